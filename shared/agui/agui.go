@@ -1,0 +1,130 @@
+// Package agui is the vocabulary of what an agent does: the events and messages of AG-UI 1.0, as far as Carrel
+// produces and reads them, a checker of their order, and the fold of events into messages.
+package agui
+
+import (
+	"encoding/json"
+
+	"carrel/shared/chat"
+)
+
+// EventType is the type field of an event.
+type EventType string
+
+// The event types that Carrel produces. The *_CHUNK forms, shared state and activities are not among them.
+const (
+	RunStarted              EventType = "RUN_STARTED"
+	RunFinished             EventType = "RUN_FINISHED"
+	RunError                EventType = "RUN_ERROR"
+	StepStarted             EventType = "STEP_STARTED"
+	StepFinished            EventType = "STEP_FINISHED"
+	TextMessageStart        EventType = "TEXT_MESSAGE_START"
+	TextMessageContent      EventType = "TEXT_MESSAGE_CONTENT"
+	TextMessageEnd          EventType = "TEXT_MESSAGE_END"
+	ToolCallStart           EventType = "TOOL_CALL_START"
+	ToolCallArgs            EventType = "TOOL_CALL_ARGS"
+	ToolCallEnd             EventType = "TOOL_CALL_END"
+	ToolCallResult          EventType = "TOOL_CALL_RESULT"
+	ReasoningStart          EventType = "REASONING_START"
+	ReasoningMessageStart   EventType = "REASONING_MESSAGE_START"
+	ReasoningMessageContent EventType = "REASONING_MESSAGE_CONTENT"
+	ReasoningMessageEnd     EventType = "REASONING_MESSAGE_END"
+	ReasoningEnd            EventType = "REASONING_END"
+	Custom                  EventType = "CUSTOM"
+)
+
+// Event is one AG-UI event: a flat union in which the fields that its Type requires are set and all others are
+// zero. An Event that somebody else may hold is never changed.
+type Event struct {
+	Type      EventType       `json:"type"`
+	Timestamp int64           `json:"timestamp,omitempty"` // ms since the epoch; the emitter sets it
+	Metadata  json.RawMessage `json:"metadata,omitempty"`  // an object
+
+	ThreadID        chat.ThreadID `json:"threadId,omitempty"`        // RUN_STARTED, RUN_FINISHED
+	RunID           chat.RunID    `json:"runId,omitempty"`           // RUN_STARTED, RUN_FINISHED
+	ProtocolVersion string        `json:"protocolVersion,omitempty"` // RUN_STARTED
+	Input           *RunInput     `json:"input,omitempty"`           // RUN_STARTED
+	Outcome         *Outcome      `json:"outcome,omitempty"`         // RUN_FINISHED
+	Usage           []Usage       `json:"usage,omitempty"`           // RUN_FINISHED, RUN_ERROR
+	Message         string        `json:"message,omitempty"`         // RUN_ERROR
+	Code            string        `json:"code,omitempty"`            // RUN_ERROR
+
+	MessageID       string  `json:"messageId,omitempty"`       // TEXT_*, REASONING_*, TOOL_CALL_RESULT
+	Role            Role    `json:"role,omitempty"`            // the *_START of messages, TOOL_CALL_RESULT
+	Delta           string  `json:"delta,omitempty"`           // *_CONTENT, TOOL_CALL_ARGS; never empty there
+	ToolCallID      string  `json:"toolCallId,omitempty"`      // TOOL_CALL_*
+	ToolCallName    string  `json:"toolCallName,omitempty"`    // TOOL_CALL_START
+	ParentMessageID string  `json:"parentMessageId,omitempty"` // TOOL_CALL_START
+	Content         *string `json:"content,omitempty"`         // TOOL_CALL_RESULT; may be ""
+
+	StepName string          `json:"stepName,omitempty"` // STEP_*
+	Name     string          `json:"name,omitempty"`     // CUSTOM
+	Value    json.RawMessage `json:"value,omitempty"`    // CUSTOM; any JSON
+}
+
+// Terminal reports whether e ends its run.
+func (e Event) Terminal() bool { return e.Type == RunFinished || e.Type == RunError }
+
+// Role is who a message is from.
+type Role string
+
+// The roles of messages.
+const (
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+	RoleTool      Role = "tool"
+	RoleReasoning Role = "reasoning"
+)
+
+// Message is one message of a thread's transcript. Content is text; the parts form of user messages is refused
+// at the edge.
+type Message struct {
+	ID         string          `json:"id"`
+	Role       Role            `json:"role"`
+	Content    string          `json:"content"`
+	ToolCalls  []ToolCall      `json:"toolCalls,omitempty"`  // assistant
+	ToolCallID string          `json:"toolCallId,omitempty"` // tool
+	Metadata   json.RawMessage `json:"metadata,omitempty"`
+}
+
+// ToolCall is one call that an assistant message makes.
+type ToolCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"` // always "function"
+	Function FunctionCall `json:"function"`
+}
+
+// FunctionCall names the tool and carries its arguments as JSON text, exactly as the model wrote them.
+type FunctionCall struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+// RunInput is what a run was asked: AG-UI's RunAgentInput with the members that Carrel accepts.
+type RunInput struct {
+	ThreadID chat.ThreadID `json:"threadId"`
+	RunID    chat.RunID    `json:"runId"`
+	Messages []Message     `json:"messages"`
+}
+
+// Outcome is how a run finished.
+type Outcome struct {
+	Type OutcomeType `json:"type"`
+}
+
+// OutcomeType is success or cancelled (interrupt comes with interrupts).
+type OutcomeType string
+
+// The outcomes of RUN_FINISHED.
+const (
+	OutcomeSuccess   OutcomeType = "success"
+	OutcomeCancelled OutcomeType = "cancelled"
+)
+
+// Usage is what one model used in a run, in tokens.
+type Usage struct {
+	Provider     string `json:"provider,omitempty"`
+	Model        string `json:"model,omitempty"`
+	InputTokens  int    `json:"inputTokens"`
+	OutputTokens int    `json:"outputTokens"`
+}

@@ -1,0 +1,148 @@
+// Package chat is Carrel's vocabulary: who, where and what, as types. It knows no transport, no storage and no
+// agent, and imports the standard library only. Everything else is written in these words.
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"carrel/shared/internal/principal"
+)
+
+// User is a signed-in user: proof that a token was verified, not a string. Only the edge makes one (gateway, and
+// the one file of store that restores owners); the zero User is nobody and refused everywhere.
+type User = principal.User
+
+// ThreadID names one conversation inside its user's own partition. The client chooses it; it carries no authority.
+type ThreadID string
+
+// RunID names one run of an agent inside its user's own partition. A repeated RunID is the same run.
+type RunID string
+
+// ConnectionID is API Gateway's name of one WebSocket. It has no fixed length and contains '='.
+type ConnectionID string
+
+// InterruptID names one question that a run has put to a person.
+type InterruptID string
+
+// Epoch is the random name of one life of a thread: a thread deleted and made again has another.
+type Epoch string
+
+// Seq numbers a thread's events 1, 2, 3, … without gap within an epoch. 0 is "before the first".
+type Seq int64
+
+// Cursor is a position in a thread: the last event that somebody has applied.
+type Cursor struct {
+	Epoch Epoch `json:"epoch"`
+	Seq   Seq   `json:"seq"`
+}
+
+// RunStatus is where a run is in its life.
+type RunStatus string
+
+// The life of a run: waiting → admitted → running → one of the terminal three. A run that never began goes from
+// waiting or admitted to a terminal status directly.
+const (
+	RunWaiting   RunStatus = "waiting"   // in the desk's queue
+	RunAdmitted  RunStatus = "admitted"  // has a seat, nobody has claimed it yet
+	RunRunning   RunStatus = "running"   // claimed by a turn
+	RunFinished  RunStatus = "finished"  // ended with RUN_FINISHED
+	RunFailed    RunStatus = "failed"    // ended with RUN_ERROR
+	RunCancelled RunStatus = "cancelled" // ended because its user asked
+)
+
+// Terminal reports whether a run of this status has ended.
+func (s RunStatus) Terminal() bool {
+	return s == RunFinished || s == RunFailed || s == RunCancelled
+}
+
+// WhenBusy says what a run wants if its thread is busy.
+type WhenBusy string
+
+// The policies of WhenBusy. Empty means Enqueue.
+const (
+	Enqueue   WhenBusy = "enqueue"   // wait for the thread, in order
+	Reject    WhenBusy = "reject"    // refuse with ErrBusy
+	Interrupt WhenBusy = "interrupt" // cancel the running one and go after it
+)
+
+// Limits bound one user and one run of theirs.
+type Limits struct {
+	Runs        int           // running runs per user, over all threads and devices
+	Waiting     int           // waiting runs per user
+	Connections int           // sockets per user
+	RunTime     time.Duration // one run, at most 14 minutes
+	ModelCalls  int           // model calls of one run
+	ToolCalls   int           // tool calls of one run
+	Events      int           // events of one run
+	OutputBytes int           // bytes of all deltas and tool results of one run
+}
+
+// DefaultLimits are the limits where a deployment says nothing else.
+func DefaultLimits() Limits {
+	return Limits{
+		Runs: 5, Waiting: 20, Connections: 10,
+		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20,
+	}
+}
+
+// Claims are what a verified access token says. Only the edge turns them into a User.
+type Claims struct {
+	Issuer  string
+	Subject string
+	Expires time.Time
+	Grants  []string // what its scopes, permissions or groups allow
+}
+
+// Connection is one WebSocket of a user as the user's own partition lists it.
+type Connection struct {
+	ID           ConnectionID
+	Thread       ThreadID
+	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
+	Connected    time.Time
+	TokenExpires time.Time // nothing is posted to it afterwards
+}
+
+// The kinds of refusal. They are wrapped with what was being done and mapped to the protocol's codes once, at the
+// edge. Another user's thing is ErrNotFound, like a thing that nobody has.
+var (
+	ErrNoUser       = principal.ErrNoUser
+	ErrNotFound     = errors.New("not found")
+	ErrBadID        = errors.New("bad id")
+	ErrBusy         = errors.New("the thread is busy")
+	ErrInterrupted  = errors.New("the thread waits for a person")
+	ErrTooManyRuns  = errors.New("too many runs")
+	ErrRateLimited  = errors.New("rate limited")
+	ErrUnknownAgent = errors.New("unknown agent")
+	ErrDenied       = errors.New("denied")
+	ErrClosed       = errors.New("closed")
+
+	// ErrGone is a post to a connection that no longer exists; ErrSlow one to a client that does not keep up.
+	ErrGone = errors.New("the connection is gone")
+	ErrSlow = errors.New("the connection is too slow")
+
+	// ErrNotClaimed is what a turn gets for a run that is somebody else's or over: it returns success and does nothing.
+	ErrNotClaimed = errors.New("the run cannot be claimed")
+	// ErrFenced is what the holder of a run gets once its claim is past: it stops at once and writes nothing more.
+	ErrFenced = errors.New("the claim on the run is past")
+)
+
+// MaxID is the longest thread, run or message id in bytes.
+const MaxID = 128
+
+// CheckID reports whether a client's id may name a thread, a run, a message or an interrupt: 1–128 of
+// [A-Za-z0-9._:-]. The error wraps ErrBadID and is written for the client.
+func CheckID(id string) error {
+	if id == "" || len(id) > MaxID {
+		return fmt.Errorf("%w: want 1 to %d characters, have %d", ErrBadID, MaxID, len(id))
+	}
+	for _, c := range []byte(id) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == ':', c == '-':
+		default:
+			return fmt.Errorf("%w: only A-Z a-z 0-9 . _ : - may stand in it", ErrBadID)
+		}
+	}
+	return nil
+}

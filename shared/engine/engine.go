@@ -1,0 +1,74 @@
+// Package engine is the run loop: a model and tools in, AG-UI events out. It knows no AWS and no store. One Run is
+// built from one user context and used once.
+package engine
+
+import (
+	"context"
+	"iter"
+
+	"carrel/shared/agui"
+	"carrel/shared/tool"
+	"carrel/shared/usercontext"
+)
+
+// Model streams one answer to a conversation. Implementations are shared by all runs and hold no user's anything;
+// concurrent calls are fine. The sequence ends after a Delta with a Stop, or with an error; when ctx ends the provider's
+// call is aborted and the sequence ends with ctx's error.
+type Model interface {
+	Stream(ctx context.Context, r Request) iter.Seq2[Delta, error]
+}
+
+// Request is one model call. The model must not keep or change it.
+type Request struct {
+	System   string
+	Messages []agui.Message
+	Tools    []tool.Spec
+}
+
+// Delta is one piece of an answer: exactly one of its members is set.
+type Delta struct {
+	Text      string      // a piece of the answer's text
+	Reasoning string      // a piece of thinking
+	ToolStart *ToolStart  // a tool call begins; its arguments follow
+	ToolArgs  string      // a piece of the last begun call's arguments, as JSON text
+	Usage     *agui.Usage // tokens used; may come once a call
+	Stop      StopReason  // the last delta
+}
+
+// ToolStart begins a tool call. The id is unique within the run.
+type ToolStart struct{ ID, Name string }
+
+// StopReason is why a model stopped.
+type StopReason string
+
+// The reasons to stop.
+const (
+	StopEnd       StopReason = "end"        // it has said all
+	StopTools     StopReason = "tools"      // it waits for the results of its tool calls
+	StopMaxTokens StopReason = "max_tokens" // cut
+	StopFiltered  StopReason = "filtered"   // refused by the provider
+)
+
+// Sink takes a run's events in order. Emit may block (backpressure); its error ends the run, for the log does not take
+// any more.
+type Sink interface {
+	Emit(ctx context.Context, e agui.Event) error
+}
+
+// Config is one run.
+type Config struct {
+	User    *usercontext.Context
+	Model   Model
+	System  string
+	Tools   *tool.Dispatcher
+	History []agui.Message // the thread's earlier messages and this run's input, oldest first
+	Sink    Sink
+	NewID   func() string // ids of messages; nil: random ones
+}
+
+// Run runs the loop to its end and returns the run's terminal event (RUN_FINISHED or RUN_ERROR), which it does not
+// emit: the caller writes it together with the run's status. Everything opened is closed before. A panic of the model
+// or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a cancelled context
+// (cause ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed: nothing more can be
+// written then, and there is no terminal event.
+func Run(ctx context.Context, c Config) (agui.Event, error) { panic("not built") }
