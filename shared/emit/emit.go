@@ -128,7 +128,7 @@ func (e *Emitter) take(ctx context.Context, p sized, now time.Time) error {
 		case !e.pending.room(p):
 			return false, nil
 		}
-		if delta(p.event) {
+		if agui.Waits(p.event) {
 			e.pace.delta(now)
 		}
 		e.pending.add(p)

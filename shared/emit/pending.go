@@ -30,19 +30,10 @@ func measure(ev agui.Event) (sized, error) {
 	return sized{ev, len(b) + 1}, nil
 }
 
-// delta reports whether an event may wait for the flush interval.
-func delta(ev agui.Event) bool {
-	switch ev.Type {
-	case agui.TextMessageContent, agui.ToolCallArgs, agui.ReasoningMessageContent:
-		return true
-	}
-	return false
-}
-
 // fit makes an event as small as a record needs it: a long delta becomes several, a long tool result is cut with a
 // marker that tells its size. Anything else that is too large is refused.
 func fit(ev agui.Event) ([]sized, error) {
-	if delta(ev) && len(ev.Delta) > maxDelta {
+	if agui.Waits(ev) && len(ev.Delta) > maxDelta {
 		return split(ev)
 	}
 	s, err := measure(ev)
@@ -111,18 +102,14 @@ func (w *pending) room(p sized) bool { return w.size == 0 || w.size+p.size <= ma
 // add takes an event, joining a delta to the one before it if both are pieces of the same thing.
 func (w *pending) add(p sized) {
 	w.size += p.size
-	if !delta(p.event) {
-		w.urgent = true
-	} else if n := len(w.events); n > 0 && joins(w.events[n-1], p.event) {
-		w.events[n-1].Delta += p.event.Delta
-		return
+	if n := len(w.events); n > 0 && len(w.events[n-1].Delta)+len(p.event.Delta) <= maxDelta {
+		if joined, ok := agui.Join(w.events[n-1], p.event); ok {
+			w.events[n-1] = joined
+			return
+		}
 	}
+	w.urgent = w.urgent || !agui.Waits(p.event)
 	w.events = append(w.events, p.event)
-}
-
-func joins(a, b agui.Event) bool {
-	return a.Type == b.Type && a.MessageID == b.MessageID && a.ToolCallID == b.ToolCallID &&
-		a.Metadata == nil && b.Metadata == nil && len(a.Delta)+len(b.Delta) <= maxDelta
 }
 
 // pace is when deltas may be flushed: the first at once, then ever more seldom while they keep coming.
