@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,39 +17,27 @@ import (
 	"carrel/shared/wire"
 )
 
-// Config is what the handler is made from; every member but Now is required.
-type Config struct {
-	Table   *store.Table
-	Poster  emit.Poster
-	Invoker Invoker
-	Agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
-	Limits  chat.Limits
-	Jitter  func() time.Duration // how long before two hours a connection is to be renewed: 5 to 15 minutes
-	NewID   func() string        // of threads and of frames in parts
-	Monitor *monitor.Monitor
-	Log     *slog.Logger
-	Now     func() time.Time // nil: time.Now
-}
-
-// Invoker invokes turn for a run, asynchronously.
-type Invoker interface {
+// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }
 
-// Handler answers the frames of clients.
-type Handler struct{ Config }
-
-// NewHandler makes a handler.
-func NewHandler(c Config) *Handler {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	return &Handler{c}
+// handler answers the frames of clients. It is shared by all requests and holds no user's anything.
+type handler struct {
+	table   *store.Table
+	poster  emit.Poster
+	invoker invoker
+	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
+	limits  chat.Limits
+	jitter  func() time.Duration // how long before its two hours a connection is to be renewed: 5 to 15 minutes
+	monitor *monitor.Monitor
+	log     *slog.Logger
+	now     func() time.Time
 }
 
 // request is one frame of one user's connection on its way.
 type request struct {
-	*Handler
+	*handler
 	in    gateway.Inbound
 	id    string // the frame's requestId
 	store *store.Store
@@ -57,17 +46,17 @@ type request struct {
 
 // Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
 // error, for which API Gateway sends a frame of its own that makes the client ask again.
-func (h *Handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil {
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
 	}
-	s, err := h.Table.For(in.User)
+	s, err := h.table.For(in.User)
 	if err != nil {
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
 	}
-	log := h.Log.With("user", in.User, "request", in.RequestID)
-	r := &request{Handler: h, in: in, store: s, log: log}
+	log := h.log.With("user", in.User, "request", in.RequestID)
+	r := &request{handler: h, in: in, store: s, log: log}
 	if err := r.serve(ctx); err != nil {
 		log.ErrorContext(ctx, "frame failed", "err", err)
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
@@ -81,7 +70,7 @@ func (r *request) serve(ctx context.Context) error {
 		return r.answer(ctx, bad)
 	}
 	r.id = f.Request().RequestID
-	if !r.Now().Before(r.in.TokenExpires) {
+	if !r.now().Before(r.in.TokenExpires) {
 		return r.refuse(ctx, wire.CodeTokenExpired)
 	}
 	err := r.dispatch(ctx, f)
@@ -90,7 +79,7 @@ func (r *request) serve(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errViolation):
-		r.Monitor.Violation("connection", r.in.User)
+		r.monitor.Violation(ctx, "connection", r.in.User)
 		return nil // and nothing is posted
 	case !ok:
 		return err
@@ -142,12 +131,12 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 // is back.
 func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
 	for _, f := range frames {
-		messages, err := wire.Encode(f, r.NewID())
+		messages, err := wire.Encode(f, rand.Text())
 		if err != nil {
 			return err
 		}
 		for _, m := range messages {
-			err := r.Poster.Post(ctx, r.in.Connection, m)
+			err := r.poster.Post(ctx, r.in.Connection, m)
 			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
 				r.log.DebugContext(ctx, "answer not delivered", "err", err)
 				return nil
@@ -162,7 +151,7 @@ func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error 
 
 // tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
 func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
-	a := emit.Audience{Connections: r.store, Poster: r.Poster, Now: r.Now}
+	a := emit.Audience{Connections: r.store, Poster: r.poster, Now: r.now}
 	if err := emit.Tell(ctx, a, frames...); err != nil {
 		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
 	}
@@ -170,8 +159,7 @@ func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
 
 // invoke starts a run that has a seat. A failure leaves it admitted: sweep finds it past its deadline.
 func (r *request) invoke(ctx context.Context, run chat.RunID) {
-	if err := r.Invoker.Turn(ctx, r.in.User, run); err != nil {
+	if err := r.invoker.Turn(ctx, r.in.User, run); err != nil {
 		r.log.ErrorContext(ctx, "invoking turn", "run", string(run), "err", err)
-		r.Monitor.Count("InvokeFailed", 1)
 	}
 }

@@ -76,7 +76,7 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 	}
 	row, err := r.store.Connection(ctx, r.in.Connection)
 	if errors.Is(err, chat.ErrNotFound) {
-		return chat.ThreadID(r.NewID()), nil // the row has expired; hello makes it again
+		return chat.ThreadID(chat.NewID(r.now())), nil // the row has expired; hello makes it again
 	}
 	return row.Thread, err
 }
@@ -171,7 +171,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 		Epoch: v.thread.Epoch, Head: v.head, Recovered: v.usable,
 		Limits: wire.Limits{
 			FrameBytes: wire.MaxFrame, TextBytes: wire.MaxText, Messages: wire.MaxMessages,
-			Runs: r.Limits.Runs, Waiting: r.Limits.Waiting, Connections: r.Limits.Connections,
+			Runs: r.limits.Runs, Waiting: r.limits.Waiting, Connections: r.limits.Connections,
 		},
 		ReconnectBy: r.reconnectBy().UnixMilli(),
 	}
@@ -205,7 +205,7 @@ func (r *request) asked(ctx context.Context, run chat.RunID) ([]agui.Message, er
 
 // reconnectBy is when the client should have its next socket open.
 func (r *request) reconnectBy() time.Time {
-	by := r.in.ConnectedAt.Add(connectionLife - r.Jitter())
+	by := r.in.ConnectedAt.Add(connectionLife - r.jitter())
 	if token := r.in.TokenExpires.Add(-tokenMargin); token.Before(by) {
 		return token
 	}

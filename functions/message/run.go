@@ -21,7 +21,7 @@ const (
 
 // run switches its connection to its thread, so that no event of it is missed, records the run and starts it.
 func (r *request) run(ctx context.Context, f *wire.Run) error {
-	if err := r.Agent(f.Agent); err != nil {
+	if err := r.agent(f.Agent); err != nil {
 		return err
 	}
 	if _, err := r.watch(ctx, f.ThreadID, f.N); err != nil {

@@ -96,6 +96,9 @@ func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over
 func (e *Emitter) append(events []agui.Event) (chat.Seq, error) {
 	delay := appendDelay
 	for try := 1; ; try++ {
+		if cause := context.Cause(e.c.User.Context()); errors.Is(cause, chat.ErrFenced) {
+			return 0, fmt.Errorf("emit: %w", cause) // whoever saw it first: nothing more is written
+		}
 		ctx, cancel := context.WithTimeout(e.ctx, appendTime)
 		seq, err := e.c.Log.Append(ctx, events)
 		cancel()
