@@ -86,7 +86,7 @@ func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over
 		}
 	}
 	events = e.pending.events
-	e.pace.flush(now, e.pending.urgent)
+	e.pace.flush(now, e.pending)
 	e.pending, e.hurry = pending{}, false
 	e.announce() // there is room again
 	return events, e.accepted, 0, false

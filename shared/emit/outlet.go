@@ -178,7 +178,7 @@ func (e *Emitter) deliver(o *outlet) {
 		if d == nil {
 			return
 		}
-		if err := e.post(id, d); err != nil {
+		if err := e.post(o, id, d); err != nil {
 			e.fail(o, err)
 		}
 	}
@@ -218,12 +218,16 @@ func merge(queue []*delivery) (*delivery, int) {
 	return d, n
 }
 
-func (e *Emitter) post(id chat.ConnectionID, d *delivery) error {
+// post posts one frame. The parts of a long one end when its connection is cut.
+func (e *Emitter) post(o *outlet, id chat.ConnectionID, d *delivery) error {
 	messages, err := d.encoded()
 	if err != nil {
 		return err
 	}
-	for _, m := range messages {
+	for i, m := range messages {
+		if i > 0 && e.isCut(o) {
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(e.ctx, postTime)
 		err := e.c.Poster.Post(ctx, id, m)
 		cancel()
@@ -232,6 +236,12 @@ func (e *Emitter) post(id chat.ConnectionID, d *delivery) error {
 		}
 	}
 	return nil
+}
+
+func (e *Emitter) isCut(o *outlet) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return o.cut
 }
 
 // fail cuts a connection off after a post that failed, and forgets it if it is gone. Nothing is lost: the client

@@ -94,6 +94,7 @@ type pending struct {
 	events []agui.Event
 	size   int
 	urgent bool // something waits that is not a delta
+	deltas bool // a delta waits
 }
 
 // room reports whether p fits beside what waits.
@@ -102,13 +103,17 @@ func (w *pending) room(p sized) bool { return w.size == 0 || w.size+p.size <= ma
 // add takes an event, joining a delta to the one before it if both are pieces of the same thing.
 func (w *pending) add(p sized) {
 	w.size += p.size
+	if agui.Waits(p.event) {
+		w.deltas = true
+	} else {
+		w.urgent = true
+	}
 	if n := len(w.events); n > 0 && len(w.events[n-1].Delta)+len(p.event.Delta) <= maxDelta {
 		if joined, ok := agui.Join(w.events[n-1], p.event); ok {
 			w.events[n-1] = joined
 			return
 		}
 	}
-	w.urgent = w.urgent || !agui.Waits(p.event)
 	w.events = append(w.events, p.event)
 }
 
@@ -132,13 +137,14 @@ func (p *pace) delta(now time.Time) {
 // due is when the deltas that wait are to be flushed.
 func (p *pace) due() time.Time { return p.flushed.Add(interval(p.step)) }
 
-// flush notes a flush. One that held something else than deltas has interrupted their stream.
-func (p *pace) flush(now time.Time, urgent bool) {
+// flush notes a flush of w. One that held something else than deltas has interrupted their stream.
+func (p *pace) flush(now time.Time, w pending) {
 	p.flushed = now
-	if urgent {
-		p.step = min(p.step, 1)
-	} else {
+	if w.deltas {
 		p.step++
+	}
+	if w.urgent {
+		p.step = min(p.step, 1)
 	}
 }
 
