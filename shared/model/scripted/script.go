@@ -51,6 +51,9 @@ func parse(script string) ([]step, error) {
 		if err != nil {
 			return nil, fmt.Errorf("I cannot follow the line %q: %w. %s", line, err, help)
 		}
+		if n := len(steps); n > 0 && steps[n-1].verb == s.verb && s.text != "" && s.verb != fail {
+			s.text = "\n" + s.text // two lines that are said stay two lines
+		}
 		steps = append(steps, s)
 	}
 	return steps, nil
