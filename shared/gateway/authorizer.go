@@ -25,8 +25,6 @@ const (
 )
 
 // ErrUnauthorized makes API Gateway refuse the socket with 401: it looks for this very word.
-//
-//lint:ignore ST1005 API Gateway compares the text
 var ErrUnauthorized = errors.New("Unauthorized")
 
 // Verify verifies an access token; its error says why not. token.Verifier's method is one.
