@@ -191,4 +191,3 @@ func said(events []agui.Event) string {
 }
 
 func fast() engine.Model { return scripted.New(scripted.Config{Pace: -1}) }
-
