@@ -81,18 +81,20 @@ func (m remember) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine
 	return m.Model.Stream(ctx, r)
 }
 
-func TestASecondRunIsToldOfTheFirst(t *testing.T) {
+func TestALaterRunIsToldOfTheEarlier(t *testing.T) {
 	var asked []agui.Message
 	r := newRig(t, remember{fast(), &asked})
 	r.admit(t, "r1", "/say one")
 	r.turn(t, "r1")
 	r.admit(t, "r2", "/say two")
 	r.turn(t, "r2")
+	r.admit(t, "r3", "/say three")
+	r.turn(t, "r3")
 	var contents []string
 	for _, m := range asked {
 		contents = append(contents, m.Content)
 	}
-	if want := []string{"/say one", "one", "/say two"}; !slices.Equal(contents, want) {
+	if want := []string{"/say one", "one", "/say two", "two", "/say three"}; !slices.Equal(contents, want) {
 		t.Errorf("the model was told %q, want %q", contents, want)
 	}
 	r.events(t)
@@ -212,12 +214,21 @@ func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.De
 
 // A worker whose claim was taken over writes nothing more, and a claim on a run that another began ends it.
 func TestATakenOverRunIsEndedByItsNewHolder(t *testing.T) {
+	for name, noticed := range map[string]time.Duration{"by renewing": renewEvery, "by looking for a cancel": cancelEvery} {
+		t.Run(name, func(t *testing.T) { takeOver(t, noticed) })
+	}
+}
+
+func takeOver(t *testing.T, noticed time.Duration) {
 	model := stall{make(chan struct{})}
 	r := newRig(t, model)
-	renew := make(chan time.Time)
+	tick := make(chan time.Time)
 	r.after = func(d time.Duration) <-chan time.Time {
-		if d == renewEvery {
-			return renew
+		switch d {
+		case noticed:
+			return tick
+		case renewEvery, cancelEvery:
+			return nil
 		}
 		return time.After(d)
 	}
@@ -231,7 +242,7 @@ func TestATakenOverRunIsEndedByItsNewHolder(t *testing.T) {
 	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return len(frames) >= 2 })
 	r.clock.Advance(21 * time.Second)
 	r.turn(t, "r1") // the second invocation finds the lease past
-	renew <- time.Now()
+	tick <- time.Now()
 	<-frozen
 	log := r.events(t)
 	last := log[len(log)-1]
