@@ -188,6 +188,20 @@ func TestACallEndsWhenItMust(t *testing.T) {
 	}
 }
 
+func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
+	made := false
+	uc := contextOf(t, "order")
+	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
+	uc.Cancel(errors.New("stopped"))
+	got := d.Call(context.Background(), "order", good)
+	if err := uc.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if got.Outcome != tool.Stopped || made {
+		t.Errorf("have %+v, the handler was called: %v", got, made)
+	}
+}
+
 func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order")
