@@ -142,6 +142,32 @@ func TestAResultIsBounded(t *testing.T) {
 	}
 }
 
+// A result must fit in an event whatever it consists of: an event is at most 256 KB of JSON.
+func TestAResultIsBoundedAsJSON(t *testing.T) {
+	for _, piece := range []string{"<", "\x00", "\u2028", `"`, "\n", "ä", "𝄞"} {
+		uc := contextOf(t, "order")
+		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
+			return strings.Repeat(piece, 100_000), nil
+		}))
+		data, err := json.Marshal(d.Call(uc.Context(), "order", good).Content)
+		if err != nil || len(data) > 200<<10 || len(data) < 60<<10 || !strings.Contains(string(data), "[cut: the result has") {
+			t.Errorf("%q: %d bytes of JSON, %v", piece, len(data), err)
+		}
+		if err := uc.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	uc := contextOf(t, "order")
+	defer uc.Close(context.Background())
+	d := dispatcher(t, uc, define(t, "order", echo))
+	long := strings.Repeat("x", 1<<20)
+	for _, got := range []tool.Result{d.Call(uc.Context(), long, good), d.Call(uc.Context(), "order", `{"item":["`+long+`"],"count":1}`)} {
+		if len(got.Content) > 70_000 {
+			t.Errorf("%s: %d bytes", got.Outcome, len(got.Content))
+		}
+	}
+}
+
 func TestACallEndsWhenItMust(t *testing.T) {
 	cancelled := errors.New("cancelled")
 	for _, heeds := range []bool{true, false} { // the handler heeds its context, or does not
