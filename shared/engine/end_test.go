@@ -39,6 +39,7 @@ func hangs(ctx context.Context, yield func(engine.Delta, error) bool) {
 func TestAFailureEndsTheRunInOrder(t *testing.T) {
 	half := []engine.Delta{reasoning("x"), start("echo"), args(`{"say`)}
 	forever := []engine.Delta{start("echo"), args(`{"say":"again"}`), stop(engine.StopTools)}
+	sixty := []engine.Delta{start("echo"), args(`{"say":"` + strings.Repeat("x", 60) + `"}`), stop(engine.StopTools)}
 	long := says([]engine.Delta{text(strings.Repeat("x", 600)), text(strings.Repeat("x", 600)), stop(engine.StopEnd)})
 	for name, c := range map[string]struct {
 		model  *model
@@ -60,7 +61,7 @@ func TestAFailureEndsTheRunInOrder(t *testing.T) {
 		"too many tool calls":             {says(forever), chat.Limits{ToolCalls: 3}, engine.CodeToolCalls},
 		"too many events":                 {says(forever), chat.Limits{Events: 9}, engine.CodeEvents},
 		"too many bytes of text":          {long, chat.Limits{OutputBytes: 1000}, engine.CodeOutput},
-		"too many bytes of results":       {says(forever), chat.Limits{OutputBytes: 100}, engine.CodeOutput},
+		"too many bytes of a result":      {says(sixty, []engine.Delta{stop(engine.StopEnd)}), chat.Limits{OutputBytes: 100}, engine.CodeOutput},
 		"too many bytes of arguments":     {says([]engine.Delta{start("echo"), args(strings.Repeat("x", 200))}), chat.Limits{OutputBytes: 100}, engine.CodeOutput},
 		"the limits of one run are whole": {says([]engine.Delta{text("a"), stop(engine.StopEnd)}), chat.Limits{Events: 3, ModelCalls: 1, OutputBytes: 1}, ""},
 	} {
@@ -121,6 +122,7 @@ func TestHowARunIsStopped(t *testing.T) {
 		for who, c := range causes {
 			synctest.Test(t, func(t *testing.T) {
 				f := setUp(t, model(), chat.Limits{RunTime: 20 * time.Second}, stuck)
+				f.ctx = context.Background() // the user context alone stops it
 				if c.cause != nil {
 					time.AfterFunc(time.Second, func() { f.uc.Cancel(c.cause) })
 				}
@@ -135,6 +137,18 @@ func TestHowARunIsStopped(t *testing.T) {
 					t.Errorf("the tool's result does not say that it was stopped\n%s", f.types())
 				}
 			})
+		}
+	}
+}
+
+func TestTheCallersContextStopsItToo(t *testing.T) {
+	for _, m := range []*model{then(hangs, text("a")), says([]engine.Delta{stop(engine.StopEnd)})} {
+		f := setUp(t, m, chat.Limits{})
+		ctx, cancel := context.WithCancelCause(context.Background())
+		f.ctx = ctx
+		cancel(engine.ErrCancelled)
+		if end := f.run(); end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled || len(m.asked) > 0 {
+			t.Errorf("cancelled before it began: ended with %+v, %d model calls", end, len(m.asked))
 		}
 	}
 }

@@ -88,6 +88,7 @@ type fixture struct {
 	t      *testing.T
 	uc     *usercontext.Context
 	sink   *sink
+	ctx    context.Context // given to Run
 	config engine.Config
 	log    []string
 }
@@ -116,6 +117,7 @@ func setUp(t *testing.T, m engine.Model, limits chat.Limits, tools ...tool.Tool)
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.ctx = f.uc.Context()
 	names := []string{"echo"}
 	if len(tools) > 1 {
 		names = append(names, "other")
@@ -139,7 +141,7 @@ func setUp(t *testing.T, m engine.Model, limits chat.Limits, tools ...tool.Tool)
 // user context leaves nothing behind.
 func (f *fixture) run() agui.Event {
 	f.t.Helper()
-	end, err := engine.Run(f.uc.Context(), f.config)
+	end, err := engine.Run(f.ctx, f.config)
 	if err != nil {
 		f.t.Fatalf("the sink failed: %v", err)
 	}
