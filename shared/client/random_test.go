@@ -15,7 +15,7 @@ import (
 // functions that fail, the thread deleted and made again. Whatever happened, once the network is fair the view must
 // come to show the truth; and at no time may it show a run that it has seen end, or text that no log holds.
 func TestConverges(t *testing.T) {
-	const schedules = 400
+	const schedules = 150
 	base := uint64(time.Now().UnixNano())
 	for i := range uint64(schedules) {
 		w := newWorld(base + i)
