@@ -136,7 +136,7 @@ func TestBinaryThatCannotStart(t *testing.T) {
 	}
 }
 
-func TestProcessThatIsKilledWhileIdleCostsNoInvocation(t *testing.T) {
+func TestProcessThatIsKilledWhileIdleIsReplaced(t *testing.T) {
 	h := startWith(t, plain("one"))
 	pid := invoke(t, h, "one", `{}`).PID
 	process, err := os.FindProcess(pid)
@@ -146,6 +146,7 @@ func TestProcessThatIsKilledWhileIdleCostsNoInvocation(t *testing.T) {
 	if err := process.Kill(); err != nil {
 		t.Fatalf("killing the function's process: %v", err)
 	}
+	eventually(t, "the process is gone", func() bool { return !exists(pid) })
 	if a := invoke(t, h, "one", `{}`); a.PID == pid {
 		t.Errorf("process %d answered after it was killed", pid)
 	}
