@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -60,8 +61,11 @@ func (e *environment) begin() bool {
 	return h.own(e.run)
 }
 
-// run is the process's whole life.
+// run is the process's whole life. It keeps its thread, because the kernel takes the end of the thread that started
+// a process for the death of the parent.
 func (e *environment) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	f := e.function
 	lines := &lineWriter{write: func(line string) { f.host.log(f.Name, line) }}
 	defer lines.flush()

@@ -8,6 +8,7 @@
 package lambda
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -147,7 +148,7 @@ func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (res
 	if err != nil {
 		return nil, "", err
 	}
-	out := f.call(ctx, newInvocation("", payload))
+	out := f.call(ctx, newInvocation("", bytes.Clone(payload)))
 	return out.payload, out.functionError, out.err
 }
 
@@ -161,7 +162,7 @@ func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload
 	if err != nil {
 		return err
 	}
-	return h.enqueue(f, newInvocation(tenant, payload))
+	return h.enqueue(f, newInvocation(tenant, bytes.Clone(payload)))
 }
 
 // Replace makes new environments of a function use another binary. Idle environments end now, busy ones after their
