@@ -84,7 +84,7 @@ func (e *environment) run() {
 	f.mu.Unlock()
 	awaitExit(command.Process.Pid)
 	f.mu.Lock()
-	e.signal(syscall.SIGKILL) // what it started ends with it
+	e.kill() // what it started ends with it
 	e.started = false
 	f.mu.Unlock()
 	e.ended(command.Wait())
@@ -98,7 +98,6 @@ func (e *environment) ended(cause error) {
 	closed := h.closed
 	h.mu.Unlock()
 	f.mu.Lock()
-	f.unlist(e)
 	f.live = without(f.live, e)
 	e.stopTimers()
 	inv := e.current
@@ -157,6 +156,9 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	var err error
 	select {
 	case <-e.wake:
+		if err = ctx.Err(); err != nil {
+			e.wake <- struct{}{} // whoever polled is gone; what was assigned is not lost
+		}
 	case <-e.gone:
 		err = errState
 	case <-ctx.Done():
