@@ -155,6 +155,18 @@ func TestIdleEnvironmentEnds(t *testing.T) {
 	eventually(t, "the idle process is gone", func() bool { return !exists(pid) })
 }
 
+func TestMemoryLimitKills(t *testing.T) {
+	f := plain("one")
+	f.MemoryMB = 128
+	h, log := start(t, lambda.Config{Functions: []lambda.Function{f}})
+	invoke(t, h, "one", `{}`)
+	if message := fail(t, h, `{"Do":"grow"}`, "Runtime.ExitError"); !strings.HasSuffix(message, "signal: killed") {
+		t.Errorf("the message is %q", message)
+	}
+	eventually(t, "the log says why", func() bool { return log.contain("MB of 128 MB") })
+	invoke(t, h, "one", `{}`)
+}
+
 func TestUsedEnvironmentDoesNotEnd(t *testing.T) {
 	f := plain("one")
 	f.Timeout = 500 * time.Millisecond

@@ -29,7 +29,8 @@ type Function struct {
 	// Env holds the template's variables plus endpoints, Region and credentials. Nothing else of the host's own
 	// environment reaches the process.
 	Env map[string]string
-	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS and hints GOMEMLIMIT, it is not enforced.
+	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS, hints GOMEMLIMIT, and on Linux a process
+	// that is seen above it (ten looks a second) is killed.
 	MemoryMB int
 	// Timeout bounds one invocation; 0 means 3 s.
 	Timeout time.Duration
@@ -116,6 +117,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 			h.log("", fmt.Sprintf("lambda: serving ended: %v", err))
 		}
 	})
+	h.own(h.watchMemory)
 	h.unwatch = context.AfterFunc(ctx, h.stop)
 	return h, nil
 }
