@@ -27,10 +27,12 @@ func TestFunctionSeesOnlyItsOwnEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_HOST", "1")
 	f := plain("one")
 	f.Env = map[string]string{"TABLE": "t", "AWS_REGION": "xx-test-1", "AWS_LAMBDA_FUNCTION_NAME": "forged"}
-	a := invoke(t, startWith(t, f), "one", `{}`)
+	h := startWith(t, f)
+	a := invoke(t, h, "one", `{}`)
 	for _, want := range []string{
 		"TABLE=t", "AWS_REGION=xx-test-1", "AWS_LAMBDA_FUNCTION_NAME=one", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "GOMAXPROCS=1", "GOMEMLIMIT=230MiB", "_HANDLER=bootstrap", "TZ=:UTC",
+		"AWS_ENDPOINT_URL_LAMBDA=" + h.URL(),
 	} {
 		if !slices.Contains(a.Env, want) {
 			t.Errorf("%s is not in the environment %q", want, a.Env)

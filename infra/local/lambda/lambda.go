@@ -27,7 +27,7 @@ type Function struct {
 	// rename over it, then call Replace.
 	Binary string
 	// Env holds the template's variables plus endpoints, Region and credentials. Nothing else of the host's own
-	// environment reaches the process.
+	// environment reaches the process. AWS_ENDPOINT_URL_LAMBDA is this host unless it is set here.
 	Env map[string]string
 	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS, hints GOMEMLIMIT, and on Linux a process
 	// that is seen above it (ten looks a second) is killed.
