@@ -92,7 +92,7 @@ func (f *function) do(e Event, a *Answer) error {
 		return errors.New("told to fail")
 	case "tick":
 		go func() {
-			for range time.Tick(time.Millisecond) {
+			for range time.NewTicker(time.Millisecond).C {
 				f.ticks.Add(1)
 			}
 		}()

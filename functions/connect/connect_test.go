@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/gateway"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// edge is the fake of posts and closes.
+type edge struct {
+	*gatewaytest.Edge
+	closed []chat.ConnectionID
+}
+
+// Close remembers what was closed.
+func (e *edge) Close(_ context.Context, id chat.ConnectionID) error {
+	e.closed = append(e.closed, id)
+	return nil
+}
+
+func rig(t *testing.T) (*handler, *edge) {
+	t.Helper()
+	e := &edge{Edge: gatewaytest.NewEdge(t)}
+	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits()})
+	return &handler{table: table, sender: e, now: time.Now, log: slog.New(slog.DiscardHandler)}, e
+}
+
+func connect(t *testing.T, h *handler, u chat.User, id chat.ConnectionID, subprotocols string) gateway.Answer {
+	t.Helper()
+	event := gatewaytest.Message(t, gateway.Inbound{
+		User: u, Connection: id, ConnectedAt: time.Now(), TokenExpires: time.Now().Add(time.Hour), Grants: []string{"calculator"},
+	})
+	var with map[string]any
+	if err := json.Unmarshal(event, &with); err != nil {
+		t.Fatal(err)
+	}
+	with["headers"] = map[string]string{"sec-websocket-protocol": subprotocols}
+	event, err := json.Marshal(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.Handle(t.Context(), event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestAConnectionGetsAThreadAndIsNoTargetYet(t *testing.T) {
+	h, _ := rig(t)
+	alice := chattest.User(t, "alice")
+	a := connect(t, h, alice, "c1=", "carrel.v1, bearer.x")
+	if a.StatusCode != 200 || a.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" {
+		t.Errorf("answer %+v; a browser fails a connect that does not choose its subprotocol", a)
+	}
+	mine, err := h.table.For(alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := mine.Connection(t.Context(), "c1=")
+	if err != nil || c.N != 0 || chat.CheckID(string(c.Thread)) != nil || c.TokenExpires.Before(time.Now()) {
+		t.Errorf("connection %+v, %v", c, err)
+	}
+	if a := connect(t, h, alice, "c2=", "other.v1"); a.StatusCode != 200 || len(a.Headers) > 0 {
+		t.Errorf("answer %+v to a client of another protocol; want no subprotocol chosen", a)
+	}
+}
+
+func TestTheEleventhConnectionReplacesTheOldest(t *testing.T) {
+	h, e := rig(t)
+	alice, bob := chattest.User(t, "alice"), chattest.User(t, "bob")
+	connect(t, h, bob, "bob=", "carrel.v1")
+	for i := range 11 {
+		connect(t, h, alice, chat.ConnectionID(fmt.Sprintf("c%02d=", i)), "carrel.v1")
+	}
+	if !slices.Equal(e.closed, []chat.ConnectionID{"c00="}) {
+		t.Errorf("closed %v, want the oldest of alice's", e.closed)
+	}
+	told := e.Frames("c00=")
+	if len(told) != 1 || told[0].(*wire.Error).Code != wire.CodeReplaced {
+		t.Errorf("it was told %+v, want replaced", told)
+	}
+	mine, err := h.table.For(alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := mine.Connections(t.Context()); err != nil || len(left) != 10 {
+		t.Errorf("%d connections are left, %v; want 10", len(left), err)
+	}
+}
+
+func TestAnEventWithoutAUserIsForbidden(t *testing.T) {
+	h, _ := rig(t)
+	a, err := h.Handle(t.Context(), json.RawMessage(`{"requestContext":{"connectionId":"c="}}`))
+	if err != nil || a.StatusCode != 403 {
+		t.Errorf("answer %+v, %v; want 403", a, err)
+	}
+}
+
+func TestMissingConfigurationIsNamed(t *testing.T) {
+	all := map[string]string{"TABLE": "t", "ENDPOINT": "https://e/v1", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}
+	if _, err := build(func(n string) string { return all[n] }); err != nil {
+		t.Fatal(err)
+	}
+	for name := range all {
+		_, err := build(func(n string) string {
+			if n == name {
+				return ""
+			}
+			return all[n]
+		})
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: error %v, want one that names it", name, err)
+		}
+	}
+}
