@@ -1,9 +1,104 @@
-# `make` alone prints what there is. Everything that is made at run time goes to .carrel/.
+# `make` alone prints what there is. What is made at run time goes to .carrel/, which git ignores.
 SHELL := bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Functions are built for Lambda's arm64 unless told otherwise; the local stack says GOARCH of this machine.
 GOARCH ?= arm64
-BUILD := CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build -trimpath -tags lambda.norpc -ldflags '-s -w'
+FLAGS := -trimpath -tags lambda.norpc -ldflags '-s -w'
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CFN_LINT := cfn-lint==1.58.0 aws-sam-translator==1.115.0
+FUNCTIONS := Authorize Connect Disconnect Message Turn Sweep
+
+STACK := .carrel/bin/carrel-local
+ENGINE := infra/local/dynamodb/node_modules/.package-lock.json
+PAGE := web/dist/index.html
+WEB := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help run test check chat build clean stack test-go test-web test-browser check-go check-web check-template
+
+help: ## this list
+	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: stack $(PAGE) $(ENGINE) ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1); Ctrl-C stops it
+	@exec $(STACK)
+
+chat: ## talk to the running stack from this terminal: make chat AS=alice
+	@go run ./infra/cli/chat -as "$(or $(AS),alice)"
+
+test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
+
+check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
+
+build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda (.carrel/build) and the page (web/dist)
+
+clean: ## remove what was built and the local state
+	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
+
+# The local stack's own program.
+stack:
+	@mkdir -p .carrel/bin
+	@go build -o $(STACK) ./infra/local
 
 # SAM and the local stack call build-<LogicalId> with ARTIFACTS_DIR set: AuthorizeFunction is functions/authorize.
 build-%Function:
 	@mkdir -p "$(ARTIFACTS_DIR)"
-	$(BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build $(FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo '$*' | tr A-Z a-z)
+
+build-one-%:
+	@$(MAKE) --no-print-directory build-$*Function ARTIFACTS_DIR=.carrel/build/$*Function
+
+# The DynamoDB engine is one binary in an npm package. Where there is none, make run says what to set instead.
+$(ENGINE): infra/local/dynamodb/package-lock.json
+	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(WEB): web/package-lock.json
+	@npm ci --prefix web --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(PAGE): $(WEB) $(WEB_SOURCES)
+	@npm run build --prefix web --silent >/dev/null
+	@touch $@
+
+# Each layer that cannot run here says so; with CARREL_REQUIRE_ALL=1 (.ci/run) that is a failure.
+missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
+
+test-go: $(ENGINE)
+	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
+	  go test -race -shuffle=on ./...; \
+	else \
+	  $(call missing,the race detector: it needs a C compiler (Debian: apt-get install gcc libc6-dev)) && CGO_ENABLED=0 go test -shuffle=on ./...; \
+	fi
+
+test-web: $(WEB)
+	@npm test --prefix web --silent
+
+CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+test-browser: stack $(PAGE) $(ENGINE)
+	@if [ -n "$(CHROMIUM)" ]; then \
+	  CHROMIUM=$(CHROMIUM) PORT=0 GATEWAY_PORT=0 STATE=.carrel/browser FRESH=1 $(STACK) -- npm run e2e --prefix web --silent; \
+	else \
+	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
+	fi
+
+check-go:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+	@go mod tidy -diff
+	@go test ./shared/arch
+
+check-web: $(WEB)
+	@npm run check --prefix web --silent
+
+check-template: .carrel/cfn/bin/cfn-lint
+	@if [ -x $< ]; then $< template.yaml; fi
+
+.carrel/cfn/bin/cfn-lint: Makefile
+	@if command -v python3 >/dev/null; then \
+	  python3 -m venv .carrel/cfn && .carrel/cfn/bin/pip -q install --disable-pip-version-check $(CFN_LINT) && touch $@; \
+	else \
+	  $(call missing,cfn-lint: it needs Python 3); \
+	fi

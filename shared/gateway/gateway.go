@@ -1,96 +1,159 @@
-// Package gateway is the edge: API Gateway and Lambda events in, as a User and a frame; posts and invocations out. It
-// and store's owner file are the only places that turn something from outside into a chat.User.
+// Package gateway is the edge: API Gateway's and Lambda's events in, as a User and a frame's bytes; posts and
+// invocations out. It and store's owner file are the only places that turn something from outside into a chat.User.
 package gateway
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"carrel/shared/chat"
+	"carrel/shared/internal/principal"
 )
 
-// Verify verifies an access token: token.Verifier's method.
-type Verify func(ctx context.Context, token string) (chat.Claims, error)
-
-// Authorizer answers API Gateway's $connect authorizer event (REQUEST type). The token is the subprotocol
-// "bearer.<token>" or the Authorization header, never the query string. On success the answer's context carries user,
-// expires and grants (user and grants as strings, expires in epoch seconds), which every later event of the connection
-// brings along. On failure it logs why and returns ErrUnauthorized, which is 401.
-type Authorizer struct {
-	Verify Verify
-	Logf   func(reason string, err error)
-}
-
-// Handle is the Lambda handler.
-func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (json.RawMessage, error) {
-	panic("not built")
-}
-
-// Inbound is one event of a connection whose authorizer's context was read.
+// Inbound is one event of a connection, with what its authorizer said at the connect.
 type Inbound struct {
 	User         chat.User
 	Connection   chat.ConnectionID
 	Grants       []string
 	TokenExpires time.Time
 	ConnectedAt  time.Time
-	Body         []byte            // MESSAGE
-	Headers      map[string]string // CONNECT; lower-case names
+	Body         []byte   // of a MESSAGE
+	Subprotocols []string // that a CONNECT offered
 	RequestID    string
 }
 
-// ParseConnect, ParseMessage and ParseDisconnect read the three kinds of event. An event without an authorizer's
-// context gives chat.ErrNoUser (and, for a disconnect, the connection all the same).
-func ParseConnect(event json.RawMessage) (Inbound, error) { panic("not built") }
+// ParseInbound reads a CONNECT, MESSAGE or DISCONNECT event. Without a sound authorizer's context it fails with
+// chat.ErrNoUser; the connection's id is set all the same, if there is one: a DISCONNECT may lack the context.
+func ParseInbound(event json.RawMessage) (Inbound, error) {
+	var e events.APIGatewayWebsocketProxyRequest
+	if err := json.Unmarshal(event, &e); err != nil {
+		return Inbound{}, fmt.Errorf("gateway: decoding the event: %w", err)
+	}
+	in := Inbound{
+		Connection:   chat.ConnectionID(e.RequestContext.ConnectionID),
+		ConnectedAt:  time.UnixMilli(e.RequestContext.ConnectedAt),
+		Body:         []byte(e.Body),
+		Subprotocols: subprotocols(e.Headers),
+		RequestID:    e.RequestContext.RequestID,
+	}
+	if in.Connection == "" {
+		return in, errors.New("gateway: the event has no connectionId")
+	}
+	if e.IsBase64Encoded {
+		return in, errors.New("gateway: a binary message reached the function; the API must refuse it")
+	}
+	if err := in.identify(e.RequestContext.Authorizer); err != nil {
+		return in, fmt.Errorf("gateway: the authorizer's context: %w", err)
+	}
+	return in, nil
+}
 
-// ParseMessage reads a MESSAGE event.
-func ParseMessage(event json.RawMessage) (Inbound, error) { panic("not built") }
+// identify reads what Authorizer put into its answer's context. Values may come back as strings.
+func (in *Inbound) identify(authorizer any) error {
+	c, ok := authorizer.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%w: there is none", chat.ErrNoUser)
+	}
+	key, _ := c[contextUser].(string)
+	if id, ok := c["principalId"].(string); ok && id != key {
+		return fmt.Errorf("%w: principalId and user differ", chat.ErrNoUser)
+	}
+	u, err := principal.FromKey(key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", chat.ErrNoUser, err)
+	}
+	expires, err := strconv.ParseInt(fmt.Sprint(c[contextExpires]), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: its expiry is no number", chat.ErrNoUser)
+	}
+	grants, _ := c[contextGrants].(string)
+	in.User, in.TokenExpires, in.Grants = u, time.Unix(expires, 0), strings.Fields(grants)
+	return nil
+}
 
-// ParseDisconnect reads a DISCONNECT event.
-func ParseDisconnect(event json.RawMessage) (Inbound, error) { panic("not built") }
+// Answer is what a function returns to API Gateway for a WebSocket event.
+type Answer = events.APIGatewayProxyResponse
 
-// TurnEvent is what message asks of turn. The user is not in it: the tenant id of the invocation is turn's only source.
+// OK answers an event with 200. For a CONNECT, subprotocol is the chosen one, which the browser insists on; "" for none.
+func OK(subprotocol string) Answer {
+	a := Answer{StatusCode: 200}
+	if subprotocol != "" {
+		a.Headers = map[string]string{"Sec-WebSocket-Protocol": subprotocol}
+	}
+	return a
+}
+
+// TurnEvent is what is asked of turn. The user is not in it: the tenant id of the invocation is turn's only source.
 type TurnEvent struct {
 	Run    chat.RunID `json:"run"`
-	Reason string     `json:"reason"` // run
+	Reason Reason     `json:"reason"`
 }
+
+// Reason is why turn is invoked.
+type Reason string
+
+// ReasonRun is to do a run, or what is left of it.
+const ReasonRun Reason = "run"
 
 // ParseTurn reads turn's event and the tenant id of its invocation. No tenant id gives chat.ErrNoUser.
 func ParseTurn(ctx context.Context, event json.RawMessage) (chat.User, TurnEvent, error) {
-	panic("not built")
+	t, err := decodeTurn(event)
+	if err != nil {
+		return chat.User{}, t, err
+	}
+	lc, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return chat.User{}, t, fmt.Errorf("gateway: %w: not invoked by Lambda", chat.ErrNoUser)
+	}
+	u, err := principal.FromKey(lc.TenantID)
+	if err != nil {
+		return chat.User{}, t, fmt.Errorf("gateway: %w: the invocation's tenant id: %w", chat.ErrNoUser, err)
+	}
+	return u, t, nil
 }
 
-// SweepEvent is why sweep was invoked: the schedule (Failed is nil) or a failed turn.
+func decodeTurn(event json.RawMessage) (TurnEvent, error) {
+	var t TurnEvent
+	if err := json.Unmarshal(event, &t); err != nil {
+		return t, fmt.Errorf("gateway: decoding turn's event: %w", err)
+	}
+	if t.Reason != ReasonRun {
+		return t, fmt.Errorf("gateway: turn's event has the unknown reason %q", t.Reason)
+	}
+	if err := chat.CheckID(string(t.Run)); err != nil {
+		return t, fmt.Errorf("gateway: the run of turn's event: %w", err)
+	}
+	return t, nil
+}
+
+// SweepEvent is why sweep was invoked.
 type SweepEvent struct {
-	Failed *TurnEvent
+	Failed *TurnEvent // the turn that failed; nil: the schedule
 }
 
-// ParseSweep reads a scheduled event or turn's failure record.
-func ParseSweep(event json.RawMessage) (SweepEvent, error) { panic("not built") }
-
-// Poster posts to connections through the management API. It is shared by all requests.
-type Poster struct{}
-
-// NewPoster makes a poster for the API's stage endpoint.
-func NewPoster(c aws.Config, endpoint string) *Poster { panic("not built") }
-
-// Post posts one message, with a deadline of its own. It fails with chat.ErrGone (410, told by type or by status) and
-// chat.ErrSlow (429).
-func (p *Poster) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
-	panic("not built")
+// ParseSweep reads a scheduled event or the failure record of a turn.
+func ParseSweep(event json.RawMessage) (SweepEvent, error) {
+	var e struct {
+		DetailType     string          `json:"detail-type"`
+		RequestPayload json.RawMessage `json:"requestPayload"`
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return SweepEvent{}, fmt.Errorf("gateway: decoding sweep's event: %w", err)
+	}
+	switch {
+	case e.RequestPayload != nil:
+		t, err := decodeTurn(e.RequestPayload)
+		return SweepEvent{Failed: &t}, err
+	case e.DetailType == "Scheduled Event":
+		return SweepEvent{}, nil
+	}
+	return SweepEvent{}, errors.New("gateway: sweep's event is neither a schedule's nor a failure record")
 }
-
-// Close closes a connection. One that is gone already is fine.
-func (p *Poster) Close(ctx context.Context, id chat.ConnectionID) error { panic("not built") }
-
-// Invoker invokes turn.
-type Invoker struct{}
-
-// NewInvoker makes an invoker of the function of that name.
-func NewInvoker(c aws.Config, function string) *Invoker { panic("not built") }
-
-// Turn invokes turn asynchronously for a run of this user, whose key is the invocation's tenant id. It returns once
-// Lambda has queued the event.
-func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error { panic("not built") }

@@ -1,22 +1,85 @@
-// Package monitor writes metrics in CloudWatch's embedded metric format and the record of isolation violations. User
-// ids are never a dimension and never in clear.
+// Package monitor writes metrics in CloudWatch's embedded metric format and the record of isolation violations. A user's
+// id is never a dimension and never stands in clear.
 package monitor
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
+	"sync"
+	"time"
 
 	"carrel/shared/chat"
 )
 
-// Monitor writes to one stream, one JSON object a line. It is safe for concurrent use.
-type Monitor struct{}
+// namespace is the metrics' in CloudWatch.
+const namespace = "Carrel"
 
-// New makes a monitor of one function.
-func New(w io.Writer, function string) *Monitor { panic("not built") }
+// The metrics of the core.
+const (
+	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
+	Residue            = "Residue"            // something was left of a run after its clean-up
+	RunsEnded          = "RunsEnded"
+	RunsDied           = "RunsDied" // ended by sweep
+)
 
-// Count records n of something.
-func (m *Monitor) Count(metric string, n int) { panic("not built") }
+// Monitor writes one function's metrics and audit records to one stream, one JSON object a line. It is safe for
+// concurrent use.
+type Monitor struct {
+	function string
+	log      *slog.Logger
+	now      func() time.Time
 
-// Violation records that a guard refused to mix two users: which guard and whose request it was. Content is never
-// recorded.
-func (m *Monitor) Violation(guard string, u chat.User) { panic("not built") }
+	mu  sync.Mutex
+	out io.Writer
+}
+
+// New makes the monitor of one function, which writes to out; what it cannot write is told to log.
+func New(out io.Writer, function string, log *slog.Logger) *Monitor {
+	return &Monitor{function: function, log: log, now: time.Now, out: out}
+}
+
+type metric struct{ Name, Unit string }
+
+type directive struct {
+	Namespace  string
+	Dimensions [][]string
+	Metrics    []metric
+}
+
+type metadata struct {
+	Timestamp         int64
+	CloudWatchMetrics []directive
+}
+
+// Count records n of a metric.
+func (m *Monitor) Count(name string, n int) { m.write(name, n, nil) }
+
+// Violation records that a guard refused to mix two users: which guard, and the hash of whose request it was. Content is
+// never recorded.
+func (m *Monitor) Violation(ctx context.Context, guard string, u chat.User) {
+	m.log.ErrorContext(ctx, "isolation violation", "guard", guard, "user", u)
+	m.write(IsolationViolation, 1, map[string]any{"Guard": guard, "UserHash": u.Hash()})
+}
+
+func (m *Monitor) write(name string, n int, more map[string]any) {
+	line := map[string]any{
+		"_aws":     metadata{m.now().UnixMilli(), []directive{{namespace, [][]string{{"Function"}}, []metric{{name, "Count"}}}}},
+		"Function": m.function,
+		name:       n,
+	}
+	for k, v := range more {
+		line[k] = v
+	}
+	b, err := json.Marshal(line)
+	if err == nil {
+		m.mu.Lock()
+		_, err = m.out.Write(append(b, '\n'))
+		m.mu.Unlock()
+	}
+	if err != nil {
+		m.log.Error("a metric is lost", "metric", name, "n", n, "reason", fmt.Sprint(err))
+	}
+}

@@ -1,0 +1,46 @@
+package awsenv
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// requestTimeout bounds one attempt of any AWS call; the caller's context bounds all of its attempts.
+const requestTimeout = 10 * time.Second
+
+// client hands the transport request bodies that nobody closes. The SDK closes a request's body as soon as Do has
+// returned, while the transport's write loop may still look at it: on a fast endpoint a few percent of the calls then
+// fail with "use of closed network connection", and the retries hide it as latency.
+type client struct{ http http.Client }
+
+func newHTTPClient() *client {
+	return &client{http.Client{
+		Timeout: requestTimeout,
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:     90 * time.Second,
+			TLSHandshakeTimeout: 3 * time.Second,
+		},
+	}}
+}
+
+// Do sends one request with its body held in memory.
+func (c *client) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, fmt.Errorf("awsenv: reading the request's body: %w", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.ContentLength = int64(len(body))
+	}
+	return c.http.Do(r)
+}

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"carrel/shared/chat"
+	"carrel/shared/internal/principal"
+	"carrel/shared/wire"
+)
+
+// The names in the authorizer's context. It holds at most 8 KB, and only strings, numbers and bools.
+const (
+	contextUser    = "user"
+	contextExpires = "expires"
+	contextGrants  = "grants"
+	maxGrants      = 4 << 10
+)
+
+// ErrUnauthorized makes API Gateway refuse the socket with 401: it looks for this very word.
+var ErrUnauthorized = errors.New("Unauthorized")
+
+// Verify verifies an access token; its error says why not. token.Verifier's method is one.
+type Verify func(ctx context.Context, token string) (chat.Claims, error)
+
+// Authorizer answers API Gateway's REQUEST authorizer event, which comes once per socket. The token is the subprotocol
+// "bearer.<token>" or the Authorization header, never the query string, which gets logged. What it says of the user is
+// in requestContext.authorizer of every later event of the connection.
+type Authorizer struct {
+	Verify Verify
+	Log    *slog.Logger
+}
+
+// Handle is the Lambda handler. Whatever is wrong with the token, the client learns ErrUnauthorized and the log why.
+func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse, error) {
+	answer, err := a.answer(ctx, event)
+	if err != nil {
+		a.Log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		return answer, ErrUnauthorized
+	}
+	return answer, nil
+}
+
+func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r events.APIGatewayCustomAuthorizerResponse, err error) {
+	var e struct {
+		MethodArn string            `json:"methodArn"`
+		Headers   map[string]string `json:"headers"`
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return r, fmt.Errorf("decoding the event: %w", err)
+	}
+	raw, err := bearer(e.Headers)
+	if err != nil {
+		return r, err
+	}
+	c, err := a.Verify(ctx, raw)
+	if err != nil {
+		return r, err
+	}
+	u, err := principal.New(c.Issuer, c.Subject)
+	if err != nil {
+		return r, err
+	}
+	grants := strings.Join(c.Grants, " ")
+	if len(grants) > maxGrants {
+		return r, fmt.Errorf("the token's grants are %d bytes, more than the %d that fit", len(grants), maxGrants)
+	}
+	r.PrincipalID = u.Key()
+	r.PolicyDocument = events.APIGatewayCustomAuthorizerPolicy{
+		Version:   "2012-10-17",
+		Statement: []events.IAMPolicyStatement{{Action: []string{"execute-api:Invoke"}, Effect: "Allow", Resource: []string{e.MethodArn}}},
+	}
+	r.Context = map[string]any{
+		contextUser:    u.Key(),
+		contextExpires: strconv.FormatInt(c.Expires.Unix(), 10),
+		contextGrants:  grants,
+	}
+	return r, nil
+}
+
+// bearer finds the one token of a connect. Two of them are refused: a proxy in between may have judged the other.
+func bearer(headers map[string]string) (string, error) {
+	var found []string
+	for _, p := range subprotocols(headers) {
+		if t, ok := strings.CutPrefix(p, wire.BearerPrefix); ok {
+			found = append(found, t)
+		}
+	}
+	if t, ok := strings.CutPrefix(header(headers, "Authorization"), "Bearer "); ok {
+		found = append(found, strings.TrimSpace(t))
+	}
+	switch {
+	case len(found) == 0:
+		return "", errors.New("no token: neither a bearer subprotocol nor an Authorization header")
+	case len(found) > 1:
+		return "", errors.New("more than one token")
+	}
+	return found[0], nil
+}
+
+// subprotocols are those that the client offered, in its order.
+func subprotocols(headers map[string]string) []string {
+	var all []string
+	for p := range strings.SplitSeq(header(headers, "Sec-WebSocket-Protocol"), ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// header reads a header whose name may come in any case.
+func header(headers map[string]string, name string) string {
+	for k, v := range headers {
+		if strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,153 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/gateway"
+)
+
+var expires = time.Unix(1_900_000_000, 0)
+
+func verifyAlice(_ context.Context, token string) (chat.Claims, error) {
+	if token != "good" {
+		return chat.Claims{}, errors.New("bad signature")
+	}
+	return chat.Claims{Issuer: chattest.Issuer, Subject: "auth0|alice", Expires: expires, Grants: []string{"calculator", "notes"}}, nil
+}
+
+func authorize(t *testing.T, headers map[string]string) (map[string]any, string, error) {
+	t.Helper()
+	var log bytes.Buffer
+	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	event, err := json.Marshal(map[string]any{"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:a/v1/$connect", "headers": headers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := a.Handle(t.Context(), event)
+	return answer.Context, log.String(), err
+}
+
+// The whole way round: what the authorizer says is what every later event of the connection is read as.
+func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
+	for name, headers := range map[string]map[string]string{
+		"subprotocol": {"sec-websocket-protocol": "carrel.v1, bearer.good"},
+		"header":      {"Authorization": "Bearer good"},
+	} {
+		said, _, err := authorize(t, headers)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		said["principalId"] = said["user"]
+		event, err := json.Marshal(map[string]any{
+			"headers": headers, "body": `{"type":"ping"}`,
+			"requestContext": map[string]any{"connectionId": "abc=", "connectedAt": 1_700_000_000_123, "requestId": "r1", "authorizer": said},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := gateway.ParseInbound(event)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if in.User != chattest.User(t, "auth0|alice") || in.Connection != "abc=" || !in.TokenExpires.Equal(expires) ||
+			!slices.Equal(in.Grants, []string{"calculator", "notes"}) || string(in.Body) != `{"type":"ping"}` || in.ConnectedAt.UnixMilli() != 1_700_000_000_123 {
+			t.Errorf("%s: read %+v", name, in)
+		}
+	}
+}
+
+func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		headers map[string]string
+		reason  string
+	}{
+		"nothing":    {nil, "no token"},
+		"bad token":  {map[string]string{"Authorization": "Bearer bad"}, "bad signature"},
+		"no bearer":  {map[string]string{"Sec-WebSocket-Protocol": "carrel.v1"}, "no token"},
+		"two tokens": {map[string]string{"Authorization": "Bearer good", "Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}, "more than one"},
+	} {
+		_, log, err := authorize(t, c.headers)
+		if err == nil || err.Error() != "Unauthorized" {
+			t.Errorf("%s: error %v; API Gateway answers 401 only to the word Unauthorized", name, err)
+		}
+		if !strings.Contains(log, c.reason) || strings.Contains(log, "good") {
+			t.Errorf("%s: log %q, want the reason %q and no token", name, log, c.reason)
+		}
+	}
+}
+
+func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
+	for name, authorizer := range map[string]string{
+		"none":              `null`,
+		"empty":             `{}`,
+		"malformed key":     `{"user":"a#b","expires":"1900000000"}`,
+		"principal differs": `{"principalId":"bob","user":"alice","expires":"1900000000"}`,
+		"no expiry":         `{"user":"alice"}`,
+	} {
+		in, err := gateway.ParseInbound(json.RawMessage(`{"requestContext":{"connectionId":"c=","authorizer":` + authorizer + `}}`))
+		if !errors.Is(err, chat.ErrNoUser) || !in.User.IsZero() {
+			t.Errorf("%s: user %v, error %v, want nobody and ErrNoUser", name, in.User, err)
+		}
+		if in.Connection != "c=" {
+			t.Errorf("%s: connection %q, want it all the same", name, in.Connection)
+		}
+	}
+	if _, err := gateway.ParseInbound(json.RawMessage(`{"requestContext":{}}`)); err == nil {
+		t.Error("an event without a connection was read")
+	}
+}
+
+func TestTurnsUserIsTheTenant(t *testing.T) {
+	alice := chattest.User(t, "alice")
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"run":"r1","reason":"run"}`))
+	if err != nil || u != alice || e.Run != "r1" {
+		t.Errorf("user %v, event %+v, error %v", u, e, err)
+	}
+	if u, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`)); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("without a tenant: user %v, error %v, want ErrNoUser", u, err)
+	}
+	for _, bad := range []string{`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`} {
+		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad)); err == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+}
+
+func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
+	e, err := gateway.ParseSweep(json.RawMessage(`{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`))
+	if err != nil || e.Failed != nil {
+		t.Errorf("schedule: %+v, %v", e, err)
+	}
+	e, err = gateway.ParseSweep(json.RawMessage(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r7","reason":"run"}}`))
+	if err != nil || e.Failed == nil || e.Failed.Run != "r7" {
+		t.Errorf("failure record: %+v, %v", e, err)
+	}
+	if _, err := gateway.ParseSweep(json.RawMessage(`{}`)); err == nil {
+		t.Error("an event of neither kind was read")
+	}
+}
+
+func FuzzParseInbound(f *testing.F) {
+	f.Add([]byte(`{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000"}},"body":"x"}`))
+	f.Add([]byte(fmt.Sprintf(`{"requestContext":{"connectionId":"c","authorizer":{"user":%q,"expires":1}}}`, strings.Repeat("=", 99))))
+	f.Fuzz(func(t *testing.T, event []byte) {
+		in, err := gateway.ParseInbound(event)
+		if err == nil && (in.User.IsZero() || in.Connection == "") {
+			t.Errorf("%q was read as %+v", event, in)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package gateway_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"carrel/shared/awsenv"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/gateway"
+)
+
+// call is one request that reached the fake AWS.
+type call struct{ method, path, body, tenant, kind string }
+
+// fakeAWS answers every request with status and, if not "", an error type.
+func fakeAWS(t *testing.T, status int, errorType string) (stage string, calls *[]call) {
+	t.Helper()
+	calls = &[]call{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		*calls = append(*calls, call{r.Method, r.URL.EscapedPath(), string(body), r.Header.Get("X-Amz-Tenant-Id"), r.Header.Get("X-Amz-Invocation-Type")})
+		if errorType != "" {
+			w.Header().Set("X-Amzn-ErrorType", errorType)
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/v1", calls
+}
+
+func environment(extra map[string]string) awsenv.Getenv {
+	return func(name string) string {
+		if v, ok := extra[name]; ok {
+			return v
+		}
+		return map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}[name]
+	}
+}
+
+func poster(t *testing.T, stage string) *gateway.Poster {
+	t.Helper()
+	c, err := awsenv.Config(environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.RetryMaxAttempts = 1
+	return gateway.NewPoster(c, stage)
+}
+
+func TestPostReachesTheEscapedConnection(t *testing.T) {
+	stage, calls := fakeAWS(t, 200, "")
+	if err := poster(t, stage).Post(t.Context(), "a/b=", []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if c := (*calls)[0]; c.method != "POST" || c.path != "/v1/@connections/a%2Fb%3D" && c.path != "/v1/%40connections/a%2Fb%3D" || c.body != "hello" {
+		t.Errorf("request %+v", c)
+	}
+}
+
+func TestPostTellsGoneAndSlowApart(t *testing.T) {
+	for _, c := range []struct {
+		status    int
+		errorType string
+		want      error
+	}{
+		{410, "GoneException", chat.ErrGone},
+		{410, "", chat.ErrGone}, // the type may be missing
+		{429, "LimitExceededException", chat.ErrSlow},
+		{429, "", chat.ErrSlow},
+	} {
+		stage, _ := fakeAWS(t, c.status, c.errorType)
+		if err := poster(t, stage).Post(t.Context(), "c=", []byte("x")); !errors.Is(err, c.want) {
+			t.Errorf("%d %q: error %v, want %v", c.status, c.errorType, err, c.want)
+		}
+	}
+	stage, _ := fakeAWS(t, 403, "ForbiddenException")
+	if err := poster(t, stage).Post(t.Context(), "c=", []byte("x")); err == nil || errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
+		t.Errorf("403: error %v, want one that is neither gone nor slow", err)
+	}
+}
+
+func TestClosingAConnectionThatIsGoneIsFine(t *testing.T) {
+	stage, calls := fakeAWS(t, 410, "GoneException")
+	if err := poster(t, stage).Close(t.Context(), "c="); err != nil || (*calls)[0].method != "DELETE" {
+		t.Errorf("error %v, request %+v", err, *calls)
+	}
+}
+
+func TestTurnIsInvokedAsItsUsersTenant(t *testing.T) {
+	url, calls := fakeAWS(t, 202, "")
+	t.Setenv("AWS_ENDPOINT_URL_LAMBDA", url) // the SDK itself looks whether it is set
+	c, err := awsenv.Config(environment(map[string]string{"AWS_ENDPOINT_URL_LAMBDA": url}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, alice := gateway.NewInvoker(c, "turn"), chattest.User(t, "auth0|alice")
+	if err := i.Turn(t.Context(), alice, "r1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"run":"r1","reason":"run"}` {
+		t.Errorf("request %+v", got)
+	}
+	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 1 {
+		t.Errorf("nobody: error %v after %d requests, want ErrNoUser and no request", err, len(*calls))
+	}
+}

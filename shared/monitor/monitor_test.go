@@ -1,0 +1,62 @@
+package monitor_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"carrel/shared/chat/chattest"
+	"carrel/shared/monitor"
+)
+
+func TestAMetricIsOneEMFLine(t *testing.T) {
+	var out bytes.Buffer
+	monitor.New(&out, "turn", slog.New(slog.DiscardHandler)).Count(monitor.RunsEnded, 3)
+	var line struct {
+		AWS struct {
+			Timestamp         int64
+			CloudWatchMetrics []struct {
+				Namespace  string
+				Dimensions [][]string
+				Metrics    []struct{ Name, Unit string }
+			}
+		} `json:"_aws"`
+		Function  string
+		RunsEnded int
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 {
+		t.Fatalf("%q is not one line of JSON: %v", out.String(), err)
+	}
+	d := line.AWS.CloudWatchMetrics
+	if line.Function != "turn" || line.RunsEnded != 3 || line.AWS.Timestamp == 0 || len(d) != 1 || d[0].Namespace != "Carrel" ||
+		d[0].Dimensions[0][0] != "Function" || d[0].Metrics[0].Name != "RunsEnded" || d[0].Metrics[0].Unit != "Count" {
+		t.Errorf("line %s", out.String())
+	}
+}
+
+func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
+	var out, log bytes.Buffer
+	m := monitor.New(&out, "message", slog.New(slog.NewJSONHandler(&log, nil)))
+	u := chattest.User(t, "alice")
+	m.Violation(t.Context(), "owner", u)
+	for name, text := range map[string]string{"metric": out.String(), "log": log.String()} {
+		if strings.Contains(text, "alice") || !strings.Contains(text, u.Hash()) || !strings.Contains(text, "owner") {
+			t.Errorf("the %s %q must hold the guard and the user's hash, not the user", name, text)
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestALostMetricIsSaid(t *testing.T) {
+	var log bytes.Buffer
+	monitor.New(broken{}, "turn", slog.New(slog.NewTextHandler(&log, nil))).Count(monitor.Residue, 1)
+	if !strings.Contains(log.String(), "broken pipe") {
+		t.Errorf("log %q says nothing of the lost metric", log.String())
+	}
+}

@@ -1,0 +1,208 @@
+package token_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"carrel/shared/token"
+)
+
+// issuer is a real HTTP issuer with one RSA and one EC key.
+type issuer struct {
+	*httptest.Server
+	rsa     *rsa.PrivateKey
+	ec      *ecdsa.PrivateKey
+	ecID    atomic.Value // of the EC key in the key set
+	fetches atomic.Int64 // of the key set
+	down    atomic.Bool
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{}
+	var err error
+	if i.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	if i.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	i.ecID.Store("ec1")
+	mux := http.NewServeMux()
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		if i.down.Load() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "authorization_endpoint": i.URL, "token_endpoint": i.URL})
+	})
+	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
+		i.fetches.Add(1)
+		json.NewEncoder(w).Encode(map[string]any{"keys": []any{
+			map[string]string{"kty": "RSA", "kid": "rsa1", "alg": "RS256", "use": "sig", "n": b64(i.rsa.N.Bytes()), "e": b64(big.NewInt(int64(i.rsa.E)).Bytes())},
+			map[string]string{"kty": "EC", "kid": i.ecID.Load().(string), "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(i.ec.X.FillBytes(make([]byte, 32))), "y": b64(i.ec.Y.FillBytes(make([]byte, 32)))},
+		}})
+	})
+	i.Server = httptest.NewServer(mux)
+	t.Cleanup(i.Close)
+	return i
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func (i *issuer) claims(changes jwt.MapClaims) jwt.MapClaims {
+	c := jwt.MapClaims{"iss": i.URL, "sub": "auth0|alice", "client_id": "page", "token_use": "access", "scope": "calculator notes", "exp": time.Now().Add(time.Hour).Unix()}
+	for k, v := range changes {
+		if v == nil {
+			delete(c, k)
+		} else {
+			c[k] = v
+		}
+	}
+	return c
+}
+
+func sign(t *testing.T, m jwt.SigningMethod, kid string, key crypto.PrivateKey, c jwt.MapClaims) string {
+	t.Helper()
+	j := jwt.NewWithClaims(m, c)
+	j.Header["kid"] = kid
+	s, err := j.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (i *issuer) verifier(t *testing.T, c token.Config) *token.Verifier {
+	t.Helper()
+	c.Issuer, c.Audience = i.URL, "page"
+	if c.GrantsClaim == "" {
+		c.GrantsClaim = "scope"
+	}
+	v, err := token.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestGoodTokens(t *testing.T) {
+	i := newIssuer(t)
+	for name, c := range map[string]struct {
+		claim, raw string
+		grants     []string
+	}{
+		"Cognito, ES256": {"scope", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil)), []string{"calculator", "notes"}},
+		"aud, RS256":     {"scope", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil})), []string{"calculator", "notes"}},
+		"permissions":    {"permissions", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"permissions": []string{"clock"}})), []string{"clock"}},
+		"groups":         {"cognito:groups", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"cognito:groups": []string{"staff"}})), []string{"staff"}},
+	} {
+		got, err := i.verifier(t, token.Config{GrantsClaim: c.claim}).Verify(t.Context(), c.raw)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got.Subject != "auth0|alice" || got.Issuer != i.URL || !slices.Equal(got.Grants, c.grants) || got.Expires.Before(time.Now()) {
+			t.Errorf("%s: claims %+v, want the subject, the issuer, a future expiry and grants %v", name, got, c.grants)
+		}
+	}
+}
+
+func TestBadTokensAreRefusedWithTheReason(t *testing.T) {
+	i, other := newIssuer(t), newIssuer(t)
+	es := func(changes jwt.MapClaims) string {
+		return sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(changes))
+	}
+	der, err := x509.MarshalPKIXPublicKey(&i.rsa.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	v := i.verifier(t, token.Config{})
+	if _, err := v.Verify(t.Context(), es(nil)); err != nil {
+		t.Fatalf("the token that all others differ from: %v", err)
+	}
+	for name, c := range map[string]struct{ raw, reason string }{
+		"empty":                     {"", "malformed"},
+		"not a token":               {"a.b.c", "malformed"},
+		"expired":                   {es(jwt.MapClaims{"exp": time.Now().Add(-time.Minute).Unix()}), "expired"},
+		"no expiry":                 {es(jwt.MapClaims{"exp": nil}), "expired"},
+		"foreign issuer":            {es(jwt.MapClaims{"iss": other.URL}), "different provider"},
+		"foreign key":               {sign(t, jwt.SigningMethodES256, "ec1", other.ec, i.claims(nil)), "keys"},
+		"foreign audience":          {es(jwt.MapClaims{"client_id": "other", "aud": "other"}), "audience"},
+		"no audience":               {es(jwt.MapClaims{"client_id": nil}), "audience"},
+		"an id token":               {es(jwt.MapClaims{"token_use": "id"}), "token_use"},
+		"no subject":                {es(jwt.MapClaims{"sub": nil}), "subject"},
+		"alg none":                  {sign(t, jwt.SigningMethodNone, "ec1", jwt.UnsafeAllowNoneSignatureType, i.claims(nil)), "malformed"},
+		"HS256 with the public key": {sign(t, jwt.SigningMethodHS256, "rsa1", publicPEM, i.claims(nil)), "algorithm"},
+	} {
+		_, err := v.Verify(t.Context(), c.raw)
+		if err == nil || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: error %v, want one that says %q", name, err, c.reason)
+		}
+	}
+}
+
+func TestUnknownKeysDoNotFloodTheIssuer(t *testing.T) {
+	i := newIssuer(t)
+	now := time.Now()
+	v := i.verifier(t, token.Config{Now: func() time.Time { return now }})
+	for n := range 20 {
+		if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, fmt.Sprint("made-up", n), i.ec, i.claims(nil))); err == nil {
+			t.Fatal("a token of an unknown key was accepted")
+		}
+	}
+	if n := i.fetches.Load(); n != 1 {
+		t.Errorf("20 unknown key ids caused %d fetches of the key set, want 1", n)
+	}
+	i.ecID.Store("ec2") // rotated
+	rotated := sign(t, jwt.SigningMethodES256, "ec2", i.ec, i.claims(nil))
+	now = now.Add(11 * time.Second)
+	if _, err := v.Verify(t.Context(), rotated); err != nil {
+		t.Errorf("a rotated key 11 s later: %v", err)
+	}
+}
+
+func TestIssuerThatWasDownIsAskedAgain(t *testing.T) {
+	i := newIssuer(t)
+	i.down.Store(true)
+	now := time.Now()
+	v := i.verifier(t, token.Config{Now: func() time.Time { return now }})
+	raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil))
+	if _, err := v.Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "discovering") {
+		t.Fatalf("issuer down: error %v, want one that says so", err)
+	}
+	i.down.Store(false)
+	now = now.Add(2 * time.Second)
+	if _, err := v.Verify(t.Context(), raw); err != nil {
+		t.Errorf("issuer up again: %v", err)
+	}
+}
+
+func TestConfigurationIsNamed(t *testing.T) {
+	for want, c := range map[string]token.Config{
+		"issuer":   {Audience: "a", GrantsClaim: "scope"},
+		"audience": {Issuer: "i", GrantsClaim: "scope"},
+		"grants":   {Issuer: "i", Audience: "a", GrantsClaim: "roles"},
+	} {
+		if _, err := token.New(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one that names the %s", err, want)
+		}
+	}
+}
