@@ -74,7 +74,7 @@ func (s *socket) serve(r *bufio.Reader, switching []byte) {
 		s.end(ending{ws.StatusGoingAway, "Going away", false})
 	}
 	s.conn.Close()
-	s.g.logf("closed %s after %s: %d %q", s.id, s.age(), s.ending.code, s.ending.reason)
+	s.g.logf("closed %s after %s: %d", s.id, s.age(), s.ending.code) // the reason may be the client's words
 	s.g.disconnect(&s.peer, *s.ending)
 }
 
