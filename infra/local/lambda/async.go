@@ -1,0 +1,141 @@
+package lambda
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// record is what a failure destination gets, as Lambda documents it.
+type record struct {
+	Version         string           `json:"version"`
+	Timestamp       string           `json:"timestamp"`
+	RequestContext  recordRequest    `json:"requestContext"`
+	RequestPayload  json.RawMessage  `json:"requestPayload"`
+	ResponseContext *responseContext `json:"responseContext,omitempty"` // nil when no try was made
+	ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
+}
+
+type recordRequest struct {
+	RequestID   string `json:"requestId"`
+	FunctionARN string `json:"functionArn"`
+	Condition   string `json:"condition"`
+	Count       int    `json:"approximateInvokeCount"`
+}
+
+type responseContext struct {
+	StatusCode      int    `json:"statusCode"`
+	ExecutedVersion string `json:"executedVersion"`
+	FunctionError   string `json:"functionError"`
+}
+
+const (
+	retriesExhausted = "RetriesExhausted"
+	eventAgeExceeded = "EventAgeExceeded"
+)
+
+// enqueue takes an asynchronous event. Each has a goroutine that waits for a slot: slots go to the longest waiting.
+func (h *Host) enqueue(f *function, inv *invocation) error {
+	expires := time.Now().Add(f.MaxEventAge)
+	if !h.own(func() { h.deliver(f, inv, expires) }) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// deliver tries an event until it is answered, its tries are used up, it is too old, or the host closes.
+func (h *Host) deliver(f *function, inv *invocation, expires time.Time) {
+	last := outcome{}
+	for tries := 0; ; tries++ {
+		if tries > f.MaxRetries {
+			h.giveUp(f, inv, retriesExhausted, tries, last)
+			return
+		}
+		if tries > 0 && !h.pause(tries, expires) || !f.awaitSlot(expires) {
+			if h.ctx.Err() == nil {
+				h.giveUp(f, inv, eventAgeExceeded, tries, last)
+			}
+			return
+		}
+		try := inv.again()
+		f.place(try)
+		last = <-try.done
+		if last.err != nil {
+			h.log(f.Name, fmt.Sprintf("lambda: event %s is lost: %v", inv.id, last.err))
+			return
+		}
+		if last.functionError == "" {
+			return
+		}
+	}
+}
+
+// pause waits before a retry; false means that the event is too old by then, or the host closed.
+func (h *Host) pause(retry int, expires time.Time) bool {
+	delays := h.config.RetryDelays
+	delay := delays[min(retry, len(delays))-1]
+	timer := time.NewTimer(min(delay, time.Until(expires)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return time.Now().Before(expires)
+	case <-h.ctx.Done():
+		return false
+	}
+}
+
+// awaitSlot takes a slot; false means that the event got too old, or the host closed.
+func (f *function) awaitSlot(expires time.Time) bool {
+	select {
+	case f.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(time.Until(expires))
+	defer timer.Stop()
+	select {
+	case f.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	case <-f.host.ctx.Done():
+		return false
+	}
+}
+
+// giveUp tells the failure destination, if there is one, of an event that is not tried again.
+func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int, last outcome) {
+	h.log(f.Name, fmt.Sprintf("lambda: event %s is given up after %d tries: %s", inv.id, tries, condition))
+	if f.OnFailure == "" {
+		return
+	}
+	r := record{
+		Version:        "1.0",
+		Timestamp:      time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		RequestContext: recordRequest{inv.id, h.arn(f.Name) + ":" + version, condition, tries},
+		RequestPayload: inv.payload,
+	}
+	if tries > 0 {
+		r.ResponseContext = &responseContext{200, version, last.functionError}
+		r.ResponsePayload = asJSON(last.payload)
+	}
+	payload, err := json.Marshal(r)
+	if err == nil {
+		err = h.enqueue(h.functions[f.OnFailure], newInvocation("", payload))
+	}
+	if err != nil {
+		h.log(f.Name, fmt.Sprintf("lambda: the failure record of event %s is lost: %v", inv.id, err))
+	}
+}
+
+// asJSON keeps an answer that is JSON and quotes one that is not.
+func asJSON(payload []byte) json.RawMessage {
+	if json.Valid(payload) {
+		return payload
+	}
+	quoted, err := json.Marshal(string(payload))
+	if err != nil {
+		return nil
+	}
+	return quoted
+}

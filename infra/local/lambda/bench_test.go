@@ -1,0 +1,69 @@
+package lambda_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/lambda"
+)
+
+// BenchmarkWarmInvoke is a synchronous invoke of a process that waits frozen for it, in-process and through AWS's client.
+func BenchmarkWarmInvoke(b *testing.B) {
+	h := startWith(b, plain("one"))
+	c := client(h)
+	invoke(b, h, "one", `{}`)
+	b.Run("in-process", func(b *testing.B) {
+		for b.Loop() {
+			if _, functionError, err := h.Invoke(b.Context(), "one", nil); functionError != "" || err != nil {
+				b.Fatal(functionError, err)
+			}
+		}
+	})
+	b.Run("SDK", func(b *testing.B) {
+		for b.Loop() {
+			if out, err := c.Invoke(b.Context(), input("one", "", `{}`)); err != nil || out.FunctionError != nil {
+				b.Fatal(out, err)
+			}
+		}
+	})
+}
+
+// BenchmarkColdInvoke is an invoke that starts its process: each is of a tenant of its own.
+func BenchmarkColdInvoke(b *testing.B) {
+	f := perTenant("tenants")
+	f.Concurrency = 4
+	h, log := start(b, lambda.Config{Functions: []lambda.Function{f}, Idle: 50 * time.Millisecond})
+	c := client(h)
+	i := 0
+	for b.Loop() {
+		i++
+		if out, err := c.Invoke(b.Context(), input("tenants", fmt.Sprint(i), `{}`)); err != nil || out.FunctionError != nil {
+			b.Fatal(out, err)
+		}
+	}
+	if log.contain("lambda:") {
+		b.Error("the host reported a problem")
+	}
+}
+
+// BenchmarkColdBurst is 50 invokes at once, each in a process that starts for it.
+func BenchmarkColdBurst(b *testing.B) {
+	for b.Loop() {
+		h := startWith(b, plain("one"))
+		url, _ := meeting(b, 50)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, functionError, err := h.Invoke(b.Context(), "one", []byte(meet(url))); functionError != "" || err != nil {
+					b.Error(functionError, err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := h.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

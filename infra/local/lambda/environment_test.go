@@ -1,0 +1,259 @@
+package lambda_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/lambda"
+)
+
+func TestWarmInvokeReusesTheProcess(t *testing.T) {
+	h := startWith(t, plain("one"))
+	first := invoke(t, h, "one", `{}`)
+	for i := range 50 {
+		if a := invoke(t, h, "one", ``); a.PID != first.PID || a.Calls != int64(i+2) {
+			t.Fatalf("invocation %d: process %d, its call %d; want process %d", i+2, a.PID, a.Calls, first.PID)
+		}
+	}
+}
+
+func TestFunctionSeesOnlyItsOwnEnvironment(t *testing.T) {
+	t.Setenv("SECRET_OF_THE_HOST", "1")
+	f := plain("one")
+	f.Env = map[string]string{"TABLE": "t", "AWS_REGION": "xx-test-1", "AWS_LAMBDA_FUNCTION_NAME": "forged"}
+	a := invoke(t, startWith(t, f), "one", `{}`)
+	for _, want := range []string{
+		"TABLE=t", "AWS_REGION=xx-test-1", "AWS_LAMBDA_FUNCTION_NAME=one", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "GOMAXPROCS=1", "GOMEMLIMIT=230MiB", "_HANDLER=bootstrap", "TZ=:UTC",
+	} {
+		if !slices.Contains(a.Env, want) {
+			t.Errorf("%s is not in the environment %q", want, a.Env)
+		}
+	}
+	if joined := strings.Join(a.Env, "\n"); strings.Contains(joined, "SECRET_OF_THE_HOST") || strings.Contains(joined, "HOME=") {
+		t.Errorf("the host's variables reach the function: %q", a.Env)
+	}
+	if want := "arn:aws:lambda:eu-central-1:123456789012:function:one"; a.ARN != want || len(a.ID) != 36 {
+		t.Errorf("ARN %q, request id %q; want %s and a UUID", a.ARN, a.ID, want)
+	}
+	if a.Left <= 0 || a.Left > f.Timeout {
+		t.Errorf("%v are left until the deadline of %v", a.Left, f.Timeout)
+	}
+}
+
+func TestConcurrentInvokesGetEnvironmentsOfTheirOwn(t *testing.T) {
+	const n = 20
+	h := startWith(t, plain("one"))
+	url, _ := meeting(t, n)
+	var wg sync.WaitGroup
+	pids := make([]int, n)
+	for i := range n {
+		wg.Go(func() {
+			body, functionError, err := h.Invoke(t.Context(), "one", []byte(meet(url)))
+			if err != nil || functionError != "" {
+				t.Errorf("invocation %d: %s %s %v", i, body, functionError, err)
+				return
+			}
+			pids[i] = parse(t, body).PID
+		})
+	}
+	wg.Wait()
+	slices.Sort(pids)
+	if distinct := len(slices.Compact(pids)); distinct != n {
+		t.Errorf("%d invocations at once had %d processes", n, distinct)
+	}
+}
+
+func TestProcessIsFrozenBetweenInvocations(t *testing.T) {
+	h := startWith(t, plain("one"), plain("other"))
+	pid := invoke(t, h, "one", `{"Do":"tick"}`).PID
+	eventually(t, "the process is stopped", func() bool { return frozen(t, pid) })
+	before := time.Now()
+	eventually(t, "another function has worked for 200 ms", func() bool {
+		invoke(t, h, "other", `{}`)
+		return time.Since(before) > 200*time.Millisecond
+	})
+	a := invoke(t, h, "one", `{}`)
+	if a.PID != pid || a.Ticks > 50 {
+		t.Errorf("process %d (first %d) had %d ticks of 1 ms in 200 ms of being frozen", a.PID, pid, a.Ticks)
+	}
+	eventually(t, "the ticks go on while invocations run", func() bool { return invoke(t, h, "one", `{}`).Ticks > a.Ticks })
+}
+
+func TestDeadlineKills(t *testing.T) {
+	f := plain("one")
+	f.Timeout = 300 * time.Millisecond
+	h := startWith(t, f)
+	pid := invoke(t, h, "one", `{}`).PID
+	if message := fail(t, h, `{"Do":"hang"}`, "Sandbox.Timedout"); !strings.HasSuffix(message, "Task timed out after 0.30 seconds") {
+		t.Errorf("the message is %q", message)
+	}
+	if exists(pid) {
+		t.Errorf("process %d is still there after its deadline", pid)
+	}
+	if next := invoke(t, h, "one", `{}`); next.PID == pid || next.Calls != 1 {
+		t.Errorf("after the deadline: %+v, want a new process", next)
+	}
+}
+
+func TestCrashAnswersAnErrorAndTheNextInvokeWorks(t *testing.T) {
+	for _, c := range []struct{ event, kind, message string }{
+		{`{"Do":"exit"}`, "Runtime.ExitError", "Runtime exited with error: exit status 3"},
+		{`{"Do":"panic"}`, "string", "told to"},
+		{`{"Do":"fail"}`, "errorString", "told to fail"},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			h, log := start(t, lambda.Config{Functions: []lambda.Function{plain("one")}})
+			invoke(t, h, "one", `{}`)
+			for range 5 {
+				if message := fail(t, h, c.event, c.kind); !strings.HasSuffix(message, c.message) {
+					t.Errorf("the message is %q, want %q at its end", message, c.message)
+				}
+				invoke(t, h, "one", `{}`)
+			}
+			if !log.contain("one: begins") || c.kind == "Runtime.ExitError" && !log.contain("one: no newline before the end") {
+				t.Errorf("the log misses lines of the function: %q", log.list)
+			}
+		})
+	}
+}
+
+func TestBinaryThatCannotStart(t *testing.T) {
+	f := plain("one")
+	f.Binary += "-missing"
+	h := startWith(t, f)
+	if message := fail(t, h, `{}`, "Runtime.ExitError"); !strings.Contains(message, "no such file") {
+		t.Errorf("the message %q does not say what is missing", message)
+	}
+}
+
+func TestProcessThatIsKilledWhileIdleIsReplaced(t *testing.T) {
+	h := startWith(t, plain("one"))
+	pid := invoke(t, h, "one", `{}`).PID
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatalf("killing the function's process: %v", err)
+	}
+	eventually(t, "the process is gone", func() bool { return !exists(pid) })
+	if a := invoke(t, h, "one", `{}`); a.PID == pid {
+		t.Errorf("process %d answered after it was killed", pid)
+	}
+}
+
+func TestIdleEnvironmentEnds(t *testing.T) {
+	h, _ := start(t, lambda.Config{Functions: []lambda.Function{plain("one")}, Idle: 50 * time.Millisecond})
+	pid := invoke(t, h, "one", `{}`).PID
+	eventually(t, "the idle process is gone", func() bool { return !exists(pid) })
+}
+
+func TestReplaceEndsIdleNowAndBusyAfterTheirAnswer(t *testing.T) {
+	h := startWith(t, plain("one"), plain("other"))
+	idle := invoke(t, h, "one", `{}`).PID
+	if err := h.Replace("one", os.Getenv(binaryVariable)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the idle process is gone", func() bool { return !exists(idle) })
+
+	url, arrived := meeting(t, 2)
+	busy := make(chan answer, 1)
+	go func() {
+		body, _, _ := h.Invoke(t.Context(), "one", []byte(meet(url)))
+		busy <- parse(t, body)
+	}()
+	eventually(t, "the invocation runs", func() bool { return arrived() == 1 })
+	if err := h.Replace("one", os.Getenv(binaryVariable)); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, h, "other", meet(url))
+	old := (<-busy).PID
+	eventually(t, "the busy process is gone after its answer", func() bool { return !exists(old) })
+	var refused *lambda.Error
+	if err := h.Replace("none", "x"); !errors.As(err, &refused) || refused.Status != 404 {
+		t.Errorf("replacing an unknown function: %v", err)
+	}
+}
+
+func TestCloseLeavesNoProcess(t *testing.T) {
+	h := startWith(t, plain("one"), perTenant("tenants"))
+	a := invoke(t, h, "one", `{"Do":"child"}`)
+	url, arrived := meeting(t, 2)
+	cut := make(chan error, 1)
+	go func() {
+		_, _, err := h.Invoke(context.Background(), "one", []byte(meet(url)))
+		cut <- err
+	}()
+	eventually(t, "the second invocation runs", func() bool { return arrived() == 1 })
+	if err := h.InvokeAsync(t.Context(), "tenants", "ann", []byte(`{"Do":"hang"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	if exists(a.PID) {
+		t.Errorf("the function's process %d is left", a.PID)
+	}
+	eventually(t, "what the function started is gone", func() bool { return !running(a.Child) })
+	if err := <-cut; !errors.Is(err, lambda.ErrClosed) {
+		t.Errorf("the invocation that was cut short: %v, want ErrClosed", err)
+	}
+	if _, _, err := h.Invoke(t.Context(), "one", nil); !errors.Is(err, lambda.ErrClosed) {
+		t.Errorf("an invocation after the end: %v, want ErrClosed", err)
+	}
+	if err := h.InvokeAsync(t.Context(), "one", "", nil); !errors.Is(err, lambda.ErrClosed) {
+		t.Errorf("an event after the end: %v, want ErrClosed", err)
+	}
+}
+
+// running is false for a zombie too: an orphan is reaped by whoever adopts it.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
+}
+
+// hostVariable makes the test binary a host that waits to be killed.
+const hostVariable = "CARREL_TEST_HOST"
+
+func hostUntilKilled() {
+	h, err := lambda.Start(context.Background(), lambda.Config{Addr: "127.0.0.1:0", Functions: []lambda.Function{plain("one")}})
+	if err != nil {
+		panic(err)
+	}
+	body, _, err := h.Invoke(context.Background(), "one", nil)
+	fmt.Println(string(body), err)
+	select {}
+}
+
+func TestFunctionsDieWithAHostThatIsKilled(t *testing.T) {
+	host := exec.Command(os.Args[0])
+	host.Env = append(os.Environ(), hostVariable+"=1")
+	out, err := host.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		t.Errorf("reading the host's line: %v", err)
+	}
+	if err := host.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = host.Wait() // says that it was killed
+	pid := parse(t, []byte(strings.TrimSuffix(strings.TrimSpace(string(line)), " <nil>"))).PID
+	eventually(t, "the function's process is gone", func() bool { return !running(pid) })
+}

@@ -1,0 +1,153 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// function is a function's pool of environments. Everything of its environments is guarded by its mutex too: what
+// happens under it is short (a signal at most).
+type function struct {
+	Function
+	host *Host
+	// slots holds one element for each invocation that runs: Lambda counts invocations, not environments. A channel
+	// lets asynchronous events wait in the order they came.
+	slots chan struct{}
+
+	mu         sync.Mutex
+	binary     string
+	generation int            // counts Replace
+	live       []*environment // all whose process may exist
+	idle       []*environment // those without an invocation, longest idle first
+}
+
+func newFunction(h *Host, f Function) *function {
+	f.MemoryMB = cmp.Or(f.MemoryMB, 128)
+	f.Timeout = cmp.Or(f.Timeout, 3*time.Second)
+	f.Concurrency = cmp.Or(f.Concurrency, 100)
+	f.MaxEventAge = cmp.Or(f.MaxEventAge, 6*time.Hour)
+	return &function{Function: f, host: h, binary: f.Binary, slots: make(chan struct{}, max(0, f.Concurrency))}
+}
+
+// invocation is one try of one event.
+type invocation struct {
+	id      string
+	tenant  string
+	payload []byte
+	done    chan outcome // gets exactly one element, and has room for it
+}
+
+// outcome is how an invocation ended.
+type outcome struct {
+	payload       []byte
+	functionError string
+	err           error // the host's own, never the function's
+}
+
+func newInvocation(tenant string, payload []byte) *invocation {
+	if len(payload) == 0 {
+		payload = []byte("{}")
+	}
+	return &invocation{id: newID(), tenant: tenant, payload: payload, done: make(chan outcome, 1)}
+}
+
+// again is the same event for another try.
+func (i *invocation) again() *invocation {
+	next := *i
+	next.done = make(chan outcome, 1)
+	return &next
+}
+
+// call runs an invocation if a slot is free at once and waits for its end or that of ctx.
+func (f *function) call(ctx context.Context, inv *invocation) outcome {
+	select {
+	case f.slots <- struct{}{}:
+	default:
+		return outcome{err: throttled()}
+	}
+	f.place(inv)
+	select {
+	case out := <-inv.done:
+		return out
+	case <-ctx.Done():
+		return outcome{err: ctx.Err()}
+	}
+}
+
+// finish ends an invocation and frees its slot.
+func (f *function) finish(inv *invocation, out outcome) {
+	<-f.slots
+	inv.done <- out
+}
+
+// place gives an invocation that holds a slot to an idle environment of its tenant, or to a new one.
+func (f *function) place(inv *invocation) {
+	f.mu.Lock()
+	e := f.takeIdle(inv.tenant)
+	if e != nil {
+		e.assign(inv)
+		f.mu.Unlock()
+		return
+	}
+	if len(f.live) >= f.Concurrency && len(f.idle) > 0 {
+		// Only other tenants' environments can be idle here. Lambda would let 2.5 times as many live and then
+		// refuse; one machine is better served by ending the one that was not used for longest.
+		f.idle[0].retire()
+	}
+	e = newEnvironment(f, inv)
+	f.live = append(f.live, e)
+	f.mu.Unlock()
+	if !e.begin() {
+		e.ended(nil)
+	}
+}
+
+// takeIdle removes from the idle ones the environment that may serve the tenant, and returns nil if there is none. A
+// frozen one comes before one that is still on its way from its answer to its next poll.
+func (f *function) takeIdle(tenant string) *environment {
+	best := -1
+	for i := len(f.idle) - 1; i >= 0; i-- {
+		if f.idle[i].tenant != tenant {
+			continue
+		}
+		if f.idle[i].frozen {
+			best = i
+			break
+		}
+		best = max(best, i)
+	}
+	if best < 0 {
+		return nil
+	}
+	e := f.idle[best]
+	f.idle = slices.Delete(f.idle, best, best+1)
+	return e
+}
+
+func (f *function) replace(binary string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.binary = binary
+	f.generation++
+	for _, e := range slices.Clone(f.idle) {
+		e.retire()
+	}
+}
+
+func (f *function) killAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.live {
+		e.kill()
+	}
+}
+
+// unlist makes an environment one that gets no further invocation. The caller holds the mutex.
+func (f *function) unlist(e *environment) { f.idle = without(f.idle, e) }
+
+func without(list []*environment, e *environment) []*environment {
+	return slices.DeleteFunc(list, func(other *environment) bool { return other == e })
+}

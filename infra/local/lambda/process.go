@@ -1,0 +1,98 @@
+package lambda
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// maxLine is how much of a line is one log event of CloudWatch.
+const maxLine = 256 << 10
+
+// fullCPU is the memory size from which on a function has a whole processor.
+const fullCPU = 1770
+
+// newCommand is the environment's process, in a group of its own and with nothing of the host's environment.
+func (e *environment) newCommand() *exec.Cmd {
+	command := exec.Command(e.binary)
+	command.Dir = filepath.Dir(e.binary)
+	command.Env = e.variables()
+	command.SysProcAttr = processAttributes()
+	command.WaitDelay = time.Second // for a child that left the group and holds the pipe
+	return command
+}
+
+// variables are what Lambda sets, the template's, and last those of Lambda that a template cannot change.
+func (e *environment) variables() []string {
+	f := e.function
+	root := filepath.Dir(e.binary)
+	all := map[string]string{
+		"PATH":               "/usr/local/bin:/usr/bin:/bin:/opt/bin",
+		"LANG":               "en_US.UTF-8",
+		"TZ":                 ":UTC",
+		"LAMBDA_TASK_ROOT":   root,
+		"AWS_REGION":         f.host.config.Region,
+		"AWS_DEFAULT_REGION": f.host.config.Region,
+		// Lambda kills at the limit; a hint below it makes the collector work before that.
+		"GOMEMLIMIT": strconv.Itoa(f.MemoryMB*9/10) + "MiB",
+	}
+	if f.MemoryMB < fullCPU {
+		all["GOMAXPROCS"] = "1"
+	}
+	for name, value := range f.Env {
+		all[name] = value
+	}
+	all["_HANDLER"] = "bootstrap"
+	all["AWS_LAMBDA_RUNTIME_API"] = f.host.addr + "/" + e.id
+	all["AWS_LAMBDA_FUNCTION_NAME"] = f.Name
+	all["AWS_LAMBDA_FUNCTION_VERSION"] = version
+	all["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = strconv.Itoa(f.MemoryMB)
+	all["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
+	all["AWS_LAMBDA_LOG_GROUP_NAME"] = "/aws/lambda/" + f.Name
+	all["AWS_LAMBDA_LOG_STREAM_NAME"] = fmt.Sprintf("[%s]%s", version, e.id)
+	list := make([]string, 0, len(all))
+	for name, value := range all {
+		list = append(list, name+"="+value)
+	}
+	return list
+}
+
+// lineWriter hands on what is written to it line by line.
+type lineWriter struct {
+	write func(line string)
+
+	mu   sync.Mutex
+	rest []byte
+}
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
+	for {
+		line, rest, ended := bytes.Cut(w.rest, []byte("\n"))
+		if !ended && len(line) < maxLine {
+			return len(p), nil
+		}
+		if len(line) > maxLine {
+			line, rest = w.rest[:maxLine], w.rest[maxLine:]
+		}
+		w.write(string(line))
+		w.rest = rest
+	}
+}
+
+// flush hands on a last line that had no end.
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.rest) > 0 {
+		w.write(string(w.rest))
+		w.rest = nil
+	}
+}
