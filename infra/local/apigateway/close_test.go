@@ -1,0 +1,139 @@
+package apigateway_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/infra/local/apigateway"
+)
+
+func TestCloseEndsAllThatRuns(t *testing.T) {
+	working, cut, told := make(chan []byte, 3), make(chan error, 3), make(chan []byte, 3)
+	g := start(t, config(functions{
+		"default": func(ctx context.Context, event []byte) ([]byte, string, error) {
+			working <- event
+			<-ctx.Done()
+			cut <- ctx.Err()
+			return nil, "", ctx.Err()
+		},
+		"disconnect": tells(told),
+	}, "$default", "$disconnect"))
+	var conns []*websocket.Conn
+	for range 3 {
+		conn := dial(t, g)
+		write(t, conn, "x")
+		receive(t, working)
+		conns = append(conns, conn)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- g.Close() }()
+	for _, conn := range conns {
+		if code, _ := closing(t, conn); code != websocket.StatusGoingAway {
+			t.Errorf("closed with %d", code)
+		}
+		<-cut
+		if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1001 {
+			t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if left := stacks(); strings.Contains(left, "apigateway.(*socket)") || strings.Contains(left, "apigateway.(*Gateway)") {
+		t.Errorf("still running:\n%s", left)
+	}
+	if err := g.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+func stacks() string {
+	b := make([]byte, 1<<20)
+	return string(b[:runtime.Stack(b, true)])
+}
+
+func TestEndOfContextEndsSocketsAndRefusesNewOnes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	g, err := apigateway.Start(ctx, config(functions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := dial(t, g)
+	cancel()
+	if code, _ := closing(t, conn); code != websocket.StatusGoingAway {
+		t.Errorf("closed with %d", code)
+	}
+	if _, r, err := websocket.Dial(t.Context(), g.URL(), nil); err == nil || r == nil || r.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a new connection: %v, %v", r, err)
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMessagesPutOffTheIdleLimit(t *testing.T) {
+	t.Parallel()
+	const idle = time.Second
+	came := make(chan []byte, 1)
+	c := config(functions{"default": tells(came)}, "$default")
+	c.Idle = idle
+	conn := dial(t, start(t, c))
+	var last time.Time
+	for began := time.Now(); time.Since(began) < idle*5/4; {
+		last = time.Now()
+		write(t, conn, "x")
+		receive(t, came)
+	}
+	closing(t, conn)
+	if quiet := time.Since(last); quiet < idle {
+		t.Errorf("closed %v after the last message", quiet)
+	}
+}
+
+func TestLogHasNoHeadersQueriesOrBodies(t *testing.T) {
+	var lines atomic.Pointer[string]
+	add := func(line string) {
+		for {
+			old := lines.Load()
+			all := line + "\n"
+			if old != nil {
+				all = *old + all
+			}
+			if lines.CompareAndSwap(old, &all) {
+				return
+			}
+		}
+	}
+	c := config(functions{"authorize": answers(allow), "connect": answers(`{"statusCode":200}`), "default": fails("sesame-error"), "disconnect": fails("sesame-error")}, "$connect", "$default", "$disconnect")
+	c.Authorizer, c.Log = "authorize", add
+	g := start(t, c)
+	conn, _, err := websocket.Dial(t.Context(), g.URL()+"?token=sesame", &websocket.DialOptions{Subprotocols: []string{"bearer.sesame"}, HTTPHeader: http.Header{"Authorization": {"Bearer sesame"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, conn, "sesame")
+	read(t, conn)
+	conn.Close(websocket.StatusNormalClosure, "")
+	if _, _, err := websocket.Dial(t.Context(), g.URL()+"2?token=sesame", nil); err == nil {
+		t.Error("connected to another stage")
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := *lines.Load()
+	if strings.Contains(text, "sesame") {
+		t.Errorf("the log tells a secret:\n%s", text)
+	}
+	for _, want := range []string{"connected ", "closed ", "refused ", "$disconnect of "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the log has no line with %q:\n%s", want, text)
+		}
+	}
+}

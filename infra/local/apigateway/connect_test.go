@@ -1,0 +1,207 @@
+package apigateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/coder/websocket"
+
+	"carrel/infra/local/apigateway"
+)
+
+const allow = `{"principalId":"alice","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":["execute-api:Invoke"],"Effect":"Allow","Resource":["*"]}]},"context":{"user":"u1","expires":1700000000,"admin":true}}`
+
+// policy is an authorizer's answer with one statement.
+func policy(effect, action, resource string) function {
+	return answers(`{"principalId":"alice","policyDocument":{"Statement":{"Action":"` + action + `","Effect":"` + effect + `","Resource":"` + resource + `"}}}`)
+}
+
+func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
+	const arn = "arn:aws:execute-api:eu-central-1:123456789012:api123/v1/$connect"
+	ok := answers(`{"statusCode":200}`)
+	withContext := func(context string) function {
+		return answers(strings.Replace(allow, `{"user":"u1","expires":1700000000,"admin":true}`, context, 1))
+	}
+	slow := function(func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	})
+	tests := []struct {
+		name                string
+		authorizer, connect function
+		want                int
+	}{
+		{"both agree", answers(allow), ok, 101},
+		{"allowed for exactly this", policy("Allow", "execute-api:Invoke", arn), ok, 101},
+		{"allowed by wildcards", policy("Allow", "execute-api:*", "arn:aws:execute-api:*:123456789012:api12?/v1/*"), ok, 101},
+		{"any 2xx will do", answers(allow), answers(`{"statusCode":204}`), 101},
+		{"unauthorized", fails("Unauthorized"), ok, 401},
+		{"denied", policy("Deny", "execute-api:Invoke", "*"), ok, 403},
+		{"allowed elsewhere", policy("Allow", "execute-api:Invoke", "arn:aws:execute-api:*:*:other/*"), ok, 403},
+		{"allowed another action", policy("Allow", "execute-api:ManageConnections", "*"), ok, 403},
+		{"deny wins", answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*"},{"Action":"*","Effect":"Deny","Resource":"*"}]}}`), ok, 403},
+		{"no statement", answers(`{"principalId":"a","policyDocument":{"Statement":[]}}`), ok, 403},
+		{"authorizer fails", fails("unauthorized, in other words"), ok, 500},
+		{"authorizer too slow", slow, ok, 500},
+		{"authorizer's answer is no JSON", answers(`yes`), ok, 500},
+		{"no principal", answers(strings.Replace(allow, "alice", "", 1)), ok, 500},
+		{"no policy", answers(`{"principalId":"a"}`), ok, 500},
+		{"a condition, which is not evaluated", answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*","Condition":{}}]}}`), ok, 500},
+		{"list in the context", withContext(`{"grants":["a"]}`), ok, 500},
+		{"object in the context", withContext(`{"grants":{}}`), ok, 500},
+		{"null in the context", withContext(`{"grants":null}`), ok, 500},
+		{"over 8 KB", withContext(`{"grants":"` + strings.Repeat("x", 8<<10) + `"}`), ok, 500},
+		{"connect refuses", answers(allow), answers(`{"statusCode":403}`), 403},
+		{"connect is busy", answers(allow), answers(`{"statusCode":503,"body":"x"}`), 503},
+		{"connect fails", answers(allow), fails("Unauthorized"), 502},
+		{"connect too slow", answers(allow), slow, 502},
+		{"connect answers nothing", answers(allow), answers(`null`), 502},
+		{"connect answers no JSON", answers(allow), answers(`ok`), 502},
+		{"connect cannot be invoked", answers(allow), nil, 502},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := config(functions{"authorize": test.authorizer, "connect": test.connect}, "$connect")
+			c.Authorizer = "authorize"
+			c.IntegrationTimeout = 200 * time.Millisecond
+			conn, r, err := websocket.Dial(t.Context(), start(t, c).URL(), nil)
+			if err == nil {
+				conn.CloseNow()
+			}
+			if r == nil || r.StatusCode != test.want {
+				t.Fatalf("answer %v, %v; want %d", r, err, test.want)
+			}
+			if test.want == 101 {
+				return
+			}
+			var body struct{ Message, ConnectionID, RequestID string }
+			if b, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(b, &body) != nil || body.Message == "" || body.RequestID == "" {
+				t.Errorf("body %s, %v; want message, connectionId, requestId", b, err)
+			}
+		})
+	}
+}
+
+func TestHandshakeThatAsksForNothingServed(t *testing.T) {
+	called := make(chan []byte, 8)
+	g := start(t, config(functions{"connect": tells(called)}, "$connect"))
+	base := strings.Replace(g.URL(), "ws://", "http://", 1)
+	upgrade := http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	old := upgrade.Clone()
+	old.Set("Sec-Websocket-Version", "8")
+	short := upgrade.Clone()
+	short.Set("Sec-Websocket-Key", "short")
+	for _, test := range []struct {
+		name, url string
+		header    http.Header
+		want      int
+	}{
+		{"another stage", strings.TrimSuffix(base, "v1") + "v2", upgrade, 403},
+		{"no stage", strings.TrimSuffix(base, "v1"), upgrade, 403},
+		{"below the stage", base + "/x", upgrade, 403},
+		{"no upgrade", base, nil, 426},
+		{"old version", base, old, 400},
+		{"bad key", base, short, 400},
+		{"long URL", base + "?x=" + strings.Repeat("x", 4096), upgrade, 414},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, test.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.header != nil {
+			r.Header = test.header
+		}
+		answer, err := (&http.Client{Timeout: patience}).Do(r)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != test.want {
+			t.Errorf("%s: %d, want %d", test.name, answer.StatusCode, test.want)
+		}
+	}
+	if len(called) > 0 {
+		t.Error("the $connect function was asked all the same")
+	}
+}
+
+func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
+	for _, name := range []string{"Sec-WebSocket-Protocol", "sec-websocket-protocol"} {
+		g := start(t, config(functions{"connect": answers(`{"statusCode":200,"headers":{"` + name + `":"carrel.v1","X-Seen":"yes","Upgrade":"h2c","X-Bad":"a\r\nX-Injected: b"}}`)}, "$connect"))
+		conn, r, err := websocket.Dial(t.Context(), g.URL(), &websocket.DialOptions{Subprotocols: []string{"carrel.v1", "bearer.x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn.Subprotocol() != "carrel.v1" || r.Header.Get("X-Seen") != "yes" || r.Header.Get("X-Injected") != "" {
+			t.Errorf("with %s: subprotocol %q, headers %v", name, conn.Subprotocol(), r.Header)
+		}
+		conn.CloseNow()
+	}
+}
+
+func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
+	arrived, release := make(chan string), make(chan struct{})
+	var g *apigateway.Gateway
+	g = start(t, config(functions{"connect": func(ctx context.Context, event []byte) ([]byte, string, error) {
+		var e events.APIGatewayWebsocketProxyRequest
+		if err := json.Unmarshal(event, &e); err != nil {
+			return nil, "", err
+		}
+		arrived <- e.RequestContext.ConnectionID
+		<-release
+		return []byte(`{"statusCode":200}`), "", nil
+	}}, "$connect"))
+	answered := make(chan *websocket.Conn, 1)
+	go func() {
+		conn, _, err := websocket.Dial(t.Context(), g.URL(), nil)
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- conn
+	}()
+	id := <-arrived
+	if err := post(t, management(g, "AKIA1"), id, "early"); status(err) != 410 {
+		t.Errorf("a post inside $connect: %v, want 410", err)
+	}
+	select {
+	case <-answered:
+		t.Error("the client was connected before the function had answered")
+	default:
+	}
+	close(release)
+	if conn := <-answered; conn != nil {
+		defer conn.CloseNow()
+		if err := post(t, management(g, "AKIA1"), id, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, conn); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestAddressTakenAndBadConfigAreErrors(t *testing.T) {
+	g := start(t, config(functions{}))
+	taken := config(functions{})
+	taken.Addr = strings.TrimSuffix(strings.TrimPrefix(g.URL(), "ws://"), "/v1")
+	custom := config(functions{}, "send")
+	expression := config(functions{})
+	expression.RouteSelectionExpression = "$request.header.x"
+	nobody := config(functions{})
+	nobody.Invoker = nil
+	for name, c := range map[string]apigateway.Config{"address taken": taken, "custom route, no expression": custom, "odd expression": expression, "no invoker": nobody, "nothing": {}, "odd key": config(functions{}, "$other")} {
+		if g, err := apigateway.Start(t.Context(), c); err == nil {
+			t.Errorf("%s: started", name)
+			if err := errors.Join(g.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package apigateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+
+	"carrel/infra/local/apigateway"
+)
+
+// rawDial is a client of single frames, for what no well-behaved client sends.
+func rawDial(t testing.TB, g *apigateway.Gateway) net.Conn {
+	t.Helper()
+	conn, _, _, err := ws.Dial(t.Context(), g.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func frame(op ws.OpCode, fin bool, payload string) ws.Frame {
+	return ws.MaskFrame(ws.NewFrame(op, fin, []byte(payload)))
+}
+
+// rawClosing gives the code of the close frame, and checks that nothing else comes before the end of the stream.
+func rawClosing(t testing.TB, conn net.Conn) ws.StatusCode {
+	t.Helper()
+	f, err := ws.ReadFrame(conn)
+	if err != nil {
+		t.Fatalf("no close frame but: %v", err)
+	}
+	if f.Header.OpCode != ws.OpClose {
+		t.Fatalf("not a close frame but: %v %q", f.Header, f.Payload)
+	}
+	code, _ := ws.ParseCloseFrameData(f.Payload)
+	if _, err := ws.ReadFrame(conn); !errors.Is(err, io.EOF) {
+		t.Errorf("after the close frame: %v, want EOF", err)
+	}
+	return code
+}
+
+func TestFramesThatEndTheSocket(t *testing.T) {
+	k32 := strings.Repeat("x", 32<<10)
+	unmasked := ws.NewTextFrame([]byte("x"))
+	reserved := frame(ws.OpText, true, "x")
+	reserved.Header.Rsv = 4
+	headerOnly := func(length int64) ws.Frame {
+		return ws.Frame{Header: ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: length}}
+	}
+	text, more := ws.OpText, ws.OpContinuation
+	for _, test := range []struct {
+		name   string
+		frames []ws.Frame
+		want   ws.StatusCode
+	}{
+		{"frame of 32 KB and a byte", []ws.Frame{frame(text, true, k32+"x")}, 1009},
+		{"its header, without its payload", []ws.Frame{headerOnly(32<<10 + 1)}, 1009},
+		{"header that claims an exabyte", []ws.Frame{headerOnly(1 << 60)}, 1009},
+		{"message of 128 KB and a byte", []ws.Frame{frame(text, false, k32), frame(more, false, k32), frame(more, false, k32), frame(more, false, k32), frame(more, true, "x")}, 1009},
+		{"binary", []ws.Frame{frame(ws.OpBinary, true, "x")}, 1003},
+		{"not UTF-8", []ws.Frame{frame(text, true, "a\xffb")}, 1007},
+		{"not UTF-8 across frames", []ws.Frame{frame(text, false, "a\xc3"), frame(more, true, "b")}, 1007},
+		{"not masked", []ws.Frame{unmasked}, 1002},
+		{"reserved bit", []ws.Frame{reserved}, 1002},
+		{"reserved opcode", []ws.Frame{frame(ws.OpCode(3), true, "x")}, 1002},
+		{"continuation of nothing", []ws.Frame{frame(more, true, "x")}, 1002},
+		{"text inside a message", []ws.Frame{frame(text, false, "x"), frame(text, true, "x")}, 1002},
+		{"long ping", []ws.Frame{frame(ws.OpPing, true, strings.Repeat("x", 126))}, 1002},
+		{"close with half a code", []ws.Frame{frame(ws.OpClose, true, "x")}, 1002},
+		{"close with a reserved code", []ws.Frame{frame(ws.OpClose, true, "\x03\xee")}, 1002},
+		{"close is answered with its code", []ws.Frame{frame(ws.OpClose, true, "\x0f\xa1bye")}, 4001},
+		{"close without a code", []ws.Frame{frame(ws.OpClose, true, "")}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			called := make(chan []byte, 1)
+			conn := rawDial(t, start(t, config(functions{"default": tells(called)}, "$default")))
+			for _, f := range test.frames {
+				if err := ws.WriteFrame(conn, f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := rawClosing(t, conn); got != test.want {
+				t.Errorf("closed with %d, want %d", got, test.want)
+			}
+			if len(called) > 0 {
+				t.Error("a function got it all the same")
+			}
+		})
+	}
+}
+
+func TestLargestMessagesArrive(t *testing.T) {
+	called := make(chan []byte, 1)
+	conn := rawDial(t, start(t, config(functions{"default": tells(called)}, "$default")))
+	k32 := strings.Repeat("é", 16<<10)
+	for _, f := range []ws.Frame{
+		frame(ws.OpText, true, k32),
+		frame(ws.OpText, false, k32), frame(ws.OpContinuation, false, k32), frame(ws.OpPing, true, "between"), frame(ws.OpContinuation, false, k32), frame(ws.OpContinuation, true, k32),
+	} {
+		if err := ws.WriteFrame(conn, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := len(receive(t, called).Body), len(receive(t, called).Body); a+b != 160<<10 {
+		t.Errorf("bodies of %d and %d bytes", a, b)
+	}
+	pong, err := ws.ReadFrame(conn)
+	if err != nil || pong.Header.OpCode != ws.OpPong || string(pong.Payload) != "between" {
+		t.Errorf("the ping was answered with %v %q, %v", pong.Header, pong.Payload, err)
+	}
+}
+
+func TestPostsOver32KBComeInFramesOf32KB(t *testing.T) {
+	events := make(chan []byte, 1)
+	g := start(t, config(functions{"connect": tells(events)}, "$connect"))
+	conn := rawDial(t, g)
+	id := receive(t, events).RequestContext.ConnectionID
+	if err := post(t, management(g, "AKIA1"), id, strings.Repeat("x", 70<<10)); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []ws.Header{{OpCode: ws.OpText, Length: 32 << 10}, {OpCode: ws.OpContinuation, Length: 32 << 10}, {OpCode: ws.OpContinuation, Length: 6 << 10, Fin: true}} {
+		f, err := ws.ReadFrame(conn)
+		if err != nil || f.Header != want {
+			t.Fatalf("frame %d: %+v, %v; want %+v", i, f.Header, err, want)
+		}
+	}
+}
+
+func TestFunctionThatFailsOrIsTooSlowLeavesTheSocketOpen(t *testing.T) {
+	c := config(functions{"fail": fails("x"), "default": answers(`null`), "slow": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	}}, "fail", "slow", "gone", "$default")
+	c.RouteSelectionExpression = "$request.body.type"
+	c.IntegrationTimeout = 50 * time.Millisecond
+	conn := dial(t, start(t, c))
+	shape := regexp.MustCompile(`^\{"message": "Internal server error", "connectionId":"[\w-]{15}=", "requestId":"[\w-]{15}="\}$`)
+	for _, kind := range []string{"fail", "slow", "gone"} {
+		write(t, conn, `{"type":"ok"}`)
+		write(t, conn, `{"type":"`+kind+`"}`)
+		if got := read(t, conn); !shape.MatchString(got) {
+			t.Errorf("%s: got %q", kind, got)
+		}
+	}
+}
+
+func TestMessagesTakeTheirRoutes(t *testing.T) {
+	keys := []string{"send", "7", "$default", "$connect"}
+	took := make(chan []byte, 1)
+	f := functions{}
+	for _, key := range keys {
+		f[strings.TrimPrefix(key, "$")] = tells(took)
+	}
+	c := config(f, keys...)
+	c.RouteSelectionExpression = "$request.body.type"
+	g := start(t, c)
+	conn := dial(t, g)
+	receive(t, took)
+	for body, want := range map[string]string{
+		`{"type":"send"}`: "send", `{"type":7}`: "7", `{"type":"other"}`: "$default", `{"type":"$connect"}`: "$default",
+		`{"type":["send"]}`: "$default", `{}`: "$default", `[]`: "$default", `no JSON`: "$default", `null`: "$default", ``: "$default",
+	} {
+		write(t, conn, body)
+		if e := receive(t, took); e.RequestContext.RouteKey != want || e.Body != body {
+			t.Errorf("%s took %s with %q, want %s", body, e.RequestContext.RouteKey, e.Body, want)
+		}
+	}
+	delete(c.Routes, "$default")
+	conn = dial(t, start(t, c))
+	receive(t, took)
+	write(t, conn, `{"type":"other"}`)
+	var refused struct{ Message, ConnectionID, RequestID string }
+	if got := read(t, conn); json.Unmarshal([]byte(got), &refused) != nil || refused.Message != "Forbidden" || refused.ConnectionID == "" || refused.RequestID == "" {
+		t.Errorf("no route: %q", got)
+	}
+	write(t, conn, `{"type":"send"}`)
+	if e := receive(t, took); e.RequestContext.RouteKey != "send" {
+		t.Errorf("after Forbidden: %+v", e)
+	}
+}
+
+func TestHundredMessagesOfOneSocketAreAtWorkAtOnceAndNoMore(t *testing.T) {
+	const most = 100
+	var working, peak atomic.Int64
+	entered, release := make(chan struct{}, 2*most), make(chan struct{})
+	g := start(t, config(functions{"default": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		peak.Store(max(peak.Load(), working.Add(1)))
+		defer working.Add(-1)
+		entered <- struct{}{}
+		<-release
+		return nil, "", nil
+	}}, "$default"))
+	conn := dial(t, g)
+	for range most + 20 {
+		write(t, conn, "x")
+	}
+	for range most {
+		<-entered
+	}
+	// Were a hundred-and-first let in, it would be: all frames are sent, and another socket's whole turn passes meanwhile.
+	other := dial(t, g)
+	write(t, other, "x")
+	<-entered
+	if n := working.Load(); n != most+1 {
+		t.Errorf("%d at work, want %d of one socket and 1 of another", n, most)
+	}
+	close(release)
+	for range 20 {
+		<-entered
+	}
+	if n := peak.Load(); n > most+1 {
+		t.Errorf("at the peak %d were at work", n)
+	}
+}
+
+func TestIdleAndLongLivedSocketsGoAway(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		change  func(*apigateway.Config)
+		talking bool
+	}{
+		{"idle", func(c *apigateway.Config) { c.Idle = 50 * time.Millisecond }, false},
+		{"old, though it talks", func(c *apigateway.Config) { c.Life = 200 * time.Millisecond }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			told := make(chan []byte, 1)
+			c := config(functions{"default": answers(`{}`), "disconnect": tells(told)}, "$default", "$disconnect")
+			test.change(&c)
+			conn := dial(t, start(t, c))
+			talk, quiet := context.WithCancel(t.Context())
+			talked := make(chan struct{})
+			go func() {
+				defer close(talked)
+				for test.talking && talk.Err() == nil && conn.Write(talk, websocket.MessageText, []byte("x")) == nil {
+				}
+			}()
+			code, reason := closing(t, conn)
+			quiet()
+			<-talked
+			if code != websocket.StatusGoingAway || reason != "Going away" {
+				t.Errorf("closed with %d %q", code, reason)
+			}
+			if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1001 {
+				t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package apigateway
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// drainLimit is how much of a refused body is read, so that the caller gets the answer and not a broken pipe.
+const drainLimit = 10 << 20
+
+// fault is an error answer of @connections. kind is what the SDKs make a type of; "" leaves it untyped.
+type fault struct {
+	status        int
+	kind, message string
+}
+
+// connectionInfo is the answer to GET.
+type connectionInfo struct {
+	ConnectedAt  string   `json:"connectedAt"`
+	Identity     identity `json:"identity"`
+	LastActiveAt string   `json:"lastActiveAt"`
+}
+
+// manage serves one call of @connections; escaped is the connection's id as it stands in the path.
+func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string) {
+	requestID := newID()
+	w.Header().Set("X-Amzn-RequestId", requestID)
+	id, err := url.PathUnescape(escaped)
+	if err != nil {
+		id = escaped
+	}
+	body, f := g.admit(r, id)
+	if f == nil {
+		f = g.act(w, r.Method, id, body)
+	}
+	if f == nil {
+		return
+	}
+	g.logf("@connections: %s %s: %d %s", r.Method, id, f.status, f.message)
+	w.Header().Set("Content-Type", "application/json")
+	if f.kind != "" {
+		w.Header().Set("X-Amzn-ErrorType", f.kind)
+	}
+	w.WriteHeader(f.status)
+	answer, _ := json.Marshal(struct { // strings always encode
+		Message      string `json:"message"`
+		ConnectionID string `json:"connectionId"`
+		RequestID    string `json:"requestId"`
+	}{f.message, id, requestID})
+	w.Write(answer)
+}
+
+// admit reads the body and checks, in this order: the signature, the id, the size.
+func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, messageLimit+1))
+	if err != nil {
+		return nil, &fault{http.StatusBadRequest, "", "the body could not be read"}
+	}
+	tooLarge := len(body) > messageLimit
+	if tooLarge {
+		io.CopyN(io.Discard, r.Body, drainLimit) // a failure shows when the answer is written
+	}
+	if err := g.verify(r, body, tooLarge); err != nil {
+		return nil, &fault{http.StatusForbidden, "ForbiddenException", err.Error()}
+	}
+	if !wellFormed(id) {
+		return nil, &fault{http.StatusBadRequest, "", "Invalid connectionId: " + id}
+	}
+	if tooLarge {
+		return nil, &fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeException", fmt.Sprintf("a message has at most %d bytes", messageLimit)}
+	}
+	return body, nil
+}
+
+// wellFormed reports whether an id looks like one of AWS's: base64 with padding, of no fixed length.
+func wellFormed(id string) bool {
+	if len(id) < 12 || !strings.HasSuffix(id, "=") {
+		return false
+	}
+	_, err := base64.URLEncoding.DecodeString(id)
+	return err == nil
+}
+
+// act does what the method says. A connection inside $connect is not there yet, one whose end has begun no more.
+func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fault {
+	gone := &fault{http.StatusGone, "GoneException", "Gone"}
+	s := g.socket(id)
+	if s == nil {
+		return gone
+	}
+	switch method {
+	case http.MethodPost:
+		switch err := s.send(body); {
+		case errors.Is(err, errFull):
+			return &fault{http.StatusTooManyRequests, "LimitExceededException", err.Error()}
+		case err != nil:
+			return gone
+		}
+		w.WriteHeader(http.StatusOK)
+	case http.MethodDelete:
+		s.end(ending{ws.StatusNormalClosure, "Connection Closed Normally", true})
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodGet:
+		answer, err := encode(connectionInfo{
+			ConnectedAt:  timestamp(s.connected),
+			Identity:     identity{UserAgent: s.userAgent, SourceIP: s.sourceIP},
+			LastActiveAt: timestamp(time.Unix(0, s.active.Load())),
+		})
+		if err != nil {
+			return &fault{http.StatusInternalServerError, "", "Internal server error"}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(answer)
+	default:
+		return &fault{http.StatusForbidden, "ForbiddenException", "POST, GET and DELETE are served"}
+	}
+	return nil
+}
+
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

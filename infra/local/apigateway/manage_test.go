@@ -1,0 +1,249 @@
+package apigateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
+	"github.com/aws/smithy-go"
+	"github.com/coder/websocket"
+
+	"carrel/infra/local/apigateway"
+)
+
+// status is the HTTP status of a management call's error, 0 for none.
+func status(err error) int {
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+// connected gives a gateway with one connection and its id.
+func connected(t testing.TB, change func(*apigateway.Config)) (*apigateway.Gateway, *websocket.Conn, string) {
+	t.Helper()
+	events := make(chan []byte, 1)
+	c := config(functions{"connect": tells(events)}, "$connect")
+	if change != nil {
+		change(&c)
+	}
+	g := start(t, c)
+	conn := dial(t, g)
+	return g, conn, receive(t, events).RequestContext.ConnectionID
+}
+
+func TestPostsArriveInOrder(t *testing.T) {
+	g, conn, id := connected(t, nil)
+	m := management(g, "AKIA1")
+	for n := range 200 {
+		if err := post(t, m, id, fmt.Sprint(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 200 {
+		if got := read(t, conn); got != fmt.Sprint(n) {
+			t.Fatalf("message %d is %q", n, got)
+		}
+	}
+}
+
+func TestPostOf128KBArrivesAndOneByteMoreIs413(t *testing.T) {
+	g, conn, id := connected(t, nil)
+	m := management(g, "AKIA1")
+	for _, size := range []int{0, 1, 32 << 10, 32<<10 + 1, 128 << 10} {
+		if err := post(t, m, id, strings.Repeat("x", size)); err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if got := read(t, conn); len(got) != size {
+			t.Errorf("%d bytes arrived as %d", size, len(got))
+		}
+	}
+	err := post(t, m, id, strings.Repeat("x", 128<<10+1))
+	if _, ok := errors.AsType[*types.PayloadTooLargeException](err); !ok || status(err) != 413 {
+		t.Errorf("over 128 KB: %v", err)
+	}
+}
+
+func TestConnectionIsDescribed(t *testing.T) {
+	before := time.Now().Add(-time.Second)
+	g, conn, id := connected(t, nil)
+	m := management(g, "AKIA1")
+	describe := func() *apigatewaymanagementapi.GetConnectionOutput {
+		d, err := m.GetConnection(t.Context(), &apigatewaymanagementapi.GetConnectionInput{ConnectionId: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	first := describe()
+	if first.ConnectedAt.Before(before) || aws.ToString(first.Identity.SourceIp) != "127.0.0.1" || aws.ToString(first.Identity.UserAgent) == "" {
+		t.Errorf("%+v %+v", first, first.Identity)
+	}
+	now := first
+	for deadline := time.Now().Add(patience); !now.LastActiveAt.After(*first.LastActiveAt); now = describe() {
+		if time.Now().After(deadline) {
+			t.Fatal("posts do not move lastActiveAt")
+		}
+		if err := post(t, m, id, "x"); err != nil {
+			t.Fatal(err)
+		}
+		read(t, conn)
+	}
+	if !now.ConnectedAt.Equal(*first.ConnectedAt) {
+		t.Errorf("connectedAt moved from %v to %v", first.ConnectedAt, now.ConnectedAt)
+	}
+}
+
+func TestDeletedConnectionIsClosedAndGone(t *testing.T) {
+	told := make(chan []byte, 1)
+	g, conn, id := connected(t, func(c *apigateway.Config) {
+		c.Routes["$disconnect"] = "disconnect"
+		c.Invoker.(functions)["disconnect"] = tells(told)
+	})
+	m := management(g, "AKIA1")
+	if _, err := m.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
+		t.Fatal(err)
+	}
+	if err := post(t, m, id, "x"); status(err) != 410 {
+		t.Errorf("post after delete: %v", err)
+	}
+	if code, _ := closing(t, conn); code != websocket.StatusNormalClosure {
+		t.Errorf("closed with %d", code)
+	}
+	if e := receive(t, told); e.RequestContext.DisconnectStatusCode != 1000 {
+		t.Errorf("$disconnect was told %d", e.RequestContext.DisconnectStatusCode)
+	}
+}
+
+func TestUnknownConnectionIsGoneAndMalformedIsUntyped(t *testing.T) {
+	g, conn, id := connected(t, nil)
+	m := management(g, "AKIA1")
+	conn.CloseNow()
+	for _, unknown := range []string{id, "L0SM9cOFvHcCIhw=", "-_-_-_-_-_-_-_A="} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		err := post(t, m, unknown, "x")
+		for err == nil && ctx.Err() == nil { // the gateway has not noticed the end yet
+			err = post(t, m, unknown, "x")
+		}
+		if _, ok := errors.AsType[*types.GoneException](err); !ok || status(err) != 410 {
+			t.Errorf("%s: %v, want GoneException", unknown, err)
+		}
+	}
+	for _, malformed := range []string{"nonsense", "a/b", "%", "short=", "../../etc/passwd="} {
+		err := post(t, m, malformed, "x")
+		if api, ok := errors.AsType[smithy.APIError](err); !ok || status(err) != 400 || api.ErrorCode() != "UnknownError" {
+			t.Errorf("%s: %v, want an untyped 400", malformed, err)
+		}
+	}
+}
+
+func TestClientThatDoesNotReadFillsItsBuffer(t *testing.T) {
+	g, conn, id := connected(t, nil)
+	m := management(g, "AKIA1")
+	accepted := 0
+	var err error
+	for err == nil && accepted < 1000 {
+		if err = post(t, m, id, fmt.Sprintf("%06d%s", accepted, strings.Repeat("x", 100<<10))); err == nil {
+			accepted++
+		}
+	}
+	if _, ok := errors.AsType[*types.LimitExceededException](err); !ok || status(err) != 429 {
+		t.Fatalf("after %d posts: %v, want LimitExceededException", accepted, err)
+	}
+	for n := range accepted {
+		if got := read(t, conn); !strings.HasPrefix(got, fmt.Sprintf("%06dx", n)) {
+			t.Fatalf("message %d begins %.10q", n, got)
+		}
+	}
+	if err := post(t, m, id, "again"); err != nil {
+		t.Errorf("post after the client has read: %v", err)
+	}
+}
+
+func TestOnlySignedCallsAreServed(t *testing.T) {
+	g, conn, id := connected(t, nil)
+	call := func(change func(*apigatewaymanagementapi.Options)) error {
+		_, err := management(g, "AKIA1").PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")}, change)
+		return err
+	}
+	as := func(key, secret, session string) func(*apigatewaymanagementapi.Options) {
+		return func(o *apigatewaymanagementapi.Options) {
+			o.Credentials = credentials.NewStaticCredentialsProvider(key, secret, session)
+		}
+	}
+	if err := call(as("AKIA2", "secret-of-AKIA2", "session token")); err != nil {
+		t.Errorf("a role's session: %v", err)
+	}
+	read(t, conn)
+	for name, change := range map[string]func(*apigatewaymanagementapi.Options){
+		"unknown key":    as("NOBODY", "secret-of-NOBODY", ""),
+		"wrong secret":   as("AKIA1", "guess", ""),
+		"not signed":     func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "authorization"} },
+		"another region": func(o *apigatewaymanagementapi.Options) { o.Region = "us-east-1" },
+		"changed body":   func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "body"} },
+		"changed path":   func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "path"} },
+		"old signature":  func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "date"} },
+	} {
+		err := call(change)
+		if _, ok := errors.AsType[*types.ForbiddenException](err); !ok || status(err) != 403 {
+			t.Errorf("%s: %v, want ForbiddenException", name, err)
+		}
+	}
+	if err := call(as("AKIA1", "secret-of-AKIA1", "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, conn); got != "x" {
+		t.Errorf("a refused post arrived: %q", got)
+	}
+}
+
+// forger changes a request after it was signed.
+type forger struct {
+	apigatewaymanagementapi.HTTPClient
+	what string
+}
+
+func (f forger) Do(r *http.Request) (*http.Response, error) {
+	switch f.what {
+	case "body":
+		r.ContentLength = 1
+		r.Body = readOnce("y")
+	case "authorization":
+		r.Header.Del("Authorization")
+	case "path":
+		r.URL.RawQuery = "x=1"
+	case "date":
+		r.Header.Set("X-Amz-Date", time.Now().Add(-time.Hour).UTC().Format("20060102T150405Z"))
+	}
+	return f.HTTPClient.Do(r)
+}
+
+func TestWithoutAccessKeysASignatureMustStillBeThere(t *testing.T) {
+	g, conn, id := connected(t, func(c *apigateway.Config) { c.AccessKeys = nil })
+	if err := post(t, management(g, "ANYBODY"), id, "x"); err != nil {
+		t.Fatal(err)
+	}
+	read(t, conn)
+	r, err := (&http.Client{Timeout: patience}).Post(g.Management()+"/@connections/"+id, "", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != 403 || r.Header.Get("X-Amzn-ErrorType") != "ForbiddenException" {
+		t.Errorf("unsigned: %d %v", r.StatusCode, r.Header)
+	}
+}
+
+func readOnce(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }

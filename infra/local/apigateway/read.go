@@ -1,0 +1,169 @@
+package apigateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// read reads frames and hands messages to functions until the socket ends, and says how it does.
+func (s *socket) read(r io.Reader) ending {
+	var message []byte
+	state := ws.StateServerSide
+	scratch := make([]byte, 0, ws.MaxHeaderSize)
+	for {
+		h, err := ws.ReadHeaderBuffer(r, scratch)
+		if errors.Is(err, ws.ErrHeaderLengthMSB) {
+			return ending{ws.StatusProtocolError, "Protocol error", true}
+		}
+		if err != nil {
+			return abandoned()
+		}
+		if bad := judge(h, state, len(message)); bad != nil {
+			return *bad
+		}
+		if h.OpCode.IsControl() {
+			if end := s.control(r, h); end != nil {
+				return *end
+			}
+			continue
+		}
+		if message, err = payload(r, h, message); err != nil {
+			return abandoned()
+		}
+		if !h.Fin {
+			state = state.Set(ws.StateFragmented)
+			continue
+		}
+		if !utf8.Valid(message) {
+			return ending{ws.StatusInvalidFramePayloadData, "Invalid frame payload data", true}
+		}
+		if !s.dispatch(message) {
+			return abandoned() // it has ended otherwise, and that counts
+		}
+		message, state = nil, state.Clear(ws.StateFragmented)
+	}
+}
+
+// judge ends the socket for what a frame's header says, before any of its payload is read. had is how much of the message
+// there is already.
+func judge(h ws.Header, state ws.State, had int) *ending {
+	switch {
+	case ws.CheckHeader(h, state) != nil:
+		return &ending{ws.StatusProtocolError, "Protocol error", true}
+	case h.OpCode == ws.OpBinary:
+		return &ending{ws.StatusUnsupportedData, "Unsupported data", true}
+	case h.Length > frameLimit || int64(had)+h.Length > messageLimit:
+		return &ending{ws.StatusMessageTooBig, "Message too long", true}
+	}
+	return nil
+}
+
+// payload appends a frame's payload, whose length judge has bounded.
+func payload(r io.Reader, h ws.Header, to []byte) ([]byte, error) {
+	n := len(to)
+	to = slices.Grow(to, int(h.Length))[:n+int(h.Length)]
+	if _, err := io.ReadFull(r, to[n:]); err != nil {
+		return nil, err
+	}
+	ws.Cipher(to[n:], h.Mask, 0)
+	return to, nil
+}
+
+func (s *socket) control(r io.Reader, h ws.Header) *ending {
+	body, err := payload(r, h, nil)
+	if err != nil {
+		end := abandoned()
+		return &end
+	}
+	switch h.OpCode {
+	case ws.OpPing:
+		s.pong(body)
+	case ws.OpClose:
+		return closedByClient(body)
+	}
+	return nil
+}
+
+// closedByClient answers a client's close frame with the code that it has.
+func closedByClient(body []byte) *ending {
+	if len(body) == 0 {
+		return &ending{ws.StatusNoStatusRcvd, "Client-side close frame status not set", true}
+	}
+	code, reason := ws.ParseCloseFrameData(body)
+	if len(body) == 1 || ws.CheckCloseFrameData(code, reason) != nil {
+		return &ending{ws.StatusProtocolError, "Protocol error", true}
+	}
+	return &ending{code, reason, true}
+}
+
+// dispatch hands a message to its route's function and does not wait for it, unless inFlightLimit are at work: the order of
+// a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile.
+func (s *socket) dispatch(message []byte) bool {
+	s.touch()
+	key := s.g.route(message)
+	function := s.g.c.Routes[key]
+	if function == "" {
+		s.notify("Forbidden", newID())
+		return true
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.ended:
+		return false
+	}
+	s.g.running.Go(func() {
+		defer func() { <-s.slots }()
+		s.invoke(key, function, message)
+	})
+	return true
+}
+
+// invoke runs a function for a message. Its answer is dropped: the API has no RouteResponse.
+func (s *socket) invoke(key, function string, message []byte) {
+	requestID := newID()
+	ctx, cancel := context.WithTimeout(s.g.invokes, s.g.c.IntegrationTimeout)
+	defer cancel()
+	e, err := s.g.messageEvent(&s.peer, key, requestID, message)
+	functionError := ""
+	if err == nil {
+		_, functionError, err = s.g.c.Invoker.Invoke(ctx, function, e)
+	}
+	if err != nil || functionError != "" {
+		s.g.logf("message %s of %s: function %s failed: %s %v", requestID, s.id, function, functionError, err)
+		s.notify("Internal server error", requestID)
+	}
+}
+
+// notify sends a frame of API Gateway's own. A client that does not read does not get it.
+func (s *socket) notify(message, requestID string) {
+	if err := s.send(notice(message, s.id, requestID)); err != nil {
+		s.g.logf("message %s of %s: %s not sent: %v", requestID, s.id, message, err)
+	}
+}
+
+// route is the key of the route that a message takes: the custom one that it names, or $default.
+func (g *Gateway) route(message []byte) string {
+	if g.member == "" {
+		return "$default"
+	}
+	var body map[string]json.RawMessage
+	if json.Unmarshal(message, &body) != nil {
+		return "$default"
+	}
+	value := body[g.member]
+	var key string
+	if json.Unmarshal(value, &key) != nil {
+		key = string(bytes.TrimSpace(value)) // a number or bool names a route too
+	}
+	if key == "" || key[0] == '$' || g.c.Routes[key] == "" {
+		return "$default"
+	}
+	return key
+}
