@@ -179,7 +179,9 @@ type State struct {
 	Behind   bool              `json:"behind"`  // events are missing, or nobody knows yet whether any are
 	Threads  []wire.ThreadInfo `json:"threads"` // newest id first
 	Notices  []Notice          `json:"notices"` // oldest first, the last 50
+	Err      error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
 	Ended    bool              `json:"-"`       // the client was closed
+	listing  bool              // the list of threads was asked for and did not come yet
 }
 
 // State is what the view shows now.
@@ -187,7 +189,8 @@ func (v *View) State() State {
 	t := v.open
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
-		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...)}
+		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
+		listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	for _, r := range v.requests.runs {
