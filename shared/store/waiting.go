@@ -33,18 +33,16 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	}
 }
 
-func (s *Store) startWaiting(ctx context.Context, was desk.Desk) ([]Run, error) {
-	d, next := was.Next(s.t.c.Limits)
-	if len(d.Waiting) > 0 { // some must stay: behind runs, or behind seats that nobody has given back?
-		freed, err := s.endedSeats(ctx, was)
-		if err != nil {
+func (s *Store) startWaiting(ctx context.Context, d desk.Desk) ([]Run, error) {
+	if after, _ := d.Next(s.t.c.Limits); len(after.Waiting) > 0 {
+		// Some must stay: behind runs, or behind seats that nobody has given back?
+		var err error
+		if d, err = s.endedSeats(ctx, d); err != nil {
 			return nil, err
 		}
-		was = freed
-		d, next = was.Next(s.t.c.Limits)
 	}
-	d, runs, err := s.startable(ctx, d, next)
-	if err != nil || (len(runs) == 0 && len(next) == 0) {
+	d, runs, err := s.startable(ctx, d)
+	if err != nil || len(runs) == 0 {
 		return nil, err
 	}
 	parts := make([]types.TransactWriteItem, 0, 2*len(runs)+1)
@@ -74,32 +72,37 @@ func (s *Store) startWaiting(ctx context.Context, was desk.Desk) ([]Run, error) 
 	return started, s.t.transact(ctx, parts...)
 }
 
-// startable takes off the desk those of next that do not wait any more or whose thread is gone: one that could never
-// start must not keep the others from it.
-func (s *Store) startable(ctx context.Context, d desk.Desk, next []desk.Waiting) (desk.Desk, []runItem, error) {
-	var keys []key
-	for _, w := range next { // of different threads
-		keys = append(keys, s.runKey(w.Run), s.threadKey(w.Thread))
-	}
-	found, err := s.t.getAll(ctx, keys)
-	if err != nil {
-		return d, nil, fmt.Errorf("read what waits: %w", err)
-	}
-	var runs []runItem
-	for _, w := range next {
-		r, err := asRun(found[s.runKey(w.Run).sk])
+// startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
+// thread is gone, is taken off the desk: it must not keep the others from starting.
+func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []runItem, error) {
+	for {
+		d, next := was.Next(s.t.c.Limits)
+		var keys []key
+		for _, w := range next { // of different threads
+			keys = append(keys, s.runKey(w.Run), s.threadKey(w.Thread))
+		}
+		found, err := s.t.getAll(ctx, keys)
 		if err != nil {
-			return d, nil, err
+			return d, nil, fmt.Errorf("read what waits: %w", err)
 		}
-		var t threadItem
-		if err := attributevalue.UnmarshalMap(found[s.threadKey(w.Thread).sk], &t); err != nil {
-			return d, nil, fmt.Errorf("read a thread: %w", err)
+		runs := make([]runItem, 0, len(next))
+		for _, w := range next {
+			r, err := asRun(found[s.runKey(w.Run).sk])
+			if err != nil {
+				return d, nil, err
+			}
+			var t threadItem
+			if err := attributevalue.UnmarshalMap(found[s.threadKey(w.Thread).sk], &t); err != nil {
+				return d, nil, fmt.Errorf("read a thread: %w", err)
+			}
+			if chat.RunStatus(r.Status) == chat.RunWaiting && t.ID != "" && s.t.visible(t) {
+				runs = append(runs, r)
+			} else {
+				was = was.Remove(w.Run)
+			}
 		}
-		if chat.RunStatus(r.Status) == chat.RunWaiting && t.ID != "" && s.t.visible(t) {
-			runs = append(runs, r)
-		} else {
-			d = d.Remove(w.Run)
+		if len(runs) == len(next) {
+			return d, runs, nil
 		}
 	}
-	return d, runs, nil
 }
