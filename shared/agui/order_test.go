@@ -98,6 +98,9 @@ func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
 	for n := 1; n < len(whole); n++ {
 		dead := whole[:n]
 		closed := append(append([]agui.Event{}, dead...), agui.Close(dead)...)
+		if n >= 2 && n <= 24 && closed[len(closed)-1].Type != agui.StepFinished {
+			t.Errorf("died after %d events: the step does not end last", n)
+		}
 		finished := append(closed, agui.Event{Type: agui.RunFinished})
 		if err := check(finished); err != nil {
 			t.Errorf("died after %d events: %v", n, err)

@@ -83,8 +83,11 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	defer context.AfterFunc(c.User.Context(), func() { cancel(context.Cause(c.User.Context())) })()
 	r := newRun(ctx, c)
 	end := r.guard(func() error { return r.loop(ctx, forModel(c.History)) })
+	if sink := (*sinkError)(nil); errors.As(end, &sink) {
+		return agui.Event{}, sink
+	}
 	if err := r.closeOpen(); err != nil {
 		return agui.Event{}, err
 	}
-	return r.terminal(end)
+	return r.terminal(end), nil
 }

@@ -83,21 +83,17 @@ func (r *run) guard(f func() error) (err error) {
 }
 
 // terminal makes the terminal event of a run that the loop ended with this error.
-func (r *run) terminal(end error) (agui.Event, error) {
-	var sink *sinkError
-	if errors.As(end, &sink) {
-		return agui.Event{}, sink
-	}
+func (r *run) terminal(end error) agui.Event {
 	finished := agui.Event{
 		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
 	}
 	if end == nil {
-		return finished, nil
+		return finished
 	}
 	if errors.Is(end, ErrCancelled) {
 		finished.Outcome.Type = agui.OutcomeCancelled
-		return finished, nil
+		return finished
 	}
 	var f *failure
 	if !errors.As(end, &f) {
@@ -106,5 +102,5 @@ func (r *run) terminal(end error) (agui.Event, error) {
 	if r.c.Logf != nil {
 		r.c.Logf("run %s ended with %s: %v", r.c.User.Run(), f.code, f.cause)
 	}
-	return agui.Event{Type: agui.RunError, Message: f.message, Code: f.code, Usage: r.usage}, nil
+	return agui.Event{Type: agui.RunError, Message: f.message, Code: f.code, Usage: r.usage}
 }

@@ -56,12 +56,16 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 			if err := json.Unmarshal(args, &value); err != nil {
 				return fmt.Errorf("not valid JSON: %w", err)
 			}
-			return resolved.Validate(value)
+			if err := resolved.Validate(value); err != nil {
+				return err
+			}
+			var in In // the schema does not know everything: 1e300 is an integer
+			return json.Unmarshal(args, &in)
 		},
 		call: func(ctx context.Context, args json.RawMessage) (string, error) {
 			var in In
 			if err := json.Unmarshal(args, &in); err != nil {
-				return "", &Error{Text: "The arguments cannot be read: " + err.Error()}
+				return "", fmt.Errorf("decode the arguments: %w", err)
 			}
 			return handle(ctx, in)
 		},

@@ -3,11 +3,10 @@ package scripted
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
-	"carrel/shared/tool"
+	"carrel/shared/engine"
 )
 
 // calculator is the tool that the assistant knows how to use.
@@ -19,7 +18,7 @@ const help = "I am Carrel's built-in demonstration: I follow rules and no langua
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
 
 // assist answers a message that is no script.
-func assist(question string, turns []turn, tools []tool.Spec) []step {
+func assist(question string, turns []turn, r engine.Request) []step {
 	if len(turns) > 0 {
 		return []step{{verb: say, text: report(turns[len(turns)-1])}}
 	}
@@ -30,7 +29,7 @@ func assist(question string, turns []turn, tools []tool.Spec) []step {
 	if expression == "" {
 		return []step{{verb: say, text: modest(question)}}
 	}
-	if !slices.ContainsFunc(tools, func(s tool.Spec) bool { return s.Name == calculator }) {
+	if !offered(r, calculator) {
 		return []step{{verb: say, text: fmt.Sprintf(
 			"I would have %s calculated, but you are not permitted to use the calculator here.", expression)}}
 	}
@@ -44,6 +43,15 @@ func assist(question string, turns []turn, tools []tool.Spec) []step {
 	}
 }
 
+func offered(r engine.Request, name string) bool {
+	for _, spec := range r.Tools {
+		if spec.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // modest says what this is and what the message was about.
 func modest(question string) string {
 	gist := []rune(strings.Join(strings.Fields(question), " "))
@@ -52,7 +60,8 @@ func modest(question string) string {
 	}
 	return fmt.Sprintf("You wrote: “%s”. Thank you. I have to be honest with you: I am Carrel's built-in demonstration, "+
 		"which follows a few rules, and no language model is behind me, so I cannot say anything sensible about this. "+
-		"What I can do is have arithmetic calculated, for example: what is 12*(3+4)? Write help to see what else there is.", string(gist))
+		"What I can do is have arithmetic calculated, for example: what is 12*(3+4)? "+
+		"Write help to see what else there is.", string(gist))
 }
 
 // calculated says what the calculator's result means: an equation, or why there is none.

@@ -2,12 +2,13 @@ package scripted
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"carrel/shared/tool"
+	"carrel/shared/engine"
 )
 
 // The verbs of steps, as they are written behind the slash.
@@ -36,9 +37,8 @@ type step struct {
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
 
-// parse reads a script. The error is written for who wrote it.
-func parse(script string) ([]step, error) {
-	var steps []step
+// parse reads a script; a complaint is what is said to who wrote one that cannot be followed.
+func parse(script string) (steps []step, complaint string) {
 	for line := range strings.Lines(script) {
 		line = strings.TrimSpace(line)
 		if line == "" {
@@ -49,11 +49,14 @@ func parse(script string) ([]step, error) {
 		}
 		s, err := directive(line)
 		if err != nil {
-			return nil, fmt.Errorf("I cannot follow the line %q: %w. %s", line, err, help)
+			return nil, fmt.Sprintf("I cannot follow the line %q: %v. %s", line, err, help)
+		}
+		if n := len(steps); n > 0 && steps[n-1].verb == s.verb && s.text != "" && s.verb != fail {
+			s.text = "\n" + s.text // two lines that are said stay two lines
 		}
 		steps = append(steps, s)
 	}
-	return steps, nil
+	return steps, ""
 }
 
 func directive(line string) (step, error) {
@@ -113,15 +116,15 @@ func need(ok bool, otherwise string) error {
 	if ok {
 		return nil
 	}
-	return fmt.Errorf("%s", otherwise)
+	return errors.New(otherwise)
 }
 
 // part is the part of a script that this model call plays: what follows the calls that were made already, up to the
 // next ones.
-func part(steps []step, turns []turn, tools []tool.Spec) []step {
+func part(steps []step, turns []turn, r engine.Request) []step {
 	for i, s := range steps {
 		if s.verb == fail && s.text == "tool" {
-			steps[i] = badCall(tools)
+			steps[i] = badCall(r)
 		}
 	}
 	for range turns {
@@ -144,10 +147,10 @@ func cut(steps []step) (now, later []step) {
 }
 
 // badCall calls the first tool there is in a way that it refuses.
-func badCall(tools []tool.Spec) step {
+func badCall(r engine.Request) step {
 	s := step{verb: call, tool: "missing", args: `{"no such argument":true}`}
-	if len(tools) > 0 {
-		s.tool = tools[0].Name
+	if len(r.Tools) > 0 {
+		s.tool = r.Tools[0].Name
 	}
 	return s
 }
@@ -160,7 +163,8 @@ func report(t turn) string {
 			Expression string `json:"expression"`
 		}
 		result := t.results[c.ID]
-		if err := json.Unmarshal([]byte(c.Function.Arguments), &in); c.Function.Name == calculator && err == nil && in.Expression != "" {
+		err := json.Unmarshal([]byte(c.Function.Arguments), &in)
+		if c.Function.Name == calculator && err == nil && in.Expression != "" {
 			lines = append(lines, calculated(in.Expression, result))
 			continue
 		}

@@ -75,13 +75,13 @@ func tokens(r engine.Request) int {
 func plan(r engine.Request) []step {
 	question, turns := lastTurn(r.Messages)
 	if isScript(question) {
-		steps, err := parse(question)
-		if err != nil {
-			return []step{{verb: say, text: err.Error()}}
+		steps, complaint := parse(question)
+		if complaint != "" {
+			return []step{{verb: say, text: complaint}}
 		}
-		return part(steps, turns, r.Tools)
+		return part(steps, turns, r)
 	}
-	return assist(question, turns, r.Tools)
+	return assist(question, turns, r)
 }
 
 // turn is one answer with tool calls, since the last question, and what came of them.
