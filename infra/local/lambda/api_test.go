@@ -1,7 +1,6 @@
 package lambda_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -193,31 +192,45 @@ func TestFullHostEndsAnotherTenantsIdleEnvironment(t *testing.T) {
 	}
 }
 
-func TestRuntimeAPIRefusesOtherEnvironments(t *testing.T) {
-	h := startWith(t, plain("one"))
+func TestRuntimeAPIRefusesCallsOutOfTurn(t *testing.T) {
+	h := startWith(t, plain("one"), plain("other"))
 	environment := runtimeAPI(invoke(t, h, "one", `{}`).Env)
+	url, arrived := meeting(t, 2)
+	done := make(chan []byte, 1)
+	go func() {
+		body, _, _ := h.Invoke(t.Context(), "one", []byte(meet(url)))
+		done <- body
+	}()
+	eventually(t, "the invocation runs", func() bool { return arrived() == 1 })
 	httpClient := &http.Client{Timeout: 10 * time.Second}
-	for path, want := range map[string]int{
-		"/unknown/2018-06-01/runtime/invocation/next":                    404,
-		environment + "/2018-06-01/runtime/invocation/not-its-id/answer": 404,
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/unknown/2018-06-01/runtime/invocation/next", 404},
+		{"POST", "/unknown/2018-06-01/runtime/invocation/x/response", 404},
+		{"GET", environment + "/2018-06-01/runtime/invocation/next", 403},
+		{"POST", environment + "/2018-06-01/runtime/invocation/not-its-id/response", 400},
+		{"POST", environment + "/2018-06-01/runtime/invocation/not-its-id/error", 400},
+		{"POST", environment + "/2018-06-01/runtime/init/error", 403},
 	} {
-		response, err := httpClient.Get(h.URL() + path)
+		request, err := http.NewRequestWithContext(t.Context(), c.method, h.URL()+c.path, strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)
 		}
+		response, err := httpClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if response.StatusCode != want {
-			t.Errorf("GET %s: %d, want %d", path, response.StatusCode, want)
+		if response.StatusCode != c.status || !json.Valid(body) || err != nil {
+			t.Errorf("%s %s: %d %s %v, want %d", c.method, c.path, response.StatusCode, body, err, c.status)
 		}
 	}
-	response, err := httpClient.Post(h.URL()+environment+"/2018-06-01/runtime/invocation/not-its-id/response", "", bytes.NewReader(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if response.StatusCode != 400 || !json.Valid(body) || err != nil {
-		t.Errorf("an answer to no invocation: %d %s %v, want 400", response.StatusCode, body, err)
+	invoke(t, h, "other", meet(url))
+	if a := parse(t, <-done); a.Calls != 2 {
+		t.Errorf("the invocation was answered by another: %+v", a)
 	}
 }
 

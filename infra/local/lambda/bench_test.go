@@ -2,6 +2,11 @@ package lambda_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +50,30 @@ func BenchmarkColdInvoke(b *testing.B) {
 	}
 	if log.contain("lambda:") {
 		b.Error("the host reported a problem")
+	}
+}
+
+// BenchmarkFirstPoll is the part of a cold start that is the process's own: from exec to its first poll.
+func BenchmarkFirstPoll(b *testing.B) {
+	polls := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		polls <- struct{}{}
+		<-r.Context().Done()
+	}))
+	b.Cleanup(server.Close)
+	for b.Loop() {
+		process := exec.Command(os.Getenv(binaryVariable))
+		process.Env = []string{"GOMAXPROCS=1", "AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(server.URL, "http://")}
+		if err := process.Start(); err != nil {
+			b.Fatal(err)
+		}
+		<-polls
+		b.StopTimer()
+		if err := process.Process.Kill(); err != nil {
+			b.Fatal(err)
+		}
+		_ = process.Wait() // says that it was killed
+		b.StartTimer()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -60,8 +61,11 @@ func (e *environment) begin() bool {
 	return h.own(e.run)
 }
 
-// run is the process's whole life.
+// run is the process's whole life. It keeps its thread, because the kernel takes the end of the thread that started
+// a process for the death of the parent.
 func (e *environment) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	f := e.function
 	lines := &lineWriter{write: func(line string) { f.host.log(f.Name, line) }}
 	defer lines.flush()
@@ -80,7 +84,7 @@ func (e *environment) run() {
 	f.mu.Unlock()
 	awaitExit(command.Process.Pid)
 	f.mu.Lock()
-	e.signal(syscall.SIGKILL) // what it started ends with it
+	e.kill() // what it started ends with it
 	e.started = false
 	f.mu.Unlock()
 	e.ended(command.Wait())
@@ -94,7 +98,6 @@ func (e *environment) ended(cause error) {
 	closed := h.closed
 	h.mu.Unlock()
 	f.mu.Lock()
-	f.unlist(e)
 	f.live = without(f.live, e)
 	e.stopTimers()
 	inv := e.current
@@ -153,6 +156,9 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	var err error
 	select {
 	case <-e.wake:
+		if err = ctx.Err(); err != nil {
+			e.wake <- struct{}{} // whoever polled is gone; what was assigned is not lost
+		}
 	case <-e.gone:
 		err = errState
 	case <-ctx.Done():

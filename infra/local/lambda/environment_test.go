@@ -1,12 +1,9 @@
 package lambda_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -30,10 +27,12 @@ func TestFunctionSeesOnlyItsOwnEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_HOST", "1")
 	f := plain("one")
 	f.Env = map[string]string{"TABLE": "t", "AWS_REGION": "xx-test-1", "AWS_LAMBDA_FUNCTION_NAME": "forged"}
-	a := invoke(t, startWith(t, f), "one", `{}`)
+	h := startWith(t, f)
+	a := invoke(t, h, "one", `{}`)
 	for _, want := range []string{
 		"TABLE=t", "AWS_REGION=xx-test-1", "AWS_LAMBDA_FUNCTION_NAME=one", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "GOMAXPROCS=1", "GOMEMLIMIT=230MiB", "_HANDLER=bootstrap", "TZ=:UTC",
+		"AWS_ENDPOINT_URL_LAMBDA=" + h.URL(),
 	} {
 		if !slices.Contains(a.Env, want) {
 			t.Errorf("%s is not in the environment %q", want, a.Env)
@@ -158,6 +157,76 @@ func TestIdleEnvironmentEnds(t *testing.T) {
 	eventually(t, "the idle process is gone", func() bool { return !exists(pid) })
 }
 
+func TestMemoryLimitKills(t *testing.T) {
+	f := plain("one")
+	f.MemoryMB = 128
+	h, log := start(t, lambda.Config{Functions: []lambda.Function{f}})
+	invoke(t, h, "one", `{}`)
+	if message := fail(t, h, `{"Do":"grow"}`, "Runtime.ExitError"); !strings.HasSuffix(message, "signal: killed") {
+		t.Errorf("the message is %q", message)
+	}
+	eventually(t, "the log says why", func() bool { return log.contain("MB of 128 MB") })
+	invoke(t, h, "one", `{}`)
+}
+
+func TestUsedEnvironmentDoesNotEnd(t *testing.T) {
+	f := plain("one")
+	f.Timeout = 500 * time.Millisecond
+	h, _ := start(t, lambda.Config{Functions: []lambda.Function{f}, Idle: time.Second})
+	pid := invoke(t, h, "one", `{}`).PID
+	for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
+		if a := invoke(t, h, "one", `{}`); a.PID != pid {
+			t.Fatalf("after %v process %d serves instead of %d", time.Since(begin), a.PID, pid)
+		}
+	}
+}
+
+func TestDeadlineDoesNotRunWhileIdle(t *testing.T) {
+	f := plain("one")
+	f.Timeout = 300 * time.Millisecond
+	h := startWith(t, f, plain("other"))
+	pid := invoke(t, h, "one", `{}`).PID
+	for begin := time.Now(); time.Since(begin) < 2*f.Timeout; {
+		invoke(t, h, "other", `{}`)
+	}
+	if a := invoke(t, h, "one", `{}`); a.PID != pid {
+		t.Errorf("process %d serves instead of %d", a.PID, pid)
+	}
+}
+
+func TestEndOfTheContextClosesTheHost(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	h, err := lambda.Start(ctx, lambda.Config{Addr: "127.0.0.1:0", Functions: []lambda.Function{plain("one")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := invoke(t, h, "one", `{}`).PID
+	cancel()
+	eventually(t, "the process is gone", func() bool { return !exists(pid) })
+	if err := h.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestCallerThatLeavesLeavesTheInvocationRunning(t *testing.T) {
+	h := startWith(t, plain("one"), plain("other"))
+	pid := invoke(t, h, "one", `{}`).PID
+	url, arrived := meeting(t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, _, err := h.Invoke(ctx, "one", []byte(meet(url)))
+		left <- err
+	}()
+	eventually(t, "the invocation runs", func() bool { return arrived() == 1 })
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("Invoke: %v, want context.Canceled", err)
+	}
+	invoke(t, h, "other", meet(url))
+	eventually(t, "its process serves again", func() bool { return invoke(t, h, "one", `{}`).PID == pid })
+}
+
 func TestReplaceEndsIdleNowAndBusyAfterTheirAnswer(t *testing.T) {
 	h := startWith(t, plain("one"), plain("other"))
 	idle := invoke(t, h, "one", `{}`).PID
@@ -214,46 +283,4 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	if err := h.InvokeAsync(t.Context(), "one", "", nil); !errors.Is(err, lambda.ErrClosed) {
 		t.Errorf("an event after the end: %v, want ErrClosed", err)
 	}
-}
-
-// running is false for a zombie too: an orphan is reaped by whoever adopts it.
-func running(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(state, "Z")
-}
-
-// hostVariable makes the test binary a host that waits to be killed.
-const hostVariable = "CARREL_TEST_HOST"
-
-func hostUntilKilled() {
-	h, err := lambda.Start(context.Background(), lambda.Config{Addr: "127.0.0.1:0", Functions: []lambda.Function{plain("one")}})
-	if err != nil {
-		panic(err)
-	}
-	body, _, err := h.Invoke(context.Background(), "one", nil)
-	fmt.Println(string(body), err)
-	select {}
-}
-
-func TestFunctionsDieWithAHostThatIsKilled(t *testing.T) {
-	host := exec.Command(os.Args[0])
-	host.Env = append(os.Environ(), hostVariable+"=1")
-	out, err := host.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := host.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		t.Errorf("reading the host's line: %v", err)
-	}
-	if err := host.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = host.Wait() // says that it was killed
-	pid := parse(t, []byte(strings.TrimSuffix(strings.TrimSpace(string(line)), " <nil>"))).PID
-	eventually(t, "the function's process is gone", func() bool { return !running(pid) })
 }

@@ -8,6 +8,7 @@
 package lambda
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,9 +27,10 @@ type Function struct {
 	// rename over it, then call Replace.
 	Binary string
 	// Env holds the template's variables plus endpoints, Region and credentials. Nothing else of the host's own
-	// environment reaches the process.
+	// environment reaches the process. AWS_ENDPOINT_URL_LAMBDA is this host unless it is set here.
 	Env map[string]string
-	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS and hints GOMEMLIMIT, it is not enforced.
+	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS, hints GOMEMLIMIT, and on Linux a process
+	// that is seen above it (ten looks a second) is killed.
 	MemoryMB int
 	// Timeout bounds one invocation; 0 means 3 s.
 	Timeout time.Duration
@@ -115,6 +117,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 			h.log("", fmt.Sprintf("lambda: serving ended: %v", err))
 		}
 	})
+	h.own(h.watchMemory)
 	h.unwatch = context.AfterFunc(ctx, h.stop)
 	return h, nil
 }
@@ -147,7 +150,7 @@ func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (res
 	if err != nil {
 		return nil, "", err
 	}
-	out := f.call(ctx, newInvocation("", payload))
+	out := f.call(ctx, newInvocation("", bytes.Clone(payload)))
 	return out.payload, out.functionError, out.err
 }
 
@@ -161,7 +164,7 @@ func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload
 	if err != nil {
 		return err
 	}
-	return h.enqueue(f, newInvocation(tenant, payload))
+	return h.enqueue(f, newInvocation(tenant, bytes.Clone(payload)))
 }
 
 // Replace makes new environments of a function use another binary. Idle environments end now, busy ones after their

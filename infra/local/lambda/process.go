@@ -37,6 +37,8 @@ func (e *environment) variables() []string {
 		"LAMBDA_TASK_ROOT":   root,
 		"AWS_REGION":         f.host.config.Region,
 		"AWS_DEFAULT_REGION": f.host.config.Region,
+		// Known only once the host listens, so whoever writes Env cannot give it.
+		"AWS_ENDPOINT_URL_LAMBDA": f.host.url,
 		// Lambda kills at the limit; a hint below it makes the collector work before that.
 		"GOMEMLIMIT": strconv.Itoa(f.MemoryMB*9/10) + "MiB",
 	}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ import (
 
 // Event says what to do.
 type Event struct {
-	Do   string // "", meet, hang, panic, exit, fail, tick, child, big
+	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big
 	URL  string // meet: what to GET before the answer
 	Size int    // big: bytes of the answer
 }
@@ -40,6 +41,7 @@ type Answer struct {
 type function struct {
 	calls, ticks atomic.Int64
 	first        string
+	held         []byte
 }
 
 func main() {
@@ -100,6 +102,9 @@ func (f *function) do(e Event, a *Answer) error {
 			return err
 		}
 		a.Child = child.Process.Pid
+	case "grow":
+		f.held = bytes.Repeat([]byte{1}, 200<<20)
+		select {}
 	case "big":
 		a.Filler = strings.Repeat("x", e.Size)
 	}

@@ -1,0 +1,48 @@
+package lambda
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func FuzzTenantIDsAreLambdas(f *testing.F) {
+	for _, id := range []string{"ann", "ann@example.com", "a b", "a\tb", "a#b", "é", "[", "`", strings.Repeat("a", 257)} {
+		f.Add(id)
+	}
+	documented := regexp.MustCompile(`^[a-zA-Z0-9\._:\/=+\-@ ]+$`)
+	f.Fuzz(func(t *testing.T, id string) {
+		want := documented.MatchString(id) && len(id) <= 256
+		if id != "" && validTenant(id) != want {
+			t.Errorf("%q: %v, want %v", id, !want, want)
+		}
+	})
+}
+
+func FuzzLinesAreWhatWasWritten(f *testing.F) {
+	f.Add("one\ntwo\n\nthree", 2)
+	f.Add(strings.Repeat("x", maxLine)+"\n"+strings.Repeat("y", 2*maxLine+1), 1000)
+	f.Fuzz(func(t *testing.T, text string, step int) {
+		if step <= 0 {
+			step = len(text) + 1
+		}
+		var got []string
+		w := &lineWriter{write: func(line string) { got = append(got, line) }}
+		for rest := text; rest != ""; {
+			n := min(step, len(rest))
+			if written, err := w.Write([]byte(rest[:n])); written != n || err != nil {
+				t.Fatalf("Write: %d, %v", written, err)
+			}
+			rest = rest[n:]
+		}
+		w.flush()
+		for _, line := range got {
+			if len(line) > maxLine || strings.Contains(line, "\n") {
+				t.Errorf("a line of %d bytes: %.80q", len(line), line)
+			}
+		}
+		if all := strings.Join(got, ""); all != strings.ReplaceAll(text, "\n", "") {
+			t.Errorf("the lines %.200q are not the text %.200q", got, text)
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package lambda
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// memoryInterval is how often the memory of running processes is looked at.
+const memoryInterval = 100 * time.Millisecond
+
+// watchMemory kills processes that use more than their function has, until the host closes.
+func (h *Host) watchMemory() {
+	tick := time.NewTicker(memoryInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-h.ctx.Done():
+			return
+		}
+		h.mu.RLock()
+		list := make([]*environment, 0, len(h.environments))
+		for _, e := range h.environments {
+			list = append(list, e)
+		}
+		h.mu.RUnlock()
+		for _, e := range list {
+			if used := e.limitMemory(); used > 0 {
+				h.log(e.function.Name, fmt.Sprintf("lambda: killed, as it used %d MB of %d MB", used, e.function.MemoryMB))
+			}
+		}
+	}
+}
+
+// limitMemory kills the process if it is over its limit and returns how many MiB it used then, else 0. What is frozen
+// does not grow.
+func (e *environment) limitMemory() int {
+	e.function.mu.Lock()
+	defer e.function.mu.Unlock()
+	if !e.started || e.killed || e.frozen {
+		return 0
+	}
+	used := residentMB(e.command.Process.Pid)
+	if used <= e.function.MemoryMB {
+		return 0
+	}
+	e.kill()
+	return used
+}
+
+// residentMB reads a process's resident memory where the kernel tells of it (Linux); elsewhere it is 0, and no limit holds.
+func residentMB(pid int) int {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(statm)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return 0
+	}
+	return pages * os.Getpagesize() >> 20
+}
