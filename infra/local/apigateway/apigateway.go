@@ -42,6 +42,8 @@ const (
 	closeGrace      = time.Second      // for the closing handshake
 	disconnectGrace = 2 * time.Second  // for $disconnect functions once Close was called
 	headerTimeout   = 10 * time.Second
+	bodyTimeout     = 10 * time.Second
+	keepAlive       = 2 * time.Minute // of callers of @connections
 )
 
 // Invoker invokes a function synchronously. functionError is "" (it answered), "Handled" or "Unhandled" (response is then
@@ -72,7 +74,7 @@ type Config struct {
 // Gateway is a WebSocket API that is being served.
 type Gateway struct {
 	c        Config
-	member   string // of the body, that names the route
+	member   string // of the body, that names the route; "" if there is none but $default
 	listener net.Listener
 	server   *http.Server
 	signer   *v4.Signer
@@ -109,6 +111,7 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	g.server = &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       keepAlive,
 		MaxHeaderBytes:    headerLimit,
 		ErrorLog:          log.New(lines(g.log), "", 0),
 	}
@@ -135,14 +138,20 @@ func (c *Config) check() (member string, err error) {
 	if c.RouteSelectionExpression != "" && (!ok || member == "") {
 		return "", fmt.Errorf("config: RouteSelectionExpression %q: only $request.body.<member> is served", c.RouteSelectionExpression)
 	}
+	custom := false
 	for key := range c.Routes {
 		switch {
 		case key == "$connect" || key == "$disconnect" || key == "$default":
+			continue
 		case key == "" || key[0] == '$':
 			return "", fmt.Errorf("config: %q is no route key", key)
 		case member == "":
 			return "", fmt.Errorf("config: route %q needs a RouteSelectionExpression", key)
 		}
+		custom = true
+	}
+	if !custom {
+		member = "" // no body need be looked into
 	}
 	c.Routes = maps.Clone(c.Routes)
 	for _, d := range [...]struct {

@@ -23,7 +23,13 @@ func policy(effect, action, resource string) function {
 	return answers(`{"principalId":"alice","policyDocument":{"Statement":{"Action":"` + action + `","Effect":"` + effect + `","Resource":"` + resource + `"}}}`)
 }
 
-func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
+type handshake struct {
+	name                string
+	authorizer, connect function
+	want                int
+}
+
+func handshakes() []handshake {
 	const arn = "arn:aws:execute-api:eu-central-1:123456789012:api123/v1/$connect"
 	ok := answers(`{"statusCode":200}`)
 	withContext := func(context string) function {
@@ -33,11 +39,7 @@ func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
 		<-ctx.Done()
 		return nil, "", ctx.Err()
 	})
-	tests := []struct {
-		name                string
-		authorizer, connect function
-		want                int
-	}{
+	return []handshake{
 		{"both agree", answers(allow), ok, 101},
 		{"allowed for exactly this", policy("Allow", "execute-api:Invoke", arn), ok, 101},
 		{"allowed by wildcards", policy("Allow", "execute-api:*", "arn:aws:execute-api:*:123456789012:api12?/v1/*"), ok, 101},
@@ -66,7 +68,10 @@ func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
 		{"connect answers no JSON", answers(allow), answers(`ok`), 502},
 		{"connect cannot be invoked", answers(allow), nil, 502},
 	}
-	for _, test := range tests {
+}
+
+func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
+	for _, test := range handshakes() {
 		t.Run(test.name, func(t *testing.T) {
 			c := config(functions{"authorize": test.authorizer, "connect": test.connect}, "$connect")
 			c.Authorizer = "authorize"
@@ -139,7 +144,7 @@ func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if conn.Subprotocol() != "carrel.v1" || r.Header.Get("X-Seen") != "yes" || r.Header.Get("X-Injected") != "" {
+		if conn.Subprotocol() != "carrel.v1" || r.Header.Get("X-Seen") != "yes" || r.Header.Get("X-Injected") != "" || len(r.Header.Values("Upgrade")) != 1 {
 			t.Errorf("with %s: subprotocol %q, headers %v", name, conn.Subprotocol(), r.Header)
 		}
 		conn.CloseNow()
@@ -148,8 +153,7 @@ func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
 
 func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
 	arrived, release := make(chan string), make(chan struct{})
-	var g *apigateway.Gateway
-	g = start(t, config(functions{"connect": func(ctx context.Context, event []byte) ([]byte, string, error) {
+	g := start(t, config(functions{"connect": func(ctx context.Context, event []byte) ([]byte, string, error) {
 		var e events.APIGatewayWebsocketProxyRequest
 		if err := json.Unmarshal(event, &e); err != nil {
 			return nil, "", err

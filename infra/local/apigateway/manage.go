@@ -38,7 +38,13 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 	if err != nil {
 		id = escaped
 	}
-	body, f := g.admit(r, id)
+	var f *fault
+	var body []byte
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		f = &fault{http.StatusInternalServerError, "", "Internal server error"}
+	} else {
+		body, f = g.admit(r, id)
+	}
 	if f == nil {
 		f = g.act(w, r.Method, id, body)
 	}

@@ -143,7 +143,7 @@ func (s *socket) invoke(key, function string, message []byte) {
 
 // notify sends a frame of API Gateway's own. A client that does not read does not get it.
 func (s *socket) notify(message, requestID string) {
-	if err := s.send(notice(message, s.id, requestID)); err != nil {
+	if err := s.send(notice(message, s.id, requestID)); errors.Is(err, errFull) {
 		s.g.logf("message %s of %s: %s not sent: %v", requestID, s.id, message, err)
 	}
 }
