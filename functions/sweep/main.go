@@ -45,7 +45,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.Open(c, store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn),
 		monitor: monitor.New(os.Stdout, "sweep", log),

@@ -30,23 +30,27 @@ func (w *watch) look(ctx context.Context, e store.LiveRun, unclaimed bool) error
 		return err
 	}
 	now := w.now()
-	late := !now.Before(e.Deadline)
+	late := now.After(e.Deadline)
 	switch {
 	case run.Status == chat.RunWaiting && late:
 		return w.expire(ctx, run)
 	case run.Status == chat.RunWaiting:
 		w.start = true
-	case run.Status == chat.RunAdmitted && (late || unclaimed),
-		run.Status == chat.RunRunning && !now.Before(run.Lease):
-		return w.end(ctx, run.ID)
+	case run.Status == chat.RunAdmitted && unclaimed:
+		return w.end(ctx, run.ID, w.store.Claim)
+	case run.Status == chat.RunAdmitted && late, run.Status == chat.RunRunning && now.After(run.Lease):
+		return w.end(ctx, run.ID, w.store.ClaimExpired)
 	}
 	return nil
 }
 
+// claim is Store.Claim or Store.ClaimExpired.
+type claim func(context.Context, chat.RunID) (*store.Holder, error)
+
 // end claims a run whose worker has died or never came, ends it and tells the user's windows. Whoever was faster has
 // taken care of it.
-func (w *watch) end(ctx context.Context, id chat.RunID) error {
-	held, err := w.store.Claim(ctx, id)
+func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
+	held, err := claim(ctx, id)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		return nil
 	}
@@ -54,8 +58,13 @@ func (w *watch) end(ctx context.Context, id chat.RunID) error {
 		return err
 	}
 	run := held.Run()
-	last := emit.Died(held.Earlier(), emit.Started(run.Thread, run.ID, held.Input().Messages, w.now()))
+	started := emit.Started(run.Thread, run.ID, held.Input().Messages, w.now())
+	last := emit.Died(held.Earlier(), started)
 	seq, thread, err := held.End(ctx, last)
+	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {
+		last = emit.Died(held.Earlier(), started)
+		seq, thread, err = held.End(ctx, last)
+	}
 	if errors.Is(err, chat.ErrFenced) {
 		return nil
 	}
@@ -75,12 +84,15 @@ func (w *watch) end(ctx context.Context, id chat.RunID) error {
 
 // expire ends a run that has waited for too long.
 func (w *watch) expire(ctx context.Context, run store.Run) error {
-	c, err := w.store.Cancel(ctx, run.ID)
-	if err != nil || !c.Ended {
+	ended, err := w.store.ExpireWaiting(ctx, run.ID)
+	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
+		return nil // it has started or ended since
+	}
+	if err != nil {
 		return err
 	}
 	w.start = true
-	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: c.Run.Status})
+	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
 }
 
 func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {

@@ -15,8 +15,11 @@ import (
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
+	"carrel/shared/model/scripted"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/tool/calculator"
 )
 
 func main() {
@@ -45,13 +48,17 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	agents, tools, err := agent.Samples()
+	agents, err := agent.Samples(scripted.New(scripted.Config{}))
+	if err != nil {
+		return nil, err
+	}
+	tools, err := builtIn()
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.Open(c, store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),
@@ -62,4 +69,13 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		now:     time.Now,
 		after:   time.After,
 	}, nil
+}
+
+// builtIn are the tools that this deployment has.
+func builtIn() (*tool.Registry, error) {
+	calc, err := calculator.New()
+	if err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(calc)
 }

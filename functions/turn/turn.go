@@ -59,14 +59,14 @@ func (t *turn) do(ctx context.Context) error {
 	return t.end(ctx, last)
 }
 
-// attempt does the run's work and returns the events of its last record. A run that an earlier attempt began is ended:
-// what that attempt did with its tools is not known.
-func (t *turn) attempt(ctx context.Context) ([]agui.Event, error) {
+// attempt does the run's work and returns what makes its last record. A run that was claimed before is ended: what that
+// attempt did with its tools is not known.
+func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
 	run := t.held.Run()
 	started := emit.Started(run.Thread, run.ID, t.held.Input().Messages, t.now())
-	if earlier := t.held.Earlier(); len(earlier) > 0 {
+	if run.Fence > 1 {
 		t.monitor.Count(monitor.RunsDied, 1)
-		return emit.Died(earlier, started), t.emitter.Drain(ctx)
+		return func() []agui.Event { return emit.Died(t.held.Earlier(), started) }, t.emitter.Drain(ctx)
 	}
 	if err := t.emitter.Emit(ctx, started); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (t *turn) attempt(ctx context.Context) ([]agui.Event, error) {
 	if terminal.Type == agui.RunError {
 		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
 	}
-	return []agui.Event{terminal}, t.emitter.Drain(ctx)
+	return func() []agui.Event { return []agui.Event{terminal} }, t.emitter.Drain(ctx)
 }
 
 // run lets the agent work and returns the terminal event.
@@ -105,6 +105,9 @@ func (t *turn) run() (agui.Event, error) {
 	}
 	return engine.Run(ctx, engine.Config{
 		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: history, Sink: t.emitter,
+		Logf: func(format string, args ...any) {
+			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))
+		},
 	})
 }
 
@@ -132,30 +135,39 @@ func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
 }
 
 // end writes the run's end, starts what waited for it and tells the user's windows.
-func (t *turn) end(ctx context.Context, last []agui.Event) error {
-	seq, th, err := t.writeEnd(ctx, last)
+func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
+	e, err := t.writeEnd(ctx, last)
 	if err != nil {
 		return err
 	}
 	t.monitor.Count(monitor.RunsEnded, 1)
 	t.startWaiting(ctx)
-	t.emitter.Tell(thread(th, "idle"))
+	t.emitter.Tell(thread(e.thread, "idle"))
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
-	if err := t.emitter.Finish(ctx, seq, last); err != nil {
+	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
 		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
 	}
 	return nil
 }
 
-// writeEnd writes the terminal transaction, again if its failure may be a passing one.
-func (t *turn) writeEnd(ctx context.Context, last []agui.Event) (chat.Seq, store.Thread, error) {
+// ended is a run's last record as it was written, and its thread after it.
+type ended struct {
+	seq    chat.Seq
+	last   []agui.Event
+	thread store.Thread
+}
+
+// writeEnd writes the terminal transaction, again if its failure may be a passing one. Should an earlier attempt have
+// written once more, last says something else then.
+func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended, err error) {
 	for try := 1; ; try++ {
 		once, cancel := context.WithTimeout(ctx, endTime)
-		seq, th, err := t.held.End(once, last)
+		e.last = last()
+		e.seq, e.thread, err = t.held.End(once, e.last)
 		cancel()
 		if err == nil || errors.Is(err, chat.ErrFenced) || try == endTries || ctx.Err() != nil {
-			return seq, th, err
+			return e, err
 		}
 		t.log.WarnContext(ctx, "ending the run", "try", try, "reason", err.Error())
 	}
