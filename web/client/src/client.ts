@@ -4,6 +4,7 @@ import { Session } from "./session.ts";
 import type { Notice, Status } from "./session.ts";
 import type { Plain } from "./requests.ts";
 import type { ThreadState } from "./thread.ts";
+import { watchPage } from "./wake.ts";
 
 /** As much of a WebSocket as the client needs. */
 export interface Socket {
@@ -300,18 +301,4 @@ export class CarrelClient {
 
 function said(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Calls back when the page becomes visible or the network returns, where there is a page. */
-function watchPage(wake: () => void): () => void {
-  if (typeof document === "undefined" || typeof window === "undefined") return () => {};
-  const visible = (): void => {
-    if (document.visibilityState === "visible") wake();
-  };
-  document.addEventListener("visibilitychange", visible);
-  window.addEventListener("online", wake);
-  return () => {
-    document.removeEventListener("visibilitychange", visible);
-    window.removeEventListener("online", wake);
-  };
 }

@@ -1,8 +1,9 @@
 import { decodeServer, encodeClient } from "./frames.ts";
-import type { Accepted, ClientFrame, ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import type { Accepted, ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import { Outbox } from "./outbox.ts";
+import type { Where } from "./outbox.ts";
 import { Parts } from "./parts.ts";
-import { Requests } from "./requests.ts";
-import type { PendingRun, Plain } from "./requests.ts";
+import type { PendingRun, Plain, Requests } from "./requests.ts";
 import { Schedule } from "./schedule.ts";
 import { ThreadList } from "./threadlist.ts";
 import { ThreadView } from "./thread.ts";
@@ -40,12 +41,12 @@ export class Session {
   readonly #port: Port;
   readonly #threads = new Map<string, ThreadView>();
   readonly #list = new ThreadList();
-  readonly #requests = new Requests();
   readonly #parts = new Parts();
   readonly #at: Schedule;
+  readonly #out: Outbox;
+  readonly #requests: Requests;
   #open: string | undefined;
-  /** Hellos and runs of this connection; and the highest n of a ready or snapshot. */
-  #n = 0;
+  /** The highest n of a ready or snapshot on this socket. */
   #answeredN = 0;
   /** Something was lost that only the next ready makes good. */
   #missed = false;
@@ -56,6 +57,8 @@ export class Session {
   constructor(port: Port, random: () => number) {
     this.#port = port;
     this.#at = new Schedule(random);
+    this.#out = new Outbox(this.#at, (text) => port.send(text), () => this.#where());
+    this.#requests = this.#out.requests;
   }
 
   get online(): boolean {
@@ -93,11 +96,10 @@ export class Session {
   connected(now: number): void {
     this.#at.connected(now);
     this.#status = "connecting";
-    this.#n = this.#answeredN = 0;
+    this.#answeredN = 0;
     this.#parts.clear();
-    this.#requests.unsend();
     for (const view of this.#threads.values()) view.connected();
-    this.#say(now);
+    this.#out.begin(now);
     this.#watch(now);
   }
 
@@ -112,13 +114,16 @@ export class Session {
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
-    else this.lost(now);
+    else {
+      this.#at.refused(now);
+      if (this.#status === "replaced") this.#at.stop();
+    }
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
     this.#used(now);
-    if (this.#at.online && this.#at.mayPing) this.#ping(now);
+    if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
   }
 
@@ -129,8 +134,8 @@ export class Session {
     this.#open = threadId;
     this.#missed = false;
     this.#requests.adopt(threadId);
-    if (this.#at.online) this.#hello(now);
-    this.#sendRuns(now);
+    if (this.#at.online) this.#out.hello(now);
+    this.#out.runs(now);
     this.#watch(now);
   }
 
@@ -140,7 +145,7 @@ export class Session {
     encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#open ?? "", messages });
     this.#requests.addRun(run);
     this.#used(now);
-    this.#sendRuns(now);
+    this.#out.runs(now);
     this.#watch(now);
   }
 
@@ -157,9 +162,8 @@ export class Session {
 
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
-    this.#requests.add(request);
     this.#used(now);
-    if (this.#at.online) this.#send(request);
+    this.#out.ask(request);
   }
 
   /** What `history` asks next for the open thread. */
@@ -191,9 +195,9 @@ export class Session {
       return this.tick(now);
     }
     if (due.has("connect")) this.#port.connect();
-    if (due.has("repeat")) this.#repeat(now);
-    if (due.has("gap") && !this.#at.asked) this.#hello(now);
-    if (due.has("ping")) this.#ping(now);
+    if (due.has("repeat")) this.#out.repeat(now);
+    if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
+    if (due.has("ping")) this.#out.ping(now);
   }
 
   #frame(frame: ServerFrame, now: number): void {
@@ -239,17 +243,18 @@ export class Session {
     this.#requests.adopt(frame.threadId);
     for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#settle(run.runId, frame, now);
     this.#settleKnown(frame, now);
-    this.#sendRuns(now);
+    this.#out.runs(now);
   }
 
   #snapshot(frame: Snapshot, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    if (this.#view(frame.threadId).snapshot(frame)) this.#at.progress(now, true);
+    if (frame.threadId === this.#open && this.#view(this.#open).snapshot(frame)) this.#at.progress(now, true);
   }
 
   #events(frame: Events, now: number): void {
-    if (this.#view(frame.threadId).events(frame, this.#n)) this.#at.progress(now, true);
+    if (frame.threadId !== this.#open) return;
+    if (this.#view(frame.threadId).events(frame, this.#out.n)) this.#at.progress(now, true);
     this.#settleKnown(frame, now);
   }
 
@@ -257,13 +262,13 @@ export class Session {
     this.#at.ponged(now);
     this.#at.answered(this.#requests.empty);
     if (this.#open === undefined || frame.threadId !== this.#open) return;
-    if (this.#view(this.#open).pong(frame) && !this.#at.asked) this.#hello(now);
+    if (this.#view(this.#open).pong(frame) && !this.#at.asked) this.#out.hello(now);
   }
 
   #accepted(frame: Accepted, now: number): void {
     if (frame.requestId?.startsWith("cancel.")) return this.#answered(frame.requestId, frame);
     const run = this.#requests.run(frame.runId);
-    if (run?.threadId !== undefined) this.#view(run.threadId).accepted(run, frame.state, this.#n);
+    if (run?.threadId !== undefined) this.#view(run.threadId).accepted(run, frame.state, this.#out.n);
     this.#settle(frame.runId, frame, now);
   }
 
@@ -284,7 +289,7 @@ export class Session {
     if (!this.#requests.settle(runId)) return;
     this.#at.answered(this.#requests.empty);
     this.#port.answered?.(`run.${runId}`, frame);
-    this.#sendRuns(now);
+    this.#out.runs(now);
   }
 
   #answered(requestId: string, frame: ServerFrame): void {
@@ -317,7 +322,8 @@ export class Session {
         if (frame.retryAfterMs) return this.#at.repeatAfter(now, frame.retryAfterMs);
     }
     if (id.startsWith("run.")) return this.#refuse(id.slice(4), frame, now);
-    this.#note({ code: frame.code, message: frame.message });
+    const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
+    this.#note({ code: frame.code, message: frame.message, ...of });
     this.#answered(id, frame);
   }
 
@@ -352,58 +358,9 @@ export class Session {
   }
 
   /** What names the open thread and how much of it is here. */
-  #where(): { threadId?: string; cursor?: { epoch: string; seq: number } } {
+  #where(): Where {
     if (this.#open === undefined) return {};
     const cursor = this.#view(this.#open).cursor;
     return { threadId: this.#open, ...(cursor && { cursor }) };
-  }
-
-  #hello(now: number): void {
-    this.#n++;
-    this.#at.helloed(this.#n, now);
-    this.#send({ type: "hello", requestId: `hello.${this.#n}`, n: this.#n, ...this.#where() });
-  }
-
-  #ping(now: number): void {
-    this.#at.pinged(now);
-    this.#send({ type: "ping", requestId: "ping", ...this.#where() });
-  }
-
-  #sendRun(run: PendingRun): void {
-    run.frame ??= {
-      type: "run", requestId: `run.${run.runId}`, n: ++this.#n, runId: run.runId, threadId: run.threadId!, messages: run.messages,
-    };
-    this.#send(run.frame);
-  }
-
-  /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */
-  #sendRuns(now: number): void {
-    if (!this.#at.online) return;
-    const next = this.#requests.front().filter((run) => !run.frame);
-    for (const run of next) this.#sendRun(run);
-    if (this.#open !== undefined && next.some((run) => run.threadId !== this.#open)) this.#hello(now);
-  }
-
-  /** Says all that a new socket must be told, in the order that leaves it on the open thread. */
-  #say(now: number): void {
-    const front = this.#requests.front();
-    for (const run of front) if (run.threadId !== this.#open) this.#sendRun(run);
-    this.#hello(now);
-    for (const run of front) if (run.threadId === this.#open) this.#sendRun(run);
-    for (const request of this.#requests.plain) this.#send(request);
-  }
-
-  /** Says again what has no answer. */
-  #repeat(now: number): void {
-    const front = this.#requests.front();
-    for (const run of front) if (run.threadId !== this.#open) this.#sendRun(run);
-    if (this.#at.asked) this.#hello(now);
-    for (const run of front) if (run.threadId === this.#open) this.#sendRun(run);
-    for (const request of this.#requests.plain) this.#send(request);
-    if (this.#at.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
-  }
-
-  #send(frame: ClientFrame): void {
-    this.#port.send(encodeClient(frame));
   }
 }

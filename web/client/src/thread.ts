@@ -14,6 +14,8 @@ export interface ThreadState {
   readonly threadId: string;
   /** The server has answered for this thread at least once. */
   readonly loaded: boolean;
+  /** Events are known to exist that are not here yet. */
+  readonly behind: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
   /** The run that runs now. */
@@ -161,7 +163,7 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, messages: this.#fold.messages, queue, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, more: this.#more,
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
