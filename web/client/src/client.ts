@@ -4,6 +4,7 @@ import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
 import type { HistoryPage, Message, ServerFrame, ThreadList } from "./frames.ts";
 import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";
+import type { RunningRun } from "./thread.ts";
 import { watchPage } from "./wake.ts";
 
 /** A longer timer of a browser fires at once. */
@@ -108,6 +109,26 @@ export class CarrelClient {
     return runId;
   }
 
+  /**
+   * Resolves with the state that the server gave a run when it took it (running, waiting or ended), or with "seen" if
+   * the run's own events came first. Rejects with a RefusedError if it did not take it.
+   */
+  async settled(runId: string): Promise<string> {
+    const frame = await this.#answer(`run.${runId}`);
+    if (frame.type === "accepted") return frame.state;
+    return frame.type === "ended" ? "ended" : "seen";
+  }
+
+  /** The open thread's run that goes on, with its events so far. */
+  running(): RunningRun | undefined {
+    return this.#session.view?.running;
+  }
+
+  /** Whether the end of a run of the open thread has been seen. */
+  hasEnded(runId: string): boolean {
+    return this.#session.view?.hasEnded(runId) ?? false;
+  }
+
   /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
   async cancel(runId: string): Promise<void> {
     let asked = false;
@@ -154,7 +175,7 @@ export class CarrelClient {
     const waiters = this.#waiters.get(requestId) ?? [];
     this.#waiters.delete(requestId);
     for (const { resolve, reject } of waiters) {
-      if (frame.type === "error") reject(new RefusedError(frame.code, frame.message));
+      if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message));
       else resolve(frame);
     }
   }

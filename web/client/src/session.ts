@@ -6,7 +6,7 @@ import { Parts } from "./parts.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import { Schedule } from "./schedule.ts";
 import type { ThreadList } from "./threadlist.ts";
-import type { OnEvent, ThreadState } from "./thread.ts";
+import type { OnEvent, ThreadState, ThreadView } from "./thread.ts";
 import { Views } from "./views.ts";
 import type { Notice } from "./views.ts";
 
@@ -72,6 +72,11 @@ export class Session {
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
+  }
+
+  /** The view of the open thread. */
+  get view(): ThreadView | undefined {
+    return this.#views.current;
   }
 
   due(): number | undefined {

@@ -30,6 +30,14 @@ export interface ThreadState {
 /** Told of every event as it is applied, once each and in order. */
 export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
 
+/** A run that has begun and not ended. */
+export interface RunningRun {
+  readonly runId: string;
+  /** The messages before it, and its events so far from RUN_STARTED on. */
+  readonly before: readonly Message[];
+  readonly events: readonly AgentEvent[];
+}
+
 /**
  * The exactly-once view of one thread: the client's clauses of docs/protocol.md that concern a thread. It knows no
  * socket and no time.
@@ -47,7 +55,7 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   /** The run of the applied events that has no terminal event yet. */
-  #started: string | undefined;
+  #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
   readonly #ended = new Set<string>();
   #activeByServer: string | undefined;
@@ -114,7 +122,7 @@ export class ThreadView {
     this.#more = frame.more;
     this.#before = frame.before;
     // It restates only runs that have ended.
-    if (this.#started) this.#end(this.#started);
+    if (this.#started) this.#end(this.#started.runId);
     this.#drain();
     return true;
   }
@@ -153,6 +161,11 @@ export class ThreadView {
     return this.#begun.has(runId) || this.#ended.has(runId);
   }
 
+  /** The run of the applied events that goes on. */
+  get running(): RunningRun | undefined {
+    return this.#started;
+  }
+
   hasEnded(runId: string): boolean {
     return this.#ended.has(runId);
   }
@@ -174,7 +187,7 @@ export class ThreadView {
 
   /** What the applied events say goes before what the server said of its desk. */
   #active(): string | undefined {
-    if (this.#started) return this.#started;
+    if (this.#started) return this.#started.runId;
     const byServer = this.#activeByServer;
     if (byServer && !this.#ended.has(byServer)) return byServer;
     return this.#accepted.find((r) => r.state === "starting" && !this.#ended.has(r.runId))?.runId;
@@ -219,8 +232,9 @@ export class ThreadView {
       const event = frame.events[i]!;
       const seq = frame.seq + i;
       this.#cursor = { epoch: frame.epoch, seq };
-      this.#fold.add(event);
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
+      this.#fold.add(event);
+      this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
       this.onEvent(event, frame.runId, seq);
@@ -229,14 +243,14 @@ export class ThreadView {
 
   #begin(runId: string): void {
     this.#begun.add(runId);
-    this.#started = runId;
+    this.#started = { runId, before: this.#fold.messages, events: [] };
     this.#failure = undefined;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 
   #end(runId: string): void {
     this.#ended.add(runId);
-    if (this.#started === runId) this.#started = undefined;
+    if (this.#started?.runId === runId) this.#started = undefined;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 }
