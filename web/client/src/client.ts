@@ -1,57 +1,14 @@
+import { RefusedError } from "./contract.ts";
+import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
-import type { AgentEvent, HistoryPage, Message, ServerFrame, ThreadInfo, ThreadList } from "./frames.ts";
-import { Session } from "./session.ts";
-import type { Notice, Status } from "./session.ts";
+import type { HistoryPage, Message, ServerFrame, ThreadList } from "./frames.ts";
 import type { Plain } from "./requests.ts";
-import type { ThreadState } from "./thread.ts";
+import { Session } from "./session.ts";
+import type { RunningRun } from "./thread.ts";
+import { watchPage } from "./wake.ts";
 
-/** As much of a WebSocket as the client needs. */
-export interface Socket {
-  onopen: (() => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: (() => void) | null;
-  send(text: string): void;
-  close(): void;
-}
-
-export interface CarrelOptions {
-  /** wss://…/<stage>, without a query. */
-  readonly url: string;
-  /** Asked for an access token at each connect. If it throws, the client tries again later. */
-  readonly token: () => Promise<string>;
-  /** Opens a socket; a browser's WebSocket by default. */
-  readonly socket?: (url: string, protocols: string[]) => Socket;
-  readonly now?: () => number;
-  readonly random?: () => number;
-  readonly id?: () => string;
-}
-
-/** All that a page shows. A new object after each change, the same one in between. */
-export interface ClientState {
-  readonly status: Status | "closed";
-  readonly threads: readonly ThreadInfo[];
-  readonly moreThreads: boolean;
-  readonly thread?: ThreadState;
-  /** Refusals, oldest first. */
-  readonly notices: readonly Notice[];
-  /** Why there is no connection, or what cannot be understood, as a sentence for a person. */
-  readonly fault?: string;
-}
-
-export interface ClientEvent {
-  readonly threadId: string;
-  readonly runId: string;
-  readonly seq: number;
-  readonly event: AgentEvent;
-}
-
-/** A request that the server refused. */
-export class RefusedError extends Error {
-  constructor(readonly code: string, message: string) {
-    super(message);
-    this.name = "RefusedError";
-  }
-}
+/** A longer timer of a browser fires at once. */
+const LONGEST_TIMER = 3_600_000;
 
 type Waiter = { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void };
 
@@ -152,6 +109,26 @@ export class CarrelClient {
     return runId;
   }
 
+  /**
+   * Resolves with the state that the server gave a run when it took it (running, waiting or ended), or with "seen" if
+   * the run's own events came first. Rejects with a RefusedError if it did not take it.
+   */
+  async settled(runId: string): Promise<string> {
+    const frame = await this.#answer(`run.${runId}`);
+    if (frame.type === "accepted") return frame.state;
+    return frame.type === "ended" ? "ended" : "seen";
+  }
+
+  /** The open thread's run that goes on, with its events so far. */
+  running(): RunningRun | undefined {
+    return this.#session.view?.running;
+  }
+
+  /** Whether the end of a run of the open thread has been seen. */
+  hasEnded(runId: string): boolean {
+    return this.#session.view?.hasEnded(runId) ?? false;
+  }
+
   /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
   async cancel(runId: string): Promise<void> {
     let asked = false;
@@ -198,7 +175,7 @@ export class CarrelClient {
     const waiters = this.#waiters.get(requestId) ?? [];
     this.#waiters.delete(requestId);
     for (const { resolve, reject } of waiters) {
-      if (frame.type === "error") reject(new RefusedError(frame.code, frame.message));
+      if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message));
       else resolve(frame);
     }
   }
@@ -277,7 +254,7 @@ export class CarrelClient {
     clearTimeout(this.#timer);
     const due = this.#running ? this.#session.due() : undefined;
     if (due === undefined) return;
-    this.#timer = setTimeout(() => this.#do(() => this.#session.tick(this.#now())), Math.max(0, due - this.#now()));
+    this.#timer = setTimeout(() => this.#do(() => this.#session.tick(this.#now())), Math.min(Math.max(0, due - this.#now()), LONGEST_TIMER));
   }
 
   #changed(): void {
@@ -300,18 +277,4 @@ export class CarrelClient {
 
 function said(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Calls back when the page becomes visible or the network returns, where there is a page. */
-function watchPage(wake: () => void): () => void {
-  if (typeof document === "undefined" || typeof window === "undefined") return () => {};
-  const visible = (): void => {
-    if (document.visibilityState === "visible") wake();
-  };
-  document.addEventListener("visibilitychange", visible);
-  window.addEventListener("online", wake);
-  return () => {
-    document.removeEventListener("visibilitychange", visible);
-    window.removeEventListener("online", wake);
-  };
 }

@@ -230,23 +230,20 @@ function required(type: string): Record<string, "string" | "number" | "array"> |
 }
 
 /**
- * Decodes a server's frame. A frame without a type is `Untyped`; one of an unknown type is undefined and is to be
- * ignored. Throws if it is not a JSON object or lacks what its type requires.
+ * Decodes a server's frame. A frame without a type is `Untyped`; what is no frame that this client knows is undefined
+ * and is to be passed over. Throws if it is not JSON or lacks what its type requires.
  */
 export function decodeServer(text: string): ServerFrame | undefined {
   const frame: unknown = JSON.parse(text);
-  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) {
-    throw new Error("a frame of the server is not a JSON object");
-  }
+  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return undefined;
   const fields = frame as Record<string, unknown>;
   if (fields.type === undefined) return { type: "" };
-  if (typeof fields.type !== "string") throw new Error("a frame of the server has a type that is no string");
-  const wanted = required(fields.type);
+  const wanted = typeof fields.type === "string" ? required(fields.type) : undefined;
   if (!wanted) return undefined;
   for (const [name, kind] of Object.entries(wanted)) {
     const value = fields[name];
     if (kind === "array" ? !Array.isArray(value) : typeof value !== kind) {
-      throw new Error(`a ${fields.type} frame of the server lacks ${name}`);
+      throw new Error(`a ${String(fields.type)} frame of the server lacks ${name}`);
     }
   }
   return fields as unknown as ServerFrame;

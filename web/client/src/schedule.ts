@@ -20,8 +20,11 @@ export class Schedule {
   #attempts = 0;
   #hello: { n: number; at: number } | undefined;
   #ping: number | undefined;
-  #nextPing: number | undefined;
-  #busy = false;
+  /** When the last ready, pong or ping was, and since when a run is there. */
+  #heard = 0;
+  #busySince: number | undefined;
+  /** A socket is being opened. */
+  #opening = false;
   #gap: number | undefined;
   #gapDelay = GAP_FIRST;
   #repeat: number | undefined;
@@ -48,7 +51,7 @@ export class Schedule {
     const times = [this.#connect, other];
     if (this.online) {
       times.push(this.#answerBy(), this.#gap, this.#repeat);
-      if (this.mayPing) times.push(this.#nextPing);
+      if (this.mayPing) times.push(this.#pingAt());
     }
     const set = times.filter((t) => t !== undefined);
     return set.length ? Math.min(...set) : undefined;
@@ -60,6 +63,7 @@ export class Schedule {
     const past = (t: number | undefined): boolean => t !== undefined && t <= now;
     if (past(this.#connect)) {
       this.#connect = undefined;
+      this.#opening = true;
       due.add("connect");
     }
     if (!this.online) return due;
@@ -74,7 +78,7 @@ export class Schedule {
       this.#gapDelay = Math.min(this.#gapDelay * 2, GAP_MOST);
       due.add("gap");
     }
-    if (this.mayPing && past(this.#nextPing)) due.add("ping");
+    if (this.mayPing && past(this.#pingAt())) due.add("ping");
     return due;
   }
 
@@ -84,24 +88,39 @@ export class Schedule {
 
   /** Another socket is to be tried later while this one is in use. */
   renewLater(now: number): void {
+    this.#opening = false;
     this.#connect = now + this.#random() * BACKOFF_MOST;
   }
 
   stop(): void {
+    this.#opening = false;
     this.#connect = undefined;
   }
 
   connected(now: number): void {
     this.online = true;
+    this.#opening = false;
     this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
     this.#gapDelay = GAP_FIRST;
     this.#repeatDelay = REPEAT_FIRST;
-    this.#nextPing = now + this.#interval();
+    this.#heard = now;
+  }
+
+  /** The socket is lost. If the next one is being opened already, that goes on. */
+  lost(now: number): void {
+    this.online = false;
+    if (this.#opening) this.#attempts++;
+    else this.#retry(now);
+  }
+
+  /** An attempt has failed while there is no socket. */
+  refused(now: number): void {
+    this.#opening = false;
+    this.#retry(now);
   }
 
   /** The first attempt is at once, then full jitter. */
-  lost(now: number): void {
-    this.online = false;
+  #retry(now: number): void {
     const most = this.#attempts === 0 ? 0 : Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (this.#attempts - 1));
     this.#connect = now + this.#random() * most;
     this.#attempts++;
@@ -115,23 +134,22 @@ export class Schedule {
   readied(n: number, now: number, reconnectBy: number | undefined): void {
     if (this.#hello && n >= this.#hello.n) this.#hello = undefined;
     this.#attempts = 0;
-    this.#nextPing = now + this.#interval();
+    this.#heard = now;
     if (reconnectBy) this.#connect = Math.max(reconnectBy, now + HANDOVER_SOONEST);
   }
 
   pinged(now: number): void {
     this.#ping = now;
-    this.#nextPing = now + this.#interval();
+    this.#heard = now;
   }
 
   ponged(now: number): void {
     this.#ping = undefined;
-    this.#nextPing = now + this.#interval();
+    this.#heard = now;
   }
 
   busy(busy: boolean, now: number): void {
-    if (busy && !this.#busy) this.#nextPing = now + PING_BUSY;
-    this.#busy = busy;
+    this.#busySince = busy ? this.#busySince ?? now : undefined;
   }
 
   gap(gap: boolean, now: number): void {
@@ -158,8 +176,9 @@ export class Schedule {
     if (all && !this.asked) this.#repeat = undefined;
   }
 
-  #interval(): number {
-    return this.#busy ? PING_BUSY : PING_IDLE;
+  #pingAt(): number {
+    if (this.#busySince === undefined) return this.#heard + PING_IDLE;
+    return Math.max(this.#heard, this.#busySince) + PING_BUSY;
   }
 
   #answerBy(): number | undefined {

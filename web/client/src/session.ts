@@ -1,12 +1,14 @@
+import { Answers } from "./answers.ts";
 import { decodeServer, encodeClient } from "./frames.ts";
-import type { Accepted, ClientFrame, ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import type { ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
-import { Requests } from "./requests.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import { Schedule } from "./schedule.ts";
-import { ThreadList } from "./threadlist.ts";
-import { ThreadView } from "./thread.ts";
-import type { OnEvent, ThreadState } from "./thread.ts";
+import type { ThreadList } from "./threadlist.ts";
+import type { OnEvent, ThreadState, ThreadView } from "./thread.ts";
+import { Views } from "./views.ts";
+import type { Notice } from "./views.ts";
 
 /** What the session wants of the world. It is called from within the session's own methods. */
 export interface Port {
@@ -22,13 +24,6 @@ export interface Port {
   answered?: (requestId: string, frame: ServerFrame) => void;
 }
 
-/** A refusal that a person should see. */
-export interface Notice {
-  readonly code: string;
-  readonly message: string;
-  readonly runId?: string;
-}
-
 /** Where the connection stands; connecting is until the first `ready` of a socket. */
 export type Status = "connecting" | "ready" | "lost" | "replaced";
 
@@ -38,24 +33,24 @@ export type Status = "connecting" | "ready" | "lost" | "replaced";
  */
 export class Session {
   readonly #port: Port;
-  readonly #threads = new Map<string, ThreadView>();
-  readonly #list = new ThreadList();
-  readonly #requests = new Requests();
+  readonly #views: Views;
   readonly #parts = new Parts();
   readonly #at: Schedule;
-  #open: string | undefined;
-  /** Hellos and runs of this connection; and the highest n of a ready or snapshot. */
-  #n = 0;
+  readonly #out: Outbox;
+  readonly #answers: Answers;
+  /** The highest n of a ready or snapshot on this socket. */
   #answeredN = 0;
   /** Something was lost that only the next ready makes good. */
   #missed = false;
   #status: Status = "connecting";
-  #notices: readonly Notice[] = [];
 
   /** random gives [0, 1], for jitter. */
   constructor(port: Port, random: () => number) {
     this.#port = port;
     this.#at = new Schedule(random);
+    this.#views = new Views((...event) => port.event?.(...event));
+    this.#out = new Outbox(this.#at, (text) => port.send(text), () => this.#views.where());
+    this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
   }
 
   get online(): boolean {
@@ -65,18 +60,23 @@ export class Session {
     return this.#status;
   }
   get notices(): readonly Notice[] {
-    return this.#notices;
+    return this.#views.notices;
   }
   get list(): ThreadList {
-    return this.#list;
+    return this.#views.list;
   }
   /** The open thread; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    return this.#open === undefined ? undefined : this.#view(this.#open).state(this.#requests.sending(this.#open));
+    return this.#views.current?.state(this.#out.requests.sending(this.#views.open));
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
-    return this.#requests.sending(this.#open).map((run) => run.runId);
+    return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
+  }
+
+  /** The view of the open thread. */
+  get view(): ThreadView | undefined {
+    return this.#views.current;
   }
 
   due(): number | undefined {
@@ -93,11 +93,10 @@ export class Session {
   connected(now: number): void {
     this.#at.connected(now);
     this.#status = "connecting";
-    this.#n = this.#answeredN = 0;
+    this.#answeredN = 0;
     this.#parts.clear();
-    this.#requests.unsend();
-    for (const view of this.#threads.values()) view.connected();
-    this.#say(now);
+    this.#views.connected();
+    this.#out.begin(now);
     this.#watch(now);
   }
 
@@ -112,43 +111,46 @@ export class Session {
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
-    else this.lost(now);
+    else {
+      this.#at.refused(now);
+      if (this.#status === "replaced") this.#at.stop();
+    }
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
     this.#used(now);
-    if (this.#at.online && this.#at.mayPing) this.#ping(now);
+    if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
   }
 
   /** Shows another thread. */
   open(threadId: string, now: number): void {
     this.#used(now);
-    if (threadId === this.#open) return;
-    this.#open = threadId;
+    if (threadId === this.#views.open) return;
+    this.#views.open = threadId;
     this.#missed = false;
-    this.#requests.adopt(threadId);
-    if (this.#at.online) this.#hello(now);
-    this.#sendRuns(now);
+    this.#out.requests.adopt(threadId);
+    if (this.#at.online) this.#out.hello(now);
+    this.#out.runs(now);
     this.#watch(now);
   }
 
   /** Asks for a run in the open thread. Throws if it is too long to be sent. */
   run(runId: string, messages: readonly Message[], now: number): void {
-    const run: PendingRun = { runId, threadId: this.#open, messages };
-    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#open ?? "", messages });
-    this.#requests.addRun(run);
+    const run: PendingRun = { runId, threadId: this.#views.open, messages };
+    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#views.open ?? "", messages });
+    this.#out.requests.addRun(run);
     this.#used(now);
-    this.#sendRuns(now);
+    this.#out.runs(now);
     this.#watch(now);
   }
 
   /** Ends a run. One that was not sent yet is only taken back: false. */
   cancel(runId: string, now: number): boolean {
-    const run = this.#requests.run(runId);
+    const run = this.#out.requests.run(runId);
     if (run && !run.frame) {
-      this.#settle(runId, { type: "ended", runId, threadId: run.threadId ?? "", status: "cancelled" }, now);
+      this.#answers.run(runId, { type: "ended", runId, threadId: run.threadId ?? "", status: "cancelled" }, now);
       return false;
     }
     this.ask({ type: "cancel", requestId: `cancel.${runId}`, runId }, now);
@@ -157,20 +159,19 @@ export class Session {
 
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
-    this.#requests.add(request);
     this.#used(now);
-    if (this.#at.online) this.#send(request);
+    this.#out.ask(request);
   }
 
   /** What `history` asks next for the open thread. */
   older(): { threadId: string; before: number } | undefined {
-    const before = this.#open === undefined ? undefined : this.#view(this.#open).before;
-    return before === undefined ? undefined : { threadId: this.#open!, before };
+    const view = this.#views.current;
+    return view?.before === undefined ? undefined : { threadId: view.id, before: view.before };
   }
 
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
-    this.#notices = [];
+    this.#views.notices = [];
   }
 
   /** Takes one text frame of the server. Throws if it is not one; the socket lives on. */
@@ -191,9 +192,9 @@ export class Session {
       return this.tick(now);
     }
     if (due.has("connect")) this.#port.connect();
-    if (due.has("repeat")) this.#repeat(now);
-    if (due.has("gap") && !this.#at.asked) this.#hello(now);
-    if (due.has("ping")) this.#ping(now);
+    if (due.has("repeat")) this.#out.repeat(now);
+    if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
+    if (due.has("ping")) this.#out.ping(now);
   }
 
   #frame(frame: ServerFrame, now: number): void {
@@ -209,19 +210,19 @@ export class Session {
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return this.#accepted(frame, now);
-      case "rejected": return this.#refuse(frame.runId, frame, now);
+      case "accepted": return this.#answers.accepted(frame, now);
+      case "rejected": return this.#answers.refused(frame.runId, frame, now);
       case "ended":
-        this.#view(frame.threadId).endedUnbegun(frame);
-        this.#answered(`cancel.${frame.runId}`, frame);
-        return this.#settle(frame.runId, frame, now);
-      case "thread": return this.#list.put([frame]);
+        this.#views.of(frame.threadId).endedUnbegun(frame);
+        this.#answers.plain(`cancel.${frame.runId}`, frame);
+        return this.#answers.run(frame.runId, frame, now);
+      case "thread": return this.#views.list.put([frame]);
       case "threads":
-        this.#list.page(frame);
-        return this.#answered(frame.requestId ?? "threads", frame);
+        this.#views.list.page(frame);
+        return this.#answers.plain(frame.requestId ?? "threads", frame);
       case "history":
-        this.#view(frame.threadId).history(frame);
-        return this.#answered(frame.requestId ?? "history", frame);
+        this.#views.of(frame.threadId).history(frame);
+        return this.#answers.plain(frame.requestId ?? "history", frame);
       case "error": return this.#error(frame, now);
     }
   }
@@ -231,79 +232,37 @@ export class Session {
     this.#answeredN = frame.n;
     this.#status = "ready";
     this.#at.readied(frame.n, now, frame.reconnectBy);
-    this.#at.answered(this.#requests.empty);
-    this.#open ??= frame.threadId;
-    if (frame.threadId !== this.#open) return;
+    this.#answers.heard();
+    this.#views.open ??= frame.threadId;
+    if (frame.threadId !== this.#views.open) return;
     this.#missed = false;
-    if (this.#view(frame.threadId).ready(frame)) this.#at.progress(now, true);
-    this.#requests.adopt(frame.threadId);
-    for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#settle(run.runId, frame, now);
-    this.#settleKnown(frame, now);
-    this.#sendRuns(now);
+    if (this.#views.of(frame.threadId).ready(frame)) this.#at.progress(now, true);
+    this.#out.requests.adopt(frame.threadId);
+    for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#answers.run(run.runId, frame, now);
+    this.#answers.seen(frame, now);
+    this.#out.runs(now);
   }
 
   #snapshot(frame: Snapshot, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    if (this.#view(frame.threadId).snapshot(frame)) this.#at.progress(now, true);
+    if (frame.threadId === this.#views.open && this.#views.of(frame.threadId).snapshot(frame)) this.#at.progress(now, true);
   }
 
   #events(frame: Events, now: number): void {
-    if (this.#view(frame.threadId).events(frame, this.#n)) this.#at.progress(now, true);
-    this.#settleKnown(frame, now);
+    if (frame.threadId !== this.#views.open) return;
+    if (this.#views.of(frame.threadId).events(frame, this.#out.n)) this.#at.progress(now, true);
+    this.#answers.seen(frame, now);
   }
 
   #pong(frame: Pong, now: number): void {
     this.#at.ponged(now);
-    this.#at.answered(this.#requests.empty);
-    if (this.#open === undefined || frame.threadId !== this.#open) return;
-    if (this.#view(this.#open).pong(frame) && !this.#at.asked) this.#hello(now);
-  }
-
-  #accepted(frame: Accepted, now: number): void {
-    if (frame.requestId?.startsWith("cancel.")) return this.#answered(frame.requestId, frame);
-    const run = this.#requests.run(frame.runId);
-    if (run?.threadId !== undefined) this.#view(run.threadId).accepted(run, frame.state, this.#n);
-    this.#settle(frame.runId, frame, now);
-  }
-
-  /** A run that is seen to have begun or ended is answered, whatever became of its `accepted`. */
-  #settleKnown(frame: ServerFrame, now: number): void {
-    for (const run of this.#requests.runs) {
-      if (run.threadId !== undefined && this.#view(run.threadId).knows(run.runId)) this.#settle(run.runId, frame, now);
-    }
-    for (const request of this.#requests.plain) {
-      if (request.type === "cancel" && this.#open !== undefined && this.#view(this.#open).hasEnded(request.runId)) {
-        this.#answered(request.requestId, frame);
-      }
-    }
-  }
-
-  /** A pending run has its answer: the thread's next one may go. */
-  #settle(runId: string, frame: ServerFrame, now: number): void {
-    if (!this.#requests.settle(runId)) return;
-    this.#at.answered(this.#requests.empty);
-    this.#port.answered?.(`run.${runId}`, frame);
-    this.#sendRuns(now);
-  }
-
-  #answered(requestId: string, frame: ServerFrame): void {
-    if (!this.#requests.answered(requestId)) return;
-    this.#at.answered(this.#requests.empty);
-    this.#port.answered?.(requestId, frame);
-  }
-
-  #refuse(runId: string, frame: { code: string; message: string } & ServerFrame, now: number): void {
-    this.#note({ code: frame.code, message: frame.message, runId });
-    this.#settle(runId, frame, now);
-  }
-
-  #note(notice: Notice): void {
-    this.#notices = [...this.#notices, notice].slice(-20);
+    this.#answers.heard();
+    if (frame.threadId === undefined || frame.threadId !== this.#views.open) return;
+    if (this.#views.of(frame.threadId).pong(frame) && !this.#at.asked) this.#out.hello(now);
   }
 
   #error(frame: ErrorFrame, now: number): void {
-    const id = frame.requestId ?? "";
     switch (frame.code) {
       case "replaced":
         this.#status = "replaced";
@@ -316,9 +275,7 @@ export class Session {
       case "rate_limited":
         if (frame.retryAfterMs) return this.#at.repeatAfter(now, frame.retryAfterMs);
     }
-    if (id.startsWith("run.")) return this.#refuse(id.slice(4), frame, now);
-    this.#note({ code: frame.code, message: frame.message });
-    this.#answered(id, frame);
+    this.#answers.error(frame, now);
   }
 
   /** The server will have no more of this socket. */
@@ -335,75 +292,10 @@ export class Session {
     this.start(now);
   }
 
-  #view(threadId: string): ThreadView {
-    let view = this.#threads.get(threadId);
-    if (!view) {
-      view = new ThreadView(threadId, (...event) => this.#port.event?.(threadId, ...event));
-      this.#threads.set(threadId, view);
-    }
-    return view;
-  }
-
   /** Keeps the timers that follow from the state of the open thread. */
   #watch(now: number): void {
     const state = this.thread;
     this.#at.busy(state !== undefined && (state.active !== undefined || state.queue.length > 0), now);
-    this.#at.gap(this.#missed || (this.#open !== undefined && this.#view(this.#open).gap), now);
-  }
-
-  /** What names the open thread and how much of it is here. */
-  #where(): { threadId?: string; cursor?: { epoch: string; seq: number } } {
-    if (this.#open === undefined) return {};
-    const cursor = this.#view(this.#open).cursor;
-    return { threadId: this.#open, ...(cursor && { cursor }) };
-  }
-
-  #hello(now: number): void {
-    this.#n++;
-    this.#at.helloed(this.#n, now);
-    this.#send({ type: "hello", requestId: `hello.${this.#n}`, n: this.#n, ...this.#where() });
-  }
-
-  #ping(now: number): void {
-    this.#at.pinged(now);
-    this.#send({ type: "ping", requestId: "ping", ...this.#where() });
-  }
-
-  #sendRun(run: PendingRun): void {
-    run.frame ??= {
-      type: "run", requestId: `run.${run.runId}`, n: ++this.#n, runId: run.runId, threadId: run.threadId!, messages: run.messages,
-    };
-    this.#send(run.frame);
-  }
-
-  /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */
-  #sendRuns(now: number): void {
-    if (!this.#at.online) return;
-    const next = this.#requests.front().filter((run) => !run.frame);
-    for (const run of next) this.#sendRun(run);
-    if (this.#open !== undefined && next.some((run) => run.threadId !== this.#open)) this.#hello(now);
-  }
-
-  /** Says all that a new socket must be told, in the order that leaves it on the open thread. */
-  #say(now: number): void {
-    const front = this.#requests.front();
-    for (const run of front) if (run.threadId !== this.#open) this.#sendRun(run);
-    this.#hello(now);
-    for (const run of front) if (run.threadId === this.#open) this.#sendRun(run);
-    for (const request of this.#requests.plain) this.#send(request);
-  }
-
-  /** Says again what has no answer. */
-  #repeat(now: number): void {
-    const front = this.#requests.front();
-    for (const run of front) if (run.threadId !== this.#open) this.#sendRun(run);
-    if (this.#at.asked) this.#hello(now);
-    for (const run of front) if (run.threadId === this.#open) this.#sendRun(run);
-    for (const request of this.#requests.plain) this.#send(request);
-    if (this.#at.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
-  }
-
-  #send(frame: ClientFrame): void {
-    this.#port.send(encodeClient(frame));
+    this.#at.gap(this.#missed || (this.#views.current?.gap ?? false), now);
   }
 }

@@ -14,6 +14,8 @@ export interface ThreadState {
   readonly threadId: string;
   /** The server has answered for this thread at least once. */
   readonly loaded: boolean;
+  /** Events are known to exist that are not here yet. */
+  readonly behind: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
   /** The run that runs now. */
@@ -27,6 +29,14 @@ export interface ThreadState {
 
 /** Told of every event as it is applied, once each and in order. */
 export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
+
+/** A run that has begun and not ended. */
+export interface RunningRun {
+  readonly runId: string;
+  /** The messages before it, and its events so far from RUN_STARTED on. */
+  readonly before: readonly Message[];
+  readonly events: readonly AgentEvent[];
+}
 
 /**
  * The exactly-once view of one thread: the client's clauses of docs/protocol.md that concern a thread. It knows no
@@ -45,7 +55,7 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   /** The run of the applied events that has no terminal event yet. */
-  #started: string | undefined;
+  #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
   readonly #ended = new Set<string>();
   #activeByServer: string | undefined;
@@ -112,7 +122,7 @@ export class ThreadView {
     this.#more = frame.more;
     this.#before = frame.before;
     // It restates only runs that have ended.
-    if (this.#started) this.#end(this.#started);
+    if (this.#started) this.#end(this.#started.runId);
     this.#drain();
     return true;
   }
@@ -151,6 +161,11 @@ export class ThreadView {
     return this.#begun.has(runId) || this.#ended.has(runId);
   }
 
+  /** The run of the applied events that goes on. */
+  get running(): RunningRun | undefined {
+    return this.#started;
+  }
+
   hasEnded(runId: string): boolean {
     return this.#ended.has(runId);
   }
@@ -161,7 +176,7 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, messages: this.#fold.messages, queue, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, more: this.#more,
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
@@ -172,7 +187,7 @@ export class ThreadView {
 
   /** What the applied events say goes before what the server said of its desk. */
   #active(): string | undefined {
-    if (this.#started) return this.#started;
+    if (this.#started) return this.#started.runId;
     const byServer = this.#activeByServer;
     if (byServer && !this.#ended.has(byServer)) return byServer;
     return this.#accepted.find((r) => r.state === "starting" && !this.#ended.has(r.runId))?.runId;
@@ -217,8 +232,9 @@ export class ThreadView {
       const event = frame.events[i]!;
       const seq = frame.seq + i;
       this.#cursor = { epoch: frame.epoch, seq };
-      this.#fold.add(event);
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
+      this.#fold.add(event);
+      this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
       this.onEvent(event, frame.runId, seq);
@@ -227,14 +243,14 @@ export class ThreadView {
 
   #begin(runId: string): void {
     this.#begun.add(runId);
-    this.#started = runId;
+    this.#started = { runId, before: this.#fold.messages, events: [] };
     this.#failure = undefined;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 
   #end(runId: string): void {
     this.#ended.add(runId);
-    if (this.#started === runId) this.#started = undefined;
+    if (this.#started?.runId === runId) this.#started = undefined;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 }

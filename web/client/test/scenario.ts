@@ -80,6 +80,7 @@ export class Scenario {
     const { thread, list, notices, status, sending } = this.#session;
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
+      behind: thread?.behind ?? false,
       messages: thread?.messages ?? [], active: thread?.active ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
       sending, status, threads: list.rows, notices,
