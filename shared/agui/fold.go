@@ -1,16 +1,182 @@
 package agui
 
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
-// client's view of a thread. It is for one goroutine. The zero Folder is ready.
+// client's view of a thread. It folds as AG-UI's own clients do, so an event that names a message or a call that does
+// not exist is passed over. It is for one goroutine. The zero Folder is ready.
 type Folder struct {
-	messages []Message
-	at       map[string]int // message id → index in messages
-	calls    map[string]int // tool call id → index of its assistant message
+	messages []*folding
+	byID     map[string]*folding
+	calls    map[string]*foldingCall
+}
+
+// folding is a message while events still build it. It is held by pointer: a strings.Builder must not be copied.
+type folding struct {
+	message Message
+	content strings.Builder
+	calls   []*foldingCall
+}
+
+type foldingCall struct {
+	id, name  string
+	arguments strings.Builder
+	parent    *folding
 }
 
 // Add folds one event in. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) change nothing. The user's own
-// messages come from RUN_STARTED's input.
-func (f *Folder) Add(e Event) { panic("not built") }
+// messages come from RUN_STARTED's input, once per id.
+func (f *Folder) Add(e Event) {
+	switch e.Type {
+	case RunStarted:
+		f.input(e.Input)
+	case TextMessageStart, ReasoningMessageStart:
+		f.start(e)
+	case TextMessageContent, ReasoningMessageContent:
+		if m := f.byID[e.MessageID]; m != nil {
+			m.content.WriteString(e.Delta)
+			m.merge(e.Metadata)
+		}
+	case TextMessageEnd, ReasoningMessageEnd:
+		if m := f.byID[e.MessageID]; m != nil {
+			m.merge(e.Metadata)
+		}
+	case ToolCallStart:
+		f.startCall(e)
+	case ToolCallArgs:
+		if c := f.calls[e.ToolCallID]; c != nil {
+			c.arguments.WriteString(e.Delta)
+		}
+	case ToolCallResult:
+		f.result(e)
+	}
+}
 
-// Messages are the messages so far, oldest first, as a copy.
-func (f *Folder) Messages() []Message { panic("not built") }
+// Messages are the messages so far, oldest first, as a copy. It is never nil.
+func (f *Folder) Messages() []Message {
+	messages := make([]Message, len(f.messages))
+	for i, m := range f.messages {
+		messages[i] = m.copy()
+	}
+	return messages
+}
+
+func (f *Folder) input(in *RunInput) {
+	if in == nil {
+		return
+	}
+	for _, m := range in.Messages {
+		if f.byID[m.ID] != nil {
+			continue
+		}
+		folded := f.insert(len(f.messages), m)
+		for _, c := range m.ToolCalls {
+			f.addCall(folded, c.ID, c.Function.Name).arguments.WriteString(c.Function.Arguments)
+		}
+	}
+}
+
+func (f *Folder) start(e Event) {
+	m := f.byID[e.MessageID]
+	if m == nil {
+		role := e.Role
+		switch {
+		case e.Type == ReasoningMessageStart:
+			role = RoleReasoning
+		case role == "":
+			role = RoleAssistant
+		}
+		m = f.insert(len(f.messages), Message{ID: e.MessageID, Role: role})
+	}
+	m.merge(e.Metadata)
+}
+
+// startCall puts the call into the assistant message that the event names. If there is none, a message is made for it.
+func (f *Folder) startCall(e Event) {
+	if c := f.calls[e.ToolCallID]; c != nil {
+		c.name = e.ToolCallName
+		return
+	}
+	id := e.ParentMessageID
+	m := f.byID[id]
+	if id == "" || m != nil && m.message.Role != RoleAssistant {
+		id, m = e.ToolCallID, nil
+	}
+	if m == nil {
+		m = f.insert(len(f.messages), Message{ID: id, Role: RoleAssistant})
+	}
+	f.addCall(m, e.ToolCallID, e.ToolCallName)
+}
+
+func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
+	if f.calls == nil {
+		f.calls = map[string]*foldingCall{}
+	}
+	c := &foldingCall{id: id, name: name, parent: m}
+	m.calls = append(m.calls, c)
+	f.calls[id] = c
+	return c
+}
+
+// result puts the tool's message behind the message that made the call and the results that are there already: models
+// refuse a conversation in which a call is not followed by its result.
+func (f *Folder) result(e Event) {
+	m := Message{ID: e.MessageID, Role: RoleTool, ToolCallID: e.ToolCallID}
+	if e.Content != nil {
+		m.Content = *e.Content
+	}
+	at := len(f.messages)
+	if c := f.calls[e.ToolCallID]; c != nil {
+		at = slices.Index(f.messages, c.parent) + 1
+		for at < len(f.messages) && f.messages[at].message.Role == RoleTool {
+			at++
+		}
+	}
+	f.insert(at, m).merge(e.Metadata)
+}
+
+func (f *Folder) insert(at int, m Message) *folding {
+	folded := &folding{message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID}}
+	folded.message.Metadata = bytes.Clone(m.Metadata)
+	folded.content.WriteString(m.Content)
+	f.messages = slices.Insert(f.messages, at, folded)
+	if f.byID == nil {
+		f.byID = map[string]*folding{}
+	}
+	f.byID[m.ID] = folded
+	return folded
+}
+
+// merge lays the keys of an event's metadata over the message's. A key's value is replaced as a whole.
+func (m *folding) merge(metadata json.RawMessage) {
+	var add map[string]json.RawMessage
+	if len(metadata) == 0 || json.Unmarshal(metadata, &add) != nil {
+		return // absent, or no object: nothing that a client could show
+	}
+	have := map[string]json.RawMessage{}
+	if len(m.message.Metadata) > 0 && json.Unmarshal(m.message.Metadata, &have) != nil {
+		have = map[string]json.RawMessage{}
+	}
+	for key, value := range add {
+		have[key] = value
+	}
+	if merged, err := json.Marshal(have); err == nil {
+		m.message.Metadata = merged
+	}
+}
+
+func (m *folding) copy() Message {
+	out := m.message
+	out.Content = m.content.String()
+	out.Metadata = bytes.Clone(m.message.Metadata)
+	for _, c := range m.calls {
+		call := FunctionCall{Name: c.name, Arguments: c.arguments.String()}
+		out.ToolCalls = append(out.ToolCalls, ToolCall{ID: c.id, Type: "function", Function: call})
+	}
+	return out
+}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"carrel/shared/agui"
@@ -55,7 +56,7 @@ type Sink interface {
 	Emit(ctx context.Context, e agui.Event) error
 }
 
-// Config is one run.
+// Config is one run. Logf and NewID may be nil, and so may Tools: the run has none then.
 type Config struct {
 	User    *usercontext.Context
 	Model   Model
@@ -63,12 +64,30 @@ type Config struct {
 	Tools   *tool.Dispatcher
 	History []agui.Message // the thread's earlier messages and this run's input, oldest first
 	Sink    Sink
-	NewID   func() string // ids of messages; nil: random ones
+	NewID   func() string                    // ids of messages and tool calls, unique in the thread; nil: random ones
+	Logf    func(format string, args ...any) // gets the failures that a person is not told; nil: nobody
 }
 
 // Run runs the loop to its end and returns the run's terminal event (RUN_FINISHED or RUN_ERROR), which it does not
-// emit: the caller writes it together with the run's status. Everything opened is closed before. A panic of the model
-// or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a cancelled context
-// (cause ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed: nothing more can be
-// written then, and there is no terminal event.
-func Run(ctx context.Context, c Config) (agui.Event, error) { panic("not built") }
+// emit: the caller writes it together with the run's status, as it has emitted RUN_STARTED. Everything opened is closed
+// before. A panic of the model or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a
+// cancelled context (cause ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed
+// (or the context's cause is chat.ErrFenced, or c lacks something): nothing more can be written then, and there is no
+// terminal event.
+func Run(ctx context.Context, c Config) (agui.Event, error) {
+	if c.User == nil || c.Model == nil || c.Sink == nil {
+		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.User.Context(), func() { cancel(context.Cause(c.User.Context())) })()
+	r := newRun(ctx, c)
+	end := r.guard(func() error { return r.loop(ctx, forModel(c.History)) })
+	if sink := (*sinkError)(nil); errors.As(end, &sink) {
+		return agui.Event{}, sink
+	}
+	if err := r.closeOpen(); err != nil {
+		return agui.Event{}, err
+	}
+	return r.terminal(end), nil
+}

@@ -1,6 +1,15 @@
 package engine
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/usercontext"
+)
 
 // ErrCancelled is the cancel cause of a run that its user stopped.
 var ErrCancelled = errors.New("engine: the user stopped the run")
@@ -16,3 +25,82 @@ const (
 	CodeInternal   = "internal"
 	CodeDied       = "worker_died" // written by sweep
 )
+
+// failure ends a run with a RUN_ERROR. Its message is for a person; its cause goes to the log only.
+type failure struct {
+	code, message string
+	cause         error
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.cause) }
+
+func (f *failure) Unwrap() error { return f.cause }
+
+// sinkError ends a run without a terminal event: nothing more can be written.
+type sinkError struct{ cause error }
+
+func (e *sinkError) Error() string { return "emit an event: " + e.cause.Error() }
+
+func (e *sinkError) Unwrap() error { return e.cause }
+
+func limitReached(code, what string, limit int) error {
+	return &failure{
+		code:    code,
+		message: fmt.Sprintf("The run was ended because it reached its limit of %d %s.", limit, what),
+		cause:   errors.New("limit reached"),
+	}
+}
+
+func modelFailed(cause error) error {
+	return &failure{code: CodeModel, message: "The model could not answer. Try again in a moment.", cause: cause}
+}
+
+// stopped is why a run whose context has ended ends.
+func stopped(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, ErrCancelled):
+		return ErrCancelled
+	case errors.Is(cause, chat.ErrFenced):
+		return &sinkError{cause: cause}
+	case errors.Is(cause, usercontext.ErrTimeLimit):
+		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.", cause: cause}
+	}
+	return &failure{code: CodeInternal, message: "The run was interrupted. Try again.", cause: cause}
+}
+
+// guard calls f and makes a panic in it a failure: it ends this run and no other.
+func (r *run) guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &failure{
+				code: CodeInternal, message: "The run failed because of an internal error.",
+				cause: fmt.Errorf("panic: %v\n%s", v, debug.Stack()),
+			}
+		}
+	}()
+	return f()
+}
+
+// terminal makes the terminal event of a run that the loop ended with this error.
+func (r *run) terminal(end error) agui.Event {
+	finished := agui.Event{
+		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
+		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
+	}
+	if end == nil {
+		return finished
+	}
+	if errors.Is(end, ErrCancelled) {
+		finished.Outcome.Type = agui.OutcomeCancelled
+		return finished
+	}
+	var f *failure
+	if !errors.As(end, &f) {
+		f = &failure{code: CodeInternal, message: "The run failed because of an internal error.", cause: end}
+	}
+	if r.c.Logf != nil {
+		r.c.Logf("run %s ended with %s: %v", r.c.User.Run(), f.code, f.cause)
+	}
+	return agui.Event{Type: agui.RunError, Message: f.message, Code: f.code, Usage: r.usage}
+}

@@ -4,10 +4,13 @@
 package tool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 
-	"carrel/shared/usercontext"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // Spec is what a model is told of a tool.
@@ -17,18 +20,56 @@ type Spec struct {
 	Schema      json.RawMessage // JSON Schema of the arguments, an object
 }
 
-// Tool is one tool. Define makes it.
+// Tool is one tool. Define makes it. It is immutable.
 type Tool struct {
 	spec  Spec
 	grant string
+	check func(args json.RawMessage) error
 	call  func(ctx context.Context, args json.RawMessage) (string, error)
 }
 
-// Define makes a tool from a handler whose argument struct In gives the JSON Schema. A run may call it if its token
+// Define makes a tool from a handler whose argument struct In gives the JSON Schema: a field is required unless its
+// json tag says omitempty, and its jsonschema tag describes it to the model. A run may call it if its token
 // grants grant; default deny: an empty grant is refused by NewRegistry. The handler's error text is told to the model
 // only if it is an Error; any other error is logged and reported as "the tool failed".
 func Define[In any](name, description, grant string, handle func(ctx context.Context, in In) (string, error)) (Tool, error) {
-	panic("not built")
+	schema, err := jsonschema.For[In](nil)
+	if err != nil {
+		return Tool{}, fmt.Errorf("define tool %s: infer the schema: %w", name, err)
+	}
+	if schema.Type != "object" {
+		return Tool{}, fmt.Errorf("define tool %s: its arguments must be a struct, not %q", name, schema.Type)
+	}
+	text, err := json.Marshal(schema)
+	if err != nil {
+		return Tool{}, fmt.Errorf("define tool %s: encode the schema: %w", name, err)
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		return Tool{}, fmt.Errorf("define tool %s: resolve the schema: %w", name, err)
+	}
+	return Tool{
+		spec:  Spec{Name: name, Description: description, Schema: text},
+		grant: grant,
+		check: func(args json.RawMessage) error {
+			var value any
+			if err := json.Unmarshal(args, &value); err != nil {
+				return fmt.Errorf("not valid JSON: %w", err)
+			}
+			if err := resolved.Validate(value); err != nil {
+				return err
+			}
+			var in In // the schema does not know everything: 1e300 is an integer
+			return json.Unmarshal(args, &in)
+		},
+		call: func(ctx context.Context, args json.RawMessage) (string, error) {
+			var in In
+			if err := json.Unmarshal(args, &in); err != nil {
+				return "", fmt.Errorf("decode the arguments: %w", err)
+			}
+			return handle(ctx, in)
+		},
+	}, nil
 }
 
 // Error is a failure that the model may read: what was wrong and what to do instead.
@@ -42,40 +83,40 @@ type Registry struct {
 }
 
 // NewRegistry freezes a set of tools. Two of one name, a bad name or an empty grant are errors.
-func NewRegistry(tools ...Tool) (*Registry, error) { panic("not built") }
-
-// Outcome is what became of a call.
-type Outcome string
-
-// The outcomes of a call. Each has a result that the model reads.
-const (
-	OK           Outcome = "ok"
-	Unknown      Outcome = "unknown"
-	Denied       Outcome = "denied"
-	BadArguments Outcome = "bad_arguments"
-	Failed       Outcome = "failed"
-	TimedOut     Outcome = "timeout"
-	Panicked     Outcome = "panic"
-	Stopped      Outcome = "stopped" // the run ended or was cancelled meanwhile
-)
-
-// Result is the end of a call: text for the model and for the person who reads along.
-type Result struct {
-	Outcome Outcome
-	Content string
+func NewRegistry(tools ...Tool) (*Registry, error) {
+	r := &Registry{tools: make(map[string]Tool, len(tools))}
+	for _, t := range tools {
+		name := t.spec.Name
+		if t.call == nil {
+			return nil, errors.New("register tools: one was not made by Define")
+		}
+		if !goodName(name) {
+			return nil, fmt.Errorf("register tool %q: a name is 1 to 64 of [A-Za-z0-9_-]", name)
+		}
+		if t.grant == "" {
+			return nil, fmt.Errorf("register tool %q: it needs a grant, or everybody could call it", name)
+		}
+		if _, twice := r.tools[name]; twice {
+			return nil, fmt.Errorf("register tool %q: there are two of that name", name)
+		}
+		r.tools[name] = t
+	}
+	return r, nil
 }
 
-// Dispatcher calls tools for one run. It is made from one user context and refuses after its Close.
-type Dispatcher struct{}
-
-// NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
-// does not is an error of the agent's definition.
-func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispatcher, error) {
-	panic("not built")
+// goodName is the rule of the model providers, who refuse a whole request for one bad name.
+func goodName(name string) bool {
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= 64
 }
 
-// Specs are the tools that this run may call, sorted by name: those that its grants allow.
-func (d *Dispatcher) Specs() []Spec { panic("not built") }
-
-// Call calls a tool with arguments as the model wrote them. It always gives a result; concurrent calls are fine.
-func (d *Dispatcher) Call(ctx context.Context, name, arguments string) Result { panic("not built") }
+func (s Spec) clone() Spec {
+	s.Schema = bytes.Clone(s.Schema)
+	return s
+}

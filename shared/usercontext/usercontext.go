@@ -4,11 +4,21 @@
 package usercontext
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"carrel/shared/chat"
 )
+
+// MaxRunTime is the longest time limit of a run: the function that carries it lives 15 minutes.
+const MaxRunTime = 14 * time.Minute
+
+// ErrTimeLimit is the cancel cause of a run that has used up its time.
+var ErrTimeLimit = errors.New("usercontext: the run's time is over")
 
 // Config is what a user context is made from. User, Thread, Run and Request are required.
 type Config struct {
@@ -17,53 +27,99 @@ type Config struct {
 	Run     chat.RunID
 	Request string // of this invocation, for logs
 	Grants  []string
-	Limits  chat.Limits
+	Limits  chat.Limits      // a limit of zero is the one of chat.DefaultLimits
 	Now     func() time.Time // nil: time.Now
 }
 
-// Context is one run's user context.
-type Context struct{}
+// Context is one run's user context. All methods may be called concurrently.
+type Context struct {
+	user    chat.User
+	thread  chat.ThreadID
+	run     chat.RunID
+	request string
+	grants  map[string]bool
+	limits  chat.Limits
+	now     func() time.Time
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stop   context.CancelFunc // of the time limit
+
+	mu        sync.Mutex
+	closed    bool
+	next      int
+	running   map[int]string // goroutines by number
+	idle      chan struct{}  // closed when, after Close began, none runs
+	callbacks []callback
+	done      chan struct{} // closed when Close is through
+	err       error         // what Close returned; to be read after done
+}
 
 // New makes the context of one run. It ends when ctx does, when Close is called or at the run's time limit. A zero
-// user is refused with chat.ErrNoUser.
-func New(ctx context.Context, c Config) (*Context, error) { panic("not built") }
+// user is refused with chat.ErrNoUser. Who made it calls Close.
+func New(ctx context.Context, c Config) (*Context, error) {
+	if c.User.IsZero() {
+		return nil, fmt.Errorf("make a user context: %w", chat.ErrNoUser)
+	}
+	if c.Thread == "" || c.Run == "" || c.Request == "" {
+		return nil, fmt.Errorf("make a user context: thread, run and request are required, have %q, %q and %q",
+			c.Thread, c.Run, c.Request)
+	}
+	limits := withDefaults(c.Limits)
+	if limits.RunTime < 0 || limits.RunTime > MaxRunTime {
+		return nil, fmt.Errorf("make a user context: a run's time limit is up to %v, not %v", MaxRunTime, limits.RunTime)
+	}
+	uc := &Context{
+		user: c.User, thread: c.Thread, run: c.Run, request: c.Request,
+		grants: make(map[string]bool, len(c.Grants)), limits: limits, now: c.Now,
+		running: map[int]string{}, idle: make(chan struct{}), done: make(chan struct{}),
+	}
+	for _, g := range c.Grants {
+		uc.grants[g] = g != ""
+	}
+	if uc.now == nil {
+		uc.now = time.Now
+	}
+	limited, stop := context.WithTimeoutCause(ctx, limits.RunTime, ErrTimeLimit)
+	uc.stop = stop
+	uc.ctx, uc.cancel = context.WithCancelCause(limited)
+	return uc, nil
+}
+
+func withDefaults(l chat.Limits) chat.Limits {
+	d := chat.DefaultLimits()
+	return chat.Limits{
+		Runs: cmp.Or(l.Runs, d.Runs), Waiting: cmp.Or(l.Waiting, d.Waiting),
+		Connections: cmp.Or(l.Connections, d.Connections), RunTime: cmp.Or(l.RunTime, d.RunTime),
+		ModelCalls: cmp.Or(l.ModelCalls, d.ModelCalls), ToolCalls: cmp.Or(l.ToolCalls, d.ToolCalls),
+		Events: cmp.Or(l.Events, d.Events), OutputBytes: cmp.Or(l.OutputBytes, d.OutputBytes),
+	}
+}
 
 // User is whose run it is.
-func (c *Context) User() chat.User { panic("not built") }
+func (c *Context) User() chat.User { return c.user }
 
 // Thread is where the run belongs.
-func (c *Context) Thread() chat.ThreadID { panic("not built") }
+func (c *Context) Thread() chat.ThreadID { return c.thread }
 
 // Run is the run.
-func (c *Context) Run() chat.RunID { panic("not built") }
+func (c *Context) Run() chat.RunID { return c.run }
 
 // Request names the invocation.
-func (c *Context) Request() string { panic("not built") }
+func (c *Context) Request() string { return c.request }
 
 // Granted reports whether the user's token allowed grant when the run was admitted. The empty grant is never given.
-func (c *Context) Granted(grant string) bool { panic("not built") }
+func (c *Context) Granted(grant string) bool { return c.grants[grant] }
 
 // Limits are the run's.
-func (c *Context) Limits() chat.Limits { panic("not built") }
+func (c *Context) Limits() chat.Limits { return c.limits }
 
 // Now is the run's clock.
-func (c *Context) Now() time.Time { panic("not built") }
+func (c *Context) Now() time.Time { return c.now() }
 
-// Context is the context.Context of the run's work: cancelled by Cancel, Close and the run's time limit, which
-// context.Cause tells apart.
-func (c *Context) Context() context.Context { panic("not built") }
+// Context is the context.Context of the run's work: cancelled by Cancel (its cause), Close (chat.ErrClosed), the run's
+// time limit (ErrTimeLimit) and the context that New was given, which context.Cause tells apart.
+func (c *Context) Context() context.Context { return c.ctx }
 
 // Cancel stops the run's work for this cause; the first cause stands.
-func (c *Context) Cancel(cause error) { panic("not built") }
-
-// Go starts f in a goroutine that Close waits for. f must return when its context ends; a panic in it becomes the
-// context's cancel cause. After Close it returns chat.ErrClosed and starts nothing.
-func (c *Context) Go(name string, f func(context.Context)) error { panic("not built") }
-
-// OnClose has f called once by Close, in reverse order of registration, with a deadline of its own. After Close it
-// returns chat.ErrClosed.
-func (c *Context) OnClose(name string, f func(context.Context) error) error { panic("not built") }
-
-// Close is the single clean-up entry: it cancels the run's work, waits for the goroutines, calls what OnClose
-// registered and verifies that nothing remains. It is idempotent and survives panics; its error names each residue.
-func (c *Context) Close(ctx context.Context) error { panic("not built") }
+func (c *Context) Cancel(cause error) { c.cancel(cause) }

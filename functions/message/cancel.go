@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"carrel/shared/wire"
+)
+
+// cancel asks a running run to stop; one that never began has ended here and now, and may have freed a seat.
+func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
+	c, err := r.store.Cancel(ctx, f.RunID)
+	if err != nil {
+		return err
+	}
+	known := c.Run.Thread != ""
+	if c.Ended && known {
+		r.tell(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
+		r.startWaiting(ctx)
+	}
+	s := stateEnded
+	if known && !c.Ended {
+		s = state(c.Run.Status)
+	}
+	return r.answer(ctx, &wire.Accepted{RequestID: r.id, RunID: f.RunID, ThreadID: c.Run.Thread, State: s})
+}
+
+// startWaiting starts what may start now. What fails here, sweep does within a minute.
+func (r *request) startWaiting(ctx context.Context) {
+	runs, err := r.store.StartWaiting(ctx)
+	if err != nil {
+		r.log.ErrorContext(ctx, "starting what waits", "err", err)
+	}
+	for _, run := range runs {
+		r.invoke(ctx, run.ID)
+	}
+}

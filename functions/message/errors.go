@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// errViolation is a disagreement about whose connection this is: nothing is posted for it.
+var errViolation = errors.New("the connection belongs to another user")
+
+// codeOf maps an error to the protocol's code. It reports false for what is no refusal but a failure.
+func codeOf(err error) (wire.Code, bool) {
+	switch {
+	case errors.Is(err, chat.ErrBadID):
+		return wire.CodeBadFrame, true
+	case errors.Is(err, chat.ErrNotFound):
+		return wire.CodeNotFound, true
+	case errors.Is(err, chat.ErrBusy):
+		return wire.CodeBusy, true
+	case errors.Is(err, chat.ErrInterrupted):
+		return wire.CodeInterrupted, true
+	case errors.Is(err, chat.ErrTooManyRuns):
+		return wire.CodeTooManyRuns, true
+	case errors.Is(err, chat.ErrRateLimited):
+		return wire.CodeRateLimited, true
+	case errors.Is(err, chat.ErrUnknownAgent):
+		return wire.CodeUnknownAgent, true
+	case errors.Is(err, chat.ErrDenied):
+		return wire.CodeDenied, true
+	}
+	return wire.CodeInternal, false
+}
+
+// sentence says to a person what a code means and what to do. It never tells more than the code does.
+func sentence(code wire.Code) string {
+	switch code {
+	case wire.CodeBadFrame:
+		return "This id is taken by something else. Use a new one."
+	case wire.CodeTokenExpired:
+		return "Your sign-in has expired. Sign in again and reconnect."
+	case wire.CodeNotFound:
+		return "There is nothing of this id."
+	case wire.CodeBusy:
+		return "This conversation is busy. Wait for the answer, or stop it first."
+	case wire.CodeInterrupted:
+		return "This conversation waits for your decision. Answer the question first."
+	case wire.CodeTooManyRuns:
+		return "Too many messages wait already. Wait until some are answered, or cancel them."
+	case wire.CodeRateLimited:
+		return "Too many requests. Wait a moment and try again."
+	case wire.CodeUnknownAgent:
+		return "There is no agent of this name. Choose another one."
+	case wire.CodeDenied:
+		return "You are not allowed to do this."
+	}
+	return "Something went wrong here. Try again."
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/gateway"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+type invoker interface {
+	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+}
+
+// handler answers the frames of clients. It is shared by all requests and holds no user's anything.
+type handler struct {
+	table   *store.Table
+	poster  emit.Poster
+	invoker invoker
+	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
+	limits  chat.Limits
+	jitter  func() time.Duration // how long before its two hours a connection is to be renewed: 5 to 15 minutes
+	monitor *monitor.Monitor
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// request is one frame of one user's connection on its way.
+type request struct {
+	*handler
+	in    gateway.Inbound
+	id    string // the frame's requestId
+	store *store.Store
+	log   *slog.Logger
+}
+
+// Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
+// error, for which API Gateway sends a frame of its own that makes the client ask again.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+	in, err := gateway.ParseInbound(event)
+	if err != nil {
+		return gateway.Answer{}, fmt.Errorf("message: %w", err)
+	}
+	s, err := h.table.For(in.User)
+	if err != nil {
+		return gateway.Answer{}, fmt.Errorf("message: %w", err)
+	}
+	log := h.log.With("user", in.User, "request", in.RequestID)
+	r := &request{handler: h, in: in, store: s, log: log}
+	if err := r.serve(ctx); err != nil {
+		log.ErrorContext(ctx, "frame failed", "err", err)
+		return gateway.Answer{}, fmt.Errorf("message: %w", err)
+	}
+	return gateway.OK(""), nil
+}
+
+func (r *request) serve(ctx context.Context) error {
+	f, bad := wire.DecodeClient(r.in.Body)
+	if bad != nil {
+		return r.answer(ctx, bad)
+	}
+	r.id = f.Request().RequestID
+	if !r.now().Before(r.in.TokenExpires) {
+		return r.refuse(ctx, wire.CodeTokenExpired)
+	}
+	err := r.dispatch(ctx, f)
+	code, ok := codeOf(err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errViolation):
+		r.monitor.Violation(ctx, "connection", r.in.User)
+		return nil // and nothing is posted
+	case !ok:
+		return err
+	}
+	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
+	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
+		return r.answer(ctx, &wire.Rejected{RequestID: r.id, RunID: run.RunID, Code: code, Message: sentence(code)})
+	}
+	return r.refuse(ctx, code)
+}
+
+func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
+	switch f := f.(type) {
+	case *wire.Hello:
+		return r.hello(ctx, f)
+	case *wire.Run:
+		return r.run(ctx, f)
+	case *wire.Cancel:
+		return r.cancel(ctx, f)
+	case *wire.Threads:
+		return r.threads(ctx, f)
+	case *wire.History:
+		return r.history(ctx, f)
+	case *wire.Runs:
+		return r.runs(ctx)
+	case *wire.Ping:
+		return r.ping(ctx, f)
+	}
+	return fmt.Errorf("no handler for %T", f)
+}
+
+// watch points this connection at a thread and returns its row. A row that is another user's is a violation.
+func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64) (chat.Connection, error) {
+	row, err := r.store.Watch(ctx, chat.Connection{
+		ID: r.in.Connection, Thread: thread, N: n,
+		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires,
+	})
+	if errors.Is(err, chat.ErrNotFound) {
+		return row, errViolation
+	}
+	return row, err
+}
+
+func (r *request) refuse(ctx context.Context, code wire.Code) error {
+	return r.answer(ctx, &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)})
+}
+
+// answer posts frames to the connection that asked, in order. One that has gone or does not read asks again when it
+// is back.
+func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
+	for _, f := range frames {
+		messages, err := wire.Encode(f, rand.Text())
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			err := r.poster.Post(ctx, r.in.Connection, m)
+			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
+				r.log.DebugContext(ctx, "answer not delivered", "err", err)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
+func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
+	a := emit.Audience{Connections: r.store, Poster: r.poster, Now: r.now}
+	if err := emit.Tell(ctx, a, frames...); err != nil {
+		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
+	}
+}
+
+// invoke starts a run that has a seat. A failure leaves it admitted: sweep finds it past its deadline.
+func (r *request) invoke(ctx context.Context, run chat.RunID) {
+	if err := r.invoker.Turn(ctx, r.in.User, run); err != nil {
+		r.log.ErrorContext(ctx, "invoking turn", "run", string(run), "err", err)
+	}
+}

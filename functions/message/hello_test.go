@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// got is what a hello brought.
+type got struct {
+	ready    *wire.Ready
+	snapshot *wire.Snapshot
+	events   []agui.Event
+	next     chat.Seq
+}
+
+// hello sends a hello and reads its answer, whose order it checks.
+func (w window) hello(body string) got {
+	w.t.Helper()
+	var g got
+	for i, f := range w.send(body) {
+		switch f := f.(type) {
+		case *wire.Ready:
+			if i != 0 {
+				w.t.Errorf("ready is frame %d", i)
+			}
+			g.ready = f
+		case *wire.Snapshot:
+			if i != 1 {
+				w.t.Errorf("the snapshot is frame %d", i)
+			}
+			g.snapshot = f
+		case *wire.Events:
+			if g.next != 0 && f.Seq != g.next {
+				w.t.Errorf("events go on at %d, want %d", f.Seq, g.next)
+			}
+			g.next = f.Seq + chat.Seq(len(f.Events))
+			g.events = append(g.events, f.Events...)
+		default:
+			w.t.Errorf("a hello was answered with %T", f)
+		}
+	}
+	if g.ready == nil {
+		w.t.Fatalf("%s was not answered", body)
+	}
+	return g
+}
+
+func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`, `{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+
+		`"head":0,"recovered":true,"waiting":[],"interrupts":[],`+
+		`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"waiting":20,"connections":10},`+
+		fmt.Sprintf(`"reconnectBy":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).UnixMilli()))
+	if g := w.hello(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":"gone","seq":7}}`); g.ready.Recovered {
+		t.Error("a cursor of a thread that is gone was recovered")
+	}
+	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
+
+	bob := r.window("bob", "w2=")
+	bob.send(hi)
+	bob.does("r1", "for bob only", true)
+	if g := w.hello(`{"type":"hello","n":3,"threadId":"t"}`); g.ready.Epoch != "" || g.snapshot != nil || g.events != nil {
+		t.Errorf("somebody else's thread is not an empty one: %+v", g)
+	}
+}
+
+func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.life = 24 * time.Hour
+	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ReconnectBy != r.at.Add(110*time.Minute).UnixMilli() || g.ready.ThreadID == "" {
+		t.Errorf("ready is %+v", g.ready)
+	}
+}
+
+func TestHelloWithoutAThreadIsAboutTheConnections(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	_, err := w.store().Connect(t.Context(), chat.Connection{ID: w.id, Thread: "own", Connected: r.at, TokenExpires: r.at.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ThreadID != "own" {
+		t.Errorf("about %q", g.ready.ThreadID)
+	}
+}
+
+func TestHelloReplaysOrRestates(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true) // 1–5
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	w.send(strings.ReplaceAll(hi, "r1", "r3"))
+	w.does("r2", "two", false) // 6–9
+	epoch := w.epoch()
+	for name, c := range map[string]struct {
+		cursor    string
+		recovered bool
+		first     chat.Seq // of the events that come; 0: none
+	}{
+		"no cursor":      {"", false, 6},
+		"from the start": {fmt.Sprintf(`{"epoch":%q,"seq":0}`, epoch), true, 1},
+		"inside a run":   {fmt.Sprintf(`{"epoch":%q,"seq":4}`, epoch), true, 5},
+		"inside a flush": {fmt.Sprintf(`{"epoch":%q,"seq":1}`, epoch), true, 1},
+		"at the end":     {fmt.Sprintf(`{"epoch":%q,"seq":9}`, epoch), true, 0},
+		"ahead":          {fmt.Sprintf(`{"epoch":%q,"seq":10}`, epoch), false, 6},
+		"another epoch":  {`{"epoch":"other","seq":4}`, false, 6},
+	} {
+		body := `{"type":"hello","n":9,"threadId":"t"}`
+		if c.cursor != "" {
+			body = `{"type":"hello","n":9,"threadId":"t","cursor":` + c.cursor + `}`
+		}
+		g := w.hello(body)
+		if g.ready.Recovered != c.recovered || g.ready.Epoch != epoch || g.ready.Head != 9 {
+			t.Errorf("%s: ready %+v", name, g.ready)
+		}
+		if g.ready.Active == nil || g.ready.Active.RunID != "r2" || len(g.ready.Waiting) != 1 || g.ready.Waiting[0].Messages[0].Content != "hi" {
+			t.Errorf("%s: active %+v, waiting %+v", name, g.ready.Active, g.ready.Waiting)
+		}
+		if c.recovered != (g.snapshot == nil) {
+			t.Errorf("%s: snapshot %+v", name, g.snapshot)
+		}
+		if g.snapshot != nil && (g.snapshot.Seq != 5 || len(g.snapshot.Messages) != 2 || g.snapshot.N != 9 || g.snapshot.More) {
+			t.Errorf("%s: snapshot %+v", name, g.snapshot)
+		}
+		if first := g.next - chat.Seq(len(g.events)); first != c.first {
+			t.Errorf("%s: events from %d, want %d", name, first, c.first)
+		}
+	}
+}
+
+// Of frames that API Gateway runs in another order, the one with the highest n stands.
+func TestAStaleHelloChangesNothing(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.hello(`{"type":"hello","n":5,"threadId":"new"}`)
+	if got := w.send(`{"type":"hello","n":4,"threadId":"old"}`); len(got) != 0 {
+		t.Errorf("answered %d frames for a thread that was left", len(got))
+	}
+	if g := w.hello(`{"type":"hello","n":4,"threadId":"new"}`); g.ready.N != 4 {
+		t.Errorf("ready has n %d", g.ready.N)
+	}
+	row, err := w.store().Connection(t.Context(), w.id)
+	if err != nil || row.Thread != "new" || row.N != 5 {
+		t.Errorf("the row is %+v, error %v", row, err)
+	}
+}
+
+func TestTwoUsersOnOneConnectionAreAViolation(t *testing.T) {
+	r := newRig(t)
+	r.window("alice", "w1=").hello(`{"type":"hello","n":1,"threadId":"t"}`)
+	if got := r.window("bob", "w1=").send(`{"type":"hello","n":2,"threadId":"t"}`); len(got) != 0 {
+		t.Errorf("posted %d frames", len(got))
+	}
+	if !strings.Contains(r.log.String(), "IsolationViolation") {
+		t.Error("it was not recorded")
+	}
+}
+
+func TestCancel(t *testing.T) {
+	r := newRig(t)
+	w, other, elsewhere := r.window("alice", "w1="), r.window("alice", "w2="), r.window("alice", "w3=")
+	w.send(hi)
+	other.hello(`{"type":"hello","n":1,"threadId":"t"}`)
+	elsewhere.hello(`{"type":"hello","n":1,"threadId":"t2"}`)
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+
+	// Waiting: it ends here, and who watches is told.
+	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
+		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
+		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`)
+	if got := r.edge.Frames("w2="); len(got) != 1 {
+		t.Errorf("the other window was posted %d frames, want ended", len(got))
+	}
+	if got := r.edge.Frames("w3="); len(got) != 0 {
+		t.Errorf("a window elsewhere was posted %d frames", len(got))
+	}
+
+	// Running: asked to stop; its worker ends it.
+	w.does("r1", "half", false)
+	w.answers(`{"type":"cancel","requestId":"c","runId":"r1"}`,
+		`{"type":"accepted","requestId":"c","runId":"r1","threadId":"t","state":"running"}`)
+	if run, err := w.store().Run(t.Context(), "r1"); err != nil || !run.CancelRequested {
+		t.Errorf("run %+v, error %v", run, err)
+	}
+
+	// Not known yet (fault 42): when it comes, it has ended.
+	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`, `{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
+	r.edge.Invoked()
+	w.answers(strings.ReplaceAll(hi, "r1", "r9"), `{"type":"accepted","requestId":"q1","runId":"r9","threadId":"t","state":"ended"}`)
+	if got := r.edge.Invoked(); len(got) != 0 {
+		t.Errorf("a cancelled run was invoked: %v", got)
+	}
+}
+
+// A run that nobody has claimed holds its thread's seat: its cancel starts the next.
+func TestCancelStartsWhatWaited(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	r.edge.Invoked()
+	w.send(`{"type":"cancel","runId":"r1"}`)
+	if got := r.edge.Invoked(); len(got) != 1 || got[0].Run != "r2" {
+		t.Errorf("invoked %v, want the run that waited", got)
+	}
+}
+
+func TestTitle(t *testing.T) {
+	for text, want := range map[string]string{
+		"  one\n two ":                  "one two",
+		"":                              "",
+		strings.Repeat("ä", 60):         strings.Repeat("ä", 60),
+		strings.Repeat("ä", 61):         strings.Repeat("ä", 59) + "…",
+		strings.Repeat("word ", 100_00): strings.Repeat("word ", 11) + "word…",
+	} {
+		if got := title(text); got != want {
+			t.Errorf("title of %.20q is %q", text, got)
+		}
+	}
+}

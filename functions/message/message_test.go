@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/gateway"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// rig is message on a real table; the clock stands still.
+type rig struct {
+	*handler
+	t    *testing.T
+	edge *gatewaytest.Edge
+	log  bytes.Buffer
+	at   time.Time
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, edge: gatewaytest.NewEdge(t), at: time.UnixMilli(time.Now().UnixMilli())}
+	now := func() time.Time { return r.at }
+	log := slog.New(slog.NewJSONHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.handler = &handler{
+		table:  gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: now}),
+		poster: r.edge, invoker: r.edge, agent: agent.Known, limits: chat.DefaultLimits(),
+		jitter:  func() time.Duration { return 10 * time.Minute },
+		monitor: monitor.New(&r.log, "message", log), log: log, now: now,
+	}
+	return r
+}
+
+// window is one connection of one user.
+type window struct {
+	*rig
+	user chat.User
+	id   chat.ConnectionID
+	life time.Duration // of its token
+}
+
+func (r *rig) window(user, id string) window {
+	return window{r, chattest.User(r.t, user), chat.ConnectionID(id), time.Hour}
+}
+
+func (w window) store() *store.Store {
+	w.t.Helper()
+	s, err := w.table.For(w.user)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// send sends a frame as it stands and returns what the window is posted.
+func (w window) send(body string) []wire.ServerFrame {
+	w.t.Helper()
+	if err := w.try(body); err != nil {
+		w.t.Fatalf("%s: %v", body, err)
+	}
+	return w.edge.Frames(w.id)
+}
+
+func (w window) try(body string) error {
+	_, err := w.Handle(w.t.Context(), gatewaytest.Message(w.t, gateway.Inbound{
+		User: w.user, Connection: w.id, Grants: []string{"calculator"}, ConnectedAt: w.at,
+		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q",
+	}))
+	return err
+}
+
+// answers checks what a frame is answered with, as JSON; {now} stands for the clock, in ms.
+func (w window) answers(body string, want ...string) {
+	w.t.Helper()
+	got := w.send(body)
+	var texts []string
+	for _, f := range got {
+		b, err := json.Marshal(f)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		texts = append(texts, string(b))
+	}
+	for i := range want {
+		want[i] = strings.ReplaceAll(want[i], "{now}", fmt.Sprint(w.at.UnixMilli()))
+	}
+	if !slices.Equal(texts, want) {
+		w.t.Errorf("%s\n got %s\nwant %s", body, strings.Join(texts, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+const hi = `{"type":"run","requestId":"q1","n":2,"runId":"r1","threadId":"t","messages":[{"id":"u1","role":"user","content":"hi"}]}`
+
+// does plays turn: it claims a run, writes an answer to the log and, if wanted, ends it.
+func (w window) does(run chat.RunID, answer string, end bool) {
+	w.t.Helper()
+	h, err := w.store().Claim(w.t.Context(), run)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	events := []agui.Event{
+		{Type: agui.RunStarted, ThreadID: "t", RunID: run, Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}},
+		{Type: agui.TextMessageStart, MessageID: "a-" + string(run), Role: agui.RoleAssistant},
+		{Type: agui.TextMessageContent, MessageID: "a-" + string(run), Delta: answer},
+		{Type: agui.TextMessageEnd, MessageID: "a-" + string(run)},
+	}
+	if _, err := h.Append(w.t.Context(), events[:2]); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := h.Append(w.t.Context(), events[2:]); err != nil {
+		w.t.Fatal(err)
+	}
+	if !end {
+		return
+	}
+	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}}
+	if _, _, err := h.End(w.t.Context(), last); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// epoch is the thread's.
+func (w window) epoch() chat.Epoch {
+	w.t.Helper()
+	th, err := w.store().Thread(w.t.Context(), "t")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return th.Epoch
+}
+
+func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
+	if got, want := r.edge.Invoked(), []gatewaytest.Invocation{{User: w.user, Run: "r1"}}; !slices.Equal(got, want) {
+		t.Errorf("invoked %v, want %v", got, want)
+	}
+	row, err := w.store().Connection(t.Context(), w.id)
+	if err != nil || row.Thread != "t" || row.N != 2 {
+		t.Errorf("the connection watches %+v, error %v", row, err)
+	}
+	in, err := w.store().Input(t.Context(), "r1")
+	if err != nil || !slices.Equal(in.Grants, []string{"calculator"}) || in.Title != "hi" {
+		t.Errorf("admitted with %+v, error %v", in, err)
+	}
+
+	// The same frame again: the same run, and turn is asked again while nobody has claimed it.
+	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
+	if len(r.edge.Invoked()) != 1 {
+		t.Error("a repeat of an unclaimed run did not invoke turn again")
+	}
+	second := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"n":2`, `"n":3`)
+	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"waiting","position":1}`)
+	if got := r.edge.Invoked(); len(got) != 0 {
+		t.Errorf("a waiting run was invoked: %v", got)
+	}
+	w.does("r1", "hello", true)
+	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"ended"}`)
+}
+
+func TestRunIsRejected(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	reject := func(old, new, code, sentence string) {
+		t.Helper()
+		body := strings.Replace(strings.Replace(hi, `"r1"`, `"r2"`, 1), old, new, 1)
+		w.answers(body, fmt.Sprintf(`{"type":"rejected","requestId":"q1","runId":"r2","code":%q,"message":%q}`, code, sentence))
+	}
+	reject(`"messages"`, `"agent":"nobody","messages"`, "unknown_agent", "There is no agent of this name. Choose another one.")
+	reject(`"messages"`, `"whenBusy":"reject","messages"`, "busy", "This conversation is busy. Wait for the answer, or stop it first.")
+	other := strings.Replace(hi, `"threadId":"t"`, `"threadId":"t2"`, 1)
+	w.answers(other, `{"type":"error","requestId":"q1","code":"bad_frame","message":"This id is taken by something else. Use a new one."}`)
+}
+
+func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
+	r := newRig(t)
+	r.edge.Fail(errors.New("throttled"))
+	r.window("alice", "w1=").answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
+	if !strings.Contains(r.log.String(), "throttled") {
+		t.Error("the failure is not in the log")
+	}
+}
+
+func TestBadFramesAreTold(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	for _, body := range []string{"", "nonsense", `{"type":"dance"}`, `{"type":"hello","n":0}`, `{"type":"run","requestId":"q"}`, `{"type":"ping","x":1}`} {
+		got := w.send(body)
+		if len(got) != 1 {
+			t.Errorf("%s: %d frames", body, len(got))
+			continue
+		}
+		if e, ok := got[0].(*wire.Error); !ok || e.Code != wire.CodeBadFrame || e.Message == "" {
+			t.Errorf("%s: answered %+v", body, got[0])
+		}
+	}
+}
+
+func TestATokenThatIsPast(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.life = 0
+	w.answers(`{"type":"runs","requestId":"q7"}`,
+		`{"type":"error","requestId":"q7","code":"token_expired","message":"Your sign-in has expired. Sign in again and reconnect."}`)
+}
+
+func TestListsAndPing(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.answers(`{"type":"runs"}`, `{"type":"runs","runs":[]}`)
+	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
+	w.answers(`{"type":"ping","requestId":"p"}`, `{"type":"pong","requestId":"p","runs":[]}`)
+	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","runs":[]}`)
+	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"more":false}`)
+	w.send(hi)
+	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
+	w.answers(`{"type":"runs"}`,
+		`{"type":"runs","runs":[{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
+	w.does("r1", "hello", false)
+	epoch := string(w.epoch())
+	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
+		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
+	w.answers(`{"type":"threads"}`,
+		`{"type":"threads","threads":[{"threadId":"t","title":"hi","created":{now},"updated":{now},"head":0}],"more":false}`)
+}
+
+func TestHistoryIsPaged(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	for _, run := range []string{"r1", "r2", "r3"} {
+		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", run), "u1", "u-"+run))
+		w.does(chat.RunID(run), "answer to "+run, true)
+	}
+	epoch := string(w.epoch())
+	message := func(run string) string {
+		return `{"id":"u-` + run + `","role":"user","content":"hi"},{"id":"a-` + run + `","role":"assistant","content":"answer to ` + run + `"}`
+	}
+	w.answers(`{"type":"history","threadId":"t","limit":2}`,
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"more":true,"before":11}`)
+	w.answers(`{"type":"history","threadId":"t","limit":100,"before":11}`,
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+`],"more":false}`)
+	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"more":false}`)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"carrel/shared/chat"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// maxTitle is in characters.
+const maxTitle = 60
+
+// The states of Accepted.
+const (
+	stateRunning = "running"
+	stateWaiting = "waiting"
+	stateEnded   = "ended"
+)
+
+// run switches its connection to its thread, so that no event of it is missed, records the run and starts it.
+func (r *request) run(ctx context.Context, f *wire.Run) error {
+	if err := r.agent(f.Agent); err != nil {
+		return err
+	}
+	if _, err := r.watch(ctx, f.ThreadID, f.N); err != nil {
+		return err
+	}
+	a, err := r.store.Admit(ctx, store.Admission{
+		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
+		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Title: title(f.Messages[0].Content),
+	})
+	if err != nil {
+		return err
+	}
+	if a.Invoke {
+		r.invoke(ctx, a.Run.ID)
+	}
+	return r.answer(ctx, &wire.Accepted{
+		RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status), Position: a.Position,
+	})
+}
+
+func state(s chat.RunStatus) string {
+	switch {
+	case s == chat.RunWaiting:
+		return stateWaiting
+	case s.Terminal():
+		return stateEnded
+	}
+	return stateRunning
+}
+
+// title names a thread after the first words that were said in it.
+func title(text string) string {
+	words := []rune(strings.Join(strings.Fields(text), " "))
+	if len(words) <= maxTitle {
+		return string(words)
+	}
+	return string(words[:maxTitle-1]) + "…"
+}

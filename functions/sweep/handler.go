@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/gateway"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// userTime is what one user's share of a sweep may take.
+const userTime = 20 * time.Second
+
+// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+type invoker interface {
+	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+}
+
+// handler looks after runs. It acts for one user after the other, each through that user's own store.
+type handler struct {
+	table   *store.Table
+	poster  emit.Poster
+	invoker invoker
+	monitor *monitor.Monitor
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// Handle is the Lambda handler. One user's failure stops no other's; all of them make its error.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
+	ev, err := gateway.ParseSweep(event)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	live, err := h.table.Live(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	if ev.Failed != nil {
+		live = only(live, ev.Failed.Run)
+	}
+	// A failure record does not say whose run it was. A run of that id that nobody has claimed is surely the one only
+	// if no other user has one.
+	unclaimed := ev.Failed != nil && len(live) == 1
+	var errs []error
+	for user, entries := range byUser(live) {
+		if err := h.user(ctx, user, entries, unclaimed); err != nil {
+			h.log.ErrorContext(ctx, "a user's runs", "user", user, "reason", err.Error())
+			errs = append(errs, fmt.Errorf("sweep: %s: %w", user, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func only(live []store.LiveRun, run chat.RunID) []store.LiveRun {
+	var found []store.LiveRun
+	for _, e := range live {
+		if e.Run == run {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func byUser(live []store.LiveRun) map[chat.User][]store.LiveRun {
+	users := map[chat.User][]store.LiveRun{}
+	for _, e := range live {
+		users[e.User] = append(users[e.User], e)
+	}
+	return users
+}
+
+// user looks after one user's runs and then starts what may start.
+func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveRun, unclaimed bool) error {
+	s, err := h.table.For(u)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, userTime)
+	defer cancel()
+	w := &watch{handler: h, user: u, store: s}
+	var errs []error
+	for _, e := range entries {
+		errs = append(errs, w.look(ctx, e, unclaimed))
+	}
+	if w.start {
+		errs = append(errs, w.startWaiting(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,55 @@
+// Command sweep ends runs whose worker has died: each minute, and at once as turn's failure destination. It also
+// starts what waits and has been left, because whoever should have started it may have died.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"carrel/shared/awsenv"
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+func main() {
+	h, err := build(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sweep:", err)
+		os.Exit(1)
+	}
+	lambda.Start(h.Handle)
+}
+
+func build(getenv awsenv.Getenv) (*handler, error) {
+	table, err := awsenv.Require(getenv, "TABLE")
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := awsenv.Require(getenv, "ENDPOINT")
+	if err != nil {
+		return nil, err
+	}
+	turn, err := awsenv.Require(getenv, "TURN_FUNCTION")
+	if err != nil {
+		return nil, err
+	}
+	c, err := awsenv.Config(getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	return &handler{
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		poster:  gateway.NewPoster(c, endpoint),
+		invoker: gateway.NewInvoker(c, turn),
+		monitor: monitor.New(os.Stdout, "sweep", log),
+		log:     log,
+		now:     time.Now,
+	}, nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// watch is one user's share of a sweep.
+type watch struct {
+	*handler
+	user  chat.User
+	store *store.Store
+	start bool // something waits, or a seat has become free
+}
+
+// look judges one run by its record, read now: the index may lag behind.
+func (w *watch) look(ctx context.Context, e store.LiveRun, unclaimed bool) error {
+	run, err := w.store.Run(ctx, e.Run)
+	if errors.Is(err, chat.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now := w.now()
+	late := now.After(e.Deadline)
+	switch {
+	case run.Status == chat.RunWaiting && late:
+		return w.expire(ctx, run)
+	case run.Status == chat.RunWaiting:
+		w.start = true
+	case run.Status == chat.RunAdmitted && unclaimed:
+		return w.end(ctx, run.ID, w.store.Claim)
+	case run.Status == chat.RunAdmitted && late, run.Status == chat.RunRunning && now.After(run.Lease):
+		return w.end(ctx, run.ID, w.store.ClaimExpired)
+	}
+	return nil
+}
+
+// claim is Store.Claim or Store.ClaimExpired.
+type claim func(context.Context, chat.RunID) (*store.Holder, error)
+
+// end claims a run whose worker has died or never came, ends it and tells the user's windows. Whoever was faster has
+// taken care of it.
+func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
+	held, err := claim(ctx, id)
+	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	run := held.Run()
+	started := emit.Started(run.Thread, run.ID, held.Input().Messages, w.now())
+	last := emit.Died(held.Earlier(), started)
+	seq, thread, err := held.End(ctx, last)
+	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {
+		last = emit.Died(held.Earlier(), started)
+		seq, thread, err = held.End(ctx, last)
+	}
+	if errors.Is(err, chat.ErrFenced) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("end a run: %w", err)
+	}
+	w.start = true
+	w.monitor.Count(monitor.RunsDied, 1)
+	w.log.WarnContext(ctx, "ended a run whose worker died", "user", w.user, "run", string(run.ID), "claims", run.Fence)
+	return w.tell(ctx, &wire.Events{
+		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
+	}, &wire.Thread{ThreadInfo: wire.ThreadInfo{
+		ThreadID: thread.ID, Title: thread.Title, Status: "idle", Head: thread.Head,
+		Created: thread.Created.UnixMilli(), Updated: thread.Updated.UnixMilli(),
+	}})
+}
+
+// expire ends a run that has waited for too long.
+func (w *watch) expire(ctx context.Context, run store.Run) error {
+	ended, err := w.store.ExpireWaiting(ctx, run.ID)
+	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
+		return nil // it has started or ended since
+	}
+	if err != nil {
+		return err
+	}
+	w.start = true
+	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
+}
+
+func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
+	return emit.Tell(ctx, emit.Audience{Connections: w.store, Poster: w.poster, Now: w.now}, frames...)
+}
+
+// startWaiting starts what may start now; what fails is tried again in a minute.
+func (w *watch) startWaiting(ctx context.Context) error {
+	runs, err := w.store.StartWaiting(ctx)
+	errs := []error{err}
+	for _, run := range runs {
+		errs = append(errs, w.invoker.Turn(ctx, w.user, run.ID))
+	}
+	return errors.Join(errs...)
+}

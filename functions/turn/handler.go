@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"carrel/shared/agent"
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/gateway"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/usercontext"
+)
+
+// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+type invoker interface {
+	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+}
+
+// handler does runs. It is shared by all invocations and holds no user's anything.
+type handler struct {
+	table   *store.Table
+	agents  *agent.Registry
+	tools   *tool.Registry
+	poster  emit.Poster
+	invoker invoker
+	limits  chat.Limits
+	monitor *monitor.Monitor
+	log     *slog.Logger
+	now     func() time.Time
+	after   func(time.Duration) <-chan time.Time
+}
+
+// Handle is the Lambda handler. An event that comes twice, or for a run that somebody else has or that is over, is
+// done with at once. An error makes the failure destination look after the run.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
+	user, ev, err := gateway.ParseTurn(ctx, event)
+	if err != nil {
+		return fmt.Errorf("turn: %w", err)
+	}
+	s, err := h.table.For(user)
+	if err != nil {
+		return fmt.Errorf("turn: %w", err)
+	}
+	request := "unknown"
+	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.AwsRequestID != "" {
+		request = lc.AwsRequestID
+	}
+	log := h.log.With("user", user, "run", string(ev.Run), "request", request)
+	held, err := s.Claim(ctx, ev.Run)
+	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
+		log.InfoContext(ctx, "nothing to do", "reason", err.Error())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("turn: claim: %w", err)
+	}
+	t := &turn{handler: h, user: user, store: s, held: held, log: log}
+	if err := t.open(ctx, request); err != nil {
+		return fmt.Errorf("turn: %w", err)
+	}
+	defer t.close(ctx)
+	err = t.do(ctx)
+	if errors.Is(err, chat.ErrFenced) {
+		log.WarnContext(ctx, "the claim is past", "reason", err.Error())
+		return nil // the run is somebody else's now
+	}
+	if err != nil {
+		return fmt.Errorf("turn: %w", err)
+	}
+	return nil
+}
+
+// open builds the run's user context, which ends early enough for the run to be ended properly before Lambda ends the
+// invocation.
+func (t *turn) open(ctx context.Context, request string) error {
+	work, stop := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		work, stop = context.WithDeadlineCause(ctx, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+	}
+	uc, err := usercontext.New(work, usercontext.Config{
+		User: t.user, Thread: t.held.Run().Thread, Run: t.held.Run().ID, Request: request,
+		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now,
+	})
+	if err != nil {
+		stop()
+		return err
+	}
+	t.uc, t.stop = uc, stop
+	return nil
+}
+
+// close ends the user context. What is left of the run after that is a defect, and counted.
+func (t *turn) close(ctx context.Context) {
+	defer t.stop()
+	if err := t.uc.Close(ctx); err != nil {
+		t.log.ErrorContext(ctx, "residue of the run", "reason", err.Error())
+		t.monitor.Count(monitor.Residue, 1)
+	}
+}

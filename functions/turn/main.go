@@ -1,0 +1,81 @@
+// Command turn does one invocation's part of a run: claim it, build a fresh user context, let the engine work, end the
+// run, start what waits. It runs in execution environments that only this user's runs ever use; the invocation's
+// tenant id says whose.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"carrel/shared/agent"
+	"carrel/shared/awsenv"
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/model/scripted"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/tool/calculator"
+)
+
+func main() {
+	h, err := build(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "turn:", err)
+		os.Exit(1)
+	}
+	lambda.Start(h.Handle)
+}
+
+func build(getenv awsenv.Getenv) (*handler, error) {
+	table, err := awsenv.Require(getenv, "TABLE")
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := awsenv.Require(getenv, "ENDPOINT")
+	if err != nil {
+		return nil, err
+	}
+	self, err := awsenv.Require(getenv, "AWS_LAMBDA_FUNCTION_NAME")
+	if err != nil {
+		return nil, err
+	}
+	c, err := awsenv.Config(getenv)
+	if err != nil {
+		return nil, err
+	}
+	agents, err := agent.Samples(scripted.New(scripted.Config{}))
+	if err != nil {
+		return nil, err
+	}
+	tools, err := builtIn()
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	return &handler{
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		agents:  agents,
+		tools:   tools,
+		poster:  gateway.NewPoster(c, endpoint),
+		invoker: gateway.NewInvoker(c, self),
+		limits:  chat.DefaultLimits(),
+		monitor: monitor.New(os.Stdout, "turn", log),
+		log:     log,
+		now:     time.Now,
+		after:   time.After,
+	}, nil
+}
+
+// builtIn are the tools that this deployment has.
+func builtIn() (*tool.Registry, error) {
+	calc, err := calculator.New()
+	if err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(calc)
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/engine"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/usercontext"
+	"carrel/shared/wire"
+)
+
+const (
+	reserve         = 10 * time.Second // of the invocation's time, to end the run in
+	historyMessages = 200              // what a model is told at most of earlier runs, about
+	endTries        = 3
+	endTime         = 5 * time.Second // one try of the terminal transaction
+	finishTime      = 8 * time.Second // the last posts
+)
+
+// turn is one claimed run in one invocation.
+type turn struct {
+	*handler
+	user    chat.User
+	store   *store.Store
+	held    *store.Holder
+	uc      *usercontext.Context
+	stop    context.CancelFunc // of the invocation's work time
+	emitter *emit.Emitter
+	log     *slog.Logger
+}
+
+// do carries the run to its end. Its error is a chat.ErrFenced if the run has become somebody else's.
+func (t *turn) do(ctx context.Context) error {
+	if err := t.keep(); err != nil {
+		return err
+	}
+	emitter, err := emit.New(ctx, emit.Config{
+		User: t.uc, Epoch: t.held.Thread().Epoch, Log: t.held, Connections: t.store, Poster: t.poster, After: t.after,
+		Report: func(err error) { t.log.WarnContext(ctx, "emitter", "reason", err.Error()) },
+	})
+	if err != nil {
+		return err
+	}
+	t.emitter = emitter
+	last, err := t.attempt(ctx)
+	if err != nil {
+		return err
+	}
+	return t.end(ctx, last)
+}
+
+// attempt does the run's work and returns what makes its last record. A run that was claimed before is ended: what that
+// attempt did with its tools is not known.
+func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
+	run := t.held.Run()
+	started := emit.Started(run.Thread, run.ID, t.held.Input().Messages, t.now())
+	if run.Fence > 1 {
+		t.monitor.Count(monitor.RunsDied, 1)
+		return func() []agui.Event { return emit.Died(t.held.Earlier(), started) }, t.emitter.Drain(ctx)
+	}
+	if err := t.emitter.Emit(ctx, started); err != nil {
+		return nil, err
+	}
+	if err := t.emitter.Sync(ctx); err != nil { // nothing else happens until the claim stands in the log
+		return nil, err
+	}
+	t.emitter.Tell(thread(t.held.Thread(), "running"))
+	terminal, err := t.run()
+	if err != nil {
+		return nil, err
+	}
+	if terminal.Timestamp == 0 {
+		terminal.Timestamp = t.now().UnixMilli()
+	}
+	if terminal.Type == agui.RunError {
+		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
+	}
+	return func() []agui.Event { return []agui.Event{terminal} }, t.emitter.Drain(ctx)
+}
+
+// run lets the agent work and returns the terminal event.
+func (t *turn) run() (agui.Event, error) {
+	ctx := t.uc.Context()
+	a, err := t.agents.Agent(t.held.Input().Agent)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	tools, err := tool.NewDispatcher(t.uc, t.tools, a.Tools)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	history, err := t.history(ctx)
+	if err != nil && ctx.Err() == nil {
+		return t.failed(ctx, err), nil
+	}
+	return engine.Run(ctx, engine.Config{
+		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: history, Sink: t.emitter,
+		Logf: func(format string, args ...any) {
+			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))
+		},
+	})
+}
+
+// failed is the end of a run that could not begin its work.
+func (t *turn) failed(ctx context.Context, err error) agui.Event {
+	t.log.ErrorContext(ctx, "the run could not begin", "reason", err.Error())
+	return agui.Event{
+		Type: agui.RunError, Code: engine.CodeInternal, Message: "The agent could not be started. Try again later.",
+	}
+}
+
+// history is what was said before in the thread, as far as it is told to a model, and what is asked now.
+func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
+	var messages []agui.Message
+	if th := t.held.Thread(); th.Head > 0 {
+		runs, _, err := t.store.Transcripts(ctx, th, 0, historyMessages)
+		if err != nil {
+			return nil, fmt.Errorf("read the history: %w", err)
+		}
+		for _, r := range slices.Backward(runs) {
+			messages = append(messages, r.Messages...)
+		}
+	}
+	return append(messages, t.held.Input().Messages...), nil
+}
+
+// end writes the run's end, starts what waited for it and tells the user's windows.
+func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
+	e, err := t.writeEnd(ctx, last)
+	if err != nil {
+		return err
+	}
+	t.monitor.Count(monitor.RunsEnded, 1)
+	t.startWaiting(ctx)
+	t.emitter.Tell(thread(e.thread, "idle"))
+	ctx, cancel := context.WithTimeout(ctx, finishTime)
+	defer cancel()
+	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
+		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
+	}
+	return nil
+}
+
+// ended is a run's last record as it was written, and its thread after it.
+type ended struct {
+	seq    chat.Seq
+	last   []agui.Event
+	thread store.Thread
+}
+
+// writeEnd writes the terminal transaction, again if its failure may be a passing one. Should an earlier attempt have
+// written once more, last says something else then.
+func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended, err error) {
+	for try := 1; ; try++ {
+		once, cancel := context.WithTimeout(ctx, endTime)
+		e.last = last()
+		e.seq, e.thread, err = t.held.End(once, e.last)
+		cancel()
+		if err == nil || errors.Is(err, chat.ErrFenced) || try == endTries || ctx.Err() != nil {
+			return e, err
+		}
+		t.log.WarnContext(ctx, "ending the run", "try", try, "reason", err.Error())
+	}
+}
+
+// startWaiting starts what may start now. What fails here, sweep does within a minute.
+func (t *turn) startWaiting(ctx context.Context) {
+	runs, err := t.store.StartWaiting(ctx)
+	if err != nil {
+		t.log.ErrorContext(ctx, "starting what waits", "reason", err.Error())
+	}
+	for _, run := range runs {
+		if err := t.invoker.Turn(ctx, t.user, run.ID); err != nil {
+			t.log.ErrorContext(ctx, "invoking turn", "next", string(run.ID), "reason", err.Error())
+		}
+	}
+}
+
+// thread is what the user's lists show.
+func thread(t store.Thread, status string) *wire.Thread {
+	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
+		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
+		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+	}}
+}

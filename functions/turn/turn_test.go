@@ -1,0 +1,457 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/model/scripted"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// rig is turn on a real table, with one user whose window watches thread t.
+type rig struct {
+	*handler
+	edge  *gatewaytest.Edge
+	user  chat.User
+	store *store.Store
+	log   *lockedBuffer
+	clock *clock
+}
+
+type clock struct {
+	mu  sync.Mutex
+	add time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.add)
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add += d
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func newRig(t *testing.T, model engine.Model) *rig {
+	t.Helper()
+	r := &rig{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &clock{}}
+	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+	agents, err := agent.Samples(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools, err := builtIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewJSONHandler(r.log, nil))
+	r.handler = &handler{
+		table: table, agents: agents, tools: tools, poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
+		monitor: monitor.New(r.log, "turn", log), log: log, now: r.clock.Now, after: time.After,
+	}
+	if r.store, err = table.For(r.user); err != nil {
+		t.Fatal(err)
+	}
+	r.watch(t, "window", "t")
+	return r
+}
+
+func (r *rig) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
+	t.Helper()
+	_, err := r.store.Watch(t.Context(), chat.Connection{
+		ID: id, Thread: thread, N: 1, Connected: time.Now(), TokenExpires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) admit(t *testing.T, run chat.RunID, text string) store.Admitted {
+	t.Helper()
+	a, err := r.store.Admit(t.Context(), store.Admission{
+		Run: run, Thread: "t", Grants: []string{"calculator"}, Title: "a title",
+		Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (r *rig) turn(t *testing.T, run chat.RunID) {
+	t.Helper()
+	ctx, event := gatewaytest.Turn(t, r.user, run)
+	if err := r.Handle(ctx, event); err != nil {
+		t.Fatalf("turn: %v\n%s", err, r.log)
+	}
+}
+
+// log reads the thread's log and checks that it is gapless and in AG-UI's order.
+func (r *rig) events(t *testing.T) []agui.Event {
+	t.Helper()
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := r.store.Log(t.Context(), "t", th.Epoch, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []agui.Event
+	var order agui.Order
+	for _, rec := range records {
+		if rec.Seq != chat.Seq(len(all)+1) {
+			t.Errorf("a record begins at %d after %d events", rec.Seq, len(all))
+		}
+		all = append(all, rec.Events...)
+	}
+	for _, e := range all {
+		if err := order.Check(e); err != nil {
+			t.Error(err)
+		}
+	}
+	return all
+}
+
+// seen are the events that a window was posted, which are to be the log's.
+func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
+	t.Helper()
+	for _, f := range r.edge.Frames(id) {
+		switch f := f.(type) {
+		case *wire.Events:
+			if f.Seq != chat.Seq(len(events)+1) {
+				t.Errorf("%s was posted seq %d after %d events", id, f.Seq, len(events))
+			}
+			events = append(events, f.Events...)
+		case *wire.Thread:
+			threads = append(threads, f.Status+" "+f.Title)
+		}
+	}
+	return events, threads
+}
+
+func (r *rig) status(t *testing.T, run chat.RunID) chat.RunStatus {
+	t.Helper()
+	got, err := r.store.Run(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Status
+}
+
+func types(events []agui.Event) string {
+	var all []string
+	for _, e := range events {
+		all = append(all, string(e.Type))
+	}
+	return strings.Join(slices.Compact(all), " ")
+}
+
+func said(events []agui.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		if e.Type == agui.TextMessageContent {
+			b.WriteString(e.Delta)
+		}
+	}
+	return b.String()
+}
+
+func fast() engine.Model { return scripted.New(scripted.Config{Pace: -1}) }
+
+func TestTextRun(t *testing.T) {
+	r := newRig(t, fast())
+	r.watch(t, "elsewhere", "another")
+	r.admit(t, "r1", "/say hello there")
+	r.turn(t, "r1")
+	log := r.events(t)
+	if want := "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END RUN_FINISHED"; types(log) != want {
+		t.Errorf("the log has %s, want %s", types(log), want)
+	}
+	if log[0].Input.Messages[0].Content != "/say hello there" || said(log) != "hello there" {
+		t.Errorf("asked %+v, said %q", log[0].Input, said(log))
+	}
+	events, threads := r.seen(t, "window")
+	if types(events) != types(log) || said(events) != said(log) {
+		t.Errorf("the window saw %s", types(events))
+	}
+	if want := []string{"running a title", "idle a title"}; !slices.Equal(threads, want) {
+		t.Errorf("the window's list was told %q, want %q", threads, want)
+	}
+	if events, threads := r.seen(t, "elsewhere"); len(events) > 0 || len(threads) != 2 {
+		t.Errorf("a window elsewhere saw %s and was told %q", types(events), threads)
+	}
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil || th.Head != chat.Seq(len(log)) || r.status(t, "r1") != chat.RunFinished {
+		t.Errorf("head %d of %d, status %s, error %v", th.Head, len(log), r.status(t, "r1"), err)
+	}
+	ts, _, err := r.store.Transcripts(t.Context(), th, 0, 10)
+	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 2 || ts[0].Messages[1].Content != "hello there" {
+		t.Errorf("transcript %+v, error %v", ts, err)
+	}
+	if strings.Contains(r.log.String(), "hello") || strings.Contains(r.log.String(), "auth0") {
+		t.Errorf("the function's log tells content or the user: %s", r.log)
+	}
+}
+
+func TestToolRun(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "what is 12*(3+4)?")
+	r.turn(t, "r1")
+	log := r.events(t)
+	if want := "TOOL_CALL_START TOOL_CALL_ARGS TOOL_CALL_END TOOL_CALL_RESULT"; !strings.Contains(types(log), want) {
+		t.Errorf("the log has %s, want %s in it", types(log), want)
+	}
+	if !strings.Contains(said(log), "84") {
+		t.Errorf("said %q, want 84 in it", said(log))
+	}
+	if events, _ := r.seen(t, "window"); types(events) != types(log) {
+		t.Errorf("the window saw %s", types(events))
+	}
+}
+
+// remember is a model that keeps what it was asked.
+type remember struct {
+	engine.Model
+	asked *[]agui.Message
+}
+
+func (m remember) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
+	*m.asked = r.Messages
+	return m.Model.Stream(ctx, r)
+}
+
+func TestASecondRunIsToldOfTheFirst(t *testing.T) {
+	var asked []agui.Message
+	r := newRig(t, remember{fast(), &asked})
+	r.admit(t, "r1", "/say one")
+	r.turn(t, "r1")
+	r.admit(t, "r2", "/say two")
+	r.turn(t, "r2")
+	var contents []string
+	for _, m := range asked {
+		contents = append(contents, m.Content)
+	}
+	if want := []string{"/say one", "one", "/say two"}; !slices.Equal(contents, want) {
+		t.Errorf("the model was told %q, want %q", contents, want)
+	}
+	r.events(t)
+}
+
+func TestADoubleInvokeDoesNothing(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say once")
+	r.turn(t, "r1")
+	before := len(r.events(t))
+	r.turn(t, "r1")
+	r.turn(t, "never-admitted")
+	if after := len(r.events(t)); after != before {
+		t.Errorf("%d events after the second invocation, %d before", after, before)
+	}
+}
+
+func TestTwoInvocationsAtOnceDoTheRunOnce(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say once")
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() { r.turn(t, "r1") })
+	}
+	wg.Wait()
+	if log := r.events(t); strings.Count(types(log), "RUN_STARTED") != 1 || said(log) != "once" {
+		t.Errorf("the log has %s", types(log))
+	}
+}
+
+func TestAFailingModelEndsTheRun(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say half\n/fail model")
+	r.turn(t, "r1")
+	log := r.events(t)
+	last := log[len(log)-1]
+	if last.Type != agui.RunError || last.Code != engine.CodeModel || r.status(t, "r1") != chat.RunFailed {
+		t.Errorf("the last event is %+v, the status %s", last, r.status(t, "r1"))
+	}
+	if events, threads := r.seen(t, "window"); types(events) != types(log) || len(threads) != 2 {
+		t.Errorf("the window saw %s and was told %q", types(events), threads)
+	}
+}
+
+func TestASecondRunWaitsAndIsStarted(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say one")
+	if a := r.admit(t, "r2", "/say two"); a.Invoke || a.Position != 1 {
+		t.Fatalf("the second run was admitted as %+v", a)
+	}
+	r.turn(t, "r2") // too early: it has no seat
+	r.turn(t, "r1")
+	if got, want := r.edge.Invoked(), (gatewaytest.Invocation{User: r.user, Run: "r2"}); !slices.Contains(got, want) {
+		t.Fatalf("invoked %v, want the second run", got)
+	}
+	r.turn(t, "r2")
+	if log := r.events(t); said(log) != "onetwo" {
+		t.Errorf("said %q", said(log))
+	}
+	d, err := r.store.Desk(t.Context())
+	if err != nil || len(d.Seats)+len(d.Waiting) != 0 {
+		t.Errorf("the desk still has %+v, error %v", d, err)
+	}
+}
+
+func TestCancelInTheMiddleOfAnAnswer(t *testing.T) {
+	r := newRig(t, scripted.New(scripted.Config{}))
+	look := make(chan time.Time)
+	r.after = func(d time.Duration) <-chan time.Time {
+		if d == cancelEvery {
+			return look
+		}
+		return time.After(d)
+	}
+	r.admit(t, "r1", "/stream 100000 100")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.turn(t, "r1")
+	}()
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
+		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
+			e, ok := f.(*wire.Events)
+			return ok && said(e.Events) != ""
+		})
+	})
+	if c, err := r.store.Cancel(t.Context(), "r1"); err != nil || c.Ended {
+		t.Fatalf("cancel: %+v, %v", c, err)
+	}
+	look <- time.Now()
+	<-ended
+	log := r.events(t)
+	last := log[len(log)-1]
+	if last.Type != agui.RunFinished || last.Outcome == nil || last.Outcome.Type != agui.OutcomeCancelled {
+		t.Errorf("the last event is %+v", last)
+	}
+	if s := r.status(t, "r1"); s != chat.RunCancelled {
+		t.Errorf("status %s", s)
+	}
+	if events, _ := r.seen(t, "window"); types(events) != types(log) || said(events) != said(log) {
+		t.Errorf("the window saw %s saying %d bytes of %d", types(events), len(said(events)), len(said(log)))
+	}
+}
+
+// stall is a model whose answer begins and then waits for its context's end.
+type stall struct{ begun chan struct{} }
+
+func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.Delta, error] {
+	return func(yield func(engine.Delta, error) bool) {
+		if yield(engine.Delta{Text: "half"}, nil) {
+			close(m.begun)
+			<-ctx.Done()
+			yield(engine.Delta{}, ctx.Err())
+		}
+	}
+}
+
+// A worker whose claim was taken over writes nothing more, and a claim on a run that another began ends it.
+func TestATakenOverRunIsEndedByItsNewHolder(t *testing.T) {
+	model := stall{make(chan struct{})}
+	r := newRig(t, model)
+	renew := make(chan time.Time)
+	r.after = func(d time.Duration) <-chan time.Time {
+		if d == renewEvery {
+			return renew
+		}
+		return time.After(d)
+	}
+	r.admit(t, "r1", "hello")
+	frozen := make(chan struct{})
+	go func() {
+		defer close(frozen)
+		r.turn(t, "r1")
+	}()
+	<-model.begun
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return len(frames) >= 2 })
+	r.clock.Advance(21 * time.Second)
+	r.turn(t, "r1") // the second invocation finds the lease past
+	renew <- time.Now()
+	<-frozen
+	log := r.events(t)
+	last := log[len(log)-1]
+	if last.Type != agui.RunError || last.Code != engine.CodeDied || strings.Count(types(log), "RUN_STARTED") != 1 {
+		t.Errorf("the log has %s, ending with %+v", types(log), last)
+	}
+	if s := r.status(t, "r1"); s != chat.RunFailed {
+		t.Errorf("status %s", s)
+	}
+	if !strings.Contains(r.log.String(), "the claim is past") {
+		t.Errorf("the frozen worker did not notice: %s", r.log)
+	}
+}
+
+func TestConfigurationIsNamedWhenMissing(t *testing.T) {
+	all := map[string]string{
+		"TABLE": "t", "ENDPOINT": "https://api.test/v1", "AWS_LAMBDA_FUNCTION_NAME": "turn", "AWS_REGION": "r",
+		"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
+	}
+	if _, err := build(func(name string) string { return all[name] }); err != nil {
+		t.Fatalf("with all of it: %v", err)
+	}
+	for missing := range all {
+		_, err := build(func(name string) string {
+			if name == missing {
+				return ""
+			}
+			return all[name]
+		})
+		if err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+}
+
+func TestWithoutATenantNothingIsDone(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say no")
+	_, event := gatewaytest.Turn(t, r.user, "r1")
+	if err := r.Handle(t.Context(), event); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("error %v, want ErrNoUser", err)
+	}
+	ctx, event := gatewaytest.Turn(t, chattest.User(t, "bob"), "r1")
+	if err := r.Handle(ctx, event); err != nil || r.status(t, "r1") != chat.RunAdmitted {
+		t.Errorf("another tenant: error %v, status %s", err, r.status(t, "r1"))
+	}
+}

@@ -1,0 +1,136 @@
+package agui_test
+
+import (
+	"strings"
+	"testing"
+
+	"carrel/shared/agui"
+)
+
+func check(events []agui.Event) error {
+	var o agui.Order
+	for _, e := range events {
+		if err := o.Check(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brief writes events as TYPE:id, for tables.
+func brief(words string) []agui.Event {
+	var events []agui.Event
+	for word := range strings.FieldsSeq(words) {
+		name, id, _ := strings.Cut(word, ":")
+		events = append(events, agui.Event{Type: agui.EventType(name), MessageID: id, ToolCallID: id, StepName: id})
+	}
+	return events
+}
+
+func TestOrder(t *testing.T) {
+	for _, c := range []struct{ name, events, refused string }{
+		{"two runs", "RUN_STARTED RUN_FINISHED RUN_STARTED RUN_ERROR RUN_STARTED", ""},
+		{"an error alone", "RUN_ERROR RUN_STARTED", ""},
+		{"a late error", "RUN_STARTED RUN_FINISHED RUN_ERROR RUN_STARTED", ""},
+		{"an error with things open", "RUN_STARTED TEXT_MESSAGE_START:a RUN_ERROR RUN_STARTED TEXT_MESSAGE_START:a", ""},
+		{"one id of each kind", "RUN_STARTED TEXT_MESSAGE_START:a TOOL_CALL_START:a REASONING_START:a " +
+			"REASONING_MESSAGE_START:a STEP_STARTED:a STEP_FINISHED:a REASONING_END:a REASONING_MESSAGE_END:a " +
+			"TOOL_CALL_ARGS:a TOOL_CALL_END:a TEXT_MESSAGE_CONTENT:a TEXT_MESSAGE_END:a RUN_FINISHED", ""},
+		{"opened again", "RUN_STARTED TEXT_MESSAGE_START:a TEXT_MESSAGE_END:a TEXT_MESSAGE_START:a", ""},
+		{"a result and a custom event at any time", "RUN_STARTED TOOL_CALL_RESULT:x CUSTOM RUN_FINISHED", ""},
+
+		{"no start", "TEXT_MESSAGE_START:a", "begins with RUN_STARTED"},
+		{"finished first", "RUN_FINISHED", "begins with RUN_STARTED"},
+		{"started twice", "RUN_STARTED RUN_STARTED", "has not ended"},
+		{"after the end", "RUN_STARTED RUN_FINISHED CUSTOM", "ended with RUN_FINISHED"},
+		{"finished twice", "RUN_STARTED RUN_FINISHED RUN_FINISHED", "ended with RUN_FINISHED"},
+		{"after an error", "RUN_STARTED RUN_ERROR RUN_ERROR", "ended with RUN_ERROR"},
+		{"content without start", "RUN_STARTED TEXT_MESSAGE_CONTENT:a", `text message "a" is not open`},
+		{"end without start", "RUN_STARTED TEXT_MESSAGE_END:a", `text message "a" is not open`},
+		{"second start", "RUN_STARTED TEXT_MESSAGE_START:a TEXT_MESSAGE_START:a", "already open"},
+		{"arguments without call", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_ARGS:b", `tool call "b" is not open`},
+		{"arguments after the end", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a TOOL_CALL_ARGS:a", "is not open"},
+		{"a second call", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_START:a", "already open"},
+		{"thinking in a span that is not a message", "RUN_STARTED REASONING_START:a REASONING_MESSAGE_CONTENT:a", "is not open"},
+		{"span ended twice", "RUN_STARTED REASONING_START:a REASONING_END:a REASONING_END:a", "is not open"},
+		{"step not started", "RUN_STARTED STEP_FINISHED:s", `step "s" is not open`},
+		{"step twice", "RUN_STARTED STEP_STARTED:s STEP_STARTED:s", "already open"},
+		{"open text", "RUN_STARTED TEXT_MESSAGE_START:a RUN_FINISHED", `still open: text message "a"`},
+		{"open call", "RUN_STARTED TOOL_CALL_START:a RUN_FINISHED", `still open: tool call "a"`},
+		{"open span", "RUN_STARTED REASONING_START:a RUN_FINISHED", `still open: reasoning span "a"`},
+		{"open thought", "RUN_STARTED REASONING_MESSAGE_START:a RUN_FINISHED", `still open: reasoning message "a"`},
+		{"open step", "RUN_STARTED STEP_STARTED:a RUN_FINISHED", `still open: step "a"`},
+	} {
+		err := check(brief(c.events))
+		if c.refused == "" && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: want an error with %q, have %v", c.name, c.refused, err)
+		}
+	}
+	if err := check(aRun()); err != nil {
+		t.Errorf("a whole run: %v", err)
+	}
+}
+
+func TestARefusedEventIsNotCounted(t *testing.T) {
+	var o agui.Order
+	for _, e := range brief("RUN_STARTED TEXT_MESSAGE_START:a") {
+		if err := o.Check(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.Check(agui.Event{Type: agui.RunFinished}) == nil {
+		t.Fatal("finished with an open message")
+	}
+	for _, e := range brief("TEXT_MESSAGE_END:a RUN_FINISHED") {
+		if err := o.Check(e); err != nil {
+			t.Errorf("after a refused event: %v", err)
+		}
+	}
+}
+
+// A run may die after each of its events. Closed, it must end in order, each call must have exactly one result and
+// each message that was cut must say so.
+func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
+	whole := aRun()
+	for n := 1; n < len(whole); n++ {
+		dead := whole[:n]
+		closed := append(append([]agui.Event{}, dead...), agui.Close(dead)...)
+		if n >= 2 && n <= 24 && closed[len(closed)-1].Type != agui.StepFinished {
+			t.Errorf("died after %d events: the step does not end last", n)
+		}
+		finished := append(closed, agui.Event{Type: agui.RunFinished})
+		if err := check(finished); err != nil {
+			t.Errorf("died after %d events: %v", n, err)
+		}
+		results := map[string]int{}
+		incomplete := 0
+		for _, m := range fold(closed...) {
+			if m.Role == agui.RoleTool {
+				results[m.ToolCallID]++
+			}
+			if strings.Contains(string(m.Metadata), `"incomplete":true`) {
+				incomplete++
+			}
+		}
+		for _, m := range fold(closed...) {
+			for _, c := range m.ToolCalls {
+				if results[c.ID] != 1 {
+					t.Errorf("died after %d events: call %s has %d results", n, c.ID, results[c.ID])
+				}
+			}
+		}
+		want := 0
+		if n >= 4 && n <= 6 || n >= 9 && n <= 11 || n == 22 || n == 23 { // between a message's start and its end
+			want = 1
+		}
+		if incomplete != want {
+			t.Errorf("died after %d events: %d messages are marked incomplete, want %d", n, incomplete, want)
+		}
+	}
+	if extra := agui.Close(whole); len(extra) != 0 {
+		t.Errorf("a run that has ended is closed by %v", extra)
+	}
+}

@@ -1,0 +1,217 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// ErrClosed is what a closed Client answers.
+var ErrClosed = errors.New("client: closed")
+
+// Config is what a Client needs. URL and Token are required.
+type Config struct {
+	URL    string                                // of the WebSocket: ws:// or wss://
+	Token  func(context.Context) (string, error) // an access token, fresh for each socket
+	Thread chat.ThreadID                         // to open first; "" takes the one that the connect allocates
+	// OnFrame, if set, gets every message of every socket before the view does, one call at a time. It must not call
+	// the Client.
+	OnFrame func([]byte)
+}
+
+// Client is a View on WebSockets: it opens them, again when they are lost, and keeps the view's time. Its methods may
+// be called from any goroutine.
+type Client struct {
+	config Config
+	http   *http.Transport
+	cancel context.CancelFunc
+	all    sync.WaitGroup
+	inputs chan func(now time.Time) // run by the loop, which alone touches what follows it here
+	done   chan struct{}            // closed when the loop has ended
+
+	view    *View
+	link    *link
+	attempt int // counts the wishes for a socket: an older attempt's outcome is void
+	giveUp  context.CancelFunc
+	err     error // of the last attempt
+
+	mu      sync.Mutex
+	changed chan struct{} // closed after the next input
+	frames  sync.Mutex    // held during OnFrame
+}
+
+// Dial opens the first socket and returns once it is open; the ctx bounds that alone. Close ends the client.
+func Dial(ctx context.Context, config Config) (*Client, error) {
+	c := &Client{config: config, http: &http.Transport{Proxy: http.ProxyFromEnvironment}, view: NewView(rand.Float64),
+		inputs: make(chan func(time.Time)), done: make(chan struct{}), changed: make(chan struct{})}
+	if config.Thread != "" {
+		if err := c.view.Open(time.Now(), config.Thread); err != nil {
+			return nil, err
+		}
+	}
+	first, err := c.dial(ctx)
+	if err != nil {
+		c.http.CloseIdleConnections()
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c.cancel = cancel
+	c.all.Go(func() { c.loop(run, first) })
+	return c, nil
+}
+
+// Close closes the socket and returns when every goroutine of the client has ended. Closing twice is fine.
+func (c *Client) Close() {
+	c.cancel()
+	c.all.Wait()
+	c.http.CloseIdleConnections()
+}
+
+// loop owns the view.
+func (c *Client) loop(ctx context.Context, first *link) {
+	defer close(c.done)
+	c.adopt(ctx, first, time.Now())
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		c.carryOut(ctx)
+		c.tell()
+		if at, due := c.view.Next(); due {
+			timer.Reset(time.Until(at))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			if c.link != nil {
+				c.link.finish()
+			}
+			c.abandon()
+			return
+		case in := <-c.inputs:
+			in(time.Now())
+		case <-timer.C:
+			c.view.Tick(time.Now())
+		}
+	}
+}
+
+// tell wakes those who wait for a change.
+func (c *Client) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Changes returns a channel that is closed after the next input: look at State once it is.
+func (c *Client) Changes() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// post hands an input to the loop, and reports whether it was taken.
+func (c *Client) post(in func(now time.Time)) bool {
+	select {
+	case c.inputs <- in:
+		return true
+	case <-c.done:
+		return false
+	}
+}
+
+// do runs f in the loop and waits for it.
+func (c *Client) do(f func(v *View, now time.Time) error) error {
+	var err error
+	ran := make(chan struct{})
+	if !c.post(func(now time.Time) { err = f(c.view, now); close(ran) }) {
+		return ErrClosed
+	}
+	<-ran
+	return err
+}
+
+// State is what the client shows now. Of a closed one it is what it showed last.
+func (c *Client) State() State {
+	var s State
+	look := func(v *View, _ time.Time) error {
+		s = v.State()
+		s.Err = c.err
+		return nil
+	}
+	if errors.Is(c.do(look), ErrClosed) { // the loop has ended: nobody else touches the view
+		s = c.view.State()
+		s.Err, s.Ended = c.err, true
+	}
+	return s
+}
+
+// WaitFor waits until the state is as wanted and returns it. If the ctx ends or the client is closed before, the error
+// says so and the state is the last one.
+func (c *Client) WaitFor(ctx context.Context, wanted func(State) bool) (State, error) {
+	for {
+		changed := c.Changes()
+		s := c.State()
+		if wanted(s) {
+			return s, nil
+		}
+		if s.Ended {
+			return s, ErrClosed
+		}
+		select {
+		case <-changed:
+		case <-c.done:
+		case <-ctx.Done():
+			return s, fmt.Errorf("client: wait for a state: %w", ctx.Err())
+		}
+	}
+}
+
+// Open opens a thread.
+func (c *Client) Open(id chat.ThreadID) error {
+	return c.do(func(v *View, now time.Time) error { return v.Open(now, id) })
+}
+
+// Send asks for a run in the open thread and returns its id at once; the answer shows in the state: the run leaves
+// Sending.
+func (c *Client) Send(text string) (chat.RunID, error) {
+	id := chat.RunID(NewID())
+	return id, c.do(func(v *View, now time.Time) error { return v.Send(now, id, text) })
+}
+
+// Cancel stops a run.
+func (c *Client) Cancel(id chat.RunID) error {
+	return c.do(func(v *View, now time.Time) error { return v.Cancel(now, id) })
+}
+
+// Threads asks for the user's newest threads and waits for the answer.
+func (c *Client) Threads(ctx context.Context) ([]wire.ThreadInfo, error) {
+	if err := c.do(func(v *View, now time.Time) error { v.Threads(now); return nil }); err != nil {
+		return nil, err
+	}
+	s, err := c.WaitFor(ctx, func(s State) bool { return !s.listing })
+	return s.Threads, err
+}
+
+// Wake asks at once whether anything was missed.
+func (c *Client) Wake() error {
+	return c.do(func(v *View, now time.Time) error { v.Wake(now); return nil })
+}
+
+// Cut ends the current socket without a word, as a network does. It is there for tests.
+func (c *Client) Cut() error {
+	return c.do(func(*View, time.Time) error {
+		if c.link != nil {
+			c.link.cut()
+		}
+		return nil
+	})
+}

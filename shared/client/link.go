@@ -1,0 +1,207 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/shared/wire"
+)
+
+// Bounds of one socket.
+const (
+	dialWithin  = 15 * time.Second
+	writeWithin = 10 * time.Second
+	readLimit   = 256 << 10 // API Gateway's messages end at 128 KB
+	maxQueue    = 256       // frames that wait to be written
+)
+
+// link is one socket. Its writer and reader end when it is cut or finished.
+type link struct {
+	conn *websocket.Conn
+	out  chan []byte
+}
+
+// dial opens a socket with a fresh token.
+func (c *Client) dial(ctx context.Context) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	defer cancel()
+	token, err := c.config.Token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("client: get a token: %w", err)
+	}
+	conn, _, err := websocket.Dial(ctx, c.config.URL, &websocket.DialOptions{
+		HTTPClient:   &http.Client{Transport: c.http},
+		HTTPHeader:   http.Header{"Authorization": {"Bearer " + token}},
+		Subprotocols: []string{wire.Subprotocol},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("client: open a socket: %w", err)
+	}
+	if conn.Subprotocol() != wire.Subprotocol {
+		_ = conn.CloseNow() // whether it works or not: there is nothing to say on it
+		return nil, fmt.Errorf("client: open a socket: the server does not speak %s", wire.Subprotocol)
+	}
+	conn.SetReadLimit(readLimit)
+	return &link{conn: conn, out: make(chan []byte, maxQueue)}, nil
+}
+
+// adopt makes l the current socket. The one before it, if any, has done its duty.
+func (c *Client) adopt(ctx context.Context, l *link, now time.Time) {
+	if c.link != nil {
+		c.link.finish()
+	}
+	c.link, c.err = l, nil
+	c.all.Go(func() { l.write(ctx) })
+	c.all.Go(func() { c.read(l) })
+	c.view.Opened(now)
+}
+
+// read hands the socket's messages to the view. It has no deadline of its own: the view's pings tell a dead socket,
+// and whoever gives the socket up ends the read.
+func (c *Client) read(l *link) {
+	for {
+		_, data, err := l.conn.Read(context.Background())
+		if err != nil {
+			c.post(func(now time.Time) {
+				if c.link == l {
+					c.leave()
+					c.err = fmt.Errorf("client: the socket is lost: %w", err)
+					c.view.Lost(now)
+				}
+			})
+			return
+		}
+		if c.config.OnFrame != nil {
+			c.frames.Lock()
+			c.config.OnFrame(data)
+			c.frames.Unlock()
+		}
+		c.post(func(now time.Time) {
+			if c.link == l {
+				c.view.Receive(now, data)
+			}
+		})
+	}
+}
+
+// write sends what is queued, and ends the socket politely when the queue is closed.
+func (l *link) write(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	for data := range l.out {
+		bounded, cancel := context.WithTimeout(ctx, writeWithin)
+		err := l.conn.Write(bounded, websocket.MessageText, data)
+		cancel()
+		if err != nil {
+			l.cut()
+		}
+	}
+	// The socket may be gone already; there is nobody left to be told.
+	_ = l.conn.Close(websocket.StatusNormalClosure, "")
+}
+
+// finish sends what is queued and then closes. The loop calls it once and sends nothing afterwards.
+func (l *link) finish() { close(l.out) }
+
+// cut ends the socket now. That it was gone before is fine.
+func (l *link) cut() { _ = l.conn.CloseNow() }
+
+// leave ends the current socket for good.
+func (c *Client) leave() {
+	if c.link != nil {
+		c.link.cut()
+		c.link.finish()
+		c.link = nil
+	}
+}
+
+// carryOut does what the view wants.
+func (c *Client) carryOut(ctx context.Context) {
+	w := c.view.Wishes()
+	for _, frame := range w.Frames {
+		if c.link == nil {
+			break // they were for a socket that is gone; the next one gets them anew
+		}
+		select {
+		case c.link.out <- frame:
+		default:
+			c.link.cut() // it takes nothing any more; the reader reports it lost
+		}
+	}
+	if w.Close {
+		c.leave()
+	}
+	if w.Connect {
+		c.connect(ctx, w.After)
+	} else if !c.view.wanted {
+		c.abandon()
+	}
+}
+
+// connect opens the next socket after a pause, in place of any attempt before.
+func (c *Client) connect(ctx context.Context, after time.Duration) {
+	c.abandon()
+	ctx, c.giveUp = context.WithCancel(ctx)
+	attempt := c.attempt
+	c.all.Go(func() {
+		l, err := c.dialAfter(ctx, after)
+		taken := c.post(func(now time.Time) {
+			switch {
+			case attempt != c.attempt:
+				discard(l)
+			case err != nil:
+				c.err = err
+				c.view.Failed(now)
+			default:
+				c.adopt(context.WithoutCancel(ctx), l, now)
+			}
+		})
+		if !taken {
+			discard(l)
+		}
+	})
+}
+
+func (c *Client) dialAfter(ctx context.Context, after time.Duration) (*link, error) {
+	pause := time.NewTimer(after)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return c.dial(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func discard(l *link) {
+	if l != nil {
+		l.cut()
+	}
+}
+
+// abandon voids the attempt that is under way, if there is one.
+func (c *Client) abandon() {
+	c.attempt++
+	if c.giveUp != nil {
+		c.giveUp()
+		c.giveUp = nil
+	}
+}
+
+// NewID makes an id for a thread or a run: a UUID of version 7, so that ids sort by the time they were made at.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails: crypto/rand ends the program instead
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(time.Now().UnixMilli()))
+	copy(b[:6], ms[2:])
+	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}

@@ -1,0 +1,255 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// Receive takes one message of the current socket. What is no frame of the protocol is passed over; one of API
+// Gateway's own means that a request may not have arrived.
+func (v *View) Receive(now time.Time, message []byte) {
+	v.now = now
+	if !v.socket.open {
+		return
+	}
+	v.receive(message, true)
+	v.settle()
+}
+
+func (v *View) receive(message []byte, mayBePart bool) {
+	frame, err := wire.DecodeServer(message)
+	if err != nil {
+		if errors.Is(err, wire.ErrGateway) {
+			v.retry()
+		}
+		return
+	}
+	switch f := frame.(type) {
+	case *wire.Ready:
+		v.ready(f)
+	case *wire.Snapshot:
+		v.snapshot(f)
+	case *wire.Events:
+		v.events(f)
+	case *wire.Pong:
+		v.pong(f)
+	case *wire.Accepted:
+		v.accepted(f)
+	case *wire.Rejected:
+		v.requests.ran(f.RunID)
+		v.notice(f.Code, f.Message, f.RunID)
+		v.answered()
+	case *wire.Ended:
+		v.ended(f.RunID)
+	case *wire.Thread:
+		v.row(f.ThreadInfo)
+	case *wire.ThreadList:
+		v.requests.list, v.requests.listSent = false, false
+		for _, row := range f.Threads {
+			v.row(row)
+		}
+		v.answered()
+	case *wire.Error:
+		v.refused(f)
+	case *wire.Part:
+		if mayBePart {
+			v.part(f)
+		}
+	}
+}
+
+func (v *View) ready(f *wire.Ready) {
+	s := &v.socket
+	if f.N < s.had || f.N > s.n {
+		return
+	}
+	if v.open.id == "" && f.ThreadID != "" {
+		v.name(f.ThreadID)
+	}
+	if f.ThreadID != v.open.id {
+		return // of a thread that was open before
+	}
+	s.had = f.N
+	if f.N >= s.hello {
+		s.hello = 0
+	}
+	if v.status != Ready {
+		v.status, v.attempt, s.handover = Ready, 0, time.Time{}
+		if f.ReconnectBy > 0 {
+			s.handover = time.UnixMilli(f.ReconnectBy)
+			if least := v.now.Add(handoverMin); s.handover.Before(least) {
+				s.handover = least
+			}
+		}
+	}
+	s.quiet, s.pingBase = v.now, v.now
+	v.open.ready(f)
+	v.progress(v.open.drain())
+	if f.Active != nil {
+		v.requests.ran(f.Active.RunID)
+	}
+	for _, w := range f.Waiting {
+		v.requests.ran(w.RunID)
+	}
+	v.answered()
+}
+
+// name gives the open thread the id that the connect allocated, and the runs that wait for it.
+func (v *View) name(id chat.ThreadID) {
+	v.open.id = id
+	v.threads[id] = v.open
+	for _, r := range v.requests.runs {
+		if r.thread == "" {
+			r.thread = id
+		}
+	}
+}
+
+func (v *View) snapshot(f *wire.Snapshot) {
+	s := &v.socket
+	if f.N < s.had || f.N > s.n || f.ThreadID != v.open.id {
+		return
+	}
+	s.had = f.N
+	if v.open.snapshot(f) {
+		v.open.drain()
+		v.progress(true)
+	}
+}
+
+func (v *View) events(f *wire.Events) {
+	if f.ThreadID == v.open.id && f.ThreadID != "" {
+		v.progress(v.open.take(f, v.socket.n))
+	}
+	// The run is known to the server, whatever became of its accepted. A frame that is only held says so too.
+	answered := v.requests.ran(f.RunID)
+	if v.over[f.RunID] {
+		answered = v.requests.cancelled(f.RunID) || answered
+	}
+	if answered {
+		v.answered()
+	}
+}
+
+// progress sets the gap's timer back after something was applied.
+func (v *View) progress(made bool) {
+	if made {
+		v.socket.quiet, v.socket.gapPause = v.now, gapLeast
+	}
+}
+
+func (v *View) pong(f *wire.Pong) {
+	s, t := &v.socket, v.open
+	s.pinging, s.pingBase = false, v.now
+	v.answered()
+	if f.ThreadID != t.id || t.id == "" {
+		return
+	}
+	var theirs []chat.RunID
+	for _, r := range f.Runs {
+		if r.ThreadID == t.id && !v.over[r.RunID] {
+			theirs = append(theirs, r.RunID)
+		}
+	}
+	active, ours := t.runs()
+	if active != "" {
+		ours = append(ours, active)
+	}
+	slices.Sort(theirs)
+	slices.Sort(ours)
+	switch {
+	case f.Epoch != t.cursor.Epoch, !slices.Equal(theirs, ours):
+		s.wantHello = s.wantHello || s.hello == 0
+	case f.Epoch != "":
+		t.head = max(t.head, min(f.Head, maxSeq))
+	}
+}
+
+func (v *View) accepted(f *wire.Accepted) {
+	if strings.HasPrefix(f.RequestID, "cancel.") {
+		v.requests.cancelled(f.RunID)
+		if f.State == "ended" {
+			v.ended(f.RunID)
+		}
+		v.answered()
+		return
+	}
+	v.requests.ran(f.RunID)
+	if t := v.threads[f.ThreadID]; t != nil {
+		t.accept(f.RunID, f.State)
+	}
+	v.answered()
+}
+
+// ended notes that a run is over that has no events, or whose events are still to come.
+func (v *View) ended(run chat.RunID) {
+	v.over[run] = true
+	for _, t := range v.threads {
+		t.end(run)
+	}
+	v.requests.ran(run)
+	v.requests.cancelled(run)
+	v.answered()
+}
+
+// row takes one row of the list of threads, unless the one that is shown is newer.
+func (v *View) row(r wire.ThreadInfo) {
+	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
+		v.list[r.ThreadID] = r
+	}
+}
+
+// refused takes an error frame.
+func (v *View) refused(f *wire.Error) {
+	switch f.Code {
+	case wire.CodeInternal:
+		v.retry()
+		return
+	case wire.CodeReplaced:
+		v.socket = socket{}
+		v.status, v.wanted = Replaced, false
+		v.wishes = Wishes{Close: true}
+		return
+	case wire.CodeTokenExpired, wire.CodeUnauthorized:
+		v.wishes.Close = true
+		v.lose()
+		return
+	}
+	kind, id, _ := strings.Cut(f.RequestID, ".")
+	run := chat.RunID(id)
+	switch kind {
+	case "run":
+		v.requests.ran(run)
+	case "cancel":
+		v.requests.cancelled(run)
+	case "threads":
+		v.requests.list, v.requests.listSent = false, false
+	default:
+		run = ""
+	}
+	v.notice(f.Code, f.Message, run)
+	v.answered()
+}
+
+// part takes a piece of a long frame, and the frame once it is whole. One that does not fit is dropped with what came
+// before it: what the frame held is then missing.
+func (v *View) part(f *wire.Part) {
+	s := &v.socket
+	s.quiet = v.now
+	whole, err := s.joiner.Add(f)
+	switch {
+	case err != nil:
+		delete(s.parts, f.ID)
+		v.open.missing = true
+	case whole == nil:
+		s.parts[f.ID] = v.now
+	default:
+		delete(s.parts, f.ID)
+		v.receive(whole, false)
+	}
+}

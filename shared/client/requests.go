@@ -1,0 +1,162 @@
+package client
+
+import (
+	"slices"
+	"strconv"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// requests are what was asked and has no answer yet. Each is idempotent, so each may be sent again.
+type requests struct {
+	runs     []*pendingRun // in the order of their sending; of a thread only the first is out
+	cancels  []*pendingCancel
+	list     bool
+	listSent bool
+}
+
+type pendingRun struct {
+	id     chat.RunID
+	thread chat.ThreadID // "" until a ready names it
+	text   string
+	n      int64 // on this socket; 0 if not sent on it
+	ever   bool  // sent on any socket: the server may know of it
+}
+
+type pendingCancel struct {
+	id   chat.RunID
+	sent bool // on this socket
+}
+
+func (p *pendingRun) frame() *wire.Run {
+	return &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread,
+		Messages: []agui.Message{{ID: string(p.id) + ".m", Role: agui.RoleUser, Content: p.text}}}
+}
+
+// header names a request; a name that would be too long is left out.
+func header(requestID string) wire.Header {
+	if len(requestID) > chat.MaxID {
+		return wire.Header{}
+	}
+	return wire.Header{RequestID: requestID}
+}
+
+// unsent forgets what went out on a socket that is no more.
+func (q *requests) unsent() {
+	for _, r := range q.runs {
+		r.n = 0
+	}
+	for _, c := range q.cancels {
+		c.sent = false
+	}
+	q.listSent = false
+}
+
+// cancel notes that a run shall stop. The server never learns of one that was not sent.
+func (q *requests) cancel(run chat.RunID) {
+	for i, r := range q.runs {
+		if r.id == run && !r.ever {
+			q.runs = slices.Delete(q.runs, i, i+1)
+			return
+		}
+	}
+	if !slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.id == run }) {
+		q.cancels = append(q.cancels, &pendingCancel{id: run})
+	}
+}
+
+// ran takes a run off that was answered, and reports whether it was there.
+func (q *requests) ran(run chat.RunID) bool {
+	had := len(q.runs)
+	q.runs = slices.DeleteFunc(q.runs, func(r *pendingRun) bool { return r.id == run && r.ever })
+	return len(q.runs) < had
+}
+
+// cancelled takes a cancel off that was answered, and reports whether it was there.
+func (q *requests) cancelled(run chat.RunID) bool {
+	had := len(q.cancels)
+	q.cancels = slices.DeleteFunc(q.cancels, func(c *pendingCancel) bool { return c.id == run })
+	return len(q.cancels) < had
+}
+
+// out reports whether anything was sent on this socket that has no answer.
+func (q *requests) out() bool {
+	return q.listSent || slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.n != 0 }) ||
+		slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.sent })
+}
+
+// flush sends what may be sent and was not. With again it also repeats what has no answer. A run moves the connection
+// to its thread, so those of other threads come first and a hello brings it back.
+func (v *View) flush(again bool) {
+	s, q := &v.socket, &v.requests
+	if !s.open {
+		return
+	}
+	v.flushRuns(again, func(r *pendingRun) bool { return r.thread != v.open.id })
+	if s.wantHello || again && s.hello != 0 {
+		v.hello()
+	}
+	v.flushRuns(again, func(r *pendingRun) bool { return r.thread == v.open.id })
+	for _, c := range q.cancels {
+		if !c.sent || again {
+			c.sent = true
+			v.send(&wire.Cancel{Header: header("cancel." + string(c.id)), RunID: c.id})
+		}
+	}
+	if q.list && (!q.listSent || again) {
+		q.listSent = true
+		v.send(&wire.Threads{Header: header("threads")})
+	}
+	if again && s.pinging {
+		v.ping()
+	}
+}
+
+// flushRuns sends the first run of each thread that is wanted here.
+func (v *View) flushRuns(again bool, wanted func(*pendingRun) bool) {
+	first := map[chat.ThreadID]bool{}
+	for _, r := range v.requests.runs {
+		if r.thread == "" || first[r.thread] || !wanted(r) {
+			continue
+		}
+		first[r.thread] = true
+		if r.n != 0 && !again {
+			continue
+		}
+		if r.n == 0 {
+			v.socket.n++
+			r.n, r.ever = v.socket.n, true
+			v.socket.wantHello = v.socket.wantHello || r.thread != v.open.id
+		}
+		v.send(r.frame())
+	}
+}
+
+// hello asks for the open thread from the cursor on.
+func (v *View) hello() {
+	s := &v.socket
+	s.n++
+	s.hello, s.helloSince, s.wantHello = s.n, v.now, false
+	v.send(&wire.Hello{Header: header("hello." + strconv.FormatInt(s.n, 10)), N: s.n,
+		ThreadID: v.open.id, Cursor: v.open.ask()})
+}
+
+// ping asks whether anything was missed.
+func (v *View) ping() {
+	s := &v.socket
+	s.pinging, s.pingSince, s.pingBase = true, v.now, v.now
+	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.ask()})
+}
+
+// send encodes a frame for the socket. Inputs are checked where they come in, so a frame that cannot be encoded is a
+// mistake of this package; it is shown, not swallowed.
+func (v *View) send(f wire.ClientFrame) {
+	data, err := wire.EncodeClient(f)
+	if err != nil {
+		v.notice(wire.CodeInternal, err.Error(), "")
+		return
+	}
+	v.wishes.Frames = append(v.wishes.Frames, data)
+}

@@ -1,0 +1,208 @@
+package client_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"carrel/shared/chat"
+	"carrel/shared/client"
+)
+
+// TestScenarios runs what testdata/scenarios/README.md describes: a clause of the protocol each.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(a.Files) != 1 || a.Files[0].Name != "script" || strings.TrimSpace(string(a.Comment)) == "" {
+				t.Fatal("want a comment and one file, script")
+			}
+			p := newPlayer()
+			// The line is that of the script's first, in the file.
+			line := strings.Count(string(a.Comment), "\n") + 1
+			for _, step := range strings.Split(string(a.Files[0].Data), "\n") {
+				line++
+				if err := p.step(step); err != nil {
+					t.Fatalf("%s:%d: %s\n%v", file, line, step, err)
+				}
+			}
+			if err := p.end(); err != nil {
+				t.Fatalf("%s: at the end: %v", file, err)
+			}
+		})
+	}
+}
+
+// player plays one script to one view.
+type player struct {
+	view   *client.View
+	now    time.Time
+	frames [][]byte // sent and not matched
+	wish   *time.Duration
+}
+
+func newPlayer() *player {
+	return &player{view: client.NewView(func() float64 { return 1 }), now: time.UnixMilli(0)}
+}
+
+func (p *player) step(line string) error {
+	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	var err error
+	switch verb {
+	case "", "#":
+	case "connect":
+		if p.wish != nil {
+			return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
+		}
+		p.view.Opened(p.now)
+	case "lost":
+		p.view.Lost(p.now)
+	case "open":
+		err = p.view.Open(p.now, chat.ThreadID(rest))
+	case "send":
+		run, text, _ := strings.Cut(rest, " ")
+		err = p.view.Send(p.now, chat.RunID(run), text)
+	case "cancel":
+		err = p.view.Cancel(p.now, chat.RunID(rest))
+	case "threads":
+		p.view.Threads(p.now)
+	case "wake":
+		p.view.Wake(p.now)
+	case "tick":
+		var d time.Duration
+		if d, err = time.ParseDuration(rest); err == nil {
+			p.now = p.now.Add(d)
+			p.view.Tick(p.now)
+		}
+	case "<":
+		if !json.Valid([]byte(rest)) {
+			return fmt.Errorf("the frame is not JSON")
+		}
+		p.view.Receive(p.now, []byte(rest))
+	default:
+		return p.expect(verb, rest)
+	}
+	p.collect()
+	return err
+}
+
+func (p *player) collect() {
+	w := p.view.Wishes()
+	p.frames = append(p.frames, w.Frames...)
+	if w.Connect {
+		p.wish = &w.After
+	}
+}
+
+func (p *player) expect(verb, rest string) error {
+	switch verb {
+	case ">":
+		if len(p.frames) == 0 {
+			return fmt.Errorf("the client has sent nothing more")
+		}
+		next := p.frames[0]
+		p.frames = p.frames[1:]
+		return contains(next, []byte(rest))
+	case ">!":
+		return p.quiet()
+	case "reconnect":
+		return p.reconnect(rest)
+	case "=":
+		state, err := json.Marshal(p.view.State())
+		if err != nil {
+			return err
+		}
+		return contains(state, []byte(rest))
+	}
+	return fmt.Errorf("there is no step %q", verb)
+}
+
+func (p *player) quiet() error {
+	if len(p.frames) > 0 {
+		return fmt.Errorf("the client has sent %s", p.frames[0])
+	}
+	return nil
+}
+
+func (p *player) reconnect(rest string) error {
+	wish := p.wish
+	p.wish = nil
+	if rest == "never" {
+		if wish != nil {
+			return fmt.Errorf("it wants to, after %v", *wish)
+		}
+		return nil
+	}
+	want, err := time.ParseDuration(rest)
+	if err != nil {
+		return err
+	}
+	if wish == nil || *wish != want {
+		return fmt.Errorf("want %v, it wants %v", want, wish)
+	}
+	return nil
+}
+
+func (p *player) end() error {
+	if err := p.quiet(); err != nil {
+		return err
+	}
+	return p.reconnect("never")
+}
+
+// contains reports where have lacks what want says.
+func contains(have, want []byte) error {
+	var h, w any
+	if err := json.Unmarshal(have, &h); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(want, &w); err != nil {
+		return fmt.Errorf("what is wanted is not JSON: %w", err)
+	}
+	if where := differ(h, w, "$"); where != "" {
+		return fmt.Errorf("%s\nin %s", where, have)
+	}
+	return nil
+}
+
+func differ(have, want any, path string) string {
+	switch want := want.(type) {
+	case map[string]any:
+		h, ok := have.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%s: want an object, have %v", path, have)
+		}
+		for k, v := range want {
+			if where := differ(h[k], v, path+"."+k); where != "" {
+				return where
+			}
+		}
+	case []any:
+		h, ok := have.([]any)
+		if !ok || len(h) != len(want) {
+			return fmt.Sprintf("%s: want %v, have %v", path, want, have)
+		}
+		for i, v := range want {
+			if where := differ(h[i], v, fmt.Sprintf("%s[%d]", path, i)); where != "" {
+				return where
+			}
+		}
+	default:
+		if have != want {
+			return fmt.Sprintf("%s: want %v, have %v", path, want, have)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,196 @@
+package client
+
+import (
+	"cmp"
+	"slices"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// What one thread holds at most. What does not fit is asked for again.
+const (
+	maxHeld = 4096
+	maxSeq  = 1 << 53 // beyond it no server counts; adding to it must not overflow
+)
+
+// thread is what the client has of one thread: its events up to the cursor, folded, and those that wait for others.
+type thread struct {
+	id      chat.ThreadID
+	cursor  chat.Cursor // Epoch "" means no cursor
+	head    chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
+	fold    agui.Folder
+	held    []heldEvents
+	dead    map[chat.Epoch]bool // epochs that a ready has replaced or refused
+	missing bool                // a frame in parts never became whole
+
+	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
+	speaking chat.RunID          // the run whose events were applied, but not its last
+	failure  *Notice             // of the last run that began, if it failed
+	active   chat.RunID          // what the desk said last, as waiting
+	waiting  []chat.RunID
+}
+
+// heldEvents is a frame that does not follow the cursor. asked is the connection's n when it came: a hello with a
+// higher n was sent after it, so that hello's ready knows of its epoch.
+type heldEvents struct {
+	*wire.Events
+	asked int64
+}
+
+// last is the sequence number of the frame's last event.
+func last(f *wire.Events) chat.Seq { return f.Seq + chat.Seq(len(f.Events)) - 1 }
+
+// take applies a frame, or holds it, or drops it, and reports whether an event was applied.
+func (t *thread) take(f *wire.Events, asked int64) bool {
+	if f.Epoch == "" || f.Seq < 1 || f.Seq > maxSeq || len(f.Events) == 0 || t.dead[f.Epoch] {
+		return false
+	}
+	if t.cursor.Epoch == "" && f.Seq == 1 {
+		// The thread's first events: nothing can be before them, so there is nothing to ask.
+		t.cursor.Epoch = f.Epoch
+	}
+	if f.Epoch == t.cursor.Epoch && last(f) <= t.cursor.Seq {
+		return false
+	}
+	if len(t.held) < maxHeld {
+		t.held = append(t.held, heldEvents{f, asked})
+	}
+	return t.drain()
+}
+
+// drain applies what is held and follows the cursor, and reports whether there was any.
+func (t *thread) drain() bool {
+	slices.SortStableFunc(t.held, func(a, b heldEvents) int { return cmp.Compare(a.Seq, b.Seq) })
+	from := t.cursor.Seq
+	t.held = slices.DeleteFunc(t.held, func(f heldEvents) bool {
+		if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {
+			return false
+		}
+		t.apply(f.Events)
+		return true
+	})
+	return t.cursor.Seq > from
+}
+
+// apply folds in those events of f that are beyond the cursor; f begins at most one beyond it.
+func (t *thread) apply(f *wire.Events) {
+	for i, e := range f.Events {
+		if f.Seq+chat.Seq(i) <= t.cursor.Seq {
+			continue
+		}
+		t.fold.Add(e)
+		t.cursor.Seq++
+		switch e.Type {
+		case agui.RunStarted:
+			t.failure = nil
+		case agui.RunError:
+			t.failure = &Notice{Code: wire.Code(e.Code), Message: e.Message, RunID: f.RunID}
+		}
+		switch {
+		case e.Terminal():
+			t.end(f.RunID)
+		case !t.over[f.RunID]:
+			t.speaking = f.RunID
+		}
+	}
+}
+
+// end notes that a run is over.
+func (t *thread) end(run chat.RunID) {
+	t.over[run] = true
+	if t.speaking == run {
+		t.speaking = ""
+	}
+}
+
+// ready takes what the server says of the thread.
+func (t *thread) ready(r *wire.Ready) {
+	if r.Epoch != t.cursor.Epoch {
+		t.restart(r.Epoch)
+	}
+	if r.Epoch != "" {
+		t.head = max(t.head, min(r.Head, maxSeq))
+	}
+	delete(t.dead, r.Epoch)
+	t.missing = false
+	t.held = slices.DeleteFunc(t.held, func(f heldEvents) bool {
+		settled := f.Epoch != r.Epoch && f.asked < r.N
+		if settled {
+			t.dead[f.Epoch] = true
+		}
+		return settled
+	})
+	t.active, t.waiting = "", nil
+	if r.Active != nil {
+		t.active = r.Active.RunID
+	}
+	for _, w := range r.Waiting {
+		t.waiting = append(t.waiting, w.RunID)
+	}
+}
+
+// restart empties the view for another life of the thread.
+func (t *thread) restart(epoch chat.Epoch) {
+	if t.cursor.Epoch != "" {
+		t.dead[t.cursor.Epoch] = true
+	}
+	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
+}
+
+// snapshot replaces the messages if it is beyond the cursor, and reports whether it was.
+func (t *thread) snapshot(s *wire.Snapshot) bool {
+	if s.Epoch != t.cursor.Epoch || s.Seq <= t.cursor.Seq || s.Seq > maxSeq {
+		return false
+	}
+	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
+		t.end(t.speaking)
+	}
+	t.fold, t.failure = agui.Folder{}, nil
+	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
+	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
+	return true
+}
+
+// accept takes an answer to a run: where it stands now.
+func (t *thread) accept(run chat.RunID, state string) {
+	t.waiting = slices.DeleteFunc(t.waiting, func(r chat.RunID) bool { return r == run })
+	switch state {
+	case "waiting":
+		if t.active != run {
+			t.waiting = append(t.waiting, run)
+		}
+	case "running":
+		t.active = run
+	default:
+		t.end(run)
+	}
+}
+
+// runs are what is shown as running and as waiting. What the applied events say goes before what the desk said.
+func (t *thread) runs() (active chat.RunID, waiting []chat.RunID) {
+	active = t.speaking
+	for _, r := range append([]chat.RunID{t.active}, t.waiting...) {
+		switch {
+		case r == "" || r == active || t.over[r]:
+		case active == "" && r == t.active:
+			active = r
+		default:
+			waiting = append(waiting, r)
+		}
+	}
+	return active, waiting
+}
+
+// gap reports whether there are events that the client should have and has not.
+func (t *thread) gap() bool { return len(t.held) > 0 || t.cursor.Seq < t.head || t.missing }
+
+// ask is the cursor as a hello or ping says it; without an event there is none.
+func (t *thread) ask() *chat.Cursor {
+	if t.cursor.Epoch == "" || t.cursor.Seq == 0 {
+		return nil
+	}
+	c := t.cursor
+	return &c
+}

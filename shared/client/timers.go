@@ -1,0 +1,228 @@
+package client
+
+import (
+	"time"
+
+	"carrel/shared/wire"
+)
+
+// The times of the protocol.
+const (
+	gapLeast     = 250 * time.Millisecond
+	gapMost      = 5 * time.Second
+	answerWithin = 10 * time.Second // a hello or ping without answer for so long means a lost socket
+	partWithin   = 5 * time.Second  // a frame in parts that gets no part for so long is given up
+	pingBusy     = 15 * time.Second
+	pingIdle     = 5 * time.Minute
+	retryLeast   = 500 * time.Millisecond
+	retryMost    = 20 * time.Second
+	handoverMin  = 30 * time.Second // a clock that is wrong must not make sockets follow each other at once
+)
+
+// socket is the state of one connection; a new socket begins with a new one.
+type socket struct {
+	open       bool
+	n          int64 // of the last hello or run
+	had        int64 // the highest n of a ready or snapshot
+	wantHello  bool
+	hello      int64 // n of the hello without an answer, or 0
+	helloSince time.Time
+	pinging    bool
+	pingSince  time.Time
+	pingBase   time.Time // the next ping is due an interval after it
+	busy       bool      // was at the end of the last input
+	behind     bool      // there was a gap at the end of the last input
+	quiet      time.Time // since then nothing was applied
+	gapPause   time.Duration
+	joiner     wire.Joiner
+	parts      map[string]time.Time // when the last part of each frame came
+	retryAt    time.Time            // zero: not running
+	retries    int
+	handover   time.Time // zero: none
+}
+
+// Opened tells that a socket is open: the first, or the one that was wanted. If there is an open one, it is replaced;
+// close it, and tell the view nothing more of it.
+func (v *View) Opened(now time.Time) {
+	v.now = now
+	v.socket = socket{open: true, wantHello: true, gapPause: gapLeast, parts: map[string]time.Time{}, pingBase: now, quiet: now}
+	v.status, v.wanted = Connecting, false
+	v.requests.unsent()
+	for _, t := range v.threads {
+		for i := range t.held {
+			t.held[i].asked = 0 // any hello of this socket is later
+		}
+	}
+	v.settle()
+}
+
+// Lost tells that the current socket is gone, or, if there is none, that the attempt to open one has failed.
+func (v *View) Lost(now time.Time) {
+	v.now = now
+	if v.socket.open {
+		v.lose()
+		return
+	}
+	v.Failed(now)
+}
+
+// Failed tells that the attempt to open a socket has failed.
+func (v *View) Failed(now time.Time) {
+	v.now, v.wanted = now, false
+	switch {
+	case v.status == Replaced:
+	case v.socket.open: // a handover: the old one still works
+		v.socket.handover = now.Add(max(time.Second, v.backoff()))
+	default:
+		v.status = Lost
+		v.connect()
+	}
+}
+
+// lose gives the socket up. If the next one is on its way already, no other is wanted.
+func (v *View) lose() {
+	v.socket = socket{}
+	v.status = Lost
+	if !v.wanted {
+		v.connect()
+	}
+}
+
+func (v *View) connect() {
+	v.wanted = true
+	v.wishes.Connect, v.wishes.After = true, v.backoff()
+}
+
+// backoff is the pause before the next attempt: none before the first, then full jitter.
+func (v *View) backoff() time.Duration {
+	v.attempt++
+	if v.attempt == 1 {
+		return 0
+	}
+	return v.jitter(v.attempt - 2)
+}
+
+// jitter is a random part of retryLeast doubled so many times, at most retryMost.
+func (v *View) jitter(doubled int) time.Duration {
+	d := min(retryLeast<<min(doubled, 10), retryMost)
+	return time.Duration(v.random() * float64(d))
+}
+
+type timer struct {
+	at   time.Time
+	fire func()
+}
+
+// Next returns when Tick has something to do, false if nothing is due ever.
+func (v *View) Next() (time.Time, bool) {
+	t := v.next()
+	return t.at, t.fire != nil
+}
+
+// Tick lets the timers fire that are due, in order, each at its own time.
+func (v *View) Tick(now time.Time) {
+	for {
+		t := v.next()
+		if t.fire == nil || t.at.After(now) {
+			break
+		}
+		if t.at.After(v.now) {
+			v.now = t.at
+		}
+		t.fire()
+		v.settle()
+	}
+	v.now = now
+}
+
+// next is the timer that is due first.
+func (v *View) next() timer {
+	s := &v.socket
+	var first timer
+	add := func(on bool, at time.Time, fire func()) {
+		if on && (first.fire == nil || at.Before(first.at)) {
+			first = timer{at, fire}
+		}
+	}
+	if !s.open {
+		return first
+	}
+	giveUp := func() {
+		v.wishes.Close = true
+		v.lose()
+	}
+	add(s.hello != 0, s.helloSince.Add(answerWithin), giveUp)
+	add(s.pinging, s.pingSince.Add(answerWithin), giveUp)
+	for id, at := range s.parts {
+		add(true, at.Add(partWithin), func() {
+			s.joiner.Drop(id)
+			delete(s.parts, id)
+			v.open.missing = true
+		})
+	}
+	add(!s.retryAt.IsZero(), s.retryAt, func() {
+		s.retryAt = time.Time{}
+		s.retries++
+		v.flush(true)
+	})
+	quiet := s.hello == 0 && v.status == Ready
+	add(quiet && v.open.gap(), s.quiet.Add(s.gapPause), func() {
+		s.gapPause = min(2*s.gapPause, gapMost)
+		v.hello()
+	})
+	interval := pingIdle
+	if v.busy() {
+		interval = pingBusy
+	}
+	add(quiet && !s.pinging, s.pingBase.Add(interval), v.ping)
+	add(!s.handover.IsZero() && !v.wanted, s.handover, func() {
+		s.handover = time.Time{}
+		v.attempt = 0
+		v.connect()
+	})
+	return first
+}
+
+// busy reports whether a run of the open thread is active, waiting or on its way.
+func (v *View) busy() bool {
+	active, waiting := v.open.runs()
+	if active != "" || len(waiting) > 0 {
+		return true
+	}
+	for _, r := range v.requests.runs {
+		if r.thread == v.open.id {
+			return true
+		}
+	}
+	return false
+}
+
+// settle ends each input: it sends what may be sent now, and notes when a gap or the first run came.
+func (v *View) settle() {
+	s := &v.socket
+	v.flush(false)
+	gap, busy := v.open.gap(), v.busy()
+	if gap && !s.behind {
+		s.quiet = v.now
+	}
+	if busy && !s.busy {
+		s.pingBase = v.now
+	}
+	s.behind, s.busy = gap, busy
+}
+
+// retry starts the one timer that repeats what has no answer.
+func (v *View) retry() {
+	if s := &v.socket; s.retryAt.IsZero() {
+		s.retryAt = v.now.Add(v.jitter(s.retries))
+	}
+}
+
+// answered notes an answer to any request.
+func (v *View) answered() {
+	s := &v.socket
+	s.retries = 0
+	if s.hello == 0 && !s.pinging && !v.requests.out() {
+		s.retryAt = time.Time{}
+	}
+}

@@ -1,0 +1,209 @@
+// Package client is the Go client of the protocol carrel.v1. View is the exactly-once view of docs/protocol.md as a
+// pure state machine: no I/O, no goroutine, no clock. Client moves its frames over a WebSocket. The scenarios in
+// testdata say what a view does, one clause each; the TypeScript client runs the same ones.
+package client
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// Status is how a view stands to the server.
+type Status string
+
+// The statuses of a view.
+const (
+	Connecting Status = "connecting" // no ready yet on this socket
+	Ready      Status = "ready"
+	Lost       Status = "lost"     // no socket; one is wanted
+	Replaced   Status = "replaced" // closed by the server for a newer one; none is wanted until a person acts
+)
+
+// Wishes are what a view wants done since it was asked last.
+type Wishes struct {
+	Frames  [][]byte      // to be sent on the current socket, in order
+	Close   bool          // the current socket is given up: close it and tell the view nothing more of it
+	Connect bool          // open the next socket, after the pause; an earlier wish is void
+	After   time.Duration // before the attempt begins
+}
+
+// View is what one client knows: the open thread, its runs, and what the server has not answered yet. Each input
+// takes the time, which must not go back. It is for one goroutine.
+type View struct {
+	now      time.Time
+	random   func() float64
+	threads  map[chat.ThreadID]*thread
+	open     *thread // the open one; its id is "" until a ready names it
+	over     map[chat.RunID]bool
+	list     map[chat.ThreadID]wire.ThreadInfo
+	notices  []Notice
+	requests requests
+	socket   socket
+	status   Status
+	attempt  int  // sockets wanted since the last ready
+	wanted   bool // a socket is wanted and has neither opened nor failed
+	wishes   Wishes
+}
+
+// NewView makes a view without a socket: Opened tells it of the first one. The random source, of numbers in [0, 1),
+// spreads its retries.
+func NewView(random func() float64) *View {
+	v := &View{random: random, status: Connecting, threads: map[chat.ThreadID]*thread{},
+		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{}}
+	v.open = v.newThread("")
+	return v
+}
+
+func (v *View) newThread(id chat.ThreadID) *thread {
+	return &thread{id: id, over: v.over, dead: map[chat.Epoch]bool{}}
+}
+
+// Wishes returns what the view wants done, once.
+func (v *View) Wishes() Wishes {
+	w := v.wishes
+	v.wishes = Wishes{}
+	return w
+}
+
+// Open opens a thread: the one that the view shows from now on. A bad id is refused.
+func (v *View) Open(now time.Time, id chat.ThreadID) error {
+	if err := chat.CheckID(string(id)); err != nil {
+		return fmt.Errorf("client: open a thread: %w", err)
+	}
+	v.now = now
+	v.act()
+	if id != v.open.id {
+		if v.threads[id] == nil {
+			v.threads[id] = v.newThread(id)
+		}
+		v.open = v.threads[id]
+		v.socket.wantHello = true
+		v.socket.gapPause, v.socket.behind = gapLeast, false
+	}
+	v.settle()
+	return nil
+}
+
+// Send asks for a run in the open thread with one new message, whose id is the run's with ".m" behind it. A bad id or
+// a text that the server would refuse is refused here.
+func (v *View) Send(now time.Time, run chat.RunID, text string) error {
+	p := &pendingRun{id: run, thread: v.open.id, text: text}
+	longest := *p
+	longest.n = 1<<53 - 1
+	if longest.thread == "" {
+		longest.thread = chat.ThreadID(strings.Repeat("t", chat.MaxID))
+	}
+	if _, err := wire.EncodeClient(longest.frame()); err != nil {
+		return fmt.Errorf("client: send: %w", err)
+	}
+	v.now = now
+	v.act()
+	v.requests.runs = append(v.requests.runs, p)
+	v.settle()
+	return nil
+}
+
+// Cancel stops a run: a running, a waiting or one that was not sent yet. A bad id is refused.
+func (v *View) Cancel(now time.Time, run chat.RunID) error {
+	if err := chat.CheckID(string(run)); err != nil {
+		return fmt.Errorf("client: cancel a run: %w", err)
+	}
+	v.now = now
+	v.act()
+	v.requests.cancel(run)
+	v.settle()
+	return nil
+}
+
+// Threads asks for the newest threads of the user.
+func (v *View) Threads(now time.Time) {
+	v.now = now
+	v.act()
+	v.requests.list = true
+	v.settle()
+}
+
+// Wake asks at once whether anything was missed: the page became visible, or the network returned.
+func (v *View) Wake(now time.Time) {
+	v.now = now
+	v.act()
+	switch s := &v.socket; {
+	case !s.open && v.status == Lost:
+		v.attempt = 0
+		v.connect()
+	case s.open && v.status == Ready && s.hello == 0 && !s.pinging:
+		v.ping()
+	}
+	v.settle()
+}
+
+// act is a person's doing: it ends the silence of a replaced client.
+func (v *View) act() {
+	if v.status == Replaced {
+		v.status, v.attempt = Lost, 0
+		v.connect()
+	}
+}
+
+// Notice is a refusal that a person should see.
+type Notice struct {
+	Code    wire.Code  `json:"code"`
+	Message string     `json:"message"`
+	RunID   chat.RunID `json:"runId,omitempty"`
+}
+
+func (v *View) notice(code wire.Code, message string, run chat.RunID) {
+	const most = 50
+	v.notices = append(v.notices, Notice{Code: code, Message: message, RunID: run})
+	if len(v.notices) > most {
+		v.notices = slices.Clone(v.notices[1:])
+	}
+}
+
+// State is what a view shows. Nobody changes one.
+type State struct {
+	Status   Status            `json:"status"`
+	ThreadID chat.ThreadID     `json:"threadId"`
+	Epoch    chat.Epoch        `json:"epoch"`
+	Seq      chat.Seq          `json:"seq"`
+	Messages []agui.Message    `json:"messages"`
+	Active   chat.RunID        `json:"active"`            // the running run, or ""
+	Waiting  []chat.RunID      `json:"waiting"`           // in order
+	Sending  []chat.RunID      `json:"sending"`           // this thread's, without an answer yet
+	Failure  *Notice           `json:"failure,omitempty"` // how the last run failed, if it did
+	Behind   bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
+	Threads  []wire.ThreadInfo `json:"threads"`           // newest id first
+	Notices  []Notice          `json:"notices"`           // oldest first, the last 50
+	Err      error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
+	Ended    bool              `json:"-"`                 // the client was closed
+	listing  bool              // the list of threads was asked for and did not come yet
+}
+
+// State is what the view shows now.
+func (v *View) State() State {
+	t := v.open
+	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
+		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
+		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
+		Failure: t.failure, listing: v.requests.list}
+	active, waiting := t.runs()
+	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
+	for _, r := range v.requests.runs {
+		if r.thread == t.id {
+			s.Sending = append(s.Sending, r.id)
+		}
+	}
+	for _, row := range v.list {
+		s.Threads = append(s.Threads, row)
+	}
+	slices.SortFunc(s.Threads, func(a, b wire.ThreadInfo) int {
+		return strings.Compare(string(b.ThreadID), string(a.ThreadID))
+	})
+	return s
+}

@@ -1,0 +1,289 @@
+package emit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+const whole = "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END RUN_FINISHED"
+
+func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, other, silent := conn("a"), conn("b"), conn("other"), conn("silent")
+		other.Thread, silent.N = "another", 0
+		past := conn("past")
+		past.TokenExpires = time.Now()
+		r := newRig(t, &fakeLog{takes: 5 * time.Millisecond}, newEdge(a, b, other, silent, past))
+		r.emit(t, opening()...)
+		for i := range 200 {
+			r.emit(t, text(fmt.Sprintf("%d ", i)))
+			time.Sleep(20 * time.Millisecond)
+		}
+		r.emit(t, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
+		r.end(t)
+		for _, id := range []chat.ConnectionID{"a", "b"} {
+			got := r.edge.events(t, id, 0)
+			if types(got) != whole || said(got) != said(r.log.all()) || !strings.HasPrefix(said(got), "0 1 2 ") || !strings.HasSuffix(said(got), "199 ") {
+				t.Errorf("%s got %s saying %q", id, types(got), said(got))
+			}
+		}
+		for _, id := range []chat.ConnectionID{"other", "silent", "past"} {
+			if n := len(r.edge.got[id]); n > 0 {
+				t.Errorf("%s got %d frames", id, n)
+			}
+		}
+		if n := len(r.log.records); n > 24 {
+			t.Errorf("%d records for 4 s of text, want at most 24", n)
+		}
+	})
+}
+
+// The leading delta goes at once; while they keep coming, ever more seldom; after a pause at once again.
+func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{}, newEdge(conn("a")))
+		r.emit(t, opening()...)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := len(r.log.records)
+		start := time.Now()
+		for range 100 {
+			r.emit(t, text("x"))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		resumed := time.Since(start).Milliseconds()
+		r.emit(t, text("y"))
+		synctest.Wait()
+		var at []int64
+		for _, rec := range r.log.records[before:] {
+			at = append(at, rec.at.Sub(start).Milliseconds())
+		}
+		if got, want := fmt.Sprint(at), fmt.Sprint([]int64{0, 50, 150, 350, 600, 850, 1100, resumed}); got != want {
+			t.Errorf("flushes at %s ms, want %s", got, want)
+		}
+		r.end(t)
+	})
+}
+
+func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{}, newEdge())
+		r.emit(t, opening()...)
+		for range 3 {
+			r.emit(t, text("x"))
+			synctest.Wait()
+		}
+		start := time.Now()
+		r.emit(t, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("a TEXT_MESSAGE_END waited %v", waited)
+		}
+		last := r.log.records[len(r.log.records)-1].events
+		if types(last) != "TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END" || len(last) != 2 || said(last) != "xx" {
+			t.Errorf("the last record is %s saying %q, want the two deltas joined before their end", types(last), said(last))
+		}
+		r.close(t)
+	})
+}
+
+func TestASlowConnectionHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("slow"), conn("fast"))
+		edge.takes["slow"] = 700 * time.Millisecond
+		r := newRig(t, &fakeLog{}, edge)
+		start := time.Now()
+		r.emit(t, opening()...)
+		for range 10 {
+			r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"}, agui.Event{Type: agui.StepFinished, StepName: "s"})
+			synctest.Wait()
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("the run was held up for %v", waited)
+		}
+		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
+			t.Errorf("the fast connection has %q by now", said(got))
+		}
+		r.end(t)
+		if got := edge.events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+			t.Errorf("the slow connection got %q", said(got))
+		}
+		if n := len(edge.got["slow"]); n > 3 {
+			t.Errorf("the slow connection took %d posts: what waits is to go as one", n)
+		}
+	})
+}
+
+// Whoever cannot keep up is cut off, not the run; a new hello (a higher n) brings it back.
+func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("a"))
+		edge.takes["a"] = 4 * time.Second
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		big := strings.Repeat("x", 200<<10)
+		for range 10 {
+			r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "m", ToolCallID: "c", Content: &big})
+			synctest.Wait()
+		}
+		if len(r.reported) == 0 {
+			t.Error("a queue of 2 MB was not cut")
+		}
+		time.Sleep(5 * time.Second)
+		edge.set(func() { edge.takes["a"], edge.got["a"] = 0, nil })
+		r.emit(t, agui.Event{Type: agui.StepStarted, StepName: "unseen"})
+		time.Sleep(2 * time.Second)
+		if n := len(edge.got["a"]); n != 0 {
+			t.Errorf("a cut connection got %d frames", n)
+		}
+		again := conn("a")
+		again.N = 2
+		edge.put(again)
+		time.Sleep(2 * time.Second)
+		if got := edge.events(t, "a", 12); types(got) != "STEP_STARTED" {
+			t.Errorf("after its hello it got %q, want the last record", types(got))
+		}
+		r.end(t)
+	})
+}
+
+func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge()
+		r := newRig(t, &fakeLog{}, edge)
+		r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+		r.emit(t, opening()...)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.emit(t, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
+		edge.put(conn("late"))
+		time.Sleep(1100 * time.Millisecond)
+		if got := edge.events(t, "late", 2); types(got) != "TEXT_MESSAGE_END" {
+			t.Errorf("a late connection got %q, want the last record", types(got))
+		}
+		if _, ok := edge.got["late"][0].(*wire.Thread); !ok {
+			t.Errorf("a late connection was not told the thread's state: %T", edge.got["late"][0])
+		}
+		edge.put(conn("last")) // fault 41: between the last list and the last append
+		r.end(t)
+		if got := edge.events(t, "last", 3); types(got) != "RUN_FINISHED" {
+			t.Errorf("who came before the end got %q, want the end", types(got))
+		}
+	})
+}
+
+func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("gone"), conn("a"))
+		edge.fails["gone"] = fmt.Errorf("post: %w", chat.ErrGone)
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		synctest.Wait()
+		if _, there := edge.rows["gone"]; there {
+			t.Error("its row is still there")
+		}
+		r.end(t)
+		if edge.posts != 3 && edge.posts != 4 {
+			t.Errorf("%d posts, want one to the gone connection", edge.posts)
+		}
+		if got := edge.events(t, "a", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" {
+			t.Errorf("the other one got %s", types(got))
+		}
+	})
+}
+
+// Whether a failed append wrote or not, the same events are tried again and stand in the log once.
+func TestAppendIsTriedAgain(t *testing.T) {
+	for _, wrote := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &fakeLog{fail: func(try int, written bool) error {
+				if try <= 2 && written == wrote {
+					return errLost
+				}
+				return nil
+			}}
+			r := newRig(t, log, newEdge(conn("a")))
+			r.emit(t, append(opening(), text("one "), text("two "), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})...)
+			r.end(t)
+			if got := r.edge.events(t, "a", 0); types(got) != whole || said(got) != "one two " {
+				t.Errorf("wrote %v: got %s saying %q", wrote, types(got), said(got))
+			}
+		})
+	}
+}
+
+func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		tries int
+	}{"fenced": {chat.ErrFenced, 1}, "broken": {errLost, 5}} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &fakeLog{fail: func(int, bool) error { return c.err }}
+			r := newRig(t, log, newEdge(conn("a")))
+			r.emit(t, opening()...)
+			if err := r.Sync(t.Context()); !errors.Is(err, c.err) {
+				t.Errorf("%s: Sync gives %v", name, err)
+			}
+			if err := r.Emit(t.Context(), text("x")); !errors.Is(err, c.err) {
+				t.Errorf("%s: Emit gives %v", name, err)
+			}
+			if log.tries != c.tries || r.edge.posts != 0 {
+				t.Errorf("%s: %d tries and %d posts, want %d and none", name, log.tries, r.edge.posts, c.tries)
+			}
+			r.close(t)
+		})
+	}
+}
+
+func TestACancelledRunStillWritesItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{}, newEdge(conn("a")))
+		r.emit(t, append(opening(), text("half"))...)
+		r.uc.Cancel(errLost)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.Emit(ended, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"}); err != nil {
+			t.Fatal(err)
+		}
+		r.end(t)
+		if got := r.edge.events(t, "a", 0); types(got) != whole {
+			t.Errorf("got %s", types(got))
+		}
+	})
+}
+
+func TestSizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{takes: time.Millisecond}, newEdge(conn("a")))
+		r.emit(t, opening()...)
+		long := strings.Repeat("äbc\n", 100<<10)
+		r.emit(t, text(long), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
+		r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "x", ToolCallID: "c", Content: &long})
+		r.end(t)
+		got := r.edge.events(t, "a", 0)
+		if said(got) != long {
+			t.Error("a long delta did not arrive whole")
+		}
+		result := *got[len(got)-2].Content
+		if len(result) > 256<<10 || !strings.HasSuffix(result, fmt.Sprintf("of %d bytes]", len(long))) {
+			t.Errorf("a tool result of %d bytes became %d ending in %q", len(long), len(result), result[len(result)-40:])
+		}
+		if err := r.Emit(t.Context(), agui.Event{Type: agui.Custom}); !errors.Is(err, chat.ErrClosed) {
+			t.Errorf("Emit after the end gives %v", err)
+		}
+	})
+}

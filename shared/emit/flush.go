@@ -1,0 +1,120 @@
+package emit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// How long one append may take, and how often one is tried before the run is given up.
+const (
+	appendTime  = 5 * time.Second
+	appendTries = 5
+	appendDelay = 100 * time.Millisecond // doubling
+)
+
+// flush appends what waits, one record after the other, until the emitter is drained, closed or the log fails.
+func (e *Emitter) flush() {
+	defer close(e.flushed)
+	for {
+		events, upTo := e.next()
+		if events == nil {
+			return
+		}
+		seq, err := e.append(events)
+		if err == nil {
+			e.record(seq, events) // before it counts as durable: Drain has it queued for everybody
+		}
+		e.mu.Lock()
+		if err != nil && e.err == nil {
+			e.err = err
+		}
+		if err == nil {
+			e.durable = upTo
+		}
+		e.announce()
+		e.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// next waits until a flush is due and takes its events, and returns how many were emitted up to its end. It returns
+// nil when there is nothing more to come.
+func (e *Emitter) next() ([]agui.Event, int) {
+	for {
+		events, upTo, wait, over := e.due()
+		if events != nil || over {
+			return events, upTo
+		}
+		var timer <-chan time.Time
+		if wait > 0 {
+			timer = e.c.After(wait)
+		}
+		select {
+		case <-e.wake:
+		case <-timer:
+		case <-e.ctx.Done():
+			e.mu.Lock()
+			if e.err == nil {
+				e.err = fmt.Errorf("emit: %w", context.Cause(e.ctx))
+			}
+			e.announce()
+			e.mu.Unlock()
+			return nil, 0
+		}
+	}
+}
+
+// due takes what waits if it may go now; otherwise wait says when that is, if anything waits.
+func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.pending.events) == 0 {
+		e.hurry = false
+		return nil, 0, 0, e.draining
+	}
+	now := e.c.User.Now()
+	if !e.pending.urgent && !e.draining && !e.hurry && e.pending.size < maxRecord/2 {
+		if wait := e.pace.due().Sub(now); wait > 0 {
+			return nil, 0, wait, false
+		}
+	}
+	events = e.pending.events
+	e.pace.flush(now, e.pending)
+	e.pending, e.hurry = pending{}, false
+	e.announce() // there is room again
+	return events, e.accepted, 0, false
+}
+
+// append writes one record, again if the failure may be a passing one.
+func (e *Emitter) append(events []agui.Event) (chat.Seq, error) {
+	delay := appendDelay
+	for try := 1; ; try++ {
+		if cause := context.Cause(e.c.User.Context()); errors.Is(cause, chat.ErrFenced) {
+			return 0, fmt.Errorf("emit: %w", cause) // whoever saw it first: nothing more is written
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, appendTime)
+		seq, err := e.c.Log.Append(ctx, events)
+		cancel()
+		if err == nil {
+			return seq, nil
+		}
+		err = fmt.Errorf("emit: append %d events: %w", len(events), err)
+		if errors.Is(err, chat.ErrFenced) || try == appendTries || e.ctx.Err() != nil {
+			return 0, err
+		}
+		e.c.Report(err)
+		select {
+		case <-e.c.After(delay):
+		case <-e.ctx.Done():
+			return 0, err
+		}
+		delay *= 2
+	}
+}

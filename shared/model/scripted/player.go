@@ -1,0 +1,140 @@
+package scripted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"carrel/shared/engine"
+)
+
+// player streams the steps of one model call. Once over is set nothing more may be yielded.
+type player struct {
+	ctx    context.Context
+	model  *Model
+	yield  func(engine.Delta, error) bool
+	deltas int
+	calls  int
+	stop   engine.StopReason
+	over   bool
+}
+
+func (p *player) play(steps []step) {
+	p.stop = engine.StopEnd
+	for _, s := range steps {
+		if p.over || p.stop == engine.StopMaxTokens || p.stop == engine.StopFiltered {
+			return
+		}
+		p.step(s)
+	}
+}
+
+func (p *player) step(s step) {
+	switch s.verb {
+	case say:
+		p.words(s.text, func(word string) engine.Delta { return engine.Delta{Text: word} })
+	case think:
+		p.words(s.text, func(word string) engine.Delta { return engine.Delta{Reasoning: word} })
+	case stream:
+		for i := range s.n {
+			if !p.pause(s.pause) || !p.emit(engine.Delta{Text: numbered(i+1, s.size)}) {
+				return
+			}
+		}
+	case wait:
+		p.pause(s.pause)
+	case call:
+		p.calls++
+		p.stop = engine.StopTools
+		start := engine.ToolStart{ID: fmt.Sprintf("call_%d", p.calls), Name: s.tool}
+		if p.emit(engine.Delta{ToolStart: &start}) {
+			half := len(s.args) / 2 // in two pieces, as models do
+			for _, piece := range []string{s.args[:half], s.args[half:]} {
+				if piece != "" && !p.emit(engine.Delta{ToolArgs: piece}) {
+					return
+				}
+			}
+		}
+	case fail:
+		p.fail(s.text)
+	}
+}
+
+func (p *player) fail(how string) {
+	switch how {
+	case "late":
+		p.words("This answer will not be finished, because the script says so: ",
+			func(word string) engine.Delta { return engine.Delta{Text: word} })
+		p.error(errors.New("scripted: a failure after some text, as the script says"))
+	case "panic":
+		panic("scripted: a panic, as the script says")
+	case "cut":
+		p.stop = engine.StopMaxTokens
+	case "filtered":
+		p.stop = engine.StopFiltered
+	default:
+		p.error(errors.New("scripted: a failure, as the script says"))
+	}
+}
+
+// words streams a text a word at a time, with the blanks behind each.
+func (p *player) words(text string, delta func(word string) engine.Delta) {
+	for text != "" {
+		end := len(text)
+		if blank := strings.IndexAny(text, " \n"); blank >= 0 {
+			end = blank + 1
+		}
+		if !p.pause(p.model.pace) || !p.emit(delta(text[:end])) {
+			return
+		}
+		text = text[end:]
+	}
+}
+
+// numbered is the n-th delta of a stream: its number, filled up to the size.
+func numbered(n, size int) string {
+	text := fmt.Sprintf("%d ", n)
+	if len(text) < size {
+		text = strings.Repeat(".", size-len(text)) + text
+	}
+	return text
+}
+
+// pause waits, unless the call ends first.
+func (p *player) pause(d time.Duration) bool {
+	if p.over {
+		return false
+	}
+	if d > 0 {
+		select {
+		case <-p.model.after(d):
+		case <-p.ctx.Done():
+		}
+	}
+	if p.ctx.Err() != nil {
+		p.error(p.ctx.Err())
+	}
+	return !p.over
+}
+
+func (p *player) emit(d engine.Delta) bool {
+	if p.over {
+		return false
+	}
+	if p.ctx.Err() != nil {
+		p.error(p.ctx.Err())
+		return false
+	}
+	p.deltas++
+	p.over = !p.yield(d, nil)
+	return !p.over
+}
+
+func (p *player) error(err error) {
+	if !p.over {
+		p.over = true
+		p.yield(engine.Delta{}, err)
+	}
+}

@@ -1,0 +1,174 @@
+package scripted
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"carrel/shared/engine"
+)
+
+// The verbs of steps, as they are written behind the slash.
+const (
+	say    = "say"
+	think  = "think"
+	stream = "stream"
+	wait   = "wait"
+	call   = "call"
+	fail   = "fail"
+)
+
+// maxDeltas is the most deltas of one directive: more than any limit of a run allows.
+const maxDeltas = 1_000_000
+
+// step is one thing to do.
+type step struct {
+	verb  string
+	text  string        // said or thought; the kind of failure
+	tool  string        // called
+	args  string        // of the tool, JSON text
+	n     int           // deltas to stream
+	size  int           // of each, in bytes; 0: what comes
+	pause time.Duration // between deltas; how long to wait
+}
+
+func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
+
+// parse reads a script; a complaint is what is said to who wrote one that cannot be followed.
+func parse(script string) (steps []step, complaint string) {
+	for line := range strings.Lines(script) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if !strings.HasPrefix(line, "/") {
+			line = "/" + say + " " + line
+		}
+		s, err := directive(line)
+		if err != nil {
+			return nil, fmt.Sprintf("I cannot follow the line %q: %v. %s", line, err, help)
+		}
+		if n := len(steps); n > 0 && steps[n-1].verb == s.verb && s.text != "" && s.verb != fail {
+			s.text = "\n" + s.text // two lines that are said stay two lines
+		}
+		steps = append(steps, s)
+	}
+	return steps, ""
+}
+
+func directive(line string) (step, error) {
+	verb, rest, _ := strings.Cut(line[1:], " ")
+	rest = strings.TrimSpace(rest)
+	s := step{verb: verb}
+	switch verb {
+	case say, think:
+		s.text = rest
+		return s, need(rest != "", "it needs a text")
+	case stream:
+		return streamDirective(rest)
+	case wait:
+		ms, err := strconv.ParseUint(rest, 10, 31)
+		s.pause = time.Duration(ms) * time.Millisecond
+		return s, need(err == nil, "it needs a number of milliseconds")
+	case call:
+		s.tool, s.args, _ = strings.Cut(rest, " ")
+		if s.args = strings.TrimSpace(s.args); s.args == "" {
+			s.args = "{}"
+		}
+		return s, need(s.tool != "", "it needs a tool's name")
+	case fail:
+		s.text = rest
+		switch rest {
+		case "model", "late", "panic", "tool", "cut", "filtered":
+			return s, nil
+		}
+		return s, need(false, "it needs one of model, late, panic, tool, cut, filtered")
+	case "help":
+		return step{verb: say, text: help}, nil
+	}
+	return s, need(false, "there is no such directive")
+}
+
+func streamDirective(rest string) (step, error) {
+	fields := strings.Fields(rest)
+	if len(fields) < 2 || len(fields) > 3 {
+		return step{}, need(false, "it needs a number of deltas and a rate a second")
+	}
+	numbers := make([]int, 3)
+	for i, f := range fields {
+		n, err := strconv.Atoi(f)
+		if err != nil || n < 0 || n > maxDeltas {
+			return step{}, need(false, fmt.Sprintf("its numbers are from 0 to %d", maxDeltas))
+		}
+		numbers[i] = n
+	}
+	s := step{verb: stream, n: numbers[0], size: numbers[2]}
+	if rate := numbers[1]; rate > 0 {
+		s.pause = time.Second / time.Duration(rate)
+	}
+	return s, nil
+}
+
+func need(ok bool, otherwise string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(otherwise)
+}
+
+// part is the part of a script that this model call plays: what follows the calls that were made already, up to the
+// next ones.
+func part(steps []step, turns []turn, r engine.Request) []step {
+	for i, s := range steps {
+		if s.verb == fail && s.text == "tool" {
+			steps[i] = badCall(r)
+		}
+	}
+	for range turns {
+		_, steps = cut(steps)
+	}
+	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 {
+		return now
+	}
+	return []step{{verb: say, text: report(turns[len(turns)-1])}}
+}
+
+// cut cuts a script behind its first run of adjacent calls.
+func cut(steps []step) (now, later []step) {
+	for i, s := range steps {
+		if s.verb == call && (i+1 == len(steps) || steps[i+1].verb != call) {
+			return steps[:i+1], steps[i+1:]
+		}
+	}
+	return steps, nil
+}
+
+// badCall calls the first tool there is in a way that it refuses.
+func badCall(r engine.Request) step {
+	s := step{verb: call, tool: "missing", args: `{"no such argument":true}`}
+	if len(r.Tools) > 0 {
+		s.tool = r.Tools[0].Name
+	}
+	return s
+}
+
+// report says what tools answered.
+func report(t turn) string {
+	var lines []string
+	for _, c := range t.calls {
+		var in struct {
+			Expression string `json:"expression"`
+		}
+		result := t.results[c.ID]
+		err := json.Unmarshal([]byte(c.Function.Arguments), &in)
+		if c.Function.Name == calculator && err == nil && in.Expression != "" {
+			lines = append(lines, calculated(in.Expression, result))
+			continue
+		}
+		lines = append(lines, c.Function.Name+": "+result)
+	}
+	return strings.Join(lines, "\n")
+}

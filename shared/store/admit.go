@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+)
+
+// Admission is what a user asks for with a run.
+type Admission struct {
+	Run      chat.RunID
+	Thread   chat.ThreadID
+	Agent    string
+	Messages []agui.Message
+	Grants   []string
+	WhenBusy chat.WhenBusy
+	Title    string // of the thread, if this run creates it
+}
+
+// Admitted is the answer to an admission.
+type Admitted struct {
+	Run      Run
+	Position int  // among the waiting, from 1
+	Repeat   bool // the run was known before
+	Invoke   bool // turn is to be invoked: the run has a seat and nobody has claimed it
+}
+
+// before is what an admission is decided on, read consistently.
+type before struct {
+	run    runItem // zero: not known
+	desk   deskItem
+	thread threadItem // zero: to be created
+}
+
+// Admit records a run and gives it a seat or a place in the queue, in one transaction, creating its thread if need be.
+// A repeat of the same run answers as the first did. It fails with chat.ErrBusy, ErrTooManyRuns, ErrBadID for a run id
+// that is another thread's, ErrNotFound for a thread that was deleted, and ErrClosed for a user who is being erased. A
+// run that was cancelled before it came is known as such: Repeat, with status cancelled.
+func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
+	if err := errors.Join(checkID("run", a.Run), checkID("thread", a.Thread)); err != nil {
+		return Admitted{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	nonce, asked := s.t.c.NewID(), false
+	for n := 1; ; n++ {
+		b, err := s.before(ctx, a)
+		if err != nil {
+			return Admitted{}, err
+		}
+		if b.run.ID != "" {
+			return s.repeat(a, b, nonce)
+		}
+		d, decision, err := s.decide(ctx, a, b)
+		if err != nil {
+			return Admitted{}, err
+		}
+		if !asked {
+			if err := s.putInput(ctx, a, nonce); err != nil {
+				return Admitted{}, err
+			}
+			asked = true
+		}
+		r := s.newRun(a, nonce, decision.State)
+		if err = s.admit(ctx, write{run: r, desk: d, thread: b.thread, title: a.Title, interrupt: decision.Interrupt}); err == nil {
+			run, err := r.run()
+			return Admitted{Run: run, Position: decision.Position, Invoke: decision.State == chat.RunAdmitted}, err
+		}
+		if !anyRefused(err) {
+			return Admitted{}, fmt.Errorf("admit a run: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return Admitted{}, fmt.Errorf("admit a run: %w", waited)
+		}
+	}
+}
+
+func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
+	run, desk, thread := s.runKey(a.Run), s.deskKey(), s.threadKey(a.Thread)
+	found, err := s.t.getAll(ctx, []key{run, desk, thread})
+	if err != nil {
+		return b, fmt.Errorf("read what an admission depends on: %w", err)
+	}
+	err = errors.Join(
+		attributevalue.UnmarshalMap(found[run.sk], &b.run),
+		attributevalue.UnmarshalMap(found[desk.sk], &b.desk),
+		attributevalue.UnmarshalMap(found[thread.sk], &b.thread),
+	)
+	if err != nil {
+		return b, fmt.Errorf("read what an admission depends on: %w", err)
+	}
+	if s.t.expired(b.run.Expires) {
+		b.run = runItem{}
+	}
+	if s.t.expired(b.thread.Expires) {
+		b.thread = threadItem{}
+	}
+	return b, nil
+}
+
+// repeat answers for a run that is known: by an earlier frame, or by a write of this very call whose answer was lost.
+func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
+	run, err := b.run.run()
+	if err != nil {
+		return Admitted{}, err
+	}
+	if run.Thread == "" {
+		run.Thread = a.Thread // cancelled before it came
+	}
+	if run.Thread != a.Thread {
+		return Admitted{}, fmt.Errorf("%w: this run id is another run's, on another thread", chat.ErrBadID)
+	}
+	return Admitted{
+		Run: run, Position: b.desk.desk().Position(a.Run),
+		Repeat: b.run.Input != nonce, Invoke: run.Status == chat.RunAdmitted,
+	}, nil
+}
+
+func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, desk.Decision, error) {
+	var none desk.Decision
+	if b.desk.Closing {
+		return desk.Desk{}, none, fmt.Errorf("admit a run: %w", chat.ErrClosed)
+	}
+	if b.thread.Deleted != 0 {
+		return desk.Desk{}, none, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
+	}
+	was := b.desk.desk()
+	d, decision, err := was.Admit(a.Run, a.Thread, a.WhenBusy, s.t.c.Limits)
+	if err == nil && decision.State == chat.RunAdmitted {
+		return d, decision, nil
+	}
+	if was, err = s.endedSeats(ctx, was); err != nil {
+		return d, none, err
+	}
+	return was.Admit(a.Run, a.Thread, a.WhenBusy, s.t.c.Limits)
+}
+
+func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem {
+	k, now := s.runKey(a.Run), s.t.c.Now()
+	deadline := now.Add(claimTime)
+	if state == chat.RunWaiting {
+		deadline = now.Add(waitTime)
+	}
+	return runItem{
+		PK: k.pk, SK: k.sk, ID: string(a.Run), Thread: string(a.Thread), Agent: a.Agent, Status: string(state),
+		Nonce: nonce, Input: nonce, Created: millis(now),
+		Live: s.liveShard(a.Run), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
+	}
+}
+
+// write is what an admission comes to.
+type write struct {
+	run       runItem
+	desk      desk.Desk
+	thread    threadItem // as it was; zero: to be created
+	title     string
+	interrupt chat.RunID
+}
+
+// admit writes what was decided, if what it was decided on still stands.
+func (s *Store) admit(ctx context.Context, w write) error {
+	now := attributes{":now": number(s.t.nowSeconds())}
+	run, err := s.t.putPart(w.run, absent, now)
+	if err != nil {
+		return err
+	}
+	seats, err := s.setDesk(w.desk)
+	if err != nil {
+		return err
+	}
+	thread := s.threadStands(chat.ThreadID(w.run.Thread))
+	if w.thread.ID == "" {
+		k := s.threadKey(chat.ThreadID(w.run.Thread))
+		thread, err = s.t.putPart(threadItem{
+			PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: s.t.c.NewID(), Title: w.title,
+			Created: w.run.Created, Updated: w.run.Created,
+		}, absent, now)
+		if err != nil {
+			return err
+		}
+	}
+	parts := []types.TransactWriteItem{run, seats, thread}
+	if w.interrupt != "" {
+		parts = append(parts, s.t.updatePart(s.cancelRequest(w.interrupt)))
+	}
+	return s.t.transact(ctx, parts...)
+}
+
+// threadStands is the condition that a thread is there and not deleted.
+func (s *Store) threadStands(id chat.ThreadID) types.TransactWriteItem {
+	const stands = "attribute_exists(#pk) AND attribute_not_exists(#deleted)"
+	return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+		TableName: &s.t.c.Name, Key: s.threadKey(id).attributes(),
+		ConditionExpression: aws.String(stands), ExpressionAttributeNames: names(stands),
+	}}
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+)
+
+// Cancelled says what Cancel did.
+type Cancelled struct {
+	Run   Run  // as it is now; its Thread is empty for a run that is not known
+	Ended bool // it was waiting, or admitted and not claimed, and has ended without events: its watchers are to be told
+}
+
+// Cancel asks a running run to stop, ends one that never began, and keeps the wish for one that is not known yet. A run
+// that has ended stays as it is. A run that ended here may have freed a seat: StartWaiting is the caller's.
+func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
+	if err := checkID("run", id); err != nil {
+		return Cancelled{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	nonce := s.t.c.NewID()
+	for n := 1; ; n++ {
+		run, d, err := s.runAndDesk(ctx, id)
+		if err != nil {
+			return Cancelled{}, err
+		}
+		done, err := s.cancelOnce(ctx, id, run, d, nonce)
+		if err == nil {
+			return done, nil
+		}
+		if _, isOld := refused(err); !isOld && !anyRefused(err) {
+			return Cancelled{}, fmt.Errorf("cancel a run: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return Cancelled{}, fmt.Errorf("cancel a run: %w", waited)
+		}
+	}
+}
+
+func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d deskItem, nonce string) (Cancelled, error) {
+	switch status := chat.RunStatus(r.Status); {
+	case r.ID == "":
+		k, now := s.runKey(id), millis(s.t.c.Now())
+		r = runItem{
+			PK: k.pk, SK: k.sk, ID: string(id), Status: string(chat.RunCancelled), Nonce: nonce,
+			Created: now, Ended: now, Expires: s.t.expiry(cancelMemory),
+		}
+		if err := s.t.put(ctx, r, absent, attributes{":now": number(s.t.nowSeconds())}); err != nil {
+			return Cancelled{}, err
+		}
+		run, err := r.run()
+		return Cancelled{Run: run}, err
+	case status.Terminal():
+		run, err := r.run()
+		// Own nonce and a thread: this call ended it, and the answer was lost.
+		return Cancelled{Run: run, Ended: r.Nonce == nonce && r.Thread != ""}, err
+	case status == chat.RunRunning:
+		item, err := s.t.update(ctx, s.cancelRequest(id))
+		if err != nil {
+			return Cancelled{}, err
+		}
+		run, err := runOf(item)
+		return Cancelled{Run: run}, err
+	default: // waiting, or admitted and not claimed
+		run, err := s.endUnclaimed(ctx, r, d, nonce)
+		return Cancelled{Run: run, Ended: err == nil}, err
+	}
+}
+
+// cancelRequest asks a run that has not ended to stop.
+func (s *Store) cancelRequest(id chat.RunID) update {
+	return update{
+		key: s.runKey(id), change: "SET #cancel = :true",
+		when: "attribute_exists(#pk) AND #status IN (:admitted, :running)",
+		values: attributes{
+			":true": &types.AttributeValueMemberBOOL{Value: true}, ":admitted": text(chat.RunAdmitted), ":running": text(chat.RunRunning),
+		},
+	}
+}
+
+// endUnclaimed ends a run that nobody has claimed: cancelled, and out of the desk in the same transaction. It leaves no
+// record in the log.
+func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce string) (Run, error) {
+	now := s.t.c.Now()
+	run := s.t.updatePart(update{
+		key:    key{r.PK, r.SK},
+		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #deadline",
+		when:   "attribute_exists(#pk) AND #status = :status AND #fence = :zero AND #deadline = :deadline",
+		values: attributes{
+			":cancelled": text(chat.RunCancelled), ":nonce": text(nonce), ":ended": number(millis(now)),
+			":status": text(r.Status), ":zero": number(int64(0)), ":deadline": number(r.Deadline),
+		},
+	})
+	seats, err := s.setDesk(d.desk().Remove(chat.RunID(r.ID)))
+	if err != nil {
+		return Run{}, err
+	}
+	if err := s.t.transact(ctx, run, seats); err != nil {
+		return Run{}, err
+	}
+	r.Status, r.Ended = string(chat.RunCancelled), millis(now)
+	return r.run()
+}
+
+// ExpireWaiting ends a run that has waited beyond its deadline: cancelled, out of the queue. It fails with
+// chat.ErrNotClaimed if the run does not wait or may still, and with chat.ErrNotFound. For sweep.
+func (s *Store) ExpireWaiting(ctx context.Context, id chat.RunID) (Run, error) {
+	if err := checkID("run", id); err != nil {
+		return Run{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	nonce := s.t.c.NewID()
+	for n := 1; ; n++ {
+		r, d, err := s.runAndDesk(ctx, id)
+		switch {
+		case err != nil:
+			return Run{}, err
+		case r.ID == "":
+			return Run{}, fmt.Errorf("expire a waiting run: %w", chat.ErrNotFound)
+		case r.Nonce == nonce: // ours, and its answer was lost
+			return r.run()
+		case chat.RunStatus(r.Status) != chat.RunWaiting || !fromMillis(r.Deadline).Before(s.t.c.Now()):
+			return Run{}, fmt.Errorf("expire a waiting run: %w", chat.ErrNotClaimed)
+		}
+		run, err := s.endUnclaimed(ctx, r, d, nonce)
+		if err == nil {
+			return run, nil
+		}
+		if !anyRefused(err) {
+			return Run{}, fmt.Errorf("expire a waiting run: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return Run{}, fmt.Errorf("expire a waiting run: %w", waited)
+		}
+	}
+}
+
+// runAndDesk reads both, each consistently; the run is zero if there is none.
+func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d deskItem, err error) {
+	found, err := s.t.getAll(ctx, []key{s.runKey(id), s.deskKey()})
+	if err == nil {
+		err = errors.Join(
+			attributevalue.UnmarshalMap(found[s.runKey(id).sk], &r),
+			attributevalue.UnmarshalMap(found[s.deskKey().sk], &d),
+		)
+	}
+	if err != nil {
+		return r, d, fmt.Errorf("read a run and the desk: %w", err)
+	}
+	if s.t.expired(r.Expires) {
+		r = runItem{}
+	}
+	return r, d, nil
+}
+
+func runOf(item attributes) (Run, error) {
+	r, err := asRun(item)
+	if err != nil {
+		return Run{}, err
+	}
+	return r.run()
+}

@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// ErrEarlier is what the first write of a holder gets if an earlier attempt woke up and wrote once more: nothing was
+// written, Earlier holds that record now, and the first record is to be chosen anew. It cannot happen to a first
+// attempt (fence 1), nor twice to one holder unless more than one earlier attempt wakes up.
+var ErrEarlier = errors.New("an earlier attempt wrote in between")
+
+// Holder is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
+// claim is past, every method returns chat.ErrFenced. Append and End are for one goroutine at a time; Renew and
+// CancelRequested may run beside them.
+type Holder struct {
+	s      *Store
+	run    Run
+	nonce  string
+	input  Admission
+	thread Thread
+	past   atomic.Bool  // the claim is
+	lease  atomic.Int64 // ms since the epoch
+
+	// Of the goroutine that appends.
+	events  []agui.Event // of the whole run, earlier attempts' first
+	earlier int          // how many of them are earlier attempts'
+	first   chat.Seq     // of the run's events; 0: none
+	next    chat.Seq
+	wrote   bool  // a record of this claim is in the log
+	expires int64 // of the last record: later ones never expire before it
+}
+
+// Claim claims a run for a turn: one that is admitted, or running with a lease that is past. It fails with
+// chat.ErrNotClaimed (somebody else's, or over) and chat.ErrNotFound.
+func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
+	if err := checkID("run", id); err != nil {
+		return nil, err
+	}
+	return s.claim(ctx, id, "(#status = :admitted OR (#status = :running AND #lease < :clock))",
+		attributes{":admitted": text(chat.RunAdmitted)})
+}
+
+// ClaimExpired claims a run whose worker is gone, to end it: one that is running with a lease that is past, or admitted
+// and not claimed by its deadline. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
+func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error) {
+	r, err := s.runItem(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	now := s.t.c.Now()
+	// What is read here is in the condition: whoever claims or renews in between keeps the run.
+	seen := attributes{":seen": text(r.Status), ":fence": number(r.Fence), ":old": text(r.Nonce)}
+	const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "
+	switch {
+	case chat.RunStatus(r.Status) == chat.RunRunning && fromMillis(r.Lease).Before(now):
+		return s.claim(ctx, id, unchanged+"#lease < :clock", seen)
+	case chat.RunStatus(r.Status) == chat.RunAdmitted && fromMillis(r.Deadline).Before(now):
+		return s.claim(ctx, id, unchanged+"#deadline < :clock", seen)
+	}
+	return nil, fmt.Errorf("claim an expired run: %w", chat.ErrNotClaimed)
+}
+
+func (s *Store) claim(ctx context.Context, id chat.RunID, when string, values attributes) (*Holder, error) {
+	now, nonce := s.t.c.Now(), s.t.c.NewID()
+	lease := now.Add(leaseTime)
+	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
+	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
+	values[":deadline"], values[":now"] = number(millis(now.Add(s.t.c.Limits.RunTime+overTime))), number(s.t.nowSeconds())
+	item, err := s.t.update(ctx, update{
+		key:    s.runKey(id),
+		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease, #deadline = :deadline",
+		when:   present + " AND " + when, values: values,
+	})
+	if old, isOld := refused(err); isOld {
+		item, err = old, nil // perhaps as this very call left it, its answer lost
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim a run: %w", err)
+	}
+	r, err := asRun(item)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.ID == "" || s.t.expired(r.Expires):
+		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotFound)
+	case r.Nonce != nonce:
+		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
+	}
+	h := &Holder{s: s, nonce: nonce}
+	h.lease.Store(r.Lease)
+	return h, h.load(ctx, r)
+}
+
+// load reads what the holder goes on from. The claim is made: what it reads was written before or is refused.
+func (h *Holder) load(ctx context.Context, r runItem) error {
+	s := h.s
+	run, err := r.run()
+	if err != nil {
+		return err
+	}
+	h.run = run
+	input, thread := s.inputKey(run.ID, r.Input), s.threadKey(run.Thread)
+	found, err := s.t.getAll(ctx, []key{input, thread})
+	if err != nil {
+		return fmt.Errorf("read a claimed run's thread and input: %w", err)
+	}
+	var t threadItem
+	if err := attributevalue.UnmarshalMap(found[thread.sk], &t); err != nil {
+		return fmt.Errorf("read a claimed run's thread: %w", err)
+	}
+	if t.ID == "" {
+		return fmt.Errorf("thread of the claimed run: %w", chat.ErrNotFound)
+	}
+	h.thread = t.thread()
+	h.input = Admission{Run: run.ID, Thread: run.Thread, Agent: run.Agent}
+	if item, ok := found[input.sk]; ok { // else TTL has taken it: such a run can only be ended
+		var i inputItem
+		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
+			return fmt.Errorf("read a claimed run's input: %w", err)
+		}
+		if h.input, err = i.admission(); err != nil {
+			return err
+		}
+	}
+	return h.loadLog(ctx)
+}
+
+// loadLog finds the next sequence number, max(thread's head, last log record) + 1, and what earlier attempts left: the
+// thread's head is where the last run ended, so all beyond it is this run's.
+func (h *Holder) loadLog(ctx context.Context) error {
+	tail, found, err := h.s.recordBefore(ctx, h.thread.ID, h.thread.Epoch, lastSeq)
+	if err != nil {
+		return err
+	}
+	h.next = h.thread.Head + 1
+	if found {
+		h.expires = tail.Expires
+	}
+	if !found || tail.last() <= h.thread.Head {
+		return nil
+	}
+	records, err := h.s.records(ctx, h.thread.ID, h.thread.Epoch, h.thread.Head+1, 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := h.fold(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fold takes in a record that an earlier attempt of this run wrote, and stops this one if the record is another's.
+func (h *Holder) fold(r recordItem) error {
+	if r.Run != string(h.run.ID) || r.Fence > h.run.Fence || r.Fence == h.run.Fence && r.Nonce != h.nonce {
+		return h.fenced("the log holds the record of another claim")
+	}
+	rec, err := r.record()
+	if err != nil {
+		return err
+	}
+	h.took(r, rec.Events)
+	h.wrote = h.wrote || r.Nonce == h.nonce // a record of ours that we believed to have failed
+	if !h.wrote {
+		h.earlier = len(h.events)
+	}
+	return nil
+}
+
+// took goes on behind a record that is in the log.
+func (h *Holder) took(r recordItem, events []agui.Event) {
+	if h.first == 0 {
+		h.first = chat.Seq(r.Seq)
+	}
+	h.events = append(h.events, events...)
+	h.next, h.expires = r.last()+1, max(h.expires, r.Expires)
+}
+
+func (h *Holder) fenced(why string) error {
+	h.past.Store(true)
+	return fmt.Errorf("%w: %s", chat.ErrFenced, why)
+}
+
+// live refuses whoever holds a claim that is known to be past.
+func (h *Holder) live() error {
+	if h.past.Load() {
+		return fmt.Errorf("%w: it has ended or was taken over", chat.ErrFenced)
+	}
+	return nil
+}
+
+// Run is the run as claimed; Input what it was asked; Thread its thread, read after the claim.
+func (h *Holder) Run() Run { return h.run }
+
+// Input is what the run was asked, with the grants of its admission.
+func (h *Holder) Input() Admission { return h.input }
+
+// Thread is the run's thread as it was read after the claim.
+func (h *Holder) Thread() Thread { return h.thread }
+
+// Earlier are the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt.
+func (h *Holder) Earlier() []agui.Event { return slices.Clone(h.events[:h.earlier]) }
+
+// Lease is when the claim ends unless renewed.
+func (h *Holder) Lease() time.Time { return fromMillis(h.lease.Load()) }
+
+// mine is the condition of every change of the run by its holder.
+const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce = :nonce AND #status = :running"
+
+func (h *Holder) mine(more attributes) attributes {
+	more[":fence"], more[":nonce"], more[":running"] = number(h.run.Fence), text(h.nonce), text(chat.RunRunning)
+	return more
+}
+
+// Renew extends the lease; every 6 s of its 20 s.
+func (h *Holder) Renew(ctx context.Context) error {
+	if err := h.live(); err != nil {
+		return err
+	}
+	lease := millis(h.s.t.c.Now().Add(leaseTime))
+	_, err := h.s.t.update(ctx, update{
+		key: h.s.runKey(h.run.ID), change: "SET #lease = :lease", when: mine,
+		values: h.mine(attributes{":lease": number(lease)}),
+	})
+	if _, isOld := refused(err); isOld {
+		return h.fenced("the run was taken over or has ended")
+	}
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	h.lease.Store(lease)
+	return nil
+}
+
+// CancelRequested reads whether the user asked the run to stop.
+func (h *Holder) CancelRequested(ctx context.Context) (bool, error) {
+	if err := h.live(); err != nil {
+		return false, err
+	}
+	r, err := h.s.runItem(ctx, h.run.ID)
+	if err != nil && !errors.Is(err, chat.ErrNotFound) {
+		return false, err
+	}
+	if err != nil || r.Fence != h.run.Fence || r.Nonce != h.nonce || chat.RunStatus(r.Status) != chat.RunRunning {
+		return false, h.fenced("the run was taken over or has ended")
+	}
+	return r.Cancel, nil
+}

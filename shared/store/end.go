@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// The parts of the terminal transaction, in order.
+const (
+	endLog = iota
+	endThread
+	endRun
+	endDesk
+)
+
+// End ends the run: it puts the transcript, folded from all of the run's events, and then writes the last record, the
+// thread's head, the run's status and the freed seat in one transaction. last must end with a terminal event; the
+// status follows from it. It returns the sequence number of last's first event and the thread as it is then. What waits
+// is the caller's to start (StartWaiting).
+func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
+	if err := h.live(); err != nil {
+		return 0, Thread{}, err
+	}
+	if len(last) == 0 || !last[len(last)-1].Terminal() {
+		return 0, Thread{}, errors.New("end a run: its last event is not a terminal one")
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	transcript := chat.Seq(0) // the number that the transcript was put with
+	for n := 1; ; n++ {
+		r, err := h.record(last)
+		if err != nil {
+			return 0, Thread{}, err
+		}
+		if transcript != r.last() {
+			if err := h.putTranscript(ctx, r, last); err != nil {
+				return 0, Thread{}, err
+			}
+			transcript = r.last()
+		}
+		t := h.threadAfter(r)
+		err = h.end(ctx, r, t, last[len(last)-1])
+		if err != nil {
+			if own, err := h.endRefused(err, r); err != nil {
+				return 0, Thread{}, err
+			} else if !own {
+				if waited := pause(ctx, n); waited != nil {
+					return 0, Thread{}, fmt.Errorf("end a run: %w", waited)
+				}
+				continue
+			}
+		}
+		h.took(r, last)
+		h.wrote, h.thread = true, t
+		h.past.Store(true)
+		return chat.Seq(r.Seq), t, nil
+	}
+}
+
+// threadAfter is the thread with r as its last record. Updated never goes back, whatever the clocks of its writers say.
+func (h *Holder) threadAfter(r recordItem) Thread {
+	t := h.thread
+	t.Head = r.last()
+	t.Updated = fromMillis(max(millis(h.s.t.c.Now()), millis(t.Updated)+1))
+	return t
+}
+
+// putTranscript puts the run's messages, unless a higher fence has. It counts once the thread's head has reached it.
+func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
+	var f agui.Folder
+	for _, e := range h.events {
+		f.Add(e)
+	}
+	for _, e := range last {
+		f.Add(e)
+	}
+	messages, err := transcriptText(f.Messages())
+	if err != nil {
+		return err
+	}
+	first := h.first
+	if first == 0 {
+		first = chat.Seq(r.Seq)
+	}
+	err = h.s.t.put(ctx, transcriptItem{
+		PK: r.PK, SK: transcriptSort(first), First: int64(first), Last: int64(r.last()), Run: r.Run, Fence: r.Fence,
+		Messages: messages,
+	}, "attribute_not_exists(#pk) OR #f <= :fence", attributes{":fence": number(r.Fence)})
+	if _, isOld := refused(err); isOld {
+		return h.fenced("another attempt has put the transcript")
+	}
+	if err != nil {
+		return fmt.Errorf("put the transcript: %w", err)
+	}
+	return nil
+}
+
+// end is the terminal transaction. The run's fence guards it, so the desk's version does not: a busy desk never blocks
+// an end.
+func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.Event) error {
+	record, err := h.s.t.putPart(r, absent, attributes{":now": number(h.s.t.nowSeconds())})
+	if err != nil {
+		return fmt.Errorf("end a run: %w", err)
+	}
+	usage, err := usageText(terminal.Usage)
+	if err != nil {
+		return fmt.Errorf("end a run: %w", err)
+	}
+	parts := [...]types.TransactWriteItem{
+		endLog: record,
+		endThread: h.s.t.updatePart(update{
+			key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
+			when:   "attribute_exists(#pk) AND #epoch = :epoch",
+			values: attributes{":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch)},
+		}),
+		endRun: h.s.t.updatePart(update{
+			key: h.s.runKey(h.run.ID), when: mine,
+			change: "SET #status = :status, #ended = :ended, #usage = :usage REMOVE #live, #deadline, #lease",
+			values: h.mine(attributes{
+				":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
+			}),
+		}),
+		endDesk: h.s.t.updatePart(update{
+			key: h.s.deskKey(), change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+			values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},
+		}),
+	}
+	return h.s.t.transact(ctx, parts[:]...)
+}
+
+func statusOf(terminal agui.Event) chat.RunStatus {
+	switch {
+	case terminal.Type == agui.RunError:
+		return chat.RunFailed
+	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeCancelled:
+		return chat.RunCancelled
+	default:
+		return chat.RunFinished
+	}
+}
+
+// endRefused tells what a failed terminal transaction means. own: it is there, written by an earlier try. Otherwise it is
+// to be tried again, or the error says why not.
+func (h *Holder) endRefused(failed error, r recordItem) (own bool, err error) {
+	if old, isOld := refusedPart(failed, endRun); isOld {
+		run, err := asRun(old)
+		if err != nil {
+			return false, err
+		}
+		if run.Nonce == h.nonce && chat.RunStatus(run.Status).Terminal() {
+			return true, nil
+		}
+		return false, h.fenced("the run was taken over or has ended")
+	}
+	if old, isOld := refusedPart(failed, endLog); isOld {
+		return h.refusedBy(old, r)
+	}
+	if _, isOld := refusedPart(failed, endThread); isOld {
+		return false, fmt.Errorf("end a run: its thread was deleted: %w", chat.ErrClosed)
+	}
+	if _, isOld := refusedPart(failed, endDesk); isOld {
+		return false, fmt.Errorf("end a run: there is no desk: %w", chat.ErrClosed)
+	}
+	if conflicted(failed) {
+		return false, nil
+	}
+	return false, fmt.Errorf("end a run: %w", failed)
+}

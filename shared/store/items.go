@@ -1,0 +1,182 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+)
+
+// The items as they are stored. Times are milliseconds since the epoch, but expires: TTL wants seconds. What grows with
+// what people say is JSON text.
+
+type ownerItem struct {
+	PK           string `dynamodbav:"pk"`
+	SK           string `dynamodbav:"sk"`
+	User         string `dynamodbav:"user"`
+	TokenExpires int64  `dynamodbav:"token"`
+	Expires      int64  `dynamodbav:"expires"`
+}
+
+type connectionItem struct {
+	PK           string `dynamodbav:"pk"`
+	SK           string `dynamodbav:"sk"`
+	ID           string `dynamodbav:"id"`
+	Thread       string `dynamodbav:"thread"`
+	N            int64  `dynamodbav:"n"`
+	Connected    int64  `dynamodbav:"connected"`
+	TokenExpires int64  `dynamodbav:"token"`
+	Expires      int64  `dynamodbav:"expires"`
+}
+
+func (i connectionItem) connection() chat.Connection {
+	return chat.Connection{
+		ID: chat.ConnectionID(i.ID), Thread: chat.ThreadID(i.Thread), N: i.N,
+		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires),
+	}
+}
+
+type threadItem struct {
+	PK      string `dynamodbav:"pk"`
+	SK      string `dynamodbav:"sk"`
+	ID      string `dynamodbav:"id"`
+	Epoch   string `dynamodbav:"epoch"`
+	Head    int64  `dynamodbav:"head"`
+	Title   string `dynamodbav:"title"`
+	Created int64  `dynamodbav:"created"`
+	Updated int64  `dynamodbav:"updated"`
+	Deleted int64  `dynamodbav:"deleted,omitempty"` // the mark: invisible from then on
+	Expires int64  `dynamodbav:"expires,omitempty"` // only with the mark
+}
+
+func (i threadItem) thread() Thread {
+	return Thread{
+		ID: chat.ThreadID(i.ID), Epoch: chat.Epoch(i.Epoch), Head: chat.Seq(i.Head), Title: i.Title,
+		Created: fromMillis(i.Created), Updated: fromMillis(i.Updated),
+	}
+}
+
+type runItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	ID       string `dynamodbav:"id"`
+	Thread   string `dynamodbav:"thread"` // "": a cancel that came before its run
+	Agent    string `dynamodbav:"agent,omitempty"`
+	Status   string `dynamodbav:"status"`
+	Fence    int64  `dynamodbav:"fence"`
+	Nonce    string `dynamodbav:"nonce"` // of the last writer that took the run: admission, claim, cancel
+	Input    string `dynamodbav:"input"` // nonce of the input item that it was admitted with
+	Lease    int64  `dynamodbav:"lease,omitempty"`
+	Cancel   bool   `dynamodbav:"cancel,omitempty"`
+	Created  int64  `dynamodbav:"created"`
+	Ended    int64  `dynamodbav:"ended,omitempty"`
+	Usage    string `dynamodbav:"usage,omitempty"`
+	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
+	Deadline int64  `dynamodbav:"deadline,omitempty"` // the index's order
+	Expires  int64  `dynamodbav:"expires"`
+}
+
+func (i runItem) run() (Run, error) {
+	r := Run{
+		ID: chat.RunID(i.ID), Thread: chat.ThreadID(i.Thread), Agent: i.Agent, Status: chat.RunStatus(i.Status),
+		Fence: i.Fence, Lease: fromMillis(i.Lease), CancelRequested: i.Cancel,
+		Created: fromMillis(i.Created), Ended: fromMillis(i.Ended),
+	}
+	if i.Usage == "" {
+		return r, nil
+	}
+	if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {
+		return Run{}, fmt.Errorf("read a run's usage: %w", err)
+	}
+	return r, nil
+}
+
+type inputItem struct {
+	PK      string `dynamodbav:"pk"`
+	SK      string `dynamodbav:"sk"`
+	Input   string `dynamodbav:"input"` // an Admission
+	Expires int64  `dynamodbav:"expires"`
+}
+
+type deskItem struct {
+	PK      string            `dynamodbav:"pk"`
+	SK      string            `dynamodbav:"sk"`
+	Seats   map[string]string `dynamodbav:"seats"`
+	Waiting []waitingItem     `dynamodbav:"waiting"`
+	Version int64             `dynamodbav:"version"`
+	Closing bool              `dynamodbav:"closing,omitempty"`
+}
+
+type waitingItem struct {
+	Run    string `dynamodbav:"run"`
+	Thread string `dynamodbav:"thread"`
+}
+
+func (i deskItem) desk() desk.Desk {
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Version: i.Version}
+	for run, thread := range i.Seats {
+		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
+	}
+	for _, w := range i.Waiting {
+		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread)})
+	}
+	return d
+}
+
+// recordItem has short names: a record is to stay within one write unit (1 KB, names included).
+type recordItem struct {
+	PK      string `dynamodbav:"pk"`
+	SK      string `dynamodbav:"sk"`
+	Seq     int64  `dynamodbav:"s"`
+	Count   int64  `dynamodbav:"n"`
+	Run     string `dynamodbav:"r"`
+	Fence   int64  `dynamodbav:"f"`
+	Nonce   string `dynamodbav:"x"`
+	Events  string `dynamodbav:"e"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+func (i recordItem) last() chat.Seq { return chat.Seq(i.Seq + i.Count - 1) }
+
+func (i recordItem) record() (Record, error) {
+	r := Record{Seq: chat.Seq(i.Seq), Run: chat.RunID(i.Run)}
+	if err := json.Unmarshal([]byte(i.Events), &r.Events); err != nil {
+		return Record{}, fmt.Errorf("read the log record at %d: %w", i.Seq, err)
+	}
+	return r, nil
+}
+
+type transcriptItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	First    int64  `dynamodbav:"s"`
+	Last     int64  `dynamodbav:"l"`
+	Run      string `dynamodbav:"r"`
+	Fence    int64  `dynamodbav:"f"`
+	Messages string `dynamodbav:"m"`
+}
+
+func (i transcriptItem) transcript() (Transcript, error) {
+	t := Transcript{First: chat.Seq(i.First), Last: chat.Seq(i.Last), Run: chat.RunID(i.Run)}
+	if err := json.Unmarshal([]byte(i.Messages), &t.Messages); err != nil {
+		return Transcript{}, fmt.Errorf("read the transcript at %d: %w", i.First, err)
+	}
+	return t, nil
+}
+
+// liveItem is what the index projects.
+type liveItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	Deadline int64  `dynamodbav:"deadline"`
+}
+
+func usageText(u []agui.Usage) (string, error) {
+	if len(u) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(u)
+	return string(text), err
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// logLife is how long the log keeps its records: what resumes find. Transcripts stay.
+const logLife = 7 * 24 * time.Hour
+
+// Record is one record of a thread's log: the events of one flush.
+type Record struct {
+	Seq    chat.Seq // of the first event
+	Run    chat.RunID
+	Events []agui.Event
+}
+
+// Log reads the records after a position, consistently and in order, at most limit records. A position inside a record
+// gives that record whole. A first record that begins beyond after + 1 says that retention has taken what was between.
+func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq, limit int) ([]Record, error) {
+	if err := checkLog(thread, epoch); err != nil {
+		return nil, err
+	}
+	after = max(after, 0)
+	items, err := s.records(ctx, thread, epoch, after+1, max(limit, 1))
+	if err != nil {
+		return nil, err
+	}
+	if after > 0 && (len(items) == 0 || chat.Seq(items[0].Seq) > after+1) {
+		before, found, err := s.recordBefore(ctx, thread, epoch, after)
+		if err != nil {
+			return nil, err
+		}
+		if found && before.last() > after {
+			items = append([]recordItem{before}, items...)
+		}
+	}
+	records := make([]Record, 0, len(items))
+	for _, i := range items[:min(len(items), max(limit, 1))] {
+		r, err := i.record()
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// Last is the last event's sequence number in a thread's log, read consistently: 0 for an empty one.
+func (s *Store) Last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch) (chat.Seq, error) {
+	if err := checkLog(thread, epoch); err != nil {
+		return 0, err
+	}
+	tail, found, err := s.recordBefore(ctx, thread, epoch, lastSeq)
+	if err != nil || !found {
+		return 0, err
+	}
+	return tail.last(), nil
+}
+
+// lastSeq is above every sequence number and has the digits of one.
+const lastSeq chat.Seq = 999_999_999_999
+
+func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
+	return errors.Join(checkID("thread", thread), checkID("epoch", epoch))
+}
+
+// records are those that begin at from or later; limit 0: all.
+func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int) ([]recordItem, error) {
+	q := span{pk: s.logPartition(thread, epoch), low: recordSort(from), high: recordSort(lastSeq), page: limit}
+	var items []recordItem
+	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var r recordItem
+		if err := attributevalue.UnmarshalMap(item, &r); err != nil {
+			return false, err
+		}
+		if !s.t.expired(r.Expires) {
+			items = append(items, r)
+		}
+		return limit == 0 || len(items) < limit, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	return items, nil
+}
+
+// recordBefore is the last record that begins at seq or earlier. An expired one is none: those before it are older.
+func (s *Store) recordBefore(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, seq chat.Seq) (r recordItem, found bool, err error) {
+	q := span{pk: s.logPartition(thread, epoch), low: recordPrefix, high: recordSort(seq), descending: true, page: 1}
+	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
+		err := attributevalue.UnmarshalMap(item, &r)
+		found = err == nil && !s.t.expired(r.Expires)
+		return false, err
+	})
+	if err != nil {
+		return r, false, fmt.Errorf("read the log: %w", err)
+	}
+	return r, found, nil
+}

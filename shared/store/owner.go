@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/internal/principal"
+)
+
+// This file is the one place behind the edge where a chat.User is made: from records that the edge wrote.
+
+// Owner restores the user whom the edge wrote for a connection, or chat.ErrNotFound. Only disconnect, whose event may
+// lack the authorizer's context, and the check of one that has it, read it.
+func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, error) {
+	if err := checkConnectionID(id); err != nil {
+		return chat.User{}, err
+	}
+	var o ownerItem
+	found, err := t.get(ctx, ownerKey(id), &o)
+	if err != nil {
+		return chat.User{}, fmt.Errorf("read a connection's owner: %w", err)
+	}
+	if !found || t.expired(o.Expires) {
+		return chat.User{}, fmt.Errorf("owner of the connection: %w", chat.ErrNotFound)
+	}
+	u, err := principal.FromKey(o.User)
+	if err != nil {
+		return chat.User{}, fmt.Errorf("restore a connection's owner: %w", err)
+	}
+	return u, nil
+}
+
+// LiveRun is one entry of the live index.
+type LiveRun struct {
+	User     chat.User
+	Run      chat.RunID
+	Deadline time.Time
+}
+
+// Live reads the live index whole: runs accepted and not ended, of all users. For sweep and operators only. The index
+// lags behind the runs: each entry is to be checked against its run.
+func (t *Table) Live(ctx context.Context) ([]LiveRun, error) {
+	var runs []LiveRun
+	for n := range liveShards {
+		items, err := t.liveShard(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("read the live index: %w", err)
+		}
+		for _, i := range items {
+			userKey, run, err := splitRunKey(key{i.PK, i.SK})
+			if err != nil {
+				return nil, err
+			}
+			u, err := principal.FromKey(userKey)
+			if err != nil {
+				return nil, fmt.Errorf("restore a live run's user: %w", err)
+			}
+			runs = append(runs, LiveRun{User: u, Run: run, Deadline: fromMillis(i.Deadline)})
+		}
+	}
+	return runs, nil
+}

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+type attributes = map[string]types.AttributeValue
+
+func text[S ~string](v S) types.AttributeValue { return &types.AttributeValueMemberS{Value: string(v)} }
+
+func number[N ~int64](v N) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: fmt.Sprint(int64(v))}
+}
+
+func (k key) attributes() attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
+
+// absent is "must not exist" and present its opposite for items that expire: TTL deletes days late. Both want :now in
+// seconds.
+const (
+	absent  = "(attribute_not_exists(#pk) OR #expires < :now)"
+	present = "(attribute_exists(#pk) AND #expires >= :now)"
+)
+
+// names declares the attribute names of expressions, in which every name is written #name: many are reserved words.
+func names(expressions ...string) map[string]string {
+	ns := map[string]string{}
+	for _, e := range expressions {
+		for _, part := range strings.Split(e, "#")[1:] {
+			end := strings.IndexFunc(part, func(r rune) bool { return r < 'a' || r > 'z' })
+			if end < 0 {
+				end = len(part)
+			}
+			ns["#"+part[:end]] = part[:end]
+		}
+	}
+	return ns
+}
+
+// get reads one item, consistently.
+func (t *Table) get(ctx context.Context, k key, item any) (found bool, err error) {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.c.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil || len(out.Item) == 0 {
+		return false, err
+	}
+	return true, attributevalue.UnmarshalMap(out.Item, item)
+}
+
+// getAll reads items, each consistently but not at one moment, and returns those that are there by their sort key. They
+// are all of one partition.
+func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, error) {
+	found := map[string]attributes{}
+	if len(keys) == 0 {
+		return found, nil
+	}
+	ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
+	for _, k := range keys {
+		ask.Keys = append(ask.Keys, k.attributes())
+	}
+	left := map[string]types.KeysAndAttributes{t.c.Name: ask}
+	for n := 0; len(left) > 0; n++ {
+		if n > 0 { // throttled, or over 16 MB
+			if err := pause(ctx, n); err != nil {
+				return nil, err
+			}
+		}
+		out, err := t.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: left})
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range out.Responses[t.c.Name] {
+			var k struct {
+				SK string `dynamodbav:"sk"`
+			}
+			if err := attributevalue.UnmarshalMap(item, &k); err != nil {
+				return nil, err
+			}
+			found[k.SK] = item
+		}
+		left = out.UnprocessedKeys
+	}
+	return found, nil
+}
+
+// span is one query over a partition: sort keys from low to high, both inclusive.
+type span struct {
+	pk, low, high string
+	descending    bool
+	page          int // items of one request; 0: as many as fit
+}
+
+// each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
+// whether it came to the span's end.
+func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool, err error)) (end bool, err error) {
+	const condition = "#pk = :pk AND #sk BETWEEN :low AND :high"
+	in := &dynamodb.QueryInput{
+		TableName: &t.c.Name, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String(condition),
+		ExpressionAttributeNames:  names(condition),
+		ExpressionAttributeValues: attributes{":pk": text(q.pk), ":low": text(q.low), ":high": text(q.high)},
+		ScanIndexForward:          aws.Bool(!q.descending),
+	}
+	if q.page > 0 {
+		in.Limit = aws.Int32(int32(q.page))
+	}
+	for {
+		out, err := t.db.Query(ctx, in)
+		if err != nil {
+			return false, err
+		}
+		for _, item := range out.Items {
+			if more, err := f(item); err != nil || !more {
+				return false, err
+			}
+		}
+		if len(out.LastEvaluatedKey) == 0 {
+			return true, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+func (t *Table) liveShard(ctx context.Context, n int) ([]liveItem, error) {
+	const condition = "#live = :shard"
+	in := &dynamodb.QueryInput{
+		TableName: &t.c.Name, IndexName: aws.String("live"), KeyConditionExpression: aws.String(condition),
+		ExpressionAttributeNames:  names(condition),
+		ExpressionAttributeValues: attributes{":shard": text(shardName(n))},
+	}
+	var items []liveItem
+	for {
+		out, err := t.db.Query(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		var page []liveItem
+		if err := attributevalue.UnmarshalListOfMaps(out.Items, &page); err != nil {
+			return nil, err
+		}
+		items = append(items, page...)
+		if len(out.LastEvaluatedKey) == 0 {
+			return items, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+)
+
+const (
+	claimTime    = 30 * time.Second    // from admission to the claim
+	waitTime     = time.Hour           // in the queue
+	leaseTime    = 20 * time.Second    // of a claim, unless renewed
+	overTime     = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
+	runLife      = 90 * 24 * time.Hour // of a run's record
+	inputLife    = 2 * time.Hour       // longer than a run can wait and run; its log and transcript hold the question
+	cancelMemory = time.Hour           // for which the cancel of a run that is not known yet is kept
+)
+
+// Run is one run's record.
+type Run struct {
+	ID              chat.RunID
+	Thread          chat.ThreadID
+	Agent           string
+	Status          chat.RunStatus
+	Fence           int64 // how often it was claimed
+	Lease           time.Time
+	CancelRequested bool
+	Created, Ended  time.Time
+	Usage           []agui.Usage
+}
+
+// Run reads a run's record, or chat.ErrNotFound.
+func (s *Store) Run(ctx context.Context, id chat.RunID) (Run, error) {
+	item, err := s.runItem(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	return item.run()
+}
+
+func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
+	var item runItem
+	if err := checkID("run", id); err != nil {
+		return item, err
+	}
+	found, err := s.t.get(ctx, s.runKey(id), &item)
+	if err != nil {
+		return item, fmt.Errorf("read a run: %w", err)
+	}
+	if !found || s.t.expired(item.Expires) {
+		return item, fmt.Errorf("run: %w", chat.ErrNotFound)
+	}
+	return item, nil
+}
+
+// Input reads what a run was asked and the grants of its admission. It is there for as long as the run may need it.
+func (s *Store) Input(ctx context.Context, id chat.RunID) (Admission, error) {
+	run, err := s.runItem(ctx, id)
+	if err != nil {
+		return Admission{}, err
+	}
+	var item inputItem
+	found, err := s.t.get(ctx, s.inputKey(id, run.Input), &item)
+	if err != nil {
+		return Admission{}, fmt.Errorf("read a run's input: %w", err)
+	}
+	if !found {
+		return Admission{}, fmt.Errorf("input of the run: %w", chat.ErrNotFound)
+	}
+	return item.admission()
+}
+
+func (i inputItem) admission() (a Admission, err error) {
+	if err := json.Unmarshal([]byte(i.Input), &a); err != nil {
+		return a, fmt.Errorf("read a run's input: %w", err)
+	}
+	return a, nil
+}
+
+func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
+	asked, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("write a run's input: %w", err)
+	}
+	k := s.inputKey(a.Run, nonce)
+	item := inputItem{PK: k.pk, SK: k.sk, Input: string(asked), Expires: s.t.expiry(inputLife)}
+	if err := s.t.put(ctx, item, "", nil); err != nil {
+		return fmt.Errorf("write a run's input: %w", err)
+	}
+	return nil
+}
+
+// Desk reads the user's desk, consistently.
+func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
+	var item deskItem
+	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
+		return desk.Desk{}, fmt.Errorf("read the desk: %w", err)
+	}
+	return item.desk(), nil
+}
+
+// setDesk is the change of the desk to d if it still has d's version and the user is not being erased.
+func (s *Store) setDesk(d desk.Desk) (types.TransactWriteItem, error) {
+	item := deskItem{Seats: map[string]string{}, Waiting: []waitingItem{}}
+	for run, thread := range d.Seats {
+		item.Seats[string(run)] = string(thread)
+	}
+	for _, w := range d.Waiting {
+		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread)})
+	}
+	seats, err := attributevalue.Marshal(item.Seats)
+	if err != nil {
+		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
+	}
+	waiting, err := attributevalue.Marshal(item.Waiting)
+	if err != nil {
+		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
+	}
+	u := update{
+		key: s.deskKey(), change: "SET #seats = :seats, #waiting = :waiting, #version = :next",
+		when:   "attribute_exists(#pk) AND #version = :version AND attribute_not_exists(#closing)",
+		values: attributes{":seats": seats, ":waiting": waiting, ":version": number(d.Version), ":next": number(d.Version + 1)},
+	}
+	if d.Version == 0 {
+		u.when = "attribute_not_exists(#pk)"
+		delete(u.values, ":version")
+	}
+	return s.t.updatePart(u), nil
+}
+
+// endedSeats takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
+// its run. Those whose lease is past stay: they are sweep's to end.
+func (s *Store) endedSeats(ctx context.Context, d desk.Desk) (desk.Desk, error) {
+	keys := make([]key, 0, len(d.Seats))
+	for run := range d.Seats {
+		keys = append(keys, s.runKey(run))
+	}
+	found, err := s.t.getAll(ctx, keys)
+	if err != nil {
+		return d, fmt.Errorf("read the runs of the desk: %w", err)
+	}
+	for run := range d.Seats {
+		item, err := asRun(found[s.runKey(run).sk])
+		if err != nil {
+			return d, err
+		}
+		if item.ID == "" || chat.RunStatus(item.Status).Terminal() {
+			d = d.Remove(run)
+		}
+	}
+	return d, nil
+}
+
+// asRun reads a RUN item; without one it is the zero item.
+func asRun(item attributes) (r runItem, err error) {
+	if err := attributevalue.UnmarshalMap(item, &r); err != nil {
+		return r, fmt.Errorf("read a run: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,239 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+	"carrel/shared/store"
+)
+
+func admission(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	a := w.Admit(alice, "r1", "t1")
+	if a.Run.Status != chat.RunAdmitted || !a.Invoke || a.Repeat || a.Position != 0 || a.Run.Thread != "t1" {
+		t.Errorf("the first run: %+v", a)
+	}
+	thread := must[store.Thread](t)(alice.Thread(ctx, "t1"))
+	if thread.Epoch == "" || thread.Head != 0 || thread.Title != "title of t1" || thread.Created.IsZero() {
+		t.Errorf("its thread: %+v", thread)
+	}
+	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); !reflect.DeepEqual(got, Asked("r1", "t1")) {
+		t.Errorf("its input: %+v", got)
+	}
+	for i, want := range []store.Admitted{{Position: 1}, {Position: 2}} {
+		run := chat.RunID(fmt.Sprint("w", i))
+		if a := w.Admit(alice, run, "t1"); a.Run.Status != chat.RunWaiting || a.Invoke || a.Position != want.Position {
+			t.Errorf("run %d behind it: %+v", i, a)
+		}
+	}
+	if again := must[store.Thread](t)(alice.Thread(ctx, "t1")); again.Epoch != thread.Epoch {
+		t.Errorf("the thread's epoch changed from %s to %s", thread.Epoch, again.Epoch)
+	}
+	d := must[desk.Desk](t)(alice.Desk(ctx))
+	if len(d.Seats) != 1 || d.Seats["r1"] != "t1" || len(d.Waiting) != 2 {
+		t.Errorf("the desk: %+v", d)
+	}
+	if got := must[store.Run](t)(alice.Run(ctx, "r1")); !reflect.DeepEqual(got, a.Run) {
+		t.Errorf("read %+v, was answered %+v", got, a.Run)
+	}
+}
+
+func admissionRepeated(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.Admit(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || !a.Invoke || a.Run.Status != chat.RunAdmitted {
+		t.Errorf("repeated before the claim: %+v", a)
+	}
+	if a := w.Admit(alice, "r2", "t1"); !a.Repeat || a.Invoke || a.Position != 1 {
+		t.Errorf("repeated while it waits: %+v", a)
+	}
+	h := w.Claim(alice, "r1")
+	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || a.Invoke || a.Run.Status != chat.RunRunning {
+		t.Errorf("repeated while it runs: %+v", a)
+	}
+	w.End(h, Started(h), Finished(h))
+	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || a.Invoke || a.Run.Status != chat.RunFinished {
+		t.Errorf("repeated after its end: %+v", a)
+	}
+	_, err := alice.Admit(ctx, Asked("r1", "t2"))
+	wantErr(t, "the run's id on another thread", err, chat.ErrBadID)
+	_, err = alice.Thread(ctx, "t2")
+	wantErr(t, "that thread", err, chat.ErrNotFound)
+}
+
+func admissionRefused(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for i := range 5 {
+		w.Admit(alice, chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i)))
+	}
+	busy := Asked("x", "t1")
+	busy.WhenBusy = chat.Reject
+	_, err := alice.Admit(ctx, busy)
+	wantErr(t, "reject on a busy thread", err, chat.ErrBusy)
+	for i := range 20 {
+		if a := w.Admit(alice, chat.RunID(fmt.Sprint("w", i)), "t9"); a.Position != i+1 {
+			t.Errorf("waiting run %d has position %d", i, a.Position)
+		}
+	}
+	_, err = alice.Admit(ctx, Asked("x", "t8"))
+	wantErr(t, "a full queue", err, chat.ErrTooManyRuns)
+	_, err = alice.Run(ctx, "x")
+	wantErr(t, "a refused run's record", err, chat.ErrNotFound)
+	for _, bad := range []store.Admission{Asked("a#b", "t1"), Asked("", "t1"), Asked("r", "t#1"), Asked("r", "")} {
+		_, err := alice.Admit(ctx, bad)
+		wantErr(t, fmt.Sprintf("run %q on thread %q", bad.Run, bad.Thread), err, chat.ErrBadID)
+	}
+}
+
+// set writes one attribute of an item behind the store's back.
+func (w *World) set(k map[string]types.AttributeValue, name string, v types.AttributeValue) {
+	w.T.Helper()
+	_, err := w.DB.UpdateItem(w.T.Context(), &dynamodb.UpdateItemInput{
+		TableName: &w.Name, Key: k, UpdateExpression: aws.String("SET #a = :v"),
+		ExpressionAttributeNames: map[string]string{"#a": name}, ExpressionAttributeValues: map[string]types.AttributeValue{":v": v},
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+func item(pk, sk string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
+	}
+}
+
+func admissionOfDeleted(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.Complete(alice, "r1", "t1", "yes")
+	w.set(item("U#alice", "THREAD#t1"), "deleted", &types.AttributeValueMemberN{Value: "1"})
+	_, err := alice.Admit(ctx, Asked("r2", "t1"))
+	wantErr(t, "a run on a deleted thread", err, chat.ErrNotFound)
+	_, err = alice.Thread(ctx, "t1")
+	wantErr(t, "a deleted thread", err, chat.ErrNotFound)
+	if page, _, err := alice.Threads(ctx, "", 9); err != nil || len(page) > 0 {
+		t.Errorf("a deleted thread is listed: %v, %v", page, err)
+	}
+	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
+	_, err = alice.Admit(ctx, Asked("r3", "t3"))
+	wantErr(t, "a run of a user who is being erased", err, chat.ErrClosed)
+}
+
+func interrupt(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	a := Asked("r2", "t1")
+	a.WhenBusy = chat.Interrupt
+	if got := must[store.Admitted](t)(alice.Admit(ctx, a)); got.Run.Status != chat.RunWaiting {
+		t.Errorf("the interrupting run: %+v", got)
+	}
+	if !must[bool](t)(h.CancelRequested(ctx)) {
+		t.Error("the running run was not asked to stop")
+	}
+}
+
+// seatsOfEndedRuns: a seat whose run has ended or is gone is free, whoever forgot it.
+func seatsOfEndedRuns(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for i := range 5 {
+		w.Admit(alice, chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i)))
+	}
+	w.set(item("U#alice", "RUN#r1"), "status", &types.AttributeValueMemberS{Value: "failed"})
+	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item("U#alice", "RUN#r2")}); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(time.Minute) // past every lease and deadline: those seats stay
+	for i, want := range []chat.RunStatus{chat.RunAdmitted, chat.RunAdmitted, chat.RunWaiting} {
+		if a := w.Admit(alice, chat.RunID(fmt.Sprint("x", i)), chat.ThreadID(fmt.Sprint("x", i))); a.Run.Status != want {
+			t.Errorf("run %d is %s, want %s", i, a.Run.Status, want)
+		}
+	}
+}
+
+func cancel(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "running", "t1")
+	w.Admit(alice, "waiting", "t1")
+	w.Admit(alice, "admitted", "t2")
+	for _, c := range []struct {
+		run   chat.RunID
+		want  chat.RunStatus
+		ended bool
+	}{
+		{"running", chat.RunRunning, false},
+		{"waiting", chat.RunCancelled, true},
+		{"waiting", chat.RunCancelled, false}, // again
+		{"admitted", chat.RunCancelled, true},
+		{"unknown", chat.RunCancelled, false},
+		{"unknown", chat.RunCancelled, false},
+	} {
+		got := must[store.Cancelled](t)(alice.Cancel(ctx, c.run))
+		if got.Run.Status != c.want || got.Ended != c.ended || (got.Run.Thread == "") != (c.run == "unknown") {
+			t.Errorf("cancel %s: %+v", c.run, got)
+		}
+	}
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || len(d.Waiting) != 0 {
+		t.Errorf("the desk: %+v", d)
+	}
+	if !must[bool](t)(h.CancelRequested(ctx)) {
+		t.Error("the running run was not asked to stop")
+	}
+	_, err := alice.Claim(ctx, "admitted")
+	wantErr(t, "claim of a cancelled run", err, chat.ErrNotClaimed)
+	if a := w.Admit(alice, "unknown", "t3"); !a.Repeat || a.Invoke || a.Run.Status != chat.RunCancelled || a.Run.Thread != "t3" {
+		t.Errorf("the run that was cancelled before it came: %+v", a)
+	}
+	w.End(h, Started(h), Finished(h))
+	if got := must[store.Cancelled](t)(alice.Cancel(ctx, "running")); got.Run.Status != chat.RunFinished || got.Ended {
+		t.Errorf("cancel of a run that has ended: %+v", got)
+	}
+}
+
+func startWaiting(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("an empty desk started %v", got)
+	}
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	w.Admit(alice, "r3", "t1")
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("started behind a running run: %v", got)
+	}
+	w.End(h, Started(h), Finished(h))
+	got := must[[]store.Run](t)(alice.StartWaiting(ctx))
+	if len(got) != 1 || got[0].ID != "r2" || got[0].Status != chat.RunAdmitted {
+		t.Errorf("started %+v", got)
+	}
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("started again: %v", got)
+	}
+	h = w.Claim(alice, "r2")
+	if h.Thread().Head != 2 {
+		t.Errorf("the next run begins behind %d", h.Thread().Head)
+	}
+}
+
+// startWaitingPastTheDead: what can never start must not keep the others from it.
+func startWaitingPastTheDead(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "gone", "t1")
+	w.Admit(alice, "r2", "t1")
+	w.set(item("U#alice", "RUN#gone"), "status", &types.AttributeValueMemberS{Value: "cancelled"})
+	w.End(h, Started(h), Finished(h))
+	must[[]store.Run](t)(alice.StartWaiting(ctx))
+	must[[]store.Run](t)(alice.StartWaiting(ctx))
+	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Status != chat.RunAdmitted {
+		t.Errorf("the run behind it is %s", got.Status)
+	}
+}

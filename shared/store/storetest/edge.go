@@ -1,0 +1,147 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+)
+
+// socket is a connection of API Gateway's shape.
+func socket(n int, thread chat.ThreadID) chat.Connection {
+	return chat.Connection{
+		ID: chat.ConnectionID(fmt.Sprintf("L0SM9c%02dFiAHGg=", n)), Thread: thread,
+		Connected: time.UnixMilli(1_800_000_000_000 + int64(n)), TokenExpires: time.UnixMilli(1_900_000_000_000),
+	}
+}
+
+func wantErr(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func connections(t *testing.T, w *World) {
+	ctx, alice, c := t.Context(), w.As("alice"), socket(1, "t1")
+	_, err := w.Table.For(chat.User{})
+	wantErr(t, "the zero user", err, chat.ErrNoUser)
+	if replaced := must[[]chat.Connection](t)(alice.Connect(ctx, c)); len(replaced) > 0 {
+		t.Errorf("the first connection replaced %v", replaced)
+	}
+	if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got != c {
+		t.Errorf("read %+v, wrote %+v", got, c)
+	}
+	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != c {
+		t.Errorf("listed %+v", got)
+	}
+	if u := must[chat.User](t)(w.Table.Owner(ctx, c.ID)); u != chattest.User(t, "alice") {
+		t.Errorf("the owner is %v", u)
+	}
+	_, err = w.As("bob").Connect(ctx, c)
+	wantErr(t, "bob connects as alice's connection", err, chat.ErrNotFound)
+	for range 2 {
+		if err := alice.RemoveConnection(ctx, c.ID); err != nil {
+			t.Errorf("remove: %v", err)
+		}
+	}
+	_, err = alice.Connection(ctx, c.ID)
+	wantErr(t, "a removed connection", err, chat.ErrNotFound)
+	_, err = w.Table.Owner(ctx, c.ID)
+	wantErr(t, "a removed connection's owner", err, chat.ErrNotFound)
+}
+
+func connectionLimit(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for n := 1; n <= 12; n++ {
+		replaced := must[[]chat.Connection](t)(alice.Connect(ctx, socket(n, "t1")))
+		if n <= 10 && len(replaced) > 0 || n > 10 && (len(replaced) != 1 || replaced[0].ID != socket(n-10, "").ID) {
+			t.Errorf("connection %d replaced %v", n, replaced)
+		}
+	}
+	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 10 {
+		t.Errorf("%d connections are left", len(got))
+	}
+	_, err := w.Table.Owner(ctx, socket(1, "").ID)
+	wantErr(t, "the owner of a replaced connection", err, chat.ErrNotFound)
+}
+
+func watch(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	must[[]chat.Connection](t)(alice.Connect(ctx, socket(1, "t1")))
+	for _, c := range []struct {
+		name   string
+		n      int64
+		thread chat.ThreadID
+		wantN  int64
+		want   chat.ThreadID
+	}{
+		{"the first hello", 1, "t1", 1, "t1"},
+		{"another thread", 3, "t2", 3, "t2"},
+		{"a late one changes nothing", 2, "t3", 3, "t2"},
+		{"a repeat", 3, "t2", 3, "t2"},
+		{"the same n for another thread", 3, "t4", 3, "t2"},
+	} {
+		row := socket(1, c.thread)
+		row.N = c.n
+		got := must[chat.Connection](t)(alice.Watch(ctx, row))
+		if got.N != c.wantN || got.Thread != c.want {
+			t.Errorf("%s: thread %s at n %d, want %s at %d", c.name, got.Thread, got.N, c.want, c.wantN)
+		}
+	}
+	fresh := socket(2, "t1")
+	fresh.N = 1
+	if got := must[chat.Connection](t)(alice.Watch(ctx, fresh)); got != fresh {
+		t.Errorf("a missing row was made as %+v, want %+v", got, fresh)
+	}
+	if u := must[chat.User](t)(w.Table.Owner(ctx, fresh.ID)); u != chattest.User(t, "alice") {
+		t.Errorf("the owner is %v", u)
+	}
+	fresh.N = 9
+	_, err := w.As("bob").Watch(ctx, fresh)
+	wantErr(t, "bob watches with alice's connection", err, chat.ErrNotFound)
+}
+
+// expiry: what TTL has not deleted yet is gone all the same, for reads and for "must not exist".
+func expiry(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	c := socket(1, "t1")
+	must[[]chat.Connection](t)(alice.Connect(ctx, c))
+	if _, err := alice.Cancel(ctx, "r1"); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(3 * time.Hour)
+	_, err := alice.Connection(ctx, c.ID)
+	wantErr(t, "an expired connection", err, chat.ErrNotFound)
+	_, err = w.Table.Owner(ctx, c.ID)
+	wantErr(t, "an expired connection's owner", err, chat.ErrNotFound)
+	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) > 0 {
+		t.Errorf("expired connections are listed: %v", got)
+	}
+	c.N = 1
+	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != c {
+		t.Errorf("an expired row was made as %+v, want %+v", got, c)
+	}
+	if _, err := w.As("bob").Connect(ctx, socket(2, "t1")); err != nil {
+		t.Errorf("connect: %v", err)
+	}
+	if a := w.Admit(alice, "r1", "t1"); a.Repeat || a.Run.Status != chat.RunAdmitted {
+		t.Errorf("an hour after the cancel of an unknown run its id is %+v", a)
+	}
+	w.Clock.Advance(91 * 24 * time.Hour)
+	_, err = alice.Run(ctx, "r1")
+	wantErr(t, "a run of long ago", err, chat.ErrNotFound)
+}

@@ -1,0 +1,297 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/desk"
+	"carrel/shared/store"
+)
+
+func claim(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	_, err := alice.Claim(ctx, "r1")
+	wantErr(t, "claim of an unknown run", err, chat.ErrNotFound)
+	w.Admit(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	_, err = alice.Claim(ctx, "r2")
+	wantErr(t, "claim of a waiting run", err, chat.ErrNotClaimed)
+	h := w.Claim(alice, "r1")
+	if r := h.Run(); r.Fence != 1 || r.Status != chat.RunRunning || !r.Lease.Equal(h.Lease()) {
+		t.Errorf("claimed %+v", r)
+	}
+	if !reflect.DeepEqual(h.Input(), Asked("r1", "t1")) || h.Thread().ID != "t1" || len(h.Earlier()) > 0 {
+		t.Errorf("input %+v, thread %+v, earlier %v", h.Input(), h.Thread(), h.Earlier())
+	}
+	_, err = alice.Claim(ctx, "r1")
+	wantErr(t, "claim of a claimed run", err, chat.ErrNotClaimed)
+	w.Clock.Advance(15 * time.Second)
+	if err := h.Renew(ctx); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	w.Clock.Advance(15 * time.Second)
+	_, err = alice.Claim(ctx, "r1")
+	wantErr(t, "claim of a renewed run", err, chat.ErrNotClaimed)
+	w.Clock.Advance(10 * time.Second)
+	if again := w.Claim(alice, "r1"); again.Run().Fence != 2 {
+		t.Errorf("claimed after the lease: %+v", again.Run())
+	}
+}
+
+func log(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	first := []agui.Event{Started(h)}
+	records := [][]agui.Event{first, Said("a", "<b>&\u2028 \"ünï\" 🎈"), Said("b", "two")}
+	want, next := []store.Record{}, chat.Seq(1)
+	for _, events := range records {
+		if seq := w.Append(h, events...); seq != next {
+			t.Errorf("appended at %d, want %d", seq, next)
+		}
+		want = append(want, store.Record{Seq: next, Run: "r1", Events: events})
+		next += chat.Seq(len(events))
+	}
+	epoch := h.Thread().Epoch
+	for _, c := range []struct {
+		after chat.Seq
+		limit int
+		want  []store.Record
+	}{{0, 99, want}, {0, 2, want[:2]}, {1, 99, want[1:]}, {2, 99, want[1:]}, {3, 1, want[1:2]}, {4, 99, want[2:]}, {6, 9, want[2:]}, {7, 99, nil}, {99, 9, nil}} {
+		got := must[[]store.Record](t)(alice.Log(ctx, "t1", epoch, c.after, c.limit))
+		if len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
+			t.Errorf("after %d, at most %d: %+v, want %+v", c.after, c.limit, got, c.want)
+		}
+	}
+	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", epoch)); last != 7 {
+		t.Errorf("the last is %d", last)
+	}
+	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", "another")); last != 0 {
+		t.Errorf("the last of another epoch is %d", last)
+	}
+	_, err := alice.Log(ctx, "t1", "a#b", 0, 9)
+	wantErr(t, "an epoch that no thread has", err, chat.ErrBadID)
+}
+
+func end(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Append(h, Started(h))
+	if _, _, err := h.End(ctx, Said("a", "no end")); err == nil {
+		t.Error("ended without a terminal event")
+	}
+	seq, thread, err := h.End(ctx, append(Said("a", "answer"), Finished(h)))
+	if err != nil || seq != 2 || thread.Head != 5 {
+		t.Fatalf("ended at %d, %+v, %v", seq, thread, err)
+	}
+	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); got != thread {
+		t.Errorf("the thread is %+v, was answered %+v", got, thread)
+	}
+	run := must[store.Run](t)(alice.Run(ctx, "r1"))
+	if run.Status != chat.RunFinished || run.Ended.IsZero() || len(run.Usage) != 1 || run.Usage[0].OutputTokens != 5 {
+		t.Errorf("the run: %+v", run)
+	}
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) > 0 {
+		t.Errorf("the desk: %+v", d)
+	}
+	ts, more, err := alice.Transcripts(ctx, thread, 0, 50)
+	if err != nil || more || len(ts) != 1 || ts[0].First != 1 || ts[0].Last != 5 || ts[0].Run != "r1" {
+		t.Fatalf("transcripts: %+v, %v, %v", ts, more, err)
+	}
+	if m := ts[0].Messages; len(m) != 2 || m[0].Content != "question of r1" || m[1].Content != "answer" {
+		t.Errorf("messages: %+v", m)
+	}
+	if live := must[[]store.LiveRun](t)(w.Table.Live(ctx)); len(live) > 0 {
+		t.Errorf("still live: %+v", live)
+	}
+	if next := w.Begin(alice, "r2", "t1"); w.Append(next, Started(next)) != 6 {
+		t.Error("the next run does not go on at 6")
+	}
+}
+
+func endStatus(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for i, c := range []struct {
+		last agui.Event
+		want chat.RunStatus
+	}{
+		{agui.Event{Type: agui.RunFinished}, chat.RunFinished},
+		{agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}, chat.RunCancelled},
+		{Failed(), chat.RunFailed},
+	} {
+		run := chat.RunID(fmt.Sprint("r", i))
+		h := w.Begin(alice, run, "t1")
+		w.End(h, Started(h), c.last)
+		if got := must[store.Run](t)(alice.Run(ctx, run)); got.Status != c.want {
+			t.Errorf("%s: %s, want %s", c.last.Type, got.Status, c.want)
+		}
+	}
+}
+
+// fenced checks that a holder whose claim is past can do nothing more.
+func fenced(t *testing.T, h *store.Holder) {
+	t.Helper()
+	_, err := h.Append(t.Context(), Said("late", "late"))
+	wantErr(t, "append", err, chat.ErrFenced)
+	wantErr(t, "renew", h.Renew(t.Context()), chat.ErrFenced)
+	_, err = h.CancelRequested(t.Context())
+	wantErr(t, "cancel requested", err, chat.ErrFenced)
+	_, _, err = h.End(t.Context(), []agui.Event{Failed()})
+	wantErr(t, "end", err, chat.ErrFenced)
+}
+
+func staleHolder(t *testing.T, w *World) {
+	alice := w.As("alice")
+	for _, first := range []struct {
+		name string
+		do   func(h *store.Holder) error
+	}{
+		{"append", func(h *store.Holder) error { _, err := h.Append(t.Context(), Said("late", "late")); return err }},
+		{"renew", func(h *store.Holder) error { return h.Renew(t.Context()) }},
+		{"cancel", func(h *store.Holder) error { _, err := h.CancelRequested(t.Context()); return err }},
+		{"end", func(h *store.Holder) error { _, _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
+	} {
+		t.Run(first.name, func(t *testing.T) {
+			run, thread := chat.RunID("r-"+first.name), chat.ThreadID("t-"+first.name)
+			old := w.Begin(alice, run, thread)
+			w.Append(old, Started(old))
+			w.Clock.Advance(time.Minute)
+			h := w.Claim(alice, run)
+			w.Append(h, Said("new", "new")...)
+			wantErr(t, "first of all", first.do(old), chat.ErrFenced)
+			fenced(t, old)
+			if thread := w.End(h, Finished(h)); thread.Head != 5 {
+				t.Errorf("the thread ends at %d", thread.Head)
+			}
+			fenced(t, h)
+		})
+	}
+}
+
+// oldOwnerWakesUp: the old owner's append lands between the new one's claim and its first record.
+func oldOwnerWakesUp(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	w.Append(old, Started(old))
+	_, err := h.Append(ctx, []agui.Event{Started(h)})
+	wantErr(t, "the first record", err, store.ErrEarlier)
+	if e := h.Earlier(); len(e) != 1 || e[0].Type != agui.RunStarted {
+		t.Errorf("earlier: %+v", e)
+	}
+	if seq := w.Append(h, agui.Event{Type: agui.Custom, Name: "carrel.attempt"}); seq != 2 {
+		t.Errorf("the first record stands at %d", seq)
+	}
+	fenced(t, old)
+}
+
+func oldOwnerIsTold(t *testing.T, w *World) {
+	alice := w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Append(old, Started(old))
+	w.Clock.Advance(time.Minute)
+	h := must[*store.Holder](t)(alice.ClaimExpired(t.Context(), "r1"))
+	w.End(h, Failed())
+	next := w.Begin(alice, "r2", "t1")
+	w.Append(next, Started(next))
+	fenced(t, old)
+}
+
+func secondAttempt(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.Complete(alice, "r0", "t1", "before")
+	old := w.Begin(alice, "r1", "t1")
+	said := append([]agui.Event{Started(old)}, Said("a", "half")...)
+	w.Append(old, said[:1]...)
+	w.Append(old, said[1:]...)
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	if !reflect.DeepEqual(h.Earlier(), said) {
+		t.Errorf("earlier: %+v", h.Earlier())
+	}
+	thread := w.End(h, Failed())
+	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 1)
+	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 2 || ts[0].First != 6 || ts[0].Last != 10 {
+		t.Errorf("the transcript of both attempts: %+v, %v", ts, err)
+	}
+}
+
+func expired(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.Admit(alice, "never", "t1")
+	w.Admit(alice, "waiting", "t1")
+	dead := w.Begin(alice, "dead", "t2")
+	for _, run := range []chat.RunID{"never", "waiting", "dead"} {
+		_, err := alice.ClaimExpired(ctx, run)
+		wantErr(t, string(run)+", too early", err, chat.ErrNotClaimed)
+	}
+	_, err := alice.ClaimExpired(ctx, "nobody's")
+	wantErr(t, "a bad id", err, chat.ErrBadID)
+	_, err = alice.ClaimExpired(ctx, "unknown")
+	wantErr(t, "an unknown run", err, chat.ErrNotFound)
+	w.Clock.Advance(40 * time.Second)
+	for _, run := range []chat.RunID{"never", "dead"} {
+		h := must[*store.Holder](t)(alice.ClaimExpired(ctx, run))
+		w.End(h, Started(h), Failed())
+		if r := must[store.Run](t)(alice.Run(ctx, run)); r.Status != chat.RunFailed {
+			t.Errorf("%s is %s", run, r.Status)
+		}
+	}
+	fenced(t, dead)
+	_, err = alice.ClaimExpired(ctx, "dead")
+	wantErr(t, "one that has ended", err, chat.ErrNotClaimed)
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != "waiting" {
+		t.Errorf("started %v", got)
+	}
+}
+
+func expireWaiting(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	_, err := alice.ExpireWaiting(ctx, "r2")
+	wantErr(t, "one that may wait", err, chat.ErrNotClaimed)
+	_, err = alice.ExpireWaiting(ctx, "r9")
+	wantErr(t, "an unknown one", err, chat.ErrNotFound)
+	w.Clock.Advance(61 * time.Minute)
+	_, err = alice.ExpireWaiting(ctx, "r1")
+	wantErr(t, "one that runs", err, chat.ErrNotClaimed)
+	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "r2")); r.Status != chat.RunCancelled || r.Thread != "t1" {
+		t.Errorf("expired: %+v", r)
+	}
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 || len(d.Seats) != 1 {
+		t.Errorf("the desk: %+v", d)
+	}
+	w.End(h, Started(h), Failed())
+}
+
+func live(t *testing.T, w *World) {
+	ctx, want := t.Context(), []string{}
+	for _, user := range []string{"alice", "auth0|bob", strings.Repeat("c", 300)} {
+		s := w.As(user)
+		for i := range 3 {
+			w.Admit(s, chat.RunID(fmt.Sprint("r", i)), "t1")
+			want = append(want, fmt.Sprint(chattest.User(t, user), " r", i))
+		}
+		w.Claim(s, "r0")
+	}
+	got := []string{}
+	for _, l := range must[[]store.LiveRun](t)(w.Table.Live(ctx)) {
+		got = append(got, fmt.Sprint(l.User, " ", l.Run))
+		if ahead := l.Deadline.Sub(w.Clock.Now()); ahead < 20*time.Second || ahead > time.Hour+time.Minute {
+			t.Errorf("%s has a deadline %s ahead", l.Run, ahead)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("live are %v, want %v", got, want)
+	}
+}

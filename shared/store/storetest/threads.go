@@ -1,0 +1,129 @@
+package storetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+func threads(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for i := range 7 {
+		run, thread := chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i))
+		h := w.Begin(alice, run, thread)
+		w.End(h, Started(h), Finished(h))
+	}
+	w.set(item("U#alice", "THREAD#t3"), "deleted", &types.AttributeValueMemberN{Value: "1"})
+	for _, c := range []struct {
+		before chat.ThreadID
+		limit  int
+		want   string
+		more   bool
+	}{
+		{"", 99, "t6 t5 t4 t2 t1 t0", false},
+		{"", 3, "t6 t5 t4", true},
+		{"t4", 2, "t2 t1", true},
+		{"t4", 3, "t2 t1 t0", false},
+		{"t0", 9, "", false},
+		{"zzz", 1, "t6", true},
+		{"", 0, "t6", true},
+	} {
+		page, more, err := alice.Threads(ctx, c.before, c.limit)
+		ids := []string{}
+		for _, th := range page {
+			ids = append(ids, string(th.ID))
+		}
+		if got := strings.Join(ids, " "); err != nil || got != c.want || more != c.more {
+			t.Errorf("before %q, at most %d: %s, more %v, %v", c.before, c.limit, got, more, err)
+		}
+	}
+	_, _, err := alice.Threads(ctx, "t#1", 9)
+	wantErr(t, "a bad id", err, chat.ErrBadID)
+	_, err = alice.Thread(ctx, "unknown")
+	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
+}
+
+func transcripts(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	var thread store.Thread
+	for i := range 25 { // more than a page
+		thread = w.Complete(alice, chat.RunID(fmt.Sprint("r", i)), "t1", "yes")
+	}
+	for _, c := range []struct {
+		before      chat.Seq
+		limit, want int
+		more        bool
+	}{{0, 4, 2, true}, {0, 3, 2, true}, {0, 48, 24, true}, {0, 50, 25, false}, {0, 999, 25, false}, {11, 99, 2, false}, {11, 2, 1, true}, {1, 9, 0, false}} {
+		ts, more, err := alice.Transcripts(ctx, thread, c.before, c.limit)
+		if err != nil || len(ts) != c.want || more != c.more {
+			t.Errorf("before %d, %d messages: %d transcripts, more %v, %v", c.before, c.limit, len(ts), more, err)
+		}
+		for i, tr := range ts {
+			if c.before > 0 && tr.Last >= c.before || i > 0 && tr.Last+1 != ts[i-1].First {
+				t.Errorf("transcript %d is of %d to %d", i, tr.First, tr.Last)
+			}
+		}
+	}
+	thread.Head -= 1 // as a reader has it that read the thread before the last run's end
+	if ts, _, err := alice.Transcripts(ctx, thread, 0, 2); err != nil || len(ts) != 1 || ts[0].Run != "r23" {
+		t.Errorf("beyond the head: %+v, %v", ts, err)
+	}
+}
+
+// largeTranscript: a run whose messages do not fit in an item ends all the same, and what is missing is told.
+func largeTranscript(t *testing.T, w *World) {
+	alice := w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Append(h, Started(h))
+	for i := range 5 {
+		w.Append(h, Said(fmt.Sprint("m", i), strings.Repeat("é", 100<<10))...)
+	}
+	args, err := json.Marshal(strings.Repeat("x", 200<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Append(h, agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc", ParentMessageID: "m4"},
+		agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: string(args)}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: "c"})
+	ts, _, err := alice.Transcripts(t.Context(), w.End(h, Finished(h)), 0, 9)
+	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 6 {
+		t.Fatalf("transcripts: %d, %v", len(ts), err)
+	}
+	last := ts[0].Messages[5]
+	if !strings.HasSuffix(last.Content, " bytes more)") || !strings.HasPrefix(last.Content, "éé") {
+		t.Errorf("the cut message does not tell: %.80q", last.Content)
+	}
+	if len(last.ToolCalls) != 1 || !json.Valid([]byte(last.ToolCalls[0].Function.Arguments)) {
+		t.Errorf("the call's arguments: %+v", last.ToolCalls)
+	}
+}
+
+// retention: a thread that was idle for longer than its log is kept goes on, gapless.
+func retention(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	thread := w.Complete(alice, "r1", "t1", "long ago")
+	w.Clock.Advance(40 * 24 * time.Hour)
+	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", thread.Epoch)); last != 0 {
+		t.Errorf("the log still ends at %d", last)
+	}
+	if got := must[[]store.Record](t)(alice.Log(ctx, "t1", thread.Epoch, 0, 9)); len(got) > 0 {
+		t.Errorf("the log still holds %+v", got)
+	}
+	h := w.Begin(alice, "r2", "t1")
+	if seq := w.Append(h, Started(h)); seq != thread.Head+1 {
+		t.Errorf("goes on at %d behind %d", seq, thread.Head)
+	}
+	if thread = w.End(h, Finished(h)); thread.Head != 7 {
+		t.Errorf("the thread ends at %d", thread.Head)
+	}
+	if ts, _, err := alice.Transcripts(ctx, thread, 0, 99); err != nil || len(ts) != 2 {
+		t.Errorf("transcripts: %+v, %v", ts, err)
+	}
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// Transcript is the messages of one run that has ended.
+type Transcript struct {
+	First, Last chat.Seq // the run's events
+	Run         chat.RunID
+	Messages    []agui.Message
+}
+
+// maxTranscript bounds a transcript's JSON text in bytes: an item ends at 400 KB.
+const maxTranscript = 380 << 10
+
+// Transcripts reads the transcripts that begin below before (0: no bound) and end at or below head, newest first, until
+// they hold limit messages or more; more tells whether older ones exist.
+func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limit int) (ts []Transcript, more bool, err error) {
+	if err := checkLog(t.ID, t.Epoch); err != nil {
+		return nil, false, err
+	}
+	high := lastSeq
+	if before > 0 {
+		high = before - 1
+	}
+	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: 10}
+	messages := 0
+	end, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var i transcriptItem
+		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
+			return false, err
+		}
+		if chat.Seq(i.Last) > t.Head { // its run has not ended: it does not count yet
+			return true, nil
+		}
+		tr, err := i.transcript()
+		if err != nil {
+			return false, err
+		}
+		ts = append(ts, tr)
+		messages += len(tr.Messages)
+		return messages < limit, nil
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("read transcripts: %w", err)
+	}
+	// Every run that ended has one and the first of a thread begins at 1: nothing is older than that.
+	return ts, !end && len(ts) > 0 && ts[len(ts)-1].First > 1, nil
+}
+
+// transcriptText is the messages as JSON text that fits in an item: where it does not, the longest contents are cut,
+// with a mark that tells how much is missing.
+func transcriptText(messages []agui.Message) (string, error) {
+	messages = slices.Clone(messages)
+	for most := 128 << 10; ; most /= 2 {
+		b, err := json.Marshal(messages)
+		if err != nil {
+			return "", fmt.Errorf("write a transcript: %w", err)
+		}
+		if len(b) <= maxTranscript {
+			return string(b), nil
+		}
+		if most < 256 {
+			return "", fmt.Errorf("write a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
+		}
+		for i, m := range messages {
+			if len(m.Content) > most {
+				messages[i].Content = cut(m.Content, most)
+			}
+			messages[i].ToolCalls = cutCalls(m.ToolCalls, most)
+		}
+	}
+}
+
+func cut(s string, most int) string {
+	keep := strings.ToValidUTF8(s[:most], "")
+	return fmt.Sprintf("%s … (%d bytes more)", keep, len(s)-len(keep))
+}
+
+// cutCalls replaces long arguments whole: they are JSON text and must stay it.
+func cutCalls(calls []agui.ToolCall, most int) []agui.ToolCall {
+	calls = slices.Clone(calls)
+	for i, c := range calls {
+		if n := len(c.Function.Arguments); n > most {
+			calls[i].Function.Arguments = fmt.Sprintf(`{"cut":"%d bytes"}`, n)
+		}
+	}
+	return calls
+}

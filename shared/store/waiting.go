@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+)
+
+// StartWaiting moves what may start from the queue to seats and returns those runs: the caller invokes turn for each.
+func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for n := 1; ; n++ {
+		d, err := s.Desk(ctx)
+		if err != nil || len(d.Waiting) == 0 {
+			return nil, err
+		}
+		started, err := s.startWaiting(ctx, d)
+		if err == nil {
+			return started, nil
+		}
+		if !anyRefused(err) {
+			return nil, fmt.Errorf("start what waits: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return nil, fmt.Errorf("start what waits: %w", waited)
+		}
+	}
+}
+
+func (s *Store) startWaiting(ctx context.Context, d desk.Desk) ([]Run, error) {
+	if after, _ := d.Next(s.t.c.Limits); len(after.Waiting) > 0 {
+		// Some must stay: behind runs, or behind seats that nobody has given back?
+		var err error
+		if d, err = s.endedSeats(ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	d, runs, err := s.startable(ctx, d)
+	if err != nil || len(runs) == 0 {
+		return nil, err
+	}
+	parts := make([]types.TransactWriteItem, 0, 2*len(runs)+1)
+	seats, err := s.setDesk(d)
+	if err != nil {
+		return nil, err
+	}
+	parts = append(parts, seats)
+	deadline := s.t.c.Now().Add(claimTime)
+	started := make([]Run, 0, len(runs))
+	for _, r := range runs {
+		parts = append(parts, s.threadStands(chat.ThreadID(r.Thread)), s.t.updatePart(update{
+			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline",
+			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
+			values: attributes{
+				":admitted": text(chat.RunAdmitted), ":waiting": text(chat.RunWaiting),
+				":deadline": number(millis(deadline)), ":zero": number(int64(0)),
+			},
+		}))
+		r.Status = string(chat.RunAdmitted)
+		run, err := r.run()
+		if err != nil {
+			return nil, err
+		}
+		started = append(started, run)
+	}
+	return started, s.t.transact(ctx, parts...)
+}
+
+// startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
+// thread is gone, is taken off the desk: it must not keep the others from starting.
+func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []runItem, error) {
+	for {
+		d, next := was.Next(s.t.c.Limits)
+		var keys []key
+		for _, w := range next { // of different threads
+			keys = append(keys, s.runKey(w.Run), s.threadKey(w.Thread))
+		}
+		found, err := s.t.getAll(ctx, keys)
+		if err != nil {
+			return d, nil, fmt.Errorf("read what waits: %w", err)
+		}
+		runs := make([]runItem, 0, len(next))
+		for _, w := range next {
+			r, err := asRun(found[s.runKey(w.Run).sk])
+			if err != nil {
+				return d, nil, err
+			}
+			var t threadItem
+			if err := attributevalue.UnmarshalMap(found[s.threadKey(w.Thread).sk], &t); err != nil {
+				return d, nil, fmt.Errorf("read a thread: %w", err)
+			}
+			if chat.RunStatus(r.Status) == chat.RunWaiting && t.ID != "" && s.t.visible(t) {
+				runs = append(runs, r)
+			} else {
+				was = was.Remove(w.Run)
+			}
+		}
+		if len(runs) == len(next) {
+			return d, runs, nil
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package calculator
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/apd/v3"
+)
+
+// Bounds of what is evaluated, so that no expression costs more than a moment.
+const (
+	maxLength = 500 // characters
+	maxDepth  = 50  // parentheses, signs and powers within one another
+)
+
+// Evaluate evaluates an expression. A result with a finite decimal form is exact; any other is rounded to 34
+// significant digits, begins with "≈ " and says so. The error is written for who wrote the expression and points
+// at the position, counted in characters from 1.
+func Evaluate(expression string) (string, error) {
+	p := &parser{text: []rune(expression), math: newArithmetic()}
+	if len(p.text) > maxLength {
+		return "", fmt.Errorf("the expression has %d characters, the limit is %d", len(p.text), maxLength)
+	}
+	if strings.TrimSpace(expression) == "" {
+		return "", fmt.Errorf("the expression is empty: write something like 2 * (3 + 4)")
+	}
+	value, err := p.sum()
+	if err != nil {
+		return "", err
+	}
+	if p.peek() != end {
+		return "", p.unexpected("expected an operator or the end")
+	}
+	return p.math.text(value)
+}
+
+// end is what peek returns behind the last character.
+const end rune = -1
+
+// parser is a recursive descent over the grammar
+//
+//	sum   = product { ("+" | "-") product }
+//	product = signed { ("*" | "/") signed }
+//	signed  = "-" signed | power
+//	power   = primary [ "^" signed ]
+//	primary = number | "(" sum ")"
+//
+// so that -2^2 is -4, 2^-1 is 0.5 and 2^3^2 is 2^9.
+type parser struct {
+	text  []rune
+	at    int
+	depth int
+	math  *arithmetic
+}
+
+// peek skips blanks and returns the next character, with typographic signs as their plain ones.
+func (p *parser) peek() rune {
+	for p.at < len(p.text) && strings.ContainsRune(" \t\r\n\u00a0", p.text[p.at]) {
+		p.at++
+	}
+	if p.at == len(p.text) {
+		return end
+	}
+	switch c := p.text[p.at]; c {
+	case '×', '·', '⋅':
+		return '*'
+	case '÷':
+		return '/'
+	case '−', '–':
+		return '-'
+	default:
+		return c
+	}
+}
+
+// enter counts one level of nesting; the returned function leaves it.
+func (p *parser) enter() (func(), error) {
+	if p.depth++; p.depth > maxDepth {
+		return nil, fmt.Errorf("the expression is nested too deeply at position %d, the limit is %d levels", p.at+1, maxDepth)
+	}
+	return func() { p.depth-- }, nil
+}
+
+func (p *parser) sum() (*apd.Decimal, error) {
+	return p.chain(p.product, '+', '-')
+}
+
+func (p *parser) product() (*apd.Decimal, error) {
+	return p.chain(p.signed, '*', '/')
+}
+
+// chain parses operands joined by either of two operators, from left to right.
+func (p *parser) chain(operand func() (*apd.Decimal, error), one, other rune) (*apd.Decimal, error) {
+	left, err := operand()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		operator := p.peek()
+		if operator != one && operator != other {
+			return left, nil
+		}
+		position := p.at + 1
+		p.at++
+		right, err := operand()
+		if err != nil {
+			return nil, err
+		}
+		if left, err = p.math.apply(operator, left, right); err != nil {
+			return nil, fmt.Errorf("%w at position %d", err, position)
+		}
+	}
+}
+
+func (p *parser) signed() (*apd.Decimal, error) {
+	leave, err := p.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if p.peek() != '-' {
+		return p.power()
+	}
+	p.at++
+	value, err := p.signed()
+	if err != nil {
+		return nil, err
+	}
+	return new(apd.Decimal).Neg(value), nil
+}
+
+func (p *parser) power() (*apd.Decimal, error) {
+	base, err := p.primary()
+	if err != nil || p.peek() != '^' {
+		return base, err
+	}
+	position := p.at + 1
+	p.at++
+	exponent, err := p.signed()
+	if err != nil {
+		return nil, err
+	}
+	value, err := p.math.apply('^', base, exponent)
+	if err != nil {
+		return nil, fmt.Errorf("%w at position %d", err, position)
+	}
+	return value, nil
+}
+
+func (p *parser) primary() (*apd.Decimal, error) {
+	c := p.peek()
+	switch {
+	case '0' <= c && c <= '9', c == '.':
+		return p.number()
+	case c != '(':
+		return nil, p.unexpected("expected a number or (")
+	}
+	opened := p.at + 1
+	p.at++
+	value, err := p.sum()
+	if err != nil {
+		return nil, err
+	}
+	if next := p.peek(); next == end {
+		return nil, fmt.Errorf("the ( at position %d is not closed", opened)
+	} else if next != ')' {
+		return nil, p.unexpected("expected an operator or )")
+	}
+	p.at++
+	return value, nil
+}
+
+func (p *parser) number() (*apd.Decimal, error) {
+	start, digits, points := p.at, 0, 0
+	for ; p.at < len(p.text); p.at++ {
+		c := p.text[p.at]
+		if c == '.' && points == 0 {
+			points++
+		} else if '0' <= c && c <= '9' {
+			digits++
+		} else {
+			break
+		}
+	}
+	if digits == 0 {
+		p.at = start
+		return nil, p.unexpected("expected a digit beside the point")
+	}
+	value, _, err := apd.NewFromString(string(p.text[start:p.at]))
+	if err != nil {
+		return nil, fmt.Errorf("the number at position %d cannot be read", start+1)
+	}
+	return value, nil
+}
+
+// unexpected points at the next character.
+func (p *parser) unexpected(want string) error {
+	c := p.peek()
+	if c == end {
+		return fmt.Errorf("the expression ends too early: %s", want)
+	}
+	hint := ""
+	switch c {
+	case '%':
+		hint = "; percent is not supported, write /100"
+	case ',':
+		hint = "; write 1234.5 for numbers, without thousands separators"
+	}
+	return fmt.Errorf("unexpected %q at position %d: %s%s", p.text[p.at], p.at+1, want, hint)
+}

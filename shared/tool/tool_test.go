@@ -1,0 +1,322 @@
+package tool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/tool"
+	"carrel/shared/usercontext"
+)
+
+type order struct {
+	Item  string   `json:"item" jsonschema:"what to order"`
+	Count int      `json:"count"`
+	Notes []string `json:"notes,omitempty"`
+}
+
+// define makes a tool of that name whose handler is f; its grant is its name.
+func define(tb testing.TB, name string, f func(context.Context, order) (string, error)) tool.Tool {
+	tb.Helper()
+	made, err := tool.Define(name, "Orders things.", name, f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return made
+}
+
+func echo(_ context.Context, in order) (string, error) {
+	return fmt.Sprintf("%d %s", in.Count, in.Item), nil
+}
+
+func contextOf(tb testing.TB, grants ...string) *usercontext.Context {
+	tb.Helper()
+	uc, err := usercontext.New(context.Background(), usercontext.Config{
+		User: chattest.User(tb, "alice"), Thread: "t", Run: "r", Request: "q", Grants: grants,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return uc
+}
+
+func dispatcher(tb testing.TB, uc *usercontext.Context, tools ...tool.Tool) *tool.Dispatcher {
+	tb.Helper()
+	registry, err := tool.NewRegistry(tools...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	names := make([]string, len(tools))
+	for i, s := range []string{"order", "other", "third"}[:len(tools)] {
+		names[i] = s
+	}
+	d, err := tool.NewDispatcher(uc, registry, names)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+const good = `{"item":"book","count":2}`
+
+func TestWhatBecomesOfACall(t *testing.T) {
+	tests := []struct {
+		name, tool, arguments string
+		handle                func(context.Context, order) (string, error)
+		want                  tool.Outcome
+		says                  string
+	}{
+		{"fine", "order", good, echo, tool.OK, "2 book"},
+		{"optional", "order", `{"item":"b","count":1,"notes":["x"]}`, echo, tool.OK, "1 b"},
+		{"unknown tool", "nothing", good, echo, tool.Unknown, `There is no tool "nothing". There are: order.`},
+		{"not granted", "other", good, echo, tool.Denied, `not permitted to use the tool "other". There are: order.`},
+		{"not granted, bad arguments", "other", `{`, echo, tool.Denied, "not permitted"},
+		{"no arguments", "order", "", echo, tool.BadArguments, `missing properties`},
+		{"missing", "order", `{"item":"b"}`, echo, tool.BadArguments, `count`},
+		{"extra", "order", `{"item":"b","count":1,"color":"red"}`, echo, tool.BadArguments, `color`},
+		{"other case", "order", `{"Item":"b","count":1}`, echo, tool.BadArguments, `Item`},
+		{"wrong type", "order", `{"item":3,"count":1}`, echo, tool.BadArguments, `want "string"`},
+		{"fraction", "order", `{"item":"b","count":1.5}`, echo, tool.BadArguments, `want "integer"`},
+		{"too large a number", "order", `{"item":"b","count":1e300}`, echo, tool.BadArguments, `1e300`},
+		{"null", "order", `{"item":null,"count":1}`, echo, tool.BadArguments, `want "string"`},
+		{"no object", "order", `[]`, echo, tool.BadArguments, `want "object"`},
+		{"no JSON", "order", `{"item":`, echo, tool.BadArguments, `not valid JSON`},
+		{"two objects", "order", good + good, echo, tool.BadArguments, `not valid JSON`},
+		{"told error", "order", good, func(context.Context, order) (string, error) {
+			return "", fmt.Errorf("deep: %w", &tool.Error{Text: "there are no books; order a pen"})
+		}, tool.Failed, "there are no books; order a pen"},
+		{"secret error", "order", good, func(context.Context, order) (string, error) {
+			return "", errors.New("password=hunter2")
+		}, tool.Failed, "The tool order failed."},
+		{"panic", "order", good, func(context.Context, order) (string, error) { panic("password=hunter2") },
+			tool.Panicked, "The tool order failed unexpectedly."},
+		{"bad text", "order", good, func(context.Context, order) (string, error) { return "a\xffb", nil }, tool.OK, "a\uFFFDb"},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			uc := contextOf(t, "order")
+			defer uc.Close(context.Background())
+			d := dispatcher(t, uc, define(t, "order", c.handle), define(t, "other", echo))
+			var decisions []tool.Decision
+			var log []string
+			d.Record = func(decision tool.Decision) { decisions = append(decisions, decision) }
+			d.Logf = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
+			got := d.Call(uc.Context(), c.tool, c.arguments)
+			if got.Outcome != c.want || !strings.Contains(got.Content, c.says) || strings.Contains(got.Content, "hunter2") {
+				t.Errorf("have %+v, want %s with %q", got, c.want, c.says)
+			}
+			if c.want == tool.BadArguments && !strings.Contains(got.Content, `"properties"`) {
+				t.Errorf("the model is not told the schema: %s", got.Content)
+			}
+			if want := (tool.Decision{Run: "r", Tool: c.tool, Outcome: c.want}); len(decisions) != 1 || decisions[0] != want {
+				t.Errorf("recorded %+v, want %+v", decisions, want)
+			}
+			if secret := c.name == "secret error" || c.name == "panic"; secret != (len(log) == 1) {
+				t.Errorf("logged %q", log)
+			}
+		})
+	}
+}
+
+func TestAResultIsBounded(t *testing.T) {
+	uc := contextOf(t, "order")
+	defer uc.Close(context.Background())
+	d := dispatcher(t, uc, define(t, "order", func(_ context.Context, in order) (string, error) {
+		return strings.Repeat("ä", in.Count), nil
+	}))
+	whole := d.Call(uc.Context(), "order", `{"item":"","count":32768}`)
+	if whole.Content != strings.Repeat("ä", 32768) {
+		t.Errorf("a result of just the limit has %d bytes", len(whole.Content))
+	}
+	cut := d.Call(uc.Context(), "order", `{"item":"","count":40001}`)
+	if want := strings.Repeat("ä", 32768) + "\n[cut: the result has 80002 bytes, these are the first 65536]"; cut.Content != want {
+		t.Errorf("cut to %d bytes, ends in %q", len(cut.Content), cut.Content[len(cut.Content)-80:])
+	}
+}
+
+func TestACallEndsWhenItMust(t *testing.T) {
+	cancelled := errors.New("cancelled")
+	for _, heeds := range []bool{true, false} { // the handler heeds its context, or does not
+		for name, c := range map[string]struct {
+			end   func(*usercontext.Context, context.CancelFunc)
+			after time.Duration
+			want  tool.Outcome
+		}{
+			"its time":     {nil, 30 * time.Second, tool.TimedOut},
+			"run cancel":   {func(uc *usercontext.Context, _ context.CancelFunc) { uc.Cancel(cancelled) }, time.Second, tool.Stopped},
+			"call cancel":  {func(_ *usercontext.Context, stop context.CancelFunc) { stop() }, time.Second, tool.Stopped},
+			"run is ended": {func(uc *usercontext.Context, _ context.CancelFunc) { go uc.Close(context.Background()) }, time.Second, tool.Stopped},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				uc := contextOf(t, "order")
+				release := make(chan struct{})
+				d := dispatcher(t, uc, define(t, "order", func(ctx context.Context, _ order) (string, error) {
+					if !heeds {
+						<-release
+						return "late", nil
+					}
+					<-ctx.Done()
+					return "", ctx.Err()
+				}))
+				ctx, stop := context.WithCancel(context.Background())
+				defer stop()
+				if c.end != nil {
+					time.AfterFunc(time.Second, func() { c.end(uc, stop) })
+				}
+				start := time.Now()
+				got := d.Call(ctx, "order", good)
+				if took := time.Since(start); got.Outcome != c.want || took != c.after {
+					t.Errorf("%s (heeds: %v): %+v after %v, want %s after %v", name, heeds, got, took, c.want, c.after)
+				}
+				close(release)
+				if err := uc.Close(context.Background()); err != nil {
+					t.Errorf("%s (heeds: %v): %v", name, heeds, err)
+				}
+				if got := d.Call(context.Background(), "order", good); got.Outcome != tool.Stopped {
+					t.Errorf("%s: a call after Close: %+v", name, got)
+				}
+			})
+		}
+	}
+}
+
+func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
+	made := false
+	uc := contextOf(t, "order")
+	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
+	uc.Cancel(errors.New("stopped"))
+	got := d.Call(context.Background(), "order", good)
+	if err := uc.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if got.Outcome != tool.Stopped || made {
+		t.Errorf("have %+v, the handler was called: %v", got, made)
+	}
+}
+
+func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		uc := contextOf(t, "order")
+		release := make(chan struct{})
+		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
+		d.Call(context.Background(), "order", good)
+		if err := uc.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "tool order") {
+			t.Errorf("Close says %v", err)
+		}
+		close(release)
+	})
+}
+
+func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
+	uc := contextOf(t, "third", "order")
+	defer uc.Close(context.Background())
+	d := dispatcher(t, uc, define(t, "third", echo), define(t, "other", echo), define(t, "order", echo))
+	specs := d.Specs()
+	if len(specs) != 2 || specs[0].Name != "order" || specs[1].Name != "third" || specs[0].Description != "Orders things." {
+		t.Fatalf("offered %+v", specs)
+	}
+	var schema struct {
+		Type       string
+		Required   []string
+		Properties map[string]struct{ Description string }
+	}
+	if err := json.Unmarshal(specs[0].Schema, &schema); err != nil || schema.Type != "object" || len(schema.Required) != 2 ||
+		schema.Properties["item"].Description != "what to order" {
+		t.Errorf("schema %s: %v", specs[0].Schema, err)
+	}
+	specs[0].Schema[0] = 'X'
+	if d.Specs()[0].Schema[0] != '{' {
+		t.Error("a change of the copy changed the tool")
+	}
+}
+
+func TestWhatCannotBeATool(t *testing.T) {
+	fine := define(t, "order", echo)
+	free, err := tool.Define("free", "", "", echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tools := range map[string][]tool.Tool{
+		"no grant": {free}, "twice": {fine, fine}, "not defined": {{}},
+		"bad name": {define(t, "a b", echo)}, "no name": {define(t, "", echo)}, "long name": {define(t, strings.Repeat("x", 65), echo)},
+	} {
+		if _, err := tool.NewRegistry(tools...); err == nil {
+			t.Errorf("%s: registered", name)
+		}
+	}
+	if _, err := tool.Define("x", "", "x", func(context.Context, string) (string, error) { return "", nil }); err == nil {
+		t.Error("arguments that are no struct were taken")
+	}
+	if _, err := tool.Define("x", "", "x", func(context.Context, struct{ C chan int }) (string, error) { return "", nil }); err == nil {
+		t.Error("arguments without a schema were taken")
+	}
+}
+
+func TestWhoGetsNoDispatcher(t *testing.T) {
+	registry, err := tool.NewRegistry(define(t, "order", echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uc := contextOf(t)
+	if _, err := tool.NewDispatcher(uc, registry, []string{"order", "missing"}); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("an agent with a tool that does not exist: %v", err)
+	}
+	uc.Close(context.Background())
+	if _, err := tool.NewDispatcher(uc, registry, nil); !errors.Is(err, chat.ErrClosed) {
+		t.Errorf("a closed context: %v", err)
+	}
+	if _, err := tool.NewDispatcher(nil, registry, nil); err == nil {
+		t.Error("no context")
+	}
+}
+
+func TestAThousandDispatchersAtOnce(t *testing.T) {
+	registry, err := tool.NewRegistry(define(t, "order", echo), define(t, "other", echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 1000 {
+		all.Go(func() {
+			grant := []string{"order", "other"}[i%2]
+			uc := contextOf(t, grant)
+			defer uc.Close(context.Background())
+			d, err := tool.NewDispatcher(uc, registry, []string{"order", "other"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for _, name := range []string{"order", "other"} {
+				want := tool.Result{Outcome: tool.OK, Content: fmt.Sprintf("%d book", i)}
+				got := d.Call(uc.Context(), name, fmt.Sprintf(`{"item":"book","count":%d}`, i))
+				if name == grant && got != want || name != grant && got.Outcome != tool.Denied {
+					t.Errorf("run %d with grant %s calls %s: %+v", i, grant, name, got)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkDispatcher(b *testing.B) {
+	uc := contextOf(b, "order")
+	defer uc.Close(context.Background())
+	registry, err := tool.NewRegistry(define(b, "order", echo))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tool.NewDispatcher(uc, registry, []string{"order"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package usercontext_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/usercontext"
+)
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
+	uc := open(t, config(t))
+	var mu sync.Mutex
+	var order []string
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, what)
+	}
+	for _, name := range []string{"first", "second"} {
+		must(t, uc.OnClose(name, func(context.Context) error { note(name); return nil }))
+	}
+	must(t, uc.Go("work", func(ctx context.Context) { <-ctx.Done(); note("work") }))
+	must(t, uc.Close(context.Background()))
+	must(t, uc.Close(context.Background()))
+	if want := []string{"work", "second", "first"}; !slices.Equal(order, want) {
+		t.Errorf("cleaned up in the order %v, want %v", order, want)
+	}
+	if err := uc.Go("late", func(context.Context) {}); !errors.Is(err, chat.ErrClosed) {
+		t.Errorf("Go after Close: %v", err)
+	}
+	if err := uc.OnClose("late", func(context.Context) error { return nil }); !errors.Is(err, chat.ErrClosed) {
+		t.Errorf("OnClose after Close: %v", err)
+	}
+}
+
+func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		uc := open(t, config(t))
+		stuck := make(chan struct{})
+		called := false
+		must(t, uc.OnClose("good", func(ctx context.Context) error { called = true; return ctx.Err() }))
+		must(t, uc.OnClose("hangs", func(context.Context) error { <-stuck; return nil }))
+		must(t, uc.OnClose("waits", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		must(t, uc.OnClose("panics", func(context.Context) error { panic("oh") }))
+		must(t, uc.OnClose("exits", func(context.Context) error { runtime.Goexit(); return nil }))
+		must(t, uc.OnClose("fails", func(context.Context) error { return errors.New("no") }))
+		must(t, uc.Go("stubborn", func(context.Context) { <-stuck }))
+
+		over, cancel := context.WithCancel(context.Background())
+		cancel() // a clean-up is not cut short by a context that has ended
+		start := time.Now()
+		err := uc.Close(over)
+		if took := time.Since(start); took != 15*time.Second {
+			t.Errorf("Close took %v, want 5 s for each of the three that do not return", took)
+		}
+		if !called {
+			t.Error("the good one was not called")
+		}
+		for _, want := range []string{
+			"close fails: no", "close panics: it panicked: oh", "close exits: it ended", "close hangs: it did not return",
+			`still running: ["stubborn"]`,
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("the error does not say %q: %v", want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "good") {
+			t.Errorf("the error names the good one: %v", err)
+		}
+		if again := uc.Close(context.Background()); again == nil || again.Error() != err.Error() {
+			t.Errorf("the second Close says %v", again)
+		}
+		close(stuck)
+		synctest.Wait()
+	})
+}
+
+func TestConcurrentUseAndClose(t *testing.T) {
+	uc := open(t, config(t))
+	var mu sync.Mutex
+	started, ended, cleaned, registered := 0, 0, 0, 0
+	var racers sync.WaitGroup
+	for range 50 {
+		racers.Go(func() {
+			err := uc.Go("work", func(ctx context.Context) {
+				<-ctx.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				ended++
+			})
+			onClose := uc.OnClose("x", func(context.Context) error { cleaned++; return nil })
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				started++
+			}
+			if onClose == nil {
+				registered++
+			}
+		})
+		racers.Go(func() { uc.Cancel(errors.New("racing")) })
+		racers.Go(func() {
+			if err := uc.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	racers.Wait()
+	if started != ended || registered != cleaned {
+		t.Errorf("%d of %d goroutines ended, %d of %d clean-ups ran", ended, started, cleaned, registered)
+	}
+}
+
+func TestNothingStaysBehind(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 1000 {
+		uc := open(t, config(t))
+		must(t, uc.Go("work", func(ctx context.Context) { <-ctx.Done() }))
+		must(t, uc.OnClose("x", func(context.Context) error { return nil }))
+		must(t, uc.Close(context.Background()))
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+		}
+	}
+}
+
+func BenchmarkContext(b *testing.B) {
+	c := config(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		uc, err := usercontext.New(context.Background(), c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := uc.Close(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package wire
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// Bounds of numbers. A sequence number has at most 12 digits because keys are made with so many.
+const (
+	maxN     = 1<<53 - 1
+	maxSeq   = 999_999_999_999
+	maxLimit = 100
+)
+
+// DecodeClient decodes one frame of a client strictly: an unknown type, a missing or extra field, a wrong type, a bad
+// id or an over-long text gives an *Error (bad_frame or too_large) that names the field, ready to be sent, with the
+// frame's requestId if that much could be read.
+func DecodeClient(data []byte) (ClientFrame, *Error) {
+	if len(data) > MaxFrame {
+		return nil, &Error{Type: TypeError, Code: CodeTooLarge,
+			Message: fmt.Sprintf("The frame is %d bytes long; send at most %d.", len(data), MaxFrame)}
+	}
+	if !utf8.Valid(data) {
+		return nil, bad("", "The frame is not UTF-8 text.")
+	}
+	o, err := readObject(data, "")
+	if err != nil {
+		if o != nil {
+			err.RequestID = o.readableID("requestId")
+		}
+		return nil, err
+	}
+	f := decodeFrame(o)
+	if o.err != nil {
+		o.err.RequestID = o.readableID("requestId")
+		return nil, o.err
+	}
+	return f, nil
+}
+
+// decodeFrame reads the frame that its type names. What is wrong is in o.err.
+func decodeFrame(o *object) ClientFrame {
+	h := Header{Type: Type(o.text("type", required)), RequestID: o.id("requestId", optional)}
+	if o.err != nil {
+		return nil
+	}
+	var f ClientFrame
+	switch h.Type {
+	case TypeHello:
+		f = &Hello{Header: h, N: o.integer("n", 1, maxN, required),
+			ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
+	case TypeRun:
+		f = decodeRun(o, h)
+	case TypeCancel:
+		f = &Cancel{Header: h, RunID: chat.RunID(o.id("runId", required))}
+	case TypeThreads:
+		f = &Threads{Header: h, Before: chat.ThreadID(o.id("before", optional)),
+			Limit: int(o.integer("limit", 1, maxLimit, optional))}
+	case TypeHistory:
+		f = &History{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required)),
+			Before: chat.Seq(o.integer("before", 1, maxSeq, optional)),
+			Limit:  int(o.integer("limit", 1, maxLimit, optional))}
+	case TypeRuns:
+		f = &Runs{Header: h}
+	case TypePing:
+		f = &Ping{Header: h, ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
+	default:
+		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, runs or ping.", clip(string(h.Type))))
+	}
+	o.end()
+	return f
+}
+
+func decodeRun(o *object, h Header) *Run {
+	for _, name := range []string{"tools", "context", "state", "forwardedProps", "resume"} {
+		if _, there := o.fields[name]; there {
+			o.fail(name, notTaken(name))
+			return nil
+		}
+	}
+	return &Run{Header: h, N: o.integer("n", 1, maxN, required),
+		RunID:    chat.RunID(o.id("runId", required)),
+		ThreadID: chat.ThreadID(o.id("threadId", required)),
+		Messages: o.messages("messages"),
+		Agent:    o.id("agent", optional),
+		WhenBusy: o.whenBusy("whenBusy")}
+}
+
+// notTaken says of AG-UI's members of a run that Carrel does not take why, and what to do instead.
+func notTaken(name string) string {
+	switch name {
+	case "tools":
+		return "Tools of the front end are not supported; leave tools out: an agent has its own."
+	case "context":
+		return "Context is not supported; leave it out and write what the agent should know into the message."
+	case "state":
+		return "Shared state is not supported; leave state out."
+	case "forwardedProps":
+		return "Forwarded properties are not supported; leave forwardedProps out."
+	}
+	return "Answers to interrupts are not supported yet; leave resume out."
+}
+
+func (o *object) whenBusy(name string) chat.WhenBusy {
+	w := chat.WhenBusy(o.text(name, optional))
+	switch w {
+	case chat.Enqueue, chat.Reject, chat.Interrupt:
+	case "":
+		if _, there := o.fields[name]; there {
+			o.fail(name, "It must be enqueue, reject or interrupt.")
+		}
+	default:
+		o.fail(name, "It must be enqueue, reject or interrupt.")
+	}
+	return w
+}
+
+func (o *object) cursor(name string) *chat.Cursor {
+	in := o.object(name)
+	if in == nil {
+		return nil
+	}
+	c := &chat.Cursor{Epoch: chat.Epoch(in.id("epoch", required)), Seq: chat.Seq(in.integer("seq", 0, maxSeq, required))}
+	in.end()
+	o.adopt(in)
+	return c
+}
+
+func (o *object) messages(name string) []agui.Message {
+	list := o.list(name)
+	if o.err != nil {
+		return nil
+	}
+	if len(list) < 1 || len(list) > MaxMessages {
+		o.fail(name, fmt.Sprintf("A run takes 1 to %d new messages, not %d.", MaxMessages, len(list)))
+		return nil
+	}
+	out := make([]agui.Message, 0, len(list))
+	for i, raw := range list {
+		path := fmt.Sprintf("%s[%d]", o.at(name), i)
+		m, err := decodeMessage(raw, path)
+		for _, earlier := range out {
+			if err == nil && earlier.ID == m.ID {
+				err = bad(path+".id", "Two messages have this id; give each its own.")
+			}
+		}
+		if err != nil {
+			o.setErr(err)
+			return nil
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func decodeMessage(raw []byte, path string) (agui.Message, *Error) {
+	o, err := readObject(raw, path)
+	if err != nil {
+		return agui.Message{}, err
+	}
+	m := agui.Message{ID: o.id("id", required), Role: agui.Role(o.text("role", required))}
+	if m.Role != agui.RoleUser {
+		o.fail("role", "A new message must have role user; the others are the agent's.")
+	}
+	if kind(o.fields["content"]) == "a list" {
+		o.fail("content", "Content in parts is not supported; send the text as one string.")
+	}
+	m.Content = o.text("content", required)
+	if o.err == nil && m.Content == "" {
+		o.fail("content", "The text is empty; write something.")
+	}
+	if o.err == nil && len(m.Content) > MaxText {
+		o.fail("content", fmt.Sprintf("The text is %d bytes long; send at most %d.", len(m.Content), MaxText))
+		o.err.Code = CodeTooLarge
+	}
+	o.end()
+	return m, o.err
+}
