@@ -89,13 +89,94 @@ func TestCtrlC(t *testing.T) {
 		t.Errorf("it ended with %v\n%s", err, &told)
 	}
 	for _, pid := range before {
-		if err := syscall.Kill(pid, 0); err == nil {
+		if running(pid) {
 			t.Errorf("process %d is left", pid)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(root, ".carrel", "endpoints.json")); !os.IsNotExist(err) {
 		t.Error("endpoints.json is left:", err)
 	}
+}
+
+// Ctrl-C in the middle of a build ends what make started, too.
+func TestCtrlCWhileItBuilds(t *testing.T) {
+	command, root := program(t, nil)
+	// The build tells that it runs by opening a pipe, and then goes on for ever.
+	pipe := filepath.Join(root, "building")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	makefile := "build-%:\n\t@echo building > building; tail -f /dev/null\n"
+	if err := os.WriteFile(filepath.Join(root, "Makefile"), []byte(makefile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(pipe); err != nil {
+		t.Fatal(err)
+	}
+	before := descendants(t, command.Process.Pid)
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Error(err)
+	}
+	if len(before) < 3 { // the engine, make, its shell
+		t.Errorf("only %v ran", before)
+	}
+	gone(t, before)
+}
+
+// kill -9 leaves no process, and the next start works with the same state.
+func TestKilled(t *testing.T) {
+	command, root := program(t, nil)
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !bufio.NewScanner(out).Scan() {
+		t.Fatal("it never printed its address")
+	}
+	before := descendants(t, command.Process.Pid)
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err == nil {
+		t.Error("killed, it ended well")
+	}
+	gone(t, before)
+	again, _ := program(t, []string{"STATE=" + filepath.Join(root, ".carrel")}, "--", "true")
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Errorf("the next start: %v\n%s", err, out)
+	}
+}
+
+// gone waits until none of the processes is there: nothing tells when the system has ended them.
+func gone(t *testing.T, pids []int) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(10 * time.Second)
+	for _, pid := range pids {
+		for running(pid) {
+			select {
+			case <-again.C:
+			case <-late:
+				t.Fatalf("process %d is left", pid)
+			}
+		}
+	}
+}
+
+// running tells whether a process runs; one that has ended and that nobody has waited for does not.
+func running(pid int) bool {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return err == nil && !strings.HasPrefix(string(text[strings.LastIndex(string(text), ")")+1:]), " Z")
 }
 
 // descendants lists the processes below one.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -219,13 +218,13 @@ func (r *running) await(id string) {
 }
 
 // children lists the processes whose parent is this one.
-func children(t *testing.T) []string {
+func children(t *testing.T) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
+	var out []int
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -234,7 +233,11 @@ func children(t *testing.T) []string {
 		// pid (name) state ppid ...
 		after := string(text[strings.LastIndex(string(text), ")")+1:])
 		if fields := strings.Fields(after); len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) {
-			out = append(out, fmt.Sprint(file, " ", string(text)))
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, pid)
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +137,21 @@ func TestOneStackAState(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(state, "endpoints.json")); err != nil {
 		t.Error("the second one took the first one's endpoints:", err)
+	}
+}
+
+// Without its engine the stack cannot work, and says so.
+func TestEngineDies(t *testing.T) {
+	r := start(t, stack.Config{Root: site(t)})
+	processes := children(t)
+	if len(processes) != 1 {
+		t.Fatal("not the engine alone:", processes)
+	}
+	if err := syscall.Kill(processes[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Wait(r.ctx); err == nil || !strings.Contains(err.Error(), "engine ended by itself") {
+		t.Error(err)
 	}
 }
 
