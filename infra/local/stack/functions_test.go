@@ -1,7 +1,12 @@
 package stack
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"carrel/infra/local/template"
 )
@@ -36,5 +41,41 @@ func TestAccessKeys(t *testing.T) {
 				t.Error("a key that is nobody's is known")
 			}
 		})
+	}
+}
+
+// What was built is kept under a name that tells its content; what another stack may still run stays.
+func TestKeep(t *testing.T) {
+	folder := t.TempDir()
+	built := func(content string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, "bootstrap"), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		binary, err := keep(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(binary); err != nil || string(got) != content {
+			t.Fatalf("%s holds %q: %v", binary, got, err)
+		}
+		return binary
+	}
+	first, second := built("one"), built("two")
+	if first == second || built("one") != first {
+		t.Error("the path does not tell the content")
+	}
+	long := time.Now().Add(-25 * time.Hour)
+	for _, binary := range []string{first, second} {
+		if err := os.Chtimes(filepath.Dir(binary), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := built("three")
+	if _, err := os.Stat(second); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a stale one is left:", err)
+	}
+	if _, err := os.Stat(third); err != nil {
+		t.Error("a new one is gone:", err)
 	}
 }

@@ -33,6 +33,7 @@ const (
 type Config struct {
 	Root        string            // folder of template.yaml, the Makefile and web/dist; empty: the working directory
 	State       string            // folder of all that is made at run time; empty: .carrel below Root
+	Builds      string            // folder of built functions, which stacks may share; empty: .carrel/functions below Root
 	Fresh       bool              // begin without the data of earlier runs
 	Port        int               // of the page, sign-in and /ops; 0, or a taken one: a free one
 	GatewayPort int               // of the WebSocket API; 0, or a taken one: a free one
@@ -81,10 +82,17 @@ type Stack struct {
 func Start(ctx context.Context, c Config) (*Stack, error) {
 	c.Root = cmp.Or(c.Root, ".")
 	c.State = cmp.Or(c.State, filepath.Join(c.Root, ".carrel"))
+	c.Builds = cmp.Or(c.Builds, filepath.Join(c.Root, ".carrel", "functions"))
 	c.Minute = cmp.Or(c.Minute, time.Minute)
 	if c.Notices == nil {
 		c.Notices = io.Discard
 	}
+	// make and the functions run in other folders than this process.
+	builds, err := filepath.Abs(c.Builds)
+	if err != nil {
+		return nil, fmt.Errorf("the folder of builds: %w", err)
+	}
+	c.Builds = builds
 	s := &Stack{config: c, keys: map[string]credential{}}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.start(ctx); err != nil {

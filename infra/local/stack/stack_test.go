@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/stack"
 )
 
@@ -138,6 +140,28 @@ func TestOneStackAState(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(state, "endpoints.json")); err != nil {
 		t.Error("the second one took the first one's endpoints:", err)
 	}
+}
+
+// Stacks with states of their own share one folder of builds, at the same time too.
+func TestSharedBuilds(t *testing.T) {
+	root := site(t)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			s, err := stack.Start(t.Context(), stack.Config{Root: root, State: t.TempDir()})
+			if errors.Is(err, dynamodb.ErrNoEngine) {
+				return // the other tests say so
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
 }
 
 // Without its engine the stack cannot work, and says so.
