@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -19,7 +21,7 @@ import (
 
 // eachEngine runs a test on the built-in engine and on the one that AWS_ENDPOINT_URL_DYNAMODB names. A missing built-in
 // engine is a skip, and with CARREL_REQUIRE_ALL a failure.
-func eachEngine(t *testing.T, test func(t *testing.T, db *dynamodb.Client)) {
+func eachEngine(t *testing.T, test func(t *testing.T, o opener)) {
 	t.Run("dynoxide", func(t *testing.T) {
 		e, err := engine.Start(t.Context(), engine.Config{})
 		if errors.Is(err, engine.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
@@ -33,18 +35,29 @@ func eachEngine(t *testing.T, test func(t *testing.T, db *dynamodb.Client)) {
 				t.Error(err)
 			}
 		})
-		test(t, client(e.URL()))
+		test(t, opener(e.URL()))
 	})
 	if url := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"); url != "" {
-		t.Run("endpoint", func(t *testing.T) { test(t, client(url)) })
+		t.Run("endpoint", func(t *testing.T) { test(t, opener(url)) })
 	}
 }
 
-func client(url string) *dynamodb.Client {
-	transport := &http.Transport{MaxIdleConnsPerHost: 32}
+// opener makes clients of the engine at this address.
+type opener string
+
+// client is one whose requests go through wrap; nil: straight.
+func (o opener) client(wrap func(http.RoundTripper) http.RoundTripper) *dynamodb.Client {
+	url := string(o)
+	var transport http.RoundTripper = whole{&http.Transport{MaxIdleConnsPerHost: 32}}
+	if wrap != nil {
+		transport = wrap(transport)
+	}
 	return store.NewClient(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: &http.Client{Transport: whole{transport}},
+		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: &http.Client{Transport: transport},
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Retryer: func() aws.Retryer { // the standard one, but that it does not wait long
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 5 * time.Millisecond })
+		},
 	})
 }
 
@@ -63,7 +76,8 @@ func (w whole) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func TestStore(t *testing.T) {
-	eachEngine(t, func(t *testing.T, db *dynamodb.Client) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		db := o.client(nil)
 		storetest.Run(t, func(*testing.T) *dynamodb.Client { return db })
 	})
 }

@@ -15,17 +15,21 @@ import (
 func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
 		d, err := s.Desk(ctx)
 		if err != nil || len(d.Waiting) == 0 {
 			return nil, err
 		}
-		started, err := s.startWaiting(ctx, d)
+		started, err := s.startWaiting(ctx, d, nonce)
 		if err == nil {
 			return started, nil
 		}
 		if !anyRefused(err) {
 			return nil, fmt.Errorf("start what waits: %w", err)
+		}
+		if own, err := s.startedBy(ctx, started, nonce); err != nil || len(own) > 0 {
+			return own, err
 		}
 		if waited := pause(ctx, n); waited != nil {
 			return nil, fmt.Errorf("start what waits: %w", waited)
@@ -33,7 +37,8 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	}
 }
 
-func (s *Store) startWaiting(ctx context.Context, d desk.Desk) ([]Run, error) {
+// startWaiting returns the runs that it starts, also with the error of their transaction.
+func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]Run, error) {
 	if after, _ := d.Next(s.t.c.Limits); len(after.Waiting) > 0 {
 		// Some must stay: behind runs, or behind seats that nobody has given back?
 		var err error
@@ -55,11 +60,11 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk) ([]Run, error) {
 	started := make([]Run, 0, len(runs))
 	for _, r := range runs {
 		parts = append(parts, s.threadStands(chat.ThreadID(r.Thread)), s.t.updatePart(update{
-			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline",
+			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
 			values: attributes{
 				":admitted": text(chat.RunAdmitted), ":waiting": text(chat.RunWaiting),
-				":deadline": number(millis(deadline)), ":zero": number(int64(0)),
+				":deadline": number(millis(deadline)), ":zero": number(int64(0)), ":nonce": text(nonce),
 			},
 		}))
 		r.Status = string(chat.RunAdmitted)
@@ -70,6 +75,29 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk) ([]Run, error) {
 		started = append(started, run)
 	}
 	return started, s.t.transact(ctx, parts...)
+}
+
+// startedBy are those of the runs that this very call started, its answer lost.
+func (s *Store) startedBy(ctx context.Context, runs []Run, nonce string) ([]Run, error) {
+	keys := make([]key, 0, len(runs))
+	for _, r := range runs {
+		keys = append(keys, s.runKey(r.ID))
+	}
+	found, err := s.t.getAll(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read what was started: %w", err)
+	}
+	var own []Run
+	for _, r := range runs {
+		item, err := asRun(found[s.runKey(r.ID).sk])
+		if err != nil {
+			return nil, err
+		}
+		if item.Nonce == nonce {
+			own = append(own, r)
+		}
+	}
+	return own, nil
 }
 
 // startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose

@@ -69,6 +69,11 @@ func (u User) Hash() string {
 // String is Hash, so that printing a User by accident discloses nothing.
 func (u User) String() string { return "user:" + u.Hash() }
 
+// Format prints String for every verb: %d and %#v would print the id.
+func (u User) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, u.String()) // an error of the writer is its owner's to see
+}
+
 // LogValue keeps the id out of structured logs.
 func (u User) LogValue() slog.Value { return slog.StringValue(u.Hash()) }
 

@@ -232,7 +232,6 @@ func startWaitingPastTheDead(t *testing.T, w *World) {
 	w.set(item("U#alice", "RUN#gone"), "status", &types.AttributeValueMemberS{Value: "cancelled"})
 	w.End(h, Started(h), Finished(h))
 	must[[]store.Run](t)(alice.StartWaiting(ctx))
-	must[[]store.Run](t)(alice.StartWaiting(ctx))
 	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Status != chat.RunAdmitted {
 		t.Errorf("the run behind it is %s", got.Status)
 	}

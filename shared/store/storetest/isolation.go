@@ -1,9 +1,268 @@
 package storetest
 
 import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
 )
 
-func isolation(t *testing.T, db *dynamodb.Client) { _ = db }
+// The isolation suite: every method of Store, Holder and Table is called by one user (mine) beside another (theirs) who
+// has everything that there is to find. Whatever is called, no item of theirs may change and no word of theirs may come
+// back. A method without a case here fails the suite.
+
+// pairs are users whose ids nearly meet: who calls, and beside whom.
+func pairs() [][2]string {
+	return [][2]string{
+		{"bob", "bobby"}, {"bobby", "bob"}, {"a", "a#b"}, {"a#b", "a"}, {"a#T#t1", "a"}, {"a=23b", "a#b"}, {"h", "h=AA"},
+		{"auth0|abc", "auth0*abc"}, {"Ünï 🎈/%", "Ünï 🎈/"}, {strings.Repeat("x", 300), strings.Repeat("x", 301)},
+	}
+}
+
+// names are what a call names: things of theirs that mine lacks, or things that both have.
+type names struct {
+	thread          chat.ThreadID
+	done, run, wait chat.RunID // ended, running and waiting
+	socket          chat.ConnectionID
+	epoch           chat.Epoch // of the other's thread
+}
+
+// caller is one user who calls methods.
+type caller struct {
+	*World
+	*names
+	as     string
+	mine   *store.Store
+	holder *store.Holder // of mine's running run; nil if mine has none
+}
+
+// outcome is what a call with names that are only theirs must give.
+type outcome int
+
+const (
+	notFound outcome = iota // chat.ErrNotFound
+	empty                   // nothing
+	fresh                   // a new thing of mine's own
+	anything                // it names nothing of anybody's
+)
+
+// probe is one method's case.
+type probe struct {
+	theirs outcome
+	reads  bool // called with mine's own names it returns words of mine's
+	unsafe bool // it takes ids, and must refuse those that could leave their place in a key
+	call   func(c caller) (any, error)
+}
+
+func isolation(t *testing.T, db *dynamodb.Client) {
+	cases := probes()
+	for _, problem := range Uncovered(cases) {
+		t.Error(problem)
+	}
+	for i, pair := range pairs() {
+		t.Run(fmt.Sprintf("%.20q beside %.20q", pair[0], pair[1]), func(t *testing.T) {
+			w, only, both := furnished(t, db, pair[1])
+			for method, p := range cases {
+				t.Run(method, func(t *testing.T) {
+					p.unsafe = p.unsafe && i == 0 // which ids are refused has nothing to do with users
+					isolated(caller{World: w.fresh(t, pair[0]), as: pair[0], names: &only}, p, both)
+				})
+			}
+		})
+	}
+}
+
+// Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
+func Uncovered[P any](cases map[string]P) []string {
+	methods := []string{}
+	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Holder]()} {
+		for m := range typ.Methods() {
+			methods = append(methods, typ.Elem().Name()+"."+m.Name)
+		}
+	}
+	var problems []string
+	for _, m := range methods {
+		if _, ok := cases[m]; !ok {
+			problems = append(problems, m+" has no isolation case: add one to probes")
+		}
+	}
+	for name := range cases {
+		if !slices.Contains(methods, name) {
+			problems = append(problems, name+" has an isolation case but is no method any more: remove it")
+		}
+	}
+	return problems
+}
+
+const secret = "SECRET of them"
+
+// furnished is a world in which theirs has everything: under names that are theirs only, and under names that mine will
+// use as well.
+func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only, both names) {
+	w = NewWorld(t, db)
+	only = names{thread: "t-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
+	both = names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
+	them := w.As(theirs)
+	for _, n := range []*names{&only, &both} {
+		w.furnish(them, *n, secret)
+		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
+	}
+	both.socket = socket(3, "").ID // of all names, only API Gateway's are nobody else's
+	return w, only, both
+}
+
+// fresh is the same table at the real time, without anything of subject's.
+func (w *World) fresh(t *testing.T, subject string) *World {
+	t.Helper()
+	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}}
+	v.Table = v.With(w.DB)
+	own, _ := v.divide(subject)
+	for _, i := range own {
+		k := map[string]types.AttributeValue{"pk": i["pk"], "sk": i["sk"]}
+		if _, err := w.DB.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &w.Name, Key: k}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
+// isolated makes the case's calls with names of theirs, with hostile ones, and with names that both have.
+func isolated(c caller, p probe, both names) {
+	t := c.T
+	t.Helper()
+	c.mine = c.As(c.as)
+	before := c.foreign()
+	check := func(what string, got any) {
+		t.Helper()
+		if said := fmt.Sprintf("%+v", got); strings.Contains(said, secret) {
+			t.Errorf("%s: it returned what is theirs: %s", what, said)
+		}
+		if after := c.foreign(); !reflect.DeepEqual(after, before) {
+			t.Errorf("%s: it changed what is theirs: %v, was %v", what, after, before)
+		}
+	}
+	only := c.names
+	if p.unsafe {
+		for _, id := range hostile() {
+			c.names = &names{
+				thread: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
+				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
+			}
+			_, err := p.call(c)
+			wantErr(t, fmt.Sprintf("with the id %.20q", id), err, chat.ErrBadID)
+		}
+		check("with hostile ids", nil)
+	}
+	if p.theirs != anything {
+		c.names = only
+		got, err := p.call(c)
+		p.judge(t, got, err)
+		check("with names of theirs", got)
+	}
+	c.names, c.holder = &both, c.furnish(c.mine, both, "words of mine")
+	got, err := p.call(c)
+	if err != nil {
+		t.Errorf("with names that both have: %v", err)
+	}
+	if said := fmt.Sprintf("%+v", got); p.reads && !strings.Contains(said, "words of mine") {
+		t.Errorf("with names that both have: it did not return what is mine: %s", said)
+	}
+	check("with names that both have", got)
+}
+
+func (p probe) judge(t *testing.T, got any, err error) {
+	t.Helper()
+	switch {
+	case p.theirs == notFound:
+		wantErr(t, "with names of theirs", err, chat.ErrNotFound)
+	case err != nil:
+		t.Errorf("with names of theirs: %v", err)
+	case p.theirs == empty && got != nil && !reflect.ValueOf(got).IsZero() && reflect.ValueOf(got).Len() > 0:
+		t.Errorf("with names of theirs: got %+v, want nothing", got)
+	}
+}
+
+// hostile are ids that could reach beyond their place in a key.
+func hostile() []string {
+	return []string{"", "run#IN#x", "run#", "#", "t1#e", "~", strings.Repeat("x", 129), "é#", "\x00#"}
+}
+
+// furnish gives a user one of everything, with words to find in it.
+func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
+	w.T.Helper()
+	c := socket(1, n.thread)
+	c.ID = n.socket
+	if _, err := s.Connect(w.T.Context(), c); err != nil {
+		w.T.Fatal(err)
+	}
+	var running *store.Holder
+	for _, run := range []chat.RunID{n.done, n.run, n.wait} {
+		a := Asked(run, n.thread)
+		a.Title, a.Messages[0].Content = words, words
+		if _, err := s.Admit(w.T.Context(), a); err != nil {
+			w.T.Fatal(err)
+		}
+		if run == n.wait {
+			continue
+		}
+		running = w.Claim(s, run)
+		w.Append(running, Started(running))
+		w.Append(running, Said(string(run), words)...)
+		if run == n.done {
+			w.End(running, Finished(running))
+		}
+	}
+	return running
+}
+
+// foreign is every item that is not the caller's, as text by key.
+func (c caller) foreign() map[string]string {
+	c.T.Helper()
+	_, foreign := c.divide(c.as)
+	items := map[string]string{}
+	for _, i := range foreign {
+		items[stringOf(i["pk"])+" "+stringOf(i["sk"])] = textOf(i)
+	}
+	if len(items) == 0 {
+		c.T.Fatal("there is nothing of theirs to find")
+	}
+	return items
+}
+
+// divide reads the table: what is subject's, and what is not.
+func (w *World) divide(subject string) (own, foreign []map[string]types.AttributeValue) {
+	w.T.Helper()
+	key := chattest.User(w.T, subject).Key()
+	pages := dynamodb.NewScanPaginator(w.DB, &dynamodb.ScanInput{TableName: &w.Name, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(w.T.Context())
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		for _, item := range page.Items {
+			pk, owner := stringOf(item["pk"]), stringOf(item["user"])
+			if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
+				own = append(own, item)
+			} else {
+				foreign = append(foreign, item)
+			}
+		}
+	}
+	return own, foreign
+}
+
+func stringOf(v types.AttributeValue) string {
+	if s, ok := v.(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}

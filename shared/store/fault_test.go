@@ -1,0 +1,312 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// wire is a transport that counts requests by operation and, armed, does harm to the next ones.
+type wire struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	counts map[string]int
+	lose   map[string]int  // how many answers of an operation's writes that succeeded are lost
+	refuse map[string]int  // how many requests of an operation are answered with a conflict
+	lost   func()          // called after a loss
+	forget map[string]bool // the engine has forgotten an operation's client tokens, as it does after ten minutes
+}
+
+func (w *wire) wrap(next http.RoundTripper) http.RoundTripper { w.next = next; return w }
+
+var errLost = errors.New("the answer was lost")
+
+// take counts n down; it reports whether there was something left.
+func take(n map[string]int, op string) bool {
+	n[op]--
+	return n[op] >= 0
+}
+
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	_, op, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	w.counts[op]++
+	conflict, forget := take(w.refuse, op), w.forget[op]
+	w.mu.Unlock()
+	if conflict {
+		return conflicting(req, op), nil
+	}
+	if forget {
+		body = regexp.MustCompile(`"ClientRequestToken":"[^"]*"`).ReplaceAll(body, []byte(`"ClientRequestToken":"`+rand.Text()+`"`))
+		req.ContentLength = int64(len(body))
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	res, err := w.next.RoundTrip(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return res, err
+	}
+	w.mu.Lock()
+	lost := take(w.lose, op)
+	w.mu.Unlock()
+	if lost && w.lost != nil {
+		w.lost()
+	}
+	if lost {
+		return nil, errors.Join(errLost, res.Body.Close())
+	}
+	return res, nil
+}
+
+// conflicting is DynamoDB's answer where another transaction is at work on the item.
+func conflicting(req *http.Request, op string) *http.Response {
+	answer := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "ongoing"}
+	if op == "TransactWriteItems" {
+		answer = map[string]any{
+			"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "cancelled",
+			"CancellationReasons": []map[string]string{{"Code": "None"}, {"Code": "TransactionConflict"}},
+		}
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	return &http.Response{
+		StatusCode: http.StatusBadRequest, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}
+}
+
+// scene is a world with two doors to one table: good is straight, bad goes over the wire.
+type scene struct {
+	*storetest.World
+	wire      *wire
+	good, bad *store.Store
+}
+
+func newScene(t *testing.T, o opener) *scene {
+	w := &wire{counts: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{}, forget: map[string]bool{}}
+	world := storetest.NewWorld(t, o.client(nil))
+	return &scene{
+		World: world, wire: w, good: world.As("alice"),
+		bad: storetest.As(t, world.With(o.client(w.wrap)), "alice"),
+	}
+}
+
+// step is one write of a run's life, and what must be true after it however often its answer was lost.
+type step struct {
+	name string
+	op   string // the operation that commits it
+	do   func(t *testing.T, s *scene)
+}
+
+func steps() []step {
+	put := "PutItem"
+	transact := "TransactWriteItems"
+	return []step{
+		{"Admit", transact, func(t *testing.T, s *scene) {
+			if a := s.Admit(s.bad, "r1", "t1"); a.Repeat || !a.Invoke || a.Run.Status != chat.RunAdmitted {
+				t.Errorf("admitted: %+v", a)
+			}
+		}},
+		{"Admit, waiting", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r0", "t1")
+			if a := s.Admit(s.bad, "r1", "t1"); a.Repeat || a.Invoke || a.Position != 1 {
+				t.Errorf("admitted: %+v", a)
+			}
+		}},
+		{"Claim", "UpdateItem", func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			if h := s.Claim(s.bad, "r1"); h.Run().Fence != 1 {
+				t.Errorf("claimed: %+v", h.Run())
+			}
+		}},
+		{"Append", put, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			h := s.Claim(s.bad, "r1")
+			for i, events := range [][]agui.Event{{storetest.Started(h)}, storetest.Said("a", "x"), storetest.Said("b", "x")} {
+				if seq := s.Append(h, events...); seq != chat.Seq(max(1, 3*i-1)) {
+					t.Errorf("appended at %d", seq)
+				}
+			}
+			if log, err := s.good.Log(t.Context(), "t1", h.Thread().Epoch, 0, 99); err != nil || len(log) != 3 {
+				t.Errorf("the log: %+v, %v", log, err)
+			}
+		}},
+		{"End", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			h := s.Claim(s.bad, "r1")
+			s.Append(h, storetest.Started(h))
+			if th := s.End(h, storetest.Finished(h)); th.Head != 2 {
+				t.Errorf("ended: %+v", th)
+			}
+			if log, err := s.good.Log(t.Context(), "t1", h.Thread().Epoch, 0, 99); err != nil || len(log) != 2 {
+				t.Errorf("the log: %+v, %v", log, err)
+			}
+		}},
+		{"Cancel of a waiting run", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r0", "t1")
+			s.Admit(s.good, "r1", "t1")
+			if c, err := s.bad.Cancel(t.Context(), "r1"); err != nil || !c.Ended || c.Run.Status != chat.RunCancelled {
+				t.Errorf("cancelled: %+v, %v", c, err)
+			}
+		}},
+		{"Cancel of an unknown run", put, func(t *testing.T, s *scene) {
+			if c, err := s.bad.Cancel(t.Context(), "r1"); err != nil || c.Ended || c.Run.Thread != "" {
+				t.Errorf("cancelled: %+v, %v", c, err)
+			}
+		}},
+		{"StartWaiting", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r0", "t1")
+			s.Admit(s.good, "r1", "t1")
+			if _, err := s.good.Cancel(t.Context(), "r0"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.bad.StartWaiting(t.Context()); err != nil || len(got) != 1 {
+				t.Errorf("started: %+v, %v", got, err)
+			}
+		}},
+		{"Connect", transact, func(t *testing.T, s *scene) {
+			c := chat.Connection{ID: "c=", Thread: "t1"}
+			if _, err := s.bad.Connect(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"Watch", "UpdateItem", func(t *testing.T, s *scene) {
+			c := chat.Connection{ID: "c=", Thread: "t1"}
+			if _, err := s.good.Connect(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			c.Thread, c.N = "t2", 1
+			if row, err := s.bad.Watch(t.Context(), c); err != nil || row.Thread != "t2" {
+				t.Errorf("watched: %+v, %v", row, err)
+			}
+		}},
+	}
+}
+
+// TestFault33AnswerLost: a write that succeeded and whose answer was lost is repeated by the SDK, and recognises itself.
+func TestFault33AnswerLost(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		for _, step := range steps() {
+			for _, forget := range []bool{false, true} {
+				name := step.name
+				if forget {
+					name += ", its token forgotten"
+				}
+				t.Run(name, func(t *testing.T) {
+					s := newScene(t, o)
+					s.T = t
+					s.wire.lose[step.op], s.wire.forget[step.op] = 1, forget
+					step.do(t, s)
+					if s.wire.lose[step.op] > 0 {
+						t.Error("no answer was lost: this tests nothing")
+					}
+				})
+			}
+		}
+	})
+}
+
+// TestConflictsAreWaitedOut: another transaction at work on an item is no refusal.
+func TestConflictsAreWaitedOut(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		for _, step := range steps() {
+			t.Run(step.name, func(t *testing.T) {
+				s := newScene(t, o)
+				s.T = t
+				s.wire.refuse[step.op] = 3
+				step.do(t, s)
+				if s.wire.refuse[step.op] > 0 {
+					t.Error("nothing was refused: this tests nothing")
+				}
+			})
+		}
+	})
+}
+
+// TestAppendFailedAndRepeated: all answers of an append are lost, so the caller learns of an error and repeats it.
+func TestAppendFailedAndRepeated(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		s := newScene(t, o)
+		s.Admit(s.good, "r1", "t1")
+		h := s.Claim(s.bad, "r1")
+		events := []agui.Event{storetest.Started(h)}
+		s.wire.lose["PutItem"] = 1
+		ctx, stop := cancelOnLoss(t, s.wire)
+		defer stop()
+		if _, err := h.Append(ctx, events); err == nil {
+			t.Fatal("it did not fail")
+		}
+		if seq := s.Append(h, events...); seq != 1 {
+			t.Errorf("appended at %d", seq)
+		}
+		if seq := s.Append(h, storetest.Said("a", "x")...); seq != 2 {
+			t.Errorf("the next at %d", seq)
+		}
+	})
+}
+
+// TestRequests holds the store to the budget of docs/data.md.
+func TestRequests(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		s := newScene(t, o)
+		spent := func(what string, most int) {
+			t.Helper()
+			total := 0
+			for _, n := range s.wire.counts {
+				total += n
+			}
+			if total > most {
+				t.Errorf("%s took %v, which are more than %d", what, s.wire.counts, most)
+			}
+			clear(s.wire.counts)
+		}
+		s.Admit(s.bad, "r1", "t1")
+		spent("an admission", 3)
+		s.Admit(s.bad, "r2", "t1")
+		spent("an admission to the queue", 4)
+		h := s.Claim(s.bad, "r1")
+		spent("a claim", 3)
+		s.Append(h, storetest.Started(h))
+		if n := s.wire.counts["PutItem"]; n != 1 {
+			t.Errorf("an append put %d items", n)
+		}
+		spent("an append", 1)
+		if err := h.Renew(t.Context()); err != nil {
+			t.Error(err)
+		}
+		spent("a heartbeat", 1)
+		s.End(h, storetest.Finished(h))
+		spent("an end", 2)
+		if _, err := s.bad.StartWaiting(t.Context()); err != nil {
+			t.Error(err)
+		}
+		spent("a start of what waits", 3)
+	})
+}
+
+// cancelOnLoss is a context that ends when the wire has lost what it was to lose, before the SDK can repeat it.
+func cancelOnLoss(t *testing.T, w *wire) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w.lost = cancel
+	return ctx, cancel
+}

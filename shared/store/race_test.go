@@ -1,0 +1,231 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// crowd is one user's many processes at once: admissions, workers, and those who start what waits.
+type crowd struct {
+	*storetest.World
+	s        *store.Store
+	seed     uint64
+	accepted sync.Map // of run ids
+	claims   sync.Map // how often a run was claimed, as *atomic.Int64
+	left     atomic.Int64
+}
+
+// TestRacingRuns has 200 runs of one user admitted, run, cancelled and started from many goroutines. Never has the desk a
+// sixth seat nor two on a thread, no run is claimed twice, and at the end each has ended once with a log that shows it.
+func TestRacingRuns(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		w := storetest.NewWorld(t, o.client(nil))
+		c := &crowd{World: w, s: w.As("alice"), seed: uint64(time.Now().UnixNano())}
+		t.Logf("seed %d", c.seed)
+		const runs, workers = 200, 8
+		c.left.Store(runs)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var all sync.WaitGroup
+		for n := range workers {
+			all.Go(func() { c.ask(ctx, rand.New(rand.NewPCG(c.seed, uint64(n))), n, runs/workers) })
+			all.Go(func() { c.work(ctx) })
+		}
+		all.Go(func() { c.watch(ctx) })
+		all.Wait()
+		if err := ctx.Err(); err != nil {
+			t.Fatalf("seed %d: %v", c.seed, err)
+		}
+		c.judge()
+	})
+}
+
+// ask admits count runs, some twice, and cancels some.
+func (c *crowd) ask(ctx context.Context, rng *rand.Rand, n, count int) {
+	for i := range count {
+		run := chat.RunID(fmt.Sprintf("r-%d-%d", n, i))
+		a := storetest.Asked(run, chat.ThreadID(fmt.Sprint("t", rng.IntN(7))))
+		a.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[rng.IntN(4)]
+		for range 1 + rng.IntN(2) {
+			_, err := c.s.Admit(ctx, a)
+			switch {
+			case err == nil:
+				c.accepted.Store(run, a.Thread)
+			case !errors.Is(err, chat.ErrBusy) && !errors.Is(err, chat.ErrTooManyRuns):
+				c.T.Errorf("admit %s: %v", run, err)
+			}
+		}
+		if rng.IntN(8) == 0 {
+			if _, err := c.s.Cancel(ctx, run); err != nil {
+				c.T.Errorf("cancel %s: %v", run, err)
+			}
+		}
+		c.left.Add(-1)
+	}
+}
+
+// work claims whatever sits, runs it, and starts what waits, until nobody asks any more and the desk is empty.
+func (c *crowd) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		asking := c.left.Load() > 0
+		d, err := c.s.Desk(ctx)
+		if err != nil {
+			c.T.Errorf("desk: %v", err)
+			return
+		}
+		if !asking && len(d.Seats) == 0 && len(d.Waiting) == 0 {
+			return
+		}
+		for run := range d.Seats {
+			c.turn(ctx, run)
+		}
+		if _, err := c.s.StartWaiting(ctx); err != nil && ctx.Err() == nil {
+			c.T.Errorf("start what waits: %v", err)
+		}
+	}
+}
+
+func (c *crowd) turn(ctx context.Context, run chat.RunID) {
+	h, err := c.s.Claim(ctx, run)
+	if errors.Is(err, chat.ErrNotClaimed) {
+		return
+	}
+	if err != nil {
+		c.T.Errorf("claim %s: %v", run, err)
+		return
+	}
+	n, _ := c.claims.LoadOrStore(run, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
+	for _, events := range [][]agui.Event{{storetest.Started(h)}, storetest.Said(string(run), "x")} {
+		if _, err := h.Append(ctx, events); err != nil {
+			c.T.Errorf("append to %s: %v", run, err)
+		}
+	}
+	if _, _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
+		c.T.Errorf("end %s: %v", run, err)
+	}
+}
+
+// watch looks at the desk all the while.
+func (c *crowd) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		asking := c.left.Load() > 0
+		d, err := c.s.Desk(ctx)
+		if err != nil {
+			c.T.Errorf("desk: %v", err)
+			return
+		}
+		threads := []chat.ThreadID{}
+		for _, thread := range d.Seats {
+			threads = append(threads, thread)
+		}
+		slices.Sort(threads)
+		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Seats) || len(d.Waiting) > 20 {
+			c.T.Errorf("seed %d: the desk is %+v", c.seed, d)
+			return
+		}
+		if !asking && len(d.Seats) == 0 && len(d.Waiting) == 0 {
+			return
+		}
+	}
+}
+
+func (c *crowd) judge() {
+	ctx, t := c.T.Context(), c.T
+	told := map[chat.RunID][]agui.EventType{}
+	for i := range 7 {
+		id := chat.ThreadID(fmt.Sprint("t", i))
+		thread, err := c.s.Thread(ctx, id)
+		if errors.Is(err, chat.ErrNotFound) {
+			continue
+		}
+		log, err := c.s.Log(ctx, id, thread.Epoch, 0, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := chat.Seq(1)
+		for _, r := range log {
+			if r.Seq != next {
+				t.Errorf("seed %d: %s has a record at %d, want %d", c.seed, id, r.Seq, next)
+			}
+			next += chat.Seq(len(r.Events))
+			for _, e := range r.Events {
+				told[r.Run] = append(told[r.Run], e.Type)
+			}
+		}
+		if thread.Head != next-1 {
+			t.Errorf("seed %d: the head of %s is %d, its log ends at %d", c.seed, id, thread.Head, next-1)
+		}
+	}
+	count := 0
+	for run := range c.accepted.Range {
+		count++
+		c.judgeRun(run.(chat.RunID), told[run.(chat.RunID)])
+	}
+	t.Logf("%d runs were accepted", count)
+	if live, err := c.Table.Live(ctx); err != nil || len(live) > 0 {
+		t.Errorf("seed %d: still live: %v, %v", c.seed, live, err)
+	}
+}
+
+func (c *crowd) judgeRun(id chat.RunID, told []agui.EventType) {
+	run, err := c.s.Run(c.T.Context(), id)
+	if err != nil || !run.Status.Terminal() {
+		c.T.Errorf("seed %d: %s is %s, %v", c.seed, id, run.Status, err)
+	}
+	n, claimed := c.claims.Load(id)
+	if claimed != (run.Status == chat.RunFinished) || claimed && n.(*atomic.Int64).Load() != 1 {
+		c.T.Errorf("seed %d: %s is %s and was claimed: %v", c.seed, id, run.Status, n)
+	}
+	want := []agui.EventType{agui.RunStarted, agui.TextMessageStart, agui.TextMessageContent, agui.TextMessageEnd, agui.RunFinished}
+	if !claimed {
+		want = nil
+	}
+	if !slices.Equal(told, want) {
+		c.T.Errorf("seed %d: %s told %v, want %v", c.seed, id, told, want)
+	}
+}
+
+// TestRacingClaims has many workers claim one run: first when it is admitted, then when its lease is past.
+func TestRacingClaims(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		w := storetest.NewWorld(t, o.client(nil))
+		s := w.As("alice")
+		w.Admit(s, "r1", "t1")
+		for fence := range int64(3) {
+			var all sync.WaitGroup
+			var holders atomic.Int64
+			for i := range 16 {
+				all.Go(func() {
+					claim := s.Claim
+					if i%2 == 0 && fence > 0 {
+						claim = s.ClaimExpired
+					}
+					h, err := claim(t.Context(), "r1")
+					if err == nil && h.Run().Fence == fence+1 {
+						holders.Add(1)
+					} else if !errors.Is(err, chat.ErrNotClaimed) {
+						t.Errorf("claimed %v, %v", h, err)
+					}
+				})
+			}
+			all.Wait()
+			if n := holders.Load(); n != 1 {
+				t.Errorf("at fence %d there are %d holders", fence+1, n)
+			}
+			w.Clock.Advance(time.Minute)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+)
+
+// probes are the isolation cases by method.
+func probes() map[string]probe {
+	all := tableProbes()
+	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), runProbes(), holderProbes()} {
+		maps.Copy(all, more)
+	}
+	return all
+}
+
+func tableProbes() map[string]probe {
+	return map[string]probe{
+		"Table.For": {theirs: anything, call: func(c caller) (any, error) {
+			_, err := c.Table.For(chattest.User(c.T, "somebody else"))
+			return nil, err
+		}},
+		// The owner of a connection is the one thing that is not below a user's key: it names whose it is, and no more.
+		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.Table.Owner(c.T.Context(), c.socket) }},
+		"Table.Live":  {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
+	}
+}
+
+func connectionProbes() map[string]probe {
+	named := func(c caller) chat.Connection {
+		row := socket(1, c.thread)
+		row.ID, row.N = c.socket, 7
+		return row
+	}
+	return map[string]probe{
+		"Store.Connect":     {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connect(c.T.Context(), named(c)) }},
+		"Store.Connection":  {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
+		"Store.Watch":       {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Watch(c.T.Context(), named(c)) }},
+		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
+		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
+		}},
+	}
+}
+
+func threadProbes() map[string]probe {
+	return map[string]probe{
+		"Store.Thread": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Thread(c.T.Context(), c.thread) }},
+		"Store.Threads": {theirs: empty, reads: true, call: func(c caller) (any, error) {
+			page, more, err := c.mine.Threads(c.T.Context(), "", 99)
+			if more {
+				err = fmt.Errorf("more than %v", page)
+			}
+			return page, err
+		}},
+		// Theirs is asked for with the other's very epoch: knowing it must not help.
+		"Store.Log": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
+		}},
+		"Store.Last": {theirs: anything, unsafe: true, call: func(c caller) (any, error) {
+			if seq, err := c.mine.Last(c.T.Context(), c.thread, c.epoch); err != nil || seq != 0 {
+				return nil, fmt.Errorf("with their epoch the last is %d, %w", seq, err)
+			}
+			return c.mine.Last(c.T.Context(), c.thread, c.ownEpoch())
+		}},
+		"Store.Transcripts": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			ts, _, err := c.mine.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99}, 0, 99)
+			return ts, err
+		}},
+	}
+}
+
+// ownEpoch is mine's epoch of the thread, or theirs if mine has none: knowing it must not help.
+func (c caller) ownEpoch() chat.Epoch {
+	if th, err := c.mine.Thread(c.T.Context(), c.thread); err == nil {
+		return th.Epoch
+	}
+	return c.epoch
+}
+
+func runProbes() map[string]probe {
+	return map[string]probe{
+		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread)) }},
+		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
+		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Input(c.T.Context(), c.run) }},
+		"Store.Desk": {theirs: fresh, call: func(c caller) (any, error) {
+			d, err := c.mine.Desk(c.T.Context())
+			if err == nil && c.holder == nil && len(d.Seats)+len(d.Waiting) > 0 {
+				err = fmt.Errorf("somebody sits at mine's desk: %+v", d)
+			}
+			return d, err
+		}},
+		"Store.Cancel": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) {
+			for _, run := range []chat.RunID{c.run, c.wait} {
+				got, err := c.mine.Cancel(c.T.Context(), run)
+				if err != nil {
+					return got, err
+				}
+				if c.holder == nil && got.Run.Thread != "" {
+					return got, fmt.Errorf("the cancel of %s found %+v", run, got)
+				}
+			}
+			return nil, nil
+		}},
+		"Store.StartWaiting": {theirs: empty, call: func(c caller) (any, error) { return c.mine.StartWaiting(c.T.Context()) }},
+		"Store.Claim": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+			c.Clock.Advance(time.Minute)
+			return c.claimed(c.mine.Claim(c.T.Context(), c.run))
+		}},
+		"Store.ClaimExpired": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+			c.Clock.Advance(time.Minute)
+			return c.claimed(c.mine.ClaimExpired(c.T.Context(), c.run))
+		}},
+		"Store.ExpireWaiting": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+			c.Clock.Advance(61 * time.Minute)
+			return c.mine.ExpireWaiting(c.T.Context(), c.wait)
+		}},
+	}
+}
+
+// claimed is what a claim lets one see.
+func (c caller) claimed(h *store.Holder, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []any{h.Input(), h.Thread(), h.Earlier()}, nil
+}
+
+// holderProbes are of methods that name nothing: mine's holder of a run whose id, thread and all are theirs as well.
+func holderProbes() map[string]probe {
+	held := func(reads bool, f func(c caller) (any, error)) probe {
+		return probe{theirs: anything, reads: reads, call: f}
+	}
+	return map[string]probe{
+		"Holder.Run":    held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Holder.Input":  held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Holder.Thread": held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Holder.Lease":  held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
+		"Holder.Renew":  held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Holder.Earlier": held(true, func(c caller) (any, error) {
+			c.Clock.Advance(time.Minute)
+			h, err := c.mine.Claim(c.T.Context(), c.run)
+			if err != nil {
+				return nil, err
+			}
+			return h.Earlier(), nil
+		}),
+		"Holder.CancelRequested": held(false, func(c caller) (any, error) { return c.holder.CancelRequested(c.T.Context()) }),
+		"Holder.Append": held(true, func(c caller) (any, error) {
+			if _, err := c.holder.Append(c.T.Context(), Said("more", "words of mine")); err != nil {
+				return nil, err
+			}
+			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
+		}),
+		"Holder.End": held(true, func(c caller) (any, error) {
+			_, th, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
+			return th, err
+		}),
+	}
+}
+
+// textOf is an item as text that is the same whenever the item is.
+func textOf(item map[string]types.AttributeValue) string {
+	parts := []string{}
+	for name, v := range item {
+		parts = append(parts, name+"="+valueText(v))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
+
+func valueText(v types.AttributeValue) string {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return v.Value
+	case *types.AttributeValueMemberBOOL:
+		return fmt.Sprint(v.Value)
+	case *types.AttributeValueMemberM:
+		return "{" + textOf(v.Value) + "}"
+	case *types.AttributeValueMemberL:
+		all := []string{}
+		for _, e := range v.Value {
+			all = append(all, valueText(e))
+		}
+		return fmt.Sprint(all)
+	default:
+		return fmt.Sprintf("%#v", v)
+	}
+}
