@@ -9,7 +9,8 @@ import (
 
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
 // client's view of a thread. It folds as AG-UI's own clients do, so an event that names a message or a call that does
-// not exist is passed over. It is for one goroutine. The zero Folder is ready.
+// not exist is passed over. Metadata of TOOL_CALL_START, _ARGS and _END, which Carrel does not produce, is not kept. It
+// is for one goroutine. The zero Folder is ready.
 type Folder struct {
 	messages []*folding
 	byID     map[string]*folding

@@ -68,7 +68,8 @@ func (o *Open) Close(result string) []Event {
 }
 
 // UnknownOutcome is the result of a tool call whose run died before the answer was written.
-const UnknownOutcome = "The run ended before this tool call's result was recorded. It is not known whether it was carried out."
+const UnknownOutcome = "The run ended before this tool call's result was recorded. " +
+	"It is not known whether it was carried out."
 
 // Close returns the events that close what a dead run's events left open. They go before its RUN_ERROR. The
 // results of its tool calls say that their outcome is unknown.

@@ -7,9 +7,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"carrel/shared/agui"
 	"carrel/shared/tool"
+)
+
+// Bounds in bytes of what a model may write into one event.
+const (
+	maxDelta = 16 << 10
+	maxName  = 128 // of a tool; one that exists has 64 at most
 )
 
 // answer is one model call's stream on its way to events. At most one of text, thinking and a tool call is open at a
@@ -68,8 +75,7 @@ func (a *answer) add(d Delta) error {
 			return modelFailed(errors.New("arguments without a tool call"))
 		}
 		a.arguments.WriteString(d.ToolArgs)
-		call := a.calls[len(a.calls)-1]
-		return a.r.emit(agui.Event{Type: agui.ToolCallArgs, ToolCallID: call.ID, Delta: d.ToolArgs})
+		return a.stream(agui.Event{Type: agui.ToolCallArgs, ToolCallID: a.closing[0].ToolCallID}, d.ToolArgs)
 	case d.Usage != nil:
 		a.r.count(*d.Usage)
 	}
@@ -84,7 +90,7 @@ func (a *answer) addText(delta string) error {
 		}
 	}
 	a.text.WriteString(delta)
-	return a.r.emit(agui.Event{Type: agui.TextMessageContent, MessageID: a.id, Delta: delta})
+	return a.stream(agui.Event{Type: agui.TextMessageContent, MessageID: a.id}, delta)
 }
 
 func (a *answer) addReasoning(delta string) error {
@@ -98,7 +104,31 @@ func (a *answer) addReasoning(delta string) error {
 		}
 		a.closing = append(a.closing, agui.Event{Type: agui.ReasoningEnd, MessageID: id})
 	}
-	return a.r.emit(agui.Event{Type: agui.ReasoningMessageContent, MessageID: a.closing[0].MessageID, Delta: delta})
+	return a.stream(agui.Event{Type: agui.ReasoningMessageContent, MessageID: a.closing[0].MessageID}, delta)
+}
+
+// stream emits a delta, in pieces if it is long: an event has to fit in a record of the log.
+func (a *answer) stream(e agui.Event, delta string) error {
+	for delta != "" {
+		e.Delta = prefix(delta, maxDelta)
+		delta = delta[len(e.Delta):]
+		if err := a.r.emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prefix is the beginning of s, at most max bytes, that cuts no character in two.
+func prefix(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	end := max
+	for end > max-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 // startCall gives the call an id of ours: the model's is unique only within the run, and a client's view needs one that
@@ -107,6 +137,7 @@ func (a *answer) startCall(name string) error {
 	if err := a.end(nil); err != nil {
 		return err
 	}
+	name = prefix(name, maxName)
 	call := agui.ToolCall{ID: a.r.newID(), Type: "function", Function: agui.FunctionCall{Name: name}}
 	a.calls = append(a.calls, call)
 	return a.begin(agui.Event{Type: agui.ToolCallEnd, ToolCallID: call.ID}, agui.Event{

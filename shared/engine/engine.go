@@ -36,7 +36,8 @@ type Delta struct {
 	Stop      StopReason  // the last delta
 }
 
-// ToolStart begins a tool call. The id is unique within the run.
+// ToolStart begins a tool call. Its id is the provider's own; the run gives the call another, unique in the thread, which
+// later requests carry.
 type ToolStart struct{ ID, Name string }
 
 // StopReason is why a model stopped.

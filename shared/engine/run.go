@@ -139,11 +139,15 @@ func (r *run) put(e agui.Event) error {
 	return nil
 }
 
+// noResult is the result of a call that has none when the run ends. It may have been carried out: the run may have
+// ended at a limit between the tool's answer and its event.
+const noResult = "The run ended before this tool call had a result."
+
 // closeOpen closes what the loop left open, beyond the limits: they are about the agent's work, and this ends it. It
 // fails if the sink does, also by a panic: then it takes no more.
 func (r *run) closeOpen() error {
 	err := r.guard(func() error {
-		for _, e := range r.open.Close("The run ended before this tool call was carried out.") {
+		for _, e := range r.open.Close(noResult) {
 			if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
 				return &sinkError{cause: err}
 			}

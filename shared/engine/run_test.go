@@ -183,6 +183,27 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 	}
 }
 
+// An event has to fit in a record of the log, whatever the model sends at once.
+func TestWhatIsLongIsStreamedInPieces(t *testing.T) {
+	long := strings.Repeat("xä", 50_000)
+	arguments := `{"say":"` + long[:90_000] + `"}`
+	m := says([]engine.Delta{reasoning(long), text(long), start(strings.Repeat("n", 10_000)), start("echo"), args(arguments),
+		stop(engine.StopTools)}, []engine.Delta{text(strings.Repeat("\x80", 40_000)), stop(engine.StopEnd)})
+	f := setUp(t, m, chat.Limits{})
+	if end := f.run(); end.Type != agui.RunFinished {
+		t.Fatalf("ended with %+v", end)
+	}
+	for _, e := range f.sink.events {
+		if len(e.Delta) > 16<<10 || len(e.ToolCallName) > 128 {
+			t.Errorf("%s with %d and %d bytes", e.Type, len(e.Delta), len(e.ToolCallName))
+		}
+	}
+	got := f.messages()
+	if got[0].Content != long || got[1].Content != long || got[1].ToolCalls[1].Function.Arguments != arguments {
+		t.Error("the pieces do not make the whole")
+	}
+}
+
 func TestWhatARunNeeds(t *testing.T) {
 	if _, err := engine.Run(context.Background(), engine.Config{}); err == nil {
 		t.Error("ran without user, model and sink")

@@ -67,6 +67,7 @@ func (d *Dispatcher) Specs() []Spec {
 // the user context's Close then waits for it. Concurrent calls are fine.
 func (d *Dispatcher) Call(ctx context.Context, name, arguments string) Result {
 	result := d.decide(ctx, name, arguments)
+	result.Content = bound(result.Content)
 	if d.Record != nil {
 		d.Record(Decision{Run: d.user.Run(), Tool: name, Outcome: result.Outcome})
 	}
@@ -137,12 +138,12 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, args json.RawMessage) (
 	}()
 	text, err := t.call(ctx, args)
 	if err == nil {
-		return Result{OK, bound(text)}
+		return Result{OK, text}
 	}
 	var told *Error
 	switch {
 	case errors.As(err, &told):
-		return Result{Failed, bound(told.Text)}
+		return Result{Failed, told.Text}
 	case ctx.Err() != nil:
 		return d.ended(ctx, t)
 	}

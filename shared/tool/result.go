@@ -39,15 +39,29 @@ type Decision struct {
 // MaxResult is the longest result of a tool in bytes; a longer one is cut and says so.
 const MaxResult = 64 << 10
 
-// bound makes a handler's text fit for an event: valid UTF-8, and cut with a marker that tells its size.
+// maxEncoded bounds a result's size as JSON, where one byte may become six: an event must not outgrow its record.
+const maxEncoded = 3 * MaxResult
+
+// bound makes a text fit for an event: valid UTF-8, and cut with a marker that tells its size.
 func bound(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= MaxResult {
-		return text
+	encoded := 0
+	for at, c := range text {
+		encoded += encodedLen(c)
+		if at+utf8.RuneLen(c) > MaxResult || encoded > maxEncoded {
+			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:at], len(text), at)
+		}
 	}
-	end := MaxResult
-	for !utf8.RuneStart(text[end]) {
-		end--
+	return text
+}
+
+// encodedLen is how many bytes encoding/json writes for a character.
+func encodedLen(c rune) int {
+	switch {
+	case c == '"', c == '\\', c == '\n', c == '\r', c == '\t':
+		return 2
+	case c < ' ', c == '<', c == '>', c == '&', c == '\u2028', c == '\u2029':
+		return 6
 	}
-	return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:end], len(text), end)
+	return utf8.RuneLen(c)
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
@@ -124,95 +122,6 @@ func TestWhatBecomesOfACall(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAResultIsBounded(t *testing.T) {
-	uc := contextOf(t, "order")
-	defer uc.Close(context.Background())
-	d := dispatcher(t, uc, define(t, "order", func(_ context.Context, in order) (string, error) {
-		return strings.Repeat("ä", in.Count), nil
-	}))
-	whole := d.Call(uc.Context(), "order", `{"item":"","count":32768}`)
-	if whole.Content != strings.Repeat("ä", 32768) {
-		t.Errorf("a result of just the limit has %d bytes", len(whole.Content))
-	}
-	cut := d.Call(uc.Context(), "order", `{"item":"","count":40001}`)
-	if want := strings.Repeat("ä", 32768) + "\n[cut: the result has 80002 bytes, these are the first 65536]"; cut.Content != want {
-		t.Errorf("cut to %d bytes, ends in %q", len(cut.Content), cut.Content[len(cut.Content)-80:])
-	}
-}
-
-func TestACallEndsWhenItMust(t *testing.T) {
-	cancelled := errors.New("cancelled")
-	for _, heeds := range []bool{true, false} { // the handler heeds its context, or does not
-		for name, c := range map[string]struct {
-			end   func(*usercontext.Context, context.CancelFunc)
-			after time.Duration
-			want  tool.Outcome
-		}{
-			"its time":     {nil, 30 * time.Second, tool.TimedOut},
-			"run cancel":   {func(uc *usercontext.Context, _ context.CancelFunc) { uc.Cancel(cancelled) }, time.Second, tool.Stopped},
-			"call cancel":  {func(_ *usercontext.Context, stop context.CancelFunc) { stop() }, time.Second, tool.Stopped},
-			"run is ended": {func(uc *usercontext.Context, _ context.CancelFunc) { go uc.Close(context.Background()) }, time.Second, tool.Stopped},
-		} {
-			synctest.Test(t, func(t *testing.T) {
-				uc := contextOf(t, "order")
-				release := make(chan struct{})
-				d := dispatcher(t, uc, define(t, "order", func(ctx context.Context, _ order) (string, error) {
-					if !heeds {
-						<-release
-						return "late", nil
-					}
-					<-ctx.Done()
-					return "", ctx.Err()
-				}))
-				ctx, stop := context.WithCancel(context.Background())
-				defer stop()
-				if c.end != nil {
-					time.AfterFunc(time.Second, func() { c.end(uc, stop) })
-				}
-				start := time.Now()
-				got := d.Call(ctx, "order", good)
-				if took := time.Since(start); got.Outcome != c.want || took != c.after {
-					t.Errorf("%s (heeds: %v): %+v after %v, want %s after %v", name, heeds, got, took, c.want, c.after)
-				}
-				close(release)
-				if err := uc.Close(context.Background()); err != nil {
-					t.Errorf("%s (heeds: %v): %v", name, heeds, err)
-				}
-				if got := d.Call(context.Background(), "order", good); got.Outcome != tool.Stopped {
-					t.Errorf("%s: a call after Close: %+v", name, got)
-				}
-			})
-		}
-	}
-}
-
-func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
-	made := false
-	uc := contextOf(t, "order")
-	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
-	uc.Cancel(errors.New("stopped"))
-	got := d.Call(context.Background(), "order", good)
-	if err := uc.Close(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if got.Outcome != tool.Stopped || made {
-		t.Errorf("have %+v, the handler was called: %v", got, made)
-	}
-}
-
-func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		uc := contextOf(t, "order")
-		release := make(chan struct{})
-		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
-		d.Call(context.Background(), "order", good)
-		if err := uc.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "tool order") {
-			t.Errorf("Close says %v", err)
-		}
-		close(release)
-	})
 }
 
 func TestSpecsAreWhatTheRunMayCall(t *testing.T) {

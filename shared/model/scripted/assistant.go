@@ -75,6 +75,9 @@ func calculated(expression, result string) string {
 	return fmt.Sprintf("I could not calculate %s: %s", expression, result)
 }
 
+// maxPiece is the longest piece that is looked at, in characters: the calculator takes no longer ones.
+const maxPiece = 500
+
 // arithmetic finds the longest piece of a message that reads like arithmetic; "" if there is none.
 func arithmetic(message string) string {
 	text := []rune(message)
@@ -88,12 +91,11 @@ func arithmetic(message string) string {
 			at++
 			continue
 		}
-		piece := trim(string(text[at:end]))
-		if touches(text, at-1, at) || touches(text, end, end-1) {
-			piece = "" // 2x, H2+O2: a piece of something else
-		}
-		if calculable(piece) && len(piece) > len(best) {
-			best = piece
+		apart := !touches(text, at-1, at) && !touches(text, end, end-1) // 2x, H2+O2: a piece of something else
+		if apart && end-at <= maxPiece {
+			if piece := trim(string(text[at:end])); calculable(piece) && len(piece) > len(best) {
+				best = piece
+			}
 		}
 		at = end
 	}

@@ -21,8 +21,11 @@ const (
 	fail   = "fail"
 )
 
-// maxDeltas is the most deltas of one directive: more than any limit of a run allows.
-const maxDeltas = 1_000_000
+// Bounds of one stream directive: more than any limit of a run allows.
+const (
+	maxDeltas = 1_000_000
+	maxSize   = 64 << 10
+)
 
 // step is one thing to do.
 type step struct {
@@ -104,6 +107,9 @@ func streamDirective(rest string) (step, error) {
 			return step{}, need(false, fmt.Sprintf("its numbers are from 0 to %d", maxDeltas))
 		}
 		numbers[i] = n
+	}
+	if numbers[2] > maxSize {
+		return step{}, need(false, fmt.Sprintf("a delta has up to %d bytes", maxSize))
 	}
 	s := step{verb: stream, n: numbers[0], size: numbers[2]}
 	if rate := numbers[1]; rate > 0 {

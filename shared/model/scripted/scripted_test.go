@@ -149,6 +149,8 @@ func TestWhatAPersonSees(t *testing.T) {
 		{"/dance", "assistant: I cannot follow the line \"/dance\": there is no such directive. I am"},
 		{"/stream many", "it needs a number of deltas and a rate"},
 		{"/stream 1 -1", "its numbers are from 0 to"},
+		{"/stream 1 1 70000", "a delta has up to 65536 bytes"},
+		{strings.Repeat("1+", 300) + "1", "assistant: You wrote"},
 		{"/wait long", "it needs a number of milliseconds"},
 		{"/fail badly", "it needs one of model, late"},
 		{"/say", "it needs a text"},
