@@ -36,6 +36,7 @@ const (
 	headerLimit     = 10240
 	authorizerLimit = 8 << 10
 	outboundLimit   = 256 << 10 // what may wait for a client that reads slowly
+	systemBuffer    = 64 << 10  // what the system may keep of it besides
 	inFlightLimit   = 100       // functions at work for one socket; then it is not read from
 
 	writeTimeout    = 30 * time.Second // a client that takes nothing for so long is lost

@@ -54,6 +54,33 @@ func TestCloseEndsAllThatRuns(t *testing.T) {
 	}
 }
 
+func TestCloseInsideConnectRefusesTheClient(t *testing.T) {
+	entered := make(chan struct{})
+	g := start(t, config(functions{"connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		close(entered)
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	}}, "$connect"))
+	answered := make(chan int)
+	go func() {
+		_, r, err := websocket.Dial(t.Context(), g.URL(), nil)
+		if r == nil {
+			t.Errorf("no answer but: %v", err)
+			r = &http.Response{}
+		}
+		answered <- r.StatusCode
+	}()
+	<-entered
+	closed := make(chan error, 1)
+	go func() { closed <- g.Close() }()
+	if status := <-answered; status != 502 {
+		t.Errorf("answered %d", status)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 func stacks() string {
 	b := make([]byte, 1<<20)
 	return string(b[:runtime.Stack(b, true)])
@@ -120,7 +147,7 @@ func TestLogHasNoHeadersQueriesOrBodies(t *testing.T) {
 	}
 	write(t, conn, "sesame")
 	read(t, conn)
-	conn.Close(websocket.StatusNormalClosure, "")
+	conn.Close(websocket.StatusNormalClosure, "sesame")
 	if _, _, err := websocket.Dial(t.Context(), g.URL()+"2?token=sesame", nil); err == nil {
 		t.Error("connected to another stage")
 	}

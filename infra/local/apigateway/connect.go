@@ -197,6 +197,10 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, heade
 		early, _ := rw.Reader.Peek(n) // cannot fail: they are there
 		in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), tcp)
 	}
+	// Else the system takes megabytes for a client that does not read, and hides it.
+	if err := tcp.SetWriteBuffer(systemBuffer); err != nil {
+		g.logf("bound the system's buffer of %s: %v", p.id, err)
+	}
 	s := newSocket(g, *p, tcp)
 	g.running.Go(func() {
 		s.serve(bufio.NewReaderSize(in, readBuffer), switching(r.Header.Get("Sec-WebSocket-Key"), header))

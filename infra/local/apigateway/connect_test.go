@@ -191,6 +191,32 @@ func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
 	}
 }
 
+func TestClientThatGivesUpDoesNotStopConnectAndIsToldOfByDisconnect(t *testing.T) {
+	entered, told := make(chan context.Context), make(chan []byte, 1)
+	release := make(chan struct{})
+	g := start(t, config(functions{"disconnect": tells(told), "connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+		entered <- ctx
+		<-release
+		return []byte(`{"statusCode":200}`), "", ctx.Err()
+	}}, "$connect", "$disconnect"))
+	dialing, giveUp := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if conn, _, err := websocket.Dial(dialing, g.URL(), nil); err == nil {
+			t.Error("connected though the function had not answered")
+			conn.CloseNow()
+		}
+	}()
+	<-entered
+	giveUp()
+	<-gone
+	close(release)
+	if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1006 {
+		t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+	}
+}
+
 func TestAddressTakenAndBadConfigAreErrors(t *testing.T) {
 	g := start(t, config(functions{}))
 	taken := config(functions{})

@@ -2,7 +2,6 @@ package apigateway
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"slices"
@@ -16,10 +15,15 @@ import (
 // readBuffer holds the usual frame; a larger payload is read past it.
 const readBuffer = 512
 
-var (
-	errGone = errors.New("the connection is closed")
-	errFull = errors.New("the client's buffer is full")
+// refused is why a message was not taken.
+type refused string
+
+const (
+	errGone refused = "the connection is closed"
+	errFull refused = "the client's buffer is full"
 )
+
+func (r refused) Error() string { return string(r) }
 
 // socket is one connection: a goroutine that reads and at last ends it, one that writes, and one for each function that
 // works for it. Idle it costs two small stacks and readBuffer.
@@ -74,7 +78,7 @@ func (s *socket) serve(r *bufio.Reader, switching []byte) {
 		s.end(ending{ws.StatusGoingAway, "Going away", false})
 	}
 	s.conn.Close()
-	s.g.logf("closed %s after %s: %d %q", s.id, s.age(), s.ending.code, s.ending.reason)
+	s.g.logf("closed %s after %s: %d", s.id, s.age(), s.ending.code) // the reason may be the client's words
 	s.g.disconnect(&s.peer, *s.ending)
 }
 
