@@ -30,7 +30,7 @@ func (s *Stack) buildAll(ctx context.Context) (map[string]string, error) {
 		err    error
 	}
 	results := make([]result, len(s.template.Functions))
-	slots := make(chan struct{}, runtime.NumCPU())
+	slots := make(chan struct{}, s.builders())
 	var building sync.WaitGroup
 	for i, f := range s.template.Functions {
 		building.Go(func() {
@@ -47,6 +47,18 @@ func (s *Stack) buildAll(ctx context.Context) (map[string]string, error) {
 		errs = append(errs, r.err)
 	}
 	return binaries, errors.Join(errs...)
+}
+
+// builders is how many functions are built at a time. The first time it is one: builds side by side would each compile
+// the packages that all need, which is nearly everything then.
+func (s *Stack) builders() int {
+	for _, f := range s.template.Functions {
+		if _, err := os.Stat(s.state.path("functions", f.LogicalID, "bootstrap")); err != nil {
+			s.notice("building the functions (the first time takes longer)")
+			return 1
+		}
+	}
+	return runtime.NumCPU()
 }
 
 // build runs make build-<LogicalId> and returns the path of a copy of what it made. The path tells the content, so that a

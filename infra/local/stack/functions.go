@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"path"
 	"strings"
 
@@ -34,7 +33,7 @@ func (i *invoker) Invoke(ctx context.Context, function string, payload []byte) (
 }
 
 // startFunctions starts the gateway and the Lambda host.
-func (s *Stack) startFunctions(ctx context.Context, binaries map[string]string) error {
+func (s *Stack) startFunctions(binaries map[string]string) error {
 	if err := s.prune(binaries); err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func (s *Stack) startFunctions(ctx context.Context, binaries map[string]string) 
 	}
 	s.endpoints.WebSocket = s.gateway.URL()
 	s.endpoints.Connections = s.gateway.Management() + "/@connections"
-	if err := s.startHost(ctx, binaries); err != nil {
+	if err := s.startHost(binaries); err != nil {
 		return errors.Join(err, s.gateway.Close())
 	}
 	s.later(s.host.Close)
@@ -77,30 +76,18 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 	return nil
 }
 
-// startHost chooses the host's port itself, because the functions' environment names it. Somebody else may take it in
-// between: then another is tried.
-func (s *Stack) startHost(ctx context.Context, binaries map[string]string) error {
-	var errs []error
-	for range 3 {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address(0))
-		if err != nil {
-			return fmt.Errorf("finding a free port: %w", err)
-		}
-		addr := l.Addr().String()
-		if err := l.Close(); err != nil {
-			return fmt.Errorf("finding a free port: %w", err)
-		}
-		s.endpoints.Lambda = "http://" + addr
-		c := lambda.Config{Addr: addr, Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account}
-		for _, f := range s.template.Functions {
-			c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
-		}
-		if s.host, err = lambda.Start(context.WithoutCancel(ctx), c); err == nil {
-			return nil
-		}
-		errs = append(errs, err)
+// startHost starts the Lambda host. It tells the functions its own address itself.
+func (s *Stack) startHost(binaries map[string]string) error {
+	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account}
+	for _, f := range s.template.Functions {
+		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
-	return fmt.Errorf("starting the Lambda host: %w", errors.Join(errs...))
+	var err error
+	if s.host, err = lambda.Start(context.WithoutCancel(s.ending), c); err != nil {
+		return fmt.Errorf("starting the Lambda host: %w", err)
+	}
+	s.endpoints.Lambda = s.host.URL()
+	return nil
 }
 
 // function is a function of the template as the host runs it: the template's variables, and by the SDK's own variables
@@ -111,7 +98,6 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 	maps.Copy(env, map[string]string{
 		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret,
 		"AWS_ENDPOINT_URL_DYNAMODB":                s.endpoints.DynamoDB,
-		"AWS_ENDPOINT_URL_LAMBDA":                  s.endpoints.Lambda,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
 	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: f.Timeout,

@@ -123,7 +123,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startFunctions(ctx, binaries); err != nil {
+	if err := s.startFunctions(binaries); err != nil {
 		return err
 	}
 	if err := s.servePage(page); err != nil {

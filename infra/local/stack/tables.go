@@ -38,7 +38,7 @@ func (s *Stack) startTables(ctx context.Context) error {
 		Credentials: credentials.NewStaticCredentialsProvider("stack", "stack", "")})
 	for _, t := range s.template.Tables {
 		if err := ensure(ctx, db, t); err != nil {
-			return fmt.Errorf("table %s: %w", t.Name, err)
+			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, s.endpoints.DynamoDB, err)
 		}
 	}
 	return nil
