@@ -12,16 +12,16 @@ func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	if err != nil {
 		return err
 	}
-	known := c.Run.Thread != ""
-	if c.Ended && known {
-		r.tell(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
+	if c.Ended {
 		r.startWaiting(ctx)
 	}
-	s := stateEnded
-	if known && !c.Ended {
-		s = state(c.Run.Status)
+	err = r.answer(ctx, &wire.Accepted{
+		RequestID: r.id, RunID: f.RunID, ThreadID: c.Run.Thread, State: state(c.Run.Status),
+	})
+	if c.Ended {
+		r.tell(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
 	}
-	return r.answer(ctx, &wire.Accepted{RequestID: r.id, RunID: f.RunID, ThreadID: c.Run.Thread, State: s})
+	return err
 }
 
 // startWaiting starts what may start now. What fails here, sweep does within a minute.

@@ -97,6 +97,11 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.hello(ctx, f)
 	case *wire.Run:
 		return r.run(ctx, f)
+	}
+	if err := r.checkOwner(ctx); err != nil { // which the other two do as they write the row
+		return err
+	}
+	switch f := f.(type) {
 	case *wire.Cancel:
 		return r.cancel(ctx, f)
 	case *wire.Threads:
@@ -109,6 +114,19 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.ping(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
+}
+
+// checkOwner compares the authorizer's user with the one who is recorded for this connection. A row that is missing is
+// none of somebody else: rows expire.
+func (r *request) checkOwner(ctx context.Context) error {
+	owner, err := r.table.Owner(ctx, r.in.Connection)
+	if errors.Is(err, chat.ErrNotFound) {
+		return nil
+	}
+	if err == nil && owner != r.in.User {
+		return errViolation
+	}
+	return err
 }
 
 // watch points this connection at a thread and returns its row. A row that is another user's is a violation.

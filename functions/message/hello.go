@@ -61,12 +61,46 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 		v.snapshot.N = f.N
 		frames = append(frames, v.snapshot)
 	}
-	for _, rec := range v.records {
+	for _, rec := range joined(v.records) {
 		frames = append(frames, &wire.Events{
 			ThreadID: id, Epoch: v.thread.Epoch, Seq: rec.Seq, RunID: rec.Run, Events: rec.Events,
 		})
 	}
 	return r.answer(ctx, frames...)
+}
+
+// joined makes one record of adjacent ones of a run while they surely fit in one message: a post costs far more than
+// its bytes.
+func joined(records []store.Record) []store.Record {
+	var all []store.Record
+	size := 0
+	for _, rec := range records {
+		more := 0
+		for _, e := range rec.Events {
+			more += sizeOf(e)
+		}
+		if n := len(all); n > 0 && all[n-1].Run == rec.Run && size+more <= wire.MaxFrame*3/4 {
+			all[n-1].Events = append(all[n-1].Events, rec.Events...)
+			size += more
+			continue
+		}
+		all = append(all, rec)
+		size = more
+	}
+	return all
+}
+
+// sizeOf is about what an event takes as JSON.
+func sizeOf(e agui.Event) int {
+	const names = 160
+	size := names + len(e.Delta) + len(e.Metadata) + len(e.Value)
+	if e.Content != nil {
+		size += len(*e.Content)
+	}
+	if e.Input != nil {
+		size = wire.MaxFrame // goes alone
+	}
+	return size
 }
 
 // helloThread is the thread that a hello is about: without a name the one that the connection has.

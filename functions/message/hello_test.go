@@ -137,6 +137,50 @@ func TestHelloReplaysOrRestates(t *testing.T) {
 	}
 }
 
+// What the log no longer keeps is restated, and told as such.
+func TestHelloAfterTheLogsRetention(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true)
+	epoch := w.epoch()
+	r.at = r.at.Add(8 * 24 * time.Hour)
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	w.does("r2", "two", false) // 6–9
+	for seq, recovered := range map[chat.Seq]bool{2: false, 5: true, 7: true} {
+		g := w.hello(fmt.Sprintf(`{"type":"hello","n":9,"threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, epoch, seq))
+		if g.ready.Recovered != recovered || (g.snapshot == nil) != recovered || g.ready.Head != 9 || g.next != 10 {
+			t.Errorf("from %d: ready %+v, snapshot %+v, next %d", seq, g.ready, g.snapshot, g.next)
+		}
+	}
+}
+
+// A long replay leaves as few frames as fit.
+func TestHelloJoinsRecords(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	h, err := w.store().Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Append(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 150 {
+		if _, err := h.Append(t.Context(), []agui.Event{{Type: agui.StepStarted, StepName: "s"}, {Type: agui.StepFinished, StepName: "s"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frames := w.send(`{"type":"hello","n":9,"threadId":"t"}`)
+	if n := len(frames); n > 5 {
+		t.Errorf("%d frames for 151 small records", n)
+	}
+	if g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`); len(g.events) != 301 || g.next != 302 {
+		t.Errorf("%d events, next %d", len(g.events), g.next)
+	}
+}
+
 // Of frames that API Gateway runs in another order, the one with the highest n stands.
 func TestAStaleHelloChangesNothing(t *testing.T) {
 	r := newRig(t)
@@ -160,8 +204,15 @@ func TestTwoUsersOnOneConnectionAreAViolation(t *testing.T) {
 	if got := r.window("bob", "w1=").send(`{"type":"hello","n":2,"threadId":"t"}`); len(got) != 0 {
 		t.Errorf("posted %d frames", len(got))
 	}
-	if !strings.Contains(r.log.String(), "IsolationViolation") {
-		t.Error("it was not recorded")
+	for i, body := range []string{
+		hi, `{"type":"ping"}`, `{"type":"runs"}`, `{"type":"threads"}`, `{"type":"history","threadId":"t"}`, `{"type":"cancel","runId":"r1"}`,
+	} {
+		if got := r.window("bob", "w1=").send(body); len(got) != 0 {
+			t.Errorf("%s: posted %d frames", body, len(got))
+		}
+		if n := strings.Count(r.log.String(), `"IsolationViolation":1`); n != i+2 {
+			t.Errorf("%s: %d violations recorded, want %d", body, n, i+2)
+		}
 	}
 }
 
@@ -175,8 +226,8 @@ func TestCancel(t *testing.T) {
 
 	// Waiting: it ends here, and who watches is told.
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
-		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
-		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`)
+		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
+		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`)
 	if got := r.edge.Frames("w2="); len(got) != 1 {
 		t.Errorf("the other window was posted %d frames, want ended", len(got))
 	}

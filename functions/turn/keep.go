@@ -81,6 +81,9 @@ func (t *turn) lookForCancel(ctx context.Context) {
 		case requested:
 			t.uc.Cancel(engine.ErrCancelled)
 			return
+		case errors.Is(err, chat.ErrFenced):
+			t.uc.Cancel(err)
+			return
 		case err != nil && ctx.Err() == nil:
 			t.log.WarnContext(ctx, "looking for a cancel", "reason", err.Error())
 		}

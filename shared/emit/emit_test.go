@@ -38,7 +38,9 @@ type record struct {
 }
 
 func (l *fakeLog) Append(_ context.Context, events []agui.Event) (chat.Seq, error) {
-	time.Sleep(l.takes)
+	if l.takes > 0 {
+		<-time.After(l.takes)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tries++
@@ -87,7 +89,6 @@ type fakeEdge struct {
 	takes   map[chat.ConnectionID]time.Duration
 	fails   map[chat.ConnectionID]error
 	bad     []string
-	durable func(chat.Seq) bool
 }
 
 func newEdge(conns ...chat.Connection) *fakeEdge {
@@ -158,9 +159,9 @@ func (e *fakeEdge) Post(ctx context.Context, id chat.ConnectionID, message []byt
 		if e.joiner[id] == nil {
 			e.joiner[id] = &wire.Joiner{}
 		}
-		whole, err := e.joiner[id].Add(p)
-		if err != nil || whole == nil {
-			return err
+		whole, bad := e.joiner[id].Add(p)
+		if bad != nil || whole == nil {
+			return bad
 		}
 		f, err = wire.DecodeServer(whole)
 	}

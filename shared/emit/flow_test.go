@@ -63,13 +63,15 @@ func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		resumed := time.Since(start).Milliseconds()
-		r.emit(t, text("y"))
-		synctest.Wait()
+		for range 10 {
+			r.emit(t, text("y"))
+			time.Sleep(10 * time.Millisecond)
+		}
 		var at []int64
 		for _, rec := range r.log.records[before:] {
 			at = append(at, rec.at.Sub(start).Milliseconds())
 		}
-		if got, want := fmt.Sprint(at), fmt.Sprint([]int64{0, 50, 150, 350, 600, 850, 1100, resumed}); got != want {
+		if got, want := fmt.Sprint(at), fmt.Sprint([]int64{0, 50, 150, 350, 600, 850, 1100, resumed, resumed + 50}); got != want {
 			t.Errorf("flushes at %s ms, want %s", got, want)
 		}
 		r.end(t)
@@ -262,6 +264,27 @@ func TestACancelledRunStillWritesItsEnd(t *testing.T) {
 		r.end(t)
 		if got := r.edge.events(t, "a", 0); types(got) != whole {
 			t.Errorf("got %s", types(got))
+		}
+	})
+}
+
+// What comes faster than the log takes it waits: no record grows beyond what an item may hold.
+func TestEmitBlocksWhileARecordsWorthWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{takes: time.Second}, newEdge())
+		start := time.Now()
+		big := strings.Repeat("x", 100<<10)
+		for range 9 {
+			r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "m", ToolCallID: "c", Content: &big})
+		}
+		if waited := time.Since(start); waited < time.Second {
+			t.Errorf("900 KB were taken within %v", waited)
+		}
+		r.end(t)
+		for _, rec := range r.log.records {
+			if n := len(rec.events); n > 2 {
+				t.Errorf("a record of %d events of 100 KB", n)
+			}
 		}
 	})
 }

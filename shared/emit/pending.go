@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -23,11 +24,13 @@ type sized struct {
 }
 
 func measure(ev agui.Event) (sized, error) {
-	b, err := json.Marshal(ev)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as the log and the frames write it
+	if err := enc.Encode(ev); err != nil {
 		return sized{}, fmt.Errorf("emit: %s: %w", ev.Type, err)
 	}
-	return sized{ev, len(b) + 1}, nil
+	return sized{ev, b.Len()}, nil
 }
 
 // fit makes an event as small as a record needs it: a long delta becomes several, a long tool result is cut with a

@@ -5,11 +5,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/infra/local/dynamodb"
 	"carrel/shared/store"
+	"carrel/shared/store/storetest"
 )
 
 // Table opens an empty table, made as template.yaml makes it, on an engine of the test's own.
@@ -29,28 +28,7 @@ func Table(tb testing.TB, c store.Config) *store.Table {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 	c.Name = "carrel"
-	attribute := func(name string, t types.ScalarAttributeType) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: t}
-	}
-	keys := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(sort), KeyType: types.KeyTypeRange},
-		}
-	}
-	_, err = client.CreateTable(tb.Context(), &awsdynamodb.CreateTableInput{
-		TableName: aws.String(c.Name), BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk", types.ScalarAttributeTypeS), attribute("sk", types.ScalarAttributeTypeS),
-			attribute("live", types.ScalarAttributeTypeS), attribute("deadline", types.ScalarAttributeTypeN),
-		},
-		KeySchema: keys("pk", "sk"),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: aws.String("live"), KeySchema: keys("live", "deadline"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-	})
-	if err != nil {
+	if err := storetest.CreateTable(tb.Context(), client, c.Name); err != nil {
 		tb.Fatal(err)
 	}
 	return store.New(client, c)

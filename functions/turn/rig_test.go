@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/model/scripted"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// rig is turn on a real table, with one user whose window watches thread t.
+type rig struct {
+	*handler
+	edge  *gatewaytest.Edge
+	user  chat.User
+	store *store.Store
+	log   *lockedBuffer
+	clock *clock
+}
+
+type clock struct {
+	mu  sync.Mutex
+	add time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.add)
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add += d
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func newRig(t *testing.T, model engine.Model) *rig {
+	t.Helper()
+	r := &rig{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &clock{}}
+	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+	agents, err := agent.Samples(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools, err := builtIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewJSONHandler(r.log, nil))
+	r.handler = &handler{
+		table: table, agents: agents, tools: tools, poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
+		monitor: monitor.New(r.log, "turn", log), log: log, now: r.clock.Now, after: time.After,
+	}
+	if r.store, err = table.For(r.user); err != nil {
+		t.Fatal(err)
+	}
+	r.watch(t, "window", "t")
+	return r
+}
+
+func (r *rig) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
+	t.Helper()
+	_, err := r.store.Watch(t.Context(), chat.Connection{
+		ID: id, Thread: thread, N: 1, Connected: time.Now(), TokenExpires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) admit(t *testing.T, run chat.RunID, text string) store.Admitted {
+	t.Helper()
+	a, err := r.store.Admit(t.Context(), store.Admission{
+		Run: run, Thread: "t", Grants: []string{"calculator"}, Title: "a title",
+		Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (r *rig) turn(t *testing.T, run chat.RunID) {
+	t.Helper()
+	ctx, event := gatewaytest.Turn(t, r.user, run)
+	if err := r.Handle(ctx, event); err != nil {
+		t.Fatalf("turn: %v\n%s", err, r.log)
+	}
+}
+
+// log reads the thread's log and checks that it is gapless and in AG-UI's order.
+func (r *rig) events(t *testing.T) []agui.Event {
+	t.Helper()
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := r.store.Log(t.Context(), "t", th.Epoch, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []agui.Event
+	var order agui.Order
+	for _, rec := range records {
+		if rec.Seq != chat.Seq(len(all)+1) {
+			t.Errorf("a record begins at %d after %d events", rec.Seq, len(all))
+		}
+		all = append(all, rec.Events...)
+	}
+	for _, e := range all {
+		if err := order.Check(e); err != nil {
+			t.Error(err)
+		}
+	}
+	return all
+}
+
+// seen are the events that a window was posted, which are to be the log's.
+func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
+	t.Helper()
+	for _, f := range r.edge.Frames(id) {
+		switch f := f.(type) {
+		case *wire.Events:
+			if f.Seq != chat.Seq(len(events)+1) {
+				t.Errorf("%s was posted seq %d after %d events", id, f.Seq, len(events))
+			}
+			events = append(events, f.Events...)
+		case *wire.Thread:
+			threads = append(threads, f.Status+" "+f.Title)
+		}
+	}
+	return events, threads
+}
+
+func (r *rig) status(t *testing.T, run chat.RunID) chat.RunStatus {
+	t.Helper()
+	got, err := r.store.Run(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Status
+}
+
+func types(events []agui.Event) string {
+	var all []string
+	for _, e := range events {
+		all = append(all, string(e.Type))
+	}
+	return strings.Join(slices.Compact(all), " ")
+}
+
+func said(events []agui.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		if e.Type == agui.TextMessageContent {
+			b.WriteString(e.Delta)
+		}
+	}
+	return b.String()
+}
+
+func fast() engine.Model { return scripted.New(scripted.Config{Pace: -1}) }
