@@ -12,11 +12,14 @@ export interface Standing {
 
 /** Turns the view of a thread into what assistant-ui shows: tool results go into their calls, queued runs to the end. */
 export function toLikes(thread: ThreadState): ThreadMessageLike[] {
+  const shown: ThreadMessageLike[] = [];
   const results = new Map<string, string>();
-  for (const message of thread.messages) {
-    if (message.role === "tool" && message.toolCallId) results.set(message.toolCallId, message.content);
+  // Backwards: a result belongs to the nearest call of its id before it.
+  for (const message of thread.messages.toReversed()) {
+    if (message.role === "tool") results.set(message.toolCallId ?? "", message.content);
+    else shown.unshift(toLike(message, results));
+    for (const call of message.toolCalls ?? []) results.delete(call.id);
   }
-  const shown = thread.messages.filter((message) => message.role !== "tool").map((message) => toLike(message, results));
   for (const { runId, state, messages } of thread.queue) {
     for (const message of messages) shown.push(toLike(message, results, { state, runId }));
   }

@@ -25,6 +25,8 @@ export class Folder {
     const { messageId = "", toolCallId = "", delta = "" } = event;
     switch (event.type) {
       case "RUN_STARTED":
+        // A model may name its calls the same in every run.
+        this.#calls.clear();
         for (const message of event.input?.messages ?? []) this.#put(message);
         return;
       case "TEXT_MESSAGE_START":
@@ -83,7 +85,6 @@ export class Folder {
   #put(message: Message): void {
     if (this.#at.has(message.id)) return;
     this.#at.set(message.id, this.#messages.length);
-    for (const call of message.toolCalls ?? []) this.#calls.set(call.id, this.#messages.length);
     this.#messages = [...this.#messages, message];
   }
 }
