@@ -133,45 +133,47 @@ func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor) (v
 	if v.snapshot, err = r.snapshot(ctx, t); err != nil {
 		return v, err
 	}
-	v.records, err = r.records(ctx, t, t.Head)
+	v.records, err = r.records(ctx, t, t.Head, 0)
 	v.head = max(t.Head, end(v.records))
 	return v, err
 }
 
 // replay reads the log after a cursor. The cursor is usable if the log goes on right there.
 func (r *request) replay(ctx context.Context, v *view, after chat.Seq) error {
-	last, err := r.store.Last(ctx, v.thread.ID, v.thread.Epoch)
+	records, err := r.records(ctx, v.thread, after, maxReplay)
 	if err != nil {
 		return err
 	}
-	head := max(last, v.thread.Head)
-	if after > head || head-after > maxReplay {
-		return nil
+	head := max(v.thread.Head, end(records))
+	switch {
+	case len(records) > 0:
+		v.usable = records[0].Seq <= after+1 && head-after <= maxReplay
+	case after > head: // of a run that has not ended, or of a future that there is none of
+		if head, err = r.store.Last(ctx, v.thread.ID, v.thread.Epoch); err != nil {
+			return err
+		}
+		v.usable = after == head
+	default:
+		v.usable = after == head // else what comes next is no longer kept
 	}
-	records, err := r.records(ctx, v.thread, after)
-	if err != nil {
-		return err
+	if v.usable {
+		v.records, v.head = records, head
 	}
-	if len(records) == 0 && after < head || len(records) > 0 && records[0].Seq > after+1 {
-		return nil // what comes next is no longer kept
-	}
-	v.usable, v.records, v.head = true, records, max(head, end(records))
 	return nil
 }
 
-// records reads all of the log after a position.
-func (r *request) records(ctx context.Context, t store.Thread, after chat.Seq) ([]store.Record, error) {
+// records reads the log after a position, and stops once it has more than enough events; 0: it reads all.
+func (r *request) records(ctx context.Context, t store.Thread, after, enough chat.Seq) ([]store.Record, error) {
 	var all []store.Record
-	for {
-		page, err := r.store.Log(ctx, t.ID, t.Epoch, after, logPage)
+	for from := after; ; from = end(all) {
+		page, err := r.store.Log(ctx, t.ID, t.Epoch, from, logPage)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, page...)
-		if len(page) < logPage {
+		if len(page) < logPage || enough > 0 && end(all)-after > enough {
 			return all, nil
 		}
-		after = end(page)
 	}
 }
 

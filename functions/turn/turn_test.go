@@ -257,24 +257,20 @@ func takeOver(t *testing.T, noticed time.Duration) {
 	}
 }
 
-func TestConfigurationIsNamedWhenMissing(t *testing.T) {
-	all := map[string]string{
-		"TABLE": "t", "ENDPOINT": "https://api.test/v1", "AWS_LAMBDA_FUNCTION_NAME": "turn", "AWS_REGION": "r",
-		"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
+// Lambda ends an invocation without a word: the run must have ended before.
+func TestTheInvocationsTimeIsNotUsedUp(t *testing.T) {
+	model := stall{make(chan struct{})}
+	r := newRig(t, model)
+	r.admit(t, "r1", "hello")
+	ctx, event := gatewaytest.Turn(t, r.user, "r1")
+	ctx, cancel := context.WithTimeout(ctx, reserve+200*time.Millisecond)
+	defer cancel()
+	if err := r.Handle(ctx, event); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := build(func(name string) string { return all[name] }); err != nil {
-		t.Fatalf("with all of it: %v", err)
-	}
-	for missing := range all {
-		_, err := build(func(name string) string {
-			if name == missing {
-				return ""
-			}
-			return all[name]
-		})
-		if err == nil || !strings.Contains(err.Error(), missing) {
-			t.Errorf("without %s: %v", missing, err)
-		}
+	log := r.events(t)
+	if last := log[len(log)-1]; last.Code != engine.CodeTimeLimit || ctx.Err() != nil {
+		t.Errorf("the last event is %+v", last)
 	}
 }
 

@@ -39,9 +39,6 @@ type heldEvents struct {
 	asked int64
 }
 
-// last is the sequence number of the frame's last event.
-func last(f *wire.Events) chat.Seq { return f.Seq + chat.Seq(len(f.Events)) - 1 }
-
 // take applies a frame, or holds it, or drops it, and reports whether an event was applied.
 func (t *thread) take(f *wire.Events, asked int64) bool {
 	if f.Epoch == "" || f.Seq < 1 || f.Seq > maxSeq || len(f.Events) == 0 || t.dead[f.Epoch] {
@@ -50,9 +47,6 @@ func (t *thread) take(f *wire.Events, asked int64) bool {
 	if t.cursor.Epoch == "" && f.Seq == 1 {
 		// The thread's first events: nothing can be before them, so there is nothing to ask.
 		t.cursor.Epoch = f.Epoch
-	}
-	if f.Epoch == t.cursor.Epoch && last(f) <= t.cursor.Seq {
-		return false
 	}
 	if len(t.held) < maxHeld {
 		t.held = append(t.held, heldEvents{f, asked})

@@ -1,99 +1,15 @@
 package store_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
-	"regexp"
-	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
 )
-
-// wire is a transport that counts requests by operation and, armed, does harm to the next ones.
-type wire struct {
-	next http.RoundTripper
-
-	mu     sync.Mutex
-	counts map[string]int
-	lose   map[string]int  // how many answers of an operation's writes that succeeded are lost
-	refuse map[string]int  // how many requests of an operation are answered with a conflict
-	lost   func()          // called after a loss
-	forget map[string]bool // the engine has forgotten an operation's client tokens, as it does after ten minutes
-}
-
-func (w *wire) wrap(next http.RoundTripper) http.RoundTripper { w.next = next; return w }
-
-var errLost = errors.New("the answer was lost")
-
-// take counts n down; it reports whether there was something left.
-func take(n map[string]int, op string) bool {
-	n[op]--
-	return n[op] >= 0
-}
-
-func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	_, op, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	w.counts[op]++
-	conflict, forget := take(w.refuse, op), w.forget[op]
-	w.mu.Unlock()
-	if conflict {
-		return conflicting(req, op), nil
-	}
-	if forget {
-		body = regexp.MustCompile(`"ClientRequestToken":"[^"]*"`).ReplaceAll(body, []byte(`"ClientRequestToken":"`+rand.Text()+`"`))
-		req.ContentLength = int64(len(body))
-	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	res, err := w.next.RoundTrip(req)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return res, err
-	}
-	w.mu.Lock()
-	lost := take(w.lose, op)
-	w.mu.Unlock()
-	if lost && w.lost != nil {
-		w.lost()
-	}
-	if lost {
-		return nil, errors.Join(errLost, res.Body.Close())
-	}
-	return res, nil
-}
-
-// conflicting is DynamoDB's answer where another transaction is at work on the item.
-func conflicting(req *http.Request, op string) *http.Response {
-	answer := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "ongoing"}
-	if op == "TransactWriteItems" {
-		answer = map[string]any{
-			"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "cancelled",
-			"CancellationReasons": []map[string]string{{"Code": "None"}, {"Code": "TransactionConflict"}},
-		}
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		panic(err)
-	}
-	return &http.Response{
-		StatusCode: http.StatusBadRequest, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
-		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(body)),
-		ContentLength: int64(len(body)),
-	}
-}
 
 // scene is a world with two doors to one table: good is straight, bad goes over the wire.
 type scene struct {
@@ -103,7 +19,7 @@ type scene struct {
 }
 
 func newScene(t *testing.T, o opener) *scene {
-	w := &wire{counts: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{}, forget: map[string]bool{}}
+	w := &wire{counts: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{}, before: map[string]func(){}, forget: map[string]bool{}}
 	world := storetest.NewWorld(t, o.client(nil))
 	return &scene{
 		World: world, wire: w, good: world.As("alice"),
@@ -265,6 +181,35 @@ func TestAppendFailedAndRepeated(t *testing.T) {
 	})
 }
 
+// TestSweepYields: a worker that renews, or ends, after sweep has looked keeps its run.
+func TestSweepYields(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		for name, wake := range map[string]func(h *store.Holder) error{
+			"renew": func(h *store.Holder) error { return h.Renew(t.Context()) },
+			"end": func(h *store.Holder) error {
+				_, _, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := newScene(t, o)
+				s.T = t
+				s.Admit(s.good, "r1", "t1")
+				h := s.Claim(s.good, "r1")
+				s.Clock.Advance(time.Minute)
+				s.wire.before["UpdateItem"] = func() {
+					if err := wake(h); err != nil {
+						t.Errorf("the worker: %v", err)
+					}
+				}
+				if _, err := s.bad.ClaimExpired(t.Context(), "r1"); !errors.Is(err, chat.ErrNotClaimed) {
+					t.Errorf("sweep's claim: %v", err)
+				}
+			})
+		}
+	})
+}
+
 // TestRequests holds the store to the budget of docs/data.md.
 func TestRequests(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
@@ -304,9 +249,3 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-// cancelOnLoss is a context that ends when the wire has lost what it was to lose, before the SDK can repeat it.
-func cancelOnLoss(t *testing.T, w *wire) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(t.Context())
-	w.lost = cancel
-	return ctx, cancel
-}

@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
 		{"Claim", claim}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
-		{"StaleHolder", staleHolder}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
+		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},
 		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript},
 		{"Fault44Retention", retention}, {"Expiry", expiry},

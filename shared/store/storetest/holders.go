@@ -1,0 +1,118 @@
+package storetest
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+// fenced checks that a holder whose claim is past can do nothing more.
+func fenced(t *testing.T, h *store.Holder) {
+	t.Helper()
+	_, err := h.Append(t.Context(), Said("late", "late"))
+	wantErr(t, "append", err, chat.ErrFenced)
+	wantErr(t, "renew", h.Renew(t.Context()), chat.ErrFenced)
+	_, err = h.CancelRequested(t.Context())
+	wantErr(t, "cancel requested", err, chat.ErrFenced)
+	_, _, err = h.End(t.Context(), []agui.Event{Failed()})
+	wantErr(t, "end", err, chat.ErrFenced)
+}
+
+func staleHolder(t *testing.T, w *World) {
+	alice := w.As("alice")
+	for _, first := range []struct {
+		name string
+		do   func(h *store.Holder) error
+	}{
+		{"append", func(h *store.Holder) error { _, err := h.Append(t.Context(), Said("late", "late")); return err }},
+		{"renew", func(h *store.Holder) error { return h.Renew(t.Context()) }},
+		{"cancel", func(h *store.Holder) error { _, err := h.CancelRequested(t.Context()); return err }},
+		{"end", func(h *store.Holder) error { _, _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
+	} {
+		t.Run(first.name, func(t *testing.T) {
+			run, thread := chat.RunID("r-"+first.name), chat.ThreadID("t-"+first.name)
+			old := w.Begin(alice, run, thread)
+			w.Append(old, Started(old))
+			w.Clock.Advance(time.Minute)
+			h := w.Claim(alice, run)
+			w.Append(h, Said("new", "new")...)
+			wantErr(t, "first of all", first.do(old), chat.ErrFenced)
+			fenced(t, old)
+			if thread := w.End(h, Finished(h)); thread.Head != 5 {
+				t.Errorf("the thread ends at %d", thread.Head)
+			}
+			fenced(t, h)
+		})
+	}
+}
+
+// staleEnd: a worker that was frozen before its end ends nothing, and the transcript stays the one that was ended with.
+func staleEnd(t *testing.T, w *World) {
+	alice := w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Append(old, Started(old))
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	want := w.End(h, append(Said("new", "new"), Finished(h))...)
+	_, _, err := old.End(t.Context(), append(Said("old", "old"), Finished(old)))
+	wantErr(t, "the old worker's end", err, chat.ErrFenced)
+	thread := must[store.Thread](t)(alice.Thread(t.Context(), "t1"))
+	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
+	if err != nil || thread != want || len(ts) != 1 || ts[0].Messages[1].Content != "new" {
+		t.Errorf("thread %+v, transcripts %+v, %v", thread, ts, err)
+	}
+}
+
+// oldOwnerWakesUp: the old owner's append lands between the new one's claim and its first record.
+func oldOwnerWakesUp(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	w.Append(old, Started(old))
+	_, err := h.Append(ctx, []agui.Event{Started(h)})
+	wantErr(t, "the first record", err, store.ErrEarlier)
+	if e := h.Earlier(); len(e) != 1 || e[0].Type != agui.RunStarted {
+		t.Errorf("earlier: %+v", e)
+	}
+	if seq := w.Append(h, agui.Event{Type: agui.Custom, Name: "carrel.attempt"}); seq != 2 {
+		t.Errorf("the first record stands at %d", seq)
+	}
+	fenced(t, old)
+}
+
+func oldOwnerIsTold(t *testing.T, w *World) {
+	alice := w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Append(old, Started(old))
+	w.Clock.Advance(time.Minute)
+	h := must[*store.Holder](t)(alice.ClaimExpired(t.Context(), "r1"))
+	w.End(h, Failed())
+	next := w.Begin(alice, "r2", "t1")
+	w.Append(next, Started(next))
+	fenced(t, old)
+}
+
+func secondAttempt(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.Complete(alice, "r0", "t1", "before")
+	old := w.Begin(alice, "r1", "t1")
+	said := append([]agui.Event{Started(old)}, Said("a", "half")...)
+	w.Append(old, said[:1]...)
+	w.Append(old, said[1:]...)
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	if !reflect.DeepEqual(h.Earlier(), said) {
+		t.Errorf("earlier: %+v", h.Earlier())
+	}
+	thread := w.End(h, Failed())
+	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 1)
+	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 2 || ts[0].First != 6 || ts[0].Last != 10 {
+		t.Errorf("the transcript of both attempts: %+v, %v", ts, err)
+	}
+}
+
