@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// sender tells and closes the connections that a new one replaces; gateway.Poster is one.
+type sender interface {
+	Post(ctx context.Context, id chat.ConnectionID, message []byte) error
+	Close(ctx context.Context, id chat.ConnectionID) error
+}
+
+type handler struct {
+	table  *store.Table
+	sender sender
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+// Handle refuses identity and nothing else: a browser sees of any refusal only a failed socket, so all else is told in
+// frames later.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+	in, err := gateway.ParseInbound(event)
+	if errors.Is(err, chat.ErrNoUser) {
+		h.log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
+	}
+	if err != nil {
+		return gateway.Answer{}, err
+	}
+	mine, err := h.table.For(in.User)
+	if err != nil {
+		return gateway.Answer{}, err
+	}
+	replaced, err := mine.Connect(ctx, chat.Connection{
+		ID:           in.Connection,
+		Thread:       chat.ThreadID(chat.NewID(h.now())),
+		Connected:    in.ConnectedAt,
+		TokenExpires: in.TokenExpires,
+	})
+	if err != nil {
+		return gateway.Answer{}, fmt.Errorf("recording the connection: %w", err)
+	}
+	for _, c := range replaced {
+		h.replace(ctx, c.ID)
+	}
+	if slices.Contains(in.Subprotocols, wire.Subprotocol) {
+		return gateway.OK(wire.Subprotocol), nil
+	}
+	return gateway.OK(""), nil
+}
+
+// replace tells a connection that it is one too many, and closes it. Its record is gone already, so nothing depends on
+// the outcome.
+func (h *handler) replace(ctx context.Context, id chat.ConnectionID) {
+	messages, err := wire.Encode(&wire.Error{
+		Code:    wire.CodeReplaced,
+		Message: "This window was disconnected because too many are open. Use it again to reconnect.",
+	}, "replaced")
+	for _, m := range messages {
+		err = errors.Join(err, h.sender.Post(ctx, id, m))
+	}
+	err = errors.Join(err, h.sender.Close(ctx, id))
+	if err != nil && !errors.Is(err, chat.ErrGone) {
+		h.log.WarnContext(ctx, "a replaced connection was not told or closed", "reason", err.Error())
+	}
+}

@@ -1,0 +1,47 @@
+// Command connect answers $connect: it maps the new connection to its user and to a thread of its own, so that no
+// connection ever lacks one. The connection becomes a target for posts only with its first hello.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"carrel/shared/awsenv"
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/store"
+)
+
+func main() {
+	h, err := build(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "connect:", err)
+		os.Exit(1)
+	}
+	lambda.Start(h.Handle)
+}
+
+func build(getenv awsenv.Getenv) (*handler, error) {
+	table, err := awsenv.Require(getenv, "TABLE")
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := awsenv.Require(getenv, "ENDPOINT")
+	if err != nil {
+		return nil, err
+	}
+	c, err := awsenv.Config(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{
+		table:  store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		sender: gateway.NewPoster(c, endpoint),
+		now:    time.Now,
+		log:    slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+	}, nil
+}
