@@ -49,6 +49,9 @@ export class ThreadView {
   #held: { frame: Events; n: number }[] = [];
   /** Epochs that a `ready` has passed over: their frames are dropped. */
   readonly #past = new Set<string>();
+  /** The epoch was taken from a first frame, and no later hello has confirmed it; n as with held frames. */
+  #adopted: { n: number } | undefined;
+  #doubt = false;
   #fold = new Folder();
   #loaded = false;
   #more = false;
@@ -72,7 +75,7 @@ export class ThreadView {
 
   /** Something is known to be missing. */
   get gap(): boolean {
-    return this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
+    return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
   }
 
   /** What `history` asks for next. */
@@ -83,6 +86,7 @@ export class ThreadView {
   /** A new connection counts from 1 again. */
   connected(): void {
     for (const own of [...this.#accepted, ...this.#held]) own.n = 0;
+    if (this.#adopted) this.#adopted.n = 0;
   }
 
   /**
@@ -91,7 +95,10 @@ export class ThreadView {
    */
   events(frame: Events, n: number): boolean {
     // A new thread's first answer waits for nothing: nobody could know its epoch.
-    if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) this.#cursor = { epoch: frame.epoch, seq: 0 };
+    if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) {
+      this.#cursor = { epoch: frame.epoch, seq: 0 };
+      this.#adopted = { n };
+    }
     const own = frame.epoch === this.#cursor?.epoch;
     if (own ? last(frame) <= this.#cursor!.seq : this.#past.has(frame.epoch)) return false;
     this.#held.push({ frame, n });
@@ -101,6 +108,10 @@ export class ThreadView {
   /** Takes the answer to a hello; true if events that were held could be applied. */
   ready(frame: Ready): boolean {
     this.#loaded = true;
+    this.#doubt = frame.epoch !== this.#cursor?.epoch && this.#adopted !== undefined && this.#adopted.n >= frame.n;
+    // The server read before the events came whose epoch was taken: it is asked again.
+    if (this.#doubt) return false;
+    this.#adopted = undefined;
     for (const held of this.#held) {
       if (held.frame.epoch !== frame.epoch && held.n < frame.n) this.#past.add(held.frame.epoch);
     }
