@@ -23,6 +23,8 @@ export interface ThreadState {
   readonly queue: readonly QueuedRun[];
   /** Why the last run failed; gone when the next one starts. */
   readonly failure?: { readonly runId: string; readonly message: string };
+  /** The last run was stopped; gone when the next one starts. */
+  readonly stopped: boolean;
   /** Older messages exist. */
   readonly more: boolean;
 }
@@ -57,6 +59,7 @@ export class ThreadView {
   #more = false;
   #before: number | undefined;
   #failure: ThreadState["failure"];
+  #stopped = false;
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
@@ -187,7 +190,7 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
@@ -222,6 +225,7 @@ export class ThreadView {
     this.#before = undefined;
     this.#started = undefined;
     this.#failure = undefined;
+    this.#stopped = false;
   }
 
   /** Applies what is held and next in line; true if anything was. */
@@ -247,6 +251,7 @@ export class ThreadView {
       this.#fold.add(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
+      if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";
       if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
       this.onEvent(event, frame.runId, seq);
     }
@@ -256,6 +261,7 @@ export class ThreadView {
     this.#begun.add(runId);
     this.#started = { runId, before: this.#fold.messages, events: [] };
     this.#failure = undefined;
+    this.#stopped = false;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 
