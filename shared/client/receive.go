@@ -147,6 +147,9 @@ func (v *View) pong(f *wire.Pong) {
 	s, t := &v.socket, v.open
 	s.pinging, s.pingBase = false, v.now
 	v.answered()
+	if s.pingedOut && v.requests.out() { // the answer to what was asked before the ping is late: it was lost
+		v.retry()
+	}
 	if f.ThreadID != t.id || t.id == "" {
 		return
 	}

@@ -146,7 +146,7 @@ func (v *View) hello() {
 // ping asks whether anything was missed.
 func (v *View) ping() {
 	s := &v.socket
-	s.pinging, s.pingSince, s.pingBase = true, v.now, v.now
+	s.pinging, s.pingSince, s.pingBase, s.pingedOut = true, v.now, v.now, v.requests.out()
 	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.ask()})
 }
 

@@ -27,6 +27,7 @@ type thread struct {
 
 	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
 	speaking chat.RunID          // the run whose events were applied, but not its last
+	failure  *Notice             // of the last run that began, if it failed
 	active   chat.RunID          // what the desk said last, as waiting
 	waiting  []chat.RunID
 }
@@ -38,9 +39,6 @@ type heldEvents struct {
 	asked int64
 }
 
-// last is the sequence number of the frame's last event.
-func last(f *wire.Events) chat.Seq { return f.Seq + chat.Seq(len(f.Events)) - 1 }
-
 // take applies a frame, or holds it, or drops it, and reports whether an event was applied.
 func (t *thread) take(f *wire.Events, asked int64) bool {
 	if f.Epoch == "" || f.Seq < 1 || f.Seq > maxSeq || len(f.Events) == 0 || t.dead[f.Epoch] {
@@ -49,9 +47,6 @@ func (t *thread) take(f *wire.Events, asked int64) bool {
 	if t.cursor.Epoch == "" && f.Seq == 1 {
 		// The thread's first events: nothing can be before them, so there is nothing to ask.
 		t.cursor.Epoch = f.Epoch
-	}
-	if f.Epoch == t.cursor.Epoch && last(f) <= t.cursor.Seq {
-		return false
 	}
 	if len(t.held) < maxHeld {
 		t.held = append(t.held, heldEvents{f, asked})
@@ -81,6 +76,12 @@ func (t *thread) apply(f *wire.Events) {
 		}
 		t.fold.Add(e)
 		t.cursor.Seq++
+		switch e.Type {
+		case agui.RunStarted:
+			t.failure = nil
+		case agui.RunError:
+			t.failure = &Notice{Code: wire.Code(e.Code), Message: e.Message, RunID: f.RunID}
+		}
 		switch {
 		case e.Terminal():
 			t.end(f.RunID)
@@ -129,7 +130,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 	if t.cursor.Epoch != "" {
 		t.dead[t.cursor.Epoch] = true
 	}
-	t.cursor, t.head, t.fold, t.speaking = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, ""
+	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
 }
 
 // snapshot replaces the messages if it is beyond the cursor, and reports whether it was.
@@ -140,7 +141,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
 		t.end(t.speaking)
 	}
-	t.fold = agui.Folder{}
+	t.fold, t.failure = agui.Folder{}, nil
 	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
 	return true

@@ -29,6 +29,7 @@ type socket struct {
 	helloSince time.Time
 	pinging    bool
 	pingSince  time.Time
+	pingedOut  bool      // something had no answer when the ping went out
 	pingBase   time.Time // the next ping is due an interval after it
 	busy       bool      // was at the end of the last input
 	behind     bool      // there was a gap at the end of the last input

@@ -173,14 +173,15 @@ type State struct {
 	Epoch    chat.Epoch        `json:"epoch"`
 	Seq      chat.Seq          `json:"seq"`
 	Messages []agui.Message    `json:"messages"`
-	Active   chat.RunID        `json:"active"`  // the running run, or ""
-	Waiting  []chat.RunID      `json:"waiting"` // in order
-	Sending  []chat.RunID      `json:"sending"` // this thread's, without an answer yet
-	Behind   bool              `json:"behind"`  // events are missing, or nobody knows yet whether any are
-	Threads  []wire.ThreadInfo `json:"threads"` // newest id first
-	Notices  []Notice          `json:"notices"` // oldest first, the last 50
-	Err      error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
-	Ended    bool              `json:"-"`       // the client was closed
+	Active   chat.RunID        `json:"active"`            // the running run, or ""
+	Waiting  []chat.RunID      `json:"waiting"`           // in order
+	Sending  []chat.RunID      `json:"sending"`           // this thread's, without an answer yet
+	Failure  *Notice           `json:"failure,omitempty"` // how the last run failed, if it did
+	Behind   bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
+	Threads  []wire.ThreadInfo `json:"threads"`           // newest id first
+	Notices  []Notice          `json:"notices"`           // oldest first, the last 50
+	Err      error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
+	Ended    bool              `json:"-"`                 // the client was closed
 	listing  bool              // the list of threads was asked for and did not come yet
 }
 
@@ -190,7 +191,7 @@ func (v *View) State() State {
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		listing: v.requests.list}
+		Failure: t.failure, listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	for _, r := range v.requests.runs {

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// stack is as much of a stack as a chat needs: a token endpoint and a socket that answers each run by adding, with a
+// tool call, or by failing if it is told to "fail".
+type stack struct {
+	*httptest.Server
+	heads map[chat.ThreadID]chat.Seq
+}
+
+func newStack(t *testing.T) (endpointsFile string) {
+	s := &stack{heads: map[chat.ThreadID]chat.Seq{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("user") == "nobody" {
+			http.Error(w, "there is no such user", http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, `{"access_token": "for-%s", "token_type": "Bearer", "expires_in": 3600}`, r.FormValue("user"))
+	})
+	mux.HandleFunc("/ws", s.socket)
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	where, err := json.Marshal(map[string]string{"websocket": s.URL + "/ws", "token": s.URL + "/token", "page": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return endpointsFile
+}
+
+func (s *stack) socket(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer for-alice" {
+		http.Error(w, "Unauthorized", http.StatusUnauthorized)
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for {
+		_, data, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		frame, bad := wire.DecodeClient(data)
+		if bad != nil {
+			panic(bad.Message)
+		}
+		for _, f := range s.answer(frame) {
+			messages, err := wire.Encode(f, "p")
+			if err != nil {
+				panic(err)
+			}
+			if conn.Write(r.Context(), websocket.MessageText, messages[0]) != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *stack) answer(frame wire.ClientFrame) []wire.ServerFrame {
+	switch f := frame.(type) {
+	case *wire.Hello:
+		if f.ThreadID == "old" {
+			return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: "old", Epoch: "e", Head: 2}, &wire.Snapshot{N: f.N, ThreadID: "old",
+				Epoch: "e", Seq: 2, Messages: []agui.Message{{ID: "q", Role: agui.RoleUser, Content: "before?"},
+					{ID: "a", Role: agui.RoleAssistant, Content: "long ago"}}}}
+		}
+		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID}}
+	case *wire.Threads:
+		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Updated: 1}}}}
+	case *wire.Run:
+		return s.run(f)
+	}
+	return nil
+}
+
+func (s *stack) run(f *wire.Run) []wire.ServerFrame {
+	out := []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"}}
+	say := func(events ...agui.Event) {
+		out = append(out, &wire.Events{ThreadID: f.ThreadID, Epoch: "e", Seq: s.heads[f.ThreadID] + 1, RunID: f.RunID, Events: events})
+		s.heads[f.ThreadID] += chat.Seq(len(events))
+	}
+	id, four := "a."+string(f.RunID), "4"
+	say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
+		agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "Let me "})
+	if f.Messages[0].Content == "fail" {
+		say(agui.Event{Type: agui.TextMessageEnd, MessageID: id}, agui.Event{Type: agui.RunError, Code: "internal", Message: "The model is away."})
+		return out
+	}
+	call := "c." + string(f.RunID)
+	say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "see."}, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
+		agui.Event{Type: agui.ToolCallStart, ToolCallID: call, ToolCallName: "calculator", ParentMessageID: id},
+		agui.Event{Type: agui.ToolCallArgs, ToolCallID: call, Delta: `{"expression":"2+2"}`}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: call})
+	say(agui.Event{Type: agui.ToolCallResult, MessageID: "t." + string(f.RunID), ToolCallID: call, Content: &four},
+		agui.Event{Type: agui.TextMessageStart, MessageID: "b." + string(f.RunID)},
+		agui.Event{Type: agui.TextMessageContent, MessageID: "b." + string(f.RunID), Delta: "It is 4."},
+		agui.Event{Type: agui.TextMessageEnd, MessageID: "b." + string(f.RunID)},
+		agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
+	return out
+}
+
+// TestPipe is what somebody sees who pipes lines into a chat.
+func TestPipe(t *testing.T) {
+	answer := "Let me see.\ncalculator({\"expression\":\"2+2\"}) → 4\nIt is 4.\n"
+	old := "> before?\nlong ago\n"
+	for name, c := range map[string]struct {
+		args              []string
+		in, out, err, bad string
+	}{
+		"a question":     {in: "what is 2+2?\n", out: answer},
+		"no newline":     {in: "what is 2+2?", out: answer},
+		"two questions":  {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
+		"nothing":        {},
+		"a transcript":   {args: []string{"-thread", "old"}, out: old},
+		"a failed run":   {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
+		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /stop and /quit\n", bad: "not everything was answered"},
+		"quit":           {in: "/quit\nwhat is 2+2?\n"},
+		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  an old one\n" + old},
+		"nothing to see": {in: "/open 1\n", err: "say /threads first, then /open with a number of that list\n", bad: "not everything was answered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := newStack(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			var out, errs bytes.Buffer
+			err := run(ctx, append([]string{"-as", "alice", "-endpoints", file}, c.args...),
+				stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
+			if ctx.Err() != nil {
+				t.Fatal("it did not end")
+			}
+			if out.String() != c.out || errs.String() != c.err {
+				t.Errorf("have\n%s\nand on stderr\n%s\nwant\n%s\nand\n%s", &out, &errs, c.out, c.err)
+			}
+			if (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), c.bad) {
+				t.Errorf("have error %v, want %q", err, c.bad)
+			}
+		})
+	}
+}
+
+// TestCannotStart: each error says what to do or who refused.
+func TestCannotStart(t *testing.T) {
+	file := newStack(t)
+	for want, args := range map[string][]string{
+		"start it with make run":                {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
+		"make chat AS=alice":                    {"-endpoints", file},
+		"there is no such user":                 {"-as", "nobody", "-endpoints", file},
+		"401":                                   {"-as", "mallory", "-endpoints", file},
+		"names no websocket or no token endpoi": {"-as", "alice", "-endpoints", empty(t)},
+	} {
+		err := run(t.Context(), args, stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: have %v, want %q", args, err, want)
+		}
+	}
+}
+
+func empty(t *testing.T) string {
+	file := filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+)
+
+// printer prints a view that grows, once each: text as it comes, a tool call when its result is there.
+type printer struct {
+	out    io.Writer
+	thread chat.ThreadID
+	shown  map[string]int  // message id → bytes printed
+	own    map[string]bool // messages that were typed here: the terminal shows them already
+	open   string          // the message whose line is not ended
+}
+
+// reset begins another thread.
+func (p *printer) reset() {
+	p.endLine()
+	p.shown = map[string]int{}
+}
+
+func (p *printer) endLine() {
+	if p.open != "" {
+		fmt.Fprintln(p.out)
+		p.open = ""
+	}
+}
+
+func (p *printer) show(s client.State) {
+	if p.shown == nil || s.ThreadID != p.thread {
+		p.reset()
+		p.thread = s.ThreadID
+	}
+	calls := map[string]agui.FunctionCall{}
+	for _, m := range s.Messages {
+		for _, c := range m.ToolCalls {
+			calls[c.ID] = c.Function
+		}
+		switch m.Role {
+		case agui.RoleAssistant:
+			p.text(m)
+		case agui.RoleUser:
+			if !p.own[m.ID] {
+				p.line(m.ID, "> "+m.Content)
+			}
+		case agui.RoleTool:
+			c := calls[m.ToolCallID]
+			p.line(m.ID, fmt.Sprintf("%s(%s) → %s", c.Name, c.Arguments, m.Content))
+		}
+	}
+}
+
+// line prints a message that is there as a whole.
+func (p *printer) line(id, text string) {
+	if p.shown[id] > 0 {
+		return
+	}
+	p.endLine()
+	fmt.Fprintln(p.out, text)
+	p.shown[id] = len(text)
+}
+
+// text prints what is new of a message that grows.
+func (p *printer) text(m agui.Message) {
+	from := p.shown[m.ID]
+	if from >= len(m.Content) {
+		return
+	}
+	if p.open != m.ID {
+		p.endLine()
+		p.open = m.ID
+	}
+	fmt.Fprint(p.out, m.Content[from:])
+	p.shown[m.ID] = len(m.Content)
+}

@@ -1,0 +1,270 @@
+package client_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// model is a small server with one thread, one user and one socket at a time. It answers as docs/protocol.md says;
+// its network may lose, repeat and reorder what it posts.
+type model struct {
+	rnd    *rand.Rand
+	fair   bool // the network loses and repeats nothing any more
+	epoch  chat.Epoch
+	epochs int
+	events []agui.Event // of this epoch; its length is the head
+	owner  []chat.RunID // of each event
+	ended  chat.Seq     // the last event of the last run that has ended
+	active chat.RunID
+	wait   []*wire.Run
+	known  map[chat.RunID]*wire.Run
+	over   map[chat.RunID]bool
+
+	connected bool
+	n         int64 // the connection row
+	watches   chat.ThreadID
+	toServer  [][]byte
+	toClient  [][]byte
+	snapshots map[string]chat.Seq // by the messages that carry them
+}
+
+func newModel(rnd *rand.Rand) *model {
+	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{},
+		snapshots: map[string]chat.Seq{}}
+}
+
+func (m *model) chance(percent int) bool { return !m.fair && m.rnd.IntN(100) < percent }
+
+func (m *model) connect() {
+	m.connected, m.n, m.watches, m.toServer, m.toClient = true, 0, "", nil, nil
+}
+
+func (m *model) cut() { m.connected, m.toServer, m.toClient = false, nil, nil }
+
+// post sends a frame to the client, long ones in parts.
+func (m *model) post(f wire.ServerFrame) {
+	if !m.connected {
+		return
+	}
+	messages, err := wire.Encode(f, fmt.Sprint("p", m.rnd.Uint64()))
+	if err != nil {
+		panic(err)
+	}
+	if len(messages) == 1 && m.rnd.IntN(10) == 0 {
+		messages = pieces(messages[0], fmt.Sprint("p", m.rnd.Uint64()))
+	}
+	for _, b := range messages {
+		if s, ok := f.(*wire.Snapshot); ok {
+			m.snapshots[string(b)] = s.Seq
+		}
+		if m.chance(5) {
+			continue
+		}
+		m.toClient = append(m.toClient, b)
+		if m.chance(10) {
+			m.toClient = append(m.toClient, b)
+		}
+	}
+}
+
+// pieces cuts a frame in three parts, as Encode does with a long one.
+func pieces(b []byte, id string) [][]byte {
+	cuts := []int{0, len(b) / 3, len(b) / 2, len(b)}
+	var out [][]byte
+	for i := range 3 {
+		p, err := wire.Encode(&wire.Part{ID: id, N: i + 1, Of: 3, Data: b[cuts[i]:cuts[i+1]]}, id)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, p...)
+	}
+	return out
+}
+
+// handle takes one frame of the client; a failing function may have done its work or not.
+func (m *model) handle(data []byte) {
+	f, bad := wire.DecodeClient(data)
+	if bad != nil {
+		panic(bad.Message)
+	}
+	fails := m.chance(10)
+	if !fails || m.chance(50) {
+		m.serve(f)
+	}
+	if fails {
+		m.toClient = append(m.toClient, []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`))
+	}
+}
+
+func (m *model) serve(f wire.ClientFrame) {
+	switch f := f.(type) {
+	case *wire.Hello:
+		if f.N > m.n {
+			m.n, m.watches = f.N, f.ThreadID
+		} else if m.watches != f.ThreadID {
+			return
+		}
+		m.hello(f)
+	case *wire.Run:
+		if f.N > m.n {
+			m.n, m.watches = f.N, f.ThreadID
+		}
+		m.run(f)
+	case *wire.Ping:
+		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs()})
+	case *wire.Cancel:
+		m.cancel(f)
+	}
+}
+
+func (m *model) head() chat.Seq { return chat.Seq(len(m.events)) }
+
+func (m *model) runs() []wire.RunState {
+	var out []wire.RunState
+	if m.active != "" {
+		out = append(out, wire.RunState{RunID: m.active, ThreadID: "t", Status: chat.RunRunning})
+	}
+	for _, w := range m.wait {
+		out = append(out, wire.RunState{RunID: w.RunID, ThreadID: "t", Status: chat.RunWaiting, Messages: w.Messages})
+	}
+	return out
+}
+
+func (m *model) hello(f *wire.Hello) {
+	usable := f.Cursor != nil && f.Cursor.Epoch == m.epoch && f.Cursor.Seq <= m.head()
+	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable}
+	for _, s := range m.runs() {
+		if s.Status == chat.RunRunning {
+			r.Active = &s
+		} else {
+			r.Waiting = append(r.Waiting, s)
+		}
+	}
+	m.post(r)
+	if m.epoch == "" {
+		return
+	}
+	from := chat.Seq(0)
+	if usable {
+		from = f.Cursor.Seq
+	} else {
+		from = m.ended
+		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended])})
+	}
+	m.replay(from)
+}
+
+// replay posts the events after a position, in records of one run and a few events.
+func (m *model) replay(from chat.Seq) {
+	for at := from; at < m.head(); {
+		to := at + 1
+		for to < m.head() && to < at+4 && m.owner[to] == m.owner[at] {
+			to++
+		}
+		m.post(m.record(at, to))
+		at = to
+	}
+}
+
+func (m *model) record(from, to chat.Seq) *wire.Events {
+	return &wire.Events{ThreadID: "t", Epoch: m.epoch, Seq: from + 1, RunID: m.owner[from], Events: slices.Clone(m.events[from:to])}
+}
+
+func (m *model) run(f *wire.Run) {
+	state := "running"
+	switch known := m.known[f.RunID] != nil; {
+	case m.over[f.RunID]:
+		state = "ended"
+	case known && m.active != f.RunID, !known && m.active != "":
+		state = "waiting"
+	}
+	if m.known[f.RunID] == nil && !m.over[f.RunID] {
+		m.known[f.RunID] = f
+		if m.epoch == "" {
+			m.epochs++
+			m.epoch = chat.Epoch(fmt.Sprint("e", m.epochs))
+		}
+		if state == "waiting" {
+			m.wait = append(m.wait, f)
+		} else {
+			m.active = f.RunID
+		}
+	}
+	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
+}
+
+func (m *model) cancel(f *wire.Cancel) {
+	state := "running"
+	if m.active != f.RunID {
+		state = "ended"
+		m.over[f.RunID] = true
+		m.wait = slices.DeleteFunc(m.wait, func(w *wire.Run) bool { return w.RunID == f.RunID })
+	}
+	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
+	if state == "ended" {
+		m.post(&wire.Ended{RunID: f.RunID, ThreadID: "t", Status: chat.RunCancelled})
+	}
+}
+
+// work lets the active run say something more: append first, then post to who watches.
+func (m *model) work() {
+	if m.active == "" {
+		return
+	}
+	run, from := m.active, m.head()
+	said := 0
+	for _, o := range m.owner {
+		if o == run {
+			said++
+		}
+	}
+	id := "a." + string(run)
+	switch {
+	case said == 0:
+		in := m.known[run]
+		m.append(run, agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
+			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: in.Messages}},
+			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
+	case said < 12:
+		for range 1 + m.rnd.IntN(3) {
+			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(len(m.events), " ")})
+		}
+	default:
+		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
+			agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
+		m.over[run], m.active, m.ended = true, "", m.head()
+		if len(m.wait) > 0 {
+			m.active, m.wait = m.wait[0].RunID, m.wait[1:]
+		}
+	}
+	if m.watches == "t" {
+		m.replay(from)
+	}
+}
+
+func (m *model) append(run chat.RunID, events ...agui.Event) {
+	for _, e := range events {
+		m.events, m.owner = append(m.events, e), append(m.owner, run)
+	}
+}
+
+// remake deletes the thread; its next run makes it anew in another epoch.
+func (m *model) remake() {
+	for run := range m.known {
+		m.over[run] = true
+	}
+	m.epoch, m.events, m.owner, m.ended, m.active, m.wait = "", nil, nil, 0, "", nil
+}
+
+func fold(events []agui.Event) []agui.Message {
+	var f agui.Folder
+	for _, e := range events {
+		f.Add(e)
+	}
+	return f.Messages()
+}
