@@ -51,7 +51,7 @@ export function App({ client, signIn, name }: Props) {
         <span className="who">{name}</span>
         <button onClick={() => void signIn.out()}>Sign out</button>
       </header>
-      <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} />
+      <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onFault={setFault} />
       <main>
         <Troubles state={state} fault={fault} onSeen={() => { setFault(undefined); client.dismiss(); }} signIn={signIn} />
         {state.status === "replaced" && <button onClick={() => client.connect()}>Use this window</button>}

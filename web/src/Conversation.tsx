@@ -2,7 +2,7 @@ import {
   AssistantRuntimeProvider, ComposerPrimitive, MessagePrimitive, ThreadPrimitive, useAuiState, useExternalStoreRuntime,
 } from "@assistant-ui/react";
 import type { AppendMessage, ThreadMessageLike, ToolCallMessagePartProps } from "@assistant-ui/react";
-import { useMemo } from "react";
+import { createContext, useContext, useMemo } from "react";
 import type { CarrelClient, ThreadState } from "carrel-client";
 import { toLikes } from "./messages.ts";
 import type { Standing } from "./messages.ts";
@@ -13,6 +13,9 @@ interface Props {
   readonly onFault: (fault: string) => void;
 }
 
+/** Stops a run. Messages must be stable components, so it reaches them by context. */
+const Stop = createContext<(runId: string) => void>(() => {});
+
 /** One thread and its composer. What is shown comes from the client's view alone, so other windows' runs appear too. */
 export function Conversation({ client, thread, onFault }: Props) {
   const messages = useMemo(() => toLikes(thread), [thread]);
@@ -21,12 +24,15 @@ export function Conversation({ client, thread, onFault }: Props) {
     try {
       client.send(text);
     } catch (error) {
-      onFault(error instanceof Error ? error.message : String(error));
+      onFault(said(error));
       runtime.thread.composer.setText(text);
     }
   };
   const stop = (runId: string): void => {
-    client.cancel(runId).catch((error: unknown) => onFault(String(error)));
+    client.cancel(runId).catch((error: unknown) => onFault(said(error)));
+  };
+  const older = (): void => {
+    client.history().catch((error: unknown) => onFault(said(error)));
   };
   const runtime = useExternalStoreRuntime<ThreadMessageLike>({
     messages, convertMessage: (message) => message,
@@ -39,30 +45,34 @@ export function Conversation({ client, thread, onFault }: Props) {
   });
   return (
     <AssistantRuntimeProvider runtime={runtime}>
-      <ThreadPrimitive.Root className="conversation">
-        <ThreadPrimitive.Viewport className="viewport" role="log" aria-label="Conversation">
-          {thread.more && <button className="older" onClick={() => void client.history()}>Show older messages</button>}
-          {thread.loaded && messages.length === 0 && <p className="empty">Ask something.</p>}
-          <ThreadPrimitive.Messages components={{ UserMessage: () => <Question onRemove={stop} />, AssistantMessage: Answer }} />
-          {thread.failure && <p className="failure" role="alert">The run failed: {thread.failure.message}</p>}
-        </ThreadPrimitive.Viewport>
-        <ComposerPrimitive.Root className="composer">
-          <ComposerPrimitive.Input aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus cancelOnEscape={false} />
-          {thread.active && <button type="button" onClick={() => stop(thread.active!)}>Stop</button>}
-          <ComposerPrimitive.Send>Send</ComposerPrimitive.Send>
-        </ComposerPrimitive.Root>
-      </ThreadPrimitive.Root>
+      <Stop value={stop}>
+        <ThreadPrimitive.Root className="conversation">
+          <ThreadPrimitive.Viewport className="viewport" role="log" aria-label="Conversation">
+            {thread.more && <button className="older" onClick={older}>Show older messages</button>}
+            {thread.loaded && messages.length === 0 && <p className="empty">Ask something.</p>}
+            <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
+            {thread.stopped && <p className="caption">Stopped.</p>}
+            {thread.failure && <p className="failure" role="alert">The run failed: {thread.failure.message}</p>}
+          </ThreadPrimitive.Viewport>
+          <ComposerPrimitive.Root className="composer">
+            <ComposerPrimitive.Input aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus cancelOnEscape={false} />
+            {thread.active && <button type="button" onClick={() => stop(thread.active!)}>Stop</button>}
+            <ComposerPrimitive.Send>Send</ComposerPrimitive.Send>
+          </ComposerPrimitive.Root>
+        </ThreadPrimitive.Root>
+      </Stop>
     </AssistantRuntimeProvider>
   );
 }
 
-function Question({ onRemove }: { readonly onRemove: (runId: string) => void }) {
+function Question() {
+  const stop = useContext(Stop);
   const { state, runId } = useAuiState(({ message }) => message.metadata.custom as Standing);
   return (
     <MessagePrimitive.Root className="message user" aria-label="You" role="article">
       <MessagePrimitive.Parts components={{ Text }} />
       {state === "waiting" && (
-        <p className="caption">Queued <button onClick={() => runId && onRemove(runId)}>Remove</button></p>
+        <p className="caption">Queued <button onClick={() => runId && stop(runId)}>Remove</button></p>
       )}
       {state === "sending" && <p className="caption">Sending</p>}
     </MessagePrimitive.Root>
@@ -99,4 +109,8 @@ function ToolCall({ toolName, argsText, result }: ToolCallMessagePartProps) {
       {result !== undefined && <pre aria-label="Result">{String(result)}</pre>}
     </details>
   );
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

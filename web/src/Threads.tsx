@@ -6,11 +6,15 @@ interface Props {
   readonly openId: string | undefined;
   readonly onOpen: (threadId: string) => void;
   readonly onNew: () => void;
+  readonly onFault: (fault: string) => void;
 }
 
 /** The user's threads, newest first. */
-export function Threads({ client, state, openId, onOpen, onNew }: Props) {
+export function Threads({ client, state, openId, onOpen, onNew, onFault }: Props) {
   const oldest = state.threads.at(-1)?.threadId;
+  const older = (): void => {
+    client.threads(oldest).catch((error: unknown) => onFault(String(error)));
+  };
   return (
     <nav aria-label="Threads">
       <button onClick={onNew}>New thread</button>
@@ -24,7 +28,7 @@ export function Threads({ client, state, openId, onOpen, onNew }: Props) {
           </li>
         ))}
       </ul>
-      {state.moreThreads && oldest && <button onClick={() => void client.threads(oldest)}>Show older threads</button>}
+      {state.moreThreads && <button onClick={older}>Show older threads</button>}
     </nav>
   );
 }

@@ -23,6 +23,8 @@ export interface ThreadState {
   readonly queue: readonly QueuedRun[];
   /** Why the last run failed; gone when the next one starts. */
   readonly failure?: { readonly runId: string; readonly message: string };
+  /** The last run was stopped; gone when the next one starts. */
+  readonly stopped: boolean;
   /** Older messages exist. */
   readonly more: boolean;
 }
@@ -49,11 +51,15 @@ export class ThreadView {
   #held: { frame: Events; n: number }[] = [];
   /** Epochs that a `ready` has passed over: their frames are dropped. */
   readonly #past = new Set<string>();
+  /** The epoch was taken from a first frame, and no later hello has confirmed it; n as with held frames. */
+  #adopted: { n: number } | undefined;
+  #doubt = false;
   #fold = new Folder();
   #loaded = false;
   #more = false;
   #before: number | undefined;
   #failure: ThreadState["failure"];
+  #stopped = false;
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
@@ -72,7 +78,7 @@ export class ThreadView {
 
   /** Something is known to be missing. */
   get gap(): boolean {
-    return this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
+    return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
   }
 
   /** What `history` asks for next. */
@@ -83,6 +89,7 @@ export class ThreadView {
   /** A new connection counts from 1 again. */
   connected(): void {
     for (const own of [...this.#accepted, ...this.#held]) own.n = 0;
+    if (this.#adopted) this.#adopted.n = 0;
   }
 
   /**
@@ -91,7 +98,10 @@ export class ThreadView {
    */
   events(frame: Events, n: number): boolean {
     // A new thread's first answer waits for nothing: nobody could know its epoch.
-    if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) this.#cursor = { epoch: frame.epoch, seq: 0 };
+    if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) {
+      this.#cursor = { epoch: frame.epoch, seq: 0 };
+      this.#adopted = { n };
+    }
     const own = frame.epoch === this.#cursor?.epoch;
     if (own ? last(frame) <= this.#cursor!.seq : this.#past.has(frame.epoch)) return false;
     this.#held.push({ frame, n });
@@ -101,6 +111,10 @@ export class ThreadView {
   /** Takes the answer to a hello; true if events that were held could be applied. */
   ready(frame: Ready): boolean {
     this.#loaded = true;
+    this.#doubt = frame.epoch !== this.#cursor?.epoch && this.#adopted !== undefined && this.#adopted.n >= frame.n;
+    // The server read before the events came whose epoch was taken: it is asked again.
+    if (this.#doubt) return false;
+    this.#adopted = undefined;
     for (const held of this.#held) {
       if (held.frame.epoch !== frame.epoch && held.n < frame.n) this.#past.add(held.frame.epoch);
     }
@@ -176,7 +190,7 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
@@ -211,6 +225,7 @@ export class ThreadView {
     this.#before = undefined;
     this.#started = undefined;
     this.#failure = undefined;
+    this.#stopped = false;
   }
 
   /** Applies what is held and next in line; true if anything was. */
@@ -236,6 +251,7 @@ export class ThreadView {
       this.#fold.add(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
+      if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";
       if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
       this.onEvent(event, frame.runId, seq);
     }
@@ -245,6 +261,7 @@ export class ThreadView {
     this.#begun.add(runId);
     this.#started = { runId, before: this.#fold.messages, events: [] };
     this.#failure = undefined;
+    this.#stopped = false;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
 
