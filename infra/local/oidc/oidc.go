@@ -1,0 +1,161 @@
+// Package oidc is the local stack's sign-in: an OpenID Connect issuer whose users are made up. Whoever reaches it gets a
+// token for any name, so it listens on the loopback interface only and signs with a key that no other stack trusts.
+package oidc
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// DefaultScope is what a token may do when the request does not say.
+const DefaultScope = "openid profile calculator clock notes"
+
+// Config says which issuer it is.
+type Config struct {
+	Issuer   string           // its URL without a slash at the end, such as http://127.0.0.1:3000/issuer
+	ClientID string           // the one client; default carrel-page
+	KeyFile  string           // where the signing keys are kept; made if absent
+	Life     time.Duration    // of access and id tokens; default 1 h
+	Now      func() time.Time // nil: time.Now
+}
+
+// Issuer answers the requests below its URL. It is safe for concurrent use.
+type Issuer struct {
+	config Config
+	mux    *http.ServeMux
+	page   *template.Template
+
+	mu    sync.Mutex
+	keys  []key // newest first: it signs, the others are still published
+	codes map[string]grant
+}
+
+//go:embed page.html
+var page string
+
+// New reads or makes the keys.
+func New(c Config) (*Issuer, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Host == "" || strings.HasSuffix(c.Issuer, "/") {
+		return nil, fmt.Errorf("oidc: the issuer %q must be a URL without a slash at its end", c.Issuer)
+	}
+	if c.KeyFile == "" {
+		return nil, errors.New("oidc: KeyFile is missing: name the file that keeps the signing keys")
+	}
+	c.ClientID = cmp.Or(c.ClientID, "carrel-page")
+	c.Life = cmp.Or(c.Life, time.Hour)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	i := &Issuer{config: c, codes: map[string]grant{}, mux: http.NewServeMux()}
+	if i.page, err = template.New("page").Parse(page); err != nil {
+		return nil, fmt.Errorf("oidc: reading the page: %w", err)
+	}
+	if i.keys, err = loadKeys(c.KeyFile); err != nil {
+		return nil, err
+	}
+	if len(i.keys) == 0 {
+		if err := i.Rotate(); err != nil {
+			return nil, err
+		}
+	}
+	i.routes(u.Path)
+	return i, nil
+}
+
+func (i *Issuer) routes(base string) {
+	i.mux.HandleFunc("GET "+base+"/.well-known/openid-configuration", i.discovery)
+	i.mux.HandleFunc("GET "+base+"/keys", i.serveKeys)
+	i.mux.HandleFunc("GET "+base+"/authorize", i.authorize)
+	i.mux.HandleFunc("POST "+base+"/authorize", i.authorize)
+	i.mux.HandleFunc("POST "+base+"/token", i.token)
+	i.mux.HandleFunc("POST "+base+"/rotate", i.rotate)
+	i.mux.HandleFunc("GET "+base+"/end-session", i.endSession)
+}
+
+// ServeHTTP answers a request whose path begins with that of the issuer's URL.
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Vary", "Origin")
+	// A page of this machine may read the answers, one from the internet may not: tokens are free here.
+	if origin := r.Header.Get("Origin"); loopback(origin) {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+	}
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	i.mux.ServeHTTP(w, r)
+}
+
+// loopback tells whether a URL is http on this machine.
+func loopback(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "http" && u.User == nil && u.Fragment == "" &&
+		(u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
+}
+
+// document is what discovery says.
+type document struct {
+	Issuer        string   `json:"issuer"`
+	Authorization string   `json:"authorization_endpoint"`
+	Token         string   `json:"token_endpoint"`
+	Keys          string   `json:"jwks_uri"`
+	EndSession    string   `json:"end_session_endpoint"`
+	ResponseTypes []string `json:"response_types_supported"`
+	ResponseModes []string `json:"response_modes_supported"`
+	GrantTypes    []string `json:"grant_types_supported"`
+	Subjects      []string `json:"subject_types_supported"`
+	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
+	Scopes        []string `json:"scopes_supported"`
+	ClientAuth    []string `json:"token_endpoint_auth_methods_supported"`
+	Challenges    []string `json:"code_challenge_methods_supported"`
+}
+
+func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
+	issuer := i.config.Issuer
+	answer(w, http.StatusOK, document{
+		Issuer: issuer, Authorization: issuer + "/authorize", Token: issuer + "/token", Keys: issuer + "/keys",
+		EndSession: issuer + "/end-session", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
+		GrantTypes: []string{"authorization_code", "refresh_token"}, Subjects: []string{"public"},
+		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope), ClientAuth: []string{"none"},
+		Challenges: []string{"S256"},
+	})
+}
+
+// rotate begins to sign with a new key; the keys before it stay published.
+func (i *Issuer) rotate(w http.ResponseWriter, _ *http.Request) {
+	if err := i.Rotate(); err != nil {
+		refuse(w, http.StatusInternalServerError, "server_error", err.Error())
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// answer writes JSON. A reader that went away is nobody's error.
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// refuse writes an error as OAuth shapes it.
+func refuse(w http.ResponseWriter, status int, code, description string) {
+	answer(w, status, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{code, description})
+}

@@ -1,0 +1,270 @@
+package oidc_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/infra/local/oidc"
+
+	goidc "github.com/coreos/go-oidc/v3/oidc"
+)
+
+const redirect = "http://127.0.0.1:3000/callback"
+
+// site is a running issuer whose clock stands still until the test moves it.
+type site struct {
+	*testing.T
+	issuer *oidc.Issuer
+	url    string
+	client *http.Client
+	now    time.Time
+}
+
+func start(t *testing.T, keyFile string) *site {
+	t.Helper()
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	s := &site{T: t, url: server.URL + "/issuer", client: client, now: time.Now()}
+	issuer, err := oidc.New(oidc.Config{Issuer: s.url, KeyFile: keyFile, Now: func() time.Time { return s.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.issuer, handler = issuer, issuer
+	return s
+}
+
+func fresh(t *testing.T) *site { return start(t, filepath.Join(t.TempDir(), "keys.pem")) }
+
+// tokens is what the token endpoint answers, or its error.
+type tokens struct {
+	Access      string `json:"access_token"`
+	ID          string `json:"id_token"`
+	Refresh     string `json:"refresh_token"`
+	Type        string `json:"token_type"`
+	Expires     int    `json:"expires_in"`
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+func (s *site) token(form url.Values) (int, tokens) {
+	s.Helper()
+	response, err := s.client.PostForm(s.url+"/token", form)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer response.Body.Close()
+	var out tokens
+	if err := json.NewDecoder(response.Body).Decode(&out); err != nil {
+		s.Fatal(err)
+	}
+	return response.StatusCode, out
+}
+
+// claims verifies a token as another party does, by discovery and published keys, and returns what it says.
+func (s *site) claims(token string) map[string]any {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(goidc.ClientContext(context.Background(), s.client), 10*time.Second)
+	defer cancel()
+	provider, err := goidc.NewProvider(ctx, s.url)
+	if err != nil {
+		s.Fatal(err)
+	}
+	verified, err := provider.Verifier(&goidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{"ES256"},
+		Now: func() time.Time { return s.now }}).Verify(ctx, token)
+	if err != nil {
+		s.Fatal(err)
+	}
+	claims := map[string]any{}
+	if err := verified.Claims(&claims); err != nil {
+		s.Fatal(err)
+	}
+	return claims
+}
+
+func challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func request(verifier string) url.Values {
+	return url.Values{"response_type": {"code"}, "client_id": {"carrel-page"}, "redirect_uri": {redirect},
+		"scope": {"openid notes"}, "state": {"st"}, "nonce": {"no"}, "code_challenge": {challenge(verifier)},
+		"code_challenge_method": {"S256"}}
+}
+
+// choose sends the page's form and returns where the browser is sent.
+func (s *site) choose(q url.Values, user string) *url.URL {
+	s.Helper()
+	response, err := s.client.PostForm(s.url+"/authorize?"+q.Encode(), url.Values{"user": {user}})
+	if err != nil {
+		s.Fatal(err)
+	}
+	response.Body.Close()
+	target, err := response.Location()
+	if err != nil {
+		s.Fatalf("status %d: %v", response.StatusCode, err)
+	}
+	return target
+}
+
+func exchange(code, verifier string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier},
+		"client_id": {"carrel-page"}, "redirect_uri": {redirect}}
+}
+
+func TestSignIn(t *testing.T) {
+	s := fresh(t)
+	target := s.choose(request("verifier"), "Zoë from next door")
+	if target.Query().Get("state") != "st" || !strings.HasPrefix(target.String(), redirect+"?") {
+		t.Fatalf("sent to %s", target)
+	}
+	status, got := s.token(exchange(target.Query().Get("code"), "verifier"))
+	if status != 200 || got.Type != "Bearer" || got.Expires != 3600 {
+		t.Fatalf("%d %+v", status, got)
+	}
+	access := s.claims(got.Access)
+	for name, want := range map[string]any{"iss": s.url, "sub": "Zoë from next door", "username": "Zoë from next door",
+		"client_id": "carrel-page", "token_use": "access", "scope": "openid notes", "aud": nil} {
+		if access[name] != want {
+			t.Errorf("access token's %s = %v, want %v", name, access[name], want)
+		}
+	}
+	id := s.claims(got.ID)
+	if fmt.Sprint(id["aud"]) != "[carrel-page]" || id["nonce"] != "no" || id["token_use"] != "id" || id["sub"] != access["sub"] {
+		t.Errorf("id token %v", id)
+	}
+	s.now = s.now.Add(2 * time.Hour)
+	status, again := s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "client_id": {"carrel-page"}})
+	if status != 200 || s.claims(again.Access)["sub"] != access["sub"] || s.claims(again.Access)["scope"] != "openid notes" {
+		t.Errorf("refresh: %d %+v", status, again)
+	}
+	status, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {again.Access}, "client_id": {"carrel-page"}})
+	if status != 400 {
+		t.Errorf("an access token refreshed: %+v", got)
+	}
+}
+
+// A code is of use once, for a minute, to the client and address that it was made for, with the verifier.
+func TestCode(t *testing.T) {
+	for name, spoil := range map[string]func(*site, url.Values){
+		"used":             func(s *site, f url.Values) { s.token(f) },
+		"late":             func(s *site, f url.Values) { s.now = s.now.Add(61 * time.Second) },
+		"other verifier":   func(s *site, f url.Values) { f.Set("code_verifier", "other") },
+		"no verifier":      func(s *site, f url.Values) { f.Del("code_verifier") },
+		"other address":    func(s *site, f url.Values) { f.Set("redirect_uri", "http://localhost/") },
+		"other client":     func(s *site, f url.Values) { f.Set("client_id", "other") },
+		"no code":          func(s *site, f url.Values) { f.Del("code") },
+		"burnt by a guess": func(s *site, f url.Values) { g := exchange(f.Get("code"), "guess"); s.token(g) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fresh(t)
+			form := exchange(s.choose(request("verifier"), "alice").Query().Get("code"), "verifier")
+			spoil(s, form)
+			if status, got := s.token(form); status != 400 || got.Error != "invalid_grant" || got.Access != "" {
+				t.Errorf("%d %+v", status, got)
+			}
+		})
+	}
+}
+
+func TestAuthorizationRequest(t *testing.T) {
+	s := fresh(t)
+	get := func(q url.Values) (*http.Response, string) {
+		response, err := s.client.Get(s.url + "/authorize?" + q.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response, string(body)
+	}
+	if response, body := get(request("v")); response.StatusCode != 200 || !strings.Contains(body, `value="alice"`) ||
+		!strings.Contains(body, "any other name") || !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+		t.Errorf("page: %d %s", response.StatusCode, body)
+	}
+	for _, c := range []struct{ name, value, want string }{
+		{"client_id", "other", ""},
+		{"redirect_uri", "https://example.com/", ""},
+		{"redirect_uri", "http://127.0.0.1.example.com/", ""},
+		{"redirect_uri", "http://user@127.0.0.1/", ""},
+		{"redirect_uri", "javascript:alert(1)", ""},
+		{"response_type", "token", "unsupported_response_type"},
+		{"code_challenge", "", "invalid_request"},
+		{"code_challenge_method", "plain", "invalid_request"},
+		{"scope", "notes", "invalid_scope"},
+		{"prompt", "none", "login_required"},
+	} {
+		q := request("v")
+		q.Set(c.name, c.value)
+		response, _ := get(q)
+		target, err := response.Location()
+		switch {
+		case c.want == "" && (response.StatusCode != 400 || err == nil):
+			t.Errorf("%s=%s: %d, sent to %v", c.name, c.value, response.StatusCode, target)
+		case c.want != "" && (err != nil || target.Query().Get("error") != c.want || target.Query().Get("state") != "st"):
+			t.Errorf("%s=%s: %d, sent to %v", c.name, c.value, response.StatusCode, target)
+		}
+	}
+}
+
+func TestScriptToken(t *testing.T) {
+	s := fresh(t)
+	_, got := s.token(url.Values{"user": {"bob"}})
+	claims := s.claims(got.Access)
+	if claims["sub"] != "bob" || claims["scope"] != oidc.DefaultScope || got.Expires != 3600 || got.ID != "" {
+		t.Errorf("%+v %v", got, claims)
+	}
+	_, got = s.token(url.Values{"user": {"bob"}, "scope": {"clock"}, "expires_in": {"90"}, "shape": {"aud"}})
+	claims = s.claims(got.Access)
+	if fmt.Sprint(claims["aud"]) != "[carrel-page]" || claims["client_id"] != nil || claims["scope"] != "clock" ||
+		claims["exp"].(float64)-claims["iat"].(float64) != 90 {
+		t.Errorf("%v", claims)
+	}
+	for _, form := range []url.Values{{}, {"user": {""}}, {"user": {"a\nb"}}, {"user": {" a"}}, {"user": {strings.Repeat("a", 129)}},
+		{"user": {"a"}, "expires_in": {"soon"}}, {"user": {"a"}, "shape": {"odd"}}, {"grant_type": {"password"}}} {
+		if status, got := s.token(form); status != 400 || got.Error == "" || got.Description == "" {
+			t.Errorf("%v: %d %+v", form, status, got)
+		}
+	}
+}
+
+// Keys outlive a restart, and a rotation keeps the tokens of the key before.
+func TestKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state", "keys.pem")
+	first := start(t, file)
+	_, before := first.token(url.Values{"user": {"carol"}})
+	response, err := first.client.Post(first.url+"/rotate", "", nil)
+	if err != nil || response.StatusCode != 204 {
+		t.Fatal(response, err)
+	}
+	response.Body.Close()
+	_, after := first.token(url.Values{"user": {"carol"}})
+	if strings.Split(before.Access, ".")[0] == strings.Split(after.Access, ".")[0] {
+		t.Error("the rotation did not change the key id")
+	}
+	for _, token := range []string{before.Access, after.Access} {
+		first.claims(token)
+	}
+	second := start(t, file)
+	_, restarted := second.token(url.Values{"user": {"carol"}})
+	if strings.Split(restarted.Access, ".")[0] != strings.Split(after.Access, ".")[0] {
+		t.Error("a restart changed the key")
+	}
+}

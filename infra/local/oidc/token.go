@@ -1,0 +1,200 @@
+package oidc
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	maxUser     = 128
+	maxBody     = 16 << 10
+	refreshLife = 30 * 24 * time.Hour
+	dayLong     = 24 * 60 * 60
+)
+
+// tokens is the answer of the token endpoint.
+type tokens struct {
+	Access  string `json:"access_token"`
+	ID      string `json:"id_token,omitempty"`
+	Refresh string `json:"refresh_token,omitempty"`
+	Type    string `json:"token_type"`
+	Expires int    `json:"expires_in"`
+	Scope   string `json:"scope"`
+}
+
+// claims are those of all three kinds of token; TokenUse tells them apart.
+type claims struct {
+	jwt.RegisteredClaims
+	ClientID string `json:"client_id,omitempty"`
+	TokenUse string `json:"token_use"`
+	Scope    string `json:"scope,omitempty"`
+	Username string `json:"username,omitempty"`
+	Name     string `json:"name,omitempty"`
+	Nonce    string `json:"nonce,omitempty"`
+	AuthTime int64  `json:"auth_time,omitempty"`
+}
+
+// Request is what an access token is to say.
+type Request struct {
+	User    string
+	Scope   string        // empty: DefaultScope
+	Expires time.Duration // 0: the issuer's; below 0: a token that has expired, for tests
+	Aud     bool          // aud names the client, as most issuers do; else client_id alone, as Cognito does
+}
+
+// Mint makes an access token. A user is 1 to 128 characters without control characters.
+func (i *Issuer) Mint(r Request) (string, error) {
+	if r.User == "" || utf8.RuneCountInString(r.User) > maxUser || !utf8.ValidString(r.User) ||
+		strings.ContainsFunc(r.User, unicode.IsControl) || strings.TrimSpace(r.User) != r.User {
+		return "", fmt.Errorf("user must be 1 to %d characters, without control characters or space around it", maxUser)
+	}
+	if r.Expires == 0 {
+		r.Expires = i.config.Life
+	}
+	if r.Scope == "" {
+		r.Scope = DefaultScope
+	}
+	c := i.claims(r.User, "access", r.Expires)
+	c.Scope, c.Username = r.Scope, r.User
+	if r.Aud {
+		c.Audience = jwt.ClaimStrings{i.config.ClientID}
+	} else {
+		c.ClientID = i.config.ClientID
+	}
+	return i.sign(c)
+}
+
+func (i *Issuer) claims(user, use string, life time.Duration) claims {
+	now := i.config.Now()
+	return claims{TokenUse: use, RegisteredClaims: jwt.RegisteredClaims{Issuer: i.config.Issuer, Subject: user,
+		ID: rand.Text(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life))}}
+}
+
+func (i *Issuer) sign(c claims) (string, error) {
+	k := i.current()[0]
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
+	t.Header["kid"] = k.id
+	signed, err := t.SignedString(k.private)
+	if err != nil {
+		return "", fmt.Errorf("oidc: signing a token: %w", err)
+	}
+	return signed, nil
+}
+
+// token is the token endpoint: for the page by grant type, for scripts by user.
+func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be read: "+err.Error())
+		return
+	}
+	switch kind := r.PostForm.Get("grant_type"); kind {
+	case "":
+		i.script(w, r)
+	case "authorization_code":
+		i.exchange(w, r)
+	case "refresh_token":
+		i.refresh(w, r)
+	default:
+		refuse(w, http.StatusBadRequest, "unsupported_grant_type", fmt.Sprintf("%q: use authorization_code or refresh_token, "+
+			"or send a user and no grant_type", kind))
+	}
+}
+
+// script gives a token for a name: form user, scope?, expires_in? (seconds; below 0: expired), shape? (aud).
+func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
+	request := Request{User: r.PostForm.Get("user"), Scope: r.PostForm.Get("scope")}
+	seconds := int(i.config.Life / time.Second)
+	if text := r.PostForm.Get("expires_in"); text != "" {
+		var err error
+		if seconds, err = strconv.Atoi(text); err != nil || seconds < -dayLong || seconds > dayLong || seconds == 0 {
+			refuse(w, http.StatusBadRequest, "invalid_request", "expires_in must be seconds from -86400 to 86400, not 0")
+			return
+		}
+	}
+	request.Expires = time.Duration(seconds) * time.Second
+	switch shape := r.PostForm.Get("shape"); shape {
+	case "", "cognito":
+	case "aud":
+		request.Aud = true
+	default:
+		refuse(w, http.StatusBadRequest, "invalid_request", "shape must be cognito or aud")
+		return
+	}
+	access, err := i.Mint(request)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "invalid_request", err.Error())
+		return
+	}
+	scope := request.Scope
+	if scope == "" {
+		scope = DefaultScope
+	}
+	answer(w, http.StatusOK, tokens{Access: access, Type: "Bearer", Expires: seconds, Scope: scope})
+}
+
+// exchange gives tokens for a code: once, in time, to who asked for it.
+func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
+	g, ok := i.takeCode(r.PostForm.Get("code"))
+	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
+	switch {
+	case !ok:
+		refuse(w, http.StatusBadRequest, "invalid_grant", "the code is unknown, used or too old: sign in again")
+	case r.PostForm.Get("client_id") != g.client || r.PostForm.Get("redirect_uri") != g.redirect:
+		refuse(w, http.StatusBadRequest, "invalid_grant", "client_id and redirect_uri must be those of the authorization request")
+	case base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
+		refuse(w, http.StatusBadRequest, "invalid_grant", "code_verifier does not fit the code_challenge")
+	default:
+		i.grant(w, g)
+	}
+}
+
+// refresh gives new tokens to who has a refresh token. That is a signed token too, so it outlives a restart.
+func (i *Issuer) refresh(w http.ResponseWriter, r *http.Request) {
+	var c claims
+	_, err := jwt.ParseWithClaims(r.PostForm.Get("refresh_token"), &c, i.verificationKey, jwt.WithValidMethods([]string{"ES256"}),
+		jwt.WithIssuer(i.config.Issuer), jwt.WithExpirationRequired(), jwt.WithTimeFunc(i.config.Now))
+	if err != nil || c.TokenUse != "refresh" || c.ClientID != r.PostForm.Get("client_id") {
+		refuse(w, http.StatusBadRequest, "invalid_grant", "the refresh token is not valid here: sign in again")
+		return
+	}
+	i.grant(w, grant{client: c.ClientID, user: c.Subject, scope: c.Scope, signedIn: time.Unix(c.AuthTime, 0)})
+}
+
+func (i *Issuer) verificationKey(t *jwt.Token) (any, error) {
+	for _, k := range i.current() {
+		if k.id == t.Header["kid"] {
+			return &k.private.PublicKey, nil
+		}
+	}
+	return nil, errors.New("oidc: unknown key")
+}
+
+// grant answers with all three tokens.
+func (i *Issuer) grant(w http.ResponseWriter, g grant) {
+	access, err := i.Mint(Request{User: g.user, Scope: g.scope})
+	identity := i.claims(g.user, "id", i.config.Life)
+	identity.Audience = jwt.ClaimStrings{g.client}
+	identity.Name, identity.Nonce, identity.AuthTime = g.user, g.nonce, g.signedIn.Unix()
+	id, idErr := i.sign(identity)
+	again := i.claims(g.user, "refresh", refreshLife)
+	again.ClientID, again.Scope, again.AuthTime = g.client, g.scope, g.signedIn.Unix()
+	refresh, refreshErr := i.sign(again)
+	if err := errors.Join(err, idErr, refreshErr); err != nil {
+		refuse(w, http.StatusInternalServerError, "server_error", err.Error())
+		return
+	}
+	answer(w, http.StatusOK, tokens{Access: access, ID: id, Refresh: refresh, Type: "Bearer",
+		Expires: int(i.config.Life / time.Second), Scope: g.scope})
+}

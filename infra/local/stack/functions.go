@@ -1,0 +1,151 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"strings"
+
+	"carrel/infra/local/apigateway"
+	"carrel/infra/local/lambda"
+	"carrel/infra/local/template"
+)
+
+// invoker hands the gateway's calls to the Lambda host, which starts after it: each needs the other's address.
+type invoker struct {
+	ready chan struct{}
+	host  *lambda.Host // set before ready is closed
+}
+
+// Invoke waits for the host and invokes.
+func (i *invoker) Invoke(ctx context.Context, function string, payload []byte) ([]byte, string, error) {
+	select {
+	case <-i.ready:
+		return i.host.Invoke(ctx, function, payload)
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	}
+}
+
+// startFunctions starts the gateway and the Lambda host.
+func (s *Stack) startFunctions(binaries map[string]string) error {
+	s.makeKeys()
+	late := &invoker{ready: make(chan struct{})}
+	if err := s.startGateway(late); err != nil {
+		return err
+	}
+	s.endpoints.WebSocket = s.gateway.URL()
+	s.endpoints.Connections = s.gateway.Management() + "/@connections"
+	if err := s.startHost(binaries); err != nil {
+		return errors.Join(err, s.gateway.Close())
+	}
+	s.later(s.host.Close)
+	s.later(s.gateway.Close) // before the host, so that $disconnect still runs
+	late.host = s.host
+	close(late.ready)
+	return nil
+}
+
+func (s *Stack) startGateway(i apigateway.Invoker) error {
+	api := s.template.API
+	c := apigateway.Config{Addr: address(s.config.GatewayPort), APIID: api.ID, Stage: api.Stage, Region: region,
+		Account: account, Routes: map[string]string{}, RouteSelectionExpression: api.RouteSelectionExpression,
+		Authorizer: s.functionName(api.Authorizer), Invoker: i, AccessKeys: s.secret,
+		Log: func(line string) { s.journal.add("gateway", line) }}
+	for route, id := range api.Routes {
+		c.Routes[route] = s.functionName(id)
+	}
+	var err error
+	if s.gateway, err = apigateway.Start(context.WithoutCancel(s.ending), c); err == nil || s.config.GatewayPort == 0 {
+		return err
+	}
+	c.Addr = address(0)
+	var freeErr error
+	if s.gateway, freeErr = apigateway.Start(context.WithoutCancel(s.ending), c); freeErr != nil {
+		return errors.Join(err, freeErr)
+	}
+	s.notice("port %d cannot be had (%v): %s is taken instead", s.config.GatewayPort, err, s.gateway.URL())
+	return nil
+}
+
+// startHost starts the Lambda host. It tells the functions its own address itself.
+func (s *Stack) startHost(binaries map[string]string) error {
+	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account}
+	for _, f := range s.template.Functions {
+		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
+	}
+	var err error
+	if s.host, err = lambda.Start(context.WithoutCancel(s.ending), c); err != nil {
+		return fmt.Errorf("starting the Lambda host: %w", err)
+	}
+	s.endpoints.Lambda = s.host.URL()
+	return nil
+}
+
+// function is a function of the template as the host runs it: the template's variables, and by the SDK's own variables
+// where the services are and who the function is.
+func (s *Stack) function(f template.Function, binary string) lambda.Function {
+	env := maps.Clone(f.Env)
+	key := s.keys[f.LogicalID]
+	maps.Copy(env, map[string]string{
+		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret,
+		"AWS_ENDPOINT_URL_DYNAMODB":                s.endpoints.DynamoDB,
+		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
+	})
+	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: f.Timeout,
+		PerTenant: f.PerTenant, Concurrency: f.Concurrency, MaxRetries: f.MaxRetries, MaxEventAge: f.MaxEventAge,
+		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
+}
+
+// functionName is the name of a function of the template; empty for none.
+func (s *Stack) functionName(logicalID string) string {
+	f, _ := s.template.Function(logicalID)
+	return f.Name
+}
+
+// credential is a function's access key.
+type credential struct {
+	id, secret string
+	posts      bool // its policies let it manage connections
+}
+
+// makeKeys gives each function an access key: its id tells which function it is, its secret is of this run.
+func (s *Stack) makeKeys() {
+	for _, f := range s.template.Functions {
+		sum := sha256.Sum256([]byte(f.Name))
+		s.keys[f.LogicalID] = credential{"AKIA" + base32.StdEncoding.EncodeToString(sum[:10]), rand.Text(),
+			allows(f.Policies, "execute-api:ManageConnections")}
+	}
+}
+
+// secret answers the gateway: only functions that may manage connections are known to it.
+func (s *Stack) secret(id string) (string, bool) {
+	for _, k := range s.keys {
+		if k.id == id && k.posts {
+			return k.secret, true
+		}
+	}
+	return "", false
+}
+
+// allows tells whether a policy names an action. Resources and conditions are not looked at.
+func allows(policies []template.Statement, action string) bool {
+	allowed := false
+	for _, statement := range policies {
+		for _, pattern := range statement.Action {
+			if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(action)); err != nil || !ok {
+				continue
+			}
+			if statement.Effect == "Deny" {
+				return false
+			}
+			allowed = true
+		}
+	}
+	return allowed
+}

@@ -1,0 +1,142 @@
+package stack
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"carrel/infra/local/oidc"
+)
+
+// stopTime is how long the answers that are being written may take when the stack ends.
+const stopTime = 2 * time.Second
+
+//go:embed ops.html
+var opsPage string
+
+// servePage serves the page, its configuration, sign-in and /ops.
+func (s *Stack) servePage(l net.Listener) error {
+	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client, KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
+	if err != nil {
+		return err
+	}
+	ops, err := template.New("ops").Parse(opsPage)
+	if err != nil {
+		return fmt.Errorf("reading the page /ops: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/issuer/", issuer)
+	mux.HandleFunc("GET /config.json", s.pageConfig)
+	mux.HandleFunc("GET /ops", func(w http.ResponseWriter, _ *http.Request) { s.ops(w, ops) })
+	mux.Handle("/", files{os.DirFS(filepath.Join(s.config.Root, "web", "dist"))})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	served := make(chan error, 1)
+	s.tasks.Go(func() {
+		<-s.ending.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			s.journal.add("stack", "ending the page server: "+errors.Join(err, server.Close()).Error())
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			s.journal.add("stack", "the page server: "+err.Error())
+		}
+	})
+	s.tasks.Go(func() { served <- server.Serve(l) })
+	return nil
+}
+
+// pageConfig tells the page where everything is.
+func (s *Stack) pageConfig(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(struct { // who does not read it has gone
+		WebSocket string `json:"websocket"`
+		Issuer    string `json:"issuer"`
+		ClientID  string `json:"clientId"`
+		Scope     string `json:"scope"`
+	}{s.endpoints.WebSocket, s.endpoints.Issuer, client, oidc.DefaultScope})
+}
+
+// ops shows what runs and the newest lines of the log.
+func (s *Stack) ops(w http.ResponseWriter, page *template.Template) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	_ = page.Execute(w, map[string]any{ // the page is executed by a test; what is left is a browser that went away
+		"Endpoints": s.endpoints, "Functions": s.template.Functions, "Tables": s.template.Tables, "Lines": s.journal.tail(),
+	})
+}
+
+// files serves the built page. A path without an extension is one of the page's own: it gets index.html.
+type files struct{ from fs.FS }
+
+// ServeHTTP serves one file.
+func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		http.Error(w, "Files are read with GET.", http.StatusMethodNotAllowed)
+		return
+	}
+	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	if path.Ext(name) == "" {
+		name = "index.html"
+	}
+	content, err := fs.ReadFile(f.from, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && name == "index.html":
+		http.Error(w, "The page is not built: run make web/dist/index.html, or make run.", http.StatusServiceUnavailable)
+		return
+	case err != nil:
+		http.Error(w, "There is no such file.", http.StatusNotFound)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType(name))
+	h.Set("X-Content-Type-Options", "nosniff")
+	// The build names what is below assets/ for its content; all else keeps its name when it changes.
+	h.Set("Cache-Control", "no-cache")
+	if strings.HasPrefix(name, "assets/") {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	_, _ = w.Write(content) // who does not read it has gone
+}
+
+// contentType does not ask the machine's own table, which differs from one to the next.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".json", ".map":
+		return "application/json"
+	case ".webmanifest":
+		return "application/manifest+json"
+	case ".svg":
+		return "image/svg+xml"
+	case ".png":
+		return "image/png"
+	case ".ico":
+		return "image/x-icon"
+	case ".woff2":
+		return "font/woff2"
+	case ".wasm":
+		return "application/wasm"
+	case ".txt":
+		return "text/plain; charset=utf-8"
+	}
+	return "application/octet-stream"
+}

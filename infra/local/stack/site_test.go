@@ -1,0 +1,244 @@
+package stack_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/stack"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/coder/websocket"
+)
+
+// patience is how long anything may take, a cold build on a busy machine included.
+const patience = 3 * time.Minute
+
+// site is a copy of testdata/site, so that its sources can be changed.
+func site(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS(filepath.Join("testdata", "site"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(root, name), string(content))
+	}
+	return root
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running is a stack under test.
+type running struct {
+	*testing.T
+	*stack.Stack
+	ctx     context.Context
+	notices *notices
+}
+
+// start starts a stack, or skips the test where there is no engine; CARREL_REQUIRE_ALL turns that into a failure.
+func start(t *testing.T, c stack.Config) *running {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	n := &notices{added: make(chan struct{}, 1000)}
+	c.Notices = n
+	s, err := stack.Start(ctx, c)
+	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
+		t.Skip("the stack cannot run here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			log, err := os.ReadFile(s.Log())
+			t.Logf("log (%v):\n%s", err, log)
+		}
+	})
+	return &running{t, s, ctx, n}
+}
+
+// notices keeps what the stack tells a person.
+type notices struct {
+	mu    sync.Mutex
+	text  strings.Builder
+	added chan struct{}
+}
+
+func (n *notices) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.added <- struct{}{}
+	return n.text.Write(p)
+}
+
+func (n *notices) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.String()
+}
+
+// told waits until a person has been told something.
+func (r *running) told(what string) {
+	r.Helper()
+	for !strings.Contains(r.notices.String(), what) {
+		select {
+		case <-r.notices.added:
+		case <-r.ctx.Done():
+			r.Fatalf("never told %q, but:\n%s", what, r.notices)
+		}
+	}
+}
+
+// get reads a page.
+func (r *running) get(url string) (*http.Response, string) {
+	r.Helper()
+	request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// token asks the issuer for one, as a script does.
+func (r *running) token(user string) string {
+	r.Helper()
+	form := url.Values{"user": {user}}.Encode()
+	request, err := http.NewRequestWithContext(r.ctx, http.MethodPost, r.Endpoints().Token, strings.NewReader(form))
+	if err != nil {
+		r.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer response.Body.Close()
+	var out struct {
+		Access string `json:"access_token"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&out); err != nil || out.Access == "" {
+		r.Fatal(response.Status, err)
+	}
+	return out.Access
+}
+
+// dial opens a socket; the status is that of the handshake.
+func (r *running) dial(token string) (*websocket.Conn, int) {
+	r.Helper()
+	conn, response, err := websocket.Dial(r.ctx, r.Endpoints().WebSocket,
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+	if response == nil {
+		r.Fatal(err)
+	}
+	if conn != nil {
+		r.Cleanup(func() { _ = conn.CloseNow() }) // closed already where the test did
+	}
+	return conn, response.StatusCode
+}
+
+// say sends a message and returns what comes back.
+func (r *running) say(conn *websocket.Conn, message string) string {
+	r.Helper()
+	if err := conn.Write(r.ctx, websocket.MessageText, []byte(message)); err != nil {
+		r.Fatal(err)
+	}
+	_, answer, err := conn.Read(r.ctx)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return string(answer)
+}
+
+// written tells whether the function later wrote an item.
+func (r *running) written(id string) bool {
+	r.Helper()
+	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	out, err := db.GetItem(r.ctx, &sdk.GetItemInput{TableName: aws.String("carrel-Book"), ConsistentRead: aws.Bool(true),
+		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return len(out.Item) > 0
+}
+
+// await waits until an item is written: nothing tells when.
+func (r *running) await(id string) {
+	r.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for !r.written(id) {
+		select {
+		case <-again.C:
+		case <-r.ctx.Done():
+			r.Fatalf("the item %q never came", id)
+		}
+	}
+}
+
+// children lists the processes whose parent is this one.
+func children(t *testing.T) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// pid (name) state ppid ...
+		after := string(text[strings.LastIndex(string(text), ")")+1:])
+		if fields := strings.Fields(after); len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, pid)
+		}
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/template"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// tableTime bounds the making of all tables.
+const tableTime = 30 * time.Second
+
+// startTables starts the engine, unless another is to be used, and makes the tables that are not there.
+func (s *Stack) startTables(ctx context.Context) error {
+	s.endpoints.DynamoDB = s.config.DynamoDB
+	if s.endpoints.DynamoDB == "" {
+		var err error
+		s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: s.state.path(dataFolder, "dynamodb.sqlite"),
+			Stderr: s.journal.source("dynamodb")})
+		if err != nil {
+			return err
+		}
+		s.later(s.engine.Close)
+		s.endpoints.DynamoDB = s.engine.URL()
+	}
+	ctx, cancel := context.WithTimeout(ctx, tableTime)
+	defer cancel()
+	db := sdk.New(sdk.Options{Region: region, BaseEndpoint: aws.String(s.endpoints.DynamoDB),
+		Credentials: credentials.NewStaticCredentialsProvider("stack", "stack", "")})
+	for _, t := range s.template.Tables {
+		if err := ensure(ctx, db, t); err != nil {
+			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, s.endpoints.DynamoDB, err)
+		}
+	}
+	return nil
+}
+
+// ensure makes a table, or sees that the one that is there has the same keys.
+func ensure(ctx context.Context, db *sdk.Client, t template.Table) error {
+	want := creation(t)
+	have, err := db.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: want.TableName})
+	var absent *types.ResourceNotFoundException
+	switch {
+	case errors.As(err, &absent):
+		return create(ctx, db, t, want)
+	case err != nil:
+		return fmt.Errorf("asking for it: %w", err)
+	case !same(have.Table, want):
+		return errors.New("the one of an earlier run has other keys or indexes than the template: start with FRESH=1, which " +
+			"begins without data")
+	}
+	return nil
+}
+
+func create(ctx context.Context, db *sdk.Client, t template.Table, want *sdk.CreateTableInput) error {
+	if _, err := db.CreateTable(ctx, want); err != nil {
+		return fmt.Errorf("making it: %w", err)
+	}
+	waiter := sdk.NewTableExistsWaiter(db, func(o *sdk.TableExistsWaiterOptions) { o.MinDelay = 50 * time.Millisecond })
+	if err := waiter.Wait(ctx, &sdk.DescribeTableInput{TableName: want.TableName}, tableTime); err != nil {
+		return fmt.Errorf("waiting for it: %w", err)
+	}
+	if t.TTL == "" {
+		return nil
+	}
+	_, err := db.UpdateTimeToLive(ctx, &sdk.UpdateTimeToLiveInput{TableName: want.TableName,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(t.TTL), Enabled: aws.Bool(true)}})
+	if err != nil {
+		return fmt.Errorf("setting its time to live: %w", err)
+	}
+	return nil
+}
+
+// creation is the request that makes a table.
+func creation(t template.Table) *sdk.CreateTableInput {
+	in := &sdk.CreateTableInput{TableName: aws.String(t.Name), BillingMode: types.BillingModePayPerRequest}
+	defined := map[string]bool{}
+	schema := func(hash, sort template.Key) []types.KeySchemaElement {
+		var out []types.KeySchemaElement
+		for i, k := range []template.Key{hash, sort} {
+			if k.Name == "" {
+				continue
+			}
+			kind := []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]
+			out = append(out, types.KeySchemaElement{AttributeName: aws.String(k.Name), KeyType: kind})
+			if !defined[k.Name] {
+				in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+					AttributeName: aws.String(k.Name), AttributeType: types.ScalarAttributeType(k.Type)})
+			}
+			defined[k.Name] = true
+		}
+		return out
+	}
+	in.KeySchema = schema(t.Hash, t.Range)
+	for _, x := range t.Indexes {
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName: aws.String(x.Name), KeySchema: schema(x.Hash, x.Range),
+			Projection: &types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes},
+		})
+	}
+	return in
+}
+
+// same tells whether a table has the keys and indexes that are wanted.
+func same(have *types.TableDescription, want *sdk.CreateTableInput) bool {
+	var a, b []string
+	for _, x := range have.GlobalSecondaryIndexes {
+		a = append(a, aws.ToString(x.IndexName)+keyText(x.KeySchema))
+	}
+	for _, x := range want.GlobalSecondaryIndexes {
+		b = append(b, aws.ToString(x.IndexName)+keyText(x.KeySchema))
+	}
+	slices.Sort(a)
+	slices.Sort(b)
+	return keyText(have.KeySchema) == keyText(want.KeySchema) && slices.Equal(a, b)
+}
+
+func keyText(schema []types.KeySchemaElement) string {
+	text := ""
+	for _, k := range schema {
+		text += " " + string(k.KeyType) + "=" + aws.ToString(k.AttributeName)
+	}
+	return text
+}

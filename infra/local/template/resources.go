@@ -1,0 +1,219 @@
+package template
+
+import (
+	"cmp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The resource types that the local stack runs, or that have no effect on one machine.
+const (
+	typeFunction     = "AWS::Serverless::Function"
+	typeAPI          = "AWS::Serverless::WebSocketApi"
+	typeTable        = "AWS::DynamoDB::Table"
+	typeRolePolicy   = "AWS::IAM::RolePolicy"
+	typeInvokeConfig = "AWS::Lambda::EventInvokeConfig"
+	typeLogGroup     = "AWS::Logs::LogGroup"
+	typeAlarm        = "AWS::CloudWatch::Alarm"
+	typeDashboard    = "AWS::CloudWatch::Dashboard"
+)
+
+// resource is a member of Resources whose condition holds.
+type resource struct {
+	id, kind, where string
+	line            int
+	name            string // what Ref gives
+	metadata        *object
+	properties      *yaml.Node // not resolved yet, globals merged; may be nil
+}
+
+// edge says that one resource is made after another.
+type edge struct {
+	from, to string
+	line     int
+}
+
+func (r *resolver) readResources(o *object, globals *yaml.Node) {
+	if o == nil {
+		r.fail(1, "Resources", "is missing: a template without resources runs nothing")
+	}
+	o.each(func(id string, n *yaml.Node) { r.readResource(id, n, globals) })
+	for _, res := range r.resources {
+		r.name(res)
+	}
+	for _, e := range r.depends {
+		r.from = e.from
+		if !r.absent[e.to] { // what is not made is not waited for
+			r.attribute(e.to, "", "Resources."+e.from+".DependsOn", e.line)
+		}
+	}
+}
+
+func (r *resolver) readResource(id string, n *yaml.Node, globals *yaml.Node) {
+	o := r.object(n, "Resources."+id)
+	if strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		o.fail(o.line, "a logical id has letters and digits only")
+	}
+	if _, ok := r.parameters[id]; ok {
+		o.fail(o.line, "is the name of a parameter too: rename one")
+	}
+	o.require("Type")
+	res := &resource{id: id, kind: o.text("Type"), where: o.where, line: o.line}
+	if c := o.text("Condition"); c != "" && !r.condition(c, o.where, o.line) {
+		r.absent[id] = true
+		return
+	}
+	for _, to := range o.texts("DependsOn") {
+		r.depends = append(r.depends, edge{id, to, o.line})
+	}
+	res.metadata = o.object("Metadata")
+	res.properties = o.take("Properties")
+	if res.kind == typeFunction {
+		res.properties = merge(globals, res.properties)
+	}
+	o.ignore("DeletionPolicy", "UpdateReplacePolicy")
+	o.end("a resource has Type, Properties, Metadata, Condition, DependsOn, DeletionPolicy and UpdateReplacePolicy")
+	r.resources = append(r.resources, res)
+	r.byID[id] = res
+}
+
+// name gives a resource its physical name: before all else, so that any other may refer to it.
+func (r *resolver) name(res *resource) {
+	property := ""
+	switch res.kind {
+	case typeFunction:
+		property = "FunctionName"
+	case typeTable:
+		property = "TableName"
+	case typeAPI:
+		res.name = r.options.APIID
+		return
+	case typeRolePolicy, typeInvokeConfig, typeLogGroup, typeAlarm, typeDashboard:
+	default:
+		r.fail(res.line, res.where, "the local stack does not run the resource type %s: remove it, or teach "+
+			"infra/local/template what it does", res.kind)
+	}
+	generated := r.options.StackName + "-" + res.id
+	if property == "" || res.properties == nil || res.properties.Kind != yaml.MappingNode {
+		res.name = generated
+		return
+	}
+	given := ""
+	p := r.object(res.properties, res.where+".Properties")
+	if n := r.resolve(p.take(property), p.where+"."+property); n != nil {
+		given = r.text(n, p.where+"."+property)
+	}
+	res.name = cmp.Or(given, generated)
+}
+
+// attribute is what Ref (no attribute) or GetAtt of a resource gives, and notes the dependency.
+func (r *resolver) attribute(id, attribute, where string, line int) string {
+	res, ok := r.byID[id]
+	role := false
+	if !ok {
+		// SAM makes a role for each function, under this logical id.
+		if owner, isRole := strings.CutSuffix(id, "Role"); isRole {
+			res, role = r.byID[owner], true
+			ok = res != nil && res.kind == typeFunction
+		}
+	}
+	switch {
+	case !ok && r.absent[id]:
+		r.fail(line, where, "%s is not made, because its Condition does not hold: put this under the same condition", id)
+		return ""
+	case !ok:
+		r.fail(line, where, "%q is neither a parameter nor a resource of this template: declare it, or correct the name", id)
+		return ""
+	case res.name == "" && !role:
+		r.fail(line, where, "a name may refer to parameters and pseudo parameters only, not to %s", id)
+		return ""
+	}
+	if r.from != "" {
+		r.edges = append(r.edges, edge{r.from, id, line})
+	}
+	v, ok := r.value(res, role, attribute)
+	if !ok {
+		r.fail(line, where, "%s (%s) has no attribute %q here: use Ref or Arn, or teach infra/local/template", id, res.kind,
+			attribute)
+	}
+	return v
+}
+
+// value is the physical name or ARN of a resource, or of a function's role.
+func (r *resolver) value(res *resource, role bool, attribute string) (string, bool) {
+	where := r.options.Region + ":" + r.options.Account + ":"
+	switch {
+	case role && attribute == "":
+		return r.roleName(res.id), true
+	case role && attribute == "Arn":
+		return "arn:aws:iam::" + r.options.Account + ":role/" + r.roleName(res.id), true
+	case role:
+		return "", false
+	case attribute == "":
+		return res.name, true
+	case res.kind == typeAPI && attribute == "ApiId":
+		return res.name, true
+	case attribute != "Arn":
+		return "", false
+	case res.kind == typeFunction:
+		return "arn:aws:lambda:" + where + "function:" + res.name, true
+	case res.kind == typeTable:
+		return "arn:aws:dynamodb:" + where + "table/" + res.name, true
+	case res.kind == typeLogGroup:
+		return "arn:aws:logs:" + where + "log-group:" + res.name + ":*", true
+	case res.kind == typeAlarm:
+		return "arn:aws:cloudwatch:" + where + "alarm:" + res.name, true
+	}
+	return "", false
+}
+
+func (r *resolver) roleName(function string) string {
+	return r.options.StackName + "-" + function + "Role"
+}
+
+// functionAt finds the function that an ARN or a name means, and returns its logical id.
+func (r *resolver) functionAt(value, where string, line int) string {
+	for _, res := range r.resources {
+		if res.kind != typeFunction {
+			continue
+		}
+		if arn, _ := r.value(res, false, "Arn"); value == arn || value == res.name {
+			return res.id
+		}
+	}
+	r.fail(line, where, "%q is no function of this template: write !GetAtt <Function>.Arn", value)
+	return ""
+}
+
+// cycle refuses what CloudFormation refuses: resources that wait for each other.
+func (r *resolver) cycle() error {
+	const busy, done = 1, 2
+	next := map[string][]edge{}
+	for _, e := range r.edges {
+		next[e.from] = append(next[e.from], e)
+	}
+	state := map[string]int{}
+	var visit func(id string, path []string)
+	visit = func(id string, path []string) {
+		state[id] = busy
+		path = append(path, id)
+		for _, e := range next[id] {
+			if state[e.to] == busy {
+				r.fail(e.line, "Resources."+e.from, "depends on itself (%s -> %s): move what closes the circle into a resource "+
+					"of its own", strings.Join(path, " -> "), e.to)
+				return
+			}
+			if state[e.to] != done {
+				visit(e.to, path)
+			}
+		}
+		state[id] = done
+	}
+	for _, res := range r.resources {
+		if state[res.id] == 0 && r.err == nil {
+			visit(res.id, nil)
+		}
+	}
+	return r.err
+}

@@ -1,0 +1,145 @@
+import { AbstractAgent, EventType } from "@ag-ui/client";
+import type { AgentConfig, BaseEvent, Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
+import { Observable } from "rxjs";
+import type { Subscriber } from "rxjs";
+import type { CarrelClient } from "./client.ts";
+import { RefusedError } from "./contract.ts";
+import type { AgentEvent, Message } from "./frames.ts";
+
+export interface CarrelAgentConfig extends AgentConfig {
+  /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
+  readonly client: CarrelClient;
+}
+
+/**
+ * An AG-UI agent that lives in Carrel. `runAgent` asks for a run and gives its events; `connectAgent` restates the
+ * thread and follows the run that is going on, if one is. A run goes on when nobody listens; `abortRun` stops it.
+ */
+export class CarrelAgent extends AbstractAgent {
+  readonly client: CarrelClient;
+  private following: string | undefined;
+
+  constructor({ client, ...config }: CarrelAgentConfig) {
+    super(config);
+    this.client = client;
+  }
+
+  override run(input: RunAgentInput): Observable<BaseEvent> {
+    return new Observable((out) => {
+      const messages = newMessages(input, this.client.state.thread?.threadId === input.threadId ? this.client.state.thread.messages : []);
+      if (messages.length === 0) throw new Error("There is no new message of the user to send.");
+      this.client.open(input.threadId);
+      const stop = this.follow(input, out);
+      this.client.run(input.runId, messages);
+      this.client.settled(input.runId).then((state) => {
+        if (state === "ended" && !out.closed && !this.client.hasEnded(input.runId)) unseen(out, input, this.client, false);
+      }, (error: unknown) => {
+        out.next(runError(error instanceof Error ? error.message : String(error), error instanceof RefusedError ? error.code : "internal"));
+        out.complete();
+      });
+      return stop;
+    });
+  }
+
+  protected override connect(input: RunAgentInput): Observable<BaseEvent> {
+    return new Observable((out) => {
+      this.client.open(input.threadId);
+      let stop: (() => void) | undefined;
+      const begin = (): void => {
+        const { thread } = this.client.state;
+        if (stop || !thread || thread.threadId !== input.threadId || !thread.loaded || thread.behind) return;
+        unwatch();
+        const running = this.client.running();
+        if (!running) {
+          out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
+          out.next(snapshot(thread.messages));
+          out.next({ type: EventType.RUN_FINISHED, threadId: input.threadId, runId: input.runId, outcome: { type: "success" } } as BaseEvent);
+          return out.complete();
+        }
+        const [first, ...rest] = running.events;
+        // With its input, RUN_STARTED would put the question before the messages that the snapshot restates.
+        const { input: asked, ...bare } = first!;
+        out.next(toEvent(bare));
+        out.next(snapshot([...running.before, ...asked?.messages ?? []]));
+        for (const event of rest) out.next(toEvent(event));
+        stop = this.follow({ threadId: input.threadId, runId: running.runId }, out);
+      };
+      const unwatch = this.client.subscribe(begin);
+      begin();
+      return () => {
+        unwatch();
+        stop?.();
+      };
+    });
+  }
+
+  override abortRun(): void {
+    // A refusal is seen in the client's notices.
+    if (this.following) this.client.cancel(this.following).catch(() => {});
+  }
+
+  override clone(): CarrelAgent {
+    const copy = super.clone() as { client: CarrelClient } & CarrelAgent;
+    copy.client = this.client;
+    return copy;
+  }
+
+  /** Passes on the run's events until its last one. */
+  private follow(run: { threadId: string; runId: string }, out: Subscriber<BaseEvent>): () => void {
+    this.following = run.runId;
+    let started = false;
+    const unlisten = this.client.onEvent(({ threadId, runId, event }) => {
+      if (threadId !== run.threadId || runId !== run.runId) return;
+      started = true;
+      out.next(toEvent(event));
+      if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
+    });
+    const unwatch = this.client.subscribe(() => {
+      if (!out.closed && this.client.hasEnded(run.runId)) unseen(out, run, this.client, started);
+    });
+    return () => {
+      unlisten();
+      unwatch();
+      if (this.following === run.runId) this.following = undefined;
+    };
+  }
+}
+
+/** The run is over and its end was not seen: that is said, and no RUN_FINISHED is made up. */
+function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: string }, client: CarrelClient, started: boolean): void {
+  if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
+  out.next(snapshot(client.state.thread?.messages ?? []));
+  out.next(runError("The run ended before its events could be followed. The messages are complete.", "unseen"));
+  out.complete();
+}
+
+/** The user's messages at the end of the input that the thread does not have. */
+function newMessages(input: RunAgentInput, known: readonly Message[]): Message[] {
+  const found: Message[] = [];
+  for (const message of input.messages.toReversed()) {
+    if (message.role !== "user" || known.some(({ id }) => id === message.id)) break;
+    found.unshift({ id: message.id, role: "user", content: textOf(message) });
+  }
+  return found;
+}
+
+function textOf({ content }: AgentMessage & { role: "user" }): string {
+  if (typeof content === "string") return content;
+  return content.map((part) => {
+    if (part.type !== "text") throw new Error(`A message of the user may hold text only, not ${part.type}.`);
+    return part.text;
+  }).join("");
+}
+
+function snapshot(messages: readonly Message[]): BaseEvent {
+  return { type: EventType.MESSAGES_SNAPSHOT, messages } as BaseEvent;
+}
+
+function runError(message: string, code: string): BaseEvent {
+  return { type: EventType.RUN_ERROR, message, code } as BaseEvent;
+}
+
+/** The server's events are AG-UI's; only the compiler does not know. */
+function toEvent(event: AgentEvent): BaseEvent {
+  return event as unknown as BaseEvent;
+}

@@ -1,0 +1,280 @@
+import { RefusedError } from "./contract.ts";
+import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
+import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
+import type { HistoryPage, Message, ServerFrame, ThreadList } from "./frames.ts";
+import type { Plain } from "./requests.ts";
+import { Session } from "./session.ts";
+import type { RunningRun } from "./thread.ts";
+import { watchPage } from "./wake.ts";
+
+/** A longer timer of a browser fires at once. */
+const LONGEST_TIMER = 3_600_000;
+
+type Waiter = { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void };
+
+/**
+ * A connection to Carrel that stays: it reconnects, keeps one thread open and shows each of its events exactly once.
+ * `connect` starts it, `close` ends it.
+ */
+export class CarrelClient {
+  readonly #options: Required<CarrelOptions>;
+  readonly #session: Session;
+  readonly #listeners = new Set<() => void>();
+  readonly #eventListeners = new Set<(event: ClientEvent) => void>();
+  readonly #waiters = new Map<string, Waiter[]>();
+  #socket: Socket | undefined;
+  #next: Socket | undefined;
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running = false;
+  #fault: string | undefined;
+  #state: ClientState | undefined;
+  #unwatch: () => void = () => {};
+
+  constructor(options: CarrelOptions) {
+    this.#options = {
+      socket: (url, protocols) => new WebSocket(url, protocols) as Socket,
+      now: () => Date.now(), random: () => Math.random(), id: () => crypto.randomUUID(),
+      ...options,
+    };
+    this.#session = new Session({
+      send: (text) => this.#socket?.send(text),
+      connect: () => void this.#connect(),
+      close: () => this.#drop(this.#socket),
+      event: (threadId, event, runId, seq) => {
+        for (const listener of this.#eventListeners) listener({ threadId, runId, seq, event });
+      },
+      answered: (id, frame) => this.#answered(id, frame),
+    }, this.#options.random);
+  }
+
+  get state(): ClientState {
+    this.#state ??= this.#snapshot();
+    return this.#state;
+  }
+
+  /** Calls the listener after each change of `state`; returns what ends that. */
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  /** Calls the listener with each event of a thread as it is applied; returns what ends that. */
+  onEvent(listener: (event: ClientEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => void this.#eventListeners.delete(listener);
+  }
+
+  /** Starts, or starts again after `replaced`. */
+  connect(): void {
+    if (!this.#running) this.#unwatch = watchPage(() => this.#do(() => this.#session.wake(this.#now())));
+    this.#running = true;
+    this.#do(() => this.#session.start(this.#now()));
+  }
+
+  /** Ends the connection and refuses what was not answered. */
+  close(): void {
+    this.#running = false;
+    this.#unwatch();
+    clearTimeout(this.#timer);
+    this.#attempt++;
+    this.#drop(this.#socket);
+    this.#drop(this.#next);
+    for (const waiter of [...this.#waiters.values()].flat()) waiter.reject(new Error("The connection was closed."));
+    this.#waiters.clear();
+    this.#changed();
+  }
+
+  /** Shows a thread, which need not exist yet. */
+  open(threadId: string): void {
+    this.#do(() => this.#session.open(threadId, this.#now()));
+  }
+
+  /** Opens a new thread and returns its id. It exists with its first run. */
+  newThread(): string {
+    const threadId = `t-${this.#now().toString(36)}-${this.#options.id()}`;
+    this.open(threadId);
+    return threadId;
+  }
+
+  /** Asks for a run in the open thread and returns its id. Throws if the text is empty or too long. */
+  send(text: string): string {
+    if (text.trim() === "") throw new Error("Write something first.");
+    return this.run(this.#options.id(), [{ id: this.#options.id(), role: "user", content: text }]);
+  }
+
+  /** Asks for a run of a chosen id with new user messages, and returns the id. */
+  run(runId: string, messages: readonly Message[]): string {
+    this.#do(() => this.#session.run(runId, messages, this.#now()));
+    return runId;
+  }
+
+  /**
+   * Resolves with the state that the server gave a run when it took it (running, waiting or ended), or with "seen" if
+   * the run's own events came first. Rejects with a RefusedError if it did not take it.
+   */
+  async settled(runId: string): Promise<string> {
+    const frame = await this.#answer(`run.${runId}`);
+    if (frame.type === "accepted") return frame.state;
+    return frame.type === "ended" ? "ended" : "seen";
+  }
+
+  /** The open thread's run that goes on, with its events so far. */
+  running(): RunningRun | undefined {
+    return this.#session.view?.running;
+  }
+
+  /** Whether the end of a run of the open thread has been seen. */
+  hasEnded(runId: string): boolean {
+    return this.#session.view?.hasEnded(runId) ?? false;
+  }
+
+  /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
+  async cancel(runId: string): Promise<void> {
+    let asked = false;
+    const answer = this.#answer(`cancel.${runId}`);
+    this.#do(() => {
+      asked = this.#session.cancel(runId, this.#now());
+    });
+    if (asked) await answer;
+    else this.#waiters.delete(`cancel.${runId}`);
+  }
+
+  /** Gets a page of threads, newest first, and merges it into `state.threads`. */
+  async threads(before?: string): Promise<ThreadList> {
+    const requestId = before === undefined ? "threads" : `threads.${before}`;
+    return await this.#ask({ type: "threads", requestId, ...(before !== undefined && { before }) }) as ThreadList;
+  }
+
+  /** Gets older messages of the open thread into view; undefined if there are none. */
+  async history(): Promise<HistoryPage | undefined> {
+    const older = this.#session.older();
+    return older && await this.#ask({ type: "history", requestId: "history", ...older }) as HistoryPage;
+  }
+
+  /** Takes the notices away: the person has seen them. */
+  dismiss(): void {
+    this.#fault = undefined;
+    this.#do(() => this.#session.dismiss());
+  }
+
+  #ask(request: Plain): Promise<ServerFrame> {
+    const answer = this.#answer(request.requestId);
+    this.#do(() => this.#session.ask(request, this.#now()));
+    return answer;
+  }
+
+  /** What the request will be answered with; the same request twice is one. */
+  #answer(requestId: string): Promise<ServerFrame> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(requestId, [...this.#waiters.get(requestId) ?? [], { resolve, reject }]);
+    });
+  }
+
+  #answered(requestId: string, frame: ServerFrame): void {
+    const waiters = this.#waiters.get(requestId) ?? [];
+    this.#waiters.delete(requestId);
+    for (const { resolve, reject } of waiters) {
+      if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message));
+      else resolve(frame);
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const attempt = ++this.#attempt;
+    this.#drop(this.#next);
+    let token: string;
+    try {
+      token = await this.#options.token();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#do(() => this.#refused(`Signing in failed: ${said(error)}`));
+      return;
+    }
+    if (attempt !== this.#attempt || !this.#running) return;
+    const socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    this.#next = socket;
+    socket.onopen = () => this.#do(() => this.#opened(socket));
+    socket.onclose = () => this.#do(() => this.#closed(socket));
+    socket.onmessage = ({ data }) => this.#do(() => this.#message(socket, data));
+  }
+
+  #opened(socket: Socket): void {
+    const old = this.#socket;
+    this.#next = undefined;
+    this.#socket = socket;
+    this.#fault = undefined;
+    this.#drop(old);
+    this.#session.connected(this.#now());
+  }
+
+  #closed(socket: Socket): void {
+    if (socket === this.#next) {
+      this.#next = undefined;
+      this.#refused(undefined);
+    } else if (socket === this.#socket) {
+      this.#socket = undefined;
+      this.#session.lost(this.#now());
+    }
+  }
+
+  #refused(fault: string | undefined): void {
+    this.#fault = fault;
+    this.#session.refused(this.#now());
+  }
+
+  #message(socket: Socket, data: unknown): void {
+    if (socket !== this.#socket) return;
+    try {
+      if (typeof data !== "string") throw new Error("a frame of the server is not text");
+      this.#session.receive(data, this.#now());
+    } catch (error) {
+      this.#fault = `Something came from the server that cannot be understood: ${said(error)}.`;
+    }
+  }
+
+  #drop(socket: Socket | undefined): void {
+    if (!socket) return;
+    if (socket === this.#socket) this.#socket = undefined;
+    if (socket === this.#next) this.#next = undefined;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** Does something with the session, then sets its timer and tells the listeners. */
+  #do(what: () => void): void {
+    try {
+      what();
+    } finally {
+      this.#schedule();
+      this.#changed();
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const due = this.#running ? this.#session.due() : undefined;
+    if (due === undefined) return;
+    this.#timer = setTimeout(() => this.#do(() => this.#session.tick(this.#now())), Math.min(Math.max(0, due - this.#now()), LONGEST_TIMER));
+  }
+
+  #changed(): void {
+    this.#state = undefined;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #snapshot(): ClientState {
+    const { thread, list, notices, status } = this.#session;
+    return {
+      status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.more, notices,
+      ...(thread && { thread }), ...(this.#fault !== undefined && { fault: this.#fault }),
+    };
+  }
+
+  #now(): number {
+    return this.#options.now();
+  }
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,52 @@
+import type { AgentEvent, ThreadInfo } from "./frames.ts";
+import type { Status } from "./session.ts";
+import type { ThreadState } from "./thread.ts";
+import type { Notice } from "./views.ts";
+
+/** As much of a WebSocket as the client needs. */
+export interface Socket {
+  onopen: (() => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onclose: (() => void) | null;
+  send(text: string): void;
+  close(): void;
+}
+
+export interface CarrelOptions {
+  /** wss://…/<stage>, without a query. */
+  readonly url: string;
+  /** Asked for an access token at each connect. If it throws, the client tries again later. */
+  readonly token: () => Promise<string>;
+  /** Opens a socket; a browser's WebSocket by default. */
+  readonly socket?: (url: string, protocols: string[]) => Socket;
+  readonly now?: () => number;
+  readonly random?: () => number;
+  readonly id?: () => string;
+}
+
+/** All that a page shows. A new object after each change, the same one in between. */
+export interface ClientState {
+  readonly status: Status | "closed";
+  readonly threads: readonly ThreadInfo[];
+  readonly moreThreads: boolean;
+  readonly thread?: ThreadState;
+  /** Refusals, oldest first. */
+  readonly notices: readonly Notice[];
+  /** Why there is no connection, or what cannot be understood, as a sentence for a person. */
+  readonly fault?: string;
+}
+
+export interface ClientEvent {
+  readonly threadId: string;
+  readonly runId: string;
+  readonly seq: number;
+  readonly event: AgentEvent;
+}
+
+/** A request that the server refused. */
+export class RefusedError extends Error {
+  constructor(readonly code: string, message: string) {
+    super(message);
+    this.name = "RefusedError";
+  }
+}

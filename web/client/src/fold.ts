@@ -1,0 +1,94 @@
+import type { AgentEvent, Message, Metadata, Role, ToolCall } from "./frames.ts";
+
+/** Folds the events of runs, in order, into the messages that they build. */
+export class Folder {
+  #messages: Message[];
+  readonly #at = new Map<string, number>();
+  readonly #calls = new Map<string, number>();
+
+  constructor(messages: readonly Message[] = []) {
+    this.#messages = [];
+    for (const message of messages) this.#put(message);
+  }
+
+  /** The messages so far, oldest first. The array is never changed afterwards. */
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  /** Puts older messages before those that are there. */
+  prepend(older: readonly Message[]): Folder {
+    return new Folder([...older, ...this.#messages]);
+  }
+
+  add(event: AgentEvent): void {
+    const { messageId = "", toolCallId = "", delta = "" } = event;
+    switch (event.type) {
+      case "RUN_STARTED":
+        // A model may name its calls the same in every run.
+        this.#calls.clear();
+        for (const message of event.input?.messages ?? []) this.#put(message);
+        return;
+      case "TEXT_MESSAGE_START":
+        return this.#start(messageId, event.role ?? "assistant", event.metadata);
+      case "REASONING_MESSAGE_START":
+        return this.#start(messageId, "reasoning", event.metadata);
+      case "TEXT_MESSAGE_CONTENT":
+      case "REASONING_MESSAGE_CONTENT":
+        return this.#change(messageId, event, (m) => ({ ...m, content: m.content + delta }));
+      case "TEXT_MESSAGE_END":
+      case "REASONING_MESSAGE_END":
+        return this.#change(messageId, event, (m) => m);
+      case "TOOL_CALL_START":
+        return this.#startCall(event);
+      case "TOOL_CALL_ARGS":
+        return this.#changeCall(toolCallId, delta);
+      case "TOOL_CALL_RESULT":
+        return this.#put(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
+    }
+  }
+
+  #start(id: string, role: Role, metadata: Metadata | undefined): void {
+    if (!this.#at.has(id)) this.#put(withMetadata({ id, role, content: "" }, metadata));
+  }
+
+  #startCall(event: AgentEvent): void {
+    const call: ToolCall = {
+      id: event.toolCallId ?? "", type: "function", function: { name: event.toolCallName ?? "", arguments: "" },
+    };
+    if (this.#calls.has(call.id)) return;
+    const parent = event.parentMessageId ?? call.id;
+    this.#start(parent, "assistant", undefined);
+    this.#calls.set(call.id, this.#at.get(parent)!);
+    this.#change(parent, event, (m) => ({ ...m, toolCalls: [...(m.toolCalls ?? []), call] }));
+  }
+
+  #changeCall(id: string, delta: string): void {
+    const index = this.#calls.get(id);
+    if (index === undefined) return;
+    this.#replace(index, (m) => ({
+      ...m,
+      toolCalls: m.toolCalls?.map((c) =>
+        c.id === id ? { ...c, function: { ...c.function, arguments: c.function.arguments + delta } } : c) ?? [],
+    }));
+  }
+
+  #change(id: string, event: AgentEvent, to: (message: Message) => Message): void {
+    const index = this.#at.get(id);
+    if (index !== undefined) this.#replace(index, (m) => withMetadata(to(m), event.metadata));
+  }
+
+  #replace(index: number, to: (message: Message) => Message): void {
+    this.#messages = this.#messages.with(index, to(this.#messages[index]!));
+  }
+
+  #put(message: Message): void {
+    if (this.#at.has(message.id)) return;
+    this.#at.set(message.id, this.#messages.length);
+    this.#messages = [...this.#messages, message];
+  }
+}
+
+function withMetadata(message: Message, metadata: Metadata | undefined): Message {
+  return metadata ? { ...message, metadata: { ...message.metadata, ...metadata } } : message;
+}

@@ -1,0 +1,11 @@
+/** carrel-client: the protocol carrel.v1 for pages and programs. Start with `CarrelClient`. */
+export { CarrelClient } from "./client.ts";
+export { RefusedError } from "./contract.ts";
+export type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
+export { Session } from "./session.ts";
+export type { Port, Status } from "./session.ts";
+export { ThreadView } from "./thread.ts";
+export type { QueuedRun, ThreadState } from "./thread.ts";
+export type { Notice } from "./views.ts";
+export { Folder } from "./fold.ts";
+export type { AgentEvent, Cursor, Message, Metadata, Role, RunState, ThreadInfo, ToolCall } from "./frames.ts";

@@ -1,0 +1,91 @@
+import { encodeClient } from "./frames.ts";
+import type { ClientFrame, Cursor } from "./frames.ts";
+import { Requests } from "./requests.ts";
+import type { PendingRun, Plain } from "./requests.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** The open thread and how much of it is here. */
+export interface Where {
+  readonly threadId?: string;
+  readonly cursor?: Cursor;
+}
+
+/** What a session says, and in which order: it counts this connection's hellos and runs. */
+export class Outbox {
+  readonly requests = new Requests();
+  readonly #at: Schedule;
+  readonly #put: (text: string) => void;
+  readonly #where: () => Where;
+  #n = 0;
+
+  constructor(at: Schedule, put: (text: string) => void, where: () => Where) {
+    this.#at = at;
+    this.#put = put;
+    this.#where = where;
+  }
+
+  /** What this connection has counted to. */
+  get n(): number {
+    return this.#n;
+  }
+
+  /** A new socket: says all that it must be told, in the order that leaves it on the open thread. */
+  begin(now: number): void {
+    this.#n = 0;
+    this.requests.unsend();
+    this.#say(now, true);
+  }
+
+  hello(now: number): void {
+    this.#n++;
+    this.#at.helloed(this.#n, now);
+    this.#send({ type: "hello", requestId: `hello.${this.#n}`, n: this.#n, ...this.#where() });
+  }
+
+  ping(now: number): void {
+    this.#at.pinged(now);
+    this.#send({ type: "ping", requestId: "ping", ...this.#where() });
+  }
+
+  ask(request: Plain): void {
+    this.requests.add(request);
+    if (this.#at.online) this.#send(request);
+  }
+
+  /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */
+  runs(now: number): void {
+    if (!this.#at.online) return;
+    const next = this.requests.front().filter((run) => !run.frame);
+    for (const run of next) this.#run(run);
+    if (next.some((run) => !this.#here(run)) && this.#where().threadId !== undefined) this.hello(now);
+  }
+
+  /** Says again what has no answer. */
+  repeat(now: number): void {
+    this.#say(now, this.#at.asked);
+    if (this.#at.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
+  }
+
+  #say(now: number, hello: boolean): void {
+    const front = this.requests.front();
+    for (const run of front) if (!this.#here(run)) this.#run(run);
+    if (hello) this.hello(now);
+    for (const run of front) if (this.#here(run)) this.#run(run);
+    for (const request of this.requests.plain) this.#send(request);
+  }
+
+  #here(run: PendingRun): boolean {
+    return run.threadId === this.#where().threadId;
+  }
+
+  #run(run: PendingRun): void {
+    run.frame ??= {
+      type: "run", requestId: `run.${run.runId}`, n: ++this.#n, runId: run.runId, threadId: run.threadId!, messages: run.messages,
+    };
+    this.#send(run.frame);
+  }
+
+  #send(frame: ClientFrame): void {
+    this.#put(encodeClient(frame));
+  }
+}

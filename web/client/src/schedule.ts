@@ -1,0 +1,188 @@
+const GAP_FIRST = 250;
+const GAP_MOST = 5_000;
+const ANSWER_WITHIN = 10_000;
+const PING_BUSY = 15_000;
+const PING_IDLE = 5 * 60_000;
+const REPEAT_FIRST = 500;
+const BACKOFF_FIRST = 500;
+const BACKOFF_MOST = 20_000;
+
+/** A wrong clock must not make a loop of handovers. */
+const HANDOVER_SOONEST = 30_000;
+
+export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
+
+/** The clocks of a session: it says when what is due and knows nothing of frames. Times are ms. */
+export class Schedule {
+  readonly #random: () => number;
+  online = false;
+  #connect: number | undefined;
+  #attempts = 0;
+  #hello: { n: number; at: number } | undefined;
+  #ping: number | undefined;
+  /** When the last ready, pong or ping was, and since when a run is there. */
+  #heard = 0;
+  #busySince: number | undefined;
+  /** A socket is being opened. */
+  #opening = false;
+  #gap: number | undefined;
+  #gapDelay = GAP_FIRST;
+  #repeat: number | undefined;
+  #repeatDelay = REPEAT_FIRST;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** A hello has no answer yet. */
+  get asked(): boolean {
+    return this.#hello !== undefined;
+  }
+
+  get pinging(): boolean {
+    return this.#ping !== undefined;
+  }
+
+  get mayPing(): boolean {
+    return !this.asked && !this.pinging;
+  }
+
+  due(other: number | undefined): number | undefined {
+    const times = [this.#connect, other];
+    if (this.online) {
+      times.push(this.#answerBy(), this.#gap, this.#repeat);
+      if (this.mayPing) times.push(this.#pingAt());
+    }
+    const set = times.filter((t) => t !== undefined);
+    return set.length ? Math.min(...set) : undefined;
+  }
+
+  /** What is due, which is then no longer. */
+  take(now: number): Set<Due> {
+    const due = new Set<Due>();
+    const past = (t: number | undefined): boolean => t !== undefined && t <= now;
+    if (past(this.#connect)) {
+      this.#connect = undefined;
+      this.#opening = true;
+      due.add("connect");
+    }
+    if (!this.online) return due;
+    if (past(this.#answerBy())) return due.add("lost");
+    if (past(this.#repeat)) {
+      this.#repeat = undefined;
+      this.#repeatDelay = Math.min(this.#repeatDelay * 2, BACKOFF_MOST);
+      due.add("repeat");
+    }
+    if (past(this.#gap)) {
+      this.#gap = undefined;
+      this.#gapDelay = Math.min(this.#gapDelay * 2, GAP_MOST);
+      due.add("gap");
+    }
+    if (this.mayPing && past(this.#pingAt())) due.add("ping");
+    return due;
+  }
+
+  connectAt(now: number): void {
+    if (!this.online) this.#connect = now;
+  }
+
+  /** Another socket is to be tried later while this one is in use. */
+  renewLater(now: number): void {
+    this.#opening = false;
+    this.#connect = now + this.#random() * BACKOFF_MOST;
+  }
+
+  stop(): void {
+    this.#opening = false;
+    this.#connect = undefined;
+  }
+
+  connected(now: number): void {
+    this.online = true;
+    this.#opening = false;
+    this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
+    this.#gapDelay = GAP_FIRST;
+    this.#repeatDelay = REPEAT_FIRST;
+    this.#heard = now;
+  }
+
+  /** The socket is lost. If the next one is being opened already, that goes on. */
+  lost(now: number): void {
+    this.online = false;
+    if (this.#opening) this.#attempts++;
+    else this.#retry(now);
+  }
+
+  /** An attempt has failed while there is no socket. */
+  refused(now: number): void {
+    this.#opening = false;
+    this.#retry(now);
+  }
+
+  /** The first attempt is at once, then full jitter. */
+  #retry(now: number): void {
+    const most = this.#attempts === 0 ? 0 : Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (this.#attempts - 1));
+    this.#connect = now + this.#random() * most;
+    this.#attempts++;
+  }
+
+  helloed(n: number, now: number): void {
+    this.#hello = { n, at: now };
+    this.#gap = undefined;
+  }
+
+  readied(n: number, now: number, reconnectBy: number | undefined): void {
+    if (this.#hello && n >= this.#hello.n) this.#hello = undefined;
+    this.#attempts = 0;
+    this.#heard = now;
+    if (reconnectBy) this.#connect = Math.max(reconnectBy, now + HANDOVER_SOONEST);
+  }
+
+  pinged(now: number): void {
+    this.#ping = now;
+    this.#heard = now;
+  }
+
+  ponged(now: number): void {
+    this.#ping = undefined;
+    this.#heard = now;
+  }
+
+  busy(busy: boolean, now: number): void {
+    this.#busySince = busy ? this.#busySince ?? now : undefined;
+  }
+
+  gap(gap: boolean, now: number): void {
+    if (!gap) this.#gap = undefined;
+    else if (this.#gap === undefined && !this.asked) this.#gap = now + this.#gapDelay;
+  }
+
+  /** An event was applied, or a part of a frame came. */
+  progress(now: number, applied: boolean): void {
+    if (applied) this.#gapDelay = GAP_FIRST;
+    if (this.#gap !== undefined) this.#gap = now + this.#gapDelay;
+  }
+
+  mayNotHaveArrived(now: number): void {
+    this.#repeat ??= now + this.#random() * this.#repeatDelay;
+  }
+
+  repeatAfter(now: number, ms: number): void {
+    this.#repeat = now + ms;
+  }
+
+  answered(all: boolean): void {
+    this.#repeatDelay = REPEAT_FIRST;
+    if (all && !this.asked) this.#repeat = undefined;
+  }
+
+  #pingAt(): number {
+    if (this.#busySince === undefined) return this.#heard + PING_IDLE;
+    return Math.max(this.#heard, this.#busySince) + PING_BUSY;
+  }
+
+  #answerBy(): number | undefined {
+    const asked = [this.#hello?.at, this.#ping].filter((t) => t !== undefined);
+    return asked.length ? Math.min(...asked) + ANSWER_WITHIN : undefined;
+  }
+}

@@ -1,0 +1,301 @@
+import { Answers } from "./answers.ts";
+import { decodeServer, encodeClient } from "./frames.ts";
+import type { ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import { Outbox } from "./outbox.ts";
+import { Parts } from "./parts.ts";
+import type { PendingRun, Plain } from "./requests.ts";
+import { Schedule } from "./schedule.ts";
+import type { ThreadList } from "./threadlist.ts";
+import type { OnEvent, ThreadState, ThreadView } from "./thread.ts";
+import { Views } from "./views.ts";
+import type { Notice } from "./views.ts";
+
+/** What the session wants of the world. It is called from within the session's own methods. */
+export interface Port {
+  /** Sends one frame on the open socket. */
+  send(text: string): void;
+  /** Opens a socket with a fresh token; an older one stays in use until `connected`. */
+  connect(): void;
+  /** Closes the open socket. */
+  close(): void;
+  /** An event was applied to the thread. */
+  event?: (threadId: string, ...args: Parameters<OnEvent>) => void;
+  /** A request was answered, by a frame or by a refusal. */
+  answered?: (requestId: string, frame: ServerFrame) => void;
+}
+
+/** Where the connection stands; connecting is until the first `ready` of a socket. */
+export type Status = "connecting" | "ready" | "lost" | "replaced";
+
+/**
+ * The client's side of carrel.v1 as a pure state machine: sockets, frames and the time go in, frames come out of the
+ * port. All times are ms since the epoch; `due` says when `tick` must be called next.
+ */
+export class Session {
+  readonly #port: Port;
+  readonly #views: Views;
+  readonly #parts = new Parts();
+  readonly #at: Schedule;
+  readonly #out: Outbox;
+  readonly #answers: Answers;
+  /** The highest n of a ready or snapshot on this socket. */
+  #answeredN = 0;
+  /** Something was lost that only the next ready makes good. */
+  #missed = false;
+  #status: Status = "connecting";
+
+  /** random gives [0, 1], for jitter. */
+  constructor(port: Port, random: () => number) {
+    this.#port = port;
+    this.#at = new Schedule(random);
+    this.#views = new Views((...event) => port.event?.(...event));
+    this.#out = new Outbox(this.#at, (text) => port.send(text), () => this.#views.where());
+    this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
+  }
+
+  get online(): boolean {
+    return this.#at.online;
+  }
+  get status(): Status {
+    return this.#status;
+  }
+  get notices(): readonly Notice[] {
+    return this.#views.notices;
+  }
+  get list(): ThreadList {
+    return this.#views.list;
+  }
+  /** The open thread; undefined if none is known yet. */
+  get thread(): ThreadState | undefined {
+    return this.#views.current?.state(this.#out.requests.sending(this.#views.open));
+  }
+  /** The runs of the open thread that have no answer yet. */
+  get sending(): readonly string[] {
+    return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
+  }
+
+  /** The view of the open thread. */
+  get view(): ThreadView | undefined {
+    return this.#views.current;
+  }
+
+  due(): number | undefined {
+    return this.#at.due(this.#parts.due());
+  }
+
+  /** Asks for the first socket. */
+  start(now: number): void {
+    this.#at.connectAt(now);
+    this.tick(now);
+  }
+
+  /** A socket is open: say hello and repeat what was not answered. */
+  connected(now: number): void {
+    this.#at.connected(now);
+    this.#status = "connecting";
+    this.#answeredN = 0;
+    this.#parts.clear();
+    this.#views.connected();
+    this.#out.begin(now);
+    this.#watch(now);
+  }
+
+  /** The socket in use is gone. */
+  lost(now: number): void {
+    this.#parts.clear();
+    this.#at.lost(now);
+    if (this.#status !== "replaced") this.#status = "lost";
+    else this.#at.stop();
+  }
+
+  /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
+  refused(now: number): void {
+    if (this.#at.online) this.#at.renewLater(now);
+    else {
+      this.#at.refused(now);
+      if (this.#status === "replaced") this.#at.stop();
+    }
+  }
+
+  /** The page became visible or the network returned. */
+  wake(now: number): void {
+    this.#used(now);
+    if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
+    if (!this.#at.online) this.start(now);
+  }
+
+  /** Shows another thread. */
+  open(threadId: string, now: number): void {
+    this.#used(now);
+    if (threadId === this.#views.open) return;
+    this.#views.open = threadId;
+    this.#missed = false;
+    this.#out.requests.adopt(threadId);
+    if (this.#at.online) this.#out.hello(now);
+    this.#out.runs(now);
+    this.#watch(now);
+  }
+
+  /** Asks for a run in the open thread. Throws if it is too long to be sent. */
+  run(runId: string, messages: readonly Message[], now: number): void {
+    const run: PendingRun = { runId, threadId: this.#views.open, messages };
+    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#views.open ?? "", messages });
+    this.#out.requests.addRun(run);
+    this.#used(now);
+    this.#out.runs(now);
+    this.#watch(now);
+  }
+
+  /** Ends a run. One that was not sent yet is only taken back: false. */
+  cancel(runId: string, now: number): boolean {
+    const run = this.#out.requests.run(runId);
+    if (run && !run.frame) {
+      this.#answers.run(runId, { type: "ended", runId, threadId: run.threadId ?? "", status: "cancelled" }, now);
+      return false;
+    }
+    this.ask({ type: "cancel", requestId: `cancel.${runId}`, runId }, now);
+    return true;
+  }
+
+  /** Asks something that is answered once; the answer comes by `Port.answered`. */
+  ask(request: Plain, now: number): void {
+    this.#used(now);
+    this.#out.ask(request);
+  }
+
+  /** What `history` asks next for the open thread. */
+  older(): { threadId: string; before: number } | undefined {
+    const view = this.#views.current;
+    return view?.before === undefined ? undefined : { threadId: view.id, before: view.before };
+  }
+
+  /** Takes the notices away: the person has seen them. */
+  dismiss(): void {
+    this.#views.notices = [];
+  }
+
+  /** Takes one text frame of the server. Throws if it is not one; the socket lives on. */
+  receive(text: string, now: number): void {
+    const frame = decodeServer(text);
+    if (frame) this.#frame(frame, now);
+    this.#watch(now);
+  }
+
+  /** Does what is due at this time. */
+  tick(now: number): void {
+    if (this.#parts.expire(now)) this.#missed = true;
+    this.#watch(now);
+    const due = this.#at.take(now);
+    if (due.has("lost")) {
+      this.#port.close();
+      this.lost(now);
+      return this.tick(now);
+    }
+    if (due.has("connect")) this.#port.connect();
+    if (due.has("repeat")) this.#out.repeat(now);
+    if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
+    if (due.has("ping")) this.#out.ping(now);
+  }
+
+  #frame(frame: ServerFrame, now: number): void {
+    switch (frame.type) {
+      case "": return this.#at.mayNotHaveArrived(now);
+      case "part": {
+        this.#at.progress(now, false);
+        const whole = this.#parts.add(frame, now);
+        const joined = whole === undefined ? undefined : decodeServer(whole);
+        return joined && this.#frame(joined, now);
+      }
+      case "ready": return this.#ready(frame, now);
+      case "snapshot": return this.#snapshot(frame, now);
+      case "events": return this.#events(frame, now);
+      case "pong": return this.#pong(frame, now);
+      case "accepted": return this.#answers.accepted(frame, now);
+      case "rejected": return this.#answers.refused(frame.runId, frame, now);
+      case "ended":
+        this.#views.of(frame.threadId).endedUnbegun(frame);
+        this.#answers.plain(`cancel.${frame.runId}`, frame);
+        return this.#answers.run(frame.runId, frame, now);
+      case "thread": return this.#views.list.put([frame]);
+      case "threads":
+        this.#views.list.page(frame);
+        return this.#answers.plain(frame.requestId ?? "threads", frame);
+      case "history":
+        this.#views.of(frame.threadId).history(frame);
+        return this.#answers.plain(frame.requestId ?? "history", frame);
+      case "error": return this.#error(frame, now);
+    }
+  }
+
+  #ready(frame: Ready, now: number): void {
+    if (frame.n < this.#answeredN) return;
+    this.#answeredN = frame.n;
+    this.#status = "ready";
+    this.#at.readied(frame.n, now, frame.reconnectBy);
+    this.#answers.heard();
+    this.#views.open ??= frame.threadId;
+    if (frame.threadId !== this.#views.open) return;
+    this.#missed = false;
+    if (this.#views.of(frame.threadId).ready(frame)) this.#at.progress(now, true);
+    this.#out.requests.adopt(frame.threadId);
+    for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#answers.run(run.runId, frame, now);
+    this.#answers.seen(frame, now);
+    this.#out.runs(now);
+  }
+
+  #snapshot(frame: Snapshot, now: number): void {
+    if (frame.n < this.#answeredN) return;
+    this.#answeredN = frame.n;
+    if (frame.threadId === this.#views.open && this.#views.of(frame.threadId).snapshot(frame)) this.#at.progress(now, true);
+  }
+
+  #events(frame: Events, now: number): void {
+    if (frame.threadId !== this.#views.open) return;
+    if (this.#views.of(frame.threadId).events(frame, this.#out.n)) this.#at.progress(now, true);
+    this.#answers.seen(frame, now);
+  }
+
+  #pong(frame: Pong, now: number): void {
+    this.#at.ponged(now);
+    this.#answers.heard();
+    if (frame.threadId === undefined || frame.threadId !== this.#views.open) return;
+    if (this.#views.of(frame.threadId).pong(frame) && !this.#at.asked) this.#out.hello(now);
+  }
+
+  #error(frame: ErrorFrame, now: number): void {
+    switch (frame.code) {
+      case "replaced":
+        this.#status = "replaced";
+        return this.#giveUp(now);
+      case "token_expired":
+      case "unauthorized":
+        return this.#giveUp(now);
+      case "internal":
+        return this.#at.mayNotHaveArrived(now);
+      case "rate_limited":
+        if (frame.retryAfterMs) return this.#at.repeatAfter(now, frame.retryAfterMs);
+    }
+    this.#answers.error(frame, now);
+  }
+
+  /** The server will have no more of this socket. */
+  #giveUp(now: number): void {
+    this.#port.close();
+    this.lost(now);
+    this.tick(now);
+  }
+
+  /** A person has used the client. */
+  #used(now: number): void {
+    if (this.#status !== "replaced") return;
+    this.#status = "lost";
+    this.start(now);
+  }
+
+  /** Keeps the timers that follow from the state of the open thread. */
+  #watch(now: number): void {
+    const state = this.thread;
+    this.#at.busy(state !== undefined && (state.active !== undefined || state.queue.length > 0), now);
+    this.#at.gap(this.#missed || (this.#views.current?.gap ?? false), now);
+  }
+}

@@ -1,0 +1,277 @@
+import { Folder } from "./fold.ts";
+import type { AgentEvent, Cursor, Ended, Events, HistoryPage, Message, Pong, Ready, RunState, Snapshot } from "./frames.ts";
+
+/** A run that is asked for and has no events yet. */
+export interface QueuedRun {
+  readonly runId: string;
+  /** sending: no answer yet; starting: accepted; waiting: behind others. */
+  readonly state: "sending" | "starting" | "waiting";
+  readonly messages: readonly Message[];
+}
+
+/** What a person sees of one thread. Never changed: a new one is made. */
+export interface ThreadState {
+  readonly threadId: string;
+  /** The server has answered for this thread at least once. */
+  readonly loaded: boolean;
+  /** Events are known to exist that are not here yet. */
+  readonly behind: boolean;
+  readonly cursor?: Cursor;
+  readonly messages: readonly Message[];
+  /** The run that runs now. */
+  readonly active?: string;
+  readonly queue: readonly QueuedRun[];
+  /** Why the last run failed; gone when the next one starts. */
+  readonly failure?: { readonly runId: string; readonly message: string };
+  /** The last run was stopped; gone when the next one starts. */
+  readonly stopped: boolean;
+  /** Older messages exist. */
+  readonly more: boolean;
+}
+
+/** Told of every event as it is applied, once each and in order. */
+export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
+
+/** A run that has begun and not ended. */
+export interface RunningRun {
+  readonly runId: string;
+  /** The messages before it, and its events so far from RUN_STARTED on. */
+  readonly before: readonly Message[];
+  readonly events: readonly AgentEvent[];
+}
+
+/**
+ * The exactly-once view of one thread: the client's clauses of docs/protocol.md that concern a thread. It knows no
+ * socket and no time.
+ */
+export class ThreadView {
+  #cursor: Cursor | undefined;
+  #head = 0;
+  /** Frames that cannot be applied yet, with what the connection had counted to when they came. */
+  #held: { frame: Events; n: number }[] = [];
+  /** Epochs that a `ready` has passed over: their frames are dropped. */
+  readonly #past = new Set<string>();
+  /** The epoch was taken from a first frame, and no later hello has confirmed it; n as with held frames. */
+  #adopted: { n: number } | undefined;
+  #doubt = false;
+  #fold = new Folder();
+  #loaded = false;
+  #more = false;
+  #before: number | undefined;
+  #failure: ThreadState["failure"];
+  #stopped = false;
+  /** The run of the applied events that has no terminal event yet. */
+  #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
+  readonly #begun = new Set<string>();
+  readonly #ended = new Set<string>();
+  #activeByServer: string | undefined;
+  #waitingByServer: readonly RunState[] = [];
+  /** Own runs that were accepted: n is what the connection had counted to, so that an older `ready` does not undo it. */
+  #accepted: (QueuedRun & { n: number })[] = [];
+
+  constructor(readonly id: string, readonly onEvent: OnEvent = () => {}) {}
+
+  /** The cursor to ask with; none while nothing is applied. */
+  get cursor(): Cursor | undefined {
+    return this.#cursor && this.#cursor.seq > 0 ? this.#cursor : undefined;
+  }
+
+  /** Something is known to be missing. */
+  get gap(): boolean {
+    return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
+  }
+
+  /** What `history` asks for next. */
+  get before(): number | undefined {
+    return this.#more ? this.#before : undefined;
+  }
+
+  /** A new connection counts from 1 again. */
+  connected(): void {
+    for (const own of [...this.#accepted, ...this.#held]) own.n = 0;
+    if (this.#adopted) this.#adopted.n = 0;
+  }
+
+  /**
+   * Takes an events frame; true if any event of it was new and could be applied. n is what the connection had counted
+   * to when it came.
+   */
+  events(frame: Events, n: number): boolean {
+    // A new thread's first answer waits for nothing: nobody could know its epoch.
+    if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) {
+      this.#cursor = { epoch: frame.epoch, seq: 0 };
+      this.#adopted = { n };
+    }
+    const own = frame.epoch === this.#cursor?.epoch;
+    if (own ? last(frame) <= this.#cursor!.seq : this.#past.has(frame.epoch)) return false;
+    this.#held.push({ frame, n });
+    return own && this.#drain();
+  }
+
+  /** Takes the answer to a hello; true if events that were held could be applied. */
+  ready(frame: Ready): boolean {
+    this.#loaded = true;
+    this.#doubt = frame.epoch !== this.#cursor?.epoch && this.#adopted !== undefined && this.#adopted.n >= frame.n;
+    // The server read before the events came whose epoch was taken: it is asked again.
+    if (this.#doubt) return false;
+    this.#adopted = undefined;
+    for (const held of this.#held) {
+      if (held.frame.epoch !== frame.epoch && held.n < frame.n) this.#past.add(held.frame.epoch);
+    }
+    if (frame.epoch !== this.#cursor?.epoch) this.#restart(frame.epoch);
+    this.#held = this.#held.filter((held) => !this.#past.has(held.frame.epoch));
+    if (frame.epoch) this.#head = Math.max(this.#head, frame.head);
+    this.#activeByServer = frame.active?.runId;
+    this.#waitingByServer = frame.waiting ?? [];
+    this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
+    return this.#drain();
+  }
+
+  /** Takes a snapshot; false if it is not beyond the cursor, or of another epoch: its `ready` was lost. */
+  snapshot(frame: Snapshot): boolean {
+    if (frame.epoch !== this.#cursor?.epoch || frame.seq <= this.#cursor.seq) return false;
+    this.#cursor = { epoch: frame.epoch, seq: frame.seq };
+    this.#head = Math.max(this.#head, frame.seq);
+    this.#fold = new Folder(frame.messages);
+    this.#more = frame.more;
+    this.#before = frame.before;
+    // It restates only runs that have ended.
+    if (this.#started) this.#end(this.#started.runId);
+    this.#drain();
+    return true;
+  }
+
+  /** Takes a pong; true if a hello is needed at once. */
+  pong(frame: Pong): boolean {
+    if (frame.epoch !== this.#cursor?.epoch) return true;
+    this.#head = Math.max(this.#head, frame.head ?? 0);
+    const there = (frame.runs ?? []).filter((r) => r.threadId === this.id && !this.#ended.has(r.runId));
+    const shown = [this.#active(), ...this.#waiting().map((r) => r.runId)].filter((id) => id !== undefined);
+    return there.length !== shown.length || there.some((r) => !shown.includes(r.runId));
+  }
+
+  /** Puts a page of older messages before those shown. */
+  history(frame: HistoryPage): void {
+    if (frame.epoch !== undefined && frame.epoch !== this.#cursor?.epoch) return;
+    this.#fold = this.#fold.prepend(frame.messages);
+    this.#more = frame.more;
+    this.#before = frame.before;
+  }
+
+  /** Takes the answer to an own run. n is what the connection has counted to. */
+  accepted(run: { runId: string; messages: readonly Message[] }, state: string, n: number): void {
+    if (state === "ended" || this.#ended.has(run.runId) || this.#begun.has(run.runId)) return;
+    this.#accepted = this.#accepted.filter((r) => r.runId !== run.runId);
+    this.#accepted.push({ ...run, state: state === "waiting" ? "waiting" : "starting", n });
+  }
+
+  /** Takes the end of a run that never began. */
+  endedUnbegun(frame: Pick<Ended, "runId">): void {
+    this.#end(frame.runId);
+  }
+
+  /** Whether this run's start or end has been seen here, which answers for it. */
+  knows(runId: string): boolean {
+    return this.#begun.has(runId) || this.#ended.has(runId);
+  }
+
+  /** The run of the applied events that goes on. */
+  get running(): RunningRun | undefined {
+    return this.#started;
+  }
+
+  hasEnded(runId: string): boolean {
+    return this.#ended.has(runId);
+  }
+
+  /** What to show, with the runs that are still being sent. */
+  state(sending: readonly QueuedRun[] = []): ThreadState {
+    const active = this.#active();
+    const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
+    const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
+    return {
+      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
+      ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
+    };
+  }
+
+  #seen(epoch: string): boolean {
+    return this.#past.has(epoch) || this.#held.some((held) => held.frame.epoch === epoch);
+  }
+
+  /** What the applied events say goes before what the server said of its desk. */
+  #active(): string | undefined {
+    if (this.#started) return this.#started.runId;
+    const byServer = this.#activeByServer;
+    if (byServer && !this.#ended.has(byServer)) return byServer;
+    return this.#accepted.find((r) => r.state === "starting" && !this.#ended.has(r.runId))?.runId;
+  }
+
+  #waiting(): QueuedRun[] {
+    const active = this.#active();
+    const told = this.#waitingByServer.map((r): QueuedRun => ({ runId: r.runId, state: "waiting", messages: r.messages ?? [] }));
+    const own = this.#accepted.filter((r) => r.state === "waiting" && !told.some((t) => t.runId === r.runId));
+    return [...told, ...own.map(({ runId, state, messages }) => ({ runId, state, messages }))]
+      .filter((r) => r.runId !== active && !this.knows(r.runId));
+  }
+
+  #restart(epoch: string | undefined): void {
+    if (this.#cursor) this.#past.add(this.#cursor.epoch);
+    if (epoch) this.#past.delete(epoch);
+    this.#cursor = epoch ? { epoch, seq: 0 } : undefined;
+    this.#head = 0;
+    this.#fold = new Folder();
+    this.#more = false;
+    this.#before = undefined;
+    this.#started = undefined;
+    this.#failure = undefined;
+    this.#stopped = false;
+  }
+
+  /** Applies what is held and next in line; true if anything was. */
+  #drain(): boolean {
+    const cursor = this.#cursor;
+    if (!cursor) return false;
+    this.#held.sort((a, b) => a.frame.seq - b.frame.seq);
+    this.#held = this.#held.filter(({ frame }) => {
+      const at = this.#cursor!.seq;
+      if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;
+      if (last(frame) > at) this.#apply(frame, at + 1 - frame.seq);
+      return false;
+    });
+    return this.#cursor!.seq > cursor.seq;
+  }
+
+  #apply(frame: Events, from: number): void {
+    for (let i = from; i < frame.events.length; i++) {
+      const event = frame.events[i]!;
+      const seq = frame.seq + i;
+      this.#cursor = { epoch: frame.epoch, seq };
+      if (event.type === "RUN_STARTED") this.#begin(frame.runId);
+      this.#fold.add(event);
+      this.#started?.events.push(event);
+      if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
+      if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";
+      if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
+      this.onEvent(event, frame.runId, seq);
+    }
+  }
+
+  #begin(runId: string): void {
+    this.#begun.add(runId);
+    this.#started = { runId, before: this.#fold.messages, events: [] };
+    this.#failure = undefined;
+    this.#stopped = false;
+    this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
+  }
+
+  #end(runId: string): void {
+    this.#ended.add(runId);
+    if (this.#started?.runId === runId) this.#started = undefined;
+    this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
+  }
+}
+
+function last(frame: Events): number {
+  return frame.seq + frame.events.length - 1;
+}

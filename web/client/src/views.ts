@@ -1,0 +1,53 @@
+import type { Where } from "./outbox.ts";
+import { ThreadList } from "./threadlist.ts";
+import { ThreadView } from "./thread.ts";
+import type { OnEvent } from "./thread.ts";
+
+/** A refusal that a person should see. */
+export interface Notice {
+  readonly code: string;
+  readonly message: string;
+  readonly runId?: string;
+}
+
+/** What a session knows: the views of its threads, which of them is open, the list, and what was refused. */
+export class Views {
+  readonly list = new ThreadList();
+  /** The open thread; undefined until one is known. */
+  open: string | undefined;
+  notices: readonly Notice[] = [];
+  readonly #all = new Map<string, ThreadView>();
+  readonly #onEvent: (threadId: string, ...args: Parameters<OnEvent>) => void;
+
+  constructor(onEvent: (threadId: string, ...args: Parameters<OnEvent>) => void) {
+    this.#onEvent = onEvent;
+  }
+
+  of(threadId: string): ThreadView {
+    let view = this.#all.get(threadId);
+    if (!view) {
+      view = new ThreadView(threadId, (...event) => this.#onEvent(threadId, ...event));
+      this.#all.set(threadId, view);
+    }
+    return view;
+  }
+
+  /** The view of the open thread. */
+  get current(): ThreadView | undefined {
+    return this.open === undefined ? undefined : this.of(this.open);
+  }
+
+  where(): Where {
+    const view = this.current;
+    return view ? { threadId: view.id, ...(view.cursor && { cursor: view.cursor }) } : {};
+  }
+
+  /** A new connection counts from 1 again. */
+  connected(): void {
+    for (const view of this.#all.values()) view.connected();
+  }
+
+  note(notice: Notice): void {
+    this.notices = [...this.notices, notice].slice(-20);
+  }
+}

@@ -1,0 +1,81 @@
+import { EventType, verifyEvents } from "@ag-ui/client";
+import type { BaseEvent } from "@ag-ui/client";
+import { lastValueFrom, toArray } from "rxjs";
+import { describe, expect, it } from "vitest";
+import { CarrelAgent } from "../src/agui.ts";
+import { begin, end, finished, settled, started, text, World } from "./fake.ts";
+
+const input = (runId: string, content: string) => ({
+  threadId: "t1", runId, messages: [{ id: `${runId}.q`, role: "user" as const, content }], tools: [], context: [], state: {}, forwardedProps: {},
+});
+const types = (events: readonly BaseEvent[]): string[] => events.map(({ type }) => type);
+
+describe("a CarrelAgent", () => {
+  it("runs: the agent's messages are the thread's", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: input("r1", "hi").messages });
+    const run = agent.runAgent({ runId: "r1" });
+    await settled();
+    expect(socket.last("run")).toMatchObject({ runId: "r1", threadId: "t1", messages: [{ id: "r1.q", role: "user", content: "hi" }] });
+    socket.events(1, "r1", started("r1", "hi"), begin("m"), text("m", "he"));
+    socket.events(4, "r1", text("m", "llo"), end("m"), finished("r1"));
+    await run;
+    expect(agent.messages).toMatchObject([{ role: "user", content: "hi" }, { role: "assistant", content: "hello" }]);
+  });
+
+  it("gives only the events of its run, whatever else the thread does", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const events = lastValueFrom(agent.run(input("r2", "hi")).pipe(verifyEvents(), toArray()));
+    socket.events(1, "r1", started("r1", "other"), begin("a"), end("a"), finished("r1"));
+    socket.events(5, "r2", started("r2", "hi"), begin("m"), text("m", "x"), end("m"), finished("r2"));
+    expect(types(await events)).toEqual(["RUN_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "RUN_FINISHED"]);
+  });
+
+  it("tells a refusal as RUN_ERROR", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
+    socket.say({ type: "rejected", requestId: "run.r1", runId: "r1", code: "too_many_runs", message: "Five runs are going on." });
+    expect(await events).toEqual([{ type: EventType.RUN_ERROR, message: "Five runs are going on.", code: "too_many_runs" }]);
+  });
+
+  it("joins a run late: the snapshot, then the run from its start", async () => {
+    const { client, socket } = await World.connected();
+    socket.events(1, "r0", started("r0", "first"), begin("a"), text("a", "one"), end("a"), finished("r0"));
+    socket.events(6, "r1", started("r1", "second"), begin("m"), text("m", "tw"));
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const seen: BaseEvent[] = [];
+    const connected = agent.connectAgent({}, { onEvent: ({ event }) => void seen.push(event) });
+    await settled();
+    socket.events(9, "r1", text("m", "o"), end("m"), finished("r1"));
+    await connected;
+    expect(types(seen).slice(0, 3)).toEqual(["RUN_STARTED", "MESSAGES_SNAPSHOT", "TEXT_MESSAGE_START"]);
+    expect(agent.messages.map(({ content }) => content)).toEqual(["first", "one", "second", "two"]);
+  });
+
+  it("restates a thread in which nothing runs", async () => {
+    const { client, socket } = await World.connected();
+    socket.events(1, "r0", started("r0", "first"), begin("a"), text("a", "one"), end("a"), finished("r0"));
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    await agent.connectAgent();
+    expect(agent.messages.map(({ content }) => content)).toEqual(["first", "one"]);
+  });
+
+  it("does not make up an end that it has not seen", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
+    socket.events(1, "r1", started("r1", "hi"), begin("m"));
+    socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [{ id: "m", role: "assistant", content: "all" }], more: false });
+    expect(types(await events).slice(-2)).toEqual(["MESSAGES_SNAPSHOT", "RUN_ERROR"]);
+  });
+
+  it("stops its run", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    agent.run(input("r1", "hi")).subscribe();
+    agent.abortRun();
+    expect(socket.last("cancel")).toMatchObject({ runId: "r1" });
+  });
+});

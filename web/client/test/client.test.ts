@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RefusedError } from "../src/index.ts";
+import { begin, end, finished, settled, started, text, World } from "./fake.ts";
+
+beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
+afterEach(() => void vi.useRealTimers());
+
+describe("a CarrelClient", () => {
+  it("connects with the token of a callback and says which thread is open", async () => {
+    const { socket, client } = await World.connected();
+    expect(socket.protocols).toEqual(["carrel.v1", "bearer.token1"]);
+    expect(socket.url).toBe("wss://carrel.test/v1");
+    expect(socket.last("hello")).toMatchObject({ n: 1, threadId: "t1" });
+    expect(client.state).toMatchObject({ status: "ready", thread: { threadId: "t1", loaded: true } });
+  });
+
+  it("shows a sent text at once, then the run's own words", async () => {
+    const { socket, client } = await World.connected();
+    const runId = client.send("hello");
+    expect(client.state.thread?.queue).toMatchObject([{ runId, state: "sending", messages: [{ content: "hello" }] }]);
+    socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "running" });
+    expect(client.state.thread).toMatchObject({ active: runId, queue: [{ state: "starting" }] });
+    socket.events(1, runId, started(runId, "hello"), begin("m"), text("m", "hi"), end("m"), finished(runId));
+    expect(client.state.thread).toMatchObject({ queue: [], messages: [{ content: "hello" }, { content: "hi" }] });
+    expect(client.state.thread).not.toHaveProperty("active");
+  });
+
+  it("keeps its state the same object until something changes", async () => {
+    const { socket, client } = await World.connected();
+    const before = client.state;
+    expect(client.state).toBe(before);
+    let told = 0;
+    client.subscribe(() => told++);
+    socket.events(1, "r", started("r", "x"));
+    expect(told).toBe(1);
+    expect(client.state).not.toBe(before);
+  });
+
+  it("refuses a frame over 32 KB before sending, in words for a person", async () => {
+    const { socket, client } = await World.connected();
+    expect(() => client.send("é".repeat(17_000))).toThrow(/too long to send: 34 KB, and at most 32 KB/);
+    expect(socket.all("run")).toEqual([]);
+    expect(client.state.thread?.queue).toEqual([]);
+    expect(() => client.send("  ")).toThrow("Write something first.");
+  });
+
+  it("reconnects at once, then with growing pauses, each time with a fresh token and its cursor", async () => {
+    const world = await World.connected();
+    world.socket.events(1, "r", started("r", "x"));
+    world.socket.onclose?.();
+    expect(world.client.state.status).toBe("lost");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(world.sockets).toHaveLength(2);
+    world.socket.onclose?.();
+    await vi.advanceTimersByTimeAsync(499);
+    expect(world.sockets).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(world.sockets).toHaveLength(3);
+    expect(world.socket.protocols[1]).toBe("bearer.token3");
+    world.socket.onopen?.();
+    expect(world.socket.last("hello")).toMatchObject({ n: 1, cursor: { epoch: "e1", seq: 1 } });
+  });
+
+  it("opens the next socket before it leaves the old one", async () => {
+    const world = await World.connected({ reconnectBy: 1_000_000 + 60_000 });
+    const [old] = world.sockets;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(world.sockets).toHaveLength(2);
+    expect(old!.closed).toBe(false);
+    old!.events(1, "r", started("r", "x"));
+    expect(world.client.state.thread?.active).toBe("r");
+    world.socket.onopen?.();
+    expect(old!.closed).toBe(true);
+    old!.events(2, "r", begin("m"));
+    expect(world.client.state.thread?.cursor?.seq).toBe(1);
+  });
+
+  it("says so and tries again if there is no token", async () => {
+    const world = new World();
+    world.refuseToken = true;
+    world.client.open("t1");
+    world.client.connect();
+    await settled();
+    expect(world.client.state.fault).toContain("nobody is signed in");
+    world.refuseToken = false;
+    await vi.advanceTimersByTimeAsync(500);
+    expect(world.sockets).toHaveLength(1);
+  });
+
+  it("does not come back when it was replaced, until it is used", async () => {
+    const world = await World.connected();
+    world.socket.say({ type: "error", code: "replaced", message: "This window was closed: you have ten others." });
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(world.client.state.status).toBe("replaced");
+    expect(world.sockets).toHaveLength(1);
+    expect(world.sockets[0]!.closed).toBe(true);
+    world.client.connect();
+    await settled();
+    expect(world.sockets).toHaveLength(2);
+  });
+
+  it("answers threads, history and cancel by promise, and a refusal by an error", async () => {
+    const { socket, client } = await World.connected({ epoch: "e1", head: 9 });
+    socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [{ id: "b", role: "user", content: "b" }], more: true, before: 7 });
+    const threads = client.threads();
+    socket.say({ type: "threads", requestId: "threads", threads: [{ threadId: "t1", title: "T", created: 1, updated: 1, head: 9 }], more: true });
+    await expect(threads).resolves.toMatchObject({ more: true });
+    expect(client.state).toMatchObject({ moreThreads: true, threads: [{ title: "T" }] });
+    const history = client.history();
+    expect(socket.last("history")).toMatchObject({ threadId: "t1", before: 7 });
+    socket.say({ type: "history", requestId: "history", threadId: "t1", epoch: "e1", messages: [{ id: "a", role: "user", content: "a" }], more: false });
+    await history;
+    expect(client.state.thread).toMatchObject({ more: false, messages: [{ id: "a" }, { id: "b" }] });
+    const cancel = client.cancel("r");
+    socket.say({ type: "error", requestId: "cancel.r", code: "not_found", message: "There is no such run." });
+    await expect(cancel).rejects.toThrow(RefusedError);
+  });
+
+  it("ends for good", async () => {
+    const { client, socket } = await World.connected();
+    const threads = client.threads();
+    client.close();
+    await expect(threads).rejects.toThrow("closed");
+    expect(socket.closed).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(client.state.status).toBe("closed");
+  });
+});

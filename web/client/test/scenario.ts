@@ -1,0 +1,116 @@
+import { Session } from "../src/index.ts";
+
+/** Runs one scenario script against a Session; the format is told by the README beside the scenarios. */
+export class Scenario {
+  #now = 0;
+  #sent: unknown[] = [];
+  #wishes: number[] = [];
+  readonly #session = new Session({
+    send: (text) => void this.#sent.push(JSON.parse(text)),
+    connect: () => void this.#wishes.push(this.#now),
+    close: () => {},
+  }, () => 1);
+
+  constructor() {
+    this.#session.start(0);
+    this.#wishes = [];
+  }
+
+  /** Runs the script; throws with the line's number at the first step that is not so. */
+  run(script: string): void {
+    script.split("\n").forEach((line, index) => {
+      if (line.trim() === "" || line.startsWith("#")) return;
+      const [verb, ...words] = line.split(" ");
+      try {
+        this.#step(verb!, words.join(" "));
+      } catch (error) {
+        throw new Error(`line ${index + 1}: ${line}\n${String(error)}`, { cause: error });
+      }
+    });
+    if (this.#sent.length) throw new Error(`sent and not expected: ${JSON.stringify(this.#sent)}`);
+    if (this.#wish() !== undefined) throw new Error("a wish for a socket was not expected");
+  }
+
+  #step(verb: string, rest: string): void {
+    const [first = "", ...words] = rest.split(" ");
+    const session = this.#session;
+    switch (verb) {
+      case "connect": return session.connected(this.#now);
+      case "lost": return session.online ? session.lost(this.#now) : session.refused(this.#now);
+      case "open": return session.open(first, this.#now);
+      case "send": return session.run(first, [{ id: `${first}.m`, role: "user", content: words.join(" ") }], this.#now);
+      case "cancel": return void session.cancel(first, this.#now);
+      case "threads": return session.ask({ type: "threads", requestId: "threads" }, this.#now);
+      case "wake": return session.wake(this.#now);
+      case "tick": return this.#pass(duration(rest));
+      case ">": return subset("frame", JSON.parse(rest), this.#sent.shift());
+      case ">!": return equal("frames left", [], this.#sent);
+      case "<": return session.receive(rest, this.#now);
+      case "reconnect": return this.#reconnect(rest);
+      case "=": return subset("view", JSON.parse(rest), this.#view());
+      default: throw new Error(`there is no step ${verb}`);
+    }
+  }
+
+  #pass(ms: number): void {
+    const until = this.#now + ms;
+    for (let due = session(this.#session); due !== undefined && due <= until; due = session(this.#session)) {
+      this.#now = Math.max(this.#now, due);
+      this.#session.tick(this.#now);
+    }
+    this.#now = until;
+  }
+
+  /** When the client wants its next socket: already asked for, or at a time to come. */
+  #wish(): number | undefined {
+    return this.#wishes[0] ?? (this.#session.online ? undefined : this.#session.due());
+  }
+
+  #reconnect(rest: string): void {
+    if (rest === "never") return equal("wish", undefined, this.#wish());
+    if (this.#wishes.length) equal("wish", this.#now + duration(rest), this.#wishes.shift());
+    else {
+      equal("wish", this.#now + duration(rest), this.#session.due());
+      this.#pass(duration(rest));
+      this.#wishes.shift();
+    }
+  }
+
+  #view(): unknown {
+    const { thread, list, notices, status, sending } = this.#session;
+    return {
+      threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
+      behind: thread?.behind ?? false,
+      messages: thread?.messages ?? [], active: thread?.active ?? "",
+      waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
+      sending, status, threads: list.rows, notices,
+    };
+  }
+}
+
+function session(of: Session): number | undefined {
+  return of.due();
+}
+
+function duration(text: string): number {
+  const [, amount, unit] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
+  if (amount === undefined) throw new Error(`${text} is no duration`);
+  const scale = unit === "s" ? 1000 : unit === "m" ? 60_000 : unit === "h" ? 3_600_000 : 1;
+  return Number(amount) * scale;
+}
+
+function equal(what: string, want: unknown, have: unknown): void {
+  if (JSON.stringify(want) !== JSON.stringify(have)) {
+    throw new Error(`${what}: want ${JSON.stringify(want)}, have ${JSON.stringify(have)}`);
+  }
+}
+
+function subset(what: string, want: unknown, have: unknown): void {
+  if (Array.isArray(want)) {
+    if (!Array.isArray(have) || have.length !== want.length) equal(what, want, have);
+    want.forEach((w, i) => subset(`${what}[${i}]`, w, (have as unknown[])[i]));
+  } else if (typeof want === "object" && want !== null) {
+    if (typeof have !== "object" || have === null) equal(what, want, have);
+    for (const [name, w] of Object.entries(want)) subset(`${what}.${name}`, w, (have as Record<string, unknown>)[name]);
+  } else equal(what, want, have);
+}

@@ -1,0 +1,144 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import type { Browser, BrowserContext } from "playwright-core";
+import { browser, Window } from "./windows.ts";
+
+let chrome: Browser;
+let context: BrowserContext;
+const windows: Window[] = [];
+
+beforeAll(async () => {
+  chrome = await browser();
+});
+afterAll(async () => chrome?.close());
+beforeEach(async () => {
+  context = await chrome.newContext();
+});
+afterEach(async () => {
+  expect(windows.flatMap((window) => window.faults)).toEqual([]);
+  windows.length = 0;
+  await context.close();
+});
+
+async function open(user: string, hash = ""): Promise<Window> {
+  const window = await Window.of(context, user, hash);
+  windows.push(window);
+  return window;
+}
+
+const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).map(Number);
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
+
+it("answers a question with a tool call, its arguments and its result", async () => {
+  const alice = await open("alice");
+  await alice.send("what is 12*(3+4)?");
+  await alice.questions.getByText("what is 12*(3+4)?").waitFor();
+  const call = alice.page.getByRole("group", { name: "Tool call calculator" });
+  await call.getByLabel("Arguments").getByText("12*(3+4)").waitFor();
+  await call.getByLabel("Result").getByText("84").waitFor();
+  await alice.quiet();
+  expect(await alice.answers.last().textContent()).toContain("84");
+  await alice.threads.filter({ hasText: "12*(3+4)" }).first().waitFor();
+});
+
+it("shows text while it streams", async () => {
+  const alice = await open("alice");
+  await alice.send("/stream 100 50");
+  const early = numbers(await alice.answer("3 "));
+  expect(early.length).toBeLessThan(100);
+  expect(early).toEqual(upTo(early.length));
+  await alice.quiet();
+  expect(numbers(await alice.answer("3 "))).toEqual(upTo(100));
+});
+
+it("shows two users only their own", async () => {
+  const [alice, bob] = [await open("alice"), await open("bob")];
+  await Promise.all([alice.send("/say the secret of alice"), bob.send("/say the secret of bob")]);
+  await Promise.all([alice.questions.first().waitFor(), bob.questions.first().waitFor()]);
+  await Promise.all([alice.quiet(), bob.quiet()]);
+  await bob.threads.filter({ hasText: "bob" }).first().waitFor();
+  for (const [window, other] of [[alice, "secret of bob"], [bob, "secret of alice"]] as const) {
+    expect(await window.page.locator("body").textContent()).not.toContain(other);
+  }
+  // The address of a thread is no key to it.
+  const curious = await open("bob", alice.hash);
+  await curious.page.getByText("Ask something.").waitFor();
+  expect(await curious.page.locator("body").textContent()).not.toContain("secret of alice");
+});
+
+it("shows a run in the other window of its user, as it goes", async () => {
+  const first = await open("alice");
+  const second = await open("alice", first.hash);
+  await first.send("/stream 100 50");
+  expect(numbers(await second.answer("3 ")).length).toBeLessThan(100);
+  await second.questions.getByText("/stream 100 50").waitFor();
+  await Promise.all([first.quiet(), second.quiet()]);
+  for (const window of [first, second]) expect(numbers(await window.answer("3 "))).toEqual(upTo(100));
+  await second.send("/say heard in both");
+  await first.answers.getByText("heard in both").waitFor();
+});
+
+it("loses and doubles nothing when it is reloaded in the middle of a run", async () => {
+  const alice = await open("alice");
+  await alice.send("/stream 200 50");
+  await alice.answer("20 ");
+  await alice.page.reload();
+  await alice.connected();
+  await alice.answer("60 ");
+  await alice.page.reload();
+  await alice.answer("20 ");
+  await alice.quiet();
+  expect(numbers(await alice.answer("20 "))).toEqual(upTo(200));
+  expect(await alice.questions.count()).toBe(1);
+  await alice.page.reload();
+  expect(numbers(await alice.answer("20 "))).toEqual(upTo(200));
+});
+
+it("stops a run, and queues what is sent meanwhile", async () => {
+  const alice = await open("alice");
+  await alice.send("/stream 1000 20");
+  await alice.answer("3 ");
+  await alice.send("/say after that");
+  await alice.questions.filter({ hasText: "/say after that" }).getByText("Queued").waitFor();
+  await alice.stop.click();
+  await alice.answers.getByText("after that").waitFor();
+  await alice.quiet();
+  const said = numbers((await alice.answers.first().textContent()) ?? "");
+  expect(said.length).toBeLessThan(500);
+  expect(said).toEqual(upTo(said.length));
+});
+
+it("goes on where it was when the socket is cut", async () => {
+  const cuts: (() => Promise<void>)[] = [];
+  await context.routeWebSocket(/./, (socket) => {
+    socket.connectToServer();
+    cuts.push(() => socket.close());
+  });
+  const alice = await open("alice");
+  await alice.send("/stream 150 50");
+  await alice.answer("10 ");
+  await cuts.at(-1)!();
+  await alice.answer("40 ");
+  await cuts.at(-1)!();
+  await alice.answer("150 ");
+  await alice.quiet();
+  expect(cuts).toHaveLength(3);
+  expect(numbers(await alice.answer("10 "))).toEqual(upTo(150));
+});
+
+it("shows what is said as text, and fits a narrow screen in light and dark", async () => {
+  const alice = await open("alice");
+  await alice.page.setViewportSize({ width: 390, height: 800 });
+  await alice.page.emulateMedia({ colorScheme: "dark" });
+  await alice.send(`/say <img src=x onerror=alert(1)> ${"long".repeat(60)}`);
+  await alice.answers.getByText("<img src=x onerror=alert(1)>").waitFor();
+  expect(await alice.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+  await alice.page.getByRole("button", { name: "Threads" }).click();
+  await alice.page.getByRole("button", { name: "New thread" }).click();
+  await alice.page.getByText("Ask something.").waitFor();
+});
+
+it("signs out", async () => {
+  const alice = await open("alice");
+  await alice.page.getByRole("button", { name: "Sign out" }).click();
+  await alice.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
+});

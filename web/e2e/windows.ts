@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+
+/** Where the running stack is: the file that it writes. */
+export function stack(): { readonly page: string } {
+  const file = process.env.CARREL_ENDPOINTS ?? "../.carrel/endpoints.json";
+  if (!existsSync(file)) throw new Error(`${file} is not there: start the stack with make run, or name its file in CARREL_ENDPOINTS`);
+  return JSON.parse(readFileSync(file, "utf8")) as { page: string };
+}
+
+/** Starts the browser that CARREL's tests name in CHROMIUM, or that is installed under a usual name. */
+export async function browser(): Promise<Browser> {
+  const usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+  const executablePath = process.env.CHROMIUM || usual.find((path) => existsSync(path));
+  if (!executablePath) throw new Error("there is no Chromium: install it or name it in CHROMIUM");
+  return chromium.launch({
+    executablePath,
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync",
+    ],
+  });
+}
+
+/** A window of somebody, as a person sees it: by names and roles. */
+export class Window {
+  readonly #faults: string[] = [];
+
+  private constructor(readonly page: Page) {
+    page.on("pageerror", (error) => this.#faults.push(error.message));
+  }
+
+  /** Opens the page and signs in. */
+  static async of(context: BrowserContext, user: string, hash = ""): Promise<Window> {
+    const window = new Window(await context.newPage());
+    await window.page.goto(new URL(`/${hash}`, stack().page).href);
+    await window.page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await window.page.getByRole("button", { name: user, exact: true }).click();
+    await window.connected();
+    return window;
+  }
+
+  async connected(): Promise<void> {
+    await this.page.getByRole("status", { name: "Connection" }).getByText("Connected", { exact: true }).waitFor();
+  }
+
+  async send(text: string): Promise<void> {
+    await this.page.getByRole("textbox", { name: "Message" }).fill(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  get stop(): Locator {
+    return this.page.getByRole("button", { name: "Stop" });
+  }
+  get questions(): Locator {
+    return this.page.getByRole("article", { name: "You" });
+  }
+  get answers(): Locator {
+    return this.page.getByRole("article", { name: "Agent" });
+  }
+  get threads(): Locator {
+    return this.page.getByRole("navigation", { name: "Threads" }).getByRole("listitem");
+  }
+  get hash(): string {
+    return new URL(this.page.url()).hash;
+  }
+
+  /** The text of the last answer once it begins as asked. */
+  async answer(begins: string): Promise<string> {
+    const last = this.answers.filter({ hasText: begins }).last();
+    await last.waitFor();
+    return (await last.textContent()) ?? "";
+  }
+
+  /** Waits until nothing runs in the open thread. */
+  async quiet(): Promise<void> {
+    await this.stop.waitFor({ state: "detached" });
+  }
+
+  /** What the page's own code complained of. */
+  get faults(): readonly string[] {
+    return this.#faults;
+  }
+}

@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import type { Message, ThreadState } from "carrel-client";
+import { toLikes } from "../src/messages.ts";
+
+const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
+  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], messages, ...more });
+const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
+
+it("puts a result into the call of its own run, though another run's call has the same id", () => {
+  const likes = toLikes(thread([
+    { id: "a", role: "assistant", content: "", toolCalls: [call("c1", "calculator")] },
+    { id: "b", role: "tool", content: "1", toolCallId: "c1" },
+    { id: "c", role: "assistant", content: "", toolCalls: [call("c1", "calculator")] },
+    { id: "d", role: "tool", content: "2", toolCallId: "c1" },
+    { id: "e", role: "assistant", content: "", toolCalls: [call("c1", "calculator")] },
+  ]));
+  expect(likes.map(({ content }) => content)).toMatchObject([[{ result: "1" }], [{ result: "2" }], [{ toolName: "calculator" }]]);
+  expect(likes[2]!.content[0]).not.toHaveProperty("result");
+});
+
+it("shows queued runs below, with what stands in their way", () => {
+  const likes = toLikes(thread([{ id: "a", role: "user", content: "first" }], {
+    queue: [{ runId: "r", state: "waiting", messages: [{ id: "b", role: "user", content: "second" }] }],
+  }));
+  expect(likes).toMatchObject([{ id: "a" }, { id: "b", metadata: { custom: { state: "waiting", runId: "r" } } }]);
+});
+
+it("says that an answer was cut off", () => {
+  const likes = toLikes(thread([{ id: "a", role: "assistant", content: "x", metadata: { carrel: { incomplete: true } } }]));
+  expect(likes).toMatchObject([{ metadata: { custom: { incomplete: true } } }]);
+});
