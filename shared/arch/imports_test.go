@@ -1,0 +1,195 @@
+package arch_test
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is what a package's files (but tests) may import.
+type allowed struct {
+	ours    []string // below shared/
+	outside []string // module or package paths; what is below them as well
+}
+
+const awsSDK = "github.com/aws/aws-sdk-go-v2"
+
+// table is the import rule: imports point down, and edges do not import each other. An entry also speaks for the
+// packages below it that have none of their own.
+func table() map[string]allowed {
+	return map[string]allowed{
+		"internal/principal": {},
+		"chat":               {ours: []string{"internal/principal"}},
+		"agui":               {ours: []string{"chat"}},
+		"wire":               {ours: []string{"chat", "agui"}},
+		"desk":               {ours: []string{"chat"}},
+		"usercontext":        {ours: []string{"chat", "agui"}},
+		"tool":               {ours: []string{"chat", "agui", "usercontext"}, outside: []string{"github.com/google/jsonschema-go", "github.com/cockroachdb/apd/v3"}},
+		"engine":             {ours: []string{"chat", "agui", "usercontext", "tool"}},
+		"agent":              {ours: []string{"chat", "agui", "usercontext", "tool", "engine"}},
+		"model":              {ours: []string{"chat", "agui", "tool", "engine"}},
+		"monitor":            {ours: []string{"chat"}},
+		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
+		"awsenv":             {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
+		"store":              {ours: []string{"chat", "agui", "desk", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
+		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
+		"emit":               {ours: []string{"chat", "agui", "wire", "usercontext"}},
+		"token":              {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
+		"arch":               {},
+	}
+}
+
+// testOnly are packages for tests: they take a testing.TB and may import anything, and only tests import them.
+func testOnly() []string { return []string{"chat/chattest", "gateway/gatewaytest", "store/storetest"} }
+
+// makers are the files that may import internal/principal: where a chat.User is made, and the vocabulary.
+func makers() []string {
+	return []string{
+		"shared/chat/chat.go",
+		"shared/chat/chattest/chattest.go",
+		"shared/gateway/authorizer.go",
+		"shared/gateway/gateway.go",
+		"shared/store/owner.go",
+	}
+}
+
+func entry(pkg string) (allowed, bool) {
+	for p := pkg; p != "."; p = path.Dir(p) {
+		if a, ok := table()[p]; ok {
+			return a, true
+		}
+	}
+	return allowed{}, false
+}
+
+func under(p string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(r string) bool { return p == r || strings.HasPrefix(p, r+"/") })
+}
+
+func importRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		for _, imp := range f.imports() {
+			if why := refused(f, imp); why != "" {
+				found = append(found, fmt.Sprintf("%s imports %s: %s", f.path, imp, why))
+			}
+		}
+	}
+	return found
+}
+
+// refused says why a file may not import something, or "".
+func refused(f file, imp string) string {
+	pkg, inShared := strings.CutPrefix(f.dir(), "shared/")
+	local, ours := strings.CutPrefix(imp, module+"/")
+	sharedPkg, ofShared := strings.CutPrefix(local, "shared/")
+	standard := !strings.Contains(strings.Split(imp, "/")[0], ".") && !ours
+	switch {
+	case strings.HasPrefix(local, "functions/") && ours:
+		return "nothing is imported from functions/"
+	case imp == "unsafe":
+		return "unsafe would go round the types that isolation stands on"
+	case f.test() || under(pkg, testOnly()):
+		return ""
+	case ofShared && under(sharedPkg, testOnly()):
+		return "only tests may"
+	case !inShared:
+		if strings.HasPrefix(local, "infra/") && !strings.HasPrefix(f.path, "infra/") {
+			return "only infra/ may"
+		}
+		return functionImport(f, imp)
+	case standard:
+		return ""
+	}
+	a, ok := entry(pkg)
+	switch {
+	case !ok:
+		return "its package is not in the table of shared/arch"
+	case ofShared && (slices.Contains(a.ours, sharedPkg) || parent(sharedPkg) == parent(pkg) && strings.Contains(pkg, "/")):
+		return ""
+	case ofShared && strings.HasPrefix(pkg, sharedPkg+"/"):
+		return "" // a sub-package may use the package that it belongs to
+	case !ours && under(imp, a.outside):
+		return ""
+	}
+	return "the table of shared/arch does not allow it"
+}
+
+func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
+
+// functionImport bounds what functions/ know of AWS: clients belong to store and gateway.
+func functionImport(f file, imp string) string {
+	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") && !strings.HasSuffix(imp, "/sts") {
+		return "AWS clients belong to store and gateway"
+	}
+	return ""
+}
+
+func TestImportsPointDown(t *testing.T) {
+	enforce(t, importRule, map[string]string{
+		"shared/chat/a.go imports carrel/shared/wire":         "-- shared/chat/a.go --\npackage chat\nimport _ \"carrel/shared/wire\"\n",
+		"shared/emit/a.go imports carrel/shared/store":        "-- shared/emit/a.go --\npackage emit\nimport _ \"carrel/shared/store\"\n",
+		"is not in the table":                                 "-- shared/util/a.go --\npackage util\nimport _ \"carrel/shared/chat\"\n",
+		"functions/":                                          "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
+		"unsafe would":                                        "-- functions/turn/a_test.go --\npackage main\nimport _ \"unsafe\"\n",
+		"only tests may":                                      "-- shared/store/a.go --\npackage store\nimport _ \"carrel/shared/chat/chattest\"\n",
+		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/dynamodb\"\n",
+		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ \"github.com/coder/websocket\"\n",
+	})
+}
+
+func makerRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		if slices.Contains(f.imports(), module+"/shared/internal/principal") && !slices.Contains(makers(), f.path) && f.dir() != "shared/internal/principal" {
+			found = append(found, f.path+" imports internal/principal: users are made at the edge alone")
+		}
+	}
+	return found
+}
+
+func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
+	enforce(t, makerRule, map[string]string{
+		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ \"carrel/shared/internal/principal\"\n",
+		"shared/tool/a_test.go":   "-- shared/tool/a_test.go --\npackage tool\nimport _ \"carrel/shared/internal/principal\"\n",
+	})
+}
+
+func TestTheTableIsNotStale(t *testing.T) {
+	tr := repository(t)
+	dirs, imported, makersSeen := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, f := range tr.files {
+		dirs[f.dir()] = true
+		for p := f.dir(); p != "."; p = path.Dir(p) {
+			for _, imp := range f.imports() {
+				imported[p+" "+imp] = true
+				makersSeen[f.path] = makersSeen[f.path] || strings.HasSuffix(imp, "/internal/principal")
+			}
+		}
+	}
+	used := func(pkg, imp string) bool {
+		for k := range imported {
+			if strings.HasPrefix(k, "shared/"+pkg+" "+imp) {
+				return true
+			}
+		}
+		return false
+	}
+	for pkg, a := range table() {
+		if !dirs["shared/"+pkg] && !used(pkg, "") {
+			t.Errorf("the table speaks of shared/%s, which does not exist", pkg)
+		}
+		for _, o := range a.outside {
+			if !used(pkg, o) {
+				t.Errorf("the table allows shared/%s to import %s, which it does not", pkg, o)
+			}
+		}
+	}
+	for _, m := range makers() {
+		if !makersSeen[m] {
+			t.Errorf("%s may import internal/principal and does not", m)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package arch_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// spawners may have a go statement: each owns its goroutines and waits for them.
+func spawners() []string {
+	return []string{"shared/usercontext", "shared/emit", "shared/client", "shared/engine", "infra"}
+}
+
+func variableRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		if f.test() {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.VAR {
+				continue
+			}
+			for _, s := range g.Specs {
+				v := s.(*ast.ValueSpec)
+				for _, n := range v.Names {
+					if n.Name != "_" && !strings.HasPrefix(strings.ToLower(n.Name), "err") && !embedded(g, v) {
+						found = append(found, fmt.Sprintf("%s: the package-level variable %s: state belongs to a value that somebody is given", f.at(n), n.Name))
+					}
+				}
+			}
+		}
+	}
+	return found
+}
+
+func embedded(g *ast.GenDecl, v *ast.ValueSpec) bool {
+	for _, c := range []*ast.CommentGroup{g.Doc, v.Doc} {
+		if c != nil && slices.ContainsFunc(c.List, func(l *ast.Comment) bool { return strings.HasPrefix(l.Text, "//go:embed ") }) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNoPackageLevelState(t *testing.T) {
+	enforce(t, variableRule, map[string]string{
+		"variable cache": "-- shared/chat/a.go --\npackage chat\nvar cache = map[string]int{}\n",
+		"variable b":     "-- functions/turn/a.go --\npackage main\nvar (\n\tErrA error\n\tb int\n)\n",
+	})
+}
+
+// globals are other people's state, and calls that hide time or drop a context.
+func globals() map[string]string {
+	return map[string]string{
+		"http.DefaultClient":    "make a client with deadlines",
+		"http.DefaultTransport": "make a transport",
+		"http.DefaultServeMux":  "make a mux",
+		"http.Get":              "it uses http.DefaultClient",
+		"http.Post":             "it uses http.DefaultClient",
+		"http.HandleFunc":       "it uses http.DefaultServeMux",
+		"http.ListenAndServe":   "it has no timeouts",
+		"slog.SetDefault":       "hand the logger on",
+		"slog.Default":          "hand the logger on",
+		"context.TODO":          "take a context",
+		"log.Fatal":             "return an error",
+		"log.Fatalf":            "return an error",
+		"time.Sleep":            "wait for what you wait for",
+		"time.Tick":             "it is never stopped",
+		"rand.Seed":             "make a source",
+	}
+}
+
+func globalRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		bubble := slices.Contains(f.imports(), "testing/synctest") // there, a sleep moves a clock that is not real
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && !(bubble && s.Sel.Name == "Sleep") {
+					if why := globals()[x.Name+"."+s.Sel.Name]; why != "" {
+						found = append(found, fmt.Sprintf("%s: %s.%s: %s", f.at(s), x.Name, s.Sel.Name, why))
+					}
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+func TestNoGlobalsOfOthers(t *testing.T) {
+	enforce(t, globalRule, map[string]string{
+		"http.DefaultClient": "-- shared/token/a.go --\npackage token\nimport \"net/http\"\nfunc f() { _ = http.DefaultClient }\n",
+		"slog.SetDefault":    "-- functions/turn/a.go --\npackage main\nimport \"log/slog\"\nfunc f() { slog.SetDefault(nil) }\n",
+		"time.Sleep":         "-- shared/emit/a_test.go --\npackage emit\nimport \"time\"\nfunc f() { time.Sleep(1) }\n",
+		"context.TODO":       "-- shared/emit/a.go --\npackage emit\nimport \"context\"\nfunc f() { context.TODO() }\n",
+	})
+}
+
+func hiddenRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				found = append(found, f.at(fn)+": an init function: construct explicitly")
+			}
+		}
+		for _, g := range f.ast.Comments {
+			for _, c := range g.List {
+				if strings.HasPrefix(c.Text, "//go:linkname") {
+					found = append(found, f.at(c)+": go:linkname goes round the types")
+				}
+			}
+		}
+	}
+	return found
+}
+
+func TestNothingRunsOrLinksInHiding(t *testing.T) {
+	enforce(t, hiddenRule, map[string]string{
+		"init function": "-- shared/chat/a.go --\npackage chat\nfunc init() {}\n",
+		"go:linkname":   "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
+	})
+}
+
+// starts reports whether a node starts a goroutine: a go statement, or a Go method that takes the function alone, as
+// sync.WaitGroup's does (usercontext's takes a name as well, and waits).
+func starts(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.GoStmt:
+		return true
+	case *ast.CallExpr:
+		s, ok := n.Fun.(*ast.SelectorExpr)
+		return ok && s.Sel.Name == "Go" && len(n.Args) == 1
+	}
+	return false
+}
+
+func goRule(tr tree) []string {
+	var found []string
+	for _, f := range tr.files {
+		if f.test() || under(f.dir(), spawners()) || under(f.dir(), []string{"shared/store/storetest"}) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if n != nil && starts(n) {
+				found = append(found, f.at(n)+": a go statement outside of the packages that own goroutines (usercontext.Go waits for them)")
+			}
+			return true
+		})
+	}
+	return found
+}
+
+func TestGoroutinesHaveAnOwner(t *testing.T) {
+	enforce(t, goRule, map[string]string{
+		"turn/a.go:2: a go statement":    "-- functions/turn/a.go --\npackage main\nfunc f() { go f() }\n",
+		"message/a.go:4: a go statement": "-- functions/message/a.go --\npackage main\nimport \"sync\"\nvar _ sync.WaitGroup\nfunc f(g *sync.WaitGroup) { g.Go(func() {}) }\n",
+	})
+	tr := repository(t)
+	for _, s := range spawners() {
+		one := false
+		for _, f := range tr.files {
+			if !f.test() && under(f.dir(), []string{s}) {
+				ast.Inspect(f.ast, func(n ast.Node) bool {
+					one = one || n != nil && starts(n)
+					return true
+				})
+			}
+		}
+		if !one {
+			t.Errorf("%s may have go statements and has none: take it off the list", s)
+		}
+	}
+}

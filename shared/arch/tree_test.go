@@ -1,0 +1,126 @@
+package arch_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/tools/txtar"
+)
+
+const module = "carrel"
+
+// file is one parsed Go file of the tree.
+type file struct {
+	path string // slash-separated, from the repository's root
+	text string
+	ast  *ast.File
+	fset *token.FileSet
+}
+
+// dir is the file's package folder, as in shared/chat.
+func (f file) dir() string { return path.Dir(f.path) }
+
+func (f file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+// at names a place for a person.
+func (f file) at(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", f.path, f.fset.Position(n.Pos()).Line)
+}
+
+func (f file) lines(n ast.Node) int {
+	return f.fset.Position(n.End()).Line - f.fset.Position(n.Pos()).Line + 1
+}
+
+// imports are the file's imports, unquoted.
+func (f file) imports() []string {
+	var all []string
+	for _, i := range f.ast.Imports {
+		all = append(all, strings.Trim(i.Path.Value, `"`))
+	}
+	return all
+}
+
+// tree is what the rules look at.
+type tree struct {
+	fsys  fs.FS
+	files []file
+}
+
+// skipped reports whether nothing of ours is below a folder.
+func skipped(name string) bool {
+	return name != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" || name == "dist")
+}
+
+// load walks in this process: what a child process reads, the test cache would not see.
+func load(t *testing.T, fsys fs.FS) tree {
+	t.Helper()
+	tr := tree{fsys: fsys}
+	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && skipped(d.Name()):
+			return fs.SkipDir
+		case d.IsDir() || path.Ext(p) != ".go":
+			return nil
+		}
+		text, err := fs.ReadFile(fsys, p)
+		if err != nil {
+			return err
+		}
+		f := file{path: p, text: string(text), fset: token.NewFileSet()}
+		if f.ast, err = parser.ParseFile(f.fset, p, text, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+			return err
+		}
+		tr.files = append(tr.files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func repository(t *testing.T) tree {
+	t.Helper()
+	tr := load(t, os.DirFS("../.."))
+	if len(tr.files) < 20 {
+		t.Fatalf("only %d Go files were found: the rules would prove nothing", len(tr.files))
+	}
+	return tr
+}
+
+// planted makes a tree from a txtar archive.
+func planted(t *testing.T, archive string) tree {
+	t.Helper()
+	m := fstest.MapFS{}
+	for _, f := range txtar.Parse([]byte(archive)).Files {
+		m[f.Name] = &fstest.MapFile{Data: f.Data}
+	}
+	return load(t, m)
+}
+
+// rule finds what breaks it: one sentence each.
+type rule func(tree) []string
+
+// enforce runs a rule on the repository, and then on planted violations, each of which it must notice and name.
+func enforce(t *testing.T, r rule, violations map[string]string) {
+	t.Helper()
+	for _, v := range r(repository(t)) {
+		t.Error(v)
+	}
+	for want, archive := range violations {
+		found := r(planted(t, archive))
+		if !strings.Contains(strings.Join(found, "\n"), want) {
+			t.Errorf("the rule does not notice a planted violation: it found %q, want something about %q", found, want)
+		}
+	}
+}
