@@ -27,6 +27,13 @@ func newScene(t *testing.T, o opener) *scene {
 	}
 }
 
+// slow is alice's part of the table as a worker sees it whose clock is behind.
+func (s *scene) slow(by time.Duration) *store.Store {
+	return storetest.As(s.T, store.New(s.DB, store.Config{
+		Name: s.Name, Limits: chat.DefaultLimits(), Now: func() time.Time { return s.Clock.Now().Add(-by) },
+	}), "alice")
+}
+
 // step is one write of a run's life, and what must be true after it however often its answer was lost.
 type step struct {
 	name string
@@ -130,7 +137,6 @@ func TestFault33AnswerLost(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) {
 					s := newScene(t, o)
-					s.T = t
 					s.wire.lose[step.op], s.wire.forget[step.op] = 1, forget
 					step.do(t, s)
 					if s.wire.lose[step.op] > 0 {
@@ -148,7 +154,6 @@ func TestConflictsAreWaitedOut(t *testing.T) {
 		for _, step := range steps() {
 			t.Run(step.name, func(t *testing.T) {
 				s := newScene(t, o)
-				s.T = t
 				s.wire.refuse[step.op] = 3
 				step.do(t, s)
 				if s.wire.refuse[step.op] > 0 {
@@ -181,7 +186,8 @@ func TestAppendFailedAndRepeated(t *testing.T) {
 	})
 }
 
-// TestSweepYields: a worker that renews, or ends, after sweep has looked keeps its run.
+// TestSweepYields: a worker that renews, ends or claims after sweep has looked keeps its run, also one whose clock is so
+// slow that its lease is past as soon as it has it (fault 38).
 func TestSweepYields(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for name, wake := range map[string]func(h *store.Holder) error{
@@ -190,13 +196,16 @@ func TestSweepYields(t *testing.T) {
 				_, _, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
 				return err
 			},
+			"claim": nil,
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := newScene(t, o)
-				s.T = t
+				if wake == nil {
+					wake = func(*store.Holder) error { _, err := s.slow(2*time.Minute).Claim(t.Context(), "r1"); return err }
+				}
 				s.Admit(s.good, "r1", "t1")
 				h := s.Claim(s.good, "r1")
-				s.Clock.Advance(time.Minute)
+				s.Clock.Advance(3 * time.Minute)
 				s.wire.before["UpdateItem"] = func() {
 					if err := wake(h); err != nil {
 						t.Errorf("the worker: %v", err)
@@ -207,6 +216,38 @@ func TestSweepYields(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// TestAdmissionDecidesOnWhatStands: what changes between the reading and the writing of an admission is not overlooked.
+func TestAdmissionDecidesOnWhatStands(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		t.Run("its cancel comes", func(t *testing.T) {
+			s := newScene(t, o)
+			s.wire.before["TransactWriteItems"] = func() {
+				if _, err := s.good.Cancel(t.Context(), "r1"); err != nil {
+					t.Error(err)
+				}
+			}
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunCancelled || a.Invoke {
+				t.Errorf("admitted: %+v", a)
+			}
+		})
+		t.Run("its thread is deleted", func(t *testing.T) {
+			s := newScene(t, o)
+			s.Complete(s.good, "r0", "t1", "x")
+			s.wire.before["TransactWriteItems"] = func() { s.Delete("alice", "t1") }
+			if a, err := s.bad.Admit(t.Context(), storetest.Asked("r1", "t1")); !errors.Is(err, chat.ErrNotFound) {
+				t.Errorf("admitted: %+v, %v", a, err)
+			}
+		})
+		t.Run("another comes", func(t *testing.T) {
+			s := newScene(t, o)
+			s.wire.before["TransactWriteItems"] = func() { s.Admit(s.good, "r2", "t1") }
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunWaiting || a.Position != 1 {
+				t.Errorf("admitted: %+v", a)
+			}
+		})
 	})
 }
 
@@ -248,4 +289,3 @@ func TestRequests(t *testing.T) {
 		spent("a start of what waits", 3)
 	})
 }
-
