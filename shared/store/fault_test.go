@@ -41,9 +41,14 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step {
-	put := "PutItem"
-	transact := "TransactWriteItems"
+func steps() []step { return append(holderSteps(), userSteps()...) }
+
+const (
+	put      = "PutItem"
+	transact = "TransactWriteItems"
+)
+
+func holderSteps() []step {
 	return []step{
 		{"Admit", transact, func(t *testing.T, s *scene) {
 			if a := s.Admit(s.bad, "r1", "t1"); a.Repeat || !a.Invoke || a.Run.Status != chat.RunAdmitted {
@@ -85,6 +90,11 @@ func steps() []step {
 				t.Errorf("the log: %+v, %v", log, err)
 			}
 		}},
+	}
+}
+
+func userSteps() []step {
+	return []step{
 		{"Cancel of a waiting run", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")
@@ -248,44 +258,5 @@ func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 				t.Errorf("admitted: %+v", a)
 			}
 		})
-	})
-}
-
-// TestRequests holds the store to the budget of docs/data.md.
-func TestRequests(t *testing.T) {
-	eachEngine(t, func(t *testing.T, o opener) {
-		s := newScene(t, o)
-		spent := func(what string, most int) {
-			t.Helper()
-			total := 0
-			for _, n := range s.wire.counts {
-				total += n
-			}
-			if total > most {
-				t.Errorf("%s took %v, which are more than %d", what, s.wire.counts, most)
-			}
-			clear(s.wire.counts)
-		}
-		s.Admit(s.bad, "r1", "t1")
-		spent("an admission", 3)
-		s.Admit(s.bad, "r2", "t1")
-		spent("an admission to the queue", 4)
-		h := s.Claim(s.bad, "r1")
-		spent("a claim", 3)
-		s.Append(h, storetest.Started(h))
-		if n := s.wire.counts["PutItem"]; n != 1 {
-			t.Errorf("an append put %d items", n)
-		}
-		spent("an append", 1)
-		if err := h.Renew(t.Context()); err != nil {
-			t.Error(err)
-		}
-		spent("a heartbeat", 1)
-		s.End(h, storetest.Finished(h))
-		spent("an end", 2)
-		if _, err := s.bad.StartWaiting(t.Context()); err != nil {
-			t.Error(err)
-		}
-		spent("a start of what waits", 3)
 	})
 }
