@@ -184,7 +184,7 @@ func (v *View) accepted(f *wire.Accepted) {
 	}
 	v.requests.ran(f.RunID)
 	if t := v.threads[f.ThreadID]; t != nil {
-		t.accept(f.RunID, f.State)
+		t.accept(f.RunID, f.State, v.socket.n)
 	}
 	v.answered()
 }

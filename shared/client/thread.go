@@ -23,13 +23,22 @@ type thread struct {
 	fold    agui.Folder
 	held    []heldEvents
 	dead    map[chat.Epoch]bool // epochs that a ready has replaced or refused
-	missing bool                // a frame in parts never became whole
+	missing bool                // a frame in parts never became whole, or a ready could not have known the epoch
+	adopted int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
 
 	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
 	speaking chat.RunID          // the run whose events were applied, but not its last
 	failure  *Notice             // of the last run that began, if it failed
 	active   chat.RunID          // what the desk said last, as waiting
 	waiting  []chat.RunID
+	accepted []acceptance // that a ready may not have known of
+}
+
+// acceptance is an answer to a run, with the connection's n when it came, as with heldEvents.
+type acceptance struct {
+	run   chat.RunID
+	state string
+	asked int64
 }
 
 // heldEvents is a frame that does not follow the cursor. asked is the connection's n when it came: a hello with a
@@ -46,7 +55,7 @@ func (t *thread) take(f *wire.Events, asked int64) bool {
 	}
 	if t.cursor.Epoch == "" && f.Seq == 1 {
 		// The thread's first events: nothing can be before them, so there is nothing to ask.
-		t.cursor.Epoch = f.Epoch
+		t.cursor.Epoch, t.adopted = f.Epoch, asked
 	}
 	if len(t.held) < maxHeld {
 		t.held = append(t.held, heldEvents{f, asked})
@@ -101,6 +110,11 @@ func (t *thread) end(run chat.RunID) {
 
 // ready takes what the server says of the thread.
 func (t *thread) ready(r *wire.Ready) {
+	if r.Epoch != t.cursor.Epoch && t.adopted >= r.N {
+		t.missing = true // the server read before the thread's first events: ask again
+		return
+	}
+	t.adopted = 0
 	if r.Epoch != t.cursor.Epoch {
 		t.restart(r.Epoch)
 	}
@@ -122,6 +136,20 @@ func (t *thread) ready(r *wire.Ready) {
 	}
 	for _, w := range r.Waiting {
 		t.waiting = append(t.waiting, w.RunID)
+	}
+	t.accepted = slices.DeleteFunc(t.accepted, func(a acceptance) bool { return a.asked < r.N })
+	for _, a := range t.accepted {
+		if a.run != t.active && !slices.Contains(t.waiting, a.run) {
+			t.place(a.run, a.state)
+		}
+	}
+}
+
+// reconnected begins to count n anew: every hello of the next socket is later than what came on the last.
+func (t *thread) reconnected() {
+	t.adopted, t.accepted = 0, nil
+	for i := range t.held {
+		t.held[i].asked = 0
 	}
 }
 
@@ -148,7 +176,12 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 }
 
 // accept takes an answer to a run: where it stands now.
-func (t *thread) accept(run chat.RunID, state string) {
+func (t *thread) accept(run chat.RunID, state string, asked int64) {
+	t.accepted = append(t.accepted, acceptance{run, state, asked})
+	t.place(run, state)
+}
+
+func (t *thread) place(run chat.RunID, state string) {
 	t.waiting = slices.DeleteFunc(t.waiting, func(r chat.RunID) bool { return r == run })
 	switch state {
 	case "waiting":

@@ -50,9 +50,7 @@ func (v *View) Opened(now time.Time) {
 	v.status, v.wanted = Connecting, false
 	v.requests.unsent()
 	for _, t := range v.threads {
-		for i := range t.held {
-			t.held[i].asked = 0 // any hello of this socket is later
-		}
+		t.reconnected()
 	}
 	v.settle()
 }
