@@ -80,7 +80,7 @@ describe("a CarrelAgent", () => {
     await settled();
     socket.events(1, "r1", started("r1", "hi"));
     socket.ready({ epoch: "e1", head: 3, recovered: true });
-    socket.events(2, "r1", { type: "CUSTOM", name: "x" });
+    socket.events(2, "r1", { type: "CUSTOM" });
     expect(types(await events)).toEqual(["RUN_STARTED", "CUSTOM", "RUN_FINISHED"]);
     const repeated = lastValueFrom(agent.run(input("r2", "again")).pipe(verifyEvents(), toArray()));
     socket.say({ type: "accepted", requestId: "run.r2", runId: "r2", threadId: "t1", state: "ended" });
