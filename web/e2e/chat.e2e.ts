@@ -142,6 +142,21 @@ it("shows what is said as text, and fits a narrow screen in light and dark", asy
   await alice.page.getByText("Ask something.").waitFor();
 });
 
+it("says why a text is refused, and gives it back", async () => {
+  const alice = await open("alice");
+  for (const length of [25 * 1024, 40 * 1024]) { // over what the server takes; over what a frame takes
+    const text = "x".repeat(length);
+    await alice.send(text);
+    const alert = alice.page.getByRole("alert");
+    await alert.waitFor();
+    expect(await alice.page.getByRole("textbox", { name: "Message" }).inputValue()).toBe(text);
+    await alert.getByRole("button", { name: "Dismiss" }).click();
+    await alert.waitFor({ state: "detached" });
+  }
+  await alice.send("/say still here");
+  await alice.answers.getByText("still here").waitFor();
+});
+
 it("signs out", async () => {
   const alice = await open("alice");
   await alice.page.getByRole("button", { name: "Sign out" }).click();

@@ -22,11 +22,16 @@ export function Conversation({ client, thread, onFault }: Props) {
   const [stopping, setStopping] = useState<string>();
   const send = (message: AppendMessage): void => {
     const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+    // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
+    const giveBack = (): void => {
+      const { composer } = runtime.thread;
+      if (composer.getState().text === "") composer.setText(text);
+    };
     try {
-      client.send(text);
+      client.settled(client.send(text)).catch(giveBack);
     } catch (error) {
       onFault(said(error));
-      runtime.thread.composer.setText(text);
+      giveBack();
     }
   };
   const stop = (runId: string): void => {
