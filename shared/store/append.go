@@ -17,7 +17,8 @@ import (
 const maxRecord = 380 << 10
 
 // Append makes events durable as one record and returns the first's sequence number. A failed call may be repeated with
-// the same events: the record that it may have left is recognised.
+// the same events: the record that it may have left is recognised. It fails with chat.ErrFenced, after which nothing more
+// may be done for the run, and, for a later attempt's first record only, with ErrEarlier.
 func (h *Holder) Append(ctx context.Context, events []agui.Event) (chat.Seq, error) {
 	if err := h.live(); err != nil {
 		return 0, err

@@ -92,10 +92,10 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce s
 	run := s.t.updatePart(update{
 		key:    key{r.PK, r.SK},
 		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #deadline",
-		when:   "attribute_exists(#pk) AND #status = :status AND #fence = :zero AND #deadline = :deadline",
+		when:   "attribute_exists(#pk) AND #status = :status AND #fence = :zero",
 		values: attributes{
 			":cancelled": text(chat.RunCancelled), ":nonce": text(nonce), ":ended": number(millis(now)),
-			":status": text(r.Status), ":zero": number(int64(0)), ":deadline": number(r.Deadline),
+			":status": text(r.Status), ":zero": number(int64(0)),
 		},
 	})
 	seats, err := s.setDesk(d.desk().Remove(chat.RunID(r.ID)))

@@ -98,7 +98,10 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, when string, values at
 	}
 	h := &Holder{s: s, nonce: nonce}
 	h.lease.Store(r.Lease)
-	return h, h.load(ctx, r)
+	if err := h.load(ctx, r); err != nil {
+		return nil, err // the lease ends by itself
+	}
+	return h, nil
 }
 
 // load reads what the holder goes on from. The claim is made: what it reads was written before or is refused.

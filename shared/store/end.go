@@ -21,7 +21,7 @@ const (
 
 // End ends the run: it puts the transcript, folded from all of the run's events, and then writes the last record, the
 // thread's head, the run's status and the freed seat in one transaction. last must end with a terminal event; the
-// status follows from it. It returns the sequence number of last's first event and the thread as it is then. What waits
+// status follows from it. It fails as Append does. It returns the sequence number of last's first event and the thread as it is then. What waits
 // is the caller's to start (StartWaiting).
 func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
 	if err := h.live(); err != nil {

@@ -27,6 +27,13 @@ func newScene(t *testing.T, o opener) *scene {
 	}
 }
 
+// slow is alice's part of the table as a worker sees it whose clock is behind.
+func (s *scene) slow(by time.Duration) *store.Store {
+	return storetest.As(s.T, store.New(s.DB, store.Config{
+		Name: s.Name, Limits: chat.DefaultLimits(), Now: func() time.Time { return s.Clock.Now().Add(-by) },
+	}), "alice")
+}
+
 // step is one write of a run's life, and what must be true after it however often its answer was lost.
 type step struct {
 	name string
@@ -34,9 +41,14 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step {
-	put := "PutItem"
-	transact := "TransactWriteItems"
+func steps() []step { return append(holderSteps(), userSteps()...) }
+
+const (
+	put      = "PutItem"
+	transact = "TransactWriteItems"
+)
+
+func holderSteps() []step {
 	return []step{
 		{"Admit", transact, func(t *testing.T, s *scene) {
 			if a := s.Admit(s.bad, "r1", "t1"); a.Repeat || !a.Invoke || a.Run.Status != chat.RunAdmitted {
@@ -78,6 +90,11 @@ func steps() []step {
 				t.Errorf("the log: %+v, %v", log, err)
 			}
 		}},
+	}
+}
+
+func userSteps() []step {
+	return []step{
 		{"Cancel of a waiting run", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")
@@ -130,7 +147,6 @@ func TestFault33AnswerLost(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) {
 					s := newScene(t, o)
-					s.T = t
 					s.wire.lose[step.op], s.wire.forget[step.op] = 1, forget
 					step.do(t, s)
 					if s.wire.lose[step.op] > 0 {
@@ -148,7 +164,6 @@ func TestConflictsAreWaitedOut(t *testing.T) {
 		for _, step := range steps() {
 			t.Run(step.name, func(t *testing.T) {
 				s := newScene(t, o)
-				s.T = t
 				s.wire.refuse[step.op] = 3
 				step.do(t, s)
 				if s.wire.refuse[step.op] > 0 {
@@ -181,7 +196,8 @@ func TestAppendFailedAndRepeated(t *testing.T) {
 	})
 }
 
-// TestSweepYields: a worker that renews, or ends, after sweep has looked keeps its run.
+// TestSweepYields: a worker that renews, ends or claims after sweep has looked keeps its run, also one whose clock is so
+// slow that its lease is past as soon as it has it (fault 38).
 func TestSweepYields(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for name, wake := range map[string]func(h *store.Holder) error{
@@ -190,13 +206,16 @@ func TestSweepYields(t *testing.T) {
 				_, _, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
 				return err
 			},
+			"claim": nil,
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := newScene(t, o)
-				s.T = t
+				if wake == nil {
+					wake = func(*store.Holder) error { _, err := s.slow(2*time.Minute).Claim(t.Context(), "r1"); return err }
+				}
 				s.Admit(s.good, "r1", "t1")
 				h := s.Claim(s.good, "r1")
-				s.Clock.Advance(time.Minute)
+				s.Clock.Advance(3 * time.Minute)
 				s.wire.before["UpdateItem"] = func() {
 					if err := wake(h); err != nil {
 						t.Errorf("the worker: %v", err)
@@ -210,42 +229,34 @@ func TestSweepYields(t *testing.T) {
 	})
 }
 
-// TestRequests holds the store to the budget of docs/data.md.
-func TestRequests(t *testing.T) {
+// TestAdmissionDecidesOnWhatStands: what changes between the reading and the writing of an admission is not overlooked.
+func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
-		s := newScene(t, o)
-		spent := func(what string, most int) {
-			t.Helper()
-			total := 0
-			for _, n := range s.wire.counts {
-				total += n
+		t.Run("its cancel comes", func(t *testing.T) {
+			s := newScene(t, o)
+			s.wire.before["TransactWriteItems"] = func() {
+				if _, err := s.good.Cancel(t.Context(), "r1"); err != nil {
+					t.Error(err)
+				}
 			}
-			if total > most {
-				t.Errorf("%s took %v, which are more than %d", what, s.wire.counts, most)
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunCancelled || a.Invoke {
+				t.Errorf("admitted: %+v", a)
 			}
-			clear(s.wire.counts)
-		}
-		s.Admit(s.bad, "r1", "t1")
-		spent("an admission", 3)
-		s.Admit(s.bad, "r2", "t1")
-		spent("an admission to the queue", 4)
-		h := s.Claim(s.bad, "r1")
-		spent("a claim", 3)
-		s.Append(h, storetest.Started(h))
-		if n := s.wire.counts["PutItem"]; n != 1 {
-			t.Errorf("an append put %d items", n)
-		}
-		spent("an append", 1)
-		if err := h.Renew(t.Context()); err != nil {
-			t.Error(err)
-		}
-		spent("a heartbeat", 1)
-		s.End(h, storetest.Finished(h))
-		spent("an end", 2)
-		if _, err := s.bad.StartWaiting(t.Context()); err != nil {
-			t.Error(err)
-		}
-		spent("a start of what waits", 3)
+		})
+		t.Run("its thread is deleted", func(t *testing.T) {
+			s := newScene(t, o)
+			s.Complete(s.good, "r0", "t1", "x")
+			s.wire.before["TransactWriteItems"] = func() { s.Delete("alice", "t1") }
+			if a, err := s.bad.Admit(t.Context(), storetest.Asked("r1", "t1")); !errors.Is(err, chat.ErrNotFound) {
+				t.Errorf("admitted: %+v, %v", a, err)
+			}
+		})
+		t.Run("another comes", func(t *testing.T) {
+			s := newScene(t, o)
+			s.wire.before["TransactWriteItems"] = func() { s.Admit(s.good, "r2", "t1") }
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunWaiting || a.Position != 1 {
+				t.Errorf("admitted: %+v", a)
+			}
+		})
 	})
 }
-

@@ -20,6 +20,7 @@ type wire struct {
 
 	mu     sync.Mutex
 	counts map[string]int
+	body   []byte            // of the last request
 	lose   map[string]int    // how many answers of an operation's writes that succeeded are lost
 	refuse map[string]int    // how many requests of an operation are answered with a conflict
 	before map[string]func() // called once, before an operation goes out
@@ -28,8 +29,6 @@ type wire struct {
 }
 
 func (w *wire) wrap(next http.RoundTripper) http.RoundTripper { w.next = next; return w }
-
-var errLost = errors.New("the answer was lost")
 
 // take counts n down; it reports whether there was something left.
 func take(n map[string]int, op string) bool {
@@ -46,6 +45,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.counts[op]++
 	before := w.before[op]
+	w.body = body
 	delete(w.before, op)
 	conflict, forget := take(w.refuse, op), w.forget[op]
 	w.mu.Unlock()
@@ -71,7 +71,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.lost()
 	}
 	if lost {
-		return nil, errors.Join(errLost, res.Body.Close())
+		return nil, errors.Join(errors.New("the answer was lost"), res.Body.Close())
 	}
 	return res, nil
 }

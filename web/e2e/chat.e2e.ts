@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
+import { verify } from "../tools/verify-events.mjs";
 import { browser, Window } from "./windows.ts";
 
 let chrome: Browser;
@@ -38,6 +39,9 @@ it("answers a question with a tool call, its arguments and its result", async ()
   await alice.quiet();
   expect(await alice.answers.last().textContent()).toContain("84");
   await alice.threads.filter({ hasText: "12*(3+4)" }).first().waitFor();
+  // What came over the socket passes AG-UI's own checks.
+  expect(alice.streams).toHaveLength(1);
+  expect((await verify(alice.streams)).events).toBeGreaterThan(8);
 });
 
 it("shows text while it streams", async () => {
@@ -105,6 +109,7 @@ it("stops a run, and queues what is sent meanwhile", async () => {
   const said = numbers((await alice.answers.first().textContent()) ?? "");
   expect(said.length).toBeLessThan(500);
   expect(said).toEqual(upTo(said.length));
+  expect(await verify(alice.streams)).toMatchObject({ streams: 1 });
 });
 
 it("goes on where it was when the socket is cut", async () => {
@@ -135,6 +140,21 @@ it("shows what is said as text, and fits a narrow screen in light and dark", asy
   await alice.page.getByRole("button", { name: "Threads" }).click();
   await alice.page.getByRole("button", { name: "New thread" }).click();
   await alice.page.getByText("Ask something.").waitFor();
+});
+
+it("says why a text is refused, and gives it back", async () => {
+  const alice = await open("alice");
+  for (const length of [25 * 1024, 40 * 1024]) { // over what the server takes; over what a frame takes
+    const text = "x".repeat(length);
+    await alice.send(text);
+    const alert = alice.page.getByRole("alert");
+    await alert.waitFor();
+    expect(await alice.page.getByRole("textbox", { name: "Message" }).inputValue()).toBe(text);
+    await alert.getByRole("button", { name: "Dismiss" }).click();
+    await alert.waitFor({ state: "detached" });
+  }
+  await alice.send("/say still here");
+  await alice.answers.getByText("still here").waitFor();
 });
 
 it("signs out", async () => {

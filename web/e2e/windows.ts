@@ -27,8 +27,12 @@ export async function browser(): Promise<Browser> {
 export class Window {
   readonly #faults: string[] = [];
 
+  /** The events that came, by thread and epoch and then by sequence number. */
+  readonly #events = new Map<string, Map<number, unknown>>();
+
   private constructor(readonly page: Page) {
     page.on("pageerror", (error) => this.#faults.push(error.message));
+    page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => this.#record(String(payload))));
   }
 
   /** Opens the page and signs in. */
@@ -82,4 +86,27 @@ export class Window {
   get faults(): readonly string[] {
     return this.#faults;
   }
+
+  /** The threads of which every event from the first on has come. */
+  get streams(): readonly (readonly unknown[])[] {
+    const whole = [...this.#events.values()].filter((events) => Math.max(...events.keys()) === events.size);
+    return whole.map((events) => [...events].sort(([a], [b]) => a - b).map(([, event]) => event));
+  }
+
+  #record(payload: string): void {
+    const { type, threadId, epoch, seq, events } = JSON.parse(payload) as Events;
+    if (type !== "events") return;
+    const key = `${threadId} ${epoch}`;
+    const thread = this.#events.get(key) ?? new Map<number, unknown>();
+    events.forEach((event, i) => thread.set(seq + i, event));
+    this.#events.set(key, thread);
+  }
+}
+
+interface Events {
+  readonly type: string;
+  readonly threadId: string;
+  readonly epoch: string;
+  readonly seq: number;
+  readonly events: readonly unknown[];
 }

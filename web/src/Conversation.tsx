@@ -2,7 +2,7 @@ import {
   AssistantRuntimeProvider, ComposerPrimitive, MessagePrimitive, ThreadPrimitive, useAuiState, useExternalStoreRuntime,
 } from "@assistant-ui/react";
 import type { AppendMessage, ThreadMessageLike, ToolCallMessagePartProps } from "@assistant-ui/react";
-import { createContext, useContext, useMemo } from "react";
+import { createContext, useContext, useMemo, useState } from "react";
 import type { CarrelClient, ThreadState } from "carrel-client";
 import { toLikes } from "./messages.ts";
 import type { Standing } from "./messages.ts";
@@ -19,17 +19,27 @@ const Stop = createContext<(runId: string) => void>(() => {});
 /** One thread and its composer. What is shown comes from the client's view alone, so other windows' runs appear too. */
 export function Conversation({ client, thread, onFault }: Props) {
   const messages = useMemo(() => toLikes(thread), [thread]);
+  const [stopping, setStopping] = useState<string>();
   const send = (message: AppendMessage): void => {
     const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+    // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
+    const giveBack = (): void => {
+      const { composer } = runtime.thread;
+      if (composer.getState().text === "") composer.setText(text);
+    };
     try {
-      client.send(text);
+      client.settled(client.send(text)).catch(giveBack);
     } catch (error) {
       onFault(said(error));
-      runtime.thread.composer.setText(text);
+      giveBack();
     }
   };
   const stop = (runId: string): void => {
-    client.cancel(runId).catch((error: unknown) => onFault(said(error)));
+    setStopping(runId);
+    client.cancel(runId).catch((error: unknown) => {
+      setStopping(undefined);
+      onFault(said(error));
+    });
   };
   const older = (): void => {
     client.history().catch((error: unknown) => onFault(said(error)));
@@ -56,7 +66,11 @@ export function Conversation({ client, thread, onFault }: Props) {
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">
             <ComposerPrimitive.Input aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus cancelOnEscape={false} />
-            {thread.active && <button type="button" onClick={() => stop(thread.active!)}>Stop</button>}
+            {thread.active && (
+              <button type="button" disabled={stopping === thread.active} onClick={() => stop(thread.active!)}>
+                {stopping === thread.active ? "Stopping" : "Stop"}
+              </button>
+            )}
             <ComposerPrimitive.Send>Send</ComposerPrimitive.Send>
           </ComposerPrimitive.Root>
         </ThreadPrimitive.Root>

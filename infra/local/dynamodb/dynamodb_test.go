@@ -1,14 +1,18 @@
 package dynamodb_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"carrel/infra/local/dynamodb"
 )
@@ -33,12 +37,8 @@ func start(t *testing.T, c dynamodb.Config) *dynamodb.Engine {
 
 func TestEngineAnswersUntilClosed(t *testing.T) {
 	e := start(t, dynamodb.Config{Path: filepath.Join(t.TempDir(), "db")})
-	res, err := new(http.Client).Get(e.URL())
-	if err != nil {
+	if err := answers(e.URL()); err != nil {
 		t.Fatal(err)
-	}
-	if err := res.Body.Close(); err != nil {
-		t.Error(err)
 	}
 	for range 2 {
 		if err := e.Close(); err != nil {
@@ -46,8 +46,8 @@ func TestEngineAnswersUntilClosed(t *testing.T) {
 		}
 	}
 	<-e.Done()
-	if res, err := new(http.Client).Get(e.URL()); err == nil {
-		t.Errorf("it still answers after Close: %s", res.Status)
+	if answers(e.URL()) == nil {
+		t.Error("it still answers after Close")
 	}
 }
 
@@ -72,4 +72,53 @@ func TestMissingBinaryNamesTheVariable(t *testing.T) {
 	if !errors.Is(err, dynamodb.ErrNoEngine) || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL_DYNAMODB") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestChildDiesWithItsParent starts an engine in another process, kills that without warning, and waits for silence.
+func TestChildDiesWithItsParent(t *testing.T) {
+	if os.Getenv("CARREL_ENGINE_PARENT") != "" {
+		e := start(t, dynamodb.Config{})
+		fmt.Println("engine at " + e.URL())
+		<-e.Done() // until this process is killed
+		return
+	}
+	start(t, dynamodb.Config{}) // or skip
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildDiesWithItsParent$")
+	parent.Env = append(os.Environ(), "CARREL_ENGINE_PARENT=1")
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	url := ""
+	for lines := bufio.NewScanner(out); url == "" && lines.Scan(); {
+		_, url, _ = strings.Cut(lines.Text(), "engine at ")
+	}
+	if err := errors.Join(answers(url), parent.Process.Kill()); err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Wait(); err == nil {
+		t.Error("the parent was to be killed")
+	}
+	tick, end := time.NewTicker(5*time.Millisecond), time.NewTimer(10*time.Second)
+	defer tick.Stop()
+	defer end.Stop()
+	for answers(url) == nil {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatal("the engine outlives its parent")
+		}
+	}
+}
+
+func answers(url string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }

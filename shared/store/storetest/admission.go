@@ -115,7 +115,7 @@ func item(pk, sk string) map[string]types.AttributeValue {
 func admissionOfDeleted(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Complete(alice, "r1", "t1", "yes")
-	w.set(item("U#alice", "THREAD#t1"), "deleted", &types.AttributeValueMemberN{Value: "1"})
+	w.Delete("alice", "t1")
 	_, err := alice.Admit(ctx, Asked("r2", "t1"))
 	wantErr(t, "a run on a deleted thread", err, chat.ErrNotFound)
 	_, err = alice.Thread(ctx, "t1")

@@ -50,6 +50,21 @@ func staleHolder(t *testing.T, w *World) {
 	}
 }
 
+// staleEndBeforeTheFirstRecord: the run's fence refuses an end whose place in the log is still free.
+func staleEndBeforeTheFirstRecord(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Append(old, Started(old))
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	_, _, err := old.End(ctx, []agui.Event{Finished(old)})
+	wantErr(t, "the old worker's end", err, chat.ErrFenced)
+	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunRunning {
+		t.Errorf("the run is %s", r.Status)
+	}
+	w.End(h, Failed())
+}
+
 // staleEnd: a worker that was frozen before its end ends nothing, and the transcript stays the one that was ended with.
 func staleEnd(t *testing.T, w *World) {
 	alice := w.As("alice")
@@ -115,4 +130,3 @@ func secondAttempt(t *testing.T, w *World) {
 		t.Errorf("the transcript of both attempts: %+v, %v", ts, err)
 	}
 }
-

@@ -11,6 +11,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
 )
 
@@ -21,7 +22,7 @@ func threads(t *testing.T, w *World) {
 		h := w.Begin(alice, run, thread)
 		w.End(h, Started(h), Finished(h))
 	}
-	w.set(item("U#alice", "THREAD#t3"), "deleted", &types.AttributeValueMemberN{Value: "1"})
+	w.Delete("alice", "t3")
 	for _, c := range []struct {
 		before chat.ThreadID
 		limit  int
@@ -49,6 +50,13 @@ func threads(t *testing.T, w *World) {
 	wantErr(t, "a bad id", err, chat.ErrBadID)
 	_, err = alice.Thread(ctx, "unknown")
 	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
+}
+
+// Delete puts the mark of a deleted thread, behind the store's back.
+func (w *World) Delete(subject string, thread chat.ThreadID) {
+	w.T.Helper()
+	pk := "U#" + chattest.User(w.T, subject).Key()
+	w.set(item(pk, "THREAD#"+string(thread)), "deleted", &types.AttributeValueMemberN{Value: "1"})
 }
 
 func transcripts(t *testing.T, w *World) {

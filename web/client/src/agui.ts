@@ -11,6 +11,15 @@ export interface CarrelAgentConfig extends AgentConfig {
   readonly client: CarrelClient;
 }
 
+interface Followed {
+  readonly threadId: string;
+  readonly runId: string;
+  /** The server has said that the run has ended. */
+  over?: boolean;
+  /** Ends the stream if nothing more can come. */
+  check?: () => void;
+}
+
 /**
  * An AG-UI agent that lives in Carrel. `runAgent` asks for a run and gives its events; `connectAgent` restates the
  * thread and follows the run that is going on, if one is. A run goes on when nobody listens; `abortRun` stops it.
@@ -29,10 +38,12 @@ export class CarrelAgent extends AbstractAgent {
       const messages = newMessages(input, this.client.state.thread?.threadId === input.threadId ? this.client.state.thread.messages : []);
       if (messages.length === 0) throw new Error("There is no new message of the user to send.");
       this.client.open(input.threadId);
-      const stop = this.follow(input, out);
+      const run: Followed = { threadId: input.threadId, runId: input.runId };
+      const stop = this.follow(run, out);
       this.client.run(input.runId, messages);
       this.client.settled(input.runId).then((state) => {
-        if (state === "ended" && !out.closed && !this.client.hasEnded(input.runId)) unseen(out, input, this.client, false);
+        run.over = state === "ended";
+        run.check?.();
       }, (error: unknown) => {
         out.next(runError(error instanceof Error ? error.message : String(error), error instanceof RefusedError ? error.code : "internal"));
         out.complete();
@@ -85,7 +96,7 @@ export class CarrelAgent extends AbstractAgent {
   }
 
   /** Passes on the run's events until its last one. */
-  private follow(run: { threadId: string; runId: string }, out: Subscriber<BaseEvent>): () => void {
+  private follow(run: Followed, out: Subscriber<BaseEvent>): () => void {
     this.following = run.runId;
     let started = false;
     const unlisten = this.client.onEvent(({ threadId, runId, event }) => {
@@ -94,9 +105,12 @@ export class CarrelAgent extends AbstractAgent {
       out.next(toEvent(event));
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
     });
-    const unwatch = this.client.subscribe(() => {
-      if (!out.closed && this.client.hasEnded(run.runId)) unseen(out, run, this.client, started);
-    });
+    run.check = (): void => {
+      // A run that the server calls over has its events on the way only while the view is behind.
+      const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.behind);
+      if (!out.closed && over) unseen(out, run, this.client, started);
+    };
+    const unwatch = this.client.subscribe(run.check);
     return () => {
       unlisten();
       unwatch();

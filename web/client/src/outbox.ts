@@ -43,7 +43,7 @@ export class Outbox {
   }
 
   ping(now: number): void {
-    this.#at.pinged(now);
+    this.#at.pinged(now, this.requests.empty);
     this.#send({ type: "ping", requestId: "ping", ...this.#where() });
   }
 

@@ -19,7 +19,7 @@ export class Schedule {
   #connect: number | undefined;
   #attempts = 0;
   #hello: { n: number; at: number } | undefined;
-  #ping: number | undefined;
+  #ping: { at: number; all: boolean } | undefined;
   /** When the last ready, pong or ping was, and since when a run is there. */
   #heard = 0;
   #busySince: number | undefined;
@@ -138,14 +138,18 @@ export class Schedule {
     if (reconnectBy) this.#connect = Math.max(reconnectBy, now + HANDOVER_SOONEST);
   }
 
-  pinged(now: number): void {
-    this.#ping = now;
+  /** all: nothing else waited for an answer then. */
+  pinged(now: number, all: boolean): void {
+    this.#ping = { at: now, all };
     this.#heard = now;
   }
 
-  ponged(now: number): void {
+  /** True if something had no answer when the ping went out: that answer may be lost. */
+  ponged(now: number): boolean {
+    const lost = this.#ping?.all === false;
     this.#ping = undefined;
     this.#heard = now;
+    return lost;
   }
 
   busy(busy: boolean, now: number): void {
@@ -182,7 +186,7 @@ export class Schedule {
   }
 
   #answerBy(): number | undefined {
-    const asked = [this.#hello?.at, this.#ping].filter((t) => t !== undefined);
+    const asked = [this.#hello?.at, this.#ping?.at].filter((t) => t !== undefined);
     return asked.length ? Math.min(...asked) + ANSWER_WITHIN : undefined;
   }
 }

@@ -65,9 +65,9 @@ export class Session {
   get list(): ThreadList {
     return this.#views.list;
   }
-  /** The open thread; undefined if none is known yet. */
+  /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    return this.#views.current?.state(this.#out.requests.sending(this.#views.open));
+    return this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
@@ -111,10 +111,8 @@ export class Session {
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
-    else {
-      this.#at.refused(now);
-      if (this.#status === "replaced") this.#at.stop();
-    }
+    else this.#at.refused(now);
+    if (this.#status === "replaced") this.#at.stop();
   }
 
   /** The page became visible or the network returned. */
@@ -256,8 +254,9 @@ export class Session {
   }
 
   #pong(frame: Pong, now: number): void {
-    this.#at.ponged(now);
+    const lost = this.#at.ponged(now);
     this.#answers.heard();
+    if (lost && !this.#out.requests.empty) this.#at.mayNotHaveArrived(now);
     if (frame.threadId === undefined || frame.threadId !== this.#views.open) return;
     if (this.#views.of(frame.threadId).pong(frame) && !this.#at.asked) this.#out.hello(now);
   }

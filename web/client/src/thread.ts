@@ -14,7 +14,7 @@ export interface ThreadState {
   readonly threadId: string;
   /** The server has answered for this thread at least once. */
   readonly loaded: boolean;
-  /** Events are known to exist that are not here yet. */
+  /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
   readonly behind: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
@@ -22,7 +22,7 @@ export interface ThreadState {
   readonly active?: string;
   readonly queue: readonly QueuedRun[];
   /** Why the last run failed; gone when the next one starts. */
-  readonly failure?: { readonly runId: string; readonly message: string };
+  readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
   /** The last run was stopped; gone when the next one starts. */
   readonly stopped: boolean;
   /** Older messages exist. */
@@ -63,7 +63,9 @@ export class ThreadView {
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
+  /** Runs that are over: their end was applied or told, or (answered) their events may still be on the way. */
   readonly #ended = new Set<string>();
+  readonly #answeredEnded = new Set<string>();
   #activeByServer: string | undefined;
   #waitingByServer: readonly RunState[] = [];
   /** Own runs that were accepted: n is what the connection had counted to, so that an older `ready` does not undo it. */
@@ -145,7 +147,7 @@ export class ThreadView {
   pong(frame: Pong): boolean {
     if (frame.epoch !== this.#cursor?.epoch) return true;
     this.#head = Math.max(this.#head, frame.head ?? 0);
-    const there = (frame.runs ?? []).filter((r) => r.threadId === this.id && !this.#ended.has(r.runId));
+    const there = (frame.runs ?? []).filter((r) => r.threadId === this.id && !this.#over(r.runId));
     const shown = [this.#active(), ...this.#waiting().map((r) => r.runId)].filter((id) => id !== undefined);
     return there.length !== shown.length || there.some((r) => !shown.includes(r.runId));
   }
@@ -160,7 +162,8 @@ export class ThreadView {
 
   /** Takes the answer to an own run. n is what the connection has counted to. */
   accepted(run: { runId: string; messages: readonly Message[] }, state: string, n: number): void {
-    if (state === "ended" || this.#ended.has(run.runId) || this.#begun.has(run.runId)) return;
+    if (state === "ended") this.#answeredEnded.add(run.runId);
+    if (this.#over(run.runId) || this.#begun.has(run.runId)) return;
     this.#accepted = this.#accepted.filter((r) => r.runId !== run.runId);
     this.#accepted.push({ ...run, state: state === "waiting" ? "waiting" : "starting", n });
   }
@@ -172,7 +175,7 @@ export class ThreadView {
 
   /** Whether this run's start or end has been seen here, which answers for it. */
   knows(runId: string): boolean {
-    return this.#begun.has(runId) || this.#ended.has(runId);
+    return this.#begun.has(runId) || this.#over(runId);
   }
 
   /** The run of the applied events that goes on. */
@@ -180,19 +183,25 @@ export class ThreadView {
     return this.#started;
   }
 
+  /** Whether the run's end was applied or told. */
   hasEnded(runId: string): boolean {
     return this.#ended.has(runId);
   }
 
-  /** What to show, with the runs that are still being sent. */
-  state(sending: readonly QueuedRun[] = []): ThreadState {
+  /** What to show, with the runs that are still being sent; asked tells that a hello is to be answered first. */
+  state(sending: readonly QueuedRun[] = [], asked = false): ThreadState {
     const active = this.#active();
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
+  }
+
+  /** Never shown as running or waiting again. */
+  #over(runId: string): boolean {
+    return this.#ended.has(runId) || this.#answeredEnded.has(runId);
   }
 
   #seen(epoch: string): boolean {
@@ -201,10 +210,10 @@ export class ThreadView {
 
   /** What the applied events say goes before what the server said of its desk. */
   #active(): string | undefined {
-    if (this.#started) return this.#started.runId;
+    if (this.#started && !this.#over(this.#started.runId)) return this.#started.runId;
     const byServer = this.#activeByServer;
-    if (byServer && !this.#ended.has(byServer)) return byServer;
-    return this.#accepted.find((r) => r.state === "starting" && !this.#ended.has(r.runId))?.runId;
+    if (byServer && !this.#over(byServer)) return byServer;
+    return this.#accepted.find((r) => r.state === "starting" && !this.#over(r.runId))?.runId;
   }
 
   #waiting(): QueuedRun[] {
@@ -252,7 +261,7 @@ export class ThreadView {
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";
-      if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, message: event.message ?? "The run failed." };
+      if (event.type === "RUN_ERROR") this.#failure = { runId: frame.runId, code: event.code ?? "", message: event.message ?? "The run failed." };
       this.onEvent(event, frame.runId, seq);
     }
   }

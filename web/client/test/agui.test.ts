@@ -71,6 +71,22 @@ describe("a CarrelAgent", () => {
     expect(types(await events).slice(-2)).toEqual(["MESSAGES_SNAPSHOT", "RUN_ERROR"]);
   });
 
+  it("waits for the events of a run that the server calls ended, as long as they may come", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
+    socket.events(3, "r1", finished("r1"));
+    socket.say({ type: "accepted", requestId: "run.r1", runId: "r1", threadId: "t1", state: "ended" });
+    await settled();
+    socket.events(1, "r1", started("r1", "hi"));
+    socket.ready({ epoch: "e1", head: 3, recovered: true });
+    socket.events(2, "r1", { type: "CUSTOM" });
+    expect(types(await events)).toEqual(["RUN_STARTED", "CUSTOM", "RUN_FINISHED"]);
+    const repeated = lastValueFrom(agent.run(input("r2", "again")).pipe(verifyEvents(), toArray()));
+    socket.say({ type: "accepted", requestId: "run.r2", runId: "r2", threadId: "t1", state: "ended" });
+    expect(types(await repeated)).toEqual(["RUN_STARTED", "MESSAGES_SNAPSHOT", "RUN_ERROR"]);
+  });
+
   it("stops its run", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });

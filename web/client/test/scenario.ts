@@ -83,7 +83,7 @@ export class Scenario {
       behind: thread?.behind ?? false,
       messages: thread?.messages ?? [], active: thread?.active ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
-      sending, status, threads: list.rows, notices,
+      sending, status, threads: list.rows, notices, failure: thread?.failure,
     };
   }
 }
@@ -106,10 +106,11 @@ function equal(what: string, want: unknown, have: unknown): void {
 }
 
 function subset(what: string, want: unknown, have: unknown): void {
-  if (Array.isArray(want)) {
+  if (want === null) equal(what, undefined, have);
+  else if (Array.isArray(want)) {
     if (!Array.isArray(have) || have.length !== want.length) equal(what, want, have);
     want.forEach((w, i) => subset(`${what}[${i}]`, w, (have as unknown[])[i]));
-  } else if (typeof want === "object" && want !== null) {
+  } else if (typeof want === "object") {
     if (typeof have !== "object" || have === null) equal(what, want, have);
     for (const [name, w] of Object.entries(want)) subset(`${what}.${name}`, w, (have as Record<string, unknown>)[name]);
   } else equal(what, want, have);
