@@ -21,7 +21,8 @@ WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: stack $(PAGE) $(ENGINE) ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1); Ctrl-C stops it
+run: ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1); Ctrl-C stops it
+	@$(MAKE) --no-print-directory -j3 stack $(PAGE) $(ENGINE)
 	@exec $(STACK)
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
@@ -36,10 +37,10 @@ build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
 
-# The local stack's own program.
+# The local stack's own program. It has the functions' flags, so that what both use is compiled once.
 stack:
 	@mkdir -p .carrel/bin
-	@go build -o $(STACK) ./infra/local
+	@CGO_ENABLED=0 go build $(FLAGS) -o $(STACK) ./infra/local
 
 # SAM and the local stack call build-<LogicalId> with ARTIFACTS_DIR set: AuthorizeFunction is functions/authorize.
 build-%Function:
@@ -51,11 +52,11 @@ build-one-%:
 
 # The DynamoDB engine is one binary in an npm package. Where there is none, make run says what to set instead.
 $(ENGINE): infra/local/dynamodb/package-lock.json
-	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --loglevel=error >/dev/null
+	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
 $(WEB): web/package-lock.json
-	@npm ci --prefix web --no-audit --no-fund --loglevel=error >/dev/null
+	@npm ci --prefix web --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
 $(PAGE): $(WEB) $(WEB_SOURCES)
