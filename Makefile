@@ -53,7 +53,7 @@ build-one-%:
 # The DynamoDB engine is one binary in an npm package. Where there is none, make run says what to set instead.
 $(ENGINE): infra/local/dynamodb/package-lock.json
 	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
-	@touch $@
+	@mkdir -p $(@D) && touch $@
 
 $(WEB): web/package-lock.json
 	@npm ci --prefix web --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
