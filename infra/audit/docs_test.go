@@ -1,0 +1,124 @@
+package audit_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// block is one fenced piece of a page.
+type block struct{ page, language, text string }
+
+// pages reads README and the docs: their fenced blocks, and what stands in backquotes elsewhere.
+func pages(t *testing.T) (blocks []block, inline map[string]string) {
+	t.Helper()
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no docs were found: %v", err)
+	}
+	inline = map[string]string{}
+	for _, f := range append(files, "../../README.md", "../../CONTRIBUTING.md") {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, part := range regexp.MustCompile("(?m)^```").Split(string(b), -1) {
+			if i%2 == 1 {
+				language, text, _ := strings.Cut(part, "\n")
+				blocks = append(blocks, block{filepath.Base(f), language, text})
+				continue
+			}
+			for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(part, -1) {
+				inline[m[1]] = filepath.Base(f)
+			}
+		}
+	}
+	return blocks, inline
+}
+
+// Every Go program in the docs compiles, every piece of JSON is JSON, and every command exists.
+func TestWhatTheDocsShowWorks(t *testing.T) {
+	blocks, inline := pages(t)
+	commands := 0
+	for _, b := range blocks {
+		switch b.language {
+		case "go":
+			compile(t, b)
+		case "json":
+			if !json.Valid([]byte(b.text)) {
+				t.Errorf("%s: this is not JSON:\n%s", b.page, b.text)
+			}
+		case "sh":
+			for line := range strings.Lines(b.text) {
+				commands += command(t, b.page, line)
+			}
+		case "", "yaml":
+		default:
+			t.Errorf("%s: a block of %q: nothing checks those", b.page, b.language)
+		}
+	}
+	for text, page := range inline {
+		if strings.HasPrefix(text, "make ") || strings.HasPrefix(text, "go test ") || strings.HasPrefix(text, "npm ") {
+			commands += command(t, page, text)
+		}
+	}
+	if commands < 5 {
+		t.Errorf("only %d commands were found in all the docs: the test looks at the wrong thing", commands)
+	}
+}
+
+// compile vets a program as a package of this module.
+func compile(t *testing.T, b block) {
+	t.Helper()
+	dir, err := os.MkdirTemp("testdata", "doc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, "doc.go"), []byte(b.text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "vet", "./"+dir).CombinedOutput(); err != nil {
+		t.Errorf("%s: a program in it does not compile: %v\n%s\n%s", b.page, err, out, b.text)
+	}
+}
+
+// command checks that a command line names something that is there. It returns how many commands it was: 0 or 1.
+func command(t *testing.T, page, line string) int {
+	t.Helper()
+	line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
+	if i := strings.LastIndex(line, "| "); i >= 0 {
+		line = line[i+2:]
+	}
+	words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return regexp.MustCompile(`^[A-Z_]+=`).MatchString(w) })
+	if len(words) == 0 {
+		return 0
+	}
+	switch words[0] {
+	case "make":
+		for _, target := range words[1:] {
+			if out, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "-n", target).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", page, line, err, out)
+			}
+		}
+	case "go":
+		for _, w := range words[2:] {
+			if strings.HasPrefix(w, "./") {
+				list := exec.CommandContext(t.Context(), "go", "list", w)
+				list.Dir = "../.."
+				if out, err := list.CombinedOutput(); err != nil {
+					t.Errorf("%s: %s: %v\n%s", page, line, err, out)
+				}
+			}
+		}
+	case "cd", "git", "sam", "aws", "npm", "export", "docker":
+	default:
+		t.Errorf("%s: %s: nothing checks such a command", page, line)
+	}
+	return 1
+}
