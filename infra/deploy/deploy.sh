@@ -27,9 +27,12 @@ region=$(aws configure get region || true)
 [ -f web/dist/index.html ] || fail "the page is not built: make web/dist/index.html"
 
 "$SAM" build --parameter-overrides "Architecture=$architecture"
-# shellcheck disable=SC2086 # one word for each parameter
-"$SAM" deploy --stack-name "$stack" ${YES:+--no-confirm-changeset} \
-  --parameter-overrides "Architecture=$architecture" ${PARAMETERS:-}
+eval "parameters=(Architecture=$architecture ${PARAMETERS:-})" # as a shell reads them: a value with spaces stands in quotes
+overrides=()
+for parameter in "${parameters[@]}"; do
+  overrides+=("${parameter%%=*}=\"${parameter#*=}\"") # SAM wants the quotes itself
+done
+"$SAM" deploy --stack-name "$stack" ${YES:+--no-confirm-changeset} --parameter-overrides "${overrides[@]}"
 
 outputs=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs' --output json)
 output() {
@@ -39,8 +42,14 @@ output() {
 }
 config=$(mktemp)
 trap 'rm -f "$config"' EXIT
-websocket=$(output WebSocket) issuer=$(output Issuer) client=$(output PageClient) scope=$(output PageScope)
-bucket=$(output PageFiles) distribution=$(output PageDistribution) page=$(output Page)
+# A line for each: of several on one line, only the last may fail.
+websocket=$(output WebSocket)
+issuer=$(output Issuer)
+client=$(output PageClient)
+scope=$(output PageScope)
+bucket=$(output PageFiles)
+distribution=$(output PageDistribution)
+page=$(output Page)
 node -e 'const [websocket, issuer, clientId, scope] = process.argv.slice(1);
   console.log(JSON.stringify({ websocket, issuer, clientId, scope }))' "$websocket" "$issuer" "$client" "$scope" > "$config"
 
