@@ -106,12 +106,12 @@ built:
 	@GOARCH=$$(go env GOHOSTARCH) $(SAM) build --parameter-overrides Architecture=$$(go env GOHOSTARCH | sed s/amd64/x86_64/) >.carrel/sam-build.log 2>&1 || { cat .carrel/sam-build.log; exit 1; }
 
 # The template itself, and what AWS's transform makes of it.
-check-template: .carrel/sam/bin/sam
+check-template: .carrel/sam/bin/sam $(ENGINE)
 	@if [ -x $< ]; then \
 	  $< validate --lint --region us-east-1 && \
 	  AWS_DEFAULT_REGION=us-east-1 .carrel/sam/bin/python infra/template/transform.py template.yaml >.carrel/sam/transformed.json && \
 	  .carrel/sam/bin/cfn-lint .carrel/sam/transformed.json && \
-	  go test ./infra/template ./infra/deploy; \
+	  go test -count=1 ./infra/template ./infra/deploy; \
 	fi
 
 .carrel/sam/bin/sam: Makefile
