@@ -7,7 +7,10 @@ SHELL := bash
 GOARCH ?= arm64
 FLAGS := -trimpath -tags lambda.norpc -ldflags '-s -w'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-CFN_LINT := cfn-lint==1.58.0 aws-sam-translator==1.115.0
+# AWS's own tools for the template. The first brings the other two.
+SAM_TOOLS := aws-sam-cli==1.170.0 aws-sam-translator==1.115.0 cfn-lint==1.58.0
+SAM := $(or $(shell command -v sam),.carrel/sam/bin/sam)
+export SAM_CLI_TELEMETRY := 0
 FUNCTIONS := Authorize Connect Disconnect Message Turn Sweep
 
 STACK := .carrel/bin/carrel-local
@@ -16,13 +19,13 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check chat build clean stack test-go test-web test-browser check-go check-web check-template
+.PHONY: help run test check chat build clean stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1); Ctrl-C stops it
-	@$(MAKE) --no-print-directory -j3 stack $(PAGE) $(ENGINE)
+run: ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1, BUILT=1); Ctrl-C stops it
+	@$(MAKE) --no-print-directory -j3 stack $(PAGE) $(ENGINE) $(if $(BUILT),built)
 	@exec $(STACK)
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
@@ -33,6 +36,9 @@ test: test-go test-web test-browser ## the whole suite, races and browser includ
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
 build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda (.carrel/build) and the page (web/dist)
+
+deploy: $(PAGE) ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_STACK=, YES=1); docs/deploying.md
+	@SAM="$(SAM)" GOARCH=$(GOARCH) infra/deploy/deploy.sh
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
@@ -94,12 +100,23 @@ check-go:
 check-web: $(WEB)
 	@npm run check --prefix web --silent
 
-check-template: .carrel/cfn/bin/cfn-lint
-	@if [ -x $< ]; then $< template.yaml; fi
+# What sam build makes, for this machine's architecture: what BUILT=1 runs.
+built:
+	@command -v $(SAM) >/dev/null || { echo "BUILT=1 runs what the SAM CLI builds, and there is none: pip install aws-sam-cli, or make .carrel/sam/bin/sam" >&2; exit 1; }
+	@GOARCH=$$(go env GOHOSTARCH) $(SAM) build --parameter-overrides Architecture=$$(go env GOHOSTARCH | sed s/amd64/x86_64/) >.carrel/sam-build.log 2>&1 || { cat .carrel/sam-build.log; exit 1; }
 
-.carrel/cfn/bin/cfn-lint: Makefile
-	@if command -v python3 >/dev/null; then \
-	  python3 -m venv .carrel/cfn && .carrel/cfn/bin/pip -q install --disable-pip-version-check $(CFN_LINT) && touch $@; \
+# The template itself, and what AWS's transform makes of it.
+check-template: .carrel/sam/bin/sam $(ENGINE)
+	@if [ -x $< ]; then \
+	  $< validate --lint --region us-east-1 && \
+	  AWS_DEFAULT_REGION=us-east-1 .carrel/sam/bin/python infra/template/transform.py template.yaml >.carrel/sam/transformed.json && \
+	  .carrel/sam/bin/cfn-lint .carrel/sam/transformed.json && \
+	  go test -count=1 ./infra/template ./infra/deploy; \
+	fi
+
+.carrel/sam/bin/sam: Makefile
+	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
+	  python3 -m venv .carrel/sam && .carrel/sam/bin/pip -q install --disable-pip-version-check $(SAM_TOOLS) && touch $@; \
 	else \
-	  $(call missing,cfn-lint: it needs Python 3); \
+	  $(call missing,the SAM CLI and cfn-lint: they need Python 3 with venv (Debian: apt-get install python3-venv)); \
 	fi

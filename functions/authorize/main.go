@@ -36,7 +36,9 @@ func build(getenv awsenv.Getenv) (*gateway.Authorizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := token.New(token.Config{Issuer: issuer, Audience: audience, GrantsClaim: grants})
+	v, err := token.New(token.Config{
+		Issuer: issuer, Audience: audience, GrantsClaim: grants, GrantsPrefix: getenv("GRANTS_PREFIX"), // which may be empty
+	})
 	if err != nil {
 		return nil, err
 	}

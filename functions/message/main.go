@@ -41,6 +41,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenancy, err := gateway.ParseTenancy(getenv("TENANT_ISOLATION"))
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
@@ -49,7 +53,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	return &handler{
 		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
 		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, turn),
+		invoker: gateway.NewInvoker(c, turn, tenancy),
 		agent:   agent.Known,
 		limits:  chat.DefaultLimits(),
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },

@@ -39,6 +39,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenancy, err := gateway.ParseTenancy(getenv("TENANT_ISOLATION"))
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
@@ -47,7 +51,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	return &handler{
 		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
 		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, turn),
+		invoker: gateway.NewInvoker(c, turn, tenancy),
 		monitor: monitor.New(os.Stdout, "sweep", log),
 		log:     log,
 		now:     time.Now,

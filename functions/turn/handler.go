@@ -37,12 +37,13 @@ type handler struct {
 	log     *slog.Logger
 	now     func() time.Time
 	after   func(time.Duration) <-chan time.Time
+	tenancy gateway.Tenancy
 }
 
 // Handle is the Lambda handler. An event that comes twice, or for a run that somebody else has or that is over, is
 // done with at once. An error makes the failure destination look after the run.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
-	user, ev, err := gateway.ParseTurn(ctx, event)
+	user, ev, err := gateway.ParseTurn(ctx, event, h.tenancy)
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
 	}

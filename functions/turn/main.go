@@ -1,6 +1,6 @@
 // Command turn does one invocation's part of a run: claim it, build a fresh user context, let the engine work, end the
-// run, start what waits. It runs in execution environments that only this user's runs ever use; the invocation's
-// tenant id says whose.
+// run, start what waits. Unless the template's parameter TenantIsolation is off, it runs in execution environments
+// that only this user's runs ever use, and the invocation's tenant id says whose.
 package main
 
 import (
@@ -44,6 +44,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenancy, err := gateway.ParseTenancy(getenv("TENANT_ISOLATION"))
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
@@ -62,12 +66,13 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, self),
+		invoker: gateway.NewInvoker(c, self, tenancy),
 		limits:  chat.DefaultLimits(),
 		monitor: monitor.New(os.Stdout, "turn", log),
 		log:     log,
 		now:     time.Now,
 		after:   time.After,
+		tenancy: tenancy,
 	}, nil
 }
 

@@ -5,6 +5,7 @@
 //	GATEWAY_PORT  of the WebSocket API (3001, or a free one if PORT is 0)
 //	STATE         folder of all that is made at run time (.carrel)
 //	FRESH=1       begins without the data of earlier runs
+//	BUILT=1       runs what sam build has made in .aws-sam/build, as it is
 //	WATCH=0       does not rebuild functions when Go files change
 //	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
 //
@@ -19,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -58,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, WATCH")
+			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -105,12 +107,24 @@ func read(getenv func(string) string) (stack.Config, error) {
 		fallback = 0
 	}
 	c.GatewayPort, gatewayErr = port(getenv, "GATEWAY_PORT", fallback)
-	if fresh := getenv("FRESH"); fresh != "" {
-		if c.Fresh, freshErr = strconv.ParseBool(fresh); freshErr != nil {
-			freshErr = fmt.Errorf("FRESH must be 1 or 0, not %q", fresh)
-		}
+	c.Fresh, freshErr = truth(getenv, "FRESH")
+	built, builtErr := truth(getenv, "BUILT")
+	if built {
+		c.Built = filepath.Join(".aws-sam", "build")
 	}
-	return c, errors.Join(portErr, gatewayErr, freshErr)
+	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr)
+}
+
+func truth(getenv func(string) string, name string) (bool, error) {
+	text := getenv(name)
+	if text == "" {
+		return false, nil
+	}
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fmt.Errorf("%s must be 1 or 0, not %q", name, text)
+	}
+	return v, nil
 }
 
 func port(getenv func(string) string, name string, fallback int) (int, error) {

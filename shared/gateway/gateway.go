@@ -91,7 +91,7 @@ func OK(subprotocol string) Answer {
 	return a
 }
 
-// TurnEvent is what is asked of turn. The user is not in it: the tenant id of the invocation is turn's only source.
+// TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
 type TurnEvent struct {
 	Run    chat.RunID `json:"run"`
 	Reason Reason     `json:"reason"`
@@ -103,25 +103,63 @@ type Reason string
 // ReasonRun is to do a run, or what is left of it.
 const ReasonRun Reason = "run"
 
-// ParseTurn reads turn's event and the tenant id of its invocation. No tenant id gives chat.ErrNoUser.
-func ParseTurn(ctx context.Context, event json.RawMessage) (chat.User, TurnEvent, error) {
+// Tenancy says where turn learns whose run it does. The zero Tenancy is PerTenant.
+type Tenancy int
+
+const (
+	// PerTenant is Lambda's tenant isolation: the tenant id of the invocation is the one source, and an event that
+	// names a user is refused.
+	PerTenant Tenancy = iota
+	// Shared is without it: the event names the user. Who may invoke turn may say either, so this trusts nobody more; but
+	// one user's runs may find what another's left in memory.
+	Shared
+)
+
+// ParseTenancy reads the template's parameter TenantIsolation. Nothing is PerTenant: where that is wrong, Lambda refuses
+// the invocation.
+func ParseTenancy(isolation string) (Tenancy, error) {
+	switch isolation {
+	case "", "on":
+		return PerTenant, nil
+	case "off":
+		return Shared, nil
+	}
+	return PerTenant, fmt.Errorf("gateway: TENANT_ISOLATION is %q; it must be on or off", isolation)
+}
+
+// turnPayload is the event as it is sent. Its user is the edge's own: nobody else reads it.
+type turnPayload struct {
+	TurnEvent
+	User string `json:"user,omitempty"`
+}
+
+// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser.
+func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (chat.User, TurnEvent, error) {
 	t, err := decodeTurn(event)
 	if err != nil {
-		return chat.User{}, t, err
+		return chat.User{}, t.TurnEvent, err
 	}
 	lc, ok := lambdacontext.FromContext(ctx)
 	if !ok {
-		return chat.User{}, t, fmt.Errorf("gateway: %w: not invoked by Lambda", chat.ErrNoUser)
+		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: not invoked by Lambda", chat.ErrNoUser)
 	}
-	u, err := principal.FromKey(lc.TenantID)
+	key, other := lc.TenantID, t.User
+	if tenancy == Shared {
+		key, other = other, key
+	}
+	if other != "" {
+		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: the user stands where TENANT_ISOLATION says that it does not",
+			chat.ErrNoUser)
+	}
+	u, err := principal.FromKey(key)
 	if err != nil {
-		return chat.User{}, t, fmt.Errorf("gateway: %w: the invocation's tenant id: %w", chat.ErrNoUser, err)
+		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: whose run it is: %w", chat.ErrNoUser, err)
 	}
-	return u, t, nil
+	return u, t.TurnEvent, nil
 }
 
-func decodeTurn(event json.RawMessage) (TurnEvent, error) {
-	var t TurnEvent
+func decodeTurn(event json.RawMessage) (turnPayload, error) {
+	var t turnPayload
 	if err := json.Unmarshal(event, &t); err != nil {
 		return t, fmt.Errorf("gateway: decoding turn's event: %w", err)
 	}
@@ -151,7 +189,7 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 	switch {
 	case e.RequestPayload != nil:
 		t, err := decodeTurn(e.RequestPayload)
-		return SweepEvent{Failed: &t}, err
+		return SweepEvent{Failed: &t.TurnEvent}, err
 	case e.DetailType == "Scheduled Event":
 		return SweepEvent{}, nil
 	}

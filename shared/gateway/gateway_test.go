@@ -110,20 +110,51 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 	}
 }
 
-func TestTurnsUserIsTheTenant(t *testing.T) {
+// Whose run it is stands in one place, which the deployment chooses, and in no other.
+func TestWhoseRunItIs(t *testing.T) {
 	alice := chattest.User(t, "alice")
-	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
-	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"run":"r1","reason":"run"}`))
-	if err != nil || u != alice || e.Run != "r1" {
-		t.Errorf("user %v, event %+v, error %v", u, e, err)
+	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
+	for name, c := range map[string]struct {
+		isolation, tenant, event string
+		want                     chat.User
+	}{
+		"its tenant":                 {"on", "alice", plain, alice},
+		"its tenant, nothing said":   {"", "alice", plain, alice},
+		"no tenant":                  {"on", "", plain, chat.User{}},
+		"named, but isolated":        {"on", "", named, chat.User{}},
+		"named beside a tenant":      {"on", "alice", named, chat.User{}},
+		"another tenant than named":  {"on", "bob", named, chat.User{}},
+		"not a key":                  {"on", "a#b", plain, chat.User{}},
+		"named":                      {"off", "", named, alice},
+		"not named":                  {"off", "", plain, chat.User{}},
+		"a tenant, but not isolated": {"off", "alice", plain, chat.User{}},
+		"both, but not isolated":     {"off", "bob", named, chat.User{}},
+		"named, not by a key":        {"off", "", `{"run":"r1","reason":"run","user":"a#b"}`, chat.User{}},
+	} {
+		tenancy, err := gateway.ParseTenancy(c.isolation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: c.tenant})
+		u, e, err := gateway.ParseTurn(ctx, json.RawMessage(c.event), tenancy)
+		if u != c.want || c.want.IsZero() != errors.Is(err, chat.ErrNoUser) || e.Run != "r1" {
+			t.Errorf("%s: user %v, event %+v, error %v; want user %v", name, u, e, err, c.want)
+		}
 	}
-	if u, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`)); !errors.Is(err, chat.ErrNoUser) {
-		t.Errorf("without a tenant: user %v, error %v, want ErrNoUser", u, err)
+	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), "TENANT_ISOLATION") {
+		t.Errorf("error %v, want one that names TENANT_ISOLATION", err)
 	}
+}
+
+func TestTurnsEvent(t *testing.T) {
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: "alice"})
 	for _, bad := range []string{`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`} {
-		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad)); err == nil {
+		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad), gateway.PerTenant); err == nil {
 			t.Errorf("%s was read", bad)
 		}
+	}
+	if _, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`), gateway.Shared); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("not by Lambda: error %v, want ErrNoUser", err)
 	}
 }
 

@@ -91,31 +91,35 @@ func kind(err error) error {
 type Invoker struct {
 	api      *lambda.Client
 	function string
+	tenancy  Tenancy
 }
 
 // NewInvoker makes an invoker of turn, whose name or ARN is given.
-func NewInvoker(c aws.Config, function string) *Invoker {
-	return &Invoker{lambda.NewFromConfig(c), function}
+func NewInvoker(c aws.Config, function string, tenancy Tenancy) *Invoker {
+	return &Invoker{lambda.NewFromConfig(c), function, tenancy}
 }
 
-// Turn has a run of this user done. The user's key is the invocation's tenant id, so that it runs in an execution
-// environment of the user's own. Once it returns nil Lambda has queued the event.
+// Turn has a run of this user done. With PerTenant the user's key is the invocation's tenant id, so that it runs in an
+// execution environment of the user's own. Once it returns nil Lambda has queued the event.
 func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error {
 	if u.IsZero() {
 		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)
 	}
-	payload, err := json.Marshal(TurnEvent{Run: run, Reason: ReasonRun})
+	in := &lambda.InvokeInput{FunctionName: aws.String(i.function), InvocationType: lambdatypes.InvocationTypeEvent}
+	event := turnPayload{TurnEvent: TurnEvent{Run: run, Reason: ReasonRun}}
+	if i.tenancy == Shared {
+		event.User = u.Key()
+	} else {
+		in.TenantId = aws.String(u.Key())
+	}
+	var err error
+	in.Payload, err = json.Marshal(event)
 	if err != nil {
 		return fmt.Errorf("gateway: encoding turn's event: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 	defer cancel()
-	_, err = i.api.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName:   aws.String(i.function),
-		InvocationType: lambdatypes.InvocationTypeEvent,
-		TenantId:       aws.String(u.Key()),
-		Payload:        payload,
-	})
+	_, err = i.api.Invoke(ctx, in)
 	if err != nil {
 		return fmt.Errorf("gateway: invoking turn: %w", err)
 	}

@@ -93,21 +93,27 @@ func TestClosingAConnectionThatIsGoneIsFine(t *testing.T) {
 	}
 }
 
-func TestTurnIsInvokedAsItsUsersTenant(t *testing.T) {
+func TestTurnIsInvokedForItsUser(t *testing.T) {
 	url, calls := fakeAWS(t, 202, "")
 	t.Setenv("AWS_ENDPOINT_URL_LAMBDA", url) // the SDK itself looks whether it is set
 	c, err := awsenv.Config(environment(map[string]string{"AWS_ENDPOINT_URL_LAMBDA": url}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, alice := gateway.NewInvoker(c, "turn"), chattest.User(t, "auth0|alice")
+	i, alice := gateway.NewInvoker(c, "turn", gateway.PerTenant), chattest.User(t, "auth0|alice")
 	if err := i.Turn(t.Context(), alice, "r1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"run":"r1","reason":"run"}` {
 		t.Errorf("request %+v", got)
 	}
-	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 1 {
+	if err := gateway.NewInvoker(c, "turn", gateway.Shared).Turn(t.Context(), alice, "r1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := (*calls)[1]; got.tenant != "" || got.body != `{"run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
+		t.Errorf("without tenant isolation: request %+v", got)
+	}
+	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 2 {
 		t.Errorf("nobody: error %v after %d requests, want ErrNoUser and no request", err, len(*calls))
 	}
 }

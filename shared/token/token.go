@@ -18,10 +18,13 @@ import (
 
 // Config is what tokens must fit.
 type Config struct {
-	Issuer      string           // exactly the iss claim; its discovery document names the keys
-	Audience    string           // aud contains it or, with Cognito, client_id equals it
-	GrantsClaim string           // scope, permissions or cognito:groups: the only source of grants
-	Now         func() time.Time // nil: time.Now
+	Issuer      string // exactly the iss claim; its discovery document names the keys
+	Audience    string // aud contains it or, with Cognito, client_id equals it
+	GrantsClaim string // scope, permissions or cognito:groups: the only source of grants
+	// GrantsPrefix, if there is one, stands before each grant in the claim and is not a part of it; what is without it is
+	// no grant. Cognito writes its resource server's name so: carrel/calculator.
+	GrantsPrefix string
+	Now          func() time.Time // nil: time.Now
 }
 
 // fetchTimeout bounds the discovery and each fetch of keys: a person waits for the connect meanwhile.
@@ -86,7 +89,21 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) 
 	case c.TokenUse != "" && c.TokenUse != "access":
 		return chat.Claims{}, fmt.Errorf("token: token_use is %q, an access token is wanted", c.TokenUse)
 	}
-	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, Grants: c.grants(v.config.GrantsClaim)}, nil
+	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, Grants: v.config.grants(c)}, nil
+}
+
+func (config Config) grants(c claims) []string {
+	all := c.grants(config.GrantsClaim)
+	if config.GrantsPrefix == "" {
+		return all
+	}
+	var grants []string
+	for _, g := range all {
+		if grant, ok := strings.CutPrefix(g, config.GrantsPrefix); ok && grant != "" {
+			grants = append(grants, grant)
+		}
+	}
+	return grants
 }
 
 func (c claims) grants(claim string) []string {

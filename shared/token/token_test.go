@@ -107,15 +107,16 @@ func (i *issuer) verifier(t *testing.T, c token.Config) *token.Verifier {
 func TestGoodTokens(t *testing.T) {
 	i := newIssuer(t)
 	for name, c := range map[string]struct {
-		claim, raw string
-		grants     []string
+		claim, prefix, raw string
+		grants             []string
 	}{
-		"Cognito, ES256": {"scope", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil)), []string{"calculator", "notes"}},
-		"aud, RS256":     {"scope", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil})), []string{"calculator", "notes"}},
-		"permissions":    {"permissions", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"permissions": []string{"clock"}})), []string{"clock"}},
-		"groups":         {"cognito:groups", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"cognito:groups": []string{"staff"}})), []string{"staff"}},
+		"Cognito, ES256": {"scope", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil)), []string{"calculator", "notes"}},
+		"aud, RS256":     {"scope", "", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil})), []string{"calculator", "notes"}},
+		"permissions":    {"permissions", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"permissions": []string{"clock"}})), []string{"clock"}},
+		"groups":         {"cognito:groups", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"cognito:groups": []string{"staff"}})), []string{"staff"}},
+		"a prefix":       {"scope", "carrel/", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"scope": "openid calculator carrel/clock carrel/ x/carrel/notes"})), []string{"clock"}},
 	} {
-		got, err := i.verifier(t, token.Config{GrantsClaim: c.claim}).Verify(t.Context(), c.raw)
+		got, err := i.verifier(t, token.Config{GrantsClaim: c.claim, GrantsPrefix: c.prefix}).Verify(t.Context(), c.raw)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if got.Subject != "auth0|alice" || got.Issuer != i.URL || !slices.Equal(got.Grants, c.grants) || got.Expires.Before(time.Now()) {

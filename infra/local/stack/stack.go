@@ -34,6 +34,7 @@ type Config struct {
 	Root        string            // folder of template.yaml, the Makefile and web/dist; empty: the working directory
 	State       string            // folder of all that is made at run time; empty: .carrel below Root
 	Builds      string            // folder of built functions, which stacks may share; empty: .carrel/functions below Root
+	Built       string            // folder of what sam build has made, run as it is; empty: the functions are built
 	Fresh       bool              // begin without the data of earlier runs
 	Port        int               // of the page, sign-in and /ops; 0, or a taken one: a free one
 	GatewayPort int               // of the WebSocket API; 0, or a taken one: a free one
@@ -127,7 +128,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startTables(ctx); err != nil {
 		return err
 	}
-	binaries, err := s.buildAll(ctx)
+	binaries, err := s.binaries(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	s.startSchedules()
-	if s.config.Watch {
+	if s.config.Watch && s.config.Built == "" {
 		if err := s.watch(binaries); err != nil {
 			return err
 		}

@@ -11,7 +11,8 @@ import (
 
 func (r *resolver) api(res *resource) API {
 	p := r.properties(res, "Routes", "Auth")
-	p.ignore("Name", "Description", "Tags", "AccessLogSettings")
+	// One machine's gateway is its one user's: it need not be slowed down, and writes its own log.
+	p.ignore("Name", "Description", "Tags", "AccessLogSettings", "DefaultRouteSettings")
 	a := API{LogicalID: res.id, ID: res.name, Routes: map[string]string{}}
 	a.Stage = cmp.Or(p.text("StageName"), "default")
 	p.require("RouteSelectionExpression", "Routes")

@@ -99,8 +99,10 @@ func (r *resolver) call(name string, arg *yaml.Node, where string) *yaml.Node {
 		return r.join(arg, where)
 	case "Select":
 		return r.pick(arg, where)
+	case "Split":
+		return r.split(arg, where)
 	}
-	r.fail(arg.Line, where, "the intrinsic %q is not resolved here: use Ref, GetAtt, Sub, If, Join or Select, "+
+	r.fail(arg.Line, where, "the intrinsic %q is not resolved here: use Ref, GetAtt, Sub, If, Join, Split or Select, "+
 		"or teach infra/local/template", name)
 	return nil
 }
@@ -229,4 +231,18 @@ func (r *resolver) pick(arg *yaml.Node, where string) *yaml.Node {
 		return nil
 	}
 	return values.Content[1].Content[i]
+}
+
+// split is Split: [delimiter, text].
+func (r *resolver) split(arg *yaml.Node, where string) *yaml.Node {
+	values := r.resolve(arg, where)
+	if values == nil || values.Kind != yaml.SequenceNode || len(values.Content) != 2 {
+		r.fail(arg.Line, where, "Split needs a list of a delimiter and a text")
+		return nil
+	}
+	out := &yaml.Node{Kind: yaml.SequenceNode, Line: arg.Line, Column: arg.Column}
+	for _, part := range strings.Split(r.text(values.Content[1], where), r.text(values.Content[0], where)) {
+		out.Content = append(out.Content, scalar(arg, part))
+	}
+	return out
 }

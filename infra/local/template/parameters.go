@@ -39,16 +39,14 @@ func (r *resolver) readParameter(name string, n *yaml.Node) {
 		p.fail(p.line, "has no default and no value was given: give one")
 	}
 	r.checkParameter(p, kind, value)
-	p.end("a parameter has Type, Default, AllowedValues, AllowedPattern, MinLength, MaxLength and Description")
+	p.end("a parameter has Type, Default, AllowedValues, AllowedPattern, MinLength, MaxLength, MinValue, MaxValue and Description")
 	r.parameters[name] = value
 }
 
 // checkParameter holds a value to what the parameter allows.
 func (r *resolver) checkParameter(p *object, kind, value string) {
 	if kind == "Number" {
-		if _, err := strconv.ParseFloat(value, 64); err != nil {
-			p.fail(p.line, "the value %q is not a number", value)
-		}
+		checkNumber(p, value)
 	}
 	if allowed := p.texts("AllowedValues"); allowed != nil && !slices.Contains(allowed, value) {
 		p.fail(p.line, "the value %q is not one of %s", value, strings.Join(allowed, ", "))
@@ -66,6 +64,45 @@ func (r *resolver) checkParameter(p *object, kind, value string) {
 	if n := len([]rune(value)); n < low || n > high {
 		p.fail(p.line, "the value %q has %d characters; allowed are %d to %d", value, n, low, high)
 	}
+}
+
+func checkNumber(p *object, value string) {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		p.fail(p.line, "the value %q is not a number", value)
+	}
+	for _, bound := range []struct {
+		key  string
+		past func(v, b float64) bool
+	}{{"MinValue", func(v, b float64) bool { return v < b }}, {"MaxValue", func(v, b float64) bool { return v > b }}} {
+		text := p.text(bound.key)
+		if text == "" {
+			continue
+		}
+		if b, err := strconv.ParseFloat(text, 64); err != nil || bound.past(v, b) {
+			p.fail(p.line, "the value %q is not within %s, %s", value, bound.key, text)
+		}
+	}
+}
+
+// rule refuses values of parameters that do not fit each other, in the template's own words.
+func (r *resolver) rule(name string, n *yaml.Node) {
+	o := r.object(n, "Rules."+name)
+	when := o.take("RuleCondition")
+	if when != nil && !r.truth(when, o.where+".RuleCondition") {
+		return
+	}
+	o.require("Assertions")
+	for _, n := range o.list("Assertions") {
+		a := r.object(n, o.where)
+		a.require("Assert", "AssertDescription")
+		told := a.text("AssertDescription")
+		if assert := a.take("Assert"); assert != nil && !r.truth(assert, o.where) {
+			a.fail(a.line, "%s", told)
+		}
+		a.end("an assertion has Assert and AssertDescription")
+	}
+	o.end("a rule has RuleCondition and Assertions")
 }
 
 // condition is one of the Conditions section, evaluated when it is first asked for.

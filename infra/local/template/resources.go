@@ -2,6 +2,7 @@ package template
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,6 +19,27 @@ const (
 	typeAlarm        = "AWS::CloudWatch::Alarm"
 	typeDashboard    = "AWS::CloudWatch::Dashboard"
 )
+
+// elsewhere tells of a resource type that something of the local stack's own stands for, and which attributes it has: the
+// page server (S3, CloudFront), and a log file that needs no role. Their properties are resolved for their references
+// alone. A function that refers to one would get a name that leads nowhere: that is refused.
+func elsewhere(kind string) (attributes []string, ok bool) {
+	switch kind {
+	case "AWS::S3::Bucket":
+		return []string{"Arn", "RegionalDomainName"}, true
+	case "AWS::CloudFront::Distribution":
+		return []string{"DomainName"}, true
+	case "AWS::CloudFront::OriginAccessControl":
+		return []string{"Id"}, true
+	case "AWS::CloudFront::Function":
+		return []string{"FunctionARN"}, true
+	case "AWS::S3::BucketPolicy", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::ApiGateway::Account":
+		return nil, true
+	case "AWS::IAM::Role": // of API Gateway itself; a function's is SAM's
+		return []string{"Arn"}, true
+	}
+	return nil, false
+}
 
 // resource is a member of Resources whose condition holds.
 type resource struct {
@@ -91,6 +113,9 @@ func (r *resolver) name(res *resource) {
 		return
 	case typeRolePolicy, typeInvokeConfig, typeLogGroup, typeAlarm, typeDashboard:
 	default:
+		if _, ok := elsewhere(res.kind); ok {
+			break
+		}
 		r.fail(res.line, res.where, "the local stack does not run the resource type %s: remove it, or teach "+
 			"infra/local/template what it does", res.kind)
 	}
@@ -129,6 +154,11 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 		r.fail(line, where, "a name may refer to parameters and pseudo parameters only, not to %s", id)
 		return ""
 	}
+	if from := r.byID[r.from]; from != nil && from.kind == typeFunction {
+		if _, ok := elsewhere(res.kind); ok {
+			r.fail(line, where, "%s (%s) is not run locally: a function cannot use it", id, res.kind)
+		}
+	}
 	if r.from != "" {
 		r.edges = append(r.edges, edge{r.from, id, line})
 	}
@@ -143,6 +173,9 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 // value is the physical name or ARN of a resource, or of a function's role.
 func (r *resolver) value(res *resource, role bool, attribute string) (string, bool) {
 	where := r.options.Region + ":" + r.options.Account + ":"
+	if attributes, ok := elsewhere(res.kind); ok && slices.Contains(attributes, attribute) {
+		return res.name + "." + attribute, true
+	}
 	switch {
 	case role && attribute == "":
 		return r.roleName(res.id), true

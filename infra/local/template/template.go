@@ -142,6 +142,7 @@ func (r *resolver) sections(o *object) error {
 	r.readParameters(o.object("Parameters"))
 	globals := o.object("Globals")
 	r.readConditions(o.object("Conditions"))
+	o.object("Rules").each(func(name string, n *yaml.Node) { r.rule(name, n) })
 	r.readResources(o.object("Resources"), r.readGlobals(globals))
 	outputs := o.object("Outputs")
 	o.end("the local stack does not know this section: remove it, or teach infra/local/template what it does")

@@ -56,7 +56,7 @@ func TestOwnTemplate(t *testing.T) {
 
 	authorize := function(t, tm, "AuthorizeFunction")
 	equal(t, "authorize's env", authorize.Env, map[string]string{
-		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "GRANTS_CLAIM": "scope"})
+		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": ""})
 	equal(t, "authorize's limits", []any{authorize.MemoryMB, authorize.Timeout, authorize.MaxRetries, authorize.MaxEventAge},
 		[]any{256, 29 * time.Second, 2, 6 * time.Hour})
 

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/gateway/gatewaytest"
+)
+
+func TestSample(t *testing.T) {
+	a := gateway.Authorizer{Log: slog.New(slog.DiscardHandler), Verify: func(_ context.Context, raw string) (chat.Claims, error) {
+		if raw != "an.access.token" {
+			t.Errorf("token %q", raw)
+		}
+		return chat.Claims{Issuer: "https://issuer.test", Subject: "alice", Expires: time.Unix(4102444800, 0), Grants: []string{"clock"}}, nil
+	}}
+	got, err := a.Handle(t.Context(), gatewaytest.Sample(t, "authorizer"))
+	if err != nil || got.PrincipalID != "alice" || got.Context["user"] != "alice" || got.Context["expires"] != "4102444800" {
+		t.Errorf("answer %+v, %v", got, err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package deploy tests deploy.sh, which make deploy runs.
+package deploy

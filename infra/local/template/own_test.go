@@ -1,0 +1,81 @@
+package template_test
+
+import (
+	"strings"
+	"testing"
+
+	"carrel/infra/local/template"
+)
+
+// What the template's parameters say reaches the local stack; values that do not fit each other are told in its words.
+func TestOwnTemplatesParameters(t *testing.T) {
+	source := string(read(t, "..", "..", "..", "template.yaml"))
+	resolve := func(change map[string]string) (*template.Template, error) {
+		values := map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page"}
+		for name, value := range change {
+			values[name] = value
+		}
+		return template.Resolve([]byte(source), template.Options{Parameters: values})
+	}
+	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := function(t, tm, "TurnFunction")
+	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
+	for name, c := range map[string]struct {
+		change map[string]string
+		want   string
+	}{
+		"an issuer without an audience": {map[string]string{"Audience": ""}, "Issuer is given and Audience is not."},
+		"no issuer":                     {map[string]string{"Issuer": ""}, "does not run the resource type AWS::Cognito::"},
+		"too much":                      {map[string]string{"TurnConcurrency": "1001"}, `the value "1001" is not within MaxValue, 1000`},
+		"too little":                    {map[string]string{"RequestRate": "0"}, `the value "0" is not within MinValue, 1`},
+		"not a word":                    {map[string]string{"TenantIsolation": "true"}, `is not one of on, off`},
+	} {
+		if _, err := resolve(c.change); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+	// A function that uses what nothing here stands for would get a name that leads nowhere.
+	source = strings.Replace(source, "ISSUER:", "BUCKET: !Ref PageFiles\n          ISSUER:", 1)
+	if _, err := resolve(nil); err == nil || !strings.Contains(err.Error(), "PageFiles (AWS::S3::Bucket) is not run locally: a function cannot use it") {
+		t.Errorf("a function with a bucket: error %v", err)
+	}
+}
+
+func TestSplitAndRulesThatAreWrong(t *testing.T) {
+	for with, want := range map[string]string{
+		`LEVEL: !Select [3, !Split ["/", a/b/c]]`:         "Select's index is not one of the list's",
+		`LEVEL: !Join ["", !Split ["/"]]`:                 "Split needs a list of a delimiter and a text",
+		`LEVEL: !Join ["-", !Split ["/", a/b/c]]`:         "",
+		`LEVEL: !Select [2, !Split ["/", https://a.b/c]]`: "",
+	} {
+		source := strings.Replace(string(read(t, "testdata", "other.yaml")), "LEVEL: debug", with, 1)
+		tm, err := template.Resolve([]byte(source), other(template.Options{}))
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", with, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", with, err)
+		} else if got := function(t, tm, "Talk").Env["LEVEL"]; got != "a-b-c" && got != "a.b" {
+			t.Errorf("%s: %q", with, got)
+		}
+	}
+	for rule, want := range map[string]string{
+		`{Assertions: [{Assert: !Equals [!Ref Kind, large], AssertDescription: only large}]}`:                                 "only large",
+		`{RuleCondition: !Condition Large, Assertions: [{Assert: !Equals [a, b], AssertDescription: no}]}`:                    "",
+		`{RuleCondition: !Condition Small, Assertions: [{Assert: !Equals [a, b], AssertDescription: small is not for this}]}`: "small is not for this",
+		`{Assertions: [{Assert: !Equals [a, a]}]}`:                                                                            "AssertDescription is missing",
+		`{}`: "Assertions is missing",
+	} {
+		source := strings.Replace(string(read(t, "testdata", "other.yaml")), "Conditions:", "Rules:\n  Fit: "+rule+"\nConditions:", 1)
+		_, err := template.Resolve([]byte(source), other(template.Options{}))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want %q", rule, err, want)
+		}
+	}
+}

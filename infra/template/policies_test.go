@@ -1,0 +1,128 @@
+package template_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// basic lets a function write its log; SAM gives it to every function. Its resource is *.
+const basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+
+// granted is what each function may do beside writing its log: action and resource, as lines.
+func granted(t *testing.T, resources object) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	add := func(role string, document any) {
+		for _, statement := range list(at(document, "Statement")) {
+			if at(statement, "Effect") != "Allow" {
+				t.Errorf("%s: a statement is no Allow: %s", role, text(statement))
+			}
+			for _, action := range list(at(statement, "Action")) {
+				for _, resource := range list(at(statement, "Resource")) {
+					all[role] = append(all[role], fmt.Sprintf("%v %s", action, short(text(resource))))
+				}
+			}
+		}
+	}
+	for id, r := range resources {
+		role, isRole := strings.CutSuffix(id, "FunctionRole")
+		switch {
+		case at(r, "Type") == "AWS::IAM::Role" && isRole:
+			all[role] = append(all[role], []string{}...)
+			if managed := text(at(r, "Properties", "ManagedPolicyArns")); managed != "["+basic+"]" {
+				t.Errorf("%s has the managed policies %s", id, managed)
+			}
+			for _, policy := range list(at(r, "Properties", "Policies")) {
+				add(role, at(policy, "PolicyDocument"))
+			}
+		case at(r, "Type") == "AWS::IAM::RolePolicy":
+			name, _ := at(r, "Properties", "RoleName", "Ref").(string)
+			add(strings.TrimSuffix(name, "FunctionRole"), at(r, "Properties", "PolicyDocument"))
+		}
+	}
+	for role := range all {
+		slices.Sort(all[role])
+	}
+	return all
+}
+
+// short names a resource as one says it.
+func short(resource string) string {
+	return strings.NewReplacer("{Fn::GetAtt:[", "", ",Arn]}", "", "{Fn::Sub:", "", "}}", "}", "${Table.Arn}", "Table",
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/", "Api ", "/index/live}", "/index/live",
+		"/@connections/*}", "/@connections/*").Replace(resource)
+}
+
+// Each function may do what it does, and nothing else. The store's calls: connect writes a connection and its owner,
+// counts the user's and removes the oldest; disconnect reads the owner and removes both; message, turn and sweep read and
+// write threads, runs and logs, in transactions. (A transaction needs the permission of each action in it.)
+func TestWhatEachFunctionMayDo(t *testing.T) {
+	table := []string{
+		"dynamodb:BatchGetItem Table", "dynamodb:ConditionCheckItem Table", "dynamodb:DeleteItem Table", "dynamodb:GetItem Table",
+		"dynamodb:PutItem Table", "dynamodb:Query Table", "dynamodb:UpdateItem Table",
+	}
+	post := "execute-api:ManageConnections Api POST/@connections/*"
+	want := map[string][]string{
+		"Authorize":  {},
+		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:PutItem Table", "dynamodb:Query Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
+		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table"},
+		"Message":    append(slices.Clone(table), post, "lambda:InvokeFunction TurnFunction"),
+		"Turn":       append(slices.Clone(table), post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
+		"Sweep":      append(slices.Clone(table), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),
+	}
+	got := granted(t, transformed(t))
+	if len(got) != len(want) {
+		t.Errorf("%d functions, want %d", len(got), len(want))
+	}
+	for role, may := range want {
+		slices.Sort(may)
+		if !slices.Equal(got[role], may) {
+			t.Errorf("%s may\n  %s\nwant\n  %s", role, strings.Join(got[role], "\n  "), strings.Join(may, "\n  "))
+		}
+	}
+}
+
+// A * stands where a resource has no name yet, and nowhere else: connections (IAM cannot tell whose one is), the page's
+// files, and in the refusal of calls without TLS.
+func TestWildcards(t *testing.T) {
+	allowed := []string{
+		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/POST/@connections/*}",
+		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/DELETE/@connections/*}",
+		"Allow {Fn::Sub:${PageFiles.Arn}/*}", "Deny {Fn::Sub:${PageFiles.Arn}/*}", "Deny s3:*", "Deny *",
+	}
+	used := map[string]bool{}
+	var look func(id string, v any)
+	look = func(id string, v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, member := range v {
+				look(id, member)
+			}
+		case object:
+			if v["Effect"] != nil {
+				for _, key := range []string{"Action", "NotAction", "Resource", "NotResource", "Principal"} {
+					for _, value := range list(v[key]) {
+						said := fmt.Sprintf("%v %s", v["Effect"], text(value))
+						if strings.Contains(said, "*") && !slices.Contains(allowed, said) {
+							t.Errorf("%s: %s: say what is meant, or state here why not", id, said)
+						}
+						used[said] = true
+					}
+				}
+			}
+			for _, member := range v {
+				look(id, member)
+			}
+		}
+	}
+	for id, r := range transformed(t) {
+		look(id, at(r, "Properties"))
+	}
+	for _, said := range allowed {
+		if !used[said] {
+			t.Errorf("%s stands here and nowhere in the template: take it out", said)
+		}
+	}
+}

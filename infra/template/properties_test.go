@@ -1,0 +1,112 @@
+package template_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// One user's runs have environments of their own, nothing tries a run again but sweep, and nothing stops the chain by
+// which a run starts the next.
+func TestTurn(t *testing.T) {
+	r := transformed(t)
+	equal(t, r, "{Fn::If:[Isolated,{TenantIsolationMode:PER_TENANT},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "TenancyConfig")
+	equal(t, r, "{Fn::If:[TurnReserved,{Ref:TurnConcurrency},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "ReservedConcurrentExecutions")
+	equal(t, r, "Allow", "TurnFunction", "Properties", "RecursiveLoop")
+	equal(t, r, "{DestinationConfig:{OnFailure:{Destination:{Fn::GetAtt:[SweepFunction,Arn]}}},FunctionName:{Ref:TurnFunction},"+
+		"MaximumEventAgeInSeconds:60,MaximumRetryAttempts:0,Qualifier:$LATEST}", "TurnInvokeConfig", "Properties")
+	equal(t, r, "TurnInvokes", "TurnInvokeConfig", "DependsOn") // Lambda checks the destination's permission as it is set
+	each(t, r, "AWS::Lambda::Function", func(id string, f any) {
+		if id != "TurnFunction" && (at(f, "Properties", "TenancyConfig") != nil || at(f, "Properties", "RecursiveLoop") != nil) {
+			t.Errorf("%s is invoked by API Gateway or a schedule, which have no tenant, and starts no chain", id)
+		}
+	})
+}
+
+// Each function writes JSON to a log of its own, which is not kept for ever.
+func TestLogs(t *testing.T) {
+	r := transformed(t)
+	seen := map[string]string{}
+	each(t, r, "AWS::Lambda::Function", func(id string, f any) {
+		group, _ := at(f, "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
+		if other := seen[group]; other != "" || at(f, "Properties", "LoggingConfig", "LogFormat") != "JSON" {
+			t.Errorf("%s logs %s to %q, as %q does", id, text(at(f, "Properties", "LoggingConfig")), group, other)
+		}
+		seen[group] = id
+		equal(t, r, "{Ref:LogDays}", group, "Properties", "RetentionInDays")
+	})
+	equal(t, r, "{Ref:LogDays}", "ApiLogs", "Properties", "RetentionInDays")
+	each(t, r, "AWS::Logs::LogGroup", func(id string, _ any) {
+		if seen[id] == "" && id != "ApiLogs" {
+			t.Errorf("nothing logs to %s", id)
+		}
+	})
+}
+
+// The API's log tells what happened and not who: the sign-in token is in a header, and the user in the authorizer's context.
+func TestAccessLogs(t *testing.T) {
+	r := transformed(t)
+	settings := at(r, "ApiStage", "Properties", "AccessLogSettings", "Fn::If").([]any)
+	format, _ := at(settings[1], "Format").(string)
+	if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.status") {
+		t.Errorf("the format %q says little", format)
+	}
+	for _, secret := range []string{"header", "identity", "authorizer.user", "authorizer.principalId", "authorizer.claims", "querystring", "subprotocol"} {
+		if strings.Contains(strings.ToLower(format), strings.ToLower(secret)) {
+			t.Errorf("the format %q has %s", format, secret)
+		}
+	}
+	equal(t, r, "{ThrottlingBurstLimit:{Ref:RequestBurst},ThrottlingRateLimit:{Ref:RequestRate}}", "ApiStage", "Properties", "DefaultRouteSettings")
+}
+
+// Data outlives mistakes: the table and the pool stay when the stack goes, and any second can be gone back to.
+func TestWhatIsKept(t *testing.T) {
+	r := transformed(t)
+	for _, id := range []string{"Table", "Users"} {
+		equal(t, r, "Retain", id, "DeletionPolicy")
+		equal(t, r, "Retain", id, "UpdateReplacePolicy")
+	}
+	equal(t, r, "{Ref:DeletionProtection}", "Table", "Properties", "DeletionProtectionEnabled")
+	equal(t, r, "{PointInTimeRecoveryEnabled:true}", "Table", "Properties", "PointInTimeRecoverySpecification")
+	equal(t, r, "{AttributeName:expires,Enabled:true}", "Table", "Properties", "TimeToLiveSpecification")
+}
+
+// Who has an issuer gets no pool; the pool's client keeps no secret and sends people to the page alone.
+func TestSignIn(t *testing.T) {
+	r := transformed(t)
+	for id, resource := range r {
+		kind, _ := at(resource, "Type").(string)
+		if strings.HasPrefix(kind, "AWS::Cognito::") && at(resource, "Condition") != "OwnPool" {
+			t.Errorf("%s is made with an issuer of one's own, too", id)
+		}
+	}
+	page := "[{Fn::Sub:https://${Page.DomainName}/}]"
+	for path, want := range map[string]string{
+		"GenerateSecret": "false", "AllowedOAuthFlows": "[code]", "CallbackURLs": page, "LogoutURLs": page,
+		"ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]", "PreventUserExistenceErrors": "ENABLED",
+	} {
+		equal(t, r, want, "PageSignIn", "Properties", path)
+	}
+	variables := []string{"AuthorizeFunction", "Properties", "Environment", "Variables"}
+	equal(t, r, "{Fn::If:[OwnPool,{Ref:PageSignIn},{Ref:Audience}]}", append(variables, "AUDIENCE")...)
+	equal(t, r, "{Fn::If:[OwnPool,{Fn::Sub:https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${Users}},{Ref:Issuer}]}", append(variables, "ISSUER")...)
+}
+
+// CloudFront alone reads the page's files, over TLS, and the page may run its own scripts and talk to its own API.
+func TestPage(t *testing.T) {
+	r := transformed(t)
+	equal(t, r, "{BlockPublicAcls:true,BlockPublicPolicy:true,IgnorePublicAcls:true,RestrictPublicBuckets:true}",
+		"PageFiles", "Properties", "PublicAccessBlockConfiguration")
+	config := at(r, "Page", "Properties", "DistributionConfig")
+	if at(list(at(config, "Origins"))[0], "OriginAccessControlId") == nil || at(config, "DefaultCacheBehavior", "ViewerProtocolPolicy") != "redirect-to-https" {
+		t.Errorf("the distribution is %s", text(config))
+	}
+	csp := at(r, "PageHeaders", "Properties", "ResponseHeadersPolicyConfig", "SecurityHeadersConfig", "ContentSecurityPolicy", "ContentSecurityPolicy", "Fn::Sub").([]any)[0].(string)
+	for _, want := range []string{
+		"default-src 'none'; ", "script-src 'self'; ", "base-uri 'none'; ", "frame-ancestors 'none'",
+		"connect-src 'self' wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix} ${SignIn}; ",
+	} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("the page's policy lacks %q: %s", want, csp)
+		}
+	}
+}
