@@ -237,7 +237,9 @@ func cancelledFor(code string) func(error) bool {
 	}
 }
 
-func either(a, b func(error) bool) func(error) bool { return func(err error) bool { return a(err) || b(err) } }
+func either(a, b func(error) bool) func(error) bool {
+	return func(err error) bool { return a(err) || b(err) }
+}
 
 // The same seed does the same to the same requests.
 func TestSeedRepeatsFaults(t *testing.T) {
