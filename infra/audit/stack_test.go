@@ -17,12 +17,17 @@ import (
 // start runs the repository's own template, on free ports and an empty table, until the test ends.
 func start(t *testing.T) stack.Endpoints {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		missing(t, "the DynamoDB engine is not installed on "+runtime.GOOS+"/"+runtime.GOARCH+": run make test, or set AWS_ENDPOINT_URL_DYNAMODB")
-	}
+	return startWith(t, stack.Config{}).Endpoints()
+}
+
+// startWith is start with what else a test wants of the stack.
+func startWith(t *testing.T, c stack.Config) *stack.Stack {
+	t.Helper()
+	needEngine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+	c.Root, c.State, c.DynamoDB = "../..", t.TempDir(), os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
+	s, err := stack.Start(ctx, c)
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
 	}
@@ -31,7 +36,14 @@ func start(t *testing.T) stack.Endpoints {
 			t.Errorf("stopping the stack: %v", err)
 		}
 	})
-	return s.Endpoints()
+	return s
+}
+
+func needEngine(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		missing(t, "the DynamoDB engine is not installed on "+runtime.GOOS+"/"+runtime.GOARCH+": run make test, or set AWS_ENDPOINT_URL_DYNAMODB")
+	}
 }
 
 // missing skips a test for want of a tool, which is a failure where every layer must run.

@@ -74,6 +74,10 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 		if tries > 0 && !h.pause(tries, expires) || !f.awaitSlot(expires) {
 			return h.ctx.Err() == nil && h.giveUp(f, inv, eventAgeExceeded, tries, last)
 		}
+		if h.ctx.Err() != nil { // the slot became free because the host closes
+			<-f.slots
+			return false
+		}
 		if err := h.queue.begin(inv.id, tries+1); err != nil {
 			h.log(f.Name, fmt.Sprintf("lambda: event %s: %v", inv.id, err))
 		}
