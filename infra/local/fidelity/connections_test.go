@@ -70,6 +70,12 @@ func connections() []scenario {
 				t.Errorf("%s, %v", response.Status, err)
 			}
 		}},
+	}
+}
+
+func reached() []scenario {
+	const area = "@connections"
+	return []scenario{
 		{area, "Errors name their kind in X-Amzn-ErrorType, where the SDK reads it.", sdkSource, needsID, func(t *testing.T, on *target) {
 			m := manage(t, on)
 			err := m.post(t.Context(), strings.Repeat("x", 128<<10+1))

@@ -153,6 +153,12 @@ func messages() []scenario {
 		noticed("A function that takes longer than 29 s is a failure.", documented, "Internal server error",
 			fakes{"default": hangs}, func(c *apigateway.Config) { c.IntegrationTimeout = 50 * time.Millisecond }),
 		noticed("No route and no $default sends \"Forbidden\".", captured, "Forbidden", fakes{"connect": answers(`{"statusCode":200}`)}, nil),
+	}
+}
+
+func answered() []scenario {
+	const area = "Messages and events"
+	return []scenario{
 		{area, "What a function returns for a message is dropped.", documented, needsFunction, func(t *testing.T, _ *target) {
 			answered := make(chan struct{})
 			conn, _ := open(t, serve(t, fakes{"default": func(ctx context.Context, e []byte) ([]byte, string, error) {
@@ -169,6 +175,12 @@ func messages() []scenario {
 				t.Errorf("it was sent: %s", text)
 			}
 		}},
+	}
+}
+
+func told() []scenario {
+	const area = "Messages and events"
+	return []scenario{
 		{area, "CONNECT has headers and query, MESSAGE only a body, DISCONNECT a code and a reason.", documented, needsEvents, func(t *testing.T, _ *target) {
 			connect, message, disconnect := lived(t)
 			if connect.QueryStringParameters["q"] != "1" || connect.Headers["Host"] == "" || connect.Body != "" {
@@ -197,6 +209,12 @@ func messages() []scenario {
 				t.Errorf("ids %s, %s, %s", id, message.RequestContext.ConnectionID, disconnect.RequestContext.ConnectionID)
 			}
 		}},
+	}
+}
+
+func delivered() []scenario {
+	const area = "Messages and events"
+	return []scenario{
 		{area, "Messages of one socket are handed to functions side by side, in no promised order.", documented, needsEvents, func(t *testing.T, _ *target) {
 			both := make(chan struct{}, 2)
 			all := make(chan struct{})

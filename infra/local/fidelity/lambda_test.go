@@ -39,8 +39,8 @@ func refused(says string, kind types.InvocationType, name, tenant string, size, 
 	}}
 }
 
-// told is what the test function answers.
-type told struct {
+// reply is what the test function answers.
+type reply struct {
 	PID       int
 	Ticks     int64
 	Tenant    string
@@ -52,7 +52,7 @@ type told struct {
 }
 
 // call invokes a function of the host and reads its answer; functionError is Lambda's word.
-func (on *target) call(t *testing.T, h *lambda.Host, name, tenant, event string) (told, string) {
+func (on *target) call(t *testing.T, h *lambda.Host, name, tenant, event string) (reply, string) {
 	t.Helper()
 	in := &sdk.InvokeInput{FunctionName: &name, Payload: []byte(event)}
 	if tenant != "" {
@@ -62,7 +62,7 @@ func (on *target) call(t *testing.T, h *lambda.Host, name, tenant, event string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a told
+	var a reply
 	if err := json.Unmarshal(out.Payload, &a); err != nil {
 		t.Fatalf("%s: %v", out.Payload, err)
 	}
@@ -84,13 +84,18 @@ func failing(says string, from source, event, kind string) scenario {
 }
 
 func invokes() []scenario {
-	const area = "Invokes"
 	return []scenario{
 		refused("A function that is not there is 404.", types.InvocationTypeRequestResponse, "carrel-there-is-no-such", "", 1, http.StatusNotFound),
 		refused("Tenant isolation: an invoke without a tenant id is 400.", types.InvocationTypeDryRun, "turn", "", 1, http.StatusBadRequest),
 		refused("Tenant isolation: a tenant id with other characters than its pattern's is 400.", types.InvocationTypeDryRun, "turn", "a|b", 1, http.StatusBadRequest),
 		refused("A synchronous event over 6 MB is 413.", types.InvocationTypeRequestResponse, "turn", "fidelity", 6<<20, http.StatusRequestEntityTooLarge),
 		refused("An asynchronous event over 1 MB is 413.", types.InvocationTypeEvent, "turn", "fidelity", 1<<20, http.StatusRequestEntityTooLarge),
+	}
+}
+
+func environments() []scenario {
+	const area = "Invokes"
+	return []scenario{
 		{area, "Tenant isolation: no process ever serves two tenants.", documented, needsEvents, func(t *testing.T, on *target) {
 			h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f", func(f *lambda.Function) { f.PerTenant = true })}})
 			for range 3 {
@@ -132,6 +137,12 @@ func invokes() []scenario {
 				t.Errorf("it has %s left of 7 s", a.Left)
 			}
 		}},
+	}
+}
+
+func failures() []scenario {
+	const area = "Invokes"
+	return []scenario{
 		failing("At its deadline a function is killed; the next invoke works.", documented, `{"Do":"hang"}`, "Sandbox.Timedout"),
 		failing("A panic is reported, and the process ends; the next invoke works.", sdkSource, `{"Do":"panic"}`, "string"),
 		failing("A process that exits is Runtime.ExitError; the next invoke works.", captured, `{"Do":"exit"}`, "Runtime.ExitError"),

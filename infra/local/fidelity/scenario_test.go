@@ -36,7 +36,8 @@ const (
 )
 
 func scenarios() []scenario {
-	return slices.Concat(handshakes(), messages(), connections(), invokes(), asynchronous())
+	return slices.Concat(handshakes(), messages(), answered(), told(), delivered(), connections(), reached(),
+		invokes(), environments(), failures(), asynchronous())
 }
 
 // Each scenario holds of the local stack.
