@@ -121,6 +121,8 @@ func (c *call) refusal() *answer {
 		a = c.cancelled("TransactionConflict", "Transaction is ongoing for the item")
 	case c.fate.kind == conflict:
 		a = failure(http.StatusBadRequest, "TransactionConflictException", "Transaction is ongoing for the item")
+	case c.fate.kind == throttle && c.operation == "BatchGetItem" && c.fate.silent:
+		return nil // a part of it: see splitBatch
 	case c.fate.kind == throttle && transaction && c.fate.silent:
 		a = c.cancelled("ThrottlingError", "Throughput exceeds the current capacity of your table or index")
 	case c.fate.kind == throttle && c.fate.silent:

@@ -124,6 +124,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Not the caller's context: DynamoDB does not undo what a caller stopped waiting for.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTime)
 	defer cancel()
+	rest := c.splitBatch()
 	got, err := p.forward(ctx, c)
 	if err != nil {
 		p.c.Log(fmt.Sprintf("dynamodb: %s of %s: %v", operation, c.caller, err))
@@ -131,6 +132,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.count(c, &got)
+	got.leave(rest)
 	c.wait(r.Context())
 	switch {
 	case c.fate.kind == lost && got.status == http.StatusOK && c.fate.silent:

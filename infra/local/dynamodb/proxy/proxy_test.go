@@ -221,6 +221,41 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A batch that is throttled is refused, or answered in part.
+func TestThrottledBatchIsReadInPart(t *testing.T) {
+	b := start(t, proxy.Faults{})
+	c, ctx := b.client(b.URL(), "A", 1), t.Context()
+	var keys []map[string]types.AttributeValue
+	for _, id := range []string{"one", "two", "three"} {
+		if err := put(ctx, c, id, 1); err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, map[string]types.AttributeValue{"id": text(id)})
+	}
+	if err := b.SetFaults(proxy.Faults{Seed: 1, Throttle: 1}); err != nil {
+		t.Fatal(err)
+	}
+	refused, parts := 0, 0
+	for range 20 {
+		out, err := c.BatchGetItem(ctx, &sdk.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}}})
+		if err != nil {
+			if !throttled(err) {
+				t.Fatal(err)
+			}
+			refused++
+			continue
+		}
+		parts++
+		left := out.UnprocessedKeys[table]
+		if len(out.Responses[table]) != 2 || len(left.Keys) != 1 || !aws.ToBool(left.ConsistentRead) {
+			t.Errorf("read %d, left %+v", len(out.Responses[table]), out.UnprocessedKeys)
+		}
+	}
+	if refused == 0 || parts == 0 {
+		t.Errorf("%d refused, %d in part", refused, parts)
+	}
+}
+
 func is[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)
