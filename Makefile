@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check chat build clean stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: help run test check chat build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,19 @@ build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda 
 
 deploy: $(PAGE) ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_STACK=, YES=1); docs/deploying.md
 	@SAM="$(SAM)" GOARCH=$(GOARCH) infra/deploy/deploy.sh
+
+verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL=wss://...
+	@if [ -z "$(URL)" ] || [ -z "$$TOKEN$$TOKEN_ENDPOINT" ] || [ -z "$$AWS_REGION" ] || [ -z "$$AWS_ACCESS_KEY_ID" ] || [ -z "$$AWS_SECRET_ACCESS_KEY" ]; then \
+	  echo "make verify-aws asks a deployed Carrel. Set:"; \
+	  echo "  URL=wss://...                the output WebSocket of the stack"; \
+	  echo "  TOKEN=...                    an access token that it accepts, in the environment"; \
+	  echo "  TOKEN_ENDPOINT=https://...   or where POST user=fidelity answers {\"access_token\"}"; \
+	  echo "  AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"; \
+	  echo "                               of somebody who may execute-api:ManageConnections and lambda:InvokeFunction there"; \
+	  echo "  TURN_FUNCTION=...            the name of the function turn; without it, five scenarios are skipped"; \
+	  exit 1; \
+	fi
+	@VERIFY_AWS=1 URL="$(URL)" go test -count=1 -v -run TestDeployed ./infra/local/fidelity
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam

@@ -119,6 +119,9 @@ func check(t *testing.T, sockets []*socket, everybody []*person) {
 	for i, s := range sockets {
 		got := s.read(t, everybody)
 		frames += got.frames
+		if got.notices > 0 {
+			t.Errorf("%s, window %d: %d frames failed", s.who.name, i%windows, got.notices)
+		}
 		events, raw, err := got.stream(s.State().Seq)
 		if err != nil {
 			t.Errorf("%s, window %d: %v", s.who.name, i%windows, err)

@@ -20,12 +20,10 @@ func start(t *testing.T) stack.Endpoints {
 	return startWith(t, stack.Config{}).Endpoints()
 }
 
-// startWith does the same with a configuration.
+// startWith is start with what else a test wants of the stack.
 func startWith(t *testing.T, c stack.Config) *stack.Stack {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		missing(t, "the DynamoDB engine is not installed on "+runtime.GOOS+"/"+runtime.GOARCH+": run make test, or set AWS_ENDPOINT_URL_DYNAMODB")
-	}
+	needEngine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c.Root, c.State, c.DynamoDB = "../..", t.TempDir(), os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
@@ -39,6 +37,13 @@ func startWith(t *testing.T, c stack.Config) *stack.Stack {
 		}
 	})
 	return s
+}
+
+func needEngine(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		missing(t, "the DynamoDB engine is not installed on "+runtime.GOOS+"/"+runtime.GOARCH+": run make test, or set AWS_ENDPOINT_URL_DYNAMODB")
+	}
 }
 
 // missing skips a test for want of a tool, which is a failure where every layer must run.

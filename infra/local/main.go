@@ -7,6 +7,10 @@
 //	FRESH=1       begins without the data of earlier runs
 //	BUILT=1       runs what sam build has made in .aws-sam/build, as it is
 //	WATCH=0       does not rebuild functions when Go files change
+//	IDLE, LIFE    how long a socket lives without traffic, and at all (10m, 2h)
+//	REORDER       hands messages of one socket that are closer than this to the functions in any order (0s)
+//	LOSE_DISCONNECT=1  invokes no function when a socket ends
+//	SEED          of what is random on request, to see it again
 //	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
 //
 // With `-- command args...` it runs the command beside the stack and ends with it; CARREL_ENDPOINTS names the file that
@@ -60,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH")
+			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -107,24 +111,51 @@ func read(getenv func(string) string) (stack.Config, error) {
 		fallback = 0
 	}
 	c.GatewayPort, gatewayErr = port(getenv, "GATEWAY_PORT", fallback)
-	c.Fresh, freshErr = truth(getenv, "FRESH")
-	built, builtErr := truth(getenv, "BUILT")
+	c.Fresh, freshErr = yes(getenv, "FRESH")
+	built, builtErr := yes(getenv, "BUILT")
 	if built {
 		c.Built = filepath.Join(".aws-sam", "build")
 	}
-	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr)
+	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, readChances(getenv, &c))
 }
 
-func truth(getenv func(string) string, name string) (bool, error) {
+// readChances reads what makes AWS's rarer moments common.
+func readChances(getenv func(string) string, c *stack.Config) error {
+	var errs [5]error
+	c.Idle, errs[0] = duration(getenv, "IDLE")
+	c.Life, errs[1] = duration(getenv, "LIFE")
+	c.Reorder, errs[2] = duration(getenv, "REORDER")
+	c.LoseDisconnects, errs[3] = yes(getenv, "LOSE_DISCONNECT")
+	if seed := getenv("SEED"); seed != "" {
+		if c.Seed, errs[4] = strconv.ParseUint(seed, 10, 64); errs[4] != nil {
+			errs[4] = fmt.Errorf("SEED must be a whole number, not %q", seed)
+		}
+	}
+	return errors.Join(errs[:]...)
+}
+
+func yes(getenv func(string) string, name string) (bool, error) {
 	text := getenv(name)
 	if text == "" {
 		return false, nil
 	}
-	v, err := strconv.ParseBool(text)
+	on, err := strconv.ParseBool(text)
 	if err != nil {
 		return false, fmt.Errorf("%s must be 1 or 0, not %q", name, text)
 	}
-	return v, nil
+	return on, nil
+}
+
+func duration(getenv func(string) string, name string) (time.Duration, error) {
+	text := getenv(name)
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%s must be a time such as 30s or 10m, not %q", name, text)
+	}
+	return d, nil
 }
 
 func port(getenv func(string) string, name string, fallback int) (int, error) {

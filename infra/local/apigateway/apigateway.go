@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -63,6 +64,15 @@ type Config struct {
 	Invoker                        Invoker
 	Idle, Life, IntegrationTimeout time.Duration // 0: 10 min, 2 h, 29 s
 
+	// Reorder, if it is not 0, holds each message back for a random time up to it before its function is invoked, so that
+	// messages which are closer together come in any order: AWS promises none. The times follow from Seed and from the
+	// order in which sockets opened; a Seed of 0 is replaced by a random one. The log tells the seed.
+	Reorder time.Duration
+	Seed    uint64
+
+	// LoseDisconnects keeps every $disconnect from its function: AWS sends them best effort.
+	LoseDisconnects bool
+
 	// AccessKeys says who may call @connections: the secret of an access key, false for an unknown one. If it is nil nobody is
 	// refused for who they are, but a signature's header for the service execute-api must be there. It is called concurrently.
 	AccessKeys func(accessKeyID string) (secret string, ok bool)
@@ -90,6 +100,7 @@ type Gateway struct {
 
 	mu      sync.Mutex
 	closed  bool
+	opened  uint64 // sockets so far
 	sockets map[string]*socket
 	running sync.WaitGroup // handlers, sockets, invocations, the server
 }
@@ -121,6 +132,9 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 			g.logf("serve: %v", err)
 		}
 	})
+	if c.Reorder > 0 {
+		g.logf("messages closer than %s are reordered with seed %d", c.Reorder, g.c.Seed)
+	}
 	g.unhook = context.AfterFunc(ctx, func() { g.closing.Do(g.beginClose) })
 	return g, nil
 }
@@ -153,6 +167,12 @@ func (c *Config) check() (member string, err error) {
 	}
 	if !custom {
 		member = "" // no body need be looked into
+	}
+	if c.Reorder < 0 || c.Idle < 0 || c.Life < 0 || c.IntegrationTimeout < 0 {
+		return "", errors.New("config: a time is negative")
+	}
+	for c.Seed == 0 {
+		c.Seed = rand.Uint64()
 	}
 	c.Routes = maps.Clone(c.Routes)
 	for _, d := range [...]struct {
@@ -225,6 +245,8 @@ func (g *Gateway) register(s *socket) bool {
 		return false
 	}
 	g.sockets[s.id] = s
+	g.opened++
+	s.dice = rand.New(rand.NewPCG(g.c.Seed, g.opened))
 	return true
 }
 

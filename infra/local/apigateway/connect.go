@@ -229,6 +229,10 @@ func (g *Gateway) disconnect(p *peer, end ending) {
 	if function == "" {
 		return
 	}
+	if g.c.LoseDisconnects {
+		g.logf("$disconnect of %s is lost, as you asked", p.id)
+		return
+	}
 	e, err := g.disconnectEvent(p, newID(), end)
 	if err != nil {
 		g.logf("$disconnect of %s: %v", p.id, err)

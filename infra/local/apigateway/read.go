@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -118,11 +119,29 @@ func (s *socket) dispatch(message []byte) bool {
 	case <-s.ended:
 		return false
 	}
+	var late time.Duration
+	if s.g.c.Reorder > 0 {
+		late = time.Duration(s.dice.Int64N(int64(s.g.c.Reorder)))
+	}
 	s.g.running.Go(func() {
 		defer func() { <-s.slots }()
+		s.hold(late)
 		s.invoke(key, function, message)
 	})
 	return true
+}
+
+// hold keeps a message back, so that later ones may overtake it. The end of the socket does not stop a message.
+func (s *socket) hold(late time.Duration) {
+	if late == 0 {
+		return
+	}
+	timer := time.NewTimer(late)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.g.invokes.Done():
+	}
 }
 
 // invoke runs a function for a message. Its answer is dropped: the API has no RouteResponse.

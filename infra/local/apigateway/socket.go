@@ -3,6 +3,7 @@ package apigateway
 import (
 	"bufio"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -34,6 +35,7 @@ type socket struct {
 	slots  chan struct{} // inFlightLimit of them: functions at work
 	ended  chan struct{} // closed when ending begins
 	flush  chan struct{} // closed when the writer is done
+	dice   *rand.Rand    // of reordering; the reader's alone
 	active atomic.Int64  // when the last message came or went, in Unix nanoseconds
 
 	mu      sync.Mutex

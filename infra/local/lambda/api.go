@@ -69,7 +69,7 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 		refuseInvoke(w, newID(), err)
 		return
 	}
-	inv := newInvocation(tenant, payload)
+	inv := h.newInvocation(f, tenant, r.Header.Get("X-Amzn-Trace-Id"), payload)
 	switch kind {
 	case "", "RequestResponse":
 		answerInvoke(w, inv.id, f.call(r.Context(), inv))

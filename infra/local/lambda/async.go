@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -32,40 +33,66 @@ type responseContext struct {
 const (
 	retriesExhausted = "RetriesExhausted"
 	eventAgeExceeded = "EventAgeExceeded"
+	recursionStopped = "RecursiveInvocation"
 )
 
 // enqueue takes an asynchronous event. Each has a goroutine that waits for a slot: slots go to the longest waiting.
 func (h *Host) enqueue(f *function, inv *invocation) error {
-	expires := time.Now().Add(f.MaxEventAge)
-	if !h.own(func() { h.deliver(f, inv, expires) }) {
+	now := time.Now()
+	e := queued{ID: inv.id, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace, Runs: inv.runs, Payload: inv.payload,
+		Taken: now, Expires: now.Add(f.MaxEventAge)}
+	if err := h.queue.add(e); err != nil {
+		return fmt.Errorf("lambda: queueing an event for %s: %w", f.Name, err)
+	}
+	if !h.own(func() { h.work(f, inv, e.Expires, 0) }) {
 		return ErrClosed
 	}
 	return nil
 }
 
-// deliver tries an event until it is answered, its tries are used up, it is too old, or the host closes.
-func (h *Host) deliver(f *function, inv *invocation, expires time.Time) {
-	last := outcome{}
-	for tries := 0; ; tries++ {
+// work delivers an event and takes it from the queue, unless the host closes first.
+func (h *Host) work(f *function, inv *invocation, expires time.Time, tries int) {
+	if !h.deliver(f, inv, expires, tries) {
+		return
+	}
+	if err := h.queue.remove(inv.id, max(tries, f.MaxRetries+1)); err != nil {
+		h.log(f.Name, fmt.Sprintf("lambda: event %s is done and may come again: %v", inv.id, err))
+	}
+}
+
+// deliver tries an event until it is answered, its tries are used up, it is too old or loops (true), or the host closes
+// (false). tries is how many an earlier host has begun.
+func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries int) bool {
+	if f.loops(inv) {
+		return h.giveUp(f, inv, recursionStopped, 0, outcome{})
+	}
+	last := exited(inv.id, errEndedWithHost)
+	for ; ; tries++ {
 		if tries > f.MaxRetries {
-			h.giveUp(f, inv, retriesExhausted, tries, last)
-			return
+			return h.giveUp(f, inv, retriesExhausted, tries, last)
 		}
 		if tries > 0 && !h.pause(tries, expires) || !f.awaitSlot(expires) {
-			if h.ctx.Err() == nil {
-				h.giveUp(f, inv, eventAgeExceeded, tries, last)
-			}
-			return
+			return h.ctx.Err() == nil && h.giveUp(f, inv, eventAgeExceeded, tries, last)
+		}
+		if h.ctx.Err() != nil { // the slot became free because the host closes
+			<-f.slots
+			return false
+		}
+		if err := h.queue.begin(inv.id, tries+1); err != nil {
+			h.log(f.Name, fmt.Sprintf("lambda: event %s: %v", inv.id, err))
 		}
 		try := inv.again()
 		f.place(try)
 		last = <-try.done
-		if last.err != nil {
+		switch {
+		case errors.Is(last.err, ErrClosed):
+			h.log(f.Name, fmt.Sprintf("lambda: event %s was cut short by the end of the host", inv.id))
+			return false
+		case last.err != nil:
 			h.log(f.Name, fmt.Sprintf("lambda: event %s is lost: %v", inv.id, last.err))
-			return
-		}
-		if last.functionError == "" {
-			return
+			return true
+		case last.functionError == "":
+			return true
 		}
 	}
 }
@@ -103,11 +130,11 @@ func (f *function) awaitSlot(expires time.Time) bool {
 	}
 }
 
-// giveUp tells the failure destination, if there is one, of an event that is not tried again.
-func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int, last outcome) {
+// giveUp tells the failure destination, if there is one, of an event that is not tried again. It is false if it could not.
+func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int, last outcome) bool {
 	h.log(f.Name, fmt.Sprintf("lambda: event %s is given up after %d tries: %s", inv.id, tries, condition))
 	if f.OnFailure == "" {
-		return
+		return true
 	}
 	r := record{
 		Version:        "1.0",
@@ -121,11 +148,13 @@ func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int,
 	}
 	payload, err := json.Marshal(r)
 	if err == nil {
-		err = h.enqueue(h.functions[f.OnFailure], newInvocation("", payload))
+		to := h.functions[f.OnFailure]
+		err = h.enqueue(to, h.newInvocation(to, "", inv.trace, payload))
 	}
 	if err != nil {
 		h.log(f.Name, fmt.Sprintf("lambda: the failure record of event %s is lost: %v", inv.id, err))
 	}
+	return err == nil
 }
 
 // asJSON keeps an answer that is JSON and quotes one that is not.

@@ -31,17 +31,23 @@ type failureRecord struct {
 func recorded(t *testing.T, f lambda.Function) (*lambda.Host, chan []byte) {
 	t.Helper()
 	got := make(chan []byte, 10)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got <- []byte(r.URL.Query().Get("event"))
-	}))
-	t.Cleanup(server.Close)
 	records := plain("records")
-	records.Env = map[string]string{"FORWARD": server.URL}
+	records.Env = map[string]string{"FORWARD": forwarded(t, got)}
 	f.OnFailure = "records"
 	h, _ := start(t, lambda.Config{
 		Functions: []lambda.Function{f, records}, RetryDelays: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond},
 	})
 	return h, got
+}
+
+// forwarded is where a function forwards its events to, which the channel gets.
+func forwarded(t *testing.T, got chan<- []byte) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got <- []byte(r.URL.Query().Get("event"))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func await(t *testing.T, got chan []byte) (failureRecord, string) {

@@ -39,6 +39,10 @@ func throttled() *Error {
 	return &Error{"TooManyRequestsException", http.StatusTooManyRequests, "Rate Exceeded."}
 }
 
+func recursive() *Error {
+	return &Error{"RecursiveInvocationException", http.StatusBadRequest, "Recursive loop detected: the function was invoked too often in one chain"}
+}
+
 func invalidParameter(format string, args ...any) *Error {
 	return &Error{"InvalidParameterValueException", http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }

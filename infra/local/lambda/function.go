@@ -36,6 +36,8 @@ func newFunction(h *Host, f Function) *function {
 type invocation struct {
 	id      string
 	tenant  string
+	trace   string // the X-Ray header, which tells the chain of invokes that led here
+	runs    int    // how often the function has run in that chain, this time included
 	payload []byte
 	done    chan outcome // gets exactly one element, and has room for it
 }
@@ -47,11 +49,14 @@ type outcome struct {
 	err           error // the host's own, never the function's
 }
 
-func newInvocation(tenant string, payload []byte) *invocation {
+// newInvocation makes an invocation of f; trace is the header of the invocation that asks for it, "" for none.
+func (h *Host) newInvocation(f *function, tenant, trace string, payload []byte) *invocation {
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
-	return &invocation{id: newID(), tenant: tenant, payload: payload, done: make(chan outcome, 1)}
+	inv := &invocation{id: newID(), tenant: tenant, payload: payload, done: make(chan outcome, 1)}
+	inv.trace, inv.runs = extend(trace, inv.id, h.arn(f.Name))
+	return inv
 }
 
 // again is the same event for another try.
@@ -63,6 +68,9 @@ func (i *invocation) again() *invocation {
 
 // call runs an invocation if a slot is free at once and waits for its end or that of ctx.
 func (f *function) call(ctx context.Context, inv *invocation) outcome {
+	if f.loops(inv) {
+		return outcome{err: recursive()}
+	}
 	select {
 	case f.slots <- struct{}{}:
 	default:

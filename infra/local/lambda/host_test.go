@@ -56,6 +56,7 @@ type answer struct {
 	Left         time.Duration
 	Env          []string
 	Filler       string
+	Runs         int
 }
 
 // lines collects what functions write.

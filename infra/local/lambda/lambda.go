@@ -3,8 +3,7 @@
 //
 // One process is one execution environment: it gets one invocation at a time, is stopped (SIGSTOP) between its answer
 // and the next event, as Lambda freezes it, and is killed at its deadline. With tenant isolation it serves one tenant
-// for its whole life. What is not imitated: signatures and IAM of the Invoke API, the limit on recursive chains,
-// streaming answers, extensions, and a queue of asynchronous events that outlives the host.
+// for its whole life. What is not imitated: signatures and IAM of the Invoke API, streaming answers and extensions.
 package lambda
 
 import (
@@ -45,7 +44,8 @@ type Function struct {
 	MaxEventAge time.Duration
 	// OnFailure names the function that gets failure records; "" means none.
 	OnFailure string
-	// AllowRecursion is RecursiveLoop: Allow. Nothing reads it yet: chains are never stopped.
+	// AllowRecursion is RecursiveLoop: Allow. Without it a chain of invokes that comes back to the function is stopped
+	// when it has run 16 times in it: a call fails with RecursiveInvocationException, an event is given up.
 	AllowRecursion bool
 }
 
@@ -63,6 +63,9 @@ type Config struct {
 	// Idle is how long an environment lives without an invocation; 0 means 1 minute.
 	Idle            time.Duration
 	Region, Account string
+	// Queue is a folder for asynchronous events, which then outlive the host: one that had not begun is delivered by the
+	// next host, one that had is a failed try. "" keeps them in memory. Two hosts must not have one folder.
+	Queue string
 }
 
 // ErrClosed is returned for invocations that the end of the host cut short or that come after it.
@@ -72,6 +75,7 @@ var ErrClosed = errors.New("the Lambda host is closed")
 type Host struct {
 	config    Config
 	functions map[string]*function
+	queue     queue
 	url       string
 	addr      string
 	server    *http.Server
@@ -94,7 +98,8 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	if c.Idle == 0 {
 		c.Idle = time.Minute
 	}
-	h := &Host{config: c, functions: map[string]*function{}, environments: map[string]*environment{}}
+	h := &Host{config: c, functions: map[string]*function{}, environments: map[string]*environment{},
+		queue: queue{c.Queue}}
 	for _, f := range c.Functions {
 		if _, twice := h.functions[f.Name]; twice {
 			return nil, fmt.Errorf("lambda: function %q stands twice in the configuration", f.Name)
@@ -103,6 +108,10 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	}
 	if err := h.check(); err != nil {
 		return nil, err
+	}
+	left, err := h.queue.load()
+	if err != nil {
+		return nil, fmt.Errorf("lambda: reading the events of an earlier run: %w", err)
 	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
@@ -118,6 +127,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 		}
 	})
 	h.own(h.watchMemory)
+	h.resume(left)
 	h.unwatch = context.AfterFunc(ctx, h.stop)
 	return h, nil
 }
@@ -150,12 +160,13 @@ func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (res
 	if err != nil {
 		return nil, "", err
 	}
-	out := f.call(ctx, newInvocation("", bytes.Clone(payload)))
+	out := f.call(ctx, h.newInvocation(f, "", "", bytes.Clone(payload)))
 	return out.payload, out.functionError, out.err
 }
 
 // InvokeAsync queues an event and returns; tenant is "" for a function without tenant isolation. The context bounds
-// the queueing only. Events that are queued when the host closes are lost. err is an *Error or ErrClosed.
+// the queueing only. Events that are queued when the host closes are lost, unless there is a Queue. err is an *Error,
+// ErrClosed, or that of writing to the Queue.
 func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload []byte) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("queueing an event for %s: %w", function, err)
@@ -164,7 +175,7 @@ func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload
 	if err != nil {
 		return err
 	}
-	return h.enqueue(f, newInvocation(tenant, bytes.Clone(payload)))
+	return h.enqueue(f, h.newInvocation(f, tenant, "", bytes.Clone(payload)))
 }
 
 // Replace makes new environments of a function use another binary. Idle environments end now, busy ones after their

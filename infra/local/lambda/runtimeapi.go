@@ -3,11 +3,9 @@ package lambda
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -47,7 +45,7 @@ func serveNext(e *environment, w http.ResponseWriter, r *http.Request) {
 	header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 	header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(f.Timeout).UnixMilli(), 10))
 	header.Set("Lambda-Runtime-Invoked-Function-Arn", f.host.arn(f.Name))
-	header.Set("Lambda-Runtime-Trace-Id", traceID(inv.id))
+	header.Set("Lambda-Runtime-Trace-Id", inv.trace)
 	if inv.tenant != "" {
 		header.Set("Lambda-Runtime-Aws-Tenant-Id", inv.tenant)
 	}
@@ -109,10 +107,4 @@ func refuseRuntime(w http.ResponseWriter, status int, kind string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// traceID is a trace header in X-Ray's shape that says "not sampled", the same for each try of one event.
-func traceID(id string) string {
-	digits := strings.ReplaceAll(id, "-", "")
-	return fmt.Sprintf("Root=1-%s-%s;Parent=%s;Sampled=0", digits[:8], digits[8:], digits[:16])
 }

@@ -34,7 +34,6 @@ func (i *invoker) Invoke(ctx context.Context, function string, payload []byte) (
 
 // startFunctions starts the gateway and the Lambda host.
 func (s *Stack) startFunctions(binaries map[string]string) error {
-	s.makeKeys()
 	late := &invoker{ready: make(chan struct{})}
 	if err := s.startGateway(late); err != nil {
 		return err
@@ -56,7 +55,12 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 	c := apigateway.Config{Addr: address(s.config.GatewayPort), APIID: api.ID, Stage: api.Stage, Region: region,
 		Account: account, Routes: map[string]string{}, RouteSelectionExpression: api.RouteSelectionExpression,
 		Authorizer: s.functionName(api.Authorizer), Invoker: i, AccessKeys: s.secret,
-		Log: func(line string) { s.journal.add("gateway", line) }}
+		Idle: s.config.Idle, Life: s.config.Life, Reorder: s.config.Reorder, Seed: s.config.Seed,
+		LoseDisconnects: s.config.LoseDisconnects,
+		Log:             func(line string) { s.journal.add("gateway", line) }}
+	if s.config.Reorder > 0 {
+		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder, s.config.Seed)
+	}
 	for route, id := range api.Routes {
 		c.Routes[route] = s.functionName(id)
 	}
@@ -75,7 +79,8 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 
 // startHost starts the Lambda host. It tells the functions its own address itself.
 func (s *Stack) startHost(binaries map[string]string) error {
-	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account}
+	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account,
+		Queue: s.state.path(dataFolder, "events")}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
@@ -121,6 +126,16 @@ func (s *Stack) makeKeys() {
 		s.keys[f.LogicalID] = credential{"AKIA" + base32.StdEncoding.EncodeToString(sum[:10]), rand.Text(),
 			allows(f.Policies, "execute-api:ManageConnections")}
 	}
+}
+
+// caller names a caller of DynamoDB: the logical id of the function that has the access key, or the key itself.
+func (s *Stack) caller(accessKeyID string) string {
+	for id, k := range s.keys {
+		if k.id == accessKeyID {
+			return id
+		}
+	}
+	return accessKeyID
 }
 
 // secret answers the gateway: only functions that may manage connections are known to it.

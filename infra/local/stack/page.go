@@ -75,7 +75,7 @@ func (s *Stack) ops(w http.ResponseWriter, page *template.Template) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	_ = page.Execute(w, map[string]any{ // the page is executed by a test; what is left is a browser that went away
-		"Endpoints": s.endpoints, "Functions": s.template.Functions, "Tables": s.template.Tables, "Lines": s.journal.tail(),
+		"Endpoints": s.endpoints, "Functions": s.template.Functions, "Tables": s.template.Tables, "Usage": s.proxy.Usage(), "Lines": s.journal.tail(),
 	})
 }
 

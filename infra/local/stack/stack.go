@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,8 +18,11 @@ import (
 
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
 	"carrel/infra/local/template"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
 // What the functions are told of where they are. Nothing of it is real.
@@ -43,7 +47,15 @@ type Config struct {
 	Watch       bool              // rebuild and replace functions when a Go file changes
 	Minute      time.Duration     // how long a minute of a schedule lasts; 0: a minute
 	RetryDelays []time.Duration   // of asynchronous invokes; empty: Lambda's
-	Notices     io.Writer         // gets what a person should know, in lines; nil: nobody does
+	Idle, Life  time.Duration     // of sockets; 0: 10 min and 2 h
+	Reorder     time.Duration     // a socket's messages that are closer together come in any order; 0: as they came
+	Seed        uint64            // of what is random on request; 0: a random one, which Notices gets
+	Faults      proxy.Faults      // of DynamoDB, from the first request of a function on
+
+	// LoseDisconnects keeps every $disconnect from its function.
+	LoseDisconnects bool
+
+	Notices io.Writer // gets what a person should know, in lines; nil: nobody does
 }
 
 // Endpoints says where everything is. It is what endpoints.json holds.
@@ -65,6 +77,8 @@ type Stack struct {
 	journal   *journal
 	template  *template.Template
 	engine    *dynamodb.Engine // nil if another DynamoDB is used
+	database  *sdk.Client      // of the engine itself, for what is nobody's request
+	proxy     *proxy.Proxy
 	gateway   *apigateway.Gateway
 	host      *lambda.Host
 	keys      map[string]credential // by logical id of the function
@@ -85,6 +99,10 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 	c.State = cmp.Or(c.State, filepath.Join(c.Root, ".carrel"))
 	c.Builds = cmp.Or(c.Builds, filepath.Join(c.Root, ".carrel", "functions"))
 	c.Minute = cmp.Or(c.Minute, time.Minute)
+	for c.Seed == 0 {
+		c.Seed = rand.Uint64()
+	}
+	c.Faults.Seed = cmp.Or(c.Faults.Seed, c.Seed)
 	if c.Notices == nil {
 		c.Notices = io.Discard
 	}
@@ -194,6 +212,9 @@ func (s *Stack) notice(format string, args ...any) {
 	s.journal.add("stack", line)
 	fmt.Fprintln(s.config.Notices, line)
 }
+
+// DynamoDB is what stands in front of the engine: it tells who asked for what, and injects faults.
+func (s *Stack) DynamoDB() *proxy.Proxy { return s.proxy }
 
 // Endpoints says where everything is.
 func (s *Stack) Endpoints() Endpoints { return s.endpoints }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/template"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,8 +23,8 @@ const tableTime = 30 * time.Second
 
 // startTables starts the engine, unless another is to be used, and makes the tables that are not there.
 func (s *Stack) startTables(ctx context.Context) error {
-	s.endpoints.DynamoDB = s.config.DynamoDB
-	if s.endpoints.DynamoDB == "" {
+	engine := s.config.DynamoDB
+	if engine == "" {
 		var err error
 		s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: s.state.path(dataFolder, "dynamodb.sqlite"),
 			Stderr: s.journal.source("dynamodb")})
@@ -30,17 +32,40 @@ func (s *Stack) startTables(ctx context.Context) error {
 			return err
 		}
 		s.later(s.engine.Close)
-		s.endpoints.DynamoDB = s.engine.URL()
+		engine = s.engine.URL()
+	}
+	if err := s.startProxy(engine); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
-	db := sdk.New(sdk.Options{Region: region, BaseEndpoint: aws.String(s.endpoints.DynamoDB),
+	s.database = sdk.New(sdk.Options{Region: region, BaseEndpoint: aws.String(engine),
 		Credentials: credentials.NewStaticCredentialsProvider("stack", "stack", "")})
 	for _, t := range s.template.Tables {
-		if err := ensure(ctx, db, t); err != nil {
-			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, s.endpoints.DynamoDB, err)
+		if err := ensure(ctx, s.database, t); err != nil {
+			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, engine, err)
 		}
 	}
+	if s.engine == nil {
+		return nil // it has its own way with what is expired
+	}
+	if _, err := s.DeleteExpired(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+// startProxy puts the proxy between the functions and the engine.
+func (s *Stack) startProxy(engine string) error {
+	s.makeKeys()
+	var err error
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Faults: s.config.Faults,
+		Log: func(line string) { s.journal.add("stack", line) }})
+	if err != nil {
+		return err
+	}
+	s.later(s.proxy.Close)
+	s.endpoints.DynamoDB = s.proxy.URL()
 	return nil
 }
 

@@ -17,13 +17,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
 // Event says what to do.
 type Event struct {
-	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big
-	URL  string // meet: what to GET before the answer
-	Size int    // big: bytes of the answer
+	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big, again
+	URL  string // meet: what to GET before the answer; again: the host
+	Size int    // big: bytes of the answer; again: how often it runs in all
 }
 
 // Answer tells of the process.
@@ -36,6 +38,7 @@ type Answer struct {
 	Left         time.Duration // until the deadline
 	Env          []string
 	Filler       string
+	Runs         int // again: how often it ran
 }
 
 type function struct {
@@ -73,6 +76,9 @@ func (f *function) handle(ctx context.Context, e Event) (Answer, error) {
 		PID: os.Getpid(), Calls: f.calls.Load(), Ticks: f.ticks.Load(), Tenant: lc.TenantID, First: f.first,
 		ID: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Left: time.Until(deadline), Env: os.Environ(),
 	}
+	if e.Do == "again" {
+		return a, again(ctx, e, &a)
+	}
 	err := f.do(e, &a)
 	return a, err
 }
@@ -108,6 +114,32 @@ func (f *function) do(e Event, a *Answer) error {
 	case "big":
 		a.Filler = strings.Repeat("x", e.Size)
 	}
+	return nil
+}
+
+// again has the function invoke itself, and tells how often that went well and why no further.
+func again(ctx context.Context, e Event, a *Answer) error {
+	if a.Runs = 1; e.Size == 1 {
+		return nil
+	}
+	api := sdk.New(sdk.Options{Region: os.Getenv("AWS_REGION"), BaseEndpoint: &e.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "")})
+	e.Size--
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	name := os.Getenv("AWS_LAMBDA_FUNCTION_NAME")
+	out, err := api.Invoke(ctx, &sdk.InvokeInput{FunctionName: &name, Payload: payload})
+	if err != nil {
+		a.Filler = err.Error()
+		return nil
+	}
+	var below Answer
+	if err := json.Unmarshal(out.Payload, &below); err != nil {
+		return err
+	}
+	a.Runs, a.Filler = 1+below.Runs, below.Filler
 	return nil
 }
 
