@@ -28,7 +28,7 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 chat: ## talk to the running stack from this terminal: make chat AS=alice
 	@go run ./infra/cli/chat -as "$(or $(AS),alice)"
 
-test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
+test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -82,6 +82,19 @@ test-browser: stack $(PAGE) $(ENGINE)
 	  CHROMIUM=$(CHROMIUM) PORT=0 GATEWAY_PORT=0 STATE=.carrel/browser FRESH=1 $(STACK) -- npm run e2e --prefix web --silent; \
 	else \
 	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
+	fi
+
+# The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md.
+MOTO := moto[server]==5.2.5
+.PHONY: test-witness
+test-witness: .carrel/moto/bin/moto_server
+	@if [ -x $< ]; then CARREL_MOTO="$(CURDIR)/$<" go test -count=1 -run '/endpoint' ./shared/store; fi
+
+.carrel/moto/bin/moto_server: Makefile
+	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
+	  python3 -m venv .carrel/moto && .carrel/moto/bin/pip -q install --disable-pip-version-check '$(MOTO)' && touch $@; \
+	else \
+	  $(call missing,the store against moto: it needs Python 3 with venv (Debian: apt-get install python3 python3-venv)); \
 	fi
 
 check-go:
