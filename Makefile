@@ -84,11 +84,20 @@ test-browser: stack $(PAGE) $(ENGINE)
 	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
 	fi
 
-# The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md.
+# The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md. A server
+# uses one core, so half of the isolation suite, which takes longest, gets one of its own.
 MOTO := moto[server]==5.2.5
-.PHONY: test-witness
+HALF := 'TestStore/endpoint/Isolation/^"a'
+WITNESS = CARREL_MOTO="$(CURDIR)/.carrel/moto/bin/moto_server" go test -count=1 ./shared/store
+.PHONY: test-witness witness-half witness-rest
 test-witness: .carrel/moto/bin/moto_server
-	@if [ -x $< ]; then CARREL_MOTO="$(CURDIR)/$<" go test -count=1 -run '/endpoint' ./shared/store; fi
+	@if [ -x $< ]; then $(MAKE) --no-print-directory -j2 witness-half witness-rest; fi
+
+witness-half:
+	@$(WITNESS) -run $(HALF)
+
+witness-rest:
+	@$(WITNESS) -run /endpoint -skip $(HALF)
 
 .carrel/moto/bin/moto_server: Makefile
 	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
@@ -96,6 +105,24 @@ test-witness: .carrel/moto/bin/moto_server
 	else \
 	  $(call missing,the store against moto: it needs Python 3 with venv (Debian: apt-get install python3 python3-venv)); \
 	fi
+
+# Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
+# decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
+FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
+  shared/tool:FuzzArguments shared/client:FuzzReceive
+FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
+  shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
+  shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
+  infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
+FUZZTIME ?= 20s
+.PHONY: fuzz fuzz-edges
+fuzz: $(addprefix fuzz/,$(FUZZ)) ## every fuzz target for FUZZTIME (20s), one after the other
+
+fuzz-edges: $(addprefix fuzz/,$(FUZZ_EDGES))
+
+.NOTPARALLEL: fuzz fuzz-edges
+fuzz/%:
+	@go test -run '^$$' -fuzz '^$(lastword $(subst :, ,$*))$$' -fuzztime $(FUZZTIME) ./$(firstword $(subst :, ,$*))
 
 check-go:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
