@@ -17,12 +17,18 @@ import (
 // start runs the repository's own template, on free ports and an empty table, until the test ends.
 func start(t *testing.T) stack.Endpoints {
 	t.Helper()
+	return startIn(t, t.TempDir()).Endpoints()
+}
+
+// startIn is start with the stack's state in a folder that the test knows.
+func startIn(t *testing.T, state string) *stack.Stack {
+	t.Helper()
 	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
 		missing(t, "the DynamoDB engine is not installed on "+runtime.GOOS+"/"+runtime.GOARCH+": run make test, or set AWS_ENDPOINT_URL_DYNAMODB")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: state, DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
 	}
@@ -31,7 +37,7 @@ func start(t *testing.T) stack.Endpoints {
 			t.Errorf("stopping the stack: %v", err)
 		}
 	})
-	return s.Endpoints()
+	return s
 }
 
 // missing skips a test for want of a tool, which is a failure where every layer must run.
