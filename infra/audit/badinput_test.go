@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -212,7 +213,7 @@ func closes(t *testing.T, b *bench) {
 	}
 }
 
-// configuration starts the functions' own binaries, as the stack built them, without one variable at a time.
+// configuration starts the functions' own binaries, as the stack built them, with one variable at a time missing or wrong.
 func configuration(t *testing.T) {
 	aws := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 	for function, names := range map[string][]string{
@@ -223,27 +224,44 @@ func configuration(t *testing.T) {
 		"Turn":       append([]string{"TABLE", "ENDPOINT", "AWS_LAMBDA_FUNCTION_NAME"}, aws...),
 		"Sweep":      append([]string{"TABLE", "ENDPOINT", "TURN_FUNCTION"}, aws...),
 	} {
-		binary := built(t, function)
-		for _, missing := range append([]string{""}, names...) {
-			t.Run(function+" without "+missing, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				c := exec.CommandContext(ctx, binary)
-				c.Env = []string{}
-				for _, name := range names {
-					if value := map[string]string{"GRANTS_CLAIM": "scope", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1"}[name]; name != missing {
-						c.Env = append(c.Env, name+"="+cmp.Or(value, "some"))
-					}
-				}
-				said, err := c.CombinedOutput()
-				if _, exited := err.(*exec.ExitError); !exited || ctx.Err() != nil {
-					t.Fatalf("it did not exit with an error: %v, %s", err, said)
-				}
-				if want := cmp.Or(missing, "AWS_LAMBDA_RUNTIME_API"); !strings.Contains(string(said), want) {
-					t.Errorf("it does not name %s: %s", want, said) // with all of them, only a Lambda is missing
-				}
-			})
+		env := map[string]string{}
+		for _, name := range names {
+			env[name] = map[string]string{"GRANTS_CLAIM": "scope", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1"}[name]
+			env[name] = cmp.Or(env[name], "some")
 		}
+		binary := built(t, function)
+		t.Run(function+" with all", func(t *testing.T) { // what it lacks then is Lambda
+			refuses(t, binary, env, "AWS_LAMBDA_RUNTIME_API")
+		})
+		for _, name := range names {
+			without := maps.Clone(env)
+			delete(without, name)
+			t.Run(function+" without "+name, func(t *testing.T) { refuses(t, binary, without, name) })
+			if name == "ISSUER" || name == "ENDPOINT" || name == "GRANTS_CLAIM" {
+				wrong := maps.Clone(env)
+				wrong[name] = "nonsense"
+				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })
+			}
+		}
+	}
+}
+
+// refuses checks that a function ends at once and says which variable is to blame.
+func refuses(t *testing.T, binary string, env map[string]string, blame string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary)
+	c.Env = []string{}
+	for name, value := range env {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	said, err := c.CombinedOutput()
+	if _, exited := err.(*exec.ExitError); !exited || ctx.Err() != nil {
+		t.Fatalf("it did not exit with an error: %v, %s", err, said)
+	}
+	if !strings.Contains(string(said), blame) {
+		t.Errorf("it does not name %s: %s", blame, said)
 	}
 }
 
