@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
 	"carrel/shared/wire"
@@ -238,15 +239,15 @@ func expires(t *testing.T, b *bench) {
 		t.Fatal(err)
 	}
 	r := reply{Type: "pong"}
-	for pongs := 0; r.Type == "pong"; pongs++ {
-		p.say(t, 1, `{"type":"ping"}`)
+	for end := time.Now().Add(20 * time.Second); r.Type == "pong" && time.Now().Before(end); {
+		p.say(t, websocket.MessageText, `{"type":"ping"}`)
 		r = p.hear(t)
 	}
 	for _, frame := range []string{`{"type":"hello","n":1}`, asking(`"x"`), `{"type":"threads"}`} {
 		if r.Type != "error" || r.Code != "token_expired" || r.Message == "" {
 			t.Fatalf("the answer is %+v", r)
 		}
-		p.say(t, 1, frame)
+		p.say(t, websocket.MessageText, frame)
 		r = p.hear(t)
 	}
 	if r.Code != "token_expired" {
