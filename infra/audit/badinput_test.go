@@ -121,9 +121,11 @@ func asking(content string) string {
 	return `{"type":"run","n":1,"runId":"r","threadId":"t","messages":[{"id":"m","role":"user","content":` + content + `}]}`
 }
 
-func badFrames(t *testing.T, b *bench) {
-	p := b.open(t, "alice")
-	for _, c := range []struct{ name, frame, code, field string }{
+// badFrame is a message that is no good frame, and the answer that it must get.
+type badFrame struct{ name, frame, code, field string }
+
+func badFrameCases() []badFrame {
+	return []badFrame{
 		{"unknown type", `{"type":"shout"}`, "bad_frame", "type"},
 		{"a server's type", `{"type":"ready"}`, "bad_frame", "type"},
 		{"a route of the API", `{"type":"$connect"}`, "bad_frame", "type"},
@@ -165,7 +167,12 @@ func badFrames(t *testing.T, b *bench) {
 		{"GraphQL over WebSocket", `{"type":"connection_init","payload":{}}`, "bad_frame", "type"},
 		{"JSON-RPC", `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "bad_frame", "type"},
 		{"AG-UI over HTTP", `{"threadId":"t","runId":"r","messages":[],"tools":[],"context":[]}`, "bad_frame", "type"},
-	} {
+	}
+}
+
+func badFrames(t *testing.T, b *bench) {
+	p := b.open(t, "alice")
+	for _, c := range badFrameCases() {
 		t.Run(c.name, func(t *testing.T) {
 			p.say(t, websocket.MessageText, c.frame)
 			r := p.hear(t)
