@@ -31,7 +31,7 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 chat: ## talk to the running stack from this terminal: make chat AS=alice
 	@go run ./infra/cli/chat -as "$(or $(AS),alice)"
 
-test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
+test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -102,6 +102,46 @@ test-browser: stack $(PAGE) $(ENGINE)
 	else \
 	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
 	fi
+
+# The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md. A server
+# uses one core, so half of the isolation suite, which takes longest, gets one of its own.
+MOTO := moto[server]==5.2.5
+HALF := 'TestStore/endpoint/Isolation/^"a'
+WITNESS = CARREL_MOTO="$(CURDIR)/.carrel/moto/bin/moto_server" go test -count=1 ./shared/store
+.PHONY: test-witness witness-half witness-rest
+test-witness: .carrel/moto/bin/moto_server
+	@if [ -x $< ]; then $(MAKE) --no-print-directory -j2 witness-half witness-rest; fi
+
+witness-half:
+	@$(WITNESS) -run $(HALF)
+
+witness-rest:
+	@$(WITNESS) -run /endpoint -skip $(HALF)
+
+.carrel/moto/bin/moto_server: Makefile
+	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
+	  python3 -m venv .carrel/moto && .carrel/moto/bin/pip -q install --disable-pip-version-check '$(MOTO)' && touch $@; \
+	else \
+	  $(call missing,the store against moto: it needs Python 3 with venv (Debian: apt-get install python3 python3-venv)); \
+	fi
+
+# Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
+# decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
+FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
+  shared/tool:FuzzArguments shared/client:FuzzReceive
+FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
+  shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
+  shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
+  infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
+FUZZTIME ?= 20s
+.PHONY: fuzz fuzz-edges
+fuzz: ## every fuzz target for FUZZTIME (20s), one after the other
+	@set -e; for target in $(FUZZ); do \
+	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) "./$${target%:*}"; \
+	done
+
+fuzz-edges:
+	@$(MAKE) --no-print-directory fuzz FUZZ='$(FUZZ_EDGES)'
 
 check-go:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

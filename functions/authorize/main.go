@@ -24,7 +24,7 @@ func main() {
 }
 
 func build(getenv awsenv.Getenv) (*gateway.Authorizer, error) {
-	issuer, err := awsenv.Require(getenv, "ISSUER")
+	issuer, err := awsenv.RequireURL(getenv, "ISSUER")
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func build(getenv awsenv.Getenv) (*gateway.Authorizer, error) {
 		Issuer: issuer, Audience: audience, GrantsClaim: grants, GrantsPrefix: getenv("GRANTS_PREFIX"), // which may be empty
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ISSUER, AUDIENCE or GRANTS_CLAIM: %w", err)
 	}
 	return &gateway.Authorizer{Verify: v.Verify, Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}, nil
 }

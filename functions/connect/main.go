@@ -30,7 +30,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoint, err := awsenv.Require(getenv, "ENDPOINT")
+	endpoint, err := awsenv.RequireURL(getenv, "ENDPOINT")
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package awsenv
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,6 +48,19 @@ func Require(getenv Getenv, name string) (string, error) {
 	v := getenv(name)
 	if v == "" {
 		return "", fmt.Errorf("the environment variable %s is not set", name)
+	}
+	return v, nil
+}
+
+// RequireURL reads a variable that must be an address; its error names the variable.
+func RequireURL(getenv Getenv, name string) (string, error) {
+	v, err := Require(getenv, name)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return "", fmt.Errorf("the environment variable %s is %q: it must be an address that begins with https://", name, v)
 	}
 	return v, nil
 }

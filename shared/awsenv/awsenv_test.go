@@ -64,3 +64,15 @@ func TestServiceEndpointWinsOverTheGeneralOne(t *testing.T) {
 		}
 	}
 }
+
+func TestRequireURL(t *testing.T) {
+	for value, good := range map[string]bool{
+		"https://a.test/v1": true, "http://127.0.0.1:3001/v1": true,
+		"": false, "nonsense": false, "a.test/v1": false, "wss://a.test": false, "https://": false, "https://%": false,
+	} {
+		got, err := awsenv.RequireURL(func(string) string { return value }, "ENDPOINT")
+		if good != (err == nil) || good && got != value || !good && !strings.Contains(err.Error(), "ENDPOINT") {
+			t.Errorf("%q gives %q, %v", value, got, err)
+		}
+	}
+}
