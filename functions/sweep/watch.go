@@ -77,7 +77,7 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	return w.tell(ctx, &wire.Events{
 		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
 	}, &wire.Thread{ThreadInfo: wire.ThreadInfo{
-		ThreadID: thread.ID, Title: thread.Title, Status: "idle", Head: thread.Head,
+		ThreadID: thread.ID, Title: thread.Title, Status: chat.ThreadIdle, Head: thread.Head,
 		Created: thread.Created.UnixMilli(), Updated: thread.Updated.UnixMilli(),
 	}})
 }

@@ -74,7 +74,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if err := t.emitter.Sync(ctx); err != nil { // nothing else happens until the claim stands in the log
 		return nil, err
 	}
-	t.emitter.Tell(thread(t.held.Thread(), "running"))
+	t.emitter.Tell(thread(t.held.Thread(), chat.ThreadRunning))
 	terminal, err := t.run()
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	}
 	t.monitor.Count(monitor.RunsEnded, 1)
 	t.startWaiting(ctx)
-	t.emitter.Tell(thread(e.thread, "idle"))
+	t.emitter.Tell(thread(e.thread, chat.ThreadIdle))
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
@@ -187,7 +187,7 @@ func (t *turn) startWaiting(ctx context.Context) {
 }
 
 // thread is what the user's lists show.
-func thread(t store.Thread, status string) *wire.Thread {
+func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),

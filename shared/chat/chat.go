@@ -57,6 +57,16 @@ func (s RunStatus) Terminal() bool {
 	return s == RunFinished || s == RunFailed || s == RunCancelled
 }
 
+// ThreadStatus is what a thread's runs are at, as the desk has them.
+type ThreadStatus string
+
+// The statuses of a thread.
+const (
+	ThreadRunning ThreadStatus = "running" // a run of it has a seat
+	ThreadWaiting ThreadStatus = "waiting" // none has, and some wait
+	ThreadIdle    ThreadStatus = "idle"
+)
+
 // WhenBusy says what a run wants if its thread is busy.
 type WhenBusy string
 
