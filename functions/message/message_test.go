@@ -237,7 +237,7 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
 		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
 	w.answers(`{"type":"threads"}`,
-		`{"type":"threads","threads":[{"threadId":"t","title":"hi","created":{now},"updated":{now},"head":0}],"more":false}`)
+		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now},"head":0}],"more":false}`)
 }
 
 func TestHistoryIsPaged(t *testing.T) {
