@@ -15,6 +15,7 @@ import (
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
+	"carrel/shared/tool/notes"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -100,7 +101,15 @@ func (t *turn) run() (agui.Event, error) {
 	if err != nil {
 		return t.failed(ctx, err), nil
 	}
-	tools, err := tool.NewDispatcher(t.uc, t.tools, a.Tools)
+	own, err := notes.New(t.store)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	registry, err := t.tools.With(own...)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	tools, err := tool.NewDispatcher(t.uc, registry, a.Tools)
 	if err != nil {
 		return t.failed(ctx, err), nil
 	}

@@ -193,17 +193,17 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	return s.t.transact(ctx, parts...)
 }
 
-// touch makes a thread newer, if it is as it was read and not deleted. Every change of the desk does so: a row of a
+// touch makes a thread newer, if it is not deleted and not as new already. Every change of the desk does so: a row of a
 // list, whose status the desk says, is newer than another if its Updated is higher.
 func (s *Store) touch(was threadItem) types.TransactWriteItem {
 	return s.t.updatePart(update{
 		key: key{was.PK, was.SK}, change: "SET #updated = :updated", when: standing,
-		values: attributes{":updated": number(s.t.after(was.Updated)), ":was": number(was.Updated)},
+		values: attributes{":updated": number(s.t.after(was.Updated))},
 	})
 }
 
-// standing is the condition that a thread is as it was read and not deleted.
-const standing = "attribute_exists(#pk) AND attribute_not_exists(#deleted) AND #updated = :was"
+// standing is the condition that a thread is not deleted, and older than it is to be.
+const standing = "attribute_exists(#pk) AND attribute_not_exists(#deleted) AND #updated < :updated"
 
 // after is the time now, later than was whatever the clocks of its writers say.
 func (t *Table) after(was int64) int64 { return max(millis(t.c.Now()), was+1) }

@@ -46,7 +46,7 @@ func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thr
 		updated := s.t.after(was.Updated)
 		item, err := s.t.update(ctx, update{
 			key: s.threadKey(id), change: "SET #title = :title, #updated = :updated", when: standing,
-			values: attributes{":title": text(title), ":updated": number(updated), ":was": number(was.Updated)},
+			values: attributes{":title": text(title), ":updated": number(updated)},
 		})
 		old, isOld := refused(err)
 		if isOld {
@@ -112,7 +112,7 @@ func (s *Store) Delete(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	}
 }
 
-// mark writes the mark and the erasure of a thread that is as it was read.
+// mark writes the mark and the erasure of a thread.
 func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	now := was
 	now.Deleted, now.Expires = millis(s.t.c.Now()), s.t.expiry(deletedLife)
@@ -129,7 +129,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title", when: standing,
 		values: attributes{
 			":deleted": number(now.Deleted), ":expires": number(now.Expires), ":updated": number(now.Updated),
-			":title": text(""), ":was": number(was.Updated),
+			":title": text(""),
 		},
 	})
 	return now, s.t.transact(ctx, mark, erasure)

@@ -125,9 +125,9 @@ func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.
 		endLog: record,
 		endThread: h.s.t.updatePart(update{
 			key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
-			when: standing + " AND #epoch = :epoch",
+			when: standing + " AND #epoch = :epoch AND #title = :title", // the title, because End returns it
 			values: attributes{
-				":head": number(t.Head), ":updated": number(millis(t.Updated)), ":was": number(millis(h.thread.Updated)), ":epoch": text(t.Epoch),
+				":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
 			},
 		}),
 		endRun:  run,

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step { return append(holderSteps(), userSteps()...) }
+func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps()) }
 
 const (
 	put      = "PutItem"
@@ -128,6 +129,27 @@ func userSteps() []step {
 				t.Errorf("started: %+v, %v", got, err)
 			}
 		}},
+		{"Connect", transact, func(t *testing.T, s *scene) {
+			c := chat.Connection{ID: "c=", Thread: "t1"}
+			if _, err := s.bad.Connect(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"Watch", "UpdateItem", func(t *testing.T, s *scene) {
+			c := chat.Connection{ID: "c=", Thread: "t1"}
+			if _, err := s.good.Connect(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			c.Thread, c.N = "t2", 1
+			if row, err := s.bad.Watch(t.Context(), c); err != nil || row.Thread != "t2" {
+				t.Errorf("watched: %+v, %v", row, err)
+			}
+		}},
+	}
+}
+
+func keeperSteps() []step {
+	return []step{
 		{"Rename", "UpdateItem", func(t *testing.T, s *scene) {
 			s.Complete(s.good, "r0", "t1", "x")
 			if th, err := s.bad.Rename(t.Context(), "t1", "new"); err != nil || th.Title != "new" {
@@ -143,20 +165,20 @@ func userSteps() []step {
 				t.Errorf("afterwards: %v", err)
 			}
 		}},
-		{"Connect", transact, func(t *testing.T, s *scene) {
-			c := chat.Connection{ID: "c=", Thread: "t1"}
-			if _, err := s.bad.Connect(t.Context(), c); err != nil {
-				t.Error(err)
+		{"SaveNote", put, func(t *testing.T, s *scene) {
+			if n, err := s.bad.SaveNote(t.Context(), "x"); err != nil || n.ID != 1 {
+				t.Errorf("saved: %+v, %v", n, err)
+			}
+			if all, err := s.good.Notes(t.Context()); err != nil || len(all) != 1 {
+				t.Errorf("the notes: %+v, %v", all, err)
 			}
 		}},
-		{"Watch", "UpdateItem", func(t *testing.T, s *scene) {
-			c := chat.Connection{ID: "c=", Thread: "t1"}
-			if _, err := s.good.Connect(t.Context(), c); err != nil {
-				t.Fatal(err)
+		{"DeleteNote", "DeleteItem", func(t *testing.T, s *scene) {
+			if _, err := s.good.SaveNote(t.Context(), "x"); err != nil {
+				t.Error(err)
 			}
-			c.Thread, c.N = "t2", 1
-			if row, err := s.bad.Watch(t.Context(), c); err != nil || row.Thread != "t2" {
-				t.Errorf("watched: %+v, %v", row, err)
+			if err := s.bad.DeleteNote(t.Context(), 1); err != nil {
+				t.Error(err)
 			}
 		}},
 	}

@@ -18,7 +18,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), runProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -83,6 +83,20 @@ func threadProbes() map[string]probe {
 			ts, _, err := c.mine.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99}, 0, 99)
 			return ts, err
 		}},
+	}
+}
+
+func noteProbes() map[string]probe {
+	return map[string]probe{
+		"Store.SaveNote": {theirs: fresh, call: func(c caller) (any, error) {
+			n, err := c.mine.SaveNote(c.T.Context(), "words of mine")
+			if err == nil && n.ID != 1 && c.holder == nil {
+				err = fmt.Errorf("the first note is number %d", n.ID)
+			}
+			return n, err
+		}},
+		"Store.Notes":      {theirs: empty, reads: true, call: func(c caller) (any, error) { return c.mine.Notes(c.T.Context()) }},
+		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) { return nil, c.mine.DeleteNote(c.T.Context(), 1) }},
 	}
 }
 
