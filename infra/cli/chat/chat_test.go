@@ -93,7 +93,7 @@ func (s *stack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 		}
 		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID}}
 	case *wire.Threads:
-		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Updated: 1}}}}
+		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Status: chat.ThreadIdle, Updated: 1}}}}
 	case *wire.Run:
 		return s.run(f)
 	}
@@ -139,10 +139,10 @@ func TestPipe(t *testing.T) {
 		"nothing":        {},
 		"a transcript":   {args: []string{"-thread", "old"}, out: old},
 		"a failed run":   {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /stop and /quit\n", bad: "not everything was answered"},
+		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit\n", bad: "not everything was answered"},
 		"quit":           {in: "/quit\nwhat is 2+2?\n"},
-		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  an old one\n" + old},
-		"nothing to see": {in: "/open 1\n", err: "say /threads first, then /open with a number of that list\n", bad: "not everything was answered"},
+		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
+		"nothing to see": {in: "/open 1\n", err: "say /threads first, then a number of that list\n", bad: "not everything was answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := newStack(t)
