@@ -209,7 +209,7 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s\n", n.Code, n.Message)
 }
 
-const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit"
+const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)"
 
 // do is one line of input: a command or a message.
 func (s *session) do(ctx context.Context, line string) error {
@@ -237,6 +237,8 @@ func (s *session) do(ctx context.Context, line string) error {
 		return s.history(ctx)
 	case verb == "/stop":
 		return s.stop()
+	case strings.HasPrefix(verb, "//"): // a message that begins with a slash
+		line = line[1:]
 	case strings.HasPrefix(verb, "/"):
 		return fmt.Errorf("there is no %s; there are %s", verb, commands)
 	}
