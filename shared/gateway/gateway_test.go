@@ -120,7 +120,13 @@ func TestTurnsUserIsTheTenant(t *testing.T) {
 	if u, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`)); !errors.Is(err, chat.ErrNoUser) {
 		t.Errorf("without a tenant: user %v, error %v, want ErrNoUser", u, err)
 	}
-	for _, bad := range []string{`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`} {
+	u, e, err = gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"erase","thread":"t1","epoch":"e1"}`))
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonErase, Thread: "t1", Epoch: "e1"}) {
+		t.Errorf("user %v, event %+v, error %v", u, e, err)
+	}
+	for _, bad := range []string{
+		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"erase"}`, `{"reason":"erase","thread":"t1","epoch":"a#b"}`,
+	} {
 		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad)); err == nil {
 			t.Errorf("%s was read", bad)
 		}

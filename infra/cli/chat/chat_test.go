@@ -26,6 +26,7 @@ import (
 type fakeStack struct {
 	*httptest.Server
 	heads map[chat.ThreadID]chat.Seq
+	lost  bool // the socket was, once
 }
 
 func newStack(t *testing.T) (endpointsFile string) {
@@ -70,6 +71,10 @@ func (s *fakeStack) socket(w http.ResponseWriter, r *http.Request) {
 		frame, bad := wire.DecodeClient(data)
 		if bad != nil {
 			panic(bad.Message)
+		}
+		if r, ok := frame.(*wire.Run); ok && r.Messages[0].Content == "get lost" && !s.lost {
+			s.lost = true
+			return
 		}
 		for _, f := range s.answer(frame) {
 			messages, err := wire.Encode(f, "p")
@@ -138,6 +143,7 @@ func TestPipe(t *testing.T) {
 		"two questions":  {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
 		"nothing":        {},
 		"a transcript":   {args: []string{"-thread", "old"}, out: old},
+		"a lost socket":  {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
 		"a failed run":   {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
 		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)\n", bad: "not everything was answered"},
 		"quit":           {in: "/quit\nwhat is 2+2?\n"},
