@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"carrel/shared/desk"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -19,16 +20,21 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if err != nil {
 		return err
 	}
+	d, err := r.store.Desk(ctx) // after the rows: what it says is as new as they are, or newer
+	if err != nil {
+		return err
+	}
 	list := &wire.ThreadList{RequestID: r.id, More: more}
 	for _, t := range page {
-		list.Threads = append(list.Threads, threadInfo(t))
+		list.Threads = append(list.Threads, threadInfo(t, d))
 	}
 	return r.answer(ctx, list)
 }
 
-func threadInfo(t store.Thread) wire.ThreadInfo {
+// threadInfo is a row of the user's lists. The desk is to be read after the thread.
+func threadInfo(t store.Thread, d desk.Desk) wire.ThreadInfo {
 	return wire.ThreadInfo{
-		ThreadID: t.ID, Title: t.Title, Head: t.Head,
+		ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"carrel/shared/store"
 	"carrel/shared/tool"
 	"carrel/shared/tool/calculator"
+	"carrel/shared/tool/clock"
 )
 
 func main() {
@@ -76,11 +77,15 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}, nil
 }
 
-// builtIn are the tools that this deployment has.
+// builtIn are the tools of this deployment that are the same for everybody.
 func builtIn() (*tool.Registry, error) {
 	calc, err := calculator.New()
 	if err != nil {
 		return nil, err
 	}
-	return tool.NewRegistry(calc)
+	now, err := clock.New(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(calc, now)
 }

@@ -28,21 +28,21 @@ type rig struct {
 	user  chat.User
 	store *store.Store
 	log   *lockedBuffer
-	clock *clock
+	clock *testClock
 }
 
-type clock struct {
+type testClock struct {
 	mu  sync.Mutex
 	add time.Duration
 }
 
-func (c *clock) Now() time.Time {
+func (c *testClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().Add(c.add)
 }
 
-func (c *clock) Advance(d time.Duration) {
+func (c *testClock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.add += d
@@ -67,7 +67,7 @@ func (b *lockedBuffer) String() string {
 
 func newRig(t *testing.T, model engine.Model) *rig {
 	t.Helper()
-	r := &rig{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &clock{}}
+	r := &rig{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &testClock{}}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
 	agents, err := agent.Samples(model)
 	if err != nil {
@@ -157,7 +157,7 @@ func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, thr
 			}
 			events = append(events, f.Events...)
 		case *wire.Thread:
-			threads = append(threads, f.Status+" "+f.Title)
+			threads = append(threads, string(f.Status)+" "+f.Title)
 		}
 	}
 	return events, threads

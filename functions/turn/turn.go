@@ -15,6 +15,7 @@ import (
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
+	"carrel/shared/tool/notes"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -63,6 +64,11 @@ func (t *turn) do(ctx context.Context) error {
 // attempt did with its tools is not known.
 func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
 	run := t.held.Run()
+	if t.held.Deleted() {
+		return func() []agui.Event {
+			return []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}}
+		}, nil
+	}
 	started := emit.Started(run.Thread, run.ID, t.held.Input().Messages, t.now())
 	if run.Fence > 1 {
 		t.monitor.Count(monitor.RunsDied, 1)
@@ -74,7 +80,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if err := t.emitter.Sync(ctx); err != nil { // nothing else happens until the claim stands in the log
 		return nil, err
 	}
-	t.emitter.Tell(thread(t.held.Thread(), "running"))
+	t.emitter.Tell(thread(t.held.Thread(), chat.ThreadRunning))
 	terminal, err := t.run()
 	if err != nil {
 		return nil, err
@@ -95,7 +101,15 @@ func (t *turn) run() (agui.Event, error) {
 	if err != nil {
 		return t.failed(ctx, err), nil
 	}
-	tools, err := tool.NewDispatcher(t.uc, t.tools, a.Tools)
+	own, err := notes.New(t.store)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	registry, err := t.tools.With(own...)
+	if err != nil {
+		return t.failed(ctx, err), nil
+	}
+	tools, err := tool.NewDispatcher(t.uc, registry, a.Tools)
 	if err != nil {
 		return t.failed(ctx, err), nil
 	}
@@ -137,18 +151,32 @@ func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
 // end writes the run's end, starts what waited for it and tells the user's windows.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
-	if err != nil {
+	deleted := errors.Is(err, store.ErrDeleted)
+	if err != nil && !deleted {
 		return err
 	}
 	t.monitor.Count(monitor.RunsEnded, 1)
 	t.startWaiting(ctx)
-	t.emitter.Tell(thread(e.thread, "idle"))
+	if deleted {
+		return nil // whoever deleted the thread has told everybody
+	}
+	t.tellEnd(ctx, e.thread)
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
 		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
 	}
 	return nil
+}
+
+// tellEnd tells the user's lists where the thread is now: its next run may have begun, or wait.
+func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
+	d, err := t.store.Desk(ctx)
+	if err != nil {
+		t.log.WarnContext(ctx, "telling the lists", "reason", err.Error()) // they learn of it with the next change
+		return
+	}
+	t.emitter.Tell(thread(th, d.Status(th.ID)))
 }
 
 // ended is a run's last record as it was written, and its thread after it.
@@ -166,7 +194,7 @@ func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended,
 		e.last = last()
 		e.seq, e.thread, err = t.held.End(once, e.last)
 		cancel()
-		if err == nil || errors.Is(err, chat.ErrFenced) || try == endTries || ctx.Err() != nil {
+		if err == nil || errors.Is(err, chat.ErrFenced) || errors.Is(err, store.ErrDeleted) || try == endTries || ctx.Err() != nil {
 			return e, err
 		}
 		t.log.WarnContext(ctx, "ending the run", "try", try, "reason", err.Error())
@@ -187,7 +215,7 @@ func (t *turn) startWaiting(ctx context.Context) {
 }
 
 // thread is what the user's lists show.
-func thread(t store.Thread, status string) *wire.Thread {
+func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),

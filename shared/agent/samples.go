@@ -2,13 +2,14 @@ package agent
 
 import "carrel/shared/engine"
 
-// Samples is the registry that a new deployment starts with: one agent, which may use the calculator.
+// Samples is the registry that a new deployment starts with: one agent, which may use the built-in tools.
 func Samples(model engine.Model) (*Registry, error) {
 	return NewRegistry(Agent{
 		Name: "assistant",
 		System: "You are a helpful assistant. Answer briefly and truly. Use the calculator for every calculation, " +
-			"and say so when you do not know something.",
+			"the clock for what time or day it is, and the notes for what the user wants to be kept. " +
+			"Say so when you do not know something.",
 		Model: model,
-		Tools: []string{"calculator"},
+		Tools: []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete"},
 	})
 }

@@ -57,6 +57,16 @@ func (s RunStatus) Terminal() bool {
 	return s == RunFinished || s == RunFailed || s == RunCancelled
 }
 
+// ThreadStatus is what a thread's runs are at, as the desk has them.
+type ThreadStatus string
+
+// The statuses of a thread.
+const (
+	ThreadRunning ThreadStatus = "running" // a run of it has a seat
+	ThreadWaiting ThreadStatus = "waiting" // none has, and some wait
+	ThreadIdle    ThreadStatus = "idle"
+)
+
 // WhenBusy says what a run wants if its thread is busy.
 type WhenBusy string
 
@@ -104,6 +114,13 @@ type Connection struct {
 	TokenExpires time.Time // nothing is posted to it afterwards
 }
 
+// Note is something that a user had kept, under a number of the user's own.
+type Note struct {
+	ID   int
+	Text string
+	At   time.Time
+}
+
 // The kinds of refusal. They are wrapped with what was being done and mapped to the protocol's codes once, at the
 // edge. Another user's thing is ErrNotFound, like a thing that nobody has.
 var (
@@ -117,6 +134,7 @@ var (
 	ErrUnknownAgent = errors.New("unknown agent")
 	ErrDenied       = errors.New("denied")
 	ErrClosed       = errors.New("closed")
+	ErrFull         = errors.New("full")
 
 	// ErrGone is a post to a connection that no longer exists; ErrSlow one to a client that does not keep up.
 	ErrGone = errors.New("the connection is gone")

@@ -18,6 +18,7 @@ const (
 // thread is what the client has of one thread: its events up to the cursor, folded, and those that wait for others.
 type thread struct {
 	id      chat.ThreadID
+	before  chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
 	cursor  chat.Cursor // Epoch "" means no cursor
 	head    chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
 	fold    agui.Folder
@@ -159,6 +160,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 		t.dead[t.cursor.Epoch] = true
 	}
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
+	t.before = 0
 }
 
 // snapshot replaces the messages if it is beyond the cursor, and reports whether it was.
@@ -169,7 +171,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
 		t.end(t.speaking)
 	}
-	t.fold, t.failure = agui.Folder{}, nil
+	t.fold, t.failure, t.before = agui.Folder{}, nil, s.Before
 	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
 	return true

@@ -42,6 +42,7 @@ type View struct {
 	open     *thread // the open one; its id is "" until a ready names it
 	over     map[chat.RunID]bool
 	list     map[chat.ThreadID]wire.ThreadInfo
+	gone     map[chat.ThreadID]bool // threads that were deleted
 	notices  []Notice
 	requests requests
 	socket   socket
@@ -55,7 +56,8 @@ type View struct {
 // spreads its retries.
 func NewView(random func() float64) *View {
 	v := &View{random: random, status: Connecting, threads: map[chat.ThreadID]*thread{},
-		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{}}
+		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{},
+		gone: map[chat.ThreadID]bool{}}
 	v.open = v.newThread("")
 	return v
 }
@@ -180,6 +182,7 @@ type State struct {
 	Behind   bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
 	Threads  []wire.ThreadInfo `json:"threads"`           // newest id first
 	Notices  []Notice          `json:"notices"`           // oldest first, the last 50
+	Before   chat.Seq          `json:"-"`                 // older messages exist: History with it; 0: there are none
 	Err      error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
 	Ended    bool              `json:"-"`                 // the client was closed
 	listing  bool              // the list of threads was asked for and did not come yet
@@ -191,7 +194,7 @@ func (v *View) State() State {
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Failure: t.failure, listing: v.requests.list}
+		Failure: t.failure, Before: t.before, listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	for _, r := range v.requests.runs {

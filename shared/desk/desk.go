@@ -93,6 +93,31 @@ func (d Desk) Position(run chat.RunID) int {
 	return 1 + slices.IndexFunc(d.Waiting, func(w Waiting) bool { return w.Run == run })
 }
 
+// Status is where a thread's runs are.
+func (d Desk) Status(thread chat.ThreadID) chat.ThreadStatus {
+	if _, seated := d.holder(thread); seated {
+		return chat.ThreadRunning
+	}
+	if slices.ContainsFunc(d.Waiting, func(w Waiting) bool { return w.Thread == thread }) {
+		return chat.ThreadWaiting
+	}
+	return chat.ThreadIdle
+}
+
+// Runs are a thread's runs: the one with a seat first, then those that wait, in order.
+func (d Desk) Runs(thread chat.ThreadID) []chat.RunID {
+	var runs []chat.RunID
+	if run, seated := d.holder(thread); seated {
+		runs = append(runs, run)
+	}
+	for _, w := range d.Waiting {
+		if w.Thread == thread {
+			runs = append(runs, w.Run)
+		}
+	}
+	return runs
+}
+
 // holder is the run that has the thread's seat.
 func (d Desk) holder(thread chat.ThreadID) (chat.RunID, bool) {
 	for run, t := range d.Seats {

@@ -193,3 +193,25 @@ func (h *history) anySeat() chat.RunID {
 	}
 	return runs[h.rng.IntN(len(runs))]
 }
+
+func TestAThreadsStatusAndRuns(t *testing.T) {
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{
+		{Run: "w1", Thread: "t2"}, {Run: "w2", Thread: "t1"}, {Run: "w3", Thread: "t2"},
+	}}
+	for _, c := range []struct {
+		thread chat.ThreadID
+		status chat.ThreadStatus
+		runs   []chat.RunID
+	}{
+		{"t1", chat.ThreadRunning, []chat.RunID{"r1", "w2"}},
+		{"t2", chat.ThreadWaiting, []chat.RunID{"w1", "w3"}},
+		{"t3", chat.ThreadIdle, nil},
+	} {
+		if got := d.Status(c.thread); got != c.status {
+			t.Errorf("%s is %s, want %s", c.thread, got, c.status)
+		}
+		if got := d.Runs(c.thread); !slices.Equal(got, c.runs) {
+			t.Errorf("%s has %v, want %v", c.thread, got, c.runs)
+		}
+	}
+}

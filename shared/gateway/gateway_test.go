@@ -147,8 +147,15 @@ func TestWhoseRunItIs(t *testing.T) {
 }
 
 func TestTurnsEvent(t *testing.T) {
-	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: "alice"})
-	for _, bad := range []string{`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`} {
+	alice := chattest.User(t, "alice")
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"erase","thread":"t1","epoch":"e1"}`), gateway.PerTenant)
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonErase, Thread: "t1", Epoch: "e1"}) {
+		t.Errorf("user %v, event %+v, error %v", u, e, err)
+	}
+	for _, bad := range []string{
+		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"erase"}`, `{"reason":"erase","thread":"t1","epoch":"a#b"}`,
+	} {
 		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad), gateway.PerTenant); err == nil {
 			t.Errorf("%s was read", bad)
 		}

@@ -113,7 +113,16 @@ func TestTurnIsInvokedForItsUser(t *testing.T) {
 	if got := (*calls)[1]; got.tenant != "" || got.body != `{"run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
 		t.Errorf("without tenant isolation: request %+v", got)
 	}
-	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 2 {
+	if err := i.Erase(t.Context(), alice, "t1", "e1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := (*calls)[2]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"reason":"erase","thread":"t1","epoch":"e1"}` {
+		t.Errorf("request %+v", got)
+	}
+	if err := i.Erase(t.Context(), chat.User{}, "t1", "e1"); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("nobody's erasure: %v", err)
+	}
+	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 3 {
 		t.Errorf("nobody: error %v after %d requests, want ErrNoUser and no request", err, len(*calls))
 	}
 }

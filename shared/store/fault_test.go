@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step { return append(holderSteps(), userSteps()...) }
+func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps()) }
 
 const (
 	put      = "PutItem"
@@ -90,6 +91,17 @@ func holderSteps() []step {
 				t.Errorf("the log: %+v, %v", log, err)
 			}
 		}},
+		{"End on a deleted thread", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			h := s.Claim(s.bad, "r1")
+			s.DeleteThread(s.good, "t1")
+			if _, _, err := h.End(t.Context(), []agui.Event{storetest.Failed()}); !errors.Is(err, store.ErrDeleted) {
+				t.Errorf("ended: %v", err)
+			}
+			if r, err := s.good.Run(t.Context(), "r1"); err != nil || r.Status != chat.RunFailed {
+				t.Errorf("the run: %+v, %v", r, err)
+			}
+		}},
 	}
 }
 
@@ -131,6 +143,42 @@ func userSteps() []step {
 			c.Thread, c.N = "t2", 1
 			if row, err := s.bad.Watch(t.Context(), c); err != nil || row.Thread != "t2" {
 				t.Errorf("watched: %+v, %v", row, err)
+			}
+		}},
+	}
+}
+
+func keeperSteps() []step {
+	return []step{
+		{"Rename", "UpdateItem", func(t *testing.T, s *scene) {
+			s.Complete(s.good, "r0", "t1", "x")
+			if th, err := s.bad.Rename(t.Context(), "t1", "new"); err != nil || th.Title != "new" {
+				t.Errorf("renamed: %+v, %v", th, err)
+			}
+		}},
+		{"Delete", transact, func(t *testing.T, s *scene) {
+			s.Complete(s.good, "r0", "t1", "x")
+			if th, err := s.bad.Delete(t.Context(), "t1"); err != nil || th.Title != "" {
+				t.Errorf("deleted: %+v, %v", th, err)
+			}
+			if _, err := s.good.Thread(t.Context(), "t1"); !errors.Is(err, chat.ErrNotFound) {
+				t.Errorf("afterwards: %v", err)
+			}
+		}},
+		{"SaveNote", put, func(t *testing.T, s *scene) {
+			if n, err := s.bad.SaveNote(t.Context(), "x"); err != nil || n.ID != 1 {
+				t.Errorf("saved: %+v, %v", n, err)
+			}
+			if all, err := s.good.Notes(t.Context()); err != nil || len(all) != 1 {
+				t.Errorf("the notes: %+v, %v", all, err)
+			}
+		}},
+		{"DeleteNote", "DeleteItem", func(t *testing.T, s *scene) {
+			if _, err := s.good.SaveNote(t.Context(), "x"); err != nil {
+				t.Error(err)
+			}
+			if err := s.bad.DeleteNote(t.Context(), 1); err != nil {
+				t.Error(err)
 			}
 		}},
 	}

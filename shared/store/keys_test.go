@@ -31,7 +31,7 @@ func FuzzKeys(f *testing.F) {
 				below(t, thing, a, b)
 			}
 		}
-		user, run, err := splitRunKey(a.runKey(chat.RunID(idA)))
+		user, run, _, err := splitLiveKey(a.runKey(chat.RunID(idA)))
 		if err != nil || user != a.user.Key() || string(run) != idA {
 			t.Fatalf("%q is taken for run %q of %q: %v", a.runKey(chat.RunID(idA)), run, user, err)
 		}

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -102,6 +104,12 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 		r.tools[name] = t
 	}
 	return r, nil
+}
+
+// With is a registry that has more tools: those of one run, which are bound to what is its user's. The registry itself
+// stays as it is. It fails as NewRegistry does.
+func (r *Registry) With(more ...Tool) (*Registry, error) {
+	return NewRegistry(append(slices.Collect(maps.Values(r.tools)), more...)...)
 }
 
 // goodName is the rule of the model providers, who refuse a whole request for one bad name.

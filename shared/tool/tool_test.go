@@ -169,6 +169,28 @@ func TestWhatCannotBeATool(t *testing.T) {
 	}
 }
 
+// A run's own tools go into a registry of its own.
+func TestWithMoreTools(t *testing.T) {
+	frozen, err := tool.NewRegistry(define(t, "a", echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := frozen.With(define(t, "b", echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uc := contextOf(t, "a", "b")
+	if d, err := tool.NewDispatcher(uc, own, []string{"a", "b"}); err != nil || len(d.Specs()) != 2 {
+		t.Errorf("with its own: %v", err)
+	}
+	if _, err := tool.NewDispatcher(uc, frozen, []string{"b"}); err == nil {
+		t.Error("the frozen registry has a run's tool")
+	}
+	if _, err := frozen.With(define(t, "a", echo)); err == nil {
+		t.Error("two tools of one name")
+	}
+}
+
 func TestWhoGetsNoDispatcher(t *testing.T) {
 	registry, err := tool.NewRegistry(define(t, "order", echo))
 	if err != nil {

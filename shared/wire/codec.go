@@ -55,6 +55,14 @@ func withClientType(f ClientFrame) (ClientFrame, error) {
 		c := *f
 		c.Type = TypeHistory
 		return &c, nil
+	case *Rename:
+		c := *f
+		c.Type = TypeRename
+		return &c, nil
+	case *Delete:
+		c := *f
+		c.Type = TypeDelete
+		return &c, nil
 	case *Runs:
 		c := *f
 		c.Type = TypeRuns
@@ -161,6 +169,10 @@ func normaliseFlat(f ServerFrame) (ServerFrame, error) {
 		c := *f
 		c.Type = TypeThread
 		return &c, nil
+	case *Done:
+		c := *f
+		c.Type = TypeDone
+		return &c, nil
 	case *Error:
 		c := *f
 		c.Type = TypeError
@@ -240,6 +252,8 @@ func serverFrame(t Type) ServerFrame {
 		return new(Ended)
 	case TypeThread:
 		return new(Thread)
+	case TypeDone:
+		return new(Done)
 	case TypeThreads:
 		return new(ThreadList)
 	case TypeHistory:

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"carrel/shared/agui"
@@ -63,12 +65,16 @@ func decodeFrame(o *object) ClientFrame {
 		f = &History{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required)),
 			Before: chat.Seq(o.integer("before", 1, maxSeq, optional)),
 			Limit:  int(o.integer("limit", 1, maxLimit, optional))}
+	case TypeRename:
+		f = &Rename{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required)), Title: o.title("title")}
+	case TypeDelete:
+		f = &Delete{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required))}
 	case TypeRuns:
 		f = &Runs{Header: h}
 	case TypePing:
 		f = &Ping{Header: h, ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
 	default:
-		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, runs or ping.", clip(string(h.Type))))
+		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs or ping.", clip(string(h.Type))))
 	}
 	o.end()
 	return f
@@ -102,6 +108,28 @@ func notTaken(name string) string {
 		return "Forwarded properties are not supported; leave forwardedProps out."
 	}
 	return "Answers to interrupts are not supported yet; leave resume out."
+}
+
+// title reads what a person calls a thread: one line, without white space around it.
+func (o *object) title(name string) string {
+	s := strings.TrimSpace(o.text(name, required))
+	n := utf8.RuneCountInString(s)
+	switch {
+	case o.err != nil:
+	case n == 0:
+		o.fail(name, "The title is empty; write something.")
+	case n > MaxTitle:
+		o.fail(name, fmt.Sprintf("The title is %d characters long; send at most %d.", n, MaxTitle))
+	case strings.ContainsFunc(s, notInTitle):
+		o.fail(name, "A control character stands in the title; write it as one line of plain text.")
+	}
+	return s
+}
+
+// notInTitle are the characters that do not stay in their line: control characters, line and paragraph separators, and
+// those that turn the direction of the text around them.
+func notInTitle(c rune) bool {
+	return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 func (o *object) whenBusy(name string) chat.WhenBusy {

@@ -33,7 +33,9 @@ const (
 	TypeCancel  Type = "cancel"
 	TypeThreads Type = "threads" // also its answer's type
 	TypeHistory Type = "history" // also its answer's type
-	TypeRuns    Type = "runs"    // also its answer's type
+	TypeRename  Type = "rename"
+	TypeDelete  Type = "delete"
+	TypeRuns    Type = "runs" // also its answer's type
 	TypePing    Type = "ping"
 )
 
@@ -47,11 +49,12 @@ const (
 	TypeRejected Type = "rejected"
 	TypeEnded    Type = "ended"
 	TypeThread   Type = "thread"
+	TypeDone     Type = "done"
 	TypeError    Type = "error"
 	TypePart     Type = "part"
 )
 
-// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Runs or Ping.
+// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs or Ping.
 type ClientFrame interface{ Request() Header }
 
 // Header is what every client frame carries.
@@ -86,13 +89,6 @@ type Run struct {
 type Cancel struct {
 	Header
 	RunID chat.RunID `json:"runId"`
-}
-
-// Threads asks for a page of the user's threads, newest id first.
-type Threads struct {
-	Header
-	Before chat.ThreadID `json:"before,omitempty"`
-	Limit  int           `json:"limit,omitempty"` // 1–100, default 50
 }
 
 // History asks for a page of a thread's transcript, older than Before.
@@ -211,31 +207,6 @@ type Ended struct {
 	Status   chat.RunStatus `json:"status"`
 }
 
-// Thread tells every window of a user how a thread stands now. One that is older (Updated) than what is shown is
-// dropped.
-type Thread struct {
-	Type Type `json:"type"`
-	ThreadInfo
-}
-
-// ThreadInfo is one row of a thread list.
-type ThreadInfo struct {
-	ThreadID chat.ThreadID `json:"threadId"`
-	Title    string        `json:"title"`
-	Status   string        `json:"status,omitempty"` // running, idle; absent in lists
-	Created  int64         `json:"created"`          // ms since the epoch
-	Updated  int64         `json:"updated"`          // ms since the epoch
-	Head     chat.Seq      `json:"head"`
-}
-
-// ThreadList answers Threads.
-type ThreadList struct {
-	Type      Type         `json:"type"`
-	RequestID string       `json:"requestId,omitempty"`
-	Threads   []ThreadInfo `json:"threads"`
-	More      bool         `json:"more"`
-}
-
 // HistoryPage answers History, oldest message first.
 type HistoryPage struct {
 	Type      Type           `json:"type"`
@@ -301,6 +272,7 @@ func (*Accepted) frame() Type    { return TypeAccepted }
 func (*Rejected) frame() Type    { return TypeRejected }
 func (*Ended) frame() Type       { return TypeEnded }
 func (*Thread) frame() Type      { return TypeThread }
+func (*Done) frame() Type        { return TypeDone }
 func (*ThreadList) frame() Type  { return TypeThreads }
 func (*HistoryPage) frame() Type { return TypeHistory }
 func (*RunList) frame() Type     { return TypeRuns }

@@ -128,6 +128,7 @@ func TestEncodeClientRefusesWhatTheServerWould(t *testing.T) {
 		"no n":       &wire.Hello{},
 		"no message": &wire.Run{N: 1, RunID: "r", ThreadID: "t"},
 		"bad id":     &wire.Cancel{RunID: "a b"},
+		"no title":   &wire.Rename{ThreadID: "t"},
 		"role":       &wire.Run{N: 1, RunID: "r", ThreadID: "t", Messages: []agui.Message{{ID: "m", Role: "tool", Content: "x"}}},
 		"nil":        nil,
 	} {

@@ -21,15 +21,16 @@ import (
 	"carrel/shared/wire"
 )
 
-// stack is as much of a stack as a chat needs: a token endpoint and a socket that answers each run by adding, with a
+// fakeStack is as much of a stack as a chat needs: a token endpoint and a socket that answers each run by adding, with a
 // tool call, or by failing if it is told to "fail".
-type stack struct {
+type fakeStack struct {
 	*httptest.Server
 	heads map[chat.ThreadID]chat.Seq
+	lost  bool // the socket was, once
 }
 
 func newStack(t *testing.T) (endpointsFile string) {
-	s := &stack{heads: map[chat.ThreadID]chat.Seq{}}
+	s := &fakeStack{heads: map[chat.ThreadID]chat.Seq{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("user") == "nobody" {
@@ -52,7 +53,7 @@ func newStack(t *testing.T) (endpointsFile string) {
 	return endpointsFile
 }
 
-func (s *stack) socket(w http.ResponseWriter, r *http.Request) {
+func (s *fakeStack) socket(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer for-alice" {
 		http.Error(w, "Unauthorized", http.StatusUnauthorized)
 		return
@@ -71,6 +72,10 @@ func (s *stack) socket(w http.ResponseWriter, r *http.Request) {
 		if bad != nil {
 			panic(bad.Message)
 		}
+		if r, ok := frame.(*wire.Run); ok && r.Messages[0].Content == "get lost" && !s.lost {
+			s.lost = true
+			return
+		}
 		for _, f := range s.answer(frame) {
 			messages, err := wire.Encode(f, "p")
 			if err != nil {
@@ -83,7 +88,7 @@ func (s *stack) socket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *stack) answer(frame wire.ClientFrame) []wire.ServerFrame {
+func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 	switch f := frame.(type) {
 	case *wire.Hello:
 		if f.ThreadID == "old" {
@@ -93,14 +98,14 @@ func (s *stack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 		}
 		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID}}
 	case *wire.Threads:
-		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Updated: 1}}}}
+		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Status: chat.ThreadIdle, Updated: 1}}}}
 	case *wire.Run:
 		return s.run(f)
 	}
 	return nil
 }
 
-func (s *stack) run(f *wire.Run) []wire.ServerFrame {
+func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
 	out := []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"}}
 	say := func(events ...agui.Event) {
 		out = append(out, &wire.Events{ThreadID: f.ThreadID, Epoch: "e", Seq: s.heads[f.ThreadID] + 1, RunID: f.RunID, Events: events})
@@ -138,11 +143,12 @@ func TestPipe(t *testing.T) {
 		"two questions":  {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
 		"nothing":        {},
 		"a transcript":   {args: []string{"-thread", "old"}, out: old},
+		"a lost socket":  {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
 		"a failed run":   {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /stop and /quit\n", bad: "not everything was answered"},
+		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)\n", bad: "not everything was answered"},
 		"quit":           {in: "/quit\nwhat is 2+2?\n"},
-		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  an old one\n" + old},
-		"nothing to see": {in: "/open 1\n", err: "say /threads first, then /open with a number of that list\n", bad: "not everything was answered"},
+		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
+		"nothing to see": {in: "/open 1\n", err: "say /threads first, then a number of that list\n", bad: "not everything was answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := newStack(t)

@@ -1,5 +1,6 @@
 // Command chat is Carrel in a terminal, for one of the local stack's made-up users: make chat AS=alice. It streams
-// what the agent says and shows its tool calls. In a pipe it sends each line, prints the answers and exits.
+// what the agent says and shows its tool calls; Ctrl-C stops what runs, and quits if nothing does. In a pipe it sends
+// each line once the last is answered, prints the answers and exits.
 package main
 
 import (
@@ -23,22 +24,32 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	info, err := os.Stdin.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	if err := run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: terminal}); err != nil {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	std := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, interrupts: interrupts}
+	std.terminal = isTerminal(os.Stdin)
+	std.colour = std.terminal && isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
+	if err := run(ctx, os.Args[1:], std); err != nil {
 		fmt.Fprintln(os.Stderr, "chat:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// stdio is where a chat reads and writes. In a terminal it prompts.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// stdio is where a chat reads and writes.
 type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-	terminal bool
+	in         io.Reader
+	out, err   io.Writer
+	interrupts <-chan os.Signal // Ctrl-C
+	terminal   bool             // it prompts, and takes the next line at once
+	colour     bool             // thinking is shown, dimmed
 }
 
 func run(ctx context.Context, args []string, std stdio) error {

@@ -12,6 +12,7 @@ import (
 // printer prints a view that grows, once each: text as it comes, a tool call when its result is there.
 type printer struct {
 	out    io.Writer
+	colour bool
 	thread chat.ThreadID
 	shown  map[string]int  // message id → bytes printed
 	own    map[string]bool // messages that were typed here: the terminal shows them already
@@ -48,6 +49,10 @@ func (p *printer) show(s client.State) {
 			if !p.own[m.ID] {
 				p.line(m.ID, "> "+m.Content)
 			}
+		case agui.RoleReasoning:
+			if p.colour {
+				p.text(m)
+			}
 		case agui.RoleTool:
 			c := calls[m.ToolCallID]
 			p.line(m.ID, fmt.Sprintf("%s(%s) → %s", c.Name, c.Arguments, m.Content))
@@ -75,6 +80,10 @@ func (p *printer) text(m agui.Message) {
 		p.endLine()
 		p.open = m.ID
 	}
-	fmt.Fprint(p.out, m.Content[from:])
+	if m.Role == agui.RoleReasoning {
+		fmt.Fprintf(p.out, "\x1b[2m%s\x1b[22m", m.Content[from:])
+	} else {
+		fmt.Fprint(p.out, m.Content[from:])
+	}
 	p.shown[m.ID] = len(m.Content)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,50 +27,105 @@ type session struct {
 	failed  chat.RunID // whose failure was printed
 	asked   bool       // the prompt stands there
 	refused bool       // something was refused or failed: a pipe then ends with an error
+	held    *string    // a piped line that waits for the answers to those before it
+	stopped bool       // Ctrl-C has stopped what runs: once more quits
+	older   older
+}
+
+// older is how far back the history of a thread was read.
+type older struct {
+	thread chat.ThreadID
+	before chat.Seq
 }
 
 func newSession(c *client.Client, std stdio, wait time.Duration) *session {
-	return &session{client: c, std: std, wait: wait, printer: printer{out: std.out, own: map[string]bool{}}}
+	return &session{client: c, std: std, wait: wait, printer: printer{out: std.out, colour: std.colour, own: map[string]bool{}}}
 }
 
-// run goes on until /quit, the end of the ctx or, in a pipe, the last answer.
+// run goes on until /quit, Ctrl-C while nothing runs, the end of the ctx or, in a pipe, the last answer.
 func (s *session) run(ctx context.Context) error {
 	lines := readLines(ctx, s.std)
+	ended := false
 	var late <-chan time.Time
 	for {
 		changed := s.client.Changes()
 		state := s.client.State()
 		s.show(state)
-		idle := state.Status == client.Ready && !state.Behind && state.Active == "" && len(state.Waiting)+len(state.Sending) == 0
-		if idle {
+		if idle(state) {
 			s.printer.endLine()
-			if lines == nil {
+			s.stopped = false
+			if line := s.held; line != nil {
+				if s.held = nil; s.take(ctx, *line) {
+					return s.verdict()
+				}
+				continue
+			}
+			if ended {
 				return s.verdict()
 			}
 			s.prompt()
+		}
+		next := lines
+		if s.held != nil || ended {
+			next = nil
 		}
 		select {
 		case <-ctx.Done():
 			s.printer.endLine()
 			return nil
+		case <-s.std.interrupts:
+			if !s.interrupt(state) {
+				return nil
+			}
 		case <-late:
 			return fmt.Errorf("no answer within %v: %w", s.wait, orElse(state.Err, errors.New("the run has not ended")))
 		case <-changed:
-		case line, more := <-lines:
+		case line, more := <-next:
 			if !more {
-				lines = nil
-				late = time.After(s.wait)
-				continue
-			}
-			s.asked = false
-			if err := s.do(ctx, strings.TrimSpace(line)); errors.Is(err, errQuit) {
-				return nil
-			} else if err != nil {
-				s.refused = true
-				fmt.Fprintln(s.std.err, err)
+				ended, late = true, time.After(s.wait)
+			} else if s.take(ctx, line) {
+				return s.verdict()
 			}
 		}
 	}
+}
+
+func idle(s client.State) bool {
+	return s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Waiting)+len(s.Sending) == 0
+}
+
+// take does what a line says, or holds it until what came before it in a pipe is answered. It reports whether it is the
+// end.
+func (s *session) take(ctx context.Context, line string) bool {
+	line = strings.TrimSpace(line)
+	if !s.std.terminal && line != "/stop" && line != "/quit" && !idle(s.client.State()) {
+		s.held = &line
+		return false
+	}
+	s.asked = false
+	err := s.do(ctx, line)
+	var told *client.Refused
+	switch {
+	case errors.Is(err, errQuit):
+		return true
+	case errors.As(err, &told): // it comes as a notice too
+		s.refused = true
+	case err != nil:
+		s.refused = true
+		fmt.Fprintln(s.std.err, err)
+	}
+	return false
+}
+
+// interrupt is Ctrl-C: it stops what runs. It reports whether the chat goes on.
+func (s *session) interrupt(state client.State) bool {
+	s.printer.endLine()
+	if idle(state) || s.stopped || s.stop() != nil {
+		return false
+	}
+	s.stopped = true
+	fmt.Fprintln(s.std.err, "(stopping; Ctrl-C once more quits)")
+	return true
 }
 
 func orElse(err, other error) error {
@@ -137,7 +191,8 @@ func (s *session) show(state client.State) {
 	}
 	switch {
 	case state.Status == client.Lost:
-		fmt.Fprintln(s.std.err, "(the connection is lost; trying again)")
+		s.printer.endLine()
+		fmt.Fprintln(s.std.err, "(connection lost, reconnecting…)")
 	case state.Status == client.Replaced:
 		fmt.Fprintln(s.std.err, "(replaced by a newer window; write something to come back)")
 	case state.Status == client.Ready && s.status == client.Lost:
@@ -154,6 +209,8 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s\n", n.Code, n.Message)
 }
 
+const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)"
+
 // do is one line of input: a command or a message.
 func (s *session) do(ctx context.Context, line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
@@ -167,41 +224,27 @@ func (s *session) do(ctx context.Context, line string) error {
 	case verb == "/threads":
 		return s.listThreads(ctx)
 	case verb == "/open":
-		n, err := strconv.Atoi(strings.TrimSpace(arg))
-		if err != nil || n < 1 || n > len(s.rows) {
-			return errors.New("say /threads first, then /open with a number of that list")
+		row, err := s.row(arg)
+		if err != nil {
+			return err
 		}
-		return s.open(s.rows[n-1].ThreadID)
+		return s.open(row)
+	case verb == "/rename":
+		return s.rename(ctx, arg)
+	case verb == "/delete":
+		return s.delete(ctx, arg)
+	case verb == "/history":
+		return s.history(ctx)
 	case verb == "/stop":
 		return s.stop()
+	case strings.HasPrefix(verb, "//"): // a message that begins with a slash
+		line = line[1:]
 	case strings.HasPrefix(verb, "/"):
-		return fmt.Errorf("there is no %s; there are /threads, /open <n>, /new, /stop and /quit", verb)
+		return fmt.Errorf("there is no %s; there are %s", verb, commands)
 	}
 	run, err := s.client.Send(line)
 	s.printer.own[string(run)+".m"] = true
 	return err
-}
-
-func (s *session) open(id chat.ThreadID) error {
-	s.printer.reset()
-	return s.client.Open(id)
-}
-
-func (s *session) listThreads(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	rows, err := s.client.Threads(ctx)
-	if err != nil {
-		return fmt.Errorf("list the threads: %w", err)
-	}
-	s.rows = rows
-	for i, row := range rows {
-		fmt.Fprintf(s.std.out, "%3d  %s  %s\n", i+1, time.UnixMilli(row.Updated).Format(time.DateTime), row.Title)
-	}
-	if len(rows) == 0 {
-		fmt.Fprintln(s.std.out, "(no threads yet)")
-	}
-	return nil
 }
 
 // stop cancels what this thread has: the running run, what waits and what is on its way.

@@ -9,11 +9,12 @@ import (
 	"carrel/shared/engine"
 )
 
-// calculator is the tool that the assistant knows how to use.
+// calculator is the tool that the assistant knows best.
 const calculator = "calculator"
 
 const help = "I am Carrel's built-in demonstration: I follow rules and no language model is behind me. " +
-	"Ask me to calculate something, for example: what is 12*(3+4)? " +
+	"Ask me to calculate something, for example: what is 12*(3+4)? Ask what time it is in Europe/Berlin. " +
+	"Say “note: buy milk”, “my notes”, “find notes milk” or “delete note 1”. " +
 	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a second), " +
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
 
@@ -24,6 +25,9 @@ func assist(question string, turns []turn, r engine.Request) []step {
 	}
 	if strings.EqualFold(strings.Trim(question, " \t\r\n?!."), "help") {
 		return []step{{verb: say, text: help}}
+	}
+	if name, arguments := wish(question); name != "" {
+		return grant(name, arguments, r)
 	}
 	expression := arithmetic(question)
 	if expression == "" {
@@ -41,6 +45,18 @@ func assist(question string, turns []turn, r engine.Request) []step {
 		{verb: say, text: fmt.Sprintf("Let me calculate %s for you.", expression)},
 		{verb: call, tool: calculator, args: string(args)},
 	}
+}
+
+// grant calls the tool that was wished for.
+func grant(name string, arguments map[string]any, r engine.Request) []step {
+	if !offered(r, name) {
+		return []step{{verb: say, text: fmt.Sprintf("I would use the tool %s for that, but you are not permitted to use it here.", name)}}
+	}
+	args, err := json.Marshal(arguments)
+	if err != nil {
+		return []step{{verb: fail, text: "model"}}
+	}
+	return []step{{verb: call, tool: name, args: string(args)}}
 }
 
 func offered(r engine.Request, name string) bool {

@@ -174,7 +174,14 @@ func report(t turn) string {
 			lines = append(lines, calculated(in.Expression, result))
 			continue
 		}
-		lines = append(lines, c.Function.Name+": "+result)
+		switch c.Function.Name {
+		case "clock":
+			lines = append(lines, "It is "+result)
+		case "notes_save", "notes_list", "notes_search", "notes_delete":
+			lines = append(lines, result)
+		default:
+			lines = append(lines, c.Function.Name+": "+result)
+		}
 	}
 	return strings.Join(lines, "\n")
 }

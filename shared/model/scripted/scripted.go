@@ -14,7 +14,7 @@
 //
 // A line without a slash is said. What follows calls is played once their results are there; a script that ends with
 // calls says their results. Any other message gets the modest assistant of assistant.go: it has arithmetic calculated,
-// answers "help", and else says what it is.
+// the time told and notes kept, answers "help", and else says what it is.
 package scripted
 
 import (

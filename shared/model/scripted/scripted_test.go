@@ -67,7 +67,7 @@ func (c *conversation) ask(question string) agui.Event {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	tools, err := tool.NewDispatcher(uc, registry, assistant.Tools)
+	tools, err := tool.NewDispatcher(uc, registry, []string{calculator.Name})
 	if err != nil {
 		c.t.Fatal(err)
 	}

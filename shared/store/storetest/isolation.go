@@ -208,6 +208,9 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 	if _, err := s.Connect(w.T.Context(), c); err != nil {
 		w.T.Fatal(err)
 	}
+	if _, err := s.SaveNote(w.T.Context(), words); err != nil {
+		w.T.Fatal(err)
+	}
 	var running *store.Holder
 	for _, run := range []chat.RunID{n.done, n.run, n.wait} {
 		a := Asked(run, n.thread)

@@ -18,7 +18,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), runProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -63,6 +63,12 @@ func threadProbes() map[string]probe {
 			}
 			return page, err
 		}},
+		"Store.Rename": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Rename(c.T.Context(), c.thread, "title of mine") }},
+		"Store.Delete": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Delete(c.T.Context(), c.thread) }},
+		"Store.Erase": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Erase(c.T.Context(), store.Erasure{Thread: c.thread, Epoch: c.ownEpoch()})
+		}},
+		"Store.CancelRuns": {theirs: empty, unsafe: true, call: func(c caller) (any, error) { return c.mine.CancelRuns(c.T.Context(), c.thread) }},
 		// Theirs is asked for with the other's very epoch: knowing it must not help.
 		"Store.Log": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
@@ -77,6 +83,20 @@ func threadProbes() map[string]probe {
 			ts, _, err := c.mine.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99}, 0, 99)
 			return ts, err
 		}},
+	}
+}
+
+func noteProbes() map[string]probe {
+	return map[string]probe{
+		"Store.SaveNote": {theirs: fresh, call: func(c caller) (any, error) {
+			n, err := c.mine.SaveNote(c.T.Context(), "words of mine")
+			if err == nil && n.ID != 1 && c.holder == nil {
+				err = fmt.Errorf("the first note is number %d", n.ID)
+			}
+			return n, err
+		}},
+		"Store.Notes":      {theirs: empty, reads: true, call: func(c caller) (any, error) { return c.mine.Notes(c.T.Context()) }},
+		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) { return nil, c.mine.DeleteNote(c.T.Context(), 1) }},
 	}
 }
 
@@ -142,11 +162,12 @@ func holderProbes() map[string]probe {
 		return probe{theirs: anything, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Holder.Run":    held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
-		"Holder.Input":  held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
-		"Holder.Thread": held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
-		"Holder.Lease":  held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
-		"Holder.Renew":  held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Holder.Run":     held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Holder.Input":   held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Holder.Thread":  held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Holder.Deleted": held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
+		"Holder.Lease":   held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
+		"Holder.Renew":   held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
 		"Holder.Earlier": held(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.mine.Claim(c.T.Context(), c.run)

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/model/scripted"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// A run whose thread is deleted while it works ends by the cancel and gives its seat back; nobody is told of its end in
+// a thread that is gone, and what waited for the seat goes on.
+func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
+	r := newRig(t, scripted.New(scripted.Config{}))
+	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
+	r.admit(t, "r1", "/stream 2000 20")
+	ended := make(chan error, 1)
+	go func() {
+		ctx, event := gatewaytest.Turn(t, r.user, "r1")
+		ended <- r.Handle(ctx, event)
+	}()
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
+		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
+			e, ok := f.(*wire.Events)
+			return ok && said(e.Events) != ""
+		})
+	})
+	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.CancelRuns(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("turn: %v\n%s", err, r.log)
+	}
+	r.freed(t, "r1")
+	events, _ := r.seen(t, "window")
+	for _, e := range events {
+		if e.Terminal() {
+			t.Errorf("the window was told of the end: %+v", e)
+		}
+	}
+	if strings.Contains(r.log.String(), "residue") {
+		t.Errorf("something of the run is left: %s", r.log)
+	}
+}
+
+// A run that is claimed after its thread was deleted does no work.
+func TestADeletedThreadsRunIsOnlyEnded(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say never")
+	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, "r1")
+	r.freed(t, "r1")
+	if events, threads := r.seen(t, "window"); len(events)+len(threads) > 0 {
+		t.Errorf("the window was told %s and %q", types(events), threads)
+	}
+}
+
+func (r *rig) freed(t *testing.T, run chat.RunID) {
+	t.Helper()
+	if s := r.status(t, run); s != chat.RunCancelled {
+		t.Errorf("the run is %s", s)
+	}
+	if d, err := r.store.Desk(t.Context()); err != nil || len(d.Seats) > 0 {
+		t.Errorf("the desk: %+v, %v", d, err)
+	}
+}
+
+// Erasing cancels what was left running, starts what waited for its seat, and leaves nothing.
+func TestErase(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say secret")
+	r.turn(t, "r1")
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.admit(t, "r2", "/say never")
+	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // an event may come twice
+		ctx, event := gatewaytest.Erase(t, r.user, "t", th.Epoch)
+		if err := r.Handle(ctx, event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.freed(t, "r2")
+	log, err := r.store.Log(t.Context(), "t", th.Epoch, 0, 99)
+	if err != nil || len(log) > 0 {
+		t.Errorf("the log: %+v, %v", log, err)
+	}
+	if ts, _, err := r.store.Transcripts(t.Context(), th, 0, 99); err != nil || len(ts) > 0 {
+		t.Errorf("the transcripts: %+v, %v", ts, err)
+	}
+	live, err := r.table.Live(t.Context())
+	if want := (store.Erasure{Thread: "t", Epoch: th.Epoch}); err != nil || len(live) != 1 || live[0].Erasure != want {
+		t.Errorf("live: %+v, %v; want the second pass", live, err)
+	}
+	if _, err := r.store.Rename(t.Context(), "t", "risen"); !errors.Is(err, chat.ErrNotFound) {
+		t.Errorf("renamed: %v", err)
+	}
+}
+
+// The list that a run's end leaves says that the thread's next run waits or has begun.
+func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say one")
+	r.admit(t, "r2", "/say two")
+	r.turn(t, "r1")
+	if _, threads := r.seen(t, "window"); !slices.Equal(threads, []string{"running a title", "running a title"}) {
+		t.Errorf("the list was told %q", threads)
+	}
+	if _, err := r.store.Rename(t.Context(), "t", "renamed"); err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, "r2")
+	var rows []wire.ThreadInfo
+	for _, f := range r.edge.Frames("window") {
+		if row, ok := f.(*wire.Thread); ok {
+			rows = append(rows, row.ThreadInfo)
+		}
+	}
+	if len(rows) != 2 || rows[1].Status != chat.ThreadIdle || rows[1].Title != "renamed" || rows[1].Updated <= rows[0].Updated {
+		t.Errorf("the list was told %+v", rows)
+	}
+}
+
+// The notes of a run are its user's own.
+func TestNotesInARun(t *testing.T) {
+	r := newRig(t, fast())
+	_, err := r.store.Admit(t.Context(), store.Admission{
+		Run: "r1", Thread: "t", Grants: []string{"notes"},
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "note: buy milk"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, "r1")
+	if notes, err := r.store.Notes(t.Context()); err != nil || len(notes) != 1 || notes[0].Text != "buy milk" {
+		t.Errorf("the notes: %+v, %v", notes, err)
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/stack"
+)
+
+// realStack runs the repository's own stack on free ports and an empty table.
+func realStack(t *testing.T) (endpointsFile string) {
+	t.Helper()
+	if _, err := os.Stat("../../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		const reason = "the DynamoDB engine is not installed: run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
+		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	s, err := stack.Start(ctx, stack.Config{Root: "../../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+	if err != nil {
+		t.Fatalf("starting the stack: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("stopping the stack: %v", err)
+		}
+	})
+	where, err := json.Marshal(endpoints{WebSocket: s.Endpoints().WebSocket, Token: s.Endpoints().Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return endpointsFile
+}
+
+// screen is what a chat has printed; it tells when there is more.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func newScreen() *screen { return &screen{more: make(chan struct{})} }
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.more)
+	s.more = make(chan struct{})
+	return s.text.Write(p)
+}
+
+// await waits until what was printed contains a text, n times.
+func (s *screen) await(ctx context.Context, t *testing.T, text string, n int) {
+	t.Helper()
+	for {
+		s.mu.Lock()
+		have, more := s.text.String(), s.more
+		s.mu.Unlock()
+		if strings.Count(have, text) >= n {
+			return
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			t.Fatalf("%q is not printed %d times in\n%s", text, n, have)
+		}
+	}
+}
+
+// What somebody sees who pipes lines into a chat with the real stack, and then sits before a terminal of it.
+func TestOnTheRealStack(t *testing.T) {
+	file := realStack(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	t.Run("a pipe", func(t *testing.T) {
+		var out, errs bytes.Buffer
+		lines := "//think about it\n//say the answer\nwhat is 12*(3+4)?\nnote: buy milk\n/rename Sums\n/threads\n/delete 1\n/threads\nmy notes\n"
+		if err := run(ctx, []string{"-as", "alice", "-endpoints", file}, stdio{in: strings.NewReader(lines), out: &out, err: &errs}); err != nil {
+			t.Errorf("%v", err)
+		}
+		want := []string{
+			`the answer`, `Let me calculate 12\*\(3\+4\) for you\.`, `calculator\({"expression":"12\*\(3\+4\)"}\) → 84`, `12\*\(3\+4\) = 84`,
+			`notes_save\({"text":"buy milk"}\) → Saved as note 1\.`, `Saved as note 1\.`,
+			`  1  [0-9-]+ [0-9:]+  idle     Sums`, `\(deleted\)`, `\(no threads yet\)`,
+			`notes_list\({}\) → 1 \([0-9-]+\): buy milk`, `1 \([0-9-]+\): buy milk`, ``,
+		}
+		// What an agent thinks is not printed in a pipe.
+		if !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out.String()) || errs.Len() > 0 {
+			t.Errorf("printed\n%s\nand on stderr\n%s", &out, &errs)
+		}
+	})
+	t.Run("a terminal", func(t *testing.T) { terminal(ctx, t, file) })
+}
+
+func terminal(ctx context.Context, t *testing.T, file string) {
+	in, keys := io.Pipe()
+	interrupts := make(chan os.Signal)
+	out, errs := newScreen(), newScreen()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-as", "bob", "-endpoints", file},
+			stdio{in: in, out: out, err: errs, interrupts: interrupts, terminal: true, colour: true})
+	}()
+	types := func(line string) {
+		t.Helper()
+		if _, err := io.WriteString(keys, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	press := func() {
+		t.Helper()
+		select {
+		case interrupts <- os.Interrupt:
+		case <-ctx.Done():
+			t.Fatal("Ctrl-C is not looked at")
+		}
+	}
+	out.await(ctx, t, "> ", 1)
+	types("//think hard")
+	out.await(ctx, t, "\x1b[2mhard", 1)
+	out.await(ctx, t, "> ", 2)
+	types("//stream 5000 20")
+	out.await(ctx, t, "1 2 3 ", 1)
+	press()
+	errs.await(ctx, t, "(stopping; Ctrl-C once more quits)", 1)
+	out.await(ctx, t, "> ", 3) // it has stopped, and the chat goes on
+	types("/rename Streams")
+	out.await(ctx, t, "> ", 4)
+	types("/threads")
+	out.await(ctx, t, "idle     Streams", 1)
+	types("/history")
+	out.await(ctx, t, "(this is the beginning)", 1)
+	press()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-ctx.Done():
+		t.Fatal("Ctrl-C does not quit")
+	}
+	if err := keys.Close(); err != nil {
+		t.Error(err)
+	}
+}

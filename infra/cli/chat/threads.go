@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/client"
+)
+
+const (
+	askTime     = 15 * time.Second // for the answer to a command
+	historyPage = 20               // messages of one /history, about
+)
+
+// row is the thread of a number in the list that was printed last.
+func (s *session) row(number string) (chat.ThreadID, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(number))
+	if err != nil || n < 1 || n > len(s.rows) {
+		return "", errors.New("say /threads first, then a number of that list")
+	}
+	return s.rows[n-1].ThreadID, nil
+}
+
+func (s *session) open(id chat.ThreadID) error {
+	s.printer.reset()
+	return s.client.Open(id)
+}
+
+func (s *session) listThreads(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	rows, err := s.client.Threads(ctx)
+	if err != nil {
+		return fmt.Errorf("list the threads: %w", err)
+	}
+	s.rows = rows
+	for i, row := range rows {
+		at := time.UnixMilli(row.Updated).Format(time.DateTime)
+		fmt.Fprintf(s.std.out, "%3d  %s  %-7s  %s\n", i+1, at, row.Status, row.Title)
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(s.std.out, "(no threads yet)")
+	}
+	return nil
+}
+
+func (s *session) rename(ctx context.Context, title string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	if err := s.client.Rename(ctx, s.client.State().ThreadID, title); err != nil {
+		return fmt.Errorf("rename this thread: %w", err)
+	}
+	return nil
+}
+
+// delete takes a thread away: the open one, or one of the list. In place of the open one a new one is opened.
+func (s *session) delete(ctx context.Context, number string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	open := s.client.State().ThreadID
+	id := open
+	if strings.TrimSpace(number) != "" {
+		var err error
+		if id, err = s.row(number); err != nil {
+			return err
+		}
+	}
+	if err := s.client.Delete(ctx, id); err != nil {
+		return fmt.Errorf("delete a thread: %w", err)
+	}
+	fmt.Fprintln(s.std.out, "(deleted)")
+	if id != open {
+		return nil
+	}
+	return s.open(chat.ThreadID(client.NewID()))
+}
+
+// history prints what was said before what is shown, a page at a time.
+func (s *session) history(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	state := s.client.State()
+	if s.older.thread != state.ThreadID {
+		s.older = older{state.ThreadID, state.Before}
+	}
+	if s.older.before == 0 {
+		fmt.Fprintln(s.std.out, "(this is the beginning)")
+		return nil
+	}
+	page, err := s.client.History(ctx, s.older.before, historyPage)
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	s.older.before = page.Before
+	past := printer{out: s.std.out, own: map[string]bool{}}
+	past.show(client.State{ThreadID: state.ThreadID, Messages: page.Messages})
+	past.endLine()
+	fmt.Fprintln(s.std.out, "(older than what is above)")
+	return nil
+}

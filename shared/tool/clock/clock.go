@@ -1,0 +1,43 @@
+// Package clock is the built-in tool that tells the current date and time in any time zone.
+package clock
+
+import (
+	"context"
+	"fmt"
+	"time"
+	_ "time/tzdata" // a Lambda has no time zones of its own
+
+	"carrel/shared/tool"
+)
+
+// Name is the tool's name, and the grant that a run needs for it.
+const Name = "clock"
+
+const description = "Tells the current date and time, in UTC or in the time zone that is given."
+
+type arguments struct {
+	Zone string `json:"zone,omitempty" jsonschema:"a time zone's IANA name, for example Europe/Berlin; UTC if it is left out"`
+}
+
+// New makes the tool. now is the clock.
+func New(now func() time.Time) (tool.Tool, error) {
+	return tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
+		zone, err := location(in.Zone)
+		if err != nil {
+			return "", err
+		}
+		return now().In(zone).Format("Monday, 2 January 2006, 15:04:05 MST (-07:00)"), nil
+	})
+}
+
+// location finds a zone by its name. "Local" is none: it is where the server happens to be.
+func location(name string) (*time.Location, error) {
+	if name == "Local" {
+		name = "local"
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, &tool.Error{Text: fmt.Sprintf("There is no time zone %.60q. Give an IANA name such as Europe/Berlin, America/New_York or UTC.", name)}
+	}
+	return zone, nil
+}

@@ -1,0 +1,60 @@
+package wire
+
+import "carrel/shared/chat"
+
+// MaxTitle is the longest title of a thread, in characters.
+const MaxTitle = 200
+
+// Threads asks for a page of the user's threads, newest id first.
+type Threads struct {
+	Header
+	Before chat.ThreadID `json:"before,omitempty"`
+	Limit  int           `json:"limit,omitempty"` // 1–100, default 50
+}
+
+// Rename gives a thread the user's own title, which stays for ever. It is answered with Done.
+type Rename struct {
+	Header
+	ThreadID chat.ThreadID `json:"threadId"`
+	Title    string        `json:"title"` // 1–200 characters, trimmed, none of them a control character
+}
+
+// Delete takes a thread away: it is invisible at once, its runs are cancelled, and its content is erased soon. It is
+// answered with Done, a repeat within 24 hours too.
+type Delete struct {
+	Header
+	ThreadID chat.ThreadID `json:"threadId"`
+}
+
+// Thread tells every window of a user how a thread stands now. One that is older (Updated) than what is shown is
+// dropped: Updated grows with every change of the row, of the desk too.
+type Thread struct {
+	Type Type `json:"type"`
+	ThreadInfo
+}
+
+// ThreadInfo is one row of a thread list.
+type ThreadInfo struct {
+	ThreadID chat.ThreadID     `json:"threadId"`
+	Title    string            `json:"title"`
+	Status   chat.ThreadStatus `json:"status"`
+	Created  int64             `json:"created"` // ms since the epoch
+	Updated  int64             `json:"updated"` // ms since the epoch
+	Head     chat.Seq          `json:"head"`
+	Deleted  bool              `json:"deleted,omitempty"` // the row is to go; never true in lists
+}
+
+// ThreadList answers Threads.
+type ThreadList struct {
+	Type      Type         `json:"type"`
+	RequestID string       `json:"requestId,omitempty"`
+	Threads   []ThreadInfo `json:"threads"`
+	More      bool         `json:"more"`
+}
+
+// Done answers Rename and Delete: the change is durable.
+type Done struct {
+	Type      Type          `json:"type"`
+	RequestID string        `json:"requestId,omitempty"`
+	ThreadID  chat.ThreadID `json:"threadId"`
+}
