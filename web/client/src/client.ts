@@ -152,6 +152,16 @@ export class CarrelClient {
     return older && await this.#ask({ type: "history", requestId: "history", ...older }) as HistoryPage;
   }
 
+  /** Gives a thread another title. Resolves when that is durable; the list follows by itself. */
+  async rename(threadId: string, title: string): Promise<void> {
+    await this.#ask({ type: "rename", requestId: `rename.${this.#options.id()}`, threadId, title });
+  }
+
+  /** Deletes a thread. Resolves when that is durable; it leaves the lists of all windows. */
+  async delete(threadId: string): Promise<void> {
+    await this.#ask({ type: "delete", requestId: `delete.${threadId}`, threadId });
+  }
+
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#fault = undefined;

@@ -1,4 +1,4 @@
-import type { Cancel, History, Message, Run, Threads } from "./frames.ts";
+import type { Cancel, Delete, History, Message, Rename, Run, Threads } from "./frames.ts";
 import type { QueuedRun } from "./thread.ts";
 
 /** A run that has no answer yet. */
@@ -11,7 +11,7 @@ export interface PendingRun {
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete) & { readonly requestId: string };
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated

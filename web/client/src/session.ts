@@ -67,7 +67,8 @@ export class Session {
   }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    return this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
@@ -158,6 +159,7 @@ export class Session {
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
     this.#used(now);
+    if (request.type === "threads") this.list.asked(request.requestId);
     this.#out.ask(request);
   }
 
@@ -218,6 +220,7 @@ export class Session {
       case "threads":
         this.#views.list.page(frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
+      case "done": return this.#answers.plain(frame.requestId ?? "", frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
