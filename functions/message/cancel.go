@@ -20,6 +20,7 @@ func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	})
 	if c.Ended {
 		r.tell(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
+		r.tellRow(ctx, c.Run.Thread)
 	}
 	return err
 }

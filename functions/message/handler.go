@@ -108,6 +108,10 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.threads(ctx, f)
 	case *wire.History:
 		return r.history(ctx, f)
+	case *wire.Rename:
+		return r.rename(ctx, f)
+	case *wire.Delete:
+		return r.delete(ctx, f)
 	case *wire.Runs:
 		return r.runs(ctx)
 	case *wire.Ping:

@@ -238,12 +238,13 @@ func TestCancel(t *testing.T) {
 	// Waiting: it ends here, and who watches is told.
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
 		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
-		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`)
-	if got := r.edge.Frames("w2="); len(got) != 1 {
-		t.Errorf("the other window was posted %d frames, want ended", len(got))
+		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+2},"head":0}`)
+	if got := r.edge.Frames("w2="); len(got) != 3 { // the list's row when it began to wait, too
+		t.Errorf("the other window was posted %d frames, want ended and the list's rows", len(got))
 	}
-	if got := r.edge.Frames("w3="); len(got) != 0 {
-		t.Errorf("a window elsewhere was posted %d frames", len(got))
+	if got := r.edge.Frames("w3="); len(got) != 2 {
+		t.Errorf("a window elsewhere was posted %d frames, want the list's rows", len(got))
 	}
 
 	// Running: asked to stop; its worker ends it.
@@ -278,11 +279,14 @@ func TestCancelStartsWhatWaited(t *testing.T) {
 
 func TestTitle(t *testing.T) {
 	for text, want := range map[string]string{
-		"  one\n two ":                  "one two",
-		"":                              "",
-		strings.Repeat("ä", 60):         strings.Repeat("ä", 60),
-		strings.Repeat("ä", 61):         strings.Repeat("ä", 59) + "…",
-		strings.Repeat("word ", 100_00): strings.Repeat("word ", 11) + "word…",
+		"  one\n two ":                    "one two",
+		"":                                "",
+		strings.Repeat("ä", 60):           strings.Repeat("ä", 60),
+		strings.Repeat("ä", 61):           strings.Repeat("ä", 59) + "…",
+		strings.Repeat("word ", 100_00):   strings.Repeat("word ", 11) + "word…",
+		strings.Repeat("word ", 12):       strings.Repeat("word ", 11) + "word",
+		"one\u2028\u202etwo\x00three":     "one two three",
+		"what " + strings.Repeat("x", 60): "what…",
 	} {
 		if got := title(text); got != want {
 			t.Errorf("title of %.20q is %q", text, got)

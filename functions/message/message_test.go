@@ -83,7 +83,8 @@ func (w window) try(body string) error {
 	return err
 }
 
-// answers checks what a frame is answered with, as JSON; {now} stands for the clock, in ms.
+// answers checks what a frame is answered with, as JSON; {now} stands for the clock, in ms,
+// and {now+1} for what had to be newer.
 func (w window) answers(body string, want ...string) {
 	w.t.Helper()
 	got := w.send(body)
@@ -96,7 +97,9 @@ func (w window) answers(body string, want ...string) {
 		texts = append(texts, string(b))
 	}
 	for i := range want {
-		want[i] = strings.ReplaceAll(want[i], "{now}", fmt.Sprint(w.at.UnixMilli()))
+		for ahead, name := range []string{"{now}", "{now+1}", "{now+2}", "{now+3}"} {
+			want[i] = strings.ReplaceAll(want[i], name, fmt.Sprint(w.at.UnixMilli()+int64(ahead)))
+		}
 	}
 	if !slices.Equal(texts, want) {
 		w.t.Errorf("%s\n got %s\nwant %s", body, strings.Join(texts, "\n     "), strings.Join(want, "\n     "))
@@ -165,7 +168,8 @@ func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
 		t.Error("a repeat of an unclaimed run did not invoke turn again")
 	}
 	second := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"n":2`, `"n":3`)
-	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"waiting","position":1}`)
+	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"waiting","position":1}`,
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"head":0}`)
 	if got := r.edge.Invoked(); len(got) != 0 {
 		t.Errorf("a waiting run was invoked: %v", got)
 	}
@@ -237,7 +241,7 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
 		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
 	w.answers(`{"type":"threads"}`,
-		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now},"head":0}],"more":false}`)
+		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"head":0}],"more":false}`)
 }
 
 func TestHistoryIsPaged(t *testing.T) {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"carrel/shared/chat"
 	"carrel/shared/store"
@@ -37,9 +39,13 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 	if a.Invoke {
 		r.invoke(ctx, a.Run.ID)
 	}
-	return r.answer(ctx, &wire.Accepted{
+	err = r.answer(ctx, &wire.Accepted{
 		RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status), Position: a.Position,
 	})
+	if a.Run.Status == chat.RunWaiting && !a.Repeat { // turn tells of one that begins
+		r.tellRow(ctx, a.Run.Thread)
+	}
+	return err
 }
 
 func state(s chat.RunStatus) string {
@@ -52,11 +58,29 @@ func state(s chat.RunStatus) string {
 	return stateRunning
 }
 
-// title names a thread after the first words that were said in it.
+// title names a thread after the first words that were said in it: whole ones, on one line. A first word that is too
+// long is cut.
 func title(text string) string {
-	words := []rune(strings.Join(strings.Fields(text), " "))
-	if len(words) <= maxTitle {
-		return string(words)
+	text = strings.Map(func(c rune) rune {
+		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return ' '
+		}
+		return c
+	}, text)
+	words, title := strings.Fields(text), ""
+	for i, word := range words {
+		longer := strings.TrimSpace(title + " " + word)
+		n := utf8.RuneCountInString(longer)
+		if i < len(words)-1 {
+			n++ // for the sign that more was said
+		}
+		if n > maxTitle {
+			if title == "" {
+				title = string([]rune(word)[:maxTitle-1])
+			}
+			return title + "…"
+		}
+		title = longer
 	}
-	return string(words[:maxTitle-1]) + "…"
+	return title
 }

@@ -21,6 +21,7 @@ const userTime = 20 * time.Second
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+	Erase(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error
 }
 
 // handler looks after runs. It acts for one user after the other, each through that user's own store.
@@ -38,6 +39,10 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	ev, err := gateway.ParseSweep(event)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
+	}
+	if ev.Failed != nil && ev.Failed.Reason == gateway.ReasonErase {
+		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
+		return nil
 	}
 	live, err := h.table.Live(ctx)
 	if err != nil {
@@ -59,8 +64,8 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return errors.Join(errs...)
 }
 
-func only(live []store.LiveRun, run chat.RunID) []store.LiveRun {
-	var found []store.LiveRun
+func only(live []store.LiveEntry, run chat.RunID) []store.LiveEntry {
+	var found []store.LiveEntry
 	for _, e := range live {
 		if e.Run == run {
 			found = append(found, e)
@@ -69,8 +74,8 @@ func only(live []store.LiveRun, run chat.RunID) []store.LiveRun {
 	return found
 }
 
-func byUser(live []store.LiveRun) map[chat.User][]store.LiveRun {
-	users := map[chat.User][]store.LiveRun{}
+func byUser(live []store.LiveEntry) map[chat.User][]store.LiveEntry {
+	users := map[chat.User][]store.LiveEntry{}
 	for _, e := range live {
 		users[e.User] = append(users[e.User], e)
 	}
@@ -78,7 +83,7 @@ func byUser(live []store.LiveRun) map[chat.User][]store.LiveRun {
 }
 
 // user looks after one user's runs and then starts what may start.
-func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveRun, unclaimed bool) error {
+func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEntry, unclaimed bool) error {
 	s, err := h.table.For(u)
 	if err != nil {
 		return err
@@ -88,10 +93,15 @@ func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveRun
 	w := &watch{handler: h, user: u, store: s}
 	var errs []error
 	for _, e := range entries {
+		if e.Run == "" {
+			errs = append(errs, w.erase(ctx, e))
+			continue
+		}
 		errs = append(errs, w.look(ctx, e, unclaimed))
 	}
 	if w.start {
 		errs = append(errs, w.startWaiting(ctx))
 	}
+	errs = append(errs, w.tellRows(ctx))
 	return errors.Join(errs...)
 }

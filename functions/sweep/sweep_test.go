@@ -124,7 +124,7 @@ func (p person) status(run chat.RunID) chat.RunStatus {
 }
 
 // ended checks that the run's log is whole and ends as sweep ends one, and that the window was told.
-func (p person) ended(run chat.RunID) {
+func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
 	p.t.Helper()
 	th, err := p.store.Thread(p.t.Context(), "t")
 	if err != nil {
@@ -153,10 +153,10 @@ func (p person) ended(run chat.RunID) {
 		case *wire.Events:
 			told = append(told, string(f.Events[len(f.Events)-1].Type))
 		case *wire.Thread:
-			told = append(told, f.Status)
+			told = append(told, string(f.Status))
 		}
 	}
-	if !slices.Equal(told, []string{"RUN_ERROR", "idle"}) {
+	if !slices.Equal(told, []string{"RUN_ERROR", string(then)}) {
 		p.t.Errorf("the window was told %q", told)
 	}
 	d, err := p.store.Desk(p.t.Context())
@@ -183,8 +183,8 @@ func TestARunWhoseWorkerDiedIsEnded(t *testing.T) {
 		t.Fatalf("bob's run %+v, error %v", h, err)
 	}
 	r.sweep(schedule)
-	alice.ended("r1")
-	bob.ended("r1")
+	alice.ended("r1", chat.ThreadRunning) // by the next
+	bob.ended("r1", chat.ThreadIdle)
 	if got := r.edge.Invoked(); !slices.Contains(got, gatewaytest.Invocation{User: alice.user, Run: "r2"}) || len(got) != 1 {
 		t.Errorf("invoked %v, want what waited", got)
 	}
@@ -210,7 +210,7 @@ func TestARunThatNobodyClaimedIsEnded(t *testing.T) {
 	}
 	r.advance(31 * time.Second)
 	r.sweep(schedule)
-	alice.ended("r1")
+	alice.ended("r1", chat.ThreadIdle)
 }
 
 // A failure record comes at once: the run that it is about need not wait for its deadline, unless it could be another
@@ -220,7 +220,7 @@ func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
 	alice := r.person("alice")
 	alice.admit("r1")
 	r.sweep(failure)
-	alice.ended("r1")
+	alice.ended("r1", chat.ThreadIdle)
 
 	bob, carol := r.person("bob"), r.person("carol")
 	bob.admit("r1")
@@ -287,6 +287,46 @@ func TestOneUsersFailureStopsNoOther(t *testing.T) {
 		t.Errorf("error %v, want each user's", err)
 	}
 	for _, p := range people {
-		p.ended("r1")
+		p.ended("r1", chat.ThreadRunning)
+	}
+}
+
+// A deleted thread is erased by turn, which is asked until nothing is left: at once, and again after 20 minutes.
+func TestADeletedThreadIsErased(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	h := alice.dies("r1")
+	if _, err := alice.store.Delete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	e := store.Erasure{Thread: "t", Epoch: h.Thread().Epoch}
+	want := gatewaytest.Invocation{User: alice.user, Thread: e.Thread, Epoch: e.Epoch}
+	for _, c := range []struct {
+		what  string
+		after time.Duration
+		pass  bool // made by turn
+		asked int
+	}{
+		{"at once", 0, false, 1}, {"until a pass is made", time.Minute, true, 1}, {"not for a while", 18 * time.Minute, false, 0},
+		{"again", 2 * time.Minute, true, 1}, {"never more", time.Hour, false, 0},
+	} {
+		r.advance(c.after)
+		r.sweep(schedule)
+		if got := r.edge.Invoked(); len(got) != c.asked || c.asked > 0 && got[0] != want {
+			t.Errorf("%s: asked for %v", c.what, got)
+		}
+		if c.pass {
+			if err := alice.store.Erase(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if alice.status("r1") != chat.RunFailed || len(r.edge.Frames(alice.window)) > 0 {
+		t.Errorf("the deleted thread's run is %s", alice.status("r1"))
+	}
+	r.sweep(`{"version":"1.0","requestPayload":{"reason":"erase","thread":"t","epoch":"e"}}`)
+	if live, err := r.table.Live(t.Context()); err != nil || len(live) > 0 {
+		t.Errorf("still live: %+v, %v", live, err)
 	}
 }

@@ -17,11 +17,12 @@ type watch struct {
 	*handler
 	user  chat.User
 	store *store.Store
-	start bool // something waits, or a seat has become free
+	start bool            // something waits, or a seat has become free
+	rows  []chat.ThreadID // that have changed, to be told at the end
 }
 
 // look judges one run by its record, read now: the index may lag behind.
-func (w *watch) look(ctx context.Context, e store.LiveRun, unclaimed bool) error {
+func (w *watch) look(ctx context.Context, e store.LiveEntry, unclaimed bool) error {
 	run, err := w.store.Run(ctx, e.Run)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -42,6 +43,14 @@ func (w *watch) look(ctx context.Context, e store.LiveRun, unclaimed bool) error
 		return w.end(ctx, run.ID, w.store.ClaimExpired)
 	}
 	return nil
+}
+
+// erase has a pass made over a deleted thread that is due. One that is under way already is harmless.
+func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
+	if w.now().Before(e.Deadline) {
+		return nil
+	}
+	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
 
 // claim is Store.Claim or Store.ClaimExpired.
@@ -65,21 +74,23 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 		last = emit.Died(held.Earlier(), started)
 		seq, thread, err = held.End(ctx, last)
 	}
+	deleted := errors.Is(err, store.ErrDeleted)
 	if errors.Is(err, chat.ErrFenced) {
 		return nil
 	}
-	if err != nil {
+	if err != nil && !deleted {
 		return fmt.Errorf("end a run: %w", err)
 	}
 	w.start = true
 	w.monitor.Count(monitor.RunsDied, 1)
 	w.log.WarnContext(ctx, "ended a run whose worker died", "user", w.user, "run", string(run.ID), "claims", run.Fence)
+	if deleted {
+		return nil
+	}
+	w.rows = append(w.rows, thread.ID)
 	return w.tell(ctx, &wire.Events{
 		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
-	}, &wire.Thread{ThreadInfo: wire.ThreadInfo{
-		ThreadID: thread.ID, Title: thread.Title, Status: chat.ThreadIdle, Head: thread.Head,
-		Created: thread.Created.UnixMilli(), Updated: thread.Updated.UnixMilli(),
-	}})
+	})
 }
 
 // expire ends a run that has waited for too long.
@@ -92,6 +103,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 		return err
 	}
 	w.start = true
+	w.rows = append(w.rows, run.Thread)
 	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
 }
 
@@ -107,4 +119,30 @@ func (w *watch) startWaiting(ctx context.Context) error {
 		errs = append(errs, w.invoker.Turn(ctx, w.user, run.ID))
 	}
 	return errors.Join(errs...)
+}
+
+// tellRows tells the user's lists where the threads are now whose runs have ended here.
+func (w *watch) tellRows(ctx context.Context) error {
+	var frames []wire.ServerFrame
+	for _, id := range w.rows {
+		t, err := w.store.Thread(ctx, id)
+		if errors.Is(err, chat.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d, err := w.store.Desk(ctx) // after the thread: what it says is as new, or newer
+		if err != nil {
+			return err
+		}
+		frames = append(frames, &wire.Thread{ThreadInfo: wire.ThreadInfo{
+			ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
+			Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+		}})
+	}
+	if len(frames) == 0 {
+		return nil
+	}
+	return w.tell(ctx, frames...)
 }

@@ -54,7 +54,12 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.AwsRequestID != "" {
 		request = lc.AwsRequestID
 	}
-	log := h.log.With("user", user, "run", string(ev.Run), "request", request)
+	log := h.log.With("user", user, "request", request)
+	if ev.Reason == gateway.ReasonErase {
+		log.InfoContext(ctx, "erasing a deleted thread")
+		return h.erase(ctx, user, s, store.Erasure{Thread: ev.Thread, Epoch: ev.Epoch})
+	}
+	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		log.InfoContext(ctx, "nothing to do", "reason", err.Error())

@@ -157,7 +157,7 @@ func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, thr
 			}
 			events = append(events, f.Events...)
 		case *wire.Thread:
-			threads = append(threads, f.Status+" "+f.Title)
+			threads = append(threads, string(f.Status)+" "+f.Title)
 		}
 	}
 	return events, threads

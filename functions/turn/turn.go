@@ -63,6 +63,11 @@ func (t *turn) do(ctx context.Context) error {
 // attempt did with its tools is not known.
 func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
 	run := t.held.Run()
+	if t.held.Deleted() {
+		return func() []agui.Event {
+			return []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}}
+		}, nil
+	}
 	started := emit.Started(run.Thread, run.ID, t.held.Input().Messages, t.now())
 	if run.Fence > 1 {
 		t.monitor.Count(monitor.RunsDied, 1)
@@ -137,18 +142,32 @@ func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
 // end writes the run's end, starts what waited for it and tells the user's windows.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
-	if err != nil {
+	deleted := errors.Is(err, store.ErrDeleted)
+	if err != nil && !deleted {
 		return err
 	}
 	t.monitor.Count(monitor.RunsEnded, 1)
 	t.startWaiting(ctx)
-	t.emitter.Tell(thread(e.thread, chat.ThreadIdle))
+	if deleted {
+		return nil // whoever deleted the thread has told everybody
+	}
+	t.tellEnd(ctx, e.thread)
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
 		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
 	}
 	return nil
+}
+
+// tellEnd tells the user's lists where the thread is now: its next run may have begun, or wait.
+func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
+	d, err := t.store.Desk(ctx)
+	if err != nil {
+		t.log.WarnContext(ctx, "telling the lists", "reason", err.Error()) // they learn of it with the next change
+		return
+	}
+	t.emitter.Tell(thread(th, d.Status(th.ID)))
 }
 
 // ended is a run's last record as it was written, and its thread after it.
@@ -166,7 +185,7 @@ func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended,
 		e.last = last()
 		e.seq, e.thread, err = t.held.End(once, e.last)
 		cancel()
-		if err == nil || errors.Is(err, chat.ErrFenced) || try == endTries || ctx.Err() != nil {
+		if err == nil || errors.Is(err, chat.ErrFenced) || errors.Is(err, store.ErrDeleted) || try == endTries || ctx.Err() != nil {
 			return e, err
 		}
 		t.log.WarnContext(ctx, "ending the run", "try", try, "reason", err.Error())

@@ -54,6 +54,10 @@ func (v *View) receive(message []byte, mayBePart bool) {
 			v.row(row)
 		}
 		v.answered()
+	case *wire.Done:
+		v.done(f)
+	case *wire.HistoryPage:
+		v.page(f)
 	case *wire.Error:
 		v.refused(f)
 	case *wire.Part:
@@ -200,8 +204,14 @@ func (v *View) ended(run chat.RunID) {
 	v.answered()
 }
 
-// row takes one row of the list of threads, unless the one that is shown is newer.
+// row takes one row of the list of threads, unless the one that is shown is newer. A deleted one does not come back.
 func (v *View) row(r wire.ThreadInfo) {
+	if r.Deleted {
+		v.deleted(r.ThreadID)
+	}
+	if v.gone[r.ThreadID] {
+		return
+	}
 	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
 		v.list[r.ThreadID] = r
 	}
@@ -232,6 +242,9 @@ func (v *View) refused(f *wire.Error) {
 		v.requests.cancelled(run)
 	case "threads":
 		v.requests.list, v.requests.listSent = false, false
+	case "rename", "delete", "history":
+		run = ""
+		v.refusedAsked(f)
 	default:
 		run = ""
 	}

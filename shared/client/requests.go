@@ -13,6 +13,7 @@ import (
 type requests struct {
 	runs     []*pendingRun // in the order of their sending; of a thread only the first is out
 	cancels  []*pendingCancel
+	asked    []*asked
 	list     bool
 	listSent bool
 }
@@ -51,6 +52,9 @@ func (q *requests) unsent() {
 	for _, c := range q.cancels {
 		c.sent = false
 	}
+	for _, a := range q.asked {
+		a.sent = false
+	}
 	q.listSent = false
 }
 
@@ -84,7 +88,8 @@ func (q *requests) cancelled(run chat.RunID) bool {
 // out reports whether anything was sent on this socket that has no answer.
 func (q *requests) out() bool {
 	return q.listSent || slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.n != 0 }) ||
-		slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.sent })
+		slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.sent }) ||
+		slices.ContainsFunc(q.asked, func(a *asked) bool { return a.sent })
 }
 
 // flush sends what may be sent and was not. With again it also repeats what has no answer. A run moves the connection
@@ -105,6 +110,7 @@ func (v *View) flush(again bool) {
 			v.send(&wire.Cancel{Header: header("cancel." + string(c.id)), RunID: c.id})
 		}
 	}
+	v.flushAsked(again)
 	if q.list && (!q.listSent || again) {
 		q.listSent = true
 		v.send(&wire.Threads{Header: header("threads")})

@@ -78,6 +78,11 @@ func (p *player) step(line string) error {
 		err = p.view.Cancel(p.now, chat.RunID(rest))
 	case "threads":
 		p.view.Threads(p.now)
+	case "rename":
+		id, title, _ := strings.Cut(rest, " ")
+		err = p.view.Rename(p.now, chat.ThreadID(id), title)
+	case "delete":
+		err = p.view.Delete(p.now, chat.ThreadID(rest))
 	case "wake":
 		p.view.Wake(p.now)
 	case "tick":

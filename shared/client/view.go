@@ -42,6 +42,7 @@ type View struct {
 	open     *thread // the open one; its id is "" until a ready names it
 	over     map[chat.RunID]bool
 	list     map[chat.ThreadID]wire.ThreadInfo
+	gone     map[chat.ThreadID]bool // threads that were deleted
 	notices  []Notice
 	requests requests
 	socket   socket
@@ -55,7 +56,8 @@ type View struct {
 // spreads its retries.
 func NewView(random func() float64) *View {
 	v := &View{random: random, status: Connecting, threads: map[chat.ThreadID]*thread{},
-		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{}}
+		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{},
+		gone: map[chat.ThreadID]bool{}}
 	v.open = v.newThread("")
 	return v
 }

@@ -93,15 +93,20 @@ func OK(subprotocol string) Answer {
 
 // TurnEvent is what is asked of turn. The user is not in it: the tenant id of the invocation is turn's only source.
 type TurnEvent struct {
-	Run    chat.RunID `json:"run"`
-	Reason Reason     `json:"reason"`
+	Run    chat.RunID    `json:"run,omitempty"`
+	Reason Reason        `json:"reason"`
+	Thread chat.ThreadID `json:"thread,omitempty"` // to be erased
+	Epoch  chat.Epoch    `json:"epoch,omitempty"`  // of that thread
 }
 
 // Reason is why turn is invoked.
 type Reason string
 
-// ReasonRun is to do a run, or what is left of it.
-const ReasonRun Reason = "run"
+// The reasons.
+const (
+	ReasonRun   Reason = "run"   // to do a run, or what is left of it
+	ReasonErase Reason = "erase" // to erase what is left of a deleted thread
+)
 
 // ParseTurn reads turn's event and the tenant id of its invocation. No tenant id gives chat.ErrNoUser.
 func ParseTurn(ctx context.Context, event json.RawMessage) (chat.User, TurnEvent, error) {
@@ -125,11 +130,17 @@ func decodeTurn(event json.RawMessage) (TurnEvent, error) {
 	if err := json.Unmarshal(event, &t); err != nil {
 		return t, fmt.Errorf("gateway: decoding turn's event: %w", err)
 	}
-	if t.Reason != ReasonRun {
+	var err error
+	switch t.Reason {
+	case ReasonRun:
+		err = chat.CheckID(string(t.Run))
+	case ReasonErase:
+		err = errors.Join(chat.CheckID(string(t.Thread)), chat.CheckID(string(t.Epoch)))
+	default:
 		return t, fmt.Errorf("gateway: turn's event has the unknown reason %q", t.Reason)
 	}
-	if err := chat.CheckID(string(t.Run)); err != nil {
-		return t, fmt.Errorf("gateway: the run of turn's event: %w", err)
+	if err != nil {
+		return t, fmt.Errorf("gateway: what turn's event names: %w", err)
 	}
 	return t, nil
 }

@@ -101,10 +101,19 @@ func NewInvoker(c aws.Config, function string) *Invoker {
 // Turn has a run of this user done. The user's key is the invocation's tenant id, so that it runs in an execution
 // environment of the user's own. Once it returns nil Lambda has queued the event.
 func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error {
+	return i.invoke(ctx, u, TurnEvent{Run: run, Reason: ReasonRun})
+}
+
+// Erase has what is left of a deleted thread of this user erased, as Turn has a run done.
+func (i *Invoker) Erase(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
+	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonErase})
+}
+
+func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 	if u.IsZero() {
 		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)
 	}
-	payload, err := json.Marshal(TurnEvent{Run: run, Reason: ReasonRun})
+	payload, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("gateway: encoding turn's event: %w", err)
 	}

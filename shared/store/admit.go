@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -152,7 +151,7 @@ func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem 
 	return runItem{
 		PK: k.pk, SK: k.sk, ID: string(a.Run), Thread: string(a.Thread), Agent: a.Agent, Status: string(state),
 		Nonce: nonce, Input: nonce, Created: millis(now),
-		Live: s.liveShard(a.Run), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
+		Live: s.liveShard(string(a.Run)), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
 	}
 }
 
@@ -176,7 +175,7 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	thread := s.threadStands(chat.ThreadID(w.run.Thread))
+	thread := s.touch(w.thread)
 	if w.thread.ID == "" {
 		k := s.threadKey(chat.ThreadID(w.run.Thread))
 		thread, err = s.t.putPart(threadItem{
@@ -194,11 +193,17 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	return s.t.transact(ctx, parts...)
 }
 
-// threadStands is the condition that a thread is there and not deleted.
-func (s *Store) threadStands(id chat.ThreadID) types.TransactWriteItem {
-	const stands = "attribute_exists(#pk) AND attribute_not_exists(#deleted)"
-	return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
-		TableName: &s.t.c.Name, Key: s.threadKey(id).attributes(),
-		ConditionExpression: aws.String(stands), ExpressionAttributeNames: names(stands),
-	}}
+// touch makes a thread newer, if it is as it was read and not deleted. Every change of the desk does so: a row of a
+// list, whose status the desk says, is newer than another if its Updated is higher.
+func (s *Store) touch(was threadItem) types.TransactWriteItem {
+	return s.t.updatePart(update{
+		key: key{was.PK, was.SK}, change: "SET #updated = :updated", when: standing,
+		values: attributes{":updated": number(s.t.after(was.Updated)), ":was": number(was.Updated)},
+	})
 }
+
+// standing is the condition that a thread is as it was read and not deleted.
+const standing = "attribute_exists(#pk) AND attribute_not_exists(#deleted) AND #updated = :was"
+
+// after is the time now, later than was whatever the clocks of its writers say.
+func (t *Table) after(was int64) int64 { return max(millis(t.c.Now()), was+1) }

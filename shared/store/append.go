@@ -23,6 +23,9 @@ func (h *Holder) Append(ctx context.Context, events []agui.Event) (chat.Seq, err
 	if err := h.live(); err != nil {
 		return 0, err
 	}
+	if h.deleted {
+		return 0, fmt.Errorf("append to the log: %w", ErrDeleted)
+	}
 	for {
 		r, err := h.record(events)
 		if err != nil {

@@ -20,6 +20,11 @@ type Cancelled struct {
 // Cancel asks a running run to stop, ends one that never began, and keeps the wish for one that is not known yet. A run
 // that has ended stays as it is. A run that ended here may have freed a seat: StartWaiting is the caller's.
 func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
+	return s.cancel(ctx, id, true)
+}
+
+// cancel cancels a run. Of one that is not known it keeps the wish only if remember says so.
+func (s *Store) cancel(ctx context.Context, id chat.RunID, remember bool) (Cancelled, error) {
 	if err := checkID("run", id); err != nil {
 		return Cancelled{}, err
 	}
@@ -27,11 +32,11 @@ func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		run, d, err := s.runAndDesk(ctx, id)
-		if err != nil {
+		r, d, err := s.runAndDesk(ctx, id)
+		if err != nil || r.ID == "" && !remember {
 			return Cancelled{}, err
 		}
-		done, err := s.cancelOnce(ctx, id, run, d, nonce)
+		done, err := s.cancelOnce(ctx, id, r, d, nonce)
 		if err == nil {
 			return done, nil
 		}
@@ -102,7 +107,15 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce s
 	if err != nil {
 		return Run{}, err
 	}
-	if err := s.t.transact(ctx, run, seats); err != nil {
+	parts := []types.TransactWriteItem{run, seats}
+	var t threadItem
+	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(r.Thread)), &t); err != nil {
+		return Run{}, fmt.Errorf("read a thread: %w", err)
+	}
+	if t.ID != "" && s.t.visible(t) {
+		parts = append(parts, s.touch(t))
+	}
+	if err := s.t.transact(ctx, parts...); err != nil {
 		return Run{}, err
 	}
 	r.Status, r.Ended = string(chat.RunCancelled), millis(now)

@@ -23,13 +23,14 @@ var ErrEarlier = errors.New("an earlier attempt wrote in between")
 // claim is past, every method returns chat.ErrFenced. Append and End are for one goroutine at a time; Renew and
 // CancelRequested may run beside them.
 type Holder struct {
-	s      *Store
-	run    Run
-	nonce  string
-	input  Admission
-	thread Thread
-	past   atomic.Bool  // the claim is
-	lease  atomic.Int64 // ms since the epoch
+	s       *Store
+	run     Run
+	nonce   string
+	input   Admission
+	thread  Thread
+	past    atomic.Bool  // the claim is
+	deleted bool         // the thread is: the run can only be ended
+	lease   atomic.Int64 // ms since the epoch
 
 	// Of the goroutine that appends.
 	events  []agui.Event // of the whole run, earlier attempts' first
@@ -121,8 +122,8 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	if err := attributevalue.UnmarshalMap(found[thread.sk], &t); err != nil {
 		return fmt.Errorf("read a claimed run's thread: %w", err)
 	}
-	if t.ID == "" {
-		return fmt.Errorf("thread of the claimed run: %w", chat.ErrNotFound)
+	if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {
+		t = threadItem{ID: string(run.Thread)}
 	}
 	h.thread = t.thread()
 	h.input = Admission{Run: run.ID, Thread: run.Thread, Agent: run.Agent}
@@ -134,6 +135,9 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 		if h.input, err = i.admission(); err != nil {
 			return err
 		}
+	}
+	if h.deleted {
+		return nil
 	}
 	return h.loadLog(ctx)
 }
@@ -211,6 +215,9 @@ func (h *Holder) Input() Admission { return h.input }
 
 // Thread is the run's thread as it was read after the claim.
 func (h *Holder) Thread() Thread { return h.thread }
+
+// Deleted tells whether the thread was found deleted: the run can only be ended then.
+func (h *Holder) Deleted() bool { return h.deleted }
 
 // Earlier are the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt.
 func (h *Holder) Earlier() []agui.Event { return slices.Clone(h.events[:h.earlier]) }

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
+
+// ErrDeleted is what the end of a run gives whose thread was deleted meanwhile: the run has ended, and there is nothing
+// to be told of it.
+var ErrDeleted = errors.New("its thread was deleted")
 
 // The parts of the terminal transaction, in order.
 const (
@@ -21,8 +26,9 @@ const (
 
 // End ends the run: it puts the transcript, folded from all of the run's events, and then writes the last record, the
 // thread's head, the run's status and the freed seat in one transaction. last must end with a terminal event; the
-// status follows from it. It fails as Append does. It returns the sequence number of last's first event and the thread as it is then. What waits
-// is the caller's to start (StartWaiting).
+// status follows from it. It fails as Append does. It returns the sequence number of last's first event and the
+// thread as it is then. If the thread was deleted the run ends all the same, without a trace in it, and the error is
+// ErrDeleted. What waits is the caller's to start (StartWaiting).
 func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
 	if err := h.live(); err != nil {
 		return 0, Thread{}, err
@@ -34,6 +40,9 @@ func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, 
 	defer cancel()
 	transcript := chat.Seq(0) // the number that the transcript was put with
 	for n := 1; ; n++ {
+		if h.deleted {
+			return 0, Thread{}, h.endDeleted(ctx, last[len(last)-1])
+		}
 		r, err := h.record(last)
 		if err != nil {
 			return 0, Thread{}, err
@@ -63,11 +72,11 @@ func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, 
 	}
 }
 
-// threadAfter is the thread with r as its last record. Updated never goes back, whatever the clocks of its writers say.
+// threadAfter is the thread with r as its last record.
 func (h *Holder) threadAfter(r recordItem) Thread {
 	t := h.thread
 	t.Head = r.last()
-	t.Updated = fromMillis(max(millis(h.s.t.c.Now()), millis(t.Updated)+1))
+	t.Updated = fromMillis(h.s.t.after(millis(t.Updated)))
 	return t
 }
 
@@ -108,30 +117,85 @@ func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.
 	if err != nil {
 		return fmt.Errorf("end a run: %w", err)
 	}
-	usage, err := usageText(terminal.Usage)
+	run, seat, err := h.endParts(terminal)
 	if err != nil {
-		return fmt.Errorf("end a run: %w", err)
+		return err
 	}
 	parts := [...]types.TransactWriteItem{
 		endLog: record,
 		endThread: h.s.t.updatePart(update{
 			key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
-			when:   "attribute_exists(#pk) AND #epoch = :epoch",
-			values: attributes{":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch)},
+			when: standing + " AND #epoch = :epoch",
+			values: attributes{
+				":head": number(t.Head), ":updated": number(millis(t.Updated)), ":was": number(millis(h.thread.Updated)), ":epoch": text(t.Epoch),
+			},
 		}),
-		endRun: h.s.t.updatePart(update{
-			key: h.s.runKey(h.run.ID), when: mine,
-			change: "SET #status = :status, #ended = :ended, #usage = :usage REMOVE #live, #deadline, #lease",
-			values: h.mine(attributes{
-				":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
-			}),
-		}),
-		endDesk: h.s.t.updatePart(update{
-			key: h.s.deskKey(), change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
-			values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},
-		}),
+		endRun:  run,
+		endDesk: seat,
 	}
 	return h.s.t.transact(ctx, parts[:]...)
+}
+
+// endDeleted ends a run whose thread was deleted. What is left of the thread is being erased: nothing is written to it.
+func (h *Holder) endDeleted(ctx context.Context, terminal agui.Event) error {
+	run, seat, err := h.endParts(terminal)
+	if err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		err := h.s.t.transact(ctx, run, seat)
+		if old, isOld := refusedPart(err, 0); isOld {
+			switch r, err := asRun(old); {
+			case err != nil:
+				return err
+			case r.Nonce != h.nonce || !chat.RunStatus(r.Status).Terminal():
+				return h.fenced("the run was taken over or has ended")
+			}
+			err = nil // ours, its answer lost
+		}
+		switch {
+		case err == nil:
+			h.past.Store(true)
+			return fmt.Errorf("end a run: %w", ErrDeleted)
+		case !conflicted(err):
+			return fmt.Errorf("end a run: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return fmt.Errorf("end a run: %w", waited)
+		}
+	}
+}
+
+// endParts are the ends of the run's record and of its seat.
+func (h *Holder) endParts(terminal agui.Event) (run, seat types.TransactWriteItem, err error) {
+	usage, err := usageText(terminal.Usage)
+	if err != nil {
+		return run, seat, fmt.Errorf("end a run: %w", err)
+	}
+	run = h.s.t.updatePart(update{
+		key: h.s.runKey(h.run.ID), when: mine,
+		change: "SET #status = :status, #ended = :ended, #usage = :usage REMOVE #live, #deadline, #lease",
+		values: h.mine(attributes{
+			":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
+		}),
+	})
+	seat = h.s.t.updatePart(update{
+		key: h.s.deskKey(), change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},
+	})
+	return run, seat, nil
+}
+
+// refreshed takes in what has become of the thread since it was read: another title, a newer time, its end.
+func (h *Holder) refreshed(old attributes) error {
+	var t threadItem
+	if err := attributevalue.UnmarshalMap(old, &t); err != nil {
+		return fmt.Errorf("read a thread: %w", err)
+	}
+	if h.deleted = t.Epoch != string(h.thread.Epoch) || !h.s.t.visible(t); !h.deleted {
+		h.thread = t.thread()
+	}
+	return nil
 }
 
 func statusOf(terminal agui.Event) chat.RunStatus {
@@ -161,8 +225,8 @@ func (h *Holder) endRefused(failed error, r recordItem) (own bool, err error) {
 	if old, isOld := refusedPart(failed, endLog); isOld {
 		return h.refusedBy(old, r)
 	}
-	if _, isOld := refusedPart(failed, endThread); isOld {
-		return false, fmt.Errorf("end a run: its thread was deleted: %w", chat.ErrClosed)
+	if old, isOld := refusedPart(failed, endThread); isOld {
+		return false, h.refreshed(old)
 	}
 	if _, isOld := refusedPart(failed, endDesk); isOld {
 		return false, fmt.Errorf("end a run: there is no desk: %w", chat.ErrClosed)

@@ -90,6 +90,17 @@ func holderSteps() []step {
 				t.Errorf("the log: %+v, %v", log, err)
 			}
 		}},
+		{"End on a deleted thread", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			h := s.Claim(s.bad, "r1")
+			s.DeleteThread(s.good, "t1")
+			if _, _, err := h.End(t.Context(), []agui.Event{storetest.Failed()}); !errors.Is(err, store.ErrDeleted) {
+				t.Errorf("ended: %v", err)
+			}
+			if r, err := s.good.Run(t.Context(), "r1"); err != nil || r.Status != chat.RunFailed {
+				t.Errorf("the run: %+v, %v", r, err)
+			}
+		}},
 	}
 }
 
@@ -115,6 +126,21 @@ func userSteps() []step {
 			}
 			if got, err := s.bad.StartWaiting(t.Context()); err != nil || len(got) != 1 {
 				t.Errorf("started: %+v, %v", got, err)
+			}
+		}},
+		{"Rename", "UpdateItem", func(t *testing.T, s *scene) {
+			s.Complete(s.good, "r0", "t1", "x")
+			if th, err := s.bad.Rename(t.Context(), "t1", "new"); err != nil || th.Title != "new" {
+				t.Errorf("renamed: %+v, %v", th, err)
+			}
+		}},
+		{"Delete", transact, func(t *testing.T, s *scene) {
+			s.Complete(s.good, "r0", "t1", "x")
+			if th, err := s.bad.Delete(t.Context(), "t1"); err != nil || th.Title != "" {
+				t.Errorf("deleted: %+v, %v", th, err)
+			}
+			if _, err := s.good.Thread(t.Context(), "t1"); !errors.Is(err, chat.ErrNotFound) {
+				t.Errorf("afterwards: %v", err)
 			}
 		}},
 		{"Connect", transact, func(t *testing.T, s *scene) {

@@ -21,7 +21,11 @@ const (
 	runPrefix        = "RUN#"
 	recordPrefix     = "E#"
 	transcriptPrefix = "M#"
+	erasurePrefix    = "ERASE#"
+	notePrefix       = "notes#"
 
+	// belowAll and aboveAll stand around all sort keys.
+	belowAll = "!"
 	// aboveAll sorts behind every id and number that may follow a prefix.
 	aboveAll = "~"
 
@@ -44,6 +48,13 @@ func (s *Store) inputKey(id chat.RunID, nonce string) key {
 	return key{s.pk, runPrefix + string(id) + "#IN#" + nonce}
 }
 
+func (s *Store) erasureKey(e Erasure) key {
+	return key{s.pk, erasurePrefix + string(e.Thread) + "#" + string(e.Epoch)}
+}
+
+// noteKey is in the partition of what tools keep.
+func (s *Store) noteKey(id int) key { return key{s.pk + "#D", fmt.Sprintf("%s%06d", notePrefix, id)} }
+
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
 	return s.pk + "#T#" + string(id) + "#" + string(epoch)
 }
@@ -55,23 +66,28 @@ func transcriptSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", transcr
 
 func ownerKey(id chat.ConnectionID) key { return key{"C#" + string(id), "OWNER"} }
 
-// liveShard spreads the live index over its partitions.
-func (s *Store) liveShard(id chat.RunID) string {
+// liveShard spreads the live index, of runs and of threads that are erased, over its partitions.
+func (s *Store) liveShard(id string) string {
 	h := fnv.New32a()
-	h.Write([]byte(s.pk + "#" + string(id))) // a hash.Hash never fails
+	h.Write([]byte(s.pk + "#" + id)) // a hash.Hash never fails
 	return shardName(int(h.Sum32() % liveShards))
 }
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 
-// splitRunKey takes the key of a RUN item of the live index apart: the key of its user and the run.
-func splitRunKey(k key) (user string, run chat.RunID, err error) {
+// splitLiveKey takes the key of an item of the live index apart: the key of its user, and the run or the erasure.
+func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
 	user, isUser := strings.CutPrefix(k.pk, "U#")
-	id, isRun := strings.CutPrefix(k.sk, runPrefix)
-	if !isUser || !isRun || chat.CheckID(id) != nil {
-		return "", "", fmt.Errorf("an entry of the live index is no run's (sort key of %d bytes)", len(k.sk))
+	if id, isRun := strings.CutPrefix(k.sk, runPrefix); isUser && isRun && chat.CheckID(id) == nil {
+		return user, chat.RunID(id), e, nil
 	}
-	return user, chat.RunID(id), nil
+	id, isErasure := strings.CutPrefix(k.sk, erasurePrefix)
+	thread, epoch, _ := strings.Cut(id, "#")
+	e = Erasure{chat.ThreadID(thread), chat.Epoch(epoch)}
+	if !isUser || !isErasure || checkLog(e.Thread, e.Epoch) != nil {
+		return "", "", e, fmt.Errorf("an entry of the live index is neither a run's nor an erasure's (sort key of %d bytes)", len(k.sk))
+	}
+	return user, "", e, nil
 }
 
 // checkID keeps what could leave its place in a key out of keys. what names the thing, for the error.

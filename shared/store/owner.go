@@ -32,33 +32,35 @@ func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, err
 	return u, nil
 }
 
-// LiveRun is one entry of the live index.
-type LiveRun struct {
+// LiveEntry is one entry of the live index: a run, or an erasure.
+type LiveEntry struct {
 	User     chat.User
-	Run      chat.RunID
+	Run      chat.RunID // "": an erasure
+	Erasure  Erasure
 	Deadline time.Time
 }
 
-// Live reads the live index whole: runs accepted and not ended, of all users. For sweep and operators only. The index
-// lags behind the runs: each entry is to be checked against its run.
-func (t *Table) Live(ctx context.Context) ([]LiveRun, error) {
-	var runs []LiveRun
+// Live reads the live index whole: runs accepted and not ended, and erasures not finished, of
+// all users. For sweep and operators only. The index
+// lags behind: each entry is to be checked against its item.
+func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
+	var all []LiveEntry
 	for n := range liveShards {
 		items, err := t.liveShard(ctx, n)
 		if err != nil {
 			return nil, fmt.Errorf("read the live index: %w", err)
 		}
 		for _, i := range items {
-			userKey, run, err := splitRunKey(key{i.PK, i.SK})
+			userKey, run, erasure, err := splitLiveKey(key{i.PK, i.SK})
 			if err != nil {
 				return nil, err
 			}
 			u, err := principal.FromKey(userKey)
 			if err != nil {
-				return nil, fmt.Errorf("restore a live run's user: %w", err)
+				return nil, fmt.Errorf("restore a live entry's user: %w", err)
 			}
-			runs = append(runs, LiveRun{User: u, Run: run, Deadline: fromMillis(i.Deadline)})
+			all = append(all, LiveEntry{User: u, Run: run, Erasure: erasure, Deadline: fromMillis(i.Deadline)})
 		}
 	}
-	return runs, nil
+	return all, nil
 }

@@ -94,7 +94,8 @@ func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, 
 type span struct {
 	pk, low, high string
 	descending    bool
-	page          int // items of one request; 0: as many as fit
+	page          int  // items of one request; 0: as many as fit
+	keys          bool // only these are wanted
 }
 
 // each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
@@ -106,6 +107,9 @@ func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool,
 		ExpressionAttributeNames:  names(condition),
 		ExpressionAttributeValues: attributes{":pk": text(q.pk), ":low": text(q.low), ":high": text(q.high)},
 		ScanIndexForward:          aws.Bool(!q.descending),
+	}
+	if q.keys {
+		in.ProjectionExpression = aws.String("#pk, #sk")
 	}
 	if q.page > 0 {
 		in.Limit = aws.Int32(int32(q.page))

@@ -46,20 +46,21 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 			return nil, err
 		}
 	}
-	d, runs, err := s.startable(ctx, d)
-	if err != nil || len(runs) == 0 {
+	d, next, err := s.startable(ctx, d)
+	if err != nil || len(next) == 0 {
 		return nil, err
 	}
-	parts := make([]types.TransactWriteItem, 0, 2*len(runs)+1)
+	parts := make([]types.TransactWriteItem, 0, 2*len(next)+1)
 	seats, err := s.setDesk(d)
 	if err != nil {
 		return nil, err
 	}
 	parts = append(parts, seats)
 	deadline := s.t.c.Now().Add(claimTime)
-	started := make([]Run, 0, len(runs))
-	for _, r := range runs {
-		parts = append(parts, s.threadStands(chat.ThreadID(r.Thread)), s.t.updatePart(update{
+	started := make([]Run, 0, len(next))
+	for _, w := range next {
+		r := w.run
+		parts = append(parts, s.touch(w.thread), s.t.updatePart(update{
 			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
 			values: attributes{
@@ -100,9 +101,15 @@ func (s *Store) startedBy(ctx context.Context, runs []Run, nonce string) ([]Run,
 	return own, nil
 }
 
+// starter is a run that waits, and its thread.
+type starter struct {
+	run    runItem
+	thread threadItem
+}
+
 // startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
 // thread is gone, is taken off the desk: it must not keep the others from starting.
-func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []runItem, error) {
+func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []starter, error) {
 	for {
 		d, next := was.Next(s.t.c.Limits)
 		var keys []key
@@ -113,7 +120,7 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []runI
 		if err != nil {
 			return d, nil, fmt.Errorf("read what waits: %w", err)
 		}
-		runs := make([]runItem, 0, len(next))
+		runs := make([]starter, 0, len(next))
 		for _, w := range next {
 			r, err := asRun(found[s.runKey(w.Run).sk])
 			if err != nil {
@@ -124,7 +131,7 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []runI
 				return d, nil, fmt.Errorf("read a thread: %w", err)
 			}
 			if chat.RunStatus(r.Status) == chat.RunWaiting && t.ID != "" && s.t.visible(t) {
-				runs = append(runs, r)
+				runs = append(runs, starter{r, t})
 			} else {
 				was = was.Remove(w.Run)
 			}

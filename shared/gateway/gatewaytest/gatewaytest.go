@@ -40,7 +40,18 @@ func Message(tb testing.TB, in gateway.Inbound) json.RawMessage {
 // Turn is the invocation of turn for a run of this user.
 func Turn(tb testing.TB, u chat.User, run chat.RunID) (context.Context, json.RawMessage) {
 	tb.Helper()
-	event, err := json.Marshal(gateway.TurnEvent{Run: run, Reason: gateway.ReasonRun})
+	return invocation(tb, u, gateway.TurnEvent{Run: run, Reason: gateway.ReasonRun})
+}
+
+// Erase is the invocation of turn for a deleted thread of this user.
+func Erase(tb testing.TB, u chat.User, thread chat.ThreadID, epoch chat.Epoch) (context.Context, json.RawMessage) {
+	tb.Helper()
+	return invocation(tb, u, gateway.TurnEvent{Thread: thread, Epoch: epoch, Reason: gateway.ReasonErase})
+}
+
+func invocation(tb testing.TB, u chat.User, e gateway.TurnEvent) (context.Context, json.RawMessage) {
+	tb.Helper()
+	event, err := json.Marshal(e)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,8 +73,10 @@ type Edge struct {
 
 // Invocation is one of turn.
 type Invocation struct {
-	User chat.User
-	Run  chat.RunID
+	User   chat.User
+	Run    chat.RunID
+	Thread chat.ThreadID // to be erased
+	Epoch  chat.Epoch
 }
 
 // NewEdge makes an edge that takes everything.
@@ -117,12 +130,21 @@ func (e *Edge) Post(_ context.Context, id chat.ConnectionID, message []byte) err
 
 // Turn is gateway.Invoker's.
 func (e *Edge) Turn(_ context.Context, u chat.User, run chat.RunID) error {
+	return e.invoke(Invocation{User: u, Run: run})
+}
+
+// Erase is gateway.Invoker's.
+func (e *Edge) Erase(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
+	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
+}
+
+func (e *Edge) invoke(i Invocation) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.fail != nil {
 		return e.fail
 	}
-	e.invoked = append(e.invoked, Invocation{u, run})
+	e.invoked = append(e.invoked, i)
 	return nil
 }
 

@@ -63,6 +63,12 @@ func threadProbes() map[string]probe {
 			}
 			return page, err
 		}},
+		"Store.Rename": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Rename(c.T.Context(), c.thread, "title of mine") }},
+		"Store.Delete": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Delete(c.T.Context(), c.thread) }},
+		"Store.Erase": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Erase(c.T.Context(), store.Erasure{Thread: c.thread, Epoch: c.ownEpoch()})
+		}},
+		"Store.CancelRuns": {theirs: empty, unsafe: true, call: func(c caller) (any, error) { return c.mine.CancelRuns(c.T.Context(), c.thread) }},
 		// Theirs is asked for with the other's very epoch: knowing it must not help.
 		"Store.Log": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
@@ -142,11 +148,12 @@ func holderProbes() map[string]probe {
 		return probe{theirs: anything, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Holder.Run":    held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
-		"Holder.Input":  held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
-		"Holder.Thread": held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
-		"Holder.Lease":  held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
-		"Holder.Renew":  held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Holder.Run":     held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Holder.Input":   held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Holder.Thread":  held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Holder.Deleted": held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
+		"Holder.Lease":   held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
+		"Holder.Renew":   held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
 		"Holder.Earlier": held(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.mine.Claim(c.T.Context(), c.run)

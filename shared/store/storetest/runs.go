@@ -107,7 +107,7 @@ func end(t *testing.T, w *World) {
 	if m := ts[0].Messages; len(m) != 2 || m[0].Content != "question of r1" || m[1].Content != "answer" {
 		t.Errorf("messages: %+v", m)
 	}
-	if live := must[[]store.LiveRun](t)(w.Table.Live(ctx)); len(live) > 0 {
+	if live := must[[]store.LiveEntry](t)(w.Table.Live(ctx)); len(live) > 0 {
 		t.Errorf("still live: %+v", live)
 	}
 	if next := w.Begin(alice, "r2", "t1"); w.Append(next, Started(next)) != 6 {
@@ -194,7 +194,7 @@ func live(t *testing.T, w *World) {
 		w.Claim(s, "r0")
 	}
 	got := []string{}
-	for _, l := range must[[]store.LiveRun](t)(w.Table.Live(ctx)) {
+	for _, l := range must[[]store.LiveEntry](t)(w.Table.Live(ctx)) {
 		got = append(got, fmt.Sprint(l.User, " ", l.Run))
 		if ahead := l.Deadline.Sub(w.Clock.Now()); ahead < 20*time.Second || ahead > time.Hour+time.Minute {
 			t.Errorf("%s has a deadline %s ahead", l.Run, ahead)

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},
 		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
+		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, NewWorld(t, open(t))) })
 	}
