@@ -93,12 +93,14 @@ export function App({ client, signIn, person, drafts }: Props) {
       </header>
       <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onFault={setFault} />
       {drawer && <button className="curtain" aria-label="Close the list of threads" tabIndex={-1} onClick={closeDrawer} />}
-      <main inert={drawer}>
-        <h2 className="unseen" tabIndex={-1}>{title}</h2>
-        <Troubles client={client} state={state} fault={fault} signedOut={signIn.over} onSeen={() => setFault(undefined)} onSignIn={signInAgain} />
-        {state.thread?.deleted
-          ? <div className="empty"><p>This thread was deleted.</p><button onClick={() => open(client.newThread())}>New thread</button></div>
-          : state.thread && <Conversation key={threadId} client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />}
+      <main>
+        <div className="content" inert={drawer}>
+          <h2 className="unseen" tabIndex={-1}>{title}</h2>
+          <Troubles client={client} state={state} fault={fault} signedOut={signIn.over} onSeen={() => setFault(undefined)} onSignIn={signInAgain} />
+          {state.thread?.deleted
+            ? <div className="empty"><p>This thread was deleted.</p><button onClick={() => open(client.newThread())}>New thread</button></div>
+            : state.thread && <Conversation key={threadId} client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />}
+        </div>
       </main>
     </div>
   );

@@ -21,13 +21,15 @@ export function Beginning({ loaded, onAsk }: { readonly loaded: boolean; readonl
 export function Ending({ thread, onRetry }: { readonly thread: ThreadState; readonly onRetry: (text: string) => void }) {
   const question = lastQuestion(thread);
   const still = thread.loaded && !thread.behind && thread.active === undefined && thread.queue.length === 0;
+  // What comes after it will tell its own end.
+  const over = thread.queue.length === 0;
   const missing = still ? lack(thread) : undefined;
   const retry = still && question !== undefined && <button onClick={() => onRetry(question)}>Try again</button>;
   return (
     <>
       <p role="status" className="unseen">{thread.active ? "The agent is answering." : ""}</p>
-      {thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
-      {thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
+      {over && thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
+      {over && thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
       {!thread.failure && !thread.stopped && missing && (
         <div className="ending caption"><p>{missing === "answer" ? "No answer came." : "The run ended before the answer was complete."}</p>{retry}</div>
       )}

@@ -27,13 +27,14 @@ export function Question() {
 export function Answer() {
   const { incomplete, cut } = useStanding();
   const text = useAuiState(({ message }) => message.content.map((part) => (part.type === "text" ? part.text : "")).join(""));
+  const called = useAuiState(({ message }) => message.content.some((part) => part.type === "tool-call"));
   const running = useAuiState(({ message }) => message.status?.type === "running");
   return (
     <MessagePrimitive.Root className="message assistant" aria-label="Agent" role="article">
       <MessagePrimitive.Parts components={{ Text: Markdown, Reasoning, Empty: Thinking, tools: { Fallback: ToolCall } }} />
       {incomplete && <p className="caption">This answer was cut off.</p>}
       {cut && <p className="caption">The answer reached its longest length. Ask the agent to go on.</p>}
-      {text !== "" && !running && <Copy what="answer" text={() => text} />}
+      {text !== "" && !called && !running && <Copy what="answer" text={() => text} />}
     </MessagePrimitive.Root>
   );
 }

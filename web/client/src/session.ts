@@ -216,11 +216,13 @@ export class Session {
         this.#views.of(frame.threadId).endedUnbegun(frame);
         this.#answers.plain(`cancel.${frame.runId}`, frame);
         return this.#answers.run(frame.runId, frame, now);
-      case "thread": return this.#views.list.put([frame]);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#views.list.put([frame]);
       case "threads":
         this.#views.list.page(frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
-      case "done": return this.#answers.plain(frame.requestId ?? "", frame);
+      case "done":
+        if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
+        return this.#answers.done(frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
@@ -278,6 +280,11 @@ export class Session {
         if (frame.retryAfterMs) return this.#at.repeatAfter(now, frame.retryAfterMs);
     }
     this.#answers.error(frame, now);
+  }
+
+  /** A thread is gone. The open one is asked for once more, which empties it. */
+  #deleted(threadId: string, now: number): void {
+    if (this.list.delete(threadId) && threadId === this.#views.open) this.#out.hello(now);
   }
 
   /** The server will have no more of this socket. */

@@ -1,10 +1,10 @@
-import type { ThreadFrame, ThreadInfo, ThreadList as Page } from "./frames.ts";
+import type { ThreadInfo, ThreadList as Page } from "./frames.ts";
 
 /** The user's threads as far as they are known, newest first. */
 export class ThreadList {
   #rows: readonly ThreadInfo[] = [];
-  /** Deleted threads, with when: what is older than that does not bring them back. */
-  readonly #deleted = new Map<string, number>();
+  /** Deleted threads: nothing brings them back. */
+  readonly #deleted = new Set<string>();
   /** The rows that were there when a page was asked for: those that it does not name have gone. */
   readonly #asked = new Map<string, readonly ThreadInfo[]>();
   /** Older threads exist that were not asked for yet. */
@@ -18,18 +18,25 @@ export class ThreadList {
     return this.#deleted.has(threadId);
   }
 
+  /** Takes a thread away for good; false if that was known. */
+  delete(threadId: string): boolean {
+    const known = this.#deleted.has(threadId);
+    this.#deleted.add(threadId);
+    this.drop(threadId);
+    return !known;
+  }
+
+  /** Takes a row away, which a newer one may bring back. */
+  drop(threadId: string): void {
+    this.#rows = this.#rows.filter((row) => row.threadId !== threadId);
+  }
+
   /** Merges rows; one that is older than what is shown is dropped. */
-  put(rows: readonly (ThreadInfo & Pick<ThreadFrame, "deleted">)[]): void {
+  put(rows: readonly ThreadInfo[]): void {
     const all = new Map(this.#rows.map((row) => [row.threadId, row]));
-    for (const { threadId, title, status, created, updated, head, deleted } of rows) {
+    for (const { threadId, title, status, created, updated, head } of rows) {
       const shown = all.get(threadId);
-      if (deleted) {
-        this.#deleted.set(threadId, updated);
-        all.delete(threadId);
-      }
-      if (deleted || (shown?.updated ?? this.#deleted.get(threadId) ?? -1) > updated) continue;
-      if (this.#deleted.get(threadId) === updated) continue;
-      this.#deleted.delete(threadId);
+      if (this.#deleted.has(threadId) || (shown && shown.updated > updated)) continue;
       const state = status ?? shown?.status;
       all.set(threadId, { threadId, title, created, updated, head, ...(state && { status: state }) });
     }
