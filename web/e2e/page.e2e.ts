@@ -237,18 +237,76 @@ it("finds threads by their titles, and opens one by keyboard", async () => {
 
 it("fetches earlier messages, and keeps in place what is read", async () => {
   const alice = await open();
-  const lines = (n: number): string => Array.from({ length: 5 }, (_, i) => `/say answer ${n}.${i} ends\n/call calculator {"expression":"${n}+${i}"}`).join("\n");
+  // Each of these runs is 14 messages, and the page gets about 50 of those that have ended.
+  const calls = Array.from({ length: 10 }, (_, i) => `/call calculator {"expression":"${i}+1"}`).join("\n");
   for (let n = 1; n <= 6; n++) {
-    await alice.send(lines(n));
-    await alice.answers.getByText(`answer ${n}.4 ends`).waitFor();
+    await alice.send(`/say round ${n} begins\n${calls}\n/say round ${n} ends`);
+    await alice.answers.getByText(`round ${n} ends`).waitFor();
     await alice.quiet();
   }
   await alice.page.reload();
-  await alice.answers.getByText("answer 6.4 ends").waitFor();
-  expect(await alice.answers.getByText("answer 1.0 ends").count()).toBe(0);
+  await alice.answers.getByText("round 6 ends").waitFor();
+  expect(await alice.answers.getByText("round 1 begins").count()).toBe(0);
   await alice.page.getByRole("button", { name: "Earlier messages" }).click();
-  await alice.answers.getByText("answer 1.0 ends").waitFor();
+  await alice.answers.getByText("round 1 begins").waitFor();
   await expect.poll(() => alice.page.evaluate(() => document.querySelector(".viewport")!.scrollTop)).toBeGreaterThan(100);
+});
+
+it("renames a thread in all windows, by keyboard", async () => {
+  const name = somebody();
+  const [first, second] = [await open(name), await open(name)];
+  await first.send("/say of apples");
+  for (const window of [first, second]) await window.threads.filter({ hasText: "of apples" }).waitFor();
+  await first.quiet();
+  await first.page.getByRole("button", { name: /^Actions for/ }).focus();
+  await first.page.keyboard.press("Enter");
+  expect(await first.focused()).toBe("Rename");
+  await fit(first);
+  await first.page.keyboard.press("ArrowDown");
+  expect(await first.focused()).toBe("Delete");
+  await first.page.keyboard.press("Escape");
+  expect(await first.focused()).toMatch(/^Actions for/);
+  await first.page.keyboard.press("Enter");
+  await first.page.keyboard.press("Enter");
+  expect(await first.focused()).toBe("Title");
+  await first.page.keyboard.type("Of <b>pears</b>");
+  await fit(first);
+  await first.page.keyboard.press("Enter");
+  for (const window of [first, second]) await window.threads.filter({ hasText: "Of <b>pears</b>" }).waitFor();
+  await expect.poll(() => first.focused()).toBe("Actions for Of <b>pears</b>");
+});
+
+it("deletes a thread in all windows, after asking", async () => {
+  const name = somebody();
+  const first = await open(name);
+  await first.send("/say the one that stays");
+  await first.threads.filter({ hasText: "stays" }).waitFor();
+  await first.quiet();
+  await first.page.getByRole("button", { name: "New thread" }).click();
+  await first.send("/say the one that goes");
+  await first.threads.filter({ hasText: "goes" }).waitFor();
+  await first.quiet();
+  const second = await open(name, first.hash);
+  await second.answers.getByText("the one that goes").waitFor();
+  const ask = async (): Promise<void> => {
+    await first.threads.filter({ hasText: "goes" }).getByRole("button", { name: /^Actions for/ }).click();
+    await first.page.getByRole("menuitem", { name: "Delete" }).click();
+  };
+  await ask();
+  await first.page.getByRole("dialog").waitFor();
+  await fit(first);
+  await first.page.keyboard.press("Escape");
+  await expect.poll(() => first.focused()).toMatch(/^Actions for/);
+  await ask();
+  await first.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  for (const window of [first, second]) await window.threads.filter({ hasText: "goes" }).waitFor({ state: "detached" });
+  await first.page.getByText("Ask something.").waitFor();
+  await expect.poll(() => first.focused()).toBe("Message");
+  await second.page.getByText("This thread was deleted.").waitFor();
+  await fit(second);
+  await second.page.reload();
+  await second.threads.filter({ hasText: "stays" }).waitFor();
+  expect(await second.threads.count()).toBe(1);
 });
 
 it("is fit before anybody is signed in", async () => {

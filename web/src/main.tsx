@@ -29,7 +29,7 @@ function welcome(signIn: SignIn, fault?: string): void {
   root.render(
     <main className="welcome">
       <h1>Carrel</h1>
-      <p>A place to work with an agent, of your own: what you write here, nobody else sees.</p>
+      <p>Talk with an agent. Your threads are yours alone: no other user sees them.</p>
       {fault && <p className="failure" role="alert">{fault}</p>}
       <button className="primary" onClick={enter}>Sign in</button>
     </main>,
