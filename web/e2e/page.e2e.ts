@@ -265,8 +265,9 @@ it("renames a thread in all windows, by keyboard", async () => {
   await first.page.keyboard.press("ArrowDown");
   expect(await first.focused()).toBe("Delete");
   await first.page.keyboard.press("Escape");
-  expect(await first.focused()).toMatch(/^Actions for/);
+  await expect.poll(() => first.focused()).toMatch(/^Actions for/);
   await first.page.keyboard.press("Enter");
+  await expect.poll(() => first.focused()).toBe("Rename");
   await first.page.keyboard.press("Enter");
   expect(await first.focused()).toBe("Title");
   await first.page.keyboard.type("Of <b>pears</b>");

@@ -83,7 +83,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   };
   return (
     <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>
-      <a className="skip" href="#message" onClick={skip}>Skip to the message box</a>
+      {state.thread && !state.thread.deleted && <a className="skip" href="#message" onClick={skip}>Skip to the message box</a>}
       <header>
         <button className="menu" aria-expanded={listShown} aria-controls="threads" onClick={() => (drawer ? closeDrawer() : showList(true))}>Threads</button>
         <h1>Carrel</h1>

@@ -94,25 +94,37 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
 function useOlder(client: CarrelClient, thread: ThreadState, onFault: (fault: string) => void) {
   const [fetching, fetch] = useState(false);
   const asked = useRef(false);
+  const last = useRef(0);
+  useEffect(() => keepInPlace(document.querySelector<HTMLElement>(".viewport")!), []);
   const older = (): void => {
     if (asked.current) return;
-    const view = document.querySelector(".viewport");
-    const below = view ? view.scrollHeight - view.scrollTop : 0;
     asked.current = true;
     fetch(true);
-    client.history()
-      .then(() => requestAnimationFrame(() => { if (view) view.scrollTop = view.scrollHeight - below; }))
-      .catch((error: unknown) => onFault(said(error)))
-      .finally(() => {
-        asked.current = false;
-        fetch(false);
-      });
+    client.history().catch((error: unknown) => onFault(said(error))).finally(() => {
+      asked.current = false;
+      fetch(false);
+    });
   };
-  const last = useRef(0);
   const scrolled = ({ currentTarget: { scrollTop } }: UIEvent): void => {
     const up = scrollTop < last.current;
     last.current = scrollTop;
     if (up && scrollTop < NEAR_TOP && thread.more) older();
   };
   return { fetching, older, scrolled };
+}
+
+/** Scrolls by as much as was put before the message that was the first; returns what ends that. */
+function keepInPlace(view: HTMLElement): () => void {
+  let id: string | undefined;
+  let top = 0;
+  const find = (wanted = ""): HTMLElement | null => view.querySelector(`[data-message-id${wanted && `="${CSS.escape(wanted)}"`}]`);
+  const observer = new MutationObserver(() => {
+    const known = id === undefined ? null : find(id);
+    if (known && known !== find()) view.scrollTop += known.offsetTop - top;
+    const first = find();
+    id = first?.dataset.messageId;
+    top = first?.offsetTop ?? 0;
+  });
+  observer.observe(view, { childList: true, subtree: true });
+  return () => observer.disconnect();
 }

@@ -19,10 +19,17 @@ const LONGEST_TITLE = 200;
 export function ThreadRow({ client, row, title, open, onOpen, onDeleted }: Props) {
   const [mode, go] = useState<"menu" | "rename" | "delete">();
   const more = useRef<HTMLButtonElement>(null);
+  const refocus = useRef(false);
   const back = (): void => {
+    refocus.current = true;
     go(undefined);
-    requestAnimationFrame(() => more.current?.focus());
   };
+  // The button may be there only once the form that stood in its place has gone.
+  useEffect(() => {
+    if (mode || !refocus.current) return;
+    refocus.current = false;
+    more.current?.focus();
+  }, [mode]);
   return (
     <li>
       {mode === "rename"
