@@ -32,7 +32,20 @@ export class Window {
 
   private constructor(readonly page: Page) {
     page.on("pageerror", (error) => this.#faults.push(error.message));
+    // What the page's own policy forbade, and what a hostile text would do first.
+    page.on("console", (message) => {
+      if (/content.security.policy|trusted ?type/i.test(message.text())) this.#faults.push(message.text());
+    });
+    page.on("dialog", (dialog) => {
+      this.#faults.push(`a dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
     page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => this.#record(String(payload))));
+  }
+
+  /** A window that is there already. */
+  static on(page: Page): Window {
+    return new Window(page);
   }
 
   /** Opens the page and signs in. */
@@ -40,9 +53,16 @@ export class Window {
     const window = new Window(await context.newPage());
     await window.page.goto(new URL(`/${hash}`, stack().page).href);
     await window.page.getByRole("button", { name: "Sign in", exact: true }).click();
-    await window.page.getByRole("button", { name: user, exact: true }).click();
+    await window.signIn(user);
     await window.connected();
     return window;
+  }
+
+  /** On the issuer's page: as one of those that it offers, or by name. */
+  async signIn(user: string): Promise<void> {
+    const field = this.page.getByRole("textbox", { name: "Or any other name" });
+    await field.fill(user);
+    await field.press("Enter");
   }
 
   async connected(): Promise<void> {
@@ -80,6 +100,32 @@ export class Window {
   /** Waits until nothing runs in the open thread. */
   async quiet(): Promise<void> {
     await this.stop.waitFor({ state: "detached" });
+  }
+
+  get composer(): Locator {
+    return this.page.getByRole("textbox", { name: "Message" });
+  }
+
+  /** What has the focus, by its name. */
+  async focused(): Promise<string> {
+    return await this.page.evaluate(() => {
+      const { activeElement: at } = document;
+      return at?.getAttribute("aria-label") ?? at?.textContent ?? "";
+    });
+  }
+
+  /** What axe finds wrong with what is shown; the browser's context must have been given axe. */
+  async unfit(): Promise<string[]> {
+    const found = await this.page.evaluate(async () => {
+      const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+      return (await axe.run()).violations.map(({ id, nodes }) => ({ id, nodes: nodes.map((node) => node.html) }));
+    });
+    return found.map(({ id, nodes }) => `${id}: ${nodes.join(" ")}`);
+  }
+
+  /** How wide the page is beyond its window, in pixels. */
+  async overflow(): Promise<number> {
+    return await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   }
 
   /** What the page's own code complained of. */

@@ -1,22 +1,32 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
-import type { CarrelClient, ClientState } from "carrel-client";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import type { KeyboardEvent, MouseEvent } from "react";
+import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
+import type { Drafts } from "./drafts.ts";
+import { focusComposer, usePhone } from "./phone.ts";
+import { said } from "./said.ts";
+import type { Person, SignIn } from "./signin.ts";
+import { Connection, Troubles } from "./State.tsx";
 import { Threads } from "./Threads.tsx";
-import type { SignIn } from "./signin.ts";
 
 interface Props {
   readonly client: CarrelClient;
   readonly signIn: SignIn;
-  readonly name: string;
+  readonly person: Person;
+  readonly drafts: Drafts;
 }
 
 /** The page of somebody who is signed in. */
-export function App({ client, signIn, name }: Props) {
+export function App({ client, signIn, person, drafts }: Props) {
   const state = useSyncExternalStore(client.subscribe, () => client.state);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
+  const phone = usePhone();
+  const page = useRef<HTMLDivElement>(null);
+  const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
+  const title = state.threads.find((row) => row.threadId === threadId)?.title || "New thread";
 
   useEffect(() => {
     const follow = (): void => {
@@ -35,58 +45,69 @@ export function App({ client, signIn, name }: Props) {
 
   // What happened to threads while there was no connection is told by the list alone.
   useEffect(() => {
-    if (state.status === "ready") client.threads().catch((error: unknown) => setFault(String(error)));
+    if (state.status === "ready") client.threads().catch((error: unknown) => setFault(said(error)));
   }, [client, state.status]);
+
+  useEffect(() => {
+    document.title = `${title} – Carrel`;
+  }, [title]);
+
+  useEffect(() => {
+    if (drawer) page.current?.querySelector<HTMLElement>("nav button")?.focus();
+  }, [drawer]);
 
   const open = (id: string): void => {
     showList(false);
     location.hash = addressOf(id);
+    requestAnimationFrame(focusComposer);
+  };
+  const closeDrawer = (): void => {
+    showList(false);
+    page.current?.querySelector<HTMLElement>(".menu")?.focus();
+  };
+  const key = ({ key: pressed }: KeyboardEvent): void => {
+    if (pressed === "Escape" && drawer) closeDrawer();
+  };
+  const skip = (event: MouseEvent): void => {
+    event.preventDefault(); // the address names the thread
+    page.current?.querySelector<HTMLElement>(".composer textarea")?.focus();
+  };
+  // What has not reached the server would be gone with this page.
+  const signInAgain = (): void => {
+    if (state.thread) drafts.put(state.thread.threadId, unsent(state.thread, drafts.get(state.thread.threadId)));
+    signIn.start().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
+  };
+  const signOut = (): void => {
+    drafts.clear();
+    signIn.out().catch((error: unknown) => setFault(`Signing out did not work, try again: ${said(error)}`));
   };
   return (
-    <div className={listShown ? "page list-shown" : "page"}>
+    <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>
+      {state.thread && !state.thread.deleted && <a className="skip" href="#message" onClick={skip}>Skip to the message box</a>}
       <header>
-        <button className="menu" aria-expanded={listShown} onClick={() => showList(!listShown)}>Threads</button>
+        <button className="menu" aria-expanded={listShown} aria-controls="threads" onClick={() => (drawer ? closeDrawer() : showList(true))}>Threads</button>
         <h1>Carrel</h1>
-        <span role="status" aria-label="Connection" className={`status ${state.status}`}>{spoken(state)}</span>
-        <span className="who">{name}</span>
-        <button onClick={() => void signIn.out()}>Sign out</button>
+        <Connection state={state} />
+        <span className="who" title={person.name}>{person.name}</span>
+        <button onClick={signOut}>Sign out</button>
       </header>
       <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onFault={setFault} />
+      {drawer && <button className="curtain" aria-label="Close the list of threads" tabIndex={-1} onClick={closeDrawer} />}
       <main>
-        <Troubles state={state} fault={fault} onSeen={() => { setFault(undefined); client.dismiss(); }} signIn={signIn} />
-        {state.status === "replaced" && <button onClick={() => client.connect()}>Use this window</button>}
-        {state.thread && <Conversation key={threadId} client={client} thread={state.thread} onFault={setFault} />}
+        <div className="content" inert={drawer}>
+          <h2 className="unseen" tabIndex={-1}>{title}</h2>
+          <Troubles client={client} state={state} fault={fault} signedOut={signIn.over} onSeen={() => setFault(undefined)} onSignIn={signInAgain} />
+          {state.thread?.deleted
+            ? <div className="empty"><p>This thread was deleted.</p><button onClick={() => open(client.newThread())}>New thread</button></div>
+            : state.thread && <Conversation key={threadId} client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />}
+        </div>
       </main>
     </div>
   );
 }
 
-interface TroublesProps {
-  readonly state: ClientState;
-  readonly fault: string | undefined;
-  readonly onSeen: () => void;
-  readonly signIn: SignIn;
-}
-
-/** What went wrong, as sentences. */
-function Troubles({ state, fault, onSeen, signIn }: TroublesProps) {
-  const all = [...state.notices.map((notice) => notice.message), state.fault, fault].filter((text) => text !== undefined);
-  if (all.length === 0) return null;
-  return (
-    <div className="troubles" role="alert">
-      {all.map((text, index) => <p key={index}>{text}</p>)}
-      <button onClick={onSeen}>Dismiss</button>
-      {state.fault !== undefined && <button onClick={() => void signIn.start()}>Sign in again</button>}
-    </div>
-  );
-}
-
-function spoken({ status }: ClientState): string {
-  switch (status) {
-    case "ready": return "Connected";
-    case "connecting": return "Connecting";
-    case "lost": return "Reconnecting";
-    case "replaced": return "In use elsewhere";
-    case "closed": return "Not connected";
-  }
+/** A draft, and before it what was sent and has no answer. */
+function unsent({ queue }: NonNullable<CarrelClient["state"]["thread"]>, draft: string): string {
+  const sending = queue.filter((run) => run.state === "sending").flatMap((run) => run.messages.map((message) => message.content));
+  return [...sending, draft].filter((text) => text !== "").join("\n\n");
 }

@@ -1,27 +1,32 @@
-import {
-  AssistantRuntimeProvider, ComposerPrimitive, MessagePrimitive, ThreadPrimitive, useAuiState, useExternalStoreRuntime,
-} from "@assistant-ui/react";
-import type { AppendMessage, ThreadMessageLike, ToolCallMessagePartProps } from "@assistant-ui/react";
-import { createContext, useContext, useMemo, useState } from "react";
+import { AssistantRuntimeProvider, ComposerPrimitive, ThreadPrimitive, useExternalStoreRuntime } from "@assistant-ui/react";
+import type { AppendMessage, ThreadMessageLike } from "@assistant-ui/react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import type { UIEvent } from "react";
 import type { CarrelClient, ThreadState } from "carrel-client";
+import type { Drafts } from "./drafts.ts";
 import { toLikes } from "./messages.ts";
-import type { Standing } from "./messages.ts";
+import { Answer, Question, Stop } from "./Messages.tsx";
+import { Beginning, Ending } from "./Ends.tsx";
+import { focusComposer } from "./phone.ts";
+import { said } from "./said.ts";
 
 interface Props {
   readonly client: CarrelClient;
   readonly thread: ThreadState;
+  readonly drafts: Drafts;
+  readonly phone: boolean;
   readonly onFault: (fault: string) => void;
 }
 
-/** Stops a run. Messages must be stable components, so it reaches them by context. */
-const Stop = createContext<(runId: string) => void>(() => {});
+/** So close to the top, in pixels, older messages are fetched. */
+const NEAR_TOP = 80;
 
 /** One thread and its composer. What is shown comes from the client's view alone, so other windows' runs appear too. */
-export function Conversation({ client, thread, onFault }: Props) {
+export function Conversation({ client, thread, drafts, phone, onFault }: Props) {
   const messages = useMemo(() => toLikes(thread), [thread]);
   const [stopping, setStopping] = useState<string>();
-  const send = (message: AppendMessage): void => {
-    const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const { fetching, older, scrolled } = useOlder(client, thread, onFault);
+  const send = (text: string): void => {
     // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
     const giveBack = (): void => {
       const { composer } = runtime.thread;
@@ -33,45 +38,51 @@ export function Conversation({ client, thread, onFault }: Props) {
       onFault(said(error));
       giveBack();
     }
+    focusComposer();
   };
+  const append = (message: AppendMessage): void => send(message.content.map((part) => (part.type === "text" ? part.text : "")).join(""));
   const stop = (runId: string): void => {
     setStopping(runId);
     client.cancel(runId).catch((error: unknown) => {
       setStopping(undefined);
       onFault(said(error));
     });
-  };
-  const older = (): void => {
-    client.history().catch((error: unknown) => onFault(said(error)));
+    focusComposer();
   };
   const runtime = useExternalStoreRuntime<ThreadMessageLike>({
     messages, convertMessage: (message) => message,
     // With runs queued, assistant-ui would show its empty answer below them.
     isRunning: thread.active !== undefined && !thread.queue.some((run) => run.state !== "starting"),
-    onNew: async (message) => send(message),
+    onNew: async (message) => append(message),
     onCancel: async () => { if (thread.active) stop(thread.active); },
     // The server queues: a message may be sent at any time.
-    queue: { items: [], steerItems: [], enqueue: send, steer: send, move: () => {}, edit: () => {}, remove: () => {} },
+    queue: { items: [], steerItems: [], enqueue: append, steer: append, move: () => {}, edit: () => {}, remove: () => {} },
   });
+  const { composer } = runtime.thread;
+  useEffect(() => {
+    const draft = drafts.get(thread.threadId);
+    if (draft) composer.setText(draft);
+    return composer.subscribe(() => drafts.put(thread.threadId, composer.getState().text));
+  }, [composer, drafts, thread.threadId]);
   return (
     <AssistantRuntimeProvider runtime={runtime}>
       <Stop value={stop}>
         <ThreadPrimitive.Root className="conversation">
-          <ThreadPrimitive.Viewport className="viewport" role="log" aria-label="Conversation">
-            {thread.more && <button className="older" onClick={older}>Show older messages</button>}
-            {thread.loaded && messages.length === 0 && <p className="empty">Ask something.</p>}
+          <ThreadPrimitive.Viewport className="viewport" role="log" aria-label="Conversation" aria-busy={thread.active !== undefined} tabIndex={0} onScroll={scrolled}>
+            {thread.more && <button className="older" disabled={fetching} onClick={older}>{fetching ? "Fetching earlier messages" : "Earlier messages"}</button>}
+            {messages.length === 0 && <Beginning loaded={thread.loaded} onAsk={send} />}
             <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
-            {thread.stopped && <p className="caption">Stopped.</p>}
-            {thread.failure && <p className="failure" role="alert">The run failed: {thread.failure.message}</p>}
+            <Ending thread={thread} onRetry={send} />
+            <ThreadPrimitive.ScrollToBottom className="newest">Newest</ThreadPrimitive.ScrollToBottom>
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">
-            <ComposerPrimitive.Input aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus cancelOnEscape={false} />
+            <ComposerPrimitive.Input id="message" aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus={!phone} cancelOnEscape={false} />
             {thread.active && (
               <button type="button" disabled={stopping === thread.active} onClick={() => stop(thread.active!)}>
                 {stopping === thread.active ? "Stopping" : "Stop"}
               </button>
             )}
-            <ComposerPrimitive.Send>Send</ComposerPrimitive.Send>
+            <ComposerPrimitive.Send className="primary">Send</ComposerPrimitive.Send>
           </ComposerPrimitive.Root>
         </ThreadPrimitive.Root>
       </Stop>
@@ -79,52 +90,41 @@ export function Conversation({ client, thread, onFault }: Props) {
   );
 }
 
-function Question() {
-  const stop = useContext(Stop);
-  const { state, runId } = useAuiState(({ message }) => message.metadata.custom as Standing);
-  return (
-    <MessagePrimitive.Root className="message user" aria-label="You" role="article">
-      <MessagePrimitive.Parts components={{ Text }} />
-      {state === "waiting" && (
-        <p className="caption">Queued <button onClick={() => runId && stop(runId)}>Remove</button></p>
-      )}
-      {state === "sending" && <p className="caption">Sending</p>}
-    </MessagePrimitive.Root>
-  );
+/** Fetches older messages, by the button or by scrolling up, and keeps in place what is being read. */
+function useOlder(client: CarrelClient, thread: ThreadState, onFault: (fault: string) => void) {
+  const [fetching, fetch] = useState(false);
+  const asked = useRef(false);
+  const last = useRef(0);
+  useEffect(() => keepInPlace(document.querySelector<HTMLElement>(".viewport")!), []);
+  const older = (): void => {
+    if (asked.current) return;
+    asked.current = true;
+    fetch(true);
+    client.history().catch((error: unknown) => onFault(said(error))).finally(() => {
+      asked.current = false;
+      fetch(false);
+    });
+  };
+  const scrolled = ({ currentTarget: { scrollTop } }: UIEvent): void => {
+    const up = scrollTop < last.current;
+    last.current = scrollTop;
+    if (up && scrollTop < NEAR_TOP && thread.more) older();
+  };
+  return { fetching, older, scrolled };
 }
 
-function Answer() {
-  const { incomplete } = useAuiState(({ message }) => message.metadata.custom as Standing);
-  return (
-    <MessagePrimitive.Root className="message assistant" aria-label="Agent" role="article">
-      <MessagePrimitive.Parts components={{ Text, Reasoning, Empty: Thinking, tools: { Fallback: ToolCall } }} />
-      {incomplete && <p className="caption">This answer was cut off.</p>}
-    </MessagePrimitive.Root>
-  );
-}
-
-function Text({ text }: { readonly text: string }) {
-  return <p className="text">{text}</p>;
-}
-
-function Reasoning({ text }: { readonly text: string }) {
-  return <details className="reasoning"><summary>Thinking</summary><p className="text">{text}</p></details>;
-}
-
-function Thinking({ status }: { readonly status: { readonly type: string } }) {
-  return status.type === "running" ? <p className="caption" aria-label="The agent is working">…</p> : null;
-}
-
-function ToolCall({ toolName, argsText, result }: ToolCallMessagePartProps) {
-  return (
-    <details className="tool" open role="group" aria-label={`Tool call ${toolName}`}>
-      <summary>{toolName}{result === undefined && " …"}</summary>
-      <pre aria-label="Arguments">{argsText}</pre>
-      {result !== undefined && <pre aria-label="Result">{String(result)}</pre>}
-    </details>
-  );
-}
-
-function said(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Scrolls by as much as was put before the message that was the first; returns what ends that. */
+function keepInPlace(view: HTMLElement): () => void {
+  let id: string | undefined;
+  let top = 0;
+  const find = (wanted = ""): HTMLElement | null => view.querySelector(`[data-message-id${wanted && `="${CSS.escape(wanted)}"`}]`);
+  const observer = new MutationObserver(() => {
+    const known = id === undefined ? null : find(id);
+    if (known && known !== find()) view.scrollTop += known.offsetTop - top;
+    const first = find();
+    id = first?.dataset.messageId;
+    top = first?.offsetTop ?? 0;
+  });
+  observer.observe(view, { childList: true, subtree: true });
+  return () => observer.disconnect();
 }

@@ -1,4 +1,7 @@
-import type { CarrelClient, ClientState } from "carrel-client";
+import { useRef, useState } from "react";
+import type { CarrelClient, ClientState, ThreadInfo } from "carrel-client";
+import { said } from "./said.ts";
+import { ThreadRow } from "./ThreadRow.tsx";
 
 interface Props {
   readonly client: CarrelClient;
@@ -9,26 +12,48 @@ interface Props {
   readonly onFault: (fault: string) => void;
 }
 
-/** The user's threads, newest first. */
+/** The user's threads, newest first, with a search by title over those that are here. */
 export function Threads({ client, state, openId, onOpen, onNew, onFault }: Props) {
-  const oldest = state.threads.at(-1)?.threadId;
+  const [wanted, want] = useState("");
+  const [asking, ask] = useState(false);
+  const list = useRef<HTMLUListElement>(null);
+  const fresh = useRef<HTMLButtonElement>(null);
+  const { threads, moreThreads } = state;
+  const found = threads.filter((row) => titleOf(row).toLocaleLowerCase().includes(wanted.trim().toLocaleLowerCase()));
   const older = (): void => {
-    client.threads(oldest).catch((error: unknown) => onFault(String(error)));
+    ask(true);
+    client.threads(threads.at(-1)?.threadId).catch((error: unknown) => onFault(said(error))).finally(() => ask(false));
+  };
+  const deleted = (threadId: string): void => {
+    // The focus goes to the row that takes the place, or to the one before, or to what is always there.
+    const at = found.findIndex((row) => row.threadId === threadId);
+    const next = found[at + 1] ?? found[at - 1];
+    const button = next && list.current?.querySelector<HTMLElement>(`[data-thread="${next.threadId}"]`);
+    (button ?? fresh.current)?.focus();
+    if (threadId === openId) onNew();
   };
   return (
-    <nav aria-label="Threads">
-      <button onClick={onNew}>New thread</button>
-      <ul>
-        {state.threads.map(({ threadId, title, status }) => (
-          <li key={threadId}>
-            <button aria-current={threadId === openId} onClick={() => onOpen(threadId)}>
-              {title || "Untitled"}
-              {status === "running" && <span className="running" role="img" aria-label="running"> ●</span>}
-            </button>
-          </li>
+    <nav aria-label="Threads" id="threads">
+      <button ref={fresh} className="primary" onClick={onNew}>New thread</button>
+      {(threads.length > 0 || wanted !== "") && (
+        <input type="search" aria-label="Search threads by title" placeholder="Search titles" value={wanted} onChange={(event) => want(event.target.value)} />
+      )}
+      <p role="status" className="caption">{summary(state, wanted.trim(), found.length)}</p>
+      <ul ref={list}>
+        {found.map((row) => (
+          <ThreadRow key={row.threadId} client={client} row={row} title={titleOf(row)} open={row.threadId === openId} onOpen={onOpen} onDeleted={deleted} />
         ))}
       </ul>
-      {state.moreThreads && <button onClick={older}>Show older threads</button>}
+      {moreThreads && <button disabled={asking} onClick={older}>{wanted.trim() ? "Search older threads too" : "Show older threads"}</button>}
     </nav>
   );
+}
+
+function titleOf({ title }: ThreadInfo): string {
+  return title || "Untitled";
+}
+
+function summary({ threads, status }: ClientState, wanted: string, found: number): string {
+  if (wanted) return found === 0 ? "No title has this." : `${found} of ${threads.length}`;
+  return threads.length === 0 && status === "ready" ? "Your threads will be listed here." : "";
 }

@@ -1,6 +1,8 @@
 import { createRoot } from "react-dom/client";
 import { CarrelClient } from "carrel-client";
 import { App } from "./App.tsx";
+import { Drafts } from "./drafts.ts";
+import { said } from "./said.ts";
 import { loadConfig, SignIn } from "./signin.ts";
 import "./style.css";
 
@@ -11,28 +13,35 @@ async function start(): Promise<void> {
   const config = await loadConfig();
   const signIn = new SignIn(config);
   try {
-    const name = await signIn.finish();
-    if (name === undefined) return welcome(signIn);
+    const person = await signIn.finish();
+    if (person === undefined) return welcome(signIn);
     const client = new CarrelClient({ url: config.websocket, token: signIn.token });
-    root.render(<App client={client} signIn={signIn} name={name} />);
+    root.render(<App client={client} signIn={signIn} person={person} drafts={new Drafts(person.id)} />);
   } catch (error) {
-    welcome(signIn, `Signing in did not work: ${error instanceof Error ? error.message : String(error)}.`);
+    welcome(signIn, `Signing in did not work, try again: ${said(error)}.`);
   }
 }
 
 function welcome(signIn: SignIn, fault?: string): void {
   const enter = (): void => {
-    signIn.start().catch((error: unknown) => welcome(signIn, `The sign-in page cannot be reached: ${String(error)}.`));
+    signIn.start().catch((error: unknown) => welcome(signIn, `The sign-in page cannot be reached, try again: ${said(error)}.`));
   };
   root.render(
-    <div className="welcome">
+    <main className="welcome">
       <h1>Carrel</h1>
-      {fault && <p role="alert">{fault}</p>}
-      <button onClick={enter}>Sign in</button>
-    </div>,
+      <p>Talk with an agent. Your threads are yours alone: no other user sees them.</p>
+      {fault && <p className="failure" role="alert">{fault}</p>}
+      <button className="primary" onClick={enter}>Sign in</button>
+    </main>,
   );
 }
 
 start().catch((error: unknown) => {
-  root.render(<p className="welcome" role="alert">The page could not start: {String(error)}. Reload it to try again.</p>);
+  root.render(
+    <main className="welcome">
+      <h1>Carrel</h1>
+      <p className="failure" role="alert">The page could not start: {said(error)}.</p>
+      <button className="primary" onClick={() => location.reload()}>Try again</button>
+    </main>,
+  );
 });

@@ -8,15 +8,23 @@ export interface Standing {
   readonly state?: QueuedRun["state"];
   readonly runId?: string;
   readonly incomplete?: boolean;
+  /** The model's answer reached the longest length that it may have. */
+  readonly cut?: boolean;
+}
+
+interface Result {
+  readonly content: string;
+  /** What became of a call that did not succeed. */
+  readonly outcome?: string;
 }
 
 /** Turns the view of a thread into what assistant-ui shows: tool results go into their calls, queued runs to the end. */
 export function toLikes(thread: ThreadState): ThreadMessageLike[] {
   const shown: ThreadMessageLike[] = [];
-  const results = new Map<string, string>();
+  const results = new Map<string, Result>();
   // Backwards: a result belongs to the nearest call of its id before it.
   for (const message of thread.messages.toReversed()) {
-    if (message.role === "tool") results.set(message.toolCallId ?? "", message.content);
+    if (message.role === "tool") results.set(message.toolCallId ?? "", resultOf(message));
     else shown.unshift(toLike(message, results));
     for (const call of message.toolCalls ?? []) results.delete(call.id);
   }
@@ -26,25 +34,43 @@ export function toLikes(thread: ThreadState): ThreadMessageLike[] {
   return shown;
 }
 
-function toLike(message: Message, results: ReadonlyMap<string, string>, standing: Standing = {}): ThreadMessageLike {
-  const incomplete = isIncomplete(message);
+function toLike(message: Message, results: ReadonlyMap<string, Result>, standing: Standing = {}): ThreadMessageLike {
+  const { incomplete, stop } = ours(message);
   return {
     id: message.id, role: message.role === "user" ? "user" : "assistant", content: parts(message, results),
-    metadata: { custom: { ...standing, ...(incomplete && { incomplete }) } },
+    metadata: { custom: { ...standing, ...(incomplete === true && { incomplete }), ...(stop === "max_tokens" && { cut: true }) } },
   };
 }
 
-function parts(message: Message, results: ReadonlyMap<string, string>): Part[] {
+function parts(message: Message, results: ReadonlyMap<string, Result>): Part[] {
   const found: Part[] = [];
   if (message.content) found.push({ type: message.role === "reasoning" ? "reasoning" : "text", text: message.content });
   for (const { id, function: { name, arguments: argsText } } of message.toolCalls ?? []) {
     const result = results.get(id);
-    found.push({ type: "tool-call", toolCallId: id, toolName: name, argsText, ...(result !== undefined && { result }) });
+    found.push({ type: "tool-call", toolCallId: id, toolName: name, argsText, ...(result && { result: result.content, isError: result.outcome !== undefined, artifact: result.outcome }) });
   }
   return found;
 }
 
-function isIncomplete(message: Message): boolean {
-  const ours = message.metadata?.carrel;
-  return typeof ours === "object" && ours !== null && "incomplete" in ours && ours.incomplete === true;
+function resultOf(message: Message): Result {
+  const { outcome } = ours(message);
+  return { content: message.content, ...(typeof outcome === "string" && { outcome }) };
+}
+
+/** What a thread that stands still lacks at its end, as far as the messages tell: runs leave no other trace. */
+export function lack({ messages }: ThreadState): "answer" | "rest" | undefined {
+  const last = messages.at(-1);
+  if (last?.role === "user") return "answer";
+  return last && ours(last).incomplete === true ? "rest" : undefined;
+}
+
+/** What the user wrote last. */
+export function lastQuestion({ messages }: ThreadState): string | undefined {
+  return messages.findLast((message) => message.role === "user")?.content;
+}
+
+/** What Carrel says of a message beside its text. */
+function ours({ metadata }: Message): Readonly<Record<string, unknown>> {
+  const all = metadata?.carrel;
+  return typeof all === "object" && all !== null ? all as Record<string, unknown> : {};
 }

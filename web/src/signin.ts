@@ -1,4 +1,4 @@
-import { UserManager, WebStorageStateStore } from "oidc-client-ts";
+import { ErrorResponse, UserManager, WebStorageStateStore } from "oidc-client-ts";
 
 /** What the page server says of the deployment. */
 export interface Config {
@@ -18,9 +18,17 @@ export async function loadConfig(): Promise<Config> {
   return config as Config;
 }
 
+/** Who is signed in. */
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users. */
 export class SignIn {
   readonly #users: UserManager;
+  /** The sign-in is over, and only a person can make another. */
+  over = false;
 
   constructor(config: Config) {
     const here = `${location.origin}/`;
@@ -31,8 +39,8 @@ export class SignIn {
     });
   }
 
-  /** Takes what the issuer sent back, if it did; returns the user's name, or nothing if nobody is signed in. */
-  async finish(): Promise<string | undefined> {
+  /** Takes what the issuer sent back, if it did; returns who it is, or nothing if nobody is signed in. */
+  async finish(): Promise<Person | undefined> {
     const query = new URLSearchParams(location.search);
     if (query.has("state") && (query.has("code") || query.has("error"))) {
       try {
@@ -44,7 +52,9 @@ export class SignIn {
       }
     } else if (location.search) history.replaceState(null, "", `/${location.hash}`);
     const user = await this.#users.getUser();
-    return user ? user.profile.preferred_username ?? user.profile.name ?? user.profile.sub : undefined;
+    if (!user) return undefined;
+    const { sub, preferred_username, name } = user.profile;
+    return { id: sub, name: preferred_username ?? name ?? sub };
   }
 
   /** Leaves for the issuer's page, and comes back to where the page is now. */
@@ -55,8 +65,16 @@ export class SignIn {
   /** An access token that is good for another minute at least. */
   token = async (): Promise<string> => {
     let user = await this.#users.getUser();
-    if (user && (user.expires_in ?? Infinity) < 60 && user.refresh_token) user = await this.#users.signinSilent();
-    if (!user || user.expired) throw new Error("your sign-in has expired, sign in again");
+    if (!this.over && user && (user.expires_in ?? Infinity) < 60 && user.refresh_token) {
+      try {
+        user = await this.#users.signinSilent();
+      } catch (error) {
+        // A token that is good for some seconds is used while it is. What the issuer has refused it will not give later.
+        if (user?.expired && !(error instanceof ErrorResponse)) throw new Error("the sign-in service cannot be reached", { cause: error });
+      }
+    }
+    this.over = !user || user.expired === true;
+    if (!user || this.over) throw new Error("your sign-in has expired");
     return user.access_token;
   };
 

@@ -1,4 +1,4 @@
-import type { Accepted, ErrorFrame, ServerFrame } from "./frames.ts";
+import type { Accepted, Done, ErrorFrame, ServerFrame } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Views } from "./views.ts";
@@ -40,6 +40,17 @@ export class Answers {
     this.#told(requestId, frame);
   }
 
+  /** A rename or a deletion has its answer. */
+  #edited(threadId: string, requestId: string, frame: ServerFrame): void {
+    if (this.#out.requests.edit(threadId)?.requestId !== requestId) return;
+    this.plain(requestId, frame);
+    this.#out.edits(threadId);
+  }
+
+  done(frame: Done): void {
+    this.#edited(frame.threadId, frame.requestId ?? this.#out.requests.edit(frame.threadId)?.requestId ?? "", frame);
+  }
+
   accepted(frame: Accepted, now: number): void {
     if (frame.requestId?.startsWith("cancel.")) return this.plain(frame.requestId, frame);
     const run = this.#out.requests.run(frame.runId);
@@ -69,6 +80,10 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of });
-    this.plain(id, frame);
+    const [, threadId] = /^(?:rename|delete)\.(.*)$/.exec(id) ?? [];
+    if (threadId === undefined) return this.plain(id, frame);
+    // It was deleted elsewhere.
+    if (frame.code === "not_found") this.#views.list.drop(threadId);
+    this.#edited(threadId, id, frame);
   }
 }

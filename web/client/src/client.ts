@@ -152,6 +152,16 @@ export class CarrelClient {
     return older && await this.#ask({ type: "history", requestId: "history", ...older }) as HistoryPage;
   }
 
+  /** Gives a thread another title. Resolves when that is durable; the list follows by itself. */
+  async rename(threadId: string, title: string): Promise<void> {
+    await this.#ask({ type: "rename", requestId: `rename.${threadId}`, threadId, title });
+  }
+
+  /** Deletes a thread. Resolves when that is durable; it leaves the lists of all windows. */
+  async delete(threadId: string): Promise<void> {
+    await this.#ask({ type: "delete", requestId: `delete.${threadId}`, threadId });
+  }
+
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#fault = undefined;
@@ -173,8 +183,10 @@ export class CarrelClient {
 
   #answered(requestId: string, frame: ServerFrame): void {
     const waiters = this.#waiters.get(requestId) ?? [];
-    this.#waiters.delete(requestId);
-    for (const { resolve, reject } of waiters) {
+    // A thread's renames are answered one by one, anything else at once for all that asked it.
+    const told = waiters.splice(0, /^(?:rename|delete)\./.test(requestId) ? 1 : waiters.length);
+    if (waiters.length === 0) this.#waiters.delete(requestId);
+    for (const { resolve, reject } of told) {
       if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message));
       else resolve(frame);
     }

@@ -85,12 +85,21 @@ export interface History extends Request {
   readonly before?: number;
   readonly limit?: number;
 }
+export interface Rename extends Request {
+  readonly type: "rename";
+  readonly threadId: string;
+  readonly title: string;
+}
+export interface Delete extends Request {
+  readonly type: "delete";
+  readonly threadId: string;
+}
 export interface Ping extends Request {
   readonly type: "ping";
   readonly threadId?: string;
   readonly cursor?: Cursor;
 }
-export type ClientFrame = Hello | Run | Cancel | Threads | History | Ping;
+export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Ping;
 
 export interface RunState {
   readonly runId: string;
@@ -163,6 +172,7 @@ export interface Ended {
 export interface ThreadInfo {
   readonly threadId: string;
   readonly title: string;
+  /** running, waiting or idle. */
   readonly status?: string;
   /** Times are ms since the epoch. */
   readonly created: number;
@@ -171,6 +181,13 @@ export interface ThreadInfo {
 }
 export interface ThreadFrame extends ThreadInfo {
   readonly type: "thread";
+  readonly deleted?: boolean;
+}
+/** A rename or a deletion is durable. */
+export interface Done {
+  readonly type: "done";
+  readonly requestId?: string;
+  readonly threadId: string;
 }
 export interface ThreadList {
   readonly type: "threads";
@@ -208,7 +225,7 @@ export interface Untyped {
 }
 export type ServerFrame =
   | Ready | Snapshot | Pong | Events | Accepted | Rejected | Ended | ThreadFrame | ThreadList | HistoryPage
-  | ErrorFrame | Part | Untyped;
+  | Done | ErrorFrame | Part | Untyped;
 
 /** What each frame needs before the view may look at it. */
 function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
@@ -223,6 +240,7 @@ function required(type: string): Record<string, "string" | "number" | "array"> |
     case "thread": return { threadId: "string", updated: "number" };
     case "threads": return { threads: "array" };
     case "history": return { threadId: "string", messages: "array" };
+    case "done": return { threadId: "string" };
     case "error": return { code: "string", message: "string" };
     case "part": return { id: "string", n: "number", of: "number", data: "string" };
     default: return undefined;

@@ -48,8 +48,13 @@ export class Outbox {
   }
 
   ask(request: Plain): void {
-    this.requests.add(request);
-    if (this.#at.online) this.#send(request);
+    if (this.requests.add(request) && this.#at.online) this.#send(request);
+  }
+
+  /** An edit of the thread has its answer: the next one may go. */
+  edits(threadId: string): void {
+    const next = this.requests.edit(threadId);
+    if (next && this.#at.online) this.#send(next);
   }
 
   /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */

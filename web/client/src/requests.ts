@@ -1,4 +1,4 @@
-import type { Cancel, History, Message, Run, Threads } from "./frames.ts";
+import type { Cancel, Delete, History, Message, Rename, Run, Threads } from "./frames.ts";
 import type { QueuedRun } from "./thread.ts";
 
 /** A run that has no answer yet. */
@@ -11,32 +11,47 @@ export interface PendingRun {
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete) & { readonly requestId: string };
+
+export type Edit = Plain & (Rename | Delete);
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
- * request as the same one. Of a thread's runs, the next is sent after the answer to the last.
+ * request as the same one. Of a thread's runs, the next is sent after the answer to the last, and so with its renames and deletion.
  */
 export class Requests {
   readonly #plain = new Map<string, Plain>();
+  #edits: Edit[] = [];
   #runs: PendingRun[] = [];
 
   get empty(): boolean {
-    return this.#plain.size === 0 && this.#runs.length === 0;
+    return this.#plain.size === 0 && this.#edits.length === 0 && this.#runs.length === 0;
   }
 
   get runs(): readonly PendingRun[] {
     return this.#runs;
   }
 
-  /** What is repeated after the runs: cancels first. */
+  /** What is repeated after the runs: cancels first, then the first edit of each thread. */
   get plain(): readonly Plain[] {
     const all = [...this.#plain.values()];
-    return [...all.filter((r) => r.type === "cancel"), ...all.filter((r) => r.type !== "cancel")];
+    const edits = this.#edits.filter((edit) => this.edit(edit.threadId) === edit);
+    return [...all.filter((r) => r.type === "cancel"), ...edits, ...all.filter((r) => r.type !== "cancel")];
   }
 
-  add(request: Plain): void {
-    this.#plain.set(request.requestId, request);
+  /** True if the request may go now. */
+  add(request: Plain): boolean {
+    if (request.type !== "rename" && request.type !== "delete") this.#plain.set(request.requestId, request);
+    else {
+      this.#edits.push(request);
+      return this.edit(request.threadId) === request;
+    }
+    return true;
+  }
+
+  /** The edit of a thread that is out, or may go. */
+  edit(threadId: string): Edit | undefined {
+    return this.#edits.find((edit) => edit.threadId === threadId);
   }
 
   addRun(run: PendingRun): void {
@@ -45,7 +60,9 @@ export class Requests {
 
   /** Removes the request that an answer names; true if it was there. */
   answered(requestId: string): boolean {
-    return this.#plain.delete(requestId);
+    const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(edit.threadId) === edit);
+    this.#edits = this.#edits.filter((edit) => edit !== out);
+    return this.#plain.delete(requestId) || out !== undefined;
   }
 
   run(runId: string): PendingRun | undefined {

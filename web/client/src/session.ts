@@ -67,7 +67,8 @@ export class Session {
   }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    return this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
@@ -158,6 +159,7 @@ export class Session {
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
     this.#used(now);
+    if (request.type === "threads") this.list.asked(request.requestId);
     this.#out.ask(request);
   }
 
@@ -214,10 +216,13 @@ export class Session {
         this.#views.of(frame.threadId).endedUnbegun(frame);
         this.#answers.plain(`cancel.${frame.runId}`, frame);
         return this.#answers.run(frame.runId, frame, now);
-      case "thread": return this.#views.list.put([frame]);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#views.list.put([frame]);
       case "threads":
         this.#views.list.page(frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
+      case "done":
+        if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
+        return this.#answers.done(frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
@@ -275,6 +280,11 @@ export class Session {
         if (frame.retryAfterMs) return this.#at.repeatAfter(now, frame.retryAfterMs);
     }
     this.#answers.error(frame, now);
+  }
+
+  /** A thread is gone. The open one is asked for once more, which empties it. */
+  #deleted(threadId: string, now: number): void {
+    if (this.list.delete(threadId) && threadId === this.#views.open) this.#out.hello(now);
   }
 
   /** The server will have no more of this socket. */

@@ -27,6 +27,8 @@ export interface ThreadState {
   readonly stopped: boolean;
   /** Older messages exist. */
   readonly more: boolean;
+  /** The user has deleted the thread, here or in another window. */
+  readonly deleted?: boolean;
 }
 
 /** Told of every event as it is applied, once each and in order. */

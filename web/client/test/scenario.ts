@@ -40,6 +40,8 @@ export class Scenario {
       case "open": return session.open(first, this.#now);
       case "send": return session.run(first, [{ id: `${first}.m`, role: "user", content: words.join(" ") }], this.#now);
       case "cancel": return void session.cancel(first, this.#now);
+      case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
+      case "delete": return session.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
       case "threads": return session.ask({ type: "threads", requestId: "threads" }, this.#now);
       case "wake": return session.wake(this.#now);
       case "tick": return this.#pass(duration(rest));

@@ -1,0 +1,38 @@
+import type { ThreadState } from "carrel-client";
+import { lack, lastQuestion } from "./messages.ts";
+
+/** Questions that any agent can do something with; the built-in demonstration too. */
+const EXAMPLES = ["What is 12*(3+4)?", "What is 365*24*60*60?", "Help"];
+
+/** A thread without messages. */
+export function Beginning({ loaded, onAsk }: { readonly loaded: boolean; readonly onAsk: (text: string) => void }) {
+  if (!loaded) return <p className="empty">Loading</p>;
+  return (
+    <div className="empty">
+      <p>Ask something.</p>
+      <div className="examples">
+        {EXAMPLES.map((text) => <button key={text} onClick={() => onAsk(text)}>{text}</button>)}
+      </div>
+    </div>
+  );
+}
+
+/** How the last run ended if not well, with the way to ask again. */
+export function Ending({ thread, onRetry }: { readonly thread: ThreadState; readonly onRetry: (text: string) => void }) {
+  const question = lastQuestion(thread);
+  const still = thread.loaded && !thread.behind && thread.active === undefined && thread.queue.length === 0;
+  // What comes after it will tell its own end.
+  const over = thread.queue.length === 0;
+  const missing = still ? lack(thread) : undefined;
+  const retry = still && question !== undefined && <button onClick={() => onRetry(question)}>Try again</button>;
+  return (
+    <>
+      <p role="status" className="unseen">{thread.active ? "The agent is answering." : ""}</p>
+      {over && thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
+      {over && thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
+      {!thread.failure && !thread.stopped && missing && (
+        <div className="ending caption"><p>{missing === "answer" ? "No answer came." : "The run ended before the answer was complete."}</p>{retry}</div>
+      )}
+    </>
+  );
+}

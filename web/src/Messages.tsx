@@ -1,0 +1,66 @@
+import { MessagePrimitive, useAuiState } from "@assistant-ui/react";
+import type { ToolCallMessagePartProps } from "@assistant-ui/react";
+import { createContext, useContext } from "react";
+import { Copy } from "./Copy.tsx";
+import { Markdown } from "./Markdown.tsx";
+import type { Standing } from "./messages.ts";
+
+/** Stops a run. Messages must be stable components, so it reaches them by context. */
+export const Stop = createContext<(runId: string) => void>(() => {});
+
+/** What the user wrote, as it was written. */
+export function Question() {
+  const stop = useContext(Stop);
+  const { state, runId } = useStanding();
+  return (
+    <MessagePrimitive.Root className="message user" aria-label="You" role="article">
+      <MessagePrimitive.Parts components={{ Text: Verbatim }} />
+      {state === "waiting" && (
+        <p className="caption">Queued <button aria-label="Remove this message from the queue" onClick={() => runId && stop(runId)}>Remove</button></p>
+      )}
+      {state === "sending" && <p className="caption">Sending</p>}
+    </MessagePrimitive.Root>
+  );
+}
+
+/** What the agent said and did. */
+export function Answer() {
+  const { incomplete, cut } = useStanding();
+  const text = useAuiState(({ message }) => message.content.map((part) => (part.type === "text" ? part.text : "")).join(""));
+  const called = useAuiState(({ message }) => message.content.some((part) => part.type === "tool-call"));
+  const running = useAuiState(({ message }) => message.status?.type === "running");
+  return (
+    <MessagePrimitive.Root className="message assistant" aria-label="Agent" role="article">
+      <MessagePrimitive.Parts components={{ Text: Markdown, Reasoning, Empty: Thinking, tools: { Fallback: ToolCall } }} />
+      {incomplete && <p className="caption">This answer was cut off.</p>}
+      {cut && <p className="caption">The answer reached its longest length. Ask the agent to go on.</p>}
+      {text !== "" && !called && !running && <Copy what="answer" text={() => text} />}
+    </MessagePrimitive.Root>
+  );
+}
+
+function useStanding(): Standing {
+  return useAuiState(({ message }) => message.metadata.custom as Standing);
+}
+
+function Verbatim({ text }: { readonly text: string }) {
+  return <p className="text">{text}</p>;
+}
+
+function Reasoning({ text }: { readonly text: string }) {
+  return <details className="reasoning"><summary>Thinking</summary><p className="text">{text}</p></details>;
+}
+
+function Thinking({ status }: { readonly status: { readonly type: string } }) {
+  return status.type === "running" ? <p className="working"><span className="unseen">The agent is working</span><i /><i /><i /></p> : null;
+}
+
+function ToolCall({ toolName, argsText, result, artifact }: ToolCallMessagePartProps) {
+  return (
+    <details className="tool" open role="group" aria-label={`Tool call ${toolName}`}>
+      <summary>{toolName} <span className="outcome">{result === undefined ? "…" : typeof artifact === "string" ? artifact.replaceAll("_", " ") : "done"}</span></summary>
+      <pre role="group" aria-label="Arguments">{argsText}</pre>
+      {result !== undefined && <pre role="group" aria-label="Result">{String(result)}</pre>}
+    </details>
+  );
+}

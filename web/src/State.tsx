@@ -1,0 +1,81 @@
+import type { CarrelClient, ClientState } from "carrel-client";
+import { focusComposer } from "./phone.ts";
+
+/** Where the connection stands, told when it changes. */
+export function Connection({ state }: { readonly state: ClientState }) {
+  return (
+    <span role="status" aria-label="Connection" className={`status ${state.status}`}>
+      <span className="dot" aria-hidden="true" />{spoken(state)}
+    </span>
+  );
+}
+
+function spoken({ status }: ClientState): string {
+  switch (status) {
+    case "ready": return "Connected";
+    case "connecting": return "Connecting";
+    case "lost": return "Reconnecting";
+    case "replaced": return "In use elsewhere";
+    case "closed": return "Not connected";
+  }
+}
+
+interface Props {
+  readonly client: CarrelClient;
+  readonly state: ClientState;
+  readonly fault: string | undefined;
+  readonly signedOut: boolean;
+  readonly onSeen: () => void;
+  readonly onSignIn: () => void;
+}
+
+/** What stands in the way, and what to do about it. */
+export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: Props) {
+  const refused = [...state.notices.map((notice) => notice.message), fault].filter((text) => text !== undefined);
+  const seen = (): void => {
+    onSeen();
+    client.dismiss();
+    focusComposer();
+  };
+  return (
+    <>
+      <Hindrance client={client} state={state} signedOut={signedOut} onSignIn={onSignIn} />
+      {refused.length > 0 && (
+        <div className="trouble bad" role="alert">
+          <div>{refused.map((text, index) => <p key={index}>{text}</p>)}</div>
+          <button onClick={seen}>Dismiss</button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Why there is no connection. */
+function Hindrance({ client, state, signedOut, onSignIn }: Omit<Props, "fault" | "onSeen">) {
+  if (signedOut) {
+    return (
+      <div className="trouble bad" role="alert">
+        <p>You are signed out: your sign-in has expired. Sign in again to go on. What you have written is kept.</p>
+        <button onClick={onSignIn}>Sign in again</button>
+      </div>
+    );
+  }
+  if (state.status === "replaced") {
+    return (
+      <div className="trouble" role="alert">
+        <p>Carrel is open in too many windows, so this one was let go.</p>
+        <button onClick={() => client.connect()}>Use this window</button>
+      </div>
+    );
+  }
+  if (state.status === "lost" || (state.fault !== undefined && state.status !== "ready")) {
+    return (
+      <div className="trouble" role="status">
+        <p>{state.fault ?? "There is no connection."} What you send now is sent when there is one again. If this lasts, sign in again.</p>
+        <button onClick={() => client.connect()}>Try now</button>
+        <button onClick={onSignIn}>Sign in again</button>
+      </div>
+    );
+  }
+  return state.fault === undefined ? null : <div className="trouble bad" role="alert"><p>{state.fault} Reload the page if it does not recover.</p></div>;
+}

@@ -1,0 +1,60 @@
+/** Longer texts, in characters, are shown as they are. */
+const LONGEST = 200_000;
+const MOST_LINES = 3_000;
+/** Of one paragraph, list or table: the time to read it grows with the square of these. */
+const MOST_MARKS = 400;
+const MOST_ROWS = 200;
+/** Of quotes and lists within each other. */
+const DEEPEST = 12;
+
+/**
+ * Whether a text can be read as Markdown in a time and depth that a person does not notice. A model's output may be
+ * hostile: ten thousand nested quotes would otherwise end the page. What is inside a code fence does not count.
+ */
+export function isReadable(text: string): boolean {
+  if (text.length > LONGEST) return false;
+  const lines = text.split("\n");
+  if (lines.length > MOST_LINES) return false;
+  let fence = "";
+  let rows = 0;
+  let marks = 0;
+  for (const line of lines) {
+    const [, opening = ""] = /^ {0,3}(`{3,}|~{3,})/.exec(line) ?? [];
+    if (fence) {
+      if (opening.startsWith(fence) && line.trim() === opening) fence = "";
+      continue;
+    }
+    if (opening) {
+      fence = opening;
+      continue;
+    }
+    if (depth(line) > DEEPEST) return false;
+    if (line.trim() === "") rows = marks = 0;
+    rows += line.includes("|") ? 1 : 0;
+    marks += count(line);
+    if (rows > MOST_ROWS || marks > MOST_MARKS) return false;
+  }
+  return true;
+}
+
+/** How many quotes and lists a line begins, or stands in. */
+function depth(line: string): number {
+  const marker = /[ \t]*(?:>|[-*+](?=[ \t]|$)|\d{1,9}[.)](?=[ \t]|$))/y;
+  let deep = 0;
+  while (deep <= DEEPEST && marker.test(line)) deep++;
+  const [indent = ""] = /^[ \t]*/.exec(line) ?? [];
+  return Math.max(deep, indent.replaceAll("\t", "    ").length / 4);
+}
+
+/** Characters that may open something. */
+function count(line: string): number {
+  let marks = 0;
+  for (const c of line) if ("*_~[]!<&`\\".includes(c)) marks++;
+  return marks;
+}
+
+/** The address of a link that may be followed; undefined for all that is not plainly an address elsewhere. */
+export function safeAddress(href: string | undefined): string | undefined {
+  if (!href || !/^(?:https?:\/\/|mailto:)/i.test(href)) return undefined;
+  return URL.canParse(href) ? href : undefined;
+}

@@ -1,0 +1,42 @@
+import { createElement } from "react";
+import { renderToStaticMarkup } from "react-dom/server";
+import { describe, expect, it } from "vitest";
+import { Markdown } from "../src/Markdown.tsx";
+import { isReadable, safeAddress } from "../src/markdown.ts";
+
+const shown = (text: string): string => renderToStaticMarkup(createElement(Markdown, { text }));
+
+describe("hostile shapes", () => {
+  const n = 10_000;
+  const shapes = {
+    quotes: ">".repeat(n), lists: "- ".repeat(n), numbered: "1. ".repeat(n), indented: Array.from({ length: 99 }, (_, i) => `${"  ".repeat(i)}- x`).join("\n"),
+    brackets: "[".repeat(n) + "]".repeat(n), links: "[a](".repeat(n), images: "![".repeat(n), emphasis: "*a _b ".repeat(n), stars: "*".repeat(n) + "a" + "*".repeat(n),
+    table: `a|b\n-|-\n${"x|y\n".repeat(n)}`, wide: `${"|".repeat(n)}\n${"|-".repeat(n)}\n`, strikes: "~~a ".repeat(n), ticks: Array.from({ length: 400 }, (_, i) => "`".repeat(i)).join("a"),
+    footnotes: "[^a]: ".repeat(n), tags: "<a ".repeat(n), entities: "&".repeat(n), addresses: "a@".repeat(n), sites: "www.".repeat(n),
+    paragraphs: "a *b* `c`\n\n".repeat(1900), lines: "a\n".repeat(n), escapes: "\\[".repeat(n), rules: "---\n".repeat(1900), items: "- a\n".repeat(1900),
+  };
+  it.each(Object.entries(shapes))("%s", (_, shape) => {
+    const started = performance.now();
+    expect(shown(`${shape}\nand after`)).toContain("and after");
+    expect(performance.now() - started).toBeLessThan(2500);
+  });
+});
+
+it("reads what people and models write", () => {
+  expect(isReadable("# A\n\n- one\n  - two\n    - three\n\n> quoted\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n---\n\n1.5 and -3")).toBe(true);
+  expect(isReadable(`\`\`\`c\n${"        a[i] = *b & ~c;\n".repeat(1000)}\`\`\`\nend`)).toBe(true);
+  expect(isReadable(`|${"-".repeat(500)}|`)).toBe(true);
+});
+
+it("follows links to other places only", () => {
+  for (const good of ["https://example.com/a?b#c", "http://example.com", "HTTPS://EXAMPLE.COM", "mailto:a@example.com"]) expect(safeAddress(good)).toBe(good);
+  for (const bad of ["javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x", "//example.com", "/path", "#/t/x", "java\nscript:x", "https://", "", undefined]) {
+    expect(safeAddress(bad)).toBeUndefined();
+  }
+});
+
+it("shows a model's HTML as text", () => {
+  const html = shown("Look: <img src=x onerror=alert(1)> <b>bold</b> &lt;i&gt;\n\n<script>alert(1)</script>");
+  expect(html).not.toMatch(/<(img|b|script|i)\b/);
+  expect(html).toContain("&lt;img src=x onerror=alert(1)&gt;");
+});
