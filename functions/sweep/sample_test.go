@@ -21,7 +21,7 @@ func TestSamples(t *testing.T) {
 			}
 			r.advance(time.Minute)
 			r.sweep(string(gatewaytest.Sample(t, name)))
-			alice.ended("r1")
+			alice.ended("r1", chat.ThreadIdle)
 		})
 	}
 }
