@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -95,7 +94,9 @@ func command(t *testing.T, page, line string) int {
 	if i := strings.LastIndex(line, "| "); i >= 0 {
 		line = line[i+2:]
 	}
-	words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return regexp.MustCompile(`^[A-Z_]+=`).MatchString(w) })
+	line = regexp.MustCompile(`[A-Z_]+=('[^']*'|"[^"]*"|\S+)`).ReplaceAllString(line, "")
+	line = strings.ReplaceAll(line, "<LogicalId>", "TurnFunction")
+	words := strings.Fields(line)
 	if len(words) == 0 {
 		return 0
 	}
