@@ -156,6 +156,7 @@ check-web: $(WEB)
 # What sam build makes, for this machine's architecture: what BUILT=1 runs.
 built:
 	@command -v $(SAM) >/dev/null || { echo "BUILT=1 runs what the SAM CLI builds, and there is none: pip install aws-sam-cli, or make .carrel/sam/bin/sam" >&2; exit 1; }
+	@mkdir -p .carrel
 	@GOARCH=$$(go env GOHOSTARCH) $(SAM) build --parameter-overrides Architecture=$$(go env GOHOSTARCH | sed s/amd64/x86_64/) >.carrel/sam-build.log 2>&1 || { cat .carrel/sam-build.log; exit 1; }
 
 # The template itself, and what AWS's transform makes of it.
