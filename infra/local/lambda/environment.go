@@ -77,7 +77,12 @@ func (e *environment) run() {
 	}
 	f.mu.Lock()
 	e.command, e.started = command, true
-	e.setDeadline(e.current, max(initTime, f.Timeout))
+	if !e.initialized { // on a busy machine it may have polled, and even answered, by now
+		e.setDeadline(e.current, max(initTime, f.Timeout))
+	}
+	if e.frozen {
+		e.signal(syscall.SIGSTOP)
+	}
 	if e.killed {
 		e.signal(syscall.SIGKILL)
 	}

@@ -1,10 +1,37 @@
 package lambda
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// On a busy machine a process may have polled and answered before the host's thread that started it goes on: the limit on
+// its start is over then, and must not end it later.
+func TestProcessThatIsFasterThanItsHost(t *testing.T) {
+	h, err := Start(context.Background(), Config{Addr: "127.0.0.1:0", Functions: []Function{{Name: "one", Binary: "/bin/true"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	f := h.functions["one"]
+	e := newEnvironment(f, h.newInvocation(f, "", "", nil))
+	e.initialized, e.current = true, nil
+	if !h.own(e.run) {
+		t.Fatal("the host is closed")
+	}
+	<-e.gone
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e.deadline != nil {
+		t.Error("a deadline was set for an invocation that is over")
+	}
+}
 
 func FuzzTenantIDsAreLambdas(f *testing.F) {
 	for _, id := range []string{"ann", "ann@example.com", "a b", "a\tb", "a#b", "é", "[", "`", strings.Repeat("a", 257)} {
