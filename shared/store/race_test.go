@@ -238,6 +238,29 @@ func TestRacingClaims(t *testing.T) {
 	})
 }
 
+// TestRacingNotes has as many runs of a user as there may be save notes at once: each gets a number of its own.
+func TestRacingNotes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		if !o.serializable(t) {
+			return
+		}
+		s := storetest.NewWorld(t, o.client(nil)).As("alice")
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() {
+				if _, err := s.SaveNote(t.Context(), fmt.Sprint("at once ", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		notes, err := s.Notes(t.Context())
+		if err != nil || len(notes) != 5 || notes[4].ID != 5 {
+			t.Errorf("the notes: %+v, %v", notes, err)
+		}
+	})
+}
+
 // serializable is false for moto, which has no transactions among many callers: when it refuses one, it puts back a copy
 // of the whole table and loses what others wrote meanwhile. It is a witness of what one caller sees.
 func (o opener) serializable(t *testing.T) bool {

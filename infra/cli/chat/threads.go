@@ -50,6 +50,9 @@ func (s *session) listThreads(ctx context.Context) error {
 }
 
 func (s *session) rename(ctx context.Context, title string) error {
+	if title = strings.TrimSpace(title); title == "" {
+		return errors.New("say /rename and the thread's new title")
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	if err := s.client.Rename(ctx, s.client.State().ThreadID, title); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"carrel/shared/chat"
@@ -44,18 +43,6 @@ func notes(t *testing.T, w *World) {
 		if n, err := alice.SaveNote(ctx, bad); err == nil {
 			t.Errorf("%d bytes were saved as %+v", len(bad), n)
 		}
-	}
-	var all sync.WaitGroup
-	for i := range 5 { // as many as a user may have runs
-		all.Go(func() {
-			if _, err := bob.SaveNote(ctx, fmt.Sprint("at once ", i)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if got := must[[]chat.Note](t)(bob.Notes(ctx)); len(got) != 6 || got[5].ID != 6 {
-		t.Errorf("bob's notes: %+v", got)
 	}
 }
 
