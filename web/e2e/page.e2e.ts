@@ -167,6 +167,10 @@ it("says that there is no connection, and sends what was written when there is",
   cut();
   await alice.page.getByText("What you send now is sent when there is one again.").waitFor();
   await fit(alice);
+  await alice.send("/say before the reload");
+  await alice.questions.getByText("Sending").waitFor();
+  await alice.page.reload();
+  await expect.poll(() => alice.composer.inputValue()).toBe("/say before the reload");
   await alice.send("/say after all");
   await alice.questions.getByText("Sending").waitFor();
   gone = false;

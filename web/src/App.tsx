@@ -24,6 +24,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   const [listShown, showList] = useState(false);
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
+  const leaving = useRef(false);
   const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
   const title = state.threads.find((row) => row.threadId === threadId)?.title || "New thread";
@@ -47,6 +48,16 @@ export function App({ client, signIn, person, drafts }: Props) {
   useEffect(() => {
     if (state.status === "ready") client.threads().catch((error: unknown) => setFault(said(error)));
   }, [client, state.status]);
+
+  // What has not reached the server would be gone with this page.
+  useEffect(() => {
+    const keep = (): void => {
+      const { thread, status } = client.state;
+      if (thread && status !== "ready" && !leaving.current) drafts.put(thread.threadId, unsent(thread, drafts.get(thread.threadId)));
+    };
+    window.addEventListener("pagehide", keep);
+    return () => window.removeEventListener("pagehide", keep);
+  }, [client, drafts]);
 
   useEffect(() => {
     document.title = `${title} – Carrel`;
@@ -72,14 +83,16 @@ export function App({ client, signIn, person, drafts }: Props) {
     event.preventDefault(); // the address names the thread
     page.current?.querySelector<HTMLElement>(".composer textarea")?.focus();
   };
-  // What has not reached the server would be gone with this page.
   const signInAgain = (): void => {
-    if (state.thread) drafts.put(state.thread.threadId, unsent(state.thread, drafts.get(state.thread.threadId)));
     signIn.start().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
   };
   const signOut = (): void => {
     drafts.clear();
-    signIn.out().catch((error: unknown) => setFault(`Signing out did not work, try again: ${said(error)}`));
+    leaving.current = true;
+    signIn.out().catch((error: unknown) => {
+      leaving.current = false;
+      setFault(`Signing out did not work, try again: ${said(error)}`);
+    });
   };
   return (
     <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>

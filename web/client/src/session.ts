@@ -113,6 +113,7 @@ export class Session {
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
     else this.#at.refused(now);
+    if (this.#status === "connecting" && !this.#at.online) this.#status = "lost";
     if (this.#status === "replaced") this.#at.stop();
   }
 
