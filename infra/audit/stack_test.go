@@ -33,11 +33,31 @@ func startWith(t *testing.T, c stack.Config) *stack.Stack {
 		t.Fatalf("starting the stack: %v", err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			complain(t, s)
+		}
 		if err := s.Close(); err != nil {
 			t.Errorf("stopping the stack: %v", err)
 		}
 	})
 	return s
+}
+
+// complain shows what the functions and the gateway had to say before a test failed.
+func complain(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	b, err := os.ReadFile(s.Log())
+	if err != nil {
+		t.Error(err)
+	}
+	const most = 40
+	var told []string
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "ERROR") || strings.Contains(line, "WARN") || strings.Contains(line, "rror") || strings.Contains(line, "timed out") {
+			told = append(told, line)
+		}
+	}
+	t.Logf("%d complaints in the stack's log, the first:\n%s", len(told), strings.Join(told[:min(most, len(told))], ""))
 }
 
 func needEngine(t *testing.T) {

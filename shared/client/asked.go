@@ -163,7 +163,7 @@ func (c *Client) ask(ctx context.Context, f func(*View, time.Time) (*asked, erro
 	}
 	for answered := false; !answered; {
 		changed := c.Changes()
-		if err := c.do(func(*View, time.Time) error { answered = a.answered; return nil }); err != nil {
+		if err := c.look(func() { answered = a.answered }); err != nil {
 			return nil, err
 		}
 		if answered {

@@ -33,7 +33,8 @@ type Client struct {
 	http   *http.Transport
 	cancel context.CancelFunc
 	all    sync.WaitGroup
-	inputs chan func(now time.Time) // run by the loop, which alone touches what follows it here
+	inputs chan func(now time.Time) // run by the loop, which alone touches what follows them here
+	looks  chan func()              // the same for what only reads: it wakes nobody
 	done   chan struct{}            // closed when the loop has ended
 
 	view    *View
@@ -50,7 +51,7 @@ type Client struct {
 // Dial opens the first socket and returns once it is open; the ctx bounds that alone. Close ends the client.
 func Dial(ctx context.Context, config Config) (*Client, error) {
 	c := &Client{config: config, http: &http.Transport{Proxy: http.ProxyFromEnvironment}, view: NewView(rand.Float64),
-		inputs: make(chan func(time.Time)), done: make(chan struct{}), changed: make(chan struct{})}
+		inputs: make(chan func(time.Time)), looks: make(chan func()), done: make(chan struct{}), changed: make(chan struct{})}
 	if config.Thread != "" {
 		if err := c.view.Open(time.Now(), config.Thread); err != nil {
 			return nil, err
@@ -88,18 +89,31 @@ func (c *Client) loop(ctx context.Context, first *link) {
 		} else {
 			timer.Stop()
 		}
+		if !c.next(ctx, timer.C) {
+			return
+		}
+	}
+}
+
+// next takes in what comes next, or reports that the client is closed. Whoever looks in between is answered.
+func (c *Client) next(ctx context.Context, due <-chan time.Time) bool {
+	for {
 		select {
 		case <-ctx.Done():
 			if c.link != nil {
 				c.link.finish()
 			}
 			c.abandon()
-			return
+			return false
+		case look := <-c.looks:
+			look()
+			continue
 		case in := <-c.inputs:
 			in(time.Now())
-		case <-timer.C:
+		case <-due:
 			c.view.Tick(time.Now())
 		}
+		return true
 	}
 }
 
@@ -139,15 +153,23 @@ func (c *Client) do(f func(v *View, now time.Time) error) error {
 	return err
 }
 
+// look runs f in the loop, for what only reads, and waits for it.
+func (c *Client) look(f func()) error {
+	ran := make(chan struct{})
+	select {
+	case c.looks <- func() { f(); close(ran) }:
+		<-ran
+		return nil
+	case <-c.done:
+		return ErrClosed
+	}
+}
+
 // State is what the client shows now. Of a closed one it is what it showed last.
 func (c *Client) State() State {
 	var s State
-	look := func(v *View, _ time.Time) error {
-		s = v.State()
-		s.Err = c.err
-		return nil
-	}
-	if errors.Is(c.do(look), ErrClosed) { // the loop has ended: nobody else touches the view
+	ended := c.look(func() { s = c.view.State(); s.Err = c.err }) != nil
+	if ended { // the loop is over: nobody else touches the view
 		s = c.view.State()
 		s.Err, s.Ended = c.err, true
 	}

@@ -173,6 +173,22 @@ func TestAnswerThroughALostSocket(t *testing.T) {
 	}
 }
 
+// TestLookingIsNoChange: who looks at the state wakes nobody, or those who wait would wake each other for ever.
+func TestLookingIsNoChange(t *testing.T) {
+	s := newServer(t)
+	c, ctx := s.dial(t, nil)
+	wait(t, ctx, c, "ready", func(s client.State) bool { return s.Status == client.Ready })
+	changed := c.Changes()
+	for range 100 {
+		c.State()
+	}
+	select {
+	case <-changed:
+		t.Error("looking at the state was told as a change of it")
+	default:
+	}
+}
+
 func TestClosed(t *testing.T) {
 	s := newServer(t)
 	c, ctx := s.dial(t, nil)

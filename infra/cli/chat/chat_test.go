@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ import (
 type fakeStack struct {
 	*httptest.Server
 	heads map[chat.ThreadID]chat.Seq
-	lost  bool // the socket was, once
+	lost  atomic.Bool // the socket was, once
 }
 
 func newStack(t *testing.T) (endpointsFile string) {
@@ -72,8 +73,7 @@ func (s *fakeStack) socket(w http.ResponseWriter, r *http.Request) {
 		if bad != nil {
 			panic(bad.Message)
 		}
-		if r, ok := frame.(*wire.Run); ok && r.Messages[0].Content == "get lost" && !s.lost {
-			s.lost = true
+		if r, ok := frame.(*wire.Run); ok && r.Messages[0].Content == "get lost" && s.lost.CompareAndSwap(false, true) {
 			return
 		}
 		for _, f := range s.answer(frame) {
