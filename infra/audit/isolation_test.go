@@ -28,7 +28,7 @@ const (
 // Twenty users at once, each with three threads and two windows on each: a run from one window, and while it is running
 // another from the other. Every frame of every socket is looked at.
 func TestTwentyUsersAreEachAlone(t *testing.T) {
-	t.Parallel()
+
 	e := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -182,7 +182,7 @@ func verify(t *testing.T, streams [][]json.RawMessage) {
 
 // A thread's and a run's id are no authority: to anybody else they name nothing.
 func TestForeignIDsNameNothing(t *testing.T) {
-	t.Parallel()
+
 	e := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
