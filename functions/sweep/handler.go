@@ -32,6 +32,7 @@ type handler struct {
 	monitor *monitor.Monitor
 	log     *slog.Logger
 	now     func() time.Time
+	after   func(time.Duration) <-chan time.Time
 }
 
 // Handle is the Lambda handler. One user's failure stops no other's; all of them make its error.
@@ -50,6 +51,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	if ev.Failed != nil {
 		live = only(live, ev.Failed.Run)
+		if err := h.waitOut(ctx, live); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
 	}
 	// A failure record does not say whose run it was. A run of that id that nobody has claimed is surely the one only
 	// if no other user has one.
@@ -62,6 +66,35 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// waitOut waits until the leases of dead workers are past, as they were when it looked: a worker that lives renews its
+// own, and keeps its run. Without this wait the run would stay as it is until the next minute.
+func (h *handler) waitOut(ctx context.Context, live []store.LiveEntry) error {
+	var last time.Time
+	for _, e := range live {
+		s, err := h.table.For(e.User)
+		if err != nil {
+			return err
+		}
+		run, err := s.Run(ctx, e.Run)
+		if err != nil && !errors.Is(err, chat.ErrNotFound) {
+			return err
+		}
+		if run.Status == chat.RunRunning && run.Lease.After(last) {
+			last = run.Lease
+		}
+	}
+	wait := last.Sub(h.now()) + time.Millisecond // the lease is past only after its last moment
+	if last.IsZero() || wait <= 0 {
+		return nil
+	}
+	select {
+	case <-h.after(wait):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a lease: %w", ctx.Err())
+	}
 }
 
 func only(live []store.LiveEntry, run chat.RunID) []store.LiveEntry {

@@ -55,5 +55,6 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		monitor: monitor.New(os.Stdout, "sweep", log),
 		log:     log,
 		now:     time.Now,
+		after:   time.After,
 	}, nil
 }

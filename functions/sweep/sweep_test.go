@@ -47,6 +47,11 @@ func newRig(t *testing.T) *rig {
 	r.handler = &handler{
 		table:  gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: now}),
 		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
+		after: func(time.Duration) <-chan time.Time { // no time passes: as if the lease had been renewed meanwhile
+			over := make(chan time.Time)
+			close(over)
+			return over
+		},
 	}
 	return r
 }
@@ -61,6 +66,26 @@ func (r *rig) sweep(event string) {
 	r.t.Helper()
 	if err := r.Handle(r.t.Context(), json.RawMessage(event)); err != nil {
 		r.t.Fatalf("sweep: %v", err)
+	}
+}
+
+// A failed turn's run ends as soon as its lease is past: nobody waits for the next minute.
+func TestAFailedTurnsLeaseIsWaitedOut(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	at := r.after
+	var waited time.Duration
+	r.after = func(d time.Duration) <-chan time.Time {
+		waited += d
+		r.advance(d)
+		return at(d)
+	}
+	r.sweep(`{"requestPayload":{"run":"r1","reason":"run"}}`)
+	alice.ended("r1", chat.ThreadIdle)
+	if waited <= 0 || waited > 21*time.Second {
+		t.Errorf("it waited %v for a lease of 20 s", waited)
 	}
 }
 
