@@ -25,7 +25,7 @@ help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1, BUILT=1); Ctrl-C stops it
-	@$(MAKE) --no-print-directory -j3 stack $(PAGE) $(ENGINE) $(if $(BUILT),built)
+	@$(MAKE) -s --no-print-directory -j3 stack $(PAGE) $(ENGINE) $(if $(BUILT),built)
 	@exec $(STACK)
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
@@ -137,7 +137,7 @@ FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
 fuzz: ## every fuzz target for FUZZTIME (20s), one after the other
 	@set -e; for target in $(FUZZ); do \
-	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) "./$${target%:*}"; \
+	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${target%:*}"; \
 	done
 
 fuzz-edges:
