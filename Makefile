@@ -29,7 +29,7 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 	@exec $(STACK)
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
-	@go run ./infra/cli/chat -as "$(or $(AS),alice)"
+	@go run ./infra/cli/chat -as "$(or $(AS),alice)" $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
 
 test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
 
