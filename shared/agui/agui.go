@@ -105,20 +105,56 @@ type RunInput struct {
 	ThreadID chat.ThreadID `json:"threadId"`
 	RunID    chat.RunID    `json:"runId"`
 	Messages []Message     `json:"messages"`
+	Resume   []Resume      `json:"resume,omitempty"`
 }
 
 // Outcome is how a run finished.
 type Outcome struct {
-	Type OutcomeType `json:"type"`
+	Type       OutcomeType `json:"type"`
+	Interrupts []Interrupt `json:"interrupts,omitempty"` // OutcomeInterrupt: one or more
 }
 
-// OutcomeType is success or cancelled (interrupt comes with interrupts).
+// OutcomeType is success, cancelled or interrupt.
 type OutcomeType string
 
 // The outcomes of RUN_FINISHED.
 const (
 	OutcomeSuccess   OutcomeType = "success"
 	OutcomeCancelled OutcomeType = "cancelled"
+	OutcomeInterrupt OutcomeType = "interrupt" // a person is asked; a later run brings the answers
+)
+
+// Interrupt is one question that a run ended with. A run with a Resume for each of the thread's open ones goes on.
+type Interrupt struct {
+	ID             chat.InterruptID `json:"id"`
+	Reason         string           `json:"reason"` // of the InterruptReasons
+	Message        string           `json:"message,omitempty"`
+	ToolCallID     string           `json:"toolCallId,omitempty"`
+	ResponseSchema json.RawMessage  `json:"responseSchema,omitempty"`
+	ExpiresAt      string           `json:"expiresAt,omitempty"` // RFC 3339; then it counts as refused
+	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments}
+}
+
+// The reasons of an Interrupt.
+const (
+	ReasonToolCall      = "tool_call"      // may this tool be called with these arguments?
+	ReasonInputRequired = "input_required" // the payload of the answer is what the tool asked for
+)
+
+// Resume is a person's answer to one Interrupt.
+type Resume struct {
+	InterruptID chat.InterruptID `json:"interruptId"`
+	Status      ResumeStatus     `json:"status"`
+	Payload     json.RawMessage  `json:"payload,omitempty"`
+}
+
+// ResumeStatus is resolved or cancelled.
+type ResumeStatus string
+
+// The answers to an Interrupt.
+const (
+	ResumeResolved  ResumeStatus = "resolved"
+	ResumeCancelled ResumeStatus = "cancelled" // the person refuses
 )
 
 // Usage is what one model used in a run, in tokens.

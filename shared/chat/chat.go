@@ -41,7 +41,7 @@ type Cursor struct {
 // RunStatus is where a run is in its life.
 type RunStatus string
 
-// The life of a run: waiting → admitted → running → one of the terminal three. A run that never began goes from
+// The life of a run: waiting → admitted → running → one of the terminal four. A run that never began goes from
 // waiting or admitted to a terminal status directly.
 const (
 	RunWaiting   RunStatus = "waiting"   // in the desk's queue
@@ -50,11 +50,12 @@ const (
 	RunFinished  RunStatus = "finished"  // ended with RUN_FINISHED
 	RunFailed    RunStatus = "failed"    // ended with RUN_ERROR
 	RunCancelled RunStatus = "cancelled" // ended because its user asked
+	RunSuspended RunStatus = "suspended" // ended with questions to a person; the run that brings the answers goes on
 )
 
 // Terminal reports whether a run of this status has ended.
 func (s RunStatus) Terminal() bool {
-	return s == RunFinished || s == RunFailed || s == RunCancelled
+	return s == RunFinished || s == RunFailed || s == RunCancelled || s == RunSuspended
 }
 
 // ThreadStatus is what a thread's runs are at, as the desk has them.
@@ -82,18 +83,38 @@ type Limits struct {
 	Runs        int           // running runs per user, over all threads and devices
 	Waiting     int           // waiting runs per user
 	Connections int           // sockets per user
+	RunBurst    int           // runs that a user may start at once after a pause: the size of a token bucket
+	RunsPerHour int           // tokens that the bucket gains
+	Attempts    int           // turns that may try one run
 	RunTime     time.Duration // one run, at most 14 minutes
 	ModelCalls  int           // model calls of one run
 	ToolCalls   int           // tool calls of one run
 	Events      int           // events of one run
 	OutputBytes int           // bytes of all deltas and tool results of one run
+	MemoryBytes int           // of the run's process above what it had when the run began
 }
 
 // DefaultLimits are the limits where a deployment says nothing else.
 func DefaultLimits() Limits {
 	return Limits{
-		Runs: 5, Waiting: 20, Connections: 10,
-		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20,
+		Runs: 5, Waiting: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
+		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
+	}
+}
+
+// Figures are what a run has used so far, or used. They are kept with its record.
+type Figures struct {
+	ModelCalls  int   `json:"modelCalls"`
+	ToolCalls   int   `json:"toolCalls"`
+	Events      int   `json:"events"`
+	OutputBytes int64 `json:"outputBytes"`
+}
+
+// Plus is the sum.
+func (f Figures) Plus(more Figures) Figures {
+	return Figures{
+		ModelCalls: f.ModelCalls + more.ModelCalls, ToolCalls: f.ToolCalls + more.ToolCalls,
+		Events: f.Events + more.Events, OutputBytes: f.OutputBytes + more.OutputBytes,
 	}
 }
 
@@ -145,6 +166,16 @@ var (
 	// ErrFenced is what the holder of a run gets once its claim is past: it stops at once and writes nothing more.
 	ErrFenced = errors.New("the claim on the run is past")
 )
+
+// RateLimitedError is an ErrRateLimited that tells when to try again.
+type RateLimitedError struct{ After time.Duration }
+
+func (e *RateLimitedError) Error() string {
+	return fmt.Sprintf("%v: try again in %v", ErrRateLimited, e.After)
+}
+
+// Unwrap makes it an ErrRateLimited.
+func (e *RateLimitedError) Unwrap() error { return ErrRateLimited }
 
 // MaxID is the longest thread, run or message id in bytes.
 const MaxID = 128

@@ -21,8 +21,26 @@ type Admission struct {
 	Messages []agui.Message
 	Grants   []string
 	WhenBusy chat.WhenBusy
-	Title    string // of the thread, if this run creates it
+	Title    string   // of the thread, if this run creates it
+	Answers  []Answer // to all of the thread's open interrupts; Admit fills the questions in
 }
+
+// Answer is a person's answer together with what was asked, so that the run that goes on needs nothing else.
+type Answer struct {
+	Asked  agui.Interrupt `json:"asked"`
+	Resume agui.Resume    `json:"resume"`
+}
+
+// InterruptedError is a chat.ErrInterrupted: a run without an answer to each of the thread's open questions, which it
+// lists.
+type InterruptedError struct{ Open []agui.Interrupt }
+
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("%v: %d questions are open", chat.ErrInterrupted, len(e.Open))
+}
+
+// Unwrap makes it a chat.ErrInterrupted.
+func (e *InterruptedError) Unwrap() error { return chat.ErrInterrupted }
 
 // Admitted is the answer to an admission.
 type Admitted struct {

@@ -33,6 +33,7 @@ type Holder struct {
 	lease   atomic.Int64 // ms since the epoch
 
 	// Of the goroutine that appends.
+	figures chat.Figures
 	events  []agui.Event // of the whole run, earlier attempts' first
 	earlier int          // how many of them are earlier attempts'
 	first   chat.Seq     // of the run's events; 0: none
@@ -267,3 +268,6 @@ func (h *Holder) CancelRequested(ctx context.Context) (bool, error) {
 	}
 	return r.Cancel, nil
 }
+
+// SetFigures says what the run has used; End writes it. For the goroutine that appends.
+func (h *Holder) SetFigures(f chat.Figures) { h.figures = f }

@@ -34,7 +34,11 @@ type Run struct {
 	Lease           time.Time
 	CancelRequested bool
 	Created, Ended  time.Time
+	Started         time.Time // first claim; zero: not yet
+	Attempts        int       // claims by turn
+	Deadline        time.Time // by when it is to be claimed, or ended
 	Usage           []agui.Usage
+	Figures         chat.Figures
 }
 
 // Run reads a run's record, or chat.ErrNotFound.

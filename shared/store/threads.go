@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
 
@@ -18,6 +19,8 @@ type Thread struct {
 	Title   string
 	Created time.Time
 	Updated time.Time
+	// Interrupts are the questions that wait for a person and have not expired.
+	Interrupts []agui.Interrupt
 }
 
 // Thread reads a thread consistently, or chat.ErrNotFound.

@@ -47,6 +47,7 @@ type Context struct {
 
 	mu        sync.Mutex
 	closed    bool
+	figures   chat.Figures
 	next      int
 	running   map[int]string // goroutines by number
 	idle      chan struct{}  // closed when, after Close began, none runs
@@ -93,6 +94,8 @@ func withDefaults(l chat.Limits) chat.Limits {
 		Connections: cmp.Or(l.Connections, d.Connections), RunTime: cmp.Or(l.RunTime, d.RunTime),
 		ModelCalls: cmp.Or(l.ModelCalls, d.ModelCalls), ToolCalls: cmp.Or(l.ToolCalls, d.ToolCalls),
 		Events: cmp.Or(l.Events, d.Events), OutputBytes: cmp.Or(l.OutputBytes, d.OutputBytes),
+		RunBurst: cmp.Or(l.RunBurst, d.RunBurst), RunsPerHour: cmp.Or(l.RunsPerHour, d.RunsPerHour),
+		Attempts: cmp.Or(l.Attempts, d.Attempts), MemoryBytes: cmp.Or(l.MemoryBytes, d.MemoryBytes),
 	}
 }
 
@@ -113,6 +116,14 @@ func (c *Context) Granted(grant string) bool { return c.grants[grant] }
 
 // Limits are the run's.
 func (c *Context) Limits() chat.Limits { return c.limits }
+
+// Count adds to what the run has used and returns the sum.
+func (c *Context) Count(more chat.Figures) chat.Figures {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.figures = c.figures.Plus(more)
+	return c.figures
+}
 
 // Now is the run's clock.
 func (c *Context) Now() time.Time { return c.now() }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +89,7 @@ func deletion(t *testing.T, w *World) {
 	if gone.Title != "" || !gone.Updated.After(first.Updated) {
 		t.Errorf("deleted as %+v", gone)
 	}
-	if again := w.DeleteThread(alice, "t1"); again != gone {
+	if again := w.DeleteThread(alice, "t1"); !reflect.DeepEqual(again, gone) {
 		t.Errorf("deleted once more as %+v, was %+v", again, gone)
 	}
 	_, err = alice.Thread(ctx, "t1")

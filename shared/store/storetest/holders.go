@@ -77,7 +77,7 @@ func staleEnd(t *testing.T, w *World) {
 	wantErr(t, "the old worker's end", err, chat.ErrFenced)
 	thread := must[store.Thread](t)(alice.Thread(t.Context(), "t1"))
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
-	if err != nil || thread != want || len(ts) != 1 || ts[0].Messages[1].Content != "new" {
+	if err != nil || !reflect.DeepEqual(thread, want) || len(ts) != 1 || ts[0].Messages[1].Content != "new" {
 		t.Errorf("thread %+v, transcripts %+v, %v", thread, ts, err)
 	}
 }

@@ -90,7 +90,7 @@ func end(t *testing.T, w *World) {
 	if err != nil || seq != 2 || thread.Head != 5 {
 		t.Fatalf("ended at %d, %+v, %v", seq, thread, err)
 	}
-	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); got != thread {
+	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); !reflect.DeepEqual(got, thread) {
 		t.Errorf("the thread is %+v, was answered %+v", got, thread)
 	}
 	run := must[store.Run](t)(alice.Run(ctx, "r1"))
