@@ -183,6 +183,11 @@ func holderProbes() map[string]probe {
 			}
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}),
+		"Holder.SetFigures": held(false, func(c caller) (any, error) {
+			c.holder.SetFigures(chat.Figures{ModelCalls: 1})
+			_, _, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
+			return nil, err
+		}),
 		"Holder.End": held(true, func(c caller) (any, error) {
 			_, th, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
 			return th, err
