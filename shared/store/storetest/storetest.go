@@ -34,7 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},
-		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript},
+		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
