@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Claim", claim}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
+		{"EndAfterARefusal", endAfterARefusal},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},
 		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
