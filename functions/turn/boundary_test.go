@@ -36,19 +36,20 @@ func streams(then func(ctx context.Context, yield func(engine.Delta, error) bool
 
 type none struct{}
 
-// Whatever goes wrong in a run stays in it: it ends with exactly one terminal event, its seat is free, and the next run
-// of its thread goes as if nothing had been.
-func TestWhateverHappensARunEndsOnce(t *testing.T) {
+// mishap is something that goes wrong in a run.
+type mishap struct {
+	model engine.Model
+	text  string
+	tool  func(context.Context, none) (string, error)
+	agent string
+	code  string // "": it finishes
+}
+
+func mishaps() map[string]mishap {
 	calls := func(name, arguments string) string {
 		return "/say half\n/call " + name + " " + arguments + "\n/say whole"
 	}
-	for name, c := range map[string]struct {
-		model engine.Model
-		text  string
-		tool  func(context.Context, none) (string, error)
-		agent string
-		code  string // "": it finishes
-	}{
+	return map[string]mishap{
 		"the model panics":         {model: streams(func(context.Context, func(engine.Delta, error) bool) { panic("boom") }), code: engine.CodeInternal},
 		"the model panics at once": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] { panic("boom") }), code: engine.CodeInternal},
 		"the model gives nil":      {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] { return nil }), code: engine.CodeInternal},
@@ -68,55 +69,62 @@ func TestWhateverHappensARunEndsOnce(t *testing.T) {
 		"a lot of text":             {text: "/say half whole " + strings.Repeat("ä", 50_000)},
 		"no text":                   {text: " "},
 		"an agent that is gone":     {agent: "gone", text: "/say half", code: engine.CodeInternal},
-	} {
-		t.Run(name, func(t *testing.T) {
-			model := c.model
-			if model == nil {
-				model = fast()
-			}
-			r := newRig(t, model)
-			r.limits.RunTime = 5 * time.Minute
-			if c.code == engine.CodeTimeLimit {
-				r.limits.RunTime = 300 * time.Millisecond
-			}
-			if c.tool != nil {
-				r.give(t, model, c.tool)
-			}
-			_, err := r.store.Admit(t.Context(), store.Admission{
-				Run: "r1", Thread: "t", Agent: c.agent, Grants: []string{"odd"},
-				Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: c.text}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.turn(t, "r1")
-			log := r.events(t) // and their order
-			ends := 0
-			for _, e := range log {
-				if e.Terminal() {
-					ends++
-				}
-			}
-			last, run := log[len(log)-1], r.status(t, "r1")
-			if ends != 1 || last.Code != c.code || run != map[bool]chat.RunStatus{true: chat.RunFinished, false: chat.RunFailed}[c.code == ""] {
-				t.Errorf("%d ends, the last %+v; the run is %s\n%s", ends, last, run, r.log)
-			}
-			if strings.Contains(r.log.String(), "residue") || strings.Contains(last.Message, "secret") {
-				t.Errorf("it left something behind, or told too much: %+v\n%s", last, r.log)
-			}
-			if seen, _ := r.seen(t, "window"); len(seen) != len(log) {
-				t.Errorf("the window saw %d events of %d", len(seen), len(log))
-			}
-			r.limits = chat.DefaultLimits()
-			if r.agents, err = agent.Samples(fast()); err != nil {
-				t.Fatal(err)
-			}
-			r.ask(t, "r2", "/say next")
-			r.turn(t, "r2")
-			if log := r.events(t); !strings.HasSuffix(said(log), "next") || r.status(t, "r2") != chat.RunFinished {
-				t.Errorf("the thread's next run said %q", said(log))
-			}
-		})
+	}
+}
+
+// Whatever goes wrong in a run stays in it: it ends with exactly one terminal event, its seat is free, and the next run
+// of its thread goes as if nothing had been.
+func TestWhateverHappensARunEndsOnce(t *testing.T) {
+	for name, c := range mishaps() {
+		t.Run(name, c.happens)
+	}
+}
+
+func (c mishap) happens(t *testing.T) {
+	model := c.model
+	if model == nil {
+		model = fast()
+	}
+	r := newRig(t, model)
+	if c.code == engine.CodeTimeLimit {
+		r.limits.RunTime = 300 * time.Millisecond
+	}
+	if c.tool != nil {
+		r.give(t, model, c.tool)
+	}
+	_, err := r.store.Admit(t.Context(), store.Admission{
+		Run: "r1", Thread: "t", Agent: c.agent, Grants: []string{"odd"},
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: c.text}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, "r1")
+	log := r.events(t) // and their order
+	ends := 0
+	for _, e := range log {
+		if e.Terminal() {
+			ends++
+		}
+	}
+	last, run := log[len(log)-1], r.status(t, "r1")
+	if ends != 1 || last.Code != c.code || run != map[bool]chat.RunStatus{true: chat.RunFinished, false: chat.RunFailed}[c.code == ""] {
+		t.Errorf("%d ends, the last %+v; the run is %s\n%s", ends, last, run, r.log)
+	}
+	if strings.Contains(r.log.String(), "residue") || strings.Contains(last.Message, "secret") {
+		t.Errorf("it left something behind, or told too much: %+v\n%s", last, r.log)
+	}
+	if seen, _ := r.seen(t, "window"); len(seen) != len(log) {
+		t.Errorf("the window saw %d events of %d", len(seen), len(log))
+	}
+	r.limits = chat.DefaultLimits()
+	if r.agents, err = agent.Samples(fast()); err != nil {
+		t.Fatal(err)
+	}
+	r.ask(t, "r2", "/say next")
+	r.turn(t, "r2")
+	if log := r.events(t); !strings.HasSuffix(said(log), "next") || r.status(t, "r2") != chat.RunFinished {
+		t.Errorf("the thread's next run said %q", said(log))
 	}
 }
 
