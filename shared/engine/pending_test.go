@@ -236,6 +236,9 @@ func TestAfterACancelNothingStarts(t *testing.T) {
 		if end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled || len(keys) != want || len(m.asked) != want {
 			t.Errorf("cancelled at %s: ended with %+v; %d model calls; tools called with %q", when, end, len(m.asked), keys)
 		}
+		if when == agui.RunStarted && f.results() != "c0: The run ended before this tool call had a result." {
+			t.Errorf("cancelled at once: %s", f.results())
+		}
 		if when == agui.ToolCallEnd && strings.Contains(f.results(), "echo b") {
 			t.Errorf("cancelled at %s: %s", when, f.results())
 		}
