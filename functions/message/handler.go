@@ -87,7 +87,7 @@ func (r *request) serve(ctx context.Context) error {
 	}
 	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
-		return r.answer(ctx, &wire.Rejected{RequestID: r.id, RunID: run.RunID, Code: code, Message: sentence(code)})
+		return r.answer(ctx, rejection(run, code, err))
 	}
 	return r.refuse(ctx, code)
 }
@@ -114,7 +114,9 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	case *wire.Delete:
 		return r.delete(ctx, f)
 	case *wire.Runs:
-		return r.runs(ctx)
+		return r.runs(ctx, f)
+	case *wire.Forget:
+		return r.answer(ctx, &wire.Error{RequestID: r.id, Code: wire.CodeInternal, Message: "Erasing everything is not built yet."})
 	case *wire.Ping:
 		return r.ping(ctx, f)
 	}
