@@ -20,6 +20,7 @@ import (
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+	Forget(ctx context.Context, u chat.User) error
 }
 
 // handler answers the frames of clients. It is shared by all requests and holds no user's anything.

@@ -115,7 +115,8 @@ type deskItem struct {
 	Seats   map[string]string `dynamodbav:"seats"`
 	Waiting []waitingItem     `dynamodbav:"waiting"`
 	Version int64             `dynamodbav:"version"`
-	Closing bool              `dynamodbav:"closing,omitempty"`
+	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased, or was: see Forget
+	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
 }
 
 type waitingItem struct {
@@ -124,7 +125,7 @@ type waitingItem struct {
 }
 
 func (i deskItem) desk() desk.Desk {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Version: i.Version}
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Version: i.Version, Closing: i.Closing}
 	for run, thread := range i.Seats {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}

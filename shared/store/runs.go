@@ -133,11 +133,8 @@ func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
 
 // Desk reads the user's desk, consistently.
 func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
-	var item deskItem
-	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
-		return desk.Desk{}, fmt.Errorf("read the desk: %w", err)
-	}
-	return item.desk(), nil
+	item, err := s.deskItem(ctx)
+	return item.desk(), err
 }
 
 // setDesk is the change of the desk to d if it still has d's version and the user is not being erased.
@@ -163,8 +160,9 @@ func (s *Store) setDesk(d desk.Desk) (types.TransactWriteItem, error) {
 		values: attributes{":seats": seats, ":waiting": waiting, ":version": number(d.Version), ":next": number(d.Version + 1)},
 	}
 	if d.Version == 0 {
-		u.when = "attribute_not_exists(#pk)"
+		u.change, u.when = u.change+" REMOVE #closing, #expires", absent
 		delete(u.values, ":version")
+		u.values[":now"] = number(s.t.nowSeconds())
 	}
 	return s.t.updatePart(u), nil
 }
