@@ -81,6 +81,9 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 	if len(rows) != 1 || !rows[0].Interrupted || rows[0].Status != chat.ThreadIdle {
 		t.Errorf("the list shows %+v", rows)
 	}
+	if pong := w.send(`{"type":"ping","threadId":"t"}`)[0].(*wire.Pong); !pong.Interrupted || pong.Head != 2 {
+		t.Errorf("a pong says %+v", pong)
+	}
 	runs := w.send(`{"type":"runs"}`)[0].(*wire.RunList).Runs
 	if len(runs) != 1 || runs[0].Status != chat.RunSuspended || runs[0].Ended == 0 || runs[0].Attempts != 1 {
 		t.Errorf("the runs are %+v", runs)
