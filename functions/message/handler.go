@@ -93,6 +93,9 @@ func (r *request) serve(ctx context.Context) error {
 }
 
 func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
+	if err := r.open(ctx, f); err != nil {
+		return err
+	}
 	switch f := f.(type) {
 	case *wire.Hello:
 		return r.hello(ctx, f)
@@ -116,7 +119,7 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	case *wire.Runs:
 		return r.runs(ctx, f)
 	case *wire.Forget:
-		return r.answer(ctx, &wire.Error{RequestID: r.id, Code: wire.CodeInternal, Message: "Erasing everything is not built yet."})
+		return r.forget(ctx)
 	case *wire.Ping:
 		return r.ping(ctx, f)
 	}
