@@ -9,15 +9,6 @@ import (
 // stateClosing is of the answer to forget: the mark is durable, and done comes when everything is erased.
 const stateClosing = "closing"
 
-// open refuses what one asks who is being erased. A run's admission looks for itself, and a forget may come again.
-func (r *request) open(ctx context.Context, f wire.ClientFrame) error {
-	switch f.(type) {
-	case *wire.Run, *wire.Forget:
-		return nil
-	}
-	return r.store.Open(ctx)
-}
-
 // forget marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
 // and sweep asks it again until nothing is left. A repeat is answered like the first.
 func (r *request) forget(ctx context.Context) error {

@@ -93,9 +93,6 @@ func (r *request) serve(ctx context.Context) error {
 }
 
 func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
-	if err := r.open(ctx, f); err != nil {
-		return err
-	}
 	switch f := f.(type) {
 	case *wire.Hello:
 		return r.hello(ctx, f)
@@ -106,10 +103,19 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return err
 	}
 	switch f := f.(type) {
-	case *wire.Cancel:
-		return r.cancel(ctx, f)
+	case *wire.Forget:
+		return r.forget(ctx)
+	case *wire.Ping:
+		return r.ping(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
+	}
+	if err := r.store.Open(ctx); err != nil { // as the others see when they read the desk
+		return err
+	}
+	switch f := f.(type) {
+	case *wire.Cancel:
+		return r.cancel(ctx, f)
 	case *wire.History:
 		return r.history(ctx, f)
 	case *wire.Rename:
@@ -118,10 +124,6 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.delete(ctx, f)
 	case *wire.Runs:
 		return r.runs(ctx, f)
-	case *wire.Forget:
-		return r.forget(ctx)
-	case *wire.Ping:
-		return r.ping(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
 }

@@ -235,8 +235,8 @@ func TestListsAndPing(t *testing.T) {
 	w.send(hi)
 	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
 	w.answers(`{"type":"runs"}`,
-		`{"type":"runs","runs":[{"runId":"r1","threadId":"t","status":"running","created":{now},"attempts":0},`+
-			`{"runId":"r2","threadId":"t","status":"waiting","created":{now},"attempts":0}],"more":false}`)
+		`{"type":"runs","runs":[{"runId":"r2","threadId":"t","status":"waiting","created":{now},"attempts":0},`+
+			`{"runId":"r1","threadId":"t","status":"running","created":{now},"attempts":0}],"more":false}`)
 	w.does("r1", "hello", false)
 	epoch := string(w.epoch())
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+

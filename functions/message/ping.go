@@ -24,7 +24,7 @@ func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 			pong.Epoch, pong.Head = t.Epoch, max(t.Head, last)
 		}
 	}
-	d, err := r.store.Desk(ctx)
+	d, err := r.desk(ctx)
 	if err != nil {
 		return err
 	}
