@@ -69,14 +69,15 @@ func (a *audit) read(item attributes) error {
 	if err := attributevalue.UnmarshalMap(item, &k); err != nil {
 		return err
 	}
-	switch id, isRun := strings.CutPrefix(k.SK, runPrefix); {
+	id, isRun := strings.CutPrefix(k.SK, runPrefix)
+	input, isInput := strings.CutPrefix(k.SK, inputPrefix)
+	switch {
 	case k.SK == deskSort:
 		return attributevalue.UnmarshalMap(item, &a.desk)
 	case k.SK == forgetSort:
 		a.noted = true
-	case isRun && strings.Contains(id, "#IN#"):
-		run, _, _ := strings.Cut(id, "#IN#")
-		a.inputs[id] = run
+	case isInput:
+		a.inputs[input], _, _ = strings.Cut(input, "#")
 	case isRun:
 		r, err := asRun(item)
 		a.runs[id] = r
@@ -119,8 +120,8 @@ func (a *audit) judgeDesk() {
 		}
 		threads[thread] = run
 	}
-	if n := len(a.desk.Seats); n > a.s.t.c.Limits.Runs {
-		a.say("too many seats", "DESK", "%d are taken, and %d may be", n, a.s.t.c.Limits.Runs)
+	if n, most := len(a.desk.Seats), a.s.t.c.Limits.Runs; most > 0 && n > most {
+		a.say("too many seats", deskSort, "%d are taken, and %d may be", n, most)
 	}
 	for _, w := range a.desk.Waiting {
 		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunWaiting {

@@ -200,7 +200,7 @@ func verify(t *testing.T, w *World) {
 	w.Complete(alice, "ends", "t3", "words")
 	epoch := string(must[store.Thread](t)(alice.Thread(ctx, "t3")).Epoch)
 	log := "U#alice#T#t3#" + epoch
-	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#ghost#IN#x"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
@@ -211,7 +211,7 @@ func verify(t *testing.T, w *World) {
 	w.change(log, "M#000000000001", "SET #l = :t", map[string]string{"#l": "l"}, "99")
 	w.change("U#alice", "THREAD#t3", "SET #head = :t", map[string]string{"#head": "head"}, "2")
 	want := map[string]string{
-		"input without run": "ghost#IN#x", "run without seat": "lost", "live run outside of the live index": "lost",
+		"input without run": "ghost#x", "run without seat": "lost", "live run outside of the live index": "lost",
 		"ended run in the live index": "over", "unknown item": "WHAT#ever", "seat without run": "gone",
 		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3", "log beyond the head": "t3",
 	}
