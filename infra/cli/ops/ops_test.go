@@ -238,7 +238,9 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		var out, complaint bytes.Buffer
 		err := run(t.Context(), strings.Fields(c.args), world{
 			getenv: func(name string) string { return c.env[name] }, out: &out, err: &complaint,
-			run: func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("the CLI is not here") },
+			run: func(context.Context, string, ...string) ([]byte, error) {
+				return nil, errors.New("the CLI is not here")
+			},
 		})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want one that says %q", c.args, err, c.want)
