@@ -67,7 +67,7 @@ func (o *operator) rowOf(ctx context.Context, e store.LiveEntry) (row, bool, err
 func (o *operator) runRow(user string, run store.Run) row {
 	r := row{
 		Kind: "run", User: user, Run: run.ID, Thread: run.Thread, Status: run.Status, Cancel: run.CancelRequested,
-		Age: o.now().Sub(run.Created).Round(time.Second).String(), Attempts: max(run.Attempts, int(run.Fence)), Deadline: run.Deadline,
+		Age: o.now().Sub(run.Created).Round(time.Second).String(), Attempts: run.Attempts, Deadline: run.Deadline,
 	}
 	if run.Status == chat.RunRunning {
 		r.Lease = run.Lease.Sub(o.now()).Round(time.Second).String()
