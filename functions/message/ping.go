@@ -21,7 +21,7 @@ func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 			if err != nil {
 				return err
 			}
-			pong.Epoch, pong.Head = t.Epoch, max(t.Head, last)
+			pong.Epoch, pong.Head, pong.Interrupted = t.Epoch, max(t.Head, last), len(t.Interrupts) > 0
 		}
 	}
 	d, err := r.desk(ctx)
