@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"carrel/shared/agui"
@@ -79,11 +80,20 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if c.User == nil || c.Model == nil || c.Sink == nil {
 		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
 	}
+	executed, err := c.User.Execute()
+	if err != nil {
+		return agui.Event{}, fmt.Errorf("run an agent: %w", err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.User.Context(), func() { cancel(context.Cause(c.User.Context())) })()
 	r := newRun(ctx, c)
 	end := r.guard(func() error { return r.loop(ctx, forModel(c.History)) })
+	if errors.Is(end, ErrCancelled) {
+		executed(nil) // as was asked
+	} else {
+		executed(end)
+	}
 	if sink := (*sinkError)(nil); errors.As(end, &sink) {
 		return agui.Event{}, sink
 	}

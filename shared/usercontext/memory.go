@@ -1,0 +1,90 @@
+package usercontext
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"time"
+
+	"carrel/shared/chat"
+)
+
+// ErrMemoryLimit is the cancel cause of a run for which the process has grown beyond Limits.MemoryBytes.
+var ErrMemoryLimit = errors.New("usercontext: the run's memory is used up")
+
+const (
+	watchEvery = 100 * time.Millisecond
+	checkEvery = 1 << 20 // bytes of output: a model that pours is seen between two ticks
+)
+
+// account is what the contexts of one run share, so that a child spends what is its parent's: the figures, and the
+// memory above what the process had when the run began. It is measured by process: one environment carries one run
+// at a time, and where several runs share a process the one that is measured first ends first.
+type account struct {
+	limit, base int64 // bytes of memory
+	read        func() int64
+	collect     func()
+	cancel      context.CancelCauseFunc // of the whole run
+
+	mu      sync.Mutex
+	figures chat.Figures
+	checked int64 // OutputBytes at the last check
+}
+
+func newAccount(limit int, read func() int64, cancel context.CancelCauseFunc) *account {
+	a := &account{limit: int64(limit), read: read, collect: runtime.GC, cancel: cancel}
+	if a.read == nil {
+		a.read = heap
+	}
+	a.base = a.read()
+	return a
+}
+
+// heap is what the process has on its heap, garbage included: what Lambda counts before anybody collects.
+func heap() int64 {
+	sample := [1]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample[:])
+	return int64(sample[0].Value.Uint64())
+}
+
+func (a *account) count(more chat.Figures) chat.Figures {
+	a.mu.Lock()
+	a.figures = a.figures.Plus(more)
+	sum := a.figures
+	due := sum.OutputBytes-a.checked >= checkEvery
+	if due {
+		a.checked = sum.OutputBytes
+	}
+	a.mu.Unlock()
+	if due {
+		a.check()
+	}
+	return sum
+}
+
+// check ends the run if the process has grown too much, garbage left out: it is collected before the verdict.
+func (a *account) check() {
+	if a.read()-a.base <= a.limit {
+		return
+	}
+	a.collect()
+	if a.read()-a.base > a.limit {
+		a.cancel(ErrMemoryLimit)
+	}
+}
+
+// watch checks until the run ends: tools grow without counting anything.
+func (a *account) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			a.check()
+		}
+	}
+}
