@@ -20,11 +20,8 @@ type run struct {
 	newID   func() string
 	limits  chat.Limits
 
-	open        agui.Open
-	events      int
-	outputBytes int
-	toolCalls   int
-	usage       []agui.Usage
+	open  agui.Open
+	usage []agui.Usage
 }
 
 func newRun(ctx context.Context, c Config) *run {
@@ -38,12 +35,12 @@ func newRun(ctx context.Context, c Config) *run {
 // loop asks the model and calls the tools that it wants until it has said all. The error is a failure, a sinkError or
 // ErrCancelled.
 func (r *run) loop(ctx context.Context, history []agui.Message) error {
-	for calls := 0; ; calls++ {
+	for {
 		if ctx.Err() != nil {
 			return stopped(ctx)
 		}
-		if calls == r.limits.ModelCalls {
-			return limitReached(CodeModelCalls, "model calls", calls)
+		if r.used(chat.Figures{ModelCalls: 1}).ModelCalls > r.limits.ModelCalls {
+			return limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
 		}
 		said, err := r.ask(ctx, history)
 		if err != nil {
@@ -62,8 +59,7 @@ func (r *run) loop(ctx context.Context, history []agui.Message) error {
 
 // callTools calls the tools at once and emits their results in the order of the calls.
 func (r *run) callTools(ctx context.Context, calls []agui.ToolCall) ([]agui.Message, error) {
-	r.toolCalls += len(calls)
-	if r.toolCalls > r.limits.ToolCalls {
+	if r.used(chat.Figures{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
 		return nil, limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -118,18 +114,22 @@ func outcome(o tool.Outcome) json.RawMessage {
 
 // emit gives the sink the next event, if the run's limits allow it.
 func (r *run) emit(e agui.Event) error {
-	if r.events++; r.events > r.limits.Events {
+	size := len(e.Delta)
+	if e.Content != nil {
+		size += len(*e.Content)
+	}
+	used := r.used(chat.Figures{Events: 1, OutputBytes: int64(size)})
+	if used.Events > r.limits.Events {
 		return limitReached(CodeEvents, "events", r.limits.Events)
 	}
-	r.outputBytes += len(e.Delta)
-	if e.Content != nil {
-		r.outputBytes += len(*e.Content)
-	}
-	if r.outputBytes > r.limits.OutputBytes {
+	if used.OutputBytes > int64(r.limits.OutputBytes) {
 		return limitReached(CodeOutput, "bytes of output", r.limits.OutputBytes)
 	}
 	return r.put(e)
 }
+
+// used is what the whole run has used, with this.
+func (r *run) used(more chat.Figures) chat.Figures { return r.c.User.Count(more) }
 
 func (r *run) put(e agui.Event) error {
 	if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
