@@ -36,15 +36,19 @@ type account struct {
 func newAccount(limit int, read func() int64, cancel context.CancelCauseFunc) *account {
 	a := &account{limit: int64(limit), read: read, collect: runtime.GC, cancel: cancel}
 	if a.read == nil {
-		a.read = heap
+		a.read, a.base = heap, bytes("/gc/heap/live:bytes")
+		return a
 	}
 	a.base = a.read()
 	return a
 }
 
-// heap is what the process has on its heap, garbage included: what Lambda counts before anybody collects.
-func heap() int64 {
-	sample := [1]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+// heap is what the process has on its heap, garbage included: Lambda counts it too. What it had when the run began is
+// measured without: an earlier run's garbage is no room for this one.
+func heap() int64 { return bytes("/memory/classes/heap/objects:bytes") }
+
+func bytes(name string) int64 {
+	sample := [1]metrics.Sample{{Name: name}}
 	metrics.Read(sample[:])
 	return int64(sample[0].Value.Uint64())
 }
