@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/awsenv"
-	"carrel/shared/chat"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -43,13 +42,17 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := awsenv.Limits(getenv)
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		monitor: monitor.New(os.Stdout, "sweep", log),

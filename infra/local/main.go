@@ -10,6 +10,7 @@
 //	IDLE, LIFE    how long a socket lives without traffic, and at all (10m, 2h)
 //	REORDER       hands messages of one socket that are closer than this to the functions in any order (0s)
 //	LOSE_DISCONNECT=1  invokes no function when a socket ends
+//	PARAMETERS    of the template: RunsPerUser=2 RunBurst=1000; those not given have their defaults
 //	SEED          of what is random on request, to see it again
 //	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
 //
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, SEED")
+			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, PARAMETERS, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -104,7 +105,8 @@ func beside(ctx context.Context, s *stack.Stack, args []string) error {
 func read(getenv func(string) string) (stack.Config, error) {
 	c := stack.Config{Root: ".", State: getenv("STATE"), Watch: getenv("WATCH") != "0", Notices: os.Stderr,
 		DynamoDB: getenv("AWS_ENDPOINT_URL_DYNAMODB")}
-	var portErr, gatewayErr, freshErr error
+	var portErr, gatewayErr, freshErr, parametersErr error
+	c.Parameters, parametersErr = parameters(getenv("PARAMETERS"))
 	c.Port, portErr = port(getenv, "PORT", 3000)
 	fallback := 3001
 	if c.Port == 0 {
@@ -116,7 +118,7 @@ func read(getenv func(string) string) (stack.Config, error) {
 	if built {
 		c.Built = filepath.Join(".aws-sam", "build")
 	}
-	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, readChances(getenv, &c))
+	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, parametersErr, readChances(getenv, &c))
 }
 
 // readChances reads what makes AWS's rarer moments common.

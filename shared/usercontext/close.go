@@ -83,6 +83,7 @@ func (e *ResidueError) Count() int {
 	return n
 }
 
+// Error names each piece.
 func (e *ResidueError) Error() string {
 	errs := slices.Concat(e.Children, e.Callbacks)
 	if len(e.Goroutines) > 0 {

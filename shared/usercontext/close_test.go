@@ -179,17 +179,3 @@ func heapNow() uint64 {
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
-
-func BenchmarkContext(b *testing.B) {
-	c := config(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		uc, err := usercontext.New(context.Background(), c)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := uc.Close(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
