@@ -9,9 +9,10 @@ import (
 // spaces stands in quotes.
 func parameters(text string) (map[string]string, error) {
 	values := map[string]string{}
-	for _, word := range words(text) {
+	all, closed := words(text)
+	for _, word := range all {
 		name, value, ok := strings.Cut(word, "=")
-		if _, twice := values[name]; !ok || name == "" || twice {
+		if _, twice := values[name]; !ok || name == "" || twice || !closed {
 			return nil, fmt.Errorf(`PARAMETERS must be Name=value Other="two words", each name once, not %q`, text)
 		}
 		values[name] = value
@@ -19,9 +20,8 @@ func parameters(text string) (map[string]string, error) {
 	return values, nil
 }
 
-// words splits at spaces outside of quotes, and takes the quotes away.
-func words(text string) []string {
-	var all []string
+// words splits at spaces outside of quotes, and takes the quotes away. closed says whether all of them come in pairs.
+func words(text string) (all []string, closed bool) {
 	var word strings.Builder
 	var quote rune
 	inside := false
@@ -43,7 +43,7 @@ func words(text string) []string {
 		}
 	}
 	if quote != 0 {
-		all = append(all, string(quote)+word.String()) // no name: it is refused
+		all = append(all, word.String())
 	}
-	return all
+	return all, quote == 0
 }
