@@ -14,7 +14,7 @@ import (
 	"carrel/shared/desk"
 )
 
-func limits() chat.Limits { return chat.Limits{Runs: 2, Waiting: 3} }
+func rules() desk.Rules { return desk.Rules{Limits: chat.Limits{Runs: 2, Waiting: 3}} }
 
 func TestAdmit(t *testing.T) {
 	full := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1", "r2": "t2"}}
@@ -42,7 +42,7 @@ func TestAdmit(t *testing.T) {
 		{"never overtakes what could start", startable, "r9", "t9", chat.Enqueue, desk.Decision{State: chat.RunWaiting, Position: 2}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, got, err := c.desk.Admit(c.run, c.thread, c.policy, limits())
+			_, got, err := c.desk.Admit(desk.Ask{Run: c.run, Thread: c.thread, WhenBusy: c.policy}, rules())
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, err, c.want, c.err)
 			}
@@ -54,11 +54,11 @@ func TestNextStartsInOrder(t *testing.T) {
 	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{
 		{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}, {Run: "c", Thread: "t3"},
 	}}
-	_, got := d.Next(limits())
+	_, got := d.Next(rules())
 	if want := []desk.Waiting{{Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
 		t.Errorf("started %v, want %v", got, want)
 	}
-	_, got = d.Remove("r1").Next(limits())
+	_, got = d.Remove("r1").Next(rules())
 	if want := []desk.Waiting{{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
 		t.Errorf("started %v, want %v", got, want)
 	}
@@ -118,15 +118,15 @@ func (h *history) admit() {
 	run := chat.RunID(fmt.Sprint("r", h.next))
 	thread := chat.ThreadID(fmt.Sprint("t", h.rng.IntN(4)))
 	policy := []chat.WhenBusy{chat.Enqueue, chat.Reject, chat.Interrupt}[h.rng.IntN(3)]
-	_, startable := h.desk.Next(h.limits)
-	d, got, err := h.desk.Admit(run, thread, policy, h.limits)
+	_, startable := h.desk.Next(desk.Rules{Limits: h.limits})
+	d, got, err := h.desk.Admit(desk.Ask{Run: run, Thread: thread, WhenBusy: policy}, desk.Rules{Limits: h.limits})
 	if err != nil {
 		if !reflect.DeepEqual(d, h.desk) {
 			h.t.Errorf("refused %s, and yet the desk changed", run)
 		}
 		return
 	}
-	if again, twice, err := d.Admit(run, thread, policy, h.limits); err != nil || twice != got || fmt.Sprint(again) != fmt.Sprint(d) {
+	if again, twice, err := d.Admit(desk.Ask{Run: run, Thread: thread, WhenBusy: policy}, desk.Rules{Limits: h.limits}); err != nil || twice != got || fmt.Sprint(again) != fmt.Sprint(d) {
 		h.t.Errorf("the repeat of %s gave %+v, %v; the first %+v", run, twice, err, got)
 	}
 	if got.State == chat.RunAdmitted && len(h.desk.Seats)+len(startable) >= h.limits.Runs {
@@ -136,13 +136,13 @@ func (h *history) admit() {
 		h.t.Errorf("%s is to interrupt %s, which does not sit on its thread", run, got.Interrupt)
 	}
 	if got.State == chat.RunWaiting {
-		h.arrived = append(h.arrived, desk.Waiting{Run: run, Thread: thread})
+		h.arrived = slices.Insert(h.arrived, got.Position-1, d.Waiting[got.Position-1])
 	}
 	h.desk = d
 }
 
 func (h *history) start() {
-	d, started := h.desk.Next(h.limits)
+	d, started := h.desk.Next(desk.Rules{Limits: h.limits})
 	for _, w := range started {
 		for _, a := range h.arrived {
 			if a.Run == w.Run {
@@ -154,7 +154,7 @@ func (h *history) start() {
 		}
 		h.arrived = slices.DeleteFunc(h.arrived, func(a desk.Waiting) bool { return a == w })
 	}
-	if _, more := d.Next(h.limits); len(more) > 0 {
+	if _, more := d.Next(desk.Rules{Limits: h.limits}); len(more) > 0 {
 		h.t.Errorf("Next left %v behind", more)
 	}
 	h.desk = d

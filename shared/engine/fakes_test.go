@@ -83,6 +83,8 @@ func (s *sink) Emit(ctx context.Context, e agui.Event) error {
 	return nil
 }
 
+func (s *sink) Sync(ctx context.Context) error { return ctx.Err() }
+
 // fixture is one run with a tool "echo" (and others, all granted) that is to be changed before it runs.
 type fixture struct {
 	t      *testing.T

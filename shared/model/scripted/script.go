@@ -177,7 +177,7 @@ func report(t turn) string {
 		switch c.Function.Name {
 		case "clock":
 			lines = append(lines, "It is "+result)
-		case "notes_save", "notes_list", "notes_search", "notes_delete":
+		case "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear":
 			lines = append(lines, result)
 		default:
 			lines = append(lines, c.Function.Name+": "+result)
