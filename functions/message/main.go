@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -60,7 +61,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		agent:   agent.Known,
 		limits:  limits,
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },
-		monitor: monitor.New(os.Stdout, "message", log),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "message"), log),
 		log:     log,
 		now:     time.Now,
 	}, nil

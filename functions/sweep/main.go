@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -57,7 +58,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		limits:  limits,
-		monitor: monitor.New(os.Stdout, "sweep", log),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "sweep"), log),
 		log:     log,
 		now:     time.Now,
 		after:   time.After,

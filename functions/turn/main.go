@@ -20,6 +20,7 @@ import (
 	"carrel/shared/tool"
 	"carrel/shared/tool/calculator"
 	"carrel/shared/tool/clock"
+	"carrel/shared/usercontext"
 )
 
 func main() {
@@ -72,7 +73,8 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, self, tenancy),
 		limits:  limits,
-		monitor: monitor.New(os.Stdout, "turn", log),
+		monitor: monitor.New(os.Stdout, self, log),
+		gauge:   &usercontext.Gauge{},
 		log:     log,
 		now:     time.Now,
 		after:   time.After,

@@ -7,6 +7,7 @@ import "sync"
 type Gauge struct {
 	mu     sync.Mutex
 	counts Counts
+	taken  Counts // what Take has told of
 }
 
 // Counts are the user contexts of a process since its start.
@@ -25,6 +26,20 @@ func (g *Gauge) Counts() Counts {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.counts
+}
+
+// Take reads the gauge; Made and Cleaned are those since the last Take, so that what several processes tell can be added.
+func (g *Gauge) Take() Counts {
+	if g == nil {
+		return Counts{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.counts
+	now.Made -= g.taken.Made
+	now.Cleaned -= g.taken.Cleaned
+	g.taken = g.counts
+	return now
 }
 
 func (g *Gauge) make() {

@@ -90,6 +90,23 @@ func TestResidueIsNotClean(t *testing.T) {
 	})
 }
 
+func TestAGaugeTellsWhatIsNew(t *testing.T) {
+	c := config(t)
+	c.Gauge = &usercontext.Gauge{}
+	one, two := open(t, c), open(t, c)
+	must(t, one.Close(context.Background()))
+	if n := c.Gauge.Take(); n != (usercontext.Counts{Made: 2, Active: 1, Cleaned: 1, Peak: 2}) {
+		t.Errorf("took %+v", n)
+	}
+	must(t, two.Close(context.Background()))
+	if n := c.Gauge.Take(); n != (usercontext.Counts{Cleaned: 1, Peak: 2}) {
+		t.Errorf("then %+v", n)
+	}
+	if n := (*usercontext.Gauge)(nil).Take(); n != (usercontext.Counts{}) {
+		t.Errorf("nobody's gauge: %+v", n)
+	}
+}
+
 // Whatever is called, in whatever order and at once, a life has only the moves that it may have.
 func TestNoIllegalMove(t *testing.T) {
 	seed := rand.Uint64()
