@@ -17,6 +17,7 @@ const (
 	think  = "think"
 	stream = "stream"
 	wait   = "wait"
+	pace   = "pace"
 	call   = "call"
 	fail   = "fail"
 )
@@ -35,7 +36,7 @@ type step struct {
 	args  string        // of the tool, JSON text
 	n     int           // deltas to stream
 	size  int           // of each, in bytes; 0: what comes
-	pause time.Duration // between deltas; how long to wait
+	pause time.Duration // between deltas; how long to wait, before each delta with pace
 }
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
@@ -72,7 +73,7 @@ func directive(line string) (step, error) {
 		return s, need(rest != "", "it needs a text")
 	case stream:
 		return streamDirective(rest)
-	case wait:
+	case wait, pace:
 		ms, err := strconv.ParseUint(rest, 10, 31)
 		s.pause = time.Duration(ms) * time.Millisecond
 		return s, need(err == nil, "it needs a number of milliseconds")
