@@ -24,8 +24,18 @@ type Desk struct {
 type Waiting struct {
 	Run    chat.RunID
 	Thread chat.ThreadID
-	First  bool // it stands before those of its thread that came to wait their turn
+	Rank   Rank
 }
+
+// Rank is which of a thread's waiting runs goes first: the highest, and of equals the one that came first.
+type Rank int
+
+// The ranks.
+const (
+	InOrder  Rank = iota
+	Urgent        // it interrupted the run that has the thread's seat
+	Answered      // it answers what its thread waits with: nothing else could begin
+)
 
 // Ask is a run that asks for a seat.
 type Ask struct {
@@ -54,8 +64,8 @@ type Decision struct {
 // seat or waits), chat.ErrTooManyRuns (the queue is full) or a *chat.RateLimitedError (the bucket is empty).
 //
 // A run never overtakes what waits and could start now: it takes a seat only if one is left after those. One that
-// interrupts waits directly behind the run that it interrupts, and one that answers takes its thread's foremost place:
-// of a thread the others wait on behind those.
+// interrupts waits directly behind the run that it interrupts, before what came to the thread in order; one that answers
+// goes before all that waits on its thread.
 func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 	if _, sits := d.Seats[a.Run]; sits {
 		return d.clone(), Decision{State: chat.RunAdmitted}, nil
@@ -80,10 +90,15 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 	case len(d.Waiting) >= r.Limits.Waiting:
 		return d, Decision{}, fmt.Errorf("%w: %d wait already, and no more may", chat.ErrTooManyRuns, len(d.Waiting))
 	default:
-		w := Waiting{Run: a.Run, Thread: a.Thread, First: a.Answers || interrupt != ""}
-		i := c.place(w)
-		c.Waiting = slices.Insert(c.Waiting, i, w)
-		decision = Decision{State: chat.RunWaiting, Position: i + 1, Interrupt: interrupt}
+		rank := InOrder
+		switch {
+		case a.Answers:
+			rank = Answered
+		case interrupt != "":
+			rank = Urgent
+		}
+		c.Waiting = d.queue(Waiting{Run: a.Run, Thread: a.Thread, Rank: rank})
+		decision = Decision{State: chat.RunWaiting, Position: c.Position(a.Run), Interrupt: interrupt}
 	}
 	var err error
 	if c.Full, err = spend(d.Full, r); err != nil {
@@ -92,14 +107,17 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 	return c, decision, nil
 }
 
-// place is where a run is put in the queue: at its end, or where the first of its thread stands that came in order.
-func (d Desk) place(w Waiting) int {
-	if w.First {
-		if i := slices.IndexFunc(d.Waiting, func(o Waiting) bool { return o.Thread == w.Thread && !o.First }); i >= 0 {
-			return i
+// queue is the waiting runs and w. It takes the place of its thread's first run of a lower rank, which takes the next
+// one's, and so on: the last of them takes the new place at the end. So to other threads it is as if w had come in order,
+// and nobody who interrupts himself again and again keeps them waiting.
+func (d Desk) queue(w Waiting) []Waiting {
+	q, rank := slices.Clone(d.Waiting), w.Rank
+	for i, o := range q {
+		if o.Thread == w.Thread && o.Rank < rank {
+			q[i], w = w, o
 		}
 	}
-	return len(d.Waiting)
+	return append(q, w)
 }
 
 // Next returns what may start now, with those runs moved from the queue to seats: in order per thread, fair over

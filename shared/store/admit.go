@@ -35,6 +35,7 @@ type Answer struct {
 // lists.
 type InterruptedError struct{ Open []agui.Interrupt }
 
+// Error says how many are open.
 func (e *InterruptedError) Error() string {
 	return fmt.Sprintf("%v: %d questions are open", chat.ErrInterrupted, len(e.Open))
 }

@@ -127,7 +127,7 @@ type deskItem struct {
 type waitingItem struct {
 	Run    string `dynamodbav:"run"`
 	Thread string `dynamodbav:"thread"`
-	First  bool   `dynamodbav:"first,omitempty"`
+	Rank   int    `dynamodbav:"rank,omitempty"`
 }
 
 func (i deskItem) desk() desk.Desk {
@@ -136,7 +136,7 @@ func (i deskItem) desk() desk.Desk {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}
 	for _, w := range i.Waiting {
-		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), First: w.First})
+		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Rank: desk.Rank(w.Rank)})
 	}
 	return d
 }

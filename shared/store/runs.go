@@ -156,7 +156,7 @@ func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, err
 		item.Seats[string(run)] = string(thread)
 	}
 	for _, w := range d.Waiting {
-		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread), First: w.First})
+		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread), Rank: int(w.Rank)})
 	}
 	seats, err := attributevalue.Marshal(item.Seats)
 	if err != nil {
