@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"carrel/shared/chat"
 	"carrel/shared/usercontext"
@@ -124,6 +127,25 @@ func TestCloseClosesTheChildrenFirst(t *testing.T) {
 	if n := conf.Gauge.Counts(); n != (usercontext.Counts{Made: 5, Cleaned: 5, Peak: 5}) {
 		t.Errorf("counted %+v", n)
 	}
+}
+
+// A run may have any number of children one after the other: those that are through are forgotten, and collected, while
+// their parent lives.
+func TestClosedChildrenAreForgotten(t *testing.T) {
+	uc := open(t, config(t))
+	var collected atomic.Int64
+	const children = 1000
+	for n := range children {
+		c := child(t, uc, fmt.Sprint(n))
+		runtime.AddCleanup(c, func(n *atomic.Int64) { n.Add(1) }, &collected)
+		must(t, c.Close(context.Background()))
+	}
+	for deadline := time.Now().Add(time.Minute); collected.Load() < children-1; runtime.GC() { // the last stays until the next
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d children were collected", collected.Load(), children)
+		}
+	}
+	must(t, uc.Close(context.Background()))
 }
 
 func TestAChildsResidueIsReported(t *testing.T) {
