@@ -61,33 +61,39 @@ func TestWorkThatIsCutOffHasFailed(t *testing.T) {
 	phaseIs(t, uc, usercontext.Cleaned)
 }
 
-// What is left keeps a context from being clean until it is gone.
+// What is left keeps a context from being clean until it is gone, whatever goes last.
 func TestResidueIsNotClean(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := config(t)
-		c.Gauge = &usercontext.Gauge{}
-		uc := open(t, c)
-		stuck, hung := make(chan struct{}), make(chan struct{})
-		must(t, uc.Go("stubborn", func(context.Context) { <-stuck }))
-		must(t, uc.OnClose("hangs", func(context.Context) error { <-hung; return nil }))
-		err := uc.Close(context.Background())
-		var left *usercontext.ResidueError
-		if !errors.As(err, &left) || left.Count() != 2 || !slices.Equal(left.Goroutines, []string{"stubborn"}) || len(left.Callbacks) != 1 {
-			t.Fatalf("left is %v", err)
-		}
-		for _, gone := range []chan struct{}{stuck, hung} {
-			phaseIs(t, uc, usercontext.Failed)
-			if n := c.Gauge.Counts(); n.Active != 1 || n.Cleaned != 0 {
-				t.Errorf("counted as clean: %+v", n)
+	for _, last := range []string{"goroutine", "clean-up"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := config(t)
+			c.Gauge = &usercontext.Gauge{}
+			uc := open(t, c)
+			stuck, hung := make(chan struct{}), make(chan struct{})
+			must(t, uc.Go("stubborn", func(context.Context) { <-stuck }))
+			must(t, uc.OnClose("hangs", func(context.Context) error { <-hung; return nil }))
+			err := uc.Close(context.Background())
+			var left *usercontext.ResidueError
+			if !errors.As(err, &left) || left.Count() != 2 || !slices.Equal(left.Goroutines, []string{"stubborn"}) || len(left.Callbacks) != 1 {
+				t.Fatalf("left is %v", err)
 			}
-			close(gone)
-			synctest.Wait()
-		}
-		phaseIs(t, uc, usercontext.Cleaned)
-		if n := c.Gauge.Counts(); n != (usercontext.Counts{Made: 1, Cleaned: 1, Peak: 1}) {
-			t.Errorf("in the end %+v", n)
-		}
-	})
+			order := []chan struct{}{stuck, hung}
+			if last == "goroutine" {
+				slices.Reverse(order)
+			}
+			for _, gone := range order {
+				phaseIs(t, uc, usercontext.Failed)
+				if n := c.Gauge.Counts(); n.Active != 1 || n.Cleaned != 0 {
+					t.Errorf("counted as clean before the %s was gone: %+v", last, n)
+				}
+				close(gone)
+				synctest.Wait()
+			}
+			phaseIs(t, uc, usercontext.Cleaned)
+			if n := c.Gauge.Counts(); n != (usercontext.Counts{Made: 1, Cleaned: 1, Peak: 1}) {
+				t.Errorf("in the end %+v", n)
+			}
+		})
+	}
 }
 
 func TestAGaugeTellsWhatIsNew(t *testing.T) {

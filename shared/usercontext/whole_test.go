@@ -2,6 +2,7 @@ package usercontext_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 	"testing"
@@ -125,6 +126,18 @@ func (converses) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.De
 	}
 }
 
+// A context is one run's: an engine that is given a used one refuses, and says nothing to anybody.
+func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
+	s := deploy(t).session(t, chattest.User(t, "alice"), chat.Limits{}, converses{})
+	s.run(t)
+	before := s.Edge.seq
+	if end, err := engine.Run(s.Context.Context(), s.Engine); !errors.Is(err, usercontext.ErrPhase) || s.Edge.seq != before {
+		t.Errorf("a second run ended with %+v, %v after %d events", end, err, s.Edge.seq-before)
+	}
+	phaseIs(t, s.Context, usercontext.Completed)
+	must(t, s.Context.Close(context.Background()))
+}
+
 // floods is a model that streams 100 MB.
 func floods() engine.Model {
 	piece := strings.Repeat("0123456789abcdef", 256)
@@ -153,6 +166,7 @@ func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
 			s.Edge.grew = func() { most = max(most, heapNow()) }
 			end := s.run(t)
 			s.Edge.grew()
+			phaseIs(t, s.Context, usercontext.Failed)
 			must(t, s.Context.Close(context.Background()))
 			if end.Type != agui.RunError || end.Code != code || end.Message == "" {
 				t.Errorf("it ended with %s %q %q", end.Type, end.Code, end.Message)
