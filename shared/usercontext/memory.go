@@ -23,9 +23,9 @@ const (
 // memory above what the process had when the run began. It is measured by process: one environment carries one run
 // at a time, and where several runs share a process the one that is measured first ends first.
 type account struct {
-	limit, base int64 // bytes of memory
-	read        func() int64
-	collect     func()
+	limit, base int64                   // bytes of memory
+	held        func() int64            // by the process, garbage included: Lambda counts it too
+	living      func() int64            // when garbage was last collected
 	cancel      context.CancelCauseFunc // of the whole run
 
 	mu      sync.Mutex
@@ -34,18 +34,14 @@ type account struct {
 }
 
 func newAccount(limit int, read func() int64, cancel context.CancelCauseFunc) *account {
-	a := &account{limit: int64(limit), read: read, collect: runtime.GC, cancel: cancel}
-	if a.read == nil {
-		a.read, a.base = heap, bytes("/gc/heap/live:bytes")
-		return a
+	a := &account{limit: int64(limit), held: read, living: read, cancel: cancel}
+	if read == nil {
+		a.held = func() int64 { return bytes("/memory/classes/heap/objects:bytes") }
+		a.living = func() int64 { return bytes("/gc/heap/live:bytes") }
 	}
-	a.base = a.read()
+	a.base = a.living() // an earlier run's garbage is no room for this one
 	return a
 }
-
-// heap is what the process has on its heap, garbage included: Lambda counts it too. What it had when the run began is
-// measured without: an earlier run's garbage is no room for this one.
-func heap() int64 { return bytes("/memory/classes/heap/objects:bytes") }
 
 func bytes(name string) int64 {
 	sample := [1]metrics.Sample{{Name: name}}
@@ -68,13 +64,14 @@ func (a *account) count(more chat.Figures) chat.Figures {
 	return sum
 }
 
-// check ends the run if the process has grown too much, garbage left out: it is collected before the verdict.
+// check ends the run if the process has grown too much, garbage left out: it is collected before the verdict, which does
+// not see what was made since.
 func (a *account) check() {
-	if a.read()-a.base <= a.limit {
+	if a.held()-a.base <= a.limit {
 		return
 	}
-	a.collect()
-	if a.read()-a.base > a.limit {
+	runtime.GC()
+	if a.living()-a.base > a.limit {
 		a.cancel(ErrMemoryLimit)
 	}
 }
