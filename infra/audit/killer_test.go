@@ -38,7 +38,7 @@ type killer struct {
 	url    string
 	engine string
 	client http.Client
-	kill   func(ctx context.Context, user string) (int, error) // to be set before the first death
+	kill   func(user string) int // to be set before the first death; says how many processes there were
 
 	mu     sync.Mutex
 	deaths map[string]*death // by user
@@ -179,14 +179,9 @@ func recordIn(body []byte) (written, bool) {
 
 // strike kills the user's worker and reports whether there was one: sweep writes too, and is left alone.
 func (k *killer) strike(r written, d *death, has chat.Seq) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	n, err := k.kill(ctx, r.user)
+	n := k.kill(r.user)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err != nil {
-		k.errs = append(k.errs, err)
-	}
 	if n == 0 {
 		return false
 	}

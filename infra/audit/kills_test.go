@@ -46,7 +46,7 @@ func TestARunSurvivesItsWorkerAtEachEvent(t *testing.T) {
 	t.Parallel() // it waits for leases
 	k := startKiller(t)
 	s := startWith(t, stack.Config{DynamoDB: k.url})
-	k.kill = func(ctx context.Context, user string) (int, error) { return s.Kill(ctx, "TurnFunction", user) }
+	k.kill = func(user string) int { return s.Host().Kill(s.Function("TurnFunction"), user) }
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	reference := &kill{name: "dies-never", death: death{at: 1000}}

@@ -65,6 +65,7 @@ type sink struct {
 	order  agui.Order
 	events []agui.Event
 	fail   func(agui.Event) error // before the event is taken
+	sync   func() error
 }
 
 func (s *sink) Emit(ctx context.Context, e agui.Event) error {
@@ -83,7 +84,12 @@ func (s *sink) Emit(ctx context.Context, e agui.Event) error {
 	return nil
 }
 
-func (s *sink) Sync(ctx context.Context) error { return ctx.Err() }
+func (s *sink) Sync(ctx context.Context) error {
+	if s.sync != nil {
+		return s.sync()
+	}
+	return ctx.Err()
+}
 
 // fixture is one run with a tool "echo" (and others, all granted) that is to be changed before it runs.
 type fixture struct {

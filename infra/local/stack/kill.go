@@ -1,9 +1,9 @@
 package stack
 
-import "context"
+import "carrel/infra/local/lambda"
 
-// Kill kills the processes of a function, named by its logical id, that work for a user at this moment (SIGKILL), and
-// returns how many they were once they are gone. user is the key of the user's partition, which is the tenant id too.
-func (s *Stack) Kill(ctx context.Context, logicalID, user string) (int, error) {
-	return s.host.Kill(ctx, s.functionName(logicalID), user)
-}
+// Host is the Lambda host, for faults in a test; Function names a function there by its logical id.
+func (s *Stack) Host() *lambda.Host { return s.host }
+
+// Function is the name of the function of this logical id; empty for none.
+func (s *Stack) Function(logicalID string) string { return s.functionName(logicalID) }

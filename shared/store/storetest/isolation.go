@@ -35,7 +35,7 @@ type names struct {
 	thread          chat.ThreadID
 	asks            chat.ThreadID    // a thread that waits for a person
 	question        chat.InterruptID // what it waits with
-	done, run, wait chat.RunID // ended, running and waiting
+	done, run, wait chat.RunID       // ended, running and waiting
 	socket          chat.ConnectionID
 	epoch           chat.Epoch // of the other's thread
 }
