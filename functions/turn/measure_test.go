@@ -143,7 +143,7 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 			}
 		}
 	}
-	some(min(50, runs/2)) // connections, caches, the runtime's own
+	some(min(50, runs/2))  // connections, caches, the runtime's own
 	const connections = 10 // goroutines of the table's client, which keeps one more connection or one less
 	before, goroutines := settled(runtime.NumGoroutine())
 	start := time.Now()
