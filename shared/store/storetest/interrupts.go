@@ -223,7 +223,7 @@ func patientWaiting(t *testing.T, w *World) {
 	}
 	w.Clock.Advance(23 * time.Hour)
 	for _, i := range w.items() {
-		if stringOf(i["input"]) != "" && strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") && numberOf(i["expires"]) < w.Clock.Now().Add(90*time.Minute).Unix() {
+		if stringOf(i["input"]) != "" && strings.HasPrefix(stringOf(i["sk"]), "IN#w1#") && numberOf(i["expires"]) < w.Clock.Now().Add(90*time.Minute).Unix() {
 			t.Errorf("the waiting run's input goes before the run: %v", i)
 		}
 	}
@@ -240,7 +240,7 @@ func lostInput(t *testing.T, w *World) {
 	w.Admit(alice, "w1", "t1")
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
 	for _, i := range w.items() {
-		if stringOf(i["input"]) == "" || !strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") {
+		if stringOf(i["input"]) == "" || !strings.HasPrefix(stringOf(i["sk"]), "IN#w1#") {
 			continue
 		}
 		if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item(stringOf(i["pk"]), stringOf(i["sk"]))}); err != nil {
