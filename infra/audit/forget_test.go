@@ -69,15 +69,15 @@ func of(user string, items map[string]string) map[string]string {
 }
 
 // await scans until only items that are let stay have a user's key.
-func (s scanner) await(ctx context.Context, what, user string, stays func(key string) bool) map[string]string {
+func (s scanner) await(ctx context.Context, what, user string, stays func(key, text string) bool) map[string]string {
 	s.Helper()
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
 	for {
 		left := of(user, s.items(ctx))
 		gone := true
-		for k := range left {
-			gone = gone && stays(k)
+		for k, text := range left {
+			gone = gone && stays(k, text)
 		}
 		if gone {
 			return left
@@ -135,7 +135,7 @@ func TestAUserIsForgotten(t *testing.T) {
 	stays := settled(t, ctx, e, bob)
 	leaves := settled(t, ctx, e, alice)
 	other := mustOpen(t, ctx, e, alice, chat.ThreadID(chat.NewID(time.Now())))
-	before := table.await(ctx, "bob's deleted thread", bob.name, func(k string) bool {
+	before := table.await(ctx, "bob's deleted thread", bob.name, func(k, _ string) bool {
 		return !strings.Contains(k, "#T#") || strings.Contains(k, "#T#"+string(stays.thread)+"#")
 	})
 	for _, text := range []string{"/say begun " + alice.secret + "\n/stream 5000 20", "/say never"} {
@@ -148,8 +148,8 @@ func TestAUserIsForgotten(t *testing.T) {
 	if err := other.Forget(ctx); err != nil {
 		t.Fatal(err)
 	}
-	left := table.await(ctx, "after forget", alice.name, func(k string) bool {
-		return strings.HasSuffix(k, " DESK") || strings.HasSuffix(k, " FORGET") || strings.Contains(k, " ERASE#")
+	left := table.await(ctx, "after forget", alice.name, func(k, text string) bool {
+		return strings.HasSuffix(k, " DESK") && strings.Contains(text, "expires") || strings.HasSuffix(k, " FORGET") || strings.Contains(k, " ERASE#")
 	})
 	if all := fmt.Sprint(table.items(ctx)); strings.Contains(all, alice.secret) {
 		t.Error("what she said is still in the table")
@@ -170,7 +170,7 @@ func TestAUserIsForgotten(t *testing.T) {
 		}
 	}
 	table.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "deadline": time.Now()}, time.Millisecond)
-	table.await(ctx, "after the second pass", alice.name, func(k string) bool { return strings.HasSuffix(k, " DESK") })
+	table.await(ctx, "after the second pass", alice.name, func(k, _ string) bool { return strings.HasSuffix(k, " DESK") })
 	table.set(ctx, pk, "DESK", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)
 	back := mustOpen(t, ctx, e, alice, chat.ThreadID(chat.NewID(time.Now())))
 	back.asks(t, ctx, "my notes", "There are no notes.")
