@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,26 +33,34 @@ type Holder struct {
 
 	// Of the goroutine that appends.
 	figures chat.Figures
-	events  []agui.Event // of the whole run, earlier attempts' first
-	earlier int          // how many of them are earlier attempts'
-	first   chat.Seq     // of the run's events; 0: none
+	folder  agui.Folder // of the whole run's events, as far as a transcript has room for them
+	earlier earlier
+	first   chat.Seq // of the run's events; 0: none
 	next    chat.Seq
 	wrote   bool  // a record of this claim is in the log
 	expires int64 // of the last record: later ones never expire before it
 }
 
-// Claim claims a run for a turn: one that is admitted, or running with a lease that is past. It fails with
-// chat.ErrNotClaimed (somebody else's, or over) and chat.ErrNotFound.
+// Claim claims a run for a turn: one that is admitted, or running with a lease that is past and time left. The claim
+// itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
+// (somebody else's, over, or its time or attempts are used up: sweep's to end) and chat.ErrNotFound.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
 	}
-	return s.claim(ctx, id, "(#status = :admitted OR (#status = :running AND #lease < :clock))",
-		attributes{":admitted": text(chat.RunAdmitted)})
+	return s.claim(ctx, id, claiming{
+		count: ", #attempts = if_not_exists(#attempts, :zero) + :one",
+		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
+			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
+		values: attributes{
+			":admitted": text(chat.RunAdmitted), ":zero": number(int64(0)), ":most": number(int64(s.t.c.Limits.Attempts)),
+		},
+	})
 }
 
 // ClaimExpired claims a run whose worker is gone, to end it: one that is running with a lease that is past, or admitted
-// and not claimed by its deadline. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
+// and not claimed by its deadline. It counts no attempt and needs none to be left. It fails with chat.ErrNotClaimed for
+// any other, and with chat.ErrNotFound. For sweep.
 func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error) {
 	r, err := s.runItem(ctx, id)
 	if err != nil {
@@ -65,23 +72,32 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error
 	const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "
 	switch {
 	case chat.RunStatus(r.Status) == chat.RunRunning && fromMillis(r.Lease).Before(now):
-		return s.claim(ctx, id, unchanged+"#lease < :clock", seen)
+		return s.claim(ctx, id, claiming{when: unchanged + "#lease < :clock", values: seen})
 	case chat.RunStatus(r.Status) == chat.RunAdmitted && fromMillis(r.Deadline).Before(now):
-		return s.claim(ctx, id, unchanged+"#deadline < :clock", seen)
+		return s.claim(ctx, id, claiming{when: unchanged + "#deadline < :clock", values: seen})
 	}
 	return nil, fmt.Errorf("claim an expired run: %w", chat.ErrNotClaimed)
 }
 
-func (s *Store) claim(ctx context.Context, id chat.RunID, when string, values attributes) (*Holder, error) {
-	now, nonce := s.t.c.Now(), s.t.c.NewID()
+// claiming is what sets one kind of claim apart.
+type claiming struct {
+	count  string // more to change
+	when   string
+	values attributes
+}
+
+// claim takes the run if it may. The deadline counts from the first claim: no attempt gives the run more time.
+func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, error) {
+	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
 	lease := now.Add(leaseTime)
 	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
 	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
-	values[":deadline"], values[":now"] = number(millis(now.Add(s.t.c.Limits.RunTime+overTime))), number(s.t.nowSeconds())
+	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
 	item, err := s.t.update(ctx, update{
-		key:    s.runKey(id),
-		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease, #deadline = :deadline",
-		when:   present + " AND " + when, values: values,
+		key: s.runKey(id),
+		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease," +
+			" #started = if_not_exists(#started, :clock), #deadline = if_not_exists(#started, :clock) + :time" + c.count,
+		when: present + " AND " + c.when, values: values,
 	})
 	if old, isOld := refused(err); isOld {
 		item, err = old, nil // perhaps as this very call left it, its answer lost
@@ -98,7 +114,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, when string, values at
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	h := &Holder{s: s, nonce: nonce}
+	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{Room: maxTranscript}}
 	h.lease.Store(r.Lease)
 	if err := h.load(ctx, r); err != nil {
 		return nil, err // the lease ends by itself
@@ -143,58 +159,6 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	return h.loadLog(ctx)
 }
 
-// loadLog finds the next sequence number, max(thread's head, last log record) + 1, and what earlier attempts left: the
-// thread's head is where the last run ended, so all beyond it is this run's.
-func (h *Holder) loadLog(ctx context.Context) error {
-	tail, found, err := h.s.recordBefore(ctx, h.thread.ID, h.thread.Epoch, lastSeq)
-	if err != nil {
-		return err
-	}
-	h.next = h.thread.Head + 1
-	if found {
-		h.expires = tail.Expires
-	}
-	if !found || tail.last() <= h.thread.Head {
-		return nil
-	}
-	records, err := h.s.records(ctx, h.thread.ID, h.thread.Epoch, h.thread.Head+1, 0)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if err := h.fold(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fold takes in a record that an earlier attempt of this run wrote, and stops this one if the record is another's.
-func (h *Holder) fold(r recordItem) error {
-	if r.Run != string(h.run.ID) || r.Fence > h.run.Fence || r.Fence == h.run.Fence && r.Nonce != h.nonce {
-		return h.fenced("the log holds the record of another claim")
-	}
-	rec, err := r.record()
-	if err != nil {
-		return err
-	}
-	h.took(r, rec.Events)
-	h.wrote = h.wrote || r.Nonce == h.nonce // a record of ours that we believed to have failed
-	if !h.wrote {
-		h.earlier = len(h.events)
-	}
-	return nil
-}
-
-// took goes on behind a record that is in the log.
-func (h *Holder) took(r recordItem, events []agui.Event) {
-	if h.first == 0 {
-		h.first = chat.Seq(r.Seq)
-	}
-	h.events = append(h.events, events...)
-	h.next, h.expires = r.last()+1, max(h.expires, r.Expires)
-}
-
 func (h *Holder) fenced(why string) error {
 	h.past.Store(true)
 	return fmt.Errorf("%w: %s", chat.ErrFenced, why)
@@ -220,9 +184,6 @@ func (h *Holder) Thread() Thread { return h.thread }
 // Deleted tells whether the thread was found deleted: the run can only be ended then.
 func (h *Holder) Deleted() bool { return h.deleted }
 
-// Earlier are the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt.
-func (h *Holder) Earlier() []agui.Event { return slices.Clone(h.events[:h.earlier]) }
-
 // Lease is when the claim ends unless renewed.
 func (h *Holder) Lease() time.Time { return fromMillis(h.lease.Load()) }
 
@@ -234,12 +195,17 @@ func (h *Holder) mine(more attributes) attributes {
 	return more
 }
 
-// Renew extends the lease; every 6 s of its 20 s.
+// Renew extends the lease; every 6 s of its 20 s. It does not extend it beyond the run's deadline, after which it fails
+// with chat.ErrFenced: a worker that does not come to its end has lost the run then, whatever it still does.
 func (h *Holder) Renew(ctx context.Context) error {
 	if err := h.live(); err != nil {
 		return err
 	}
-	lease := millis(h.s.t.c.Now().Add(leaseTime))
+	now := h.s.t.c.Now()
+	if !now.Before(h.run.Deadline) {
+		return h.fenced("its time is over")
+	}
+	lease := min(millis(now.Add(leaseTime)), millis(h.run.Deadline))
 	_, err := h.s.t.update(ctx, update{
 		key: h.s.runKey(h.run.ID), change: "SET #lease = :lease", when: mine,
 		values: h.mine(attributes{":lease": number(lease)}),

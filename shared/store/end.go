@@ -82,14 +82,11 @@ func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
 
 // putTranscript puts the run's messages, unless a higher fence has. It counts once the thread's head has reached it.
 func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
-	var f agui.Folder
-	for _, e := range h.events {
-		f.Add(e)
-	}
+	f := h.folder.Clone() // this end may fail, and another be tried
 	for _, e := range last {
 		f.Add(e)
 	}
-	messages, err := transcriptText(f.Messages())
+	messages, err := transcriptText(f)
 	if err != nil {
 		return err
 	}
@@ -187,9 +184,10 @@ func (h *Holder) endParts(terminal agui.Event) (run, seat types.TransactWriteIte
 	}
 	run = h.s.t.updatePart(update{
 		key: h.s.runKey(h.run.ID), when: mine,
-		change: "SET #status = :status, #ended = :ended, #usage = :usage REMOVE #live, #deadline, #lease",
+		change: "SET #status = :status, #ended = :ended, #usage = :usage, #figures = :figures REMOVE #live, #deadline, #lease",
 		values: h.mine(attributes{
 			":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
+			":figures": text(figuresText(h.figures)),
 		}),
 	})
 	seat = h.s.t.updatePart(update{
