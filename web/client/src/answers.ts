@@ -1,4 +1,4 @@
-import type { Accepted, Done, ErrorFrame, ServerFrame } from "./frames.ts";
+import type { Accepted, Done, Ended, ErrorFrame, Rejected, ServerFrame } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Views } from "./views.ts";
@@ -47,15 +47,27 @@ export class Answers {
     this.#out.edits(threadId);
   }
 
-  done(frame: Done): void {
-    this.#edited(frame.threadId, frame.requestId ?? this.#out.requests.edit(frame.threadId)?.requestId ?? "", frame);
+  done(threadId: string, frame: Done): void {
+    this.#edited(threadId, frame.requestId ?? this.#out.requests.edit(threadId)?.requestId ?? "", frame);
   }
 
   accepted(frame: Accepted, now: number): void {
     if (frame.requestId?.startsWith("cancel.")) return this.plain(frame.requestId, frame);
-    const run = this.#out.requests.run(frame.runId);
-    if (run?.threadId !== undefined) this.#views.of(run.threadId).accepted(run, frame.state, this.#out.n);
-    this.run(frame.runId, frame, now);
+    const { runId = "", state } = frame;
+    const run = this.#out.requests.run(runId);
+    if (run?.threadId !== undefined) this.#views.of(run.threadId).accepted(run, state, this.#out.n);
+    this.run(runId, frame, now);
+  }
+
+  /** A run ended that never began. What it would have answered is open again, and a ready may have said that it is not. */
+  ended(frame: Ended, now: number): void {
+    const { runId, threadId } = frame;
+    const view = this.#views.of(threadId);
+    const answers = view.answers(runId);
+    view.endedUnbegun(frame);
+    this.plain(`cancel.${runId}`, frame);
+    this.run(runId, frame, now);
+    if (answers && threadId === this.#views.open && this.#at.online) this.#out.hello(now);
   }
 
   /** A run that is seen to have begun or ended is answered, whatever became of its `accepted`; so is its cancel. */
@@ -69,9 +81,22 @@ export class Answers {
     }
   }
 
-  refused(runId: string, frame: { code: string; message: string } & ServerFrame, now: number): void {
-    this.#views.note({ code: frame.code, message: frame.message, runId });
+  refused(runId: string, frame: Rejected | ErrorFrame, now: number): void {
+    const { code, message, retryAfterMs } = frame;
+    const run = this.#out.requests.run(runId);
+    // Another device was faster, or asked meanwhile: what is open now.
+    if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
+      this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
+    }
+    this.#views.note({ code, message, runId, ...(retryAfterMs !== undefined && { retryAt: now + retryAfterMs }) });
     this.run(runId, frame, now);
+  }
+
+  /** All that the user has is being erased: a forget has its answer, and nothing else will have one. */
+  close(frame: ServerFrame): void {
+    const refusal: ServerFrame = frame.type === "error" || frame.type === "rejected" ? frame
+      : { type: "error", code: "closing", message: "Everything that you have here is being deleted." };
+    for (const id of this.#out.requests.clear()) this.#told(id, id === "forget" ? { type: "accepted", state: "closing" } : refusal);
   }
 
   /** An error of a request, or of none. */

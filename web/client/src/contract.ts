@@ -1,6 +1,6 @@
 import type { AgentEvent, ThreadInfo } from "./frames.ts";
-import type { Status } from "./session.ts";
-import type { ThreadState } from "./thread.ts";
+import type { Status } from "./port.ts";
+import type { ThreadState } from "./state.ts";
 import type { Notice } from "./views.ts";
 
 /** As much of a WebSocket as the client needs. */
@@ -45,7 +45,8 @@ export interface ClientEvent {
 
 /** A request that the server refused. */
 export class RefusedError extends Error {
-  constructor(readonly code: string, message: string) {
+  /** retryAfterMs: when asking again may succeed, if that is known. */
+  constructor(readonly code: string, message: string, readonly retryAfterMs?: number) {
     super(message);
     this.name = "RefusedError";
   }

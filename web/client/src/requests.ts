@@ -1,5 +1,5 @@
-import type { Cancel, Delete, History, Message, Rename, Run, Threads } from "./frames.ts";
-import type { QueuedRun } from "./thread.ts";
+import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, Threads } from "./frames.ts";
+import type { QueuedRun } from "./state.ts";
 
 /** A run that has no answer yet. */
 export interface PendingRun {
@@ -7,11 +7,12 @@ export interface PendingRun {
   /** Absent until a client that was not told which thread to open knows one. */
   threadId: string | undefined;
   readonly messages: readonly Message[];
+  readonly resume?: readonly Resume[];
   /** As sent on this socket. */
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History | Rename | Delete) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget) & { readonly requestId: string };
 
 export type Edit = Plain & (Rename | Delete);
 
@@ -78,12 +79,21 @@ export class Requests {
 
   sending(threadId: string | undefined): QueuedRun[] {
     return this.#runs.filter((run) => run.threadId === threadId)
-      .map((run) => ({ runId: run.runId, state: "sending", messages: run.messages }));
+      .map(({ runId, messages, resume }) => ({ runId, state: "sending", messages, ...(resume && { resume }) }));
   }
 
   /** The runs that were waiting for a thread to be known are its. */
   adopt(threadId: string): void {
     for (const run of this.#runs) run.threadId ??= threadId;
+  }
+
+  /** Takes everything away, and returns the ids under which it was asked. */
+  clear(): string[] {
+    const ids = [...this.#plain.keys(), ...this.#edits.map((edit) => edit.requestId), ...this.#runs.map((run) => `run.${run.runId}`)];
+    this.#plain.clear();
+    this.#edits = [];
+    this.#runs = [];
+    return ids;
   }
 
   /** A new socket has been sent nothing yet. */

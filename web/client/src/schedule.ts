@@ -97,6 +97,12 @@ export class Schedule {
     this.#connect = undefined;
   }
 
+  /** Nothing is waited for any more. */
+  settled(): void {
+    this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
+    this.#busySince = undefined;
+  }
+
   connected(now: number): void {
     this.online = true;
     this.#opening = false;

@@ -1,31 +1,17 @@
 import { Answers } from "./answers.ts";
-import { decodeServer, encodeClient } from "./frames.ts";
-import type { ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import { decodeServer, encodeClient } from "./codec.ts";
+import type { ErrorFrame, Events, Message, Pong, Ready, Resume, ServerFrame, Snapshot } from "./frames.ts";
 import { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
+import type { Port, Status } from "./port.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import { Schedule } from "./schedule.ts";
 import type { ThreadList } from "./threadlist.ts";
-import type { OnEvent, ThreadState, ThreadView } from "./thread.ts";
+import { Standing } from "./standing.ts";
+import type { ThreadState } from "./state.ts";
+import type { ThreadView } from "./thread.ts";
 import { Views } from "./views.ts";
 import type { Notice } from "./views.ts";
-
-/** What the session wants of the world. It is called from within the session's own methods. */
-export interface Port {
-  /** Sends one frame on the open socket. */
-  send(text: string): void;
-  /** Opens a socket with a fresh token; an older one stays in use until `connected`. */
-  connect(): void;
-  /** Closes the open socket. */
-  close(): void;
-  /** An event was applied to the thread. */
-  event?: (threadId: string, ...args: Parameters<OnEvent>) => void;
-  /** A request was answered, by a frame or by a refusal. */
-  answered?: (requestId: string, frame: ServerFrame) => void;
-}
-
-/** Where the connection stands; connecting is until the first `ready` of a socket. */
-export type Status = "connecting" | "ready" | "lost" | "replaced";
 
 /**
  * The client's side of carrel.v1 as a pure state machine: sockets, frames and the time go in, frames come out of the
@@ -42,7 +28,7 @@ export class Session {
   #answeredN = 0;
   /** Something was lost that only the next ready makes good. */
   #missed = false;
-  #status: Status = "connecting";
+  readonly #standing = new Standing();
 
   /** random gives [0, 1], for jitter. */
   constructor(port: Port, random: () => number) {
@@ -53,11 +39,9 @@ export class Session {
     this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
   }
 
-  get online(): boolean {
-    return this.#at.online;
-  }
+  get online(): boolean { return this.#at.online; }
   get status(): Status {
-    return this.#status;
+    return this.#standing.status;
   }
   get notices(): readonly Notice[] {
     return this.#views.notices;
@@ -67,14 +51,13 @@ export class Session {
   }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
   }
-
   /** The view of the open thread. */
   get view(): ThreadView | undefined {
     return this.#views.current;
@@ -93,7 +76,7 @@ export class Session {
   /** A socket is open: say hello and repeat what was not answered. */
   connected(now: number): void {
     this.#at.connected(now);
-    this.#status = "connecting";
+    this.#standing.is("connecting");
     this.#answeredN = 0;
     this.#parts.clear();
     this.#views.connected();
@@ -105,20 +88,21 @@ export class Session {
   lost(now: number): void {
     this.#parts.clear();
     this.#at.lost(now);
-    if (this.#status !== "replaced") this.#status = "lost";
-    else this.#at.stop();
+    if (this.#standing.stays) this.#at.stop();
+    else this.#standing.is("lost");
   }
 
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
     else this.#at.refused(now);
-    if (this.#status === "connecting" && !this.#at.online) this.#status = "lost";
-    if (this.#status === "replaced") this.#at.stop();
+    if (this.status === "connecting" && !this.#at.online) this.#standing.is("lost");
+    if (this.#standing.stays) this.#at.stop();
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
+    if (this.#standing.gone) return;
     this.#used(now);
     if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
@@ -136,10 +120,10 @@ export class Session {
     this.#watch(now);
   }
 
-  /** Asks for a run in the open thread. Throws if it is too long to be sent. */
-  run(runId: string, messages: readonly Message[], now: number): void {
-    const run: PendingRun = { runId, threadId: this.#views.open, messages };
-    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#views.open ?? "", messages });
+  /** Asks for a run in the open thread, or in the one that it answers. Throws if it is too long to be sent. */
+  run(runId: string, messages: readonly Message[], now: number, answers?: { threadId: string; resume: readonly Resume[] }): void {
+    const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers };
+    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, ...run, threadId: run.threadId ?? "" });
     this.#out.requests.addRun(run);
     this.#used(now);
     this.#out.runs(now);
@@ -164,12 +148,6 @@ export class Session {
     this.#out.ask(request);
   }
 
-  /** What `history` asks next for the open thread. */
-  older(): { threadId: string; before: number } | undefined {
-    const view = this.#views.current;
-    return view?.before === undefined ? undefined : { threadId: view.id, before: view.before };
-  }
-
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#views.notices = [];
@@ -187,11 +165,7 @@ export class Session {
     if (this.#parts.expire(now)) this.#missed = true;
     this.#watch(now);
     const due = this.#at.take(now);
-    if (due.has("lost")) {
-      this.#port.close();
-      this.lost(now);
-      return this.tick(now);
-    }
+    if (due.has("lost")) return this.#giveUp(now);
     if (due.has("connect")) this.#port.connect();
     if (due.has("repeat")) this.#out.repeat(now);
     if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
@@ -211,19 +185,18 @@ export class Session {
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return this.#answers.accepted(frame, now);
-      case "rejected": return this.#answers.refused(frame.runId, frame, now);
-      case "ended":
-        this.#views.of(frame.threadId).endedUnbegun(frame);
-        this.#answers.plain(`cancel.${frame.runId}`, frame);
-        return this.#answers.run(frame.runId, frame, now);
+      case "accepted": return frame.state === "closing" ? this.#close(frame) : this.#answers.accepted(frame, now);
+      case "rejected": return frame.code === "closing" ? this.#close(frame) : this.#answers.refused(frame.runId, frame, now);
+      case "ended": return this.#answers.ended(frame, now);
       case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#views.list.put([frame]);
       case "threads":
         this.#views.list.page(frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
       case "done":
+        if (frame.threadId === undefined) return this.#close(frame);
         if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
-        return this.#answers.done(frame);
+        return this.#answers.done(frame.threadId, frame);
+      case "runs": return this.#answers.plain(frame.requestId ?? "runs", frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
@@ -234,7 +207,7 @@ export class Session {
   #ready(frame: Ready, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    this.#status = "ready";
+    this.#standing.ready();
     this.#at.readied(frame.n, now, frame.reconnectBy);
     this.#answers.heard();
     this.#views.open ??= frame.threadId;
@@ -270,11 +243,13 @@ export class Session {
   #error(frame: ErrorFrame, now: number): void {
     switch (frame.code) {
       case "replaced":
-        this.#status = "replaced";
+        this.#standing.is("replaced");
         return this.#giveUp(now);
       case "token_expired":
       case "unauthorized":
         return this.#giveUp(now);
+      case "closing":
+        return this.#close(frame);
       case "internal":
         return this.#at.mayNotHaveArrived(now);
       case "rate_limited":
@@ -288,7 +263,18 @@ export class Session {
     if (this.list.delete(threadId) && threadId === this.#views.open) this.#out.hello(now);
   }
 
-  /** The server will have no more of this socket. */
+  /** All that the user has is being erased, or was: nothing is shown, asked or expected any more. */
+  #close(frame: ServerFrame): void {
+    this.#standing.closing(frame.type === "done");
+    this.#answeredN = Infinity; // no ready that is on its way is true
+    this.#missed = false;
+    this.#parts.clear();
+    this.#views.clear();
+    this.#at.settled();
+    this.#answers.close(frame);
+  }
+
+  /** The socket is of no more use. */
   #giveUp(now: number): void {
     this.#port.close();
     this.lost(now);
@@ -297,8 +283,8 @@ export class Session {
 
   /** A person has used the client. */
   #used(now: number): void {
-    if (this.#status !== "replaced") return;
-    this.#status = "lost";
+    if (!this.#standing.stays || this.#at.online) return;
+    this.#standing.is("lost");
     this.start(now);
   }
 

@@ -85,6 +85,7 @@ export class Scenario {
       behind: thread?.behind ?? false,
       messages: thread?.messages ?? [], active: thread?.active ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
+      interrupts: thread?.interrupts ?? [],
       sending, status, threads: list.rows, notices, failure: thread?.failure,
     };
   }
