@@ -20,6 +20,7 @@ import (
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+	Forget(ctx context.Context, u chat.User) error
 }
 
 // handler answers the frames of clients. It is shared by all requests and holds no user's anything.
@@ -86,7 +87,7 @@ func (r *request) serve(ctx context.Context) error {
 	}
 	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
-		return r.answer(ctx, &wire.Rejected{RequestID: r.id, RunID: run.RunID, Code: code, Message: sentence(code)})
+		return r.answer(ctx, rejection(run, code, err))
 	}
 	return r.refuse(ctx, code)
 }
@@ -113,7 +114,9 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	case *wire.Delete:
 		return r.delete(ctx, f)
 	case *wire.Runs:
-		return r.runs(ctx)
+		return r.runs(ctx, f)
+	case *wire.Forget:
+		return r.answer(ctx, &wire.Error{RequestID: r.id, Code: wire.CodeInternal, Message: "Erasing everything is not built yet."})
 	case *wire.Ping:
 		return r.ping(ctx, f)
 	}

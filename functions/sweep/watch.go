@@ -45,10 +45,13 @@ func (w *watch) look(ctx context.Context, e store.LiveEntry, unclaimed bool) err
 	return nil
 }
 
-// erase has a pass made over a deleted thread that is due. One that is under way already is harmless.
+// erase has a pass made over a deleted thread, or over a user who is to be forgotten, that is due. One that is under way already is harmless.
 func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Before(e.Deadline) {
 		return nil
+	}
+	if e.Forget {
+		return w.invoker.Forget(ctx, w.user)
 	}
 	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }

@@ -15,6 +15,7 @@ type Desk struct {
 	Seats   map[chat.RunID]chat.ThreadID
 	Waiting []Waiting
 	Version int64 // of the stored record; store's alone
+	Closing bool  // its user is being erased: nothing is admitted, and nothing that waits starts
 }
 
 // Waiting is one run in the queue.
@@ -31,10 +32,14 @@ type Decision struct {
 }
 
 // Admit gives a run a seat or a place in the queue. A run that sits or waits already gets the same decision again. It
-// fails with chat.ErrBusy (policy Reject and the thread has a seat or waits) or chat.ErrTooManyRuns (the queue is full).
+// fails with chat.ErrBusy (policy Reject and the thread has a seat or waits) chat.ErrTooManyRuns (the queue is full) or
+// chat.ErrClosed (its user is being erased).
 //
 // A run never overtakes what waits and could start now: it takes a seat only if one is left after those.
 func (d Desk) Admit(run chat.RunID, thread chat.ThreadID, policy chat.WhenBusy, l chat.Limits) (Desk, Decision, error) {
+	if d.Closing {
+		return d, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
+	}
 	if _, sits := d.Seats[run]; sits {
 		return d.clone(), Decision{State: chat.RunAdmitted}, nil
 	}
@@ -70,7 +75,7 @@ func (d Desk) Next(l chat.Limits) (Desk, []Waiting) {
 	c := d.clone()
 	var started []Waiting
 	c.Waiting = slices.DeleteFunc(c.Waiting, func(w Waiting) bool {
-		if _, busy := c.holder(w.Thread); busy || len(c.Seats) >= l.Runs {
+		if _, busy := c.holder(w.Thread); busy || d.Closing || len(c.Seats) >= l.Runs {
 			return false
 		}
 		c.Seats[w.Run] = w.Thread
@@ -134,5 +139,5 @@ func (d Desk) clone() Desk {
 	if seats == nil {
 		seats = map[chat.RunID]chat.ThreadID{}
 	}
-	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Version: d.Version}
+	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Version: d.Version, Closing: d.Closing}
 }

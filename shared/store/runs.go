@@ -50,6 +50,35 @@ func (s *Store) Run(ctx context.Context, id chat.RunID) (Run, error) {
 	return item.run()
 }
 
+// Runs lists a page of runs, highest id first, beginning below before ("": at the top): those that have ended too, for as
+// long as their records are kept. A limit below 1 is 1. It reads what it returns and little more.
+func (s *Store) Runs(ctx context.Context, before chat.RunID, limit int) (page []Run, more bool, err error) {
+	q := span{pk: s.pk, low: runPrefix, high: runPrefix + aboveAll, descending: true, page: max(limit, 1) + 2}
+	if before != "" {
+		if err := checkID("run", before); err != nil {
+			return nil, false, err
+		}
+		q.high = s.runKey(before).sk
+	}
+	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
+		r, err := asRun(item)
+		// A cancel that came before its run is none.
+		if err != nil || r.ID == string(before) || r.Thread == "" || s.t.expired(r.Expires) {
+			return true, err
+		}
+		if more = len(page) >= max(limit, 1); more {
+			return false, nil
+		}
+		run, err := r.run()
+		page = append(page, run)
+		return true, err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("list runs: %w", err)
+	}
+	return page, more, nil
+}
+
 func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
 	var item runItem
 	if err := checkID("run", id); err != nil {
@@ -104,11 +133,8 @@ func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
 
 // Desk reads the user's desk, consistently.
 func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
-	var item deskItem
-	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
-		return desk.Desk{}, fmt.Errorf("read the desk: %w", err)
-	}
-	return item.desk(), nil
+	item, err := s.deskItem(ctx)
+	return item.desk(), err
 }
 
 // setDesk is the change of the desk to d if it still has d's version and the user is not being erased.
@@ -134,8 +160,9 @@ func (s *Store) setDesk(d desk.Desk) (types.TransactWriteItem, error) {
 		values: attributes{":seats": seats, ":waiting": waiting, ":version": number(d.Version), ":next": number(d.Version + 1)},
 	}
 	if d.Version == 0 {
-		u.when = "attribute_not_exists(#pk)"
+		u.change, u.when = u.change+" REMOVE #closing, #expires", absent
 		delete(u.values, ":version")
+		u.values[":now"] = number(s.t.nowSeconds())
 	}
 	return s.t.updatePart(u), nil
 }

@@ -18,7 +18,7 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
 		d, err := s.Desk(ctx)
-		if err != nil || len(d.Waiting) == 0 {
+		if err != nil || len(d.Waiting) == 0 || d.Closing {
 			return nil, err
 		}
 		started, err := s.startWaiting(ctx, d, nonce)
