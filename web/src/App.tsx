@@ -28,7 +28,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
   const leaving = useRef(false);
-  const gone = state.status === "closing" || state.status === "erased";
+  const gone = state.gone !== undefined;
   const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
   const title = state.threads.find((row) => row.threadId === threadId)?.title || "New thread";

@@ -10,7 +10,7 @@ import { toLikes } from "./messages.ts";
 import { Answer, Question, Stop } from "./Messages.tsx";
 import { Beginning, Ending } from "./Ends.tsx";
 import { focusComposer } from "./phone.ts";
-import { Questions, useOpen } from "./Questions.tsx";
+import { Questions } from "./Questions.tsx";
 import { said } from "./said.ts";
 
 interface Props {
@@ -29,7 +29,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const messages = useMemo(() => toLikes(thread), [thread]);
   const [stopping, setStopping] = useState<string>();
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
-  const open = useOpen(thread.interrupts);
+  const open = thread.interrupts;
   const ask = (text: string): string => {
     // While the agent asks, a message refuses and goes on.
     if (open.length === 0 || text.trim() === "") return client.send(text);

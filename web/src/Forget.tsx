@@ -51,7 +51,7 @@ interface GoneProps {
 export function Gone({ client, state, onSignOut }: GoneProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
-  const erased = state.status === "erased";
+  const erased = state.gone === "erased";
   return (
     <main className="welcome">
       <h1 ref={heading} tabIndex={-1}>{erased ? "Everything is deleted" : "Everything is being deleted"}</h1>

@@ -1,26 +1,9 @@
 import { useEffect, useId, useRef, useState } from "react";
 import type { SyntheticEvent } from "react";
 import type { Interrupt, Resume } from "carrel-client";
-import { askedOf, fieldsOf, isDecision, isOpen, payloadOf } from "./asked.ts";
+import { askedOf, fieldsOf, isDecision, payloadOf } from "./asked.ts";
 import type { Field } from "./asked.ts";
 import { said } from "./said.ts";
-
-/** Those of the questions that have not expired, until the next one does. */
-export function useOpen(interrupts: readonly Interrupt[]): readonly Interrupt[] {
-  const [now, tick] = useState(Date.now);
-  const open = interrupts.filter((one) => isOpen(one, Math.max(now, Date.now())));
-  useEffect(() => {
-    const ends = open.map(({ expiresAt }) => (expiresAt === undefined ? Infinity : Date.parse(expiresAt)));
-    const next = Math.min(...ends) - Date.now();
-    if (next > LONGEST_TIMER) return;
-    const timer = setTimeout(() => tick(Date.now()), Math.max(0, next) + 1);
-    return () => clearTimeout(timer);
-  });
-  return open;
-}
-
-/** A longer one of a browser fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 interface Props {
   readonly interrupts: readonly Interrupt[];
@@ -32,6 +15,7 @@ export function Questions({ interrupts, onAnswer }: Props) {
   const [given, give] = useState<ReadonlyMap<string, Resume>>(new Map());
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => attend(heading.current!), []);
+  const until = endOf(interrupts);
   const several = interrupts.length > 1;
   const left = interrupts.filter(({ id }) => !given.has(id)).length;
   const answer = (id: string, answered: Resume | undefined): void => {
@@ -51,9 +35,15 @@ export function Questions({ interrupts, onAnswer }: Props) {
           <span role="status" className="caption">{left > 0 ? `${left} of ${interrupts.length} still open` : "All are answered"}</span>
         </div>
       )}
-      <p className="caption">Or write a message: that refuses{several ? " all of it" : ""}, and the agent goes on with what you write.</p>
+      <p className="caption">{until !== undefined && `This can be answered until ${until}. `}Or write a message: that refuses{several ? " all of it" : ""}, and the agent goes on with what you write.</p>
     </section>
   );
+}
+
+/** When the first of them expires. The server decides: this clock may be wrong. */
+function endOf(interrupts: readonly Interrupt[]): string | undefined {
+  const ends = interrupts.map(({ expiresAt }) => Date.parse(expiresAt ?? "")).filter((end) => !Number.isNaN(end));
+  return ends.length === 0 ? undefined : new Date(Math.min(...ends)).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** Moves the focus to what is asked, unless the person is in the middle of something. */

@@ -32,11 +32,6 @@ export function isDecision({ reason, responseSchema }: Interrupt): boolean {
   return reason !== "input_required" && responseSchema === undefined;
 }
 
-/** What time has made of it: an expired question needs no answer. */
-export function isOpen({ expiresAt }: Interrupt, now: number): boolean {
-  return expiresAt === undefined || !(Date.parse(expiresAt) <= now);
-}
-
 /** The fields of a schema: one for each plain property, or one for all if it is no plain object. */
 export function fieldsOf(schema: unknown): readonly Field[] {
   const { type, properties, required } = record(schema);

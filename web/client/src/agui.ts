@@ -98,8 +98,11 @@ export class CarrelAgent extends AbstractAgent {
   }
 
   /** The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused. */
-  private answers({ resume = [] }: RunAgentInput): readonly Resume[] {
+  private answers({ threadId, resume = [] }: RunAgentInput): readonly Resume[] {
+    const { thread } = this.client.state;
+    const open = thread?.threadId === threadId ? thread.interrupts : [];
     const expired = new Set(this.pendingInterrupts.filter((one) => isInterruptExpired(one)).map(({ id }) => id));
+    for (const { id } of open) expired.delete(id); // the server's clock decides
     return resume.filter(({ interruptId }) => !expired.has(interruptId)) as readonly Resume[];
   }
 

@@ -1,4 +1,4 @@
-import type { Accepted, Done, Ended, ErrorFrame, Rejected, ServerFrame } from "./frames.ts";
+import type { Accepted, Done, Ended, ErrorFrame, Rejected, RunPage, ServerFrame, ThreadInfo, ThreadList } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Views } from "./views.ts";
@@ -59,15 +59,27 @@ export class Answers {
     this.run(runId, frame, now);
   }
 
-  /** A run ended that never began. What it would have answered is open again, and a ready may have said that it is not. */
+  /** A run ended that never began. */
   ended(frame: Ended, now: number): void {
-    const { runId, threadId } = frame;
-    const view = this.#views.of(threadId);
-    const answers = view.answers(runId);
-    view.endedUnbegun(frame);
-    this.plain(`cancel.${runId}`, frame);
-    this.run(runId, frame, now);
-    if (answers && threadId === this.#views.open && this.#at.online) this.#out.hello(now);
+    this.#views.of(frame.threadId).endedUnbegun(frame);
+    this.plain(`cancel.${frame.runId}`, frame);
+    this.run(frame.runId, frame, now);
+  }
+
+  /** Takes rows of the list. If the open thread's says otherwise whether it waits for a person, it is asked for again. */
+  rows(rows: readonly ThreadInfo[], now: number, ready: boolean, page?: ThreadList): void {
+    const { list, current, open } = this.#views;
+    if (page) list.page(page);
+    else list.put(rows);
+    const row = rows.find(({ threadId }) => threadId === open);
+    const taken = row && list.rows.some(({ threadId, updated }) => threadId === open && updated === row.updated);
+    if (!taken || !ready || this.#at.asked) return;
+    const asks = current!.state(this.#out.requests.sending(open)).interrupts.length > 0;
+    if (asks !== (row.interrupted === true)) this.#out.hello(now);
+  }
+
+  runs(frame: RunPage): void {
+    this.#edited("", "runs", frame);
   }
 
   /** A run that is seen to have begun or ended is answered, whatever became of its `accepted`; so is its cancel. */
@@ -88,7 +100,7 @@ export class Answers {
     if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
       this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
     }
-    this.#views.note({ code, message, runId, ...(retryAfterMs !== undefined && { retryAt: now + retryAfterMs }) });
+    this.#views.note({ code, message, runId, ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
     this.run(runId, frame, now);
   }
 
@@ -105,7 +117,7 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of });
-    const [, threadId] = /^(?:rename|delete)\.(.*)$/.exec(id) ?? [];
+    const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$)(.*)$/.exec(id) ?? [];
     if (threadId === undefined) return this.plain(id, frame);
     // It was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);

@@ -174,13 +174,12 @@ export class CarrelClient {
 
   /** Gets a page of the user's runs, ended ones too, highest run id first; the next page is before the last one's id. */
   async runs(before?: string, limit?: number): Promise<RunPage> {
-    const requestId = before === undefined ? "runs" : `runs.${before}`;
-    return await this.#ask({ type: "runs", requestId, ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }) as RunPage;
+    return await this.#ask({ type: "runs", requestId: "runs", ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }) as RunPage;
   }
 
   /**
-   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it (status closing); the
-   * status is erased once it has been done.
+   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it; `state.gone` tells
+   * how far it is.
    */
   async forget(): Promise<void> {
     await this.#ask({ type: "forget", requestId: "forget", confirm: true });
@@ -281,10 +280,10 @@ export class CarrelClient {
   }
 
   #snapshot(): ClientState {
-    const { thread, list, notices, status } = this.#session;
+    const { thread, list, notices, status, gone } = this.#session;
     return {
       status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.more, notices,
-      ...(thread && { thread }), ...(this.#fault !== undefined && { fault: this.#fault }),
+      ...(thread && { thread }), ...(gone && { gone }), ...(this.#fault !== undefined && { fault: this.#fault }),
     };
   }
 

@@ -17,6 +17,6 @@ export interface Port {
 
 /**
  * Where the connection stands. connecting is until the first `ready` of a socket; closing: all that the user has is
- * being erased; erased: it was.
+ * being erased, or was.
  */
-export type Status = "connecting" | "ready" | "lost" | "replaced" | "closing" | "erased";
+export type Status = "connecting" | "ready" | "lost" | "replaced" | "closing";

@@ -14,7 +14,8 @@ export interface PendingRun {
 
 export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget) & { readonly requestId: string };
 
-export type Edit = Plain & (Rename | Delete);
+/** Of those of one thread, and of those of none, only one is out at a time: API Gateway may run frames in any order. */
+export type Edit = Plain & (Rename | Delete | Runs | Forget);
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
@@ -36,23 +37,23 @@ export class Requests {
   /** What is repeated after the runs: cancels first, then the first edit of each thread. */
   get plain(): readonly Plain[] {
     const all = [...this.#plain.values()];
-    const edits = this.#edits.filter((edit) => this.edit(edit.threadId) === edit);
+    const edits = this.#edits.filter((edit) => this.edit(threadOf(edit)) === edit);
     return [...all.filter((r) => r.type === "cancel"), ...edits, ...all.filter((r) => r.type !== "cancel")];
   }
 
   /** True if the request may go now. */
   add(request: Plain): boolean {
-    if (request.type !== "rename" && request.type !== "delete") this.#plain.set(request.requestId, request);
-    else {
-      this.#edits.push(request);
-      return this.edit(request.threadId) === request;
+    if (!isEdit(request)) {
+      this.#plain.set(request.requestId, request);
+      return true;
     }
-    return true;
+    this.#edits.push(request);
+    return this.edit(threadOf(request)) === request;
   }
 
-  /** The edit of a thread that is out, or may go. */
+  /** The edit of a thread, or of none (""), that is out or may go. */
   edit(threadId: string): Edit | undefined {
-    return this.#edits.find((edit) => edit.threadId === threadId);
+    return this.#edits.find((edit) => threadOf(edit) === threadId);
   }
 
   addRun(run: PendingRun): void {
@@ -61,7 +62,7 @@ export class Requests {
 
   /** Removes the request that an answer names; true if it was there. */
   answered(requestId: string): boolean {
-    const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(edit.threadId) === edit);
+    const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(threadOf(edit)) === edit);
     this.#edits = this.#edits.filter((edit) => edit !== out);
     return this.#plain.delete(requestId) || out !== undefined;
   }
@@ -110,4 +111,12 @@ export class Requests {
       return true;
     });
   }
+}
+
+function isEdit(request: Plain): request is Edit {
+  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "forget";
+}
+
+function threadOf(edit: Edit): string {
+  return "threadId" in edit ? edit.threadId : "";
 }

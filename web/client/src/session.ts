@@ -1,6 +1,6 @@
 import { Answers } from "./answers.ts";
 import { decodeServer, encodeClient } from "./codec.ts";
-import type { ErrorFrame, Events, Message, Pong, Ready, Resume, ServerFrame, Snapshot } from "./frames.ts";
+import type { Accepted, Done, ErrorFrame, Events, Message, Pong, Ready, Rejected, Resume, ServerFrame, Snapshot } from "./frames.ts";
 import { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
 import type { Port, Status } from "./port.ts";
@@ -39,16 +39,12 @@ export class Session {
     this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
   }
 
+  get gone(): "closing" | "erased" | undefined { return this.#standing.gone; }
+  get erased(): boolean { return this.#standing.erased; }
   get online(): boolean { return this.#at.online; }
-  get status(): Status {
-    return this.#standing.status;
-  }
-  get notices(): readonly Notice[] {
-    return this.#views.notices;
-  }
-  get list(): ThreadList {
-    return this.#views.list;
-  }
+  get status(): Status { return this.#standing.status; }
+  get notices(): readonly Notice[] { return this.#views.notices; }
+  get list(): ThreadList { return this.#views.list; }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
     const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.status !== "ready");
@@ -59,13 +55,8 @@ export class Session {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
   }
   /** The view of the open thread. */
-  get view(): ThreadView | undefined {
-    return this.#views.current;
-  }
-
-  due(): number | undefined {
-    return this.#at.due(this.#parts.due());
-  }
+  get view(): ThreadView | undefined { return this.#views.current; }
+  due(): number | undefined { return this.#at.due(this.#parts.due()); }
 
   /** Asks for the first socket. */
   start(now: number): void {
@@ -76,7 +67,7 @@ export class Session {
   /** A socket is open: say hello and repeat what was not answered. */
   connected(now: number): void {
     this.#at.connected(now);
-    this.#standing.is("connecting");
+    this.#standing.connected();
     this.#answeredN = 0;
     this.#parts.clear();
     this.#views.connected();
@@ -88,21 +79,21 @@ export class Session {
   lost(now: number): void {
     this.#parts.clear();
     this.#at.lost(now);
+    this.#standing.lost();
     if (this.#standing.stays) this.#at.stop();
-    else this.#standing.is("lost");
   }
 
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
     else this.#at.refused(now);
-    if (this.status === "connecting" && !this.#at.online) this.#standing.is("lost");
+    if (!this.#at.online) this.#standing.lost();
     if (this.#standing.stays) this.#at.stop();
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
-    if (this.#standing.gone) return;
+    if (this.status === "closing" || this.#standing.forgetting) return;
     this.#used(now);
     if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
@@ -111,7 +102,7 @@ export class Session {
   /** Shows another thread. */
   open(threadId: string, now: number): void {
     this.#used(now);
-    if (threadId === this.#views.open) return;
+    if (threadId === this.#views.open || this.#standing.forgetting) return;
     this.#views.open = threadId;
     this.#missed = false;
     this.#out.requests.adopt(threadId);
@@ -124,8 +115,8 @@ export class Session {
   run(runId: string, messages: readonly Message[], now: number, answers?: { threadId: string; resume: readonly Resume[] }): void {
     const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers };
     encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, ...run, threadId: run.threadId ?? "" });
+    this.#asks(now);
     this.#out.requests.addRun(run);
-    this.#used(now);
     this.#out.runs(now);
     this.#watch(now);
   }
@@ -143,7 +134,7 @@ export class Session {
 
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
-    this.#used(now);
+    this.#asks(now);
     if (request.type === "threads") this.list.asked(request.requestId);
     this.#out.ask(request);
   }
@@ -185,18 +176,18 @@ export class Session {
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return frame.state === "closing" ? this.#close(frame) : this.#answers.accepted(frame, now);
-      case "rejected": return frame.code === "closing" ? this.#close(frame) : this.#answers.refused(frame.runId, frame, now);
+      case "accepted": return frame.state === "closing" ? this.#forgets(frame) : this.#answers.accepted(frame, now);
+      case "rejected": return frame.code === "closing" ? this.#close(frame, now) : this.#answers.refused(frame.runId, frame, now);
       case "ended": return this.#answers.ended(frame, now);
-      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#views.list.put([frame]);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#answers.rows([frame], now, this.status === "ready");
       case "threads":
-        this.#views.list.page(frame);
+        this.#answers.rows(frame.threads, now, this.status === "ready", frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
       case "done":
-        if (frame.threadId === undefined) return this.#close(frame);
+        if (frame.threadId === undefined) return this.#close(frame, now);
         if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
         return this.#answers.done(frame.threadId, frame);
-      case "runs": return this.#answers.plain(frame.requestId ?? "runs", frame);
+      case "runs": return this.#answers.runs(frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
@@ -243,13 +234,13 @@ export class Session {
   #error(frame: ErrorFrame, now: number): void {
     switch (frame.code) {
       case "replaced":
-        this.#standing.is("replaced");
+        this.#standing.status = "replaced";
         return this.#giveUp(now);
       case "token_expired":
       case "unauthorized":
         return this.#giveUp(now);
       case "closing":
-        return this.#close(frame);
+        return this.#close(frame, now);
       case "internal":
         return this.#at.mayNotHaveArrived(now);
       case "rate_limited":
@@ -263,29 +254,40 @@ export class Session {
     if (this.list.delete(threadId) && threadId === this.#views.open) this.#out.hello(now);
   }
 
-  /** All that the user has is being erased, or was: nothing is shown, asked or expected any more. */
-  #close(frame: ServerFrame): void {
-    this.#standing.closing(frame.type === "done");
-    this.#answeredN = Infinity; // no ready that is on its way is true
+  /** A forget was accepted: everything else would be refused, so nothing more is sent. */
+  #forgets(frame: Accepted): void {
+    this.#standing.forgets();
     this.#missed = false;
-    this.#parts.clear();
-    this.#views.clear();
     this.#at.settled();
     this.#answers.close(frame);
   }
 
-  /** The socket is of no more use. */
+  /** All that the user has is being erased, or (done) was. */
+  #close(frame: Rejected | ErrorFrame | Done, now: number): void {
+    const erased = frame.type === "done";
+    if (!erased && this.#standing.forgetting) return; // that is known, and the done is still to come
+    if (erased) this.#views.clear();
+    else this.#views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
+    this.#answers.close(frame);
+    this.#standing.closed(erased);
+    this.#giveUp(now);
+  }
+
   #giveUp(now: number): void {
     this.#port.close();
     this.lost(now);
     this.tick(now);
   }
 
+  /** A person asks something. Throws if it would be refused for sure. */
+  #asks(now: number): void {
+    this.#used(now);
+    if (this.#standing.forgetting) throw new Error("Everything that you have here is being deleted.");
+  }
+
   /** A person has used the client. */
   #used(now: number): void {
-    if (!this.#standing.stays || this.#at.online) return;
-    this.#standing.is("lost");
-    this.start(now);
+    if (this.#standing.used()) this.start(now);
   }
 
   /** Keeps the timers that follow from the state of the open thread. */

@@ -90,7 +90,8 @@ export class ThreadView {
     this.#activeByServer = frame.active?.runId;
     this.#waitingByServer = frame.waiting ?? [];
     this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
-    this.#questions.told(frame.interrupts, frame.head);
+    // What the applied events say goes before it.
+    if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions.told(frame.interrupts);
     return this.#drain();
   }
 
@@ -100,7 +101,7 @@ export class ThreadView {
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
     this.#fold = new Folder(frame.messages);
-    this.#questions.told(frame.interrupts, frame.seq);
+    this.#questions.told(frame.interrupts);
     this.#more = frame.more;
     this.#before = frame.before;
     // It restates only runs that have ended.
@@ -142,11 +143,6 @@ export class ThreadView {
   /** Takes the end of a run that never began. */
   endedUnbegun(frame: Pick<Ended, "runId">): void {
     this.#end(frame.runId);
-  }
-
-  /** Whether an own run that was accepted brings answers: if it ends unbegun, its questions are open again. */
-  answers(runId: string): boolean {
-    return this.#accepted.some((run) => run.runId === runId && run.resume !== undefined);
   }
 
   /** Whether this run's start or end has been seen here, which answers for it. */
@@ -212,7 +208,7 @@ export class ThreadView {
     this.#started = undefined;
     this.#failure = undefined;
     this.#stopped = false;
-    this.#questions.clear();
+    this.#questions.told();
   }
 
   /** Applies what is held and next in line; true if anything was. */
@@ -236,7 +232,7 @@ export class ThreadView {
       this.#cursor = { epoch: frame.epoch, seq };
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
       this.#fold.add(event);
-      this.#questions.event(event, seq);
+      this.#questions.event(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";

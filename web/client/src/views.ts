@@ -8,7 +8,8 @@ export interface Notice {
   readonly code: string;
   readonly message: string;
   readonly runId?: string;
-  /** rate_limited: from when on to try again, ms since the epoch. */
+  /** rate_limited: how long to wait in ms, and until when, ms since the epoch. */
+  readonly retryAfterMs?: number;
   readonly retryAt?: number;
 }
 
