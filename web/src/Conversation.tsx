@@ -50,6 +50,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
       if (drafts.get(thread.threadId) === "") drafts.put(thread.threadId, text);
       const { composer } = runtime.thread;
       if (composer.getState().text === "") composer.setText(text);
+      focusComposer();
     };
     try {
       client.settled(ask(text)).catch(giveBack);

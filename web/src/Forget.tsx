@@ -15,7 +15,10 @@ export function Forget({ client, onClose }: { readonly client: CarrelClient; rea
   useEffect(() => dialog.current?.showModal(), []);
   const forget = (event: SyntheticEvent): void => {
     event.preventDefault();
-    if (typed.trim().toLowerCase() !== WORDS) return setFault(`Nothing was deleted. Type “${WORDS}” to confirm.`);
+    if (typed.trim().toLowerCase() !== WORDS) {
+      dialog.current?.querySelector("input")?.focus();
+      return setFault(`Nothing was deleted. Type “${WORDS}” to confirm.`);
+    }
     setBusy(true);
     // The page shows the rest by the state of the client.
     client.forget().catch((error: unknown) => {

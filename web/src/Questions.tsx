@@ -14,7 +14,11 @@ interface Props {
 export function Questions({ interrupts, onAnswer }: Props) {
   const [given, give] = useState<ReadonlyMap<string, Resume>>(new Map());
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => attend(heading.current!), []);
+  useEffect(() => {
+    // After the conversation has scrolled itself to its end.
+    const later = requestAnimationFrame(() => attend(heading.current!));
+    return () => cancelAnimationFrame(later);
+  }, []);
   const until = endOf(interrupts);
   const several = interrupts.length > 1;
   const left = interrupts.filter(({ id }) => !given.has(id)).length;
@@ -28,7 +32,7 @@ export function Questions({ interrupts, onAnswer }: Props) {
   return (
     <section className="questions" aria-labelledby="asks">
       <h3 id="asks" ref={heading} tabIndex={-1}>{several ? `The agent asks ${interrupts.length} things before it goes on` : "The agent asks before it goes on"}</h3>
-      {interrupts.map((one) => <Question key={one.id} asked={one} given={given.get(one.id)} onAnswer={(answered) => answer(one.id, answered)} />)}
+      {interrupts.map((one) => <Question key={one.id} asked={one} several={several} given={given.get(one.id)} onAnswer={(answered) => answer(one.id, answered)} />)}
       {several && (
         <div className="send-answers">
           <button className="primary" disabled={left > 0} onClick={() => onAnswer(interrupts.map(({ id }) => given.get(id)!))}>Send answers</button>
@@ -56,11 +60,13 @@ function attend(heading: HTMLElement): void {
 
 interface QuestionProps {
   readonly asked: Interrupt;
+  /** It is one of several, which are sent together: its buttons tell what was chosen. */
+  readonly several: boolean;
   readonly given: Resume | undefined;
   readonly onAnswer: (answer: Resume | undefined) => void;
 }
 
-function Question({ asked, given, onAnswer }: QuestionProps) {
+function Question({ asked, several, given, onAnswer }: QuestionProps) {
   const { tool, args } = askedOf(asked);
   const { id: interruptId } = asked;
   const name = tool ?? "Question";
@@ -68,20 +74,20 @@ function Question({ asked, given, onAnswer }: QuestionProps) {
     <div className="question" role="group" aria-label={`Question: ${name}`}>
       {tool && <p className="tool-name">{tool}</p>}
       <p className="text">{asked.message ?? (isDecision(asked) ? "May this tool be called?" : "An answer is needed.")}</p>
-      {args && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
+      {args && args !== "{}" && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
       {isDecision(asked)
         ? (
           <div className="decision">
-            <button className="primary" aria-pressed={given?.status === "resolved"} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
-            <button aria-pressed={given?.status === "cancelled"} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+            <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
+            <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
           </div>
         )
-        : <Form asked={asked} given={given} onAnswer={onAnswer} />}
+        : <Form asked={asked} several={several} given={given} onAnswer={onAnswer} />}
     </div>
   );
 }
 
-function Form({ asked, given, onAnswer }: QuestionProps) {
+function Form({ asked, several, given, onAnswer }: QuestionProps) {
   const [written, write] = useState<ReadonlyMap<string, string>>(new Map());
   const [fault, setFault] = useState<string>();
   const { id: interruptId } = asked;
@@ -104,8 +110,8 @@ function Form({ asked, given, onAnswer }: QuestionProps) {
       {fields.map((field) => <Input key={field.name} field={field} text={written.get(field.name) ?? ""} onChange={(text) => change(field.name, text)} />)}
       {fault && <p role="alert" className="failure">{fault}</p>}
       <div className="decision">
-        <button className="primary" aria-pressed={given?.status === "resolved"}>Answer</button>
-        <button type="button" aria-pressed={given?.status === "cancelled"} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+        <button className="primary" aria-pressed={several ? given?.status === "resolved" : undefined}>Answer</button>
+        <button type="button" aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
       </div>
     </form>
   );
