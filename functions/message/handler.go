@@ -103,10 +103,19 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return err
 	}
 	switch f := f.(type) {
-	case *wire.Cancel:
-		return r.cancel(ctx, f)
+	case *wire.Forget:
+		return r.forget(ctx)
+	case *wire.Ping:
+		return r.ping(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
+	}
+	if err := r.store.Open(ctx); err != nil { // as the others see when they read the desk
+		return err
+	}
+	switch f := f.(type) {
+	case *wire.Cancel:
+		return r.cancel(ctx, f)
 	case *wire.History:
 		return r.history(ctx, f)
 	case *wire.Rename:
@@ -115,10 +124,6 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.delete(ctx, f)
 	case *wire.Runs:
 		return r.runs(ctx, f)
-	case *wire.Forget:
-		return r.answer(ctx, &wire.Error{RequestID: r.id, Code: wire.CodeInternal, Message: "Erasing everything is not built yet."})
-	case *wire.Ping:
-		return r.ping(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -22,7 +22,7 @@ func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 	if limit == 0 {
 		limit = runsPage
 	}
-	page, more, err := r.listRuns(ctx, f.Before, limit)
+	page, more, err := r.store.Runs(ctx, f.Before, limit)
 	if err != nil {
 		return err
 	}
@@ -31,25 +31,6 @@ func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 		list.Runs = append(list.Runs, runInfo(run))
 	}
 	return r.answer(ctx, list)
-}
-
-// listRuns stands in until the store lists a user's runs: those of the desk, all of them.
-func (r *request) listRuns(ctx context.Context, _ chat.RunID, _ int) (page []store.Run, more bool, err error) {
-	d, err := r.store.Desk(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, s := range states(d) {
-		run, err := r.store.Run(ctx, s.RunID)
-		if errors.Is(err, chat.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		page = append(page, run)
-	}
-	return page, false, nil
 }
 
 // runInfo is a row of the user's runs. Of a run that was not taken up there is nothing to count.
@@ -74,6 +55,15 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+// desk reads the user's desk, and refuses one who is being erased.
+func (r *request) desk(ctx context.Context) (desk.Desk, error) {
+	d, err := r.store.Desk(ctx)
+	if err == nil && d.Closing {
+		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+	}
+	return d, err
 }
 
 // states are a desk's runs: those with a seat first, by id, then those that wait, in order.

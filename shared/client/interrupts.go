@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"carrel/shared/agui"
@@ -105,14 +106,15 @@ func (v *View) rejected(f *wire.Rejected) {
 	v.answered()
 }
 
-// compare asks for the open thread if its row says otherwise than the view whether it waits for a person: an answer
+// compare asks for the open thread if its row or a pong says otherwise than the view whether it waits for a person: an answer
 // that never began has been taken back, or a frame was missed.
-func (v *View) compare(r wire.ThreadInfo) {
+func (v *View) compare(id chat.ThreadID, interrupted bool) {
 	s := &v.socket
-	if r.ThreadID != v.open.id || v.status != Ready || s.hello != 0 {
+	if id != v.open.id || v.status != Ready || s.hello != 0 || interrupted == (len(v.open.questions()) > 0) {
 		return
 	}
-	if asks := len(v.open.questions()) > 0; asks != r.Interrupted {
+	onItsWay := func(r *pendingRun) bool { return r.thread == id && r.resume != nil }
+	if !slices.ContainsFunc(v.requests.runs, onItsWay) { // else they differ until that is answered
 		s.wantHello = true
 	}
 }

@@ -174,6 +174,9 @@ func (v *View) pong(f *wire.Pong) {
 		s.wantHello = s.wantHello || s.hello == 0
 	case f.Epoch != "":
 		t.head = max(t.head, min(f.Head, maxSeq))
+		if !t.gap() {
+			v.compare(f.ThreadID, f.Interrupted)
+		}
 	}
 }
 
@@ -218,7 +221,7 @@ func (v *View) row(r wire.ThreadInfo) {
 	}
 	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
 		v.list[r.ThreadID] = r
-		v.compare(r)
+		v.compare(r.ThreadID, r.Interrupted)
 	}
 }
 

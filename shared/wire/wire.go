@@ -170,6 +170,8 @@ type Pong struct {
 	Epoch     chat.Epoch    `json:"epoch,omitempty"`
 	Head      chat.Seq      `json:"head,omitempty"`
 	Runs      []RunState    `json:"runs"` // all of the user's, running first
+
+	Interrupted bool `json:"interrupted,omitempty"` // the thread waits for a person
 }
 
 // Events are consecutive events of one run: one log record.
