@@ -66,16 +66,25 @@ export class Answers {
     this.run(frame.runId, frame, now);
   }
 
-  /** Takes rows of the list. If the open thread's says otherwise whether it waits for a person, it is asked for again. */
+  /** Takes rows of the list; ready tells that the connection is. */
   rows(rows: readonly ThreadInfo[], now: number, ready: boolean, page?: ThreadList): void {
-    const { list, current, open } = this.#views;
+    const { list, open } = this.#views;
     if (page) list.page(page);
     else list.put(rows);
     const row = rows.find(({ threadId }) => threadId === open);
     const taken = row && list.rows.some(({ threadId, updated }) => threadId === open && updated === row.updated);
-    if (!taken || !ready || this.#at.asked) return;
-    const asks = current!.state(this.#out.requests.sending(open)).interrupts.length > 0;
-    if (asks !== (row.interrupted === true)) this.#out.hello(now);
+    if (taken) this.compare(ready, row.interrupted, now);
+  }
+
+  /**
+   * The server says whether the open thread waits for a person. If the view says otherwise something was missed, and the
+   * thread is asked for again; while an answer is on its way they may differ.
+   */
+  compare(ready: boolean, interrupted: boolean | undefined, now: number): void {
+    const { current, open } = this.#views;
+    const sending = this.#out.requests.sending(open);
+    if (!ready || !current || this.#at.asked || sending.some(({ resume }) => resume)) return;
+    if ((interrupted === true) !== current.state().interrupts.length > 0) this.#out.hello(now);
   }
 
   runs(frame: RunPage): void {

@@ -173,6 +173,8 @@ export interface Pong {
   readonly epoch?: string;
   readonly head?: number;
   readonly runs?: readonly RunState[];
+  /** The thread waits for a person. */
+  readonly interrupted?: boolean;
 }
 export interface Events {
   readonly type: "events";

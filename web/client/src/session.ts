@@ -228,7 +228,9 @@ export class Session {
     this.#answers.heard();
     if (lost && !this.#out.requests.empty) this.#at.mayNotHaveArrived(now);
     if (frame.threadId === undefined || frame.threadId !== this.#views.open) return;
-    if (this.#views.of(frame.threadId).pong(frame) && !this.#at.asked) this.#out.hello(now);
+    const view = this.#views.of(frame.threadId);
+    if (!view.pong(frame)) this.#answers.compare(!view.gap && this.status === "ready", frame.interrupted, now);
+    else if (!this.#at.asked) this.#out.hello(now);
   }
 
   #error(frame: ErrorFrame, now: number): void {
