@@ -43,14 +43,12 @@ export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: 
     <>
       <Hindrance client={client} state={state} signedOut={signedOut} onSignIn={onSignIn} />
       {refused.length > 0 && (
-        <div className="trouble bad">
-          <div>
-            <div role="alert">{refused.map((text, index) => <p key={index}>{text}</p>)}</div>
-            {until !== undefined && <Wait key={until} until={until} />}
-          </div>
+        <div className="trouble bad" role="alert">
+          <div>{refused.map((text, index) => <p key={index}>{text}</p>)}</div>
           <button onClick={seen}>Dismiss</button>
         </div>
       )}
+      {until !== undefined && <div className="trouble"><Wait key={until} until={until} /></div>}
     </>
   );
 }

@@ -234,12 +234,9 @@ export class Session {
   }
 
   #error(frame: ErrorFrame, now: number): void {
+    if (frame.code === "replaced") this.#standing.status = "replaced";
     switch (frame.code) {
-      case "replaced":
-        this.#standing.status = "replaced";
-        return this.#giveUp(now);
-      case "token_expired":
-      case "unauthorized":
+      case "replaced": case "token_expired": case "unauthorized":
         return this.#giveUp(now);
       case "closing":
         return this.#close(frame, now);
