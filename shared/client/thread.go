@@ -179,7 +179,6 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	t.fold, t.failure, t.before = agui.Folder{}, nil, s.Before
 	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
-	t.asking.set(s.Interrupts)
 	return true
 }
 

@@ -66,3 +66,32 @@ func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
 	}
 	return all, nil
 }
+
+// Named is how an operator names a user: by the subject of their tokens, with the issuer, which tells long subjects
+// apart; or by the key that the table has them under.
+type Named struct{ Issuer, Subject, Key string }
+
+// ForOperator is the user whom an operator names, or chat.ErrNotFound if nothing is kept of such a user: a name that is
+// mistyped is nobody's. For infra/cli/ops alone.
+func (t *Table) ForOperator(ctx context.Context, n Named) (chat.User, error) {
+	u, err := principal.FromKey(n.Key)
+	if n.Key == "" {
+		u, err = principal.New(n.Issuer, n.Subject)
+	}
+	if err != nil {
+		return chat.User{}, fmt.Errorf("the user of that name: %w: %w", chat.ErrNotFound, err)
+	}
+	known := false
+	q := span{pk: userPartition(u), low: belowAll, high: aboveAll, page: 1, keys: true}
+	_, err = t.each(ctx, q, func(attributes) (bool, error) {
+		known = true
+		return false, nil
+	})
+	if err == nil && !known {
+		err = chat.ErrNotFound
+	}
+	if err != nil {
+		return chat.User{}, fmt.Errorf("the user of that name: %w", err)
+	}
+	return u, nil
+}

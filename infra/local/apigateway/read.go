@@ -108,6 +108,7 @@ func closedByClient(body []byte) *ending {
 // a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile.
 func (s *socket) dispatch(message []byte) bool {
 	s.touch()
+	s.g.received.Add(1)
 	key := s.g.route(message)
 	function := s.g.c.Routes[key]
 	if function == "" {
