@@ -15,6 +15,7 @@ describe("the list of runs", () => {
     expect(again.rows.map(({ runId }) => runId)).toEqual(["ra", "r9", "r8", "r7", "r6"]);
     expect(putPage(both, page(true, "ra", "r7")).rows.map(({ runId }) => runId)).toEqual(["ra", "r7", "r6"]);
     expect(again.more).toBe(false);
+    expect(putPage(both, page(false, "ra")).rows.map(({ runId }) => runId)).toEqual(["ra"]);
     expect(putPage(both, page(false)).rows).toEqual([]);
   });
 

@@ -145,6 +145,10 @@ describe("forgetting", () => {
     expect(client.state).toMatchObject({ gone: "closing" });
     expect(() => client.send("more")).toThrow("being deleted");
     await expect(client.threads()).rejects.toThrow("being deleted");
+    // What was asked before is refused late: the done is still waited for.
+    socket.say({ type: "error", requestId: "threads", code: "closing", message: "Everything is being erased." });
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect([socket.closed, socket.all("ping")]).toEqual([false, []]);
     socket.say({ type: "done" });
     expect(client.state).toMatchObject({ status: "closing", gone: "erased", threads: [], thread: { messages: [], interrupts: [] } });
     expect(socket.closed).toBe(true);
