@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -98,10 +99,13 @@ type Gateway struct {
 	unhook     func() bool
 	closing    sync.Once
 
+	received, posted atomic.Int64
+
 	mu      sync.Mutex
 	closed  bool
 	opened  uint64 // sockets so far
 	sockets map[string]*socket
+	faults  Faults
 	running sync.WaitGroup // handlers, sockets, invocations, the server
 }
 
