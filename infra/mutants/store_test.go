@@ -1,0 +1,270 @@
+package mutants
+
+// storeGuards are the clauses of docs/data.md, "Who may write a thread", in its order.
+func storeGuards() []guard {
+	const model = "./shared/store TestModel"
+	all := []guard{
+		{
+			name: "admission: the input is put", file: "shared/store/admit.go",
+			from: `if err := s.putInput(ctx, a, nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
+		},
+		{
+			name: "admission: RUN must not exist", file: "shared/store/admit.go",
+			from: `run, err := s.t.putPart(w.run, absent, now)`, to: `run, err := s.t.putPart(w.run, "", nil)`,
+		},
+		{
+			name: "admission, start, cancel: DESK under the version read", file: "shared/store/runs.go",
+			from: `AND #version = :version AND`, to: `AND (#version = :version OR #version <> :version) AND`,
+		},
+		{
+			name: "admission: the first DESK", file: "shared/store/runs.go",
+			from: `u.when = "attribute_not_exists(#pk)"`, to: `u.when = "attribute_not_exists(#pk) OR attribute_exists(#pk)"`,
+		},
+		{
+			name: "admission: a repeat answers as the first did", file: "shared/store/admit.go",
+			from: `if b.run.ID != "" {`, to: `if b.run.ID == "nobody" {`,
+		},
+		{
+			name: "admission: a repeat invokes turn again if nobody has claimed", file: "shared/store/admit.go",
+			from: `Invoke: run.Status == chat.RunAdmitted,`, to: `Invoke: false,`,
+		},
+		{
+			name: "admission: knows its own", file: "shared/store/admit.go",
+			from: `Repeat: b.run.Input != nonce`, to: `Repeat: true`,
+		},
+		{
+			name: "admission: interrupt asks the running one to stop", file: "shared/store/admit.go",
+			from: `if w.interrupt != "" {`, to: `if w.interrupt == "nobody" {`,
+		},
+		{
+			name: "admission, start, end: THREAD not deleted", file: "shared/store/admit.go",
+			from: `attribute_exists(#pk) AND attribute_not_exists(#deleted) AND`, to: `attribute_exists(#pk) AND`,
+		},
+		{
+			name: "a thread has one seat: admission", file: "shared/desk/desk.go",
+			from: `!seated && !queued && len(next.Seats) < l.Runs`, to: `!queued && len(next.Seats) < l.Runs`,
+		},
+		{
+			name: "a thread has one seat: start", file: "shared/desk/desk.go",
+			from: `busy || len(c.Seats) >= l.Runs`, to: `busy && len(c.Seats) >= l.Runs`,
+		},
+		{
+			name: "a user has five seats: admission", file: "shared/desk/desk.go",
+			from: `&& len(next.Seats) < l.Runs`, to: `&& len(next.Seats) <= l.Runs`,
+		},
+		{
+			name: "a seat stays until its run's end", file: "shared/store/runs.go",
+			from: `if item.ID == "" || chat.RunStatus(item.Status).Terminal() {`, to: `if item.ID == "" || item.Lease < s.t.c.Now().UnixMilli() {`,
+		},
+	}
+	all = append(all, claimGuards()...)
+	all = append(all, appendGuards()...)
+	all = append(all, endGuards()...)
+	all = append(all, deskGuards()...)
+	for i := range all {
+		all[i].test = model
+	}
+	return all
+}
+
+func claimGuards() []guard {
+	return []guard{
+		{
+			name: "claim: admitted, or the lease is past", file: "shared/store/claim.go",
+			from: `(#status = :running AND #lease < :clock))`, to: `(#status = :running AND (#lease < :clock OR #lease >= :clock)))`,
+		},
+		{
+			name: "claim: fence + 1", file: "shared/store/claim.go",
+			from: `number(int64(1))`, to: `number(int64(0))`,
+		},
+		{
+			name: "claim: knows its own", file: "shared/store/claim.go",
+			from: `case r.Nonce != nonce:`, to: `case r.Nonce != "":`,
+		},
+		{
+			name: "claim: whoever has read it all still holds it", file: "shared/store/claim.go",
+			from: `_, err = h.CancelRequested(ctx)`, to: `err = nil`,
+		},
+		{
+			name: "sweep: the lease is past when it acts", file: "shared/store/claim.go",
+			from: `unchanged+"#lease < :clock"`, to: `unchanged+"(#lease < :clock OR #lease >= :clock)"`,
+		},
+		{
+			name: "sweep: an admitted run's deadline is past", file: "shared/store/claim.go",
+			from: `== chat.RunAdmitted && fromMillis(r.Deadline).Before(now)`, to: `== chat.RunAdmitted`,
+			spare: "the same stands in the condition of its claim",
+		},
+		{
+			name: "sweep: fence and nonce are unchanged", file: "shared/store/claim.go",
+			from: `const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "`,
+			to:   `const unchanged = "#status = :seen AND (#fence = :fence OR #fence <> :fence) AND (#nonce = :old OR #nonce <> :old) AND "`,
+		},
+		{
+			name: "renew, end: under fence and nonce", file: "shared/store/claim.go",
+			from: `AND #fence = :fence AND #nonce = :nonce AND`, to: `AND (#fence = :fence OR #fence <> :fence) AND (#nonce = :nonce OR #nonce <> :nonce) AND`,
+		},
+		{
+			name: "renew, end: under the nonce", file: "shared/store/claim.go",
+			from: `AND #nonce = :nonce AND`, to: `AND (#nonce = :nonce OR #nonce <> :nonce) AND`,
+			spare: "each claim has another fence",
+		},
+		{
+			name: "renew, end: under the fence", file: "shared/store/claim.go",
+			from: `AND #fence = :fence AND #nonce`, to: `AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
+			spare: "each claim has another nonce",
+		},
+		{
+			name: "first record: behind the thread's head", file: "shared/store/claim.go",
+			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`,
+		},
+		{
+			name: "first record: a higher fence in the log stops", file: "shared/store/claim.go",
+			from: `r.Fence > h.run.Fence ||`, to: ``,
+		},
+		{
+			name: "first record: chosen anew", file: "shared/store/append.go",
+			from: `if !h.wrote && there.Fence < r.Fence {`, to: `if h.wrote && there.Fence > r.Fence {`,
+		},
+		{
+			name: "reads are consistent: one item", file: "shared/store/read.go",
+			from: `TableName: &t.c.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),`, to: `TableName: &t.c.Name, Key: k.attributes(), ConsistentRead: aws.Bool(false),`,
+		},
+		{
+			name: "reads are consistent: many", file: "shared/store/read.go",
+			from: `types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}`, to: `types.KeysAndAttributes{ConsistentRead: aws.Bool(false)}`,
+		},
+		{
+			name: "reads are consistent: the log", file: "shared/store/read.go",
+			from: `TableName: &t.c.Name, ConsistentRead: aws.Bool(true), Key`, to: `TableName: &t.c.Name, ConsistentRead: aws.Bool(false), Key`,
+		},
+	}
+}
+
+func appendGuards() []guard {
+	return []guard{
+		{
+			name: "append: nothing stands there", file: "shared/store/append.go",
+			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`, to: `h.s.t.put(ctx, r, "", nil)`,
+		},
+		{
+			name: "append: knows its own", file: "shared/store/append.go",
+			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
+		},
+		{
+			name: "append: a lower fence is folded in", file: "shared/store/claim.go",
+			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
+		},
+		{
+			name: "append: another run's record stops", file: "shared/store/claim.go",
+			from: `if r.Run != string(h.run.ID) ||`, to: `if`,
+		},
+	}
+}
+
+func endGuards() []guard {
+	const file = "shared/store/end.go"
+	return []guard{
+		{
+			name: "end: the transcript is put", file: file,
+			from: `if transcript != r.last() {`, to: `if transcript > r.last() {`,
+		},
+		{
+			name: "end: the transcript is put again for another number", file: file,
+			from: `if transcript != r.last() {`, to: `if transcript == 0 {`,
+		},
+		{
+			name: "end: a transcript by a higher fence stays", file: file,
+			from: `"attribute_not_exists(#pk) OR #f <= :fence"`, to: `"attribute_not_exists(#pk) OR #f <= :fence OR #f > :fence"`,
+		},
+		{
+			name: "end: its record stands where nothing stands", file: file,
+			from: `h.s.t.putPart(r, absent, attributes{":now": number(h.s.t.nowSeconds())})`, to: `h.s.t.putPart(r, "", nil)`,
+		},
+		{
+			name: "end: the head", file: file,
+			from: `":head": number(t.Head)`, to: `":head": number(t.Head - 1)`,
+		},
+		{
+			name: "end: the seat", file: file,
+			from: `change: "REMOVE #seats.#run SET #version = #version + :one"`, to: `change: "REMOVE #run SET #version = #version + :one"`,
+		},
+		{
+			name: "end: the desk's version", file: file,
+			from: `attributes{":one": number(int64(1))}`, to: `attributes{":one": number(int64(0))}`,
+		},
+		{
+			name: "end: a busy desk does not block it", file: file,
+			from: `when: "attribute_exists(#pk)",`, to: `when: "attribute_exists(#pk) AND size(#waiting) < :one",`,
+		},
+		{
+			name: "end: knows its own", file: file,
+			from: `if run.Nonce == h.nonce && chat`, to: `if run.Nonce != h.nonce && chat`,
+		},
+		{
+			name: "end on a deleted thread: knows its own", file: file,
+			from: `case r.Nonce != h.nonce || !chat`, to: `case r.Nonce == h.nonce || !chat`,
+		},
+		{
+			name: "end on a deleted thread", file: file,
+			from: `if h.deleted = t.Epoch != string(h.thread.Epoch) || !h.s.t.visible(t); !h.deleted {`, to: `if h.deleted = t.Epoch != string(h.thread.Epoch); !h.deleted {`,
+		},
+	}
+}
+
+func deskGuards() []guard {
+	return []guard{
+		{
+			name: "start: knows its own", file: "shared/store/waiting.go",
+			from: `if item.Nonce == nonce {`, to: `if item.Nonce != nonce {`,
+		},
+		{
+			name: "start: the run waits", file: "shared/store/waiting.go",
+			from: `#status = :waiting AND #fence = :zero`, to: `(#status = :waiting OR #status <> :waiting) AND #fence >= :zero`,
+			spare: "whoever ends a waiting run changes the desk",
+		},
+		{
+			name: "start: what has ended does not keep the others", file: "shared/store/waiting.go",
+			from: `t.ID != "" && s.t.visible(t)`, to: `t.ID != ""`,
+		},
+		{
+			name: "cancel: of what nobody has claimed", file: "shared/store/cancel.go",
+			from: `#status = :status AND #fence = :zero`, to: `(#status = :status OR #status <> :status) AND #fence >= :zero`,
+		},
+		{
+			name: "cancel: out of the desk", file: "shared/store/cancel.go",
+			from: `d.desk().Remove(chat.RunID(r.ID))`, to: `d.desk()`,
+		},
+		{
+			name: "cancel: out of live", file: "shared/store/cancel.go",
+			from: `#ended = :ended REMOVE #live, #deadline`, to: `#ended = :ended`,
+		},
+		{
+			name: "cancel: the wish does not replace the run", file: "shared/store/cancel.go",
+			from: `s.t.put(ctx, r, absent, attributes{":now": number(s.t.nowSeconds())})`, to: `s.t.put(ctx, r, "", nil)`,
+		},
+		{
+			name: "cancel: knows its own", file: "shared/store/cancel.go",
+			from: `Ended: r.Nonce == nonce && r.Thread != ""`, to: `Ended: false`,
+		},
+		{
+			name: "cancel: a run that has ended stays as it is", file: "shared/store/cancel.go",
+			from: `#status IN (:admitted, :running)`, to: `(#status IN (:admitted, :running) OR attribute_exists(#pk))`,
+		},
+		{
+			name: "expire: not before the deadline", file: "shared/store/cancel.go",
+			from: `!fromMillis(r.Deadline).Before(s.t.c.Now())`, to: `r.Deadline == 0`,
+		},
+		{
+			name: "delete: the erasure is among what is live", file: "shared/store/delete.go",
+			from: `s.t.transact(ctx, mark, erasure)`, to: `s.t.transact(ctx, mark)`,
+		},
+		{
+			name: "erase: a second pass", file: "shared/store/erase.go",
+			from: `if begun.Before(again) {`, to: `if begun.After(again) {`,
+		},
+		{
+			name: "erase: nothing rises from the dead", file: "shared/store/erase.go",
+			from: `change: "SET #deadline = :deadline", when: "attribute_exists(#pk)"`, to: `change: "SET #deadline = :deadline", when: "attribute_exists(#pk) OR attribute_not_exists(#pk)"`,
+		},
+	}
+}
