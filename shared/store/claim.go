@@ -126,7 +126,7 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {
 		t = threadItem{ID: string(run.Thread)}
 	}
-	h.thread = t.thread()
+	h.thread = s.t.thread(t)
 	h.input = Admission{Run: run.ID, Thread: run.Thread, Agent: run.Agent}
 	if item, ok := found[input.sk]; ok { // else TTL has taken it: such a run can only be ended
 		var i inputItem

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -123,7 +124,7 @@ func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only
 // fresh is the same table at the real time, without anything of subject's.
 func (w *World) fresh(t *testing.T, subject string) *World {
 	t.Helper()
-	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}}
+	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits}
 	v.Table = v.With(w.DB)
 	own, _ := v.divide(subject)
 	for some := range slices.Chunk(own, 25) { // one by one they would be a third of all requests, which moto takes its time for
@@ -249,22 +250,36 @@ func (c caller) foreign() map[string]string {
 func (w *World) divide(subject string) (own, foreign []map[string]types.AttributeValue) {
 	w.T.Helper()
 	key := chattest.User(w.T, subject).Key()
+	for _, item := range w.items() {
+		pk, owner := stringOf(item["pk"]), stringOf(item["user"])
+		if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
+			own = append(own, item)
+		} else {
+			foreign = append(foreign, item)
+		}
+	}
+	return own, foreign
+}
+
+// items are all of the table.
+func (w *World) items() (all []map[string]types.AttributeValue) {
+	w.T.Helper()
 	pages := dynamodb.NewScanPaginator(w.DB, &dynamodb.ScanInput{TableName: &w.Name, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(w.T.Context())
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		for _, item := range page.Items {
-			pk, owner := stringOf(item["pk"]), stringOf(item["user"])
-			if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
-				own = append(own, item)
-			} else {
-				foreign = append(foreign, item)
-			}
-		}
+		all = append(all, page.Items...)
 	}
-	return own, foreign
+	return all
+}
+
+func numberOf(v types.AttributeValue) (n int64) {
+	if v, ok := v.(*types.AttributeValueMemberN); ok {
+		n, _ = strconv.ParseInt(v.Value, 10, 64)
+	}
+	return n
 }
 
 func stringOf(v types.AttributeValue) string {
