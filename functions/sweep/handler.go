@@ -29,6 +29,7 @@ type handler struct {
 	table   *store.Table
 	poster  emit.Poster
 	invoker invoker
+	limits  chat.Limits
 	monitor *monitor.Monitor
 	log     *slog.Logger
 	now     func() time.Time
@@ -50,8 +51,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	if ev.Failed != nil {
-		live = only(live, ev.Failed.Run)
-		if err := h.waitOut(ctx, live); err != nil {
+		if live, err = h.failed(ctx, only(live, ev.Failed.Run)); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
 	}
@@ -68,32 +68,38 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return errors.Join(errs...)
 }
 
-// waitOut waits until the leases of dead workers are past, as they were when it looked: a worker that lives renews its
-// own, and keeps its run. Without this wait the run would stay as it is until the next minute.
-func (h *handler) waitOut(ctx context.Context, live []store.LiveEntry) error {
+// failed are those of the runs that the failed turn may have left, after their leases are past: one whose worker lives
+// has renewed its own by then, and keeps its run. A run whose lease was past before and that may have another attempt is
+// left to the schedule: that turn failed before it had claimed the run, and another asked for at once would fail as fast,
+// again and again.
+func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.LiveEntry, error) {
+	var left []store.LiveEntry
 	var last time.Time
 	for _, e := range live {
 		s, err := h.table.For(e.User)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		run, err := s.Run(ctx, e.Run)
 		if err != nil && !errors.Is(err, chat.ErrNotFound) {
-			return err
+			return nil, err
 		}
+		if run.Status == chat.RunRunning && run.Lease.Before(h.now()) && run.Attempts < h.limits.Attempts {
+			continue
+		}
+		left = append(left, e)
 		if run.Status == chat.RunRunning && run.Lease.After(last) {
 			last = run.Lease
 		}
 	}
-	wait := last.Sub(h.now()) + time.Millisecond // the lease is past only after its last moment
-	if last.IsZero() || wait <= 0 {
-		return nil
+	if last.IsZero() {
+		return left, nil
 	}
 	select {
-	case <-h.after(wait):
-		return nil
+	case <-h.after(last.Sub(h.now()) + time.Millisecond): // the lease is past only after its last moment
+		return left, nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for a lease: %w", ctx.Err())
+		return nil, fmt.Errorf("wait for a lease: %w", ctx.Err())
 	}
 }
 
@@ -123,18 +129,23 @@ func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEnt
 	}
 	ctx, cancel := context.WithTimeout(ctx, userTime)
 	defer cancel()
-	w := &watch{handler: h, user: u, store: s}
+	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, found: map[string][]string{}}
 	var errs []error
 	for _, e := range entries {
 		if e.Run == "" {
 			errs = append(errs, w.erase(ctx, e))
 			continue
 		}
-		errs = append(errs, w.look(ctx, e, unclaimed))
+		w.live[e.Run] = true
+		errs = append(errs, w.look(ctx, e.Run, unclaimed))
 	}
-	if w.start {
-		errs = append(errs, w.startWaiting(ctx))
+	if w.freed || len(w.waiting) > 0 {
+		errs = append(errs, w.checkSeats(ctx), w.startWaiting(ctx))
+	}
+	for _, run := range w.waiting {
+		errs = append(errs, w.expire(ctx, run))
 	}
 	errs = append(errs, w.tellRows(ctx))
+	w.report(ctx)
 	return errors.Join(errs...)
 }

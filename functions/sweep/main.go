@@ -1,5 +1,6 @@
-// Command sweep ends runs whose worker has died: each minute, and at once as turn's failure destination. It also
-// starts what waits and has been left, because whoever should have started it may have died.
+// Command sweep looks after runs whose worker has died: each minute, and at once as turn's failure destination. It asks
+// for another attempt, or ends them where none is left. It also starts what waits and has been left, because whoever
+// should have started it may have died, and says what it had to repair.
 package main
 
 import (
@@ -47,11 +48,13 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits := chat.DefaultLimits()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
+		limits:  limits,
 		monitor: monitor.New(os.Stdout, "sweep", log),
 		log:     log,
 		now:     time.Now,

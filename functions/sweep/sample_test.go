@@ -12,6 +12,7 @@ func TestSamples(t *testing.T) {
 	for _, name := range []string{"sweep-schedule", "sweep-failed"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
+			r.limits.Attempts = 1 // they end their run
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.dies("r1")

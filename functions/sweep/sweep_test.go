@@ -1,77 +1,25 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/chat/chattest"
-	"carrel/shared/engine"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
-const (
-	schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
-	failure  = `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r1","reason":"run"}}`
-)
-
-type rig struct {
-	*handler
-	t    *testing.T
-	edge *gatewaytest.Edge
-	log  bytes.Buffer
-	mu   sync.Mutex
-	at   time.Time
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	r := &rig{t: t, edge: gatewaytest.NewEdge(t), at: time.Now()}
-	now := func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.at
-	}
-	log := slog.New(slog.NewJSONHandler(&r.log, nil))
-	r.handler = &handler{
-		table:  gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: now}),
-		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
-		after: func(time.Duration) <-chan time.Time { // no time passes: as if the lease had been renewed meanwhile
-			over := make(chan time.Time)
-			close(over)
-			return over
-		},
-	}
-	return r
-}
-
-func (r *rig) advance(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at = r.at.Add(d)
-}
-
-func (r *rig) sweep(event string) {
-	r.t.Helper()
-	if err := r.Handle(r.t.Context(), json.RawMessage(event)); err != nil {
-		r.t.Fatalf("sweep: %v", err)
-	}
-}
-
 // A failed turn's run ends as soon as its lease is past: nobody waits for the next minute.
 func TestAFailedTurnsLeaseIsWaitedOut(t *testing.T) {
 	r := newRig(t)
+	r.limits.Attempts = 1
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
@@ -89,109 +37,9 @@ func TestAFailedTurnsLeaseIsWaitedOut(t *testing.T) {
 	}
 }
 
-// person is a user with one window on thread t.
-type person struct {
-	*rig
-	user   chat.User
-	store  *store.Store
-	window chat.ConnectionID
-}
-
-func (r *rig) person(name string) person {
-	r.t.Helper()
-	p := person{rig: r, user: chattest.User(r.t, name), window: chat.ConnectionID(name + "=")}
-	var err error
-	if p.store, err = r.table.For(p.user); err != nil {
-		r.t.Fatal(err)
-	}
-	_, err = p.store.Watch(r.t.Context(), chat.Connection{ID: p.window, Thread: "t", N: 1, TokenExpires: r.at.Add(10 * time.Hour)})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return p
-}
-
-func (p person) admit(run chat.RunID) {
-	p.t.Helper()
-	_, err := p.store.Admit(p.t.Context(), store.Admission{
-		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// dies plays a worker that dies in the middle of an answer, with a tool call open.
-func (p person) dies(run chat.RunID) *store.Holder {
-	p.t.Helper()
-	h, err := p.store.Claim(p.t.Context(), run)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, err = h.Append(p.t.Context(), []agui.Event{
-		{Type: agui.RunStarted, ThreadID: "t", RunID: run},
-		{Type: agui.TextMessageStart, MessageID: "m", Role: agui.RoleAssistant},
-		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calculator", ParentMessageID: "m"},
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return h
-}
-
-func (p person) status(run chat.RunID) chat.RunStatus {
-	p.t.Helper()
-	got, err := p.store.Run(p.t.Context(), run)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return got.Status
-}
-
-// ended checks that the run's log is whole and ends as sweep ends one, and that the window was told.
-func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
-	p.t.Helper()
-	th, err := p.store.Thread(p.t.Context(), "t")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	records, err := p.store.Log(p.t.Context(), "t", th.Epoch, 0, 100)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var order agui.Order
-	var last agui.Event
-	for _, rec := range records {
-		for _, e := range rec.Events {
-			if err := order.Check(e); err != nil {
-				p.t.Error(err)
-			}
-			last = e
-		}
-	}
-	if last.Type != agui.RunError || last.Code != engine.CodeDied || last.Message == "" || p.status(run) != chat.RunFailed {
-		p.t.Errorf("the log ends with %+v, the status is %s", last, p.status(run))
-	}
-	var told []string
-	for _, f := range p.edge.Frames(p.window) {
-		switch f := f.(type) {
-		case *wire.Events:
-			told = append(told, string(f.Events[len(f.Events)-1].Type))
-		case *wire.Thread:
-			told = append(told, string(f.Status))
-		}
-	}
-	if !slices.Equal(told, []string{"RUN_ERROR", string(then)}) {
-		p.t.Errorf("the window was told %q", told)
-	}
-	d, err := p.store.Desk(p.t.Context())
-	if _, sits := d.Seats[run]; sits || err != nil {
-		p.t.Errorf("the run still has a seat: %+v, error %v", d, err)
-	}
-}
-
-func TestARunWhoseWorkerDiedIsEnded(t *testing.T) {
+func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 	r := newRig(t)
+	r.limits.Attempts = 1
 	alice, bob := r.person("alice"), r.person("bob")
 	alice.admit("r1")
 	alice.admit("r2")
@@ -220,22 +68,32 @@ func TestARunWhoseWorkerDiedIsEnded(t *testing.T) {
 	if got := r.edge.Frames(bob.window); len(got) != 0 {
 		t.Errorf("the next sweep told of it again: %v", got)
 	}
-	if !strings.Contains(r.log.String(), "RunsDied") {
-		t.Error("it was not counted")
+	if got := r.counted(); got[monitor.RunsDied] != 2 || got[monitor.SweepEnded] != 2 || len(got) != 2 {
+		t.Errorf("counted %v", got)
 	}
 }
 
-func TestARunThatNobodyClaimedIsEnded(t *testing.T) {
+func TestARunThatNobodyClaimedIsAskedForAndThenEnded(t *testing.T) {
 	r := newRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	r.sweep(schedule)
-	if alice.status("r1") != chat.RunAdmitted {
-		t.Fatal("it was ended before its deadline")
+	if got := r.edge.Invoked(); alice.status("r1") != chat.RunAdmitted || len(got) > 0 {
+		t.Fatalf("before its deadline turn was asked for %v", got)
 	}
 	r.advance(31 * time.Second)
+	for range 3 {
+		r.sweep(schedule)
+		if got := r.edge.Invoked(); len(got) != 1 || got[0] != alice.turn("r1") || alice.status("r1") != chat.RunAdmitted {
+			t.Errorf("invoked %v", got)
+		}
+		r.advance(time.Minute)
+	}
 	r.sweep(schedule)
 	alice.ended("r1", chat.ThreadIdle)
+	if got := r.counted(); got[monitor.SweepResumed] != 3 || got[monitor.SweepEnded] != 1 {
+		t.Errorf("counted %v", got)
+	}
 }
 
 // A failure record comes at once: the run that it is about need not wait for its deadline, unless it could be another
@@ -261,12 +119,11 @@ func TestAWaitingRunExpires(t *testing.T) {
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.admit("r2")
-	h := alice.dies("r1")
-	for range 240 { // its worker is alive all the time
-		r.advance(15 * time.Second)
-		if err := h.Renew(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	r.advance(time.Hour - time.Second)
+	alice.dies("r1") // it does not: it has just begun
+	r.sweep(schedule)
+	if alice.status("r2") != chat.RunWaiting {
+		t.Errorf("within its time it is %s", alice.status("r2"))
 	}
 	r.advance(2 * time.Second)
 	r.sweep(schedule)
@@ -319,6 +176,7 @@ func TestOneUsersFailureStopsNoOther(t *testing.T) {
 // A deleted thread is erased by turn, which is asked until nothing is left: at once, and again after 20 minutes.
 func TestADeletedThreadIsErased(t *testing.T) {
 	r := newRig(t)
+	r.limits.Attempts = 1 // its run is ended
 	alice := r.person("alice")
 	alice.admit("r1")
 	h := alice.dies("r1")

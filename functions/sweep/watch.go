@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"carrel/shared/chat"
 	"carrel/shared/emit"
@@ -12,18 +13,25 @@ import (
 	"carrel/shared/wire"
 )
 
+// comeTime is how long after a run's deadline turn is asked to come, each minute, before the run is given up.
+const comeTime = 3 * time.Minute
+
 // watch is one user's share of a sweep.
 type watch struct {
 	*handler
-	user  chat.User
-	store *store.Store
-	start bool            // something waits, or a seat has become free
-	rows  []chat.ThreadID // that have changed, to be told at the end
+	user    chat.User
+	store   *store.Store
+	live    map[chat.RunID]bool
+	waiting []store.Run
+	freed   bool                // a seat has become free here
+	rows    []chat.ThreadID     // that have changed, to be told at the end
+	found   map[string][]string // what had to be repaired, by metric
 }
 
-// look judges one run by its record, read now: the index may lag behind.
-func (w *watch) look(ctx context.Context, e store.LiveEntry, unclaimed bool) error {
-	run, err := w.store.Run(ctx, e.Run)
+// look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
+// nothing is done to a run that somebody takes meanwhile.
+func (w *watch) look(ctx context.Context, id chat.RunID, unclaimed bool) error {
+	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
 	}
@@ -31,17 +39,30 @@ func (w *watch) look(ctx context.Context, e store.LiveEntry, unclaimed bool) err
 		return err
 	}
 	now := w.now()
-	late := now.After(e.Deadline)
 	switch {
-	case run.Status == chat.RunWaiting && late:
-		return w.expire(ctx, run)
 	case run.Status == chat.RunWaiting:
-		w.start = true
+		w.waiting = append(w.waiting, run)
 	case run.Status == chat.RunAdmitted && unclaimed:
 		return w.end(ctx, run.ID, w.store.Claim)
-	case run.Status == chat.RunAdmitted && late, run.Status == chat.RunRunning && now.After(run.Lease):
-		return w.end(ctx, run.ID, w.store.ClaimExpired)
+	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
+		return w.resume(ctx, run.ID, now.Before(run.Deadline.Add(comeTime)))
+	case run.Status == chat.RunRunning && now.After(run.Lease):
+		return w.resume(ctx, run.ID, run.Attempts < w.limits.Attempts && now.Before(run.Deadline))
 	}
+	return nil
+}
+
+// resume has turn go on with a run whose worker has died or never came, if more attempts are left. A turn too many does
+// nothing. Where none is left, or turn cannot be asked, the run ends here.
+func (w *watch) resume(ctx context.Context, id chat.RunID, more bool) error {
+	if !more {
+		return w.end(ctx, id, w.store.ClaimExpired)
+	}
+	if err := w.invoker.Turn(ctx, w.user, id); err != nil {
+		w.log.WarnContext(ctx, "another attempt", "user", w.user, "run", string(id), "reason", err.Error())
+		return w.end(ctx, id, w.store.ClaimExpired)
+	}
+	w.repaired(monitor.SweepResumed, string(id))
 	return nil
 }
 
@@ -50,8 +71,14 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Before(e.Deadline) {
 		return nil
 	}
+	if w.now().Sub(e.Deadline) > eraseTime {
+		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
+	}
 	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
+
+// eraseTime is how long after its deadline an erasure counts as one that was asked for and is not through.
+const eraseTime = 2 * time.Minute
 
 // claim is Store.Claim or Store.ClaimExpired.
 type claim func(context.Context, chat.RunID) (*store.Holder, error)
@@ -81,9 +108,9 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	if err != nil && !deleted {
 		return fmt.Errorf("end a run: %w", err)
 	}
-	w.start = true
+	w.freed = true
 	w.monitor.Count(monitor.RunsDied, 1)
-	w.log.WarnContext(ctx, "ended a run whose worker died", "user", w.user, "run", string(run.ID), "claims", run.Fence)
+	w.repaired(monitor.SweepEnded, string(run.ID))
 	if deleted {
 		return nil
 	}
@@ -93,8 +120,12 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	})
 }
 
-// expire ends a run that has waited for too long.
+// expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at
+// the same moment.
 func (w *watch) expire(ctx context.Context, run store.Run) error {
+	if !w.now().After(run.Deadline) {
+		return nil
+	}
 	ended, err := w.store.ExpireWaiting(ctx, run.ID)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		return nil // it has started or ended since
@@ -102,8 +133,8 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
-	w.start = true
 	w.rows = append(w.rows, run.Thread)
+	w.repaired(monitor.SweepExpired, string(run.ID))
 	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
 }
 
@@ -116,6 +147,9 @@ func (w *watch) startWaiting(ctx context.Context) error {
 	runs, err := w.store.StartWaiting(ctx)
 	errs := []error{err}
 	for _, run := range runs {
+		if !w.freed { // whoever freed its seat before should have started it
+			w.repaired(monitor.SweepStarted, string(run.ID))
+		}
 		errs = append(errs, w.invoker.Turn(ctx, w.user, run.ID))
 	}
 	return errors.Join(errs...)

@@ -23,6 +23,14 @@ const (
 	Residue            = "Residue"            // something was left of a run after its clean-up
 	RunsEnded          = "RunsEnded"
 	RunsDied           = "RunsDied" // ended by sweep
+
+	// What sweep had to repair, each of which somebody else should have done.
+	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for
+	SweepEnded   = "SweepEnded"   // such runs without another attempt
+	SweepExpired = "SweepExpired" // runs that waited for too long
+	SweepStarted = "SweepStarted" // runs that waited although they could have started
+	SweepErased  = "SweepErased"  // erasures that were asked for before and are not through
+	SweepSeats   = "SweepSeats"   // seats whose run has ended or is gone
 )
 
 // Monitor writes one function's metrics and audit records to one stream, one JSON object a line. It is safe for

@@ -44,6 +44,10 @@ func TestRequests(t *testing.T) {
 			t.Error(err)
 		}
 		spent("a start of what waits", 3)
+		if page, more, err := s.bad.Runs(t.Context(), "", 1); err != nil || !more || len(page) != 1 {
+			t.Errorf("listed %+v, more %v, %v", page, more, err)
+		}
+		spent("a page of runs", 1)
 	})
 }
 

@@ -42,18 +42,26 @@ type Holder struct {
 	expires int64 // of the last record: later ones never expire before it
 }
 
-// Claim claims a run for a turn: one that is admitted, or running with a lease that is past. It fails with
-// chat.ErrNotClaimed (somebody else's, or over) and chat.ErrNotFound.
+// Claim claims a run for a turn: one that is admitted, or running with a lease that is past and time left. The claim
+// itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
+// (somebody else's, over, or its time or attempts are used up: sweep's to end) and chat.ErrNotFound.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
 	}
-	return s.claim(ctx, id, "(#status = :admitted OR (#status = :running AND #lease < :clock))",
-		attributes{":admitted": text(chat.RunAdmitted)})
+	return s.claim(ctx, id, claiming{
+		count: ", #attempts = if_not_exists(#attempts, :zero) + :one",
+		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
+			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
+		values: attributes{
+			":admitted": text(chat.RunAdmitted), ":zero": number(int64(0)), ":most": number(int64(s.t.c.Limits.Attempts)),
+		},
+	})
 }
 
 // ClaimExpired claims a run whose worker is gone, to end it: one that is running with a lease that is past, or admitted
-// and not claimed by its deadline. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
+// and not claimed by its deadline. It counts no attempt and needs none to be left. It fails with chat.ErrNotClaimed for
+// any other, and with chat.ErrNotFound. For sweep.
 func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error) {
 	r, err := s.runItem(ctx, id)
 	if err != nil {
@@ -65,23 +73,32 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error
 	const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "
 	switch {
 	case chat.RunStatus(r.Status) == chat.RunRunning && fromMillis(r.Lease).Before(now):
-		return s.claim(ctx, id, unchanged+"#lease < :clock", seen)
+		return s.claim(ctx, id, claiming{when: unchanged + "#lease < :clock", values: seen})
 	case chat.RunStatus(r.Status) == chat.RunAdmitted && fromMillis(r.Deadline).Before(now):
-		return s.claim(ctx, id, unchanged+"#deadline < :clock", seen)
+		return s.claim(ctx, id, claiming{when: unchanged + "#deadline < :clock", values: seen})
 	}
 	return nil, fmt.Errorf("claim an expired run: %w", chat.ErrNotClaimed)
 }
 
-func (s *Store) claim(ctx context.Context, id chat.RunID, when string, values attributes) (*Holder, error) {
-	now, nonce := s.t.c.Now(), s.t.c.NewID()
+// claiming is what sets one kind of claim apart.
+type claiming struct {
+	count  string // more to change
+	when   string
+	values attributes
+}
+
+// claim takes the run if it may. The deadline counts from the first claim: no attempt gives the run more time.
+func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, error) {
+	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
 	lease := now.Add(leaseTime)
 	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
 	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
-	values[":deadline"], values[":now"] = number(millis(now.Add(s.t.c.Limits.RunTime+overTime))), number(s.t.nowSeconds())
+	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
 	item, err := s.t.update(ctx, update{
-		key:    s.runKey(id),
-		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease, #deadline = :deadline",
-		when:   present + " AND " + when, values: values,
+		key: s.runKey(id),
+		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease," +
+			" #started = if_not_exists(#started, :clock), #deadline = if_not_exists(#started, :clock) + :time" + c.count,
+		when: present + " AND " + c.when, values: values,
 	})
 	if old, isOld := refused(err); isOld {
 		item, err = old, nil // perhaps as this very call left it, its answer lost
@@ -240,12 +257,17 @@ func (h *Holder) mine(more attributes) attributes {
 	return more
 }
 
-// Renew extends the lease; every 6 s of its 20 s.
+// Renew extends the lease; every 6 s of its 20 s. It does not extend it beyond the run's deadline, after which it fails
+// with chat.ErrFenced: a worker that does not come to its end has lost the run then, whatever it still does.
 func (h *Holder) Renew(ctx context.Context) error {
 	if err := h.live(); err != nil {
 		return err
 	}
-	lease := millis(h.s.t.c.Now().Add(leaseTime))
+	now := h.s.t.c.Now()
+	if !now.Before(h.run.Deadline) {
+		return h.fenced("its time is over")
+	}
+	lease := min(millis(now.Add(leaseTime)), millis(h.run.Deadline))
 	_, err := h.s.t.update(ctx, update{
 		key: h.s.runKey(h.run.ID), change: "SET #lease = :lease", when: mine,
 		values: h.mine(attributes{":lease": number(lease)}),

@@ -75,8 +75,11 @@ type runItem struct {
 	Lease    int64  `dynamodbav:"lease,omitempty"`
 	Cancel   bool   `dynamodbav:"cancel,omitempty"`
 	Created  int64  `dynamodbav:"created"`
+	Started  int64  `dynamodbav:"started,omitempty"`
+	Attempts int64  `dynamodbav:"attempts,omitempty"`
 	Ended    int64  `dynamodbav:"ended,omitempty"`
 	Usage    string `dynamodbav:"usage,omitempty"`
+	Figures  string `dynamodbav:"figures,omitempty"`  // see figuresText
 	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
 	Deadline int64  `dynamodbav:"deadline,omitempty"` // the index's order
 	Expires  int64  `dynamodbav:"expires"`
@@ -87,12 +90,18 @@ func (i runItem) run() (Run, error) {
 		ID: chat.RunID(i.ID), Thread: chat.ThreadID(i.Thread), Agent: i.Agent, Status: chat.RunStatus(i.Status),
 		Fence: i.Fence, Lease: fromMillis(i.Lease), CancelRequested: i.Cancel,
 		Created: fromMillis(i.Created), Ended: fromMillis(i.Ended),
+		Started: fromMillis(i.Started), Attempts: int(i.Attempts), Deadline: fromMillis(i.Deadline),
 	}
-	if i.Usage == "" {
-		return r, nil
+	if i.Usage != "" {
+		if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {
+			return Run{}, fmt.Errorf("read a run's usage: %w", err)
+		}
 	}
-	if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {
-		return Run{}, fmt.Errorf("read a run's usage: %w", err)
+	if i.Figures != "" {
+		f := &r.Figures
+		if _, err := fmt.Sscan(i.Figures, &f.ModelCalls, &f.ToolCalls, &f.Events, &f.OutputBytes); err != nil {
+			return Run{}, fmt.Errorf("read a run's figures: %w", err)
+		}
 	}
 	return r, nil
 }
@@ -186,4 +195,9 @@ func usageText(u []agui.Usage) (string, error) {
 	}
 	text, err := json.Marshal(u)
 	return string(text), err
+}
+
+// figuresText is short: with a record's other attributes it is to stay within one write unit.
+func figuresText(f chat.Figures) string {
+	return fmt.Sprint(f.ModelCalls, " ", f.ToolCalls, " ", f.Events, " ", f.OutputBytes)
 }

@@ -19,6 +19,7 @@ const (
 	connectionPrefix = "CONN#"
 	threadPrefix     = "THREAD#"
 	runPrefix        = "RUN#"
+	inputPrefix      = "IN#"
 	recordPrefix     = "E#"
 	transcriptPrefix = "M#"
 	erasurePrefix    = "ERASE#"
@@ -44,8 +45,9 @@ func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix 
 
 func (s *Store) runKey(id chat.RunID) key { return key{s.pk, runPrefix + string(id)} }
 
+// inputKey is not among the runs' keys: a list of runs would read, and pay for, all that was asked.
 func (s *Store) inputKey(id chat.RunID, nonce string) key {
-	return key{s.pk, runPrefix + string(id) + "#IN#" + nonce}
+	return key{s.pk, inputPrefix + string(id) + "#" + nonce}
 }
 
 func (s *Store) erasureKey(e Erasure) key {

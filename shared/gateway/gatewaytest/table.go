@@ -5,14 +5,24 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/infra/local/dynamodb"
+	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
 )
 
 // Table opens an empty table, made as template.yaml makes it, on an engine of the test's own.
 func Table(tb testing.TB, c store.Config) *store.Table {
+	tb.Helper()
+	t, _ := TableAndSeat(tb, c)
+	return t
+}
+
+// TableAndSeat is Table, with a function that puts a seat on a user's desk behind the store's back.
+func TableAndSeat(tb testing.TB, c store.Config) (*store.Table, func(chat.User, chat.RunID, chat.ThreadID)) {
 	tb.Helper()
 	engine, err := dynamodb.Start(tb.Context(), dynamodb.Config{})
 	if err != nil {
@@ -31,5 +41,17 @@ func Table(tb testing.TB, c store.Config) *store.Table {
 	if err := storetest.CreateTable(tb.Context(), client, c.Name); err != nil {
 		tb.Fatal(err)
 	}
-	return store.New(client, c)
+	return store.New(client, c), func(u chat.User, run chat.RunID, thread chat.ThreadID) {
+		tb.Helper()
+		text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+		_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
+			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("DESK")},
+			UpdateExpression:          aws.String("SET seats.#run = :thread"),
+			ExpressionAttributeNames:  map[string]string{"#run": string(run)},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":thread": text(string(thread))},
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -112,6 +113,18 @@ func runProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread)) }},
 		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
+		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {
+			page, more, err := c.mine.Runs(c.T.Context(), "", 99)
+			if more || c.holder != nil && len(page) != 3 {
+				err = fmt.Errorf("mine are %+v, more %v", page, more)
+			}
+			for _, id := range hostile()[1:] {
+				if _, _, err := c.mine.Runs(c.T.Context(), chat.RunID(id), 9); !errors.Is(err, chat.ErrBadID) {
+					return nil, fmt.Errorf("before %.20q: %w", id, err)
+				}
+			}
+			return page, err
+		}},
 		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Input(c.T.Context(), c.run) }},
 		"Store.Desk": {theirs: fresh, call: func(c caller) (any, error) {
 			d, err := c.mine.Desk(c.T.Context())
@@ -182,6 +195,11 @@ func holderProbes() map[string]probe {
 				return nil, err
 			}
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
+		}),
+		"Holder.SetFigures": held(false, func(c caller) (any, error) {
+			c.holder.SetFigures(chat.Figures{ModelCalls: 1})
+			_, _, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
+			return nil, err
 		}),
 		"Holder.End": held(true, func(c caller) (any, error) {
 			_, th, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})

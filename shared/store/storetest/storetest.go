@@ -33,7 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
 		{"Closing", closing},
 		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
-		{"Claim", claim}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
+		{"Claim", claim}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// A run whose worker has died is turn's to go on with, as often as it has attempts, and sweep's to end then.
+func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	for n := 1; n <= r.limits.Attempts; n++ {
+		if _, err := alice.store.Claim(t.Context(), "r1"); err != nil {
+			t.Fatal(err)
+		}
+		r.sweep(schedule)
+		if got := r.edge.Invoked(); len(got) > 0 {
+			t.Fatalf("attempt %d, within its lease: invoked %v", n, got)
+		}
+		r.advance(21 * time.Second)
+		r.sweep(schedule)
+		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) || n == r.limits.Attempts && len(got) > 0 {
+			t.Errorf("after attempt %d: invoked %v", n, got)
+		}
+	}
+	alice.ended("r1", chat.ThreadIdle)
+	if got := r.counted(); got[monitor.SweepResumed] != r.limits.Attempts-1 || got[monitor.SweepEnded] != 1 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// Where turn cannot be asked, the run ends: nobody else would.
+func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
+	r := newRig(t)
+	alice, bob := r.person("alice"), r.person("bob")
+	alice.admit("r1")
+	alice.dies("r1")
+	bob.admit("r1")
+	r.advance(31 * time.Second)
+	r.edge.Fail(errors.New("throttled"))
+	r.sweep(schedule)
+	alice.ended("r1", chat.ThreadIdle)
+	bob.ended("r1", chat.ThreadIdle)
+}
+
+// A run ends at its limit, whatever attempts are left and even if its worker goes on renewing its lease.
+func TestARunEndsAtItsLimit(t *testing.T) {
+	for _, limit := range []time.Duration{5 * time.Minute, 14 * time.Minute} {
+		t.Run(limit.String(), func(t *testing.T) {
+			limits := chat.DefaultLimits()
+			limits.RunTime = limit
+			r := newRigWith(t, limits)
+			alice := r.person("alice")
+			alice.admit("r1")
+			begun := r.now()
+			h := alice.dies("r1")
+			for alice.status("r1") == chat.RunRunning && r.now().Sub(begun) < time.Hour {
+				r.advance(6 * time.Second)
+				if err := h.Renew(t.Context()); err != nil && !errors.Is(err, chat.ErrFenced) {
+					t.Fatal(err)
+				}
+				if int(r.now().Sub(begun).Seconds())%60 == 0 {
+					r.sweep(schedule)
+				}
+			}
+			if took := r.now().Sub(begun); took < limit || took > limit+2*time.Minute {
+				t.Errorf("it ended after %v", took)
+			}
+			if got := r.edge.Invoked(); len(got) > 0 {
+				t.Errorf("invoked %v", got)
+			}
+			alice.ended("r1", chat.ThreadIdle)
+		})
+	}
+}
+
+// Events come twice and late. Whatever sweep is told of a run whose worker lives, the run stays.
+func TestNoDeliveryEndsAHealthyRun(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	h := alice.dies("r1") // it does not: it renews its lease
+	r.after = func(d time.Duration) <-chan time.Time {
+		over := make(chan time.Time)
+		close(over)
+		for ; d > 0; d -= 6 * time.Second { // sweep waits, and the worker works
+			r.advance(min(d, 6*time.Second))
+			if err := h.Renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return over
+	}
+	for range 5 {
+		r.sweep(failure)
+		r.sweep(schedule)
+		r.sweep(failure)
+		r.advance(5 * time.Second)
+	}
+	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning || len(r.counted()) > 0 {
+		t.Fatalf("invoked %v, the run is %s, counted %v", got, alice.status("r1"), r.counted())
+	}
+	// The failure record of its first attempt, late: the second one lives.
+	r.advance(21 * time.Second)
+	h, err := alice.store.Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.sweep(failure)
+	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
+		t.Errorf("the second attempt: %v", err)
+	}
+	r.sweep(failure)
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) > 0 || len(r.counted()) > 0 {
+		t.Errorf("invoked %v, counted %v", got, r.counted())
+	}
+}
+
+// A turn that fails before it has claimed its run is not asked for again at once, but by the schedule.
+func TestAFailureBeforeTheClaimIsNotAnsweredAtOnce(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	r.advance(21 * time.Second)
+	for range 3 {
+		r.sweep(failure)
+	}
+	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning {
+		t.Errorf("invoked %v, the run is %s", got, alice.status("r1"))
+	}
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) != 1 {
+		t.Errorf("invoked %v", got)
+	}
+}
+
+// residue plants one thing that was left over, and does what must come before it is found.
+func residues() map[string]func(r *rig, p person) {
+	return map[string]func(r *rig, p person){
+		monitor.SweepResumed: func(r *rig, p person) {
+			p.admit("r1")
+			p.dies("r1")
+			r.advance(21 * time.Second)
+		},
+		monitor.SweepResumed + ", never claimed": func(r *rig, p person) {
+			p.admit("r1")
+			r.advance(31 * time.Second)
+		},
+		monitor.SweepEnded: func(r *rig, p person) {
+			p.admit("r1")
+			for range r.limits.Attempts {
+				if _, err := p.store.Claim(r.t.Context(), "r1"); err != nil {
+					r.t.Fatal(err)
+				}
+				r.advance(21 * time.Second)
+			}
+		},
+		monitor.SweepExpired: func(r *rig, p person) {
+			p.admit("r1")
+			p.admit("r2")
+			r.advance(59*time.Minute + 55*time.Second)
+			p.dies("r1") // it has just begun
+			r.advance(6 * time.Second)
+		},
+		monitor.SweepStarted: func(r *rig, p person) {
+			p.admit("r1")
+			p.admit("r2")
+			p.ends(p.dies("r1"))
+		},
+		monitor.SweepErased: func(r *rig, p person) {
+			p.admit("r1")
+			p.ends(p.dies("r1"))
+			if _, err := p.store.Delete(r.t.Context(), "t"); err != nil {
+				r.t.Fatal(err)
+			}
+			r.advance(3 * time.Minute)
+		},
+		monitor.SweepSeats: func(r *rig, p person) {
+			p.admit("r1")
+			p.dies("r1")
+			p.admit("r2")
+			r.seat(p.user, "gone", "t2")
+		},
+	}
+}
+
+func (p person) ends(h *store.Holder) {
+	p.t.Helper()
+	if _, _, err := h.End(p.t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// What was left over of each kind is found and told of, once, and nothing is told of a user who has none.
+func TestResidueIsFound(t *testing.T) {
+	for what, plant := range residues() {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t)
+			alice, bob := r.person("alice"), r.person("bob")
+			plant(r, alice)
+			bob.admit("r1")
+			bob.dies("r1")
+			bob.admit("r2")
+			r.sweep(schedule)
+			kind, _, _ := strings.Cut(what, ",")
+			got := r.counted()
+			delete(got, monitor.RunsDied)
+			if got[kind] != 1 || len(got) != 1 {
+				t.Errorf("counted %v", got)
+			}
+			lines := slices.DeleteFunc(strings.Split(r.log.String(), "\n"), func(l string) bool {
+				return !strings.Contains(l, `"kind":"`+kind+`"`)
+			})
+			if len(lines) != 1 || !strings.Contains(lines[0], `"what":["`) || strings.Contains(r.log.String(), "alice") {
+				t.Errorf("logged %q", lines)
+			}
+		})
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+const (
+	schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
+	failure  = `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r1","reason":"run"}}`
+)
+
+type rig struct {
+	*handler
+	t    *testing.T
+	edge *gatewaytest.Edge
+	seat func(chat.User, chat.RunID, chat.ThreadID) // put behind the store's back
+	log  bytes.Buffer
+	mu   sync.Mutex
+	at   time.Time
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	return newRigWith(t, chat.DefaultLimits())
+}
+
+func newRigWith(t *testing.T, limits chat.Limits) *rig {
+	t.Helper()
+	r := &rig{t: t, edge: gatewaytest.NewEdge(t), at: time.Now()}
+	now := func() time.Time {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.at
+	}
+	log := slog.New(slog.NewJSONHandler(&r.log, nil))
+	table, seat := gatewaytest.TableAndSeat(t, store.Config{Limits: limits, Now: now})
+	r.seat = seat
+	r.handler = &handler{
+		table: table, limits: limits,
+		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
+		after: func(time.Duration) <-chan time.Time { // no time passes: as if the lease had been renewed meanwhile
+			over := make(chan time.Time)
+			close(over)
+			return over
+		},
+	}
+	return r
+}
+
+func (r *rig) advance(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = r.at.Add(d)
+}
+
+// counted are the sums of what was counted.
+func (r *rig) counted() map[string]int {
+	r.t.Helper()
+	sums := map[string]int{}
+	for line := range strings.Lines(r.log.String()) {
+		var l struct {
+			AWS struct {
+				CloudWatchMetrics []struct{ Metrics []struct{ Name string } }
+			} `json:"_aws"`
+		}
+		values := map[string]json.RawMessage{}
+		if err := errors.Join(json.Unmarshal([]byte(line), &l), json.Unmarshal([]byte(line), &values)); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, d := range l.AWS.CloudWatchMetrics {
+			for _, m := range d.Metrics {
+				n, err := strconv.Atoi(string(values[m.Name]))
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				sums[m.Name] += n
+			}
+		}
+	}
+	return sums
+}
+
+func (r *rig) sweep(event string) {
+	r.t.Helper()
+	if err := r.Handle(r.t.Context(), json.RawMessage(event)); err != nil {
+		r.t.Fatalf("sweep: %v", err)
+	}
+}
+
+// person is a user with one window on thread t.
+type person struct {
+	*rig
+	user   chat.User
+	store  *store.Store
+	window chat.ConnectionID
+}
+
+func (r *rig) person(name string) person {
+	r.t.Helper()
+	p := person{rig: r, user: chattest.User(r.t, name), window: chat.ConnectionID(name + "=")}
+	var err error
+	if p.store, err = r.table.For(p.user); err != nil {
+		r.t.Fatal(err)
+	}
+	_, err = p.store.Watch(r.t.Context(), chat.Connection{ID: p.window, Thread: "t", N: 1, TokenExpires: r.at.Add(10 * time.Hour)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+func (p person) admit(run chat.RunID) {
+	p.t.Helper()
+	_, err := p.store.Admit(p.t.Context(), store.Admission{
+		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p person) turn(run chat.RunID) gatewaytest.Invocation {
+	return gatewaytest.Invocation{User: p.user, Run: run}
+}
+
+// dies plays a worker that dies in the middle of an answer, with a tool call open.
+func (p person) dies(run chat.RunID) *store.Holder {
+	p.t.Helper()
+	h, err := p.store.Claim(p.t.Context(), run)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, err = h.Append(p.t.Context(), []agui.Event{
+		{Type: agui.RunStarted, ThreadID: "t", RunID: run},
+		{Type: agui.TextMessageStart, MessageID: "m", Role: agui.RoleAssistant},
+		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calculator", ParentMessageID: "m"},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return h
+}
+
+func (p person) status(run chat.RunID) chat.RunStatus {
+	p.t.Helper()
+	got, err := p.store.Run(p.t.Context(), run)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return got.Status
+}
+
+// ended checks that the run's log is whole and ends as sweep ends one, and that the window was told.
+func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
+	p.t.Helper()
+	th, err := p.store.Thread(p.t.Context(), "t")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	records, err := p.store.Log(p.t.Context(), "t", th.Epoch, 0, 100)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var order agui.Order
+	var last agui.Event
+	for _, rec := range records {
+		for _, e := range rec.Events {
+			if err := order.Check(e); err != nil {
+				p.t.Error(err)
+			}
+			last = e
+		}
+	}
+	if last.Type != agui.RunError || last.Code != engine.CodeDied || last.Message == "" || p.status(run) != chat.RunFailed {
+		p.t.Errorf("the log ends with %+v, the status is %s", last, p.status(run))
+	}
+	var told []string
+	for _, f := range p.edge.Frames(p.window) {
+		switch f := f.(type) {
+		case *wire.Events:
+			told = append(told, string(f.Events[len(f.Events)-1].Type))
+		case *wire.Thread:
+			told = append(told, string(f.Status))
+		}
+	}
+	if !slices.Equal(told, []string{"RUN_ERROR", string(then)}) {
+		p.t.Errorf("the window was told %q", told)
+	}
+	d, err := p.store.Desk(p.t.Context())
+	if _, sits := d.Seats[run]; sits || err != nil {
+		p.t.Errorf("the run still has a seat: %+v, error %v", d, err)
+	}
+}
