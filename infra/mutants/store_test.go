@@ -110,7 +110,7 @@ func claimGuards() []guard {
 		},
 		{
 			name: "renew, end: under the fence", file: "shared/store/claim.go",
-			from: `AND #fence = :fence AND #nonce`, to: `AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
+			from: `const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce`, to: `const mine = "attribute_exists(#pk) AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
 			spare: "each claim has another nonce",
 		},
 		{

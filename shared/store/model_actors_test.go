@@ -49,7 +49,7 @@ func (a *actor) went(what string, err error, may ...error) bool {
 // admit is what the function message does with a run.
 func admit(a *actor, asked store.Admission) {
 	got, err := a.m.store.Admit(a.ctx, asked)
-	if !a.went("admit", err, chat.ErrBusy, chat.ErrTooManyRuns, chat.ErrNotFound, chat.ErrInterrupted) {
+	if !a.went("admit", err, chat.ErrBusy, chat.ErrTooManyRuns, chat.ErrNotFound, chat.ErrInterrupted, chat.ErrRateLimited) {
 		if a.did["created "+string(asked.Run)] != "" && !a.excused(err) {
 			a.m.fail("%s: %s was admitted, and its device was told: %v", a.name, asked.Run, err)
 		}
@@ -115,37 +115,48 @@ func startWaiting(a *actor) {
 
 // sweep looks at what the live index shows, which lags behind.
 func sweep(a *actor) {
+	var waiting []store.Run
 	for _, run := range a.m.live() {
-		lookAfter(a, run)
+		if r := lookAfter(a, run); r.Status == chat.RunWaiting {
+			waiting = append(waiting, r)
+		}
 	}
-	for key, e := range a.m.was.erasures {
+	for _, key := range sorted(a.m.was.erasures) {
 		thread, epoch, _ := strings.Cut(strings.TrimPrefix(key, "ERASE#"), "#")
-		if e.Deadline <= a.m.now.UnixMilli() {
+		if a.m.was.erasures[key].Deadline <= a.m.now.UnixMilli() {
 			a.m.erases = append(a.m.erases, store.Erasure{Thread: chat.ThreadID(thread), Epoch: chat.Epoch(epoch)})
 		}
 	}
-	slices.SortFunc(a.m.erases, func(x, y store.Erasure) int { return strings.Compare(string(x.Epoch), string(y.Epoch)) })
 	startWaiting(a)
-}
-
-func lookAfter(a *actor, id chat.RunID) {
-	run, err := a.m.store.Run(a.ctx, id)
-	if !a.went("read a run", err, chat.ErrNotFound) {
-		return
-	}
-	now := a.m.now
-	late := now.After(time.UnixMilli(a.m.was.runs[id].Deadline))
-	switch {
-	case run.Status == chat.RunWaiting && late:
-		_, err := a.m.store.ExpireWaiting(a.ctx, id)
-		a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound)
-	case run.Status == chat.RunAdmitted && late, run.Status == chat.RunRunning && now.After(run.Lease):
-		if run.Fence < int64(a.m.limits.Attempts) && a.rng.IntN(3) > 0 {
-			a.m.invokes = append(a.m.invokes, id)
-		} else {
-			endExpired(a, id)
+	for _, run := range waiting {
+		if a.m.now.After(run.Deadline) {
+			_, err := a.m.store.ExpireWaiting(a.ctx, run.ID)
+			a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound)
 		}
 	}
+}
+
+// lookAfter has a run whose worker is gone tried again, or ends it.
+func lookAfter(a *actor, id chat.RunID) store.Run {
+	run, err := a.m.store.Run(a.ctx, id)
+	if !a.went("read a run", err, chat.ErrNotFound) {
+		return run
+	}
+	now, more := a.m.now, a.rng.IntN(5) > 0 // else the invoke fails
+	switch {
+	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
+		more = more && now.Before(run.Deadline.Add(3*time.Minute))
+	case run.Status == chat.RunRunning && now.After(run.Lease):
+		more = more && run.Attempts < a.m.limits.Attempts && now.Before(run.Deadline)
+	default:
+		return run
+	}
+	if more {
+		a.m.invokes = append(a.m.invokes, id)
+	} else {
+		endExpired(a, id)
+	}
+	return run
 }
 
 // endExpired ends a run whose worker is gone.
@@ -154,7 +165,7 @@ func endExpired(a *actor, id chat.RunID) {
 	if !a.claimed(id, err) {
 		return
 	}
-	w := worker{a: a, h: h}
+	w := &worker{a: a, h: h}
 	w.end(func() []agui.Event {
 		return emit.Died(h.Earlier(), storetest.Started(h))
 	})
@@ -179,19 +190,24 @@ type worker struct {
 }
 
 func turn(a *actor, id chat.RunID) {
+	a.since = a.m.now
 	h, err := a.m.store.Claim(a.ctx, id)
 	if !a.claimed(id, err) {
 		return
 	}
-	w := worker{a: a, h: h}
+	w := &worker{a: a, h: h}
 	if !h.Deleted() && !w.begin() || !w.work() {
 		return
 	}
+	a.m.answersOf(w)
+	last := storetest.Finished(h)
+	switch {
+	case w.cancelled || h.Deleted():
+		last.Outcome.Type = agui.OutcomeCancelled
+	case a.m.more > 0 && a.rng.IntN(3) > 0:
+		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.questions()}
+	}
 	w.end(func() []agui.Event {
-		last := storetest.Finished(h)
-		if w.cancelled {
-			last.Outcome.Type = agui.OutcomeCancelled
-		}
 		return append(agui.Close(h.Earlier()), last) // what this attempt opened it has closed
 	})
 }
@@ -278,6 +294,18 @@ func (w *worker) say() bool {
 		}
 	}
 	return true
+}
+
+// questions are one or two, of which some expire soon.
+func (w *worker) questions() (asked []agui.Interrupt) {
+	for n := range 1 + w.a.rng.IntN(2) {
+		q := agui.Interrupt{ID: chat.InterruptID(fmt.Sprintf("q/%s/%d", w.h.Run().ID, n)), Reason: "confirm"}
+		if w.a.rng.IntN(3) == 0 {
+			q.ExpiresAt = w.a.m.now.Add(5 * time.Minute).UTC().Format(time.RFC3339)
+		}
+		asked = append(asked, q)
+	}
+	return asked
 }
 
 // end ends the run, and starts what waited for it.

@@ -65,6 +65,7 @@ func (m *model) look(a *actor) {
 		}
 	}
 	m.desk(now)
+	m.asked(was, now)
 	for _, id := range sorted(now.threads) {
 		m.thread(was, now.threads[id])
 	}
@@ -121,7 +122,7 @@ func (m *model) created(a *actor, now runRow) {
 			}
 		}
 	}
-	if asked && !m.was.inputs["RUN#"+now.ID+"#IN#"+now.Input] {
+	if asked && !m.was.inputs["IN#"+now.ID+"#"+now.Input] {
 		m.fail("%s: %s has no input", a.name, now.ID)
 	}
 }
@@ -135,6 +136,13 @@ func (m *model) claims(a *actor, old, now runRow) {
 		m.counts["taken over"]++
 	}
 	admitted := old.status() == chat.RunAdmitted && (!strings.HasPrefix(a.name, "sweep") || old.Deadline < m.now.UnixMilli())
+	counted := int64(1)
+	if strings.HasPrefix(a.name, "sweep") {
+		counted = 0
+	}
+	if now.Attempts != old.Attempts+counted || counted > 0 && (now.Attempts > int64(m.limits.Attempts) || past && old.Deadline <= a.since.UnixMilli()) {
+		m.fail("%s: an attempt at %s too many, or not counted: %+v, now %+v", a.name, now.ID, old, now)
+	}
 	if now.status() != chat.RunRunning || !past && !admitted || now.Lease <= m.now.UnixMilli() && now.Lease <= old.Lease {
 		m.fail("%s: takes %s from a healthy worker: %+v, now %+v", a.name, now.ID, old, now)
 	}
@@ -147,12 +155,13 @@ func (m *model) moved(a *actor, old, now runRow) {
 	switch move := old.Status + " " + now.Status; {
 	case move == "waiting admitted":
 		a.did["started "+now.ID] = now.Nonce
-		if thread.Deleted != 0 {
-			m.fail("%s: starts %s on a deleted thread", a.name, id)
+		if thread.Deleted != 0 || len(m.questions(thread)) > 0 {
+			m.fail("%s: starts %s on a thread that is deleted or waits for a person: %+v", a.name, id, thread)
 		}
 	case move == "admitted running":
 	case now.status() == chat.RunCancelled && old.Fence == 0:
 		a.did["cancelled "+now.ID] = now.Nonce
+		m.reopened(now, thread)
 	case old.status() == chat.RunRunning && now.status().Terminal():
 		a.did["ended "+now.ID] = now.Nonce
 		m.counts["ended"]++
@@ -271,7 +280,8 @@ func (m *model) acknowledged(w *worker, seq chat.Seq, events []agui.Event) {
 
 // fenced judges that a worker was told that its claim is past.
 func (m *model) fenced(w *worker) {
-	if r := m.was.runs[w.h.Run().ID]; r.status() == chat.RunRunning && r.Fence == w.h.Run().Fence {
+	r := m.was.runs[w.h.Run().ID]
+	if r.status() == chat.RunRunning && r.Fence == w.h.Run().Fence && m.now.Before(w.h.Run().Deadline) {
 		m.fail("%s: was told that its claim is past, and it is not: %+v", w.a.name, r)
 	} else if w.a.stands("ended", w.h.Run().ID) {
 		m.fail("%s: has ended its run and was told that its claim is past", w.a.name)
@@ -287,8 +297,12 @@ func (m *model) calls(w *worker) {
 
 // ended judges what a worker was told of its run's end.
 func (m *model) ended(w *worker) {
-	if r := m.was.runs[w.h.Run().ID]; !r.status().Terminal() || r.Fence != w.h.Run().Fence {
+	r := m.was.runs[w.h.Run().ID]
+	if !r.status().Terminal() || r.Fence != w.h.Run().Fence {
 		m.fail("%s: the end was acknowledged, and the run is %+v", w.a.name, r)
+	}
+	if r.status() == chat.RunSuspended {
+		m.peopleAnswer(w)
 	}
 }
 

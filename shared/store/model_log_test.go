@@ -85,15 +85,16 @@ func (m *model) live() (runs []chat.RunID) {
 // quiet tells whether nothing is left to do.
 func (m *model) quiet() bool { return m.left() == "" }
 
-// resigned tells whether all that is left are runs of deleted threads that wait for their expiry.
+// resigned tells whether all that is left are runs that wait for a person, or on a deleted thread for their expiry.
 func (m *model) resigned() bool {
 	for _, id := range m.live() {
 		r := m.was.runs[id]
-		if r.status() != chat.RunWaiting || m.was.threads[chat.ThreadID(r.Thread)].Deleted == 0 {
+		t := m.was.threads[chat.ThreadID(r.Thread)]
+		if r.status() != chat.RunWaiting || t.Deleted == 0 && len(m.questions(t)) == 0 {
 			return false
 		}
 	}
-	return len(m.was.desk.Seats)+len(m.was.desk.Waiting) == 0
+	return len(m.was.desk.Seats) == 0
 }
 
 // left is what is not over.

@@ -40,6 +40,7 @@ type model struct {
 	asks    []ask                        // what people have still to do
 	invokes []chat.RunID                 // turns that somebody asked for and that have not come yet
 	erases  []store.Erasure              // the same
+	more    int                          // runs that people may still ask for when they are asked something
 	policy  map[chat.RunID]chat.WhenBusy // of the runs that people ask for
 
 	judge // what was seen
@@ -73,6 +74,7 @@ type actor struct {
 	over   bool
 	lost   int               // answers of the request that it waits with
 	forget bool              // the engine forgets the client token of what is repeated
+	since  time.Time         // its last claim was tried
 	did    map[string]string // what its writes have done, with the run's nonce after it
 }
 
@@ -201,9 +203,14 @@ func (m *model) settle() {
 	m.sweeps("the frozen asleep")
 	m.wakeAll()
 	m.sweeps("all awake")
+	for _, d := range []time.Duration{65 * time.Minute, 24 * time.Hour} { // what waits behind questions, or a deleted thread
+		if m.failed == "" && m.left() != "" {
+			m.advance(d)
+			m.sweeps("after " + d.String())
+		}
+	}
 	if m.failed == "" && m.left() != "" {
-		m.advance(time.Hour)
-		m.sweeps("after an hour")
+		m.fail("after a day something is not over: %s", m.left())
 	}
 	if m.failed == "" && len(m.was.erasures) > 0 {
 		m.advance(21 * time.Minute)

@@ -3,15 +3,18 @@ package store_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
 
@@ -35,6 +38,7 @@ type runRow struct {
 	Attempts int64  `dynamodbav:"attempts"`
 	Nonce    string `dynamodbav:"nonce"`
 	Input    string `dynamodbav:"input"`
+	Answers  string `dynamodbav:"answers"`
 	Lease    int64  `dynamodbav:"lease"`
 	Cancel   bool   `dynamodbav:"cancel"`
 	Live     string `dynamodbav:"live"`
@@ -50,6 +54,8 @@ type threadRow struct {
 	Epoch   string `dynamodbav:"epoch"`
 	Head    int64  `dynamodbav:"head"`
 	Updated int64  `dynamodbav:"updated"`
+	Open    string `dynamodbav:"open"`
+	Asked   string `dynamodbav:"asked"`
 	Deleted int64  `dynamodbav:"deleted"`
 	Expires int64  `dynamodbav:"expires"`
 }
@@ -133,7 +139,7 @@ func (s *state) add(item map[string]types.AttributeValue) error {
 	}](item)
 	whole := err == nil
 	switch {
-	case strings.HasPrefix(k.SK, "RUN#") && strings.Contains(k.SK, "#IN#"):
+	case strings.HasPrefix(k.SK, "IN#"):
 		s.inputs[k.SK] = true
 	case strings.HasPrefix(k.SK, "RUN#"):
 		var r runRow
@@ -178,8 +184,26 @@ func names(item map[string]types.AttributeValue) (names []string) {
 	return names
 }
 
+// questions are a thread's that have not expired.
+func (t threadRow) questions(now time.Time) (open []agui.Interrupt, err error) {
+	if t.Open == "" || t.Deleted != 0 {
+		return nil, nil
+	}
+	var all []agui.Interrupt
+	if err := json.Unmarshal([]byte(t.Open), &all); err != nil {
+		return nil, err
+	}
+	for _, q := range all {
+		at, err := time.Parse(time.RFC3339, q.ExpiresAt)
+		if err != nil {
+			return nil, err
+		}
+		if at.After(now) {
+			open = append(open, q)
+		}
+	}
+	return open, nil
+}
+
 // partition is that of a thread's log.
 func (s *state) partition(t threadRow) string { return s.desk.PK + "#T#" + t.ID + "#" + t.Epoch }
-
-// log is that of a thread as it lives now.
-func (s *state) log(id chat.ThreadID) []recordRow { return s.logs[s.partition(s.threads[id])] }

@@ -137,7 +137,7 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	m.judge = judge{was: newState(), accepted: map[chat.RunID]bool{}, told: map[chat.RunID][]tale{}, counts: map[string]int{}}
 	m.db = modelClient(p.url, whole{transport})
 	m.limits = chat.DefaultLimits()
-	m.limits.Runs, m.limits.Waiting = 2, 3
+	m.limits.Runs, m.limits.Waiting, m.more = 2, 3, m.rng.IntN(2)*m.rng.IntN(6)
 	m.rates = rates{
 		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),
 		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300),
@@ -156,11 +156,9 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 // script is what people do in a schedule.
 func (m *model) script() {
 	threads := []chat.ThreadID{"t1", "t2", "t3"}[:1+m.rng.IntN(3)]
-	for n := range 2 + m.rng.IntN(5) {
-		run, thread := chat.RunID(fmt.Sprint("r", n+1)), threads[m.rng.IntN(len(threads))]
-		asked := storetest.Asked(run, thread)
-		asked.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[m.rng.IntN(4)]
-		m.policy[run] = asked.WhenBusy
+	for range 2 + m.rng.IntN(5) {
+		asked := m.newRun(threads[m.rng.IntN(len(threads))])
+		run := asked.Run
 		for range 1 + m.rng.IntN(5)/4 {
 			m.asks = append(m.asks, ask{"run " + string(run), func(a *actor) { admit(a, asked) }})
 		}
