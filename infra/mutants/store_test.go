@@ -14,11 +14,11 @@ func storeGuards() []guard {
 		},
 		{
 			name: "admission, start, cancel: DESK under the version read", file: "shared/store/runs.go",
-			from: `AND #version = :version AND`, to: `AND (#version = :version OR #version <> :version) AND`,
+			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 		},
 		{
 			name: "admission: the first DESK", file: "shared/store/runs.go",
-			from: `u.when = "attribute_not_exists(#pk)"`, to: `u.when = "attribute_not_exists(#pk) OR attribute_exists(#pk)"`,
+			from: `u.change+" REMOVE #closing, #expires", absent`, to: `u.change+" REMOVE #closing, #expires", "("+absent+" OR attribute_exists(#pk))"`,
 		},
 		{
 			name: "admission: a repeat answers as the first did", file: "shared/store/admit.go",
@@ -42,24 +42,26 @@ func storeGuards() []guard {
 		},
 		{
 			name: "a thread has one seat: admission", file: "shared/desk/desk.go",
-			from: `!seated && !queued && len(next.Seats) < l.Runs`, to: `!queued && len(next.Seats) < l.Runs`,
+			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Seats) < r.Limits.Runs:`,
 		},
 		{
 			name: "a thread has one seat: start", file: "shared/desk/desk.go",
-			from: `busy || len(c.Seats) >= l.Runs`, to: `busy && len(c.Seats) >= l.Runs`,
+			from: `; busy || r.Held`, to: `; busy && r.Held`,
 		},
 		{
 			name: "a user has five seats: admission", file: "shared/desk/desk.go",
-			from: `&& len(next.Seats) < l.Runs`, to: `&& len(next.Seats) <= l.Runs`,
+			from: `&& len(next.Seats) < r.Limits.Runs`, to: `&& len(next.Seats) <= r.Limits.Runs`,
 		},
 		{
 			name: "a seat stays until its run's end", file: "shared/store/runs.go",
-			from: `if item.ID == "" || chat.RunStatus(item.Status).Terminal() {`, to: `if item.ID == "" || item.Lease < s.t.c.Now().UnixMilli() {`,
+			from: `if item.ID == "" || s.t.expired(item.Expires) || chat.RunStatus(item.Status).Terminal() {`,
+			to:   `if item.ID == "" || s.t.expired(item.Expires) || item.Lease < s.t.c.Now().UnixMilli() {`,
 		},
 	}
 	all = append(all, claimGuards()...)
 	all = append(all, appendGuards()...)
 	all = append(all, endGuards()...)
+	all = append(all, questionGuards()...)
 	all = append(all, deskGuards()...)
 	for i := range all {
 		all[i].test = model
@@ -71,11 +73,23 @@ func claimGuards() []guard {
 	return []guard{
 		{
 			name: "claim: admitted, or the lease is past", file: "shared/store/claim.go",
-			from: `(#status = :running AND #lease < :clock))`, to: `(#status = :running AND (#lease < :clock OR #lease >= :clock)))`,
+			from: `(#status = :running AND #lease < :clock AND`, to: `(#status = :running AND (#lease < :clock OR #lease >= :clock) AND`,
+		},
+		{
+			name: "claim: no more attempts than there may be", file: "shared/store/claim.go",
+			from: `OR #attempts < :most)`, to: `OR #attempts < :most OR #attempts >= :most)`,
+		},
+		{
+			name: "claim: counts the attempt", file: "shared/store/claim.go",
+			from: `if_not_exists(#attempts, :zero) + :one`, to: `if_not_exists(#attempts, :zero) + :zero`,
+		},
+		{
+			name: "claim: within the run's time", file: "shared/store/claim.go",
+			from: `AND #deadline > :clock))`, to: `AND (#deadline > :clock OR #deadline <= :clock)))`,
 		},
 		{
 			name: "claim: fence + 1", file: "shared/store/claim.go",
-			from: `number(int64(1))`, to: `number(int64(0))`,
+			from: `#fence = #fence + :one`, to: `#fence = #fence`,
 		},
 		{
 			name: "claim: knows its own", file: "shared/store/claim.go",
@@ -87,7 +101,7 @@ func claimGuards() []guard {
 		},
 		{
 			name: "sweep: the lease is past when it acts", file: "shared/store/claim.go",
-			from: `unchanged+"#lease < :clock"`, to: `unchanged+"(#lease < :clock OR #lease >= :clock)"`,
+			from: `unchanged + "#lease < :clock"`, to: `unchanged + "(#lease < :clock OR #lease >= :clock)"`,
 		},
 		{
 			name: "sweep: an admitted run's deadline is past", file: "shared/store/claim.go",
@@ -157,6 +171,7 @@ func appendGuards() []guard {
 		{
 			name: "append: another run's record stops", file: "shared/store/claim.go",
 			from: `if r.Run != string(h.run.ID) ||`, to: `if`,
+			spare: "the end of its own run stands before any other run's record",
 		},
 	}
 }
@@ -211,6 +226,49 @@ func endGuards() []guard {
 	}
 }
 
+func questionGuards() []guard {
+	const file = "shared/store/interrupts.go"
+	return []guard{
+		{
+			name: "questions: a run without answers is refused", file: file,
+			from: `if len(open) == 0 && len(answers) == 0 {`, to: `if len(answers) == 0 {`,
+		},
+		{
+			name: "questions: every one is answered", file: file,
+			from: `case isOpen && !found:`, to: `case !isOpen && !found && len(given) > 9:`,
+		},
+		{
+			name: "questions: a run that has none to answer sees none", file: file,
+			from: `u.when += " AND attribute_not_exists(#asked)"`, to: `u.when += ""`,
+		},
+		{
+			name: "questions: they are still the ones that were read", file: file,
+			from: `u.when+" AND #asked = :asked"`, to: `u.when+" AND (#asked = :asked OR attribute_exists(#pk))"`,
+			spare: "whoever answers, or asks again, changes the desk",
+		},
+		{
+			name: "questions: an admission takes them away", file: file,
+			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`,
+		},
+		{
+			name: "questions: what waits does not start", file: "shared/store/waiting.go",
+			from: `case len(s.t.open(t)) > 0:`, to: `case len(s.t.open(t)) > 99:`,
+		},
+		{
+			name: "questions: open again if the run that answers never began", file: "shared/store/cancel.go",
+			from: `if r.Answers == "" {`, to: `if r.Answers != "nobody" {`,
+		},
+		{
+			name: "questions: the end of the run that asks", file: "shared/store/end.go",
+			from: `if len(t.Interrupts) > 0 {`, to: `if len(t.Interrupts) > 99 {`,
+		},
+		{
+			name: "questions: the run that answers says which", file: "shared/store/admit.go",
+			from: `r.Answers = b.thread.Asked`, to: `r.Answers = ""`,
+		},
+	}
+}
+
 func deskGuards() []guard {
 	return []guard{
 		{
@@ -224,7 +282,7 @@ func deskGuards() []guard {
 		},
 		{
 			name: "start: what has ended does not keep the others", file: "shared/store/waiting.go",
-			from: `t.ID != "" && s.t.visible(t)`, to: `t.ID != ""`,
+			from: `t.ID == "" || !s.t.visible(t):`, to: `t.ID == "":`,
 		},
 		{
 			name: "cancel: of what nobody has claimed", file: "shared/store/cancel.go",

@@ -48,7 +48,7 @@ func (a *actor) went(what string, err error, may ...error) bool {
 
 // admit is what the function message does with a run.
 func admit(a *actor, asked store.Admission) {
-	got, err := a.m.store.Admit(a.ctx, asked)
+	got, err := a.store.Admit(a.ctx, asked)
 	if !a.went("admit", err, chat.ErrBusy, chat.ErrTooManyRuns, chat.ErrNotFound, chat.ErrInterrupted, chat.ErrRateLimited) {
 		if a.did["created "+string(asked.Run)] != "" && !a.excused(err) {
 			a.m.fail("%s: %s was admitted, and its device was told: %v", a.name, asked.Run, err)
@@ -66,7 +66,7 @@ func admit(a *actor, asked store.Admission) {
 }
 
 func cancel(a *actor, run chat.RunID) {
-	c, err := a.m.store.Cancel(a.ctx, run)
+	c, err := a.store.Cancel(a.ctx, run)
 	if !a.went("cancel", err) {
 		return
 	}
@@ -77,7 +77,7 @@ func cancel(a *actor, run chat.RunID) {
 }
 
 func remove(a *actor, thread chat.ThreadID) {
-	_, err := a.m.store.Delete(a.ctx, thread)
+	_, err := a.store.Delete(a.ctx, thread)
 	if a.went("delete", err, chat.ErrNotFound) {
 		a.m.note("%s: deleted", a.name)
 		cancelAll(a, thread)
@@ -86,7 +86,7 @@ func remove(a *actor, thread chat.ThreadID) {
 
 // cancelAll cancels a deleted thread's runs.
 func cancelAll(a *actor, thread chat.ThreadID) {
-	_, err := a.m.store.CancelRuns(a.ctx, thread)
+	_, err := a.store.CancelRuns(a.ctx, thread)
 	if a.went("cancel the thread's runs", err) {
 		startWaiting(a)
 	}
@@ -94,11 +94,11 @@ func cancelAll(a *actor, thread chat.ThreadID) {
 
 func erase(a *actor, e store.Erasure) {
 	cancelAll(a, e.Thread)
-	a.went("erase", a.m.store.Erase(a.ctx, e))
+	a.went("erase", a.store.Erase(a.ctx, e))
 }
 
 func startWaiting(a *actor) {
-	runs, err := a.m.store.StartWaiting(a.ctx)
+	runs, err := a.store.StartWaiting(a.ctx)
 	if !a.went("start what waits", err) {
 		return
 	}
@@ -130,7 +130,7 @@ func sweep(a *actor) {
 	startWaiting(a)
 	for _, run := range waiting {
 		if a.m.now.After(run.Deadline) {
-			_, err := a.m.store.ExpireWaiting(a.ctx, run.ID)
+			_, err := a.store.ExpireWaiting(a.ctx, run.ID)
 			a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound)
 		}
 	}
@@ -138,7 +138,7 @@ func sweep(a *actor) {
 
 // lookAfter has a run whose worker is gone tried again, or ends it.
 func lookAfter(a *actor, id chat.RunID) store.Run {
-	run, err := a.m.store.Run(a.ctx, id)
+	run, err := a.store.Run(a.ctx, id)
 	if !a.went("read a run", err, chat.ErrNotFound) {
 		return run
 	}
@@ -161,7 +161,7 @@ func lookAfter(a *actor, id chat.RunID) store.Run {
 
 // endExpired ends a run whose worker is gone.
 func endExpired(a *actor, id chat.RunID) {
-	h, err := a.m.store.ClaimExpired(a.ctx, id)
+	h, err := a.store.ClaimExpired(a.ctx, id)
 	if !a.claimed(id, err) {
 		return
 	}
@@ -190,8 +190,8 @@ type worker struct {
 }
 
 func turn(a *actor, id chat.RunID) {
-	a.since = a.m.now
-	h, err := a.m.store.Claim(a.ctx, id)
+	a.since = a.now()
+	h, err := a.store.Claim(a.ctx, id)
 	if !a.claimed(id, err) {
 		return
 	}
@@ -277,12 +277,12 @@ func (w *worker) work() bool {
 
 // say calls a model and writes what it said.
 func (w *worker) say() bool {
-	if w.h.Lease().Sub(w.a.m.now) < 5*time.Second {
+	if w.h.Lease().Sub(w.a.now()) < 5*time.Second {
 		if !w.passed("renew", w.h.Renew(w.a.ctx)) {
 			return false
 		}
 	}
-	if w.h.Lease().Sub(w.a.m.now) >= 5*time.Second {
+	if w.h.Lease().Sub(w.a.now()) >= 5*time.Second {
 		w.a.m.calls(w)
 	}
 	w.said++

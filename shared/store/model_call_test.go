@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +40,73 @@ func (c call) consistent() bool {
 }
 
 // forgetToken makes the request look like another, as it does to DynamoDB after ten minutes.
-func (c *call) forgetToken(req *http.Request) {
+func (c *call) forgetToken() {
 	c.body = regexp.MustCompile(`"ClientRequestToken":"[^"]`).ReplaceAll(c.body, []byte(`"ClientRequestToken":"~`))
-	req.ContentLength = int64(len(c.body))
+}
+
+// batch is a BatchGetItem: keys by table.
+type batch struct {
+	RequestItems map[string]struct {
+		ConsistentRead bool
+		Keys           []json.RawMessage
+	}
+}
+
+// parts is the call as one for each of its keys.
+func (c call) parts() (parts []call, err error) {
+	if c.op != "BatchGetItem" {
+		return nil, nil
+	}
+	var all batch
+	if err := json.Unmarshal(c.body, &all); err != nil {
+		return nil, err
+	}
+	for table, asked := range all.RequestItems {
+		keys := asked.Keys
+		slices.SortFunc(keys, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+		for _, key := range keys {
+			one := asked
+			one.Keys = []json.RawMessage{key}
+			all.RequestItems[table] = one
+			body, err := json.Marshal(all)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, call{op: c.op, body: body})
+		}
+	}
+	return parts, nil
+}
+
+// answers are those to the parts of a BatchGetItem.
+type answers struct{ Responses map[string][]json.RawMessage }
+
+func (as *answers) add(res *http.Response) error {
+	var one answers
+	if err := errors.Join(json.NewDecoder(res.Body).Decode(&one), res.Body.Close()); err != nil {
+		return err
+	}
+	if as.Responses == nil {
+		as.Responses = map[string][]json.RawMessage{}
+	}
+	for table, items := range one.Responses {
+		as.Responses[table] = append(as.Responses[table], items...)
+	}
+	return nil
+}
+
+func (as *answers) response(req *http.Request) (*http.Response, error) {
+	body, err := json.Marshal(map[string]any{"Responses": as.Responses, "UnprocessedKeys": struct{}{}})
+	return &http.Response{
+		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}, err
 }
 
 // request gives the transport a body that it may read after the SDK has closed it: see docs/architecture.md.
 func (c call) request(req *http.Request) *http.Request {
-	req.Body = io.NopCloser(bytes.NewReader(c.body))
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
 	return req
 }
 

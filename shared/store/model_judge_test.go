@@ -131,7 +131,7 @@ func (m *model) created(a *actor, now runRow) {
 func (m *model) claims(a *actor, old, now runRow) {
 	a.did["claimed "+now.ID] = now.Nonce
 	m.counts["claims"]++
-	past := old.status() == chat.RunRunning && old.Lease < m.now.UnixMilli()
+	past := old.status() == chat.RunRunning && old.Lease < a.now().UnixMilli()
 	if past {
 		m.counts["taken over"]++
 	}
@@ -143,7 +143,7 @@ func (m *model) claims(a *actor, old, now runRow) {
 	if now.Attempts != old.Attempts+counted || counted > 0 && (now.Attempts > int64(m.limits.Attempts) || past && old.Deadline <= a.since.UnixMilli()) {
 		m.fail("%s: an attempt at %s too many, or not counted: %+v, now %+v", a.name, now.ID, old, now)
 	}
-	if now.status() != chat.RunRunning || !past && !admitted || now.Lease <= m.now.UnixMilli() && now.Lease <= old.Lease {
+	if now.status() != chat.RunRunning || !past && !admitted || now.Lease <= a.now().UnixMilli() && now.Lease <= old.Lease {
 		m.fail("%s: takes %s from a healthy worker: %+v, now %+v", a.name, now.ID, old, now)
 	}
 }
@@ -170,6 +170,9 @@ func (m *model) moved(a *actor, old, now runRow) {
 		}
 		if thread.Deleted == 0 {
 			m.story(id, thread)
+		}
+		if asks := now.status() == chat.RunSuspended; thread.Deleted == 0 && asks != (thread.Asked == now.ID) {
+			m.fail("%s: %s is %s, and its thread asks %+v", a.name, id, now.Status, thread)
 		}
 	default:
 		m.fail("%s: %s goes from %s to %s", a.name, id, old.Status, now.Status)
@@ -290,7 +293,7 @@ func (m *model) fenced(w *worker) {
 
 // calls judges that a model is called: by the holder alone.
 func (m *model) calls(w *worker) {
-	if r := m.was.runs[w.h.Run().ID]; r.status() != chat.RunRunning || r.Fence != w.h.Run().Fence {
+	if r := m.was.runs[w.h.Run().ID]; w.a.late == 0 && (r.status() != chat.RunRunning || r.Fence != w.h.Run().Fence) {
 		m.fail("%s: calls a model although its claim is past: %+v", w.a.name, r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +26,8 @@ type model struct {
 	user  chat.User
 	db    *dynamodb.Client // past the scheduler
 	name  string           // of the table
-	table *store.Table     // of the actors
 	store *store.Store     // the user's, of the actors
+	slow  *store.Store     // the same, of turns whose clock is behind
 
 	limits  chat.Limits
 	rates   rates
@@ -47,7 +48,10 @@ type model struct {
 }
 
 // rates are how often, in a thousand, a schedule does harm. They differ from schedule to schedule.
-type rates struct{ die, lose, freeze, twice, never int }
+type rates struct{ die, lose, freeze, twice, never, slow int }
+
+// behind is by how much a slow clock is: a lease that it gives is past at once.
+const behind = 2 * time.Minute
 
 // verdict is what becomes of the request that an actor waits with.
 type verdict int
@@ -72,8 +76,10 @@ type actor struct {
 	asleep int    // until this step
 	dead   bool
 	over   bool
-	lost   int               // answers of the request that it waits with
-	forget bool              // the engine forgets the client token of what is repeated
+	lost   int  // answers of the request that it waits with
+	forget bool // the engine forgets the client token of what is repeated
+	store  *store.Store
+	late   time.Duration     // its clock is behind by this
 	since  time.Time         // its last claim was tried
 	did    map[string]string // what its writes have done, with the run's nonce after it
 }
@@ -84,7 +90,11 @@ type actorKey struct{}
 func (m *model) start(name string, do func(a *actor)) {
 	a := &actor{
 		m: m, name: fmt.Sprintf("%s/%d", name, len(m.actors)), rng: rand.New(rand.NewPCG(m.seed, uint64(len(m.actors)+1))),
-		wake: make(chan verdict), did: map[string]string{},
+		store: m.store, wake: make(chan verdict), did: map[string]string{},
+	}
+	if strings.HasPrefix(name, "turn ") && m.rng.IntN(1000) < m.rates.slow {
+		a.store, a.late = m.slow, behind
+		m.note("%s has a clock that is behind", a.name)
 	}
 	a.ctx, a.die = context.WithCancel(context.WithValue(m.ctx, actorKey{}, a))
 	m.actors = append(m.actors, a)
@@ -94,6 +104,9 @@ func (m *model) start(name string, do func(a *actor)) {
 	})
 	<-m.stopped
 }
+
+// now is the actor's time.
+func (a *actor) now() time.Time { return a.m.now.Add(-a.late) }
 
 // resume lets an actor do its request and come to the next.
 func (m *model) resume(a *actor, v verdict) {
@@ -276,20 +289,29 @@ type turnstile struct{ next http.RoundTripper }
 
 func (t turnstile) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := req.Context().Value(actorKey{}).(*actor)
-	if a.dead {
-		return nil, context.Canceled
-	}
 	c, err := readCall(req)
 	if err != nil {
 		return nil, err
 	}
 	if a.lost > 0 && a.forget {
-		c.forgetToken(req)
+		c.forgetToken()
 	}
-	a.at, a.writes = c.String(), c.writes()
 	if !c.writes() && !c.consistent() {
 		a.m.fail("%s: reads what may be stale: %s", a.name, c.body)
 	}
+	if parts, err := c.parts(); err != nil || len(parts) > 1 {
+		return t.inParts(req, parts, err)
+	}
+	return t.step(req, c)
+}
+
+// step does one request when the scheduler says so.
+func (t turnstile) step(req *http.Request, c call) (*http.Response, error) {
+	a := req.Context().Value(actorKey{}).(*actor)
+	if a.dead {
+		return nil, context.Canceled
+	}
+	a.at, a.writes = c.String(), c.writes()
 	a.m.stopped <- struct{}{}
 	v := <-a.wake
 	if v == dieBefore {
@@ -309,6 +331,26 @@ func (t turnstile) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.m.look(a)
 	}
 	return a.answered(res, v)
+}
+
+// inParts reads what is asked for in one request item by item, in any order: DynamoDB promises no more.
+func (t turnstile) inParts(req *http.Request, parts []call, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	a := req.Context().Value(actorKey{}).(*actor)
+	a.rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+	var all answers
+	for _, c := range parts {
+		res, err := t.step(req.Clone(req.Context()), c)
+		if err != nil || res.StatusCode != http.StatusOK {
+			return res, err
+		}
+		if err := all.add(res); err != nil {
+			return nil, err
+		}
+	}
+	return all.response(req)
 }
 
 func (a *actor) answered(res *http.Response, v verdict) (*http.Response, error) {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
@@ -66,7 +67,7 @@ func integer(t *testing.T, s string) int64 {
 
 // schedules makes as many as it is told to, four at a time, until one fails.
 func (p *proof) schedules(seed uint64) {
-	count, most := int64(150), time.Duration(0)
+	count, most := int64(60), time.Duration(0)
 	if s := os.Getenv("SCHEDULES"); s != "" {
 		count = integer(p.t, s)
 	}
@@ -140,14 +141,18 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	m.limits.Runs, m.limits.Waiting, m.more = 2, 3, m.rng.IntN(2)*m.rng.IntN(6)
 	m.rates = rates{
 		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),
-		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300),
+		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300), slow: m.rng.IntN(2) * m.rng.IntN(300),
 	}
-	m.table = store.New(modelClient(p.url, turnstile{transport}), store.Config{
-		Name: m.name, Limits: m.limits, Now: func() time.Time { return m.now },
-		NewID: func() string { m.ids++; return fmt.Sprint("n", m.ids) },
-	})
-	var err error
-	if m.store, err = m.table.For(m.user); err != nil {
+	table := func(late time.Duration) *store.Table {
+		return store.New(modelClient(p.url, turnstile{transport}), store.Config{
+			Name: m.name, Limits: m.limits, Now: func() time.Time { return m.now.Add(-late) },
+			NewID: func() string { m.ids++; return fmt.Sprint("n", m.ids) },
+		})
+	}
+	var err, also error
+	m.store, err = table(0).For(m.user)
+	m.slow, also = table(behind).For(m.user)
+	if err = errors.Join(err, also); err != nil {
 		return nil, err
 	}
 	return m, storetest.CreateTable(ctx, m.db, m.name)
