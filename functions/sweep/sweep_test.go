@@ -152,6 +152,20 @@ func TestWhatWasLeftWaitingIsStarted(t *testing.T) {
 	}
 }
 
+// What a run waited for may come to its end at the moment at which its own time to wait does.
+func TestWhatMayStartDoesNotExpire(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.admit("r2")
+	alice.ends(alice.dies("r1"))
+	r.advance(time.Hour + time.Minute)
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) != 1 || got[0] != alice.turn("r2") || alice.status("r2") != chat.RunAdmitted {
+		t.Errorf("invoked %v, the run is %s", got, alice.status("r2"))
+	}
+}
+
 func TestOneUsersFailureStopsNoOther(t *testing.T) {
 	r := newRig(t)
 	names := []string{"alice", "bob", "carol"}

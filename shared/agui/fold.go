@@ -4,14 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strings"
 )
 
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
 // client's view of a thread. It folds as AG-UI's own clients do, so an event that names a message or a call that does
 // not exist is passed over. Metadata of TOOL_CALL_START, _ARGS and _END, which Carrel does not produce, is not kept. It
-// is for one goroutine. The zero Folder is ready.
+// is for one goroutine. The zero Folder is ready, and holds everything.
 type Folder struct {
+	// Room bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
+	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
+	Room int
+
+	most     int      // bytes of one text that are held; 0: all
+	held     int      // bytes
+	gone     int      // messages that were left out
+	mark     *folding // stands for them
 	messages []*folding
 	byID     map[string]*folding
 	calls    map[string]*foldingCall
@@ -20,13 +27,13 @@ type Folder struct {
 // folding is a message while events still build it. It is held by pointer: a strings.Builder must not be copied.
 type folding struct {
 	message Message
-	content strings.Builder
+	content beginning
 	calls   []*foldingCall
 }
 
 type foldingCall struct {
 	id, name  string
-	arguments strings.Builder
+	arguments beginning
 	parent    *folding
 }
 
@@ -40,7 +47,7 @@ func (f *Folder) Add(e Event) {
 		f.start(e)
 	case TextMessageContent, ReasoningMessageContent:
 		if m := f.byID[e.MessageID]; m != nil {
-			m.content.WriteString(e.Delta)
+			f.write(&m.content, e.Delta)
 			m.merge(e.Metadata)
 		}
 	case TextMessageEnd, ReasoningMessageEnd:
@@ -51,7 +58,7 @@ func (f *Folder) Add(e Event) {
 		f.startCall(e)
 	case ToolCallArgs:
 		if c := f.calls[e.ToolCallID]; c != nil {
-			c.arguments.WriteString(e.Delta)
+			f.write(&c.arguments, e.Delta)
 		}
 	case ToolCallResult:
 		f.result(e)
@@ -59,13 +66,7 @@ func (f *Folder) Add(e Event) {
 }
 
 // Messages are the messages so far, oldest first, as a copy. It is never nil.
-func (f *Folder) Messages() []Message {
-	messages := make([]Message, len(f.messages))
-	for i, m := range f.messages {
-		messages[i] = m.copy()
-	}
-	return messages
-}
+func (f *Folder) Messages() []Message { return f.Shortened(0) }
 
 func (f *Folder) input(in *RunInput) {
 	if in == nil {
@@ -77,7 +78,7 @@ func (f *Folder) input(in *RunInput) {
 		}
 		folded := f.insert(len(f.messages), m)
 		for _, c := range m.ToolCalls {
-			f.addCall(folded, c.ID, c.Function.Name).arguments.WriteString(c.Function.Arguments)
+			f.write(&f.addCall(folded, c.ID, c.Function.Name).arguments, c.Function.Arguments)
 		}
 	}
 }
@@ -121,6 +122,7 @@ func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 	c := &foldingCall{id: id, name: name, parent: m}
 	m.calls = append(m.calls, c)
 	f.calls[id] = c
+	f.held += frame
 	return c
 }
 
@@ -144,12 +146,13 @@ func (f *Folder) result(e Event) {
 func (f *Folder) insert(at int, m Message) *folding {
 	folded := &folding{message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID}}
 	folded.message.Metadata = bytes.Clone(m.Metadata)
-	folded.content.WriteString(m.Content)
 	f.messages = slices.Insert(f.messages, at, folded)
 	if f.byID == nil {
 		f.byID = map[string]*folding{}
 	}
 	f.byID[m.ID] = folded
+	f.held += frame
+	f.write(&folded.content, m.Content)
 	return folded
 }
 
@@ -169,15 +172,4 @@ func (m *folding) merge(metadata json.RawMessage) {
 	if merged, err := json.Marshal(have); err == nil {
 		m.message.Metadata = merged
 	}
-}
-
-func (m *folding) copy() Message {
-	out := m.message
-	out.Content = m.content.String()
-	out.Metadata = bytes.Clone(m.message.Metadata)
-	for _, c := range m.calls {
-		call := FunctionCall{Name: c.name, Arguments: c.arguments.String()}
-		out.ToolCalls = append(out.ToolCalls, ToolCall{ID: c.id, Type: "function", Function: call})
-	}
-	return out
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,9 +33,9 @@ type Holder struct {
 
 	// Of the goroutine that appends.
 	figures chat.Figures
-	events  []agui.Event // of the whole run, earlier attempts' first
-	earlier int          // how many of them are earlier attempts'
-	first   chat.Seq     // of the run's events; 0: none
+	folder  agui.Folder // of the whole run's events, as far as a transcript has room for them
+	earlier earlier
+	first   chat.Seq // of the run's events; 0: none
 	next    chat.Seq
 	wrote   bool  // a record of this claim is in the log
 	expires int64 // of the last record: later ones never expire before it
@@ -115,7 +114,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	h := &Holder{s: s, nonce: nonce}
+	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{Room: maxTranscript}}
 	h.lease.Store(r.Lease)
 	if err := h.load(ctx, r); err != nil {
 		return nil, err // the lease ends by itself
@@ -166,58 +165,6 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	return err
 }
 
-// loadLog finds the next sequence number, max(thread's head, last log record) + 1, and what earlier attempts left: the
-// thread's head is where the last run ended, so all beyond it is this run's.
-func (h *Holder) loadLog(ctx context.Context) error {
-	tail, found, err := h.s.recordBefore(ctx, h.thread.ID, h.thread.Epoch, lastSeq)
-	if err != nil {
-		return err
-	}
-	h.next = h.thread.Head + 1
-	if found {
-		h.expires = tail.Expires
-	}
-	if !found || tail.last() <= h.thread.Head {
-		return nil
-	}
-	records, err := h.s.records(ctx, h.thread.ID, h.thread.Epoch, h.thread.Head+1, 0)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if err := h.fold(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fold takes in a record that an earlier attempt of this run wrote, and stops this one if the record is another's.
-func (h *Holder) fold(r recordItem) error {
-	if r.Run != string(h.run.ID) || r.Fence > h.run.Fence || r.Fence == h.run.Fence && r.Nonce != h.nonce {
-		return h.fenced("the log holds the record of another claim")
-	}
-	rec, err := r.record()
-	if err != nil {
-		return err
-	}
-	h.took(r, rec.Events)
-	h.wrote = h.wrote || r.Nonce == h.nonce // a record of ours that we believed to have failed
-	if !h.wrote {
-		h.earlier = len(h.events)
-	}
-	return nil
-}
-
-// took goes on behind a record that is in the log.
-func (h *Holder) took(r recordItem, events []agui.Event) {
-	if h.first == 0 {
-		h.first = chat.Seq(r.Seq)
-	}
-	h.events = append(h.events, events...)
-	h.next, h.expires = r.last()+1, max(h.expires, r.Expires)
-}
-
 func (h *Holder) fenced(why string) error {
 	h.past.Store(true)
 	return fmt.Errorf("%w: %s", chat.ErrFenced, why)
@@ -242,9 +189,6 @@ func (h *Holder) Thread() Thread { return h.thread }
 
 // Deleted tells whether the thread was found deleted: the run can only be ended then.
 func (h *Holder) Deleted() bool { return h.deleted }
-
-// Earlier are the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt.
-func (h *Holder) Earlier() []agui.Event { return slices.Clone(h.events[:h.earlier]) }
 
 // Lease is when the claim ends unless renewed.
 func (h *Holder) Lease() time.Time { return fromMillis(h.lease.Load()) }

@@ -82,14 +82,11 @@ func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
 
 // putTranscript puts the run's messages, unless a higher fence has. It counts once the thread's head has reached it.
 func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
-	var f agui.Folder
-	for _, e := range h.events {
-		f.Add(e)
-	}
+	f := h.folder.Clone() // this end may fail, and another be tried
 	for _, e := range last {
 		f.Add(e)
 	}
-	messages, err := transcriptText(f.Messages())
+	messages, err := transcriptText(f)
 	if err != nil {
 		return err
 	}

@@ -72,24 +72,39 @@ func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
 	return errors.Join(checkID("thread", thread), checkID("epoch", epoch))
 }
 
-// records are those that begin at from or later; limit 0: all.
+// records are at most limit that begin at from or later.
 func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int) ([]recordItem, error) {
-	q := span{pk: s.logPartition(thread, epoch), low: recordSort(from), high: recordSort(lastSeq), page: limit}
 	var items []recordItem
-	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+	q := s.recordsFrom(thread, epoch, from)
+	q.page = limit
+	err := s.t.eachRecord(ctx, q, func(r recordItem) (bool, error) {
+		items = append(items, r)
+		return len(items) < limit, nil
+	})
+	return items, err
+}
+
+// recordsFrom are all that begin at from or later.
+func (s *Store) recordsFrom(thread chat.ThreadID, epoch chat.Epoch, from chat.Seq) span {
+	return span{pk: s.logPartition(thread, epoch), low: recordSort(from), high: recordSort(lastSeq)}
+}
+
+// eachRecord calls f with a span's records, in order, until it returns false.
+func (t *Table) eachRecord(ctx context.Context, q span, f func(recordItem) (more bool, err error)) error {
+	_, err := t.each(ctx, q, func(item attributes) (bool, error) {
 		var r recordItem
 		if err := attributevalue.UnmarshalMap(item, &r); err != nil {
 			return false, err
 		}
-		if !s.t.expired(r.Expires) {
-			items = append(items, r)
+		if t.expired(r.Expires) {
+			return true, nil
 		}
-		return limit == 0 || len(items) < limit, nil
+		return f(r)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
+		return fmt.Errorf("read the log: %w", err)
 	}
-	return items, nil
+	return nil
 }
 
 // recordBefore is the last record that begins at seq or earlier. An expired one is none: those before it are older.

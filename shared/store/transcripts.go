@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -58,42 +56,24 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	return ts, !end && len(ts) > 0 && ts[len(ts)-1].First > 1, nil
 }
 
-// transcriptText is the messages as JSON text that fits in an item: where it does not, the longest contents are cut,
-// with a mark that tells how much is missing.
-func transcriptText(messages []agui.Message) (string, error) {
-	messages = slices.Clone(messages)
-	for most := 128 << 10; ; most /= 2 {
+// transcriptText is the folder's messages as JSON text that fits in an item: where it does not, the longest contents are
+// cut, and then whole messages left out, with a mark that tells how much is missing.
+func transcriptText(f *agui.Folder) (string, error) {
+	for most := 0; ; {
+		messages := f.Shortened(most)
 		b, err := json.Marshal(messages)
 		if err != nil {
 			return "", fmt.Errorf("write a transcript: %w", err)
 		}
-		if len(b) <= maxTranscript {
+		switch {
+		case len(b) <= maxTranscript:
 			return string(b), nil
-		}
-		if most < 256 {
+		case most == 0:
+			most = 128 << 10
+		case most > 256:
+			most /= 2
+		case !f.Drop():
 			return "", fmt.Errorf("write a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
 		}
-		for i, m := range messages {
-			if len(m.Content) > most {
-				messages[i].Content = cut(m.Content, most)
-			}
-			messages[i].ToolCalls = cutCalls(m.ToolCalls, most)
-		}
 	}
-}
-
-func cut(s string, most int) string {
-	keep := strings.ToValidUTF8(s[:most], "")
-	return fmt.Sprintf("%s … (%d bytes more)", keep, len(s)-len(keep))
-}
-
-// cutCalls replaces long arguments whole: they are JSON text and must stay it.
-func cutCalls(calls []agui.ToolCall, most int) []agui.ToolCall {
-	calls = slices.Clone(calls)
-	for i, c := range calls {
-		if n := len(c.Function.Arguments); n > most {
-			calls[i].Function.Arguments = fmt.Sprintf(`{"cut":"%d bytes"}`, n)
-		}
-	}
-	return calls
 }

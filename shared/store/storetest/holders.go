@@ -100,6 +100,22 @@ func oldOwnerWakesUp(t *testing.T, w *World) {
 	fenced(t, old)
 }
 
+// endAfterARefusal: what an end said that was not written is not in the transcript.
+func endAfterARefusal(t *testing.T, w *World) {
+	alice := w.As("alice")
+	old := w.Begin(alice, "r1", "t1")
+	w.Clock.Advance(time.Minute)
+	h := w.Claim(alice, "r1")
+	w.Append(old, Started(old))
+	_, _, err := h.End(t.Context(), append([]agui.Event{Started(h)}, append(Said("a", "one"), Failed())...))
+	wantErr(t, "the first end", err, store.ErrEarlier)
+	thread := w.End(h, append(Said("b", "two"), Failed())...)
+	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
+	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 2 || ts[0].Messages[1].Content != "two" {
+		t.Errorf("transcripts %+v, %v", ts, err)
+	}
+}
+
 func oldOwnerIsTold(t *testing.T, w *World) {
 	alice := w.As("alice")
 	old := w.Begin(alice, "r1", "t1")

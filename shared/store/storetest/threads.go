@@ -113,6 +113,28 @@ func largeTranscript(t *testing.T, w *World) {
 	}
 }
 
+// manyMessages: a run ends even if not so much as the beginnings of its messages fit.
+func manyMessages(t *testing.T, w *World) {
+	alice := w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Append(h, Started(h))
+	for i := range 20 {
+		var record []agui.Event
+		for n := range 60 {
+			record = append(record, Said(fmt.Sprint("m", i, "-", n), strings.Repeat("\x01", 200))...) // six bytes each
+		}
+		w.Append(h, record...)
+	}
+	ts, _, err := alice.Transcripts(t.Context(), w.End(h, append(Said("last", "the end"), Finished(h))...), 0, 9)
+	if err != nil || len(ts) != 1 {
+		t.Fatalf("transcripts: %d, %v", len(ts), err)
+	}
+	m := ts[0].Messages
+	if m[0].Content != "question of r1" || !strings.HasSuffix(m[1].Content, " messages more)") || m[len(m)-1].Content != "the end" {
+		t.Errorf("%d messages: %+v, %+v and %+v", len(m), m[0], m[1], m[len(m)-1])
+	}
+}
+
 // retention: a thread that was idle for longer than its log is kept goes on, gapless.
 func retention(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")

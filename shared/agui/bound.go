@@ -1,0 +1,187 @@
+package agui
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	frame    = 256 // what a message or a call takes beside its text, about
+	leastCut = 256 // bytes that are held of each text, before whole messages are left out
+)
+
+// beginning is the beginning of a text, and how many bytes were left out behind it.
+type beginning struct {
+	text strings.Builder
+	more int
+}
+
+// head is the longest beginning of s within most bytes that cuts no character.
+func head(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+// write adds to a text as far as there is room.
+func (f *Folder) write(b *beginning, s string) {
+	keep := s
+	switch {
+	case b.more > 0:
+		keep = ""
+	case f.most > 0:
+		keep = head(s, max(f.most-b.text.Len(), 0))
+	}
+	b.text.WriteString(keep)
+	b.more += len(s) - len(keep)
+	f.held += len(keep)
+	for f.Room > 0 && f.held > f.Room && f.shrink() {
+	}
+}
+
+// shrink makes room: it halves what is held of a text, down to leastCut, and then leaves out messages. It reports false
+// if there is nothing to be left out.
+func (f *Folder) shrink() bool {
+	if f.most == 0 {
+		f.most = f.Room
+	}
+	if f.most /= 2; f.most < leastCut {
+		f.most = f.Room / 4
+		return f.Drop()
+	}
+	for _, m := range f.messages {
+		f.cut(&m.content)
+		for _, c := range m.calls {
+			f.cut(&c.arguments)
+		}
+	}
+	return true
+}
+
+func (f *Folder) cut(b *beginning) {
+	whole := b.text.String()
+	keep := head(whole, f.most)
+	if len(keep) == len(whole) {
+		return
+	}
+	b.more += len(whole) - len(keep)
+	f.held -= len(whole) - len(keep)
+	b.text = strings.Builder{} // the longer one is given back
+	b.text.WriteString(keep)
+}
+
+// Drop leaves out the older half of the messages that are not the user's, calls with their results; one message in their
+// place tells how many they were. It reports false if there are not enough.
+func (f *Folder) Drop() bool {
+	others := 0
+	for _, m := range f.messages {
+		if m.message.Role != RoleUser && m != f.mark {
+			others++
+		}
+	}
+	if others < 2 {
+		return false
+	}
+	drop, dropping, at := others/2, true, -1
+	kept := make([]*folding, 0, len(f.messages))
+	for _, m := range f.messages {
+		dropping = dropping && (drop > 0 || m.message.Role == RoleTool)
+		if m.message.Role == RoleUser || m != f.mark && !dropping {
+			kept = append(kept, m)
+			continue
+		}
+		if at < 0 {
+			at = len(kept)
+		}
+		if m != f.mark {
+			drop--
+			f.forget(m)
+		}
+	}
+	if f.mark == nil {
+		f.mark = &folding{message: Message{ID: f.messages[at].message.ID, Role: RoleAssistant}}
+	}
+	f.mark.content = beginning{}
+	fmt.Fprintf(&f.mark.content.text, "… (%d messages more)", f.gone)
+	f.messages = slices.Insert(kept, at, f.mark)
+	return true
+}
+
+func (f *Folder) forget(m *folding) {
+	f.gone++
+	f.held -= frame + m.content.text.Len()
+	maps.DeleteFunc(f.byID, func(_ string, other *folding) bool { return other == m })
+	for _, c := range m.calls {
+		f.held -= frame + c.arguments.text.Len()
+		delete(f.calls, c.id)
+	}
+}
+
+// Clone is an independent copy.
+func (f *Folder) Clone() *Folder {
+	c := *f
+	c.messages, c.byID, c.calls = make([]*folding, len(f.messages)), map[string]*folding{}, map[string]*foldingCall{}
+	twin := map[*folding]*folding{}
+	for i, m := range f.messages {
+		n := &folding{message: m.message}
+		n.content.from(&m.content)
+		for _, call := range m.calls {
+			k := &foldingCall{id: call.id, name: call.name, parent: n}
+			k.arguments.from(&call.arguments)
+			n.calls = append(n.calls, k)
+			if f.calls[call.id] == call {
+				c.calls[call.id] = k
+			}
+		}
+		c.messages[i], twin[m] = n, n
+	}
+	for id, m := range f.byID {
+		c.byID[id] = twin[m]
+	}
+	c.mark = twin[f.mark]
+	return &c
+}
+
+func (b *beginning) from(other *beginning) {
+	b.more = other.more
+	b.text.WriteString(other.text.String())
+}
+
+// Shortened are the messages so far with at most so many bytes of each text, oldest first, as a copy; 0: with what is
+// held. What is left out is told behind each text. Arguments are replaced whole: they are JSON text and must stay it.
+func (f *Folder) Shortened(most int) []Message {
+	messages := make([]Message, len(f.messages))
+	for i, m := range f.messages {
+		out := m.message
+		out.Metadata = bytes.Clone(m.message.Metadata)
+		text, more := m.content.shortened(most)
+		if out.Content = text; more > 0 {
+			out.Content = fmt.Sprintf("%s … (%d bytes more)", text, more)
+		}
+		for _, c := range m.calls {
+			text, more := c.arguments.shortened(most)
+			if more > 0 {
+				text = fmt.Sprintf(`{"cut":"%d bytes"}`, len(text)+more)
+			}
+			out.ToolCalls = append(out.ToolCalls, ToolCall{ID: c.id, Type: "function", Function: FunctionCall{Name: c.name, Arguments: text}})
+		}
+		messages[i] = out
+	}
+	return messages
+}
+
+func (b *beginning) shortened(most int) (text string, more int) {
+	whole := b.text.String()
+	if text = whole; most > 0 {
+		text = head(whole, most)
+	}
+	return text, b.more + len(whole) - len(text)
+}
