@@ -52,6 +52,16 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// A run does not overtake those of its thread that its thread's questions keep waiting.
+func TestAdmitBehindWhatIsHeld(t *testing.T) {
+	d := desk.Desk{Waiting: []desk.Waiting{{Run: "w1", Thread: "t1"}}}
+	r := rules()
+	r.Held = map[chat.ThreadID]bool{"t1": true}
+	if _, got, err := d.Admit(desk.Ask{Run: "r9", Thread: "t1"}, r); err != nil || got.State != chat.RunWaiting || got.Position != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestNextStartsInOrder(t *testing.T) {
 	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{
 		{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}, {Run: "c", Thread: "t3"},

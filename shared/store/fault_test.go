@@ -42,7 +42,7 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps()) }
+func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps(), questionSteps()) }
 
 const (
 	put      = "PutItem"

@@ -44,8 +44,8 @@ func (c *call) forgetToken() {
 	c.body = regexp.MustCompile(`"ClientRequestToken":"[^"]`).ReplaceAll(c.body, []byte(`"ClientRequestToken":"~`))
 }
 
-// batch is a BatchGetItem: keys by table.
-type batch struct {
+// asking is a BatchGetItem: keys by table.
+type asking struct {
 	RequestItems map[string]struct {
 		ConsistentRead bool
 		Keys           []json.RawMessage
@@ -57,7 +57,7 @@ func (c call) parts() (parts []call, err error) {
 	if c.op != "BatchGetItem" {
 		return nil, nil
 	}
-	var all batch
+	var all asking
 	if err := json.Unmarshal(c.body, &all); err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func suspended(t *testing.T, w *World) {
 	}
 	for what, a := range map[string]store.Admission{
 		"no answer": Asked("x", "t1"), "half an answer": Answering("x", "t1", "q1"), "another": Answering("x", "t1", "q1", "q3"),
-		"one too many": Answering("x", "t1", "q1", "q2", "q3"), "one twice": Answering("x", "t1", "q1", "q1"),
+		"one too many": Answering("x", "t1", "q1", "q2", "q3"), "one twice": Answering("x", "t1", "q1", "q2", "q1"),
 	} {
 		_, err := alice.Admit(ctx, a)
 		wantInterrupted(t, what, err, "q1", "q2")

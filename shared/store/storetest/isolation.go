@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -32,7 +33,9 @@ func pairs() [][2]string {
 // names are what a call names: things of theirs that mine lacks, or things that both have.
 type names struct {
 	thread          chat.ThreadID
-	done, run, wait chat.RunID // ended, running and waiting
+	asks            chat.ThreadID    // a thread that waits for a person
+	question        chat.InterruptID // what it waits with
+	done, run, wait chat.RunID       // ended, running and waiting
 	socket          chat.ConnectionID
 	epoch           chat.Epoch // of the other's thread
 }
@@ -110,11 +113,12 @@ const secret = "SECRET of them"
 // use as well.
 func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only, both names) {
 	w = NewWorld(t, db)
-	only = names{thread: "t-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
-	both = names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
+	only = names{thread: "t-theirs", asks: "a-theirs", question: "q-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
+	both = names{thread: "t1", asks: "a1", question: "q1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
 	them := w.As(theirs)
 	for _, n := range []*names{&only, &both} {
 		w.furnish(them, *n, secret)
+		w.ask(them, *n, secret)
 		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
 	}
 	both.socket = socket(3, "").ID // of all names, only API Gateway's are nobody else's
@@ -159,7 +163,7 @@ func isolated(c caller, p probe, both names) {
 	if p.unsafe {
 		for _, id := range hostile() {
 			c.names = &names{
-				thread: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
+				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
 				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
 			}
 			_, err := p.call(c)
@@ -230,6 +234,15 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 		}
 	}
 	return running
+}
+
+// ask gives a user a thread that waits for a person.
+func (w *World) ask(s *store.Store, n names, words string) {
+	w.T.Helper()
+	h := w.Begin(s, "asks-"+n.done, n.asks)
+	asking := Asking(h, time.Time{}, n.question)
+	asking.Outcome.Interrupts[0].Message = words
+	w.End(h, Started(h), asking)
 }
 
 // foreign is every item that is not the caller's, as text by key.

@@ -111,7 +111,12 @@ func (c caller) ownEpoch() chat.Epoch {
 
 func runProbes() map[string]probe {
 	return map[string]probe{
-		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread)) }},
+		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) {
+			if a, err := c.answered(); err != nil {
+				return a, err
+			}
+			return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread))
+		}},
 		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {
 			page, more, err := c.mine.Runs(c.T.Context(), "", 99)
@@ -159,6 +164,23 @@ func runProbes() map[string]probe {
 			return c.mine.ExpireWaiting(c.T.Context(), c.wait)
 		}},
 	}
+}
+
+// answered admits an answer to a question that mine has, and with it the thread's words. One that only they have is not
+// open to mine, who is told nothing of it.
+func (c caller) answered() (any, error) {
+	if c.holder != nil {
+		c.ask(c.mine, *c.names, "words of mine")
+	}
+	var refused *store.InterruptedError
+	a, err := c.mine.Admit(c.T.Context(), Answering("answers", c.asks, c.question))
+	if c.holder == nil && errors.As(err, &refused) && len(refused.Open) == 0 {
+		return nil, nil
+	}
+	if err == nil && c.holder == nil {
+		err = fmt.Errorf("answered a question of theirs: %+v", a)
+	}
+	return a, err
 }
 
 // claimed is what a claim lets one see.
