@@ -1,9 +1,20 @@
 package mutants
 
+import "slices"
+
 // storeGuards are the clauses of docs/data.md, "Who may write a thread", in its order.
 func storeGuards() []guard {
 	const model = "./shared/store TestModel"
-	all := []guard{
+	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), readGuards(), appendGuards(), endGuards(),
+		questionGuards(), deskGuards())
+	for i := range all {
+		all[i].test = model
+	}
+	return all
+}
+
+func admissionGuards() []guard {
+	return []guard{
 		{
 			name: "admission: the input is put", file: "shared/store/admit.go",
 			from: `if err := s.putInput(ctx, a, nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
@@ -40,6 +51,11 @@ func storeGuards() []guard {
 			name: "admission, start, end: THREAD not deleted", file: "shared/store/admit.go",
 			from: `attribute_exists(#pk) AND attribute_not_exists(#deleted) AND`, to: `attribute_exists(#pk) AND`,
 		},
+	}
+}
+
+func seatGuards() []guard {
+	return []guard{
 		{
 			name: "a thread has one seat: admission", file: "shared/desk/desk.go",
 			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Seats) < r.Limits.Runs:`,
@@ -58,15 +74,6 @@ func storeGuards() []guard {
 			to:   `if item.ID == "" || s.t.expired(item.Expires) || item.Lease < s.t.c.Now().UnixMilli() {`,
 		},
 	}
-	all = append(all, claimGuards()...)
-	all = append(all, appendGuards()...)
-	all = append(all, endGuards()...)
-	all = append(all, questionGuards()...)
-	all = append(all, deskGuards()...)
-	for i := range all {
-		all[i].test = model
-	}
-	return all
 }
 
 func claimGuards() []guard {
@@ -99,6 +106,11 @@ func claimGuards() []guard {
 			name: "claim: whoever has read it all still holds it", file: "shared/store/claim.go",
 			from: `_, err = h.CancelRequested(ctx)`, to: `err = nil`,
 		},
+	}
+}
+
+func sweepGuards() []guard {
+	return []guard{
 		{
 			name: "sweep: the lease is past when it acts", file: "shared/store/claim.go",
 			from: `unchanged + "#lease < :clock"`, to: `unchanged + "(#lease < :clock OR #lease >= :clock)"`,
@@ -127,12 +139,17 @@ func claimGuards() []guard {
 			from: `const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce`, to: `const mine = "attribute_exists(#pk) AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
 			spare: "each claim has another nonce",
 		},
+	}
+}
+
+func readGuards() []guard {
+	return []guard{
 		{
-			name: "first record: behind the thread's head", file: "shared/store/claim.go",
+			name: "first record: behind the thread's head", file: "shared/store/earlier.go",
 			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`,
 		},
 		{
-			name: "first record: a higher fence in the log stops", file: "shared/store/claim.go",
+			name: "first record: a higher fence in the log stops", file: "shared/store/earlier.go",
 			from: `r.Fence > h.run.Fence ||`, to: ``,
 		},
 		{
@@ -165,11 +182,11 @@ func appendGuards() []guard {
 			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
 		},
 		{
-			name: "append: a lower fence is folded in", file: "shared/store/claim.go",
+			name: "append: a lower fence is folded in", file: "shared/store/earlier.go",
 			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
 		},
 		{
-			name: "append: another run's record stops", file: "shared/store/claim.go",
+			name: "append: another run's record stops", file: "shared/store/earlier.go",
 			from: `if r.Run != string(h.run.ID) ||`, to: `if`,
 			spare: "the end of its own run stands before any other run's record",
 		},

@@ -36,7 +36,7 @@ func (m *model) peopleAnswer(w *worker) {
 			asked.Answers = nil
 		}
 		m.asks = append(m.asks, ask{"answer " + string(asked.Run), func(a *actor) { admit(a, asked) }})
-		if w.a.rng.IntN(3) == 0 {
+		if w.a.rng.IntN(2) == 0 {
 			m.asks = append(m.asks, ask{"cancel " + string(asked.Run), func(a *actor) { cancel(a, asked.Run) }})
 		}
 	}
