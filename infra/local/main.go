@@ -10,6 +10,7 @@
 //	IDLE, LIFE    how long a socket lives without traffic, and at all (10m, 2h)
 //	REORDER       hands messages of one socket that are closer than this to the functions in any order (0s)
 //	LOSE_DISCONNECT=1  invokes no function when a socket ends
+//	FAULTS        what goes wrong at random, such as "gone=0.01 lose=0.02"; a wrong word gets the list
 //	SEED          of what is random on request, to see it again
 //	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
 //
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, SEED")
+			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -116,7 +117,9 @@ func read(getenv func(string) string) (stack.Config, error) {
 	if built {
 		c.Built = filepath.Join(".aws-sam", "build")
 	}
-	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, readChances(getenv, &c))
+	var faultsErr error
+	c.Chances, faultsErr = stack.ParseFaults(getenv("FAULTS"))
+	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, faultsErr, readChances(getenv, &c))
 }
 
 // readChances reads what makes AWS's rarer moments common.

@@ -232,6 +232,8 @@ func TestWrongStart(t *testing.T) {
 		{[]string{"IDLE=soon"}, nil, `IDLE must be a time such as 30s or 10m, not "soon"`},
 		{[]string{"LIFE=-1s"}, nil, `LIFE must be a time such as 30s or 10m, not "-1s"`},
 		{[]string{"LOSE_DISCONNECT=often"}, nil, `LOSE_DISCONNECT must be 1 or 0, not "often"`},
+		{[]string{"FAULTS=gone=often"}, nil, `FAULTS: gone must be a share from 0 to 1, not "often"`},
+		{[]string{"FAULTS=rain=1"}, nil, `FAULTS: there is no fault "rain"; there are conflict, delay`},
 		{[]string{"SEED=x"}, nil, `SEED must be a whole number, not "x"`},
 		{nil, []string{"start"}, "no arguments but"},
 		{[]string{"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1"}, nil, "table carrel-Book in the DynamoDB at http://127.0.0.1:1: asking for it"},

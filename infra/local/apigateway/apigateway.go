@@ -102,6 +102,7 @@ type Gateway struct {
 	closed  bool
 	opened  uint64 // sockets so far
 	sockets map[string]*socket
+	faults  Faults
 	running sync.WaitGroup // handlers, sockets, invocations, the server
 }
 

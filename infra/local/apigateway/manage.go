@@ -105,9 +105,11 @@ func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fa
 	}
 	switch method {
 	case http.MethodPost:
-		switch err := s.send(body); {
-		case errors.Is(err, errFull):
+		switch err := s.post(body); {
+		case errors.Is(err, injected(http.StatusTooManyRequests)), errors.Is(err, errFull):
 			return &fault{http.StatusTooManyRequests, "LimitExceededException", err.Error()}
+		case errors.Is(err, injected(http.StatusInternalServerError)):
+			return &fault{http.StatusInternalServerError, "InternalServerErrorException", err.Error()}
 		case err != nil:
 			return gone
 		}

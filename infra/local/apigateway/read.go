@@ -45,7 +45,7 @@ func (s *socket) read(r io.Reader) ending {
 		if !utf8.Valid(message) {
 			return ending{ws.StatusInvalidFramePayloadData, "Invalid frame payload data", true}
 		}
-		if !s.dispatch(message) {
+		if !s.inbound(message) {
 			return abandoned() // it has ended otherwise, and that counts
 		}
 		message, state = nil, state.Clear(ws.StateFragmented)
@@ -105,8 +105,9 @@ func closedByClient(body []byte) *ending {
 }
 
 // dispatch hands a message to its route's function and does not wait for it, unless inFlightLimit are at work: the order of
-// a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile.
-func (s *socket) dispatch(message []byte) bool {
+// a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile. late is how long the message is
+// held back at least.
+func (s *socket) dispatch(message []byte, late time.Duration) bool {
 	s.touch()
 	key := s.g.route(message)
 	function := s.g.c.Routes[key]
@@ -119,9 +120,8 @@ func (s *socket) dispatch(message []byte) bool {
 	case <-s.ended:
 		return false
 	}
-	var late time.Duration
 	if s.g.c.Reorder > 0 {
-		late = time.Duration(s.dice.Int64N(int64(s.g.c.Reorder)))
+		late += time.Duration(s.dice.Int64N(int64(s.g.c.Reorder)))
 	}
 	s.g.running.Go(func() {
 		defer func() { <-s.slots }()

@@ -36,7 +36,9 @@ type socket struct {
 	ended  chan struct{} // closed when ending begins
 	flush  chan struct{} // closed when the writer is done
 	dice   *rand.Rand    // of reordering; the reader's alone
-	active atomic.Int64  // when the last message came or went, in Unix nanoseconds
+	dead   atomic.Bool   // by a fault on request, and nobody knows
+	counts counts
+	active atomic.Int64 // when the last message came or went, in Unix nanoseconds
 
 	mu      sync.Mutex
 	wake    sync.Cond

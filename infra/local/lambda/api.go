@@ -74,7 +74,7 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	case "", "RequestResponse":
 		answerInvoke(w, inv.id, f.call(r.Context(), inv))
 	case "Event":
-		if err := h.enqueue(f, inv); err != nil {
+		if err := h.spoil(f, inv); err != nil {
 			refuseInvoke(w, inv.id, err)
 			return
 		}

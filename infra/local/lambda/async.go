@@ -36,15 +36,20 @@ const (
 	recursionStopped = "RecursiveInvocation"
 )
 
-// enqueue takes an asynchronous event. Each has a goroutine that waits for a slot: slots go to the longest waiting.
-func (h *Host) enqueue(f *function, inv *invocation) error {
+// enqueue takes an asynchronous event, which is late by so much on request. Each has a goroutine that waits for a slot:
+// slots go to the longest waiting.
+func (h *Host) enqueue(f *function, inv *invocation, late time.Duration) error {
 	now := time.Now()
 	e := queued{ID: inv.id, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace, Runs: inv.runs, Payload: inv.payload,
 		Taken: now, Expires: now.Add(f.MaxEventAge)}
 	if err := h.queue.add(e); err != nil {
 		return fmt.Errorf("lambda: queueing an event for %s: %w", f.Name, err)
 	}
-	if !h.own(func() { h.work(f, inv, e.Expires, 0) }) {
+	if !h.own(func() {
+		if late == 0 || h.wait(late) {
+			h.work(f, inv, e.Expires, 0)
+		}
+	}) {
 		return ErrClosed
 	}
 	return nil
@@ -101,11 +106,16 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 func (h *Host) pause(retry int, expires time.Time) bool {
 	delays := h.config.RetryDelays
 	delay := delays[min(retry, len(delays))-1]
-	timer := time.NewTimer(min(delay, time.Until(expires)))
+	return h.wait(min(delay, time.Until(expires))) && time.Now().Before(expires)
+}
+
+// wait waits; false means that the host closed.
+func (h *Host) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return time.Now().Before(expires)
+		return true
 	case <-h.ctx.Done():
 		return false
 	}
@@ -149,7 +159,7 @@ func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int,
 	payload, err := json.Marshal(r)
 	if err == nil {
 		to := h.functions[f.OnFailure]
-		err = h.enqueue(to, h.newInvocation(to, "", inv.trace, payload))
+		err = h.spoil(to, h.newInvocation(to, "", inv.trace, payload))
 	}
 	if err != nil {
 		h.log(f.Name, fmt.Sprintf("lambda: the failure record of event %s is lost: %v", inv.id, err))

@@ -85,6 +85,7 @@ type Host struct {
 
 	mu           sync.RWMutex
 	closed       bool
+	faults       Faults
 	environments map[string]*environment // by id; the id is the only key to an environment's Runtime API
 	running      sync.WaitGroup
 }
@@ -175,7 +176,7 @@ func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload
 	if err != nil {
 		return err
 	}
-	return h.enqueue(f, h.newInvocation(f, tenant, "", bytes.Clone(payload)))
+	return h.spoil(f, h.newInvocation(f, tenant, "", bytes.Clone(payload)))
 }
 
 // Replace makes new environments of a function use another binary. Idle environments end now, busy ones after their

@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -47,6 +48,9 @@ func (e *environment) variables() []string {
 	}
 	for name, value := range f.Env {
 		all[name] = value
+	}
+	if more := f.host.faultsNow().Env; more != nil {
+		maps.Copy(all, more(f.Name, e.tenant))
 	}
 	all["_HANDLER"] = "bootstrap"
 	all["AWS_LAMBDA_RUNTIME_API"] = f.host.addr + "/" + e.id

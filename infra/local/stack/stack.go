@@ -51,6 +51,7 @@ type Config struct {
 	Reorder     time.Duration     // a socket's messages that are closer together come in any order; 0: as they came
 	Seed        uint64            // of what is random on request; 0: a random one, which Notices gets
 	Faults      proxy.Faults      // of DynamoDB, from the first request of a function on
+	Chances     Faults            // of all parts, once the stack is up; zero: none
 
 	// LoseDisconnects keeps every $disconnect from its function.
 	LoseDisconnects bool
@@ -157,6 +158,11 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	s.startSchedules()
+	if s.config.Chances != (Faults{}) {
+		if err := s.SetFaults(s.config.Chances); err != nil {
+			return err
+		}
+	}
 	if s.config.Watch && s.config.Built == "" {
 		if err := s.watch(binaries); err != nil {
 			return err

@@ -45,42 +45,6 @@ func claim(t *testing.T, w *World) {
 	}
 }
 
-// attempts: each claim of a turn counts, whatever becomes of it, and none gives the run more time.
-func attempts(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	w.Admit(alice, "r1", "t1")
-	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Attempts != 0 || !r.Started.IsZero() || r.Deadline.IsZero() {
-		t.Errorf("before its claim: %+v", r)
-	}
-	limits := chat.DefaultLimits()
-	w.Clock.Advance(time.Second)
-	first := w.Claim(alice, "r1").Run()
-	if d := first.Deadline.Sub(first.Started); d != limits.RunTime+time.Minute || !first.Started.After(first.Created) {
-		t.Errorf("claimed %+v, with a deadline %v ahead", first, d)
-	}
-	for n := 2; n <= limits.Attempts; n++ {
-		w.Clock.Advance(21 * time.Second)
-		r := w.Claim(alice, "r1").Run()
-		if r.Attempts != n || r.Fence != int64(n) || !r.Started.Equal(first.Started) || !r.Deadline.Equal(first.Deadline) {
-			t.Errorf("claim %d: %+v after %+v", n, r, first)
-		}
-	}
-	w.Clock.Advance(21 * time.Second)
-	_, err := alice.Claim(ctx, "r1")
-	wantErr(t, "one claim more", err, chat.ErrNotClaimed)
-	h := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1"))
-	if r := h.Run(); r.Attempts != limits.Attempts || r.Fence != int64(limits.Attempts)+1 {
-		t.Errorf("claimed by sweep: %+v", r)
-	}
-	figures := chat.Figures{ModelCalls: 1, ToolCalls: 2, Events: 3, OutputBytes: 4 << 32}
-	h.SetFigures(figures)
-	w.End(h, Started(h), Failed())
-	r := must[store.Run](t)(alice.Run(ctx, "r1"))
-	if r.Figures != figures || r.Attempts != limits.Attempts || !r.Started.Equal(first.Started) {
-		t.Errorf("ended: %+v", r)
-	}
-}
-
 // runs: a page of a user's runs, newest first, whatever has become of them, without what was asked.
 func runs(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -122,31 +86,6 @@ func runs(t *testing.T, w *World) {
 	if page, more, err := alice.Runs(ctx, "", 9); err != nil || more || len(page) > 0 {
 		t.Errorf("after 91 days: %+v, more %v, %v", page, more, err)
 	}
-}
-
-// deadline: whoever holds a run cannot hold it beyond its time, and nobody begins it again then.
-func deadline(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	h := w.Begin(alice, "r1", "t1")
-	w.Append(h, Started(h))
-	for h.Run().Deadline.Sub(w.Clock.Now()) > 10*time.Second {
-		w.Clock.Advance(6 * time.Second)
-		if err := h.Renew(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !h.Lease().Equal(h.Run().Deadline) {
-		t.Errorf("the lease is until %v, the deadline %v", h.Lease(), h.Run().Deadline)
-	}
-	_, err := alice.ClaimExpired(ctx, "r1")
-	wantErr(t, "a run within its time", err, chat.ErrNotClaimed)
-	w.Clock.Advance(10 * time.Second)
-	_, err = alice.Claim(ctx, "r1")
-	wantErr(t, "another attempt beyond its time", err, chat.ErrNotClaimed)
-	wantErr(t, "a lease beyond its time", h.Renew(ctx), chat.ErrFenced)
-	last := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1"))
-	w.End(last, Failed())
-	fenced(t, h)
 }
 
 func log(t *testing.T, w *World) {

@@ -48,6 +48,8 @@ type Proxy struct {
 	mu     sync.Mutex
 	faults Faults
 	dice   *rand.Rand
+	hook   Hook
+	calls  map[string]int    // by caller, for the hook
 	usage  map[string]*Usage // by caller
 }
 
@@ -116,6 +118,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header, body: body}
 	c.fate = p.decide(c)
+	after := p.hooked(c)
 	if refused := c.refusal(); refused != nil {
 		p.count(c, refused)
 		write(w, *refused)
@@ -134,6 +137,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.count(c, &got)
 	got.leave(rest)
 	c.wait(r.Context())
+	if after != nil {
+		after()
+	}
 	switch {
 	case c.fate.kind == lost && got.status == http.StatusOK && c.fate.silent:
 		panic(http.ErrAbortHandler) // the connection ends without a word
