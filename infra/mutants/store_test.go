@@ -269,7 +269,7 @@ func questionGuards() []guard {
 		},
 		{
 			name: "questions: what waits does not start", file: "shared/store/waiting.go",
-			from: `case len(s.t.open(t)) > 0:`, to: `case len(s.t.open(t)) > 99:`,
+			from: `case len(s.t.open(t)) > 0 ||`, to: `case`,
 		},
 		{
 			name: "questions: open again if the run that answers never began", file: "shared/store/cancel.go",
@@ -298,8 +298,8 @@ func deskGuards() []guard {
 			spare: "whoever ends a waiting run changes the desk",
 		},
 		{
-			name: "start: what has ended does not keep the others", file: "shared/store/waiting.go",
-			from: `t.ID == "" || !s.t.visible(t):`, to: `t.ID == "":`,
+			name: "start: not on a deleted thread", file: "shared/store/waiting.go",
+			from: `|| !s.t.visible(t):`, to: `:`,
 		},
 		{
 			name: "cancel: of what nobody has claimed", file: "shared/store/cancel.go",

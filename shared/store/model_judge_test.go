@@ -231,8 +231,8 @@ func (m *model) desk(now *state) {
 	}
 	for _, r := range now.runs {
 		_, sits := now.desk.Seats[r.ID]
-		lost := r.status() == chat.RunWaiting && now.threads[chat.ThreadID(r.Thread)].Deleted != 0 // it expires
-		if sits != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) || !lost && waiting[r.ID] != (r.status() == chat.RunWaiting) {
+		if sits != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) ||
+			waiting[r.ID] != (r.status() == chat.RunWaiting) {
 			m.fail("%s is %s, and the desk is %v", r.ID, r.Status, now.desk)
 		}
 	}

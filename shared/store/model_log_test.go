@@ -85,12 +85,11 @@ func (m *model) live() (runs []chat.RunID) {
 // quiet tells whether nothing is left to do.
 func (m *model) quiet() bool { return m.left() == "" }
 
-// resigned tells whether all that is left are runs that wait for a person, or on a deleted thread for their expiry.
+// resigned tells whether all that is left are runs that wait for a person.
 func (m *model) resigned() bool {
 	for _, id := range m.live() {
 		r := m.was.runs[id]
-		t := m.was.threads[chat.ThreadID(r.Thread)]
-		if r.status() != chat.RunWaiting || t.Deleted == 0 && len(m.questions(t)) == 0 {
+		if r.status() != chat.RunWaiting || len(m.questions(m.was.threads[chat.ThreadID(r.Thread)])) == 0 {
 			return false
 		}
 	}

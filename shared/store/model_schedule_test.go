@@ -215,7 +215,7 @@ func (m *model) settle() {
 	m.sweeps("the frozen asleep")
 	m.wakeAll()
 	m.sweeps("all awake")
-	for _, d := range []time.Duration{65 * time.Minute, 24 * time.Hour} { // what waits behind questions, or a deleted thread
+	for _, d := range []time.Duration{65 * time.Minute, 24 * time.Hour} { // what waits behind questions
 		if m.failed == "" && m.left() != "" {
 			m.advance(d)
 			m.sweeps("after " + d.String())

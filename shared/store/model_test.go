@@ -139,6 +139,7 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	m.db = modelClient(p.url, whole{transport})
 	m.limits = chat.DefaultLimits()
 	m.limits.Runs, m.limits.Waiting, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)
+	m.limits.Attempts = 1 + m.rng.IntN(3)
 	m.rates = rates{
 		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),
 		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300), slow: m.rng.IntN(2) * m.rng.IntN(300),
