@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check chat build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: kills help run test check chat build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -147,6 +147,10 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
   shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
   infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
+KILLS ?= 3
+kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
+	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestARunSurvivesItsWorkerAtEachEvent ./infra/audit
+
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
 fuzz: ## every fuzz target for FUZZTIME (20s), one after the other

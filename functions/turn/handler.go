@@ -85,12 +85,18 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
-// open builds the run's user context, which ends early enough for the run to be ended properly before Lambda ends the
-// invocation.
+// open builds the run's user context. It ends when the run's time is over, which its first attempt began, and early
+// enough for the run to be ended properly before Lambda ends the invocation.
 func (t *turn) open(ctx context.Context, request string) error {
-	work, stop := ctx, context.CancelFunc(func() {})
+	left := t.limits.RunTime
+	if started := t.held.Run().Started; !started.IsZero() {
+		left -= t.now().Sub(started)
+	}
+	work, stop := context.WithTimeoutCause(ctx, left, usercontext.ErrTimeLimit)
 	if deadline, ok := ctx.Deadline(); ok {
-		work, stop = context.WithDeadlineCause(ctx, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+		limited, over := context.WithDeadlineCause(work, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+		first := stop
+		work, stop = limited, func() { over(); first() }
 	}
 	uc, err := usercontext.New(work, usercontext.Config{
 		User: t.user, Thread: t.held.Run().Thread, Run: t.held.Run().ID, Request: request,

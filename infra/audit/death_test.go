@@ -18,15 +18,15 @@ import (
 	"carrel/shared/client"
 )
 
-// A run whose worker is killed ends once its lease is past, long before the next minute's sweep, and what waited goes on.
-func TestARunWhoseWorkerIsKilledEnds(t *testing.T) {
+// A run whose worker is killed goes on once its lease is past, long before the next minute's sweep, and then what waited.
+func TestARunWhoseWorkerIsKilledGoesOn(t *testing.T) {
 	t.Parallel() // it waits for a lease
 	e := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	alice := &person{name: "alice", secret: "secret-" + rand.Text()}
 	s := mustOpen(t, ctx, e, alice, chat.ThreadID(chat.NewID(time.Now())))
-	if _, err := s.Send("/say " + alice.secret + "\n/stream 2000 20"); err != nil {
+	if _, err := s.Send("/say " + alice.secret + "\n/stream 200 20"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.WaitFor(ctx, func(st client.State) bool { return says(st, agui.RoleAssistant, alice.secret) }); err != nil {
@@ -55,7 +55,7 @@ func TestARunWhoseWorkerIsKilledEnds(t *testing.T) {
 			ends = append(ends, strings.TrimSpace(string(ev.Type)+" "+ev.Code))
 		}
 	}
-	if got := strings.Join(ends, ", "); got != "RUN_ERROR worker_died, RUN_FINISHED" {
+	if got := strings.Join(ends, ", "); got != "RUN_FINISHED, RUN_FINISHED" {
 		t.Errorf("the runs ended with %s", got)
 	}
 }

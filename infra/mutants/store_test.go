@@ -8,7 +8,9 @@ func storeGuards() []guard {
 	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), readGuards(), appendGuards(), endGuards(),
 		questionGuards(), deskGuards())
 	for i := range all {
-		all[i].test = model
+		if all[i].test == "" {
+			all[i].test = model
+		}
 	}
 	return all
 }
@@ -96,7 +98,7 @@ func claimGuards() []guard {
 		},
 		{
 			name: "claim: fence + 1", file: "shared/store/claim.go",
-			from: `#fence = #fence + :one`, to: `#fence = #fence`,
+			from: `#fence = #fence + :one`, to: `#fence = if_not_exists(#fence, :one)`,
 		},
 		{
 			name: "claim: knows its own", file: "shared/store/claim.go",
@@ -124,6 +126,7 @@ func sweepGuards() []guard {
 			name: "sweep: fence and nonce are unchanged", file: "shared/store/claim.go",
 			from: `const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "`,
 			to:   `const unchanged = "#status = :seen AND (#fence = :fence OR #fence <> :fence) AND (#nonce = :old OR #nonce <> :old) AND "`,
+			test: "./shared/store TestSweepYields", // a matter of a clock that is late: whoever has just claimed keeps the run
 		},
 		{
 			name: "renew, end: under fence and nonce", file: "shared/store/claim.go",

@@ -84,11 +84,18 @@ func (r *run) guard(f func() error) (err error) {
 
 // terminal makes the terminal event of a run that the loop ended with this error.
 func (r *run) terminal(end error) agui.Event {
+	return agui.WithFigures(r.ended(end), r.c.User.Count(chat.Figures{}))
+}
+
+func (r *run) ended(end error) agui.Event {
 	finished := agui.Event{
 		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
 	}
 	if end == nil {
+		if len(r.asked) > 0 {
+			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.asked}
+		}
 		return finished
 	}
 	if errors.Is(end, ErrCancelled) {

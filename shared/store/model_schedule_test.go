@@ -140,7 +140,7 @@ func (m *model) act() {
 	case n < 25 && len(m.invokes)+len(m.erases) > 0:
 		m.deliver(m.rng.IntN(len(m.invokes) + len(m.erases)))
 	case n < 29:
-		m.advance([]time.Duration{time.Second, 7 * time.Second, 21 * time.Second, 32 * time.Second, 70 * time.Second}[m.rng.IntN(5)])
+		m.advance([]time.Duration{time.Second, 7 * time.Second, 21 * time.Second, 32 * time.Second, 70 * time.Second, 7 * time.Minute}[m.rng.IntN(6)])
 	case n < 32:
 		m.start("sweep", sweep)
 	default:

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
@@ -112,6 +115,19 @@ func TestAThreadIsReadBeforeItsDesk(t *testing.T) {
 			_, err := skewed.Admit(t.Context(), storetest.Asked("r2", "t1"))
 			refused(t, err, 1)
 		})
+		t.Run("another answers, and that run asks again", func(t *testing.T) {
+			s := newScene(t, o)
+			s.asking()
+			skewed := door(s, func() {
+				if _, err := s.good.Admit(t.Context(), storetest.Answering("r2", "t1", "q1")); err != nil {
+					t.Error(err)
+				}
+				h := s.Claim(s.good, "r2")
+				s.End(h, storetest.Started(h), storetest.Asking(h, time.Time{}, "q2"))
+			})
+			_, err := skewed.Admit(t.Context(), storetest.Answering("r3", "t1", "q1"))
+			refused(t, err, 1)
+		})
 		t.Run("it is deleted", func(t *testing.T) {
 			s := newScene(t, o)
 			s.Complete(s.good, "r1", "t1", "x")
@@ -121,4 +137,38 @@ func TestAThreadIsReadBeforeItsDesk(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestClosingMeanwhile: nothing is admitted or started for a user who is being erased since it was looked at.
+func TestClosingMeanwhile(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		s := newScene(t, o)
+		h := s.Begin(s.good, "r1", "t1")
+		s.Admit(s.good, "r2", "t1")
+		s.wire.before[transact] = s.closing
+		if a, err := s.bad.Admit(t.Context(), storetest.Asked("r3", "t1")); !errors.Is(err, chat.ErrClosed) {
+			t.Errorf("admitted: %+v, %v", a, err)
+		}
+		s.open()
+		s.End(h, storetest.Started(h), storetest.Finished(h))
+		s.wire.before[transact] = s.closing
+		if got, err := s.bad.StartWaiting(t.Context()); err != nil || len(got) > 0 {
+			t.Errorf("started: %+v, %v", got, err)
+		}
+	})
+}
+
+// closing marks the desk of a user who is being erased, and open takes the mark off.
+func (s *scene) closing() {
+	s.mark("SET closing = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}})
+}
+func (s *scene) open() { s.mark("REMOVE closing", nil) }
+
+func (s *scene) mark(change string, values map[string]types.AttributeValue) {
+	_, err := s.DB.UpdateItem(s.T.Context(), &dynamodb.UpdateItemInput{
+		TableName: &s.Name, Key: row("U#alice", "DESK"), UpdateExpression: &change, ExpressionAttributeValues: values,
+	})
+	if err != nil {
+		s.T.Error(err)
+	}
 }

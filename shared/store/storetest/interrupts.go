@@ -5,14 +5,14 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
 	"carrel/shared/store"
 )
 
@@ -223,7 +223,7 @@ func patientWaiting(t *testing.T, w *World) {
 	}
 	w.Clock.Advance(23 * time.Hour)
 	for _, i := range w.items() {
-		if stringOf(i["input"]) != "" && stringOf(i["sk"])[:6] == "RUN#w1" && numberOf(i["expires"]) < w.Clock.Now().Add(90*time.Minute).Unix() {
+		if stringOf(i["input"]) != "" && strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") && numberOf(i["expires"]) < w.Clock.Now().Add(90*time.Minute).Unix() {
 			t.Errorf("the waiting run's input goes before the run: %v", i)
 		}
 	}
@@ -231,6 +231,45 @@ func patientWaiting(t *testing.T, w *World) {
 	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {
 		t.Errorf("an hour beyond: %+v", r)
 	}
+}
+
+// lostInput: a run of which nobody knows any more what it was asked need not wait for a person.
+func lostInput(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "w1", "t1")
+	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
+	for _, i := range w.items() {
+		if stringOf(i["input"]) == "" || !strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") {
+			continue
+		}
+		if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item(stringOf(i["pk"]), stringOf(i["sk"]))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Clock.Advance(61 * time.Minute)
+	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {
+		t.Errorf("expired: %+v", r)
+	}
+}
+
+// deletedQuestions: they go with their thread at once, since they hold what a tool was to be called with.
+func deletedQuestions(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.suspend(alice, "r1", "t1", "q1")
+	must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1")))
+	h := w.Claim(alice, "r2")
+	w.End(h, Started(h), Asking(h, time.Time{}, "q2"))
+	if th := must[store.Thread](t)(alice.Delete(ctx, "t1")); len(th.Interrupts) > 0 {
+		t.Errorf("the deleted thread waits with %v", th.Interrupts)
+	}
+	for _, i := range w.items() {
+		if stringOf(i["open"]) != "" {
+			t.Errorf("the questions are still there: %v", textOf(i))
+		}
+	}
+	_, err := alice.Admit(ctx, Answering("r3", "t1", "q2"))
+	wantErr(t, "an answer to them", err, chat.ErrNotFound)
 }
 
 // interrupting: it goes directly behind the run that it interrupts, and the other waiting ones behind it.
@@ -253,31 +292,5 @@ func interrupting(t *testing.T, w *World) {
 		}
 		h = w.Claim(alice, want)
 		w.End(h, Started(h), Finished(h))
-	}
-}
-
-// closing: of a user who is being erased nothing is admitted or started, and what waits can be cancelled.
-func closing(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	h := w.Begin(alice, "r1", "t1")
-	w.Admit(alice, "w1", "t1")
-	w.Admit(alice, "w2", "t1")
-	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
-	if c := must[store.Cancelled](t)(alice.Cancel(ctx, "w1")); !c.Ended {
-		t.Errorf("cancelled: %+v", c)
-	}
-	w.End(h, Started(h), Finished(h))
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
-		t.Errorf("started %v", got)
-	}
-	_, err := alice.Admit(ctx, Asked("x", "t2"))
-	wantErr(t, "a run", err, chat.ErrClosed)
-	w.set(item("U#alice", "DESK"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 {
-		t.Errorf("the desk: %+v", d)
-	}
-	w.Admit(alice, "x", "t2")
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || d.Seats["x"] != "t2" {
-		t.Errorf("the desk: %+v", d)
 	}
 }

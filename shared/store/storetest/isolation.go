@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -286,13 +285,6 @@ func (w *World) items() (all []map[string]types.AttributeValue) {
 		all = append(all, page.Items...)
 	}
 	return all
-}
-
-func numberOf(v types.AttributeValue) (n int64) {
-	if v, ok := v.(*types.AttributeValueMemberN); ok {
-		n, _ = strconv.ParseInt(v.Value, 10, 64)
-	}
-	return n
 }
 
 func stringOf(v types.AttributeValue) string {

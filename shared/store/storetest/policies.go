@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -173,4 +176,37 @@ func rateLimit(t *testing.T, w *World) {
 		}
 	}
 	w.Admit(w.As("bob"), "r1", "t1") // has a bucket of his own
+}
+
+// closing: of a user who is being erased nothing is admitted or started, and what waits can be cancelled.
+func closing(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "w1", "t1")
+	w.Admit(alice, "w2", "t1")
+	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
+	if c := must[store.Cancelled](t)(alice.Cancel(ctx, "w1")); !c.Ended {
+		t.Errorf("cancelled: %+v", c)
+	}
+	w.End(h, Started(h), Finished(h))
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("started %v", got)
+	}
+	_, err := alice.Admit(ctx, Asked("x", "t2"))
+	wantErr(t, "a run", err, chat.ErrClosed)
+	w.set(item("U#alice", "DESK"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 {
+		t.Errorf("the desk: %+v", d)
+	}
+	w.Admit(alice, "x", "t2")
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || d.Seats["x"] != "t2" {
+		t.Errorf("the desk: %+v", d)
+	}
+}
+
+func numberOf(v types.AttributeValue) (n int64) {
+	if v, ok := v.(*types.AttributeValueMemberN); ok {
+		n, _ = strconv.ParseInt(v.Value, 10, 64)
+	}
+	return n
 }

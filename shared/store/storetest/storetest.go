@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
 		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
-		{"Closing", closing}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
+		{"Closing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
 		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
 		{"Claim", claim}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
