@@ -73,6 +73,7 @@ type actor struct {
 	at     string // the request that it waits with
 	writes bool   // it is a write
 	asleep int    // until this step
+	steps  int    // its requests
 	dead   bool
 	over   bool
 	lost   int  // answers of the request that it waits with

@@ -34,6 +34,9 @@ func (t turnstile) step(req *http.Request, c call) (*http.Response, error) {
 		return nil, context.Canceled
 	}
 	a.at, a.writes = c.String(), c.writes()
+	if a.steps++; a.steps > 400 {
+		a.m.fail("%s: comes to no end: %s", a.name, a.at)
+	}
 	a.m.stopped <- struct{}{}
 	v := <-a.wake
 	if v == dieBefore {

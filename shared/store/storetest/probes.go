@@ -117,7 +117,7 @@ func runProbes() map[string]probe {
 			}
 			return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread))
 		}},
-		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
+		"Store.Run": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {
 			page, more, err := c.mine.Runs(c.T.Context(), "", 99)
 			if more || c.holder != nil && len(page) != 3 {
