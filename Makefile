@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: kills help run test check chat build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: kills help run test check chat ops build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
 	@go run ./infra/cli/chat -as "$(or $(AS),alice)" $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+
+ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
+	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
+	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
 

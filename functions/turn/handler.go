@@ -25,12 +25,18 @@ type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }
 
+// poster posts to connections and closes them; gateway.Poster is one.
+type poster interface {
+	emit.Poster
+	Close(ctx context.Context, id chat.ConnectionID) error
+}
+
 // handler does runs. It is shared by all invocations and holds no user's anything.
 type handler struct {
 	table   *store.Table
 	agents  *agent.Registry
 	tools   *tool.Registry
-	poster  emit.Poster
+	poster  poster
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor
@@ -59,6 +65,10 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	if ev.Reason == gateway.ReasonErase {
 		log.InfoContext(ctx, "erasing a deleted thread")
 		return h.erase(ctx, user, s, store.Erasure{Thread: ev.Thread, Epoch: ev.Epoch})
+	}
+	if ev.Reason == gateway.ReasonForget {
+		log.InfoContext(ctx, "erasing a user")
+		return h.forget(ctx, s, log)
 	}
 	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)

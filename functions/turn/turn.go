@@ -230,6 +230,6 @@ func (t *turn) startWaiting(ctx context.Context) {
 func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
-		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
 	}}
 }

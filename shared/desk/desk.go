@@ -18,6 +18,7 @@ type Desk struct {
 	Waiting []Waiting
 	Full    time.Time // when the bucket of runs is full again; past: it is full
 	Version int64     // of the stored record; store's alone
+	Closing bool      // its user is being erased: nothing is admitted, and nothing that waits starts
 }
 
 // Waiting is one run in the queue.
@@ -61,12 +62,16 @@ type Decision struct {
 
 // Admit gives a run a seat or a place in the queue, for one token of the bucket. A run that sits or waits already gets
 // the same decision again, for none. It fails, and costs nothing, with chat.ErrBusy (policy Reject and the thread has a
-// seat or waits), chat.ErrTooManyRuns (the queue is full) or a *chat.RateLimitedError (the bucket is empty).
+// seat or waits), chat.ErrTooManyRuns (the queue is full), a *chat.RateLimitedError (the bucket is empty) or
+// chat.ErrClosed (its user is being erased).
 //
 // A run never overtakes what waits and could start now: it takes a seat only if one is left after those. One that
 // interrupts waits directly behind the run that it interrupts, before what came to the thread in order; one that answers
 // goes before all that waits on its thread.
 func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
+	if d.Closing {
+		return d, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
+	}
 	if _, sits := d.Seats[a.Run]; sits {
 		return d.clone(), Decision{State: chat.RunAdmitted}, nil
 	}
@@ -127,7 +132,7 @@ func (d Desk) Next(r Rules) (Desk, []Waiting) {
 	c := d.clone()
 	var started []Waiting
 	c.Waiting = slices.DeleteFunc(c.Waiting, func(w Waiting) bool {
-		if _, busy := c.holder(w.Thread); busy || r.Held[w.Thread] || len(c.Seats) >= r.Limits.Runs {
+		if _, busy := c.holder(w.Thread); busy || d.Closing || r.Held[w.Thread] || len(c.Seats) >= r.Limits.Runs {
 			return false
 		}
 		c.Seats[w.Run] = w.Thread
@@ -192,5 +197,5 @@ func (d Desk) clone() Desk {
 	if seats == nil {
 		seats = map[chat.RunID]chat.ThreadID{}
 	}
-	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Full: d.Full, Version: d.Version}
+	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Full: d.Full, Version: d.Version, Closing: d.Closing}
 }

@@ -127,6 +127,7 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 	if s.t.expired(b.run.Expires) {
 		b.run = runItem{}
 	}
+	b.desk = s.t.current(b.desk)
 	if s.t.expired(b.thread.Expires) {
 		b.thread = threadItem{}
 	}

@@ -191,10 +191,7 @@ func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d des
 	if s.t.expired(r.Expires) {
 		r = runItem{}
 	}
-	if s.t.expired(d.Expires) {
-		d = deskItem{}
-	}
-	return r, d, nil
+	return r, s.t.current(d), nil
 }
 
 func runOf(item attributes) (Run, error) {

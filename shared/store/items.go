@@ -120,8 +120,8 @@ type deskItem struct {
 	Waiting []waitingItem     `dynamodbav:"waiting"`
 	Full    int64             `dynamodbav:"full,omitempty"` // when the bucket of runs is full again
 	Version int64             `dynamodbav:"version"`
-	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased
-	Expires int64             `dynamodbav:"expires,omitempty"` // only with the closing mark
+	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased, or was: see Forget
+	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
 }
 
 type waitingItem struct {
@@ -131,7 +131,9 @@ type waitingItem struct {
 }
 
 func (i deskItem) desk() desk.Desk {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version}
+	d := desk.Desk{
+		Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Closing: i.Closing,
+	}
 	for run, thread := range i.Seats {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}

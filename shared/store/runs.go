@@ -137,17 +137,6 @@ func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
 	return item.desk(), err
 }
 
-func (s *Store) deskItem(ctx context.Context) (deskItem, error) {
-	var item deskItem
-	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
-		return deskItem{}, fmt.Errorf("read the desk: %w", err)
-	}
-	if s.t.expired(item.Expires) {
-		return deskItem{}, nil
-	}
-	return item, nil
-}
-
 // setDesk is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
 // the user is not being erased.
 func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, error) {

@@ -113,6 +113,7 @@ func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fa
 		case err != nil:
 			return gone
 		}
+		g.posted.Add(1)
 		w.WriteHeader(http.StatusOK)
 	case http.MethodDelete:
 		s.end(ending{ws.StatusNormalClosure, "Connection Closed Normally", true})

@@ -19,7 +19,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -33,7 +33,15 @@ func tableProbes() map[string]probe {
 		}},
 		// The owner of a connection is the one thing that is not below a user's key: it names whose it is, and no more.
 		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.Table.Owner(c.T.Context(), c.socket) }},
-		"Table.Live":  {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
+		// An operator who names somebody of whom nothing is kept gets nobody, whoever is named nearly so.
+		"Table.ForOperator": {theirs: notFound, call: func(c caller) (any, error) {
+			u, err := c.Table.ForOperator(c.T.Context(), store.Named{Issuer: chattest.Issuer, Subject: c.as})
+			if err == nil && u != chattest.User(c.T, c.as) {
+				err = fmt.Errorf("it is somebody else")
+			}
+			return nil, err
+		}},
+		"Table.Live": {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
 	}
 }
 

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
+		{"Forget", forget}, {"ForgetNobody", forgetNobody}, {"ForgetWithoutMark", forgetWithoutMark}, {"Verify", verify},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, NewWorld(t, open(t))) })
 	}
