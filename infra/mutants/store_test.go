@@ -64,7 +64,7 @@ func seatGuards() []guard {
 		},
 		{
 			name: "a thread has one seat: start", file: "shared/desk/desk.go",
-			from: `; busy || r.Held`, to: `; busy && r.Held`,
+			from: `; busy || d.Closing || r.Held`, to: `; d.Closing || r.Held`,
 		},
 		{
 			name: "a user has five seats: admission", file: "shared/desk/desk.go",
