@@ -129,6 +129,20 @@ witness-rest:
 	  $(call missing,the store against moto: it needs Python 3 with venv (Debian: apt-get install python3 python3-venv)); \
 	fi
 
+# The long forms of proofs that the suite runs briefly: see CONTRIBUTING.md.
+FOR ?= 10m
+RACES ?= 10000
+MUTANTS ?= .
+.PHONY: model races mutants
+model: ## the model of the store for FOR (10m): random schedules of crashes, against docs/data.md
+	@FOR=$(FOR) go test -count=1 -timeout 0 -v -run '^TestModel$$' ./shared/store
+
+races: ## RACES (10000) admissions from four processes, and what became of them
+	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
+
+mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
+
 # Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \

@@ -109,7 +109,7 @@ type starter struct {
 
 // startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
 // thread is gone, is taken off the desk: it must not keep the others from starting, and neither must what waits on a
-// thread that waits for a person. No more than its threads are read.
+// thread that waits for a person or was deleted. No more than its threads are read.
 func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []starter, error) {
 	rules := desk.Rules{Limits: s.t.c.Limits, Held: map[chat.ThreadID]bool{}}
 	for {
@@ -133,9 +133,9 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []star
 				return d, nil, fmt.Errorf("read a thread: %w", err)
 			}
 			switch {
-			case chat.RunStatus(r.Status) != chat.RunWaiting || t.ID == "" || !s.t.visible(t):
+			case chat.RunStatus(r.Status) != chat.RunWaiting || t.ID == "":
 				was = was.Remove(w.Run)
-			case len(s.t.open(t)) > 0:
+			case len(s.t.open(t)) > 0 || !s.t.visible(t): // a deleted thread's runs are found here and cancelled
 				rules.Held[w.Thread] = true
 			default:
 				runs = append(runs, starter{r, t})
