@@ -26,12 +26,13 @@ import (
 
 // meter counts the requests to the table, and what their answers weigh.
 type meter struct {
+	http.Transport
 	mu              sync.Mutex
 	requests, bytes int
 }
 
 func (m *meter) Do(r *http.Request) (*http.Response, error) {
-	res, err := http.DefaultTransport.RoundTrip(r)
+	res, err := m.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +71,7 @@ func newLongRig(t *testing.T) longRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		r.meter.CloseIdleConnections()
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}

@@ -56,7 +56,7 @@ func (r *request) acknowledge(ctx context.Context, row chat.Connection, has chat
 		values := []monitor.Value{monitor.N(monitor.ClientBehind, int(behind))}
 		// Of what is in the last record the time is known; reading older ones is not worth a request.
 		if at := max(has.Seq+1-last.Seq, 0); int(at) < len(last.Events) && last.Events[at].Timestamp > 0 {
-			values = append(values, monitor.Took(monitor.ClientLag, r.now().Sub(time.UnixMilli(last.Events[at].Timestamp))))
+			values = append(values, monitor.Took(monitor.TimeBehind, r.now().Sub(time.UnixMilli(last.Events[at].Timestamp))))
 		}
 		r.monitor.Record(values...)
 	}

@@ -49,7 +49,7 @@ const (
 	FramesThrottled = "FramesThrottled" // posts that were refused because a connection, or the account, is too slow
 	ConnectionsGone = "ConnectionsGone" // found gone by a post
 	ConnectionsCut  = "ConnectionsCut"  // that could not keep up or failed: live delivery ended until their next hello
-	DeliveryLag     = "DeliveryLag"     // of the slowest live client: from a record's append to the end of its post, at most
+	TimeToDeliver   = "TimeToDeliver"   // of the slowest live client: from a record's append to the end of its post, at most
 	DeliveryBehind  = "DeliveryBehind"  // of the slowest live client: durable events that it was not posted yet, at most
 
 	// Of each hello that brought something, and of each ping of a client that lags.
@@ -58,7 +58,7 @@ const (
 	GapsHealed     = "GapsHealed"     // those, on a socket that had said hello before, that brought all that was missing
 	Snapshots      = "Snapshots"      // hellos without a usable cursor
 	ClientBehind   = "ClientBehind"   // events that the client has not applied
-	ClientLag      = "ClientLag"      // how old the first of those is, at least
+	TimeBehind     = "TimeBehind"     // how old the first of those is, at least
 
 	// What sweep had to repair, each of which somebody else should have done.
 	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for

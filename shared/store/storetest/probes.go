@@ -208,12 +208,14 @@ func holderProbes() map[string]probe {
 		return probe{theirs: anything, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Holder.Run":     held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
-		"Holder.Input":   held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
-		"Holder.Thread":  held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
-		"Holder.Deleted": held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
-		"Holder.Lease":   held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
-		"Holder.Renew":   held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Holder.Run":        held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Holder.Input":      held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Holder.Thread":     held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Holder.Deleted":    held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
+		"Holder.Unreadable": held(false, func(c caller) (any, error) { return nil, c.holder.Unreadable() }),
+		"Holder.Begun":      held(false, func(c caller) (any, error) { return c.holder.Begun(), nil }),
+		"Holder.Lease":      held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
+		"Holder.Renew":      held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
 		"Holder.Earlier": held(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.mine.Claim(c.T.Context(), c.run)
