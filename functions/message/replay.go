@@ -16,7 +16,7 @@ const (
 	// maxReplay is how many events are replayed at most: as many as one run may have, so that whoever slept through any
 	// one run sees all of it. Who is further behind gets a snapshot, which costs the same however much was missed.
 	maxReplay  = 10_000
-	logPage    = 1000             // records of one request, which has 1 MB at most
+	logPage    = 250              // records of one request, which has 1 MB at most: the first is read before ready is sent
 	replayTime = 15 * time.Second // of one hello; what is left the client's next one asks for
 	maxJoined  = wire.MaxFrame * 3 / 4
 )
