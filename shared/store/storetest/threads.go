@@ -159,4 +159,16 @@ func retention(t *testing.T, w *World) {
 	if ts, _, err := alice.Transcripts(ctx, thread, 0, 99); err != nil || len(ts) != 2 {
 		t.Errorf("transcripts: %+v, %v", ts, err)
 	}
+	w.Limits.Retention = 24 * time.Hour
+	w.Table = w.With(w.DB)
+	thread = w.Complete(w.As("bob"), "r1", "t1", "yesterday")
+	for _, c := range []struct {
+		on   time.Duration
+		want chat.Seq
+	}{{23 * time.Hour, 5}, {2 * time.Hour, 0}} {
+		w.Clock.Advance(c.on)
+		if last := must[store.Record](t)(w.As("bob").Last(ctx, "t1", thread.Epoch)); last.Last != c.want {
+			t.Errorf("with a day's retention, %v on, the log ends at %d, want %d", c.on, last.Last, c.want)
+		}
+	}
 }
