@@ -209,10 +209,11 @@ func TestAReplayEndsWithItsReason(t *testing.T) {
 		return e.posts
 	}
 	all := after(-1, nil)
-	if n := after(5, func() { w.life = -time.Hour; r.at = r.at.Add(3 * time.Hour) }); n != 5 {
+	w.life = 5 * time.Second
+	if n := after(5, func() { r.at = r.at.Add(6 * time.Second) }); n != 5 {
 		t.Errorf("%d posts, 5 of them before the token was past", n)
 	}
-	w.life, r.at = time.Hour, r.at.Add(-3*time.Hour)
+	w.life = time.Hour
 	if n := after(5, func() { r.poster.(*turning).fails = chat.ErrGone }); n != 5 {
 		t.Errorf("%d posts, 5 of them before the connection had gone", n)
 	}
@@ -222,5 +223,23 @@ func TestAReplayEndsWithItsReason(t *testing.T) {
 		}
 	}); n >= all {
 		t.Errorf("%d posts of %d to a connection that watches another thread", n, all)
+	}
+}
+
+// What TTL has deleted is told as well as what it is yet to delete.
+func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true)
+	head := r.lengthen(t, w, 100)
+	for seq := chat.Seq(6); seq < 56; seq += perRecord {
+		r.erase(t, w, seq)
+	}
+	for at, recovered := range map[chat.Seq]bool{5: false, 54: false, 55: true, 60: true} {
+		g := w.hello(cursor(w, at))
+		if g.ready.Recovered != recovered || (g.snapshot == nil) != recovered || g.ready.Head != head {
+			t.Errorf("from %d: %+v, snapshot %v", at, g.ready, g.snapshot != nil)
+		}
 	}
 }

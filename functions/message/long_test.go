@@ -239,3 +239,15 @@ func (e *turning) Post(ctx context.Context, id chat.ConnectionID, message []byte
 	}
 	return e.edge.Post(ctx, id, message)
 }
+
+// erase deletes the record that begins at seq, as TTL does.
+func (r longRig) erase(t *testing.T, w window, seq chat.Seq) {
+	t.Helper()
+	_, err := r.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key() + "#T#t#" + string(w.epoch())},
+		"sk": &types.AttributeValueMemberS{Value: fmt.Sprintf("E#%012d", seq)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

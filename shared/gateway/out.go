@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -38,7 +39,7 @@ func NewPoster(c aws.Config, stage string) *Poster {
 		if o.BaseEndpoint == nil {
 			o.BaseEndpoint = aws.String(stage)
 		}
-		if o.Retryer == nil {
+		if c.Retryer == nil {
 			o.Retryer = retry.NewStandard(soon)
 		}
 	})}
@@ -47,7 +48,10 @@ func NewPoster(c aws.Config, stage string) *Poster {
 // soon has the SDK repeat what failed on the way, soon, and nothing that was throttled: whoever posts knows better
 // whether to wait for a slow client. No connection's failures use up the repetitions of another's.
 func soon(o *retry.StandardOptions) {
-	o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 3, 500*time.Millisecond, ratelimit.None
+	o.MaxAttempts, o.RateLimiter = 3, ratelimit.None
+	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return rand.N(100 * time.Millisecond << min(attempt, 4)), nil
+	})
 	throttled := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 		if errors.Is(kind(err), chat.ErrSlow) {
 			return aws.FalseTernary

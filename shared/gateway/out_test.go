@@ -94,7 +94,7 @@ func TestTheSDKRepeatsNoThrottledPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status, want := range map[int]int{429: 1, 410: 1, 500: 3, 503: 3} {
-		stage, calls := fakeAWS(t, status, "")
+		stage, calls := fakeAWS(t, status, map[int]string{429: "LimitExceededException"}[status])
 		start := time.Now()
 		if err := gateway.NewPoster(c, stage).Post(t.Context(), "c=", []byte("x")); err == nil || len(*calls) != want {
 			t.Errorf("%d: %d requests, want %d; error %v", status, len(*calls), want, err)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	mrand "math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,11 +44,19 @@ type Table struct {
 func NewClient(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
-		if o.Retryer == nil {
-			// The SDK's own would wait for seconds before its second try, and a request has five.
-			o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = 5, time.Second })
+		if cfg.Retryer == nil { // the options have the SDK's own by now
+			o.Retryer = retry.NewStandard(soon)
 		}
 		o.APIOptions = append(o.APIOptions, withDeadline)
+	})
+}
+
+// soon has what was throttled or failed on the way tried five times within about two seconds: the SDK's own pauses are
+// longer than a request has time, and its three tries fewer than a partition needs that has to be split.
+func soon(o *retry.StandardOptions) {
+	o.MaxAttempts = 5
+	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return mrand.N(50 * time.Millisecond << min(attempt, 5)), nil
 	})
 }
 
