@@ -111,6 +111,7 @@ func (s *socket) dispatch(message []byte, late time.Duration) bool {
 	s.touch()
 	key := s.g.route(message)
 	function := s.g.c.Routes[key]
+	s.g.received(function, message)
 	if function == "" {
 		s.notify("Forbidden", newID())
 		return true
