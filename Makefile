@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check chat build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: help run test check chat build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL
 	  exit 1; \
 	fi
 	@VERIFY_AWS=1 URL="$(URL)" go test -count=1 -v -run TestDeployed ./infra/local/fidelity
+
+meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
+	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
+
+bench: $(ENGINE) ## the benchmarks of infra/bench, some minutes; docs/performance.md
+	@CARREL_BENCH=1 go test -count=1 -timeout 60m -v -run '^TestBench' -bench . -benchtime 1x ./infra/bench
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam

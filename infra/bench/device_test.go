@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,7 +49,27 @@ func ours(t testing.TB, c stack.Config) *stack.Stack {
 type device struct {
 	conn   *websocket.Conn
 	thread chat.ThreadID
-	n      int
+	n      int // hellos and runs
+	frames int // that came
+}
+
+// await reads until a frame holds one of the words, and says which.
+func (d *device) await(ctx context.Context, words ...string) (string, error) {
+	for {
+		_, m, err := d.conn.Read(ctx)
+		if err != nil {
+			return "", err
+		}
+		d.frames++
+		for _, w := range words {
+			if bytes.Contains(m, []byte(w)) {
+				return w, nil
+			}
+		}
+		if bytes.Contains(m, []byte(`"type":"rejected"`)) {
+			return "", fmt.Errorf("refused: %s", m)
+		}
+	}
 }
 
 // open connects a device of a user and has it watch a thread.
@@ -73,7 +94,7 @@ func (d *device) hello(ctx context.Context, cursor *chat.Cursor) error {
 	if err := d.conn.Write(ctx, websocket.MessageText, f); err != nil {
 		return err
 	}
-	_, err = await(ctx, d.conn, `"type":"ready"`)
+	_, err = d.await(ctx, `"type":"ready"`)
 	return err
 }
 
@@ -98,35 +119,45 @@ type turn struct {
 // play has the first device ask for a run, and returns when all devices have seen its end and its functions are done.
 func play(t testing.TB, s *stack.Stack, text string, devices ...*device) turn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	u, err := try(t.Context(), s, text, devices...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// try is play for any goroutine.
+func try(ctx context.Context, s *stack.Stack, text string, devices ...*device) (turn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := time.Now()
 	run, err := devices[0].ask(ctx, text)
 	if err != nil {
-		t.Fatal(err)
+		return turn{}, err
 	}
 	for _, d := range devices {
-		if word, err := await(ctx, d.conn, `"RUN_FINISHED"`, `"RUN_ERROR"`); err != nil || word != `"RUN_FINISHED"` {
-			t.Fatalf("run %s: %s %v", run, word, err)
+		if word, err := d.await(ctx, `"RUN_FINISHED"`, `"RUN_ERROR"`); err != nil || word != `"RUN_FINISHED"` {
+			return turn{}, fmt.Errorf("run %s: %s %w", run, word, err)
 		}
 	}
 	took := time.Since(at)
-	return turn{settled(ctx, t, s, run), took}
+	used, err := settled(ctx, s, run)
+	return turn{used, took}, err
 }
 
 // settled returns what a run has used once both of its invocations are over: message's and turn's.
-func settled(ctx context.Context, t testing.TB, s *stack.Stack, run chat.RunID) meters.Use {
-	t.Helper()
+func settled(ctx context.Context, s *stack.Stack, run chat.RunID) (meters.Use, error) {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for {
-		if u := s.Meters().Run(string(run)); u.Invocations >= 2 {
-			return u
+		u := s.Meters().Run(string(run))
+		if u.Invocations >= 2 {
+			return u, nil
 		}
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			t.Fatalf("run %s has used %+v and does not end", run, s.Meters().Run(string(run)))
+			return u, fmt.Errorf("run %s has used %+v and does not end: %w", run, u, ctx.Err())
 		}
 	}
 }

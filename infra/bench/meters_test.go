@@ -1,11 +1,14 @@
 package bench_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
+	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/meters"
 	"carrel/infra/local/stack"
 	"carrel/shared/chat"
@@ -14,15 +17,83 @@ import (
 // reference is the turn of docs/data.md: two tool calls, 200 deltas at 50 a second.
 const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
 
-// TestMeters: the meters count a run exactly, and the naive emitter costs more for the same run.
+// witness counts a user's requests where they pass, and knows their users by the keys in them: the meters do not look there.
+type witness struct {
+	mu       sync.Mutex
+	requests int
+	units    float64
+}
+
+// see counts a request; what it writes is below 1 KB everywhere, so each item is a unit, two in a transaction, and each
+// entry of the index that goes or comes is one more.
+func (w *witness) see(r proxy.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests++
+	switch {
+	case r.Operation == "TransactWriteItems" && r.Caller == "MessageFunction":
+		w.units += 2*3 + 1 // RUN, DESK, THREAD; the run comes into the index
+	case r.Operation == "TransactWriteItems":
+		w.units += 2*4 + 1 // the last record, THREAD, RUN, DESK; the run leaves the index
+	case r.Operation == "UpdateItem" && r.Caller == "TurnFunction":
+		w.units += 1 + 2 // the claim changes RUN's place in the index
+	case r.Operation == "UpdateItem", r.Operation == "PutItem":
+		w.units++
+	}
+}
+
+// TestMeters: the meters count the runs of two users who run at once exactly and each to its own, and a naive emitter
+// costs more for the same run.
 func TestMeters(t *testing.T) {
 	s := ours(t, stack.Config{})
-	d := open(t, s.Endpoints(), "alice", chat.ThreadID(chat.NewID(time.Now())))
-	play(t, s, "/say one", d) // the first run of a thread has no history to read
-	got := play(t, s, "/say one", d)
-	t.Logf("%+v", got)
+	users := []string{"alice", "bob"}
+	devices, witnesses, used := make([]*device, 2), []*witness{{}, {}}, make([]turn, 2)
+	for i, user := range users {
+		devices[i] = open(t, s.Endpoints(), user, chat.ThreadID(chat.NewID(time.Now())))
+		play(t, s, "/say hello", devices[i])
+		devices[i].frames = 0
+	}
+	s.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
+		for i, user := range users {
+			if bytes.Contains(r.Body, []byte("U#"+user)) {
+				witnesses[i].see(r)
+			}
+		}
+		return proxy.Fine, nil
+	})
+	var both sync.WaitGroup
+	for i := range users {
+		both.Go(func() {
+			var err error
+			if used[i], err = try(t.Context(), s, "/say one", devices[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	for i, u := range used {
+		for devices[i].frames < u.Sent {
+			if _, err := devices[i].await(t.Context(), "{"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := witnesses[i]
+		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts || u.Received != 1 || u.Invocations != 2 {
+			t.Errorf("the run of %s has used %+v; seen were %d requests, %g write units and %d frames", users[i], u.Use, w.requests, w.units, devices[i].frames)
+		}
+		if u.GBSeconds <= 0 || u.ReadUnits <= 0 {
+			t.Errorf("the run of %s has used %+v", users[i], u.Use)
+		}
+	}
+	s.DynamoDB().SetHook(nil)
+
+	const stream = "/stream 50 500"
+	less := play(t, s, stream, devices[0])
 	use(t, s, build(t, naive))
-	t.Logf("%+v", play(t, s, "/say one", d))
+	more := play(t, s, stream, devices[0])
+	if more.Requests < less.Requests+30 || more.Posts < 50 || less.Posts > 20 {
+		t.Errorf("50 deltas took Carrel %+v and the naive emitter %+v", less.Use, more.Use)
+	}
 }
 
 // TestReferenceTurn prints what the reference turn uses, beside the naive design and the budget: make meters.
