@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check chat build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 
 chat: ## talk to the running stack from this terminal: make chat AS=alice
 	@go run ./infra/cli/chat -as "$(or $(AS),alice)" $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+
+ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
+	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
+	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
 
@@ -131,6 +135,20 @@ witness-rest:
 	  $(call missing,the store against moto: it needs Python 3 with venv (Debian: apt-get install python3 python3-venv)); \
 	fi
 
+# The long forms of proofs that the suite runs briefly: see CONTRIBUTING.md.
+FOR ?= 10m
+RACES ?= 10000
+MUTANTS ?= .
+.PHONY: model races mutants
+model: ## the model of the store for FOR (10m): random schedules of crashes, against docs/data.md
+	@FOR=$(FOR) go test -count=1 -timeout 0 -v -run '^TestModel$$' ./shared/store
+
+races: ## RACES (10000) admissions from four processes, and what became of them
+	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
+
+mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
+
 # Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
@@ -139,12 +157,21 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
   shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
   infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
+KILLS ?= 3
+kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
+	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestARunSurvivesItsWorkerAtEachEvent ./infra/audit
+
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
 fuzz: ## every fuzz target for FUZZTIME (20s), one after the other
 	@set -e; for target in $(FUZZ); do \
 	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${target%:*}"; \
 	done
+
+# 10,000 runs through turn in one process: heap, goroutines and contexts before and after. make test has 60 of them.
+.PHONY: warm
+warm: $(ENGINE) ## 10,000 runs in one warm process: what they leave
+	@CARREL_RUNS=$(or $(RUNS),10000) go test -count=1 -v -timeout 30m -run TestManyRuns ./functions/turn | grep -E 'runs in|ok|FAIL|---'
 
 fuzz-edges:
 	@$(MAKE) --no-print-directory fuzz FUZZ='$(FUZZ_EDGES)'

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"carrel/shared/chat"
+	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
@@ -29,6 +30,8 @@ func codeOf(err error) (wire.Code, bool) {
 		return wire.CodeUnknownAgent, true
 	case errors.Is(err, chat.ErrDenied):
 		return wire.CodeDenied, true
+	case errors.Is(err, chat.ErrClosed):
+		return wire.CodeClosing, true
 	}
 	return wire.CodeInternal, false
 }
@@ -54,6 +57,26 @@ func sentence(code wire.Code) string {
 		return "There is no agent of this name. Choose another one."
 	case wire.CodeDenied:
 		return "You are not allowed to do this."
+	case wire.CodeClosing:
+		return "All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."
 	}
 	return "Something went wrong here. Try again."
+}
+
+// answered says that answers came to questions that are not open.
+const answered = "This question is not open any more: it was answered elsewhere, or its time is over."
+
+// rejection refuses a run, with what the client needs to do better.
+func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
+	no := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: code, Message: sentence(code)}
+	if limited := (*chat.RateLimitedError)(nil); errors.As(err, &limited) {
+		no.RetryAfterMS = max(1, limited.After.Milliseconds())
+	}
+	if open := (*store.InterruptedError)(nil); errors.As(err, &open) {
+		no.Interrupts = open.Open
+		if len(open.Open) == 0 {
+			no.Message = answered
+		}
+	}
+	return no
 }

@@ -20,6 +20,7 @@ import (
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
+	Forget(ctx context.Context, u chat.User) error
 }
 
 // handler answers the frames of clients. It is shared by all requests and holds no user's anything.
@@ -86,7 +87,7 @@ func (r *request) serve(ctx context.Context) error {
 	}
 	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
-		return r.answer(ctx, &wire.Rejected{RequestID: r.id, RunID: run.RunID, Code: code, Message: sentence(code)})
+		return r.answer(ctx, rejection(run, code, err))
 	}
 	return r.refuse(ctx, code)
 }
@@ -102,10 +103,19 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return err
 	}
 	switch f := f.(type) {
-	case *wire.Cancel:
-		return r.cancel(ctx, f)
+	case *wire.Forget:
+		return r.forget(ctx)
+	case *wire.Ping:
+		return r.ping(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
+	}
+	if err := r.store.Open(ctx); err != nil { // as the others see when they read the desk
+		return err
+	}
+	switch f := f.(type) {
+	case *wire.Cancel:
+		return r.cancel(ctx, f)
 	case *wire.History:
 		return r.history(ctx, f)
 	case *wire.Rename:
@@ -113,9 +123,7 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	case *wire.Delete:
 		return r.delete(ctx, f)
 	case *wire.Runs:
-		return r.runs(ctx)
-	case *wire.Ping:
-		return r.ping(ctx, f)
+		return r.runs(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
 }

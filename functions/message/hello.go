@@ -55,7 +55,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	if err != nil {
 		return err
 	}
-	ready.ThreadID = id
+	ready.ThreadID, ready.Interrupts = id, v.questions()
 	frames := []wire.ServerFrame{ready}
 	if v.snapshot != nil {
 		v.snapshot.N = f.N
@@ -192,13 +192,14 @@ func (r *request) snapshot(ctx context.Context, t store.Thread) (*wire.Snapshot,
 		return nil, err
 	}
 	return &wire.Snapshot{
-		ThreadID: t.ID, Epoch: t.Epoch, Seq: t.Head, Messages: messages, More: before > 0, Before: before,
+		ThreadID: t.ID, Epoch: t.Epoch, Seq: t.Head, Messages: messages, Interrupts: t.Interrupts,
+		More: before > 0, Before: before,
 	}, nil
 }
 
 // ready says where the thread and the desk stand; the desk is read last.
 func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready, error) {
-	d, err := r.store.Desk(ctx)
+	d, err := r.desk(ctx)
 	if err != nil {
 		return nil, err
 	}

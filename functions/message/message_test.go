@@ -36,9 +36,11 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, edge: gatewaytest.NewEdge(t), at: time.UnixMilli(time.Now().UnixMilli())}
 	now := func() time.Time { return r.at }
 	log := slog.New(slog.NewJSONHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	limits := chat.DefaultLimits()
+	limits.RunBurst = 1000 // a clock that stands still fills no bucket
 	r.handler = &handler{
-		table:  gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: now}),
-		poster: r.edge, invoker: r.edge, agent: agent.Known, limits: chat.DefaultLimits(),
+		table:  gatewaytest.Table(t, store.Config{Limits: limits, Now: now}),
+		poster: r.edge, invoker: r.edge, agent: agent.Known, limits: limits,
 		jitter:  func() time.Duration { return 10 * time.Minute },
 		monitor: monitor.New(&r.log, "message", log), log: log, now: now,
 	}
@@ -227,7 +229,7 @@ func TestATokenThatIsPast(t *testing.T) {
 func TestListsAndPing(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	w.answers(`{"type":"runs"}`, `{"type":"runs","runs":[]}`)
+	w.answers(`{"type":"runs"}`, `{"type":"runs","runs":[],"more":false}`)
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
 	w.answers(`{"type":"ping","requestId":"p"}`, `{"type":"pong","requestId":"p","runs":[]}`)
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","runs":[]}`)
@@ -235,7 +237,8 @@ func TestListsAndPing(t *testing.T) {
 	w.send(hi)
 	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
 	w.answers(`{"type":"runs"}`,
-		`{"type":"runs","runs":[{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
+		`{"type":"runs","runs":[{"runId":"r2","threadId":"t","status":"waiting","created":{now},"attempts":0},`+
+			`{"runId":"r1","threadId":"t","status":"running","created":{now},"attempts":0}],"more":false}`)
 	w.does("r1", "hello", false)
 	epoch := string(w.epoch())
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+

@@ -21,10 +21,10 @@ func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 			if err != nil {
 				return err
 			}
-			pong.Epoch, pong.Head = t.Epoch, max(t.Head, last)
+			pong.Epoch, pong.Head, pong.Interrupted = t.Epoch, max(t.Head, last), len(t.Interrupts) > 0
 		}
 	}
-	d, err := r.store.Desk(ctx)
+	d, err := r.desk(ctx)
 	if err != nil {
 		return err
 	}

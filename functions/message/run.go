@@ -29,10 +29,7 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 	if _, err := r.watch(ctx, f.ThreadID, f.N); err != nil {
 		return err
 	}
-	a, err := r.store.Admit(ctx, store.Admission{
-		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
-		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Title: title(f.Messages[0].Content),
-	})
+	a, err := r.store.Admit(ctx, r.admission(f))
 	if err != nil {
 		return err
 	}
@@ -46,6 +43,21 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 		r.tellRow(ctx, a.Run.Thread)
 	}
 	return err
+}
+
+// admission is what the store is asked for. It fills in what the answers are to.
+func (r *request) admission(f *wire.Run) store.Admission {
+	a := store.Admission{
+		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
+		Grants: r.in.Grants, WhenBusy: f.WhenBusy,
+	}
+	if len(f.Messages) > 0 {
+		a.Title = title(f.Messages[0].Content)
+	}
+	for _, answer := range f.Resume {
+		a.Answers = append(a.Answers, store.Answer{Resume: answer})
+	}
+	return a
 }
 
 func state(s chat.RunStatus) string {

@@ -2,20 +2,68 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"carrel/shared/chat"
 	"carrel/shared/desk"
+	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
-func (r *request) runs(ctx context.Context) error {
-	d, err := r.store.Desk(ctx)
+// runsPage is the default of a page of runs.
+const runsPage = 20
+
+// runs answers a page of the user's runs.
+func (r *request) runs(ctx context.Context, f *wire.Runs) error {
+	limit := f.Limit
+	if limit == 0 {
+		limit = runsPage
+	}
+	page, more, err := r.store.Runs(ctx, f.Before, limit)
 	if err != nil {
 		return err
 	}
-	return r.answer(ctx, &wire.RunList{RequestID: r.id, Runs: states(d)})
+	list := &wire.RunList{RequestID: r.id, More: more}
+	for _, run := range page {
+		list.Runs = append(list.Runs, runInfo(run))
+	}
+	return r.answer(ctx, list)
+}
+
+// runInfo is a row of the user's runs. Of a run that was not taken up there is nothing to count.
+func runInfo(run store.Run) wire.RunInfo {
+	info := wire.RunInfo{
+		RunID: run.ID, ThreadID: run.Thread, Status: run.Status, Agent: run.Agent,
+		Created: millis(run.Created), Started: millis(run.Started), Ended: millis(run.Ended),
+		Attempts: run.Attempts, Usage: run.Usage,
+	}
+	if info.Status == chat.RunAdmitted {
+		info.Status = chat.RunRunning
+	}
+	if run.Figures != (chat.Figures{}) {
+		info.Figures = &run.Figures
+	}
+	return info
+}
+
+// millis is 0, which is absent, for no time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// desk reads the user's desk, and refuses one who is being erased.
+func (r *request) desk(ctx context.Context) (desk.Desk, error) {
+	d, err := r.store.Desk(ctx)
+	if err == nil && d.Closing {
+		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+	}
+	return d, err
 }
 
 // states are a desk's runs: those with a seat first, by id, then those that wait, in order.

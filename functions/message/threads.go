@@ -20,7 +20,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if err != nil {
 		return err
 	}
-	d, err := r.store.Desk(ctx) // after the rows: what it says is as new as they are, or newer
+	d, err := r.desk(ctx) // after the rows: what it says is as new as they are, or newer
 	if err != nil {
 		return err
 	}
@@ -35,6 +35,6 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 func threadInfo(t store.Thread, d desk.Desk) wire.ThreadInfo {
 	return wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
-		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
 	}
 }

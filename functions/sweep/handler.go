@@ -22,6 +22,7 @@ const userTime = 20 * time.Second
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 	Erase(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error
+	Forget(ctx context.Context, u chat.User) error
 }
 
 // handler looks after runs. It acts for one user after the other, each through that user's own store.
@@ -42,7 +43,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	if ev.Failed != nil && ev.Failed.Reason == gateway.ReasonErase {
+	if ev.Failed != nil && (ev.Failed.Reason == gateway.ReasonErase || ev.Failed.Reason == gateway.ReasonForget) {
 		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
 		return nil
 	}

@@ -66,13 +66,17 @@ func (w *watch) resume(ctx context.Context, id chat.RunID, more bool) error {
 	return nil
 }
 
-// erase has a pass made over a deleted thread that is due. One that is under way already is harmless.
+// erase has a pass made over a deleted thread, or over a user who is to be forgotten, that is due. One that is under way
+// already is harmless.
 func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Before(e.Deadline) {
 		return nil
 	}
 	if w.now().Sub(e.Deadline) > eraseTime {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
+	}
+	if e.Forget {
+		return w.invoker.Forget(ctx, w.user)
 	}
 	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
@@ -172,7 +176,7 @@ func (w *watch) tellRows(ctx context.Context) error {
 		}
 		frames = append(frames, &wire.Thread{ThreadInfo: wire.ThreadInfo{
 			ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
-			Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+			Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
 		}})
 	}
 	if len(frames) == 0 {

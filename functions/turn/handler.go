@@ -25,15 +25,22 @@ type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }
 
+// poster posts to connections and closes them; gateway.Poster is one.
+type poster interface {
+	emit.Poster
+	Close(ctx context.Context, id chat.ConnectionID) error
+}
+
 // handler does runs. It is shared by all invocations and holds no user's anything.
 type handler struct {
 	table   *store.Table
 	agents  *agent.Registry
 	tools   *tool.Registry
-	poster  emit.Poster
+	poster  poster
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor
+	gauge   *usercontext.Gauge // of this process
 	log     *slog.Logger
 	now     func() time.Time
 	after   func(time.Duration) <-chan time.Time
@@ -60,6 +67,10 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		log.InfoContext(ctx, "erasing a deleted thread")
 		return h.erase(ctx, user, s, store.Erasure{Thread: ev.Thread, Epoch: ev.Epoch})
 	}
+	if ev.Reason == gateway.ReasonForget {
+		log.InfoContext(ctx, "erasing a user")
+		return h.forget(ctx, s, log)
+	}
 	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
@@ -85,16 +96,22 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
-// open builds the run's user context, which ends early enough for the run to be ended properly before Lambda ends the
-// invocation.
+// open builds the run's user context. It ends when the run's time is over, which its first attempt began, and early
+// enough for the run to be ended properly before Lambda ends the invocation.
 func (t *turn) open(ctx context.Context, request string) error {
-	work, stop := ctx, context.CancelFunc(func() {})
+	left := t.limits.RunTime
+	if started := t.held.Run().Started; !started.IsZero() {
+		left -= t.now().Sub(started)
+	}
+	work, stop := context.WithTimeoutCause(ctx, left, usercontext.ErrTimeLimit)
 	if deadline, ok := ctx.Deadline(); ok {
-		work, stop = context.WithDeadlineCause(ctx, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+		limited, over := context.WithDeadlineCause(work, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+		first := stop
+		work, stop = limited, func() { over(); first() }
 	}
 	uc, err := usercontext.New(work, usercontext.Config{
 		User: t.user, Thread: t.held.Run().Thread, Run: t.held.Run().ID, Request: request,
-		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now,
+		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now, Gauge: t.gauge,
 	})
 	if err != nil {
 		stop()
@@ -107,8 +124,5 @@ func (t *turn) open(ctx context.Context, request string) error {
 // close ends the user context. What is left of the run after that is a defect, and counted.
 func (t *turn) close(ctx context.Context) {
 	defer t.stop()
-	if err := t.uc.Close(ctx); err != nil {
-		t.log.ErrorContext(ctx, "residue of the run", "reason", err.Error())
-		t.monitor.Count(monitor.Residue, 1)
-	}
+	t.measureClose(ctx, t.uc.Close(ctx))
 }

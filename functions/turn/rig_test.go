@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -57,6 +60,12 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
 }
 
 func (b *lockedBuffer) String() string {
@@ -149,11 +158,17 @@ func (r *rig) events(t *testing.T) []agui.Event {
 // seen are the events that a window was posted, which are to be the log's.
 func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
 	t.Helper()
+	return r.seenFrom(t, id, 0)
+}
+
+// seenFrom is seen by a window that was not told of the first events.
+func (r *rig) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (events []agui.Event, threads []string) {
+	t.Helper()
 	for _, f := range r.edge.Frames(id) {
 		switch f := f.(type) {
 		case *wire.Events:
-			if f.Seq != chat.Seq(len(events)+1) {
-				t.Errorf("%s was posted seq %d after %d events", id, f.Seq, len(events))
+			if f.Seq != chat.Seq(missed+len(events)+1) {
+				t.Errorf("%s was posted seq %d after %d events", id, f.Seq, missed+len(events))
 			}
 			events = append(events, f.Events...)
 		case *wire.Thread:
@@ -191,3 +206,30 @@ func said(events []agui.Event) string {
 }
 
 func fast() engine.Model { return scripted.New(scripted.Config{Pace: -1}) }
+
+// peek is a model that shows what it is asked.
+type peek struct {
+	engine.Model
+	show func([]agui.Message)
+}
+
+func (m peek) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
+	m.show(r.Messages)
+	return m.Model.Stream(ctx, r)
+}
+
+// sketch is a conversation in one line.
+func sketch(messages []agui.Message) string {
+	var all []string
+	for _, m := range messages {
+		one := string(m.Role)
+		if m.Role != agui.RoleUser {
+			one += ":" + m.Content
+		}
+		if len(m.ToolCalls) > 0 {
+			one += fmt.Sprintf("+%d", len(m.ToolCalls))
+		}
+		all = append(all, one)
+	}
+	return strings.Join(all, " ")
+}

@@ -23,8 +23,8 @@ import (
 const (
 	reserve         = 10 * time.Second // of the invocation's time, to end the run in
 	historyMessages = 200              // what a model is told at most of earlier runs, about
-	endTries        = 3
-	endTime         = 5 * time.Second // one try of the terminal transaction
+	writeTries      = 3
+	writeTime       = 5 * time.Second // one try of the first record or the terminal transaction
 	finishTime      = 8 * time.Second // the last posts
 )
 
@@ -60,28 +60,17 @@ func (t *turn) do(ctx context.Context) error {
 	return t.end(ctx, last)
 }
 
-// attempt does the run's work and returns what makes its last record. A run that was claimed before is ended: what that
-// attempt did with its tools is not known.
+// attempt does the run's work and returns what makes its last record.
 func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
-	run := t.held.Run()
 	if t.held.Deleted() {
-		return func() []agui.Event {
-			return []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}}
-		}, nil
+		return just(agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}), nil
 	}
-	started := emit.Started(run.Thread, run.ID, t.held.Input().Messages, t.now())
-	if run.Fence > 1 {
-		t.monitor.Count(monitor.RunsDied, 1)
-		return func() []agui.Event { return emit.Died(t.held.Earlier(), started) }, t.emitter.Drain(ctx)
-	}
-	if err := t.emitter.Emit(ctx, started); err != nil {
-		return nil, err
-	}
-	if err := t.emitter.Sync(ctx); err != nil { // nothing else happens until the claim stands in the log
+	s, err := t.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	t.emitter.Tell(thread(t.held.Thread(), chat.ThreadRunning))
-	terminal, err := t.run()
+	terminal, err := t.run(s)
 	if err != nil {
 		return nil, err
 	}
@@ -91,34 +80,42 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if terminal.Type == agui.RunError {
 		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
 	}
-	return func() []agui.Event { return []agui.Event{terminal} }, t.emitter.Drain(ctx)
+	t.held.SetFigures(t.uc.Count(chat.Figures{}))
+	return just(terminal), t.emitter.Drain(ctx)
 }
 
+func just(e agui.Event) func() []agui.Event { return func() []agui.Event { return []agui.Event{e} } }
+
 // run lets the agent work and returns the terminal event.
-func (t *turn) run() (agui.Event, error) {
+func (t *turn) run(s start) (agui.Event, error) {
 	ctx := t.uc.Context()
 	a, err := t.agents.Agent(t.held.Input().Agent)
 	if err != nil {
-		return t.failed(ctx, err), nil
+		return t.failed(ctx, s, err)
 	}
 	own, err := notes.New(t.store)
 	if err != nil {
-		return t.failed(ctx, err), nil
+		return t.failed(ctx, s, err)
 	}
 	registry, err := t.tools.With(own...)
 	if err != nil {
-		return t.failed(ctx, err), nil
+		return t.failed(ctx, s, err)
 	}
 	tools, err := tool.NewDispatcher(t.uc, registry, a.Tools)
+	if err != nil && ctx.Err() == nil {
+		return t.failed(ctx, s, err)
+	}
+	answered, err := t.answered(s)
 	if err != nil {
-		return t.failed(ctx, err), nil
+		return t.failed(ctx, s, err)
 	}
 	history, err := t.history(ctx)
 	if err != nil && ctx.Err() == nil {
-		return t.failed(ctx, err), nil
+		return t.failed(ctx, s, err)
 	}
 	return engine.Run(ctx, engine.Config{
-		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: history, Sink: t.emitter,
+		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: append(s.pending, answered...),
+		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))
 		},
@@ -126,26 +123,33 @@ func (t *turn) run() (agui.Event, error) {
 }
 
 // failed is the end of a run that could not begin its work.
-func (t *turn) failed(ctx context.Context, err error) agui.Event {
+func (t *turn) failed(ctx context.Context, s start, err error) (agui.Event, error) {
 	t.log.ErrorContext(ctx, "the run could not begin", "reason", err.Error())
-	return agui.Event{
-		Type: agui.RunError, Code: engine.CodeInternal, Message: "The agent could not be started. Try again later.",
+	for _, e := range agui.Close(s.events) {
+		if err := t.emitter.Emit(ctx, e); err != nil {
+			return agui.Event{}, err
+		}
 	}
+	return agui.WithFigures(agui.Event{
+		Type: agui.RunError, Code: engine.CodeInternal, Message: "The agent could not be started. Try again later.",
+	}, t.uc.Count(chat.Figures{})), nil
 }
 
-// history is what was said before in the thread, as far as it is told to a model, and what is asked now.
+// history is what was said before in the thread, as far as it is told to a model.
 func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
-	var messages []agui.Message
-	if th := t.held.Thread(); th.Head > 0 {
-		runs, _, err := t.store.Transcripts(ctx, th, 0, historyMessages)
-		if err != nil {
-			return nil, fmt.Errorf("read the history: %w", err)
-		}
-		for _, r := range slices.Backward(runs) {
-			messages = append(messages, r.Messages...)
-		}
+	th := t.held.Thread()
+	if th.Head == 0 {
+		return nil, nil
 	}
-	return append(messages, t.held.Input().Messages...), nil
+	runs, _, err := t.store.Transcripts(ctx, th, 0, historyMessages)
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	var messages []agui.Message
+	for _, r := range slices.Backward(runs) {
+		messages = append(messages, r.Messages...)
+	}
+	return messages, nil
 }
 
 // end writes the run's end, starts what waited for it and tells the user's windows.
@@ -155,7 +159,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	if err != nil && !deleted {
 		return err
 	}
-	t.monitor.Count(monitor.RunsEnded, 1)
+	t.measureEnd(e.last)
 	t.startWaiting(ctx)
 	if deleted {
 		return nil // whoever deleted the thread has told everybody
@@ -176,6 +180,7 @@ func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
 		t.log.WarnContext(ctx, "telling the lists", "reason", err.Error()) // they learn of it with the next change
 		return
 	}
+	t.monitor.Count(monitor.SeatsInUse, len(d.Seats))
 	t.emitter.Tell(thread(th, d.Status(th.ID)))
 }
 
@@ -186,18 +191,26 @@ type ended struct {
 	thread store.Thread
 }
 
-// writeEnd writes the terminal transaction, again if its failure may be a passing one. Should an earlier attempt have
-// written once more, last says something else then.
+// writeEnd writes the terminal transaction.
 func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended, err error) {
-	for try := 1; ; try++ {
-		once, cancel := context.WithTimeout(ctx, endTime)
+	err = t.durably(ctx, "ending the run", func(ctx context.Context) (err error) {
 		e.last = last()
-		e.seq, e.thread, err = t.held.End(once, e.last)
+		e.seq, e.thread, err = t.held.End(ctx, e.last)
+		return err
+	})
+	return e, err
+}
+
+// durably writes, again if the failure may be a passing one.
+func (t *turn) durably(ctx context.Context, what string, write func(context.Context) error) error {
+	for try := 1; ; try++ {
+		once, cancel := context.WithTimeout(ctx, writeTime)
+		err := write(once)
 		cancel()
-		if err == nil || errors.Is(err, chat.ErrFenced) || errors.Is(err, store.ErrDeleted) || try == endTries || ctx.Err() != nil {
-			return e, err
+		if err == nil || errors.Is(err, chat.ErrFenced) || errors.Is(err, store.ErrDeleted) || try == writeTries || ctx.Err() != nil {
+			return err
 		}
-		t.log.WarnContext(ctx, "ending the run", "try", try, "reason", err.Error())
+		t.log.WarnContext(ctx, what, "try", try, "reason", err.Error())
 	}
 }
 
@@ -218,6 +231,6 @@ func (t *turn) startWaiting(ctx context.Context) {
 func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
-		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
+		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
 	}}
 }

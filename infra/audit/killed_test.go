@@ -75,7 +75,7 @@ func (p *process) kill() {
 }
 
 // The whole stack is killed with -9 under the load of real runs and starts again with its state: what was acknowledged is
-// there, what a window was shown is in the log, byte for byte, every run ends, and every thread goes on.
+// there, what a window was shown is in the log, byte for byte, every run goes on and ends, and so does every thread.
 func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
 	t.Parallel()
 	needEngine(t)
@@ -97,7 +97,7 @@ func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
 		}
 		defer s.Close()
 		everybody, before = append(everybody, p), append(before, s)
-		for _, text := range []string{"/say one " + p.secret + "\n/stream 400 20", "/say two " + p.secret} {
+		for _, text := range []string{"/say one " + p.secret + "\n/stream 200 20", "/say two " + p.secret} {
 			if _, err := s.Send(text); err != nil {
 				t.Fatal(err)
 			}

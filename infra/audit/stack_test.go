@@ -27,7 +27,8 @@ func startWith(t *testing.T, c stack.Config) *stack.Stack {
 	needEngine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	c.Root, c.State, c.DynamoDB = "../..", cmp.Or(c.State, t.TempDir()), os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
+	c.Root, c.State = "../..", cmp.Or(c.State, t.TempDir())
+	c.DynamoDB = cmp.Or(c.DynamoDB, os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
 	s, err := stack.Start(ctx, c)
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)

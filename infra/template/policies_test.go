@@ -57,7 +57,7 @@ func short(resource string) string {
 
 // Each function may do what it does, and nothing else. The store's calls: connect writes a connection and its owner,
 // counts the user's and removes the oldest; disconnect reads the owner and removes both; message, turn and sweep read and
-// write threads, runs and logs, in transactions; turn erases what is left of a deleted thread. (A transaction needs the permission of each action in it.)
+// write threads, runs and logs, in transactions; turn erases what is left of a deleted thread, or of a user, whose connections it closes. (A transaction needs the permission of each action in it.)
 func TestWhatEachFunctionMayDo(t *testing.T) {
 	table := []string{
 		"dynamodb:BatchGetItem Table", "dynamodb:DeleteItem Table", "dynamodb:GetItem Table",
@@ -69,7 +69,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:PutItem Table", "dynamodb:Query Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
 		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table"},
 		"Message":    append(slices.Clone(table), post, "lambda:InvokeFunction TurnFunction"),
-		"Turn":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
+		"Turn":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
 		"Sweep":      append(slices.Clone(table), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),
 	}
 	got := granted(t, transformed(t))

@@ -10,6 +10,6 @@ func Samples(model engine.Model) (*Registry, error) {
 			"the clock for what time or day it is, and the notes for what the user wants to be kept. " +
 			"Say so when you do not know something.",
 		Model: model,
-		Tools: []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete"},
+		Tools: []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"},
 	})
 }

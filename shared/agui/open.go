@@ -37,12 +37,29 @@ func (o *Open) Add(e Event) {
 	}
 }
 
+// Await notes a call that began before what Add was given, and whose result is to come.
+func (o *Open) Await(call string) { o.calls = append(o.calls, call) }
+
+// Ask takes a call from those that want a result in this run: a person is asked, and another run brings it.
+func (o *Open) Ask(call string) {
+	o.calls = slices.DeleteFunc(o.calls, func(id string) bool { return id == call })
+}
+
 // Close returns the events that close all that is open, innermost first, with messages marked Incomplete, and gives
 // each call without a result this one. Nothing is open afterwards. The results' message ids follow from their calls',
 // so that closing twice says the same.
 func (o *Open) Close(result string) []Event {
-	var events []Event
-	var steps []Event // a step may span calls: their results come before its end
+	events, steps := o.close()
+	for _, id := range o.calls {
+		events = append(events, resultOf(id, result))
+	}
+	*o = Open{}
+	return append(events, steps...)
+}
+
+// close closes all but the calls without a result. A step may span calls, whose results come before its end: steps are
+// apart.
+func (o *Open) close() (events, steps []Event) {
 	for _, w := range slices.Backward(o.open) {
 		switch w.kind {
 		case kindText:
@@ -58,25 +75,48 @@ func (o *Open) Close(result string) []Event {
 			steps = append(steps, Event{Type: StepFinished, StepName: w.id})
 		}
 	}
-	for _, id := range o.calls {
-		events = append(events, Event{
-			Type: ToolCallResult, MessageID: id + ".result", ToolCallID: id, Role: RoleTool, Content: &result,
-		})
-	}
-	*o = Open{}
-	return append(events, steps...)
+	return events, steps
 }
 
-// UnknownOutcome is the result of a tool call whose run died before the answer was written.
-const UnknownOutcome = "The run ended before this tool call's result was recorded. " +
+func resultOf(call, content string) Event {
+	return Event{Type: ToolCallResult, MessageID: call + ".result", ToolCallID: call, Role: RoleTool, Content: &content}
+}
+
+// UnknownOutcome is the result of a tool call whose worker died before the answer was written.
+const UnknownOutcome = "A failure cut this tool call off before its result was recorded. " +
 	"It is not known whether it was carried out."
+
+// notCalled is the result of a call in an answer that was cut off.
+const notCalled = "A failure cut the answer off before this tool call was made. It was not carried out."
 
 // Close returns the events that close what a dead run's events left open. They go before its RUN_ERROR. The
 // results of its tool calls say that their outcome is unknown.
 func Close(events []Event) []Event {
-	var o Open
+	o := leftOpen(events)
+	return o.Close(UnknownOutcome)
+}
+
+// CloseAttempt returns the events that close what a dead worker left open of a run that goes on, and the ids of the
+// calls that it may have been making. Calls are made only once the whole answer that wants them is in the log. So if the
+// answer was cut off none of its calls was made: they get results that say so, marked Incomplete like the rest of it.
+func CloseAttempt(events []Event) (closing []Event, pending []string) {
+	o := leftOpen(events)
+	cut := slices.ContainsFunc(o.open, func(w opened) bool { return w.kind != kindStep })
+	closing, steps := o.close()
+	if !cut {
+		return append(closing, steps...), o.calls
+	}
+	for _, id := range o.calls {
+		e := resultOf(id, notCalled)
+		e.Metadata = json.RawMessage(`{"carrel":{"incomplete":true,"outcome":"not_called"}}`)
+		closing = append(closing, e)
+	}
+	return append(closing, steps...), nil
+}
+
+func leftOpen(events []Event) (o Open) {
 	for _, e := range events {
 		o.Add(e)
 	}
-	return o.Close(UnknownOutcome)
+	return o
 }

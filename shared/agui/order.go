@@ -13,11 +13,24 @@ var ErrOrder = errors.New("agui: event out of order")
 // Order checks that a stream of events obeys AG-UI's order rules, as its npm client does (which aborts a run that
 // breaks one): RUN_STARTED or RUN_ERROR first, START before CONTENT and END of an id, everything closed before
 // RUN_FINISHED, one run after the other, nothing after a terminal event but the next RUN_STARTED (or a RUN_ERROR after
-// a RUN_FINISHED). The zero Order is at the start of a stream. It is for one goroutine.
+// a RUN_FINISHED). Beyond that client it wants what Carrel promises of tool calls: one result each, behind the call's
+// end, before RUN_FINISHED or, if that asks a person about the call, in a later run. The result of a call that the stream
+// has not shown is taken: the stream may have begun after it. The zero Order is at the start of a stream. It is for one
+// goroutine.
 type Order struct {
-	last EventType // RUN_STARTED, or the terminal event that ended the last run; "" before the first
-	open []opened
+	last  EventType // RUN_STARTED, or the terminal event that ended the last run; "" before the first
+	open  []opened
+	calls map[string]callState
 }
+
+// callState is where a call is that the stream has shown.
+type callState int
+
+const (
+	callMade     callState = iota + 1 // in this run, and has no result
+	callAsked                         // in an earlier run, which asked a person
+	callAnswered                      // it has its result, or its run failed
+)
 
 // opened is something that must be closed. The kind keeps ids of messages, calls and steps apart.
 type opened struct{ kind, id string }
@@ -36,14 +49,21 @@ func (o *Order) Check(e Event) error {
 	if err := o.run(e.Type); err != nil {
 		return err
 	}
+	if err := o.call(e); err != nil {
+		return err
+	}
 	what := opened{kind: kind(e.Type), id: e.openID()}
 	at := slices.Index(o.open, what)
 	switch e.Type {
 	case RunStarted, RunError:
 		o.last, o.open = e.Type, nil
+		o.forget()
 	case RunFinished:
 		if len(o.open) > 0 {
 			return refuse(e.Type, "still open: "+list(o.open))
+		}
+		if err := o.finish(e); err != nil {
+			return err
 		}
 		o.last = e.Type
 	case TextMessageStart, ToolCallStart, ReasoningStart, ReasoningMessageStart, StepStarted:
@@ -62,6 +82,61 @@ func (o *Order) Check(e Event) error {
 		o.open = slices.Delete(o.open, at, at+1)
 	}
 	return nil
+}
+
+// call checks the rules about a call's result, and notes calls and results.
+func (o *Order) call(e Event) error {
+	id := e.ToolCallID
+	switch e.Type {
+	case ToolCallStart:
+		if o.calls == nil {
+			o.calls = map[string]callState{}
+		}
+		if !slices.Contains(o.open, opened{kindCall, id}) { // else Check refuses it
+			o.calls[id] = callMade
+		}
+	case ToolCallResult:
+		if slices.Contains(o.open, opened{kindCall, id}) {
+			return refuse(e.Type, fmt.Sprintf("tool call %q has not ended", id))
+		}
+		if o.calls[id] == callAnswered {
+			return refuse(e.Type, fmt.Sprintf("tool call %q has a result", id))
+		}
+		if o.calls[id] != 0 {
+			o.calls[id] = callAnswered
+		}
+	}
+	return nil
+}
+
+// finish checks that each call of the run has a result or a question, and notes the questions.
+func (o *Order) finish(e Event) error {
+	asked := map[string]bool{}
+	if e.Outcome != nil && e.Outcome.Type == OutcomeInterrupt {
+		for _, i := range e.Outcome.Interrupts {
+			asked[i.ToolCallID] = true
+		}
+	}
+	for id, state := range o.calls {
+		if state == callMade && !asked[id] {
+			return refuse(e.Type, fmt.Sprintf("tool call %q has no result", id))
+		}
+	}
+	for id := range asked {
+		if o.calls[id] == callMade {
+			o.calls[id] = callAsked
+		}
+	}
+	return nil
+}
+
+// forget drops the calls of a run that failed: they get no result any more.
+func (o *Order) forget() {
+	for id, state := range o.calls {
+		if state == callMade {
+			o.calls[id] = callAnswered
+		}
+	}
 }
 
 // run checks the rules about whole runs.

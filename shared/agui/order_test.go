@@ -1,6 +1,7 @@
 package agui_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,11 @@ func brief(words string) []agui.Event {
 	var events []agui.Event
 	for word := range strings.FieldsSeq(words) {
 		name, id, _ := strings.Cut(word, ":")
-		events = append(events, agui.Event{Type: agui.EventType(name), MessageID: id, ToolCallID: id, StepName: id})
+		e := agui.Event{Type: agui.EventType(name), MessageID: id, ToolCallID: id, StepName: id}
+		if call, ok := strings.CutPrefix(id, "asks:"); ok {
+			e.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{{ID: "i", ToolCallID: call}}}
+		}
+		events = append(events, e)
 	}
 	return events
 }
@@ -35,10 +40,23 @@ func TestOrder(t *testing.T) {
 		{"an error with things open", "RUN_STARTED TEXT_MESSAGE_START:a RUN_ERROR RUN_STARTED TEXT_MESSAGE_START:a", ""},
 		{"one id of each kind", "RUN_STARTED TEXT_MESSAGE_START:a TOOL_CALL_START:a REASONING_START:a " +
 			"REASONING_MESSAGE_START:a STEP_STARTED:a STEP_FINISHED:a REASONING_END:a REASONING_MESSAGE_END:a " +
-			"TOOL_CALL_ARGS:a TOOL_CALL_END:a TEXT_MESSAGE_CONTENT:a TEXT_MESSAGE_END:a RUN_FINISHED", ""},
+			"TOOL_CALL_ARGS:a TOOL_CALL_END:a TOOL_CALL_RESULT:a TEXT_MESSAGE_CONTENT:a TEXT_MESSAGE_END:a RUN_FINISHED", ""},
 		{"opened again", "RUN_STARTED TEXT_MESSAGE_START:a TEXT_MESSAGE_END:a TEXT_MESSAGE_START:a", ""},
 		{"a result and a custom event at any time", "RUN_STARTED TOOL_CALL_RESULT:x CUSTOM RUN_FINISHED", ""},
 
+		{"a second attempt", "RUN_STARTED TEXT_MESSAGE_START:a TEXT_MESSAGE_END:a TOOL_CALL_START:c TOOL_CALL_END:c CUSTOM " +
+			"TOOL_CALL_RESULT:c TEXT_MESSAGE_START:b TEXT_MESSAGE_END:b RUN_FINISHED", ""},
+		{"a run that a person's answer continues", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a RUN_FINISHED:asks:a " +
+			"RUN_STARTED TOOL_CALL_RESULT:a RUN_FINISHED", ""},
+		{"a call of a failed run", "RUN_STARTED TOOL_CALL_START:a RUN_ERROR RUN_STARTED RUN_FINISHED", ""},
+
+		{"no result", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a RUN_FINISHED", `tool call "a" has no result`},
+		{"a question about another call", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a RUN_FINISHED:asks:b", `tool call "a" has no result`},
+		{"two results", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a TOOL_CALL_RESULT:a TOOL_CALL_RESULT:a", `tool call "a" has a result`},
+		{"two answers", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_END:a RUN_FINISHED:asks:a RUN_STARTED TOOL_CALL_RESULT:a " +
+			"RUN_FINISHED RUN_STARTED TOOL_CALL_RESULT:a", `tool call "a" has a result`},
+		{"a result too late", "RUN_STARTED TOOL_CALL_START:a RUN_ERROR RUN_STARTED TOOL_CALL_RESULT:a", `tool call "a" has a result`},
+		{"a result too early", "RUN_STARTED TOOL_CALL_START:a TOOL_CALL_RESULT:a", `tool call "a" has not ended`},
 		{"no start", "TEXT_MESSAGE_START:a", "begins with RUN_STARTED"},
 		{"finished first", "RUN_FINISHED", "begins with RUN_STARTED"},
 		{"started twice", "RUN_STARTED RUN_STARTED", "has not ended"},
@@ -132,5 +150,54 @@ func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
 	}
 	if extra := agui.Close(whole); len(extra) != 0 {
 		t.Errorf("a run that has ended is closed by %v", extra)
+	}
+}
+
+// A worker may die after each of a run's events. What the next attempt writes first must leave nothing open but the
+// calls that may have been under way, and it must be sure which those are.
+func TestCloseAttemptKnowsWhatMayHaveBeenDone(t *testing.T) {
+	whole := aRun()
+	for n := 1; n < len(whole); n++ {
+		dead := whole[:n]
+		closing, pending := agui.CloseAttempt(dead)
+		first := append(append(append([]agui.Event{}, dead...), closing...), agui.Event{Type: agui.Custom, Name: "carrel.attempt"})
+		if again, p := agui.CloseAttempt(first); len(again) != 0 || !slices.Equal(p, pending) {
+			t.Errorf("died after %d events: closed, %v is open and %v pending", n, again, p)
+		}
+		for _, id := range pending {
+			first = append(first, agui.Event{Type: agui.ToolCallResult, MessageID: id + "x", ToolCallID: id})
+		}
+		if err := check(append(first, agui.Event{Type: agui.RunFinished})); err != nil {
+			t.Errorf("died after %d events: %v", n, err)
+		}
+		want := map[int][]string{16: {"c1"}, 18: {"c1", "c2"}, 19: {"c2"}}[n]
+		if !slices.Equal(pending, want) {
+			t.Errorf("died after %d events: %q may have been under way, want %q", n, pending, want)
+		}
+		said := 0
+		for _, e := range closing {
+			if e.Type == agui.ToolCallResult {
+				said++
+				if !strings.Contains(*e.Content, "was not carried out") || !strings.Contains(string(e.Metadata), `"incomplete":true`) {
+					t.Errorf("died after %d events: a call's result is %q %s", n, *e.Content, e.Metadata)
+				}
+			}
+		}
+		if want := map[int]int{13: 1, 14: 1, 15: 1, 17: 2}[n]; said != want {
+			t.Errorf("died after %d events: %d calls are said not to have been made, want %d", n, said, want)
+		}
+	}
+}
+
+func TestOpenCallsOfOtherRuns(t *testing.T) {
+	var o agui.Open
+	o.Await("earlier")
+	o.Await("another")
+	o.Add(agui.Event{Type: agui.ToolCallStart, ToolCallID: "asked"})
+	o.Add(agui.Event{Type: agui.ToolCallEnd, ToolCallID: "asked"})
+	o.Add(agui.Event{Type: agui.ToolCallResult, ToolCallID: "another"})
+	o.Ask("asked")
+	if got := o.Close("none"); len(got) != 1 || got[0].ToolCallID != "earlier" {
+		t.Errorf("closed with %+v", got)
 	}
 }

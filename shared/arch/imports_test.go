@@ -2,6 +2,7 @@ package arch_test
 
 import (
 	"fmt"
+	"go/ast"
 	"path"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func table() map[string]allowed {
 		"model":              {ours: []string{"chat", "agui", "tool", "engine"}},
 		"monitor":            {ours: []string{"chat"}},
 		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
-		"awsenv":             {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
+		"awsenv":             {ours: []string{"chat"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
 		"store":              {ours: []string{"chat", "agui", "desk", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
 		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
 		"emit":               {ours: []string{"chat", "agui", "wire", "usercontext"}},
@@ -154,6 +155,30 @@ func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
 	enforce(t, makerRule, map[string]string{
 		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ \"carrel/shared/internal/principal\"\n",
 		"shared/tool/a_test.go":   "-- shared/tool/a_test.go --\npackage tool\nimport _ \"carrel/shared/internal/principal\"\n",
+	})
+}
+
+// operatorRule keeps the one way from an operator's word to a user with the operator's command.
+func operatorRule(tr tree) []string {
+	const command = "infra/cli/ops"
+	var found []string
+	for _, f := range tr.files {
+		if f.test() || f.dir() == command || under(f.dir(), []string{"shared/store/storetest"}) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "ForOperator" {
+				found = append(found, f.at(s)+": ForOperator makes a user from a word: only "+command+" may")
+			}
+			return true
+		})
+	}
+	return found
+}
+
+func TestOnlyOperatorsNameUsers(t *testing.T) {
+	enforce(t, operatorRule, map[string]string{
+		"message/a.go:2: ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
 	})
 }
 

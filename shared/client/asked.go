@@ -12,14 +12,15 @@ import (
 	"carrel/shared/wire"
 )
 
-// asked is a rename, a delete or a page of history that was asked for. Of each thread only one is out at a time: API
-// Gateway may run the frames of one socket in any order.
+// asked is a rename, a delete, a page of history or of runs, or a forget that was asked for. Of each thread only one is
+// out at a time, and one of those that concern no thread: API Gateway may run the frames of one socket in any order.
 type asked struct {
 	frame    wire.ClientFrame
 	thread   chat.ThreadID
 	sent     bool // on this socket
 	answered bool
 	page     *wire.HistoryPage // the answer to a history
+	runs     *wire.RunList     // the answer to a runs
 	refused  *wire.Error
 }
 
@@ -40,6 +41,9 @@ func (v *View) Delete(now time.Time, id chat.ThreadID) error {
 func (v *View) ask(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*asked, error) {
 	if _, err := wire.EncodeClient(f); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
+	}
+	if err := v.forgetful(); err != nil {
+		return nil, err
 	}
 	v.now = now
 	v.act()
@@ -74,8 +78,12 @@ func (q *requests) answer(kind string, thread chat.ThreadID, id string) *asked {
 	return nil
 }
 
-// done takes the answer to a rename or a delete.
+// done takes the answer to a rename or a delete; without a thread everything is erased.
 func (v *View) done(f *wire.Done) {
+	if f.ThreadID == "" {
+		v.forgotten()
+		return
+	}
 	kind, _, _ := strings.Cut(f.RequestID, ".")
 	a := v.requests.answer(kind, f.ThreadID, f.RequestID)
 	if a == nil {

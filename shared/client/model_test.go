@@ -22,6 +22,11 @@ type model struct {
 	ended  chat.Seq     // the last event of the last run that has ended
 	active chat.RunID
 	wait   []*wire.Run
+	open   []agui.Interrupt                // the thread waits for a person
+	taken  map[chat.RunID][]agui.Interrupt // what a run answers
+	full   bool                            // the user's other threads have all seats
+	asks   int                             // questions so far
+	row    int64                           // Updated of the thread's
 	known  map[chat.RunID]*wire.Run
 	over   map[chat.RunID]bool
 
@@ -34,7 +39,7 @@ type model struct {
 }
 
 func newModel(rnd *rand.Rand) *model {
-	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{},
+	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{}, taken: map[chat.RunID][]agui.Interrupt{},
 		snapshots: map[string]chat.Seq{}}
 }
 
@@ -116,7 +121,7 @@ func (m *model) serve(f wire.ClientFrame) {
 		}
 		m.run(f)
 	case *wire.Ping:
-		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs()})
+		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs(), Interrupted: len(m.open) > 0})
 	case *wire.Cancel:
 		m.cancel(f)
 	}
@@ -137,7 +142,7 @@ func (m *model) runs() []wire.RunState {
 
 func (m *model) hello(f *wire.Hello) {
 	usable := f.Cursor != nil && f.Cursor.Epoch == m.epoch && f.Cursor.Seq <= m.head()
-	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable}
+	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable, Interrupts: m.open}
 	for _, s := range m.runs() {
 		if s.Status == chat.RunRunning {
 			r.Active = &s
@@ -154,7 +159,7 @@ func (m *model) hello(f *wire.Hello) {
 		from = f.Cursor.Seq
 	} else {
 		from = m.ended
-		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended])})
+		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended]), Interrupts: m.open})
 	}
 	m.replay(from)
 }
@@ -184,16 +189,28 @@ func (m *model) run(f *wire.Run) {
 		state = "waiting"
 	}
 	if m.known[f.RunID] == nil && !m.over[f.RunID] {
+		if !m.answered(f) {
+			m.post(&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted, Message: "Answer.", Interrupts: m.open})
+			return
+		}
 		m.known[f.RunID] = f
 		if m.epoch == "" {
 			m.epochs++
 			m.epoch = chat.Epoch(fmt.Sprint("e", m.epochs))
 		}
-		if state == "waiting" {
-			m.wait = append(m.wait, f)
-		} else {
-			m.active = f.RunID
+		m.taken[f.RunID], m.open = m.open, nil
+		if state == "running" && m.full {
+			state = "waiting"
 		}
+		switch {
+		case state == "running":
+			m.active = f.RunID
+		case f.Resume != nil:
+			m.wait = slices.Insert(m.wait, 0, f)
+		default:
+			m.wait = append(m.wait, f)
+		}
+		m.tell()
 	}
 	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
 }
@@ -203,7 +220,13 @@ func (m *model) cancel(f *wire.Cancel) {
 	if m.active != f.RunID {
 		state = "ended"
 		m.over[f.RunID] = true
-		m.wait = slices.DeleteFunc(m.wait, func(w *wire.Run) bool { return w.RunID == f.RunID })
+		m.wait = slices.DeleteFunc(m.wait, func(w *wire.Run) bool {
+			if w.RunID == f.RunID {
+				m.open = m.taken[f.RunID]
+				m.tell()
+			}
+			return w.RunID == f.RunID
+		})
 	}
 	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
 	if state == "ended" {
@@ -213,6 +236,10 @@ func (m *model) cancel(f *wire.Cancel) {
 
 // work lets the active run say something more: append first, then post to who watches.
 func (m *model) work() {
+	if m.full = m.chance(30); m.active == "" && !m.full && len(m.open) == 0 && len(m.wait) > 0 {
+		m.active, m.wait = m.wait[0].RunID, m.wait[1:]
+		m.tell()
+	}
 	if m.active == "" {
 		return
 	}
@@ -228,23 +255,45 @@ func (m *model) work() {
 	case said == 0:
 		in := m.known[run]
 		m.append(run, agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
-			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: in.Messages}},
+			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: in.Messages, Resume: in.Resume}},
 			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
 	case said < 12:
 		for range 1 + m.rnd.IntN(3) {
 			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(len(m.events), " ")})
 		}
 	default:
-		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
-			agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
-		m.over[run], m.active, m.ended = true, "", m.head()
-		if len(m.wait) > 0 {
-			m.active, m.wait = m.wait[0].RunID, m.wait[1:]
+		outcome := &agui.Outcome{Type: agui.OutcomeSuccess}
+		if m.chance(40) {
+			outcome.Type = agui.OutcomeInterrupt
+			for range 1 + m.rnd.IntN(2) {
+				m.asks++
+				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", m.asks))})
+			}
 		}
+		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
+			agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: outcome})
+		m.over[run], m.active, m.ended, m.open = true, "", m.head(), outcome.Interrupts
+		m.tell()
 	}
 	if m.watches == "t" {
 		m.replay(from)
 	}
+}
+
+// answered reports whether a run answers all that is asked, and nothing else.
+func (m *model) answered(f *wire.Run) bool {
+	for _, r := range f.Resume {
+		if !slices.ContainsFunc(m.open, func(i agui.Interrupt) bool { return i.ID == r.InterruptID }) {
+			return false
+		}
+	}
+	return len(f.Resume) == len(m.open)
+}
+
+// tell posts the thread's row.
+func (m *model) tell() {
+	m.row++
+	m.post(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: "t", Updated: m.row, Interrupted: len(m.open) > 0}})
 }
 
 func (m *model) append(run chat.RunID, events ...agui.Event) {
@@ -258,7 +307,7 @@ func (m *model) remake() {
 	for run := range m.known {
 		m.over[run] = true
 	}
-	m.epoch, m.events, m.owner, m.ended, m.active, m.wait = "", nil, nil, 0, "", nil
+	m.epoch, m.events, m.owner, m.ended, m.active, m.wait, m.open = "", nil, nil, 0, "", nil, nil
 }
 
 func fold(events []agui.Event) []agui.Message {

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/wire"
 )
 
 // TestConverges plays random schedules to a view and a model server: frames in any order, twice, lost, sockets cut,
@@ -121,7 +124,15 @@ func (w *world) must(err error) {
 func (w *world) send() {
 	id := chat.RunID(fmt.Sprint("r", len(w.sent)+1))
 	w.sent = append(w.sent, id)
-	w.must(w.view.Send(w.now, id, "question "+string(id)))
+	var answers []agui.Resume
+	for _, i := range w.view.State().Interrupts {
+		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: agui.ResumeResolved})
+	}
+	if answers == nil || w.model.chance(20) {
+		w.must(w.view.Send(w.now, id, "question "+string(id)))
+	} else {
+		w.must(w.view.Answer(w.now, id, answers, ""))
+	}
 }
 
 func (w *world) toClient(i int) {
@@ -210,6 +221,9 @@ func (w *world) check() error {
 // truth is what must hold in the end.
 func (w *world) truth() error {
 	s, m := w.view.State(), w.model
+	if len(m.open) > 0 && len(s.Waiting) == len(m.wait) { // they wait for a person
+		s.Waiting = nil
+	}
 	if s.Status != client.Ready || s.Behind || s.Active != "" || len(s.Waiting)+len(s.Sending) > 0 {
 		return fmt.Errorf("the view has not come to rest: %+v", s)
 	}
@@ -217,9 +231,12 @@ func (w *world) truth() error {
 		return fmt.Errorf("the view is at %s %d, the log at %s %d", s.Epoch, s.Seq, m.epoch, m.head())
 	}
 	for _, r := range w.sent {
-		if m.known[r] != nil && !m.over[r] {
+		if m.known[r] != nil && !m.over[r] && !slices.ContainsFunc(m.wait, func(w *wire.Run) bool { return w.RunID == r }) {
 			return fmt.Errorf("run %s has not ended", r)
 		}
+	}
+	if have, want := fmt.Sprint(s.Interrupts), fmt.Sprint(m.open); have != want {
+		return fmt.Errorf("the view asks %v, the thread %v", have, want)
 	}
 	return equal(s.Messages, fold(m.events))
 }

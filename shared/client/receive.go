@@ -41,9 +41,7 @@ func (v *View) receive(message []byte, mayBePart bool) {
 	case *wire.Accepted:
 		v.accepted(f)
 	case *wire.Rejected:
-		v.requests.ran(f.RunID)
-		v.notice(f.Code, f.Message, f.RunID)
-		v.answered()
+		v.rejected(f)
 	case *wire.Ended:
 		v.ended(f.RunID)
 	case *wire.Thread:
@@ -58,6 +56,8 @@ func (v *View) receive(message []byte, mayBePart bool) {
 		v.done(f)
 	case *wire.HistoryPage:
 		v.page(f)
+	case *wire.RunList:
+		v.runList(f)
 	case *wire.Error:
 		v.refused(f)
 	case *wire.Part:
@@ -174,10 +174,17 @@ func (v *View) pong(f *wire.Pong) {
 		s.wantHello = s.wantHello || s.hello == 0
 	case f.Epoch != "":
 		t.head = max(t.head, min(f.Head, maxSeq))
+		if !t.gap() {
+			v.compare(f.ThreadID, f.Interrupted)
+		}
 	}
 }
 
 func (v *View) accepted(f *wire.Accepted) {
+	if f.State == stateClosing {
+		v.forgets(f)
+		return
+	}
 	if strings.HasPrefix(f.RequestID, "cancel.") {
 		v.requests.cancelled(f.RunID)
 		if f.State == "ended" {
@@ -214,6 +221,7 @@ func (v *View) row(r wire.ThreadInfo) {
 	}
 	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
 		v.list[r.ThreadID] = r
+		v.compare(r.ThreadID, r.Interrupted)
 	}
 }
 
@@ -232,23 +240,27 @@ func (v *View) refused(f *wire.Error) {
 		v.wishes.Close = true
 		v.lose()
 		return
+	case wire.CodeClosing:
+		v.closing(Notice{Code: f.Code, Message: f.Message})
+		return
 	}
 	kind, id, _ := strings.Cut(f.RequestID, ".")
 	run := chat.RunID(id)
 	switch kind {
 	case "run":
 		v.requests.ran(run)
+		v.unanswer(run)
 	case "cancel":
 		v.requests.cancelled(run)
 	case "threads":
 		v.requests.list, v.requests.listSent = false, false
-	case "rename", "delete", "history":
+	case "rename", "delete", "history", "runs", "forget":
 		run = ""
 		v.refusedAsked(f)
 	default:
 		run = ""
 	}
-	v.notice(f.Code, f.Message, run)
+	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, RetryAfterMS: f.RetryAfterMS})
 	v.answered()
 }
 

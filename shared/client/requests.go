@@ -21,9 +21,10 @@ type requests struct {
 type pendingRun struct {
 	id     chat.RunID
 	thread chat.ThreadID // "" until a ready names it
-	text   string
-	n      int64 // on this socket; 0 if not sent on it
-	ever   bool  // sent on any socket: the server may know of it
+	text   string        // "": it only answers
+	resume []agui.Resume // answers to the thread's open questions
+	n      int64         // on this socket; 0 if not sent on it
+	ever   bool          // sent on any socket: the server may know of it
 }
 
 type pendingCancel struct {
@@ -32,8 +33,11 @@ type pendingCancel struct {
 }
 
 func (p *pendingRun) frame() *wire.Run {
-	return &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread,
-		Messages: []agui.Message{{ID: string(p.id) + ".m", Role: agui.RoleUser, Content: p.text}}}
+	f := &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread, Resume: p.resume}
+	if p.text != "" || p.resume == nil {
+		f.Messages = []agui.Message{{ID: string(p.id) + ".m", Role: agui.RoleUser, Content: p.text}}
+	}
+	return f
 }
 
 // header names a request; a name that would be too long is left out.
@@ -58,17 +62,28 @@ func (q *requests) unsent() {
 	q.listSent = false
 }
 
-// cancel notes that a run shall stop. The server never learns of one that was not sent.
-func (q *requests) cancel(run chat.RunID) {
+// cancel notes that a run shall stop, and reports whether it was not sent: the server never learns of it then.
+func (q *requests) cancel(run chat.RunID) bool {
 	for i, r := range q.runs {
 		if r.id == run && !r.ever {
 			q.runs = slices.Delete(q.runs, i, i+1)
-			return
+			return true
 		}
 	}
 	if !slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.id == run }) {
 		q.cancels = append(q.cancels, &pendingCancel{id: run})
 	}
+	return false
+}
+
+// thread is that of a run that has no answer yet, or "".
+func (q *requests) thread(run chat.RunID) chat.ThreadID {
+	for _, r := range q.runs {
+		if r.id == run {
+			return r.thread
+		}
+	}
+	return ""
 }
 
 // ran takes a run off that was answered, and reports whether it was there.
@@ -96,7 +111,7 @@ func (q *requests) out() bool {
 // to its thread, so those of other threads come first and a hello brings it back.
 func (v *View) flush(again bool) {
 	s, q := &v.socket, &v.requests
-	if !s.open {
+	if !s.open || v.forgetting {
 		return
 	}
 	v.flushRuns(again, func(r *pendingRun) bool { return r.thread != v.open.id })
@@ -161,7 +176,7 @@ func (v *View) ping() {
 func (v *View) send(f wire.ClientFrame) {
 	data, err := wire.EncodeClient(f)
 	if err != nil {
-		v.notice(wire.CodeInternal, err.Error(), "")
+		v.notice(Notice{Code: wire.CodeInternal, Message: err.Error()})
 		return
 	}
 	v.wishes.Frames = append(v.wishes.Frames, data)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 )
@@ -74,6 +75,12 @@ func (p *player) step(line string) error {
 	case "send":
 		run, text, _ := strings.Cut(rest, " ")
 		err = p.view.Send(p.now, chat.RunID(run), text)
+	case "answer":
+		err = p.answer(rest)
+	case "runs":
+		err = p.view.Runs(p.now, chat.RunID(rest), 0)
+	case "forget":
+		err = p.view.Forget(p.now)
 	case "cancel":
 		err = p.view.Cancel(p.now, chat.RunID(rest))
 	case "threads":
@@ -101,6 +108,17 @@ func (p *player) step(line string) error {
 	}
 	p.collect()
 	return err
+}
+
+// answer is the step of a person who answers: a run id, the answers as JSON without spaces, and a text if there is one.
+func (p *player) answer(rest string) error {
+	run, rest, _ := strings.Cut(rest, " ")
+	list, text, _ := strings.Cut(rest, " ")
+	var answers []agui.Resume
+	if err := json.Unmarshal([]byte(list), &answers); err != nil {
+		return err
+	}
+	return p.view.Answer(p.now, chat.RunID(run), answers, text)
 }
 
 func (p *player) collect() {

@@ -33,6 +33,7 @@ type thread struct {
 	active   chat.RunID          // what the desk said last, as waiting
 	waiting  []chat.RunID
 	accepted []acceptance // that a ready may not have known of
+	asking   asking
 }
 
 // acceptance is an answer to a run, with the connection's n when it came, as with heldEvents.
@@ -86,6 +87,7 @@ func (t *thread) apply(f *wire.Events) {
 		}
 		t.fold.Add(e)
 		t.cursor.Seq++
+		t.asking.follow(e)
 		switch e.Type {
 		case agui.RunStarted:
 			t.failure = nil
@@ -121,6 +123,9 @@ func (t *thread) ready(r *wire.Ready) {
 	}
 	if r.Epoch != "" {
 		t.head = max(t.head, min(r.Head, maxSeq))
+	}
+	if r.Head >= t.cursor.Seq { // else the events know better
+		t.asking.set(r.Interrupts)
 	}
 	delete(t.dead, r.Epoch)
 	t.missing = false
@@ -160,7 +165,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 		t.dead[t.cursor.Epoch] = true
 	}
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
-	t.before = 0
+	t.before, t.asking.open = 0, nil
 }
 
 // snapshot replaces the messages if it is beyond the cursor, and reports whether it was.

@@ -69,7 +69,7 @@ func (v *View) Lost(now time.Time) {
 func (v *View) Failed(now time.Time) {
 	v.now, v.wanted = now, false
 	switch {
-	case v.status == Replaced:
+	case v.status == Replaced, v.status == Closing:
 	case v.socket.open: // a handover: the old one still works
 		v.socket.handover = now.Add(max(time.Second, v.backoff()))
 	default:
@@ -81,6 +81,10 @@ func (v *View) Failed(now time.Time) {
 // lose gives the socket up. If the next one is on its way already, no other is wanted.
 func (v *View) lose() {
 	v.socket = socket{}
+	if v.forgetting {
+		v.status, v.wanted = Closing, false
+		return
+	}
 	v.status = Lost
 	if !v.wanted {
 		v.connect()
@@ -143,7 +147,7 @@ func (v *View) next() timer {
 			first = timer{at, fire}
 		}
 	}
-	if !s.open {
+	if !s.open || v.forgetting {
 		return first
 	}
 	giveUp := func() {

@@ -23,6 +23,7 @@ const (
 	Ready      Status = "ready"
 	Lost       Status = "lost"     // no socket; one is wanted
 	Replaced   Status = "replaced" // closed by the server for a newer one; none is wanted until a person acts
+	Closing    Status = "closing"  // all that the user has is being erased, or is; none is wanted until a person acts
 )
 
 // Wishes are what a view wants done since it was asked last.
@@ -50,6 +51,9 @@ type View struct {
 	attempt  int  // sockets wanted since the last ready
 	wanted   bool // a socket is wanted and has neither opened nor failed
 	wishes   Wishes
+
+	forgetting bool // a forget was accepted: nothing more is sent, and what comes is its done
+	erased     bool // it came
 }
 
 // NewView makes a view without a socket: Opened tells it of the first one. The random source, of numbers in [0, 1),
@@ -95,7 +99,14 @@ func (v *View) Open(now time.Time, id chat.ThreadID) error {
 // Send asks for a run in the open thread with one new message, whose id is the run's with ".m" behind it. A bad id or
 // a text that the server would refuse is refused here.
 func (v *View) Send(now time.Time, run chat.RunID, text string) error {
-	p := &pendingRun{id: run, thread: v.open.id, text: text}
+	return v.run(now, &pendingRun{id: run, thread: v.open.id, text: text})
+}
+
+// run asks for a run, unless the server would refuse its frame.
+func (v *View) run(now time.Time, p *pendingRun) error {
+	if err := v.forgetful(); err != nil {
+		return err
+	}
 	longest := *p
 	longest.n = 1<<53 - 1
 	if longest.thread == "" {
@@ -118,7 +129,9 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	}
 	v.now = now
 	v.act()
-	v.requests.cancel(run)
+	if v.requests.cancel(run) {
+		v.unanswer(run)
+	}
 	v.settle()
 	return nil
 }
@@ -134,6 +147,9 @@ func (v *View) Threads(now time.Time) {
 // Wake asks at once whether anything was missed: the page became visible, or the network returned.
 func (v *View) Wake(now time.Time) {
 	v.now = now
+	if v.status == Closing {
+		return // it would be refused
+	}
 	v.act()
 	switch s := &v.socket; {
 	case !s.open && v.status == Lost:
@@ -145,9 +161,10 @@ func (v *View) Wake(now time.Time) {
 	v.settle()
 }
 
-// act is a person's doing: it ends the silence of a replaced client.
+// act is a person's doing: it ends the silence of a client that was replaced or is closing.
 func (v *View) act() {
-	if v.status == Replaced {
+	if v.status == Replaced || v.status == Closing {
+		v.forgetting, v.erased = false, false
 		v.status, v.attempt = Lost, 0
 		v.connect()
 	}
@@ -158,11 +175,13 @@ type Notice struct {
 	Code    wire.Code  `json:"code"`
 	Message string     `json:"message"`
 	RunID   chat.RunID `json:"runId,omitempty"`
+	// RetryAfterMS is how long to wait, of a run that was one too many.
+	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }
 
-func (v *View) notice(code wire.Code, message string, run chat.RunID) {
+func (v *View) notice(n Notice) {
 	const most = 50
-	v.notices = append(v.notices, Notice{Code: code, Message: message, RunID: run})
+	v.notices = append(v.notices, n)
 	if len(v.notices) > most {
 		v.notices = slices.Clone(v.notices[1:])
 	}
@@ -170,22 +189,26 @@ func (v *View) notice(code wire.Code, message string, run chat.RunID) {
 
 // State is what a view shows. Nobody changes one.
 type State struct {
-	Status   Status            `json:"status"`
-	ThreadID chat.ThreadID     `json:"threadId"`
-	Epoch    chat.Epoch        `json:"epoch"`
-	Seq      chat.Seq          `json:"seq"`
-	Messages []agui.Message    `json:"messages"`
-	Active   chat.RunID        `json:"active"`            // the running run, or ""
-	Waiting  []chat.RunID      `json:"waiting"`           // in order
-	Sending  []chat.RunID      `json:"sending"`           // this thread's, without an answer yet
-	Failure  *Notice           `json:"failure,omitempty"` // how the last run failed, if it did
-	Behind   bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
-	Threads  []wire.ThreadInfo `json:"threads"`           // newest id first
-	Notices  []Notice          `json:"notices"`           // oldest first, the last 50
-	Before   chat.Seq          `json:"-"`                 // older messages exist: History with it; 0: there are none
-	Err      error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
-	Ended    bool              `json:"-"`                 // the client was closed
-	listing  bool              // the list of threads was asked for and did not come yet
+	Status   Status         `json:"status"`
+	ThreadID chat.ThreadID  `json:"threadId"`
+	Epoch    chat.Epoch     `json:"epoch"`
+	Seq      chat.Seq       `json:"seq"`
+	Messages []agui.Message `json:"messages"`
+	Active   chat.RunID     `json:"active"`  // the running run, or ""
+	Waiting  []chat.RunID   `json:"waiting"` // in order
+	Sending  []chat.RunID   `json:"sending"` // this thread's, without an answer yet
+	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
+	// for a person. Those that a run of this client is on its way to answer are not among them.
+	Interrupts []agui.Interrupt  `json:"interrupts"`
+	Erased     bool              `json:"erased"`            // all that the user had
+	Failure    *Notice           `json:"failure,omitempty"` // how the last run failed, if it did
+	Behind     bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
+	Threads    []wire.ThreadInfo `json:"threads"`           // newest id first
+	Notices    []Notice          `json:"notices"`           // oldest first, the last 50
+	Before     chat.Seq          `json:"-"`                 // older messages exist: History with it; 0: there are none
+	Err        error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
+	Ended      bool              `json:"-"`                 // the client was closed
+	listing    bool              // the list of threads was asked for and did not come yet
 }
 
 // State is what the view shows now.
@@ -194,7 +217,7 @@ func (v *View) State() State {
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Failure: t.failure, Before: t.before, listing: v.requests.list}
+		Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	for _, r := range v.requests.runs {

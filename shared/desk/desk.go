@@ -1,26 +1,56 @@
 // Package desk decides who may run now: one small record per user and pure functions over it. At most five runs of a
-// user run, at most one on a thread, and what cannot run yet waits in order. It does no I/O; store keeps the record.
+// user run, at most one on a thread, what cannot run yet waits in order, and a token bucket bounds how many are started.
+// It does no I/O and has no clock; store keeps the record.
 package desk
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"carrel/shared/chat"
 )
 
-// Desk is one user's record. The zero Desk is an empty one. Its functions return a changed copy.
+// Desk is one user's record. The zero Desk is an empty one with a full bucket. Its functions return a changed copy.
 type Desk struct {
 	Seats   map[chat.RunID]chat.ThreadID
 	Waiting []Waiting
-	Version int64 // of the stored record; store's alone
+	Full    time.Time // when the bucket of runs is full again; past: it is full
+	Version int64     // of the stored record; store's alone
+	Closing bool      // its user is being erased: nothing is admitted, and nothing that waits starts
 }
 
 // Waiting is one run in the queue.
 type Waiting struct {
 	Run    chat.RunID
 	Thread chat.ThreadID
+	Rank   Rank
+}
+
+// Rank is which of a thread's waiting runs goes first: the highest, and of equals the one that came first.
+type Rank int
+
+// The ranks.
+const (
+	InOrder  Rank = iota
+	Urgent        // it interrupted the run that has the thread's seat
+	Answered      // it answers what its thread waits with: nothing else could begin
+)
+
+// Ask is a run that asks for a seat.
+type Ask struct {
+	Run      chat.RunID
+	Thread   chat.ThreadID
+	WhenBusy chat.WhenBusy
+	Answers  bool // the questions that its thread waits with: it goes before the thread's other waiting runs
+}
+
+// Rules are what a decision depends on besides the desk.
+type Rules struct {
+	Limits chat.Limits
+	Now    time.Time
+	Held   map[chat.ThreadID]bool // threads that wait for a person: what waits on them does not start
 }
 
 // Decision is what became of a run that asked for a seat.
@@ -30,47 +60,79 @@ type Decision struct {
 	Interrupt chat.RunID     // with chat.Interrupt: the run on the thread that is to be cancelled
 }
 
-// Admit gives a run a seat or a place in the queue. A run that sits or waits already gets the same decision again. It
-// fails with chat.ErrBusy (policy Reject and the thread has a seat or waits) or chat.ErrTooManyRuns (the queue is full).
+// Admit gives a run a seat or a place in the queue, for one token of the bucket. A run that sits or waits already gets
+// the same decision again, for none. It fails, and costs nothing, with chat.ErrBusy (policy Reject and the thread has a
+// seat or waits), chat.ErrTooManyRuns (the queue is full), a *chat.RateLimitedError (the bucket is empty) or
+// chat.ErrClosed (its user is being erased).
 //
-// A run never overtakes what waits and could start now: it takes a seat only if one is left after those.
-func (d Desk) Admit(run chat.RunID, thread chat.ThreadID, policy chat.WhenBusy, l chat.Limits) (Desk, Decision, error) {
-	if _, sits := d.Seats[run]; sits {
+// A run never overtakes what waits and could start now: it takes a seat only if one is left after those. One that
+// interrupts waits directly behind the run that it interrupts, before what came to the thread in order; one that answers
+// goes before all that waits on its thread.
+func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
+	if d.Closing {
+		return d, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
+	}
+	if _, sits := d.Seats[a.Run]; sits {
 		return d.clone(), Decision{State: chat.RunAdmitted}, nil
 	}
-	holder, seated := d.holder(thread)
+	holder, seated := d.holder(a.Thread)
 	interrupt := chat.RunID("")
-	if policy == chat.Interrupt {
+	if a.WhenBusy == chat.Interrupt {
 		interrupt = holder
 	}
-	if i := d.Position(run); i > 0 {
+	if i := d.Position(a.Run); i > 0 {
 		return d.clone(), Decision{State: chat.RunWaiting, Position: i, Interrupt: interrupt}, nil
 	}
-	queued := slices.ContainsFunc(d.Waiting, func(w Waiting) bool { return w.Thread == thread })
-	if policy == chat.Reject && (seated || queued) {
+	queued := !a.Answers && slices.ContainsFunc(d.Waiting, func(w Waiting) bool { return w.Thread == a.Thread })
+	if a.WhenBusy == chat.Reject && (seated || queued) {
 		return d, Decision{}, fmt.Errorf("admit the run: %w", chat.ErrBusy)
 	}
-	if next, _ := d.Next(l); !seated && !queued && len(next.Seats) < l.Runs {
-		c := d.clone()
-		c.Seats[run] = thread
-		return c, Decision{State: chat.RunAdmitted}, nil
-	}
-	if len(d.Waiting) >= l.Waiting {
+	c, decision := d.clone(), Decision{State: chat.RunAdmitted}
+	next, _ := d.Next(r)
+	switch _, taken := next.holder(a.Thread); {
+	case !taken && !queued && len(next.Seats) < r.Limits.Runs:
+		c.Seats[a.Run] = a.Thread
+	case len(d.Waiting) >= r.Limits.Waiting:
 		return d, Decision{}, fmt.Errorf("%w: %d wait already, and no more may", chat.ErrTooManyRuns, len(d.Waiting))
+	default:
+		rank := InOrder
+		switch {
+		case a.Answers:
+			rank = Answered
+		case interrupt != "":
+			rank = Urgent
+		}
+		c.Waiting = d.queue(Waiting{Run: a.Run, Thread: a.Thread, Rank: rank})
+		decision = Decision{State: chat.RunWaiting, Position: c.Position(a.Run), Interrupt: interrupt}
 	}
-	c := d.clone()
-	c.Waiting = append(c.Waiting, Waiting{Run: run, Thread: thread})
-	return c, Decision{State: chat.RunWaiting, Position: len(c.Waiting), Interrupt: interrupt}, nil
+	var err error
+	if c.Full, err = spend(d.Full, r); err != nil {
+		return d, Decision{}, fmt.Errorf("admit the run: %w", err)
+	}
+	return c, decision, nil
+}
+
+// queue is the waiting runs and w. It takes the place of its thread's first run of a lower rank, which takes the next
+// one's, and so on: the last of them takes the new place at the end. So to other threads it is as if w had come in order,
+// and nobody who interrupts himself again and again keeps them waiting.
+func (d Desk) queue(w Waiting) []Waiting {
+	q, rank := slices.Clone(d.Waiting), w.Rank
+	for i, o := range q {
+		if o.Thread == w.Thread && o.Rank < rank {
+			q[i], w = w, o
+		}
+	}
+	return append(q, w)
 }
 
 // Next returns what may start now, with those runs moved from the queue to seats: in order per thread, fair over
 // threads, while seats are free. The queue's order is the fairness: a thread never has two seats, and its later runs
 // stand behind everybody who came before them.
-func (d Desk) Next(l chat.Limits) (Desk, []Waiting) {
+func (d Desk) Next(r Rules) (Desk, []Waiting) {
 	c := d.clone()
 	var started []Waiting
 	c.Waiting = slices.DeleteFunc(c.Waiting, func(w Waiting) bool {
-		if _, busy := c.holder(w.Thread); busy || len(c.Seats) >= l.Runs {
+		if _, busy := c.holder(w.Thread); busy || d.Closing || r.Held[w.Thread] || len(c.Seats) >= r.Limits.Runs {
 			return false
 		}
 		c.Seats[w.Run] = w.Thread
@@ -80,7 +142,8 @@ func (d Desk) Next(l chat.Limits) (Desk, []Waiting) {
 	return c, started
 }
 
-// Remove takes a run off its seat or out of the queue; a run that is neither changes nothing.
+// Remove takes a run off its seat or out of the queue: it has ended, was cancelled or has waited too long. A run that is
+// neither changes nothing. The tokens of the bucket are spent.
 func (d Desk) Remove(run chat.RunID) Desk {
 	c := d.clone()
 	delete(c.Seats, run)
@@ -134,5 +197,5 @@ func (d Desk) clone() Desk {
 	if seats == nil {
 		seats = map[chat.RunID]chat.ThreadID{}
 	}
-	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Version: d.Version}
+	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Full: d.Full, Version: d.Version, Closing: d.Closing}
 }

@@ -26,10 +26,10 @@ func Died(earlier []agui.Event, started agui.Event) []agui.Event {
 		last = append(last, started)
 	}
 	last = append(last, agui.Close(earlier)...)
-	last = append(last, agui.Event{
+	last = append(last, agui.WithFigures(agui.Event{
 		Type: agui.RunError, Code: codeDied,
 		Message: "The answer was cut off by a failure on our side. Ask again to get a new one.",
-	})
+	}, agui.Figures(earlier)))
 	for i := range last {
 		last[i].Timestamp = started.Timestamp
 	}

@@ -177,6 +177,9 @@ func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event)
 	return e.quiet(ctx)
 }
 
+// Wrote posts a record that the caller has written before the first Emit: one that had to be chosen by what the log held.
+func (e *Emitter) Wrote(seq chat.Seq, events []agui.Event) { e.record(seq, events) }
+
 // Tell posts a frame to all of the user's connections, whatever they watch, in order with the events. Who appears
 // later gets the last such frame.
 func (e *Emitter) Tell(f wire.ServerFrame) {

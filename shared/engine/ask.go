@@ -30,8 +30,8 @@ type answer struct {
 	closing   []agui.Event    // what closes what is open now
 }
 
-// ask makes one model call, emits what it streams and returns the message that it makes.
-func (r *run) ask(ctx context.Context, history []agui.Message) (agui.Message, error) {
+// stream makes one model call, emits what it streams and returns the message that it makes.
+func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message, error) {
 	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs()}
 	a := &answer{r: r, id: r.newID()}
 	var stop StopReason
@@ -182,11 +182,13 @@ func (a *answer) end(metadata json.RawMessage) error {
 }
 
 // finish ends the answer for this reason and returns its message. The calls of an answer that was cut are not made:
-// the last one's arguments are incomplete.
+// the last one's arguments are incomplete. The end of a text with which an answer ends says why: who goes on after this
+// worker's death knows by it that nothing more was to come.
 func (a *answer) finish(stop StopReason) (agui.Message, error) {
 	var metadata json.RawMessage
 	switch stop {
 	case StopEnd:
+		metadata = json.RawMessage(`{"carrel":{"stop":"end"}}`)
 	case StopTools:
 		if len(a.calls) == 0 {
 			return agui.Message{}, modelFailed(errors.New("it waits for tools that it has not called"))

@@ -14,6 +14,8 @@ type nowhere struct{}
 
 func (nowhere) Emit(context.Context, agui.Event) error { return nil }
 
+func (nowhere) Sync(context.Context) error { return nil }
+
 // BenchmarkRun is a run of one answer of 200 deltas: what the engine itself costs.
 func BenchmarkRun(b *testing.B) {
 	deltas := make([]engine.Delta, 200)

@@ -22,6 +22,7 @@ const (
 	CodeToolCalls  = "tool_call_limit"
 	CodeEvents     = "event_limit"
 	CodeOutput     = "output_limit"
+	CodeMemory     = "memory_limit"
 	CodeInternal   = "internal"
 	CodeDied       = "worker_died" // written by sweep
 )
@@ -65,6 +66,8 @@ func stopped(ctx context.Context) error {
 		return &sinkError{cause: cause}
 	case errors.Is(cause, usercontext.ErrTimeLimit):
 		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.", cause: cause}
+	case errors.Is(cause, usercontext.ErrMemoryLimit):
+		return &failure{code: CodeMemory, message: "The run was ended because it took more memory than it may.", cause: cause}
 	}
 	return &failure{code: CodeInternal, message: "The run was interrupted. Try again.", cause: cause}
 }
@@ -84,11 +87,18 @@ func (r *run) guard(f func() error) (err error) {
 
 // terminal makes the terminal event of a run that the loop ended with this error.
 func (r *run) terminal(end error) agui.Event {
+	return agui.WithFigures(r.ended(end), r.c.User.Count(chat.Figures{}))
+}
+
+func (r *run) ended(end error) agui.Event {
 	finished := agui.Event{
 		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
 	}
 	if end == nil {
+		if len(r.asked) > 0 {
+			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.asked}
+		}
 		return finished
 	}
 	if errors.Is(end, ErrCancelled) {

@@ -65,6 +65,7 @@ type sink struct {
 	order  agui.Order
 	events []agui.Event
 	fail   func(agui.Event) error // before the event is taken
+	sync   func() error
 }
 
 func (s *sink) Emit(ctx context.Context, e agui.Event) error {
@@ -81,6 +82,13 @@ func (s *sink) Emit(ctx context.Context, e agui.Event) error {
 	}
 	s.events = append(s.events, e)
 	return nil
+}
+
+func (s *sink) Sync(ctx context.Context) error {
+	if s.sync != nil {
+		return s.sync()
+	}
+	return ctx.Err()
 }
 
 // fixture is one run with a tool "echo" (and others, all granted) that is to be changed before it runs.

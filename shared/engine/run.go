@@ -20,11 +20,10 @@ type run struct {
 	newID   func() string
 	limits  chat.Limits
 
-	open        agui.Open
-	events      int
-	outputBytes int
-	toolCalls   int
-	usage       []agui.Usage
+	open       agui.Open
+	usage      []agui.Usage
+	asked      []agui.Interrupt
+	askedBytes int
 }
 
 func newRun(ctx context.Context, c Config) *run {
@@ -32,46 +31,92 @@ func newRun(ctx context.Context, c Config) *run {
 	if r.newID == nil {
 		r.newID = rand.Text
 	}
+	for _, p := range c.Pending {
+		r.open.Await(p.Call.ID)
+	}
 	return r
 }
 
-// loop asks the model and calls the tools that it wants until it has said all. The error is a failure, a sinkError or
-// ErrCancelled.
-func (r *run) loop(ctx context.Context, history []agui.Message) error {
-	for calls := 0; ; calls++ {
-		if ctx.Err() != nil {
-			return stopped(ctx)
-		}
-		if calls == r.limits.ModelCalls {
-			return limitReached(CodeModelCalls, "model calls", calls)
-		}
-		said, err := r.ask(ctx, history)
-		if err != nil {
+// loop makes the pending calls, and then asks the model and calls the tools that it wants until it has said all, or a
+// person is to be asked. The error is a failure, a sinkError or ErrCancelled.
+func (r *run) loop(ctx context.Context) error {
+	results, err := r.callTools(ctx, r.c.Pending)
+	if err != nil || len(r.asked) > 0 {
+		return err
+	}
+	history := forModel(append(slices.Clone(r.c.History), results...))
+	if answered(history) {
+		return nil
+	}
+	for {
+		said, err := r.askModel(ctx, history)
+		if err != nil || len(said.ToolCalls) == 0 {
 			return err
 		}
-		if len(said.ToolCalls) == 0 {
-			return nil
+		calls := make([]Pending, len(said.ToolCalls))
+		for i, c := range said.ToolCalls {
+			calls[i] = Pending{Call: c}
 		}
-		results, err := r.callTools(ctx, said.ToolCalls)
-		if err != nil {
+		if r.c.User.Count(chat.Figures{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
+			return limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
+		}
+		results, err := r.callTools(ctx, calls)
+		if err != nil || len(r.asked) > 0 {
 			return err
 		}
 		history = append(append(history, said), results...)
 	}
 }
 
-// callTools calls the tools at once and emits their results in the order of the calls.
-func (r *run) callTools(ctx context.Context, calls []agui.ToolCall) ([]agui.Message, error) {
-	r.toolCalls += len(calls)
-	if r.toolCalls > r.limits.ToolCalls {
-		return nil, limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
+// askModel makes the next model call, if the run may have one more.
+func (r *run) askModel(ctx context.Context, history []agui.Message) (agui.Message, error) {
+	if err := r.ready(ctx); err != nil {
+		return agui.Message{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	if r.c.User.Count(chat.Figures{}).ModelCalls >= r.limits.ModelCalls {
+		return agui.Message{}, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
+	}
+	r.c.User.Count(chat.Figures{ModelCalls: 1})
+	return r.stream(ctx, history)
+}
+
+// ready reports whether a model or a tool may be called now.
+func (r *run) ready(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return stopped(ctx)
+	}
+	if r.c.Ready == nil {
+		return nil
+	}
+	if err := r.c.Ready(ctx); err != nil {
+		return &sinkError{cause: err}
+	}
+	return nil
+}
+
+// settled waits until the log holds all that was said, and reports whether tools may be called then.
+func (r *run) settled(ctx context.Context) error {
+	if err := r.c.Sink.Sync(ctx); err != nil && ctx.Err() == nil {
+		return &sinkError{cause: err}
+	}
+	return r.ready(ctx)
+}
+
+// callTools makes the calls at once and emits their results in the order of the calls. Those that a person is to be asked
+// about have none.
+func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, error) {
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	if err := r.settled(ctx); err != nil {
+		return nil, err
+	}
+	tools, cancel := context.WithCancel(ctx)
 	waiting := make([]chan tool.Result, len(calls))
 	for i, call := range calls {
 		result := make(chan tool.Result, 1)
 		waiting[i] = result
-		go func() { result <- r.callTool(ctx, call.Function) }()
+		go func() { result <- r.callTool(tools, call) }()
 	}
 	defer func() { // only if emitting failed is one still waiting
 		cancel()
@@ -83,29 +128,52 @@ func (r *run) callTools(ctx context.Context, calls []agui.ToolCall) ([]agui.Mess
 	for _, call := range calls {
 		result := <-waiting[0]
 		waiting = waiting[1:]
-		m := agui.Message{ID: r.newID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
-		e := agui.Event{
-			Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
-			Metadata: outcome(result.Outcome),
-		}
-		if err := r.emit(e); err != nil {
+		m, err := r.result(call.Call, result)
+		if err != nil {
 			return nil, err
 		}
-		messages = append(messages, m)
+		if m.ID != "" {
+			messages = append(messages, m)
+		}
+	}
+	if len(r.asked) > 0 && ctx.Err() != nil {
+		return nil, stopped(ctx) // nobody is asked by a run that was stopped
 	}
 	return messages, nil
 }
 
-func (r *run) callTool(ctx context.Context, f agui.FunctionCall) (result tool.Result) {
+// result emits what came of a call and returns its message: the zero one if a person is to be asked.
+func (r *run) result(call agui.ToolCall, result tool.Result) (agui.Message, error) {
+	if result.Outcome == tool.Asked {
+		instead, err := r.ask(call, *result.Question)
+		if err != nil || instead == nil {
+			return agui.Message{}, err
+		}
+		result = *instead
+	}
+	m := agui.Message{ID: r.newID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
+	return m, r.emit(agui.Event{
+		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
+		Metadata: outcome(result.Outcome),
+	})
+}
+
+func (r *run) callTool(ctx context.Context, p Pending) (result tool.Result) {
 	defer func() { // the dispatcher guards the handlers; this guards its hooks, on a goroutine of our own
 		if v := recover(); v != nil {
-			result = tool.Result{Outcome: tool.Panicked, Content: "The tool " + f.Name + " failed unexpectedly."}
+			result = tool.Result{Outcome: tool.Panicked, Content: "The tool " + p.Call.Function.Name + " failed unexpectedly."}
 		}
 	}()
+	if p.Result != nil {
+		return *p.Result
+	}
+	f := p.Call.Function
 	if r.c.Tools == nil {
 		return tool.Result{Outcome: tool.Unknown, Content: fmt.Sprintf("There is no tool %q.", f.Name)}
 	}
-	return r.c.Tools.Call(ctx, f.Name, f.Arguments)
+	return r.c.Tools.Call(ctx, tool.Call{
+		ID: p.Call.ID, Name: f.Name, Arguments: f.Arguments, Approved: p.Approved, Again: p.Again,
+	})
 }
 
 // outcome is the metadata of a result, for who shows it: none for a good one.
@@ -116,25 +184,28 @@ func outcome(o tool.Outcome) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"carrel":{"outcome":%q}}`, o))
 }
 
-// emit gives the sink the next event, if the run's limits allow it.
+// emit gives the sink the next event, if the run's limits allow it. Deltas are counted as they come from the model,
+// before the sink joins them.
 func (r *run) emit(e agui.Event) error {
-	if r.events++; r.events > r.limits.Events {
+	after := r.c.User.Count(chat.Figures{}).Plus(figures(e))
+	if after.Events > r.limits.Events {
 		return limitReached(CodeEvents, "events", r.limits.Events)
 	}
-	r.outputBytes += len(e.Delta)
-	if e.Content != nil {
-		r.outputBytes += len(*e.Content)
-	}
-	if r.outputBytes > r.limits.OutputBytes {
+	if after.OutputBytes > int64(r.limits.OutputBytes) {
 		return limitReached(CodeOutput, "bytes of output", r.limits.OutputBytes)
 	}
 	return r.put(e)
+}
+
+func figures(e agui.Event) chat.Figures {
+	return chat.Figures{Events: 1, OutputBytes: agui.OutputBytes(e)}
 }
 
 func (r *run) put(e agui.Event) error {
 	if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
 		return &sinkError{cause: err}
 	}
+	r.c.User.Count(figures(e))
 	r.open.Add(e)
 	return nil
 }
@@ -148,8 +219,8 @@ const noResult = "The run ended before this tool call had a result."
 func (r *run) closeOpen() error {
 	err := r.guard(func() error {
 		for _, e := range r.open.Close(noResult) {
-			if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
-				return &sinkError{cause: err}
+			if err := r.put(e); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -44,7 +44,7 @@ TOOL_CALL_RESULT echo a
 TOOL_CALL_RESULT echo b
 TEXT_MESSAGE_START
 TEXT_MESSAGE_CONTENT Done.
-TEXT_MESSAGE_END
+TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 `
 	if got := f.types(); got != want {
 		t.Errorf("emitted\n%s\nwant\n%s", got, want)

@@ -106,6 +106,8 @@ type Reason string
 const (
 	ReasonRun   Reason = "run"   // to do a run, or what is left of it
 	ReasonErase Reason = "erase" // to erase what is left of a deleted thread
+	// ReasonForget is to erase everything of a user who asked for it.
+	ReasonForget Reason = "forget"
 )
 
 // Tenancy says where turn learns whose run it does. The zero Tenancy is PerTenant.
@@ -174,6 +176,7 @@ func decodeTurn(event json.RawMessage) (turnPayload, error) {
 		err = chat.CheckID(string(t.Run))
 	case ReasonErase:
 		err = errors.Join(chat.CheckID(string(t.Thread)), chat.CheckID(string(t.Epoch)))
+	case ReasonForget:
 	default:
 		return t, fmt.Errorf("gateway: turn's event has the unknown reason %q", t.Reason)
 	}

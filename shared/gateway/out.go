@@ -110,6 +110,11 @@ func (i *Invoker) Erase(ctx context.Context, u chat.User, thread chat.ThreadID, 
 	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonErase})
 }
 
+// Forget has everything of this user erased who asked for it, as Turn has a run done.
+func (i *Invoker) Forget(ctx context.Context, u chat.User) error {
+	return i.invoke(ctx, u, TurnEvent{Reason: ReasonForget})
+}
+
 func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 	if u.IsZero() {
 		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)

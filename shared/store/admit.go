@@ -35,6 +35,7 @@ type Answer struct {
 // lists.
 type InterruptedError struct{ Open []agui.Interrupt }
 
+// Error says how many are open.
 func (e *InterruptedError) Error() string {
 	return fmt.Sprintf("%v: %d questions are open", chat.ErrInterrupted, len(e.Open))
 }
@@ -59,15 +60,18 @@ type before struct {
 
 // Admit records a run and gives it a seat or a place in the queue, in one transaction, creating its thread if need be.
 // A repeat of the same run answers as the first did. It fails with chat.ErrBusy, ErrTooManyRuns, ErrBadID for a run id
-// that is another thread's, ErrNotFound for a thread that was deleted, and ErrClosed for a user who is being erased. A
-// run that was cancelled before it came is known as such: Repeat, with status cancelled.
+// that is another thread's, ErrNotFound for a thread that was deleted, ErrClosed for a user who is being erased, with an
+// *InterruptedError, which lists them, if it does not answer each of the thread's open questions or answers others, and
+// with a *chat.RateLimitedError. A run that was cancelled before it came is known as such: Repeat, with status cancelled.
+//
+// Of two that answer the same questions one wins: the other finds them gone and is told what is open then, if anything.
 func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 	if err := errors.Join(checkID("run", a.Run), checkID("thread", a.Thread)); err != nil {
 		return Admitted{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	nonce, asked := s.t.c.NewID(), false
+	nonce, asked, given := s.t.c.NewID(), false, a.Answers
 	for n := 1; ; n++ {
 		b, err := s.before(ctx, a)
 		if err != nil {
@@ -75,6 +79,9 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 		}
 		if b.run.ID != "" {
 			return s.repeat(a, b, nonce)
+		}
+		if a.Answers, err = s.answers(given, b); err != nil {
+			return Admitted{}, err
 		}
 		d, decision, err := s.decide(ctx, a, b)
 		if err != nil {
@@ -87,6 +94,9 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 			asked = true
 		}
 		r := s.newRun(a, nonce, decision.State)
+		if len(a.Answers) > 0 {
+			r.Answers = b.thread.Asked
+		}
 		if err = s.admit(ctx, write{run: r, desk: d, thread: b.thread, title: a.Title, interrupt: decision.Interrupt}); err == nil {
 			run, err := r.run()
 			return Admitted{Run: run, Position: decision.Position, Invoke: decision.State == chat.RunAdmitted}, err
@@ -117,8 +127,12 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 	if s.t.expired(b.run.Expires) {
 		b.run = runItem{}
 	}
+	b.desk = s.t.current(b.desk)
 	if s.t.expired(b.thread.Expires) {
 		b.thread = threadItem{}
+	}
+	if s.t.expired(b.desk.Expires) {
+		b.desk = deskItem{}
 	}
 	return b, nil
 }
@@ -141,23 +155,35 @@ func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
 	}, nil
 }
 
-func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, desk.Decision, error) {
-	var none desk.Decision
+// answers refuses whoever may not be admitted whatever the desk says, and puts the thread's questions to the answers.
+func (s *Store) answers(given []Answer, b before) ([]Answer, error) {
 	if b.desk.Closing {
-		return desk.Desk{}, none, fmt.Errorf("admit a run: %w", chat.ErrClosed)
+		return nil, fmt.Errorf("admit a run: %w", chat.ErrClosed)
 	}
 	if b.thread.Deleted != 0 {
-		return desk.Desk{}, none, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
+		return nil, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
 	}
-	was := b.desk.desk()
-	d, decision, err := was.Admit(a.Run, a.Thread, a.WhenBusy, s.t.c.Limits)
-	if err == nil && decision.State == chat.RunAdmitted {
-		return d, decision, nil
+	all, err := s.t.answer(b.thread, given)
+	if err != nil {
+		return nil, fmt.Errorf("admit a run: %w", err)
+	}
+	return all, nil
+}
+
+func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, desk.Decision, error) {
+	was, ask := b.desk.desk(), desk.Ask{Run: a.Run, Thread: a.Thread, WhenBusy: a.WhenBusy, Answers: len(a.Answers) > 0}
+	r, err := s.rules(ctx, was)
+	if err != nil {
+		return was, desk.Decision{}, err
+	}
+	d, decision, err := was.Admit(ask, r)
+	if err == nil && decision.State == chat.RunAdmitted || errors.Is(err, chat.ErrRateLimited) {
+		return d, decision, err
 	}
 	if was, err = s.endedSeats(ctx, was); err != nil {
-		return d, none, err
+		return d, decision, err
 	}
-	return was.Admit(a.Run, a.Thread, a.WhenBusy, s.t.c.Limits)
+	return was.Admit(ask, r)
 }
 
 func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem {
@@ -189,11 +215,11 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	seats, err := s.setDesk(w.desk)
+	seats, err := s.setDesk(w.desk, false)
 	if err != nil {
 		return err
 	}
-	thread := s.touch(w.thread)
+	thread := s.begin(w.thread)
 	if w.thread.ID == "" {
 		k := s.threadKey(chat.ThreadID(w.run.Thread))
 		thread, err = s.t.putPart(threadItem{

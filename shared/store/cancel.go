@@ -103,27 +103,41 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce s
 			":status": text(r.Status), ":zero": number(int64(0)),
 		},
 	})
-	seats, err := s.setDesk(d.desk().Remove(chat.RunID(r.ID)))
+	seats, err := s.setDesk(d.desk().Remove(chat.RunID(r.ID)), true)
 	if err != nil {
 		return Run{}, err
 	}
-	parts := []types.TransactWriteItem{run, seats}
-	var t threadItem
-	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(r.Thread)), &t); err != nil {
-		return Run{}, fmt.Errorf("read a thread: %w", err)
+	thread, err := s.threadWithout(ctx, r)
+	if err != nil {
+		return Run{}, err
 	}
-	if t.ID != "" && s.t.visible(t) {
-		parts = append(parts, s.touch(t))
-	}
-	if err := s.t.transact(ctx, parts...); err != nil {
+	if err := s.t.transact(ctx, append(thread, run, seats)...); err != nil {
 		return Run{}, err
 	}
 	r.Status, r.Ended = string(chat.RunCancelled), millis(now)
 	return r.run()
 }
 
+// threadWithout is the change of a run's thread when the run ends that nobody has claimed: newer, and what it was to
+// answer is open again. None if the thread was deleted.
+func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactWriteItem, error) {
+	var t threadItem
+	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(r.Thread)), &t); err != nil {
+		return nil, fmt.Errorf("read a thread: %w", err)
+	}
+	if t.ID == "" || !s.t.visible(t) {
+		return nil, nil
+	}
+	if r.Answers == "" {
+		return []types.TransactWriteItem{s.touch(t)}, nil
+	}
+	part, err := s.reopen(ctx, t, r)
+	return []types.TransactWriteItem{part}, err
+}
+
 // ExpireWaiting ends a run that has waited beyond its deadline: cancelled, out of the queue. It fails with
-// chat.ErrNotClaimed if the run does not wait or may still, and with chat.ErrNotFound. For sweep.
+// chat.ErrNotClaimed if the run does not wait or may still, and with chat.ErrNotFound. One that waits behind questions
+// may: until an hour after they expire, which is its deadline from then on. For sweep.
 func (s *Store) ExpireWaiting(ctx context.Context, id chat.RunID) (Run, error) {
 	if err := checkID("run", id); err != nil {
 		return Run{}, err
@@ -142,6 +156,12 @@ func (s *Store) ExpireWaiting(ctx context.Context, id chat.RunID) (Run, error) {
 			return r.run()
 		case chat.RunStatus(r.Status) != chat.RunWaiting || !fromMillis(r.Deadline).Before(s.t.c.Now()):
 			return Run{}, fmt.Errorf("expire a waiting run: %w", chat.ErrNotClaimed)
+		}
+		switch postponed, err := s.postpone(ctx, r); {
+		case err != nil:
+			return Run{}, err
+		case postponed:
+			return Run{}, fmt.Errorf("expire a waiting run: it waits for a person: %w", chat.ErrNotClaimed)
 		}
 		run, err := s.endUnclaimed(ctx, r, d, nonce)
 		if err == nil {
@@ -171,7 +191,7 @@ func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d des
 	if s.t.expired(r.Expires) {
 		r = runItem{}
 	}
-	return r, d, nil
+	return r, s.t.current(d), nil
 }
 
 func runOf(item attributes) (Run, error) {

@@ -142,7 +142,7 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {
 		t = threadItem{ID: string(run.Thread)}
 	}
-	h.thread = t.thread()
+	h.thread = s.t.thread(t)
 	h.input = Admission{Run: run.ID, Thread: run.Thread, Agent: run.Agent}
 	if item, ok := found[input.sk]; ok { // else TTL has taken it: such a run can only be ended
 		var i inputItem
@@ -156,7 +156,13 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	if h.deleted {
 		return nil
 	}
-	return h.loadLog(ctx)
+	if err := h.loadLog(ctx); err != nil {
+		return err
+	}
+	// If the run was taken over and ended before all this was read, then nothing at the log's end tells of it, and the
+	// next number would be free.
+	_, err = h.CancelRequested(ctx)
+	return err
 }
 
 func (h *Holder) fenced(why string) error {

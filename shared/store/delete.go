@@ -60,7 +60,7 @@ func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thr
 			return Thread{}, fmt.Errorf("read a thread: %w", err)
 		}
 		if now.Title == title && now.Updated == updated && now.Deleted == 0 {
-			return now.thread(), nil
+			return s.t.thread(now), nil
 		}
 		if waited := pause(ctx, n); waited != nil {
 			return Thread{}, fmt.Errorf("rename a thread: %w", waited)
@@ -97,11 +97,11 @@ func (s *Store) Delete(ctx context.Context, id chat.ThreadID) (Thread, error) {
 			return Thread{}, err
 		}
 		if was.Deleted != 0 {
-			return was.thread(), nil
+			return s.t.thread(was), nil
 		}
 		now, err := s.mark(ctx, was)
 		if err == nil {
-			return now.thread(), nil
+			return s.t.thread(now), nil
 		}
 		if !anyRefused(err) {
 			return Thread{}, fmt.Errorf("delete a thread: %w", err)
@@ -117,6 +117,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	now := was
 	now.Deleted, now.Expires = millis(s.t.c.Now()), s.t.expiry(deletedLife)
 	now.Updated, now.Title = s.t.after(was.Updated), ""
+	now.Open, now.Asked = nil, ""
 	k := s.erasureKey(Erasure{chat.ThreadID(was.ID), chat.Epoch(was.Epoch)})
 	erasure, err := s.t.putPart(erasureItem{
 		PK: k.pk, SK: k.sk, Live: s.liveShard(was.ID), Deadline: now.Deleted, Marked: now.Deleted,
@@ -126,7 +127,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	}
 	mark := s.t.updatePart(update{
 		key:    key{was.PK, was.SK},
-		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title", when: standing,
+		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title REMOVE #open, #asked", when: standing,
 		values: attributes{
 			":deleted": number(now.Deleted), ":expires": number(now.Expires), ":updated": number(now.Updated),
 			":title": text(""),

@@ -25,8 +25,8 @@ const (
 )
 
 // End ends the run: it puts the transcript, folded from all of the run's events, and then writes the last record, the
-// thread's head, the run's status and the freed seat in one transaction. last must end with a terminal event; the
-// status follows from it. It fails as Append does. It returns the sequence number of last's first event and the
+// thread's head, the run's status and the freed seat in one transaction, and with the outcome interrupt the questions, on
+// the thread. last must end with a terminal event; the status follows from it. It fails as Append does. It returns the sequence number of last's first event and the
 // thread as it is then. If the thread was deleted the run ends all the same, without a trace in it, and the error is
 // ErrDeleted. What waits is the caller's to start (StartWaiting).
 func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
@@ -53,7 +53,7 @@ func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, 
 			}
 			transcript = r.last()
 		}
-		t := h.threadAfter(r)
+		t := h.threadAfter(r, last[len(last)-1])
 		err = h.end(ctx, r, t, last[len(last)-1])
 		if err != nil {
 			if own, err := h.endRefused(err, r); err != nil {
@@ -72,10 +72,10 @@ func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, 
 	}
 }
 
-// threadAfter is the thread with r as its last record.
-func (h *Holder) threadAfter(r recordItem) Thread {
+// threadAfter is the thread with r as its last record, and with the questions that it ends with.
+func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
 	t := h.thread
-	t.Head = r.last()
+	t.Head, t.Interrupts = r.last(), h.s.t.asked(terminal)
 	t.Updated = fromMillis(h.s.t.after(millis(t.Updated)))
 	return t
 }
@@ -118,19 +118,32 @@ func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.
 	if err != nil {
 		return err
 	}
-	parts := [...]types.TransactWriteItem{
-		endLog: record,
-		endThread: h.s.t.updatePart(update{
-			key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
-			when: standing + " AND #epoch = :epoch AND #title = :title", // the title, because End returns it
-			values: attributes{
-				":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
-			},
-		}),
-		endRun:  run,
-		endDesk: seat,
+	thread, err := h.endThread(t)
+	if err != nil {
+		return err
 	}
+	parts := [...]types.TransactWriteItem{endLog: record, endThread: thread, endRun: run, endDesk: seat}
 	return h.s.t.transact(ctx, parts[:]...)
+}
+
+// endThread is the change of the thread to t.
+func (h *Holder) endThread(t Thread) (types.TransactWriteItem, error) {
+	u := update{
+		key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
+		when: standing + " AND #epoch = :epoch AND #title = :title", // the title, because End returns it
+		values: attributes{
+			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
+		},
+	}
+	if len(t.Interrupts) > 0 {
+		open, err := attributevalue.Marshal(interrupts(t.Interrupts))
+		if err != nil {
+			return types.TransactWriteItem{}, fmt.Errorf("write a thread's questions: %w", err)
+		}
+		u.change += ", #open = :open, #asked = :asked"
+		u.values[":open"], u.values[":asked"] = open, text(h.run.ID)
+	}
+	return h.s.t.updatePart(u), nil
 }
 
 // endDeleted ends a run whose thread was deleted. What is left of the thread is being erased: nothing is written to it.
@@ -191,7 +204,7 @@ func (h *Holder) refreshed(old attributes) error {
 		return fmt.Errorf("read a thread: %w", err)
 	}
 	if h.deleted = t.Epoch != string(h.thread.Epoch) || !h.s.t.visible(t); !h.deleted {
-		h.thread = t.thread()
+		h.thread = h.s.t.thread(t)
 	}
 	return nil
 }
@@ -202,6 +215,8 @@ func statusOf(terminal agui.Event) chat.RunStatus {
 		return chat.RunFailed
 	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeCancelled:
 		return chat.RunCancelled
+	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeInterrupt && len(terminal.Outcome.Interrupts) > 0:
+		return chat.RunSuspended
 	default:
 		return chat.RunFinished
 	}

@@ -3,14 +3,17 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
 )
 
-// eraseBatch is what DynamoDB deletes in one request at most.
+// eraseBatch is what DynamoDB deletes or puts in one request at most.
 const eraseBatch = 25
 
 // Erase makes one pass over what is left of a deleted thread, its log and its transcripts, batch by batch until there is
@@ -31,7 +34,7 @@ func (s *Store) Erase(ctx context.Context, e Erasure) error {
 		return nil
 	}
 	begun := s.t.c.Now()
-	if err := s.erase(ctx, s.logPartition(e.Thread, e.Epoch)); err != nil {
+	if err := s.erase(ctx, s.logPartition(e.Thread, e.Epoch), nil); err != nil {
 		return fmt.Errorf("erase a thread: %w", err)
 	}
 	again := fromMillis(item.Marked).Add(eraseAgain)
@@ -58,9 +61,60 @@ func (s *Store) eraseAt(ctx context.Context, k key, at time.Time) error {
 	return err
 }
 
-// erase deletes a partition's items.
-func (s *Store) erase(ctx context.Context, pk string) error {
-	var batch []types.WriteRequest
+// eraseContent deletes all that a user has but the desk, the connections and, unless it is the last pass, the names of
+// the threads. Those go after their logs, which nothing else names.
+func (s *Store) eraseContent(ctx context.Context, last bool) error {
+	for _, prefix := range []string{erasurePrefix, threadPrefix} {
+		if err := s.eraseLogs(ctx, prefix, last); err != nil {
+			return err
+		}
+	}
+	if err := s.erase(ctx, s.toolPartition(), nil); err != nil {
+		return err
+	}
+	return s.erase(ctx, s.pk, func(sort string) bool {
+		return sort == deskSort || sort == forgetSort || strings.HasPrefix(sort, connectionPrefix) ||
+			!last && strings.HasPrefix(sort, erasurePrefix)
+	})
+}
+
+// eraseLogs deletes the logs and transcripts of the threads that items name. Unless it is the last pass, it then puts a
+// name for each, as a deleted thread has one already; but this one no sweep looks after by itself.
+func (s *Store) eraseLogs(ctx context.Context, prefix string, last bool) error {
+	var names batch
+	q := span{pk: s.pk, low: prefix, high: prefix + aboveAll}
+	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+		e, again, err := namedLog(item)
+		if err == nil {
+			err = s.erase(ctx, s.logPartition(e.Thread, e.Epoch), nil)
+		}
+		if err != nil || last || !again {
+			return true, err
+		}
+		return true, names.add(ctx, s.t, types.WriteRequest{PutRequest: &types.PutRequest{Item: s.erasureKey(e).attributes()}})
+	})
+	if err != nil {
+		return err
+	}
+	return names.write(ctx, s.t)
+}
+
+// namedLog is the log that a THREAD or an ERASE item names, and whether nothing else does once that THREAD is gone.
+func namedLog(item attributes) (e Erasure, again bool, err error) {
+	var t threadItem
+	if err := attributevalue.UnmarshalMap(item, &t); err != nil {
+		return e, false, fmt.Errorf("read a thread: %w", err)
+	}
+	if t.ID != "" {
+		return Erasure{chat.ThreadID(t.ID), chat.Epoch(t.Epoch)}, t.Deleted == 0, nil
+	}
+	_, _, e, err = splitLiveKey(key{t.PK, t.SK})
+	return e, false, err
+}
+
+// erase deletes a partition's items, but those that are kept; nil keeps none.
+func (s *Store) erase(ctx context.Context, pk string, kept func(sort string) bool) error {
+	var gone batch
 	q := span{pk: pk, low: belowAll, high: aboveAll, keys: true}
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var k struct {
@@ -70,23 +124,33 @@ func (s *Store) erase(ctx context.Context, pk string) error {
 		if err := attributevalue.UnmarshalMap(item, &k); err != nil {
 			return false, err
 		}
-		batch = append(batch, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: key{k.PK, k.SK}.attributes()}})
-		if len(batch) < eraseBatch {
+		if kept != nil && kept(k.SK) {
 			return true, nil
 		}
-		err := s.t.deleteAll(ctx, batch)
-		batch = nil
-		return true, err
+		return true, gone.add(ctx, s.t, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: key{k.PK, k.SK}.attributes()}})
 	})
-	if err != nil || len(batch) == 0 {
+	if err != nil {
 		return err
 	}
-	return s.t.deleteAll(ctx, batch)
+	return gone.write(ctx, s.t)
 }
 
-// deleteAll makes one batch of deletes.
-func (t *Table) deleteAll(ctx context.Context, batch []types.WriteRequest) error {
-	left := map[string][]types.WriteRequest{t.c.Name: batch}
+// batch gathers deletes and puts until they fill a request.
+type batch []types.WriteRequest
+
+func (b *batch) add(ctx context.Context, t *Table, r types.WriteRequest) error {
+	if *b = append(*b, r); len(*b) < eraseBatch {
+		return nil
+	}
+	return b.write(ctx, t)
+}
+
+// write makes what is gathered.
+func (b *batch) write(ctx context.Context, t *Table) error {
+	if len(*b) == 0 {
+		return nil
+	}
+	left := map[string][]types.WriteRequest{t.c.Name: *b}
 	for n := 0; len(left) > 0; n++ {
 		if n > 0 { // throttled
 			if err := pause(ctx, n); err != nil {
@@ -99,5 +163,6 @@ func (t *Table) deleteAll(ctx context.Context, batch []types.WriteRequest) error
 		}
 		left = out.UnprocessedItems
 	}
+	*b = nil
 	return nil
 }

@@ -31,7 +31,7 @@ func newScene(t *testing.T, o opener) *scene {
 // slow is alice's part of the table as a worker sees it whose clock is behind.
 func (s *scene) slow(by time.Duration) *store.Store {
 	return storetest.As(s.T, store.New(s.DB, store.Config{
-		Name: s.Name, Limits: chat.DefaultLimits(), Now: func() time.Time { return s.Clock.Now().Add(-by) },
+		Name: s.Name, Limits: s.Limits, Now: func() time.Time { return s.Clock.Now().Add(-by) },
 	}), "alice")
 }
 
@@ -42,7 +42,7 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps()) }
+func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps(), questionSteps()) }
 
 const (
 	put      = "PutItem"

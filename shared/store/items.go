@@ -39,18 +39,21 @@ func (i connectionItem) connection() chat.Connection {
 }
 
 type threadItem struct {
-	PK      string `dynamodbav:"pk"`
-	SK      string `dynamodbav:"sk"`
-	ID      string `dynamodbav:"id"`
-	Epoch   string `dynamodbav:"epoch"`
-	Head    int64  `dynamodbav:"head"`
-	Title   string `dynamodbav:"title"`
-	Created int64  `dynamodbav:"created"`
-	Updated int64  `dynamodbav:"updated"`
-	Deleted int64  `dynamodbav:"deleted,omitempty"` // the mark: invisible from then on
-	Expires int64  `dynamodbav:"expires,omitempty"` // only with the mark
+	PK      string     `dynamodbav:"pk"`
+	SK      string     `dynamodbav:"sk"`
+	ID      string     `dynamodbav:"id"`
+	Epoch   string     `dynamodbav:"epoch"`
+	Head    int64      `dynamodbav:"head"`
+	Title   string     `dynamodbav:"title"`
+	Created int64      `dynamodbav:"created"`
+	Updated int64      `dynamodbav:"updated"`
+	Open    interrupts `dynamodbav:"open,omitempty"`    // what waits for a person, expired ones too
+	Asked   string     `dynamodbav:"asked,omitempty"`   // the run that asked it: the condition that it is still there
+	Deleted int64      `dynamodbav:"deleted,omitempty"` // the mark: invisible from then on
+	Expires int64      `dynamodbav:"expires,omitempty"` // only with the mark
 }
 
+// thread lacks the questions: Table.thread knows which are open.
 func (i threadItem) thread() Thread {
 	return Thread{
 		ID: chat.ThreadID(i.ID), Epoch: chat.Epoch(i.Epoch), Head: chat.Seq(i.Head), Title: i.Title,
@@ -66,8 +69,9 @@ type runItem struct {
 	Agent    string `dynamodbav:"agent,omitempty"`
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`
-	Nonce    string `dynamodbav:"nonce"` // of the last writer that took the run: admission, claim, cancel
-	Input    string `dynamodbav:"input"` // nonce of the input item that it was admitted with
+	Nonce    string `dynamodbav:"nonce"`             // of the last writer that took the run: admission, claim, cancel
+	Answers  string `dynamodbav:"answers,omitempty"` // the run whose questions it answers
+	Input    string `dynamodbav:"input"`             // nonce of the input item that it was admitted with
 	Lease    int64  `dynamodbav:"lease,omitempty"`
 	Cancel   bool   `dynamodbav:"cancel,omitempty"`
 	Created  int64  `dynamodbav:"created"`
@@ -114,22 +118,25 @@ type deskItem struct {
 	SK      string            `dynamodbav:"sk"`
 	Seats   map[string]string `dynamodbav:"seats"`
 	Waiting []waitingItem     `dynamodbav:"waiting"`
+	Full    int64             `dynamodbav:"full,omitempty"` // when the bucket of runs is full again
 	Version int64             `dynamodbav:"version"`
-	Closing bool              `dynamodbav:"closing,omitempty"`
+	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased, or was: see Forget
+	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
 }
 
 type waitingItem struct {
 	Run    string `dynamodbav:"run"`
 	Thread string `dynamodbav:"thread"`
+	Rank   int    `dynamodbav:"rank,omitempty"`
 }
 
 func (i deskItem) desk() desk.Desk {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Version: i.Version}
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Closing: i.Closing}
 	for run, thread := range i.Seats {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}
 	for _, w := range i.Waiting {
-		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread)})
+		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Rank: desk.Rank(w.Rank)})
 	}
 	return d
 }

@@ -25,6 +25,9 @@ const (
 	erasurePrefix    = "ERASE#"
 	notePrefix       = "notes#"
 
+	deskSort   = "DESK"
+	forgetSort = "FORGET" // what remembers that a user is to be erased
+
 	// belowAll and aboveAll stand around all sort keys.
 	belowAll = "!"
 	// aboveAll sorts behind every id and number that may follow a prefix.
@@ -35,7 +38,7 @@ const (
 
 func userPartition(u chat.User) string { return "U#" + u.Key() }
 
-func (s *Store) deskKey() key { return key{s.pk, "DESK"} }
+func (s *Store) deskKey() key { return key{s.pk, deskSort} }
 
 func (s *Store) connectionKey(id chat.ConnectionID) key {
 	return key{s.pk, connectionPrefix + string(id)}
@@ -54,8 +57,15 @@ func (s *Store) erasureKey(e Erasure) key {
 	return key{s.pk, erasurePrefix + string(e.Thread) + "#" + string(e.Epoch)}
 }
 
+func (s *Store) forgetKey() key { return key{s.pk, forgetSort} }
+
+// toolPartition is what tools keep for the user.
+func (s *Store) toolPartition() string { return s.pk + "#D" }
+
 // noteKey is in the partition of what tools keep.
-func (s *Store) noteKey(id int) key { return key{s.pk + "#D", fmt.Sprintf("%s%06d", notePrefix, id)} }
+func (s *Store) noteKey(id int) key {
+	return key{s.toolPartition(), fmt.Sprintf("%s%06d", notePrefix, id)}
+}
 
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
 	return s.pk + "#T#" + string(id) + "#" + string(epoch)
@@ -77,9 +87,13 @@ func (s *Store) liveShard(id string) string {
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 
-// splitLiveKey takes the key of an item of the live index apart: the key of its user, and the run or the erasure.
+// splitLiveKey takes the key of an item of the live index apart: the key of its user, and the run or the erasure, neither
+// of which is the erasure of the user.
 func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
 	user, isUser := strings.CutPrefix(k.pk, "U#")
+	if isUser && k.sk == forgetSort {
+		return user, "", e, nil
+	}
 	if id, isRun := strings.CutPrefix(k.sk, runPrefix); isUser && isRun && chat.CheckID(id) == nil {
 		return user, chat.RunID(id), e, nil
 	}

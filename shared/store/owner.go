@@ -32,11 +32,12 @@ func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, err
 	return u, nil
 }
 
-// LiveEntry is one entry of the live index: a run, or an erasure.
+// LiveEntry is one entry of the live index: a run, the erasure of a thread, or that of the whole user.
 type LiveEntry struct {
 	User     chat.User
 	Run      chat.RunID // "": an erasure
-	Erasure  Erasure
+	Erasure  Erasure    // zero: a run, or the whole user
+	Forget   bool       // the whole user is to be erased
 	Deadline time.Time
 }
 
@@ -51,7 +52,8 @@ func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
 			return nil, fmt.Errorf("read the live index: %w", err)
 		}
 		for _, i := range items {
-			userKey, run, erasure, err := splitLiveKey(key{i.PK, i.SK})
+			k := key{i.PK, i.SK}
+			userKey, run, erasure, err := splitLiveKey(k)
 			if err != nil {
 				return nil, err
 			}
@@ -59,8 +61,37 @@ func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
 			if err != nil {
 				return nil, fmt.Errorf("restore a live entry's user: %w", err)
 			}
-			all = append(all, LiveEntry{User: u, Run: run, Erasure: erasure, Deadline: fromMillis(i.Deadline)})
+			all = append(all, LiveEntry{User: u, Run: run, Erasure: erasure, Forget: k.sk == forgetSort, Deadline: fromMillis(i.Deadline)})
 		}
 	}
 	return all, nil
+}
+
+// Named is how an operator names a user: by the subject of their tokens, with the issuer, which tells long subjects
+// apart; or by the key that the table has them under.
+type Named struct{ Issuer, Subject, Key string }
+
+// ForOperator is the user whom an operator names, or chat.ErrNotFound if nothing is kept of such a user: a name that is
+// mistyped is nobody's. For infra/cli/ops alone.
+func (t *Table) ForOperator(ctx context.Context, n Named) (chat.User, error) {
+	u, err := principal.FromKey(n.Key)
+	if n.Key == "" {
+		u, err = principal.New(n.Issuer, n.Subject)
+	}
+	if err != nil {
+		return chat.User{}, fmt.Errorf("the user of that name: %w: %w", chat.ErrNotFound, err)
+	}
+	known := false
+	q := span{pk: userPartition(u), low: belowAll, high: aboveAll, page: 1, keys: true}
+	_, err = t.each(ctx, q, func(attributes) (bool, error) {
+		known = true
+		return false, nil
+	})
+	if err == nil && !known {
+		err = chat.ErrNotFound
+	}
+	if err != nil {
+		return chat.User{}, fmt.Errorf("the user of that name: %w", err)
+	}
+	return u, nil
 }

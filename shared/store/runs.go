@@ -133,21 +133,19 @@ func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
 
 // Desk reads the user's desk, consistently.
 func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
-	var item deskItem
-	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
-		return desk.Desk{}, fmt.Errorf("read the desk: %w", err)
-	}
-	return item.desk(), nil
+	item, err := s.deskItem(ctx)
+	return item.desk(), err
 }
 
-// setDesk is the change of the desk to d if it still has d's version and the user is not being erased.
-func (s *Store) setDesk(d desk.Desk) (types.TransactWriteItem, error) {
+// setDesk is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
+// the user is not being erased.
+func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, error) {
 	item := deskItem{Seats: map[string]string{}, Waiting: []waitingItem{}}
 	for run, thread := range d.Seats {
 		item.Seats[string(run)] = string(thread)
 	}
 	for _, w := range d.Waiting {
-		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread)})
+		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread), Rank: int(w.Rank)})
 	}
 	seats, err := attributevalue.Marshal(item.Seats)
 	if err != nil {
@@ -158,19 +156,27 @@ func (s *Store) setDesk(d desk.Desk) (types.TransactWriteItem, error) {
 		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
 	}
 	u := update{
-		key: s.deskKey(), change: "SET #seats = :seats, #waiting = :waiting, #version = :next",
-		when:   "attribute_exists(#pk) AND #version = :version AND attribute_not_exists(#closing)",
-		values: attributes{":seats": seats, ":waiting": waiting, ":version": number(d.Version), ":next": number(d.Version + 1)},
+		key: s.deskKey(), change: "SET #seats = :seats, #waiting = :waiting, #full = :full, #version = :next",
+		when: "attribute_exists(#pk) AND #version = :version",
+		values: attributes{
+			":seats": seats, ":waiting": waiting, ":full": number(millis(d.Full)),
+			":version": number(d.Version), ":next": number(d.Version + 1),
+		},
 	}
-	if d.Version == 0 {
-		u.when = "attribute_not_exists(#pk)"
+	switch {
+	case d.Version == 0: // there is none, or the tombstone of an erased one
+		u.change, u.when = u.change+" REMOVE #closing, #expires", absent
 		delete(u.values, ":version")
+		u.values[":now"] = number(s.t.nowSeconds())
+	case !leaving:
+		u.when += " AND attribute_not_exists(#closing)"
 	}
 	return s.t.updatePart(u), nil
 }
 
 // endedSeats takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
-// its run. Those whose lease is past stay: they are sweep's to end.
+// its run. Those whose lease is past stay until their end: sweep reads the index live whole each minute and finds them
+// there, so nobody needs to tell it.
 func (s *Store) endedSeats(ctx context.Context, d desk.Desk) (desk.Desk, error) {
 	keys := make([]key, 0, len(d.Seats))
 	for run := range d.Seats {
@@ -185,7 +191,7 @@ func (s *Store) endedSeats(ctx context.Context, d desk.Desk) (desk.Desk, error) 
 		if err != nil {
 			return d, err
 		}
-		if item.ID == "" || chat.RunStatus(item.Status).Terminal() {
+		if item.ID == "" || s.t.expired(item.Expires) || chat.RunStatus(item.Status).Terminal() {
 			d = d.Remove(run)
 		}
 	}

@@ -36,7 +36,7 @@ func (s *Store) Thread(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	if !found || !s.t.visible(item) {
 		return Thread{}, fmt.Errorf("thread: %w", chat.ErrNotFound)
 	}
-	return item.thread(), nil
+	return s.t.thread(item), nil
 }
 
 func (t *Table) visible(item threadItem) bool { return item.Deleted == 0 && !t.expired(item.Expires) }
@@ -59,7 +59,7 @@ func (s *Store) Threads(ctx context.Context, before chat.ThreadID, limit int) (p
 			return true, nil
 		}
 		if more = len(page) >= max(limit, 1); !more {
-			page = append(page, t.thread())
+			page = append(page, s.t.thread(t))
 		}
 		return !more, nil
 	})

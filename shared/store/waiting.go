@@ -17,11 +17,11 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		d, err := s.Desk(ctx)
-		if err != nil || len(d.Waiting) == 0 {
+		d, err := s.deskItem(ctx)
+		if err != nil || d.Closing || len(d.Waiting) == 0 {
 			return nil, err
 		}
-		started, err := s.startWaiting(ctx, d, nonce)
+		started, err := s.startWaiting(ctx, d.desk(), nonce)
 		if err == nil {
 			return started, nil
 		}
@@ -39,7 +39,7 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 
 // startWaiting returns the runs that it starts, also with the error of their transaction.
 func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]Run, error) {
-	if after, _ := d.Next(s.t.c.Limits); len(after.Waiting) > 0 {
+	if after, _ := d.Next(desk.Rules{Limits: s.t.c.Limits}); len(after.Waiting) > 0 {
 		// Some must stay: behind runs, or behind seats that nobody has given back?
 		var err error
 		if d, err = s.endedSeats(ctx, d); err != nil {
@@ -51,7 +51,7 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 		return nil, err
 	}
 	parts := make([]types.TransactWriteItem, 0, 2*len(next)+1)
-	seats, err := s.setDesk(d)
+	seats, err := s.setDesk(d, false)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 	started := make([]Run, 0, len(next))
 	for _, w := range next {
 		r := w.run
-		parts = append(parts, s.touch(w.thread), s.t.updatePart(update{
+		parts = append(parts, s.begin(w.thread), s.t.updatePart(update{
 			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
 			values: attributes{
@@ -108,10 +108,12 @@ type starter struct {
 }
 
 // startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
-// thread is gone, is taken off the desk: it must not keep the others from starting.
+// thread is gone, is taken off the desk: it must not keep the others from starting, and neither must what waits on a
+// thread that waits for a person or was deleted. No more than its threads are read.
 func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []starter, error) {
+	rules := desk.Rules{Limits: s.t.c.Limits, Held: map[chat.ThreadID]bool{}}
 	for {
-		d, next := was.Next(s.t.c.Limits)
+		d, next := was.Next(rules)
 		var keys []key
 		for _, w := range next { // of different threads
 			keys = append(keys, s.runKey(w.Run), s.threadKey(w.Thread))
@@ -130,10 +132,13 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []star
 			if err := attributevalue.UnmarshalMap(found[s.threadKey(w.Thread).sk], &t); err != nil {
 				return d, nil, fmt.Errorf("read a thread: %w", err)
 			}
-			if chat.RunStatus(r.Status) == chat.RunWaiting && t.ID != "" && s.t.visible(t) {
-				runs = append(runs, starter{r, t})
-			} else {
+			switch {
+			case chat.RunStatus(r.Status) != chat.RunWaiting || t.ID == "":
 				was = was.Remove(w.Run)
+			case len(s.t.open(t)) > 0 || !s.t.visible(t): // a deleted thread's runs are found here and cancelled
+				rules.Held[w.Thread] = true
+			default:
+				runs = append(runs, starter{r, t})
 			}
 		}
 		if len(runs) == len(next) {

@@ -19,11 +19,11 @@ func TestAResultIsBounded(t *testing.T) {
 	d := dispatcher(t, uc, define(t, "order", func(_ context.Context, in order) (string, error) {
 		return strings.Repeat("ä", in.Count), nil
 	}))
-	whole := d.Call(uc.Context(), "order", `{"item":"","count":32768}`)
+	whole := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":32768}`})
 	if whole.Content != strings.Repeat("ä", 32768) {
 		t.Errorf("a result of just the limit has %d bytes", len(whole.Content))
 	}
-	cut := d.Call(uc.Context(), "order", `{"item":"","count":40001}`)
+	cut := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":40001}`})
 	if want := strings.Repeat("ä", 32768) + "\n[cut: the result has 80002 bytes, these are the first 65536]"; cut.Content != want {
 		t.Errorf("cut to %d bytes, ends in %q", len(cut.Content), cut.Content[len(cut.Content)-80:])
 	}
@@ -36,7 +36,7 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
 			return strings.Repeat(piece, 100_000), nil
 		}))
-		data, err := json.Marshal(d.Call(uc.Context(), "order", good).Content)
+		data, err := json.Marshal(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content)
 		if err != nil || len(data) > 200<<10 || len(data) < 60<<10 || !strings.Contains(string(data), "[cut: the result has") {
 			t.Errorf("%q: %d bytes of JSON, %v", piece, len(data), err)
 		}
@@ -48,7 +48,7 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", echo))
 	long := strings.Repeat("x", 1<<20)
-	for _, got := range []tool.Result{d.Call(uc.Context(), long, good), d.Call(uc.Context(), "order", `{"item":["`+long+`"],"count":1}`)} {
+	for _, got := range []tool.Result{d.Call(uc.Context(), tool.Call{Name: long, Arguments: good}), d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":["` + long + `"],"count":1}`})} {
 		if len(got.Content) > 70_000 {
 			t.Errorf("%s: %d bytes", got.Outcome, len(got.Content))
 		}
@@ -85,7 +85,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 					time.AfterFunc(time.Second, func() { c.end(uc, stop) })
 				}
 				start := time.Now()
-				got := d.Call(ctx, "order", good)
+				got := d.Call(ctx, tool.Call{Name: "order", Arguments: good})
 				if took := time.Since(start); got.Outcome != c.want || took != c.after {
 					t.Errorf("%s (heeds: %v): %+v after %v, want %s after %v", name, heeds, got, took, c.want, c.after)
 				}
@@ -93,7 +93,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 				if err := uc.Close(context.Background()); err != nil {
 					t.Errorf("%s (heeds: %v): %v", name, heeds, err)
 				}
-				if got := d.Call(context.Background(), "order", good); got.Outcome != tool.Stopped {
+				if got := d.Call(context.Background(), tool.Call{Name: "order", Arguments: good}); got.Outcome != tool.Stopped {
 					t.Errorf("%s: a call after Close: %+v", name, got)
 				}
 			})
@@ -106,7 +106,7 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 	uc := contextOf(t, "order")
 	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
 	uc.Cancel(errors.New("stopped"))
-	got := d.Call(context.Background(), "order", good)
+	got := d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
 	if err := uc.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -120,7 +120,7 @@ func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
 		uc := contextOf(t, "order")
 		release := make(chan struct{})
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
-		d.Call(context.Background(), "order", good)
+		d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
 		if err := uc.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "tool order") {
 			t.Errorf("Close says %v", err)
 		}

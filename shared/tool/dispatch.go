@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/usercontext"
 )
 
@@ -62,35 +63,40 @@ func (d *Dispatcher) Specs() []Spec {
 	return specs
 }
 
-// Call calls a tool with arguments as the model wrote them; no text means no arguments. It always gives a result, at
-// the latest when ctx or the run's context ends or the call's time is over, also if the handler does not return:
-// the user context's Close then waits for it. Concurrent calls are fine.
-func (d *Dispatcher) Call(ctx context.Context, name, arguments string) Result {
-	result := d.decide(ctx, name, arguments)
+// Call makes a call that a model asked for. It always gives a result, at the latest when ctx or the run's context ends
+// or the call's time is over, also if the handler does not return: the user context's Close then waits for it. Whether
+// the tool exists, may be used and takes these arguments is looked at before a person is asked. Concurrent calls are fine.
+func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
+	result := d.decide(ctx, c)
 	result.Content = bound(result.Content)
 	if d.Record != nil {
-		d.Record(Decision{Run: d.user.Run(), Tool: name, Outcome: result.Outcome})
+		d.Record(Decision{Run: d.user.Run(), Tool: c.Name, Outcome: result.Outcome})
 	}
 	return result
 }
 
-func (d *Dispatcher) decide(ctx context.Context, name, arguments string) Result {
-	t, ok := d.tools[name]
+func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
+	t, ok := d.tools[c.Name]
 	if !ok {
-		return Result{Unknown, fmt.Sprintf("There is no tool %q. %s", name, d.offer())}
+		return Result{Outcome: Unknown, Content: fmt.Sprintf("There is no tool %q. %s", c.Name, d.offer())}
 	}
 	if !d.user.Granted(t.grant) {
-		return Result{Denied, fmt.Sprintf("This user is not permitted to use the tool %q. %s", name, d.offer())}
+		return Result{Outcome: Denied, Content: fmt.Sprintf("This user is not permitted to use the tool %q. %s", c.Name, d.offer())}
 	}
-	if strings.TrimSpace(arguments) == "" {
-		arguments = "{}"
+	if strings.TrimSpace(c.Arguments) == "" {
+		c.Arguments = "{}"
 	}
-	args := json.RawMessage(arguments)
-	if err := t.check(args); err != nil {
-		return Result{BadArguments, fmt.Sprintf("The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s",
-			name, err, t.spec.Schema)}
+	if err := t.check(json.RawMessage(c.Arguments)); err != nil {
+		return Result{Outcome: BadArguments, Content: fmt.Sprintf(
+			"The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s", c.Name, err, t.spec.Schema)}
 	}
-	return d.call(ctx, t, args)
+	switch {
+	case t.question != "" && !c.Approved: // it was not made before either, whatever Again says
+		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.question})
+	case c.Again && !t.idempotent:
+		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
+	}
+	return d.call(ctx, t, c)
 }
 
 // offer says what can be called instead.
@@ -107,7 +113,8 @@ func (d *Dispatcher) offer() string {
 
 // call runs the handler in a goroutine of the user context, which outlives this call if the handler ignores its
 // deadline.
-func (d *Dispatcher) call(ctx context.Context, t Tool, args json.RawMessage) Result {
+func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
+	ctx = context.WithValue(ctx, keyOf{}, string(d.user.Run())+":"+c.ID)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.user.Context(), func() { cancel(context.Cause(d.user.Context())) })()
@@ -117,7 +124,7 @@ func (d *Dispatcher) call(ctx context.Context, t Tool, args json.RawMessage) Res
 		return d.ended(ctx, t)
 	}
 	results := make(chan Result, 1)
-	err := d.user.Go("tool "+t.spec.Name, func(context.Context) { results <- d.handle(ctx, t, args) })
+	err := d.user.Go("tool "+t.spec.Name, func(context.Context) { results <- d.handle(ctx, t, c) })
 	if err != nil {
 		return d.ended(ctx, t)
 	}
@@ -129,34 +136,37 @@ func (d *Dispatcher) call(ctx context.Context, t Tool, args json.RawMessage) Res
 	}
 }
 
-func (d *Dispatcher) handle(ctx context.Context, t Tool, args json.RawMessage) (r Result) {
+func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	defer func() {
 		if v := recover(); v != nil {
 			d.logf("run %s: tool %s panicked: %v", d.user.Run(), t.spec.Name, v)
-			r = Result{Panicked, "The tool " + t.spec.Name + " failed unexpectedly."}
+			r = Result{Outcome: Panicked, Content: "The tool " + t.spec.Name + " failed unexpectedly."}
 		}
 	}()
-	text, err := t.call(ctx, args)
+	text, err := t.call(ctx, json.RawMessage(c.Arguments))
 	if err == nil {
-		return Result{OK, text}
+		return Result{Outcome: OK, Content: text}
 	}
 	var told *Error
+	var input *InputError
 	switch {
+	case errors.As(err, &input):
+		return ask(c, Question{Reason: agui.ReasonInputRequired, Message: input.Message, Schema: input.Schema})
 	case errors.As(err, &told):
-		return Result{Failed, told.Text}
+		return Result{Outcome: Failed, Content: told.Text}
 	case ctx.Err() != nil:
 		return d.ended(ctx, t)
 	}
 	d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
-	return Result{Failed, "The tool " + t.spec.Name + " failed."}
+	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
 }
 
 // ended is the result of a call whose context ended before the handler did.
 func (d *Dispatcher) ended(ctx context.Context, t Tool) Result {
 	if errors.Is(context.Cause(ctx), callTimeError{}) {
-		return Result{TimedOut, fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, callTime)}
+		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, callTime)}
 	}
-	return Result{Stopped, fmt.Sprintf("The run was stopped before the tool %s answered.", t.spec.Name)}
+	return Result{Outcome: Stopped, Content: fmt.Sprintf("The run was stopped before the tool %s answered.", t.spec.Name)}
 }
 
 func (d *Dispatcher) logf(format string, args ...any) {

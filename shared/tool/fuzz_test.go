@@ -52,7 +52,7 @@ func FuzzArguments(f *testing.F) {
 	d := dispatcher(f, uc, made)
 	f.Fuzz(func(t *testing.T, arguments string) {
 		got = nil
-		switch r := d.Call(uc.Context(), "order", arguments); r.Outcome {
+		switch r := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: arguments}); r.Outcome {
 		case tool.BadArguments:
 			if got != nil || !strings.Contains(r.Content, "fits this schema") {
 				t.Fatalf("%s: refused with %q, the handler had %+v", arguments, r.Content, got)
@@ -64,7 +64,7 @@ func FuzzArguments(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s gave %+v: %v", arguments, first, err)
 			}
-			if r := d.Call(uc.Context(), "order", string(again)); r.Outcome != tool.OK || !reflect.DeepEqual(lean(first), lean(got)) {
+			if r := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: string(again)}); r.Outcome != tool.OK || !reflect.DeepEqual(lean(first), lean(got)) {
 				t.Fatalf("%s was taken as %s, which is %+v, and as %+v", arguments, again, r, got)
 			}
 		default:

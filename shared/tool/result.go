@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -11,7 +12,7 @@ import (
 // Outcome is what became of a call.
 type Outcome string
 
-// The outcomes of a call. Each has a result that the model reads.
+// The outcomes of a call. Each but Asked has a result that the model reads.
 const (
 	OK           Outcome = "ok"
 	Unknown      Outcome = "unknown"
@@ -20,13 +21,51 @@ const (
 	Failed       Outcome = "failed"
 	TimedOut     Outcome = "timeout"
 	Panicked     Outcome = "panic"
-	Stopped      Outcome = "stopped" // the run ended or was cancelled meanwhile
+	Stopped      Outcome = "stopped"         // the run ended or was cancelled meanwhile
+	Asked        Outcome = "asked"           // nothing was done: a person is to be asked, and there is no result yet
+	Refused      Outcome = "refused"         // by a person, or it could not be put to one
+	UnknownCall  Outcome = "unknown_outcome" // a worker died with the call under way
+	NotCalled    Outcome = "not_called"      // the model's answer was cut off before the call was made
 )
+
+// Call is one call as the model made it. Arguments is JSON text; "" means no arguments.
+type Call struct {
+	ID, Name, Arguments string
+
+	Approved bool // a person was asked and agreed
+	Again    bool // it may have been made before, by a worker that died
+}
 
 // Result is the end of a call: text for the model and for the person who reads along.
 type Result struct {
-	Outcome Outcome
-	Content string
+	Outcome  Outcome
+	Content  string
+	Question *Question // Asked only
+}
+
+// Given is the result of a call that a person's answer is, cut if it is too long.
+func Given(answer string) Result { return Result{Outcome: OK, Content: bound(answer)} }
+
+// Question is what a person is to be asked.
+type Question struct {
+	Reason  string // agui.ReasonToolCall or agui.ReasonInputRequired
+	Message string
+	Schema  json.RawMessage // of the answer; may be nil
+}
+
+// Bounds in bytes of what a person can be asked.
+const (
+	maxAsked   = 8 << 10 // a call's arguments; a schema
+	maxMessage = 1000
+)
+
+// ask is the result of a call that a person is asked about, if it can be shown to one.
+func ask(c Call, q Question) Result {
+	if len(c.Arguments) > maxAsked || len(q.Message) > maxMessage || len(q.Schema) > maxAsked {
+		return Result{Outcome: Refused, Content: fmt.Sprintf(
+			"A person has to be asked about a call of %s, and this one is too long to be shown. Its arguments may have %d bytes.", c.Name, maxAsked)}
+	}
+	return Result{Outcome: Asked, Question: &q}
 }
 
 // Decision is the record of one call, allowed or not. It never holds content.

@@ -24,10 +24,27 @@ type Spec struct {
 
 // Tool is one tool. Define makes it. It is immutable.
 type Tool struct {
-	spec  Spec
-	grant string
-	check func(args json.RawMessage) error
-	call  func(ctx context.Context, args json.RawMessage) (string, error)
+	spec       Spec
+	grant      string
+	idempotent bool
+	question   string // not "": a person is asked it before each call
+	check      func(args json.RawMessage) error
+	call       func(ctx context.Context, args json.RawMessage) (string, error)
+}
+
+// Idempotent is the tool with the promise that calling it again with the same IdempotencyKey does no more than calling
+// it once. A call of it that a dead worker left under way is made again, where another tool's is not: the model is told
+// then that its outcome is not known.
+func (t Tool) Idempotent() Tool {
+	t.idempotent = true
+	return t
+}
+
+// AskFirst is the tool with a question that a person answers before each call: for what cannot be undone. It shows the
+// call's arguments beside it. No question makes no such tool.
+func (t Tool) AskFirst(question string) Tool {
+	t.question = question
+	return t
 }
 
 // Define makes a tool from a handler whose argument struct In gives the JSON Schema: a field is required unless its
@@ -78,6 +95,26 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 type Error struct{ Text string }
 
 func (e *Error) Error() string { return e.Text }
+
+// InputError is what a handler returns that needs something of a person: the run ends with the question, and the
+// person's answer is the call's result, without the handler being called again. So a handler returns it before it does
+// anything.
+type InputError struct {
+	Message string          // the question, at most 1,000 bytes
+	Schema  json.RawMessage // JSON Schema of the answer, at most 8 KB; may be nil
+}
+
+func (e *InputError) Error() string { return "input is required: " + e.Message }
+
+// keyOf is the context key of the idempotency key.
+type keyOf struct{}
+
+// IdempotencyKey names the call that a handler is called for, the same whenever the call is made again: the run's id and
+// the call's. It is unique within one user. Outside of a handler it is "".
+func IdempotencyKey(ctx context.Context) string {
+	key, _ := ctx.Value(keyOf{}).(string)
+	return key
+}
 
 // Registry is the frozen set of tools of a deployment, shared by all runs. It holds no user's anything.
 type Registry struct {

@@ -107,7 +107,7 @@ func TestWhatBecomesOfACall(t *testing.T) {
 			var log []string
 			d.Record = func(decision tool.Decision) { decisions = append(decisions, decision) }
 			d.Logf = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
-			got := d.Call(uc.Context(), c.tool, c.arguments)
+			got := d.Call(uc.Context(), tool.Call{Name: c.tool, Arguments: c.arguments})
 			if got.Outcome != c.want || !strings.Contains(got.Content, c.says) || strings.Contains(got.Content, "hunter2") {
 				t.Errorf("have %+v, want %s with %q", got, c.want, c.says)
 			}
@@ -227,7 +227,7 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 			}
 			for _, name := range []string{"order", "other"} {
 				want := tool.Result{Outcome: tool.OK, Content: fmt.Sprintf("%d book", i)}
-				got := d.Call(uc.Context(), name, fmt.Sprintf(`{"item":"book","count":%d}`, i))
+				got := d.Call(uc.Context(), tool.Call{Name: name, Arguments: fmt.Sprintf(`{"item":"book","count":%d}`, i)})
 				if name == grant && got != want || name != grant && got.Outcome != tool.Denied {
 					t.Errorf("run %d with grant %s calls %s: %+v", i, grant, name, got)
 				}

@@ -41,7 +41,7 @@ func withClientType(f ClientFrame) (ClientFrame, error) {
 		return &c, nil
 	case *Run:
 		c := *f
-		c.Type = TypeRun
+		c.Type, c.Messages = TypeRun, some(c.Messages)
 		return &c, nil
 	case *Cancel:
 		c := *f
@@ -66,6 +66,10 @@ func withClientType(f ClientFrame) (ClientFrame, error) {
 	case *Runs:
 		c := *f
 		c.Type = TypeRuns
+		return &c, nil
+	case *Forget:
+		c := *f
+		c.Type = TypeForget
 		return &c, nil
 	case *Ping:
 		c := *f

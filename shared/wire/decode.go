@@ -70,29 +70,34 @@ func decodeFrame(o *object) ClientFrame {
 	case TypeDelete:
 		f = &Delete{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required))}
 	case TypeRuns:
-		f = &Runs{Header: h}
+		f = &Runs{Header: h, Before: chat.RunID(o.id("before", optional)),
+			Limit: int(o.integer("limit", 1, maxLimit, optional))}
+	case TypeForget:
+		f = &Forget{Header: h, Confirm: o.confirmed("confirm")}
 	case TypePing:
 		f = &Ping{Header: h, ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
 	default:
-		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs or ping.", clip(string(h.Type))))
+		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs, forget or ping.", clip(string(h.Type))))
 	}
 	o.end()
 	return f
 }
 
 func decodeRun(o *object, h Header) *Run {
-	for _, name := range []string{"tools", "context", "state", "forwardedProps", "resume"} {
+	for _, name := range []string{"tools", "context", "state", "forwardedProps"} {
 		if _, there := o.fields[name]; there {
 			o.fail(name, notTaken(name))
 			return nil
 		}
 	}
-	return &Run{Header: h, N: o.integer("n", 1, maxN, required),
+	f := &Run{Header: h, N: o.integer("n", 1, maxN, required),
 		RunID:    chat.RunID(o.id("runId", required)),
 		ThreadID: chat.ThreadID(o.id("threadId", required)),
-		Messages: o.messages("messages"),
+		Resume:   o.answers("resume"),
 		Agent:    o.id("agent", optional),
 		WhenBusy: o.whenBusy("whenBusy")}
+	f.Messages = o.messages("messages", f.Resume == nil)
+	return f
 }
 
 // notTaken says of AG-UI's members of a run that Carrel does not take why, and what to do instead.
@@ -104,10 +109,8 @@ func notTaken(name string) string {
 		return "Context is not supported; leave it out and write what the agent should know into the message."
 	case "state":
 		return "Shared state is not supported; leave state out."
-	case "forwardedProps":
-		return "Forwarded properties are not supported; leave forwardedProps out."
 	}
-	return "Answers to interrupts are not supported yet; leave resume out."
+	return "Forwarded properties are not supported; leave forwardedProps out."
 }
 
 // title reads what a person calls a thread: one line, without white space around it.
@@ -157,12 +160,13 @@ func (o *object) cursor(name string) *chat.Cursor {
 	return c
 }
 
-func (o *object) messages(name string) []agui.Message {
-	list := o.list(name)
+// messages reads a run's new messages: at least one, unless it answers interrupts.
+func (o *object) messages(name string, one bool) []agui.Message {
+	list := o.list(name, required)
 	if o.err != nil {
 		return nil
 	}
-	if len(list) < 1 || len(list) > MaxMessages {
+	if one && len(list) < 1 || len(list) > MaxMessages {
 		o.fail(name, fmt.Sprintf("A run takes 1 to %d new messages, not %d.", MaxMessages, len(list)))
 		return nil
 	}

@@ -13,6 +13,9 @@ func FuzzDecodeClient(f *testing.F) {
 	for _, s := range []string{`{"type":"hello","n":1,"cursor":{"epoch":"e","seq":3}}`, `{"type":"ping"}`, `{"type":"runs","requestId":"a"}`,
 		`{"type":"run","n":2,"runId":"r","threadId":"t","messages":[{"id":"m","role":"user","content":"\ud800é"}],"whenBusy":"reject"}`,
 		`{"type":"history","threadId":"t","before":7,"limit":3}`, `{"type":"threads","before":"t"}`, `{"type":"cancel","runId":"r"}`,
+		`{"type":"run","n":2,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"resolved","payload":{"a":[1e9,null]}}]}`,
+		`{"type":"run","n":2,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"cancelled"},{"interruptId":"i","status":"cancelled"}]}`,
+		`{"type":"runs","before":"r","limit":7}`, `{"type":"forget","confirm":true}`, `{"type":"forget","confirm":false}`,
 		`{"a":1,"a":2}`, `[]`, `{"type":"hello","n":null}`, ``} {
 		f.Add([]byte(s))
 	}
@@ -44,6 +47,8 @@ func FuzzDecodeClient(f *testing.F) {
 
 func FuzzDecodeServer(f *testing.F) {
 	for _, s := range []string{`{"type":"ready","n":1}`, `{"type":"events","seq":1,"events":[{"type":"RUN_STARTED"}]}`,
+		`{"type":"rejected","runId":"r","code":"interrupted","interrupts":[{"id":"i"}],"retryAfterMs":1}`,
+		`{"type":"runs","runs":[{"runId":"r","figures":{}}],"more":true}`, `{"type":"ready","interrupts":[{"id":"i","metadata":{}}]}`,
 		`{"type":"part","id":"a","n":1,"of":1,"data":"eA=="}`, `{"message":"Forbidden"}`, `{"type":"nope"}`, `null`, `{"type":null}`} {
 		f.Add([]byte(s))
 	}

@@ -200,8 +200,8 @@ func (o *object) object(name string) *object {
 	return in
 }
 
-func (o *object) list(name string) []json.RawMessage {
-	raw := o.get(name, "a list", required)
+func (o *object) list(name string, p presence) []json.RawMessage {
+	raw := o.get(name, "a list", p)
 	if raw == nil {
 		return nil
 	}

@@ -42,6 +42,8 @@ type ThreadInfo struct {
 	Updated  int64             `json:"updated"` // ms since the epoch
 	Head     chat.Seq          `json:"head"`
 	Deleted  bool              `json:"deleted,omitempty"` // the row is to go; never true in lists
+
+	Interrupted bool `json:"interrupted,omitempty"` // it waits for a person: interrupts are open
 }
 
 // ThreadList answers Threads.
@@ -52,9 +54,10 @@ type ThreadList struct {
 	More      bool         `json:"more"`
 }
 
-// Done answers Rename and Delete: the change is durable.
+// Done answers Rename and Delete: the change is durable. Without a thread it goes to all of a user's connections, after
+// a Forget: all that the user had is erased, and the connections are closed next.
 type Done struct {
 	Type      Type          `json:"type"`
 	RequestID string        `json:"requestId,omitempty"`
-	ThreadID  chat.ThreadID `json:"threadId"`
+	ThreadID  chat.ThreadID `json:"threadId,omitempty"`
 }

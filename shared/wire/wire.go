@@ -20,6 +20,8 @@ const (
 	MaxFrame    = 32 << 10
 	MaxText     = 24 << 10 // one message's content; an escaped one must still fit in a frame
 	MaxMessages = 8        // new messages of one run
+	MaxAnswers  = 20       // to interrupts, of one run
+	MaxPayload  = 8 << 10  // of one answer, as JSON without white space
 	partData    = 22 << 10
 )
 
@@ -36,6 +38,7 @@ const (
 	TypeRename  Type = "rename"
 	TypeDelete  Type = "delete"
 	TypeRuns    Type = "runs" // also its answer's type
+	TypeForget  Type = "forget"
 	TypePing    Type = "ping"
 )
 
@@ -54,7 +57,8 @@ const (
 	TypePart     Type = "part"
 )
 
-// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs or Ping.
+// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Forget
+// or Ping.
 type ClientFrame interface{ Request() Header }
 
 // Header is what every client frame carries.
@@ -80,9 +84,10 @@ type Run struct {
 	N        int64          `json:"n"`
 	RunID    chat.RunID     `json:"runId"`
 	ThreadID chat.ThreadID  `json:"threadId"`
-	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content and nothing else
+	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content; may be none with Resume
 	Agent    string         `json:"agent,omitempty"`
 	WhenBusy chat.WhenBusy  `json:"whenBusy,omitempty"`
+	Resume   []agui.Resume  `json:"resume,omitempty"` // an answer to each of the thread's open interrupts, 1–20
 }
 
 // Cancel ends a run.
@@ -98,9 +103,6 @@ type History struct {
 	Before   chat.Seq      `json:"before,omitempty"` // absent: the end
 	Limit    int           `json:"limit,omitempty"`  // messages, about; 1–100, default 50
 }
-
-// Runs asks for the user's running and waiting runs.
-type Runs struct{ Header }
 
 // Ping asks whether anything was missed.
 type Ping struct {
@@ -124,7 +126,7 @@ type Ready struct {
 	Recovered    bool              `json:"recovered"`       // the cursor was usable: no snapshot follows
 	Active       *RunState         `json:"active,omitempty"`
 	Waiting      []RunState        `json:"waiting"`    // this thread's, in order, with their messages
-	Interrupts   []struct{}        `json:"interrupts"` // always empty yet
+	Interrupts   []agui.Interrupt  `json:"interrupts"` // open ones, as of Head
 	Limits       Limits            `json:"limits"`
 	ReconnectBy  int64             `json:"reconnectBy"` // ms since the epoch
 }
@@ -149,15 +151,15 @@ type RunState struct {
 
 // Snapshot restates the messages of the runs that have ended; events follow from Seq + 1.
 type Snapshot struct {
-	Type       Type           `json:"type"`
-	N          int64          `json:"n"`
-	ThreadID   chat.ThreadID  `json:"threadId"`
-	Epoch      chat.Epoch     `json:"epoch"`
-	Seq        chat.Seq       `json:"seq"`
-	Messages   []agui.Message `json:"messages"`
-	Interrupts []struct{}     `json:"interrupts"` // always empty yet
-	More       bool           `json:"more"`       // older messages exist: History with Before
-	Before     chat.Seq       `json:"before,omitempty"`
+	Type       Type             `json:"type"`
+	N          int64            `json:"n"`
+	ThreadID   chat.ThreadID    `json:"threadId"`
+	Epoch      chat.Epoch       `json:"epoch"`
+	Seq        chat.Seq         `json:"seq"`
+	Messages   []agui.Message   `json:"messages"`
+	Interrupts []agui.Interrupt `json:"interrupts"` // open ones, as of Seq
+	More       bool             `json:"more"`       // older messages exist: History with Before
+	Before     chat.Seq         `json:"before,omitempty"`
 }
 
 // Pong answers a Ping.
@@ -168,6 +170,8 @@ type Pong struct {
 	Epoch     chat.Epoch    `json:"epoch,omitempty"`
 	Head      chat.Seq      `json:"head,omitempty"`
 	Runs      []RunState    `json:"runs"` // all of the user's, running first
+
+	Interrupted bool `json:"interrupted,omitempty"` // the thread waits for a person
 }
 
 // Events are consecutive events of one run: one log record.
@@ -180,23 +184,25 @@ type Events struct {
 	Events   []agui.Event  `json:"events"`
 }
 
-// Accepted says that a run, or its cancellation, is durable.
+// Accepted says that a run, its cancellation or a Forget is durable.
 type Accepted struct {
 	Type      Type          `json:"type"`
 	RequestID string        `json:"requestId,omitempty"`
-	RunID     chat.RunID    `json:"runId"`
+	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for a Forget
 	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of a run that is not known yet
-	State     string        `json:"state"`              // running, waiting; ended for a repeat of a run that has ended
+	State     string        `json:"state"`              // running, waiting; ended for a repeat of a run that has ended; closing for a Forget
 	Position  int           `json:"position,omitempty"` // 1 is the next of the waiting
 }
 
 // Rejected says that a run was not accepted; nothing was stored.
 type Rejected struct {
-	Type      Type       `json:"type"`
-	RequestID string     `json:"requestId,omitempty"`
-	RunID     chat.RunID `json:"runId"`
-	Code      Code       `json:"code"`
-	Message   string     `json:"message"`
+	Type         Type             `json:"type"`
+	RequestID    string           `json:"requestId,omitempty"`
+	RunID        chat.RunID       `json:"runId"`
+	Code         Code             `json:"code"`
+	Message      string           `json:"message"`
+	RetryAfterMS int64            `json:"retryAfterMs,omitempty"` // with CodeRateLimited
+	Interrupts   []agui.Interrupt `json:"interrupts,omitempty"`   // with CodeInterrupted: those that are open; absent: none is
 }
 
 // Ended says that a run ended that never began: it has no events.
@@ -216,13 +222,6 @@ type HistoryPage struct {
 	Messages  []agui.Message `json:"messages"`
 	More      bool           `json:"more"`
 	Before    chat.Seq       `json:"before,omitempty"` // what to ask for next
-}
-
-// RunList answers Runs.
-type RunList struct {
-	Type      Type       `json:"type"`
-	RequestID string     `json:"requestId,omitempty"`
-	Runs      []RunState `json:"runs"`
 }
 
 // Error refuses a frame; the socket lives on.
@@ -261,6 +260,7 @@ const (
 	CodeRateLimited  Code = "rate_limited"
 	CodeUnknownAgent Code = "unknown_agent"
 	CodeDenied       Code = "denied"
+	CodeClosing      Code = "closing" // all that the user has is being erased
 	CodeInternal     Code = "internal"
 )
 

@@ -123,11 +123,27 @@ func TestLongText(t *testing.T) {
 	}
 }
 
+// TestLongPayload shows how long an answer may be: white space does not count.
+func TestLongPayload(t *testing.T) {
+	run := func(payload string) []byte {
+		return []byte(`{"type":"run","n":1,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"resolved","payload":` + payload + `}]}`)
+	}
+	if _, bad := wire.DecodeClient(run(`"` + strings.Repeat("x", wire.MaxPayload-2) + `"` + strings.Repeat(" ", 100))); bad != nil {
+		t.Errorf("the longest payload: %+v", bad)
+	}
+	_, bad := wire.DecodeClient(run(`"` + strings.Repeat("x", wire.MaxPayload-1) + `"`))
+	if bad == nil || bad.Code != wire.CodeTooLarge || bad.Field != "resume[0].payload" {
+		t.Errorf("a payload that is too long: %+v", bad)
+	}
+}
+
 func TestEncodeClientRefusesWhatTheServerWould(t *testing.T) {
 	for name, f := range map[string]wire.ClientFrame{
 		"no n":       &wire.Hello{},
 		"no message": &wire.Run{N: 1, RunID: "r", ThreadID: "t"},
 		"bad id":     &wire.Cancel{RunID: "a b"},
+		"no answer":  &wire.Run{N: 1, RunID: "r", ThreadID: "t", Resume: []agui.Resume{}},
+		"no confirm": &wire.Forget{},
 		"no title":   &wire.Rename{ThreadID: "t"},
 		"role":       &wire.Run{N: 1, RunID: "r", ThreadID: "t", Messages: []agui.Message{{ID: "m", Role: "tool", Content: "x"}}},
 		"nil":        nil,
@@ -193,6 +209,52 @@ func TestParts(t *testing.T) {
 	}
 	if _, err := wire.Encode(long, ""); err == nil {
 		t.Error("a long frame without an id for its parts was encoded")
+	}
+}
+
+// TestManyInterrupts: frames with many long questions leave as parts like all others, and come back the same.
+func TestManyInterrupts(t *testing.T) {
+	var open []agui.Interrupt
+	for i := range wire.MaxAnswers {
+		open = append(open, agui.Interrupt{ID: chat.InterruptID(string(rune('a' + i))), Reason: agui.ReasonToolCall,
+			Metadata: json.RawMessage(`{"carrel":{"arguments":"` + strings.Repeat("x", 8<<10) + `"}}`)})
+	}
+	for _, f := range []wire.ServerFrame{&wire.Ready{Interrupts: open}, &wire.Snapshot{Interrupts: open},
+		&wire.Rejected{Code: wire.CodeInterrupted, Interrupts: open}} {
+		messages, err := wire.Encode(f, "x")
+		if err != nil || len(messages) < 2 {
+			t.Fatalf("%T: %d messages, %v", f, len(messages), err)
+		}
+		var j wire.Joiner
+		var whole []byte
+		for _, m := range messages {
+			if len(m) > wire.MaxFrame {
+				t.Errorf("%T: a part of %d bytes", f, len(m))
+			}
+			p, err := wire.DecodeServer(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole, err = j.Add(p.(*wire.Part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := wire.DecodeServer(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []agui.Interrupt
+		switch f := again.(type) {
+		case *wire.Ready:
+			have = f.Interrupts
+		case *wire.Snapshot:
+			have = f.Interrupts
+		case *wire.Rejected:
+			have = f.Interrupts
+		}
+		if !reflect.DeepEqual(have, open) {
+			t.Errorf("%T: the joined frame is another one", f)
+		}
 	}
 }
 

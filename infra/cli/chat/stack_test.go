@@ -105,7 +105,36 @@ func TestOnTheRealStack(t *testing.T) {
 			t.Errorf("printed\n%s\nand on stderr\n%s", &out, &errs)
 		}
 	})
+	t.Run("a question", func(t *testing.T) { question(ctx, t, file) })
 	t.Run("a terminal", func(t *testing.T) { terminal(ctx, t, file) })
+}
+
+// question is an agent's, answered in a later chat than it was put in.
+func question(ctx context.Context, t *testing.T, file string) {
+	pipe := func(lines string, args ...string) (string, error) {
+		t.Helper()
+		var out bytes.Buffer
+		err := run(ctx, append([]string{"-as", "carol", "-endpoints", file}, args...), stdio{in: strings.NewReader(lines), out: &out, err: &out})
+		return out.String(), err
+	}
+	const asks = "? Delete all of your notes? It cannot be undone. notes_clear({})\n"
+	out, err := pipe("note: buy milk\ndelete all notes\n")
+	if err == nil || !strings.Contains(err.Error(), "the run is suspended") || !strings.HasSuffix(out, asks) {
+		t.Fatalf("printed\n%s\nand ended with %v", out, err)
+	}
+	_, thread, _ := strings.Cut(err.Error(), "-thread ")
+	out, err = pipe("no\nmy notes\ndelete all notes\nyes\nmy notes\n/runs\n", "-thread", thread)
+	want := []string{
+		`> note: buy milk`, `notes_save\({"text":"buy milk"}\) → Saved as note 1\.`, `Saved as note 1\.`, `> delete all notes`,
+		regexp.QuoteMeta(strings.TrimSpace(asks)), `notes_clear\({}\) → The person was asked and refused.*`, `The person was asked and refused.*`,
+		`notes_list\({}\) → 1 \([0-9-]+\): buy milk`, `1 \([0-9-]+\): buy milk`,
+		regexp.QuoteMeta(strings.TrimSpace(asks)), `notes_clear\({}\) → Deleted all 1 notes\.`, `Deleted all 1 notes\.`,
+		`notes_list\({}\) → There are no notes\.`, `There are no notes\.`,
+		`.*  finished .*`, `.*  finished .*`, `.*  suspended .*`, `.*  finished .*`, `.*  finished .*`, `.*  suspended .*`, `.*  finished .*`, ``,
+	}
+	if err != nil || !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out) {
+		t.Errorf("printed\n%s\nand ended with %v", out, err)
+	}
 }
 
 func terminal(ctx context.Context, t *testing.T, file string) {

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -100,6 +101,8 @@ type Gateway struct {
 	grace      *time.Timer
 	unhook     func() bool
 	closing    sync.Once
+
+	received, posted atomic.Int64
 
 	mu      sync.Mutex
 	closed  bool

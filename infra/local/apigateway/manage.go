@@ -47,7 +47,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 	}
 	if f == nil {
 		f = g.act(w, r.Method, id, body)
-		g.posted(r, len(body), f == nil)
+		g.meterPost(r, len(body), f == nil)
 	}
 	if f == nil {
 		return
@@ -114,6 +114,7 @@ func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fa
 		case err != nil:
 			return gone
 		}
+		g.posted.Add(1)
 		w.WriteHeader(http.StatusOK)
 	case http.MethodDelete:
 		s.end(ending{ws.StatusNormalClosure, "Connection Closed Normally", true})

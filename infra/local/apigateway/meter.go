@@ -14,26 +14,26 @@ type Meter interface {
 	Closed(connection string)
 }
 
-// posted tells the meter of a call of @connections that was made with a right signature.
-func (g *Gateway) posted(r *http.Request, bytes int, taken bool) {
+// meterPost tells the meter of a call of @connections that was made with a right signature.
+func (g *Gateway) meterPost(r *http.Request, bytes int, taken bool) {
 	if g.c.Meter != nil && r.Method == http.MethodPost {
 		g.c.Meter.Posted(r.Header.Get("X-Amz-Security-Token"), bytes, taken)
 	}
 }
 
-func (g *Gateway) received(function string, message []byte) {
+func (g *Gateway) meterMessage(function string, message []byte) {
 	if g.c.Meter != nil {
 		g.c.Meter.Received(function, message)
 	}
 }
 
-func (g *Gateway) begun(connection string) {
+func (g *Gateway) meterOpen(connection string) {
 	if g.c.Meter != nil {
 		g.c.Meter.Opened(connection)
 	}
 }
 
-func (g *Gateway) over(connection string) {
+func (g *Gateway) meterClose(connection string) {
 	if g.c.Meter != nil {
 		g.c.Meter.Closed(connection)
 	}

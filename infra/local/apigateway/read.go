@@ -109,9 +109,10 @@ func closedByClient(body []byte) *ending {
 // held back at least.
 func (s *socket) dispatch(message []byte, late time.Duration) bool {
 	s.touch()
+	s.g.received.Add(1)
 	key := s.g.route(message)
 	function := s.g.c.Routes[key]
-	s.g.received(function, message)
+	s.g.meterMessage(function, message)
 	if function == "" {
 		s.notify("Forbidden", newID())
 		return true

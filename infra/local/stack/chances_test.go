@@ -46,7 +46,7 @@ func TestChances(t *testing.T) {
 			lost = u.Faults["lost"]
 		}
 	}
-	if _, page := r.get(r.Endpoints().Ops); lost == 0 || !strings.Contains(page, "<td>Later</td>") {
+	if _, page := r.get(r.Endpoints().Ops + ".json"); lost == 0 || !strings.Contains(page, `"caller":"Later"`) {
 		t.Errorf("the function's requests are not told: %+v\n%s", r.DynamoDB().Usage(), page)
 	}
 	if err := r.Close(); err != nil {

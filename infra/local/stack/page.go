@@ -2,11 +2,8 @@ package stack
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"html/template"
 	"io/fs"
 	"net"
 	"net/http"
@@ -22,24 +19,17 @@ import (
 // stopTime is how long the answers that are being written may take when the stack ends.
 const stopTime = 2 * time.Second
 
-//go:embed ops.html
-var opsPage string
-
 // servePage serves the page, its configuration, sign-in and /ops.
 func (s *Stack) servePage(l net.Listener) error {
 	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client, KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
 	if err != nil {
 		return err
 	}
-	ops, err := template.New("ops").Parse(opsPage)
-	if err != nil {
-		return fmt.Errorf("reading the page /ops: %w", err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/issuer/", issuer)
 	mux.HandleFunc("GET /config.json", s.pageConfig)
 	mux.HandleFunc("GET /meters.json", s.meter.serve)
-	mux.HandleFunc("GET /ops", func(w http.ResponseWriter, _ *http.Request) { s.ops(w, ops) })
+	(&operations{stack: s}).serve(mux)
 	mux.Handle("/", files{os.DirFS(filepath.Join(s.config.Root, "web", "dist"))})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
@@ -68,16 +58,6 @@ func (s *Stack) pageConfig(w http.ResponseWriter, _ *http.Request) {
 		ClientID  string `json:"clientId"`
 		Scope     string `json:"scope"`
 	}{s.endpoints.WebSocket, s.endpoints.Issuer, client, oidc.DefaultScope})
-}
-
-// ops shows what runs and the newest lines of the log.
-func (s *Stack) ops(w http.ResponseWriter, page *template.Template) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_ = page.Execute(w, map[string]any{ // the page is executed by a test; what is left is a browser that went away
-		"Endpoints": s.endpoints, "Functions": s.template.Functions, "Tables": s.template.Tables, "Usage": s.proxy.Usage(), "Lines": s.journal.tail(),
-	})
 }
 
 // files serves the built page. A path without an extension is one of the page's own: it gets index.html.

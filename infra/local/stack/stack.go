@@ -67,6 +67,7 @@ type Endpoints struct {
 	Issuer      string `json:"issuer"`
 	Token       string `json:"token"`
 	DynamoDB    string `json:"dynamodb"`
+	Table       string `json:"table"`
 	Lambda      string `json:"lambda"`
 	Ops         string `json:"ops"`
 }

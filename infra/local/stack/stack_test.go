@@ -92,7 +92,10 @@ func (r *running) pages() {
 		{"..%2f..%2ftemplate.yaml", "text/plain; charset=utf-8", "", "no such file", 404},
 		{"config.json", "application/json", "no-store", `"websocket":"` + r.Endpoints().WebSocket + `"`, 200},
 		{"config.json", "application/json", "no-store", `"scope":"openid profile calculator clock notes"`, 200},
-		{"ops", "text/html; charset=utf-8", "no-store", "carrel-Later", 200},
+		{"ops", "text/html; charset=utf-8", "no-store", "ops.js", 200},
+		{"ops.js", "text/javascript; charset=utf-8", "no-store", "ops.json", 200},
+		{"ops.css", "text/css; charset=utf-8", "no-store", "color-scheme", 200},
+		{"ops.json", "application/json", "no-store", "carrel-Later", 200},
 		{"issuer/.well-known/openid-configuration", "application/json", "no-store", r.Endpoints().Issuer, 200},
 	} {
 		response, body := r.get(page + c.path)

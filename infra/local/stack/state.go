@@ -113,10 +113,12 @@ const tailLines = 200
 // journal takes the lines of all functions and of the stack: into a file, and the newest for /ops. It is safe for
 // concurrent use.
 type journal struct {
-	mu     sync.Mutex
-	file   *os.File
-	lines  []string
-	failed error // the first failure to write
+	mu      sync.Mutex
+	file    *os.File
+	lines   []string
+	first   int // the number of the first of them, from 0
+	metrics metrics
+	failed  error // the first failure to write
 }
 
 // openJournal begins a new log.
@@ -137,16 +139,27 @@ func (j *journal) add(source, line string) {
 		j.failed = fmt.Errorf("writing the log: %w", err)
 	}
 	j.lines = append(j.lines, text)
+	j.metrics.read(line)
 	if len(j.lines) > 2*tailLines {
+		j.first += tailLines
 		j.lines = append([]string(nil), j.lines[tailLines:]...)
 	}
 }
 
-// tail returns the newest lines, oldest first.
-func (j *journal) tail() []string {
+// tail returns the newest lines, oldest first, those before the number from excepted, and the number of the next one.
+func (j *journal) tail(from int) (lines []string, next int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return append([]string(nil), j.lines[max(0, len(j.lines)-tailLines):]...)
+	next = j.first + len(j.lines)
+	from = min(max(from, next-tailLines, j.first), next)
+	return append([]string{}, j.lines[from-j.first:]...), next
+}
+
+// figures are what the functions' metrics add up to, and the newest violations.
+func (j *journal) figures() (map[string]map[string]float64, []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.metrics.copy()
 }
 
 // source makes a writer of one source's lines.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func (s *Stack) startTables(ctx context.Context) error {
 	s.database = sdk.New(sdk.Options{Region: region, BaseEndpoint: aws.String(engine),
 		Credentials: credentials.NewStaticCredentialsProvider("stack", "stack", "")})
 	for _, t := range s.template.Tables {
+		s.endpoints.Table = cmp.Or(s.endpoints.Table, t.Name)
 		if err := ensure(ctx, s.database, t); err != nil {
 			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, engine, err)
 		}

@@ -49,6 +49,12 @@ func Erase(tb testing.TB, u chat.User, thread chat.ThreadID, epoch chat.Epoch) (
 	return invocation(tb, u, gateway.TurnEvent{Thread: thread, Epoch: epoch, Reason: gateway.ReasonErase})
 }
 
+// Forget is the invocation of turn for a user who is to be erased.
+func Forget(tb testing.TB, u chat.User) (context.Context, json.RawMessage) {
+	tb.Helper()
+	return invocation(tb, u, gateway.TurnEvent{Reason: gateway.ReasonForget})
+}
+
 func invocation(tb testing.TB, u chat.User, e gateway.TurnEvent) (context.Context, json.RawMessage) {
 	tb.Helper()
 	event, err := json.Marshal(e)
@@ -67,6 +73,7 @@ type Edge struct {
 	frames  map[chat.ConnectionID][]wire.ServerFrame
 	joiners map[chat.ConnectionID]*wire.Joiner
 	invoked []Invocation
+	closed  []chat.ConnectionID
 	changed chan struct{}
 	fail    error
 }
@@ -77,6 +84,7 @@ type Invocation struct {
 	Run    chat.RunID
 	Thread chat.ThreadID // to be erased
 	Epoch  chat.Epoch
+	Forget bool
 }
 
 // NewEdge makes an edge that takes everything.
@@ -136,6 +144,28 @@ func (e *Edge) Turn(_ context.Context, u chat.User, run chat.RunID) error {
 // Erase is gateway.Invoker's.
 func (e *Edge) Erase(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
 	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
+}
+
+// Forget is gateway.Invoker's.
+func (e *Edge) Forget(_ context.Context, u chat.User) error {
+	return e.invoke(Invocation{User: u, Forget: true})
+}
+
+// Close is gateway.Poster's.
+func (e *Edge) Close(_ context.Context, id chat.ConnectionID) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = append(e.closed, id)
+	return nil
+}
+
+// Closed takes the connections that were closed so far.
+func (e *Edge) Closed() []chat.ConnectionID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.closed
+	e.closed = nil
+	return c
 }
 
 func (e *Edge) invoke(i Invocation) error {

@@ -18,6 +18,7 @@ type player struct {
 	deltas int
 	calls  int
 	stop   engine.StopReason
+	gap    time.Duration // before each delta
 	over   bool
 }
 
@@ -45,6 +46,8 @@ func (p *player) step(s step) {
 		}
 	case wait:
 		p.pause(s.pause)
+	case pace:
+		p.gap = s.pause
 	case call:
 		p.calls++
 		p.stop = engine.StopTools
@@ -120,7 +123,7 @@ func (p *player) pause(d time.Duration) bool {
 }
 
 func (p *player) emit(d engine.Delta) bool {
-	if p.over {
+	if p.over || p.gap > 0 && !p.pause(p.gap) {
 		return false
 	}
 	if p.ctx.Err() != nil {

@@ -17,6 +17,7 @@ const (
 	think  = "think"
 	stream = "stream"
 	wait   = "wait"
+	pace   = "pace"
 	call   = "call"
 	fail   = "fail"
 )
@@ -35,7 +36,7 @@ type step struct {
 	args  string        // of the tool, JSON text
 	n     int           // deltas to stream
 	size  int           // of each, in bytes; 0: what comes
-	pause time.Duration // between deltas; how long to wait
+	pause time.Duration // between deltas; how long to wait, before each delta with pace
 }
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
@@ -72,7 +73,7 @@ func directive(line string) (step, error) {
 		return s, need(rest != "", "it needs a text")
 	case stream:
 		return streamDirective(rest)
-	case wait:
+	case wait, pace:
 		ms, err := strconv.ParseUint(rest, 10, 31)
 		s.pause = time.Duration(ms) * time.Millisecond
 		return s, need(err == nil, "it needs a number of milliseconds")
@@ -177,7 +178,7 @@ func report(t turn) string {
 		switch c.Function.Name {
 		case "clock":
 			lines = append(lines, "It is "+result)
-		case "notes_save", "notes_list", "notes_search", "notes_delete":
+		case "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear":
 			lines = append(lines, result)
 		default:
 			lines = append(lines, c.Function.Name+": "+result)

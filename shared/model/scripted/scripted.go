@@ -8,6 +8,7 @@
 //	/think text               the same as reasoning
 //	/stream n rate [bytes]    streams n deltas, rate of them a second (0: without a pause), of this size
 //	/wait ms                  streams nothing for so long
+//	/pace ms                  does so before each delta from here to the next result of a tool
 //	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made at once
 //	/fail how                 model: an error before anything else; late: one after some text; panic: a panic;
 //	                          tool: a tool call with bad arguments; cut: stops at its token limit; filtered: is refused

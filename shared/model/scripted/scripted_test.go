@@ -26,6 +26,8 @@ type sink struct {
 	events []agui.Event
 }
 
+func (s *sink) Sync(context.Context) error { return nil }
+
 func (s *sink) Emit(_ context.Context, e agui.Event) error {
 	if err := s.order.Check(e); err != nil {
 		s.t.Error(err)

@@ -16,6 +16,8 @@ func wish(message string) (tool string, arguments map[string]any) {
 	switch plain {
 	case "my notes", "notes", "list my notes", "show my notes", "what are my notes":
 		return "notes_list", map[string]any{}
+	case "delete all notes", "delete all my notes", "forget my notes", "forget all my notes", "clear my notes":
+		return "notes_clear", map[string]any{}
 	}
 	if words, ok := strings.CutPrefix(plain, "find notes "); ok {
 		return "notes_search", map[string]any{"words": strings.TrimPrefix(words, "about ")}

@@ -14,13 +14,14 @@ import (
 
 // What the assistant makes of a message: the tool that it calls, with its arguments.
 func TestWishes(t *testing.T) {
-	offered := []string{"clock", "notes_delete", "notes_list", "notes_save", "notes_search"}
+	offered := []string{"clock", "notes_clear", "notes_delete", "notes_list", "notes_save", "notes_search"}
 	for message, want := range map[string]string{
 		"note: Buy milk: 2 l":               `notes_save {"text":"Buy milk: 2 l"}`,
 		"Note:\nbuy milk\nand bread":        `notes_save {"text":"buy milk\nand bread"}`,
 		"note:":                             "",
 		"my notes":                          `notes_list {}`,
 		" What are my notes? ":              `notes_list {}`,
+		"Delete all my notes!":              `notes_clear {}`,
 		"find notes about milk":             `notes_search {"words":"milk"}`,
 		"delete note 12.":                   `notes_delete {"number":12}`,
 		"delete note twelve":                "",

@@ -45,7 +45,7 @@ func rename(t *testing.T, w *World) {
 func newer(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	slow := As(t, store.New(w.DB, store.Config{
-		Name: w.Name, Limits: chat.DefaultLimits(), Now: func() time.Time { return w.Clock.Now().Add(-time.Hour) },
+		Name: w.Name, Limits: w.Limits, Now: func() time.Time { return w.Clock.Now().Add(-time.Hour) },
 	}), "alice")
 	w.Admit(alice, "r1", "t1")
 	last := must[store.Thread](t)(alice.Thread(ctx, "t1")).Updated

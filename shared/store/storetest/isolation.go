@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -31,7 +32,9 @@ func pairs() [][2]string {
 // names are what a call names: things of theirs that mine lacks, or things that both have.
 type names struct {
 	thread          chat.ThreadID
-	done, run, wait chat.RunID // ended, running and waiting
+	asks            chat.ThreadID    // a thread that waits for a person
+	question        chat.InterruptID // what it waits with
+	done, run, wait chat.RunID       // ended, running and waiting
 	socket          chat.ConnectionID
 	epoch           chat.Epoch // of the other's thread
 }
@@ -109,11 +112,12 @@ const secret = "SECRET of them"
 // use as well.
 func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only, both names) {
 	w = NewWorld(t, db)
-	only = names{thread: "t-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
-	both = names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
+	only = names{thread: "t-theirs", asks: "a-theirs", question: "q-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
+	both = names{thread: "t1", asks: "a1", question: "q1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
 	them := w.As(theirs)
 	for _, n := range []*names{&only, &both} {
 		w.furnish(them, *n, secret)
+		w.ask(them, *n, secret)
 		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
 	}
 	both.socket = socket(3, "").ID // of all names, only API Gateway's are nobody else's
@@ -123,7 +127,7 @@ func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only
 // fresh is the same table at the real time, without anything of subject's.
 func (w *World) fresh(t *testing.T, subject string) *World {
 	t.Helper()
-	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}}
+	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits}
 	v.Table = v.With(w.DB)
 	own, _ := v.divide(subject)
 	for some := range slices.Chunk(own, 25) { // one by one they would be a third of all requests, which moto takes its time for
@@ -158,7 +162,7 @@ func isolated(c caller, p probe, both names) {
 	if p.unsafe {
 		for _, id := range hostile() {
 			c.names = &names{
-				thread: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
+				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
 				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
 			}
 			_, err := p.call(c)
@@ -231,6 +235,15 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 	return running
 }
 
+// ask gives a user a thread that waits for a person.
+func (w *World) ask(s *store.Store, n names, words string) {
+	w.T.Helper()
+	h := w.Begin(s, "asks-"+n.done, n.asks)
+	asking := Asking(h, time.Time{}, n.question)
+	asking.Outcome.Interrupts[0].Message = words
+	w.End(h, Started(h), asking)
+}
+
 // foreign is every item that is not the caller's, as text by key.
 func (c caller) foreign() map[string]string {
 	c.T.Helper()
@@ -249,22 +262,29 @@ func (c caller) foreign() map[string]string {
 func (w *World) divide(subject string) (own, foreign []map[string]types.AttributeValue) {
 	w.T.Helper()
 	key := chattest.User(w.T, subject).Key()
+	for _, item := range w.items() {
+		pk, owner := stringOf(item["pk"]), stringOf(item["user"])
+		if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
+			own = append(own, item)
+		} else {
+			foreign = append(foreign, item)
+		}
+	}
+	return own, foreign
+}
+
+// items are all of the table.
+func (w *World) items() (all []map[string]types.AttributeValue) {
+	w.T.Helper()
 	pages := dynamodb.NewScanPaginator(w.DB, &dynamodb.ScanInput{TableName: &w.Name, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(w.T.Context())
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		for _, item := range page.Items {
-			pk, owner := stringOf(item["pk"]), stringOf(item["user"])
-			if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
-				own = append(own, item)
-			} else {
-				foreign = append(foreign, item)
-			}
-		}
+		all = append(all, page.Items...)
 	}
-	return own, foreign
+	return all
 }
 
 func stringOf(v types.AttributeValue) string {

@@ -19,7 +19,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -33,7 +33,15 @@ func tableProbes() map[string]probe {
 		}},
 		// The owner of a connection is the one thing that is not below a user's key: it names whose it is, and no more.
 		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.Table.Owner(c.T.Context(), c.socket) }},
-		"Table.Live":  {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
+		// An operator who names somebody of whom nothing is kept gets nobody, whoever is named nearly so.
+		"Table.ForOperator": {theirs: notFound, call: func(c caller) (any, error) {
+			u, err := c.Table.ForOperator(c.T.Context(), store.Named{Issuer: chattest.Issuer, Subject: c.as})
+			if err == nil && u != chattest.User(c.T, c.as) {
+				err = fmt.Errorf("it is somebody else")
+			}
+			return nil, err
+		}},
+		"Table.Live": {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
 	}
 }
 
@@ -111,8 +119,13 @@ func (c caller) ownEpoch() chat.Epoch {
 
 func runProbes() map[string]probe {
 	return map[string]probe{
-		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread)) }},
-		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
+		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) {
+			if a, err := c.answered(); err != nil {
+				return a, err
+			}
+			return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread))
+		}},
+		"Store.Run": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {
 			page, more, err := c.mine.Runs(c.T.Context(), "", 99)
 			if more || c.holder != nil && len(page) != 3 {
@@ -159,6 +172,23 @@ func runProbes() map[string]probe {
 			return c.mine.ExpireWaiting(c.T.Context(), c.wait)
 		}},
 	}
+}
+
+// answered admits an answer to a question that mine has, and with it the thread's words. One that only they have is not
+// open to mine, who is told nothing of it.
+func (c caller) answered() (any, error) {
+	if c.holder != nil {
+		c.ask(c.mine, *c.names, "words of mine")
+	}
+	var refused *store.InterruptedError
+	a, err := c.mine.Admit(c.T.Context(), Answering("answers", c.asks, c.question))
+	if c.holder == nil && errors.As(err, &refused) && len(refused.Open) == 0 {
+		return nil, nil
+	}
+	if err == nil && c.holder == nil {
+		err = fmt.Errorf("answered a question of theirs: %+v", a)
+	}
+	return a, err
 }
 
 // claimed is what a claim lets one see.

@@ -29,6 +29,9 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
+		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
+		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
+		{"Closing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
 		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
 		{"Claim", claim}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
@@ -39,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
+		{"Forget", forget}, {"ForgetNobody", forgetNobody}, {"ForgetWithoutMark", forgetWithoutMark}, {"Verify", verify},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, NewWorld(t, open(t))) })
 	}
@@ -92,12 +96,15 @@ type World struct {
 	Name  string
 	Clock *Clock
 	Table *store.Table
+	// Limits are the default ones but for the rate limit, which only its own case wants; With reads them.
+	Limits chat.Limits
 }
 
 // NewWorld makes a table that ends with the test.
 func NewWorld(t *testing.T, db *dynamodb.Client) *World {
 	t.Helper()
-	w := &World{T: t, DB: db, Name: "carrel-" + rand.Text(), Clock: &Clock{}}
+	w := &World{T: t, DB: db, Name: "carrel-" + rand.Text(), Clock: &Clock{}, Limits: chat.DefaultLimits()}
+	w.Limits.RunsPerHour = 0
 	if err := CreateTable(t.Context(), db, w.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +121,7 @@ func NewWorld(t *testing.T, db *dynamodb.Client) *World {
 
 // With is the world's table seen through another client: one that counts, say, or loses answers.
 func (w *World) With(db *dynamodb.Client) *store.Table {
-	return store.New(db, store.Config{Name: w.Name, Limits: chat.DefaultLimits(), Now: w.Clock.Now})
+	return store.New(db, store.Config{Name: w.Name, Limits: w.Limits, Now: w.Clock.Now})
 }
 
 // As opens a user's part of the table.

@@ -20,11 +20,12 @@ type arguments struct {
 
 // New makes the tool.
 func New() (tool.Tool, error) {
-	return tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
+	t, err := tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
 		result, err := Evaluate(in.Expression)
 		if err != nil {
 			return "", &tool.Error{Text: err.Error()}
 		}
 		return result, nil
 	})
+	return t.Idempotent(), err
 }

@@ -127,7 +127,7 @@ func TestAsATool(t *testing.T) {
 		{`{"expression":"12*(3+4)"}`, tool.Result{Outcome: tool.OK, Content: "84"}},
 		{`{"expression":"1/0"}`, tool.Result{Outcome: tool.Failed, Content: "division by zero at position 2"}},
 	} {
-		if got := d.Call(uc.Context(), calculator.Name, c.arguments); got != c.want {
+		if got := d.Call(uc.Context(), tool.Call{Name: calculator.Name, Arguments: c.arguments}); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.arguments, got, c.want)
 		}
 	}

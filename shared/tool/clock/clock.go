@@ -21,13 +21,14 @@ type arguments struct {
 
 // New makes the tool. now is the clock.
 func New(now func() time.Time) (tool.Tool, error) {
-	return tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
+	t, err := tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
 		zone, err := location(in.Zone)
 		if err != nil {
 			return "", err
 		}
 		return now().In(zone).Format("Monday, 2 January 2006, 15:04:05 MST (-07:00)"), nil
 	})
+	return t.Idempotent(), err
 }
 
 // location finds a zone by its name. "Local" is none: it is where the server happens to be.

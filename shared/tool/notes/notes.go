@@ -1,4 +1,4 @@
-// Package notes is the built-in tools that keep notes for a user, durably and in the user's own partition. They are four
+// Package notes is the built-in tools that keep notes for a user, durably and in the user's own partition. They are five
 // tools and not one with an action: each has a schema that names exactly its own arguments, which models fill in more
 // reliably than a choice whose other fields depend on it, and a call says by its name what it did.
 package notes
@@ -22,7 +22,9 @@ const Grant = "notes"
 const MaxText = 1000
 
 // Names are the tools' names.
-func Names() []string { return []string{"notes_save", "notes_list", "notes_search", "notes_delete"} }
+func Names() []string {
+	return []string{"notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"}
+}
 
 // Book is one user's notes. Concurrent calls are fine.
 type Book interface {
@@ -39,6 +41,8 @@ type saveArguments struct {
 }
 
 type listArguments struct{}
+
+type clearArguments struct{}
 
 type searchArguments struct {
 	Words string `json:"words" jsonschema:"words that must all stand in a note, in any order; upper and lower case are the same"`
@@ -59,10 +63,12 @@ func New(b Book) ([]tool.Tool, error) {
 		Grant, func(ctx context.Context, in searchArguments) (string, error) { return find(ctx, b, in.Words) })
 	remove, err4 := tool.Define(names[3], "Deletes one of the user's notes by its number. It cannot be undone.",
 		Grant, func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	forget, err5 := tool.Define(names[4], "Deletes all of the user's notes. It cannot be undone; the user is asked first.",
+		Grant, func(ctx context.Context, _ clearArguments) (string, error) { return empty(ctx, b) })
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	return []tool.Tool{save, list, search, remove}, nil
+	return []tool.Tool{save, list.Idempotent(), search.Idempotent(), remove, forget.AskFirst("Delete all of your notes? It cannot be undone.")}, nil
 }
 
 func save(ctx context.Context, b Book, text string) (string, error) {
@@ -123,4 +129,17 @@ func remove(ctx context.Context, b Book, number int) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("Deleted note %d.", number), nil
+}
+
+func empty(ctx context.Context, b Book) (string, error) {
+	notes, err := b.Notes(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range notes {
+		if err := b.DeleteNote(ctx, n.ID); err != nil && !errors.Is(err, chat.ErrNotFound) {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("Deleted all %d notes.", len(notes)), nil
 }

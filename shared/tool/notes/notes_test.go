@@ -101,7 +101,7 @@ func TestNotes(t *testing.T) {
 		{"notes_save", `{"text":"x"}`, tool.OK, "Saved as note 4."},
 		{"notes_save", `{"text":"x"}`, tool.Failed, "There are too many notes already. Ask the user which ones to delete first."},
 	} {
-		got := d.Call(t.Context(), c.tool, c.arguments)
+		got := d.Call(t.Context(), tool.Call{Name: c.tool, Arguments: c.arguments})
 		if got.Outcome != c.outcome || c.want != "" && got.Content != c.want {
 			t.Errorf("%s %.40s: %+v, want %s %q", c.tool, c.arguments, got, c.outcome, c.want)
 		}
@@ -114,8 +114,21 @@ func TestNotesNeedTheirGrant(t *testing.T) {
 		t.Errorf("offered: %+v", d.Specs())
 	}
 	for _, name := range notes.Names() {
-		if got := d.Call(t.Context(), name, `{"text":"x","words":"x","number":1}`); got.Outcome != tool.Denied {
+		if got := d.Call(t.Context(), tool.Call{Name: name, Arguments: `{"text":"x","words":"x","number":1}`}); got.Outcome != tool.Denied {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// What cannot be undone is done only once a person has agreed.
+func TestAllNotesAreDeletedOnlyWhenAPersonAgrees(t *testing.T) {
+	b := &book{notes: []chat.Note{{ID: 1, Text: "a"}, {ID: 2, Text: "b"}}}
+	d := dispatcher(t, b, notes.Grant)
+	if got := d.Call(t.Context(), tool.Call{Name: "notes_clear"}); got.Outcome != tool.Asked || len(b.notes) != 2 {
+		t.Errorf("not agreed to: %+v, %d notes are left", got, len(b.notes))
+	}
+	got := d.Call(t.Context(), tool.Call{Name: "notes_clear", Approved: true})
+	if got.Content != "Deleted all 2 notes." || len(b.notes) != 0 {
+		t.Errorf("agreed to: %+v, %d notes are left", got, len(b.notes))
 	}
 }

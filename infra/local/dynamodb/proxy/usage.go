@@ -11,12 +11,12 @@ import (
 
 // Usage is what one caller has asked for since the proxy began.
 type Usage struct {
-	Caller     string
-	Requests   int
-	ReadUnits  float64
-	WriteUnits float64
-	Operations map[string]int // requests by operation
-	Faults     map[string]int // that were injected, by kind: conflict, throttle, error, lost
+	Caller     string         `json:"caller"`
+	Requests   int            `json:"requests"`
+	ReadUnits  float64        `json:"readUnits"`
+	WriteUnits float64        `json:"writeUnits"`
+	Operations map[string]int `json:"operations"` // requests by operation
+	Faults     map[string]int `json:"faults"`     // that were injected, by kind: conflict, throttle, error, lost
 }
 
 // Usage tells what each caller has asked for, by name. The answer is the caller's own copy.

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+)
+
+// A user who asked to be forgotten is erased by turn, which is asked each minute until a pass comes to the end, and
+// again after 20 minutes. A failed invocation changes nothing: the schedule asks.
+func TestAUserIsForgotten(t *testing.T) {
+	r := newRig(t)
+	alice, bob := r.person("alice"), r.person("bob")
+	alice.admit("r1")
+	alice.dies("r1")
+	bob.admit("r1")
+	if err := alice.store.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := gatewaytest.Invocation{User: alice.user, Forget: true}
+	for _, c := range []struct {
+		what  string
+		after time.Duration
+		pass  bool // made by turn
+		asked int
+	}{
+		{"at once", 0, false, 1}, {"until a pass is made", 10 * time.Second, true, 1}, {"not for a while", 18 * time.Minute, false, 0},
+		{"again", 2 * time.Minute, true, 1}, {"never more", time.Hour, false, 0},
+	} {
+		r.advance(c.after)
+		r.sweep(schedule)
+		asked := 0
+		for _, got := range r.edge.Invoked() {
+			if got == want {
+				asked++
+			}
+		}
+		if asked != c.asked {
+			t.Errorf("%s: asked %d times, want %d", c.what, asked, c.asked)
+		}
+		if c.pass {
+			if err := alice.store.EraseUser(t.Context(), func([]chat.Connection) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.sweep(`{"version":"1.0","requestPayload":{"reason":"forget"}}`)
+	if s := bob.status("r1"); s == "" {
+		t.Errorf("bob's run is %q", s)
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+// suspended has a run that saves a note and then asks whether all may be deleted, and returns the question.
+func (r *rig) suspended(t *testing.T) agui.Interrupt {
+	t.Helper()
+	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
+	r.turn(t, "r1")
+	log := r.events(t)
+	last := log[len(log)-1]
+	if last.Outcome == nil || last.Outcome.Type != agui.OutcomeInterrupt || len(last.Outcome.Interrupts) != 1 {
+		t.Fatalf("the run ended with %+v\n%s", last, r.log)
+	}
+	if got := results(log); len(got["notes_save"]) != 1 || len(got["calculator"]) != 1 || len(got["notes_clear"]) != 0 {
+		t.Errorf("the other calls have the results %q", got)
+	}
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil || len(th.Interrupts) != 1 || th.Interrupts[0].ID != last.Outcome.Interrupts[0].ID || r.status(t, "r1") != chat.RunSuspended {
+		t.Errorf("the thread asks %+v, %v; the run is %s", th.Interrupts, err, r.status(t, "r1"))
+	}
+	return th.Interrupts[0]
+}
+
+func answer(i agui.Interrupt, status agui.ResumeStatus, payload string) store.Answer {
+	return store.Answer{Resume: agui.Resume{InterruptID: i.ID, Status: status, Payload: json.RawMessage(payload)}}
+}
+
+func TestAPersonIsAskedFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		status  agui.ResumeStatus
+		payload string
+		says    string
+		left    int
+	}{
+		"agreed":             {agui.ResumeResolved, "", "Deleted all 1 notes.", 0},
+		"agreed in so many":  {agui.ResumeResolved, `{"approved":true}`, "Deleted all 1 notes.", 0},
+		"refused":            {agui.ResumeCancelled, "", "The person was asked and refused. The tool was not called.", 1},
+		"refused in so many": {agui.ResumeResolved, `{"approved":false}`, "The person was asked and refused. The tool was not called.", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked string
+			r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
+			q := r.suspended(t)
+			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) {
+				t.Errorf("the question is %+v %s", q, q.Metadata)
+			}
+			r.ask(t, "r2", "", answer(q, c.status, c.payload))
+			r.turn(t, "r2")
+			log := r.events(t)
+			if got := results(log)["notes_clear"]; len(got) != 1 || got[0] != c.says || r.notes(t) != c.left {
+				t.Errorf("the tool said %q, %d notes are left", got, r.notes(t))
+			}
+			if !strings.HasSuffix(said(log), "done") || r.status(t, "r2") != chat.RunFinished {
+				t.Errorf("said %q; the run is %s", said(log), r.status(t, "r2"))
+			}
+			if want := "user assistant:+3 tool:Saved as note 1. tool:2 tool:" + c.says; asked != want {
+				t.Errorf("the model was told\n%s\nwant\n%s", asked, want)
+			}
+			for _, e := range log {
+				if e.Type == agui.RunStarted && e.RunID == "r2" && (len(e.Input.Resume) != 1 || e.Input.Resume[0].InterruptID != q.ID) {
+					t.Errorf("the run began with %+v", e.Input)
+				}
+			}
+		})
+	}
+}
+
+// What a person agreed to may have been done by a worker that died: it is not done again.
+func TestAnAnswerIsActedOnOnce(t *testing.T) {
+	r := newRig(t, fast())
+	q := r.suspended(t)
+	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
+	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: "r2", Input: &agui.RunInput{ThreadID: "t", RunID: "r2"}}
+	r.dies(t, "r2", []agui.Event{started})
+	r.turn(t, "r2")
+	log := r.events(t)
+	if got := results(log)["notes_clear"]; len(got) != 1 || !strings.Contains(got[0], "not known") || r.notes(t) != 1 {
+		t.Errorf("the tool said %q, %d notes are left", got, r.notes(t))
+	}
+
+	r = newRig(t, fast())
+	q = r.suspended(t)
+	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
+	deleted := "Deleted all 1 notes."
+	r.dies(t, "r2", []agui.Event{started, {Type: agui.ToolCallResult, MessageID: "m", ToolCallID: q.ToolCallID, Role: agui.RoleTool, Content: &deleted}})
+	r.turn(t, "r2")
+	if got := results(r.events(t))["notes_clear"]; len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != chat.RunFinished {
+		t.Errorf("with the result in the log the tool said %q, %d notes are left", got, r.notes(t))
+	}
+}
+
+// A run that dies while one of its tools works, beside a call that a person is to be asked about, still asks.
+func TestAQuestionSurvivesItsWorker(t *testing.T) {
+	r := newRig(t, fast())
+	r.suspended(t)
+	events := r.events(t)
+	at := 0
+	for i, e := range events {
+		if e.Type == agui.ToolCallEnd {
+			at = i + 1
+		}
+	}
+	r = newRig(t, fast())
+	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
+	r.dies(t, "r1", events[:at])
+	r.turn(t, "r1")
+	log := r.events(t)
+	got := results(log)
+	if last := log[len(log)-1]; last.Outcome == nil || last.Outcome.Type != agui.OutcomeInterrupt || r.status(t, "r1") != chat.RunSuspended {
+		t.Errorf("the run ended with %+v", last)
+	}
+	if len(got["notes_clear"]) != 0 || got["calculator"][0] != "2" || !strings.Contains(got["notes_save"][0], "not known") || r.notes(t) != 0 {
+		t.Errorf("the tools said %q", got)
+	}
+}
+
+// Nobody answers: the next message goes on without the call.
+func TestAfterAQuestionHasExpired(t *testing.T) {
+	var asked string
+	r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
+	r.suspended(t)
+	r.clock.Advance(25 * time.Hour)
+	r.ask(t, "r2", "/say next")
+	r.turn(t, "r2")
+	if want := "user assistant:+2 tool:Saved as note 1. tool:2 user"; asked != want || r.status(t, "r2") != chat.RunFinished {
+		t.Errorf("the model was told\n%s\nwant\n%s\nthe run is %s", asked, want, r.status(t, "r2"))
+	}
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/engine"
+	"carrel/shared/store"
+)
+
+const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/say three"
+
+// ask has a run admitted that may use all tools.
+func (r *rig) ask(t *testing.T, run chat.RunID, text string, answers ...store.Answer) {
+	t.Helper()
+	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Answers: answers}
+	if text != "" {
+		a.Messages = []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}}
+	}
+	if _, err := r.store.Admit(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dies plays a worker that claims a run, writes these events and is not seen again; its lease passes.
+func (r *rig) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Holder {
+	t.Helper()
+	h, err := r.store.Claim(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) > 0 {
+		if _, err := h.Append(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.clock.Advance(21 * time.Second)
+	return h
+}
+
+func (r *rig) notes(t *testing.T) int {
+	t.Helper()
+	all, err := r.store.Notes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// results are the results of a run's calls, by the calls' names.
+func results(events []agui.Event) map[string][]string {
+	names, all := map[string]string{}, map[string][]string{}
+	for _, e := range events {
+		switch e.Type {
+		case agui.ToolCallStart:
+			names[e.ToolCallID] = e.ToolCallName
+		case agui.ToolCallResult:
+			all[names[e.ToolCallID]] = append(all[names[e.ToolCallID]], *e.Content)
+		}
+	}
+	return all
+}
+
+// whole is a run that nobody disturbs.
+func whole(t *testing.T) []agui.Event {
+	t.Helper()
+	r := newRig(t, fast())
+	r.ask(t, "r1", twoTools)
+	r.turn(t, "r1")
+	return r.events(t)
+}
+
+// A worker may have died behind each event of a run. Whatever it left, the run goes on and ends once, in order and with a
+// result for each call (the checker of order sees to that), says each thing, and does not save the note once more
+// where the first worker may have.
+func TestARunGoesOnFromEachEvent(t *testing.T) {
+	events := whole(t)
+	for n := range len(events) {
+		r := newRig(t, fast())
+		r.ask(t, "r1", twoTools)
+		r.dies(t, "r1", events[:n])
+		r.turn(t, "r1")
+		log := r.events(t)
+		last := log[len(log)-1]
+		if last.Type != agui.RunFinished || last.Outcome.Type != agui.OutcomeSuccess || r.status(t, "r1") != chat.RunFinished {
+			t.Errorf("died behind %d events: the run ended with %+v", n, last)
+		}
+		for _, word := range []string{"one", "two", "three"} {
+			if times := strings.Count(said(log), word); times < 1 || times > 2 {
+				t.Errorf("died behind %d events: %q was said %d times", n, word, times)
+			}
+		}
+		if n == len(events)-1 && said(log) != said(events) {
+			t.Errorf("all had been said, and %q was said: the model was asked again", said(log))
+		}
+		got := results(log)
+		saved := strings.Join(got["notes_save"], " ")
+		made := strings.Contains(strings.Join(typesOf(events[:n]), " "), "TOOL_CALL_END")
+		if want := map[bool]int{false: 1, true: 0}[made]; r.notes(t) != want {
+			t.Errorf("died behind %d events: %d notes were saved by the second worker, want %d; the tool said %q", n, r.notes(t), want, saved)
+		}
+		if !slices.Contains(got["calculator"], "42") {
+			t.Errorf("died behind %d events: the calculator said %q", n, got["calculator"])
+		}
+		attempts := slices.DeleteFunc(slices.Clone(log), func(e agui.Event) bool { return e.Type != agui.Custom })
+		if n > 0 && (len(attempts) != 1 || attempts[0].Name != "carrel.attempt" || string(attempts[0].Value) != `{"attempt":2}`) {
+			t.Errorf("died behind %d events: the second attempt began with %+v", n, attempts)
+		}
+		if seen, _ := r.seenFrom(t, "window", n); types(seen) != types(log[n:]) {
+			t.Errorf("died behind %d events: the window saw %s of %s", n, types(seen), types(log[n:]))
+		}
+	}
+}
+
+func typesOf(events []agui.Event) []string {
+	var all []string
+	for _, e := range events {
+		all = append(all, string(e.Type))
+	}
+	return all
+}
+
+// The model is told what was finished, and nothing of what was cut off, in this run and in the next.
+func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
+	events := whole(t)
+	at := func(want agui.EventType, nth int) int { // behind the nth event of that type
+		for i, e := range events {
+			if e.Type == want {
+				if nth--; nth == 0 {
+					return i + 1
+				}
+			}
+		}
+		t.Fatalf("the run has no such %s", want)
+		return 0
+	}
+	for n, want := range map[int]string{
+		at(agui.TextMessageContent, 1): "user",
+		at(agui.TextMessageEnd, 1):     "user",
+		at(agui.ToolCallArgs, 1):       "user",
+		at(agui.ToolCallEnd, 1):        "user assistant:one+1 tool:A failure cut this tool call off before its result was recorded. It is not known whether it was carried out.",
+		at(agui.ToolCallResult, 1):     "user assistant:one+1 tool:Saved as note 1.",
+		at(agui.TextMessageContent, 2): "user assistant:one+1 tool:Saved as note 1.",
+		at(agui.ToolCallEnd, 2):        "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
+		at(agui.TextMessageContent, 3): "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
+	} {
+		var first string
+		r := newRig(t, peek{fast(), func(m []agui.Message) {
+			if first == "" {
+				first = sketch(m)
+			}
+		}})
+		r.ask(t, "r1", twoTools)
+		r.dies(t, "r1", events[:n])
+		r.turn(t, "r1")
+		if first != want {
+			t.Errorf("died behind %d events: the model was told\n%s\nwant\n%s", n, first, want)
+		}
+		first = ""
+		r.ask(t, "r2", "/say next")
+		r.turn(t, "r2")
+		if !strings.HasSuffix(first, "assistant:three user") || strings.Contains(first, "cut the answer off") {
+			t.Errorf("died behind %d events: the next run's model was told\n%s", n, first)
+		}
+	}
+}
+
+// A worker that woke up writes once more between the next one's claim and its first record. That is taken in.
+func TestAnEarlierAttemptThatWakesUp(t *testing.T) {
+	events := whole(t)
+	r := newRig(t, fast())
+	r.ask(t, "r1", twoTools)
+	old := r.dies(t, "r1", events[:3])
+	var woken atomic.Bool
+	r.now = func() time.Time { // turn asks for the time behind its claim, and before its first record
+		if woken.CompareAndSwap(false, true) {
+			if _, err := old.Append(context.Background(), events[3:6]); err != nil {
+				t.Errorf("the old worker could not write: %v", err)
+			}
+		}
+		return r.clock.Now()
+	}
+	r.turn(t, "r1")
+	log := r.events(t)
+	if !woken.Load() || !slices.EqualFunc(log[:6], events[:6], same) || log[len(log)-1].Type != agui.RunFinished {
+		t.Errorf("the log has %s", types(log))
+	}
+	if n := strings.Count(strings.Join(typesOf(log), " "), "CUSTOM"); n != 1 || strings.Count(said(log), "one") != 2 {
+		t.Errorf("%d attempts, said %q", n, said(log))
+	}
+	if _, err := old.Append(context.Background(), events[6:7]); err == nil {
+		t.Error("the old worker wrote again")
+	}
+}
+
+func same(a, b agui.Event) bool {
+	first, err1 := json.Marshal(a)
+	second, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(first) == string(second)
+}
+
+// A run's time goes on over its attempts, and so do its figures.
+func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
+	events := whole(t)
+	r := newRig(t, fast())
+	r.ask(t, "r1", twoTools)
+	r.dies(t, "r1", events[:5])
+	r.clock.Advance(r.limits.RunTime)
+	r.turn(t, "r1")
+	log := r.events(t)
+	if last := log[len(log)-1]; last.Code != engine.CodeTimeLimit {
+		t.Errorf("out of time, the run ended with %+v", last)
+	}
+	for limit, c := range map[string]struct {
+		set  func(*chat.Limits)
+		code string
+	}{
+		"model calls": {func(l *chat.Limits) { l.ModelCalls = 3 }, engine.CodeModelCalls},
+		"tool calls":  {func(l *chat.Limits) { l.ToolCalls = 2 }, engine.CodeToolCalls},
+		"events":      {func(l *chat.Limits) { l.Events = len(events) + 2 }, engine.CodeEvents},
+	} {
+		r := newRig(t, fast())
+		c.set(&r.limits)
+		r.ask(t, "r1", twoTools)
+		r.dies(t, "r1", events[:6]) // in the arguments of the first call, which is made again
+		r.turn(t, "r1")
+		log := r.events(t)
+		last := log[len(log)-1]
+		if last.Code != c.code {
+			t.Errorf("with a limit of %s over both attempts the run ended with %+v", limit, last)
+		}
+		run, err := r.store.Run(t.Context(), "r1")
+		if err != nil || run.Attempts != 2 || run.Figures.ModelCalls < 2 || !strings.Contains(string(last.Metadata), figures(t, run.Figures)) {
+			t.Errorf("%s: the run's record says %+v, %v, and its end %s", limit, run.Figures, err, last.Metadata)
+		}
+	}
+}
+
+func figures(t *testing.T, f chat.Figures) string {
+	t.Helper()
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return `{"carrel":{"figures":` + string(b) + `}}`
+}

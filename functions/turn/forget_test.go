@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/model/scripted"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// forget is the invocation for the rig's user.
+func (r *rig) forget(t *testing.T) {
+	t.Helper()
+	ctx, event := gatewaytest.Forget(t, r.user)
+	if err := r.Handle(ctx, event); err != nil {
+		t.Fatalf("forget: %v\n%s", err, r.log)
+	}
+}
+
+// A user who is forgotten while a run works: it is stopped, then everything goes, then the window is told, then closed.
+func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
+	r := newRig(t, scripted.New(scripted.Config{}))
+	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
+	r.admit(t, "r1", "/stream 2000 20")
+	r.admit(t, "r2", "/say never")
+	ended := make(chan error, 1)
+	go func() {
+		ctx, event := gatewaytest.Turn(t, r.user, "r1")
+		ended <- r.Handle(ctx, event)
+	}()
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
+		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
+			e, ok := f.(*wire.Events)
+			return ok && said(e.Events) != ""
+		})
+	})
+	if err := r.store.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.forget(t)
+	if err := <-ended; err != nil {
+		t.Errorf("turn: %v\n%s", err, r.log)
+	}
+	frames := r.edge.Frames("window")
+	if done, ok := frames[len(frames)-1].(*wire.Done); !ok || done.ThreadID != "" {
+		t.Errorf("the window was told %+v last", frames[len(frames)-1])
+	}
+	if closed := r.edge.Closed(); !slices.Equal(closed, []chat.ConnectionID{"window"}) {
+		t.Errorf("closed were %q", closed)
+	}
+	for _, run := range []chat.RunID{"r1", "r2"} {
+		if _, err := r.store.Run(t.Context(), run); !errors.Is(err, chat.ErrNotFound) {
+			t.Errorf("of %s: %v", run, err)
+		}
+	}
+	if cs, err := r.store.Connections(t.Context()); err != nil || len(cs) > 0 {
+		t.Errorf("connections: %+v, %v", cs, err)
+	}
+	live, err := r.table.Live(t.Context())
+	if err != nil || len(live) != 1 || !live[0].Forget || live[0].Deadline.Before(r.clock.Now().Add(19*time.Minute)) {
+		t.Errorf("live: %+v, %v; want the second pass", live, err)
+	}
+	r.clock.Advance(21 * time.Minute)
+	r.forget(t)
+	if live, err := r.table.Live(t.Context()); err != nil || len(live) > 0 {
+		t.Errorf("live after the second pass: %+v, %v", live, err)
+	}
+	r.forget(t) // an event may come twice
+	if invoked := r.edge.Invoked(); len(invoked) > 0 {
+		t.Errorf("what waited was started: %+v", invoked)
+	}
+}
+
+// A run that does not stop keeps everything as it is, and the next pass goes on; one whose worker is dead does not.
+func TestForgetWaitsForRuns(t *testing.T) {
+	r := newRig(t, fast())
+	waits := 0
+	r.handler.after = func(time.Duration) <-chan time.Time {
+		waits++
+		over := make(chan time.Time)
+		close(over)
+		return over
+	}
+	r.admit(t, "r1", "/say hello")
+	if _, err := r.store.Claim(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.forget(t)
+	if run, err := r.store.Run(t.Context(), "r1"); err != nil || !run.CancelRequested || waits != 20 {
+		t.Errorf("after %d waits the run is %+v, %v", waits, run, err)
+	}
+	if closed := r.edge.Closed(); len(closed) > 0 {
+		t.Errorf("closed were %q", closed)
+	}
+	r.clock.Advance(time.Minute)
+	r.forget(t)
+	if _, err := r.store.Run(t.Context(), "r1"); !errors.Is(err, chat.ErrNotFound) {
+		t.Errorf("the run of a dead worker: %v", err)
+	}
+}
+
+// Without the mark the invocation touches nothing.
+func TestForgetWithoutMark(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say hello")
+	r.turn(t, "r1")
+	r.forget(t)
+	if s := r.status(t, "r1"); s != chat.RunFinished {
+		t.Errorf("the run is %s", s)
+	}
+	if _, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t"}); err != nil {
+		t.Errorf("another run: %v", err)
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+)
+
+const runsPage = 20
+
+// question is the first open one that has no answer here yet, or nil. Answers to what is not asked any more are dropped.
+func (s *session) question(state client.State) *agui.Interrupt {
+	open := func(id chat.InterruptID) bool {
+		return slices.ContainsFunc(state.Interrupts, func(i agui.Interrupt) bool { return i.ID == id })
+	}
+	s.answers = slices.DeleteFunc(s.answers, func(a agui.Resume) bool { return !open(a.InterruptID) })
+	for _, i := range state.Interrupts {
+		if !slices.ContainsFunc(s.answers, func(a agui.Resume) bool { return a.InterruptID == i.ID }) {
+			return &i
+		}
+	}
+	return nil
+}
+
+// put prints the question that is to be answered next, once.
+func (s *session) put(state client.State) {
+	q := s.question(state)
+	if q == nil || q.ID == s.putID {
+		return
+	}
+	s.putID = q.ID
+	fmt.Fprintln(s.std.out, "? "+told(*q))
+	if s.asked = false; !s.std.terminal {
+		return
+	}
+	if q.Reason == agui.ReasonInputRequired {
+		fmt.Fprintln(s.std.out, "  (write the answer, or /refuse)")
+	} else {
+		fmt.Fprintln(s.std.out, "  (y or n)")
+	}
+}
+
+// told is a question as a person reads it.
+func told(q agui.Interrupt) string {
+	var about struct {
+		Carrel struct {
+			Tool      string          `json:"tool"`
+			Arguments json.RawMessage `json:"arguments"`
+		} `json:"carrel"`
+	}
+	call := "this"
+	if json.Unmarshal(q.Metadata, &about) == nil && about.Carrel.Tool != "" {
+		arguments := string(about.Carrel.Arguments)
+		var quoted string
+		if json.Unmarshal(about.Carrel.Arguments, &quoted) == nil {
+			arguments = quoted
+		}
+		call = fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments)
+	}
+	switch {
+	case q.Message == "":
+		return "May the agent do " + call + "?"
+	case q.Reason == agui.ReasonInputRequired || call == "this":
+		return q.Message
+	}
+	return q.Message + " " + call
+}
+
+// reply is what a person says to a question. Once all are answered the run that goes on is asked for.
+func (s *session) reply(q agui.Interrupt, line string) error {
+	a := agui.Resume{InterruptID: q.ID, Status: agui.ResumeResolved}
+	switch said := strings.ToLower(line); {
+	case said == "/refuse":
+		a.Status = agui.ResumeCancelled
+	case q.Reason == agui.ReasonInputRequired:
+		var err error
+		if a.Payload, err = json.Marshal(line); err != nil {
+			return err
+		}
+	case said == "n" || said == "no":
+		a.Status = agui.ResumeCancelled
+	case said != "y" && said != "yes":
+		return errors.New("this conversation waits for your decision: answer y or n")
+	}
+	s.answers = append(s.answers, a)
+	state := s.client.State()
+	if s.question(state) != nil {
+		return nil
+	}
+	answers := s.answers
+	s.answers = nil
+	_, err := s.client.Answer(answers, "")
+	return err
+}
+
+// listRuns prints a page of the user's runs, newest first, or those before one.
+func (s *session) listRuns(ctx context.Context, before string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	page, err := s.client.Runs(ctx, chat.RunID(strings.TrimSpace(before)), runsPage)
+	if err != nil {
+		return fmt.Errorf("list the runs: %w", err)
+	}
+	for _, r := range page.Runs {
+		var used chat.Figures
+		if r.Figures != nil {
+			used = *r.Figures
+		}
+		took := "-"
+		if r.Ended > 0 && r.Started > 0 {
+			took = (time.Duration(r.Ended-r.Started) * time.Millisecond).Round(100 * time.Millisecond).String()
+		}
+		fmt.Fprintf(s.std.out, "%s  %-9s  %6s  models %d, tools %d  %s\n",
+			time.UnixMilli(r.Created).Format(time.DateTime), r.Status, took, used.ModelCalls, used.ToolCalls, r.RunID)
+	}
+	switch {
+	case len(page.Runs) == 0:
+		fmt.Fprintln(s.std.out, "(no runs)")
+	case page.More:
+		fmt.Fprintf(s.std.out, "(older ones: /runs %s)\n", page.Runs[len(page.Runs)-1].RunID)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+// deskView is a user's desk as it is shown.
+type deskView struct {
+	User        string `json:"user"`
+	Closing     bool   `json:"closing"`
+	Seats       []row  `json:"seats"`
+	Waiting     []row  `json:"waiting"`
+	Connections int    `json:"connections"`
+}
+
+func showDesk(ctx context.Context, o *operator, word string) error {
+	u, s, err := o.named(ctx, word)
+	if err != nil {
+		return err
+	}
+	d, err := s.Desk(ctx)
+	if err != nil && !errors.Is(err, chat.ErrClosed) {
+		return err
+	}
+	conns, err := s.Connections(ctx)
+	if err != nil {
+		return err
+	}
+	v := deskView{User: subject(u), Closing: d.Closing, Seats: []row{}, Waiting: []row{}, Connections: len(conns)}
+	for run, thread := range d.Seats {
+		r, err := o.sitting(ctx, s, subject(u), run, thread)
+		if err != nil {
+			return err
+		}
+		v.Seats = append(v.Seats, r)
+	}
+	slices.SortFunc(v.Seats, func(a, b row) int { return a.Deadline.Compare(b.Deadline) })
+	for _, w := range d.Waiting {
+		r, err := o.sitting(ctx, s, subject(u), w.Run, w.Thread)
+		if err != nil {
+			return err
+		}
+		v.Waiting = append(v.Waiting, r)
+	}
+	out := []string{fmt.Sprintf("%s: %d seats taken, %d waiting, %d connections", v.User, len(v.Seats), len(v.Waiting), v.Connections)}
+	if v.Closing {
+		out = append(out, "The user is being erased, or was in the last 24 hours: everything is refused.")
+	}
+	if all := append(slices.Clone(v.Seats), v.Waiting...); len(all) > 0 {
+		out = append(out, lines(all)...)
+	}
+	return o.print(v, out)
+}
+
+// sitting is the run of a seat or of a place in the queue; one that is not there is shown as missing.
+func (o *operator) sitting(ctx context.Context, s *store.Store, user string, id chat.RunID, thread chat.ThreadID) (row, error) {
+	run, err := s.Run(ctx, id)
+	if errors.Is(err, chat.ErrNotFound) {
+		return row{Kind: "run", User: user, Run: id, Thread: thread, Status: "missing"}, nil
+	}
+	if err != nil {
+		return row{}, err
+	}
+	return o.runRow(user, run), nil
+}
+
+// again is after which verify looks a second time: what was under way at the first look is over by then, or is found at
+// another place.
+const again = 2 * time.Second
+
+func verify(ctx context.Context, o *operator, word string) error {
+	u, s, err := o.named(ctx, word)
+	if err != nil {
+		return err
+	}
+	found, err := o.look(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		timer := time.NewTimer(again)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		second, err := o.look(ctx, s)
+		if err != nil {
+			return err
+		}
+		found = slices.DeleteFunc(found, func(f store.Finding) bool {
+			return !slices.ContainsFunc(second, func(g store.Finding) bool { return f.Kind == g.Kind && f.Thing == g.Thing })
+		})
+	}
+	out := []string{subject(u) + ": all fits together."}
+	if len(found) > 0 {
+		out = []string{fmt.Sprintf("%s: %d things do not fit:", subject(u), len(found))}
+	}
+	for _, f := range found {
+		out = append(out, fmt.Sprintf("  %s: %s %s", f.Kind, f.Thing, f.Detail))
+	}
+	if err := o.print(found, out); err != nil || len(found) == 0 {
+		return err
+	}
+	return errFound
+}
+
+func (o *operator) look(ctx context.Context, s *store.Store) ([]store.Finding, error) {
+	found, err := s.Verify(ctx)
+	if err != nil || !o.scan {
+		return append([]store.Finding{}, found...), err
+	}
+	strays, err := s.Strays(ctx)
+	return append(append([]store.Finding{}, found...), strays...), err
+}

@@ -1,0 +1,171 @@
+// Command ops is for those who run Carrel: it lists what runs, stops it, shows a user's desk and verifies what is kept
+// of a user. It reads the table itself, of the local stack or with AWS credentials: make ops ARGS="list".
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+const usage = `usage: ops [flags] command
+
+  list               the runs that are accepted and have not ended, and the erasures that are not finished
+  kill RUN           cancel one run, and say what became of it (-user USER if several users have a run of that id)
+  kill-all USER      cancel all runs of a user
+  desk USER          a user's seats and queue
+  verify USER        what does not fit of what is kept of a user; exit status 1 if anything (-scan reads the whole table
+                     for what nothing names)
+
+A USER is the subject (sub) of their access tokens; on the local stack the name. With -key it is the key that the table
+has them under.
+
+`
+
+// errFound is what verify ends with if it found something, which it has printed.
+var errFound = errors.New("something does not fit")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], world{getenv: os.Getenv, out: os.Stdout, err: os.Stderr, run: runCommand})
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, errFound) {
+		fmt.Fprintln(os.Stderr, "ops:", err)
+	}
+	stop()
+	os.Exit(1)
+}
+
+// world is what is around the command.
+type world struct {
+	getenv   func(string) string
+	out, err io.Writer
+	run      func(ctx context.Context, name string, args ...string) ([]byte, error) // another program's output
+}
+
+// options are the flags.
+type options struct {
+	endpoints, table, issuer, stack string
+	user                            string
+	key, json, scan                 bool
+	wait                            time.Duration
+}
+
+// operator is one command at work.
+type operator struct {
+	options
+	place
+	out io.Writer
+	now func() time.Time
+}
+
+func run(ctx context.Context, args []string, w world) error {
+	var o options
+	flags := flag.NewFlagSet("ops", flag.ContinueOnError)
+	flags.SetOutput(w.err)
+	flags.Usage = func() { fmt.Fprint(w.err, usage); flags.PrintDefaults() }
+	flags.StringVar(&o.endpoints, "endpoints", ".carrel/endpoints.json", "where the running local stack says where it is")
+	flags.StringVar(&o.stack, "stack", "", "a deployed stack's name: its outputs name the table (needs the AWS CLI)")
+	flags.StringVar(&o.table, "table", "", "the table of a deployed stack")
+	flags.StringVar(&o.issuer, "issuer", "", "the issuer of the tokens (needed for ids of over 128 bytes alone)")
+	flags.StringVar(&o.user, "user", "", "of kill: whose run")
+	flags.BoolVar(&o.key, "key", false, "users are named by the key that the table has them under")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.BoolVar(&o.scan, "scan", false, "of verify: read the whole table for what nothing names")
+	flags.DurationVar(&o.wait, "wait", 10*time.Second, "of kill and kill-all: how long to wait for the end of what runs")
+	words, err := parse(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	command, err := choose(words)
+	if err != nil {
+		flags.Usage()
+		return err
+	}
+	p, err := open(ctx, o, w)
+	if err != nil {
+		return err
+	}
+	return command(ctx, &operator{options: o, place: p, out: w.out, now: time.Now})
+}
+
+// parse takes flags before, between and behind the words.
+func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		args = flags.Args()
+		if len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	return words, nil
+}
+
+// choose finds the command for the words.
+func choose(words []string) (func(context.Context, *operator) error, error) {
+	if len(words) == 0 {
+		return nil, errors.New("say what to do: list, kill, kill-all, desk or verify")
+	}
+	name, rest := words[0], words[1:]
+	if name == "list" && len(rest) == 0 {
+		return list, nil
+	}
+	commands := map[string]func(context.Context, *operator, string) error{
+		"kill": kill, "kill-all": killAll, "desk": showDesk, "verify": verify,
+	}
+	command, known := commands[name]
+	switch {
+	case !known && name != "list":
+		return nil, fmt.Errorf("there is no command %q: list, kill, kill-all, desk or verify", name)
+	case !known || len(rest) != 1:
+		return nil, fmt.Errorf("%s takes %s", name, map[bool]string{true: "one word", false: "no word"}[known])
+	}
+	return func(ctx context.Context, o *operator) error { return command(ctx, o, rest[0]) }, nil
+}
+
+// named opens the part of a user whom the operator names.
+func (o *operator) named(ctx context.Context, word string) (chat.User, *store.Store, error) {
+	n := store.Named{Issuer: o.place.issuer, Subject: word}
+	if o.key {
+		n = store.Named{Key: word}
+	}
+	u, err := o.place.table.ForOperator(ctx, n)
+	if errors.Is(err, chat.ErrNotFound) {
+		return u, nil, fmt.Errorf("nothing is known of a user %q", word)
+	}
+	if err != nil {
+		return u, nil, err
+	}
+	s, err := o.place.table.For(u)
+	return u, s, err
+}
+
+// print writes a value as JSON, or the lines.
+func (o *operator) print(v any, lines []string) error {
+	if o.json {
+		e := json.NewEncoder(o.out)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	_, err := fmt.Fprintln(o.out, strings.Join(lines, "\n"))
+	return err
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/infra/local/dynamodb"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// rig is a table on the local engine, as the local stack would have it.
+type rig struct {
+	t         *testing.T
+	db        *sdk.Client
+	table     *store.Table
+	endpoints string
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	engine, err := dynamodb.Start(t.Context(), dynamodb.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &rig{t: t, endpoints: filepath.Join(t.TempDir(), "endpoints.json")}
+	r.db = store.NewClient(aws.Config{
+		Region: "local", BaseEndpoint: aws.String(engine.URL()), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	if err := storetest.CreateTable(t.Context(), r.db, "carrel"); err != nil {
+		t.Fatal(err)
+	}
+	r.table = store.New(r.db, store.Config{Name: "carrel", Limits: chat.DefaultLimits()})
+	text := fmt.Sprintf(`{"dynamodb": %q, "table": "carrel", "issuer": %q}`, engine.URL(), chattest.Issuer)
+	if err := os.WriteFile(r.endpoints, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ops runs the command and returns what it prints.
+func (r *rig) ops(args ...string) (string, error) {
+	r.t.Helper()
+	var out, complaint bytes.Buffer
+	err := run(r.t.Context(), append([]string{"-endpoints", r.endpoints, "-wait", "100ms"}, args...), world{
+		getenv: func(string) string { return "" }, out: &out, err: &complaint,
+		run: func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("not here") },
+	})
+	return out.String(), err
+}
+
+// says runs the command, which must go well and say these things.
+func (r *rig) says(args string, want ...string) {
+	r.t.Helper()
+	out, err := r.ops(strings.Fields(args)...)
+	if err != nil {
+		r.t.Errorf("%s: %v", args, err)
+	}
+	for _, w := range want {
+		if !strings.Contains(out, w) {
+			r.t.Errorf("%s does not say %q:\n%s", args, w, out)
+		}
+	}
+}
+
+// refuses runs the command, which must fail and say why.
+func (r *rig) refuses(args, why string) {
+	r.t.Helper()
+	out, err := r.ops(strings.Fields(args)...)
+	if err == nil || !strings.Contains(err.Error(), why) {
+		r.t.Errorf("%s: error %v, want one that says %q; it printed\n%s", args, err, why, out)
+	}
+}
+
+func (r *rig) as(subject string) *store.Store { return storetest.As(r.t, r.table, subject) }
+
+func (r *rig) admit(s *store.Store, run chat.RunID, thread chat.ThreadID) {
+	r.t.Helper()
+	if _, err := s.Admit(r.t.Context(), storetest.Asked(run, thread)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) claim(s *store.Store, run chat.RunID) *store.Holder {
+	r.t.Helper()
+	h, err := s.Claim(r.t.Context(), run)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return h
+}
+
+func (r *rig) status(s *store.Store, run chat.RunID) chat.RunStatus {
+	r.t.Helper()
+	got, err := s.Run(r.t.Context(), run)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got.Status
+}
+
+func TestListKillAndDesk(t *testing.T) {
+	r := newRig(t)
+	r.says("list", "Nothing runs")
+	alice, bob := r.as("auth0|alice"), r.as("bob")
+	r.admit(alice, "r1", "t1")
+	h := r.claim(alice, "r1")
+	r.admit(alice, "r2", "t1")
+	r.admit(bob, "r1", "t1")
+	r.admit(bob, "b2", "t2")
+	r.says("list", "auth0|alice", "running", "waiting", "bob", "admitted")
+	var rows []row
+	out, err := r.ops("list", "-json")
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &rows)); err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v: %s", len(rows), err, out)
+	}
+	if got := rows[0]; got.User != "auth0|alice" || got.Run != "r1" || got.Status != chat.RunRunning || got.Attempts != 1 || got.Age == "" || got.Lease == "" {
+		t.Errorf("the first row is %+v", got)
+	}
+	r.says("desk auth0|alice", "1 seats taken, 1 waiting", "r1", "r2")
+	r.refuses("kill r1", "2 users have a run")
+	r.refuses("kill nothing", `no run "nothing" runs or waits`)
+	r.refuses("kill b2 -user auth0|alice", "auth0|alice has no run")
+	r.says("kill b2", "b2 of bob: it had not begun, and is cancelled now")
+	r.says("kill r1 -user auth0|alice", "it is asked to stop and is running still")
+	if _, _, err := h.End(t.Context(), []agui.Event{{
+		Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	r.says("kill r1 -user auth0|alice", "it had ended before: cancelled")
+	r.says("kill-all auth0|alice", "r2 of auth0|alice: it had not begun")
+	r.says("kill-all auth0|alice", "auth0|alice has no run that runs or waits")
+	if s := r.status(bob, "r1"); s != chat.RunAdmitted {
+		t.Errorf("bob's run, which nobody killed, is %s", s)
+	}
+}
+
+// A user who is mistyped is nobody, however near the name comes to somebody's.
+func TestAMistypedUserIsNobody(t *testing.T) {
+	r := newRig(t)
+	for _, subject := range []string{"bob", "a#b", strings.Repeat("x", 200)} {
+		r.admit(r.as(subject), "r1", "t1")
+	}
+	for _, word := range []string{"bo", "bobby", "Bob", "a", "a=23b", "bob#T", "U#bob", strings.Repeat("x", 201)} {
+		for _, command := range []string{"desk", "verify", "kill-all"} {
+			r.refuses(command+" "+word, "nothing is known of a user")
+		}
+	}
+	r.refuses("kill r1 -user bobby", "nothing is known of a user")
+	r.says("desk bob", "bob: 1 seats")
+	r.says("desk a#b", "a#b: 1 seats")
+	r.says("-key desk a=23b", "a#b: 1 seats")
+	r.refuses("-key desk a#b", "nothing is known")
+	r.says("desk "+strings.Repeat("x", 200), "1 seats")
+}
+
+func TestVerify(t *testing.T) {
+	r := newRig(t)
+	alice := r.as("alice")
+	r.admit(alice, "r1", "t1")
+	r.says("verify alice -scan", "all fits together")
+	for _, item := range []map[string]types.AttributeValue{
+		{"pk": text("U#alice"), "sk": text("RUN#lost"), "id": text("lost"), "status": text("running"), "thread": text("t9")},
+		{"pk": text("C#stray="), "sk": text("OWNER"), "user": text("alice")},
+	} {
+		if _, err := r.db.PutItem(t.Context(), &sdk.PutItemInput{TableName: aws.String("carrel"), Item: item}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := r.ops("verify", "alice", "-scan", "-json")
+	var found []store.Finding
+	if !errors.Is(err, errFound) || json.Unmarshal([]byte(out), &found) != nil || len(found) != 3 {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, want := range []string{"run without seat", "live run outside of the live index", "owner without connection"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not find a %s:\n%s", want, out)
+		}
+	}
+}
+
+func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
+
+// Of one who is being erased, that is shown.
+func TestTheErased(t *testing.T) {
+	r := newRig(t)
+	if err := r.as("alice").Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.says("list", "alice", "forget")
+	r.says("desk alice", "The user is being erased")
+	r.says("verify alice", "all fits together")
+}
+
+func TestWhatIsMissingIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.json")
+	if err := os.WriteFile(broken, []byte(`{"dynamodb": "http://127.0.0.1:1"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	key := map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "r"}
+	only := func(name string) map[string]string { return map[string]string{name: key[name]} }
+	for _, c := range []struct {
+		args string
+		env  map[string]string
+		want string
+	}{
+		{"-endpoints " + filepath.Join(dir, "none") + " list", nil, "start it with make run"},
+		{"-endpoints " + broken + " list", nil, "names no table"},
+		{"-table x list", nil, "no Region is chosen"},
+		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
+		{"-stack x list", key, "ask for the outputs of the stack x: the CLI is not here"},
+		{"", nil, "say what to do"}, {"lst", nil, `no command "lst"`}, {"desk", nil, "takes one word"},
+		{"desk a b", nil, "takes one word"}, {"list all", nil, "takes no word"}, {"-nonsense", nil, "not defined"},
+	} {
+		var out, complaint bytes.Buffer
+		err := run(t.Context(), strings.Fields(c.args), world{
+			getenv: func(name string) string { return c.env[name] }, out: &out, err: &complaint,
+			run: func(context.Context, string, ...string) ([]byte, error) {
+				return nil, errors.New("the CLI is not here")
+			},
+		})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want one that says %q", c.args, err, c.want)
+		}
+	}
+}
+
+// With AWS the stack's outputs name the table, and the CLI's configuration gives the credentials.
+func TestADeployedStackIsFound(t *testing.T) {
+	var asked []string
+	w := world{getenv: func(string) string { return "" }, run: func(_ context.Context, name string, args ...string) ([]byte, error) {
+		line := name + " " + strings.Join(args, " ")
+		asked = append(asked, line)
+		switch {
+		case strings.Contains(line, "get region"):
+			return []byte("eu-central-1\n"), nil
+		case strings.Contains(line, "export-credentials"):
+			return []byte("AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=s=\nAWS_SESSION_TOKEN=t\n"), nil
+		}
+		return []byte(`[{"OutputKey":"TableName","OutputValue":"the-table"},{"OutputKey":"Issuer","OutputValue":"https://issuer.test"}]`), nil
+	}}
+	p, err := open(t.Context(), options{stack: "carrel"}, w)
+	if err != nil || p.table == nil || p.issuer != "https://issuer.test" {
+		t.Errorf("%+v, %v; asked %q", p, err, asked)
+	}
+	getenv, err := awsEnvironment(t.Context(), w)
+	if err != nil || getenv("AWS_SECRET_ACCESS_KEY") != "s=" || getenv("AWS_REGION") != "eu-central-1" {
+		t.Errorf("the credentials: %v", err)
+	}
+}
+
+// A long wait is not waited for when nothing works any more.
+func TestKillWaitsForTheEnd(t *testing.T) {
+	r := newRig(t)
+	alice := r.as("alice")
+	r.admit(alice, "r1", "t1")
+	h := r.claim(alice, "r1")
+	ended := make(chan error, 1)
+	go func() {
+		look := time.NewTicker(20 * time.Millisecond)
+		defer look.Stop()
+		for range look.C {
+			stop, err := h.CancelRequested(t.Context())
+			if err == nil && !stop {
+				continue
+			}
+			_, _, endErr := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}})
+			ended <- errors.Join(err, endErr)
+			return
+		}
+	}()
+	begun := time.Now()
+	r.says("kill r1 -wait 5m", "it ran, and is cancelled now")
+	if took := time.Since(begun); took > 2*time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

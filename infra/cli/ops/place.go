@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+
+	"carrel/shared/awsenv"
+	"carrel/shared/store"
+)
+
+// place is where the table is.
+type place struct {
+	table  *store.Table
+	issuer string
+}
+
+// open finds the table: of a deployed stack if its name or the table's is given, else of the local stack that runs.
+func open(ctx context.Context, o options, w world) (place, error) {
+	if o.stack == "" && o.table == "" {
+		return openLocal(o, w)
+	}
+	getenv, err := awsEnvironment(ctx, w)
+	if err != nil {
+		return place{}, err
+	}
+	name, issuer := o.table, o.issuer
+	if o.stack != "" {
+		outputs, err := outputs(ctx, o.stack, w)
+		if err != nil {
+			return place{}, err
+		}
+		name, issuer = cmp.Or(name, outputs["TableName"]), cmp.Or(issuer, outputs["Issuer"])
+		if name == "" {
+			return place{}, fmt.Errorf("the stack %s has no output TableName: is it Carrel's? -table names the table", o.stack)
+		}
+	}
+	return table(getenv, name, issuer)
+}
+
+func table(getenv awsenv.Getenv, name, issuer string) (place, error) {
+	c, err := awsenv.Config(getenv)
+	if err != nil {
+		return place{}, err
+	}
+	// What the deployment's limits are is not known here, and nothing here depends on them.
+	return place{store.New(store.NewClient(c), store.Config{Name: name}), issuer}, nil
+}
+
+// openLocal is the table of the local stack.
+func openLocal(o options, w world) (place, error) {
+	text, err := os.ReadFile(o.endpoints)
+	if errors.Is(err, fs.ErrNotExist) {
+		return place{}, fmt.Errorf("no stack runs here (there is no %s): start it with make run, or name a deployed one: -stack carrel", o.endpoints)
+	}
+	if err != nil {
+		return place{}, fmt.Errorf("read where the stack is: %w", err)
+	}
+	var e struct {
+		DynamoDB string `json:"dynamodb"`
+		Issuer   string `json:"issuer"`
+		Table    string `json:"table"`
+	}
+	if err := json.Unmarshal(text, &e); err != nil || e.DynamoDB == "" || e.Table == "" {
+		return place{}, fmt.Errorf("%s names no table: start the stack anew with make run", o.endpoints)
+	}
+	local := map[string]string{ // the local DynamoDB looks at no signature
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
+		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
+	}
+	return table(func(name string) string { return local[name] }, e.Table, cmp.Or(o.issuer, e.Issuer))
+}
+
+// awsEnvironment is the environment with the credentials that are in it, or what the AWS CLI makes of its configuration.
+func awsEnvironment(ctx context.Context, w world) (awsenv.Getenv, error) {
+	region := cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION"))
+	found := map[string]string{}
+	if region == "" {
+		out, err := w.run(ctx, "aws", "configure", "get", "region")
+		if region = strings.TrimSpace(string(out)); err != nil || region == "" {
+			return nil, errors.New("no Region is chosen: set AWS_REGION, or aws configure")
+		}
+	}
+	if w.getenv("AWS_ACCESS_KEY_ID") == "" || w.getenv("AWS_SECRET_ACCESS_KEY") == "" {
+		out, err := w.run(ctx, "aws", "configure", "export-credentials", "--format", "env-no-export")
+		if err != nil {
+			return nil, fmt.Errorf("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws configure, "+
+				"or aws sso login (%w)", err)
+		}
+		for line := range strings.Lines(string(out)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			found[name] = value
+		}
+	}
+	found["AWS_REGION"] = region
+	return func(name string) string { return cmp.Or(found[name], w.getenv(name)) }, nil
+}
+
+// outputs are a deployed stack's, as the AWS CLI tells them.
+func outputs(ctx context.Context, stack string, w world) (map[string]string, error) {
+	out, err := w.run(ctx, "aws", "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].Outputs", "--output", "json")
+	if err != nil {
+		return nil, fmt.Errorf("ask for the outputs of the stack %s: %w (-table names the table without asking)", stack, err)
+	}
+	var list []struct{ OutputKey, OutputValue string }
+	if err := json.Unmarshal(out, &list); err != nil {
+		return nil, fmt.Errorf("the outputs of the stack %s: %w", stack, err)
+	}
+	all := map[string]string{}
+	for _, o := range list {
+		all[o.OutputKey] = o.OutputValue
+	}
+	return all, nil
+}
+
+// runCommand runs another program; its error holds what that said.
+func runCommand(ctx context.Context, name string, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return out, fmt.Errorf("%s %s: %s", name, args[0], strings.TrimSpace(string(exit.Stderr)))
+	}
+	return out, err
+}

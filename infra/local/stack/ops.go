@@ -1,0 +1,103 @@
+package stack
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"carrel/infra/local/apigateway"
+	"carrel/infra/local/dynamodb/proxy"
+)
+
+// censusTime bounds one look at the table.
+const censusTime = 5 * time.Second
+
+//go:embed ops
+var opsFiles embed.FS
+
+// operations is the page /ops: a file that asks /ops.json each second.
+type operations struct {
+	stack *Stack
+	count counter
+}
+
+func (o *operations) serve(mux *http.ServeMux) {
+	for path, name := range map[string]string{"/ops": "ops.html", "/ops.js": "ops.js", "/ops.css": "ops.css"} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { o.file(w, name) })
+	}
+	mux.HandleFunc("GET /ops.json", o.now)
+}
+
+func (o *operations) file(w http.ResponseWriter, name string) {
+	content, err := opsFiles.ReadFile("ops/" + name)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType(name))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	_, _ = w.Write(content) // who does not read it has gone
+}
+
+// function is a function as it is shown.
+type function struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Timeout   string `json:"timeout"`
+	MemoryMB  int    `json:"memoryMB"`
+	PerTenant bool   `json:"perTenant"`
+}
+
+// state of the stack at one moment, as /ops.json tells it.
+type moment struct {
+	At         int64                         `json:"at"` // ms since the epoch
+	Endpoints  Endpoints                     `json:"endpoints"`
+	Functions  []function                    `json:"functions"`
+	Gateway    apigateway.Counts             `json:"gateway"`
+	Usage      []proxy.Usage                 `json:"usage"`
+	Metrics    map[string]map[string]float64 `json:"metrics"` // by metric and function, since the stack began
+	Violations []string                      `json:"violations"`
+	Census     census                        `json:"census"`
+	Problem    string                        `json:"problem,omitempty"` // why there is no census
+	Lines      []string                      `json:"lines"`             // of the log, those since ?lines=
+	Next       int                           `json:"next"`              // what to ask for next
+}
+
+// now answers with what is to be seen at this moment.
+func (o *operations) now(w http.ResponseWriter, r *http.Request) {
+	s := o.stack
+	from, err := strconv.Atoi(r.URL.Query().Get("lines"))
+	if err != nil {
+		from = 0 // all that are kept
+	}
+	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints, Functions: []function{}, Gateway: s.gateway.Counts(), Usage: s.proxy.Usage()}
+	for _, f := range s.template.Functions {
+		m.Functions = append(m.Functions, function{f.LogicalID, f.Name, f.Timeout.String(), f.MemoryMB, f.PerTenant})
+	}
+	m.Metrics, m.Violations = s.journal.figures()
+	m.Lines, m.Next = s.journal.tail(from)
+	ctx, cancel := context.WithTimeout(r.Context(), censusTime)
+	defer cancel()
+	if s.keepsUsers() {
+		if m.Census, err = o.count.take(ctx, s.database, s.endpoints.Table); err != nil {
+			m.Problem = err.Error()
+		}
+	} else {
+		m.Problem = "The table has no keys pk and sk: who and what is in it cannot be told."
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(m) // who does not read it has gone
+}
+
+// keepsUsers tells whether the table has the form of Carrel's own.
+func (s *Stack) keepsUsers() bool {
+	return len(s.template.Tables) > 0 && s.template.Tables[0].Hash.Name == "pk" && s.template.Tables[0].Range.Name == "sk"
+}

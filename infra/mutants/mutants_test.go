@@ -1,0 +1,150 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// guard is a place in the code without which something that docs/ promises would be broken.
+type guard struct {
+	name string // the clause, in the words of the document that it stands in
+	file string // from the module's root
+	from string // the guard; it stands in the file once
+	to   string // the file without it, which compiles
+	test string // the one that must notice, as package and name: ./shared/store TestModel
+	// spare says why the test is not to notice: another guard stands behind this one. Such a guard is tried as well, and
+	// one that is noticed is not spare.
+	spare string
+}
+
+// guards are all of them.
+func guards() []guard { return storeGuards() }
+
+const testTime = 5 * time.Minute // of one test without one guard
+
+// TestGuardsAreThere holds the list to the code: a guard that has gone, or that stands elsewhere now, is to be found again.
+func TestGuardsAreThere(t *testing.T) {
+	seen := map[string]bool{}
+	for _, g := range guards() {
+		if seen[g.name] {
+			t.Errorf("two guards are called %q", g.name)
+		}
+		seen[g.name] = true
+		if _, err := g.without(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestGuardsAreMissed runs each guard's test without the guard. It takes minutes: MUTANTS says which guards, as a regular
+// expression of their names, and "." all of them.
+func TestGuardsAreMissed(t *testing.T) {
+	which := os.Getenv("MUTANTS")
+	if which == "" {
+		t.Skip("make mutants runs it")
+	}
+	wanted, err := regexp.Compile(which)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range guards() {
+		if !wanted.MatchString(g.name) {
+			continue
+		}
+		t.Run(g.name, func(t *testing.T) {
+			red, said, err := g.try(t)
+			switch {
+			case err != nil:
+				t.Error(err)
+			case red && g.spare != "":
+				t.Errorf("noticed, so it is not spare: %s", said)
+			case !red && g.spare == "":
+				t.Errorf("%s does not notice: %s", g.test, said)
+			case red:
+				t.Logf("noticed: %s", said)
+			default:
+				t.Logf("spare: %s. %s", g.spare, said)
+			}
+		})
+	}
+}
+
+const root = "../.."
+
+// without is the file's text without the guard.
+func (g guard) without() (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, g.file))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", g.name, err)
+	}
+	if n := strings.Count(string(text), g.from); n != 1 {
+		return "", fmt.Errorf("%s: it stands in %s %d times, not once:\n%s", g.name, g.file, n, g.from)
+	}
+	return strings.Replace(string(text), g.from, g.to, 1), nil
+}
+
+// try runs the test without the guard. What does not compile is an error and no success.
+func (g guard) try(t *testing.T) (red bool, said string, err error) {
+	text, err := g.without()
+	if err != nil {
+		return false, "", err
+	}
+	dir := t.TempDir()
+	file, err := filepath.Abs(filepath.Join(root, g.file))
+	if err != nil {
+		return false, "", err
+	}
+	changed, overlay, binary := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "test")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
+	if err != nil {
+		return false, "", err
+	}
+	for name, content := range map[string][]byte{changed: []byte(text), overlay: replace} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			return false, "", err
+		}
+	}
+	pkg, name, _ := strings.Cut(g.test, " ")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, pkg)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return false, "", fmt.Errorf("%s: without it nothing compiles: %w\n%s", g.name, err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), testTime+time.Minute)
+	defer cancel()
+	run := exec.CommandContext(ctx, binary, "-test.run", "^"+name+"$", "-test.v", "-test.timeout", testTime.String())
+	run.Dir = filepath.Join(root, pkg)
+	run.Env = append(os.Environ(), "CARREL_REQUIRE_ALL=1")
+	out, err := run.CombinedOutput()
+	if err == nil && !bytes.Contains(out, []byte("--- PASS: "+name)) {
+		return false, "", fmt.Errorf("%s: %s did not run:\n%s", g.name, g.test, out)
+	}
+	if err != nil && !bytes.Contains(out, []byte("--- FAIL: "+name)) {
+		return false, "", fmt.Errorf("%s: %s broke off: %w\n%s", g.name, g.test, err, out)
+	}
+	return err != nil, summary(out), nil
+}
+
+// summary is what the test said first, and how much it did.
+func summary(out []byte) string {
+	var lines []string
+	for _, line := range strings.Split(string(out), "\n") {
+		if _, said, ok := strings.Cut(line, "_test.go:"); ok && len(lines) < 2 {
+			_, said, _ = strings.Cut(said, ": ")
+			lines = append(lines, said[:min(len(said), 240)])
+		}
+	}
+	if len(lines) == 0 {
+		return string(out[max(0, len(out)-300):])
+	}
+	return strings.Join(lines, "; ")
+}

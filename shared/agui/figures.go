@@ -1,0 +1,49 @@
+package agui
+
+import (
+	"encoding/json"
+
+	"carrel/shared/chat"
+)
+
+// Figures are what a run has used at least, as its events show it: of model calls those that said something or called a
+// tool. Deltas that were joined are one event.
+func Figures(events []Event) chat.Figures {
+	var f chat.Figures
+	answers := map[string]bool{}
+	for _, e := range events {
+		f.Events++
+		f.OutputBytes += OutputBytes(e)
+		switch e.Type {
+		case TextMessageStart:
+			answers[e.MessageID] = true
+		case ToolCallStart:
+			answers[e.ParentMessageID] = true
+			f.ToolCalls++
+		}
+	}
+	f.ModelCalls = len(answers)
+	return f
+}
+
+// OutputBytes is how much of a run's output e is: its delta, or a tool's result.
+func OutputBytes(e Event) int64 {
+	if e.Content != nil {
+		return int64(len(*e.Content))
+	}
+	return int64(len(e.Delta))
+}
+
+// WithFigures is a terminal event that tells what its run has used, as metadata.carrel.figures.
+func WithFigures(e Event, f chat.Figures) Event {
+	var m struct {
+		Carrel struct {
+			Figures chat.Figures `json:"figures"`
+		} `json:"carrel"`
+	}
+	m.Carrel.Figures = f
+	if b, err := json.Marshal(m); err == nil { // numbers: it cannot fail
+		e.Metadata = b
+	}
+	return e
+}

@@ -1,0 +1,115 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// stateClosing is the state of the accepted that answers a forget.
+const stateClosing = "closing"
+
+const beingErased = "All that you have here is being erased."
+
+// Runs asks for a page of the user's runs: limit of them (0: the server's default) below before ("": the newest).
+func (v *View) Runs(now time.Time, before chat.RunID, limit int) error {
+	_, err := v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
+	return err
+}
+
+// Forget erases all that the user has, for ever.
+func (v *View) Forget(now time.Time) error {
+	_, err := v.ask(now, "", &wire.Forget{Header: header("forget"), Confirm: true})
+	return err
+}
+
+// runList takes the answer to a runs.
+func (v *View) runList(f *wire.RunList) {
+	if a := v.requests.answer("runs", "", f.RequestID); a != nil {
+		a.runs = f
+		v.answered()
+	}
+}
+
+// forgets takes the answer to a forget: from now on the server refuses everything, so nothing more is sent.
+func (v *View) forgets(f *wire.Accepted) {
+	v.requests.answer("forget", "", f.RequestID)
+	v.forgetting = true
+	v.dropRequests(Notice{Code: wire.CodeClosing, Message: beingErased})
+	v.answered()
+}
+
+// forgetful refuses what would be sent while a forget is under way.
+func (v *View) forgetful() error {
+	if v.forgetting && v.status != Closing {
+		return &Refused{Code: wire.CodeClosing, Message: beingErased}
+	}
+	return nil
+}
+
+// forgotten takes the news that everything is erased.
+func (v *View) forgotten() {
+	v.erased = true
+	v.list = map[chat.ThreadID]wire.ThreadInfo{}
+	v.open = v.newThread(v.open.id)
+	v.threads = map[chat.ThreadID]*thread{v.open.id: v.open}
+	v.close(Notice{Code: wire.CodeClosing, Message: "All that you had here is erased."})
+}
+
+// closing takes a refusal because all is being erased.
+func (v *View) closing(n Notice) {
+	if !v.forgetting { // else it is known, and the done still to come
+		v.notice(n)
+		v.close(n)
+	}
+}
+
+// close gives the socket up for good, until a person acts.
+func (v *View) close(n Notice) {
+	v.dropRequests(n)
+	v.socket = socket{}
+	v.status, v.wanted = Closing, false
+	v.wishes = Wishes{Close: true}
+}
+
+// dropRequests refuses what has no answer.
+func (v *View) dropRequests(n Notice) {
+	for _, a := range v.requests.asked {
+		a.answered, a.refused = true, &wire.Error{Code: n.Code, Message: n.Message}
+	}
+	for _, r := range v.requests.runs {
+		v.unanswer(r.id)
+	}
+	v.requests = requests{}
+	v.socket.wantHello = false
+}
+
+// Answer asks for a run in the open thread that answers its open questions, all of them, and says the text if there is
+// one. It returns the run's id at once; the answer shows in the state: the run leaves Sending.
+func (c *Client) Answer(answers []agui.Resume, text string) (chat.RunID, error) {
+	id := chat.RunID(NewID())
+	return id, c.do(func(v *View, now time.Time) error { return v.Answer(now, id, answers, text) })
+}
+
+// Runs asks for a page of the user's runs, highest id first, and waits for the answer: limit of them (0: the server's
+// default) below before ("": the newest).
+func (c *Client) Runs(ctx context.Context, before chat.RunID, limit int) (wire.RunList, error) {
+	a, err := c.ask(ctx, func(v *View, now time.Time) (*asked, error) {
+		return v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
+	})
+	if err != nil {
+		return wire.RunList{}, err
+	}
+	return *a.runs, nil
+}
+
+// Forget erases all that the user has, for ever, and waits until that is durable. When it is done the state says Erased.
+func (c *Client) Forget(ctx context.Context) error {
+	_, err := c.ask(ctx, func(v *View, now time.Time) (*asked, error) {
+		return v.ask(now, "", &wire.Forget{Header: header("forget"), Confirm: true})
+	})
+	return err
+}

@@ -1,0 +1,120 @@
+package client
+
+import (
+	"slices"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// asking is what a thread is known to ask a person.
+type asking struct {
+	open    []agui.Interrupt
+	resumed map[chat.InterruptID]bool                // answered by a run that began: never asked again
+	answers map[chat.RunID]map[chat.InterruptID]bool // by this client's own runs
+}
+
+// follow takes what an event says of questions. A run begins only if its thread asks nothing more.
+func (a *asking) follow(e agui.Event) {
+	switch {
+	case e.Type == agui.RunStarted:
+		a.open = nil
+		if e.Input == nil {
+			return
+		}
+		for _, r := range e.Input.Resume {
+			if a.resumed == nil {
+				a.resumed = map[chat.InterruptID]bool{}
+			}
+			a.resumed[r.InterruptID] = true
+		}
+	case e.Type == agui.RunFinished && e.Outcome != nil && e.Outcome.Type == agui.OutcomeInterrupt:
+		a.set(e.Outcome.Interrupts)
+	}
+}
+
+// set takes a list of the open questions. What the applied events say goes before it.
+func (a *asking) set(open []agui.Interrupt) {
+	a.open = nil
+	for _, i := range open {
+		if !a.resumed[i.ID] {
+			a.open = append(a.open, i)
+		}
+	}
+}
+
+// questions are those that nobody is known to have answered, and that no run of this client is to answer.
+func (t *thread) questions() []agui.Interrupt {
+	answered := map[chat.InterruptID]bool{}
+	for run, ids := range t.asking.answers {
+		for id := range ids {
+			answered[id] = answered[id] || !t.over[run]
+		}
+	}
+	open := []agui.Interrupt{}
+	for _, i := range t.asking.open {
+		if !answered[i.ID] {
+			open = append(open, i)
+		}
+	}
+	return open
+}
+
+// Answer asks for a run in the open thread that answers its open questions, all of them, and says the text, if there
+// is one. What the server would refuse as a frame is refused here.
+func (v *View) Answer(now time.Time, run chat.RunID, answers []agui.Resume, text string) error {
+	if answers == nil {
+		answers = []agui.Resume{} // which the frame's rules refuse
+	}
+	if err := v.run(now, &pendingRun{id: run, thread: v.open.id, text: text, resume: answers}); err != nil {
+		return err
+	}
+	ids := map[chat.InterruptID]bool{}
+	for _, a := range answers {
+		ids[a.InterruptID] = true
+	}
+	if v.open.asking.answers == nil {
+		v.open.asking.answers = map[chat.RunID]map[chat.InterruptID]bool{}
+	}
+	v.open.asking.answers[run] = ids
+	return nil
+}
+
+// unanswer notes that a run of this client answers nothing: it was refused, or taken back.
+func (v *View) unanswer(run chat.RunID) {
+	for _, t := range v.threads {
+		delete(t.asking.answers, run)
+	}
+}
+
+// rejected takes the refusal of a run. One that the thread waits for a person says what is asked, if anything still is.
+func (v *View) rejected(f *wire.Rejected) {
+	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, RetryAfterMS: f.RetryAfterMS}
+	if f.Code == wire.CodeClosing {
+		v.closing(n)
+		return
+	}
+	t := v.threads[v.requests.thread(f.RunID)]
+	v.requests.ran(f.RunID)
+	v.unanswer(f.RunID)
+	if t != nil && f.Code == wire.CodeInterrupted {
+		t.asking.set(f.Interrupts)
+	}
+	v.notice(n)
+	v.answered()
+}
+
+// compare asks for the open thread if its row or a pong says otherwise than the view whether it waits for a person: an answer
+// that never began has been taken back, or a frame was missed.
+func (v *View) compare(id chat.ThreadID, interrupted bool) {
+	s := &v.socket
+	if id != v.open.id || v.status != Ready || s.hello != 0 || interrupted == (len(v.open.questions()) > 0) {
+		return
+	}
+	onItsWay := func(r *pendingRun) bool { return r.thread == id && r.resume != nil }
+	if !slices.ContainsFunc(v.requests.runs, onItsWay) { // else they differ until that is answered
+		s.wantHello = true
+	}
+}

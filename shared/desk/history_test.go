@@ -1,0 +1,317 @@
+package desk_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+)
+
+// history drives one desk through random steps, as the store does, and keeps a plain account of what must be true of it.
+type history struct {
+	t     *testing.T
+	rng   *rand.Rand
+	rules desk.Rules
+	desk  desk.Desk
+	next  int
+
+	accepted map[chat.RunID]asked // every run that was, but those that have ended
+	begun    []chat.RunID         // those that had a seat, in order
+	spent    []time.Time          // when a token was
+}
+
+// asked is what is known of an accepted run.
+type asked struct {
+	desk.Ask
+	number int // in the order of admission
+	rank   int // of its thread's runs the higher goes first
+	seat   bool
+}
+
+// TestRandomHistories has desks of all sizes live through admissions of each policy, ends with and without questions,
+// answers, cancels, expiries and starts, in any order. SEED does one again.
+func TestRandomHistories(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if told := os.Getenv("SEED"); told != "" {
+		var err error
+		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SEED=%d does it again", seed)
+	for i := range 200 {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: desk.Rules{
+			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Waiting: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},
+			Now:    time.UnixMilli(1_800_000_000_000), Held: map[chat.ThreadID]bool{},
+		}}
+		for range 200 {
+			h.step()
+		}
+		h.drain()
+		if t.Failed() {
+			t.Fatalf("history %d of SEED=%d: %+v, held %v", i, seed, h.desk, h.rules.Held)
+		}
+	}
+}
+
+func (h *history) step() {
+	before, was := fmt.Sprint(h.desk), h.desk
+	switch h.rng.IntN(10) {
+	case 0, 1, 2, 3:
+		h.admit()
+	case 4, 5:
+		h.finish(h.any(true), h.rng.IntN(3) == 0)
+	case 6:
+		h.cancel(h.any(h.rng.IntN(4) == 0)) // waiting, or with a seat and not claimed
+	case 7, 8:
+		h.start()
+	case 9:
+		h.rules.Now = h.rules.Now.Add(time.Duration(h.rng.IntN(20)) * time.Second)
+		for thread := range h.rules.Held { // some question expires
+			delete(h.rules.Held, thread)
+			break
+		}
+	}
+	if fmt.Sprint(was) != before {
+		h.t.Errorf("a function changed the desk that it was given: %v, was %s", was, before)
+	}
+	h.check()
+}
+
+// admit asks for a seat. On a thread that waits for a person only a run with answers gets so far.
+func (h *history) admit() {
+	h.next++
+	a := desk.Ask{
+		Run: chat.RunID(fmt.Sprint("r", h.next)), Thread: chat.ThreadID(fmt.Sprint("t", h.rng.IntN(4))),
+		WhenBusy: []chat.WhenBusy{"", chat.Enqueue, chat.Reject, chat.Interrupt}[h.rng.IntN(4)],
+	}
+	a.Answers = h.rules.Held[a.Thread]
+	startable, _ := h.desk.Next(h.rules)
+	holder, seated := h.seated(a.Thread)
+	d, got, err := h.desk.Admit(a, h.rules)
+	if err != nil {
+		h.refused(a, d, err)
+		return
+	}
+	if again, twice, err := d.Admit(a, h.rules); err != nil || twice != got || fmt.Sprint(again) != fmt.Sprint(d) {
+		h.t.Errorf("the repeat of %s gave %+v, %v; the first %+v", a.Run, twice, err, got)
+	}
+	if wants := a.WhenBusy == chat.Interrupt && seated; wants != (got.Interrupt != "") || wants && got.Interrupt != holder {
+		h.t.Errorf("%+v is to interrupt %q; on its thread sits %q", a, got.Interrupt, holder)
+	}
+	switch got.State {
+	case chat.RunAdmitted:
+		if len(startable.Seats) >= h.rules.Limits.Runs {
+			h.t.Errorf("%s overtook what could start: %v", a.Run, h.desk.Waiting)
+		}
+	case chat.RunWaiting:
+		// To other threads it is as if each had come in order.
+		if want := append(threads(h.desk), a.Thread); !slices.Equal(threads(d), want) {
+			h.t.Errorf("%+v makes the threads wait as %v, want %v", a, threads(d), want)
+		}
+		if got.Position != d.Position(a.Run) {
+			h.t.Errorf("%s has position %d in %v", a.Run, got.Position, d.Waiting)
+		}
+	}
+	if a.Answers {
+		delete(h.rules.Held, a.Thread)
+	}
+	h.desk, h.spent = d, append(h.spent, h.rules.Now)
+	rank := 0
+	if got.Interrupt != "" {
+		rank = 1
+	}
+	if a.Answers {
+		rank = 2
+	}
+	h.accepted[a.Run] = asked{Ask: a, number: h.next, rank: rank}
+	if got.State == chat.RunAdmitted {
+		h.begin(a.Run)
+	}
+}
+
+func (h *history) refused(a desk.Ask, d desk.Desk, err error) {
+	if !reflect.DeepEqual(d, h.desk) {
+		h.t.Errorf("refused %s, and yet the desk changed", a.Run)
+	}
+	_, seated := h.seated(a.Thread)
+	busy := seated || !a.Answers && slices.Contains(threads(h.desk), a.Thread)
+	var limited *chat.RateLimitedError
+	switch {
+	case errors.Is(err, chat.ErrBusy):
+		if !busy || a.WhenBusy != chat.Reject {
+			h.t.Errorf("%+v is told that the thread is busy", a)
+		}
+	case errors.Is(err, chat.ErrTooManyRuns):
+		if len(h.desk.Waiting) < h.rules.Limits.Waiting {
+			h.t.Errorf("%+v is told that too many wait", a)
+		}
+	case errors.As(err, &limited):
+		later := h.rules
+		later.Now = later.Now.Add(limited.After)
+		if _, _, err := h.desk.Admit(a, later); err != nil {
+			h.t.Errorf("%+v came again when it was told to: %v", a, err)
+		}
+		if later.Now = later.Now.Add(-time.Millisecond); limited.After > 0 {
+			if _, _, err := h.desk.Admit(a, later); err == nil {
+				h.t.Errorf("%+v was told to wait longer than it had to", a)
+			}
+		}
+	default:
+		h.t.Errorf("refused: %v", err)
+	}
+}
+
+// finish ends a run that has a seat; asks: with questions to a person.
+func (h *history) finish(run chat.RunID, asks bool) {
+	if run == "" {
+		return
+	}
+	if asks {
+		h.rules.Held[h.accepted[run].Thread] = true
+	}
+	delete(h.accepted, run)
+	h.desk = h.desk.Remove(run)
+}
+
+// cancel ends a run that nobody has claimed: what it was to answer is open again.
+func (h *history) cancel(run chat.RunID) {
+	h.finish(run, h.accepted[run].Answers)
+}
+
+func (h *history) start() {
+	was := h.desk
+	d, started := was.Next(h.rules)
+	for _, w := range started {
+		if h.rules.Held[w.Thread] {
+			h.t.Errorf("%s began on a thread that waits for a person", w.Run)
+		}
+	}
+	// Nobody is passed over who could have begun.
+	for _, w := range d.Waiting {
+		_, taken := h.seatOf(d, w.Thread)
+		if behind := slices.IndexFunc(started, func(s desk.Waiting) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.Held[w.Thread] {
+			h.t.Errorf("%s began before %s", started[behind].Run, w.Run)
+		}
+		if !taken && !h.rules.Held[w.Thread] && len(d.Seats) < h.rules.Limits.Runs {
+			h.t.Errorf("%s was left behind", w.Run)
+		}
+	}
+	h.desk = d
+	for _, w := range started {
+		h.begin(w.Run)
+	}
+}
+
+// begin checks that a run which gets a seat is its thread's next.
+func (h *history) begin(run chat.RunID) {
+	a := h.accepted[run]
+	for other, o := range h.accepted {
+		if o.Thread != a.Thread || o.seat || other == run {
+			continue
+		}
+		if o.rank > a.rank || o.rank == a.rank && o.number < a.number {
+			h.t.Errorf("%+v began before %+v of its thread", a, o)
+		}
+	}
+	a.seat = true
+	h.accepted[run], h.begun = a, append(h.begun, run)
+}
+
+func (h *history) check() {
+	l := h.rules.Limits
+	if len(h.desk.Seats) > l.Runs || len(h.desk.Waiting) > l.Waiting {
+		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.desk.Seats), l.Runs, len(h.desk.Waiting), l.Waiting)
+	}
+	on := slices.Sorted(maps.Values(h.desk.Seats))
+	if len(slices.Compact(on)) != len(h.desk.Seats) {
+		h.t.Error("a thread has two seats")
+	}
+	// Nothing is lost, and nothing is there twice.
+	have := map[chat.RunID]bool{}
+	for run := range h.desk.Seats {
+		have[run] = true
+	}
+	for _, w := range h.desk.Waiting {
+		if _, twice := have[w.Run]; twice {
+			h.t.Errorf("%s is there twice", w.Run)
+		}
+		have[w.Run] = false
+	}
+	for run, a := range h.accepted {
+		if seat, there := have[run]; !there || seat != a.seat {
+			h.t.Errorf("%s has a seat: %v, want %v; is there: %v", run, seat, a.seat, there)
+		}
+	}
+	if len(have) != len(h.accepted) {
+		h.t.Errorf("%v are there, want %v", have, h.accepted)
+	}
+	// Within no time were more begun than the bucket holds and gains.
+	if l.RunsPerHour > 0 {
+		for i, from := range h.spent {
+			if n := len(h.spent) - i; n > max(l.RunBurst, 1)+int(h.rules.Now.Sub(from)*time.Duration(l.RunsPerHour)/time.Hour) {
+				h.t.Errorf("%d runs in %s", n, h.rules.Now.Sub(from))
+			}
+		}
+	}
+}
+
+// drain lets every question expire and every run end: then everybody who waited has begun.
+func (h *history) drain() {
+	clear(h.rules.Held)
+	for range h.rules.Limits.Waiting + 1 {
+		for run := range h.desk.Seats {
+			h.finish(run, false)
+		}
+		h.start()
+		h.check()
+	}
+	if len(h.desk.Waiting) > 0 {
+		h.t.Errorf("%v never began", h.desk.Waiting)
+	}
+}
+
+// any is one of the runs with a seat, or of those that wait; "" if there is none.
+func (h *history) any(seat bool) chat.RunID {
+	var runs []chat.RunID
+	for run, a := range h.accepted {
+		if a.seat == seat {
+			runs = append(runs, run)
+		}
+	}
+	if len(runs) == 0 {
+		return ""
+	}
+	slices.Sort(runs)
+	return runs[h.rng.IntN(len(runs))]
+}
+
+func (h *history) seated(thread chat.ThreadID) (chat.RunID, bool) { return h.seatOf(h.desk, thread) }
+
+func (h *history) seatOf(d desk.Desk, thread chat.ThreadID) (chat.RunID, bool) {
+	for run, t := range d.Seats {
+		if t == thread {
+			return run, true
+		}
+	}
+	return "", false
+}
+
+// threads are those of the queue, place by place.
+func threads(d desk.Desk) []chat.ThreadID {
+	var all []chat.ThreadID
+	for _, w := range d.Waiting {
+		all = append(all, w.Thread)
+	}
+	return all
+}

@@ -1,0 +1,29 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/gateway"
+)
+
+// Forget names nobody but by the invocation's tenant, and both ends agree on what it is.
+func TestForget(t *testing.T) {
+	alice := chattest.User(t, "alice")
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"forget"}`), gateway.PerTenant)
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonForget}) {
+		t.Errorf("user %v, event %+v, error %v", u, e, err)
+	}
+	if ev, err := gateway.ParseSweep(json.RawMessage(`{"requestPayload":{"reason":"forget"}}`)); err != nil || ev.Failed.Reason != gateway.ReasonForget {
+		t.Errorf("failure record %+v, %v", ev, err)
+	}
+	if err := new(gateway.Invoker).Forget(t.Context(), chat.User{}); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("nobody: %v", err)
+	}
+}

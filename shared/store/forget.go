@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+)
+
+// forgottenLife is for how long one who was erased stays refused: what was on its way then has arrived or has failed.
+const forgottenLife = 24 * time.Hour
+
+// forgetItem remembers in the live index that a user is to be erased.
+type forgetItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	Live     string `dynamodbav:"live"`
+	Deadline int64  `dynamodbav:"deadline"`
+	Marked   int64  `dynamodbav:"marked"`
+}
+
+// Forget marks the user as one who is to be erased, also one of whom nothing is kept yet, and puts that among what is
+// live, in one transaction. From then on the user is refused everything with chat.ErrClosed. For one who bears the mark
+// already it changes nothing. The erasing is EraseUser's.
+func (s *Store) Forget(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for n := 1; ; n++ {
+		d, err := s.deskItem(ctx)
+		if err != nil || d.Closing {
+			return err
+		}
+		err = s.markUser(ctx)
+		if err == nil {
+			return nil
+		}
+		if !anyRefused(err) {
+			return fmt.Errorf("forget a user: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return fmt.Errorf("forget a user: %w", waited)
+		}
+	}
+}
+
+// markUser closes the desk, or makes a closed one, and puts what remembers it.
+func (s *Store) markUser(ctx context.Context) error {
+	now, k := millis(s.t.c.Now()), s.forgetKey()
+	remember, err := s.t.putPart(forgetItem{PK: k.pk, SK: k.sk, Live: s.liveShard(forgetSort), Deadline: now, Marked: now}, "", nil)
+	if err != nil {
+		return err
+	}
+	none := &types.AttributeValueMemberM{Value: attributes{}}
+	// The version rises, so that no admission that had read the open desk is written.
+	closing := s.t.updatePart(update{
+		key: s.deskKey(),
+		change: "SET #closing = :true, #seats = if_not_exists(#seats, :none), #waiting = if_not_exists(#waiting, :nobody), " +
+			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
+		when: "(attribute_not_exists(#closing) OR #expires < :now)",
+		values: attributes{
+			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
+			":nobody": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
+			":zero":   number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
+		},
+	})
+	return s.t.transact(ctx, closing, remember)
+}
+
+// deskItem reads the desk, consistently; that of one who was erased long enough ago is none.
+func (s *Store) deskItem(ctx context.Context) (deskItem, error) {
+	var item deskItem
+	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
+		return deskItem{}, fmt.Errorf("read the desk: %w", err)
+	}
+	return s.t.current(item), nil
+}
+
+// current is the desk, or none if it is left from one who may be new again.
+func (t *Table) current(d deskItem) deskItem {
+	if t.expired(d.Expires) {
+		return deskItem{}
+	}
+	return d
+}
+
+// Open fails with chat.ErrClosed for a user who is being erased, or was within the last 24 hours.
+func (s *Store) Open(ctx context.Context) error {
+	d, err := s.deskItem(ctx)
+	if err != nil {
+		return err
+	}
+	if d.Closing {
+		return fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+	}
+	return nil
+}
+
+// StopAll cancels every run of a user who is being erased: those that nobody has claimed end at once, and it returns how
+// many are at work still. One whose lease is past is not: its worker is dead, or will find its claim gone. Of any other
+// user it leaves all runs alone, and fails with chat.ErrNotFound.
+func (s *Store) StopAll(ctx context.Context) (working int, err error) {
+	if _, err := s.closing(ctx); err != nil {
+		return 0, err
+	}
+	var left []runItem
+	q := span{pk: s.pk, low: runPrefix, high: runPrefix + aboveAll}
+	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
+		r, err := asRun(item)
+		if err == nil && r.ID != "" && !chat.RunStatus(r.Status).Terminal() {
+			left = append(left, r)
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the runs: %w", err)
+	}
+	for _, r := range left {
+		works, err := s.stop(ctx, r)
+		if err != nil {
+			return working, fmt.Errorf("stop a run: %w", err)
+		}
+		if works {
+			working++
+		}
+	}
+	return working, nil
+}
+
+// stop cancels one run. Its seat stays: nobody will have it. One that was claimed since it was read works, or has ended.
+func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
+	u := s.cancelRequest(chat.RunID(r.ID))
+	running := chat.RunStatus(r.Status) == chat.RunRunning
+	if !running {
+		u = update{
+			key: key{r.PK, r.SK}, change: "SET #status = :cancelled, #ended = :ended REMOVE #live, #deadline",
+			when: "attribute_exists(#pk) AND #status IN (:waiting, :admitted) AND #fence = :zero",
+			values: attributes{
+				":cancelled": text(chat.RunCancelled), ":ended": number(millis(s.t.c.Now())), ":zero": number(int64(0)),
+				":waiting": text(chat.RunWaiting), ":admitted": text(chat.RunAdmitted),
+			},
+		}
+	}
+	_, err = s.t.update(ctx, u)
+	if old, isOld := refused(err); isOld {
+		now, err := asRun(old)
+		return !chat.RunStatus(now.Status).Terminal() && now.ID != "", err
+	}
+	return running && !fromMillis(r.Lease).Before(s.t.c.Now()), err
+}
+
+// closing reads the desk of a user who is being erased, or fails with chat.ErrNotFound: nothing but the user's mark lets
+// anything be erased.
+func (s *Store) closing(ctx context.Context) (deskItem, error) {
+	d, err := s.deskItem(ctx)
+	if err == nil && !d.Closing {
+		err = fmt.Errorf("erase a user who does not bear the mark: %w", chat.ErrNotFound)
+	}
+	return d, err
+}
+
+// EraseUser makes one pass over everything that is kept of a user who bears the mark and whose runs have ended (StopAll):
+// what it has deleted stays deleted, and what it did not come to the next pass does. When all but the connections is
+// gone it calls farewell with them, to tell and to close, then removes them too. What is left is a desk that refuses the
+// user for 24 hours more, and for 20 minutes after the mark the names of the threads, without content: then another pass
+// looks whether a worker that did not know has written to one. It fails with chat.ErrNotFound without the mark.
+func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) error) error {
+	begun := s.t.c.Now()
+	d, err := s.closing(ctx)
+	if err != nil {
+		return err
+	}
+	var note forgetItem
+	noted, err := s.t.get(ctx, s.forgetKey(), &note)
+	if err != nil {
+		return fmt.Errorf("erase a user: %w", err)
+	}
+	again := fromMillis(note.Marked).Add(eraseAgain)
+	last := !noted || !begun.Before(again)
+	err = s.eraseContent(ctx, last)
+	if err == nil {
+		err = s.eraseConnections(ctx, farewell)
+	}
+	if err == nil {
+		err = s.leaveClosed(ctx, d)
+	}
+	if err == nil && noted {
+		if last {
+			err = s.t.remove(ctx, s.forgetKey(), "", nil)
+		} else {
+			err = s.eraseAt(ctx, s.forgetKey(), again)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("erase a user: %w", err)
+	}
+	return nil
+}
+
+// leaveClosed replaces the desk by one that refuses the user for a while and says nothing else.
+func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
+	k := s.deskKey()
+	left := deskItem{
+		PK: k.pk, SK: k.sk, Seats: map[string]string{}, Waiting: []waitingItem{}, Version: d.Version + 1,
+		Closing: true, Expires: s.t.expiry(forgottenLife),
+	}
+	err := s.t.put(ctx, left, "attribute_exists(#closing)", nil)
+	if _, isOld := refused(err); isOld {
+		return nil // another pass was slower still, and the user is new by now
+	}
+	return err
+}
+
+// eraseConnections says farewell to the connections and removes them, those too whose time is over.
+func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
+	var there, all []chat.Connection
+	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
+	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var row connectionItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return false, err
+		}
+		all = append(all, row.connection())
+		if !s.t.expired(row.Expires) {
+			there = append(there, row.connection())
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := farewell(there); err != nil {
+		return err
+	}
+	for _, c := range all {
+		if err := s.RemoveConnection(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package store_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// state is the whole table as it stands at one moment, in the words of docs/data.md.
+type state struct {
+	runs        map[chat.RunID]runRow
+	threads     map[chat.ThreadID]threadRow
+	inputs      map[string]bool // sort keys
+	erasures    map[string]erasureRow
+	desk        deskRow
+	logs        map[string][]recordRow // by partition, in order
+	transcripts map[string][]transcriptRow
+}
+
+type runRow struct {
+	SK       string `dynamodbav:"sk"`
+	ID       string `dynamodbav:"id"`
+	Thread   string `dynamodbav:"thread"`
+	Status   string `dynamodbav:"status"`
+	Fence    int64  `dynamodbav:"fence"`
+	Attempts int64  `dynamodbav:"attempts"`
+	Nonce    string `dynamodbav:"nonce"`
+	Input    string `dynamodbav:"input"`
+	Answers  string `dynamodbav:"answers"`
+	Lease    int64  `dynamodbav:"lease"`
+	Cancel   bool   `dynamodbav:"cancel"`
+	Live     string `dynamodbav:"live"`
+	Deadline int64  `dynamodbav:"deadline"`
+	Expires  int64  `dynamodbav:"expires"`
+}
+
+func (r runRow) status() chat.RunStatus { return chat.RunStatus(r.Status) }
+
+type threadRow struct {
+	SK      string `dynamodbav:"sk"`
+	ID      string `dynamodbav:"id"`
+	Epoch   string `dynamodbav:"epoch"`
+	Head    int64  `dynamodbav:"head"`
+	Updated int64  `dynamodbav:"updated"`
+	Open    string `dynamodbav:"open"`
+	Asked   string `dynamodbav:"asked"`
+	Deleted int64  `dynamodbav:"deleted"`
+	Expires int64  `dynamodbav:"expires"`
+}
+
+type deskRow struct {
+	PK      string            `dynamodbav:"pk"`
+	Seats   map[string]string `dynamodbav:"seats"`
+	Waiting []struct {
+		Run    string `dynamodbav:"run"`
+		Thread string `dynamodbav:"thread"`
+	} `dynamodbav:"waiting"`
+	Version int64 `dynamodbav:"version"`
+}
+
+type erasureRow struct {
+	Live     string `dynamodbav:"live"`
+	Deadline int64  `dynamodbav:"deadline"`
+	Marked   int64  `dynamodbav:"marked"`
+}
+
+type recordRow struct {
+	Seq    int64  `dynamodbav:"s"`
+	Count  int64  `dynamodbav:"n"`
+	Run    string `dynamodbav:"r"`
+	Fence  int64  `dynamodbav:"f"`
+	Nonce  string `dynamodbav:"x"`
+	Events string `dynamodbav:"e"`
+}
+
+func (r recordRow) last() int64 { return r.Seq + r.Count - 1 }
+
+type transcriptRow struct {
+	First    int64  `dynamodbav:"s"`
+	Last     int64  `dynamodbav:"l"`
+	Run      string `dynamodbav:"r"`
+	Messages string `dynamodbav:"m"`
+}
+
+func newState() *state {
+	return &state{
+		runs: map[chat.RunID]runRow{}, threads: map[chat.ThreadID]threadRow{}, inputs: map[string]bool{},
+		erasures: map[string]erasureRow{}, logs: map[string][]recordRow{}, transcripts: map[string][]transcriptRow{},
+	}
+}
+
+// readState reads the table past the scheduler.
+func readState(ctx context.Context, db *dynamodb.Client, table string) (*state, error) {
+	s := newState()
+	in := &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)}
+	for {
+		out, err := db.Scan(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("read the table: %w", err)
+		}
+		for _, item := range out.Items {
+			if err := s.add(item); err != nil {
+				return nil, err
+			}
+		}
+		if len(out.LastEvaluatedKey) == 0 {
+			break
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+	for _, log := range s.logs {
+		slices.SortFunc(log, func(a, b recordRow) int { return cmp.Compare(a.Seq, b.Seq) })
+	}
+	return s, nil
+}
+
+func decoded[R any](item map[string]types.AttributeValue) (row R, err error) {
+	err = attributevalue.UnmarshalMap(item, &row)
+	return row, err
+}
+
+// add takes in one item. One that is not whole, or that nobody knows, has risen from the dead.
+func (s *state) add(item map[string]types.AttributeValue) error {
+	k, err := decoded[struct {
+		PK string `dynamodbav:"pk"`
+		SK string `dynamodbav:"sk"`
+	}](item)
+	whole := err == nil
+	switch {
+	case strings.HasPrefix(k.SK, "IN#"):
+		s.inputs[k.SK] = true
+	case strings.HasPrefix(k.SK, "RUN#"):
+		var r runRow
+		r, err = decoded[runRow](item)
+		s.runs[chat.RunID(r.ID)], whole = r, r.ID != "" && r.Status != "" && r.Expires != 0
+	case strings.HasPrefix(k.SK, "THREAD#"):
+		var t threadRow
+		t, err = decoded[threadRow](item)
+		s.threads[chat.ThreadID(t.ID)], whole = t, t.ID != "" && t.Epoch != "" && t.Updated != 0
+	case k.SK == "DESK":
+		s.desk, err = decoded[deskRow](item)
+		whole = s.desk.Version > 0
+	case strings.HasPrefix(k.SK, "ERASE#"):
+		var e erasureRow
+		e, err = decoded[erasureRow](item)
+		s.erasures[k.SK], whole = e, e.Live != "" && e.Marked != 0
+	case strings.HasPrefix(k.SK, "E#"):
+		var r recordRow
+		r, err = decoded[recordRow](item)
+		s.logs[k.PK], whole = append(s.logs[k.PK], r), r.Seq != 0 && r.Run != ""
+	case strings.HasPrefix(k.SK, "M#"):
+		var t transcriptRow
+		t, err = decoded[transcriptRow](item)
+		s.transcripts[k.PK], whole = append(s.transcripts[k.PK], t), t.First != 0
+	default:
+		whole = false
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", k.SK, err)
+	}
+	if !whole {
+		return fmt.Errorf("%s is not a whole item: %v", k.SK, names(item))
+	}
+	return nil
+}
+
+func names(item map[string]types.AttributeValue) (names []string) {
+	for name := range item {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// questions are a thread's that have not expired.
+func (t threadRow) questions(now time.Time) (open []agui.Interrupt, err error) {
+	if t.Open == "" || t.Deleted != 0 {
+		return nil, nil
+	}
+	var all []agui.Interrupt
+	if err := json.Unmarshal([]byte(t.Open), &all); err != nil {
+		return nil, err
+	}
+	for _, q := range all {
+		at, err := time.Parse(time.RFC3339, q.ExpiresAt)
+		if err != nil {
+			return nil, err
+		}
+		if at.After(now) {
+			open = append(open, q)
+		}
+	}
+	return open, nil
+}
+
+// partition is that of a thread's log.
+func (s *state) partition(t threadRow) string { return s.desk.PK + "#T#" + t.ID + "#" + t.Epoch }

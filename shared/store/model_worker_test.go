@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// worker is a turn that has claimed its run.
+type worker struct {
+	a         *actor
+	h         *store.Holder
+	said      int
+	cancelled bool
+}
+
+func turn(a *actor, id chat.RunID) {
+	a.since = a.now()
+	h, err := a.store.Claim(a.ctx, id)
+	if !a.claimed(id, err) {
+		return
+	}
+	w := &worker{a: a, h: h}
+	if !h.Deleted() && !w.begin() || !w.work() {
+		return
+	}
+	a.m.answersOf(w)
+	last := storetest.Finished(h)
+	switch {
+	case w.cancelled || h.Deleted():
+		last.Outcome.Type = agui.OutcomeCancelled
+	case a.m.more > 0 && a.rng.IntN(3) > 0:
+		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.questions()}
+	}
+	w.end(func() []agui.Event {
+		return append(agui.Close(h.Earlier()), last) // what this attempt opened it has closed
+	})
+}
+
+// begin writes the first record, chosen anew as often as an earlier attempt writes once more.
+func (w *worker) begin() bool {
+	for {
+		first := []agui.Event{storetest.Started(w.h)}
+		if earlier := w.h.Earlier(); len(earlier) > 0 {
+			first = append(agui.Close(earlier), agui.Event{
+				Type: agui.Custom, Name: "carrel.attempt", Value: json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, w.h.Run().Fence)),
+			})
+		}
+		done, again := w.append(first)
+		if !again {
+			return done
+		}
+	}
+}
+
+// append writes one record. again: an earlier attempt wrote in between.
+func (w *worker) append(events []agui.Event) (done, again bool) {
+	for {
+		seq, err := w.h.Append(w.a.ctx, events)
+		if errors.Is(err, store.ErrEarlier) {
+			return false, true
+		}
+		if err != nil && !w.a.dead && w.a.excused(err) {
+			continue // a failed call may be repeated
+		}
+		if w.passed("append", err) {
+			w.a.m.acknowledged(w, seq, events)
+			return true, false
+		}
+		return errors.Is(err, store.ErrDeleted), false // then it can only be ended
+	}
+}
+
+// passed judges the error of one of the holder's methods.
+func (w *worker) passed(what string, err error) bool {
+	if errors.Is(err, chat.ErrFenced) && !w.a.dead {
+		w.a.m.fenced(w)
+	}
+	return w.a.went(what, err, chat.ErrFenced, store.ErrDeleted)
+}
+
+// work is some of what a turn does between its first and its last record, in any order.
+func (w *worker) work() bool {
+	for range w.a.rng.IntN(5) {
+		going := true
+		switch w.a.rng.IntN(4) {
+		case 0:
+			going = w.passed("renew", w.h.Renew(w.a.ctx))
+		case 1:
+			var err error
+			w.cancelled, err = w.h.CancelRequested(w.a.ctx)
+			going = w.passed("look for a cancel", err)
+		default:
+			going = w.say()
+		}
+		if !going || w.cancelled {
+			return going
+		}
+	}
+	return true
+}
+
+// say calls a model and writes what it said.
+func (w *worker) say() bool {
+	if w.h.Lease().Sub(w.a.now()) < 5*time.Second {
+		if !w.passed("renew", w.h.Renew(w.a.ctx)) {
+			return false
+		}
+	}
+	if w.h.Lease().Sub(w.a.now()) >= 5*time.Second {
+		w.a.m.calls(w)
+	}
+	w.said++
+	id := fmt.Sprintf("%s/%d/%d", w.h.Run().ID, w.h.Run().Fence, w.said)
+	said := storetest.Said(id, "says "+id)
+	for _, events := range [][]agui.Event{said[:1], said[1:]} {
+		if done, _ := w.append(events); !done {
+			return false
+		}
+	}
+	return true
+}
+
+// questions are one or two, of which some expire soon.
+func (w *worker) questions() (asked []agui.Interrupt) {
+	for n := range 1 + w.a.rng.IntN(2) {
+		q := agui.Interrupt{ID: chat.InterruptID(fmt.Sprintf("q/%s/%d", w.h.Run().ID, n)), Reason: "confirm"}
+		if w.a.rng.IntN(3) == 0 {
+			q.ExpiresAt = w.a.m.now.Add(5 * time.Minute).UTC().Format(time.RFC3339)
+		}
+		asked = append(asked, q)
+	}
+	return asked
+}
+
+// end ends the run, and starts what waited for it.
+func (w *worker) end(last func() []agui.Event) {
+	for range 5 {
+		_, _, err := w.h.End(w.a.ctx, last())
+		if err != nil && !w.a.dead && (w.a.excused(err) || errors.Is(err, store.ErrEarlier)) {
+			continue
+		}
+		if w.passed("end", err) || errors.Is(err, store.ErrDeleted) && !w.a.dead {
+			w.a.m.ended(w)
+			startWaiting(w.a)
+		}
+		return
+	}
+}

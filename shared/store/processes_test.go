@@ -1,0 +1,365 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// racers is what a process of TestRaces is told: one of several that race on one table.
+type racers struct {
+	URL, Table, Result string
+	Seed               uint64
+	N, Of, Races       int // this process, of how many, and how many admissions it tries
+}
+
+// raced is what it tells.
+type raced struct {
+	Counts map[string]int
+	First  []string // runs that it was the first to have accepted, as user/run
+	Ran    []string // runs that it claimed
+	Wrong  []string
+}
+
+func raceUsers() []string { return []string{"alice", "bob", "carol"} }
+
+const raceThreads = 7
+
+// TestRaces has four processes race through the real store for the desks of three users: admissions, of which some are
+// tried by several processes, cancels, claims, ends, and starts of what waits. Never has a desk a sixth seat, nor two on a
+// thread; each run is accepted once and runs once; and each that was accepted ends. RACES is how many admissions there are.
+func TestRaces(t *testing.T) {
+	if told := os.Getenv("CARREL_RACER"); told != "" {
+		var r racers
+		if err := json.Unmarshal([]byte(told), &r); err != nil {
+			t.Fatal(err)
+		}
+		race(t, r)
+		return
+	}
+	eachEngine(t, func(t *testing.T, o opener) {
+		if !o.serializable(t) {
+			return
+		}
+		races, processes := 240, 4
+		if s := os.Getenv("RACES"); s != "" {
+			races = int(integer(t, s))
+		}
+		w := storetest.NewWorld(t, o.client(nil))
+		seed, began := uint64(time.Now().UnixNano()), time.Now()
+		t.Logf("seed %d", seed)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var watching, all sync.WaitGroup
+		looks := map[string]int{}
+		watching.Go(func() { watchDesks(ctx, w, looks) })
+		results := make([]raced, processes)
+		for n := range processes {
+			all.Go(func() {
+				results[n] = raceIn(t, racers{
+					URL: string(o), Table: w.Name, Seed: seed, N: n, Of: processes, Races: races / processes,
+					Result: filepath.Join(t.TempDir(), "result.json"),
+				})
+			})
+		}
+		all.Wait()
+		stop()
+		watching.Wait()
+		judgeRaces(t, w, results)
+		t.Logf("%d races from %d processes in %.1f s; the desks were looked at %d times, with up to %d seats", races, processes,
+			time.Since(began).Seconds(), looks["looks"], looks["most"])
+	})
+}
+
+// raceIn runs one process to its end.
+func raceIn(t *testing.T, r racers) (result raced) {
+	told, err := json.Marshal(r)
+	if err != nil {
+		t.Error(err)
+		return result
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestRaces$", "-test.timeout", "20m")
+	child.Env = append(os.Environ(), "CARREL_RACER="+string(told))
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Errorf("process %d: %v\n%s", r.N, err, out)
+		return result
+	}
+	b, err := os.ReadFile(r.Result)
+	if err == nil {
+		err = json.Unmarshal(b, &result)
+	}
+	if err != nil {
+		t.Errorf("process %d: %v", r.N, err)
+	}
+	return result
+}
+
+// watchDesks looks at the desks all the while.
+func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
+	for ctx.Err() == nil {
+		for _, user := range raceUsers() {
+			d, err := w.As(user).Desk(ctx)
+			if err != nil {
+				if ctx.Err() == nil {
+					w.T.Errorf("read a desk: %v", err)
+				}
+				return
+			}
+			threads := slices.Compact(slices.Sorted(maps.Values(d.Seats)))
+			if len(d.Seats) > 5 || len(threads) != len(d.Seats) || len(d.Waiting) > 20 {
+				w.T.Errorf("the desk of %s is %+v", user, d)
+				return
+			}
+			looks["looks"]++
+			looks["most"] = max(looks["most"], len(d.Seats))
+		}
+	}
+}
+
+// racer is one process.
+type racer struct {
+	racers
+	t      *testing.T
+	stores map[string]*store.Store
+
+	mu sync.Mutex
+	raced
+}
+
+// race is what a process does.
+func race(t *testing.T, told racers) {
+	limits := chat.DefaultLimits()
+	limits.RunBurst, limits.RunsPerHour = 1<<20, 1<<20 // it is the desk that is raced for
+	table := store.New(opener(told.URL).client(nil), store.Config{Name: told.Table, Limits: limits})
+	r := &racer{racers: told, t: t, stores: map[string]*store.Store{}, raced: raced{Counts: map[string]int{}}}
+	for _, user := range raceUsers() {
+		s, err := table.For(chattest.User(t, user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.stores[user] = s
+	}
+	var all sync.WaitGroup
+	const each = 4 // at once
+	for g := range each {
+		all.Go(func() { r.go1(rand.New(rand.NewPCG(r.Seed, uint64(r.N*each+g))), r.Races/each) })
+	}
+	all.Wait()
+	for _, user := range raceUsers() {
+		r.drain(user)
+	}
+	b, err := json.Marshal(r.raced)
+	if err == nil {
+		err = os.WriteFile(r.Result, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *racer) count(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Counts[what]++
+}
+
+func (r *racer) wrong(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...))
+}
+
+// go1 tries so many admissions. A run's number is one of few at any time, so that processes meet on it.
+func (r *racer) go1(rng *rand.Rand, races int) {
+	for n := range races {
+		user := raceUsers()[rng.IntN(len(raceUsers()))]
+		number := n*r.Of*2 + rng.IntN(r.Of*4)
+		run, thread := chat.RunID(fmt.Sprint("r", number)), chat.ThreadID(fmt.Sprint("t", number%raceThreads))
+		asked := storetest.Asked(run, thread)
+		asked.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[rng.IntN(4)]
+		invoke := r.admit(user, asked)
+		if rng.IntN(8) == 0 {
+			r.cancel(user, run)
+		}
+		if invoke {
+			r.turn(user, run)
+		}
+	}
+}
+
+func (r *racer) admit(user string, asked store.Admission) (invoke bool) {
+	got, err := r.stores[user].Admit(r.t.Context(), asked)
+	switch {
+	case errors.Is(err, chat.ErrBusy):
+		r.count("refused: busy")
+	case errors.Is(err, chat.ErrTooManyRuns):
+		r.count("refused: 20 wait")
+	case err != nil:
+		r.wrong("admit %s: %v", asked.Run, err)
+	case got.Repeat:
+		r.count("known already")
+	default:
+		r.count("accepted: " + string(got.Run.Status))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.First = append(r.First, user+"/"+string(asked.Run))
+	}
+	return err == nil && got.Invoke
+}
+
+func (r *racer) cancel(user string, run chat.RunID) {
+	c, err := r.stores[user].Cancel(r.t.Context(), run)
+	switch {
+	case err != nil:
+		r.wrong("cancel %s: %v", run, err)
+	case c.Ended:
+		r.count("cancelled before they began")
+		r.start(user)
+	case c.Run.Thread == "":
+		r.count("cancelled before they came")
+	}
+}
+
+func (r *racer) turn(user string, run chat.RunID) {
+	ctx := r.t.Context()
+	h, err := r.stores[user].Claim(ctx, run)
+	if errors.Is(err, chat.ErrNotClaimed) {
+		r.count("claims refused")
+		return
+	}
+	if err != nil {
+		r.wrong("claim %s: %v", run, err)
+		return
+	}
+	r.mu.Lock()
+	r.Ran = append(r.Ran, user+"/"+string(run))
+	r.mu.Unlock()
+	for _, events := range [][]agui.Event{{storetest.Started(h)}, storetest.Said(string(run), "x")} {
+		if _, err := h.Append(ctx, events); err != nil {
+			r.wrong("append to %s: %v", run, err)
+		}
+	}
+	if _, _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
+		r.wrong("end %s: %v", run, err)
+	}
+	r.start(user)
+}
+
+func (r *racer) start(user string) {
+	runs, err := r.stores[user].StartWaiting(r.t.Context())
+	if err != nil {
+		r.wrong("start what waits: %v", err)
+	}
+	for _, run := range runs {
+		r.count("started from the queue")
+		r.turn(user, run.ID)
+	}
+}
+
+// drain does what is left to do, until nobody sits and nobody waits.
+func (r *racer) drain(user string) {
+	for r.t.Context().Err() == nil {
+		d, err := r.stores[user].Desk(r.t.Context())
+		if err != nil {
+			r.wrong("read a desk: %v", err)
+			return
+		}
+		if len(d.Seats)+len(d.Waiting) == 0 {
+			return
+		}
+		for run := range d.Seats {
+			r.turn(user, run)
+		}
+		r.start(user)
+	}
+}
+
+func judgeRaces(t *testing.T, w *storetest.World, results []raced) {
+	counts, firsts, ran := map[string]int{}, map[string]int{}, map[string]int{}
+	for n, r := range results {
+		for what, c := range r.Counts {
+			counts[what] += c
+		}
+		for _, run := range r.First {
+			firsts[run]++
+		}
+		for _, run := range r.Ran {
+			ran[run]++
+		}
+		for _, wrong := range r.Wrong {
+			t.Errorf("process %d: %s", n, wrong)
+		}
+	}
+	for run, times := range firsts {
+		user, id, _ := strings.Cut(run, "/")
+		r, err := w.As(user).Run(t.Context(), chat.RunID(id))
+		want := 0
+		if r.Status == chat.RunFinished {
+			want = 1
+		}
+		if err != nil || !r.Status.Terminal() || times != 1 || ran[run] != want {
+			t.Errorf("%s was accepted %d times and ran %d times, and is %s, %v", run, times, ran[run], r.Status, err)
+		}
+		counts["ended: "+string(r.Status)]++
+	}
+	for _, user := range raceUsers() {
+		counts["log records"] += judgeLogs(t, w.As(user), user, ran)
+	}
+	if live, err := w.Table.Live(t.Context()); err != nil || len(live) > 0 {
+		t.Errorf("still live: %v, %v", live, err)
+	}
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%8d %s", counts[what], what)
+	}
+}
+
+// judgeLogs looks for each run that ran, once, in logs without gaps.
+func judgeLogs(t *testing.T, s *store.Store, user string, ran map[string]int) (records int) {
+	shown := map[chat.RunID]int{}
+	for n := range raceThreads {
+		id := chat.ThreadID(fmt.Sprint("t", n))
+		thread, err := s.Thread(t.Context(), id)
+		if errors.Is(err, chat.ErrNotFound) {
+			continue
+		}
+		log, err := s.Log(t.Context(), id, thread.Epoch, 0, 1<<20)
+		if err != nil {
+			t.Error(err)
+		}
+		next := chat.Seq(1)
+		for _, r := range log {
+			if r.Seq != next {
+				t.Errorf("%s of %s has a record at %d, want %d", id, user, r.Seq, next)
+			}
+			next += chat.Seq(len(r.Events))
+			shown[r.Run] += len(r.Events)
+		}
+		if thread.Head != next-1 {
+			t.Errorf("the head of %s of %s is %d, its log ends at %d", id, user, thread.Head, next-1)
+		}
+		records += len(log)
+	}
+	for run, times := range ran {
+		if id, ok := strings.CutPrefix(run, user+"/"); ok && (times != 1 || shown[chat.RunID(id)] != 5) {
+			t.Errorf("%s ran %d times and told %d events", run, times, shown[chat.RunID(id)])
+		}
+	}
+	return records
+}

@@ -1,0 +1,268 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+)
+
+func forgetProbes() map[string]probe {
+	farewell := func([]chat.Connection) error { return nil }
+	return map[string]probe{
+		"Store.Forget": {theirs: anything, call: func(c caller) (any, error) { return nil, c.mine.Forget(c.T.Context()) }},
+		"Store.Open":   {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Open(c.T.Context()) }},
+		"Store.StopAll": {theirs: notFound, call: func(c caller) (any, error) {
+			if c.holder != nil {
+				if err := c.mine.Forget(c.T.Context()); err != nil {
+					return nil, err
+				}
+			}
+			return c.mine.StopAll(c.T.Context())
+		}},
+		"Store.EraseUser": {theirs: notFound, call: func(c caller) (any, error) {
+			if c.holder == nil {
+				return nil, c.mine.EraseUser(c.T.Context(), farewell)
+			}
+			if err := c.mine.Forget(c.T.Context()); err != nil {
+				return nil, err
+			}
+			for range 2 {
+				if err := c.mine.EraseUser(c.T.Context(), farewell); err != nil {
+					return nil, err
+				}
+				c.Clock.Advance(21 * time.Minute)
+			}
+			if left := c.keys(c.as); !slices.Equal(left, []string{"DESK"}) {
+				return nil, fmt.Errorf("left of mine: %q", left)
+			}
+			return nil, nil
+		}},
+		"Store.Verify": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Verify(c.T.Context()) }},
+		"Store.Strays": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Strays(c.T.Context()) }},
+	}
+}
+
+// keys are the sort keys of a subject's items; of another partition than the main one with it before.
+func (w *World) keys(subject string) []string {
+	w.T.Helper()
+	own, _ := w.divide(subject)
+	main := "U#" + chattest.User(w.T, subject).Key()
+	var all []string
+	for _, i := range own {
+		all = append(all, strings.TrimPrefix(strings.TrimPrefix(stringOf(i["pk"])+" "+stringOf(i["sk"]), main), " "))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// everything gives a user all kinds of things: threads that stand, are deleted and were made again, runs in each state,
+// notes, connections, one of them expired. Windows are nobody else's.
+func (w *World) everything(s *store.Store, window int) (running *store.Holder) {
+	w.T.Helper()
+	w.Complete(s, "old", "again", "of its first life")
+	w.DeleteThread(s, "again")
+	must[[]chat.Connection](w.T)(s.Connect(w.T.Context(), socket(window+100, "t")))
+	w.Clock.Advance(25 * time.Hour)
+	w.Complete(s, "new", "again", "of its second life")
+	w.Complete(s, "r0", "deleted", "words")
+	w.DeleteThread(s, "deleted")
+	running = w.furnish(s, names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(window, "").ID}, "words")
+	w.Admit(s, "unclaimed", "t2")
+	return running
+}
+
+func forget(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.everything(w.As("bob"), 2)
+	running := w.everything(alice, 1)
+	before := caller{World: w, as: "alice"}.foreign()
+	wantErr(t, "forget", alice.Forget(t.Context()), nil)
+	forgotten := w.stopped(alice, running)
+	told := w.pass(alice)
+	if len(told) != 1 || told[0].ID != socket(1, "").ID {
+		t.Errorf("told %+v, want the one that is open", told)
+	}
+	left := w.keys("alice")
+	if slices.ContainsFunc(left, func(k string) bool { return k != "DESK" && k != "FORGET" && !strings.HasPrefix(k, "ERASE#") }) {
+		t.Errorf("after the first pass there is %q", left)
+	}
+	// A worker that was frozen all the while wakes up and writes.
+	w.plant(map[string]string{"pk": "U#alice#T#t1#" + string(forgotten.Epoch), "sk": "M#000000000001"})
+	wantErr(t, "forget a second time", alice.Forget(t.Context()), nil)
+	w.Clock.Advance(21 * time.Minute)
+	entries := must[[]store.LiveEntry](t)(w.Table.Live(t.Context()))
+	if !slices.ContainsFunc(entries, func(e store.LiveEntry) bool {
+		return e.Forget && e.User == chattest.User(t, "alice") && e.Run == "" && e.Deadline.Before(w.Clock.Now())
+	}) {
+		t.Errorf("the second pass is not due: %+v", entries)
+	}
+	w.pass(alice)
+	if left := w.keys("alice"); !slices.Equal(left, []string{"DESK"}) {
+		t.Errorf("after the second pass there is %q", left)
+	}
+	if after := (caller{World: w, as: "alice"}).foreign(); !reflect.DeepEqual(after, before) {
+		t.Errorf("bob's things changed: %v, were %v", after, before)
+	}
+	wantErr(t, "in the 24 hours", alice.Open(t.Context()), chat.ErrClosed)
+	w.Clock.Advance(25 * time.Hour)
+	wantErr(t, "a day later", alice.Open(t.Context()), nil)
+	w.Complete(alice, "r1", "t1", "of one who is new again")
+	wantErr(t, "erase one who is new again", alice.EraseUser(t.Context(), nil), chat.ErrNotFound)
+}
+
+// stopped checks that one who is to be forgotten is refused everything, and stops what runs.
+func (w *World) stopped(s *store.Store, running *store.Holder) store.Thread {
+	t, ctx := w.T, w.T.Context()
+	t.Helper()
+	wantErr(t, "asked", s.Open(ctx), chat.ErrClosed)
+	_, err := s.Admit(ctx, Asked("late", "t9"))
+	wantErr(t, "a run", err, chat.ErrClosed)
+	if started, err := s.StartWaiting(ctx); err != nil || len(started) > 0 {
+		t.Errorf("what waits was started: %+v, %v", started, err)
+	}
+	if n, err := s.StopAll(ctx); err != nil || n != 1 {
+		t.Errorf("%d runs work, %v; want the one that is claimed", n, err)
+	}
+	if stop := must[bool](t)(running.CancelRequested(ctx)); !stop {
+		t.Error("the running run is not asked to stop")
+	}
+	ended := w.End(running, Finished(running))
+	if n, err := s.StopAll(ctx); err != nil || n != 0 {
+		t.Errorf("%d runs work, %v", n, err)
+	}
+	return ended
+}
+
+// pass makes one pass of the erasure and returns who was told.
+func (w *World) pass(s *store.Store) (told []chat.Connection) {
+	w.T.Helper()
+	err := s.EraseUser(w.T.Context(), func(cs []chat.Connection) error { told = cs; return nil })
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return told
+}
+
+// forgetNobody: one of whom nothing is kept is refused all the same.
+func forgetNobody(t *testing.T, w *World) {
+	alice := w.As("alice")
+	for range 2 {
+		wantErr(t, "forget", alice.Forget(t.Context()), nil)
+	}
+	_, err := alice.Admit(t.Context(), Asked("r1", "t1"))
+	wantErr(t, "a run", err, chat.ErrClosed)
+	w.pass(alice)
+}
+
+// forgetWithoutMark: nothing but the mark lets anything be stopped or erased.
+func forgetWithoutMark(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.everything(alice, 1)
+	before := w.keys("alice")
+	_, err := alice.StopAll(t.Context())
+	wantErr(t, "stop", err, chat.ErrNotFound)
+	wantErr(t, "erase", alice.EraseUser(t.Context(), nil), chat.ErrNotFound)
+	if after := w.keys("alice"); !slices.Equal(after, before) {
+		t.Errorf("there is %q, was %q", after, before)
+	}
+}
+
+// plant puts an item of strings as it stands.
+func (w *World) plant(item map[string]string) {
+	w.T.Helper()
+	in := map[string]types.AttributeValue{}
+	for name, v := range item {
+		in[name] = &types.AttributeValueMemberS{Value: v}
+	}
+	if _, err := w.DB.PutItem(w.T.Context(), &dynamodb.PutItemInput{TableName: &w.Name, Item: in}); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// verify: a user of whom all is well gives no finding, and each planted thing gives its own.
+func verify(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.everything(w.As("bob"), 2)
+	w.everything(alice, 1)
+	if found, err := alice.Verify(ctx); err != nil || len(found) > 0 {
+		t.Fatalf("of one of whom all is well: %+v, %v", found, err)
+	}
+	w.Complete(alice, "ends", "t3", "words")
+	epoch := string(must[store.Thread](t)(alice.Thread(ctx, "t3")).Epoch)
+	log := "U#alice#T#t3#" + epoch
+	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
+	w.plant(map[string]string{"pk": "C#stray=", "sk": "OWNER", "user": "alice"})
+	w.plant(map[string]string{"pk": "U#alice#T#nothread#e1", "sk": "E#000000000001"})
+	w.change("U#alice", "DESK", "SET #seats.#gone = :t", map[string]string{"#seats": "seats", "#gone": "gone"}, `t9`)
+	w.erase("C#"+string(socket(1, "").ID), "OWNER")
+	w.change(log, "M#000000000001", "SET #l = :t", map[string]string{"#l": "l"}, "99")
+	w.change("U#alice", "THREAD#t3", "SET #head = :t", map[string]string{"#head": "head"}, "2")
+	want := map[string]string{
+		"input without run": "ghost#x", "run without seat": "lost", "live run outside of the live index": "lost",
+		"ended run in the live index": "over", "unknown item": "WHAT#ever", "seat without run": "gone",
+		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3", "log beyond the head": "t3",
+	}
+	found := must[[]store.Finding](t)(alice.Verify(ctx))
+	same(t, found, want)
+	strays := must[[]store.Finding](t)(alice.Strays(ctx))
+	same(t, strays, map[string]string{"owner without connection": "stray=", "log without thread": "nothread"})
+	if found, err := w.As("bob").Verify(ctx); err != nil || len(found) > 0 {
+		t.Errorf("of bob: %+v, %v", found, err)
+	}
+	if found, err := w.As("bob").Strays(ctx); err != nil || len(found) > 0 {
+		t.Errorf("strays of bob: %+v, %v", found, err)
+	}
+}
+
+func same(t *testing.T, found []store.Finding, want map[string]string) {
+	t.Helper()
+	if len(found) != len(want) {
+		t.Errorf("%d findings, want %d: %+v", len(found), len(want), found)
+	}
+	for _, f := range found {
+		if want[f.Kind] != f.Thing {
+			t.Errorf("found %+v, want of that kind %q", f, want[f.Kind])
+		}
+	}
+}
+
+// change updates one item as only a defect could; to is a number if it looks like one.
+func (w *World) change(pk, sk, change string, names map[string]string, to string) {
+	w.T.Helper()
+	var v types.AttributeValue = &types.AttributeValueMemberS{Value: to}
+	if strings.Trim(to, "0123456789") == "" {
+		v = &types.AttributeValueMemberN{Value: to}
+	}
+	_, err := w.DB.UpdateItem(w.T.Context(), &dynamodb.UpdateItemInput{
+		TableName: &w.Name, UpdateExpression: &change, ExpressionAttributeNames: names,
+		Key:                       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":t": v},
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+func (w *World) erase(pk, sk string) {
+	w.T.Helper()
+	_, err := w.DB.DeleteItem(w.T.Context(), &dynamodb.DeleteItemInput{
+		TableName: &w.Name,
+		Key:       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}

@@ -1,0 +1,212 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/desk"
+	"carrel/shared/store"
+)
+
+// reached is how far a run has come when another asks for its thread.
+type reached struct {
+	name string
+	come func(w *World, h *store.Holder)
+}
+
+func reaches() []reached {
+	return []reached{
+		{"claimed only", func(*World, *store.Holder) {}},
+		{"before the first token", func(w *World, h *store.Holder) { w.Append(h, Started(h)) }},
+		{"mid text", func(w *World, h *store.Holder) { w.Append(h, append([]agui.Event{Started(h)}, half()...)...) }},
+		{"mid tool", func(w *World, h *store.Holder) { w.Append(h, append([]agui.Event{Started(h)}, calling()...)...) }},
+	}
+}
+
+func half() []agui.Event {
+	return []agui.Event{
+		{Type: agui.TextMessageStart, MessageID: "a", Role: agui.RoleAssistant},
+		{Type: agui.TextMessageContent, MessageID: "a", Delta: "what it had said"},
+	}
+}
+
+func calling() []agui.Event {
+	return []agui.Event{
+		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc"}, {Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "{}"},
+		{Type: agui.ToolCallEnd, ToolCallID: "c"},
+	}
+}
+
+// Cancelled is the last event of a run whose user asked it to stop.
+func Cancelled(h *store.Holder) agui.Event {
+	e := Finished(h)
+	e.Outcome = &agui.Outcome{Type: agui.OutcomeCancelled}
+	return e
+}
+
+// policies: what becomes of a run, of the one that it comes upon wherever that is, and of the one that waits already.
+func policies(t *testing.T, w *World) {
+	for i, at := range reaches() {
+		for _, policy := range []chat.WhenBusy{chat.Enqueue, chat.Reject, chat.Interrupt} {
+			t.Run(fmt.Sprintf("%s, %s", at.name, policy), func(t *testing.T) {
+				v := *w
+				v.T = t
+				v.policy(policy, fmt.Sprint(policy, i), at)
+			})
+		}
+	}
+}
+
+func (w *World) policy(policy chat.WhenBusy, user string, at reached) {
+	t, ctx, s := w.T, w.T.Context(), w.As(user)
+	h := w.Begin(s, "r1", "t1")
+	at.come(w, h)
+	w.Admit(s, "w1", "t1")
+	a := Asked("r2", "t1")
+	a.WhenBusy = policy
+	admitted, err := s.Admit(ctx, a)
+	last, order := Finished(h), []chat.RunID{"w1", "r2"}
+	switch policy {
+	case chat.Reject:
+		wantErr(t, "the second run", err, chat.ErrBusy)
+		order = order[:1]
+	case chat.Interrupt:
+		last, order = Cancelled(h), []chat.RunID{"r2", "w1"}
+	}
+	if policy != chat.Reject && (err != nil || admitted.Run.Status != chat.RunWaiting || admitted.Invoke) {
+		t.Fatalf("the second run: %+v, %v", admitted, err)
+	}
+	if stop := must[bool](t)(h.CancelRequested(ctx)); stop != (policy == chat.Interrupt) {
+		t.Errorf("the running run is to stop: %v", stop)
+	}
+	if got := must[[]store.Run](t)(s.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("started beside it: %v", got)
+	}
+	epoch := h.Thread().Epoch
+	said := must[[]store.Record](t)(s.Log(ctx, "t1", epoch, 0, 99))
+	ends := []agui.Event{last}
+	if len(said) == 0 {
+		ends = []agui.Event{Started(h), last}
+	}
+	w.End(h, ends...)
+	log := must[[]store.Record](t)(s.Log(ctx, "t1", epoch, 0, 99))
+	if len(log) != len(said)+1 || len(said) > 0 && !reflect.DeepEqual(log[:len(said)], said) {
+		t.Errorf("what it had said is not what stays: %+v, then %+v", said, log)
+	}
+	if r := must[store.Run](t)(s.Run(ctx, "r1")); r.Status == chat.RunCancelled != (policy == chat.Interrupt) {
+		t.Errorf("the running run ended %s", r.Status)
+	}
+	w.inOrder(s, order)
+}
+
+// inOrder has what waits begin and end, one after the other, and then nobody is left.
+func (w *World) inOrder(s *store.Store, order []chat.RunID) {
+	w.T.Helper()
+	ctx := w.T.Context()
+	for _, want := range order {
+		if got := must[[]store.Run](w.T)(s.StartWaiting(ctx)); len(got) != 1 || got[0].ID != want {
+			w.T.Fatalf("started %v, want %s", got, want)
+		}
+		h := w.Claim(s, want)
+		w.End(h, Started(h), Finished(h))
+	}
+	if d := must[desk.Desk](w.T)(s.Desk(ctx)); len(d.Seats)+len(d.Waiting) > 0 {
+		w.T.Errorf("the desk: %+v", d)
+	}
+}
+
+// interruptedUnclaimed: a run that nobody has claimed yet is asked to stop as well, and whoever claims it is told.
+func interruptedUnclaimed(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.Admit(alice, "r1", "t1")
+	a := Asked("r2", "t1")
+	a.WhenBusy = chat.Interrupt
+	if got := must[store.Admitted](t)(alice.Admit(t.Context(), a)); got.Run.Status != chat.RunWaiting {
+		t.Errorf("the second run: %+v", got)
+	}
+	h := w.Claim(alice, "r1")
+	if !h.Run().CancelRequested || !must[bool](t)(h.CancelRequested(t.Context())) {
+		t.Error("its worker is not told")
+	}
+	w.End(h, Started(h), Cancelled(h))
+	w.inOrder(alice, []chat.RunID{"r2"})
+}
+
+// rateLimit: as many runs as the bucket holds, then one for each token; what is no new run costs none.
+func rateLimit(t *testing.T, w *World) {
+	ctx := t.Context()
+	w.Limits = chat.DefaultLimits()
+	w.Limits.RunBurst = 7
+	begin := time.UnixMilli(w.Clock.Now().UnixMilli())
+	at := begin
+	w.Table = store.New(w.DB, store.Config{Name: w.Name, Limits: w.Limits, Now: func() time.Time { return at }})
+	alice := w.As("alice")
+	for i := range 5 {
+		w.Admit(alice, chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i)))
+	}
+	for range 9 {
+		w.Admit(alice, "r0", "t0") // a repeat
+		busy := Asked("busy", "t1")
+		busy.WhenBusy = chat.Reject
+		_, err := alice.Admit(ctx, busy)
+		wantErr(t, "a busy thread", err, chat.ErrBusy)
+	}
+	for _, run := range []chat.RunID{"w1", "w2"} {
+		w.Admit(alice, run, "t1")
+	}
+	for i, c := range []struct{ ahead, want time.Duration }{
+		{0, 6 * time.Second}, {5999 * time.Millisecond, time.Millisecond}, {6 * time.Second, 0}, {6 * time.Second, 6 * time.Second},
+	} {
+		at = begin.Add(c.ahead)
+		_, err := alice.Admit(ctx, Asked(chat.RunID(fmt.Sprint("x", i)), "t2"))
+		var limited *chat.RateLimitedError
+		switch {
+		case c.want == 0 && err != nil, c.want != 0 && !errors.As(err, &limited):
+			t.Errorf("after %s: %v", c.ahead, err)
+		case c.want != 0 && limited.After != c.want:
+			t.Errorf("after %s it is to come again after %s, want %s", c.ahead, limited.After, c.want)
+		}
+	}
+	w.Admit(w.As("bob"), "r1", "t1") // has a bucket of his own
+}
+
+// closing: of a user who is being erased nothing is admitted or started, and what waits can be cancelled.
+func closing(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	h := w.Begin(alice, "r1", "t1")
+	w.Admit(alice, "w1", "t1")
+	w.Admit(alice, "w2", "t1")
+	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
+	if c := must[store.Cancelled](t)(alice.Cancel(ctx, "w1")); !c.Ended {
+		t.Errorf("cancelled: %+v", c)
+	}
+	w.End(h, Started(h), Finished(h))
+	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+		t.Errorf("started %v", got)
+	}
+	_, err := alice.Admit(ctx, Asked("x", "t2"))
+	wantErr(t, "a run", err, chat.ErrClosed)
+	w.set(item("U#alice", "DESK"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 {
+		t.Errorf("the desk: %+v", d)
+	}
+	w.Admit(alice, "x", "t2")
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || d.Seats["x"] != "t2" {
+		t.Errorf("the desk: %+v", d)
+	}
+}
+
+func numberOf(v types.AttributeValue) (n int64) {
+	if v, ok := v.(*types.AttributeValueMemberN); ok {
+		n, _ = strconv.ParseInt(v.Value, 10, 64)
+	}
+	return n
+}

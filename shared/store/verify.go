@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"carrel/shared/chat"
+)
+
+// Finding is one thing of a user's that does not fit the rest.
+type Finding struct {
+	Kind   string `json:"kind"` // what is wrong, in a few words, always the same ones
+	Thing  string `json:"thing"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// audit is one look at everything of a user.
+type audit struct {
+	s        *Store
+	desk     deskItem
+	noted    bool // a FORGET item is there
+	runs     map[string]runItem
+	inputs   map[string]string // the run of each input's key
+	threads  []threadItem
+	erasures map[Erasure]bool
+	conns    []connectionItem
+	found    []Finding
+}
+
+// Verify reads everything of the user and tells what does not fit: seats without runs and runs without seats, inputs of
+// no run, connections without owner, logs without an end, transcripts beyond a thread's head, what is left of the
+// deleted. What it reads is of different moments: only what is found again a moment later is wrong. For operators.
+func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
+	a := &audit{s: s, runs: map[string]runItem{}, inputs: map[string]string{}, erasures: map[Erasure]bool{}}
+	_, err := s.t.each(ctx, span{pk: s.pk, low: belowAll, high: aboveAll}, func(item attributes) (bool, error) {
+		return true, a.read(item)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verify a user: %w", err)
+	}
+	a.judgeDesk()
+	a.judgeRuns()
+	if err := a.judgeConnections(ctx); err != nil {
+		return nil, fmt.Errorf("verify a user: %w", err)
+	}
+	for _, t := range a.threads {
+		if err := a.judgeThread(ctx, t); err != nil {
+			return nil, fmt.Errorf("verify a user: %w", err)
+		}
+	}
+	a.judgeForgotten()
+	return a.found, nil
+}
+
+func (a *audit) say(kind, thing, format string, args ...any) {
+	a.found = append(a.found, Finding{kind, thing, fmt.Sprintf(format, args...)})
+}
+
+// read sorts one item of the user's own partition in.
+func (a *audit) read(item attributes) error {
+	var k struct {
+		SK string `dynamodbav:"sk"`
+	}
+	if err := attributevalue.UnmarshalMap(item, &k); err != nil {
+		return err
+	}
+	id, isRun := strings.CutPrefix(k.SK, runPrefix)
+	input, isInput := strings.CutPrefix(k.SK, inputPrefix)
+	switch {
+	case k.SK == deskSort:
+		return attributevalue.UnmarshalMap(item, &a.desk)
+	case k.SK == forgetSort:
+		a.noted = true
+	case isInput:
+		a.inputs[input], _, _ = strings.Cut(input, "#")
+	case isRun:
+		r, err := asRun(item)
+		a.runs[id] = r
+		return err
+	case strings.HasPrefix(k.SK, threadPrefix):
+		var t threadItem
+		err := attributevalue.UnmarshalMap(item, &t)
+		a.threads = append(a.threads, t)
+		return err
+	case strings.HasPrefix(k.SK, connectionPrefix):
+		var c connectionItem
+		err := attributevalue.UnmarshalMap(item, &c)
+		a.conns = append(a.conns, c)
+		return err
+	case strings.HasPrefix(k.SK, erasurePrefix):
+		_, _, e, err := splitLiveKey(key{a.s.pk, k.SK})
+		a.erasures[e] = true
+		return err
+	default:
+		a.say("unknown item", k.SK, "nothing in Carrel writes such a sort key")
+	}
+	return nil
+}
+
+// judgeDesk compares the desk with the runs that it names.
+func (a *audit) judgeDesk() {
+	threads := map[string]string{}
+	for run, thread := range a.desk.Seats {
+		r, known := a.runs[run]
+		switch {
+		case !known:
+			a.say("seat without run", run, "there is no such run")
+		case chat.RunStatus(r.Status).Terminal() || r.Status == string(chat.RunWaiting):
+			a.say("seat without run", run, "the run is %s", r.Status)
+		case r.Thread != thread:
+			a.say("seat without run", run, "the run is on thread %s, the seat on %s", r.Thread, thread)
+		}
+		if other, taken := threads[thread]; taken {
+			a.say("two seats on a thread", thread, "of %s and %s", other, run)
+		}
+		threads[thread] = run
+	}
+	if n, most := len(a.desk.Seats), a.s.t.c.Limits.Runs; most > 0 && n > most {
+		a.say("too many seats", deskSort, "%d are taken, and %d may be", n, most)
+	}
+	for _, w := range a.desk.Waiting {
+		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunWaiting {
+			a.say("place in the queue without run", w.Run, "the run is %s", none(r.Status))
+		}
+	}
+}
+
+func none(status string) string {
+	if status == "" {
+		return "not known"
+	}
+	return status
+}
+
+// judgeRuns compares the runs with the desk and with what sweep looks at, and their inputs with them.
+func (a *audit) judgeRuns() {
+	for id, r := range a.runs {
+		_, sits := a.desk.Seats[id]
+		waits := slices.ContainsFunc(a.desk.Waiting, func(w waitingItem) bool { return w.Run == id })
+		switch status := chat.RunStatus(r.Status); {
+		case status.Terminal():
+			if r.Live != "" {
+				a.say("ended run in the live index", id, "it is %s", status)
+			}
+			continue
+		case status == chat.RunWaiting && !waits:
+			a.say("waiting run without place", id, "it is not in the desk's queue")
+		case status != chat.RunWaiting && !sits:
+			a.say("run without seat", id, "it is %s", status)
+		}
+		if r.Live == "" {
+			a.say("live run outside of the live index", id, "sweep does not see it")
+		}
+	}
+	for input, run := range a.inputs {
+		if _, known := a.runs[run]; !known {
+			a.say("input without run", input, "it goes by its time to live within two hours")
+		}
+	}
+}
+
+// judgeConnections compares the connections with their owner records.
+func (a *audit) judgeConnections(ctx context.Context) error {
+	for _, c := range a.conns {
+		if a.s.t.expired(c.Expires) {
+			continue
+		}
+		var o ownerItem
+		found, err := a.s.t.get(ctx, ownerKey(chat.ConnectionID(c.ID)), &o)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			a.say("connection without owner", c.ID, "")
+		case o.User != a.s.user.Key():
+			a.say("connection of two users", c.ID, "its owner record names another: an isolation violation")
+		}
+	}
+	return nil
+}
+
+// judgeForgotten looks whether anything keeps one who is to be erased from being so.
+func (a *audit) judgeForgotten() {
+	erased := a.desk.Expires != 0
+	switch {
+	case a.noted && !a.desk.Closing:
+		a.say("erasure without mark", forgetSort, "the desk is open")
+	case a.desk.Closing && !a.noted && !erased:
+		a.say("mark without erasure", deskSort, "sweep does not see it")
+	case erased && len(a.runs)+len(a.threads)+len(a.inputs) > 0:
+		a.say("left of one who was erased", deskSort, "%d runs, %d threads, %d inputs", len(a.runs), len(a.threads), len(a.inputs))
+	}
+}
+
+// Strays scans the whole table for what is this user's and what nothing else of theirs names: owner records without
+// connections, and logs without threads. It costs what the table holds. For operators.
+func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
+	filter := "begins_with(#pk, :logs) OR (begins_with(#pk, :owners) AND #user = :me)"
+	project := "#pk, #sk"
+	pages := dynamodb.NewScanPaginator(s.t.db, &dynamodb.ScanInput{
+		TableName: &s.t.c.Name, FilterExpression: &filter, ProjectionExpression: &project,
+		ExpressionAttributeNames: names(filter, project),
+		ExpressionAttributeValues: attributes{
+			":logs": text(s.pk + "#T#"), ":owners": text("C#"), ":me": text(s.user.Key()),
+		},
+	})
+	seen, strays := map[string]bool{}, []Finding{}
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("scan for strays: %w", err)
+		}
+		for _, item := range page.Items {
+			var k struct {
+				PK string `dynamodbav:"pk"`
+			}
+			if err := attributevalue.UnmarshalMap(item, &k); err != nil {
+				return nil, fmt.Errorf("scan for strays: %w", err)
+			}
+			if seen[k.PK] {
+				continue
+			}
+			seen[k.PK] = true
+			f, err := s.stray(ctx, k.PK)
+			if err != nil {
+				return nil, fmt.Errorf("scan for strays: %w", err)
+			}
+			strays = append(strays, f...)
+		}
+	}
+	return strays, nil
+}
+
+// stray judges one partition that a scan has found.
+func (s *Store) stray(ctx context.Context, pk string) ([]Finding, error) {
+	if id, isOwner := strings.CutPrefix(pk, "C#"); isOwner {
+		found, err := s.t.get(ctx, s.connectionKey(chat.ConnectionID(id)), &connectionItem{})
+		if err != nil || found {
+			return nil, err
+		}
+		return []Finding{{"owner without connection", id, "it goes by its time to live within three hours"}}, nil
+	}
+	thread, epoch, _ := strings.Cut(strings.TrimPrefix(pk, s.pk+"#T#"), "#")
+	var t threadItem
+	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(thread)), &t); err != nil || t.Epoch == epoch {
+		return nil, err
+	}
+	erased, err := s.t.get(ctx, s.erasureKey(Erasure{chat.ThreadID(thread), chat.Epoch(epoch)}), &erasureItem{})
+	if err != nil || erased {
+		return nil, err
+	}
+	return []Finding{{"log without thread", thread, "of the epoch " + epoch}}, nil
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"carrel/shared/chat"
+)
+
+// judgeThread compares a thread with its log and its transcripts.
+func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
+	e := Erasure{chat.ThreadID(t.ID), chat.Epoch(t.Epoch)}
+	tail, found, err := a.s.recordBefore(ctx, e.Thread, e.Epoch, lastSeq)
+	if err != nil {
+		return err
+	}
+	if t.Deleted != 0 {
+		if found && !a.erasures[e] {
+			a.say("deleted thread with a log", t.ID, "and no erasure")
+		}
+		return nil
+	}
+	for _, thread := range a.desk.Seats {
+		if thread == t.ID {
+			return nil // a run works on it
+		}
+	}
+	if found {
+		if err := a.judgeTail(t, tail); err != nil {
+			return err
+		}
+	}
+	q := span{pk: a.s.logPartition(e.Thread, e.Epoch), low: transcriptPrefix, high: transcriptSort(lastSeq), descending: true, page: 1}
+	_, err = a.s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var i transcriptItem
+		err := attributevalue.UnmarshalMap(item, &i)
+		if err == nil && i.Last > t.Head {
+			a.say("transcript beyond the head", t.ID, "run %s ends at %d, the head is %d", i.Run, i.Last, t.Head)
+		}
+		return false, err
+	})
+	return err
+}
+
+// judgeTail looks at the last record of a log on which no run works.
+func (a *audit) judgeTail(t threadItem, tail recordItem) error {
+	r, err := tail.record()
+	if err != nil {
+		return err
+	}
+	switch {
+	case int64(tail.last()) > t.Head:
+		a.say("log beyond the head", t.ID, "it goes to %d by run %s, the head is %d, and no run works", tail.last(), tail.Run, t.Head)
+	case int64(tail.last()) < t.Head:
+		a.say("log short of the head", t.ID, "it goes to %d, the head is %d", tail.last(), t.Head)
+	case len(r.Events) == 0 || !r.Events[len(r.Events)-1].Terminal():
+		a.say("log without end", t.ID, "run %s has no last event", tail.Run)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package tool_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"carrel/shared/agui"
+	"carrel/shared/tool"
+)
+
+// Whether a call may be made at all is looked at before a person is asked.
+func TestAPersonIsAskedLast(t *testing.T) {
+	called := 0
+	count := func(_ context.Context, in order) (string, error) {
+		called++
+		return echo(context.Background(), in)
+	}
+	for name, c := range map[string]struct {
+		call tool.Call
+		want tool.Outcome
+	}{
+		"may be made":         {tool.Call{Name: "order", Arguments: good}, tool.Asked},
+		"agreed to":           {tool.Call{Name: "order", Arguments: good, Approved: true}, tool.OK},
+		"agreed to, again":    {tool.Call{Name: "order", Arguments: good, Approved: true, Again: true}, tool.UnknownCall},
+		"again, not asked":    {tool.Call{Name: "order", Arguments: good, Again: true}, tool.Asked},
+		"bad arguments":       {tool.Call{Name: "order", Arguments: `{}`}, tool.BadArguments},
+		"bad, though agreed":  {tool.Call{Name: "order", Arguments: `{}`, Approved: true}, tool.BadArguments},
+		"not granted":         {tool.Call{Name: "other", Arguments: good}, tool.Denied},
+		"no such tool":        {tool.Call{Name: "nothing", Arguments: good, Approved: true}, tool.Unknown},
+		"too long to be seen": {tool.Call{Name: "order", Arguments: `{"item":"` + strings.Repeat("x", 8<<10) + `","count":1}`}, tool.Refused},
+	} {
+		called = 0
+		uc := contextOf(t, "order")
+		d := dispatcher(t, uc, define(t, "order", count).AskFirst("Order it?"), define(t, "other", count).AskFirst("Really?"))
+		got := d.Call(uc.Context(), c.call)
+		if got.Outcome != c.want || (called == 1) != (c.want == tool.OK) || (got.Content == "") != (c.want == tool.Asked) {
+			t.Errorf("%s: %+v, called %d times", name, got, called)
+		}
+		if c.want == tool.Asked && (got.Question == nil || got.Question.Message != "Order it?" || got.Question.Reason != agui.ReasonToolCall) {
+			t.Errorf("%s: asked %+v", name, got.Question)
+		}
+		uc.Close(context.Background())
+	}
+}
+
+func TestWhatAToolIsDeclaredDoesNotChangeIt(t *testing.T) {
+	plain := define(t, "order", echo)
+	plain.AskFirst("Order it?")
+	plain.Idempotent()
+	uc := contextOf(t, "order")
+	defer uc.Close(context.Background())
+	d := dispatcher(t, uc, plain)
+	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}); got.Outcome != tool.OK {
+		t.Errorf("a plain tool: %+v", got)
+	}
+	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good, Again: true}); got.Outcome != tool.UnknownCall || !strings.Contains(got.Content, "not known") {
+		t.Errorf("a plain tool, again: %+v", got)
+	}
+}
+
+// The key is the same whenever the call is made, and another for another call.
+func TestIdempotencyKey(t *testing.T) {
+	var keys []string
+	again := define(t, "order", func(ctx context.Context, _ order) (string, error) {
+		keys = append(keys, tool.IdempotencyKey(ctx))
+		return "", nil
+	}).Idempotent()
+	for range 2 { // two workers
+		uc := contextOf(t, "order")
+		d := dispatcher(t, uc, again)
+		for _, id := range []string{"c1", "c2"} {
+			if got := d.Call(uc.Context(), tool.Call{ID: id, Name: "order", Arguments: good, Again: true}); got.Outcome != tool.OK {
+				t.Errorf("%s: %+v", id, got)
+			}
+		}
+		uc.Close(context.Background())
+	}
+	if want := []string{"r:c1", "r:c2", "r:c1", "r:c2"}; !slices.Equal(keys, want) {
+		t.Errorf("keys %q, want %q", keys, want)
+	}
+	if got := tool.IdempotencyKey(context.Background()); got != "" {
+		t.Errorf("outside of a handler: %q", got)
+	}
+}
+
+// A question that cannot be shown is none.
+func TestWhatAHandlerMayAsk(t *testing.T) {
+	for name, c := range map[string]struct {
+		input tool.InputError
+		want  tool.Outcome
+	}{
+		"fine":          {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{}`)}, tool.Asked},
+		"a long one":    {tool.InputError{Message: strings.Repeat("x", 1001)}, tool.Refused},
+		"a long schema": {tool.InputError{Message: "Which?", Schema: make(json.RawMessage, 8<<10+1)}, tool.Refused},
+	} {
+		uc := contextOf(t, "order")
+		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { return "", &c.input }))
+		if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}); got.Outcome != c.want ||
+			c.want == tool.Asked && (got.Question.Reason != agui.ReasonInputRequired || got.Question.Message != "Which?") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		uc.Close(context.Background())
+	}
+	if got := tool.Given(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 || !strings.Contains(got.Content, "[cut") {
+		t.Errorf("a long answer became %d bytes", len(got.Content))
+	}
+}

@@ -1,0 +1,42 @@
+package wire
+
+import (
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// Runs asks for a page of the user's runs, highest id first, ended ones included.
+type Runs struct {
+	Header
+	Before chat.RunID `json:"before,omitempty"`
+	Limit  int        `json:"limit,omitempty"` // 1–100, default 20
+}
+
+// RunList answers Runs.
+type RunList struct {
+	Type      Type      `json:"type"`
+	RequestID string    `json:"requestId,omitempty"`
+	Runs      []RunInfo `json:"runs"`
+	More      bool      `json:"more"`
+}
+
+// RunInfo is one row of a list of runs. Times are in ms since the epoch.
+type RunInfo struct {
+	RunID    chat.RunID     `json:"runId"`
+	ThreadID chat.ThreadID  `json:"threadId"`
+	Status   chat.RunStatus `json:"status"` // running from its admission on: never admitted
+	Agent    string         `json:"agent,omitempty"`
+	Created  int64          `json:"created"`
+	Started  int64          `json:"started,omitempty"`
+	Ended    int64          `json:"ended,omitempty"`
+	Attempts int            `json:"attempts"` // workers that took it up; 0: none yet
+	Figures  *chat.Figures  `json:"figures,omitempty"`
+	Usage    []agui.Usage   `json:"usage,omitempty"`
+}
+
+// Forget erases all that the user has, for ever. It is answered with Accepted (state closing) once that is durable; all
+// later requests are refused with CodeClosing, and a Done without a thread follows when everything is erased.
+type Forget struct {
+	Header
+	Confirm bool `json:"confirm"` // true, or it is refused
+}
