@@ -49,8 +49,9 @@ func ours(t testing.TB, c stack.Config) *stack.Stack {
 type device struct {
 	conn   *websocket.Conn
 	thread chat.ThreadID
-	n      int // hellos and runs
-	frames int // that came
+	n      int  // hellos and runs
+	frames int  // that came
+	ended  bool // the last one held the end of a run
 }
 
 // await reads until a frame holds one of the words, and says which.
@@ -61,6 +62,7 @@ func (d *device) await(ctx context.Context, words ...string) (string, error) {
 			return "", err
 		}
 		d.frames++
+		d.ended = bytes.Contains(m, []byte(`"RUN_FINISHED"`))
 		for _, w := range words {
 			if bytes.Contains(m, []byte(w)) {
 				return w, nil
