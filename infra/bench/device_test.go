@@ -115,6 +115,7 @@ func (d *device) ask(ctx context.Context, text string) (chat.RunID, error) {
 // turn is one run as several devices of a user see it: what it used, and how long it took from the first to the last frame.
 type turn struct {
 	meters.Use
+	run  chat.RunID
 	took time.Duration
 }
 
@@ -144,7 +145,7 @@ func try(ctx context.Context, s *stack.Stack, text string, devices ...*device) (
 	}
 	took := time.Since(at)
 	used, err := settled(ctx, s, run)
-	return turn{used, took}, err
+	return turn{used, run, took}, err
 }
 
 // settled returns what a run has used once both of its invocations are over: message's and turn's.

@@ -2,8 +2,12 @@ package bench_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -86,6 +90,7 @@ func TestMeters(t *testing.T) {
 		}
 	}
 	s.DynamoDB().SetHook(nil)
+	told(t, s, used[0])
 
 	const stream = "/stream 50 500"
 	less := play(t, s, stream, devices[0])
@@ -93,6 +98,36 @@ func TestMeters(t *testing.T) {
 	more := play(t, s, stream, devices[0])
 	if more.Requests < less.Requests+30 || more.Posts < 50 || less.Posts > 20 {
 		t.Errorf("50 deltas took Carrel %+v and the naive emitter %+v", less.Use, more.Use)
+	}
+}
+
+// told looks whether the log and /meters.json tell what a run has used.
+func told(t *testing.T, s *stack.Stack, u turn) {
+	t.Helper()
+	log, err := os.ReadFile(s.Log())
+	if err != nil || !bytes.Contains(log, fmt.Appendf(nil, "meters: run %s: ", u.run)) {
+		t.Errorf("the log tells nothing of run %s (%v)", u.run, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoints().Page+"meters.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := new(http.Client).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var read meters.Reading
+	if err := json.NewDecoder(answer.Body).Decode(&read); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(read.Runs, func(r meters.Run) bool { return r.ID == string(u.run) && r.Use == u.Use }) || len(read.Runs) != 4 {
+		t.Errorf("/meters.json tells of %+v", read.Runs)
+	}
+	if c := read.Connections; c.Opened != 2 || c.Open != 2 || c.Minutes <= 0 || read.Functions["ConnectFunction"].Invocations != 2 {
+		t.Errorf("/meters.json tells of connections %+v and functions %+v", c, read.Functions)
 	}
 }
 
