@@ -30,6 +30,11 @@ func admissionGuards() []guard {
 			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 		},
 		{
+			name: "admission: not while the user is erased", file: "shared/store/admit.go",
+			from: `if b.desk.Closing {`, to: `if b.desk.Closing && b.desk.Version < 0 {`,
+			test: "./shared/store TestStore",
+		},
+		{
 			name: "admission: the first DESK", file: "shared/store/runs.go",
 			from: `u.change+" REMOVE #closing, #expires", absent`, to: `u.change+" REMOVE #closing, #expires", "("+absent+" OR attribute_exists(#pk))"`,
 		},
@@ -206,6 +211,7 @@ func endGuards() []guard {
 		{
 			name: "end: the transcript is put again for another number", file: file,
 			from: `if transcript != r.last() {`, to: `if transcript == 0 {`,
+			spare: "only before its first record can a holder find another's there, and then End is called anew",
 		},
 		{
 			name: "end: a transcript by a higher fence stays", file: file,
