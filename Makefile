@@ -162,6 +162,11 @@ fuzz: ## every fuzz target for FUZZTIME (20s), one after the other
 	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${target%:*}"; \
 	done
 
+# 10,000 runs through turn in one process: heap, goroutines and contexts before and after. make test has 60 of them.
+.PHONY: warm
+warm: $(ENGINE) ## 10,000 runs in one warm process: what they leave
+	@CARREL_RUNS=$(or $(RUNS),10000) go test -count=1 -v -timeout 30m -run TestManyRuns ./functions/turn | grep -E 'runs in|ok|FAIL|---'
+
 fuzz-edges:
 	@$(MAKE) --no-print-directory fuzz FUZZ='$(FUZZ_EDGES)'
 

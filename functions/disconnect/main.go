@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,7 +37,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
 		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
-		monitor: monitor.New(os.Stdout, "disconnect", log),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "disconnect"), log),
 		log:     log,
 	}, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,7 +14,6 @@ import (
 
 	"carrel/shared/agent"
 	"carrel/shared/awsenv"
-	"carrel/shared/chat"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -45,19 +45,23 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := awsenv.Limits(getenv)
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		agent:   agent.Known,
-		limits:  chat.DefaultLimits(),
+		limits:  limits,
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },
-		monitor: monitor.New(os.Stdout, "message", log),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "message"), log),
 		log:     log,
 		now:     time.Now,
 	}, nil

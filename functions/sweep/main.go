@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/awsenv"
-	"carrel/shared/chat"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -44,18 +44,21 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := awsenv.Limits(getenv)
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
 	}
-	limits := chat.DefaultLimits()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
 		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		limits:  limits,
-		monitor: monitor.New(os.Stdout, "sweep", log),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "sweep"), log),
 		log:     log,
 		now:     time.Now,
 		after:   time.After,

@@ -39,6 +39,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 		return s, err
 	}
 	t.emitter.Wrote(seq, s.first)
+	t.measureBegin()
 	if earlier := s.events[:len(s.events)-len(s.first)]; len(earlier) > 0 {
 		t.uc.Count(agui.Figures(earlier))
 		t.monitor.Count(monitor.RunsDied, 1)

@@ -40,6 +40,7 @@ type handler struct {
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor
+	gauge   *usercontext.Gauge // of this process
 	log     *slog.Logger
 	now     func() time.Time
 	after   func(time.Duration) <-chan time.Time
@@ -110,7 +111,7 @@ func (t *turn) open(ctx context.Context, request string) error {
 	}
 	uc, err := usercontext.New(work, usercontext.Config{
 		User: t.user, Thread: t.held.Run().Thread, Run: t.held.Run().ID, Request: request,
-		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now,
+		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now, Gauge: t.gauge,
 	})
 	if err != nil {
 		stop()
@@ -123,8 +124,5 @@ func (t *turn) open(ctx context.Context, request string) error {
 // close ends the user context. What is left of the run after that is a defect, and counted.
 func (t *turn) close(ctx context.Context) {
 	defer t.stop()
-	if err := t.uc.Close(ctx); err != nil {
-		t.log.ErrorContext(ctx, "residue of the run", "reason", err.Error())
-		t.monitor.Count(monitor.Residue, 1)
-	}
+	t.measureClose(ctx, t.uc.Close(ctx))
 }

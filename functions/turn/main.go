@@ -13,7 +13,6 @@ import (
 
 	"carrel/shared/agent"
 	"carrel/shared/awsenv"
-	"carrel/shared/chat"
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
 	"carrel/shared/monitor"
@@ -21,6 +20,7 @@ import (
 	"carrel/shared/tool"
 	"carrel/shared/tool/calculator"
 	"carrel/shared/tool/clock"
+	"carrel/shared/usercontext"
 )
 
 func main() {
@@ -49,6 +49,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := awsenv.Limits(getenv)
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return nil, err
@@ -63,13 +67,14 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, self, tenancy),
-		limits:  chat.DefaultLimits(),
-		monitor: monitor.New(os.Stdout, "turn", log),
+		limits:  limits,
+		monitor: monitor.New(os.Stdout, self, log),
+		gauge:   &usercontext.Gauge{},
 		log:     log,
 		now:     time.Now,
 		after:   time.After,

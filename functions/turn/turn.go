@@ -159,7 +159,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	if err != nil && !deleted {
 		return err
 	}
-	t.monitor.Count(monitor.RunsEnded, 1)
+	t.measureEnd(e.last)
 	t.startWaiting(ctx)
 	if deleted {
 		return nil // whoever deleted the thread has told everybody
@@ -180,6 +180,7 @@ func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
 		t.log.WarnContext(ctx, "telling the lists", "reason", err.Error()) // they learn of it with the next change
 		return
 	}
+	t.monitor.Count(monitor.SeatsInUse, len(d.Seats))
 	t.emitter.Tell(thread(th, d.Status(th.ID)))
 }
 

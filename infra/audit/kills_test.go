@@ -34,14 +34,15 @@ const twoTools = "/pace 260\n/say one\n/call notes_save {\"text\":\"kept\"}\n" +
 // kill is one run whose worker is killed, and what became of it.
 type kill struct {
 	name string
+	next bool // another run waits behind it
 	death
 	socket *socket
 	err    error
 }
 
 // The process that does a run is killed with SIGKILL: at four events, or with CARREL_KILLS=n (make kills) n times at
-// each event. Each run goes on in another process and ends once, its log has no gap, and what is not idempotent is
-// never done twice.
+// each event. Each run goes on in another process once the lease is past, long before the next minute's sweep, and ends
+// once; its log has no gap; what is not idempotent is never done twice; and what waited behind it goes on.
 func TestARunSurvivesItsWorkerAtEachEvent(t *testing.T) {
 	t.Parallel() // it waits for leases
 	k := startKiller(t)
@@ -100,6 +101,7 @@ func plan(t *testing.T, whole []agui.Event) []*kill {
 		add(death{at: at(agui.ToolCallEnd, false)})
 		add(death{at: at(agui.ToolCallResult, false), before: true})
 		add(death{at: at(agui.TextMessageEnd, true)})
+		all[0].next = true
 		return all
 	}
 	times, err := strconv.Atoi(os.Getenv("CARREL_KILLS"))
@@ -128,7 +130,18 @@ func (k *kill) run(ctx context.Context, e stack.Endpoints, killer *killer) {
 	if _, k.err = k.socket.Send(twoTools); k.err != nil {
 		return
 	}
-	st, err := k.socket.WaitFor(ctx, func(st client.State) bool { return idle(st) && st.Seq > 0 })
+	if k.next {
+		select {
+		case <-k.killed:
+		case <-ctx.Done():
+		}
+		if _, k.err = k.socket.Send("/say the next"); k.err != nil {
+			return
+		}
+	}
+	st, err := k.socket.WaitFor(ctx, func(st client.State) bool {
+		return idle(st) && st.Seq > 0 && (!k.next || says(st, agui.RoleAssistant, "the next"))
+	})
 	if err != nil {
 		k.err = fmt.Errorf("the run never ended: %w; the window shows %+v", err, st)
 	}
@@ -154,10 +167,15 @@ func judge(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, wh
 		}
 		defer k.socket.Close()
 		log := stored[k.socket.thread]
-		if err := log.check(k.socket.read(t, []*person{k.socket.who}), 1); err != nil {
-			t.Errorf("%s, killed at %d: %v", k.name, k.at, err)
+		runs, events := 1, log.events(t)
+		if k.next {
+			runs = 2
 		}
-		row, err := k.row(log.events(t), kept[k.name], whole)
+		if err := log.check(k.socket.read(t, []*person{k.socket.who}), runs); err != nil {
+			t.Errorf("%s, killed at %d: %v", k.name, k.at, err)
+			continue
+		}
+		row, err := k.row(events[:slices.IndexFunc(events, agui.Event.Terminal)+1], kept[k.name], whole)
 		if err != nil {
 			t.Errorf("%s, killed at %d: %v", k.name, k.at, err)
 		}

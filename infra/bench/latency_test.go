@@ -33,7 +33,9 @@ const (
 //
 //	go test ./infra/bench -run - -bench FirstEvent -benchtime 1x
 func BenchmarkFirstEvent(b *testing.B) {
-	carrel, echo := start(b, "../.."), start(b, "../local/stack/testdata/site")
+	// One user starts more runs here than a person may.
+	carrel := start(b, "../..", map[string]string{"RunBurst": "100000", "RunsPerHour": "100000"})
+	echo := start(b, "../local/stack/testdata/site", nil)
 	for b.Loop() {
 		for _, users := range []int{1, 20} {
 			report(b, fmt.Sprintf("echo-%d", users), users, func(i int) exchange { return newEcho(b, echo, i) })
@@ -42,9 +44,11 @@ func BenchmarkFirstEvent(b *testing.B) {
 	}
 }
 
-func start(b *testing.B, root string) stack.Endpoints {
+func start(b *testing.B, root string, parameters map[string]string) stack.Endpoints {
 	b.Helper()
-	s, err := stack.Start(b.Context(), stack.Config{Root: root, State: b.TempDir(), Builds: "../../.carrel/bench/" + filepath.Base(root)})
+	s, err := stack.Start(b.Context(), stack.Config{
+		Root: root, State: b.TempDir(), Builds: "../../.carrel/bench/" + filepath.Base(root), Parameters: parameters,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,6 +11,7 @@
 //	REORDER       hands messages of one socket that are closer than this to the functions in any order (0s)
 //	LOSE_DISCONNECT=1  invokes no function when a socket ends
 //	FAULTS        what goes wrong at random, such as "gone=0.01 lose=0.02"; a wrong word gets the list
+//	PARAMETERS    of the template: RunsPerUser=2 RunBurst=1000; those not given have their defaults
 //	SEED          of what is random on request, to see it again
 //	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
 //
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, SEED")
+			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, PARAMETERS, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -105,7 +106,8 @@ func beside(ctx context.Context, s *stack.Stack, args []string) error {
 func read(getenv func(string) string) (stack.Config, error) {
 	c := stack.Config{Root: ".", State: getenv("STATE"), Watch: getenv("WATCH") != "0", Notices: os.Stderr,
 		DynamoDB: getenv("AWS_ENDPOINT_URL_DYNAMODB")}
-	var portErr, gatewayErr, freshErr error
+	var portErr, gatewayErr, freshErr, parametersErr error
+	c.Parameters, parametersErr = parameters(getenv("PARAMETERS"))
 	c.Port, portErr = port(getenv, "PORT", 3000)
 	fallback := 3001
 	if c.Port == 0 {
@@ -119,7 +121,7 @@ func read(getenv func(string) string) (stack.Config, error) {
 	}
 	var faultsErr error
 	c.Chances, faultsErr = stack.ParseFaults(getenv("FAULTS"))
-	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, faultsErr, readChances(getenv, &c))
+	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, parametersErr, faultsErr, readChances(getenv, &c))
 }
 
 // readChances reads what makes AWS's rarer moments common.

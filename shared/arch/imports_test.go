@@ -33,7 +33,7 @@ func table() map[string]allowed {
 		"model":              {ours: []string{"chat", "agui", "tool", "engine"}},
 		"monitor":            {ours: []string{"chat"}},
 		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
-		"awsenv":             {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
+		"awsenv":             {ours: []string{"chat"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
 		"store":              {ours: []string{"chat", "agui", "desk", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
 		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
 		"emit":               {ours: []string{"chat", "agui", "wire", "usercontext"}},

@@ -170,6 +170,7 @@ var (
 // RateLimitedError is an ErrRateLimited that tells when to try again.
 type RateLimitedError struct{ After time.Duration }
 
+// Error says when to try again.
 func (e *RateLimitedError) Error() string {
 	return fmt.Sprintf("%v: try again in %v", ErrRateLimited, e.After)
 }

@@ -48,7 +48,7 @@ func TestRandomHistories(t *testing.T) {
 		}
 	}
 	t.Logf("SEED=%d does it again", seed)
-	for i := range 500 {
+	for i := range 200 {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: desk.Rules{
 			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Waiting: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},

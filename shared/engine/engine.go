@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"carrel/shared/agui"
@@ -77,19 +78,29 @@ type Config struct {
 // emit: the caller writes it together with the run's status, as it has emitted RUN_STARTED. Everything opened is closed
 // before, and each tool call has its result, unless the outcome is interrupt: then a person is asked about the calls that
 // it names. No tool is called before the answer that calls it is durable, so that who goes on after this worker's death
-// knows of the call. If the History ends with a whole answer the run is finished without another. A panic of the model or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a
-// cancelled context (cause ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed
-// (or the context's cause is chat.ErrFenced, or c lacks something): nothing more can be written then, and there is no
-// terminal event.
+// knows of the call. If the History ends with a whole answer the run is finished without another. A panic of the
+// model or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a cancelled context (cause
+// ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed (or the context's cause is
+// chat.ErrFenced, or c lacks something, or its user context has carried a run before): nothing more can be written then,
+// and there is no terminal event.
 func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if c.User == nil || c.Model == nil || c.Sink == nil {
 		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
+	}
+	executed, err := c.User.Execute()
+	if err != nil {
+		return agui.Event{}, fmt.Errorf("run an agent: %w", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.User.Context(), func() { cancel(context.Cause(c.User.Context())) })()
 	r := newRun(ctx, c)
 	end := r.guard(func() error { return r.loop(ctx) })
+	if errors.Is(end, ErrCancelled) {
+		executed(nil) // as was asked
+	} else {
+		executed(end)
+	}
 	if sink := (*sinkError)(nil); errors.As(end, &sink) {
 		return agui.Event{}, sink
 	}

@@ -22,6 +22,7 @@ const (
 	CodeToolCalls  = "tool_call_limit"
 	CodeEvents     = "event_limit"
 	CodeOutput     = "output_limit"
+	CodeMemory     = "memory_limit"
 	CodeInternal   = "internal"
 	CodeDied       = "worker_died" // written by sweep
 )
@@ -65,6 +66,8 @@ func stopped(ctx context.Context) error {
 		return &sinkError{cause: cause}
 	case errors.Is(cause, usercontext.ErrTimeLimit):
 		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.", cause: cause}
+	case errors.Is(cause, usercontext.ErrMemoryLimit):
+		return &failure{code: CodeMemory, message: "The run was ended because it took more memory than it may.", cause: cause}
 	}
 	return &failure{code: CodeInternal, message: "The run was interrupted. Try again.", cause: cause}
 }

@@ -20,9 +20,28 @@ const namespace = "Carrel"
 // The metrics of the core.
 const (
 	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
-	Residue            = "Residue"            // something was left of a run after its clean-up
-	RunsEnded          = "RunsEnded"
-	RunsDied           = "RunsDied" // ended by sweep
+	RunsDied           = "RunsDied"           // a worker was lost: counted by who goes on with its run, or ends it
+
+	// Of each turn, when its run has begun.
+	TimeWaiting      = "TimeWaiting"      // from the admission to the first claim
+	TimeToFirstEvent = "TimeToFirstEvent" // from the admission until the run's first event is in the log
+	Attempts         = "Attempts"         // which one this is
+
+	// Of each turn, when its run has ended. RunsEnded is the sum of the four after it.
+	RunsEnded     = "RunsEnded"
+	RunsFinished  = "RunsFinished"
+	RunsFailed    = "RunsFailed"
+	RunsCancelled = "RunsCancelled"
+	RunsSuspended = "RunsSuspended"
+	TimeRunning   = "TimeRunning" // from the first claim, all attempts together
+	SeatsInUse    = "SeatsInUse"  // of this user, after what waited was started
+
+	// Of each turn, when its user context is closed. Active should be zero then, and Made what Cleaned is.
+	Residue         = "Residue" // pieces that were left after the clean-up
+	ContextsMade    = "ContextsMade"
+	ContextsCleaned = "ContextsCleaned"
+	ContextsActive  = "ContextsActive" // now, in this process
+	ContextsPeak    = "ContextsPeak"   // at most, in this process
 
 	// What sweep had to repair, each of which somebody else should have done.
 	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for
@@ -62,22 +81,41 @@ type metadata struct {
 	CloudWatchMetrics []directive
 }
 
+// Value is one metric: a count, or a time in milliseconds.
+type Value struct {
+	name, unit string
+	value      any
+}
+
+// N is a count.
+func N(name string, n int) Value { return Value{name, "Count", n} }
+
+// Took is a time.
+func Took(name string, d time.Duration) Value {
+	return Value{name, "Milliseconds", float64(max(d, 0).Microseconds()) / 1000}
+}
+
 // Count records n of a metric.
-func (m *Monitor) Count(name string, n int) { m.write(name, n, nil) }
+func (m *Monitor) Count(name string, n int) { m.Record(N(name, n)) }
+
+// Record records metrics that belong together as one line. Each name may come once.
+func (m *Monitor) Record(values ...Value) { m.write(values, nil) }
 
 // Violation records that a guard refused to mix two users: which guard, and the hash of whose request it was. Content is
 // never recorded.
 func (m *Monitor) Violation(ctx context.Context, guard string, u chat.User) {
 	m.log.ErrorContext(ctx, "isolation violation", "guard", guard, "user", u)
-	m.write(IsolationViolation, 1, map[string]any{"Guard": guard, "UserHash": u.Hash()})
+	m.write([]Value{N(IsolationViolation, 1)}, map[string]any{"Guard": guard, "UserHash": u.Hash()})
 }
 
-func (m *Monitor) write(name string, n int, more map[string]any) {
-	line := map[string]any{
-		"_aws":     metadata{m.now().UnixMilli(), []directive{{namespace, [][]string{{"Function"}}, []metric{{name, "Count"}}}}},
-		"Function": m.function,
-		name:       n,
+func (m *Monitor) write(values []Value, more map[string]any) {
+	line := map[string]any{"Function": m.function}
+	metrics := make([]metric, len(values))
+	for i, v := range values {
+		metrics[i] = metric{v.name, v.unit}
+		line[v.name] = v.value
 	}
+	line["_aws"] = metadata{m.now().UnixMilli(), []directive{{namespace, [][]string{{"Function"}}, metrics}}}
 	for k, v := range more {
 		line[k] = v
 	}
@@ -88,6 +126,6 @@ func (m *Monitor) write(name string, n int, more map[string]any) {
 		m.mu.Unlock()
 	}
 	if err != nil {
-		m.log.Error("a metric is lost", "metric", name, "n", n, "reason", fmt.Sprint(err))
+		m.log.Error("metrics are lost", "metrics", fmt.Sprint(values), "reason", err.Error())
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"carrel/shared/chat/chattest"
 	"carrel/shared/monitor"
@@ -33,6 +35,33 @@ func TestAMetricIsOneEMFLine(t *testing.T) {
 	d := line.AWS.CloudWatchMetrics
 	if line.Function != "turn" || line.RunsEnded != 3 || line.AWS.Timestamp == 0 || len(d) != 1 || d[0].Namespace != "Carrel" ||
 		d[0].Dimensions[0][0] != "Function" || d[0].Metrics[0].Name != "RunsEnded" || d[0].Metrics[0].Unit != "Count" {
+		t.Errorf("line %s", out.String())
+	}
+}
+
+// Metrics that belong together are one line, with the unit of each and no dimension but the function.
+func TestSeveralMetricsAreOneLine(t *testing.T) {
+	var out bytes.Buffer
+	monitor.New(&out, "turn", slog.New(slog.DiscardHandler)).Record(monitor.N(monitor.Attempts, 2),
+		monitor.Took(monitor.TimeRunning, 1500*time.Microsecond), monitor.Took(monitor.TimeWaiting, -time.Second))
+	var line struct {
+		AWS struct {
+			CloudWatchMetrics []struct {
+				Dimensions [][]string
+				Metrics    []struct{ Name, Unit string }
+			}
+		} `json:"_aws"`
+		Attempts                 int
+		TimeRunning, TimeWaiting float64
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 {
+		t.Fatalf("%q is not one line of JSON: %v", out.String(), err)
+	}
+	if d := line.AWS.CloudWatchMetrics; len(d) != 1 || fmt.Sprint(d[0].Dimensions) != "[[Function]]" ||
+		fmt.Sprint(d[0].Metrics) != "[{Attempts Count} {TimeRunning Milliseconds} {TimeWaiting Milliseconds}]" {
+		t.Errorf("line %s", out.String())
+	}
+	if line.Attempts != 2 || line.TimeRunning != 1.5 || line.TimeWaiting != 0 { // clocks of two machines may differ
 		t.Errorf("line %s", out.String())
 	}
 }

@@ -131,9 +131,7 @@ type waitingItem struct {
 }
 
 func (i deskItem) desk() desk.Desk {
-	d := desk.Desk{
-		Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Closing: i.Closing,
-	}
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Closing: i.Closing}
 	for run, thread := range i.Seats {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}

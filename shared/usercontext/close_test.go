@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,31 +128,54 @@ func TestConcurrentUseAndClose(t *testing.T) {
 	}
 }
 
+// Ten thousand contexts, each with a child, a goroutine and a clean-up: all of them are collected, and heap and goroutines
+// are what they were.
 func TestNothingStaysBehind(t *testing.T) {
-	before := runtime.NumGoroutine()
-	for range 1000 {
-		uc := open(t, config(t))
-		must(t, uc.Go("work", func(ctx context.Context) { <-ctx.Done() }))
-		must(t, uc.OnClose("x", func(context.Context) error { return nil }))
-		must(t, uc.Close(context.Background()))
-	}
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+	const contexts = 10_000
+	var collected atomic.Int64
+	conf := config(t)
+	conf.Gauge = &usercontext.Gauge{}
+	once := func() {
+		uc := open(t, conf)
+		c := child(t, uc, "q2")
+		for _, x := range []*usercontext.Context{uc, c} {
+			must(t, x.Go("work", func(ctx context.Context) { <-ctx.Done() }))
+			must(t, x.OnClose("x", func(context.Context) error { return x.Context().Err() }))
+			runtime.AddCleanup(x, func(n *atomic.Int64) { n.Add(1) }, &collected)
 		}
+		ignored := uc.Close(context.Background()) // the clean-ups fail: what failed is not kept either
+		if ignored == nil {
+			t.Fatal("the failed clean-ups were not reported")
+		}
+	}
+	once()
+	before, heap := runtime.NumGoroutine(), liveHeap()
+	for range contexts - 1 {
+		once()
+	}
+	after := liveHeap()
+	for deadline := time.Now().Add(time.Minute); collected.Load() < 2*contexts || runtime.NumGoroutine() > before; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d contexts were collected; %d goroutines before, %d after", collected.Load(), 2*contexts, before, runtime.NumGoroutine())
+		}
+	}
+	if after > heap+1<<20 {
+		t.Errorf("the heap has %d bytes more", after-heap)
+	}
+	if n := conf.Gauge.Counts(); n != (usercontext.Counts{Made: 2 * contexts, Cleaned: 2 * contexts, Peak: 2}) {
+		t.Errorf("counted %+v", n)
 	}
 }
 
-func BenchmarkContext(b *testing.B) {
-	c := config(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		uc, err := usercontext.New(context.Background(), c)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := uc.Close(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
+// liveHeap is what stays after a collection.
+func liveHeap() uint64 {
+	runtime.GC()
+	return heapNow()
+}
+
+// heapNow is all that is on the heap, garbage included.
+func heapNow() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

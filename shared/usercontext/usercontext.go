@@ -1,6 +1,7 @@
-// Package usercontext is the context of one run of one user: identity, ids, grants, limits, and the single clean-up
-// entry. Each invocation builds a fresh one; engine, emitter, tool dispatcher and store are made from it and die with
-// it. What it holds is immutable and copied in and out.
+// Package usercontext is the context of one run of one user: identity, ids, grants, limits, figures, and the single
+// clean-up entry. Each invocation builds a fresh one; engine, emitter, tool dispatcher and store are made from it and die
+// with it. What it says of the user is immutable and copied in and out. It holds no connection: a run outlives the socket
+// that asked for it, and its events go to whoever of its user watches the thread when they come.
 package usercontext
 
 import (
@@ -8,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +31,8 @@ type Config struct {
 	Grants  []string
 	Limits  chat.Limits      // a limit of zero is the one of chat.DefaultLimits
 	Now     func() time.Time // nil: time.Now
+	Gauge   *Gauge           // of the process; nil: nobody counts
+	Memory  func() int64     // bytes that the process holds; nil: its heap
 }
 
 // Context is one run's user context. All methods may be called concurrently.
@@ -37,21 +41,29 @@ type Context struct {
 	thread  chat.ThreadID
 	run     chat.RunID
 	request string
-	grants  map[string]bool
+	parent  string // the request of the context above
+	depth   int
+	created time.Time
+	grants  map[string]bool // never changed: children share it
 	limits  chat.Limits
 	now     func() time.Time
+	gauge   *Gauge
+	used    *account // shared with children
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	stop   context.CancelFunc // of the time limit
+	stop   context.CancelFunc // of the time limit; nil for a child, which has its parent's
 
 	mu        sync.Mutex
-	closed    bool
-	figures   chat.Figures
+	phase     Phase
+	closed    bool // Close has begun
+	through   bool // and is through
+	children  []*Context
 	next      int
 	running   map[int]string // goroutines by number
 	idle      chan struct{}  // closed when, after Close began, none runs
 	callbacks []callback
+	calling   int           // callbacks that have not returned
 	done      chan struct{} // closed when Close is through
 	err       error         // what Close returned; to be read after done
 }
@@ -73,7 +85,7 @@ func New(ctx context.Context, c Config) (*Context, error) {
 	uc := &Context{
 		user: c.User, thread: c.Thread, run: c.Run, request: c.Request,
 		grants: make(map[string]bool, len(c.Grants)), limits: limits, now: c.Now,
-		running: map[int]string{}, idle: make(chan struct{}), done: make(chan struct{}),
+		gauge: c.Gauge,
 	}
 	for _, g := range c.Grants {
 		uc.grants[g] = g != ""
@@ -84,7 +96,19 @@ func New(ctx context.Context, c Config) (*Context, error) {
 	limited, stop := context.WithTimeoutCause(ctx, limits.RunTime, ErrTimeLimit)
 	uc.stop = stop
 	uc.ctx, uc.cancel = context.WithCancelCause(limited)
-	return uc, nil
+	uc.used = newAccount(limits.MemoryBytes, c.Memory, uc.cancel)
+	uc.begin()
+	return uc, uc.Go("watch the memory", uc.used.watch)
+}
+
+// begin makes the part of a context that no two share, and ends its initialization.
+func (c *Context) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.move(Initializing)
+	c.created = c.now()
+	c.running, c.idle, c.done = map[int]string{}, make(chan struct{}), make(chan struct{})
+	c.move(Active)
 }
 
 func withDefaults(l chat.Limits) chat.Limits {
@@ -114,23 +138,33 @@ func (c *Context) Request() string { return c.request }
 // Granted reports whether the user's token allowed grant when the run was admitted. The empty grant is never given.
 func (c *Context) Granted(grant string) bool { return c.grants[grant] }
 
+// Grants are those that are given, sorted: a copy.
+func (c *Context) Grants() []string {
+	given := make([]string, 0, len(c.grants))
+	for g, ok := range c.grants {
+		if ok {
+			given = append(given, g)
+		}
+	}
+	slices.Sort(given)
+	return given
+}
+
 // Limits are the run's.
 func (c *Context) Limits() chat.Limits { return c.limits }
 
-// Count adds to what the run has used and returns the sum.
-func (c *Context) Count(more chat.Figures) chat.Figures {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.figures = c.figures.Plus(more)
-	return c.figures
-}
+// Count adds to what the run has used, all of its contexts together, and returns the sum.
+func (c *Context) Count(more chat.Figures) chat.Figures { return c.used.count(more) }
+
+// Created is when the context was made.
+func (c *Context) Created() time.Time { return c.created }
 
 // Now is the run's clock.
 func (c *Context) Now() time.Time { return c.now() }
 
 // Context is the context.Context of the run's work: cancelled by Cancel (its cause), Close (chat.ErrClosed), the run's
-// time limit (ErrTimeLimit) and the context that New was given, which context.Cause tells apart.
+// limits (ErrTimeLimit, ErrMemoryLimit), its parent's and the context that New was given, which context.Cause tells apart.
 func (c *Context) Context() context.Context { return c.ctx }
 
-// Cancel stops the run's work for this cause; the first cause stands.
+// Cancel stops the work of this context and its children for this cause; the first cause stands.
 func (c *Context) Cancel(cause error) { c.cancel(cause) }

@@ -31,15 +31,6 @@ async function open(user = somebody(), hash = ""): Promise<Window> {
   return window;
 }
 
-/** In light and dark: nothing wrong, nothing beyond the window. */
-async function fit(window: Window): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await window.page.emulateMedia({ colorScheme });
-    expect(await window.unfit()).toEqual([]);
-  }
-  expect(await window.overflow()).toBeLessThanOrEqual(0);
-}
-
 const hostile = [
   "<script>alert(1)</script><img src=x onerror=alert(2)><iframe src=javascript:alert(3)></iframe>",
   "[one](javascript:alert(4)) [two](JaVaScRiPt:alert(5)) [three](data:text/html,<script>alert(6)</script>) [four](//elsewhere.example/x)",
@@ -64,7 +55,7 @@ it("runs nothing that a hostile model says, and loads nothing", async () => {
   ]);
   expect(await answer.locator("img, script, iframe, style, base, form, input, svg").count()).toBe(0);
   expect(asked.filter((url) => /example\.(com|org|net)|elsewhere/.test(url))).toEqual([]);
-  await fit(alice);
+  await alice.fit();
 });
 
 it("stays quick and in its place, whatever the shape of what is said", async () => {
@@ -93,14 +84,14 @@ it("shows Markdown, and copies an answer and a block of code", async () => {
   await alice.quiet();
   await answer.getByRole("button", { name: "Copy answer" }).click();
   await expect.poll(() => alice.page.evaluate(() => navigator.clipboard.readText())).toContain("# A title\n```js");
-  await fit(alice);
+  await alice.fit();
 });
 
 it("begins with examples, by keyboard", async () => {
   const alice = await open();
   await alice.page.getByText("Your threads will be listed here.").waitFor();
   await expect.poll(() => alice.focused()).toBe("Message");
-  await fit(alice);
+  await alice.fit();
   await alice.page.keyboard.press("Shift+Tab");
   expect(await alice.focused()).toBe("Help");
   await alice.page.keyboard.press("Enter");
@@ -121,7 +112,7 @@ it("names a run that failed or was stopped, and asks again", async () => {
   await alice.send("/fail model");
   const failure = alice.page.getByRole("alert").filter({ hasText: "The run failed" });
   await failure.waitFor();
-  await fit(alice);
+  await alice.fit();
   await failure.getByRole("button", { name: "Try again" }).click();
   await expect.poll(() => alice.questions.count()).toBe(2);
   await failure.waitFor();
@@ -166,7 +157,7 @@ it("says that there is no connection, and sends what was written when there is",
   gone = true;
   cut();
   await alice.page.getByText("What you send now is sent when there is one again.").waitFor();
-  await fit(alice);
+  await alice.fit();
   await alice.send("/say before the reload");
   await alice.questions.getByText("Sending").waitFor();
   await alice.page.reload();
@@ -198,7 +189,7 @@ it("keeps what was written when the sign-in expires, and takes it up after the n
   cut();
   await alice.page.getByText("You are signed out").waitFor();
   expect(await alice.composer.inputValue()).toBe("not yet sent");
-  await fit(alice);
+  await alice.fit();
   await alice.page.getByRole("button", { name: "Sign in again" }).click();
   await alice.signIn(name);
   await alice.connected();
@@ -211,10 +202,10 @@ it("has the list of threads in a drawer on a phone", async () => {
   await alice.page.setViewportSize({ width: 390, height: 800 });
   await alice.send(`/say ${"a longer text than the window is wide ".repeat(5)}`);
   await alice.quiet();
-  await fit(alice);
+  await alice.fit();
   await alice.page.getByRole("button", { name: "Threads", exact: true }).click();
   expect(await alice.focused()).toBe("New thread");
-  await fit(alice);
+  await alice.fit();
   await alice.page.keyboard.press("Escape");
   expect(await alice.focused()).toBe("Threads");
   await alice.threads.first().waitFor({ state: "hidden" });
@@ -265,7 +256,7 @@ it("renames a thread in all windows, by keyboard", async () => {
   await first.page.getByRole("button", { name: /^Actions for/ }).focus();
   await first.page.keyboard.press("Enter");
   expect(await first.focused()).toBe("Rename");
-  await fit(first);
+  await first.fit();
   await first.page.keyboard.press("ArrowDown");
   expect(await first.focused()).toBe("Delete");
   await first.page.keyboard.press("Escape");
@@ -275,7 +266,7 @@ it("renames a thread in all windows, by keyboard", async () => {
   await first.page.keyboard.press("Enter");
   expect(await first.focused()).toBe("Title");
   await first.page.keyboard.type("Of <b>pears</b>");
-  await fit(first);
+  await first.fit();
   await first.page.keyboard.press("Enter");
   for (const window of [first, second]) await window.threads.filter({ hasText: "Of <b>pears</b>" }).waitFor();
   await expect.poll(() => first.focused()).toBe("Actions for Of <b>pears</b>");
@@ -299,7 +290,7 @@ it("deletes a thread in all windows, after asking", async () => {
   };
   await ask();
   await first.page.getByRole("dialog").waitFor();
-  await fit(first);
+  await first.fit();
   await first.page.keyboard.press("Escape");
   await expect.poll(() => first.focused()).toMatch(/^Actions for/);
   await ask();
@@ -308,7 +299,7 @@ it("deletes a thread in all windows, after asking", async () => {
   await first.page.getByText("Ask something.").waitFor();
   await expect.poll(() => first.focused()).toBe("Message");
   await second.page.getByText("This thread was deleted.").waitFor();
-  await fit(second);
+  await second.fit();
   await second.page.reload();
   await second.threads.filter({ hasText: "stays" }).waitFor();
   expect(await second.threads.count()).toBe(1);
@@ -320,5 +311,5 @@ it("is fit before anybody is signed in", async () => {
   await page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   const window = Window.on(page);
   windows.push(window);
-  await fit(window);
+  await window.fit();
 });

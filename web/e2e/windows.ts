@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { expect } from "vitest";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 
@@ -121,6 +122,15 @@ export class Window {
       return (await axe.run()).violations.map(({ id, nodes }) => ({ id, nodes: nodes.map((node) => node.html) }));
     });
     return found.map(({ id, nodes }) => `${id}: ${nodes.join(" ")}`);
+  }
+
+  /** In light and dark: nothing wrong, nothing beyond the window. */
+  async fit(): Promise<void> {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await this.page.emulateMedia({ colorScheme });
+      expect(await this.unfit()).toEqual([]);
+    }
+    expect(await this.overflow()).toBeLessThanOrEqual(0);
   }
 
   /** How wide the page is beyond its window, in pixels. */

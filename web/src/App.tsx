@@ -4,7 +4,9 @@ import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
 import type { Drafts } from "./drafts.ts";
+import { Forget, Gone } from "./Forget.tsx";
 import { focusComposer, usePhone } from "./phone.ts";
+import { Runs } from "./Runs.tsx";
 import { said } from "./said.ts";
 import type { Person, SignIn } from "./signin.ts";
 import { Connection, Troubles } from "./State.tsx";
@@ -22,9 +24,11 @@ export function App({ client, signIn, person, drafts }: Props) {
   const state = useSyncExternalStore(client.subscribe, () => client.state);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
+  const [asked, ask] = useState<"runs" | "forget">();
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
   const leaving = useRef(false);
+  const gone = state.gone !== undefined;
   const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
   const title = state.threads.find((row) => row.threadId === threadId)?.title || "New thread";
@@ -58,6 +62,10 @@ export function App({ client, signIn, person, drafts }: Props) {
     window.addEventListener("pagehide", keep);
     return () => window.removeEventListener("pagehide", keep);
   }, [client, drafts]);
+
+  useEffect(() => {
+    if (gone) drafts.clear();
+  }, [drafts, gone]);
 
   useEffect(() => {
     document.title = `${title} – Carrel`;
@@ -94,6 +102,15 @@ export function App({ client, signIn, person, drafts }: Props) {
       setFault(`Signing out did not work, try again: ${said(error)}`);
     });
   };
+  const closeDialog = (): void => {
+    ask(undefined);
+    page.current?.querySelector<HTMLElement>(phone ? ".menu" : ".your-runs")?.focus();
+  };
+  const show = (what: "runs" | "forget"): void => {
+    showList(false);
+    ask(what);
+  };
+  if (gone) return <Gone client={client} state={state} onSignOut={signOut} />;
   return (
     <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>
       {state.thread && !state.thread.deleted && <a className="skip" href="#message" onClick={skip}>Skip to the message box</a>}
@@ -104,8 +121,12 @@ export function App({ client, signIn, person, drafts }: Props) {
         <span className="who" title={person.name}>{person.name}</span>
         <button onClick={signOut}>Sign out</button>
       </header>
-      <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onFault={setFault} />
+      <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onRuns={() => show("runs")} onFault={setFault} />
       {drawer && <button className="curtain" aria-label="Close the list of threads" tabIndex={-1} onClick={closeDrawer} />}
+      {asked === "runs" && (
+        <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onForget={() => show("forget")} onClose={closeDialog} />
+      )}
+      {asked === "forget" && <Forget client={client} onClose={closeDialog} />}
       <main>
         <div className="content" inert={drawer}>
           <h2 className="unseen" tabIndex={-1}>{title}</h2>

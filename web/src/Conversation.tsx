@@ -2,12 +2,15 @@ import { AssistantRuntimeProvider, ComposerPrimitive, ThreadPrimitive, useExtern
 import type { AppendMessage, ThreadMessageLike } from "@assistant-ui/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { UIEvent } from "react";
-import type { CarrelClient, ThreadState } from "carrel-client";
+import { timedId } from "carrel-client";
+import type { CarrelClient, Resume, ThreadState } from "carrel-client";
+import { refusals } from "./asked.ts";
 import type { Drafts } from "./drafts.ts";
 import { toLikes } from "./messages.ts";
 import { Answer, Question, Stop } from "./Messages.tsx";
 import { Beginning, Ending } from "./Ends.tsx";
 import { focusComposer } from "./phone.ts";
+import { Questions } from "./Questions.tsx";
 import { said } from "./said.ts";
 
 interface Props {
@@ -26,15 +29,31 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const messages = useMemo(() => toLikes(thread), [thread]);
   const [stopping, setStopping] = useState<string>();
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
+  const open = thread.interrupts;
+  const ask = (text: string): string => {
+    // While the agent asks, a message refuses and goes on.
+    if (open.length === 0 || text.trim() === "") return client.send(text);
+    return client.answer(thread.threadId, refusals(thread.interrupts), [{ id: timedId(), role: "user", content: text }]);
+  };
+  const answer = (answers: readonly Resume[]): void => {
+    try {
+      // A refusal is seen in the client's notices, and what is open then is shown anew.
+      client.settled(client.answer(thread.threadId, answers)).catch(() => {});
+    } catch (error) {
+      onFault(said(error));
+    }
+    focusComposer();
+  };
   const send = (text: string): void => {
     // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
     const giveBack = (): void => {
       if (drafts.get(thread.threadId) === "") drafts.put(thread.threadId, text);
       const { composer } = runtime.thread;
       if (composer.getState().text === "") composer.setText(text);
+      focusComposer();
     };
     try {
-      client.settled(client.send(text)).catch(giveBack);
+      client.settled(ask(text)).catch(giveBack);
     } catch (error) {
       onFault(said(error));
       giveBack();
@@ -73,7 +92,8 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
             {thread.more && <button className="older" disabled={fetching} onClick={older}>{fetching ? "Fetching earlier messages" : "Earlier messages"}</button>}
             {messages.length === 0 && <Beginning loaded={thread.loaded} onAsk={send} />}
             <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
-            <Ending thread={thread} onRetry={send} />
+            <Ending thread={thread} asks={open.length > 0} onRetry={send} />
+            {open.length > 0 && <Questions key={open.map(({ id }) => id).join(" ")} interrupts={open} onAnswer={answer} />}
             <ThreadPrimitive.ScrollToBottom className="newest">Newest</ThreadPrimitive.ScrollToBottom>
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">

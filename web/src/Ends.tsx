@@ -17,17 +17,23 @@ export function Beginning({ loaded, onAsk }: { readonly loaded: boolean; readonl
   );
 }
 
+interface EndingProps {
+  readonly thread: ThreadState;
+  readonly asks: boolean;
+  readonly onRetry: (text: string) => void;
+}
+
 /** How the last run ended if not well, with the way to ask again. */
-export function Ending({ thread, onRetry }: { readonly thread: ThreadState; readonly onRetry: (text: string) => void }) {
+export function Ending({ thread, asks, onRetry }: EndingProps) {
   const question = lastQuestion(thread);
-  const still = thread.loaded && !thread.behind && thread.active === undefined && thread.queue.length === 0;
+  const still = thread.loaded && !thread.behind && thread.active === undefined && !asks && thread.queue.length === 0;
   // What comes after it will tell its own end.
   const over = thread.queue.length === 0;
   const missing = still ? lack(thread) : undefined;
   const retry = still && question !== undefined && <button onClick={() => onRetry(question)}>Try again</button>;
   return (
     <>
-      <p role="status" className="unseen">{thread.active ? "The agent is answering." : ""}</p>
+      <p role="status" className="unseen">{thread.active ? "The agent is answering." : asks ? "The agent asks something, and waits for you." : ""}</p>
       {over && thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
       {over && thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
       {!thread.failure && !thread.stopped && missing && (

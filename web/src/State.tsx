@@ -1,5 +1,6 @@
 import type { CarrelClient, ClientState } from "carrel-client";
 import { focusComposer } from "./phone.ts";
+import { Wait } from "./Wait.tsx";
 
 /** Where the connection stands, told when it changes. */
 export function Connection({ state }: { readonly state: ClientState }) {
@@ -16,7 +17,7 @@ function spoken({ status }: ClientState): string {
     case "connecting": return "Connecting";
     case "lost": return "Reconnecting";
     case "replaced": return "In use elsewhere";
-    case "closed": return "Not connected";
+    case "closing": case "closed": return "Not connected";
   }
 }
 
@@ -31,6 +32,7 @@ interface Props {
 
 /** What stands in the way, and what to do about it. */
 export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: Props) {
+  const until = state.notices.findLast(({ retryAt }) => retryAt !== undefined)?.retryAt;
   const refused = [...state.notices.map((notice) => notice.message), fault].filter((text) => text !== undefined);
   const seen = (): void => {
     onSeen();
@@ -46,6 +48,7 @@ export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: 
           <button onClick={seen}>Dismiss</button>
         </div>
       )}
+      {until !== undefined && <div className="trouble"><Wait key={until} until={until} /></div>}
     </>
   );
 }

@@ -38,6 +38,7 @@ export function ThreadRow({ client, row, title, open, onOpen, onDeleted }: Props
           <div className="row">
             <button data-thread={row.threadId} aria-current={open} onClick={() => onOpen(row.threadId)}>
               <span className="title">{title}</span>
+              {row.interrupted && <span className="dot asks" role="img" aria-label="waits for your answer" />}
               {(row.status === "running" || row.status === "waiting") && (
                 <span className={`dot ${row.status}`} role="img" aria-label={row.status} />
               )}

@@ -9,11 +9,12 @@ interface Props {
   readonly openId: string | undefined;
   readonly onOpen: (threadId: string) => void;
   readonly onNew: () => void;
+  readonly onRuns: () => void;
   readonly onFault: (fault: string) => void;
 }
 
 /** The user's threads, newest first, with a search by title over those that are here. */
-export function Threads({ client, state, openId, onOpen, onNew, onFault }: Props) {
+export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault }: Props) {
   const [wanted, want] = useState("");
   const [asking, ask] = useState(false);
   const list = useRef<HTMLUListElement>(null);
@@ -45,6 +46,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onFault }: Props
         ))}
       </ul>
       {moreThreads && <button disabled={asking} onClick={older}>{wanted.trim() ? "Search older threads too" : "Show older threads"}</button>}
+      <button className="your-runs" aria-haspopup="dialog" onClick={onRuns}>Your runs</button>
     </nav>
   );
 }

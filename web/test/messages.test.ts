@@ -3,7 +3,7 @@ import type { Message, ThreadState } from "carrel-client";
 import { toLikes } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
-  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], messages, ...more });
+  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], interrupts: [], messages, ...more });
 const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
 
 it("puts a result into the call of its own run, though another run's call has the same id", () => {

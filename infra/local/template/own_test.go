@@ -17,11 +17,17 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		}
 		return template.Resolve([]byte(source), template.Options{Parameters: values})
 	}
-	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role"})
+	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role",
+		"RunsPerUser": "7", "WaitingPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "RunSeconds": "11", "RunAttempts": "2"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	turn := function(t, tm, "TurnFunction")
+	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
+		env := function(t, tm, id).Env // all who admit, work or sweep go by the same limits
+		equal(t, id, []any{env["RUNS_PER_USER"], env["WAITING_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"], env["RUN_SECONDS"],
+			env["RUN_ATTEMPTS"]}, []any{"7", "8", "9", "10", "11", "2"})
+	}
 	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
 	for name, c := range map[string]struct {
 		change map[string]string
@@ -30,6 +36,7 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		"an issuer without an audience": {map[string]string{"Audience": ""}, "Issuer is given and Audience is not."},
 		"no issuer":                     {map[string]string{"Issuer": ""}, "does not run the resource type AWS::Cognito::"},
 		"too much":                      {map[string]string{"TurnConcurrency": "1001"}, `the value "1001" is not within MaxValue, 1000`},
+		"a run beyond its function":     {map[string]string{"RunSeconds": "841"}, `the value "841" is not within MaxValue, 840`},
 		"too little":                    {map[string]string{"RequestRate": "0"}, `the value "0" is not within MinValue, 1`},
 		"not a word":                    {map[string]string{"TenantIsolation": "true"}, `is not one of on, off`},
 	} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -222,15 +223,25 @@ func patientWaiting(t *testing.T, w *World) {
 		}
 	}
 	w.Clock.Advance(23 * time.Hour)
-	for _, i := range w.items() {
-		if stringOf(i["input"]) != "" && strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") && numberOf(i["expires"]) < w.Clock.Now().Add(90*time.Minute).Unix() {
-			t.Errorf("the waiting run's input goes before the run: %v", i)
-		}
+	if left := time.Unix(numberOf(w.input("w1")["expires"]), 0).Sub(w.Clock.Now()); left < 90*time.Minute {
+		t.Errorf("the waiting run's input goes in %s, before the run", left)
 	}
 	w.Clock.Advance(3 * time.Hour)
 	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {
 		t.Errorf("an hour beyond: %+v", r)
 	}
+}
+
+// input is the item of what a run was asked.
+func (w *World) input(run chat.RunID) map[string]types.AttributeValue {
+	w.T.Helper()
+	for _, i := range w.items() {
+		if strings.HasPrefix(stringOf(i["sk"]), "IN#"+string(run)+"#") {
+			return i
+		}
+	}
+	w.T.Fatalf("%s has no input", run)
+	return nil
 }
 
 // lostInput: a run of which nobody knows any more what it was asked need not wait for a person.
@@ -239,13 +250,9 @@ func lostInput(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "w1", "t1")
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
-	for _, i := range w.items() {
-		if stringOf(i["input"]) == "" || !strings.HasPrefix(stringOf(i["sk"]), "RUN#w1#") {
-			continue
-		}
-		if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item(stringOf(i["pk"]), stringOf(i["sk"]))}); err != nil {
-			t.Fatal(err)
-		}
+	in := w.input("w1")
+	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item(stringOf(in["pk"]), stringOf(in["sk"]))}); err != nil {
+		t.Fatal(err)
 	}
 	w.Clock.Advance(61 * time.Minute)
 	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {

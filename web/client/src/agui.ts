@@ -1,10 +1,10 @@
-import { AbstractAgent, EventType } from "@ag-ui/client";
+import { AbstractAgent, EventType, isInterruptExpired } from "@ag-ui/client";
 import type { AgentConfig, BaseEvent, Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
 import { Observable } from "rxjs";
 import type { Subscriber } from "rxjs";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
-import type { AgentEvent, Message } from "./frames.ts";
+import type { AgentEvent, Message, Resume } from "./frames.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
@@ -36,11 +36,12 @@ export class CarrelAgent extends AbstractAgent {
   override run(input: RunAgentInput): Observable<BaseEvent> {
     return new Observable((out) => {
       const messages = newMessages(input, this.client.state.thread?.threadId === input.threadId ? this.client.state.thread.messages : []);
-      if (messages.length === 0) throw new Error("There is no new message of the user to send.");
+      const resume = this.answers(input);
+      if (messages.length === 0 && resume.length === 0) throw new Error("There is no new message of the user to send, and no answer.");
       this.client.open(input.threadId);
       const run: Followed = { threadId: input.threadId, runId: input.runId };
       const stop = this.follow(run, out);
-      this.client.run(input.runId, messages);
+      this.client.run(input.runId, messages, resume.length > 0 ? { threadId: input.threadId, resume } : undefined);
       this.client.settled(input.runId).then((state) => {
         run.over = state === "ended";
         run.check?.();
@@ -64,7 +65,8 @@ export class CarrelAgent extends AbstractAgent {
         if (!running) {
           out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
           out.next(snapshot(thread.messages));
-          out.next({ type: EventType.RUN_FINISHED, threadId: input.threadId, runId: input.runId, outcome: { type: "success" } } as BaseEvent);
+          const outcome = thread.interrupts.length > 0 ? { type: "interrupt", interrupts: thread.interrupts } : { type: "success" };
+          out.next({ type: EventType.RUN_FINISHED, threadId: input.threadId, runId: input.runId, outcome } as BaseEvent);
           return out.complete();
         }
         const [first, ...rest] = running.events;
@@ -93,6 +95,15 @@ export class CarrelAgent extends AbstractAgent {
     const copy = super.clone() as { client: CarrelClient } & CarrelAgent;
     copy.client = this.client;
     return copy;
+  }
+
+  /** The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused. */
+  private answers({ threadId, resume = [] }: RunAgentInput): readonly Resume[] {
+    const { thread } = this.client.state;
+    const open = thread?.threadId === threadId ? thread.interrupts : [];
+    const expired = new Set(this.pendingInterrupts.filter((one) => isInterruptExpired(one)).map(({ id }) => id));
+    for (const { id } of open) expired.delete(id); // the server's clock decides
+    return resume.filter(({ interruptId }) => !expired.has(interruptId)) as readonly Resume[];
   }
 
   /** Passes on the run's events until its last one. */

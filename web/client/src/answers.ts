@@ -1,4 +1,4 @@
-import type { Accepted, Done, ErrorFrame, ServerFrame } from "./frames.ts";
+import type { Accepted, Done, Ended, ErrorFrame, Rejected, RunPage, ServerFrame, ThreadInfo, ThreadList } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Views } from "./views.ts";
@@ -47,15 +47,48 @@ export class Answers {
     this.#out.edits(threadId);
   }
 
-  done(frame: Done): void {
-    this.#edited(frame.threadId, frame.requestId ?? this.#out.requests.edit(frame.threadId)?.requestId ?? "", frame);
+  done(threadId: string, frame: Done): void {
+    this.#edited(threadId, frame.requestId ?? this.#out.requests.edit(threadId)?.requestId ?? "", frame);
   }
 
   accepted(frame: Accepted, now: number): void {
     if (frame.requestId?.startsWith("cancel.")) return this.plain(frame.requestId, frame);
-    const run = this.#out.requests.run(frame.runId);
-    if (run?.threadId !== undefined) this.#views.of(run.threadId).accepted(run, frame.state, this.#out.n);
+    const { runId = "", state } = frame;
+    const run = this.#out.requests.run(runId);
+    if (run?.threadId !== undefined) this.#views.of(run.threadId).accepted(run, state, this.#out.n);
+    this.run(runId, frame, now);
+  }
+
+  /** A run ended that never began. */
+  ended(frame: Ended, now: number): void {
+    this.#views.of(frame.threadId).endedUnbegun(frame);
+    this.plain(`cancel.${frame.runId}`, frame);
     this.run(frame.runId, frame, now);
+  }
+
+  /** Takes rows of the list; ready tells that the connection is. */
+  rows(rows: readonly ThreadInfo[], now: number, ready: boolean, page?: ThreadList): void {
+    const { list, open } = this.#views;
+    if (page) list.page(page);
+    else list.put(rows);
+    const row = rows.find(({ threadId }) => threadId === open);
+    const taken = row && list.rows.some(({ threadId, updated }) => threadId === open && updated === row.updated);
+    if (taken) this.compare(ready, row.interrupted, now);
+  }
+
+  /**
+   * The server says whether the open thread waits for a person. If the view says otherwise something was missed, and the
+   * thread is asked for again; while an answer is on its way they may differ.
+   */
+  compare(ready: boolean, interrupted: boolean | undefined, now: number): void {
+    const { current, open } = this.#views;
+    const sending = this.#out.requests.sending(open);
+    if (!ready || !current || this.#at.asked || sending.some(({ resume }) => resume)) return;
+    if ((interrupted === true) !== current.state().interrupts.length > 0) this.#out.hello(now);
+  }
+
+  runs(frame: RunPage): void {
+    this.#edited("", "runs", frame);
   }
 
   /** A run that is seen to have begun or ended is answered, whatever became of its `accepted`; so is its cancel. */
@@ -69,9 +102,22 @@ export class Answers {
     }
   }
 
-  refused(runId: string, frame: { code: string; message: string } & ServerFrame, now: number): void {
-    this.#views.note({ code: frame.code, message: frame.message, runId });
+  refused(runId: string, frame: Rejected | ErrorFrame, now: number): void {
+    const { code, message, retryAfterMs } = frame;
+    const run = this.#out.requests.run(runId);
+    // Another device was faster, or asked meanwhile: what is open now.
+    if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
+      this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
+    }
+    this.#views.note({ code, message, runId, ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
     this.run(runId, frame, now);
+  }
+
+  /** All that the user has is being erased: a forget has its answer, and nothing else will have one. */
+  close(frame: ServerFrame): void {
+    const refusal: ServerFrame = frame.type === "error" || frame.type === "rejected" ? frame
+      : { type: "error", code: "closing", message: "Everything that you have here is being deleted." };
+    for (const id of this.#out.requests.clear()) this.#told(id, id === "forget" ? { type: "accepted", state: "closing" } : refusal);
   }
 
   /** An error of a request, or of none. */
@@ -80,7 +126,7 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of });
-    const [, threadId] = /^(?:rename|delete)\.(.*)$/.exec(id) ?? [];
+    const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$)(.*)$/.exec(id) ?? [];
     if (threadId === undefined) return this.plain(id, frame);
     // It was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);

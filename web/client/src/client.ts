@@ -1,16 +1,15 @@
-import { RefusedError } from "./contract.ts";
 import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
-import type { HistoryPage, Message, ServerFrame, ThreadList } from "./frames.ts";
+import type { HistoryPage, Message, Resume, RunPage, ServerFrame, ThreadList } from "./frames.ts";
+import { timedId } from "./ids.ts";
 import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";
-import type { RunningRun } from "./thread.ts";
+import type { RunningRun } from "./state.ts";
+import { Waiters } from "./waiters.ts";
 import { watchPage } from "./wake.ts";
 
 /** A longer timer of a browser fires at once. */
 const LONGEST_TIMER = 3_600_000;
-
-type Waiter = { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void };
 
 /**
  * A connection to Carrel that stays: it reconnects, keeps one thread open and shows each of its events exactly once.
@@ -21,7 +20,7 @@ export class CarrelClient {
   readonly #session: Session;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: ClientEvent) => void>();
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #waiters = new Waiters();
   #socket: Socket | undefined;
   #next: Socket | undefined;
   #attempt = 0;
@@ -34,7 +33,7 @@ export class CarrelClient {
   constructor(options: CarrelOptions) {
     this.#options = {
       socket: (url, protocols) => new WebSocket(url, protocols) as Socket,
-      now: () => Date.now(), random: () => Math.random(), id: () => crypto.randomUUID(),
+      now: () => Date.now(), random: () => Math.random(), id: () => timedId(),
       ...options,
     };
     this.#session = new Session({
@@ -44,7 +43,7 @@ export class CarrelClient {
       event: (threadId, event, runId, seq) => {
         for (const listener of this.#eventListeners) listener({ threadId, runId, seq, event });
       },
-      answered: (id, frame) => this.#answered(id, frame),
+      answered: (id, frame) => this.#waiters.answered(id, frame),
     }, this.#options.random);
   }
 
@@ -80,8 +79,7 @@ export class CarrelClient {
     this.#attempt++;
     this.#drop(this.#socket);
     this.#drop(this.#next);
-    for (const waiter of [...this.#waiters.values()].flat()) waiter.reject(new Error("The connection was closed."));
-    this.#waiters.clear();
+    this.#waiters.refuse(new Error("The connection was closed."));
     this.#changed();
   }
 
@@ -103,10 +101,21 @@ export class CarrelClient {
     return this.run(this.#options.id(), [{ id: this.#options.id(), role: "user", content: text }]);
   }
 
-  /** Asks for a run of a chosen id with new user messages, and returns the id. */
-  run(runId: string, messages: readonly Message[]): string {
-    this.#do(() => this.#session.run(runId, messages, this.#now()));
+  /** Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. */
+  run(runId: string, messages: readonly Message[], answers?: { threadId: string; resume: readonly Resume[] }): string {
+    this.#do(() => this.#session.run(runId, messages, this.#now(), answers));
     return runId;
+  }
+
+  /**
+   * Answers what the agent asks in a thread, all of it, and returns the id of the run that goes on with the answers; new
+   * user messages may go with them. Throws if a question of the open thread is left out, or it is too long to be sent.
+   */
+  answer(threadId: string, answers: readonly Resume[], messages: readonly Message[] = []): string {
+    const { thread } = this.state;
+    const left = thread?.threadId === threadId ? thread.interrupts.filter(({ id }) => !answers.some((a) => a.interruptId === id)) : [];
+    if (answers.length === 0 || left.length > 0) throw new Error("Answer every open question.");
+    return this.run(this.#options.id(), messages, { threadId, resume: answers });
   }
 
   /**
@@ -114,7 +123,7 @@ export class CarrelClient {
    * the run's own events came first. Rejects with a RefusedError if it did not take it.
    */
   async settled(runId: string): Promise<string> {
-    const frame = await this.#answer(`run.${runId}`);
+    const frame = await this.#waiters.of(`run.${runId}`);
     if (frame.type === "accepted") return frame.state;
     return frame.type === "ended" ? "ended" : "seen";
   }
@@ -132,12 +141,12 @@ export class CarrelClient {
   /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
   async cancel(runId: string): Promise<void> {
     let asked = false;
-    const answer = this.#answer(`cancel.${runId}`);
+    const answer = this.#waiters.of(`cancel.${runId}`);
     this.#do(() => {
       asked = this.#session.cancel(runId, this.#now());
     });
     if (asked) await answer;
-    else this.#waiters.delete(`cancel.${runId}`);
+    else this.#waiters.drop(`cancel.${runId}`);
   }
 
   /** Gets a page of threads, newest first, and merges it into `state.threads`. */
@@ -148,8 +157,9 @@ export class CarrelClient {
 
   /** Gets older messages of the open thread into view; undefined if there are none. */
   async history(): Promise<HistoryPage | undefined> {
-    const older = this.#session.older();
-    return older && await this.#ask({ type: "history", requestId: "history", ...older }) as HistoryPage;
+    const { id: threadId, before } = this.#session.view ?? {};
+    if (threadId === undefined || before === undefined) return undefined;
+    return await this.#ask({ type: "history", requestId: "history", threadId, before }) as HistoryPage;
   }
 
   /** Gives a thread another title. Resolves when that is durable; the list follows by itself. */
@@ -162,6 +172,19 @@ export class CarrelClient {
     await this.#ask({ type: "delete", requestId: `delete.${threadId}`, threadId });
   }
 
+  /** Gets a page of the user's runs, ended ones too, highest run id first; the next page is before the last one's id. */
+  async runs(before?: string, limit?: number): Promise<RunPage> {
+    return await this.#ask({ type: "runs", requestId: "runs", ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }) as RunPage;
+  }
+
+  /**
+   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it; `state.gone` tells
+   * how far it is.
+   */
+  async forget(): Promise<void> {
+    await this.#ask({ type: "forget", requestId: "forget", confirm: true });
+  }
+
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#fault = undefined;
@@ -169,27 +192,9 @@ export class CarrelClient {
   }
 
   #ask(request: Plain): Promise<ServerFrame> {
-    const answer = this.#answer(request.requestId);
+    const answer = this.#waiters.of(request.requestId);
     this.#do(() => this.#session.ask(request, this.#now()));
     return answer;
-  }
-
-  /** What the request will be answered with; the same request twice is one. */
-  #answer(requestId: string): Promise<ServerFrame> {
-    return new Promise((resolve, reject) => {
-      this.#waiters.set(requestId, [...this.#waiters.get(requestId) ?? [], { resolve, reject }]);
-    });
-  }
-
-  #answered(requestId: string, frame: ServerFrame): void {
-    const waiters = this.#waiters.get(requestId) ?? [];
-    // A thread's renames are answered one by one, anything else at once for all that asked it.
-    const told = waiters.splice(0, /^(?:rename|delete)\./.test(requestId) ? 1 : waiters.length);
-    if (waiters.length === 0) this.#waiters.delete(requestId);
-    for (const { resolve, reject } of told) {
-      if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message));
-      else resolve(frame);
-    }
   }
 
   async #connect(): Promise<void> {
@@ -275,10 +280,10 @@ export class CarrelClient {
   }
 
   #snapshot(): ClientState {
-    const { thread, list, notices, status } = this.#session;
+    const { thread, list, notices, status, gone } = this.#session;
     return {
       status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.more, notices,
-      ...(thread && { thread }), ...(this.#fault !== undefined && { fault: this.#fault }),
+      ...(thread && { thread }), ...(gone && { gone }), ...(this.#fault !== undefined && { fault: this.#fault }),
     };
   }
 

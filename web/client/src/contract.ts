@@ -1,6 +1,6 @@
 import type { AgentEvent, ThreadInfo } from "./frames.ts";
-import type { Status } from "./session.ts";
-import type { ThreadState } from "./thread.ts";
+import type { Status } from "./port.ts";
+import type { ThreadState } from "./state.ts";
 import type { Notice } from "./views.ts";
 
 /** As much of a WebSocket as the client needs. */
@@ -32,6 +32,8 @@ export interface ClientState {
   readonly thread?: ThreadState;
   /** Refusals, oldest first. */
   readonly notices: readonly Notice[];
+  /** All that the user has is being erased, or was. Gone when a server takes the user again. */
+  readonly gone?: "closing" | "erased";
   /** Why there is no connection, or what cannot be understood, as a sentence for a person. */
   readonly fault?: string;
 }
@@ -45,7 +47,8 @@ export interface ClientEvent {
 
 /** A request that the server refused. */
 export class RefusedError extends Error {
-  constructor(readonly code: string, message: string) {
+  /** retryAfterMs: when asking again may succeed, if that is known. */
+  constructor(readonly code: string, message: string, readonly retryAfterMs?: number) {
     super(message);
     this.name = "RefusedError";
   }

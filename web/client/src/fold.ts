@@ -44,7 +44,7 @@ export class Folder {
       case "TOOL_CALL_ARGS":
         return this.#changeCall(toolCallId, delta);
       case "TOOL_CALL_RESULT":
-        return this.#put(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
+        return this.#result(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
     }
   }
 
@@ -71,6 +71,18 @@ export class Folder {
       toolCalls: m.toolCalls?.map((c) =>
         c.id === id ? { ...c, function: { ...c.function, arguments: c.function.arguments + delta } } : c) ?? [],
     }));
+  }
+
+  /** Puts a result behind the message that made its call, which may be of an earlier run, and the results that are there. */
+  #result(message: Message): void {
+    const called = this.#calls.get(message.toolCallId!)
+      ?? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === message.toolCallId));
+    let at = called < 0 ? this.#messages.length : called + 1;
+    while (this.#messages[at]?.role === "tool") at++;
+    if (this.#at.has(message.id)) return;
+    for (const places of [this.#at, this.#calls]) for (const [id, place] of places) if (place >= at) places.set(id, place + 1);
+    this.#at.set(message.id, at);
+    this.#messages = this.#messages.toSpliced(at, 0, message);
   }
 
   #change(id: string, event: AgentEvent, to: (message: Message) => Message): void {

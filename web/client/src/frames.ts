@@ -18,6 +18,28 @@ export interface ToolCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
+/** What an agent asks a person; the thread waits until it is answered or expires. */
+export interface Interrupt {
+  readonly id: string;
+  /** tool_call: may this tool be called? input_required: the answer's payload is what the tool asked for. */
+  readonly reason: string;
+  readonly message?: string;
+  readonly toolCallId?: string;
+  /** A JSON schema of the payload. */
+  readonly responseSchema?: unknown;
+  /** RFC 3339; then it counts as refused. */
+  readonly expiresAt?: string;
+  /** `carrel` is {runId, tool, arguments}. */
+  readonly metadata?: Metadata;
+}
+
+/** The answer to an Interrupt; cancelled refuses. */
+export interface Resume {
+  readonly interruptId: string;
+  readonly status: "resolved" | "cancelled";
+  readonly payload?: unknown;
+}
+
 export interface Message {
   readonly id: string;
   readonly role: Role;
@@ -34,8 +56,8 @@ export interface AgentEvent {
   readonly metadata?: Metadata;
   readonly threadId?: string;
   readonly runId?: string;
-  readonly input?: { readonly threadId: string; readonly runId: string; readonly messages: readonly Message[] };
-  readonly outcome?: { readonly type: string };
+  readonly input?: { readonly threadId: string; readonly runId: string; readonly messages: readonly Message[]; readonly resume?: readonly Resume[] };
+  readonly outcome?: { readonly type: string; readonly interrupts?: readonly Interrupt[] };
   readonly message?: string;
   readonly code?: string;
   readonly messageId?: string;
@@ -69,6 +91,8 @@ export interface Run extends Request {
   readonly threadId: string;
   readonly messages: readonly Message[];
   readonly agent?: string;
+  /** Answers to all open interrupts of the thread. */
+  readonly resume?: readonly Resume[];
 }
 export interface Cancel extends Request {
   readonly type: "cancel";
@@ -94,12 +118,21 @@ export interface Delete extends Request {
   readonly type: "delete";
   readonly threadId: string;
 }
+export interface Runs extends Request {
+  readonly type: "runs";
+  readonly before?: string;
+  readonly limit?: number;
+}
+export interface Forget extends Request {
+  readonly type: "forget";
+  readonly confirm: true;
+}
 export interface Ping extends Request {
   readonly type: "ping";
   readonly threadId?: string;
   readonly cursor?: Cursor;
 }
-export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Ping;
+export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Runs | Forget | Ping;
 
 export interface RunState {
   readonly runId: string;
@@ -119,6 +152,7 @@ export interface Ready {
   readonly recovered: boolean;
   readonly active?: RunState;
   readonly waiting?: readonly RunState[];
+  readonly interrupts?: readonly Interrupt[];
   readonly reconnectBy?: number;
 }
 export interface Snapshot {
@@ -128,6 +162,7 @@ export interface Snapshot {
   readonly epoch: string;
   readonly seq: number;
   readonly messages: readonly Message[];
+  readonly interrupts?: readonly Interrupt[];
   readonly more: boolean;
   readonly before?: number;
 }
@@ -138,6 +173,8 @@ export interface Pong {
   readonly epoch?: string;
   readonly head?: number;
   readonly runs?: readonly RunState[];
+  /** The thread waits for a person. */
+  readonly interrupted?: boolean;
 }
 export interface Events {
   readonly type: "events";
@@ -150,9 +187,10 @@ export interface Events {
 export interface Accepted {
   readonly type: "accepted";
   readonly requestId?: string;
-  readonly runId: string;
+  /** Absent for a forget. */
+  readonly runId?: string;
   readonly threadId?: string;
-  /** running, waiting, or ended for a repeat of a run that has ended. */
+  /** running, waiting, or ended for a repeat of a run that has ended; closing for a forget. */
   readonly state: string;
   readonly position?: number;
 }
@@ -162,6 +200,9 @@ export interface Rejected {
   readonly runId: string;
   readonly code: string;
   readonly message: string;
+  readonly retryAfterMs?: number;
+  /** interrupted: what is open. */
+  readonly interrupts?: readonly Interrupt[];
 }
 export interface Ended {
   readonly type: "ended";
@@ -178,22 +219,52 @@ export interface ThreadInfo {
   readonly created: number;
   readonly updated: number;
   readonly head: number;
+  /** It waits for a person's answer. */
+  readonly interrupted?: boolean;
 }
 export interface ThreadFrame extends ThreadInfo {
   readonly type: "thread";
   readonly deleted?: boolean;
 }
-/** A rename or a deletion is durable. */
+/** A rename or a deletion is durable; without a thread: everything of the user is erased. */
 export interface Done {
   readonly type: "done";
   readonly requestId?: string;
-  readonly threadId: string;
+  readonly threadId?: string;
 }
 export interface ThreadList {
   readonly type: "threads";
   readonly requestId?: string;
   readonly threads: readonly ThreadInfo[];
   readonly more: boolean;
+}
+/** What a run has used so far, or used. */
+export interface Figures {
+  readonly modelCalls: number;
+  readonly toolCalls: number;
+  readonly events: number;
+  readonly outputBytes: number;
+}
+/** One run of the user, whether it goes on or has ended. */
+export interface RunInfo {
+  readonly runId: string;
+  readonly threadId: string;
+  /** waiting, admitted, running, finished, failed, cancelled or suspended. */
+  readonly status: string;
+  readonly agent?: string;
+  /** Times are ms since the epoch. */
+  readonly created?: number;
+  readonly started?: number;
+  readonly ended?: number;
+  readonly attempts?: number;
+  readonly figures?: Figures;
+}
+/** Highest run id first. */
+export interface RunPage {
+  readonly type: "runs";
+  readonly requestId?: string;
+  readonly runs: readonly RunInfo[];
+  readonly more?: boolean;
 }
 export interface HistoryPage {
   readonly type: "history";
@@ -225,56 +296,4 @@ export interface Untyped {
 }
 export type ServerFrame =
   | Ready | Snapshot | Pong | Events | Accepted | Rejected | Ended | ThreadFrame | ThreadList | HistoryPage
-  | Done | ErrorFrame | Part | Untyped;
-
-/** What each frame needs before the view may look at it. */
-function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
-  switch (type) {
-    case "ready": return { n: "number", threadId: "string", head: "number" };
-    case "snapshot": return { n: "number", threadId: "string", epoch: "string", seq: "number", messages: "array" };
-    case "pong": return {};
-    case "events": return { threadId: "string", epoch: "string", seq: "number", runId: "string", events: "array" };
-    case "accepted": return { runId: "string", state: "string" };
-    case "rejected": return { runId: "string", code: "string", message: "string" };
-    case "ended": return { runId: "string", threadId: "string" };
-    case "thread": return { threadId: "string", updated: "number" };
-    case "threads": return { threads: "array" };
-    case "history": return { threadId: "string", messages: "array" };
-    case "done": return { threadId: "string" };
-    case "error": return { code: "string", message: "string" };
-    case "part": return { id: "string", n: "number", of: "number", data: "string" };
-    default: return undefined;
-  }
-}
-
-/**
- * Decodes a server's frame. A frame without a type is `Untyped`; what is no frame that this client knows is undefined
- * and is to be passed over. Throws if it is not JSON or lacks what its type requires.
- */
-export function decodeServer(text: string): ServerFrame | undefined {
-  const frame: unknown = JSON.parse(text);
-  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return undefined;
-  const fields = frame as Record<string, unknown>;
-  if (fields.type === undefined) return { type: "" };
-  const wanted = typeof fields.type === "string" ? required(fields.type) : undefined;
-  if (!wanted) return undefined;
-  for (const [name, kind] of Object.entries(wanted)) {
-    const value = fields[name];
-    if (kind === "array" ? !Array.isArray(value) : typeof value !== kind) {
-      throw new Error(`a ${String(fields.type)} frame of the server lacks ${name}`);
-    }
-  }
-  return fields as unknown as ServerFrame;
-}
-
-/** Encodes a client's frame; throws if the server could not take it. */
-export function encodeClient(frame: ClientFrame): string {
-  const text = JSON.stringify(frame);
-  const bytes = new TextEncoder().encode(text).length;
-  if (bytes > MAX_FRAME) {
-    throw new Error(
-      `This message is too long to send: ${Math.ceil(bytes / 1024)} KB, and at most ${MAX_FRAME / 1024} KB are allowed. Shorten it.`,
-    );
-  }
-  return text;
-}
+  | RunPage | Done | ErrorFrame | Part | Untyped;

@@ -3,9 +3,12 @@ export { CarrelClient } from "./client.ts";
 export { RefusedError } from "./contract.ts";
 export type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
 export { Session } from "./session.ts";
-export type { Port, Status } from "./session.ts";
+export type { Port, Status } from "./port.ts";
 export { ThreadView } from "./thread.ts";
-export type { QueuedRun, ThreadState } from "./thread.ts";
+export type { QueuedRun, ThreadState } from "./state.ts";
 export type { Notice } from "./views.ts";
+export { timedId } from "./ids.ts";
 export { Folder } from "./fold.ts";
-export type { AgentEvent, Cursor, Message, Metadata, Role, RunState, ThreadInfo, ToolCall } from "./frames.ts";
+export type {
+  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunInfo, RunPage, RunState, ThreadInfo, ToolCall,
+} from "./frames.ts";

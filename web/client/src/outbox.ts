@@ -1,4 +1,4 @@
-import { encodeClient } from "./frames.ts";
+import { encodeClient } from "./codec.ts";
 import type { ClientFrame, Cursor } from "./frames.ts";
 import { Requests } from "./requests.ts";
 import type { PendingRun, Plain } from "./requests.ts";
@@ -86,6 +86,7 @@ export class Outbox {
   #run(run: PendingRun): void {
     run.frame ??= {
       type: "run", requestId: `run.${run.runId}`, n: ++this.#n, runId: run.runId, threadId: run.threadId!, messages: run.messages,
+      ...(run.resume && { resume: run.resume }),
     };
     this.#send(run.frame);
   }

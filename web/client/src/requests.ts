@@ -1,5 +1,5 @@
-import type { Cancel, Delete, History, Message, Rename, Run, Threads } from "./frames.ts";
-import type { QueuedRun } from "./thread.ts";
+import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, Threads } from "./frames.ts";
+import type { QueuedRun } from "./state.ts";
 
 /** A run that has no answer yet. */
 export interface PendingRun {
@@ -7,13 +7,15 @@ export interface PendingRun {
   /** Absent until a client that was not told which thread to open knows one. */
   threadId: string | undefined;
   readonly messages: readonly Message[];
+  readonly resume?: readonly Resume[];
   /** As sent on this socket. */
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History | Rename | Delete) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget) & { readonly requestId: string };
 
-export type Edit = Plain & (Rename | Delete);
+/** Of those of one thread, and of those of none, only one is out at a time: API Gateway may run frames in any order. */
+export type Edit = Plain & (Rename | Delete | Runs | Forget);
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
@@ -35,23 +37,23 @@ export class Requests {
   /** What is repeated after the runs: cancels first, then the first edit of each thread. */
   get plain(): readonly Plain[] {
     const all = [...this.#plain.values()];
-    const edits = this.#edits.filter((edit) => this.edit(edit.threadId) === edit);
+    const edits = this.#edits.filter((edit) => this.edit(threadOf(edit)) === edit);
     return [...all.filter((r) => r.type === "cancel"), ...edits, ...all.filter((r) => r.type !== "cancel")];
   }
 
   /** True if the request may go now. */
   add(request: Plain): boolean {
-    if (request.type !== "rename" && request.type !== "delete") this.#plain.set(request.requestId, request);
-    else {
-      this.#edits.push(request);
-      return this.edit(request.threadId) === request;
+    if (!isEdit(request)) {
+      this.#plain.set(request.requestId, request);
+      return true;
     }
-    return true;
+    this.#edits.push(request);
+    return this.edit(threadOf(request)) === request;
   }
 
-  /** The edit of a thread that is out, or may go. */
+  /** The edit of a thread, or of none (""), that is out or may go. */
   edit(threadId: string): Edit | undefined {
-    return this.#edits.find((edit) => edit.threadId === threadId);
+    return this.#edits.find((edit) => threadOf(edit) === threadId);
   }
 
   addRun(run: PendingRun): void {
@@ -60,7 +62,7 @@ export class Requests {
 
   /** Removes the request that an answer names; true if it was there. */
   answered(requestId: string): boolean {
-    const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(edit.threadId) === edit);
+    const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(threadOf(edit)) === edit);
     this.#edits = this.#edits.filter((edit) => edit !== out);
     return this.#plain.delete(requestId) || out !== undefined;
   }
@@ -78,12 +80,21 @@ export class Requests {
 
   sending(threadId: string | undefined): QueuedRun[] {
     return this.#runs.filter((run) => run.threadId === threadId)
-      .map((run) => ({ runId: run.runId, state: "sending", messages: run.messages }));
+      .map(({ runId, messages, resume }) => ({ runId, state: "sending", messages, ...(resume && { resume }) }));
   }
 
   /** The runs that were waiting for a thread to be known are its. */
   adopt(threadId: string): void {
     for (const run of this.#runs) run.threadId ??= threadId;
+  }
+
+  /** Takes everything away, and returns the ids under which it was asked. */
+  clear(): string[] {
+    const ids = [...this.#plain.keys(), ...this.#edits.map((edit) => edit.requestId), ...this.#runs.map((run) => `run.${run.runId}`)];
+    this.#plain.clear();
+    this.#edits = [];
+    this.#runs = [];
+    return ids;
   }
 
   /** A new socket has been sent nothing yet. */
@@ -100,4 +111,12 @@ export class Requests {
       return true;
     });
   }
+}
+
+function isEdit(request: Plain): request is Edit {
+  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "forget";
+}
+
+function threadOf(edit: Edit): string {
+  return "threadId" in edit ? edit.threadId : "";
 }

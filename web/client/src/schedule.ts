@@ -22,6 +22,7 @@ export class Schedule {
   #ping: { at: number; all: boolean } | undefined;
   /** When the last ready, pong or ping was, and since when a run is there. */
   #heard = 0;
+  #quiet = false;
   #busySince: number | undefined;
   /** A socket is being opened. */
   #opening = false;
@@ -49,7 +50,7 @@ export class Schedule {
 
   due(other: number | undefined): number | undefined {
     const times = [this.#connect, other];
-    if (this.online) {
+    if (this.online && !this.#quiet) {
       times.push(this.#answerBy(), this.#gap, this.#repeat);
       if (this.mayPing) times.push(this.#pingAt());
     }
@@ -66,7 +67,7 @@ export class Schedule {
       this.#opening = true;
       due.add("connect");
     }
-    if (!this.online) return due;
+    if (!this.online || this.#quiet) return due;
     if (past(this.#answerBy())) return due.add("lost");
     if (past(this.#repeat)) {
       this.#repeat = undefined;
@@ -97,9 +98,15 @@ export class Schedule {
     this.#connect = undefined;
   }
 
+  /** Nothing is waited for or asked on this socket any more. */
+  settled(): void {
+    this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
+    this.#quiet = true;
+  }
+
   connected(now: number): void {
     this.online = true;
-    this.#opening = false;
+    this.#opening = this.#quiet = false;
     this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
     this.#gapDelay = GAP_FIRST;
     this.#repeatDelay = REPEAT_FIRST;

@@ -1,31 +1,17 @@
 import { Answers } from "./answers.ts";
-import { decodeServer, encodeClient } from "./frames.ts";
-import type { ErrorFrame, Events, Message, Pong, Ready, ServerFrame, Snapshot } from "./frames.ts";
+import { decodeServer, encodeClient } from "./codec.ts";
+import type { Accepted, Done, ErrorFrame, Events, Message, Pong, Ready, Rejected, Resume, ServerFrame, Snapshot } from "./frames.ts";
 import { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
+import type { Port, Status } from "./port.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import { Schedule } from "./schedule.ts";
 import type { ThreadList } from "./threadlist.ts";
-import type { OnEvent, ThreadState, ThreadView } from "./thread.ts";
+import { Standing } from "./standing.ts";
+import type { ThreadState } from "./state.ts";
+import type { ThreadView } from "./thread.ts";
 import { Views } from "./views.ts";
 import type { Notice } from "./views.ts";
-
-/** What the session wants of the world. It is called from within the session's own methods. */
-export interface Port {
-  /** Sends one frame on the open socket. */
-  send(text: string): void;
-  /** Opens a socket with a fresh token; an older one stays in use until `connected`. */
-  connect(): void;
-  /** Closes the open socket. */
-  close(): void;
-  /** An event was applied to the thread. */
-  event?: (threadId: string, ...args: Parameters<OnEvent>) => void;
-  /** A request was answered, by a frame or by a refusal. */
-  answered?: (requestId: string, frame: ServerFrame) => void;
-}
-
-/** Where the connection stands; connecting is until the first `ready` of a socket. */
-export type Status = "connecting" | "ready" | "lost" | "replaced";
 
 /**
  * The client's side of carrel.v1 as a pure state machine: sockets, frames and the time go in, frames come out of the
@@ -42,7 +28,7 @@ export class Session {
   #answeredN = 0;
   /** Something was lost that only the next ready makes good. */
   #missed = false;
-  #status: Status = "connecting";
+  readonly #standing = new Standing();
 
   /** random gives [0, 1], for jitter. */
   constructor(port: Port, random: () => number) {
@@ -53,36 +39,24 @@ export class Session {
     this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
   }
 
-  get online(): boolean {
-    return this.#at.online;
-  }
-  get status(): Status {
-    return this.#status;
-  }
-  get notices(): readonly Notice[] {
-    return this.#views.notices;
-  }
-  get list(): ThreadList {
-    return this.#views.list;
-  }
+  get gone(): "closing" | "erased" | undefined { return this.#standing.gone; }
+  get erased(): boolean { return this.#standing.erased; }
+  get online(): boolean { return this.#at.online; }
+  get status(): Status { return this.#standing.status; }
+  get notices(): readonly Notice[] { return this.#views.notices; }
+  get list(): ThreadList { return this.#views.list; }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
   get sending(): readonly string[] {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
   }
-
   /** The view of the open thread. */
-  get view(): ThreadView | undefined {
-    return this.#views.current;
-  }
-
-  due(): number | undefined {
-    return this.#at.due(this.#parts.due());
-  }
+  get view(): ThreadView | undefined { return this.#views.current; }
+  due(): number | undefined { return this.#at.due(this.#parts.due()); }
 
   /** Asks for the first socket. */
   start(now: number): void {
@@ -93,7 +67,7 @@ export class Session {
   /** A socket is open: say hello and repeat what was not answered. */
   connected(now: number): void {
     this.#at.connected(now);
-    this.#status = "connecting";
+    this.#standing.connected();
     this.#answeredN = 0;
     this.#parts.clear();
     this.#views.connected();
@@ -105,20 +79,21 @@ export class Session {
   lost(now: number): void {
     this.#parts.clear();
     this.#at.lost(now);
-    if (this.#status !== "replaced") this.#status = "lost";
-    else this.#at.stop();
+    this.#standing.lost();
+    if (this.#standing.stays) this.#at.stop();
   }
 
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
     if (this.#at.online) this.#at.renewLater(now);
     else this.#at.refused(now);
-    if (this.#status === "connecting" && !this.#at.online) this.#status = "lost";
-    if (this.#status === "replaced") this.#at.stop();
+    if (!this.#at.online) this.#standing.lost();
+    if (this.#standing.stays) this.#at.stop();
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
+    if (this.status === "closing" || this.#standing.forgetting) return;
     this.#used(now);
     if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
@@ -127,7 +102,7 @@ export class Session {
   /** Shows another thread. */
   open(threadId: string, now: number): void {
     this.#used(now);
-    if (threadId === this.#views.open) return;
+    if (threadId === this.#views.open || this.#standing.forgetting) return;
     this.#views.open = threadId;
     this.#missed = false;
     this.#out.requests.adopt(threadId);
@@ -136,12 +111,12 @@ export class Session {
     this.#watch(now);
   }
 
-  /** Asks for a run in the open thread. Throws if it is too long to be sent. */
-  run(runId: string, messages: readonly Message[], now: number): void {
-    const run: PendingRun = { runId, threadId: this.#views.open, messages };
-    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, threadId: this.#views.open ?? "", messages });
+  /** Asks for a run in the open thread, or in the one that it answers. Throws if it is too long to be sent. */
+  run(runId: string, messages: readonly Message[], now: number, answers?: { threadId: string; resume: readonly Resume[] }): void {
+    const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers };
+    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, ...run, threadId: run.threadId ?? "" });
+    this.#asks(now);
     this.#out.requests.addRun(run);
-    this.#used(now);
     this.#out.runs(now);
     this.#watch(now);
   }
@@ -159,15 +134,9 @@ export class Session {
 
   /** Asks something that is answered once; the answer comes by `Port.answered`. */
   ask(request: Plain, now: number): void {
-    this.#used(now);
+    this.#asks(now);
     if (request.type === "threads") this.list.asked(request.requestId);
     this.#out.ask(request);
-  }
-
-  /** What `history` asks next for the open thread. */
-  older(): { threadId: string; before: number } | undefined {
-    const view = this.#views.current;
-    return view?.before === undefined ? undefined : { threadId: view.id, before: view.before };
   }
 
   /** Takes the notices away: the person has seen them. */
@@ -187,11 +156,7 @@ export class Session {
     if (this.#parts.expire(now)) this.#missed = true;
     this.#watch(now);
     const due = this.#at.take(now);
-    if (due.has("lost")) {
-      this.#port.close();
-      this.lost(now);
-      return this.tick(now);
-    }
+    if (due.has("lost")) return this.#giveUp(now);
     if (due.has("connect")) this.#port.connect();
     if (due.has("repeat")) this.#out.repeat(now);
     if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
@@ -211,19 +176,18 @@ export class Session {
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return this.#answers.accepted(frame, now);
-      case "rejected": return this.#answers.refused(frame.runId, frame, now);
-      case "ended":
-        this.#views.of(frame.threadId).endedUnbegun(frame);
-        this.#answers.plain(`cancel.${frame.runId}`, frame);
-        return this.#answers.run(frame.runId, frame, now);
-      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#views.list.put([frame]);
+      case "accepted": return frame.state === "closing" ? this.#forgets(frame) : this.#answers.accepted(frame, now);
+      case "rejected": return frame.code === "closing" ? this.#close(frame, now) : this.#answers.refused(frame.runId, frame, now);
+      case "ended": return this.#answers.ended(frame, now);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#answers.rows([frame], now, this.status === "ready");
       case "threads":
-        this.#views.list.page(frame);
+        this.#answers.rows(frame.threads, now, this.status === "ready", frame);
         return this.#answers.plain(frame.requestId ?? "threads", frame);
       case "done":
+        if (frame.threadId === undefined) return this.#close(frame, now);
         if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
-        return this.#answers.done(frame);
+        return this.#answers.done(frame.threadId, frame);
+      case "runs": return this.#answers.runs(frame);
       case "history":
         this.#views.of(frame.threadId).history(frame);
         return this.#answers.plain(frame.requestId ?? "history", frame);
@@ -234,7 +198,7 @@ export class Session {
   #ready(frame: Ready, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    this.#status = "ready";
+    this.#standing.ready();
     this.#at.readied(frame.n, now, frame.reconnectBy);
     this.#answers.heard();
     this.#views.open ??= frame.threadId;
@@ -264,17 +228,18 @@ export class Session {
     this.#answers.heard();
     if (lost && !this.#out.requests.empty) this.#at.mayNotHaveArrived(now);
     if (frame.threadId === undefined || frame.threadId !== this.#views.open) return;
-    if (this.#views.of(frame.threadId).pong(frame) && !this.#at.asked) this.#out.hello(now);
+    const view = this.#views.of(frame.threadId);
+    if (!view.pong(frame)) this.#answers.compare(!view.gap && this.status === "ready", frame.interrupted, now);
+    else if (!this.#at.asked) this.#out.hello(now);
   }
 
   #error(frame: ErrorFrame, now: number): void {
+    if (frame.code === "replaced") this.#standing.status = "replaced";
     switch (frame.code) {
-      case "replaced":
-        this.#status = "replaced";
+      case "replaced": case "token_expired": case "unauthorized":
         return this.#giveUp(now);
-      case "token_expired":
-      case "unauthorized":
-        return this.#giveUp(now);
+      case "closing":
+        return this.#close(frame, now);
       case "internal":
         return this.#at.mayNotHaveArrived(now);
       case "rate_limited":
@@ -288,18 +253,40 @@ export class Session {
     if (this.list.delete(threadId) && threadId === this.#views.open) this.#out.hello(now);
   }
 
-  /** The server will have no more of this socket. */
+  /** A forget was accepted: everything else would be refused, so nothing more is sent. */
+  #forgets(frame: Accepted): void {
+    this.#standing.forgets();
+    this.#missed = false;
+    this.#at.settled();
+    this.#answers.close(frame);
+  }
+
+  /** All that the user has is being erased, or (done) was. */
+  #close(frame: Rejected | ErrorFrame | Done, now: number): void {
+    const erased = frame.type === "done";
+    if (!erased && this.#standing.forgetting) return; // that is known, and the done is still to come
+    if (erased) this.#views.clear();
+    else this.#views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
+    this.#answers.close(frame);
+    this.#standing.closed(erased);
+    this.#giveUp(now);
+  }
+
   #giveUp(now: number): void {
     this.#port.close();
     this.lost(now);
     this.tick(now);
   }
 
+  /** A person asks something. Throws if it would be refused for sure. */
+  #asks(now: number): void {
+    this.#used(now);
+    if (this.#standing.forgetting) throw new Error("Everything that you have here is being deleted.");
+  }
+
   /** A person has used the client. */
   #used(now: number): void {
-    if (this.#status !== "replaced") return;
-    this.#status = "lost";
-    this.start(now);
+    if (this.#standing.used()) this.start(now);
   }
 
   /** Keeps the timers that follow from the state of the open thread. */

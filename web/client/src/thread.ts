@@ -1,46 +1,7 @@
 import { Folder } from "./fold.ts";
-import type { AgentEvent, Cursor, Ended, Events, HistoryPage, Message, Pong, Ready, RunState, Snapshot } from "./frames.ts";
-
-/** A run that is asked for and has no events yet. */
-export interface QueuedRun {
-  readonly runId: string;
-  /** sending: no answer yet; starting: accepted; waiting: behind others. */
-  readonly state: "sending" | "starting" | "waiting";
-  readonly messages: readonly Message[];
-}
-
-/** What a person sees of one thread. Never changed: a new one is made. */
-export interface ThreadState {
-  readonly threadId: string;
-  /** The server has answered for this thread at least once. */
-  readonly loaded: boolean;
-  /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
-  readonly behind: boolean;
-  readonly cursor?: Cursor;
-  readonly messages: readonly Message[];
-  /** The run that runs now. */
-  readonly active?: string;
-  readonly queue: readonly QueuedRun[];
-  /** Why the last run failed; gone when the next one starts. */
-  readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
-  /** The last run was stopped; gone when the next one starts. */
-  readonly stopped: boolean;
-  /** Older messages exist. */
-  readonly more: boolean;
-  /** The user has deleted the thread, here or in another window. */
-  readonly deleted?: boolean;
-}
-
-/** Told of every event as it is applied, once each and in order. */
-export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
-
-/** A run that has begun and not ended. */
-export interface RunningRun {
-  readonly runId: string;
-  /** The messages before it, and its events so far from RUN_STARTED on. */
-  readonly before: readonly Message[];
-  readonly events: readonly AgentEvent[];
-}
+import type { AgentEvent, Cursor, Ended, Events, HistoryPage, Interrupt, Message, Pong, Ready, Resume, RunState, Snapshot } from "./frames.ts";
+import { Questions } from "./questions.ts";
+import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
 /**
  * The exactly-once view of one thread: the client's clauses of docs/protocol.md that concern a thread. It knows no
@@ -62,6 +23,7 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   #stopped = false;
+  readonly #questions = new Questions();
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
@@ -128,6 +90,8 @@ export class ThreadView {
     this.#activeByServer = frame.active?.runId;
     this.#waitingByServer = frame.waiting ?? [];
     this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
+    // What the applied events say goes before it.
+    if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions.told(frame.interrupts);
     return this.#drain();
   }
 
@@ -137,6 +101,7 @@ export class ThreadView {
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
     this.#fold = new Folder(frame.messages);
+    this.#questions.told(frame.interrupts);
     this.#more = frame.more;
     this.#before = frame.before;
     // It restates only runs that have ended.
@@ -162,8 +127,13 @@ export class ThreadView {
     this.#before = frame.before;
   }
 
+  /** A run was refused because the thread asks: what is open. */
+  interrupted(interrupts: readonly Interrupt[]): void {
+    this.#questions.told(interrupts);
+  }
+
   /** Takes the answer to an own run. n is what the connection has counted to. */
-  accepted(run: { runId: string; messages: readonly Message[] }, state: string, n: number): void {
+  accepted(run: { runId: string; messages: readonly Message[]; resume?: readonly Resume[] }, state: string, n: number): void {
     if (state === "ended") this.#answeredEnded.add(run.runId);
     if (this.#over(run.runId) || this.#begun.has(run.runId)) return;
     this.#accepted = this.#accepted.filter((r) => r.runId !== run.runId);
@@ -197,6 +167,7 @@ export class ThreadView {
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
       threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
+      interrupts: this.#questions.besides([...this.#accepted, ...sending]),
       ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
@@ -237,6 +208,7 @@ export class ThreadView {
     this.#started = undefined;
     this.#failure = undefined;
     this.#stopped = false;
+    this.#questions.told();
   }
 
   /** Applies what is held and next in line; true if anything was. */
@@ -260,6 +232,7 @@ export class ThreadView {
       this.#cursor = { epoch: frame.epoch, seq };
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
       this.#fold.add(event);
+      this.#questions.event(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";

@@ -34,11 +34,11 @@ export class ThreadList {
   /** Merges rows; one that is older than what is shown is dropped. */
   put(rows: readonly ThreadInfo[]): void {
     const all = new Map(this.#rows.map((row) => [row.threadId, row]));
-    for (const { threadId, title, status, created, updated, head } of rows) {
+    for (const { threadId, title, status, created, updated, head, interrupted } of rows) {
       const shown = all.get(threadId);
       if (this.#deleted.has(threadId) || (shown && shown.updated > updated)) continue;
       const state = status ?? shown?.status;
-      all.set(threadId, { threadId, title, created, updated, head, ...(state && { status: state }) });
+      all.set(threadId, { threadId, title, created, updated, head, ...(state && { status: state }), ...(interrupted && { interrupted }) });
     }
     this.#rows = [...all.values()].sort((a, b) => b.created - a.created || (a.threadId < b.threadId ? 1 : -1));
   }

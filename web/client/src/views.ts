@@ -1,18 +1,21 @@
 import type { Where } from "./outbox.ts";
 import { ThreadList } from "./threadlist.ts";
 import { ThreadView } from "./thread.ts";
-import type { OnEvent } from "./thread.ts";
+import type { OnEvent } from "./state.ts";
 
 /** A refusal that a person should see. */
 export interface Notice {
   readonly code: string;
   readonly message: string;
   readonly runId?: string;
+  /** rate_limited: how long to wait in ms, and until when, ms since the epoch. */
+  readonly retryAfterMs?: number;
+  readonly retryAt?: number;
 }
 
 /** What a session knows: the views of its threads, which of them is open, the list, and what was refused. */
 export class Views {
-  readonly list = new ThreadList();
+  list = new ThreadList();
   /** The open thread; undefined until one is known. */
   open: string | undefined;
   notices: readonly Notice[] = [];
@@ -45,6 +48,13 @@ export class Views {
   /** A new connection counts from 1 again. */
   connected(): void {
     for (const view of this.#all.values()) view.connected();
+  }
+
+  /** The user's things are gone, and what was shown of them. */
+  clear(): void {
+    this.#all.clear();
+    this.list = new ThreadList();
+    this.notices = [];
   }
 
   note(notice: Notice): void {

@@ -3,6 +3,7 @@ import type { BaseEvent } from "@ag-ui/client";
 import { lastValueFrom, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { CarrelAgent } from "../src/agui.ts";
+import type { AgentEvent } from "../src/index.ts";
 import { begin, end, finished, settled, started, text, World } from "./fake.ts";
 
 const input = (runId: string, content: string) => ({
@@ -93,5 +94,41 @@ describe("a CarrelAgent", () => {
     agent.run(input("r1", "hi")).subscribe();
     agent.abortRun();
     expect(socket.last("cancel")).toMatchObject({ runId: "r1" });
+  });
+
+  it("passes on what the run asks, and brings the answers", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: input("r1", "delete it").messages });
+    const run = agent.runAgent({ runId: "r1" });
+    await settled();
+    const interrupts = [{ id: "i1", reason: "tool_call", toolCallId: "c1", expiresAt: "2999-01-01T00:00:00Z" }];
+    const call = [
+      { type: "TOOL_CALL_START", toolCallId: "c1", toolCallName: "notes_delete" }, { type: "TOOL_CALL_ARGS", toolCallId: "c1", delta: "{}" },
+      { type: "TOOL_CALL_END", toolCallId: "c1" },
+    ];
+    socket.events(1, "r1", started("r1", "delete it"), ...call, { type: "RUN_FINISHED", threadId: "t1", runId: "r1", outcome: { type: "interrupt", interrupts } });
+    await run;
+    expect(agent.pendingInterrupts).toMatchObject([{ id: "i1" }]);
+    const resume = [{ interruptId: "i1", status: "resolved" as const }];
+    const answered = agent.runAgent({ runId: "r2", resume });
+    await settled();
+    expect(socket.last("run")).toMatchObject({ runId: "r2", messages: [], resume });
+    const goesOn: AgentEvent = { type: "RUN_STARTED", threadId: "t1", runId: "r2", input: { threadId: "t1", runId: "r2", messages: [], resume } };
+    socket.events(6, "r2", goesOn, { type: "TOOL_CALL_RESULT", messageId: "x", toolCallId: "c1", content: "deleted" }, finished("r2"));
+    await answered;
+    expect(agent.pendingInterrupts).toEqual([]);
+    expect(agent.messages.at(-1)).toMatchObject({ role: "tool", content: "deleted" });
+  });
+
+  it("leaves the answer to an expired question out, and restates an open one", async () => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    agent.pendingInterrupts = [{ id: "i1", reason: "tool_call", expiresAt: "2000-01-01T00:00:00Z" }];
+    agent.run({ ...input("r1", "hi"), resume: [{ interruptId: "i1", status: "cancelled" }] }).subscribe();
+    expect(socket.last("run")).not.toHaveProperty("resume");
+    socket.events(1, "r1", started("r1", "hi"), { type: "RUN_FINISHED", threadId: "t1", runId: "r1", outcome: { type: "interrupt", interrupts: [{ id: "i2", reason: "tool_call" }] } });
+    const other = new CarrelAgent({ client, threadId: "t1" });
+    await other.connectAgent();
+    expect(other.pendingInterrupts).toMatchObject([{ id: "i2" }]);
   });
 });

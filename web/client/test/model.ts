@@ -1,5 +1,5 @@
 import { Folder, Session } from "../src/index.ts";
-import type { AgentEvent, Message } from "../src/index.ts";
+import type { AgentEvent, Interrupt, Message, Resume } from "../src/index.ts";
 
 /** A generator of numbers that a seed decides (mulberry32). */
 export function dice(seed: number): () => number {
@@ -12,8 +12,8 @@ export function dice(seed: number): () => number {
   };
 }
 
-type Frame = { type: string; n?: number; requestId?: string; runId?: string; messages?: Message[]; cursor?: { epoch: string; seq: number } };
-type Run = { runId: string; messages: Message[] };
+type Frame = { type: string; n?: number; requestId?: string; runId?: string; messages?: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } };
+type Run = { runId: string; messages: Message[]; resume?: Resume[] };
 
 /**
  * A server with one thread, a client, and a network between them that delays, reorders, repeats and loses frames and
@@ -38,6 +38,8 @@ export class Model {
   readonly #known = new Map<string, Run>();
   #queue: Run[] = [];
   #running: Run | undefined;
+  /** What the thread asks: it starts nothing but a run that answers. */
+  open: Interrupt[] = [];
 
   constructor(seed: number) {
     this.#random = dice(seed);
@@ -83,12 +85,20 @@ export class Model {
     this.session.run(runId, [{ id: `${runId}.q`, role: "user", content: runId }], this.now);
   }
 
+  /** The client answers what it shows, or, as another device, somebody answers what is open. */
+  answer(runId: string, elsewhere: boolean): void {
+    const { interrupts } = this.session.thread!;
+    if (!elsewhere && interrupts.length > 0) this.session.run(runId, [], this.now, { threadId: "t1", resume: interrupts.map(yes) });
+    if (elsewhere && this.open.length > 0) this.#admit({ runId, messages: [], resume: this.open.map(yes) });
+  }
+
   /** The thread is deleted and begins a new life. */
   rebirth(): void {
     if (this.busy) return;
     this.#epoch = `e${Math.floor(this.#random() * 1e9)}`;
     this.#log = [];
     this.#head = 0;
+    this.open = [];
   }
 
   /** The socket breaks; the client learns of it later, or never. */
@@ -155,17 +165,21 @@ export class Model {
       const recovered = frame.cursor?.epoch === this.#epoch && this.#log.length > 0;
       this.#say({
         type: "ready", requestId, n, connectionId: "c", ...here, head: this.#log.length, recovered,
-        ...(this.#running && { active: run(this.#running, "running", false) }), waiting: this.#queue.map((r) => run(r, "waiting", true)),
+        ...(this.#running && { active: run(this.#running, "running", false) }), waiting: this.#queue.map((r) => run(r, "waiting", true)), interrupts: this.open,
       });
       if (this.#log.length > 0) this.#replay(n!, recovered ? frame.cursor!.seq : undefined);
     } else if (frame.type === "run") {
       const known = this.#known.has(frame.runId!);
-      if (!known) this.#admit({ runId: frame.runId!, messages: frame.messages! });
+      const answers = (frame.resume ?? []).map(({ interruptId }) => interruptId).join();
+      if (!known && answers !== this.open.map(({ id }) => id).join()) {
+        return this.#say({ type: "rejected", requestId, runId: frame.runId, code: "interrupted", message: "It asks.", interrupts: this.open });
+      }
+      if (!known) this.#admit({ runId: frame.runId!, messages: frame.messages!, ...(frame.resume && { resume: frame.resume }) });
       const waits = this.#queue.some((r) => r.runId === frame.runId);
       this.#say({ type: "accepted", requestId, runId: frame.runId, threadId: "t1", state: waits ? "waiting" : this.#running?.runId === frame.runId ? "running" : "ended" });
     } else if (frame.type === "ping") {
       const runs = [...(this.#running ? [run(this.#running, "running", false)] : []), ...this.#queue.map((r) => run(r, "waiting", false))];
-      this.#say({ type: "pong", requestId, ...here, head: this.#log.length, runs });
+      this.#say({ type: "pong", requestId, ...here, head: this.#log.length, runs, interrupted: this.open.length > 0 });
     }
   }
 
@@ -175,7 +189,7 @@ export class Model {
       from = this.#head;
       const folder = new Folder();
       for (const { event } of this.#log.slice(0, from)) folder.add(event);
-      this.#say({ type: "snapshot", n, threadId: "t1", epoch: this.#epoch, seq: from, messages: folder.messages, more: false });
+      this.#say({ type: "snapshot", n, threadId: "t1", epoch: this.#epoch, seq: from, messages: folder.messages, interrupts: this.open, more: false });
     }
     for (let seq = from + 1; seq <= this.#log.length; seq++) this.#record(seq);
   }
@@ -187,29 +201,35 @@ export class Model {
 
   #admit(run: Run): void {
     this.#known.set(run.runId, run);
-    this.#queue.push(run);
+    if (run.resume) this.open = [];
+    if (run.resume) this.#queue.unshift(run);
+    else this.#queue.push(run);
     if (!this.#running) this.#next();
   }
 
   #next(): void {
-    const run = this.#running = this.#queue.shift();
+    const run = this.#running = this.open.length > 0 ? undefined : this.#queue.shift();
     if (!run) return;
     const { runId } = run;
     const m = `${runId}.a`;
+    const interrupts = this.#chance(0.3) ? [{ id: `${runId}.i`, reason: "tool_call" }] : [];
     const events: AgentEvent[] = [
-      { type: "RUN_STARTED", threadId: "t1", runId, input: { threadId: "t1", runId, messages: run.messages } },
+      { type: "RUN_STARTED", threadId: "t1", runId, input: { threadId: "t1", ...run } },
       { type: "TEXT_MESSAGE_START", messageId: m, role: "assistant" },
       ...["a", "b", "c", "d"].map((delta) => ({ type: "TEXT_MESSAGE_CONTENT", messageId: m, delta })),
       { type: "TEXT_MESSAGE_END", messageId: m },
-      { type: "RUN_FINISHED", threadId: "t1", runId, outcome: { type: "success" } },
+      { type: "RUN_FINISHED", threadId: "t1", runId, outcome: interrupts.length > 0 ? { type: "interrupt", interrupts } : { type: "success" } },
     ];
     const step = (): void => {
       this.#log.push({ runId, event: events.shift()! });
       this.#record(this.#log.length);
       if (events.length > 0) return this.#later(300, step);
       this.#head = this.#log.length;
+      this.open = interrupts;
       this.#next();
     };
     this.#later(300, step);
   }
 }
+
+const yes = ({ id }: Interrupt): Resume => ({ interruptId: id, status: "resolved" });

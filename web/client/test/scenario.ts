@@ -1,4 +1,5 @@
 import { Session } from "../src/index.ts";
+import type { Resume } from "../src/index.ts";
 
 /** Runs one scenario script against a Session; the format is told by the README beside the scenarios. */
 export class Scenario {
@@ -43,6 +44,9 @@ export class Scenario {
       case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
       case "delete": return session.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
       case "threads": return session.ask({ type: "threads", requestId: "threads" }, this.#now);
+      case "answer": return this.#answer(first, words);
+      case "runs": return session.ask({ type: "runs", requestId: "runs", ...(first && { before: first }) }, this.#now);
+      case "forget": return session.ask({ type: "forget", requestId: "forget", confirm: true }, this.#now);
       case "wake": return session.wake(this.#now);
       case "tick": return this.#pass(duration(rest));
       case ">": return subset("frame", JSON.parse(rest), this.#sent.shift());
@@ -52,6 +56,11 @@ export class Scenario {
       case "=": return subset("view", JSON.parse(rest), this.#view());
       default: throw new Error(`there is no step ${verb}`);
     }
+  }
+
+  #answer(runId: string, [json, ...words]: string[]): void {
+    const messages = words.length ? [{ id: `${runId}.m`, role: "user" as const, content: words.join(" ") }] : [];
+    this.#session.run(runId, messages, this.#now, { threadId: this.#session.thread!.threadId, resume: JSON.parse(json!) as Resume[] });
   }
 
   #pass(ms: number): void {
@@ -85,6 +94,7 @@ export class Scenario {
       behind: thread?.behind ?? false,
       messages: thread?.messages ?? [], active: thread?.active ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
+      interrupts: thread?.interrupts ?? [], erased: this.#session.erased,
       sending, status, threads: list.rows, notices, failure: thread?.failure,
     };
   }

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+	"carrel/shared/usercontext"
+)
+
+// metrics are the function's so far, added up.
+func (r *rig) metrics(t *testing.T) map[string]float64 {
+	t.Helper()
+	sums := map[string]float64{}
+	for line := range strings.Lines(r.log.String()) {
+		var named struct {
+			AWS struct {
+				CloudWatchMetrics []struct{ Metrics []struct{ Name, Unit string } }
+			} `json:"_aws"`
+		}
+		var values map[string]any
+		if err := json.Unmarshal([]byte(line), &named); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if err := json.Unmarshal([]byte(line), &values); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		for _, d := range named.AWS.CloudWatchMetrics {
+			for _, m := range d.Metrics {
+				v, ok := values[m.Name].(float64)
+				if want := map[bool]string{true: "Milliseconds", false: "Count"}[strings.HasPrefix(m.Name, "Time")]; !ok || m.Unit != want {
+					t.Errorf("%s is %v %s", m.Name, values[m.Name], m.Unit)
+				}
+				sums[m.Name] += v
+			}
+		}
+	}
+	return sums
+}
+
+// Runs are told by outcome, with how long they waited and took, and what they left.
+func TestRunsAreMeasured(t *testing.T) {
+	r := newRig(t, fast())
+	r.gauge = &usercontext.Gauge{}
+	r.admit(t, "good", "/say hello")
+	r.clock.Advance(3 * time.Second)
+	r.turn(t, "good")
+	r.admit(t, "bad", "/fail model")
+	r.turn(t, "bad")
+	got := r.metrics(t)
+	for name, want := range map[string]float64{
+		"RunsEnded": 2, "RunsFinished": 1, "RunsFailed": 1, "RunsCancelled": 0, "RunsSuspended": 0, "Attempts": 2, "SeatsInUse": 0,
+		"Residue": 0, "ContextsMade": 2, "ContextsCleaned": 2, "ContextsActive": 0, "ContextsPeak": 2,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	if got["TimeWaiting"] < 3000 || got["TimeToFirstEvent"] < got["TimeWaiting"] || got["TimeRunning"] <= 0 || got["TimeRunning"] > 60_000 {
+		t.Errorf("times %v", got)
+	}
+	if t.Failed() {
+		t.Log(r.log)
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	finished := func(o agui.OutcomeType) agui.Event {
+		return agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: o}}
+	}
+	for want, e := range map[string]agui.Event{
+		"RunsFinished": finished(agui.OutcomeSuccess), "RunsCancelled": finished(agui.OutcomeCancelled),
+		"RunsSuspended": finished(agui.OutcomeInterrupt), "RunsFailed": {Type: agui.RunError},
+	} {
+		if got := outcome([]agui.Event{{Type: agui.TextMessageEnd}, e}); got != want {
+			t.Errorf("%s %+v is %s, want %s", e.Type, e.Outcome, got, want)
+		}
+	}
+}
+
+// A clean-up that fails, and a child's that does, are two pieces of residue.
+func TestResidueIsCounted(t *testing.T) {
+	r := newRig(t, fast())
+	r.gauge = &usercontext.Gauge{}
+	r.admit(t, "r1", "/say hello")
+	held, err := r.store.Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := &turn{handler: r.handler, user: r.user, store: r.store, held: held, log: r.handler.log}
+	if err := turn.open(t.Context(), "q"); err != nil {
+		t.Fatal(err)
+	}
+	child, err := turn.uc.Child("q2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, uc := range []*usercontext.Context{turn.uc, child} {
+		if err := uc.OnClose("planted", func(context.Context) error { return os.ErrClosed }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn.close(t.Context())
+	if got := r.metrics(t); got["Residue"] != 2 || got["ContextsMade"] != 2 || !strings.Contains(r.log.String(), "close planted") {
+		t.Errorf("metrics %v, log %s", got, r.log)
+	}
+}
+
+// Many runs in one warm process leave it as it was. CARREL_RUNS says how many: make warm has 10,000 of them.
+func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
+	runs, err := strconv.Atoi(cmp.Or(os.Getenv("CARREL_RUNS"), "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, fast())
+	r.gauge = &usercontext.Gauge{}
+	next := 0
+	some := func(n int) {
+		for range n {
+			next++
+			run, thread := chat.RunID(fmt.Sprint("r", next)), chat.ThreadID(fmt.Sprint("t", next))
+			_, err := r.store.Admit(t.Context(), store.Admission{Run: run, Thread: thread, Grants: []string{"calculator"}, Title: "a title",
+				Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "what is 12*(3+4)?"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.turn(t, run)
+			r.edge.Frames("window")
+			r.clock.Advance(6 * time.Second) // the user's bucket of runs fills again
+			if next%50 == 0 {
+				r.log.Reset()
+			}
+		}
+	}
+	some(min(50, runs/2))  // connections, caches, the runtime's own
+	const connections = 10 // goroutines of the table's client, which keeps one more connection or one less
+	before, goroutines := settled(runtime.NumGoroutine())
+	start := time.Now()
+	some(runs - next)
+	took := time.Since(start)
+	after, left := settled(goroutines + connections)
+	t.Logf("%d runs in %v: heap %.2f MiB before, %.2f after; goroutines %d before, %d after; contexts %+v", runs, took.Round(time.Millisecond),
+		mib(before), mib(after), goroutines, left, r.gauge.Counts())
+	if after > before+2<<20 || left > goroutines+connections {
+		t.Error("the process has not come back to where it was")
+	}
+	if n := r.gauge.Counts(); n != (usercontext.Counts{Made: runs, Cleaned: runs, Peak: 1}) {
+		t.Errorf("contexts %+v", n)
+	}
+	if slices.Contains(r.states(t, "r1", chat.RunID(fmt.Sprint("r", runs))), chat.RunFailed) {
+		t.Error("a run failed")
+	}
+}
+
+func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
+
+func (r *rig) states(t *testing.T, runs ...chat.RunID) (all []chat.RunStatus) {
+	for _, run := range runs {
+		all = append(all, r.status(t, run))
+	}
+	return all
+}
+
+// settled is the live heap and the goroutines, as soon as there are no more than these.
+func settled(goroutines int) (uint64, int) {
+	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
+		runtime.GC()
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, runtime.NumGoroutine()
+}

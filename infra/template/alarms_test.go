@@ -1,0 +1,124 @@
+package template_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// watched are the metrics that alarms look at, as "function metric".
+func watched(t *testing.T, resources object) (all []string) {
+	t.Helper()
+	add := func(id string, m any) {
+		function, _ := at(list(at(m, "Dimensions"))[0], "Value", "Ref").(string)
+		if at(m, "Namespace") != "Carrel" || at(list(at(m, "Dimensions"))[0], "Name") != "Function" || function == "" {
+			t.Errorf("%s looks at %s, which nobody writes", id, text(m))
+		}
+		all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(function, "Function")), " ", at(m, "MetricName")))
+	}
+	each(t, resources, "AWS::CloudWatch::Alarm", func(id string, a any) {
+		p := at(a, "Properties")
+		if at(p, "MetricName") != nil {
+			add(id, p)
+		}
+		for _, m := range list(at(p, "Metrics")) {
+			if metric := at(m, "MetricStat", "Metric"); metric != nil {
+				add(id, metric)
+			}
+		}
+	})
+	slices.Sort(all)
+	return all
+}
+
+// names are the metrics that the package monitor has.
+func names(t *testing.T) (all []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../../shared/monitor/monitor.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.ValueSpec); ok && len(s.Values) == 1 && s.Names[0].IsExported() {
+			if v, ok := s.Values[0].(*ast.BasicLit); ok {
+				name, err := strconv.Unquote(v.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, name)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// An alarm on a metric that no function writes never rings; one without a reader is not heard. None rings because nothing
+// happens.
+func TestAlarms(t *testing.T) {
+	r := transformed(t)
+	want := []string{"disconnect IsolationViolation", "message IsolationViolation", "sweep SweepEnded", "sweep SweepExpired",
+		"sweep SweepResumed", "sweep SweepSeats", "sweep SweepStarted", "turn ContextsActive", "turn Residue"}
+	got := watched(t, r)
+	if !slices.Equal(got, want) {
+		t.Errorf("alarms look at\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	for _, w := range got {
+		if _, metric, _ := strings.Cut(w, " "); !slices.Contains(names(t), metric) {
+			t.Errorf("monitor has no metric %s", metric)
+		}
+	}
+	each(t, r, "AWS::CloudWatch::Alarm", func(id string, a any) {
+		p := at(a, "Properties")
+		if text(at(p, "AlarmActions")) != "{Fn::If:[TellsAlarms,[{Ref:AlarmTopic}],{Ref:AWS::NoValue}]}" || at(p, "TreatMissingData") != "notBreaching" {
+			t.Errorf("%s: %s", id, text(p))
+		}
+	})
+	for _, id := range []string{"MessageViolationAlarm", "DisconnectViolationAlarm", "ResidueAlarm", "LostSeatsAlarm"} {
+		p := at(r, id, "Properties")
+		if at(p, "Period") != float64(60) || at(p, "EvaluationPeriods") != float64(1) || at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
+			t.Errorf("%s does not ring at the first one: %s", id, text(p))
+		}
+	}
+	everyViolationRings(t, got)
+}
+
+// everyViolationRings checks that each function that can notice a violation has an alarm.
+func everyViolationRings(t *testing.T, got []string) {
+	t.Helper()
+	files, err := filepath.Glob("../../functions/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		function := filepath.Base(filepath.Dir(file))
+		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(content), ".Violation(") && !slices.Contains(got, function+" IsolationViolation") {
+			t.Errorf("%s may record a violation, and nobody is told: give it an alarm", file)
+		}
+	}
+}
+
+// Who admits, works and sweeps is told of the same limits, and a run ends before its function does.
+func TestLimits(t *testing.T) {
+	r := transformed(t)
+	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
+		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "WAITING_PER_USER": "WaitingPerUser",
+			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts"} {
+			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
+		}
+	}
+	if timeout := at(r, "TurnFunction", "Properties", "Timeout"); timeout != float64(900) {
+		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
+	}
+}

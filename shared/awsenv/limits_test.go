@@ -1,0 +1,41 @@
+package awsenv_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/awsenv"
+	"carrel/shared/chat"
+)
+
+func TestLimits(t *testing.T) {
+	if l, err := awsenv.Limits(env(nil)); err != nil || l != chat.DefaultLimits() {
+		t.Errorf("without variables: %+v, %v", l, err)
+	}
+	l, err := awsenv.Limits(env(map[string]string{"RUNS_PER_USER": "2", "WAITING_PER_USER": "3", "RUN_BURST": "4", "RUNS_PER_HOUR": "5",
+		"RUN_SECONDS": "60", "RUN_ATTEMPTS": "1"}))
+	want := chat.DefaultLimits()
+	want.Runs, want.Waiting, want.RunBurst, want.RunsPerHour, want.RunTime, want.Attempts = 2, 3, 4, 5, time.Minute, 1
+	if err != nil || l != want {
+		t.Errorf("limits %+v, %v", l, err)
+	}
+}
+
+func TestABadLimitIsNamedWithItsRange(t *testing.T) {
+	for name, allowed := range map[string]string{
+		"RUNS_PER_USER": "from 1 to 100", "WAITING_PER_USER": "from 1 to 200", "RUN_BURST": "from 1 to 1000000",
+		"RUNS_PER_HOUR": "from 1 to 1000000", "RUN_SECONDS": "from 10 to 840", "RUN_ATTEMPTS": "from 1 to 10",
+	} {
+		for _, bad := range []string{"0", "-1", "1000001", "1.5", "five", " 5", "1e3", "10s"} {
+			_, err := awsenv.Limits(env(map[string]string{name: bad}))
+			if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), allowed) || !strings.Contains(err.Error(), bad) {
+				t.Errorf("%s=%q: %v", name, bad, err)
+			}
+		}
+	}
+	_, err := awsenv.Limits(env(map[string]string{"RUN_SECONDS": "9000", "RUN_ATTEMPTS": "x"}))
+	if err == nil || !strings.Contains(err.Error(), "RUN_SECONDS") || !strings.Contains(err.Error(), "RUN_ATTEMPTS") {
+		t.Errorf("two that are wrong: %v", err)
+	}
+}

@@ -1,0 +1,198 @@
+package usercontext_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/usercontext"
+)
+
+func child(tb testing.TB, uc *usercontext.Context, request string) *usercontext.Context {
+	tb.Helper()
+	c, err := uc.Child(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func TestAChildIsOfTheSameRun(t *testing.T) {
+	conf := config(t)
+	conf.Grants = []string{"notes", "clock", ""}
+	conf.Limits.ToolCalls = 3
+	uc := open(t, conf)
+	defer uc.Close(context.Background())
+	c := child(t, uc, "q2")
+	if c.User() != uc.User() || c.Thread() != uc.Thread() || c.Run() != uc.Run() || c.Limits() != uc.Limits() ||
+		!slices.Equal(c.Grants(), []string{"clock", "notes"}) || !c.Granted("clock") || c.Granted("") {
+		t.Error("a child is of another run than its parent, or may do something else")
+	}
+	if c.Request() != "q2" || c.Parent() != "q" || c.Depth() != 1 || uc.Depth() != 0 || uc.Parent() != "" || c.Created().IsZero() {
+		t.Errorf("child %q of %q at depth %d", c.Request(), c.Parent(), c.Depth())
+	}
+	c.Grants()[0] = "everything"
+	if c.Granted("everything") || uc.Granted("everything") {
+		t.Error("the grants can be written from outside")
+	}
+	for _, same := range []string{"", "q"} {
+		if _, err := uc.Child(same); err == nil {
+			t.Errorf("a child with the request %q", same)
+		}
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	uc := open(t, config(t))
+	defer uc.Close(context.Background())
+	c := uc
+	for n := range usercontext.MaxDepth {
+		c = child(t, c, fmt.Sprint(n))
+	}
+	if _, err := c.Child("more"); !errors.Is(err, chat.ErrFull) {
+		t.Errorf("a child at depth %d: %v", c.Depth()+1, err)
+	}
+}
+
+// However many children count, and at once, what they have used is the run's.
+func TestChildrenSpendTheRunsFigures(t *testing.T) {
+	uc := open(t, config(t))
+	defer uc.Close(context.Background())
+	var all sync.WaitGroup
+	for n := range 20 {
+		c := child(t, uc, fmt.Sprint(n))
+		all.Go(func() {
+			for range 50 {
+				c.Count(chat.Figures{ToolCalls: 1, OutputBytes: 2})
+			}
+		})
+	}
+	all.Wait()
+	want := chat.Figures{ModelCalls: 1, ToolCalls: 1000, OutputBytes: 2000}
+	if got := child(t, uc, "last").Count(chat.Figures{ModelCalls: 1}); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+func TestAChildEndsWithItsParentAndNotTheOtherWayRound(t *testing.T) {
+	uc := open(t, config(t))
+	one, two := child(t, uc, "one"), child(t, uc, "two")
+	boom := errors.New("boom")
+	one.Cancel(boom)
+	if context.Cause(one.Context()) != boom || uc.Context().Err() != nil || two.Context().Err() != nil {
+		t.Error("a child's end is not its own")
+	}
+	uc.Cancel(errors.New("stop"))
+	if err := context.Cause(two.Context()); err == nil || err.Error() != "stop" {
+		t.Errorf("the child goes on after its parent: %v", err)
+	}
+	must(t, uc.Close(context.Background()))
+}
+
+func TestCloseClosesTheChildrenFirst(t *testing.T) {
+	conf := config(t)
+	conf.Gauge = &usercontext.Gauge{}
+	uc := open(t, conf)
+	var order []string
+	note := func(what string) func(context.Context) error {
+		return func(context.Context) error { order = append(order, what); return nil }
+	}
+	must(t, uc.OnClose("parent", note("parent")))
+	a, b := child(t, uc, "a"), child(t, uc, "b")
+	must(t, a.OnClose("a", note("a")))
+	must(t, b.OnClose("b", note("b")))
+	must(t, child(t, b, "grandchild").OnClose("g", note("grandchild")))
+	closed := child(t, uc, "closed before")
+	must(t, closed.Close(context.Background()))
+	must(t, b.Go("work", func(ctx context.Context) { <-ctx.Done() }))
+	must(t, uc.Close(context.Background()))
+	if want := []string{"grandchild", "b", "a", "parent"}; !slices.Equal(order, want) {
+		t.Errorf("cleaned up in the order %v, want %v", order, want)
+	}
+	for _, c := range []*usercontext.Context{uc, a, b} {
+		phaseIs(t, c, usercontext.Cleaned)
+		if _, err := c.Child("late"); !errors.Is(err, chat.ErrClosed) {
+			t.Errorf("a child after Close: %v", err)
+		}
+	}
+	if n := conf.Gauge.Counts(); n != (usercontext.Counts{Made: 5, Cleaned: 5, Peak: 5}) {
+		t.Errorf("counted %+v", n)
+	}
+}
+
+// A run may have any number of children one after the other: those that are through are forgotten, and collected, while
+// their parent lives.
+func TestClosedChildrenAreForgotten(t *testing.T) {
+	uc := open(t, config(t))
+	var collected atomic.Int64
+	const children = 1000
+	for n := range children {
+		c := child(t, uc, fmt.Sprint(n))
+		runtime.AddCleanup(c, func(n *atomic.Int64) { n.Add(1) }, &collected)
+		must(t, c.Close(context.Background()))
+	}
+	for deadline := time.Now().Add(time.Minute); collected.Load() < children-1; runtime.GC() { // the last stays until the next
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d children were collected", collected.Load(), children)
+		}
+	}
+	must(t, uc.Close(context.Background()))
+}
+
+func TestAChildsResidueIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		uc := open(t, config(t))
+		stuck := make(chan struct{})
+		must(t, child(t, uc, "q2").Go("stubborn", func(context.Context) { <-stuck }))
+		cleaned := false
+		must(t, uc.OnClose("own", func(context.Context) error { cleaned = true; return nil }))
+		err := uc.Close(context.Background())
+		var left *usercontext.ResidueError
+		if !errors.As(err, &left) || left.Count() != 1 || !strings.Contains(err.Error(), `child q2: close the user context: still running: ["stubborn"]`) {
+			t.Errorf("left is %v", err)
+		}
+		if !cleaned {
+			t.Error("the parent's clean-up was left out")
+		}
+		close(stuck)
+		synctest.Wait()
+	})
+}
+
+func TestChildrenAreMadeWhileTheParentCloses(t *testing.T) {
+	conf := config(t)
+	conf.Gauge = &usercontext.Gauge{}
+	for range 100 {
+		uc := open(t, conf)
+		var racers sync.WaitGroup
+		for n := range 8 {
+			racers.Go(func() {
+				c, err := uc.Child(fmt.Sprint("q", n))
+				if err == nil {
+					err = c.Go("work", func(ctx context.Context) { <-ctx.Done() })
+				}
+				if err != nil && !errors.Is(err, chat.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		}
+		racers.Go(func() {
+			if err := uc.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		racers.Wait()
+	}
+	if n := conf.Gauge.Counts(); n.Active != 0 || n.Made != n.Cleaned || n.Made < 100 {
+		t.Errorf("counted %+v: a child slipped out of its parent's Close", n)
+	}
+}

@@ -1,0 +1,180 @@
+package usercontext_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/emit"
+	"carrel/shared/engine"
+	"carrel/shared/tool"
+	"carrel/shared/tool/calculator"
+	"carrel/shared/usercontext"
+)
+
+// deployment is what all runs of a process share. All of it is frozen.
+type deployment struct {
+	tools *tool.Registry
+	gauge *usercontext.Gauge
+}
+
+func deploy(tb testing.TB) *deployment {
+	tb.Helper()
+	calc, err := calculator.New()
+	must(tb, err)
+	tools, err := tool.NewRegistry(calc)
+	must(tb, err)
+	return &deployment{tools: tools, gauge: &usercontext.Gauge{}}
+}
+
+// session is all that is made for one run, as turn does.
+type session struct {
+	Context *usercontext.Context
+	Emitter *emit.Emitter
+	Tools   *tool.Dispatcher
+	Engine  engine.Config
+	Edge    *edge
+}
+
+// edge is the log and the sockets of one user.
+type edge struct {
+	seq   chat.Seq
+	bytes int
+	grew  func() // after each append
+}
+
+func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) {
+	first := e.seq + 1
+	e.seq += chat.Seq(len(events))
+	for _, ev := range events {
+		e.bytes += len(ev.Delta)
+	}
+	if e.grew != nil {
+		e.grew()
+	}
+	return first, nil
+}
+
+func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
+	return []chat.Connection{{ID: "c", Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
+}
+
+func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }
+
+func (e *edge) Post(context.Context, chat.ConnectionID, []byte) error { return nil }
+
+func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, m engine.Model) *session {
+	tb.Helper()
+	uc, err := usercontext.New(context.Background(), usercontext.Config{
+		User: user, Thread: "t", Run: "r", Request: "q", Grants: []string{"calculator"}, Limits: limits, Gauge: d.gauge,
+	})
+	must(tb, err)
+	s := &session{Context: uc, Edge: &edge{}}
+	s.Emitter, err = emit.New(context.Background(), emit.Config{User: uc, Epoch: "e", Log: s.Edge, Connections: s.Edge, Poster: s.Edge})
+	must(tb, err)
+	s.Tools, err = tool.NewDispatcher(uc, d.tools, []string{"calculator"})
+	must(tb, err)
+	s.Engine = engine.Config{User: uc, Model: m, Tools: s.Tools, Sink: s.Emitter,
+		History: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hello"}}}
+	return s
+}
+
+// run carries the run to its end, up to Close.
+func (s *session) run(tb testing.TB) agui.Event {
+	tb.Helper()
+	ctx := context.Background()
+	must(tb, s.Emitter.Emit(ctx, agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: "r"}))
+	end, err := engine.Run(s.Context.Context(), s.Engine)
+	must(tb, err)
+	must(tb, s.Emitter.Drain(ctx))
+	seq, err := s.Edge.Append(ctx, []agui.Event{end})
+	must(tb, err)
+	must(tb, s.Emitter.Finish(ctx, seq, []agui.Event{end}))
+	return end
+}
+
+// script is a model that streams what it says, calls its tool once, and stops.
+type script func(yield func(engine.Delta) bool)
+
+func (s script) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
+	return func(yield func(engine.Delta, error) bool) {
+		s(func(d engine.Delta) bool { return yield(d, nil) })
+	}
+}
+
+// converses uses a tool and answers.
+type converses struct{}
+
+func (converses) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
+	deltas := []engine.Delta{{Text: "Let me see."}, {ToolStart: &engine.ToolStart{ID: "c", Name: "calculator"}},
+		{ToolArgs: `{"expression":"12*(3+4)"}`}, {Stop: engine.StopTools}}
+	if last := r.Messages[len(r.Messages)-1]; last.Role == agui.RoleTool {
+		deltas = []engine.Delta{{Text: "It is " + last.Content + "."}, {Stop: engine.StopEnd}}
+	}
+	return func(yield func(engine.Delta, error) bool) {
+		for _, d := range deltas {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A context is one run's: an engine that is given a used one refuses, and says nothing to anybody.
+func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
+	s := deploy(t).session(t, chattest.User(t, "alice"), chat.Limits{}, converses{})
+	s.run(t)
+	before := s.Edge.seq
+	if end, err := engine.Run(s.Context.Context(), s.Engine); !errors.Is(err, usercontext.ErrPhase) || s.Edge.seq != before {
+		t.Errorf("a second run ended with %+v, %v after %d events", end, err, s.Edge.seq-before)
+	}
+	phaseIs(t, s.Context, usercontext.Completed)
+	must(t, s.Context.Close(context.Background()))
+}
+
+// floods is a model that streams 100 MB.
+func floods() engine.Model {
+	piece := strings.Repeat("0123456789abcdef", 256)
+	return script(func(yield func(engine.Delta) bool) {
+		for range 100 << 20 / len(piece) {
+			if !yield(engine.Delta{Text: piece}) {
+				return
+			}
+		}
+		yield(engine.Delta{Stop: engine.StopEnd})
+	})
+}
+
+// A run whose model pours 100 MB ends with a named error and does not grow the process by more than 32 MB: whichever of
+// its limits is reached first.
+func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
+	d, alice := deploy(t), chattest.User(t, "alice")
+	for code, limits := range map[string]chat.Limits{
+		engine.CodeOutput: {},
+		engine.CodeEvents: {OutputBytes: 1 << 30, Events: 1000},
+		engine.CodeMemory: {OutputBytes: 1 << 30, Events: 1 << 30, MemoryBytes: 8 << 20},
+	} {
+		t.Run(code, func(t *testing.T) {
+			before, most := liveHeap(), uint64(0)
+			s := d.session(t, alice, limits, floods())
+			s.Edge.grew = func() { most = max(most, heapNow()) }
+			end := s.run(t)
+			s.Edge.grew()
+			phaseIs(t, s.Context, usercontext.Failed)
+			must(t, s.Context.Close(context.Background()))
+			if end.Type != agui.RunError || end.Code != code || end.Message == "" {
+				t.Errorf("it ended with %s %q %q", end.Type, end.Code, end.Message)
+			}
+			t.Logf("%.1f MB were streamed, the heap grew by %.1f MB at most", float64(s.Edge.bytes)/(1<<20), (float64(most)-float64(before))/(1<<20))
+			if most > before+32<<20 {
+				t.Errorf("the heap grew by %d MB", (most-before)>>20)
+			}
+		})
+	}
+}

@@ -1,0 +1,55 @@
+import { MAX_FRAME } from "./frames.ts";
+import type { ClientFrame, ServerFrame } from "./frames.ts";
+
+/** What each frame needs before the view may look at it. */
+function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
+  switch (type) {
+    case "ready": return { n: "number", threadId: "string", head: "number" };
+    case "snapshot": return { n: "number", threadId: "string", epoch: "string", seq: "number", messages: "array" };
+    case "pong": return {};
+    case "events": return { threadId: "string", epoch: "string", seq: "number", runId: "string", events: "array" };
+    case "accepted": return { state: "string" };
+    case "rejected": return { runId: "string", code: "string", message: "string" };
+    case "ended": return { runId: "string", threadId: "string" };
+    case "thread": return { threadId: "string", updated: "number" };
+    case "threads": return { threads: "array" };
+    case "history": return { threadId: "string", messages: "array" };
+    case "done": return {};
+    case "runs": return { runs: "array" };
+    case "error": return { code: "string", message: "string" };
+    case "part": return { id: "string", n: "number", of: "number", data: "string" };
+    default: return undefined;
+  }
+}
+
+/**
+ * Decodes a server's frame. A frame without a type is `Untyped`; what is no frame that this client knows is undefined
+ * and is to be passed over. Throws if it is not JSON or lacks what its type requires.
+ */
+export function decodeServer(text: string): ServerFrame | undefined {
+  const frame: unknown = JSON.parse(text);
+  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return undefined;
+  const fields = frame as Record<string, unknown>;
+  if (fields.type === undefined) return { type: "" };
+  const wanted = typeof fields.type === "string" ? required(fields.type) : undefined;
+  if (!wanted) return undefined;
+  for (const [name, kind] of Object.entries(wanted)) {
+    const value = fields[name];
+    if (kind === "array" ? !Array.isArray(value) : typeof value !== kind) {
+      throw new Error(`a ${String(fields.type)} frame of the server lacks ${name}`);
+    }
+  }
+  return fields as unknown as ServerFrame;
+}
+
+/** Encodes a client's frame; throws if the server could not take it. */
+export function encodeClient(frame: ClientFrame): string {
+  const text = JSON.stringify(frame);
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > MAX_FRAME) {
+    throw new Error(
+      `This message is too long to send: ${Math.ceil(bytes / 1024)} KB, and at most ${MAX_FRAME / 1024} KB are allowed. Shorten it.`,
+    );
+  }
+  return text;
+}

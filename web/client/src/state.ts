@@ -1,0 +1,46 @@
+import type { AgentEvent, Cursor, Interrupt, Message, Resume } from "./frames.ts";
+
+/** A run that is asked for and has no events yet. */
+export interface QueuedRun {
+  readonly runId: string;
+  /** sending: no answer yet; starting: accepted; waiting: behind others. */
+  readonly state: "sending" | "starting" | "waiting";
+  readonly messages: readonly Message[];
+  /** The answers that it brings. */
+  readonly resume?: readonly Resume[];
+}
+
+/** What a person sees of one thread. Never changed: a new one is made. */
+export interface ThreadState {
+  readonly threadId: string;
+  /** The server has answered for this thread at least once. */
+  readonly loaded: boolean;
+  /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
+  readonly behind: boolean;
+  readonly cursor?: Cursor;
+  readonly messages: readonly Message[];
+  /** The run that runs now. */
+  readonly active?: string;
+  readonly queue: readonly QueuedRun[];
+  /** Why the last run failed; gone when the next one starts. */
+  readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
+  /** The last run was stopped; gone when the next one starts. */
+  readonly stopped: boolean;
+  /** What the agent asks and nobody has answered yet: a run goes only with answers to all of it. */
+  readonly interrupts: readonly Interrupt[];
+  /** Older messages exist. */
+  readonly more: boolean;
+  /** The user has deleted the thread, here or in another window. */
+  readonly deleted?: boolean;
+}
+
+/** Told of every event as it is applied, once each and in order. */
+export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
+
+/** A run that has begun and not ended. */
+export interface RunningRun {
+  readonly runId: string;
+  /** The messages before it, and its events so far from RUN_STARTED on. */
+  readonly before: readonly Message[];
+  readonly events: readonly AgentEvent[];
+}

@@ -1,0 +1,185 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { AgentEvent, Interrupt, Resume } from "../src/index.ts";
+import { finished, settled, started, World } from "./fake.ts";
+
+beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
+afterEach(() => void vi.useRealTimers());
+
+const question = (id: string): Interrupt => ({ id, reason: "tool_call", toolCallId: `c.${id}`, metadata: { carrel: { tool: "notes_delete" } } });
+const asks = (runId: string, ...ids: string[]): AgentEvent =>
+  ({ type: "RUN_FINISHED", threadId: "t1", runId, outcome: { type: "interrupt", interrupts: ids.map(question) } });
+const goesOn = (runId: string, ...ids: string[]): AgentEvent => ({
+  type: "RUN_STARTED", threadId: "t1", runId,
+  input: { threadId: "t1", runId, messages: [], resume: ids.map((interruptId) => ({ interruptId, status: "resolved" })) },
+});
+const yes = (interruptId: string): Resume => ({ interruptId, status: "resolved" });
+const open = ({ client }: World): string => client.state.thread!.interrupts.map(({ id }) => id).join(" ");
+
+/** A world whose thread has asked, and the answer that is on its way. */
+async function asked(...ids: string[]): Promise<World> {
+  const world = await World.connected();
+  world.socket.events(1, "r1", started("r1", "delete it"), asks("r1", ...ids));
+  return world;
+}
+
+describe("what an agent asks", () => {
+  it("is open from the run's end until a run that answers begins", async () => {
+    const world = await asked("i1", "i2");
+    expect(open(world)).toBe("i1 i2");
+    expect(world.client.state.thread).toMatchObject({ stopped: false, queue: [] });
+    world.socket.events(3, "r2", goesOn("r2", "i1", "i2"));
+    expect(open(world)).toBe("");
+    world.socket.events(4, "r2", asks("r2", "i3"));
+    expect(open(world)).toBe("i3");
+  });
+
+  it("is told by ready and by snapshot", async () => {
+    const world = await World.connected({ epoch: "e1", head: 9, interrupts: [question("i1")] });
+    expect(open(world)).toBe("i1");
+    world.socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [], interrupts: [question("i2")], more: false });
+    expect(open(world)).toBe("i2");
+    world.socket.ready({ epoch: "e1", head: 9, recovered: true, interrupts: [] });
+    expect(open(world)).toBe("");
+  });
+
+  it("stays when a ready comes late that was read before it, and stays answered", async () => {
+    const world = await asked("i1");
+    world.socket.ready({ epoch: "e1", head: 1, recovered: true });
+    expect(open(world)).toBe("i1");
+    world.socket.events(3, "r2", goesOn("r2", "i1"));
+    world.socket.ready({ epoch: "e1", head: 3, recovered: true, interrupts: [question("i1")] });
+    expect(open(world)).toBe("");
+  });
+
+  it("is answered by one run, all of it, and not asked again meanwhile", async () => {
+    const world = await asked("i1", "i2");
+    const { client, socket } = world;
+    expect(() => client.answer("t1", [yes("i1")])).toThrow("Answer every open question.");
+    expect(() => client.answer("t1", [])).toThrow("Answer every open question.");
+    const runId = client.answer("t1", [yes("i1"), { interruptId: "i2", status: "cancelled" }], [{ id: "m", role: "user", content: "no" }]);
+    expect(socket.last("run")).toMatchObject({
+      n: 2, runId, threadId: "t1", messages: [{ content: "no" }], resume: [yes("i1"), { interruptId: "i2", status: "cancelled" }],
+    });
+    expect(open(world)).toBe("");
+    socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "running" });
+    expect(open(world)).toBe("");
+    expect(client.state.thread?.active).toBe(runId);
+  });
+
+  it("answers a thread that is not open, and comes back", async () => {
+    const { client, socket } = await World.connected();
+    const runId = client.answer("t2", [yes("i1")]);
+    expect(socket.last("run")).toMatchObject({ runId, threadId: "t2", messages: [] });
+    expect(socket.last("hello")).toMatchObject({ n: 3, threadId: "t1" });
+  });
+
+  it("is shown anew when another device was faster", async () => {
+    const world = await asked("i1");
+    const { client, socket } = world;
+    const runId = client.answer("t1", [yes("i1")]);
+    const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "interrupted" });
+    socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "interrupted", message: "Answered already.", interrupts: [question("i7")] });
+    await refused;
+    expect(open(world)).toBe("i7");
+    expect(client.state.notices).toMatchObject([{ code: "interrupted", runId }]);
+    const again = client.answer("t1", [yes("i7")]);
+    socket.say({ type: "rejected", requestId: `run.${again}`, runId: again, code: "interrupted", message: "Answered already." });
+    expect(open(world)).toBe("");
+  });
+
+  it("is open again when the run that answers ends before it began", async () => {
+    const world = await asked("i1");
+    const { client, socket } = world;
+    const runId = client.answer("t1", [yes("i1")]);
+    socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "waiting" });
+    socket.say({ type: "ended", runId, threadId: "t1", status: "cancelled" });
+    expect(open(world)).toBe("i1");
+  });
+
+  it("is no more when the run after it has no answers: it has expired", async () => {
+    const world = await asked("i1");
+    world.socket.events(3, "r2", started("r2", "go on"), finished("r2"));
+    expect(open(world)).toBe("");
+  });
+});
+
+describe("a run too many", () => {
+  it("is told with the time from which on it may be tried again", async () => {
+    const { client, socket } = await World.connected();
+    const runId = client.send("hello");
+    const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 6000 });
+    socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "rate_limited", message: "Too many runs.", retryAfterMs: 6000 });
+    await refused;
+    expect(client.state.notices).toEqual([{ code: "rate_limited", message: "Too many runs.", runId, retryAfterMs: 6000, retryAt: 1_006_000 }]);
+    expect(client.state.thread?.queue).toEqual([]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(socket.all("run")).toHaveLength(1);
+  });
+});
+
+describe("the list of runs", () => {
+  it("comes in pages", async () => {
+    const { client, socket } = await World.connected();
+    const first = client.runs();
+    expect(socket.last("runs")).toEqual({ type: "runs", requestId: "runs" });
+    socket.say({ type: "runs", requestId: "runs", runs: [{ runId: "r9", threadId: "t1", status: "running", created: 1, attempts: 1 }], more: true });
+    await expect(first).resolves.toMatchObject({ more: true, runs: [{ runId: "r9" }] });
+    const second = client.runs("r9", 5);
+    expect(socket.last("runs")).toEqual({ type: "runs", requestId: "runs", before: "r9", limit: 5 });
+    socket.say({ type: "runs", requestId: "runs", runs: [], more: false });
+    await expect(second).resolves.toMatchObject({ more: false });
+  });
+});
+
+describe("forgetting", () => {
+  it("takes everything away at once, and stays away", async () => {
+    const world = await asked("i1");
+    const { client, socket } = world;
+    const threads = client.threads();
+    const refused = expect(threads).rejects.toMatchObject({ code: "closing" });
+    const forgotten = client.forget();
+    expect(socket.last("forget")).toEqual({ type: "forget", requestId: "forget", confirm: true });
+    socket.say({ type: "accepted", requestId: "forget", state: "closing" });
+    await forgotten;
+    await refused;
+    expect(client.state).toMatchObject({ gone: "closing" });
+    expect(() => client.send("more")).toThrow("being deleted");
+    await expect(client.threads()).rejects.toThrow("being deleted");
+    // What was asked before is refused late: the done is still waited for.
+    socket.say({ type: "error", requestId: "threads", code: "closing", message: "Everything is being erased." });
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect([socket.closed, socket.all("ping")]).toEqual([false, []]);
+    socket.say({ type: "done" });
+    expect(client.state).toMatchObject({ status: "closing", gone: "erased", threads: [], thread: { messages: [], interrupts: [] } });
+    expect(socket.closed).toBe(true);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect([client.state.gone, world.sockets.length]).toEqual(["erased", 1]);
+  });
+
+  it("is learned by a window that did not ask for it", async () => {
+    const { client, socket } = await World.connected();
+    const runId = client.send("hello");
+    const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "closing" });
+    socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "closing", message: "Everything is being erased." });
+    await refused;
+    expect(client.state).toMatchObject({ status: "closing", gone: "closing" });
+  });
+
+  it("is learned by the hello of a new window, which is not sent again; a person may look again", async () => {
+    const world = new World();
+    world.client.open("t1");
+    world.client.connect();
+    await settled();
+    world.socket.onopen?.();
+    world.socket.say({ type: "error", requestId: "hello.1", code: "closing", message: "Everything is being erased." });
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect([world.client.state.gone, world.sockets.length]).toEqual(["closing", 1]);
+    world.client.connect();
+    await settled();
+    world.socket.onopen?.();
+    expect(world.client.state).toMatchObject({ status: "connecting", gone: "closing" });
+    world.socket.ready();
+    expect(world.client.state).toMatchObject({ status: "ready" });
+    expect(world.client.state).not.toHaveProperty("gone");
+  });
+});

@@ -1,0 +1,190 @@
+import axe from "axe-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import type { Browser, BrowserContext, Locator } from "playwright-core";
+import { verify } from "../tools/verify-events.mjs";
+import { browser, Window } from "./windows.ts";
+
+let chrome: Browser;
+let context: BrowserContext;
+const windows: Window[] = [];
+/** Everybody here is somebody new: without notes, and gone at the end for one of them. */
+let people = 0;
+const run = Date.now().toString(36);
+const somebody = (): string => `d${run}${++people}`;
+
+beforeAll(async () => {
+  chrome = await browser();
+});
+afterAll(async () => chrome?.close());
+beforeEach(async () => {
+  context = await chrome.newContext({ viewport: { width: 1100, height: 750 } });
+  await context.addInitScript({ content: axe.source });
+});
+afterEach(async () => {
+  expect(windows.flatMap((window) => window.faults)).toEqual([]);
+  windows.length = 0;
+  await context.close();
+});
+
+async function open(user = somebody(), hash = ""): Promise<Window> {
+  const window = await Window.of(context, user, hash);
+  windows.push(window);
+  return window;
+}
+
+const card = ({ page }: Window): Locator => page.getByRole("region", { name: "The agent asks" });
+const call = ({ page }: Window, tool: string): Locator => page.getByRole("group", { name: `Tool call ${tool}`, exact: true });
+
+/** Saves a note and has the agent ask whether it may delete it. */
+async function asked(window: Window): Promise<void> {
+  await window.send('/call notes_save {"text":"milk"}');
+  await call(window, "notes_save").getByLabel("Result").waitFor();
+  await window.quiet();
+  await window.send("/call notes_clear {}\n/say that was it");
+  await card(window).waitFor();
+  await window.quiet();
+}
+
+it("asks before what cannot be undone, and goes on when it may", async () => {
+  const alice = await open();
+  await asked(alice);
+  await expect.poll(() => alice.focused()).toBe("The agent asks before it goes on");
+  await card(alice).getByText("notes_clear").waitFor();
+  await alice.threads.getByRole("img", { name: "waits for your answer" }).waitFor();
+  await alice.fit();
+  await alice.page.setViewportSize({ width: 390, height: 800 });
+  await alice.fit();
+  await alice.page.setViewportSize({ width: 1100, height: 750 });
+  // It waits for as long as it takes, and in every window.
+  await alice.page.reload();
+  await card(alice).getByRole("button", { name: "Allow" }).focus();
+  await alice.page.keyboard.press("Enter");
+  await alice.answers.getByText("that was it").waitFor();
+  await card(alice).waitFor({ state: "detached" });
+  expect(await alice.focused()).toBe("Message");
+  expect(await call(alice, "notes_clear").getByLabel("Result").count()).toBe(1);
+  await alice.threads.getByRole("img", { name: "waits for your answer" }).waitFor({ state: "detached" });
+  await alice.quiet();
+  expect(await verify(alice.streams)).toMatchObject({ streams: 1 });
+});
+
+it("takes a refusal, and a message for one", async () => {
+  const alice = await open();
+  await asked(alice);
+  await card(alice).getByRole("button", { name: "Refuse" }).click();
+  await call(alice, "notes_clear").getByLabel("Result").waitFor();
+  await alice.quiet();
+  await alice.send("/call notes_clear {}");
+  await card(alice).waitFor();
+  await alice.send("/call notes_list {}");
+  await alice.questions.filter({ hasText: "notes_list" }).waitFor();
+  await call(alice, "notes_list").getByLabel("Result").getByText("milk").waitFor();
+  await card(alice).waitFor({ state: "detached" });
+  await alice.page.reload();
+  await call(alice, "notes_list").getByLabel("Result").getByText("milk").waitFor();
+  expect(await card(alice).count()).toBe(0);
+});
+
+it("lets the faster of two windows answer, and tells the other", async () => {
+  let late = false;
+  const held: (() => void)[] = [];
+  const first = await open();
+  const name = `d${run}${people}`;
+  await asked(first);
+  const other = await chrome.newContext();
+  await other.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => (late ? held.push(() => socket.send(text)) : socket.send(text)));
+  });
+  const second = await Window.of(other, name, first.hash);
+  await card(second).waitFor();
+  late = true;
+  await card(first).getByRole("button", { name: "Allow" }).click();
+  await first.answers.getByText("that was it").waitFor();
+  await card(second).getByRole("button", { name: "Refuse" }).click();
+  await expect.poll(() => held.some(Boolean)).toBe(true);
+  late = false;
+  await expect.poll(() => {
+    for (const say of held.splice(0)) say();
+    return second.page.getByRole("alert").count();
+  }).toBe(1);
+  await second.answers.getByText("that was it").waitFor();
+  expect(await card(second).count()).toBe(0);
+  await other.close();
+});
+
+it("lists the runs, and stops one", async () => {
+  const alice = await open();
+  await alice.send("what is 12*(3+4)?");
+  await alice.answers.getByText("84").first().waitFor();
+  await alice.quiet();
+  await alice.send("/stream 2000 20");
+  await alice.answer("3 ");
+  const opener = alice.page.getByRole("button", { name: "Your runs" });
+  await opener.focus();
+  await alice.page.keyboard.press("Enter");
+  const panel = alice.page.getByRole("dialog", { name: "Your runs" });
+  await panel.getByText("1 running or waiting").waitFor();
+  await panel.getByText("Finished").waitFor();
+  await panel.getByText(/2 model calls, 1 tool call/).waitFor();
+  await alice.fit();
+  await panel.getByRole("button", { name: /^Stop the run in/ }).click();
+  await panel.getByText("Nothing is running.").waitFor();
+  await panel.getByText("Stopped").waitFor();
+  await alice.page.setViewportSize({ width: 390, height: 800 });
+  await alice.fit();
+  await alice.page.setViewportSize({ width: 1100, height: 750 });
+  await alice.page.keyboard.press("Escape");
+  await expect.poll(() => alice.focused()).toBe("Your runs");
+  await alice.page.getByText("Stopped.").waitFor();
+});
+
+it("keeps a message that comes too soon, and tells the seconds", async () => {
+  let limited = true;
+  await context.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((text) => {
+      const { type, requestId, runId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string };
+      if (type !== "run" || !limited) return server.send(text);
+      socket.send(JSON.stringify({ type: "rejected", requestId, runId, code: "rate_limited", message: "Too many runs in a short time.", retryAfterMs: 3000 }));
+    });
+  });
+  const alice = await open();
+  await alice.send("/say at last");
+  await alice.page.getByRole("timer").getByText(/You can send again in [1-3] s\./).waitFor();
+  expect(await alice.composer.inputValue()).toBe("/say at last");
+  expect(await alice.focused()).toBe("Message");
+  await alice.fit();
+  await alice.page.getByText("You can send again now.").waitFor();
+  limited = false;
+  await alice.page.keyboard.press("Enter");
+  await alice.answers.getByText("at last").waitFor();
+});
+
+it("deletes everything of a user, after asking twice, in all windows", async () => {
+  const name = somebody();
+  const first = await open(name);
+  await first.send("/say not for long");
+  await first.answers.getByText("not for long").waitFor();
+  const second = await open(name, first.hash);
+  await second.answers.getByText("not for long").waitFor();
+  await first.composer.fill("a draft");
+  await first.page.getByRole("button", { name: "Your runs" }).click();
+  await first.page.getByRole("button", { name: "Delete everything of mine" }).click();
+  const dialog = first.page.getByRole("dialog", { name: "Delete everything of mine" });
+  await first.fit();
+  await dialog.getByRole("button", { name: "Delete everything" }).click();
+  await dialog.getByRole("alert").getByText("Nothing was deleted.").waitFor();
+  await dialog.getByLabel("Type “delete everything” to confirm").fill("delete everything");
+  await first.page.keyboard.press("Enter");
+  await first.page.getByRole("heading", { name: /^Everything is (being )?deleted/ }).waitFor();
+  await first.fit();
+  for (const window of [first, second]) {
+    await window.page.getByRole("heading", { name: "Everything is deleted" }).waitFor();
+    expect(await window.page.locator("body").textContent()).not.toContain("not for long");
+  }
+  expect(await first.page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain("a draft");
+  await second.page.reload();
+  await second.page.getByRole("heading", { name: "Everything is being deleted" }).waitFor();
+  await second.page.getByText("24 hours").waitFor();
+});

@@ -1,0 +1,70 @@
+import { useEffect, useRef, useState } from "react";
+import type { SyntheticEvent } from "react";
+import type { CarrelClient, ClientState } from "carrel-client";
+import { said } from "./said.ts";
+
+/** What must be typed. */
+const WORDS = "delete everything";
+
+/** Asks twice before all that the user has is deleted. */
+export function Forget({ client, onClose }: { readonly client: CarrelClient; readonly onClose: () => void }) {
+  const [typed, type] = useState("");
+  const [fault, setFault] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const forget = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    if (typed.trim().toLowerCase() !== WORDS) {
+      dialog.current?.querySelector("input")?.focus();
+      return setFault(`Nothing was deleted. Type “${WORDS}” to confirm.`);
+    }
+    setBusy(true);
+    // The page shows the rest by the state of the client.
+    client.forget().catch((error: unknown) => {
+      setBusy(false);
+      setFault(`Nothing was deleted: ${said(error)}`);
+    });
+  };
+  return (
+    <dialog ref={dialog} aria-label="Delete everything of mine" onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
+      <form onSubmit={forget}>
+        <p>All your threads, messages and runs are deleted, in every window and on every device. What runs is stopped. This cannot be undone.</p>
+        <div className="field">
+          <label htmlFor="confirm">Type “{WORDS}” to confirm</label>
+          <input id="confirm" value={typed} autoComplete="off" autoCapitalize="none" onChange={(event) => type(event.target.value)} />
+        </div>
+        {fault && <p role="alert" className="failure">{fault}</p>}
+        <div className="choices">
+          <button type="button" onClick={() => dialog.current?.close()}>Keep everything</button>
+          <button className="danger" disabled={busy}>{busy ? "Deleting" : "Delete everything"}</button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+interface GoneProps {
+  readonly client: CarrelClient;
+  readonly state: ClientState;
+  readonly onSignOut: () => void;
+}
+
+/** What a user sees who has asked to be forgotten. */
+export function Gone({ client, state, onSignOut }: GoneProps) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
+  const erased = state.gone === "erased";
+  return (
+    <main className="welcome">
+      <h1 ref={heading} tabIndex={-1}>{erased ? "Everything is deleted" : "Everything is being deleted"}</h1>
+      <p role="status">
+        {erased
+          ? "Nothing of yours is left here: no thread, no message, no run. For the next 24 hours this account cannot be used here."
+          : "Your threads, messages and runs are being deleted. Nothing can stop that, and it goes on if you leave; it takes about a minute. This account cannot be used here for 24 hours."}
+      </p>
+      {!erased && <button onClick={() => client.connect()}>Look again</button>}
+      <button className="primary" onClick={onSignOut}>Sign out</button>
+    </main>
+  );
+}

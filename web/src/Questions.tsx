@@ -1,0 +1,145 @@
+import { useEffect, useId, useRef, useState } from "react";
+import type { SyntheticEvent } from "react";
+import type { Interrupt, Resume } from "carrel-client";
+import { askedOf, fieldsOf, isDecision, payloadOf } from "./asked.ts";
+import type { Field } from "./asked.ts";
+import { said } from "./said.ts";
+
+interface Props {
+  readonly interrupts: readonly Interrupt[];
+  readonly onAnswer: (answers: readonly Resume[]) => void;
+}
+
+/** What the agent asks before it goes on. One question is answered by its button, several go together. */
+export function Questions({ interrupts, onAnswer }: Props) {
+  const [given, give] = useState<ReadonlyMap<string, Resume>>(new Map());
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // After the conversation has scrolled itself to its end.
+    const later = requestAnimationFrame(() => attend(heading.current!));
+    return () => cancelAnimationFrame(later);
+  }, []);
+  const until = endOf(interrupts);
+  const several = interrupts.length > 1;
+  const left = interrupts.filter(({ id }) => !given.has(id)).length;
+  const answer = (id: string, answered: Resume | undefined): void => {
+    if (!several && answered) return onAnswer([answered]);
+    const next = new Map(given);
+    if (answered) next.set(id, answered);
+    else next.delete(id);
+    give(next);
+  };
+  return (
+    <section className="questions" aria-labelledby="asks">
+      <h3 id="asks" ref={heading} tabIndex={-1}>{several ? `The agent asks ${interrupts.length} things before it goes on` : "The agent asks before it goes on"}</h3>
+      {interrupts.map((one) => <Question key={one.id} asked={one} several={several} given={given.get(one.id)} onAnswer={(answered) => answer(one.id, answered)} />)}
+      {several && (
+        <div className="send-answers">
+          <button className="primary" disabled={left > 0} onClick={() => onAnswer(interrupts.map(({ id }) => given.get(id)!))}>Send answers</button>
+          <span role="status" className="caption">{left > 0 ? `${left} of ${interrupts.length} still open` : "All are answered"}</span>
+        </div>
+      )}
+      <p className="caption">{until !== undefined && `This can be answered until ${until}. `}Or write a message: that refuses{several ? " all of it" : ""}, and the agent goes on with what you write.</p>
+    </section>
+  );
+}
+
+/** When the first of them expires. The server decides: this clock may be wrong. */
+function endOf(interrupts: readonly Interrupt[]): string | undefined {
+  const ends = interrupts.map(({ expiresAt }) => Date.parse(expiresAt ?? "")).filter((end) => !Number.isNaN(end));
+  return ends.length === 0 ? undefined : new Date(Math.min(...ends)).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** Moves the focus to what is asked, unless the person is in the middle of something. */
+function attend(heading: HTMLElement): void {
+  const at = document.activeElement;
+  const idle = at === null || at === document.body || at.matches(".viewport, main h2") || (at instanceof HTMLTextAreaElement && at.value === "");
+  if (idle && document.querySelector("dialog[open]") === null) heading.focus();
+  heading.parentElement?.scrollIntoView({ block: "nearest" });
+}
+
+interface QuestionProps {
+  readonly asked: Interrupt;
+  /** It is one of several, which are sent together: its buttons tell what was chosen. */
+  readonly several: boolean;
+  readonly given: Resume | undefined;
+  readonly onAnswer: (answer: Resume | undefined) => void;
+}
+
+function Question({ asked, several, given, onAnswer }: QuestionProps) {
+  const { tool, args } = askedOf(asked);
+  const { id: interruptId } = asked;
+  const name = tool ?? "Question";
+  return (
+    <div className="question" role="group" aria-label={`Question: ${name}`}>
+      {tool && <p className="tool-name">{tool}</p>}
+      <p className="text">{asked.message ?? (isDecision(asked) ? "May this tool be called?" : "An answer is needed.")}</p>
+      {args && args !== "{}" && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
+      {isDecision(asked)
+        ? (
+          <div className="decision">
+            <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
+            <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+          </div>
+        )
+        : <Form asked={asked} several={several} given={given} onAnswer={onAnswer} />}
+    </div>
+  );
+}
+
+function Form({ asked, several, given, onAnswer }: QuestionProps) {
+  const [written, write] = useState<ReadonlyMap<string, string>>(new Map());
+  const [fault, setFault] = useState<string>();
+  const { id: interruptId } = asked;
+  const fields = fieldsOf(asked.responseSchema);
+  const change = (name: string, text: string): void => {
+    write(new Map(written).set(name, text));
+    setFault(undefined);
+    if (given) onAnswer(undefined);
+  };
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    try {
+      onAnswer({ interruptId, status: "resolved", payload: payloadOf(fields, written) });
+    } catch (error) {
+      setFault(said(error));
+    }
+  };
+  return (
+    <form onSubmit={submit}>
+      {fields.map((field) => <Input key={field.name} field={field} text={written.get(field.name) ?? ""} onChange={(text) => change(field.name, text)} />)}
+      {fault && <p role="alert" className="failure">{fault}</p>}
+      <div className="decision">
+        <button className="primary" aria-pressed={several ? given?.status === "resolved" : undefined}>Answer</button>
+        <button type="button" aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+      </div>
+    </form>
+  );
+}
+
+interface InputProps {
+  readonly field: Field;
+  readonly text: string;
+  readonly onChange: (text: string) => void;
+}
+
+function Input({ field: { label, hint, kind, choices, required }, text, onChange }: InputProps) {
+  const id = useId();
+  const common = { id, value: text, "aria-required": required, "aria-describedby": hint === undefined ? undefined : `${id}hint` };
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      {kind === "choice" || kind === "yes-no"
+        ? (
+          <select {...common} onChange={(event) => onChange(event.target.value)}>
+            <option value="">Choose</option>
+            {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+          </select>
+        )
+        : kind === "json"
+          ? <textarea {...common} rows={4} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+          : <input {...common} inputMode={kind === "number" ? "decimal" : undefined} autoComplete="off" onChange={(event) => onChange(event.target.value)} />}
+      {hint !== undefined && <p id={`${id}hint`} className="caption">{hint}</p>}
+    </div>
+  );
+}
