@@ -35,7 +35,7 @@ ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STA
 	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
 	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
-test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
+test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -119,7 +119,7 @@ MOTO := moto[server]==5.2.5
 HALF := 'TestStore/endpoint/Isolation/^"a'
 WITNESS = CARREL_MOTO="$(CURDIR)/.carrel/moto/bin/moto_server" go test -count=1 ./shared/store
 .PHONY: test-witness witness-half witness-rest
-test-witness: .carrel/moto/bin/moto_server
+test-witness: .carrel/moto/bin/moto_server ## the store once more, on a second DynamoDB engine
 	@if [ -x $< ]; then $(MAKE) --no-print-directory -j2 witness-half witness-rest; fi
 
 witness-half:
