@@ -137,15 +137,10 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 
 // summary is what the test said first, and how much it did.
 func summary(out []byte) string {
-	var lines []string
-	for _, line := range strings.Split(string(out), "\n") {
-		if _, said, ok := strings.Cut(line, "_test.go:"); ok && len(lines) < 2 {
-			_, said, _ = strings.Cut(said, ": ")
-			lines = append(lines, said[:min(len(said), 240)])
-		}
+	var said []string
+	for _, line := range regexp.MustCompile(`(?m)^ +\w+\.go:\d+: .*$`).FindAllString(string(out), 2) {
+		_, line, _ = strings.Cut(line, ": ")
+		said = append(said, line[:min(len(line), 240)])
 	}
-	if len(lines) == 0 {
-		return string(out[max(0, len(out)-300):])
-	}
-	return strings.Join(lines, "; ")
+	return strings.Join(said, "; ")
 }
