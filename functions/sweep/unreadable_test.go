@@ -23,8 +23,8 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			r := newRig(t)
 			r.limits.Attempts = 1
-			spoil := func(chat.User, string, string) {}
-			r.table, spoil = gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+			r.table = table
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.admit("r2")

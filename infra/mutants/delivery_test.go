@@ -1,9 +1,15 @@
 package mutants
 
+import "slices"
+
 // deliveryGuards are the server's clauses of docs/protocol.md and the limits of docs/limits.md that delivery rests on.
 func deliveryGuards() []guard {
-	const message, emit = "./functions/message ", "./shared/emit "
-	return append(limitGuards(), []guard{
+	return slices.Concat(replayGuards(), postGuards(), limitGuards())
+}
+
+func replayGuards() []guard {
+	const message = "./functions/message "
+	return []guard{
 		{
 			name: "replay: the log goes on right behind the cursor", file: "functions/message/hello.go", test: message + "TestACursorBehindWhatTTLHasDeleted",
 			from: `v.usable = len(v.page) > 0 && v.page[0].Seq <= after+1`, to: `v.usable = len(v.page) > 0`,
@@ -40,6 +46,12 @@ func deliveryGuards() []guard {
 			name: "acknowledged: never less than before", file: "shared/store/connections.go", test: "./shared/store TestStore",
 			from: ` OR #epoch <> :epoch OR #acked < :acked)`, to: ` OR #acked <> :acked OR #epoch <> :epoch)`,
 		},
+	}
+}
+
+func postGuards() []guard {
+	const emit = "./shared/emit "
+	return []guard{
 		{
 			name: "posts: what is throttled is tried again", file: "shared/emit/post.go", test: emit + "TestAThrottledConnectionIsTriedAgain",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
@@ -72,7 +84,7 @@ func deliveryGuards() []guard {
 			name: "posts: the SDK leaves throttling to who posts", file: "shared/gateway/out.go", test: "./shared/gateway TestTheSDKRepeatsNoThrottledPost",
 			from: `return aws.FalseTernary`, to: `return aws.UnknownTernary`,
 		},
-	}...)
+	}
 }
 
 func limitGuards() []guard {
