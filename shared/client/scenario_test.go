@@ -86,6 +86,11 @@ func (p *player) step(line string) error {
 	case "send":
 		run, text, _ := strings.Cut(rest, " ")
 		err = p.view.Send(p.now, chat.RunID(run), text)
+	case "too-long":
+		run, text, _ := strings.Cut(rest, " ")
+		if p.view.Send(p.now, chat.RunID(run), text) == nil {
+			err = fmt.Errorf("it was taken")
+		}
 	case "answer":
 		err = p.answer(rest)
 	case "runs":

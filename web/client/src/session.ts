@@ -49,7 +49,7 @@ export class Session {
   get list(): ThreadList { return this.#views.list; }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#in.missed || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
@@ -81,6 +81,7 @@ export class Session {
    */
   offered(now: number): void {
     if (!this.#at.online) return this.connected(now);
+    if (this.#standing.forgetting) return this.#port.decline?.();
     this.#roll = new Roll(this.#views.open, now);
     this.#port.greet?.(this.#out.greeting);
   }

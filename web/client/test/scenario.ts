@@ -49,6 +49,7 @@ export class Scenario {
       case "refused": return session.refused(this.#now);
       case "open": return session.open(first, this.#now);
       case "send": return session.run(first, [{ id: `${first}.m`, role: "user", content: words.join(" ") }], this.#now);
+      case "too-long": return this.#tooLong(first, words.join(" "));
       case "cancel": return void session.cancel(first, this.#now);
       case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
       case "delete": return session.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
@@ -76,6 +77,15 @@ export class Scenario {
       case "=": return subset("view", JSON.parse(rest), this.#view());
       default: throw new Error(`there is no step ${verb}`);
     }
+  }
+
+  #tooLong(runId: string, content: string): void {
+    try {
+      this.#session.run(runId, [{ id: `${runId}.m`, role: "user", content }], this.#now);
+    } catch {
+      return;
+    }
+    throw new Error("it was taken");
   }
 
   #answer(runId: string, [json, ...words]: string[]): void {
