@@ -13,6 +13,7 @@ interface Open {
   readonly pieces: Map<number, string>;
   readonly of: number;
   at: number;
+  size: number;
 }
 
 /** Joins frames that came in parts, byte for byte and in whatever order they come. */
@@ -24,12 +25,13 @@ export class Parts {
    * more than is kept: its frame is dropped. Throws if the whole is no frame.
    */
   add(part: Part, now: number): ServerFrame | "bad" | undefined {
-    const whole = this.#open.get(part.id) ?? { pieces: new Map<number, string>(), of: part.of, at: now };
+    const whole = this.#open.get(part.id) ?? { pieces: new Map<number, string>(), of: part.of, at: now, size: 0 };
     if (!this.#fits(part, whole)) {
       this.#open.delete(part.id);
       return "bad";
     }
     whole.at = now;
+    if (!whole.pieces.has(part.n)) whole.size += bytes(part.data);
     whole.pieces.set(part.n, part.data);
     this.#open.set(part.id, whole);
     if (whole.pieces.size < part.of) return undefined;
@@ -65,14 +67,14 @@ export class Parts {
 
   #kept(): number {
     let all = 0;
-    for (const { pieces } of this.#open.values()) for (const data of pieces.values()) all += bytes(data);
+    for (const { size } of this.#open.values()) all += size;
     return all;
   }
 }
 
 /** How many bytes base64 stands for. */
 function bytes(base64: string): number {
-  return Math.floor(base64.replace(/=+$/, "").length * 3 / 4);
+  return base64.length / 4 * 3 - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
 }
 
 /** A whole that is not base64 of UTF-8 is no frame. */
