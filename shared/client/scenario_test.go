@@ -66,21 +66,6 @@ func (p *player) step(line string) error {
 	var err error
 	switch verb {
 	case "", "#":
-	case "connect":
-		if p.wish != nil {
-			return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
-		}
-		if p.inUse {
-			p.view.Offered(p.now)
-		} else {
-			p.view.Opened(p.now)
-		}
-		p.inUse = true
-	case "lost":
-		p.inUse = false
-		p.view.Lost(p.now)
-	case "refused":
-		p.view.Failed(p.now)
 	case "open":
 		err = p.view.Open(p.now, chat.ThreadID(rest))
 	case "send":
@@ -119,13 +104,39 @@ func (p *player) step(line string) error {
 			return fmt.Errorf("the frame is not JSON")
 		}
 		p.view.Receive(p.now, []byte(rest))
-	case "<+":
-		p.view.ReceiveNext(p.now, []byte(rest))
 	default:
-		return p.expect(verb, rest)
+		if !p.connection(verb, rest) {
+			return p.expect(verb, rest)
+		}
 	}
 	p.collect()
 	return err
+}
+
+// connection is a step of sockets, if it is one.
+func (p *player) connection(verb, rest string) bool {
+	switch verb {
+	case "connect":
+		if p.wish != nil {
+			return false
+		}
+		if p.inUse {
+			p.view.Offered(p.now)
+		} else {
+			p.view.Opened(p.now)
+		}
+		p.inUse = true
+	case "lost":
+		p.inUse = false
+		p.view.Lost(p.now)
+	case "refused":
+		p.view.Failed(p.now)
+	case "<+":
+		p.view.ReceiveNext(p.now, []byte(rest))
+	default:
+		return false
+	}
+	return true
 }
 
 // answer is the step of a person who answers: a run id, the answers as JSON without spaces, and a text if there is one.
@@ -182,6 +193,8 @@ func (p *player) expect(verb, rest string) error {
 		return nil
 	case "reconnect":
 		return p.reconnect(rest)
+	case "connect":
+		return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
 	case "=":
 		state, err := json.Marshal(p.view.State())
 		if err != nil {

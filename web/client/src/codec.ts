@@ -1,5 +1,14 @@
-import { MAX_FRAME, MAX_PAYLOAD } from "./frames.ts";
-import type { ClientFrame, Limits, Run, ServerFrame } from "./frames.ts";
+import { MAX_FRAME } from "./frames.ts";
+import type { ClientFrame, Run, ServerFrame } from "./frames.ts";
+
+/** Of an answer, in bytes. */
+const MAX_PAYLOAD = 8 * 1024;
+
+/** What a client may send: of one message's text, in bytes, and of messages in a run. */
+export interface Limits {
+  readonly textBytes: number;
+  readonly messages: number;
+}
 
 /** What each frame needs before the view may look at it. */
 function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
