@@ -153,7 +153,7 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
   infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
 KILLS ?= 3
 kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
-	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestARunSurvivesItsWorkerAtEachEvent ./infra/audit
+	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
