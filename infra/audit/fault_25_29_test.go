@@ -1,11 +1,9 @@
 package audit_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -186,7 +184,7 @@ func TestFault28TwoHourRoll(t *testing.T) {
 		}
 		return proxy.Fine, nil
 	})
-	window, err := openWith(g.ctx, g.Endpoints(), g.alice, func() string { return b.token(t, g.alice.name, "92") })
+	window, err := openWith(g.ctx, g.Endpoints(), g.alice, g.alice.threads[0], func() string { return b.token(t, g.alice.name, "92") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,20 +251,4 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 		g.said(window, "missed by nobody")
 		g.exact(1, window)
 	})
-}
-
-// openWith is open with tokens of the test's own.
-func openWith(ctx context.Context, e stack.Endpoints, who *person, token func() string) (*socket, error) {
-	s := &socket{who: who, thread: who.threads[0]}
-	var err error
-	s.Client, err = client.Dial(ctx, client.Config{
-		URL: e.WebSocket, Thread: s.thread,
-		Token: func(context.Context) (string, error) { return token(), nil },
-		OnFrame: func(m []byte) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.messages = append(s.messages, slices.Clone(m))
-		},
-	})
-	return s, err
 }

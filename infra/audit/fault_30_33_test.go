@@ -31,7 +31,7 @@ func TestFault30TokenExpiresOnOpenSocket(t *testing.T) {
 		t.Fatalf("hello is answered with %+v", r)
 	}
 	var short atomic.Int32 // the first token is, the others are not
-	polite, err := openWith(g.ctx, g.Endpoints(), g.alice, func() string {
+	polite, err := openWith(g.ctx, g.Endpoints(), g.alice, g.alice.threads[0], func() string {
 		if short.Add(1) == 1 {
 			return b.token(t, g.alice.name, "3")
 		}

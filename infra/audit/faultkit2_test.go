@@ -107,10 +107,10 @@ func sameMessage(a, b agui.Message) bool {
 	return a.ID == b.ID && a.Role == b.Role && a.Content == b.Content && len(a.ToolCalls) == len(b.ToolCalls)
 }
 
-// asked counts the user's messages that a window shows with a text.
+// asked counts the user's messages that a window shows with a text; "": all of them.
 func asked(st client.State, text string) (n int) {
 	for _, m := range st.Messages {
-		if m.Role == agui.RoleUser && m.Content == text {
+		if m.Role == agui.RoleUser && (text == "" || m.Content == text) {
 			n++
 		}
 	}
@@ -121,6 +121,22 @@ func asked(st client.State, text string) (n int) {
 func (g *stage) connection(s *socket) string {
 	g.Helper()
 	return string(s.ready(g.T).ConnectionID)
+}
+
+// openWith is open with tokens of the test's own.
+func openWith(ctx context.Context, e stack.Endpoints, who *person, thread chat.ThreadID, token func() string) (*socket, error) {
+	s := &socket{who: who, thread: thread}
+	var err error
+	s.Client, err = client.Dial(ctx, client.Config{
+		URL: e.WebSocket, Thread: s.thread,
+		Token: func(context.Context) (string, error) { return token(), nil },
+		OnFrame: func(m []byte) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.messages = append(s.messages, slices.Clone(m))
+		},
+	})
+	return s, err
 }
 
 // frames are those of one kind that reached a window, in order.
