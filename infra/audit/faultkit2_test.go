@@ -225,3 +225,8 @@ func (g *stage) until(s *signal, what string) {
 		g.Fatalf("%s: it did not happen", what)
 	}
 }
+
+// contextWithin bounds one read of a socket.
+func contextWithin(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Minute)
+}
