@@ -166,9 +166,12 @@ func (g *stage) resting(function, user string) {
 func TestFault43ThreadDeletedWhileFrozen(t *testing.T) {
 	g := newStage(t, stack.Config{})
 	window, other := g.window(), g.window()
-	frozen := g.freezeAt("TurnFunction", "PutItem", "E#", "begun")
+	frozen := g.freezeAt("TurnFunction", "PutItem", "E#", "TEXT_MESSAGE_CONTENT", "7 ")
 	g.send(window, "/say begun\n/stream 40 20\n/say the end")
 	g.until(frozen, "the freeze")
+	for _, w := range []*socket{window, other} {
+		g.await(w, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
+	}
 	g.later(30 * time.Second)
 	if err := other.Delete(g.ctx, g.alice.threads[0]); err != nil {
 		t.Fatal(err)
@@ -199,7 +202,7 @@ func TestFault43ThreadDeletedWhileFrozen(t *testing.T) {
 			t.Errorf("what was deleted is shown: %+v", st)
 		}
 	}
-	if runs, err := fresh.Runs(g.ctx, "", 10); err != nil || len(runs.Runs) > 0 {
+	if runs, err := fresh.Runs(g.ctx, "", 10); err != nil || len(runs.Runs) != 1 || runs.Runs[0].Status != chat.RunCancelled {
 		t.Errorf("runs are %+v, %v", runs, err)
 	}
 	g.send(fresh, "/say risen")
