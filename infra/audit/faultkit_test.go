@@ -21,7 +21,7 @@ import (
 )
 
 // faultTime bounds one test of a fault.
-const faultTime = 2 * time.Minute
+const faultTime = 90 * time.Second
 
 // common is the stack that the tests of faults share: to start one costs more than most of them, and what strikes one
 // user is nothing to another. TestMain stops it.

@@ -45,5 +45,34 @@ func firstFaults() []fault {
 		}
 `, to: "", pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
 		},
+		{
+			number: 6, clause: "what does not follow is held", file: "shared/client/thread.go",
+			from: `if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {`, to: `if f.Epoch != t.cursor.Epoch {`,
+			pkg: audit, test: "TestFault06LiveEventsWaitForTheReplay",
+		},
+		{
+			number: 7, clause: "a hello is told what runs", file: "functions/message/hello.go",
+			from: `ready.Active = &s`, to: `_ = s`, pkg: audit, test: "TestFault07BeforeTheFirstToken",
+		},
+		{
+			number: 8, clause: "events of another thread are not shown", file: "shared/client/receive.go",
+			from: `if f.ThreadID == v.open.id && f.ThreadID != "" {`, to: `if f.ThreadID != "" {`,
+			pkg: audit, test: "TestFault08ALateSessionIsNotShown",
+		},
+		{
+			number: 9, clause: "a cursor counts in its own epoch only", file: "functions/message/hello.go",
+			from: `if c != nil && c.Epoch == t.Epoch {`, to: `if c != nil {`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+		},
+		{
+			number: 9, clause: "a cursor beyond the end is none", file: "functions/message/hello.go",
+			from: `v.usable = after == head
+	default:`, to: `v.usable = true
+	default:`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+		},
+		{
+			number: 10, clause: "a ping without an answer ends the socket", file: "shared/client/timers.go",
+			from: `	add(s.pinging, s.pingSince.Add(answerWithin), giveUp)
+`, to: "", pkg: audit, test: "TestFault10ADeadSocketIsFoundOut",
+		},
 	}
 }
