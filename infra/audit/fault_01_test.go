@@ -141,6 +141,10 @@ func TestFault04TheEndComesOnReconnect(t *testing.T) {
 	head, l := other.State().Seq, g.line(alice)
 	for after := chat.Seq(1); after < head; after++ {
 		h := l.hello(w.thread, &chat.Cursor{Epoch: epoch, Seq: after})
+		if h.events[head] == nil {
+			t.Errorf("after %d of %d the end does not come", after, head)
+			continue
+		}
 		last := parse(t, []json.RawMessage{h.events[head]})[0]
 		if !h.Recovered || h.Active != nil || last.Type != agui.RunFinished || last.RunID != run {
 			t.Errorf("after %d of %d: recovered %v, active %v, and the last event is %s of %s", after, head, h.Recovered, h.Active, last.Type, last.RunID)

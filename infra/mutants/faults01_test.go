@@ -40,10 +40,7 @@ func firstFaults() []fault {
 		},
 		{
 			number: 5, clause: "what was applied is not applied again", file: "shared/client/thread.go",
-			from: `		if f.Seq+chat.Seq(i) <= t.cursor.Seq {
-			continue
-		}
-`, to: "", pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
+			from: `if f.Seq+chat.Seq(i) <= t.cursor.Seq {`, to: `if f.Seq+chat.Seq(i) < 0 {`, pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
 		},
 		{
 			number: 6, clause: "what does not follow is held", file: "shared/client/thread.go",
