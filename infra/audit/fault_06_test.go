@@ -145,6 +145,12 @@ func TestFault08ALateSessionIsNotShown(t *testing.T) {
 		t.Fatal("the first thread's events came at once: this proves nothing")
 	}
 	g.wait(w, "the first thread's events come late", func(client.State) bool { return came(w, first) })
+	if _, err := w.Threads(g.ctx); err != nil { // which is answered after the window has looked at what came
+		t.Fatal(err)
+	}
+	if s := w.State(); len(s.Messages) != 0 || s.Epoch != "" {
+		t.Errorf("the second thread shows %+v of epoch %q", s.Messages, s.Epoch)
+	}
 	g.done(w, "/say of-the-second", "of-the-second")
 	if s := w.State(); len(s.Messages) != 2 || says(s, agui.RoleAssistant, "of-the-first") || says(s, agui.RoleUser, "of-the-first") {
 		t.Errorf("the second thread shows %+v", s.Messages)

@@ -73,3 +73,70 @@ func firstFaults() []fault {
 		},
 	}
 }
+
+// controlFaults are 11 to 16.
+func controlFaults() []fault {
+	return []fault{
+		{
+			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/keep.go",
+			from: `case requested:`, to: `case requested && err != nil:`, pkg: audit, test: "TestFault11StopStopsTheProducer",
+		},
+		{
+			number: 12, clause: "a post that fails is nothing to the run", file: "shared/emit/outlet.go",
+			from: `			e.fail(o, err)
+`, to: `			e.fail(o, err)
+			e.c.User.Cancel(err)
+`, pkg: audit, test: "TestFault12AReloadStopsNothing",
+		},
+		{
+			number: 13, clause: "a user has several seats", file: "shared/desk/desk.go",
+			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case !taken && !queued && len(next.Seats) < 1:`,
+			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
+		},
+		{
+			number: 13, clause: "an end gives back its own seat", file: "shared/store/end.go",
+			from: `change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},`,
+			to: `change: "SET #seats = :none, #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1)), ":none": &types.AttributeValueMemberM{Value: attributes{}}},`,
+			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
+		},
+		{
+			number: 14, clause: "a thread's key begins with its owner", file: "shared/store/keys.go",
+			from: `func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix + string(id)} }`,
+			to:   `func (s *Store) threadKey(id chat.ThreadID) key { return key{"U#everybody", threadPrefix + string(id)} }`,
+			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
+		},
+		{
+			number: 14, clause: "a run's key begins with its owner", file: "shared/store/keys.go",
+			from: `func (s *Store) runKey(id chat.RunID) key { return key{s.pk, runPrefix + string(id)} }`,
+			to:   `func (s *Store) runKey(id chat.RunID) key { return key{"U#everybody", runPrefix + string(id)} }`,
+			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
+		},
+		{
+			number: 15, clause: "an event without an authorizer is nobody's", file: "shared/gateway/gateway.go",
+			from: `		return fmt.Errorf("%w: there is none", chat.ErrNoUser)
+`, to: `		c = map[string]any{contextUser: "anybody", contextExpires: "4102444800"}
+`, pkg: audit, test: "TestFault15AMissingMappingIsRefused",
+		},
+		{
+			number: 16, clause: "a 410 is recognised", file: "shared/gateway/out.go",
+			from: `case errors.As(err, &gone), code == http.StatusGone:`, to: `case errors.As(err, &gone) && code != http.StatusGone:`,
+			pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		},
+		{
+			number: 16, clause: "the connection that is gone is forgotten, and no other", file: "shared/emit/outlet.go",
+			from: `	id := o.conn.ID
+	e.mu.Unlock()
+`, to: `	id := o.conn.ID
+	for other := range e.outlets {
+		if other != id {
+			id = other
+			break
+		}
+	}
+	e.mu.Unlock()
+`, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		},
+	}
+}
