@@ -43,9 +43,9 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 // A function is stopped until Lambda ends it at its timeout, which is scaled here.
 func TestFault36FunctionTimeout(t *testing.T) {
 	// The run is admitted then, and nobody was told or called. The client hears from API Gateway that something failed and
-	// asks again: it is the same run, and it is done.
+	// asks again: it is the same run, and it is done. No sweep helps.
 	t.Run("message", func(t *testing.T) {
-		g := newStage(t, stack.Config{Timeouts: map[string]time.Duration{"MessageFunction": 2 * time.Second}})
+		g := newStage(t, stack.Config{Minute: time.Hour, Timeouts: map[string]time.Duration{"MessageFunction": 2 * time.Second}})
 		window := g.window()
 		frozen := g.freezeAt("MessageFunction", "TransactWriteItems", "DESK")
 		g.send(window, "/stream 10 20\n/say the end")
