@@ -167,7 +167,7 @@ func TestFault27InboundMessageOver32KB(t *testing.T) {
 // client is to have its next socket a minute before that.
 func TestFault28TwoHourRoll(t *testing.T) {
 	heavy(t)
-	g := newStage(t, stack.Config{})
+	g := newStageFor(t, stack.Config{}, 150*time.Second)
 	b := &bench{T: t, ctx: g.ctx, stack: g.Stack}
 	overlaps := make(chan bool, 8)
 	var before []string // the sockets that were open at the last connect

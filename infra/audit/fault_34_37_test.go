@@ -61,7 +61,7 @@ func TestFault36FunctionTimeout(t *testing.T) {
 	// The worker's lease runs out, and another goes on with the run.
 	t.Run("turn", func(t *testing.T) {
 		heavy(t) // the lease's 20 s
-		g := newStage(t, stack.Config{Timeouts: map[string]time.Duration{"TurnFunction": 15 * time.Second}})
+		g := newStageFor(t, stack.Config{Timeouts: map[string]time.Duration{"TurnFunction": 15 * time.Second}}, 2*time.Minute)
 		window := g.window()
 		frozen := g.freezeAt("TurnFunction", "PutItem", "E#", "begun")
 		g.send(window, "/say begun\n/stream 20 20\n/say the end")

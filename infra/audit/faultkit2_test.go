@@ -28,11 +28,14 @@ type stage struct {
 }
 
 // newStage starts a stack for one test, which runs beside others.
-func newStage(t *testing.T, c stack.Config) *stage {
+func newStage(t *testing.T, c stack.Config) *stage { return newStageFor(t, c, 75*time.Second) }
+
+// newStageFor is newStage for a test that takes longer.
+func newStageFor(t *testing.T, c stack.Config, limit time.Duration) *stage {
 	t.Helper()
 	t.Parallel()
 	s := startWith(t, c)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	return &stage{T: t, Stack: s, ctx: ctx, alice: newPerson("alice")}
 }
