@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	apitypes "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
@@ -36,7 +38,23 @@ func NewPoster(c aws.Config, stage string) *Poster {
 		if o.BaseEndpoint == nil {
 			o.BaseEndpoint = aws.String(stage)
 		}
+		if o.Retryer == nil {
+			o.Retryer = retry.NewStandard(soon)
+		}
 	})}
+}
+
+// soon has the SDK repeat what failed on the way, soon, and nothing that was throttled: whoever posts knows better
+// whether to wait for a slow client. No connection's failures use up the repetitions of another's.
+func soon(o *retry.StandardOptions) {
+	o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 3, 500*time.Millisecond, ratelimit.None
+	throttled := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+		if errors.Is(kind(err), chat.ErrSlow) {
+			return aws.FalseTernary
+		}
+		return aws.UnknownTernary
+	})
+	o.Retryables = append([]retry.IsErrorRetryable{throttled}, o.Retryables...)
 }
 
 // Post posts one message within five seconds. It fails with chat.ErrGone if the connection no longer exists, and with

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/middleware"
 
@@ -42,6 +43,10 @@ type Table struct {
 func NewClient(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+		if o.Retryer == nil {
+			// The SDK's own would wait for seconds before its second try, and a request has five.
+			o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = 5, time.Second })
+		}
 		o.APIOptions = append(o.APIOptions, withDeadline)
 	})
 }
@@ -60,6 +65,9 @@ func withDeadline(stack *middleware.Stack) error {
 func New(db *dynamodb.Client, c Config) *Table {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Limits.Retention == 0 {
+		c.Limits.Retention = chat.DefaultLimits().Retention
 	}
 	if c.NewID == nil {
 		c.NewID = func() string { return rand.Text()[:16] } // 80 bits; longer ones cost units in every log record
