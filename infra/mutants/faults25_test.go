@@ -113,6 +113,18 @@ func scaleFaults() []fault {
 			from: `return max(millis(t.c.Now()), was+1)`, to: `return max(millis(t.c.Now()), was%2)`, test: "TestFault38ClockSkew",
 		},
 		{
+			number: 39, clause: "the log is read behind the cursor", file: "functions/message/replay.go",
+			from: `	page, err := r.store.Log(`, to: `	for at := chat.Seq(0); at < after; {
+		read, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, at, logPage)
+		if err != nil || len(read) == 0 {
+			break
+		}
+		last := read[len(read)-1]
+		at = last.Seq + chat.Seq(len(last.Events)) - 1
+	}
+	page, err := r.store.Log(`, test: "TestFault39Thread100000Events",
+		},
+		{
 			number: 40, clause: "ids are escaped one to one", file: "shared/internal/principal/principal.go",
 			from: `		b.WriteByte('=')
 		b.WriteByte(upperHex[c>>4])
