@@ -84,7 +84,9 @@ func TestFault12AReloadStopsNothing(t *testing.T) {
 	g.until("a post meets nobody", gone.Load)
 	w.Close()
 	reloaded := g.window(alice, w.thread)
-	g.wait(reloaded, "the answer", func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "end-of-all") })
+	if s := g.wait(reloaded, "it is over", func(s client.State) bool { return idle(s) && s.Seq > 0 }); !says(s, agui.RoleAssistant, "end-of-all") {
+		t.Errorf("the new page shows %+v", s.Messages)
+	}
 	found, err := runs(alice.name, parse(t, g.log(w.thread)))
 	if err != nil || len(found) != 1 {
 		t.Errorf("%d runs in the log, want 1: %v", len(found), err)
