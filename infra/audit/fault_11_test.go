@@ -120,6 +120,10 @@ func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 	one := g.send(first, "/say begun\n/stream 20000 20")
 	g.begins(first)
 	other := g.send(second, "/say begun\n/stream 80 20\n/say end-of-all")
+	taken := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Waiting) > 0) }
+	if s := g.wait(second, "the second is taken", taken); s.Active != other {
+		t.Fatalf("the second waits for the first, or for nothing: %+v", s)
+	}
 	g.begins(second)
 	if a, b := first.State(), second.State(); a.Active != one || b.Active != other {
 		t.Errorf("side by side there run %q and %q, want %s and %s", a.Active, b.Active, one, other)
