@@ -158,7 +158,7 @@ faults: $(ENGINE) ## each fault of docs/faults.md, whole
 
 KILLS ?= 3
 kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
-	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestARunSurvivesItsWorkerAtEachEvent ./infra/audit
+	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
