@@ -29,11 +29,16 @@ func parse(t *testing.T, raw []json.RawMessage) []agui.Event {
 	return events
 }
 
-// done has a run and waits until its window shows the answer.
+// done has a run, and wants its window to show the answer once it is over.
 func (g *ground) done(w *socket, text, answer string) client.State {
 	g.t.Helper()
+	before := w.State().Seq
 	g.send(w, text)
-	return g.wait(w, "the answer", func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, answer) })
+	s := g.wait(w, "the run is over", func(s client.State) bool { return idle(s) && s.Seq > before })
+	if !says(s, agui.RoleAssistant, answer) {
+		g.t.Fatalf("%q is answered with %+v", text, s.Messages)
+	}
+	return s
 }
 
 // Calls and their results that come within a millisecond each have an id of their own, so that each is shown.

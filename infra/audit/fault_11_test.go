@@ -84,7 +84,9 @@ func TestFault12AReloadStopsNothing(t *testing.T) {
 	g.until("a post meets nobody", gone.Load)
 	w.Close()
 	reloaded := g.window(alice, w.thread)
-	g.wait(reloaded, "the answer", func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "end-of-all") })
+	if s := g.wait(reloaded, "it is over", func(s client.State) bool { return idle(s) && s.Seq > 0 }); !says(s, agui.RoleAssistant, "end-of-all") {
+		t.Errorf("the new page shows %+v", s.Messages)
+	}
 	found, err := runs(alice.name, parse(t, g.log(w.thread)))
 	if err != nil || len(found) != 1 {
 		t.Errorf("%d runs in the log, want 1: %v", len(found), err)
@@ -118,6 +120,10 @@ func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 	one := g.send(first, "/say begun\n/stream 20000 20")
 	g.begins(first)
 	other := g.send(second, "/say begun\n/stream 80 20\n/say end-of-all")
+	taken := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Waiting) > 0) }
+	if s := g.wait(second, "the second is taken", taken); s.Active != other {
+		t.Fatalf("the second waits for the first, or for nothing: %+v", s)
+	}
 	g.begins(second)
 	if a, b := first.State(), second.State(); a.Active != one || b.Active != other {
 		t.Errorf("side by side there run %q and %q, want %s and %s", a.Active, b.Active, one, other)

@@ -1,10 +1,17 @@
 package mutants
 
+import "slices"
+
 // audit is the package of most tests of faults.
 const audit = "./infra/audit"
 
 // firstFaults are those before 25.
 func firstFaults() []fault {
+	return slices.Concat(eventFaults(), resumeFaults(), runFaults(), edgeFaults(), pastFaults(), orderFaults())
+}
+
+// eventFaults are of numbers and resumes.
+func eventFaults() []fault {
 	return []fault{
 		{
 			number: 1, clause: "ids do not follow from the clock", file: "shared/engine/run.go",
@@ -42,6 +49,12 @@ func firstFaults() []fault {
 			number: 5, clause: "what was applied is not applied again", file: "shared/client/thread.go",
 			from: `if f.Seq+chat.Seq(i) <= t.cursor.Seq {`, to: `if f.Seq+chat.Seq(i) < 0 {`, pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
 		},
+	}
+}
+
+// resumeFaults are of what comes late, or not.
+func resumeFaults() []fault {
+	return []fault{
 		{
 			number: 6, clause: "what does not follow is held", file: "shared/client/thread.go",
 			from: `if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {`, to: `if f.Epoch != t.cursor.Epoch {`,
@@ -74,8 +87,8 @@ func firstFaults() []fault {
 	}
 }
 
-// controlFaults are 11 to 16.
-func controlFaults() []fault {
+// runFaults are of stop, reload and more than one run.
+func runFaults() []fault {
 	return []fault{
 		{
 			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/keep.go",
@@ -101,6 +114,12 @@ func controlFaults() []fault {
 		values: attributes{":one": number(int64(1)), ":none": &types.AttributeValueMemberM{Value: attributes{}}},`,
 			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
 		},
+	}
+}
+
+// edgeFaults are of who somebody is, and of connections.
+func edgeFaults() []fault {
+	return []fault{
 		{
 			number: 14, clause: "a thread's key begins with its owner", file: "shared/store/keys.go",
 			from: `func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix + string(id)} }`,
@@ -137,6 +156,16 @@ func controlFaults() []fault {
 	}
 	e.mu.Unlock()
 `, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		},
+		{
+			number: 17, clause: "a connection that is gone is forgotten without a $disconnect", file: "shared/emit/outlet.go",
+			from: `if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {`, to: `if err := ctx.Err(); id == "" || err != nil {`,
+			pkg: audit, test: "TestFault17DisconnectNeverComes",
+		},
+		{
+			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/outlet.go",
+			from: `return c.N > 0 && now.Before(c.TokenExpires)`, to: `return now.Before(c.TokenExpires)`,
+			pkg: audit, test: "TestFault18NothingIsPostedBeforeTheHello",
 		},
 	}
 }

@@ -17,7 +17,7 @@ type fault struct {
 // faultGuards are what the tests TestFault01… are about.
 func faultGuards() []guard {
 	var all []guard
-	for _, f := range slices.Concat(firstFaults(), controlFaults(), deliveryFaults(), laterFaults()) {
+	for _, f := range slices.Concat(firstFaults(), laterFaults()) {
 		all = append(all, guard{
 			name: fmt.Sprintf("fault %02d: %s", f.number, f.clause), file: f.file, from: f.from, to: f.to, test: f.pkg + " " + f.test,
 		})
