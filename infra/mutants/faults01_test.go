@@ -27,18 +27,19 @@ func eventFaults() []fault {
 			pkg:  audit, test: "TestFault02CursorsAreNumbers",
 		},
 		{
-			number: 3, clause: "a resume leaves nothing out", file: "functions/message/hello.go",
-			from: `ThreadID: id, Epoch: v.thread.Epoch, Seq: rec.Seq, RunID: rec.Run, Events: rec.Events,`,
-			to: `ThreadID: id, Epoch: v.thread.Epoch, Seq: rec.Seq, RunID: rec.Run, Events: func() []agui.Event {
-				var told []agui.Event
-				for _, e := range rec.Events {
-					if e.Type != agui.ReasoningMessageContent {
-						told = append(told, e)
-					}
-				}
-				return told
-			}(),`,
-			pkg: audit, test: "TestFault03ResumeIsTheLiveStream",
+			number: 3, clause: "a resume leaves nothing out", file: "functions/message/replay.go",
+			from: `	for _, rec := range records {
+		more := 0
+`, to: `	for _, rec := range records {
+		var told []agui.Event
+		for _, e := range rec.Events {
+			if e.Type != agui.ReasoningMessageContent {
+				told = append(told, e)
+			}
+		}
+		rec.Events = told
+		more := 0
+`, pkg: audit, test: "TestFault03ResumeIsTheLiveStream",
 		},
 		{
 			number: 4, clause: "a position inside of a record gives its rest", file: "shared/store/log.go",
@@ -75,9 +76,7 @@ func resumeFaults() []fault {
 		},
 		{
 			number: 9, clause: "a cursor beyond the end is none", file: "functions/message/hello.go",
-			from: `v.usable = after == head
-	default:`, to: `v.usable = true
-	default:`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+			from: `case behind == 0:`, to: `case behind <= 0:`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
 		},
 		{
 			number: 10, clause: "a ping without an answer ends the socket", file: "shared/client/timers.go",
@@ -146,7 +145,7 @@ func edgeFaults() []fault {
 		{
 			number: 16, clause: "the connection that is gone is forgotten, and no other", file: "shared/emit/outlet.go",
 			from: `	id := o.conn.ID
-	e.mu.Unlock()
+	if errors.Is(err, chat.ErrGone) {
 `, to: `	id := o.conn.ID
 	for other := range e.outlets {
 		if other != id {
@@ -154,7 +153,7 @@ func edgeFaults() []fault {
 			break
 		}
 	}
-	e.mu.Unlock()
+	if errors.Is(err, chat.ErrGone) {
 `, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
 		},
 		{

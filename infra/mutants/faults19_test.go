@@ -50,7 +50,7 @@ func orderFaults() []fault {
 		},
 		{
 			number: 23, clause: "a pong tells the last event of a run that goes on", file: "functions/message/ping.go",
-			from: `max(t.Head, last)`, to: `max(t.Head, 0*last)`,
+			from: `max(t.Head, last.Last)`, to: `max(t.Head, 0*last.Last)`,
 			pkg: audit, test: "TestFault23SavedAndNotTold",
 		},
 		{
