@@ -14,7 +14,6 @@ import (
 
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb/proxy"
-	"carrel/infra/local/lambda"
 	"carrel/infra/local/stack"
 	"carrel/shared/chat"
 	"carrel/shared/client"
@@ -49,7 +48,6 @@ type ground struct {
 	connections map[string]bool // seen to carry one of the threads
 	gateway     apigateway.Faults
 	store       proxy.Hook
-	event       func(lambda.Event) lambda.EventFault
 }
 
 // onFaults gives a test its ground. It runs beside the others.
@@ -91,7 +89,6 @@ func (c *sharedStack) start() {
 	}
 	c.stack.Gateway().SetFaults(apigateway.Faults{Post: c.post, Inbound: c.inbound, Outbound: c.outbound})
 	c.stack.DynamoDB().SetHook(c.request)
-	c.stack.Host().SetFaults(lambda.Faults{Event: c.event})
 }
 
 func (c *sharedStack) stop() error {
@@ -157,20 +154,6 @@ func (c *sharedStack) request(r proxy.Request) (f proxy.Fault, after func()) {
 	return ask(r)
 }
 
-func (c *sharedStack) event(e lambda.Event) (f lambda.EventFault) {
-	g := c.find(func(g *ground) bool { return g.has(func(user string) bool { return user == e.Tenant }) })
-	if g == nil {
-		return f
-	}
-	g.mu.Lock()
-	ask := g.event
-	g.mu.Unlock()
-	if ask == nil {
-		return f
-	}
-	return ask(e)
-}
-
 // carries reports whether a message is on a connection of the ground's people: one that has carried a thread of theirs.
 func (g *ground) carries(m apigateway.Message) bool {
 	g.mu.Lock()
@@ -216,13 +199,6 @@ func (g *ground) onStore(h proxy.Hook) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.store = h
-}
-
-// onEvent has each event of the ground's people meet faults from now on.
-func (g *ground) onEvent(f func(lambda.Event) lambda.EventFault) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.event = f
 }
 
 // person is somebody whom no other test knows.
