@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -103,7 +104,7 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 		"AWS_ENDPOINT_URL_DYNAMODB":                s.endpoints.DynamoDB,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
-	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: f.Timeout,
+	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
 		PerTenant: f.PerTenant, Concurrency: f.Concurrency, MaxRetries: f.MaxRetries, MaxEventAge: f.MaxEventAge,
 		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
 }
