@@ -48,10 +48,13 @@ func TestScenarios(t *testing.T) {
 
 // player plays one script to one view.
 type player struct {
-	view   *client.View
-	now    time.Time
-	frames [][]byte // sent and not matched
-	wish   *time.Duration
+	view     *client.View
+	now      time.Time
+	frames   [][]byte // sent and not matched
+	greeting []byte   // the same, on the socket that was offered
+	switched bool     // to that one, and not matched
+	inUse    bool     // there is a socket
+	wish     *time.Duration
 }
 
 func newPlayer() *player {
@@ -67,9 +70,17 @@ func (p *player) step(line string) error {
 		if p.wish != nil {
 			return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
 		}
-		p.view.Opened(p.now)
+		if p.inUse {
+			p.view.Offered(p.now)
+		} else {
+			p.view.Opened(p.now)
+		}
+		p.inUse = true
 	case "lost":
+		p.inUse = false
 		p.view.Lost(p.now)
+	case "refused":
+		p.view.Failed(p.now)
 	case "open":
 		err = p.view.Open(p.now, chat.ThreadID(rest))
 	case "send":
@@ -103,6 +114,8 @@ func (p *player) step(line string) error {
 			return fmt.Errorf("the frame is not JSON")
 		}
 		p.view.Receive(p.now, []byte(rest))
+	case "<+":
+		p.view.ReceiveNext(p.now, []byte(rest))
 	default:
 		return p.expect(verb, rest)
 	}
@@ -123,7 +136,16 @@ func (p *player) answer(rest string) error {
 
 func (p *player) collect() {
 	w := p.view.Wishes()
+	if w.Close {
+		p.inUse = false
+	}
+	if w.Switch {
+		p.frames, p.switched, p.inUse = nil, true, true
+	}
 	p.frames = append(p.frames, w.Frames...)
+	if w.Greeting != nil {
+		p.greeting = w.Greeting
+	}
 	if w.Connect {
 		p.wish = &w.After
 	}
@@ -140,6 +162,19 @@ func (p *player) expect(verb, rest string) error {
 		return contains(next, []byte(rest))
 	case ">!":
 		return p.quiet()
+	case ">+":
+		next := p.greeting
+		p.greeting = nil
+		if next == nil {
+			return fmt.Errorf("the client has sent nothing on the next socket")
+		}
+		return contains(next, []byte(rest))
+	case "switch":
+		if !p.switched {
+			return fmt.Errorf("the client still uses the old socket")
+		}
+		p.switched = false
+		return nil
 	case "reconnect":
 		return p.reconnect(rest)
 	case "=":
@@ -181,6 +216,9 @@ func (p *player) reconnect(rest string) error {
 func (p *player) end() error {
 	if err := p.quiet(); err != nil {
 		return err
+	}
+	if p.switched || p.greeting != nil {
+		return fmt.Errorf("the client has used the next socket, and no step says so")
 	}
 	return p.reconnect("never")
 }

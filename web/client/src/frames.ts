@@ -7,6 +7,8 @@ export const SUBPROTOCOL = "carrel.v1";
 export const BEARER_PREFIX = "bearer.";
 /** A longer frame closes the socket (API Gateway's limit), in bytes of UTF-8. */
 export const MAX_FRAME = 32 * 1024;
+/** Of an answer, in bytes. */
+export const MAX_PAYLOAD = 8 * 1024;
 
 export type Role = "user" | "assistant" | "tool" | "reasoning";
 export type Metadata = { readonly [name: string]: unknown };
@@ -141,6 +143,11 @@ export interface RunState {
   /** Only of waiting runs in `ready`. */
   readonly messages?: readonly Message[];
 }
+/** What a client may send: of one message's text, in bytes, and of messages in a run. */
+export interface Limits {
+  readonly textBytes: number;
+  readonly messages: number;
+}
 export interface Ready {
   readonly type: "ready";
   readonly requestId?: string;
@@ -153,6 +160,7 @@ export interface Ready {
   readonly active?: RunState;
   readonly waiting?: readonly RunState[];
   readonly interrupts?: readonly Interrupt[];
+  readonly limits?: Partial<Limits>;
   readonly reconnectBy?: number;
 }
 export interface Snapshot {
