@@ -34,14 +34,11 @@ func timeFaults() []fault {
 		},
 		{
 			number: 28, clause: "the next socket is open before the last one closes", file: timers,
-			from: `		v.attempt = 0
-		v.connect()
-	})
-	return first`, to: `		v.attempt = 0
-		v.wishes.Close = true
-		v.connect()
-	})
-	return first`, test: "TestFault28TwoHourRoll",
+			from: `		s.handover = time.Time{}
+		v.connect(0)
+`, to: `		v.wishes.Close = true
+		v.lose()
+`, test: "TestFault28TwoHourRoll",
 		},
 		{
 			number: 29, clause: "a client is never silent for ten minutes", file: timers,
