@@ -98,8 +98,8 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 	victim := g.connection(throttled)
 	var refused atomic.Int32
 	var over atomic.Bool
-	// 200 deltas of 20 KB in 4 s: more than the deaf one's buffer holds, so its posts fail as well.
-	g.send(healthy, "/say begun\n/stream 200 50 20000\n/say the end")
+	// 100 deltas of 20 KB in 2 s: more than the deaf one's buffer holds, so its posts fail as well.
+	g.send(healthy, "/say begun\n/stream 100 50 20000\n/say the end")
 	g.await(throttled, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
 	g.Gateway().SetFaults(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
 		if m.Connection == victim && !over.Load() {
