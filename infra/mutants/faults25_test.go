@@ -159,6 +159,10 @@ func ownFaults() []fault {
 			test: "TestFault43ThreadDeletedWhileFrozen",
 		},
 		{
+			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",
+			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`, test: "TestFault43ThreadDeletedWhileFrozen",
+		},
+		{
 			number: 44, clause: "a thread goes on behind its head", file: "shared/store/earlier.go",
 			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`, test: "TestFault44IdleBeyondRetention",
 		},
