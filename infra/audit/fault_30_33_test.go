@@ -117,7 +117,7 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 	g.exact(1, healthy, throttled)
 }
 
-// Every third write fails after it was made, and every third before: of each message there is one run, each event stands
+// Every sixth write fails after it was made, and every sixth before: of each message there is one run, each event stands
 // in the log once, and what a tool has done it has done once.
 func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 	g := newStage(t, stack.Config{})
@@ -132,7 +132,7 @@ func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes[r.Caller+r.Operation]++
-		fault := [...]proxy.Fault{proxy.Lost, proxy.Fine, proxy.Broken, proxy.Fine}[writes[r.Caller+r.Operation]%4]
+		fault := [...]proxy.Fault{1: proxy.Lost, 3: proxy.Broken, 5: proxy.Fine}[writes[r.Caller+r.Operation]%6]
 		met[fault]++
 		return fault, nil
 	})

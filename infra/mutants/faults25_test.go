@@ -90,11 +90,6 @@ func storeFaults() []fault {
 			test: "TestFault36FunctionTimeout",
 		},
 		{
-			number: 37, clause: "one run of a thread at a time", file: "shared/desk/desk.go",
-			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Seats) < r.Limits.Runs:`,
-			test: "TestFault37TwoTabsSending",
-		},
-		{
 			number: 37, clause: "the desk under the version read", file: "shared/store/runs.go",
 			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 			test: "TestFault37TwoTabsSending",
@@ -152,11 +147,6 @@ func ownFaults() []fault {
 			number: 42, clause: "the cancel of what is not known yet is kept", file: "shared/store/cancel.go",
 			from: `if err != nil || r.ID == "" && !remember {`, to: `if err != nil || r.ID == "" && (remember || !remember) {`,
 			test: "TestFault42HellosAndCancelOvertake",
-		},
-		{
-			number: 43, clause: "a run of a deleted thread is only ended", file: "shared/store/claim.go",
-			from: `if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {`, to: `if h.deleted = t.ID == ""; h.deleted {`,
-			test: "TestFault43ThreadDeletedWhileFrozen",
 		},
 		{
 			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",
