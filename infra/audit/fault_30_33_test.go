@@ -98,8 +98,8 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 	victim := g.connection(throttled)
 	var refused atomic.Int32
 	var over atomic.Bool
-	// 200 deltas of 20 KB in 4 s: more than the deaf one's buffer holds, so its posts fail as well.
-	g.send(healthy, "/say begun\n/stream 200 50 20000\n/say the end")
+	// 100 deltas of 20 KB in 2 s: more than the deaf one's buffer holds, so its posts fail as well.
+	g.send(healthy, "/say begun\n/stream 100 50 20000\n/say the end")
 	g.await(throttled, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
 	g.Gateway().SetFaults(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
 		if m.Connection == victim && !over.Load() {
@@ -117,7 +117,7 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 	g.exact(1, healthy, throttled)
 }
 
-// Every third write fails after it was made, and every third before: of each message there is one run, each event stands
+// Every sixth write fails after it was made, and every sixth before: of each message there is one run, each event stands
 // in the log once, and what a tool has done it has done once.
 func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 	g := newStage(t, stack.Config{})
@@ -132,7 +132,7 @@ func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes[r.Caller+r.Operation]++
-		fault := [...]proxy.Fault{proxy.Lost, proxy.Fine, proxy.Broken, proxy.Fine}[writes[r.Caller+r.Operation]%4]
+		fault := [...]proxy.Fault{1: proxy.Lost, 3: proxy.Broken, 5: proxy.Fine}[writes[r.Caller+r.Operation]%6]
 		met[fault]++
 		return fault, nil
 	})

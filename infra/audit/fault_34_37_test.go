@@ -23,14 +23,19 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 		if e.Function == g.Function("TurnFunction") {
 			twice.Add(1)
 		}
-		return lambda.EventFault{Repeat: true}
+		return lambda.EventFault{Repeat: true, Delay: 500 * time.Millisecond} // of one of the two
 	}})
 	window, other := g.window(), g.window()
 	for n := range 4 {
-		g.send(window, fmt.Sprintf("/call notes_save {\"text\":\"note %d\"}\n/stream 10 20\n/say end of %d", n, n))
+		g.send(window, fmt.Sprintf("/call notes_save {\"text\":\"note %d\"}\n/stream 20 20\n/say end of %d", n, n))
 	}
 	g.said(window, "end of 3")
 	g.exact(4, window, other)
+	for _, e := range eventsOf(t, g.ctx, g.Endpoints(), window.thread) {
+		if e.Type == agui.Custom {
+			t.Errorf("a run was begun again: %s %s", e.Name, e.Value)
+		}
+	}
 	kept, err := notes(g.ctx, g.Endpoints().DynamoDB)
 	if err != nil || kept[g.alice.name] != 4 {
 		t.Errorf("%d notes were kept of 4, %v", kept[g.alice.name], err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/golang-jwt/jwt/v5"
 
+	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
 	"carrel/infra/local/stack"
 	"carrel/shared/agui"
@@ -46,6 +48,13 @@ func skewed(t *testing.T, skew time.Duration) {
 		}
 		return map[string]string{"CLOCK_SKEW": off.String()}
 	}})
+	var ends atomic.Int32 // tries to write the end of a run
+	g.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
+		if holds(r, "TransactWriteItems", "RUN_FINISHED") {
+			ends.Add(1)
+		}
+		return proxy.Fine, nil
+	})
 	windows := []*socket{g.window(), g.window()}
 	second := mustOpen(t, g.ctx, g.Endpoints(), g.alice, chat.ThreadID(chat.NewID(time.Now())))
 	const runs = 3
@@ -73,6 +82,12 @@ func skewed(t *testing.T, skew time.Duration) {
 	}
 	g.exact(runs, windows...)
 	g.exact(runs, second)
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("%d processes of turn, %d ends were written in %d tries", processes[g.Function("TurnFunction")], 2*runs, ends.Load())
+	if n := ends.Load(); skew < time.Minute && n > 4*runs {
+		t.Errorf("%d runs ended in %d tries: who is behind had to wait until it was later", 2*runs, n)
+	}
 }
 
 // A thread of 100,000 events (5,000 without make faults) resumes from any cursor, and costs what was missed: as many reads

@@ -164,13 +164,21 @@ func (g *stage) resting(function, user string) {
 // A thread is deleted while its run's process is frozen. The thread is gone at once and everywhere; when the process
 // wakes up nothing of it rises again, and neither its lease nor its seat keeps the user from anything.
 func TestFault43ThreadDeletedWhileFrozen(t *testing.T) {
+	t.Run("before anybody saw it", func(t *testing.T) { deletedFrozen(t, "RUN_STARTED", false) })
+	t.Run("in the middle", func(t *testing.T) { deletedFrozen(t, "7 ", true) })
+}
+
+// deletedFrozen freezes the worker when it has written a record with a text in it; seen: the windows show the run by then.
+func deletedFrozen(t *testing.T, at string, seen bool) {
 	g := newStage(t, stack.Config{})
 	window, other := g.window(), g.window()
-	frozen := g.freezeAt("TurnFunction", "PutItem", "E#", "TEXT_MESSAGE_CONTENT", "7 ")
+	frozen := g.freezeAt("TurnFunction", "PutItem", "E#", at)
 	g.send(window, "/say begun\n/stream 40 20\n/say the end")
 	g.until(frozen, "the freeze")
 	for _, w := range []*socket{window, other} {
-		g.await(w, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
+		if seen {
+			g.await(w, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
+		}
 	}
 	g.later(30 * time.Second)
 	if err := other.Delete(g.ctx, g.alice.threads[0]); err != nil {

@@ -34,14 +34,11 @@ func timeFaults() []fault {
 		},
 		{
 			number: 28, clause: "the next socket is open before the last one closes", file: timers,
-			from: `		v.attempt = 0
-		v.connect()
-	})
-	return first`, to: `		v.attempt = 0
-		v.wishes.Close = true
-		v.connect()
-	})
-	return first`, test: "TestFault28TwoHourRoll",
+			from: `		s.handover = time.Time{}
+		v.connect(0)
+`, to: `		v.wishes.Close = true
+		v.lose()
+`, test: "TestFault28TwoHourRoll",
 		},
 		{
 			number: 29, clause: "a client is never silent for ten minutes", file: timers,
@@ -91,11 +88,6 @@ func storeFaults() []fault {
 			number: 36, clause: "a run whose worker was ended is looked after", file: "functions/sweep/watch.go",
 			from: `case run.Status == chat.RunRunning && now.After(run.Lease):`, to: `case run.Status == chat.RunRunning && now.After(run.Lease.Add(time.Hour)):`,
 			test: "TestFault36FunctionTimeout",
-		},
-		{
-			number: 37, clause: "one run of a thread at a time", file: "shared/desk/desk.go",
-			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Seats) < r.Limits.Runs:`,
-			test: "TestFault37TwoTabsSending",
 		},
 		{
 			number: 37, clause: "the desk under the version read", file: "shared/store/runs.go",
@@ -157,9 +149,8 @@ func ownFaults() []fault {
 			test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
-			number: 43, clause: "a run of a deleted thread is only ended", file: "shared/store/claim.go",
-			from: `if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {`, to: `if h.deleted = t.ID == ""; h.deleted {`,
-			test: "TestFault43ThreadDeletedWhileFrozen",
+			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",
+			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`, test: "TestFault43ThreadDeletedWhileFrozen",
 		},
 		{
 			number: 44, clause: "a thread goes on behind its head", file: "shared/store/earlier.go",
