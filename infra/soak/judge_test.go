@@ -36,27 +36,33 @@ type fate struct {
 
 // judge compares what every device shows, and what is in the table, with what was sent.
 func (w *world) judge(ctx context.Context, views map[*user][]view) error {
-	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
-		"AWS_ENDPOINT_URL_DYNAMODB": w.stack.Endpoints().DynamoDB}
-	c, err := awsenv.Config(func(name string) string { return local[name] })
-	if err != nil {
-		return err
-	}
-	table := store.New(store.NewClient(c), store.Config{Name: w.stack.Endpoints().Table})
 	for _, u := range w.users {
-		if err := u.judge(ctx, table, views[u]); err != nil {
+		if err := u.judge(ctx, views[u]); err != nil {
 			return fmt.Errorf("%s: %w", u.name, err)
 		}
 	}
 	return nil
 }
 
-func (u *user) judge(ctx context.Context, table *store.Table, views []view) error {
-	who, err := table.ForOperator(ctx, store.Named{Issuer: u.world.stack.Endpoints().Issuer, Subject: u.name})
+// store is what an operator sees of the user.
+func (u *user) store(ctx context.Context) (*store.Store, error) {
+	e := u.world.stack.Endpoints()
+	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
+		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB}
+	c, err := awsenv.Config(func(name string) string { return local[name] })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s, err := table.For(who)
+	table := store.New(store.NewClient(c), store.Config{Name: e.Table})
+	who, err := table.ForOperator(ctx, store.Named{Issuer: e.Issuer, Subject: u.name})
+	if err != nil {
+		return nil, err
+	}
+	return table.For(who)
+}
+
+func (u *user) judge(ctx context.Context, views []view) error {
+	s, err := u.store(ctx)
 	if err != nil {
 		return err
 	}

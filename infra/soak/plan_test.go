@@ -64,12 +64,14 @@ func (d *device) step(ctx context.Context, dice *rand.Rand, waiting *sync.WaitGr
 		d.user.mu.Lock()
 		order := d.user.order
 		d.user.mu.Unlock()
-		if len(order) > 0 {
+		if active := d.State().Active; active != "" && which%3 == 0 {
+			d.stop(active)
+		} else if len(order) > 0 {
 			d.stop(order[len(order)-1-which%min(len(order), 4)])
 		}
 	case what < 77:
 		d.rename(later, d.user.slot(which), fmt.Sprintf("%s %d", d.user.mark, which))
-	case what < 79:
+	case what < 79 && which%3 == 0:
 		id := d.user.retire(which)
 		later(func(ctx context.Context) { d.erase(ctx, c, id) })
 	case what < 84:

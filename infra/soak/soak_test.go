@@ -22,9 +22,6 @@ const rest = 4 * time.Minute
 
 // TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
 func TestSoak(t *testing.T) {
-	if os.Getenv("SCHEDULES") != "" {
-		t.Skip("SCHEDULES asks for the schedules alone")
-	}
 	lasts, users, devices, harsh := 4*time.Second, 3, 2, false
 	seed := uint64(5)
 	if told := os.Getenv("FOR"); told != "" {
