@@ -2,8 +2,8 @@ package agui_test
 
 import (
 	"encoding/json"
-	"slices"
 	"reflect"
+	"slices"
 	"testing"
 
 	"carrel/shared/agui"
