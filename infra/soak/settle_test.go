@@ -145,6 +145,7 @@ func brief(s client.State) string {
 func (d *device) view(ctx context.Context) (view, error) {
 	s := d.State()
 	v := view{d.name, s.ThreadID, s.Epoch, s.Seq, s.Messages}
+	older := s.Before > 0
 	for before := s.Before; before > 0; {
 		page, err := d.History(ctx, before, 100)
 		if err != nil {
@@ -152,6 +153,11 @@ func (d *device) view(ctx context.Context) (view, error) {
 		}
 		v.messages = append(slices.Clone(page.Messages), v.messages...)
 		before = page.Before
+	}
+	if older { // the call of a result may be in a page that came later
+		var f agui.Folder
+		f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: v.messages}})
+		v.messages = f.Messages()
 	}
 	return v, nil
 }
