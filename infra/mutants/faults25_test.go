@@ -1,0 +1,4 @@
+package mutants
+
+// laterFaults are those from 25 on.
+func laterFaults() []fault { return nil }
