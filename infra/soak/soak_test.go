@@ -18,7 +18,7 @@ import (
 )
 
 // rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, what waits.
-const rest = 4 * time.Minute
+const rest = 3 * time.Minute
 
 // TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
 func TestSoak(t *testing.T) {
