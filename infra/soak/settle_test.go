@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/wire"
 )
 
 // view is what a device shows of a thread in the end.
@@ -84,6 +86,11 @@ func (u *user) settle(ctx context.Context) ([]view, error) {
 		}
 	}
 	u.same(views)
+	for _, d := range u.devices {
+		if err := d.lists(ctx); err != nil {
+			return views, err
+		}
+	}
 	return views, u.empties(ctx)
 }
 
@@ -184,6 +191,42 @@ func (u *user) same(views []view) {
 			}
 		}
 	}
+}
+
+// lists wants each thread in use in the device's list, idle, with a title that somebody gave it: by a rename, or by what
+// was said in it.
+func (d *device) lists(ctx context.Context) error {
+	rows, err := d.Threads(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: its list: %w", d.name, err)
+	}
+	u := d.user
+	listed := map[chat.ThreadID]wire.ThreadInfo{}
+	for _, row := range rows {
+		listed[row.ThreadID] = row
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range u.slots {
+		row, is := listed[id]
+		titled := slices.Contains(u.topic(id).titles, row.Title)
+		for _, r := range u.runs {
+			words := strings.Join(strings.Fields(r.text), " ")
+			titled = titled || r.thread == id && strings.HasPrefix(words, strings.TrimSuffix(row.Title, "…"))
+		}
+		if !is || !titled || row.Status != chat.ThreadIdle {
+			u.world.must(d.name, "lists thread %s as %+v (%t)", id, row, is)
+		}
+		delete(listed, id)
+	}
+	for id := range listed {
+		if t := u.topic(id); t.deleted {
+			u.world.count("rows of deleted threads that a window still lists", 1)
+		} else if !t.delete {
+			u.world.must(d.name, "lists thread %s, which nobody has used", id)
+		}
+	}
+	return nil
 }
 
 // empties wants the deleted threads to show nothing.

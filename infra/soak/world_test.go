@@ -116,7 +116,6 @@ type thread struct {
 	titles  []string // that were asked for
 	delete  bool     // somebody wished it gone
 	deleted bool     // and was told that it is
-	asks    int      // questions were put into it that lead to others
 	epochs  map[chat.Epoch]map[chat.Seq]sighting
 }
 
