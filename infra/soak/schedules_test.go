@@ -2,6 +2,7 @@ package soak_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -40,8 +41,9 @@ func TestSchedules(t *testing.T) {
 	w := newWorld(seed, s, min(sides, number))
 	weather := &weather{world: w}
 	weather.clear()
-	ctx, cancel := context.WithTimeout(t.Context(), rest+time.Duration(number)*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second+time.Duration(number)*time.Second)
 	defer cancel()
+	w.stop = cancel
 	began := time.Now()
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -50,16 +52,18 @@ func TestSchedules(t *testing.T) {
 			fates := map[chat.RunID]fate{}
 			for {
 				n := next.Add(1)
-				if n > int64(number) {
+				if n > int64(number) || ctx.Err() != nil {
 					break
 				}
-				if err := u.schedule(ctx, n, fates); err != nil {
+				if err := u.schedule(ctx, n, fates); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 					w.must(u.name, "schedule %d: %v", n, err)
 				}
 			}
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			u.account(fates)
+			if ctx.Err() == nil {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				u.account(fates)
+			}
 		})
 	}
 	all.Wait()

@@ -34,7 +34,7 @@ func (w *world) settle(ctx context.Context) map[*user][]view {
 	for _, u := range w.users {
 		all.Go(func() {
 			shown, err := u.settle(ctx)
-			if err != nil {
+			if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 				w.must(u.name, "does not come to rest: %v", err)
 			}
 			mu.Lock()

@@ -44,6 +44,7 @@ func TestSoak(t *testing.T) {
 	w.chaos = true
 	ctx, cancel := context.WithTimeout(t.Context(), lasts+rest)
 	defer cancel()
+	w.stop = cancel
 	w.run(ctx, t, devices, &weather{world: w, harsh: harsh}, lasts)
 	w.report(t, again)
 }
@@ -75,7 +76,7 @@ func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *wea
 	for _, u := range w.users {
 		for _, d := range u.devices {
 			if d.Ended() { // a reload was under way when the time was over
-				if err := d.connect(ctx, u.slot(0)); err != nil {
+				if err := d.connect(ctx, u.slot(0)); err != nil && ctx.Err() == nil {
 					t.Fatal(err)
 				}
 			}
@@ -83,6 +84,9 @@ func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *wea
 	}
 	w.did("all", "the end begins")
 	views := w.settle(ctx)
+	if ctx.Err() != nil {
+		return // something is wrong already
+	}
 	if err := w.judge(t.Context(), views); err != nil {
 		t.Error(err)
 	}

@@ -26,7 +26,8 @@ type world struct {
 	stack  *stack.Stack
 	users  []*user
 	oracle oracle
-	chaos  bool // faults may strike: runs may fail
+	chaos  bool               // faults may strike: runs may fail
+	stop   context.CancelFunc // ends it all once something is wrong: what was done last is near the cause then
 	began  time.Time
 	http   *http.Client
 
@@ -73,6 +74,9 @@ func (w *world) must(who, format string, args ...any) {
 	defer w.mu.Unlock()
 	s := step{time.Since(w.began), who, "WRONG: " + fmt.Sprintf(format, args...)}
 	w.steps, w.wrong = append(w.steps, s), append(w.wrong, s)
+	if w.stop != nil {
+		w.stop()
+	}
 }
 
 func (w *world) count(what string, n int) {
