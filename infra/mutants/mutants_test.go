@@ -30,7 +30,9 @@ type guard struct {
 }
 
 // guards are all of them.
-func guards() []guard { return slices.Concat(storeGuards(), deliveryGuards(), faultGuards()) }
+func guards() []guard {
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards())
+}
 
 const testTime = 5 * time.Minute // of one test without one guard
 
