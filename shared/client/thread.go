@@ -83,6 +83,9 @@ func (t *thread) drain() bool {
 func (t *thread) apply(f *wire.Events) {
 	for i, e := range f.Events {
 		if f.Seq+chat.Seq(i) <= t.cursor.Seq {
+			if e.Terminal() { // a snapshot restates its run without a name
+				t.end(f.RunID)
+			}
 			continue
 		}
 		t.fold.Add(e)
