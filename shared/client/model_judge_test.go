@@ -77,7 +77,7 @@ func (t *tab) harm() { t.harmed = t.w.now }
 func (t *tab) see(before client.State, f wire.ServerFrame) {
 	s := t.state
 	if s.ThreadID != before.ThreadID {
-		t.opening = t.w.now
+		t.opening, t.gaps, t.gapped = t.w.now, 0, 0
 	}
 	if s.Active == "" && len(s.Waiting)+len(s.Sending) == 0 {
 		t.idle = t.w.now
@@ -90,6 +90,7 @@ func (t *tab) see(before client.State, f wire.ServerFrame) {
 			t.w.fail("%s asks %s, which it has seen answered", t.name, i.ID)
 		}
 	}
+	versions := map[chat.ThreadID]int64{}
 	for _, row := range s.Threads {
 		var version int64
 		if _, err := fmt.Sscanf(strings.TrimPrefix(row.Title, string(row.ThreadID)), "%d", &version); err != nil {
@@ -98,8 +99,9 @@ func (t *tab) see(before client.State, f wire.ServerFrame) {
 		if version < t.versions[row.ThreadID] {
 			t.w.fail("%s shows %s after version %d", t.name, row.Title, t.versions[row.ThreadID])
 		}
-		t.versions[row.ThreadID] = version
+		versions[row.ThreadID] = version
 	}
+	t.versions = versions
 }
 
 // cursor checks where the view is, and that it shows what the log of that life says up to there.
@@ -171,7 +173,9 @@ func (t *tab) noRuns(th *thread, f wire.ServerFrame) {
 			t.ended[f.RunID] = true
 		}
 	case *wire.Ready:
-		t.readyN = max(t.readyN, f.N)
+		if f.ThreadID == th.id {
+			t.readyN = max(t.readyN, f.N)
+		}
 	case *wire.Snapshot:
 		t.restated = max(t.restated, f.N)
 	}
@@ -185,7 +189,7 @@ func (t *tab) noRuns(th *thread, f wire.ServerFrame) {
 			t.w.fail("%s shows %s as running, and has had its end", t.name, r)
 		case l != nil && came && end.nth == l.nth && end.seq <= s.Seq:
 			t.w.fail("%s shows %s as running, is at %d, and its end came, at %d", t.name, r, s.Seq, end.seq)
-		case t.readyN < t.restated:
+		case s.Behind || t.readyN < t.restated:
 		case l != nil && l.ends[r] > 0 && l.ends[r] <= s.Seq && !slices.Contains(t.sent, r):
 			t.w.fail("%s shows %s as running, whose end is at %d, and is at %d", t.name, r, l.ends[r], s.Seq)
 		}
@@ -248,7 +252,7 @@ func (t *tab) expect(r *run, l *life, within time.Duration, counts func() bool) 
 	w, to, opening, link := t.w, l.end(), t.opening, t.link
 	w.at(w.now+within, func() {
 		s := t.state
-		if s.ThreadID != r.thread.id || t.opening != opening || r.thread.life != l || !counts() || t.link != link && within != healed {
+		if s.ThreadID != r.thread.id || t.opening != opening || r.thread.life != l || !counts() || t.link != link && within != healed || s.Status == client.Replaced {
 			return
 		}
 		if s.Epoch != l.epoch || s.Seq < to {

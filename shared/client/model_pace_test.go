@@ -25,6 +25,7 @@ type pacing struct {
 	gapped   time.Duration // the last of them
 	progress time.Duration // an event was applied, or a part came
 	unsure   time.Duration // something came that makes it repeat what has no answer
+	readied  time.Duration // this socket; 0: not yet
 	tries    int           // to open a socket, since the last ready
 }
 
@@ -47,7 +48,7 @@ func (p *pacing) applied(now time.Duration) { p.gaps, p.progress, p.gapped = 0, 
 // fresh begins another socket.
 func (t *tab) fresh(now time.Duration) {
 	t.parts = map[wire.ServerFrame]*joining{}
-	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated = 0, 0, now, 0, 0, 0
+	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated, t.readied = 0, 0, now, 0, 0, 1, 0 // its first ready is to come
 }
 
 // heard notes what bears on the tab's pace.
@@ -61,14 +62,14 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 	}
 	switch f := f.(type) {
 	case *wire.Ready:
-		if t.readyN == 0 {
-			t.tries = 0
+		if t.readyN == 0 && f.ThreadID == t.state.ThreadID {
+			t.tries, t.readied = 0, now
 		}
 		if f.N >= t.out {
 			t.out = 0
 		}
 	case *wire.Events:
-		if end := len(f.Events) - 1; f.Events[end].Terminal() {
+		if end := len(f.Events) - 1; f.ThreadID == t.state.ThreadID && f.Events[end].Terminal() {
 			if l := t.w.server.thread(f.ThreadID).lives[f.Epoch]; l != nil {
 				t.ends[f.RunID] = finish{l.nth, f.Seq + chat.Seq(end)}
 			}

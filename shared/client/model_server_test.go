@@ -62,7 +62,7 @@ type backend struct {
 	rows    []*row
 	epochs  int
 	asks    int
-	clock   int64
+	touched time.Duration // the last change
 }
 
 // thread is one of the user's, through all its lives.
@@ -186,6 +186,7 @@ func (b *backend) watch(l *link, id chat.ThreadID, n int64) chat.ThreadID {
 // changed notes a change of a thread's row.
 func (b *backend) changed(t *thread) {
 	t.version++
+	b.touched = b.w.now
 	if !b.lapsed(lapseUpdated) {
 		t.updated = max(t.updated+1, int64(b.w.now/time.Second))
 	}
@@ -345,7 +346,7 @@ func (b *backend) leave(r *run) {
 // delete takes a thread away: its runs end, and its next run makes it anew.
 func (b *backend) delete(c *call, f *wire.Delete) {
 	t := b.thread(f.ThreadID)
-	if t.life == nil {
+	if t.life == nil || t.deleted { // the id of a deleted thread is free again after a day: once in a schedule
 		c.answer(&wire.Error{RequestID: f.RequestID, Code: wire.CodeNotFound, Message: "There is no such thread."})
 		return
 	}

@@ -41,6 +41,7 @@ func TestModel(t *testing.T) {
 		if os.Getenv("COUNT") == "" {
 			break
 		}
+		t.Logf("SEED=%d: %.200s", seed+uint64(i), w.failed)
 	}
 	if bad > 0 {
 		t.Errorf("noticed in %d of %d schedules: %s", bad, count, why)
@@ -74,24 +75,34 @@ func replay(seed uint64, lapse string) string {
 // settle waits until the server has nothing to do, and then as long as a tab may take to know it.
 func (w *world) settle() {
 	limit := w.now + 2*time.Hour
-	for w.failed == "" && w.working() {
+	for since := w.now; w.failed == "" && (w.now < since+healed+5*time.Minute || w.working()); {
 		if w.pass(time.Second); w.now > limit {
 			w.fail("the model's server does not come to rest")
 		}
-	}
-	var busy []*tab
-	for _, t := range w.tabs {
-		if s := t.state; s.Status == client.Ready && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) && !t.link.slow {
-			busy = append(busy, t)
+		if w.server.touched > since || w.working() {
+			since = w.now
+		}
+		if w.now == since+healed {
+			w.known(since)
 		}
 	}
-	w.pass(healed)
-	for _, t := range busy {
-		t.truth()
+	for _, slow := range []bool{false, true} {
+		for _, t := range w.tabs {
+			if t.link == nil || t.link.slow == slow {
+				t.truth()
+			}
+		}
+		w.pass(time.Minute) // what is in a slow socket comes later
 	}
-	w.pass(5 * time.Minute)
+}
+
+// known holds those to the truth that knew of a run all the time since the last change.
+func (w *world) known(since time.Duration) {
 	for _, t := range w.tabs {
-		t.truth()
+		s := t.state
+		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) {
+			t.truth()
+		}
 	}
 }
 

@@ -47,11 +47,7 @@ func (v *View) receive(message []byte, mayBePart bool) {
 	case *wire.Thread:
 		v.row(f.ThreadInfo)
 	case *wire.ThreadList:
-		v.requests.list, v.requests.listSent = false, false
-		for _, row := range f.Threads {
-			v.row(row)
-		}
-		v.answered()
+		v.threadList(f)
 	case *wire.Done:
 		v.done(f)
 	case *wire.HistoryPage:
@@ -223,6 +219,24 @@ func (v *View) row(r wire.ThreadInfo) {
 		v.list[r.ThreadID] = r
 		v.compare(r.ThreadID, r.Interrupted)
 	}
+}
+
+// threadList takes the newest rows. Those that were there when it was asked for, and are not in it, were deleted.
+func (v *View) threadList(f *wire.ThreadList) {
+	there, last := map[chat.ThreadID]bool{}, chat.ThreadID("")
+	for _, row := range f.Threads {
+		there[row.ThreadID], last = true, row.ThreadID
+	}
+	for id, row := range v.requests.rows {
+		if !there[id] && (!f.More || id > last) && v.list[id] == row {
+			delete(v.list, id)
+		}
+	}
+	v.requests.list, v.requests.listSent, v.requests.rows = false, false, nil
+	for _, row := range f.Threads {
+		v.row(row)
+	}
+	v.answered()
 }
 
 // refused takes an error frame.

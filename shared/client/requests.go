@@ -16,6 +16,7 @@ type requests struct {
 	asked    []*asked
 	list     bool
 	listSent bool
+	rows     map[chat.ThreadID]wire.ThreadInfo // that there were when the list was asked for
 }
 
 type pendingRun struct {

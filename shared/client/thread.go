@@ -192,6 +192,9 @@ func (t *thread) accept(run chat.RunID, state string, asked int64) {
 }
 
 func (t *thread) place(run chat.RunID, state string) {
+	if state == "waiting" && slices.Contains(t.waiting, run) {
+		return // where the desk said
+	}
 	t.waiting = slices.DeleteFunc(t.waiting, func(r chat.RunID) bool { return r == run })
 	switch state {
 	case "waiting":

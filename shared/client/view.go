@@ -5,6 +5,7 @@ package client
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -140,7 +141,7 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 func (v *View) Threads(now time.Time) {
 	v.now = now
 	v.act()
-	v.requests.list = true
+	v.requests.list, v.requests.rows = true, maps.Clone(v.list)
 	v.settle()
 }
 
