@@ -4,7 +4,7 @@ import { World } from "./model.ts";
 /** SCHEDULES is how many; SEED does one again and tells its steps; COUNT counts those that fail and goes on. */
 const { SEED, SCHEDULES, COUNT } = process.env;
 const first = Number(SEED ?? Math.floor(Math.random() * 1e9));
-const count = SEED ? 1 : Number(SCHEDULES ?? 60);
+const count = SEED ? 1 : Number(SCHEDULES ?? 20);
 
 function failure(seed: number, tells = false): string | undefined {
   const world = new World(seed, tells);
