@@ -132,7 +132,7 @@ func socketGuards() []guard {
 		},
 		{
 			name: "the first try at once", file: file,
-			from: `if v.attempt == 1 {`, to: `if v.attempt == 0 {`,
+			from: "if v.attempt == 1 {\n\t\treturn 0", to: "if v.attempt == 1 {\n\t\treturn v.jitter(0)",
 		},
 		{
 			name: "backoff with jitter", file: file,

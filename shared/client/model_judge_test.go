@@ -15,20 +15,22 @@ import (
 
 // judge is what one tab has had, and so what it may show.
 type judge struct {
-	kind     string // of the input that is judged
-	cursors  map[chat.ThreadID]cursor
-	ended    map[chat.RunID]bool // it has had their end
-	answered map[chat.InterruptID]bool
-	versions map[chat.ThreadID]int64
-	harmed   time.Duration // a fault struck what is its
-	acted    time.Duration // a person asked something
-	idle     time.Duration // it showed no run
-	opening  time.Duration // it switched
-	readyN   int64         // of the newest ready on this socket
-	restated int64         // n of the newest snapshot
-	ends     map[chat.RunID]finish
-	parts    map[wire.ServerFrame]*joining // on this socket
+	kind      string // of the input that is judged
+	cursors   map[chat.ThreadID]cursor
+	ended     map[chat.RunID]bool // it has had their end
+	answered  map[chat.InterruptID]bool
+	versions  map[chat.ThreadID]int64
+	harmed    time.Duration // a fault struck what is its
+	acted     time.Duration // a person asked something
+	idle      time.Duration // it showed no run
+	opening   time.Duration // it switched
+	readyN    int64         // of the newest ready on this socket
+	restated  int64         // n of the newest snapshot
+	ends      map[chat.RunID]finish
+	parts     map[wire.ServerFrame]*joining // on this socket
+	snapshotN int64
 	pacing
+	laws
 }
 
 // joining is a frame in parts.
@@ -48,6 +50,7 @@ func (t *tab) joined(m message) wire.ServerFrame {
 		t.parts[m.f] = j
 	}
 	j.at, j.seen[string(m.data)] = t.w.now, true
+	t.pieced(m, j)
 	if len(j.seen) < m.of {
 		return nil
 	}
@@ -68,7 +71,7 @@ type cursor struct {
 
 func newJudge() *judge {
 	return &judge{cursors: map[chat.ThreadID]cursor{}, ended: map[chat.RunID]bool{}, answered: map[chat.InterruptID]bool{},
-		versions: map[chat.ThreadID]int64{}, ends: map[chat.RunID]finish{}}
+		versions: map[chat.ThreadID]int64{}, ends: map[chat.RunID]finish{}, laws: newLaws()}
 }
 
 func (t *tab) harm() { t.harmed = t.w.now }
@@ -85,6 +88,7 @@ func (t *tab) see(before client.State, f wire.ServerFrame) {
 	th := t.w.server.thread(s.ThreadID)
 	t.cursor(th, f)
 	t.noRuns(th, f)
+	t.knows(th)
 	for _, i := range s.Interrupts {
 		if t.answered[i.ID] {
 			t.w.fail("%s asks %s, which it has seen answered", t.name, i.ID)
@@ -177,7 +181,7 @@ func (t *tab) noRuns(th *thread, f wire.ServerFrame) {
 			t.readyN = max(t.readyN, f.N)
 		}
 	case *wire.Snapshot:
-		t.restated = max(t.restated, f.N)
+		t.restated, t.snapshotN = max(t.restated, f.N), max(t.snapshotN, f.N)
 	}
 	s := t.state
 	for _, r := range append([]chat.RunID{s.Active}, s.Waiting...) {

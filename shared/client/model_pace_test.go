@@ -25,7 +25,6 @@ type pacing struct {
 	gapped   time.Duration // the last of them
 	progress time.Duration // an event was applied, or a part came
 	unsure   time.Duration // something came that makes it repeat what has no answer
-	readied  time.Duration // this socket; 0: not yet
 	tries    int           // to open a socket, since the last ready
 }
 
@@ -47,6 +46,7 @@ func (p *pacing) applied(now time.Duration) { p.gaps, p.progress, p.gapped = 0, 
 
 // fresh begins another socket.
 func (t *tab) fresh(now time.Duration) {
+	t.accepts, t.n, t.snapshotN = map[chat.RunID]int64{}, 0, 0
 	t.parts = map[wire.ServerFrame]*joining{}
 	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated, t.readied = 0, 0, now, 0, 0, 1, 0 // its first ready is to come
 }
@@ -58,8 +58,10 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 		t.progress = now
 	}
 	if m.f == nil {
+		t.unanswered()
 		t.unsure = now
 	}
+	t.tells(f)
 	switch f := f.(type) {
 	case *wire.Ready:
 		if t.readyN == 0 && f.ThreadID == t.state.ThreadID {
@@ -84,8 +86,14 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 // account holds a frame against what the protocol says of its pace.
 func (t *tab) account(f wire.ClientFrame) {
 	w, now := t.w, t.w.now
+	if _, ping := f.(*wire.Ping); !ping {
+		t.said = now
+	}
 	switch f := f.(type) {
+	case *wire.Run:
+		t.n = max(t.n, f.N)
 	case *wire.Hello:
+		t.n = f.N
 		t.hellos.count(now)
 		sure := t.unsure == 0 || t.unsure+25*time.Second < now
 		if t.kind == "tick" && sure {
@@ -118,6 +126,7 @@ func (t *tab) gap(now time.Duration) {
 // wished holds a pause before a socket against the backoff.
 func (t *tab) wished(after time.Duration) {
 	const most = 20 * time.Second
+	t.paused(after)
 	if t.tries++; t.tries == 1 && after > 0 || after > most {
 		t.w.fail("%s waits %v for its socket, at the %d. try", t.name, after, t.tries)
 	}

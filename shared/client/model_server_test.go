@@ -73,6 +73,7 @@ type thread struct {
 	version int64 // of its row
 	updated int64
 	deleted bool // ever
+	answers bool // a run that was to answer was taken back
 }
 
 // life is a thread between its making and its deletion: one epoch.
@@ -337,7 +338,7 @@ func (b *backend) leave(r *run) {
 	r.over = true
 	b.waiting = slices.DeleteFunc(b.waiting, func(o *run) bool { return o == r })
 	if r.taken != nil && r.life == r.thread.life && r.life != nil {
-		r.life.open = r.taken
+		r.life.open, r.thread.answers = r.taken, true
 	}
 	b.changed(r.thread)
 	b.next()

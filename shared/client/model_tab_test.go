@@ -151,6 +151,7 @@ func (t *tab) send() {
 	var answers []agui.Resume
 	for _, i := range t.state.Interrupts {
 		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: agui.ResumeResolved})
+		t.answering[i.ID] = true
 	}
 	t.w.note("%s sends %s with %d answers", t.name, id, len(answers))
 	t.acted = t.w.now

@@ -182,6 +182,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	t.fold, t.failure, t.before = agui.Folder{}, nil, s.Before
 	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
+	t.asking.set(s.Interrupts) // events that were held may have been applied since the ready told of them
 	return true
 }
 
