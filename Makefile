@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: kills help run test check chat ops build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STA
 	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
 	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
-test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
+test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -56,6 +56,12 @@ verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL
 	  exit 1; \
 	fi
 	@VERIFY_AWS=1 URL="$(URL)" go test -count=1 -v -run TestDeployed ./infra/local/fidelity
+
+meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
+	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
+
+bench: $(ENGINE) ## the benchmarks of infra/bench, some minutes; docs/performance.md
+	@CARREL_BENCH=1 go test -count=1 -timeout 60m -v -run '^TestBench' -bench . -benchtime 1x ./infra/bench
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
@@ -113,7 +119,7 @@ MOTO := moto[server]==5.2.5
 HALF := 'TestStore/endpoint/Isolation/^"a'
 WITNESS = CARREL_MOTO="$(CURDIR)/.carrel/moto/bin/moto_server" go test -count=1 ./shared/store
 .PHONY: test-witness witness-half witness-rest
-test-witness: .carrel/moto/bin/moto_server
+test-witness: .carrel/moto/bin/moto_server ## the store once more, on a second DynamoDB engine
 	@if [ -x $< ]; then $(MAKE) --no-print-directory -j2 witness-half witness-rest; fi
 
 witness-half:
@@ -143,6 +149,12 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
 	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
 
+# FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
+.PHONY: soak
+soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 random schedules (SEED= again, SCHEDULES=)
+	@$(if $(SCHEDULES),,FOR=$(if $(filter file,$(origin FOR)),2m,$(FOR)) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./infra/soak &&) \
+	  SCHEDULES=$(or $(SCHEDULES),1000) go test -count=1 -timeout 0 -v -run '^TestSchedules$$' ./infra/soak
+
 # Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
@@ -151,9 +163,14 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
   shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
   infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten
+# All faults of docs/faults.md, each test named with its number. make test runs them too, the long ones briefly or not.
+.PHONY: faults
+faults: $(ENGINE) ## each fault of docs/faults.md, whole
+	@set -o pipefail; CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    fault)'
+
 KILLS ?= 3
 kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
-	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestARunSurvivesItsWorkerAtEachEvent ./infra/audit
+	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges

@@ -52,15 +52,19 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := awsenv.Clock(getenv)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits, Now: now}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		limits:  limits,
 		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "sweep"), log),
 		log:     log,
-		now:     time.Now,
+		now:     now,
 		after:   time.After,
 	}, nil
 }

@@ -251,10 +251,15 @@ func configuration(t *testing.T) {
 				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })
 			}
 		}
+		if function != "Authorize" {
+			wrong := maps.Clone(env) // which only tests set
+			wrong["CLOCK_SKEW"] = "6m"
+			t.Run(function+" with a wrong CLOCK_SKEW", func(t *testing.T) { refuses(t, binary, wrong, "CLOCK_SKEW") })
+		}
 		if !slices.Contains([]string{"Message", "Turn", "Sweep"}, function) {
 			continue
 		}
-		for _, name := range []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS"} {
+		for _, name := range []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"} {
 			wrong := maps.Clone(env) // which it may lack: it has its default then
 			wrong[name] = "0"
 			t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })

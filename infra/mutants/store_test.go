@@ -30,6 +30,11 @@ func admissionGuards() []guard {
 			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 		},
 		{
+			name: "admission: not while the user is erased", file: "shared/store/admit.go",
+			from: `if b.desk.Closing {`, to: `if b.desk.Closing && b.desk.Version < 0 {`,
+			test: "./shared/store TestStore",
+		},
+		{
 			name: "admission: the first DESK", file: "shared/store/runs.go",
 			from: `u.change+" REMOVE #closing, #expires", absent`, to: `u.change+" REMOVE #closing, #expires", "("+absent+" OR attribute_exists(#pk))"`,
 		},
@@ -206,6 +211,7 @@ func endGuards() []guard {
 		{
 			name: "end: the transcript is put again for another number", file: file,
 			from: `if transcript != r.last() {`, to: `if transcript == 0 {`,
+			spare: "only before its first record can a holder find another's there, and then End is called anew",
 		},
 		{
 			name: "end: a transcript by a higher fence stays", file: file,
@@ -264,7 +270,7 @@ func questionGuards() []guard {
 		{
 			name: "questions: they are still the ones that were read", file: file,
 			from: `u.when+" AND #asked = :asked"`, to: `u.when+" AND (#asked = :asked OR attribute_exists(#pk))"`,
-			spare: "whoever answers, or asks again, changes the desk",
+			test: "./shared/store TestAThreadIsReadBeforeItsDesk", // the model comes to it once in thousands of schedules
 		},
 		{
 			name: "questions: an admission takes them away", file: file,
@@ -334,7 +340,7 @@ func deskGuards() []guard {
 		},
 		{
 			name: "delete: the erasure is among what is live", file: "shared/store/delete.go",
-			from: `s.t.transact(ctx, mark, erasure)`, to: `s.t.transact(ctx, mark)`,
+			from: `return now, s.t.transact(ctx, mark, erasure)`, to: `_ = erasure; return now, s.t.transact(ctx, mark)`,
 		},
 		{
 			name: "erase: a second pass", file: "shared/store/erase.go",

@@ -15,20 +15,22 @@ import (
 
 // judge is what one tab has had, and so what it may show.
 type judge struct {
-	kind      string // of the input that is judged
-	cursors   map[chat.ThreadID]cursor
-	ended     map[chat.RunID]bool // it has had their end
-	answered  map[chat.InterruptID]bool
-	versions  map[chat.ThreadID]int64
-	harmed    time.Duration // a fault struck what is its
-	acted     time.Duration // a person asked something
-	idle      time.Duration // it showed no run
-	opening   time.Duration // it switched
-	readyN    int64         // of the newest ready on this socket
-	restated  int64         // n of the newest snapshot
-	ends      map[chat.RunID]finish
-	parts     map[wire.ServerFrame]*joining // on this socket
-	snapshotN int64
+	kind       string // of the input that is judged
+	cursors    map[chat.ThreadID]cursor
+	ended      map[chat.RunID]bool // it has had their end
+	answered   map[chat.InterruptID]bool
+	versions   map[chat.ThreadID]int64
+	harmed     time.Duration // a fault struck what is its
+	acted      time.Duration // a person asked something
+	idle       time.Duration // it showed no run
+	opening    time.Duration // it switched
+	readyN     int64         // of the newest ready on this socket
+	restated   int64         // n of the newest snapshot
+	ends       map[chat.RunID]finish
+	parts      map[wire.ServerFrame]*joining // on this socket
+	snapshotN  int64
+	restating  *life // of the last snapshot that came, and up to where
+	restatedTo chat.Seq
 	pacing
 	laws
 }
@@ -77,7 +79,7 @@ func newJudge() *judge {
 func (t *tab) harm() { t.harmed = t.w.now }
 
 // see holds what is shown against what there is.
-func (t *tab) see(before client.State, f wire.ServerFrame) {
+func (t *tab) see(before client.State) {
 	s := t.state
 	if s.ThreadID != before.ThreadID {
 		t.opening, t.gaps, t.gapped = t.w.now, 0, 0
@@ -85,9 +87,12 @@ func (t *tab) see(before client.State, f wire.ServerFrame) {
 	if s.Active == "" && len(s.Waiting)+len(s.Sending) == 0 {
 		t.idle = t.w.now
 	}
+	if !s.Behind {
+		t.gaps, t.gapped = 0, 0
+	}
 	th := t.w.server.thread(s.ThreadID)
-	t.cursor(th, f)
-	t.noRuns(th, f)
+	t.cursor(th)
+	t.noRuns(th)
 	t.knows(th)
 	for _, i := range s.Interrupts {
 		if t.answered[i.ID] {
@@ -109,7 +114,7 @@ func (t *tab) see(before client.State, f wire.ServerFrame) {
 }
 
 // cursor checks where the view is, and that it shows what the log of that life says up to there.
-func (t *tab) cursor(th *thread, f wire.ServerFrame) {
+func (t *tab) cursor(th *thread) {
 	s, was := t.state, t.cursors[th.id]
 	if s.Epoch == "" {
 		if s.Seq != 0 || len(s.Messages) > 0 {
@@ -146,8 +151,8 @@ func (t *tab) cursor(th *thread, f wire.ServerFrame) {
 	if was.nth != l.nth {
 		from = 0
 	}
-	if snapshot, ok := f.(*wire.Snapshot); ok {
-		from = max(from, snapshot.Seq) // what it restates was not had event by event
+	if t.restating == l {
+		from = max(from, t.restatedTo) // what a snapshot restates was not had event by event
 	}
 	for i := from; i < s.Seq; i++ {
 		t.had(l.events[i], l.owner[i])
@@ -166,23 +171,7 @@ func (t *tab) had(e agui.Event, run chat.RunID) {
 }
 
 // noRuns checks that nothing is shown as running that is over, as far as the view can know.
-func (t *tab) noRuns(th *thread, f wire.ServerFrame) {
-	switch f := f.(type) {
-	case *wire.Ended:
-		if t.kind == "frame" {
-			t.ended[f.RunID] = true
-		}
-	case *wire.Accepted:
-		if f.State == "ended" {
-			t.ended[f.RunID] = true
-		}
-	case *wire.Ready:
-		if f.ThreadID == th.id {
-			t.readyN = max(t.readyN, f.N)
-		}
-	case *wire.Snapshot:
-		t.restated, t.snapshotN = max(t.restated, f.N), max(t.snapshotN, f.N)
-	}
+func (t *tab) noRuns(th *thread) {
 	s := t.state
 	for _, r := range append([]chat.RunID{s.Active}, s.Waiting...) {
 		l := th.lives[s.Epoch]

@@ -19,6 +19,8 @@ type laws struct {
 	said      time.Duration // the last frame but pings
 	readied   time.Duration // this socket; 0: not yet
 	answer    time.Duration // the last ready
+	greeted   time.Duration // the next socket
+	broken    time.Duration // an error frame came
 	even      int           // pauses in a row that no chance has shortened
 }
 
@@ -30,7 +32,17 @@ func newLaws() laws {
 func (t *tab) tells(f wire.ServerFrame) {
 	s, th := t.state, t.w.server.thread(t.state.ThreadID)
 	switch f := f.(type) {
+	case *wire.Ended:
+		t.ended[f.RunID] = true
+	case *wire.Error:
+		t.broken = t.w.now
+	case *wire.Snapshot:
+		t.restated, t.snapshotN = max(t.restated, f.N), max(t.snapshotN, f.N)
+		t.restating, t.restatedTo = t.w.server.thread(f.ThreadID).lives[f.Epoch], f.Seq
 	case *wire.Ready:
+		if f.ThreadID == th.id {
+			defer func() { t.readyN = max(t.readyN, f.N) }()
+		}
 		if f.ThreadID != th.id || f.N < max(t.readyN, t.snapshotN) {
 			return
 		}
@@ -52,7 +64,8 @@ func (t *tab) tells(f wire.ServerFrame) {
 			t.head(th, f.Epoch, f.Seq+chat.Seq(len(f.Events))-1)
 		}
 	case *wire.Accepted:
-		if r := t.w.server.runs[f.RunID]; f.State != "ended" && r != nil && r.frame != nil && r.frame.RequestID == f.RequestID && slices.Contains(t.sent, f.RunID) {
+		t.ended[f.RunID] = t.ended[f.RunID] || f.State == "ended"
+		if r := t.w.server.runs[f.RunID]; f.State != "ended" && r != nil && r.frame != nil && r.frame.RequestID == f.RequestID && slices.Contains(s.Sending, f.RunID) {
 			t.accepts[f.RunID] = t.n
 		}
 	}
@@ -116,7 +129,7 @@ func (t *tab) pieced(m message, j *joining) {
 	const give, ask = 5 * time.Second, 5300 * time.Millisecond
 	w, link, opening, at := t.w, t.link, t.opening, t.w.now
 	w.at(at+give+ask, func() {
-		still := t.parts[m.f] == j && j.at == at && t.link == link && t.opening == opening && t.state.Status == client.Ready
+		still := t.parts[m.f] == j && j.at == at && t.progress <= at+give && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
 		if still && t.out == 0 && t.helloed < at+give && t.answer < at+give {
 			w.fail("%s has never got the rest of a frame, and does not ask for it", t.name)
 		}

@@ -66,7 +66,9 @@ func (l *link) up(data []byte) {
 		return
 	}
 	w.note("%s > %s", t.name, data)
-	t.account(f)
+	if l == t.link {
+		t.account(f)
+	}
 	delay := 20 * time.Millisecond
 	if !w.fair {
 		delay = 150 * time.Millisecond
@@ -158,7 +160,7 @@ func (l *link) arrive(m message) {
 	}
 	w.at(at, func() {
 		if l.here && !l.dead {
-			l.tab.receive(m)
+			l.tab.receive(l, m)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/client"
 	"carrel/shared/wire"
 )
 
@@ -125,9 +124,9 @@ func (t *tab) gap(now time.Duration) {
 
 // wished holds a pause before a socket against the backoff.
 func (t *tab) wished(after time.Duration) {
-	const most = 20 * time.Second
+	const most, soon = 20 * time.Second, time.Second
 	t.paused(after)
-	if t.tries++; t.tries == 1 && after > 0 || after > most {
+	if t.tries++; t.tries == 1 && after > soon || after > most {
 		t.w.fail("%s waits %v for its socket, at the %d. try", t.name, after, t.tries)
 	}
 }
@@ -135,7 +134,7 @@ func (t *tab) wished(after time.Duration) {
 // gaveUp is a socket that the client closes. One that works is kept.
 func (t *tab) gaveUp() {
 	l := t.link
-	if t.w.fair && !l.dead && !l.gone && !l.slow && t.harmed+15*time.Second < t.w.now && t.state.Status != client.Replaced {
+	if t.w.fair && !l.dead && !l.gone && !l.slow && t.harmed+15*time.Second < t.w.now && t.broken != t.w.now {
 		t.w.fail("%s gives up a socket that works", t.name)
 	}
 }

@@ -238,6 +238,9 @@ func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 		b.active = append(b.active, r)
 		b.work(r)
 	}
+	if r == nil && t.deleted {
+		return &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeNotFound, Message: "It was deleted."}
+	}
 	if r == nil {
 		if t.life != nil && !answers(t.life.open, f.Resume) || t.life == nil && f.Resume != nil {
 			rejected := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted, Message: "It asks."}
@@ -347,21 +350,36 @@ func (b *backend) leave(r *run) {
 // delete takes a thread away: its runs end, and its next run makes it anew.
 func (b *backend) delete(c *call, f *wire.Delete) {
 	t := b.thread(f.ThreadID)
-	if t.life == nil || t.deleted { // the id of a deleted thread is free again after a day: once in a schedule
+	if t.life == nil {
 		c.answer(&wire.Error{RequestID: f.RequestID, Code: wire.CodeNotFound, Message: "There is no such thread."})
 		return
 	}
 	b.w.note("%s is deleted", t.id)
+	t.deleted = true
+	b.end(t)
+	c.answer(&wire.Done{RequestID: f.RequestID, ThreadID: f.ThreadID})
+	b.tellRow(t)
+	b.next()
+}
+
+// end ends a thread's life and its runs.
+func (b *backend) end(t *thread) {
 	for _, r := range b.runs {
 		r.over = r.over || r.thread == t
 	}
 	of := func(r *run) bool { return r.thread == t }
 	b.active, b.waiting = slices.DeleteFunc(b.active, of), slices.DeleteFunc(b.waiting, of)
-	t.life, t.deleted = nil, true
+	t.life = nil
 	b.changed(t)
-	c.answer(&wire.Done{RequestID: f.RequestID, ThreadID: f.ThreadID})
-	b.tellRow(t)
-	b.next()
+}
+
+// remake is a deletion and a day, in which no frame came to anybody: the thread's next run makes it in another epoch.
+func (b *backend) remake(id chat.ThreadID) {
+	if t := b.thread(id); t.life != nil {
+		b.w.note("%s is to be made anew", id)
+		b.end(t)
+		b.next()
+	}
 }
 
 // forget is retention: the log loses its beginning.

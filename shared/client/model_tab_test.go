@@ -7,7 +7,6 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
-	"carrel/shared/wire"
 )
 
 // tab is one window of the user: a real view, and the socket that it holds.
@@ -16,6 +15,8 @@ type tab struct {
 	name    string
 	view    *client.View
 	link    *link
+	next    *link     // open, and not in use yet
+	early   []message // that came on it
 	links   int
 	attempt int // to open a socket: an older one is void
 	timer   int // an older one is void
@@ -25,22 +26,26 @@ type tab struct {
 }
 
 // do is any input of the view: what it wishes is done, and what it shows is judged.
-func (t *tab) do(kind string, f wire.ServerFrame, input func(now time.Time)) {
+func (t *tab) do(kind string, input func(now time.Time)) {
 	if t.w.failed != "" {
 		return
 	}
 	t.kind = kind
 	before := t.state
 	input(t.time())
+	wishes := t.view.Wishes()
 	t.state = t.view.State()
-	t.see(before, f)
-	t.carryOut()
+	if wishes.Switch {
+		t.switched()
+	}
+	t.see(before)
+	t.carryOut(wishes)
 	t.timer++
 	if at, due := t.view.Next(); due {
 		timer := t.timer
 		t.w.at(time.Duration(at.UnixNano()), func() {
 			if timer == t.timer {
-				t.do("tick", nil, t.view.Tick)
+				t.do("tick", t.view.Tick)
 			}
 		})
 	}
@@ -49,8 +54,10 @@ func (t *tab) do(kind string, f wire.ServerFrame, input func(now time.Time)) {
 func (t *tab) time() time.Time { return time.UnixMilli(0).Add(t.w.now) }
 
 // carryOut does what the view wishes.
-func (t *tab) carryOut() {
-	w := t.view.Wishes()
+func (t *tab) carryOut(w client.Wishes) {
+	if w.Greeting != nil && t.next != nil {
+		t.next.up(w.Greeting)
+	}
 	for _, frame := range w.Frames {
 		if t.link != nil {
 			t.link.up(frame)
@@ -61,18 +68,41 @@ func (t *tab) carryOut() {
 		t.link.leave()
 		t.link = nil
 	}
-	if t.state.Status == client.Replaced {
-		t.attempt++
-	}
 	if w.Connect {
 		t.connect(w.After)
+	} else if !t.view.Wanted() {
+		t.abandon()
 	}
+}
+
+// abandon voids what is under way, and closes the socket that is not in use yet.
+func (t *tab) abandon() {
+	t.attempt++
+	if t.next != nil {
+		t.next.leave()
+		t.next = nil
+	}
+}
+
+// switched makes the next socket the one in use: its hello is answered, or the last one is lost.
+func (t *tab) switched() {
+	if t.link != nil {
+		t.link.leave()
+	}
+	t.link, t.next = t.next, nil
+	t.w.note("%s goes on with its next socket", t.name)
+	t.fresh(t.w.now)
+	t.out, t.helloed, t.n = 1, t.greeted, 1
+	for _, m := range t.early {
+		t.heard(m, t.joined(m))
+	}
+	t.early = nil
 }
 
 // connect opens a socket after a pause, in place of any attempt before.
 func (t *tab) connect(after time.Duration) {
 	w := t.w
-	t.attempt++
+	t.abandon()
 	attempt := t.attempt
 	t.wished(after)
 	w.at(w.now+after, func() {
@@ -88,7 +118,7 @@ func (t *tab) connect(after time.Duration) {
 			case attempt != t.attempt:
 			case fails:
 				w.note("%s cannot connect", t.name)
-				t.do("failed", nil, t.view.Failed)
+				t.do("failed", t.view.Failed)
 			default:
 				t.opened()
 			}
@@ -97,39 +127,50 @@ func (t *tab) connect(after time.Duration) {
 }
 
 func (t *tab) opened() {
-	if t.link != nil {
-		t.link.leave()
-	}
-	t.attempt++
 	t.links++
-	t.link = &link{tab: t, nth: t.links, here: true, slow: t.w.chance(t.w.traits.slow)}
+	l := &link{tab: t, nth: t.links, here: true, slow: t.w.chance(t.w.traits.slow)}
+	t.w.note("%s is connected (slow: %v)", t.name, l.slow)
+	t.w.server.connect(l)
+	if t.link != nil {
+		t.next, t.early, t.greeted = l, nil, t.w.now
+		t.do("offered", t.view.Offered)
+		return
+	}
+	t.link = l
 	t.fresh(t.w.now)
-	t.w.note("%s is connected (slow: %v)", t.name, t.link.slow)
-	t.w.server.connect(t.link)
-	t.do("opened", nil, t.view.Opened)
+	t.do("opened", t.view.Opened)
 }
 
 // lost tells the view that its socket is gone.
 func (t *tab) lost(l *link) {
-	if t.link != l {
-		return
+	switch l {
+	case t.link:
+		t.w.note("%s has lost its socket", t.name)
+		l.here, t.link = false, nil
+		t.do("lost", t.view.Lost)
+	case t.next:
+		t.w.note("%s has lost its next socket", t.name)
+		l.here, t.next = false, nil
+		t.do("failed", t.view.Failed)
 	}
-	t.w.note("%s has lost its socket", t.name)
-	l.here, t.link = false, nil
-	t.do("lost", nil, t.view.Lost)
 }
 
-func (t *tab) receive(m message) {
+func (t *tab) receive(l *link, m message) {
 	t.w.note("%s < %s", t.name, m.data)
-	f := t.joined(m)
-	t.heard(m, f)
-	t.do("frame", f, func(now time.Time) { t.view.Receive(now, m.data) })
+	switch l {
+	case t.link:
+		t.heard(m, t.joined(m))
+		t.do("frame", func(now time.Time) { t.view.Receive(now, m.data) })
+	case t.next:
+		t.early = append(t.early, m)
+		t.do("frame", func(now time.Time) { t.view.ReceiveNext(now, m.data) })
+	}
 }
 
 // begin opens a thread, and the first socket.
 func (t *tab) begin() {
 	t.open(t.w.thread())
-	t.connect(0)
+	t.do("start", t.view.Start)
 }
 
 func (t *tab) must(err error) {
@@ -140,7 +181,7 @@ func (t *tab) must(err error) {
 
 func (t *tab) open(id chat.ThreadID) {
 	t.w.note("%s opens %s", t.name, id)
-	t.do("open", nil, func(now time.Time) { t.must(t.view.Open(now, id)) })
+	t.do("open", func(now time.Time) { t.must(t.view.Open(now, id)) })
 }
 
 // send says something, or answers what is asked.
@@ -155,7 +196,7 @@ func (t *tab) send() {
 	}
 	t.w.note("%s sends %s with %d answers", t.name, id, len(answers))
 	t.acted = t.w.now
-	t.do("send", nil, func(now time.Time) {
+	t.do("send", func(now time.Time) {
 		if answers == nil || t.w.chance(20) {
 			t.must(t.view.Send(now, id, "question "+string(id)))
 		} else {
@@ -175,24 +216,24 @@ func (t *tab) cancel() {
 	}
 	t.w.note("%s stops %s", t.name, id)
 	t.acted = t.w.now
-	t.do("cancel", nil, func(now time.Time) { t.must(t.view.Cancel(now, id)) })
+	t.do("cancel", func(now time.Time) { t.must(t.view.Cancel(now, id)) })
 }
 
 func (t *tab) remove() {
 	id := t.w.thread()
 	t.w.note("%s deletes %s", t.name, id)
 	t.acted = t.w.now
-	t.do("delete", nil, func(now time.Time) { t.must(t.view.Delete(now, id)) })
+	t.do("delete", func(now time.Time) { t.must(t.view.Delete(now, id)) })
 }
 
 func (t *tab) wake() {
 	t.w.note("%s wakes", t.name)
-	t.do("wake", nil, t.view.Wake)
+	t.do("wake", t.view.Wake)
 }
 
 func (t *tab) threads() {
 	t.acted = t.w.now
-	t.do("threads", nil, t.view.Threads)
+	t.do("threads", t.view.Threads)
 }
 
 // cut ends the socket; the client learns of it soon.

@@ -140,8 +140,11 @@ func (w *world) anything() {
 	if w.often(10) {
 		t.threads()
 	}
-	if w.often(r.deletes) {
+	if w.often(r.deletes / 2) {
 		t.remove()
+	}
+	if w.chance(r.deletes) {
+		w.server.remake(w.thread())
 	}
 	if w.chance(r.cuts) {
 		t.cut()

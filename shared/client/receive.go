@@ -47,7 +47,7 @@ func (v *View) receive(message []byte, mayBePart bool) {
 	case *wire.Thread:
 		v.row(f.ThreadInfo)
 	case *wire.ThreadList:
-		v.threadList(f)
+		v.rows(f)
 	case *wire.Done:
 		v.done(f)
 	case *wire.HistoryPage:
@@ -78,15 +78,13 @@ func (v *View) ready(f *wire.Ready) {
 	if f.N >= s.hello {
 		s.hello = 0
 	}
-	if v.status != Ready {
-		v.status, v.attempt, s.handover = Ready, 0, time.Time{}
+	if !s.answered {
+		s.answered, v.status, v.attempt = true, Ready, 0
 		if f.ReconnectBy > 0 {
-			s.handover = time.UnixMilli(f.ReconnectBy)
-			if least := v.now.Add(handoverMin); s.handover.Before(least) {
-				s.handover = least
-			}
+			v.handOver(time.UnixMilli(f.ReconnectBy))
 		}
 	}
+	v.limits = f.Limits
 	s.quiet, s.pingBase = v.now, v.now
 	v.open.ready(f)
 	v.progress(v.open.drain())
@@ -124,7 +122,8 @@ func (v *View) snapshot(f *wire.Snapshot) {
 
 func (v *View) events(f *wire.Events) {
 	if f.ThreadID == v.open.id && f.ThreadID != "" {
-		v.progress(v.open.take(f, v.socket.n))
+		// A worker that was frozen when its thread was deleted may not know it yet.
+		v.progress(!v.gone[f.ThreadID] && v.open.take(f, v.socket.n))
 	}
 	// The run is known to the server, whatever became of its accepted. A frame that is only held says so too.
 	answered := v.requests.ran(f.RunID)
@@ -136,11 +135,22 @@ func (v *View) events(f *wire.Events) {
 	}
 }
 
-// progress sets the gap's timer back after something was applied.
+// progress sets the gap's timer back after something was applied. What comes slowly is waited for longer, or each pause
+// in a long replay would ask for another.
 func (v *View) progress(made bool) {
 	if made {
-		v.socket.quiet, v.socket.gapPause = v.now, gapLeast
+		v.socket.gapPause = v.patience()
+		v.socket.quiet = v.now
 	}
+}
+
+// patience is twice the silence that ended now.
+func (v *View) patience() time.Duration {
+	s := &v.socket
+	if !s.behind {
+		return gapLeast
+	}
+	return min(max(2*v.now.Sub(s.quiet), gapLeast), gapMost)
 }
 
 func (v *View) pong(f *wire.Pong) {
@@ -207,38 +217,6 @@ func (v *View) ended(run chat.RunID) {
 	v.answered()
 }
 
-// row takes one row of the list of threads, unless the one that is shown is newer. A deleted one does not come back.
-func (v *View) row(r wire.ThreadInfo) {
-	if r.Deleted {
-		v.deleted(r.ThreadID)
-	}
-	if v.gone[r.ThreadID] {
-		return
-	}
-	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
-		v.list[r.ThreadID] = r
-		v.compare(r.ThreadID, r.Interrupted)
-	}
-}
-
-// threadList takes the newest rows. Those that were there when it was asked for, and are not in it, were deleted.
-func (v *View) threadList(f *wire.ThreadList) {
-	there, last := map[chat.ThreadID]bool{}, chat.ThreadID("")
-	for _, row := range f.Threads {
-		there[row.ThreadID], last = true, row.ThreadID
-	}
-	for id, row := range v.requests.rows {
-		if !there[id] && (!f.More || id > last) && v.list[id] == row {
-			delete(v.list, id)
-		}
-	}
-	v.requests.list, v.requests.listSent, v.requests.rows = false, false, nil
-	for _, row := range f.Threads {
-		v.row(row)
-	}
-	v.answered()
-}
-
 // refused takes an error frame.
 func (v *View) refused(f *wire.Error) {
 	switch f.Code {
@@ -246,6 +224,12 @@ func (v *View) refused(f *wire.Error) {
 		v.retry()
 		return
 	case wire.CodeReplaced:
+		// A client that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
+		if v.wanted {
+			v.wishes.Close = true
+			v.lose()
+			return
+		}
 		v.socket = socket{}
 		v.status, v.wanted = Replaced, false
 		v.wishes = Wishes{Close: true}
@@ -282,6 +266,7 @@ func (v *View) refused(f *wire.Error) {
 // before it: what the frame held is then missing.
 func (v *View) part(f *wire.Part) {
 	s := &v.socket
+	s.gapPause = max(s.gapPause, v.patience())
 	s.quiet = v.now
 	whole, err := s.joiner.Add(f)
 	switch {

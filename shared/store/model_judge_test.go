@@ -161,6 +161,9 @@ func (m *model) moved(a *actor, old, now runRow) {
 	case now.status() == chat.RunCancelled && old.Fence == 0:
 		a.did["cancelled "+now.ID] = now.Nonce
 		m.reopened(now, thread)
+		if strings.HasPrefix(a.name, "sweep") && old.Deadline >= m.now.UnixMilli() {
+			m.fail("%s: ends %s, which may wait still: %+v", a.name, id, old)
+		}
 	case old.status() == chat.RunRunning && now.status().Terminal():
 		a.did["ended "+now.ID] = now.Nonce
 		m.counts["ended"]++

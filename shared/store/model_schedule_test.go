@@ -73,7 +73,8 @@ type actor struct {
 	at     string // the request that it waits with
 	writes bool   // it is a write
 	asleep int    // until this step
-	steps  int    // its requests
+	born   time.Time
+	steps  int // its requests
 	dead   bool
 	over   bool
 	lost   int  // answers of the request that it waits with
@@ -90,7 +91,7 @@ type actorKey struct{}
 func (m *model) start(name string, do func(a *actor)) {
 	a := &actor{
 		m: m, name: fmt.Sprintf("%s/%d", name, len(m.actors)), rng: rand.New(rand.NewPCG(m.seed, uint64(len(m.actors)+1))),
-		store: m.store, wake: make(chan verdict), did: map[string]string{},
+		store: m.store, born: m.now, wake: make(chan verdict), did: map[string]string{},
 	}
 	if strings.HasPrefix(name, "turn ") && m.rng.IntN(1000) < m.rates.slow {
 		a.store, a.late = m.slow, behind
@@ -116,6 +117,9 @@ func (m *model) resume(a *actor, v verdict) {
 	a.wake <- v
 	<-m.stopped
 }
+
+// lifetime is Lambda's: whoever is frozen for longer never wakes up.
+const lifetime = 15 * time.Minute
 
 // awake are the actors that may go on.
 func (m *model) awake() (as []*actor) {
@@ -155,6 +159,8 @@ func (m *model) act() {
 func (m *model) go1(a *actor) {
 	harm := func(rate int) bool { return !m.calm && m.rng.IntN(1000) < rate }
 	switch {
+	case m.now.Sub(a.born) > lifetime:
+		m.resume(a, dieBefore)
 	case harm(m.rates.freeze):
 		a.asleep = m.step + 5 + m.rng.IntN(60)
 		m.note("%s: freezes at %s", a.name, a.at)

@@ -172,7 +172,7 @@ func (m *model) script() {
 			m.asks = append(m.asks, ask{"cancel " + string(run), func(a *actor) { cancel(a, run) }})
 		}
 	}
-	if m.rng.IntN(4) == 0 {
+	if m.rng.IntN(3) == 0 {
 		thread := threads[m.rng.IntN(len(threads))]
 		at := m.rng.IntN(len(m.asks))
 		m.asks = slices.Insert(m.asks, at, ask{"delete " + string(thread), func(a *actor) { remove(a, thread) }})

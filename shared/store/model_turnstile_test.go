@@ -34,7 +34,7 @@ func (t turnstile) step(req *http.Request, c call) (*http.Response, error) {
 		return nil, context.Canceled
 	}
 	a.at, a.writes = c.String(), c.writes()
-	if a.steps++; a.steps > 400 {
+	if a.steps++; a.steps > 250 {
 		a.m.fail("%s: comes to no end: %s", a.name, a.at)
 	}
 	a.m.stopped <- struct{}{}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -56,8 +57,8 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 		Account: account, Routes: map[string]string{}, RouteSelectionExpression: api.RouteSelectionExpression,
 		Authorizer: s.functionName(api.Authorizer), Invoker: i, AccessKeys: s.secret,
 		Idle: s.config.Idle, Life: s.config.Life, Reorder: s.config.Reorder, Seed: s.config.Seed,
-		LoseDisconnects: s.config.LoseDisconnects,
-		Log:             func(line string) { s.journal.add("gateway", line) }}
+		LoseDisconnects: s.config.LoseDisconnects, Meter: s.meter,
+		Log: func(line string) { s.journal.add("gateway", line) }}
 	if s.config.Reorder > 0 {
 		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder, s.config.Seed)
 	}
@@ -80,7 +81,7 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 // startHost starts the Lambda host. It tells the functions its own address itself.
 func (s *Stack) startHost(binaries map[string]string) error {
 	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account,
-		Queue: s.state.path(dataFolder, "events")}
+		Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
@@ -89,6 +90,7 @@ func (s *Stack) startHost(binaries map[string]string) error {
 		return fmt.Errorf("starting the Lambda host: %w", err)
 	}
 	s.endpoints.Lambda = s.host.URL()
+	s.meter.host.Store(s.host)
 	return nil
 }
 
@@ -102,7 +104,7 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 		"AWS_ENDPOINT_URL_DYNAMODB":                s.endpoints.DynamoDB,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
-	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: f.Timeout,
+	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
 		PerTenant: f.PerTenant, Concurrency: f.Concurrency, MaxRetries: f.MaxRetries, MaxEventAge: f.MaxEventAge,
 		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
 }

@@ -61,7 +61,7 @@ func (s *Stack) startTables(ctx context.Context) error {
 func (s *Stack) startProxy(engine string) error {
 	s.makeKeys()
 	var err error
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Faults: s.config.Faults,
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Faults: s.config.Faults, Meter: s.meter.requested,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err

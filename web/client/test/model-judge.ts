@@ -23,11 +23,16 @@ export class Judge extends Pace {
   #readyN = 0;
   #restated = 1;
   #epochOf = "";
+  #snapshotN = 0;
+  /** The furthest that it was told of, runs that were accepted on this socket with n as it was, questions that it has answered. */
+  readonly #heads = new Map<string, { nth: number; seq: number }>();
+  readonly #accepts = new Map<string, number>();
+  readonly answering = new Set<string>();
 
   shown(): Shown {
     const { thread, sending } = this.tab.session;
     return {
-      threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0, active: thread?.active ?? "",
+      threadId: thread?.threadId ?? "", epoch: thread?.cursor?.seq ? thread.cursor.epoch : "", seq: thread?.cursor?.seq ?? 0, active: thread?.active ?? "",
       waiting: thread?.queue.filter(({ state }) => state === "waiting").map(({ runId }) => runId) ?? [], sending: [...sending],
       interrupts: thread?.interrupts.map(({ id }) => id) ?? [], behind: thread?.behind ?? true,
     };
@@ -39,7 +44,8 @@ export class Judge extends Pace {
   override fresh(): void {
     super.fresh();
     this.#parts.clear();
-    this.#readyN = 0;
+    this.#accepts.clear();
+    this.#readyN = this.#snapshotN = 0;
     this.#restated = 1; // its first ready is to come
   }
 
@@ -73,16 +79,19 @@ export class Judge extends Pace {
       let part = this.#parts.get(message.frame!);
       if (!part || part.at + 5000 <= now) this.#parts.set(message.frame!, part = { seen: new Set(), at: now });
       part.at = now;
+      this.#pieced(message.frame!, part);
       whole = part.seen.add(message.text).size === message.of ? message : undefined;
       if (whole) this.#parts.delete(message.frame!);
     }
     const frame = whole?.frame;
     const { id: threadId } = this.#thread;
+    if (!message.frame) this.#unanswered();
     this.paces(message, frame, threadId, this.shown().sending.length > 0);
-    const f = frame as { type: string; n: number; seq: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string } | undefined;
+    const f = frame as { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string; requestId?: string } | undefined;
     if (!f) return;
+    this.#told(f, threadId);
     if (f.type === "ready" && f.threadId === threadId) this.#readyN = Math.max(this.#readyN, f.n);
-    if (f.type === "snapshot") this.#restated = Math.max(this.#restated, f.n);
+    if (f.type === "snapshot") this.#restated = this.#snapshotN = Math.max(this.#restated, f.n);
     if (f.type === "ended" || (f.type === "accepted" && f.state === "ended")) this.#ended.add(f.runId);
     if (f.type === "events" && f.threadId === threadId && f.events.at(-1)!.type === "RUN_FINISHED") {
       const life = this.#thread.lives.get(f.epoch);
@@ -94,9 +103,11 @@ export class Judge extends Pace {
   see(): void {
     const { world, name, session } = this.tab;
     const s = this.shown();
+    if (!s.behind) this.openedAnother();
     if (!s.active && s.waiting.length + s.sending.length === 0) this.#idle = world.now;
     this.#cursor(s);
     this.#runs(s);
+    this.#knows(s);
     for (const id of s.interrupts) if (this.#answered.has(id)) world.fail(`${name} asks ${id}, which it has seen answered`);
     const versions = new Map<string, number>();
     for (const { threadId, title } of session.list.rows) {
@@ -207,9 +218,79 @@ export class Judge extends Pace {
     }
   }
 
+  /** Notes what a frame says, if the view takes it. */
+  #told(f: { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: unknown[]; state: string; requestId?: string }, threadId: string): void {
+    const s = this.shown();
+    if (f.type === "accepted" && f.state !== "ended" && f.requestId === `run.${f.runId}` && s.sending.includes(f.runId)) this.#accepts.set(f.runId, this.n);
+    if (f.threadId !== threadId) return;
+    if (f.type === "ready") {
+      if (f.n < Math.max(this.#readyN, this.#snapshotN)) return;
+      for (const [run, n] of this.#accepts) if (n < f.n) this.#accepts.delete(run);
+    }
+    const head = f.type === "events" ? f.seq + f.events.length - 1 : f.type === "ready" || f.type === "pong" ? f.head : 0;
+    const life = this.#thread.lives.get(f.epoch);
+    if (!head || !life || s.epoch !== f.epoch) return;
+    const was = this.#heads.get(threadId);
+    if (was?.nth !== life.nth || was.seq < head) this.#heads.set(threadId, { nth: life.nth, seq: head });
+  }
+
+  /** Checks that the view shows what it was told. */
+  #knows(s: Shown): void {
+    const { world, name } = this.tab;
+    const thread = this.#thread;
+    const life = thread.lives.get(s.epoch);
+    if (!life) return;
+    const head = this.#heads.get(thread.id);
+    if (head?.nth === life.nth && s.seq < head.seq && !s.behind) world.fail(`${name} is at ${s.seq} of ${thread.id}, was told of ${head.seq} and does not say that it is behind`);
+    const last = life.log[s.seq - 1]!;
+    if (last.event.type !== "RUN_FINISHED" && s.active !== last.runId && !this.#ended.has(last.runId)) {
+      world.fail(`${name} shows ${s.active || "nothing"} as running, and has had the beginning of ${last.runId}`);
+    }
+    const queue = this.tab.session.thread!.queue.map(({ runId }) => runId);
+    for (const id of this.#accepts.keys()) {
+      const run = world.server.runs.get(id)!;
+      if (run.thread !== thread || run.life !== life || run.over || this.#ended.has(id) || this.#ends.has(id)) continue;
+      if (s.active !== id && !queue.includes(id)) world.fail(`${name} does not show ${id}, which was accepted after the last hello`);
+    }
+    this.#asks(s, thread, life);
+  }
+
+  /** Checks that the view shows the questions that its last event asks, as long as they are open. */
+  #asks(s: Shown, thread: Thread, life: Life): void {
+    const { world, name } = this.tab;
+    if (s.behind || this.#readyN < this.#restated || s.seq !== life.log.length || thread.life !== life || thread.answers) return;
+    if (life.open.some(({ id }) => this.answering.has(id)) || !life.log[s.seq - 1]!.event.outcome) return;
+    for (const { id } of life.open) if (!s.interrupts.includes(id)) world.fail(`${name} does not ask ${id}, with which ${thread.id} ends`);
+  }
+
+  /** Looks later whether a frame of which this was the last part is asked for. */
+  #pieced(frame: Frame, part: { at: number }): void {
+    const { world, link, session } = this.tab;
+    const opening = this.#opening;
+    const at = part.at;
+    world.at(at + 10_300, () => {
+      const same = this.#parts.get(frame) === part && part.at === at && this.progress <= at + 5000 && this.#opening === opening;
+      if (!same || this.tab.link !== link || link!.slow || session.status !== "ready") return;
+      if (this.out === 0 && this.helloed < at + 5000 && this.answer < at + 5000) world.fail(`${this.tab.name} has never got the rest of a frame, and does not ask for it`);
+    });
+  }
+
+  /** Looks soon whether what had no answer is repeated, after a frame that says that it may not have arrived. */
+  #unanswered(): void {
+    const { world, link, session, name } = this.tab;
+    const { sending } = this.shown();
+    const { out } = this;
+    const { now } = world;
+    if (session.status === "connecting" || this.unsure + 60_000 > now || (out === 0 && sending.length === 0)) return;
+    world.at(now + 600, () => {
+      const waits = (out !== 0 && this.out === out) || (sending.length > 0 && this.shown().sending.join() === sending.join());
+      if (this.tab.link === link && waits && this.said < now && this.answer < now) world.fail(`${name} has not repeated what may not have arrived`);
+    });
+  }
+
   gaveUp(link: Link): void {
-    const { world, name, session } = this.tab;
-    if (world.fair && !link.dead && !link.gone && !link.slow && this.harmed + 15_000 < world.now && session.status !== "replaced") {
+    const { world, name } = this.tab;
+    if (world.fair && !link.dead && !link.gone && !link.slow && this.harmed + 15_000 < world.now && this.broken !== world.now) {
       world.fail(`${name} gives up a socket that works`);
     }
   }

@@ -87,7 +87,7 @@ export class Link {
     let at = world.now + world.within(30);
     if (world.chance(world.traits.late)) at += world.within(1500);
     if (this.slow) at = this.#busy = Math.max(at, this.#busy) + 200 + world.within(1000);
-    world.at(at, () => { if (this.here && !this.dead) this.tab.receive(message); });
+    world.at(at, () => { if (this.here && !this.dead) this.tab.receive(this, message); });
   }
 }
 

@@ -49,7 +49,7 @@ export class Life {
   }
 }
 
-export interface Thread { id: string; life: Life | undefined; lives: Map<string, Life>; version: number; updated: number; deleted: boolean }
+export interface Thread { id: string; life: Life | undefined; lives: Map<string, Life>; version: number; updated: number; deleted: boolean; answers: boolean }
 export interface Run { id: string; thread?: Thread; life?: Life; asked?: Asked; taken: readonly Interrupt[]; began: boolean; over: boolean; cancel: boolean; said: number; length: number; pause: number }
 export interface Row { link: Link; threadId: string; n: number }
 
@@ -69,7 +69,7 @@ export class Server {
     return this.active.length > 0 || this.waiting.some((r) => r.life!.open.length === 0);
   }
   thread(id: string): Thread {
-    const thread = this.threads.get(id) ?? { id, life: undefined, lives: new Map<string, Life>(), version: 0, updated: 0, deleted: false };
+    const thread = this.threads.get(id) ?? { id, life: undefined, lives: new Map<string, Life>(), version: 0, updated: 0, deleted: false, answers: false };
     this.threads.set(id, thread);
     return thread;
   }
@@ -190,6 +190,7 @@ export class Server {
     const { requestId, runId, threadId } = f;
     const thread = this.thread(threadId);
     let run = this.runs.get(runId);
+    if (!run && thread.deleted) return { type: "rejected", requestId, runId, code: "not_found", message: "It was deleted." };
     if (!run) {
       const open = thread.life?.open ?? [];
       const given = f.resume ?? [];
@@ -243,7 +244,10 @@ export class Server {
     if (!waits) return;
     run.over = true;
     this.waiting = this.waiting.filter((r) => r !== run);
-    if (run.taken.length > 0) run.life!.open = run.taken;
+    if (run.taken.length > 0) {
+      run.life!.open = run.taken;
+      run.thread!.answers = true;
+    }
     this.changed(run.thread!);
     this.next();
     this.news({ type: "ended", runId, threadId, status: "cancelled" });
@@ -252,17 +256,29 @@ export class Server {
 
   #delete({ requestId, threadId }: Asked, say: (frame: Frame) => void): void {
     const thread = this.thread(threadId);
-    // The id of a deleted thread is free again after a day: once in a schedule.
-    if (!thread.life || thread.deleted) return say({ type: "error", requestId, code: "not_found", message: "There is no such thread." });
+    if (!thread.life) return say({ type: "error", requestId, code: "not_found", message: "There is no such thread." });
     this.world.note(`${threadId} is deleted`);
+    thread.deleted = true;
+    this.#end(thread);
+    say({ type: "done", requestId, threadId });
+    this.tellRow(thread);
+    this.next();
+  }
+
+  #end(thread: Thread): void {
     for (const run of this.runs.values()) if (run.thread === thread) run.over = true;
     this.active = this.active.filter((r) => r.thread !== thread);
     this.waiting = this.waiting.filter((r) => r.thread !== thread);
     thread.life = undefined;
-    thread.deleted = true;
     this.changed(thread);
-    say({ type: "done", requestId, threadId });
-    this.tellRow(thread);
+  }
+
+  /** A deletion and a day, in which no frame came to anybody: the thread's next run makes it in another epoch. */
+  remake(id: string): void {
+    const thread = this.thread(id);
+    if (!thread.life) return;
+    this.world.note(`${id} is to be made anew`);
+    this.#end(thread);
     this.next();
   }
 

@@ -9,6 +9,10 @@ import type { World } from "./model.ts";
 export class Tab {
   readonly session: Session;
   link: Link | undefined;
+  /** The next one, which is open and not in use yet, and what came on it. */
+  #next: Link | undefined;
+  #early: Message[] = [];
+  #greeted = 0;
   /** What the session sends as. */
   kind = "";
   readonly judge: Judge;
@@ -22,6 +26,12 @@ export class Tab {
       send: (text) => this.#send(text),
       connect: () => this.#connect(),
       close: () => this.#close(),
+      greet: (text) => {
+        world.note(`${name} > ${text}`);
+        this.#next?.up(text);
+      },
+      takeOver: () => this.#takeOver(),
+      decline: () => this.#decline(),
       event: (threadId, _, __, seq) => this.judge.applied(threadId, seq),
     }, random);
   }
@@ -60,9 +70,28 @@ export class Tab {
     this.judge.since = this.world.now;
   }
 
+  #decline(): void {
+    this.#attempt++;
+    this.#next?.leave();
+    this.#next = undefined;
+  }
+
+  /** The next socket is the one in use: its hello is answered, or the last one is lost. */
+  #takeOver(): void {
+    this.link?.leave();
+    this.link = this.#next;
+    this.#next = undefined;
+    this.world.note(`${this.name} goes on with its next socket`);
+    this.judge.fresh();
+    this.judge.greeted(this.#greeted);
+    for (const message of this.#early) this.judge.hears(message);
+    this.#early = [];
+  }
+
   #connect(): void {
     const { world } = this;
-    const attempt = ++this.#attempt;
+    this.#decline();
+    const attempt = this.#attempt;
     this.judge.tries();
     world.note(`${this.name} connects`);
     const fails = world.now < world.down || world.chance(20);
@@ -76,15 +105,26 @@ export class Tab {
 
   #opened(): void {
     const { world } = this;
-    this.link?.leave();
-    this.link = new Link(this, world.chance(world.traits.slow));
+    const link = new Link(this, world.chance(world.traits.slow));
+    world.note(`${this.name} is connected (slow: ${link.slow})`);
+    world.server.connect(link);
+    if (this.link) {
+      this.#next = link;
+      this.#early = [];
+      this.#greeted = world.now;
+      return this.#do("offered", (now) => this.session.offered(now));
+    }
+    this.link = link;
     this.judge.fresh();
-    world.note(`${this.name} is connected (slow: ${this.link.slow})`);
-    world.server.connect(this.link);
     this.#do("opened", (now) => this.session.connected(now));
   }
 
   lost(link: Link): void {
+    if (this.#next === link) {
+      link.here = false;
+      this.#next = undefined;
+      return this.#do("failed", (now) => this.session.refused(now));
+    }
     if (this.link !== link) return;
     this.world.note(`${this.name} has lost its socket`);
     link.here = false;
@@ -93,8 +133,13 @@ export class Tab {
     this.#do("lost", (now) => this.session.lost(now));
   }
 
-  receive(message: Message): void {
+  receive(link: Link, message: Message): void {
     this.world.note(`${this.name} < ${message.text}`);
+    if (link === this.#next) {
+      this.#early.push(message);
+      return this.#do("frame", (now) => this.session.receiveNext(message.text, now));
+    }
+    if (link !== this.link) return;
     this.judge.hears(message);
     this.#do("frame", (now) => this.session.receive(message.text, now));
   }
@@ -117,6 +162,7 @@ export class Tab {
     const answers = interrupts.length > 0 && !world.chance(20);
     const resume = interrupts.map(({ id }) => ({ interruptId: id, status: "resolved" as const }));
     this.sent.push(runId);
+    if (answers) for (const { id } of interrupts) this.judge.answering.add(id);
     world.note(`${this.name} sends ${runId} with ${answers ? resume.length : 0} answers`);
     this.#ask((now) => answers ? session.run(runId, [], now, { threadId, resume })
       : session.run(runId, [{ id: `${runId}.m`, role: "user", content: `question ${runId}` }], now));

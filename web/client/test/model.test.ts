@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { World } from "./model.ts";
+import { World, Wrong } from "./model.ts";
 
 /** SCHEDULES is how many; SEED does one again and tells its steps; COUNT counts those that fail and goes on. */
 const { SEED, SCHEDULES, COUNT } = process.env;
@@ -12,7 +12,7 @@ function failure(seed: number, tells = false): string | undefined {
     world.play();
     return undefined;
   } catch (error) {
-    return `${String(error)}\n${(SEED ? world.told : world.told.slice(-60)).join("\n")}`;
+    return `${error instanceof Wrong ? String(error) : String((error as Error).stack)}\n${(SEED ? world.told : world.told.slice(-60)).join("\n")}`;
   }
 }
 

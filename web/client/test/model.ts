@@ -131,7 +131,8 @@ export class World {
     if (this.often(traits.switches)) tab.open(this.thread());
     if (this.often(5)) tab.wake();
     if (this.often(10)) tab.threads();
-    if (this.often(traits.deletes)) tab.remove();
+    if (this.often(traits.deletes / 2)) tab.remove();
+    if (this.chance(traits.deletes)) this.server.remake(this.thread());
     if (this.chance(traits.cuts)) tab.cut();
     if (this.chance(traits.halves)) tab.half();
     if (this.chance(traits.outages)) this.#outage();

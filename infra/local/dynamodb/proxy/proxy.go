@@ -32,6 +32,7 @@ type Config struct {
 	Engine string                          // its URL
 	Name   func(accessKeyID string) string // of a caller; nil: the access key id. It is called concurrently
 	Faults Faults                          // from the start; see SetFaults
+	Meter  func(Metered)                   // is told of each request once it is counted; nil: nobody is. It is called concurrently
 	Log    func(line string)               // gets the seed of faults and what fails; nil: nobody does. It is called concurrently
 }
 
