@@ -51,7 +51,7 @@ func cursorGuards() []guard {
 			from: `if e.Terminal() { // a snapshot`, to: `if e.Terminal() && i < 0 { // a snapshot`,
 		},
 		{
-			name: "an older row is dropped", file: "shared/client/receive.go",
+			name: "an older row is dropped", file: "shared/client/list.go",
 			from: `!there || r.Updated >= have.Updated`, to: `!there || r.Updated >= have.Updated || true`,
 		},
 	}
@@ -66,11 +66,11 @@ func askingGuards() []guard {
 		},
 		{
 			name: "a gap waits 250 ms after what was applied", file: "shared/client/receive.go",
-			from: `v.socket.quiet, v.socket.gapPause = v.now, gapLeast`, to: `v.socket.gapPause = gapLeast`,
+			from: "v.socket.gapPause = v.patience()\n\t\tv.socket.quiet = v.now", to: "v.socket.gapPause = v.patience()",
 		},
 		{
 			name: "a gap waits while parts come", file: "shared/client/receive.go",
-			from: "s := &v.socket\n\ts.quiet = v.now\n\twhole", to: "s := &v.socket\n\twhole",
+			from: "s.gapPause = max(s.gapPause, v.patience())\n\ts.quiet = v.now\n", to: "",
 		},
 		{
 			name: "the gap's pause doubles", file: file,
@@ -131,8 +131,8 @@ func socketGuards() []guard {
 			from: `add(s.pinging, s.pingSince`, to: `add(false && s.pinging, s.pingSince`,
 		},
 		{
-			name: "the first try at once", file: file,
-			from: "if v.attempt == 1 {\n\t\treturn 0", to: "if v.attempt == 1 {\n\t\treturn v.jitter(0)",
+			name: "the first pause is at most 1 s", file: file,
+			from: `backoffLeast = time.Second`, to: `backoffLeast = 8 * time.Second`,
 		},
 		{
 			name: "backoff with jitter", file: file,
@@ -140,11 +140,11 @@ func socketGuards() []guard {
 		},
 		{
 			name: "backoff doubles", file: file,
-			from: `retryLeast<<min(doubled, 10)`, to: `retryLeast<<min(doubled, 0)`,
+			from: `least<<min(doubled, 10)`, to: `least<<min(doubled, 0)`,
 		},
 		{
 			name: "backoff is at most 20 s", file: file,
-			from: `min(retryLeast<<min(doubled, 10), retryMost)`, to: `min(retryLeast<<min(doubled, 10), 30*retryMost)`,
+			from: `min(least<<min(doubled, 10), retryMost)`, to: `min(least<<min(doubled, 10), 30*retryMost)`,
 		},
 		{
 			name: "what has no answer is repeated on the next socket", file: file,

@@ -56,7 +56,7 @@ func tsCursorGuards() []guard {
 }
 
 func tsAskingGuards() []guard {
-	const file, session = "web/client/src/schedule.ts", "web/client/src/session.ts"
+	const file, session, inbox = "web/client/src/schedule.ts", "web/client/src/session.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
 			name: "a gap is asked for", file: session,
@@ -64,11 +64,11 @@ func tsAskingGuards() []guard {
 		},
 		{
 			name: "a gap waits 250 ms after what was applied", file: file,
-			from: `if (this.#gap !== undefined) this.#gap = now + this.#gapDelay;`, to: ``,
+			from: `    this.#wait(now, this.#patience(now));`, to: ``,
 		},
 		{
-			name: "a gap waits while parts come", file: session,
-			from: `this.#at.progress(now, false);`, to: ``,
+			name: "a gap waits while parts come", file: inbox,
+			from: `this.#desk.at.parted(now);`, to: ``,
 		},
 		{
 			name: "the gap's pause doubles", file: file,
@@ -76,8 +76,9 @@ func tsAskingGuards() []guard {
 		},
 		{
 			name: "no hello while one is unanswered", file: file,
-			from: `else if (this.#gap === undefined && !this.asked) this.#gap`, to: `else if (this.#gap === undefined) this.#gap`,
-			spare: "the tick looks for itself",
+			from: `get asked(): boolean {
+    return this.#hello !== undefined;`, to: `get asked(): boolean {
+    return this.#hello === null;`,
 		},
 		{
 			name: "no hello while one is unanswered, the tick", file: session,
@@ -85,8 +86,8 @@ func tsAskingGuards() []guard {
 			spare: "no timer runs then",
 		},
 		{
-			name: "a frame whose parts stop coming is a gap", file: session,
-			from: `if (this.#parts.expire(now)) this.#missed = true;`, to: `this.#parts.expire(now);`,
+			name: "a frame whose parts stop coming is a gap", file: inbox,
+			from: `if (this.#parts.expire(now)) this.missed = true;`, to: `this.#parts.expire(now);`,
 		},
 		{
 			name: "a ping every 15 s while a run is there", file: file,
@@ -105,20 +106,20 @@ func tsAskingGuards() []guard {
 			from: `this.#head = Math.max(this.#head, frame.head ?? 0);`, to: ``,
 		},
 		{
-			name: "a pong of another epoch or other runs means hello", file: session,
-			from: `else if (!this.#at.asked) this.#out.hello(now);`, to: ``,
+			name: "a pong of another epoch or other runs means hello", file: inbox,
+			from: `else if (!this.#desk.at.asked) this.#desk.out.hello(now);`, to: ``,
 		},
 		{
 			name: "a pong's or row's interrupted that differs means hello", file: "web/client/src/answers.ts",
 			from: `if ((interrupted === true) !== current.state().interrupts.length > 0) this.#out.hello(now);`, to: ``,
 		},
 		{
-			name: "a pong that finds a request unanswered starts the retry", file: session,
-			from: `if (lost && !this.#out.requests.empty) this.#at.mayNotHaveArrived(now);`, to: `void lost;`,
+			name: "a pong that finds a request unanswered starts the retry", file: inbox,
+			from: `if (lost && !this.#desk.out.requests.empty) this.#desk.at.mayNotHaveArrived(now);`, to: `void lost;`,
 		},
 		{
-			name: "a frame without type starts the retry", file: session,
-			from: `case "": return this.#at.mayNotHaveArrived(now);`, to: `case "": return;`,
+			name: "a frame without type starts the retry", file: inbox,
+			from: `case "": return this.#desk.at.mayNotHaveArrived(now);`, to: `case "": return;`,
 		},
 		{
 			name: "a hello without answer for 10 s: the socket is lost", file: file,
@@ -130,28 +131,27 @@ func tsAskingGuards() []guard {
 		},
 		{
 			name: "backoff with jitter", file: file,
-			from: `this.#connect = now + this.#random() * most;`, to: `this.#connect = now + most;`,
+			from: `this.#random() * Math.min(BACKOFF_MOST`, to: `Math.min(BACKOFF_MOST`,
 		},
 		{
 			name: "backoff doubles", file: file,
-			from: `BACKOFF_FIRST * 2 ** (this.#attempts - 1)`, to: `BACKOFF_FIRST`,
+			from: `BACKOFF_FIRST * 2 ** this.#attempts++`, to: `BACKOFF_FIRST`,
 		},
 		{
 			name: "backoff is at most 20 s", file: file,
 			from: `const BACKOFF_MOST = 20_000;`, to: `const BACKOFF_MOST = 600_000;`,
 		},
 		{
-			name: "the first try at once", file: file,
-			from: `this.#attempts === 0 ? 0 : Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (this.#attempts - 1))`,
-			to:   `Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempts)`,
+			name: "the first pause is at most 1 s", file: file,
+			from: `const BACKOFF_FIRST = 1_000;`, to: `const BACKOFF_FIRST = 8_000;`,
 		},
 		{
 			name: "what has no answer is repeated on the next socket", file: "web/client/src/outbox.ts",
 			from: `    this.#say(now, true);`, to: `    this.hello(now);`,
 		},
 		{
-			name: "who was replaced stays away", file: session,
-			from: `if (frame.code === "replaced") this.#standing.status = "replaced";`, to: ``,
+			name: "who was replaced stays away", file: inbox,
+			from: `if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";`, to: ``,
 		},
 		{
 			name: "a thread that is opened is asked for", file: session,
@@ -161,14 +161,14 @@ func tsAskingGuards() []guard {
 }
 
 func tsEpochGuards() []guard {
-	const file, session = "web/client/src/thread.ts", "web/client/src/session.ts"
+	const file, inbox = "web/client/src/thread.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
-			name: "a ready of a lower n is dropped", file: session,
+			name: "a ready of a lower n is dropped", file: inbox,
 			from: "#ready(frame: Ready, now: number): void {\n    if (frame.n < this.#answeredN) return;", to: "#ready(frame: Ready, now: number): void {",
 		},
 		{
-			name: "a snapshot of a lower n is dropped", file: session,
+			name: "a snapshot of a lower n is dropped", file: inbox,
 			from: "#snapshot(frame: Snapshot, now: number): void {\n    if (frame.n < this.#answeredN) return;",
 			to:   "#snapshot(frame: Snapshot, now: number): void {", spare: "one of the cursor's epoch and beyond the cursor is right whatever asked for it",
 		},
