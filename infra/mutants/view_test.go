@@ -57,7 +57,9 @@ func cursorGuards() []guard {
 	}
 }
 
-func askingGuards() []guard {
+func askingGuards() []guard { return slices.Concat(askingGuards1(), askingGuards2()) }
+
+func askingGuards1() []guard {
 	const file = "shared/client/timers.go"
 	return []guard{
 		{
@@ -88,6 +90,12 @@ func askingGuards() []guard {
 			name: "a ping every 15 s while a run is there", file: file,
 			from: `interval = pingBusy`, to: `interval = pingIdle`,
 		},
+	}
+}
+
+func askingGuards2() []guard {
+	const file = "shared/client/timers.go"
+	return []guard{
 		{
 			name: "a ping every 5 min", file: file,
 			from: `interval := pingIdle`, to: `interval := 100 * pingIdle`,

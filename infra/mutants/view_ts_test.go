@@ -1,5 +1,7 @@
 package mutants
 
+import "slices"
+
 func tsCursorGuards() []guard {
 	const file = "web/client/src/thread.ts"
 	return []guard{
@@ -56,6 +58,10 @@ func tsCursorGuards() []guard {
 }
 
 func tsAskingGuards() []guard {
+	return slices.Concat(tsAskingGuards1(), tsAskingGuards2(), tsAskingGuards3())
+}
+
+func tsAskingGuards1() []guard {
 	const file, session, inbox = "web/client/src/schedule.ts", "web/client/src/session.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
@@ -93,6 +99,12 @@ func tsAskingGuards() []guard {
 			name: "a ping every 15 s while a run is there", file: file,
 			from: `const PING_BUSY = 15_000;`, to: `const PING_BUSY = 300_000;`,
 		},
+	}
+}
+
+func tsAskingGuards2() []guard {
+	const file, inbox = "web/client/src/schedule.ts", "web/client/src/inbox.ts"
+	return []guard{
 		{
 			name: "a ping every 5 min", file: file,
 			from: `const PING_IDLE = 5 * 60_000;`, to: `const PING_IDLE = 500 * 60_000;`,
@@ -125,6 +137,12 @@ func tsAskingGuards() []guard {
 			name: "a hello without answer for 10 s: the socket is lost", file: file,
 			from: `const asked = [this.#hello?.at, this.#ping?.at]`, to: `const asked = [this.#ping?.at]`,
 		},
+	}
+}
+
+func tsAskingGuards3() []guard {
+	const file, session, inbox = "web/client/src/schedule.ts", "web/client/src/session.ts", "web/client/src/inbox.ts"
+	return []guard{
 		{
 			name: "a ping without answer for 10 s: the socket is lost", file: file,
 			from: `const asked = [this.#hello?.at, this.#ping?.at]`, to: `const asked = [this.#hello?.at]`,

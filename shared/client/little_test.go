@@ -289,14 +289,6 @@ func (m *model) append(run chat.RunID, events ...agui.Event) {
 	}
 }
 
-// remake deletes the thread; its next run makes it anew in another epoch.
-func (m *model) remake() {
-	for run := range m.known {
-		m.over[run] = true
-	}
-	m.epoch, m.events, m.owner, m.ended, m.active, m.wait, m.open = "", nil, nil, 0, "", nil, nil
-}
-
 func equal(have, want any) error {
 	h, err := json.Marshal(have)
 	if err != nil {

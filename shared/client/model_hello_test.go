@@ -75,7 +75,6 @@ type reading struct {
 	life   *life
 	head   chat.Seq
 	open   []agui.Interrupt
-	said   string // the transcripts, as the fold's key
 	upTo   chat.Seq
 	usable bool
 	from   chat.Seq
