@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/agent"
+	"carrel/shared/asuser"
 	"carrel/shared/awsenv"
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
@@ -41,6 +42,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	role, err := awsenv.RequireRole(getenv, "USER_ROLE")
+	if err != nil {
+		return nil, err
+	}
 	self, err := awsenv.Require(getenv, "AWS_LAMBDA_FUNCTION_NAME")
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
+		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),

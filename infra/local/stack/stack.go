@@ -20,6 +20,7 @@ import (
 	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
+	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -68,6 +69,7 @@ type Endpoints struct {
 	Token       string `json:"token"`
 	DynamoDB    string `json:"dynamodb"`
 	Table       string `json:"table"`
+	STS         string `json:"sts"`
 	Lambda      string `json:"lambda"`
 	Ops         string `json:"ops"`
 }
@@ -80,6 +82,7 @@ type Stack struct {
 	template  *template.Template
 	engine    *dynamodb.Engine // nil if another DynamoDB is used
 	database  *sdk.Client      // of the engine itself, for what is nobody's request
+	sts       *sts.Service
 	proxy     *proxy.Proxy
 	gateway   *apigateway.Gateway
 	host      *lambda.Host

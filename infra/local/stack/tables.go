@@ -60,8 +60,11 @@ func (s *Stack) startTables(ctx context.Context) error {
 // startProxy puts the proxy between the functions and the engine.
 func (s *Stack) startProxy(engine string) error {
 	s.makeKeys()
+	if err := s.startAccess(); err != nil {
+		return err
+	}
 	var err error
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Faults: s.config.Faults,
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Allow: s.allow, Faults: s.config.Faults,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err

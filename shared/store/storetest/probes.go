@@ -56,6 +56,9 @@ func connectionProbes() map[string]probe {
 		"Store.Connection":  {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
 		"Store.Watch":       {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Watch(c.T.Context(), named(c)) }},
 		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
+		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
+		}},
 		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
 			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
 		}},
