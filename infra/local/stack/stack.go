@@ -18,9 +18,9 @@ import (
 
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
-	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -82,7 +82,7 @@ type Stack struct {
 	template  *template.Template
 	engine    *dynamodb.Engine // nil if another DynamoDB is used
 	database  *sdk.Client      // of the engine itself, for what is nobody's request
-	sts       *sts.Service
+	guard     *access.Guard
 	proxy     *proxy.Proxy
 	gateway   *apigateway.Gateway
 	host      *lambda.Host
