@@ -42,6 +42,9 @@ func forgetProbes() map[string]probe {
 				}
 				c.Clock.Advance(21 * time.Minute)
 			}
+			if c.met {
+				return nil, nil
+			}
 			if left := c.keys(c.as); !slices.Equal(left, []string{"DESK"}) {
 				return nil, fmt.Errorf("left of mine: %q", left)
 			}
