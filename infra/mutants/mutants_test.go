@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ type guard struct {
 }
 
 // guards are all of them.
-func guards() []guard { return storeGuards() }
+func guards() []guard { return slices.Concat(storeGuards(), iamGuards()) }
 
 const testTime = 5 * time.Minute // of one test without one guard
 
