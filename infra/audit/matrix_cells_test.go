@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/iam"
 	"carrel/shared/store/storetest"
 )
@@ -111,8 +112,28 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 		if err != nil {
 			m.Errorf("%s: %v", method, err)
 		}
+		c.keyless(m, own, asked)
 		c.decide(m, method, asked)
 	})
+}
+
+// keyless asks whether the user may do the same without naming a partition.
+func (c *cells) keyless(m *matrix, own aws.CredentialsProvider, asked []iam.Request) {
+	of, err := own.Retrieve(m.Context())
+	if err != nil {
+		m.Fatal(err)
+	}
+	who, err := m.guard.STS.Who(of.AccessKeyID, of.SessionToken)
+	if err != nil {
+		m.Fatal(err)
+	}
+	for _, r := range asked {
+		r.Context = map[string][]string{}
+		if access.Decide(who, r) == nil {
+			m.Errorf("as the user, without a key: %s on %s is allowed", r.Action, r.Resource)
+		}
+		c.denied["requests as the user, without a key"]++
+	}
 }
 
 // decide asks the policies of each function that calls a method whether they allow what it asked for.

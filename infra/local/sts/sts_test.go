@@ -26,7 +26,7 @@ const (
 
 // rig is an STS with one role, whom turn may assume by its trust policy and by its own.
 type rig struct {
-	*testing.T
+	testing.TB
 	*sts.Service
 	mu sync.Mutex
 	at time.Time
@@ -38,7 +38,7 @@ func (r *rig) now() time.Time {
 	return r.at
 }
 
-func policy(t *testing.T, s ...iam.Statement) *iam.Policy {
+func policy(t testing.TB, s ...iam.Statement) *iam.Policy {
 	t.Helper()
 	p, err := iam.Compile(s)
 	if err != nil {
@@ -47,9 +47,9 @@ func policy(t *testing.T, s ...iam.Statement) *iam.Policy {
 	return p
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{T: t, at: time.Now()}
+	r := &rig{TB: t, at: time.Now()}
 	assume := []string{"sts:AssumeRole", "sts:TagSession"}
 	tagged := map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}, "ForAllValues:StringEquals": {"aws:TagKeys": {"user"}}}
 	trust := policy(t, iam.Statement{Effect: "Allow", Principal: []string{turn, "arn:aws:iam::1:role/half"}, Action: assume, Condition: tagged})
@@ -109,6 +109,16 @@ func TestAssumeRole(t *testing.T) {
 	r.mu.Unlock()
 	if _, err := r.Who(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, sts.ErrExpired) {
 		t.Errorf("after their time: %v", err)
+	}
+}
+
+// What an environment pays once in ten minutes.
+func BenchmarkAssumeRole(b *testing.B) {
+	r := newRig(b)
+	for b.Loop() {
+		if _, err := r.assume("TURN", nil); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
