@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: kills help run test check chat ops build clean verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STA
 	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
 	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
-test: test-go test-web test-browser test-witness ## the whole suite, races and browser included where this machine has the tools
+test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -56,6 +56,12 @@ verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL
 	  exit 1; \
 	fi
 	@VERIFY_AWS=1 URL="$(URL)" go test -count=1 -v -run TestDeployed ./infra/local/fidelity
+
+meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
+	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
+
+bench: $(ENGINE) ## the benchmarks of infra/bench, some minutes; docs/performance.md
+	@CARREL_BENCH=1 go test -count=1 -timeout 60m -v -run '^TestBench' -bench . -benchtime 1x ./infra/bench
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
@@ -113,7 +119,7 @@ MOTO := moto[server]==5.2.5
 HALF := 'TestStore/endpoint/Isolation/^"a'
 WITNESS = CARREL_MOTO="$(CURDIR)/.carrel/moto/bin/moto_server" go test -count=1 ./shared/store
 .PHONY: test-witness witness-half witness-rest
-test-witness: .carrel/moto/bin/moto_server
+test-witness: .carrel/moto/bin/moto_server ## the store once more, on a second DynamoDB engine
 	@if [ -x $< ]; then $(MAKE) --no-print-directory -j2 witness-half witness-rest; fi
 
 witness-half:

@@ -39,10 +39,11 @@ type handler struct {
 // request is one frame of one user's connection on its way.
 type request struct {
 	*handler
-	in    gateway.Inbound
-	id    string // the frame's requestId
-	store *store.Store
-	log   *slog.Logger
+	in     gateway.Inbound
+	id     string // the frame's requestId
+	posted int    // messages that were
+	store  *store.Store
+	log    *slog.Logger
 }
 
 // Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
@@ -98,15 +99,15 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.hello(ctx, f)
 	case *wire.Run:
 		return r.run(ctx, f)
+	case *wire.Ping:
+		return r.ping(ctx, f)
 	}
-	if err := r.checkOwner(ctx); err != nil { // which the other two do as they write the row
+	if err := r.checkOwner(ctx); err != nil { // which the others do as they write or read the row
 		return err
 	}
 	switch f := f.(type) {
 	case *wire.Forget:
 		return r.forget(ctx)
-	case *wire.Ping:
-		return r.ping(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
 	}
@@ -141,12 +142,17 @@ func (r *request) checkOwner(ctx context.Context) error {
 	return err
 }
 
-// watch points this connection at a thread and returns its row. A row that is another user's is a violation.
-func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64) (chat.Connection, error) {
-	row, err := r.store.Watch(ctx, chat.Connection{
+// watch points this connection at a thread, keeps what its client has of it, if that is said, and returns its row. A row
+// that is another user's is a violation.
+func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has *chat.Cursor) (chat.Connection, error) {
+	c := chat.Connection{
 		ID: r.in.Connection, Thread: thread, N: n,
 		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires,
-	})
+	}
+	if has != nil {
+		c.Acked = *has
+	}
+	row, err := r.store.Watch(ctx, c)
 	if errors.Is(err, chat.ErrNotFound) {
 		return row, errViolation
 	}
@@ -160,23 +166,30 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 // answer posts frames to the connection that asked, in order. One that has gone or does not read asks again when it
 // is back.
 func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
+	_, err := r.deliver(ctx, frames...)
+	return err
+}
+
+// deliver is answer, and tells whether the connection was reached.
+func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reached bool, err error) {
 	for _, f := range frames {
 		messages, err := wire.Encode(f, rand.Text())
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, m := range messages {
-			err := r.poster.Post(ctx, r.in.Connection, m)
+			err := emit.Post(ctx, r.poster, r.in.Connection, m)
 			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
 				r.log.DebugContext(ctx, "answer not delivered", "err", err)
-				return nil
+				return false, nil
 			}
 			if err != nil {
-				return err
+				return false, err
 			}
+			r.posted++
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.

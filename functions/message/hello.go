@@ -12,12 +12,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// What a hello gives at most.
-const (
-	snapshotMessages = 50
-	logPage          = 100  // records of one read
-	maxReplay        = 1000 // events; who is further behind gets a snapshot instead
-)
+// snapshotMessages is how many messages a snapshot gives, about.
+const snapshotMessages = 50
 
 // API Gateway ends a connection after two hours; an expired token ends its use.
 const (
@@ -28,10 +24,12 @@ const (
 // view is what a hello found of a thread.
 type view struct {
 	thread   store.Thread // no Epoch: it does not exist
+	last     store.Record // the log's
+	head     chat.Seq     // the last event there is
 	usable   bool         // the cursor is: no snapshot is needed
 	snapshot *wire.Snapshot
-	records  []store.Record
-	head     chat.Seq // the last event there is
+	from     chat.Seq       // the client is to be given what follows
+	page     []store.Record // the beginning of that
 }
 
 // hello points the connection at a thread and then, so that nothing falls in between, reads what there is of it.
@@ -40,7 +38,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	if err != nil {
 		return err
 	}
-	row, err := r.watch(ctx, id, f.N)
+	row, err := r.watch(ctx, id, f.N, f.Cursor)
 	if err != nil {
 		return err
 	}
@@ -61,46 +59,11 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 		v.snapshot.N = f.N
 		frames = append(frames, v.snapshot)
 	}
-	for _, rec := range joined(v.records) {
-		frames = append(frames, &wire.Events{
-			ThreadID: id, Epoch: v.thread.Epoch, Seq: rec.Seq, RunID: rec.Run, Events: rec.Events,
-		})
+	reached, err := r.deliver(ctx, frames...)
+	if err != nil || !reached {
+		return err
 	}
-	return r.answer(ctx, frames...)
-}
-
-// joined makes one record of adjacent ones of a run while they surely fit in one message: a post costs far more than
-// its bytes.
-func joined(records []store.Record) []store.Record {
-	var all []store.Record
-	size := 0
-	for _, rec := range records {
-		more := 0
-		for _, e := range rec.Events {
-			more += sizeOf(e)
-		}
-		if n := len(all); n > 0 && all[n-1].Run == rec.Run && size+more <= wire.MaxFrame*3/4 {
-			all[n-1].Events = append(all[n-1].Events, rec.Events...)
-			size += more
-			continue
-		}
-		all = append(all, rec)
-		size = more
-	}
-	return all
-}
-
-// sizeOf is about what an event takes as JSON.
-func sizeOf(e agui.Event) int {
-	const names = 160
-	size := names + len(e.Delta) + len(e.Metadata) + len(e.Value)
-	if e.Content != nil {
-		size += len(*e.Content)
-	}
-	if e.Input != nil {
-		size = wire.MaxFrame // goes alone
-	}
-	return size
+	return r.replay(ctx, f, v)
 }
 
 // helloThread is the thread that a hello is about: without a name the one that the connection has.
@@ -115,7 +78,8 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 	return row.Thread, err
 }
 
-// view reads the thread, its transcripts up to its head and the log after that, in this order.
+// view reads the thread, the end of its log, the log behind a cursor or else the transcripts up to the thread's head and
+// the log behind that: of the log no more than the first page.
 func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor) (view, error) {
 	t, err := r.store.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -124,66 +88,36 @@ func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor) (v
 	if err != nil {
 		return view{}, err
 	}
-	v := view{thread: t, head: t.Head}
+	v := view{thread: t}
+	v.last, err = r.store.Last(ctx, t.ID, t.Epoch)
+	if err != nil && !errors.Is(err, store.ErrUnreadable) {
+		return v, err
+	}
+	v.head = max(t.Head, v.last.Last)
 	if c != nil && c.Epoch == t.Epoch {
-		if err := r.replay(ctx, &v, c.Seq); err != nil || v.usable {
+		if err := r.follow(ctx, &v, c.Seq); err != nil || v.usable {
 			return v, err
 		}
 	}
 	if v.snapshot, err = r.snapshot(ctx, t); err != nil {
 		return v, err
 	}
-	v.records, err = r.records(ctx, t, t.Head, 0)
-	v.head = max(t.Head, end(v.records))
+	v.from = t.Head
+	v.page, err = r.page(ctx, v, v.from)
 	return v, err
 }
 
-// replay reads the log after a cursor. The cursor is usable if the log goes on right there.
-func (r *request) replay(ctx context.Context, v *view, after chat.Seq) error {
-	records, err := r.records(ctx, v.thread, after, maxReplay)
-	if err != nil {
-		return err
+// follow reads the log behind a cursor. The cursor is usable if the log goes on right there, and not too far.
+func (r *request) follow(ctx context.Context, v *view, after chat.Seq) (err error) {
+	switch behind := v.head - after; {
+	case behind == 0:
+		v.usable = true
+	case behind > 0 && behind <= maxReplay:
+		v.page, err = r.page(ctx, *v, after)
+		v.usable = len(v.page) > 0 && v.page[0].Seq <= after+1
 	}
-	head := max(v.thread.Head, end(records))
-	switch {
-	case len(records) > 0:
-		v.usable = records[0].Seq <= after+1 && head-after <= maxReplay
-	case after > head: // of a run that has not ended, or of a future that there is none of
-		if head, err = r.store.Last(ctx, v.thread.ID, v.thread.Epoch); err != nil {
-			return err
-		}
-		v.usable = after == head
-	default:
-		v.usable = after == head // else what comes next is no longer kept
-	}
-	if v.usable {
-		v.records, v.head = records, head
-	}
-	return nil
-}
-
-// records reads the log after a position, and stops once it has more than enough events; 0: it reads all.
-func (r *request) records(ctx context.Context, t store.Thread, after, enough chat.Seq) ([]store.Record, error) {
-	var all []store.Record
-	for from := after; ; from = end(all) {
-		page, err := r.store.Log(ctx, t.ID, t.Epoch, from, logPage)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if len(page) < logPage || enough > 0 && end(all)-after > enough {
-			return all, nil
-		}
-	}
-}
-
-// end is the last event of some records; 0 for none.
-func end(records []store.Record) chat.Seq {
-	if len(records) == 0 {
-		return 0
-	}
-	last := records[len(records)-1]
-	return last.Seq + chat.Seq(len(last.Events)) - 1
+	v.from = after
+	return err
 }
 
 func (r *request) snapshot(ctx context.Context, t store.Thread) (*wire.Snapshot, error) {

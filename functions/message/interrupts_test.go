@@ -133,7 +133,8 @@ func TestQuestionsFollowTheLog(t *testing.T) {
 		"half of it is beyond":     {store.Record{Seq: 10, Events: []agui.Event{ends, begins}}, ""},
 		"a run ended without more": {store.Record{Seq: 11, Events: []agui.Event{begins, {Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}}}, ""},
 	} {
-		v := view{thread: store.Thread{Head: 10, Interrupts: open}, records: []store.Record{c.record}}
+		c.record.Last = c.record.Seq + chat.Seq(len(c.record.Events)) - 1
+		v := view{thread: store.Thread{Head: 10, Interrupts: open}, last: c.record}
 		if got := idsOf(v.questions()); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

@@ -26,7 +26,7 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 	if err := r.agent(f.Agent); err != nil {
 		return err
 	}
-	if _, err := r.watch(ctx, f.ThreadID, f.N); err != nil {
+	if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
 		return err
 	}
 	a, err := r.store.Admit(ctx, r.admission(f))

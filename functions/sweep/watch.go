@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/emit"
 	"carrel/shared/monitor"
@@ -98,11 +99,14 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 		return err
 	}
 	run := held.Run()
-	started := emit.Started(run.Thread, run.ID, held.Input().Messages, w.now())
-	last := emit.Died(held.Earlier(), started)
+	if err := held.Unreadable(); err != nil {
+		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "reason", err.Error())
+	}
+	started := emit.Started(held.Input().RunInput(), w.now())
+	last := lastOf(held, started)
 	seq, thread, err := held.End(ctx, last)
 	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {
-		last = emit.Died(held.Earlier(), started)
+		last = lastOf(held, started)
 		seq, thread, err = held.End(ctx, last)
 	}
 	deleted := errors.Is(err, store.ErrDeleted)
@@ -122,6 +126,16 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	return w.tell(ctx, &wire.Events{
 		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
 	})
+}
+
+// lastOf is the last record of a run that ends here, whose figures are those that its log shows.
+func lastOf(held *store.Holder, started agui.Event) []agui.Event {
+	earlier := held.Earlier()
+	held.SetFigures(agui.Figures(earlier))
+	if held.Unreadable() != nil {
+		return emit.Unreadable(held.Begun(), earlier, started)
+	}
+	return emit.Died(earlier, started)
 }
 
 // expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at

@@ -52,10 +52,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 // start decides what this attempt goes on from, by what the log holds of the run.
 func (t *turn) start(at time.Time) (start, error) {
 	run, earlier := t.held.Run(), t.held.Earlier()
-	s := start{first: []agui.Event{emit.Started(run.Thread, run.ID, t.held.Input().Messages, at)}}
-	for _, a := range t.held.Input().Answers {
-		s.first[0].Input.Resume = append(s.first[0].Input.Resume, a.Resume)
-	}
+	s := start{first: []agui.Event{emit.Started(t.held.Input().RunInput(), at)}}
 	var open []string
 	if len(earlier) > 0 {
 		value, err := json.Marshal(struct {

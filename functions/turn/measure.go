@@ -27,6 +27,14 @@ func (t *turn) measureEnd(last []agui.Event) {
 		monitor.Took(monitor.TimeRunning, t.now().Sub(t.held.Run().Started)))
 }
 
+// measureDelivery tells how the run's events reached its user's connections, once all posts are over.
+func (t *turn) measureDelivery() {
+	f := t.emitter.Figures()
+	t.monitor.Record(monitor.N(monitor.FramesPosted, f.Posted), monitor.N(monitor.FramesRetried, f.Retried),
+		monitor.N(monitor.FramesThrottled, f.Throttled), monitor.N(monitor.ConnectionsGone, f.Gone), monitor.N(monitor.ConnectionsCut, f.Cut),
+		monitor.N(monitor.DeliveryBehind, f.Behind), monitor.Took(monitor.TimeToDeliver, f.Lag))
+}
+
 // measureClose tells what Close of the user context left, and of the process's contexts.
 func (t *turn) measureClose(ctx context.Context, err error) {
 	left := 0

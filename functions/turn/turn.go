@@ -65,6 +65,10 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if t.held.Deleted() {
 		return just(agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}), nil
 	}
+	if err := t.held.Unreadable(); err != nil {
+		t.log.ErrorContext(ctx, "the run can only be ended", "reason", err.Error())
+		return t.unreadable(t.now()), nil
+	}
 	s, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -82,6 +86,15 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	}
 	t.held.SetFigures(t.uc.Count(chat.Figures{}))
 	return just(terminal), t.emitter.Drain(ctx)
+}
+
+// unreadable is the end of a run of which something cannot be read. It is made anew at each try: an earlier attempt may
+// have written in between.
+func (t *turn) unreadable(at time.Time) func() []agui.Event {
+	return func() []agui.Event {
+		t.held.SetFigures(agui.Figures(t.held.Earlier()))
+		return emit.Unreadable(t.held.Begun(), t.held.Earlier(), emit.Started(t.held.Input().RunInput(), at))
+	}
 }
 
 func just(e agui.Event) func() []agui.Event { return func() []agui.Event { return []agui.Event{e} } }
@@ -170,6 +183,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
 		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
 	}
+	t.measureDelivery()
 	return nil
 }
 

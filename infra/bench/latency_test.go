@@ -98,7 +98,7 @@ func report(b *testing.B, name string, users int, make func(i int) exchange) {
 	b.ReportMetric(ms(0.99), name+"-p99-ms")
 }
 
-func dial(b *testing.B, e stack.Endpoints, user string) *websocket.Conn {
+func dial(b testing.TB, e stack.Endpoints, user string) *websocket.Conn {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
 	defer cancel()

@@ -28,7 +28,7 @@ type guard struct {
 }
 
 // guards are all of them.
-func guards() []guard { return slices.Concat(storeGuards(), iamGuards()) }
+func guards() []guard { return slices.Concat(storeGuards(), deliveryGuards(), iamGuards()) }
 
 const testTime = 5 * time.Minute // of one test without one guard
 

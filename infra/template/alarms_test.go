@@ -114,7 +114,7 @@ func TestLimits(t *testing.T) {
 	r := transformed(t)
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
 		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "WAITING_PER_USER": "WaitingPerUser",
-			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts"} {
+			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts", "EVENT_DAYS": "EventDays"} {
 			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
 		}
 	}

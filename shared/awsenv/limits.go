@@ -9,13 +9,14 @@ import (
 	"carrel/shared/chat"
 )
 
-// Limits reads a deployment's limits from RUNS_PER_USER, WAITING_PER_USER, RUN_BURST, RUNS_PER_HOUR, RUN_SECONDS and
-// RUN_ATTEMPTS. One that is not set is the one of chat.DefaultLimits, as are all that no variable speaks of. Everybody
+// Limits reads a deployment's limits from RUNS_PER_USER, WAITING_PER_USER, RUN_BURST, RUNS_PER_HOUR, RUN_SECONDS,
+// RUN_ATTEMPTS and EVENT_DAYS. One that is not set is the one of chat.DefaultLimits, as are all that no variable speaks of. Everybody
 // who admits, works or sweeps reads them here, so that all go by the same. Its error names each bad variable and what it
 // may be.
 func Limits(getenv Getenv) (chat.Limits, error) {
 	l := chat.DefaultLimits()
-	seconds := int(l.RunTime / time.Second)
+	const day = 24 * time.Hour
+	seconds, days := int(l.RunTime/time.Second), int(l.Retention/day)
 	err := errors.Join(
 		whole(getenv, "RUNS_PER_USER", 1, 100, &l.Runs),
 		whole(getenv, "WAITING_PER_USER", 1, 200, &l.Waiting),
@@ -23,8 +24,9 @@ func Limits(getenv Getenv) (chat.Limits, error) {
 		whole(getenv, "RUNS_PER_HOUR", 1, 1_000_000, &l.RunsPerHour),
 		whole(getenv, "RUN_SECONDS", 10, 840, &seconds), // a function lives for 15 minutes
 		whole(getenv, "RUN_ATTEMPTS", 1, 10, &l.Attempts),
+		whole(getenv, "EVENT_DAYS", 1, 3650, &days),
 	)
-	l.RunTime = time.Duration(seconds) * time.Second
+	l.RunTime, l.Retention = time.Duration(seconds)*time.Second, time.Duration(days)*day
 	return l, err
 }
 

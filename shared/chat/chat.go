@@ -92,6 +92,7 @@ type Limits struct {
 	Events      int           // events of one run
 	OutputBytes int           // bytes of all deltas and tool results of one run
 	MemoryBytes int           // of the run's process above what it had when the run began
+	Retention   time.Duration // of a thread's events; what was said stays in its transcripts
 }
 
 // DefaultLimits are the limits where a deployment says nothing else.
@@ -99,6 +100,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Runs: 5, Waiting: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
 		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
+		Retention: 7 * 24 * time.Hour,
 	}
 }
 
@@ -133,6 +135,7 @@ type Connection struct {
 	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
 	Connected    time.Time
 	TokenExpires time.Time // nothing is posted to it afterwards
+	Acked        Cursor    // what its client last said that it had applied; the epoch says of which thread
 }
 
 // Note is something that a user had kept, under a number of the user's own.

@@ -21,6 +21,8 @@ type Config struct {
 	URL    string                                // of the WebSocket: ws:// or wss://
 	Token  func(context.Context) (string, error) // an access token, fresh for each socket
 	Thread chat.ThreadID                         // to open first; "" takes the one that the connect allocates
+	// Transport opens the sockets; nil: one of the client's own. Close closes its idle connections.
+	Transport *http.Transport
 	// OnFrame, if set, gets every message of every socket before the view does, one call at a time. It must not call
 	// the Client.
 	OnFrame func([]byte)
@@ -39,32 +41,51 @@ type Client struct {
 
 	view    *View
 	link    *link
-	attempt int // counts the wishes for a socket: an older attempt's outcome is void
+	next    *link         // open, and not in use yet
+	opened  chan struct{} // closed when the first socket is open
+	attempt int           // counts the wishes for a socket: an older attempt's outcome is void
 	giveUp  context.CancelFunc
 	err     error // of the last attempt
 
+	once    sync.Once // closes opened
 	mu      sync.Mutex
 	changed chan struct{} // closed after the next input
 	frames  sync.Mutex    // held during OnFrame
 }
 
-// Dial opens the first socket and returns once it is open; the ctx bounds that alone. Close ends the client.
+// Dial starts a client and returns once its first socket is open. It tries until the ctx ends, which bounds that alone;
+// then the error tells why the last attempt failed. Close ends the client.
 func Dial(ctx context.Context, config Config) (*Client, error) {
-	c := &Client{config: config, http: &http.Transport{Proxy: http.ProxyFromEnvironment}, view: NewView(rand.Float64),
+	c, err := Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.opened:
+		return c, nil
+	case <-ctx.Done():
+		c.Close()
+		return nil, fmt.Errorf("client: no socket opened: %w", errors.Join(ctx.Err(), c.err))
+	}
+}
+
+// Start starts a client, which opens sockets until Close ends it. Of the ctx it takes the values alone. As long as no
+// socket opens the State's Err tells why.
+func Start(ctx context.Context, config Config) (*Client, error) {
+	transport := config.Transport
+	if transport == nil {
+		transport = &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	c := &Client{config: config, http: transport, view: NewView(rand.Float64), opened: make(chan struct{}),
 		inputs: make(chan func(time.Time)), looks: make(chan func()), done: make(chan struct{}), changed: make(chan struct{})}
 	if config.Thread != "" {
 		if err := c.view.Open(time.Now(), config.Thread); err != nil {
 			return nil, err
 		}
 	}
-	first, err := c.dial(ctx)
-	if err != nil {
-		c.http.CloseIdleConnections()
-		return nil, err
-	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
-	c.all.Go(func() { c.loop(run, first) })
+	c.all.Go(func() { c.loop(run) })
 	return c, nil
 }
 
@@ -76,9 +97,9 @@ func (c *Client) Close() {
 }
 
 // loop owns the view.
-func (c *Client) loop(ctx context.Context, first *link) {
+func (c *Client) loop(ctx context.Context) {
 	defer close(c.done)
-	c.adopt(ctx, first, time.Now())
+	c.view.Start(time.Now())
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -89,14 +110,14 @@ func (c *Client) loop(ctx context.Context, first *link) {
 		} else {
 			timer.Stop()
 		}
-		if !c.next(ctx, timer.C) {
+		if !c.step(ctx, timer.C) {
 			return
 		}
 	}
 }
 
-// next takes in what comes next, or reports that the client is closed. Whoever looks in between is answered.
-func (c *Client) next(ctx context.Context, due <-chan time.Time) bool {
+// step takes in what comes next, or reports that the client is closed. Whoever looks in between is answered.
+func (c *Client) step(ctx context.Context, due <-chan time.Time) bool {
 	for {
 		select {
 		case <-ctx.Done():

@@ -225,13 +225,17 @@ func TestBadInput(t *testing.T) {
 
 func TestDialRefused(t *testing.T) {
 	s := newServer(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
 	config := client.Config{URL: s.URL, Token: func(context.Context) (string, error) { return "bad", nil }}
-	if _, err := client.Dial(t.Context(), config); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, err := client.Dial(ctx, config); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a bad token: %v", err)
 	}
 	no := errors.New("nobody signs in")
 	config.Token = func(context.Context) (string, error) { return "", no }
-	if _, err := client.Dial(t.Context(), config); !errors.Is(err, no) {
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := client.Dial(ctx, config); !errors.Is(err, no) {
 		t.Errorf("no token: %v", err)
 	}
 }

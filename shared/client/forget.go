@@ -37,7 +37,7 @@ func (v *View) runList(f *wire.RunList) {
 // forgets takes the answer to a forget: from now on the server refuses everything, so nothing more is sent.
 func (v *View) forgets(f *wire.Accepted) {
 	v.requests.answer("forget", "", f.RequestID)
-	v.forgetting = true
+	v.forgetting, v.wanted, v.roll = true, false, nil
 	v.dropRequests(Notice{Code: wire.CodeClosing, Message: beingErased})
 	v.answered()
 }
@@ -71,7 +71,7 @@ func (v *View) closing(n Notice) {
 func (v *View) close(n Notice) {
 	v.dropRequests(n)
 	v.socket = socket{}
-	v.status, v.wanted = Closing, false
+	v.status, v.wanted, v.roll = Closing, false, nil
 	v.wishes = Wishes{Close: true}
 }
 

@@ -52,14 +52,18 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	return &link{conn: conn, out: make(chan []byte, maxQueue)}, nil
 }
 
-// adopt makes l the current socket. The one before it, if any, has done its duty.
+// adopt takes a socket that has opened: the one in use if there is none, else the next.
 func (c *Client) adopt(ctx context.Context, l *link, now time.Time) {
-	if c.link != nil {
-		c.link.finish()
-	}
-	c.link, c.err = l, nil
+	c.err = nil
 	c.all.Go(func() { l.write(ctx) })
 	c.all.Go(func() { c.read(l) })
+	if c.link != nil {
+		c.next = l
+		c.view.Offered(now)
+		return
+	}
+	c.link = l
+	c.once.Do(func() { close(c.opened) })
 	c.view.Opened(now)
 }
 
@@ -69,13 +73,7 @@ func (c *Client) read(l *link) {
 	for {
 		_, data, err := l.conn.Read(context.Background())
 		if err != nil {
-			c.post(func(now time.Time) {
-				if c.link == l {
-					c.leave()
-					c.err = fmt.Errorf("client: the socket is lost: %w", err)
-					c.view.Lost(now)
-				}
-			})
+			c.post(func(now time.Time) { c.lost(l, now, fmt.Errorf("client: the socket is lost: %w", err)) })
 			return
 		}
 		if c.config.OnFrame != nil {
@@ -84,10 +82,26 @@ func (c *Client) read(l *link) {
 			c.frames.Unlock()
 		}
 		c.post(func(now time.Time) {
-			if c.link == l {
+			switch l {
+			case c.link:
 				c.view.Receive(now, data)
+			case c.next:
+				c.view.ReceiveNext(now, data)
 			}
 		})
+	}
+}
+
+func (c *Client) lost(l *link, now time.Time, err error) {
+	switch l {
+	case c.link:
+		c.leave()
+		c.err = err
+		c.view.Lost(now)
+	case c.next:
+		c.refuse()
+		c.err = err
+		c.view.Failed(now)
 	}
 }
 
@@ -121,9 +135,27 @@ func (c *Client) leave() {
 	}
 }
 
+// refuse ends the socket that is not in use yet, if there is one.
+func (c *Client) refuse() {
+	if c.next != nil {
+		c.next.cut()
+		c.next.finish()
+		c.next = nil
+	}
+}
+
 // carryOut does what the view wants.
 func (c *Client) carryOut(ctx context.Context) {
 	w := c.view.Wishes()
+	if w.Switch {
+		if c.link != nil {
+			c.link.finish() // politely: what was sent on it last still goes
+		}
+		c.link, c.next = c.next, nil
+	}
+	if w.Greeting != nil && c.next != nil {
+		c.next.out <- w.Greeting // the first
+	}
 	for _, frame := range w.Frames {
 		if c.link == nil {
 			break // they were for a socket that is gone; the next one gets them anew
@@ -188,6 +220,7 @@ func discard(l *link) {
 // abandon voids the attempt that is under way, if there is one.
 func (c *Client) abandon() {
 	c.attempt++
+	c.refuse()
 	if c.giveUp != nil {
 		c.giveUp()
 		c.giveUp = nil

@@ -47,11 +47,7 @@ func (v *View) receive(message []byte, mayBePart bool) {
 	case *wire.Thread:
 		v.row(f.ThreadInfo)
 	case *wire.ThreadList:
-		v.requests.list, v.requests.listSent = false, false
-		for _, row := range f.Threads {
-			v.row(row)
-		}
-		v.answered()
+		v.rows(f)
 	case *wire.Done:
 		v.done(f)
 	case *wire.HistoryPage:
@@ -82,15 +78,13 @@ func (v *View) ready(f *wire.Ready) {
 	if f.N >= s.hello {
 		s.hello = 0
 	}
-	if v.status != Ready {
-		v.status, v.attempt, s.handover = Ready, 0, time.Time{}
+	if !s.answered {
+		s.answered, v.status, v.attempt = true, Ready, 0
 		if f.ReconnectBy > 0 {
-			s.handover = time.UnixMilli(f.ReconnectBy)
-			if least := v.now.Add(handoverMin); s.handover.Before(least) {
-				s.handover = least
-			}
+			v.handOver(time.UnixMilli(f.ReconnectBy))
 		}
 	}
+	v.limits = f.Limits
 	s.quiet, s.pingBase = v.now, v.now
 	v.open.ready(f)
 	v.progress(v.open.drain())
@@ -140,11 +134,22 @@ func (v *View) events(f *wire.Events) {
 	}
 }
 
-// progress sets the gap's timer back after something was applied.
+// progress sets the gap's timer back after something was applied. What comes slowly is waited for longer, or each pause
+// in a long replay would ask for another.
 func (v *View) progress(made bool) {
 	if made {
-		v.socket.quiet, v.socket.gapPause = v.now, gapLeast
+		v.socket.gapPause = v.patience()
+		v.socket.quiet = v.now
 	}
+}
+
+// patience is twice the silence that ended now.
+func (v *View) patience() time.Duration {
+	s := &v.socket
+	if !s.behind {
+		return gapLeast
+	}
+	return min(max(2*v.now.Sub(s.quiet), gapLeast), gapMost)
 }
 
 func (v *View) pong(f *wire.Pong) {
@@ -211,20 +216,6 @@ func (v *View) ended(run chat.RunID) {
 	v.answered()
 }
 
-// row takes one row of the list of threads, unless the one that is shown is newer. A deleted one does not come back.
-func (v *View) row(r wire.ThreadInfo) {
-	if r.Deleted {
-		v.deleted(r.ThreadID)
-	}
-	if v.gone[r.ThreadID] {
-		return
-	}
-	if have, there := v.list[r.ThreadID]; !there || r.Updated >= have.Updated {
-		v.list[r.ThreadID] = r
-		v.compare(r.ThreadID, r.Interrupted)
-	}
-}
-
 // refused takes an error frame.
 func (v *View) refused(f *wire.Error) {
 	switch f.Code {
@@ -232,6 +223,12 @@ func (v *View) refused(f *wire.Error) {
 		v.retry()
 		return
 	case wire.CodeReplaced:
+		// A client that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
+		if v.wanted {
+			v.wishes.Close = true
+			v.lose()
+			return
+		}
 		v.socket = socket{}
 		v.status, v.wanted = Replaced, false
 		v.wishes = Wishes{Close: true}
@@ -268,6 +265,7 @@ func (v *View) refused(f *wire.Error) {
 // before it: what the frame held is then missing.
 func (v *View) part(f *wire.Part) {
 	s := &v.socket
+	s.gapPause = max(s.gapPause, v.patience())
 	s.quiet = v.now
 	whole, err := s.joiner.Add(f)
 	switch {

@@ -16,6 +16,7 @@ type requests struct {
 	asked    []*asked
 	list     bool
 	listSent bool
+	listed   map[chat.ThreadID]int64 // the rows that were there when the list was asked for, and their updated
 }
 
 type pendingRun struct {
@@ -160,8 +161,11 @@ func (v *View) hello() {
 	s := &v.socket
 	s.n++
 	s.hello, s.helloSince, s.wantHello = s.n, v.now, false
-	v.send(&wire.Hello{Header: header("hello." + strconv.FormatInt(s.n, 10)), N: s.n,
-		ThreadID: v.open.id, Cursor: v.open.ask()})
+	v.send(v.helloFrame(s.n))
+}
+
+func (v *View) helloFrame(n int64) *wire.Hello {
+	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.ask()}
 }
 
 // ping asks whether anything was missed.
@@ -171,13 +175,19 @@ func (v *View) ping() {
 	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.ask()})
 }
 
-// send encodes a frame for the socket. Inputs are checked where they come in, so a frame that cannot be encoded is a
-// mistake of this package; it is shown, not swallowed.
 func (v *View) send(f wire.ClientFrame) {
+	if data := v.encode(f); data != nil {
+		v.wishes.Frames = append(v.wishes.Frames, data)
+	}
+}
+
+// encode encodes a frame. Inputs are checked where they come in, so one that cannot be encoded is a mistake of this
+// package; it is shown, not swallowed.
+func (v *View) encode(f wire.ClientFrame) []byte {
 	data, err := wire.EncodeClient(f)
 	if err != nil {
 		v.notice(Notice{Code: wire.CodeInternal, Message: err.Error()})
-		return
+		return nil
 	}
-	v.wishes.Frames = append(v.wishes.Frames, data)
+	return data
 }

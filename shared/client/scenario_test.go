@@ -48,10 +48,13 @@ func TestScenarios(t *testing.T) {
 
 // player plays one script to one view.
 type player struct {
-	view   *client.View
-	now    time.Time
-	frames [][]byte // sent and not matched
-	wish   *time.Duration
+	view     *client.View
+	now      time.Time
+	frames   [][]byte // sent and not matched
+	greeting []byte   // the same, on the socket that was offered
+	switched bool     // to that one, and not matched
+	inUse    bool     // there is a socket
+	wish     *time.Duration
 }
 
 func newPlayer() *player {
@@ -63,18 +66,16 @@ func (p *player) step(line string) error {
 	var err error
 	switch verb {
 	case "", "#":
-	case "connect":
-		if p.wish != nil {
-			return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
-		}
-		p.view.Opened(p.now)
-	case "lost":
-		p.view.Lost(p.now)
 	case "open":
 		err = p.view.Open(p.now, chat.ThreadID(rest))
 	case "send":
 		run, text, _ := strings.Cut(rest, " ")
 		err = p.view.Send(p.now, chat.RunID(run), text)
+	case "too-long":
+		run, text, _ := strings.Cut(rest, " ")
+		if p.view.Send(p.now, chat.RunID(run), text) == nil {
+			err = fmt.Errorf("it was taken")
+		}
 	case "answer":
 		err = p.answer(rest)
 	case "runs":
@@ -104,10 +105,38 @@ func (p *player) step(line string) error {
 		}
 		p.view.Receive(p.now, []byte(rest))
 	default:
-		return p.expect(verb, rest)
+		if !p.connection(verb, rest) {
+			return p.expect(verb, rest)
+		}
 	}
 	p.collect()
 	return err
+}
+
+// connection is a step of sockets, if it is one.
+func (p *player) connection(verb, rest string) bool {
+	switch verb {
+	case "connect":
+		if p.wish != nil {
+			return false
+		}
+		if p.inUse {
+			p.view.Offered(p.now)
+		} else {
+			p.view.Opened(p.now)
+		}
+		p.inUse = true
+	case "lost":
+		p.inUse = false
+		p.view.Lost(p.now)
+	case "refused":
+		p.view.Failed(p.now)
+	case "<+":
+		p.view.ReceiveNext(p.now, []byte(rest))
+	default:
+		return false
+	}
+	return true
 }
 
 // answer is the step of a person who answers: a run id, the answers as JSON without spaces, and a text if there is one.
@@ -123,7 +152,16 @@ func (p *player) answer(rest string) error {
 
 func (p *player) collect() {
 	w := p.view.Wishes()
+	if w.Close {
+		p.inUse = false
+	}
+	if w.Switch {
+		p.frames, p.switched, p.inUse = nil, true, true
+	}
 	p.frames = append(p.frames, w.Frames...)
+	if w.Greeting != nil {
+		p.greeting = w.Greeting
+	}
 	if w.Connect {
 		p.wish = &w.After
 	}
@@ -140,8 +178,23 @@ func (p *player) expect(verb, rest string) error {
 		return contains(next, []byte(rest))
 	case ">!":
 		return p.quiet()
+	case ">+":
+		next := p.greeting
+		p.greeting = nil
+		if next == nil {
+			return fmt.Errorf("the client has sent nothing on the next socket")
+		}
+		return contains(next, []byte(rest))
+	case "switch":
+		if !p.switched {
+			return fmt.Errorf("the client still uses the old socket")
+		}
+		p.switched = false
+		return nil
 	case "reconnect":
 		return p.reconnect(rest)
+	case "connect":
+		return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
 	case "=":
 		state, err := json.Marshal(p.view.State())
 		if err != nil {
@@ -181,6 +234,9 @@ func (p *player) reconnect(rest string) error {
 func (p *player) end() error {
 	if err := p.quiet(); err != nil {
 		return err
+	}
+	if p.switched || p.greeting != nil {
+		return fmt.Errorf("the client has used the next socket, and no step says so")
 	}
 	return p.reconnect("never")
 }

@@ -17,15 +17,16 @@ const (
 
 // thread is what the client has of one thread: its events up to the cursor, folded, and those that wait for others.
 type thread struct {
-	id      chat.ThreadID
-	before  chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
-	cursor  chat.Cursor // Epoch "" means no cursor
-	head    chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
-	fold    agui.Folder
-	held    []heldEvents
-	dead    map[chat.Epoch]bool // epochs that a ready has replaced or refused
-	missing bool                // a frame in parts never became whole, or a ready could not have known the epoch
-	adopted int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
+	id       chat.ThreadID
+	before   chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
+	cursor   chat.Cursor // Epoch "" means no cursor
+	head     chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
+	fold     agui.Folder
+	held     []heldEvents
+	dead     map[chat.Epoch]bool // epochs that a ready has replaced or refused
+	abridged bool                // a snapshot or another epoch took the place of events that were to come
+	missing  bool                // a frame in parts never became whole, or a ready could not have known the epoch
+	adopted  int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
 
 	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
 	speaking chat.RunID          // the run whose events were applied, but not its last
@@ -151,11 +152,15 @@ func (t *thread) ready(r *wire.Ready) {
 	}
 }
 
-// reconnected begins to count n anew: every hello of the next socket is later than what came on the last.
-func (t *thread) reconnected() {
-	t.adopted, t.accepted = 0, nil
+// reconnected begins to count anew. The hello of the next socket may be older than what came on the last one, if it said
+// one meanwhile (n).
+func (t *thread) reconnected(n int64) {
+	t.adopted = min(t.adopted, n)
+	for i := range t.accepted {
+		t.accepted[i].asked = n
+	}
 	for i := range t.held {
-		t.held[i].asked = 0
+		t.held[i].asked = n
 	}
 }
 
@@ -164,6 +169,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 	if t.cursor.Epoch != "" {
 		t.dead[t.cursor.Epoch] = true
 	}
+	t.abridged = epoch != "" && t.cursor.Seq > 0
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
 	t.before, t.asking.open = 0, nil
 }
@@ -173,6 +179,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	if s.Epoch != t.cursor.Epoch || s.Seq <= t.cursor.Seq || s.Seq > maxSeq {
 		return false
 	}
+	t.abridged = t.abridged || t.cursor.Seq > 0
 	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
 		t.end(t.speaking)
 	}

@@ -16,7 +16,9 @@ const (
 	pingIdle     = 5 * time.Minute
 	retryLeast   = 500 * time.Millisecond
 	retryMost    = 20 * time.Second
-	handoverMin  = 30 * time.Second // a clock that is wrong must not make sockets follow each other at once
+	backoffLeast = time.Second
+	handoverMin  = 30 * time.Second
+	handoverRare = time.Hour
 )
 
 // socket is the state of one connection; a new socket begins with a new one.
@@ -40,17 +42,25 @@ type socket struct {
 	retryAt    time.Time            // zero: not running
 	retries    int
 	handover   time.Time // zero: none
+	answered   bool      // a ready came
 }
 
-// Opened tells that a socket is open: the first, or the one that was wanted. If there is an open one, it is replaced;
-// close it, and tell the view nothing more of it.
+// Start asks for the first socket.
+func (v *View) Start(now time.Time) {
+	v.now = now
+	v.connect(0)
+}
+
+// Opened tells that a socket is open and in use from now on: the first, or the one that was wanted. If there is an open
+// one, it is replaced; close it, and tell the view nothing more of it.
 func (v *View) Opened(now time.Time) {
 	v.now = now
-	v.socket = socket{open: true, wantHello: true, gapPause: gapLeast, parts: map[string]time.Time{}, pingBase: now, quiet: now}
-	v.status, v.wanted = Connecting, false
+	v.socket = socket{open: true, wantHello: true}
+	v.socket.begin(now)
+	v.status, v.wanted, v.roll = Connecting, false, nil
 	v.requests.unsent()
 	for _, t := range v.threads {
-		t.reconnected()
+		t.reconnected(0)
 	}
 	v.settle()
 }
@@ -67,18 +77,18 @@ func (v *View) Lost(now time.Time) {
 
 // Failed tells that the attempt to open a socket has failed.
 func (v *View) Failed(now time.Time) {
-	v.now, v.wanted = now, false
+	v.now, v.wanted, v.roll = now, false, nil
 	switch {
 	case v.status == Replaced, v.status == Closing:
-	case v.socket.open: // a handover: the old one still works
-		v.socket.handover = now.Add(max(time.Second, v.backoff()))
+	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
+		v.socket.handover = now.Add(max(backoffLeast, v.backoff()))
 	default:
 		v.status = Lost
-		v.connect()
+		v.connect(v.backoff())
 	}
 }
 
-// lose gives the socket up. If the next one is on its way already, no other is wanted.
+// lose gives the socket up. If the next one is open already it takes over, and if it is on its way no other is wanted.
 func (v *View) lose() {
 	v.socket = socket{}
 	if v.forgetting {
@@ -86,28 +96,29 @@ func (v *View) lose() {
 		return
 	}
 	v.status = Lost
-	if !v.wanted {
-		v.connect()
+	switch {
+	case v.roll != nil:
+		v.takeOver()
+	case !v.wanted:
+		v.connect(v.backoff())
 	}
 }
 
-func (v *View) connect() {
-	v.wanted = true
-	v.wishes.Connect, v.wishes.After = true, v.backoff()
+func (v *View) connect(after time.Duration) {
+	v.wanted, v.roll = true, nil
+	v.wishes.Connect, v.wishes.After = true, after
 }
 
-// backoff is the pause before the next attempt: none before the first, then full jitter.
+// backoff is the pause before the next attempt: full jitter from the first one on, because who loses a socket is rarely
+// alone in it.
 func (v *View) backoff() time.Duration {
 	v.attempt++
-	if v.attempt == 1 {
-		return 0
-	}
-	return v.jitter(v.attempt - 2)
+	return v.jitter(backoffLeast, v.attempt-1)
 }
 
-// jitter is a random part of retryLeast doubled so many times, at most retryMost.
-func (v *View) jitter(doubled int) time.Duration {
-	d := min(retryLeast<<min(doubled, 10), retryMost)
+// jitter is a random part of least doubled so many times, at most retryMost.
+func (v *View) jitter(least time.Duration, doubled int) time.Duration {
+	d := min(least<<min(doubled, 10), retryMost)
 	return time.Duration(v.random() * float64(d))
 }
 
@@ -180,9 +191,11 @@ func (v *View) next() timer {
 	add(quiet && !s.pinging, s.pingBase.Add(interval), v.ping)
 	add(!s.handover.IsZero() && !v.wanted, s.handover, func() {
 		s.handover = time.Time{}
-		v.attempt = 0
-		v.connect()
+		v.connect(0)
 	})
+	if v.roll != nil {
+		add(true, v.roll.since.Add(answerWithin), func() { v.Failed(v.now) })
+	}
 	return first
 }
 
@@ -205,7 +218,10 @@ func (v *View) settle() {
 	s := &v.socket
 	v.flush(false)
 	gap, busy := v.open.gap(), v.busy()
-	if gap && !s.behind {
+	switch {
+	case !gap:
+		s.gapPause = gapLeast
+	case !s.behind:
 		s.quiet = v.now
 	}
 	if busy && !s.busy {
@@ -217,7 +233,7 @@ func (v *View) settle() {
 // retry starts the one timer that repeats what has no answer.
 func (v *View) retry() {
 	if s := &v.socket; s.retryAt.IsZero() {
-		s.retryAt = v.now.Add(v.jitter(s.retries))
+		s.retryAt = v.now.Add(v.jitter(retryLeast, s.retries))
 	}
 }
 

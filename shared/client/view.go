@@ -30,8 +30,12 @@ const (
 type Wishes struct {
 	Frames  [][]byte      // to be sent on the current socket, in order
 	Close   bool          // the current socket is given up: close it and tell the view nothing more of it
-	Connect bool          // open the next socket, after the pause; an earlier wish is void
+	Connect bool          // open the next socket, after the pause, in place of one that is opened or was offered
 	After   time.Duration // before the attempt begins
+	// Greeting is to be sent on the socket that was offered. Switch: that socket is in use from now on, and the Frames are
+	// for it; close the last one.
+	Greeting []byte
+	Switch   bool
 }
 
 // View is what one client knows: the open thread, its runs, and what the server has not answered yet. Each input
@@ -48,9 +52,12 @@ type View struct {
 	requests requests
 	socket   socket
 	status   Status
-	attempt  int  // sockets wanted since the last ready
+	attempt  int  // pauses since the last ready
 	wanted   bool // a socket is wanted and has neither opened nor failed
 	wishes   Wishes
+	roll     *roll         // the next socket, if it is open
+	soonest  time.Duration // the least time from a ready to a handover
+	limits   wire.Limits   // of the last ready
 
 	forgetting bool // a forget was accepted: nothing more is sent, and what comes is its done
 	erased     bool // it came
@@ -115,8 +122,12 @@ func (v *View) run(now time.Time, p *pendingRun) error {
 	if _, err := wire.EncodeClient(longest.frame()); err != nil {
 		return fmt.Errorf("client: send: %w", err)
 	}
+	if most := v.limits.TextBytes; most > 0 && len(p.text) > most {
+		return fmt.Errorf("client: send: the text is %d bytes long; at most %d are allowed", len(p.text), most)
+	}
 	v.now = now
 	v.act()
+	v.open.abridged = false
 	v.requests.runs = append(v.requests.runs, p)
 	v.settle()
 	return nil
@@ -140,7 +151,12 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 func (v *View) Threads(now time.Time) {
 	v.now = now
 	v.act()
-	v.requests.list = true
+	if !v.requests.list {
+		v.requests.list, v.requests.listed = true, map[chat.ThreadID]int64{}
+		for id, row := range v.list {
+			v.requests.listed[id] = row.Updated
+		}
+	}
 	v.settle()
 }
 
@@ -154,7 +170,7 @@ func (v *View) Wake(now time.Time) {
 	switch s := &v.socket; {
 	case !s.open && v.status == Lost:
 		v.attempt = 0
-		v.connect()
+		v.connect(0)
 	case s.open && v.status == Ready && s.hello == 0 && !s.pinging:
 		v.ping()
 	}
@@ -166,7 +182,7 @@ func (v *View) act() {
 	if v.status == Replaced || v.status == Closing {
 		v.forgetting, v.erased = false, false
 		v.status, v.attempt = Lost, 0
-		v.connect()
+		v.connect(0)
 	}
 }
 
@@ -199,16 +215,21 @@ type State struct {
 	Sending  []chat.RunID   `json:"sending"` // this thread's, without an answer yet
 	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
 	// for a person. Those that a run of this client is on its way to answer are not among them.
-	Interrupts []agui.Interrupt  `json:"interrupts"`
-	Erased     bool              `json:"erased"`            // all that the user had
-	Failure    *Notice           `json:"failure,omitempty"` // how the last run failed, if it did
-	Behind     bool              `json:"behind"`            // events are missing, or nobody knows yet whether any are
-	Threads    []wire.ThreadInfo `json:"threads"`           // newest id first
-	Notices    []Notice          `json:"notices"`           // oldest first, the last 50
-	Before     chat.Seq          `json:"-"`                 // older messages exist: History with it; 0: there are none
-	Err        error             `json:"-"`                 // why the last socket was lost or could not be opened; nil once one opens
-	Ended      bool              `json:"-"`                 // the client was closed
-	listing    bool              // the list of threads was asked for and did not come yet
+	Interrupts []agui.Interrupt `json:"interrupts"`
+	Erased     bool             `json:"erased"`            // all that the user had
+	Failure    *Notice          `json:"failure,omitempty"` // how the last run failed, if it did
+	Behind     bool             `json:"behind"`            // events are missing, or nobody knows yet whether any are
+	// Missing is how many events are known to be missing: on their way, or to be asked for.
+	Missing chat.Seq `json:"missing"`
+	// Abridged: of what happened meanwhile some steps are not shown, because the server keeps only the messages of them, or
+	// the thread began anew. It ends when the person goes on here.
+	Abridged bool              `json:"abridged"`
+	Threads  []wire.ThreadInfo `json:"threads"` // newest id first
+	Notices  []Notice          `json:"notices"` // oldest first, the last 50
+	Before   chat.Seq          `json:"-"`       // older messages exist: History with it; 0: there are none
+	Err      error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
+	Ended    bool              `json:"-"`       // the client was closed
+	listing  bool              // the list of threads was asked for and did not come yet
 }
 
 // State is what the view shows now.
@@ -217,7 +238,7 @@ func (v *View) State() State {
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
+		Missing: max(0, t.head-t.cursor.Seq), Abridged: t.abridged, Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	for _, r := range v.requests.runs {

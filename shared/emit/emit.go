@@ -70,6 +70,7 @@ type Emitter struct {
 	outlets  map[chat.ConnectionID]*outlet
 	last     *delivery // the last record, for who is new
 	news     *delivery // the last frame of Tell, for who is new
+	figures  Figures
 }
 
 // New makes the emitter of one run and lists the user's connections. ctx bounds the emitter's whole life: it is the

@@ -25,8 +25,9 @@ const (
 
 // delivery is one frame on its way to any number of connections, encoded once.
 type delivery struct {
-	frame wire.ServerFrame
-	size  int
+	frame  wire.ServerFrame
+	size   int
+	events int
 
 	once     sync.Once
 	messages [][]byte
@@ -42,10 +43,18 @@ func (d *delivery) encoded() ([][]byte, error) {
 type outlet struct {
 	conn   chat.Connection
 	listed bool // in the last list, as a target for posts
-	queue  []*delivery
+	queue  []queued
 	size   int
+	events int  // in the queue
+	flying int  // events that are being posted
 	busy   bool // a goroutine posts from the queue
 	cut    bool // live delivery has ended; it is new again when its N has risen
+}
+
+// queued is a frame that waits for one connection.
+type queued struct {
+	*delivery
+	since time.Time
 }
 
 // target reports whether anything may be posted to c: its client has said hello, and its token is not past.
@@ -60,7 +69,7 @@ func (e *Emitter) record(seq chat.Seq, events []agui.Event) {
 			size += len(*ev.Content)
 		}
 	}
-	d := &delivery{size: size, frame: &wire.Events{
+	d := &delivery{size: size, events: len(events), frame: &wire.Events{
 		ThreadID: e.c.User.Thread(), Epoch: e.c.Epoch, Seq: seq, RunID: e.c.User.Run(), Events: events,
 	}}
 	e.mu.Lock()
@@ -81,11 +90,13 @@ func (e *Emitter) push(o *outlet, d *delivery) {
 	if o.size+d.size > maxQueue {
 		o.drop()
 		o.cut = true
+		e.figures.Cut++
 		e.c.Report(fmt.Errorf("emit: more than %d bytes wait for a connection: it is cut", maxQueue))
 		return
 	}
-	o.queue = append(o.queue, d)
-	o.size += d.size
+	o.queue = append(o.queue, queued{d, e.c.User.Now()})
+	o.size, o.events = o.size+d.size, o.events+d.events
+	e.figures.Behind = max(e.figures.Behind, o.events+o.flying)
 	if !o.busy {
 		o.busy = true
 		e.posts.Add(1)
@@ -93,7 +104,7 @@ func (e *Emitter) push(o *outlet, d *delivery) {
 	}
 }
 
-func (o *outlet) drop() { o.queue, o.size = nil, 0 }
+func (o *outlet) drop() { o.queue, o.size, o.events = nil, 0, 0 }
 
 // keepListing lists the connections once a second.
 func (e *Emitter) keepListing() {
@@ -175,34 +186,39 @@ func (e *Emitter) deliver(o *outlet) {
 	defer e.posts.Done()
 	for {
 		d, id := e.pull(o)
-		if d == nil {
+		if d.delivery == nil {
 			return
 		}
-		if err := e.post(o, id, d); err != nil {
+		err := e.post(o, id, d)
+		if err != nil {
 			e.fail(o, err)
+		} else if d.events > 0 {
+			lag := e.c.User.Now().Sub(d.since)
+			e.count(func(f *Figures) { f.Lag = max(f.Lag, lag) })
 		}
 	}
 }
 
 // pull takes the next frame of a queue; records that follow each other go as one.
-func (e *Emitter) pull(o *outlet) (*delivery, chat.ConnectionID) {
+func (e *Emitter) pull(o *outlet) (queued, chat.ConnectionID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !target(o.conn, e.c.User.Now()) || e.closed {
 		o.drop()
 	}
+	o.flying = 0
 	if len(o.queue) == 0 {
 		o.busy = false
-		return nil, ""
+		return queued{}, ""
 	}
 	d, n := merge(o.queue)
 	o.queue = o.queue[n:]
-	o.size -= d.size
+	o.size, o.events, o.flying = o.size-d.size, o.events-d.events, d.events
 	return d, o.conn.ID
 }
 
 // merge joins the records at the head of a queue up to a size, and tells how many they were.
-func merge(queue []*delivery) (*delivery, int) {
+func merge(queue []queued) (queued, int) {
 	d := queue[0]
 	n := 1
 	for ; n < len(queue); n++ {
@@ -213,35 +229,26 @@ func merge(queue []*delivery) (*delivery, int) {
 		}
 		both := *have
 		both.Events = append(have.Events[:len(have.Events):len(have.Events)], next.Events...)
-		d = &delivery{frame: &both, size: d.size + queue[n].size}
+		d.delivery = &delivery{frame: &both, size: d.size + queue[n].size, events: d.events + queue[n].events}
 	}
 	return d, n
 }
 
-// post posts one frame. The parts of a long one end when its connection is cut.
-func (e *Emitter) post(o *outlet, id chat.ConnectionID, d *delivery) error {
+// post posts one frame. The parts of a long one end when its connection is cut or its token is past.
+func (e *Emitter) post(o *outlet, id chat.ConnectionID, d queued) error {
 	messages, err := d.encoded()
 	if err != nil {
 		return err
 	}
 	for i, m := range messages {
-		if i > 0 && e.isCut(o) {
+		if i > 0 && !e.wants(o) {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(e.ctx, postTime)
-		err := e.c.Poster.Post(ctx, id, m)
-		cancel()
-		if err != nil {
+		if err := e.send(o, id, m); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (e *Emitter) isCut(o *outlet) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return o.cut
 }
 
 // fail cuts a connection off after a post that failed, and forgets it if it is gone. Nothing is lost: the client
@@ -251,6 +258,11 @@ func (e *Emitter) fail(o *outlet, err error) {
 	o.drop()
 	o.cut = true
 	id := o.conn.ID
+	if errors.Is(err, chat.ErrGone) {
+		e.figures.Gone++
+	} else {
+		e.figures.Cut++
+	}
 	e.mu.Unlock()
 	if !errors.Is(err, chat.ErrGone) {
 		e.c.Report(fmt.Errorf("emit: post: %w", err))

@@ -48,7 +48,7 @@ func (a Audience) tell(ctx context.Context, c chat.Connection, frames []wire.Ser
 		if t := audience(f); t != "" && t != c.Thread {
 			continue
 		}
-		err := a.post(ctx, c.ID, f)
+		err := a.post(ctx, c, f)
 		if errors.Is(err, chat.ErrGone) {
 			forget, cancel := context.WithTimeout(ctx, listTime)
 			defer cancel()
@@ -72,14 +72,17 @@ func audience(f wire.ServerFrame) chat.ThreadID {
 	return ""
 }
 
-func (a Audience) post(ctx context.Context, id chat.ConnectionID, f wire.ServerFrame) error {
+func (a Audience) post(ctx context.Context, c chat.Connection, f wire.ServerFrame) error {
 	messages, err := wire.Encode(f, rand.Text())
 	if err != nil {
 		return err
 	}
 	for _, m := range messages {
+		if !target(c, a.Now()) {
+			return nil // its token is past
+		}
 		ctx, cancel := context.WithTimeout(ctx, postTime)
-		err := a.Poster.Post(ctx, id, m)
+		err := Post(ctx, a.Poster, c.ID, m)
 		cancel()
 		if err != nil {
 			return err

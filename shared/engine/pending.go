@@ -21,10 +21,11 @@ type Pending struct {
 }
 
 // expiry is how long a person may take to answer, and most how many bytes of questions one run may end with: they are
-// kept with the thread, which every run of it reads.
+// kept with the thread, which every run of it reads. mostAsked is how many one frame can answer (wire).
 const (
-	expiry = 24 * time.Hour
-	most   = 32 << 10
+	expiry    = 24 * time.Hour
+	most      = 32 << 10
+	mostAsked = 20
 )
 
 // asked is an Interrupt's metadata: what is needed to make the call once the person has answered.
@@ -55,7 +56,7 @@ func (r *run) ask(call agui.ToolCall, q tool.Question) (*tool.Result, error) {
 		return nil, fmt.Errorf("ask a person: %w", err)
 	}
 	size := len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
-	if r.askedBytes+size > most {
+	if r.askedBytes+size > most || len(r.asked) == mostAsked {
 		return &tool.Result{Outcome: tool.Refused, Content: "A person has to be asked about this call, and there are too many such calls at once. Make fewer."}, nil
 	}
 	r.askedBytes += size

@@ -204,6 +204,14 @@ func TestARunAsksOnlySoMuch(t *testing.T) {
 	if n := len(end.Outcome.Interrupts); n != 4 || strings.Count(f.results(), "too many such calls") != 4 || len(keys) != 0 {
 		t.Errorf("asked %d questions; %s", n, f.results())
 	}
+	deltas = nil
+	for range 22 {
+		deltas = append(deltas, start("other"), args(`{"say":"x"}`))
+	}
+	f = setUp(t, says(append(deltas, stop(engine.StopTools))), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+	if end := f.runAsking(); len(end.Outcome.Interrupts) != 20 || strings.Count(f.results(), "too many such calls") != 2 {
+		t.Errorf("asked %d small questions; %s", len(end.Outcome.Interrupts), f.results())
+	}
 	f = setUp(t, says([]engine.Delta{start("other"), args(`{"say":"` + strings.Repeat("x", 8<<10) + `"}`), stop(engine.StopTools)},
 		[]engine.Delta{stop(engine.StopEnd)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	if end := f.run(); end.Outcome.Type != agui.OutcomeSuccess || !strings.Contains(f.results(), "too long to be shown") || len(keys) != 0 {

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	apitypes "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
@@ -36,7 +39,26 @@ func NewPoster(c aws.Config, stage string) *Poster {
 		if o.BaseEndpoint == nil {
 			o.BaseEndpoint = aws.String(stage)
 		}
+		if c.Retryer == nil {
+			o.Retryer = retry.NewStandard(soon)
+		}
 	})}
+}
+
+// soon has the SDK repeat what failed on the way, soon, and nothing that was throttled: whoever posts knows better
+// whether to wait for a slow client. No connection's failures use up the repetitions of another's.
+func soon(o *retry.StandardOptions) {
+	o.MaxAttempts, o.RateLimiter = 3, ratelimit.None
+	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return rand.N(100 * time.Millisecond << min(attempt, 4)), nil
+	})
+	throttled := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+		if errors.Is(kind(err), chat.ErrSlow) {
+			return aws.FalseTernary
+		}
+		return aws.UnknownTernary
+	})
+	o.Retryables = append([]retry.IsErrorRetryable{throttled}, o.Retryables...)
 }
 
 // Post posts one message within five seconds. It fails with chat.ErrGone if the connection no longer exists, and with

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
@@ -83,6 +84,24 @@ func TestPostTellsGoneAndSlowApart(t *testing.T) {
 	stage, _ := fakeAWS(t, 403, "ForbiddenException")
 	if err := poster(t, stage).Post(t.Context(), "c=", []byte("x")); err == nil || errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
 		t.Errorf("403: error %v, want one that is neither gone nor slow", err)
+	}
+}
+
+// Whoever posts decides whether a slow client is worth waiting for; what fails on the way is repeated, soon.
+func TestTheSDKRepeatsNoThrottledPost(t *testing.T) {
+	c, err := awsenv.Config(environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[int]int{429: 1, 410: 1, 500: 3, 503: 3} {
+		stage, calls := fakeAWS(t, status, map[int]string{429: "LimitExceededException"}[status])
+		start := time.Now()
+		if err := gateway.NewPoster(c, stage).Post(t.Context(), "c=", []byte("x")); err == nil || len(*calls) != want {
+			t.Errorf("%d: %d requests, want %d; error %v", status, len(*calls), want, err)
+		}
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("%d: it took %v", status, took)
+		}
 	}
 }
 

@@ -43,6 +43,23 @@ const (
 	ContextsActive  = "ContextsActive" // now, in this process
 	ContextsPeak    = "ContextsPeak"   // at most, in this process
 
+	// Delivery, of each turn when its run has ended.
+	FramesPosted    = "FramesPosted"    // messages that connections took; also of each hello that replayed
+	FramesRetried   = "FramesRetried"   // posts that were repeated, because they had been throttled
+	FramesThrottled = "FramesThrottled" // posts that were refused because a connection, or the account, is too slow
+	ConnectionsGone = "ConnectionsGone" // found gone by a post
+	ConnectionsCut  = "ConnectionsCut"  // that could not keep up or failed: live delivery ended until their next hello
+	TimeToDeliver   = "TimeToDeliver"   // of the slowest live client: from a record's append to the end of its post, at most
+	DeliveryBehind  = "DeliveryBehind"  // of the slowest live client: durable events that it was not posted yet, at most
+
+	// Of each hello that brought something, and of each ping of a client that lags.
+	Replays        = "Replays"        // cursors from which the log was replayed
+	ReplayedEvents = "ReplayedEvents" // events of those
+	GapsHealed     = "GapsHealed"     // those, on a socket that had said hello before, that brought all that was missing
+	Snapshots      = "Snapshots"      // hellos without a usable cursor
+	ClientBehind   = "ClientBehind"   // events that the client has not applied
+	TimeBehind     = "TimeBehind"     // how old the first of those is, at least
+
 	// What sweep had to repair, each of which somebody else should have done.
 	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for
 	SweepEnded   = "SweepEnded"   // such runs without another attempt

@@ -25,6 +25,15 @@ type Admission struct {
 	Answers  []Answer // to all of the thread's open interrupts; Admit fills the questions in
 }
 
+// RunInput is what the run was asked, as its first event tells it.
+func (a Admission) RunInput() agui.RunInput {
+	in := agui.RunInput{ThreadID: a.Thread, RunID: a.Run, Messages: a.Messages}
+	for _, answer := range a.Answers {
+		in.Resume = append(in.Resume, answer.Resume)
+	}
+	return in
+}
+
 // Answer is a person's answer together with what was asked, so that the run that goes on needs nothing else.
 type Answer struct {
 	Asked  agui.Interrupt `json:"asked"`

@@ -13,8 +13,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// maxRecord bounds a record's JSON text in bytes: an item ends at 400 KB. Whoever collects events keeps below 300 KB.
-const maxRecord = 380 << 10
+// maxRecord bounds a record's JSON text in bytes: an item ends at 400 KB, and a reader holds a few.
+const maxRecord = 300 << 10
 
 // Append makes events durable as one record and returns the first's sequence number. A failed call may be repeated with
 // the same events: the record that it may have left is recognised. It fails with chat.ErrFenced, after which nothing more
@@ -69,7 +69,7 @@ func (h *Holder) record(events []agui.Event) (recordItem, error) {
 	return recordItem{
 		PK: h.s.logPartition(h.thread.ID, h.thread.Epoch), SK: recordSort(h.next),
 		Seq: int64(h.next), Count: int64(len(events)), Run: string(h.run.ID), Fence: h.run.Fence, Nonce: h.nonce,
-		Events: string(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), Expires: max(h.expires, h.s.t.expiry(logLife)),
+		Events: string(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), Expires: max(h.expires, h.s.t.expiry(h.s.t.c.Limits.Retention)),
 	}, nil
 }
 

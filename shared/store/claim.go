@@ -29,6 +29,7 @@ type Holder struct {
 	thread  Thread
 	past    atomic.Bool  // the claim is
 	deleted bool         // the thread is: the run can only be ended
+	broken  error        // what of the run cannot be read, if anything: likewise
 	lease   atomic.Int64 // ms since the epoch
 
 	// Of the goroutine that appends.
@@ -149,8 +150,10 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
 			return fmt.Errorf("read a claimed run's input: %w", err)
 		}
-		if h.input, err = i.admission(); err != nil {
-			return err
+		if in, err := i.admission(); err != nil {
+			h.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)
+		} else {
+			h.input = in
 		}
 	}
 	if h.deleted {
@@ -189,6 +192,13 @@ func (h *Holder) Thread() Thread { return h.thread }
 
 // Deleted tells whether the thread was found deleted: the run can only be ended then.
 func (h *Holder) Deleted() bool { return h.deleted }
+
+// Unreadable is an ErrUnreadable if the run's input, or a record that an earlier attempt left, cannot be read. Then the run
+// can only be ended.
+func (h *Holder) Unreadable() error { return h.broken }
+
+// Begun tells whether the log has a record of the run.
+func (h *Holder) Begun() bool { return h.first != 0 }
 
 // Lease is when the claim ends unless renewed.
 func (h *Holder) Lease() time.Time { return fromMillis(h.lease.Load()) }

@@ -52,7 +52,8 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 	k := s.connectionKey(c.ID)
 	return connectionItem{
 		PK: k.pk, SK: k.sk, ID: string(c.ID), Thread: string(c.Thread), N: c.N, Connected: millis(c.Connected),
-		TokenExpires: millis(c.TokenExpires), Expires: s.t.expiry(connectionLife),
+		TokenExpires: millis(c.TokenExpires), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
+		Expires: s.t.expiry(connectionLife),
 	}
 }
 
@@ -123,7 +124,8 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 }
 
 // Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then: its
-// Thread tells whether the change took (a repeat of the same n and thread did). A row that is missing is made again
+// Thread tells whether the change took (a repeat of the same n and thread did). What c acknowledges, if anything, is kept
+// with it, in the same write. A row that is missing is made again
 // from c; a row of another owner gives chat.ErrNotFound.
 func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
@@ -131,11 +133,16 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	u := update{
+		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n", when: present + " AND #n < :n",
+		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":now": number(s.t.nowSeconds())},
+	}
+	if c.Acked.Epoch != "" {
+		u.change += ", #acked = :acked, #epoch = :epoch"
+		u.values[":acked"], u.values[":epoch"] = number(c.Acked.Seq), text(c.Acked.Epoch)
+	}
 	for n := 1; ; n++ {
-		item, err := s.t.update(ctx, update{
-			key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n", when: present + " AND #n < :n",
-			values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":now": number(s.t.nowSeconds())},
-		})
+		item, err := s.t.update(ctx, u)
 		old, isOld := refused(err)
 		if isOld {
 			item = old
@@ -162,6 +169,23 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
 		}
 	}
+}
+
+// Acknowledge keeps what a connection's client says that it has applied, if it is more than what was kept, and otherwise
+// nothing: pings may come in any order. A connection that is not there is fine.
+func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cursor) error {
+	if err := errors.Join(checkConnectionID(id), checkID("epoch", c.Epoch)); err != nil {
+		return err
+	}
+	_, err := s.t.update(ctx, update{
+		key: s.connectionKey(id), change: "SET #acked = :acked, #epoch = :epoch",
+		when:   present + " AND (attribute_not_exists(#epoch) OR #epoch <> :epoch OR #acked < :acked)",
+		values: attributes{":acked": number(c.Seq), ":epoch": text(c.Epoch), ":now": number(s.t.nowSeconds())},
+	})
+	if _, isOld := refused(err); err != nil && !isOld {
+		return fmt.Errorf("keep what a client has: %w", err)
+	}
+	return nil
 }
 
 // RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner

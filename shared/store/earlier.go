@@ -67,7 +67,7 @@ func (h *Holder) fold(r recordItem) error {
 	}
 	rec, err := r.record()
 	if err != nil {
-		return err
+		h.broken = err // it has its numbers, and so the run can be ended behind it
 	}
 	h.took(r, rec.Events)
 	h.wrote = h.wrote || r.Nonce == h.nonce // a record of ours that we believed to have failed

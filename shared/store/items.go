@@ -28,6 +28,8 @@ type connectionItem struct {
 	N            int64  `dynamodbav:"n"`
 	Connected    int64  `dynamodbav:"connected"`
 	TokenExpires int64  `dynamodbav:"token"`
+	Acked        int64  `dynamodbav:"acked,omitempty"` // what its client said that it had applied
+	Epoch        string `dynamodbav:"epoch,omitempty"` // of which that is
 	Expires      int64  `dynamodbav:"expires"`
 }
 
@@ -35,6 +37,7 @@ func (i connectionItem) connection() chat.Connection {
 	return chat.Connection{
 		ID: chat.ConnectionID(i.ID), Thread: chat.ThreadID(i.Thread), N: i.N,
 		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires),
+		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
 }
 
@@ -157,9 +160,10 @@ type recordItem struct {
 func (i recordItem) last() chat.Seq { return chat.Seq(i.Seq + i.Count - 1) }
 
 func (i recordItem) record() (Record, error) {
-	r := Record{Seq: chat.Seq(i.Seq), Run: chat.RunID(i.Run)}
+	r := Record{Seq: chat.Seq(i.Seq), Last: i.last(), Run: chat.RunID(i.Run)}
 	if err := json.Unmarshal([]byte(i.Events), &r.Events); err != nil {
-		return Record{}, fmt.Errorf("read the log record at %d: %w", i.Seq, err)
+		r.Events = nil
+		return r, fmt.Errorf("the log record at %d: %w: %w", i.Seq, ErrUnreadable, err)
 	}
 	return r, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -12,18 +11,20 @@ import (
 	"carrel/shared/chat"
 )
 
-// logLife is how long the log keeps its records: what resumes find. Transcripts stay.
-const logLife = 7 * 24 * time.Hour
+// ErrUnreadable is a log record, or a run's input, whose text is no JSON of ours: who meets it goes on without.
+var ErrUnreadable = errors.New("it cannot be read")
 
 // Record is one record of a thread's log: the events of one flush.
 type Record struct {
-	Seq    chat.Seq // of the first event
-	Run    chat.RunID
-	Events []agui.Event
+	Seq, Last chat.Seq // of the first and of the last event
+	Run       chat.RunID
+	Events    []agui.Event
 }
 
-// Log reads the records after a position, consistently and in order, at most limit records. A position inside a record
-// gives that record whole. A first record that begins beyond after + 1 says that retention has taken what was between.
+// Log reads the records after a position, consistently and in order: at most limit, and no more than one request gives:
+// 1 MB. A position inside a record gives that record whole. A first record that begins beyond after + 1, or none though
+// the log goes on, says that retention has taken what follows the position. It stops before a record that cannot be read; if that is
+// the first one, it fails with ErrUnreadable.
 func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq, limit int) ([]Record, error) {
 	if err := checkLog(thread, epoch); err != nil {
 		return nil, err
@@ -45,6 +46,9 @@ func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch,
 	records := make([]Record, 0, len(items))
 	for _, i := range items[:min(len(items), max(limit, 1))] {
 		r, err := i.record()
+		if err != nil && len(records) > 0 {
+			return records, nil // whoever asks for what follows meets it
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -53,16 +57,17 @@ func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch,
 	return records, nil
 }
 
-// Last is the last event's sequence number in a thread's log, read consistently: 0 for an empty one.
-func (s *Store) Last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch) (chat.Seq, error) {
+// Last is the last record of a thread's log, read consistently: the zero Record for an empty one. Of one that cannot be
+// read it returns all but the events, and ErrUnreadable.
+func (s *Store) Last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch) (Record, error) {
 	if err := checkLog(thread, epoch); err != nil {
-		return 0, err
+		return Record{}, err
 	}
 	tail, found, err := s.recordBefore(ctx, thread, epoch, lastSeq)
 	if err != nil || !found {
-		return 0, err
+		return Record{}, err
 	}
-	return tail.last(), nil
+	return tail.record()
 }
 
 // lastSeq is above every sequence number and has the digits of one.
@@ -72,16 +77,27 @@ func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
 	return errors.Join(checkID("thread", thread), checkID("epoch", epoch))
 }
 
-// records are at most limit that begin at from or later.
+// records are at most limit that begin at from or later, of one request. Where the first has expired there are none:
+// those that retention is about to take are not read through.
 func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int) ([]recordItem, error) {
 	var items []recordItem
 	q := s.recordsFrom(thread, epoch, from)
-	q.page = limit
-	err := s.t.eachRecord(ctx, q, func(r recordItem) (bool, error) {
+	q.page, q.once = limit, true
+	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var r recordItem
+		if err := attributevalue.UnmarshalMap(item, &r); err != nil {
+			return false, err
+		}
+		if s.t.expired(r.Expires) {
+			return false, nil
+		}
 		items = append(items, r)
 		return len(items) < limit, nil
 	})
-	return items, err
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	return items, nil
 }
 
 // recordsFrom are all that begin at from or later.

@@ -96,6 +96,7 @@ type span struct {
 	descending    bool
 	page          int  // items of one request; 0: as many as fit
 	keys          bool // only these are wanted
+	once          bool // one request is enough
 }
 
 // each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
@@ -126,6 +127,9 @@ func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool,
 		}
 		if len(out.LastEvaluatedKey) == 0 {
 			return true, nil
+		}
+		if q.once {
+			return false, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}

@@ -8,9 +8,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	mrand "math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/middleware"
 
@@ -42,7 +44,19 @@ type Table struct {
 func NewClient(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+		if cfg.Retryer == nil { // the options have the SDK's own by now
+			o.Retryer = retry.NewStandard(soon)
+		}
 		o.APIOptions = append(o.APIOptions, withDeadline)
+	})
+}
+
+// soon has what was throttled or failed on the way tried five times within about two seconds: the SDK's own pauses are
+// longer than a request has time, and its three tries fewer than a partition needs that has to be split.
+func soon(o *retry.StandardOptions) {
+	o.MaxAttempts = 5
+	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return mrand.N(50 * time.Millisecond << min(attempt, 5)), nil
 	})
 }
 
@@ -60,6 +74,9 @@ func withDeadline(stack *middleware.Stack) error {
 func New(db *dynamodb.Client, c Config) *Table {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Limits.Retention == 0 {
+		c.Limits.Retention = chat.DefaultLimits().Retention
 	}
 	if c.NewID == nil {
 		c.NewID = func() string { return rand.Text()[:16] } // 80 bits; longer ones cost units in every log record

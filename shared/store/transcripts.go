@@ -18,11 +18,15 @@ type Transcript struct {
 	Messages    []agui.Message
 }
 
-// maxTranscript bounds a transcript's JSON text in bytes: an item ends at 400 KB.
-const maxTranscript = 380 << 10
+const (
+	// maxTranscript bounds a transcript's JSON text in bytes: an item ends at 400 KB.
+	maxTranscript = 380 << 10
+	// maxPage is how much text a page of transcripts has before it ends.
+	maxPage = 1 << 20
+)
 
 // Transcripts reads the transcripts that begin below before (0: no bound) and end at or below head, newest first, until
-// they hold limit messages or more; more tells whether older ones exist.
+// they hold limit messages or 1 MB, or a little more; more tells whether older ones exist.
 func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limit int) (ts []Transcript, more bool, err error) {
 	if err := checkLog(t.ID, t.Epoch); err != nil {
 		return nil, false, err
@@ -32,7 +36,7 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 		high = before - 1
 	}
 	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: 10}
-	messages := 0
+	messages, size := 0, 0
 	end, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var i transcriptItem
 		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
@@ -47,7 +51,8 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 		}
 		ts = append(ts, tr)
 		messages += len(tr.Messages)
-		return messages < limit, nil
+		size += len(i.Messages)
+		return messages < limit && size < maxPage, nil
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("read transcripts: %w", err)

@@ -19,12 +19,12 @@ func TestAResultIsBounded(t *testing.T) {
 	d := dispatcher(t, uc, define(t, "order", func(_ context.Context, in order) (string, error) {
 		return strings.Repeat("ä", in.Count), nil
 	}))
-	whole := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":32768}`})
-	if whole.Content != strings.Repeat("ä", 32768) {
+	whole := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":130048}`})
+	if whole.Content != strings.Repeat("ä", 130048) {
 		t.Errorf("a result of just the limit has %d bytes", len(whole.Content))
 	}
-	cut := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":40001}`})
-	if want := strings.Repeat("ä", 32768) + "\n[cut: the result has 80002 bytes, these are the first 65536]"; cut.Content != want {
+	cut := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":150001}`})
+	if want := strings.Repeat("ä", 130048) + "\n[cut: the result has 300002 bytes, these are the first 260096]"; cut.Content != want {
 		t.Errorf("cut to %d bytes, ends in %q", len(cut.Content), cut.Content[len(cut.Content)-80:])
 	}
 }
@@ -34,11 +34,14 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	for _, piece := range []string{"<", "\x00", "\u2028", `"`, "\n", "ä", "𝄞"} {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
-			return strings.Repeat(piece, 100_000), nil
+			return strings.Repeat(piece, 300_000), nil
 		}))
-		data, err := json.Marshal(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content)
-		if err != nil || len(data) > 200<<10 || len(data) < 60<<10 || !strings.Contains(string(data), "[cut: the result has") {
-			t.Errorf("%q: %d bytes of JSON, %v", piece, len(data), err)
+		var data strings.Builder
+		enc := json.NewEncoder(&data)
+		enc.SetEscapeHTML(false)
+		err := enc.Encode(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content)
+		if err != nil || data.Len() > 255<<10 || data.Len() < 250<<10 || !strings.Contains(data.String(), "[cut: the result has") {
+			t.Errorf("%q: %d bytes of JSON, %v", piece, data.Len(), err)
 		}
 		if err := uc.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -49,7 +52,7 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	d := dispatcher(t, uc, define(t, "order", echo))
 	long := strings.Repeat("x", 1<<20)
 	for _, got := range []tool.Result{d.Call(uc.Context(), tool.Call{Name: long, Arguments: good}), d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":["` + long + `"],"count":1}`})} {
-		if len(got.Content) > 70_000 {
+		if len(got.Content) > 261_000 {
 			t.Errorf("%s: %d bytes", got.Outcome, len(got.Content))
 		}
 	}

@@ -75,11 +75,9 @@ type Decision struct {
 	Outcome Outcome
 }
 
-// MaxResult is the longest result of a tool in bytes; a longer one is cut and says so.
-const MaxResult = 64 << 10
-
-// maxEncoded bounds a result's size as JSON, where one byte may become six: an event must not outgrow its record.
-const maxEncoded = 3 * MaxResult
+// MaxResult is the longest result of a tool in bytes, as JSON, in which a byte may become six; a longer one is cut and says
+// so. It is what an event of 256 KB has room for beside its names. What the person sees and the model reads is the same.
+const MaxResult = 254 << 10
 
 // bound makes a text fit for an event: valid UTF-8, and cut with a marker that tells its size.
 func bound(text string) string {
@@ -87,19 +85,19 @@ func bound(text string) string {
 	encoded := 0
 	for at, c := range text {
 		encoded += encodedLen(c)
-		if at+utf8.RuneLen(c) > MaxResult || encoded > maxEncoded {
+		if encoded > MaxResult {
 			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:at], len(text), at)
 		}
 	}
 	return text
 }
 
-// encodedLen is how many bytes encoding/json writes for a character.
+// encodedLen is how many bytes encoding/json writes for a character, as log and frames have it: without escapes for HTML.
 func encodedLen(c rune) int {
 	switch {
 	case c == '"', c == '\\', c == '\n', c == '\r', c == '\t':
 		return 2
-	case c < ' ', c == '<', c == '>', c == '&', c == '\u2028', c == '\u2029':
+	case c < ' ', c == '\u2028', c == '\u2029':
 		return 6
 	}
 	return utf8.RuneLen(c)

@@ -291,3 +291,23 @@ func TestJoinerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinerIsBounded: a peer that begins frames and never ends them does not fill the memory.
+func TestJoinerIsBounded(t *testing.T) {
+	var j wire.Joiner
+	data, kept := make([]byte, 22<<10), 0
+	for n := 1; n <= 1000; n++ {
+		for id := range 8 {
+			if _, err := j.Add(&wire.Part{ID: string(rune('a' + id)), N: n, Of: 1024, Data: data}); err != nil {
+				if kept < 30<<20 {
+					t.Errorf("after %d bytes: %v", kept, err)
+				}
+				return
+			}
+			if kept += len(data); kept > 32<<20 {
+				t.Fatalf("%d bytes are kept", kept)
+			}
+		}
+	}
+	t.Error("everything was kept")
+}

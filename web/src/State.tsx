@@ -42,6 +42,7 @@ export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: 
   return (
     <>
       <Hindrance client={client} state={state} signedOut={signedOut} onSignIn={onSignIn} />
+      <Progress state={state} />
       {refused.length > 0 && (
         <div className="trouble bad" role="alert">
           <div>{refused.map((text, index) => <p key={index}>{text}</p>)}</div>
@@ -50,6 +51,21 @@ export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: 
       )}
       {until !== undefined && <div className="trouble"><Wait key={until} until={until} /></div>}
     </>
+  );
+}
+
+/** So many steps are caught up with before anybody sees that it takes time. */
+const NOTICED = 100;
+
+/** How much of the thread is not here yet, and what of it never will be. */
+function Progress({ state: { status, thread } }: { readonly state: ClientState }) {
+  const missing = status === "ready" ? thread?.missing ?? 0 : 0;
+  if (missing < NOTICED && !thread?.abridged) return null;
+  return (
+    <div className="trouble" role="status">
+      {missing >= NOTICED && <p>Catching up: {missing} steps to go.</p>}
+      {thread?.abridged && <p>Some details of what happened meanwhile are no longer kept. The messages are all here.</p>}
+    </div>
   );
 }
 
@@ -74,7 +90,7 @@ function Hindrance({ client, state, signedOut, onSignIn }: Omit<Props, "fault" |
   if (state.status === "lost" || (state.fault !== undefined && state.status !== "ready")) {
     return (
       <div className="trouble" role="status">
-        <p>{state.fault ?? "There is no connection."} What you send now is sent when there is one again. If this lasts, sign in again.</p>
+        <p>{state.fault ?? "There is no connection."} Reconnecting by itself. What you send now is sent when there is one again. If this lasts, sign in again.</p>
         <button onClick={() => client.connect()}>Try now</button>
         <button onClick={onSignIn}>Sign in again</button>
       </div>

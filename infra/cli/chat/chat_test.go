@@ -244,7 +244,7 @@ func TestCannotStart(t *testing.T) {
 		"401":                                   {"-as", "mallory", "-endpoints", file},
 		"names no websocket or no token endpoi": {"-as", "alice", "-endpoints", empty(t)},
 	} {
-		err := run(t.Context(), args, stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+		err := run(t.Context(), append(args, "-connect", "2s"), stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: have %v, want %q", args, err, want)
 		}

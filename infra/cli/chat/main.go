@@ -59,6 +59,7 @@ func run(ctx context.Context, args []string, std stdio) error {
 	thread := flags.String("thread", "", "the thread to open (default: a new one)")
 	file := flags.String("endpoints", ".carrel/endpoints.json", "where the running stack says where it is")
 	wait := flags.Duration("wait", 10*time.Minute, "how long to wait for the answers after the end of a piped input")
+	patience := flags.Duration("connect", 10*time.Second, "how long to try to connect")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -74,7 +75,9 @@ func run(ctx context.Context, args []string, std stdio) error {
 	if id == "" {
 		id = chat.ThreadID(client.NewID())
 	}
-	c, err := client.Dial(ctx, client.Config{URL: where.WebSocket, Thread: id,
+	first, cancel := context.WithTimeout(ctx, *patience)
+	defer cancel()
+	c, err := client.Dial(first, client.Config{URL: where.WebSocket, Thread: id,
 		Token: func(ctx context.Context) (string, error) { return signIn(ctx, tokens, where.Token, *as) }})
 	if err != nil {
 		return fmt.Errorf("%w (does the stack still run? start it with make run)", err)

@@ -25,6 +25,7 @@ type session struct {
 	rows    []wire.ThreadInfo // as /threads printed them last
 	notices int               // of them were printed
 	status  client.Status
+	away    bool       // that something is abridged was printed
 	failed  chat.RunID // whose failure was printed
 	asked   bool       // the prompt stands there
 	refused bool       // something was refused or failed: a pipe then ends with an error
@@ -199,6 +200,11 @@ func (s *session) show(state client.State) {
 		s.failed = f.RunID
 		s.complain(*f)
 	}
+	if state.Abridged && !s.away {
+		s.printer.endLine()
+		fmt.Fprintln(s.std.err, "(some details of what happened meanwhile are no longer kept; the messages are all here)")
+	}
+	s.away = state.Abridged
 	if state.Status == s.status {
 		return
 	}

@@ -78,6 +78,9 @@ type Config struct {
 	// refused for who they are, but a signature's header for the service execute-api must be there. It is called concurrently.
 	AccessKeys func(accessKeyID string) (secret string, ok bool)
 
+	// Meter, if there is one, is told of what AWS bills.
+	Meter Meter
+
 	// Log, if there is one, gets one line a connection, refusal or failed function: never headers, query or bodies. It is
 	// called concurrently.
 	Log func(line string)

@@ -47,6 +47,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 	}
 	if f == nil {
 		f = g.act(w, r.Method, id, body)
+		g.meterPost(r, len(body), f == nil)
 	}
 	if f == nil {
 		return

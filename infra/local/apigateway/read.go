@@ -112,6 +112,7 @@ func (s *socket) dispatch(message []byte, late time.Duration) bool {
 	s.g.received.Add(1)
 	key := s.g.route(message)
 	function := s.g.c.Routes[key]
+	s.g.meterMessage(function, message)
 	if function == "" {
 		s.notify("Forbidden", newID())
 		return true

@@ -83,11 +83,13 @@ func (s *socket) serve(r *bufio.Reader, switching []byte) {
 	}
 	s.conn.Close()
 	s.g.logf("closed %s after %s: %d", s.id, s.age(), s.ending.code) // the reason may be the client's words
+	s.g.meterClose(s.id)
 	s.g.disconnect(&s.peer, *s.ending)
 }
 
 func (s *socket) open(switching []byte) {
 	s.g.logf("connected %s from %s", s.id, s.sourceIP)
+	s.g.meterOpen(s.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The answer goes through the writer like all else: a post that came before it was written waits behind it.

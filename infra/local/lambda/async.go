@@ -87,6 +87,7 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 			h.log(f.Name, fmt.Sprintf("lambda: event %s: %v", inv.id, err))
 		}
 		try := inv.again()
+		try.event = true
 		f.place(try)
 		last = <-try.done
 		switch {

@@ -31,8 +31,11 @@ type environment struct {
 	retired     bool // it ends as soon as nothing was promised to it
 	frozen      bool
 	polling     bool
-	current     *invocation // assigned, and not answered
-	delivered   bool        // the process has got current
+	current     *invocation   // assigned, and not answered
+	delivered   bool          // the process has got current
+	began       time.Time     // when it got it
+	born        time.Time     // when the process was started
+	init        time.Duration // from then to its first poll, until it is billed
 	deadline    *time.Timer
 	timed       *invocation // what deadline is for
 	idleTimer   *time.Timer
@@ -71,6 +74,9 @@ func (e *environment) run() {
 	defer lines.flush()
 	command := e.newCommand()
 	command.Stdout, command.Stderr = lines, lines
+	f.mu.Lock()
+	e.born = time.Now()
+	f.mu.Unlock()
 	if err := command.Start(); err != nil {
 		e.ended(fmt.Errorf("starting %s: %w", e.binary, err))
 		return
@@ -106,10 +112,12 @@ func (e *environment) ended(cause error) {
 	f.live = without(f.live, e)
 	e.stopTimers()
 	inv := e.current
+	work := e.work()
 	e.current = nil
 	close(e.gone)
 	verdict, again := e.verdict, e.initialized && !e.delivered
 	f.mu.Unlock()
+	h.ran(work)
 	switch {
 	case inv == nil:
 	case closed:
@@ -147,6 +155,9 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 		f.mu.Unlock()
 		return nil, errState
 	}
+	if !e.initialized {
+		e.init = time.Since(e.born)
+	}
 	e.initialized, e.polling = true, true
 	e.clearDeadline()
 	switch {
@@ -173,7 +184,7 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	defer f.mu.Unlock()
 	e.polling = false
 	if err == nil {
-		e.delivered = true
+		e.delivered, e.began = true, time.Now()
 		e.setDeadline(e.current, f.Timeout)
 		return e.current, nil
 	}
@@ -189,12 +200,14 @@ func (e *environment) answer(id string, out outcome) error {
 		f.mu.Unlock()
 		return errState
 	}
+	work := e.work()
 	e.current, e.delivered = nil, false
 	if e.retired = e.retired || e.generation != f.generation; !e.retired {
 		f.idle = append(f.idle, e)
 		e.idleTimer = time.AfterFunc(f.host.config.Idle, e.expireIdle)
 	}
 	f.mu.Unlock()
+	f.host.ran(work)
 	f.finish(inv, out)
 	return nil
 }

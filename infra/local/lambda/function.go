@@ -39,6 +39,8 @@ type invocation struct {
 	trace   string // the X-Ray header, which tells the chain of invokes that led here
 	runs    int    // how often the function has run in that chain, this time included
 	payload []byte
+	subject string       // of Config.Subject, once it is placed
+	event   bool         // it was invoked asynchronously
 	done    chan outcome // gets exactly one element, and has room for it
 }
 
@@ -93,6 +95,9 @@ func (f *function) finish(inv *invocation, out outcome) {
 
 // place gives an invocation that holds a slot to an idle environment of its tenant, or to a new one.
 func (f *function) place(inv *invocation) {
+	if subject := f.host.config.Subject; subject != nil {
+		inv.subject = subject(inv.payload)
+	}
 	f.mu.Lock()
 	e := f.takeIdle(inv.tenant)
 	if e != nil {

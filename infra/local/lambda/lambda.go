@@ -63,6 +63,11 @@ type Config struct {
 	// Idle is how long an environment lives without an invocation; 0 means 1 minute.
 	Idle            time.Duration
 	Region, Account string
+	// Subject names what an invocation is about, from its payload, for At and Ran; nil: "". It is called concurrently.
+	Subject func(payload []byte) string
+	// Ran is told of each invocation that reached a process, at its end; nil: nobody is. It is called concurrently and must
+	// not call the host.
+	Ran func(Work)
 	// Queue is a folder for asynchronous events, which then outlive the host: one that had not begun is delivered by the
 	// next host, one that had is a failed try. "" keeps them in memory. Two hosts must not have one folder.
 	Queue string

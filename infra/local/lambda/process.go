@@ -52,6 +52,9 @@ func (e *environment) variables() []string {
 	if more := f.host.faultsNow().Env; more != nil {
 		maps.Copy(all, more(f.Name, e.tenant))
 	}
+	if all["AWS_ACCESS_KEY_ID"] != "" {
+		all["AWS_SESSION_TOKEN"] = e.id // as Lambda's temporary credentials have one; here it says who is at work: see At
+	}
 	all["_HANDLER"] = "bootstrap"
 	all["AWS_LAMBDA_RUNTIME_API"] = f.host.addr + "/" + e.id
 	all["AWS_LAMBDA_FUNCTION_NAME"] = f.Name

@@ -56,8 +56,8 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 		Account: account, Routes: map[string]string{}, RouteSelectionExpression: api.RouteSelectionExpression,
 		Authorizer: s.functionName(api.Authorizer), Invoker: i, AccessKeys: s.secret,
 		Idle: s.config.Idle, Life: s.config.Life, Reorder: s.config.Reorder, Seed: s.config.Seed,
-		LoseDisconnects: s.config.LoseDisconnects,
-		Log:             func(line string) { s.journal.add("gateway", line) }}
+		LoseDisconnects: s.config.LoseDisconnects, Meter: s.meter,
+		Log: func(line string) { s.journal.add("gateway", line) }}
 	if s.config.Reorder > 0 {
 		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder, s.config.Seed)
 	}
@@ -80,7 +80,7 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 // startHost starts the Lambda host. It tells the functions its own address itself.
 func (s *Stack) startHost(binaries map[string]string) error {
 	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account,
-		Queue: s.state.path(dataFolder, "events")}
+		Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
@@ -89,6 +89,7 @@ func (s *Stack) startHost(binaries map[string]string) error {
 		return fmt.Errorf("starting the Lambda host: %w", err)
 	}
 	s.endpoints.Lambda = s.host.URL()
+	s.meter.host.Store(s.host)
 	return nil
 }
 

@@ -10,7 +10,11 @@ import (
 
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/meters"
 )
+
+// newestRuns is how many runs' use is shown.
+const newestRuns = 20
 
 // censusTime bounds one look at the table.
 const censusTime = 5 * time.Second
@@ -62,6 +66,7 @@ type moment struct {
 	Functions  []function                    `json:"functions"`
 	Gateway    apigateway.Counts             `json:"gateway"`
 	Usage      []proxy.Usage                 `json:"usage"`
+	Meters     meters.Reading                `json:"meters"`  // its newest runs; /meters.json has all that are kept
 	Metrics    map[string]map[string]float64 `json:"metrics"` // by metric and function, since the stack began
 	Violations []string                      `json:"violations"`
 	Census     census                        `json:"census"`
@@ -77,7 +82,8 @@ func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		from = 0 // all that are kept
 	}
-	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints, Functions: []function{}, Gateway: s.gateway.Counts(), Usage: s.proxy.Usage()}
+	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints, Functions: []function{}, Gateway: s.gateway.Counts(), Usage: s.proxy.Usage(), Meters: s.meter.Read()}
+	m.Meters.Runs = m.Meters.Runs[:min(newestRuns, len(m.Meters.Runs))]
 	for _, f := range s.template.Functions {
 		m.Functions = append(m.Functions, function{f.LogicalID, f.Name, f.Timeout.String(), f.MemoryMB, f.PerTenant})
 	}

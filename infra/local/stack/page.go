@@ -28,6 +28,7 @@ func (s *Stack) servePage(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("/issuer/", issuer)
 	mux.HandleFunc("GET /config.json", s.pageConfig)
+	mux.HandleFunc("GET /meters.json", s.meter.serve)
 	(&operations{stack: s}).serve(mux)
 	mux.Handle("/", files{os.DirFS(filepath.Join(s.config.Root, "web", "dist"))})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}

@@ -87,6 +87,7 @@ type Stack struct {
 	gateway   *apigateway.Gateway
 	host      *lambda.Host
 	keys      map[string]credential // by logical id of the function
+	meter     *meter
 	endpoints Endpoints
 
 	ending context.Context // ends the tasks
@@ -118,6 +119,7 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 	}
 	c.Builds = builds
 	s := &Stack{config: c, keys: map[string]credential{}}
+	s.meter = newMeter(s)
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

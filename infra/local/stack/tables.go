@@ -71,7 +71,7 @@ func (s *Stack) startProxy(engine string) error {
 	}
 	s.later(s.guard.STS.Close)
 	s.endpoints.STS = s.guard.STS.URL()
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Allow: s.guard.Allow, Faults: s.config.Faults,
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err

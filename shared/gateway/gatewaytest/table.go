@@ -17,12 +17,59 @@ import (
 // Table opens an empty table, made as template.yaml makes it, on an engine of the test's own.
 func Table(tb testing.TB, c store.Config) *store.Table {
 	tb.Helper()
-	t, _ := TableAndSeat(tb, c)
+	t, _ := open(tb, &c)
 	return t
 }
 
 // TableAndSeat is Table, with a function that puts a seat on a user's desk behind the store's back.
 func TableAndSeat(tb testing.TB, c store.Config) (*store.Table, func(chat.User, chat.RunID, chat.ThreadID)) {
+	tb.Helper()
+	table, client := open(tb, &c)
+	return table, func(u chat.User, run chat.RunID, thread chat.ThreadID) {
+		tb.Helper()
+		_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
+			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("DESK")},
+			UpdateExpression:          aws.String("SET seats.#run = :thread"),
+			ExpressionAttributeNames:  map[string]string{"#run": string(run)},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":thread": text(string(thread))},
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// TableAndSpoiler is Table, with a function that makes a text unreadable behind the store's back: an attribute of those
+// items of a user whose sort keys begin with a prefix. It fails if there are none.
+func TableAndSpoiler(tb testing.TB, c store.Config) (*store.Table, func(u chat.User, prefix, attribute string)) {
+	tb.Helper()
+	table, client := open(tb, &c)
+	return table, func(u chat.User, prefix, attribute string) {
+		tb.Helper()
+		out, err := client.Scan(tb.Context(), &awsdynamodb.ScanInput{
+			TableName: &c.Name, FilterExpression: aws.String("begins_with(pk, :pk) AND begins_with(sk, :sk)"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": text("U#" + u.Key()), ":sk": text(prefix)},
+		})
+		if err != nil || len(out.Items) == 0 {
+			tb.Fatalf("%d items to spoil, %v", len(out.Items), err)
+		}
+		for _, item := range out.Items {
+			_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
+				TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]},
+				UpdateExpression: aws.String("SET #a = :a"), ExpressionAttributeNames: map[string]string{"#a": attribute},
+				ExpressionAttributeValues: map[string]types.AttributeValue{":a": text("{")},
+			})
+			if err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// open makes the table and names it in c.
+func open(tb testing.TB, c *store.Config) (*store.Table, *awsdynamodb.Client) {
 	tb.Helper()
 	engine, err := dynamodb.Start(tb.Context(), dynamodb.Config{})
 	if err != nil {
@@ -41,17 +88,5 @@ func TableAndSeat(tb testing.TB, c store.Config) (*store.Table, func(chat.User, 
 	if err := storetest.CreateTable(tb.Context(), client, c.Name); err != nil {
 		tb.Fatal(err)
 	}
-	return store.New(client, c), func(u chat.User, run chat.RunID, thread chat.ThreadID) {
-		tb.Helper()
-		text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-		_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
-			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("DESK")},
-			UpdateExpression:          aws.String("SET seats.#run = :thread"),
-			ExpressionAttributeNames:  map[string]string{"#run": string(run)},
-			ExpressionAttributeValues: map[string]types.AttributeValue{":thread": text(string(thread))},
-		})
-		if err != nil {
-			tb.Fatal(err)
-		}
-	}
+	return store.New(client, *c), client
 }

@@ -118,9 +118,41 @@ func watch(t *testing.T, w *World) {
 	if u := must[chat.User](t)(w.Table.Owner(ctx, fresh.ID)); u != chattest.User(t, "alice") {
 		t.Errorf("the owner is %v", u)
 	}
+	acked(t, w, fresh)
 	fresh.N = 9
 	_, err := w.As("bob").Watch(ctx, fresh)
 	wantErr(t, "bob watches with alice's connection", err, chat.ErrNotFound)
+}
+
+// acked: what clients acknowledge is kept with their connections, and only ever more of it.
+func acked(t *testing.T, w *World, c chat.Connection) {
+	ctx, alice := t.Context(), w.As("alice")
+	for _, step := range []struct{ give, want chat.Cursor }{
+		{chat.Cursor{Epoch: "e1", Seq: 5}, chat.Cursor{Epoch: "e1", Seq: 5}},
+		{chat.Cursor{Epoch: "e1", Seq: 3}, chat.Cursor{Epoch: "e1", Seq: 5}}, // an older ping
+		{chat.Cursor{Epoch: "e1", Seq: 9}, chat.Cursor{Epoch: "e1", Seq: 9}},
+		{chat.Cursor{Epoch: "e2", Seq: 1}, chat.Cursor{Epoch: "e2", Seq: 1}}, // of another thread
+	} {
+		if err := alice.Acknowledge(ctx, c.ID, step.give); err != nil {
+			t.Fatal(err)
+		}
+		if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got.Acked != step.want {
+			t.Errorf("after %+v it has %+v, want %+v", step.give, got.Acked, step.want)
+		}
+	}
+	c.N, c.Acked = 2, chat.Cursor{Epoch: "e2", Seq: 4}
+	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != c {
+		t.Errorf("a hello with a cursor left %+v, want %+v", got, c)
+	}
+	c.N, c.Acked = 3, chat.Cursor{}
+	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got.Acked.Seq != 4 || got.N != 3 {
+		t.Errorf("one without a cursor left %+v", got)
+	}
+	if err := alice.Acknowledge(ctx, "nobody=", chat.Cursor{Epoch: "e", Seq: 1}); err != nil {
+		t.Error(err)
+	}
+	_, err := alice.Connection(ctx, "nobody=")
+	wantErr(t, "a connection that only acknowledged", err, chat.ErrNotFound)
 }
 
 // expiry: what TTL has not deleted yet is gone all the same, for reads and for "must not exist".

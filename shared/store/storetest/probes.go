@@ -59,6 +59,9 @@ func connectionProbes() map[string]probe {
 		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
 			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
 		}},
+		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
+		}},
 		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
 			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
 		}},
@@ -86,8 +89,8 @@ func threadProbes() map[string]probe {
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}},
 		"Store.Last": {theirs: anything, unsafe: true, call: func(c caller) (any, error) {
-			if seq, err := c.mine.Last(c.T.Context(), c.thread, c.epoch); err != nil || seq != 0 {
-				return nil, fmt.Errorf("with their epoch the last is %d, %w", seq, err)
+			if r, err := c.mine.Last(c.T.Context(), c.thread, c.epoch); err != nil || r.Last != 0 {
+				return nil, fmt.Errorf("with their epoch the last is %+v, %w", r, err)
 			}
 			return c.mine.Last(c.T.Context(), c.thread, c.ownEpoch())
 		}},
@@ -208,12 +211,14 @@ func holderProbes() map[string]probe {
 		return probe{theirs: anything, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Holder.Run":     held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
-		"Holder.Input":   held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
-		"Holder.Thread":  held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
-		"Holder.Deleted": held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
-		"Holder.Lease":   held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
-		"Holder.Renew":   held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Holder.Run":        held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Holder.Input":      held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Holder.Thread":     held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Holder.Deleted":    held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
+		"Holder.Unreadable": held(false, func(c caller) (any, error) { return nil, c.holder.Unreadable() }),
+		"Holder.Begun":      held(false, func(c caller) (any, error) { return c.holder.Begun(), nil }),
+		"Holder.Lease":      held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
+		"Holder.Renew":      held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
 		"Holder.Earlier": held(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.mine.Claim(c.T.Context(), c.run)

@@ -98,7 +98,7 @@ func log(t *testing.T, w *World) {
 		if seq := w.Append(h, events...); seq != next {
 			t.Errorf("appended at %d, want %d", seq, next)
 		}
-		want = append(want, store.Record{Seq: next, Run: "r1", Events: events})
+		want = append(want, store.Record{Seq: next, Last: next + chat.Seq(len(events)) - 1, Run: "r1", Events: events})
 		next += chat.Seq(len(events))
 	}
 	epoch := h.Thread().Epoch
@@ -112,11 +112,11 @@ func log(t *testing.T, w *World) {
 			t.Errorf("after %d, at most %d: %+v, want %+v", c.after, c.limit, got, c.want)
 		}
 	}
-	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", epoch)); last != 7 {
-		t.Errorf("the last is %d", last)
+	if last := must[store.Record](t)(alice.Last(ctx, "t1", epoch)); !reflect.DeepEqual(last, want[2]) || last.Last != 7 {
+		t.Errorf("the last is %+v", last)
 	}
-	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", "another")); last != 0 {
-		t.Errorf("the last of another epoch is %d", last)
+	if last := must[store.Record](t)(alice.Last(ctx, "t1", "another")); last.Last != 0 {
+		t.Errorf("the last of another epoch is %+v", last)
 	}
 	_, err := alice.Log(ctx, "t1", "a#b", 0, 9)
 	wantErr(t, "an epoch that no thread has", err, chat.ErrBadID)

@@ -140,8 +140,8 @@ func retention(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	thread := w.Complete(alice, "r1", "t1", "long ago")
 	w.Clock.Advance(40 * 24 * time.Hour)
-	if last := must[chat.Seq](t)(alice.Last(ctx, "t1", thread.Epoch)); last != 0 {
-		t.Errorf("the log still ends at %d", last)
+	if last := must[store.Record](t)(alice.Last(ctx, "t1", thread.Epoch)); last.Last != 0 {
+		t.Errorf("the log still ends at %d", last.Last)
 	}
 	if got := must[[]store.Record](t)(alice.Log(ctx, "t1", thread.Epoch, 0, 9)); len(got) > 0 {
 		t.Errorf("the log still holds %+v", got)
@@ -150,10 +150,25 @@ func retention(t *testing.T, w *World) {
 	if seq := w.Append(h, Started(h)); seq != thread.Head+1 {
 		t.Errorf("goes on at %d behind %d", seq, thread.Head)
 	}
+	if got := must[[]store.Record](t)(alice.Log(ctx, "t1", thread.Epoch, 2, 9)); len(got) > 0 {
+		t.Errorf("behind what is gone the log gives %+v", got)
+	}
 	if thread = w.End(h, Finished(h)); thread.Head != 7 {
 		t.Errorf("the thread ends at %d", thread.Head)
 	}
 	if ts, _, err := alice.Transcripts(ctx, thread, 0, 99); err != nil || len(ts) != 2 {
 		t.Errorf("transcripts: %+v, %v", ts, err)
+	}
+	w.Limits.Retention = 24 * time.Hour
+	w.Table = w.With(w.DB)
+	thread = w.Complete(w.As("bob"), "r1", "t1", "yesterday")
+	for _, c := range []struct {
+		on   time.Duration
+		want chat.Seq
+	}{{23 * time.Hour, 5}, {2 * time.Hour, 0}} {
+		w.Clock.Advance(c.on)
+		if last := must[store.Record](t)(w.As("bob").Last(ctx, "t1", thread.Epoch)); last.Last != c.want {
+			t.Errorf("with a day's retention, %v on, the log ends at %d, want %d", c.on, last.Last, c.want)
+		}
 	}
 }

@@ -1,9 +1,9 @@
 import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
-import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
 import type { HistoryPage, Message, Resume, RunPage, ServerFrame, ThreadList } from "./frames.ts";
 import { timedId } from "./ids.ts";
 import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";
+import { Sockets } from "./sockets.ts";
 import type { RunningRun } from "./state.ts";
 import { Waiters } from "./waiters.ts";
 import { watchPage } from "./wake.ts";
@@ -17,13 +17,11 @@ const LONGEST_TIMER = 3_600_000;
  */
 export class CarrelClient {
   readonly #options: Required<CarrelOptions>;
+  readonly #sockets: Sockets;
   readonly #session: Session;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: ClientEvent) => void>();
   readonly #waiters = new Waiters();
-  #socket: Socket | undefined;
-  #next: Socket | undefined;
-  #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = false;
   #fault: string | undefined;
@@ -36,10 +34,19 @@ export class CarrelClient {
       now: () => Date.now(), random: () => Math.random(), id: () => timedId(),
       ...options,
     };
+    this.#sockets = new Sockets(this.#options, {
+      opened: (next) => this.#do(() => this.#opened(next)),
+      heard: (data, next) => this.#do(() => this.#heard(data, next)),
+      lost: () => this.#do(() => this.#session.lost(this.#now())),
+      failed: (why) => this.#do(() => this.#failed(why)),
+    });
     this.#session = new Session({
-      send: (text) => this.#socket?.send(text),
-      connect: () => void this.#connect(),
-      close: () => this.#drop(this.#socket),
+      send: (text) => this.#sockets.send(text),
+      connect: () => void this.#sockets.connect(),
+      close: () => this.#sockets.close(),
+      greet: (text) => this.#sockets.greet(text),
+      takeOver: () => this.#sockets.takeOver(),
+      decline: () => this.#sockets.decline(),
       event: (threadId, event, runId, seq) => {
         for (const listener of this.#eventListeners) listener({ threadId, runId, seq, event });
       },
@@ -76,9 +83,8 @@ export class CarrelClient {
     this.#running = false;
     this.#unwatch();
     clearTimeout(this.#timer);
-    this.#attempt++;
-    this.#drop(this.#socket);
-    this.#drop(this.#next);
+    this.#sockets.close();
+    this.#sockets.decline();
     this.#waiters.refuse(new Error("The connection was closed."));
     this.#changed();
   }
@@ -197,64 +203,25 @@ export class CarrelClient {
     return answer;
   }
 
-  async #connect(): Promise<void> {
-    const attempt = ++this.#attempt;
-    this.#drop(this.#next);
-    let token: string;
-    try {
-      token = await this.#options.token();
-    } catch (error) {
-      if (attempt === this.#attempt) this.#do(() => this.#refused(`Signing in failed: ${said(error)}`));
-      return;
-    }
-    if (attempt !== this.#attempt || !this.#running) return;
-    const socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
-    this.#next = socket;
-    socket.onopen = () => this.#do(() => this.#opened(socket));
-    socket.onclose = () => this.#do(() => this.#closed(socket));
-    socket.onmessage = ({ data }) => this.#do(() => this.#message(socket, data));
-  }
-
-  #opened(socket: Socket): void {
-    const old = this.#socket;
-    this.#next = undefined;
-    this.#socket = socket;
+  #opened(next: boolean): void {
     this.#fault = undefined;
-    this.#drop(old);
-    this.#session.connected(this.#now());
+    if (next) this.#session.offered(this.#now());
+    else this.#session.connected(this.#now());
   }
 
-  #closed(socket: Socket): void {
-    if (socket === this.#next) {
-      this.#next = undefined;
-      this.#refused(undefined);
-    } else if (socket === this.#socket) {
-      this.#socket = undefined;
-      this.#session.lost(this.#now());
-    }
-  }
-
-  #refused(fault: string | undefined): void {
-    this.#fault = fault;
+  #failed(why: string | undefined): void {
+    this.#fault = why;
     this.#session.refused(this.#now());
   }
 
-  #message(socket: Socket, data: unknown): void {
-    if (socket !== this.#socket) return;
+  #heard(data: unknown, next: boolean): void {
     try {
       if (typeof data !== "string") throw new Error("a frame of the server is not text");
-      this.#session.receive(data, this.#now());
+      if (next) this.#session.receiveNext(data, this.#now());
+      else this.#session.receive(data, this.#now());
     } catch (error) {
-      this.#fault = `Something came from the server that cannot be understood: ${said(error)}.`;
+      this.#fault = `Something came from the server that cannot be understood: ${error instanceof Error ? error.message : String(error)}.`;
     }
-  }
-
-  #drop(socket: Socket | undefined): void {
-    if (!socket) return;
-    if (socket === this.#socket) this.#socket = undefined;
-    if (socket === this.#next) this.#next = undefined;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
   }
 
   /** Does something with the session, then sets its timer and tells the listeners. */
@@ -290,8 +257,4 @@ export class CarrelClient {
   #now(): number {
     return this.#options.now();
   }
-}
-
-function said(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,14 @@
 import { MAX_FRAME } from "./frames.ts";
-import type { ClientFrame, ServerFrame } from "./frames.ts";
+import type { ClientFrame, Run, ServerFrame } from "./frames.ts";
+
+/** Of an answer, in bytes. */
+const MAX_PAYLOAD = 8 * 1024;
+
+/** What a client may send: of one message's text, in bytes, and of messages in a run. */
+export interface Limits {
+  readonly textBytes: number;
+  readonly messages: number;
+}
 
 /** What each frame needs before the view may look at it. */
 function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
@@ -45,11 +54,23 @@ export function decodeServer(text: string): ServerFrame | undefined {
 /** Encodes a client's frame; throws if the server could not take it. */
 export function encodeClient(frame: ClientFrame): string {
   const text = JSON.stringify(frame);
-  const bytes = new TextEncoder().encode(text).length;
-  if (bytes > MAX_FRAME) {
-    throw new Error(
-      `This message is too long to send: ${Math.ceil(bytes / 1024)} KB, and at most ${MAX_FRAME / 1024} KB are allowed. Shorten it.`,
-    );
-  }
+  within(text, MAX_FRAME, "This message is too long to send");
   return text;
+}
+
+/** Throws if the server would refuse a run for what it brings, in words for a person. */
+export function checkRun(run: Pick<Run, "messages" | "resume">, limits: Limits): void {
+  if (run.messages.length > limits.messages) {
+    throw new Error(`At most ${limits.messages} messages can be sent at once, and these are ${run.messages.length}. Send fewer.`);
+  }
+  for (const { content } of run.messages) within(content, limits.textBytes, "This message is too long to send");
+  for (const { payload } of run.resume ?? []) {
+    if (payload !== undefined) within(JSON.stringify(payload), MAX_PAYLOAD, "This answer is too long to send");
+  }
+}
+
+function within(text: string, most: number, what: string): void {
+  const { length } = new TextEncoder().encode(text);
+  if (length <= most) return;
+  throw new Error(`${what}: ${Math.ceil(length / 1024)} KB, and at most ${Math.floor(most / 1024)} KB are allowed. Shorten it.`);
 }

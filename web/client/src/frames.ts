@@ -153,6 +153,7 @@ export interface Ready {
   readonly active?: RunState;
   readonly waiting?: readonly RunState[];
   readonly interrupts?: readonly Interrupt[];
+  readonly limits?: { readonly textBytes?: number; readonly messages?: number };
   readonly reconnectBy?: number;
 }
 export interface Snapshot {

@@ -36,6 +36,19 @@ export class Outbox {
     this.#say(now, true);
   }
 
+  /** The hello of the next socket, while this one is in use. */
+  get greeting(): string {
+    return encodeClient({ type: "hello", requestId: "hello.1", n: 1, ...this.#where() });
+  }
+
+  /** A socket that was greeted takes over: says what has no answer, and hello if it does not watch this thread. */
+  resume(now: number, threadId: string | undefined): void {
+    this.#n = 1;
+    this.requests.unsend();
+    const moves = this.requests.front().some((run) => !this.#here(run));
+    this.#say(now, moves || this.#where().threadId !== threadId);
+  }
+
   hello(now: number): void {
     this.#n++;
     this.#at.helloed(this.#n, now);

@@ -1,25 +1,42 @@
-import type { Part } from "./frames.ts";
+import { decodeServer } from "./codec.ts";
+import type { Part, ServerFrame } from "./frames.ts";
 
 /** How long a frame's next part may take, in ms. */
 const PATIENCE = 5000;
+/** What is kept at most: who begins frames and never ends them must not fill the memory. As in shared/wire. */
+const MAX_PARTS = 1024;
+const MAX_OPEN = 8;
+const MAX_DATA = 22 * 1024;
+const MAX_KEPT = 32 * 1024 * 1024;
 
-/** Joins frames that came in parts. */
+interface Open {
+  readonly pieces: Map<number, string>;
+  readonly of: number;
+  at: number;
+  size: number;
+}
+
+/** Joins frames that came in parts, byte for byte and in whatever order they come. */
 export class Parts {
-  readonly #open = new Map<string, { pieces: Map<number, string>; at: number }>();
+  readonly #open = new Map<string, Open>();
 
-  /** Takes a part; the whole frame's text once all of it is there. Throws if it is not base64 of UTF-8. */
-  add(part: Part, now: number): string | undefined {
-    const whole = this.#open.get(part.id) ?? { pieces: new Map<number, string>(), at: now };
+  /**
+   * Takes a part; the whole frame once all of it is there. "bad" if the part does not fit what came before it, or is
+   * more than is kept: its frame is dropped. Throws if the whole is no frame.
+   */
+  add(part: Part, now: number): ServerFrame | "bad" | undefined {
+    const whole = this.#open.get(part.id) ?? { pieces: new Map<number, string>(), of: part.of, at: now, size: 0 };
+    if (!this.#fits(part, whole)) {
+      this.#open.delete(part.id);
+      return "bad";
+    }
     whole.at = now;
+    if (!whole.pieces.has(part.n)) whole.size += bytes(part.data);
     whole.pieces.set(part.n, part.data);
     this.#open.set(part.id, whole);
     if (whole.pieces.size < part.of) return undefined;
     this.#open.delete(part.id);
-    const bytes: number[] = [];
-    for (let n = 1; n <= part.of; n++) {
-      for (const c of atob(whole.pieces.get(n) ?? "")) bytes.push(c.charCodeAt(0));
-    }
-    return new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(bytes));
+    return joined(whole);
   }
 
   /** When the oldest unfinished frame is given up. */
@@ -40,4 +57,40 @@ export class Parts {
   clear(): void {
     this.#open.clear();
   }
+
+  #fits({ id, n, of, data }: Part, whole: Open): boolean {
+    const known = whole.pieces.get(n);
+    if (!(Number.isInteger(n) && Number.isInteger(of) && n >= 1 && n <= of && of <= MAX_PARTS && of === whole.of)) return false;
+    if (data === "" || bytes(data) > MAX_DATA || (known !== undefined && known !== data)) return false;
+    return known !== undefined || (this.#kept() + bytes(data) <= MAX_KEPT && (this.#open.has(id) || this.#open.size < MAX_OPEN));
+  }
+
+  #kept(): number {
+    let all = 0;
+    for (const { size } of this.#open.values()) all += size;
+    return all;
+  }
+}
+
+/** How many bytes base64 stands for. */
+function bytes(base64: string): number {
+  return base64.length / 4 * 3 - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
+}
+
+/** A whole that is not base64 of UTF-8 is no frame. */
+function joined({ pieces, of }: Open): ServerFrame | undefined {
+  const all: Uint8Array[] = [];
+  for (let n = 1; n <= of; n++) all.push(Uint8Array.from(atob(pieces.get(n)!), (c) => c.charCodeAt(0)));
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(concat(all));
+  return decodeServer(text);
+}
+
+function concat(all: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(all.reduce((size, piece) => size + piece.length, 0));
+  let at = 0;
+  for (const piece of all) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }

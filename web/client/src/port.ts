@@ -5,10 +5,16 @@ import type { OnEvent } from "./state.ts";
 export interface Port {
   /** Sends one frame on the open socket. */
   send(text: string): void;
-  /** Opens a socket with a fresh token; an older one stays in use until `connected`. */
+  /** Opens a socket with a fresh token, in place of one that is being opened; one in use stays so. */
   connect(): void;
-  /** Closes the open socket. */
+  /** Closes the socket in use. */
   close(): void;
+  /** Sends one frame on the socket that was `offered`. */
+  greet?: (text: string) => void;
+  /** The socket that was `offered` is the one in use from now on; the last one is closed. */
+  takeOver?: () => void;
+  /** Closes the socket that was `offered`. */
+  decline?: () => void;
   /** An event was applied to the thread. */
   event?: (threadId: string, ...args: Parameters<OnEvent>) => void;
   /** A request was answered, by a frame or by a refusal. */

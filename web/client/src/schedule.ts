@@ -4,11 +4,12 @@ const ANSWER_WITHIN = 10_000;
 const PING_BUSY = 15_000;
 const PING_IDLE = 5 * 60_000;
 const REPEAT_FIRST = 500;
-const BACKOFF_FIRST = 500;
+const BACKOFF_FIRST = 1_000;
 const BACKOFF_MOST = 20_000;
 
-/** A wrong clock must not make a loop of handovers. */
+/** A wrong clock must not make a loop of handovers: the pause before one that is due at once, doubled each time. */
 const HANDOVER_SOONEST = 30_000;
+const HANDOVER_RARELY = 3_600_000;
 
 export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
 
@@ -28,11 +29,21 @@ export class Schedule {
   #opening = false;
   #gap: number | undefined;
   #gapDelay = GAP_FIRST;
+  /** While there is a gap: when it began, or something came that may close it. */
+  #stirred: number | undefined;
+  /** No ready came on this socket yet. */
+  #fresh = true;
+  #soonest = HANDOVER_SOONEST;
   #repeat: number | undefined;
   #repeatDelay = REPEAT_FIRST;
 
   constructor(random: () => number) {
     this.#random = random;
+  }
+
+  /** A socket is being opened, or is open and not answered. */
+  get opening(): boolean {
+    return this.#opening;
   }
 
   /** A hello has no answer yet. */
@@ -48,8 +59,8 @@ export class Schedule {
     return !this.asked && !this.pinging;
   }
 
-  due(other: number | undefined): number | undefined {
-    const times = [this.#connect, other];
+  due(...others: (number | undefined)[]): number | undefined {
+    const times = [this.#connect, ...others];
     if (this.online && !this.#quiet) {
       times.push(this.#answerBy(), this.#gap, this.#repeat);
       if (this.mayPing) times.push(this.#pingAt());
@@ -87,10 +98,10 @@ export class Schedule {
     if (!this.online) this.#connect = now;
   }
 
-  /** Another socket is to be tried later while this one is in use. */
+  /** Another socket is to be tried later while this one is in use: who cannot have a token must not be hurried. */
   renewLater(now: number): void {
     this.#opening = false;
-    this.#connect = now + this.#random() * BACKOFF_MOST;
+    this.#connect = now + Math.max(BACKOFF_FIRST, this.#pause());
   }
 
   stop(): void {
@@ -107,7 +118,8 @@ export class Schedule {
   connected(now: number): void {
     this.online = true;
     this.#opening = this.#quiet = false;
-    this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
+    this.#fresh = true;
+    this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = this.#stirred = undefined;
     this.#gapDelay = GAP_FIRST;
     this.#repeatDelay = REPEAT_FIRST;
     this.#heard = now;
@@ -116,8 +128,7 @@ export class Schedule {
   /** The socket is lost. If the next one is being opened already, that goes on. */
   lost(now: number): void {
     this.online = false;
-    if (this.#opening) this.#attempts++;
-    else this.#retry(now);
+    if (!this.#opening) this.#retry(now);
   }
 
   /** An attempt has failed while there is no socket. */
@@ -126,11 +137,13 @@ export class Schedule {
     this.#retry(now);
   }
 
-  /** The first attempt is at once, then full jitter. */
   #retry(now: number): void {
-    const most = this.#attempts === 0 ? 0 : Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (this.#attempts - 1));
-    this.#connect = now + this.#random() * most;
-    this.#attempts++;
+    this.#connect = now + this.#pause();
+  }
+
+  /** Full jitter from the first attempt on: who loses a socket is rarely alone in it. */
+  #pause(): number {
+    return this.#random() * Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempts++);
   }
 
   helloed(n: number, now: number): void {
@@ -142,7 +155,15 @@ export class Schedule {
     if (this.#hello && n >= this.#hello.n) this.#hello = undefined;
     this.#attempts = 0;
     this.#heard = now;
-    if (reconnectBy) this.#connect = Math.max(reconnectBy, now + HANDOVER_SOONEST);
+    if (this.#stirred !== undefined) this.#stirred = now;
+    if (this.#fresh && reconnectBy) this.#handover(now, reconnectBy);
+    this.#fresh = false;
+  }
+
+  #handover(now: number, by: number): void {
+    const early = by < now + this.#soonest;
+    this.#connect = early ? now + this.#soonest : by;
+    this.#soonest = early ? Math.min(HANDOVER_RARELY, this.#soonest * 2) : HANDOVER_SOONEST;
   }
 
   /** all: nothing else waited for an answer then. */
@@ -164,14 +185,33 @@ export class Schedule {
   }
 
   gap(gap: boolean, now: number): void {
-    if (!gap) this.#gap = undefined;
-    else if (this.#gap === undefined && !this.asked) this.#gap = now + this.#gapDelay;
+    if (!gap) {
+      this.#gap = this.#stirred = undefined;
+      this.#gapDelay = GAP_FIRST;
+      return;
+    }
+    this.#stirred ??= now;
+    if (this.#gap === undefined && !this.asked) this.#gap = now + this.#gapDelay;
   }
 
-  /** An event was applied, or a part of a frame came. */
-  progress(now: number, applied: boolean): void {
-    if (applied) this.#gapDelay = GAP_FIRST;
-    if (this.#gap !== undefined) this.#gap = now + this.#gapDelay;
+  /** Events were applied. What comes slowly is waited for longer, or each pause in a long replay would ask for another. */
+  progress(now: number): void {
+    this.#wait(now, this.#patience(now));
+  }
+
+  /** A part of a frame came. */
+  parted(now: number): void {
+    this.#wait(now, Math.max(this.#gapDelay, this.#patience(now)));
+  }
+
+  #patience(now: number): number {
+    return Math.min(GAP_MOST, Math.max(GAP_FIRST, 2 * (now - (this.#stirred ?? now))));
+  }
+
+  #wait(now: number, delay: number): void {
+    this.#gapDelay = delay;
+    if (this.#stirred !== undefined) this.#stirred = now;
+    if (this.#gap !== undefined) this.#gap = now + delay;
   }
 
   mayNotHaveArrived(now: number): void {

@@ -17,6 +17,13 @@ export interface ThreadState {
   readonly loaded: boolean;
   /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
   readonly behind: boolean;
+  /** How many events are known to be missing, and are on their way or will be asked for. */
+  readonly missing: number;
+  /**
+   * Of what happened meanwhile some steps are not shown: the server keeps only the messages of them, or the thread began
+   * anew. Gone when the person goes on here.
+   */
+  readonly abridged?: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
   /** The run that runs now. */

@@ -23,6 +23,7 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   #stopped = false;
+  #abridged = false;
   readonly #questions = new Questions();
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
@@ -47,15 +48,25 @@ export class ThreadView {
     return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
   }
 
+  /** How many events are known to be missing. */
+  get missing(): number {
+    return Math.max(0, this.#head - (this.#cursor?.seq ?? 0));
+  }
+
+  /** The person goes on here: what they were told of is known. */
+  use(): void {
+    this.#abridged = false;
+  }
+
   /** What `history` asks for next. */
   get before(): number | undefined {
     return this.#more ? this.#before : undefined;
   }
 
-  /** A new connection counts from 1 again. */
-  connected(): void {
-    for (const own of [...this.#accepted, ...this.#held]) own.n = 0;
-    if (this.#adopted) this.#adopted.n = 0;
+  /** A new connection counts anew. Its hello may be older than what came on the last one, if it said one meanwhile (n). */
+  connected(n: number): void {
+    for (const own of [...this.#accepted, ...this.#held]) own.n = n;
+    if (this.#adopted) this.#adopted.n = n;
   }
 
   /**
@@ -98,6 +109,7 @@ export class ThreadView {
   /** Takes a snapshot; false if it is not beyond the cursor, or of another epoch: its `ready` was lost. */
   snapshot(frame: Snapshot): boolean {
     if (frame.epoch !== this.#cursor?.epoch || frame.seq <= this.#cursor.seq) return false;
+    if (this.#cursor.seq > 0) this.#abridged = true;
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
     this.#fold = new Folder(frame.messages);
@@ -166,9 +178,9 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#questions.besides([...this.#accepted, ...sending]),
-      ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
+      ...(this.#abridged && { abridged: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
     };
   }
 
@@ -199,6 +211,7 @@ export class ThreadView {
 
   #restart(epoch: string | undefined): void {
     if (this.#cursor) this.#past.add(this.#cursor.epoch);
+    this.#abridged = epoch !== undefined && this.cursor !== undefined;
     if (epoch) this.#past.delete(epoch);
     this.#cursor = epoch ? { epoch, seq: 0 } : undefined;
     this.#head = 0;

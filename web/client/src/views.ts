@@ -45,9 +45,9 @@ export class Views {
     return view ? { threadId: view.id, ...(view.cursor && { cursor: view.cursor }) } : {};
   }
 
-  /** A new connection counts from 1 again. */
-  connected(): void {
-    for (const view of this.#all.values()) view.connected();
+  /** A new connection counts anew: n is what it has counted to. */
+  connected(n: number): void {
+    for (const view of this.#all.values()) view.connected(n);
   }
 
   /** The user's things are gone, and what was shown of them. */

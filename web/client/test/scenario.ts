@@ -6,10 +6,17 @@ export class Scenario {
   #now = 0;
   #sent: unknown[] = [];
   #wishes: number[] = [];
+  #greeting: unknown;
+  #switched = false;
   readonly #session = new Session({
     send: (text) => void this.#sent.push(JSON.parse(text)),
     connect: () => void this.#wishes.push(this.#now),
     close: () => {},
+    greet: (text) => { this.#greeting = JSON.parse(text); },
+    takeOver: () => {
+      this.#sent = [];
+      this.#switched = true;
+    },
   }, () => 1);
 
   constructor() {
@@ -29,6 +36,7 @@ export class Scenario {
       }
     });
     if (this.#sent.length) throw new Error(`sent and not expected: ${JSON.stringify(this.#sent)}`);
+    if (this.#switched || this.#greeting) throw new Error("the next socket was used, and no step says so");
     if (this.#wish() !== undefined) throw new Error("a wish for a socket was not expected");
   }
 
@@ -36,10 +44,12 @@ export class Scenario {
     const [first = "", ...words] = rest.split(" ");
     const session = this.#session;
     switch (verb) {
-      case "connect": return session.connected(this.#now);
+      case "connect": return session.offered(this.#now);
       case "lost": return session.online ? session.lost(this.#now) : session.refused(this.#now);
+      case "refused": return session.refused(this.#now);
       case "open": return session.open(first, this.#now);
       case "send": return session.run(first, [{ id: `${first}.m`, role: "user", content: words.join(" ") }], this.#now);
+      case "too-long": return this.#tooLong(first, words.join(" "));
       case "cancel": return void session.cancel(first, this.#now);
       case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
       case "delete": return session.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
@@ -52,10 +62,30 @@ export class Scenario {
       case ">": return subset("frame", JSON.parse(rest), this.#sent.shift());
       case ">!": return equal("frames left", [], this.#sent);
       case "<": return session.receive(rest, this.#now);
+      case "<+": return session.receiveNext(rest, this.#now);
+      case ">+": {
+        const greeting = this.#greeting;
+        this.#greeting = undefined;
+        return subset("frame", JSON.parse(rest), greeting);
+      }
+      case "switch": {
+        const switched = this.#switched;
+        this.#switched = false;
+        return equal("the next socket is in use", true, switched);
+      }
       case "reconnect": return this.#reconnect(rest);
       case "=": return subset("view", JSON.parse(rest), this.#view());
       default: throw new Error(`there is no step ${verb}`);
     }
+  }
+
+  #tooLong(runId: string, content: string): void {
+    try {
+      this.#session.run(runId, [{ id: `${runId}.m`, role: "user", content }], this.#now);
+    } catch {
+      return;
+    }
+    throw new Error("it was taken");
   }
 
   #answer(runId: string, [json, ...words]: string[]): void {
@@ -91,7 +121,7 @@ export class Scenario {
     const { thread, list, notices, status, sending } = this.#session;
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
-      behind: thread?.behind ?? false,
+      behind: thread?.behind ?? false, missing: thread?.missing ?? 0, abridged: thread?.abridged ?? false,
       messages: thread?.messages ?? [], active: thread?.active ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
       interrupts: thread?.interrupts ?? [], erased: this.#session.erased,

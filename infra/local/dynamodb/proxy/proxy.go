@@ -35,6 +35,7 @@ type Config struct {
 	Faults Faults                          // from the start; see SetFaults
 	// Allow decides about each request before anything else does; nil, or a nil answer: it may. It is called concurrently.
 	Allow func(accessKeyID, token, operation string, body []byte) *Denial
+	Meter func(Metered)     // is told of each request once it is counted; nil: nobody is. It is called concurrently
 	Log   func(line string) // gets the seed of faults and what fails; nil: nobody does. It is called concurrently
 }
 

@@ -32,8 +32,22 @@ func (p *Proxy) Usage() []Usage {
 	return all
 }
 
+// Metered is one request.
+type Metered struct {
+	Caller, Session       string // the caller's name, and its session token if it has one
+	Operation             string
+	ReadUnits, WriteUnits float64
+}
+
 func (p *Proxy) count(c *call, a *answer) {
 	n := units(c, a)
+	if p.c.Meter != nil {
+		m := Metered{Caller: c.caller, Session: c.header.Get("X-Amz-Security-Token"), Operation: c.operation, ReadUnits: n}
+		if writes(c.operation) {
+			m.ReadUnits, m.WriteUnits = 0, n
+		}
+		p.c.Meter(m)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.usage[c.caller]

@@ -130,6 +130,18 @@ function tables(now) {
   rows("where", Object.entries(now.endpoints));
 }
 
+// bills is what the functions and the newest runs have used. Only a run's price is told: a million of it is what people compare.
+function bills(read) {
+  const use = (name, u, price) => [
+    name, price, u.invocations, round(u.gbSeconds * 1000) / 1000, u.requests, u.readUnits, u.writeUnits, u.posts, u.sent, u.received,
+  ];
+  rows("meters", [
+    use(`everything, with ${round(read.connections.minutes)} minutes of ${read.connections.opened} connections`, read.total, ""),
+    ...Object.keys(read.functions).sort().map((name) => use(name, read.functions[name], "")),
+    ...read.runs.map((r) => use(`run ${r.id}`, r, round(r.dollars * 1e6))),
+  ]);
+}
+
 function lines() {
   const wanted = find("filter").value.toLowerCase();
   const shown = log.filter((line) => line.toLowerCase().includes(wanted));
@@ -158,6 +170,7 @@ async function ask() {
     }
     figures(now);
     tables(now);
+    bills(now.meters);
     if (now.lines.length > 0) lines();
     last = now;
     pulse(now.problem ?? `Live. ${now.census.items} items, read in ${now.census.took}.`, Boolean(now.problem));

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// counted takes the sums of what was counted so far.
+func (r *rig) counted() map[string]float64 {
+	r.t.Helper()
+	sums := map[string]float64{}
+	for line := range strings.Lines(r.log.String()) {
+		var l struct {
+			AWS struct {
+				CloudWatchMetrics []struct{ Metrics []struct{ Name string } }
+			} `json:"_aws"`
+		}
+		values := map[string]any{}
+		if err := errors.Join(json.Unmarshal([]byte(line), &l), json.Unmarshal([]byte(line), &values)); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, d := range l.AWS.CloudWatchMetrics {
+			for _, m := range d.Metrics {
+				sums[m.Name] += values[m.Name].(float64)
+			}
+		}
+	}
+	r.log.Reset()
+	return sums
+}
+
+// What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how
+// far behind it is is measured.
+func TestClientsAcknowledge(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true) // 1–5
+	acked := func(what string, body string, want chat.Seq, requests int) map[string]float64 {
+		t.Helper()
+		r.meter.take()
+		r.log.Reset()
+		w.send(body)
+		if n, _ := r.meter.take(); n != requests {
+			t.Errorf("%s: %d requests, want %d", what, n, requests)
+		}
+		row, err := w.store().Connection(t.Context(), w.id)
+		if err != nil || row.Acked.Seq != want {
+			t.Errorf("%s: the connection has %+v, %v; want %d", what, row.Acked, err, want)
+		}
+		return r.counted()
+	}
+	epoch := w.epoch()
+	hello := fmt.Sprintf(`{"type":"hello","n":3,"threadId":"t","cursor":{"epoch":%q,"seq":2}}`, epoch)
+	ping := func(seq int, epoch chat.Epoch) string {
+		return fmt.Sprintf(`{"type":"ping","threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, epoch, seq)
+	}
+	if got := acked("hello", hello, 2, 5); got[monitor.Replays] != 1 || got[monitor.ReplayedEvents] != 3 || got[monitor.GapsHealed] != 1 || got[monitor.FramesPosted] != 2 {
+		t.Errorf("counted %v", got)
+	}
+	r.at = r.at.Add(3 * time.Second)
+	if got := acked("a ping", ping(4, epoch), 4, 5); got[monitor.ClientBehind] != 1 {
+		t.Errorf("counted %v", got)
+	}
+	acked("the same again", ping(4, epoch), 4, 4)
+	acked("a late one", ping(3, epoch), 4, 4)
+	acked("one of another epoch", ping(9, "other"), 4, 4)
+	acked("one without a cursor", `{"type":"ping","threadId":"t"}`, 4, 4)
+	if got := acked("all of it", ping(5, epoch), 5, 5); len(got) > 0 {
+		t.Errorf("nobody lags, and counted %v", got)
+	}
+	if got := acked("a stranger's hello", `{"type":"hello","n":4,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 1, 5); got[monitor.Snapshots] != 1 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// Whatever is large comes in messages of at most 32 KB, which the edge sees to, and is whole: the events of a run, the
+// snapshot and the history of them, and what waits.
+func TestLargeThingsComeWhole(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	question := strings.Repeat("ä", 12<<10) // 24 KB
+	big := strings.Repeat("<\u2028>", 20_000)
+	w.send(strings.Replace(hi, `"hi"`, fmt.Sprintf("%q", question), 1))
+	h, err := w.store().Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := []agui.Event{
+		{Type: agui.RunStarted, ThreadID: "t", RunID: "r1", Input: &agui.RunInput{ThreadID: "t", RunID: "r1", Messages: h.Input().Messages}},
+		{Type: agui.ToolCallResult, MessageID: "m", ToolCallID: "c", Role: agui.RoleTool, Content: &big},
+	}
+	if _, err := h.Append(t.Context(), said); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		waits := strings.NewReplacer("r1", fmt.Sprint("w", i), `"hi"`, fmt.Sprintf("%q", question)).Replace(hi)
+		w.send(waits)
+	}
+	g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`)
+	if len(g.ready.Waiting) != 5 || g.ready.Waiting[4].Messages[0].Content != question {
+		t.Errorf("ready tells of %d runs that wait", len(g.ready.Waiting))
+	}
+	if !slices.EqualFunc(g.events, said, func(a, b agui.Event) bool { return text(t, a) == text(t, b) }) {
+		t.Errorf("%d events came, not as they were", len(g.events))
+	}
+	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: "r1"}}); err != nil {
+		t.Fatal(err)
+	}
+	g = w.hello(`{"type":"hello","n":9,"threadId":"t"}`)
+	if m := g.snapshot.Messages; len(m) != 2 || m[0].Content != question || m[1].Content != big {
+		t.Errorf("the snapshot has %d messages", len(m))
+	}
+	page := w.send(`{"type":"history","threadId":"t"}`)
+	if m := page[0].(*wire.HistoryPage).Messages; len(m) != 2 || m[1].Content != big {
+		t.Errorf("the history has %d messages", len(m))
+	}
+	if list := w.send(`{"type":"runs"}`)[0].(*wire.RunList); len(list.Runs) != 6 {
+		t.Errorf("%d runs", len(list.Runs))
+	}
+}
+
+func text(t *testing.T, e agui.Event) string {
+	t.Helper()
+	b, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// A page of what was said ends at 1 MB, and the next one goes on where it ended.
+func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	const runs = 9
+	for i := range runs {
+		id := chat.RunID(fmt.Sprint("r", i))
+		w.send(strings.ReplaceAll(hi, "r1", string(id)))
+		w.does(id, strings.Repeat("x", 250_000), true)
+	}
+	g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`)
+	got, before := len(g.snapshot.Messages), g.snapshot.Before
+	if got != 10 || !g.snapshot.More {
+		t.Errorf("the snapshot has %d messages of 250 KB, more: %v", got, g.snapshot.More)
+	}
+	for before > 0 {
+		page := w.send(fmt.Sprintf(`{"type":"history","threadId":"t","before":%d}`, before))[0].(*wire.HistoryPage)
+		if len(page.Messages) > 10 || page.Before >= before {
+			t.Fatalf("a page of %d messages before %d, which goes on before %d", len(page.Messages), before, page.Before)
+		}
+		got, before = got+len(page.Messages), page.Before
+	}
+	if got != 2*runs {
+		t.Errorf("the pages have %d messages in all", got)
+	}
+}
+
+// A log record that cannot be read is told like one that is no longer kept: nobody is left with a gap for ever.
+func TestALogThatCannotBeRead(t *testing.T) {
+	r := newRig(t)
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: func() time.Time { return r.at }})
+	r.table = table
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true) // records at 1, 3 and 5
+	spoil(w.user, "E#000000000003", "e")
+	if g := w.hello(cursor(w, 0)); !g.ready.Recovered || g.ready.Head != 5 || len(g.events) != 2 {
+		t.Errorf("up to it: %+v and %d events", g.ready, len(g.events))
+	}
+	g := w.hello(cursor(w, 2))
+	if g.ready.Recovered || g.snapshot == nil || g.snapshot.Seq != 5 || len(g.snapshot.Messages) != 2 {
+		t.Errorf("at it: %+v, %+v", g.ready, g.snapshot)
+	}
+	spoil(w.user, "E#000000000005", "e")
+	if g := w.hello(cursor(w, 5)); !g.ready.Recovered || g.ready.Head != 5 {
+		t.Errorf("behind it: %+v", g.ready)
+	}
+	if pong := w.send(`{"type":"ping","threadId":"t"}`)[0].(*wire.Pong); pong.Head != 5 {
+		t.Errorf("pong %+v", pong)
+	}
+}
+
+// A replay ends where its connection has gone elsewhere, its token is past, or nobody takes it.
+func TestAReplayEndsWithItsReason(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true)
+	head := r.lengthen(t, w, 9990)
+	after := func(posts int, do func()) int {
+		t.Helper()
+		hello := cursor(w, head-9990)
+		e := &turning{rig: r.rig, left: posts, do: do}
+		r.poster = e
+		w.hello(hello)
+		return e.posts
+	}
+	all := after(-1, nil)
+	w.life = 5 * time.Second
+	if n := after(5, func() { r.at = r.at.Add(6 * time.Second) }); n != 5 {
+		t.Errorf("%d posts, 5 of them before the token was past", n)
+	}
+	w.life = time.Hour
+	if n := after(5, func() { r.poster.(*turning).fails = chat.ErrGone }); n != 5 {
+		t.Errorf("%d posts, 5 of them before the connection had gone", n)
+	}
+	if n := after(5, func() {
+		if _, err := w.store().Watch(t.Context(), chat.Connection{ID: w.id, Thread: "another", N: 10}); err != nil {
+			t.Error(err)
+		}
+	}); n >= all {
+		t.Errorf("%d posts of %d to a connection that watches another thread", n, all)
+	}
+}
+
+// What TTL has deleted is told as well as what it is yet to delete.
+func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true)
+	head := r.lengthen(t, w, 100)
+	for seq := chat.Seq(6); seq < 56; seq += perRecord {
+		r.erase(t, w, seq)
+	}
+	for at, recovered := range map[chat.Seq]bool{5: false, 54: false, 55: true, 60: true} {
+		g := w.hello(cursor(w, at))
+		if g.ready.Recovered != recovered || (g.snapshot == nil) != recovered || g.ready.Head != head {
+			t.Errorf("from %d: %+v, snapshot %v", at, g.ready, g.snapshot != nil)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// A run whose input, or whose log, cannot be read any more would hold its thread for ever: it is ended, once, and what
+// waits for it goes on.
+func TestARunThatCannotBeReadIsEnded(t *testing.T) {
+	for what, c := range map[string]struct{ prefix, attribute string }{
+		"its input": {"IN#r1", "input"}, "its log": {"E#", "e"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t)
+			r.limits.Attempts = 1
+			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+			r.live, r.tables = table, table
+			alice := r.person("alice")
+			alice.admit("r1")
+			alice.admit("r2")
+			alice.dies("r1")
+			spoil(alice.user, c.prefix, c.attribute)
+			r.advance(21 * time.Second)
+			r.sweep(schedule)
+			if alice.status("r1") != chat.RunFailed || alice.status("r2") != chat.RunAdmitted {
+				t.Fatalf("the runs are %s and %s", alice.status("r1"), alice.status("r2"))
+			}
+			var last *wire.Events
+			for _, f := range r.edge.Frames(alice.window) {
+				if e, ok := f.(*wire.Events); ok {
+					last = e
+				}
+			}
+			if end := last.Events[len(last.Events)-1]; last.Seq != 4 || end.Type != agui.RunError || end.Code != engine.CodeInternal || end.Message == "" {
+				t.Errorf("the window was told %+v", last)
+			}
+			for _, e := range last.Events {
+				if e.Type == agui.RunStarted {
+					t.Error("the run began twice")
+				}
+			}
+			r.sweep(schedule)
+			if again := r.edge.Frames(alice.window); len(again) > 0 {
+				t.Errorf("the next sweep told of it again: %+v", again)
+			}
+		})
+	}
+}
+
+// A run that sweep ends tells what it has used, and one that never wrote begins with what a person answered.
+func TestWhatSweepEndsIsWhole(t *testing.T) {
+	r := newRig(t)
+	r.limits.Attempts = 1
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	r.advance(21 * time.Second)
+	r.sweep(schedule)
+	run, err := alice.store.Run(t.Context(), "r1")
+	if want := (chat.Figures{ModelCalls: 1, ToolCalls: 1, Events: 3}); err != nil || run.Figures != want {
+		t.Errorf("the run has used %+v, %v; want %+v", run.Figures, err, want)
+	}
+	alice.ended("r1", chat.ThreadIdle)
+
+	bob := r.person("bob")
+	bob.admit("r1")
+	h, err := bob.store.Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{{ID: "q", Reason: agui.ReasonInputRequired}}}}
+	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"}, asks}); err != nil {
+		t.Fatal(err)
+	}
+	answer := agui.Resume{InterruptID: "q", Status: agui.ResumeResolved, Payload: json.RawMessage(`"blue"`)}
+	if _, err := bob.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Answers: []store.Answer{{Resume: answer}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.store.Claim(t.Context(), "r2"); err != nil {
+		t.Fatal(err)
+	}
+	r.advance(21 * time.Second)
+	r.sweep(schedule)
+	var started []agui.Event
+	for _, f := range r.edge.Frames(bob.window) {
+		if e, ok := f.(*wire.Events); ok {
+			started = slices.DeleteFunc(e.Events, func(e agui.Event) bool { return e.Type != agui.RunStarted })
+		}
+	}
+	if len(started) != 1 || len(started[0].Input.Resume) != 1 || string(started[0].Input.Resume[0].Payload) != `"blue"` {
+		t.Errorf("it began with %+v", started)
+	}
+}

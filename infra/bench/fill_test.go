@@ -1,0 +1,97 @@
+package bench_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"carrel/infra/local/stack"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+)
+
+// generous are a template's parameters under which one user starts any number of runs.
+func generous() map[string]string {
+	return map[string]string{"RunBurst": "100000", "RunsPerHour": "100000"}
+}
+
+// needsTime skips what make bench runs.
+func needsTime(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CARREL_BENCH") == "" {
+		t.Skip("make bench runs it")
+	}
+}
+
+// direct opens a user's part of a stack's table without any function, through the same proxy.
+func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
+	t.Helper()
+	limits := chat.DefaultLimits()
+	limits.RunBurst, limits.RunsPerHour = 100_000, 100_000
+	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoints().DynamoDB),
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+	own, err := store.New(db, store.Config{Name: "carrel-Table", Limits: limits}).For(chattest.User(t, user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own
+}
+
+// fill adds one run to a thread, whose log grows by so many events; each record has per of them.
+func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int) {
+	t.Helper()
+	run := chat.RunID(chat.NewID(time.Now()))
+	asked := []agui.Message{{ID: string(run) + ".q", Role: agui.RoleUser, Content: "go on"}}
+	_, err := own.Admit(t.Context(), store.Admission{Run: run, Thread: thread, Messages: asked, Title: "filled"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := own.Claim(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := string(run) + ".a"
+	all := []agui.Event{
+		{Type: agui.RunStarted, ThreadID: thread, RunID: run, Input: &agui.RunInput{ThreadID: thread, RunID: run, Messages: asked}},
+		{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant},
+	}
+	for i := range events - 4 {
+		all = append(all, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprintf("word %d ", i)})
+	}
+	all = append(all, agui.Event{Type: agui.TextMessageEnd, MessageID: id})
+	renewed := time.Now()
+	for record := range slices.Chunk(all, per) {
+		if _, err := h.Append(t.Context(), record); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(renewed) > 3*time.Second {
+			if err := h.Renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			renewed = time.Now()
+		}
+	}
+	last := agui.Event{Type: agui.RunFinished, ThreadID: thread, RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}
+	if _, _, err := h.End(t.Context(), []agui.Event{last}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// times are measured times.
+type times []time.Duration
+
+// at is a quantile in milliseconds; 0 of nothing.
+func (d times) at(q float64) float64 {
+	if len(d) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(d))
+	return float64(sorted[int(q*float64(len(sorted)-1))].Microseconds()) / 1000
+}

@@ -1,0 +1,90 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"carrel/infra/local/meters"
+	"carrel/infra/local/stack"
+	"carrel/shared/chat"
+	"carrel/shared/store"
+)
+
+// TestBenchGrowth measures what a turn and a resume of 100 missed events use while a thread grows to 100,000 events. The
+// newest 100 runs are alike each time, because a model is told those: what grows is what lies before them.
+func TestBenchGrowth(t *testing.T) {
+	needsTime(t)
+	s := ours(t, stack.Config{Parameters: generous()})
+	thread := chat.ThreadID(chat.NewID(time.Now()))
+	own := direct(t, s, "alice")
+	d := open(t, s.Endpoints(), "alice", thread)
+	fmt.Println("  events   turn: requests  write units  read units   resume: requests  read units  p50 ms  against itself")
+	for _, size := range []int{10, 1_000, 10_000, 100_000} {
+		th := grow(t, own, thread, size)
+		if err := d.hello(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		u := play(t, s, "/call calculator {\"expression\":\"12*7\"}\n/stream 3 0", d)
+		missing := chat.Seq(min(100, size/2))
+		from := chat.Cursor{Epoch: th.Epoch, Seq: th.Head - missing}
+		used := using(t, s, func() { resume(t, d, from) })
+		var took, again times
+		for range 60 {
+			_, a := resume(t, d, from)
+			_, b := resume(t, d, from)
+			took, again = append(took, a), append(again, b)
+		}
+		fmt.Printf("%8d %16d %12g %11g %18d %11g %7.2f %14.2f×\n", th.Head, u.Requests, u.WriteUnits, u.ReadUnits,
+			used.Requests, used.ReadUnits, took.at(.5), again.at(.5)/took.at(.5))
+	}
+}
+
+// grow fills a thread up to a size: long runs, and then 100 short ones.
+func grow(t testing.TB, own *store.Store, thread chat.ThreadID, size int) store.Thread {
+	t.Helper()
+	const long, short, shorts = 1000, 10, 100
+	have := chat.Seq(0)
+	if th, err := own.Thread(t.Context(), thread); err == nil {
+		have = th.Head
+	}
+	if size <= short {
+		fill(t, own, thread, size, 5)
+	} else {
+		for ; int(have) < size-short*shorts; have += long {
+			fill(t, own, thread, long, 20)
+		}
+		for range shorts {
+			fill(t, own, thread, short, 5)
+		}
+	}
+	th, err := own.Thread(t.Context(), thread)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return th
+}
+
+// using is what message uses while do is done, once its invocation is over.
+func using(t testing.TB, s *stack.Stack, do func()) meters.Use {
+	t.Helper()
+	of := func() meters.Use { return s.Meters().Read().Functions["MessageFunction"] }
+	before := of()
+	do()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if now := of(); now.Invocations > before.Invocations {
+			return meters.Use{Requests: now.Requests - before.Requests, ReadUnits: now.ReadUnits - before.ReadUnits,
+				WriteUnits: now.WriteUnits - before.WriteUnits, Posts: now.Posts - before.Posts}
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatal("message's invocation does not end")
+		}
+	}
+}

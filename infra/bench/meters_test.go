@@ -1,0 +1,164 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/meters"
+	"carrel/infra/local/stack"
+	"carrel/shared/chat"
+)
+
+// reference is the turn of docs/data.md: two tool calls, 200 deltas at 50 a second.
+const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
+
+// witness counts a user's requests where they pass, and knows their users by the keys in them: the meters do not look there.
+type witness struct {
+	mu       sync.Mutex
+	requests int
+	units    float64
+}
+
+// see counts a request; what it writes is below 1 KB everywhere, so each item is a unit, two in a transaction, and each
+// entry of the index that goes or comes is one more.
+func (w *witness) see(r proxy.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests++
+	switch {
+	case r.Operation == "TransactWriteItems" && r.Caller == "MessageFunction":
+		w.units += 2*3 + 1 // RUN, DESK, THREAD; the run comes into the index
+	case r.Operation == "TransactWriteItems":
+		w.units += 2*4 + 1 // the last record, THREAD, RUN, DESK; the run leaves the index
+	case r.Operation == "UpdateItem" && bytes.Contains(r.Body, []byte("deadline")):
+		w.units += 1 + 2 // the claim changes RUN's place in the index
+	case r.Operation == "UpdateItem", r.Operation == "PutItem":
+		w.units++
+	}
+}
+
+// TestMeters: the meters count the runs of two users who run at once exactly and each to its own, and a naive emitter
+// costs more for the same run.
+func TestMeters(t *testing.T) {
+	s := ours(t, stack.Config{})
+	users := []string{"alice", "bob"}
+	devices, witnesses, used := make([]*device, 2), []*witness{{}, {}}, make([]turn, 2)
+	for i, user := range users {
+		devices[i] = open(t, s.Endpoints(), user, chat.ThreadID(chat.NewID(time.Now())))
+		play(t, s, "/say hello", devices[i])
+		devices[i].frames = 0
+	}
+	s.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
+		for i, user := range users {
+			if bytes.Contains(r.Body, []byte("U#"+user)) && r.Caller != "SweepFunction" {
+				witnesses[i].see(r)
+			}
+		}
+		return proxy.Fine, nil
+	})
+	var both sync.WaitGroup
+	for i := range users {
+		both.Go(func() {
+			var err error
+			if used[i], err = try(t.Context(), s, "/say one", devices[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	for i, u := range used {
+		for devices[i].frames < u.Sent {
+			if _, err := devices[i].await(t.Context(), "{"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := witnesses[i]
+		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts || u.Received != 1 || u.Invocations != 2 {
+			t.Errorf("the run of %s has used %+v; seen were %d requests, %g write units and %d frames", users[i], u.Use, w.requests, w.units, devices[i].frames)
+		}
+		if u.GBSeconds <= 0 || u.ReadUnits <= 0 {
+			t.Errorf("the run of %s has used %+v", users[i], u.Use)
+		}
+	}
+	s.DynamoDB().SetHook(nil)
+	told(t, s, used[0])
+
+	const stream = "/stream 50 500"
+	less := play(t, s, stream, devices[0])
+	use(t, s, build(t, naive))
+	more := play(t, s, stream, devices[0])
+	if more.Requests < less.Requests+30 || more.Posts < 50 || less.Posts > 20 {
+		t.Errorf("50 deltas took Carrel %+v and the naive emitter %+v", less.Use, more.Use)
+	}
+}
+
+// told looks whether the log and /meters.json tell what a run has used.
+func told(t *testing.T, s *stack.Stack, u turn) {
+	t.Helper()
+	log, err := os.ReadFile(s.Log())
+	if err != nil || !bytes.Contains(log, fmt.Appendf(nil, "meters: run %s: ", u.run)) {
+		t.Errorf("the log tells nothing of run %s (%v)", u.run, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoints().Page+"meters.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := new(http.Client).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var read meters.Reading
+	if err := json.NewDecoder(answer.Body).Decode(&read); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(read.Runs, func(r meters.Run) bool { return r.ID == string(u.run) && r.Use == u.Use }) || len(read.Runs) != 4 {
+		t.Errorf("/meters.json tells of %+v", read.Runs)
+	}
+	if c := read.Connections; c.Opened != 2 || c.Open != 2 || c.Minutes <= 0 || read.Functions["ConnectFunction"].Invocations != 2 {
+		t.Errorf("/meters.json tells of connections %+v and functions %+v", c, read.Functions)
+	}
+}
+
+// TestReferenceTurn prints what the reference turn uses, beside the naive design and the budget: make meters.
+func TestReferenceTurn(t *testing.T) {
+	if os.Getenv("CARREL_METERS") == "" {
+		t.Skip("make meters runs it")
+	}
+	fmt.Println("design    devices  requests  write units  read units  posts  out  in  invocations    GB-s  seconds  $ per million")
+	naiveTurn := build(t, naive)
+	for _, devices := range []int{1, 3} {
+		for _, e := range []emitter{carrels, naive} {
+			s := ours(t, stack.Config{})
+			if e == naive {
+				use(t, s, naiveTurn)
+			}
+			thread := chat.ThreadID(chat.NewID(time.Now()))
+			var all []*device
+			for range devices {
+				all = append(all, open(t, s.Endpoints(), "alice", thread))
+			}
+			play(t, s, "/say hello", all...)
+			row(string(e), devices, play(t, s, reference, all...))
+		}
+	}
+	fmt.Println("budget          1        50           48                  26")
+	fmt.Println("budget          3        50           48                  78")
+}
+
+func row(name string, devices int, u turn) {
+	dollars := u.Dollars() + meters.MinuteDollars(float64(devices)*u.took.Minutes())
+	fmt.Printf("%-9s %7d %9d %12g %11g %6d %4d %3d %12d %7.3f %8.2f %14.1f\n", name, devices, u.Requests, u.WriteUnits, u.ReadUnits,
+		u.Posts, u.Sent, u.Received, u.Invocations, u.GBSeconds, u.took.Seconds(), dollars*1e6)
+}

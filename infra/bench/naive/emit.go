@@ -1,0 +1,173 @@
+// Package emit is the naive peer of shared/emit, for the bench alone: `go build -overlay` puts it in that package's place
+// when the bench builds turn a second time. No other code imports it, and no build that is deployed knows of it.
+//
+// It does what AWS's own samples do: one post for each token to each connection, inside the model's stream.
+//
+//   - aws-samples/bedrock-chat, backend/app/websocket.py: each token that the model streams is one post_to_connection.
+//   - aws-samples/serverless-patterns, apigw-websocket-api-bedrock-streaming-rust-cdk: one post for each record of
+//     ConverseStream, whatever it is.
+//   - aws-samples/aws-genai-llm-chatbot, functions/outgoing-message-handler (before it went to AppSync): one post for
+//     each token, after a topic and a queue.
+//   - aws-samples/simple-websockets-chat-app, sendmessage/app.js: one post for each connection of everybody, all at once
+//     and waited for; the table of connections is scanned for each message; a connection that answers 410 is deleted.
+//
+// None of them can give a client what it missed: they write the answer once, at its end, or never. To stand beside Carrel
+// the naive design needs the log, so each event is written as one record before it is posted: the write for each token.
+// Where it could be worse, it is not: the write is one put and no transaction, connections are queried once a run
+// and not scanned for each event, posts to several connections go side by side, and lists of threads are told nothing.
+// All else of a run (admission, claim, heartbeat, end) is Carrel's in both.
+package emit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/usercontext"
+	"carrel/shared/wire"
+)
+
+// callTime bounds one write or post.
+const callTime = 5 * time.Second
+
+// Log is that of the package it replaces.
+type Log interface {
+	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
+}
+
+// Connections is that of the package it replaces.
+type Connections interface {
+	Connections(ctx context.Context) ([]chat.Connection, error)
+	RemoveConnection(ctx context.Context, id chat.ConnectionID) error
+}
+
+// Poster is that of the package it replaces.
+type Poster interface {
+	Post(ctx context.Context, id chat.ConnectionID, message []byte) error
+}
+
+// Config is that of the package it replaces.
+type Config struct {
+	User        *usercontext.Context
+	Epoch       chat.Epoch
+	Log         Log
+	Connections Connections
+	Poster      Poster
+	After       func(time.Duration) <-chan time.Time
+	Report      func(error)
+}
+
+// Emitter writes and posts each event where it is emitted. It is for one goroutine at a time.
+type Emitter struct {
+	c     Config
+	ctx   context.Context
+	conns []chat.Connection
+}
+
+// New lists the user's connections, once.
+func New(ctx context.Context, c Config) (*Emitter, error) {
+	list, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	conns, err := c.Connections.Connections(list)
+	if err != nil {
+		return nil, fmt.Errorf("emit: %w", err)
+	}
+	e := &Emitter{c: c, ctx: ctx}
+	for _, conn := range conns {
+		if conn.N > 0 && conn.Thread == c.User.Thread() {
+			e.conns = append(e.conns, conn)
+		}
+	}
+	return e, nil
+}
+
+// Emit writes one event and posts it to each connection.
+func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
+	if ev.Timestamp == 0 {
+		ev.Timestamp = e.c.User.Now().UnixMilli()
+	}
+	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+	defer cancel()
+	seq, err := e.c.Log.Append(write, []agui.Event{ev})
+	if err != nil {
+		return fmt.Errorf("emit: %w", err)
+	}
+	e.post(seq, []agui.Event{ev})
+	return nil
+}
+
+// Sync has nothing to wait for.
+func (e *Emitter) Sync(context.Context) error { return nil }
+
+// Drain has nothing to wait for.
+func (e *Emitter) Drain(context.Context) error { return nil }
+
+// Wrote posts a record that the caller has written.
+func (e *Emitter) Wrote(seq chat.Seq, events []agui.Event) { e.post(seq, events) }
+
+// Finish posts the last record.
+func (e *Emitter) Finish(_ context.Context, seq chat.Seq, events []agui.Event) error {
+	e.post(seq, events)
+	return nil
+}
+
+// Tell tells nobody: the samples have no lists of threads.
+func (e *Emitter) Tell(wire.ServerFrame) {}
+
+// post posts to all connections at once and waits for the slowest.
+func (e *Emitter) post(seq chat.Seq, events []agui.Event) {
+	messages, err := wire.Encode(&wire.Events{
+		ThreadID: e.c.User.Thread(), Epoch: e.c.Epoch, Seq: seq, RunID: e.c.User.Run(), Events: events,
+	}, "naive")
+	if err != nil {
+		e.c.Report(err)
+		return
+	}
+	var all sync.WaitGroup
+	for _, conn := range e.conns {
+		all.Go(func() {
+			for _, m := range messages {
+				e.one(conn.ID, m)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (e *Emitter) one(id chat.ConnectionID, message []byte) {
+	ctx, cancel := context.WithTimeout(e.ctx, callTime)
+	defer cancel()
+	err := e.c.Poster.Post(ctx, id, message)
+	if errors.Is(err, chat.ErrGone) {
+		err = e.c.Connections.RemoveConnection(ctx, id)
+	}
+	if err != nil {
+		e.c.Report(fmt.Errorf("emit: %w", err))
+	}
+}
+
+// Audience is that of the package it replaces.
+type Audience struct {
+	Connections Connections
+	Poster      Poster
+	Now         func() time.Time
+}
+
+// Tell is not of a turn: nobody forgets themselves in a bench.
+func Tell(context.Context, Audience, ...wire.ServerFrame) error {
+	return errors.New("emit: the naive build tells nobody")
+}
+
+// Figures is what turn measures of an emitter. The naive one measures nothing.
+type Figures struct {
+	Posted, Retried, Throttled, Gone, Cut int
+	Lag                                   time.Duration
+	Behind                                int
+}
+
+// Figures are none.
+func (e *Emitter) Figures() Figures { return Figures{} }

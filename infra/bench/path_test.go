@@ -1,0 +1,193 @@
+package bench_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/stack"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// atOnce is how many users have a run at the same time at most: more would measure a queue for two processors.
+const atOnce = 20
+
+// place is an event of a thread.
+type place struct {
+	thread string
+	seq    chat.Seq
+}
+
+// path knows when each record was durable, and what came to the devices.
+type path struct {
+	mu      sync.Mutex
+	durable map[place]time.Time
+	took    times
+}
+
+// watch notes when the table has taken each record.
+func (p *path) watch(r proxy.Request) (proxy.Fault, func()) {
+	if r.Operation != "PutItem" {
+		return proxy.Fine, nil
+	}
+	var put struct {
+		Item struct{ PK, SK struct{ S string } }
+	}
+	if json.Unmarshal(r.Body, &put) != nil {
+		return proxy.Fine, nil
+	}
+	number, isRecord := strings.CutPrefix(put.Item.SK.S, "E#")
+	seq, err := strconv.ParseInt(number, 10, 64)
+	if !isRecord || err != nil {
+		return proxy.Fine, nil
+	}
+	thread := strings.Split(put.Item.PK.S, "#")[3] // U#<u>#T#<thread>#<epoch>
+	return proxy.Fine, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.durable[place{thread, chat.Seq(seq)}] = time.Now()
+	}
+}
+
+// arrived notes a frame at a device: each record that is in it took its time.
+func (p *path) arrived(e *wire.Events, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range e.Events {
+		if since, ok := p.durable[place{string(e.ThreadID), e.Seq + chat.Seq(i)}]; ok {
+			p.took = append(p.took, at.Sub(since))
+		}
+	}
+}
+
+// follow reads a device until a run has ended.
+func (p *path) follow(ctx context.Context, d *device) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		_, m, err := d.conn.Read(ctx)
+		if err != nil {
+			return err
+		}
+		at := time.Now()
+		f, err := wire.DecodeServer(m)
+		if err != nil {
+			return err
+		}
+		e, ok := f.(*wire.Events)
+		if !ok {
+			continue
+		}
+		p.arrived(e, at)
+		for _, ev := range e.Events {
+			if ev.Terminal() {
+				return nil
+			}
+		}
+	}
+}
+
+// TestBenchPath measures the time from the moment when a record is durable to its arrival at a device. Users stream 20
+// deltas a second; at most 20 of them at once. Each line is measured twice, which tells the machine's noise.
+func TestBenchPath(t *testing.T) {
+	needsTime(t)
+	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1}, {200, 1, 1}} {
+		s := ours(t, stack.Config{Parameters: generous()})
+		p := &path{durable: map[place]time.Time{}}
+		s.DynamoDB().SetHook(p.watch)
+		people := crowd(t, s, c.users, c.devices)
+		stream(t, p, people, "/stream 2 20", 1) // starts processes
+		var twice [2]times
+		for i := range twice {
+			p.took = nil
+			stream(t, p, people, "/stream 80 20", c.rounds)
+			twice[i] = p.took
+		}
+		fmt.Printf("%3d users with %2d devices: append to client p50 %.2f p99 %.2f ms (%d arrivals); against itself p50 %.2f× p99 %.2f×\n", c.users, c.devices,
+			twice[0].at(.5), twice[0].at(.99), len(twice[0]), twice[1].at(.5)/twice[0].at(.5), twice[1].at(.99)/twice[0].at(.99))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBenchThroughput has users stream as fast as the model goes.
+func TestBenchThroughput(t *testing.T) {
+	needsTime(t)
+	const deltas = 9000
+	for _, c := range []struct{ users, devices int }{{1, 1}, {1, 3}, {1, 10}, {20, 1}} {
+		s := ours(t, stack.Config{Parameters: generous()})
+		p := &path{}
+		people := crowd(t, s, c.users, c.devices)
+		stream(t, p, people, "/stream 2 20", 1)
+		var rates [2]float64
+		for i := range rates {
+			at := time.Now()
+			stream(t, p, people, fmt.Sprintf("/stream %d 0", deltas), 3)
+			rates[i] = float64(3*deltas*c.users) / time.Since(at).Seconds()
+		}
+		fmt.Printf("%3d users with %2d devices: %.0f deltas/s, at each device; against itself %.2f×\n", c.users, c.devices, rates[0], rates[1]/rates[0])
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// crowd connects users with their devices; each user has a thread.
+func crowd(t testing.TB, s *stack.Stack, users, devices int) [][]*device {
+	t.Helper()
+	all := make([][]*device, users)
+	for i := range all {
+		thread := chat.ThreadID(chat.NewID(time.Now()))
+		for range devices {
+			all[i] = append(all[i], open(t, s.Endpoints(), fmt.Sprint("user-", i), thread))
+		}
+	}
+	return all
+}
+
+// stream has each user play a script so many times, atOnce of them at once.
+func stream(t testing.TB, p *path, people [][]*device, script string, rounds int) {
+	t.Helper()
+	var all sync.WaitGroup
+	free := make(chan struct{}, atOnce)
+	for _, devices := range people {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			for range rounds {
+				if err := p.play(t.Context(), devices, script); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// play has one user play a script, on all devices.
+func (p *path) play(ctx context.Context, devices []*device, script string) error {
+	if _, err := devices[0].ask(ctx, script); err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(devices))
+	for i, d := range devices {
+		all.Go(func() { errs[i] = p.follow(ctx, d) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package bench_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"carrel/infra/local/stack"
+	"carrel/shared/chat"
+)
+
+const (
+	resumes = 150  // of each kind
+	missed  = 1000 // events, each a record of its own
+)
+
+// TestBenchResume measures the time from a hello whose cursor is 1,000 events behind to the first missed event and to the
+// last, on an open socket; beside it reading the same records straight from the store. The three alternate, and the
+// subject runs twice in each round, which tells the machine's noise.
+func TestBenchResume(t *testing.T) {
+	needsTime(t)
+	s := ours(t, stack.Config{Parameters: generous()})
+	thread := chat.ThreadID(chat.NewID(time.Now()))
+	own := direct(t, s, "alice")
+	fill(t, own, thread, 10, 1)
+	fill(t, own, thread, missed, 1)
+	th, err := own.Thread(t.Context(), thread)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := th.Head - missed
+	d := open(t, s.Endpoints(), "alice", thread)
+	var first, again, whole, read times
+	for i := range resumes + 5 {
+		a, all := resume(t, d, chat.Cursor{Epoch: th.Epoch, Seq: after})
+		at := time.Now()
+		records, err := own.Log(t.Context(), thread, th.Epoch, after, missed)
+		if err != nil || len(records) != missed {
+			t.Fatalf("%d records: %v", len(records), err)
+		}
+		straight := time.Since(at)
+		b, _ := resume(t, d, chat.Cursor{Epoch: th.Epoch, Seq: after})
+		if i >= 5 { // the first ones start processes
+			first, again, whole, read = append(first, a), append(again, b), append(whole, all), append(read, straight)
+		}
+	}
+	fmt.Printf("resume with %d missed, first event: p50 %.2f p95 %.2f ms; all: p50 %.2f p95 %.2f ms; straight from the store: p50 %.2f p95 %.2f ms\n",
+		missed, first.at(.5), first.at(.95), whole.at(.5), whole.at(.95), read.at(.5), read.at(.95))
+	fmt.Printf("  p95 of the first event is %.2f× that of the store; against itself %.2f× (p50 %.2f×)\n",
+		first.at(.95)/read.at(.95), again.at(.95)/first.at(.95), again.at(.5)/first.at(.5))
+}
+
+// resume says hello and returns how long the first events and the last one took.
+func resume(t testing.TB, d *device, from chat.Cursor) (first, all time.Duration) {
+	t.Helper()
+	at := time.Now()
+	if err := d.hello(t.Context(), &from); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.await(t.Context(), `"type":"events"`); err != nil {
+		t.Fatal(err)
+	}
+	first = time.Since(at)
+	if !d.ended {
+		if _, err := d.await(t.Context(), `"RUN_FINISHED"`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return first, time.Since(at)
+}

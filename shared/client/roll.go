@@ -1,0 +1,120 @@
+package client
+
+import (
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// maxGreeted is more than a hello is answered with. What does not fit is asked for again.
+const maxGreeted = 256
+
+// roll is the next socket while the last one is in use: it is open, has said hello, and takes over once that is
+// answered.
+type roll struct {
+	thread chat.ThreadID // that its hello named
+	since  time.Time
+	frames [][]byte // what came on it
+	joiner wire.Joiner
+}
+
+// Offered tells that the next socket is open. If one is in use that stays so until this one's hello, the wish
+// Greeting, is answered: what comes on this one is told by ReceiveNext, and Failed that it is gone.
+func (v *View) Offered(now time.Time) {
+	if !v.socket.open {
+		v.Opened(now)
+		return
+	}
+	v.now = now
+	if v.forgetting {
+		v.wanted = false
+		return
+	}
+	v.roll = &roll{thread: v.open.id, since: now}
+	v.wishes.Greeting = v.encode(v.helloFrame(1))
+}
+
+// ReceiveNext takes one message of the socket that was offered.
+func (v *View) ReceiveNext(now time.Time, message []byte) {
+	if v.roll == nil {
+		return
+	}
+	v.now = now
+	switch answered, refused := v.roll.take(message); {
+	case refused:
+		v.Failed(now)
+	case answered:
+		v.takeOver()
+	}
+}
+
+// take reports whether the socket is answered now, or is of no use.
+func (r *roll) take(message []byte) (answered, refused bool) {
+	frame, err := wire.DecodeServer(message)
+	if p, isPart := frame.(*wire.Part); isPart {
+		whole, bad := r.joiner.Add(p)
+		if bad != nil || whole == nil {
+			r.keep(message)
+			return false, bad != nil
+		}
+		frame, err = wire.DecodeServer(whole)
+	}
+	if err != nil {
+		return false, true
+	}
+	switch frame.(type) {
+	case *wire.Error:
+		return false, true
+	case *wire.Ready:
+		r.frames = append(r.frames, message)
+		return true, false
+	}
+	r.keep(message)
+	return false, false
+}
+
+func (r *roll) keep(message []byte) {
+	if len(r.frames) < maxGreeted {
+		r.frames = append(r.frames, message)
+	}
+}
+
+// takeOver makes the socket that was offered the one in use.
+func (v *View) takeOver() {
+	r := v.roll
+	v.roll, v.wanted = nil, false
+	v.wishes.Frames, v.wishes.Close, v.wishes.Switch = nil, false, true
+	if v.status != Ready {
+		v.status = Connecting
+	}
+	v.socket = socket{open: true, n: 1, hello: 1, helloSince: r.since, wantHello: r.thread != v.open.id}
+	v.socket.begin(v.now)
+	v.requests.unsent()
+	for _, t := range v.threads {
+		t.reconnected(1)
+	}
+	v.settle()
+	for _, message := range r.frames {
+		if v.socket.open {
+			v.receive(message, true)
+			v.settle()
+		}
+	}
+}
+
+// begin sets the clocks of a socket that is in use from now on.
+func (s *socket) begin(now time.Time) {
+	s.gapPause, s.parts, s.pingBase, s.quiet = gapLeast, map[string]time.Time{}, now, now
+}
+
+// handOver sets when the next socket is wanted. What would be at once waits, longer each time: a clock that is wrong
+// must not make sockets follow each other for ever.
+func (v *View) handOver(by time.Time) {
+	least := max(v.soonest, handoverMin)
+	if early := v.now.Add(least); by.Before(early) {
+		v.socket.handover, v.soonest = early, min(2*least, handoverRare)
+	} else {
+		v.socket.handover, v.soonest = by, handoverMin
+	}
+}

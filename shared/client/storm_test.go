@@ -1,0 +1,59 @@
+package client_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"carrel/shared/client"
+)
+
+// TestStorm: a thousand clients lose their sockets in the same instant, and the gateway takes 500 new connections in a
+// second, which is API Gateway's limit for an account. Their attempts are spread out from the first on, and all of them
+// are back soon.
+func TestStorm(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	type one struct {
+		view *client.View
+		at   time.Time // of its next attempt
+	}
+	start := time.UnixMilli(0)
+	var away []*one
+	for range 1000 {
+		v := client.NewView(rnd.Float64)
+		v.Opened(start)
+		v.Receive(start, []byte(`{"type":"ready","n":1,"connectionId":"c","threadId":"t","head":0,"recovered":false,"waiting":[],"interrupts":[],"limits":{},"reconnectBy":0}`))
+		v.Lost(start)
+		away = append(away, &one{v, start.Add(v.Wishes().After)})
+	}
+	tenths, taken, attempts := map[int64]int{}, map[int64]int{}, 0
+	for now := start; len(away) > 0; now = now.Add(time.Millisecond) {
+		if now.Sub(start) > 30*time.Second {
+			t.Fatalf("seed %d: %d clients are still away after 30 s", seed, len(away))
+		}
+		var still []*one
+		for _, c := range away {
+			if c.at.After(now) {
+				still = append(still, c)
+				continue
+			}
+			attempts++
+			tenths[now.UnixMilli()/100]++
+			if taken[now.Unix()]++; taken[now.Unix()] > 500 {
+				c.view.Failed(now)
+				c.at = now.Add(c.view.Wishes().After)
+				still = append(still, c)
+			}
+		}
+		away = still
+	}
+	for tenth, n := range tenths {
+		if n > 250 {
+			t.Errorf("seed %d: %d attempts within 100 ms, %d ms after the loss", seed, n, tenth*100)
+		}
+	}
+	if attempts > 3000 {
+		t.Errorf("seed %d: %d attempts for 1,000 clients", seed, attempts)
+	}
+}

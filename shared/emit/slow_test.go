@@ -1,0 +1,161 @@
+package emit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/wire"
+)
+
+func (e *fakeEdge) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.posts
+}
+
+// words emits a word and a step after another, each of which is flushed at once, and tells how long that took.
+func (r *rig) words(t *testing.T, n int) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for range n {
+		r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"}, agui.Event{Type: agui.StepFinished, StepName: "s"})
+		synctest.Wait()
+	}
+	return time.Since(start)
+}
+
+// A window that is throttled for a while misses nothing and is not cut; the others and the run do not wait for it.
+func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("slow"), conn("fast"))
+		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		if took := r.words(t, 10); took > 0 {
+			t.Errorf("the run was held up for %v", took)
+		}
+		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
+			t.Errorf("the fast connection has %q by now", said(got))
+		}
+		time.Sleep(time.Second)
+		edge.set(func() { delete(edge.fails, "slow") })
+		time.Sleep(time.Second)
+		r.end(t)
+		if got := edge.events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+			t.Errorf("the throttled connection got %q", said(got))
+		}
+		f := r.Figures()
+		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.got["slow"])+len(edge.got["fast"]) {
+			t.Errorf("reported %q; counted %+v", r.reported, f)
+		}
+		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind != 32 {
+			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32", f.Lag, f.Behind)
+		}
+	})
+}
+
+// One that is throttled for good is cut after 3 s, is not posted to any more, and comes back with its next hello.
+func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("slow"))
+		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		time.Sleep(4 * time.Second)
+		posts := edge.count()
+		r.words(t, 3)
+		time.Sleep(4 * time.Second)
+		if f := r.Figures(); posts != 6 || edge.count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
+			t.Errorf("%d posts and then %d; counted %+v, reported %q", posts, edge.count(), f, r.reported)
+		}
+		again := conn("slow")
+		again.N = 2
+		edge.set(func() { edge.rows["slow"] = again; delete(edge.fails, "slow") })
+		time.Sleep(2 * time.Second)
+		r.end(t)
+		first := edge.got["slow"][0].(*wire.Events)
+		if got := edge.events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
+			t.Errorf("after its hello it got %s from %d", types(got), first.Seq)
+		}
+	})
+}
+
+// A half-open socket takes a post and never answers: it costs nobody but itself anything, and the end of the run no more
+// than the time of one post.
+func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("hangs"), conn("fast"))
+		edge.takes["hangs"] = time.Hour
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		if took := r.words(t, 10); took > 0 {
+			t.Errorf("the run was held up for %v", took)
+		}
+		start := time.Now()
+		r.end(t)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("the run's end took %v", took)
+		}
+		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+			t.Errorf("the other connection got %q", said(got))
+		}
+		if f := r.Figures(); f.Cut != 1 || f.Retried != 0 {
+			t.Errorf("counted %+v", f)
+		}
+	})
+}
+
+// Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame, nor
+// the repetition of what was throttled.
+func TestNothingIsPostedPastTheToken(t *testing.T) {
+	long := strings.Repeat("x", 200<<10)
+	for name, slow := range map[string]bool{"in the middle of a long frame": false, "while it is throttled": true} {
+		synctest.Test(t, func(t *testing.T) {
+			expires := conn("a")
+			expires.TokenExpires = time.Now().Add(2300 * time.Millisecond) // between two lists
+			edge := newEdge(expires)
+			edge.takes["a"] = 300 * time.Millisecond
+			if slow {
+				edge.fails["a"] = chat.ErrSlow
+			}
+			r := newRig(t, &fakeLog{}, edge)
+			r.emit(t, opening()...)
+			r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "x", ToolCallID: "c", Content: &long})
+			time.Sleep(2500 * time.Millisecond)
+			posts := edge.count()
+			edge.set(func() { delete(edge.fails, "a") })
+			r.emit(t, agui.Event{Type: agui.StepStarted, StepName: "s"})
+			r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+			time.Sleep(3 * time.Second)
+			r.end(t)
+			if posts < 2 || posts > 8 || edge.count() != posts {
+				t.Errorf("%s: %d posts by the time it expired, and %d in all", name, posts, edge.count())
+			}
+		})
+	}
+}
+
+// Who has something to say outside of a run heeds the token as well, and tries again what was throttled.
+func TestTellHeedsTheTokenAndTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		expires, slow := conn("a"), conn("slow")
+		expires.TokenExpires = time.Now().Add(time.Second)
+		edge := newEdge(expires, slow)
+		edge.takes["a"] = 700 * time.Millisecond
+		edge.fails["slow"] = chat.ErrSlow
+		time.AfterFunc(500*time.Millisecond, func() { edge.set(func() { delete(edge.fails, "slow") }) })
+		frame := &wire.Ended{RunID: run, ThreadID: thread, Status: chat.RunCancelled}
+		if err := emit.Tell(t.Context(), emit.Audience{Connections: edge, Poster: edge}, frame, frame, frame); err != nil {
+			t.Error(err)
+		}
+		if a, s := len(edge.got["a"]), len(edge.got["slow"]); a != 2 || s != 3 {
+			t.Errorf("posted %d frames to a token of one second at 0.7 s each, and %d to who was throttled", a, s)
+		}
+	})
+}

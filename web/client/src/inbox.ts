@@ -1,0 +1,167 @@
+import type { Answers } from "./answers.ts";
+import { decodeServer } from "./codec.ts";
+import type { Limits } from "./codec.ts";
+import type { Accepted, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./frames.ts";
+import type { Outbox } from "./outbox.ts";
+import { Parts } from "./parts.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Standing } from "./standing.ts";
+import type { Views } from "./views.ts";
+
+/** What the parts of a session share. */
+export interface Desk {
+  readonly views: Views;
+  readonly at: Schedule;
+  readonly out: Outbox;
+  readonly answers: Answers;
+  readonly standing: Standing;
+  /** The socket in use is of no use any more. */
+  readonly giveUp: (now: number) => void;
+}
+
+/** Takes what the server says on the socket in use. */
+export class Inbox {
+  readonly #desk: Desk;
+  readonly #parts = new Parts();
+  /** The highest n of a ready or snapshot on this socket. */
+  #answeredN = 0;
+  /** Something was lost that only the next ready makes good. */
+  missed = false;
+  /** As the last ready said; before it, what every server takes. */
+  limits: Limits = { textBytes: 24 * 1024, messages: 8 };
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  /** Another socket, or none: nothing of the last one's is to be completed. */
+  anew(): void {
+    this.#answeredN = 0;
+    this.#parts.clear();
+  }
+
+  /** When a frame in parts is given up. */
+  due(): number | undefined {
+    return this.#parts.due();
+  }
+
+  expire(now: number): void {
+    if (this.#parts.expire(now)) this.missed = true;
+  }
+
+  /** Takes one text frame. Throws if it is not one; the socket lives on. */
+  take(text: string, now: number): void {
+    const frame = decodeServer(text);
+    if (frame?.type !== "part") return frame && this.#frame(frame, now);
+    this.#desk.at.parted(now);
+    const whole = this.#parts.add(frame, now);
+    if (whole === "bad") this.missed = true;
+    else if (whole) this.#frame(whole, now);
+  }
+
+  #frame(frame: ServerFrame, now: number): void {
+    switch (frame.type) {
+      case "": return this.#desk.at.mayNotHaveArrived(now);
+      case "part": return; // parts have no parts
+      case "ready": return this.#ready(frame, now);
+      case "snapshot": return this.#snapshot(frame, now);
+      case "events": return this.#events(frame, now);
+      case "pong": return this.#pong(frame, now);
+      case "accepted": return frame.state === "closing" ? this.#forgets(frame) : this.#desk.answers.accepted(frame, now);
+      case "rejected": return frame.code === "closing" ? this.#close(frame, now) : this.#desk.answers.refused(frame.runId, frame, now);
+      case "ended": return this.#desk.answers.ended(frame, now);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#desk.answers.rows([frame], now, this.#desk.standing.status === "ready");
+      case "threads":
+        this.#desk.answers.rows(frame.threads, now, this.#desk.standing.status === "ready", frame);
+        return this.#desk.answers.plain(frame.requestId ?? "threads", frame);
+      case "done":
+        if (frame.threadId === undefined) return this.#close(frame, now);
+        if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
+        return this.#desk.answers.done(frame.threadId, frame);
+      case "runs": return this.#desk.answers.runs(frame);
+      case "history":
+        this.#desk.views.of(frame.threadId).history(frame);
+        return this.#desk.answers.plain(frame.requestId ?? "history", frame);
+      case "error": return this.#error(frame, now);
+    }
+  }
+
+  #ready(frame: Ready, now: number): void {
+    if (frame.n < this.#answeredN) return;
+    this.#answeredN = frame.n;
+    this.#desk.standing.ready();
+    this.#desk.at.readied(frame.n, now, frame.reconnectBy);
+    this.limits = { ...this.limits, ...frame.limits };
+    this.#desk.answers.heard();
+    this.#desk.views.open ??= frame.threadId;
+    if (frame.threadId !== this.#desk.views.open) return;
+    this.missed = false;
+    if (this.#desk.views.of(frame.threadId).ready(frame)) this.#desk.at.progress(now);
+    this.#desk.out.requests.adopt(frame.threadId);
+    for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#desk.answers.run(run.runId, frame, now);
+    this.#desk.answers.seen(frame, now);
+    this.#desk.out.runs(now);
+  }
+
+  #snapshot(frame: Snapshot, now: number): void {
+    if (frame.n < this.#answeredN) return;
+    this.#answeredN = frame.n;
+    if (frame.threadId === this.#desk.views.open && this.#desk.views.of(frame.threadId).snapshot(frame)) this.#desk.at.progress(now);
+  }
+
+  #events(frame: Events, now: number): void {
+    if (frame.threadId !== this.#desk.views.open) return;
+    if (this.#desk.views.of(frame.threadId).events(frame, this.#desk.out.n)) this.#desk.at.progress(now);
+    this.#desk.answers.seen(frame, now);
+  }
+
+  #pong(frame: Pong, now: number): void {
+    const lost = this.#desk.at.ponged(now);
+    this.#desk.answers.heard();
+    if (lost && !this.#desk.out.requests.empty) this.#desk.at.mayNotHaveArrived(now);
+    if (frame.threadId === undefined || frame.threadId !== this.#desk.views.open) return;
+    const view = this.#desk.views.of(frame.threadId);
+    if (!view.pong(frame)) this.#desk.answers.compare(!view.gap && this.#desk.standing.status === "ready", frame.interrupted, now);
+    else if (!this.#desk.at.asked) this.#desk.out.hello(now);
+  }
+
+  #error(frame: ErrorFrame, now: number): void {
+    // A window that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
+    if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";
+    switch (frame.code) {
+      case "replaced": case "token_expired": case "unauthorized":
+        return this.#desk.giveUp(now);
+      case "closing":
+        return this.#close(frame, now);
+      case "internal":
+        return this.#desk.at.mayNotHaveArrived(now);
+      case "rate_limited":
+        if (frame.retryAfterMs) return this.#desk.at.repeatAfter(now, frame.retryAfterMs);
+    }
+    this.#desk.answers.error(frame, now);
+  }
+
+  /** A thread is gone. The open one is asked for once more, which empties it. */
+  #deleted(threadId: string, now: number): void {
+    if (this.#desk.views.list.delete(threadId) && threadId === this.#desk.views.open) this.#desk.out.hello(now);
+  }
+
+  /** A forget was accepted: everything else would be refused, so nothing more is sent. */
+  #forgets(frame: Accepted): void {
+    this.#desk.standing.forgets();
+    this.missed = false;
+    this.#desk.at.settled();
+    this.#desk.answers.close(frame);
+  }
+
+  /** All that the user has is being erased, or (done) was. */
+  #close(frame: Rejected | ErrorFrame | Done, now: number): void {
+    const erased = frame.type === "done";
+    if (!erased && this.#desk.standing.forgetting) return; // that is known, and the done is still to come
+    if (erased) this.#desk.views.clear();
+    else this.#desk.views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
+    this.#desk.answers.close(frame);
+    this.#desk.standing.closed(erased);
+    this.#desk.giveUp(now);
+  }
+}

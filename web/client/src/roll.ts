@@ -1,0 +1,31 @@
+import { decodeServer } from "./codec.ts";
+import { Parts } from "./parts.ts";
+
+/** How long the next socket's hello may be without an answer, in ms. */
+const ANSWER_WITHIN = 10_000;
+/** More than a hello is answered with. What does not fit is asked for again. */
+const MAX_FRAMES = 256;
+
+/** The next socket, which is open and said hello, while the last one is in use until it is answered. */
+export class Roll {
+  /** What came on it, for when it takes over. */
+  readonly frames: string[] = [];
+  readonly #parts = new Parts();
+
+  /** threadId is what its hello named; at, when that was. */
+  constructor(readonly threadId: string | undefined, readonly at: number) {}
+
+  get due(): number {
+    return this.at + ANSWER_WITHIN;
+  }
+
+  /** Takes a frame: whether the socket is answered now, or is of no use. */
+  take(text: string, now: number): "answered" | "refused" | undefined {
+    const first = decodeServer(text);
+    const whole = first?.type === "part" ? this.#parts.add(first, now) : first;
+    const type = typeof whole === "object" ? whole.type : undefined;
+    if (type === "error" || type === "") return "refused";
+    if (type === "ready" || this.frames.length < MAX_FRAMES) this.frames.push(text);
+    return type === "ready" ? "answered" : undefined;
+  }
+}

@@ -1,0 +1,110 @@
+import type { CarrelOptions, Socket } from "./contract.ts";
+import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
+
+/** How long a token and a socket may take together, in ms: some networks never say no. */
+const OPEN_WITHIN = 15_000;
+
+/** What sockets tell. `next` is the one that is to follow the one in use. */
+export interface OnSocket {
+  /** The next socket is open; if none was in use, it is. */
+  readonly opened: (next: boolean) => void;
+  readonly heard: (data: unknown, next: boolean) => void;
+  /** The one in use is gone. */
+  readonly lost: () => void;
+  /** The next one could not be opened, or is gone; why, for a person, if that is known. */
+  readonly failed: (why: string | undefined) => void;
+}
+
+/** The socket in use, and the next one while it is opened or not in use yet. */
+export class Sockets {
+  readonly #options: Required<Pick<CarrelOptions, "url" | "token" | "socket">>;
+  readonly #on: OnSocket;
+  #inUse: Socket | undefined;
+  #next: Socket | undefined;
+  #attempt = 0;
+  #late: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: Required<Pick<CarrelOptions, "url" | "token" | "socket">>, on: OnSocket) {
+    this.#options = options;
+    this.#on = on;
+  }
+
+  send(text: string): void {
+    this.#inUse?.send(text);
+  }
+
+  /** Sends on the next socket. */
+  greet(text: string): void {
+    this.#next?.send(text);
+  }
+
+  /** Opens the next socket with a fresh token, in place of an attempt that is under way. */
+  async connect(): Promise<void> {
+    this.decline();
+    const attempt = this.#attempt;
+    this.#late = setTimeout(() => this.#fail("The server does not answer."), OPEN_WITHIN);
+    let token: string;
+    try {
+      token = await this.#options.token();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#fail(`Signing in failed: ${error instanceof Error ? error.message : String(error)}`);
+      return;
+    }
+    if (attempt === this.#attempt) this.#open(token);
+  }
+
+  /** The next socket is in use from now on; the last one is closed. */
+  takeOver(): void {
+    const old = this.#inUse;
+    this.#inUse = this.#next;
+    this.#next = undefined;
+    drop(old);
+  }
+
+  /** Ends the attempt for the next socket. */
+  decline(): void {
+    this.#attempt++;
+    clearTimeout(this.#late);
+    drop(this.#next);
+    this.#next = undefined;
+  }
+
+  /** Closes the socket in use. */
+  close(): void {
+    drop(this.#inUse);
+    this.#inUse = undefined;
+  }
+
+  #open(token: string): void {
+    const socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    this.#next = socket;
+    socket.onopen = () => this.#opened();
+    socket.onclose = () => this.#closed(socket);
+    socket.onmessage = ({ data }) => this.#on.heard(data, socket === this.#next);
+  }
+
+  #opened(): void {
+    clearTimeout(this.#late);
+    const next = this.#inUse !== undefined;
+    if (!next) this.takeOver();
+    this.#on.opened(next);
+  }
+
+  #closed(socket: Socket): void {
+    if (socket === this.#next) return this.#fail(undefined);
+    this.#inUse = undefined;
+    this.#on.lost();
+  }
+
+  #fail(why: string | undefined): void {
+    this.decline();
+    this.#on.failed(why);
+  }
+}
+
+/** What it still says is heard by nobody. */
+function drop(socket: Socket | undefined): void {
+  if (!socket) return;
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.close();
+}
