@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -38,10 +37,14 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := awsenv.Clock(getenv)
+	if err != nil {
+		return nil, err
+	}
 	return &handler{
-		table:  store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits()}),
+		table:  store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits(), Now: now}),
 		sender: gateway.NewPoster(c, endpoint),
-		now:    time.Now,
+		now:    now,
 		log:    slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}, nil
 }

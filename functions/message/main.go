@@ -53,9 +53,13 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := awsenv.Clock(getenv)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits}),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits, Now: now}),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		agent:   agent.Known,
@@ -63,6 +67,6 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },
 		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "message"), log),
 		log:     log,
-		now:     time.Now,
+		now:     now,
 	}, nil
 }

@@ -57,7 +57,11 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := store.Config{Name: table, Limits: limits}
+	now, err := awsenv.Clock(getenv)
+	if err != nil {
+		return nil, err
+	}
+	of := store.Config{Name: table, Limits: limits, Now: now}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
 		live:    store.New(store.NewClient(c), of),
@@ -67,7 +71,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		limits:  limits,
 		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "sweep"), log),
 		log:     log,
-		now:     time.Now,
+		now:     now,
 		after:   time.After,
 	}, nil
 }

@@ -62,17 +62,21 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, err := awsenv.Clock(getenv)
+	if err != nil {
+		return nil, err
+	}
 	agents, err := agent.Samples(scripted.New(scripted.Config{}))
 	if err != nil {
 		return nil, err
 	}
-	tools, err := builtIn()
+	tools, err := builtIn(now)
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits}),
+		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits, Now: now}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),
@@ -81,21 +85,21 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		monitor: monitor.New(os.Stdout, self, log),
 		gauge:   &usercontext.Gauge{},
 		log:     log,
-		now:     time.Now,
+		now:     now,
 		after:   time.After,
 		tenancy: tenancy,
 	}, nil
 }
 
 // builtIn are the tools of this deployment that are the same for everybody.
-func builtIn() (*tool.Registry, error) {
+func builtIn(now func() time.Time) (*tool.Registry, error) {
 	calc, err := calculator.New()
 	if err != nil {
 		return nil, err
 	}
-	now, err := clock.New(time.Now)
+	watch, err := clock.New(now)
 	if err != nil {
 		return nil, err
 	}
-	return tool.NewRegistry(calc, now)
+	return tool.NewRegistry(calc, watch)
 }

@@ -252,6 +252,11 @@ func configuration(t *testing.T) {
 				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })
 			}
 		}
+		if function != "Authorize" {
+			wrong := maps.Clone(env) // which only tests set
+			wrong["CLOCK_SKEW"] = "6m"
+			t.Run(function+" with a wrong CLOCK_SKEW", func(t *testing.T) { refuses(t, binary, wrong, "CLOCK_SKEW") })
+		}
 		if !slices.Contains([]string{"Message", "Turn", "Sweep"}, function) {
 			continue
 		}

@@ -180,36 +180,6 @@ func verify(t *testing.T, streams [][]json.RawMessage) {
 	t.Logf("%s", out)
 }
 
-// A thread's and a run's id are no authority: to anybody else they name nothing.
-func TestForeignIDsNameNothing(t *testing.T) {
-
-	e := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	alice := &person{name: "alice", secret: "secret-" + rand.Text()}
-	thread := chat.ThreadID(chat.NewID(time.Now()))
-	mine := mustOpen(t, ctx, e, alice, thread)
-	id, err := mine.Send("/say " + alice.secret + "\n/stream 60 20\n/say the end")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := mine.WaitFor(ctx, func(s client.State) bool { return says(s, agui.RoleAssistant, alice.secret) }); err != nil {
-		t.Fatal(err)
-	}
-	bob := &person{name: "bob", secret: "secret-" + rand.Text()}
-	theirs := mustOpen(t, ctx, e, bob, thread)
-	if err := theirs.Cancel(id); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := theirs.WaitFor(ctx, idle); err != nil || len(s.Messages) > 0 || s.Epoch != "" {
-		t.Errorf("bob opened alice's thread and sees %+v, %v; want an empty one", s, err)
-	}
-	if s, err := mine.WaitFor(ctx, func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "the end") }); err != nil {
-		t.Errorf("alice's run was disturbed: %+v, %v", s, err)
-	}
-	theirs.read(t, []*person{alice, bob})
-}
-
 func mustOpen(t *testing.T, ctx context.Context, e stack.Endpoints, p *person, thread chat.ThreadID) *socket {
 	t.Helper()
 	s, err := open(ctx, e, p, thread)

@@ -25,7 +25,12 @@ func TestMain(m *testing.M) {
 	if state := os.Getenv(asStack); state != "" {
 		stackUntilKilled(state)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := common.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping the stack of the faults:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 func stackUntilKilled(state string) {

@@ -43,7 +43,7 @@ type kill struct {
 // The process that does a run is killed with SIGKILL: at four events, or with CARREL_KILLS=n (make kills) n times at
 // each event. Each run goes on in another process once the lease is past, long before the next minute's sweep, and ends
 // once; its log has no gap; what is not idempotent is never done twice; and what waited behind it goes on.
-func TestARunSurvivesItsWorkerAtEachEvent(t *testing.T) {
+func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
 	t.Parallel() // it waits for leases
 	k := startKiller(t)
 	s := startWith(t, stack.Config{DynamoDB: k.url})

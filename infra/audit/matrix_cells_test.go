@@ -21,7 +21,7 @@ func callers() map[string]string {
 	return map[string]string{
 		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.ForOperator": "O",
 		"Store.Connect": "C", "Store.Disconnect": "CD", "Store.Connection": "M", "Store.Watch": "M",
-		"Store.Connections": "CMU", "Store.RemoveConnection": "CDMU",
+		"Store.Connections": "CMU", "Store.Acknowledge": "M", "Store.RemoveConnection": "CDMU",
 		"Store.Thread": "MU", "Store.Threads": "M", "Store.Rename": "M", "Store.Delete": "M", "Store.Erase": "U",
 		"Store.CancelRuns": "MU", "Store.Log": "M", "Store.Last": "M", "Store.Transcripts": "MU",
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",
@@ -30,7 +30,7 @@ func callers() map[string]string {
 		"Store.Forget": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
 		"Store.Verify": "O", "Store.Strays": "O",
 		"Holder.Run": "U", "Holder.Input": "U", "Holder.Thread": "U", "Holder.Deleted": "U", "Holder.Lease": "U", "Holder.Renew": "U",
-		"Holder.Earlier": "U", "Holder.CancelRequested": "U", "Holder.Append": "U", "Holder.SetFigures": "U", "Holder.End": "U",
+		"Holder.Earlier": "U", "Holder.CancelRequested": "U", "Holder.Append": "U", "Holder.SetFigures": "U", "Holder.Begun": "U", "Holder.Unreadable": "U", "Holder.End": "U",
 	}
 }
 
@@ -56,7 +56,7 @@ type cells struct {
 // beside more neighbours.
 func TestIAMMatrix(t *testing.T) {
 	if problems := storetest.Uncovered(callers()); len(problems) > 0 {
-		t.Fatalf("the matrix does not know who calls what: %q", problems)
+		t.Fatalf("callers, here, does not know who calls what: %q", problems)
 	}
 	neighbours := map[string][]string{"bob": {"bobby", "bo"}}
 	if os.Getenv("MATRIX") != "" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"carrel/infra/local/stack"
 	"carrel/shared/agui"
@@ -36,6 +37,8 @@ type socket struct {
 
 func open(ctx context.Context, e stack.Endpoints, who *person, thread chat.ThreadID) (*socket, error) {
 	s := &socket{who: who, thread: thread}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	var err error
 	s.Client, err = client.Dial(ctx, client.Config{
 		URL:    e.WebSocket,

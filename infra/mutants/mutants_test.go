@@ -2,8 +2,10 @@ package mutants
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,7 +30,9 @@ type guard struct {
 }
 
 // guards are all of them.
-func guards() []guard { return slices.Concat(storeGuards(), deliveryGuards(), iamGuards()) }
+func guards() []guard {
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), iamGuards())
+}
 
 const testTime = 5 * time.Minute // of one test without one guard
 
@@ -120,12 +124,23 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, "", fmt.Errorf("%s: without it nothing compiles: %w\n%s", g.name, err, out)
 	}
+	// The test may know nothing of the file, which is a function's that it starts as a process.
+	owner := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", os.DevNull, "./"+filepath.Dir(g.file))
+	owner.Dir = root
+	if out, err := owner.CombinedOutput(); err != nil {
+		return false, "", fmt.Errorf("%s: without it nothing compiles: %w\n%s", g.name, err, out)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), testTime+time.Minute)
 	defer cancel()
 	run := exec.CommandContext(ctx, binary, "-test.run", "^"+name+"$", "-test.v", "-test.timeout", testTime.String())
 	run.Dir = filepath.Join(root, pkg)
-	run.Env = append(os.Environ(), "CARREL_REQUIRE_ALL=1")
+	// A stack that the test starts builds its functions without the guard too.
+	flags := strings.TrimSpace(os.Getenv("GOFLAGS") + " -overlay=" + overlay)
+	run.Env = append(os.Environ(), "CARREL_REQUIRE_ALL=1", "CARREL_FAULTS=1", "GOFLAGS="+flags)
 	out, err := run.CombinedOutput()
+	if bytes.Contains(out, []byte("starting the stack:")) {
+		return false, "", fmt.Errorf("%s: the stack does not start: %w\n%s", g.name, cmp.Or(err, errors.New("and the test passes")), out)
+	}
 	if err == nil && !bytes.Contains(out, []byte("--- PASS: "+name)) {
 		return false, "", fmt.Errorf("%s: %s did not run:\n%s", g.name, g.test, out)
 	}

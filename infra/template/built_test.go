@@ -67,7 +67,9 @@ func ask(ctx context.Context, t *testing.T, e stack.Endpoints) {
 	if err := json.NewDecoder(answer.Body).Decode(&token); err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.Dial(ctx, client.Config{URL: e.WebSocket, Token: func(context.Context) (string, error) { return token.AccessToken, nil }})
+	dialling, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	c, err := client.Dial(dialling, client.Config{URL: e.WebSocket, Token: func(context.Context) (string, error) { return token.AccessToken, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,8 @@ func (v *View) snapshot(f *wire.Snapshot) {
 
 func (v *View) events(f *wire.Events) {
 	if f.ThreadID == v.open.id && f.ThreadID != "" {
-		v.progress(v.open.take(f, v.socket.n))
+		// A worker that was frozen when its thread was deleted may not know it yet.
+		v.progress(!v.gone[f.ThreadID] && v.open.take(f, v.socket.n))
 	}
 	// The run is known to the server, whatever became of its accepted. A frame that is only held says so too.
 	answered := v.requests.ran(f.RunID)

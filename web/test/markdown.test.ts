@@ -16,10 +16,8 @@ describe("hostile shapes", () => {
     paragraphs: "a *b* `c`\n\n".repeat(1900), lines: "a\n".repeat(n), escapes: "\\[".repeat(n), rules: "---\n".repeat(1900), items: "- a\n".repeat(1900),
   };
   it.each(Object.entries(shapes))("%s", (_, shape) => {
-    const started = performance.now();
     expect(shown(`${shape}\nand after`)).toContain("and after");
-    expect(performance.now() - started).toBeLessThan(2500);
-  });
+  }, 30_000); // a hundred times what they take; one that is read in quadratic time takes longer
 });
 
 it("reads what people and models write", () => {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -104,7 +105,7 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 		"AWS_ENDPOINT_URL_STS":                     s.endpoints.STS,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
-	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: f.Timeout,
+	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
 		PerTenant: f.PerTenant, Concurrency: f.Concurrency, MaxRetries: f.MaxRetries, MaxEventAge: f.MaxEventAge,
 		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
 }

@@ -111,7 +111,9 @@ export class Inbox {
 
   #events(frame: Events, now: number): void {
     if (frame.threadId !== this.#desk.views.open) return;
-    if (this.#desk.views.of(frame.threadId).events(frame, this.#desk.out.n)) this.#desk.at.progress(now);
+    // A worker that was frozen when its thread was deleted may not know it yet.
+    const deleted = this.#desk.views.list.isDeleted(frame.threadId);
+    if (!deleted && this.#desk.views.of(frame.threadId).events(frame, this.#desk.out.n)) this.#desk.at.progress(now);
     this.#desk.answers.seen(frame, now);
   }
 

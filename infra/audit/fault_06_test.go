@@ -1,0 +1,221 @@
+package audit_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"carrel/infra/local/apigateway"
+	"carrel/infra/local/dynamodb/proxy"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// isEvents reports whether a message is events of a thread.
+func isEvents(body []byte, thread chat.ThreadID) bool {
+	f, err := wire.DecodeServer(body)
+	e, ok := f.(*wire.Events)
+	return err == nil && ok && e.ThreadID == thread
+}
+
+// said is all that the assistant has said in what a window shows.
+func said(s client.State) string {
+	var b strings.Builder
+	for _, m := range s.Messages {
+		if m.Role == agui.RoleAssistant {
+			b.WriteString(m.Content)
+		}
+	}
+	return b.String()
+}
+
+// Live events that come before the replay has ended wait for it: a window shows nothing out of its order.
+func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
+	g := onFaults(t)
+	alice := g.person("alice")
+	thread := g.thread(alice)
+	author, w := g.window(alice, thread), g.window(alice, thread)
+	other := string(author.ready(t).ConnectionID)
+	var mu sync.Mutex
+	late := map[string]bool{string(w.ready(t).ConnectionID): true}
+	g.strike(apigateway.Faults{Outbound: func(m apigateway.Message) (f apigateway.MessageFault) {
+		mu.Lock()
+		defer mu.Unlock()
+		if m.Connection != other && !late[m.Connection] && isEvents(m.Body, thread) {
+			late[m.Connection], f.Delay = true, time.Second // the first that the new socket gets
+		}
+		return f
+	}})
+	g.send(author, "/say begun\n/pace 100\n/say "+strings.Repeat("word ", 30)+"\n/say end-of-all")
+	g.wait(w, "it begins", func(s client.State) bool { return says(s, agui.RoleAssistant, "begun") })
+	if err := w.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	over := func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "end-of-all") }
+	g.wait(w, "the end", func(s client.State) bool {
+		shown = append(shown, said(s))
+		return over(s)
+	})
+	whole := said(g.wait(author, "the end", over))
+	for _, text := range shown {
+		if !strings.HasPrefix(whole, text) {
+			t.Fatalf("the window shows %q, and what was said is %q", text, whole)
+		}
+	}
+	overtaken, last := false, chat.Seq(0)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.messages {
+		if f, err := wire.DecodeServer(m); err == nil {
+			if e, ok := f.(*wire.Events); ok {
+				overtaken, last = overtaken || e.Seq < last, e.Seq
+			}
+		}
+	}
+	if !overtaken {
+		t.Error("no event overtook another: this proves nothing")
+	}
+}
+
+// Whoever reconnects, or reloads, before a run has said anything is shown that it is running, and then what it says.
+func TestFault07BeforeTheFirstToken(t *testing.T) {
+	g := onFaults(t)
+	alice := g.person("alice")
+	w := g.window(alice, g.thread(alice))
+	begin := make(chan struct{})
+	g.onStore(func(r proxy.Request) (proxy.Fault, func()) {
+		if r.Caller == "TurnFunction" {
+			<-begin // the worker has not even claimed the run
+		}
+		return proxy.Fine, nil
+	})
+	free := sync.OnceFunc(func() { close(begin) })
+	t.Cleanup(free)
+	run := g.send(w, "/say hello\n/say end-of-all")
+	g.wait(w, "it is accepted", func(s client.State) bool { return s.Active == run && len(s.Sending) == 0 })
+	if err := w.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	g.wait(w, "it is back", func(s client.State) bool { return s.Status == client.Ready && !s.Behind && readies(w) > 1 })
+	reloaded := g.window(alice, w.thread)
+	for name, s := range map[string]client.State{"reconnected": w.State(), "reloaded": reloaded.State()} {
+		if s.Active != run || s.Seq != 0 {
+			t.Errorf("the window that was %s shows %q as running and %d events; want %s, and none", name, s.Active, s.Seq, run)
+		}
+	}
+	free()
+	for _, window := range []*socket{w, reloaded} {
+		g.wait(window, "the answer", func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "end-of-all") })
+	}
+}
+
+// What comes late of the thread that was open before is not shown in the one that is open now.
+func TestFault08ALateSessionIsNotShown(t *testing.T) {
+	g := onFaults(t)
+	alice := g.person("alice")
+	first, second := g.thread(alice), g.thread(alice)
+	w := g.window(alice, first)
+	posted := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(posted) })
+	g.strike(apigateway.Faults{Outbound: func(m apigateway.Message) (f apigateway.MessageFault) {
+		if isEvents(m.Body, first) {
+			tell()
+			f.Delay = 3 * time.Second
+		}
+		return f
+	}})
+	g.send(w, "/say of-the-first")
+	select {
+	case <-posted:
+	case <-g.ctx.Done():
+		t.Fatal("the run never began")
+	}
+	if err := w.Open(second); err != nil {
+		t.Fatal(err)
+	}
+	g.wait(w, "the second is open", func(s client.State) bool { return s.ThreadID == second && idle(s) })
+	if came(w, first) {
+		t.Fatal("the first thread's events came at once: this proves nothing")
+	}
+	g.wait(w, "the first thread's events come late", func(client.State) bool { return came(w, first) })
+	if _, err := w.Threads(g.ctx); err != nil { // which is answered after the window has looked at what came
+		t.Fatal(err)
+	}
+	if s := w.State(); len(s.Messages) != 0 || s.Epoch != "" {
+		t.Errorf("the second thread shows %+v of epoch %q", s.Messages, s.Epoch)
+	}
+	g.done(w, "/say of-the-second", "of-the-second")
+	if s := w.State(); len(s.Messages) != 2 || says(s, agui.RoleAssistant, "of-the-first") || says(s, agui.RoleUser, "of-the-first") {
+		t.Errorf("the second thread shows %+v", s.Messages)
+	}
+	if err := w.Open(first); err != nil {
+		t.Fatal(err)
+	}
+	g.wait(w, "back in the first", func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "of-the-first") })
+}
+
+// came reports whether events of a thread have reached a window.
+func came(w *socket, thread chat.ThreadID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.messages, func(m []byte) bool { return isEvents(m, thread) })
+}
+
+// A position in another life of the thread, or beyond its end, is said to be worth nothing, and the whole is told anew.
+func TestFault09AnotherEpochIsToldSo(t *testing.T) {
+	g := onFaults(t)
+	alice := g.person("alice")
+	w := g.window(alice, g.thread(alice))
+	g.done(w, "/say one", "one")
+	s := g.done(w, "/say two", "two")
+	l := g.line(alice)
+	for _, c := range []chat.Cursor{{Epoch: "another", Seq: s.Seq}, {Epoch: "another", Seq: 1}, {Epoch: s.Epoch, Seq: s.Seq + 1}} {
+		h := l.hello(w.thread, &c)
+		if h.Recovered || h.snapshot == nil || h.snapshot.Seq != s.Seq || h.snapshot.Epoch != s.Epoch || len(h.events) > 0 {
+			t.Errorf("for %+v recovered is %v, the snapshot %+v, and %d events follow", c, h.Recovered, h.snapshot, len(h.events))
+			continue
+		}
+		if !slices.EqualFunc(h.snapshot.Messages, s.Messages, same) {
+			t.Errorf("for %+v the snapshot has %+v, want %+v", c, h.snapshot.Messages, s.Messages)
+		}
+	}
+	if h := l.hello(w.thread, &chat.Cursor{Epoch: s.Epoch, Seq: s.Seq}); !h.Recovered || h.snapshot != nil {
+		t.Errorf("the true position: recovered is %v, and there is a snapshot: %+v", h.Recovered, h.snapshot)
+	}
+}
+
+// A socket that takes everything and brings nothing is found out when the page asks, and replaced.
+func TestFault10ADeadSocketIsFoundOut(t *testing.T) {
+	g := onFaults(t)
+	alice := g.person("alice")
+	thread := g.thread(alice)
+	author, w := g.window(alice, thread), g.window(alice, thread)
+	mine := string(w.ready(t).ConnectionID)
+	var dead atomic.Bool
+	g.strike(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
+		if m.Connection == mine && bytes.Contains(m.Body, []byte("begun")) {
+			dead.Store(true)
+		}
+		return apigateway.PostFault{HalfOpen: m.Connection == mine && dead.Load()}
+	}})
+	over := func(s client.State) bool { return idle(s) && says(s, agui.RoleAssistant, "end-of-all") }
+	g.send(author, "/say begun\n/say end-of-all")
+	g.wait(author, "the end", over)
+	if s := w.State(); !dead.Load() || s.Status != client.Ready || over(s) {
+		t.Fatalf("the socket is not dead yet: %+v", s)
+	}
+	if err := w.Wake(); err != nil {
+		t.Fatal(err)
+	}
+	g.wait(w, "all that it missed", over)
+	if now := w.ready(t).ConnectionID; string(now) == mine {
+		t.Error("the window still has its dead socket")
+	}
+}

@@ -1,0 +1,254 @@
+package audit_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/stack"
+	"carrel/shared/agui"
+
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// dice throws the seed that the test prints, or the one that it is told.
+func dice(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if told := os.Getenv("SEED"); told != "" {
+		var err error
+		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SEED=%d does it again", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// A thousand clients lose their sockets at one moment, and for a minute the service takes none: they do not come back all
+// at once, again and again. It is the real clients' own schedule; the clock and the service are the test's.
+func TestFault25ReconnectStorm(t *testing.T) {
+	t.Parallel()
+	const clients, down = 1000, time.Minute
+	begin := time.Unix(1_700_000_000, 0)
+	random := dice(t)
+	tenths := map[time.Duration]int{} // attempts, by when
+	for range clients {
+		v := client.NewView(random.Float64)
+		v.Opened(begin)
+		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t"}))
+		v.Wishes()
+		v.Lost(begin)
+		for at := begin; ; {
+			w := v.Wishes()
+			if !w.Connect {
+				t.Fatal("a client has given up")
+			}
+			at = at.Add(w.After)
+			tenths[at.Sub(begin).Truncate(100*time.Millisecond)]++
+			if at.Sub(begin) > down {
+				break
+			}
+			v.Failed(at)
+		}
+	}
+	total, most := 0, 0
+	for at, n := range tenths {
+		if total += n; at >= 5*time.Second { // by then the pauses are long
+			most = max(most, n)
+		}
+	}
+	t.Logf("%d attempts of %d clients in %v; at most %d in a tenth of a second after the first five seconds", total, clients, down, most)
+	if most > clients/20 {
+		t.Errorf("%d of %d clients come back within one tenth of a second", most, clients)
+	}
+	if total > clients*20 {
+		t.Errorf("%d attempts: nobody needs so many in %v", total, down)
+	}
+}
+
+func serverFrame(t *testing.T, f wire.ServerFrame) []byte {
+	t.Helper()
+	messages, err := wire.Encode(f, "part")
+	if err != nil || len(messages) != 1 {
+		t.Fatalf("%d messages, %v", len(messages), err)
+	}
+	return messages[0]
+}
+
+// An answer comes in pieces that are far longer than what API Gateway carries: no message is longer than that, and every
+// window, that which comes later too, shows each byte of it.
+func TestFault26OutboundFrameOver32KB(t *testing.T) {
+	g := newStage(t, stack.Config{})
+	first := g.window()
+	g.send(first, "/stream 3 0 60000\n/say the end")
+	told := g.said(first, "the end")
+	later := g.window()
+	g.exact(1, first, later)
+	longest := 0
+	for _, w := range []*socket{first, later} {
+		w.mu.Lock()
+		for _, m := range w.messages {
+			longest = max(longest, len(m))
+		}
+		w.mu.Unlock()
+	}
+	if longest > wire.MaxFrame {
+		t.Errorf("a message of %d bytes was sent: %d is the most", longest, wire.MaxFrame)
+	}
+	if n := len(frames[*wire.Part](g, first)) + len(allParts(first)); n == 0 {
+		t.Error("nothing came in parts: that proves nothing")
+	}
+	size := 0
+	for _, m := range told.Messages {
+		if m.Role == agui.RoleAssistant {
+			size += len(m.Content)
+		}
+	}
+	if size < 3*60_000 {
+		t.Errorf("the window shows %d bytes of an answer of over %d", size, 3*60_000)
+	}
+}
+
+// allParts are the parts that reached a window, whole frames or not.
+func allParts(s *socket) (all []*wire.Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if f, err := wire.DecodeServer(m); err == nil {
+			if p, ok := f.(*wire.Part); ok {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// A text that is too long is refused before it is sent, in words that say so, and the window goes on. A client without
+// such manners loses its socket with 1009, and of what was accepted before nothing is lost.
+func TestFault27InboundMessageOver32KB(t *testing.T) {
+	g := newStage(t, stack.Config{})
+	window := g.window()
+	sent := g.listen(nil)
+	if _, err := window.Send(strings.Repeat("x", 33<<10)); err == nil || !strings.Contains(err.Error(), "send at most") {
+		t.Errorf("33 KB to send: %v; want an error that says how much may be", err)
+	}
+	if n := sent.count(g.connection(window), "run"); n != 0 || window.State().Status != client.Ready {
+		t.Errorf("%d frames were sent, and the window is %s", n, window.State().Status)
+	}
+	b := &bench{T: t, ctx: g.ctx, stack: g.Stack}
+	rude := b.open(t, g.alice.name)
+	rude.say(t, websocket.MessageText, fmt.Sprintf(`{"type":"run","n":1,"runId":"before","threadId":%q,"messages":[{"id":"m","role":"user","content":"/stream 20 40\n/say it was accepted"}]}`, g.alice.threads[0]))
+	for rude.hear(t).Type != "accepted" { // events may come before it
+	}
+	rude.say(t, websocket.MessageText, `{"type":"ping","requestId":"`+strings.Repeat("x", 33<<10)+`"}`)
+	var err error
+	for err == nil {
+		_, _, err = rude.Read(g.ctx)
+	}
+	if websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Errorf("the socket ends with %v, want 1009", err)
+	}
+	g.said(window, "it was accepted")
+	g.exact(1, window, g.window())
+}
+
+// A socket's time is over in the middle of a run: the next one is open before the old one closes, and the window shows
+// every event once. The two hours of a socket are scaled: its token ends a minute and a half after the connect, and a
+// client is to have its next socket a minute before that.
+func TestFault28TwoHourRoll(t *testing.T) {
+	heavy(t)
+	g := newStageFor(t, stack.Config{}, 150*time.Second)
+	b := &bench{T: t, ctx: g.ctx, stack: g.Stack}
+	overlaps := make(chan bool, 8)
+	var before []string // the sockets that were open at the last connect
+	var mu sync.Mutex
+	g.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
+		if r.Caller == "ConnectFunction" && r.Operation == "TransactWriteItems" {
+			now := g.Gateway().Connections()
+			mu.Lock()
+			defer mu.Unlock()
+			if before != nil {
+				overlaps <- len(now) > 0
+			}
+			before = append([]string{}, now...)
+		}
+		return proxy.Fine, nil
+	})
+	window, err := openWith(g.ctx, g.Endpoints(), g.alice, g.alice.threads[0], func() string { return b.token(t, g.alice.name, "92") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer window.Close()
+	g.await(window, "the first socket", func(st client.State) bool { return st.Status == client.Ready })
+	g.send(window, "/stream 450 10\n/say the end") // 45 s
+	select {
+	case overlap := <-overlaps:
+		if !overlap {
+			t.Error("the old socket was closed before the next one was open")
+		}
+	case <-g.ctx.Done():
+		t.Fatal("the window never opened its next socket")
+	}
+	if st := window.State(); st.Active == "" {
+		t.Errorf("the run was over when the socket's time was: that proves nothing: %+v", st)
+	}
+	g.said(window, "the end")
+	g.exact(1, window)
+}
+
+// A window in which nothing happens says something at least every ten minutes, or API Gateway would close its socket; and
+// if it is closed all the same, the window comes back by itself and misses nothing. The first is the real client's own
+// schedule, over a day; in the second the ten minutes are a second.
+func TestFault29TenMinutesIdle(t *testing.T) {
+	t.Run("schedule", func(t *testing.T) {
+		const idleLimit = 10 * time.Minute
+		begin := time.Unix(1_700_000_000, 0)
+		v := client.NewView(rand.Float64)
+		v.Opened(begin)
+		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t", ReconnectBy: begin.Add(48 * time.Hour).UnixMilli()}))
+		v.Wishes()
+		last := begin
+		for now := begin; now.Sub(begin) < 24*time.Hour; {
+			at, due := v.Next()
+			if !due {
+				t.Fatal("nothing is ever due")
+			}
+			now = at
+			v.Tick(now)
+			w := v.Wishes()
+			if w.Connect || w.Close {
+				t.Fatalf("after %v the socket was given up", now.Sub(begin))
+			}
+			if len(w.Frames) == 0 {
+				continue
+			}
+			if now.Sub(last) >= idleLimit {
+				t.Fatalf("nothing was sent for %v", now.Sub(last))
+			}
+			last = now
+			v.Receive(now, serverFrame(t, &wire.Pong{ThreadID: "t"}))
+		}
+	})
+	t.Run("closed all the same", func(t *testing.T) {
+		g := newStage(t, stack.Config{Idle: time.Second})
+		window := g.window()
+		first := g.connection(window)
+		g.await(window, "the window comes back", func(st client.State) bool {
+			return st.Status == client.Ready && g.connection(window) != first
+		})
+		other := g.window()
+		g.send(other, "/stream 10 10\n/say missed by nobody")
+		g.said(window, "missed by nobody")
+		g.exact(1, window)
+	})
+}

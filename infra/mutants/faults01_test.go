@@ -1,0 +1,170 @@
+package mutants
+
+import "slices"
+
+// audit is the package of most tests of faults.
+const audit = "./infra/audit"
+
+// firstFaults are those before 25.
+func firstFaults() []fault {
+	return slices.Concat(eventFaults(), resumeFaults(), runFaults(), edgeFaults(), pastFaults(), orderFaults())
+}
+
+// eventFaults are of numbers and resumes.
+func eventFaults() []fault {
+	return []fault{
+		{
+			number: 1, clause: "ids do not follow from the clock", file: "shared/engine/run.go",
+			from: `		r.newID = rand.Text
+`, to: `		_ = rand.Text
+		r.newID = func() string { return fmt.Sprint(c.User.Now().UnixMilli()) }
+`, pkg: audit, test: "TestFault01DistinctEventIDs",
+		},
+		{
+			number: 2, clause: "positions sort as numbers", file: "shared/store/keys.go",
+			from: `func recordSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", recordPrefix, seq) }`,
+			to:   `func recordSort(seq chat.Seq) string { return fmt.Sprintf("%s%d", recordPrefix, seq) }`,
+			pkg:  audit, test: "TestFault02CursorsAreNumbers",
+		},
+		{
+			number: 3, clause: "a resume leaves nothing out", file: "functions/message/replay.go",
+			from: `	for _, rec := range records {
+		more := 0
+`, to: `	for _, rec := range records {
+		var told []agui.Event
+		for _, e := range rec.Events {
+			if e.Type != agui.ReasoningMessageContent {
+				told = append(told, e)
+			}
+		}
+		rec.Events = told
+		more := 0
+`, pkg: audit, test: "TestFault03ResumeIsTheLiveStream",
+		},
+		{
+			number: 4, clause: "a position inside of a record gives its rest", file: "shared/store/log.go",
+			from: `if found && before.last() > after {`, to: `if found && before.last() < after {`,
+			pkg: audit, test: "TestFault04TheEndComesOnReconnect",
+		},
+		{
+			number: 5, clause: "what was applied is not applied again", file: "shared/client/thread.go",
+			from: `if f.Seq+chat.Seq(i) <= t.cursor.Seq {`, to: `if f.Seq+chat.Seq(i) < 0 {`, pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
+		},
+	}
+}
+
+// resumeFaults are of what comes late, or not.
+func resumeFaults() []fault {
+	return []fault{
+		{
+			number: 6, clause: "what does not follow is held", file: "shared/client/thread.go",
+			from: `if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {`, to: `if f.Epoch != t.cursor.Epoch {`,
+			pkg: audit, test: "TestFault06LiveEventsWaitForTheReplay",
+		},
+		{
+			number: 7, clause: "a hello is told what runs", file: "functions/message/hello.go",
+			from: `ready.Active = &s`, to: `_ = s`, pkg: audit, test: "TestFault07BeforeTheFirstToken",
+		},
+		{
+			number: 8, clause: "events of another thread are not shown", file: "shared/client/receive.go",
+			from: `if f.ThreadID == v.open.id && f.ThreadID != "" {`, to: `if f.ThreadID != "" {`,
+			pkg: audit, test: "TestFault08ALateSessionIsNotShown",
+		},
+		{
+			number: 9, clause: "a cursor counts in its own epoch only", file: "functions/message/hello.go",
+			from: `if c != nil && c.Epoch == t.Epoch {`, to: `if c != nil {`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+		},
+		{
+			number: 9, clause: "a cursor beyond the end is none", file: "functions/message/hello.go",
+			from: `case behind == 0:`, to: `case behind <= 0:`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+		},
+		{
+			number: 10, clause: "a ping without an answer ends the socket", file: "shared/client/timers.go",
+			from: `	add(s.pinging, s.pingSince.Add(answerWithin), giveUp)
+`, to: "", pkg: audit, test: "TestFault10ADeadSocketIsFoundOut",
+		},
+	}
+}
+
+// runFaults are of stop, reload and more than one run.
+func runFaults() []fault {
+	return []fault{
+		{
+			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/keep.go",
+			from: `case requested:`, to: `case requested && err != nil:`, pkg: audit, test: "TestFault11StopStopsTheProducer",
+		},
+		{
+			number: 12, clause: "a post that fails is nothing to the run", file: "shared/emit/outlet.go",
+			from: `			e.fail(o, err)
+`, to: `			e.fail(o, err)
+			e.c.User.Cancel(err)
+`, pkg: audit, test: "TestFault12AReloadStopsNothing",
+		},
+		{
+			number: 13, clause: "a user has several seats", file: "shared/desk/desk.go",
+			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case !taken && !queued && len(next.Seats) < 1:`,
+			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
+		},
+		{
+			number: 13, clause: "an end gives back its own seat", file: "shared/store/end.go",
+			from: `change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},`,
+			to: `change: "SET #seats = :none, #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1)), ":none": &types.AttributeValueMemberM{Value: attributes{}}},`,
+			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
+		},
+	}
+}
+
+// edgeFaults are of who somebody is, and of connections.
+func edgeFaults() []fault {
+	return []fault{
+		{
+			number: 14, clause: "a thread's key begins with its owner", file: "shared/store/keys.go",
+			from: `func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix + string(id)} }`,
+			to:   `func (s *Store) threadKey(id chat.ThreadID) key { return key{"U#everybody", threadPrefix + string(id)} }`,
+			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
+		},
+		{
+			number: 14, clause: "a run's key begins with its owner", file: "shared/store/keys.go",
+			from: `func (s *Store) runKey(id chat.RunID) key { return key{s.pk, runPrefix + string(id)} }`,
+			to:   `func (s *Store) runKey(id chat.RunID) key { return key{"U#everybody", runPrefix + string(id)} }`,
+			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
+		},
+		{
+			number: 15, clause: "an event without an authorizer is nobody's", file: "shared/gateway/gateway.go",
+			from: `		return fmt.Errorf("%w: there is none", chat.ErrNoUser)
+`, to: `		c = map[string]any{contextUser: "anybody", contextExpires: "4102444800"}
+`, pkg: audit, test: "TestFault15AMissingMappingIsRefused",
+		},
+		{
+			number: 16, clause: "a 410 is recognised", file: "shared/gateway/out.go",
+			from: `case errors.As(err, &gone), code == http.StatusGone:`, to: `case errors.As(err, &gone) && code != http.StatusGone:`,
+			pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		},
+		{
+			number: 16, clause: "the connection that is gone is forgotten, and no other", file: "shared/emit/outlet.go",
+			from: `	id := o.conn.ID
+	if errors.Is(err, chat.ErrGone) {
+`, to: `	id := o.conn.ID
+	for other := range e.outlets {
+		if other != id {
+			id = other
+			break
+		}
+	}
+	if errors.Is(err, chat.ErrGone) {
+`, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		},
+		{
+			number: 17, clause: "a connection that is gone is forgotten without a $disconnect", file: "shared/emit/outlet.go",
+			from: `if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {`, to: `if err := ctx.Err(); id == "" || err != nil {`,
+			pkg: audit, test: "TestFault17DisconnectNeverComes",
+		},
+		{
+			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/outlet.go",
+			from: `return c.N > 0 && now.Before(c.TokenExpires)`, to: `return now.Before(c.TokenExpires)`,
+			pkg: audit, test: "TestFault18NothingIsPostedBeforeTheHello",
+		},
+	}
+}

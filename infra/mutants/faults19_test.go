@@ -1,0 +1,150 @@
+package mutants
+
+// pastFaults are of what is left behind.
+func pastFaults() []fault {
+	return []fault{
+		{
+			number: 19, clause: "an answer that could not be posted is a failure", file: "functions/message/handler.go",
+			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {`, to: `if err != nil {`,
+			pkg: audit, test: "TestFault19AFailedPostIsNoSuccess",
+		},
+		{
+			number: 20, clause: "runs are listed", file: "functions/message/runs.go",
+			from: `for _, run := range page {`, to: `for _, run := range page[:0] {`,
+			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
+		},
+		{
+			number: 20, clause: "runs are stopped by their ids", file: "shared/store/cancel.go",
+			from: `item, err := s.t.update(ctx, s.cancelRequest(id))`,
+			to: `_ = s.cancelRequest
+		return Cancelled{Run: Run{ID: id, Status: chat.RunRunning}}, nil
+		item, err := s.t.update(ctx, s.cancelRequest(id))`,
+			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
+		},
+		{
+			// The guard is net/http's: it gives a connection back when its answer was read to the end, and closes any other.
+			// What stands for its absence is a pool that hands out the answers in the order in which they come.
+			number: 21, clause: "an answer belongs to its request", file: "shared/awsenv/http.go",
+			from: `	return c.http.Do(r)
+}
+`, to: pooled, pkg: audit, test: "TestFault21ACancelledReadLeavesNoAnswer",
+		},
+		{
+			number: 22, clause: "what a run works with is its own user's", file: "functions/turn/turn.go",
+			from: runKeepsOwn, to: runKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
+		},
+		{
+			number: 22, clause: "what a frame is answered from is its own user's", file: "functions/message/handler.go",
+			from: frameKeepsOwn, to: frameKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
+		},
+	}
+}
+
+// orderFaults are of what is saved, and sent.
+func orderFaults() []fault {
+	return []fault{
+		{
+			number: 23, clause: "a pong's head is compared with the cursor", file: "shared/client/receive.go",
+			from: `t.head = max(t.head, min(f.Head, maxSeq))`, to: `_ = maxSeq`,
+			pkg: audit, test: "TestFault23SavedAndNotTold",
+		},
+		{
+			number: 23, clause: "a pong tells the last event of a run that goes on", file: "functions/message/ping.go",
+			from: `max(t.Head, last.Last)`, to: `max(t.Head, 0*last.Last)`,
+			pkg: audit, test: "TestFault23SavedAndNotTold",
+		},
+		{
+			number: 24, clause: "saved before it is sent", file: "shared/emit/flush.go",
+			from: `		seq, err := e.append(events)
+		if err == nil {
+			e.record(seq, events) // before it counts as durable: Drain has it queued for everybody
+		}
+`, to: `		e.record(chat.Seq(e.durable)+2, events) // behind RUN_STARTED
+		_, err := e.append(events)
+`, pkg: audit, test: "TestFault24NothingIsSentBeforeItIsSaved",
+		},
+	}
+}
+
+// Whose functions keep what they worked with last.
+const (
+	runKeepsOwn = `// run lets the agent work and returns the terminal event.
+func (t *turn) run(s start) (agui.Event, error) {
+	ctx := t.uc.Context()
+	a, err := t.agents.Agent(t.held.Input().Agent)
+	if err != nil {
+		return t.failed(ctx, s, err)
+	}
+	own, err := notes.New(t.store)
+`
+	runKeepsAnother = `var kept *store.Store
+
+// run lets the agent work and returns the terminal event.
+func (t *turn) run(s start) (agui.Event, error) {
+	ctx := t.uc.Context()
+	a, err := t.agents.Agent(t.held.Input().Agent)
+	if err != nil {
+		return t.failed(ctx, s, err)
+	}
+	if kept == nil {
+		kept = t.store
+	}
+	own, err := notes.New(kept)
+`
+	frameKeepsOwn = `// Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
+// error, for which API Gateway sends a frame of its own that makes the client ask again.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+	in, err := gateway.ParseInbound(event)
+	if err != nil {
+		return gateway.Answer{}, fmt.Errorf("message: %w", err)
+	}
+	s, err := h.table.For(in.User)
+`
+	frameKeepsAnother = `var kept *store.Store
+
+// Handle is the Lambda handler.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+	in, err := gateway.ParseInbound(event)
+	if err != nil {
+		return gateway.Answer{}, fmt.Errorf("message: %w", err)
+	}
+	s, err := h.table.For(in.User)
+	if kept == nil {
+		kept = s
+	}
+	if bytes := string(in.Body); len(bytes) > 15 && bytes[:15] == "{\"type\":\"runs\"" {
+		s = kept
+	}
+`
+)
+
+// pooled hands out answers in the order in which they come.
+const pooled = `	own, err := http.NewRequest(r.Method, r.URL.String(), r.Body)
+	if err != nil {
+		return nil, err
+	}
+	own.Header, own.ContentLength = r.Header, r.ContentLength
+	go func() {
+		got, err := c.http.Do(own)
+		if err == nil {
+			var body []byte
+			body, err = io.ReadAll(got.Body)
+			got.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		answers <- answer{got, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.got, a.err
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+type answer struct {
+	got *http.Response
+	err error
+}
+
+var answers = make(chan answer, 1000)
+`

@@ -1,0 +1,186 @@
+package mutants
+
+import "slices"
+
+// laterFaults are those from 25 on.
+func laterFaults() []fault {
+	all := slices.Concat(timeFaults(), storeFaults(), scaleFaults(), ownFaults())
+	for i := range all {
+		all[i].pkg = audit
+	}
+	return all
+}
+
+// timeFaults are of size and time.
+func timeFaults() []fault {
+	const timers = "shared/client/timers.go"
+	return []fault{
+		{
+			number: 25, clause: "clients come back at random times", file: timers,
+			from: `return time.Duration(v.random() * float64(d))`, to: `return d`, test: "TestFault25ReconnectStorm",
+		},
+		{
+			number: 26, clause: "a long frame goes in parts", file: "shared/wire/codec.go",
+			from: `if len(data) <= MaxFrame {`, to: `if len(data) > 0 {`, test: "TestFault26OutboundFrameOver32KB",
+		},
+		{
+			number: 27, clause: "a client refuses what is too long", file: "shared/client/view.go",
+			from: `wire.EncodeClient(longest.frame()); err != nil {`, to: `wire.EncodeClient(longest.frame()); err != nil && now.IsZero() {`,
+			test: "TestFault27InboundMessageOver32KB",
+		},
+		{
+			number: 28, clause: "a socket is followed by the next in time", file: timers,
+			from: `add(!s.handover.IsZero() && !v.wanted,`, to: `add(!s.handover.IsZero() && v.now.IsZero(),`, test: "TestFault28TwoHourRoll",
+		},
+		{
+			number: 28, clause: "the next socket is open before the last one closes", file: timers,
+			from: `		s.handover = time.Time{}
+		v.connect(0)
+`, to: `		v.wishes.Close = true
+		v.lose()
+`, test: "TestFault28TwoHourRoll",
+		},
+		{
+			number: 29, clause: "a client is never silent for ten minutes", file: timers,
+			from: `pingIdle     = 5 * time.Minute`, to: `pingIdle     = 11 * time.Minute`, test: "TestFault29TenMinutesIdle",
+		},
+		{
+			number: 30, clause: "nothing is answered on a token that is past", file: "functions/message/handler.go",
+			from: `if !r.now().Before(r.in.TokenExpires) {`, to: `if r.now().IsZero() {`, test: "TestFault30TokenExpiresOnOpenSocket",
+		},
+		{
+			number: 30, clause: "nothing is posted on a token that is past", file: "shared/emit/outlet.go",
+			from: `return c.N > 0 && now.Before(c.TokenExpires)`, to: `return c.N > 0 && !now.IsZero()`, test: "TestFault30TokenExpiresOnOpenSocket",
+		},
+		{
+			number: 31, clause: "what had no answer is asked again", file: timers,
+			from: `if s := &v.socket; s.retryAt.IsZero() {`, to: `if s := &v.socket; s.retryAt.IsZero() && v.now.IsZero() {`,
+			test: "TestFault31GatewayErrorFrames",
+		},
+		{
+			number: 32, clause: "a client that knows of a run asks how it stands", file: timers,
+			from: `add(quiet && !s.pinging,`, to: `add(quiet && !s.pinging && v.now.IsZero(),`, test: "TestFault32ThrottledPostsAndSlowReader",
+		},
+	}
+}
+
+// storeFaults are of the store, of invokes and of workers.
+func storeFaults() []fault {
+	return []fault{
+		{
+			number: 33, clause: "a write knows its own", file: "shared/store/append.go",
+			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`, test: "TestFault33StoreErrsAroundTheWrite",
+		},
+		{
+			number: 34, clause: "one claim at a time", file: "shared/store/claim.go",
+			from: `(#status = :running AND #lease < :clock AND`, to: `(#status = :running AND (#lease < :clock OR #lease >= :clock) AND`,
+			test: "TestFault34AsyncInvokeTwice",
+		},
+		{
+			number: 35, clause: "another attempt", file: "functions/sweep/watch.go",
+			from: `if !more {`, to: `if more || !more {`, test: "TestFault35WorkerKilledAtEachEvent",
+		},
+		{
+			number: 36, clause: "a repeat calls the worker that nobody called", file: "shared/store/admit.go",
+			from: `Invoke: run.Status == chat.RunAdmitted,`, to: `Invoke: false,`, test: "TestFault36FunctionTimeout",
+		},
+		{
+			number: 36, clause: "a run whose worker was ended is looked after", file: "functions/sweep/watch.go",
+			from: `case run.Status == chat.RunRunning && now.After(run.Lease):`, to: `case run.Status == chat.RunRunning && now.After(run.Lease.Add(time.Hour)):`,
+			test: "TestFault36FunctionTimeout",
+		},
+		{
+			number: 37, clause: "the desk under the version read", file: "shared/store/runs.go",
+			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
+			test: "TestFault37TwoTabsSending",
+		},
+	}
+}
+
+// scaleFaults are of clocks, long threads and odd users.
+func scaleFaults() []fault {
+	return []fault{
+		{
+			number: 38, clause: "a thread's time goes forward", file: "shared/store/admit.go",
+			from: `return max(millis(t.c.Now()), was+1)`, to: `return max(millis(t.c.Now()), was%2)`, test: "TestFault38ClockSkew",
+		},
+		{
+			number: 39, clause: "the log is read behind the cursor", file: "functions/message/replay.go",
+			from: `	page, err := r.store.Log(`, to: `	for at := chat.Seq(0); at < after; {
+		read, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, at, logPage)
+		if err != nil || len(read) == 0 {
+			break
+		}
+		last := read[len(read)-1]
+		at = last.Seq + chat.Seq(len(last.Events)) - 1
+	}
+	page, err := r.store.Log(`, test: "TestFault39Thread100000Events",
+		},
+		{
+			number: 40, clause: "ids are escaped one to one", file: "shared/internal/principal/principal.go",
+			from: `		b.WriteByte('=')
+		b.WriteByte(upperHex[c>>4])
+		b.WriteByte(upperHex[c&15])
+`, to: `		b.WriteByte('_')
+`, test: "TestFault40OddUserIDs",
+		},
+		{
+			number: 40, clause: "a long id is hashed whole", file: "shared/internal/principal/principal.go",
+			from: `"\x00" + subject)`, to: `"\x00" + subject[:128])`, test: "TestFault40OddUserIDs",
+		},
+	}
+}
+
+// ownFaults are our own.
+func ownFaults() []fault {
+	return []fault{
+		{
+			number: 41, clause: "devices are listed after the last record", file: "shared/emit/emit.go",
+			from: `	e.list()
+	return e.quiet(ctx)`, to: `	return e.quiet(ctx)`, test: "TestFault41DeviceBetweenLastListAndLastAppend",
+		},
+		{
+			number: 42, clause: "a late hello changes nothing", file: "shared/store/connections.go",
+			from: `when: present + " AND #n < :n"`, to: `when: present + " AND (#n < :n OR #n >= :n)"`, test: "TestFault42HellosAndCancelOvertake",
+		},
+		{
+			number: 42, clause: "the cancel of what is not known yet is kept", file: "shared/store/cancel.go",
+			from: `if err != nil || r.ID == "" && !remember {`, to: `if err != nil || r.ID == "" && (remember || !remember) {`,
+			test: "TestFault42HellosAndCancelOvertake",
+		},
+		{
+			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",
+			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`, test: "TestFault43ThreadDeletedWhileFrozen",
+		},
+		{
+			number: 44, clause: "a thread goes on behind its head", file: "shared/store/earlier.go",
+			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`, test: "TestFault44IdleBeyondRetention",
+		},
+		{
+			number: 45, clause: "a record stands where nothing stands", file: "shared/store/append.go",
+			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`, to: `h.s.t.put(ctx, r, "", nil)`,
+			test: "TestFault45OldOwnerWakesUp",
+		},
+		{
+			number: 45, clause: "the old owner's record is folded in", file: "shared/store/earlier.go",
+			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`, test: "TestFault45OldOwnerWakesUp",
+		},
+		{
+			number: 46, clause: "an answer takes the question away", file: "shared/store/interrupts.go",
+			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`, test: "TestFault46TwoDevicesAnswer",
+		},
+		{
+			number: 47, clause: "a user has ten sockets", file: "shared/store/connections.go",
+			from: `if excess <= 0 {`, to: `if excess <= 1 {`, test: "TestFault47ElevenSockets",
+		},
+		{
+			number: 47, clause: "who is replaced stays away", file: "shared/client/receive.go",
+			from: `		v.socket = socket{}
+		v.status, v.wanted = Replaced, false
+		v.wishes = Wishes{Close: true}
+`, to: `		v.wishes.Close = true
+		v.lose()
+`, test: "TestFault47ElevenSockets",
+		},
+	}
+}

@@ -1,0 +1,64 @@
+package mutants
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// faults is how many docs/faults.md has.
+const faults = 47
+
+// TestEveryFaultHasItsGuard holds docs/faults.md, the tests and the guards to each other: each fault has its row, the
+// row's test is there, and some guard is taken away that this test must miss.
+func TestEveryFaultHasItsGuard(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/faults.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testsOf(t, "infra/audit")
+	rows := regexp.MustCompile("(?m)^\\| (\\d+) \\|.*`(Test\\w+)` \\|$").FindAllStringSubmatch(string(text), -1)
+	if len(rows) != faults {
+		t.Errorf("docs/faults.md has %d rows of faults, want %d", len(rows), faults)
+	}
+	for i, row := range rows {
+		number, name := i+1, row[2]
+		if row[1] != strconv.Itoa(number) || !strings.HasPrefix(name, fmt.Sprintf("TestFault%02d", number)) {
+			t.Errorf("row %d of docs/faults.md is %s with %s", number, row[1], name)
+		}
+		if !tests[name] {
+			t.Errorf("fault %d: there is no test %s", number, name)
+		}
+		guarded := false
+		for _, g := range faultGuards() {
+			guarded = guarded || strings.HasPrefix(g.name, fmt.Sprintf("fault %02d:", number)) && g.test == audit+" "+name
+		}
+		if !guarded {
+			t.Errorf("fault %d: no guard is taken away for %s", number, name)
+		}
+	}
+}
+
+// testsOf are the names of a folder's tests.
+func testsOf(t *testing.T, folder string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\) {$`).FindAllStringSubmatch(string(text), -1) {
+			names[m[1]] = true
+		}
+	}
+	return names
+}
