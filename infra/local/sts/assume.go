@@ -124,7 +124,8 @@ func (s *Service) assume(r *http.Request) (assumption, credentials, error) {
 	if a.lasting > chained { // whoever calls here has a role already
 		return a, credentials{}, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
-	return a, s.issue(Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}, a.lasting), nil
+	p := Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}
+	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.lasting), nil
 }
 
 // permitted asks the role's trust policy and the caller's own: both must allow.

@@ -62,18 +62,20 @@ type Service struct {
 
 	mu      sync.Mutex
 	holders map[string]holder // by access key id
+	tokens  map[string]string // access key ids by token
 }
 
 // holder is who has an access key.
 type holder struct {
 	Principal
-	token   string    // that must come with it; "": none
+	token   string    // that must come with it; "": any, which then says where its holder is at work
+	asked   string    // the token of whoever asked for these credentials
 	expires time.Time // zero: never
 }
 
 // Start serves on a free port of the loopback interface until Close is called. now is the clock; nil: time.Now.
 func Start(roles []Role, now func() time.Time) (*Service, error) {
-	s := &Service{now: now, roles: map[string]Role{}, holders: map[string]holder{}}
+	s := &Service{now: now, roles: map[string]Role{}, holders: map[string]holder{}, tokens: map[string]string{}}
 	if now == nil {
 		s.now = time.Now
 	}
@@ -118,7 +120,7 @@ func (s *Service) Who(accessKeyID, token string) (Principal, error) {
 	defer s.mu.Unlock()
 	h, known := s.holders[accessKeyID]
 	switch {
-	case !known || h.token != token:
+	case !known || h.token != "" && h.token != token:
 		return Principal{}, ErrUnknown
 	case !h.expires.IsZero() && !s.now().Before(h.expires):
 		return Principal{}, ErrExpired
@@ -134,6 +136,17 @@ func (s *Service) Name(accessKeyID string) (string, bool) {
 	return h.Name, known
 }
 
+// Origin is the token with which the role of a session was assumed, for as long as the session's; of any other token it is
+// that token. It says where the work of a session is done.
+func (s *Service) Origin(token string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id, known := s.tokens[token]; known {
+		return s.holders[id].asked
+	}
+	return token
+}
+
 // credentials are what AssumeRole hands out.
 type credentials struct {
 	id, secret, token string
@@ -141,15 +154,16 @@ type credentials struct {
 }
 
 // issue makes credentials of a principal, and forgets those that are over.
-func (s *Service) issue(p Principal, lasting time.Duration) credentials {
+func (s *Service) issue(p Principal, asked string, lasting time.Duration) credentials {
 	c := credentials{"ASIA" + rand.Text()[:16], rand.Text(), rand.Text() + rand.Text(), s.now().Add(lasting)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, h := range s.holders {
 		if !h.expires.IsZero() && s.now().After(h.expires.Add(time.Hour)) { // an hour longer they are expired, not unknown
 			delete(s.holders, id)
+			delete(s.tokens, h.token)
 		}
 	}
-	s.holders[c.id] = holder{p, c.token, c.expires}
+	s.holders[c.id], s.tokens[c.token] = holder{p, c.token, asked, c.expires}, c.id
 	return c
 }

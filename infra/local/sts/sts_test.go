@@ -76,7 +76,7 @@ func (r *rig) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Cred
 		change(in)
 	}
 	c := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.URL()), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""), HTTPClient: &http.Client{Timeout: 10 * time.Second}})
+		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "of an environment"), HTTPClient: &http.Client{Timeout: 10 * time.Second}})
 	out, err := c.AssumeRole(r.Context(), in)
 	if err != nil {
 		return nil, err
@@ -97,6 +97,9 @@ func TestAssumeRole(t *testing.T) {
 	}
 	if left := c.Expiration.Sub(r.now()); left > 15*time.Minute || left < 15*time.Minute-2*time.Second {
 		t.Errorf("they last %s", left)
+	}
+	if r.Origin(*c.SessionToken) != "of an environment" || r.Origin("other") != "other" {
+		t.Errorf("they were asked for by %q", r.Origin(*c.SessionToken))
 	}
 	if _, err := r.Who(*c.AccessKeyId, "another token"); !errors.Is(err, sts.ErrUnknown) {
 		t.Errorf("with another token: %v", err)

@@ -38,7 +38,7 @@ func TestGuard(t *testing.T) {
 	}
 	for _, c := range []struct{ key, token, operation, body, code, says string }{
 		{"KEY", "", "GetItem", one, "", ""},
-		{"KEY", "token", "GetItem", one, "UnrecognizedClientException", ""},
+		{"KEY", "of an environment", "GetItem", one, "", ""},
 		{"OTHER", "", "GetItem", one, "UnrecognizedClientException", ""},
 		{"KEY", "", "DeleteItem", one, "AccessDeniedException", "no identity-based policy allows the dynamodb:DeleteItem action"},
 		{"KEY", "", "PutItem", strings.Replace(one, "Key", "Item", 1), "AccessDeniedException", "explicit deny"},
