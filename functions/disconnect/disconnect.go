@@ -41,7 +41,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	if err != nil {
 		return gateway.Answer{}, err
 	}
-	if err := theirs.RemoveConnection(ctx, in.Connection); err != nil {
+	if err := theirs.Disconnect(ctx, in.Connection); err != nil {
 		return gateway.Answer{}, fmt.Errorf("forgetting the connection: %w", err)
 	}
 	return gateway.OK(""), nil

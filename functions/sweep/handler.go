@@ -25,9 +25,20 @@ type invoker interface {
 	Forget(ctx context.Context, u chat.User) error
 }
 
+// index is the index of what is live; store.Table is one.
+type index interface {
+	Live(ctx context.Context) ([]store.LiveEntry, error)
+}
+
+// tables opens a user's part of the table, with credentials for that part alone; asuser.Tables is one.
+type tables interface {
+	For(u chat.User) (*store.Store, error)
+}
+
 // handler looks after runs. It acts for one user after the other, each through that user's own store.
 type handler struct {
-	table   *store.Table
+	live    index
+	tables  tables
 	poster  emit.Poster
 	invoker invoker
 	limits  chat.Limits
@@ -47,7 +58,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
 		return nil
 	}
-	live, err := h.table.Live(ctx)
+	live, err := h.live.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
@@ -77,7 +88,7 @@ func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.L
 	var left []store.LiveEntry
 	var last time.Time
 	for _, e := range live {
-		s, err := h.table.For(e.User)
+		s, err := h.tables.For(e.User)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +135,7 @@ func byUser(live []store.LiveEntry) map[chat.User][]store.LiveEntry {
 
 // user looks after one user's runs and then starts what may start.
 func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEntry, unclaimed bool) error {
-	s, err := h.table.For(u)
+	s, err := h.tables.For(u)
 	if err != nil {
 		return err
 	}

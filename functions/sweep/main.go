@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"carrel/shared/asuser"
 	"carrel/shared/awsenv"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
@@ -36,6 +37,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	role, err := awsenv.RequireRole(getenv, "USER_ROLE")
+	if err != nil {
+		return nil, err
+	}
 	turn, err := awsenv.Require(getenv, "TURN_FUNCTION")
 	if err != nil {
 		return nil, err
@@ -56,9 +61,11 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	of := store.Config{Name: table, Limits: limits, Now: now}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits, Now: now}),
+		live:    store.New(store.NewClient(c), of),
+		tables:  asuser.New(c, role, of),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		limits:  limits,

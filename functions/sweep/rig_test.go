@@ -54,7 +54,7 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 	table, seat := gatewaytest.TableAndSeat(t, store.Config{Limits: limits, Now: now})
 	r.seat = seat
 	r.handler = &handler{
-		table: table, limits: limits,
+		live: table, tables: table, limits: limits,
 		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
 		after: func(time.Duration) <-chan time.Time { // no time passes: as if the lease had been renewed meanwhile
 			over := make(chan time.Time)
@@ -117,7 +117,7 @@ func (r *rig) person(name string) person {
 	r.t.Helper()
 	p := person{rig: r, user: chattest.User(r.t, name), window: chat.ConnectionID(name + "=")}
 	var err error
-	if p.store, err = r.table.For(p.user); err != nil {
+	if p.store, err = r.tables.For(p.user); err != nil {
 		r.t.Fatal(err)
 	}
 	_, err = p.store.Watch(r.t.Context(), chat.Connection{ID: p.window, Thread: "t", N: 1, TokenExpires: r.at.Add(10 * time.Hour)})

@@ -223,7 +223,7 @@ func TestADeletedThreadIsErased(t *testing.T) {
 		t.Errorf("the deleted thread's run is %s", alice.status("r1"))
 	}
 	r.sweep(`{"version":"1.0","requestPayload":{"reason":"erase","thread":"t","epoch":"e"}}`)
-	if live, err := r.table.Live(t.Context()); err != nil || len(live) > 0 {
+	if live, err := r.live.Live(t.Context()); err != nil || len(live) > 0 {
 		t.Errorf("still live: %+v, %v", live, err)
 	}
 }

@@ -24,7 +24,7 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 			r := newRig(t)
 			r.limits.Attempts = 1
 			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-			r.table = table
+			r.live, r.tables = table, table
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.admit("r2")

@@ -31,9 +31,14 @@ type poster interface {
 	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
+// tables opens a user's part of the table, with credentials for that part alone; asuser.Tables is one.
+type tables interface {
+	For(u chat.User) (*store.Store, error)
+}
+
 // handler does runs. It is shared by all invocations and holds no user's anything.
 type handler struct {
-	table   *store.Table
+	tables  tables
 	agents  *agent.Registry
 	tools   *tool.Registry
 	poster  poster
@@ -54,7 +59,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
 	}
-	s, err := h.table.For(user)
+	s, err := h.tables.For(user)
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
 	}

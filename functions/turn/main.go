@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/agent"
+	"carrel/shared/asuser"
 	"carrel/shared/awsenv"
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
@@ -38,6 +39,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		return nil, err
 	}
 	endpoint, err := awsenv.RequireURL(getenv, "ENDPOINT")
+	if err != nil {
+		return nil, err
+	}
+	role, err := awsenv.RequireRole(getenv, "USER_ROLE")
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: limits, Now: now}),
+		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits, Now: now}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),

@@ -29,6 +29,7 @@ type rig struct {
 	*handler
 	edge  *gatewaytest.Edge
 	user  chat.User
+	table *store.Table
 	store *store.Store
 	log   *lockedBuffer
 	clock *testClock
@@ -88,9 +89,10 @@ func newRig(t *testing.T, model engine.Model) *rig {
 	}
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
 	r.handler = &handler{
-		table: table, agents: agents, tools: tools, poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
+		tables: table, agents: agents, tools: tools, poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
 		monitor: monitor.New(r.log, "turn", log), log: log, now: r.clock.Now, after: time.After,
 	}
+	r.table = table
 	if r.store, err = table.For(r.user); err != nil {
 		t.Fatal(err)
 	}

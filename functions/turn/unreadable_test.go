@@ -28,7 +28,7 @@ func TestARunThatCannotBeReadEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.table, r.store = table, mine
+			r.table, r.tables, r.store = table, table, mine
 			r.watch(t, "window", "t")
 			r.ask(t, "r1", twoTools)
 			if c.died {

@@ -229,12 +229,13 @@ func configuration(t *testing.T) {
 		"Connect":    append([]string{"TABLE", "ENDPOINT"}, aws...),
 		"Disconnect": append([]string{"TABLE"}, aws...),
 		"Message":    append([]string{"TABLE", "ENDPOINT", "TURN_FUNCTION"}, aws...),
-		"Turn":       append([]string{"TABLE", "ENDPOINT", "AWS_LAMBDA_FUNCTION_NAME"}, aws...),
-		"Sweep":      append([]string{"TABLE", "ENDPOINT", "TURN_FUNCTION"}, aws...),
+		"Turn":       append([]string{"TABLE", "ENDPOINT", "USER_ROLE", "AWS_LAMBDA_FUNCTION_NAME"}, aws...),
+		"Sweep":      append([]string{"TABLE", "ENDPOINT", "USER_ROLE", "TURN_FUNCTION"}, aws...),
 	} {
 		env := map[string]string{}
 		for _, name := range names {
-			env[name] = map[string]string{"GRANTS_CLAIM": "scope", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1"}[name]
+			env[name] = map[string]string{"GRANTS_CLAIM": "scope", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1",
+				"USER_ROLE": "arn:aws:iam::1:role/user"}[name]
 			env[name] = cmp.Or(env[name], "some")
 		}
 		binary := built(t, function)
@@ -245,7 +246,7 @@ func configuration(t *testing.T) {
 			without := maps.Clone(env)
 			delete(without, name)
 			t.Run(function+" without "+name, func(t *testing.T) { refuses(t, binary, without, name) })
-			if name == "ISSUER" || name == "ENDPOINT" || name == "GRANTS_CLAIM" {
+			if name == "ISSUER" || name == "ENDPOINT" || name == "GRANTS_CLAIM" || name == "USER_ROLE" {
 				wrong := maps.Clone(env)
 				wrong[name] = "nonsense"
 				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })

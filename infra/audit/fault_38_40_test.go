@@ -144,7 +144,7 @@ func TestFault39Thread100000Events(t *testing.T) {
 func (g *stage) fill(p *person, events int) {
 	g.Helper()
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("audit", "audit", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	mine, err := store.New(db, store.Config{Name: g.Endpoints().Table, Limits: chat.DefaultLimits()}).For(chattest.User(g.T, p.name))
 	if err != nil {
 		g.Fatal(err)

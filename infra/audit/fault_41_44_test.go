@@ -280,7 +280,7 @@ func TestFault44IdleBeyondRetention(t *testing.T) {
 func (g *stage) expire() (n int) {
 	g.Helper()
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("audit", "audit", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	table := aws.String(g.Endpoints().Table)
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: table, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {

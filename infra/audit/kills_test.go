@@ -275,7 +275,7 @@ func (log stored) events(t *testing.T) []agui.Event {
 // notes counts each user's notes, past everything that knows who may.
 func notes(ctx context.Context, endpoint string) (map[string]int, error) {
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider("audit", "audit", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	kept := map[string]int{}
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {

@@ -23,7 +23,7 @@ type stored map[chat.Seq]json.RawMessage
 // logs reads the logs of all threads past everything that knows who may.
 func logs(ctx context.Context, endpoint string) (map[chat.ThreadID]stored, error) {
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider("audit", "audit", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	all := map[chat.ThreadID]stored{}
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {

@@ -37,11 +37,29 @@ func startWith(t *testing.T, c stack.Config) *stack.Stack {
 		if t.Failed() {
 			complain(t, s)
 		}
+		if denied := denials(t, s); len(denied) > 0 {
+			t.Errorf("IAM denied %d of the program's own requests, such as %s", len(denied), denied[0])
+		}
 		if err := s.Close(); err != nil {
 			t.Errorf("stopping the stack: %v", err)
 		}
 	})
 	return s
+}
+
+// denials are the lines of the stack's log about requests that a policy refused.
+func denials(t *testing.T, s *stack.Stack) (found []string) {
+	t.Helper()
+	b, err := os.ReadFile(s.Log())
+	if err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "is refused: AccessDenied") {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // complain shows what the functions and the gateway had to say before a test failed.

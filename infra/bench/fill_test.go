@@ -36,7 +36,7 @@ func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 	limits := chat.DefaultLimits()
 	limits.RunBurst, limits.RunsPerHour = 100_000, 100_000
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	own, err := store.New(db, store.Config{Name: "carrel-Table", Limits: limits}).For(chattest.User(t, user))
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,11 @@ func granted(t *testing.T, resources object) map[string][]string {
 	}
 	for id, r := range resources {
 		role, isRole := strings.CutSuffix(id, "FunctionRole")
+		if id == "UserRole" {
+			for _, policy := range list(at(r, "Properties", "Policies")) {
+				add("User", at(policy, "PolicyDocument"))
+			}
+		}
 		switch {
 		case at(r, "Type") == "AWS::IAM::Role" && isRole:
 			all[role] = append(all[role], []string{}...)
@@ -56,21 +61,25 @@ func short(resource string) string {
 }
 
 // Each function may do what it does, and nothing else. The store's calls: connect writes a connection and its owner,
-// counts the user's and removes the oldest; disconnect reads the owner and removes both; message, turn and sweep read and
-// write threads, runs and logs, in transactions; turn erases what is left of a deleted thread, or of a user, whose connections it closes. (A transaction needs the permission of each action in it.)
+// counts the user's and removes the oldest; disconnect reads the owner and removes both; message reads and writes threads
+// and runs, in transactions (which need the permission of each action in them). turn and sweep do so as the user's role,
+// which also erases what is left of a deleted thread, or of a user, whose connections turn closes. That each of the
+// table's actions is used, and by whom, is shown by infra/audit's matrix.
 func TestWhatEachFunctionMayDo(t *testing.T) {
 	table := []string{
 		"dynamodb:BatchGetItem Table", "dynamodb:DeleteItem Table", "dynamodb:GetItem Table",
 		"dynamodb:PutItem Table", "dynamodb:Query Table", "dynamodb:UpdateItem Table",
 	}
+	asUser := []string{"sts:AssumeRole UserRole", "sts:TagSession UserRole"}
 	post := "execute-api:ManageConnections Api POST/@connections/*"
 	want := map[string][]string{
 		"Authorize":  {},
 		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:PutItem Table", "dynamodb:Query Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
 		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table"},
 		"Message":    append(slices.Clone(table), post, "lambda:InvokeFunction TurnFunction"),
-		"Turn":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
-		"Sweep":      append(slices.Clone(table), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),
+		"Turn":       append(slices.Clone(asUser), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
+		"User":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
+		"Sweep":      append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),
 	}
 	got := granted(t, transformed(t))
 	if len(got) != len(want) {
@@ -80,6 +89,23 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		slices.Sort(may)
 		if !slices.Equal(got[role], may) {
 			t.Errorf("%s may\n  %s\nwant\n  %s", role, strings.Join(got[role], "\n  "), strings.Join(may, "\n  "))
+		}
+	}
+}
+
+// The user's role is for turn and sweep, with the user in the session's tag, and reaches what begins with that user.
+func TestTheUsersRole(t *testing.T) {
+	resources := transformed(t)
+	equal(t, resources, "{Statement:[{Action:[sts:AssumeRole,sts:TagSession],Condition:{ForAllValues:StringEquals:{aws:TagKeys:[user]},"+
+		"StringLike:{aws:RequestTag/user:?*}},Effect:Allow,Principal:{AWS:[{Fn::GetAtt:[TurnFunctionRole,Arn]},"+
+		"{Fn::GetAtt:[SweepFunctionRole,Arn]}]}}],Version:2012-10-17}", "UserRole", "Properties", "AssumeRolePolicyDocument")
+	for _, policy := range list(at(resources, "UserRole", "Properties", "Policies")) {
+		for _, statement := range list(at(policy, "PolicyDocument", "Statement")) {
+			const want = "{ForAllValues:StringLike:{dynamodb:LeadingKeys:[U#${aws:PrincipalTag/user},U#${aws:PrincipalTag/user}#*]}," +
+				"Null:{aws:PrincipalTag/user:false,dynamodb:LeadingKeys:false}}"
+			if got := text(at(statement, "Condition")); got != want {
+				t.Errorf("its condition is %s, want %s", got, want)
+			}
 		}
 	}
 }

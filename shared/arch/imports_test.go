@@ -35,6 +35,7 @@ func table() map[string]allowed {
 		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":             {ours: []string{"chat"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
 		"store":              {ours: []string{"chat", "agui", "desk", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
+		"asuser":             {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials/stscreds", awsSDK + "/service/sts"}},
 		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
 		"emit":               {ours: []string{"chat", "agui", "wire", "usercontext"}},
 		"token":              {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},

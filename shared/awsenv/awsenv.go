@@ -65,6 +65,18 @@ func RequireURL(getenv Getenv, name string) (string, error) {
 	return v, nil
 }
 
+// RequireRole reads a variable that must be the ARN of a role; its error names the variable.
+func RequireRole(getenv Getenv, name string) (string, error) {
+	v, err := Require(getenv, name)
+	if err != nil {
+		return "", err
+	}
+	if parts := strings.SplitN(v, ":", 6); len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "role/") {
+		return "", fmt.Errorf("the environment variable %s is %q: it must be the ARN of a role, arn:aws:iam::<account>:role/<name>", name, v)
+	}
+	return v, nil
+}
+
 // endpoints serves AWS_ENDPOINT_URL_<SERVICE> the way the service clients ask their ConfigSources for it.
 type endpoints struct{ getenv Getenv }
 

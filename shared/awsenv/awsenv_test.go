@@ -65,6 +65,18 @@ func TestServiceEndpointWinsOverTheGeneralOne(t *testing.T) {
 	}
 }
 
+func TestRequireRole(t *testing.T) {
+	for value, good := range map[string]bool{
+		"arn:aws:iam::000000000000:role/user": true, "arn:aws-cn:iam::1:role/path/user": true,
+		"": false, "user": false, "arn:aws:iam::1:user/somebody": false, "arn:aws:sts::1:assumed-role/a/b": false,
+	} {
+		got, err := awsenv.RequireRole(func(string) string { return value }, "USER_ROLE")
+		if good != (err == nil) || good && got != value || !good && !strings.Contains(err.Error(), "USER_ROLE") {
+			t.Errorf("%q gives %q, %v", value, got, err)
+		}
+	}
+}
+
 func TestRequireURL(t *testing.T) {
 	for value, good := range map[string]bool{
 		"https://a.test/v1": true, "http://127.0.0.1:3001/v1": true,

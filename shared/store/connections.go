@@ -38,7 +38,7 @@ func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat
 	slices.SortFunc(all, func(a, b chat.Connection) int { return a.Connected.Compare(b.Connected) })
 	replaced = all[:min(excess, len(all))]
 	for _, o := range replaced {
-		if err := s.RemoveConnection(ctx, o.ID); err != nil {
+		if err := s.Disconnect(ctx, o.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -188,13 +188,23 @@ func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cu
 	return nil
 }
 
-// RemoveConnection forgets a connection and its owner record. One that is not there is fine.
+// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner
+// record, which is not below the user's key, stays until Disconnect or its time to live: who acts for a user alone cannot
+// reach it.
 func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
 	}
 	if err := s.t.remove(ctx, s.connectionKey(id), "", nil); err != nil {
 		return fmt.Errorf("remove a connection: %w", err)
+	}
+	return nil
+}
+
+// Disconnect forgets a connection and its owner record. One that is not there is fine.
+func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
+	if err := s.RemoveConnection(ctx, id); err != nil {
+		return err
 	}
 	const mine = "#user = :me"
 	err := s.t.remove(ctx, ownerKey(id), mine, attributes{":me": text(s.user.Key())})

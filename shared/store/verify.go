@@ -198,7 +198,7 @@ func (a *audit) judgeForgotten() {
 }
 
 // Strays scans the whole table for what is this user's and what nothing else of theirs names: owner records without
-// connections, and logs without threads. It costs what the table holds. For operators.
+// connections that would stay, and logs without threads. It costs what the table holds. For operators.
 func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
 	filter := "begins_with(#pk, :logs) OR (begins_with(#pk, :owners) AND #user = :me)"
 	project := "#pk, #sk"
@@ -243,7 +243,11 @@ func (s *Store) stray(ctx context.Context, pk string) ([]Finding, error) {
 		if err != nil || found {
 			return nil, err
 		}
-		return []Finding{{"owner without connection", id, "it goes by its time to live within three hours"}}, nil
+		var o ownerItem // who acts for a user alone leaves it to $disconnect, which may never come, or to its time to live
+		if _, err := s.t.get(ctx, ownerKey(chat.ConnectionID(id)), &o); err != nil || o.Expires != 0 {
+			return nil, err
+		}
+		return []Finding{{"owner without connection", id, "and without a time to live"}}, nil
 	}
 	thread, epoch, _ := strings.Cut(strings.TrimPrefix(pk, s.pk+"#T#"), "#")
 	var t threadItem

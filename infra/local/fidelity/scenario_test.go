@@ -37,7 +37,7 @@ const (
 
 func scenarios() []scenario {
 	return slices.Concat(handshakes(), messages(), answered(), told(), delivered(), connections(), reached(),
-		invokes(), environments(), failures(), asynchronous())
+		invokes(), environments(), failures(), asynchronous(), permissions())
 }
 
 // Each scenario holds of the local stack.

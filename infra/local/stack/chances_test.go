@@ -61,7 +61,7 @@ func TestChances(t *testing.T) {
 func (r *running) put(id string, until time.Time) {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	_, err := db.PutItem(r.ctx, &sdk.PutItemInput{TableName: aws.String("carrel-Book"), Item: map[string]types.AttributeValue{
 		"id": &types.AttributeValueMemberS{Value: id}, "until": &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)}}})
 	if err != nil {

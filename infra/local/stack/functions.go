@@ -102,6 +102,7 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 	maps.Copy(env, map[string]string{
 		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret,
 		"AWS_ENDPOINT_URL_DYNAMODB":                s.endpoints.DynamoDB,
+		"AWS_ENDPOINT_URL_STS":                     s.endpoints.STS,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
 	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
@@ -128,16 +129,6 @@ func (s *Stack) makeKeys() {
 		s.keys[f.LogicalID] = credential{"AKIA" + base32.StdEncoding.EncodeToString(sum[:10]), rand.Text(),
 			allows(f.Policies, "execute-api:ManageConnections")}
 	}
-}
-
-// caller names a caller of DynamoDB: the logical id of the function that has the access key, or the key itself.
-func (s *Stack) caller(accessKeyID string) string {
-	for id, k := range s.keys {
-		if k.id == accessKeyID {
-			return id
-		}
-	}
-	return accessKeyID
 }
 
 // secret answers the gateway: only functions that may manage connections are known to it.

@@ -14,7 +14,7 @@ import (
 
 // meter hands what the parts of the stack see to the meters. What a function asks for belongs to the run that the
 // environment's current invocation is about: an environment has one invocation at a time, and the session token of its
-// credentials says which environment it is. So nothing is guessed from keys or bodies.
+// credentials, or of those that it has got from STS by them, says which environment it is. So nothing is guessed from keys or bodies.
 type meter struct {
 	*meters.Meters
 	stack *Stack
@@ -75,7 +75,7 @@ func (m *meter) id(name string) string {
 
 // requested counts a request of DynamoDB.
 func (m *meter) requested(r proxy.Metered) {
-	m.Add(m.who(r.Session, r.Caller), meters.Use{Requests: 1, ReadUnits: r.ReadUnits, WriteUnits: r.WriteUnits})
+	m.Add(m.who(m.stack.guard.STS.Origin(r.Session), r.Caller), meters.Use{Requests: 1, ReadUnits: r.ReadUnits, WriteUnits: r.WriteUnits})
 }
 
 // Posted implements apigateway.Meter.

@@ -194,7 +194,7 @@ func (r *running) say(conn *websocket.Conn, message string) string {
 func (r *running) written(id string) bool {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
 	out, err := db.GetItem(r.ctx, &sdk.GetItemInput{TableName: aws.String("carrel-Book"), ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
 	"carrel/infra/local/template"
@@ -69,6 +70,7 @@ type Endpoints struct {
 	Token       string `json:"token"`
 	DynamoDB    string `json:"dynamodb"`
 	Table       string `json:"table"`
+	STS         string `json:"sts"`
 	Lambda      string `json:"lambda"`
 	Ops         string `json:"ops"`
 }
@@ -81,6 +83,7 @@ type Stack struct {
 	template  *template.Template
 	engine    *dynamodb.Engine // nil if another DynamoDB is used
 	database  *sdk.Client      // of the engine itself, for what is nobody's request
+	guard     *access.Guard
 	proxy     *proxy.Proxy
 	gateway   *apigateway.Gateway
 	host      *lambda.Host

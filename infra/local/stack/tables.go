@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/template"
 
@@ -60,8 +61,17 @@ func (s *Stack) startTables(ctx context.Context) error {
 // startProxy puts the proxy between the functions and the engine.
 func (s *Stack) startProxy(engine string) error {
 	s.makeKeys()
+	keys := map[string]string{}
+	for id, k := range s.keys {
+		keys[id] = k.id
+	}
 	var err error
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.caller, Faults: s.config.Faults, Meter: s.meter.requested,
+	if s.guard, err = access.Start(s.template, access.Where{Region: region, Account: account}, keys); err != nil {
+		return err
+	}
+	s.later(s.guard.STS.Close)
+	s.endpoints.STS = s.guard.STS.URL()
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err

@@ -30,6 +30,8 @@ func (r *resolver) build() (*Template, error) {
 			t.API = r.api(res)
 		case typeTable:
 			t.Tables = append(t.Tables, r.table(res))
+		case typeRole:
+			t.Roles = append(t.Roles, r.role(res))
 		case typeRolePolicy:
 			r.rolePolicy(res, t)
 		case typeInvokeConfig:
@@ -76,7 +78,8 @@ func (r *resolver) properties(res *resource, apart ...string) *object {
 func (r *resolver) function(res *resource) Function {
 	p := r.properties(res, "Events", "EventInvokeConfig")
 	p.ignore("FunctionName", "Description", "Tags", "LoggingConfig", "Tracing")
-	f := Function{LogicalID: res.id, Name: res.name, Env: map[string]string{}, MaxRetries: 2, MaxEventAge: 6 * time.Hour}
+	role, _ := r.value(res, true, "Arn")
+	f := Function{LogicalID: res.id, Name: res.name, Role: role, Env: map[string]string{}, MaxRetries: 2, MaxEventAge: 6 * time.Hour}
 	r.built(res, p)
 	f.MemoryMB = p.number("MemorySize", 128, 10240, 128)
 	f.Timeout = time.Duration(p.number("Timeout", 1, 900, 3)) * time.Second

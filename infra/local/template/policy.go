@@ -2,6 +2,7 @@ package template
 
 import (
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -46,10 +47,18 @@ func (r *resolver) document(o *object) []Statement {
 	return out
 }
 
+// statement reads one statement: of a policy that says of what (Resource) or of a trust policy, which says of whom.
 func (r *resolver) statement(o *object) Statement {
 	o.ignore("Sid")
-	o.require("Effect", "Action", "Resource")
+	of := "Resource"
+	if o.has("Principal") {
+		of = "Principal"
+	}
+	o.require("Effect", "Action", of)
 	s := Statement{Effect: o.oneOf("Effect", "Allow", "Deny"), Action: o.texts("Action"), Resource: o.texts("Resource")}
+	o.object("Principal").each(func(_ string, n *yaml.Node) {
+		s.Principal = append(s.Principal, r.texts(n, o.where+".Principal")...)
+	})
 	if conditions := o.object("Condition"); conditions != nil {
 		s.Condition = map[string]map[string][]string{}
 		conditions.each(func(operator string, n *yaml.Node) {
@@ -60,8 +69,31 @@ func (r *resolver) statement(o *object) Statement {
 			s.Condition[operator] = keys
 		})
 	}
-	o.end("a statement has Sid, Effect, Action, Resource and Condition")
+	o.end("a statement has Sid, Effect, Action, Resource (in a trust policy Principal) and Condition")
 	return s
+}
+
+// role reads an AWS::IAM::Role. Of managed policies it knows nothing: a role that has one is AWS's own services'.
+func (r *resolver) role(res *resource) Role {
+	p := r.properties(res)
+	p.ignore("Description", "Tags", "ManagedPolicyArns")
+	p.require("AssumeRolePolicyDocument")
+	arn, _ := r.value(res, false, "Arn")
+	out := Role{LogicalID: res.id, ARN: arn, Longest: time.Duration(p.number("MaxSessionDuration", 3600, 43200, 3600)) * time.Second}
+	if trust := p.object("AssumeRolePolicyDocument"); trust != nil {
+		out.Trust = r.document(trust)
+	}
+	for _, n := range p.list("Policies") {
+		o := r.object(n, p.where+".Policies")
+		o.ignore("PolicyName")
+		o.require("PolicyDocument")
+		if document := o.object("PolicyDocument"); document != nil {
+			out.Policies = append(out.Policies, r.document(document)...)
+		}
+		o.end("a role's policy has PolicyName and PolicyDocument")
+	}
+	p.end("a role has AssumeRolePolicyDocument, Policies, MaxSessionDuration, ManagedPolicyArns, Description and Tags")
+	return out
 }
 
 // rolePolicy adds an AWS::IAM::RolePolicy to the function whose role it names.

@@ -13,6 +13,7 @@ const (
 	typeFunction     = "AWS::Serverless::Function"
 	typeAPI          = "AWS::Serverless::WebSocketApi"
 	typeTable        = "AWS::DynamoDB::Table"
+	typeRole         = "AWS::IAM::Role"
 	typeRolePolicy   = "AWS::IAM::RolePolicy"
 	typeInvokeConfig = "AWS::Lambda::EventInvokeConfig"
 	typeLogGroup     = "AWS::Logs::LogGroup"
@@ -35,8 +36,6 @@ func elsewhere(kind string) (attributes []string, ok bool) {
 		return []string{"FunctionARN"}, true
 	case "AWS::S3::BucketPolicy", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::ApiGateway::Account":
 		return nil, true
-	case "AWS::IAM::Role": // of API Gateway itself; a function's is SAM's
-		return []string{"Arn"}, true
 	}
 	return nil, false
 }
@@ -111,7 +110,7 @@ func (r *resolver) name(res *resource) {
 	case typeAPI:
 		res.name = r.options.APIID
 		return
-	case typeRolePolicy, typeInvokeConfig, typeLogGroup, typeAlarm, typeDashboard:
+	case typeRole, typeRolePolicy, typeInvokeConfig, typeLogGroup, typeAlarm, typeDashboard:
 	default:
 		if _, ok := elsewhere(res.kind); ok {
 			break
@@ -189,6 +188,8 @@ func (r *resolver) value(res *resource, role bool, attribute string) (string, bo
 		return res.name, true
 	case attribute != "Arn":
 		return "", false
+	case res.kind == typeRole:
+		return "arn:aws:iam::" + r.options.Account + ":role/" + res.name, true
 	case res.kind == typeFunction:
 		return "arn:aws:lambda:" + where + "function:" + res.name, true
 	case res.kind == typeTable:

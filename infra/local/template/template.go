@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"carrel/infra/local/iam"
 )
 
 // Options say how a template is resolved. Empty members have the defaults that they name.
@@ -26,6 +28,7 @@ type Template struct {
 	Functions []Function
 	API       API
 	Tables    []Table
+	Roles     []Role // those that the template makes; a function's own is its Role and Policies
 }
 
 // Function is one AWS::Serverless::Function with what other resources say about it.
@@ -42,7 +45,17 @@ type Function struct {
 	MaxEventAge    time.Duration // of asynchronous invokes; 6 h unless the template says otherwise
 	OnFailure      string        // logical id of the function that gets failed asynchronous invokes; may be empty
 	Schedules      []Schedule
+	Role           string // its ARN
 	Policies       []Statement
+}
+
+// Role is one AWS::IAM::Role.
+type Role struct {
+	LogicalID string
+	ARN       string
+	Trust     []Statement // who may assume it
+	Policies  []Statement
+	Longest   time.Duration // a session's
 }
 
 // Schedule invokes its function at a fixed rate.
@@ -52,13 +65,8 @@ type Schedule struct {
 	Input     string // JSON given as the event instead of EventBridge's own; may be empty
 }
 
-// Statement is one statement of a function's role, kept as it stands.
-type Statement struct {
-	Effect    string
-	Action    []string
-	Resource  []string
-	Condition map[string]map[string][]string // operator → key → values
-}
+// Statement is one statement of a policy. Policy variables, such as ${aws:PrincipalTag/user}, are left in it.
+type Statement = iam.Statement
 
 // API is the AWS::Serverless::WebSocketApi.
 type API struct {

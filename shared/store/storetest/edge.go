@@ -60,8 +60,16 @@ func connections(t *testing.T, w *World) {
 	}
 	_, err = alice.Connection(ctx, c.ID)
 	wantErr(t, "a removed connection", err, chat.ErrNotFound)
+	if u := must[chat.User](t)(w.Table.Owner(ctx, c.ID)); u != chattest.User(t, "alice") {
+		t.Errorf("the owner of a removed connection is %v: only its end takes that away", u)
+	}
+	wantErr(t, "bob ends alice's connection", w.As("bob").Disconnect(ctx, c.ID), nil)
+	must[chat.User](t)(w.Table.Owner(ctx, c.ID))
+	for range 2 {
+		wantErr(t, "alice's connection ends", alice.Disconnect(ctx, c.ID), nil)
+	}
 	_, err = w.Table.Owner(ctx, c.ID)
-	wantErr(t, "a removed connection's owner", err, chat.ErrNotFound)
+	wantErr(t, "an ended connection's owner", err, chat.ErrNotFound)
 }
 
 func connectionLimit(t *testing.T, w *World) {

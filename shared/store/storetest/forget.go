@@ -42,6 +42,9 @@ func forgetProbes() map[string]probe {
 				}
 				c.Clock.Advance(21 * time.Minute)
 			}
+			if c.met {
+				return nil, nil
+			}
 			if left := c.keys(c.as); !slices.Equal(left, []string{"DESK"}) {
 				return nil, fmt.Errorf("left of mine: %q", left)
 			}
@@ -52,13 +55,17 @@ func forgetProbes() map[string]probe {
 	}
 }
 
-// keys are the sort keys of a subject's items; of another partition than the main one with it before.
+// keys are the sort keys of a subject's items; of another partition than the main one with it before. Owner records are not
+// among them: nothing that acts for the user alone reaches them, and they go with the socket or by their time to live.
 func (w *World) keys(subject string) []string {
 	w.T.Helper()
 	own, _ := w.divide(subject)
 	main := "U#" + chattest.User(w.T, subject).Key()
 	var all []string
 	for _, i := range own {
+		if strings.HasPrefix(stringOf(i["pk"]), "C#") {
+			continue
+		}
 		all = append(all, strings.TrimPrefix(strings.TrimPrefix(stringOf(i["pk"])+" "+stringOf(i["sk"]), main), " "))
 	}
 	slices.Sort(all)

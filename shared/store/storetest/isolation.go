@@ -46,6 +46,7 @@ type caller struct {
 	as     string
 	mine   *store.Store
 	holder *store.Holder // of mine's running run; nil if mine has none
+	met    bool          // called by Methods: only what the method itself asks for may be asked for
 }
 
 // outcome is what a call with names that are only theirs must give.
@@ -111,7 +112,12 @@ const secret = "SECRET of them"
 // furnished is a world in which theirs has everything: under names that are theirs only, and under names that mine will
 // use as well.
 func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only, both names) {
-	w = NewWorld(t, db)
+	return furnishedIn(NewWorld(t, db), theirs)
+}
+
+func furnishedIn(w *World, theirs string) (_ *World, only, both names) {
+	t := w.T
+	t.Helper()
 	only = names{thread: "t-theirs", asks: "a-theirs", question: "q-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
 	both = names{thread: "t1", asks: "a1", question: "q1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
 	them := w.As(theirs)

@@ -56,6 +56,9 @@ func connectionProbes() map[string]probe {
 		"Store.Connection":  {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
 		"Store.Watch":       {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Watch(c.T.Context(), named(c)) }},
 		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
+		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
+		}},
 		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
 			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
 		}},
@@ -131,7 +134,7 @@ func runProbes() map[string]probe {
 		"Store.Run": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {
 			page, more, err := c.mine.Runs(c.T.Context(), "", 99)
-			if more || c.holder != nil && len(page) != 3 {
+			if err == nil && (more || c.holder != nil && len(page) != 3) {
 				err = fmt.Errorf("mine are %+v, more %v", page, more)
 			}
 			for _, id := range hostile()[1:] {
@@ -180,7 +183,7 @@ func runProbes() map[string]probe {
 // answered admits an answer to a question that mine has, and with it the thread's words. One that only they have is not
 // open to mine, who is told nothing of it.
 func (c caller) answered() (any, error) {
-	if c.holder != nil {
+	if c.holder != nil && !c.met {
 		c.ask(c.mine, *c.names, "words of mine")
 	}
 	var refused *store.InterruptedError

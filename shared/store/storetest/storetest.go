@@ -103,7 +103,12 @@ type World struct {
 // NewWorld makes a table that ends with the test.
 func NewWorld(t *testing.T, db *dynamodb.Client) *World {
 	t.Helper()
-	w := &World{T: t, DB: db, Name: "carrel-" + rand.Text(), Clock: &Clock{}, Limits: chat.DefaultLimits()}
+	return newWorld(t, db, "carrel-"+rand.Text())
+}
+
+func newWorld(t *testing.T, db *dynamodb.Client, name string) *World {
+	t.Helper()
+	w := &World{T: t, DB: db, Name: name, Clock: &Clock{}, Limits: chat.DefaultLimits()}
 	w.Limits.RunsPerHour = 0
 	if err := CreateTable(t.Context(), db, w.Name); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,194 @@
+package sts
+
+import (
+	"crypto/rand"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"carrel/infra/local/iam"
+)
+
+const (
+	shortest  = 15 * time.Minute
+	chained   = time.Hour // the longest session of a role that another role's session has assumed
+	usual     = time.Hour
+	maxTags   = 50
+	maxTagKey = 128
+	maxTag    = 256
+	maxBody   = 64 << 10
+)
+
+// refusal is an error as STS answers it.
+type refusal struct {
+	status        int
+	code, message string
+}
+
+// Error is code: message.
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+func invalid(format string, args ...any) *refusal {
+	return &refusal{http.StatusBadRequest, "ValidationError", fmt.Sprintf(format, args...)}
+}
+
+// assumption is what a caller of AssumeRole wants.
+type assumption struct {
+	role, session string
+	lasting       time.Duration
+	tags          map[string]string
+}
+
+// ServeHTTP answers AssumeRole in the query protocol.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		answerError(w, &refusal{http.StatusBadRequest, "MalformedInput", "the request could not be read"})
+		return
+	}
+	a, c, err := s.assume(r)
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		answerError(w, refused)
+		return
+	}
+	type result struct {
+		AccessKeyID     string `xml:"Credentials>AccessKeyId"`
+		SecretAccessKey string `xml:"Credentials>SecretAccessKey"`
+		SessionToken    string `xml:"Credentials>SessionToken"`
+		Expiration      string `xml:"Credentials>Expiration"`
+		RoleID          string `xml:"AssumedRoleUser>AssumedRoleId"`
+		ARN             string `xml:"AssumedRoleUser>Arn"`
+	}
+	answer(w, http.StatusOK, struct {
+		XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
+		Result    result   `xml:"AssumeRoleResult"`
+		RequestID string   `xml:"ResponseMetadata>RequestId"`
+	}{Result: result{c.id, c.secret, c.token, c.expires.UTC().Format(time.RFC3339), "AROALOCAL:" + a.session, sessionARN(a)},
+		RequestID: rand.Text()})
+}
+
+func answerError(w http.ResponseWriter, r *refusal) {
+	answer(w, r.status, struct {
+		XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
+		Type      string   `xml:"Error>Type"`
+		Code      string   `xml:"Error>Code"`
+		Message   string   `xml:"Error>Message"`
+		RequestID string   `xml:"RequestId"`
+	}{Type: "Sender", Code: r.code, Message: r.message, RequestID: rand.Text()})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(status)
+	_ = xml.NewEncoder(w).Encode(v) // who does not read it has gone
+}
+
+// assume decides about a request and makes the credentials. Its error is a *refusal.
+func (s *Service) assume(r *http.Request) (assumption, credentials, error) {
+	if action := r.Form.Get("Action"); action != "AssumeRole" {
+		return assumption{}, credentials{}, &refusal{http.StatusBadRequest, "InvalidAction", "Could not find operation " + action + " for version 2011-06-15"}
+	}
+	caller, err := s.Who(AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
+	if errors.Is(err, ErrExpired) {
+		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired"}
+	}
+	if err != nil {
+		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
+	}
+	a, err := wanted(r.Form)
+	if err != nil {
+		return a, credentials{}, err
+	}
+	role, known := s.roles[a.role]
+	actions := []string{"sts:AssumeRole"}
+	if len(a.tags) > 0 {
+		actions = append(actions, "sts:TagSession")
+	}
+	for _, action := range actions {
+		if !known || !permitted(caller, role, a, action) { // who may not is not told whether there is such a role
+			return a, credentials{}, &refusal{http.StatusForbidden, "AccessDenied",
+				fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", caller.ARN, action, a.role)}
+		}
+	}
+	if a.lasting > role.Longest {
+		return a, credentials{}, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	}
+	if a.lasting > chained { // whoever calls here has a role already
+		return a, credentials{}, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+	}
+	p := Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}
+	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.lasting), nil
+}
+
+// permitted asks the role's trust policy and the caller's own: both must allow.
+func permitted(caller Principal, role Role, a assumption, action string) bool {
+	r := iam.Request{Action: action, Resource: a.role, Context: caller.Context()}
+	for key, value := range a.tags {
+		r.Context["aws:requesttag/"+key] = []string{value}
+	}
+	r.Context["aws:tagkeys"] = slices.Collect(maps.Keys(a.tags))
+	r.Context["sts:rolesessionname"] = []string{a.session}
+	return role.Trust.Trusts(caller.Role, r) == iam.Allow && caller.Policy.Decide(r) == iam.Allow
+}
+
+// wanted reads a request. Tag keys are told apart without regard to case.
+func wanted(form url.Values) (assumption, error) {
+	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), lasting: usual, tags: map[string]string{}}
+	if text := form.Get("DurationSeconds"); text != "" {
+		seconds, err := strconv.Atoi(text)
+		if err != nil {
+			return a, &refusal{http.StatusBadRequest, "MalformedInput", "DurationSeconds is no number"}
+		}
+		a.lasting = time.Duration(seconds) * time.Second
+	}
+	switch {
+	case a.lasting < shortest:
+		return a, invalid("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have "+
+			"value greater than or equal to 900", int(a.lasting.Seconds()))
+	case !regexp.MustCompile(`^[\w+=,.@-]{2,64}$`).MatchString(a.session):
+		return a, invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must "+
+			"satisfy regular expression pattern: [\\w+=,.@-]*", a.session)
+	case len(a.role) < 20:
+		return a, invalid("1 validation error detected: Value '%s' at 'roleArn' failed to satisfy constraint: Member must have length "+
+			"greater than or equal to 20", a.role)
+	}
+	allowed := regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	for n := 1; ; n++ {
+		at := "Tags.member." + strconv.Itoa(n)
+		if !form.Has(at + ".Key") {
+			return a, nil
+		}
+		key, value := strings.ToLower(form.Get(at+".Key")), form.Get(at+".Value")
+		if _, twice := a.tags[key]; twice || n > maxTags {
+			return a, &refusal{http.StatusBadRequest, "InvalidParameterValue", "Duplicate tag keys found, or too many. Please note that Tag keys are case insensitive."}
+		}
+		if key == "" || len(key) > maxTagKey || len(value) > maxTag || !allowed.MatchString(key) || !allowed.MatchString(value) {
+			return a, invalid("1 validation error detected: the tag %q at 'tags' failed to satisfy its constraint", key)
+		}
+		a.tags[key] = value
+	}
+}
+
+// sessionARN is the ARN of a role in use: arn:aws:iam::1:role/name as session is arn:aws:sts::1:assumed-role/name/session.
+func sessionARN(a assumption) string { return SessionARN(a.role, a.session) }
+
+// SessionARN is the ARN that a role has in use.
+func SessionARN(role, session string) string {
+	arn := strings.Replace(role, ":iam:", ":sts:", 1)
+	return strings.Replace(arn, ":role/", ":assumed-role/", 1) + "/" + session
+}
+
+// AccessKey is the id in a SigV4 Authorization header; "" if there is none.
+func AccessKey(authorization string) string {
+	_, rest, _ := strings.Cut(authorization, "Credential=")
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}

@@ -1,0 +1,181 @@
+package sts_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+
+	"carrel/infra/local/iam"
+	"carrel/infra/local/sts"
+)
+
+const (
+	role = "arn:aws:iam::1:role/user"
+	turn = "arn:aws:iam::1:role/turn"
+)
+
+// rig is an STS with one role, whom turn may assume by its trust policy and by its own.
+type rig struct {
+	testing.TB
+	*sts.Service
+	mu sync.Mutex
+	at time.Time
+}
+
+func (r *rig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at
+}
+
+func policy(t testing.TB, s ...iam.Statement) *iam.Policy {
+	t.Helper()
+	p, err := iam.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{TB: t, at: time.Now()}
+	assume := []string{"sts:AssumeRole", "sts:TagSession"}
+	tagged := map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}, "ForAllValues:StringEquals": {"aws:TagKeys": {"user"}}}
+	trust := policy(t, iam.Statement{Effect: "Allow", Principal: []string{turn, "arn:aws:iam::1:role/half"}, Action: assume, Condition: tagged})
+	may := policy(t, iam.Statement{Effect: "Allow", Action: assume, Resource: []string{role, "arn:aws:iam::1:role/absent"}})
+	var err error
+	if r.Service, err = sts.Start([]sts.Role{{ARN: role, Trust: trust, Policy: may, Longest: 2 * time.Hour}}, r.now); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.Add("TURN", sts.Principal{Name: "turn", ARN: sts.SessionARN(turn, "t"), Role: turn, Policy: may})
+	r.Add("MESSAGE", sts.Principal{Name: "message", ARN: "message", Role: "arn:aws:iam::1:role/message", Policy: may})
+	r.Add("HALF", sts.Principal{Name: "half", ARN: "half", Role: "arn:aws:iam::1:role/half", Policy: policy(t)})
+	return r
+}
+
+func (r *rig) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Credentials, error) {
+	in := &sdk.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(900),
+		Tags: []types.Tag{{Key: aws.String("user"), Value: aws.String("bob")}}}
+	if change != nil {
+		change(in)
+	}
+	c := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.URL()), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "of an environment"), HTTPClient: &http.Client{Timeout: 10 * time.Second}})
+	out, err := c.AssumeRole(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	return out.Credentials, nil
+}
+
+// The credentials are those of the role, with the tag, for their time.
+func TestAssumeRole(t *testing.T) {
+	r := newRig(t)
+	c, err := r.assume("TURN", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := r.Who(*c.AccessKeyId, *c.SessionToken)
+	if err != nil || who.Role != role || who.ARN != "arn:aws:sts::1:assumed-role/user/session" || who.Tags["user"] != "bob" || who.Name != "turn" {
+		t.Errorf("they are of %+v, %v", who, err)
+	}
+	if left := c.Expiration.Sub(r.now()); left > 15*time.Minute || left < 15*time.Minute-2*time.Second {
+		t.Errorf("they last %s", left)
+	}
+	if r.Origin(*c.SessionToken) != "of an environment" || r.Origin("other") != "other" {
+		t.Errorf("they were asked for by %q", r.Origin(*c.SessionToken))
+	}
+	if _, err := r.Who(*c.AccessKeyId, "another token"); !errors.Is(err, sts.ErrUnknown) {
+		t.Errorf("with another token: %v", err)
+	}
+	if _, err := r.Who("ASIANOBODY", ""); !errors.Is(err, sts.ErrUnknown) {
+		t.Errorf("of nobody: %v", err)
+	}
+	r.mu.Lock()
+	r.at = r.at.Add(15 * time.Minute)
+	r.mu.Unlock()
+	if _, err := r.Who(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, sts.ErrExpired) {
+		t.Errorf("after their time: %v", err)
+	}
+}
+
+// What an environment pays once in ten minutes.
+func BenchmarkAssumeRole(b *testing.B) {
+	r := newRig(b)
+	for b.Loop() {
+		if _, err := r.assume("TURN", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	r := newRig(t)
+	tags := func(pairs ...string) func(*sdk.AssumeRoleInput) {
+		return func(in *sdk.AssumeRoleInput) {
+			in.Tags = nil
+			for n := 0; n < len(pairs); n += 2 {
+				in.Tags = append(in.Tags, types.Tag{Key: aws.String(pairs[n]), Value: aws.String(pairs[n+1])})
+			}
+		}
+	}
+	lasting := func(seconds int32) func(*sdk.AssumeRoleInput) {
+		return func(in *sdk.AssumeRoleInput) { in.DurationSeconds = aws.Int32(seconds) }
+	}
+	for _, c := range []struct {
+		name, key, code, message string
+		change                   func(*sdk.AssumeRoleInput)
+	}{
+		{"who is not trusted", "MESSAGE", "AccessDenied", "User: message is not authorized to perform: sts:AssumeRole on resource: " + role, nil},
+		{"who is, but has no policy", "HALF", "AccessDenied", "sts:AssumeRole", nil},
+		{"nobody", "NOBODY", "InvalidClientTokenId", "The security token included in the request is invalid.", nil},
+		{"no tag", "TURN", "AccessDenied", "", tags()},
+		{"an empty tag", "TURN", "AccessDenied", "", tags("user", "")},
+		{"another tag", "TURN", "AccessDenied", "", tags("user", "bob", "admin", "yes")},
+		{"a tag twice", "TURN", "InvalidParameterValue", "Duplicate tag keys", tags("user", "bob", "User", "alice")},
+		{"a tag that is none", "TURN", "ValidationError", "", tags("user", "bob*")},
+		{"a long tag", "TURN", "ValidationError", "", tags("user", strings.Repeat("x", 257))},
+		{"too short", "TURN", "ValidationError", "greater than or equal to 900", lasting(899)},
+		{"longer than a chain", "TURN", "ValidationError", "role chaining", lasting(3601)},
+		{"longer than the role", "TURN", "ValidationError", "MaxSessionDuration", lasting(7201)},
+		{"a role that is not there", "TURN", "AccessDenied", "role/absent", func(in *sdk.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::1:role/absent") }},
+		{"a bad session name", "TURN", "ValidationError", "roleSessionName", func(in *sdk.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }},
+	} {
+		_, err := r.assume(c.key, c.change)
+		var e smithy.APIError
+		if !errors.As(err, &e) || e.ErrorCode() != c.code || !strings.Contains(e.ErrorMessage(), c.message) {
+			t.Errorf("%s: %v, want %s with %q", c.name, err, c.code, c.message)
+		}
+	}
+	if _, err := r.assume("TURN", lasting(3600)); err != nil {
+		t.Errorf("an hour: %v", err)
+	}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL(), strings.NewReader("Action=GetFederationToken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
+	if err != nil || answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("another action: %v, %v", answer, err)
+	}
+	if err == nil {
+		answer.Body.Close()
+	}
+}

@@ -1,0 +1,57 @@
+package mutants
+
+// iamGuards are what lock 4 of docs/isolation.md stands on, and what shows that it stands.
+func iamGuards() []guard {
+	return []guard{
+		{
+			name: "iam: a user's requests have credentials of their own", file: "shared/asuser/asuser.go",
+			from: `c.Credentials = aws.NewCredentialsCache(`, to: `_ = aws.NewCredentialsCache(`,
+			test: "./shared/asuser TestOneUsersCredentials",
+		},
+		{
+			name: "iam: credentials that are over do not go on", file: "shared/asuser/asuser.go",
+			from: `if !had.HasKeys() || !time.Now().Before(p.over.Add(-again)) {`, to: `if !had.HasKeys() {`,
+			test: "./shared/asuser TestRenewal",
+		},
+		{
+			name: "iam: an explicit deny wins", file: "infra/local/iam/iam.go",
+			from: `if s.Effect == "Deny" {`, to: `if s.Effect == "Deny" && decision == Implicit {`,
+			test: "./infra/local/iam TestDecisions",
+		},
+		{
+			name: "iam: a variable that is not there is like nothing", file: "infra/local/iam/condition.go",
+			from: `return "", false`, to: `values = []string{"*"}`,
+			test: "./infra/local/iam TestDecisions",
+		},
+		{
+			name: "iam: a request must name a partition", file: "infra/local/iam/condition.go",
+			from: `return slices.Contains(c.values, fmt.Sprint(len(got) == 0))`, to: `return len(c.values) > 0`,
+			test: "./infra/local/iam TestDecisions",
+		},
+		{
+			name: "iam: every key of a batch counts", file: "infra/local/dynamodb/access/access.go",
+			from: `keys[table] = append(keys[table], key)`, to: `keys[table] = []string{key}`,
+			test: "./infra/local/dynamodb/access TestAsked",
+		},
+		{
+			name: "iam: a role's trust policy decides", file: "infra/local/sts/assume.go",
+			from: `return role.Trust.Trusts(caller.Role, r) == iam.Allow && caller`, to: `return caller`,
+			test: "./infra/local/sts TestRefusals",
+		},
+		{
+			name: "iam: a session's token comes with its key", file: "infra/local/sts/sts.go",
+			from: `case !known || h.token != "" && h.token != token:`, to: `case !known:`,
+			test: "./infra/local/sts TestAssumeRole",
+		},
+		{
+			name: "iam: a session ends", file: "infra/local/sts/sts.go",
+			from: `case !h.expires.IsZero() && !s.now().Before(h.expires):`, to: `case s.now().IsZero():`,
+			test: "./infra/local/sts TestAssumeRole",
+		},
+		{
+			name: "iam: the table asks whether a caller may", file: "infra/local/dynamodb/proxy/proxy.go",
+			from: `if p.c.Allow != nil {`, to: `if p.c.Allow != nil && operation == "" {`,
+			test: "./infra/audit TestIAMMatrix",
+		},
+	}
+}

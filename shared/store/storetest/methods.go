@@ -1,0 +1,30 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// Methods makes a table of this name, furnishes it for as and for somebody else, and calls every method of the store once for as, with names that
+// both have: each through f, which gets the method's name and may call it as often as it likes. All requests are db's, the
+// furnishing's too: whoever wants others for the methods changes db's credentials in f.
+func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method string, call func() error)) {
+	t.Helper()
+	w, _, both := furnishedIn(newWorld(t, db, name), as+" beside")
+	for method, p := range probes() {
+		c := caller{World: w.fresh(t, as), as: as, names: &both}
+		c.mine = c.As(as)
+		c.holder = c.furnish(c.mine, both, "words of mine")
+		c.met = true
+		if method == "Store.Admit" { // what it answers
+			c.ask(c.mine, both, "words of mine")
+		}
+		f(method, func() error {
+			at := c.Clock.ahead.Load()
+			defer c.Clock.ahead.Store(at) // each call has the time that the first one had
+			_, err := p.call(c)
+			return err
+		})
+	}
+}
