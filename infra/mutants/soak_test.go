@@ -20,10 +20,5 @@ func soakGuards() []guard {
 			from: "if f.Seq+chat.Seq(i) <= t.cursor.Seq {", to: "if f.Seq+chat.Seq(i) < 1 {",
 			test: "./infra/soak TestSchedules",
 		},
-		{
-			name: "soak: what was not answered is sent again on the next socket", file: "shared/client/requests.go",
-			from: "	for _, r := range q.runs {\n		r.n = 0\n	}\n", to: "",
-			test: "./infra/soak TestSchedules",
-		},
 	}
 }
