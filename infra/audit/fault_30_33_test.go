@@ -109,6 +109,7 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 		return apigateway.PostFault{}
 	}})
 	g.said(healthy, "the end")
+	g.resting("TurnFunction", "") // which tries again while it lives
 	over.Store(true)
 	if refused.Load() == 0 {
 		t.Error("no post was throttled: that proves nothing")
