@@ -149,6 +149,12 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
 	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
 
+# FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
+.PHONY: soak
+soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 random schedules (SEED= again, SCHEDULES=)
+	@$(if $(SCHEDULES),,FOR=$(if $(filter file,$(origin FOR)),2m,$(FOR)) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./infra/soak &&) \
+	  SCHEDULES=$(or $(SCHEDULES),1000) go test -count=1 -timeout 0 -v -run '^TestSchedules$$' ./infra/soak
+
 # Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \

@@ -55,8 +55,8 @@ func TestFault36FunctionTimeout(t *testing.T) {
 		frozen := g.freezeAt("MessageFunction", "TransactWriteItems", "DESK")
 		g.send(window, "/stream 10 20\n/say the end")
 		st := g.said(window, "the end")
-		if !frozen.given() || window.read(t, []*person{g.alice}).notices == 0 {
-			t.Error("no function was ended, or nobody was told: that proves nothing")
+		if notices := window.read(t, []*person{g.alice}).notices; !frozen.given() || notices == 0 {
+			t.Errorf("frozen: %v; the client was told %d times: that proves nothing", frozen.given(), notices)
 		}
 		if n := asked(st, "/stream 10 20\n/say the end"); n != 1 {
 			t.Errorf("the window shows the question %d times", n)

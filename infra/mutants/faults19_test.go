@@ -112,7 +112,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	if kept == nil {
 		kept = s
 	}
-	if bytes := string(in.Body); len(bytes) > 15 && bytes[:15] == "{\"type\":\"runs\"" {
+	if bytes := string(in.Body); len(bytes) > 14 && bytes[:14] == "{\"type\":\"runs\"" {
 		s = kept
 	}
 `

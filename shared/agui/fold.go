@@ -76,7 +76,11 @@ func (f *Folder) input(in *RunInput) {
 		if f.byID[m.ID] != nil {
 			continue
 		}
-		folded := f.insert(len(f.messages), m)
+		at := len(f.messages)
+		if m.Role == RoleTool { // a snapshot's, whose call an earlier run made
+			at = f.behind(m.ToolCallID)
+		}
+		folded := f.insert(at, m)
 		for _, c := range m.ToolCalls {
 			f.write(&f.addCall(folded, c.ID, c.Function.Name).arguments, c.Function.Arguments)
 		}
@@ -133,14 +137,19 @@ func (f *Folder) result(e Event) {
 	if e.Content != nil {
 		m.Content = *e.Content
 	}
+	f.insert(f.behind(e.ToolCallID), m).merge(e.Metadata)
+}
+
+// behind is where the result of a call belongs; the end if the call is not known.
+func (f *Folder) behind(call string) int {
 	at := len(f.messages)
-	if c := f.calls[e.ToolCallID]; c != nil {
+	if c := f.calls[call]; c != nil {
 		at = slices.Index(f.messages, c.parent) + 1
 		for at < len(f.messages) && f.messages[at].message.Role == RoleTool {
 			at++
 		}
 	}
-	f.insert(at, m).merge(e.Metadata)
+	return at
 }
 
 func (f *Folder) insert(at int, m Message) *folding {

@@ -3,6 +3,7 @@ package agui_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"testing"
 
 	"carrel/shared/agui"
@@ -106,6 +107,25 @@ func TestTextAfterACallStaysInItsMessage(t *testing.T) {
 	)
 	if len(got) != 3 || got[0].Content != "text" || got[1].ID != "r" {
 		t.Errorf("want the result behind its call's message, have %+v", got)
+	}
+}
+
+// A snapshot tells the messages of each run after the other: what a person agreed to has its result in the run that
+// answers. A view that took the events as they came shows it behind the call.
+func TestASnapshotsResultStandsBehindItsCall(t *testing.T) {
+	call := []agui.ToolCall{{ID: "c", Type: "function", Function: agui.FunctionCall{Name: "x", Arguments: "{}"}}}
+	got := fold(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{
+		{ID: "a", Role: agui.RoleAssistant, ToolCalls: call},
+		{ID: "u", Role: agui.RoleUser, Content: "yes"},
+		{ID: "r", Role: agui.RoleTool, ToolCallID: "c", Content: "4"},
+		{ID: "r2", Role: agui.RoleTool, ToolCallID: "of a call that is not here", Content: "5"},
+	}}})
+	var ids []string
+	for _, m := range got {
+		ids = append(ids, m.ID)
+	}
+	if !slices.Equal(ids, []string{"a", "r", "u", "r2"}) {
+		t.Errorf("the messages are %q", ids)
 	}
 }
 

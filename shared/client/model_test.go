@@ -2,318 +2,218 @@ package client_test
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
+	"testing"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/wire"
+	"carrel/shared/client"
 )
 
-// model is a small server with one thread, one user and one socket at a time. It answers as docs/protocol.md says;
-// its network may lose, repeat and reorder what it posts.
-type model struct {
-	rnd    *rand.Rand
-	fair   bool // the network loses and repeats nothing any more
-	epoch  chat.Epoch
-	epochs int
-	events []agui.Event // of this epoch; its length is the head
-	owner  []chat.RunID // of each event
-	ended  chat.Seq     // the last event of the last run that has ended
-	active chat.RunID
-	wait   []*wire.Run
-	open   []agui.Interrupt                // the thread waits for a person
-	taken  map[chat.RunID][]agui.Interrupt // what a run answers
-	full   bool                            // the user's other threads have all seats
-	asks   int                             // questions so far
-	row    int64                           // Updated of the thread's
-	known  map[chat.RunID]*wire.Run
-	over   map[chat.RunID]bool
-
-	connected bool
-	n         int64 // the connection row
-	watches   chat.ThreadID
-	toServer  [][]byte
-	toClient  [][]byte
-	snapshots map[string]chat.Seq // by the messages that carry them
-}
-
-func newModel(rnd *rand.Rand) *model {
-	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{}, taken: map[chat.RunID][]agui.Interrupt{},
-		snapshots: map[string]chat.Seq{}}
-}
-
-func (m *model) chance(percent int) bool { return !m.fair && m.rnd.IntN(100) < percent }
-
-func (m *model) connect() {
-	m.connected, m.n, m.watches, m.toServer, m.toClient = true, 0, "", nil, nil
-}
-
-func (m *model) cut() { m.connected, m.toServer, m.toClient = false, nil, nil }
-
-// post sends a frame to the client, long ones in parts.
-func (m *model) post(f wire.ServerFrame) {
-	if !m.connected {
-		return
+// TestModel plays random schedules of the model that testdata/scenarios/README.md describes. SCHEDULES is how many
+// there are; SEED repeats the one of that seed and tells its steps; LAPSE leaves out a clause of the server; COUNT goes on
+// after a schedule that failed, and counts those.
+func TestModel(t *testing.T) {
+	seed, count := uint64(time.Now().UnixNano()), 60
+	if s := os.Getenv("SCHEDULES"); s != "" {
+		count = integer(t, s)
 	}
-	messages, err := wire.Encode(f, fmt.Sprint("p", m.rnd.Uint64()))
-	if err != nil {
-		panic(err)
+	if s := os.Getenv("SEED"); s != "" {
+		seed, count = uint64(integer(t, s)), 1
 	}
-	if len(messages) == 1 && m.rnd.IntN(10) == 0 {
-		messages = pieces(messages[0], fmt.Sprint("p", m.rnd.Uint64()))
+	lapse := os.Getenv("LAPSE")
+	if lapse != "" && !slices.Contains(lapses(), lapse) {
+		t.Fatalf("LAPSE: there is no clause %q", lapse)
 	}
-	for _, b := range messages {
-		if s, ok := f.(*wire.Snapshot); ok {
-			m.snapshots[string(b)] = s.Seq
-		}
-		if m.chance(5) {
+	bad, why := 0, ""
+	for i := range count {
+		w := newWorld(seed + uint64(i))
+		w.lapse = lapse
+		if w.play(); w.failed == "" {
 			continue
 		}
-		m.toClient = append(m.toClient, b)
-		if m.chance(10) {
-			m.toClient = append(m.toClient, b)
+		if bad++; bad == 1 {
+			why = replay(seed+uint64(i), lapse)
 		}
+		if os.Getenv("COUNT") == "" {
+			break
+		}
+		if os.Getenv("COUNT") == "tell" {
+			t.Logf("SEED=%d: %.200s", seed+uint64(i), w.failed)
+		}
+	}
+	if bad > 0 {
+		t.Errorf("noticed in %d of %d schedules: %s", bad, count, why)
 	}
 }
 
-// pieces cuts a frame in three parts, as Encode does with a long one.
-func pieces(b []byte, id string) [][]byte {
-	cuts := []int{0, len(b) / 3, len(b) / 2, len(b)}
-	var out [][]byte
-	for i := range 3 {
-		p, err := wire.Encode(&wire.Part{ID: id, N: i + 1, Of: 3, Data: b[cuts[i]:cuts[i+1]]}, id)
-		if err != nil {
-			panic(err)
-		}
-		out = append(out, p...)
+func integer(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	return n
 }
 
-// handle takes one frame of the client; a failing function may have done its work or not.
-func (m *model) handle(data []byte) {
-	f, bad := wire.DecodeClient(data)
-	if bad != nil {
-		panic(bad.Message)
+// replay plays a schedule again for its steps.
+func replay(seed uint64, lapse string) string {
+	w := newWorld(seed)
+	w.lapse, w.tell = lapse, true
+	w.play()
+	why := w.failed
+	if os.Getenv("SEED") != "" {
+		why += "\n" + w.steplist()
+	} else if n := len(w.told); n > 0 {
+		w.told = w.told[max(0, n-60):]
+		why += fmt.Sprintf("\nits last steps:\n%s\nSEED=%d go test -run 'TestModel$' ./shared/client tells all", w.steplist(), seed)
 	}
-	fails := m.chance(10)
-	if !fails || m.chance(50) {
-		m.serve(f)
-	}
-	if fails {
-		m.toClient = append(m.toClient, []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`))
-	}
+	return why
 }
 
-func (m *model) serve(f wire.ClientFrame) {
-	switch f := f.(type) {
-	case *wire.Hello:
-		if f.N > m.n {
-			m.n, m.watches = f.N, f.ThreadID
-		} else if m.watches != f.ThreadID {
-			return
+// settle waits until the server has nothing to do, and then as long as a tab may take to know it.
+func (w *world) settle() {
+	limit := w.now + 2*time.Hour
+	for since := w.now; w.failed == "" && (w.now < since+healed+5*time.Minute || w.working()); {
+		if w.pass(time.Second); w.now > limit {
+			w.fail("the model's server does not come to rest")
 		}
-		m.hello(f)
-	case *wire.Run:
-		if f.N > m.n {
-			m.n, m.watches = f.N, f.ThreadID
+		if w.server.touched > since || w.working() {
+			since = w.now
 		}
-		m.run(f)
-	case *wire.Ping:
-		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs(), Interrupted: len(m.open) > 0})
-	case *wire.Cancel:
-		m.cancel(f)
-	}
-}
-
-func (m *model) head() chat.Seq { return chat.Seq(len(m.events)) }
-
-func (m *model) runs() []wire.RunState {
-	var out []wire.RunState
-	if m.active != "" {
-		out = append(out, wire.RunState{RunID: m.active, ThreadID: "t", Status: chat.RunRunning})
-	}
-	for _, w := range m.wait {
-		out = append(out, wire.RunState{RunID: w.RunID, ThreadID: "t", Status: chat.RunWaiting, Messages: w.Messages})
-	}
-	return out
-}
-
-func (m *model) hello(f *wire.Hello) {
-	usable := f.Cursor != nil && f.Cursor.Epoch == m.epoch && f.Cursor.Seq <= m.head()
-	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable, Interrupts: m.open}
-	for _, s := range m.runs() {
-		if s.Status == chat.RunRunning {
-			r.Active = &s
-		} else {
-			r.Waiting = append(r.Waiting, s)
+		if w.now == since+healed {
+			w.known(since)
 		}
 	}
-	m.post(r)
-	if m.epoch == "" {
-		return
-	}
-	from := chat.Seq(0)
-	if usable {
-		from = f.Cursor.Seq
-	} else {
-		from = m.ended
-		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended]), Interrupts: m.open})
-	}
-	m.replay(from)
-}
-
-// replay posts the events after a position, in records of one run and a few events.
-func (m *model) replay(from chat.Seq) {
-	for at := from; at < m.head(); {
-		to := at + 1
-		for to < m.head() && to < at+4 && m.owner[to] == m.owner[at] {
-			to++
-		}
-		m.post(m.record(at, to))
-		at = to
-	}
-}
-
-func (m *model) record(from, to chat.Seq) *wire.Events {
-	return &wire.Events{ThreadID: "t", Epoch: m.epoch, Seq: from + 1, RunID: m.owner[from], Events: slices.Clone(m.events[from:to])}
-}
-
-func (m *model) run(f *wire.Run) {
-	state := "running"
-	switch known := m.known[f.RunID] != nil; {
-	case m.over[f.RunID]:
-		state = "ended"
-	case known && m.active != f.RunID, !known && m.active != "":
-		state = "waiting"
-	}
-	if m.known[f.RunID] == nil && !m.over[f.RunID] {
-		if !m.answered(f) {
-			m.post(&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted, Message: "Answer.", Interrupts: m.open})
-			return
-		}
-		m.known[f.RunID] = f
-		if m.epoch == "" {
-			m.epochs++
-			m.epoch = chat.Epoch(fmt.Sprint("e", m.epochs))
-		}
-		m.taken[f.RunID], m.open = m.open, nil
-		if state == "running" && m.full {
-			state = "waiting"
-		}
-		switch {
-		case state == "running":
-			m.active = f.RunID
-		case f.Resume != nil:
-			m.wait = slices.Insert(m.wait, 0, f)
-		default:
-			m.wait = append(m.wait, f)
-		}
-		m.tell()
-	}
-	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
-}
-
-func (m *model) cancel(f *wire.Cancel) {
-	state := "running"
-	if m.active != f.RunID {
-		state = "ended"
-		m.over[f.RunID] = true
-		m.wait = slices.DeleteFunc(m.wait, func(w *wire.Run) bool {
-			if w.RunID == f.RunID {
-				m.open = m.taken[f.RunID]
-				m.tell()
-			}
-			return w.RunID == f.RunID
-		})
-	}
-	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
-	if state == "ended" {
-		m.post(&wire.Ended{RunID: f.RunID, ThreadID: "t", Status: chat.RunCancelled})
-	}
-}
-
-// work lets the active run say something more: append first, then post to who watches.
-func (m *model) work() {
-	if m.full = m.chance(30); m.active == "" && !m.full && len(m.open) == 0 && len(m.wait) > 0 {
-		m.active, m.wait = m.wait[0].RunID, m.wait[1:]
-		m.tell()
-	}
-	if m.active == "" {
-		return
-	}
-	run, from := m.active, m.head()
-	said := 0
-	for _, o := range m.owner {
-		if o == run {
-			said++
-		}
-	}
-	id := "a." + string(run)
-	switch {
-	case said == 0:
-		in := m.known[run]
-		m.append(run, agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
-			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: in.Messages, Resume: in.Resume}},
-			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
-	case said < 12:
-		for range 1 + m.rnd.IntN(3) {
-			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(len(m.events), " ")})
-		}
-	default:
-		outcome := &agui.Outcome{Type: agui.OutcomeSuccess}
-		if m.chance(40) {
-			outcome.Type = agui.OutcomeInterrupt
-			for range 1 + m.rnd.IntN(2) {
-				m.asks++
-				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", m.asks))})
+	for _, slow := range []bool{false, true} {
+		for _, t := range w.tabs {
+			if t.link == nil || t.link.slow == slow {
+				t.truth()
 			}
 		}
-		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
-			agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: outcome})
-		m.over[run], m.active, m.ended, m.open = true, "", m.head(), outcome.Interrupts
-		m.tell()
-	}
-	if m.watches == "t" {
-		m.replay(from)
+		w.pass(time.Minute) // what is in a slow socket comes later
 	}
 }
 
-// answered reports whether a run answers all that is asked, and nothing else.
-func (m *model) answered(f *wire.Run) bool {
-	for _, r := range f.Resume {
-		if !slices.ContainsFunc(m.open, func(i agui.Interrupt) bool { return i.ID == r.InterruptID }) {
-			return false
+// known holds those to the truth that knew of a run all the time since the last change.
+func (w *world) known(since time.Duration) {
+	for _, t := range w.tabs {
+		s := t.state
+		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) {
+			t.truth()
 		}
 	}
-	return len(f.Resume) == len(m.open)
 }
 
-// tell posts the thread's row.
-func (m *model) tell() {
-	m.row++
-	m.post(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: "t", Updated: m.row, Interrupted: len(m.open) > 0}})
+func (w *world) working() bool {
+	b := w.server
+	return len(b.active) > 0 || slices.ContainsFunc(b.waiting, func(r *run) bool { return len(r.thread.life.open) == 0 })
 }
 
-func (m *model) append(run chat.RunID, events ...agui.Event) {
-	for _, e := range events {
-		m.events, m.owner = append(m.events, e), append(m.owner, run)
+// truth is what a tab must show once all is quiet: what there is.
+func (t *tab) truth() {
+	s, w := t.state, t.w
+	if s.Status == client.Replaced {
+		if t.link != nil {
+			w.fail("%s was replaced and holds a socket", t.name)
+		}
+		return
+	}
+	th := w.server.thread(s.ThreadID)
+	var epoch chat.Epoch
+	var seq chat.Seq
+	var open []agui.Interrupt
+	said := text(fold(nil))
+	if l := th.life; l != nil {
+		epoch, seq, open, said = l.epoch, l.end(), l.open, l.at(l.end())
+	}
+	active, waiting := chat.RunID(""), []chat.RunID{}
+	for _, r := range w.server.active {
+		if r.thread == th {
+			active = r.id
+		}
+	}
+	for _, r := range w.server.waiting {
+		if r.thread == th {
+			waiting = append(waiting, r.id)
+		}
+	}
+	have := fmt.Sprint(s.Status, s.Behind, s.Epoch, s.Seq, s.Active, s.Waiting, s.Sending, ids(s.Interrupts))
+	want := fmt.Sprint(client.Ready, false, epoch, seq, active, waiting, []chat.RunID{}, ids(open))
+	if have != want || text(s.Messages) != said {
+		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want, text(s.Messages), said)
 	}
 }
 
-// remake deletes the thread; its next run makes it anew in another epoch.
-func (m *model) remake() {
-	for run := range m.known {
-		m.over[run] = true
+func ids(open []agui.Interrupt) []chat.InterruptID {
+	all := []chat.InterruptID{}
+	for _, i := range open {
+		all = append(all, i.ID)
 	}
-	m.epoch, m.events, m.owner, m.ended, m.active, m.wait, m.open = "", nil, nil, 0, "", nil, nil
+	return all
 }
 
-func fold(events []agui.Event) []agui.Message {
-	var f agui.Folder
-	for _, e := range events {
-		f.Add(e)
+// encore is some more use while nothing fails: now everything must be quick.
+func (w *world) encore() {
+	w.note("the encore")
+	for range 12 {
+		t := w.tabs[w.rnd.IntN(len(w.tabs))]
+		if w.often(60) {
+			t.send()
+		}
+		w.pass(w.within(1500 * time.Millisecond))
+		if w.often(50) {
+			w.tabs[w.rnd.IntN(len(w.tabs))].open(w.thread())
+		}
+		w.pass(w.within(1500 * time.Millisecond))
 	}
-	return f.Messages()
+}
+
+// lists asks every tab for the list, which must then be right.
+func (w *world) lists() {
+	for _, t := range w.tabs {
+		if t.state.Status == client.Ready {
+			t.threads()
+		}
+	}
+	w.pass(30 * time.Second)
+	for _, t := range w.tabs {
+		if t.state.Status != client.Ready {
+			continue
+		}
+		shown := map[chat.ThreadID]string{}
+		for _, row := range t.state.Threads {
+			shown[row.ThreadID] = row.Title
+		}
+		for _, th := range w.server.threads {
+			want := w.server.info(th)
+			if have, there := shown[th.id]; there && (th.life == nil || have != want.Title) || !there && !th.deleted && th.life != nil {
+				w.fail("%s lists %q, and there is %+v", t.name, have, want)
+			}
+		}
+	}
+}
+
+// silence is a long time in which nothing happens: only pings are said.
+func (w *world) silence() {
+	w.pass(4 * time.Minute)
+	type sum struct{ hellos, pings, connects int }
+	before := map[*tab]sum{}
+	for _, t := range w.tabs {
+		before[t] = sum{t.hellos.all, t.pings.all, t.connects.all}
+	}
+	w.pass(20 * time.Minute)
+	for _, t := range w.tabs {
+		b, pings := before[t], 5
+		if len(t.state.Waiting) > 0 {
+			pings = 81
+		}
+		if t.hellos.all-b.hellos > 1 || t.connects.all > b.connects || t.pings.all-b.pings > pings {
+			w.fail("storm: in 20 quiet minutes %s has said %d hellos and %d pings, and connected %d times", t.name,
+				t.hellos.all-b.hellos, t.pings.all-b.pings, t.connects.all-b.connects)
+		}
+	}
 }

@@ -199,8 +199,8 @@ func (v *View) accepted(f *wire.Accepted) {
 		v.answered()
 		return
 	}
-	v.requests.ran(f.RunID)
-	if t := v.threads[f.ThreadID]; t != nil {
+	first := v.requests.ran(f.RunID) // else it is known already, and maybe better
+	if t := v.threads[f.ThreadID]; t != nil && (first || f.State == "ended") {
 		t.accept(f.RunID, f.State, v.socket.n)
 	}
 	v.answered()

@@ -84,6 +84,9 @@ func (t *thread) drain() bool {
 func (t *thread) apply(f *wire.Events) {
 	for i, e := range f.Events {
 		if f.Seq+chat.Seq(i) <= t.cursor.Seq {
+			if e.Terminal() { // a snapshot restates its run without a name
+				t.end(f.RunID)
+			}
 			continue
 		}
 		t.fold.Add(e)
@@ -186,6 +189,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	t.fold, t.failure, t.before = agui.Folder{}, nil, s.Before
 	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
+	t.asking.set(s.Interrupts) // events that were held may have been applied since the ready told of them
 	return true
 }
 
@@ -196,6 +200,9 @@ func (t *thread) accept(run chat.RunID, state string, asked int64) {
 }
 
 func (t *thread) place(run chat.RunID, state string) {
+	if state == "waiting" && slices.Contains(t.waiting, run) {
+		return // where the desk said
+	}
 	t.waiting = slices.DeleteFunc(t.waiting, func(r chat.RunID) bool { return r == run })
 	switch state {
 	case "waiting":

@@ -54,8 +54,9 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.got["slow"])+len(edge.got["fast"]) {
 			t.Errorf("reported %q; counted %+v", r.reported, f)
 		}
-		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind != 32 {
-			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32", f.Lag, f.Behind)
+		// The pauses are random: the last event may have come before the first try that succeeded, or not.
+		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind < 32 || f.Behind > 33 {
+			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32 or 33", f.Lag, f.Behind)
 		}
 	})
 }

@@ -183,6 +183,9 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e.polling = false
+	if err == nil && e.current == nil {
+		err = errState // it was killed between the assignment and here, and what was assigned is another's by now
+	}
 	if err == nil {
 		e.delivered, e.began = true, time.Now()
 		e.setDeadline(e.current, f.Timeout)

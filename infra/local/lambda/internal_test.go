@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // On a busy machine a process may have polled and answered before the host's thread that started it goes on: the limit on
@@ -72,4 +73,18 @@ func FuzzLinesAreWhatWasWritten(f *testing.F) {
 			t.Errorf("the lines %.200q are not the text %.200q", got, text)
 		}
 	})
+}
+
+// A process that was killed just when it was given an invocation gets none: whoever waited for its poll sees both.
+func TestAKilledEnvironmentIsGivenNothing(t *testing.T) {
+	f := &function{Function: Function{Name: "f", Timeout: time.Minute}, host: &Host{}}
+	for range 50 { // of two things that have happened, select takes any
+		e := newEnvironment(f, &invocation{id: "one"})
+		e.initialized = true
+		e.current = nil // as ended leaves it
+		close(e.gone)
+		if inv, err := e.next(t.Context()); err == nil || inv != nil {
+			t.Fatalf("it was given %v, %v", inv, err)
+		}
+	}
 }

@@ -52,8 +52,10 @@ export class Answers {
   }
 
   accepted(frame: Accepted, now: number): void {
-    if (frame.requestId?.startsWith("cancel.")) return this.plain(frame.requestId, frame);
     const { runId = "", state } = frame;
+    const threadId = frame.threadId ?? this.#views.open;
+    if (state === "ended" && threadId !== undefined) this.#views.of(threadId).accepted({ runId, messages: [] }, state, this.#out.n);
+    if (frame.requestId?.startsWith("cancel.")) return this.plain(frame.requestId, frame);
     const run = this.#out.requests.run(runId);
     if (run?.threadId !== undefined) this.#views.of(run.threadId).accepted(run, state, this.#out.n);
     this.run(runId, frame, now);

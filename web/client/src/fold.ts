@@ -8,7 +8,11 @@ export class Folder {
 
   constructor(messages: readonly Message[] = []) {
     this.#messages = [];
-    for (const message of messages) this.#put(message);
+    // A result whose call an earlier run made stands behind that call, as it does in a view that saw it come.
+    for (const message of messages) {
+      if (message.role === "tool") this.#result(message);
+      else this.#put(message);
+    }
   }
 
   /** The messages so far, oldest first. The array is never changed afterwards. */

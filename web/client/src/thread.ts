@@ -80,7 +80,11 @@ export class ThreadView {
       this.#adopted = { n };
     }
     const own = frame.epoch === this.#cursor?.epoch;
-    if (own ? last(frame) <= this.#cursor!.seq : this.#past.has(frame.epoch)) return false;
+    if (!own && this.#past.has(frame.epoch)) return false;
+    if (own && last(frame) <= this.#cursor!.seq) {
+      this.#restated(frame, frame.events.length);
+      return false;
+    }
     this.#held.push({ frame, n });
     return own && this.#drain();
   }
@@ -232,10 +236,16 @@ export class ThreadView {
     this.#held = this.#held.filter(({ frame }) => {
       const at = this.#cursor!.seq;
       if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;
+      this.#restated(frame, at + 1 - frame.seq);
       if (last(frame) > at) this.#apply(frame, at + 1 - frame.seq);
       return false;
     });
     return this.#cursor!.seq > cursor.seq;
+  }
+
+  /** The first so many events were applied, or a snapshot has restated them, without the name of their run. */
+  #restated(frame: Events, events: number): void {
+    if (frame.events.slice(0, events).some(({ type }) => type === "RUN_FINISHED" || type === "RUN_ERROR")) this.#end(frame.runId);
   }
 
   #apply(frame: Events, from: number): void {

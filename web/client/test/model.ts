@@ -1,5 +1,5 @@
-import { Folder, Session } from "../src/index.ts";
-import type { AgentEvent, Interrupt, Message, Resume } from "../src/index.ts";
+import { Server } from "./model-server.ts";
+import { Tab } from "./model-tab.ts";
 
 /** A generator of numbers that a seed decides (mulberry32). */
 export function dice(seed: number): () => number {
@@ -12,224 +12,191 @@ export function dice(seed: number): () => number {
   };
 }
 
-type Frame = { type: string; n?: number; requestId?: string; runId?: string; messages?: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } };
-type Run = { runId: string; messages: Message[]; resume?: Resume[] };
+/** How bad one schedule's world is: tabs and threads as numbers, all else in percent. Half of them are none. */
+const WORST = {
+  lost: 20, late: 40, twice: 20, broken: 15, parts: 60, functions: 25, deaths: 6, cuts: 12, halves: 12, outages: 5, rolls: 50,
+  deletes: 8, retention: 10, switches: 40, cancels: 15, slow: 50, slowRuns: 40, questions: 50,
+};
+type Traits = typeof WORST & { tabs: number; threads: number };
+
+const MOST_STEPS = 60_000;
+/** How long a tab that knows of a run may take to show what there is, and one that believes it is idle beyond that. */
+const HEALED = 31_000;
+const IDLE = 5 * 60_000;
+
+/** A schedule failed. */
+export class Wrong extends Error {}
 
 /**
- * A server with one thread, a client, and a network between them that delays, reorders, repeats and loses frames and
- * cuts sockets, all as a seed decides. Time is simulated.
+ * One schedule of the model that shared/client/testdata/scenarios/README.md describes, "The model"; the Go client has the
+ * same one. Time is simulated and in ms. What happens next a seed decides.
  */
-export class Model {
+export class World {
   now = 0;
-  /** While false, the network does no harm. */
-  hostile = true;
-  readonly session: Session;
-  /** Every event as the client applied it. */
-  readonly applied: { epoch: string; seq: number }[] = [];
+  fair = false;
+  /** No socket opens before. */
+  down = 0;
+  readonly traits: Traits;
+  readonly server: Server;
+  readonly tabs: Tab[] = [];
+  readonly told: string[] = [];
   readonly #random: () => number;
   #todo: { at: number; order: number; what: () => void }[] = [];
   #order = 0;
-  #socket = 0;
-  #live = false;
-  #epoch = "e1";
-  #log: { runId: string; event: AgentEvent }[] = [];
-  /** The transcript's end: snapshots reach to here. */
-  #head = 0;
-  readonly #known = new Map<string, Run>();
-  #queue: Run[] = [];
-  #running: Run | undefined;
-  /** What the thread asks: it starts nothing but a run that answers. */
-  open: Interrupt[] = [];
+  #sends = 0;
+  readonly #tries = new Map<number, number>();
 
-  constructor(seed: number) {
-    this.#random = dice(seed);
-    this.session = new Session({
-      send: (text) => this.#post(JSON.parse(text) as Frame),
-      connect: () => this.#connect(),
-      close: () => this.#cut(),
-      event: (_, __, ___, seq) => void this.applied.push({ epoch: this.session.view!.cursor!.epoch, seq }),
-    }, this.#random);
-    this.session.open("t1", 0);
-    this.session.start(0);
+  constructor(seed: number, readonly tells = false) {
+    const random = this.#random = dice(seed);
+    this.server = new Server(this);
+    const k = random() * 20;
+    const traits: Record<string, number> = { threads: 1 + Math.floor(random() * 3), tabs: k < 1 ? 11 : k < 8 ? 1 : 2 + Math.floor(random() * 2) };
+    for (const [name, worst] of Object.entries(WORST)) traits[name] = random() < 0.5 ? 1 + Math.floor(random() * worst) : 0;
+    this.traits = traits as Traits;
+    for (let i = 0; i < this.traits.tabs; i++) this.tabs.push(new Tab(this, `tab${i + 1}`, dice(seed * 31 + i)));
   }
 
-  /** What the thread holds in truth. */
-  get truth(): readonly Message[] {
-    const folder = new Folder();
-    for (const { event } of this.#log) folder.add(event);
-    return folder.messages;
+  /** True so many times in a hundred, as long as faults are on. */
+  chance(percent: number): boolean {
+    return !this.fair && this.often(percent);
   }
-  get busy(): boolean {
-    return this.#running !== undefined || this.#queue.length > 0;
+  /** The same for what is no fault. */
+  often(percent: number): boolean {
+    return this.#random() * 100 < percent;
   }
-  get end(): number {
-    return this.#log.length;
+  within(most: number): number {
+    return Math.floor(this.#random() * (most + 1));
+  }
+  thread(): string {
+    return `t${1 + Math.floor(this.#random() * this.traits.threads)}`;
+  }
+  runId(): string {
+    return `r${++this.#sends}`;
+  }
+  fail(why: string): never {
+    this.note(why);
+    throw new Wrong(`at ${this.now}: ${why}`);
+  }
+  note(line: string): void {
+    if (this.tells) this.told.push(`${String(this.now).padStart(8)}  ${line}`);
+  }
+  later(most: number, what: () => void): void {
+    this.at(this.now + this.within(most), what);
   }
 
-  /** Lets time pass. */
+  at(when: number, what: () => void): void {
+    const one = { at: Math.max(when, this.now), order: this.#order++, what };
+    let low = 0;
+    let high = this.#todo.length;
+    while (low < high) { // the soonest is last
+      const middle = (low + high) >> 1;
+      if (this.#todo[middle]!.at > one.at) low = middle + 1;
+      else high = middle;
+    }
+    this.#todo.splice(low, 0, one);
+    if (this.#order > MOST_STEPS * 2) this.fail("storm: too much happens");
+  }
+
   pass(ms: number): void {
     const until = this.now + ms;
-    for (;;) {
-      this.#todo.sort((a, b) => a.at - b.at || a.order - b.order);
-      const due = this.session.due();
-      const next = Math.min(this.#todo[0]?.at ?? Infinity, due ?? Infinity);
-      if (next > until) break;
-      this.now = Math.max(this.now, next);
-      if (due !== undefined && due <= this.now) this.session.tick(this.now);
-      else this.#todo.shift()!.what();
+    for (let next = this.#todo.at(-1); next && next.at <= until; next = this.#todo.at(-1)) {
+      this.#todo.pop();
+      this.now = next.at;
+      next.what();
     }
     this.now = until;
   }
 
-  send(runId: string): void {
-    this.session.run(runId, [{ id: `${runId}.q`, role: "user", content: runId }], this.now);
+  play(): void {
+    for (const tab of this.tabs) tab.begin();
+    for (let i = 30 + this.within(40); i > 0; i--) {
+      this.pass(this.within(2500));
+      this.#anything();
+    }
+    this.note("the faults are off");
+    this.fair = true;
+    this.down = 0;
+    this.#settle();
+    this.#encore();
+    this.#settle();
+    this.#lists();
+    this.#silence();
   }
 
-  /** The client answers what it shows, or, as another device, somebody answers what is open. */
-  answer(runId: string, elsewhere: boolean): void {
-    const { interrupts } = this.session.thread!;
-    if (!elsewhere && interrupts.length > 0) this.session.run(runId, [], this.now, { threadId: "t1", resume: interrupts.map(yes) });
-    if (elsewhere && this.open.length > 0) this.#admit({ runId, messages: [], resume: this.open.map(yes) });
+  #anything(): void {
+    const { traits, tabs } = this;
+    const tab = tabs[this.within(tabs.length - 1)]!;
+    if (this.often(45)) tab.send();
+    if (this.often(traits.cancels)) tab.cancel();
+    if (this.often(traits.switches)) tab.open(this.thread());
+    if (this.often(5)) tab.wake();
+    if (this.often(10)) tab.threads();
+    if (this.often(traits.deletes / 2)) tab.remove();
+    if (this.chance(traits.deletes)) this.server.remake(this.thread());
+    if (this.chance(traits.cuts)) tab.cut();
+    if (this.chance(traits.halves)) tab.half();
+    if (this.chance(traits.outages)) this.#outage();
+    if (this.chance(traits.retention)) this.server.forget(this.thread());
   }
 
-  /** The thread is deleted and begins a new life. */
-  rebirth(): void {
-    if (this.busy) return;
-    this.#epoch = `e${Math.floor(this.#random() * 1e9)}`;
-    this.#log = [];
-    this.#head = 0;
-    this.open = [];
+  #outage(): void {
+    this.down = this.now + this.within(180_000);
+    this.note(`nothing answers until ${this.down}`);
+    for (const tab of this.tabs) tab.cut();
+    this.pass(this.down - this.now);
   }
 
-  /** The socket breaks; the client learns of it later, or never. */
-  breakSocket(): void {
-    this.#live = false;
-    if (this.#chance(0.7)) this.#later(200, this.#onSocket(() => this.session.lost(this.now)));
+  /** Counts the sockets that are tried at the same moment after a pause: jitter spreads them. */
+  tried(): void {
+    const n = 1 + (this.#tries.get(this.now) ?? 0);
+    this.#tries.set(this.now, n);
+    if (n > 5) this.fail(`storm: ${n} sockets are tried at one moment`);
   }
 
-  #chance(p: number): boolean {
-    return this.hostile && this.#random() < p;
+  /** Waits until the server has nothing to do, and then as long as a tab may take to know it. */
+  #settle(): void {
+    const { server, tabs } = this;
+    const limit = this.now + 2 * 3_600_000;
+    for (let since = this.now; this.now < since + HEALED + IDLE || server.working;) {
+      this.pass(1000);
+      if (this.now > limit) this.fail("the model's server does not come to rest");
+      if (server.touched > since || server.working) since = this.now;
+      if (this.now === since + HEALED) for (const tab of tabs) if (tab.knew(since)) tab.truth();
+    }
+    for (const slow of [false, true]) {
+      for (const tab of tabs) if ((tab.link?.slow ?? slow) === slow) tab.truth();
+      this.pass(60_000); // what is in a slow socket comes later
+    }
   }
 
-  #later(most: number, what: () => void): void {
-    this.#todo.push({ at: this.now + Math.floor(this.#random() * most), order: this.#order++, what });
+  /** Some more use while nothing fails: now everything must be quick. */
+  #encore(): void {
+    this.note("the encore");
+    for (let i = 0; i < 12; i++) {
+      if (this.often(60)) this.tabs[this.within(this.tabs.length - 1)]!.send();
+      this.pass(this.within(1500));
+      if (this.often(50)) this.tabs[this.within(this.tabs.length - 1)]!.open(this.thread());
+      this.pass(this.within(1500));
+    }
   }
 
-  /** Does nothing once the client has another socket. */
-  #onSocket(what: () => void): () => void {
-    const socket = this.#socket;
-    return () => { if (socket === this.#socket) what(); };
+  #lists(): void {
+    for (const tab of this.tabs) if (tab.session.status === "ready") tab.threads();
+    this.pass(30_000);
+    for (const tab of this.tabs) if (tab.session.status === "ready") tab.listed();
   }
 
-  #connect(): void {
-    this.#socket++;
-    this.#later(100, this.#onSocket(() => {
-      if (this.#chance(0.3)) return this.session.refused(this.now);
-      this.#live = true;
-      this.session.connected(this.now);
-    }));
-  }
-
-  #cut(): void {
-    this.#socket++;
-    this.#live = false;
-  }
-
-  /** Client to server: in any order; a frame whose function fails is answered by API Gateway itself, mostly. */
-  #post(frame: Frame): void {
-    this.#later(this.hostile ? 150 : 5, this.#onSocket(() => {
-      if (!this.#live) return;
-      const failed = this.#chance(0.1);
-      if (!failed || this.#chance(0.5)) this.#take(frame);
-      if (failed && !this.#chance(0.2)) this.#deliver({ message: "Internal server error" });
-    }));
-  }
-
-  /** Server to client by a post, which may fail or be made twice. */
-  #say(frame: object): void {
-    if (this.#chance(0.1)) return;
-    for (let i = this.#chance(0.1) ? 2 : 1; i > 0; i--) this.#deliver(frame);
-  }
-
-  #deliver(frame: object): void {
-    if (!this.#live) return;
-    const text = JSON.stringify(frame);
-    this.#later(this.hostile ? 400 : 5, this.#onSocket(() => this.session.receive(text, this.now)));
-  }
-
-  #take(frame: Frame): void {
-    const { requestId, n } = frame;
-    const here = { threadId: "t1", ...(this.#log.length > 0 && { epoch: this.#epoch }) };
-    const run = (r: Run, status: string, full: boolean) => ({ runId: r.runId, threadId: "t1", status, ...(full && { messages: r.messages }) });
-    if (frame.type === "hello") {
-      const recovered = frame.cursor?.epoch === this.#epoch && this.#log.length > 0;
-      this.#say({
-        type: "ready", requestId, n, connectionId: "c", ...here, head: this.#log.length, recovered,
-        ...(this.#running && { active: run(this.#running, "running", false) }), waiting: this.#queue.map((r) => run(r, "waiting", true)), interrupts: this.open,
-      });
-      if (this.#log.length > 0) this.#replay(n!, recovered ? frame.cursor!.seq : undefined);
-    } else if (frame.type === "run") {
-      const known = this.#known.has(frame.runId!);
-      const answers = (frame.resume ?? []).map(({ interruptId }) => interruptId).join();
-      if (!known && answers !== this.open.map(({ id }) => id).join()) {
-        return this.#say({ type: "rejected", requestId, runId: frame.runId, code: "interrupted", message: "It asks.", interrupts: this.open });
+  /** A long time in which nothing happens: only pings are said. */
+  #silence(): void {
+    this.pass(240_000);
+    const before = this.tabs.map(({ counts }) => ({ ...counts }));
+    this.pass(20 * 60_000);
+    this.tabs.forEach((tab, i) => {
+      const pings = tab.session.thread?.queue.length ? 81 : 5;
+      const [hellos, said, connects] = (["hellos", "pings", "connects"] as const).map((of) => tab.counts[of] - before[i]![of]);
+      if (hellos! > 1 || said! > pings || connects! > 0) {
+        this.fail(`storm: in 20 quiet minutes ${tab.name} has said ${hellos} hellos and ${said} pings, and connected ${connects} times`);
       }
-      if (!known) this.#admit({ runId: frame.runId!, messages: frame.messages!, ...(frame.resume && { resume: frame.resume }) });
-      const waits = this.#queue.some((r) => r.runId === frame.runId);
-      this.#say({ type: "accepted", requestId, runId: frame.runId, threadId: "t1", state: waits ? "waiting" : this.#running?.runId === frame.runId ? "running" : "ended" });
-    } else if (frame.type === "ping") {
-      const runs = [...(this.#running ? [run(this.#running, "running", false)] : []), ...this.#queue.map((r) => run(r, "waiting", false))];
-      this.#say({ type: "pong", requestId, ...here, head: this.#log.length, runs, interrupted: this.open.length > 0 });
-    }
-  }
-
-  #replay(n: number, after: number | undefined): void {
-    let from = after;
-    if (from === undefined) {
-      from = this.#head;
-      const folder = new Folder();
-      for (const { event } of this.#log.slice(0, from)) folder.add(event);
-      this.#say({ type: "snapshot", n, threadId: "t1", epoch: this.#epoch, seq: from, messages: folder.messages, interrupts: this.open, more: false });
-    }
-    for (let seq = from + 1; seq <= this.#log.length; seq++) this.#record(seq);
-  }
-
-  #record(seq: number): void {
-    const { runId, event } = this.#log[seq - 1]!;
-    this.#say({ type: "events", threadId: "t1", epoch: this.#epoch, seq, runId, events: [event] });
-  }
-
-  #admit(run: Run): void {
-    this.#known.set(run.runId, run);
-    if (run.resume) this.open = [];
-    if (run.resume) this.#queue.unshift(run);
-    else this.#queue.push(run);
-    if (!this.#running) this.#next();
-  }
-
-  #next(): void {
-    const run = this.#running = this.open.length > 0 ? undefined : this.#queue.shift();
-    if (!run) return;
-    const { runId } = run;
-    const m = `${runId}.a`;
-    const interrupts = this.#chance(0.3) ? [{ id: `${runId}.i`, reason: "tool_call" }] : [];
-    const events: AgentEvent[] = [
-      { type: "RUN_STARTED", threadId: "t1", runId, input: { threadId: "t1", ...run } },
-      { type: "TEXT_MESSAGE_START", messageId: m, role: "assistant" },
-      ...["a", "b", "c", "d"].map((delta) => ({ type: "TEXT_MESSAGE_CONTENT", messageId: m, delta })),
-      { type: "TEXT_MESSAGE_END", messageId: m },
-      { type: "RUN_FINISHED", threadId: "t1", runId, outcome: interrupts.length > 0 ? { type: "interrupt", interrupts } : { type: "success" } },
-    ];
-    const step = (): void => {
-      this.#log.push({ runId, event: events.shift()! });
-      this.#record(this.#log.length);
-      if (events.length > 0) return this.#later(300, step);
-      this.#head = this.#log.length;
-      this.open = interrupts;
-      this.#next();
-    };
-    this.#later(300, step);
+    });
   }
 }
-
-const yes = ({ id }: Interrupt): Resume => ({ interruptId: id, status: "resolved" });

@@ -1,0 +1,24 @@
+package mutants
+
+// soakGuards are defects that a short soak must notice, without a test that knows of them.
+func soakGuards() []guard {
+	return []guard{
+		{
+			name: "soak: an event goes to those who watch its thread", file: "shared/emit/outlet.go",
+			from: "		if o.conn.Thread == e.c.User.Thread() {\n			e.push(o, d)",
+			to:   "		if o.conn.Thread != \"\" {\n			e.push(o, d)",
+			test: "./infra/soak TestSchedules",
+		},
+		{
+			name: "soak: every event that was taken is logged", file: "shared/emit/flush.go",
+			from: "seq, err := e.append(events)",
+			to:   "if len(events) > 2 {\n			events = events[:len(events)-1]\n		}\n		seq, err := e.append(events)",
+			test: "./infra/soak TestSoak",
+		},
+		{
+			name: "soak: a client applies no event twice", file: "shared/client/thread.go",
+			from: "if f.Seq+chat.Seq(i) <= t.cursor.Seq {", to: "if f.Seq+chat.Seq(i) < 1 {",
+			test: "./infra/soak TestSchedules",
+		},
+	}
+}

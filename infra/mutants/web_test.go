@@ -1,0 +1,72 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tryWeb runs a test of the npm client on a copy without the guard, which must have the types that it should.
+func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err error) {
+	dir, err := g.copyWeb(t)
+	if err != nil {
+		return false, "", err
+	}
+	bin := func(name string, args ...string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), testTime+time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, filepath.Join(dir, "node_modules", ".bin", name), args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "NO_COLOR=1")
+		return cmd.CombinedOutput()
+	}
+	if out, err := bin("tsc", "--noEmit", "-p", "client", "--noUnusedLocals", "false", "--noUnusedParameters", "false"); err != nil {
+		return false, "", fmt.Errorf("%s: without it the types are wrong: %w\n%s", g.name, err, out)
+	}
+	out, err := bin("vitest", "run", test)
+	const failed = "noticed in "
+	_, why, noticed := bytes.Cut(out, []byte(failed))
+	switch {
+	case err == nil:
+		return false, "it passes", nil
+	case !noticed:
+		return false, "", fmt.Errorf("%s: %s broke off: %w\n%s", g.name, test, err, out)
+	}
+	why, _, _ = bytes.Cut(why, []byte("\n"))
+	return true, failed + string(why[:min(len(why), 240)]), nil
+}
+
+// copyWeb copies the npm client with its tests to where the guard is not there; what npm has installed is used as it is.
+func (g guard) copyWeb(t *testing.T) (string, error) {
+	text, err := g.without()
+	if err != nil {
+		return "", err
+	}
+	web, err := filepath.Abs(filepath.Join(root, "web"))
+	if err != nil {
+		return "", err
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "client"), os.DirFS(filepath.Join(web, "client"))); err != nil {
+		return "", fmt.Errorf("%s: %w", g.name, err)
+	}
+	for _, name := range []string{"package.json", "vitest.config.ts", "tsconfig.base.json"} {
+		content, err := os.ReadFile(filepath.Join(web, name))
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", g.name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return "", fmt.Errorf("%s: %w", g.name, err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(web, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+		return "", fmt.Errorf("%s: %w", g.name, err)
+	}
+	return dir, os.WriteFile(filepath.Join(dir, strings.TrimPrefix(g.file, "web/")), []byte(text), 0o600)
+}

@@ -1,0 +1,253 @@
+package soak_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// view is what a device shows of a thread in the end.
+type view struct {
+	device   string
+	thread   chat.ThreadID
+	epoch    chat.Epoch
+	seq      chat.Seq
+	messages []agui.Message
+}
+
+// settle waits until everything has ended on a good day, has every thread run once more, and returns what every device
+// shows of every thread in use.
+func (w *world) settle(ctx context.Context) map[*user][]view {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	views := map[*user][]view{}
+	for _, u := range w.users {
+		all.Go(func() {
+			shown, err := u.settle(ctx)
+			if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+				w.must(u.name, "does not come to rest: %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			views[u] = shown
+		})
+	}
+	all.Wait()
+	return views
+}
+
+func (u *user) settle(ctx context.Context) ([]view, error) {
+	first := u.devices[0]
+	for _, t := range u.unsure() {
+		first.erase(ctx, first.Client, t)
+	}
+	// What a window has no answer to yet may begin only now: first all of them come to rest.
+	for _, d := range u.devices {
+		for _, id := range u.live() {
+			if err := d.rest(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, id := range u.live() {
+		if err := first.rest(ctx, id); err != nil {
+			return nil, err
+		}
+		first.send("/say " + u.mark + " last words in " + string(id))
+		if err := first.rest(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	var views []view
+	for _, id := range u.live() {
+		want := chat.Seq(0)
+		for _, d := range u.devices {
+			if err := d.rest(ctx, id); err != nil {
+				return views, err
+			}
+			v, err := d.view(ctx)
+			if err != nil {
+				return views, err
+			}
+			if want = max(want, v.seq); v.seq != want {
+				u.world.must(d.name, "shows thread %s up to event %d, another device up to %d", id, v.seq, want)
+			}
+			views = append(views, v)
+		}
+	}
+	u.same(views)
+	for _, d := range u.devices {
+		if err := d.lists(ctx); err != nil {
+			return views, err
+		}
+	}
+	return views, u.empties(ctx)
+}
+
+// unsure are the threads that were to be deleted, and nobody was told that they are.
+func (u *user) unsure() (ids []chat.ThreadID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, t := range u.threads {
+		if t.delete && !t.deleted {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// rest opens a thread and waits until nothing runs, waits, is unsent or is asked in it. Questions are refused.
+func (d *device) rest(ctx context.Context, id chat.ThreadID) error {
+	if err := d.show(id); err != nil {
+		return err
+	}
+	_ = d.Wake() // a closed client is told below
+	for {
+		s, err := d.quiet(ctx, id)
+		if err != nil {
+			return fmt.Errorf("%s: thread %s: %w: it shows %s", d.name, id, err, brief(s))
+		}
+		if len(s.Interrupts) == 0 {
+			return nil
+		}
+		d.reply(s.Interrupts, false, "")
+	}
+}
+
+// quiet waits until the thread is quiet, and asks now and then whether anything was missed, as a person who looks.
+func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, error) {
+	for {
+		some, cancel := context.WithTimeout(ctx, 5*time.Second)
+		s, err := d.WaitFor(some, func(s client.State) bool {
+			return s.ThreadID == id && s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Sending) == 0 &&
+				(len(s.Waiting) == 0 || len(s.Interrupts) > 0) // what waits behind a question waits for its answer
+		})
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, client.ErrClosed) {
+			return s, err
+		}
+		if err := d.Wake(); err != nil {
+			return s, err
+		}
+	}
+}
+
+func brief(s client.State) string {
+	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq, s.Behind,
+		s.Active, s.Waiting, s.Sending, len(s.Interrupts), s.Err)
+}
+
+// view takes what the device shows now, with what is older than its snapshot.
+func (d *device) view(ctx context.Context) (view, error) {
+	s := d.State()
+	v := view{d.name, s.ThreadID, s.Epoch, s.Seq, s.Messages}
+	older := s.Before > 0
+	for before := s.Before; before > 0; {
+		page, err := d.History(ctx, before, 100)
+		if err != nil {
+			return v, fmt.Errorf("%s: the older messages of %s: %w", d.name, s.ThreadID, err)
+		}
+		v.messages = append(slices.Clone(page.Messages), v.messages...)
+		before = page.Before
+	}
+	if older { // the call of a result may be in a page that came later
+		var f agui.Folder
+		f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: v.messages}})
+		v.messages = f.Messages()
+	}
+	return v, nil
+}
+
+// same wants all devices to show the same of each thread.
+func (u *user) same(views []view) {
+	first := map[chat.ThreadID]view{}
+	for _, v := range views {
+		f, is := first[v.thread]
+		if !is {
+			first[v.thread] = v
+			continue
+		}
+		if f.epoch != v.epoch || len(f.messages) != len(v.messages) {
+			u.world.must(v.device, "shows %d messages of %s, %s shows %d", len(v.messages), v.thread, f.device, len(f.messages))
+			continue
+		}
+		for i, m := range v.messages {
+			g := f.messages[i]
+			if m.ID != g.ID || m.Role != g.Role || m.Content != g.Content || !reflect.DeepEqual(m.ToolCalls, g.ToolCalls) {
+				u.world.must(v.device, "shows of %s, as message %d, %s, and %s shows %s", v.thread, i,
+					render([]agui.Message{m}), f.device, render([]agui.Message{g}))
+				break
+			}
+		}
+	}
+}
+
+// lists wants each thread in use in the device's list, idle, with a title that somebody gave it: by a rename, or by what
+// was said in it.
+func (d *device) lists(ctx context.Context) error {
+	rows, err := d.Threads(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: its list: %w", d.name, err)
+	}
+	u := d.user
+	listed := map[chat.ThreadID]wire.ThreadInfo{}
+	for _, row := range rows {
+		listed[row.ThreadID] = row
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range u.slots {
+		row, is := listed[id]
+		titled := slices.Contains(u.topic(id).titles, row.Title)
+		for _, r := range u.runs {
+			words := strings.Join(strings.Fields(r.text), " ")
+			titled = titled || r.thread == id && strings.HasPrefix(words, strings.TrimSuffix(row.Title, "…"))
+		}
+		if !is || !titled || row.Status != chat.ThreadIdle {
+			u.world.must(d.name, "lists thread %s as %+v (%t)", id, row, is)
+		}
+		delete(listed, id)
+	}
+	for id := range listed {
+		if t := u.topic(id); t.deleted {
+			u.world.count("rows of deleted threads that a window still lists", 1)
+		} else if !t.delete {
+			u.world.must(d.name, "lists thread %s, which nobody has used", id)
+		}
+	}
+	return nil
+}
+
+// empties wants the deleted threads to show nothing.
+func (u *user) empties(ctx context.Context) error {
+	d := u.devices[len(u.devices)-1]
+	u.mu.Lock()
+	var gone []chat.ThreadID
+	for id, t := range u.threads {
+		if t.deleted {
+			gone = append(gone, id)
+		}
+	}
+	u.mu.Unlock()
+	slices.Sort(gone)
+	for _, id := range gone[max(0, len(gone)-3):] {
+		if err := d.rest(ctx, id); err != nil {
+			return err
+		}
+		if s := d.State(); s.Epoch != "" || len(s.Messages) > 0 {
+			u.world.must(d.name, "shows %d messages of %s, which was deleted", len(s.Messages), id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package soak_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/stack"
+)
+
+// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, what waits.
+const rest = 3 * time.Minute
+
+// TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
+func TestSoak(t *testing.T) {
+	lasts, users, devices, harsh := 4*time.Second, 3, 2, false
+	seed := uint64(5)
+	if told := os.Getenv("FOR"); told != "" {
+		var err error
+		if lasts, err = time.ParseDuration(told); err != nil {
+			t.Fatal(err)
+		}
+		users, devices, harsh, seed = 6, 3, true, uint64(time.Now().UnixNano())
+	}
+	if told := os.Getenv("SEED"); told != "" {
+		var err error
+		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := fmt.Sprintf("SEED=%d make soak FOR=%s", seed, lasts)
+	t.Logf("%d users with %d windows each, for %s; %s does it again", users, devices, lasts, again)
+	s := start(t, seed)
+	w := newWorld(seed, s, users)
+	w.chaos = true
+	ctx, cancel := context.WithTimeout(t.Context(), lasts+rest)
+	defer cancel()
+	w.stop = cancel
+	w.run(ctx, t, devices, &weather{world: w, harsh: harsh}, lasts)
+	w.report(t, again)
+}
+
+// run has the users do things for so long, and judges.
+func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *weather, lasts time.Duration) {
+	t.Helper()
+	weather.clear() // and from now on runs are counted as they come in
+	for _, u := range w.users {
+		for i := range devices {
+			d := &device{user: u, name: fmt.Sprintf("%s.%d", u.name, i)}
+			if err := d.connect(ctx, u.slot(i)); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { d.Close() }()
+			u.devices = append(u.devices, d)
+		}
+	}
+	wild, calm := context.WithTimeout(ctx, lasts)
+	defer calm()
+	var all sync.WaitGroup
+	for i, u := range w.users {
+		for j, d := range u.devices {
+			all.Go(func() { d.play(wild, uint64(i*100+j)) })
+		}
+	}
+	all.Go(func() { weather.blow(wild) })
+	all.Wait()
+	for _, u := range w.users {
+		for _, d := range u.devices {
+			if d.Ended() { // a reload was under way when the time was over
+				if err := d.connect(ctx, u.slot(0)); err != nil && ctx.Err() == nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	w.did("all", "the end begins")
+	views := w.settle(ctx)
+	if ctx.Err() != nil {
+		return // something is wrong already
+	}
+	if err := w.judge(t.Context(), views); err != nil {
+		t.Error(err)
+	}
+}
+
+// Ended reports whether the device has no client.
+func (d *device) Ended() bool { return d.State().Ended }
+
+// report prints the table, and, if anything is wrong, what was done around it.
+func (w *world) report(t *testing.T, again string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	devices := 0
+	for _, u := range w.users {
+		devices += len(u.devices)
+	}
+	for _, u := range w.stack.DynamoDB().Usage() {
+		for kind, n := range u.Faults {
+			w.counted["fault: store "+kind] += n
+		}
+	}
+	for _, name := range []string{"foreign", "gaps", "lost"} {
+		w.counted[name] += 0
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-44s %8d\n%-44s %8d\n", "users", len(w.users), "windows", devices)
+	for _, name := range slices.Sorted(maps.Keys(w.counted)) {
+		fmt.Fprintf(&b, "%-44s %8d\n", name, w.counted[name])
+	}
+	fmt.Fprintf(&b, "%-44s %8d\n", "wrong", len(w.wrong))
+	t.Logf("%s\n%s", again, b.String())
+	const told, around = 8, 12
+	for _, wrong := range w.wrong[:min(told, len(w.wrong))] {
+		at := slices.Index(w.steps, wrong)
+		user, _, _ := strings.Cut(wrong.who, ".")
+		var lines []string
+		for i := at; i >= 0 && len(lines) < around; i-- {
+			if s := w.steps[i]; strings.HasPrefix(s.who, user) || s.who == "weather" && i > at-200 {
+				lines = append(lines, clipStep(s))
+			}
+		}
+		slices.Reverse(lines)
+		t.Errorf("%s\nwhat went before:\n%s", wrong, strings.Join(lines, "\n"))
+	}
+	if len(w.wrong) > 0 {
+		file := cmp.Or(os.Getenv("STEPS"), t.TempDir()+"/steps")
+		w.write(t, file)
+		t.Errorf("%d things are wrong. %s has the same users do the same steps in the same order on each window, and the same "+
+			"weather; which message meets which fault, and how windows interleave, is the scheduler's and may differ", len(w.wrong), again)
+	}
+}
+
+func clipStep(s step) string {
+	line := s.String()
+	return line[:min(len(line), 260)]
+}
+
+// write writes all steps, for who looks for a cause.
+func (w *world) write(t *testing.T, file string) {
+	t.Helper()
+	var b strings.Builder
+	for _, s := range w.steps {
+		fmt.Fprintln(&b, s)
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Error(err)
+	}
+}
+
+// start runs the repository's own template with limits that let a soak go on.
+func start(t *testing.T, seed uint64) *stack.Stack {
+	t.Helper()
+	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		reason := "the DynamoDB engine is not installed on " + runtime.GOOS + "/" + runtime.GOARCH + ": run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
+		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	state := cmp.Or(os.Getenv("STATE"), t.TempDir())
+	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: state, Seed: seed, Minute: 2 * time.Second,
+		DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), RetryDelays: []time.Duration{300 * time.Millisecond, time.Second},
+		Reorder: 15 * time.Millisecond, Life: 50 * time.Second, LoseDisconnects: seed%2 == 0,
+		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000", "RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
+	if err != nil {
+		t.Fatalf("starting the stack: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("stopping the stack: %v", err)
+		}
+	})
+	return s
+}

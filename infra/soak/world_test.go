@@ -1,0 +1,326 @@
+package soak_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"carrel/infra/local/stack"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// world is all users, and what is known of what they did.
+type world struct {
+	seed   uint64
+	stack  *stack.Stack
+	users  []*user
+	oracle oracle
+	chaos  bool               // faults may strike: runs may fail
+	stop   context.CancelFunc // ends it all once something is wrong: what was done last is near the cause then
+	began  time.Time
+	http   *http.Client
+
+	mu      sync.Mutex
+	steps   []step
+	wrong   []step // what must not be
+	counted map[string]int
+	came    map[chat.RunID]int // how often a run's frame got past the gateway
+}
+
+// step is one thing that was done, or found, and when.
+type step struct {
+	at   time.Duration
+	who  string
+	what string
+}
+
+func (s step) String() string { return fmt.Sprintf("%9.3fs  %-8s %s", s.at.Seconds(), s.who, s.what) }
+
+func newWorld(seed uint64, s *stack.Stack, users int) *world {
+	w := &world{seed: seed, stack: s, oracle: newOracle(), began: time.Now(), counted: map[string]int{}, came: map[chat.RunID]int{},
+		http: &http.Client{Timeout: 20 * time.Second}}
+	dice := rand.New(rand.NewPCG(seed, 77))
+	for i := range users {
+		mark := make([]byte, 14)
+		for j := range mark {
+			mark[j] = byte('a' + dice.IntN(26))
+		}
+		w.users = append(w.users, &user{world: w, name: fmt.Sprintf("u%02d", i), mark: "mark" + string(mark),
+			runs: map[chat.RunID]*run{}, threads: map[chat.ThreadID]*thread{}})
+	}
+	return w
+}
+
+func (w *world) did(who, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.steps = append(w.steps, step{time.Since(w.began), who, fmt.Sprintf(format, args...)})
+}
+
+// must notes something that must not be.
+func (w *world) must(who, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := step{time.Since(w.began), who, "WRONG: " + fmt.Sprintf(format, args...)}
+	w.steps, w.wrong = append(w.steps, s), append(w.wrong, s)
+	if w.stop != nil {
+		w.stop()
+	}
+}
+
+func (w *world) count(what string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counted[what] += n
+}
+
+// user is one made-up user. The mark stands in all that they say, and in nothing of anybody else.
+type user struct {
+	world      *world
+	name, mark string
+	devices    []*device
+
+	mu      sync.Mutex
+	runs    map[chat.RunID]*run
+	order   []chat.RunID // as they were sent
+	threads map[chat.ThreadID]*thread
+	slots   []chat.ThreadID // the threads that are in use
+}
+
+// run is what is known of one run from what was sent and what was answered.
+type run struct {
+	id       chat.RunID
+	thread   chat.ThreadID
+	text     string // "": it only answers
+	device   *device
+	client   int // the device's, that sent it
+	sent     bool
+	accepted bool
+	refused  wire.Code
+	began    bool // an event of it was seen
+	stopped  bool // somebody wished it to end
+	answers  chat.RunID
+	approves bool
+}
+
+// thread is what is known of one thread of a user.
+type thread struct {
+	id      chat.ThreadID
+	titles  []string // that were asked for
+	delete  bool     // somebody wished it gone
+	deleted bool     // and was told that it is
+	epochs  map[chat.Epoch]map[chat.Seq]sighting
+}
+
+// sighting is one event as a socket was sent it.
+type sighting struct {
+	hash uint64
+	run  chat.RunID
+}
+
+// known gives the note of a run, which may come before who sends it has noted it.
+func (u *user) known(id chat.RunID) *run {
+	r := u.runs[id]
+	if r == nil {
+		r = &run{id: id}
+		u.runs[id] = r
+	}
+	return r
+}
+
+// topic gives the note of a thread.
+func (u *user) topic(id chat.ThreadID) *thread {
+	t := u.threads[id]
+	if t == nil {
+		t = &thread{id: id, epochs: map[chat.Epoch]map[chat.Seq]sighting{}}
+		u.threads[id] = t
+	}
+	return t
+}
+
+// device is one window of a user: a client, and after a reload the next one.
+type device struct {
+	user *user
+	name string
+	n    int // of the client, from 1
+
+	*client.Client
+	opened map[chat.ThreadID]bool
+	open   chat.ThreadID
+	at     int // its next step
+}
+
+// connect opens the device's next client.
+func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
+	d.user.mu.Lock()
+	d.n++
+	d.opened, d.open = map[chat.ThreadID]bool{id: true}, id
+	d.user.mu.Unlock()
+	l := &listener{device: d, user: d.user}
+	w := d.user.world
+	for {
+		c, err := client.Dial(ctx, client.Config{URL: w.stack.Endpoints().WebSocket, Thread: id, OnFrame: l.hear,
+			Token: func(ctx context.Context) (string, error) {
+				w.count("sockets", 1)
+				return w.token(ctx, d.user.name)
+			}})
+		if err == nil {
+			d.Client = c
+			return nil
+		}
+		w.did(d.name, "cannot connect: %v", err)
+		if ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, 200*time.Millisecond)
+	}
+}
+
+// leave closes the client. What it has no answer to may have happened or not.
+func (d *device) leave() {
+	d.Close()
+	d.user.mu.Lock()
+	defer d.user.mu.Unlock()
+	for _, r := range d.user.runs {
+		if r.device == d && r.client == d.n && !r.accepted && !r.began && r.refused == "" {
+			r.sent = false
+		}
+	}
+}
+
+// send asks for a run and notes it.
+func (d *device) send(text string) {
+	id, err := d.Send(text)
+	d.sent(id, text, err, nil)
+}
+
+func (d *device) sent(id chat.RunID, text string, err error, about func(*run)) {
+	u := d.user
+	if err != nil {
+		u.world.must(d.name, "the client refuses %q: %v", clip(text), err)
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r := u.known(id)
+	r.thread, r.text, r.device, r.client, r.sent = d.open, text, d, d.n, true
+	if about != nil {
+		about(r)
+	}
+	u.topic(d.open)
+	u.order = append(u.order, id)
+	u.world.did(d.name, "run %s on %s: %q", id, d.open, clip(text))
+	u.world.count("runs", 1)
+}
+
+// reply answers all open questions.
+func (d *device) reply(open []agui.Interrupt, approve bool, text string) {
+	status, asked := agui.ResumeCancelled, chat.RunID("")
+	if approve {
+		status = agui.ResumeResolved
+	}
+	var answers []agui.Resume
+	for _, i := range open {
+		var about struct {
+			Carrel struct {
+				RunID chat.RunID `json:"runId"`
+			} `json:"carrel"`
+		}
+		if err := json.Unmarshal(i.Metadata, &about); err != nil {
+			d.user.world.must(d.name, "a question without its run: %s", i.Metadata)
+		}
+		asked = about.Carrel.RunID
+		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: status})
+	}
+	id, err := d.Answer(answers, text)
+	d.sent(id, text, err, func(r *run) { r.answers, r.approves = asked, approve })
+}
+
+// stop cancels a run.
+func (d *device) stop(id chat.RunID) {
+	d.user.mu.Lock()
+	d.user.known(id).stopped = true
+	d.user.mu.Unlock()
+	d.user.world.did(d.name, "cancel %s", id)
+	if err := d.Cancel(id); err != nil {
+		d.user.world.must(d.name, "the client cannot cancel: %v", err)
+	}
+}
+
+// show opens a thread.
+func (d *device) show(id chat.ThreadID) error {
+	d.user.mu.Lock()
+	d.opened[id] = true
+	d.user.mu.Unlock()
+	d.open = id
+	return d.Open(id)
+}
+
+// erase deletes a thread by one of the device's clients.
+func (d *device) erase(ctx context.Context, c *client.Client, id chat.ThreadID) {
+	u := d.user
+	u.mu.Lock()
+	t := u.topic(id)
+	t.delete = true
+	for _, r := range u.runs {
+		if r.thread == id {
+			r.stopped = true
+		}
+	}
+	u.mu.Unlock()
+	err := c.Delete(ctx, id)
+	var refused *client.Refused
+	if err == nil || errors.As(err, &refused) && refused.Code == wire.CodeNotFound {
+		u.mu.Lock()
+		t.deleted = t.deleted || err == nil
+		u.mu.Unlock()
+	} else if ctx.Err() == nil && !errors.Is(err, client.ErrClosed) {
+		u.world.must(d.name, "delete %s: %v", id, err)
+	}
+	u.world.did(d.name, "delete %s: %v", id, err)
+}
+
+// token signs in at the local issuer.
+func (w *world) token(ctx context.Context, name string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.stack.Endpoints().Token, strings.NewReader(url.Values{"user": {name}}.Encode()))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := w.http.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	var t struct {
+		AccessToken string `json:"access_token"`
+	}
+	return t.AccessToken, json.NewDecoder(answer.Body).Decode(&t)
+}
+
+// pause waits, unless the ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (u *user) live() []chat.ThreadID {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.slots)
+}

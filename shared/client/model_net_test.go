@@ -1,0 +1,186 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+var errPost = errors.New("the post failed")
+
+// message is a frame on a socket, or one of the parts of one.
+type message struct {
+	data []byte
+	f    wire.ServerFrame // nil: a frame of the gateway's own
+	of   int              // how many it came in
+}
+
+// link is one socket. Its two ends need not agree on whether it lives.
+type link struct {
+	tab     *tab
+	nth     int
+	here    bool // the client holds it
+	dead    bool // half-open: it takes everything and passes nothing on
+	gone    bool // the gateway knows that it is closed
+	slow    bool
+	busy    time.Duration // a slow one: until then
+	watched time.Duration // since then it watches what it watches
+}
+
+// hangUp ends a socket from the gateway's side.
+func (l *link) hangUp() {
+	w := l.tab.w
+	l.gone = true
+	w.later(50*time.Millisecond, func() {
+		if l.here && !l.dead {
+			l.tab.lost(l)
+		}
+	})
+}
+
+// leave ends a socket from the client's side. The gateway may never hear of it.
+func (l *link) leave() {
+	w := l.tab.w
+	l.here = false
+	if l.dead || w.chance(w.traits.halves) {
+		w.later(20*time.Second, func() { l.gone = true })
+		return
+	}
+	l.gone = true
+	if !w.chance(30) { // else $disconnect never comes
+		w.later(100*time.Millisecond, func() { w.server.drop(l) })
+	}
+}
+
+// up is a frame of the client. API Gateway may run the frames of one socket in any order; a function that fails has done
+// its work or not.
+func (l *link) up(data []byte) {
+	t, w := l.tab, l.tab.w
+	f, bad := wire.DecodeClient(data)
+	if bad != nil {
+		w.fail("%s sent %s: %s", t.name, data, bad.Message)
+		return
+	}
+	w.note("%s > %s", t.name, data)
+	if l == t.link {
+		t.account(f)
+	}
+	delay := 20 * time.Millisecond
+	if !w.fair {
+		delay = 150 * time.Millisecond
+	}
+	w.later(delay, func() {
+		if l.dead || l.gone {
+			return
+		}
+		c := &call{b: w.server, link: l}
+		if !w.chance(w.traits.functions) {
+			c.serve(f)
+			return
+		}
+		t.harm()
+		if c.mute = w.chance(50); c.mute || w.chance(50) {
+			c.serve(f)
+		}
+		if !w.chance(20) {
+			l.arrive(message{data: []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`), of: 1})
+		}
+	})
+}
+
+// post sends a frame to a connection, in parts if it is long or happens to be, and says how it went.
+func (b *backend) post(l *link, f wire.ServerFrame, done func(error)) {
+	w := b.w
+	messages, err := wire.Encode(f, fmt.Sprint("p", w.rnd.Uint64()))
+	if err != nil {
+		w.fail("the model cannot say %+v: %v", f, err)
+		return
+	}
+	if len(messages) == 1 && len(messages[0]) > 300 && w.often(w.traits.parts) {
+		messages = pieces(messages[0], fmt.Sprint("p", w.rnd.Uint64()))
+	}
+	of := len(messages)
+	var next func(error)
+	next = func(err error) {
+		if err != nil || len(messages) == 0 {
+			if done != nil {
+				done(err)
+			}
+			return
+		}
+		m := message{messages[0], f, of}
+		messages = messages[1:]
+		b.w.later(25*time.Millisecond, func() { next(b.pass(l, m)) })
+	}
+	next(nil)
+}
+
+// pass is one post.
+func (b *backend) pass(l *link, m message) error {
+	w := b.w
+	switch {
+	case l.gone:
+		b.drop(l)
+		return errPost
+	case l.dead:
+		return nil
+	case w.chance(w.traits.lost):
+		l.tab.harm()
+		w.note("%s: lost: %s", l.tab.name, m.data)
+		return nil
+	case w.chance(w.traits.broken):
+		l.tab.harm()
+		w.note("%s: the post failed: %s", l.tab.name, m.data)
+		if w.chance(50) { // after its effect
+			l.arrive(m)
+		}
+		return errPost
+	}
+	l.arrive(m)
+	if w.chance(w.traits.twice) {
+		l.arrive(m)
+	}
+	return nil
+}
+
+// arrive is a message on its way to the client.
+func (l *link) arrive(m message) {
+	w := l.tab.w
+	at := w.now + w.within(30*time.Millisecond)
+	if w.chance(w.traits.late) {
+		at += w.within(1500 * time.Millisecond)
+	}
+	if l.slow {
+		l.busy = max(at, l.busy) + 200*time.Millisecond + w.within(time.Second)
+		at = l.busy
+	}
+	w.at(at, func() {
+		if l.here && !l.dead {
+			l.tab.receive(l, m)
+		}
+	})
+}
+
+// pieces cuts a frame in three parts, as Encode does with a long one.
+func pieces(b []byte, id string) [][]byte {
+	cuts := []int{0, len(b) / 3, len(b) / 2, len(b)}
+	var out [][]byte
+	for i := range 3 {
+		p, err := wire.Encode(&wire.Part{ID: id, N: i + 1, Of: 3, Data: b[cuts[i]:cuts[i+1]]}, id)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, p...)
+	}
+	return out
+}
+
+// newTab makes one of the user's windows.
+func newTab(w *world, i int, seed uint64) *tab {
+	random := rand.New(rand.NewPCG(seed, uint64(i)+2))
+	return &tab{w: w, name: fmt.Sprint("tab", i+1), view: client.NewView(random.Float64), judge: newJudge()}
+}

@@ -1,0 +1,262 @@
+package client_test
+
+import (
+	"fmt"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/client"
+)
+
+// tab is one window of the user: a real view, and the socket that it holds.
+type tab struct {
+	w       *world
+	name    string
+	view    *client.View
+	link    *link
+	next    *link     // open, and not in use yet
+	early   []message // that came on it
+	links   int
+	attempt int // to open a socket: an older one is void
+	timer   int // an older one is void
+	state   client.State
+	sent    []chat.RunID
+	*judge
+}
+
+// do is any input of the view: what it wishes is done, and what it shows is judged.
+func (t *tab) do(kind string, input func(now time.Time)) {
+	if t.w.failed != "" {
+		return
+	}
+	t.kind = kind
+	before := t.state
+	input(t.time())
+	wishes := t.view.Wishes()
+	t.state = t.view.State()
+	if wishes.Switch {
+		t.switched()
+	}
+	t.see(before)
+	t.carryOut(wishes)
+	t.timer++
+	if at, due := t.view.Next(); due {
+		timer := t.timer
+		t.w.at(time.Duration(at.UnixNano()), func() {
+			if timer == t.timer {
+				t.do("tick", t.view.Tick)
+			}
+		})
+	}
+}
+
+func (t *tab) time() time.Time { return time.UnixMilli(0).Add(t.w.now) }
+
+// carryOut does what the view wishes.
+func (t *tab) carryOut(w client.Wishes) {
+	if w.Greeting != nil && t.next != nil {
+		t.next.up(w.Greeting)
+	}
+	for _, frame := range w.Frames {
+		if t.link != nil {
+			t.link.up(frame)
+		}
+	}
+	if w.Close && t.link != nil {
+		t.gaveUp()
+		t.link.leave()
+		t.link = nil
+	}
+	if w.Connect {
+		t.connect(w.After)
+	} else if !t.view.Wanted() {
+		t.abandon()
+	}
+}
+
+// abandon voids what is under way, and closes the socket that is not in use yet.
+func (t *tab) abandon() {
+	t.attempt++
+	if t.next != nil {
+		t.next.leave()
+		t.next = nil
+	}
+}
+
+// switched makes the next socket the one in use: its hello is answered, or the last one is lost.
+func (t *tab) switched() {
+	if t.link != nil {
+		t.link.leave()
+	}
+	t.link, t.next = t.next, nil
+	t.w.note("%s goes on with its next socket", t.name)
+	t.fresh(t.w.now)
+	t.out, t.helloed, t.n = 1, t.greeted, 1
+	for _, m := range t.early {
+		t.heard(m, t.joined(m))
+	}
+	t.early = nil
+}
+
+// connect opens a socket after a pause, in place of any attempt before.
+func (t *tab) connect(after time.Duration) {
+	w := t.w
+	t.abandon()
+	attempt := t.attempt
+	t.wished(after)
+	w.at(w.now+after, func() {
+		if attempt != t.attempt {
+			return
+		}
+		if t.connects.count(w.now); after > 0 {
+			w.tried()
+		}
+		fails := w.now < w.down || w.chance(20)
+		w.later(100*time.Millisecond, func() {
+			switch {
+			case attempt != t.attempt:
+			case fails:
+				w.note("%s cannot connect", t.name)
+				t.do("failed", t.view.Failed)
+			default:
+				t.opened()
+			}
+		})
+	})
+}
+
+func (t *tab) opened() {
+	t.links++
+	l := &link{tab: t, nth: t.links, here: true, slow: t.w.chance(t.w.traits.slow)}
+	t.w.note("%s is connected (slow: %v)", t.name, l.slow)
+	t.w.server.connect(l)
+	if t.link != nil {
+		t.next, t.early, t.greeted = l, nil, t.w.now
+		t.do("offered", t.view.Offered)
+		return
+	}
+	t.link = l
+	t.fresh(t.w.now)
+	t.do("opened", t.view.Opened)
+}
+
+// lost tells the view that its socket is gone.
+func (t *tab) lost(l *link) {
+	switch l {
+	case t.link:
+		t.w.note("%s has lost its socket", t.name)
+		l.here, t.link = false, nil
+		t.do("lost", t.view.Lost)
+	case t.next:
+		t.w.note("%s has lost its next socket", t.name)
+		l.here, t.next = false, nil
+		t.do("failed", t.view.Failed)
+	}
+}
+
+func (t *tab) receive(l *link, m message) {
+	t.w.note("%s < %s", t.name, m.data)
+	switch l {
+	case t.link:
+		t.heard(m, t.joined(m))
+		t.do("frame", func(now time.Time) { t.view.Receive(now, m.data) })
+	case t.next:
+		t.early = append(t.early, m)
+		t.do("frame", func(now time.Time) { t.view.ReceiveNext(now, m.data) })
+	}
+}
+
+// begin opens a thread, and the first socket.
+func (t *tab) begin() {
+	t.open(t.w.thread())
+	t.do("start", t.view.Start)
+}
+
+func (t *tab) must(err error) {
+	if err != nil {
+		t.w.fail("%s: %v", t.name, err)
+	}
+}
+
+func (t *tab) open(id chat.ThreadID) {
+	t.w.note("%s opens %s", t.name, id)
+	t.do("open", func(now time.Time) { t.must(t.view.Open(now, id)) })
+}
+
+// send says something, or answers what is asked.
+func (t *tab) send() {
+	t.w.sends++
+	id := chat.RunID(fmt.Sprint("r", t.w.sends))
+	t.sent = append(t.sent, id)
+	var answers []agui.Resume
+	for _, i := range t.state.Interrupts {
+		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: agui.ResumeResolved})
+		t.answering[i.ID] = true
+	}
+	t.w.note("%s sends %s with %d answers", t.name, id, len(answers))
+	t.acted = t.w.now
+	t.do("send", func(now time.Time) {
+		if answers == nil || t.w.chance(20) {
+			t.must(t.view.Send(now, id, "question "+string(id)))
+		} else {
+			t.must(t.view.Answer(now, id, answers, ""))
+		}
+	})
+}
+
+// cancel stops what the tab shows as running, or something that it has sent.
+func (t *tab) cancel() {
+	id := t.state.Active
+	if all := append(t.state.Waiting, t.sent...); len(all) > 0 && (id == "" || t.w.often(50)) {
+		id = all[t.w.rnd.IntN(len(all))]
+	}
+	if id == "" {
+		return
+	}
+	t.w.note("%s stops %s", t.name, id)
+	t.acted = t.w.now
+	t.do("cancel", func(now time.Time) { t.must(t.view.Cancel(now, id)) })
+}
+
+func (t *tab) remove() {
+	id := t.w.thread()
+	t.w.note("%s deletes %s", t.name, id)
+	t.acted = t.w.now
+	t.do("delete", func(now time.Time) { t.must(t.view.Delete(now, id)) })
+}
+
+func (t *tab) wake() {
+	t.w.note("%s wakes", t.name)
+	t.do("wake", t.view.Wake)
+}
+
+func (t *tab) threads() {
+	t.acted = t.w.now
+	t.do("threads", t.view.Threads)
+}
+
+// cut ends the socket; the client learns of it soon.
+func (t *tab) cut() {
+	if l := t.link; l != nil {
+		t.harm()
+		t.w.note("%s is cut off", t.name)
+		l.gone = true
+		if !t.w.chance(30) {
+			t.w.server.drop(l)
+		}
+		t.w.later(200*time.Millisecond, func() { t.lost(l) })
+	}
+}
+
+// half kills the socket: neither end learns of it, unless by silence.
+func (t *tab) half() {
+	if l := t.link; l != nil {
+		t.harm()
+		t.w.note("%s is half-open", t.name)
+		l.dead = true
+		if t.w.chance(50) {
+			t.w.later(5*time.Second, func() { l.gone = true })
+		}
+	}
+}

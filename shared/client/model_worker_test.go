@@ -1,0 +1,233 @@
+package client_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// worker runs a run: it appends to its thread's log, and its emitter posts what is appended.
+type worker struct {
+	b       *backend
+	run     *run
+	outlets map[*link]*outlet
+	last    *wire.Events
+	begun   wire.ServerFrame // the thread's row as of the run's start, for whoever is new
+	done    bool
+}
+
+// outlet is a connection as an emitter sees it.
+type outlet struct {
+	n      int64
+	thread chat.ThreadID
+	listed bool
+	cut    bool
+	busy   bool
+	queue  []wire.ServerFrame
+}
+
+// work invokes a worker.
+func (b *backend) work(r *run) {
+	w := &worker{b: b, run: r, outlets: map[*link]*outlet{}}
+	b.w.later(200*time.Millisecond, w.begin)
+}
+
+func (w *worker) begin() {
+	if w.run.over {
+		return
+	}
+	w.begun = &wire.Thread{ThreadInfo: w.b.info(w.run.thread)}
+	if !w.b.lapsed(lapseStart) {
+		w.list()
+	}
+	w.b.w.at(w.b.w.now+listing, w.timer)
+	w.b.w.later(w.run.pause/2, w.step)
+}
+
+func (w *worker) timer() {
+	if w.done || w.b.lapsed(lapseTimer) {
+		return
+	}
+	w.list()
+	w.b.w.at(w.b.w.now+listing, w.timer)
+}
+
+// step says something more.
+func (w *worker) step() {
+	r := w.run
+	if r.over {
+		w.done = true
+		return
+	}
+	id := "a." + string(r.id)
+	switch {
+	case !r.began:
+		r.began = true
+		r.frame.N = 0
+		in := &agui.RunInput{ThreadID: r.thread.id, RunID: r.id, Messages: r.frame.Messages, Resume: r.frame.Resume}
+		w.append(agui.Event{Type: agui.RunStarted, ThreadID: r.thread.id, RunID: r.id, Input: in},
+			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
+	case r.cancel:
+		w.end(&agui.Outcome{Type: agui.OutcomeCancelled})
+		return
+	case r.said < r.length:
+		r.said++
+		var events []agui.Event
+		for range 1 + w.b.w.rnd.IntN(3) {
+			events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(r.thread.id, ".", int(r.life.end())+len(events), " ")})
+		}
+		w.append(events...)
+	default:
+		w.end(w.outcome())
+		return
+	}
+	w.b.w.later(r.pause, w.step)
+}
+
+func (w *worker) outcome() *agui.Outcome {
+	o := &agui.Outcome{Type: agui.OutcomeSuccess}
+	if w.b.w.often(w.b.w.traits.questions) {
+		o.Type = agui.OutcomeInterrupt
+		for range 1 + w.b.w.rnd.IntN(2) {
+			w.b.asks++
+			o.Interrupts = append(o.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", w.b.asks)), Reason: agui.ReasonToolCall})
+		}
+	}
+	return o
+}
+
+// append makes a record durable and posts it; a worker that dies in between is replaced by another one.
+func (w *worker) append(events ...agui.Event) {
+	l, r := w.run.life, w.run
+	from := l.end()
+	if w.b.lapsed(lapseAppend) && w.b.w.chance(10) { // it says what it has not stored, and stores something else
+		said := slices.Clone(events)
+		for i := range said {
+			said[i].Delta += "?"
+		}
+		w.record(&wire.Events{ThreadID: r.thread.id, Epoch: l.epoch, Seq: from + 1, RunID: r.id, Events: said})
+	}
+	for _, e := range events {
+		l.events, l.owner = append(l.events, e), append(l.owner, r.id)
+	}
+	rec := l.record(r.thread.id, from, l.end())
+	w.b.w.note("%s %s %d–%d of %s", r.thread.id, l.epoch, from+1, l.end(), r.id)
+	if w.b.w.chance(w.b.w.traits.deaths) {
+		w.b.w.note("the worker of %s dies", r.id)
+		w.done = true
+		for _, t := range w.b.w.tabs {
+			t.harm()
+		}
+		if !r.over {
+			next := &worker{b: w.b, run: r, outlets: map[*link]*outlet{}}
+			w.b.w.at(w.b.w.now+20*time.Second, next.begin)
+		}
+		w.run = &run{over: true}
+		return
+	}
+	w.b.w.appended(r, l)
+	w.b.w.later(20*time.Millisecond, func() { w.record(rec) })
+}
+
+// end is the terminal append, and the last list after it.
+func (w *worker) end(o *agui.Outcome) {
+	r, l := w.run, w.run.life
+	r.over = true
+	w.done = true
+	w.append(agui.Event{Type: agui.TextMessageEnd, MessageID: "a." + string(r.id)},
+		agui.Event{Type: agui.RunFinished, ThreadID: r.thread.id, RunID: r.id, Outcome: o})
+	l.head, l.open, l.ends[r.id] = l.end(), o.Interrupts, l.end()
+	w.b.active = slices.DeleteFunc(w.b.active, func(o *run) bool { return o == r })
+	w.b.changed(r.thread)
+	w.b.w.later(60*time.Millisecond, func() {
+		if w.run == r && !w.b.lapsed(lapseEnd) {
+			w.list()
+		}
+		w.b.tellRow(r.thread)
+		w.b.next()
+	})
+}
+
+// list reads the connections and brings news to those that are new.
+func (w *worker) list() {
+	seen := map[*link]bool{}
+	for _, c := range w.b.rows {
+		if c.n > 0 {
+			seen[c.link] = true
+			w.see(c)
+		}
+	}
+	for l, o := range w.outlets {
+		if !seen[l] {
+			o.listed, o.queue = false, nil
+		}
+	}
+}
+
+func (w *worker) see(c *row) {
+	o := w.outlets[c.link]
+	if o == nil {
+		o = &outlet{}
+		w.outlets[c.link] = o
+	}
+	fresh := !o.listed || o.cut && c.n > o.n && !w.b.lapsed(lapseRisen)
+	watched := !fresh && o.thread == w.run.thread.id
+	o.listed = true
+	if fresh {
+		o.cut = false
+	}
+	if !o.cut {
+		o.n, o.thread = c.n, c.thread
+	}
+	if fresh {
+		w.push(c.link, o, w.begun)
+	}
+	switch {
+	case o.thread != w.run.thread.id:
+		if watched {
+			o.queue = nil
+		}
+	case !watched && w.last != nil && !w.b.lapsed(lapseLast):
+		w.push(c.link, o, w.last)
+	}
+}
+
+// record posts a durable record to all that watch the thread.
+func (w *worker) record(f *wire.Events) {
+	w.last = f
+	for _, c := range slices.Clone(w.b.rows) { // in an order that a seed repeats
+		if o := w.outlets[c.link]; o != nil && o.thread == f.ThreadID {
+			w.push(c.link, o, f)
+		}
+	}
+}
+
+func (w *worker) push(l *link, o *outlet, f wire.ServerFrame) {
+	if !o.listed || o.cut {
+		return
+	}
+	if o.queue = append(o.queue, f); !o.busy {
+		o.busy = true
+		w.deliver(l, o)
+	}
+}
+
+// deliver posts what waits for one connection, one after the other.
+func (w *worker) deliver(l *link, o *outlet) {
+	if len(o.queue) == 0 {
+		o.busy = false
+		return
+	}
+	f := o.queue[0]
+	o.queue = o.queue[1:]
+	w.b.post(l, f, func(err error) {
+		if err != nil {
+			o.cut, o.queue = true, nil
+		}
+		w.deliver(l, o)
+	})
+}

@@ -1,0 +1,297 @@
+import type { Link, Message } from "./model-net.ts";
+import type { Frame, Life, Run, Thread } from "./model-server.ts";
+import { Pace } from "./model-pace.ts";
+
+const FIRST = 600;
+const LIVE = 3000;
+const ROUGH = 9000;
+const HEALED = 31_000;
+
+export interface Shown { threadId: string; epoch: string; seq: number; active: string; waiting: string[]; sending: string[]; interrupts: string[]; behind: boolean }
+
+/** What one tab has had, and so what it may show. */
+export class Judge extends Pace {
+  harmed = 0;
+  readonly #cursors = new Map<string, { nth: number; seq: number }>();
+  readonly #ended = new Set<string>();
+  readonly #answered = new Set<string>();
+  readonly #ends = new Map<string, { life: Life; seq: number }>();
+  readonly #parts = new Map<Frame, { seen: Set<string>; at: number }>();
+  #versions = new Map<string, number>();
+  #idle = 0;
+  #opening = 0;
+  #readyN = 0;
+  #restated = 1;
+  #epochOf = "";
+  #snapshotN = 0;
+  /** The furthest that it was told of, runs that were accepted on this socket with n as it was, questions that it has answered. */
+  readonly #heads = new Map<string, { nth: number; seq: number }>();
+  readonly #accepts = new Map<string, number>();
+  readonly answering = new Set<string>();
+
+  shown(): Shown {
+    const { thread, sending } = this.tab.session;
+    return {
+      threadId: thread?.threadId ?? "", epoch: thread?.cursor?.seq ? thread.cursor.epoch : "", seq: thread?.cursor?.seq ?? 0, active: thread?.active ?? "",
+      waiting: thread?.queue.filter(({ state }) => state === "waiting").map(({ runId }) => runId) ?? [], sending: [...sending],
+      interrupts: thread?.interrupts.map(({ id }) => id) ?? [], behind: thread?.behind ?? true,
+    };
+  }
+  get #thread(): Thread {
+    return this.tab.world.server.thread(this.tab.session.thread?.threadId ?? "");
+  }
+
+  override fresh(): void {
+    super.fresh();
+    this.#parts.clear();
+    this.#accepts.clear();
+    this.#readyN = this.#snapshotN = 0;
+    this.#restated = 1; // its first ready is to come
+  }
+
+  switches(id: string): void {
+    if (id === this.tab.session.thread?.threadId) return;
+    this.#opening = this.tab.world.now;
+    this.openedAnother();
+  }
+
+  /** An event was given to who listens: each once and in order. */
+  applied(threadId: string, seq: number): void {
+    const { world, name, session } = this.tab;
+    const epoch = session.view!.cursor!.epoch;
+    const life = world.server.thread(threadId).lives.get(epoch)!;
+    const was = this.#cursors.get(threadId);
+    const last = was?.nth === life.nth ? Math.max(was.seq, this.#epochOf === epoch + threadId ? this.lastApplied : 0) : 0;
+    if (seq <= last) world.fail(`${name} applies ${threadId} ${seq} of ${epoch} after ${last}`);
+    this.lastApplied = seq;
+    this.#epochOf = epoch + threadId;
+    const { event, runId } = life.log[seq - 1]!;
+    if (event.type === "RUN_FINISHED") this.#ended.add(runId);
+    for (const { interruptId } of event.input?.resume ?? []) this.#answered.add(interruptId);
+  }
+  lastApplied = 0;
+
+  /** Notes a message, and the frame that is whole with it. */
+  hears(message: Message): void {
+    const { now } = this.tab.world;
+    let whole: Message | undefined = message;
+    if (message.of > 1) {
+      let part = this.#parts.get(message.frame!);
+      if (!part || part.at + 5000 <= now) this.#parts.set(message.frame!, part = { seen: new Set(), at: now });
+      part.at = now;
+      this.#pieced(message.frame!, part);
+      whole = part.seen.add(message.text).size === message.of ? message : undefined;
+      if (whole) this.#parts.delete(message.frame!);
+    }
+    const frame = whole?.frame;
+    const { id: threadId } = this.#thread;
+    if (!message.frame) this.#unanswered();
+    this.paces(message, frame, threadId, this.shown().sending.length > 0);
+    const f = frame as { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string; requestId?: string } | undefined;
+    if (!f) return;
+    this.#told(f, threadId);
+    if (f.type === "ready" && f.threadId === threadId) this.#readyN = Math.max(this.#readyN, f.n);
+    if (f.type === "snapshot") this.#restated = this.#snapshotN = Math.max(this.#restated, f.n);
+    if (f.type === "ended" || (f.type === "accepted" && f.state === "ended")) this.#ended.add(f.runId);
+    if (f.type === "events" && f.threadId === threadId && f.events.at(-1)!.type === "RUN_FINISHED") {
+      const life = this.#thread.lives.get(f.epoch);
+      if (life) this.#ends.set(f.runId, { life, seq: f.seq + f.events.length - 1 });
+    }
+  }
+
+  /** Holds what is shown against what there is. */
+  see(): void {
+    const { world, name, session } = this.tab;
+    const s = this.shown();
+    if (!s.behind) this.openedAnother();
+    if (!s.active && s.waiting.length + s.sending.length === 0) this.#idle = world.now;
+    this.#cursor(s);
+    this.#runs(s);
+    this.#knows(s);
+    for (const id of s.interrupts) if (this.#answered.has(id)) world.fail(`${name} asks ${id}, which it has seen answered`);
+    const versions = new Map<string, number>();
+    for (const { threadId, title } of session.list.rows) {
+      const version = Number(title.split(" ")[1]);
+      if (version < (this.#versions.get(threadId) ?? 0)) world.fail(`${name} shows ${title} after version ${this.#versions.get(threadId)}`);
+      versions.set(threadId, version);
+    }
+    this.#versions = versions;
+  }
+
+  #cursor(s: Shown): void {
+    const { world, name, session } = this.tab;
+    const thread = this.#thread;
+    const was = this.#cursors.get(thread.id) ?? { nth: 0, seq: 0 };
+    const messages = session.thread?.messages ?? [];
+    if (s.epoch === "") {
+      if (messages.length > 0) world.fail(`${name} shows ${messages.length} messages of no epoch`);
+      if (was.seq > 0 && thread.life?.nth === was.nth) world.fail(`${name} has emptied ${thread.id}`);
+      return;
+    }
+    const life = thread.lives.get(s.epoch);
+    if (!life) return world.fail(`${name} shows ${thread.id} in the epoch ${s.epoch}, which it has never had`);
+    if (life.nth < was.nth) world.fail(`${name} shows ${thread.id} in ${s.epoch} after a later epoch`);
+    if (life.nth === was.nth && s.seq < was.seq) world.fail(`${name} shows ${thread.id} at ${s.seq} after ${was.seq}`);
+    if (s.seq > life.log.length) world.fail(`${name} shows ${thread.id} at ${s.seq}, and its log ends at ${life.log.length}`);
+    if (life.nth === was.nth && s.seq === was.seq) return;
+    this.gotOn();
+    this.#cursors.set(thread.id, { nth: life.nth, seq: s.seq });
+    const have = JSON.stringify(messages);
+    if (have !== life.at(s.seq)) world.fail(`${name} shows of ${thread.id} up to ${s.epoch} ${s.seq}\n${have}\nand the log says\n${life.at(s.seq)}`);
+  }
+
+  #runs(s: Shown): void {
+    const { world, name, sent } = this.tab;
+    const life = this.#thread.lives.get(s.epoch);
+    for (const run of [s.active, ...s.waiting].filter(Boolean)) {
+      if (this.#ended.has(run)) world.fail(`${name} shows ${run} as running, and has had its end`);
+      const end = this.#ends.get(run);
+      if (end && end.life === life && end.seq <= s.seq) world.fail(`${name} shows ${run} as running, is at ${s.seq}, and its end came, at ${end.seq}`);
+      if (s.behind || this.#readyN < this.#restated || sent.includes(run)) continue;
+      const at = life?.ends.get(run);
+      if (at !== undefined && at <= s.seq) world.fail(`${name} shows ${run} as running, whose end is at ${at}, and is at ${s.seq}`);
+    }
+  }
+
+  /** Sets checks that the tab comes to show what was just appended. */
+  appended(run: Run, life: Life): void {
+    const { world, session, link } = this.tab;
+    const s = this.shown();
+    if (!link || link.slow || s.threadId !== run.thread!.id || session.status !== "ready") return;
+    const row = world.server.row(link);
+    if (!s.behind && row?.threadId === s.threadId && this.harmed < this.helloed && !link.dead && (s.epoch === life.epoch)) {
+      const since = this.helloed;
+      this.#expect(run, life, world.fair ? LIVE : ROUGH, () => this.harmed < since);
+      if (world.fair && link.watched + 2000 < world.now && life.log.length > 2 && life.log.at(-3)!.runId !== run.id) {
+        this.#expect(run, life, FIRST, () => this.helloed === since);
+      }
+    }
+    if (!world.fair || (!s.active && s.waiting.length + s.sending.length === 0)) return;
+    const at = world.now;
+    this.#expect(run, life, HEALED, () => this.harmed < at && this.#idle < at);
+  }
+
+  #expect(run: Run, life: Life, within: number, counts: () => boolean): void {
+    const { world, link, name, session } = this.tab;
+    const to = life.log.length;
+    const opening = this.#opening;
+    world.at(world.now + within, () => {
+      const s = this.shown();
+      const left = s.threadId !== run.thread!.id || this.#opening !== opening || run.thread!.life !== life;
+      if (left || !counts() || (this.tab.link !== link && within !== HEALED) || session.status === "replaced") return;
+      if (s.epoch !== life.epoch || s.seq < to) world.fail(`${name} is at ${s.epoch} ${s.seq} of ${s.threadId}, ${within} ms after ${life.epoch} ${to} was appended`);
+    });
+  }
+
+  knew(since: number): boolean {
+    const s = this.shown();
+    const { link } = this.tab;
+    return this.#idle < since && this.ready > 0 && this.ready < since && link !== undefined && !link.slow && (s.active !== "" || s.waiting.length + s.sending.length > 0);
+  }
+
+  /** What must be shown once all is quiet: what there is. */
+  truth(): void {
+    const { world, session, name, link } = this.tab;
+    if (session.status === "replaced") {
+      if (link) world.fail(`${name} was replaced and holds a socket`);
+      return;
+    }
+    const thread = this.#thread;
+    const { life } = thread;
+    const s = this.shown();
+    const own = (r: Run): boolean => r.thread === thread;
+    const seq = life?.log.length ?? 0;
+    const want = [
+      "ready", false, seq === 0 ? "" : life!.epoch, seq, world.server.active.find(own)?.id ?? "", world.server.waiting.filter(own).map(({ id }) => id), [],
+      life?.open.map(({ id }) => id) ?? [], life?.messages(seq) ?? [],
+    ];
+    const have = [session.status, s.behind, s.epoch, s.seq, s.active, s.waiting, s.sending, s.interrupts, session.thread?.messages ?? []];
+    if (JSON.stringify(have) !== JSON.stringify(want)) world.fail(`${name} has not come to the truth of ${thread.id}: it shows ${JSON.stringify(have)}, there is ${JSON.stringify(want)}`);
+  }
+
+  listed(): void {
+    const { world, session, name } = this.tab;
+    for (const thread of world.server.threads.values()) {
+      const row = session.list.rows.find(({ threadId }) => threadId === thread.id);
+      const want = world.server.info(thread).title;
+      if (row ? !thread.life || row.title !== want : thread.life && !thread.deleted) world.fail(`${name} lists ${JSON.stringify(row)}, and there is ${String(want)}`);
+    }
+  }
+
+  /** Notes what a frame says, if the view takes it. */
+  #told(f: { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: unknown[]; state: string; requestId?: string }, threadId: string): void {
+    const s = this.shown();
+    if (f.type === "accepted" && f.state !== "ended" && f.requestId === `run.${f.runId}` && s.sending.includes(f.runId)) this.#accepts.set(f.runId, this.n);
+    if (f.threadId !== threadId) return;
+    if (f.type === "ready") {
+      if (f.n < Math.max(this.#readyN, this.#snapshotN)) return;
+      for (const [run, n] of this.#accepts) if (n < f.n) this.#accepts.delete(run);
+    }
+    const head = f.type === "events" ? f.seq + f.events.length - 1 : f.type === "ready" || f.type === "pong" ? f.head : 0;
+    const life = this.#thread.lives.get(f.epoch);
+    if (!head || !life || s.epoch !== f.epoch) return;
+    const was = this.#heads.get(threadId);
+    if (was?.nth !== life.nth || was.seq < head) this.#heads.set(threadId, { nth: life.nth, seq: head });
+  }
+
+  /** Checks that the view shows what it was told. */
+  #knows(s: Shown): void {
+    const { world, name } = this.tab;
+    const thread = this.#thread;
+    const life = thread.lives.get(s.epoch);
+    if (!life) return;
+    const head = this.#heads.get(thread.id);
+    if (head?.nth === life.nth && s.seq < head.seq && !s.behind) world.fail(`${name} is at ${s.seq} of ${thread.id}, was told of ${head.seq} and does not say that it is behind`);
+    const last = life.log[s.seq - 1]!;
+    if (last.event.type !== "RUN_FINISHED" && s.active !== last.runId && !this.#ended.has(last.runId)) {
+      world.fail(`${name} shows ${s.active || "nothing"} as running, and has had the beginning of ${last.runId}`);
+    }
+    const queue = this.tab.session.thread!.queue.map(({ runId }) => runId);
+    for (const id of this.#accepts.keys()) {
+      const run = world.server.runs.get(id)!;
+      if (run.thread !== thread || run.life !== life || run.over || this.#ended.has(id) || this.#ends.has(id)) continue;
+      if (s.active !== id && !queue.includes(id)) world.fail(`${name} does not show ${id}, which was accepted after the last hello`);
+    }
+    this.#asks(s, thread, life);
+  }
+
+  /** Checks that the view shows the questions that its last event asks, as long as they are open. */
+  #asks(s: Shown, thread: Thread, life: Life): void {
+    const { world, name } = this.tab;
+    if (s.behind || this.#readyN < this.#restated || s.seq !== life.log.length || thread.life !== life || thread.answers) return;
+    if (life.open.some(({ id }) => this.answering.has(id)) || !life.log[s.seq - 1]!.event.outcome) return;
+    for (const { id } of life.open) if (!s.interrupts.includes(id)) world.fail(`${name} does not ask ${id}, with which ${thread.id} ends`);
+  }
+
+  /** Looks later whether a frame of which this was the last part is asked for. */
+  #pieced(frame: Frame, part: { at: number }): void {
+    const { world, link, session } = this.tab;
+    const opening = this.#opening;
+    const at = part.at;
+    world.at(at + 10_300, () => {
+      const same = this.#parts.get(frame) === part && part.at === at && this.progress <= at + 5000 && this.#opening === opening;
+      if (!same || this.tab.link !== link || link!.slow || session.status !== "ready") return;
+      if (this.out === 0 && this.helloed < at + 5000 && this.answer < at + 5000) world.fail(`${this.tab.name} has never got the rest of a frame, and does not ask for it`);
+    });
+  }
+
+  /** Looks soon whether what had no answer is repeated, after a frame that says that it may not have arrived. */
+  #unanswered(): void {
+    const { world, link, session, name } = this.tab;
+    const { sending } = this.shown();
+    const { out } = this;
+    const { now } = world;
+    if (session.status === "connecting" || this.unsure + 60_000 > now || (out === 0 && sending.length === 0)) return;
+    world.at(now + 600, () => {
+      const waits = (out !== 0 && this.out === out) || (sending.length > 0 && this.shown().sending.join() === sending.join());
+      if (this.tab.link === link && waits && this.said < now && this.answer < now) world.fail(`${name} has not repeated what may not have arrived`);
+    });
+  }
+
+  gaveUp(link: Link): void {
+    const { world, name } = this.tab;
+    if (world.fair && !link.dead && !link.gone && !link.slow && this.harmed + 15_000 < world.now && this.broken !== world.now) {
+      world.fail(`${name} gives up a socket that works`);
+    }
+  }
+}

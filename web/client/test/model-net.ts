@@ -1,0 +1,98 @@
+import type { Asked, Frame } from "./model-server.ts";
+import type { Tab } from "./model-tab.ts";
+
+/** A message on a socket: a frame, or one of the parts of one; without a frame it is API Gateway's own. */
+export interface Message { text: string; frame?: Frame; of: number }
+
+/** One socket. Its two ends need not agree on whether it lives. */
+export class Link {
+  /** The client holds it. */
+  here = true;
+  /** Half-open: it takes everything and passes nothing on. */
+  dead = false;
+  /** The gateway knows that it is closed. */
+  gone = false;
+  /** Since then it watches what it watches. */
+  watched = 0;
+  #busy = 0;
+  constructor(readonly tab: Tab, readonly slow: boolean) {}
+
+  /** Ends the socket from the gateway's side. */
+  hangUp(): void {
+    this.gone = true;
+    this.tab.world.later(50, () => { if (this.here && !this.dead) this.tab.lost(this); });
+  }
+
+  /** Ends the socket from the client's side. The gateway may never hear of it. */
+  leave(): void {
+    const { world } = this.tab;
+    this.here = false;
+    if (this.dead || world.chance(world.traits.halves)) return world.later(20_000, () => void (this.gone = true));
+    this.gone = true;
+    if (!world.chance(30)) world.later(100, () => world.server.drop(this));
+  }
+
+  /** A frame of the client. A function that fails has done its work or not. */
+  up(text: string): void {
+    const { world } = this.tab;
+    world.later(world.fair ? 20 : 150, () => {
+      if (this.dead || this.gone) return;
+      const frame = JSON.parse(text) as Asked;
+      if (!world.chance(world.traits.functions)) return world.server.serve(this, frame, false);
+      this.tab.harm();
+      const mute = world.chance(50);
+      if (mute || world.chance(50)) world.server.serve(this, frame, mute);
+      if (!world.chance(20)) this.#arrive({ text: `{"message": "Internal server error"}`, of: 1 });
+    });
+  }
+
+  /** Posts a frame, in parts if it happens so, and says whether that went well. */
+  post(frame: Frame, done: (ok: boolean) => void = () => {}): void {
+    const { world } = this.tab;
+    const text = JSON.stringify(frame);
+    const texts = text.length > 300 && world.often(world.traits.parts) ? pieces(text, `p${world.within(1e9)}`) : [text];
+    const next = (i: number): void => {
+      if (i === texts.length) return done(true);
+      world.later(25, () => this.#pass({ text: texts[i]!, frame, of: texts.length }) ? next(i + 1) : done(false));
+    };
+    next(0);
+  }
+
+  #pass(message: Message): boolean {
+    const { world } = this.tab;
+    const { lost, broken, twice } = world.traits;
+    if (this.gone) {
+      world.server.drop(this);
+      return false;
+    }
+    if (this.dead) return true;
+    if (world.chance(lost)) {
+      this.tab.harm();
+      world.note(`${this.tab.name}: lost: ${message.text}`);
+      return true;
+    }
+    if (world.chance(broken)) {
+      this.tab.harm();
+      world.note(`${this.tab.name}: the post failed: ${message.text}`);
+      if (world.chance(50)) this.#arrive(message); // after its effect
+      return false;
+    }
+    this.#arrive(message);
+    if (world.chance(twice)) this.#arrive(message);
+    return true;
+  }
+
+  #arrive(message: Message): void {
+    const { world } = this.tab;
+    let at = world.now + world.within(30);
+    if (world.chance(world.traits.late)) at += world.within(1500);
+    if (this.slow) at = this.#busy = Math.max(at, this.#busy) + 200 + world.within(1000);
+    world.at(at, () => { if (this.here && !this.dead) this.tab.receive(this, message); });
+  }
+}
+
+function pieces(text: string, id: string): string[] {
+  const bytes = new TextEncoder().encode(text);
+  const cuts = [0, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2), bytes.length];
+  return [1, 2, 3].map((n) => JSON.stringify({ type: "part", id, n, of: 3, data: btoa(String.fromCharCode(...bytes.slice(cuts[n - 1], cuts[n]))) }));
+}

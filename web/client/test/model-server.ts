@@ -1,0 +1,299 @@
+import { Folder } from "../src/index.ts";
+import type { AgentEvent, Interrupt, Message, Resume } from "../src/index.ts";
+import { Link } from "./model-net.ts";
+import { Worker } from "./model-worker.ts";
+import type { World } from "./model.ts";
+
+/** A frame of either side, as JSON. */
+export type Frame = { readonly type: string; readonly [name: string]: unknown };
+export interface Asked { type: string; n: number; requestId?: string; runId: string; threadId: string; messages: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } }
+
+const SEATS = 2;
+const CONNECTIONS = 10;
+const TOO_FAR = 40;
+
+/** A thread between its making and its deletion. */
+export class Life {
+  readonly log: { runId: string; event: AgentEvent }[] = [];
+  readonly ends = new Map<string, number>();
+  /** The last event of the last run that ended, and what the log begins after. */
+  head = 0;
+  floor = 0;
+  open: readonly Interrupt[] = [];
+  readonly #folded = new Map<number, string>();
+  constructor(readonly epoch: string, readonly nth: number) {}
+
+  messages(seq: number): readonly Message[] {
+    const folder = new Folder();
+    for (const { event } of this.log.slice(0, seq)) folder.add(event);
+    return folder.messages;
+  }
+  at(seq: number): string {
+    const said = this.#folded.get(seq) ?? JSON.stringify(this.messages(seq));
+    this.#folded.set(seq, said);
+    return said;
+  }
+  record(threadId: string, from: number, to: number): Frame {
+    const events = this.log.slice(from, to);
+    return { type: "events", threadId, epoch: this.epoch, seq: from + 1, runId: events[0]!.runId, events: events.map(({ event }) => event) };
+  }
+  records(threadId: string, from: number, to: number): Frame[] {
+    const all: Frame[] = [];
+    for (let at = from; at < to;) {
+      let next = at + 1;
+      while (next < to && next < at + 6 && this.log[next]!.runId === this.log[at]!.runId) next++;
+      all.push(this.record(threadId, at, next));
+      at = next;
+    }
+    return all;
+  }
+}
+
+export interface Thread { id: string; life: Life | undefined; lives: Map<string, Life>; version: number; updated: number; deleted: boolean; answers: boolean }
+export interface Run { id: string; thread?: Thread; life?: Life; asked?: Asked; taken: readonly Interrupt[]; began: boolean; over: boolean; cancel: boolean; said: number; length: number; pause: number }
+export interface Row { link: Link; threadId: string; n: number }
+
+/** What is stored of one user, and the functions that answer. */
+export class Server {
+  readonly threads = new Map<string, Thread>();
+  readonly runs = new Map<string, Run>();
+  active: Run[] = [];
+  waiting: Run[] = [];
+  rows: Row[] = [];
+  touched = 0;
+  asks = 0;
+  #epochs = 0;
+  constructor(readonly world: World) {}
+
+  get working(): boolean {
+    return this.active.length > 0 || this.waiting.some((r) => r.life!.open.length === 0);
+  }
+  thread(id: string): Thread {
+    const thread = this.threads.get(id) ?? { id, life: undefined, lives: new Map<string, Life>(), version: 0, updated: 0, deleted: false, answers: false };
+    this.threads.set(id, thread);
+    return thread;
+  }
+  row(link: Link): Row | undefined {
+    return this.rows.find((row) => row.link === link);
+  }
+  drop(link: Link): void {
+    this.rows = this.rows.filter((row) => row.link !== link);
+  }
+
+  /** The eleventh connection closes the oldest. */
+  connect(link: Link): void {
+    this.rows.push({ link, threadId: "", n: 0 });
+    if (this.rows.length <= CONNECTIONS) return;
+    const old = this.rows.shift()!.link;
+    old.post({ type: "error", code: "replaced", message: "There are newer ones." }, () => old.hangUp());
+  }
+
+  #watch(link: Link, threadId: string, n: number): string {
+    let row = this.row(link);
+    if (!row) this.rows.push(row = { link, threadId: "", n: 0 });
+    if (n > row.n) {
+      Object.assign(row, { threadId, n });
+      link.watched = this.world.now;
+    }
+    return row.threadId;
+  }
+
+  changed(thread: Thread): void {
+    thread.version++;
+    this.touched = this.world.now;
+    thread.updated = Math.max(thread.updated + 1, Math.floor(this.world.now / 1000));
+  }
+  info(thread: Thread): Frame {
+    const { id, version, updated, life } = thread;
+    return {
+      type: "thread", threadId: id, title: `${id} ${version}`, status: "idle", created: 1, updated, head: life?.head ?? 0,
+      ...(life ? life.open.length > 0 && { interrupted: true } : { deleted: true }),
+    };
+  }
+  news(frame: Frame): void {
+    for (const { link, n } of [...this.rows]) if (n > 0) link.post(frame);
+  }
+  tellRow(thread: Thread): void {
+    const frame = this.info(thread);
+    this.world.later(30, () => this.news(frame));
+  }
+  #states(): Frame[] {
+    const one = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "waiting" && { messages: r.asked!.messages }) });
+    return [...this.active.map((r) => one(r, "running")), ...this.waiting.map((r) => one(r, "waiting"))];
+  }
+
+  /** Answers one frame; mute: the function fails before it says anything. */
+  serve(link: Link, f: Asked, mute: boolean): void {
+    const say = (...frames: Frame[]): void => {
+      const [first, ...rest] = frames;
+      if (!mute && first) link.post(first, (ok) => ok && say(...rest));
+    };
+    switch (f.type) {
+      case "hello": return this.#hello(link, f, say);
+      case "run":
+        this.#watch(link, f.threadId, f.n);
+        return this.world.later(40, () => say(this.#admit(f)));
+      case "cancel": return this.#cancel(f, say);
+      case "delete": return this.#delete(f, say);
+      case "ping": return this.#ping(f, say);
+      case "threads": {
+        const threads = [...this.threads.values()].filter(({ life }) => life).map((t) => this.info(t)).sort((a, b) => (a.threadId as string) > (b.threadId as string) ? -1 : 1);
+        return say({ type: "threads", requestId: f.requestId, threads, more: false });
+      }
+    }
+  }
+
+  /** Made one after the other, with pauses in which the world goes on. */
+  #steps([first, ...rest]: (() => void)[]): void {
+    if (first) this.world.later(60, () => { first(); this.#steps(rest); });
+  }
+
+  #hello(link: Link, f: Asked, say: (...frames: Frame[]) => void): void {
+    const { threadId, n, cursor, requestId } = f;
+    if (this.#watch(link, threadId, n) !== threadId) return;
+    let life: Life | undefined;
+    let [head, from, to, usable] = [0, 0, 0, cursor === undefined];
+    let open: readonly Interrupt[] = [];
+    let desk: Frame[] = [];
+    this.#steps([() => {
+      life = this.thread(threadId).life;
+      if (life) ({ head, open } = life);
+    }, () => {
+      if (!life) return;
+      [from, to] = [head, life.log.length];
+      usable = cursor?.epoch === life.epoch && cursor.seq <= to && cursor.seq >= life.floor && to - cursor.seq <= TOO_FAR;
+      if (usable) from = cursor!.seq;
+    }, () => void (desk = this.#states().filter((r) => r.threadId === threadId)), () => {
+      const active = desk.find(({ status }) => status === "running");
+      const ready = {
+        type: "ready", requestId, n, connectionId: "c", threadId, head: Math.max(head, to), recovered: usable, ...(active && { active }), ...(life && { epoch: life.epoch }),
+        waiting: desk.filter(({ status }) => status === "waiting"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
+        ...(this.world.chance(this.world.traits.rolls) && { reconnectBy: this.world.now + this.world.within(180_000) }),
+      };
+      const snapshot = life && !usable ? [{ type: "snapshot", n, threadId, epoch: life.epoch, seq: head, messages: life.messages(head), interrupts: open, more: false }] : [];
+      say(ready, ...snapshot, ...(life?.records(threadId, from, to) ?? []));
+    }]);
+  }
+
+  #ping(f: Asked, say: (frame: Frame) => void): void {
+    let life: Life | undefined;
+    let pong: Frame = { type: "pong", requestId: f.requestId, threadId: f.threadId };
+    this.#steps([() => {
+      life = this.thread(f.threadId).life;
+      if (life) pong = { ...pong, epoch: life.epoch, head: life.head, interrupted: life.open.length > 0 };
+    }, () => {
+      if (life) pong = { ...pong, head: life.log.length };
+    }, () => say({ ...pong, runs: this.#states() })]);
+  }
+
+  #admit(f: Asked): Frame {
+    const { requestId, runId, threadId } = f;
+    const thread = this.thread(threadId);
+    let run = this.runs.get(runId);
+    if (!run && thread.deleted) return { type: "rejected", requestId, runId, code: "not_found", message: "It was deleted." };
+    if (!run) {
+      const open = thread.life?.open ?? [];
+      const given = f.resume ?? [];
+      if (given.length !== open.length || given.some((g) => !open.some(({ id }) => id === g.interruptId))) {
+        return { type: "rejected", requestId, runId, code: "interrupted", message: "It asks.", interrupts: open };
+      }
+      run = this.#take(thread, f);
+    }
+    return { type: "accepted", requestId, runId, threadId, state: run.over ? "ended" : this.waiting.includes(run) ? "waiting" : "running" };
+  }
+
+  #take(thread: Thread, f: Asked): Run {
+    if (!thread.life) {
+      thread.life = new Life(`e${++this.#epochs}`, this.#epochs);
+      thread.lives.set(thread.life.epoch, thread.life);
+    }
+    const { life } = thread;
+    const pause = this.world.often(this.world.traits.slowRuns) ? 8000 : 400;
+    const run: Run = { id: f.runId, thread, life, asked: f, taken: life.open, began: false, over: false, cancel: false, said: 0, length: 1 + this.world.within(9), pause };
+    life.open = [];
+    this.runs.set(run.id, run);
+    if (f.resume) this.waiting.unshift(run);
+    else this.waiting.push(run);
+    this.next();
+    this.changed(thread);
+    if (this.waiting.includes(run)) this.tellRow(thread);
+    return run;
+  }
+
+  /** Seats what waits and may begin. */
+  next(): void {
+    for (const run of [...this.waiting]) {
+      if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
+      this.waiting = this.waiting.filter((r) => r !== run);
+      this.active.push(run);
+      this.changed(run.thread!);
+      new Worker(this, run);
+    }
+  }
+
+  #cancel({ requestId, runId }: Asked, say: (frame: Frame) => void): void {
+    const run = this.runs.get(runId);
+    if (!run) { // kept, so that it does not begin when it comes
+      this.runs.set(runId, { id: runId, taken: [], began: false, over: true, cancel: false, said: 0, length: 0, pause: 0 });
+      return say({ type: "accepted", requestId, runId, state: "ended" });
+    }
+    const waits = this.waiting.includes(run);
+    const threadId = run.thread?.id;
+    if (!run.over && !waits) run.cancel = true;
+    say({ type: "accepted", requestId, runId, ...(threadId && { threadId }), state: run.over || waits ? "ended" : "running" });
+    if (!waits) return;
+    run.over = true;
+    this.waiting = this.waiting.filter((r) => r !== run);
+    if (run.taken.length > 0) {
+      run.life!.open = run.taken;
+      run.thread!.answers = true;
+    }
+    this.changed(run.thread!);
+    this.next();
+    this.news({ type: "ended", runId, threadId, status: "cancelled" });
+    this.tellRow(run.thread!);
+  }
+
+  #delete({ requestId, threadId }: Asked, say: (frame: Frame) => void): void {
+    const thread = this.thread(threadId);
+    if (!thread.life) return say({ type: "error", requestId, code: "not_found", message: "There is no such thread." });
+    this.world.note(`${threadId} is deleted`);
+    thread.deleted = true;
+    this.#end(thread);
+    say({ type: "done", requestId, threadId });
+    this.tellRow(thread);
+    this.next();
+  }
+
+  #end(thread: Thread): void {
+    for (const run of this.runs.values()) if (run.thread === thread) run.over = true;
+    this.active = this.active.filter((r) => r.thread !== thread);
+    this.waiting = this.waiting.filter((r) => r.thread !== thread);
+    thread.life = undefined;
+    this.changed(thread);
+  }
+
+  /** A deletion and a day, in which no frame came to anybody: the thread's next run makes it in another epoch. */
+  remake(id: string): void {
+    const thread = this.thread(id);
+    if (!thread.life) return;
+    this.world.note(`${id} is to be made anew`);
+    this.#end(thread);
+    this.next();
+  }
+
+  /** Retention: the log loses its beginning. */
+  forget(id: string): void {
+    const { life } = this.thread(id);
+    if (life && life.head > life.floor) life.floor += 1 + this.world.within(life.head - life.floor - 1);
+  }
+}
+
+/** A thread's questions after some more events. */
+function carried(open: readonly Interrupt[], log: readonly { event: AgentEvent }[]): readonly Interrupt[] {
+  for (const { event } of log) {
+    if (event.type === "RUN_STARTED") open = [];
+    else if (event.type === "RUN_FINISHED") open = event.outcome?.interrupts ?? [];
+  }
+  return open;
+}

@@ -1,0 +1,231 @@
+import { Session } from "../src/index.ts";
+import { Judge } from "./model-judge.ts";
+import { Link } from "./model-net.ts";
+import type { Message } from "./model-net.ts";
+import type { Life, Run } from "./model-server.ts";
+import type { World } from "./model.ts";
+
+/** One window of the user: a real session, and the socket that it holds. */
+export class Tab {
+  readonly session: Session;
+  link: Link | undefined;
+  /** The next one, which is open and not in use yet, and what came on it. */
+  #next: Link | undefined;
+  #early: Message[] = [];
+  #greeted = 0;
+  /** What the session sends as. */
+  kind = "";
+  readonly judge: Judge;
+  readonly sent: string[] = [];
+  #attempt = 0;
+  #timer = 0;
+
+  constructor(readonly world: World, readonly name: string, random: () => number) {
+    this.judge = new Judge(this);
+    this.session = new Session({
+      send: (text) => this.#send(text),
+      connect: () => this.#connect(),
+      close: () => this.#close(),
+      greet: (text) => {
+        world.note(`${name} > ${text}`);
+        this.#next?.up(text);
+      },
+      takeOver: () => this.#takeOver(),
+      decline: () => this.#decline(),
+      event: (threadId, _, __, seq) => this.judge.applied(threadId, seq),
+    }, random);
+  }
+
+  get counts(): { hellos: number; pings: number; connects: number } {
+    return this.judge.counts;
+  }
+  harm(): void {
+    this.judge.harmed = this.world.now;
+  }
+
+  /** Any input of the session; what it shows then is judged. */
+  #do(kind: string, input: (now: number) => void): void {
+    const { world, session } = this;
+    this.kind = kind;
+    input(world.now);
+    this.judge.see();
+    const timer = ++this.#timer;
+    const due = session.due();
+    if (due !== undefined) world.at(due, () => { if (timer === this.#timer) this.#do("tick", (now) => session.tick(now)); });
+  }
+
+  #send(text: string): void {
+    this.world.note(`${this.name} > ${text}`);
+    if (!this.link) return;
+    this.judge.says(JSON.parse(text) as { type: string; n: number });
+    this.link.up(text);
+  }
+
+  #close(): void {
+    const { link } = this;
+    if (!link) return;
+    this.judge.gaveUp(link);
+    link.leave();
+    this.link = undefined;
+    this.judge.since = this.world.now;
+  }
+
+  #decline(): void {
+    this.#attempt++;
+    this.#next?.leave();
+    this.#next = undefined;
+  }
+
+  /** The next socket is the one in use: its hello is answered, or the last one is lost. */
+  #takeOver(): void {
+    this.link?.leave();
+    this.link = this.#next;
+    this.#next = undefined;
+    this.world.note(`${this.name} goes on with its next socket`);
+    this.judge.fresh();
+    this.judge.greeted(this.#greeted);
+    for (const message of this.#early) this.judge.hears(message);
+    this.#early = [];
+  }
+
+  #connect(): void {
+    const { world } = this;
+    this.#decline();
+    const attempt = this.#attempt;
+    this.judge.tries();
+    world.note(`${this.name} connects`);
+    const fails = world.now < world.down || world.chance(20);
+    world.at(world.now + 1 + world.within(99), () => {
+      if (attempt !== this.#attempt || this.session.status === "replaced") return;
+      this.judge.since = world.now;
+      if (fails) this.#do("failed", (now) => this.session.refused(now));
+      else this.#opened();
+    });
+  }
+
+  #opened(): void {
+    const { world } = this;
+    const link = new Link(this, world.chance(world.traits.slow));
+    world.note(`${this.name} is connected (slow: ${link.slow})`);
+    world.server.connect(link);
+    if (this.link) {
+      this.#next = link;
+      this.#early = [];
+      this.#greeted = world.now;
+      return this.#do("offered", (now) => this.session.offered(now));
+    }
+    this.link = link;
+    this.judge.fresh();
+    this.#do("opened", (now) => this.session.connected(now));
+  }
+
+  lost(link: Link): void {
+    if (this.#next === link) {
+      link.here = false;
+      this.#next = undefined;
+      return this.#do("failed", (now) => this.session.refused(now));
+    }
+    if (this.link !== link) return;
+    this.world.note(`${this.name} has lost its socket`);
+    link.here = false;
+    this.link = undefined;
+    this.judge.since = this.world.now;
+    this.#do("lost", (now) => this.session.lost(now));
+  }
+
+  receive(link: Link, message: Message): void {
+    this.world.note(`${this.name} < ${message.text}`);
+    if (link === this.#next) {
+      this.#early.push(message);
+      return this.#do("frame", (now) => this.session.receiveNext(message.text, now));
+    }
+    if (link !== this.link) return;
+    this.judge.hears(message);
+    this.#do("frame", (now) => this.session.receive(message.text, now));
+  }
+
+  begin(): void {
+    this.open(this.world.thread());
+    this.#do("start", (now) => this.session.start(now));
+  }
+  open(id: string): void {
+    this.world.note(`${this.name} opens ${id}`);
+    this.judge.switches(id);
+    this.#do("open", (now) => this.session.open(id, now));
+  }
+
+  /** Says something, or answers what is asked. */
+  send(): void {
+    const { world, session } = this;
+    const runId = world.runId();
+    const { interrupts, threadId } = session.thread!;
+    const answers = interrupts.length > 0 && !world.chance(20);
+    const resume = interrupts.map(({ id }) => ({ interruptId: id, status: "resolved" as const }));
+    this.sent.push(runId);
+    if (answers) for (const { id } of interrupts) this.judge.answering.add(id);
+    world.note(`${this.name} sends ${runId} with ${answers ? resume.length : 0} answers`);
+    this.#ask((now) => answers ? session.run(runId, [], now, { threadId, resume })
+      : session.run(runId, [{ id: `${runId}.m`, role: "user", content: `question ${runId}` }], now));
+  }
+
+  cancel(): void {
+    const { world, session } = this;
+    const all = [...this.judge.shown().waiting, ...this.sent];
+    let id = this.judge.shown().active;
+    if (all.length > 0 && (!id || world.often(50))) id = all[world.within(all.length - 1)]!;
+    if (!id) return;
+    world.note(`${this.name} stops ${id}`);
+    this.#ask((now) => void session.cancel(id, now));
+  }
+  remove(): void {
+    const threadId = this.world.thread();
+    this.world.note(`${this.name} deletes ${threadId}`);
+    this.#ask((now) => this.session.ask({ type: "delete", requestId: `delete.${threadId}`, threadId }, now));
+  }
+  threads(): void {
+    this.#ask((now) => this.session.ask({ type: "threads", requestId: "threads" }, now));
+  }
+  wake(): void {
+    this.world.note(`${this.name} wakes`);
+    this.#do("wake", (now) => this.session.wake(now));
+  }
+  #ask(what: (now: number) => void): void {
+    this.judge.acted = this.world.now;
+    this.#do("ask", what);
+  }
+
+  /** Ends the socket; the client learns of it soon. */
+  cut(): void {
+    const { link, world } = this;
+    if (!link) return;
+    this.harm();
+    world.note(`${this.name} is cut off`);
+    link.gone = true;
+    if (!world.chance(30)) world.server.drop(link);
+    world.later(200, () => this.lost(link));
+  }
+
+  /** Kills the socket: neither end learns of it, unless by silence. */
+  half(): void {
+    const { link, world } = this;
+    if (!link) return;
+    this.harm();
+    world.note(`${this.name} is half-open`);
+    link.dead = true;
+    if (world.chance(50)) world.later(5000, () => void (link.gone = true));
+  }
+
+  appended(run: Run, life: Life): void {
+    this.judge.appended(run, life);
+  }
+  /** It has known of a run since then, on a socket that was ready by then. */
+  knew(since: number): boolean {
+    return this.judge.knew(since);
+  }
+  truth(): void {
+    this.judge.truth();
+  }
+  listed(): void {
+    this.judge.listed();
+  }
+}
