@@ -33,7 +33,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard
