@@ -111,7 +111,7 @@ export class Server {
     };
   }
   news(frame: Frame): void {
-    for (const { link, n } of [...this.rows]) if (n > 0) link.post(frame);
+    for (const { link, n } of this.rows.slice()) if (n > 0) link.post(frame);
   }
   tellRow(thread: Thread): void {
     const frame = this.info(thread);
@@ -222,7 +222,7 @@ export class Server {
 
   /** Seats what waits and may begin. */
   next(): void {
-    for (const run of [...this.waiting]) {
+    for (const run of this.waiting.slice()) {
       if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
       this.waiting = this.waiting.filter((r) => r !== run);
       this.active.push(run);
