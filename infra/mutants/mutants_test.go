@@ -24,7 +24,7 @@ type guard struct {
 	from string // the guard; it stands in the file once
 	to   string // the file without it, which compiles
 	test string // the one that must notice, as package and name: ./shared/store TestModel; of the page: web and its file
-	// lapse is, in place of file, from and to, a clause that the test itself leaves out if LAPSE names it.
+	// lapse is, in place of from and to, a clause that the test itself leaves out if LAPSE names it; the file stays.
 	lapse string
 	// spare says why the test is not to notice: another guard stands behind this one. Such a guard is tried as well, and
 	// one that is noticed is not spare.
@@ -146,9 +146,6 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 
 // overlay writes the file without the guard, and what go test is to be told of it.
 func (g guard) overlay(t *testing.T) (string, error) {
-	if g.lapse != "" {
-		g.file = "shared/client/view.go" // as it is: the test itself leaves the clause out
-	}
 	text, err := g.without()
 	if err != nil {
 		return "", err

@@ -196,6 +196,7 @@ func epochGuards() []guard {
 		{
 			name: "later frames of those are dropped", file: file,
 			from: `|| t.dead[f.Epoch] {`, to: `{`,
+			spare: "a frame that is held is a gap, and the next ready drops it again",
 		},
 		{
 			name: "a ready without an epoch empties the view", file: file,
@@ -248,7 +249,7 @@ func lapsedGuards() []guard {
 		"pong: the last log record", "pong: the desk's runs", "pong: whether the thread waits for a person",
 		"each change of a thread makes its updated higher", "the oldest connection is told replaced",
 	} {
-		all = append(all, guard{name: "view, server: " + clause, lapse: clause, test: goModel})
+		all = append(all, guard{name: "view, server: " + clause, lapse: clause, file: "shared/client/view.go", test: goModel})
 	}
 	return all
 }

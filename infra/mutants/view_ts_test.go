@@ -193,7 +193,7 @@ func tsEpochGuards() []guard {
 		{
 			name: "a snapshot of another epoch is dropped", file: file,
 			from: `if (frame.epoch !== this.#cursor?.epoch || frame.seq <= this.#cursor.seq) return false;`,
-			to:   `if (frame.seq <= (this.#cursor?.seq ?? 0)) return false;`,
+			to:   `if (!this.#cursor || frame.seq <= this.#cursor.seq) return false;`,
 		},
 		{
 			name: "a frame of another epoch is not applied", file: file,
@@ -206,6 +206,7 @@ func tsEpochGuards() []guard {
 		{
 			name: "later frames of those are dropped", file: file,
 			from: `if (!own && this.#past.has(frame.epoch)) return false;`, to: ``,
+			spare: "a frame that is held is a gap, and the next ready drops it again",
 		},
 		{
 			name: "a ready without an epoch empties the view", file: file,

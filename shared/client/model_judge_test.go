@@ -27,7 +27,7 @@ type judge struct {
 	readyN     int64         // of the newest ready on this socket
 	restated   int64         // n of the newest snapshot
 	ends       map[chat.RunID]finish
-	parts      map[wire.ServerFrame]*joining // on this socket
+	parts      map[string]*joining // on this socket
 	snapshotN  int64
 	restating  *life // of the last snapshot that came, and up to where
 	restatedTo chat.Seq
@@ -46,17 +46,17 @@ func (t *tab) joined(m message) wire.ServerFrame {
 	if m.of == 1 {
 		return m.f
 	}
-	j := t.parts[m.f]
+	j := t.parts[m.post]
 	if j == nil || j.at+5*time.Second <= t.w.now {
 		j = &joining{seen: map[string]bool{}}
-		t.parts[m.f] = j
+		t.parts[m.post] = j
 	}
 	j.at, j.seen[string(m.data)] = t.w.now, true
 	t.pieced(m, j)
 	if len(j.seen) < m.of {
 		return nil
 	}
-	delete(t.parts, m.f)
+	delete(t.parts, m.post)
 	return m.f
 }
 

@@ -129,7 +129,7 @@ func (t *tab) pieced(m message, j *joining) {
 	const give, ask = 5 * time.Second, 5300 * time.Millisecond
 	w, link, opening, at := t.w, t.link, t.opening, t.w.now
 	w.at(at+give+ask, func() {
-		still := t.parts[m.f] == j && j.at == at && t.progress <= at+give && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
+		still := t.parts[m.post] == j && j.at == at && t.progress <= at+give && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
 		if still && t.out == 0 && t.helloed < at+give && t.answer < at+give {
 			w.fail("%s has never got the rest of a frame, and does not ask for it", t.name)
 		}

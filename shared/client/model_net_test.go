@@ -17,6 +17,7 @@ type message struct {
 	data []byte
 	f    wire.ServerFrame // nil: a frame of the gateway's own
 	of   int              // how many it came in
+	post string           // which post it was
 }
 
 // link is one socket. Its two ends need not agree on whether it lives.
@@ -95,13 +96,14 @@ func (l *link) up(data []byte) {
 // post sends a frame to a connection, in parts if it is long or happens to be, and says how it went.
 func (b *backend) post(l *link, f wire.ServerFrame, done func(error)) {
 	w := b.w
-	messages, err := wire.Encode(f, fmt.Sprint("p", w.rnd.Uint64()))
+	id := fmt.Sprint("p", w.rnd.Uint64())
+	messages, err := wire.Encode(f, id)
 	if err != nil {
 		w.fail("the model cannot say %+v: %v", f, err)
 		return
 	}
 	if len(messages) == 1 && len(messages[0]) > 300 && w.often(w.traits.parts) {
-		messages = pieces(messages[0], fmt.Sprint("p", w.rnd.Uint64()))
+		messages = pieces(messages[0], id)
 	}
 	of := len(messages)
 	var next func(error)
@@ -112,7 +114,7 @@ func (b *backend) post(l *link, f wire.ServerFrame, done func(error)) {
 			}
 			return
 		}
-		m := message{messages[0], f, of}
+		m := message{messages[0], f, of, id}
 		messages = messages[1:]
 		b.w.later(25*time.Millisecond, func() { next(b.pass(l, m)) })
 	}

@@ -46,7 +46,7 @@ func (p *pacing) applied(now time.Duration) { p.gaps, p.progress, p.gapped = 0, 
 // fresh begins another socket.
 func (t *tab) fresh(now time.Duration) {
 	t.accepts, t.n, t.snapshotN = map[chat.RunID]int64{}, 0, 0
-	t.parts = map[wire.ServerFrame]*joining{}
+	t.parts = map[string]*joining{}
 	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated, t.readied = 0, 0, now, 0, 0, 1, 0 // its first ready is to come
 }
 
@@ -76,7 +76,7 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 			}
 		}
 	case *wire.Pong:
-		if len(t.state.Sending) > 0 || t.acted+time.Minute > now {
+		if len(t.state.Sending) > 0 || t.acted+10*time.Minute > now {
 			t.unsure = now
 		}
 	}

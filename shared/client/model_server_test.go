@@ -373,11 +373,12 @@ func (b *backend) end(t *thread) {
 	b.changed(t)
 }
 
-// remake is a deletion and a day, in which no frame came to anybody: the thread's next run makes it in another epoch.
+// remake is a deletion, a day and another run, whose frames came to nobody: the thread has another epoch.
 func (b *backend) remake(id chat.ThreadID) {
 	if t := b.thread(id); t.life != nil {
-		b.w.note("%s is to be made anew", id)
 		b.end(t)
+		b.make(t)
+		b.w.note("%s is made anew: %s", id, t.life.epoch)
 		b.next()
 	}
 }

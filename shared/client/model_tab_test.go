@@ -89,7 +89,7 @@ func (t *tab) switched() {
 	if t.link != nil {
 		t.link.leave()
 	}
-	t.link, t.next = t.next, nil
+	t.link, t.next, t.kind = t.next, nil, "switch"
 	t.w.note("%s goes on with its next socket", t.name)
 	t.fresh(t.w.now)
 	t.out, t.helloed, t.n = 1, t.greeted, 1

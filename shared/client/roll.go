@@ -14,6 +14,7 @@ const maxGreeted = 256
 // answered.
 type roll struct {
 	thread chat.ThreadID // that its hello named
+	epoch  chat.Epoch    // of the view's then
 	since  time.Time
 	frames [][]byte // what came on it
 	joiner wire.Joiner
@@ -31,7 +32,7 @@ func (v *View) Offered(now time.Time) {
 		v.wanted = false
 		return
 	}
-	v.roll = &roll{thread: v.open.id, since: now}
+	v.roll = &roll{thread: v.open.id, epoch: v.open.cursor.Epoch, since: now}
 	v.wishes.Greeting = v.encode(v.helloFrame(1))
 }
 
@@ -93,6 +94,9 @@ func (v *View) takeOver() {
 	v.requests.unsent()
 	for _, t := range v.threads {
 		t.reconnected(1)
+	}
+	if v.open.cursor.Epoch != r.epoch { // learned since: the answer to that hello may be older
+		v.open.adopted = 1
 	}
 	v.settle()
 	for _, message := range r.frames {

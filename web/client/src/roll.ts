@@ -12,8 +12,8 @@ export class Roll {
   readonly frames: string[] = [];
   readonly #parts = new Parts();
 
-  /** threadId is what its hello named; at, when that was. */
-  constructor(readonly threadId: string | undefined, readonly at: number) {}
+  /** threadId is what its hello named; at, when that was; epoch, that of the view then. */
+  constructor(readonly threadId: string | undefined, readonly at: number, readonly epoch: string | undefined) {}
 
   get due(): number {
     return this.at + ANSWER_WITHIN;

@@ -82,7 +82,7 @@ export class Session {
   offered(now: number): void {
     if (!this.#at.online) return this.connected(now);
     if (this.#standing.forgetting) return this.#port.decline?.();
-    this.#roll = new Roll(this.#views.open, now);
+    this.#roll = new Roll(this.#views.open, now, this.#views.current?.epoch);
     this.#port.greet?.(this.#out.greeting);
   }
 
@@ -199,12 +199,13 @@ export class Session {
 
   /** The socket that was offered is in use from now on. */
   #takeOver(now: number): void {
-    const { threadId, at, frames } = this.#roll!;
+    const { threadId, at, epoch, frames } = this.#roll!;
     this.#roll = undefined;
     if (this.#standing.forgetting) return this.#port.decline?.();
     this.#port.takeOver?.();
     if (this.#standing.status !== "ready") this.#standing.connected();
     this.#adopt(now, 1);
+    if (this.#views.current?.epoch !== epoch) this.#views.current?.learned(1);
     this.#at.helloed(1, at);
     this.#out.resume(now, threadId);
     for (const text of frames) this.receive(text, now);

@@ -43,6 +43,15 @@ export class ThreadView {
     return this.#cursor && this.#cursor.seq > 0 ? this.#cursor : undefined;
   }
 
+  get epoch(): string | undefined {
+    return this.#cursor?.epoch;
+  }
+
+  /** The epoch is newer than a hello that has counted to n: its ready may be older. */
+  learned(n: number): void {
+    this.#adopted = { n };
+  }
+
   /** Something is known to be missing. */
   get gap(): boolean {
     return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);

@@ -1,5 +1,5 @@
 import type { Link, Message } from "./model-net.ts";
-import type { Frame, Life, Run, Thread } from "./model-server.ts";
+import type { Life, Run, Thread } from "./model-server.ts";
 import { Pace } from "./model-pace.ts";
 
 const FIRST = 600;
@@ -16,7 +16,7 @@ export class Judge extends Pace {
   readonly #ended = new Set<string>();
   readonly #answered = new Set<string>();
   readonly #ends = new Map<string, { life: Life; seq: number }>();
-  readonly #parts = new Map<Frame, { seen: Set<string>; at: number }>();
+  readonly #parts = new Map<string, { seen: Set<string>; at: number }>();
   #versions = new Map<string, number>();
   #idle = 0;
   #opening = 0;
@@ -76,12 +76,12 @@ export class Judge extends Pace {
     const { now } = this.tab.world;
     let whole: Message | undefined = message;
     if (message.of > 1) {
-      let part = this.#parts.get(message.frame!);
-      if (!part || part.at + 5000 <= now) this.#parts.set(message.frame!, part = { seen: new Set(), at: now });
+      let part = this.#parts.get(message.post);
+      if (!part || part.at + 5000 <= now) this.#parts.set(message.post, part = { seen: new Set(), at: now });
       part.at = now;
-      this.#pieced(message.frame!, part);
+      this.#pieced(message.post, part);
       whole = part.seen.add(message.text).size === message.of ? message : undefined;
-      if (whole) this.#parts.delete(message.frame!);
+      if (whole) this.#parts.delete(message.post);
     }
     const frame = whole?.frame;
     const { id: threadId } = this.#thread;
@@ -264,12 +264,12 @@ export class Judge extends Pace {
   }
 
   /** Looks later whether a frame of which this was the last part is asked for. */
-  #pieced(frame: Frame, part: { at: number }): void {
+  #pieced(post: string, part: { at: number }): void {
     const { world, link, session } = this.tab;
     const opening = this.#opening;
     const at = part.at;
     world.at(at + 10_300, () => {
-      const same = this.#parts.get(frame) === part && part.at === at && this.progress <= at + 5000 && this.#opening === opening;
+      const same = this.#parts.get(post) === part && part.at === at && this.progress <= at + 5000 && this.#opening === opening;
       if (!same || this.tab.link !== link || link!.slow || session.status !== "ready") return;
       if (this.out === 0 && this.helloed < at + 5000 && this.answer < at + 5000) world.fail(`${this.tab.name} has never got the rest of a frame, and does not ask for it`);
     });

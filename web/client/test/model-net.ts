@@ -2,7 +2,7 @@ import type { Asked, Frame } from "./model-server.ts";
 import type { Tab } from "./model-tab.ts";
 
 /** A message on a socket: a frame, or one of the parts of one; without a frame it is API Gateway's own. */
-export interface Message { text: string; frame?: Frame; of: number }
+export interface Message { text: string; frame?: Frame; of: number; post: string }
 
 /** One socket. Its two ends need not agree on whether it lives. */
 export class Link {
@@ -42,7 +42,7 @@ export class Link {
       this.tab.harm();
       const mute = world.chance(50);
       if (mute || world.chance(50)) world.server.serve(this, frame, mute);
-      if (!world.chance(20)) this.#arrive({ text: `{"message": "Internal server error"}`, of: 1 });
+      if (!world.chance(20)) this.#arrive({ text: `{"message": "Internal server error"}`, of: 1, post: "" });
     });
   }
 
@@ -50,10 +50,11 @@ export class Link {
   post(frame: Frame, done: (ok: boolean) => void = () => {}): void {
     const { world } = this.tab;
     const text = JSON.stringify(frame);
-    const texts = text.length > 300 && world.often(world.traits.parts) ? pieces(text, `p${world.within(1e9)}`) : [text];
+    const post = `p${world.within(1e15)}`;
+    const texts = text.length > 300 && world.often(world.traits.parts) ? pieces(text, post) : [text];
     const next = (i: number): void => {
       if (i === texts.length) return done(true);
-      world.later(25, () => this.#pass({ text: texts[i]!, frame, of: texts.length }) ? next(i + 1) : done(false));
+      world.later(25, () => this.#pass({ text: texts[i]!, frame, of: texts.length, post }) ? next(i + 1) : done(false));
     };
     next(0);
   }

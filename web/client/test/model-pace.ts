@@ -68,7 +68,7 @@ export class Pace {
   paces(message: Message, frame: Frame | undefined, threadId: string, sending: boolean): void {
     const { now } = this.tab.world;
     if (message.of > 1) this.progress = now;
-    if (!message.frame || (frame?.type === "pong" && (sending || this.acted + 60_000 > now))) this.unsure = now;
+    if (!message.frame || (frame?.type === "pong" && (sending || this.acted + 600_000 > now))) this.unsure = now;
     if (frame?.type === "error") this.broken = now;
     if (frame?.type !== "ready") return;
     this.answer = now;

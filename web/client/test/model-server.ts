@@ -65,17 +65,13 @@ export class Server {
   #epochs = 0;
   constructor(readonly world: World) {}
 
-  get working(): boolean {
-    return this.active.length > 0 || this.waiting.some((r) => r.life!.open.length === 0);
-  }
+  get working(): boolean { return this.active.length > 0 || this.waiting.some((r) => r.life!.open.length === 0); }
   thread(id: string): Thread {
     const thread = this.threads.get(id) ?? { id, life: undefined, lives: new Map<string, Life>(), version: 0, updated: 0, deleted: false, answers: false };
     this.threads.set(id, thread);
     return thread;
   }
-  row(link: Link): Row | undefined {
-    return this.rows.find((row) => row.link === link);
-  }
+  row(link: Link): Row | undefined { return this.rows.find((row) => row.link === link); }
   drop(link: Link): void {
     this.rows = this.rows.filter((row) => row.link !== link);
   }
@@ -111,7 +107,7 @@ export class Server {
     };
   }
   news(frame: Frame): void {
-    for (const { link, n } of this.rows.slice()) if (n > 0) link.post(frame);
+    for (const { link, n } of this.rows) if (n > 0) link.post(frame);
   }
   tellRow(thread: Thread): void {
     const frame = this.info(thread);
@@ -203,11 +199,7 @@ export class Server {
   }
 
   #take(thread: Thread, f: Asked): Run {
-    if (!thread.life) {
-      thread.life = new Life(`e${++this.#epochs}`, this.#epochs);
-      thread.lives.set(thread.life.epoch, thread.life);
-    }
-    const { life } = thread;
+    const life = thread.life ?? this.#make(thread);
     const pause = this.world.often(this.world.traits.slowRuns) ? 8000 : 400;
     const run: Run = { id: f.runId, thread, life, asked: f, taken: life.open, began: false, over: false, cancel: false, said: 0, length: 1 + this.world.within(9), pause };
     life.open = [];
@@ -220,9 +212,15 @@ export class Server {
     return run;
   }
 
+  #make(thread: Thread): Life {
+    const life = thread.life = new Life(`e${++this.#epochs}`, this.#epochs);
+    thread.lives.set(life.epoch, life);
+    return life;
+  }
+
   /** Seats what waits and may begin. */
   next(): void {
-    for (const run of this.waiting.slice()) {
+    for (const run of this.waiting) { // which is replaced, not changed
       if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
       this.waiting = this.waiting.filter((r) => r !== run);
       this.active.push(run);
@@ -273,12 +271,12 @@ export class Server {
     this.changed(thread);
   }
 
-  /** A deletion and a day, in which no frame came to anybody: the thread's next run makes it in another epoch. */
+  /** A deletion, a day and another run, whose frames came to nobody: the thread has another epoch. */
   remake(id: string): void {
     const thread = this.thread(id);
     if (!thread.life) return;
-    this.world.note(`${id} is to be made anew`);
     this.#end(thread);
+    this.world.note(`${id} is made anew: ${this.#make(thread).epoch}`);
     this.next();
   }
 

@@ -81,6 +81,7 @@ export class Tab {
     this.link?.leave();
     this.link = this.#next;
     this.#next = undefined;
+    this.kind = "switch";
     this.world.note(`${this.name} goes on with its next socket`);
     this.judge.fresh();
     this.judge.greeted(this.#greeted);

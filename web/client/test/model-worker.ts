@@ -131,7 +131,7 @@ export class Worker {
 
   #record(frame: Frame): void {
     this.#last = frame;
-    for (const { link } of this.#server.rows.slice()) {
+    for (const { link } of this.#server.rows) {
       const outlet = this.#outlets.get(link);
       if (outlet?.threadId === frame.threadId) this.#push(link, outlet!, frame);
     }
