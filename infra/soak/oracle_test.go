@@ -227,7 +227,7 @@ func (c *checking) mayResult(call agui.ToolCall, content string) bool {
 				return true
 			}
 		}
-		return len(c.said.answered) > 0 && broke(content)
+		return (len(c.said.answered) > 0 || c.said.stopped || c.said.faulty) && broke(content) // it may end before it asks
 	}
 	return false
 }
