@@ -19,6 +19,7 @@ type laws struct {
 	said      time.Duration // the last frame but pings
 	readied   time.Duration // this socket; 0: not yet
 	answer    time.Duration // the last ready
+	refused   bool          // a rejected came, which may be older than what was asked since
 	greeted   time.Duration // the next socket
 	broken    time.Duration // an error frame came
 	even      int           // pauses in a row that no chance has shortened
@@ -34,6 +35,8 @@ func (t *tab) tells(f wire.ServerFrame) {
 	switch f := f.(type) {
 	case *wire.Ended:
 		t.ended[f.RunID] = true
+	case *wire.Rejected:
+		t.refused = true
 	case *wire.Error:
 		t.broken = t.w.now
 	case *wire.Snapshot:
@@ -46,7 +49,7 @@ func (t *tab) tells(f wire.ServerFrame) {
 		if f.ThreadID != th.id || f.N < max(t.readyN, t.snapshotN) {
 			return
 		}
-		t.answer = t.w.now
+		t.answer, t.refused = t.w.now, false
 		for r, n := range t.accepts {
 			if n < f.N {
 				delete(t.accepts, r)
@@ -107,7 +110,7 @@ func (t *tab) knows(th *thread) {
 // asks checks that the view shows the questions that its last event asks, as long as they are open.
 func (t *tab) asks(th *thread, l *life) {
 	s := t.state
-	if s.Behind || t.readyN < t.restated || s.Seq != l.end() || th.life != l || len(l.open) == 0 {
+	if s.Behind || t.refused || t.readyN < t.restated || s.Seq != l.end() || th.life != l || len(l.open) == 0 {
 		return
 	}
 	if slices.ContainsFunc(l.open, func(i agui.Interrupt) bool { return t.answering[i.ID] }) {
@@ -129,7 +132,7 @@ func (t *tab) pieced(m message, j *joining) {
 	const give, ask = 5 * time.Second, 5300 * time.Millisecond
 	w, link, opening, at := t.w, t.link, t.opening, t.w.now
 	w.at(at+give+ask, func() {
-		still := t.parts[m.post] == j && j.at == at && t.progress <= at+give && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
+		still := t.parts[m.post] == j && j.at == at && t.progress <= at+give && len(t.parts) < 8 && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
 		if still && t.out == 0 && t.helloed < at+give && t.answer < at+give {
 			w.fail("%s has never got the rest of a frame, and does not ask for it", t.name)
 		}

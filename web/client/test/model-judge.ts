@@ -24,6 +24,7 @@ export class Judge extends Pace {
   #restated = 1;
   #epochOf = "";
   #snapshotN = 0;
+  #refused = false; // a rejected came, which may be older than what was asked since
   /** The furthest that it was told of, runs that were accepted on this socket with n as it was, questions that it has answered. */
   readonly #heads = new Map<string, { nth: number; seq: number }>();
   readonly #accepts = new Map<string, number>();
@@ -147,7 +148,7 @@ export class Judge extends Pace {
       if (this.#ended.has(run)) world.fail(`${name} shows ${run} as running, and has had its end`);
       const end = this.#ends.get(run);
       if (end && end.life === life && end.seq <= s.seq) world.fail(`${name} shows ${run} as running, is at ${s.seq}, and its end came, at ${end.seq}`);
-      if (s.behind || this.#readyN < this.#restated || sent.includes(run)) continue;
+      if (s.behind || this.#refused || this.#readyN < this.#restated || sent.includes(run)) continue;
       const at = life?.ends.get(run);
       if (at !== undefined && at <= s.seq) world.fail(`${name} shows ${run} as running, whose end is at ${at}, and is at ${s.seq}`);
     }
@@ -222,8 +223,10 @@ export class Judge extends Pace {
   #told(f: { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: unknown[]; state: string; requestId?: string }, threadId: string): void {
     const s = this.shown();
     if (f.type === "accepted" && f.state !== "ended" && f.requestId === `run.${f.runId}` && s.sending.includes(f.runId)) this.#accepts.set(f.runId, this.n);
+    if (f.type === "rejected") this.#refused = true;
     if (f.threadId !== threadId) return;
     if (f.type === "ready") {
+      this.#refused = false;
       if (f.n < Math.max(this.#readyN, this.#snapshotN)) return;
       for (const [run, n] of this.#accepts) if (n < f.n) this.#accepts.delete(run);
     }
@@ -269,7 +272,7 @@ export class Judge extends Pace {
     const opening = this.#opening;
     const at = part.at;
     world.at(at + 10_300, () => {
-      const same = this.#parts.get(post) === part && part.at === at && this.progress <= at + 5000 && this.#opening === opening;
+      const same = this.#parts.get(post) === part && part.at === at && this.progress <= at + 5000 && this.#parts.size < 8 && this.#opening === opening;
       if (!same || this.tab.link !== link || link!.slow || session.status !== "ready") return;
       if (this.out === 0 && this.helloed < at + 5000 && this.answer < at + 5000) world.fail(`${this.tab.name} has never got the rest of a frame, and does not ask for it`);
     });

@@ -111,7 +111,7 @@ export class Pace {
     const { now } = world;
     const pause = now - this.since;
     if (!this.tab.link && kind === "tick") {
-      if (pause > 20_000 || (this.tried === 0 && pause > 1000)) world.fail(`${name} waits ${pause} ms for its socket, at try ${this.tried + 1}`);
+      if (pause > 20_000 || (this.tried === 0 && pause > 2000)) world.fail(`${name} waits ${pause} ms for its socket, at try ${this.tried + 1}`);
       this.#even = pause > 0 && pause % 500 === 0 ? this.#even + 1 : 0;
       if (this.#even > 2) world.fail(`storm: ${name} waits ${pause} ms for its socket, and every tab waits as long`);
       world.tried();

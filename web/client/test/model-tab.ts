@@ -72,8 +72,10 @@ export class Tab {
 
   #decline(): void {
     this.#attempt++;
-    this.#next?.leave();
+    if (!this.#next) return;
+    this.#next.leave();
     this.#next = undefined;
+    this.judge.since = this.world.now;
   }
 
   /** The next socket is the one in use: its hello is answered, or the last one is lost. */
@@ -124,6 +126,7 @@ export class Tab {
     if (this.#next === link) {
       link.here = false;
       this.#next = undefined;
+      this.judge.since = this.world.now;
       return this.#do("failed", (now) => this.session.refused(now));
     }
     if (this.link !== link) return;
