@@ -227,6 +227,7 @@ func runGuards() []guard {
 		{
 			name: "an answered question does not come back", file: "shared/client/interrupts.go",
 			from: `if !a.resumed[i.ID] {`, to: `if !a.resumed[i.ID] || true {`,
+			spare: "a ready below the cursor, which would bring it, says nothing of questions",
 		},
 		{
 			name: "a ready below the cursor says nothing of questions", file: file,

@@ -49,6 +49,7 @@ func tsCursorGuards() []guard {
 		{
 			name: "an answered question does not come back", file: "web/client/src/questions.ts",
 			from: `interrupts.filter(({ id }) => !this.#answered.has(id))`, to: `interrupts`,
+			spare: "a ready below the cursor, which would bring it, says nothing of questions",
 		},
 		{
 			name: "a ready below the cursor says nothing of questions", file: file,
@@ -166,6 +167,7 @@ func tsAskingGuards3() []guard {
 		{
 			name: "what has no answer is repeated on the next socket", file: "web/client/src/outbox.ts",
 			from: `    this.#say(now, true);`, to: `    this.hello(now);`,
+			spare: "the ready sends the runs, and a pong finds the rest",
 		},
 		{
 			name: "who was replaced stays away", file: inbox,

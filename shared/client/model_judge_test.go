@@ -233,6 +233,9 @@ func (w *world) appended(r *run, l *life) {
 				t.expect(r, l, first, func() bool { return t.helloed == since })
 			}
 		}
+		if since := t.helloed; w.fair && t.out != 0 && t.harmed < since && !t.link.dead {
+			t.expect(r, l, live, func() bool { return t.harmed < since }) // by its replay or live: nothing falls in between
+		}
 		if w.fair && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) {
 			at := w.now
 			t.expect(r, l, healed, func() bool { return t.harmed < at && t.idle < at })

@@ -15,18 +15,33 @@ type laws struct {
 	heads     map[chat.ThreadID]cursor // the furthest that it was told of
 	accepts   map[chat.RunID]int64     // runs that were accepted on this socket, with n as it was
 	answering map[chat.InterruptID]bool
-	n         int64         // of the last hello or run on this socket
-	said      time.Duration // the last frame but pings
-	readied   time.Duration // this socket; 0: not yet
-	answer    time.Duration // the last ready
-	refused   bool          // a rejected came, which may be older than what was asked since
-	greeted   time.Duration // the next socket
-	broken    time.Duration // an error frame came
-	even      int           // pauses in a row that no chance has shortened
+	n         int64               // of the last hello or run on this socket
+	said      time.Duration       // the last frame but pings
+	readied   time.Duration       // this socket; 0: not yet
+	answer    time.Duration       // the last ready
+	differs   bool                // a pong said otherwise than the view whether the thread asks
+	runs      map[chat.RunID]bool // that it has sent with answers
+	refused   bool                // a rejected came, which may be older than what was asked since
+	greeted   time.Duration       // the next socket
+	broken    time.Duration       // an error frame came
+	even      int                 // pauses in a row that no chance has shortened
 }
 
 func newLaws() laws {
-	return laws{heads: map[chat.ThreadID]cursor{}, accepts: map[chat.RunID]int64{}, answering: map[chat.InterruptID]bool{}}
+	return laws{heads: map[chat.ThreadID]cursor{}, accepts: map[chat.RunID]int64{}, answering: map[chat.InterruptID]bool{},
+		runs: map[chat.RunID]bool{}}
+}
+
+// answers reports whether answers are on their way.
+func (t *tab) answers() bool {
+	return slices.ContainsFunc(t.state.Sending, func(r chat.RunID) bool { return t.runs[r] })
+}
+
+// asked checks that there is a hello where one must be at once.
+func (t *tab) asked(why string) {
+	if t.link != nil && t.out == 0 && t.w.failed == "" && t.state.Status != client.Replaced {
+		t.w.fail("%s %s, and does not say hello", t.name, why)
+	}
 }
 
 // tells notes what a whole frame says, if the view takes it.
@@ -61,6 +76,7 @@ func (t *tab) tells(f wire.ServerFrame) {
 	case *wire.Pong:
 		if f.ThreadID == th.id && s.Epoch == f.Epoch {
 			t.head(th, f.Epoch, f.Head)
+			t.differs = !s.Behind && f.Head <= s.Seq && f.Interrupted != (len(s.Interrupts) > 0) && !t.answers()
 		}
 	case *wire.Events:
 		if f.ThreadID == th.id && s.Epoch == f.Epoch {

@@ -63,7 +63,7 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 	t.tells(f)
 	switch f := f.(type) {
 	case *wire.Ready:
-		if t.readyN == 0 && f.ThreadID == t.state.ThreadID {
+		if t.readied == 0 && f.ThreadID == t.state.ThreadID {
 			t.tries, t.readied = 0, now
 		}
 		if f.N >= t.out {

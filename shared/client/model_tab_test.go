@@ -40,6 +40,10 @@ func (t *tab) do(kind string, input func(now time.Time)) {
 	}
 	t.see(before)
 	t.carryOut(wishes)
+	if t.differs {
+		t.asked("was told by a pong whether the thread asks")
+		t.differs = false
+	}
 	t.timer++
 	if at, due := t.view.Next(); due {
 		timer := t.timer
@@ -181,7 +185,11 @@ func (t *tab) must(err error) {
 
 func (t *tab) open(id chat.ThreadID) {
 	t.w.note("%s opens %s", t.name, id)
+	another := id != t.state.ThreadID
 	t.do("open", func(now time.Time) { t.must(t.view.Open(now, id)) })
+	if another {
+		t.asked("opened " + string(id))
+	}
 }
 
 // send says something, or answers what is asked.
@@ -200,6 +208,7 @@ func (t *tab) send() {
 		if answers == nil || t.w.chance(20) {
 			t.must(t.view.Send(now, id, "question "+string(id)))
 		} else {
+			t.runs[id] = true
 			t.must(t.view.Answer(now, id, answers, ""))
 		}
 	})

@@ -143,7 +143,7 @@ func (w *world) anything() {
 	if w.often(r.deletes / 2) {
 		t.remove()
 	}
-	if w.chance(r.deletes) {
+	if w.chance(2 * r.deletes) {
 		w.server.remake(w.thread())
 	}
 	if w.chance(r.cuts) {

@@ -29,6 +29,8 @@ export class Judge extends Pace {
   readonly #heads = new Map<string, { nth: number; seq: number }>();
   readonly #accepts = new Map<string, number>();
   readonly answering = new Set<string>();
+  /** Runs that it has sent with answers. */
+  readonly answers = new Set<string>();
 
   shown(): Shown {
     const { thread, sending } = this.tab.session;
@@ -50,10 +52,11 @@ export class Judge extends Pace {
     this.#restated = 1; // its first ready is to come
   }
 
-  switches(id: string): void {
-    if (id === this.tab.session.thread?.threadId) return;
+  switches(id: string): boolean {
+    if (id === this.tab.session.thread?.threadId) return false;
     this.#opening = this.tab.world.now;
     this.openedAnother();
+    return true;
   }
 
   /** An event was given to who listens: each once and in order. */
@@ -88,7 +91,7 @@ export class Judge extends Pace {
     const { id: threadId } = this.#thread;
     if (!message.frame) this.#unanswered();
     this.paces(message, frame, threadId, this.shown().sending.length > 0);
-    const f = frame as { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string; requestId?: string } | undefined;
+    const f = frame as { type: string; interrupted?: boolean; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string; requestId?: string } | undefined;
     if (!f) return;
     this.#told(f, threadId);
     if (f.type === "ready" && f.threadId === threadId) this.#readyN = Math.max(this.#readyN, f.n);
@@ -167,6 +170,10 @@ export class Judge extends Pace {
         this.#expect(run, life, FIRST, () => this.helloed === since);
       }
     }
+    const asked = this.helloed;
+    if (world.fair && this.out !== 0 && this.harmed < asked && !link.dead) { // by its replay or live: nothing falls in between
+      this.#expect(run, life, LIVE, () => this.harmed < asked);
+    }
     if (!world.fair || (!s.active && s.waiting.length + s.sending.length === 0)) return;
     const at = world.now;
     this.#expect(run, life, HEALED, () => this.harmed < at && this.#idle < at);
@@ -220,11 +227,14 @@ export class Judge extends Pace {
   }
 
   /** Notes what a frame says, if the view takes it. */
-  #told(f: { type: string; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: unknown[]; state: string; requestId?: string }, threadId: string): void {
+  #told(f: { type: string; interrupted?: boolean; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: unknown[]; state: string; requestId?: string }, threadId: string): void {
     const s = this.shown();
     if (f.type === "accepted" && f.state !== "ended" && f.requestId === `run.${f.runId}` && s.sending.includes(f.runId)) this.#accepts.set(f.runId, this.n);
     if (f.type === "rejected") this.#refused = true;
     if (f.threadId !== threadId) return;
+    if (f.type === "pong" && s.epoch !== "" && s.epoch === f.epoch && !s.behind && f.head <= s.seq && !s.sending.some((id) => this.answers.has(id))) {
+      this.differs = (f.interrupted === true) !== s.interrupts.length > 0;
+    }
     if (f.type === "ready") {
       this.#refused = false;
       if (f.n < Math.max(this.#readyN, this.#snapshotN)) return;

@@ -21,6 +21,8 @@ export class Pace {
   answer = -1;
   broken = -1;
   progress = 0;
+  /** A pong said otherwise than the view whether the thread asks. */
+  differs = false;
   unsure = -Infinity;
   #even = 0;
   /** Attempts to open a socket since the last that became ready. */
@@ -44,6 +46,11 @@ export class Pace {
     this.progress = this.tab.world.now;
   }
   /** The socket said hello before it was the one in use. */
+  /** A hello must be there at once. */
+  asked(why: string): void {
+    const { link, name, session, world } = this.tab;
+    if (link && this.#out === 0 && session.status !== "replaced") world.fail(`${name} ${why}, and does not say hello`);
+  }
   greeted(at: number): void {
     this.#out = this.n = 1;
     this.helloed = at;

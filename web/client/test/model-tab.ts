@@ -49,6 +49,8 @@ export class Tab {
     this.kind = kind;
     input(world.now);
     this.judge.see();
+    if (this.judge.differs) this.judge.asked("was told by a pong whether the thread asks");
+    this.judge.differs = false;
     const timer = ++this.#timer;
     const due = session.due();
     if (due !== undefined) world.at(due, () => { if (timer === this.#timer) this.#do("tick", (now) => session.tick(now)); });
@@ -154,8 +156,9 @@ export class Tab {
   }
   open(id: string): void {
     this.world.note(`${this.name} opens ${id}`);
-    this.judge.switches(id);
+    const another = this.judge.switches(id);
     this.#do("open", (now) => this.session.open(id, now));
+    if (another) this.judge.asked(`opened ${id}`);
   }
 
   /** Says something, or answers what is asked. */
@@ -166,6 +169,7 @@ export class Tab {
     const answers = interrupts.length > 0 && !world.chance(20);
     const resume = interrupts.map(({ id }) => ({ interruptId: id, status: "resolved" as const }));
     this.sent.push(runId);
+    if (answers) this.judge.answers.add(runId);
     if (answers) for (const { id } of interrupts) this.judge.answering.add(id);
     world.note(`${this.name} sends ${runId} with ${answers ? resume.length : 0} answers`);
     this.#ask((now) => answers ? session.run(runId, [], now, { threadId, resume })

@@ -132,7 +132,7 @@ export class World {
     if (this.often(5)) tab.wake();
     if (this.often(10)) tab.threads();
     if (this.often(traits.deletes / 2)) tab.remove();
-    if (this.chance(traits.deletes)) this.server.remake(this.thread());
+    if (this.chance(2 * traits.deletes)) this.server.remake(this.thread());
     if (this.chance(traits.cuts)) tab.cut();
     if (this.chance(traits.halves)) tab.half();
     if (this.chance(traits.outages)) this.#outage();
