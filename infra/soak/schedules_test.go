@@ -128,10 +128,6 @@ func (d *device) act(ctx context.Context, n int64, what int, id chat.ThreadID) e
 
 // whole waits until the threads are quiet, and judges what a new window and each of the old ones show of them.
 func (u *user) whole(ctx context.Context, windows []*device, threads []chat.ThreadID, fates map[chat.RunID]fate) error {
-	s, err := u.store(ctx)
-	if err != nil {
-		return err
-	}
 	for range 2 { // what a window had no answer to may begin only in the first round
 		for _, d := range windows {
 			for _, id := range threads {
@@ -146,6 +142,10 @@ func (u *user) whole(ctx context.Context, windows []*device, threads []chat.Thre
 		return err
 	}
 	defer fresh.Close()
+	s, err := u.store(ctx) // now that a connection of theirs is kept, if nothing else is
+	if err != nil {
+		return err
+	}
 	var views []view
 	for _, id := range threads {
 		for _, d := range append([]*device{fresh}, windows...) {
