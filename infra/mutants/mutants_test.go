@@ -24,6 +24,7 @@ type guard struct {
 	from string // the guard; it stands in the file once
 	to   string // the file without it, which compiles
 	test string // the one that must notice, as package and name: ./shared/store TestModel; of the page: web and its file
+	row  string // of the audit, A1 to E7, that turns red without it; "": it is none of the audit's
 	// lapse is, in place of from and to, a clause that the test itself leaves out if LAPSE names it; the file stays.
 	lapse string
 	// spare says why the test is not to notice: another guard stands behind this one. Such a guard is tried as well, and
@@ -40,12 +41,15 @@ const testTime = 5 * time.Minute // of one test without one guard
 
 // TestGuardsAreThere holds the list to the code: a guard that has gone, or that stands elsewhere now, is to be found again.
 func TestGuardsAreThere(t *testing.T) {
-	seen := map[string]bool{}
+	seen, row := map[string]bool{}, regexp.MustCompile(`^[A-E][1-7]$`)
 	for _, g := range guards() {
 		if seen[g.name] {
 			t.Errorf("two guards are called %q", g.name)
 		}
 		seen[g.name] = true
+		if g.row != "" && !row.MatchString(g.row) {
+			t.Errorf("%s: %q is no row of the audit", g.name, g.row)
+		}
 		if g.lapse != "" {
 			continue // its test refuses one that there is not
 		}
