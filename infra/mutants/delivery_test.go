@@ -39,7 +39,7 @@ func replayGuards() []guard {
 			from: `if errors.Is(err, store.ErrUnreadable) {`, to: `if false {`,
 		},
 		{
-			name: "acknowledged: nothing is written that is not news", file: "functions/message/ping.go", test: message + "TestClientsAcknowledge",
+			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go", test: message + "TestClientsAcknowledge",
 			from: `if has.Epoch == row.Acked.Epoch && has.Seq <= row.Acked.Seq {`, to: `if false {`,
 		},
 		{
@@ -57,15 +57,15 @@ func postGuards() []guard {
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
 		},
 		{
-			name: "posts: not for ever", file: "shared/emit/post.go", test: emit + "TestAConnectionThatStaysThrottledIsCut",
+			name: "posts: not for ever", row: "C4", file: "shared/emit/post.go", test: emit + "TestAConnectionThatStaysThrottledIsCut",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
 		},
 		{
-			name: "posts: no part of a frame past the token", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
+			name: "posts: no part of a frame past the token", row: "A6", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
 			from: `if i > 0 && !e.wants(o) {`, to: `if i > 0 && o.cut {`,
 		},
 		{
-			name: "posts: nothing that waited past the token", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
+			name: "posts: nothing that waited past the token", row: "A6", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
 			from: `if !target(o.conn, e.c.User.Now()) || e.closed {`, to: `if e.closed {`,
 		},
 		{
@@ -77,7 +77,7 @@ func postGuards() []guard {
 			from: `if !target(c, a.Now()) {`, to: `if false {`,
 		},
 		{
-			name: "posts: each has its time", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
+			name: "posts: each has its time", row: "C4", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
 			from: `context.WithTimeout(e.ctx, postTime)`, to: `context.WithTimeout(e.ctx, 100*postTime)`,
 		},
 		{

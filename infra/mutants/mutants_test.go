@@ -34,7 +34,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), auditGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard
@@ -60,22 +60,31 @@ func TestGuardsAreThere(t *testing.T) {
 }
 
 // TestGuardsAreMissed runs each guard's test without the guard. It takes minutes: MUTANTS says which guards, as a regular
-// expression of their names, and "." all of them.
+// expression of their names, and "." all of them. MUTANTS_ROWS says which rows of the audit, which runs those alone that have
+// one, side by side.
 func TestGuardsAreMissed(t *testing.T) {
-	which := os.Getenv("MUTANTS")
-	if which == "" {
+	which, rows := os.Getenv("MUTANTS"), os.Getenv("MUTANTS_ROWS")
+	if which == "" && rows == "" {
 		t.Skip("make mutants runs it")
 	}
 	wanted, err := regexp.Compile(which)
 	if err != nil {
 		t.Fatal(err)
 	}
+	row, err := regexp.Compile(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, g := range guards() {
-		if !wanted.MatchString(g.name) {
+		if !wanted.MatchString(g.name) || rows != "" && (g.row == "" || !row.MatchString(g.row)) {
 			continue
 		}
 		t.Run(g.name, func(t *testing.T) {
+			if rows != "" {
+				t.Parallel()
+			}
 			red, said, err := g.try(t)
+			g.tell(t, red, said, err)
 			switch {
 			case err != nil:
 				t.Error(err)
@@ -90,6 +99,23 @@ func TestGuardsAreMissed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tell tells the audit what became of the removal of a guard.
+func (g guard) tell(t *testing.T, red bool, said string, err error) {
+	t.Helper()
+	if g.row == "" {
+		return
+	}
+	why := ""
+	if err != nil {
+		why = err.Error()[:min(len(err.Error()), 600)]
+	}
+	told, err := json.Marshal(map[string]any{"row": g.row, "guard": g.name, "file": g.file, "test": g.test, "noticed": red, "said": said, "why": why})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Attr("removal", string(told))
 }
 
 const root = "../.."
