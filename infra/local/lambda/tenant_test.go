@@ -35,12 +35,14 @@ func TestAWarmGlobal(t *testing.T) {
 		}
 		return foreign, own
 	}
-	if foreign, own := leaks(perTenant("tenants")); foreign != 0 || own != 2 {
+	foreign, own := leaks(perTenant("tenants"))
+	if foreign != 0 || own != 2 {
 		t.Errorf("with tenant isolation %d answers of %d held another's words and %d the caller's own, want 0 and 2", foreign, len(tenants), own)
 	}
-	if foreign, _ := leaks(plain("shared")); foreign != 4 {
+	shared, _ := leaks(plain("shared"))
+	if shared != 4 {
 		t.Errorf("without tenant isolation %d answers of %d held another's words, want 4: the function does not do what the test is about",
-			foreign, len(tenants))
+			shared, len(tenants))
 	}
-	t.Attr("figure", fmt.Sprintf("0 of %d answers with another's words, 4 without tenant isolation", len(tenants)))
+	t.Attr("figure", fmt.Sprintf("%d of %d answers with another's words, %d without tenant isolation", foreign, len(tenants), shared))
 }
