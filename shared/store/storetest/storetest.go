@@ -26,7 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		name string
 		test func(*testing.T, *World)
 	}{
-		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
+		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
