@@ -69,10 +69,12 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 func (r *request) serve(ctx context.Context) error {
 	f, bad := wire.DecodeClient(r.in.Body)
 	if bad != nil {
+		r.refused(ctx, bad.Code)
 		return r.answer(ctx, bad)
 	}
 	r.id = f.Request().RequestID
 	if !r.now().Before(r.in.TokenExpires) {
+		r.refused(ctx, wire.CodeTokenExpired)
 		return r.refuse(ctx, wire.CodeTokenExpired)
 	}
 	err := r.dispatch(ctx, f)
@@ -86,7 +88,7 @@ func (r *request) serve(ctx context.Context) error {
 	case !ok:
 		return err
 	}
-	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
+	r.refused(ctx, code, "err", err)
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
 		return r.answer(ctx, rejection(run, code, err))
 	}
@@ -157,6 +159,13 @@ func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has 
 		return row, errViolation
 	}
 	return row, err
+}
+
+// refused tells an operator of a refusal: whose it is in the log, by their hash, and how many there are as a metric. Of a
+// frame that cannot be read nothing is said but its code: what is in it is the sender's.
+func (r *request) refused(ctx context.Context, code wire.Code, more ...any) {
+	r.log.InfoContext(ctx, "frame refused", append([]any{"code", string(code)}, more...)...)
+	r.monitor.Count(monitor.FramesRefused, 1)
 }
 
 func (r *request) refuse(ctx context.Context, code wire.Code) error {
