@@ -114,17 +114,26 @@ func TestWhatBecomesOfACall(t *testing.T) {
 			if c.want == tool.BadArguments && !strings.Contains(got.Content, `"properties"`) {
 				t.Errorf("the model is not told the schema: %s", got.Content)
 			}
-			want := tool.Decision{Run: "r", Call: "c1", Tool: c.tool, Grant: c.tool, Outcome: c.want, Took: decisions[0].Took, ArgumentBytes: len(c.arguments)}
-			if c.want == tool.Unknown {
-				want.Tool, want.Grant = "", "" // what the model made up is content
-			}
-			if len(decisions) != 1 || decisions[0] != want {
-				t.Errorf("recorded %+v, want %+v", decisions, want)
-			}
+			recorded(t, decisions, c.tool, c.want, len(c.arguments))
 			if secret := c.name == "secret error" || c.name == "panic"; secret != (len(log) == 1) {
 				t.Errorf("logged %q", log)
 			}
 		})
+	}
+}
+
+// recorded wants one record of a call of a tool whose grant is its name.
+func recorded(t *testing.T, decisions []tool.Decision, name string, outcome tool.Outcome, bytes int) {
+	t.Helper()
+	if outcome == tool.Unknown {
+		name = "" // what the model made up is content
+	}
+	want := tool.Decision{Run: "r", Call: "c1", Tool: name, Grant: name, Outcome: outcome, ArgumentBytes: bytes}
+	if len(decisions) == 1 {
+		want.Took = decisions[0].Took
+	}
+	if len(decisions) != 1 || decisions[0] != want {
+		t.Errorf("recorded %+v, want %+v", decisions, want)
 	}
 }
 
