@@ -161,7 +161,9 @@ func (f *flood) pours(c *crowd, windows []*socket) error {
 		if err := third.Open(id); err != nil {
 			return err
 		}
-		whole := func(st client.State) bool { return st.ThreadID == id && idle(st) && asked(st, "") == floods/len(f.threads) }
+		whole := func(st client.State) bool {
+			return st.ThreadID == id && idle(st) && asked(st, "") == floods/len(f.threads)
+		}
 		if err := c.until(third, "over: thread "+string(id), whole); err != nil {
 			return err
 		}
