@@ -96,7 +96,7 @@ func newCrowd(t *testing.T, users, threads int, c stack.Config) *crowd {
 	t.Cleanup(cancel)
 	w := &crowd{T: t, extent: e, ctx: ctx, seed: seed, Stack: startWith(t, c)}
 	for i := range users {
-		p := &person{name: fmt.Sprintf("user-%02d", i), secret: "secret-" + rand.Text()}
+		p := &person{name: fmt.Sprintf("user-%02d", i), secret: "secret-" + rand.Text()[:10]}
 		for range threads {
 			p.threads = append(p.threads, newThread())
 		}
