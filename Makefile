@@ -152,7 +152,12 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
-	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
+
+.PHONY: locks
+locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it
+	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
+	@set -o pipefail; CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
 .PHONY: soak
