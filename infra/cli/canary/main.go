@@ -141,7 +141,7 @@ func readEndpoints(file string) (endpoints, error) {
 	var e endpoints
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return e, fmt.Errorf("no stack runs here (there is no %s): start it with make run, or name a deployed one: make canary URL=wss://...", file)
+		return e, fmt.Errorf("no stack runs here (there is no %s): start it with make run, or name a deployed one by URL, its output WebSocket", file)
 	}
 	if err != nil {
 		return e, fmt.Errorf("read where the stack is: %w", err)
