@@ -86,6 +86,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		if _, err := r.mine(ctx); err != nil {
 			return err
 		}
+		r.refused(ctx, bad.Code)
 		return r.answer(ctx, bad)
 	}
 	r.id = f.Request().RequestID
@@ -93,6 +94,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		if _, err := r.mine(ctx); err != nil {
 			return err
 		}
+		r.refused(ctx, wire.CodeTokenExpired)
 		return r.refuse(ctx, wire.CodeTokenExpired)
 	}
 	err := r.dispatch(ctx, f)
@@ -100,7 +102,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 	if err == nil || !ok {
 		return err
 	}
-	r.log.InfoContext(ctx, "frame refused", "code", string(code), "err", err)
+	r.refused(ctx, code, "err", err)
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
 		return r.answer(ctx, rejection(run, code, err))
 	}
@@ -141,6 +143,13 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.runs(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
+}
+
+// refused tells an operator of a refusal: whose it is in the log, by their hash, and how many there are as a metric. Of a
+// frame that cannot be read nothing is said but its code: what is in it is the sender's.
+func (r *request) refused(ctx context.Context, code wire.Code, more ...any) {
+	r.log.InfoContext(ctx, "frame refused", append([]any{"code", string(code)}, more...)...)
+	r.monitor.Count(monitor.FramesRefused, 1)
 }
 
 func (r *request) refuse(ctx context.Context, code wire.Code) error {

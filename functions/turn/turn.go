@@ -14,8 +14,6 @@ import (
 	"carrel/shared/engine"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
-	"carrel/shared/tool"
-	"carrel/shared/tool/notes"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -110,15 +108,7 @@ func (t *turn) run(s start) (agui.Event, error) {
 	if err != nil {
 		return t.failed(ctx, s, err)
 	}
-	own, err := notes.New(t.store)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	registry, err := t.tools.With(own...)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	tools, err := tool.NewDispatcher(t.uc, registry, a.Tools)
+	tools, err := t.dispatcher(s, a.Tools)
 	if err != nil && ctx.Err() == nil {
 		return t.failed(ctx, s, err)
 	}

@@ -88,6 +88,7 @@ func (i threadItem) thread() Thread {
 type runItem struct {
 	PK       string `dynamodbav:"pk"`
 	SK       string `dynamodbav:"sk"`
+	User     string `dynamodbav:"user"` // whose it is, once more: a claim looks whether the key says the same
 	ID       string `dynamodbav:"id"`
 	Thread   string `dynamodbav:"thread"` // "": a cancel that came before its run
 	Agent    string `dynamodbav:"agent,omitempty"`
