@@ -67,6 +67,7 @@ func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
 	if got := r.violations(monitor.ConnectionOwner, w.user); got != 1 {
 		t.Errorf("%d violations", got)
 	}
+	t.Attr("figure", fmt.Sprintf("of %d posts of one replay 3 went out before its connection had gone, watched another thread or was another user's, and none after", all))
 }
 
 // What is told to all windows passes over a row that is another's, and records it.

@@ -147,6 +147,7 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		if err := emit.Tell(t.Context(), audience(t, edge)); !errors.Is(err, chat.ErrForeign) {
 			t.Errorf("where nobody is told of them the error is %v", err)
 		}
+		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there", len(r.violations), len(edge.got["theirs"])))
 		if len(edge.got["mine"]) != before+1 || len(edge.got["theirs"]) > 0 {
 			t.Errorf("Tell posted %d frames to mine and %d to theirs", len(edge.got["mine"])-before, len(edge.got["theirs"]))
 		}
