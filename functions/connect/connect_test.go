@@ -137,6 +137,7 @@ func TestAConnectOnAnothersConnectionIsAViolation(t *testing.T) {
 		!strings.Contains(out.String(), `"UserHash":"`+bob.Hash()+`"`) || strings.Contains(out.String(), "c1=") || strings.Contains(out.String(), "bob") {
 		t.Errorf("%d violations: %s", n, out)
 	}
+	t.Attr("figure", fmt.Sprintf("%d violation of a connect on another's connection", strings.Count(out.String(), `"IsolationViolation":1`)))
 	if owner, err := h.table.Owner(t.Context(), "c1="); err != nil || owner != alice || len(e.closed) > 0 || len(e.Frames("c1=")) > 0 {
 		t.Errorf("the connection is %v's, %v; closed %v", owner, err, e.closed)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -71,6 +72,7 @@ func TestADisconnectForgetsItsOwnConnectionOnly(t *testing.T) {
 	if strings.Count(metrics.String(), monitor.IsolationViolation+`":`) != 1 {
 		t.Errorf("a late disconnect was counted: %s", metrics.String())
 	}
+	t.Attr("figure", fmt.Sprintf("%d violation of a forged disconnect, none of late ones", strings.Count(metrics.String(), `"IsolationViolation":1`)))
 	if _, err := h.table.Owner(t.Context(), "c1="); !errors.Is(err, chat.ErrNotFound) {
 		t.Errorf("the owner record is still there: %v", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,9 @@ func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
 	spoil(alice.user, "CONN#copied", "owner")
 	r.advance(21 * time.Second)
 	r.sweep(schedule)
-	if got := r.edge.Frames("copied="); len(got) > 0 || len(r.edge.Frames(alice.window)) == 0 {
+	got := r.edge.Frames("copied=")
+	t.Attr("figure", fmt.Sprintf("%d frames told to a connection of another's by sweep, %d violation", len(got), strings.Count(r.log.String(), `"IsolationViolation":1`)))
+	if len(got) > 0 || len(r.edge.Frames(alice.window)) == 0 {
 		t.Errorf("a connection that was written for another was told %+v, or alice nothing", got)
 	}
 	if log := r.log.String(); !strings.Contains(log, `"IsolationViolation":1`) || !strings.Contains(log, string(monitor.ConnectionRecord)) || strings.Contains(log, "copied=") {

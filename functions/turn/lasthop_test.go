@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,7 +29,9 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	if got, _ := r.seen(t, "window"); len(got) != len(r.events(t)) {
 		t.Errorf("the user's own window saw %d events of %d", len(got), len(r.events(t)))
 	}
-	if got := r.edge.Frames("copied"); len(got) > 0 {
+	got := r.edge.Frames("copied")
+	t.Attr("figure", fmt.Sprintf("%d frames posted to a connection of another's by a run, %d violation", len(got), strings.Count(r.log.String(), `"IsolationViolation":1`)))
+	if len(got) > 0 {
 		t.Errorf("a connection that was written for another was posted %d frames", len(got))
 	}
 	once := func(guard string) {

@@ -98,6 +98,7 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 	everyViolationRings(t, got)
+	t.Attr("figure", fmt.Sprintf("%d metrics are watched by alarms, each of which is written", len(got)))
 }
 
 // everyViolationRings checks that each function that can notice a violation has an alarm.
