@@ -47,22 +47,24 @@ func recordGuards() []guard {
 
 func frameGuards() []guard {
 	const every = "./functions/message TestEveryFrameMustBeOfTheConnectionsUser"
+	const spare = "whoever posts an answer and has read no record reads it then"
 	return []guard{
 		{
 			name: "last hop: every frame is compared with its connection", row: "C5", file: "functions/message/handler.go", test: every,
 			from: "	if _, err := r.mine(ctx); err != nil { // which the others do as they write or read the row\n		return err\n	}\n", to: "",
 		},
 		{
-			name: "last hop: a frame that is none, too", row: "C5", file: "functions/message/handler.go", test: every,
-			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "	if bad != nil {\n",
+			name: "last hop: a frame that is none, too", file: "functions/message/handler.go", test: every,
+			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "	if bad != nil {\n", spare: spare,
 		},
 		{
-			name: "last hop: and one of a past token", row: "C5", file: "functions/message/handler.go", test: every,
-			from: "r.late {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "r.late {\n",
+			name: "last hop: and one of a past token", file: "functions/message/handler.go", test: every,
+			from: "r.late {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "r.late {\n", spare: spare,
 		},
 		{
-			name: "last hop: a ping, too", row: "C5", file: "functions/message/ping.go", test: every,
+			name: "last hop: a ping, too", file: "functions/message/ping.go", test: every,
 			from: "	row, err := r.mine(ctx)\n	if err != nil {", to: "	row, err := r.store.Connection(ctx, r.in.Connection)\n	if err != nil && !errors.Is(err, chat.ErrNotFound) {",
+			spare: spare,
 		},
 		{
 			name: "last hop: a hello and a run, too", row: "C5", file: "functions/message/connection.go", test: every,
@@ -87,6 +89,13 @@ func ageGuards() []guard {
 			from: `return r.Now().Sub(r.at) > listGood`, to: `return r.at.IsZero()`,
 		},
 		{
+			name: "last hop: no answer without a record", file: "functions/message/connection.go", test: message + "TestEveryFrameMustBeOfTheConnectionsUser",
+			from: `	if err := c.current(ctx); err != nil {
+		return err
+	}
+`, to: "", spare: "every frame is compared before",
+		},
+		{
 			name: "last hop: no answer by an old record", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
 			from: `if r.now().Sub(r.at) > recordGood {`, to: `if r.at.IsZero() {`,
 		},
@@ -109,7 +118,7 @@ func violationGuards() []guard {
 			from: `return ID{"ThreadHash", hash("thread", string(id))}`, to: `return ID{"ThreadHash", string(id)}`,
 		},
 		{
-			name: "violations: a frame's is recorded", row: "E2", file: "functions/message/handler.go", test: audit + " TestEachViolationIsCounted",
+			name: "violations: a frame's is recorded", row: "E2", file: "functions/message/handler.go", test: "./functions/message TestEveryFrameMustBeOfTheConnectionsUser",
 			from: `r.violated(ctx, v, f)`, to: `_ = v.guard`,
 		},
 		{

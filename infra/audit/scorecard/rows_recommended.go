@@ -20,6 +20,7 @@ func recommendations() []row {
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
 				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "ordinary life is no violation"},
+				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "of every type of frame, by the time that it is answered"},
 				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "nor is a record that is missing"},
 				{pkg: "./functions/connect", test: "TestAConnectOnAnothersConnectionIsAViolation", shows: "a connect is counted"},
 				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "and a disconnect"},
