@@ -103,7 +103,7 @@ func webSocketGuards() []guard {
 		},
 		{
 			name: "audit: of two hellos the later stands", row: "C2", file: "shared/store/connections.go",
-			from: `present + " AND #n < :n"`, to: `present + " AND (#n < :n OR #n >= :n)"`,
+			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
 			test: "./functions/message TestAStaleHelloChangesNothing",
 		},
 		{
