@@ -34,7 +34,11 @@ func lockGuards() []guard {
 		},
 		{
 			name: "lock compute: a run of another owner is noticed", row: "E2", file: "functions/turn/handler.go", test: turn + "TestARunOfAnotherOwner",
-			from: `if errors.Is(err, store.ErrOwner) {`, to: `if errors.Is(err, store.ErrOwner) && held != nil {`,
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
+		},
+		{
+			name: "lock compute: sweep notices a run of another owner", row: "E2", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweepEndsNoRunOfAnotherOwner",
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},
 	}
 }
