@@ -78,7 +78,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	if ev.Reason == gateway.ReasonForget {
 		log.InfoContext(ctx, "erasing a user")
-		return h.forget(ctx, s, log)
+		return h.forget(ctx, user, s, log)
 	}
 	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)

@@ -195,6 +195,23 @@ func (e *ForeignError) Error() string { return "a connection: " + ErrForeign.Err
 // Unwrap makes it an ErrForeign.
 func (e *ForeignError) Unwrap() error { return ErrForeign }
 
+// Foreign are the connections that an error's ForeignErrors name.
+func Foreign(err error) []ConnectionID {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *ForeignError:
+		return []ConnectionID{e.Connection}
+	case interface{ Unwrap() []error }:
+		var all []ConnectionID
+		for _, one := range e.Unwrap() {
+			all = append(all, Foreign(one)...)
+		}
+		return all
+	}
+	return Foreign(errors.Unwrap(err))
+}
+
 // MaxID is the longest thread, run or message id in bytes.
 const MaxID = 128
 

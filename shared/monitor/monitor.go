@@ -17,7 +17,9 @@ const namespace = "Carrel"
 // The metrics of the core.
 const (
 	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
+	FramesRefused      = "FramesRefused"      // clients' frames that were answered with error or rejected: the log has the code of each
 	RunsDied           = "RunsDied"           // a worker was lost: counted by who goes on with its run, or ends it
+	ToolCallsDenied    = "ToolCallsDenied"    // a model called a tool that its user's token does not grant
 
 	// Of each turn, when its run has begun.
 	TimeWaiting      = "TimeWaiting"      // from the admission to the first claim
