@@ -78,7 +78,7 @@ func TestLockIAM(t *testing.T) {
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints())
+	alice, bob := neighbours(t, ctx, s.Endpoints())
 	bob.does(t, ctx, `/call notes_save {"text":"`+bob.who.secret+`"}`)
 	bob.does(t, ctx, "/call notes_list")
 	if n, _ := bob.holding(bob.who.secret); n < 2 {

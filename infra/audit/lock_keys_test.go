@@ -17,7 +17,7 @@ func TestLockKeys(t *testing.T) {
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints(), "alice-"+chat.ThreadID(rand.Text()), "bob:"+chat.ThreadID(rand.Text()))
+	alice, bob := neighbours(t, ctx, s.Endpoints(), "alice-"+chat.ThreadID(rand.Text()), "bob:"+chat.ThreadID(rand.Text()))
 	bob.does(t, ctx, "/say "+bob.who.secret)
 	theirs := mustOpen(t, ctx, s.Endpoints(), alice.who, bob.thread)
 	theirs.does(t, ctx, "/say "+alice.who.secret)

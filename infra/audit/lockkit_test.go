@@ -150,8 +150,8 @@ func recorded(t *testing.T, s *stack.Stack) (lines []string) {
 	return lines
 }
 
-// pair are two users, each with a window on a thread of their own.
-func pair(t *testing.T, ctx context.Context, e stack.Endpoints, threads ...chat.ThreadID) (alice, bob *socket) {
+// neighbours are two users, each with a window on a thread of their own.
+func neighbours(t *testing.T, ctx context.Context, e stack.Endpoints, threads ...chat.ThreadID) (alice, bob *socket) {
 	t.Helper()
 	a, b := newPerson("alice"), newPerson("bob")
 	if len(threads) == 2 {

@@ -48,6 +48,14 @@ func (s *Store) forgetKey() key {`},
 			},
 		},
 		{
+			name: "last hop", stops: "a stale or forged mapping", attack: audit + " TestLockLastHop",
+			out: []edit{
+				{"shared/store/items.go", `if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`, `if i.SK != s.connectionKey(id).sk {`},
+				{"shared/store/connections.go", `absent+" OR #user = :me"`, `absent+" OR #user = :me OR #user <> :me"`},
+				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`, `if err == nil && owner.IsZero() {`},
+			},
+		},
+		{
 			name: "IAM", stops: "a wrong key in our own code, a tool gone wild", attack: audit + " TestLockIAM",
 			out: []edit{{"infra/local/dynamodb/proxy/proxy.go", `if p.c.Allow != nil {`, `if p.c.Allow != nil && operation == "" {`}},
 		},
