@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func gone(tools []tool.Tool, err error) ([]tool.Tool, error) {
 	return tools, err
 }
 `, "U#"+chattest.User(t, "bob").Key()+"#D")},
-		{file: "functions/turn/turn.go", from: "notes.New(t.store)", to: "gone(notes.New(t.store))"},
+		{file: "functions/turn/tools.go", from: "notes.New(s)", to: "gone(notes.New(s))"},
 	}
 }
 
@@ -89,7 +90,7 @@ func TestLockIAM(t *testing.T) {
 		before, _ := alice.holding(bob.who.secret)
 		alice.does(t, ctx, script)
 		if after, _ := alice.holding(bob.who.secret); after > before {
-			came += what + " brought alice bob's note; "
+			came = strings.TrimPrefix(came+", and "+what+" brought alice bob's note", ", and ")
 		}
 	}
 	denied := denials(t, s)

@@ -51,7 +51,7 @@ func (t *turn) others() *store.Store {
 	return s
 }
 `, w.imports, w.says)},
-		{file: "functions/turn/turn.go", from: "notes.New(t.store)", to: "notes.New(t.others())"},
+		{file: "functions/turn/tools.go", from: "t.registry(t.store)", to: "t.registry(t.others())"},
 	}
 }
 
