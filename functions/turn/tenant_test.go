@@ -73,4 +73,5 @@ func TestARunOfAnotherOwner(t *testing.T) {
 	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
 		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
 	}
+	t.Attr("figure", fmt.Sprintf("1 run that says that it is another's: %d violation recorded, the run still %s", len(r.violations()), r.status(t, "r1")))
 }

@@ -34,18 +34,7 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 		},
 		{
 			name: "keys", stops: "a wrong or hostile id", attack: audit + " TestLockKeys",
-			out: []edit{
-				{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
-				{keys, `	return s.pk + "#T#" + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
-				{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
-	if owner, _, says := strings.Cut(string(id), ":"); says {
-		return "U#" + owner
-	}
-	return s.pk
-}
-
-func (s *Store) forgetKey() key {`},
-			},
+			out: keysOut(),
 		},
 		{
 			name: "last hop", stops: "a stale or forged mapping", attack: audit + " TestLockLastHop",
@@ -71,6 +60,22 @@ func (s *Store) forgetKey() key {`},
 }
 
 const keys = "shared/store/keys.go"
+
+// keysOut has a thread's id say whose it is, as ids do elsewhere.
+func keysOut() []edit {
+	return []edit{
+		{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
+		{keys, `	return s.pk + "#T#" + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
+		{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
+	if owner, _, says := strings.Cut(string(id), ":"); says {
+		return "U#" + owner
+	}
+	return s.pk
+}
+
+func (s *Store) forgetKey() key {`},
+	}
+}
 
 // rid are the edits that take all locks but one out; "" spares none.
 func rid(spared string) (edits []edit) {

@@ -52,6 +52,8 @@ func websockets() []row {
 				{pkg: auditPackage, test: "TestAttacker", shows: "what an attacker would try"},
 				{pkg: auditPackage, test: "TestFault14ForeignIDsNameNothing", shows: "other people's ids name nothing"},
 				{pkg: messagePackage, test: "TestTwoUsersOnOneConnectionAreAViolation", shows: "two users on one connection post nothing"},
+				{pkg: auditPackage, test: "TestLockKeys", shows: "another's thread by its id"},
+				{pkg: auditPackage, test: "TestLockLastHop", shows: "forged frames and a forged row of a connection"},
 				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
 			},
 		},
