@@ -86,11 +86,13 @@ func TestLockIAM(t *testing.T) {
 		t.Fatal("bob does not see his own note")
 	}
 	came := ""
-	for what, script := range map[string]string{"a wrong key": "/call notes_list", "a tool gone wild": `/call notes_search {"Words":"secret"}`} {
+	for _, try := range []struct{ what, script string }{
+		{"a wrong key", "/call notes_list"}, {"a tool gone wild", `/call notes_search {"Words":"secret"}`},
+	} {
 		before, _ := alice.holding(bob.who.secret)
-		alice.does(t, ctx, script)
+		alice.does(t, ctx, try.script)
 		if after, _ := alice.holding(bob.who.secret); after > before {
-			came = strings.TrimPrefix(came+", and "+what+" brought alice bob's note", ", and ")
+			came = strings.TrimPrefix(came+", "+try.what+" brought alice bob's note", ", ")
 		}
 	}
 	denied := denials(t, s)
