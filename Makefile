@@ -35,6 +35,11 @@ ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STA
 	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
 	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
+.PHONY: canary
+canary: ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md
+	@go build -o .carrel/bin/carrel-canary ./infra/cli/canary
+	@.carrel/bin/carrel-canary $(if $(URL),-url "$(URL)") $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+
 test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template

@@ -37,14 +37,6 @@ func lockGuards() []guard {
 			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},
 		{
-			name: "lock last hop: a row is of whom it was written for", row: "C5", file: "shared/store/items.go", test: audit + " TestLockLastHop",
-			from: `|| i.Owner != "" && i.Owner != s.seal(id) {`, to: `{`,
-		},
-		{
-			name: "lock last hop: a frame is of its connection's owner", row: "C5", file: "functions/message/connection.go", test: audit + " TestLockLastHop",
-			from: `if err == nil && owner != r.in.User {`, to: `if err == nil && owner.IsZero() {`,
-		},
-		{
 			name: "lock keys: an id says not whose it is", row: "C5", file: keys, test: audit + " TestLockKeys",
 			from: keysOut()[0].from, to: keysOut()[0].to, also: keysOut()[1:],
 		},

@@ -7,7 +7,7 @@ func soakGuards() []guard {
 			name: "soak: an event goes to those who watch its thread", file: "shared/emit/outlet.go",
 			from: "		if o.conn.Thread == e.c.User.Thread() {\n			e.push(o, d)",
 			to:   "		if o.conn.Thread != \"\" {\n			e.push(o, d)",
-			test: "./infra/soak TestSchedules",
+			test: "./infra/soak TestSchedules", spare: "the thread is looked at again before each message is posted",
 		},
 		{
 			name: "soak: every event that was taken is logged", file: "shared/emit/flush.go",

@@ -19,6 +19,12 @@ func recommendations() []row {
 			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm in a million clean events.",
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
+				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "ordinary life is no violation"},
+				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "nor is a record that is missing"},
+				{pkg: "./functions/connect", test: "TestAConnectOnAnothersConnectionIsAViolation", shows: "a connect is counted"},
+				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "and a disconnect"},
+				{pkg: "./functions/turn", test: "TestARunRefusesAConnectionOfAnothers", shows: "and what a run refuses"},
+				{pkg: "./functions/sweep", test: "TestSweepRefusesAConnectionOfAnothers", shows: "and what sweep refuses"},
 				{pkg: "./infra/template", test: "TestAViolationRingsWithinAMinute", shows: "the alarm rings within a minute"},
 				{pkg: "./infra/cli/canary", test: "TestCanary", shows: "two users against a running stack, one trying to reach the other"},
 				{pkg: "./shared/monitor", test: "TestAViolationTellsTheGuardAndNotTheUser", shows: "a record tells the guard and not the user"},
