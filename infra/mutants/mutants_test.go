@@ -27,6 +27,7 @@ type guard struct {
 	row  string // of the audit, A1 to E7, that turns red without it; "": it is none of the audit's
 	// lapse is, in place of from and to, a clause that the test itself leaves out if LAPSE names it; the file stays.
 	lapse string
+	also  []edit // what else goes with it, where a guard stands in several places
 	// spare says why the test is not to notice: another guard stands behind this one. Such a guard is tried as well, and
 	// one that is noticed is not spare.
 	spare string
@@ -146,18 +147,18 @@ func changed(edits ...edit) (map[string]string, error) {
 	return texts, nil
 }
 
-// without is the file's text without the guard.
-func (g guard) without() (string, error) {
-	e := edit{g.file, g.from, g.to}
+// without are the texts of the files without the guard.
+func (g guard) without() (map[string]string, error) {
+	first := edit{g.file, g.from, g.to}
 	if g.lapse != "" {
 		text, err := os.ReadFile(filepath.Join(root, g.file))
-		return string(text), err
+		return map[string]string{g.file: string(text)}, err
 	}
-	texts, err := changed(e)
+	texts, err := changed(append([]edit{first}, g.also...)...)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", g.name, err)
+		return nil, fmt.Errorf("%s: %w", g.name, err)
 	}
-	return texts[g.file], nil
+	return texts, nil
 }
 
 // try runs the test without the guard. What does not compile is an error and no success.
@@ -165,11 +166,11 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 	if pkg, name, _ := strings.Cut(g.test, " "); pkg == "web" {
 		return g.tryWeb(t, name)
 	}
-	text, err := g.without()
+	texts, err := g.without()
 	if err != nil {
 		return false, "", err
 	}
-	red, out, err := try(t, map[string]string{g.file: text}, g.test, "CARREL_FAULTS=1", "LAPSE="+g.lapse)
+	red, out, err := try(t, texts, g.test, "CARREL_FAULTS=1", "LAPSE="+g.lapse)
 	if err != nil {
 		return red, "", fmt.Errorf("%s: %w", g.name, err)
 	}

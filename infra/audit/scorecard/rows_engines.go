@@ -22,6 +22,10 @@ func engines() []row {
 				{pkg: auditPackage, test: "TestMultiUserIsolation", shows: "users with secret markers on the whole stack"},
 				{pkg: auditPackage, test: "TestFault22AWarmProcessKeepsNobody", shows: "a warm process keeps nobody, without tenant isolation too"},
 				{pkg: auditPackage, test: "TestFault40OddUserIDs", shows: "users with odd names on threads of one id"},
+				{pkg: "./shared/gateway", test: "TestWhoseRunItIs", shows: "the tenant id alone says whose run it is"},
+				{pkg: "./infra/local/lambda", test: "TestSDKIsRefused", shows: "no invocation without a tenant where there is isolation"},
+				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an event that names another user than its tenant"},
+				{pkg: turnPackage, test: "TestARunOfAnotherOwner", shows: "a run that says that it is another's"},
 			},
 		},
 		{

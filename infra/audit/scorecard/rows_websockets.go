@@ -58,6 +58,8 @@ func websockets() []row {
 				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every type of frame on another's connection"},
 				{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a row that was written for another is posted nothing"},
 				{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "nor is it a connection of anybody's"},
+				{pkg: auditPackage, test: "TestLockKeys", shows: "another's thread by its id"},
+				{pkg: auditPackage, test: "TestLockLastHop", shows: "forged frames and a forged row of a connection"},
 				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
 			},
 		},
