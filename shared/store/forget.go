@@ -107,7 +107,7 @@ func (s *Store) StopAll(ctx context.Context) (working int, err error) {
 		return 0, err
 	}
 	var left []runItem
-	q := span{pk: s.pk, low: runPrefix, high: runPrefix + aboveAll}
+	q := s.runSpan()
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
 		r, err := asRun(item)
 		if err == nil && r.ID != "" && !chat.RunStatus(r.Status).Terminal() {
@@ -217,7 +217,7 @@ func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
 // eraseConnections says farewell to the connections and removes them, those too whose time is over.
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
 	var there, all []chat.Connection
-	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
+	q := s.connectionSpan()
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
