@@ -46,29 +46,6 @@ func tableProbes() map[string]probe {
 	}
 }
 
-func connectionProbes() map[string]probe {
-	named := func(c caller) chat.Connection {
-		row := socket(1, c.thread)
-		row.ID, row.N = c.socket, 7
-		return row
-	}
-	return map[string]probe{
-		"Store.Connect":     {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) { return c.mine.Connect(c.T.Context(), named(c)) }},
-		"Store.Connection":  {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
-		"Store.Watch":       {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) { return c.mine.Watch(c.T.Context(), named(c)) }},
-		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
-		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
-		}},
-		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
-		}},
-		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
-		}},
-	}
-}
-
 func threadProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Thread": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Thread(c.T.Context(), c.thread) }},
