@@ -101,8 +101,8 @@ func refusesNobody(t *testing.T, name string, take taker, u chat.User) {
 	}
 }
 
-// TestNobodyIsRefusedEverywhere: each function that takes a user has a case, and refuses the zero one without effect.
-func TestNobodyIsRefusedEverywhere(t *testing.T) {
+// TestTheZeroUserIsRefused: each function that takes a user has a case, and refuses the zero one without effect.
+func TestTheZeroUserIsRefused(t *testing.T) {
 	takes, _ := handlers(repository(t))
 	all := takers()
 	for name, take := range all {

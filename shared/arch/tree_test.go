@@ -114,7 +114,8 @@ type rule func(tree) []string
 // enforce runs a rule on the repository, and then on planted violations, each of which it must notice and name.
 func enforce(t *testing.T, r rule, violations map[string]string) {
 	t.Helper()
-	for _, v := range r(repository(t)) {
+	tr := repository(t)
+	for _, v := range r(tr) {
 		t.Error(v)
 	}
 	for want, archive := range violations {
@@ -122,5 +123,8 @@ func enforce(t *testing.T, r rule, violations map[string]string) {
 		if !strings.Contains(strings.Join(found, "\n"), want) {
 			t.Errorf("the rule does not notice a planted violation: it found %q, want something about %q", found, want)
 		}
+	}
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d files keep the rule, and %d planted violations of it are noticed", len(tr.files), len(violations)))
 	}
 }
