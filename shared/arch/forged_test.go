@@ -81,7 +81,9 @@ func decoded() map[string]func(u *chat.User) error {
 }
 
 // fill keeps from staticcheck what it would say as well: a user has nothing to be filled.
-func fill(decode func([]byte, any) error, text string, into any) error { return decode([]byte(text), into) }
+func fill(decode func([]byte, any) error, text string, into any) error {
+	return decode([]byte(text), into)
+}
 
 // reflected are Go values turned into a user.
 func reflected() map[string]func(u *chat.User) error {

@@ -16,12 +16,13 @@ const keyFile = "shared/store/keys.go"
 // keyRule refuses keys that are built elsewhere. What was read may be taken apart, and written back where it was.
 func keyRule(tr tree) []string {
 	builders := keyBuilders(tr)
+	literal := regexp.MustCompile("[A-Za-z0-9]#[A-Z]|[A-Z]#[\"`]|[\"`]#[A-Z]")
 	var found []string
 	for _, f := range tr.files {
 		if f.test() || f.path == keyFile || !under(f.dir(), []string{"functions", "shared"}) || under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
 			continue
 		}
-		k := keyLooker{file: f, builders: builders, said: map[int]string{}}
+		k := keyLooker{file: f, builders: builders, literal: literal, said: map[int]string{}}
 		ast.Inspect(f.ast, k.look)
 		for _, line := range slices.Sorted(maps.Keys(k.said)) {
 			found = append(found, k.said[line])
@@ -59,6 +60,7 @@ func keyBuilders(tr tree) map[string]bool {
 type keyLooker struct {
 	file
 	builders map[string]bool
+	literal  *regexp.Regexp // of a text that is a part of a key
 	said     map[int]string
 }
 
@@ -70,7 +72,7 @@ func (k keyLooker) look(n ast.Node) bool {
 	inStore := k.dir() == "shared/store"
 	switch n := n.(type) {
 	case *ast.BasicLit:
-		if n.Kind == token.STRING && regexp.MustCompile("[A-Za-z0-9]#[A-Z]|[A-Z]#[\"`]|[\"`]#[A-Z]").MatchString(n.Value) {
+		if n.Kind == token.STRING && k.literal.MatchString(n.Value) {
 			k.say(n, "a part of a key, "+n.Value)
 		}
 		if n.Value == `"pk"` || n.Value == `"sk"` {

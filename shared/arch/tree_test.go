@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -89,13 +90,19 @@ func load(t *testing.T, fsys fs.FS) tree {
 	return tr
 }
 
+// whole is the tree, parsed once for all rules: none changes it.
+var (
+	parsing sync.Once
+	whole   tree
+)
+
 func repository(t *testing.T) tree {
 	t.Helper()
-	tr := load(t, os.DirFS("../.."))
-	if len(tr.files) < 20 {
-		t.Fatalf("only %d Go files were found: the rules would prove nothing", len(tr.files))
+	parsing.Do(func() { whole = load(t, os.DirFS("../..")) })
+	if len(whole.files) < 20 {
+		t.Fatalf("only %d Go files were found: the rules would prove nothing", len(whole.files))
 	}
-	return tr
+	return whole
 }
 
 // planted makes a tree from a txtar archive.
