@@ -19,8 +19,6 @@ func number[N ~int64](v N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: fmt.Sprint(int64(v))}
 }
 
-func (k key) attributes() attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
-
 // absent is "must not exist" and present its opposite for items that expire: TTL deletes days late. Both want :now in
 // seconds.
 const (

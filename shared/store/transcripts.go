@@ -35,7 +35,8 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	if before > 0 {
 		high = before - 1
 	}
-	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: 10}
+	q := s.transcriptSpan(t.ID, t.Epoch, high)
+	q.descending, q.page = true, 10
 	messages, size := 0, 0
 	end, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var i transcriptItem
