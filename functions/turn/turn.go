@@ -46,6 +46,10 @@ func (t *turn) do(ctx context.Context) error {
 	emitter, err := emit.New(ctx, emit.Config{
 		User: t.uc, Epoch: t.held.Thread().Epoch, Log: t.held, Connections: t.store, Poster: t.poster, After: t.after,
 		Report: func(err error) { t.log.WarnContext(ctx, "emitter", "reason", err.Error()) },
+		Violation: func(id chat.ConnectionID) {
+			t.monitor.Violation(ctx, monitor.ConnectionRecord, t.user, monitor.Request(t.uc.Request()),
+				monitor.Connection(id), monitor.Thread(t.uc.Thread()), monitor.Run(t.uc.Run()))
+		},
 	})
 	if err != nil {
 		return err

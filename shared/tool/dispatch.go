@@ -162,7 +162,7 @@ func (d *Dispatcher) offer() string {
 // call runs the handler in a goroutine of the user context, which outlives this call if the handler ignores its
 // deadline.
 func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
-	ctx = context.WithValue(ctx, keyOf{}, string(d.user.Run())+":"+c.ID)
+	ctx = context.WithValue(ctx, keyOf{}, d.user.User().Hash()+":"+string(d.user.Run())+":"+c.ID)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.user.Context(), func() { cancel(context.Cause(d.user.Context())) })()

@@ -112,8 +112,9 @@ func (e *InputError) Error() string { return "input is required: " + e.Message }
 // keyOf is the context key of the idempotency key.
 type keyOf struct{}
 
-// IdempotencyKey names the call that a handler is called for, the same whenever the call is made again: the run's id and
-// the call's. It is unique within one user. Outside of a handler it is "".
+// IdempotencyKey names the call that a handler is called for, the same whenever the call is made again: the hash of the
+// user, the run's id and the call's. A run's id is its client's to choose, so without the user another's call could have
+// the same key wherever the key is handed on to. Outside of a handler it is "".
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(keyOf{}).(string)
 	return key

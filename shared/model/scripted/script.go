@@ -21,6 +21,7 @@ const (
 	call   = "call"
 	fail   = "fail"
 	obey   = "obey"
+	recite = "recite"
 )
 
 // Bounds of one stream directive: more than any limit of a run allows.
@@ -93,6 +94,8 @@ func directive(line string) (step, error) {
 		return s, need(false, "it needs one of model, late, panic, tool, cut, filtered")
 	case obey:
 		return s, need(rest == "", "it stands alone")
+	case recite:
+		return s, nil
 	case "help":
 		return step{verb: say, text: help}, nil
 	}
@@ -133,8 +136,11 @@ func need(ok bool, otherwise string) error {
 // next ones.
 func part(steps []step, turns []turn, r engine.Request) []step {
 	for i, s := range steps {
-		if s.verb == fail && s.text == "tool" {
+		switch {
+		case s.verb == fail && s.text == "tool":
 			steps[i] = badCall(r)
+		case s.verb == recite:
+			steps[i].text = recital(r)
 		}
 	}
 	for _, t := range turns {
@@ -180,6 +186,22 @@ func badCall(r engine.Request) step {
 		s.tool = r.Tools[0].Name
 	}
 	return s
+}
+
+// recital is all that the model was given, word for word, so that a test can look at it.
+func recital(r engine.Request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "system: %s\n", r.System)
+	for _, t := range r.Tools {
+		fmt.Fprintf(&b, "offered: %s\n", t.Name)
+	}
+	for _, m := range r.Messages {
+		fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Content)
+		for _, c := range m.ToolCalls {
+			fmt.Fprintf(&b, "calls: %s %s\n", c.Function.Name, c.Function.Arguments)
+		}
+	}
+	return b.String()
 }
 
 // report says what tools answered.
