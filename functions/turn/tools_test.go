@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -281,5 +282,38 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 	lines := r.decisions(t)
 	if len(lines) != len(ids) || len(lines) == 0 || lines[0].Call != ids[0] || lines[0].Tool != "notes_save" || lines[0].Outcome != tool.NotCalled {
 		t.Errorf("recorded %+v of the calls %v", lines, ids)
+	}
+}
+
+// How often a run may call a tool is counted over all attempts at it.
+func TestACallsLimitIsTheRuns(t *testing.T) {
+	made, err := tool.Define("diary", "Keeps a diary.", "calculator", func(context.Context, struct{}) (string, error) { return "", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, fast())
+	if r.tools, err = r.tools.With(made.CallsPerRun(2)); err != nil {
+		t.Fatal(err)
+	}
+	assistant, err := r.agents.Agent("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	assistant.Tools = append(assistant.Tools, "diary")
+	if r.agents, err = agent.NewRegistry(assistant); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.Repeat("/call diary {}\n/say next\n", 4)
+	events := r.as(t, "auth0|whole").asks(t, "r1", script, "calculator")
+	if got, _ := outcomes(events); !slices.Equal(got, []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}) {
+		t.Errorf("of a run that nobody disturbs, the calls got %v", got)
+	}
+	died := r.as(t, "auth0|died")
+	died.ask(t, "r1", script)
+	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallResult }) + 1
+	died.dies(t, "r1", events[:at])
+	died.turn(t, "r1")
+	if got, _ := outcomes(died.events(t)); !slices.Equal(got, []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}) {
+		t.Errorf("of a run whose worker died behind the first, the calls got %v", got)
 	}
 }
