@@ -27,7 +27,7 @@ import (
 // left then is what was said, and nothing else.
 func TestResourceCleanup(t *testing.T) {
 	e := extentOf(t)
-	c := newCrowd(t, e.of(5, 10, 50), 4, stack.Config{Minute: 2 * time.Second})
+	c := newCrowd(t, e.of(5, 10, 50), 4, stack.Config{Minute: time.Second})
 	c.each(func(_ int, p *person) error { return c.session(p) })
 	left := c.settles()
 	m := c.metrics()
@@ -59,7 +59,7 @@ func (c *crowd) session(p *person) error {
 		return err
 	}
 	killed, good, stopped, deleted := windows[0], windows[1], windows[2], windows[3]
-	if err := c.begins(killed, "/say begun\n/stream 100 20\n/say end-of-killed"); err != nil {
+	if err := c.begins(killed, "/say begun\n/stream 40 20\n/say end-of-killed"); err != nil {
 		return err
 	}
 	if n := c.Host().Kill(c.Function("TurnFunction"), p.name); n != 1 {

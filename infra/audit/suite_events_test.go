@@ -20,7 +20,7 @@ type hearing struct {
 	c    *crowd
 	seed maphash.Seed
 
-	sockets, frames, bytes, events, repeats, marked, foreign, differ, missing atomic.Int64
+	sockets, frames, bytes, events, different, repeats, marked, foreign, differ, missing atomic.Int64
 
 	mu    sync.Mutex
 	tapes map[chat.ThreadID]*tape
@@ -185,7 +185,11 @@ func (d *ear) event(t *tape, s *sight, epoch chat.Epoch, seq chat.Seq, raw []byt
 	if bytes.Contains(raw, []byte(d.who.secret)) {
 		d.h.marked.Add(1)
 	}
-	if !t.same(epoch, seq, maphash.Bytes(d.h.seed, raw)) {
+	isNew, same := t.same(epoch, seq, maphash.Bytes(d.h.seed, raw))
+	if isNew {
+		d.h.different.Add(1)
+	}
+	if !same {
 		d.h.differ.Add(1)
 		d.h.c.Errorf("%s was sent event %d of a thread that is another elsewhere: %.300s", d.who.name, seq, raw)
 	}
@@ -234,7 +238,7 @@ func (d *ear) foreigner(format string, args ...any) {
 }
 
 // same notes an event, or compares it with what it was before.
-func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) bool {
+func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) (isNew, same bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.epoch == "" {
@@ -245,7 +249,7 @@ func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) bool {
 	}
 	had := t.hashes[seq-1]
 	t.hashes[seq-1] = hash
-	return t.epoch == epoch && (had == 0 || had == hash)
+	return had == 0, t.epoch == epoch && (had == 0 || had == hash)
 }
 
 // stranger is a secret in a message that is not the owner's own, or "". One that the message's end cuts off counts as far

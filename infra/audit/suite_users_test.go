@@ -40,7 +40,7 @@ func (p *person) chores() []string {
 // given, and in the table below its owner's key only.
 func TestMultiUserIsolation(t *testing.T) {
 	e := extentOf(t)
-	c := newCrowd(t, e.of(10, 10, 50), e.of(2, 2, 3), stack.Config{})
+	c := newCrowd(t, e.of(10, 10, 50), e.of(1, 2, 3), stack.Config{})
 	sockets := make([][]*socket, len(c.users)) // two of each thread
 	c.each(func(i int, p *person) error {
 		for _, thread := range p.threads {
