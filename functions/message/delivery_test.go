@@ -41,6 +41,39 @@ func (r *rig) counted() map[string]float64 {
 	return sums
 }
 
+// Every frame that is refused is counted, and the log says which user, by a hash, and which code; what was in it is not
+// there. One that is answered is not counted.
+func TestRefusedFramesAreCounted(t *testing.T) {
+	r := newRig(t)
+	late := r.window("alice", "w2=")
+	late.life = 0
+	for _, c := range []struct {
+		code string
+		w    window
+		body string
+	}{
+		{"bad_frame", r.window("alice", "w1="), `{"type":"ping","told-in-confidence":1}`},
+		{"bad_frame", r.window("alice", "w1="), `told-in-confidence`},
+		{"token_expired", late, `{"type":"ping"}`},
+		{"not_found", r.window("alice", "w1="), `{"type":"rename","threadId":"t","title":"told-in-confidence"}`},
+		{"unknown_agent", r.window("alice", "w1="), strings.Replace(hi, `"n":2`, `"n":2,"agent":"nobody"`, 1)},
+		{"", r.window("alice", "w1="), `{"type":"ping"}`},
+	} {
+		c.w.send(c.body)
+		log := r.log.String()
+		want := 1.0
+		if c.code == "" {
+			want = 0
+		} else if !strings.Contains(log, `"msg":"frame refused"`) || !strings.Contains(log, `"code":"`+c.code+`"`) ||
+			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "told-in-confidence") {
+			t.Errorf("%s: the log is %s", c.body, log)
+		}
+		if got := r.counted()[monitor.FramesRefused]; got != want {
+			t.Errorf("%s: %v refusals counted, want %v", c.body, got, want)
+		}
+	}
+}
+
 // What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how
 // far behind it is is measured.
 func TestClientsAcknowledge(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/engine"
 	"carrel/shared/tool"
 )
@@ -71,7 +72,7 @@ func TestCallsThatWereUnderWay(t *testing.T) {
 			end := f.run()
 			want, wantKeys := "c1: "+agui.UnknownOutcome, []string(nil)
 			if idempotent {
-				want, wantKeys = "c1: did x", []string{"r:c1"}
+				want, wantKeys = "c1: did x", []string{chattest.User(t, "alice").Hash() + ":r:c1"}
 			}
 			if f.results() != want || !slices.Equal(keys, wantKeys) || end.Outcome.Type != agui.OutcomeSuccess {
 				t.Errorf("%s; called with the keys %q; ended with %+v", f.results(), keys, end)

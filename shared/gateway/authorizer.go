@@ -50,11 +50,15 @@ func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.
 
 func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r events.APIGatewayCustomAuthorizerResponse, err error) {
 	var e struct {
-		MethodArn string            `json:"methodArn"`
-		Headers   map[string]string `json:"headers"`
+		MethodArn string              `json:"methodArn"`
+		Headers   map[string]string   `json:"headers"`
+		Lines     map[string][]string `json:"multiValueHeaders"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
 		return r, fmt.Errorf("decoding the event: %w", err)
+	}
+	if err := once(e.Lines); err != nil {
+		return r, err
 	}
 	raw, err := bearer(e.Headers)
 	if err != nil {
@@ -103,6 +107,23 @@ func bearer(headers map[string]string) (string, error) {
 		return "", errors.New("more than one token")
 	}
 	return found[0], nil
+}
+
+// once refuses two lines of a header that may carry the token: an event's headers have only the last of them, and a proxy
+// in between may have judged another.
+func once(lines map[string][]string) error {
+	for _, name := range []string{"Authorization", "Sec-WebSocket-Protocol"} {
+		n := 0
+		for k, v := range lines {
+			if strings.EqualFold(k, name) {
+				n += len(v)
+			}
+		}
+		if n > 1 {
+			return fmt.Errorf("more than one token: the header %s came %d times", name, n)
+		}
+	}
+	return nil
 }
 
 // subprotocols are those that the client offered, in its order.

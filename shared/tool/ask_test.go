@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"carrel/shared/agui"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/tool"
+	"carrel/shared/usercontext"
 )
 
 // Whether a call may be made at all is looked at before a person is asked.
@@ -78,11 +80,40 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		uc.Close(context.Background())
 	}
-	if want := []string{"r:c1", "r:c2", "r:c1", "r:c2"}; !slices.Equal(keys, want) {
+	alice := chattest.User(t, "alice").Hash()
+	if want := []string{alice + ":r:c1", alice + ":r:c2", alice + ":r:c1", alice + ":r:c2"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %q, want %q", keys, want)
 	}
 	if got := tool.IdempotencyKey(context.Background()); got != "" {
 		t.Errorf("outside of a handler: %q", got)
+	}
+}
+
+// Somebody else's run of the same id, with a call of the same id, has another key: where it is handed on to, one user's
+// call is never taken for a repetition of another's.
+func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
+	keys := map[string]bool{}
+	again := define(t, "order", func(ctx context.Context, _ order) (string, error) {
+		keys[tool.IdempotencyKey(ctx)] = true
+		return "", nil
+	}).Idempotent()
+	users := []string{"alice", "mallory", "alice:r", "alice#r"}
+	for _, user := range users {
+		uc, err := usercontext.New(t.Context(), usercontext.Config{
+			User: chattest.User(t, user), Thread: "t", Run: "r", Request: "q", Grants: []string{"order"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dispatcher(t, uc, again).Call(uc.Context(), tool.Call{ID: "c", Name: "order", Arguments: good}); got.Outcome != tool.OK {
+			t.Errorf("%s: %+v", user, got)
+		}
+		if err := uc.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(keys) != len(users) {
+		t.Errorf("%d users have %d keys", len(users), len(keys))
 	}
 }
 

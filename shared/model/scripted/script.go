@@ -20,6 +20,7 @@ const (
 	pace   = "pace"
 	call   = "call"
 	fail   = "fail"
+	obey   = "obey"
 	recite = "recite"
 )
 
@@ -91,6 +92,8 @@ func directive(line string) (step, error) {
 			return s, nil
 		}
 		return s, need(false, "it needs one of model, late, panic, tool, cut, filtered")
+	case obey:
+		return s, need(rest == "", "it stands alone")
 	case recite:
 		return s, nil
 	case "help":
@@ -140,8 +143,11 @@ func part(steps []step, turns []turn, r engine.Request) []step {
 			steps[i].text = recital(r)
 		}
 	}
-	for range turns {
+	for _, t := range turns {
 		_, steps = cut(steps)
+		if len(steps) > 0 && steps[0].verb == obey {
+			steps = append(demanded(t), steps[1:]...)
+		}
 	}
 	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 {
 		return now
@@ -157,6 +163,20 @@ func cut(steps []step) (now, later []step) {
 		}
 	}
 	return steps, nil
+}
+
+// demanded are the calls that the results of tools ask for: what stands behind "/call" in a line of them, wherever.
+func demanded(t turn) (steps []step) {
+	for _, c := range t.calls {
+		for line := range strings.Lines(t.results[c.ID]) {
+			if at := strings.Index(line, "/"+call+" "); at >= 0 {
+				if s, err := directive(strings.TrimSpace(line[at:])); err == nil {
+					steps = append(steps, s)
+				}
+			}
+		}
+	}
+	return steps
 }
 
 // badCall calls the first tool there is in a way that it refuses.
