@@ -80,7 +80,7 @@ func couple(all []trouble, n int) []trouble {
 	if n == 0 {
 		return all[:1]
 	}
-	return all[2*n-1 : 2*n+1]
+	return all[2*n-1 : min(2*n+1, len(all))]
 }
 
 // works has a run in each window, twice.
