@@ -39,6 +39,9 @@ func TestResourceCleanup(t *testing.T) {
 			c.Errorf("%s is %v, want %v", name, m[name], want)
 		}
 	}
+	if m["ContextsMade"] < m["RunsEnded"] {
+		c.Errorf("%v runs ended, and %v contexts were made", m["RunsEnded"], m["ContextsMade"])
+	}
 	if n := float64(len(c.users)); m["SweepResumed"] < n || m["RunsFinished"] < n || m["RunsFailed"] < n || m["RunsCancelled"] < n {
 		c.Errorf("%v runs were resumed, %v finished, %v failed, %v were cancelled: want each of every user", m["SweepResumed"], m["RunsFinished"],
 			m["RunsFailed"], m["RunsCancelled"])
