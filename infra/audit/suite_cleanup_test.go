@@ -46,7 +46,7 @@ func TestResourceCleanup(t *testing.T) {
 		c.Errorf("%v runs were resumed, %v finished, %v failed, %v were cancelled: want each of every user", m["SweepResumed"], m["RunsFinished"],
 			m["RunsFailed"], m["RunsCancelled"])
 	}
-	c.figure("%d users, %v runs that ended in processes which lived, %d workers killed: %d leftovers", len(c.users), m["RunsEnded"], len(c.users), len(left))
+	c.figure("%d users, %v runs ended, %d workers killed on the way: %d leftovers", len(c.users), m["RunsEnded"], len(c.users), len(left))
 	c.figure("%v contexts made, %v cleaned, %v active, %v pieces of residue", m["ContextsMade"], m["ContextsCleaned"], m["ContextsActive"], m["Residue"])
 	c.sweepFindsNothing(m)
 }
