@@ -16,8 +16,10 @@ func allowed() map[string]string {
 	return map[string]string{
 		".Context.gauge (*usercontext.Gauge)":                    "the process's count of contexts: numbers, under a lock",
 		".Tools.tools{calculator}.spec.Schema (json.RawMessage)": "a tool's schema: never written, and copied for who asks",
-		"(*time.Location)":      "the machine's time zone",
-		"(*errors.errorString)": "a named error, which nobody can write",
+		".Tools.registry (*tool.Registry)":                       "the deployment's tools: frozen, and made anew where a run adds its own",
+		".Tools.registry.tools (map[string]tool.Tool)":           "what it holds: nobody writes to it",
+		"(*time.Location)":                                       "the machine's time zone",
+		"(*errors.errorString)":                                  "a named error, which nobody can write",
 	}
 }
 
