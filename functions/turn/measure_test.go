@@ -152,6 +152,8 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 	after, left := settled(goroutines + connections)
 	t.Logf("%d runs in %v: heap %.2f MiB before, %.2f after; goroutines %d before, %d after; contexts %+v", runs, took.Round(time.Millisecond),
 		mib(before), mib(after), goroutines, left, r.gauge.Counts())
+	t.Attr("figure", fmt.Sprintf("%d runs in one process: heap %+.2f MB, goroutines %+d, %d contexts made, %d cleaned", runs, mib(after)-mib(before),
+		left-goroutines, r.gauge.Counts().Made, r.gauge.Counts().Cleaned))
 	if after > before+2<<20 || left > goroutines+connections {
 		t.Error("the process has not come back to where it was")
 	}
