@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "stopping the stack of the faults:", err)
 		code = 1
 	}
+	if err := arena.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping the stack of the attacker:", err)
+		code = 1
+	}
 	os.Exit(code)
 }
 

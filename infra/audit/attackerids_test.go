@@ -1,0 +1,163 @@
+package audit_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"carrel/shared/wire"
+)
+
+// most is how many of the victim's ids of one kind are tried in each field.
+const mostIDs = 4
+
+// Each id that the victim has, of whatever kind, in every field of every frame, from accounts that have things of their
+// own: the answer holds nothing that the account did not say itself.
+func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
+	s := besiege(t)
+	kinds := []string{"thread", "run", "connection", "interrupt", "epoch", "message", "key"}
+	owns, sockets := map[*party]holdings{}, map[*party]string{}
+	var all []*party
+	for _, kind := range kinds {
+		p := s.attacker("mallory-has-each-" + kind)
+		owns[p], sockets[p] = s.own(p), kind
+		all = append(all, p)
+	}
+	besides(all, func(p *party) {
+		types, frames := armed(t, owns[p])
+		ids := s.victim.ids[sockets[p]]
+		for _, kind := range types {
+			if kind == wire.TypeForget { // after it there is no account: see the next
+				continue
+			}
+			for _, l := range leaves(t, frames[kind]) {
+				for _, id := range ids[:min(mostIDs, len(ids))] {
+					s.ask(p, with(t, frames[kind], map[string]string{l.path: quoted(id)}))
+				}
+			}
+		}
+	})
+	s.judge()
+}
+
+// A forget that names the victim's things forgets the one who sends it, and nobody else.
+func TestTheAttackerForgets(t *testing.T) {
+	s := besiege(t)
+	p := s.attacker("mallory-forgets")
+	own := s.own(p)
+	_, frames := armed(t, own)
+	forget := frames[wire.TypeForget]
+	for _, extra := range []string{"user", "userId", "threadId", "runId", "connectionId"} {
+		if a := s.ask(p, withExtra(t, forget, extra, quoted(s.victim.name))); a.Code != "bad_frame" || a.Field != extra {
+			t.Errorf("with %s it is answered with %s", extra, a.raw)
+		}
+	}
+	for _, confirm := range []string{`false`, `"true"`, `1`, `null`, quoted(s.victim.name)} {
+		if a := s.ask(p, []byte(`{"type":"forget","confirm":`+confirm+`}`)); a.Code != "bad_frame" {
+			t.Errorf("confirmed with %s it is answered with %s", confirm, a.raw)
+		}
+	}
+	id := s.victim.ids["run"][0]
+	if a := s.ask(p, with(t, forget, map[string]string{"requestId": quoted(id)})); a.Type != "accepted" || a.State != "closing" || a.RequestID != id {
+		t.Errorf("the forget is answered with %s", a.raw)
+	}
+	s.judge()
+}
+
+// What is the victim's together with what is the attacker's own: the own thread and the victim's run, the victim's thread
+// and an own run, the answer to the victim's question alone and beside that to an own one, cursors of one log on the other.
+// What comes of it is the attacker's own, or a refusal.
+func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
+	s := besiege(t)
+	p := s.attacker("mallory-combines")
+	own, v := s.own(p), s.victim
+	asked := holdings{thread: own.thread, run: newHoldings().run}
+	s.ask(p, asked.asks("/call notes_clear"))
+	s.idle(p)
+	ready := s.ask(p, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q}`, countsUp, own.thread))
+	if len(ready.Interrupts) != 1 {
+		t.Fatalf("the attacker has no question of its own: %s", ready.raw)
+	}
+	mine := string(ready.Interrupts[0].ID)
+	frames := combinedCursors(own, v)
+	for _, thread := range []string{own.thread, v.ask.thread, v.running.thread} {
+		for _, run := range []string{v.ask.run, v.running.run, v.waiting, freshRun} {
+			for _, resume := range [][]string{{v.ask.interrupt}, {v.ask.interrupt, mine}, nil} {
+				frames = append(frames, combinedRun(t, thread, run, resume))
+			}
+		}
+	}
+	for _, f := range frames {
+		a := s.ask(p, f)
+		if strings.Contains(string(f), v.ask.interrupt) && a.Type != "rejected" && a.Code != "bad_frame" {
+			t.Errorf("%s, an answer to the victim's question, is answered with %s", f, a.raw)
+		}
+	}
+	for _, run := range v.ids["run"] {
+		s.ask(p, fmt.Appendf(nil, `{"type":"cancel","runId":%q}`, run))
+	}
+	s.judge()
+}
+
+// combinedCursors are hellos, pings and pages with places in one log and the name of another.
+func combinedCursors(own holdings, v *victim) (frames [][]byte) {
+	for _, thread := range []string{own.thread, v.past.thread, v.ask.thread, v.running.thread} {
+		for _, epoch := range []string{own.epoch, v.past.epoch, v.ask.epoch, v.running.epoch} {
+			for _, seq := range []int{0, 1, 5, 40, 999_999_999_999} {
+				frames = append(frames, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q,"cursor":{"epoch":%q,"seq":%d}}`, countsUp, thread, epoch, seq))
+			}
+			frames = append(frames, fmt.Appendf(nil, `{"type":"ping","threadId":%q,"cursor":{"epoch":%q,"seq":1}}`, thread, epoch))
+		}
+		frames = append(frames, fmt.Appendf(nil, `{"type":"history","threadId":%q,"before":50,"limit":100}`, thread),
+			fmt.Appendf(nil, `{"type":"threads","before":%q,"limit":100}`, thread))
+	}
+	return frames
+}
+
+// combinedRun is a run with answers, or with a message if there are none.
+func combinedRun(t *testing.T, thread, run string, interrupts []string) []byte {
+	t.Helper()
+	frame := map[string]any{"type": "run", "n": json.Number(countsUp), "runId": run, "threadId": thread, "whenBusy": "reject", "messages": []any{}}
+	var answers []any
+	for _, id := range interrupts {
+		answers = append(answers, map[string]any{"interruptId": id, "status": "resolved", "payload": map[string]any{"approved": true}})
+	}
+	if frame["resume"] = answers; len(answers) == 0 {
+		delete(frame, "resume")
+		frame["messages"] = []any{map[string]any{"id": "m", "role": "user", "content": "/say mine"}}
+	}
+	return marshalled(t, frame)
+}
+
+// A run with the very id of one of the victim's, on a thread of the very id of theirs, is another run on another thread:
+// both go on side by side, and cancelling the one leaves the other alone.
+func TestTheAttackersRunOfTheSameIDIsAnother(t *testing.T) {
+	s := besiege(t)
+	p, v := s.attacker("mallory-same-id"), s.victim
+	p2 := s.attacker("mallory-same-id")
+	twin := holdings{thread: v.running.thread, run: v.running.run}
+	if a := s.ask(p, twin.asks("/say mine begins\n/stream 100000 10")); a.Type != "accepted" || a.State != "running" {
+		t.Fatalf("a run of the victim's id is answered with %s", a.raw)
+	}
+	s.ask(p2, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q}`, countsUp, twin.thread))
+	if err := p.until(s.ctx, func(raw []byte) bool { return strings.Contains(string(raw), "TEXT_MESSAGE_CONTENT") }); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.ask(p2, fmt.Appendf(nil, `{"type":"cancel","runId":%q}`, twin.run)); a.Type != "accepted" {
+		t.Errorf("the own run's cancel is answered with %s", a.raw)
+	}
+	if err := p.ends(s.ctx, twin.run); err != nil {
+		t.Fatalf("the own run does not end: %v", err)
+	}
+	listens := v.parties[len(v.parties)-1]
+	v.must(t, s.ctx, listens, []byte(`{"type":"ping"}`), "pong") // what came before it is read
+	for goesOn := false; !goesOn; {
+		raw, err := listens.hear(s.ctx)
+		if err != nil {
+			t.Fatalf("the victim's run does not go on: %v", err)
+		}
+		goesOn = strings.Contains(string(raw), "TEXT_MESSAGE_CONTENT")
+	}
+	s.judge()
+}
