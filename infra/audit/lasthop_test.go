@@ -155,8 +155,8 @@ func item(pk, sk string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}}
 }
 
-// victim is a user with a window, whose records are changed behind everybody's back.
-type victim struct {
+// haunted is a user with a window, whose records are changed behind everybody's back.
+type haunted struct {
 	*socket
 	t          *testing.T
 	stack      *stack.Stack
@@ -164,14 +164,14 @@ type victim struct {
 	connection chat.ConnectionID
 }
 
-func newVictim(t *testing.T, ctx context.Context, s *stack.Stack, name string) victim {
+func newHaunted(t *testing.T, ctx context.Context, s *stack.Stack, name string) haunted {
 	t.Helper()
 	w := mustOpen(t, ctx, s.Endpoints(), &person{name: name, secret: "secret-of-" + name}, "t")
-	return victim{w, t, s, "U#" + chattest.User(t, name).Key(), w.ready(t).ConnectionID}
+	return haunted{w, t, s, "U#" + chattest.User(t, name).Key(), w.ready(t).ConnectionID}
 }
 
 // row is the connection's as it stands in the table.
-func (v victim) row() map[string]types.AttributeValue {
+func (v haunted) row() map[string]types.AttributeValue {
 	v.t.Helper()
 	got, err := table(v.stack).GetItem(v.t.Context(), &dynamodb.GetItemInput{TableName: aws.String("carrel-Table"),
 		Key: item(v.key, "CONN#"+string(v.connection)), ConsistentRead: aws.Bool(true)})
@@ -182,7 +182,7 @@ func (v victim) row() map[string]types.AttributeValue {
 }
 
 // set sets a text of an item.
-func (v victim) set(key map[string]types.AttributeValue, name string, value types.AttributeValue) {
+func (v haunted) set(key map[string]types.AttributeValue, name string, value types.AttributeValue) {
 	v.t.Helper()
 	_, err := table(v.stack).UpdateItem(v.t.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("carrel-Table"), Key: key,
 		UpdateExpression: aws.String("SET #a = :a"), ExpressionAttributeNames: map[string]string{"#a": name},
@@ -198,7 +198,7 @@ func TestEachViolationIsCounted(t *testing.T) {
 	s := startWith(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob, carol, dave := newVictim(t, ctx, s, "alice"), newVictim(t, ctx, s, "bob"), newVictim(t, ctx, s, "carol"), newVictim(t, ctx, s, "dave")
+	alice, bob, carol, dave := newHaunted(t, ctx, s, "alice"), newHaunted(t, ctx, s, "bob"), newHaunted(t, ctx, s, "carol"), newHaunted(t, ctx, s, "dave")
 
 	// A copy of bob's row is among alice's while she has a run.
 	if _, err := alice.Send("/say begun\n/stream 60 20\n/say " + alice.who.secret); err != nil {
@@ -247,7 +247,7 @@ func TestEachViolationIsCounted(t *testing.T) {
 }
 
 // refused sends a frame that is to be a violation, and is to be answered nothing.
-func (v victim) refused(took map[string]time.Duration, guard string) {
+func (v haunted) refused(took map[string]time.Duration, guard string) {
 	v.t.Helper()
 	before, began := len(v.frames(v.t)), time.Now()
 	if _, err := v.Send("/say never " + v.who.secret); err != nil {

@@ -65,7 +65,7 @@ const keys = "shared/store/keys.go"
 func keysOut() []edit {
 	return []edit{
 		{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
-		{keys, `	return s.pk + "#T#" + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
+		{keys, `	return s.logPrefix() + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
 		{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
 	if owner, _, says := strings.Cut(string(id), ":"); says {
 		return "U#" + owner

@@ -4,7 +4,7 @@ import "slices"
 
 // toolsGuards are what stands between a model and what it must not do: docs/tools.md.
 func toolsGuards() []guard {
-	return slices.Concat(callGuards(), recordGuards(), apartGuards(), pairGuards())
+	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards())
 }
 
 func callGuards() []guard {
@@ -63,7 +63,7 @@ func callGuards() []guard {
 	}
 }
 
-func recordGuards() []guard {
+func auditedGuards() []guard {
 	const turn, file = "./functions/turn ", "functions/turn/tools.go"
 	return []guard{
 		{

@@ -8,6 +8,7 @@ func factories() []row {
 			here: "The engine is built from one user context for one run; two contexts in one warm process share no pointer that can be written, by a walk over both.",
 			checks: []check{
 				{pkg: userContext, test: "TestTwoRunsShareNothing", shows: "two users' runs in one process reach nothing in common"},
+				{pkg: turnPackage, test: "TestTwoTurnsShareNothing", shows: "the same with all that a turn makes, its store among it"},
 				{pkg: userContext, test: "TestTheWalkNotices", shows: "the walk notices what is shared and what points in a circle"},
 				{pkg: userContext, test: "TestAUsedContextCarriesNoSecondRun", shows: "a used context carries no second run"},
 			},
@@ -18,6 +19,7 @@ func factories() []row {
 			checks: []check{
 				{pkg: storePackage, test: "TestRaces", shows: "admissions raced from four processes through the real store", scale: scale{"RACES", "500", "10000", "10000"}},
 				{pkg: storePackage, test: "TestRacingRuns", shows: "runs admitted, run, cancelled and started from many goroutines"},
+				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "who asks for many runs has five at a time"},
 				{pkg: "./shared/desk", test: "TestRandomHistories", shows: "desks of all sizes through random histories"},
 			},
 		},

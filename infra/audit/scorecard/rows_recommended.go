@@ -12,6 +12,7 @@ func recommendations() []row {
 				{pkg: "./infra/cli/ops", test: "TestVerify", shows: "an operator's look at what is left"},
 				{pkg: userContext, test: "TestResidueIsNotClean", shows: "a context with something left is not clean"},
 				{pkg: userContext, test: "TestTwoRunsShareNothing", shows: "nothing of a run points in a circle"},
+				{pkg: turnPackage, test: "TestTwoTurnsShareNothing", shows: "nothing that a turn makes points in a circle"},
 			},
 		},
 		{
@@ -19,6 +20,13 @@ func recommendations() []row {
 			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm in a million clean events.",
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
+				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "no false alarm in ordinary life"},
+				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "a frame's violation is recorded"},
+				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "a missing record is none"},
+				{pkg: "./functions/connect", test: "TestAConnectOnAnothersConnectionIsAViolation", shows: "a connect's"},
+				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "a disconnect's"},
+				{pkg: "./functions/sweep", test: "TestSweepRefusesAConnectionOfAnothers", shows: "sweep's"},
+				{pkg: turnPackage, test: "TestARunRefusesAConnectionOfAnothers", shows: "a run's"},
 				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "ordinary life is no violation"},
 				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "of every type of frame, by the time that it is answered"},
 				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "nor is a record that is missing"},
