@@ -32,10 +32,6 @@ func engines() []row {
 				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an event that names a second user"},
 				{pkg: "./shared/gateway", test: "TestWhoseRunItIs", shows: "whose run it is stands in one place"},
 				{pkg: "./infra/local/lambda", test: "TestSDKIsRefused", shows: "no invocation without its tenant"},
-				{pkg: "./shared/gateway", test: "TestWhoseRunItIs", shows: "the tenant id alone says whose run it is"},
-				{pkg: "./infra/local/lambda", test: "TestSDKIsRefused", shows: "no invocation without a tenant where there is isolation"},
-				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an event that names another user than its tenant"},
-				{pkg: turnPackage, test: "TestARunOfAnotherOwner", shows: "a run that says that it is another's"},
 			},
 		},
 		{
