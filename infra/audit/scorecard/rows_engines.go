@@ -8,7 +8,6 @@ func engines() []row {
 			here: "User, thread, run, request, grants, limits and metrics; copied in and out; children keep user, thread and run, to a depth of 10. No code can make a user of its own.",
 			checks: []check{
 				{pkg: userContext, test: "TestWhatItSays", shows: "what a context says, and that it is a copy"},
-				{pkg: userContext, test: "TestWhatIsRefused", shows: "no context without its user, thread, run and request"},
 				{pkg: userContext, test: "TestAChildIsOfTheSameRun", shows: "a child is of the same user, thread and run"},
 				{pkg: userContext, test: "TestDepthIsBounded", shows: "depth is at most 10"},
 				{pkg: "./shared/arch", test: "TestUsersCannotBeMade", shows: "code that makes or smuggles a user does not compile"},
@@ -27,7 +26,6 @@ func engines() []row {
 			checks: []check{
 				{pkg: auditPackage, test: "TestMultiUserIsolation", shows: "users with secret markers on the whole stack"},
 				{pkg: auditPackage, test: "TestFault22AWarmProcessKeepsNobody", shows: "a warm process keeps nobody, without tenant isolation too"},
-				{pkg: auditPackage, test: "TestFault40OddUserIDs", shows: "users with odd names on threads of one id"},
 				{pkg: turnPackage, test: "TestARunOfAnotherOwner", shows: "a tenant works on no run of another owner"},
 				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an event that names a second user"},
 				{pkg: "./shared/gateway", test: "TestWhoseRunItIs", shows: "whose run it is stands in one place"},
@@ -54,7 +52,6 @@ func engines() []row {
 				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "runs that go wrong beside users who notice nothing"},
 				{pkg: turnPackage, test: "TestOneUsersErrorsTouchNobodyElse", shows: "mishaps of every kind in one process"},
 				{pkg: turnPackage, test: "TestWhateverHappensARunEndsOnce", shows: "whatever happens, a run ends once and its thread goes on"},
-				{pkg: "./functions/sweep", test: "TestOneUsersFailureStopsNoOther", shows: "what sweep cannot do for one user it does for the others"},
 			},
 		},
 		{
@@ -62,7 +59,6 @@ func engines() []row {
 			here: "Kept in the user's own partition, paged, and bounded by retention.",
 			checks: []check{
 				{pkg: messagePackage, test: "TestRunsArePaged", shows: "a user's runs, page by page"},
-				{pkg: storePackage, test: "TestStore/dynoxide/Runs", shows: "runs in their user's partition"},
 				{pkg: storePackage, test: "TestStore/dynoxide/Fault44Retention", shows: "a log is kept for as long as the deployment says"},
 			},
 		},

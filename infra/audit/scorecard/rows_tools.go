@@ -9,8 +9,6 @@ func tools() []row {
 			checks: []check{
 				{pkg: toolPackage, test: "TestTheOrderOfTheChecks", shows: "the steps of a call in their order"},
 				{pkg: toolPackage, test: "TestWhatBecomesOfACall", shows: "every way that a call can go"},
-				{pkg: toolPackage, test: "TestAResultIsBoundedAsJSON", shows: "a result is bounded"},
-				{pkg: toolPackage, test: "TestACallEndsWhenItMust", shows: "a call ends when it must"},
 				{pkg: toolPackage, test: "TestAToolsOwnDeadline", shows: "each tool has its own deadline"},
 				{pkg: toolPackage, test: "TestCallsPerRun", shows: "a tool's calls in a run are bounded"},
 				{pkg: turnPackage, test: "TestACallsLimitIsTheRuns", shows: "over all attempts of the run"},
@@ -22,7 +20,6 @@ func tools() []row {
 			checks: []check{
 				{pkg: turnPackage, test: "TestAModelThatObeysEverything", shows: "a model that obeys every text gets nothing that was not granted"},
 				{pkg: turnPackage, test: "TestEveryCallIsAudited", shows: "a record of every decision, without content"},
-				{pkg: toolPackage, test: "TestSpecsAreWhatTheRunMayCall", shows: "a model is shown what its run may call, and no more"},
 				{pkg: messagePackage, test: "TestAFrameBringsNoGrants", shows: "a frame brings no grants"},
 				{pkg: turnPackage, test: "TestWhoseGrantsARunHas", shows: "grants are those of the admission"},
 				{pkg: enginePackage, test: "TestCallsThatAreNotMadeAreRecorded", shows: "calls that are never made are recorded"},
@@ -33,9 +30,7 @@ func tools() []row {
 			here: "Through the run's own emitter; START, ARGS, END and RESULT pair in every outcome.",
 			checks: []check{
 				{pkg: enginePackage, test: "TestEveryOutcomeOfCallsAtOnce", shows: "the events of a call pair, whatever becomes of it"},
-				{pkg: enginePackage, test: "TestResultsComeInTheOrderOfTheCalls", shows: "calls side by side, results in their order"},
 				{pkg: enginePackage, test: "TestASlowCallHoldsUpNobody", shows: "a slow call holds up no other"},
-				{pkg: turnPackage, test: "TestToolRun", shows: "a run with a tool, as a client sees it"},
 			},
 		},
 		{
@@ -44,9 +39,7 @@ func tools() []row {
 			checks: []check{
 				{pkg: turnPackage, test: "TestEveryToolKeepsUsersApart", shows: "every tool beside another user's data"},
 				{pkg: auditPackage, test: "TestToolsOverTheWholeStack", shows: "texts that ask for other users' data and for tools not granted"},
-				{pkg: turnPackage, test: "TestNotesInARun", shows: "a run's notes are its user's"},
 				{pkg: "./shared/arch", test: "TestToolsCannotNameUsers", shows: "no tool can name a user"},
-				{pkg: auditPackage, test: "TestNotesNeverMeet", shows: "two users' notes over the whole stack"},
 			},
 		},
 	}
