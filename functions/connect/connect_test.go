@@ -87,6 +87,7 @@ func TestAConnectionGetsAThreadAndIsNoTargetYet(t *testing.T) {
 	if a := connect(t, h, alice, "c2=", "other.v1"); a.StatusCode != 200 || len(a.Headers) > 0 {
 		t.Errorf("answer %+v to a client of another protocol; want no subprotocol chosen", a)
 	}
+	t.Attr("figure", fmt.Sprintf("n %d before its hello, on a thread of %d characters", c.N, len(c.Thread)))
 }
 
 func TestTheEleventhConnectionReplacesTheOldest(t *testing.T) {

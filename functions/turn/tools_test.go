@@ -313,7 +313,9 @@ func TestACallsLimitIsTheRuns(t *testing.T) {
 	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallResult }) + 1
 	died.dies(t, "r1", events[:at])
 	died.turn(t, "r1")
-	if got, _ := outcomes(died.events(t)); !slices.Equal(got, []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}) {
+	last, _ := outcomes(died.events(t))
+	if got := last; !slices.Equal(got, []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}) {
 		t.Errorf("of a run whose worker died behind the first, the calls got %v", got)
 	}
+	t.Attr("figure", fmt.Sprintf("over two attempts: %v", last))
 }

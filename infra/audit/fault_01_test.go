@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,6 +131,7 @@ func TestFault03ResumeIsTheLiveStream(t *testing.T) {
 	if len(kinds) < 10 {
 		t.Errorf("there were only %d kinds of events: this proves little", len(kinds))
 	}
+	t.Attr("figure", fmt.Sprintf("%d events of %d kinds, byte for byte", h.Head-1, len(kinds)))
 }
 
 // Wherever a client was cut off, the end of the run is among what its reconnect brings.

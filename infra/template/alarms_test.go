@@ -179,14 +179,17 @@ func TestAViolationRingsWithinAMinute(t *testing.T) {
 
 // Who admits, works and sweeps is told of the same limits, and a run ends before its function does.
 func TestLimits(t *testing.T) {
-	r := transformed(t)
+	r, limits, functions := transformed(t), 0, 0
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
+		functions, limits = functions+1, 0
 		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "WAITING_PER_USER": "WaitingPerUser",
 			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts", "EVENT_DAYS": "EventDays"} {
 			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
+			limits++
 		}
 	}
 	if timeout := at(r, "TurnFunction", "Properties", "Timeout"); timeout != float64(900) {
 		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
 	}
+	t.Attr("figure", fmt.Sprintf("%d limits, the same for %d functions", limits, functions))
 }

@@ -198,6 +198,7 @@ func Test(chat.User) {}
 			t.Errorf("nobody says that %s: %s", want, missing)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d of %d planted ways to take a user were found", len(got), len(want)))
 }
 
 // recorders may be told of nobody: what they do with the user is to write down whose request it was.

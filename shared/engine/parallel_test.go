@@ -303,5 +303,6 @@ func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
 		if all := strings.Join(got, ", "); all != c.want {
 			t.Errorf("%s: recorded %q, want %q", name, all, c.want)
 		}
+		t.Attr("figure", fmt.Sprintf("%s: %d recorded", name, len(kept.all)))
 	}
 }

@@ -130,6 +130,7 @@ func TestAToolsOwnDeadline(t *testing.T) {
 		if want := []time.Duration{2 * time.Second, time.Minute}; !slices.Equal(took, want) {
 			t.Errorf("they took %v, want %v", took, want)
 		}
+		t.Attr("figure", fmt.Sprintf("two tools that wait, ended after %v", took))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"carrel/shared/chat"
@@ -214,9 +215,11 @@ func TestWhoGetsNoDispatcher(t *testing.T) {
 		t.Errorf("an agent with a tool that does not exist: %v", err)
 	}
 	uc.Close(context.Background())
-	if _, err := tool.NewDispatcher(uc, registry, nil); !errors.Is(err, chat.ErrClosed) {
-		t.Errorf("a closed context: %v", err)
+	_, closed := tool.NewDispatcher(uc, registry, nil)
+	if !errors.Is(closed, chat.ErrClosed) {
+		t.Errorf("a closed context: %v", closed)
 	}
+	t.Attr("figure", fmt.Sprintf("a closed context: %v", closed))
 	if _, err := tool.NewDispatcher(nil, registry, nil); err == nil {
 		t.Error("no context")
 	}
@@ -228,6 +231,7 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
+	var made, right atomic.Int32
 	for i := range 1000 {
 		all.Go(func() {
 			grant := []string{"order", "other"}[i%2]
@@ -238,16 +242,20 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			made.Add(1)
 			for _, name := range []string{"order", "other"} {
 				want := tool.Result{Outcome: tool.OK, Content: fmt.Sprintf("%d book", i)}
 				got := d.Call(uc.Context(), tool.Call{Name: name, Arguments: fmt.Sprintf(`{"item":"book","count":%d}`, i)})
 				if name == grant && got != want || name != grant && got.Outcome != tool.Denied {
 					t.Errorf("run %d with grant %s calls %s: %+v", i, grant, name, got)
+					continue
 				}
+				right.Add(1)
 			}
 		})
 	}
 	all.Wait()
+	t.Attr("figure", fmt.Sprintf("%d dispatchers at once, %d calls answered as their run may", made.Load(), right.Load()))
 }
 
 func BenchmarkDispatcher(b *testing.B) {

@@ -49,6 +49,7 @@ func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
 	if err := uc.OnClose("late", func(context.Context) error { return nil }); !errors.Is(err, chat.ErrClosed) {
 		t.Errorf("OnClose after Close: %v", err)
 	}
+	t.Attr("figure", fmt.Sprintf("cleaned up as %v", order))
 }
 
 func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
@@ -68,7 +69,8 @@ func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
 		cancel() // a clean-up is not cut short by a context that has ended
 		start := time.Now()
 		err := uc.Close(over)
-		if took := time.Since(start); took != 15*time.Second {
+		closed := time.Since(start)
+		if took := closed; took != 15*time.Second {
 			t.Errorf("Close took %v, want 5 s for each of the three that do not return", took)
 		}
 		if !called {
@@ -90,6 +92,7 @@ func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
 		}
 		close(stuck)
 		synctest.Wait()
+		t.Attr("figure", fmt.Sprintf("Close came to its end in %v beside clean-ups that hang, panic, exit and fail", closed))
 	})
 }
 

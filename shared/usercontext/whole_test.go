@@ -3,6 +3,7 @@ package usercontext_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -137,6 +138,7 @@ func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
 	}
 	phaseIs(t, s.Context, usercontext.Completed)
 	must(t, s.Context.Close(context.Background()))
+	t.Attr("figure", fmt.Sprintf("%d events of the one run, %d of a second", before, s.Edge.seq-before))
 }
 
 // floods is a model that streams 100 MB.
