@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,9 +125,11 @@ func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
 		release := make(chan struct{})
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
 		d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
-		if err := uc.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "tool order") {
+		err := uc.Close(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "tool order") {
 			t.Errorf("Close says %v", err)
 		}
+		t.Attr("figure", fmt.Sprintf("Close says: %v", err))
 		close(release)
 	})
 }
