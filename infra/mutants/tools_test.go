@@ -58,7 +58,6 @@ func callGuards() []guard {
 		{
 			name: "tools: none is called after Close", file: dispatch, row: "A7", test: tools + "TestACallOfAStoppedRunIsNotMade",
 			from: `if ctx.Err() != nil || d.user.Context().Err() != nil {`, to: `if ctx.Err() != nil {`,
-			spare: "the goroutine that would call it is refused by the user context after Close, and its context ends with the run's",
 		},
 	}
 }

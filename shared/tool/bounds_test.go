@@ -117,6 +117,7 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 	if got.Outcome != tool.Stopped || made {
 		t.Errorf("have %+v, the handler was called: %v", got, made)
 	}
+	t.Attr("figure", fmt.Sprintf("%s; the handler was called: %v", got.Outcome, made))
 }
 
 func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {

@@ -174,7 +174,8 @@ func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
 			if end.Type != agui.RunError || end.Code != code || end.Message == "" {
 				t.Errorf("it ended with %s %q %q", end.Type, end.Code, end.Message)
 			}
-			t.Logf("%.1f MB were streamed, the heap grew by %.1f MB at most", float64(s.Edge.bytes)/(1<<20), (float64(most)-float64(before))/(1<<20))
+			t.Attr("figure", fmt.Sprintf("%s: %.1f MB reached the user, the heap grew by %.1f MB at most", code, float64(s.Edge.bytes)/(1<<20),
+				(float64(most)-float64(before))/(1<<20)))
 			if most > before+32<<20 {
 				t.Errorf("the heap grew by %d MB", (most-before)>>20)
 			}

@@ -77,6 +77,7 @@ func factoriesTwo() []row {
 			checks: []check{
 				{pkg: toolPackage, test: "TestAThousandDispatchersAtOnce", shows: "a thousand dispatchers at once, each of its own user"},
 				{pkg: toolPackage, test: "TestWhoGetsNoDispatcher", shows: "no dispatcher without a live context"},
+				{pkg: toolPackage, test: "TestACallOfAStoppedRunIsNotMade", shows: "no call once the run is stopped"},
 				{pkg: toolPackage, test: "TestAHandlerThatStaysIsNamedByClose", shows: "a handler that does not go is named by Close"},
 			},
 		},

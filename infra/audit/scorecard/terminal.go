@@ -131,7 +131,7 @@ func (r *report) printLocks(w io.Writer, t terminal) {
 	}
 	fmt.Fprintf(w, "\n%s\n", t.paint(bold, "Each lock alone"))
 	for _, k := range r.Locks {
-		text := fmt.Sprintf("%s. %s; off: %s; stopped: %s", k.Lock, k.Tried, k.Off, k.Stopped)
+		text := fmt.Sprintf("%s. %s; off: %s; %s", k.Lock, k.Tried, k.Off, k.Stopped)
 		for i, line := range wrap(text, t.width-4) {
 			fmt.Fprintf(w, "  %s%s\n", strings.Repeat(" ", 2*min(i, 1)), line)
 		}
