@@ -38,7 +38,7 @@ func tools() []row {
 			here: "A tool is built for a run from that run's store and has no way to name a user; a tool without an isolation case fails the suite; no text talks a run into a tool that was not granted.",
 			checks: []check{
 				{pkg: turnPackage, test: "TestEveryToolKeepsUsersApart", shows: "every tool beside another user's data"},
-				{pkg: auditPackage, test: "TestToolsOverTheWholeStack", shows: "texts that ask for other users' data and for tools not granted"},
+				{pkg: auditPackage, test: "TestToolsOverTheWholeStack", shows: "texts that ask for other users' data and for tools not granted", slow: true},
 				{pkg: "./shared/arch", test: "TestToolsCannotNameUsers", shows: "no tool can name a user"},
 			},
 		},

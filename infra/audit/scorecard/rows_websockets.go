@@ -27,7 +27,7 @@ func websocketsOne() []row {
 				{pkg: messagePackage, test: "TestHelloInTheMiddleOfARun", shows: "hellos at any moment of a run"},
 				{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a list older than a second"},
 				{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "a long answer follows its connection"},
-				{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost"},
+				{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost", slow: true},
 			},
 		},
 		{

@@ -68,7 +68,7 @@ func (r *report) print(w io.Writer, t terminal) {
 	}
 	r.printLocks(w, t)
 	if e.Size == quick {
-		fmt.Fprintf(w, "\n%s\n", "The guards were not taken away (QUICK=1): that each row can go red is shown by make audit.")
+		fmt.Fprintf(w, "\n%s\n", "The guards were not taken away (QUICK=1): that each row can go red is shown by make audit.\nSo are the checks that this size leaves out; the page names them.")
 	}
 }
 
