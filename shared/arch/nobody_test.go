@@ -15,10 +15,12 @@ import (
 
 	"carrel/shared/asuser"
 	"carrel/shared/chat"
+	"carrel/shared/emit"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
+	frames "carrel/shared/wire"
 )
 
 // wire notes each request that somebody makes, and answers none.
@@ -55,6 +57,9 @@ func takers() map[string]taker {
 		},
 		"shared/gateway.Invoker.Forget": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, invoker(w).Forget(t.Context(), u)
+		},
+		"shared/emit.Tell": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, emit.Tell(t.Context(), emit.Audience{User: u, Poster: gateway.NewPoster(w.aws(), "https://nobody.invalid")}, &frames.Done{})
 		},
 		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			var g usercontext.Gauge

@@ -15,16 +15,13 @@ func websockets() []row {
 		{
 			id: "C2", claim: "The race between a connection and its thread",
 			here: "A thread from connect on, events logged before they are sent, and each post's thread checked: 1,000 random schedules of connect, hello, run, switch and disconnect lose nothing and misroute nothing.",
-			checks: []check{
-				{pkg: "./infra/soak", test: "TestSchedules", shows: "random schedules over the whole stack", scale: scale{"SCHEDULES", "40", "1000", "1000"}},
-				{pkg: "./functions/connect", test: "TestAConnectionGetsAThreadAndIsNoTargetYet", shows: "a connection has a thread from the start, and is no target before its hello"},
-				{pkg: messagePackage, test: "TestAStaleHelloChangesNothing", shows: "a hello that is late changes nothing"},
-				{pkg: messagePackage, test: "TestHelloInTheMiddleOfARun", shows: "hellos at any moment of a run"},
-				{pkg: auditPackage, test: "TestFault42HellosAndCancelOvertake", shows: "hellos that overtake each other"},
-				{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a record that is too old, whatever becomes of the lists"},
-				{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "nor by one in the middle of a replay"},
-				{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost"},
-			},
+			checks: append(ages(),
+				check{pkg: "./infra/soak", test: "TestSchedules", shows: "random schedules over the whole stack", scale: scale{"SCHEDULES", "40", "1000", "1000"}},
+				check{pkg: "./functions/connect", test: "TestAConnectionGetsAThreadAndIsNoTargetYet", shows: "a connection has a thread from the start, and is no target before its hello"},
+				check{pkg: messagePackage, test: "TestAStaleHelloChangesNothing", shows: "a hello that is late changes nothing"},
+				check{pkg: messagePackage, test: "TestHelloInTheMiddleOfARun", shows: "hellos at any moment of a run"},
+				check{pkg: auditPackage, test: "TestFault42HellosAndCancelOvertake", shows: "hellos that overtake each other"},
+			),
 		},
 		{
 			id: "C3", claim: "Queues and delivery tracking of each user",
@@ -50,16 +47,31 @@ func websockets() []row {
 		{
 			id: "C5", claim: "User A's events never reach user B",
 			here: "50 users, in the full size a million events: not one foreign event. An attacker who speaks the protocol gets nothing and changes nothing.",
-			checks: []check{
-				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
-				{pkg: auditPackage, test: "TestAttacker", shows: "what an attacker would try"},
-				{pkg: auditPackage, test: "TestFault14ForeignIDsNameNothing", shows: "other people's ids name nothing"},
-				{pkg: messagePackage, test: "TestTwoUsersOnOneConnectionAreAViolation", shows: "two users on one connection post nothing"},
-				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every type of frame on another's connection"},
-				{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a row that was written for another is posted nothing"},
-				{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "nor is it a connection of anybody's"},
-				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
-			},
+			checks: append(owners(),
+				check{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
+				check{pkg: auditPackage, test: "TestAttacker", shows: "what an attacker would try"},
+				check{pkg: auditPackage, test: "TestFault14ForeignIDsNameNothing", shows: "other people's ids name nothing"},
+				check{pkg: messagePackage, test: "TestTwoUsersOnOneConnectionAreAViolation", shows: "two users on one connection post nothing"},
+				check{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
+			),
 		},
+	}
+}
+
+// ages are the checks that no post goes by a record of long ago.
+func ages() []check {
+	return []check{
+		{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a record that is too old, whatever becomes of the lists"},
+		{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "nor by one in the middle of a replay"},
+		{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost"},
+	}
+}
+
+// owners are the checks that none goes to a connection of another's.
+func owners() []check {
+	return []check{
+		{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every type of frame on another's connection"},
+		{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a row that was written for another is posted nothing"},
+		{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "nor is it a connection of anybody's"},
 	}
 }
