@@ -33,7 +33,7 @@ func (r *request) mine(ctx context.Context) (chat.Connection, error) {
 	if err != nil && (errors.Is(err, chat.ErrForeign) || !errors.Is(err, chat.ErrNotFound)) {
 		return row, disagreement(err)
 	}
-	if row.Owner.IsZero() { // none, or one of before rows said whose they are
+	if row.Whose == "" { // none, or one of before rows said whose they are
 		owner, err := r.table.Owner(ctx, r.in.Connection)
 		if err == nil && owner != r.in.User {
 			return row, violation{monitor.ConnectionOwner}

@@ -28,7 +28,7 @@ func TestEachPostIsChecked(t *testing.T) {
 			edge := newEdge(conn("a"), conn("b"), conn("c"))
 			edge.takes["b"] = 150 * time.Millisecond
 			r := newRig(t, &fakeLog{}, edge)
-			bob := chattest.User(t, "bob")
+			bob := chat.Mark(chattest.User(t, "bob").Hash())
 			r.emit(t, opening()...)
 			for n := range 60 {
 				r.words(t, 1)
@@ -37,28 +37,8 @@ func TestEachPostIsChecked(t *testing.T) {
 				}
 				c := conn(ids[random.IntN(len(ids))])
 				c.N = int64(n + 2)
-				change := random.IntN(8)
-				edge.set(func() {
-					changes++
-					switch change {
-					case 0:
-						delete(edge.rows, c.ID)
-						return
-					case 1:
-						c.Thread = "another"
-					case 2:
-						c.TokenExpires = time.Now().Add(300 * time.Millisecond)
-					case 3:
-						c.Owner = bob
-					case 4:
-						c.N = 0
-					case 5:
-						edge.list = func(context.Context) error { return errLost }
-					default:
-						edge.list = nil
-					}
-					edge.rows[c.ID] = c
-				})
+				edge.become(c, random.IntN(8), bob)
+				changes++
 				time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
 			}
 			edge.set(func() { edge.list = nil })
@@ -78,4 +58,28 @@ func TestEachPostIsChecked(t *testing.T) {
 	}
 	t.Attr("figure", fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the record listed last, which was at most %v old; %d of another's refused",
 		posts, changes, oldest.Round(time.Millisecond), foreign))
+}
+
+// become has one thing of a connection, or of the lists, change.
+func (e *fakeEdge) become(c chat.Connection, change int, other chat.Mark) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch change {
+	case 0:
+		delete(e.rows, c.ID)
+		return
+	case 1:
+		c.Thread = "another"
+	case 2:
+		c.TokenExpires = time.Now().Add(300 * time.Millisecond)
+	case 3:
+		c.Whose = other
+	case 4:
+		c.N = 0
+	case 5:
+		e.list = func(context.Context) error { return errLost }
+	default:
+		e.list = nil
+	}
+	e.rows[c.ID] = c
 }

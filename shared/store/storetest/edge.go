@@ -20,7 +20,7 @@ func socket(n int, thread chat.ThreadID) chat.Connection {
 
 // owned is a connection as it is read: it says whose it is.
 func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
-	c.Owner = chattest.User(t, subject)
+	c.Whose = chat.Mark(chattest.User(t, subject).Hash())
 	return c
 }
 

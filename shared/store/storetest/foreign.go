@@ -48,20 +48,7 @@ func foreignRows(t *testing.T, w *World) {
 			refused++
 		}
 	}
-	for name, plant := range map[string]func(){
-		"a copy of bob's": func() { w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {}) },
-		"one of alice's that names bob's": func() {
-			w.copyRow("alice", "alice", own.ID, func(i map[string]types.AttributeValue) {
-				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(theirs.ID)}
-				i["id"] = &types.AttributeValueMemberS{Value: string(theirs.ID)}
-			})
-		},
-		"one of alice's under another key": func() {
-			w.copyRow("alice", "alice", own.ID, func(i map[string]types.AttributeValue) {
-				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(moved)}
-			})
-		},
-	} {
+	for name, plant := range w.forgeries(own.ID, theirs.ID, moved) {
 		plant()
 		planted++
 		id := theirs.ID
@@ -101,6 +88,24 @@ func foreignRows(t *testing.T, w *World) {
 	}
 	if told := w.pass(alice); len(told) != 1 || told[0].ID != own.ID {
 		t.Errorf("of one who is erased, farewell is said to %+v", told)
+	}
+}
+
+// forgeries are rows of alice's partition that are not of her connections.
+func (w *World) forgeries(own, theirs, moved chat.ConnectionID) map[string]func() {
+	return map[string]func(){
+		"a copy of bob's": func() { w.copyRow("bob", "alice", theirs, func(map[string]types.AttributeValue) {}) },
+		"one of alice's that names bob's": func() {
+			w.copyRow("alice", "alice", own, func(i map[string]types.AttributeValue) {
+				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(theirs)}
+				i["id"] = &types.AttributeValueMemberS{Value: string(theirs)}
+			})
+		},
+		"one of alice's under another key": func() {
+			w.copyRow("alice", "alice", own, func(i map[string]types.AttributeValue) {
+				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(moved)}
+			})
+		},
 	}
 }
 
