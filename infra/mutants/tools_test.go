@@ -11,19 +11,19 @@ func callGuards() []guard {
 	const tools, dispatch = "./shared/tool ", "shared/tool/dispatch.go"
 	return []guard{
 		{
-			name: "tools: default deny", file: dispatch, row: "D2", test: "./functions/turn TestAModelThatObeysEverything",
+			name: "tools: default deny", file: dispatch, row: "D2", test: "./functions/turn TestInjection",
 			from: `if !d.user.Granted(t.grant) {
 		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.grant == "" {
 		return Result{Outcome: Denied`,
 		},
 		{
-			name: "tools: the permission before the arguments", file: dispatch, row: "D1", test: tools + "TestTheOrderOfTheChecks",
+			name: "tools: the permission before the arguments", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
 			from: `if !d.user.Granted(t.grant) {
 		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.check(json.RawMessage(c.Arguments)) == nil {
 		return Result{Outcome: Denied`,
 		},
 		{
-			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestTheOrderOfTheChecks",
+			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
 			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
 			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && d.count(t, c.ID) {`,
 		},
@@ -40,7 +40,7 @@ func callGuards() []guard {
 			from: `context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})`, to: `context.WithTimeoutCause(ctx, callTime, callTimeError{})`,
 		},
 		{
-			name: "tools: a result has its bound", file: "shared/tool/limits.go", row: "D1", test: tools + "TestTheOrderOfTheChecks",
+			name: "tools: a result has its bound", file: "shared/tool/limits.go", row: "D1", test: tools + "TestOrderOfACall",
 			from: `bound(text, t.limits.result)`, to: `bound(text, MaxResult)`,
 		},
 		{
@@ -93,7 +93,7 @@ func auditedGuards() []guard {
 }
 
 func apartGuards() []guard {
-	const apart = "./functions/turn TestEveryToolKeepsUsersApart"
+	const apart = "./functions/turn TestEveryToolHasAnIsolationCase"
 	return []guard{
 		{
 			name: "tools: made from the run's own store", file: "functions/turn/tools.go", row: "D4", test: apart,
@@ -123,7 +123,7 @@ func pairGuards() []guard {
 	const engine, file = "./shared/engine ", "shared/engine/run.go"
 	return []guard{
 		{
-			name: "tools: each call has its result", file: file, row: "D3", test: engine + "TestEveryOutcomeOfCallsAtOnce",
+			name: "tools: each call has its result", file: file, row: "D3", test: engine + "TestEveryOutcomePairsItsEvents",
 			from: `	for _, call := range calls {
 		result := <-waiting[0]
 		waiting = waiting[1:]

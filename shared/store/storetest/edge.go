@@ -196,12 +196,12 @@ func connectionProbes() map[string]probe {
 	named := func(c caller) chat.Connection {
 		row := socket(1, c.thread)
 		row.ID, row.N = c.socket, 7
-		row.Owner = chattest.User(c.T, "somebody else") // whose it is, nobody says who writes it
+		row.Whose = chat.Mark(chattest.User(c.T, "somebody else").Hash()) // whose it is, nobody says who writes it
 		return row
 	}
 	written := func(c caller, row chat.Connection, err error) (chat.Connection, error) {
-		if err == nil && row.Owner != chattest.User(c.T, c.as) {
-			err = fmt.Errorf("the row says that it is %v's", row.Owner)
+		if err == nil && row.Whose != chat.Mark(chattest.User(c.T, c.as).Hash()) {
+			err = fmt.Errorf("the row says that it is %v's", row.Whose)
 		}
 		return row, err
 	}
