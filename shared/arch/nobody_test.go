@@ -21,7 +21,6 @@ import (
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
-	frames "carrel/shared/wire"
 )
 
 // wire notes each request that somebody makes, and answers none.
