@@ -63,7 +63,7 @@ func TestConcurrentExecution(t *testing.T) {
 		case i == 0:
 			return flooder.pours(c, windows[0])
 		case i%2 == 1:
-			mine := troublesOf(all, i/2)
+			mine := couple(all, i/2)
 			return together(len(mine), func(n int) error { return c.suffers(mine[n], windows[i][n]) })
 		}
 		return c.works(windows[i])
@@ -71,8 +71,8 @@ func TestConcurrentExecution(t *testing.T) {
 	c.judgeErrors(windows, flooder)
 }
 
-// troublesOf are the troubles of the n-th user who has any: the kill, which kills all that a user has at work, comes alone.
-func troublesOf(all []trouble, n int) []trouble {
+// couple are the troubles of the n-th user who has any: the kill, which kills all that a user has at work, comes alone.
+func couple(all []trouble, n int) []trouble {
 	n %= 1 + len(all)/2
 	if n == 0 {
 		return all[:1]
