@@ -189,24 +189,30 @@ func TestAUserIsForgotten(t *testing.T) {
 			t.Errorf("a window was told %d frames and no done", len(frames))
 		}
 	}
-	// Passes take minutes at most, not the 20 that the next one is away, nor the day for which the desk refuses her: none may
-	// still be under way when that time is said to be over.
-	g := &stage{T: t, Stack: s, ctx: ctx}
-	rest := func() {
-		g.resting("SweepFunction", "")
-		g.resting("TurnFunction", alice.name)
-	}
-	rest()
-	table.pass(ctx, "after the second pass", alice.name, func(k, _ string) bool { return strings.HasSuffix(k, " DESK") }, func() {
-		table.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "deadline": time.Now()}, time.Millisecond)
-	})
-	rest()
-	table.set(ctx, pk, "DESK", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)
+	table.aDayPasses(ctx, s, alice)
 	back := mustOpen(t, ctx, e, alice, chat.ThreadID(chat.NewID(time.Now())))
 	back.asks(t, ctx, "my notes", "There are no notes.")
 	if after := of(bob.name, table.items(ctx)); !maps.Equal(after, before) {
 		t.Errorf("bob's items were %q and are %q", before, after)
 	}
+}
+
+// aDayPasses has the second pass over a user come due, and then the day end for which the desk refuses them. Passes take
+// minutes at most: none may still be under way when so much time is said to be over.
+func (s scanner) aDayPasses(ctx context.Context, on *stack.Stack, p *person) {
+	s.Helper()
+	g := &stage{T: s.T, Stack: on, ctx: ctx}
+	rest := func() {
+		g.resting("SweepFunction", "")
+		g.resting("TurnFunction", p.name)
+	}
+	pk := "U#" + p.name
+	rest()
+	s.pass(ctx, "after the second pass", p.name, func(k, _ string) bool { return strings.HasSuffix(k, " DESK") }, func() {
+		s.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "deadline": time.Now()}, time.Millisecond)
+	})
+	rest()
+	s.set(ctx, pk, "DESK", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)
 }
 
 // seenOnOps wants a user who has a run on the page /ops.
