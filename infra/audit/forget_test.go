@@ -134,6 +134,17 @@ func settled(t *testing.T, ctx context.Context, e stack.Endpoints, p *person) *s
 	if err := gone.Delete(ctx, gone.thread); err != nil {
 		t.Fatal(err)
 	}
+	// The client asks for the thread once more. A hello that comes after its $disconnect makes the connection's records
+	// again, which go by their time to live alone.
+	wait(t, ctx, gone, "the thread is empty", func(client.State) bool {
+		readies := 0
+		for _, f := range gone.frames(t) {
+			if _, is := f.(*wire.Ready); is {
+				readies++
+			}
+		}
+		return readies > 1
+	})
 	gone.Close()
 	w := mustOpen(t, ctx, e, p, chat.ThreadID(chat.NewID(time.Now())))
 	w.asks(t, ctx, "note: "+p.secret, "Saved as note 1.")
