@@ -34,7 +34,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards(), speedGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard
@@ -143,7 +143,11 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	red, out, err := try(t, map[string]string{g.file: text}, g.test, "CARREL_FAULTS=1", "LAPSE="+g.lapse)
+	env := []string{"CARREL_FAULTS=1", "LAPSE=" + g.lapse}
+	if strings.HasPrefix(g.test, "./infra/soak ") { // of whose schedules some ten go in a second, of the models' some thousand
+		env = append(env, "SCHEDULES=200")
+	}
+	red, out, err := try(t, map[string]string{g.file: text}, g.test, env...)
 	if err != nil {
 		return red, "", fmt.Errorf("%s: %w", g.name, err)
 	}
