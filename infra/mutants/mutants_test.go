@@ -34,7 +34,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards(), speedGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard
@@ -143,11 +143,7 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	env := []string{"CARREL_FAULTS=1", "LAPSE=" + g.lapse}
-	if strings.HasPrefix(g.test, "./infra/soak ") { // of whose schedules some ten go in a second, of the models' some thousand
-		env = append(env, "SCHEDULES=200")
-	}
-	red, out, err := try(t, map[string]string{g.file: text}, g.test, env...)
+	red, out, err := try(t, map[string]string{g.file: text}, g.test, "CARREL_FAULTS=1", "LAPSE="+g.lapse)
 	if err != nil {
 		return red, "", fmt.Errorf("%s: %w", g.name, err)
 	}
@@ -157,6 +153,9 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 // try runs a test, named by package and name, with other texts in place of files, in a process with more environment.
 func try(t *testing.T, texts map[string]string, test string, env ...string) (red bool, out []byte, err error) {
 	pkg, name, _ := strings.Cut(test, " ")
+	if pkg == "./infra/soak" { // of whose schedules some ten go in a second, of the models' some thousand
+		env = append(env, "SCHEDULES=200")
+	}
 	binary := filepath.Join(t.TempDir(), "test")
 	overlay, err := overlay(t, texts)
 	if err != nil {

@@ -23,8 +23,6 @@ const (
 	maxTranscript = 380 << 10
 	// maxPage is how much text a page of transcripts has before it ends.
 	maxPage = 1 << 20
-	// fewRuns are read first: then it is known how long they are.
-	fewRuns = 10
 )
 
 // Transcripts reads the transcripts that begin below before (0: no bound) and end at or below head, newest first, until
@@ -37,15 +35,15 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	if before > 0 {
 		high = before - 1
 	}
-	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: fewRuns}
+	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: 10}
 	messages, size := 0, 0
 	// As many more as are wanted if they are like those before, so that a long thread costs a request more, and not one for
 	// each ten of its runs, and what nobody wants is not read.
 	q.next = func() int {
 		if messages == 0 {
-			return fewRuns
+			return q.page
 		}
-		return max(fewRuns, min((limit-messages)*len(ts)/messages, (maxPage-size)*len(ts)/size)+1)
+		return max(q.page, min((limit-messages)*len(ts)/messages, (maxPage-size)*len(ts)/size)+1)
 	}
 	end, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var i transcriptItem
