@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: audit kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive 
 
 bench: $(ENGINE) ## the benchmarks of infra/bench, some minutes; docs/performance.md
 	@CARREL_BENCH=1 go test -count=1 -timeout 60m -v -run '^TestBench' -bench . -benchtime 1x ./infra/bench
+
+# The checks start stacks of their own; what they need is made first, and what cannot be is seen as not run.
+audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecard, in ≤ 10 min (QUICK=1, FULL=1, ROWS=C5); docs/audit.md
+	@go build -o .carrel/bin/scorecard ./infra/audit/scorecard
+	@.carrel/bin/scorecard -size $(if $(QUICK),quick,$(if $(FULL),full,normal)) -rows '$(ROWS)'
 
 clean: ## remove what was built and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
@@ -147,7 +152,12 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
-	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^TestGuardsAreMissed$$' ./infra/mutants
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
+
+.PHONY: locks
+locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it
+	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
+	@set -o pipefail; CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
 .PHONY: soak

@@ -12,6 +12,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
+	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -23,14 +24,15 @@ type sender interface {
 }
 
 type handler struct {
-	table  *store.Table
-	sender sender
-	now    func() time.Time
-	log    *slog.Logger
+	table   *store.Table
+	sender  sender
+	monitor *monitor.Monitor
+	now     func() time.Time
+	log     *slog.Logger
 }
 
-// Handle refuses identity and nothing else: a browser sees of any refusal only a failed socket, so all else is told in
-// frames later.
+// Handle refuses identity, which a connection of another user's is too, and nothing else: a browser sees of any refusal only
+// a failed socket, so all else is told in frames later.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if errors.Is(err, chat.ErrNoUser) {
@@ -50,7 +52,15 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 		Connected:    in.ConnectedAt,
 		TokenExpires: in.TokenExpires,
 	})
-	if err != nil {
+	switch foreign := chat.Foreign(err); {
+	case len(foreign) > 0: // a record of another's stands among this user's: it is left out, and all else is done
+		for _, id := range foreign {
+			h.monitor.Violation(ctx, monitor.ConnectionRecord, in.User, monitor.Request(in.RequestID), monitor.Connection(id))
+		}
+	case errors.Is(err, chat.ErrForeign):
+		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
+		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
+	case err != nil:
 		return gateway.Answer{}, fmt.Errorf("recording the connection: %w", err)
 	}
 	for _, c := range replaced {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
+	"carrel/shared/monitor"
 	"carrel/shared/store"
 )
 
@@ -41,10 +43,12 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		table:  store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits(), Now: now}),
-		sender: gateway.NewPoster(c, endpoint),
-		now:    now,
-		log:    slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+		table:   store.New(store.NewClient(c), store.Config{Name: table, Limits: chat.DefaultLimits(), Now: now}),
+		sender:  gateway.NewPoster(c, endpoint),
+		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "connect"), log),
+		now:     now,
+		log:     log,
 	}, nil
 }

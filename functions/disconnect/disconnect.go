@@ -34,7 +34,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 		return gateway.Answer{}, fmt.Errorf("reading the connection's owner: %w", err)
 	}
 	if !in.User.IsZero() && in.User != owner {
-		h.monitor.Violation(ctx, "disconnect: the authorizer's user is not the connection's owner", in.User)
+		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
 		return gateway.OK(""), nil
 	}
 	theirs, err := h.table.For(owner)

@@ -8,9 +8,6 @@ import (
 	"carrel/shared/wire"
 )
 
-// errViolation is a disagreement about whose connection this is: nothing is posted for it.
-var errViolation = errors.New("the connection belongs to another user")
-
 // codeOf maps an error to the protocol's code. It reports false for what is no refusal but a failure.
 func codeOf(err error) (wire.Code, bool) {
 	switch {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +43,11 @@ type request struct {
 	posted int    // messages that were
 	store  *store.Store
 	log    *slog.Logger
+
+	row    chat.Connection // the connection's record as last read, if there is one
+	at     time.Time       // when that was asked for
+	thread chat.ThreadID   // what is answered is for who watches it; "": any
+	late   bool            // the token is past, and that is answered
 }
 
 // Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
@@ -68,24 +72,34 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 
 func (r *request) serve(ctx context.Context) error {
 	f, bad := wire.DecodeClient(r.in.Body)
+	err := r.do(ctx, f, bad)
+	if v := (violation{}); errors.As(err, &v) {
+		r.violated(ctx, v, f)
+		return nil // and nothing is posted
+	}
+	return err
+}
+
+// do answers a frame, or says why it cannot be answered.
+func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
+		if _, err := r.mine(ctx); err != nil {
+			return err
+		}
 		r.refused(ctx, bad.Code)
 		return r.answer(ctx, bad)
 	}
 	r.id = f.Request().RequestID
-	if !r.now().Before(r.in.TokenExpires) {
+	if r.late = !r.now().Before(r.in.TokenExpires); r.late {
+		if _, err := r.mine(ctx); err != nil {
+			return err
+		}
 		r.refused(ctx, wire.CodeTokenExpired)
 		return r.refuse(ctx, wire.CodeTokenExpired)
 	}
 	err := r.dispatch(ctx, f)
 	code, ok := codeOf(err)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errViolation):
-		r.monitor.Violation(ctx, "connection", r.in.User)
-		return nil // and nothing is posted
-	case !ok:
+	if err == nil || !ok {
 		return err
 	}
 	r.refused(ctx, code, "err", err)
@@ -104,7 +118,7 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	case *wire.Ping:
 		return r.ping(ctx, f)
 	}
-	if err := r.checkOwner(ctx); err != nil { // which the others do as they write or read the row
+	if _, err := r.mine(ctx); err != nil { // which the others do as they write or read the row
 		return err
 	}
 	switch f := f.(type) {
@@ -131,36 +145,6 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	return fmt.Errorf("no handler for %T", f)
 }
 
-// checkOwner compares the authorizer's user with the one who is recorded for this connection. A row that is missing is
-// none of somebody else: rows expire.
-func (r *request) checkOwner(ctx context.Context) error {
-	owner, err := r.table.Owner(ctx, r.in.Connection)
-	if errors.Is(err, chat.ErrNotFound) {
-		return nil
-	}
-	if err == nil && owner != r.in.User {
-		return errViolation
-	}
-	return err
-}
-
-// watch points this connection at a thread, keeps what its client has of it, if that is said, and returns its row. A row
-// that is another user's is a violation.
-func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has *chat.Cursor) (chat.Connection, error) {
-	c := chat.Connection{
-		ID: r.in.Connection, Thread: thread, N: n,
-		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires,
-	}
-	if has != nil {
-		c.Acked = *has
-	}
-	row, err := r.store.Watch(ctx, c)
-	if errors.Is(err, chat.ErrNotFound) {
-		return row, errViolation
-	}
-	return row, err
-}
-
 // refused tells an operator of a refusal: whose it is in the log, by their hash, and how many there are as a metric. Of a
 // frame that cannot be read nothing is said but its code: what is in it is the sender's.
 func (r *request) refused(ctx context.Context, code wire.Code, more ...any) {
@@ -172,38 +156,12 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 	return r.answer(ctx, &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)})
 }
 
-// answer posts frames to the connection that asked, in order. One that has gone or does not read asks again when it
-// is back.
-func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
-	_, err := r.deliver(ctx, frames...)
-	return err
-}
-
-// deliver is answer, and tells whether the connection was reached.
-func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reached bool, err error) {
-	for _, f := range frames {
-		messages, err := wire.Encode(f, rand.Text())
-		if err != nil {
-			return false, err
-		}
-		for _, m := range messages {
-			err := emit.Post(ctx, r.poster, r.in.Connection, m)
-			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
-				r.log.DebugContext(ctx, "answer not delivered", "err", err)
-				return false, nil
-			}
-			if err != nil {
-				return false, err
-			}
-			r.posted++
-		}
-	}
-	return true, nil
-}
-
 // tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
 func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
-	a := emit.Audience{Connections: r.store, Poster: r.poster, Now: r.now}
+	a := emit.Audience{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
+		Violation: func(id chat.ConnectionID) {
+			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID), monitor.Connection(id))
+		}}
 	if err := emit.Tell(ctx, a, frames...); err != nil {
 		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
 	}

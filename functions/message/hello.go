@@ -45,6 +45,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	if row.Thread != id {
 		return nil // a later hello or run has overtaken this one, and has been answered
 	}
+	r.thread = id
 	v, err := r.view(ctx, id, f.Cursor)
 	if err != nil {
 		return err
@@ -71,8 +72,8 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 	if f.ThreadID != "" {
 		return f.ThreadID, nil
 	}
-	row, err := r.store.Connection(ctx, r.in.Connection)
-	if errors.Is(err, chat.ErrNotFound) {
+	row, err := r.mine(ctx)
+	if err == nil && row.ID == "" {
 		return chat.ThreadID(chat.NewID(r.now())), nil // the row has expired; hello makes it again
 	}
 	return row.Thread, err

@@ -13,10 +13,7 @@ import (
 
 // ping tells where the thread and the desk stand; the client sees for itself whether it has missed something.
 func (r *request) ping(ctx context.Context, f *wire.Ping) error {
-	row, err := r.store.Connection(ctx, r.in.Connection)
-	if errors.Is(err, chat.ErrNotFound) {
-		err = r.checkOwner(ctx) // the row is proof enough: it was written for whom the connection belongs to
-	}
+	row, err := r.mine(ctx)
 	if err != nil {
 		return err
 	}

@@ -52,11 +52,11 @@ func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
 			at = frame.Seq + chat.Seq(len(frame.Events)) - 1
 		}
 		if at < v.head {
-			row, err := r.store.Connection(ctx, r.in.Connection)
-			if err != nil && !errors.Is(err, chat.ErrNotFound) {
+			row, err := r.mine(ctx)
+			if err != nil {
 				return err
 			}
-			if err != nil || row.N > f.N {
+			if row.ID == "" || row.N > f.N {
 				break // it has gone, or asked for something else since
 			}
 		}

@@ -23,10 +23,10 @@ const (
 
 // run switches its connection to its thread, so that no event of it is missed, records the run and starts it.
 func (r *request) run(ctx context.Context, f *wire.Run) error {
-	if err := r.agent(f.Agent); err != nil {
+	if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
 		return err
 	}
-	if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
+	if err := r.agent(f.Agent); err != nil {
 		return err
 	}
 	a, err := r.store.Admit(ctx, r.admission(f))

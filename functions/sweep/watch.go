@@ -157,7 +157,11 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 }
 
 func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
-	return emit.Tell(ctx, emit.Audience{Connections: w.store, Poster: w.poster, Now: w.now}, frames...)
+	return emit.Tell(ctx, emit.Audience{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
+		Violation: func(id chat.ConnectionID) {
+			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Connection(id))
+		},
+	}, frames...)
 }
 
 // startWaiting starts what may start now; what fails is tried again in a minute.

@@ -9,6 +9,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/emit"
+	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -20,7 +21,7 @@ const (
 
 // forget makes one pass over everything of a user who asked to be forgotten. What it does not come to, a later
 // invocation does: sweep asks until nothing is left.
-func (h *handler) forget(ctx context.Context, s *store.Store, log *slog.Logger) error {
+func (h *handler) forget(ctx context.Context, u chat.User, s *store.Store, log *slog.Logger) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		within, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
@@ -28,7 +29,7 @@ func (h *handler) forget(ctx context.Context, s *store.Store, log *slog.Logger) 
 	}
 	stopped, err := h.stopAll(ctx, s)
 	if err == nil && stopped {
-		err = s.EraseUser(ctx, func(cs []chat.Connection) error { return h.farewell(ctx, s, cs) })
+		err = s.EraseUser(ctx, func(cs []chat.Connection) error { return h.farewell(ctx, u, s, cs) })
 	}
 	switch {
 	case errors.Is(err, chat.ErrNotFound):
@@ -58,8 +59,12 @@ func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 }
 
 // farewell tells the connections that all is done and closes them. One that cannot be told is closed all the same.
-func (h *handler) farewell(ctx context.Context, s *store.Store, cs []chat.Connection) error {
-	told := emit.Tell(ctx, emit.Audience{Connections: s, Poster: h.poster, Now: h.now}, &wire.Done{})
+func (h *handler) farewell(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
+	told := emit.Tell(ctx, emit.Audience{User: u, Connections: s, Poster: h.poster, Now: h.now,
+		Violation: func(id chat.ConnectionID) {
+			h.monitor.Violation(ctx, monitor.ConnectionRecord, u, monitor.Connection(id))
+		},
+	}, &wire.Done{})
 	if told != nil {
 		h.log.WarnContext(ctx, "telling those who are forgotten", "reason", told.Error())
 	}

@@ -14,8 +14,6 @@ import (
 	"carrel/shared/engine"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
-	"carrel/shared/tool"
-	"carrel/shared/tool/notes"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -48,6 +46,10 @@ func (t *turn) do(ctx context.Context) error {
 	emitter, err := emit.New(ctx, emit.Config{
 		User: t.uc, Epoch: t.held.Thread().Epoch, Log: t.held, Connections: t.store, Poster: t.poster, After: t.after,
 		Report: func(err error) { t.log.WarnContext(ctx, "emitter", "reason", err.Error()) },
+		Violation: func(id chat.ConnectionID) {
+			t.monitor.Violation(ctx, monitor.ConnectionRecord, t.user, monitor.Request(t.uc.Request()),
+				monitor.Connection(id), monitor.Thread(t.uc.Thread()), monitor.Run(t.uc.Run()))
+		},
 	})
 	if err != nil {
 		return err
@@ -106,15 +108,7 @@ func (t *turn) run(s start) (agui.Event, error) {
 	if err != nil {
 		return t.failed(ctx, s, err)
 	}
-	own, err := notes.New(t.store)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	registry, err := t.tools.With(own...)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	tools, err := tool.NewDispatcher(t.uc, registry, a.Tools)
+	tools, err := t.dispatcher(s, a.Tools)
 	if err != nil && ctx.Err() == nil {
 		return t.failed(ctx, s, err)
 	}

@@ -20,16 +20,23 @@ import (
 // stored is a thread's log as it stands in the table, by sequence number.
 type stored map[chat.Seq]json.RawMessage
 
-// logs reads the logs of all threads past everything that knows who may.
-func logs(ctx context.Context, endpoint string) (map[chat.ThreadID]stored, error) {
+// record is a record of a log as it stands in the table, below its owner's key.
+type record struct {
+	user   string
+	thread chat.ThreadID
+	seq    chat.Seq
+	events []json.RawMessage
+}
+
+// records reads the logs of all threads past everything that knows who may.
+func records(ctx context.Context, endpoint string, each func(record) error) error {
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
-	all := map[chat.ThreadID]stored{}
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("reading the table: %w", err)
+			return fmt.Errorf("reading the table: %w", err)
 		}
 		for _, item := range page.Items {
 			var r struct {
@@ -39,30 +46,41 @@ func logs(ctx context.Context, endpoint string) (map[chat.ThreadID]stored, error
 				Events string `dynamodbav:"e"`
 			}
 			if err := attributevalue.UnmarshalMap(item, &r); err != nil {
-				return nil, err
+				return err
 			}
 			if !strings.HasPrefix(r.SK, "E#") {
 				continue
 			}
 			var events []json.RawMessage
 			if err := json.Unmarshal([]byte(r.Events), &events); err != nil {
-				return nil, fmt.Errorf("record %s %s: %w", r.PK, r.SK, err)
+				return fmt.Errorf("record %s %s: %w", r.PK, r.SK, err)
 			}
 			parts := strings.Split(r.PK, "#") // U#<user>#T#<thread>#<epoch>
-			thread := chat.ThreadID(parts[len(parts)-2])
-			if all[thread] == nil {
-				all[thread] = stored{}
-			}
-			for i, e := range events {
-				seq := chat.Seq(r.Seq) + chat.Seq(i)
-				if had, twice := all[thread][seq]; twice {
-					return nil, fmt.Errorf("thread %s has event %d twice: %s and %s", thread, seq, had, e)
-				}
-				all[thread][seq] = e
+			if err := each(record{parts[1], chat.ThreadID(parts[len(parts)-2]), chat.Seq(r.Seq), events}); err != nil {
+				return err
 			}
 		}
 	}
-	return all, nil
+	return nil
+}
+
+// logs are those of all threads.
+func logs(ctx context.Context, endpoint string) (map[chat.ThreadID]stored, error) {
+	all := map[chat.ThreadID]stored{}
+	err := records(ctx, endpoint, func(r record) error {
+		if all[r.thread] == nil {
+			all[r.thread] = stored{}
+		}
+		for i, e := range r.events {
+			seq := r.seq + chat.Seq(i)
+			if had, twice := all[r.thread][seq]; twice {
+				return fmt.Errorf("thread %s has event %d twice: %s and %s", r.thread, seq, had, e)
+			}
+			all[r.thread][seq] = e
+		}
+		return nil
+	})
+	return all, err
 }
 
 // check wants a log without gaps whose runs, so many, each ended once, and wants what a window was shown to be in it.

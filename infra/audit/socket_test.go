@@ -68,6 +68,7 @@ type seen struct {
 	epoch   chat.Epoch
 	events  map[chat.Seq]json.RawMessage
 	frames  int
+	foreign int // frames with something of anybody else
 	notices int // of API Gateway's own: a function failed
 }
 
@@ -83,6 +84,7 @@ func (s *socket) read(t *testing.T, everybody []*person) seen {
 		got.frames++
 		for _, p := range everybody {
 			if p != s.who && (bytes.Contains(m, []byte(p.secret)) || slices.ContainsFunc(p.threads, func(id chat.ThreadID) bool { return bytes.Contains(m, []byte(id)) })) {
+				got.foreign++
 				t.Errorf("%s was sent something of %s: %.300s", s.who.name, p.name, m)
 			}
 		}

@@ -95,7 +95,7 @@ func limitGuards() []guard {
 		},
 		{
 			name: "sizes: a result fits in an event", file: "shared/tool/result.go", test: "./shared/tool TestAResultIsBoundedAsJSON",
-			from: `if encoded > MaxResult {`, to: `if at > MaxResult {`,
+			from: `if encoded > most {`, to: `if at > most {`,
 		},
 		{
 			name: "sizes: a run asks what one frame can answer", file: "shared/engine/pending.go", test: "./shared/engine TestARunAsksOnlySoMuch",

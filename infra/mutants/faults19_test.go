@@ -30,7 +30,7 @@ func pastFaults() []fault {
 `, to: pooled, pkg: audit, test: "TestFault21ACancelledReadLeavesNoAnswer",
 		},
 		{
-			number: 22, clause: "what a run works with is its own user's", file: "functions/turn/turn.go",
+			number: 22, clause: "what a run works with is its own user's", file: "functions/turn/tools.go",
 			from: runKeepsOwn, to: runKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
 		},
 		{
@@ -68,28 +68,18 @@ func orderFaults() []fault {
 
 // Whose functions keep what they worked with last.
 const (
-	runKeepsOwn = `// run lets the agent work and returns the terminal event.
-func (t *turn) run(s start) (agui.Event, error) {
-	ctx := t.uc.Context()
-	a, err := t.agents.Agent(t.held.Input().Agent)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	own, err := notes.New(t.store)
+	runKeepsOwn = `// dispatcher is the run's only way to the named tools. It goes on from what earlier attempts called.
+func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
+	registry, err := t.registry(t.store)
 `
 	runKeepsAnother = `var kept *store.Store
 
-// run lets the agent work and returns the terminal event.
-func (t *turn) run(s start) (agui.Event, error) {
-	ctx := t.uc.Context()
-	a, err := t.agents.Agent(t.held.Input().Agent)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
+// dispatcher is the run's only way to the named tools. It goes on from what earlier attempts called.
+func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	if kept == nil {
 		kept = t.store
 	}
-	own, err := notes.New(kept)
+	registry, err := t.registry(kept)
 `
 	frameKeepsOwn = `// Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
 // error, for which API Gateway sends a frame of its own that makes the client ask again.

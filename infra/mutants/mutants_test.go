@@ -34,7 +34,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard
@@ -94,82 +94,124 @@ func TestGuardsAreMissed(t *testing.T) {
 
 const root = "../.."
 
+// edit is one change of one file.
+type edit struct {
+	file     string // from the module's root
+	from, to string // from stands in the file once; "": the file is a new one
+}
+
+// changed is the text of each file, by its path from the module's root, after all edits.
+func changed(edits ...edit) (map[string]string, error) {
+	texts := map[string]string{}
+	for _, e := range edits {
+		text, seen := texts[e.file]
+		if !seen && e.from != "" {
+			b, err := os.ReadFile(filepath.Join(root, e.file))
+			if err != nil {
+				return nil, err
+			}
+			text = string(b)
+		}
+		if n := strings.Count(text, e.from); n != 1 && e.from != "" {
+			return nil, fmt.Errorf("it stands in %s %d times, not once:\n%s", e.file, n, e.from)
+		}
+		texts[e.file] = strings.Replace(text, e.from, e.to, 1)
+	}
+	return texts, nil
+}
+
 // without is the file's text without the guard.
 func (g guard) without() (string, error) {
-	text, err := os.ReadFile(filepath.Join(root, g.file))
+	e := edit{g.file, g.from, g.to}
+	if g.lapse != "" {
+		text, err := os.ReadFile(filepath.Join(root, g.file))
+		return string(text), err
+	}
+	texts, err := changed(e)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", g.name, err)
 	}
-	if n := strings.Count(string(text), g.from); n != 1 && g.lapse == "" {
-		return "", fmt.Errorf("%s: it stands in %s %d times, not once:\n%s", g.name, g.file, n, g.from)
-	}
-	return strings.Replace(string(text), g.from, g.to, 1), nil
+	return texts[g.file], nil
 }
 
 // try runs the test without the guard. What does not compile is an error and no success.
 func (g guard) try(t *testing.T) (red bool, said string, err error) {
-	pkg, name, _ := strings.Cut(g.test, " ")
-	if pkg == "web" {
+	if pkg, name, _ := strings.Cut(g.test, " "); pkg == "web" {
 		return g.tryWeb(t, name)
 	}
-	binary := filepath.Join(t.TempDir(), "test")
-	overlay, err := g.overlay(t)
+	text, err := g.without()
 	if err != nil {
 		return false, "", err
+	}
+	red, out, err := try(t, map[string]string{g.file: text}, g.test, "CARREL_FAULTS=1", "LAPSE="+g.lapse)
+	if err != nil {
+		return red, "", fmt.Errorf("%s: %w", g.name, err)
+	}
+	return red, summary(out), nil
+}
+
+// try runs a test, named by package and name, with other texts in place of files, in a process with more environment.
+func try(t *testing.T, texts map[string]string, test string, env ...string) (red bool, out []byte, err error) {
+	pkg, name, _ := strings.Cut(test, " ")
+	binary := filepath.Join(t.TempDir(), "test")
+	overlay, err := overlay(t, texts)
+	if err != nil {
+		return false, nil, err
 	}
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, pkg)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return false, "", fmt.Errorf("%s: without it nothing compiles: %w\n%s", g.name, err, out)
+		return false, nil, fmt.Errorf("without it nothing compiles: %w\n%s", err, out)
 	}
-	// The test may know nothing of the file, which is a function's that it starts as a process.
-	owner := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", os.DevNull, "./"+filepath.Dir(g.file))
-	owner.Dir = root
-	if out, err := owner.CombinedOutput(); err != nil {
-		return false, "", fmt.Errorf("%s: without it nothing compiles: %w\n%s", g.name, err, out)
+	// The test may know nothing of a file, which is a function's that it starts as a process.
+	owners := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", os.DevNull)
+	for file := range texts {
+		owners.Args = append(owners.Args, "./"+filepath.Dir(file))
+	}
+	owners.Dir = root
+	if out, err := owners.CombinedOutput(); err != nil {
+		return false, nil, fmt.Errorf("without it nothing compiles: %w\n%s", err, out)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testTime+time.Minute)
 	defer cancel()
 	run := exec.CommandContext(ctx, binary, "-test.run", "^"+name+"$", "-test.v", "-test.timeout", testTime.String())
 	run.Dir = filepath.Join(root, pkg)
-	// A stack that the test starts builds its functions without the guard too.
+	// A stack that the test starts builds its functions with the same texts.
 	flags := strings.TrimSpace(os.Getenv("GOFLAGS") + " -overlay=" + overlay)
-	run.Env = append(os.Environ(), "CARREL_REQUIRE_ALL=1", "CARREL_FAULTS=1", "GOFLAGS="+flags, "LAPSE="+g.lapse)
-	out, err := run.CombinedOutput()
+	run.Env = append(append(os.Environ(), "CARREL_REQUIRE_ALL=1", "GOFLAGS="+flags), env...)
+	out, err = run.CombinedOutput()
 	if bytes.Contains(out, []byte("starting the stack:")) {
-		return false, "", fmt.Errorf("%s: the stack does not start: %w\n%s", g.name, cmp.Or(err, errors.New("and the test passes")), out)
+		return false, out, fmt.Errorf("the stack does not start: %w\n%s", cmp.Or(err, errors.New("and the test passes")), out)
 	}
 	if err == nil && !bytes.Contains(out, []byte("--- PASS: "+name)) {
-		return false, "", fmt.Errorf("%s: %s did not run:\n%s", g.name, g.test, out)
+		return false, out, fmt.Errorf("%s did not run:\n%s", test, out)
 	}
 	if err != nil && !bytes.Contains(out, []byte("--- FAIL: "+name)) {
-		return false, "", fmt.Errorf("%s: %s broke off: %w\n%s", g.name, g.test, err, out)
+		return false, out, fmt.Errorf("%s broke off: %w\n%s", test, err, out)
 	}
-	return err != nil, summary(out), nil
+	return err != nil, out, nil
 }
 
-// overlay writes the file without the guard, and what go test is to be told of it.
-func (g guard) overlay(t *testing.T) (string, error) {
-	text, err := g.without()
-	if err != nil {
-		return "", err
-	}
+// overlay writes other texts of files, and what go build is to be told of them.
+func overlay(t *testing.T, texts map[string]string) (string, error) {
 	dir := t.TempDir()
-	file, err := filepath.Abs(filepath.Join(root, g.file))
-	if err != nil {
-		return "", err
-	}
-	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
-	if err != nil {
-		return "", err
-	}
-	for name, content := range map[string][]byte{changed: []byte(text), overlay: replace} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
+	replace := map[string]string{}
+	for name, text := range texts {
+		file, err := filepath.Abs(filepath.Join(root, name))
+		if err != nil {
+			return "", err
+		}
+		replace[file] = filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(replace[file], []byte(text), 0o600); err != nil {
 			return "", err
 		}
 	}
-	return overlay, nil
+	list, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, list, 0o600)
 }
 
 // summary is what the test said first, and how much it did.

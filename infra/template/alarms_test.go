@@ -64,8 +64,9 @@ func names(t *testing.T) (all []string) {
 // happens.
 func TestAlarms(t *testing.T) {
 	r := transformed(t)
-	want := []string{"disconnect IsolationViolation", "message IsolationViolation", "sweep SweepEnded", "sweep SweepExpired",
-		"sweep SweepResumed", "sweep SweepSeats", "sweep SweepStarted", "turn ContextsActive", "turn Residue"}
+	want := []string{"connect IsolationViolation", "disconnect IsolationViolation", "message IsolationViolation",
+		"sweep IsolationViolation", "sweep SweepEnded", "sweep SweepExpired", "sweep SweepResumed", "sweep SweepSeats",
+		"sweep SweepStarted", "turn ContextsActive", "turn IsolationViolation", "turn Residue"}
 	got := watched(t, r)
 	if !slices.Equal(got, want) {
 		t.Errorf("alarms look at\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
@@ -81,9 +82,10 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("%s: %s", id, text(p))
 		}
 	})
-	for _, id := range []string{"MessageViolationAlarm", "DisconnectViolationAlarm", "ResidueAlarm", "LostSeatsAlarm"} {
+	for id, period := range map[string]float64{"MessageViolationAlarm": 10, "ConnectViolationAlarm": 10, "DisconnectViolationAlarm": 10,
+		"TurnViolationAlarm": 10, "SweepViolationAlarm": 10, "ResidueAlarm": 60, "LostSeatsAlarm": 60} {
 		p := at(r, id, "Properties")
-		if at(p, "Period") != float64(60) || at(p, "EvaluationPeriods") != float64(1) || at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
+		if at(p, "Period") != period || at(p, "EvaluationPeriods") != float64(1) || at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
 			t.Errorf("%s does not ring at the first one: %s", id, text(p))
 		}
 	}

@@ -2,7 +2,6 @@ package arch_test
 
 import (
 	"fmt"
-	"go/ast"
 	"path"
 	"slices"
 	"strings"
@@ -44,7 +43,9 @@ func table() map[string]allowed {
 }
 
 // testOnly are packages for tests: they take a testing.TB and may import anything, and only tests import them.
-func testOnly() []string { return []string{"chat/chattest", "gateway/gatewaytest", "store/storetest"} }
+func testOnly() []string {
+	return []string{"chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest"}
+}
 
 // makers are the files that may import internal/principal: where a chat.User is made, and the vocabulary.
 func makers() []string {
@@ -91,8 +92,6 @@ func refused(f file, imp string) string {
 	switch {
 	case strings.HasPrefix(local, "functions/") && ours:
 		return "nothing is imported from functions/"
-	case imp == "unsafe":
-		return "unsafe would go round the types that isolation stands on"
 	case f.test() || under(pkg, testOnly()):
 		return ""
 	case ofShared && under(sharedPkg, testOnly()):
@@ -135,7 +134,6 @@ func TestImportsPointDown(t *testing.T) {
 		"shared/emit/a.go imports carrel/shared/store":        "-- shared/emit/a.go --\npackage emit\nimport _ \"carrel/shared/store\"\n",
 		"is not in the table":                                 "-- shared/util/a.go --\npackage util\nimport _ \"carrel/shared/chat\"\n",
 		"functions/":                                          "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
-		"unsafe would":                                        "-- functions/turn/a_test.go --\npackage main\nimport _ \"unsafe\"\n",
 		"only tests may":                                      "-- shared/store/a.go --\npackage store\nimport _ \"carrel/shared/chat/chattest\"\n",
 		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/dynamodb\"\n",
 		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ \"github.com/coder/websocket\"\n",
@@ -156,30 +154,6 @@ func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
 	enforce(t, makerRule, map[string]string{
 		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ \"carrel/shared/internal/principal\"\n",
 		"shared/tool/a_test.go":   "-- shared/tool/a_test.go --\npackage tool\nimport _ \"carrel/shared/internal/principal\"\n",
-	})
-}
-
-// operatorRule keeps the one way from an operator's word to a user with the operator's command.
-func operatorRule(tr tree) []string {
-	const command = "infra/cli/ops"
-	var found []string
-	for _, f := range tr.files {
-		if f.test() || f.dir() == command || under(f.dir(), []string{"shared/store/storetest"}) {
-			continue
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "ForOperator" {
-				found = append(found, f.at(s)+": ForOperator makes a user from a word: only "+command+" may")
-			}
-			return true
-		})
-	}
-	return found
-}
-
-func TestOnlyOperatorsNameUsers(t *testing.T) {
-	enforce(t, operatorRule, map[string]string{
-		"message/a.go:2: ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
 	})
 }
 

@@ -131,6 +131,7 @@ type Claims struct {
 // Connection is one WebSocket of a user as the user's own partition lists it.
 type Connection struct {
 	ID           ConnectionID
+	Owner        User // whom the edge wrote it for, as read; nobody: it does not say, and nothing is posted to it
 	Thread       ThreadID
 	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
 	Connected    time.Time
@@ -160,6 +161,10 @@ var (
 	ErrClosed       = errors.New("closed")
 	ErrFull         = errors.New("full")
 
+	// ErrForeign is a record that stands with one user and belongs to another: an isolation violation. Who does not look
+	// for it sees something that is not there.
+	ErrForeign = fmt.Errorf("%w: it is another user's", ErrNotFound)
+
 	// ErrGone is a post to a connection that no longer exists; ErrSlow one to a client that does not keep up.
 	ErrGone = errors.New("the connection is gone")
 	ErrSlow = errors.New("the connection is too slow")
@@ -180,6 +185,32 @@ func (e *RateLimitedError) Error() string {
 
 // Unwrap makes it an ErrRateLimited.
 func (e *RateLimitedError) Unwrap() error { return ErrRateLimited }
+
+// ForeignError is an ErrForeign that tells whose connection's record it is.
+type ForeignError struct{ Connection ConnectionID }
+
+// Error does not tell the connection.
+func (e *ForeignError) Error() string { return "a connection: " + ErrForeign.Error() }
+
+// Unwrap makes it an ErrForeign.
+func (e *ForeignError) Unwrap() error { return ErrForeign }
+
+// Foreign are the connections that an error's ForeignErrors name.
+func Foreign(err error) []ConnectionID {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *ForeignError:
+		return []ConnectionID{e.Connection}
+	case interface{ Unwrap() []error }:
+		var all []ConnectionID
+		for _, one := range e.Unwrap() {
+			all = append(all, Foreign(one)...)
+		}
+		return all
+	}
+	return Foreign(errors.Unwrap(err))
+}
 
 // MaxID is the longest thread, run or message id in bytes.
 const MaxID = 128

@@ -4,6 +4,7 @@
 package emit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
 }
 
-// Connections lists the user's own sockets, read consistently, and removes one that is gone.
+// Connections lists the user's own sockets, read consistently, and removes one that is gone. A list beside which there is
+// a chat.ErrForeign is good: what that names is not in it.
 type Connections interface {
 	Connections(ctx context.Context) ([]chat.Connection, error)
 	RemoveConnection(ctx context.Context, id chat.ConnectionID) error
@@ -42,6 +44,7 @@ type Config struct {
 	Poster      Poster
 	After       func(time.Duration) <-chan time.Time // nil: time.After
 	Report      func(error)                          // told of failures that do not end the run; nil: nobody is
+	Violation   func(chat.ConnectionID)              // told, once each, of connections that were listed and are another's; nil: Report is
 }
 
 // Emitter is one run's. Emit, Sync, Drain and Finish are for one goroutine at a time; Tell may be called beside them.
@@ -50,32 +53,37 @@ type Emitter struct {
 	ctx  context.Context // ends with the invocation or with close
 	stop context.CancelFunc
 	wake chan struct{} // tells the flusher that something changed
+	kick chan struct{} // tells the lister not to wait
 
 	flushed  chan struct{} // closed when the flusher has ended
 	stopList chan struct{} // closed to end the lister
 	listed   chan struct{} // closed when the lister has ended
 	finish   sync.Once
-	posts    sync.WaitGroup // the delivering goroutines
+	refused  map[chat.ConnectionID]bool // connections that are another's; the lister's
 
-	mu       sync.Mutex
-	pending  pending
-	pace     pace
-	accepted int           // events that Emit took
-	durable  int           // of those, how many the log holds
-	hurry    bool          // flush without waiting for the interval
-	draining bool          // no event is taken any more
-	closed   bool          // nothing is posted any more
-	err      error         // why the log takes no more
-	changed  chan struct{} // closed and made anew at each change of the above that somebody may wait for
-	outlets  map[chat.ConnectionID]*outlet
-	last     *delivery // the last record, for who is new
-	news     *delivery // the last frame of Tell, for who is new
-	figures  Figures
+	mu         sync.Mutex
+	pending    pending
+	pace       pace
+	accepted   int           // events that Emit took
+	durable    int           // of those, how many the log holds
+	hurry      bool          // flush without waiting for the interval
+	draining   bool          // no event is taken any more
+	closed     bool          // nothing is posted any more
+	err        error         // why the log takes no more
+	changed    chan struct{} // closed and made anew at each change of the above that somebody may wait for
+	outlets    map[chat.ConnectionID]*outlet
+	lists      int       // that were asked for
+	inForce    int       // the last of them that came
+	listedAt   time.Time // when that was asked for
+	delivering int       // goroutines
+	last       *delivery // the last record, for who is new
+	news       *delivery // the last frame of Tell, for who is new
+	figures    Figures
 }
 
 // New makes the emitter of one run and lists the user's connections. ctx bounds the emitter's whole life: it is the
 // invocation's and not the run's, so that a run that is cancelled can still write its end. The user context's Close
-// stops what the emitter started. A list that fails is reported and tried again a second later.
+// stops what the emitter started. A list that fails is reported and tried again; nothing is posted by one that is too old.
 func New(ctx context.Context, c Config) (*Emitter, error) {
 	if c.After == nil {
 		c.After = time.After
@@ -83,8 +91,11 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 	if c.Report == nil {
 		c.Report = func(error) {}
 	}
+	if c.Violation == nil {
+		c.Violation = func(chat.ConnectionID) { c.Report(&chat.ForeignError{}) }
+	}
 	e := &Emitter{
-		c: c, wake: make(chan struct{}, 1),
+		c: c, wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), refused: map[chat.ConnectionID]bool{},
 		flushed: make(chan struct{}), stopList: make(chan struct{}), listed: make(chan struct{}),
 		changed: make(chan struct{}), outlets: map[chat.ConnectionID]*outlet{},
 	}
@@ -93,9 +104,9 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 		e.stop()
 		return nil, fmt.Errorf("emit: %w", err)
 	}
-	e.list()
+	wait := e.list()
 	go e.flush()
-	go e.keepListing()
+	go e.keepListing(wait)
 	return e, nil
 }
 
@@ -113,15 +124,15 @@ func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
 		return err
 	}
 	for _, p := range pieces {
-		if err := e.take(ctx, p, now); err != nil {
+		if err := e.accept(ctx, p, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// take adds one event to what waits, as soon as there is room.
-func (e *Emitter) take(ctx context.Context, p sized, now time.Time) error {
+// accept adds one event to what waits, as soon as there is room.
+func (e *Emitter) accept(ctx context.Context, p sized, now time.Time) error {
 	return e.await(ctx, func() (bool, error) {
 		switch {
 		case e.draining:
@@ -168,14 +179,17 @@ func (e *Emitter) Drain(ctx context.Context) error {
 // connections again, posts the record to whoever is new, and waits for the posts under way.
 func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event) error {
 	e.record(seq, events)
+	err := e.relist(ctx)
+	if err == nil {
+		err = e.quiet(ctx)
+	}
 	e.stopListing()
 	select {
 	case <-e.listed:
 	case <-ctx.Done():
-		return fmt.Errorf("emit: finish: %w", context.Cause(ctx))
+		err = cmp.Or(err, fmt.Errorf("emit: finish: %w", context.Cause(ctx)))
 	}
-	e.list()
-	return e.quiet(ctx)
+	return err
 }
 
 // Wrote posts a record that the caller has written before the first Emit: one that had to be chosen by what the log held.
@@ -232,17 +246,10 @@ func (e *Emitter) stopListing() { e.finish.Do(func() { close(e.stopList) }) }
 
 // quiet waits for the posts under way.
 func (e *Emitter) quiet(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		e.posts.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("emit: posts are still under way: %w", context.Cause(ctx))
+	if err := e.until(ctx, func() bool { return e.delivering == 0 }); err != nil {
+		return fmt.Errorf("emit: posts are still under way: %w", err)
 	}
+	return nil
 }
 
 // close stops everything: what waits is neither written nor posted any more.

@@ -81,6 +81,11 @@ func (l *fakeLog) all() []agui.Event {
 // fakeEdge is the user's connections and the way to them.
 type fakeEdge struct {
 	mu      sync.Mutex
+	owner   chat.User                       // of the rows that do not say
+	foreign []error                         // of the rows that are another's
+	list    func(ctx context.Context) error // before each list; its error is the list's
+	listed  time.Time                       // when the last list that came was asked for
+	oldest  time.Duration                   // of a list, when a post was begun
 	rows    map[chat.ConnectionID]chat.Connection
 	got     map[chat.ConnectionID][]wire.ServerFrame
 	posts   int
@@ -115,14 +120,27 @@ func (e *fakeEdge) set(f func()) {
 	f()
 }
 
-func (e *fakeEdge) Connections(context.Context) ([]chat.Connection, error) {
+func (e *fakeEdge) Connections(ctx context.Context) ([]chat.Connection, error) {
+	at := time.Now()
+	e.mu.Lock()
+	list := e.list
+	e.mu.Unlock()
+	if list != nil {
+		if err := list(ctx); err != nil {
+			return nil, err
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var all []chat.Connection
 	for _, c := range e.rows {
+		if c.Owner.IsZero() {
+			c.Owner = e.owner
+		}
 		all = append(all, c)
 	}
-	return all, nil
+	e.listed = at
+	return all, errors.Join(e.foreign...)
 }
 
 func (e *fakeEdge) RemoveConnection(_ context.Context, id chat.ConnectionID) error {
@@ -135,6 +153,7 @@ func (e *fakeEdge) RemoveConnection(_ context.Context, id chat.ConnectionID) err
 func (e *fakeEdge) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
 	e.mu.Lock()
 	e.posts++
+	e.oldest = max(e.oldest, time.Since(e.listed))
 	if e.posting[id]++; e.posting[id] > 1 {
 		e.bad = append(e.bad, "two posts at once to "+string(id))
 	}
@@ -204,6 +223,8 @@ type rig struct {
 	edge     *fakeEdge
 	uc       *usercontext.Context
 	reported []string
+
+	violations []chat.ConnectionID
 }
 
 func newRig(t *testing.T, log *fakeLog, edge *fakeEdge) *rig {
@@ -215,10 +236,12 @@ func newRig(t *testing.T, log *fakeLog, edge *fakeEdge) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{log: log, edge: edge, uc: uc}
+	edge.owner = uc.User()
 	var mu sync.Mutex
 	r.Emitter, err = emit.New(t.Context(), emit.Config{
 		User: uc, Epoch: epoch, Log: log, Connections: edge, Poster: edge,
-		Report: func(err error) { mu.Lock(); r.reported = append(r.reported, err.Error()); mu.Unlock() },
+		Violation: func(id chat.ConnectionID) { mu.Lock(); r.violations = append(r.violations, id); mu.Unlock() },
+		Report:    func(err error) { mu.Lock(); r.reported = append(r.reported, err.Error()); mu.Unlock() },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,6 @@ import (
 
 // Bounds of what a connection costs the others.
 const (
-	listEvery = time.Second
-	listTime  = 3 * time.Second
 	postTime  = 5 * time.Second
 	maxQueue  = 1 << 20  // bytes that may wait for one connection
 	maxMerge  = 24 << 10 // records that wait are posted together up to this size
@@ -57,9 +55,6 @@ type queued struct {
 	since time.Time
 }
 
-// target reports whether anything may be posted to c: its client has said hello, and its token is not past.
-func target(c chat.Connection, now time.Time) bool { return c.N > 0 && now.Before(c.TokenExpires) }
-
 // record queues a durable record for all that watch the thread.
 func (e *Emitter) record(seq chat.Seq, events []agui.Event) {
 	size := frameSize
@@ -99,91 +94,16 @@ func (e *Emitter) push(o *outlet, d *delivery) {
 	e.figures.Behind = max(e.figures.Behind, o.events+o.flying)
 	if !o.busy {
 		o.busy = true
-		e.posts.Add(1)
+		e.delivering++
 		go e.deliver(o)
 	}
 }
 
 func (o *outlet) drop() { o.queue, o.size, o.events = nil, 0, 0 }
 
-// keepListing lists the connections once a second.
-func (e *Emitter) keepListing() {
-	defer close(e.listed)
-	for {
-		select {
-		case <-e.c.After(listEvery):
-			e.list()
-		case <-e.stopList:
-			return
-		case <-e.ctx.Done():
-			return
-		}
-	}
-}
-
-// list reads the user's connections, drops those that are no target any more and brings news to those that are new.
-func (e *Emitter) list() {
-	ctx, cancel := context.WithTimeout(e.ctx, listTime)
-	defer cancel()
-	conns, err := e.c.Connections.Connections(ctx)
-	if err != nil {
-		e.c.Report(fmt.Errorf("emit: list connections: %w", err))
-		return
-	}
-	now := e.c.User.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	seen := map[chat.ConnectionID]bool{}
-	for _, c := range conns {
-		if target(c, now) {
-			seen[c.ID] = true
-			e.see(c)
-		}
-	}
-	for id, o := range e.outlets {
-		if seen[id] {
-			continue
-		}
-		o.listed = false
-		o.drop()
-		if !o.busy {
-			delete(e.outlets, id)
-		}
-	}
-}
-
-// see takes one connection from a list; the lock is held.
-func (e *Emitter) see(c chat.Connection) {
-	o := e.outlets[c.ID]
-	if o == nil {
-		o = &outlet{}
-		e.outlets[c.ID] = o
-	}
-	fresh := !o.listed || o.cut && c.N > o.conn.N
-	watched := !fresh && o.conn.Thread == e.c.User.Thread()
-	o.listed = true
-	if fresh {
-		o.cut = false
-	}
-	if !o.cut {
-		o.conn = c // a cut one keeps the N at which it was cut
-	}
-	if fresh && e.news != nil {
-		e.push(o, e.news)
-	}
-	switch {
-	case o.conn.Thread != e.c.User.Thread():
-		if watched {
-			o.drop()
-		}
-	case !watched && e.last != nil:
-		e.push(o, e.last)
-	}
-}
-
 // deliver posts what waits for one connection, one post at a time, until nothing does.
 func (e *Emitter) deliver(o *outlet) {
-	defer e.posts.Done()
+	defer e.delivered()
 	for {
 		d, id := e.pull(o)
 		if d.delivery == nil {
@@ -199,22 +119,38 @@ func (e *Emitter) deliver(o *outlet) {
 	}
 }
 
-// pull takes the next frame of a queue; records that follow each other go as one.
-func (e *Emitter) pull(o *outlet) (queued, chat.ConnectionID) {
+// delivered is the end of a deliver.
+func (e *Emitter) delivered() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !target(o.conn, e.c.User.Now()) || e.closed {
+	e.delivering--
+	e.announce()
+}
+
+// pull takes the next frame of a queue, by a list that may be posted from; records that follow each other go as one.
+func (e *Emitter) pull(o *outlet) (d queued, id chat.ConnectionID) {
+	take := func() {
+		if !target(o.conn, e.c.User.User(), e.c.User.Now()) {
+			o.drop()
+		}
+		o.flying = 0
+		if len(o.queue) == 0 {
+			o.busy = false
+			return
+		}
+		var n int
+		d, n = merge(o.queue)
+		o.queue = o.queue[n:]
+		o.size, o.events, o.flying = o.size-d.size, o.events-d.events, d.events
+		id = o.conn.ID
+	}
+	if !e.current(take) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		o.drop()
+		o.flying, o.busy = 0, false
 	}
-	o.flying = 0
-	if len(o.queue) == 0 {
-		o.busy = false
-		return queued{}, ""
-	}
-	d, n := merge(o.queue)
-	o.queue = o.queue[n:]
-	o.size, o.events, o.flying = o.size-d.size, o.events-d.events, d.events
-	return d, o.conn.ID
+	return d, id
 }
 
 // merge joins the records at the head of a queue up to a size, and tells how many they were.
@@ -234,17 +170,18 @@ func merge(queue []queued) (queued, int) {
 	return d, n
 }
 
-// post posts one frame. The parts of a long one end when its connection is cut or its token is past.
+// post posts one frame. Each of its messages goes by what the list in force says of the connection: it ends when that is
+// cut, is listed no more, watches another thread, or its token is past.
 func (e *Emitter) post(o *outlet, id chat.ConnectionID, d queued) error {
 	messages, err := d.encoded()
 	if err != nil {
 		return err
 	}
-	for i, m := range messages {
-		if i > 0 && !e.wants(o) {
+	for _, m := range messages {
+		if !e.wants(o, d) {
 			return nil
 		}
-		if err := e.send(o, id, m); err != nil {
+		if err := e.send(o, d, posting{id, m}); err != nil {
 			return err
 		}
 	}
@@ -268,7 +205,7 @@ func (e *Emitter) fail(o *outlet, err error) {
 		e.c.Report(fmt.Errorf("emit: post: %w", err))
 		return
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, listTime)
+	ctx, cancel := context.WithTimeout(e.ctx, dropTime)
 	defer cancel()
 	if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {
 		e.c.Report(fmt.Errorf("emit: forget a connection that is gone: %w", err))

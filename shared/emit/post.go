@@ -59,10 +59,16 @@ func patiently(ctx context.Context, after func(time.Duration) <-chan time.Time, 
 	}
 }
 
+// posting is one message on its way.
+type posting struct {
+	to      chat.ConnectionID
+	message []byte
+}
+
 // send posts one message to an outlet's connection, and counts. Nobody else waits for it.
-func (e *Emitter) send(o *outlet, id chat.ConnectionID, message []byte) error {
+func (e *Emitter) send(o *outlet, d queued, p posting) error {
 	again := func() bool {
-		wanted := e.wants(o)
+		wanted := e.wants(o, d)
 		if wanted {
 			e.count(func(f *Figures) { f.Retried++ })
 		}
@@ -71,7 +77,7 @@ func (e *Emitter) send(o *outlet, id chat.ConnectionID, message []byte) error {
 	return patiently(e.ctx, e.c.After, again, func() error {
 		ctx, cancel := context.WithTimeout(e.ctx, postTime)
 		defer cancel()
-		err := e.c.Poster.Post(ctx, id, message)
+		err := e.c.Poster.Post(ctx, p.to, p.message)
 		e.count(func(f *Figures) {
 			switch {
 			case err == nil:
@@ -90,9 +96,11 @@ func (e *Emitter) count(change func(*Figures)) {
 	change(&e.figures)
 }
 
-// wants reports whether anything more may be posted to an outlet's connection.
-func (e *Emitter) wants(o *outlet) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return !e.closed && o.listed && !o.cut && target(o.conn, e.c.User.Now())
+// wants reports whether a message of a frame may be posted to an outlet's connection, by the list in force.
+func (e *Emitter) wants(o *outlet, d queued) (wanted bool) {
+	thread := audience(d.frame)
+	e.current(func() {
+		wanted = o.listed && !o.cut && target(o.conn, e.c.User.User(), e.c.User.Now()) && (thread == "" || thread == o.conn.Thread)
+	})
+	return wanted
 }

@@ -9,7 +9,6 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/wire"
 )
 
@@ -152,7 +151,7 @@ func TestTellHeedsTheTokenAndTriesAgain(t *testing.T) {
 		edge.fails["slow"] = chat.ErrSlow
 		time.AfterFunc(500*time.Millisecond, func() { edge.set(func() { delete(edge.fails, "slow") }) })
 		frame := &wire.Ended{RunID: run, ThreadID: thread, Status: chat.RunCancelled}
-		if err := emit.Tell(t.Context(), emit.Audience{Connections: edge, Poster: edge}, frame, frame, frame); err != nil {
+		if err := tellThrice(t, edge, frame); err != nil {
 			t.Error(err)
 		}
 		if a, s := len(edge.got["a"]), len(edge.got["slow"]); a != 2 || s != 3 {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -14,47 +15,132 @@ import (
 
 // Audience is one user's connections and the way to them, for who has something to say outside of a run.
 type Audience struct {
+	User        chat.User
 	Connections Connections
 	Poster      Poster
-	Now         func() time.Time // nil: time.Now
+	Now         func() time.Time        // nil: time.Now
+	Violation   func(chat.ConnectionID) // told, once each, of connections that were listed and are another's; nil: the error is all
 }
 
 // Tell lists the user's connections and posts frames to each, in order: Events and Ended to those that watch their
 // thread, all else to every one. A connection that is gone is forgotten. It waits for the posts, which have deadlines;
-// its error names each that failed, and a failing one holds up no other.
+// its error names each that failed, and a failing one holds up no other. A list that has become too old to be posted from
+// is read again first.
 func Tell(ctx context.Context, a Audience, frames ...wire.ServerFrame) error {
+	if a.User.IsZero() {
+		return fmt.Errorf("emit: tell: %w", chat.ErrNoUser)
+	}
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	list, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	conns, err := a.Connections.Connections(list)
-	if err != nil {
-		return fmt.Errorf("emit: list connections: %w", err)
+	r := &roll{Audience: a, refused: map[chat.ConnectionID]bool{}}
+	if err := r.read(ctx); err != nil {
+		return err
 	}
 	var wg sync.WaitGroup
-	errs := make([]error, len(conns))
-	for i, c := range conns {
-		if target(c, a.Now()) {
-			wg.Go(func() { errs[i] = a.tell(ctx, c, frames) })
+	var mu sync.Mutex
+	var errs []error
+	for id, c := range maps.Clone(r.rows) {
+		if target(c, a.User, a.Now()) {
+			wg.Go(func() {
+				err := r.tell(ctx, id, frames)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			})
 		}
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.foreign)...)
 }
 
-func (a Audience) tell(ctx context.Context, c chat.Connection, frames []wire.ServerFrame) error {
+// roll is an audience's connections as they were last read.
+type roll struct {
+	Audience
+	mu      sync.Mutex
+	at      time.Time // when it was asked for
+	rows    map[chat.ConnectionID]chat.Connection
+	refused map[chat.ConnectionID]bool
+	foreign error // that some are another's
+}
+
+// read lists the connections, again if that fails or takes too long.
+func (r *roll) read(ctx context.Context) error {
+	for try := 1; ; try++ {
+		at := r.Now()
+		list, cancel := context.WithTimeout(ctx, listTime)
+		conns, err := r.Connections.Connections(list)
+		cancel()
+		if err == nil || errors.Is(err, chat.ErrForeign) {
+			r.take(conns, err, at)
+			err = nil
+			if !r.stale() {
+				return nil
+			}
+			err = errors.New("the answer came too late")
+		}
+		if try == listTries || ctx.Err() != nil {
+			return fmt.Errorf("emit: list connections: %w", err)
+		}
+	}
+}
+
+func (r *roll) stale() bool { return r.Now().Sub(r.at) > listGood }
+
+func (r *roll) take(conns []chat.Connection, err error, at time.Time) {
+	r.at, r.rows = at, map[chat.ConnectionID]chat.Connection{}
+	for _, c := range conns {
+		r.rows[c.ID] = c
+	}
+	for _, id := range foreign(conns, err, r.User) {
+		r.foreign = fmt.Errorf("emit: list connections: %w", chat.ErrForeign)
+		if r.Violation != nil && !r.refused[id] {
+			r.Violation(id)
+		}
+		r.refused[id] = true
+	}
+}
+
+// errUnwanted is a post that is not to be: its connection is not what it was when the telling began.
+var errUnwanted = errors.New("the connection is no target any more")
+
+// seat is one connection's place in a roll, and the Poster to it: each try is by a list that may be posted from.
+type seat struct {
+	*roll
+	thread chat.ThreadID // whose watchers the frame is for; "": everybody
+}
+
+// Post posts one message, unless the connection has become no target for it.
+func (s seat) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
+	if err := s.check(ctx, id); err != nil {
+		return err
+	}
+	return s.Poster.Post(ctx, id, message)
+}
+
+func (s seat) check(ctx context.Context, id chat.ConnectionID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stale() {
+		if err := s.read(ctx); err != nil {
+			return err
+		}
+	}
+	if c := s.rows[id]; !target(c, s.User, s.Now()) || s.thread != "" && s.thread != c.Thread {
+		return errUnwanted
+	}
+	return nil
+}
+
+func (r *roll) tell(ctx context.Context, id chat.ConnectionID, frames []wire.ServerFrame) error {
 	for _, f := range frames {
-		if t := audience(f); t != "" && t != c.Thread {
-			continue
-		}
-		err := a.post(ctx, c, f)
+		err := r.post(ctx, id, f)
 		if errors.Is(err, chat.ErrGone) {
-			forget, cancel := context.WithTimeout(ctx, listTime)
+			forget, cancel := context.WithTimeout(ctx, dropTime)
 			defer cancel()
-			return a.Connections.RemoveConnection(forget, c.ID)
+			return r.Connections.RemoveConnection(forget, id)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errUnwanted) {
 			return fmt.Errorf("emit: post: %w", err)
 		}
 	}
@@ -72,17 +158,14 @@ func audience(f wire.ServerFrame) chat.ThreadID {
 	return ""
 }
 
-func (a Audience) post(ctx context.Context, c chat.Connection, f wire.ServerFrame) error {
+func (r *roll) post(ctx context.Context, id chat.ConnectionID, f wire.ServerFrame) error {
 	messages, err := wire.Encode(f, rand.Text())
 	if err != nil {
 		return err
 	}
 	for _, m := range messages {
-		if !target(c, a.Now()) {
-			return nil // its token is past
-		}
 		ctx, cancel := context.WithTimeout(ctx, postTime)
-		err := Post(ctx, a.Poster, c.ID, m)
+		err := Post(ctx, seat{r, audience(f)}, id, m)
 		cancel()
 		if err != nil {
 			return err

@@ -9,9 +9,16 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/emit"
 	"carrel/shared/wire"
 )
+
+func audience(t *testing.T, edge *fakeEdge) emit.Audience {
+	t.Helper()
+	edge.owner = chattest.User(t, "alice")
+	return emit.Audience{User: edge.owner, Connections: edge, Poster: edge}
+}
 
 func TestTellReachesWhomItConcerns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -21,7 +28,7 @@ func TestTellReachesWhomItConcerns(t *testing.T) {
 		edge.fails["gone"], edge.fails["broken"] = fmt.Errorf("post: %w", chat.ErrGone), errLost
 		edge.takes["slow"] = 4 * time.Second
 		start := time.Now()
-		err := emit.Tell(t.Context(), emit.Audience{Connections: edge, Poster: edge},
+		err := emit.Tell(t.Context(), audience(t, edge),
 			&wire.Events{ThreadID: thread, RunID: run, Seq: 1, Events: []agui.Event{{Type: agui.RunError}}},
 			&wire.Ended{ThreadID: thread, RunID: run},
 			&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread}},
@@ -41,4 +48,9 @@ func TestTellReachesWhomItConcerns(t *testing.T) {
 			t.Error("a connection that is gone is still listed")
 		}
 	})
+}
+
+func tellThrice(t *testing.T, edge *fakeEdge, f wire.ServerFrame) error {
+	t.Helper()
+	return emit.Tell(t.Context(), audience(t, edge), f, f, f)
 }

@@ -139,7 +139,7 @@ func (a *answer) startCall(name string) error {
 	}
 	name = prefix(name, maxName)
 	call := agui.ToolCall{ID: a.r.newID(), Type: "function", Function: agui.FunctionCall{Name: name}}
-	a.calls = append(a.calls, call)
+	a.calls, a.r.undecided = append(a.calls, call), append(a.r.undecided, call)
 	return a.begin(agui.Event{Type: agui.ToolCallEnd, ToolCallID: call.ID}, agui.Event{
 		Type: agui.ToolCallStart, ToolCallID: call.ID, ToolCallName: name, ParentMessageID: a.id,
 	})
@@ -166,7 +166,9 @@ func (a *answer) begin(closing agui.Event, opening ...agui.Event) error {
 // end ends what is open, if anything; the metadata goes to a text message's end.
 func (a *answer) end(metadata json.RawMessage) error {
 	if a.isOpen(agui.ToolCallEnd) {
-		a.calls[len(a.calls)-1].Function.Arguments = a.arguments.String()
+		arguments := a.arguments.String()
+		a.calls[len(a.calls)-1].Function.Arguments = arguments
+		a.r.undecided[len(a.r.undecided)-1].Function.Arguments = arguments
 		a.arguments.Reset()
 	}
 	for _, e := range a.closing {

@@ -21,6 +21,7 @@ type run struct {
 	limits  chat.Limits
 
 	open       agui.Open
+	undecided  []agui.ToolCall // that the model began and the dispatcher has not been given
 	usage      []agui.Usage
 	asked      []agui.Interrupt
 	askedBytes int
@@ -33,6 +34,7 @@ func newRun(ctx context.Context, c Config) *run {
 	}
 	for _, p := range c.Pending {
 		r.open.Await(p.Call.ID)
+		r.undecided = append(r.undecided, p.Call)
 	}
 	return r
 }
@@ -102,6 +104,10 @@ func (r *run) settled(ctx context.Context) error {
 	return r.ready(ctx)
 }
 
+// atOnce is how many calls of one answer are made at the same time. One that does not heed its context gives its seat back
+// at its deadline.
+const atOnce = 10
+
 // callTools makes the calls at once and emits their results in the order of the calls. Those that a person is to be asked
 // about have none.
 func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, error) {
@@ -111,12 +117,19 @@ func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, e
 	if err := r.settled(ctx); err != nil {
 		return nil, err
 	}
+	r.undecided = nil // these are all of them
 	tools, cancel := context.WithCancel(ctx)
 	waiting := make([]chan tool.Result, len(calls))
+	seats := make(chan struct{}, atOnce)
 	for i, call := range calls {
 		result := make(chan tool.Result, 1)
 		waiting[i] = result
-		go func() { result <- r.callTool(tools, call) }()
+		go func() {
+			seats <- struct{}{}
+			came := r.callTool(tools, call)
+			<-seats
+			result <- came
+		}()
 	}
 	defer func() { // only if emitting failed is one still waiting
 		cancel()
@@ -150,6 +163,7 @@ func (r *run) result(call agui.ToolCall, result tool.Result) (agui.Message, erro
 			return agui.Message{}, err
 		}
 		result = *instead
+		r.c.Tools.Note(called(call), result.Outcome)
 	}
 	m := agui.Message{ID: r.newID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
 	return m, r.emit(agui.Event{
@@ -164,16 +178,21 @@ func (r *run) callTool(ctx context.Context, p Pending) (result tool.Result) {
 			result = tool.Result{Outcome: tool.Panicked, Content: "The tool " + p.Call.Function.Name + " failed unexpectedly."}
 		}
 	}()
-	if p.Result != nil {
-		return *p.Result
+	call := called(p.Call)
+	call.Approved, call.Again = p.Approved, p.Again
+	switch {
+	case r.c.Tools == nil && p.Result == nil:
+		return tool.Result{Outcome: tool.Unknown, Content: fmt.Sprintf("There is no tool %q.", call.Name)}
+	case p.Result == nil:
+		return r.c.Tools.Call(ctx, call)
+	case r.c.Tools != nil:
+		r.c.Tools.Note(call, p.Result.Outcome)
 	}
-	f := p.Call.Function
-	if r.c.Tools == nil {
-		return tool.Result{Outcome: tool.Unknown, Content: fmt.Sprintf("There is no tool %q.", f.Name)}
-	}
-	return r.c.Tools.Call(ctx, tool.Call{
-		ID: p.Call.ID, Name: f.Name, Arguments: f.Arguments, Approved: p.Approved, Again: p.Again,
-	})
+	return *p.Result
+}
+
+func called(c agui.ToolCall) tool.Call {
+	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
 }
 
 // outcome is the metadata of a result, for who shows it: none for a good one.
@@ -215,9 +234,14 @@ func (r *run) put(e agui.Event) error {
 const noResult = "The run ended before this tool call had a result."
 
 // closeOpen closes what the loop left open, beyond the limits: they are about the agent's work, and this ends it. It
-// fails if the sink does, also by a panic: then it takes no more.
+// fails if the sink does, also by a panic: then it takes no more. Calls that were never made are recorded as such.
 func (r *run) closeOpen() error {
 	err := r.guard(func() error {
+		for _, c := range r.undecided {
+			if r.c.Tools != nil {
+				r.c.Tools.Note(called(c), tool.NotCalled)
+			}
+		}
 		for _, e := range r.open.Close(noResult) {
 			if err := r.put(e); err != nil {
 				return err

@@ -140,7 +140,22 @@ type turnPayload struct {
 	User string `json:"user,omitempty"`
 }
 
-// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser.
+// TwoUsersError is an event of turn that names another user than the one whose it is: an isolation violation. It is a
+// chat.ErrNoUser too.
+type TwoUsersError struct {
+	User chat.User // whose it is, for the record alone
+}
+
+// Error names neither.
+func (e *TwoUsersError) Error() string {
+	return "the event names another user than the one whose run it is to do"
+}
+
+// Unwrap makes it a chat.ErrNoUser.
+func (e *TwoUsersError) Unwrap() error { return chat.ErrNoUser }
+
+// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser, and with a
+// *TwoUsersError if two meet in it.
 func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (chat.User, TurnEvent, error) {
 	t, err := decodeTurn(event)
 	if err != nil {
@@ -154,11 +169,14 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 	if tenancy == Shared {
 		key, other = other, key
 	}
+	u, err := principal.FromKey(key)
+	if second, bad := principal.FromKey(other); err == nil && bad == nil && second != u {
+		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w", &TwoUsersError{u})
+	}
 	if other != "" {
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: the user stands where TENANT_ISOLATION says that it does not",
 			chat.ErrNoUser)
 	}
-	u, err := principal.FromKey(key)
 	if err != nil {
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: whose run it is: %w", chat.ErrNoUser, err)
 	}

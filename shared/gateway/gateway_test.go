@@ -135,19 +135,20 @@ func TestWhoseRunItIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		isolation, tenant, event string
 		want                     chat.User
+		met                      string // two users did, and this one is whose it would be
 	}{
-		"its tenant":                 {"on", "alice", plain, alice},
-		"its tenant, nothing said":   {"", "alice", plain, alice},
-		"no tenant":                  {"on", "", plain, chat.User{}},
-		"named, but isolated":        {"on", "", named, chat.User{}},
-		"named beside a tenant":      {"on", "alice", named, chat.User{}},
-		"another tenant than named":  {"on", "bob", named, chat.User{}},
-		"not a key":                  {"on", "a#b", plain, chat.User{}},
-		"named":                      {"off", "", named, alice},
-		"not named":                  {"off", "", plain, chat.User{}},
-		"a tenant, but not isolated": {"off", "alice", plain, chat.User{}},
-		"both, but not isolated":     {"off", "bob", named, chat.User{}},
-		"named, not by a key":        {"off", "", `{"run":"r1","reason":"run","user":"a#b"}`, chat.User{}},
+		"its tenant":                 {"on", "alice", plain, alice, ""},
+		"its tenant, nothing said":   {"", "alice", plain, alice, ""},
+		"no tenant":                  {"on", "", plain, chat.User{}, ""},
+		"named, but isolated":        {"on", "", named, chat.User{}, ""},
+		"named beside a tenant":      {"on", "alice", named, chat.User{}, ""},
+		"another tenant than named":  {"on", "bob", named, chat.User{}, "bob"},
+		"not a key":                  {"on", "a#b", plain, chat.User{}, ""},
+		"named":                      {"off", "", named, alice, ""},
+		"not named":                  {"off", "", plain, chat.User{}, ""},
+		"a tenant, but not isolated": {"off", "alice", plain, chat.User{}, ""},
+		"both, but not isolated":     {"off", "bob", named, chat.User{}, "alice"},
+		"named, not by a key":        {"off", "", `{"run":"r1","reason":"run","user":"a#b"}`, chat.User{}, ""},
 	} {
 		tenancy, err := gateway.ParseTenancy(c.isolation)
 		if err != nil {
@@ -157,6 +158,10 @@ func TestWhoseRunItIs(t *testing.T) {
 		u, e, err := gateway.ParseTurn(ctx, json.RawMessage(c.event), tenancy)
 		if u != c.want || c.want.IsZero() != errors.Is(err, chat.ErrNoUser) || e.Run != "r1" {
 			t.Errorf("%s: user %v, event %+v, error %v; want user %v", name, u, e, err, c.want)
+		}
+		var two *gateway.TwoUsersError
+		if met := errors.As(err, &two); met != (c.met != "") || met && two.User != chattest.User(t, c.met) {
+			t.Errorf("%s: error %v, want one of two users: %q", name, err, c.met)
 		}
 	}
 	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), "TENANT_ISOLATION") {

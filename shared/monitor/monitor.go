@@ -1,17 +1,14 @@
 // Package monitor writes metrics in CloudWatch's embedded metric format and the record of isolation violations. A user's
-// id is never a dimension and never stands in clear.
+// id is never a dimension and never stands in clear. What is recorded is written before the call returns.
 package monitor
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"sync"
 	"time"
-
-	"carrel/shared/chat"
 )
 
 // namespace is the metrics' in CloudWatch.
@@ -22,6 +19,7 @@ const (
 	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
 	FramesRefused      = "FramesRefused"      // clients' frames that were answered with error or rejected: the log has the code of each
 	RunsDied           = "RunsDied"           // a worker was lost: counted by who goes on with its run, or ends it
+	ToolCallsDenied    = "ToolCallsDenied"    // a model called a tool that its user's token does not grant
 
 	// Of each turn, when its run has begun.
 	TimeWaiting      = "TimeWaiting"      // from the admission to the first claim
@@ -86,7 +84,10 @@ func New(out io.Writer, function string, log *slog.Logger) *Monitor {
 	return &Monitor{function: function, log: log, now: time.Now, out: out}
 }
 
-type metric struct{ Name, Unit string }
+type metric struct {
+	Name, Unit        string
+	StorageResolution int `json:",omitempty"` // seconds; absent, CloudWatch's minute
+}
 
 type directive struct {
 	Namespace  string
@@ -119,18 +120,14 @@ func (m *Monitor) Count(name string, n int) { m.Record(N(name, n)) }
 // Record records metrics that belong together as one line. Each name may come once.
 func (m *Monitor) Record(values ...Value) { m.write(values, nil) }
 
-// Violation records that a guard refused to mix two users: which guard, and the hash of whose request it was. Content is
-// never recorded.
-func (m *Monitor) Violation(ctx context.Context, guard string, u chat.User) {
-	m.log.ErrorContext(ctx, "isolation violation", "guard", guard, "user", u)
-	m.write([]Value{N(IsolationViolation, 1)}, map[string]any{"Guard": guard, "UserHash": u.Hash()})
-}
-
 func (m *Monitor) write(values []Value, more map[string]any) {
 	line := map[string]any{"Function": m.function}
 	metrics := make([]metric, len(values))
 	for i, v := range values {
-		metrics[i] = metric{v.name, v.unit}
+		metrics[i] = metric{Name: v.name, Unit: v.unit}
+		if v.name == IsolationViolation {
+			metrics[i].StorageResolution = 1 // an alarm may look at it each ten seconds
+		}
 		line[v.name] = v.value
 	}
 	line["_aws"] = metadata{m.now().UnixMilli(), []directive{{namespace, [][]string{{"Function"}}, metrics}}}

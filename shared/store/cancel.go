@@ -54,7 +54,7 @@ func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d desk
 	case r.ID == "":
 		k, now := s.runKey(id), millis(s.t.c.Now())
 		r = runItem{
-			PK: k.pk, SK: k.sk, ID: string(id), Status: string(chat.RunCancelled), Nonce: nonce,
+			PK: k.pk, SK: k.sk, User: s.user.Key(), ID: string(id), Status: string(chat.RunCancelled), Nonce: nonce,
 			Created: now, Ended: now, Expires: s.t.expiry(cancelMemory),
 		}
 		if err := s.t.put(ctx, r, absent, attributes{":now": number(s.t.nowSeconds())}); err != nil {

@@ -18,6 +18,10 @@ import (
 // attempt (fence 1), nor twice to one holder unless more than one earlier attempt wakes up.
 var ErrEarlier = errors.New("an earlier attempt wrote in between")
 
+// ErrOwner is what a claim gets that finds another user's name in the run: a key led to the wrong place. Nothing was
+// changed, and it is to be recorded as an isolation violation.
+var ErrOwner = errors.New("the run is another user's")
+
 // Holder is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
 // claim is past, every method returns chat.ErrFenced. Append and End are for one goroutine at a time; Renew and
 // CancelRequested may run beside them.
@@ -44,7 +48,7 @@ type Holder struct {
 
 // Claim claims a run for a turn: one that is admitted, or running with a lease that is past and time left. The claim
 // itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
-// (somebody else's, over, or its time or attempts are used up: sweep's to end) and chat.ErrNotFound.
+// (somebody else's, over, or its time or attempts are used up: sweep's to end), chat.ErrNotFound and ErrOwner.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
@@ -93,12 +97,13 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	lease := now.Add(leaseTime)
 	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
 	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
+	values[":me"] = text(s.user.Key())
 	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
 	item, err := s.t.update(ctx, update{
 		key: s.runKey(id),
 		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease," +
 			" #started = if_not_exists(#started, :clock), #deadline = if_not_exists(#started, :clock) + :time" + c.count,
-		when: present + " AND " + c.when, values: values,
+		when: present + " AND #user = :me AND " + c.when, values: values,
 	})
 	if old, isOld := refused(err); isOld {
 		item, err = old, nil // perhaps as this very call left it, its answer lost
@@ -112,6 +117,8 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 		return nil, err
 	case r.ID == "" || s.t.expired(r.Expires):
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotFound)
+	case r.User != s.user.Key():
+		return nil, fmt.Errorf("claim a run: %w", ErrOwner)
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}

@@ -16,7 +16,8 @@ import (
 const connectionLife = 2*time.Hour + 10*time.Minute
 
 // Connect writes the owner and connection records. If the user then has more than the limit, it removes the oldest
-// and returns them: the caller tells and closes them. A connection of another user gives chat.ErrNotFound.
+// and returns them: the caller tells and closes them. A connection of another user gives chat.ErrForeign. Rows among the
+// user's own that were written for another are chat.ForeignErrors: then all else is done and good.
 func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat.Connection, err error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return nil, err
@@ -25,15 +26,15 @@ func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat
 	if err := s.putConnection(ctx, row, "", nil); err != nil {
 		return nil, err
 	}
-	all, err := s.Connections(ctx)
-	if err != nil {
-		return nil, err
+	all, foreign := s.Connections(ctx)
+	if foreign != nil && !errors.Is(foreign, chat.ErrForeign) {
+		return nil, foreign
 	}
 	// The new one is not among those that must go, whatever the clocks of its and their writers say.
 	all = slices.DeleteFunc(all, func(o chat.Connection) bool { return o.ID == c.ID })
 	excess := len(all) + 1 - s.t.c.Limits.Connections
 	if excess <= 0 {
-		return nil, nil
+		return nil, foreign
 	}
 	slices.SortFunc(all, func(a, b chat.Connection) int { return a.Connected.Compare(b.Connected) })
 	replaced = all[:min(excess, len(all))]
@@ -42,7 +43,7 @@ func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat
 			return nil, err
 		}
 	}
-	return replaced, nil
+	return replaced, foreign
 }
 
 func (s *Store) connectionItem(c chat.Connection) connectionItem {
@@ -51,7 +52,7 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 	}
 	k := s.connectionKey(c.ID)
 	return connectionItem{
-		PK: k.pk, SK: k.sk, ID: string(c.ID), Thread: string(c.Thread), N: c.N, Connected: millis(c.Connected),
+		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, Connected: millis(c.Connected),
 		TokenExpires: millis(c.TokenExpires), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
 		Expires: s.t.expiry(connectionLife),
 	}
@@ -76,7 +77,7 @@ func (s *Store) putConnection(ctx context.Context, row connectionItem, when stri
 			return nil
 		}
 		if _, foreign := refusedPart(err, 0); foreign {
-			return fmt.Errorf("write a connection: %w", chat.ErrNotFound)
+			return fmt.Errorf("write a connection: %w", chat.ErrForeign)
 		}
 		if !conflicted(err) {
 			return fmt.Errorf("write a connection: %w", err)
@@ -87,7 +88,8 @@ func (s *Store) putConnection(ctx context.Context, row connectionItem, when stri
 	}
 }
 
-// Connection reads one of the user's connections, or chat.ErrNotFound.
+// Connection reads one of the user's connections, or chat.ErrNotFound; of a row that was written for another it is the
+// chat.ErrForeign.
 func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Connection, error) {
 	if err := checkConnectionID(id); err != nil {
 		return chat.Connection{}, err
@@ -100,25 +102,40 @@ func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Conn
 	if !found || s.t.expired(row.Expires) {
 		return chat.Connection{}, fmt.Errorf("connection: %w", chat.ErrNotFound)
 	}
-	return row.connection(), nil
+	c, err := s.connection(row)
+	if err != nil {
+		return c, fmt.Errorf("read a connection: %w", err)
+	}
+	return c, nil
 }
 
-// Connections lists the user's connections, consistently.
+// Connections lists the user's connections, consistently. Rows that were written for another are left out, and named by
+// chat.ForeignErrors: then the list is good all the same.
 func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 	var all []chat.Connection
+	var foreign []error
 	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return false, err
 		}
-		if !s.t.expired(row.Expires) {
-			all = append(all, row.connection())
+		if s.t.expired(row.Expires) {
+			return true, nil
+		}
+		c, err := s.connection(row)
+		if err != nil {
+			foreign = append(foreign, err)
+		} else {
+			all = append(all, c)
 		}
 		return true, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list connections: %w", err)
+	}
+	if len(foreign) > 0 {
+		return all, fmt.Errorf("list connections: %w", errors.Join(foreign...))
 	}
 	return all, nil
 }
@@ -126,7 +143,7 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 // Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then: its
 // Thread tells whether the change took (a repeat of the same n and thread did). What c acknowledges, if anything, is kept
 // with it, in the same write. A row that is missing is made again
-// from c; a row of another owner gives chat.ErrNotFound.
+// from c; a row of another owner, or written for one, gives chat.ErrForeign. A row of before there were seals gets its own.
 func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return chat.Connection{}, err
@@ -134,8 +151,9 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	u := update{
-		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n", when: present + " AND #n < :n",
-		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":now": number(s.t.nowSeconds())},
+		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #owner = :owner",
+		when:   present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
+		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":owner": text(s.seal(c.ID)), ":now": number(s.t.nowSeconds())},
 	}
 	if c.Acked.Epoch != "" {
 		u.change += ", #acked = :acked, #epoch = :epoch"
@@ -154,13 +172,13 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
 		}
 		if row.ID != "" && !s.t.expired(row.Expires) {
-			return row.connection(), nil
+			return s.watched(row)
 		}
 		// Nobody's, or gone by TTL: unless somebody was quicker, it is made again.
 		row = s.connectionItem(c)
 		err = s.putConnection(ctx, row, absent, attributes{":now": number(s.t.nowSeconds())})
 		if err == nil {
-			return row.connection(), nil
+			return s.watched(row)
 		}
 		if !anyRefused(err) {
 			return chat.Connection{}, err
@@ -169,6 +187,14 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
 		}
 	}
+}
+
+func (s *Store) watched(row connectionItem) (chat.Connection, error) {
+	c, err := s.connection(row)
+	if err != nil {
+		return c, fmt.Errorf("watch a thread: %w", err)
+	}
+	return c, nil
 }
 
 // Acknowledge keeps what a connection's client says that it has applied, if it is more than what was kept, and otherwise

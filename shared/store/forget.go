@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -216,16 +217,22 @@ func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
 
 // eraseConnections says farewell to the connections and removes them, those too whose time is over.
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
-	var there, all []chat.Connection
+	var there []chat.Connection
+	var all []chat.ConnectionID
 	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return false, err
 		}
-		all = append(all, row.connection())
+		c, err := s.connection(row)
+		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // it is erased, and nobody is told or closed
+			all = append(all, foreign.Connection)
+			return true, nil
+		}
+		all = append(all, c.ID)
 		if !s.t.expired(row.Expires) {
-			there = append(there, row.connection())
+			there = append(there, c)
 		}
 		return true, nil
 	})
@@ -235,8 +242,8 @@ func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Conne
 	if err := farewell(there); err != nil {
 		return err
 	}
-	for _, c := range all {
-		if err := s.RemoveConnection(ctx, c.ID); err != nil {
+	for _, id := range all {
+		if err := s.RemoveConnection(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -24,6 +27,7 @@ type connectionItem struct {
 	PK           string `dynamodbav:"pk"`
 	SK           string `dynamodbav:"sk"`
 	ID           string `dynamodbav:"id"`
+	Owner        string `dynamodbav:"owner,omitempty"` // the seal; "": a row of before there was one
 	Thread       string `dynamodbav:"thread"`
 	N            int64  `dynamodbav:"n"`
 	Connected    int64  `dynamodbav:"connected"`
@@ -33,12 +37,29 @@ type connectionItem struct {
 	Expires      int64  `dynamodbav:"expires"`
 }
 
-func (i connectionItem) connection() chat.Connection {
-	return chat.Connection{
-		ID: chat.ConnectionID(i.ID), Thread: chat.ThreadID(i.Thread), N: i.N,
+// connection is a row as a Connection of the user, and the only way from one to the other: a row that was written for
+// another user, or for another connection, is a chat.ForeignError. One without a seal is nobody's to post to.
+func (s *Store) connection(i connectionItem) (chat.Connection, error) {
+	id := chat.ConnectionID(i.ID)
+	if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {
+		return chat.Connection{}, &chat.ForeignError{Connection: chat.ConnectionID(strings.TrimPrefix(i.SK, connectionPrefix))}
+	}
+	c := chat.Connection{
+		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N,
 		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires),
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
+	if i.Owner != "" {
+		c.Owner = s.user
+	}
+	return c, nil
+}
+
+// seal says of a connection's row for whom and for which connection it was written, so that a copy that stands elsewhere,
+// by a wrong key or a wrong hand, is noticed. Who acts for a user alone can compare it: no other record is needed.
+func (s *Store) seal(id chat.ConnectionID) string {
+	sum := sha256.Sum256([]byte("carrel connection " + s.user.Key() + "\x00" + string(id)))
+	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
 type threadItem struct {
@@ -67,6 +88,7 @@ func (i threadItem) thread() Thread {
 type runItem struct {
 	PK       string `dynamodbav:"pk"`
 	SK       string `dynamodbav:"sk"`
+	User     string `dynamodbav:"user"` // whose it is, once more: a claim looks whether the key says the same
 	ID       string `dynamodbav:"id"`
 	Thread   string `dynamodbav:"thread"` // "": a cancel that came before its run
 	Agent    string `dynamodbav:"agent,omitempty"`

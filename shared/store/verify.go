@@ -170,6 +170,10 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 		if a.s.t.expired(c.Expires) {
 			continue
 		}
+		if _, err := a.s.connection(c); err != nil {
+			a.say("connection of two users", c.ID, "its row was written for another: an isolation violation")
+			continue
+		}
 		var o ownerItem
 		found, err := a.s.t.get(ctx, ownerKey(chat.ConnectionID(c.ID)), &o)
 		switch {

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/usercontext"
 )
-
-// callTime is how long one call may take.
-const callTime = 30 * time.Second
 
 // callTimeError is the cancel cause of a call that took too long.
 type callTimeError struct{}
@@ -28,8 +26,13 @@ type Dispatcher struct {
 	Record func(Decision)                   // gets every call's outcome; nil: nobody
 	Logf   func(format string, args ...any) // gets failures that are not told to the model; nil: nobody
 
-	user  *usercontext.Context
-	tools map[string]Tool
+	user     *usercontext.Context
+	tools    map[string]Tool
+	registry *Registry // for the record only
+
+	mu      sync.Mutex
+	calls   map[string]int // of each tool in this run
+	counted map[string]bool
 }
 
 // NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
@@ -41,7 +44,9 @@ func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispa
 	if err := uc.Context().Err(); err != nil {
 		return nil, fmt.Errorf("make a tool dispatcher: %w", context.Cause(uc.Context()))
 	}
-	d := &Dispatcher{user: uc, tools: make(map[string]Tool, len(names))}
+	d := &Dispatcher{
+		user: uc, registry: r, tools: make(map[string]Tool, len(names)), calls: map[string]int{}, counted: map[string]bool{},
+	}
 	for _, name := range names {
 		t, ok := r.tools[name]
 		if !ok {
@@ -64,15 +69,32 @@ func (d *Dispatcher) Specs() []Spec {
 }
 
 // Call makes a call that a model asked for. It always gives a result, at the latest when ctx or the run's context ends
-// or the call's time is over, also if the handler does not return: the user context's Close then waits for it. Whether
-// the tool exists, may be used and takes these arguments is looked at before a person is asked. Concurrent calls are fine.
+// or the call's time is over, also if the handler does not return: the user context's Close then waits for it. What is
+// looked at, in this order: does the tool exist, is it granted, does it take these arguments, was it called too often, is
+// a person to be asked. The first that is wrong is told, and nothing behind it. Concurrent calls are fine.
 func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
+	began := d.user.Now()
 	result := d.decide(ctx, c)
-	result.Content = bound(result.Content)
-	if d.Record != nil {
-		d.Record(Decision{Run: d.user.Run(), Tool: c.Name, Outcome: result.Outcome})
+	if !result.cut {
+		result.Content, result.cut = bound(result.Content, MaxResult)
 	}
+	d.record(c, result, d.user.Now().Sub(began))
 	return result
+}
+
+// Note records a call that is not made because what came of it is known: a person refused it or answered it, or the run
+// ended before.
+func (d *Dispatcher) Note(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
+
+func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
+	if d.Record == nil {
+		return
+	}
+	t := d.registry.tools[c.Name] // one that the agent does not have is named too
+	d.Record(Decision{
+		Run: d.user.Run(), Call: c.ID, Tool: t.spec.Name, Grant: t.grant, Outcome: r.Outcome, Took: took,
+		ArgumentBytes: len(c.Arguments), Cut: r.cut,
+	})
 }
 
 func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
@@ -91,12 +113,38 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 			"The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s", c.Name, err, t.spec.Schema)}
 	}
 	switch {
+	case !d.count(t, c.ID):
+		return Result{Outcome: Limited, Content: fmt.Sprintf(
+			"The tool %s may be called %d times in one run, and it was. Go on without it.", c.Name, t.limits.calls)}
 	case t.question != "" && !c.Approved: // it was not made before either, whatever Again says
 		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.question})
 	case c.Again && !t.idempotent:
 		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
 	}
 	return d.call(ctx, t, c)
+}
+
+// Earlier counts the calls that earlier attempts at the run began, by the run's events: a tool's limit is the run's. It
+// comes before the first call.
+func (d *Dispatcher) Earlier(events []agui.Event) {
+	for _, e := range events {
+		if t, ok := d.tools[e.ToolCallName]; ok && e.Type == agui.ToolCallStart {
+			d.count(t, e.ToolCallID)
+		}
+	}
+}
+
+// count counts a call and reports whether the run may make it. One that is counted already may go on: it was let in when
+// it was.
+func (d *Dispatcher) count(t Tool, id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.counted[id] {
+		return true
+	}
+	d.counted[id] = id != ""
+	d.calls[t.spec.Name]++
+	return d.calls[t.spec.Name] <= t.limits.calls
 }
 
 // offer says what can be called instead.
@@ -118,7 +166,7 @@ func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.user.Context(), func() { cancel(context.Cause(d.user.Context())) })()
-	ctx, stop := context.WithTimeoutCause(ctx, callTime, callTimeError{})
+	ctx, stop := context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})
 	defer stop()
 	if ctx.Err() != nil || d.user.Context().Err() != nil {
 		return d.ended(ctx, t)
@@ -145,7 +193,7 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	}()
 	text, err := t.call(ctx, json.RawMessage(c.Arguments))
 	if err == nil {
-		return Result{Outcome: OK, Content: text}
+		return t.result(OK, text)
 	}
 	var told *Error
 	var input *InputError
@@ -153,7 +201,7 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	case errors.As(err, &input):
 		return ask(c, Question{Reason: agui.ReasonInputRequired, Message: input.Message, Schema: input.Schema})
 	case errors.As(err, &told):
-		return Result{Outcome: Failed, Content: told.Text}
+		return t.result(Failed, told.Text)
 	case ctx.Err() != nil:
 		return d.ended(ctx, t)
 	}
@@ -164,7 +212,7 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 // ended is the result of a call whose context ended before the handler did.
 func (d *Dispatcher) ended(ctx context.Context, t Tool) Result {
 	if errors.Is(context.Cause(ctx), callTimeError{}) {
-		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, callTime)}
+		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, t.limits.time)}
 	}
 	return Result{Outcome: Stopped, Content: fmt.Sprintf("The run was stopped before the tool %s answered.", t.spec.Name)}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"carrel/shared/chat"
@@ -25,7 +26,8 @@ const (
 	Asked        Outcome = "asked"           // nothing was done: a person is to be asked, and there is no result yet
 	Refused      Outcome = "refused"         // by a person, or it could not be put to one
 	UnknownCall  Outcome = "unknown_outcome" // a worker died with the call under way
-	NotCalled    Outcome = "not_called"      // the model's answer was cut off before the call was made
+	Limited      Outcome = "limit"           // the run has called this tool as often as it may
+	NotCalled    Outcome = "not_called"      // the model's answer was cut off, or the run ended, before the call was made
 )
 
 // Call is one call as the model made it. Arguments is JSON text; "" means no arguments.
@@ -41,10 +43,15 @@ type Result struct {
 	Outcome  Outcome
 	Content  string
 	Question *Question // Asked only
+
+	cut bool // Content is a part of what the handler said
 }
 
 // Given is the result of a call that a person's answer is, cut if it is too long.
-func Given(answer string) Result { return Result{Outcome: OK, Content: bound(answer)} }
+func Given(answer string) Result {
+	content, _ := bound(answer, MaxResult)
+	return Result{Outcome: OK, Content: content}
+}
 
 // Question is what a person is to be asked.
 type Question struct {
@@ -68,28 +75,34 @@ func ask(c Call, q Question) Result {
 	return Result{Outcome: Asked, Question: &q}
 }
 
-// Decision is the record of one call, allowed or not. It never holds content.
+// Decision is the record of one call, allowed or not. It never holds content: also the name of a tool that there is not is
+// a text that the model made up.
 type Decision struct {
-	Run     chat.RunID
-	Tool    string
-	Outcome Outcome
+	Run           chat.RunID
+	Call          string // its id
+	Tool          string // "": the deployment has no such tool
+	Grant         string // that the tool needs
+	Outcome       Outcome
+	Took          time.Duration
+	ArgumentBytes int
+	Cut           bool // its result was longer than it may be
 }
 
 // MaxResult is the longest result of a tool in bytes, as JSON, in which a byte may become six; a longer one is cut and says
 // so. It is what an event of 256 KB has room for beside its names. What the person sees and the model reads is the same.
 const MaxResult = 254 << 10
 
-// bound makes a text fit for an event: valid UTF-8, and cut with a marker that tells its size.
-func bound(text string) string {
+// bound makes a text fit for an event: valid UTF-8, and cut at so many bytes of JSON, with a marker that tells its size.
+func bound(text string, most int) (bounded string, cut bool) {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	encoded := 0
 	for at, c := range text {
 		encoded += encodedLen(c)
-		if encoded > MaxResult {
-			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:at], len(text), at)
+		if encoded > most {
+			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:at], len(text), at), true
 		}
 	}
-	return text
+	return text, false
 }
 
 // encodedLen is how many bytes encoding/json writes for a character, as log and frames have it: without escapes for HTML.

@@ -1,6 +1,7 @@
 // Package tool is what agents may do: tools, the frozen registry of them, and the dispatcher that one run calls them
 // through. The dispatcher is the only way to a tool: it checks that the tool exists, that the run's grants allow it
-// and that the arguments fit its JSON Schema, bounds time and result, and survives a panic.
+// and that the arguments fit its JSON Schema, bounds number, time and result, survives a panic, and has each call
+// recorded, allowed or not.
 package tool
 
 import (
@@ -28,6 +29,7 @@ type Tool struct {
 	grant      string
 	idempotent bool
 	question   string // not "": a person is asked it before each call
+	limits     limits
 	check      func(args json.RawMessage) error
 	call       func(ctx context.Context, args json.RawMessage) (string, error)
 }
@@ -68,8 +70,9 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 		return Tool{}, fmt.Errorf("define tool %s: resolve the schema: %w", name, err)
 	}
 	return Tool{
-		spec:  Spec{Name: name, Description: description, Schema: text},
-		grant: grant,
+		spec:   Spec{Name: name, Description: description, Schema: text},
+		grant:  grant,
+		limits: defaults(),
 		check: func(args json.RawMessage) error {
 			var value any
 			if err := json.Unmarshal(args, &value); err != nil {
@@ -122,7 +125,7 @@ type Registry struct {
 	tools map[string]Tool
 }
 
-// NewRegistry freezes a set of tools. Two of one name, a bad name or an empty grant are errors.
+// NewRegistry freezes a set of tools. Two of one name, a bad name, an empty grant or a limit that cannot be are errors.
 func NewRegistry(tools ...Tool) (*Registry, error) {
 	r := &Registry{tools: make(map[string]Tool, len(tools))}
 	for _, t := range tools {
@@ -136,6 +139,9 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 		if t.grant == "" {
 			return nil, fmt.Errorf("register tool %q: it needs a grant, or everybody could call it", name)
 		}
+		if err := t.limits.check(); err != nil {
+			return nil, fmt.Errorf("register tool %q: %w", name, err)
+		}
 		if _, twice := r.tools[name]; twice {
 			return nil, fmt.Errorf("register tool %q: there are two of that name", name)
 		}
@@ -143,6 +149,9 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 	}
 	return r, nil
 }
+
+// Names are the names of all its tools, sorted.
+func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.tools)) }
 
 // With is a registry that has more tools: those of one run, which are bound to what is its user's. The registry itself
 // stays as it is. It fails as NewRegistry does.

@@ -107,20 +107,33 @@ func TestWhatBecomesOfACall(t *testing.T) {
 			var log []string
 			d.Record = func(decision tool.Decision) { decisions = append(decisions, decision) }
 			d.Logf = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
-			got := d.Call(uc.Context(), tool.Call{Name: c.tool, Arguments: c.arguments})
+			got := d.Call(uc.Context(), tool.Call{ID: "c1", Name: c.tool, Arguments: c.arguments})
 			if got.Outcome != c.want || !strings.Contains(got.Content, c.says) || strings.Contains(got.Content, "hunter2") {
 				t.Errorf("have %+v, want %s with %q", got, c.want, c.says)
 			}
 			if c.want == tool.BadArguments && !strings.Contains(got.Content, `"properties"`) {
 				t.Errorf("the model is not told the schema: %s", got.Content)
 			}
-			if want := (tool.Decision{Run: "r", Tool: c.tool, Outcome: c.want}); len(decisions) != 1 || decisions[0] != want {
-				t.Errorf("recorded %+v, want %+v", decisions, want)
-			}
+			recorded(t, decisions, c.tool, c.want, len(c.arguments))
 			if secret := c.name == "secret error" || c.name == "panic"; secret != (len(log) == 1) {
 				t.Errorf("logged %q", log)
 			}
 		})
+	}
+}
+
+// recorded wants one record of a call of a tool whose grant is its name.
+func recorded(t *testing.T, decisions []tool.Decision, name string, outcome tool.Outcome, bytes int) {
+	t.Helper()
+	if outcome == tool.Unknown {
+		name = "" // what the model made up is content
+	}
+	want := tool.Decision{Run: "r", Call: "c1", Tool: name, Grant: name, Outcome: outcome, ArgumentBytes: bytes}
+	if len(decisions) == 1 {
+		want.Took = decisions[0].Took
+	}
+	if len(decisions) != 1 || decisions[0] != want {
+		t.Errorf("recorded %+v, want %+v", decisions, want)
 	}
 }
 

@@ -44,6 +44,7 @@ type session struct {
 
 // edge is the log and the sockets of one user.
 type edge struct {
+	owner chat.User
 	seq   chat.Seq
 	bytes int
 	grew  func() // after each append
@@ -62,7 +63,7 @@ func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) 
 }
 
 func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
-	return []chat.Connection{{ID: "c", Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
+	return []chat.Connection{{ID: "c", Owner: e.owner, Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
 }
 
 func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }
@@ -75,7 +76,7 @@ func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, 
 		User: user, Thread: "t", Run: "r", Request: "q", Grants: []string{"calculator"}, Limits: limits, Gauge: d.gauge,
 	})
 	must(tb, err)
-	s := &session{Context: uc, Edge: &edge{}}
+	s := &session{Context: uc, Edge: &edge{owner: user}}
 	s.Emitter, err = emit.New(context.Background(), emit.Config{User: uc, Epoch: "e", Log: s.Edge, Connections: s.Edge, Poster: s.Edge})
 	must(tb, err)
 	s.Tools, err = tool.NewDispatcher(uc, d.tools, []string{"calculator"})

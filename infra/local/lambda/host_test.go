@@ -57,6 +57,7 @@ type answer struct {
 	Env          []string
 	Filler       string
 	Runs         int
+	Before       string
 }
 
 // lines collects what functions write.

@@ -60,6 +60,8 @@ func (p *player) step(s step) {
 				}
 			}
 		}
+	case recite:
+		p.emit(engine.Delta{Text: s.text})
 	case fail:
 		p.fail(s.text)
 	}

@@ -20,6 +20,8 @@ const (
 	pace   = "pace"
 	call   = "call"
 	fail   = "fail"
+	obey   = "obey"
+	recite = "recite"
 )
 
 // Bounds of one stream directive: more than any limit of a run allows.
@@ -90,6 +92,10 @@ func directive(line string) (step, error) {
 			return s, nil
 		}
 		return s, need(false, "it needs one of model, late, panic, tool, cut, filtered")
+	case obey:
+		return s, need(rest == "", "it stands alone")
+	case recite:
+		return s, nil
 	case "help":
 		return step{verb: say, text: help}, nil
 	}
@@ -130,12 +136,18 @@ func need(ok bool, otherwise string) error {
 // next ones.
 func part(steps []step, turns []turn, r engine.Request) []step {
 	for i, s := range steps {
-		if s.verb == fail && s.text == "tool" {
+		switch {
+		case s.verb == fail && s.text == "tool":
 			steps[i] = badCall(r)
+		case s.verb == recite:
+			steps[i].text = recital(r)
 		}
 	}
-	for range turns {
+	for _, t := range turns {
 		_, steps = cut(steps)
+		if len(steps) > 0 && steps[0].verb == obey {
+			steps = append(demanded(t), steps[1:]...)
+		}
 	}
 	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 {
 		return now
@@ -153,6 +165,20 @@ func cut(steps []step) (now, later []step) {
 	return steps, nil
 }
 
+// demanded are the calls that the results of tools ask for: what stands behind "/call" in a line of them, wherever.
+func demanded(t turn) (steps []step) {
+	for _, c := range t.calls {
+		for line := range strings.Lines(t.results[c.ID]) {
+			if at := strings.Index(line, "/"+call+" "); at >= 0 {
+				if s, err := directive(strings.TrimSpace(line[at:])); err == nil {
+					steps = append(steps, s)
+				}
+			}
+		}
+	}
+	return steps
+}
+
 // badCall calls the first tool there is in a way that it refuses.
 func badCall(r engine.Request) step {
 	s := step{verb: call, tool: "missing", args: `{"no such argument":true}`}
@@ -160,6 +186,22 @@ func badCall(r engine.Request) step {
 		s.tool = r.Tools[0].Name
 	}
 	return s
+}
+
+// recital is all that the model was given, word for word, so that a test can look at it.
+func recital(r engine.Request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "system: %s\n", r.System)
+	for _, t := range r.Tools {
+		fmt.Fprintf(&b, "offered: %s\n", t.Name)
+	}
+	for _, m := range r.Messages {
+		fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Content)
+		for _, c := range m.ToolCalls {
+			fmt.Fprintf(&b, "calls: %s %s\n", c.Function.Name, c.Function.Arguments)
+		}
+	}
+	return b.String()
 }
 
 // report says what tools answered.

@@ -10,6 +10,9 @@
 //	/wait ms                  streams nothing for so long
 //	/pace ms                  does so before each delta from here to the next result of a tool
 //	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made at once
+//	/obey                     behind calls: does what their results say, "/call tool {...}" wherever it stands in a line, as a
+//	                          model that believes whatever it reads
+//	/recite                   says all that the model was given: instructions, names of tools, the conversation
 //	/fail how                 model: an error before anything else; late: one after some text; panic: a panic;
 //	                          tool: a tool call with bad arguments; cut: stops at its token limit; filtered: is refused
 //

@@ -18,6 +18,12 @@ func socket(n int, thread chat.ThreadID) chat.Connection {
 	}
 }
 
+// owned is a connection as it is read: it says whose it is.
+func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
+	c.Owner = chattest.User(t, subject)
+	return c
+}
+
 func wantErr(t *testing.T, what string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
@@ -42,17 +48,17 @@ func connections(t *testing.T, w *World) {
 	if replaced := must[[]chat.Connection](t)(alice.Connect(ctx, c)); len(replaced) > 0 {
 		t.Errorf("the first connection replaced %v", replaced)
 	}
-	if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got != c {
+	if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got != owned(t, "alice", c) {
 		t.Errorf("read %+v, wrote %+v", got, c)
 	}
-	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != c {
+	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != owned(t, "alice", c) {
 		t.Errorf("listed %+v", got)
 	}
 	if u := must[chat.User](t)(w.Table.Owner(ctx, c.ID)); u != chattest.User(t, "alice") {
 		t.Errorf("the owner is %v", u)
 	}
 	_, err = w.As("bob").Connect(ctx, c)
-	wantErr(t, "bob connects as alice's connection", err, chat.ErrNotFound)
+	wantErr(t, "bob connects as alice's connection", err, chat.ErrForeign)
 	for range 2 {
 		if err := alice.RemoveConnection(ctx, c.ID); err != nil {
 			t.Errorf("remove: %v", err)
@@ -112,7 +118,7 @@ func watch(t *testing.T, w *World) {
 	}
 	fresh := socket(2, "t1")
 	fresh.N = 1
-	if got := must[chat.Connection](t)(alice.Watch(ctx, fresh)); got != fresh {
+	if got := must[chat.Connection](t)(alice.Watch(ctx, fresh)); got != owned(t, "alice", fresh) {
 		t.Errorf("a missing row was made as %+v, want %+v", got, fresh)
 	}
 	if u := must[chat.User](t)(w.Table.Owner(ctx, fresh.ID)); u != chattest.User(t, "alice") {
@@ -121,7 +127,7 @@ func watch(t *testing.T, w *World) {
 	acked(t, w, fresh)
 	fresh.N = 9
 	_, err := w.As("bob").Watch(ctx, fresh)
-	wantErr(t, "bob watches with alice's connection", err, chat.ErrNotFound)
+	wantErr(t, "bob watches with alice's connection", err, chat.ErrForeign)
 }
 
 // acked: what clients acknowledge is kept with their connections, and only ever more of it.
@@ -141,7 +147,7 @@ func acked(t *testing.T, w *World, c chat.Connection) {
 		}
 	}
 	c.N, c.Acked = 2, chat.Cursor{Epoch: "e2", Seq: 4}
-	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != c {
+	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != owned(t, "alice", c) {
 		t.Errorf("a hello with a cursor left %+v, want %+v", got, c)
 	}
 	c.N, c.Acked = 3, chat.Cursor{}
@@ -172,7 +178,7 @@ func expiry(t *testing.T, w *World) {
 		t.Errorf("expired connections are listed: %v", got)
 	}
 	c.N = 1
-	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != c {
+	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != owned(t, "alice", c) {
 		t.Errorf("an expired row was made as %+v, want %+v", got, c)
 	}
 	if _, err := w.As("bob").Connect(ctx, socket(2, "t1")); err != nil {

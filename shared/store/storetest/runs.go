@@ -45,6 +45,21 @@ func claim(t *testing.T, w *World) {
 	}
 }
 
+// owner: a run that names another user than the key it lies under is nobody's to work on, and stays as it is.
+func owner(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	w.Admit(alice, "r1", "t1")
+	w.change("U#alice", "RUN#r1", "SET #user = :t", map[string]string{"#user": "user"}, "bob")
+	_, err := alice.Claim(ctx, "r1")
+	wantErr(t, "claim of what is bob's by its own word", err, store.ErrOwner)
+	w.Clock.Advance(time.Minute)
+	_, err = alice.ClaimExpired(ctx, "r1")
+	wantErr(t, "claim of what is bob's and expired", err, store.ErrOwner)
+	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunAdmitted || r.Fence != 0 {
+		t.Errorf("it was changed: %+v", r)
+	}
+}
+
 // runs: a page of a user's runs, newest first, whatever has become of them, without what was asked.
 func runs(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")

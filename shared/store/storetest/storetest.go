@@ -26,14 +26,14 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		name string
 		test func(*testing.T, *World)
 	}{
-		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
+		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
 		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
 		{"Closing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
 		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
-		{"Claim", claim}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
+		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"EndAfterARefusal", endAfterARefusal},

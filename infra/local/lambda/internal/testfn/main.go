@@ -23,7 +23,8 @@ import (
 
 // Event says what to do.
 type Event struct {
-	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big, again
+	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big, again, say
+	Said string // say: what is kept in memory for the next one
 	URL  string // meet: what to GET before the answer; again: the host
 	Size int    // big: bytes of the answer; again: how often it runs in all
 }
@@ -38,13 +39,15 @@ type Answer struct {
 	Left         time.Duration // until the deadline
 	Env          []string
 	Filler       string
-	Runs         int // again: how often it ran
+	Runs         int    // again: how often it ran
+	Before       string // say: what the one before said
 }
 
 type function struct {
 	calls, ticks atomic.Int64
 	first        string
 	held         []byte
+	said         string // by whoever came last: the mistake that tenant isolation stands against
 }
 
 func main() {
@@ -111,6 +114,8 @@ func (f *function) do(e Event, a *Answer) error {
 	case "grow":
 		f.held = bytes.Repeat([]byte{1}, 200<<20)
 		select {}
+	case "say":
+		a.Before, f.said = f.said, e.Said
 	case "big":
 		a.Filler = strings.Repeat("x", e.Size)
 	}

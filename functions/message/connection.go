@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/monitor"
+	"carrel/shared/wire"
+)
+
+// recordGood is how long after it was asked for a record of the connection is posted by.
+const recordGood = time.Second
+
+// violation is a disagreement about whose connection this is: nothing is posted for it, and nothing changes.
+type violation struct{ guard monitor.Guard }
+
+// Error does not say whose it is.
+func (violation) Error() string { return "the connection belongs to another user" }
+
+// errMoved is a post that is not to be any more: its connection has gone, asked for something else, or its token is past.
+var errMoved = errors.New("the connection is not what it was when it asked")
+
+// mine reads this connection's record and compares whose it is with what the authorizer says: its row, which says for
+// whom it was written, or else the owner record. A record that is missing is none of somebody else: records expire. Every
+// frame goes by this or by watch before anything is answered.
+func (r *request) mine(ctx context.Context) (chat.Connection, error) {
+	at := r.now()
+	row, err := r.store.Connection(ctx, r.in.Connection)
+	if err != nil && (errors.Is(err, chat.ErrForeign) || !errors.Is(err, chat.ErrNotFound)) {
+		return row, disagreement(err)
+	}
+	if row.Owner.IsZero() { // none, or one of before rows said whose they are
+		owner, err := r.table.Owner(ctx, r.in.Connection)
+		if err == nil && owner != r.in.User {
+			return row, violation{monitor.ConnectionOwner}
+		}
+		if err != nil && !errors.Is(err, chat.ErrNotFound) {
+			return row, err
+		}
+	}
+	r.row, r.at = row, at
+	return row, nil
+}
+
+// watch points this connection at a thread, keeps what its client has of it, if that is said, and returns its row.
+func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has *chat.Cursor) (chat.Connection, error) {
+	c := chat.Connection{
+		ID: r.in.Connection, Thread: thread, N: n,
+		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires,
+	}
+	if has != nil {
+		c.Acked = *has
+	}
+	at := r.now()
+	row, err := r.store.Watch(ctx, c)
+	if err != nil {
+		return row, disagreement(err)
+	}
+	r.row, r.at = row, at
+	return row, nil
+}
+
+// disagreement makes a violation of what the store says of another's connection.
+func disagreement(err error) error {
+	switch {
+	case len(chat.Foreign(err)) > 0:
+		return violation{monitor.ConnectionRecord}
+	case errors.Is(err, chat.ErrForeign):
+		return violation{monitor.ConnectionOwner}
+	}
+	return err
+}
+
+// violated records a violation: of whom, and which ids the frame named.
+func (r *request) violated(ctx context.Context, v violation, f wire.ClientFrame) {
+	about := []monitor.ID{monitor.Request(r.in.RequestID), monitor.Connection(r.in.Connection)}
+	switch f := f.(type) {
+	case *wire.Hello:
+		about = append(about, monitor.Thread(f.ThreadID))
+	case *wire.Run:
+		about = append(about, monitor.Thread(f.ThreadID), monitor.Run(f.RunID))
+	case *wire.Cancel:
+		about = append(about, monitor.Run(f.RunID))
+	case *wire.History:
+		about = append(about, monitor.Thread(f.ThreadID))
+	case *wire.Rename:
+		about = append(about, monitor.Thread(f.ThreadID))
+	case *wire.Delete:
+		about = append(about, monitor.Thread(f.ThreadID))
+	case *wire.Ping:
+		about = append(about, monitor.Thread(f.ThreadID))
+	}
+	r.monitor.Violation(ctx, v.guard, r.in.User, about...)
+}
+
+// checked is the Poster to the connection that asks: each try goes by a record of it that is not too old.
+type checked struct{ *request }
+
+// Post posts one message, or fails with errMoved or a violation.
+func (c checked) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
+	if err := c.current(ctx); err != nil {
+		return err
+	}
+	return c.poster.Post(ctx, id, message)
+}
+
+// current sees to it that the connection is still this user's, watches the thread that the answer is about, if it is about
+// one, and that its token is not past, unless that is the answer. It reads the record again if that is a second old.
+func (r *request) current(ctx context.Context) error {
+	if r.now().Sub(r.at) > recordGood {
+		had := r.row
+		row, err := r.mine(ctx)
+		if err != nil {
+			return err
+		}
+		if had.ID != "" && row.ID == "" {
+			return errMoved
+		}
+	}
+	if r.thread != "" && r.thread != r.row.Thread || !r.late && !r.now().Before(r.in.TokenExpires) {
+		return errMoved
+	}
+	return nil
+}
+
+// answer posts frames to the connection that asked, in order. One that has gone or does not read asks again when it
+// is back.
+func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
+	_, err := r.deliver(ctx, frames...)
+	return err
+}
+
+// deliver is answer, and tells whether the connection was reached.
+func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reached bool, err error) {
+	for _, f := range frames {
+		messages, err := wire.Encode(f, rand.Text())
+		if err != nil {
+			return false, err
+		}
+		for _, m := range messages {
+			err := emit.Post(ctx, checked{r}, r.in.Connection, m)
+			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {
+				r.log.DebugContext(ctx, "answer not delivered", "err", err)
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			r.posted++
+		}
+	}
+	return true, nil
+}

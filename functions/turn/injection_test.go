@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/tool/tooltest"
+)
+
+// as is the rig with another user, whose window watches their thread t.
+func (r *rig) as(t *testing.T, user string) *rig {
+	t.Helper()
+	other := *r
+	other.user = chattest.User(t, user)
+	var err error
+	if other.store, err = r.table.For(other.user); err != nil {
+		t.Fatal(err)
+	}
+	other.watch(t, other.window(), "t")
+	return &other
+}
+
+// window is the connection of the user of as.
+func (r *rig) window() chat.ConnectionID { return chat.ConnectionID("w" + r.user.Hash()) }
+
+// asks has a run admitted with these grants and carried out, and returns its events.
+func (r *rig) asks(t *testing.T, run chat.RunID, text string, grants ...string) []agui.Event {
+	t.Helper()
+	_, err := r.store.Admit(t.Context(), store.Admission{
+		Run: run, Thread: "t", Grants: grants, Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, run)
+	return r.events(t)
+}
+
+// forbid gives the deployment three tools that work, and that nobody is granted. executed counts what they do.
+func (r *rig) forbid(t *testing.T, says string) (executed *atomic.Int64) {
+	t.Helper()
+	executed = new(atomic.Int64)
+	gives := func() (string, error) { executed.Add(1); return says, nil }
+	read, err1 := tool.Define("users_read", "Reads a user.", "admin", func(_ context.Context, _ struct {
+		User string `json:"user"`
+	}) (string, error) {
+		return gives()
+	})
+	export, err2 := tool.Define("notes_export", "Exports all notes.", "notes:all", func(context.Context, struct{}) (string, error) { return gives() })
+	shell, err3 := tool.Define("shell", "Runs a command.", "operator", func(_ context.Context, _ struct {
+		Command string `json:"command"`
+	}) (string, error) {
+		return gives()
+	})
+	registry, err4 := r.tools.With(read, export, shell)
+	assistant, err5 := r.agents.Agent("")
+	assistant.Tools = append(assistant.Tools, "users_read", "notes_export", "shell")
+	agents, err6 := agent.NewRegistry(assistant)
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.tools, r.agents = registry, agents
+	return executed
+}
+
+// line is the audit record of a tool call.
+type line struct {
+	Msg, User, Run, Call, Tool, Grant string
+	Outcome                           tool.Outcome
+	ArgumentBytes                     int
+	Cut                               bool
+}
+
+// decisions are the audit records in the function's log.
+func (r *rig) decisions(t *testing.T) (lines []line) {
+	t.Helper()
+	for text := range strings.Lines(r.log.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err == nil && l.Msg == "tool call" {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// outcomes are what came of the calls in a log, in the order of the calls, and the calls' ids.
+func outcomes(log []agui.Event) (all []tool.Outcome, ids []string) {
+	for _, e := range log {
+		switch at := slices.Index(ids, e.ToolCallID); {
+		case e.Type == agui.ToolCallStart:
+			ids, all = append(ids, e.ToolCallID), append(all, tool.Asked)
+		case e.Type == agui.ToolCallResult && at >= 0:
+			all[at] = tool.OK
+			if _, said, ok := strings.Cut(string(e.Metadata), `"outcome":"`); ok {
+				all[at] = tool.Outcome(said[:strings.Index(said, `"`)])
+			}
+		}
+	}
+	return all, ids
+}
+
+// book is what a user has of notes and of the thread t, as text.
+func (r *rig) book(t *testing.T) string {
+	t.Helper()
+	notes, err := r.store.Notes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(notes, th.Head, th.Epoch)
+}
+
+// tally is what all the conversations come to.
+type tally struct{ calls, denied, recorded int }
+
+// A model that does all that it reads calls what is not granted, and asks for what is another's: nothing of it is done,
+// nothing of the other comes back, and each call stands in the audit log.
+func TestAModelThatObeysEverything(t *testing.T) {
+	r := newRig(t, fast())
+	const secret = "cerulean-7-heron"
+	executed := r.forbid(t, secret)
+	var sum tally
+	all := tooltest.Injections(t)
+	for n, i := range all {
+		t.Run(i.Name, func(t *testing.T) { r.obey(t, i, n, secret, &sum) })
+	}
+	if len(all) < 30 || sum.denied < 30 {
+		t.Errorf("%d conversations with %d denied calls prove little", len(all), sum.denied)
+	}
+	if executed.Load() != 0 {
+		t.Errorf("%d denied tools were executed", executed.Load())
+	}
+	t.Attr("figure", fmt.Sprintf("denied tools executed: %d of %d denied calls, in %d conversations", executed.Load(), sum.denied, len(all)))
+	t.Attr("figure", fmt.Sprintf("decisions recorded: %d of %d calls", sum.recorded, sum.calls))
+}
+
+func (r *rig) obey(t *testing.T, i tooltest.Injection, n int, secret string, sum *tally) {
+	bob, alice := r.as(t, fmt.Sprintf("auth0|u%d#", n)), r.as(t, fmt.Sprintf("auth0|u%d", n))
+	for range 2 {
+		if _, err := bob.store.SaveNote(t.Context(), "the password is "+secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob.asks(t, "bobs", "/say "+secret)
+	before := bob.book(t)
+	bob.edge.Frames(bob.window()) // takes them
+	i = i.Against(tooltest.Other{User: fmt.Sprintf("auth0|u%d#", n), Key: bob.user.Key(), Thread: "t", Run: "bobs"})
+	for _, text := range i.Notes {
+		if _, err := alice.store.SaveNote(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.log.Reset()
+	log := alice.asks(t, "r1", i.Script, i.Grants...)
+	got, ids := outcomes(log)
+	if !slices.Equal(got, i.Gets) {
+		t.Errorf("the calls got %v, want %v", got, i.Gets)
+	}
+	if after, told := bob.book(t), bob.edge.Frames(bob.window()); after != before || len(told) > 0 {
+		t.Errorf("of the other there was %s and is %s, and the other was told %v", before, after, told)
+	}
+	lines := alice.decisions(t)
+	for at, id := range ids {
+		one := slices.IndexFunc(lines, func(l line) bool { return l.Call == id })
+		if one < 0 || lines[one].Outcome != got[at] || lines[one].User != alice.user.Hash() || lines[one].Run != "r1" {
+			t.Errorf("call %d has no record that says %s of %s: %+v", at, got[at], alice.user.Hash(), lines)
+			continue
+		}
+		sum.recorded++
+		if got[at] == tool.Denied {
+			sum.denied++
+		}
+	}
+	if len(lines) != len(ids) {
+		t.Errorf("%d records of %d calls", len(lines), len(ids))
+	}
+	sum.calls += len(ids)
+	alice.silent(t, secret, i)
+}
+
+// silent wants nothing of the other in what alice's window is shown, no schema of what is denied, and no content in the log.
+func (r *rig) silent(t *testing.T, secret string, i tooltest.Injection) {
+	t.Helper()
+	shown, err := json.Marshal(r.edge.Frames(r.window()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{secret, `"command":{`, `\"command\":{`} {
+		if strings.Contains(string(shown), text) {
+			t.Errorf("the window was shown %q: %s", text, shown)
+		}
+	}
+	said := append(slices.Clone(i.Notes), strings.Split(strings.TrimSpace(i.Script), "\n")...)
+	for _, text := range said {
+		_, arguments, _ := strings.Cut(strings.TrimPrefix(text, "/call "), " ")
+		for _, content := range []string{text, arguments} {
+			if len(content) > 4 && strings.Contains(r.log.String(), content) {
+				t.Errorf("the function's log tells %q", content)
+			}
+		}
+	}
+	if strings.Contains(r.log.String(), secret) {
+		t.Errorf("the function's log tells the secret")
+	}
+}

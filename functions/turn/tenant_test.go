@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// violations are the guards that recorded one, each with the hash of the user.
+func (r *rig) violations() (found []string) {
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, `"`+monitor.IsolationViolation+`":1`) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+func (r *rig) wantViolation(t *testing.T, guard string) {
+	t.Helper()
+	found := r.violations()
+	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || strings.Contains(r.log.String(), "bob") {
+		t.Errorf("violations %q, want one of the guard %s, of %s and without a name", found, guard, r.user.Hash())
+	}
+}
+
+// The tenant id of the invocation is the one source of the user: an event that names another is refused, counted and
+// changes nothing.
+func TestAnEventThatNamesAnotherUser(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say hello")
+	ctx, _ := gatewaytest.Turn(t, r.user, "r1")
+	if err := r.Handle(ctx, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("error %v, want ErrNoUser", err)
+	}
+	r.wantViolation(t, "tenant")
+	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
+		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
+	}
+	r.log.Reset()
+	nobody := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{})
+	if err := r.Handle(nobody, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) || len(r.violations()) > 0 {
+		t.Errorf("without a tenant id: error %v, violations %q; no two users met", err, r.violations())
+	}
+}
+
+// A run that says that it is another user's than the tenant's is not begun.
+func TestARunOfAnotherOwner(t *testing.T) {
+	r := newRig(t, fast())
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+	mine, err := table.For(r.user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.table, r.tables, r.store = table, table, mine
+	r.watch(t, "window", "t")
+	r.admit(t, "r1", "/say hello")
+	spoil(r.user, "RUN#r1", "user")
+	ctx, event := gatewaytest.Turn(t, r.user, "r1")
+	if err := r.Handle(ctx, event); !errors.Is(err, store.ErrOwner) {
+		t.Errorf("error %v, want ErrOwner", err)
+	}
+	r.wantViolation(t, "tenant")
+	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
+		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+// engines are rows B1 to B6.
+func engines() []row {
+	return []row{
+		{
+			id: "B1", claim: "A user context with all of a user's state",
+			here: "User, thread, run, request, grants, limits and metrics; copied in and out; children keep user, thread and run, to a depth of 10. No code can make a user of its own.",
+			checks: []check{
+				{pkg: userContext, test: "TestWhatItSays", shows: "what a context says, and that it is a copy"},
+				{pkg: userContext, test: "TestWhatIsRefused", shows: "no context without its user, thread, run and request"},
+				{pkg: userContext, test: "TestAChildIsOfTheSameRun", shows: "a child is of the same user, thread and run"},
+				{pkg: userContext, test: "TestDepthIsBounded", shows: "depth is at most 10"},
+				{pkg: "./shared/arch", test: "TestUsersCannotBeMade", shows: "code that makes or smuggles a user does not compile"},
+				{pkg: "./shared/arch", test: "TestTheZeroUserIsRefused", shows: "nobody is refused everywhere"},
+			},
+		},
+		{
+			id: "B2", claim: "No state leaks between users who work at once",
+			here: "50 users with secret markers in messages, tool data, errors and model history: no marker in anybody else's frames, model input or store.",
+			checks: []check{
+				{pkg: auditPackage, test: "TestMultiUserIsolation", shows: "users with secret markers on the whole stack"},
+				{pkg: auditPackage, test: "TestFault22AWarmProcessKeepsNobody", shows: "a warm process keeps nobody, without tenant isolation too"},
+				{pkg: auditPackage, test: "TestFault40OddUserIDs", shows: "users with odd names on threads of one id"},
+			},
+		},
+		{
+			id: "B3", claim: "Database queries are the user's own",
+			here: "Every method of the store × own, another's, colliding and absent names; a method without a case fails the suite.",
+			checks: []check{
+				{pkg: storePackage, test: "TestStore/dynoxide/Isolation", shows: "every method of the store against users whose names nearly meet"},
+				{pkg: auditPackage, test: "TestIAMMatrix", shows: "every method with somebody else's credentials, on the template's policies"},
+			},
+		},
+		{
+			id: "B4", claim: "One user's errors stay that user's",
+			here: "A panic, timeout, nil result, model error or poison input ends that run with one terminal event; the others of 50 finish untouched.",
+			checks: []check{
+				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "runs that go wrong beside users who notice nothing"},
+				{pkg: turnPackage, test: "TestWhateverHappensARunEndsOnce", shows: "whatever happens, a run ends once and its thread goes on"},
+				{pkg: "./functions/sweep", test: "TestOneUsersFailureStopsNoOther", shows: "what sweep cannot do for one user it does for the others"},
+			},
+		},
+		{
+			id: "B5", claim: "Run history and metrics of each user",
+			here: "Kept in the user's own partition, paged, and bounded by retention.",
+			checks: []check{
+				{pkg: messagePackage, test: "TestRunsArePaged", shows: "a user's runs, page by page"},
+				{pkg: storePackage, test: "TestStore/dynoxide/Runs", shows: "runs in their user's partition"},
+				{pkg: storePackage, test: "TestStore/dynoxide/Fault44Retention", shows: "a log is kept for as long as the deployment says"},
+			},
+		},
+		{
+			id: "B6", claim: "Memory of each user is apart, and given back",
+			here: "10,000 contexts made and closed: heap and goroutines as they were, no residue; a leftover in memory cannot meet another user's run.",
+			checks: []check{
+				{pkg: userContext, test: "TestNothingStaysBehind", shows: "10,000 contexts, each with a child, a goroutine and a clean-up"},
+				{pkg: turnPackage, test: "TestManyRunsLeaveTheProcessAsItWas", shows: "whole runs in one warm process", scale: scale{"CARREL_RUNS", "60", "500", "10000"}},
+				{pkg: storePackage, test: "TestAHolderStaysSmall", shows: "what a run says does not stay in its worker"},
+				{pkg: "./infra/local/lambda", test: "TestAWarmGlobal", shows: "a leftover in memory, with and without tenant isolation"},
+			},
+		},
+	}
+}

@@ -1,0 +1,40 @@
+package mutants
+
+// lockGuards are what the locks of docs/isolation.md stand on.
+func lockGuards() []guard {
+	const turn, gateway, lambda = "./functions/turn ", "./shared/gateway ", "./infra/local/lambda "
+	return []guard{
+		{
+			name: "lock compute: a process has one tenant", row: "B6", file: "infra/local/lambda/function.go", test: lambda + "TestAWarmGlobal",
+			from: `if f.idle[i].tenant != tenant {`, to: `if f.idle[i] == nil {`,
+		},
+		{
+			name: "lock compute: no invocation without a tenant", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestSDKIsRefused",
+			from: `case f.PerTenant && tenant == "":`, to: `case f.PerTenant && name == "":`,
+		},
+		{
+			name: "lock compute: no tenant where there is no isolation", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestSDKIsRefused",
+			from: `case !f.PerTenant && tenant != "":`, to: `case !f.PerTenant && name == "":`,
+		},
+		{
+			name: "lock compute: the template isolates turn", row: "B6", file: "infra/local/template/function.go", test: "./infra/local/template TestOwnTemplate",
+			from: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") != ""`, to: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") == ""`,
+		},
+		{
+			name: "lock compute: the event names nobody", row: "B2", file: "shared/gateway/gateway.go", test: gateway + "TestWhoseRunItIs",
+			from: "	if other != \"\" {\n", to: "	if other != \"\" && err != nil {\n",
+		},
+		{
+			name: "lock compute: two users in one event are noticed", row: "E2", file: "shared/gateway/gateway.go", test: turn + "TestAnEventThatNamesAnotherUser",
+			from: `err == nil && bad == nil && second != u {`, to: `err == nil && bad == nil && second == u {`,
+		},
+		{
+			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: "./shared/store TestStore/dynoxide/Owner",
+			from: `present + " AND #user = :me AND " + c.when`, to: `present + " AND :me = :me AND " + c.when`,
+		},
+		{
+			name: "lock compute: a run of another owner is noticed", row: "E2", file: "functions/turn/handler.go", test: turn + "TestARunOfAnotherOwner",
+			from: `if errors.Is(err, store.ErrOwner) {`, to: `if errors.Is(err, store.ErrOwner) && held != nil {`,
+		},
+	}
+}

@@ -1,0 +1,194 @@
+package arch_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"carrel/shared/asuser"
+	"carrel/shared/chat"
+	"carrel/shared/gateway"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+	"carrel/shared/usercontext"
+)
+
+// wire notes each request that somebody makes, and answers none.
+type wire struct{ asked []string }
+
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	w.asked = append(w.asked, r.Method+" "+r.URL.String())
+	return nil, errors.New("nobody is to be asked")
+}
+
+func (w *wire) aws() aws.Config {
+	return aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("id", "s", ""),
+		RetryMaxAttempts: 1}
+}
+
+// taker calls something with a user and returns what it made, if anything, and its error. What it asks goes to the wire.
+type taker func(t *testing.T, u chat.User, w *wire) (made any, err error)
+
+// takers are all exported functions of shared/ that take a user.
+func takers() map[string]taker {
+	invoker := func(w *wire) *gateway.Invoker { return gateway.NewInvoker(w.aws(), "turn", gateway.PerTenant) }
+	return map[string]taker{
+		"shared/store.Table.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return store.New(store.NewClient(w.aws()), store.Config{Name: "t"}).For(u)
+		},
+		"shared/asuser.Tables.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return asuser.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"}).For(u)
+		},
+		"shared/gateway.Invoker.Turn": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, invoker(w).Turn(t.Context(), u, "r1")
+		},
+		"shared/gateway.Invoker.Erase": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, invoker(w).Erase(t.Context(), u, "t1", "e1")
+		},
+		"shared/gateway.Invoker.Forget": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, invoker(w).Forget(t.Context(), u)
+		},
+		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			var g usercontext.Gauge
+			c, err := usercontext.New(t.Context(), usercontext.Config{User: u, Thread: "t1", Run: "r1", Request: "q1", Gauge: &g})
+			if n := g.Counts(); n != (usercontext.Counts{}) {
+				t.Errorf("a context was counted: %+v", n)
+			}
+			return c, err
+		},
+	}
+}
+
+// refusesNobody calls a taker with who is to be nobody, and says what else it did than refuse.
+func refusesNobody(t *testing.T, name string, take taker, u chat.User) {
+	t.Helper()
+	w := &wire{}
+	made, err := take(t, u, w)
+	if !errors.Is(err, chat.ErrNoUser) {
+		t.Errorf("%s takes nobody for somebody: %v, want chat.ErrNoUser", name, err)
+	}
+	if made != nil && !reflect.ValueOf(made).IsZero() {
+		t.Errorf("%s made %T for nobody", name, made)
+	}
+	if len(w.asked) > 0 {
+		t.Errorf("%s asked for nobody: %v", name, w.asked)
+	}
+}
+
+// TestNobodyIsRefusedEverywhere: each function that takes a user has a case, and refuses the zero one without effect.
+func TestNobodyIsRefusedEverywhere(t *testing.T) {
+	takes, _ := handlers(repository(t))
+	all := takers()
+	for name, take := range all {
+		refusesNobody(t, name, take, chat.User{})
+	}
+	for name, record := range recorders() {
+		if _, err := record(t, chat.User{}, &wire{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		all[name] = record
+	}
+	for _, problem := range uncovered(takes, all) {
+		t.Error(problem)
+	}
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d functions take a user: %d refuse nobody and ask nothing, %d records nobody as nobody",
+			len(all), len(takers()), len(recorders())))
+	}
+}
+
+// uncovered compares the functions that take a user with the cases.
+func uncovered(takes map[string]bool, cases map[string]taker) []string {
+	var found []string
+	for name, yes := range takes {
+		if cases[name] == nil && yes {
+			found = append(found, name+" takes a user, and nothing shows that it refuses the zero one: add it to takers")
+		}
+	}
+	for name := range cases {
+		if !takes[name] {
+			found = append(found, name+" takes no user: remove it from takers")
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// TestEveryTakerIsFound plants functions that take a user in all the ways that there are.
+func TestEveryTakerIsFound(t *testing.T) {
+	takes, _ := handlers(planted(t, `
+-- shared/internal/principal/a.go --
+package principal
+type User struct{ key string }
+func (u User) Key() string { return u.key }
+-- shared/chat/a.go --
+package chat
+import "carrel/shared/internal/principal"
+type User = principal.User
+-- shared/tool/a.go --
+package tool
+import people "carrel/shared/chat"
+type Config struct { Name string; Of people.User }
+type Hidden struct { of people.User }
+type Nested struct { Config }
+type Tool struct{}
+type hidden struct{}
+func Plain(n int, u people.User) {}
+func Pointer(*people.User) {}
+func Many(all ...people.User) {}
+func ByName(all map[string][]people.User) {}
+func Whole(Config) {}
+func Deep(*Nested) {}
+func Generic[T any](t T, of chan people.User) {}
+func Asks(who func() people.User) {}
+func (*Tool) Method(people.User) {}
+func (hidden) Method(people.User) {}
+func Not(Hidden) {}
+func NotEither(i interface{ For(people.User) }) {}
+func Gives() people.User { panic(0) }
+func unexported(people.User) {}
+-- shared/chat/chattest/a.go --
+package chattest
+import "carrel/shared/chat"
+func Test(chat.User) {}
+`))
+	var got []string
+	for name, yes := range takes {
+		if yes {
+			got = append(got, strings.TrimPrefix(name, "shared/tool."))
+		}
+	}
+	slices.Sort(got)
+	want := []string{"Asks", "ByName", "Deep", "Generic", "Many", "Plain", "Pointer", "Tool.Method", "Whole", "hidden.Method"}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+	missing := strings.Join(uncovered(takes, map[string]taker{"shared/tool.Not": nil}), "\n")
+	for _, want := range []string{"shared/tool.Plain takes a user, and nothing", "shared/tool.Not takes no user"} {
+		if !strings.Contains(missing, want) {
+			t.Errorf("nobody says that %s: %s", want, missing)
+		}
+	}
+}
+
+// recorders may be told of nobody: what they do with the user is to write down whose request it was.
+func recorders() map[string]taker {
+	return map[string]taker{
+		"shared/monitor.Monitor.Violation": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			var said strings.Builder
+			monitor.New(&said, "f", slog.New(slog.DiscardHandler)).Violation(t.Context(), "planted", u)
+			if !strings.Contains(said.String(), `"UserHash":"nobody"`) {
+				return nil, fmt.Errorf("it recorded %s", &said)
+			}
+			return nil, nil
+		},
+	}
+}

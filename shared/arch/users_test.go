@@ -1,0 +1,207 @@
+package arch_test
+
+import (
+	"fmt"
+	"go/ast"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// bearers are the types of shared/ that a chat.User is handed over in: the user's own, structs with an exported field of
+// one, and whatever is made of these. A type that hides its user is none: a *usercontext.Context is what New made.
+func bearers(tr tree) map[string]bool {
+	found := map[string]bool{"shared/internal/principal.User": true}
+	for before := 0; before < len(found); {
+		before = len(found)
+		for _, f := range tr.files {
+			if !ofShared(f) {
+				continue
+			}
+			ast.Inspect(f.ast, func(n ast.Node) bool {
+				if spec, ok := n.(*ast.TypeSpec); ok && bears(f, spec.Type, found) {
+					found[f.dir()+"."+spec.Name.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// ofShared are the files whose functions production can call.
+func ofShared(f file) bool {
+	pkg, ok := strings.CutPrefix(f.dir(), "shared/")
+	return ok && !f.test() && !under(pkg, testOnly())
+}
+
+// bears tells whether a value of this type can be one that has a user in it.
+func bears(f file, typ ast.Expr, known map[string]bool) bool {
+	yes := false
+	ast.Inspect(typ, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.InterfaceType:
+			return false // what its methods take is their own matter
+		case *ast.StructType:
+			for _, field := range n.Fields.List {
+				open := len(field.Names) == 0 || slices.ContainsFunc(field.Names, (*ast.Ident).IsExported)
+				yes = yes || open && bears(f, field.Type, known)
+			}
+			return false
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok {
+				yes = yes || known[f.imported(x.Name)+"."+n.Sel.Name]
+			}
+			return false
+		case *ast.Ident:
+			yes = yes || known[f.dir()+"."+n.Name]
+		}
+		return true
+	})
+	return yes
+}
+
+// imported is the folder of the package of ours that a file calls so, or "".
+func (f file) imported(name string) string {
+	for _, i := range f.ast.Imports {
+		dir, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")
+		called := dir[strings.LastIndex(dir, "/")+1:]
+		if i.Name != nil {
+			called = i.Name.Name
+		}
+		if ours && called == name {
+			return dir
+		}
+	}
+	return ""
+}
+
+// handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a user
+// and whether they give one.
+func handlers(tr tree) (takers, givers map[string]bool) {
+	takers, givers = map[string]bool{}, map[string]bool{}
+	known := bearers(tr)
+	for _, f := range tr.files {
+		if !ofShared(f) {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || !fn.Name.IsExported() {
+				continue
+			}
+			name := f.dir() + "." + receiver(fn) + fn.Name.Name
+			bear := func(p *ast.Field) bool { return bears(f, p.Type, known) }
+			takers[name] = slices.ContainsFunc(fn.Type.Params.List, bear)
+			givers[name] = fn.Type.Results != nil && slices.ContainsFunc(fn.Type.Results.List, bear)
+		}
+	}
+	return takers, givers
+}
+
+// receiver is "Type." of a method and "" of a function.
+func receiver(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return ""
+	}
+	name := ""
+	ast.Inspect(fn.Recv.List[0].Type, func(n ast.Node) bool {
+		if i, ok := n.(*ast.Ident); ok && name == "" {
+			name = i.Name + "."
+		}
+		return true
+	})
+	return name
+}
+
+// door is who may call something that gives a user: folders, or why anybody.
+type door struct {
+	only   []string
+	anyone string
+}
+
+// doors are all that give a user. There is no other way to one.
+func doors() map[string]door {
+	makes := door{anyone: "users are made at the edge alone: see makers"}
+	return map[string]door{
+		"shared/internal/principal.New":     makes,
+		"shared/internal/principal.FromKey": makes,
+		"shared/gateway.ParseInbound":       {only: []string{"functions/connect", "functions/disconnect", "functions/message"}},
+		"shared/gateway.ParseTurn":          {only: []string{"functions/turn"}},
+		"shared/store.Table.Owner":          {only: []string{"functions/disconnect", "functions/message"}},
+		"shared/store.Table.Live":           {only: []string{"functions/sweep", "infra/cli/ops"}},
+		"shared/store.Table.ForOperator":    {only: []string{"infra/cli/ops"}},
+		"shared/usercontext.Context.User":   {anyone: "whoever has the run's context acts for this very user"},
+	}
+}
+
+// doorRule keeps each door with those who have business behind it: a tool that called gateway.ParseTurn with an event
+// of its own making would have whatever user it likes.
+func doorRule(tr tree) []string {
+	_, givers := handlers(tr)
+	var found []string
+	for name, gives := range givers {
+		if _, known := doors()[name]; gives && !known {
+			found = append(found, name+" gives a user, and doors of shared/arch does not say to whom")
+		}
+	}
+	names := map[string]string{}
+	for name, d := range doors() {
+		if d.anyone == "" {
+			names[name[strings.LastIndex(name, ".")+1:]] = name
+		}
+	}
+	for _, f := range tr.files {
+		if f.test() || under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") && !slices.Contains(doors()[name].only, f.dir()) {
+					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name, strings.Join(doors()[name].only, ", ")))
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestUsersComeThroughDoors(t *testing.T) {
+	const words = "-- shared/internal/principal/a.go --\npackage principal\ntype User struct{ key string }\n" +
+		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = principal.User\n"
+	enforce(t, doorRule, map[string]string{
+		"message/a.go:2: shared/store.Table.ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
+		"tool/a.go:3: shared/gateway.ParseTurn":          "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/gateway\"\nvar _ = gateway.ParseTurn\n",
+		"turn/a.go:2: shared/store.Table.Live":           "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ = t.Live }\n",
+		"shared/tool.Become gives a user":                words + "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { panic(s) }\n",
+		"shared/gateway.Made.Who gives a user":           words + "-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All []map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
+		"shared/store.Open gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User }\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
+	})
+	tr := repository(t)
+	_, givers := handlers(tr)
+	called := map[string]bool{}
+	for _, f := range tr.files {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && !f.test() {
+				called[f.dir()+" "+s.Sel.Name] = true
+			}
+			return true
+		})
+	}
+	for name, d := range doors() {
+		if !givers[name] {
+			t.Errorf("%s does not give a user: take it off the list", name)
+		}
+		for _, dir := range d.only {
+			if !called[dir+" "+name[strings.LastIndex(name, ".")+1:]] {
+				t.Errorf("%s may ask %s and does not: take it off the list", dir, name)
+			}
+		}
+	}
+	all := len(givers)
+	maps.DeleteFunc(givers, func(_ string, gives bool) bool { return !gives })
+	t.Attr("figure", fmt.Sprintf("of %d exported functions of shared/ %d give a user, each to those alone who are named", all, len(givers)))
+}
