@@ -28,6 +28,7 @@ type sharedArena struct {
 	victim    *victim // nil: it could not be set up
 	err       error
 	attackers map[string]bool // keys of all accounts that ever attacked
+	invoked   int             // how often message was invoked without API Gateway
 }
 
 // siege is one test's attack on the arena.

@@ -172,7 +172,9 @@ func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
 		return signed
 	}
 	claims := strings.Split(f.with("sub", s.victim.name), ".")[1]
-	bare := func(header string, signature []byte) string { return b64([]byte(header)) + "." + claims + "." + b64(signature) }
+	bare := func(header string, signature []byte) string {
+		return b64([]byte(header)) + "." + claims + "." + b64(signature)
+	}
 	for name, token := range map[string]string{
 		"a key of its own":        forge(map[string]any{"kid": f.kid, "jwk": jwk}),
 		"an address of a key set": forge(map[string]any{"kid": f.kid, "jku": lure.URL, "x5u": lure.URL}),
@@ -241,6 +243,9 @@ func (s *siege) invoke(function, kind, connection, attacker, body string) (answe
 		s.Fatal(err)
 	}
 	s.attempt()
+	if function == "MessageFunction" {
+		arena.invoked++
+	}
 	b, failed, err := s.Host().Invoke(s.ctx, s.Function(function), event)
 	if err != nil {
 		s.Fatal(err)

@@ -33,7 +33,7 @@ func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
 		client := apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: "us-east-1", BaseEndpoint: aws.String(management), RetryMaxAttempts: 1,
 			Credentials: credentials.NewStaticCredentialsProvider(fmt.Sprintf("AKIAEXAMPLE%d", i), "guessed", ""), HTTPClient: &http.Client{Timeout: time.Minute}})
 		s.attempt()
-		if _, err := client.PostToConnection(s.ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: aws.String(id), Data: []byte(planted)}); err == nil || !strings.Contains(err.Error(), "403") {
+		if _, err := client.PostToConnection(s.ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: aws.String(id), Data: []byte(forgedPost)}); err == nil || !strings.Contains(err.Error(), "403") {
 			t.Errorf("a post with a guessed key: %v", err)
 		}
 		s.attempt()
@@ -41,11 +41,11 @@ func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
 			t.Errorf("a close with a guessed key: %v", err)
 		}
 	}
-	s.heardNothing(planted)
+	s.heardNothing(forgedPost)
 	s.judge()
 }
 
-const planted = `{"type":"error","code":"internal","message":"planted by mallory"}`
+const forgedPost = `{"type":"error","code":"internal","message":"forgedPost by mallory"}`
 
 // manage calls @connections, and returns the status.
 func (s *siege) manage(method, url string, header http.Header) int {
@@ -53,7 +53,7 @@ func (s *siege) manage(method, url string, header http.Header) int {
 	s.attempt()
 	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(planted))
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(forgedPost))
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -173,7 +173,7 @@ func (s *siege) settled() meters.Use {
 	defer again.Stop()
 	for {
 		u := s.Meters().Read().Functions["MessageFunction"]
-		if u.Invocations == u.Received {
+		if u.Invocations == u.Received+arena.invoked {
 			return u
 		}
 		select {
