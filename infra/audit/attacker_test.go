@@ -26,6 +26,7 @@ type sharedArena struct {
 	state     string
 	stack     *stack.Stack
 	victim    *victim // nil: it could not be set up
+	past      *party  // an attacker's socket whose token is past soon
 	err       error
 	attackers map[string]bool // keys of all accounts that ever attacked
 	invoked   int             // how often message was invoked without API Gateway
@@ -88,6 +89,12 @@ func (a *sharedArena) start(t *testing.T) {
 	if a.err != nil {
 		t.Fatalf("starting the stack: %v", a.err)
 	}
+	const name = "mallory-is-past"
+	b := &bench{T: t, ctx: ctx, state: a.state, stack: a.stack}
+	if a.past, a.err = dialParty(ctx, a.stack.Endpoints().WebSocket, name, b.token(t, name, "5")); a.err != nil {
+		t.Fatal(a.err)
+	}
+	a.attackers[chattest.User(t, name).Key()] = true
 	a.victim = newVictim(t, ctx, a.stack.Endpoints())
 }
 

@@ -16,13 +16,13 @@ import (
 )
 
 // All that the victim ever sent, byte by byte and socket by socket, on the sockets of an attacker: it makes the attacker
-// threads of their own, and nothing more.
-func TestTheAttackerReplaysTheVictimsFrames(t *testing.T) {
+// threads of their own, and nothing more. And a socket of one's own is worth nothing once its token is past: every frame
+// that was good on it is refused, and nothing is done.
+func TestTheAttackerReplaysFrames(t *testing.T) {
 	s := besiege(t)
-	const name = "mallory-replays"
 	replayed := 0
 	for _, recorded := range s.victim.parties {
-		p := s.attacker(name)
+		p := s.attacker("mallory-replays")
 		seen := map[string]bool{}
 		for _, frame := range recorded.said {
 			if seen[string(frame)] { // what the tests ask again and again
@@ -34,53 +34,48 @@ func TestTheAttackerReplaysTheVictimsFrames(t *testing.T) {
 			}
 			replayed++
 		}
-		s.idle(p)
-	}
-	// A calculation that is asked for again has the same result again: that one is no theft.
-	for _, secret := range s.victim.secrets {
-		if !strings.HasPrefix(secret, "secret-") {
-			s.parties[0].said = append(s.parties[0].said, []byte(secret))
+		// A calculation that is asked for again has the same result again: that one is no theft.
+		for _, secret := range s.victim.secrets {
+			if !strings.HasPrefix(secret, "secret-") {
+				p.said = append(p.said, []byte(secret))
+			}
 		}
 	}
+	s.expires(s.join(arena.past))
 	t.Attr("figure", fmt.Sprintf("%d recorded frames of the victim replayed", replayed))
 	s.judge()
 }
 
-// A recorded socket of one's own is worth nothing once its token is past: every frame is refused, and nothing is done.
-func TestTheAttackerReplaysBehindTheTokensExpiry(t *testing.T) {
-	s := besiege(t)
-	const name = "mallory-is-past"
-	fresh := s.attacker(name)
-	own := s.own(fresh)
-	types, frames := armed(t, own)
-	b := &bench{T: t, ctx: s.ctx, state: arena.state, stack: s.Stack}
-	p, err := dialParty(s.ctx, s.Endpoints().WebSocket, name, b.token(t, name, "3"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.join(p)
-	again := time.NewTicker(100 * time.Millisecond)
+// expires waits until a socket's token is past, and says every frame twice.
+func (s *siege) expires(p *party) {
+	s.Helper()
+	own := s.own(s.attacker(p.name))
+	types, frames := armed(s.T, own)
+	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for s.ask(p, []byte(`{"type":"ping"}`)).Code != "token_expired" {
-		<-again.C
+		select {
+		case <-again.C:
+		case <-s.ctx.Done():
+			s.Fatal("the token does not expire")
+		}
 	}
 	ours := func() map[string]string {
 		items := s.table.items(s.ctx)
-		maps.DeleteFunc(items, func(key, _ string) bool { return !strings.HasPrefix(key, "U#"+chattest.User(t, name).Key()) })
+		maps.DeleteFunc(items, func(key, _ string) bool { return !strings.HasPrefix(key, "U#"+chattest.User(s.T, p.name).Key()) })
 		return items
 	}
 	before := ours()
 	for _, kind := range types {
 		for range 2 {
 			if a := s.ask(p, frames[kind]); a.Type != "error" || a.Code != "token_expired" {
-				t.Errorf("%s is answered with %s", kind, a.raw)
+				s.Errorf("%s is answered with %s", kind, a.raw)
 			}
 		}
 	}
 	if after := ours(); !maps.Equal(after, before) {
-		t.Errorf("behind its expiry the account's items were\n%v\nand are\n%v", before, after)
+		s.Errorf("behind its expiry the account's items were\n%v\nand are\n%v", before, after)
 	}
-	s.judge()
 }
 
 // Frames of the server, sent by a client, and the names of API Gateway's own routes are refused like any other type that there

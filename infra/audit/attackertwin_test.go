@@ -52,13 +52,17 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	s.DynamoDB().SetHook(steps.hook)
 	defer s.DynamoDB().SetHook(nil)
 	types, _ := armed(t, holdings{thread: "t", run: "r", epoch: "e", interrupt: "i", message: "m"})
-	pairs, kinds := 0, map[string]bool{}
+	pairs, kinds, owns := 0, map[string]bool{}, make([]holdings, len(types))
+	var all []*party
 	for _, kind := range types {
+		all = append(all, s.attacker("mallory-compares-"+string(kind)))
+	}
+	besides(all, func(p *party) { owns[slices.Index(all, p)] = s.own(p) })
+	for i, kind := range types {
 		if kind == wire.TypeForget { // it takes no id
 			continue
 		}
-		p := s.attacker("mallory-compares-" + string(kind))
-		own := s.own(p)
+		p, own := all[i], owns[i]
 		_, frames := armed(t, own)
 		twins := map[string]string{}
 		for _, frame := range [][]byte{frames[kind], plain(frames[kind])} {
