@@ -16,8 +16,8 @@ import (
 )
 
 // judge ends an attack: nothing of the victim's came back, nothing of anybody else's changed, and every refusal was
-// counted. bystanders are the keys of further users, who did something of their own meanwhile.
-func (s *siege) judge(bystanders ...string) {
+// counted.
+func (s *siege) judge() {
 	s.Helper()
 	for _, sockets := range s.byName() {
 		for _, p := range sockets {
@@ -25,7 +25,7 @@ func (s *siege) judge(bystanders ...string) {
 		}
 	}
 	foreign, heard := s.spoils()
-	changed, items := s.changes(bystanders)
+	changed, items := s.changes()
 	if view := s.victim.sees(s.T, s.ctx); !slices.Equal(view, s.view) {
 		s.Errorf("the victim saw\n%s\nand sees now\n%s", strings.Join(s.view, "\n"), strings.Join(view, "\n"))
 	}
@@ -65,20 +65,15 @@ func (s *siege) spoils() (foreign, heard int) {
 	return foreign, heard
 }
 
-// changes compares all items but those of attackers and bystanders with what they were. What the victim's running run
+// changes compares all items but those of attackers with what they were. What the victim's running run
 // writes itself is excepted: the lease of its own row, and records that are added to its log.
-func (s *siege) changes(bystanders []string) (changed, items int) {
+func (s *siege) changes() (changed, items int) {
 	s.Helper()
 	v := s.victim
 	log, row := "U#"+v.name+"#T#"+v.running.thread+"#"+v.running.epoch+" E#", "U#"+v.name+" RUN#"+v.running.run
-	other := func(key, text string) bool {
-		parts := strings.Split(strings.Fields(key)[0], "#")
-		return attackers(key+" "+text) || len(parts) > 1 && slices.Contains(bystanders, parts[1]) ||
-			parts[0] == "C" && slices.ContainsFunc(bystanders, func(b string) bool { return strings.Contains(text, `"user":"`+b+`"`) })
-	}
 	now := s.table.items(s.ctx)
 	for key, text := range s.before {
-		if other(key, text) || key == row {
+		if attackers(key, text) || key == row {
 			continue
 		}
 		items++
@@ -88,7 +83,7 @@ func (s *siege) changes(bystanders []string) (changed, items int) {
 		}
 	}
 	for key, text := range now {
-		if _, had := s.before[key]; !had && !other(key, text) && !strings.HasPrefix(key, log) {
+		if _, had := s.before[key]; !had && !attackers(key, text) && !strings.HasPrefix(key, log) {
 			changed++
 			s.Errorf("the item %s is new: %.300s", key, text)
 		}

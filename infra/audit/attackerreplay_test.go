@@ -1,0 +1,109 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/shared/chat/chattest"
+	"carrel/shared/wire"
+)
+
+// All that the victim ever sent, byte by byte and socket by socket, on the sockets of an attacker: it makes the attacker
+// threads of their own, and nothing more. And a socket of one's own is worth nothing once its token is past: every frame
+// that was good on it is refused, and nothing is done.
+func TestTheAttackerReplaysFrames(t *testing.T) {
+	s := besiege(t)
+	replayed := 0
+	for _, recorded := range s.victim.parties {
+		p := s.attacker("mallory-replays")
+		seen := map[string]bool{}
+		for _, frame := range recorded.said {
+			if seen[string(frame)] { // what the tests ask again and again
+				continue
+			}
+			seen[string(frame)] = true
+			if a := s.ask(p, frame); a.Type == "accepted" && (a.RunID == s.victim.running.run || a.RunID == s.victim.waiting) {
+				s.ask(p, fmt.Appendf(nil, `{"type":"cancel","runId":%q}`, a.RunID))
+			}
+			replayed++
+		}
+		// A calculation that is asked for again has the same result again: that one is no theft.
+		for _, secret := range s.victim.secrets {
+			if !strings.HasPrefix(secret, "secret-") {
+				p.said = append(p.said, []byte(secret))
+			}
+		}
+	}
+	s.expires(s.join(arena.past))
+	t.Attr("figure", fmt.Sprintf("%d recorded frames of the victim replayed", replayed))
+	s.judge()
+}
+
+// expires waits until a socket's token is past, and says every frame twice.
+func (s *siege) expires(p *party) {
+	s.Helper()
+	own := s.own(s.attacker(p.name))
+	types, frames := armed(s.T, own)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for s.ask(p, []byte(`{"type":"ping"}`)).Code != "token_expired" {
+		select {
+		case <-again.C:
+		case <-s.ctx.Done():
+			s.Fatal("the token does not expire")
+		}
+	}
+	ours := func() map[string]string {
+		items := s.table.items(s.ctx)
+		maps.DeleteFunc(items, func(key, _ string) bool { return !strings.HasPrefix(key, "U#"+chattest.User(s.T, p.name).Key()) })
+		return items
+	}
+	before := ours()
+	for _, kind := range types {
+		for range 2 {
+			if a := s.ask(p, frames[kind]); a.Type != "error" || a.Code != "token_expired" {
+				s.Errorf("%s is answered with %s", kind, a.raw)
+			}
+		}
+	}
+	if after := ours(); !maps.Equal(after, before) {
+		s.Errorf("behind its expiry the account's items were\n%v\nand are\n%v", before, after)
+	}
+}
+
+// Frames of the server, sent by a client, and the names of API Gateway's own routes are refused like any other type that there
+// is not; a binary message costs the sender the socket.
+func TestTheAttackerNamesTheGatewaysRoutes(t *testing.T) {
+	s := besiege(t)
+	p := s.attacker("mallory-routes")
+	for _, route := range []string{"$connect", "$disconnect", "$default", "connect", "disconnect", "sweep", "turn"} {
+		frame, err := json.Marshal(map[string]string{"type": route, "connectionId": s.victim.ids["connection"][0], "action": route})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := s.ask(p, frame); a.Code != "bad_frame" {
+			t.Errorf("%s is answered with %s", frame, a.raw)
+		}
+	}
+	for _, kind := range []wire.Type{wire.TypeReady, wire.TypeEvents, wire.TypeSnapshot, wire.TypeThread, wire.TypeDone, wire.TypeEnded, wire.TypePart} {
+		frame := fmt.Appendf(nil, `{"type":%q,"threadId":%q,"connectionId":%q}`, kind, s.victim.running.thread, s.victim.ids["connection"][0])
+		if a := s.ask(p, frame); a.Code != "bad_frame" || a.Field != "type" {
+			t.Errorf("%s, which is the server's, is answered with %s", frame, a.raw)
+		}
+	}
+	s.attempt()
+	if err := p.conn.Write(s.ctx, websocket.MessageBinary, bytes.Repeat([]byte{0}, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.hear(s.ctx); websocket.CloseStatus(err) != websocket.StatusUnsupportedData {
+		t.Errorf("a binary message is answered with %v", err)
+	}
+	s.judge()
+}
