@@ -45,10 +45,6 @@ func timeFaults() []fault {
 			from: `pingIdle     = 5 * time.Minute`, to: `pingIdle     = 11 * time.Minute`, test: "TestFault29TenMinutesIdle",
 		},
 		{
-			number: 30, clause: "nothing is answered on a token that is past", file: "functions/message/handler.go",
-			from: `if r.late = !r.now().Before(r.in.TokenExpires); r.late {`, to: `if r.late = !r.now().Before(r.in.TokenExpires); r.now().IsZero() {`, test: "TestFault30TokenExpiresOnOpenSocket",
-		},
-		{
 			number: 30, clause: "nothing is posted on a token that is past", file: "shared/emit/list.go",
 			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && c.N > 0 && !now.IsZero()`, test: "TestFault30TokenExpiresOnOpenSocket",
 		},

@@ -58,8 +58,13 @@ func frameGuards() []guard {
 			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "	if bad != nil {\n", spare: spare,
 		},
 		{
+			name: "last hop: nothing is done on a token that is past", file: "functions/message/handler.go", test: "./infra/audit TestFault30TokenExpiresOnOpenSocket",
+			from: "if !r.now().Before(r.in.TokenExpires) {\n\t\treturn r.tooLate", to: "if r.now().IsZero() {\n\t\treturn r.tooLate",
+			spare: "the token is looked at before each post of an answer too",
+		},
+		{
 			name: "last hop: and one of a past token", file: "functions/message/handler.go", test: every,
-			from: "r.late {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "r.late {\n", spare: spare,
+			from: "tooLate(ctx context.Context) error {\n\tif _, err := r.mine(ctx); err != nil {\n\t\treturn err\n\t}\n", to: "tooLate(ctx context.Context) error {\n", spare: spare,
 		},
 		{
 			name: "last hop: a ping, too", file: "functions/message/ping.go", test: every,
@@ -101,7 +106,7 @@ func ageGuards() []guard {
 		},
 		{
 			name: "last hop: an answer is for who watches its thread", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
-			from: `if r.thread != "" && r.thread != r.row.Thread || `, to: `if `,
+			from: `if r.thread != "" && r.thread != r.row.Thread {`, to: `if r.thread != "" && r.row.Thread == r.thread+"-" {`,
 		},
 	}
 }

@@ -136,7 +136,6 @@ type door struct {
 // doors are all that give a user. There is no other way to one.
 func doors() map[string]door {
 	makes := door{anyone: "users are made at the edge alone: see makers"}
-	own := door{anyone: "a user's own connections say whose they are"}
 	return map[string]door{
 		"shared/internal/principal.New":     makes,
 		"shared/internal/principal.FromKey": makes,
@@ -145,11 +144,6 @@ func doors() map[string]door {
 		"shared/store.Table.Owner":          {only: []string{"functions/disconnect", "functions/message"}},
 		"shared/store.Table.Live":           {only: []string{"functions/sweep", "infra/cli/ops"}},
 		"shared/store.Table.ForOperator":    {only: []string{"infra/cli/ops"}},
-		"shared/store.Store.Connect":        own,
-		"shared/store.Store.Connection":     own,
-		"shared/store.Store.Connections":    own,
-		"shared/store.Store.Watch":          own,
-		"shared/store.Store.EraseUser":      own,
 		"shared/usercontext.Context.User":   {anyone: "whoever has the run's context acts for this very user"},
 	}
 }

@@ -77,21 +77,3 @@ func websocketsTwo() []row {
 		},
 	}
 }
-
-// ages are the checks that no post goes by a record of long ago.
-func ages() []check {
-	return []check{
-		{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a record that is too old, whatever becomes of the lists"},
-		{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "nor by one in the middle of a replay"},
-		{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost"},
-	}
-}
-
-// owners are the checks that none goes to a connection of another's.
-func owners() []check {
-	return []check{
-		{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every type of frame on another's connection"},
-		{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a row that was written for another is posted nothing"},
-		{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "nor is it a connection of anybody's"},
-	}
-}
