@@ -34,7 +34,7 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards())
+	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), lockGuards(), attackerGuards())
 }
 
 const testTime = 5 * time.Minute // of one test without one guard

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // engines are rows B1 to B6.
 func engines() []row {
 	return []row{
@@ -27,10 +29,10 @@ func engines() []row {
 		{
 			id: "B3", claim: "Database queries are the user's own",
 			here: "Every method of the store × own, another's, colliding and absent names; a method without a case fails the suite.",
-			checks: []check{
+			checks: slices.Concat(aliases(), []check{
 				{pkg: storePackage, test: "TestStore/dynoxide/Isolation", shows: "every method of the store against users whose names nearly meet"},
 				{pkg: auditPackage, test: "TestIAMMatrix", shows: "every method with somebody else's credentials, on the template's policies"},
-			},
+			}),
 		},
 		{
 			id: "B4", claim: "One user's errors stay that user's",

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // websockets are rows C1 to C5.
 func websockets() []row {
 	return []row{
@@ -47,13 +49,12 @@ func websockets() []row {
 		{
 			id: "C5", claim: "User A's events never reach user B",
 			here: "50 users, in the full size a million events: not one foreign event. An attacker who speaks the protocol gets nothing and changes nothing.",
-			checks: []check{
+			checks: slices.Concat(attacks(), []check{
 				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
-				{pkg: auditPackage, test: "TestAttacker", shows: "what an attacker would try"},
 				{pkg: auditPackage, test: "TestFault14ForeignIDsNameNothing", shows: "other people's ids name nothing"},
 				{pkg: messagePackage, test: "TestTwoUsersOnOneConnectionAreAViolation", shows: "two users on one connection post nothing"},
 				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
-			},
+			}),
 		},
 	}
 }
