@@ -19,7 +19,7 @@ PAGE := web/dist/index.html
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
-.PHONY: audit kills help run test check chat ops build clean meters bench verify-aws stack test-go test-web test-browser check-go check-web check-template built deploy
+.PHONY: audit kills help run test check chat ops build clean meters bench verify-aws stack test-go test-page test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
 	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,18 @@ ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STA
 	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
 	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
-test: test-go test-web test-browser ## the whole suite, races and browser included where this machine has the tools
+.PHONY: canary
+canary: ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md
+	@go build -o .carrel/bin/carrel-canary ./infra/cli/canary
+	@.carrel/bin/carrel-canary $(if $(URL),-url "$(URL)") $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+
+# Go's tests wait for leases and streams much of the time, a browser for its page: side by side they take little longer
+# than one of them. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
+test: stack $(PAGE) $(ENGINE) ## the whole suite, races and browser included where this machine has the tools
+	@$(MAKE) --no-print-directory -j2 test-go test-page
+
+test-page:
+	@set -o pipefail; { $(MAKE) --no-print-directory test-web && $(MAKE) --no-print-directory test-browser; } | cat
 
 check: check-go check-web check-template ## format, vet, lint, house rules, types and the template
 
@@ -100,11 +111,14 @@ $(PAGE): $(WEB) $(WEB_SOURCES)
 # Each layer that cannot run here says so; with CARREL_REQUIRE_ALL=1 (.ci/run) that is a failure.
 missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 
+# Those that take longest begin first. One of them waits most of its time, so one more runs than there are processors. Tests
+# that run make themselves have nothing to do with this one.
+GO_TEST = go test -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) -shuffle=on $(1) ./infra/audit ./shared/store ./...
 test-go: $(ENGINE)
-	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-	  go test -race -shuffle=on ./...; \
+	@unset MAKEFLAGS MFLAGS; if command -v gcc >/dev/null || command -v cc >/dev/null; then \
+	  $(call GO_TEST,-race); \
 	else \
-	  $(call missing,the race detector: it needs a C compiler (Debian: apt-get install gcc libc6-dev)) && CGO_ENABLED=0 go test -shuffle=on ./...; \
+	  $(call missing,the race detector: it needs a C compiler (Debian: apt-get install gcc libc6-dev)) && CGO_ENABLED=0 $(call GO_TEST); \
 	fi
 
 test-web: $(WEB)

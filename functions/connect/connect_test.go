@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"carrel/shared/chat/chattest"
 	"carrel/shared/gateway"
 	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -32,9 +34,18 @@ func (e *edge) Close(_ context.Context, id chat.ConnectionID) error {
 
 func rig(t *testing.T) (*handler, *edge) {
 	t.Helper()
+	h, e, _ := rigWithLog(t)
+	return h, e
+}
+
+// rigWithLog also gives what is logged and counted.
+func rigWithLog(t *testing.T) (*handler, *edge, *bytes.Buffer) {
+	t.Helper()
 	e := &edge{Edge: gatewaytest.NewEdge(t)}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits()})
-	return &handler{table: table, sender: e, now: time.Now, log: slog.New(slog.DiscardHandler)}, e
+	var out bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	return &handler{table: table, sender: e, monitor: monitor.New(&out, "connect", log), now: time.Now, log: log}, e, &out
 }
 
 func connect(t *testing.T, h *handler, u chat.User, id chat.ConnectionID, subprotocols string) gateway.Answer {
@@ -76,6 +87,7 @@ func TestAConnectionGetsAThreadAndIsNoTargetYet(t *testing.T) {
 	if a := connect(t, h, alice, "c2=", "other.v1"); a.StatusCode != 200 || len(a.Headers) > 0 {
 		t.Errorf("answer %+v to a client of another protocol; want no subprotocol chosen", a)
 	}
+	t.Attr("figure", fmt.Sprintf("n %d before its hello, on a thread of %d characters", c.N, len(c.Thread)))
 }
 
 func TestTheEleventhConnectionReplacesTheOldest(t *testing.T) {
@@ -106,6 +118,36 @@ func TestAnEventWithoutAUserIsForbidden(t *testing.T) {
 	a, err := h.Handle(t.Context(), json.RawMessage(`{"requestContext":{"connectionId":"c="}}`))
 	if err != nil || a.StatusCode != 403 {
 		t.Errorf("answer %+v, %v; want 403", a, err)
+	}
+}
+
+// A connect whose id is recorded for another user is refused, changes nothing, and is a violation; the other's connection
+// that has expired is none.
+func TestAConnectOnAnothersConnectionIsAViolation(t *testing.T) {
+	h, e, out := rigWithLog(t)
+	alice, bob := chattest.User(t, "alice"), chattest.User(t, "bob")
+	connect(t, h, alice, "c1=", "carrel.v1")
+	connect(t, h, alice, "c1=", "carrel.v1") // the same event again
+	if strings.Contains(out.String(), monitor.IsolationViolation) {
+		t.Errorf("a connect that came twice: %s", out)
+	}
+	if a := connect(t, h, bob, "c1=", "carrel.v1"); a.StatusCode != 403 || len(a.Headers) > 0 {
+		t.Errorf("answer %+v, want 403", a)
+	}
+	if n := strings.Count(out.String(), `"IsolationViolation":1`); n != 1 || !strings.Contains(out.String(), `"Guard":"connection_owner"`) ||
+		!strings.Contains(out.String(), `"UserHash":"`+bob.Hash()+`"`) || strings.Contains(out.String(), "c1=") || strings.Contains(out.String(), "bob") {
+		t.Errorf("%d violations: %s", n, out)
+	}
+	t.Attr("figure", fmt.Sprintf("%d violation of a connect on another's connection", strings.Count(out.String(), `"IsolationViolation":1`)))
+	if owner, err := h.table.Owner(t.Context(), "c1="); err != nil || owner != alice || len(e.closed) > 0 || len(e.Frames("c1=")) > 0 {
+		t.Errorf("the connection is %v's, %v; closed %v", owner, err, e.closed)
+	}
+	theirs, err := h.table.For(bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cs, err := theirs.Connections(t.Context()); err != nil || len(cs) > 0 {
+		t.Errorf("bob has %v, %v", cs, err)
 	}
 }
 

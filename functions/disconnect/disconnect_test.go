@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -54,7 +55,8 @@ func TestADisconnectForgetsItsOwnConnectionOnly(t *testing.T) {
 	connect("c1=")
 	connect("c2=")
 	handle(event(bob, "c1=")) // somebody else's name on alice's connection
-	if gone("c1=") || !strings.Contains(metrics.String(), monitor.IsolationViolation) || strings.Contains(metrics.String(), "bob") {
+	if gone("c1=") || strings.Count(metrics.String(), `"IsolationViolation":1`) != 1 || !strings.Contains(metrics.String(), `"Guard":"connection_owner"`) ||
+		strings.Contains(metrics.String(), "bob") || strings.Contains(metrics.String(), "c1=") {
 		t.Errorf("a forged disconnect removed the connection (%v) or was not recorded: %q", gone("c1="), metrics.String())
 	}
 	handle(event(alice, "c1="))
@@ -66,6 +68,11 @@ func TestADisconnectForgetsItsOwnConnectionOnly(t *testing.T) {
 		t.Error("a disconnect without the authorizer's context forgot nothing")
 	}
 	handle(event(alice, "c2=")) // twice
+	handle(event(bob, "c9="))   // one that nobody has, or whose time is over
+	if strings.Count(metrics.String(), monitor.IsolationViolation+`":`) != 1 {
+		t.Errorf("a late disconnect was counted: %s", metrics.String())
+	}
+	t.Attr("figure", fmt.Sprintf("%d violation of a forged disconnect, none of late ones", strings.Count(metrics.String(), `"IsolationViolation":1`)))
 	if _, err := h.table.Owner(t.Context(), "c1="); !errors.Is(err, chat.ErrNotFound) {
 		t.Errorf("the owner record is still there: %v", err)
 	}

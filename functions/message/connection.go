@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"carrel/shared/chat"
@@ -21,8 +22,11 @@ type violation struct{ guard monitor.Guard }
 // Error does not say whose it is.
 func (violation) Error() string { return "the connection belongs to another user" }
 
-// errMoved is a post that is not to be any more: its connection has gone, asked for something else, or its token is past.
+// errMoved is a post that is not to be any more: its connection has gone, or has asked for something else.
 var errMoved = errors.New("the connection is not what it was when it asked")
+
+// errPast is one whose token has become past since it asked.
+var errPast = fmt.Errorf("%w: its token is past", errMoved)
 
 // mine reads this connection's record and compares whose it is with what the authorizer says: its row, which says for
 // whom it was written, or else the owner record. A record that is missing is none of somebody else: records expire. Every
@@ -33,7 +37,7 @@ func (r *request) mine(ctx context.Context) (chat.Connection, error) {
 	if err != nil && (errors.Is(err, chat.ErrForeign) || !errors.Is(err, chat.ErrNotFound)) {
 		return row, disagreement(err)
 	}
-	if row.Owner.IsZero() { // none, or one of before rows said whose they are
+	if row.Whose == "" { // none, or one of before rows said whose they are
 		owner, err := r.table.Owner(ctx, r.in.Connection)
 		if err == nil && owner != r.in.User {
 			return row, violation{monitor.ConnectionOwner}
@@ -121,7 +125,10 @@ func (r *request) current(ctx context.Context) error {
 			return errMoved
 		}
 	}
-	if r.thread != "" && r.thread != r.row.Thread || !r.late && !r.now().Before(r.in.TokenExpires) {
+	if !r.late && !r.now().Before(r.in.TokenExpires) {
+		return errPast
+	}
+	if r.thread != "" && r.thread != r.row.Thread {
 		return errMoved
 	}
 	return nil
@@ -145,6 +152,7 @@ func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reac
 			err := emit.Post(ctx, checked{r}, r.in.Connection, m)
 			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {
 				r.log.DebugContext(ctx, "answer not delivered", "err", err)
+				r.past = r.past || errors.Is(err, errPast)
 				return false, nil
 			}
 			if err != nil {

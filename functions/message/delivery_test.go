@@ -81,6 +81,7 @@ func TestClientsAcknowledge(t *testing.T) {
 	w := r.window("alice", "w1=")
 	w.send(hi)
 	w.does("r1", "one", true) // 1–5
+	acks := 0
 	acked := func(what string, body string, want chat.Seq, requests int) map[string]float64 {
 		t.Helper()
 		r.meter.take()
@@ -89,6 +90,7 @@ func TestClientsAcknowledge(t *testing.T) {
 		if n, _ := r.meter.take(); n != requests {
 			t.Errorf("%s: %d requests, want %d", what, n, requests)
 		}
+		acks++
 		row, err := w.store().Connection(t.Context(), w.id)
 		if err != nil || row.Acked.Seq != want {
 			t.Errorf("%s: the connection has %+v, %v; want %d", what, row.Acked, err, want)
@@ -117,6 +119,7 @@ func TestClientsAcknowledge(t *testing.T) {
 	if got := acked("a stranger's hello", `{"type":"hello","n":4,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 1, 5); got[monitor.Snapshots] != 1 {
 		t.Errorf("counted %v", got)
 	}
+	t.Attr("figure", fmt.Sprintf("%d hellos and pings, each cursor as it should be", acks))
 }
 
 // Whatever is large comes in messages of at most 32 KB, which the edge sees to, and is whole: the events of a run, the

@@ -48,6 +48,7 @@ type request struct {
 	at     time.Time       // when that was asked for
 	thread chat.ThreadID   // what is answered is for who watches it; "": any
 	late   bool            // the token is past, and that is answered
+	past   bool            // it became so while something else was to be
 }
 
 // Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
@@ -90,14 +91,13 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		return r.answer(ctx, bad)
 	}
 	r.id = f.Request().RequestID
-	if r.late = !r.now().Before(r.in.TokenExpires); r.late {
-		if _, err := r.mine(ctx); err != nil {
-			return err
-		}
-		r.refused(ctx, wire.CodeTokenExpired)
-		return r.refuse(ctx, wire.CodeTokenExpired)
+	if !r.now().Before(r.in.TokenExpires) {
+		return r.tooLate(ctx)
 	}
 	err := r.dispatch(ctx, f)
+	if err == nil && r.past {
+		return r.tooLate(ctx)
+	}
 	code, ok := codeOf(err)
 	if err == nil || !ok {
 		return err
@@ -107,6 +107,16 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		return r.answer(ctx, rejection(run, code, err))
 	}
 	return r.refuse(ctx, code)
+}
+
+// tooLate answers a frame whose connection's token is past, or became so before it could be answered.
+func (r *request) tooLate(ctx context.Context) error {
+	if _, err := r.mine(ctx); err != nil {
+		return err
+	}
+	r.late, r.thread = true, ""
+	r.refused(ctx, wire.CodeTokenExpired)
+	return r.refuse(ctx, wire.CodeTokenExpired)
 }
 
 func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {

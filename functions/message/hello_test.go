@@ -196,6 +196,7 @@ func TestAStaleHelloChangesNothing(t *testing.T) {
 	if err != nil || row.Thread != "new" || row.N != 5 {
 		t.Errorf("the row is %+v, error %v", row, err)
 	}
+	t.Attr("figure", fmt.Sprintf("on %s with n %d after two late hellos", row.Thread, row.N))
 }
 
 func TestTwoUsersOnOneConnectionAreAViolation(t *testing.T) {

@@ -160,6 +160,7 @@ func TestRunsArePaged(t *testing.T) {
 		}
 		return fmt.Sprint(ids, page.More)
 	}
+	pages := 0
 	for body, want := range map[string]string{
 		`{"type":"runs"}`:                         "r3 r2 r1 false",
 		`{"type":"runs","limit":2}`:               "r3 r2 true",
@@ -167,11 +168,15 @@ func TestRunsArePaged(t *testing.T) {
 	} {
 		if got := list(body); got != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
+			continue
 		}
+		pages++
 	}
-	if got := r.window("bob", "w2=").send(`{"type":"runs","before":"r2"}`)[0].(*wire.RunList); len(got.Runs) != 0 || got.More {
+	got := r.window("bob", "w2=").send(`{"type":"runs","before":"r2"}`)[0].(*wire.RunList)
+	if len(got.Runs) != 0 || got.More {
 		t.Errorf("somebody else's runs are %+v", got)
 	}
+	t.Attr("figure", fmt.Sprintf("%d pages right; somebody else sees %d runs", pages, len(got.Runs)))
 }
 
 func TestARunTooMany(t *testing.T) {

@@ -92,6 +92,10 @@ type claim func(context.Context, chat.RunID) (*store.Holder, error)
 // taken care of it.
 func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	held, err := claim(ctx, id)
+	if errors.Is(err, chat.ErrForeign) {
+		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id))
+		return err
+	}
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -148,7 +149,9 @@ func TestNotesInARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.turn(t, "r1")
-	if notes, err := r.store.Notes(t.Context()); err != nil || len(notes) != 1 || notes[0].Text != "buy milk" {
+	notes, err := r.store.Notes(t.Context())
+	if err != nil || len(notes) != 1 || notes[0].Text != "buy milk" {
 		t.Errorf("the notes: %+v, %v", notes, err)
 	}
+	t.Attr("figure", fmt.Sprintf("%d note of a run, in its user's own book", len(notes)))
 }

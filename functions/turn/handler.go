@@ -52,16 +52,13 @@ type handler struct {
 	tenancy gateway.Tenancy
 }
 
-// tenantGuard refuses a run of another user than the invocation's.
-const tenantGuard = "tenant"
-
 // Handle is the Lambda handler. An event that comes twice, or for a run that somebody else has or that is over, is
 // done with at once. An error makes the failure destination look after the run.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	user, ev, err := gateway.ParseTurn(ctx, event, h.tenancy)
 	var two *gateway.TwoUsersError
 	if errors.As(err, &two) {
-		h.monitor.Violation(ctx, tenantGuard, two.User)
+		h.monitor.Violation(ctx, monitor.Tenant, two.User, monitor.Run(ev.Run))
 	}
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
@@ -85,12 +82,13 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)
+	if errors.Is(err, chat.ErrForeign) {
+		h.monitor.Violation(ctx, monitor.Tenant, user, monitor.Run(ev.Run), monitor.Request(request))
+		return fmt.Errorf("turn: claim: %w", err)
+	}
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		log.InfoContext(ctx, "nothing to do", "reason", err.Error())
 		return nil
-	}
-	if errors.Is(err, store.ErrOwner) {
-		h.monitor.Violation(ctx, tenantGuard, user)
 	}
 	if err != nil {
 		return fmt.Errorf("turn: claim: %w", err)

@@ -131,7 +131,7 @@ type tally struct{ calls, denied, recorded int }
 
 // A model that does all that it reads calls what is not granted, and asks for what is another's: nothing of it is done,
 // nothing of the other comes back, and each call stands in the audit log.
-func TestAModelThatObeysEverything(t *testing.T) {
+func TestInjection(t *testing.T) {
 	r := newRig(t, fast())
 	const secret = "cerulean-7-heron"
 	executed := r.forbid(t, secret)

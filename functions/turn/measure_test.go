@@ -73,6 +73,7 @@ func TestRunsAreMeasured(t *testing.T) {
 	if t.Failed() {
 		t.Log(r.log)
 	}
+	t.Attr("figure", fmt.Sprintf("%v runs ended: %v finished, %v failed; %v contexts made, %v cleaned", got["RunsEnded"], got["RunsFinished"], got["RunsFailed"], got["ContextsMade"], got["ContextsCleaned"]))
 }
 
 func TestOutcomes(t *testing.T) {
@@ -112,9 +113,11 @@ func TestResidueIsCounted(t *testing.T) {
 		}
 	}
 	turn.close(t.Context())
-	if got := r.metrics(t); got["Residue"] != 2 || got["ContextsMade"] != 2 || !strings.Contains(r.log.String(), "close planted") {
+	got := r.metrics(t)
+	if got["Residue"] != 2 || got["ContextsMade"] != 2 || !strings.Contains(r.log.String(), "close planted") {
 		t.Errorf("metrics %v, log %s", got, r.log)
 	}
+	t.Attr("figure", fmt.Sprintf("%v pieces of residue counted", got["Residue"]))
 }
 
 // Many runs in one warm process leave it as it was. CARREL_RUNS says how many: make warm has 10,000 of them.
@@ -152,6 +155,8 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 	after, left := settled(goroutines + connections)
 	t.Logf("%d runs in %v: heap %.2f MiB before, %.2f after; goroutines %d before, %d after; contexts %+v", runs, took.Round(time.Millisecond),
 		mib(before), mib(after), goroutines, left, r.gauge.Counts())
+	t.Attr("figure", fmt.Sprintf("%d runs in one process: heap %+.2f MB, goroutines %+d, %d contexts made, %d cleaned", runs, mib(after)-mib(before),
+		left-goroutines, r.gauge.Counts().Made, r.gauge.Counts().Cleaned))
 	if after > before+2<<20 || left > goroutines+connections {
 		t.Error("the process has not come back to where it was")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -44,6 +45,7 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
 		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
 	}
+	t.Attr("figure", fmt.Sprintf("1 event that names another user: %d violation recorded, the run still %s", len(r.violations()), r.status(t, "r1")))
 	r.log.Reset()
 	nobody := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{})
 	if err := r.Handle(nobody, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) || len(r.violations()) > 0 {
@@ -64,11 +66,12 @@ func TestARunOfAnotherOwner(t *testing.T) {
 	r.admit(t, "r1", "/say hello")
 	spoil(r.user, "RUN#r1", "user")
 	ctx, event := gatewaytest.Turn(t, r.user, "r1")
-	if err := r.Handle(ctx, event); !errors.Is(err, store.ErrOwner) {
-		t.Errorf("error %v, want ErrOwner", err)
+	if err := r.Handle(ctx, event); !errors.Is(err, chat.ErrForeign) {
+		t.Errorf("error %v, want ErrForeign", err)
 	}
 	r.wantViolation(t, "tenant")
 	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
 		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
 	}
+	t.Attr("figure", fmt.Sprintf("1 run that says that it is another's: %d violation recorded, the run still %s", len(r.violations()), r.status(t, "r1")))
 }

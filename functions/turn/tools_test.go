@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -22,7 +23,7 @@ type isolationCase struct {
 	leaves    int    // notes of the caller
 }
 
-// isolationCases are of every tool that a run may have: one without a case fails TestEveryToolKeepsUsersApart.
+// isolationCases are of every tool that a run may have: one without a case fails TestEveryToolHasAnIsolationCase.
 func isolationCases() map[string]isolationCase {
 	return map[string]isolationCase{
 		"calculator":   {`{"expression":"2+2"}`, "4", 2},
@@ -126,7 +127,7 @@ func (r *rig) call(t *testing.T, name, arguments string) tool.Result {
 
 // Every tool that a run may have gives each of users with colliding names and numbers what is theirs alone. A tool that is
 // registered without a case fails.
-func TestEveryToolKeepsUsersApart(t *testing.T) {
+func TestEveryToolHasAnIsolationCase(t *testing.T) {
 	r := newRig(t, fast())
 	registry, err := r.registry(r.store)
 	if err != nil {
@@ -181,9 +182,11 @@ func TestAToolThatMixesUsersIsNoticed(t *testing.T) {
 	if got := uncovered(registry.Names()[1:], isolationCases()); len(got) != 2 {
 		t.Errorf("of a case without a tool the suite says %q", got)
 	}
-	if got := r.mixes(t, "diary", isolationCase{`{"text":"of $MINE"}`, "Written.", 2}); len(got) != len(neighbours())-1 {
+	got := r.mixes(t, "diary", isolationCase{`{"text":"of $MINE"}`, "Written.", 2})
+	if len(got) != len(neighbours())-1 {
 		t.Errorf("of a tool that tells each the last one's words the suite says %q", got)
 	}
+	t.Attr("figure", fmt.Sprintf("a planted tool that keeps what it was told: %d mixtures noticed", len(got)))
 }
 
 // A call has one line in the function's log, allowed or not, with who, which, what was asked and what came of it; and a
@@ -282,4 +285,41 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 	if len(lines) != len(ids) || len(lines) == 0 || lines[0].Call != ids[0] || lines[0].Tool != "notes_save" || lines[0].Outcome != tool.NotCalled {
 		t.Errorf("recorded %+v of the calls %v", lines, ids)
 	}
+}
+
+// How often a run may call a tool is counted over all attempts at it.
+func TestACallsLimitIsTheRuns(t *testing.T) {
+	made, err := tool.Define("diary", "Keeps a diary.", "calculator", func(context.Context, struct{}) (string, error) { return "", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, fast())
+	if r.tools, err = r.tools.With(made.CallsPerRun(2)); err != nil {
+		t.Fatal(err)
+	}
+	assistant, err := r.agents.Agent("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	assistant.Tools = append(assistant.Tools, "diary")
+	if r.agents, err = agent.NewRegistry(assistant); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.Repeat("/call diary {}\n/say next\n", 4)
+	events := r.as(t, "auth0|whole").asks(t, "r1", script, "calculator")
+	want := []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}
+	undisturbed, _ := outcomes(events)
+	if !slices.Equal(undisturbed, want) {
+		t.Errorf("of a run that nobody disturbs, the calls got %v", undisturbed)
+	}
+	died := r.as(t, "auth0|died")
+	died.ask(t, "r1", script)
+	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallResult }) + 1
+	died.dies(t, "r1", events[:at])
+	died.turn(t, "r1")
+	got, _ := outcomes(died.events(t))
+	if !slices.Equal(got, want) {
+		t.Errorf("of a run whose worker died behind the first, the calls got %v", got)
+	}
+	t.Attr("figure", fmt.Sprintf("a limit of 2: %v without, and %v with a worker that died behind the first", undisturbed, got))
 }

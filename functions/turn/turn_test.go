@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -65,9 +66,11 @@ func TestToolRun(t *testing.T) {
 	if !strings.Contains(said(log), "84") {
 		t.Errorf("said %q, want 84 in it", said(log))
 	}
-	if events, _ := r.seen(t, "window"); types(events) != types(log) {
+	events, _ := r.seen(t, "window")
+	if types(events) != types(log) {
 		t.Errorf("the window saw %s", types(events))
 	}
+	t.Attr("figure", fmt.Sprintf("%d events of a run with a tool in the log, %d in its user's window", len(log), len(events)))
 }
 
 // remember is a model that keeps what it was asked.

@@ -43,12 +43,21 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 	author, w := g.window(alice, thread), g.window(alice, thread)
 	other := string(author.ready(t).ConnectionID)
 	var mu sync.Mutex
-	late := map[string]bool{string(w.ready(t).ConnectionID): true}
+	late := map[string]chat.Seq{string(w.ready(t).ConnectionID): 0} // up to where events of a connection are
 	g.strike(apigateway.Faults{Outbound: func(m apigateway.Message) (f apigateway.MessageFault) {
+		events, err := wire.DecodeServer(m.Body)
+		e, is := events.(*wire.Events)
+		if err != nil || !is || m.Connection == other || e.ThreadID != thread {
+			return f
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		if m.Connection != other && !late[m.Connection] && isEvents(m.Body, thread) {
-			late[m.Connection], f.Delay = true, time.Second // the first that the new socket gets
+		// The first that the new socket gets, be it of the replay or live, and whatever else brings the same.
+		if _, known := late[m.Connection]; !known {
+			late[m.Connection] = e.Seq + chat.Seq(len(e.Events)) - 1
+		}
+		if e.Seq <= late[m.Connection] {
+			f.Delay = time.Second
 		}
 		return f
 	}})

@@ -120,4 +120,5 @@ func TestFault16GoneIsForgottenAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.wait(lost, "the window that was forgotten is back", over)
+	t.Attr("figure", fmt.Sprintf("of two connections one was forgotten; the other had to ask %d time", readies(w)))
 }

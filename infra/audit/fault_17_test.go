@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -36,7 +37,9 @@ func TestFault17DisconnectNeverComes(t *testing.T) {
 	}
 	w := g.window(alice, thread)
 	here := string(w.ready(t).ConnectionID)
-	if rows := g.connectionsOf(alice); len(rows) != 6 {
+	rows := g.connectionsOf(alice)
+	stale := len(rows)
+	if stale != 6 {
 		t.Fatalf("the table has %d connections, want 6: this proves nothing", len(rows))
 	}
 	g.done(w, "/say one\n/say end-of-all", "end-of-all")
@@ -44,6 +47,7 @@ func TestFault17DisconnectNeverComes(t *testing.T) {
 		t.Errorf("the window had to ask %d times", n)
 	}
 	g.until("the windows that went are forgotten", func() bool { return slices.Equal(g.connectionsOf(alice), []string{here}) })
+	t.Attr("figure", fmt.Sprintf("%d of %d connections are left", len(g.connectionsOf(alice)), stale))
 }
 
 // Nothing is posted to a socket before it has said hello: inside of $connect a post would fail, and be taken for the

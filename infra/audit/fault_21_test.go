@@ -113,6 +113,7 @@ func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 	if n := sockets.Load(); n >= 2*rounds {
 		t.Errorf("%d connections for %d reads: nothing was pooled, and this proves nothing", n, 3*rounds)
 	}
+	t.Attr("figure", fmt.Sprintf("%d connections for %d reads, no answer of another", sockets.Load(), 3*rounds))
 }
 
 // A process that did one user's run and does another's next has kept nothing. With tenant isolation there is no such
@@ -159,6 +160,7 @@ func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 	if n := processes.Load(); n != 1 {
 		t.Errorf("the runs were done by %d processes: this proves nothing", n)
 	}
+	t.Attr("figure", fmt.Sprintf("%d process did the runs of two users", processes.Load()))
 }
 
 // What was saved and never arrived is missed as soon as the page asks, while the run still goes on.
@@ -190,6 +192,7 @@ func TestFault23SavedAndNotTold(t *testing.T) {
 	if got := w.read(t, []*person{alice}); len(got.events) != len(log) || w.State().Seq != chat.Seq(len(log)) {
 		t.Errorf("the window was sent %d of %d events, and has applied %d", len(got.events), len(log), w.State().Seq)
 	}
+	t.Attr("figure", fmt.Sprintf("%d events in the log, %d applied", len(log), w.State().Seq))
 }
 
 // Nothing is shown that is not in the log: the worker dies as it writes a record, and no window has seen any of it.
@@ -225,4 +228,5 @@ func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
 			t.Errorf("event %d was shown and is in no log: %s", seq, e)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d events in the log, %d shown", len(log), len(got.events)))
 }

@@ -83,7 +83,12 @@ func (c *sharedStack) start() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	c.stack, c.err = stack.Start(ctx, stack.Config{Root: "../..", State: c.state, DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+	binaries, err := programs.get(ctx)
+	if c.err = err; err != nil {
+		return
+	}
+	c.stack, c.err = stack.Start(ctx, stack.Config{Root: "../..", State: c.state, Binaries: binaries,
+		DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
 	if c.err != nil {
 		return
 	}

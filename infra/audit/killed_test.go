@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 	if state := os.Getenv(asStack); state != "" {
 		stackUntilKilled(state)
 	}
+	beside()
 	code := m.Run()
 	if err := common.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping the stack of the faults:", err)
@@ -35,6 +37,21 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// beside has so many of these tests run at once, unless -parallel says how many: they mostly wait, for leases, sweeps and
+// streams at their pace, and a processor's number of them would leave it idle.
+func beside() {
+	flag.Parse()
+	const most = "8"
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return
+	}
+	if err := flag.Set("test.parallel", most); err != nil {
+		panic(err)
+	}
 }
 
 func stackUntilKilled(state string) {

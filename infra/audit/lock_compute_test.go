@@ -45,7 +45,7 @@ func leftover(t *testing.T, c stack.Config) (foreign, of int) {
 	s := startAttacked(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints())
+	alice, bob := neighbours(t, ctx, s.Endpoints())
 	alice.does(t, ctx, "/say "+alice.who.secret)
 	bob.does(t, ctx, "/say hello")
 	if n, _ := alice.holding(alice.who.secret); n == 0 {

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func gone(tools []tool.Tool, err error) ([]tool.Tool, error) {
 	return tools, err
 }
 `, "U#"+chattest.User(t, "bob").Key()+"#D")},
-		{file: "functions/turn/turn.go", from: "notes.New(t.store)", to: "gone(notes.New(t.store))"},
+		{file: "functions/turn/tools.go", from: "notes.New(s)", to: "gone(notes.New(s))"},
 	}
 }
 
@@ -78,18 +79,20 @@ func TestLockIAM(t *testing.T) {
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints())
+	alice, bob := neighbours(t, ctx, s.Endpoints())
 	bob.does(t, ctx, `/call notes_save {"text":"`+bob.who.secret+`"}`)
 	bob.does(t, ctx, "/call notes_list")
 	if n, _ := bob.holding(bob.who.secret); n < 2 {
 		t.Fatal("bob does not see his own note")
 	}
 	came := ""
-	for what, script := range map[string]string{"a wrong key": "/call notes_list", "a tool gone wild": `/call notes_search {"Words":"secret"}`} {
+	for _, try := range []struct{ what, script string }{
+		{"a wrong key", "/call notes_list"}, {"a tool gone wild", `/call notes_search {"Words":"secret"}`},
+	} {
 		before, _ := alice.holding(bob.who.secret)
-		alice.does(t, ctx, script)
+		alice.does(t, ctx, try.script)
 		if after, _ := alice.holding(bob.who.secret); after > before {
-			came += what + " brought alice bob's note; "
+			came = strings.TrimPrefix(came+", "+try.what+" brought alice bob's note", ", ")
 		}
 	}
 	denied := denials(t, s)

@@ -17,10 +17,15 @@ func TestLockKeys(t *testing.T) {
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints(), "alice-"+chat.ThreadID(rand.Text()), "bob:"+chat.ThreadID(rand.Text()))
+	alice, bob := neighbours(t, ctx, s.Endpoints(), "alice-"+chat.ThreadID(rand.Text()), "bob:"+chat.ThreadID(rand.Text()))
 	bob.does(t, ctx, "/say "+bob.who.secret)
 	theirs := mustOpen(t, ctx, s.Endpoints(), alice.who, bob.thread)
-	theirs.does(t, ctx, "/say "+alice.who.secret)
+	if st, err := theirs.WaitFor(ctx, idle); err != nil {
+		t.Fatalf("%v; alice's window shows %+v", err, st)
+	}
+	if n, _ := theirs.holding(bob.who.secret); n == 0 { // else it is through already, and what becomes of her run is another matter
+		theirs.does(t, ctx, "/say "+alice.who.secret)
+	}
 	bob.does(t, ctx, "/say again")
 	read, frames := theirs.holding(bob.who.secret)
 	told, more := bob.holding(alice.who.secret)

@@ -51,7 +51,7 @@ func (t *turn) others() *store.Store {
 	return s
 }
 `, w.imports, w.says)},
-		{file: "functions/turn/turn.go", from: "notes.New(t.store)", to: "notes.New(t.others())"},
+		{file: "functions/turn/tools.go", from: "t.registry(t.store)", to: "t.registry(t.others())"},
 	}
 }
 
@@ -86,7 +86,7 @@ func namesBob(t *testing.T, program []planted) string {
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	alice, bob := pair(t, ctx, s.Endpoints())
+	alice, bob := neighbours(t, ctx, s.Endpoints())
 	bob.does(t, ctx, `/call notes_save {"text":"`+bob.who.secret+`"}`)
 	alice.does(t, ctx, "/call notes_list")
 	if n, of := alice.holding(bob.who.secret); n > 0 {

@@ -91,6 +91,15 @@ func (p planted) text(t *testing.T, o replaced, real string) string {
 	return strings.Replace(string(text), p.from, p.to, 1)
 }
 
+// TestAttacksAreThere holds what is planted to the code, which moves.
+func TestAttacksAreThere(t *testing.T) {
+	for name, program := range map[string][]planted{
+		"types": ways()[0].program(), "IAM": append(wildTool(t), wrongKey(t)), "compute": warmGlobal(),
+	} {
+		t.Run(name, func(t *testing.T) { plant(t, program...) })
+	}
+}
+
 // attack runs an attack only where it is asked for: it builds the functions anew.
 func attack(t *testing.T) {
 	t.Helper()
@@ -150,8 +159,8 @@ func recorded(t *testing.T, s *stack.Stack) (lines []string) {
 	return lines
 }
 
-// pair are two users, each with a window on a thread of their own.
-func pair(t *testing.T, ctx context.Context, e stack.Endpoints, threads ...chat.ThreadID) (alice, bob *socket) {
+// neighbours are two users, each with a window on a thread of their own.
+func neighbours(t *testing.T, ctx context.Context, e stack.Endpoints, threads ...chat.ThreadID) (alice, bob *socket) {
 	t.Helper()
 	a, b := newPerson("alice"), newPerson("bob")
 	if len(threads) == 2 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,10 @@ func startAttacked(t *testing.T, c stack.Config) *stack.Stack {
 	defer cancel()
 	c.Root, c.State = "../..", cmp.Or(c.State, t.TempDir())
 	c.DynamoDB = cmp.Or(c.DynamoDB, os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
+	var err error
+	if c.Binaries, err = programs.get(ctx); err != nil {
+		t.Fatalf("starting the stack: %v", err)
+	}
 	s, err := stack.Start(ctx, c)
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
@@ -54,6 +59,32 @@ func startAttacked(t *testing.T, c stack.Config) *stack.Stack {
 		}
 	})
 	return s
+}
+
+// programs are the functions that stacks of this process run: to ask six makes for each stack whether anything has changed
+// would be a quarter of all work of these tests.
+var programs builds
+
+type builds struct {
+	mu  sync.Mutex
+	all map[string]map[string]string // by GOFLAGS, in which a test may plant something
+}
+
+func (b *builds) get(ctx context.Context) (map[string]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	flags := os.Getenv("GOFLAGS")
+	if b.all[flags] == nil {
+		binaries, err := stack.Build(ctx, stack.Config{Root: "../.."})
+		if err != nil {
+			return nil, err
+		}
+		if b.all == nil {
+			b.all = map[string]map[string]string{}
+		}
+		b.all[flags] = binaries
+	}
+	return b.all[flags], nil
 }
 
 // denials are the lines of the stack's log about requests that a policy refused.

@@ -27,7 +27,7 @@ import (
 // left then is what was said, and nothing else.
 func TestResourceCleanup(t *testing.T) {
 	e := extentOf(t)
-	c := newCrowd(t, e.of(5, 10, 50), 4, stack.Config{Minute: 2 * time.Second})
+	c := newCrowd(t, e.of(5, 10, 50), 4, stack.Config{Minute: time.Second})
 	c.each(func(_ int, p *person) error { return c.session(p) })
 	left := c.settles()
 	m := c.metrics()
@@ -39,11 +39,14 @@ func TestResourceCleanup(t *testing.T) {
 			c.Errorf("%s is %v, want %v", name, m[name], want)
 		}
 	}
+	if m["ContextsMade"] < m["RunsEnded"] {
+		c.Errorf("%v runs ended, and %v contexts were made", m["RunsEnded"], m["ContextsMade"])
+	}
 	if n := float64(len(c.users)); m["SweepResumed"] < n || m["RunsFinished"] < n || m["RunsFailed"] < n || m["RunsCancelled"] < n {
 		c.Errorf("%v runs were resumed, %v finished, %v failed, %v were cancelled: want each of every user", m["SweepResumed"], m["RunsFinished"],
 			m["RunsFailed"], m["RunsCancelled"])
 	}
-	c.figure("%d users, %v runs that ended in processes which lived, %d workers killed: %d leftovers", len(c.users), m["RunsEnded"], len(c.users), len(left))
+	c.figure("%d users, %v runs ended, %d workers killed on the way: %d leftovers", len(c.users), m["RunsEnded"], len(c.users), len(left))
 	c.figure("%v contexts made, %v cleaned, %v active, %v pieces of residue", m["ContextsMade"], m["ContextsCleaned"], m["ContextsActive"], m["Residue"])
 	c.sweepFindsNothing(m)
 }
@@ -59,7 +62,7 @@ func (c *crowd) session(p *person) error {
 		return err
 	}
 	killed, good, stopped, deleted := windows[0], windows[1], windows[2], windows[3]
-	if err := c.begins(killed, "/say begun\n/stream 100 20\n/say end-of-killed"); err != nil {
+	if err := c.begins(killed, "/say begun\n/stream 40 20\n/say end-of-killed"); err != nil {
 		return err
 	}
 	if n := c.Host().Kill(c.Function("TurnFunction"), p.name); n != 1 {

@@ -46,6 +46,9 @@ func TestConcurrentExecution(t *testing.T) {
 	seconds := e.of(12, 15, 30) // of a run: what hangs ends then
 	c := newCrowd(t, e.of(12, 20, 50), 2, stack.Config{Parameters: map[string]string{"RunSeconds": fmt.Sprint(seconds)}})
 	all := troubles()
+	if e == small {
+		all = all[1:] // who waits for a lease waits for 20 seconds; TestResourceCleanup does
+	}
 	windows := make([][]*socket, len(c.users))
 	c.each(func(i int, p *person) error {
 		for _, thread := range p.threads {
@@ -77,7 +80,7 @@ func couple(all []trouble, n int) []trouble {
 	if n == 0 {
 		return all[:1]
 	}
-	return all[2*n-1 : 2*n+1]
+	return all[2*n-1 : min(2*n+1, len(all))]
 }
 
 // works has a run in each window, twice.

@@ -20,7 +20,7 @@ type hearing struct {
 	c    *crowd
 	seed maphash.Seed
 
-	sockets, frames, bytes, events, repeats, marked, foreign, differ, missing atomic.Int64
+	sockets, frames, bytes, events, different, repeats, marked, foreign, differ, missing, wrongs atomic.Int64
 
 	mu    sync.Mutex
 	tapes map[chat.ThreadID]*tape
@@ -69,6 +69,7 @@ type ear struct {
 	mu     sync.Mutex
 	joiner wire.Joiner
 	sights map[chat.ThreadID]*sight
+	opened map[chat.ThreadID]bool
 }
 
 // sight is what a device was sent of one thread.
@@ -102,7 +103,7 @@ func (d *ear) expects(id chat.ThreadID, half int) *sight {
 
 // listen opens a device's client. What an earlier one was sent counts no more: this is a new page.
 func (h *hearing) listen(ctx context.Context, p *person, thread chat.ThreadID) (*ear, error) {
-	d := &ear{h: h, who: p, sights: map[chat.ThreadID]*sight{}}
+	d := &ear{h: h, who: p, sights: map[chat.ThreadID]*sight{}, opened: map[chat.ThreadID]bool{thread: true}}
 	var err error
 	d.Client, err = client.Dial(ctx, client.Config{URL: h.c.Endpoints().WebSocket, Thread: thread, OnFrame: d.hear,
 		Token: func(ctx context.Context) (string, error) {
@@ -117,6 +118,14 @@ func (h *hearing) listen(ctx context.Context, p *person, thread chat.ThreadID) (
 	}
 	h.c.Cleanup(d.Close)
 	return d, nil
+}
+
+// Open opens a thread: only of those that it has opened a device is sent events.
+func (d *ear) Open(id chat.ThreadID) error {
+	d.mu.Lock()
+	d.opened[id] = true
+	d.mu.Unlock()
+	return d.Client.Open(id)
 }
 
 // hear looks at one message of a socket.
@@ -140,7 +149,7 @@ func (d *ear) look(m []byte) {
 		Events   []json.RawMessage
 	}
 	if err := json.Unmarshal(m, &f); err != nil {
-		d.h.c.Errorf("%s was sent %.300q: %v", d.who.name, m, err)
+		d.h.wrong("%s was sent %.300q: %v", d.who.name, m, err)
 		return
 	}
 	var t *tape
@@ -154,12 +163,12 @@ func (d *ear) look(m []byte) {
 	case wire.TypePart:
 		part, err := wire.DecodeServer(m)
 		if err != nil {
-			d.h.c.Errorf("%s was sent %.300q: %v", d.who.name, m, err)
+			d.h.wrong("%s was sent %.300q: %v", d.who.name, m, err)
 			return
 		}
 		whole, err := d.joiner.Add(part.(*wire.Part))
 		if err != nil {
-			d.h.c.Errorf("%s was sent a part that does not fit: %v", d.who.name, err)
+			d.h.wrong("%s was sent a part that does not fit: %v", d.who.name, err)
 		}
 		if whole != nil {
 			d.look(whole)
@@ -168,8 +177,8 @@ func (d *ear) look(m []byte) {
 		s := d.sight(f.ThreadID)
 		s.restated = max(s.restated, f.Seq)
 	case wire.TypeEvents:
-		if t == nil {
-			d.foreigner("events of no thread: %.300s", m)
+		if t == nil || !d.opened[f.ThreadID] {
+			d.foreigner("events of a thread that it has not opened: %.300s", m)
 			return
 		}
 		s := d.sight(f.ThreadID)
@@ -185,9 +194,13 @@ func (d *ear) event(t *tape, s *sight, epoch chat.Epoch, seq chat.Seq, raw []byt
 	if bytes.Contains(raw, []byte(d.who.secret)) {
 		d.h.marked.Add(1)
 	}
-	if !t.same(epoch, seq, maphash.Bytes(d.h.seed, raw)) {
+	isNew, same := t.same(epoch, seq, maphash.Bytes(d.h.seed, raw))
+	if isNew {
+		d.h.different.Add(1)
+	}
+	if !same {
 		d.h.differ.Add(1)
-		d.h.c.Errorf("%s was sent event %d of a thread that is another elsewhere: %.300s", d.who.name, seq, raw)
+		d.h.wrong("%s was sent event %d of a thread that is another elsewhere: %.300s", d.who.name, seq, raw)
 	}
 	for len(s.got) < int(seq) {
 		s.got = append(s.got, make([]bool, max(64, int(seq)-len(s.got)))...)
@@ -228,13 +241,20 @@ func (d *ear) gaps(id chat.ThreadID, head chat.Seq) (n int) {
 }
 
 func (d *ear) foreigner(format string, args ...any) {
-	if d.h.foreign.Add(1) < 10 {
-		d.h.c.Errorf("%s was sent something of somebody else: %s", d.who.name, fmt.Sprintf(format, args...))
+	d.h.foreign.Add(1)
+	d.h.wrong("%s was sent what is not for them: %s", d.who.name, fmt.Sprintf(format, args...))
+}
+
+// wrong tells of something that must not be, the first few times, and ends it all: what was sent last is near the cause.
+func (h *hearing) wrong(format string, args ...any) {
+	if h.wrongs.Add(1) <= 5 {
+		h.c.Errorf(format, args...)
 	}
+	h.c.stop()
 }
 
 // same notes an event, or compares it with what it was before.
-func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) bool {
+func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) (isNew, same bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.epoch == "" {
@@ -245,7 +265,7 @@ func (t *tape) same(epoch chat.Epoch, seq chat.Seq, hash uint64) bool {
 	}
 	had := t.hashes[seq-1]
 	t.hashes[seq-1] = hash
-	return t.epoch == epoch && (had == 0 || had == hash)
+	return had == 0, t.epoch == epoch && (had == 0 || had == hash)
 }
 
 // stranger is a secret in a message that is not the owner's own, or "". One that the message's end cuts off counts as far

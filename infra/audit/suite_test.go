@@ -65,6 +65,7 @@ type crowd struct {
 	*stack.Stack
 	extent extent
 	ctx    context.Context
+	stop   context.CancelFunc // ends all that waits, once something is wrong that waiting does not mend
 	users  []*person
 	seed   uint64
 }
@@ -94,7 +95,7 @@ func newCrowd(t *testing.T, users, threads int, c stack.Config) *crowd {
 	c.Seed = seed
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	w := &crowd{T: t, extent: e, ctx: ctx, seed: seed, Stack: startWith(t, c)}
+	w := &crowd{T: t, extent: e, ctx: ctx, stop: cancel, seed: seed, Stack: startWith(t, c)}
 	for i := range users {
 		p := &person{name: fmt.Sprintf("user-%02d", i), secret: "secret-" + rand.Text()[:10]}
 		for range threads {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -34,9 +35,11 @@ func TestNotesNeverMeet(t *testing.T) {
 	windows[bob].asks(t, ctx, "my notes", "There are no notes.")
 	windows[alice].asks(t, ctx, "my notes", "): "+alice.secret)
 	windows[alice].asks(t, ctx, "what time is it in Europe/Berlin?", "It is ")
+	frames := 0
 	for _, w := range windows {
-		w.read(t, []*person{alice, bob})
+		frames += w.read(t, []*person{alice, bob}).frames
 	}
+	t.Attr("figure", fmt.Sprintf("2 users with notes of the same numbers: %d frames looked at", frames))
 }
 
 // asks sends a message and waits for an answer that holds the text.

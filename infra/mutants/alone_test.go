@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -34,17 +34,14 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 		},
 		{
 			name: "keys", stops: "a wrong or hostile id", attack: audit + " TestLockKeys",
+			out: keysOut(),
+		},
+		{
+			name: "last hop", stops: "a stale or forged mapping", attack: audit + " TestLockLastHop",
 			out: []edit{
-				{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
-				{keys, `	return s.pk + "#T#" + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
-				{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
-	if owner, _, says := strings.Cut(string(id), ":"); says {
-		return "U#" + owner
-	}
-	return s.pk
-}
-
-func (s *Store) forgetKey() key {`},
+				{"shared/store/items.go", `if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`, `if i.SK != s.connectionKey(id).sk {`},
+				{"shared/store/connections.go", `absent+" OR #user = :me"`, `absent+" OR #user = :me OR #user <> :me"`},
+				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`, `if err == nil && owner.IsZero() {`},
 			},
 		},
 		{
@@ -63,6 +60,22 @@ func (s *Store) forgetKey() key {`},
 }
 
 const keys = "shared/store/keys.go"
+
+// keysOut has a thread's id say whose it is, as ids do elsewhere.
+func keysOut() []edit {
+	return []edit{
+		{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
+		{keys, `	return s.logPrefix() + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
+		{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
+	if owner, _, says := strings.Cut(string(id), ":"); says {
+		return "U#" + owner
+	}
+	return s.pk
+}
+
+func (s *Store) forgetKey() key {`},
+	}
+}
 
 // rid are the edits that take all locks but one out; "" spares none.
 func rid(spared string) (edits []edit) {
@@ -84,47 +97,69 @@ func TestLocksAreThere(t *testing.T) {
 }
 
 // TestEachLockAlone attacks each lock with the four others taken out: nothing comes through. Then with that one out too: now
-// it does, so the attack is one, and the lock is what stopped it. It takes minutes; MUTANTS says which, as "lock keys".
+// it does, so the attack is one, and the lock is what stopped it. It takes minutes; MUTANTS says which, as "lock keys". Without
+// the audit it looks as well at what the four others make of the attack when only that one is out.
 func TestEachLockAlone(t *testing.T) {
-	which := os.Getenv("MUTANTS")
-	if which == "" {
+	which, audited := os.Getenv("MUTANTS"), os.Getenv("AUDIT") != ""
+	if which == "" && !audited {
 		t.Skip("make locks runs it")
 	}
 	wanted, err := regexp.Compile(which)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var table []string
-	for _, l := range locks() {
+	table := []string{"lock | attack | alone, the others out | it out too | it out, the others in"}
+	for i, l := range locks() {
 		if !wanted.MatchString("lock " + l.name) {
 			continue
 		}
 		t.Run(l.name, func(t *testing.T) {
-			stopped := l.attacked(t, rid(l.name), "stopped: ")
-			came := l.attacked(t, rid(""), "came through: ")
-			table = append(table, fmt.Sprintf("%s | %s | %s | %s", l.name, l.stops, stopped, came))
-			t.Attr("figure", fmt.Sprintf("alone: %s; without it: %s", stopped, came))
+			came, alone := l.attacked(t, rid(l.name))
+			if came {
+				t.Errorf("alone it does not stop %s: %s", l.stops, alone)
+			}
+			came, without := l.attacked(t, rid(""))
+			if !came {
+				t.Errorf("without any lock nothing comes through, so the attack is none: %s", without)
+			}
+			others := ""
+			if !audited {
+				_, others = l.attacked(t, l.out)
+			}
+			table = append(table, strings.Join([]string{l.name, l.stops, alone, without, others}, " | "))
+			t.Attr("figure", fmt.Sprintf("alone: %s; without it: %s", alone, without))
+			t.Attr("lock", fmt.Sprintf("%d %s | %s | %s | %s; with it off too: %s", i+1, l.name, l.stops, numbersBut(i), alone, without))
 		})
 	}
-	slices.Sort(table)
-	t.Logf("lock | attack | alone, the others out | it out too\n%s", strings.Join(table, "\n"))
+	t.Log(strings.Join(table, "\n"))
 }
 
-// attacked runs the attack in a program with these edits, wants its verdict to begin with a word, and returns what follows.
-func (l lock) attacked(t *testing.T, edits []edit, verdict string) string {
+// numbersBut are the numbers of the locks but the ith.
+func numbersBut(i int) string {
+	var all []string
+	for n := range locks() {
+		if n != i {
+			all = append(all, strconv.Itoa(n+1))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// attacked runs the attack in a program with these edits, and returns its verdict: whether anything came through, and what
+// it says.
+func (l lock) attacked(t *testing.T, edits []edit) (came bool, said string) {
 	t.Helper()
 	texts, err := changed(edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, out, err := try(t, texts, l.attack, "CARREL_LOCKS=1")
+	red, out, err := try(t, texts, l.attack, "CARREL_LOCKS=1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, said, found := strings.Cut(string(out), ": "+verdict)
-	if !found {
-		t.Fatalf("%s is not what the attack says:\n%s", verdict, out)
+	verdict := regexp.MustCompile(`(?m): (stopped|came through): (.*)$`).FindStringSubmatch(string(out))
+	if verdict == nil || red != (verdict[1] == "came through") {
+		t.Fatalf("%s came to no verdict:\n%s", l.attack, out)
 	}
-	said, _, _ = strings.Cut(said, "\n")
-	return said
+	return red, verdict[1] + ": " + verdict[2]
 }

@@ -32,14 +32,15 @@ func replayGuards() []guard {
 		},
 		{
 			name: "replay: none to who watches something else", file: "functions/message/replay.go", test: message + "TestAReplayEndsWithItsReason",
-			from: `if err != nil || row.N > f.N {`, to: `if err != nil || row.N > f.N+1000 {`,
+			from: `if row.ID == "" || row.N > f.N {`, to: `if row.ID == "" || row.N > f.N+1000 {`,
+			spare: "each post of it goes by what the connection's record says",
 		},
 		{
 			name: "replay: what cannot be read is told", file: "functions/message/replay.go", test: message + "TestALogThatCannotBeRead",
 			from: `if errors.Is(err, store.ErrUnreadable) {`, to: `if false {`,
 		},
 		{
-			name: "acknowledged: nothing is written that is not news", file: "functions/message/ping.go", test: message + "TestClientsAcknowledge",
+			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go", test: message + "TestClientsAcknowledge",
 			from: `if has.Epoch == row.Acked.Epoch && has.Seq <= row.Acked.Seq {`, to: `if false {`,
 		},
 		{
@@ -57,16 +58,17 @@ func postGuards() []guard {
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
 		},
 		{
-			name: "posts: not for ever", file: "shared/emit/post.go", test: emit + "TestAConnectionThatStaysThrottledIsCut",
+			name: "posts: not for ever", row: "C4", file: "shared/emit/post.go", test: emit + "TestAConnectionThatStaysThrottledIsCut",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
 		},
 		{
-			name: "posts: no part of a frame past the token", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
-			from: `if i > 0 && !e.wants(o) {`, to: `if i > 0 && o.cut {`,
+			name: "posts: no part of a frame past the token", row: "A6", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
+			from: `if !e.wants(o, d) {`, to: `if o.cut {`,
 		},
 		{
 			name: "posts: nothing that waited past the token", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
-			from: `if !target(o.conn, e.c.User.Now()) || e.closed {`, to: `if e.closed {`,
+			from: `if !target(o.conn, e.c.User.User(), e.c.User.Now()) {`, to: `if e.closed {`,
+			spare: "each message of it is looked at again",
 		},
 		{
 			name: "posts: no repetition past the token", file: "shared/emit/post.go", test: emit + "TestNothingIsPostedPastTheToken",
@@ -74,10 +76,10 @@ func postGuards() []guard {
 		},
 		{
 			name: "posts: none of Tell past the token", file: "shared/emit/tell.go", test: emit + "TestTellHeedsTheTokenAndTriesAgain",
-			from: `if !target(c, a.Now()) {`, to: `if false {`,
+			from: `if c := s.rows[id]; !target(c, s.User, s.Now()) || `, to: `if c := s.rows[id]; `,
 		},
 		{
-			name: "posts: each has its time", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
+			name: "posts: each has its time", row: "C4", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
 			from: `context.WithTimeout(e.ctx, postTime)`, to: `context.WithTimeout(e.ctx, 100*postTime)`,
 		},
 		{

@@ -162,8 +162,8 @@ func edgeFaults() []fault {
 			pkg: audit, test: "TestFault17DisconnectNeverComes",
 		},
 		{
-			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/outlet.go",
-			from: `return c.N > 0 && now.Before(c.TokenExpires)`, to: `return now.Before(c.TokenExpires)`,
+			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/list.go",
+			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && now.Before(c.TokenExpires)`,
 			pkg: audit, test: "TestFault18NothingIsPostedBeforeTheHello",
 		},
 	}

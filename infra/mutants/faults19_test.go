@@ -4,8 +4,8 @@ package mutants
 func pastFaults() []fault {
 	return []fault{
 		{
-			number: 19, clause: "an answer that could not be posted is a failure", file: "functions/message/handler.go",
-			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {`, to: `if err != nil {`,
+			number: 19, clause: "an answer that could not be posted is a failure", file: "functions/message/connection.go",
+			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {`, to: `if err != nil {`,
 			pkg: audit, test: "TestFault19AFailedPostIsNoSuccess",
 		},
 		{

@@ -46,11 +46,11 @@ func timeFaults() []fault {
 		},
 		{
 			number: 30, clause: "nothing is answered on a token that is past", file: "functions/message/handler.go",
-			from: `if !r.now().Before(r.in.TokenExpires) {`, to: `if r.now().IsZero() {`, test: "TestFault30TokenExpiresOnOpenSocket",
+			from: `if r.late = !r.now().Before(r.in.TokenExpires); r.late {`, to: `if r.late = !r.now().Before(r.in.TokenExpires); r.now().IsZero() {`, test: "TestFault30TokenExpiresOnOpenSocket",
 		},
 		{
-			number: 30, clause: "nothing is posted on a token that is past", file: "shared/emit/outlet.go",
-			from: `return c.N > 0 && now.Before(c.TokenExpires)`, to: `return c.N > 0 && !now.IsZero()`, test: "TestFault30TokenExpiresOnOpenSocket",
+			number: 30, clause: "nothing is posted on a token that is past", file: "shared/emit/list.go",
+			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && c.N > 0 && !now.IsZero()`, test: "TestFault30TokenExpiresOnOpenSocket",
 		},
 		{
 			number: 31, clause: "what had no answer is asked again", file: timers,
@@ -136,12 +136,11 @@ func ownFaults() []fault {
 	return []fault{
 		{
 			number: 41, clause: "devices are listed after the last record", file: "shared/emit/emit.go",
-			from: `	e.list()
-	return e.quiet(ctx)`, to: `	return e.quiet(ctx)`, test: "TestFault41DeviceBetweenLastListAndLastAppend",
+			from: `err := e.relist(ctx)`, to: `err := ctx.Err()`, test: "TestFault41DeviceBetweenLastListAndLastAppend",
 		},
 		{
 			number: 42, clause: "a late hello changes nothing", file: "shared/store/connections.go",
-			from: `when: present + " AND #n < :n"`, to: `when: present + " AND (#n < :n OR #n >= :n)"`, test: "TestFault42HellosAndCancelOvertake",
+			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`, test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
 			number: 42, clause: "the cancel of what is not known yet is kept", file: "shared/store/cancel.go",

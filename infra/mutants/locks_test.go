@@ -17,7 +17,7 @@ func lockGuards() []guard {
 			from: `case !f.PerTenant && tenant != "":`, to: `case !f.PerTenant && name == "":`,
 		},
 		{
-			name: "lock compute: the template isolates turn", row: "B6", file: "infra/local/template/function.go", test: "./infra/local/template TestOwnTemplate",
+			name: "lock compute: the template isolates turn", file: "infra/local/template/function.go", test: "./infra/local/template TestOwnTemplate",
 			from: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") != ""`, to: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") == ""`,
 		},
 		{
@@ -25,16 +25,24 @@ func lockGuards() []guard {
 			from: "	if other != \"\" {\n", to: "	if other != \"\" && err != nil {\n",
 		},
 		{
-			name: "lock compute: two users in one event are noticed", row: "E2", file: "shared/gateway/gateway.go", test: turn + "TestAnEventThatNamesAnotherUser",
+			name: "lock compute: two users in one event are noticed", row: "B2", file: "shared/gateway/gateway.go", test: turn + "TestAnEventThatNamesAnotherUser",
 			from: `err == nil && bad == nil && second != u {`, to: `err == nil && bad == nil && second == u {`,
 		},
 		{
-			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: "./shared/store TestStore/dynoxide/Owner",
+			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: turn + "TestARunOfAnotherOwner",
 			from: `present + " AND #user = :me AND " + c.when`, to: `present + " AND :me = :me AND " + c.when`,
 		},
 		{
-			name: "lock compute: a run of another owner is noticed", row: "E2", file: "functions/turn/handler.go", test: turn + "TestARunOfAnotherOwner",
-			from: `if errors.Is(err, store.ErrOwner) {`, to: `if errors.Is(err, store.ErrOwner) && held != nil {`,
+			name: "lock compute: a run of another owner is noticed", row: "B2", file: "functions/turn/handler.go", test: turn + "TestARunOfAnotherOwner",
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
+		},
+		{
+			name: "lock keys: an id says not whose it is", row: "C5", file: keys, test: audit + " TestLockKeys",
+			from: keysOut()[0].from, to: keysOut()[0].to, also: keysOut()[1:],
+		},
+		{
+			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweepEndsNoRunOfAnotherOwner",
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},
 	}
 }

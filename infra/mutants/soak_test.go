@@ -7,7 +7,7 @@ func soakGuards() []guard {
 			name: "soak: an event goes to those who watch its thread", file: "shared/emit/outlet.go",
 			from: "		if o.conn.Thread == e.c.User.Thread() {\n			e.push(o, d)",
 			to:   "		if o.conn.Thread != \"\" {\n			e.push(o, d)",
-			test: "./infra/soak TestSchedules",
+			test: "./infra/soak TestSchedules", spare: "the thread is looked at again before each message is posted",
 		},
 		{
 			name: "soak: every event that was taken is logged", file: "shared/emit/flush.go",
@@ -18,6 +18,22 @@ func soakGuards() []guard {
 		{
 			name: "soak: a client applies no event twice", file: "shared/client/thread.go",
 			from: "if f.Seq+chat.Seq(i) <= t.cursor.Seq {", to: "if f.Seq+chat.Seq(i) < 1 {",
+			test: "./infra/soak TestSchedules",
+		},
+		{
+			// A soak's windows find it out by their timers and are seconds late, which no soak can tell from a slow machine.
+			name: "soak: what was not answered is sent again on the next socket", file: "shared/client/requests.go",
+			from: "	for _, r := range q.runs {\n		r.n = 0\n	}\n", to: "",
+			test: "./shared/client TestScenarios",
+		},
+		{
+			name: "message: a frame whose token ends while it is answered is told so", file: "functions/message/handler.go",
+			from: "if err == nil && r.past {", to: "if err == nil && r.past && false {",
+			test: "./functions/message TestATokenEndsWhileItsFrameIsAnswered",
+		},
+		{
+			name: "soak: what was not answered is sent again", file: "shared/client/requests.go",
+			from: "if r.n != 0 && !again {", to: "if r.ever {",
 			test: "./infra/soak TestSchedules",
 		},
 	}

@@ -44,7 +44,7 @@ func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err err
 
 // copyWeb copies the npm client with its tests to where the guard is not there; what npm has installed is used as it is.
 func (g guard) copyWeb(t *testing.T) (string, error) {
-	text, err := g.without()
+	texts, err := g.without()
 	if err != nil {
 		return "", err
 	}
@@ -68,5 +68,5 @@ func (g guard) copyWeb(t *testing.T) (string, error) {
 	if err := os.Symlink(filepath.Join(web, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
 		return "", fmt.Errorf("%s: %w", g.name, err)
 	}
-	return dir, os.WriteFile(filepath.Join(dir, strings.TrimPrefix(g.file, "web/")), []byte(text), 0o600)
+	return dir, os.WriteFile(filepath.Join(dir, strings.TrimPrefix(g.file, "web/")), []byte(texts[g.file]), 0o600)
 }

@@ -107,6 +107,14 @@ func (u *user) unsure() (ids []chat.ThreadID) {
 	return ids
 }
 
+// calm is how long a thread may take to become quiet: with faults about, leases may have to pass first.
+func (w *world) calm() time.Duration {
+	if w.chaos {
+		return rest
+	}
+	return time.Minute
+}
+
 // rest opens a thread and waits until nothing runs, waits, is unsent or is asked in it. Questions are refused.
 func (d *device) rest(ctx context.Context, id chat.ThreadID) error {
 	if err := d.show(id); err != nil {
@@ -125,8 +133,12 @@ func (d *device) rest(ctx context.Context, id chat.ThreadID) error {
 	}
 }
 
+// errRestless is a thread that was to be quiet long ago: something is never answered, or never ends.
+var errRestless = errors.New("it does not become quiet")
+
 // quiet waits until the thread is quiet, and asks now and then whether anything was missed, as a person who looks.
 func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, error) {
+	began, most := time.Now(), d.user.world.calm()
 	for {
 		some, cancel := context.WithTimeout(ctx, 5*time.Second)
 		s, err := d.WaitFor(some, func(s client.State) bool {
@@ -136,6 +148,9 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, client.ErrClosed) {
 			return s, err
+		}
+		if time.Since(began) > most {
+			return s, fmt.Errorf("%w in %v", errRestless, most)
 		}
 		if err := d.Wake(); err != nil {
 			return s, err

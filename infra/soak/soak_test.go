@@ -119,6 +119,8 @@ func (w *world) report(t *testing.T, again string) {
 	}
 	fmt.Fprintf(&b, "%-44s %8d\n", "wrong", len(w.wrong))
 	t.Logf("%s\n%s", again, b.String())
+	t.Attr("figure", fmt.Sprintf("%d schedules on %d windows: %d foreign, %d gaps, %d lost, %d wrong", w.counted["schedules"], devices,
+		w.counted["foreign"], w.counted["gaps"], w.counted["lost"], len(w.wrong)))
 	const told, around = 8, 12
 	for _, wrong := range w.wrong[:min(told, len(w.wrong))] {
 		at := slices.Index(w.steps, wrong)

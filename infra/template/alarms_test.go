@@ -1,16 +1,24 @@
 package template_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"carrel/shared/chat"
+	"carrel/shared/monitor"
 )
 
 // watched are the metrics that alarms look at, as "function metric".
@@ -90,10 +98,21 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 	everyViolationRings(t, got)
+	t.Attr("figure", fmt.Sprintf("%d metrics are watched by alarms, each of which is written", len(got)))
 }
 
 // everyViolationRings checks that each function that can notice a violation has an alarm.
 func everyViolationRings(t *testing.T, got []string) {
+	t.Helper()
+	for _, function := range noticers(t) {
+		if !slices.Contains(got, function+" IsolationViolation") {
+			t.Errorf("%s may record a violation, and nobody is told: give it an alarm", function)
+		}
+	}
+}
+
+// noticers are the functions that can notice a violation.
+func noticers(t *testing.T) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob("../../functions/*/*.go")
 	if err != nil {
@@ -104,23 +123,73 @@ func everyViolationRings(t *testing.T, got []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		function := filepath.Base(filepath.Dir(file))
-		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(content), ".Violation(") && !slices.Contains(got, function+" IsolationViolation") {
-			t.Errorf("%s may record a violation, and nobody is told: give it an alarm", file)
+		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(content), ".Violation(") {
+			all = append(all, filepath.Base(filepath.Dir(file)))
 		}
 	}
+	return slices.Compact(all)
+}
+
+// The alarm of each function that can notice a violation rings at the first one, by a metric of a second's resolution, ten
+// seconds after it at most. It reads the template as it stands.
+func TestAViolationRingsWithinAMinute(t *testing.T) {
+	source, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				Namespace, MetricName, Statistic, ComparisonOperator string
+				Dimensions                                           []struct{ Name, Value string }
+				Period, EvaluationPeriods, Threshold                 int
+			}
+		}
+	}
+	var plain any
+	if err := yaml.Unmarshal(source, &plain); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(plain) // whose names are found as they are written
+	if err == nil {
+		err = json.Unmarshal(text, &template)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := 0
+	for _, function := range noticers(t) {
+		id := strings.ToUpper(function[:1]) + function[1:]
+		a, ok := template.Resources[id+"ViolationAlarm"]
+		p := a.Properties
+		if !ok || p.Namespace != "Carrel" || p.MetricName != monitor.IsolationViolation || p.Statistic != "Sum" || p.Threshold != 1 ||
+			p.ComparisonOperator != "GreaterThanOrEqualToThreshold" || len(p.Dimensions) != 1 || p.Dimensions[0].Value != id+"Function" {
+			t.Errorf("%sViolationAlarm does not ring at the first violation of %s: %+v", id, function, p)
+		}
+		longest = max(longest, p.Period*p.EvaluationPeriods)
+	}
+	var line bytes.Buffer
+	monitor.New(&line, "f", slog.New(slog.DiscardHandler)).Violation(t.Context(), monitor.Tenant, chat.User{})
+	if !strings.Contains(line.String(), `"StorageResolution":1`) || longest != 10 {
+		t.Errorf("an alarm looks each %d s at %s", longest, line.String())
+	}
+	t.Attr("figure", fmt.Sprintf("%d functions can notice a violation, and the alarm of each looks every %d s", len(noticers(t)), longest))
 }
 
 // Who admits, works and sweeps is told of the same limits, and a run ends before its function does.
 func TestLimits(t *testing.T) {
-	r := transformed(t)
+	r, limits, functions := transformed(t), 0, 0
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
+		functions, limits = functions+1, 0
 		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "WAITING_PER_USER": "WaitingPerUser",
 			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts", "EVENT_DAYS": "EventDays"} {
 			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
+			limits++
 		}
 	}
 	if timeout := at(r, "TurnFunction", "Properties", "Timeout"); timeout != float64(900) {
 		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
 	}
+	t.Attr("figure", fmt.Sprintf("%d limits, the same for %d functions", limits, functions))
 }

@@ -134,7 +134,7 @@ func (f *Folder) Clone() *Folder {
 		n := &folding{message: m.message}
 		n.content.from(&m.content)
 		for _, call := range m.calls {
-			k := &foldingCall{id: call.id, name: call.name, parent: n}
+			k := &foldingCall{id: call.id, name: call.name}
 			k.arguments.from(&call.arguments)
 			n.calls = append(n.calls, k)
 			if f.calls[call.id] == call {

@@ -34,7 +34,6 @@ type folding struct {
 type foldingCall struct {
 	id, name  string
 	arguments beginning
-	parent    *folding
 }
 
 // Add folds one event in. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) change nothing. The user's own
@@ -123,7 +122,7 @@ func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 	if f.calls == nil {
 		f.calls = map[string]*foldingCall{}
 	}
-	c := &foldingCall{id: id, name: name, parent: m}
+	c := &foldingCall{id: id, name: name}
 	m.calls = append(m.calls, c)
 	f.calls[id] = c
 	f.held += frame
@@ -144,7 +143,7 @@ func (f *Folder) result(e Event) {
 func (f *Folder) behind(call string) int {
 	at := len(f.messages)
 	if c := f.calls[call]; c != nil {
-		at = slices.Index(f.messages, c.parent) + 1
+		at = slices.IndexFunc(f.messages, func(m *folding) bool { return slices.Contains(m.calls, c) }) + 1
 		for at < len(f.messages) && f.messages[at].message.Role == RoleTool {
 			at++
 		}

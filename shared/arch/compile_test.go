@@ -63,8 +63,8 @@ func maskedFiles(t *testing.T) map[string]string {
 	return given.Replace
 }
 
-// TestForgedUsersDoNotCompile has the compiler judge every forgery, and one piece of code beside them that is right.
-func TestForgedUsersDoNotCompile(t *testing.T) {
+// TestUsersCannotBeMade has the compiler judge every forgery, and one piece of code beside them that is right.
+func TestUsersCannotBeMade(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/forgeries.txtar")
 	if err != nil {
 		t.Fatal(err)

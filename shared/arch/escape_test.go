@@ -51,13 +51,6 @@ func escapeRule(tr tree) []string {
 			}
 			return true
 		})
-		for _, g := range f.ast.Comments {
-			for _, c := range g.List {
-				if strings.HasPrefix(c.Text, "//go:linkname") || strings.HasPrefix(c.Text, "//go:cgo_") {
-					say(c, strings.Fields(c.Text)[0][2:]+" goes round the types")
-				}
-			}
-		}
 	}
 	return found
 }
@@ -71,8 +64,6 @@ func TestNothingGoesRoundTheTypes(t *testing.T) {
 		"a.go:2: reflect:":          "-- shared/agent/a.go --\npackage agent\nimport \"reflect\"\nvar _ reflect.Value\n",
 		"UnsafePointer goes round":  "-- shared/chat/a_test.go --\npackage chat\nimport \"reflect\"\nfunc f(u *User) { *(*string)(reflect.ValueOf(u).UnsafePointer()) = \"bob\" }\n",
 		"NewAt goes round":          "-- shared/chat/b_test.go --\npackage chat\nimport . \"reflect\"\nfunc f(v Value) { NewAt(v.Type(), nil) }\n",
-		"go:linkname goes round":    "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
-		"go:cgo_import_dynamic":     "-- shared/chat/a.go --\npackage chat\n//go:cgo_import_dynamic f\nfunc f()\n",
 		"lies where these rules do": "-- shared/tool/a.go --\npackage tool\nimport _ \"carrel/shared/tool/testdata/forge\"\n",
 	})
 }

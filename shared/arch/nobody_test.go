@@ -1,6 +1,7 @@
 package arch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"carrel/shared/asuser"
 	"carrel/shared/chat"
+	"carrel/shared/emit"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -32,6 +34,19 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 func (w *wire) aws() aws.Config {
 	return aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("id", "s", ""),
 		RetryMaxAttempts: 1}
+}
+
+// listed notes who lists connections.
+type listed struct{ *wire }
+
+func (l listed) RemoveConnection(context.Context, chat.ConnectionID) error {
+	l.asked = append(l.asked, "remove")
+	return nil
+}
+
+func (l listed) Connections(context.Context) ([]chat.Connection, error) {
+	l.asked = append(l.asked, "connections")
+	return nil, nil
 }
 
 // taker calls something with a user and returns what it made, if anything, and its error. What it asks goes to the wire.
@@ -55,6 +70,9 @@ func takers() map[string]taker {
 		},
 		"shared/gateway.Invoker.Forget": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, invoker(w).Forget(t.Context(), u)
+		},
+		"shared/emit.Tell": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, emit.Tell(t.Context(), emit.Audience{User: u, Connections: listed{w}})
 		},
 		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			var g usercontext.Gauge
@@ -83,8 +101,8 @@ func refusesNobody(t *testing.T, name string, take taker, u chat.User) {
 	}
 }
 
-// TestNobodyIsRefusedEverywhere: each function that takes a user has a case, and refuses the zero one without effect.
-func TestNobodyIsRefusedEverywhere(t *testing.T) {
+// TestTheZeroUserIsRefused: each function that takes a user has a case, and refuses the zero one without effect.
+func TestTheZeroUserIsRefused(t *testing.T) {
 	takes, _ := handlers(repository(t))
 	all := takers()
 	for name, take := range all {
@@ -177,6 +195,7 @@ func Test(chat.User) {}
 			t.Errorf("nobody says that %s: %s", want, missing)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d of %d planted ways to take a user were found", len(got), len(want)))
 }
 
 // recorders may be told of nobody: what they do with the user is to write down whose request it was.

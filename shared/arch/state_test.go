@@ -110,13 +110,22 @@ func hiddenRule(tr tree) []string {
 				found = append(found, f.at(fn)+": an init function: construct explicitly")
 			}
 		}
+		for _, g := range f.ast.Comments {
+			for _, c := range g.List {
+				if strings.HasPrefix(c.Text, "//go:linkname") || strings.HasPrefix(c.Text, "//go:cgo_") {
+					found = append(found, f.at(c)+": "+strings.Fields(c.Text)[0][2:]+" goes round the types")
+				}
+			}
+		}
 	}
 	return found
 }
 
-func TestNothingRunsInHiding(t *testing.T) {
+func TestNothingRunsOrLinksInHiding(t *testing.T) {
 	enforce(t, hiddenRule, map[string]string{
-		"init function": "-- shared/chat/a.go --\npackage chat\nfunc init() {}\n",
+		"go:linkname goes":      "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
+		"go:cgo_import_dynamic": "-- shared/chat/a.go --\npackage chat\n//go:cgo_import_dynamic f\nfunc f()\n",
+		"init function":         "-- shared/chat/a.go --\npackage chat\nfunc init() {}\n",
 	})
 }
 

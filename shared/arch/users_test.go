@@ -43,6 +43,9 @@ func bears(f file, typ ast.Expr, known map[string]bool) bool {
 		switch n := n.(type) {
 		case *ast.InterfaceType:
 			return false // what its methods take is their own matter
+		case *ast.FuncType: // who has one can ask it for a user; what it takes goes the other way
+			yes = yes || fieldsBear(f, n.Results, known)
+			return false
 		case *ast.StructType:
 			for _, field := range n.Fields.List {
 				open := len(field.Names) == 0 || slices.ContainsFunc(field.Names, (*ast.Ident).IsExported)
@@ -60,6 +63,11 @@ func bears(f file, typ ast.Expr, known map[string]bool) bool {
 		return true
 	})
 	return yes
+}
+
+// fieldsBear tells whether one of a function's parameters or results can be one that has a user in it.
+func fieldsBear(f file, l *ast.FieldList, known map[string]bool) bool {
+	return l != nil && slices.ContainsFunc(l.List, func(p *ast.Field) bool { return bears(f, p.Type, known) })
 }
 
 // imported is the folder of the package of ours that a file calls so, or "".
@@ -92,9 +100,13 @@ func handlers(tr tree) (takers, givers map[string]bool) {
 				continue
 			}
 			name := f.dir() + "." + receiver(fn) + fn.Name.Name
-			bear := func(p *ast.Field) bool { return bears(f, p.Type, known) }
-			takers[name] = slices.ContainsFunc(fn.Type.Params.List, bear)
-			givers[name] = fn.Type.Results != nil && slices.ContainsFunc(fn.Type.Results.List, bear)
+			takers[name] = fieldsBear(f, fn.Type.Params, known)
+			givers[name] = fieldsBear(f, fn.Type.Results, known)
+			for _, p := range fn.Type.Params.List {
+				if back, ok := p.Type.(*ast.FuncType); ok && fieldsBear(f, back.Params, known) {
+					givers[name] = true
+				}
+			}
 		}
 	}
 	return takers, givers
@@ -124,6 +136,7 @@ type door struct {
 // doors are all that give a user. There is no other way to one.
 func doors() map[string]door {
 	makes := door{anyone: "users are made at the edge alone: see makers"}
+	own := door{anyone: "a user's own connections say whose they are"}
 	return map[string]door{
 		"shared/internal/principal.New":     makes,
 		"shared/internal/principal.FromKey": makes,
@@ -132,6 +145,11 @@ func doors() map[string]door {
 		"shared/store.Table.Owner":          {only: []string{"functions/disconnect", "functions/message"}},
 		"shared/store.Table.Live":           {only: []string{"functions/sweep", "infra/cli/ops"}},
 		"shared/store.Table.ForOperator":    {only: []string{"infra/cli/ops"}},
+		"shared/store.Store.Connect":        own,
+		"shared/store.Store.Connection":     own,
+		"shared/store.Store.Connections":    own,
+		"shared/store.Store.Watch":          own,
+		"shared/store.Store.EraseUser":      own,
 		"shared/usercontext.Context.User":   {anyone: "whoever has the run's context acts for this very user"},
 	}
 }
@@ -146,7 +164,7 @@ func doorRule(tr tree) []string {
 			found = append(found, name+" gives a user, and doors of shared/arch does not say to whom")
 		}
 	}
-	names := map[string]string{}
+	names, fields := map[string]string{}, fieldNames(tr)
 	for name, d := range doors() {
 		if d.anyone == "" {
 			names[name[strings.LastIndex(name, ".")+1:]] = name
@@ -156,8 +174,13 @@ func doorRule(tr tree) []string {
 		if f.test() || under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
 			continue
 		}
+		called := map[ast.Node]bool{}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok {
+			if c, ok := n.(*ast.CallExpr); ok {
+				called[c.Fun] = true
+			}
+			// What is not called may be a field of that name, as a connection's Owner is, or the function as a value.
+			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !fields[s.Sel.Name]) {
 				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") && !slices.Contains(doors()[name].only, f.dir()) {
 					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name, strings.Join(doors()[name].only, ", ")))
 				}
@@ -169,6 +192,24 @@ func doorRule(tr tree) []string {
 	return found
 }
 
+// fieldNames are those of all structs.
+func fieldNames(tr tree) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range tr.files {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.StructType); ok {
+				for _, field := range s.Fields.List {
+					for _, name := range field.Names {
+						names[name.Name] = true
+					}
+				}
+			}
+			return true
+		})
+	}
+	return names
+}
+
 func TestUsersComeThroughDoors(t *testing.T) {
 	const words = "-- shared/internal/principal/a.go --\npackage principal\ntype User struct{ key string }\n" +
 		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = principal.User\n"
@@ -178,6 +219,7 @@ func TestUsersComeThroughDoors(t *testing.T) {
 		"turn/a.go:2: shared/store.Table.Live":           "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ = t.Live }\n",
 		"shared/tool.Become gives a user":                words + "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { panic(s) }\n",
 		"shared/gateway.Made.Who gives a user":           words + "-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All []map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
+		"shared/store.Each gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) error) {}\n",
 		"shared/store.Open gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User }\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
 	})
 	tr := repository(t)

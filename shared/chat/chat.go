@@ -128,10 +128,13 @@ type Claims struct {
 	Grants  []string // what its scopes, permissions or groups allow
 }
 
+// Mark says whom something was written for, without being a way to them: a user's Hash.
+type Mark string
+
 // Connection is one WebSocket of a user as the user's own partition lists it.
 type Connection struct {
 	ID           ConnectionID
-	Owner        User // whom the edge wrote it for, as read; nobody: it does not say, and nothing is posted to it
+	Whose        Mark // whom the edge wrote it for, as read; "": it does not say, and nothing is posted to it
 	Thread       ThreadID
 	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
 	Connected    time.Time

@@ -44,6 +44,7 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 		if n := len(r.log.records); n > 24 {
 			t.Errorf("%d records for 4 s of text, want at most 24", n)
 		}
+		t.Attr("figure", fmt.Sprintf("%d records reached %d of %d connections", len(r.log.records), len(r.edge.got), len(r.edge.rows)))
 	})
 }
 
@@ -159,6 +160,7 @@ func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 			t.Errorf("after its hello it got %q, want the last record", types(got))
 		}
 		r.end(t)
+		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Figures().Cut, len(edge.rows), len(r.reported)))
 	})
 }
 
@@ -205,6 +207,7 @@ func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
 		if got := edge.events(t, "a", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" {
 			t.Errorf("the other one got %s", types(got))
 		}
+		t.Attr("figure", fmt.Sprintf("%d connections are left, %d posts in all", len(edge.rows), edge.posts))
 	})
 }
 
@@ -224,6 +227,7 @@ func TestAppendIsTriedAgain(t *testing.T) {
 			if got := r.edge.events(t, "a", 0); types(got) != whole || said(got) != "one two " {
 				t.Errorf("wrote %v: got %s saying %q", wrote, types(got), said(got))
 			}
+			t.Attr("figure", fmt.Sprintf("written before it failed: %v; %d events stand in the log once", wrote, len(log.all())))
 		})
 	}
 }

@@ -2,6 +2,7 @@ package emit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -122,7 +123,7 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		edge := newEdge(conn("mine"), conn("theirs"), conn("silent"))
 		edge.foreign = []error{&chat.ForeignError{Connection: "copied"}}
 		theirs := conn("theirs")
-		theirs.Owner = chattest.User(t, "bob")
+		theirs.Whose = chat.Mark(chattest.User(t, "bob").Hash())
 		edge.put(theirs)
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
@@ -140,9 +141,13 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		a.Violation = func(id chat.ConnectionID) { told = append(told, id) }
 		before := len(edge.got["mine"])
 		err := emit.Tell(t.Context(), a, &wire.Done{})
-		if slices.Sort(told); !slices.Equal(told, []chat.ConnectionID{"copied", "theirs"}) || err == nil {
+		if slices.Sort(told); !slices.Equal(told, []chat.ConnectionID{"copied", "theirs"}) || err != nil {
 			t.Errorf("Tell told of %v, %v", told, err)
 		}
+		if err := emit.Tell(t.Context(), audience(t, edge)); !errors.Is(err, chat.ErrForeign) {
+			t.Errorf("where nobody is told of them the error is %v", err)
+		}
+		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there", len(r.violations), len(edge.got["theirs"])))
 		if len(edge.got["mine"]) != before+1 || len(edge.got["theirs"]) > 0 {
 			t.Errorf("Tell posted %d frames to mine and %d to theirs", len(edge.got["mine"])-before, len(edge.got["theirs"]))
 		}

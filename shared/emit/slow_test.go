@@ -83,6 +83,7 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 		if got := edge.events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
 			t.Errorf("after its hello it got %s from %d", types(got), first.Seq)
 		}
+		t.Attr("figure", fmt.Sprintf("%d posts tried, then %d cut", posts, r.Figures().Cut))
 	})
 }
 
@@ -99,7 +100,8 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 		}
 		start := time.Now()
 		r.end(t)
-		if took := time.Since(start); took > 5*time.Second {
+		ended := time.Since(start)
+		if took := ended; took > 5*time.Second {
 			t.Errorf("the run's end took %v", took)
 		}
 		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
@@ -108,6 +110,7 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 		if f := r.Figures(); f.Cut != 1 || f.Retried != 0 {
 			t.Errorf("counted %+v", f)
 		}
+		t.Attr("figure", fmt.Sprintf("a post of an hour: the run ended in %v", ended))
 	})
 }
 
@@ -137,6 +140,7 @@ func TestNothingIsPostedPastTheToken(t *testing.T) {
 			if posts < 2 || posts > 8 || edge.count() != posts {
 				t.Errorf("%s: %d posts by the time it expired, and %d in all", name, posts, edge.count())
 			}
+			t.Attr("figure", fmt.Sprintf("%s: %d posts before the token ended, %d after", name, posts, edge.count()-posts))
 		})
 	}
 }

@@ -19,7 +19,7 @@ type Audience struct {
 	Connections Connections
 	Poster      Poster
 	Now         func() time.Time        // nil: time.Now
-	Violation   func(chat.ConnectionID) // told, once each, of connections that were listed and are another's; nil: the error is all
+	Violation   func(chat.ConnectionID) // told, once each, of connections that were listed and are another's; nil: it is an error
 }
 
 // Tell lists the user's connections and posts frames to each, in order: Events and Ended to those that watch their
@@ -61,7 +61,7 @@ type roll struct {
 	at      time.Time // when it was asked for
 	rows    map[chat.ConnectionID]chat.Connection
 	refused map[chat.ConnectionID]bool
-	foreign error // that some are another's
+	foreign error // that some are another's, if nobody else is told
 }
 
 // read lists the connections, again if that fails or takes too long.
@@ -93,8 +93,10 @@ func (r *roll) take(conns []chat.Connection, err error, at time.Time) {
 		r.rows[c.ID] = c
 	}
 	for _, id := range foreign(conns, err, r.User) {
-		r.foreign = fmt.Errorf("emit: list connections: %w", chat.ErrForeign)
-		if r.Violation != nil && !r.refused[id] {
+		switch {
+		case r.Violation == nil:
+			r.foreign = fmt.Errorf("emit: list connections: %w", chat.ErrForeign)
+		case !r.refused[id]:
 			r.Violation(id)
 		}
 		r.refused[id] = true

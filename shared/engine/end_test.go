@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,6 +140,7 @@ func TestHowARunIsStopped(t *testing.T) {
 			})
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d places to be stopped in, by %d causes, each under its own name", len(models), len(causes)))
 }
 
 func TestTheCallersContextStopsItToo(t *testing.T) {

@@ -169,7 +169,7 @@ func (f *fixture) pairs(all []wanted) (ids []string) {
 
 // Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the others
 // (the sink checks the order), and its record.
-func TestEveryOutcomeOfCallsAtOnce(t *testing.T) {
+func TestEveryOutcomePairsItsEvents(t *testing.T) {
 	var calls, recorded int
 	synctest.Test(t, func(t *testing.T) {
 		f := setUp(t, says(callsOf(everyOutcome()), []engine.Delta{stop(engine.StopEnd)}), chat.Limits{})
@@ -240,7 +240,7 @@ func TestCallsAtOnceAreStopped(t *testing.T) {
 
 // A slow call holds up nobody but itself, and so many at most are made at the same time.
 func TestASlowCallHoldsUpNobody(t *testing.T) {
-	var most int
+	var most, made int
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		now := 0
@@ -266,7 +266,7 @@ func TestASlowCallHoldsUpNobody(t *testing.T) {
 		kept := &decisions{since: time.Now()}
 		f.config.Tools.Record = kept.add
 		f.run()
-		f.pairs(all)
+		made = len(f.pairs(all))
 		if got := kept.at[len(kept.at)-2]; len(kept.at) != len(all) || got != 4*time.Second {
 			t.Errorf("the last quick one of %d was through after %v, want 4 s: 36 of a second each, 9 at a time beside the slow one", len(kept.at), got)
 		}
@@ -274,11 +274,12 @@ func TestASlowCallHoldsUpNobody(t *testing.T) {
 	if most != 10 {
 		t.Errorf("%d at the same time, want 10", most)
 	}
-	t.Attr("figure", fmt.Sprintf("37 calls of one answer, %d at a time, beside one that takes 20 s", most))
+	t.Attr("figure", fmt.Sprintf("%d calls of one answer, %d at a time, one of which takes 20 s", made, most))
 }
 
 // What is never called is recorded too: beyond the run's limit, cut off in its arguments, or known before.
 func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
+	calls := 0
 	known := tool.Result{Outcome: tool.Refused, Content: "no"}
 	for name, c := range map[string]struct {
 		model   *model
@@ -297,11 +298,14 @@ func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
 		kept := f.tools(nil)
 		f.run()
 		var got []string
+		calls += len(kept.all)
 		for _, d := range kept.all {
 			got = append(got, fmt.Sprintf("%s %s %d", d.Tool, d.Outcome, d.ArgumentBytes))
 		}
 		if all := strings.Join(got, ", "); all != c.want {
 			t.Errorf("%s: recorded %q, want %q", name, all, c.want)
 		}
+		t.Attr("figure", fmt.Sprintf("%s: %d recorded", name, len(kept.all)))
 	}
+	t.Attr("figure", fmt.Sprintf("%d calls of runs that ended before, each recorded", calls))
 }

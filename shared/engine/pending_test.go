@@ -310,6 +310,7 @@ func TestLimitsHoldOverAttempts(t *testing.T) {
 		if want := agui.Figures(f.sink.events[1:]); sum.Events != want.Events+10 || sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
 			t.Errorf("%s: counted %+v, and the events show %+v", code, sum, want)
 		}
+		t.Attr("figure", fmt.Sprintf("%s: ended after %d events and %d bytes of output", code, sum.Events, sum.OutputBytes))
 	}
 }
 

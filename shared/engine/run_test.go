@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,9 +112,11 @@ func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
 		}
 	}
 	f.run()
-	if got := f.types(); !strings.HasSuffix(got, "TOOL_CALL_RESULT slow\nTOOL_CALL_RESULT echo b\n") {
+	got := f.types()
+	if !strings.HasSuffix(got, "TOOL_CALL_RESULT slow\nTOOL_CALL_RESULT echo b\n") {
 		t.Errorf("emitted\n%s", got)
 	}
+	t.Attr("figure", fmt.Sprintf("%d calls that ended in the other order, their results in that of the calls", strings.Count(got, "TOOL_CALL_RESULT")))
 }
 
 func TestABadCallIsAResultAndTheRunGoesOn(t *testing.T) {

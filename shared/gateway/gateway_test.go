@@ -132,7 +132,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 func TestWhoseRunItIs(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
-	for name, c := range map[string]struct {
+	said := map[string]struct {
 		isolation, tenant, event string
 		want                     chat.User
 		met                      string // two users did, and this one is whose it would be
@@ -149,7 +149,9 @@ func TestWhoseRunItIs(t *testing.T) {
 		"a tenant, but not isolated": {"off", "alice", plain, chat.User{}, ""},
 		"both, but not isolated":     {"off", "bob", named, chat.User{}, "alice"},
 		"named, not by a key":        {"off", "", `{"run":"r1","reason":"run","user":"a#b"}`, chat.User{}, ""},
-	} {
+	}
+	sound, met := 0, 0
+	for name, c := range said {
 		tenancy, err := gateway.ParseTenancy(c.isolation)
 		if err != nil {
 			t.Fatal(err)
@@ -159,11 +161,19 @@ func TestWhoseRunItIs(t *testing.T) {
 		if u != c.want || c.want.IsZero() != errors.Is(err, chat.ErrNoUser) || e.Run != "r1" {
 			t.Errorf("%s: user %v, event %+v, error %v; want user %v", name, u, e, err, c.want)
 		}
+		if err == nil {
+			sound++
+		}
 		var two *gateway.TwoUsersError
-		if met := errors.As(err, &two); met != (c.met != "") || met && two.User != chattest.User(t, c.met) {
+		both := errors.As(err, &two)
+		if both {
+			met++
+		}
+		if both != (c.met != "") || both && two.User != chattest.User(t, c.met) {
 			t.Errorf("%s: error %v, want one of two users: %q", name, err, c.met)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d events that say whose they are, %d sound, %d in which two users meet", len(said), sound, met))
 	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), "TENANT_ISOLATION") {
 		t.Errorf("error %v, want one that names TENANT_ISOLATION", err)
 	}

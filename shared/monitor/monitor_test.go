@@ -66,15 +66,41 @@ func TestSeveralMetricsAreOneLine(t *testing.T) {
 	}
 }
 
+// A violation is one line for the metric, which an alarm may look at each ten seconds, and one for the record; both are
+// there when Violation returns, and tell ids as hashes alone.
 func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
 	var out, log bytes.Buffer
 	m := monitor.New(&out, "message", slog.New(slog.NewJSONHandler(&log, nil)))
 	u := chattest.User(t, "alice")
-	m.Violation(t.Context(), "owner", u)
+	m.Violation(t.Context(), monitor.ConnectionOwner, u, monitor.Request("q-1"), monitor.Connection("c1="), monitor.Thread("to bob"), monitor.Run(""))
 	for name, text := range map[string]string{"metric": out.String(), "log": log.String()} {
-		if strings.Contains(text, "alice") || !strings.Contains(text, u.Hash()) || !strings.Contains(text, "owner") {
-			t.Errorf("the %s %q must hold the guard and the user's hash, not the user", name, text)
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(text), &fields); err != nil || strings.Count(text, "\n") != 1 {
+			t.Fatalf("the %s %q is not one line of JSON: %v", name, text, err)
 		}
+		for _, secret := range []string{"alice", "c1=", "to bob"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the %s tells %q: %s", name, secret, text)
+			}
+		}
+		for _, want := range []string{u.Hash(), "connection_owner", "q-1", "ConnectionHash", "ThreadHash"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the %s lacks %q: %s", name, want, text)
+			}
+		}
+		if strings.Contains(text, "RunHash") {
+			t.Errorf("the %s names a run that there is not: %s", name, text)
+		}
+	}
+	if !strings.Contains(out.String(), `{"Name":"IsolationViolation","Unit":"Count","StorageResolution":1}`) {
+		t.Errorf("the metric's resolution is a minute: %s", out.String())
+	}
+	t.Attr("figure", fmt.Sprintf("2 lines of JSON, %d bytes, that tell the guard and hashes, and nothing of anybody", out.Len()+log.Len()))
+	other := monitor.New(&out, "turn", slog.New(slog.DiscardHandler))
+	out.Reset()
+	other.Count(monitor.RunsEnded, 1)
+	if strings.Contains(out.String(), "StorageResolution") {
+		t.Errorf("all else is worth a minute: %s", out.String())
 	}
 }
 

@@ -2,9 +2,18 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/store"
 	"carrel/shared/store/storetest"
 )
 
@@ -77,4 +86,60 @@ func TestRecordsAreSmall(t *testing.T) {
 			t.Errorf("a record adds %d bytes: %s", size, sent)
 		}
 	})
+}
+
+// However long a thread is, what a model is told of it is read in two or three requests, and not much beyond what is told.
+func TestALongHistoryTakesFewRequests(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		s := newScene(t, o)
+		short, long := strings.Repeat("x", 20), strings.Repeat("x", 20_000)
+		for i, c := range []struct {
+			runs, messages int // messages of each run
+			text           string
+			requests, read int // read: runs that come back
+		}{
+			{1, 2, short, 1, 1}, {10, 2, short, 2, 10}, {100, 2, short, 2, 100}, {1000, 2, short, 2, 100},
+			{300, 1, short, 2, 200}, {100, 50, short, 1, 4}, {300, 2, long, 3, 27},
+		} {
+			th := store.Thread{ID: chat.ThreadID(fmt.Sprint("t", i)), Epoch: "e", Head: chat.Seq(c.runs)}
+			s.told(th, c.messages, c.text)
+			ts, _, err := s.bad.Transcripts(t.Context(), th, 0, 200)
+			total := 0
+			for _, n := range s.wire.counts {
+				total += n
+			}
+			clear(s.wire.counts)
+			t.Logf("%d runs of %d messages of %d bytes: %d requests", c.runs, c.messages, len(c.text), total)
+			if err != nil || len(ts) != c.read || total > c.requests {
+				t.Errorf("%+v: %d runs came in %d requests, %v", c, len(ts), total, err)
+			}
+		}
+	})
+}
+
+// told puts transcripts of one event each up to the thread's head, behind the store's back.
+func (s *scene) told(th store.Thread, messages int, text string) {
+	s.T.Helper()
+	all := slices.Repeat([]agui.Message{{ID: "m", Role: agui.RoleUser, Content: text}}, messages)
+	b, err := json.Marshal(all)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	var puts []types.WriteRequest
+	for seq := range int(th.Head) {
+		item, err := attributevalue.MarshalMap(map[string]any{
+			"pk": fmt.Sprintf("U#alice#T#%s#%s", th.ID, th.Epoch), "sk": fmt.Sprintf("M#%012d", seq+1),
+			"s": seq + 1, "l": seq + 1, "r": fmt.Sprint("r", seq), "f": 1, "m": string(b),
+		})
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+	}
+	for some := range slices.Chunk(puts, 25) {
+		out, err := s.DB.BatchWriteItem(s.T.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.Name: some}})
+		if err != nil || len(out.UnprocessedItems) > 0 {
+			s.T.Fatalf("%d puts are left: %v", len(out.UnprocessedItems[s.Name]), err)
+		}
+	}
 }

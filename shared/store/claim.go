@@ -18,10 +18,6 @@ import (
 // attempt (fence 1), nor twice to one holder unless more than one earlier attempt wakes up.
 var ErrEarlier = errors.New("an earlier attempt wrote in between")
 
-// ErrOwner is what a claim gets that finds another user's name in the run: a key led to the wrong place. Nothing was
-// changed, and it is to be recorded as an isolation violation.
-var ErrOwner = errors.New("the run is another user's")
-
 // Holder is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
 // claim is past, every method returns chat.ErrFenced. Append and End are for one goroutine at a time; Renew and
 // CancelRequested may run beside them.
@@ -48,7 +44,8 @@ type Holder struct {
 
 // Claim claims a run for a turn: one that is admitted, or running with a lease that is past and time left. The claim
 // itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
-// (somebody else's, over, or its time or attempts are used up: sweep's to end), chat.ErrNotFound and ErrOwner.
+// (somebody else's, over, or its time or attempts are used up: sweep's to end), chat.ErrNotFound, and chat.ErrForeign if it
+// finds another user's name in the run: a key led to the wrong place. Nothing is changed then.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
@@ -118,7 +115,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	case r.ID == "" || s.t.expired(r.Expires):
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotFound)
 	case r.User != s.user.Key():
-		return nil, fmt.Errorf("claim a run: %w", ErrOwner)
+		return nil, fmt.Errorf("claim a run: %w", chat.ErrForeign)
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}

@@ -114,7 +114,7 @@ func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Conn
 func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 	var all []chat.Connection
 	var foreign []error
-	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
+	q := s.connectionSpan()
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {

@@ -56,7 +56,7 @@ func (h *Holder) loadLog(ctx context.Context) error {
 		return nil
 	}
 	// One by one: an attempt may have left more than is good to hold.
-	q := h.s.recordsFrom(h.thread.ID, h.thread.Epoch, h.thread.Head+1)
+	q := h.s.recordSpan(h.thread.ID, h.thread.Epoch, h.thread.Head+1, lastSeq)
 	return h.s.t.eachRecord(ctx, q, func(r recordItem) (bool, error) { return true, h.fold(r) })
 }
 

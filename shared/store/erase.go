@@ -34,7 +34,7 @@ func (s *Store) Erase(ctx context.Context, e Erasure) error {
 		return nil
 	}
 	begun := s.t.c.Now()
-	if err := s.erase(ctx, s.logPartition(e.Thread, e.Epoch), nil); err != nil {
+	if err := s.erase(ctx, whole(s.logPartition(e.Thread, e.Epoch)), nil); err != nil {
 		return fmt.Errorf("erase a thread: %w", err)
 	}
 	again := fromMillis(item.Marked).Add(eraseAgain)
@@ -64,15 +64,15 @@ func (s *Store) eraseAt(ctx context.Context, k key, at time.Time) error {
 // eraseContent deletes all that a user has but the desk, the connections and, unless it is the last pass, the names of
 // the threads. Those go after their logs, which nothing else names.
 func (s *Store) eraseContent(ctx context.Context, last bool) error {
-	for _, prefix := range []string{erasurePrefix, threadPrefix} {
-		if err := s.eraseLogs(ctx, prefix, last); err != nil {
+	for _, named := range []span{s.erasureSpan(), s.threadSpan()} {
+		if err := s.eraseLogs(ctx, named, last); err != nil {
 			return err
 		}
 	}
-	if err := s.erase(ctx, s.toolPartition(), nil); err != nil {
+	if err := s.erase(ctx, whole(s.toolPartition()), nil); err != nil {
 		return err
 	}
-	return s.erase(ctx, s.pk, func(sort string) bool {
+	return s.erase(ctx, whole(s.pk), func(sort string) bool {
 		return sort == deskSort || sort == forgetSort || strings.HasPrefix(sort, connectionPrefix) ||
 			!last && strings.HasPrefix(sort, erasurePrefix)
 	})
@@ -80,13 +80,12 @@ func (s *Store) eraseContent(ctx context.Context, last bool) error {
 
 // eraseLogs deletes the logs and transcripts of the threads that items name. Unless it is the last pass, it then puts a
 // name for each, as a deleted thread has one already; but this one no sweep looks after by itself.
-func (s *Store) eraseLogs(ctx context.Context, prefix string, last bool) error {
+func (s *Store) eraseLogs(ctx context.Context, q span, last bool) error {
 	var names batch
-	q := span{pk: s.pk, low: prefix, high: prefix + aboveAll}
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		e, again, err := namedLog(item)
 		if err == nil {
-			err = s.erase(ctx, s.logPartition(e.Thread, e.Epoch), nil)
+			err = s.erase(ctx, whole(s.logPartition(e.Thread, e.Epoch)), nil)
 		}
 		if err != nil || last || !again {
 			return true, err
@@ -112,10 +111,10 @@ func namedLog(item attributes) (e Erasure, again bool, err error) {
 	return e, false, err
 }
 
-// erase deletes a partition's items, but those that are kept; nil keeps none.
-func (s *Store) erase(ctx context.Context, pk string, kept func(sort string) bool) error {
+// erase deletes a span's items, but those that are kept; nil keeps none.
+func (s *Store) erase(ctx context.Context, q span, kept func(sort string) bool) error {
 	var gone batch
-	q := span{pk: pk, low: belowAll, high: aboveAll, keys: true}
+	q.keys = true
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var k struct {
 			PK string `dynamodbav:"pk"`

@@ -108,7 +108,7 @@ func (s *Store) StopAll(ctx context.Context) (working int, err error) {
 		return 0, err
 	}
 	var left []runItem
-	q := span{pk: s.pk, low: runPrefix, high: runPrefix + aboveAll}
+	q := s.runSpan()
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
 		r, err := asRun(item)
 		if err == nil && r.ID != "" && !chat.RunStatus(r.Status).Terminal() {
@@ -219,7 +219,7 @@ func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
 	var there []chat.Connection
 	var all []chat.ConnectionID
-	q := span{pk: s.pk, low: connectionPrefix, high: connectionPrefix + aboveAll}
+	q := s.connectionSpan()
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {

@@ -50,7 +50,7 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
 	if i.Owner != "" {
-		c.Owner = s.user
+		c.Whose = chat.Mark(s.user.Hash())
 	}
 	return c, nil
 }

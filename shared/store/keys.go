@@ -15,7 +15,11 @@ import (
 // key is where an item is.
 type key struct{ pk, sk string }
 
+func (k key) attributes() attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
+
 const (
+	userPrefix       = "U#"
+	ownerPrefix      = "C#"
 	connectionPrefix = "CONN#"
 	threadPrefix     = "THREAD#"
 	runPrefix        = "RUN#"
@@ -36,7 +40,7 @@ const (
 	liveShards = 16
 )
 
-func userPartition(u chat.User) string { return "U#" + u.Key() }
+func userPartition(u chat.User) string { return userPrefix + u.Key() }
 
 func (s *Store) deskKey() key { return key{s.pk, deskSort} }
 
@@ -68,15 +72,18 @@ func (s *Store) noteKey(id int) key {
 }
 
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
-	return s.pk + "#T#" + string(id) + "#" + string(epoch)
+	return s.logPrefix() + string(id) + "#" + string(epoch)
 }
+
+// logPrefix is how the partitions of all of the user's logs begin, and of nobody else's.
+func (s *Store) logPrefix() string { return s.pk + "#T#" }
 
 // recordSort and transcriptSort are padded, so that text sorts as the numbers do.
 func recordSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", recordPrefix, seq) }
 
 func transcriptSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", transcriptPrefix, seq) }
 
-func ownerKey(id chat.ConnectionID) key { return key{"C#" + string(id), "OWNER"} }
+func ownerKey(id chat.ConnectionID) key { return key{ownerPrefix + string(id), "OWNER"} }
 
 // liveShard spreads the live index, of runs and of threads that are erased, over its partitions.
 func (s *Store) liveShard(id string) string {
@@ -87,10 +94,35 @@ func (s *Store) liveShard(id string) string {
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 
+// whole is all of a partition.
+func whole(pk string) span { return span{pk: pk, low: belowAll, high: aboveAll} }
+
+// beginning is all of a partition whose sort keys begin so.
+func beginning(pk, prefix string) span { return span{pk: pk, low: prefix, high: prefix + aboveAll} }
+
+func (s *Store) connectionSpan() span { return beginning(s.pk, connectionPrefix) }
+
+func (s *Store) threadSpan() span { return beginning(s.pk, threadPrefix) }
+
+func (s *Store) runSpan() span { return beginning(s.pk, runPrefix) }
+
+func (s *Store) erasureSpan() span { return beginning(s.pk, erasurePrefix) }
+
+func (s *Store) noteSpan() span { return beginning(s.toolPartition(), notePrefix) }
+
+// recordSpan is a log's records that begin from low to high, transcriptSpan its transcripts that begin at high or earlier.
+func (s *Store) recordSpan(id chat.ThreadID, epoch chat.Epoch, low, high chat.Seq) span {
+	return span{pk: s.logPartition(id, epoch), low: recordSort(low), high: recordSort(high)}
+}
+
+func (s *Store) transcriptSpan(id chat.ThreadID, epoch chat.Epoch, high chat.Seq) span {
+	return span{pk: s.logPartition(id, epoch), low: transcriptSort(0), high: transcriptSort(high)}
+}
+
 // splitLiveKey takes the key of an item of the live index apart: the key of its user, and the run or the erasure, neither
 // of which is the erasure of the user.
 func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
-	user, isUser := strings.CutPrefix(k.pk, "U#")
+	user, isUser := strings.CutPrefix(k.pk, userPrefix)
 	if isUser && k.sk == forgetSort {
 		return user, "", e, nil
 	}
@@ -114,9 +146,11 @@ func checkID[ID ~string](what string, id ID) error {
 	return nil
 }
 
-// checkConnectionID is checkID for API Gateway's ids, which contain '='.
+// checkConnectionID is checkID for API Gateway's ids, which contain '=': printable characters but '#', below aboveAll, or
+// a list of connections would end before them.
 func checkConnectionID(id chat.ConnectionID) error {
-	if id == "" || len(id) > chat.MaxID || strings.ContainsAny(string(id), "#~") {
+	outside := func(c rune) bool { return c < '!' || c >= '~' || c == '#' }
+	if id == "" || len(id) > chat.MaxID || strings.ContainsFunc(string(id), outside) {
 		return fmt.Errorf("connection id of %d bytes: %w", len(id), chat.ErrBadID)
 	}
 	return nil

@@ -1,6 +1,11 @@
 package store
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,65 +13,196 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// FuzzKeys: for any two users and any two ids that are taken, no two things meet in one key, all of a user's lie below the
-// user's own partition and in nobody else's, and a run's key tells whose it is.
+// FuzzKeys: for any two users and any two ids that are taken, no two things meet in one key; all of a user's lie below the
+// user's own partition and in nobody else's; a query takes in what it is for and nothing else, of the user's other threads
+// as little as of another's; and an entry of the live index tells whose it is.
 func FuzzKeys(f *testing.F) {
-	f.Add("bob", "bobby", "t", "t1")
-	f.Add("a", "a#T#t", "t:e", "t")
-	f.Add("h", "h=AA", "IN", "E#1")
-	f.Add("a#b", "a=23b", "DESK", "~")
+	for _, seed := range [][4]string{
+		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"}, {"a#b", "a=23b", "DESK", "THREAD"},
+		{"a", "a#D", "t1", "t1:"}, {"a", "a~", "D", "T"}, {"a!", "a", "E", "M"}, {"a.", "a-", "t.1", "t-1"}, {"a_", "a=", "-", "."},
+		{"a", "a#", "FORGET", "OWNER"}, {"Bob", "bob", "T1", "t1"}, {"é", "e\u0301", "_", ":"}, {"bob", "bob ", "x", "x-"},
+		{strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("t", 128), strings.Repeat("t", 127)},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3])
+	}
 	f.Fuzz(func(t *testing.T, subjectA, subjectB, idA, idB string) {
 		if subjectA == "" || subjectB == "" || chat.CheckID(idA) != nil || chat.CheckID(idB) != nil {
 			return
 		}
-		a := &Store{user: chattest.User(t, subjectA), pk: userPartition(chattest.User(t, subjectA))}
-		b := &Store{user: chattest.User(t, subjectB), pk: userPartition(chattest.User(t, subjectB))}
-		owner := map[key]string{}
-		for _, thing := range append(things(a, idA), things(b, idB)...) {
-			if what, there := owner[thing.key]; there && what != thing.what {
-				t.Fatalf("%s and %s meet in %q", what, thing.what, thing.key)
-			}
-			owner[thing.key] = thing.what
-			if thing.s != nil {
-				below(t, thing, a, b)
+		var all []thing
+		var queries []query
+		stores := []*Store{storeOf(t, subjectA), storeOf(t, subjectB)}
+		for _, s := range stores {
+			things, spans := furnished(s, []string{idA, idB})
+			all, queries = append(all, things...), append(queries, spans...)
+		}
+		for _, socket := range []string{subjectA, subjectB, idA, idB} { // their ids are of any length, and have no alphabet
+			if checkConnectionID(chat.ConnectionID(socket)) == nil {
+				all = append(all, sockets(stores, socket)...)
 			}
 		}
-		user, run, _, err := splitLiveKey(a.runKey(chat.RunID(idA)))
-		if err != nil || user != a.user.Key() || string(run) != idA {
-			t.Fatalf("%q is taken for run %q of %q: %v", a.runKey(chat.RunID(idA)), run, user, err)
+		owner := map[key]string{}
+		for _, th := range all {
+			if what, there := owner[th.key]; there && what != th.what {
+				t.Fatalf("%s and %s meet in %q", what, th.what, th.key)
+			}
+			owner[th.key] = th.what
+			below(t, th, stores)
+			th.queried(t, queries)
+			th.live(t)
 		}
 	})
 }
 
-// thing is something of a user's that has a key; s is nil for the owner of a connection, which is nobody's.
+func storeOf(t *testing.T, subject string) *Store {
+	u := chattest.User(t, subject)
+	return &Store{user: u, pk: userPartition(u)}
+}
+
+// thing is something that has a key; s is nil for the owner of a connection, which is nobody's.
 type thing struct {
+	by   string // the function of keys.go that makes the key
 	what string
 	s    *Store
 	key  key
+	of   []string // the queries that are to find it
 }
 
-func things(s *Store, id string) []thing {
-	of := s.pk + " " + id + " "
-	record := s.logPartition(chat.ThreadID(id), chat.Epoch(id))
-	return []thing{
-		{"connection " + id, nil, ownerKey(chat.ConnectionID(id))},
-		{of + "connection", s, s.connectionKey(chat.ConnectionID(id))},
-		{of + "thread", s, s.threadKey(chat.ThreadID(id))},
-		{of + "run", s, s.runKey(chat.RunID(id))},
-		{of + "input", s, s.inputKey(chat.RunID(id), id)},
-		{s.pk + " desk", s, s.deskKey()},
-		{of + "record", s, key{record, recordSort(1)}},
-		{of + "transcript", s, key{record, transcriptSort(1)}},
+// query is a span that something is read or erased with.
+type query struct {
+	by, what string
+	span     span
+}
+
+// furnished are all things of one user that have one of the ids, and all queries for them.
+func furnished(s *Store, ids []string) (things []thing, queries []query) {
+	own := s.pk + " all"
+	put := func(by, what string, k key, of ...string) {
+		things = append(things, thing{by, s.pk + " " + what, s, k, of})
 	}
-}
-
-// below checks that a key lies where its owner's policy reaches, and the other user's does not.
-func below(t *testing.T, th thing, users ...*Store) {
-	t.Helper()
-	for _, u := range users {
-		reaches := th.key.pk == u.pk || strings.HasPrefix(th.key.pk, u.pk+"#")
-		if reaches != (u.pk == th.s.pk) {
-			t.Fatalf("%s is %q: that it lies below %q is %v", th.what, th.key, u.pk, reaches)
+	ask := func(by, what string, q span) string {
+		queries = append(queries, query{by, s.pk + " " + what, q})
+		return s.pk + " " + what
+	}
+	ask("whole", "all", whole(s.pk))
+	tools, notes := ask("whole", "tools", whole(s.toolPartition())), ask("noteSpan", "notes", s.noteSpan())
+	threads, runs := ask("threadSpan", "threads", s.threadSpan()), ask("runSpan", "runs", s.runSpan())
+	erasures := ask("erasureSpan", "erasures", s.erasureSpan())
+	ask("connectionSpan", "connections", s.connectionSpan())
+	put("deskKey", "desk", s.deskKey(), own)
+	put("forgetKey", "forgetting", s.forgetKey(), own)
+	put("noteKey", "note 1", s.noteKey(1), tools, notes)
+	put("noteKey", "last note", s.noteKey(lastNote), tools, notes)
+	for _, id := range ids {
+		put("threadKey", "thread "+id, s.threadKey(chat.ThreadID(id)), own, threads)
+		put("runKey", "run "+id, s.runKey(chat.RunID(id)), own, runs)
+		for _, epoch := range ids {
+			th, ep, of := chat.ThreadID(id), chat.Epoch(epoch), id+" "+epoch
+			put("inputKey", "input "+of, s.inputKey(chat.RunID(id), epoch), own)
+			put("erasureKey", "erasure "+of, s.erasureKey(Erasure{th, ep}), own, erasures)
+			log := ask("whole", "log "+of, whole(s.logPartition(th, ep)))
+			records := ask("recordSpan", "records "+of, s.recordSpan(th, ep, 0, lastSeq))
+			some := ask("recordSpan", "records 2 to 10 "+of, s.recordSpan(th, ep, 2, 10))
+			transcripts := ask("transcriptSpan", "transcripts "+of, s.transcriptSpan(th, ep, lastSeq))
+			first := ask("transcriptSpan", "transcripts to 9 "+of, s.transcriptSpan(th, ep, 9))
+			for seq, found := range map[chat.Seq][2][]string{
+				1: {{log, records}, {log, transcripts, first}}, 9: {{log, records, some}, {log, transcripts, first}},
+				10: {{log, records, some}, {log, transcripts}}, lastSeq: {{log, records}, {log, transcripts}},
+			} {
+				put("recordSort", fmt.Sprint("record ", seq, of), key{s.logPartition(th, ep), recordSort(seq)}, found[0]...)
+				put("transcriptSort", fmt.Sprint("transcript ", seq, of), key{s.logPartition(th, ep), transcriptSort(seq)}, found[1]...)
+			}
 		}
 	}
+	return things, queries
+}
+
+// sockets are a connection of this id, which each of the users may have.
+func sockets(stores []*Store, id string) []thing {
+	all := []thing{{"ownerKey", "owner of " + id, nil, ownerKey(chat.ConnectionID(id)), nil}}
+	for _, s := range stores {
+		k := s.connectionKey(chat.ConnectionID(id))
+		all = append(all, thing{"connectionKey", s.pk + " connection " + id, s, k, []string{s.pk + " all", s.pk + " connections"}})
+	}
+	return all
+}
+
+// below checks that a key lies where its owner's policy reaches, and nobody else's does; likewise the scan for their logs.
+func below(t *testing.T, th thing, users []*Store) {
+	t.Helper()
+	for _, u := range users {
+		mine := th.s != nil && u.pk == th.s.pk
+		if reaches := th.key.pk == u.pk || strings.HasPrefix(th.key.pk, u.pk+"#"); reaches != mine {
+			t.Fatalf("%s is %q: that it lies below %q is %v", th.what, th.key, u.pk, reaches)
+		}
+		if strings.HasPrefix(th.key.pk, u.logPrefix()) && !mine {
+			t.Fatalf("%s is %q: %q takes it for a log", th.what, th.key, u.pk)
+		}
+	}
+}
+
+// queried checks which queries find it.
+func (th thing) queried(t *testing.T, queries []query) {
+	t.Helper()
+	for _, q := range queries {
+		found := th.key.pk == q.span.pk && q.span.low <= th.key.sk && th.key.sk <= q.span.high
+		if found != slices.Contains(th.of, q.what) {
+			t.Fatalf("%s is %q: that %s finds it is %v", th.what, th.key, q.what, found)
+		}
+	}
+}
+
+// live checks that the live index tells whose a run, an erasure or a forgetting is, and takes nothing else for one.
+func (th thing) live(t *testing.T) {
+	t.Helper()
+	user, run, erasure, err := splitLiveKey(th.key)
+	if !slices.Contains([]string{"runKey", "erasureKey", "forgetKey"}, th.by) {
+		if err == nil {
+			t.Fatalf("%s is %q: it is taken for a live thing of %q", th.what, th.key, user)
+		}
+		return
+	}
+	back := key{userPrefix + user, forgetSort}
+	if s := th.s; run != "" {
+		back = s.runKey(run)
+	} else if erasure != (Erasure{}) {
+		back = s.erasureKey(erasure)
+	}
+	if err != nil || user != th.s.user.Key() || back != th.key {
+		t.Fatalf("%s is %q: it is taken for run %q, erasure %v of %q: %v", th.what, th.key, run, erasure, user, err)
+	}
+}
+
+// TestEveryKeyIsFuzzed: each function of keys.go that makes a key or a span of keys is one that FuzzKeys calls.
+func TestEveryKeyIsFuzzed(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "keys.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storeOf(t, "bob")
+	things, queries := furnished(s, []string{"t1"})
+	called := map[string]bool{"beginning": true} // what the spans are made with
+	for _, th := range append(things, sockets([]*Store{s}, "c1")...) {
+		called[th.by] = true
+	}
+	for _, q := range queries {
+		called[q.by] = true
+	}
+	makers := 0
+	for _, d := range file.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || fn.Type.Results == nil {
+			continue
+		}
+		if typ, ok := fn.Type.Results.List[0].Type.(*ast.Ident); ok && (typ.Name == "key" || typ.Name == "span") {
+			makers++
+			if !called[fn.Name.Name] {
+				t.Errorf("%s makes a %s that FuzzKeys does not call: add it to furnished", fn.Name.Name, typ.Name)
+			}
+		}
+	}
+	if makers == 0 {
+		t.Error("keys.go makes no key")
+	}
+	t.Attr("figure", fmt.Sprintf("%d functions make a key or a span of keys, all of them fuzzed: %d keys and %d queries of each user", makers, len(things), len(queries)))
 }

@@ -81,7 +81,7 @@ func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
 // those that retention is about to take are not read through.
 func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int) ([]recordItem, error) {
 	var items []recordItem
-	q := s.recordsFrom(thread, epoch, from)
+	q := s.recordSpan(thread, epoch, from, lastSeq)
 	q.page, q.once = limit, true
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var r recordItem
@@ -98,11 +98,6 @@ func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Ep
 		return nil, fmt.Errorf("read the log: %w", err)
 	}
 	return items, nil
-}
-
-// recordsFrom are all that begin at from or later.
-func (s *Store) recordsFrom(thread chat.ThreadID, epoch chat.Epoch, from chat.Seq) span {
-	return span{pk: s.logPartition(thread, epoch), low: recordSort(from), high: recordSort(lastSeq)}
 }
 
 // eachRecord calls f with a span's records, in order, until it returns false.
@@ -125,7 +120,8 @@ func (t *Table) eachRecord(ctx context.Context, q span, f func(recordItem) (more
 
 // recordBefore is the last record that begins at seq or earlier. An expired one is none: those before it are older.
 func (s *Store) recordBefore(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, seq chat.Seq) (r recordItem, found bool, err error) {
-	q := span{pk: s.logPartition(thread, epoch), low: recordPrefix, high: recordSort(seq), descending: true, page: 1}
+	q := s.recordSpan(thread, epoch, 0, seq)
+	q.descending, q.page = true, 1
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
 		err := attributevalue.UnmarshalMap(item, &r)
 		found = err == nil && !s.t.expired(r.Expires)

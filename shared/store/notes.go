@@ -81,9 +81,8 @@ func (s *Store) SaveNote(ctx context.Context, body string) (chat.Note, error) {
 
 // Notes are the user's notes, oldest first.
 func (s *Store) Notes(ctx context.Context) ([]chat.Note, error) {
-	first := s.noteKey(0)
 	var notes []chat.Note
-	_, err := s.t.each(ctx, span{pk: first.pk, low: first.sk, high: notePrefix + aboveAll}, func(item attributes) (bool, error) {
+	_, err := s.t.each(ctx, s.noteSpan(), func(item attributes) (bool, error) {
 		var i noteItem
 		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
 			return false, err

@@ -82,7 +82,8 @@ func (t *Table) ForOperator(ctx context.Context, n Named) (chat.User, error) {
 		return chat.User{}, fmt.Errorf("the user of that name: %w: %w", chat.ErrNotFound, err)
 	}
 	known := false
-	q := span{pk: userPartition(u), low: belowAll, high: aboveAll, page: 1, keys: true}
+	q := whole(userPartition(u))
+	q.page, q.keys = 1, true
 	_, err = t.each(ctx, q, func(attributes) (bool, error) {
 		known = true
 		return false, nil

@@ -83,8 +83,8 @@ func TestRaces(t *testing.T) {
 		stop()
 		watching.Wait()
 		judgeRaces(t, w, results)
-		t.Logf("%d races from %d processes in %.1f s; the desks were looked at %d times, with up to %d seats", races, processes,
-			time.Since(began).Seconds(), looks["looks"], looks["most"])
+		t.Attr("figure", fmt.Sprintf("%d races from %d processes in %.1f s; the desks were looked at %d times, with up to %d seats", races, processes,
+			time.Since(began).Seconds(), looks["looks"], looks["most"]))
 	})
 }
 

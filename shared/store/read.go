@@ -19,8 +19,6 @@ func number[N ~int64](v N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: fmt.Sprint(int64(v))}
 }
 
-func (k key) attributes() attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
-
 // absent is "must not exist" and present its opposite for items that expire: TTL deletes days late. Both want :now in
 // seconds.
 const (
@@ -94,9 +92,10 @@ func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, 
 type span struct {
 	pk, low, high string
 	descending    bool
-	page          int  // items of one request; 0: as many as fit
-	keys          bool // only these are wanted
-	once          bool // one request is enough
+	page          int        // items of one request; 0: as many as fit
+	next          func() int // those of each further one; nil: as many
+	keys          bool       // only these are wanted
+	once          bool       // one request is enough
 }
 
 // each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
@@ -132,6 +131,9 @@ func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool,
 			return false, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
+		if q.next != nil {
+			in.Limit = aws.Int32(int32(q.next()))
+		}
 	}
 }
 

@@ -53,7 +53,8 @@ func (s *Store) Run(ctx context.Context, id chat.RunID) (Run, error) {
 // Runs lists a page of runs, highest id first, beginning below before ("": at the top): those that have ended too, for as
 // long as their records are kept. A limit below 1 is 1. It reads what it returns and little more.
 func (s *Store) Runs(ctx context.Context, before chat.RunID, limit int) (page []Run, more bool, err error) {
-	q := span{pk: s.pk, low: runPrefix, high: runPrefix + aboveAll, descending: true, page: max(limit, 1) + 2}
+	q := s.runSpan()
+	q.descending, q.page = true, max(limit, 1)+2
 	if before != "" {
 		if err := checkID("run", before); err != nil {
 			return nil, false, err

@@ -43,7 +43,8 @@ func (t *Table) visible(item threadItem) bool { return item.Deleted == 0 && !t.e
 
 // Threads lists a page of threads, highest id first, beginning below before ("": at the top). A limit below 1 is 1.
 func (s *Store) Threads(ctx context.Context, before chat.ThreadID, limit int) (page []Thread, more bool, err error) {
-	q := span{pk: s.pk, low: threadPrefix, high: threadPrefix + aboveAll, descending: true, page: max(limit, 1) + 2}
+	q := s.threadSpan()
+	q.descending, q.page = true, max(limit, 1)+2
 	if before != "" {
 		if err := checkID("thread", before); err != nil {
 			return nil, false, err

@@ -35,8 +35,17 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	if before > 0 {
 		high = before - 1
 	}
-	q := span{pk: s.logPartition(t.ID, t.Epoch), low: transcriptPrefix, high: transcriptSort(high), descending: true, page: 10}
+	q := s.transcriptSpan(t.ID, t.Epoch, high)
+	q.descending, q.page = true, 10
 	messages, size := 0, 0
+	// As many more as are wanted if they are like those before, so that a long thread costs a request more, and not one for
+	// each ten of its runs, and what nobody wants is not read.
+	q.next = func() int {
+		if messages == 0 {
+			return q.page
+		}
+		return max(q.page, min((limit-messages)*len(ts)/messages, (maxPage-size)*len(ts)/size)+1)
+	}
 	end, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var i transcriptItem
 		if err := attributevalue.UnmarshalMap(item, &i); err != nil {

@@ -37,7 +37,7 @@ type audit struct {
 // deleted. What it reads is of different moments: only what is found again a moment later is wrong. For operators.
 func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	a := &audit{s: s, runs: map[string]runItem{}, inputs: map[string]string{}, erasures: map[Erasure]bool{}}
-	_, err := s.t.each(ctx, span{pk: s.pk, low: belowAll, high: aboveAll}, func(item attributes) (bool, error) {
+	_, err := s.t.each(ctx, whole(s.pk), func(item attributes) (bool, error) {
 		return true, a.read(item)
 	})
 	if err != nil {
@@ -210,7 +210,7 @@ func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
 		TableName: &s.t.c.Name, FilterExpression: &filter, ProjectionExpression: &project,
 		ExpressionAttributeNames: names(filter, project),
 		ExpressionAttributeValues: attributes{
-			":logs": text(s.pk + "#T#"), ":owners": text("C#"), ":me": text(s.user.Key()),
+			":logs": text(s.logPrefix()), ":owners": text(ownerPrefix), ":me": text(s.user.Key()),
 		},
 	})
 	seen, strays := map[string]bool{}, []Finding{}
@@ -242,7 +242,7 @@ func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
 
 // stray judges one partition that a scan has found.
 func (s *Store) stray(ctx context.Context, pk string) ([]Finding, error) {
-	if id, isOwner := strings.CutPrefix(pk, "C#"); isOwner {
+	if id, isOwner := strings.CutPrefix(pk, ownerPrefix); isOwner {
 		found, err := s.t.get(ctx, s.connectionKey(chat.ConnectionID(id)), &connectionItem{})
 		if err != nil || found {
 			return nil, err
@@ -253,7 +253,7 @@ func (s *Store) stray(ctx context.Context, pk string) ([]Finding, error) {
 		}
 		return []Finding{{"owner without connection", id, "and without a time to live"}}, nil
 	}
-	thread, epoch, _ := strings.Cut(strings.TrimPrefix(pk, s.pk+"#T#"), "#")
+	thread, epoch, _ := strings.Cut(strings.TrimPrefix(pk, s.logPrefix()), "#")
 	var t threadItem
 	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(thread)), &t); err != nil || t.Epoch == epoch {
 		return nil, err

@@ -31,7 +31,8 @@ func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
 			return err
 		}
 	}
-	q := span{pk: a.s.logPartition(e.Thread, e.Epoch), low: transcriptPrefix, high: transcriptSort(lastSeq), descending: true, page: 1}
+	q := a.s.transcriptSpan(e.Thread, e.Epoch, lastSeq)
+	q.descending, q.page = true, 1
 	_, err = a.s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var i transcriptItem
 		err := attributevalue.UnmarshalMap(item, &i)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,15 +52,19 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", echo))
 	long := strings.Repeat("x", 1<<20)
+	longest := 0
 	for _, got := range []tool.Result{d.Call(uc.Context(), tool.Call{Name: long, Arguments: good}), d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":["` + long + `"],"count":1}`})} {
+		longest = max(longest, len(got.Content))
 		if len(got.Content) > 261_000 {
 			t.Errorf("%s: %d bytes", got.Outcome, len(got.Content))
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("arguments of %d bytes are answered with %d at most", len(long), longest))
 }
 
 func TestACallEndsWhenItMust(t *testing.T) {
 	cancelled := errors.New("cancelled")
+	ended := 0
 	for _, heeds := range []bool{true, false} { // the handler heeds its context, or does not
 		for name, c := range map[string]struct {
 			end   func(*usercontext.Context, context.CancelFunc)
@@ -92,6 +97,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 				if took := time.Since(start); got.Outcome != c.want || took != c.after {
 					t.Errorf("%s (heeds: %v): %+v after %v, want %s after %v", name, heeds, got, took, c.want, c.after)
 				}
+				ended++
 				close(release)
 				if err := uc.Close(context.Background()); err != nil {
 					t.Errorf("%s (heeds: %v): %v", name, heeds, err)
@@ -102,6 +108,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 			})
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d ways to end, with handlers that heed their context and such that do not", ended))
 }
 
 func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
@@ -116,17 +123,20 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 	if got.Outcome != tool.Stopped || made {
 		t.Errorf("have %+v, the handler was called: %v", got, made)
 	}
+	t.Attr("figure", fmt.Sprintf("the call got %q, the handler was called: %v", got.Outcome, made))
 }
 
 func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
+	var said error
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order")
 		release := make(chan struct{})
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
 		d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
-		if err := uc.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "tool order") {
-			t.Errorf("Close says %v", err)
+		if said = uc.Close(context.Background()); said == nil || !strings.Contains(said.Error(), "tool order") {
+			t.Errorf("Close says %v", said)
 		}
 		close(release)
 	})
+	t.Attr("figure", fmt.Sprintf("Close says: %.80v", said))
 }

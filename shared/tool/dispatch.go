@@ -31,8 +31,8 @@ type Dispatcher struct {
 	registry *Registry // for the record only
 
 	mu      sync.Mutex
-	calls   map[string]int // of each tool in this run
-	counted map[string]bool
+	calls   map[string]int  // of each tool in this run; nil before the first
+	counted map[string]bool // by their ids
 }
 
 // NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
@@ -44,9 +44,7 @@ func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispa
 	if err := uc.Context().Err(); err != nil {
 		return nil, fmt.Errorf("make a tool dispatcher: %w", context.Cause(uc.Context()))
 	}
-	d := &Dispatcher{
-		user: uc, registry: r, tools: make(map[string]Tool, len(names)), calls: map[string]int{}, counted: map[string]bool{},
-	}
+	d := &Dispatcher{user: uc, registry: r, tools: make(map[string]Tool, len(names))}
 	for _, name := range names {
 		t, ok := r.tools[name]
 		if !ok {
@@ -141,6 +139,9 @@ func (d *Dispatcher) count(t Tool, id string) bool {
 	defer d.mu.Unlock()
 	if d.counted[id] {
 		return true
+	}
+	if d.calls == nil {
+		d.calls, d.counted = map[string]int{}, map[string]bool{}
 	}
 	d.counted[id] = id != ""
 	d.calls[t.spec.Name]++

@@ -18,7 +18,7 @@ import (
 
 // A call that is wrong in several ways is told the first of them, in the order that Call documents, and nothing of what
 // comes behind: not the schema of a tool that is not granted, no question about a call that cannot be made.
-func TestTheOrderOfTheChecks(t *testing.T) {
+func TestOrderOfACall(t *testing.T) {
 	made, tried := 0, 0
 	once := define(t, "order", func(ctx context.Context, in order) (string, error) {
 		made++
@@ -73,7 +73,7 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 // Limits hold at once, too, and are the run's: not a tool's for all runs, and not an attempt's.
 func TestCallsPerRun(t *testing.T) {
 	var mu sync.Mutex
-	ran := 0
+	ran, allowed, tried := 0, 0, 0
 	three := define(t, "order", func(context.Context, order) (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -101,6 +101,7 @@ func TestCallsPerRun(t *testing.T) {
 			})
 		}
 		all.Wait()
+		allowed, tried = allowed+ran, tried+20
 		if want := max(3-earlier, 0); outcomes[tool.OK] != want || outcomes[tool.Limited] != 20-want || ran != want {
 			t.Errorf("after %d calls: %v, the handler ran %d times, want %d", earlier, outcomes, ran, want)
 		}
@@ -111,16 +112,16 @@ func TestCallsPerRun(t *testing.T) {
 		}
 		uc.Close(context.Background())
 	}
-	t.Attr("figure", "60 calls at once in 3 runs of a tool that may be called 3 times in each")
+	t.Attr("figure", fmt.Sprintf("%d of %d calls at once were let through, in 3 runs with 3, 1 and 0 calls left", allowed, tried))
 }
 
 func TestAToolsOwnDeadline(t *testing.T) {
+	var took []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order", "other")
 		defer uc.Close(context.Background())
 		wait := func(ctx context.Context, _ order) (string, error) { <-ctx.Done(); return "", ctx.Err() }
 		d := dispatcher(t, uc, define(t, "order", wait).Deadline(2*time.Second), define(t, "other", wait).Deadline(time.Minute))
-		var took []time.Duration
 		d.Record = func(dec tool.Decision) { took = append(took, dec.Took) }
 		for _, name := range []string{"order", "other"} {
 			if got := d.Call(uc.Context(), tool.Call{Name: name, Arguments: good}); got.Outcome != tool.TimedOut || !strings.Contains(got.Content, "did not answer within") {
@@ -130,7 +131,9 @@ func TestAToolsOwnDeadline(t *testing.T) {
 		if want := []time.Duration{2 * time.Second, time.Minute}; !slices.Equal(took, want) {
 			t.Errorf("they took %v, want %v", took, want)
 		}
+		t.Attr("figure", fmt.Sprintf("two tools that wait, ended after %v", took))
 	})
+	t.Attr("figure", fmt.Sprintf("calls that do not end took %v", took))
 }
 
 // The builders give another tool and leave the one that they are called on.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"carrel/shared/chat"
@@ -154,6 +155,7 @@ func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
 		schema.Properties["item"].Description != "what to order" {
 		t.Errorf("schema %s: %v", specs[0].Schema, err)
 	}
+	t.Attr("figure", fmt.Sprintf("%d of 3 tools are shown to a run that is granted %d", len(specs), len(uc.Grants())))
 	specs[0].Schema[0] = 'X'
 	if d.Specs()[0].Schema[0] != '{' {
 		t.Error("a change of the copy changed the tool")
@@ -217,8 +219,10 @@ func TestWhoGetsNoDispatcher(t *testing.T) {
 	if _, err := tool.NewDispatcher(uc, registry, nil); !errors.Is(err, chat.ErrClosed) {
 		t.Errorf("a closed context: %v", err)
 	}
-	if _, err := tool.NewDispatcher(nil, registry, nil); err == nil {
+	if d, err := tool.NewDispatcher(nil, registry, nil); err == nil {
 		t.Error("no context")
+	} else {
+		t.Attr("figure", fmt.Sprintf("without a context %v: %v", d, err))
 	}
 }
 
@@ -228,6 +232,7 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
+	var made, calls atomic.Int64
 	for i := range 1000 {
 		all.Go(func() {
 			grant := []string{"order", "other"}[i%2]
@@ -238,7 +243,9 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			made.Add(1)
 			for _, name := range []string{"order", "other"} {
+				calls.Add(1)
 				want := tool.Result{Outcome: tool.OK, Content: fmt.Sprintf("%d book", i)}
 				got := d.Call(uc.Context(), tool.Call{Name: name, Arguments: fmt.Sprintf(`{"item":"book","count":%d}`, i)})
 				if name == grant && got != want || name != grant && got.Outcome != tool.Denied {
@@ -248,6 +255,7 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	t.Attr("figure", fmt.Sprintf("%d dispatchers at once, each of its own user context: %d calls", made.Load(), calls.Load()))
 }
 
 func BenchmarkDispatcher(b *testing.B) {

@@ -49,6 +49,7 @@ func TestAChildIsOfTheSameRun(t *testing.T) {
 			t.Errorf("a child with the request %q", same)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("depth %d, parent %s, grants %v", c.Depth(), c.Parent(), c.Grants()))
 }
 
 func TestDepthIsBounded(t *testing.T) {
@@ -61,6 +62,7 @@ func TestDepthIsBounded(t *testing.T) {
 	if _, err := c.Child("more"); !errors.Is(err, chat.ErrFull) {
 		t.Errorf("a child at depth %d: %v", c.Depth()+1, err)
 	}
+	t.Attr("figure", fmt.Sprintf("depth %d", c.Depth()))
 }
 
 // However many children count, and at once, what they have used is the run's.

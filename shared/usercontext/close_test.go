@@ -3,6 +3,7 @@ package usercontext_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/metrics"
 	"slices"
@@ -48,6 +49,7 @@ func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
 	if err := uc.OnClose("late", func(context.Context) error { return nil }); !errors.Is(err, chat.ErrClosed) {
 		t.Errorf("OnClose after Close: %v", err)
 	}
+	t.Attr("figure", fmt.Sprintf("cleaned up as %v", order))
 }
 
 func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
@@ -67,7 +69,8 @@ func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
 		cancel() // a clean-up is not cut short by a context that has ended
 		start := time.Now()
 		err := uc.Close(over)
-		if took := time.Since(start); took != 15*time.Second {
+		closed := time.Since(start)
+		if took := closed; took != 15*time.Second {
 			t.Errorf("Close took %v, want 5 s for each of the three that do not return", took)
 		}
 		if !called {
@@ -89,6 +92,7 @@ func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
 		}
 		close(stuck)
 		synctest.Wait()
+		t.Attr("figure", fmt.Sprintf("Close came to its end in %v beside clean-ups that hang, panic, exit and fail", closed))
 	})
 }
 
@@ -162,9 +166,12 @@ func TestNothingStaysBehind(t *testing.T) {
 	if after > heap+1<<20 {
 		t.Errorf("the heap has %d bytes more", after-heap)
 	}
-	if n := conf.Gauge.Counts(); n != (usercontext.Counts{Made: 2 * contexts, Cleaned: 2 * contexts, Peak: 2}) {
+	n := conf.Gauge.Counts()
+	if n != (usercontext.Counts{Made: 2 * contexts, Cleaned: 2 * contexts, Peak: 2}) {
 		t.Errorf("counted %+v", n)
 	}
+	t.Attr("figure", fmt.Sprintf("%d contexts made, %d cleaned, %d collected: heap %+d KB, goroutines %+d", n.Made, n.Cleaned, collected.Load(),
+		(int64(after)-int64(heap))/1000, runtime.NumGoroutine()-before))
 }
 
 // liveHeap is what stays after a collection.

@@ -3,6 +3,7 @@ package usercontext_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -92,6 +93,7 @@ func TestResidueIsNotClean(t *testing.T) {
 			if n := c.Gauge.Counts(); n != (usercontext.Counts{Made: 1, Cleaned: 1, Peak: 1}) {
 				t.Errorf("in the end %+v", n)
 			}
+			t.Attr("figure", fmt.Sprintf("%d pieces of residue, then %+v", left.Count(), c.Gauge.Counts()))
 		})
 	}
 }
@@ -111,6 +113,7 @@ func TestAGaugeTellsWhatIsNew(t *testing.T) {
 	if n := (*usercontext.Gauge)(nil).Take(); n != (usercontext.Counts{}) {
 		t.Errorf("nobody's gauge: %+v", n)
 	}
+	t.Attr("figure", fmt.Sprintf("%+v", c.Gauge.Counts()))
 }
 
 // Whatever is called, in whatever order and at once, a life has only the moves that it may have.

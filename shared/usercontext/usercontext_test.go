@@ -3,6 +3,7 @@ package usercontext_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,7 @@ func TestWhatItSays(t *testing.T) {
 	if l := uc.Limits(); l.ToolCalls != 3 || l.ModelCalls != chat.DefaultLimits().ModelCalls || uc.Now() != time.UnixMilli(42) {
 		t.Errorf("limits %+v", l)
 	}
+	t.Attr("figure", fmt.Sprintf("grants %v, and %d tool calls of its own", uc.Grants(), uc.Limits().ToolCalls))
 }
 
 func TestWhyItEnds(t *testing.T) {

@@ -3,6 +3,7 @@ package usercontext_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) 
 }
 
 func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
-	return []chat.Connection{{ID: "c", Owner: e.owner, Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
+	return []chat.Connection{{ID: "c", Whose: chat.Mark(e.owner.Hash()), Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
 }
 
 func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }
@@ -137,6 +138,7 @@ func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
 	}
 	phaseIs(t, s.Context, usercontext.Completed)
 	must(t, s.Context.Close(context.Background()))
+	t.Attr("figure", fmt.Sprintf("%d events of the one run, %d of a second", before, s.Edge.seq-before))
 }
 
 // floods is a model that streams 100 MB.
@@ -172,7 +174,8 @@ func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
 			if end.Type != agui.RunError || end.Code != code || end.Message == "" {
 				t.Errorf("it ended with %s %q %q", end.Type, end.Code, end.Message)
 			}
-			t.Logf("%.1f MB were streamed, the heap grew by %.1f MB at most", float64(s.Edge.bytes)/(1<<20), (float64(most)-float64(before))/(1<<20))
+			t.Attr("figure", fmt.Sprintf("%s: %.1f MB reached the user, the heap grew by %.1f MB at most", code, float64(s.Edge.bytes)/(1<<20),
+				(float64(most)-float64(before))/(1<<20)))
 			if most > before+32<<20 {
 				t.Errorf("the heap grew by %d MB", (most-before)>>20)
 			}

@@ -42,6 +42,11 @@ const (
 	TypePing    Type = "ping"
 )
 
+// ClientTypes are the frames of a client, for who must have a case for each.
+func ClientTypes() []Type {
+	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeForget, TypePing}
+}
+
 // The frames of the server.
 const (
 	TypeReady    Type = "ready"

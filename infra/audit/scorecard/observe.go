@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// sideBySide is how many packages are built, or how many light ones run, at a time.
+// sideBySide is how many packages are built or run at a time.
 const sideBySide = 2
 
 // batchTime is what one process of tests may take.
@@ -122,20 +122,28 @@ func (o *collector) compile(ctx context.Context, pkg, binary string) ([]string, 
 	return strings.Fields(string(out)), nil
 }
 
-// runAll runs light packages side by side, and those that start the whole stack alone: their waits are of real processes.
+// runAll first runs what measures time, alone. Then those that start the whole stack run one after the other, for they use
+// all of the machine and wait for leases, and beside them the others.
 func (o *collector) runAll(ctx context.Context, all []batch) {
-	var light, heavy []batch
+	var timed, light, heavy []batch
 	for _, b := range all {
 		switch {
 		case o.built[b.pkg] == "":
+		case b.pkg == userContext:
+			timed = append(timed, b)
 		case b.heavy():
 			heavy = append(heavy, b)
 		default:
 			light = append(light, b)
 		}
 	}
-	each(light, sideBySide, func(b batch) { o.runOne(ctx, b) })
-	each(heavy, 1, func(b batch) { o.runOne(ctx, b) })
+	inTurn := func(batches []batch) {
+		for _, b := range batches {
+			o.runOne(ctx, b)
+		}
+	}
+	inTurn(timed)
+	each([][]batch{heavy, light}, sideBySide, inTurn)
 }
 
 // runOne runs a batch and takes in what its tests say.

@@ -79,6 +79,15 @@ func TestRemovals(t *testing.T) {
 	}
 }
 
+// A removal that fails without a word of what it took away is none that went well.
+func TestARemovalThatTellsNothing(t *testing.T) {
+	o := told(t, []removal{{Row: "C5", Guard: "g", Test: planted + " TestGood", Noticed: true}}, true)
+	o.of(mutantsPackage + " " + removalTest + "/spare").status = "fail"
+	if r := judge([]row{{id: "C5", checks: []check{good()}}}, normal, o); r.Failed != 1 || !strings.Contains(r.Rows[0].Why[0], "told nothing") {
+		t.Errorf("%+v", r.Rows[0])
+	}
+}
+
 func TestLocksAreShown(t *testing.T) {
 	o := told(t, nil, true)
 	o.of(planted + " TestGood").told["lock"] = []string{"3 last hop | a forged mapping | 1, 2, 4, 5 | nothing was posted"}

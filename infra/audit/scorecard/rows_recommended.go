@@ -1,7 +1,12 @@
 package main
 
+import "slices"
+
 // recommendations are rows E1 to E7.
-func recommendations() []row {
+func recommendations() []row { return slices.Concat(recommendationsOne(), recommendationsTwo()) }
+
+// recommendationsOne are E1 to E2.
+func recommendationsOne() []row {
 	return []row{
 		{
 			id: "E1", claim: "One clean-up entry point, verified, without circles",
@@ -12,6 +17,7 @@ func recommendations() []row {
 				{pkg: "./infra/cli/ops", test: "TestVerify", shows: "an operator's look at what is left"},
 				{pkg: userContext, test: "TestResidueIsNotClean", shows: "a context with something left is not clean"},
 				{pkg: userContext, test: "TestTwoRunsShareNothing", shows: "nothing of a run points in a circle"},
+				{pkg: turnPackage, test: "TestTwoTurnsShareNothing", shows: "nothing that a turn makes points in a circle"},
 			},
 		},
 		{
@@ -19,6 +25,13 @@ func recommendations() []row {
 			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm in a million clean events.",
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
+				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "no false alarm in ordinary life"},
+				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "a frame's violation is recorded"},
+				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "a missing record is none"},
+				{pkg: "./functions/connect", test: "TestAConnectOnAnothersConnectionIsAViolation", shows: "a connect's"},
+				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "a disconnect's"},
+				{pkg: "./functions/sweep", test: "TestSweepRefusesAConnectionOfAnothers", shows: "sweep's"},
+				{pkg: turnPackage, test: "TestARunRefusesAConnectionOfAnothers", shows: "a run's"},
 				{pkg: "./infra/template", test: "TestAViolationRingsWithinAMinute", shows: "the alarm rings within a minute"},
 				{pkg: "./infra/cli/canary", test: "TestCanary", shows: "two users against a running stack, one trying to reach the other"},
 				{pkg: "./shared/monitor", test: "TestAViolationTellsTheGuardAndNotTheUser", shows: "a record tells the guard and not the user"},
@@ -26,6 +39,12 @@ func recommendations() []row {
 				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "no false alarm among clean events"},
 			},
 		},
+	}
+}
+
+// recommendationsTwo are E3 to E7.
+func recommendationsTwo() []row {
+	return []row{
 		{
 			id: "E3", claim: "Delivery is confirmed",
 			here: "Each connection's acknowledged cursor, by hello and every ping; the lag is a metric.",

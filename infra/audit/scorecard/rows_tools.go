@@ -11,6 +11,9 @@ func tools() []row {
 				{pkg: toolPackage, test: "TestWhatBecomesOfACall", shows: "every way that a call can go"},
 				{pkg: toolPackage, test: "TestAResultIsBoundedAsJSON", shows: "a result is bounded"},
 				{pkg: toolPackage, test: "TestACallEndsWhenItMust", shows: "a call ends when it must"},
+				{pkg: toolPackage, test: "TestAToolsOwnDeadline", shows: "a tool's own deadline"},
+				{pkg: toolPackage, test: "TestCallsPerRun", shows: "how often a run may call a tool"},
+				{pkg: turnPackage, test: "TestACallsLimitIsTheRuns", shows: "the same, over all attempts at a run"},
 			},
 		},
 		{
@@ -19,6 +22,10 @@ func tools() []row {
 			checks: []check{
 				{pkg: toolPackage, test: "TestDefaultDeny", shows: "nothing is allowed that is not granted"},
 				{pkg: toolPackage, test: "TestEveryCallIsDecided", shows: "a record of every decision"},
+				{pkg: turnPackage, test: "TestEveryCallIsAudited", shows: "the record, in the function's log"},
+				{pkg: enginePackage, test: "TestCallsThatAreNotMadeAreRecorded", shows: "a record also of what was never called"},
+				{pkg: turnPackage, test: "TestWhoseGrantsARunHas", shows: "the grants are those of the admission"},
+				{pkg: messagePackage, test: "TestAFrameBringsNoGrants", shows: "a frame brings none"},
 				{pkg: toolPackage, test: "TestSpecsAreWhatTheRunMayCall", shows: "a model is shown what its run may call, and no more"},
 			},
 		},
@@ -27,6 +34,7 @@ func tools() []row {
 			here: "Through the run's own emitter; START, ARGS, END and RESULT pair in every outcome.",
 			checks: []check{
 				{pkg: enginePackage, test: "TestEveryOutcomePairsItsEvents", shows: "the events of a call pair, whatever becomes of it"},
+				{pkg: enginePackage, test: "TestASlowCallHoldsUpNobody", shows: "so many at a time, and none waits for a slow one"},
 				{pkg: enginePackage, test: "TestResultsComeInTheOrderOfTheCalls", shows: "calls side by side, results in their order"},
 				{pkg: turnPackage, test: "TestToolRun", shows: "a run with a tool, as a client sees it"},
 			},
@@ -37,6 +45,9 @@ func tools() []row {
 			checks: []check{
 				{pkg: turnPackage, test: "TestEveryToolHasAnIsolationCase", shows: "every tool beside another user's data"},
 				{pkg: turnPackage, test: "TestInjection", shows: "texts that ask for other users' data and for tools not granted"},
+				{pkg: auditPackage, test: "TestToolsOverTheWholeStack", shows: "the same over the whole stack, with tokens of fewer grants"},
+				{pkg: turnPackage, test: "TestAToolThatMixesUsersIsNoticed", shows: "a tool that mixes users is noticed"},
+				{pkg: "./shared/arch", test: "TestToolsCannotNameUsers", shows: "no tool's package names a user"},
 				{pkg: turnPackage, test: "TestNotesInARun", shows: "a run's notes are its user's"},
 				{pkg: auditPackage, test: "TestNotesNeverMeet", shows: "two users' notes over the whole stack"},
 			},

@@ -3,7 +3,10 @@ package main
 import "slices"
 
 // websockets are rows C1 to C5.
-func websockets() []row {
+func websockets() []row { return slices.Concat(websocketsOne(), websocketsTwo()) }
+
+// websocketsOne are C1 to C3.
+func websocketsOne() []row {
 	return []row{
 		{
 			id: "C1", claim: "The singleton manager must go",
@@ -22,7 +25,9 @@ func websockets() []row {
 				{pkg: "./functions/connect", test: "TestAConnectionGetsAThreadAndIsNoTargetYet", shows: "a connection has a thread from the start, and is no target before its hello"},
 				{pkg: messagePackage, test: "TestAStaleHelloChangesNothing", shows: "a hello that is late changes nothing"},
 				{pkg: messagePackage, test: "TestHelloInTheMiddleOfARun", shows: "hellos at any moment of a run"},
-				{pkg: auditPackage, test: "TestFault42HellosAndCancelOvertake", shows: "hellos that overtake each other"},
+				{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a list older than a second"},
+				{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "a long answer follows its connection"},
+				{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost", slow: true},
 			},
 		},
 		{
@@ -31,15 +36,19 @@ func websockets() []row {
 			checks: []check{
 				{pkg: emitPackage, test: "TestAFullQueueCutsTheConnectionUntilItsNextHello", shows: "a full queue cuts its connection and no run"},
 				{pkg: emitPackage, test: "TestAppendIsTriedAgain", shows: "a failed append is repeated and stands in the log once"},
-				{pkg: emitPackage, test: "TestWhoComesLaterGetsTheLastRecord", shows: "who comes later lacks nothing"},
 				{pkg: auditPackage, test: "TestFault03ResumeIsTheLiveStream", shows: "what is replayed is what was live, byte for byte"},
 			},
 		},
+	}
+}
+
+// websocketsTwo are C4 to C5.
+func websocketsTwo() []row {
+	return []row{
 		{
 			id: "C4", claim: "Connection health",
 			here: "A 410 removes that connection, a slow one is cut without slowing others, a half-open one ends by itself.",
 			checks: []check{
-				{pkg: emitPackage, test: "TestASlowConnectionHoldsUpNobody", shows: "a slow connection holds up nobody"},
 				{pkg: emitPackage, test: "TestAHalfOpenConnectionHoldsUpNobody", shows: "a half-open one holds up nobody"},
 				{pkg: emitPackage, test: "TestAConnectionThatStaysThrottledIsCut", shows: "one that stays throttled is cut"},
 				{pkg: auditPackage, test: "TestFault16GoneIsForgottenAlone", shows: "a 410 has that connection forgotten, and no other"},
@@ -51,10 +60,38 @@ func websockets() []row {
 			here: "50 users, in the full size a million events: not one foreign event. An attacker who speaks the protocol gets nothing and changes nothing.",
 			checks: slices.Concat(attacks(), []check{
 				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
-				{pkg: auditPackage, test: "TestFault14ForeignIDsNameNothing", shows: "other people's ids name nothing"},
-				{pkg: messagePackage, test: "TestTwoUsersOnOneConnectionAreAViolation", shows: "two users on one connection post nothing"},
+				{pkg: auditPackage, test: "TestTheAttackerNamesTheVictimsIDsInEveryField", shows: "the victim's ids in every field of every frame"},
+				{pkg: auditPackage, test: "TestTheAttackerCombinesOwnAndForeign", shows: "own and foreign ids together"},
+				{pkg: auditPackage, test: "TestTheAttackerSendsHostileIDs", shows: "ids with separators and wildcards"},
+				{pkg: auditPackage, test: "TestTheAttackerAddsFields", shows: "fields that no frame has"},
+				{pkg: auditPackage, test: "TestTheAttackersRunOfTheSameIDIsAnother", shows: "a run with the id of the victim's"},
+				{pkg: auditPackage, test: "TestTheAttackerForgets", shows: "an attacker who is forgotten"},
+				{pkg: auditPackage, test: "TestTheAttackerKnowsEveryFrame", shows: "no type of frame is left out"},
+				{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "a row that was written for another is refused"},
+				{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a run posts to no connection of another"},
+				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every frame must be of its connection's user"},
+				{pkg: auditPackage, test: "TestLockKeys", shows: "another's thread by its id"},
+				{pkg: auditPackage, test: "TestLockLastHop", shows: "forged frames and a forged row of a connection"},
 				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
 			}),
 		},
+	}
+}
+
+// ages are the checks that no post goes by a record of long ago.
+func ages() []check {
+	return []check{
+		{pkg: emitPackage, test: "TestListsThatFailOrHang", shows: "no post by a record that is too old, whatever becomes of the lists"},
+		{pkg: messagePackage, test: "TestALongAnswerGoesByTheRecordOfTheLastSecond", shows: "nor by one in the middle of a replay"},
+		{pkg: auditPackage, test: "TestLiveDeliveryPausesWithoutAList", shows: "delivery stands still without a list, and nothing is lost"},
+	}
+}
+
+// owners are the checks that none goes to a connection of another's.
+func owners() []check {
+	return []check{
+		{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "every type of frame on another's connection"},
+		{pkg: emitPackage, test: "TestARowOfAnothersIsRefused", shows: "a row that was written for another is posted nothing"},
+		{pkg: storePackage, test: "TestStore/dynoxide/ForeignRows", shows: "nor is it a connection of anybody's"},
 	}
 }

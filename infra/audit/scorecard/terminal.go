@@ -68,7 +68,7 @@ func (r *report) print(w io.Writer, t terminal) {
 	}
 	r.printLocks(w, t)
 	if e.Size == quick {
-		fmt.Fprintf(w, "\n%s\n", "The guards were not taken away (QUICK=1): that each row can go red is shown by make audit.")
+		fmt.Fprintf(w, "\n%s\n", "The guards were not taken away (QUICK=1): that each row can go red is shown by make audit.\nSo are the checks that this size leaves out; the page names them.")
 	}
 }
 
@@ -131,7 +131,7 @@ func (r *report) printLocks(w io.Writer, t terminal) {
 	}
 	fmt.Fprintf(w, "\n%s\n", t.paint(bold, "Each lock alone"))
 	for _, k := range r.Locks {
-		text := fmt.Sprintf("%s. %s; off: %s; stopped: %s", k.Lock, k.Tried, k.Off, k.Stopped)
+		text := fmt.Sprintf("%s. %s; off: %s; %s", k.Lock, k.Tried, k.Off, k.Stopped)
 		for i, line := range wrap(text, t.width-4) {
 			fmt.Fprintf(w, "  %s%s\n", strings.Repeat(" ", 2*min(i, 1)), line)
 		}

@@ -45,7 +45,7 @@ func firstComplaint(seen []*observation) string {
 			continue
 		}
 		for _, l := range s.said {
-			if at := place.FindStringIndex(l); at != nil {
+			if at := place.FindStringIndex(l); at != nil && !strings.Contains(strings.ToLower(l), "seed") { // which is told first
 				return short(l[at[1]:], 300)
 			}
 		}

@@ -106,7 +106,10 @@ func (o *observations) verdict(name string, seen []*observation) (verdict, strin
 
 // removals are what TestGuardsAreMissed told, and why it may have told less than there is.
 func (o *observations) removals() (all []removal, broken string) {
-	for _, s := range o.all {
+	for _, s := range o.under(mutantsPackage + " " + removalTest) {
+		if s.status == "fail" && strings.Contains(s.name, "/") && len(s.told["removal"]) == 0 {
+			broken = "a removal failed and told nothing: " + firstComplaint([]*observation{s})
+		}
 		for _, text := range s.told["removal"] {
 			var r removal
 			if err := json.Unmarshal([]byte(text), &r); err != nil {

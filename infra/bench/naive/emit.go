@@ -59,6 +59,7 @@ type Config struct {
 	Poster      Poster
 	After       func(time.Duration) <-chan time.Time
 	Report      func(error)
+	Violation   func(chat.ConnectionID) // it looks for none
 }
 
 // Emitter writes and posts each event where it is emitted. It is for one goroutine at a time.
@@ -152,9 +153,11 @@ func (e *Emitter) one(id chat.ConnectionID, message []byte) {
 
 // Audience is that of the package it replaces.
 type Audience struct {
+	User        chat.User
 	Connections Connections
 	Poster      Poster
 	Now         func() time.Time
+	Violation   func(chat.ConnectionID)
 }
 
 // Tell is not of a turn: nobody forgets themselves in a bench.

@@ -108,9 +108,15 @@ func idle(s client.State) bool {
 // end.
 func (s *session) take(ctx context.Context, line string) bool {
 	line = strings.TrimSpace(line)
-	if !s.std.terminal && line != "/stop" && line != "/quit" && !idle(s.client.State()) {
-		s.held = &line
-		return false
+	if !s.std.terminal && line != "/stop" && line != "/quit" {
+		state := s.client.State()
+		if !idle(state) {
+			s.held = &line
+			return false
+		}
+		s.show(state) // what came since the last look, such as the question that the line answers
+		s.printer.endLine()
+		s.put(state)
 	}
 	s.asked = false
 	err := s.do(ctx, line)

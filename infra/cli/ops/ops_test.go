@@ -199,6 +199,7 @@ func TestVerify(t *testing.T) {
 			t.Errorf("it does not find a %s:\n%s", want, out)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d planted leftovers found", len(found)))
 }
 
 func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }

@@ -40,6 +40,7 @@ type Config struct {
 	State       string                   // folder of all that is made at run time; empty: .carrel below Root
 	Builds      string                   // folder of built functions, which stacks may share; empty: .carrel/functions below Root
 	Built       string                   // folder of what sam build has made, run as it is; empty: the functions are built
+	Binaries    map[string]string        // of the functions by logical id, as Build returns them; nil: they are built
 	Fresh       bool                     // begin without the data of earlier runs
 	Port        int                      // of the page, sign-in and /ops; 0, or a taken one: a free one
 	GatewayPort int                      // of the WebSocket API; 0, or a taken one: a free one
@@ -102,6 +103,20 @@ type Stack struct {
 // Start starts everything and returns when all of it answers. ctx bounds the start only. An error says what could not
 // start and what to do; nothing is left running then.
 func Start(ctx context.Context, c Config) (*Stack, error) {
+	s, err := unstarted(c)
+	if err != nil {
+		return nil, err
+	}
+	s.meter = newMeter(s)
+	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// unstarted is a stack of which nothing runs.
+func unstarted(c Config) (*Stack, error) {
 	c.Root = cmp.Or(c.Root, ".")
 	c.State = cmp.Or(c.State, filepath.Join(c.Root, ".carrel"))
 	c.Builds = cmp.Or(c.Builds, filepath.Join(c.Root, ".carrel", "functions"))
@@ -119,13 +134,7 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 		return nil, fmt.Errorf("the folder of builds: %w", err)
 	}
 	c.Builds = builds
-	s := &Stack{config: c, keys: map[string]credential{}}
-	s.meter = newMeter(s)
-	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return &Stack{config: c, keys: map[string]credential{}}, nil
 }
 
 // start starts the parts in the order in which they need each other; each leaves what undoes it.
@@ -222,7 +231,9 @@ func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 // notice tells the person who runs the stack.
 func (s *Stack) notice(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	s.journal.add("stack", line)
+	if s.journal != nil { // Build has none
+		s.journal.add("stack", line)
+	}
 	fmt.Fprintln(s.config.Notices, line)
 }
 

@@ -264,3 +264,15 @@ func TestItReportsItsContextsError(t *testing.T) {
 		break // whoever has enough is not called again
 	}
 }
+
+// What a model was given can be looked at: instructions, tools, and all of the conversation.
+func TestRecite(t *testing.T) {
+	c, _ := talk(t, "/say hello\n/call calculator {\"expression\":\"6*7\"}", "/recite")
+	last := c.folder.Messages()[len(c.folder.Messages())-1].Content
+	for _, line := range []string{"system: You are", "offered: calculator\n", "user: /say hello\n", "assistant: hello\n",
+		`calls: calculator {"expression":"6*7"}`, "tool: 42\n", "user: /recite\n"} {
+		if !strings.Contains(last, line) {
+			t.Errorf("%q is missing in\n%s", line, last)
+		}
+	}
+}

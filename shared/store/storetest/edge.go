@@ -20,7 +20,7 @@ func socket(n int, thread chat.ThreadID) chat.Connection {
 
 // owned is a connection as it is read: it says whose it is.
 func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
-	c.Owner = chattest.User(t, subject)
+	c.Whose = chat.Mark(chattest.User(t, subject).Hash())
 	return c
 }
 
@@ -190,4 +190,44 @@ func expiry(t *testing.T, w *World) {
 	w.Clock.Advance(91 * 24 * time.Hour)
 	_, err = alice.Run(ctx, "r1")
 	wantErr(t, "a run of long ago", err, chat.ErrNotFound)
+}
+
+func connectionProbes() map[string]probe {
+	named := func(c caller) chat.Connection {
+		row := socket(1, c.thread)
+		row.ID, row.N = c.socket, 7
+		row.Whose = chat.Mark(chattest.User(c.T, "somebody else").Hash()) // whose it is, nobody says who writes it
+		return row
+	}
+	written := func(c caller, row chat.Connection, err error) (chat.Connection, error) {
+		if err == nil && row.Whose != chat.Mark(chattest.User(c.T, c.as).Hash()) {
+			err = fmt.Errorf("the row says that it is %v's", row.Whose)
+		}
+		return row, err
+	}
+	return map[string]probe{
+		"Store.Connect": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
+			replaced, err := c.mine.Connect(c.T.Context(), named(c))
+			if err != nil || c.met {
+				return replaced, err
+			}
+			row, err := c.mine.Connection(c.T.Context(), c.socket)
+			return written(c, row, err)
+		}},
+		"Store.Connection": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
+		"Store.Watch": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
+			row, err := c.mine.Watch(c.T.Context(), named(c))
+			return written(c, row, err)
+		}},
+		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
+		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
+		}},
+		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
+		}},
+		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
+		}},
+	}
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -40,21 +41,16 @@ func foreignRows(t *testing.T, w *World) {
 	must[chat.Connection](t)(bob.Watch(ctx, theirs))
 	before := must[[]chat.Connection](t)(bob.Connections(ctx))
 	moved := socket(3, "").ID
-	for name, plant := range map[string]func(){
-		"a copy of bob's": func() { w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {}) },
-		"one of alice's that names bob's": func() {
-			w.copyRow("alice", "alice", own.ID, func(i map[string]types.AttributeValue) {
-				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(theirs.ID)}
-				i["id"] = &types.AttributeValueMemberS{Value: string(theirs.ID)}
-			})
-		},
-		"one of alice's under another key": func() {
-			w.copyRow("alice", "alice", own.ID, func(i map[string]types.AttributeValue) {
-				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(moved)}
-			})
-		},
-	} {
+	planted, refused := 0, 0
+	refuse := func(what string, err error) {
+		t.Helper()
+		if wantErr(t, what, err, chat.ErrForeign); errors.Is(err, chat.ErrForeign) {
+			refused++
+		}
+	}
+	for name, plant := range w.forgeries(own.ID, theirs.ID, moved) {
 		plant()
+		planted++
 		id := theirs.ID
 		if name == "one of alice's under another key" {
 			id = moved
@@ -64,17 +60,19 @@ func foreignRows(t *testing.T, w *World) {
 		if !errors.As(err, &foreign) || foreign.Connection != id || len(list) != 1 || list[0] != owned(t, "alice", own) {
 			t.Errorf("%s: listed %+v, %v", name, list, err)
 		}
+		refuse(name+": listed", err)
 		_, err = alice.Connection(ctx, id)
-		wantErr(t, name+": read", err, chat.ErrForeign)
+		refuse(name+": read", err)
 		again := own
 		again.ID, again.N = id, 9
 		_, err = alice.Watch(ctx, again)
-		wantErr(t, name+": watched", err, chat.ErrForeign)
+		refuse(name+": watched", err)
 		found := must[[]store.Finding](t)(alice.Verify(ctx))
 		if !slices.ContainsFunc(found, func(f store.Finding) bool { return f.Kind == "connection of two users" }) {
 			t.Errorf("%s: verify finds %+v", name, found)
 		}
-		wantErr(t, name+": a new connection beside it", second(alice.Connect(ctx, own)), chat.ErrForeign)
+		_, err = alice.Connect(ctx, own)
+		refuse(name+": a new connection beside it", err)
 		must[chat.Connection](t)(alice.Watch(ctx, own))
 		if err := alice.RemoveConnection(ctx, id); err != nil {
 			t.Error(err)
@@ -83,6 +81,7 @@ func foreignRows(t *testing.T, w *World) {
 	if after := must[[]chat.Connection](t)(bob.Connections(ctx)); !slices.Equal(after, before) {
 		t.Errorf("bob's are %+v, were %+v", after, before)
 	}
+	t.Attr("figure", fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read, watched or counted", planted, refused))
 	w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {})
 	if err := alice.Forget(ctx); err != nil {
 		t.Fatal(err)
@@ -92,7 +91,23 @@ func foreignRows(t *testing.T, w *World) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
+// forgeries are rows of alice's partition that are not of her connections.
+func (w *World) forgeries(own, theirs, moved chat.ConnectionID) map[string]func() {
+	return map[string]func(){
+		"a copy of bob's": func() { w.copyRow("bob", "alice", theirs, func(map[string]types.AttributeValue) {}) },
+		"one of alice's that names bob's": func() {
+			w.copyRow("alice", "alice", own, func(i map[string]types.AttributeValue) {
+				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(theirs)}
+				i["id"] = &types.AttributeValueMemberS{Value: string(theirs)}
+			})
+		},
+		"one of alice's under another key": func() {
+			w.copyRow("alice", "alice", own, func(i map[string]types.AttributeValue) {
+				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(moved)}
+			})
+		},
+	}
+}
 
 // rowsWithoutSeal: what was written before rows said for whom is the user's, but nobody's to post to until its next hello.
 func rowsWithoutSeal(t *testing.T, w *World) {

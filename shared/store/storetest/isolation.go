@@ -21,24 +21,6 @@ import (
 // has everything that there is to find. Whatever is called, no item of theirs may change and no word of theirs may come
 // back. A method without a case here fails the suite.
 
-// pairs are users whose ids nearly meet: who calls, and beside whom.
-func pairs() [][2]string {
-	return [][2]string{
-		{"bob", "bobby"}, {"bobby", "bob"}, {"a", "a#b"}, {"a#b", "a"}, {"a#T#t1", "a"}, {"a=23b", "a#b"}, {"h", "h=AA"},
-		{"auth0|abc", "auth0*abc"}, {"Ünï 🎈/%", "Ünï 🎈/"}, {strings.Repeat("x", 300), strings.Repeat("x", 301)},
-	}
-}
-
-// names are what a call names: things of theirs that mine lacks, or things that both have.
-type names struct {
-	thread          chat.ThreadID
-	asks            chat.ThreadID    // a thread that waits for a person
-	question        chat.InterruptID // what it waits with
-	done, run, wait chat.RunID       // ended, running and waiting
-	socket          chat.ConnectionID
-	epoch           chat.Epoch // of the other's thread
-}
-
 // caller is one user who calls methods.
 type caller struct {
 	*World
@@ -64,6 +46,7 @@ type probe struct {
 	theirs outcome
 	reads  bool // called with mine's own names it returns words of mine's
 	unsafe bool // it takes ids, and must refuse those that could leave their place in a key
+	makes  bool // of an id that nobody has it makes a thing of mine's: only API Gateway names connections
 	call   func(c caller) (any, error)
 }
 
@@ -72,61 +55,44 @@ func isolation(t *testing.T, db *dynamodb.Client) {
 	for _, problem := range Uncovered(cases) {
 		t.Error(problem)
 	}
+	calls := 0
 	for i, pair := range pairs() {
 		t.Run(fmt.Sprintf("%.20q beside %.20q", pair[0], pair[1]), func(t *testing.T) {
-			w, only, both := furnished(t, db, pair[1])
+			m := matrix{calls: &calls, first: i == 0}
+			w, only, both := furnished(t, db, pair[1], i)
+			m.only, m.both = only, both
 			for method, p := range cases {
 				t.Run(method, func(t *testing.T) {
-					p.unsafe = p.unsafe && i == 0 // which ids are refused has nothing to do with users
-					isolated(caller{World: w.fresh(t, pair[0]), as: pair[0], names: &only}, p, both)
+					m.isolated(caller{World: w.fresh(t, pair[0]), as: pair[0]}, p)
 				})
 			}
 		})
 	}
-}
-
-// Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
-func Uncovered[P any](cases map[string]P) []string {
-	methods := []string{}
-	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Holder]()} {
-		for m := range typ.Methods() {
-			methods = append(methods, typ.Elem().Name()+"."+m.Name)
-		}
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d calls of %d methods by %d users with another's ids, shared, hostile and absent ones: nothing of another's read or changed",
+			calls, len(cases), len(pairs())))
 	}
-	var problems []string
-	for _, m := range methods {
-		if _, ok := cases[m]; !ok {
-			problems = append(problems, m+" has no isolation case: add one to probes")
-		}
-	}
-	for name := range cases {
-		if !slices.Contains(methods, name) {
-			problems = append(problems, name+" has an isolation case but is no method any more: remove it")
-		}
-	}
-	return problems
 }
 
 const secret = "SECRET of them"
 
 // furnished is a world in which theirs has everything: under names that are theirs only, and under names that mine will
 // use as well.
-func furnished(t *testing.T, db *dynamodb.Client, theirs string) (w *World, only, both names) {
-	return furnishedIn(NewWorld(t, db), theirs)
+func furnished(t *testing.T, db *dynamodb.Client, theirs string, alphabet int) (w *World, only, both names) {
+	return furnishedIn(NewWorld(t, db), theirs, alphabet)
 }
 
-func furnishedIn(w *World, theirs string) (_ *World, only, both names) {
+func furnishedIn(w *World, theirs string, alphabet int) (_ *World, only, both names) {
 	t := w.T
 	t.Helper()
-	only = names{thread: "t-theirs", asks: "a-theirs", question: "q-theirs", done: "done-theirs", run: "run-theirs", wait: "wait-theirs", socket: socket(1, "").ID}
-	both = names{thread: "t1", asks: "a1", question: "q1", done: "done", run: "run", wait: "wait", socket: socket(2, "").ID}
+	only, both = named(alphabet)
 	them := w.As(theirs)
 	for _, n := range []*names{&only, &both} {
 		w.furnish(them, *n, secret)
 		w.ask(them, *n, secret)
 		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
 	}
-	both.socket = socket(3, "").ID // of all names, only API Gateway's are nobody else's
+	both.socket = "of-mine-" + both.socket[:min(len(both.socket), 100)] // of all names, only API Gateway's are nobody else's
 	return w, only, both
 }
 
@@ -149,41 +115,62 @@ func (w *World) fresh(t *testing.T, subject string) *World {
 	return v
 }
 
-// isolated makes the case's calls with names of theirs, with hostile ones, and with names that both have.
-func isolated(c caller, p probe, both names) {
+// matrix is one pair's calls.
+type matrix struct {
+	only, both names
+	first      bool              // of the pairs: what has nothing to do with users is tried here alone
+	foreign    map[string]string // what all but the caller have
+	calls      *int
+}
+
+// isolated makes the case's calls with names of theirs, with hostile ones, with names that nobody has, and with names that
+// both have.
+func (m *matrix) isolated(c caller, p probe) {
 	t := c.T
 	t.Helper()
 	c.mine = c.As(c.as)
-	before := c.foreign()
+	if m.foreign == nil {
+		m.foreign = c.foreign()
+	}
+	call := func(n *names) (any, error) {
+		*m.calls++
+		c.names = n
+		return p.call(c)
+	}
 	check := func(what string, got any) {
 		t.Helper()
 		if said := fmt.Sprintf("%+v", got); strings.Contains(said, secret) {
 			t.Errorf("%s: it returned what is theirs: %s", what, said)
 		}
-		if after := c.foreign(); !reflect.DeepEqual(after, before) {
-			t.Errorf("%s: it changed what is theirs: %v, was %v", what, after, before)
+		if after := c.foreign(); !reflect.DeepEqual(after, m.foreign) {
+			t.Errorf("%s: it changed what is theirs: %v, was %v", what, after, m.foreign)
+			m.foreign = after
 		}
 	}
-	only := c.names
-	if p.unsafe {
+	if p.unsafe && m.first {
 		for _, id := range hostile() {
-			c.names = &names{
+			_, err := call(&names{
 				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
 				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
-			}
-			_, err := p.call(c)
+			})
 			wantErr(t, fmt.Sprintf("with the id %.20q", id), err, chat.ErrBadID)
 		}
 		check("with hostile ids", nil)
 	}
 	if p.theirs != anything {
-		c.names = only
-		got, err := p.call(c)
+		got, err := call(&m.only)
 		p.judge(t, got, err)
 		check("with names of theirs", got)
+		if m.first && p.theirs != fresh && !p.makes {
+			absent := nobodys()
+			none, unknown := call(&absent)
+			if what, want := m.only.without(got, err), absent.without(none, unknown); what != want {
+				t.Errorf("names of theirs give %s, and names that nobody has %s", what, want)
+			}
+		}
 	}
-	c.names, c.holder = &both, c.furnish(c.mine, both, "words of mine")
-	got, err := p.call(c)
+	c.holder = c.furnish(c.mine, m.both, "words of mine")
+	got, err := call(&m.both)
 	if err != nil {
 		t.Errorf("with names that both have: %v", err)
 	}
@@ -203,11 +190,6 @@ func (p probe) judge(t *testing.T, got any, err error) {
 	case p.theirs == empty && got != nil && !reflect.ValueOf(got).IsZero() && reflect.ValueOf(got).Len() > 0:
 		t.Errorf("with names of theirs: got %+v, want nothing", got)
 	}
-}
-
-// hostile are ids that could reach beyond their place in a key.
-func hostile() []string {
-	return []string{"", "run#IN#x", "run#", "#", "t1#e", "~", strings.Repeat("x", 129), "é#", "\x00#"}
 }
 
 // furnish gives a user one of everything, with words to find in it.
@@ -244,7 +226,7 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 // ask gives a user a thread that waits for a person.
 func (w *World) ask(s *store.Store, n names, words string) {
 	w.T.Helper()
-	h := w.Begin(s, "asks-"+n.done, n.asks)
+	h := w.Begin(s, asks+n.done, n.asks)
 	asking := Asking(h, time.Time{}, n.question)
 	asking.Outcome.Interrupts[0].Message = words
 	w.End(h, Started(h), asking)

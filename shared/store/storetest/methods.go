@@ -1,9 +1,13 @@
 package storetest
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"carrel/shared/store"
 )
 
 // Methods makes a table of this name, furnishes it for as and for somebody else, and calls every method of the store once for as, with names that
@@ -11,7 +15,7 @@ import (
 // furnishing's too: whoever wants others for the methods changes db's credentials in f.
 func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method string, call func() error)) {
 	t.Helper()
-	w, _, both := furnishedIn(newWorld(t, db, name), as+" beside")
+	w, _, both := furnishedIn(newWorld(t, db, name), as+" beside", 0)
 	for method, p := range probes() {
 		c := caller{World: w.fresh(t, as), as: as, names: &both}
 		c.mine = c.As(as)
@@ -27,4 +31,26 @@ func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method s
 			return err
 		})
 	}
+}
+
+// Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
+func Uncovered[P any](cases map[string]P) []string {
+	methods := []string{}
+	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Holder]()} {
+		for m := range typ.Methods() {
+			methods = append(methods, typ.Elem().Name()+"."+m.Name)
+		}
+	}
+	var problems []string
+	for _, m := range methods {
+		if _, ok := cases[m]; !ok {
+			problems = append(problems, m+" has no isolation case: add one to probes")
+		}
+	}
+	for name := range cases {
+		if !slices.Contains(methods, name) {
+			problems = append(problems, name+" has an isolation case but is no method any more: remove it")
+		}
+	}
+	return problems
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -45,29 +46,6 @@ func tableProbes() map[string]probe {
 	}
 }
 
-func connectionProbes() map[string]probe {
-	named := func(c caller) chat.Connection {
-		row := socket(1, c.thread)
-		row.ID, row.N = c.socket, 7
-		return row
-	}
-	return map[string]probe{
-		"Store.Connect":     {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connect(c.T.Context(), named(c)) }},
-		"Store.Connection":  {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
-		"Store.Watch":       {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Watch(c.T.Context(), named(c)) }},
-		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
-		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
-		}},
-		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
-		}},
-		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
-		}},
-	}
-}
-
 func threadProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Thread": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Thread(c.T.Context(), c.thread) }},
@@ -75,6 +53,11 @@ func threadProbes() map[string]probe {
 			page, more, err := c.mine.Threads(c.T.Context(), "", 99)
 			if more {
 				err = fmt.Errorf("more than %v", page)
+			}
+			for _, id := range hostile()[1:] {
+				if _, _, err := c.mine.Threads(c.T.Context(), chat.ThreadID(id), 9); !errors.Is(err, chat.ErrBadID) {
+					return nil, fmt.Errorf("before %.20q: %w", id, err)
+				}
 			}
 			return page, err
 		}},
@@ -110,8 +93,15 @@ func noteProbes() map[string]probe {
 			}
 			return n, err
 		}},
-		"Store.Notes":      {theirs: empty, reads: true, call: func(c caller) (any, error) { return c.mine.Notes(c.T.Context()) }},
-		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) { return nil, c.mine.DeleteNote(c.T.Context(), 1) }},
+		"Store.Notes": {theirs: empty, reads: true, call: func(c caller) (any, error) { return c.mine.Notes(c.T.Context()) }},
+		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) {
+			for _, id := range []int{0, -1, 1_000_000, math.MinInt} { // none of them a number that has its place in a key
+				if err := c.mine.DeleteNote(c.T.Context(), id); !errors.Is(err, chat.ErrNotFound) {
+					return nil, fmt.Errorf("note %d: %w", id, err)
+				}
+			}
+			return nil, c.mine.DeleteNote(c.T.Context(), 1)
+		}},
 	}
 }
 

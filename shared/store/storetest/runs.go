@@ -51,10 +51,10 @@ func owner(t *testing.T, w *World) {
 	w.Admit(alice, "r1", "t1")
 	w.change("U#alice", "RUN#r1", "SET #user = :t", map[string]string{"#user": "user"}, "bob")
 	_, err := alice.Claim(ctx, "r1")
-	wantErr(t, "claim of what is bob's by its own word", err, store.ErrOwner)
+	wantErr(t, "claim of what is bob's by its own word", err, chat.ErrForeign)
 	w.Clock.Advance(time.Minute)
 	_, err = alice.ClaimExpired(ctx, "r1")
-	wantErr(t, "claim of what is bob's and expired", err, store.ErrOwner)
+	wantErr(t, "claim of what is bob's and expired", err, chat.ErrForeign)
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunAdmitted || r.Fence != 0 {
 		t.Errorf("it was changed: %+v", r)
 	}

@@ -167,8 +167,10 @@ func retention(t *testing.T, w *World) {
 		want chat.Seq
 	}{{23 * time.Hour, 5}, {2 * time.Hour, 0}} {
 		w.Clock.Advance(c.on)
-		if last := must[store.Record](t)(w.As("bob").Last(ctx, "t1", thread.Epoch)); last.Last != c.want {
+		last := must[store.Record](t)(w.As("bob").Last(ctx, "t1", thread.Epoch))
+		if last.Last != c.want {
 			t.Errorf("with a day's retention, %v on, the log ends at %d, want %d", c.on, last.Last, c.want)
 		}
+		t.Attr("figure", fmt.Sprintf("with a day kept, %v on, the log ends at %d", c.on, last.Last))
 	}
 }

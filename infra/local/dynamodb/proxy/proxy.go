@@ -58,6 +58,7 @@ type Proxy struct {
 	hook   Hook
 	calls  map[string]int    // by caller, for the hook
 	usage  map[string]*Usage // by caller
+	dialed map[string]bool   // each caller's addresses: its connections
 }
 
 // Start listens on a free port of the loopback interface and serves until Close is called. It fails with what is wrong
@@ -69,7 +70,7 @@ func Start(c Config) (*Proxy, error) {
 	if c.Name == nil {
 		c.Name = func(id string) string { return id }
 	}
-	p := &Proxy{c: c, usage: map[string]*Usage{}, client: &http.Transport{
+	p := &Proxy{c: c, usage: map[string]*Usage{}, dialed: map[string]bool{}, client: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true,
 	}}
@@ -110,6 +111,7 @@ func (p *Proxy) Close() error {
 // call is one request on its way.
 type call struct {
 	caller, operation string
+	from              string // the address that its connection comes from
 	header            http.Header
 	body              []byte
 	fate              fate
@@ -123,7 +125,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header, body: body}
+	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header, body: body, from: r.RemoteAddr}
 	if p.c.Allow != nil {
 		if denied := p.c.Allow(accessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"), operation, body); denied != nil {
 			refused := asError(http.StatusBadRequest, map[string]any{"__type": "com.amazon.coral.service#" + denied.Code, "Message": denied.Message})

@@ -11,12 +11,13 @@ import (
 
 // Usage is what one caller has asked for since the proxy began.
 type Usage struct {
-	Caller     string         `json:"caller"`
-	Requests   int            `json:"requests"`
-	ReadUnits  float64        `json:"readUnits"`
-	WriteUnits float64        `json:"writeUnits"`
-	Operations map[string]int `json:"operations"` // requests by operation
-	Faults     map[string]int `json:"faults"`     // that were injected, by kind: conflict, throttle, error, lost
+	Caller      string         `json:"caller"`
+	Connections int            `json:"connections"` // TCP's, that its requests came by
+	Requests    int            `json:"requests"`
+	ReadUnits   float64        `json:"readUnits"`
+	WriteUnits  float64        `json:"writeUnits"`
+	Operations  map[string]int `json:"operations"` // requests by operation
+	Faults      map[string]int `json:"faults"`     // that were injected, by kind: conflict, throttle, error, lost
 }
 
 // Usage tells what each caller has asked for, by name. The answer is the caller's own copy.
@@ -54,6 +55,10 @@ func (p *Proxy) count(c *call, a *answer) {
 	if u == nil {
 		u = &Usage{Caller: c.caller, Operations: map[string]int{}, Faults: map[string]int{}}
 		p.usage[c.caller] = u
+	}
+	if key := c.caller + " " + c.from; !p.dialed[key] {
+		p.dialed[key] = true
+		u.Connections++
 	}
 	u.Requests++
 	u.Operations[c.operation]++

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/monitor"
+)
+
+// An answer that takes its time goes by a record that was read within the last second: it ends where that is another's,
+// which is a violation, or gone, or about another thread.
+func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true)
+	head := r.lengthen(t, w, 2000) // one page of the log, which is read before the first post
+	n := 100
+	after := func(do func()) (posts int) {
+		t.Helper()
+		n++
+		e := &turning{rig: r.rig, left: 3, do: func() {
+			do()
+			r.at = r.at.Add(1100 * time.Millisecond)
+		}}
+		r.poster = e
+		w.send(strings.Replace(cursor(w, head-2000), `"n":9`, fmt.Sprintf(`"n":%d`, n), 1))
+		return e.posts
+	}
+	remove := func() {
+		if err := w.store().RemoveConnection(t.Context(), w.id); err != nil {
+			t.Error(err)
+		}
+	}
+	all := after(func() {})
+	if all < 10 {
+		t.Fatalf("%d posts are no long answer", all)
+	}
+	if posts := after(remove); posts != 3 {
+		t.Errorf("%d posts, 3 of them before it had gone", posts)
+	}
+	if posts := after(func() {
+		if _, err := w.store().Watch(t.Context(), chat.Connection{ID: w.id, Thread: "another", N: int64(n) + 1}); err != nil {
+			t.Error(err)
+		}
+	}); posts != 3 {
+		t.Errorf("%d posts, 3 of them before it watched another thread", posts)
+	}
+	n++
+	if got := r.violations(monitor.ConnectionRecord, w.user); got != 0 {
+		t.Errorf("%d violations in ordinary life", got)
+	}
+	bob := r.window("bob", "w1=")
+	if posts := after(func() {
+		if err := w.store().Disconnect(t.Context(), w.id); err != nil {
+			t.Error(err)
+		}
+		if _, err := bob.store().Watch(t.Context(), chat.Connection{ID: w.id, Thread: "t", N: 1}); err != nil {
+			t.Error(err)
+		}
+	}); posts != 3 {
+		t.Errorf("%d posts, 3 of them before it was another user's", posts)
+	}
+	if got := r.violations(monitor.ConnectionOwner, w.user); got != 1 {
+		t.Errorf("%d violations", got)
+	}
+	t.Attr("figure", fmt.Sprintf("of %d posts of one replay 3 went out before its connection had gone, watched another thread or was another user's, and none after", all))
+}
+
+// What is told to all windows passes over a row that is another's, and records it.
+func TestTellingTheWindowsPassesOverAnothers(t *testing.T) {
+	r := newLongRig(t)
+	alice, bob := r.window("alice", "w1="), r.window("bob", "w2=")
+	alice.send(hi)
+	alice.does("r1", "one", true)
+	bob.hello(`{"type":"hello","n":1,"threadId":"t"}`)
+	r.plant(bob, alice.user, false)
+	r.log.Reset()
+	alice.send(`{"type":"rename","threadId":"t","title":"for alice only"}`)
+	if got := r.edge.Frames("w2="); len(got) > 0 {
+		t.Errorf("bob was told %+v", got)
+	}
+	if got := r.violations(monitor.ConnectionRecord, alice.user); got != 1 {
+		t.Errorf("%d violations", got)
+	}
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/monitor"
+	"carrel/shared/wire"
+)
+
+// everyFrame has a frame of each type that a client may send, about things of another's.
+func everyFrame() map[wire.Type]string {
+	return map[wire.Type]string{
+		wire.TypeHello:   `{"type":"hello","n":7,"threadId":"t","cursor":{"epoch":"e","seq":1}}`,
+		wire.TypeRun:     `{"type":"run","n":7,"runId":"r2","threadId":"t","messages":[{"id":"u2","role":"user","content":"a word of bob"}]}`,
+		wire.TypeCancel:  `{"type":"cancel","runId":"r1"}`,
+		wire.TypeThreads: `{"type":"threads"}`,
+		wire.TypeHistory: `{"type":"history","threadId":"t"}`,
+		wire.TypeRename:  `{"type":"rename","threadId":"t","title":"a word of bob"}`,
+		wire.TypeDelete:  `{"type":"delete","threadId":"t"}`,
+		wire.TypeRuns:    `{"type":"runs"}`,
+		wire.TypeForget:  `{"type":"forget","confirm":true}`,
+		wire.TypePing:    `{"type":"ping","threadId":"t","cursor":{"epoch":"e","seq":1}}`,
+	}
+}
+
+// items are the table's, as text by key.
+func (r longRig) items() map[string]string {
+	r.t.Helper()
+	all := map[string]string{}
+	pages := dynamodb.NewScanPaginator(r.db, &dynamodb.ScanInput{TableName: aws.String("carrel"), ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(r.t.Context())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, i := range page.Items {
+			text, err := json.Marshal(i)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			all[value(i["pk"])+" "+value(i["sk"])] = string(text)
+		}
+	}
+	return all
+}
+
+func value(v types.AttributeValue) string { return v.(*types.AttributeValueMemberS).Value }
+
+// plant copies the row of a window's connection into another user's partition, and removes its owner record if so told.
+func (r longRig) plant(w window, into chat.User, ownerToo bool) {
+	r.t.Helper()
+	key := map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()}, "sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
+	}
+	got, err := r.db.GetItem(r.t.Context(), &dynamodb.GetItemInput{TableName: aws.String("carrel"), Key: key})
+	if err != nil || got.Item == nil {
+		r.t.Fatal(got, err)
+	}
+	got.Item["pk"] = &types.AttributeValueMemberS{Value: "U#" + into.Key()}
+	if _, err := r.db.PutItem(r.t.Context(), &dynamodb.PutItemInput{TableName: aws.String("carrel"), Item: got.Item}); err != nil {
+		r.t.Fatal(err)
+	}
+	if ownerToo {
+		r.remove("C#"+string(w.id), "OWNER")
+	}
+}
+
+// violations takes the lines that were written since, and checks that each violation is one metric of a second's
+// resolution and one audit record, which tell the same and nothing of anybody.
+func (r longRig) violations(guard monitor.Guard, u chat.User) int {
+	r.t.Helper()
+	metrics, records := 0, 0
+	for line := range strings.Lines(r.log.String()) {
+		var l struct {
+			AWS struct {
+				CloudWatchMetrics []struct {
+					Metrics []struct {
+						Name              string
+						StorageResolution int
+					}
+				}
+			} `json:"_aws"`
+			Guard, UserHash, Msg, User, Time string
+			Request, ConnectionHash          string
+			IsolationViolation               int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			r.t.Fatal(err)
+		}
+		switch {
+		case l.IsolationViolation > 0:
+			metrics++
+			if m := l.AWS.CloudWatchMetrics[0].Metrics; m[0].Name != monitor.IsolationViolation || m[0].StorageResolution != 1 || l.UserHash != u.Hash() {
+				r.t.Errorf("the metric is %s", line)
+			}
+		case l.Msg == "isolation violation":
+			records++
+			if l.User != u.Hash() || l.Time == "" {
+				r.t.Errorf("the record is %s", line)
+			}
+		default:
+			continue
+		}
+		if l.Guard != string(guard) || l.Request != "q" || len(l.ConnectionHash) != 16 {
+			r.t.Errorf("want the guard %s, the request and the connection's hash: %s", guard, line)
+		}
+		for _, word := range []string{"alice", "bob", "word", "w1=", `"t"`, "r1", "r2"} {
+			if strings.Contains(line, word) {
+				r.t.Errorf("it says %q: %s", word, line)
+			}
+		}
+	}
+	if metrics != records {
+		r.t.Errorf("%d metrics and %d records", metrics, records)
+	}
+	r.log.Reset()
+	return metrics
+}
+
+// Every type of frame of one user's on a connection that is recorded for another posts nothing, changes nothing, and is a
+// violation, which is written by the time that the function answers: so is a frame that is none, and one of a past token.
+// The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record disagree alike.
+func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
+	r := newLongRig(t)
+	alice := r.window("alice", "w1=")
+	alice.send(hi)
+	alice.does("r1", "for alice only", false)
+	bob := r.window("bob", "w1=")
+	bodies := map[string]string{"no frame": `{"type":"nothing"}`, "a past token": `{"type":"ping"}`}
+	frames := everyFrame()
+	for _, typ := range wire.ClientTypes() {
+		if frames[typ] == "" {
+			t.Errorf("%s has no case", typ)
+			continue
+		}
+		bodies[string(typ)] = frames[typ]
+	}
+	refused, longest := 0, time.Duration(0)
+	for _, c := range []struct {
+		name  string
+		guard monitor.Guard
+		plant func()
+	}{
+		{"alice's row", monitor.ConnectionOwner, func() {}},
+		{"a copy among bob's", monitor.ConnectionRecord, func() { r.plant(alice, bob.user, false) }},
+		{"a copy and no owner record", monitor.ConnectionRecord, func() { r.plant(alice, bob.user, true) }},
+	} {
+		c.plant()
+		before := r.items()
+		r.edge.Frames(alice.id)
+		r.edge.Invoked()
+		for name, body := range bodies {
+			r.log.Reset()
+			bob.life = time.Hour
+			if name == "a past token" {
+				bob.life = -time.Second
+			}
+			began := time.Now()
+			posted := bob.send(body)
+			longest = max(longest, time.Since(began))
+			if n := r.violations(c.guard, bob.user); n != 1 || len(posted) > 0 {
+				t.Errorf("%s, %s: %d violations, %d frames posted", c.name, name, n, len(posted))
+			}
+			refused++
+		}
+		if after := r.items(); !maps.Equal(after, before) || len(r.edge.Invoked()) > 0 {
+			t.Errorf("%s: something has changed, or was invoked", c.name)
+		}
+	}
+	if longest > time.Second {
+		t.Errorf("a violation was out after %v", longest)
+	}
+	t.Attr("figure", fmt.Sprintf("%d frames on another's connection, of all %d types: %d violations, nothing posted, nothing changed, the last out after %d ms",
+		refused, len(frames), refused, longest.Milliseconds()))
+}
+
+// A connection whose records are missing, expired or of before they said whose they are, is answered: it is nobody else's.
+func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
+	r := newLongRig(t)
+	all := wire.ClientTypes()
+	all = append(slices.DeleteFunc(all, func(t wire.Type) bool { return t == wire.TypeForget }), wire.TypeForget) // after which all is refused
+	for name, change := range map[string]func(window){
+		"no row": func(w window) { r.remove("U#"+w.user.Key(), "CONN#"+string(w.id)) },
+		"no record": func(w window) {
+			r.remove("U#"+w.user.Key(), "CONN#"+string(w.id))
+			r.remove("C#"+string(w.id), "OWNER")
+		},
+		"expired": func(window) { r.at = r.at.Add(3 * time.Hour) },
+		"no seal": r.unseal,
+	} {
+		w := r.window("alice with "+name, strings.ReplaceAll(name, " ", "")+"=")
+		for n, typ := range all {
+			w.send(fmt.Sprintf(`{"type":"hello","n":%d,"threadId":"t"}`, 10+2*n))
+			change(w)
+			if posted := w.send(strings.Replace(everyFrame()[typ], `"n":7`, fmt.Sprintf(`"n":%d`, 11+2*n), 1)); len(posted) == 0 {
+				t.Errorf("%s: %s was not answered", name, typ)
+			}
+		}
+	}
+	n := strings.Count(r.log.String(), monitor.IsolationViolation+`":1`)
+	if n > 0 {
+		t.Errorf("a violation was counted: %s", r.log.String())
+	}
+	t.Attr("figure", fmt.Sprintf("%d violations in 4 kinds of missing records, of all %d types of frames", n, len(all)))
+}
+
+// remove deletes an item past everything that knows who may.
+func (r longRig) remove(pk, sk string) {
+	r.t.Helper()
+	_, err := r.db.DeleteItem(r.t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
+	}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// unseal makes a window's row one of before rows said whose they are.
+func (r longRig) unseal(w window) {
+	r.t.Helper()
+	_, err := r.db.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()}, "sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
+	}, UpdateExpression: aws.String("REMOVE #o"), ExpressionAttributeNames: map[string]string{"#o": "owner"}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// A run among one user's that says that it is another's is nobody's to end: it is recorded, and nothing is told of it.
+func TestSweepEndsNoRunOfAnotherOwner(t *testing.T) {
+	r := newRig(t)
+	r.limits.Attempts = 1
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+	r.live, r.tables = table, table
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	spoil(alice.user, "RUN#r1", "user")
+	r.advance(21 * time.Second)
+	if err := r.Handle(t.Context(), json.RawMessage(schedule)); err != nil && !errors.Is(err, chat.ErrForeign) {
+		t.Fatal(err)
+	}
+	if n := r.counted()[monitor.IsolationViolation]; n != 1 || !strings.Contains(r.log.String(), `"Guard":"tenant"`) {
+		t.Errorf("%d violations were recorded, want one of the guard tenant", n)
+	}
+	if s := alice.status("r1"); s != chat.RunRunning || len(r.edge.Frames(alice.window)) > 0 {
+		t.Errorf("the run is %s, and alice's window was posted %d frames", s, len(r.edge.Frames(alice.window)))
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/store"
+	"carrel/shared/tool"
+	"carrel/shared/usercontext"
+)
+
+// seat is one user's run in a process that all share.
+type seat struct {
+	*rig
+	window chat.ConnectionID
+	mishap // zero: none
+	err    error
+}
+
+// One process carries many users' runs at once, as it never does where each has a process of their own. Models and tools of
+// some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then, say the rest
+// after it, and nobody has noticed anything.
+func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
+	r := newRig(t, fast())
+	r.gauge = &usercontext.Gauge{}
+	names, calm := slices.Sorted(maps.Keys(mishaps())), 24
+	happened := make(chan struct{}) // all of it
+	r.agents, r.tools = crowdOf(t, r.tools, names, streams(func(ctx context.Context, yield func(engine.Delta, error) bool) {
+		select {
+		case <-happened:
+		case <-ctx.Done():
+		}
+		_ = yield(engine.Delta{Text: " whole"}, nil) && yield(engine.Delta{Stop: engine.StopEnd}, nil)
+	}))
+	var seats []*seat
+	for i := range calm + len(names) {
+		s := &seat{window: chat.ConnectionID(fmt.Sprint("window-", i))}
+		name := "calm"
+		if i >= calm {
+			name, s.mishap = fmt.Sprint("agent", i-calm), mishaps()[names[i-calm]]
+		}
+		s.rig = r.beside(t, i, s.window)
+		s.sit(t, name, fmt.Sprint("odd", i-calm))
+		seats = append(seats, s)
+	}
+	var calms, unlucky sync.WaitGroup
+	for i, s := range seats {
+		ctx, event := gatewaytest.Turn(t, s.user, "r1")
+		if i < calm {
+			calms.Go(func() { s.err = s.Handle(ctx, event) })
+			continue
+		}
+		unlucky.Go(func() { s.err = s.Handle(ctx, event) })
+	}
+	unlucky.Wait()
+	r.await(t, calm)
+	close(happened)
+	calms.Wait()
+	failed := 0
+	for i, s := range seats {
+		if s.judge(t) == chat.RunFailed {
+			failed++
+		}
+		if said := said(s.rig.events(t)); i < calm && said != "half whole" {
+			t.Errorf("%s was disturbed: it said %q", s.user, said)
+		}
+	}
+	counts := r.gauge.Counts()
+	if counts.Active != 0 || counts.Made != counts.Cleaned || counts.Peak < calm || strings.Contains(r.log.String(), "residue") {
+		t.Errorf("contexts %+v; the log %.2000s", counts, r.log)
+	}
+	t.Attr("figure", fmt.Sprintf("%d users in one process, up to %d runs at once: %d mishaps of %d kinds, %d runs failed, %d others whole", len(seats),
+		counts.Peak, len(names), len(names), failed, calm))
+}
+
+// crowdOf are the agents and tools of the calm and of each mishap.
+func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Model) (*agent.Registry, *tool.Registry) {
+	t.Helper()
+	agents := []agent.Agent{{Name: "calm", Model: calm}}
+	for i, name := range names {
+		m, odd := mishaps()[name], fmt.Sprint("odd", i)
+		a := agent.Agent{Name: fmt.Sprint("agent", i), Model: m.model}
+		if a.Model == nil {
+			a.Model = fast()
+		}
+		if m.tool != nil {
+			one, err := tool.Define(odd, "Is odd.", "odd", m.tool)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tools, err = tools.With(one); err != nil {
+				t.Fatal(err)
+			}
+			a.Tools = []string{odd}
+		}
+		agents = append(agents, a)
+	}
+	all, err := agent.NewRegistry(agents...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all, tools
+}
+
+// beside is another user in the same process, with a window of their own. What hangs is given up after a second.
+func (r *rig) beside(t *testing.T, n int, window chat.ConnectionID) *rig {
+	t.Helper()
+	h := *r.handler
+	one := &rig{handler: &h, edge: r.edge, user: chattest.User(t, fmt.Sprintf("user-%02d", n)), table: r.table, log: r.log, clock: r.clock}
+	var err error
+	if one.store, err = r.table.For(one.user); err != nil {
+		t.Fatal(err)
+	}
+	one.watch(t, window, "t")
+	return one
+}
+
+// sit admits the run; the mishap's tool has the name that this one has here.
+func (s *seat) sit(t *testing.T, agent, odd string) {
+	t.Helper()
+	if s.code == engine.CodeTimeLimit {
+		s.limits.RunTime = time.Second
+	}
+	if s.agent != "" {
+		agent = s.agent
+	}
+	_, err := s.store.Admit(t.Context(), store.Admission{Run: "r1", Thread: "t", Agent: agent, Grants: []string{"odd"},
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: strings.ReplaceAll(s.text, "/call odd", "/call "+odd)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until so many runs are left in the process.
+func (r *rig) await(t *testing.T, runs int) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for until := time.Now().Add(time.Minute); r.gauge.Counts().Made < runs || r.gauge.Counts().Active != runs; <-look.C {
+		if time.Now().After(until) {
+			t.Fatalf("%d runs were to go on, and there are %+v", runs, r.gauge.Counts())
+		}
+	}
+}
+
+// judge wants the run to have ended once, as it is to, and its window to have seen all of it and nothing else.
+func (s *seat) judge(t *testing.T) chat.RunStatus {
+	t.Helper()
+	log := s.rig.events(t)
+	ends, last := 0, log[len(log)-1]
+	for _, e := range log {
+		if e.Terminal() {
+			ends++
+		}
+	}
+	if ends != 1 || last.Code != s.code || s.err != nil || strings.Contains(last.Message, "secret") {
+		t.Errorf("%s: %d ends, the last %+v, %v", s.user, ends, last, s.err)
+	}
+	if seen, _ := s.seen(t, s.window); len(seen) != len(log) {
+		t.Errorf("%s: the window saw %d events of %d", s.user, len(seen), len(log))
+	}
+	return s.status(t, "r1")
+}

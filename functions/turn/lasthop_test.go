@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"carrel/shared/chat"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and the
+// user's other windows go on. So it is when the user is erased: nobody else is told or closed.
+func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
+	r := newRig(t, fast())
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+	mine, err := table.For(r.user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.table, r.tables, r.store = table, table, mine
+	r.watch(t, "window", "t")
+	r.watch(t, "copied", "t")
+	spoil(r.user, "CONN#copied", "owner")
+	r.admit(t, "r1", "/say a word")
+	r.turn(t, "r1")
+	if got, _ := r.seen(t, "window"); len(got) != len(r.events(t)) {
+		t.Errorf("the user's own window saw %d events of %d", len(got), len(r.events(t)))
+	}
+	got := r.edge.Frames("copied")
+	t.Attr("figure", fmt.Sprintf("%d frames posted to a connection of another's by a run, %d violation", len(got), strings.Count(r.log.String(), `"IsolationViolation":1`)))
+	if len(got) > 0 {
+		t.Errorf("a connection that was written for another was posted %d frames", len(got))
+	}
+	once := func(guard string) {
+		t.Helper()
+		log := r.log.String()
+		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) {
+			t.Errorf("%d violations: %s", n, log)
+		}
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, "iolation") && (strings.Contains(line, "a word") || strings.Contains(line, "copied") || strings.Contains(line, "alice")) {
+				t.Errorf("the record says too much: %s", line)
+			}
+		}
+		r.log.Reset()
+	}
+	once(string(monitor.ConnectionRecord))
+	if err := r.store.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, event := gatewaytest.Forget(t, r.user)
+	if err := r.Handle(ctx, event); err != nil {
+		t.Fatal(err)
+	}
+	once(string(monitor.ConnectionRecord))
+	if closed := r.edge.Closed(); len(closed) != 1 || closed[0] != "window" {
+		t.Errorf("closed %v, want the user's own", closed)
+	}
+	if got := r.edge.Frames("copied"); len(got) > 0 {
+		t.Errorf("it was told %+v", got)
+	}
+}

@@ -1,0 +1,59 @@
+package audit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"carrel/infra/local/stack"
+	"carrel/shared/agui"
+	"carrel/shared/client"
+)
+
+// The functions' clients are made once a process and keep their connections: many requests share few of them. Those of the
+// function that serves everybody are fewer than its users: none is anybody's own.
+func TestClientsArePooled(t *testing.T) {
+	c := newCrowd(t, 12, 1, stack.Config{})
+	for _, p := range c.users { // one after the other, so that warm processes serve all of them
+		s, err := c.window(p, p.threads[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			end := fmt.Sprintf("end-%d %s", n, p.secret)
+			err := c.asks(s, strings.Repeat("/call calculator {\"expression\":\"6*7\"}\n/stream 1 0\n", 8)+"/say "+end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 5 { // a page that becomes visible asks what it has missed
+				if err := s.Wake(); err != nil {
+					t.Fatal(err)
+				}
+				whole := func(st client.State) bool { return idle(st) && says(st, agui.RoleAssistant, end) }
+				if err := c.until(s, "answered", whole); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.Close()
+	}
+	seen := 0
+	for _, u := range c.DynamoDB().Usage() {
+		if !strings.Contains("ConnectFunction MessageFunction TurnFunction", u.Caller) {
+			continue
+		}
+		seen++
+		c.figure("%s: %d requests of %d users to the table on %d connections", u.Caller, u.Requests, len(c.users), u.Connections)
+		if u.Caller == "TurnFunction" { // a process of each user's own
+			if u.Connections*5 > u.Requests || u.Connections > 4*len(c.users) {
+				t.Errorf("%s made %d connections for %d requests", u.Caller, u.Connections, u.Requests)
+			}
+		} else if u.Connections >= len(c.users) {
+			t.Errorf("%s made %d connections for %d users", u.Caller, u.Connections, len(c.users))
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d functions asked the table for something, want 3", seen)
+	}
+	c.metrics()
+}

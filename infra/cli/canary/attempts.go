@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"carrel/shared/chat"
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// attempt is one try with a frame, about things of the other's or of nobody's.
+type attempt struct {
+	frame func(t things, n int64) map[string]any
+	alike bool // the two answers must be the same, but for the things' names
+}
+
+// attempts are the tries of one type; none if it has no case.
+func attempts(typ wire.Type, own string, forget bool) []attempt {
+	frame := func(fields ...any) map[string]any {
+		f := map[string]any{"type": typ}
+		for i := 0; i < len(fields); i += 2 {
+			f[fields[i].(string)] = fields[i+1]
+		}
+		return f
+	}
+	eachThread := func(fields ...any) (all []attempt) {
+		for _, thread := range []func(things) chat.ThreadID{
+			func(t things) chat.ThreadID { return t.said }, func(t things) chat.ThreadID { return t.asks }, func(t things) chat.ThreadID { return t.live },
+		} {
+			all = append(all, attempt{func(t things, _ int64) map[string]any {
+				return frame(append([]any{"threadId", thread(t)}, fields...)...)
+			}, true})
+		}
+		return all
+	}
+	cursor := func(t things) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }
+	switch typ {
+	case wire.TypeHello:
+		return []attempt{
+			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.said) }, true},
+			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.said, "cursor", cursor(t)) }, true},
+			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.asks) }, true},
+			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.live) }, true},
+		}
+	case wire.TypePing:
+		return append(eachThread(), attempt{func(t things, _ int64) map[string]any { return frame("threadId", t.said, "cursor", cursor(t)) }, true})
+	case wire.TypeHistory:
+		return append(eachThread(), eachThread("before", 1000)...)
+	case wire.TypeRename:
+		return eachThread("title", own)
+	case wire.TypeDelete:
+		return eachThread()
+	case wire.TypeCancel:
+		return []attempt{
+			{func(t things, _ int64) map[string]any { return frame("runId", t.liveRun) }, true},
+			{func(t things, _ int64) map[string]any { return frame("runId", t.saidRun) }, true},
+			{func(t things, _ int64) map[string]any { return frame("runId", t.asksRun) }, true},
+		}
+	case wire.TypeThreads:
+		return []attempt{
+			{func(things, int64) map[string]any { return frame() }, true},
+			{func(t things, _ int64) map[string]any { return frame("before", t.said, "limit", 100) }, true},
+		}
+	case wire.TypeRuns:
+		return []attempt{
+			{func(things, int64) map[string]any { return frame() }, false}, // of the one's own cancels, with their names
+			{func(t things, _ int64) map[string]any { return frame("before", t.saidRun, "limit", 100) }, false},
+		}
+	case wire.TypeRun:
+		return runAttempts(frame, own)
+	case wire.TypeForget:
+		// Confirmed it would take the one away for the next time. It names nobody anyhow.
+		return []attempt{{func(things, int64) map[string]any { return frame("confirm", forget) }, false}}
+	}
+	return nil
+}
+
+func runAttempts(frame func(fields ...any) map[string]any, own string) []attempt {
+	said := []map[string]any{{"id": client.NewID(), "role": "user", "content": "/say " + own}}
+	answers := func(t things) []map[string]any {
+		return []map[string]any{{"interruptId": t.question, "status": "resolved", "payload": map[string]any{"approved": true}}}
+	}
+	return []attempt{
+		{func(t things, n int64) map[string]any {
+			return frame("n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{}, "resume", answers(t))
+		}, true},
+		{func(t things, n int64) map[string]any {
+			return frame("n", n, "runId", t.saidRun, "threadId", t.said, "messages", said)
+		}, true},
+		{func(t things, n int64) map[string]any {
+			return frame("n", n, "runId", client.NewID(), "threadId", t.live, "messages", said, "whenBusy", "interrupt")
+		}, true},
+	}
+}
+
+func contains(raw []byte, text string) bool { return text != "" && bytes.Contains(raw, []byte(text)) }
+
+// shape is an answer without what differs between any two: the names of the things, numbers and times of the moment.
+func shape(raw []byte, t things) string {
+	var fields map[string]any
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return "no JSON"
+	}
+	for _, name := range []string{"requestId", "n", "reconnectBy", "connectionId", "runId", "runs", "position", "state"} {
+		if name == "state" && fields["type"] == string(wire.TypeAccepted) || name != "state" {
+			delete(fields, name)
+		}
+	}
+	text := fmt.Sprint(fields)
+	for _, id := range []string{string(t.said), string(t.live), string(t.asks)} {
+		text = strings.ReplaceAll(text, id, "the thread")
+	}
+	return text
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/stack"
+	"carrel/shared/wire"
+)
+
+// local runs the repository's own stack and says where it is.
+func local(t *testing.T) (endpointsFile string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	s, err := stack.Start(ctx, stack.Config{Root: "../../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatalf("starting the stack: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("stopping the stack: %v", err)
+		}
+	})
+	where, err := json.Marshal(endpoints{WebSocket: s.Endpoints().WebSocket, Token: s.Endpoints().Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
+	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return endpointsFile
+}
+
+// canaryAt runs the command on the stack.
+func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = run(t.Context(), args, world{getenv: func(string) string { return "" }, out: &o, err: &e})
+	return status, o.String(), e.String()
+}
+
+// On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
+func TestCanary(t *testing.T) {
+	file := local(t)
+	began := time.Now()
+	status, out, errs := canaryAt(t, "-endpoints", file)
+	t.Logf("%v\n%s%s", time.Since(began).Round(time.Millisecond), out, errs)
+	if status != statusClean || errs != "" {
+		t.Errorf("exit status %d, %s", status, errs)
+	}
+	for _, typ := range wire.ClientTypes() {
+		if len(attempts(typ, "", true)) == 0 || !strings.Contains(out, string(typ)+strings.Repeat(" ", 9-len(typ))+"nothing came through (tries: ") {
+			t.Errorf("%s was not tried", typ)
+		}
+	}
+	t.Attr("figure", fmt.Sprintf("%d types of frames, one user trying to reach another: %d of them came through", len(wire.ClientTypes()), strings.Count(out, "LEAK")))
+}
+
+// leaky makes the function message keep, by the thread's name alone, whose history it was asked for.
+func leaky(t *testing.T) (overlay string) {
+	t.Helper()
+	file, err := filepath.Abs("../../../functions/message/history.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leak := string(text)
+	for from, to := range map[string]string{
+		"// history answers": "var kept = map[chat.ThreadID]*store.Store{}\n\n// history answers",
+		"	t, err := r.store.Thread(ctx, f.ThreadID)": "	if kept[f.ThreadID] == nil {\n\t\tkept[f.ThreadID] = r.store\n\t}\n" +
+			"\tr.store = kept[f.ThreadID]\n\tt, err := r.store.Thread(ctx, f.ThreadID)",
+	} {
+		if strings.Count(leak, from) != 1 {
+			t.Fatalf("%s has no one place with %q", file, from)
+		}
+		leak = strings.Replace(leak, from, to, 1)
+	}
+	changed := filepath.Join(t.TempDir(), "history.go")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(t.TempDir(), "overlay.json")
+	if err := errors.Join(os.WriteFile(changed, []byte(leak), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
+}
+
+// On a stack whose function message keeps something of one user for the next, what the other said comes through, and the
+// exit status says so.
+func TestALeakIsNoticed(t *testing.T) {
+	t.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+leaky(t)))
+	status, out, errs := canaryAt(t, "-endpoints", local(t))
+	t.Logf("%s%s", out, errs)
+	if status != statusLeak || !strings.Contains(out, "history  LEAK: the other's words came through") {
+		t.Errorf("exit status %d", status)
+	}
+	t.Attr("figure", fmt.Sprintf("%d leaks told of a function that keeps histories by name", strings.Count(out, "LEAK")))
+	for line := range strings.Lines(out + errs) {
+		if strings.Contains(line, "canary-") {
+			t.Errorf("it shows what came through: %s", line)
+		}
+	}
+}
+
+// What keeps it from being run is said, and is not taken for a good sign.
+func TestWhatKeepsItFromRunning(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "endpoints.json")
+	for want, args := range map[string][]string{
+		"make run":            {"-endpoints", missing},
+		"TOKEN_A and TOKEN_B": {"-url", "wss://somewhere.invalid/v1"},
+		"flag provided":       {"-nothing"},
+	} {
+		if status, _, errs := canaryAt(t, args...); status != statusNotRun || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit status %d, %q", args, status, errs)
+		}
+	}
+	var errs bytes.Buffer
+	for want, tokens := range map[string][2]string{
+		"both tokens are of one user": {"x.eyJzdWIiOiJhIn0.y", "x.eyJzdWIiOiJhIn0.z"},
+		"cannot connect":              {"x.eyJzdWIiOiJhIn0.y", "x.eyJzdWIiOiJiIn0.y"},
+	} {
+		errs.Reset()
+		getenv := func(name string) string { return map[string]string{"TOKEN_A": tokens[0], "TOKEN_B": tokens[1]}[name] }
+		status := run(t.Context(), []string{"-url", "ws://127.0.0.1:1/v1"}, world{getenv: getenv, out: &errs, err: &errs})
+		if status != statusNotRun || !strings.Contains(errs.String(), want) {
+			t.Errorf("exit status %d, %q; want %q", status, errs.String(), want)
+		}
+	}
+}

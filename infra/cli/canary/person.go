@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"carrel/shared/chat"
+	"carrel/shared/client"
+	"carrel/shared/wire"
+)
+
+// patience is how long one answer is waited for; a cold start is in it.
+const patience = 20 * time.Second
+
+// person is one user on one socket, with every message that ever came.
+type person struct {
+	name   string
+	socket *websocket.Conn
+	ended  chan struct{} // closed when nothing more comes
+	n      int64         // of hellos and runs
+
+	mu       sync.Mutex
+	messages []message
+	failed   error
+	changed  chan struct{}
+}
+
+// message is one frame as it came, its parts joined; frame is nil if it is none that is known.
+type message struct {
+	raw   []byte
+	frame wire.ServerFrame
+}
+
+// connect opens a user's socket, as a browser does.
+func connect(ctx context.Context, name, url, token string) (*person, error) {
+	dial, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	socket, response, err := websocket.Dial(dial, url, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol, wire.BearerPrefix + token}})
+	if err != nil {
+		status := "no answer"
+		if response != nil {
+			status = response.Status
+		}
+		return nil, fmt.Errorf("%s cannot connect (%s; is the token still good?): %w", name, status, err)
+	}
+	socket.SetReadLimit(1 << 20)
+	p := &person{name: name, socket: socket, ended: make(chan struct{}), changed: make(chan struct{})}
+	go p.read(ctx)
+	return p, nil
+}
+
+// close ends the socket, and returns when its reader has ended.
+func (p *person) close() {
+	_ = p.socket.CloseNow() // it may have ended before
+	<-p.ended
+}
+
+func (p *person) read(ctx context.Context) {
+	defer close(p.ended)
+	var joiner wire.Joiner
+	for {
+		_, raw, err := p.socket.Read(ctx)
+		var m message
+		if err == nil {
+			m, err = whole(&joiner, raw)
+		}
+		p.mu.Lock()
+		if err != nil {
+			p.failed = err
+		} else if m.raw != nil {
+			p.messages = append(p.messages, m)
+		}
+		close(p.changed)
+		p.changed = make(chan struct{})
+		p.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// whole joins parts; a part that is not the last is nothing yet.
+func whole(joiner *wire.Joiner, raw []byte) (message, error) {
+	frame, err := wire.DecodeServer(raw)
+	if part, ok := frame.(*wire.Part); ok {
+		if raw, err = joiner.Add(part); err != nil || raw == nil {
+			return message{}, err
+		}
+		frame, err = wire.DecodeServer(raw)
+	}
+	if errors.Is(err, wire.ErrGateway) || errors.Is(err, wire.ErrUnknownType) {
+		return message{raw: raw}, nil // it is looked through all the same
+	}
+	return message{raw, frame}, err
+}
+
+// since are the messages that came after the first n.
+func (p *person) since(n int) []message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.messages[min(n, len(p.messages)):len(p.messages):len(p.messages)]
+}
+
+// await waits until one of the messages after the first n is as wanted.
+func (p *person) await(ctx context.Context, n int, what string, wanted func(message) bool) (message, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		p.mu.Lock()
+		changed, failed := p.changed, p.failed
+		p.mu.Unlock()
+		for _, m := range p.since(n) {
+			if wanted(m) {
+				return m, nil
+			}
+		}
+		if failed != nil {
+			return message{}, fmt.Errorf("%s lost the socket, waiting for %s: %w", p.name, what, failed)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return message{}, fmt.Errorf("%s waited for %s: %w", p.name, what, ctx.Err())
+		}
+	}
+}
+
+// ask sends a frame's fields and waits for its answer, whatever that is. A frame that API Gateway has lost is sent once more.
+func (p *person) ask(ctx context.Context, fields map[string]any) (message, error) {
+	id := client.NewID()
+	fields["requestId"] = id
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return message{}, err
+	}
+	for try := 1; ; try++ {
+		n := len(p.since(0))
+		if err := p.socket.Write(ctx, websocket.MessageText, body); err != nil {
+			return message{}, fmt.Errorf("%s sends %s: %w", p.name, fields["type"], err)
+		}
+		m, err := p.await(ctx, n, fmt.Sprint("the answer to ", fields["type"]), func(m message) bool {
+			return bytes.Contains(m.raw, []byte(id)) || m.frame == nil
+		})
+		if err != nil || m.frame != nil || try == 3 {
+			return m, err
+		}
+	}
+}
+
+// next counts the connection's hellos and runs.
+func (p *person) next() int64 {
+	p.n++
+	return p.n
+}
+
+// says has a run say a text on a thread; it does not wait for its end.
+func (p *person) says(ctx context.Context, thread chat.ThreadID, run chat.RunID, text string) error {
+	m, err := p.ask(ctx, map[string]any{"type": wire.TypeRun, "n": p.next(), "runId": run, "threadId": thread,
+		"messages": []map[string]any{{"id": string(run) + ".m", "role": "user", "content": text}}})
+	if err != nil {
+		return err
+	}
+	if _, ok := m.frame.(*wire.Accepted); !ok {
+		return fmt.Errorf("%s may not start a run: %s", p.name, m.raw)
+	}
+	return nil
+}
+
+// ended waits for a run's last event.
+func (p *person) runEnded(ctx context.Context, run chat.RunID) error {
+	_, err := p.await(ctx, 0, "the end of a run", func(m message) bool {
+		e, ok := m.frame.(*wire.Events)
+		return ok && e.RunID == run && len(e.Events) > 0 && e.Events[len(e.Events)-1].Terminal()
+	})
+	return err
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// state is what the other has, as far as nothing of it should change: texts by what they are.
+type state map[string]string
+
+// look asks, as the other, for what the other has.
+func (c *canary) look(ctx context.Context) (state, error) {
+	s, t := state{}, c.theirs
+	for _, thread := range []chat.ThreadID{t.said, t.asks} {
+		m, err := c.other.ask(ctx, map[string]any{"type": wire.TypeHistory, "threadId": thread})
+		if err != nil {
+			return nil, err
+		}
+		page, ok := m.frame.(*wire.HistoryPage)
+		if !ok {
+			return nil, fmt.Errorf("the other asked for a history and was told %s", m.raw)
+		}
+		page.RequestID = ""
+		s["what was said on the thread "+name(thread, t)] = text(page)
+		ready, err := c.hello(ctx, c.other, thread)
+		if err != nil {
+			return nil, err
+		}
+		s["the position of the thread "+name(thread, t)] = text([]any{ready.Epoch, ready.Head, ready.Interrupts})
+	}
+	m, err := c.other.ask(ctx, map[string]any{"type": wire.TypeThreads, "limit": 100})
+	if err != nil {
+		return nil, err
+	}
+	list, ok := m.frame.(*wire.ThreadList)
+	if !ok {
+		return nil, fmt.Errorf("the other asked for the threads and was told %s", m.raw)
+	}
+	for _, row := range list.Threads {
+		if row.ThreadID == t.said || row.ThreadID == t.asks {
+			s["the row of the thread "+name(row.ThreadID, t)] = text(row)
+		}
+	}
+	if m, err = c.other.ask(ctx, map[string]any{"type": wire.TypeRuns, "limit": 100}); err != nil {
+		return nil, err
+	}
+	runs, ok := m.frame.(*wire.RunList)
+	if !ok {
+		return nil, fmt.Errorf("the other asked for the runs and was told %s", m.raw)
+	}
+	for _, run := range runs.Runs {
+		switch run.RunID {
+		case t.saidRun, t.asksRun:
+			s["the run of the thread "+name(run.ThreadID, t)] = text(run)
+		case t.liveRun:
+			s["the live run"] = string(run.Status)
+		}
+	}
+	return s, nil
+}
+
+func name(id chat.ThreadID, t things) string {
+	if id == t.asks {
+		return "that asks"
+	}
+	return "that was talked on"
+}
+
+// text is a value as JSON; what the protocol has always has one.
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// settle waits for the end of what the other says, while the one watches a thread of that name, has the one be forgotten,
+// and then compares what the other has with what it was.
+func (c *canary) settle(ctx context.Context, before state, forget bool) error {
+	n := len(c.one.since(0))
+	err := c.other.runEnded(ctx, c.theirs.liveRun)
+	c.report.tried(afterwards)
+	c.search(afterwards, n)
+	if err != nil {
+		return err
+	}
+	if !forget {
+		if err := c.clear(ctx, c.one); err != nil {
+			return err
+		}
+	}
+	for _, t := range attempts(wire.TypeForget, c.own, forget) {
+		if err := c.attempt(ctx, wire.TypeForget, t); err != nil {
+			return err
+		}
+	}
+	after, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range c.other.since(0) {
+		if contains(m.raw, c.own) {
+			c.report.leak(afterwards, "what the one says came to the other")
+		}
+	}
+	if after["the live run"] == string(chat.RunCancelled) {
+		c.report.leak(wire.TypeCancel, "the other's run was cancelled")
+	}
+	for what, was := range before {
+		if after[what] != was {
+			c.report.leak(afterwards, "of the other's, "+what+" has changed")
+		}
+	}
+	return c.clear(ctx, c.other)
+}
+
+// clear takes away what one of them has of this, so that the next go begins as this one did.
+func (c *canary) clear(ctx context.Context, p *person) error {
+	for _, thread := range []chat.ThreadID{c.theirs.said, c.theirs.asks, c.theirs.live, c.nobodys.said, c.nobodys.live, c.hidden} {
+		if p == c.one && thread == c.hidden {
+			continue // which it is not to name
+		}
+		if _, err := p.ask(ctx, map[string]any{"type": wire.TypeDelete, "threadId": thread}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

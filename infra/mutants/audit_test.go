@@ -1,0 +1,120 @@
+package mutants
+
+import "slices"
+
+// auditGuards are what rows of the audit (docs/audit.md) stand on, each with the cheapest of its row's checks that notices.
+// Other guards of rows stand beside what they guard, in the other lists.
+func auditGuards() []guard { return slices.Concat(factoryGuards(), engineGuards(), webSocketGuards()) }
+
+func factoryGuards() []guard {
+	return []guard{
+		{
+			name: "audit: each run has a table of tools of its own", row: "A1", file: "shared/tool/dispatch.go",
+			from: `tools: make(map[string]Tool, len(names))`, to: `tools: r.tools`,
+			test: "./shared/usercontext TestTwoRunsShareNothing",
+		},
+		{
+			name: "audit: a context carries one run", row: "A1", file: "shared/usercontext/phase.go",
+			from: `if !c.move(Executing) {`, to: `if !c.move(Executing) && c.closed {`,
+			test: "./shared/usercontext TestAUsedContextCarriesNoSecondRun",
+		},
+		{
+			name: "audit: a user has five seats", row: "A2", file: "shared/desk/desk.go",
+			from: `&& len(next.Seats) < r.Limits.Runs`, to: `&& len(next.Seats) <= r.Limits.Runs`,
+			test: "./shared/desk TestRandomHistories",
+		},
+		{
+			name: "audit: output is bounded", row: "A3", file: "shared/engine/run.go",
+			from: `if after.OutputBytes > int64(r.limits.OutputBytes) {`, to: `if after.OutputBytes > int64(r.limits.OutputBytes) && after.Events < 0 {`,
+			test: "./shared/engine TestLimitsHoldOverAttempts",
+		},
+		{
+			name: "audit: clean-ups run in reverse", row: "A4", file: "shared/usercontext/close.go",
+			from: `for _, cb := range slices.Backward(callbacks) {`, to: `for _, cb := range callbacks {`,
+			test: "./shared/usercontext TestCloseCleansUpInReverseAfterTheGoroutines",
+		},
+		{
+			name: "audit: a clean-up may panic", row: "A4", file: "shared/usercontext/close.go",
+			from: `err = fmt.Errorf("it panicked: %v", v)`, to: `err = nil`,
+			test: "./shared/usercontext TestOneBadCleanUpKeepsNoOtherFromRunning",
+		},
+		{
+			name: "audit: runs are counted by outcome", row: "A5", file: "functions/turn/measure.go",
+			from: `monitor.N(outcome(last), 1)`, to: `monitor.N(monitor.RunsFinished, 1)`,
+			test: "./functions/turn TestRunsAreMeasured",
+		},
+		{
+			name: "audit: no dispatcher of a closed context", row: "A7", file: "shared/tool/dispatch.go",
+			from: `if err := uc.Context().Err(); err != nil {`, to: `if err := uc.Context().Err(); err != nil && r == nil {`,
+			test: "./shared/tool TestWhoGetsNoDispatcher",
+		},
+	}
+}
+
+func engineGuards() []guard {
+	return []guard{
+		{
+			name: "audit: children are ten deep at most", row: "B1", file: "shared/usercontext/child.go",
+			from: `if c.depth == MaxDepth {`, to: `if c.depth == MaxDepth+1 {`,
+			test: "./shared/usercontext TestDepthIsBounded",
+		},
+		{
+			name: "audit: a log is kept as long as the deployment says", row: "B5", file: "shared/store/append.go",
+			from: `h.s.t.expiry(h.s.t.c.Limits.Retention)`, to: `h.s.t.expiry(chat.DefaultLimits().Retention)`,
+			test: "./shared/store TestStore/dynoxide/Fault44Retention",
+		},
+		{
+			name: "audit: a context is cleaned once nothing is left", row: "B6", file: "shared/usercontext/close.go",
+			from: `		c.move(Cleaned)`, to: `		_ = Cleaned`,
+			test: "./shared/usercontext TestNothingStaysBehind",
+		},
+		{
+			name: "audit: what still runs is residue", row: "E1", file: "shared/usercontext/close.go",
+			from: `if c.through && len(c.running) == 0 && c.calling == 0 {`, to: `if c.through {`,
+			test: "./shared/usercontext TestResidueIsNotClean",
+		},
+		{
+			name: "audit: what a run leaves is counted", row: "E4", file: "functions/turn/measure.go",
+			from: `left = residue.Count()`, to: `left = 0 * residue.Count()`,
+			test: "./functions/turn TestResidueIsCounted",
+		},
+		{
+			name: "audit: a run begins without much ado", row: "E5", file: "shared/usercontext/usercontext.go",
+			from: `	limits := withDefaults(c.Limits)`, to: `	limits := withDefaults(c.Limits)
+	for range 100 {
+		_ = fmt.Sprint(limits)
+	}`,
+			test: "./shared/usercontext TestARunIsCheapToBegin",
+		},
+	}
+}
+
+func webSocketGuards() []guard {
+	return []guard{
+		{
+			name: "audit: package-level state is found", row: "C1", file: "shared/arch/state_test.go",
+			from: `if !ok || g.Tok != token.VAR {`, to: `if !ok || g.Tok != token.VAR || len(f.text) > 0 {`,
+			test: "./shared/arch TestNoPackageLevelState",
+		},
+		{
+			name: "audit: a connection has a thread from the start", row: "C2", file: "functions/connect/connect.go",
+			from: `chat.ThreadID(chat.NewID(h.now()))`, to: `""`,
+			test: "./functions/connect TestAConnectionGetsAThreadAndIsNoTargetYet",
+		},
+		{
+			name: "audit: of two hellos the later stands", row: "C2", file: "shared/store/connections.go",
+			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
+			test: "./functions/message TestAStaleHelloChangesNothing",
+		},
+		{
+			name: "audit: what waits for a connection is bounded", row: "C3", file: "shared/emit/outlet.go",
+			from: `if o.size+d.size > maxQueue {`, to: `if o.size+d.size > 1000*maxQueue {`,
+			test: "./shared/emit TestAFullQueueCutsTheConnectionUntilItsNextHello",
+		},
+		{
+			name: "audit: a failed append is repeated", row: "C3", file: "shared/emit/flush.go",
+			from: `|| try == appendTries ||`, to: `|| try <= appendTries ||`,
+			test: "./shared/emit TestAppendIsTriedAgain",
+		},
+	}
+}

@@ -1,0 +1,149 @@
+package mutants
+
+import "slices"
+
+// lastHopGuards are what the last hop of docs/isolation.md stands on, and what tells of it.
+func lastHopGuards() []guard {
+	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards())
+}
+
+func recordGuards() []guard {
+	const rows, emit = "./shared/store TestStore/dynoxide/ForeignRows", "./shared/emit "
+	return []guard{
+		{
+			name: "last hop: a row was written for its user", row: "C5", file: "shared/store/items.go", test: rows,
+			from: ` || i.Owner != "" && i.Owner != s.seal(id) {`, to: ` {`,
+		},
+		{
+			name: "last hop: a row was written for its connection", row: "C5", file: "shared/store/items.go", test: rows,
+			from: `if i.SK != s.connectionKey(id).sk || i.Owner`, to: `if i.Owner`,
+		},
+		{
+			name: "last hop: nobody watches with another's row", row: "C5", file: "shared/store/connections.go", test: rows,
+			from: ` AND (attribute_not_exists(#owner) OR #owner = :owner)"`, to: `"`,
+		},
+		{
+			name: "last hop: who is erased closes no connection of another's", row: "C5", file: "shared/store/forget.go", test: rows,
+			from: "			all = append(all, foreign.Connection)\n			return true, nil\n", to: "			c.ID = foreign.Connection\n",
+		},
+		{
+			name: "last hop: the run's own user", row: "C5", file: "shared/emit/list.go", test: emit + "TestARowOfAnothersIsRefused",
+			from: `return c.Whose == chat.Mark(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
+		},
+		{
+			name: "last hop: each post by its record", row: "A6", file: "shared/emit/list.go", test: emit + "TestEachPostIsChecked",
+			from: `return c.Whose == chat.Mark(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
+		},
+		{
+			name: "last hop: a long frame ends with its thread", file: "shared/emit/post.go", test: emit + "TestALongFrameEndsWithItsThread",
+			from: ` && (thread == "" || thread == o.conn.Thread)`, to: ` && (thread == "" || o.conn.Thread != "")`,
+		},
+		{
+			name: "last hop: what is told goes to those who watch its thread", file: "shared/emit/tell.go", test: emit + "TestTellReachesWhomItConcerns",
+			from: ` || s.thread != "" && s.thread != c.Thread {`, to: ` {`,
+		},
+	}
+}
+
+func frameGuards() []guard {
+	const every = "./functions/message TestEveryFrameMustBeOfTheConnectionsUser"
+	const spare = "whoever posts an answer and has read no record reads it then"
+	return []guard{
+		{
+			name: "last hop: every frame is compared with its connection", row: "C5", file: "functions/message/handler.go", test: every,
+			from: "	if _, err := r.mine(ctx); err != nil { // which the others do as they write or read the row\n		return err\n	}\n", to: "",
+		},
+		{
+			name: "last hop: a frame that is none, too", file: "functions/message/handler.go", test: every,
+			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "	if bad != nil {\n", spare: spare,
+		},
+		{
+			name: "last hop: and one of a past token", file: "functions/message/handler.go", test: every,
+			from: "r.late {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "r.late {\n", spare: spare,
+		},
+		{
+			name: "last hop: a ping, too", file: "functions/message/ping.go", test: every,
+			from: "	row, err := r.mine(ctx)\n	if err != nil {", to: "	row, err := r.store.Connection(ctx, r.in.Connection)\n	if err != nil && !errors.Is(err, chat.ErrNotFound) {",
+			spare: spare,
+		},
+		{
+			name: "last hop: a hello and a run, too", row: "C5", file: "functions/message/connection.go", test: every,
+			from: "	row, err := r.store.Watch(ctx, c)\n	if err != nil {\n", to: "	row, err := r.store.Watch(ctx, c)\n	if errors.Is(err, chat.ErrForeign) {\n		row, err = c, nil\n	}\n	if err != nil {\n",
+		},
+	}
+}
+
+func ageGuards() []guard {
+	const emit, message = "./shared/emit ", "./functions/message "
+	return []guard{
+		{
+			name: "last hop: no post by an old list", row: "C2", file: "shared/emit/list.go", test: emit + "TestListsThatFailOrHang",
+			from: `e.c.User.Now().Sub(e.listedAt) <= listGood && `, to: ``,
+		},
+		{
+			name: "last hop: delivery goes on with the next list", file: "shared/emit/list.go", test: emit + "TestNothingIsPostedByAnOldList",
+			from: "		return listAgain\n", to: "		return 1000 * listAgain\n",
+		},
+		{
+			name: "last hop: no telling by an old list", file: "shared/emit/tell.go", test: emit + "TestTellDoesNotGoByAnOldList",
+			from: `return r.Now().Sub(r.at) > listGood`, to: `return r.at.IsZero()`,
+		},
+		{
+			name: "last hop: no answer without a record", file: "functions/message/connection.go", test: message + "TestEveryFrameMustBeOfTheConnectionsUser",
+			from: `	if err := c.current(ctx); err != nil {
+		return err
+	}
+`, to: "", spare: "every frame is compared before",
+		},
+		{
+			name: "last hop: no answer by an old record", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
+			from: `if r.now().Sub(r.at) > recordGood {`, to: `if r.at.IsZero() {`,
+		},
+		{
+			name: "last hop: an answer is for who watches its thread", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
+			from: `if r.thread != "" && r.thread != r.row.Thread || `, to: `if `,
+		},
+	}
+}
+
+func violationGuards() []guard {
+	const told = "./shared/monitor TestAViolationTellsTheGuardAndNotTheUser"
+	return []guard{
+		{
+			name: "violations: an alarm may look each ten seconds", row: "E2", file: "shared/monitor/monitor.go", test: told,
+			from: `if v.name == IsolationViolation {`, to: `if v.name == "" {`,
+		},
+		{
+			name: "violations: no id in clear", row: "E2", file: "shared/monitor/violation.go", test: told,
+			from: `return ID{"ThreadHash", hash("thread", string(id))}`, to: `return ID{"ThreadHash", string(id)}`,
+		},
+		{
+			name: "violations: a frame's is recorded", row: "E2", file: "functions/message/handler.go", test: "./functions/message TestEveryFrameMustBeOfTheConnectionsUser",
+			from: `r.violated(ctx, v, f)`, to: `_ = v.guard`,
+		},
+		{
+			name: "violations: a run's is recorded", row: "E2", file: "shared/emit/list.go", test: "./functions/turn TestARunRefusesAConnectionOfAnothers",
+			from: `e.c.Violation(id)`, to: `e.c.Report(nil)`,
+		},
+		{
+			name: "violations: what is told meets one", row: "E2", file: "shared/emit/tell.go", test: "./functions/sweep TestSweepRefusesAConnectionOfAnothers",
+			from: "			r.Violation(id)\n", to: "",
+		},
+		{
+			name: "violations: a connect's", row: "E2", file: "functions/connect/connect.go", test: "./functions/connect TestAConnectOnAnothersConnectionIsAViolation",
+			from: `case errors.Is(err, chat.ErrForeign):`, to: `case errors.Is(err, chat.ErrForeign) && mine == nil:`,
+		},
+		{
+			name: "violations: a disconnect's", row: "E2", file: "functions/disconnect/disconnect.go", test: "./functions/disconnect TestADisconnectForgetsItsOwnConnectionOnly",
+			from: `if !in.User.IsZero() && in.User != owner {`, to: `if in.User.IsZero() && in.User != owner && err != nil {`,
+		},
+		{
+			name: "violations: none where a record is missing", row: "E2", file: "functions/message/connection.go", test: "./functions/message TestARecordThatIsMissingIsNoViolation",
+			from: `if err == nil && owner != r.in.User {`, to: `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
+		},
+		{
+			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
+			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
+		},
+	}
+}

@@ -1,0 +1,147 @@
+package mutants
+
+import "slices"
+
+// toolsGuards are what stands between a model and what it must not do: docs/tools.md.
+func toolsGuards() []guard {
+	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards())
+}
+
+func callGuards() []guard {
+	const tools, dispatch = "./shared/tool ", "shared/tool/dispatch.go"
+	return []guard{
+		{
+			name: "tools: default deny", file: dispatch, row: "D2", test: "./functions/turn TestInjection",
+			from: `if !d.user.Granted(t.grant) {
+		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.grant == "" {
+		return Result{Outcome: Denied`,
+		},
+		{
+			name: "tools: the permission before the arguments", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
+			from: `if !d.user.Granted(t.grant) {
+		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.check(json.RawMessage(c.Arguments)) == nil {
+		return Result{Outcome: Denied`,
+		},
+		{
+			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
+			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
+			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && d.count(t, c.ID) {`,
+		},
+		{
+			name: "tools: arguments are checked", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
+			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`, to: `if err := t.check(json.RawMessage(c.Arguments)); err != nil && c.Arguments == "{" {`,
+		},
+		{
+			name: "tools: a panic is a result", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
+			from: `if v := recover(); v != nil {`, to: `if v := error(nil); v != nil {`,
+		},
+		{
+			name: "tools: a call has its deadline", file: dispatch, row: "D1", test: tools + "TestAToolsOwnDeadline",
+			from: `context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})`, to: `context.WithTimeoutCause(ctx, callTime, callTimeError{})`,
+		},
+		{
+			name: "tools: a result has its bound", file: "shared/tool/limits.go", row: "D1", test: tools + "TestOrderOfACall",
+			from: `bound(text, t.limits.result)`, to: `bound(text, MaxResult)`,
+		},
+		{
+			name: "tools: a run's calls of one tool are bounded", file: dispatch, row: "D1", test: tools + "TestCallsPerRun",
+			from: `return d.calls[t.spec.Name] <= t.limits.calls`, to: `return d.calls[t.spec.Name] > 0`,
+		},
+		{
+			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1", test: "./functions/turn TestACallsLimitIsTheRuns",
+			from: `d.Earlier(s.events)`, to: `d.Earlier(nil)`,
+		},
+		{
+			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7", test: tools + "TestWhoGetsNoDispatcher",
+			from: `if err := uc.Context().Err(); err != nil {`, to: `if err := uc.Context().Err(); err != nil && len(names) > 0 {`,
+		},
+		{
+			name: "tools: none is called after Close", file: dispatch, row: "A7", test: tools + "TestACallOfAStoppedRunIsNotMade",
+			from: `if ctx.Err() != nil || d.user.Context().Err() != nil {`, to: `if ctx.Err() != nil {`,
+		},
+	}
+}
+
+func auditedGuards() []guard {
+	const turn, file = "./functions/turn ", "functions/turn/tools.go"
+	return []guard{
+		{
+			name: "tools: the record reaches the log", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
+			from: `d.Record = t.decided`, to: `_ = t.decided`,
+		},
+		{
+			name: "tools: what is denied is counted", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
+			from: `if d.Outcome == tool.Denied {`, to: `if d.Outcome == tool.Unknown && d.Grant != "" {`,
+		},
+		{
+			name: "tools: a made-up name is content", file: "shared/tool/dispatch.go", row: "D2", test: turn + "TestEveryCallIsAudited",
+			from: `Tool: t.spec.Name, Grant: t.grant, Outcome`, to: `Tool: c.Name, Grant: t.grant, Outcome`,
+		},
+		{
+			name: "tools: what is never called is recorded", file: "shared/engine/run.go", row: "D2", test: "./shared/engine TestCallsThatAreNotMadeAreRecorded",
+			from: `r.c.Tools.Note(called(c), tool.NotCalled)`, to: `_ = called(c)`,
+		},
+		{
+			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2", test: "./functions/message TestAFrameBringsNoGrants",
+			from: `Grants: r.in.Grants, WhenBusy: f.WhenBusy,`, to: `Grants: append(r.in.Grants, "admin"), WhenBusy: f.WhenBusy,`,
+		},
+		{
+			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2", test: turn + "TestWhoseGrantsARunHas",
+			from: `Grants: t.held.Input().Grants, Limits`, to: `Grants: append(t.held.Input().Grants, "notes"), Limits`,
+		},
+	}
+}
+
+func apartGuards() []guard {
+	const apart = "./functions/turn TestEveryToolHasAnIsolationCase"
+	return []guard{
+		{
+			name: "tools: made from the run's own store", file: "functions/turn/tools.go", row: "D4", test: apart,
+			from: `// registry is what a run may call at all: the deployment's tools, and those that are made from its user's store.
+func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
+`, to: `var warm *store.Store
+
+func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
+	if warm == nil {
+		warm = s
+	}
+	s = warm
+`,
+		},
+		{
+			name: "tools: one without an isolation case is noticed", file: "functions/turn/tools_test.go", row: "D4", test: apart,
+			from: `		"clock":        {`, to: `		"hourglass":    {`,
+		},
+		{
+			name: "tools: none can name a user", file: "shared/arch/tools_test.go", row: "D4", test: "./shared/arch TestToolsCannotNameUsers",
+			from: `{"Note", "ErrNotFound", "ErrFull"}`, to: `{"Note", "ErrNotFound", "ErrFull", "User"}`,
+		},
+	}
+}
+
+func pairGuards() []guard {
+	const engine, file = "./shared/engine ", "shared/engine/run.go"
+	return []guard{
+		{
+			name: "tools: each call has its result", file: file, row: "D3", test: engine + "TestEveryOutcomePairsItsEvents",
+			from: `	for _, call := range calls {
+		result := <-waiting[0]
+		waiting = waiting[1:]
+`, to: `	for _, call := range calls {
+		result := <-waiting[0]
+		waiting = waiting[1:]
+		if result.Outcome == tool.TimedOut {
+			continue
+		}
+`,
+		},
+		{
+			name: "tools: so many calls at a time", file: file, row: "D3", test: engine + "TestASlowCallHoldsUpNobody",
+			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, atOnce*100)`,
+		},
+		{
+			name: "tools: none waits for the one before it", file: file, row: "D3", test: engine + "TestASlowCallHoldsUpNobody",
+			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, 1)`,
+		},
+	}
+}

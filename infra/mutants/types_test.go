@@ -1,0 +1,201 @@
+package mutants
+
+import "slices"
+
+// typeGuards are what locks 1 and 2 of docs/isolation.md stand on: that nobody can make a user, and that a key is its
+// owner's.
+func typeGuards() []guard {
+	all := slices.Concat(userGuards(), escapeGuards(), nobodyGuards(), keyGuards(), tableGuards())
+	for i := range all {
+		if all[i].row == "" {
+			all[i].row = "B1"
+		}
+	}
+	return all
+}
+
+// userGuards keep users from being made.
+func userGuards() []guard {
+	const cannot, nobody = "./shared/arch TestUsersCannotBeMade", "./shared/arch TestForgedUsersAreNobody"
+	const method = "// IsZero reports whether u is nobody.\n"
+	return []guard{
+		{
+			name: "types: no decoder finds a way to fill a user", file: "shared/internal/principal/principal.go", from: method,
+			to: "// UnmarshalText is new.\nfunc (u *User) UnmarshalText(b []byte) error { u.key = string(b); return nil }\n\n" + method, test: cannot,
+		},
+		{
+			name: "types: no text is a user when it is decoded", file: "shared/internal/principal/principal.go", from: method,
+			to: "// UnmarshalText is new.\nfunc (u *User) UnmarshalText(b []byte) error { u.key = string(b); return nil }\n\n" + method, test: nobody,
+		},
+		{
+			name: "types: a user has no method that changes it", file: "shared/internal/principal/principal.go", from: method,
+			to: "// SetKey is new.\nfunc (u *User) SetKey(key string) { u.key = key }\n\n" + method, test: cannot,
+		},
+		{
+			name: "types: the words make no user", file: "shared/chat/chat.go", from: "type User = principal.User\n",
+			to: "type User = principal.User\n\n// New is new.\nfunc New(i, s string) (User, error) { return principal.New(i, s) }\n", test: cannot,
+		},
+		{
+			name: "types: the store takes no word for a user", file: "shared/store/store.go", from: "// nowSeconds is the clock as TTL counts it.\n",
+			to: "// For is new.\nfunc (s *Store) For(who string) (*Store, error) { return &Store{s.t, s.user, \"U#\" + who}, nil }\n\n// nowSeconds is the clock as TTL counts it.\n", test: cannot,
+		},
+		{
+			name: "types: users are made in a few files", file: "shared/arch/imports_test.go",
+			from: `&& !slices.Contains(makers(), f.path) &&`, to: `&& slices.Contains(makers(), f.path+"?") &&`,
+			test: "./shared/arch TestUsersAreMadeAtTheEdgeAlone",
+		},
+		{
+			name: "types: a new way to a user is found", file: "shared/arch/users_test.go",
+			from: `if _, known := doors()[name]; gives && !known {`, to: `if _, known := doors()[name]; gives && known && name == "" {`,
+			test: "./shared/arch TestUsersComeThroughDoors",
+		},
+		{
+			name: "types: a door is for those who are named", file: "shared/arch/users_test.go",
+			from: `!slices.Contains(doors()[name].only, f.dir())`, to: `len(doors()[name].only) == 0`,
+			test: "./shared/arch TestUsersComeThroughDoors",
+		},
+		{
+			name: "types: what a user is handed over in is found", file: "shared/arch/users_test.go",
+			from: `yes = yes || open && bears(f, field.Type, known)`, to: `yes = yes || open && len(f.text) == 0`,
+			test: "./shared/arch TestEveryTakerIsFound",
+		},
+	}
+}
+
+// escapeGuards keep code from going round the types.
+func escapeGuards() []guard {
+	const round = "./shared/arch TestNothingGoesRoundTheTypes"
+	return []guard{
+		{
+			name: "types: no unsafe", file: "shared/arch/escape_test.go",
+			from: `if why := everywhere[imp]; why != "" {`, to: `if why := everywhere[imp]; why != "" && imp != "unsafe" {`, test: round,
+		},
+		{
+			name: "types: no C", file: "shared/arch/escape_test.go",
+			from: `if why := everywhere[imp]; why != "" {`, to: `if why := everywhere[imp]; why != "" && imp != "C" {`, test: round,
+		},
+		{
+			name: "types: reflect is for tests", file: "shared/arch/escape_test.go",
+			from: `why != "" && !testing {`, to: `why == imp && !testing {`, test: round,
+		},
+		{
+			name: "types: no pointer from reflect", file: "shared/arch/escape_test.go",
+			from: `{"UnsafePointer", "UnsafeAddr", "NewAt"}`, to: `{"UnsafeAddr", "NewAt"}`, test: round,
+		},
+		{
+			name: "types: no package where the rules do not look", file: "shared/arch/escape_test.go",
+			from: `ok && slices.ContainsFunc(strings.Split(ours, "/"), skipped)`, to: `ok && skipped(ours)`, test: round,
+		},
+		{
+			name: "types: no assembly", file: "shared/arch/escape_test.go",
+			from: `{".s", ".S",`, to: `{".S",`, test: "./shared/arch TestTheGoCommandBuildsOnlyWhatTheRulesRead",
+		},
+		{
+			name: "types: no linkname", file: "shared/arch/state_test.go", row: "C1",
+			from: `strings.HasPrefix(c.Text, "//go:linkname") ||`, to: ``, test: "./shared/arch TestNothingRunsOrLinksInHiding",
+		},
+	}
+}
+
+// nobodyGuards refuse the zero user.
+func nobodyGuards() []guard {
+	const test = "./shared/arch TestTheZeroUserIsRefused"
+	return []guard{
+		{
+			name: "types: nobody has a part of the table", file: "shared/store/store.go",
+			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
+		},
+		{
+			name: "types: nobody has a context", file: "shared/usercontext/usercontext.go",
+			from: `if c.User.IsZero() {`, to: `if c.User.IsZero() && c.Thread == "" {`, test: test,
+		},
+		{
+			name: "types: turn is invoked for nobody", file: "shared/gateway/out.go",
+			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
+		},
+		{
+			name: "types: nobody is told anything", file: "shared/emit/tell.go",
+			from: `if a.User.IsZero() {`, to: `if a.User.IsZero() && a.User.Key() != "" {`, test: test,
+		},
+		{
+			name: "types: nobody has credentials", file: "shared/asuser/asuser.go",
+			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
+			spare: "the table that they are for refuses nobody itself",
+		},
+		{
+			name: "types: who takes a user has a case", file: "shared/arch/nobody_test.go",
+			from: `"shared/emit.Tell": func(`, to: `"shared/emit.Told": func(`, test: test,
+		},
+	}
+}
+
+// keyGuards keep what is one user's, or one thread's, out of another's keys.
+func keyGuards() []guard {
+	const escaping, keys = "./shared/internal/principal FuzzKey", "./shared/store FuzzKeys"
+	const file = "shared/store/keys.go"
+	all := []guard{
+		{
+			name: "keys: the separator is escaped", file: "shared/internal/principal/principal.go",
+			from: `c == '.' || c == '_' || c == '-'`, to: `c == '.' || c == '_' || c == '-' || c == '#'`, test: escaping,
+		},
+		{
+			name: "keys: the escape is escaped", file: "shared/internal/principal/principal.go",
+			from: `c == '.' || c == '_' || c == '-'`, to: `c == '.' || c == '_' || c == '-' || c == '='`, test: escaping,
+		},
+		{
+			name: "keys: no id begins like a hash", file: "shared/internal/principal/principal.go",
+			from: `plain(c) && (i > 0 ||`, to: `plain(c) && (i >= 0 ||`, test: escaping,
+		},
+		{
+			name: "keys: only what Key returns is a key", file: "shared/internal/principal/principal.go",
+			from: `return escape(id.String()) == key`, to: `return id.Len() > 0`, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
+		},
+		{name: "keys: a log's thread ends before its epoch", file: file, from: `string(id) + "#" + string(epoch)`, to: `string(id) + string(epoch)`, test: keys},
+		{name: "keys: an input's run ends before its nonce", file: file, from: `string(id) + "#" + nonce`, to: `string(id) + nonce`, test: keys},
+		{name: "keys: what tools keep lies below its user", file: file, from: `s.pk + "#D"`, to: `s.pk + "D"`, test: keys},
+		{name: "keys: logs lie below their user", file: file, from: `s.pk + "#T#"`, to: `s.pk + "T#"`, test: keys},
+		{name: "keys: a query ends with its prefix", file: file, from: `high: prefix + aboveAll}`, to: `high: aboveAll}`, test: keys},
+		{name: "keys: records sort as their numbers do", file: file, from: `"%s%012d", recordPrefix`, to: `"%s%d", recordPrefix`, test: keys},
+		{name: "keys: connections sort below the end of their list", file: file, from: `c >= '~'`, to: `c == '~'`, test: keys},
+		{name: "keys: only runs and erasures are live", file: file, from: `isUser && isRun && chat.CheckID(id) == nil`, to: `isUser && (isRun || !isRun) && id != ""`, test: keys},
+		{
+			name: "keys: each key is fuzzed", file: "shared/store/keys_test.go",
+			from: `put("forgetKey", "forgetting"`, to: `put("deskKey", "forgetting"`, test: "./shared/store TestEveryKeyIsFuzzed",
+		},
+		{
+			name: "keys: no other file builds a query", file: "shared/arch/keys_test.go",
+			from: `(name.Name == "span" || name.Name == "key"`, to: `(name.Name == "key"`, test: "./shared/arch TestKeysAreBuiltInOnePlace",
+		},
+		{
+			name: "keys: no sum of parts is a key", file: "shared/arch/keys_test.go",
+			from: `(k.part(n.X) || k.part(n.Y)) {`, to: `(k.part(n.X) && k.part(n.Y)) {`, test: "./shared/arch TestKeysAreBuiltInOnePlace",
+		},
+	}
+	for i := range all {
+		all[i].row = "B3"
+	}
+	return all
+}
+
+// tableGuards are what the isolation matrix of the store notices.
+func tableGuards() []guard {
+	const matrix = "./shared/store TestStore/dynoxide/Isolation"
+	all := []guard{
+		{
+			name: "keys: a partition is its user's whole key", file: "shared/store/keys.go",
+			from: `return userPrefix + u.Key()`, to: `return userPrefix + u.Key()[:1]`, test: matrix,
+		},
+		{
+			name: "keys: a hostile id is refused", file: "shared/store/threads.go",
+			from: "if err := checkID(\"thread\", id); err != nil {\n\t\treturn Thread{}, err", to: "if err := checkID(\"thread\", id); err != nil && id == \"\" {\n\t\treturn Thread{}, err", test: matrix,
+		},
+		{
+			name: "keys: each method has a case", file: "shared/store/storetest/probes.go",
+			from: `"Store.StartWaiting": {`, to: `"Store.StartedWaiting": {`, test: matrix,
+		},
+	}
+	for i := range all {
+		all[i].row = "B3"
+	}
+	return all
+}

@@ -1,0 +1,85 @@
+package emit_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/emit"
+	"carrel/shared/wire"
+)
+
+// Whatever becomes of the user's connections under a run, and of one that is another's among them, each post goes by the
+// record that was listed last: its owner, its thread, its token, and how long ago that was.
+func TestEachPostIsChecked(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	posts, changes, oldest, foreign := 0, 0, time.Duration(0), 0
+	for range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			ids := []string{"a", "b", "c", "d"}
+			edge := newEdge(conn("a"), conn("b"), conn("c"))
+			edge.takes["b"] = 150 * time.Millisecond
+			r := newRig(t, &fakeLog{}, edge)
+			bob := chat.Mark(chattest.User(t, "bob").Hash())
+			r.emit(t, opening()...)
+			for n := range 60 {
+				r.words(t, 1)
+				if n%10 == 9 {
+					r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+				}
+				c := conn(ids[random.IntN(len(ids))])
+				c.N = int64(n + 2)
+				edge.become(c, random.IntN(8), bob)
+				changes++
+				time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
+			}
+			edge.set(func() { edge.list = nil })
+			r.end(t)
+			if err := emit.Tell(t.Context(), audience(t, edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
+				t.Error(err)
+			}
+			for _, bad := range edge.bad {
+				t.Error(bad)
+			}
+			slices.Sort(r.violations)
+			posts, oldest, foreign = posts+edge.count(), max(oldest, edge.oldest), foreign+len(slices.Compact(r.violations))
+		})
+	}
+	if posts == 0 || foreign == 0 || oldest > tolerance {
+		t.Errorf("%d posts, %d connections of another's, by lists of up to %v", posts, foreign, oldest)
+	}
+	t.Attr("figure", fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the record listed last, which was at most %v old; %d of another's refused",
+		posts, changes, oldest.Round(time.Millisecond), foreign))
+}
+
+// become has one thing of a connection, or of the lists, change.
+func (e *fakeEdge) become(c chat.Connection, change int, other chat.Mark) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch change {
+	case 0:
+		delete(e.rows, c.ID)
+		return
+	case 1:
+		c.Thread = "another"
+	case 2:
+		c.TokenExpires = time.Now().Add(300 * time.Millisecond)
+	case 3:
+		c.Whose = other
+	case 4:
+		c.N = 0
+	case 5:
+		e.list = func(context.Context) error { return errLost }
+	default:
+		e.list = nil
+	}
+	e.rows[c.ID] = c
+}
