@@ -173,8 +173,8 @@ func (s *siege) idle(p *party) {
 	defer again.Stop()
 	for {
 		a, err := p.ask(s.ctx, []byte(`{"type":"ping"}`))
-		if err != nil || a.Type == "error" || a.Type == "pong" && len(a.Runs) == 0 {
-			return // or its socket is closed, or its user is erased
+		if err != nil || a.Type == "error" || a.Type == "pong" && len(a.Runs) == 0 || s.Failed() {
+			return // or its socket is closed, its user is erased, or what runs may be the victim's
 		}
 		select {
 		case <-again.C:

@@ -121,6 +121,9 @@ func (s *siege) counted() tally {
 		now := s.counts()
 		counted := now[monitor.FramesRefused] - s.metrics[monitor.FramesRefused]
 		violations := now[monitor.IsolationViolation] - s.metrics[monitor.IsolationViolation]
+		if s.Failed() {
+			end.Reset(0) // what else is wrong is told, and not waited for
+		}
 		if maps.Equal(logged, answers) && int(counted) == want.answers && connects == s.refused && violations == s.violations {
 			want.logged = int(counted)
 			return want

@@ -103,6 +103,10 @@ func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
 				s.violations++
 			}
 		}
+		if answer, failed := s.invoke("MessageFunction", "MESSAGE", connection, name, `{"type":"nonsense","requestId":"asked-by-whoever-says-it"}`); failed != "" {
+			t.Errorf("a frame that is none fails: %s", answer)
+		}
+		s.violations++
 		if answer, failed := s.invoke("DisconnectFunction", "DISCONNECT", connection, name, ""); failed != "" {
 			t.Errorf("a disconnect fails: %s", answer)
 		}

@@ -46,7 +46,7 @@ func enginesTwo() []row {
 		{
 			id: "B3", claim: "Database queries are the user's own",
 			here: "Every method of the store × own, another's, colliding and absent names; a method without a case fails the suite.",
-			checks: []check{
+			checks: slices.Concat(aliases(), []check{
 				{pkg: storePackage, test: "TestStore/dynoxide/Isolation", shows: "every method of the store against users whose names nearly meet"},
 				{pkg: auditPackage, test: "TestIAMMatrix", shows: "every method with somebody else's credentials, on the template's policies"},
 				{pkg: storePackage, test: "FuzzKeys", shows: "no key of one user lies among those of another"},
@@ -54,7 +54,7 @@ func enginesTwo() []row {
 				{pkg: "./shared/internal/principal", test: "FuzzKey", shows: "escaping is injective"},
 				{pkg: "./shared/internal/principal", test: "TestFromKeyRefusesWhatKeyCannotReturn", shows: "only what was escaped is a key"},
 				{pkg: "./shared/arch", test: "TestKeysAreBuiltInOnePlace", shows: "keys are built in one file"},
-			},
+			}),
 		},
 		{
 			id: "B4", claim: "One user's errors stay that user's",

@@ -58,7 +58,7 @@ func websocketsTwo() []row {
 		{
 			id: "C5", claim: "User A's events never reach user B",
 			here: "50 users, in the full size a million events: not one foreign event. An attacker who speaks the protocol gets nothing and changes nothing.",
-			checks: []check{
+			checks: slices.Concat(attacks(), []check{
 				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
 				{pkg: auditPackage, test: "TestTheAttackerNamesTheVictimsIDsInEveryField", shows: "the victim's ids in every field of every frame"},
 				{pkg: auditPackage, test: "TestTheAttackerCombinesOwnAndForeign", shows: "own and foreign ids together"},
@@ -73,7 +73,7 @@ func websocketsTwo() []row {
 				{pkg: auditPackage, test: "TestLockKeys", shows: "another's thread by its id"},
 				{pkg: auditPackage, test: "TestLockLastHop", shows: "forged frames and a forged row of a connection"},
 				{pkg: mutantsPackage, test: "TestEachLockAlone", shows: "each lock stops alone what its table says", slow: true},
-			},
+			}),
 		},
 	}
 }
