@@ -38,7 +38,7 @@ func attackerGuards() []guard {
 		},
 		{
 			name: "attacker: names in another case are others", row: "B3", file: "shared/store/keys.go", test: audit + "TestTheAttackerIsNamedLikeTheVictim",
-			from: `return "U#" + u.Key()`, to: `return "U#" + strings.ToLower(u.Key())`,
+			from: `return userPrefix + u.Key()`, to: `return userPrefix + strings.ToLower(u.Key())`,
 		},
 		{
 			name: "attacker: a field comes once", row: "C5", file: "shared/wire/object.go", test: audit + "TestTheAttackerAddsFields",
