@@ -137,9 +137,14 @@ func missing(t *testing.T, reason string) {
 
 // signIn gets a token of a user from the local issuer.
 func signIn(ctx context.Context, token, user string) (string, error) {
+	return signInWith(ctx, token, url.Values{"user": {user}})
+}
+
+// signInWith is signIn with all that is asked of the issuer.
+func signInWith(ctx context.Context, token string, form url.Values) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, token, strings.NewReader(url.Values{"user": {user}}.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, token, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}

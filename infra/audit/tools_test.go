@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -24,23 +23,7 @@ import (
 
 // scoped gets a token of a user that grants this and no more.
 func scoped(ctx context.Context, token, user string, grants []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	form := url.Values{"user": {user}, "scope": {strings.Join(append([]string{"openid"}, grants...), " ")}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, token, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := new(http.Client).Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	var t struct {
-		AccessToken string `json:"access_token"`
-	}
-	return t.AccessToken, json.NewDecoder(answer.Body).Decode(&t)
+	return signInWith(ctx, token, url.Values{"user": {user}, "scope": {strings.Join(append([]string{"openid"}, grants...), " ")}})
 }
 
 // talker is one who asks for runs on a socket whose token grants so much.
