@@ -52,7 +52,8 @@ func (b batch) pattern() string {
 	return strings.Join(parts, "/")
 }
 
-// heavy reports whether the batch starts the whole stack: it runs alone then.
+// heavy reports whether the batch starts the whole stack, and waits with it. The removals build most of their time: they
+// are none.
 func (b batch) heavy() bool {
-	return b.pkg == auditPackage || b.pkg == mutantsPackage || strings.HasPrefix(b.pkg, "./infra/soak") || strings.HasPrefix(b.pkg, "./infra/cli")
+	return b.pkg == auditPackage || b.pkg == mutantsPackage && b.tests[0] != removalTest || strings.HasPrefix(b.pkg, "./infra/soak") || strings.HasPrefix(b.pkg, "./infra/cli")
 }

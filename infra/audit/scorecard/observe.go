@@ -14,8 +14,11 @@ import (
 	"time"
 )
 
-// sideBySide is how many packages are built or run at a time.
-const sideBySide = 2
+// sideBySide is how many packages are built or run at a time, and testsSideBySide how many tests of one: of those some wait.
+const (
+	sideBySide      = 2
+	testsSideBySide = 3
+)
 
 // batchTime is what one process of tests may take.
 const batchTime = 15 * time.Minute
@@ -122,8 +125,8 @@ func (o *collector) compile(ctx context.Context, pkg, binary string) ([]string, 
 	return strings.Fields(string(out)), nil
 }
 
-// runAll first runs what measures time, alone. Then those that start the whole stack run one after the other, for they use
-// all of the machine and wait for leases, and beside them the others.
+// runAll first runs what measures time, alone. Then those that start the whole stack run one after the other, for they wait
+// for leases much of the time, and beside them the others, of which the removals come last.
 func (o *collector) runAll(ctx context.Context, all []batch) {
 	var timed, light, heavy []batch
 	for _, b := range all {
@@ -168,7 +171,7 @@ func (o *collector) execute(ctx context.Context, b batch) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime+time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, o.built[b.pkg], "-test.v=test2json", "-test.run", b.pattern(),
-		"-test.timeout", batchTime.String(), "-test.parallel", fmt.Sprint(sideBySide))
+		"-test.timeout", batchTime.String(), "-test.parallel", fmt.Sprint(testsSideBySide))
 	c.Dir = filepath.Join(o.root, b.pkg)
 	c.Env = append(os.Environ(), "AUDIT="+string(o.size), "CARREL_REQUIRE_ALL=1")
 	if b.env != "" {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,6 +79,39 @@ func TestRemovals(t *testing.T) {
 				t.Errorf("a quick audit takes no guards away: %+v", quick.Rows[0])
 			}
 		})
+	}
+}
+
+// The audit runs each guard's test without the guard as a check of the guard's row: it must be one, and each row must have
+// a guard. The audit itself would tell only after minutes.
+func TestEachRowHasGuardsThatItsChecksNotice(t *testing.T) {
+	const list = "TestGuardsAreThere"
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-json", "-run", "^"+list+"$", "carrel/infra/mutants").Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	o := nothingSeen()
+	if _, err := o.read(mutantsPackage, bytes.NewReader(out)); err != nil {
+		t.Fatal(err)
+	}
+	guards := map[string]int{}
+	for _, text := range o.of(mutantsPackage + " " + list).told["removal"] {
+		var r removal
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatal(err)
+		}
+		guards[r.Row]++
+		i := slices.IndexFunc(rows(), func(row row) bool { return row.id == r.Row })
+		if i < 0 {
+			t.Errorf("%s: there is no row %s", r.Guard, r.Row)
+		} else if why := r.notices(rows()[i].of(normal)); why != "" {
+			t.Errorf("row %s, guard %q: %s", r.Row, r.Guard, why)
+		}
+	}
+	for _, row := range rows() {
+		if guards[row.id] == 0 {
+			t.Errorf("row %s has no guard: a row that cannot go red is no row", row.id)
+		}
 	}
 }
 

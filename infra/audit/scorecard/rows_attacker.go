@@ -5,6 +5,7 @@ func attacks() []check {
 	return []check{
 		{pkg: auditPackage, test: "TestTheAttackerReplaysFrames", shows: "replay, also behind the token's expiry"},
 		{pkg: auditPackage, test: "TestTheAttackerSmugglesAtTheDoor", shows: "two identities in one handshake"},
+		{pkg: "./shared/gateway", test: "TestAuthorizerRefusesTwoLinesOfAHeader", shows: "two lines of one header are no token"},
 		{pkg: auditPackage, test: "TestTheAttackerForgesTheVictimsToken", shows: "forged tokens"},
 		{pkg: auditPackage, test: "TestTheAttackerHasAStolenConnectionID", shows: "a stolen connection id"},
 		{pkg: auditPackage, test: "TestTheAttackerOnTheVictimsConnection", shows: "an event on another's connection"},

@@ -27,6 +27,7 @@ func recommendationsOne() []row {
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
 				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "no false alarm in ordinary life"},
 				{pkg: messagePackage, test: "TestEveryFrameMustBeOfTheConnectionsUser", shows: "a frame's violation is recorded"},
+				{pkg: messagePackage, test: "TestRefusedFramesAreCounted", shows: "a frame that is refused is counted"},
 				{pkg: messagePackage, test: "TestARecordThatIsMissingIsNoViolation", shows: "a missing record is none"},
 				{pkg: "./functions/connect", test: "TestAConnectOnAnothersConnectionIsAViolation", shows: "a connect's"},
 				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "a disconnect's"},

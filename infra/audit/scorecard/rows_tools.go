@@ -25,6 +25,7 @@ func tools() []row {
 				{pkg: turnPackage, test: "TestEveryCallIsAudited", shows: "the record, in the function's log"},
 				{pkg: enginePackage, test: "TestCallsThatAreNotMadeAreRecorded", shows: "a record also of what was never called"},
 				{pkg: turnPackage, test: "TestWhoseGrantsARunHas", shows: "the grants are those of the admission"},
+				{pkg: turnPackage, test: "TestInjection", shows: "no text talks a run into a tool that was not granted"},
 				{pkg: messagePackage, test: "TestAFrameBringsNoGrants", shows: "a frame brings none"},
 				{pkg: toolPackage, test: "TestSpecsAreWhatTheRunMayCall", shows: "a model is shown what its run may call, and no more"},
 			},
@@ -45,6 +46,7 @@ func tools() []row {
 			checks: []check{
 				{pkg: turnPackage, test: "TestEveryToolHasAnIsolationCase", shows: "every tool beside another user's data"},
 				{pkg: turnPackage, test: "TestInjection", shows: "texts that ask for other users' data and for tools not granted"},
+				{pkg: toolPackage, test: "TestIdempotencyKeysOfTwoUsers", shows: "what a call is known by elsewhere is its user's"},
 				{pkg: auditPackage, test: "TestToolsOverTheWholeStack", shows: "the same over the whole stack, with tokens of fewer grants"},
 				{pkg: turnPackage, test: "TestAToolThatMixesUsersIsNoticed", shows: "a tool that mixes users is noticed"},
 				{pkg: "./shared/arch", test: "TestToolsCannotNameUsers", shows: "no tool's package names a user"},
