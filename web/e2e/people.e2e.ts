@@ -80,6 +80,8 @@ it("says nothing in the name of who signs in next, and shows them nothing", asyn
   await window.composer.fill("a draft of alice");
   const frames = sent(window);
   await window.page.getByRole("button", { name: "Sign in again" }).click();
+  await window.page.getByRole("textbox", { name: "Or any other name" }).waitFor();
+  expect(await window.page.evaluate(() => localStorage.length)).toBe(0); // the local issuer's page is of the same origin
   await window.signIn(bob);
   await window.connected();
   expect(window.hash).not.toBe(hers);
@@ -101,6 +103,9 @@ it("keeps nothing of who has signed out", async () => {
   await window.send("/say the secret of alice");
   await window.answers.getByText("the secret of alice").waitFor();
   await window.quiet();
+  await expire(window);
+  await window.send("/say written by alice without a connection");
+  await window.questions.getByText("Sending").waitFor();
   await window.composer.fill("a draft of alice");
   await window.page.getByRole("button", { name: "Sign out" }).click();
   const enter = window.page.getByRole("button", { name: "Sign in", exact: true });
