@@ -11,6 +11,7 @@ import { Answer, Question, Stop } from "./Messages.tsx";
 import { Beginning, Ending } from "./Ends.tsx";
 import { focusComposer } from "./phone.ts";
 import { Questions } from "./Questions.tsx";
+import type { Kept } from "./Questions.tsx";
 import { said } from "./said.ts";
 
 interface Props {
@@ -29,6 +30,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const [likes] = useState(() => new Likes());
   const messages = useMemo(() => likes.of(thread), [likes, thread]);
   const [stopping, setStopping] = useState<string>();
+  const [kept] = useState<Kept>(() => new Map());
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
   const open = thread.interrupts;
   const ask = (text: string): string => {
@@ -95,7 +97,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
             {messages.length === 0 && <Beginning loaded={thread.loaded} onAsk={send} />}
             <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
             <Ending thread={thread} asks={open.length > 0} onRetry={send} />
-            {open.length > 0 && <Questions key={open.map(({ id }) => id).join(" ")} interrupts={open} onAnswer={answer} />}
+            {open.length > 0 && <Questions key={open.map(({ id }) => id).join(" ")} interrupts={open} kept={kept} onAnswer={answer} />}
             <ThreadPrimitive.ScrollToBottom className="newest">Newest</ThreadPrimitive.ScrollToBottom>
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">
