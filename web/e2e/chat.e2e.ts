@@ -130,6 +130,34 @@ it("goes on where it was when the socket is cut", async () => {
   expect(numbers(await alice.answer("10 "))).toEqual(upTo(150));
 });
 
+it("goes on living while ten thousand events come at once", async () => {
+  let say = (_frame: object): void => {};
+  await context.routeWebSocket(/./, (socket) => {
+    socket.connectToServer();
+    say = (frame) => socket.send(JSON.stringify(frame));
+  });
+  const alice = await open("alice");
+  const threadId = alice.hash.slice("#/t/".length);
+  await alice.page.evaluate(() => {
+    let last = performance.now();
+    Object.assign(globalThis, { longest: 0 });
+    setInterval(() => {
+      const now = performance.now();
+      Object.assign(globalThis, { longest: Math.max((globalThis as unknown as { longest: number }).longest, now - last) });
+      last = now;
+    }, 20);
+  });
+  const word = (i: number): object => ({ type: "TEXT_MESSAGE_CONTENT", messageId: "a", delta: `${i} the next words ` });
+  say({ type: "events", threadId, epoch: "e", seq: 1, runId: "r", events: [{ type: "RUN_STARTED", threadId, runId: "r" }, { type: "TEXT_MESSAGE_START", messageId: "a", role: "assistant" }] });
+  for (let seq = 3; seq <= 10_000; seq += 25) {
+    say({ type: "events", threadId, epoch: "e", seq, runId: "r", events: Array.from({ length: 25 }, (_, i) => word(seq + i)) });
+  }
+  await alice.answers.getByText("10002 the next words").waitFor();
+  expect(await alice.page.evaluate(() => (globalThis as unknown as { longest: number }).longest)).toBeLessThan(5000);
+  const said = numbers(await alice.answer("3 the"));
+  expect(said).toEqual(upTo(10_002).slice(2));
+});
+
 it("shows what is said as text, and fits a narrow screen in light and dark", async () => {
   const alice = await open("alice");
   await alice.page.setViewportSize({ width: 390, height: 800 });

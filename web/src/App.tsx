@@ -1,10 +1,11 @@
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent } from "react";
 import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
 import type { Drafts } from "./drafts.ts";
 import { Forget, Gone } from "./Forget.tsx";
+import { useClientState } from "./frames.ts";
 import { focusComposer, usePhone } from "./phone.ts";
 import { Runs } from "./Runs.tsx";
 import { said } from "./said.ts";
@@ -21,7 +22,7 @@ interface Props {
 
 /** The page of somebody who is signed in. */
 export function App({ client, signIn, person, drafts }: Props) {
-  const state = useSyncExternalStore(client.subscribe, () => client.state);
+  const state = useClientState(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
   const [asked, ask] = useState<"runs" | "forget">();
