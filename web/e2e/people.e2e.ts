@@ -138,3 +138,20 @@ it("takes who left back to where they were, with all that was not sent", async (
   await window.page.goto(new URL(`/${first}`, stack().page).href);
   await expect.poll(() => window.composer.inputValue()).toBe("/say to the first thread");
 });
+
+it("keeps nothing of who was deleted elsewhere, even what could not be sent any more", async () => {
+  await context.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((text) => {
+      const { type, requestId, runId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string };
+      if (type !== "run") return server.send(text);
+      socket.send(JSON.stringify({ type: "rejected", requestId, runId, code: "closing", message: "Everything is being deleted." }));
+    });
+  });
+  const window = await Window.of(context, somebody());
+  // In a window that nobody sees, too.
+  await window.page.evaluate(() => Object.defineProperty(document, "hidden", { get: () => true }));
+  await window.send("words of alice");
+  await window.page.getByRole("heading", { name: "Everything is being deleted" }).waitFor();
+  expect(await readable(window)).not.toContain("words of alice");
+});
