@@ -150,6 +150,10 @@ func keyGuards() []guard {
 			name: "keys: only what Key returns is a key", file: "shared/internal/principal/principal.go",
 			from: `return escape(id.String()) == key`, to: `return id.Len() > 0`, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
 		},
+		{
+			name: "keys: a hashed key is written in one way", file: "shared/internal/principal/principal.go",
+			from: ` && hashed(raw) == sum`, to: ``, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
+		},
 		{name: "keys: a log's thread ends before its epoch", file: file, from: `string(id) + "#" + string(epoch)`, to: `string(id) + string(epoch)`, test: keys},
 		{name: "keys: an input's run ends before its nonce", file: file, from: `string(id) + "#" + nonce`, to: `string(id) + nonce`, test: keys},
 		{name: "keys: what tools keep lies below its user", file: file, from: `s.pk + "#D"`, to: `s.pk + "D"`, test: keys},
