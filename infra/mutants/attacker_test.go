@@ -49,6 +49,20 @@ func attackerGuards() []guard {
 			from: `		if n > 1 {`, to: `		if n > 1000 {`,
 		},
 		{
+			name: "attacker: what a tool repeats by is its user's", row: "D4", file: "shared/tool/dispatch.go", test: "./shared/tool TestIdempotencyKeysOfTwoUsers",
+			from: `d.user.User().Hash()+":"+string(d.user.Run())`, to: `string(d.user.Run())`,
+		},
+		{
+			name: "attacker: a refusal is counted", row: "E2", file: "functions/message/handler.go", test: "./functions/message TestRefusedFramesAreCounted",
+			from: `r.monitor.Count(monitor.FramesRefused, 1)`, to: `_ = monitor.FramesRefused`,
+		},
+	}
+}
+
+// signInGuards are what a token meets.
+func signInGuards() []guard {
+	return []guard{
+		{
 			name: "attacker: a token for another API is none", file: "shared/token/token.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
 			from: `	if len(t.Audience) > 0 {`, to: `	if len(t.Audience) > 0 && c.ClientID == "" {`,
 		},
@@ -59,14 +73,6 @@ func attackerGuards() []guard {
 		{
 			name: "attacker: a grant is one word", file: "shared/gateway/authorizer.go", test: "./shared/gateway TestNoGrantComesOfAnothersWords",
 			from: `strings.ContainsFunc(g, unicode.IsSpace)`, to: `strings.ContainsFunc(g, unicode.IsControl)`,
-		},
-		{
-			name: "attacker: what a tool repeats by is its user's", row: "D4", file: "shared/tool/dispatch.go", test: "./shared/tool TestIdempotencyKeysOfTwoUsers",
-			from: `d.user.User().Hash()+":"+string(d.user.Run())`, to: `string(d.user.Run())`,
-		},
-		{
-			name: "attacker: a refusal is counted", row: "E2", file: "functions/message/handler.go", test: "./functions/message TestRefusedFramesAreCounted",
-			from: `r.monitor.Count(monitor.FramesRefused, 1)`, to: `_ = monitor.FramesRefused`,
 		},
 	}
 }
