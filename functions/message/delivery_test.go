@@ -279,3 +279,30 @@ func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
 		}
 	}
 }
+
+// A hello costs the requests that docs/protocol.md says.
+func TestWhatAHelloCosts(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	costs := func(what, hello string, want int) {
+		t.Helper()
+		r.meter.take()
+		w.hello(hello)
+		if n, _ := r.meter.take(); n != want {
+			t.Errorf("%s: %d requests, want %d", what, n, want)
+		}
+	}
+	w.send(hi)
+	w.does("r1", "one", true) // 1–5
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	w.does("r2", "two", false) // 6–9
+	costs("at the end", cursor(w, 9), 4)
+	costs("and without a thread", strings.Replace(cursor(w, 9), `"threadId":"t",`, "", 1), 5)
+	costs("behind a record", cursor(w, 7), 5)
+	costs("inside one", cursor(w, 6), 6)
+	costs("a snapshot, and a page behind it", `{"type":"hello","n":9,"threadId":"t"}`, 6)
+	w.send(strings.ReplaceAll(hi, "r1", "r3"))
+	w.send(strings.ReplaceAll(hi, "r1", "r4"))
+	r.edge.Frames(w.id)
+	costs("with two runs that wait", cursor(w, 9), 8)
+}
