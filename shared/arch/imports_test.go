@@ -120,10 +120,10 @@ func refused(f file, imp string) string {
 
 func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
 
-// functionImport bounds what functions/ know of AWS: clients belong to store and gateway.
+// functionImport bounds what functions/ know of AWS: clients belong to store, gateway and asuser.
 func functionImport(f file, imp string) string {
-	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") && !strings.HasSuffix(imp, "/sts") {
-		return "AWS clients belong to store and gateway"
+	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") {
+		return "AWS clients belong to store, gateway and asuser"
 	}
 	return ""
 }
@@ -136,7 +136,7 @@ func TestImportsPointDown(t *testing.T) {
 		"only infra/ may":                                     "-- functions/turn/a.go --\npackage main\nimport _ \"carrel/infra/local/oidc\"\n",
 		"nothing is imported from functions/":                 "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
 		"only tests may":                                      "-- shared/store/a.go --\npackage store\nimport _ \"carrel/shared/chat/chattest\"\n",
-		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/dynamodb\"\n",
+		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/sts\"\n",
 		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ \"github.com/coder/websocket\"\n",
 	})
 }

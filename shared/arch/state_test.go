@@ -170,7 +170,7 @@ func starts(n ast.Node) bool {
 func goRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
-		if f.test() || under(f.dir(), spawners()) || under(f.dir(), []string{"shared/store/storetest"}) {
+		if f.test() || under(f.dir(), spawners()) {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
