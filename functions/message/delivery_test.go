@@ -55,6 +55,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 		{"bad_frame", r.window("alice", "w1="), `{"type":"ping","told-in-confidence":1}`},
 		{"bad_frame", r.window("alice", "w1="), `told-in-confidence`},
 		{"token_expired", late, `{"type":"ping"}`},
+		{"token_expired", late, `told-in-confidence`},
 		{"not_found", r.window("alice", "w1="), `{"type":"rename","threadId":"t","title":"told-in-confidence"}`},
 		{"unknown_agent", r.window("alice", "w1="), strings.Replace(hi, `"n":2`, `"n":2,"agent":"nobody"`, 1)},
 		{"", r.window("alice", "w1="), `{"type":"ping"}`},
