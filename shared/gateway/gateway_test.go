@@ -92,6 +92,7 @@ func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
 // Two lines of one header are two tokens too: of those an event's headers have the last.
 func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
+	refused := 0
 	for _, lines := range []string{
 		`"Authorization":["Bearer bad","Bearer good"]`, `"authorization":["Bearer good"],"Authorization":["Bearer good"]`,
 		`"Authorization":["Bearer good"],"Sec-WebSocket-Protocol":["carrel.v1","bearer.bad"]`,
@@ -99,8 +100,11 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 		event := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{` + lines + `}}`
 		if _, err := a.Handle(t.Context(), json.RawMessage(event)); !errors.Is(err, gateway.ErrUnauthorized) {
 			t.Errorf("%s: %v", lines, err)
+			continue
 		}
+		refused++
 	}
+	t.Attr("figure", fmt.Sprintf("%d handshakes with two lines of a header refused", refused))
 	one := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{"Authorization":["Bearer good"]}}`
 	if _, err := a.Handle(t.Context(), json.RawMessage(one)); err != nil {
 		t.Errorf("one line: %v", err)
