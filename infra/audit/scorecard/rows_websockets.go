@@ -21,7 +21,7 @@ func websocketsOne() []row {
 			id: "C2", claim: "The race between a connection and its thread",
 			here: "A thread from connect on, events logged before they are sent, and each post's thread checked: 1,000 random schedules of connect, hello, run, switch and disconnect lose nothing and misroute nothing.",
 			checks: []check{
-				{pkg: "./infra/soak", test: "TestSchedules", shows: "random schedules over the whole stack", scale: scale{"SCHEDULES", "40", "1000", "1000"}},
+				{pkg: "./infra/soak", test: "TestSchedules", shows: "random schedules over the whole stack", scale: scale{"SCHEDULES", "40", "1000", "1000"}, amount: "1000 schedules"},
 				{pkg: "./functions/connect", test: "TestAConnectionGetsAThreadAndIsNoTargetYet", shows: "a connection has a thread from the start, and is no target before its hello"},
 				{pkg: messagePackage, test: "TestAStaleHelloChangesNothing", shows: "a hello that is late changes nothing"},
 				{pkg: messagePackage, test: "TestHelloInTheMiddleOfARun", shows: "hellos at any moment of a run"},
@@ -59,7 +59,7 @@ func websocketsTwo() []row {
 			id: "C5", claim: "User A's events never reach user B",
 			here: "50 users, in the full size a million events: not one foreign event. An attacker who speaks the protocol gets nothing and changes nothing.",
 			checks: slices.Concat(attacks(), []check{
-				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at"},
+				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "every event on every socket looked at", amount: "50 users"},
 				{pkg: auditPackage, test: "TestTheAttackerNamesTheVictimsIDsInEveryField", shows: "the victim's ids in every field of every frame"},
 				{pkg: auditPackage, test: "TestTheAttackerCombinesOwnAndForeign", shows: "own and foreign ids together"},
 				{pkg: auditPackage, test: "TestTheAttackerSendsHostileIDs", shows: "ids with separators and wildcards"},
