@@ -1,7 +1,9 @@
 package audit_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +55,16 @@ func TestALookAtASocketNotices(t *testing.T) {
 		}
 		if n, _ := s.holding(bob.secret); strings.Contains(name, "words, in parts") != (n > 0 && len(s.messages) > 1) {
 			t.Errorf("%s: %d messages hold the other's words", name, n)
+		}
+	}
+}
+
+// A secret is found in base64 whatever stands before it.
+func TestASecretIsFoundInBase64(t *testing.T) {
+	for before := range 7 {
+		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("{", before) + "secret-of-alice"))
+		if !slices.ContainsFunc(inBase64("secret-"), func(form string) bool { return strings.Contains(text, form) }) {
+			t.Errorf("behind %d bytes: none of %q is in %s", before, inBase64("secret-"), text)
 		}
 	}
 }

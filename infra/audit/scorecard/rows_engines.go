@@ -71,6 +71,7 @@ func enginesTwo() []row {
 			checks: []check{
 				{pkg: messagePackage, test: "TestRunsArePaged", shows: "a user's runs, page by page"},
 				{pkg: storePackage, test: "TestStore/dynoxide/Fault44Retention", shows: "a log is kept for as long as the deployment says"},
+				{pkg: storePackage, test: "TestStore/dynoxide/Expiry", shows: "a run's record goes when its time is over"},
 			},
 		},
 		{

@@ -34,6 +34,7 @@ func factoriesOne() []row {
 				{pkg: userContext, test: "TestAFloodEndsWithANamedErrorAndBoundedMemory", shows: "a model that streams 100 MB"},
 				{pkg: enginePackage, test: "TestHowARunIsStopped", shows: "each limit ends a run under its own name"},
 				{pkg: enginePackage, test: "TestLimitsHoldOverAttempts", shows: "a run's later attempts have what the earlier ones left"},
+				{pkg: "./infra/template", test: "TestTheLimitsOfARun", shows: "which limits there are when nobody sets others, and 14 minutes at most"},
 				{pkg: "./infra/template", test: "TestLimits", shows: "every function is told the same limits, and a run ends before its function does"},
 			},
 		},

@@ -22,7 +22,7 @@ func recommendationsOne() []row {
 		},
 		{
 			id: "E2", claim: "Isolation violations are detected",
-			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm in a million clean events.",
+			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm among clean events, of which the full size has a million.",
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
 				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "no false alarm in ordinary life"},
