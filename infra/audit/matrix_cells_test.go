@@ -71,9 +71,16 @@ func TestIAMMatrix(t *testing.T) {
 	}
 	columns := maps.Clone(c.allowed)
 	maps.Copy(columns, c.denied)
+	allowed, denied := 0, 0
 	for _, column := range slices.Sorted(maps.Keys(columns)) {
+		allowed, denied = allowed+c.allowed[column], denied+c.denied[column]
 		t.Logf("%-48s %4d allowed %4d denied", column, c.allowed[column], c.denied[column])
 	}
+	if allowed == 0 || denied == 0 {
+		t.Errorf("%d allowed and %d denied: this proves nothing", allowed, denied)
+	}
+	t.Attr("figure", fmt.Sprintf("%d methods with %d kinds of credentials: %d calls and requests allowed, %d denied, each as it should be", len(callers()), len(columns),
+		allowed, denied))
 }
 
 // fill calls each method for as with all credentials.
