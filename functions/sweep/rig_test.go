@@ -22,10 +22,7 @@ import (
 	"carrel/shared/wire"
 )
 
-const (
-	schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
-	failure  = `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r1","reason":"run"}}`
-)
+const schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
 
 type rig struct {
 	*handler
@@ -135,6 +132,11 @@ func (p person) admit(run chat.RunID) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// failed is the record of a turn that has failed at the person's run r1.
+func (p person) failed() string {
+	return `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
 }
 
 func (p person) turn(run chat.RunID) gatewaytest.Invocation {

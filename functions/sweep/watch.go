@@ -31,7 +31,7 @@ type watch struct {
 
 // look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
 // nothing is done to a run that somebody takes meanwhile.
-func (w *watch) look(ctx context.Context, id chat.RunID, unclaimed bool) error {
+func (w *watch) look(ctx context.Context, id chat.RunID, failed bool) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -43,7 +43,7 @@ func (w *watch) look(ctx context.Context, id chat.RunID, unclaimed bool) error {
 	switch {
 	case run.Status == chat.RunWaiting:
 		w.waiting = append(w.waiting, run)
-	case run.Status == chat.RunAdmitted && unclaimed:
+	case run.Status == chat.RunAdmitted && failed:
 		return w.end(ctx, run.ID, w.store.Claim)
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
 		return w.resume(ctx, run.ID, now.Before(run.Deadline.Add(comeTime)))
