@@ -45,6 +45,10 @@ func lockGuards() []guard {
 			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},
 		{
+			name: "lock IAM: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit TestARequestWithTwoMeanings",
+			from: "	raw, found := o[name]\n", to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) {\n			raw, found = other, true\n		}\n	}\n",
+		},
+		{
 			name: "lock keys: an id says not whose it is", row: "C5", file: keys, test: audit + " TestLockKeys",
 			from: keysOut()[0].from, to: keysOut()[0].to, also: keysOut()[1:],
 		},
