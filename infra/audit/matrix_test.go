@@ -21,6 +21,7 @@ import (
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/iam"
+	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 	"carrel/shared/chat/chattest"
 )
@@ -121,6 +122,20 @@ func (m *matrix) as(subject string) aws.CredentialsProvider {
 		m.Fatal(err)
 	}
 	return credentials.StaticCredentialsProvider{Value: c}
+}
+
+// who has these credentials.
+func (m *matrix) who(p aws.CredentialsProvider) sts.Principal {
+	m.Helper()
+	of, err := p.Retrieve(m.Context())
+	if err != nil {
+		m.Fatal(err)
+	}
+	who, err := m.guard.STS.Who(of.AccessKeyID, of.SessionToken)
+	if err != nil {
+		m.Fatal(err)
+	}
+	return who
 }
 
 // with calls with other credentials, and returns what was asked for.
