@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
@@ -97,7 +99,8 @@ func (r *rig) counted() map[string]int {
 
 func (r *rig) sweep(event string) {
 	r.t.Helper()
-	if err := r.Handle(r.t.Context(), json.RawMessage(event)); err != nil {
+	ctx := lambdacontext.NewContext(r.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "request"})
+	if err := r.Handle(ctx, json.RawMessage(event)); err != nil {
 		r.t.Fatalf("sweep: %v", err)
 	}
 }

@@ -34,6 +34,12 @@ func iamGuards() []guard {
 			name: "iam: no session policy", file: "infra/local/sts/assume.go", test: "./infra/local/sts TestRefusals",
 			from: `if !parameter.MatchString(name) {`, to: `if !parameter.MatchString(name) && name == "" {`,
 		},
+	}
+}
+
+// decisionGuards are what the local stack's decisions stand on.
+func decisionGuards() []guard {
+	return []guard{
 		{
 			name: "iam: an explicit deny wins", file: "infra/local/iam/iam.go",
 			from: `if s.Effect == "Deny" {`, to: `if s.Effect == "Deny" && decision == Implicit {`,

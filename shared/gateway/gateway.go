@@ -91,6 +91,14 @@ func OK(subprotocol string) Answer {
 	return a
 }
 
+// RequestID is the id of the Lambda invocation that ctx is of; "" if it is of none.
+func RequestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}
+
 // TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
 type TurnEvent struct {
 	// Of is the hash of the user. The failure record of an event repeats the event, but not the tenant id: without this
