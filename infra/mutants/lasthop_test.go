@@ -39,6 +39,10 @@ func recordGuards() []guard {
 			from: ` && (thread == "" || thread == o.conn.Thread)`, to: ` && (thread == "" || o.conn.Thread != "")`,
 		},
 		{
+			name: "last hop: what is told to all windows outlives a thread", file: "shared/emit/list.go", test: emit + "TestWhatIsToldReachesWhoHasGoneElsewhere",
+			from: `o.leave()`, to: `o.drop()`,
+		},
+		{
 			name: "last hop: what is told goes to those who watch its thread", file: "shared/emit/tell.go", test: emit + "TestTellReachesWhomItConcerns",
 			from: ` || s.thread != "" && s.thread != c.Thread {`, to: ` {`,
 		},
