@@ -62,15 +62,17 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	var errs []error
+	unclaimed := false
 	if ev.Failed != nil {
-		if live, err = h.failed(ctx, only(live, ev.Failed.Run)); err != nil {
-			return fmt.Errorf("sweep: %w", err)
+		live = only(live, ev.Failed.Run)
+		// A failure record does not say whose run it was. A run of that id that nobody has claimed is surely the one only
+		// if no other user has one.
+		unclaimed = len(live) == 1
+		if live, err = h.failed(ctx, live); err != nil {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
 		}
 	}
-	// A failure record does not say whose run it was. A run of that id that nobody has claimed is surely the one only
-	// if no other user has one.
-	unclaimed := ev.Failed != nil && len(live) == 1
-	var errs []error
 	for user, entries := range byUser(live) {
 		if err := h.user(ctx, user, entries, unclaimed); err != nil {
 			h.log.ErrorContext(ctx, "a user's runs", "user", user, "reason", err.Error())
@@ -83,18 +85,14 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 // failed are those of the runs that the failed turn may have left, after their leases are past: one whose worker lives
 // has renewed its own by then, and keeps its run. A run whose lease was past before and that may have another attempt is
 // left to the schedule: that turn failed before it had claimed the run, and another asked for at once would fail as fast,
-// again and again.
-func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.LiveEntry, error) {
-	var left []store.LiveEntry
+// again and again. Its error names those that cannot be read; the others are good all the same.
+func (h *handler) failed(ctx context.Context, live []store.LiveEntry) (left []store.LiveEntry, err error) {
 	var last time.Time
 	for _, e := range live {
-		s, err := h.tables.For(e.User)
-		if err != nil {
-			return nil, err
-		}
-		run, err := s.Run(ctx, e.Run)
-		if err != nil && !errors.Is(err, chat.ErrNotFound) {
-			return nil, err
+		run, failed := h.run(ctx, e)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", e.User, failed))
+			continue
 		}
 		if run.Status == chat.RunRunning && run.Lease.Before(h.now()) && run.Attempts < h.limits.Attempts {
 			continue
@@ -105,14 +103,27 @@ func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.L
 		}
 	}
 	if last.IsZero() {
-		return left, nil
+		return left, err
 	}
 	select {
 	case <-h.after(last.Sub(h.now()) + time.Millisecond): // the lease is past only after its last moment
-		return left, nil
+		return left, err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a lease: %w", ctx.Err())
+		return nil, errors.Join(err, fmt.Errorf("wait for a lease: %w", ctx.Err()))
 	}
+}
+
+// run reads a live run's record; of one that is gone it is zero.
+func (h *handler) run(ctx context.Context, e store.LiveEntry) (store.Run, error) {
+	s, err := h.tables.For(e.User)
+	if err != nil {
+		return store.Run{}, err
+	}
+	run, err := s.Run(ctx, e.Run)
+	if errors.Is(err, chat.ErrNotFound) {
+		err = nil
+	}
+	return run, err
 }
 
 func only(live []store.LiveEntry, run chat.RunID) []store.LiveEntry {

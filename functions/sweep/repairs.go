@@ -45,7 +45,7 @@ func (w *watch) checkSeats(ctx context.Context) error {
 		return nil
 	}
 	now, err := w.store.Desk(ctx) // a run that ended since the first look has taken its seat with it
-	if err != nil {
+	if err != nil || now.Closing { // of who is to be forgotten the seats stay: see Store.StopAll
 		return err
 	}
 	for _, run := range dead {

@@ -187,6 +187,56 @@ func TestOneUsersFailureStopsNoOther(t *testing.T) {
 	}
 }
 
+// A failed turn may have been of either of two users' runs of one id: then none of them that waits for its claim is ended.
+func TestAFailedTurnEndsNoUnclaimedRunOfAnothers(t *testing.T) {
+	r := newRig(t)
+	alice, bob := r.person("alice"), r.person("bob")
+	bob.admit("r1")
+	bob.dies("r1")
+	r.advance(21 * time.Second) // its second attempt is what fails before it has claimed it
+	alice.admit("r1")
+	r.sweep(failure)
+	if a, b := alice.status("r1"), bob.status("r1"); a != chat.RunAdmitted || b != chat.RunRunning {
+		t.Errorf("alice's run is %s, bob's %s", a, b)
+	}
+}
+
+// unreachable opens every user's part of the table but one's.
+type unreachable struct {
+	tables
+	user chat.User
+}
+
+// For opens a user's part of the table.
+func (t unreachable) For(u chat.User) (*store.Store, error) {
+	if u == t.user {
+		return nil, errors.New("no credentials")
+	}
+	return t.tables.For(u)
+}
+
+// A failed turn's run may bear the id of another user's, of whom nothing can be read: that is told, and the run ends.
+func TestOneUsersFailureStopsNoFailedRun(t *testing.T) {
+	r := newRig(t)
+	r.limits.Attempts = 1
+	alice, bob := r.person("alice"), r.person("bob")
+	for _, p := range []person{alice, bob} {
+		p.admit("r1")
+		p.dies("r1")
+	}
+	r.tables = unreachable{r.tables, bob.user}
+	r.after = func(d time.Duration) <-chan time.Time {
+		r.advance(d)
+		over := make(chan time.Time)
+		close(over)
+		return over
+	}
+	if err := r.Handle(t.Context(), json.RawMessage(failure)); err == nil || strings.Count(err.Error(), "no credentials") != 1 {
+		t.Errorf("error %v, want bob's", err)
+	}
+	alice.ended("r1", chat.ThreadIdle)
+}
+
 // A deleted thread is erased by turn, which is asked until nothing is left: at once, and again after 20 minutes.
 func TestADeletedThreadIsErased(t *testing.T) {
 	r := newRig(t)

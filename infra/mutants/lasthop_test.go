@@ -151,6 +151,18 @@ func violationGuards() []guard {
 			from: `if err == nil && owner != r.in.User {`, to: `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
 		},
 		{
+			name: "sweep: whose turn failed, if two have a run of its id", file: "functions/sweep/handler.go", test: "./functions/sweep TestAFailedTurnEndsNoUnclaimedRunOfAnothers",
+			from: `unclaimed = len(live) == 1`, to: `unclaimed = true`,
+		},
+		{
+			name: "sweep: a user who cannot be read", file: "functions/sweep/handler.go", test: "./functions/sweep TestOneUsersFailureStopsNoFailedRun",
+			from: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			continue\n", to: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			return nil, err\n",
+		},
+		{
+			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
+			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
+		},
+		{
 			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
 			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
 		},
