@@ -163,6 +163,19 @@ func violationGuards() []guard {
 			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
 		},
 		{
+			name: "canary: what comes between two tries", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestWhatIsNoAnswer",
+			from: `	defer c.search(typ)`, to: `	c.searched = len(c.one.since(0))
+	defer c.search(typ)`,
+		},
+		{
+			name: "canary: what is lost each time is no answer", file: "infra/cli/canary/person.go", test: "./infra/cli/canary TestWhatIsNoAnswer",
+			from: `if err != nil || !m.lost {`, to: `if err != nil || !m.lost || try == mostTries {`,
+		},
+		{
+			name: "canary: the other speaks while the one watches", file: "infra/cli/canary/state.go", test: "./infra/cli/canary TestALeakIsNoticed",
+			from: `"/say "+c.secret("what the other said while the one watched")`, to: `"/say nothing"`,
+		},
+		{
 			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
 			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
 		},
