@@ -207,9 +207,11 @@ func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
 		edge.put(other)
 		time.Sleep(4 * time.Second)
 		var got []string
-		for _, f := range edge.got["a"] {
-			got = append(got, fmt.Sprintf("%T", f))
-		}
+		edge.set(func() {
+			for _, f := range edge.got["a"] {
+				got = append(got, fmt.Sprintf("%T", f))
+			}
+		})
 		r.end(t)
 		if !slices.Equal(got, []string{"*wire.Events", "*wire.Thread"}) {
 			t.Errorf("it got %v, want the events that were on their way and the row", got)
