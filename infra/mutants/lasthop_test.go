@@ -4,7 +4,7 @@ import "slices"
 
 // lastHopGuards are what the last hop of docs/isolation.md stands on, and what tells of it.
 func lastHopGuards() []guard {
-	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards())
+	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards(), canaryGuards(), sweepsGuards())
 }
 
 func recordGuards() []guard {
@@ -150,18 +150,11 @@ func violationGuards() []guard {
 			name: "violations: none where a record is missing", row: "E2", file: "functions/message/connection.go", test: "./functions/message TestARecordThatIsMissingIsNoViolation",
 			from: `if err == nil && owner != r.in.User {`, to: `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
 		},
-		{
-			name: "sweep: whose turn failed, if two have a run of its id", file: "functions/sweep/handler.go", test: "./functions/sweep TestAFailedTurnEndsNoUnclaimedRunOfAnothers",
-			from: `unclaimed = len(live) == 1`, to: `unclaimed = true`,
-		},
-		{
-			name: "sweep: a user who cannot be read", file: "functions/sweep/handler.go", test: "./functions/sweep TestOneUsersFailureStopsNoFailedRun",
-			from: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			continue\n", to: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			return nil, err\n",
-		},
-		{
-			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
-			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
-		},
+	}
+}
+
+func canaryGuards() []guard {
+	return []guard{
 		{
 			name: "canary: what comes between two tries", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestWhatIsNoAnswer",
 			from: `	defer c.search(typ)`, to: `	c.searched = len(c.one.since(0))
@@ -178,6 +171,23 @@ func violationGuards() []guard {
 		{
 			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
 			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
+		},
+	}
+}
+
+func sweepsGuards() []guard {
+	return []guard{
+		{
+			name: "sweep: whose turn failed, if two have a run of its id", file: "functions/sweep/handler.go", test: "./functions/sweep TestAFailedTurnEndsNoUnclaimedRunOfAnothers",
+			from: `unclaimed = len(live) == 1`, to: `unclaimed = true`,
+		},
+		{
+			name: "sweep: a user who cannot be read", file: "functions/sweep/handler.go", test: "./functions/sweep TestOneUsersFailureStopsNoFailedRun",
+			from: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			continue\n", to: "fmt.Errorf(\"%s: %w\", e.User, failed))\n			return nil, err\n",
+		},
+		{
+			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
+			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
 		},
 	}
 }
