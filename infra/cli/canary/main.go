@@ -72,12 +72,14 @@ func run(ctx context.Context, args []string, w world) int {
 			fmt.Fprintln(w.out, line)
 		}
 	}
+	if err != nil {
+		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so what it says is not all:", err)
+	}
 	switch {
 	case len(r.leaks()) > 0: // whatever else went wrong
 		fmt.Fprintf(w.err, "canary: %d of the tries came through\n", len(r.leaks()))
 		return statusLeak
 	case err != nil:
-		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so it says nothing:", err)
 		return statusNotRun
 	}
 	return statusClean

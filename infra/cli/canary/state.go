@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"carrel/shared/chat"
+	"carrel/shared/client"
 	"carrel/shared/wire"
 )
 
@@ -79,13 +80,12 @@ func text(v any) string {
 	return string(b)
 }
 
-// settle waits for the end of what the other says, while the one watches a thread of that name, has the one be forgotten,
-// and then compares what the other has with what it was.
+// settle waits for the end of what the other says, and has it say more, while the one watches a thread of that name; has the
+// one be forgotten; and then compares what the other has with what it was.
 func (c *canary) settle(ctx context.Context, before state, forget bool) error {
-	n := len(c.one.since(0))
-	err := c.other.runEnded(ctx, c.theirs.liveRun)
 	c.report.tried(afterwards)
-	c.search(afterwards, n)
+	err := c.watched(ctx)
+	c.search(afterwards)
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,7 @@ func (c *canary) settle(ctx context.Context, before state, forget bool) error {
 		}
 	}
 	after, err := c.look(ctx)
+	c.search(afterwards)
 	if err != nil {
 		return err
 	}
@@ -117,6 +118,18 @@ func (c *canary) settle(ctx context.Context, before state, forget bool) error {
 		}
 	}
 	return c.clear(ctx, c.other)
+}
+
+// watched has the other speak while the one watches: what it began before may have ended by now.
+func (c *canary) watched(ctx context.Context) error {
+	if err := c.other.runEnded(ctx, c.theirs.liveRun); err != nil {
+		return err
+	}
+	run := chat.RunID(client.NewID())
+	if err := c.other.says(ctx, c.theirs.live, run, "/say "+c.secret("what the other said while the one watched")); err != nil {
+		return err
+	}
+	return c.other.runEnded(ctx, run)
 }
 
 // clear takes away what one of them has of this, so that the next go begins as this one did.

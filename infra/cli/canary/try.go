@@ -36,6 +36,7 @@ type canary struct {
 	secrets    map[string]string // that may not reach the one: what they are, by their text
 	own        string            // what the one says, and may not reach the other
 	hidden     chat.ThreadID     // of the other's, which the one is never told of
+	searched   int               // of what came to the one
 	report     report
 }
 
@@ -105,7 +106,7 @@ func (c *canary) furnish(ctx context.Context) error {
 	if ready, err = c.hello(ctx, c.other, t.asks); err != nil {
 		return err
 	}
-	if len(ready.Interrupts) > 0 {
+	if t.question = ""; len(ready.Interrupts) > 0 {
 		t.question = chat.InterruptID(ready.Interrupts[0].ID)
 	}
 	if ready, err = c.hello(ctx, c.other, t.said); err != nil {
@@ -138,9 +139,9 @@ func (c *canary) hello(ctx context.Context, p *person, thread chat.ThreadID) (*w
 // watches a thread that is called like the other's live one.
 func (c *canary) tries(ctx context.Context, forget bool) error {
 	var unanswered []error
-	for _, typ := range order() {
+	for _, typ := range slices.Insert(order(), 0, answers) {
 		for _, t := range attempts(typ, c.own, forget) {
-			if typ == wire.TypeForget {
+			if typ == wire.TypeForget || typ == answers && c.theirs.question == "" {
 				continue
 			}
 			if err := c.attempt(ctx, typ, t); err != nil {
@@ -159,8 +160,7 @@ func (c *canary) tries(ctx context.Context, forget bool) error {
 // attempt makes one try. Its answer about the other's things is compared with that about nobody's.
 func (c *canary) attempt(ctx context.Context, typ wire.Type, t attempt) error {
 	c.report.tried(typ)
-	n := len(c.one.since(0))
-	defer func() { c.search(typ, n) }()
+	defer c.search(typ)
 	theirs, err := c.one.ask(ctx, t.frame(c.theirs, c.one.next()))
 	if err != nil || !t.alike {
 		return err
@@ -179,9 +179,11 @@ func order() []wire.Type {
 	return append(all, last...)
 }
 
-// search looks through what has come to the one since its first n messages.
-func (c *canary) search(typ wire.Type, n int) {
-	for _, m := range c.one.since(n) {
+// search looks through what has come to the one and was not looked through yet, whatever it is of.
+func (c *canary) search(typ wire.Type) {
+	come := c.one.since(c.searched)
+	c.searched += len(come)
+	for _, m := range come {
 		for text, what := range c.secrets {
 			if contains(m.raw, text) {
 				c.report.leak(typ, what+" came through")
