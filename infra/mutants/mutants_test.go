@@ -35,7 +35,10 @@ type guard struct {
 
 // guards are all of them.
 func guards() []guard {
-	return slices.Concat(storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(), lockGuards(), auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards())
+	return slices.Concat(
+		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(), lockGuards(),
+		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
+	)
 }
 
 const testTime = 5 * time.Minute // of one test without one guard

@@ -89,6 +89,35 @@ func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
 	}
 }
 
+// A scheme is one in any case (RFC 9110): as another would judge it.
+func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
+	if _, log, err := authorize(t, map[string]string{"authorization": "bearer good"}); err != nil {
+		t.Errorf("in small letters: %v, %s", err, log)
+	}
+	if _, _, err := authorize(t, map[string]string{"Authorization": "BEARER bad", "Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}); err == nil {
+		t.Error("of two tokens the good one was taken, and a proxy in between may have judged the other")
+	}
+}
+
+// A grant is what the token says whole: no white space in one makes two of it.
+func TestNoGrantComesOfAnothersWords(t *testing.T) {
+	verify := func(context.Context, string) (chat.Claims, error) {
+		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
+	}
+	a := gateway.Authorizer{Verify: verify, Log: slog.New(slog.DiscardHandler)}
+	answer, err := a.Handle(t.Context(), json.RawMessage(`{"headers":{"Authorization":"Bearer x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := json.Marshal(map[string]any{"requestContext": map[string]any{"connectionId": "c=", "authorizer": answer.Context}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, err := gateway.ParseInbound(event); err != nil || !slices.Equal(in.Grants, []string{"clock"}) {
+		t.Errorf("granted %q, %v; want the one that is one word", in.Grants, err)
+	}
+}
+
 // Two lines of one header are two tokens too: of those an event's headers have the last.
 func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}

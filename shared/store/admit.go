@@ -86,6 +86,9 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 		if err != nil {
 			return Admitted{}, err
 		}
+		if b.desk.Closing { // known or not: everything is refused
+			return Admitted{}, fmt.Errorf("admit a run: %w", chat.ErrClosed)
+		}
 		if b.run.ID != "" {
 			return s.repeat(a, b, nonce)
 		}
@@ -163,9 +166,6 @@ func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
 
 // answers refuses whoever may not be admitted whatever the desk says, and puts the thread's questions to the answers.
 func (s *Store) answers(given []Answer, b before) ([]Answer, error) {
-	if b.desk.Closing {
-		return nil, fmt.Errorf("admit a run: %w", chat.ErrClosed)
-	}
 	if b.thread.Deleted != 0 {
 		return nil, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
 	}

@@ -134,6 +134,8 @@ func (w *World) stopped(s *store.Store, running *store.Holder) store.Thread {
 	wantErr(t, "asked", s.Open(ctx), chat.ErrClosed)
 	_, err := s.Admit(ctx, Asked("late", "t9"))
 	wantErr(t, "a run", err, chat.ErrClosed)
+	_, err = s.Admit(ctx, running.Input())
+	wantErr(t, "a run that is known", err, chat.ErrClosed)
 	if started, err := s.StartWaiting(ctx); err != nil || len(started) > 0 {
 		t.Errorf("what waits was started: %+v, %v", started, err)
 	}
