@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"carrel/shared/chat"
@@ -80,43 +81,40 @@ func text(v any) string {
 }
 
 // settle waits for the end of what the other says, while the one watches a thread of that name, has the one be forgotten,
-// and then compares what the other has with what it was.
+// and then compares what the other has with what it was, whatever of this failed: it may have failed because of a leak.
 func (c *canary) settle(ctx context.Context, before state, forget bool) error {
-	n := len(c.one.since(0))
 	err := c.other.runEnded(ctx, c.theirs.liveRun)
 	c.report.tried(afterwards)
-	c.search(afterwards, n)
-	if err != nil {
-		return err
-	}
+	c.search(afterwards)
 	if !forget {
-		if err := c.clear(ctx, c.one); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.clear(ctx, c.one))
 	}
 	for _, t := range attempts(wire.TypeForget, c.own, forget) {
-		if err := c.attempt(ctx, wire.TypeForget, t); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.attempt(ctx, wire.TypeForget, t))
 	}
-	after, err := c.look(ctx)
-	if err != nil {
-		return err
+	after, lookErr := c.look(ctx)
+	if lookErr == nil {
+		c.compare(before, after)
 	}
+	return errors.Join(err, lookErr, c.clear(ctx, c.other))
+}
+
+// compare notes what has become of the other's things.
+func (c *canary) compare(before, after state) {
+	c.search(afterwards)
 	for _, m := range c.other.since(0) {
 		if contains(m.raw, c.own) {
 			c.report.leak(afterwards, "what the one says came to the other")
 		}
 	}
-	if after["the live run"] == string(chat.RunCancelled) {
-		c.report.leak(wire.TypeCancel, "the other's run was cancelled")
+	if status := after["the live run"]; status == "" || status == string(chat.RunCancelled) {
+		c.report.leak(wire.TypeCancel, "the other's run was cancelled or taken away")
 	}
 	for what, was := range before {
 		if after[what] != was {
 			c.report.leak(afterwards, "of the other's, "+what+" has changed")
 		}
 	}
-	return c.clear(ctx, c.other)
 }
 
 // clear takes away what one of them has of this, so that the next go begins as this one did.
