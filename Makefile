@@ -173,7 +173,7 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
-	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -parallel 3 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
 
 .PHONY: locks
 locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it

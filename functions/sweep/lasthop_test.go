@@ -28,7 +28,7 @@ func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
 	if len(got) > 0 || len(r.edge.Frames(alice.window)) == 0 {
 		t.Errorf("a connection that was written for another was told %+v, or alice nothing", got)
 	}
-	if log := r.log.String(); !strings.Contains(log, `"IsolationViolation":1`) || !strings.Contains(log, string(monitor.ConnectionRecord)) || strings.Contains(log, "copied=") {
+	if log := r.log.String(); !strings.Contains(log, `"IsolationViolation":1`) || !strings.Contains(log, string(monitor.ConnectionRecord)) || !strings.Contains(log, `"Request":"request"`) || strings.Contains(log, "copied=") {
 		t.Errorf("it was not recorded: %s", log)
 	}
 }

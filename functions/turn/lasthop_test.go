@@ -29,7 +29,7 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	once := func(guard string) {
 		t.Helper()
 		log := r.log.String()
-		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) {
+		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) || !strings.Contains(log, `"Request":"request"`) {
 			t.Errorf("%d violations: %s", n, log)
 		}
 		for line := range strings.Lines(log) {

@@ -264,3 +264,9 @@ func sketch(messages []agui.Message) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// tellsText tells whether a frame has text that was said: then it is in the log.
+func tellsText(f wire.ServerFrame) bool {
+	events, ok := f.(*wire.Events)
+	return ok && slices.ContainsFunc(events.Events, func(e agui.Event) bool { return e.Type == agui.TextMessageContent })
+}

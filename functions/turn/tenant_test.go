@@ -26,8 +26,8 @@ func (r *rig) violations() (found []string) {
 func (r *rig) wantViolation(t *testing.T, guard string) {
 	t.Helper()
 	found := r.violations()
-	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || strings.Contains(r.log.String(), "bob") {
-		t.Errorf("violations %q, want one of the guard %s, of %s and without a name", found, guard, r.user.Hash())
+	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || !strings.Contains(found[0], `"Request":"request"`) || strings.Contains(r.log.String(), "bob") {
+		t.Errorf("violations %q, want one of the guard %s, of %s, with the request and without a name", found, guard, r.user.Hash())
 	}
 }
 

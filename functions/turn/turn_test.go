@@ -240,7 +240,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 		r.turn(t, "r1")
 	}()
 	<-model.begun
-	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return len(frames) >= 2 })
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return slices.ContainsFunc(frames, tellsText) })
 	r.clock.Advance(21 * time.Second)
 	r.turn(t, "r1") // the second invocation finds the lease past
 	tick <- time.Now()

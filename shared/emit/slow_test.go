@@ -57,6 +57,8 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind < 32 || f.Behind > 33 {
 			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32 or 33", f.Lag, f.Behind)
 		}
+		t.Attr("figure", fmt.Sprintf("%d frames posted on 2 connections, %d posts throttled and %d tried again; the slowest was %v and %d events behind", f.Posted,
+			f.Throttled, f.Retried, f.Lag.Round(time.Millisecond), f.Behind))
 	})
 }
 

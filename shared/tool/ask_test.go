@@ -117,6 +117,7 @@ func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
 	if len(keys) != len(users) {
 		t.Errorf("%d users have %d keys", len(users), len(keys))
 	}
+	t.Attr("figure", fmt.Sprintf("%d users with a run and a call of the same ids: %d keys", len(users), len(keys)))
 }
 
 // A question that cannot be shown is none.
