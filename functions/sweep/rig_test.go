@@ -64,6 +64,16 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 	return r
 }
 
+// spoiledRig is a rig that gives a run one attempt, and a way to break its table's items behind the store's back.
+func spoiledRig(t *testing.T) (r *rig, spoil func(u chat.User, prefix, attribute string)) {
+	t.Helper()
+	r = newRig(t)
+	r.limits.Attempts = 1
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+	r.live, r.tables = table, table
+	return r, spoil
+}
+
 func (r *rig) advance(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

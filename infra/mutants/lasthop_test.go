@@ -172,6 +172,22 @@ func canaryGuards() []guard {
 			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
 			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
 		},
+		{
+			name: "canary: it compares although a run's end did not come", file: "infra/cli/canary/state.go", test: "./infra/cli/canary TestAnEndThatDoesNotCome",
+			from: `if lookErr == nil {`, to: `if lookErr == nil && err == nil {`,
+		},
+		{
+			name: "canary: what comes late is searched", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestWhatComesLateIsSearched",
+			from: `came := c.one.since(c.searched)`, to: `came := c.one.since(len(c.one.since(0)))`,
+		},
+		{
+			name: "canary: a stack that was named otherwise is not the local one", file: "infra/cli/canary/main.go", test: "./infra/cli/canary TestWhatKeepsItFromRunning",
+			from: `if flags.NArg() > 0 {`, to: `if flags.NArg() > 9 {`,
+		},
+		{
+			name: "chat: a pipe that was not read to its end", file: "infra/cli/chat/session.go", test: "./infra/cli/chat TestPipe",
+			from: `case s.unread != nil:`, to: `case s.unread != nil && s.std.terminal:`,
+		},
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,38 +15,11 @@ import (
 
 	"github.com/coder/websocket"
 
-	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/endpoints"
 	"carrel/infra/local/stack"
+	"carrel/infra/local/stack/stacktest"
 	"carrel/shared/wire"
 )
-
-// local runs the repository's own stack and says where it is.
-func local(t *testing.T) (endpointsFile string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	s, err := stack.Start(ctx, stack.Config{Root: "../../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
-	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("starting the stack: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("stopping the stack: %v", err)
-		}
-	})
-	where, err := json.Marshal(endpoints{WebSocket: s.Endpoints().WebSocket, Token: s.Endpoints().Token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
-	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return endpointsFile
-}
 
 // canaryAt runs the command on the stack.
 func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
@@ -59,7 +31,7 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 
 // On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
 func TestCanary(t *testing.T) {
-	file := local(t)
+	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
 	began := time.Now()
 	status, out, errs := canaryAt(t, "-endpoints", file)
 	t.Logf("%v\n%s%s", time.Since(began).Round(time.Millisecond), out, errs)
@@ -149,7 +121,7 @@ func root(t *testing.T) string {
 // of the name, what the other said comes through, and the exit status says so.
 func TestALeakIsNoticed(t *testing.T) {
 	t.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+leaky(t)))
-	status, out, errs := canaryAt(t, "-endpoints", local(t))
+	status, out, errs := canaryAt(t, "-endpoints", stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile())
 	t.Logf("%s%s", out, errs)
 	if status != statusLeak {
 		t.Errorf("exit status %d", status)
@@ -218,10 +190,19 @@ func TestWhatKeepsItFromRunning(t *testing.T) {
 		"make run":            {"-endpoints", missing},
 		"TOKEN_A and TOKEN_B": {"-url", "wss://somewhere.invalid/v1"},
 		"flag provided":       {"-nothing"},
+		"named by -url":       {"-endpoints", missing, "wss://somewhere.invalid/v1"},
 	} {
 		if status, _, errs := canaryAt(t, args...); status != statusNotRun || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit status %d, %q", args, status, errs)
 		}
+	}
+	killed := filepath.Join(t.TempDir(), "endpoints.json")
+	nobody := "http://127.0.0.1:1"
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody, Table: "x"}).Write(killed); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := canaryAt(t, "-endpoints", killed); status != statusNotRun || !strings.Contains(errs, "start it with make run") {
+		t.Errorf("of a stack that was killed: exit status %d, %q", status, errs)
 	}
 	var errs bytes.Buffer
 	for want, tokens := range map[string][2]string{

@@ -28,6 +28,7 @@ type person struct {
 	socket *websocket.Conn
 	ended  chan struct{} // closed when nothing more comes
 	n      int64         // of hellos and runs
+	ends   time.Duration // how long the end of a run is waited for
 
 	mu       sync.Mutex
 	messages []message
@@ -55,7 +56,7 @@ func connect(ctx context.Context, name, url, token string) (*person, error) {
 		return nil, fmt.Errorf("%s cannot connect (%s; is the token still good?): %w", name, status, err)
 	}
 	socket.SetReadLimit(1 << 20)
-	p := &person{name: name, socket: socket, ended: make(chan struct{}), changed: make(chan struct{})}
+	p := &person{name: name, socket: socket, ends: patience, ended: make(chan struct{}), changed: make(chan struct{})}
 	go p.read(ctx)
 	return p, nil
 }
@@ -184,6 +185,8 @@ func (p *person) says(ctx context.Context, thread chat.ThreadID, run chat.RunID,
 
 // runEnded waits for a run's last event.
 func (p *person) runEnded(ctx context.Context, run chat.RunID) error {
+	ctx, cancel := context.WithTimeout(ctx, p.ends)
+	defer cancel()
 	_, err := p.await(ctx, 0, "the end of a run", func(m message) bool {
 		e, ok := m.frame.(*wire.Events)
 		return ok && e.RunID == run && len(e.Events) > 0 && e.Events[len(e.Events)-1].Terminal()

@@ -36,7 +36,7 @@ type canary struct {
 	secrets    map[string]string // that may not reach the one: what they are, by their text
 	own        string            // what the one says, and may not reach the other
 	hidden     chat.ThreadID     // of the other's, which the one is never told of
-	searched   int               // of what came to the one
+	searched   int               // how many of the messages that came to the one
 	report     report
 }
 
@@ -62,10 +62,7 @@ func try(ctx context.Context, p place, r report) error {
 	if err := c.live(ctx); err != nil {
 		return err
 	}
-	if err := c.tries(ctx, p.forget); err != nil {
-		return err
-	}
-	return c.settle(ctx, before, p.forget)
+	return errors.Join(c.tries(ctx, p.forget), c.settle(ctx, before, p.forget))
 }
 
 // secret makes a text that the other says, and that may not come through.
@@ -179,11 +176,11 @@ func order() []wire.Type {
 	return append(all, last...)
 }
 
-// search looks through what has come to the one and was not looked through yet, whatever it is of.
+// search looks through what has come to the one and was not looked through yet; what came late is noted beside a later type.
 func (c *canary) search(typ wire.Type) {
-	come := c.one.since(c.searched)
-	c.searched += len(come)
-	for _, m := range come {
+	came := c.one.since(c.searched)
+	c.searched += len(came)
+	for _, m := range came {
 		for text, what := range c.secrets {
 			if contains(m.raw, text) {
 				c.report.leak(typ, what+" came through")
