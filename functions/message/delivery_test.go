@@ -47,6 +47,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 	r := newRig(t)
 	late := r.window("alice", "w2=")
 	late.life = 0
+	sum, sent := 0.0, 0
 	for _, c := range []struct {
 		code string
 		w    window
@@ -69,10 +70,13 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "told-in-confidence") {
 			t.Errorf("%s: the log is %s", c.body, log)
 		}
-		if got := r.counted()[monitor.FramesRefused]; got != want {
+		got := r.counted()[monitor.FramesRefused]
+		if got != want {
 			t.Errorf("%s: %v refusals counted, want %v", c.body, got, want)
 		}
+		sum, sent = sum+got, sent+1
 	}
+	t.Attr("figure", fmt.Sprintf("%v refusals counted of %d frames, one of which is answered", sum, sent))
 }
 
 // What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how

@@ -121,6 +121,7 @@ func TestNoGrantComesOfAnothersWords(t *testing.T) {
 // Two lines of one header are two tokens too: of those an event's headers have the last.
 func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
+	refused := 0
 	for _, lines := range []string{
 		`"Authorization":["Bearer bad","Bearer good"]`, `"authorization":["Bearer good"],"Authorization":["Bearer good"]`,
 		`"Authorization":["Bearer good"],"Sec-WebSocket-Protocol":["carrel.v1","bearer.bad"]`,
@@ -128,8 +129,11 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 		event := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{` + lines + `}}`
 		if _, err := a.Handle(t.Context(), json.RawMessage(event)); !errors.Is(err, gateway.ErrUnauthorized) {
 			t.Errorf("%s: %v", lines, err)
+			continue
 		}
+		refused++
 	}
+	t.Attr("figure", fmt.Sprintf("%d handshakes with two lines of a header refused", refused))
 	one := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{"Authorization":["Bearer good"]}}`
 	if _, err := a.Handle(t.Context(), json.RawMessage(one)); err != nil {
 		t.Errorf("one line: %v", err)
@@ -161,6 +165,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 func TestWhoseRunItIs(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
+	hashed := `{"of":"` + alice.Hash() + `","run":"r1","reason":"run"}`
 	said := map[string]struct {
 		isolation, tenant, event string
 		want                     chat.User
@@ -172,6 +177,8 @@ func TestWhoseRunItIs(t *testing.T) {
 		"named, but isolated":        {"on", "", named, chat.User{}, ""},
 		"named beside a tenant":      {"on", "alice", named, chat.User{}, ""},
 		"another tenant than named":  {"on", "bob", named, chat.User{}, "bob"},
+		"its tenant, of whom it is":  {"on", "alice", hashed, alice, ""},
+		"another tenant's":           {"on", "bob", hashed, chat.User{}, "bob"},
 		"not a key":                  {"on", "a#b", plain, chat.User{}, ""},
 		"named":                      {"off", "", named, alice, ""},
 		"not named":                  {"off", "", plain, chat.User{}, ""},

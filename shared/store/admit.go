@@ -143,9 +143,6 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 	if s.t.expired(b.thread.Expires) {
 		b.thread = threadItem{}
 	}
-	if s.t.expired(b.desk.Expires) {
-		b.desk = deskItem{}
-	}
 	return b, nil
 }
 

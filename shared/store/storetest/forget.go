@@ -210,6 +210,8 @@ func verify(t *testing.T, w *World) {
 	epoch := string(must[store.Thread](t)(alice.Thread(ctx, "t3")).Epoch)
 	log := "U#alice#T#t3#" + epoch
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#past#x"})
+	w.change("U#alice", "IN#past#x", "SET #expires = :t", map[string]string{"#expires": "expires"}, "1")
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
