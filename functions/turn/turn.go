@@ -121,7 +121,7 @@ func (t *turn) run(s start) (agui.Event, error) {
 		return t.failed(ctx, s, err)
 	}
 	return engine.Run(ctx, engine.Config{
-		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: append(s.pending, answered...),
+		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: append(s.pending, answered...),
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))

@@ -200,7 +200,7 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	var input *InputError
 	switch {
 	case errors.As(err, &input):
-		return ask(c, Question{Reason: agui.ReasonInputRequired, Message: input.Message, Schema: input.Schema})
+		return d.input(t, c, input)
 	case errors.As(err, &told):
 		return t.result(Failed, told.Text)
 	case ctx.Err() != nil:
@@ -208,6 +208,21 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	}
 	d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
 	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
+}
+
+// input is the result of a call whose handler wants something of a person. A schema that no answer could be held against
+// is the tool's fault, and nobody is asked.
+func (d *Dispatcher) input(t Tool, c Call, e *InputError) Result {
+	q := Question{Reason: agui.ReasonInputRequired, Message: e.Message, Schema: e.Schema}
+	asked := ask(c, q)
+	if asked.Outcome != Asked || len(q.Schema) == 0 {
+		return asked
+	}
+	if _, err := resolve(q.Schema); err != nil {
+		d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
+		return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
+	}
+	return asked
 }
 
 // ended is the result of a call whose context ended before the handler did.
