@@ -38,6 +38,17 @@ func (a Admission) RunInput() agui.RunInput {
 	return in
 }
 
+// Asked are the ids of the calls that it brings answers about, and so their results.
+func (a Admission) Asked() []string {
+	var calls []string
+	for _, answer := range a.Answers {
+		if id := answer.Asked.ToolCallID; id != "" {
+			calls = append(calls, id)
+		}
+	}
+	return calls
+}
+
 // Answer is a person's answer together with what was asked, so that the run that goes on needs nothing else.
 type Answer struct {
 	Asked  agui.Interrupt `json:"asked"`

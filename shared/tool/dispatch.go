@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/chat"
 	"carrel/shared/usercontext"
 )
 
@@ -36,13 +37,13 @@ type Dispatcher struct {
 }
 
 // NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
-// does not is an error of the agent's definition.
+// does not is an error of the agent's definition. That of a run which is cancelled calls nothing, and records that.
 func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispatcher, error) {
 	if uc == nil {
 		return nil, errors.New("make a tool dispatcher: no user context")
 	}
-	if err := uc.Context().Err(); err != nil {
-		return nil, fmt.Errorf("make a tool dispatcher: %w", context.Cause(uc.Context()))
+	if p := uc.Phase(); p != usercontext.Active && p != usercontext.Executing {
+		return nil, fmt.Errorf("make a tool dispatcher: the user context is %w", chat.ErrClosed)
 	}
 	d := &Dispatcher{user: uc, registry: r, tools: make(map[string]Tool, len(names))}
 	for _, name := range names {
