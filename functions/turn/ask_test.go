@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func TestAfterAQuestionHasExpired(t *testing.T) {
 // A call that a person was asked about has its result in the run that brings the answer, and a line in the log of what
 // came of it, also if that run ends before its work begins.
 func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
+	paired, records := 0, 0
 	for name, c := range map[string]struct {
 		before func(*rig)
 		ends   chat.RunStatus
@@ -176,13 +178,16 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 			c.before(r)
 			r.log.Reset()
 			r.turn(t, "r2")
-			if got := results(r.events(t))["notes_clear"]; len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != c.ends {
+			got := results(r.events(t))["notes_clear"]
+			if len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != c.ends {
 				t.Errorf("the call has the results %q, %d notes are left, the run is %s", got, r.notes(t), r.status(t, "r2"))
 			}
 			lines := r.decisions(t)
 			if len(lines) != 1 || lines[0].Call != q.ToolCallID || lines[0].Tool != "notes_clear" || lines[0].Outcome != tool.NotCalled {
 				t.Errorf("recorded %+v", lines)
 			}
+			paired, records = paired+len(got), records+len(lines)
 		})
 	}
+	t.Attr("figure", fmt.Sprintf("3 answering runs that ended before their work: %d results, %d records", paired, records))
 }

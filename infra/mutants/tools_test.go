@@ -166,7 +166,7 @@ func answerGuards() []guard {
 			from: `if _, err := resolve(q.Schema); err != nil {`, to: `if _, err := resolve(q.Schema); err != nil && t.grant == "" {`,
 		},
 		{
-			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", test: turn,
+			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", row: "D3", test: turn,
 			from: `agui.Close(s.events, t.held.Input().Asked()...)`, to: `agui.Close(s.events)`,
 		},
 		{
