@@ -16,16 +16,23 @@ import (
 // asks plays turn for a run that ends with questions of these ids.
 func (w window) asks(run chat.RunID, ids ...chat.InterruptID) {
 	w.t.Helper()
+	var all []agui.Interrupt
+	for _, id := range ids {
+		all = append(all, question(id, w.at.Add(time.Hour)))
+	}
+	w.puts(run, all...)
+}
+
+// puts plays turn for a run that ends with these questions.
+func (w window) puts(run chat.RunID, questions ...agui.Interrupt) {
+	w.t.Helper()
 	h, err := w.store().Claim(w.t.Context(), run)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
 		Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}}
-	last := agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt}}
-	for _, id := range ids {
-		last.Outcome.Interrupts = append(last.Outcome.Interrupts, question(id, w.at.Add(time.Hour)))
-	}
+	last := agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: questions}}
 	if _, _, err := h.End(w.t.Context(), []agui.Event{started, last}); err != nil {
 		w.t.Fatal(err)
 	}

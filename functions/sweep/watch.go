@@ -140,7 +140,7 @@ func lastOf(held *store.Holder, started agui.Event) []agui.Event {
 	if held.Unreadable() != nil {
 		return emit.Unreadable(held.Begun(), earlier, started)
 	}
-	return emit.Died(earlier, started)
+	return emit.Died(earlier, held.Input().Asked(), started)
 }
 
 // expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at

@@ -131,6 +131,12 @@ func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
 		if word == "city" {
 			i.Reason, i.Message = agui.ReasonInputRequired, "Which city?"
 		}
+		if schema := map[string]string{
+			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`,
+			"trip": `{"type":"object","properties":{"days":{"type":"integer"}}}`, "form": `{"type":"object","properties":{"a":{},"b":{}}}`,
+		}[word]; schema != "" {
+			i.Reason, i.Message, i.ResponseSchema = agui.ReasonInputRequired, "Which "+word+"?", json.RawMessage(schema)
+		}
 		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
 		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
 			agui.Event{Type: agui.ToolCallArgs, ToolCallID: word, Delta: "{}"}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: word})
@@ -203,6 +209,10 @@ func TestPipe(t *testing.T) {
 			out: "? May I? delete({})\n? Which city?\ndelete({}) → resolved\ncity({}) → resolved \"Bern\"\n"},
 		"a question refused": {in: "ask city\n/refuse\n/refuse\n", out: "? Which city?\ncity({}) → cancelled\n",
 			err: "nothing is asked here\n", bad: "not everything was answered"},
+		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
+		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
+			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not everything was answered"},
+		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
 		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
 		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not everything was answered"},

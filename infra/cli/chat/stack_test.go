@@ -103,6 +103,14 @@ func question(ctx context.Context, t *testing.T, file string) {
 	if err != nil || !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out) {
 		t.Errorf("printed\n%s\nand ended with %v", out, err)
 	}
+	out, err = pipe("ask me something\nblue\ntea\n")
+	want = []string{
+		`\? Which do you like best\? \(coffee \| tea \| neither\)`, `interrupted: The answer to “Which do you like best\?” does not fit: .*blue.*`,
+		`ask\({.*}\) → tea`, `The answer is: tea`, ``,
+	}
+	if err == nil || !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out) {
+		t.Errorf("printed\n%s\nand ended with %v", out, err)
+	}
 }
 
 func terminal(ctx context.Context, t *testing.T, file string) {
