@@ -9,7 +9,6 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/engine"
-	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -21,10 +20,7 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 		"its input": {"IN#r1", "input"}, "its log": {"E#", "e"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r := newRig(t)
-			r.limits.Attempts = 1
-			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-			r.live, r.tables = table, table
+			r, spoil := spoiledRig(t)
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.admit("r2")

@@ -104,6 +104,9 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 		if err != nil {
 			return Admitted{}, err
 		}
+		if b.desk.Closing { // known or not: everything is refused
+			return Admitted{}, fmt.Errorf("admit a run: %w", chat.ErrClosed)
+		}
 		if b.run.ID != "" {
 			return s.repeat(a, b, nonce)
 		}
@@ -158,9 +161,6 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 	if s.t.expired(b.thread.Expires) {
 		b.thread = threadItem{}
 	}
-	if s.t.expired(b.desk.Expires) {
-		b.desk = deskItem{}
-	}
 	return b, nil
 }
 
@@ -185,9 +185,6 @@ func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
 // answers refuses whoever may not be admitted whatever the desk says, puts the thread's questions to the answers, and has
 // them judged.
 func (s *Store) answers(a Admission, given []Answer, b before) (Admission, error) {
-	if b.desk.Closing {
-		return a, fmt.Errorf("admit a run: %w", chat.ErrClosed)
-	}
 	if b.thread.Deleted != 0 {
 		return a, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
 	}

@@ -3,6 +3,7 @@ package tool_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -112,9 +113,11 @@ func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d keys of %d users whose runs and calls have the same ids", len(keys), len(users)))
 	if len(keys) != len(users) {
 		t.Errorf("%d users have %d keys", len(users), len(keys))
 	}
+	t.Attr("figure", fmt.Sprintf("%d users with a run and a call of the same ids: %d keys", len(users), len(keys)))
 }
 
 // A question that cannot be shown is none.

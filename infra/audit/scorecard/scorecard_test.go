@@ -121,6 +121,23 @@ func TestWhatDoesNotPass(t *testing.T) {
 	}
 }
 
+// A check that does less than its row says has not passed, however well it went. A quick audit may do less.
+func TestLessThanTheRowAsksFor(t *testing.T) {
+	for amount, want := range map[string]verdict{"7 things": passed, "70 things": failed, "700 things": failed} {
+		rows := []row{{id: "A2", claim: "c", checks: []check{{pkg: planted, test: "TestScaled", shows: "a number", scale: scale{"THINGS", "7", "7", "7"}, amount: amount}}}}
+		found, err := auditOf(t, normal, nil, rows).observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rows[0].judge(normal, found); got.Checks[0].Verdict != want || got.Passed != (want == passed) {
+			t.Errorf("%s: %+v", amount, got)
+		}
+		if got := rows[0].judge(quick, found); !got.Passed {
+			t.Errorf("a quick audit: %+v", got)
+		}
+	}
+}
+
 // What a size leaves out, or a selection of rows, is not passed.
 func TestRowsThatAreNotSelected(t *testing.T) {
 	var out strings.Builder
