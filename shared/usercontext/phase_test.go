@@ -129,8 +129,7 @@ func TestNoIllegalMove(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	later := map[usercontext.Phase]int{"": -1, usercontext.Initializing: 0, usercontext.Active: 1, usercontext.Executing: 2,
 		usercontext.Completed: 3, usercontext.Failed: 3, usercontext.Cleaned: 4}
-	seen := map[usercontext.Phase]bool{}
-	const lives = 300
+	seen, lives := map[usercontext.Phase]bool{}, 300
 	for range lives {
 		uc := open(t, config(t))
 		var mu sync.Mutex
