@@ -296,7 +296,16 @@ func questionGuards() []guard {
 }
 
 func deskGuards() []guard {
+	const full = "./shared/store TestTheFullestDesk"
 	return []guard{
+		{
+			name: "desk: no more is read than a request takes", file: "shared/store/read.go", test: full,
+			from: `slices.Chunk(keys, mostKeys)`, to: `slices.Chunk(keys, mostKeys+1+len(keys))`,
+		},
+		{
+			name: "desk: no more starts than a transaction takes", file: "shared/store/waiting.go", test: full,
+			from: `min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Seats)+mostParts)`,
+		},
 		{
 			name: "start: knows its own", file: "shared/store/waiting.go",
 			from: `if item.Nonce == nonce {`, to: `if item.Nonce != nonce {`,
