@@ -6,7 +6,7 @@ import "slices"
 func storeGuards() []guard {
 	const model = "./shared/store TestModel"
 	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), readGuards(), appendGuards(), endGuards(),
-		questionGuards(), deskGuards())
+		questionGuards(), requestGuards(), deskGuards())
 	for i := range all {
 		if all[i].test == "" {
 			all[i].test = model
@@ -295,7 +295,7 @@ func questionGuards() []guard {
 	}
 }
 
-func deskGuards() []guard {
+func requestGuards() []guard {
 	const full = "./shared/store TestTheFullestDesk"
 	return []guard{
 		{
@@ -306,6 +306,11 @@ func deskGuards() []guard {
 			name: "desk: no more starts than a transaction takes", file: "shared/store/waiting.go", test: full,
 			from: `min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Seats)+mostParts)`,
 		},
+	}
+}
+
+func deskGuards() []guard {
+	return []guard{
 		{
 			name: "start: knows its own", file: "shared/store/waiting.go",
 			from: `if item.Nonce == nonce {`, to: `if item.Nonce != nonce {`,
