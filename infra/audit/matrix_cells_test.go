@@ -119,21 +119,30 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 		if err != nil {
 			m.Errorf("%s: %v", method, err)
 		}
+		for column, credentials := range others {
+			if method != "Table.Live" {
+				c.foreign(m, column, credentials, asked)
+			}
+		}
 		c.keyless(m, own, asked)
 		c.decide(m, method, asked)
 	})
 }
 
+// foreign asks about each request of a method by itself: a call with foreign credentials ends at its first one.
+func (c *cells) foreign(m *matrix, column string, credentials aws.CredentialsProvider, asked []iam.Request) {
+	who := m.who(credentials)
+	for _, r := range asked {
+		if access.Decide(who, r) == nil {
+			m.Errorf("%s: %s on %s of %q is allowed", column, r.Action, r.Resource, r.Context[access.LeadingKeys])
+		}
+		c.denied["requests "+column]++
+	}
+}
+
 // keyless asks whether the user may do the same without naming a partition.
 func (c *cells) keyless(m *matrix, own aws.CredentialsProvider, asked []iam.Request) {
-	of, err := own.Retrieve(m.Context())
-	if err != nil {
-		m.Fatal(err)
-	}
-	who, err := m.guard.STS.Who(of.AccessKeyID, of.SessionToken)
-	if err != nil {
-		m.Fatal(err)
-	}
+	who := m.who(own)
 	for _, r := range asked {
 		r.Context = map[string][]string{}
 		if access.Decide(who, r) == nil {

@@ -72,17 +72,11 @@ func fieldsBear(f file, l *ast.FieldList, known map[string]bool) bool {
 
 // imported is the folder of the package of ours that a file calls so, or "".
 func (f file) imported(name string) string {
-	for _, i := range f.ast.Imports {
-		dir, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")
-		called := dir[strings.LastIndex(dir, "/")+1:]
-		if i.Name != nil {
-			called = i.Name.Name
-		}
-		if ours && called == name {
-			return dir
-		}
+	dir, ours := strings.CutPrefix(f.importOf(name), module+"/")
+	if !ours {
+		return ""
 	}
-	return ""
+	return dir
 }
 
 // handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a user
@@ -158,7 +152,7 @@ func doorRule(tr tree) []string {
 			found = append(found, name+" gives a user, and doors of shared/arch does not say to whom")
 		}
 	}
-	names, fields := map[string]string{}, fieldNames(tr)
+	names, field := map[string]string{}, fieldNames(tr)
 	for name, d := range doors() {
 		if d.anyone == "" {
 			names[name[strings.LastIndex(name, ".")+1:]] = name
@@ -174,7 +168,7 @@ func doorRule(tr tree) []string {
 				called[c.Fun] = true
 			}
 			// What is not called may be a field of that name, as a connection's Owner is, or the function as a value.
-			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !fields[s.Sel.Name]) {
+			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !field[s.Sel.Name] && !field[f.dir()+" "+s.Sel.Name]) {
 				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") && !slices.Contains(doors()[name].only, f.dir()) {
 					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name, strings.Join(doors()[name].only, ", ")))
 				}
@@ -186,15 +180,21 @@ func doorRule(tr tree) []string {
 	return found
 }
 
-// fieldNames are those of all structs.
+// fieldNames are those of exported structs, and with their folder those of all.
 func fieldNames(tr tree) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range tr.files {
 		ast.Inspect(f.ast, func(n ast.Node) bool {
+			prefix := ""
+			if t, ok := n.(*ast.TypeSpec); ok && t.Name.IsExported() {
+				n = t.Type
+			} else {
+				prefix = f.dir() + " "
+			}
 			if s, ok := n.(*ast.StructType); ok {
 				for _, field := range s.Fields.List {
 					for _, name := range field.Names {
-						names[name.Name] = true
+						names[prefix+name.Name] = true
 					}
 				}
 			}
@@ -211,6 +211,7 @@ func TestUsersComeThroughDoors(t *testing.T) {
 		"message/a.go:2: shared/store.Table.ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
 		"tool/a.go:3: shared/gateway.ParseTurn":          "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/gateway\"\nvar _ = gateway.ParseTurn\n",
 		"turn/a.go:2: shared/store.Table.Live":           "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ = t.Live }\n",
+		"turn/a.go:2: shared/store.Table.Owner":          "-- shared/store/items.go --\npackage store\ntype item struct{ Owner string }\n-- functions/turn/a.go --\npackage main\nvar who = store.Table.Owner\n",
 		"shared/tool.Become gives a user":                words + "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { panic(s) }\n",
 		"shared/gateway.Made.Who gives a user":           words + "-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All []map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
 		"shared/store.Each gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) error) {}\n",

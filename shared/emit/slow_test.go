@@ -116,6 +116,25 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// An emitter that is closed waits for no post, and repeats none.
+func TestCloseWaitsForNoPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("slow"), conn("hangs"))
+		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		edge.takes["hangs"] = time.Hour
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		time.Sleep(250 * time.Millisecond)
+		posts, start := edge.count(), time.Now()
+		r.close(t)
+		took := time.Since(start)
+		time.Sleep(10 * time.Second)
+		if posts < 2 || took > 0 || edge.count() != posts {
+			t.Errorf("it took %v; %d posts before and %d in all", took, posts, edge.count())
+		}
+	})
+}
+
 // Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame, nor
 // the repetition of what was throttled.
 func TestNothingIsPostedPastTheToken(t *testing.T) {

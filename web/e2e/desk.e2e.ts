@@ -188,3 +188,64 @@ it("deletes everything of a user, after asking twice, in all windows", async () 
   await second.page.getByRole("heading", { name: "Everything is being deleted" }).waitFor();
   await second.page.getByText("24 hours").waitFor();
 });
+
+it("makes a form of a schema, sends what was given, and keeps what was refused", async () => {
+  const question = {
+    id: "i1", reason: "input_required", toolCallId: "c1", message: "Which room? \u202eesreveR", expiresAt: new Date(Date.now() + 86_400_000).toISOString(),
+    metadata: { carrel: { runId: "r", tool: "book", arguments: "{}" } },
+    responseSchema: {
+      type: "object", required: ["city", "nights"],
+      properties: {
+        city: { type: "string", title: "City", description: "Where to?" }, nights: { type: "integer" }, price: { type: "number" },
+        pets: { type: "boolean" }, room: { enum: ["single", "double"] },
+      },
+    },
+  };
+  const decision = { ...question, id: "i2", reason: "tool_call", message: "May it?", responseSchema: undefined, metadata: { carrel: { tool: "pay", arguments: '{"to":"a\u202eb"}' } } };
+  const runs: { threadId: string; runId: string; messages: unknown; resume: unknown }[] = [];
+  await context.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    const say = (frame: object): void => socket.send(JSON.stringify(frame));
+    server.onMessage((text) => {
+      const frame = JSON.parse(String(text)) as { type: string };
+      say(frame.type === "ready" && runs.length < 2 ? { ...frame, interrupts: [question, decision] } : frame);
+    });
+    socket.onMessage((text) => {
+      const frame = JSON.parse(String(text)) as { type: string; runId: string; threadId: string; messages: unknown; resume: unknown };
+      if (frame.type !== "run") return server.send(text);
+      const { runId, threadId } = frame;
+      if (runs.push(frame) === 1) return say({ type: "rejected", requestId: `run.${runId}`, runId, code: "interrupted", message: "Nights are 1 to 9.", interrupts: [question, decision] });
+      say({ type: "accepted", requestId: `run.${runId}`, runId, threadId, state: "running" });
+    });
+  });
+  const alice = await open();
+  const form = alice.page.getByRole("group", { name: "Question: book" });
+  await form.getByText("Which room? \\u202eesreveR", { exact: true }).waitFor();
+  await alice.page.getByText('{"to":"a\\u202eb"}', { exact: true }).waitFor();
+  await form.getByLabel("City").fill("Bern");
+  await form.getByLabel("nights").fill("1.5");
+  await form.getByRole("button", { name: "Answer" }).click();
+  await form.getByRole("alert").getByText("“nights” must be a whole number.").waitFor();
+  await alice.page.setViewportSize({ width: 390, height: 800 });
+  await alice.fit();
+  await form.getByLabel("nights").fill("10");
+  await form.getByLabel("pets").selectOption("no");
+  await form.getByLabel("room").selectOption("double");
+  await form.getByRole("button", { name: "Answer" }).click();
+  await alice.page.getByText("1 of 2 still open").waitFor();
+  await alice.page.getByRole("button", { name: "Allow" }).click();
+  const all = alice.page.getByRole("button", { name: "Send answers" });
+  await all.click();
+  await alice.page.getByRole("alert").getByText("Nights are 1 to 9.").waitFor();
+  expect(await form.getByLabel("City").inputValue()).toBe("Bern");
+  await form.getByLabel("nights").fill("2");
+  await form.getByRole("button", { name: "Answer" }).click();
+  await alice.page.getByRole("button", { name: "Refuse" }).last().click();
+  await all.click();
+  await card(alice).waitFor({ state: "detached" });
+  const given = (nights: number) => ({ interruptId: "i1", status: "resolved", payload: { city: "Bern", nights, pets: false, room: "double" } });
+  expect(runs.map(({ messages, resume }) => ({ messages, resume }))).toEqual([
+    { messages: [], resume: [given(10), { interruptId: "i2", status: "resolved" }] },
+    { messages: [], resume: [given(2), { interruptId: "i2", status: "cancelled" }] },
+  ]);
+});

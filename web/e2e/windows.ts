@@ -17,6 +17,8 @@ export async function browser(): Promise<Browser> {
   if (!executablePath) throw new Error("there is no Chromium: install it or name it in CHROMIUM");
   return chromium.launch({
     executablePath,
+    // As a person's browser does it: a page that was left comes back as it was.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
     args: [
       "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",

@@ -56,8 +56,10 @@ export function App({ client, signIn, person, drafts }: Props) {
   // What has not reached the server would be gone with this page.
   useEffect(() => {
     const keep = (): void => {
-      const { thread, status } = client.state;
-      if (thread && status !== "ready" && !leaving.current) drafts.put(thread.threadId, unsent(thread, drafts.get(thread.threadId)));
+      if (leaving.current || client.state.gone) return drafts.clear();
+      for (const [threadId, messages] of client.unsent()) {
+        drafts.put(threadId, [...messages.map(({ content }) => content), drafts.get(threadId)].filter((text) => text !== "").join("\n\n"));
+      }
     };
     window.addEventListener("pagehide", keep);
     return () => window.removeEventListener("pagehide", keep);
@@ -138,10 +140,4 @@ export function App({ client, signIn, person, drafts }: Props) {
       </main>
     </div>
   );
-}
-
-/** A draft, and before it what was sent and has no answer. */
-function unsent({ queue }: NonNullable<CarrelClient["state"]["thread"]>, draft: string): string {
-  const sending = queue.filter((run) => run.state === "sending").flatMap((run) => run.messages.map((message) => message.content));
-  return [...sending, draft].filter((text) => text !== "").join("\n\n");
 }

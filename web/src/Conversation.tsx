@@ -6,11 +6,12 @@ import { timedId } from "carrel-client";
 import type { CarrelClient, Resume, ThreadState } from "carrel-client";
 import { refusals } from "./asked.ts";
 import type { Drafts } from "./drafts.ts";
-import { toLikes } from "./messages.ts";
+import { Likes } from "./messages.ts";
 import { Answer, Question, Stop } from "./Messages.tsx";
 import { Beginning, Ending } from "./Ends.tsx";
 import { focusComposer } from "./phone.ts";
 import { Questions } from "./Questions.tsx";
+import type { Kept } from "./Questions.tsx";
 import { said } from "./said.ts";
 
 interface Props {
@@ -26,8 +27,10 @@ const NEAR_TOP = 80;
 
 /** One thread and its composer. What is shown comes from the client's view alone, so other windows' runs appear too. */
 export function Conversation({ client, thread, drafts, phone, onFault }: Props) {
-  const messages = useMemo(() => toLikes(thread), [thread]);
+  const [likes] = useState(() => new Likes());
+  const messages = useMemo(() => likes.of(thread), [likes, thread]);
   const [stopping, setStopping] = useState<string>();
+  const [kept] = useState<Kept>(() => new Map());
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
   const open = thread.interrupts;
   const ask = (text: string): string => {
@@ -47,6 +50,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const send = (text: string): void => {
     // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
     const giveBack = (): void => {
+      if (client.state.gone) return; // of somebody who was deleted nothing is kept
       if (drafts.get(thread.threadId) === "") drafts.put(thread.threadId, text);
       const { composer } = runtime.thread;
       if (composer.getState().text === "") composer.setText(text);
@@ -93,7 +97,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
             {messages.length === 0 && <Beginning loaded={thread.loaded} onAsk={send} />}
             <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
             <Ending thread={thread} asks={open.length > 0} onRetry={send} />
-            {open.length > 0 && <Questions key={open.map(({ id }) => id).join(" ")} interrupts={open} onAnswer={answer} />}
+            {open.length > 0 && <Questions key={open.map(({ id }) => id).join(" ")} interrupts={open} kept={kept} onAnswer={answer} />}
             <ThreadPrimitive.ScrollToBottom className="newest">Newest</ThreadPrimitive.ScrollToBottom>
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">

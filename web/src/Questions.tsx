@@ -1,17 +1,21 @@
 import { useEffect, useId, useRef, useState } from "react";
 import type { SyntheticEvent } from "react";
 import type { Interrupt, Resume } from "carrel-client";
-import { askedOf, fieldsOf, isDecision, payloadOf } from "./asked.ts";
+import { askedOf, fieldsOf, isDecision, payloadOf, plainly } from "./asked.ts";
 import type { Field } from "./asked.ts";
 import { said } from "./said.ts";
 
 interface Props {
   readonly interrupts: readonly Interrupt[];
+  readonly kept: Kept;
   readonly onAnswer: (answers: readonly Resume[]) => void;
 }
 
+/** What was written into forms, by question and field: an answer that is refused is there to be mended. */
+export type Kept = Map<string, ReadonlyMap<string, string>>;
+
 /** What the agent asks before it goes on. One question is answered by its button, several go together. */
-export function Questions({ interrupts, onAnswer }: Props) {
+export function Questions({ interrupts, kept, onAnswer }: Props) {
   const [given, give] = useState<ReadonlyMap<string, Resume>>(new Map());
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -32,7 +36,7 @@ export function Questions({ interrupts, onAnswer }: Props) {
   return (
     <section className="questions" aria-labelledby="asks">
       <h3 id="asks" ref={heading} tabIndex={-1}>{several ? `The agent asks ${interrupts.length} things before it goes on` : "The agent asks before it goes on"}</h3>
-      {interrupts.map((one) => <Question key={one.id} asked={one} several={several} given={given.get(one.id)} onAnswer={(answered) => answer(one.id, answered)} />)}
+      {interrupts.map((one) => <Question key={one.id} asked={one} kept={kept} several={several} given={given.get(one.id)} onAnswer={(answered) => answer(one.id, answered)} />)}
       {several && (
         <div className="send-answers">
           <button className="primary" disabled={left > 0} onClick={() => onAnswer(interrupts.map(({ id }) => given.get(id)!))}>Send answers</button>
@@ -60,40 +64,44 @@ function attend(heading: HTMLElement): void {
 
 interface QuestionProps {
   readonly asked: Interrupt;
+  readonly kept: Kept;
   /** It is one of several, which are sent together: its buttons tell what was chosen. */
   readonly several: boolean;
   readonly given: Resume | undefined;
   readonly onAnswer: (answer: Resume | undefined) => void;
 }
 
-function Question({ asked, several, given, onAnswer }: QuestionProps) {
+function Question({ asked, kept, several, given, onAnswer }: QuestionProps) {
   const { tool, args } = askedOf(asked);
   const { id: interruptId } = asked;
   const name = tool ?? "Question";
+  const decides = isDecision(asked);
   return (
     <div className="question" role="group" aria-label={`Question: ${name}`}>
       {tool && <p className="tool-name">{tool}</p>}
-      <p className="text">{asked.message ?? (isDecision(asked) ? "May this tool be called?" : "An answer is needed.")}</p>
-      {args && args !== "{}" && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
-      {isDecision(asked)
+      <p className="text">{asked.message !== undefined ? plainly(asked.message) : (decides ? "May this tool be called?" : "An answer is needed.")}</p>
+      {decides && args && args !== "{}" && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
+      {decides
         ? (
           <div className="decision">
             <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
             <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
           </div>
         )
-        : <Form asked={asked} several={several} given={given} onAnswer={onAnswer} />}
+        : <Form asked={asked} kept={kept} several={several} given={given} onAnswer={onAnswer} />}
     </div>
   );
 }
 
-function Form({ asked, several, given, onAnswer }: QuestionProps) {
-  const [written, write] = useState<ReadonlyMap<string, string>>(new Map());
-  const [fault, setFault] = useState<string>();
+function Form({ asked, kept, several, given, onAnswer }: QuestionProps) {
   const { id: interruptId } = asked;
+  const [written, write] = useState<ReadonlyMap<string, string>>(kept.get(interruptId) ?? new Map());
+  const [fault, setFault] = useState<string>();
   const fields = fieldsOf(asked.responseSchema);
   const change = (name: string, text: string): void => {
-    write(new Map(written).set(name, text));
+    const next = new Map(written).set(name, text);
+    kept.set(interruptId, next);
+    write(next);
     setFault(undefined);
     if (given) onAnswer(undefined);
   };
@@ -128,17 +136,17 @@ function Input({ field: { label, hint, kind, choices, required }, text, onChange
   const common = { id, value: text, "aria-required": required, "aria-describedby": hint === undefined ? undefined : `${id}hint` };
   return (
     <div className="field">
-      <label htmlFor={id}>{label}</label>
-      {kind === "choice" || kind === "yes-no"
+      <label htmlFor={id}>{label}{!required && <span className="caption"> (optional)</span>}</label>
+      {kind === "choice"
         ? (
           <select {...common} onChange={(event) => onChange(event.target.value)}>
             <option value="">Choose</option>
-            {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+            {choices.map(([shown]) => <option key={shown} value={shown}>{shown}</option>)}
           </select>
         )
         : kind === "json"
           ? <textarea {...common} rows={4} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
-          : <input {...common} inputMode={kind === "number" ? "decimal" : undefined} autoComplete="off" onChange={(event) => onChange(event.target.value)} />}
+          : <input {...common} inputMode={kind === "number" ? "decimal" : kind === "integer" ? "numeric" : undefined} autoComplete="off" onChange={(event) => onChange(event.target.value)} />}
       {hint !== undefined && <p id={`${id}hint`} className="caption">{hint}</p>}
     </div>
   );

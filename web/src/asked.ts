@@ -6,12 +6,21 @@ export interface Field {
   readonly name: string;
   readonly label: string;
   readonly hint?: string;
-  readonly kind: "text" | "number" | "yes-no" | "choice" | "json";
-  readonly choices: readonly string[];
+  readonly kind: "text" | "number" | "integer" | "choice" | "json";
+  /** What may be chosen: how it is shown, and what it stands for. */
+  readonly choices: readonly (readonly [shown: string, value: unknown])[];
   readonly required: boolean;
 }
 
 type Schema = Readonly<Record<string, unknown>>;
+
+/** Turns the text's direction, or cannot be seen: what stands there would not be what is read. */
+const DECEPTIVE = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u00AD\u200B\u2060-\u2064\uFEFF\u{E0000}-\u{E007F}]/gu;
+
+/** The text as it is, for who decides by it: with escapes, as JSON has them, for what would deceive the eye. */
+export function plainly(text: string): string {
+  return text.replace(DECEPTIVE, (found) => [...Array(found.length).keys()].map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""));
+}
 
 /** What a tool that asks may say of itself. */
 export interface Asked {
@@ -22,8 +31,8 @@ export interface Asked {
 export function askedOf({ metadata }: Interrupt): Asked {
   const { tool, arguments: args } = record(metadata?.carrel);
   return {
-    ...(typeof tool === "string" && { tool }),
-    ...(args !== undefined && { args: typeof args === "string" ? args : JSON.stringify(args, undefined, 2) }),
+    ...(typeof tool === "string" && { tool: plainly(tool) }),
+    ...(args !== undefined && { args: plainly(typeof args === "string" ? args : JSON.stringify(args, undefined, 2)) }),
   };
 }
 
@@ -60,28 +69,41 @@ function field(name: string, schema: unknown, required: boolean): Field {
     name, required, choices: [], label: typeof title === "string" ? title : name || "Answer",
     ...(typeof description === "string" && { hint: description }),
   };
-  if (Array.isArray(choices) && choices.every((one) => typeof one === "string")) return { ...base, kind: "choice", choices };
-  if (type === "number" || type === "integer") return { ...base, kind: "number" };
-  if (type === "boolean") return { ...base, kind: "yes-no", choices: ["yes", "no"] };
+  if (Array.isArray(choices) && choices.every((one) => ["string", "number", "boolean"].includes(typeof one))) {
+    return { ...base, kind: "choice", choices: choices.map((one) => [String(one), one]) };
+  }
+  if (type === "number" || type === "integer") return { ...base, kind: type };
+  if (type === "boolean") return { ...base, kind: "choice", choices: [["yes", true], ["no", false]] };
   return { ...base, kind: type === undefined || type === "string" ? "text" : "json" };
 }
 
-function value({ kind, label, required }: Field, text: string): unknown {
+function value({ kind, label, required, choices }: Field, text: string): unknown {
   if (text.trim() === "") {
     if (required) throw new Error(`Fill in “${label}”.`);
     return undefined;
   }
-  if (kind === "yes-no") return text === "yes";
-  if (kind === "number") {
-    if (!Number.isFinite(Number(text))) throw new Error(`“${label}” must be a number.`);
-    return Number(text);
+  switch (kind) {
+    case "text": return text;
+    case "choice": return choices.find(([shown]) => shown === text)?.[1];
+    case "json": return json(label, text);
+    case "integer":
+      // A larger one would be sent as another.
+      if (!Number.isSafeInteger(Number(text))) throw new Error(`“${label}” must be a whole number.`);
+      return Number(text);
+    case "number":
+      if (!Number.isFinite(Number(text))) throw new Error(`“${label}” must be a number.`);
+      return Number(text);
   }
-  if (kind !== "json") return text;
+}
+
+function json(label: string, text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    const given = JSON.parse(text) as unknown;
+    if (given !== null) return given;
   } catch {
     throw new Error(`“${label}” must be JSON.`);
   }
+  throw new Error(`“${label}” must not be null. To give no answer, refuse.`);
 }
 
 function record(of: unknown): Schema {

@@ -1,12 +1,17 @@
+/** Of all drafts, whoever wrote them. */
+const ALL = "carrel.draft.";
+
 /**
  * What a person has written and not sent, by thread. It lives as long as the window does, so that a reload or another
- * sign-in loses none of it, and it is one user's: the next one does not find it.
+ * sign-in loses none of it, and it is one user's: those of anybody else are gone once the next one has signed in.
  */
 export class Drafts {
   readonly #prefix: string;
 
   constructor(user: string) {
-    this.#prefix = `carrel.draft.${user}.`;
+    // Encoded: a thread's id may hold a dot or a colon, and no user's keys may begin as another's.
+    this.#prefix = `${ALL}${encodeURIComponent(user)}/`;
+    this.#drop((key) => !key.startsWith(this.#prefix));
   }
 
   get(threadId: string): string {
@@ -24,6 +29,10 @@ export class Drafts {
 
   /** Forgets all of them: the user leaves. */
   clear(): void {
-    for (const key of Object.keys(sessionStorage)) if (key.startsWith(this.#prefix)) sessionStorage.removeItem(key);
+    this.#drop(() => true);
+  }
+
+  #drop(which: (key: string) => boolean): void {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith(ALL) && which(key)) sessionStorage.removeItem(key);
   }
 }

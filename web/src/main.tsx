@@ -8,6 +8,10 @@ import "./style.css";
 
 const root = createRoot(document.getElementById("root")!);
 
+// A browser keeps pages that are left and brings them back as they were, by when somebody else may have signed in.
+window.addEventListener("pagehide", () => { document.documentElement.hidden = true; });
+window.addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); });
+
 /** Shows who is signed in their page, and everybody else the way in. */
 async function start(): Promise<void> {
   const config = await loadConfig();

@@ -18,23 +18,53 @@ interface Result {
   readonly outcome?: string;
 }
 
-/** Turns the view of a thread into what assistant-ui shows: tool results go into their calls, queued runs to the end. */
-export function toLikes(thread: ThreadState): ThreadMessageLike[] {
-  const shown: ThreadMessageLike[] = [];
-  const results = new Map<string, Result>();
-  // Backwards: a result belongs to the nearest call of its id before it.
-  for (const message of thread.messages.toReversed()) {
-    if (message.role === "tool") results.set(message.toolCallId ?? "", resultOf(message));
-    else shown.unshift(toLike(message, results));
-    for (const call of message.toolCalls ?? []) results.delete(call.id);
-  }
-  for (const { runId, state, messages } of thread.queue) {
-    for (const message of messages) shown.push(toLike(message, results, { state, runId }));
-  }
-  return shown;
+/** The last that was made of a message, and the results that went into it. */
+interface Made {
+  readonly like: ThreadMessageLike;
+  readonly results: readonly (Result | undefined)[];
 }
 
-function toLike(message: Message, results: ReadonlyMap<string, Result>, standing: Standing = {}): ThreadMessageLike {
+/**
+ * Turns the view of a thread into what assistant-ui shows: tool results go into their calls, queued runs to the end. What
+ * has not changed stays the same object, or each word of an answer would have the whole conversation made anew.
+ */
+export class Likes {
+  readonly #made = new WeakMap<Message, Made>();
+  readonly #results = new WeakMap<Message, Result>();
+
+  of(thread: ThreadState): ThreadMessageLike[] {
+    const shown: ThreadMessageLike[] = [];
+    const results = new Map<string, Result>();
+    // Backwards: a result belongs to the nearest call of its id before it.
+    for (const message of thread.messages.toReversed()) {
+      if (message.role === "tool") results.set(message.toolCallId ?? "", this.#result(message));
+      else shown.push(this.#like(message, results));
+      for (const call of message.toolCalls ?? []) results.delete(call.id);
+    }
+    shown.reverse();
+    for (const { runId, state, messages } of thread.queue) {
+      for (const message of messages) shown.push(toLike(message, [], { state, runId }));
+    }
+    return shown;
+  }
+
+  #like(message: Message, all: ReadonlyMap<string, Result>): ThreadMessageLike {
+    const results = (message.toolCalls ?? []).map(({ id }) => all.get(id));
+    const made = this.#made.get(message);
+    if (made && made.results.every((result, i) => result === results[i])) return made.like;
+    const like = toLike(message, results);
+    this.#made.set(message, { like, results });
+    return like;
+  }
+
+  #result(message: Message): Result {
+    const result = this.#results.get(message) ?? resultOf(message);
+    this.#results.set(message, result);
+    return result;
+  }
+}
+
+function toLike(message: Message, results: readonly (Result | undefined)[], standing: Standing = {}): ThreadMessageLike {
   const { incomplete, stop } = ours(message);
   return {
     id: message.id, role: message.role === "user" ? "user" : "assistant", content: parts(message, results),
@@ -42,11 +72,11 @@ function toLike(message: Message, results: ReadonlyMap<string, Result>, standing
   };
 }
 
-function parts(message: Message, results: ReadonlyMap<string, Result>): Part[] {
+function parts(message: Message, results: readonly (Result | undefined)[]): Part[] {
   const found: Part[] = [];
   if (message.content) found.push({ type: message.role === "reasoning" ? "reasoning" : "text", text: message.content });
-  for (const { id, function: { name, arguments: argsText } } of message.toolCalls ?? []) {
-    const result = results.get(id);
+  for (const [i, { id, function: { name, arguments: argsText } }] of (message.toolCalls ?? []).entries()) {
+    const result = results[i];
     found.push({ type: "tool-call", toolCallId: id, toolName: name, argsText, ...(result && { result: result.content, isError: result.outcome !== undefined, artifact: result.outcome }) });
   }
   return found;

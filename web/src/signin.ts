@@ -24,9 +24,19 @@ export interface Person {
   readonly name: string;
 }
 
-/** Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users. */
+/** What comes back from the issuer with its answer: where the page was, and whose it was. */
+interface Left {
+  readonly at: string;
+  readonly whose?: string;
+}
+
+/**
+ * Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users; one page is one
+ * person's for as long as it lives.
+ */
 export class SignIn {
   readonly #users: UserManager;
+  #person: string | undefined;
   /** The sign-in is over, and only a person can make another. */
   over = false;
 
@@ -35,7 +45,9 @@ export class SignIn {
     this.#users = new UserManager({
       authority: config.issuer, client_id: config.clientId, scope: config.scope,
       redirect_uri: here, post_logout_redirect_uri: here,
-      automaticSilentRenew: false, userStore: new WebStorageStateStore({ store: sessionStorage }),
+      automaticSilentRenew: false, requestTimeoutInSeconds: 10,
+      // Nothing that another window, or who uses this browser next, could find.
+      userStore: new WebStorageStateStore({ store: sessionStorage }), stateStore: new WebStorageStateStore({ store: sessionStorage }),
     });
   }
 
@@ -45,7 +57,9 @@ export class SignIn {
     if (query.has("state") && (query.has("code") || query.has("error"))) {
       try {
         const user = await this.#users.signinCallback();
-        history.replaceState(null, "", `/${String(user?.state ?? "")}`);
+        const { at = "", whose } = (user?.state ?? {}) as Partial<Left>;
+        // Somebody else than who left does not begin where that one was.
+        history.replaceState(null, "", whose === undefined || whose === user?.profile.sub ? `/${at}` : "/");
       } catch (error) {
         history.replaceState(null, "", "/");
         throw error;
@@ -54,17 +68,20 @@ export class SignIn {
     const user = await this.#users.getUser();
     if (!user) return undefined;
     const { sub, preferred_username, name } = user.profile;
+    this.#person = sub;
     return { id: sub, name: preferred_username ?? name ?? sub };
   }
 
   /** Leaves for the issuer's page, and comes back to where the page is now. */
   async start(): Promise<void> {
-    await this.#users.signinRedirect({ state: location.hash });
+    await this.#users.signinRedirect({ state: { at: location.hash, ...(this.#person !== undefined && { whose: this.#person }) } satisfies Left });
   }
 
-  /** An access token that is good for another minute at least. */
+  /** An access token of the page's own person that is good for another minute at least. */
   token = async (): Promise<string> => {
     let user = await this.#users.getUser();
+    // A browser may bring a page back in whose window somebody else has signed in since.
+    if (user && user.profile.sub !== this.#person) user = null;
     if (!this.over && user && (user.expires_in ?? Infinity) < 60 && user.refresh_token) {
       try {
         user = await this.#users.signinSilent();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { askedOf, fieldsOf, isDecision, payloadOf, refusals } from "../src/asked.ts";
+import { askedOf, fieldsOf, isDecision, payloadOf, plainly, refusals } from "../src/asked.ts";
 
 const written = (of: Record<string, string>): ReadonlyMap<string, string> => new Map(Object.entries(of));
 
@@ -9,6 +9,16 @@ describe("what is asked", () => {
     expect(of({ tool: "notes_delete", arguments: { id: 3 } })).toEqual({ tool: "notes_delete", args: '{\n  "id": 3\n}' });
     expect(of({ tool: "x", arguments: "{}" })).toEqual({ tool: "x", args: "{}" });
     for (const odd of [undefined, null, "text", [1], { tool: 7 }]) expect(of(odd)).toEqual({});
+  });
+
+  it("shows plainly what would deceive who decides", () => {
+    const carrel = { tool: "notes\u202e_clear", arguments: '{"to":"alice\u202emoc.live","code":"a\u200bb\u{e0041}"}' };
+    expect(askedOf({ id: "i", reason: "tool_call", metadata: { carrel } })).toEqual({
+      tool: "notes\\u202e_clear", args: '{"to":"alice\\u202emoc.live","code":"a\\u200bb\\udb40\\udc41"}',
+    });
+    // It is the same JSON still.
+    expect(JSON.parse(plainly(carrel.arguments))).toEqual(JSON.parse(carrel.arguments));
+    for (const text of ["two\n\tlines", "שלום", "👩‍👩‍👧 ünï"]) expect(plainly(text)).toBe(text);
   });
 
   it("is a decision if nothing is to be written", () => {
@@ -33,13 +43,21 @@ describe("a form", () => {
       },
     });
     expect(fields.map(({ name, kind, required }) => [name, kind, required])).toEqual([
-      ["city", "text", true], ["nights", "number", false], ["pets", "yes-no", false], ["room", "choice", false],
+      ["city", "text", true], ["nights", "integer", false], ["pets", "choice", false], ["room", "choice", false],
     ]);
     expect(payloadOf(fields, written({ city: "Bern", nights: "2", pets: "no", room: "double" })))
       .toEqual({ city: "Bern", nights: 2, pets: false, room: "double" });
     expect(payloadOf(fields, written({ city: "Bern" }))).toEqual({ city: "Bern" });
     expect(() => payloadOf(fields, written({ city: " " }))).toThrow("Fill in “City”.");
-    expect(() => payloadOf(fields, written({ city: "Bern", nights: "two" }))).toThrow("“nights” must be a number.");
+    for (const nights of ["two", "1.5", "12345678901234567890"]) {
+      expect(() => payloadOf(fields, written({ city: "Bern", nights }))).toThrow("“nights” must be a whole number.");
+    }
+  });
+
+  it("offers choices that are no texts, and sends what they stand for", () => {
+    const fields = fieldsOf({ type: "object", properties: { beds: { type: "integer", enum: [1, 2] }, late: { type: "boolean" } } });
+    expect(fields.map(({ choices }) => choices.map(([shown]) => shown))).toEqual([["1", "2"], ["yes", "no"]]);
+    expect(payloadOf(fields, written({ beds: "2", late: "no" }))).toEqual({ beds: 2, late: false });
   });
 
   it("is one field for everything else", () => {
@@ -52,6 +70,7 @@ describe("a form", () => {
     expect(nested).toMatchObject([{ name: "", kind: "json" }]);
     expect(payloadOf(nested, written({ "": '{"list":[1]}' }))).toEqual({ list: [1] });
     expect(() => payloadOf(nested, written({ "": "{" }))).toThrow("“Answer” must be JSON.");
+    expect(() => payloadOf(nested, written({ "": " null" }))).toThrow("must not be null");
     expect(payloadOf(fieldsOf({ type: "number" }), written({ "": "1.5" }))).toBe(1.5);
   });
 });

@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
 import type { Message, ThreadState } from "carrel-client";
-import { toLikes } from "../src/messages.ts";
+import { Likes } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
   ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], interrupts: [], messages, ...more });
+const toLikes = (of: ThreadState) => new Likes().of(of);
 const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
 
 it("puts a result into the call of its own run, though another run's call has the same id", () => {
@@ -28,4 +29,18 @@ it("shows queued runs below, with what stands in their way", () => {
 it("says that an answer was cut off", () => {
   const likes = toLikes(thread([{ id: "a", role: "assistant", content: "x", metadata: { carrel: { incomplete: true } } }]));
   expect(likes).toMatchObject([{ metadata: { custom: { incomplete: true } } }]);
+});
+
+it("makes only that anew which has changed", () => {
+  const likes = new Likes();
+  const question: Message = { id: "a", role: "user", content: "q" };
+  const asks: Message = { id: "b", role: "assistant", content: "", toolCalls: [call("c1", "calculator")] };
+  const result: Message = { id: "c", role: "tool", content: "1", toolCallId: "c1" };
+  const first = likes.of(thread([question, asks]));
+  const second = likes.of(thread([question, asks, result]));
+  expect(second[0]).toBe(first[0]);
+  expect(second[1]!.content).toMatchObject([{ result: "1" }]);
+  const third = likes.of(thread([question, asks, result, { id: "d", role: "assistant", content: "it is" }]));
+  expect(third.slice(0, 2).map((like, i) => like === second[i])).toEqual([true, true]);
+  expect(likes.of(thread([question, asks, { ...result, content: "2" }]))[1]!.content).toMatchObject([{ result: "2" }]);
 });

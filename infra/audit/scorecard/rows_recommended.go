@@ -33,6 +33,7 @@ func recommendationsOne() []row {
 				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "a disconnect's"},
 				{pkg: "./functions/sweep", test: "TestSweepRefusesAConnectionOfAnothers", shows: "sweep's"},
 				{pkg: turnPackage, test: "TestARunRefusesAConnectionOfAnothers", shows: "a run's"},
+				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an invocation's"},
 				{pkg: "./infra/template", test: "TestAViolationRingsWithinAMinute", shows: "the alarm rings within a minute"},
 				{pkg: "./infra/cli/canary", test: "TestCanary", shows: "two users against a running stack, one trying to reach the other"},
 				{pkg: "./shared/monitor", test: "TestAViolationTellsTheGuardAndNotTheUser", shows: "a record tells the guard and not the user"},

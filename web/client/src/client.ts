@@ -134,6 +134,11 @@ export class CarrelClient {
     return frame.type === "ended" ? "ended" : "seen";
   }
 
+  /** The user messages that did not go out yet, or on a socket that is lost and may not have arrived, by thread. */
+  unsent(): ReadonlyMap<string, readonly Message[]> {
+    return this.#session.unsent;
+  }
+
   /** The open thread's run that goes on, with its events so far. */
   running(): RunningRun | undefined {
     return this.#session.view?.running;

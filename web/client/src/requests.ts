@@ -83,6 +83,15 @@ export class Requests {
       .map(({ runId, messages, resume }) => ({ runId, state: "sending", messages, ...(resume && { resume }) }));
   }
 
+  /** The messages of the runs that did not go out, by thread; unless the socket is good, of all that have no answer. */
+  unsent(good: boolean): Map<string, Message[]> {
+    const found = new Map<string, Message[]>();
+    for (const { threadId = "", messages, frame } of this.#runs) {
+      if (!good || !frame) found.set(threadId, [...found.get(threadId) ?? [], ...messages]);
+    }
+    return found;
+  }
+
   /** The runs that were waiting for a thread to be known are its. */
   adopt(threadId: string): void {
     for (const run of this.#runs) run.threadId ??= threadId;

@@ -56,6 +56,8 @@ export class Session {
   get sending(): readonly string[] {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
   }
+  /** The messages that did not go out, or may not have arrived, by thread. */
+  get unsent(): ReadonlyMap<string, readonly Message[]> { return this.#out.requests.unsent(this.status === "ready"); }
   /** The view of the open thread. */
   get view(): ThreadView | undefined { return this.#views.current; }
   due(): number | undefined { return this.#at.due(this.#in.due(), this.#roll?.due); }

@@ -1,0 +1,140 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import type { Browser, BrowserContext } from "playwright-core";
+import { browser, stack, Window } from "./windows.ts";
+
+// One window, two people: of who has left, who comes next finds nothing, and nothing goes out in the wrong name.
+
+let chrome: Browser;
+let context: BrowserContext;
+let people = 0;
+const run = Date.now().toString(36);
+const somebody = (): string => `w${run}${++people}`;
+
+beforeAll(async () => {
+  chrome = await browser();
+});
+afterAll(async () => chrome?.close());
+beforeEach(async () => {
+  context = await chrome.newContext();
+  // The page's real sockets, within reach: one that a test took over would keep the page from being brought back.
+  await context.addInitScript(() => {
+    const sockets: WebSocket[] = [];
+    const Real = WebSocket;
+    Object.assign(globalThis, {
+      sockets,
+      WebSocket: class extends Real {
+        constructor(url: string, protocols?: string[]) {
+          super(url, protocols);
+          sockets.push(this);
+        }
+      },
+    });
+  });
+});
+afterEach(async () => context.close());
+
+/** Ends the sign-in as time does, and cuts the connection. */
+async function expire({ page }: Window): Promise<void> {
+  await page.evaluate(() => {
+    for (const key of Object.keys(sessionStorage).filter((one) => one.startsWith("oidc.user"))) {
+      const user = JSON.parse(sessionStorage.getItem(key)!) as Record<string, unknown>;
+      sessionStorage.setItem(key, JSON.stringify({ ...user, expires_at: 1, refresh_token: "spent" }));
+    }
+    for (const socket of (globalThis as unknown as { sockets: WebSocket[] }).sockets) socket.close();
+  });
+  await page.getByText("You are signed out").waitFor();
+}
+
+/** What the page goes out with, from now on. */
+function sent({ page }: Window): string[] {
+  const frames: string[] = [];
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => frames.push(String(payload))));
+  return frames;
+}
+
+/** All that somebody at this window could read. */
+async function readable({ page }: Window): Promise<string> {
+  return await page.evaluate(() => JSON.stringify([
+    document.documentElement.textContent, document.title, { ...sessionStorage }, { ...localStorage }, history.state as unknown,
+    [...document.querySelectorAll("input, textarea")].map((field) => (field as HTMLInputElement).value),
+  ]));
+}
+
+async function back(window: Window, pages: number): Promise<void> {
+  await window.page.evaluate((n) => setTimeout(() => history.go(-n)), pages);
+  // It was brought back as it was left, and began anew at once.
+  await window.page.waitForFunction(() => performance.getEntriesByType("navigation").some((entry) => (entry as PerformanceNavigationTiming).type === "reload"));
+  await window.connected();
+}
+
+it("says nothing in the name of who signs in next, and shows them nothing", async () => {
+  const [alice, bob] = [somebody(), somebody()];
+  const window = await Window.of(context, alice);
+  await window.send("/say the secret of alice");
+  await window.answers.getByText("the secret of alice").waitFor();
+  await window.quiet();
+  const hers = window.hash;
+  await expire(window);
+  await window.send("/say written by alice without a connection");
+  await window.questions.getByText("Sending").waitFor();
+  await window.composer.fill("a draft of alice");
+  const frames = sent(window);
+  await window.page.getByRole("button", { name: "Sign in again" }).click();
+  await window.page.getByRole("textbox", { name: "Or any other name" }).waitFor();
+  expect(await window.page.evaluate(() => localStorage.length)).toBe(0); // the local issuer's page is of the same origin
+  await window.signIn(bob);
+  await window.connected();
+  expect(window.hash).not.toBe(hers);
+  for (const trace of [alice, "alice", hers.slice(4)]) expect(await readable(window)).not.toContain(trace);
+  expect(frames.join()).not.toContain(hers.slice(4));
+  // Before the issuer's page stands the one that alice left.
+  await back(window, 2);
+  await window.page.getByText(bob).waitFor();
+  for (const trace of [alice, "of alice", "by alice"]) expect(await readable(window)).not.toContain(trace);
+  await window.send("/say the answer to bob");
+  await window.answers.getByText("the answer to bob").waitFor();
+  expect(frames.join()).not.toMatch(/of alice|by alice|cursor":\{[^}]*"seq":[1-9].*hello\.1/);
+  expect(await window.threads.count()).toBe(1);
+});
+
+it("keeps nothing of who has signed out", async () => {
+  const [alice, bob] = [somebody(), somebody()];
+  const window = await Window.of(context, alice);
+  await window.send("/say the secret of alice");
+  await window.answers.getByText("the secret of alice").waitFor();
+  await window.quiet();
+  await expire(window);
+  await window.send("/say written by alice without a connection");
+  await window.questions.getByText("Sending").waitFor();
+  await window.composer.fill("a draft of alice");
+  await window.page.getByRole("button", { name: "Sign out" }).click();
+  const enter = window.page.getByRole("button", { name: "Sign in", exact: true });
+  await enter.waitFor();
+  expect(await readable(window)).not.toContain("alice");
+  expect(await window.page.evaluate(() => sessionStorage.length + localStorage.length)).toBe(0);
+  expect(window.page.url()).toBe(stack().page);
+  await enter.click();
+  await window.signIn(bob);
+  await window.connected();
+  expect(await readable(window)).not.toContain("alice");
+});
+
+it("takes who left back to where they were, with all that was not sent", async () => {
+  const alice = somebody();
+  const window = await Window.of(context, alice);
+  const first = window.hash;
+  await expire(window);
+  await window.send("/say to the first thread");
+  await window.questions.getByText("Sending").waitFor();
+  await window.page.getByRole("button", { name: "New thread" }).click();
+  await window.send("/say to the second thread");
+  await window.questions.getByText("Sending").waitFor();
+  const second = window.hash;
+  await window.page.getByRole("button", { name: "Sign in again" }).click();
+  await window.signIn(alice);
+  await window.connected();
+  expect(window.hash).toBe(second);
+  await expect.poll(() => window.composer.inputValue()).toBe("/say to the second thread");
+  await window.page.goto(new URL(`/${first}`, stack().page).href);
+  await expect.poll(() => window.composer.inputValue()).toBe("/say to the first thread");
+});
