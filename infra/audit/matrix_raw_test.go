@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,9 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/store/storetest"
 )
 
 // ambiguous are requests that could be read as ones for bob's item, T his table, and that are of alice's, or of nobody's.
@@ -61,12 +63,14 @@ func ambiguous() [][2]string {
 func TestARequestWithTwoMeanings(t *testing.T) {
 	m := newMatrix(t)
 	table := m.template.Tables[0].Name
-	_, err := m.db().CreateTable(t.Context(), &sdk.CreateTableInput{TableName: &table, BillingMode: types.BillingModePayPerRequest,
-		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: "HASH"}, {AttributeName: aws.String("sk"), KeyType: "RANGE"}},
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}, {AttributeName: aws.String("sk"), AttributeType: "S"}}})
-	if err != nil {
+	if err := storetest.CreateTable(t.Context(), m.db(), table); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if _, err := m.db().DeleteTable(context.WithoutCancel(t.Context()), &sdk.DeleteTableInput{TableName: &table}); err != nil {
+			t.Error(err)
+		}
+	})
 	text := func(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
 	key := map[string]types.AttributeValue{"pk": text("U#alice"), "sk": text("x")}
 	row := map[string]types.AttributeValue{"pk": text("U#alice"), "sk": text("x"), "v": text("of alice")}

@@ -112,6 +112,10 @@ func ageGuards() []guard {
 			name: "last hop: an answer is for who watches its thread", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
 			from: `if r.thread != "" && r.thread != r.row.Thread {`, to: `if r.thread != "" && r.row.Thread == r.thread+"-" {`,
 		},
+		{
+			name: "last hop: an answer to nobody takes the records away", file: "functions/message/connection.go", test: message + "TestAnAnswerToNobodyLeavesNoRecords",
+			from: `r.store.Disconnect(ctx, r.in.Connection)`, to: `r.store.RemoveConnection(ctx, r.in.Connection)`,
+		},
 	}
 }
 

@@ -43,6 +43,9 @@ func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
 	if err := json.Unmarshal(schema, &s); err != nil {
 		return nil, fmt.Errorf("read the schema of an answer: %w", err)
 	}
+	if v := s.Schema; v != "" && !strings.Contains(v, "/2020-12/") && !strings.Contains(v, "/draft-07/") {
+		return nil, fmt.Errorf("the schema of an answer is of %q: it may be of draft 2020-12 or draft-07", v)
+	}
 	resolved, err := s.Resolve(nil)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the schema of an answer: %w", err)

@@ -132,6 +132,8 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 		"no JSON":       {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":`)}, tool.Failed},
 		"null":          {tool.InputError{Message: "Which?", Schema: json.RawMessage(`null`)}, tool.Failed},
 		"no schema":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":"text","pattern":"("}`)}, tool.Failed},
+		"another day":   {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"http://json-schema.org/draft-04/schema#"}`)}, tool.Failed},
+		"its draft":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema"}`)}, tool.Asked},
 		"a circle":      {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$ref":"#"}`)}, tool.Failed},
 	} {
 		uc := contextOf(t, "order")

@@ -49,6 +49,7 @@ func enginesTwo() []row {
 			checks: slices.Concat(aliases(), []check{
 				{pkg: storePackage, test: "TestStore/dynoxide/Isolation", shows: "every method of the store against users whose names nearly meet"},
 				{pkg: auditPackage, test: "TestIAMMatrix", shows: "every method with somebody else's credentials, on the template's policies"},
+				{pkg: auditPackage, test: "TestARequestWithTwoMeanings", shows: "requests past the SDK that could be read as the user's own"},
 				{pkg: storePackage, test: "FuzzKeys", shows: "no key of one user lies among those of another"},
 				{pkg: storePackage, test: "TestEveryKeyIsFuzzed", shows: "every key there is"},
 				{pkg: "./shared/internal/principal", test: "FuzzKey", shows: "escaping is injective"},
@@ -62,6 +63,7 @@ func enginesTwo() []row {
 			checks: []check{
 				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "runs that go wrong beside users who notice nothing", amount: "50 users"},
 				{pkg: turnPackage, test: "TestOneUsersErrorsTouchNobodyElse", shows: "mishaps of every kind in one process"},
+				{pkg: "./functions/sweep", test: "TestAFailedTurnIsItsUsersAlone", shows: "a failed turn ends no run of another's with the same id"},
 				{pkg: turnPackage, test: "TestWhateverHappensARunEndsOnce", shows: "whatever happens, a run ends once and its thread goes on"},
 			},
 		},

@@ -132,10 +132,11 @@ func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
 			i.Reason, i.Message = agui.ReasonInputRequired, "Which city?"
 		}
 		if schema := map[string]string{
-			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`,
+			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`, "trick": `{}`,
 			"trip": `{"type":"object","properties":{"days":{"type":"integer"}}}`, "form": `{"type":"object","properties":{"a":{},"b":{}}}`,
 		}[word]; schema != "" {
 			i.Reason, i.Message, i.ResponseSchema = agui.ReasonInputRequired, "Which "+word+"?", json.RawMessage(schema)
+			i.Message = strings.Replace(i.Message, "trick", "\x1b[2Jtrick", 1)
 		}
 		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
 		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
@@ -212,6 +213,7 @@ func TestPipe(t *testing.T) {
 		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
 		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
 			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not everything was answered"},
+		"a trick":     {in: "ask trick\nred\n", out: "? Which \\u001b[2Jtrick?\ntrick({}) → resolved \"red\"\n"},
 		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
 		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},

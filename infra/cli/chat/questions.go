@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -63,17 +64,31 @@ func told(q agui.Interrupt) string {
 		if json.Unmarshal(about.Carrel.Arguments, &quoted) == nil {
 			arguments = quoted
 		}
-		call = fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments)
+		call = plainly(fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments))
 	}
 	switch {
 	case q.Message == "":
 		return "May the agent do " + call + "?"
 	case q.Reason == agui.ReasonInputRequired:
-		return q.Message + choices(shapeOf(q))
+		return plainly(q.Message + choices(shapeOf(q)))
 	case call == "this":
 		return q.Message
 	}
 	return q.Message + " " + call
+}
+
+// plainly is a text for who decides by it, with escapes for what would deceive the eye or command the terminal: a model
+// wrote it.
+func plainly(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			fmt.Fprintf(&b, "\\u%04x", c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
 }
 
 // shape is what is read of the schema of an answer. What it does not tell the server judges.

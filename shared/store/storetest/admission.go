@@ -236,31 +236,3 @@ func startWaitingPastTheDead(t *testing.T, w *World) {
 		t.Errorf("the run behind it is %s", got.Status)
 	}
 }
-
-// fullestDesk: as many runs as a deployment may let run and wait are more than one request takes.
-func fullestDesk(t *testing.T, w *World) {
-	ctx := t.Context()
-	w.Limits.Runs, w.Limits.Waiting = 1, 110
-	w.Table = w.With(w.DB)
-	alice := w.As("alice")
-	w.Admit(alice, "r0", "t0")
-	for i := range w.Limits.Waiting {
-		id := fmt.Sprintf("w%03d", i)
-		if a := w.Admit(alice, chat.RunID(id), chat.ThreadID(id)); a.Position != i+1 {
-			t.Fatalf("%s: %+v", id, a)
-		}
-	}
-	w.Limits.Runs = 100
-	w.Table = w.With(w.DB)
-	alice = w.As("alice")
-	started := 0
-	for {
-		got := must[[]store.Run](t)(alice.StartWaiting(ctx))
-		if started += len(got); len(got) == 0 {
-			break
-		}
-	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); started != 99 || len(d.Seats) != 100 || len(d.Waiting) != 11 {
-		t.Errorf("%d of 110 were started, %d have seats and %d wait", started, len(d.Seats), len(d.Waiting))
-	}
-}

@@ -32,7 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
 		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
 		{"Closing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
-		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead}, {"FullestDesk", fullestDesk},
+		{"Cancel", cancel}, {"StartWaiting", startWaiting}, {"StartWaitingPastTheDead", startWaitingPastTheDead},
 		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},

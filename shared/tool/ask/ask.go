@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"carrel/shared/tool"
 )
@@ -52,6 +53,14 @@ func New() (tool.Tool, error) {
 	return t.Idempotent(), err
 }
 
+// deceives reports whether a person may read something else than what stands there: the words are a model's, which may have
+// them from anywhere.
+func deceives(text string) bool {
+	return strings.ContainsFunc(text, func(c rune) bool {
+		return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	})
+}
+
 // wrong says to the model why this cannot be asked; "": it can.
 func (in arguments) wrong() string {
 	if strings.TrimSpace(in.Question) == "" || len(in.Question) > maxQuestion {
@@ -59,6 +68,9 @@ func (in arguments) wrong() string {
 	}
 	if n := len(in.Choices); n == 1 || n > maxChoices {
 		return fmt.Sprintf("There are %d choices. Give 2 to %d, or none.", n, maxChoices)
+	}
+	if deceives(in.Question + strings.Join(in.Choices, "")) {
+		return "The question or a choice has control characters. Write plain text, on one line."
 	}
 	for _, c := range in.Choices {
 		if strings.TrimSpace(c) == "" || len(c) > maxChoice {

@@ -41,6 +41,8 @@ func TestAsk(t *testing.T) {
 		"too much":          {`{"question":"` + strings.Repeat("x", 1001) + `"}`, "Write one of 1 to 1000", "", ""},
 		"no choice":         {`{"question":"Which?","choices":["red"]}`, "Give 2 to 20, or none", "", ""},
 		"too many choices":  {`{"question":"Which?","choices":[` + twenty + `,"x"]}`, "Give 2 to 20, or none", "", ""},
+		"a hidden turn":     {`{"question":"Is it \u202eon?"}`, "has control characters", "", ""},
+		"a terminal's":      {`{"question":"Which?","choices":["red","\u001b[2Jgreen"]}`, "has control characters", "", ""},
 		"an empty choice":   {`{"question":"Which?","choices":["red",""]}`, "Write each in 1 to 100", "", ""},
 	} {
 		got := d.Call(t.Context(), tool.Call{ID: "c", Name: ask.Name, Arguments: c.arguments})
