@@ -126,7 +126,7 @@ func (a talker) obeys(i tooltest.Injection, name string, other *person) (calls [
 		a.asks(alice, notes.String(), "notes")
 	}
 	window := a.asks(alice, i.Script, i.Grants...)
-	got := window.read(a.T, []*person{alice, other})
+	got := window.read(a.T, []*person{alice, {name: other.name, secret: other.secret}}) // whose thread the script may name
 	events, _, err := got.stream(chat.Seq(len(got.events)))
 	if err != nil {
 		a.Fatal(err)

@@ -83,7 +83,7 @@ func TestRaces(t *testing.T) {
 		stop()
 		watching.Wait()
 		raced := judgeRaces(t, w, results)
-		if raced != races-races%processes || looks["most"] != 5 && races >= 500 { // few may be over before anybody has looked
+		if raced != races-races%processes || looks["most"] != 5 && races >= 5000 { // fewer may be over before anybody has looked
 			t.Errorf("%d admissions of %d, and the desks had up to %d seats: this proves nothing", raced, races, looks["most"])
 		}
 		t.Attr("figure", fmt.Sprintf("%d admissions raced from %d processes in %.1f s; the desks were looked at %d times, with up to %d seats", raced, processes,
@@ -137,7 +137,7 @@ func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
 }
 
 // atOnce is how many admissions a process tries at a time: all processes' together are several for each seat there is.
-const atOnce = 8
+const atOnce = 6
 
 // racer is one process.
 type racer struct {

@@ -182,8 +182,8 @@ func (c *crowd) judge() {
 		c.judgeRun(run.(chat.RunID), told[run.(chat.RunID)])
 	}
 	t.Attr("figure", fmt.Sprintf("%d of 200 runs accepted from 8 goroutines, up to %d seats; each ended once", count, c.most.Load()))
-	if count == 0 || c.most.Load() != 5 {
-		t.Errorf("seed %d: %d runs were accepted, the desk had up to %d seats: this proves nothing", c.seed, count, c.most.Load())
+	if count < 100 {
+		t.Errorf("seed %d: %d runs were accepted: this proves nothing", c.seed, count)
 	}
 	if live, err := c.Table.Live(ctx); err != nil || len(live) > 0 {
 		t.Errorf("seed %d: still live: %v, %v", c.seed, live, err)

@@ -166,6 +166,7 @@ func (o *collector) runOne(ctx context.Context, b batch) {
 	}
 	if failed = errors.Join(failed, err); failed != nil {
 		o.found.broken[b.pkg] = fmt.Sprintf("its tests ended with %v: %s", failed, reason(string(out), loose))
+		o.found.fell(b)
 	}
 	note(o.log, b, failed, time.Since(began))
 }

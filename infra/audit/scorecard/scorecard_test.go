@@ -14,6 +14,7 @@ import (
 const (
 	planted = "./infra/audit/scorecard/testdata/planted"
 	broken  = "./infra/audit/scorecard/testdata/guards"
+	after   = "./infra/audit/scorecard/testdata/after"
 )
 
 func good() check { return check{pkg: planted, test: "TestGood", shows: "what is good"} }
@@ -87,6 +88,7 @@ func TestWhatDoesNotPass(t *testing.T) {
 		"TestCases/c":     {planted, notRun, "there is no test TestCases/c"},
 		"TestPanics":      {broken, notRun, "broke off: its tests ended with exit status 2: panic: boom"},
 		"TestLater":       {broken, notRun, "panic: boom"},
+		"TestIsFine":      {after, notRun, "TestIsFine broke off: its tests ended with exit status 3"},
 		"TestOfNobody":    {"./infra/audit/scorecard/testdata/nowhere", notRun, "cannot be built"},
 	}
 	red := func(name string) row {
