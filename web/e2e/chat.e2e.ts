@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
 import { verify } from "../tools/verify-events.mjs";
-import { browser, Window } from "./windows.ts";
+import { browser, numbers, Window } from "./windows.ts";
 
 let chrome: Browser;
 let context: BrowserContext;
@@ -26,7 +26,6 @@ async function open(user: string, hash = ""): Promise<Window> {
   return window;
 }
 
-const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).map(Number);
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
 it("answers a question with a tool call, its arguments and its result", async () => {
@@ -51,7 +50,7 @@ it("shows text while it streams", async () => {
   expect(early.length).toBeLessThan(100);
   expect(early).toEqual(upTo(early.length));
   await alice.quiet();
-  expect(numbers(await alice.answer("3 "))).toEqual(upTo(100));
+  await alice.says("3 ", upTo(100));
 });
 
 it("shows two users only their own", async () => {
@@ -76,7 +75,7 @@ it("shows a run in the other window of its user, as it goes", async () => {
   expect(numbers(await second.answer("3 ")).length).toBeLessThan(100);
   await second.questions.getByText("/stream 100 50").waitFor();
   await Promise.all([first.quiet(), second.quiet()]);
-  for (const window of [first, second]) expect(numbers(await window.answer("3 "))).toEqual(upTo(100));
+  for (const window of [first, second]) await window.says("3 ", upTo(100));
   await second.send("/say heard in both");
   await first.answers.getByText("heard in both").waitFor();
 });
@@ -91,10 +90,10 @@ it("loses and doubles nothing when it is reloaded in the middle of a run", async
   await alice.page.reload();
   await alice.answer("20 ");
   await alice.quiet();
-  expect(numbers(await alice.answer("20 "))).toEqual(upTo(200));
+  await alice.says("20 ", upTo(200));
   expect(await alice.questions.count()).toBe(1);
   await alice.page.reload();
-  expect(numbers(await alice.answer("20 "))).toEqual(upTo(200));
+  await alice.says("20 ", upTo(200));
 });
 
 it("stops a run, and queues what is sent meanwhile", async () => {
@@ -127,7 +126,52 @@ it("goes on where it was when the socket is cut", async () => {
   await alice.answer("150 ");
   await alice.quiet();
   expect(cuts).toHaveLength(3);
-  expect(numbers(await alice.answer("10 "))).toEqual(upTo(150));
+  await alice.says("10 ", upTo(150));
+});
+
+it("goes on living while ten thousand events come at once", async () => {
+  let say = (_frame: object): void => {};
+  await context.routeWebSocket(/./, (socket) => {
+    socket.connectToServer();
+    say = (frame) => socket.send(JSON.stringify(frame));
+  });
+  const alice = await open("alice");
+  const threadId = alice.hash.slice("#/t/".length);
+  await alice.page.evaluate(() => {
+    let last = performance.now();
+    Object.assign(globalThis, { longest: 0 });
+    setInterval(() => {
+      const now = performance.now();
+      Object.assign(globalThis, { longest: Math.max((globalThis as unknown as { longest: number }).longest, now - last) });
+      last = now;
+    }, 20);
+  });
+  const word = (i: number): object => ({ type: "TEXT_MESSAGE_CONTENT", messageId: "a", delta: `${i} the next words ` });
+  say({ type: "events", threadId, epoch: "e", seq: 1, runId: "r", events: [{ type: "RUN_STARTED", threadId, runId: "r" }, { type: "TEXT_MESSAGE_START", messageId: "a", role: "assistant" }] });
+  for (let seq = 3; seq <= 10_000; seq += 25) {
+    say({ type: "events", threadId, epoch: "e", seq, runId: "r", events: Array.from({ length: 25 }, (_, i) => word(seq + i)) });
+  }
+  await alice.answers.getByText("10002 the next words").waitFor();
+  expect(await alice.page.evaluate(() => (globalThis as unknown as { longest: number }).longest)).toBeLessThan(5000);
+  await alice.says("3 the", upTo(10_002).slice(2));
+});
+
+it("shows the rest of the page when a thread holds what cannot be shown", async () => {
+  let say = (_frame: object): void => {};
+  await context.routeWebSocket(/./, (socket) => {
+    socket.connectToServer();
+    say = (frame) => socket.send(JSON.stringify(frame));
+  });
+  const alice = await open("alice");
+  const threadId = alice.hash.slice("#/t/".length);
+  const call = { type: "TOOL_CALL_START", toolCallId: "twice", toolCallName: "calculator", parentMessageId: "a" };
+  for (const [runId, seq] of [["r1", 1], ["r2", 4]] as const) {
+    say({ type: "events", threadId, epoch: "e", seq, runId, events: [{ type: "RUN_STARTED", threadId, runId }, call, { type: "RUN_FINISHED", threadId, runId }] });
+  }
+  await alice.page.getByText("This thread holds something that this page cannot show.").waitFor();
+  await alice.page.getByRole("button", { name: "New thread" }).click();
+  await alice.send("/say all is well");
+  await alice.answers.getByText("all is well").waitFor();
 });
 
 it("shows what is said as text, and fits a narrow screen in light and dark", async () => {

@@ -203,6 +203,7 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
   };
   const decision = { ...question, id: "i2", reason: "tool_call", message: "May it?", responseSchema: undefined, metadata: { carrel: { tool: "pay", arguments: '{"to":"a\u202eb"}' } } };
   const runs: { threadId: string; runId: string; messages: unknown; resume: unknown }[] = [];
+  let refuse = (): void => {};
   await context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     const say = (frame: object): void => socket.send(JSON.stringify(frame));
@@ -214,8 +215,9 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
       const frame = JSON.parse(String(text)) as { type: string; runId: string; threadId: string; messages: unknown; resume: unknown };
       if (frame.type !== "run") return server.send(text);
       const { runId, threadId } = frame;
-      if (runs.push(frame) === 1) return say({ type: "rejected", requestId: `run.${runId}`, runId, code: "interrupted", message: "Nights are 1 to 9.", interrupts: [question, decision] });
-      say({ type: "accepted", requestId: `run.${runId}`, runId, threadId, state: "running" });
+      if (runs.push(frame) === 1) {
+        refuse = () => say({ type: "rejected", requestId: `run.${runId}`, runId, code: "interrupted", message: "Nights are 1 to 9.", interrupts: [question, decision] });
+      } else say({ type: "accepted", requestId: `run.${runId}`, runId, threadId, state: "running" });
     });
   });
   const alice = await open();
@@ -236,6 +238,8 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
   await alice.page.getByRole("button", { name: "Allow" }).click();
   const all = alice.page.getByRole("button", { name: "Send answers" });
   await all.click();
+  await card(alice).waitFor({ state: "detached" });
+  refuse();
   await alice.page.getByRole("alert").getByText("Nights are 1 to 9.").waitFor();
   expect(await form.getByLabel("City").inputValue()).toBe("Bern");
   await form.getByLabel("nights").fill("2");

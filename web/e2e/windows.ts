@@ -26,6 +26,11 @@ export async function browser(): Promise<Browser> {
   });
 }
 
+/** The numbers in a text. */
+export function numbers(text: string): number[] {
+  return (text.match(/\d+/g) ?? []).map(Number);
+}
+
 /** A window of somebody, as a person sees it: by names and roles. */
 export class Window {
   readonly #faults: string[] = [];
@@ -98,6 +103,11 @@ export class Window {
     const last = this.answers.filter({ hasText: begins }).last();
     await last.waitFor();
     return (await last.textContent()) ?? "";
+  }
+
+  /** Waits until these are the numbers in the last answer that begins so. The last words may come right after the button to stop has gone. */
+  async says(begins: string, all: readonly number[]): Promise<void> {
+    await expect.poll(async () => numbers(await this.answer(begins)), { timeout: 30_000 }).toEqual(all);
   }
 
   /** Waits until nothing runs in the open thread. */

@@ -1,10 +1,12 @@
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent } from "react";
 import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
 import type { Drafts } from "./drafts.ts";
 import { Forget, Gone } from "./Forget.tsx";
+import { useClientState } from "./frames.ts";
+import { Otherwise } from "./Otherwise.tsx";
 import { focusComposer, usePhone } from "./phone.ts";
 import { Runs } from "./Runs.tsx";
 import { said } from "./said.ts";
@@ -21,7 +23,7 @@ interface Props {
 
 /** The page of somebody who is signed in. */
 export function App({ client, signIn, person, drafts }: Props) {
-  const state = useSyncExternalStore(client.subscribe, () => client.state);
+  const state = useClientState(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
   const [asked, ask] = useState<"runs" | "forget">();
@@ -135,7 +137,11 @@ export function App({ client, signIn, person, drafts }: Props) {
           <Troubles client={client} state={state} fault={fault} signedOut={signIn.over} onSeen={() => setFault(undefined)} onSignIn={signInAgain} />
           {state.thread?.deleted
             ? <div className="empty"><p>This thread was deleted.</p><button onClick={() => open(client.newThread())}>New thread</button></div>
-            : state.thread && <Conversation key={threadId} client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />}
+            : state.thread && (
+              <Otherwise key={threadId} show={<div className="empty" role="alert"><p>This thread holds something that this page cannot show. Open another, or reload the page.</p></div>}>
+                <Conversation client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />
+              </Otherwise>
+            )}
         </div>
       </main>
     </div>

@@ -1,10 +1,11 @@
-import { Component, memo, useRef } from "react";
+import { memo, useRef } from "react";
 import type { ReactNode } from "react";
 import ReactMarkdown from "react-markdown";
 import type { Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { Copy } from "./Copy.tsx";
 import { isReadable, safeAddress } from "./markdown.ts";
+import { Otherwise } from "./Otherwise.tsx";
 
 /**
  * What a model says, as Markdown. Its HTML is shown as text, nothing is loaded, and links lead to http, https and mail
@@ -56,17 +57,4 @@ function Code({ children }: { readonly children: ReactNode }) {
       <Copy what="code" text={() => code.current?.textContent ?? ""} />
     </div>
   );
-}
-
-/** Shows something else if its content cannot be shown. */
-class Otherwise extends Component<{ readonly children: ReactNode; readonly show: ReactNode }, { readonly failed: boolean }> {
-  override state = { failed: false };
-
-  static getDerivedStateFromError(): { failed: boolean } {
-    return { failed: true };
-  }
-
-  override render(): ReactNode {
-    return this.state.failed ? this.props.show : this.props.children;
-  }
 }

@@ -10,6 +10,8 @@ export interface Field {
   /** What may be chosen: how it is shown, and what it stands for. */
   readonly choices: readonly (readonly [shown: string, value: unknown])[];
   readonly required: boolean;
+  /** Of a text, in characters. */
+  readonly longest?: number;
 }
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -64,10 +66,10 @@ export function refusals(interrupts: readonly Interrupt[]): Resume[] {
 }
 
 function field(name: string, schema: unknown, required: boolean): Field {
-  const { type, title, description, enum: choices } = record(schema);
+  const { type, title, description, enum: choices, maxLength } = record(schema);
   const base = {
     name, required, choices: [], label: typeof title === "string" ? title : name || "Answer",
-    ...(typeof description === "string" && { hint: description }),
+    ...(typeof description === "string" && { hint: description }), ...(typeof maxLength === "number" && { longest: maxLength }),
   };
   if (Array.isArray(choices) && choices.every((one) => ["string", "number", "boolean"].includes(typeof one))) {
     return { ...base, kind: "choice", choices: choices.map((one) => [String(one), one]) };
@@ -77,13 +79,15 @@ function field(name: string, schema: unknown, required: boolean): Field {
   return { ...base, kind: type === undefined || type === "string" ? "text" : "json" };
 }
 
-function value({ kind, label, required, choices }: Field, text: string): unknown {
+function value({ kind, label, required, choices, longest = Infinity }: Field, text: string): unknown {
   if (text.trim() === "") {
     if (required) throw new Error(`Fill in “${label}”.`);
     return undefined;
   }
   switch (kind) {
-    case "text": return text;
+    case "text":
+      if ([...text].length > longest) throw new Error(`“${label}” may have ${longest} characters, and has ${[...text].length}.`);
+      return text;
     case "choice": return choices.find(([shown]) => shown === text)?.[1];
     case "json": return json(label, text);
     case "integer":

@@ -60,6 +60,12 @@ describe("a form", () => {
     expect(payloadOf(fields, written({ beds: "2", late: "no" }))).toEqual({ beds: 2, late: false });
   });
 
+  it("says how long a text may be", () => {
+    const fields = fieldsOf({ title: "Answer", type: "string", minLength: 1, maxLength: 3 });
+    expect(payloadOf(fields, written({ "": "🎈🎈🎈" }))).toBe("🎈🎈🎈");
+    expect(() => payloadOf(fields, written({ "": "four" }))).toThrow("“Answer” may have 3 characters, and has 4.");
+  });
+
   it("is one field for everything else", () => {
     for (const schema of [undefined, null, { type: "string" }, { type: "object" }, "odd"]) {
       const fields = fieldsOf(schema);

@@ -79,6 +79,18 @@ describe("a CarrelClient", () => {
     expect(world.client.state.thread?.cursor?.seq).toBe(1);
   });
 
+  it("tells what did not go out, in any thread", async () => {
+    const { client, socket } = await World.connected();
+    client.send("out");
+    client.send("behind it");
+    const texts = () => [...client.unsent()].map(([threadId, messages]) => [threadId, ...messages.map(({ content }) => content)]);
+    expect(texts()).toEqual([["t1", "behind it"]]);
+    socket.onclose?.();
+    client.open("t2");
+    client.send("elsewhere");
+    expect(texts()).toEqual([["t1", "out", "behind it"], ["t2", "elsewhere"]]);
+  });
+
   it("says so and tries again if there is no token", async () => {
     const world = new World();
     world.refuseToken = true;

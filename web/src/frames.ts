@@ -1,0 +1,23 @@
+import { useCallback, useSyncExternalStore } from "react";
+import type { CarrelClient, ClientState } from "carrel-client";
+
+/** The client's state, looked at once per frame of the screen at most: a replay comes in hundreds of pieces at once. */
+export function useClientState(client: CarrelClient): ClientState {
+  const subscribe = useCallback((changed: () => void): (() => void) => {
+    let frame: number | undefined;
+    const show = (): void => {
+      frame = undefined;
+      changed();
+    };
+    const unsubscribe = client.subscribe(() => {
+      // A page that nobody sees has no frames.
+      if (document.hidden) changed();
+      else frame ??= requestAnimationFrame(show);
+    });
+    return () => {
+      unsubscribe();
+      if (frame !== undefined) cancelAnimationFrame(frame);
+    };
+  }, [client]);
+  return useSyncExternalStore(subscribe, () => client.state);
+}
