@@ -5,7 +5,8 @@ SHELL := bash
 
 # Functions are built for Lambda's arm64 unless told otherwise; the local stack says GOARCH of this machine.
 GOARCH ?= arm64
-FLAGS := -trimpath -tags lambda.norpc -ldflags '-s -w'
+# Without the commit's name in them: a function whose code has not changed stays the same binary, and is not replaced.
+FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # AWS's own tools for the template. The first brings the other two.
 SAM_TOOLS := aws-sam-cli==1.170.0 aws-sam-translator==1.115.0 cfn-lint==1.58.0
@@ -22,23 +23,27 @@ WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist 
 .PHONY: audit kills help run test check chat ops build clean meters bench verify-aws stack test-go test-page test-web test-browser check-go check-web check-template built deploy
 
 help: ## this list
-	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': *[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start everything on this machine and print its address (PORT=, GATEWAY_PORT=, FRESH=1, BUILT=1); Ctrl-C stops it
 	@$(MAKE) -s --no-print-directory -j3 stack $(PAGE) $(ENGINE) $(if $(BUILT),built)
 	@exec $(STACK)
 
-chat: ## talk to the running stack from this terminal: make chat AS=alice
-	@go run ./infra/cli/chat -as "$(or $(AS),alice)" $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+# The programs for the terminal find the stack where make run was told to keep its state, or as CARREL_ENDPOINTS says.
+WHERE = $(if $(CARREL_ENDPOINTS)$(STATE),-endpoints "$(or $(CARREL_ENDPOINTS),$(STATE)/endpoints.json)")
+.PHONY: cli-chat cli-ops cli-canary
+cli-chat cli-ops cli-canary: cli-%:
+	@go build -buildvcs=false -o .carrel/bin/carrel-$* ./infra/cli/$*
 
-ops: ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
-	@go build -o .carrel/bin/carrel-ops ./infra/cli/ops
-	@.carrel/bin/carrel-ops $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)") $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
+chat: cli-chat ## talk to the running stack from this terminal: make chat AS=alice (THREAD= goes on with one)
+	@.carrel/bin/carrel-chat -as "$(or $(AS),alice)" $(if $(THREAD),-thread "$(THREAD)") $(WHERE)
+
+ops: cli-ops ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
+	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 .PHONY: canary
-canary: ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md
-	@go build -o .carrel/bin/carrel-canary ./infra/cli/canary
-	@.carrel/bin/carrel-canary $(if $(URL),-url "$(URL)") $(if $(CARREL_ENDPOINTS),-endpoints "$(CARREL_ENDPOINTS)")
+canary: cli-canary ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md
+	@.carrel/bin/carrel-canary $(if $(URL),-url "$(URL)") $(WHERE)
 
 # Go's tests wait for leases and streams much of the time, a browser for its page: side by side they take little longer
 # than one of them. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
@@ -52,7 +57,7 @@ check: check-go check-web check-template ## format, vet, lint, house rules, type
 
 build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda (.carrel/build) and the page (web/dist)
 
-deploy: $(PAGE) ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_STACK=, YES=1); docs/deploying.md
+deploy: ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_STACK=, YES=1); docs/deploying.md
 	@SAM="$(SAM)" GOARCH=$(GOARCH) infra/deploy/deploy.sh
 
 verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL=wss://...
@@ -97,10 +102,12 @@ build-one-%:
 
 # The DynamoDB engine is one binary in an npm package. Where there is none, make run says what to set instead.
 $(ENGINE): infra/local/dynamodb/package-lock.json
+	@echo "installing the DynamoDB engine (once)" >&2
 	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@mkdir -p $(@D) && touch $@
 
 $(WEB): web/package-lock.json
+	@echo "installing what the page is made of (once)" >&2
 	@npm ci --prefix web --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
@@ -124,7 +131,7 @@ test-go: $(ENGINE)
 test-web: $(WEB)
 	@npm test --prefix web --silent
 
-CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 test-browser: stack $(PAGE) $(ENGINE)
 	@if [ -n "$(CHROMIUM)" ]; then \
 	  CHROMIUM=$(CHROMIUM) PORT=0 GATEWAY_PORT=0 STATE=.carrel/browser FRESH=1 $(STACK) -- npm run e2e --prefix web --silent; \
@@ -166,7 +173,7 @@ races: ## RACES (10000) admissions from four processes, and what became of them
 	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
-	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
+	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -parallel 3 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
 
 .PHONY: locks
 locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it

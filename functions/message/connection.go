@@ -150,6 +150,12 @@ func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reac
 		}
 		for _, m := range messages {
 			err := emit.Post(ctx, checked{r}, r.in.Connection, m)
+			if errors.Is(err, chat.ErrGone) {
+				// A frame that came behind its $disconnect has made the records again, and nothing else would remove them.
+				if err := r.store.Disconnect(ctx, r.in.Connection); err != nil {
+					return false, err
+				}
+			}
 			if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {
 				r.log.DebugContext(ctx, "answer not delivered", "err", err)
 				r.past = r.past || errors.Is(err, errPast)

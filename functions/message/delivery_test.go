@@ -47,6 +47,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 	r := newRig(t)
 	late := r.window("alice", "w2=")
 	late.life = 0
+	sum, sent := 0.0, 0
 	for _, c := range []struct {
 		code string
 		w    window
@@ -55,6 +56,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 		{"bad_frame", r.window("alice", "w1="), `{"type":"ping","told-in-confidence":1}`},
 		{"bad_frame", r.window("alice", "w1="), `told-in-confidence`},
 		{"token_expired", late, `{"type":"ping"}`},
+		{"token_expired", late, `told-in-confidence`},
 		{"not_found", r.window("alice", "w1="), `{"type":"rename","threadId":"t","title":"told-in-confidence"}`},
 		{"unknown_agent", r.window("alice", "w1="), strings.Replace(hi, `"n":2`, `"n":2,"agent":"nobody"`, 1)},
 		{"", r.window("alice", "w1="), `{"type":"ping"}`},
@@ -68,10 +70,13 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "told-in-confidence") {
 			t.Errorf("%s: the log is %s", c.body, log)
 		}
-		if got := r.counted()[monitor.FramesRefused]; got != want {
+		got := r.counted()[monitor.FramesRefused]
+		if got != want {
 			t.Errorf("%s: %v refusals counted, want %v", c.body, got, want)
 		}
+		sum, sent = sum+got, sent+1
 	}
+	t.Attr("figure", fmt.Sprintf("%v refusals counted of %d frames, one of which is answered", sum, sent))
 }
 
 // What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how
@@ -278,4 +283,31 @@ func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
 			t.Errorf("from %d: %+v, snapshot %v", at, g.ready, g.snapshot != nil)
 		}
 	}
+}
+
+// A hello costs the requests that docs/protocol.md says.
+func TestWhatAHelloCosts(t *testing.T) {
+	r := newLongRig(t)
+	w := r.window("alice", "w1=")
+	costs := func(what, hello string, want int) {
+		t.Helper()
+		r.meter.take()
+		w.hello(hello)
+		if n, _ := r.meter.take(); n != want {
+			t.Errorf("%s: %d requests, want %d", what, n, want)
+		}
+	}
+	w.send(hi)
+	w.does("r1", "one", true) // 1–5
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	w.does("r2", "two", false) // 6–9
+	costs("at the end", cursor(w, 9), 4)
+	costs("and without a thread", strings.Replace(cursor(w, 9), `"threadId":"t",`, "", 1), 5)
+	costs("behind a record", cursor(w, 7), 5)
+	costs("inside one", cursor(w, 6), 6)
+	costs("a snapshot, and a page behind it", `{"type":"hello","n":9,"threadId":"t"}`, 6)
+	w.send(strings.ReplaceAll(hi, "r1", "r3"))
+	w.send(strings.ReplaceAll(hi, "r1", "r4"))
+	r.edge.Frames(w.id)
+	costs("with two runs that wait", cursor(w, 9), 8)
 }

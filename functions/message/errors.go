@@ -74,6 +74,9 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 		if len(open.Open) == 0 {
 			no.Message = answered
 		}
+		if open.Wrong != "" {
+			no.Message = open.Wrong
+		}
 	}
 	return no
 }

@@ -32,6 +32,10 @@ func TestForget(t *testing.T) {
 	}
 	w.answers(`{"type":"run","requestId":"q1","n":10,"runId":"r9","threadId":"t","messages":[{"id":"m","role":"user","content":"hello?"}]}`,
 		`{"type":"rejected","requestId":"q1","runId":"r9","code":"closing","message":"`+said+`"}`)
+	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"closing","message":"`+said+`"}`) // which was accepted before
+	if got := r.edge.Invoked(); len(got) > 0 {
+		t.Errorf("for who is erased was invoked %+v", got)
+	}
 	bob.send(hi)
 	if got := r.edge.Invoked(); len(got) != 1 || got[0].Run != "r1" {
 		t.Errorf("for bob, who stays, was invoked %+v", got)

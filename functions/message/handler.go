@@ -81,8 +81,25 @@ func (r *request) serve(ctx context.Context) error {
 	return err
 }
 
-// do answers a frame, or says why it cannot be answered.
+// do answers a frame, or says that its token is past: also of one that cannot be read, and if it became so meanwhile.
 func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
+	if bad != nil {
+		r.id = bad.RequestID
+	} else {
+		r.id = f.Request().RequestID
+	}
+	if !r.now().Before(r.in.TokenExpires) {
+		return r.tooLate(ctx)
+	}
+	err := r.reply(ctx, f, bad)
+	if err == nil && r.past {
+		return r.tooLate(ctx)
+	}
+	return err
+}
+
+// reply answers a frame, or says why it cannot be answered.
+func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
 		if _, err := r.mine(ctx); err != nil {
 			return err
@@ -90,14 +107,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		r.refused(ctx, bad.Code)
 		return r.answer(ctx, bad)
 	}
-	r.id = f.Request().RequestID
-	if !r.now().Before(r.in.TokenExpires) {
-		return r.tooLate(ctx)
-	}
 	err := r.dispatch(ctx, f)
-	if err == nil && r.past {
-		return r.tooLate(ctx)
-	}
 	code, ok := codeOf(err)
 	if err == nil || !ok {
 		return err

@@ -1,6 +1,10 @@
 package main
 
-import "carrel/shared/agui"
+import (
+	"carrel/shared/agui"
+	"carrel/shared/engine"
+	"carrel/shared/store"
+)
 
 // questions are the thread's open interrupts as of the last event of its log: the thread's row has those of its head,
 // and the log goes on after it. The row may be one run older than the log that was read next. A run begins only where
@@ -15,4 +19,18 @@ func (v view) questions() []agui.Interrupt {
 		}
 	}
 	return nil
+}
+
+// judge refuses an answer that does not fit its question: the question stays open. A run that names no agent goes on with
+// the one that asked.
+func (r *request) judge(a *store.Admission) error {
+	for _, answer := range a.Answers {
+		if wrong := engine.Wrong(answer.Asked, answer.Resume); wrong != "" {
+			return &store.InterruptedError{Wrong: wrong}
+		}
+	}
+	if a.Agent == "" {
+		a.Agent = engine.Asker(a.Answers[0].Asked)
+	}
+	return r.agent(a.Agent)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -85,5 +86,28 @@ func TestTellingTheWindowsPassesOverAnothers(t *testing.T) {
 	}
 	if got := r.violations(monitor.ConnectionRecord, alice.user); got != 1 {
 		t.Errorf("%d violations", got)
+	}
+}
+
+// A frame may come behind its connection's $disconnect. It makes the connection's records again, and takes them away when
+// nobody can be answered: no user keeps a window, or an owner record, that was closed long since.
+func TestAnAnswerToNobodyLeavesNoRecords(t *testing.T) {
+	r := newRig(t)
+	r.poster = &turning{rig: r, fails: chat.ErrGone}
+	w, other := r.window("alice", "w1="), r.window("alice", "w2=")
+	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: other.id, Thread: "t", TokenExpires: r.at.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, frame := range []string{`{"type":"hello","n":1,"threadId":"t"}`, hi, `{"type":"forget","requestId":"q"}`, `{"type":"hello","n":2,"threadId":"t"}`} {
+		w.send(frame)
+		if u, err := r.table.Owner(t.Context(), w.id); !errors.Is(err, chat.ErrNotFound) {
+			t.Errorf("%s: its owner record says %v, %v", frame, u, err)
+		}
+		if left, err := w.store().Connections(t.Context()); err != nil || len(left) != 1 || left[0].ID != other.id {
+			t.Errorf("%s: the connections are %+v, %v", frame, left, err)
+		}
+	}
+	if u, err := r.table.Owner(t.Context(), other.id); err != nil || u != w.user {
+		t.Errorf("the other window's owner record says %v, %v", u, err)
 	}
 }

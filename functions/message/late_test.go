@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"carrel/shared/wire"
 )
 
-// Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past.
+// Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past. So has one
+// that is refused, or cannot be read.
 func TestATokenEndsWhileItsFrameIsAnswered(t *testing.T) {
 	r := newRig(t)
 	looks := 0
@@ -14,18 +18,44 @@ func TestATokenEndsWhileItsFrameIsAnswered(t *testing.T) {
 		looks++
 		return r.at.Add(time.Duration(looks) * time.Second) // which tokens end at
 	}
-	answers := map[string]int{}
-	for life := range 20 {
-		w := r.window("alice", fmt.Sprintf("w%d=", life))
-		w.life, looks = time.Duration(life)*time.Second, 0
-		got := w.send(`{"type":"ping"}`)
-		if len(got) != 1 {
-			t.Errorf("a token that ends after %d looks at the clock: %d answers", life, len(got))
-			continue
+	for body, own := range map[string]wire.ServerFrame{
+		`{"type":"ping","requestId":"p"}`:                            &wire.Pong{},
+		`{"type":"dance","requestId":"p"}`:                           &wire.Error{Code: wire.CodeBadFrame},
+		`{"type":"delete","requestId":"p","threadId":"none"}`:        &wire.Error{Code: wire.CodeNotFound},
+		strings.Replace(hi, `"n":2,`, `"n":2,"agent":"none",`, 1):    &wire.Rejected{Code: wire.CodeUnknownAgent},
+		strings.Replace(hi, `"threadId":"t"`, `"threadId":"t t"`, 1): &wire.Error{Code: wire.CodeBadFrame},
+	} {
+		mine, late := 0, 0
+		for life := range 20 {
+			w := r.window("alice", fmt.Sprintf("w%d=", life))
+			w.life, looks = time.Duration(life)*time.Second, 0
+			got := w.send(body)
+			if len(got) != 1 {
+				t.Errorf("%s with a token that ends after %d looks at the clock: %d answers", body, life, len(got))
+				continue
+			}
+			switch e, isError := got[0].(*wire.Error); {
+			case isError && e.Code == wire.CodeTokenExpired && e.RequestID != "":
+				late++
+			case code(got[0]) == code(own):
+				mine++
+			default:
+				t.Errorf("%s: answered %+v", body, got[0])
+			}
 		}
-		answers[fmt.Sprintf("%T", got[0])]++
+		if mine == 0 || late < 3 {
+			t.Errorf("%s: %d answers, %d that the token is past: that proves nothing", body, mine, late)
+		}
 	}
-	if answers["*wire.Pong"] == 0 || answers["*wire.Error"] < 3 {
-		t.Errorf("answers %v: that proves nothing", answers)
+}
+
+// code is what kind of answer a frame is.
+func code(f wire.ServerFrame) string {
+	switch f := f.(type) {
+	case *wire.Error:
+		return string(f.Code)
+	case *wire.Rejected:
+		return string(f.Code)
 	}
+	return fmt.Sprintf("%T", f)
 }

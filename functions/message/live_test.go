@@ -52,6 +52,7 @@ func TestHelloInTheMiddleOfARun(t *testing.T) {
 	for _, w := range moments {
 		w.complete(h)
 	}
+	t.Attr("figure", fmt.Sprintf("hellos of %d windows at random moments of a run of %d steps: none lacks an event", len(moments), events))
 }
 
 // emits plays turn with the real emitter and ends the run, reporting after each event.

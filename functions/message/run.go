@@ -49,7 +49,7 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 func (r *request) admission(f *wire.Run) store.Admission {
 	a := store.Admission{
 		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
-		Grants: r.in.Grants, WhenBusy: f.WhenBusy,
+		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Judge: r.judge,
 	}
 	if len(f.Messages) > 0 {
 		a.Title = title(f.Messages[0].Content)

@@ -4,8 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
 )
 
 // A user who asked to be forgotten is erased by turn, which is asked each minute until a pass comes to the end, and
@@ -49,5 +52,31 @@ func TestAUserIsForgotten(t *testing.T) {
 	r.sweep(`{"version":"1.0","requestPayload":{"reason":"forget"}}`)
 	if s := bob.status("r1"); s == "" {
 		t.Errorf("bob's run is %q", s)
+	}
+}
+
+// The seats of runs that were cancelled because their user is to be forgotten stay: nobody will have them, and nobody who
+// operates the stack is to be told of them.
+func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
+	r := newRig(t)
+	r.limits.Attempts = 1
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	if _, err := alice.store.Admit(t.Context(), store.Admission{
+		Run: "r2", Thread: "other", Title: "a title", Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.store.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if working, err := alice.store.StopAll(t.Context()); err != nil || working != 1 {
+		t.Fatalf("%d runs work, %v", working, err)
+	}
+	r.advance(21 * time.Second)
+	r.sweep(schedule)
+	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 || got[monitor.SweepSeats] != 0 {
+		t.Errorf("the run whose worker died is %s; counted %v", alice.status("r1"), got)
 	}
 }

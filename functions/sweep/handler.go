@@ -63,16 +63,13 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	if ev.Failed != nil {
-		if live, err = h.failed(ctx, only(live, ev.Failed.Run)); err != nil {
+		if live, err = h.failed(ctx, of(live, ev.Failed)); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
 	}
-	// A failure record does not say whose run it was. A run of that id that nobody has claimed is surely the one only
-	// if no other user has one.
-	unclaimed := ev.Failed != nil && len(live) == 1
 	var errs []error
 	for user, entries := range byUser(live) {
-		if err := h.user(ctx, user, entries, unclaimed); err != nil {
+		if err := h.user(ctx, user, entries, ev.Failed != nil); err != nil {
 			h.log.ErrorContext(ctx, "a user's runs", "user", user, "reason", err.Error())
 			errs = append(errs, fmt.Errorf("sweep: %s: %w", user, err))
 		}
@@ -115,10 +112,11 @@ func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.L
 	}
 }
 
-func only(live []store.LiveEntry, run chat.RunID) []store.LiveEntry {
+// of is the run of a failed turn, if it lives. Another user's may have the same id.
+func of(live []store.LiveEntry, failed *gateway.TurnEvent) []store.LiveEntry {
 	var found []store.LiveEntry
 	for _, e := range live {
-		if e.Run == run {
+		if e.Run == failed.Run && e.User.Hash() == failed.Of {
 			found = append(found, e)
 		}
 	}
@@ -133,8 +131,8 @@ func byUser(live []store.LiveEntry) map[chat.User][]store.LiveEntry {
 	return users
 }
 
-// user looks after one user's runs and then starts what may start.
-func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEntry, unclaimed bool) error {
+// user looks after one user's runs and then starts what may start. failed says that turn has failed at them.
+func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEntry, failed bool) error {
 	s, err := h.tables.For(u)
 	if err != nil {
 		return err
@@ -149,7 +147,7 @@ func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEnt
 			continue
 		}
 		w.live[e.Run] = true
-		errs = append(errs, w.look(ctx, e.Run, unclaimed))
+		errs = append(errs, w.look(ctx, e.Run, failed))
 	}
 	if w.freed || len(w.waiting) > 0 {
 		errs = append(errs, w.checkSeats(ctx), w.startWaiting(ctx))

@@ -7,17 +7,12 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
-	"carrel/shared/store"
 )
 
 // Sweep tells nobody of a run's end whose row was not written for the run's own user, and records it.
 func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
-	r := newRig(t)
-	r.limits.Attempts = 1
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-	r.live, r.tables = table, table
+	r, spoil := spoiledRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
@@ -33,7 +28,7 @@ func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
 	if len(got) > 0 || len(r.edge.Frames(alice.window)) == 0 {
 		t.Errorf("a connection that was written for another was told %+v, or alice nothing", got)
 	}
-	if log := r.log.String(); !strings.Contains(log, `"IsolationViolation":1`) || !strings.Contains(log, string(monitor.ConnectionRecord)) || strings.Contains(log, "copied=") {
+	if log := r.log.String(); !strings.Contains(log, `"IsolationViolation":1`) || !strings.Contains(log, string(monitor.ConnectionRecord)) || !strings.Contains(log, `"Request":"request"`) || strings.Contains(log, "copied=") {
 		t.Errorf("it was not recorded: %s", log)
 	}
 }

@@ -44,8 +44,8 @@ func (w *watch) checkSeats(ctx context.Context) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	now, err := w.store.Desk(ctx) // a run that ended since the first look has taken its seat with it
-	if err != nil {
+	now, err := w.store.Desk(ctx)  // a run that ended since the first look has taken its seat with it
+	if err != nil || now.Closing { // of who is to be forgotten the seats stay: see Store.StopAll
 		return err
 	}
 	for _, run := range dead {

@@ -101,9 +101,9 @@ func TestNoDeliveryEndsAHealthyRun(t *testing.T) {
 		return over
 	}
 	for range 5 {
-		r.sweep(failure)
+		r.sweep(alice.failed())
 		r.sweep(schedule)
-		r.sweep(failure)
+		r.sweep(alice.failed())
 		r.advance(5 * time.Second)
 	}
 	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning || len(r.counted()) > 0 {
@@ -115,11 +115,11 @@ func TestNoDeliveryEndsAHealthyRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.sweep(failure)
+	r.sweep(alice.failed())
 	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
 		t.Errorf("the second attempt: %v", err)
 	}
-	r.sweep(failure)
+	r.sweep(alice.failed())
 	r.sweep(schedule)
 	if got := r.edge.Invoked(); len(got) > 0 || len(r.counted()) > 0 {
 		t.Errorf("invoked %v, counted %v", got, r.counted())
@@ -134,7 +134,7 @@ func TestAFailureBeforeTheClaimIsNotAnsweredAtOnce(t *testing.T) {
 	alice.dies("r1")
 	r.advance(21 * time.Second)
 	for range 3 {
-		r.sweep(failure)
+		r.sweep(alice.failed())
 	}
 	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning {
 		t.Errorf("invoked %v, the run is %s", got, alice.status("r1"))

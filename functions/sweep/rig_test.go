@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
@@ -22,10 +24,7 @@ import (
 	"carrel/shared/wire"
 )
 
-const (
-	schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
-	failure  = `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r1","reason":"run"}}`
-)
+const schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
 
 type rig struct {
 	*handler
@@ -65,6 +64,16 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 	return r
 }
 
+// spoiledRig is a rig that gives a run one attempt, and a way to break its table's items behind the store's back.
+func spoiledRig(t *testing.T) (r *rig, spoil func(u chat.User, prefix, attribute string)) {
+	t.Helper()
+	r = newRig(t)
+	r.limits.Attempts = 1
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
+	r.live, r.tables = table, table
+	return r, spoil
+}
+
 func (r *rig) advance(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +109,8 @@ func (r *rig) counted() map[string]int {
 
 func (r *rig) sweep(event string) {
 	r.t.Helper()
-	if err := r.Handle(r.t.Context(), json.RawMessage(event)); err != nil {
+	ctx := lambdacontext.NewContext(r.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "request"})
+	if err := r.Handle(ctx, json.RawMessage(event)); err != nil {
 		r.t.Fatalf("sweep: %v", err)
 	}
 }
@@ -135,6 +145,11 @@ func (p person) admit(run chat.RunID) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// failed is the record of a turn that has failed at the person's run r1.
+func (p person) failed() string {
+	return `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
 }
 
 func (p person) turn(run chat.RunID) gatewaytest.Invocation {

@@ -30,7 +30,7 @@ func TestAFailedTurnsLeaseIsWaitedOut(t *testing.T) {
 		r.advance(d)
 		return at(d)
 	}
-	r.sweep(`{"requestPayload":{"run":"r1","reason":"run"}}`)
+	r.sweep(alice.failed())
 	alice.ended("r1", chat.ThreadIdle)
 	if waited <= 0 || waited > 21*time.Second {
 		t.Errorf("it waited %v for a lease of 20 s", waited)
@@ -47,7 +47,7 @@ func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 	frozen := alice.dies("r1")
 	bob.dies("r1")
 	r.sweep(schedule)
-	r.sweep(failure)
+	r.sweep(alice.failed())
 	if alice.status("r1") != chat.RunRunning || bob.status("r1") != chat.RunRunning {
 		t.Fatal("a run was ended within its lease")
 	}
@@ -96,21 +96,45 @@ func TestARunThatNobodyClaimedIsAskedForAndThenEnded(t *testing.T) {
 	}
 }
 
-// A failure record comes at once: the run that it is about need not wait for its deadline, unless it could be another
-// user's of the same id.
+// A failure record comes at once: the run that it is about need not wait for its deadline, whoever else has one of that id.
 func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
 	r := newRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")
-	r.sweep(failure)
+	r.sweep(alice.failed())
 	alice.ended("r1", chat.ThreadIdle)
 
 	bob, carol := r.person("bob"), r.person("carol")
 	bob.admit("r1")
 	carol.admit("r1")
-	r.sweep(failure)
-	if bob.status("r1") != chat.RunAdmitted || carol.status("r1") != chat.RunAdmitted {
-		t.Error("a run was ended that may be none of the failure's")
+	r.sweep(carol.failed())
+	carol.ended("r1", chat.ThreadIdle)
+	if bob.status("r1") != chat.RunAdmitted {
+		t.Error("a run was ended that is none of the failure's")
+	}
+}
+
+// A failure of one user's turn does nothing to a run of another's that has the same id, which clients choose: not when the
+// failed run is over, and not when it is left to the schedule.
+func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
+	for what, becomes := range map[string]func(r *rig, alice person){
+		"is over":               func(_ *rig, alice person) { alice.ends(alice.dies("r1")) },
+		"is left to a schedule": func(r *rig, alice person) { alice.dies("r1"); r.advance(21 * time.Second) },
+		"was never there":       func(*rig, person) {},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t)
+			alice, bob := r.person("alice"), r.person("bob")
+			if what != "was never there" {
+				alice.admit("r1")
+			}
+			becomes(r, alice)
+			bob.admit("r1")
+			r.sweep(alice.failed())
+			if got := r.edge.Frames(bob.window); bob.status("r1") != chat.RunAdmitted || len(got) > 0 {
+				t.Errorf("alice's turn failed, bob's run is %s, and he was told %v", bob.status("r1"), got)
+			}
+		})
 	}
 }
 

@@ -8,17 +8,12 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
-	"carrel/shared/store"
 )
 
 // A run among one user's that says that it is another's is nobody's to end: it is recorded, and nothing is told of it.
 func TestSweepEndsNoRunOfAnotherOwner(t *testing.T) {
-	r := newRig(t)
-	r.limits.Attempts = 1
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-	r.live, r.tables = table, table
+	r, spoil := spoiledRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")

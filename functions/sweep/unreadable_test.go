@@ -9,7 +9,6 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/engine"
-	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -21,10 +20,7 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 		"its input": {"IN#r1", "input"}, "its log": {"E#", "e"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r := newRig(t)
-			r.limits.Attempts = 1
-			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-			r.live, r.tables = table, table
+			r, spoil := spoiledRig(t)
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.admit("r2")
@@ -57,7 +53,8 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 	}
 }
 
-// A run that sweep ends tells what it has used, and one that never wrote begins with what a person answered.
+// A run that sweep ends tells what it has used, and one that never wrote begins with what a person answered and has a result
+// for the call that was asked about.
 func TestWhatSweepEndsIsWhole(t *testing.T) {
 	r := newRig(t)
 	r.limits.Attempts = 1
@@ -78,7 +75,7 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asks := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{{ID: "q", Reason: agui.ReasonInputRequired}}}}
+	asks := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{{ID: "q", ToolCallID: "c", Reason: agui.ReasonInputRequired}}}}
 	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"}, asks}); err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +88,17 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	}
 	r.advance(21 * time.Second)
 	r.sweep(schedule)
-	var started []agui.Event
+	var last, started []agui.Event
 	for _, f := range r.edge.Frames(bob.window) {
 		if e, ok := f.(*wire.Events); ok {
+			last = slices.Clone(e.Events)
 			started = slices.DeleteFunc(e.Events, func(e agui.Event) bool { return e.Type != agui.RunStarted })
 		}
 	}
 	if len(started) != 1 || len(started[0].Input.Resume) != 1 || string(started[0].Input.Resume[0].Payload) != `"blue"` {
 		t.Errorf("it began with %+v", started)
+	}
+	if len(last) != 3 || last[1].Type != agui.ToolCallResult || last[1].ToolCallID != "c" || !last[2].Terminal() {
+		t.Errorf("the call that was asked about has no result: %+v", last)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/emit"
+	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -31,7 +32,7 @@ type watch struct {
 
 // look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
 // nothing is done to a run that somebody takes meanwhile.
-func (w *watch) look(ctx context.Context, id chat.RunID, unclaimed bool) error {
+func (w *watch) look(ctx context.Context, id chat.RunID, failed bool) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -43,7 +44,7 @@ func (w *watch) look(ctx context.Context, id chat.RunID, unclaimed bool) error {
 	switch {
 	case run.Status == chat.RunWaiting:
 		w.waiting = append(w.waiting, run)
-	case run.Status == chat.RunAdmitted && unclaimed:
+	case run.Status == chat.RunAdmitted && failed:
 		return w.end(ctx, run.ID, w.store.Claim)
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
 		return w.resume(ctx, run.ID, now.Before(run.Deadline.Add(comeTime)))
@@ -93,7 +94,7 @@ type claim func(context.Context, chat.RunID) (*store.Holder, error)
 func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 	held, err := claim(ctx, id)
 	if errors.Is(err, chat.ErrForeign) {
-		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id))
+		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id), monitor.Request(gateway.RequestID(ctx)))
 		return err
 	}
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
@@ -139,7 +140,7 @@ func lastOf(held *store.Holder, started agui.Event) []agui.Event {
 	if held.Unreadable() != nil {
 		return emit.Unreadable(held.Begun(), earlier, started)
 	}
-	return emit.Died(earlier, started)
+	return emit.Died(earlier, held.Input().Asked(), started)
 }
 
 // expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at
@@ -163,7 +164,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
 	return emit.Tell(ctx, emit.Audience{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
 		Violation: func(id chat.ConnectionID) {
-			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Connection(id))
+			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
 		},
 	}, frames...)
 }

@@ -2,13 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/engine"
 	"carrel/shared/store"
+	"carrel/shared/tool"
 )
 
 // suspended has a run that saves a note and then asks whether all may be deleted, and returns the question.
@@ -51,7 +55,7 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 			var asked string
 			r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 			q := r.suspended(t)
-			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) {
+			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) || engine.Asker(q) != "assistant" {
 				t.Errorf("the question is %+v %s", q, q.Metadata)
 			}
 			r.ask(t, "r2", "", answer(q, c.status, c.payload))
@@ -135,4 +139,55 @@ func TestAfterAQuestionHasExpired(t *testing.T) {
 	if want := "user assistant:+2 tool:Saved as note 1. tool:2 user"; asked != want || r.status(t, "r2") != chat.RunFinished {
 		t.Errorf("the model was told\n%s\nwant\n%s\nthe run is %s", asked, want, r.status(t, "r2"))
 	}
+}
+
+// A call that a person was asked about has its result in the run that brings the answer, and a line in the log of what
+// came of it, also if that run ends before its work begins.
+func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
+	paired, records := 0, 0
+	for name, c := range map[string]struct {
+		before func(*rig)
+		ends   chat.RunStatus
+	}{
+		"its worker died, and it was cancelled": {func(r *rig) {
+			r.dies(t, "r2", nil)
+			if _, err := r.store.Cancel(t.Context(), "r2"); err != nil {
+				t.Fatal(err)
+			}
+		}, chat.RunCancelled},
+		"its time is over": {func(r *rig) {
+			r.dies(t, "r2", nil)
+			r.clock.Advance(r.limits.RunTime)
+		}, chat.RunFailed},
+		"its agent is gone": {func(r *rig) {
+			other, err := agent.NewRegistry(agent.Agent{Name: "other", Model: fast()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.agents = other
+		}, chat.RunFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, fast())
+			q := r.suspended(t)
+			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Agent: "assistant", Grants: []string{"notes"},
+				Answers: []store.Answer{answer(q, agui.ResumeResolved, "")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.before(r)
+			r.log.Reset()
+			r.turn(t, "r2")
+			got := results(r.events(t))["notes_clear"]
+			if len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != c.ends {
+				t.Errorf("the call has the results %q, %d notes are left, the run is %s", got, r.notes(t), r.status(t, "r2"))
+			}
+			lines := r.decisions(t)
+			if len(lines) != 1 || lines[0].Call != q.ToolCallID || lines[0].Tool != "notes_clear" || lines[0].Outcome != tool.NotCalled {
+				t.Errorf("recorded %+v", lines)
+			}
+			paired, records = paired+len(got), records+len(lines)
+		})
+	}
+	t.Attr("figure", fmt.Sprintf("3 answering runs that ended before their work: %d results, %d records", paired, records))
 }

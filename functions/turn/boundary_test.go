@@ -56,11 +56,14 @@ func mishaps() map[string]mishap {
 		"the model gives no delta": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] {
 			return func(func(engine.Delta, error) bool) {}
 		}), code: engine.CodeModel},
-		"the model just ends":       {model: streams(func(context.Context, func(engine.Delta, error) bool) {}), code: engine.CodeModel},
-		"the model fails":           {model: streams(func(_ context.Context, y func(engine.Delta, error) bool) { y(engine.Delta{}, errors.New("secret")) }), code: engine.CodeModel},
-		"the model hangs":           {model: streams(func(ctx context.Context, _ func(engine.Delta, error) bool) { <-ctx.Done() }), code: engine.CodeTimeLimit},
-		"a tool panics":             {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { panic("boom") }},
-		"a tool gives nothing":      {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { return "", nil }},
+		"the model just ends":  {model: streams(func(context.Context, func(engine.Delta, error) bool) {}), code: engine.CodeModel},
+		"the model fails":      {model: streams(func(_ context.Context, y func(engine.Delta, error) bool) { y(engine.Delta{}, errors.New("secret")) }), code: engine.CodeModel},
+		"the model hangs":      {model: streams(func(ctx context.Context, _ func(engine.Delta, error) bool) { <-ctx.Done() }), code: engine.CodeTimeLimit},
+		"a tool panics":        {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { panic("boom") }},
+		"a tool gives nothing": {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { return "", nil }},
+		"a tool asks what cannot be answered": {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) {
+			return "", &tool.InputError{Message: "Which?", Schema: []byte(`{"type":`)}
+		}},
 		"a tool fails":              {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { return "", errors.New("secret") }},
 		"a tool hangs":              {text: calls("odd", "{}"), tool: func(ctx context.Context, _ none) (string, error) { <-ctx.Done(); return "", ctx.Err() }, code: engine.CodeTimeLimit},
 		"a tool that is not there":  {text: calls("nobody", "{}")},

@@ -22,17 +22,7 @@ func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
 	r := newRig(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
-	ended := make(chan error, 1)
-	go func() {
-		ctx, event := gatewaytest.Turn(t, r.user, "r1")
-		ended <- r.Handle(ctx, event)
-	}()
-	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
-		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
-			e, ok := f.(*wire.Events)
-			return ok && said(e.Events) != ""
-		})
-	})
+	ended := r.begins(t, "r1")
 	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}

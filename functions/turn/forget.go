@@ -9,6 +9,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/emit"
+	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -62,7 +63,7 @@ func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 func (h *handler) farewell(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
 	told := emit.Tell(ctx, emit.Audience{User: u, Connections: s, Poster: h.poster, Now: h.now,
 		Violation: func(id chat.ConnectionID) {
-			h.monitor.Violation(ctx, monitor.ConnectionRecord, u, monitor.Connection(id))
+			h.monitor.Violation(ctx, monitor.ConnectionRecord, u, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
 		},
 	}, &wire.Done{})
 	if told != nil {

@@ -28,17 +28,7 @@ func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
 	r.admit(t, "r2", "/say never")
-	ended := make(chan error, 1)
-	go func() {
-		ctx, event := gatewaytest.Turn(t, r.user, "r1")
-		ended <- r.Handle(ctx, event)
-	}()
-	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
-		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
-			e, ok := f.(*wire.Events)
-			return ok && said(e.Events) != ""
-		})
-	})
+	ended := r.begins(t, "r1")
 	if err := r.store.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}

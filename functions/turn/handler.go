@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"carrel/shared/agent"
 	"carrel/shared/chat"
@@ -55,10 +54,11 @@ type handler struct {
 // Handle is the Lambda handler. An event that comes twice, or for a run that somebody else has or that is over, is
 // done with at once. An error makes the failure destination look after the run.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
+	request := cmp.Or(gateway.RequestID(ctx), "unknown")
 	user, ev, err := gateway.ParseTurn(ctx, event, h.tenancy)
 	var two *gateway.TwoUsersError
 	if errors.As(err, &two) {
-		h.monitor.Violation(ctx, monitor.Tenant, two.User, monitor.Run(ev.Run))
+		h.monitor.Violation(ctx, monitor.Tenant, two.User, monitor.Run(ev.Run), monitor.Request(request))
 	}
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
@@ -66,10 +66,6 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	s, err := h.tables.For(user)
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
-	}
-	request := "unknown"
-	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.AwsRequestID != "" {
-		request = lc.AwsRequestID
 	}
 	log := h.log.With("user", user, "request", request)
 	if ev.Reason == gateway.ReasonErase {

@@ -5,23 +5,15 @@ import (
 	"strings"
 	"testing"
 
-	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
-	"carrel/shared/store"
 )
 
 // A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and the
 // user's other windows go on. So it is when the user is erased: nobody else is told or closed.
 func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	r := newRig(t, fast())
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
-	mine, err := table.For(r.user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.table, r.tables, r.store = table, table, mine
-	r.watch(t, "window", "t")
+	spoil := r.spoiled(t)
 	r.watch(t, "copied", "t")
 	spoil(r.user, "CONN#copied", "owner")
 	r.admit(t, "r1", "/say a word")
@@ -37,7 +29,7 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	once := func(guard string) {
 		t.Helper()
 		log := r.log.String()
-		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) {
+		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) || !strings.Contains(log, `"Request":"request"`) {
 			t.Errorf("%d violations: %s", n, log)
 		}
 		for line := range strings.Lines(log) {

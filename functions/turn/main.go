@@ -19,6 +19,7 @@ import (
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
+	"carrel/shared/tool/ask"
 	"carrel/shared/tool/calculator"
 	"carrel/shared/tool/clock"
 	"carrel/shared/usercontext"
@@ -101,5 +102,9 @@ func builtIn(now func() time.Time) (*tool.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tool.NewRegistry(calc, watch)
+	question, err := ask.New()
+	if err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(calc, watch, question)
 }

@@ -100,6 +100,19 @@ func newRig(t *testing.T, model engine.Model) *rig {
 	return r
 }
 
+// spoiled gives the rig an empty table, and a way to break its items behind the store's back.
+func (r *rig) spoiled(t *testing.T) (spoil func(u chat.User, prefix, attribute string)) {
+	t.Helper()
+	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+	mine, err := table.For(r.user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.table, r.tables, r.store = table, table, mine
+	r.watch(t, "window", "t")
+	return spoil
+}
+
 func (r *rig) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
 	t.Helper()
 	_, err := r.store.Watch(t.Context(), chat.Connection{
@@ -128,6 +141,22 @@ func (r *rig) turn(t *testing.T, run chat.RunID) {
 	if err := r.Handle(ctx, event); err != nil {
 		t.Fatalf("turn: %v\n%s", err, r.log)
 	}
+}
+
+// begins has a run work until the window is told its first words. What is returned gets what became of it.
+func (r *rig) begins(t *testing.T, run chat.RunID) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		ctx, event := gatewaytest.Turn(t, r.user, run)
+		ended <- r.Handle(ctx, event)
+	}()
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
+		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
+			e, ok := f.(*wire.Events)
+			return ok && said(e.Events) != ""
+		})
+	})
+	return ended
 }
 
 // log reads the thread's log and checks that it is gapless and in AG-UI's order.
@@ -234,4 +263,10 @@ func sketch(messages []agui.Message) string {
 		all = append(all, one)
 	}
 	return strings.Join(all, " ")
+}
+
+// tellsText tells whether a frame has text that was said: then it is in the log.
+func tellsText(f wire.ServerFrame) bool {
+	events, ok := f.(*wire.Events)
+	return ok && slices.ContainsFunc(events.Events, func(e agui.Event) bool { return e.Type == agui.TextMessageContent })
 }

@@ -11,7 +11,6 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
-	"carrel/shared/store"
 )
 
 // violations are the guards that recorded one, each with the hash of the user.
@@ -27,8 +26,8 @@ func (r *rig) violations() (found []string) {
 func (r *rig) wantViolation(t *testing.T, guard string) {
 	t.Helper()
 	found := r.violations()
-	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || strings.Contains(r.log.String(), "bob") {
-		t.Errorf("violations %q, want one of the guard %s, of %s and without a name", found, guard, r.user.Hash())
+	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || !strings.Contains(found[0], `"Request":"request"`) || strings.Contains(r.log.String(), "bob") {
+		t.Errorf("violations %q, want one of the guard %s, of %s, with the request and without a name", found, guard, r.user.Hash())
 	}
 }
 
@@ -56,13 +55,7 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 // A run that says that it is another user's than the tenant's is not begun.
 func TestARunOfAnotherOwner(t *testing.T) {
 	r := newRig(t, fast())
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
-	mine, err := table.For(r.user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.table, r.tables, r.store = table, table, mine
-	r.watch(t, "window", "t")
+	spoil := r.spoiled(t)
 	r.admit(t, "r1", "/say hello")
 	spoil(r.user, "RUN#r1", "user")
 	ctx, event := gatewaytest.Turn(t, r.user, "r1")

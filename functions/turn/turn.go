@@ -14,6 +14,7 @@ import (
 	"carrel/shared/engine"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
+	"carrel/shared/tool"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -104,24 +105,19 @@ func just(e agui.Event) func() []agui.Event { return func() []agui.Event { retur
 // run lets the agent work and returns the terminal event.
 func (t *turn) run(s start) (agui.Event, error) {
 	ctx := t.uc.Context()
-	a, err := t.agents.Agent(t.held.Input().Agent)
-	if err != nil {
-		return t.failed(ctx, s, err)
+	answered, unasked := t.answered(s)
+	s.pending = append(s.pending, answered...)
+	a, unknown := t.agents.Agent(t.held.Input().Agent)
+	tools, unmade := t.dispatcher(s, a.Tools)
+	history, unread := t.history(ctx)
+	if ctx.Err() != nil {
+		unread = nil // the engine tells why the run ends
 	}
-	tools, err := t.dispatcher(s, a.Tools)
-	if err != nil && ctx.Err() == nil {
-		return t.failed(ctx, s, err)
-	}
-	answered, err := t.answered(s)
-	if err != nil {
-		return t.failed(ctx, s, err)
-	}
-	history, err := t.history(ctx)
-	if err != nil && ctx.Err() == nil {
-		return t.failed(ctx, s, err)
+	if err := errors.Join(unasked, unknown, unmade, unread); err != nil {
+		return t.failed(context.WithoutCancel(ctx), s, tools, err)
 	}
 	return engine.Run(ctx, engine.Config{
-		User: t.uc, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: append(s.pending, answered...),
+		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: s.pending,
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))
@@ -129,10 +125,15 @@ func (t *turn) run(s start) (agui.Event, error) {
 	})
 }
 
-// failed is the end of a run that could not begin its work.
-func (t *turn) failed(ctx context.Context, s start, err error) (agui.Event, error) {
+// failed is the end of a run that could not begin its work. Its calls are not made, which tools records, if there is one.
+func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err error) (agui.Event, error) {
 	t.log.ErrorContext(ctx, "the run could not begin", "reason", err.Error())
-	for _, e := range agui.Close(s.events) {
+	if tools != nil {
+		for _, p := range s.pending {
+			tools.Note(tool.Call{ID: p.Call.ID, Name: p.Call.Function.Name, Arguments: p.Call.Function.Arguments}, tool.NotCalled)
+		}
+	}
+	for _, e := range agui.Close(s.events, t.held.Input().Asked()...) {
 		if err := t.emitter.Emit(ctx, e); err != nil {
 			return agui.Event{}, err
 		}

@@ -173,22 +173,14 @@ func TestCancelInTheMiddleOfAnAnswer(t *testing.T) {
 		return time.After(d)
 	}
 	r.admit(t, "r1", "/stream 100000 100")
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.turn(t, "r1")
-	}()
-	r.edge.Await("window", func(frames []wire.ServerFrame) bool {
-		return slices.ContainsFunc(frames, func(f wire.ServerFrame) bool {
-			e, ok := f.(*wire.Events)
-			return ok && said(e.Events) != ""
-		})
-	})
+	ended := r.begins(t, "r1")
 	if c, err := r.store.Cancel(t.Context(), "r1"); err != nil || c.Ended {
 		t.Fatalf("cancel: %+v, %v", c, err)
 	}
 	look <- time.Now()
-	<-ended
+	if err := <-ended; err != nil {
+		t.Fatalf("turn: %v\n%s", err, r.log)
+	}
 	log := r.events(t)
 	last := log[len(log)-1]
 	if last.Type != agui.RunFinished || last.Outcome == nil || last.Outcome.Type != agui.OutcomeCancelled {
@@ -248,7 +240,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 		r.turn(t, "r1")
 	}()
 	<-model.begun
-	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return len(frames) >= 2 })
+	r.edge.Await("window", func(frames []wire.ServerFrame) bool { return slices.ContainsFunc(frames, tellsText) })
 	r.clock.Advance(21 * time.Second)
 	r.turn(t, "r1") // the second invocation finds the lease past
 	tick <- time.Now()

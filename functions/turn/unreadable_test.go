@@ -6,8 +6,6 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/engine"
-	"carrel/shared/gateway/gatewaytest"
-	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
@@ -23,13 +21,7 @@ func TestARunThatCannotBeReadEnds(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			events := whole(t)
 			r := newRig(t, fast())
-			table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
-			mine, err := table.For(r.user)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.table, r.tables, r.store = table, table, mine
-			r.watch(t, "window", "t")
+			spoil := r.spoiled(t)
 			r.ask(t, "r1", twoTools)
 			if c.died {
 				r.dies(t, "r1", events[:3])

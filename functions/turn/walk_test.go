@@ -25,8 +25,8 @@ func allowed() map[string]string {
 	}
 }
 
-// What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written, while
-// they are at work and after all that a run does.
+// What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written, after
+// all that a run does.
 func TestTwoTurnsShareNothing(t *testing.T) {
 	r := newRig(t, fast())
 	r.gauge = &usercontext.Gauge{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestTheAttackerFloods(t *testing.T) {
 	}
 	sent, closed := 0, 0
 	besides(floods, func(p *party) {
-		n := s.malformed(p, mathrand.New(mathrand.NewPCG(seed, uint64(len(p.name)))), size(80))
+		n := s.malformed(p, mathrand.New(mathrand.NewPCG(seed, uint64(slices.Index(floods, p)))), size(80))
 		s.mu.Lock()
 		sent += n
 		s.mu.Unlock()

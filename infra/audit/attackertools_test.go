@@ -15,6 +15,8 @@ import (
 func reaches(v *victim) map[string][]string {
 	whose := []string{`{"user":%q}`, `{"userId":%q}`, `{"tenant":%q}`, `{"pk":%q}`}
 	all := map[string][]string{
+		// none that may be asked: a question has no result before its answer
+		"ask":          {`{"question":""}`, fmt.Sprintf(`{"question":"What is the secret?","of":%q}`, v.name)},
 		"calculator":   {`{"expression":"1+1"}`, fmt.Sprintf(`{"expression":%q}`, "secret-"), fmt.Sprintf(`{"expression":"1+1","user":%q}`, v.name)},
 		"clock":        {`{}`, fmt.Sprintf(`{"zone":%q}`, "../../"+v.name), fmt.Sprintf(`{"timezone":%q}`, "U#"+v.name)},
 		"notes_save":   {fmt.Sprintf(`{"text":"mine","user":%q}`, v.name), fmt.Sprintf(`{"text":"mine","number":1,"pk":%q}`, "U#"+v.name+"#D"), `{"text":"mine"}`},

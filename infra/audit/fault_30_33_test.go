@@ -77,9 +77,7 @@ func TestFault31GatewayErrorFrames(t *testing.T) {
 		return proxy.Fine, nil
 	})
 	next := g.send(window, "/say and the next") // the one that is asked while nobody can answer
-	for window.read(t, []*person{g.alice}).notices == 0 {
-		g.frame(window)
-	}
+	g.hears(window, func() bool { return window.read(t, []*person{g.alice}).notices > 0 })
 	failing.Store(false)
 	if st := g.said(window, "and the next"); asked(st, "/say and the next") != 1 {
 		t.Errorf("run %s was asked for once; the window shows %+v", next, st.Messages)
@@ -97,17 +95,17 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 	deaf.say(t, websocket.MessageText, `{"type":"hello","n":1,"threadId":"`+string(g.alice.threads[0])+`"}`) // and never reads
 	victim := g.connection(throttled)
 	var refused atomic.Int32
-	var over atomic.Bool
+	var begun, over atomic.Bool
+	g.Gateway().SetFaults(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
+		if m.Connection != victim || over.Load() || tells(m.Body, "begun") && begun.CompareAndSwap(false, true) || !begun.Load() {
+			return apigateway.PostFault{}
+		}
+		refused.Add(1)
+		return apigateway.PostFault{Status: http.StatusTooManyRequests}
+	}})
 	// 100 deltas of 20 KB in 2 s: more than the deaf one's buffer holds, so its posts fail as well.
 	g.send(healthy, "/say begun\n/stream 100 50 20000\n/say the end")
 	g.await(throttled, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
-	g.Gateway().SetFaults(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
-		if m.Connection == victim && !over.Load() {
-			refused.Add(1)
-			return apigateway.PostFault{Status: http.StatusTooManyRequests}
-		}
-		return apigateway.PostFault{}
-	}})
 	g.said(healthy, "the end")
 	g.resting("TurnFunction", "") // which tries again while it lives
 	over.Store(true)
@@ -152,13 +150,18 @@ func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 	}
 }
 
-// frame waits for the next message that reaches a window.
-func (g *stage) frame(s *socket) {
+// hears looks again at what has reached a window with each message, until it is as wanted.
+func (g *stage) hears(s *socket, wanted func() bool) {
 	g.Helper()
-	changed := s.Changes()
-	select {
-	case <-changed:
-	case <-g.ctx.Done():
-		g.Fatal("nothing comes any more")
+	for {
+		changed := s.Changes() // before the look: what comes behind it is another change
+		if wanted() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-g.ctx.Done():
+			g.Fatal("nothing comes any more")
+		}
 	}
 }

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -90,7 +91,7 @@ func TestFault42HellosAndCancelOvertake(t *testing.T) {
 	}
 	g.listen(func(m apigateway.Message) apigateway.MessageFault {
 		if isFrame(m.Body, "run") {
-			return apigateway.MessageFault{Delay: 700 * time.Millisecond}
+			return apigateway.MessageFault{Delay: 2 * time.Second} // a busy machine takes its time over the cancel
 		}
 		return apigateway.MessageFault{}
 	})
@@ -99,6 +100,9 @@ func TestFault42HellosAndCancelOvertake(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.await(window, "neither runs nor waits", func(st client.State) bool { return idle(st) })
+	g.hears(window, func() bool { // else the run may not even have come
+		return slices.ContainsFunc(frames[*wire.Accepted](g, window), func(a *wire.Accepted) bool { return a.RequestID == "run."+string(run) })
+	})
 	g.Gateway().SetFaults(apigateway.Faults{})
 	g.send(window, "/say and on")
 	if st := g.said(window, "and on"); says(st, agui.RoleAssistant, "never said") {

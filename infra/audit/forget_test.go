@@ -135,7 +135,7 @@ func settled(t *testing.T, ctx context.Context, e stack.Endpoints, p *person) *s
 		t.Fatal(err)
 	}
 	// The client asks for the thread once more. A hello that comes after its $disconnect makes the connection's records
-	// again, which go by their time to live alone.
+	// again, until its answer finds nobody.
 	wait(t, ctx, gone, "the thread is empty", func(client.State) bool {
 		readies := 0
 		for _, f := range gone.frames(t) {

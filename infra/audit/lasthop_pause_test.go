@@ -50,7 +50,7 @@ func TestLiveDeliveryPausesWithoutAList(t *testing.T) {
 	began = time.Now()
 	mu.Unlock()
 	g.wait(w, "the end", func(st client.State) bool { return idle(st) && says(st, agui.RoleAssistant, "the end") })
-	if late > outage/2 { // 1.25 s, and the way through two processes of a busy machine
+	if late > outage*3/4 || posts == 0 { // 1.25 s, and the way through two processes of a busy machine; without the guard it is all of it
 		t.Errorf("a post went by a list of %v before", late)
 	}
 	if got := w.read(t, []*person{p}); len(got.events) != len(g.log(w.thread)) {

@@ -16,6 +16,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/wire"
 )
 
 // The five tests TestLock… attack one lock of docs/isolation.md each, with what it is to stop by itself. Here all locks are
@@ -119,12 +120,14 @@ func verdict(t *testing.T, came, stopped string) {
 	t.Attr("figure", "alone: "+stopped)
 }
 
-// holding counts the messages to a window, and those that hold a text.
+// holding counts the messages to a window, and those that hold a text, which may be that of a frame in parts.
 func (s *socket) holding(text string) (n, of int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var joiner wire.Joiner
 	for _, m := range s.messages {
-		if bytes.Contains(m, []byte(text)) {
+		_, whole, _ := decode(&joiner, m) // what cannot be decoded is searched as it is
+		if bytes.Contains(m, []byte(text)) || bytes.Contains(whole, []byte(text)) {
 			n++
 		}
 	}

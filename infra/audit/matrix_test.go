@@ -21,6 +21,7 @@ import (
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/iam"
+	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 	"carrel/shared/chat/chattest"
 )
@@ -93,10 +94,7 @@ func newMatrix(t *testing.T) *matrix {
 
 // allow is the guard's, with a look at what is asked for.
 func (m *matrix) allow(id, token, operation string, body []byte) *proxy.Denial {
-	asked, err := m.guard.Asked(operation, body)
-	if err != nil {
-		m.Error(err)
-	}
+	asked, _ := m.guard.Asked(operation, body) // what cannot be told of is refused below
 	m.mu.Lock()
 	m.asked = append(m.asked, asked...)
 	m.mu.Unlock()
@@ -124,6 +122,20 @@ func (m *matrix) as(subject string) aws.CredentialsProvider {
 		m.Fatal(err)
 	}
 	return credentials.StaticCredentialsProvider{Value: c}
+}
+
+// who has these credentials.
+func (m *matrix) who(p aws.CredentialsProvider) sts.Principal {
+	m.Helper()
+	of, err := p.Retrieve(m.Context())
+	if err != nil {
+		m.Fatal(err)
+	}
+	who, err := m.guard.STS.Who(of.AccessKeyID, of.SessionToken)
+	if err != nil {
+		m.Fatal(err)
+	}
+	return who
 }
 
 // with calls with other credentials, and returns what was asked for.

@@ -35,6 +35,12 @@ type socket struct {
 	messages [][]byte
 }
 
+// in reports whether a message holds the person's secret, or names a thread of theirs.
+func (p *person) in(m []byte) bool {
+	return bytes.Contains(m, []byte(p.secret)) ||
+		slices.ContainsFunc(p.threads, func(id chat.ThreadID) bool { return bytes.Contains(m, []byte(id)) })
+}
+
 func open(ctx context.Context, e stack.Endpoints, who *person, thread chat.ThreadID) (*socket, error) {
 	s := &socket{who: who, thread: thread}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -68,39 +74,53 @@ type seen struct {
 	epoch   chat.Epoch
 	events  map[chat.Seq]json.RawMessage
 	frames  int
-	foreign int // frames with something of anybody else
-	notices int // of API Gateway's own: a function failed
+	foreign int      // frames with something of anybody else
+	notices int      // of API Gateway's own: a function failed
+	wrong   []string // what the socket should not hold
 }
 
 // read looks at every message of a socket and reports what it should not hold: anything of anybody else, an event of
 // another thread, two different events of one sequence number.
 func (s *socket) read(t *testing.T, everybody []*person) seen {
 	t.Helper()
+	got := s.look(everybody)
+	for _, wrong := range got.wrong {
+		t.Error(wrong)
+	}
+	return got
+}
+
+// look is read, for who reports by itself.
+func (s *socket) look(everybody []*person) seen {
 	got := seen{events: map[chat.Seq]json.RawMessage{}}
 	var joiner wire.Joiner
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.messages {
 		got.frames++
+		frame, whole, err := decode(&joiner, m)
 		for _, p := range everybody {
-			if p != s.who && (bytes.Contains(m, []byte(p.secret)) || slices.ContainsFunc(p.threads, func(id chat.ThreadID) bool { return bytes.Contains(m, []byte(id)) })) {
+			if p != s.who && (p.in(m) || p.in(whole)) { // a part is base64: what it holds is seen once all are joined
 				got.foreign++
-				t.Errorf("%s was sent something of %s: %.300s", s.who.name, p.name, m)
+				got.complain("%s was sent something of %s: %.300s", s.who.name, p.name, m)
 			}
 		}
-		frame, whole, err := decode(&joiner, m)
 		if errors.Is(err, wire.ErrGateway) {
 			got.notices++
 			continue
 		}
 		if err != nil {
-			t.Errorf("%s was sent %.300q: %v", s.who.name, m, err)
+			got.complain("%s was sent %.300q: %v", s.who.name, m, err)
 		}
 		if e, ok := frame.(*wire.Events); ok {
-			got.add(t, s, e, whole)
+			got.add(s, e, whole)
 		}
 	}
 	return got
+}
+
+func (g *seen) complain(format string, args ...any) {
+	g.wrong = append(g.wrong, fmt.Sprintf(format, args...))
 }
 
 // decode decodes a message, joining parts; a part that is not the last is no frame yet.
@@ -118,27 +138,26 @@ func decode(j *wire.Joiner, m []byte) (wire.ServerFrame, []byte, error) {
 	return f, whole, err
 }
 
-func (g *seen) add(t *testing.T, s *socket, e *wire.Events, raw []byte) {
-	t.Helper()
+func (g *seen) add(s *socket, e *wire.Events, raw []byte) {
 	var events struct {
 		Events []json.RawMessage `json:"events"`
 	}
 	if err := json.Unmarshal(raw, &events); err != nil {
-		t.Fatal(err)
+		g.complain("%s was sent events that are none: %v", s.who.name, err)
 	}
 	if e.ThreadID != s.thread {
-		t.Errorf("%s watches thread %s and was sent events of %s", s.who.name, s.thread, e.ThreadID)
+		g.complain("%s watches thread %s and was sent events of %s", s.who.name, s.thread, e.ThreadID)
 	}
 	if g.epoch == "" {
 		g.epoch = e.Epoch
 	}
 	if g.epoch != e.Epoch {
-		t.Errorf("thread %s changed its epoch", s.thread)
+		g.complain("thread %s changed its epoch", s.thread)
 	}
 	for i, raw := range events.Events {
 		seq := e.Seq + chat.Seq(i)
 		if had, ok := g.events[seq]; ok && !bytes.Equal(had, raw) {
-			t.Errorf("event %d of thread %s was sent as %s and as %s", seq, s.thread, had, raw)
+			g.complain("event %d of thread %s was sent as %s and as %s", seq, s.thread, had, raw)
 		}
 		g.events[seq] = raw
 	}

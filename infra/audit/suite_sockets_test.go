@@ -54,6 +54,9 @@ func TestWebSocketIsolation(t *testing.T) {
 	rate := float64(h.events.Load()-before) / time.Since(poured).Seconds()
 	logged := h.compare()
 	m := c.metrics()
+	if least := int64(len(c.users) * pairs); h.marked.Load() < least {
+		t.Errorf("%d events held their owner's secret, want %d: a foreign one could hardly have been told", h.marked.Load(), least)
+	}
 	c.figure("%d users, %d devices, %d sockets opened, %d threads", len(c.users), devices, h.sockets.Load(), len(h.tapes))
 	c.figure("%d different events, received %d times by their owners' devices and %d times again; %d are in the logs: %d foreign, %d differ",
 		h.different.Load(), h.events.Load(), h.repeats.Load(), logged, h.foreign.Load(), h.differ.Load())

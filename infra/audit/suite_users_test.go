@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"carrel/infra/local/stack"
 	"carrel/shared/agui"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/client"
 )
 
@@ -25,7 +27,7 @@ func (p *person) mark(kind string) string { return p.secret + "." + kind }
 // history of the thread; each in one message, in any order.
 func (p *person) chores() []string {
 	return []string{
-		"/say " + p.mark("message") + "\n/call notes_save {\"text\":\"" + p.mark("note") + "\"}\n/call notes_search {\"query\":\"" + p.mark("argument") + "\"}\n" +
+		"/say " + p.mark("message") + "\n/call notes_save {\"text\":\"" + p.mark("note") + "\"}\n/call notes_search {\"words\":\"" + p.mark("argument") + "\"}\n/call notes_search {\"words\":\"secret-\"}\n" +
 			"/call " + p.mark("error") + " {}\n/call calculator {\"expression\":\"" + p.mark("error") + "\"}\n/call notes_list {}",
 		"/say " + p.mark("unfinished") + "\n/fail late",
 		"/say " + p.mark("unfinished") + "\n/fail panic",
@@ -115,32 +117,47 @@ func (c *crowd) aloneOnSockets(sockets []*socket) {
 		}
 	}
 	most, _ := overlap(all)
-	c.Logf("%d frames met a function that was too busy, and were sent again", notices)
 	if most < len(c.users)/2 {
 		c.Errorf("at most %d users ran at the same time: the runs did not overlap enough to prove anything", most)
 	}
 	c.figure("%d users, %d sockets, %d runs, up to %d users at one moment", len(c.users), len(sockets), len(all), most)
-	c.figure("%d secrets or threads of others in %d frames (%.1f MB)", foreign, frames, float64(bytes)/1e6)
+	c.figure("%d secrets or threads of others in %d frames (%.1f MB); %d frames met a function that was too busy, and were sent again", foreign, frames,
+		float64(bytes)/1e6, notices)
 	verify(c.T, streams)
 }
 
-// aloneInLogs wants no secret of anybody in what the functions and the stack have written.
+// aloneInLogs wants no secret of anybody in what the functions and the stack have written, as it is or as base64, in which a
+// logger writes bytes; and a line of everybody's runs, without which the look at it proves nothing.
 func (c *crowd) aloneInLogs() {
 	c.Helper()
 	log, err := os.ReadFile(c.Log())
 	if err != nil {
 		c.Fatal(err)
 	}
-	lines, found := 0, 0
+	lines, found, forms := 0, 0, append(inBase64("secret-"), "secret-")
+	for _, p := range c.users {
+		if who := chattest.User(c.T, p.name).Hash(); !strings.Contains(string(log), who) {
+			c.Errorf("the log has no line of %s: the look at it proves nothing", p.name)
+		}
+	}
 	for line := range strings.Lines(string(log)) {
 		lines++
-		if strings.Contains(line, "secret-") {
+		if slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(line, form) }) {
 			if found++; found < 5 {
 				c.Errorf("the log has a secret: %.300s", line)
 			}
 		}
 	}
 	c.figure("%d secrets in %d lines of logs", found, lines)
+}
+
+// inBase64 are the letters that a text has in base64, wherever in it it stands.
+func inBase64(text string) (forms []string) {
+	for before := range 3 {
+		whole := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + text))
+		forms = append(forms, whole[(before*8+5)/6:(before+len(text))*8/6])
+	}
+	return forms
 }
 
 // aloneInTable reads the whole table as an operator.

@@ -126,13 +126,7 @@ func (a talker) obeys(i tooltest.Injection, name string, other *person) (calls [
 		a.asks(alice, notes.String(), "notes")
 	}
 	window := a.asks(alice, i.Script, i.Grants...)
-	got := window.read(a.T, []*person{alice})
-	for _, m := range window.messages {
-		if frames++; bytes.Contains(m, []byte(other.secret)) {
-			foreign++
-			a.Errorf("%s was sent something of %s: %.300s", name, other.name, m)
-		}
-	}
+	got := window.read(a.T, []*person{alice, {name: other.name, secret: other.secret}}) // whose thread the script may name
 	events, _, err := got.stream(chat.Seq(len(got.events)))
 	if err != nil {
 		a.Fatal(err)
@@ -147,7 +141,7 @@ func (a talker) obeys(i tooltest.Injection, name string, other *person) (calls [
 	if !slices.Equal(outcomes, i.Gets) {
 		a.Errorf("%s: the calls of %v got %v, want %v", i.Name, names, outcomes, i.Gets)
 	}
-	return calls, frames, foreign
+	return calls, got.frames, got.foreign
 }
 
 // Over the whole stack, users whose tokens grant less than others' have a model that obeys all that it reads: what the

@@ -24,8 +24,9 @@ command -v aws >/dev/null || fail "there is no AWS CLI: install it as docs.aws.a
 aws sts get-caller-identity >/dev/null || fail "AWS takes no credentials of yours: aws configure, or aws sso login"
 region=$(aws configure get region || true)
 [ -n "${AWS_REGION:-${AWS_DEFAULT_REGION:-$region}}" ] || fail "no Region is chosen: set AWS_REGION, or aws configure"
-[ -f web/dist/index.html ] || fail "the page is not built: make web/dist/index.html"
+command -v node >/dev/null || fail "there is no Node, which builds the page"
 
+make --no-print-directory web/dist/index.html
 "$SAM" build --parameter-overrides "Architecture=$architecture"
 eval "parameters=(Architecture=$architecture ${PARAMETERS:-})" # as a shell reads them: a value with spaces stands in quotes
 overrides=()

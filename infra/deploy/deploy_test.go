@@ -1,9 +1,11 @@
 package deploy
 
 import (
+	"debug/buildinfo"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -12,6 +14,9 @@ import (
 const (
 	fakeSAM = `#!/bin/sh
 echo "sam $* (GOARCH=$GOARCH)" >> calls
+`
+	fakeMake = `#!/bin/sh
+echo "make $*" >> calls
 `
 	fakeAWS = `#!/bin/sh
 case "$*" in
@@ -38,6 +43,7 @@ func site(t *testing.T, fakes map[string]string) (root, bin string) {
 	for name, content := range fakes {
 		write(t, filepath.Join(bin, name), content)
 	}
+	write(t, filepath.Join(bin, "make"), fakeMake)
 	for _, name := range []string{"sh", "bash", "node", "cat", "mktemp", "rm", "sed"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -83,7 +89,8 @@ func TestStackThenPage(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	want := `sam build --parameter-overrides Architecture=x86_64 (GOARCH=amd64)
+	want := `make --no-print-directory web/dist/index.html
+sam build --parameter-overrides Architecture=x86_64 (GOARCH=amd64)
 sam deploy --stack-name carrel --no-confirm-changeset --parameter-overrides Architecture="x86_64" Issuer="https://i.test/" PageScope="openid clock" (GOARCH=amd64)
 aws s3 cp web/dist/assets s3://bucket/assets --recursive --only-show-errors --cache-control public, max-age=31536000, immutable
 config {"websocket":"wss://api.test/v1","issuer":"https://issuer.test/pool","clientId":"client","scope":"openid \"clock\""}
@@ -111,13 +118,13 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"no SAM CLI":     {map[string]string{"aws": fakeAWS}, "", "", "there is no SAM CLI: pip install aws-sam-cli"},
 		"no AWS CLI":     {map[string]string{"sam": fakeSAM}, "", "", "there is no AWS CLI"},
 		"no credentials": {both, "NO_CREDENTIALS=255", "", "AWS takes no credentials"},
-		"no page":        {both, "", "web/dist/index.html", "make web/dist/index.html"},
+		"no Node":        {both, "", "node", "there is no Node"},
 		"architecture":   {both, "GOARCH=riscv64", "", "GOARCH must be arm64 or amd64, not riscv64"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, bin := site(t, c.fakes)
 			if c.gone != "" {
-				if err := os.Remove(filepath.Join(root, c.gone)); err != nil {
+				if err := os.Remove(filepath.Join(bin, c.gone)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -136,5 +143,25 @@ func TestAnOutputThatIsMissing(t *testing.T) {
 	said, calls, err := deploy(t, root, bin)
 	if err == nil || !strings.Contains(said, "no output PageFiles") || strings.Contains(calls, "s3 cp") {
 		t.Errorf("it ended with %v, said %q and called %q", err, said, calls)
+	}
+}
+
+// Which commit it was, and whether a file lay beside it that was not committed, is no part of a function: or all six would be
+// replaced where one has changed.
+func TestABuildIsOfItsCodeAlone(t *testing.T) {
+	folder := t.TempDir()
+	command := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory", "build-DisconnectFunction", "ARTIFACTS_DIR="+folder)
+	command.Env = append(os.Environ(), "GOARCH="+runtime.GOARCH, "GOFLAGS=-buildvcs=auto")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	info, err := buildinfo.ReadFile(filepath.Join(folder, "bootstrap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range info.Settings {
+		if strings.HasPrefix(s.Key, "vcs") {
+			t.Errorf("it tells %s=%s", s.Key, s.Value)
+		}
 	}
 }

@@ -45,7 +45,7 @@ func factoryGuards() []guard {
 		},
 		{
 			name: "audit: no dispatcher of a closed context", row: "A7", file: "shared/tool/dispatch.go",
-			from: `if err := uc.Context().Err(); err != nil {`, to: `if err := uc.Context().Err(); err != nil && r == nil {`,
+			from: `p != usercontext.Active && p != usercontext.Executing {`, to: `p != usercontext.Active && p != usercontext.Executing && r == nil {`,
 			test: "./shared/tool TestWhoGetsNoDispatcher",
 		},
 	}

@@ -79,6 +79,10 @@ func postGuards() []guard {
 			from: `if c := s.rows[id]; !target(c, s.User, s.Now()) || `, to: `if c := s.rows[id]; `,
 		},
 		{
+			name: "posts: none is repeated for who has closed", file: "shared/emit/post.go", test: emit + "TestCloseWaitsForNoPost",
+			from: "		case <-ctx.Done():\n			return err\n", to: "",
+		},
+		{
 			name: "posts: each has its time", row: "C4", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
 			from: `context.WithTimeout(e.ctx, postTime)`, to: `context.WithTimeout(e.ctx, 100*postTime)`,
 		},

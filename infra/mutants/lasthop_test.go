@@ -4,7 +4,7 @@ import "slices"
 
 // lastHopGuards are what the last hop of docs/isolation.md stands on, and what tells of it.
 func lastHopGuards() []guard {
-	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards())
+	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards(), canaryGuards(), sweepsGuards())
 }
 
 func recordGuards() []guard {
@@ -37,6 +37,10 @@ func recordGuards() []guard {
 		{
 			name: "last hop: a long frame ends with its thread", file: "shared/emit/post.go", test: emit + "TestALongFrameEndsWithItsThread",
 			from: ` && (thread == "" || thread == o.conn.Thread)`, to: ` && (thread == "" || o.conn.Thread != "")`,
+		},
+		{
+			name: "last hop: what is told to all windows outlives a thread", file: "shared/emit/list.go", test: emit + "TestWhatIsToldReachesWhoHasGoneElsewhere",
+			from: `o.leave()`, to: `o.drop()`,
 		},
 		{
 			name: "last hop: what is told goes to those who watch its thread", file: "shared/emit/tell.go", test: emit + "TestTellReachesWhomItConcerns",
@@ -108,6 +112,10 @@ func ageGuards() []guard {
 			name: "last hop: an answer is for who watches its thread", row: "C2", file: "functions/message/connection.go", test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
 			from: `if r.thread != "" && r.thread != r.row.Thread {`, to: `if r.thread != "" && r.row.Thread == r.thread+"-" {`,
 		},
+		{
+			name: "last hop: an answer to nobody takes the records away", file: "functions/message/connection.go", test: message + "TestAnAnswerToNobodyLeavesNoRecords",
+			from: `r.store.Disconnect(ctx, r.in.Connection)`, to: `r.store.RemoveConnection(ctx, r.in.Connection)`,
+		},
 	}
 }
 
@@ -146,9 +154,52 @@ func violationGuards() []guard {
 			name: "violations: none where a record is missing", row: "E2", file: "functions/message/connection.go", test: "./functions/message TestARecordThatIsMissingIsNoViolation",
 			from: `if err == nil && owner != r.in.User {`, to: `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
 		},
+	}
+}
+
+func canaryGuards() []guard {
+	return []guard{
+		{
+			name: "canary: what comes between two tries", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestWhatIsNoAnswer",
+			from: `	defer c.search(typ)`, to: `	c.searched = len(c.one.since(0))
+	defer c.search(typ)`,
+		},
+		{
+			name: "canary: what is lost each time is no answer", file: "infra/cli/canary/person.go", test: "./infra/cli/canary TestWhatIsNoAnswer",
+			from: `if err != nil || !m.lost {`, to: `if err != nil || !m.lost || try == mostTries {`,
+		},
+		{
+			name: "canary: the other speaks while the one watches", file: "infra/cli/canary/state.go", test: "./infra/cli/canary TestALeakIsNoticed",
+			from: `"/say "+c.secret("what the other said while the one watched")`, to: `"/say nothing"`,
+		},
 		{
 			name: "canary: it hears what comes", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestALeakIsNoticed",
 			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
+		},
+		{
+			name: "canary: it compares although a run's end did not come", file: "infra/cli/canary/state.go", test: "./infra/cli/canary TestAnEndThatDoesNotCome",
+			from: `if lookErr == nil {`, to: `if lookErr == nil && err == nil {`,
+		},
+		{
+			name: "canary: what comes late is searched", file: "infra/cli/canary/try.go", test: "./infra/cli/canary TestWhatComesLateIsSearched",
+			from: `came := c.one.since(c.searched)`, to: `came := c.one.since(len(c.one.since(0)))`,
+		},
+		{
+			name: "canary: a stack that was named otherwise is not the local one", file: "infra/cli/canary/main.go", test: "./infra/cli/canary TestWhatKeepsItFromRunning",
+			from: `if flags.NArg() > 0 {`, to: `if flags.NArg() > 9 {`,
+		},
+		{
+			name: "chat: a pipe that was not read to its end", file: "infra/cli/chat/session.go", test: "./infra/cli/chat TestPipe",
+			from: `case s.unread != nil:`, to: `case s.unread != nil && s.std.terminal:`,
+		},
+	}
+}
+
+func sweepsGuards() []guard {
+	return []guard{
+		{
+			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
+			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
 		},
 	}
 }

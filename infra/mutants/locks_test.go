@@ -26,7 +26,15 @@ func lockGuards() []guard {
 		},
 		{
 			name: "lock compute: two users in one event are noticed", row: "B2", file: "shared/gateway/gateway.go", test: turn + "TestAnEventThatNamesAnotherUser",
-			from: `err == nil && bad == nil && second != u {`, to: `err == nil && bad == nil && second == u {`,
+			from: `(bad == nil && second != u ||`, to: `(bad == nil && second == u ||`,
+		},
+		{
+			name: "lock compute: an event of another's is noticed", file: "shared/gateway/gateway.go", test: gateway + "TestWhoseRunItIs",
+			from: `t.Of != "" && t.Of != u.Hash()`, to: `t.Of != "" && t.Of == ""`,
+		},
+		{
+			name: "lock compute: a failure is its user's", file: "functions/sweep/handler.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",
+			from: `e.Run == failed.Run && e.User.Hash() == failed.Of`, to: `e.Run == failed.Run`,
 		},
 		{
 			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: turn + "TestARunOfAnotherOwner",

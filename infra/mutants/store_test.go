@@ -6,7 +6,7 @@ import "slices"
 func storeGuards() []guard {
 	const model = "./shared/store TestModel"
 	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), readGuards(), appendGuards(), endGuards(),
-		questionGuards(), deskGuards())
+		questionGuards(), requestGuards(), deskGuards())
 	for i := range all {
 		if all[i].test == "" {
 			all[i].test = model
@@ -291,6 +291,20 @@ func questionGuards() []guard {
 		{
 			name: "questions: the run that answers says which", file: "shared/store/admit.go",
 			from: `r.Answers = b.thread.Asked`, to: `r.Answers = ""`,
+		},
+	}
+}
+
+func requestGuards() []guard {
+	const full = "./shared/store TestTheFullestDesk"
+	return []guard{
+		{
+			name: "desk: no more is read than a request takes", file: "shared/store/read.go", test: full,
+			from: `slices.Chunk(keys, mostKeys)`, to: `slices.Chunk(keys, mostKeys+1+len(keys))`,
+		},
+		{
+			name: "desk: no more starts than a transaction takes", file: "shared/store/waiting.go", test: full,
+			from: `min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Seats)+mostParts)`,
 		},
 	}
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // toolsGuards are what stands between a model and what it must not do: docs/tools.md.
 func toolsGuards() []guard {
-	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards())
+	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards())
 }
 
 func callGuards() []guard {
@@ -53,7 +53,7 @@ func callGuards() []guard {
 		},
 		{
 			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7", test: tools + "TestWhoGetsNoDispatcher",
-			from: `if err := uc.Context().Err(); err != nil {`, to: `if err := uc.Context().Err(); err != nil && len(names) > 0 {`,
+			from: `p != usercontext.Active && p != usercontext.Executing {`, to: `p != usercontext.Active && p != usercontext.Executing && len(names) > 0 {`,
 		},
 		{
 			name: "tools: none is called after Close", file: dispatch, row: "A7", test: tools + "TestACallOfAStoppedRunIsNotMade",
@@ -142,6 +142,44 @@ func pairGuards() []guard {
 		{
 			name: "tools: none waits for the one before it", file: file, row: "D3", test: engine + "TestASlowCallHoldsUpNobody",
 			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, 1)`,
+		},
+	}
+}
+
+func answerGuards() []guard {
+	const judge, turn = "functions/message/interrupts.go", "./functions/turn TestAnAnswersCallIsPairedWhateverHappens"
+	return []guard{
+		{
+			name: "tools: an answer has to fit its question", file: judge, test: "./functions/message TestAnAnswerHasToFitItsQuestion",
+			from: `wrong != "" {`, to: `wrong == "fine" {`,
+		},
+		{
+			name: "tools: a yes that is none is no yes", file: "shared/engine/pending.go", test: "./functions/message TestWhatNeedsNotFit",
+			from: `if !agrees(answer.Payload) {`, to: `if !agrees(nil) {`,
+		},
+		{
+			name: "tools: who asked goes on", file: judge, test: "./functions/message TestWhoGoesOnWithAnAnswer",
+			from: `if a.Agent == "" {`, to: `if a.Agent == "nobody" {`,
+		},
+		{
+			name: "tools: what is asked can be answered", file: "shared/tool/dispatch.go", test: "./shared/tool TestWhatAHandlerMayAsk",
+			from: `if _, err := resolve(q.Schema); err != nil {`, to: `if _, err := resolve(q.Schema); err != nil && t.grant == "" {`,
+		},
+		{
+			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", row: "D3", test: turn,
+			from: `agui.Close(s.events, t.held.Input().Asked()...)`, to: `agui.Close(s.events)`,
+		},
+		{
+			name: "tools: an answer's call is recorded", file: "functions/turn/turn.go", test: turn,
+			from: `tools.Note(tool.Call{`, to: `_ = (tool.Call{`, also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`, to: `p.Call.Function.Arguments})`}},
+		},
+		{
+			name: "tools: a stopped run records what it does not call", file: "shared/tool/dispatch.go", test: turn,
+			from: `if p := uc.Phase(); p`, to: `if p := uc.Phase(); uc.Context().Err() != nil || p`,
+		},
+		{
+			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go", test: "./functions/sweep TestWhatSweepEndsIsWhole",
+			from: `held.Input().Asked()`, to: `nil`,
 		},
 	}
 }

@@ -55,8 +55,18 @@ func userGuards() []guard {
 			test: "./shared/arch TestUsersComeThroughDoors",
 		},
 		{
+			name: "types: a door is not handed on as a value", file: "shared/arch/users_test.go",
+			from: `ok && t.Name.IsExported() {`, to: `ok && t.Name != nil {`,
+			test: "./shared/arch TestUsersComeThroughDoors",
+		},
+		{
+			name: "types: a named function may be told of users", file: "shared/arch/users_test.go",
+			from: `is(f, spec.Type) {`, to: `len(found) > 0 && is(f, spec.Type) {`,
+			test: "./shared/arch TestUsersComeThroughDoors",
+		},
+		{
 			name: "types: what a user is handed over in is found", file: "shared/arch/users_test.go",
-			from: `yes = yes || open && bears(f, field.Type, known)`, to: `yes = yes || open && len(f.text) == 0`,
+			from: `yes = yes || open && holds(f, field.Type, known, kind)`, to: `yes = yes || open && len(f.text) == 0`,
 			test: "./shared/arch TestEveryTakerIsFound",
 		},
 	}
@@ -85,6 +95,10 @@ func escapeGuards() []guard {
 		{
 			name: "types: no package where the rules do not look", file: "shared/arch/escape_test.go",
 			from: `ok && slices.ContainsFunc(strings.Split(ours, "/"), skipped)`, to: `ok && skipped(ours)`, test: round,
+		},
+		{
+			name: "types: no dot import", file: "shared/arch/escape_test.go",
+			from: `i.Name.Name == "." {`, to: `i.Name.Name == ".." {`, test: round,
 		},
 		{
 			name: "types: no assembly", file: "shared/arch/escape_test.go",
@@ -149,6 +163,10 @@ func keyGuards() []guard {
 		{
 			name: "keys: only what Key returns is a key", file: "shared/internal/principal/principal.go",
 			from: `return escape(id.String()) == key`, to: `return id.Len() > 0`, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
+		},
+		{
+			name: "keys: a hashed key is written in one way", file: "shared/internal/principal/principal.go",
+			from: ` && hashed(raw) == sum`, to: ``, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
 		},
 		{name: "keys: a log's thread ends before its epoch", file: file, from: `string(id) + "#" + string(epoch)`, to: `string(id) + string(epoch)`, test: keys},
 		{name: "keys: an input's run ends before its nonce", file: file, from: `string(id) + "#" + nonce`, to: `string(id) + nonce`, test: keys},

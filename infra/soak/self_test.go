@@ -8,6 +8,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/wire"
 )
 
 // The oracle takes what the scripted model says, also with a worker's death in it, and refuses what is lost or doubled.
@@ -56,18 +57,27 @@ func TestTheListenerNotices(t *testing.T) {
 	events := func(thread, delta string) []byte {
 		return fmt.Appendf(nil, `{"type":"events","threadId":%q,"epoch":"e","seq":1,"runId":"r","events":[{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":%q}]}`, thread, delta)
 	}
+	long, err := wire.Encode(&wire.Snapshot{ThreadID: "mine", Epoch: "e", Seq: 1,
+		Messages: []agui.Message{{ID: "m", Role: agui.RoleUser, Content: strings.Repeat("x", wire.MaxFrame) + w.users[1].mark}}}, "p")
+	if err != nil || len(long) < 2 {
+		t.Fatalf("%d parts, %v", len(long), err)
+	}
 	for i, c := range []struct {
-		frame []byte
-		want  string
+		frames [][]byte
+		want   string
 	}{
-		{events("mine", "hello"), ""},
-		{events("mine", w.users[1].mark), "something of u01"},
-		{events("mine", "another"), "two texts"},
-		{events("yours", "hello"), "never opened"},
-		{[]byte("nonsense"), "was sent"},
+		{[][]byte{events("mine", "hello")}, ""},
+		{[][]byte{events("mine", w.users[1].mark)}, "something of u01"},
+		{long[:len(long)-1], ""}, // base64, and not all of it
+		{long[len(long)-1:], "something of u01"},
+		{[][]byte{events("mine", "another")}, "two texts"},
+		{[][]byte{events("yours", "hello")}, "never opened"},
+		{[][]byte{[]byte("nonsense")}, "was sent"},
 	} {
 		before := len(w.wrong)
-		l.hear(c.frame)
+		for _, m := range c.frames {
+			l.hear(m)
+		}
 		var found []string
 		for _, s := range w.wrong[before:] {
 			found = append(found, s.what)

@@ -95,15 +95,11 @@ func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *wea
 // Ended reports whether the device has no client.
 func (d *device) Ended() bool { return d.State().Ended }
 
-// report prints the table, and, if anything is wrong, what was done around it.
-func (w *world) report(t *testing.T, again string) {
+// report prints the table, which it returns, and, if anything is wrong, what was done around it.
+func (w *world) report(t *testing.T, again string) map[string]int {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	devices := 0
-	for _, u := range w.users {
-		devices += len(u.devices)
-	}
 	for _, u := range w.stack.DynamoDB().Usage() {
 		for kind, n := range u.Faults {
 			w.counted["fault: store "+kind] += n
@@ -113,14 +109,17 @@ func (w *world) report(t *testing.T, again string) {
 		w.counted[name] += 0
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-44s %8d\n%-44s %8d\n", "users", len(w.users), "windows", devices)
+	fmt.Fprintf(&b, "%-44s %8d\n", "users", len(w.users))
 	for _, name := range slices.Sorted(maps.Keys(w.counted)) {
 		fmt.Fprintf(&b, "%-44s %8d\n", name, w.counted[name])
 	}
 	fmt.Fprintf(&b, "%-44s %8d\n", "wrong", len(w.wrong))
 	t.Logf("%s\n%s", again, b.String())
-	t.Attr("figure", fmt.Sprintf("%d schedules on %d windows: %d foreign, %d gaps, %d lost, %d wrong", w.counted["schedules"], devices,
-		w.counted["foreign"], w.counted["gaps"], w.counted["lost"], len(w.wrong)))
+	n := w.counted
+	did := cmp.Or(n["schedules"], n["steps"])
+	t.Attr("figure", fmt.Sprintf("%d %s in %d windows: %d runs, %d events, %d frames on %d sockets, of them %d foreign, %d gaps, %d lost, %d wrong", did,
+		map[bool]string{true: "schedules", false: "steps"}[n["schedules"] > 0], n["windows"], n["runs"], n["events"], n["frames"], n["sockets"],
+		n["foreign"], n["gaps"], n["lost"], len(w.wrong)))
 	const told, around = 8, 12
 	for _, wrong := range w.wrong[:min(told, len(w.wrong))] {
 		at := slices.Index(w.steps, wrong)
@@ -140,6 +139,7 @@ func (w *world) report(t *testing.T, again string) {
 		t.Errorf("%d things are wrong. %s has the same users do the same steps in the same order on each window, and the same "+
 			"weather; which message meets which fault, and how windows interleave, is the scheduler's and may differ", len(w.wrong), again)
 	}
+	return maps.Clone(w.counted)
 }
 
 func clipStep(s step) string {

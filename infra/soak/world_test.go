@@ -177,6 +177,7 @@ func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
 			}})
 		if err == nil {
 			d.Client = c
+			w.count("windows", 1)
 			return nil
 		}
 		w.did(d.name, "cannot connect: %v", err)

@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,7 @@ func TestTheUsersRole(t *testing.T) {
 	equal(t, resources, "{Statement:[{Action:[sts:AssumeRole,sts:TagSession],Condition:{ForAllValues:StringEquals:{aws:TagKeys:[user]},"+
 		"StringLike:{aws:RequestTag/user:?*}},Effect:Allow,Principal:{AWS:[{Fn::GetAtt:[TurnFunctionRole,Arn]},"+
 		"{Fn::GetAtt:[SweepFunctionRole,Arn]}]}}],Version:2012-10-17}", "UserRole", "Properties", "AssumeRolePolicyDocument")
+	equal(t, resources, "null", "UserRole", "Properties", "ManagedPolicyArns")
 	for _, policy := range list(at(resources, "UserRole", "Properties", "Policies")) {
 		for _, statement := range list(at(policy, "PolicyDocument", "Statement")) {
 			const want = "{ForAllValues:StringLike:{dynamodb:LeadingKeys:[U#${aws:PrincipalTag/user},U#${aws:PrincipalTag/user}#*]}," +
@@ -150,5 +152,29 @@ func TestWildcards(t *testing.T) {
 		if !used[said] {
 			t.Errorf("%s stands here and nowhere in the template: take it out", said)
 		}
+	}
+}
+
+// Beside the roles above, API Gateway invokes what its routes are for, and the schedule sweep: nobody else has turn done for a
+// tenant of their choice, or message think that somebody is signed in.
+func TestWhoElseMayInvoke(t *testing.T) {
+	got := map[string]string{}
+	each(t, transformed(t), "AWS::Lambda::Permission", func(_ string, r any) {
+		function := ""
+		references(at(r, "Properties", "FunctionName"), func(id string) { function = id })
+		var of []string
+		references(at(r, "Properties", "SourceArn"), func(id string) {
+			if !strings.HasPrefix(id, "AWS::") {
+				of = append(of, id)
+			}
+		})
+		slices.Sort(of)
+		got[function] += fmt.Sprintf("%v %s", at(r, "Properties", "Principal"), strings.Join(slices.Compact(of), " "))
+	})
+	const gateway = "apigateway.amazonaws.com Api Stage"
+	want := map[string]string{"ConnectFunction": gateway, "MessageFunction": gateway, "DisconnectFunction": gateway,
+		"AuthorizeFunction": "apigateway.amazonaws.com Api", "SweepFunction": "events.amazonaws.com SweepFunctionEachMinute"}
+	if !maps.Equal(got, want) {
+		t.Errorf("may invoke:\n%v\nwant\n%v", got, want)
 	}
 }

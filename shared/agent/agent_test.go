@@ -55,7 +55,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" || len(a.Tools) != 7 || !slices.Contains(a.Tools, "calculator") {
+	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" || len(a.Tools) != 8 || !slices.Contains(a.Tools, "calculator") {
 		t.Errorf("the default is %+v, %v", a, err)
 	}
 	if _, err := agent.Samples(nil); err == nil {

@@ -8,8 +8,9 @@ func Samples(model engine.Model) (*Registry, error) {
 		Name: "assistant",
 		System: "You are a helpful assistant. Answer briefly and truly. Use the calculator for every calculation, " +
 			"the clock for what time or day it is, and the notes for what the user wants to be kept. " +
+			"Ask the user what you have to know to go on. " +
 			"Say so when you do not know something.",
 		Model: model,
-		Tools: []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"},
+		Tools: []string{"calculator", "clock", "ask", "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"},
 	})
 }

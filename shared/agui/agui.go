@@ -132,7 +132,7 @@ type Interrupt struct {
 	ToolCallID     string           `json:"toolCallId,omitempty"`
 	ResponseSchema json.RawMessage  `json:"responseSchema,omitempty"`
 	ExpiresAt      string           `json:"expiresAt,omitempty"` // RFC 3339; then it counts as refused
-	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments}
+	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments, agent}
 }
 
 // The reasons of an Interrupt.

@@ -90,9 +90,15 @@ const UnknownOutcome = "A failure cut this tool call off before its result was r
 const notCalled = "A failure cut the answer off before this tool call was made. It was not carried out."
 
 // Close returns the events that close what a dead run's events left open. They go before its RUN_ERROR. The
-// results of its tool calls say that their outcome is unknown.
-func Close(events []Event) []Event {
+// results of its tool calls say that their outcome is unknown, and so do those of the calls that it was to bring because a
+// person was asked about them in an earlier run.
+func Close(events []Event, asked ...string) []Event {
 	o := leftOpen(events)
+	for _, id := range asked {
+		if !slices.ContainsFunc(events, func(e Event) bool { return e.Type == ToolCallResult && e.ToolCallID == id }) {
+			o.Await(id)
+		}
+	}
 	return o.Close(UnknownOutcome)
 }
 

@@ -41,6 +41,9 @@ func escapeRule(tr tree) []string {
 			if why := forTests[imp]; why != "" && !testing {
 				say(i, imp+": "+why)
 			}
+			if i.Name != nil && i.Name.Name == "." {
+				say(i, "a dot import: the rules look at names with their package")
+			}
 			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && slices.ContainsFunc(strings.Split(ours, "/"), skipped) {
 				say(i, imp+" lies where these rules do not look")
 			}
@@ -64,6 +67,7 @@ func TestNothingGoesRoundTheTypes(t *testing.T) {
 		"a.go:2: reflect:":          "-- shared/agent/a.go --\npackage agent\nimport \"reflect\"\nvar _ reflect.Value\n",
 		"UnsafePointer goes round":  "-- shared/chat/a_test.go --\npackage chat\nimport \"reflect\"\nfunc f(u *User) { *(*string)(reflect.ValueOf(u).UnsafePointer()) = \"bob\" }\n",
 		"NewAt goes round":          "-- shared/chat/b_test.go --\npackage chat\nimport . \"reflect\"\nfunc f(v Value) { NewAt(v.Type(), nil) }\n",
+		"a.go:2: a dot import":      "-- functions/sweep/a.go --\npackage main\nimport . \"carrel/shared/gateway\"\nvar who = ParseTurn\n",
 		"lies where these rules do": "-- shared/tool/a.go --\npackage tool\nimport _ \"carrel/shared/tool/testdata/forge\"\n",
 	})
 }

@@ -25,11 +25,11 @@ func table() map[string]allowed {
 		"agui":               {ours: []string{"chat"}},
 		"wire":               {ours: []string{"chat", "agui"}},
 		"desk":               {ours: []string{"chat"}},
-		"usercontext":        {ours: []string{"chat", "agui"}},
+		"usercontext":        {ours: []string{"chat"}},
 		"tool":               {ours: []string{"chat", "agui", "usercontext"}, outside: []string{"github.com/google/jsonschema-go", "github.com/cockroachdb/apd/v3"}},
 		"engine":             {ours: []string{"chat", "agui", "usercontext", "tool"}},
-		"agent":              {ours: []string{"chat", "agui", "usercontext", "tool", "engine"}},
-		"model":              {ours: []string{"chat", "agui", "tool", "engine"}},
+		"agent":              {ours: []string{"chat", "engine"}},
+		"model":              {ours: []string{"agui", "engine"}},
 		"monitor":            {ours: []string{"chat"}},
 		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":             {ours: []string{"chat"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
@@ -120,10 +120,10 @@ func refused(f file, imp string) string {
 
 func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
 
-// functionImport bounds what functions/ know of AWS: clients belong to store and gateway.
+// functionImport bounds what functions/ know of AWS: clients belong to store, gateway and asuser.
 func functionImport(f file, imp string) string {
-	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") && !strings.HasSuffix(imp, "/sts") {
-		return "AWS clients belong to store and gateway"
+	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") {
+		return "AWS clients belong to store, gateway and asuser"
 	}
 	return ""
 }
@@ -133,9 +133,10 @@ func TestImportsPointDown(t *testing.T) {
 		"shared/chat/a.go imports carrel/shared/wire":         "-- shared/chat/a.go --\npackage chat\nimport _ \"carrel/shared/wire\"\n",
 		"shared/emit/a.go imports carrel/shared/store":        "-- shared/emit/a.go --\npackage emit\nimport _ \"carrel/shared/store\"\n",
 		"is not in the table":                                 "-- shared/util/a.go --\npackage util\nimport _ \"carrel/shared/chat\"\n",
-		"functions/":                                          "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
+		"only infra/ may":                                     "-- functions/turn/a.go --\npackage main\nimport _ \"carrel/infra/local/oidc\"\n",
+		"nothing is imported from functions/":                 "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
 		"only tests may":                                      "-- shared/store/a.go --\npackage store\nimport _ \"carrel/shared/chat/chattest\"\n",
-		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/dynamodb\"\n",
+		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/sts\"\n",
 		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ \"github.com/coder/websocket\"\n",
 	})
 }
@@ -162,10 +163,10 @@ func TestTheTableIsNotStale(t *testing.T) {
 	dirs, imported, makersSeen := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range tr.files {
 		dirs[f.dir()] = true
-		for p := f.dir(); p != "."; p = path.Dir(p) {
-			for _, imp := range f.imports() {
+		for _, imp := range f.imports() {
+			makersSeen[f.path] = makersSeen[f.path] || strings.HasSuffix(imp, "/internal/principal")
+			for p := f.dir(); p != "." && !f.test() && !under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()); p = path.Dir(p) {
 				imported[p+" "+imp] = true
-				makersSeen[f.path] = makersSeen[f.path] || strings.HasSuffix(imp, "/internal/principal")
 			}
 		}
 	}
@@ -181,10 +182,20 @@ func TestTheTableIsNotStale(t *testing.T) {
 		if !dirs["shared/"+pkg] && !used(pkg, "") {
 			t.Errorf("the table speaks of shared/%s, which does not exist", pkg)
 		}
+		for _, o := range a.ours {
+			if !imported["shared/"+pkg+" "+module+"/shared/"+o] {
+				t.Errorf("the table allows shared/%s to import shared/%s, which it does not", pkg, o)
+			}
+		}
 		for _, o := range a.outside {
 			if !used(pkg, o) {
 				t.Errorf("the table allows shared/%s to import %s, which it does not", pkg, o)
 			}
+		}
+	}
+	for _, pkg := range testOnly() {
+		if !dirs["shared/"+pkg] {
+			t.Errorf("shared/%s is for tests alone and does not exist", pkg)
 		}
 	}
 	for _, m := range makers() {

@@ -49,6 +49,21 @@ func (f file) imports() []string {
 	return all
 }
 
+// importOf is what a file imports under a name, or "".
+func (f file) importOf(name string) string {
+	for _, i := range f.ast.Imports {
+		imp := strings.Trim(i.Path.Value, `"`)
+		called := path.Base(imp)
+		if i.Name != nil {
+			called = i.Name.Name
+		}
+		if called == name {
+			return imp
+		}
+	}
+	return ""
+}
+
 // tree is what the rules look at.
 type tree struct {
 	fsys  fs.FS

@@ -13,21 +13,33 @@ import (
 // one, and whatever is made of these. A type that hides its user is none: a *usercontext.Context is what New made.
 func bearers(tr tree) map[string]bool {
 	found := map[string]bool{"shared/internal/principal.User": true}
-	for before := 0; before < len(found); {
+	spread(tr, found, func(f file, typ ast.Expr) bool { return bears(f, typ, found) })
+	return found
+}
+
+// callers are the types of shared/ that are told of users: functions that take one, and what is made of such.
+func callers(tr tree, known map[string]bool) map[string]bool {
+	found := map[string]bool{}
+	spread(tr, found, func(f file, typ ast.Expr) bool { return calls(f, typ, known, found) })
+	return found
+}
+
+// spread adds the types of shared/ that are as is says, until there is none more.
+func spread(tr tree, found map[string]bool, is func(file, ast.Expr) bool) {
+	for before := -1; before < len(found); {
 		before = len(found)
 		for _, f := range tr.files {
 			if !ofShared(f) {
 				continue
 			}
 			ast.Inspect(f.ast, func(n ast.Node) bool {
-				if spec, ok := n.(*ast.TypeSpec); ok && bears(f, spec.Type, found) {
+				if spec, ok := n.(*ast.TypeSpec); ok && is(f, spec.Type) {
 					found[f.dir()+"."+spec.Name.Name] = true
 				}
 				return true
 			})
 		}
 	}
-	return found
 }
 
 // ofShared are the files whose functions production can call.
@@ -36,20 +48,31 @@ func ofShared(f file) bool {
 	return ok && !f.test() && !under(pkg, testOnly())
 }
 
-// bears tells whether a value of this type can be one that has a user in it.
+// bears tells whether a value of this type can be one that has a user in it. Who has a function can ask it for a user; what
+// it takes goes the other way.
 func bears(f file, typ ast.Expr, known map[string]bool) bool {
+	return holds(f, typ, known, func(n *ast.FuncType) bool { return fieldsBear(f, n.Results, known) })
+}
+
+// calls tells whether who is given a value of this type can tell somebody of a user by it.
+func calls(f file, typ ast.Expr, known, found map[string]bool) bool {
+	return holds(f, typ, found, func(n *ast.FuncType) bool { return fieldsBear(f, n.Params, known) })
+}
+
+// holds tells whether a value of this type can hold one of a known type, or a function of this kind, where others see it.
+func holds(f file, typ ast.Expr, known map[string]bool, kind func(*ast.FuncType) bool) bool {
 	yes := false
 	ast.Inspect(typ, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.InterfaceType:
 			return false // what its methods take is their own matter
-		case *ast.FuncType: // who has one can ask it for a user; what it takes goes the other way
-			yes = yes || fieldsBear(f, n.Results, known)
+		case *ast.FuncType:
+			yes = yes || kind(n)
 			return false
 		case *ast.StructType:
 			for _, field := range n.Fields.List {
 				open := len(field.Names) == 0 || slices.ContainsFunc(field.Names, (*ast.Ident).IsExported)
-				yes = yes || open && bears(f, field.Type, known)
+				yes = yes || open && holds(f, field.Type, known, kind)
 			}
 			return false
 		case *ast.SelectorExpr:
@@ -72,17 +95,11 @@ func fieldsBear(f file, l *ast.FieldList, known map[string]bool) bool {
 
 // imported is the folder of the package of ours that a file calls so, or "".
 func (f file) imported(name string) string {
-	for _, i := range f.ast.Imports {
-		dir, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")
-		called := dir[strings.LastIndex(dir, "/")+1:]
-		if i.Name != nil {
-			called = i.Name.Name
-		}
-		if ours && called == name {
-			return dir
-		}
+	dir, ours := strings.CutPrefix(f.importOf(name), module+"/")
+	if !ours {
+		return ""
 	}
-	return ""
+	return dir
 }
 
 // handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a user
@@ -90,6 +107,7 @@ func (f file) imported(name string) string {
 func handlers(tr tree) (takers, givers map[string]bool) {
 	takers, givers = map[string]bool{}, map[string]bool{}
 	known := bearers(tr)
+	told := callers(tr, known)
 	for _, f := range tr.files {
 		if !ofShared(f) {
 			continue
@@ -103,9 +121,7 @@ func handlers(tr tree) (takers, givers map[string]bool) {
 			takers[name] = fieldsBear(f, fn.Type.Params, known)
 			givers[name] = fieldsBear(f, fn.Type.Results, known)
 			for _, p := range fn.Type.Params.List {
-				if back, ok := p.Type.(*ast.FuncType); ok && fieldsBear(f, back.Params, known) {
-					givers[name] = true
-				}
+				givers[name] = givers[name] || calls(f, p.Type, known, told)
 			}
 		}
 	}
@@ -158,7 +174,7 @@ func doorRule(tr tree) []string {
 			found = append(found, name+" gives a user, and doors of shared/arch does not say to whom")
 		}
 	}
-	names, fields := map[string]string{}, fieldNames(tr)
+	names, field := map[string]string{}, fieldNames(tr)
 	for name, d := range doors() {
 		if d.anyone == "" {
 			names[name[strings.LastIndex(name, ".")+1:]] = name
@@ -174,7 +190,7 @@ func doorRule(tr tree) []string {
 				called[c.Fun] = true
 			}
 			// What is not called may be a field of that name, as a connection's Owner is, or the function as a value.
-			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !fields[s.Sel.Name]) {
+			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !field[s.Sel.Name] && !field[f.dir()+" "+s.Sel.Name]) {
 				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") && !slices.Contains(doors()[name].only, f.dir()) {
 					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name, strings.Join(doors()[name].only, ", ")))
 				}
@@ -186,15 +202,21 @@ func doorRule(tr tree) []string {
 	return found
 }
 
-// fieldNames are those of all structs.
+// fieldNames are those of exported structs, and with their folder those of all.
 func fieldNames(tr tree) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range tr.files {
 		ast.Inspect(f.ast, func(n ast.Node) bool {
+			prefix := ""
+			if t, ok := n.(*ast.TypeSpec); ok && t.Name.IsExported() {
+				n = t.Type
+			} else {
+				prefix = f.dir() + " "
+			}
 			if s, ok := n.(*ast.StructType); ok {
 				for _, field := range s.Fields.List {
 					for _, name := range field.Names {
-						names[name.Name] = true
+						names[prefix+name.Name] = true
 					}
 				}
 			}
@@ -211,9 +233,12 @@ func TestUsersComeThroughDoors(t *testing.T) {
 		"message/a.go:2: shared/store.Table.ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
 		"tool/a.go:3: shared/gateway.ParseTurn":          "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/gateway\"\nvar _ = gateway.ParseTurn\n",
 		"turn/a.go:2: shared/store.Table.Live":           "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ = t.Live }\n",
+		"turn/a.go:2: shared/store.Table.Owner":          "-- shared/store/items.go --\npackage store\ntype item struct{ Owner string }\n-- functions/turn/a.go --\npackage main\nvar who = store.Table.Owner\n",
 		"shared/tool.Become gives a user":                words + "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { panic(s) }\n",
 		"shared/gateway.Made.Who gives a user":           words + "-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All []map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
 		"shared/store.Each gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) error) {}\n",
+		"shared/store.All gives a user":                  words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype visit func(chat.User) error\nfunc All(v visit) {}\n",
+		"shared/store.Walk gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype Config struct{ Each func(chat.User) error }\n-- shared/store/b.go --\npackage store\nfunc Walk(all ...*Config) {}\n",
 		"shared/store.Open gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User }\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
 	})
 	tr := repository(t)

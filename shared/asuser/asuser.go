@@ -21,6 +21,7 @@ const (
 	session = 15 * time.Minute // the shortest that there is
 	early   = 5 * time.Minute  // before its end another is asked for: a run's requests never wait for the last moment
 	again   = 30 * time.Second // after a failure STS is asked again
+	renewal = 2 * time.Second  // in which STS must answer while there are others: a run's lease bears no more
 	tag     = "user"           // the role's policy names it
 )
 
@@ -87,8 +88,8 @@ func (t *Tables) assumed(u chat.User) *stscreds.AssumeRoleProvider {
 	})
 }
 
-// provider asks for credentials, and goes on with those that it has while they are good should STS refuse. The SDK's cache
-// calls it for one at a time.
+// provider asks for credentials, and goes on with those that it has while they are good should STS refuse, or not answer. The
+// SDK's cache calls it for one at a time.
 type provider struct {
 	role *stscreds.AssumeRoleProvider
 	over time.Time // of the credentials that it has got last
@@ -96,6 +97,11 @@ type provider struct {
 
 // Retrieve implements aws.CredentialsProvider.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if p.good() {
+		soon, cancel := context.WithTimeout(ctx, renewal)
+		defer cancel()
+		ctx = soon
+	}
 	c, err := p.role.Retrieve(ctx)
 	if err != nil {
 		return c, fmt.Errorf("act for a user: %w", err)
@@ -104,9 +110,11 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
+func (p *provider) good() bool { return time.Now().Before(p.over.Add(-again)) }
+
 // HandleFailToRefresh is found by the SDK's cache through a type assertion. The cache takes early off what it returns.
 func (p *provider) HandleFailToRefresh(_ context.Context, had aws.Credentials, err error) (aws.Credentials, error) {
-	if !had.HasKeys() || !time.Now().Before(p.over.Add(-again)) {
+	if !had.HasKeys() || !p.good() {
 		return aws.Credentials{}, err
 	}
 	had.Expires = time.Now().Add(early + again)

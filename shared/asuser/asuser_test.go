@@ -1,6 +1,7 @@
 package asuser_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +25,7 @@ import (
 type world struct {
 	mu     sync.Mutex
 	stsUp  bool
+	hangs  bool // STS does
 	lasts  time.Duration
 	asked  []string // of STS: the tag and the session's name
 	signed []string // of DynamoDB: whose credentials, by access key id
@@ -46,6 +49,14 @@ func (w *world) Do(r *http.Request) (*http.Response, error) {
 	f := r.PostForm
 	w.asked = append(w.asked, strings.Join([]string{f.Get("RoleArn"), f.Get("RoleSessionName"), f.Get("DurationSeconds"),
 		f.Get("Tags.member.1.Key") + "=" + f.Get("Tags.member.1.Value"), f.Get("Tags.member.2.Key")}, " "))
+	if w.hangs {
+		w.mu.Unlock()
+		given, cancel := context.WithTimeout(r.Context(), 10*time.Second) // what awsenv's client gives a request
+		defer cancel()
+		<-given.Done()
+		w.mu.Lock()
+		return nil, given.Err()
+	}
 	if !w.stsUp {
 		return answer(403, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>`)
 	}
@@ -126,4 +137,28 @@ func TestRenewal(t *testing.T) {
 	if err := read(t, tables(w), "bob"); err == nil || len(w.signed) > 0 {
 		t.Errorf("a first time that STS refuses: %v, and requests of %v: the function's own credentials must not stand in", err, w.signed)
 	}
+}
+
+// While credentials are good a request waits for an STS that hangs no longer than a run's lease can bear, and not each time.
+func TestAnSTSThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{stsUp: true, lasts: 15 * time.Minute}
+		ts := tables(w)
+		if err := read(t, ts, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Minute)
+		w.hangs = true
+		for n, most := range []time.Duration{3 * time.Second, 0} {
+			before := time.Now()
+			if err := read(t, ts, "bob"); err != nil || time.Since(before) >= most && most > 0 || most == 0 && time.Since(before) > 0 {
+				t.Errorf("request %d, with credentials for 4 minutes more, took %v: %v", n+1, time.Since(before), err)
+			}
+		}
+		time.Sleep(4 * time.Minute)
+		if err := read(t, ts, "bob"); err == nil {
+			t.Error("with credentials that are over a request was made")
+		}
+		time.Sleep(time.Minute) // for what still waits for STS
+	})
 }

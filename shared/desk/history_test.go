@@ -48,6 +48,7 @@ func TestRandomHistories(t *testing.T) {
 		}
 	}
 	t.Logf("SEED=%d does it again", seed)
+	histories, most := 0, 0
 	for i := range 200 {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: desk.Rules{
@@ -56,12 +57,18 @@ func TestRandomHistories(t *testing.T) {
 		}}
 		for range 200 {
 			h.step()
+			most = max(most, len(h.desk.Seats))
 		}
 		h.drain()
 		if t.Failed() {
 			t.Fatalf("history %d of SEED=%d: %+v, held %v", i, seed, h.desk, h.rules.Held)
 		}
+		histories++
 	}
+	if most != 5 {
+		t.Errorf("no desk was full with five: at most %d runs had seats", most)
+	}
+	t.Attr("figure", fmt.Sprintf("%d histories of 200 steps, on desks of one to five seats: never more than %d taken", histories, most))
 }
 
 func (h *history) step() {
@@ -92,7 +99,7 @@ func (h *history) step() {
 func (h *history) admit() {
 	h.next++
 	a := desk.Ask{
-		Run: chat.RunID(fmt.Sprint("r", h.next)), Thread: chat.ThreadID(fmt.Sprint("t", h.rng.IntN(4))),
+		Run: chat.RunID(fmt.Sprint("r", h.next)), Thread: chat.ThreadID(fmt.Sprint("t", h.rng.IntN(6))),
 		WhenBusy: []chat.WhenBusy{"", chat.Enqueue, chat.Reject, chat.Interrupt}[h.rng.IntN(4)],
 	}
 	a.Answers = h.rules.Held[a.Thread]

@@ -20,29 +20,29 @@ func Started(in agui.RunInput, now time.Time) agui.Event {
 }
 
 // Died is the last record of a run whose worker has died, after the events that its log has: it begins the run if
-// they are none, closes what they left open, and ends it.
-func Died(earlier []agui.Event, started agui.Event) []agui.Event {
-	return failed(len(earlier) > 0, earlier, started, agui.Event{
+// they are none, closes what they left open, asked among it (calls that a person was asked about, whose results the run
+// was to bring), and ends it.
+func Died(earlier []agui.Event, asked []string, started agui.Event) []agui.Event {
+	return failed(len(earlier) > 0, agui.Close(earlier, asked...), started, agui.WithFigures(agui.Event{
 		Type: agui.RunError, Code: codeDied,
 		Message: "The answer was cut off by a failure on our side. Ask again to get a new one.",
-	})
+	}, agui.Figures(earlier)))
 }
 
 // Unreadable is the last record of a run of which something that is stored cannot be read, so that nobody can go on with
 // it. begun tells whether the log has anything of it; earlier is what could be read of that.
 func Unreadable(begun bool, earlier []agui.Event, started agui.Event) []agui.Event {
-	return failed(begun, earlier, started, agui.Event{
+	return failed(begun, agui.Close(earlier), started, agui.WithFigures(agui.Event{
 		Type: agui.RunError, Code: codeInternal, Message: "What this run needs cannot be read any more. Ask again.",
-	})
+	}, agui.Figures(earlier)))
 }
 
-func failed(begun bool, earlier []agui.Event, started, failure agui.Event) []agui.Event {
+func failed(begun bool, closing []agui.Event, started, failure agui.Event) []agui.Event {
 	var last []agui.Event
 	if !begun {
 		last = append(last, started)
 	}
-	last = append(last, agui.Close(earlier)...)
-	last = append(last, agui.WithFigures(failure, agui.Figures(earlier)))
+	last = append(append(last, closing...), failure)
 	for i := range last {
 		last[i].Timestamp = started.Timestamp
 	}

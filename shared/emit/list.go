@@ -128,7 +128,7 @@ func (e *Emitter) see(c chat.Connection) {
 	switch {
 	case o.conn.Thread != e.c.User.Thread():
 		if watched {
-			o.drop()
+			o.leave()
 		}
 	case !watched && e.last != nil:
 		e.push(o, e.last)

@@ -191,6 +191,38 @@ func TestALongFrameEndsWithItsThread(t *testing.T) {
 	})
 }
 
+// What is told to all windows, and waits for one, reaches it on whatever thread it is by then; the events that waited do not.
+func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("a"))
+		edge.takes["a"] = 1500 * time.Millisecond
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		synctest.Wait() // its post is under way
+		r.words(t, 1)
+		r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+		r.words(t, 1)
+		other := conn("a")
+		other.Thread, other.N = "another", 2
+		edge.put(other)
+		time.Sleep(4 * time.Second)
+		var got []string
+		edge.set(func() {
+			for _, f := range edge.got["a"] {
+				got = append(got, fmt.Sprintf("%T", f))
+			}
+		})
+		r.end(t)
+		if !slices.Equal(got, []string{"*wire.Events", "*wire.Thread"}) {
+			t.Errorf("it got %v, want the events that were on their way and the row", got)
+		}
+		edge.events(t, "a", 0)
+		if f := r.Figures(); f.Cut+f.Gone > 0 {
+			t.Errorf("counted %+v", f)
+		}
+	})
+}
+
 // Tell reads its list again where its posts have taken so long that it has become too old, and heeds what it says then.
 func TestTellDoesNotGoByAnOldList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,6 +101,12 @@ func (e *Emitter) push(o *outlet, d *delivery) {
 }
 
 func (o *outlet) drop() { o.queue, o.size, o.events = nil, 0, 0 }
+
+// leave drops the events that wait, whose thread is not watched any more. What is told to all windows stays.
+func (o *outlet) leave() {
+	o.queue = slices.DeleteFunc(o.queue, func(d queued) bool { return audience(d.frame) != "" })
+	o.size, o.events = len(o.queue)*frameSize, 0
+}
 
 // deliver posts what waits for one connection, one post at a time, until nothing does.
 func (e *Emitter) deliver(o *outlet) {

@@ -57,6 +57,8 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind < 32 || f.Behind > 33 {
 			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32 or 33", f.Lag, f.Behind)
 		}
+		t.Attr("figure", fmt.Sprintf("%d frames posted on 2 connections, %d posts throttled and %d tried again; the slowest was %v and %d events behind", f.Posted,
+			f.Throttled, f.Retried, f.Lag.Round(time.Millisecond), f.Behind))
 	})
 }
 
@@ -111,6 +113,25 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 			t.Errorf("counted %+v", f)
 		}
 		t.Attr("figure", fmt.Sprintf("a post of an hour: the run ended in %v", ended))
+	})
+}
+
+// An emitter that is closed waits for no post, and repeats none.
+func TestCloseWaitsForNoPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := newEdge(conn("slow"), conn("hangs"))
+		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		edge.takes["hangs"] = time.Hour
+		r := newRig(t, &fakeLog{}, edge)
+		r.emit(t, opening()...)
+		time.Sleep(250 * time.Millisecond)
+		posts, start := edge.count(), time.Now()
+		r.close(t)
+		took := time.Since(start)
+		time.Sleep(10 * time.Second)
+		if posts < 2 || took > 0 || edge.count() != posts {
+			t.Errorf("it took %v; %d posts before and %d in all", took, posts, edge.count())
+		}
 	})
 }
 

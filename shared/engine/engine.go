@@ -63,6 +63,7 @@ type Sink interface {
 // attempts used is to be counted already. Logf, NewID and Ready may be nil, and so may Tools: the run has none then.
 type Config struct {
 	User    *usercontext.Context
+	Agent   string // whose run it is, for who goes on with what it asks a person
 	Model   Model
 	System  string
 	Tools   *tool.Dispatcher

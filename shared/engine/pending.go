@@ -33,14 +33,15 @@ type asked struct {
 	Carrel struct {
 		RunID     chat.RunID `json:"runId"`
 		Tool      string     `json:"tool"`
-		Arguments string     `json:"arguments"` // JSON text, as the model wrote it
+		Arguments string     `json:"arguments"`       // JSON text, as the model wrote it
+		Agent     string     `json:"agent,omitempty"` // that goes on
 	} `json:"carrel"`
 }
 
 // interrupt is the question about a call, as the run's end tells it.
 func (r *run) interrupt(call agui.ToolCall, q tool.Question) (agui.Interrupt, error) {
 	var about asked
-	about.Carrel.RunID = r.c.User.Run()
+	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
 	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, call.Function.Arguments
 	metadata, err := json.Marshal(about)
 	return agui.Interrupt{
@@ -91,12 +92,56 @@ func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 	return p, nil
 }
 
+// maxWrong is how many bytes are said about an answer that does not fit.
+const maxWrong = 500
+
+// Wrong says to a person what is wrong with an answer and what to do; "" if it can be gone on with. It may hold a part of
+// the answer.
+func Wrong(question agui.Interrupt, answer agui.Resume) string {
+	if answer.Status != agui.ResumeResolved || refuses(answer.Payload) {
+		return ""
+	}
+	what := ""
+	switch err := tool.Fits(question.ResponseSchema, answer.Payload); {
+	case question.Reason != agui.ReasonInputRequired:
+		if !agrees(answer.Payload) {
+			what = `"approved" is neither true nor false`
+		}
+	case len(answer.Payload) == 0:
+		what = "there is no payload"
+	case err != nil:
+		what = prefix(err.Error(), maxWrong)
+	}
+	if what == "" {
+		return ""
+	}
+	return fmt.Sprintf("The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, what)
+}
+
+// Asker is the agent that asks a question, and goes on with its answer; "" if the question does not say.
+func Asker(question agui.Interrupt) string {
+	var about asked
+	if json.Unmarshal(question.Metadata, &about) != nil {
+		return ""
+	}
+	return about.Carrel.Agent
+}
+
 // refuses reports whether a payload says no: some clients tell refusal so.
 func refuses(payload json.RawMessage) bool {
 	var said struct {
 		Approved *bool `json:"approved"`
 	}
 	return json.Unmarshal(payload, &said) == nil && said.Approved != nil && !*said.Approved
+}
+
+// agrees reports whether a payload does not say something of approval that is no yes: "false", 0 and null are not
+// one either.
+func agrees(payload json.RawMessage) bool {
+	var said struct {
+		Approved json.RawMessage `json:"approved"`
+	}
+	return json.Unmarshal(payload, &said) != nil || said.Approved == nil || string(said.Approved) == "true"
 }
 
 // text is a payload as a model reads it: a string as it is, all else as JSON.

@@ -162,6 +162,11 @@ func TestARunEndsWithItsQuestions(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c.answer, p, err)
 		}
 	}
+	for payload, fits := range map[string]bool{"": true, `{"note":"yes"}`: true, `{"approved":true}`: true, `{"approved":"no"}`: false, `{"approved":null}`: false} {
+		if got := engine.Wrong(first, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}); (got == "") != fits {
+			t.Errorf("%s is wrong: %q", payload, got)
+		}
+	}
 	if _, err := engine.Answered(agui.Interrupt{ID: "i"}, agui.Resume{Status: agui.ResumeResolved}); err == nil {
 		t.Error("answered what nobody asked")
 	}
@@ -177,13 +182,21 @@ func TestAToolMayAskForInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}), chat.Limits{}, wants)
+	f.config.Agent = "painter"
 	end := f.runAsking()
 	if end.Outcome == nil || len(end.Outcome.Interrupts) != 1 {
 		t.Fatalf("ended with %+v", end)
 	}
 	q := end.Outcome.Interrupts[0]
-	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" || string(q.ResponseSchema) != string(schema) {
-		t.Errorf("asked %+v", q)
+	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" || string(q.ResponseSchema) != string(schema) || engine.Asker(q) != "painter" {
+		t.Errorf("asked %+v %s", q, q.Metadata)
+	}
+	for payload, wrong := range map[string]string{`"red"`: "", `3`: `want "string"`, "": "no payload", `{"approved":false}`: "",
+		`["` + strings.Repeat("red", 300) + `"]`: "The question is still open"} {
+		got := engine.Wrong(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)})
+		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) || len(got) > 700 {
+			t.Errorf("%s is wrong: %q, want %q", payload, got, wrong)
+		}
 	}
 	for payload, want := range map[string]string{`"red"`: "red", `{"rgb":[1,2,3]}`: `{"rgb":[1,2,3]}`} {
 		p, err := engine.Answered(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)})

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -72,7 +74,7 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 	if err != nil {
 		return r, err
 	}
-	grants := strings.Join(c.Grants, " ")
+	grants := joined(c.Grants)
 	if len(grants) > maxGrants {
 		return r, fmt.Errorf("the token's grants are %d bytes, more than the %d that fit", len(grants), maxGrants)
 	}
@@ -89,6 +91,14 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 	return r, nil
 }
 
+// joined are grants in one text, which ParseInbound takes apart again. One with white space in it would become two others: it
+// is none.
+func joined(grants []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
+		return strings.ContainsFunc(g, unicode.IsSpace)
+	}), " ")
+}
+
 // bearer finds the one token of a connect. Two of them are refused: a proxy in between may have judged the other.
 func bearer(headers map[string]string) (string, error) {
 	var found []string
@@ -97,7 +107,7 @@ func bearer(headers map[string]string) (string, error) {
 			found = append(found, t)
 		}
 	}
-	if t, ok := strings.CutPrefix(header(headers, "Authorization"), "Bearer "); ok {
+	if scheme, t, _ := strings.Cut(header(headers, "Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		found = append(found, strings.TrimSpace(t))
 	}
 	switch {

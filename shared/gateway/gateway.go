@@ -91,8 +91,19 @@ func OK(subprotocol string) Answer {
 	return a
 }
 
+// RequestID is the id of the Lambda invocation that ctx is of; "" if it is of none.
+func RequestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}
+
 // TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
 type TurnEvent struct {
+	// Of is the hash of the user. The failure record of an event repeats the event, but not the tenant id: without this
+	// nobody could tell whose turn failed.
+	Of     string        `json:"of,omitempty"`
 	Run    chat.RunID    `json:"run,omitempty"`
 	Reason Reason        `json:"reason"`
 	Thread chat.ThreadID `json:"thread,omitempty"` // to be erased
@@ -170,7 +181,8 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 		key, other = other, key
 	}
 	u, err := principal.FromKey(key)
-	if second, bad := principal.FromKey(other); err == nil && bad == nil && second != u {
+	second, bad := principal.FromKey(other)
+	if err == nil && (bad == nil && second != u || t.Of != "" && t.Of != u.Hash()) {
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w", &TwoUsersError{u})
 	}
 	if other != "" {

@@ -89,9 +89,39 @@ func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
 	}
 }
 
+// A scheme is one in any case (RFC 9110): as another would judge it.
+func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
+	if _, log, err := authorize(t, map[string]string{"authorization": "bearer good"}); err != nil {
+		t.Errorf("in small letters: %v, %s", err, log)
+	}
+	if _, _, err := authorize(t, map[string]string{"Authorization": "BEARER bad", "Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}); err == nil {
+		t.Error("of two tokens the good one was taken, and a proxy in between may have judged the other")
+	}
+}
+
+// A grant is what the token says whole: no white space in one makes two of it.
+func TestNoGrantComesOfAnothersWords(t *testing.T) {
+	verify := func(context.Context, string) (chat.Claims, error) {
+		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
+	}
+	a := gateway.Authorizer{Verify: verify, Log: slog.New(slog.DiscardHandler)}
+	answer, err := a.Handle(t.Context(), json.RawMessage(`{"headers":{"Authorization":"Bearer x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := json.Marshal(map[string]any{"requestContext": map[string]any{"connectionId": "c=", "authorizer": answer.Context}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, err := gateway.ParseInbound(event); err != nil || !slices.Equal(in.Grants, []string{"clock"}) {
+		t.Errorf("granted %q, %v; want the one that is one word", in.Grants, err)
+	}
+}
+
 // Two lines of one header are two tokens too: of those an event's headers have the last.
 func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
+	refused := 0
 	for _, lines := range []string{
 		`"Authorization":["Bearer bad","Bearer good"]`, `"authorization":["Bearer good"],"Authorization":["Bearer good"]`,
 		`"Authorization":["Bearer good"],"Sec-WebSocket-Protocol":["carrel.v1","bearer.bad"]`,
@@ -99,8 +129,11 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 		event := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{` + lines + `}}`
 		if _, err := a.Handle(t.Context(), json.RawMessage(event)); !errors.Is(err, gateway.ErrUnauthorized) {
 			t.Errorf("%s: %v", lines, err)
+			continue
 		}
+		refused++
 	}
+	t.Attr("figure", fmt.Sprintf("%d handshakes with two lines of a header refused", refused))
 	one := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{"Authorization":["Bearer good"]}}`
 	if _, err := a.Handle(t.Context(), json.RawMessage(one)); err != nil {
 		t.Errorf("one line: %v", err)
@@ -132,6 +165,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 func TestWhoseRunItIs(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
+	hashed := `{"of":"` + alice.Hash() + `","run":"r1","reason":"run"}`
 	said := map[string]struct {
 		isolation, tenant, event string
 		want                     chat.User
@@ -143,6 +177,8 @@ func TestWhoseRunItIs(t *testing.T) {
 		"named, but isolated":        {"on", "", named, chat.User{}, ""},
 		"named beside a tenant":      {"on", "alice", named, chat.User{}, ""},
 		"another tenant than named":  {"on", "bob", named, chat.User{}, "bob"},
+		"its tenant, of whom it is":  {"on", "alice", hashed, alice, ""},
+		"another tenant's":           {"on", "bob", hashed, chat.User{}, "bob"},
 		"not a key":                  {"on", "a#b", plain, chat.User{}, ""},
 		"named":                      {"off", "", named, alice, ""},
 		"not named":                  {"off", "", plain, chat.User{}, ""},

@@ -142,6 +142,7 @@ func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)
 	}
 	in := &lambda.InvokeInput{FunctionName: aws.String(i.function), InvocationType: lambdatypes.InvocationTypeEvent}
+	e.Of = u.Hash()
 	event := turnPayload{TurnEvent: e}
 	if i.tenancy == Shared {
 		event.User = u.Key()

@@ -59,7 +59,7 @@ const (
 	ClientBehind   = "ClientBehind"   // events that the client has not applied
 	TimeBehind     = "TimeBehind"     // how old the first of those is, at least
 
-	// What sweep had to repair, each of which somebody else should have done.
+	// What sweep had to repair, each of which somebody else should have done, but for what expired.
 	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for
 	SweepEnded   = "SweepEnded"   // such runs without another attempt
 	SweepExpired = "SweepExpired" // runs that waited for too long

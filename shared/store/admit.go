@@ -23,6 +23,10 @@ type Admission struct {
 	WhenBusy chat.WhenBusy
 	Title    string   // of the thread, if this run creates it
 	Answers  []Answer // to all of the thread's open interrupts; Admit fills the questions in
+
+	// Judge looks at the answers of an admission once their questions are filled in, and may choose the Agent; nil takes all.
+	// Its error refuses the run before anything is stored; an *InterruptedError gets its list filled in.
+	Judge func(a *Admission) error `json:"-"`
 }
 
 // RunInput is what the run was asked, as its first event tells it.
@@ -34,6 +38,17 @@ func (a Admission) RunInput() agui.RunInput {
 	return in
 }
 
+// Asked are the ids of the calls that it brings answers about, and so their results.
+func (a Admission) Asked() []string {
+	var calls []string
+	for _, answer := range a.Answers {
+		if id := answer.Asked.ToolCallID; id != "" {
+			calls = append(calls, id)
+		}
+	}
+	return calls
+}
+
 // Answer is a person's answer together with what was asked, so that the run that goes on needs nothing else.
 type Answer struct {
 	Asked  agui.Interrupt `json:"asked"`
@@ -42,7 +57,10 @@ type Answer struct {
 
 // InterruptedError is a chat.ErrInterrupted: a run without an answer to each of the thread's open questions, which it
 // lists.
-type InterruptedError struct{ Open []agui.Interrupt }
+type InterruptedError struct {
+	Open  []agui.Interrupt
+	Wrong string // what is wrong with an answer, for who gave it: it may hold a part of it, which Error does not
+}
 
 // Error says how many are open.
 func (e *InterruptedError) Error() string {
@@ -86,10 +104,13 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 		if err != nil {
 			return Admitted{}, err
 		}
+		if b.desk.Closing { // known or not: everything is refused
+			return Admitted{}, fmt.Errorf("admit a run: %w", chat.ErrClosed)
+		}
 		if b.run.ID != "" {
 			return s.repeat(a, b, nonce)
 		}
-		if a.Answers, err = s.answers(given, b); err != nil {
+		if a, err = s.answers(a, given, b); err != nil {
 			return Admitted{}, err
 		}
 		d, decision, err := s.decide(ctx, a, b)
@@ -140,9 +161,6 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 	if s.t.expired(b.thread.Expires) {
 		b.thread = threadItem{}
 	}
-	if s.t.expired(b.desk.Expires) {
-		b.desk = deskItem{}
-	}
 	return b, nil
 }
 
@@ -164,19 +182,23 @@ func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
 	}, nil
 }
 
-// answers refuses whoever may not be admitted whatever the desk says, and puts the thread's questions to the answers.
-func (s *Store) answers(given []Answer, b before) ([]Answer, error) {
-	if b.desk.Closing {
-		return nil, fmt.Errorf("admit a run: %w", chat.ErrClosed)
-	}
+// answers refuses whoever may not be admitted whatever the desk says, puts the thread's questions to the answers, and has
+// them judged.
+func (s *Store) answers(a Admission, given []Answer, b before) (Admission, error) {
 	if b.thread.Deleted != 0 {
-		return nil, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
+		return a, fmt.Errorf("admit a run on a thread: %w", chat.ErrNotFound)
 	}
 	all, err := s.t.answer(b.thread, given)
-	if err != nil {
-		return nil, fmt.Errorf("admit a run: %w", err)
+	if a.Answers = all; err == nil && len(all) > 0 && a.Judge != nil {
+		err = a.Judge(&a)
+		if open := (*InterruptedError)(nil); errors.As(err, &open) {
+			open.Open = s.t.open(b.thread)
+		}
 	}
-	return all, nil
+	if err != nil {
+		return a, fmt.Errorf("admit a run: %w", err)
+	}
+	return a, nil
 }
 
 func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, desk.Decision, error) {

@@ -143,3 +143,40 @@ func (s *scene) told(th store.Thread, messages int, text string) {
 		}
 	}
 }
+
+// TestTheFullestDesk: as many runs as a deployment may let run and wait are more than DynamoDB takes in one request.
+func TestTheFullestDesk(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		if o.isMoto(t) {
+			t.Log("not on moto: its transaction of 99 parts takes longer than a request may")
+			return
+		}
+		w := storetest.NewWorld(t, o.client(nil))
+		limited := func(runs int) *store.Store {
+			w.Limits.Runs, w.Limits.Waiting = runs, 110
+			return storetest.As(t, w.With(w.DB), "alice")
+		}
+		alice := limited(1)
+		w.Admit(alice, "r0", "t0")
+		for i := range 110 {
+			id := fmt.Sprintf("w%03d", i)
+			if a := w.Admit(alice, chat.RunID(id), chat.ThreadID(id)); a.Position != i+1 {
+				t.Fatalf("%s: %+v", id, a)
+			}
+		}
+		alice = limited(100)
+		started := 0
+		for {
+			some, err := alice.StartWaiting(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if started += len(some); len(some) == 0 {
+				break
+			}
+		}
+		if d, err := alice.Desk(t.Context()); err != nil || started != 99 || len(d.Seats) != 100 || len(d.Waiting) != 11 {
+			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Seats), len(d.Waiting), err)
+		}
+	})
+}

@@ -62,7 +62,7 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 func (s *Store) putConnection(ctx context.Context, row connectionItem, when string, values attributes) error {
 	k := ownerKey(chat.ConnectionID(row.ID))
 	owner, err := s.t.putPart(ownerItem{
-		PK: k.pk, SK: k.sk, User: s.user.Key(), TokenExpires: row.TokenExpires, Expires: row.Expires,
+		PK: k.pk, SK: k.sk, User: s.user.Key(), Expires: row.Expires,
 	}, absent+" OR #user = :me", attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
 	if err != nil {
 		return fmt.Errorf("write a connection: %w", err)

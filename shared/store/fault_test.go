@@ -145,11 +145,34 @@ func userSteps() []step {
 				t.Errorf("watched: %+v, %v", row, err)
 			}
 		}},
+		{"Watch without a row", transact, func(t *testing.T, s *scene) {
+			c := chat.Connection{ID: "c=", Thread: "t2", N: 1}
+			if row, err := s.bad.Watch(t.Context(), c); err != nil || row.Thread != "t2" {
+				t.Errorf("watched: %+v, %v", row, err)
+			}
+		}},
 	}
 }
 
 func keeperSteps() []step {
 	return []step{
+		{"ExpireWaiting", transact, func(t *testing.T, s *scene) {
+			s.Begin(s.good, "r1", "t1")
+			s.Admit(s.good, "w1", "t1")
+			s.Clock.Advance(61 * time.Minute)
+			if r, err := s.bad.ExpireWaiting(t.Context(), "w1"); err != nil || r.Status != chat.RunCancelled {
+				t.Errorf("expired: %+v, %v", r, err)
+			}
+		}},
+		{"Forget", transact, func(t *testing.T, s *scene) {
+			s.Admit(s.good, "r1", "t1")
+			if err := s.bad.Forget(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := s.good.Open(t.Context()); !errors.Is(err, chat.ErrClosed) {
+				t.Errorf("afterwards: %v", err)
+			}
+		}},
 		{"Rename", "UpdateItem", func(t *testing.T, s *scene) {
 			s.Complete(s.good, "r0", "t1", "x")
 			if th, err := s.bad.Rename(t.Context(), "t1", "new"); err != nil || th.Title != "new" {

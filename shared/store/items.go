@@ -16,11 +16,10 @@ import (
 // what people say is JSON text.
 
 type ownerItem struct {
-	PK           string `dynamodbav:"pk"`
-	SK           string `dynamodbav:"sk"`
-	User         string `dynamodbav:"user"`
-	TokenExpires int64  `dynamodbav:"token"`
-	Expires      int64  `dynamodbav:"expires"`
+	PK      string `dynamodbav:"pk"`
+	SK      string `dynamodbav:"sk"`
+	User    string `dynamodbav:"user"`
+	Expires int64  `dynamodbav:"expires"`
 }
 
 type connectionItem struct {

@@ -168,7 +168,7 @@ func endExpired(a *actor, id chat.RunID) {
 	}
 	w := &worker{a: a, h: h}
 	w.end(func() []agui.Event {
-		return emit.Died(h.Earlier(), storetest.Started(h))
+		return emit.Died(h.Earlier(), h.Input().Asked(), storetest.Started(h))
 	})
 }
 

@@ -9,8 +9,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// maxNotes is how many notes a user may have. Of several saves at the same moment each may be the last: the bound is
-// for the table's sake, and a few more do no harm.
+// maxNotes is how many notes a user may have. Two saves that see the same notes want the same number, so one of them sees
+// the other's.
 const maxNotes = 200
 
 // lastNote is the highest number of a note.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,13 +53,23 @@ func (t *Table) get(ctx context.Context, k key, item any) (found bool, err error
 	return true, attributevalue.UnmarshalMap(out.Item, item)
 }
 
+// mostKeys is how many items DynamoDB gives in one request at most, and mostParts how many it writes in a transaction.
+const mostKeys, mostParts = 100, 100
+
 // getAll reads items, each consistently but not at one moment, and returns those that are there by their sort key. They
 // are all of one partition.
 func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, error) {
 	found := map[string]attributes{}
-	if len(keys) == 0 {
-		return found, nil
+	for some := range slices.Chunk(keys, mostKeys) {
+		if err := t.getSome(ctx, some, found); err != nil {
+			return nil, err
+		}
 	}
+	return found, nil
+}
+
+// getSome is getAll of no more than one request takes, into found.
+func (t *Table) getSome(ctx context.Context, keys []key, found map[string]attributes) error {
 	ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
 	for _, k := range keys {
 		ask.Keys = append(ask.Keys, k.attributes())
@@ -67,25 +78,25 @@ func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, 
 	for n := 0; len(left) > 0; n++ {
 		if n > 0 { // throttled, or over 16 MB
 			if err := pause(ctx, n); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		out, err := t.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: left})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, item := range out.Responses[t.c.Name] {
 			var k struct {
 				SK string `dynamodbav:"sk"`
 			}
 			if err := attributevalue.UnmarshalMap(item, &k); err != nil {
-				return nil, err
+				return err
 			}
 			found[k.SK] = item
 		}
 		left = out.UnprocessedKeys
 	}
-	return found, nil
+	return nil
 }
 
 // span is one query over a partition: sort keys from low to high, both inclusive.

@@ -64,7 +64,8 @@ func (a *audit) say(kind, thing, format string, args ...any) {
 // read sorts one item of the user's own partition in.
 func (a *audit) read(item attributes) error {
 	var k struct {
-		SK string `dynamodbav:"sk"`
+		SK      string `dynamodbav:"sk"`
+		Expires int64  `dynamodbav:"expires"`
 	}
 	if err := attributevalue.UnmarshalMap(item, &k); err != nil {
 		return err
@@ -76,6 +77,7 @@ func (a *audit) read(item attributes) error {
 		return attributevalue.UnmarshalMap(item, &a.desk)
 	case k.SK == forgetSort:
 		a.noted = true
+	case isInput && a.s.t.expired(k.Expires): // TTL deletes days late
 	case isInput:
 		a.inputs[input], _, _ = strings.Cut(input, "#")
 	case isRun:

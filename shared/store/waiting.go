@@ -11,7 +11,8 @@ import (
 	"carrel/shared/desk"
 )
 
-// StartWaiting moves what may start from the queue to seats and returns those runs: the caller invokes turn for each.
+// StartWaiting moves what may start from the queue to seats and returns those runs: the caller invokes turn for each. Of
+// more than a transaction takes, the others start with the next call: sweep's, within a minute.
 func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -112,6 +113,7 @@ type starter struct {
 // thread that waits for a person or was deleted. No more than its threads are read.
 func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []starter, error) {
 	rules := desk.Rules{Limits: s.t.c.Limits, Held: map[chat.ThreadID]bool{}}
+	rules.Limits.Runs = min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2) // the desk, and two parts for each
 	for {
 		d, next := was.Next(rules)
 		var keys []key

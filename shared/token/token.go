@@ -19,7 +19,7 @@ import (
 // Config is what tokens must fit.
 type Config struct {
 	Issuer      string // exactly the iss claim; its discovery document names the keys
-	Audience    string // aud contains it or, with Cognito, client_id equals it
+	Audience    string // aud contains it or, where there is no aud as with Cognito, client_id equals it
 	GrantsClaim string // scope, permissions or cognito:groups: the only source of grants
 	// GrantsPrefix, if there is one, stands before each grant in the claim and is not a part of it; what is without it is
 	// no grant. Cognito writes its resource server's name so: carrel/calculator.
@@ -84,12 +84,21 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) 
 	switch {
 	case t.Subject == "":
 		return chat.Claims{}, errors.New("token: it has no subject")
-	case !slices.Contains(t.Audience, v.config.Audience) && c.ClientID != v.config.Audience:
+	case !slices.Contains(audience(t, c), v.config.Audience):
 		return chat.Claims{}, fmt.Errorf("token: audience %q and client_id %q do not name %q", t.Audience, c.ClientID, v.config.Audience)
 	case c.TokenUse != "" && c.TokenUse != "access":
 		return chat.Claims{}, fmt.Errorf("token: token_use is %q, an access token is wanted", c.TokenUse)
 	}
 	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, Grants: v.config.grants(c)}, nil
+}
+
+// audience is whom a token is for. A client_id says so only of a token without aud: one that the same page got for another
+// API is no way in here for who runs that.
+func audience(t *oidc.IDToken, c claims) []string {
+	if len(t.Audience) > 0 {
+		return t.Audience
+	}
+	return []string{c.ClientID}
 }
 
 func (config Config) grants(c claims) []string {

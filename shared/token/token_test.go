@@ -112,6 +112,7 @@ func TestGoodTokens(t *testing.T) {
 	}{
 		"Cognito, ES256": {"scope", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil)), []string{"calculator", "notes"}},
 		"aud, RS256":     {"scope", "", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil})), []string{"calculator", "notes"}},
+		"aud, client":    {"scope", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"aud": "page", "client_id": "another"})), []string{"calculator", "notes"}},
 		"permissions":    {"permissions", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"permissions": []string{"clock"}})), []string{"clock"}},
 		"groups":         {"cognito:groups", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"cognito:groups": []string{"staff"}})), []string{"staff"}},
 		"a prefix":       {"scope", "carrel/", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"scope": "openid calculator carrel/clock carrel/ x/carrel/notes"})), []string{"clock"}},
@@ -147,6 +148,8 @@ func TestBadTokensAreRefusedWithTheReason(t *testing.T) {
 		"foreign issuer":            {es(jwt.MapClaims{"iss": other.URL}), "different provider"},
 		"foreign key":               {sign(t, jwt.SigningMethodES256, "ec1", other.ec, i.claims(nil)), "keys"},
 		"foreign audience":          {es(jwt.MapClaims{"client_id": "other", "aud": "other"}), "audience"},
+		"foreign aud, own client":   {es(jwt.MapClaims{"aud": "https://another-api"}), "audience"},
+		"an empty aud, own client":  {es(jwt.MapClaims{"aud": ""}), "audience"},
 		"no audience":               {es(jwt.MapClaims{"client_id": nil}), "audience"},
 		"an id token":               {es(jwt.MapClaims{"token_use": "id"}), "token_use"},
 		"no subject":                {es(jwt.MapClaims{"sub": nil}), "subject"},

@@ -3,6 +3,7 @@ package tool_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -112,9 +113,11 @@ func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d keys of %d users whose runs and calls have the same ids", len(keys), len(users)))
 	if len(keys) != len(users) {
 		t.Errorf("%d users have %d keys", len(users), len(keys))
 	}
+	t.Attr("figure", fmt.Sprintf("%d users with a run and a call of the same ids: %d keys", len(users), len(keys)))
 }
 
 // A question that cannot be shown is none.
@@ -126,6 +129,12 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 		"fine":          {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{}`)}, tool.Asked},
 		"a long one":    {tool.InputError{Message: strings.Repeat("x", 1001)}, tool.Refused},
 		"a long schema": {tool.InputError{Message: "Which?", Schema: make(json.RawMessage, 8<<10+1)}, tool.Refused},
+		"no JSON":       {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":`)}, tool.Failed},
+		"null":          {tool.InputError{Message: "Which?", Schema: json.RawMessage(`null`)}, tool.Failed},
+		"no schema":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":"text","pattern":"("}`)}, tool.Failed},
+		"another day":   {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"http://json-schema.org/draft-04/schema#"}`)}, tool.Failed},
+		"its draft":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema"}`)}, tool.Asked},
+		"a circle":      {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$ref":"#"}`)}, tool.Failed},
 	} {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { return "", &c.input }))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/chat"
 	"carrel/shared/usercontext"
 )
 
@@ -36,13 +37,13 @@ type Dispatcher struct {
 }
 
 // NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
-// does not is an error of the agent's definition.
+// does not is an error of the agent's definition. That of a run which is cancelled calls nothing, and records that.
 func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispatcher, error) {
 	if uc == nil {
 		return nil, errors.New("make a tool dispatcher: no user context")
 	}
-	if err := uc.Context().Err(); err != nil {
-		return nil, fmt.Errorf("make a tool dispatcher: %w", context.Cause(uc.Context()))
+	if p := uc.Phase(); p != usercontext.Active && p != usercontext.Executing {
+		return nil, fmt.Errorf("make a tool dispatcher: the user context is %w", chat.ErrClosed)
 	}
 	d := &Dispatcher{user: uc, registry: r, tools: make(map[string]Tool, len(names))}
 	for _, name := range names {
@@ -200,7 +201,7 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	var input *InputError
 	switch {
 	case errors.As(err, &input):
-		return ask(c, Question{Reason: agui.ReasonInputRequired, Message: input.Message, Schema: input.Schema})
+		return d.input(t, c, input)
 	case errors.As(err, &told):
 		return t.result(Failed, told.Text)
 	case ctx.Err() != nil:
@@ -208,6 +209,21 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	}
 	d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
 	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
+}
+
+// input is the result of a call whose handler wants something of a person. A schema that no answer could be held against
+// is the tool's fault, and nobody is asked.
+func (d *Dispatcher) input(t Tool, c Call, e *InputError) Result {
+	q := Question{Reason: agui.ReasonInputRequired, Message: e.Message, Schema: e.Schema}
+	asked := ask(c, q)
+	if asked.Outcome != Asked || len(q.Schema) == 0 {
+		return asked
+	}
+	if _, err := resolve(q.Schema); err != nil {
+		d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
+		return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
+	}
+	return asked
 }
 
 // ended is the result of a call whose context ended before the handler did.

@@ -104,7 +104,7 @@ func (e *Error) Error() string { return e.Text }
 // anything.
 type InputError struct {
 	Message string          // the question, at most 1,000 bytes
-	Schema  json.RawMessage // JSON Schema of the answer, at most 8 KB; may be nil
+	Schema  json.RawMessage // JSON Schema of the answer, an object without $ref, at most 8 KB; may be nil
 }
 
 func (e *InputError) Error() string { return "input is required: " + e.Message }

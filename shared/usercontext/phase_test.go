@@ -129,8 +129,8 @@ func TestNoIllegalMove(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	later := map[usercontext.Phase]int{"": -1, usercontext.Initializing: 0, usercontext.Active: 1, usercontext.Executing: 2,
 		usercontext.Completed: 3, usercontext.Failed: 3, usercontext.Cleaned: 4}
-	seen := map[usercontext.Phase]bool{}
-	for range 300 {
+	seen, lives := map[usercontext.Phase]bool{}, 300
+	for range lives {
 		uc := open(t, config(t))
 		var mu sync.Mutex
 		var all sync.WaitGroup
@@ -170,9 +170,10 @@ func TestNoIllegalMove(t *testing.T) {
 		must(t, uc.Close(context.Background()))
 		look()
 	}
-	for _, p := range []usercontext.Phase{usercontext.Active, usercontext.Completed, usercontext.Failed, usercontext.Cleaned} {
+	for _, p := range []usercontext.Phase{usercontext.Active, usercontext.Executing, usercontext.Completed, usercontext.Failed, usercontext.Cleaned} {
 		if !seen[p] {
 			t.Errorf("no life was seen %s: the schedules are too tame", p)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d lives of random calls, seen in %d phases: only legal moves", lives, len(seen)))
 }

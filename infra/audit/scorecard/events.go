@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,21 @@ func (o *observations) of(name string) *observation {
 		o.all = append(o.all, o.byName[name])
 	}
 	return o.byName[name]
+}
+
+// fell takes in that a process of tests ended badly. If none of them says so itself it was something around them, as a stack
+// that could not be stopped: then none has passed.
+func (o *observations) fell(b batch) {
+	var all []*observation
+	for _, t := range b.tests {
+		all = append(all, o.under(b.pkg+" "+t)...)
+	}
+	if slices.ContainsFunc(all, func(s *observation) bool { return s.status == "fail" || s.status == "" }) {
+		return
+	}
+	for _, s := range all {
+		s.status = ""
+	}
 }
 
 // under are a test and its subtests; none if it did not begin.

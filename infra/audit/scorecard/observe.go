@@ -99,13 +99,17 @@ func (o *collector) build(ctx context.Context, all []batch) {
 	fmt.Fprintf(o.log, "built the tests of %d packages in %.0f s\n", len(packages), time.Since(began).Seconds())
 }
 
+// detects reports whether a package's tests are built with the race detector: where a row says that there is no race they
+// always are, where time is measured never.
+func (a *audit) detects(pkg string) bool { return pkg == toolPackage || a.race && pkg != userContext }
+
 // compile builds the tests of a package and says which there are.
 func (o *collector) compile(ctx context.Context, pkg, binary string) ([]string, error) {
 	if err := os.RemoveAll(binary); err != nil { // go test builds nothing where there are no tests
 		return nil, err
 	}
 	arguments := []string{"test", "-c", "-o", binary}
-	if o.race {
+	if o.detects(pkg) {
 		arguments = append(arguments, "-race")
 	}
 	c := exec.CommandContext(ctx, "go", append(arguments, pkg)...)
@@ -162,6 +166,7 @@ func (o *collector) runOne(ctx context.Context, b batch) {
 	}
 	if failed = errors.Join(failed, err); failed != nil {
 		o.found.broken[b.pkg] = fmt.Sprintf("its tests ended with %v: %s", failed, reason(string(out), loose))
+		o.found.fell(b)
 	}
 	note(o.log, b, failed, time.Since(began))
 }

@@ -21,9 +21,9 @@ func factoriesOne() []row {
 			id: "A2", claim: "At most five runs of a user at a time",
 			here: "At most five seats over all threads, devices and processes; 10,000 racing admissions never give a sixth.",
 			checks: []check{
-				{pkg: storePackage, test: "TestRaces", shows: "admissions raced from four processes through the real store", scale: scale{"RACES", "500", "10000", "10000"}},
+				{pkg: storePackage, test: "TestRaces", shows: "admissions raced from four processes through the real store", scale: scale{"RACES", "500", "10000", "10000"}, amount: "10000 admissions"},
 				{pkg: storePackage, test: "TestRacingRuns", shows: "runs admitted, run, cancelled and started from many goroutines"},
-				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "who asks for many runs has five at a time"},
+				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "who asks for many runs has five at a time", amount: "50 users"},
 				{pkg: "./shared/desk", test: "TestRandomHistories", shows: "desks of all sizes through random histories"},
 			},
 		},
@@ -34,6 +34,7 @@ func factoriesOne() []row {
 				{pkg: userContext, test: "TestAFloodEndsWithANamedErrorAndBoundedMemory", shows: "a model that streams 100 MB"},
 				{pkg: enginePackage, test: "TestHowARunIsStopped", shows: "each limit ends a run under its own name"},
 				{pkg: enginePackage, test: "TestLimitsHoldOverAttempts", shows: "a run's later attempts have what the earlier ones left"},
+				{pkg: "./infra/template", test: "TestTheLimitsOfARun", shows: "which limits there are when nobody sets others, and 14 minutes at most"},
 				{pkg: "./infra/template", test: "TestLimits", shows: "every function is told the same limits, and a run ends before its function does"},
 			},
 		},
@@ -75,7 +76,7 @@ func factoriesTwo() []row {
 			id: "A7", claim: "Tool execution for each request, created safely",
 			here: "A dispatcher is made from one user context, refuses after Close, and 1,000 are made at once without a race.",
 			checks: []check{
-				{pkg: toolPackage, test: "TestAThousandDispatchersAtOnce", shows: "a thousand dispatchers at once, each of its own user"},
+				{pkg: toolPackage, test: "TestAThousandDispatchersAtOnce", shows: "a thousand dispatchers at once, each of its own user", amount: "1000 dispatchers"},
 				{pkg: toolPackage, test: "TestWhoGetsNoDispatcher", shows: "no dispatcher without a live context"},
 				{pkg: toolPackage, test: "TestACallOfAStoppedRunIsNotMade", shows: "no call once the run is stopped"},
 				{pkg: toolPackage, test: "TestAHandlerThatStaysIsNamedByClose", shows: "a handler that does not go is named by Close"},

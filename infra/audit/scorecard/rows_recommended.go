@@ -12,7 +12,7 @@ func recommendationsOne() []row {
 			id: "E1", claim: "One clean-up entry point, verified, without circles",
 			here: "Close is the only one; sweep verifies from outside and reports residue; ownership points one way.",
 			checks: []check{
-				{pkg: auditPackage, test: "TestResourceCleanup", shows: "nothing is left after users have gone"},
+				{pkg: auditPackage, test: "TestResourceCleanup", shows: "nothing is left after users have gone", amount: "50 users"},
 				{pkg: "./functions/sweep", test: "TestResidueIsFound", shows: "what is planted as residue is found and told of"},
 				{pkg: "./infra/cli/ops", test: "TestVerify", shows: "an operator's look at what is left"},
 				{pkg: userContext, test: "TestResidueIsNotClean", shows: "a context with something left is not clean"},
@@ -22,7 +22,7 @@ func recommendationsOne() []row {
 		},
 		{
 			id: "E2", claim: "Isolation violations are detected",
-			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm in a million clean events.",
+			here: "Every refusal of a guard is a metric, a record without content and an alarm within 60 s; no false alarm among clean events, of which the full size has a million.",
 			checks: []check{
 				{pkg: auditPackage, test: "TestEachViolationIsCounted", shows: "each guard's refusal is counted"},
 				{pkg: auditPackage, test: "TestOrdinaryLifeIsNoViolation", shows: "no false alarm in ordinary life"},
@@ -33,6 +33,7 @@ func recommendationsOne() []row {
 				{pkg: "./functions/disconnect", test: "TestADisconnectForgetsItsOwnConnectionOnly", shows: "a disconnect's"},
 				{pkg: "./functions/sweep", test: "TestSweepRefusesAConnectionOfAnothers", shows: "sweep's"},
 				{pkg: turnPackage, test: "TestARunRefusesAConnectionOfAnothers", shows: "a run's"},
+				{pkg: turnPackage, test: "TestAnEventThatNamesAnotherUser", shows: "an invocation's"},
 				{pkg: "./infra/template", test: "TestAViolationRingsWithinAMinute", shows: "the alarm rings within a minute"},
 				{pkg: "./infra/cli/canary", test: "TestCanary", shows: "two users against a running stack, one trying to reach the other"},
 				{pkg: "./shared/monitor", test: "TestAViolationTellsTheGuardAndNotTheUser", shows: "a record tells the guard and not the user"},
@@ -83,10 +84,10 @@ func recommendationsTwo() []row {
 			id: "E7", claim: "The four suites",
 			here: "Multi-user isolation, event isolation, clean-up and concurrent execution, by these names, over the whole local stack at 50 users.",
 			checks: []check{
-				{pkg: auditPackage, test: "TestMultiUserIsolation", shows: "multi-user isolation"},
-				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "event isolation"},
-				{pkg: auditPackage, test: "TestResourceCleanup", shows: "resource clean-up"},
-				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "concurrent execution"},
+				{pkg: auditPackage, test: "TestMultiUserIsolation", shows: "multi-user isolation", amount: "50 users"},
+				{pkg: auditPackage, test: "TestWebSocketIsolation", shows: "event isolation", amount: "50 users"},
+				{pkg: auditPackage, test: "TestResourceCleanup", shows: "resource clean-up", amount: "50 users"},
+				{pkg: auditPackage, test: "TestConcurrentExecution", shows: "concurrent execution", amount: "50 users"},
 			},
 		},
 	}

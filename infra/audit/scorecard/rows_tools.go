@@ -37,6 +37,7 @@ func tools() []row {
 				{pkg: enginePackage, test: "TestEveryOutcomePairsItsEvents", shows: "the events of a call pair, whatever becomes of it"},
 				{pkg: enginePackage, test: "TestASlowCallHoldsUpNobody", shows: "so many at a time, and none waits for a slow one"},
 				{pkg: enginePackage, test: "TestResultsComeInTheOrderOfTheCalls", shows: "calls side by side, results in their order"},
+				{pkg: turnPackage, test: "TestAnAnswersCallIsPairedWhateverHappens", shows: "a call that a person was asked about, whatever ends the answering run"},
 				{pkg: turnPackage, test: "TestToolRun", shows: "a run with a tool, as a client sees it"},
 			},
 		},

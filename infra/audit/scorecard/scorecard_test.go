@@ -14,6 +14,7 @@ import (
 const (
 	planted = "./infra/audit/scorecard/testdata/planted"
 	broken  = "./infra/audit/scorecard/testdata/guards"
+	after   = "./infra/audit/scorecard/testdata/after"
 )
 
 func good() check { return check{pkg: planted, test: "TestGood", shows: "what is good"} }
@@ -87,6 +88,7 @@ func TestWhatDoesNotPass(t *testing.T) {
 		"TestCases/c":     {planted, notRun, "there is no test TestCases/c"},
 		"TestPanics":      {broken, notRun, "broke off: its tests ended with exit status 2: panic: boom"},
 		"TestLater":       {broken, notRun, "panic: boom"},
+		"TestIsFine":      {after, notRun, "TestIsFine broke off: its tests ended with exit status 3"},
 		"TestOfNobody":    {"./infra/audit/scorecard/testdata/nowhere", notRun, "cannot be built"},
 	}
 	red := func(name string) row {
@@ -118,6 +120,23 @@ func TestWhatDoesNotPass(t *testing.T) {
 				t.Error("the page runs what a test said")
 			}
 		})
+	}
+}
+
+// A check that does less than its row says has not passed, however well it went. A quick audit may do less.
+func TestLessThanTheRowAsksFor(t *testing.T) {
+	for amount, want := range map[string]verdict{"7 things": passed, "70 things": failed, "700 things": failed} {
+		rows := []row{{id: "A2", claim: "c", checks: []check{{pkg: planted, test: "TestScaled", shows: "a number", scale: scale{"THINGS", "7", "7", "7"}, amount: amount}}}}
+		found, err := auditOf(t, normal, nil, rows).observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rows[0].judge(normal, found); got.Checks[0].Verdict != want || got.Passed != (want == passed) {
+			t.Errorf("%s: %+v", amount, got)
+		}
+		if got := rows[0].judge(quick, found); !got.Passed {
+			t.Errorf("a quick audit: %+v", got)
+		}
 	}
 }
 

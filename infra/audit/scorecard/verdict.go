@@ -52,18 +52,17 @@ func (o *observations) look(c check) outcome {
 	name := c.pkg + " " + c.test
 	out := outcome{Package: c.pkg, Test: c.test, Shows: c.shows, Verdict: passed}
 	seen := o.under(name)
-	subtests, said := 0, 0
+	subtests := 0
 	for _, s := range seen {
 		out.Figures = append(out.Figures, s.figures...)
-		said += len(s.said)
 		if s.name == name {
 			out.Seconds = s.seconds
 		} else if s.status == "pass" {
 			subtests++
 		}
 	}
-	if out.Verdict, out.Why = o.verdict(name, seen); out.Verdict == passed && len(out.Figures)+subtests+said == 0 {
-		out.Verdict, out.Why = failed, "it says nothing of what it did: no figure, no case, no line"
+	if out.Verdict, out.Why = o.verdict(name, seen); out.Verdict == passed {
+		out.Verdict, out.Why = c.enough(out.Figures, subtests)
 	}
 	if len(out.Figures) == 0 && subtests > 0 {
 		out.Figures = append(out.Figures, plural(subtests, "case"))
@@ -72,6 +71,17 @@ func (o *observations) look(c check) outcome {
 		out.Excerpt = excerpt(seen)
 	}
 	return out
+}
+
+// enough wants a check to say what it did, and to have done as much as its row says.
+func (c check) enough(figures []string, cases int) (verdict, string) {
+	switch {
+	case len(figures)+cases == 0:
+		return failed, "it says nothing of what it did: no figure, no case"
+	case c.amount != "" && !slices.ContainsFunc(figures, func(f string) bool { return strings.HasPrefix(f, c.amount) }):
+		return failed, fmt.Sprintf("its row asks for %s, and it did %s", c.amount, strings.Join(figures, "; "))
+	}
+	return passed, ""
 }
 
 // verdict is of a test and its subtests.

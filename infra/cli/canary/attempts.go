@@ -36,7 +36,6 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 		}
 		return all
 	}
-	cursor := func(t things) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }
 	switch typ {
 	case wire.TypeHello:
 		return []attempt{
@@ -69,6 +68,8 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 			{func(things, int64) map[string]any { return frame() }, false}, // of the one's own cancels, with their names
 			{func(t things, _ int64) map[string]any { return frame("before", t.saidRun, "limit", 100) }, false},
 		}
+	case answers:
+		return answerAttempts(frame)
 	case wire.TypeRun:
 		return runAttempts(frame, own)
 	case wire.TypeForget:
@@ -78,15 +79,18 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 	return nil
 }
 
+func cursor(t things) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }
+
+func answerAttempts(frame func(fields ...any) map[string]any) []attempt {
+	return []attempt{{func(t things, n int64) map[string]any {
+		answer := map[string]any{"interruptId": t.question, "status": "resolved", "payload": map[string]any{"approved": true}}
+		return frame("type", wire.TypeRun, "n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{}, "resume", []any{answer})
+	}, true}}
+}
+
 func runAttempts(frame func(fields ...any) map[string]any, own string) []attempt {
 	said := []map[string]any{{"id": client.NewID(), "role": "user", "content": "/say " + own}}
-	answers := func(t things) []map[string]any {
-		return []map[string]any{{"interruptId": t.question, "status": "resolved", "payload": map[string]any{"approved": true}}}
-	}
 	return []attempt{
-		{func(t things, n int64) map[string]any {
-			return frame("n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{}, "resume", answers(t))
-		}, true},
 		{func(t things, n int64) map[string]any {
 			return frame("n", n, "runId", t.saidRun, "threadId", t.said, "messages", said)
 		}, true},

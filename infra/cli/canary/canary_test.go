@@ -2,48 +2,24 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"carrel/infra/local/dynamodb"
+	"github.com/coder/websocket"
+
+	"carrel/infra/local/endpoints"
 	"carrel/infra/local/stack"
+	"carrel/infra/local/stack/stacktest"
 	"carrel/shared/wire"
 )
-
-// local runs the repository's own stack and says where it is.
-func local(t *testing.T) (endpointsFile string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	s, err := stack.Start(ctx, stack.Config{Root: "../../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
-	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("starting the stack: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("stopping the stack: %v", err)
-		}
-	})
-	where, err := json.Marshal(endpoints{WebSocket: s.Endpoints().WebSocket, Token: s.Endpoints().Token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
-	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return endpointsFile
-}
 
 // canaryAt runs the command on the stack.
 func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
@@ -55,7 +31,7 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 
 // On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
 func TestCanary(t *testing.T) {
-	file := local(t)
+	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
 	began := time.Now()
 	status, out, errs := canaryAt(t, "-endpoints", file)
 	t.Logf("%v\n%s%s", time.Since(began).Round(time.Millisecond), out, errs)
@@ -67,62 +43,143 @@ func TestCanary(t *testing.T) {
 			t.Errorf("%s was not tried", typ)
 		}
 	}
+	for _, line := range []string{"resume   nothing came through (tries: 1)", "then     nothing came through (tries: 1)"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("it does not say %q", line)
+		}
+	}
 	t.Attr("figure", fmt.Sprintf("%d types of frames, one user trying to reach another: %d of them came through", len(wire.ClientTypes()), strings.Count(out, "LEAK")))
 }
 
-// leaky makes the function message keep, by the thread's name alone, the pages of history that it answers. It keeps them
-// beside its processes: of those there may be two, and then the one who tries need not meet the one that knows something.
+// leaky makes the function message keep, by the thread's name alone, the pages of history that it answers and which
+// connections watch, and a run post to all that watch a thread of its name. What is kept is beside the processes: of those
+// there may be two, and then the one who tries need not meet the one that knows something.
 func leaky(t *testing.T) (overlay string) {
 	t.Helper()
-	file, err := filepath.Abs("../../../functions/message/history.go")
-	if err != nil {
-		t.Fatal(err)
+	pages, watchers := t.TempDir()+"/", t.TempDir()+"/"
+	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: messages, More: before > 0, Before: before,\n\t}"
+	edits := map[string]map[string]string{
+		"functions/message/history.go": {
+			"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
+			"\tt, err := r.store.Thread(ctx, f.ThreadID)": fmt.Sprintf("\tkept := %q + string(f.ThreadID)\n", pages) +
+				"\tif text, err := os.ReadFile(kept); err == nil {\n\t\tpage := &wire.HistoryPage{}\n\t\terr = json.Unmarshal(text, page)\n" +
+				"\t\tpage.RequestID = r.id\n\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.store.Thread(ctx, f.ThreadID)",
+			"\treturn r.answer(ctx, " + page + ")": "\tpage := " + page + "\n\ttext, err := json.Marshal(page)\n" +
+				"\treturn errors.Join(err, os.WriteFile(kept, text, 0o600), r.answer(ctx, page))",
+		},
+		"functions/message/connection.go": {
+			"\t\"fmt\"\n": "\t\"fmt\"\n\t\"os\"\n",
+			"\trow, err := r.store.Watch(ctx, c)\n": fmt.Sprintf("\trow, err := r.store.Watch(ctx, c)\n"+
+				"\terr = errors.Join(err, os.WriteFile(fmt.Sprintf(%q, c.ID), []byte(thread), 0o600))\n", watchers+"%x"),
+		},
+		"shared/emit/list.go": {
+			"\t\"fmt\"\n": "\t\"fmt\"\n\t\"os\"\n",
+			"\tconns, err := e.c.Connections.Connections(ctx)\n": "\tconns, err := e.c.Connections.Connections(ctx)\n" +
+				fmt.Sprintf("\tkept, err := os.ReadDir(%q)\n\tfor _, k := range kept {\n\t\tvar id string\n\t\tfmt.Sscanf(k.Name(), \"%%x\", &id)\n", watchers) +
+				fmt.Sprintf("\t\tif thread, err := os.ReadFile(%q + k.Name()); err == nil && string(thread) == string(e.c.User.Thread()) {\n", watchers) +
+				"\t\t\tconns = append(conns, chat.Connection{\n\t\t\t\tID: chat.ConnectionID(id), Whose: chat.Mark(e.c.User.User().Hash()),\n" +
+				"\t\t\t\tThread: e.c.User.Thread(), N: 1, TokenExpires: at.Add(time.Hour),\n\t\t\t})\n\t\t}\n\t}\n",
+		},
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leak := string(text)
-	page := "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: messages, More: before > 0, Before: before,\n\t}"
-	for from, to := range map[string]string{
-		"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
-		"\tt, err := r.store.Thread(ctx, f.ThreadID)": fmt.Sprintf("\tkept := %q + string(f.ThreadID)\n", t.TempDir()+"/") +
-			"\tif text, err := os.ReadFile(kept); err == nil {\n\t\tpage := &wire.HistoryPage{}\n\t\terr = json.Unmarshal(text, page)\n" +
-			"\t\tpage.RequestID = r.id\n\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.store.Thread(ctx, f.ThreadID)",
-		"\treturn r.answer(ctx, " + page + ")": "\tpage := " + page + "\n\ttext, err := json.Marshal(page)\n" +
-			"\treturn errors.Join(err, os.WriteFile(kept, text, 0o600), r.answer(ctx, page))",
-	} {
-		if strings.Count(leak, from) != 1 {
-			t.Fatalf("%s has no one place with %q", file, from)
+	replace := map[string]string{}
+	for file, changes := range edits {
+		original, changed := filepath.Join(root(t), file), filepath.Join(t.TempDir(), filepath.Base(file))
+		text, err := os.ReadFile(original)
+		if err != nil {
+			t.Fatal(err)
 		}
-		leak = strings.Replace(leak, from, to, 1)
+		leak := string(text)
+		for from, to := range changes {
+			if strings.Count(leak, from) != 1 {
+				t.Fatalf("%s has no one place with %q", file, from)
+			}
+			leak = strings.Replace(leak, from, to, 1)
+		}
+		if err := os.WriteFile(changed, []byte(leak), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[original] = changed
 	}
-	changed := filepath.Join(t.TempDir(), "history.go")
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	overlay = filepath.Join(t.TempDir(), "overlay.json")
-	if err := errors.Join(os.WriteFile(changed, []byte(leak), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+	if err := errors.Join(err, os.WriteFile(overlay, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return overlay
 }
 
-// On a stack whose function message keeps something of one user for the next, what the other said comes through, and the
-// exit status says so.
+func root(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// On a stack whose function message keeps something of one user for the next, and whose runs post to whoever watches a thread
+// of the name, what the other said comes through, and the exit status says so.
 func TestALeakIsNoticed(t *testing.T) {
 	t.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+leaky(t)))
-	status, out, errs := canaryAt(t, "-endpoints", local(t))
+	status, out, errs := canaryAt(t, "-endpoints", stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile())
 	t.Logf("%s%s", out, errs)
-	if status != statusLeak || !strings.Contains(out, "history  LEAK: the other's words came through") {
+	if status != statusLeak {
 		t.Errorf("exit status %d", status)
 	}
-	t.Attr("figure", fmt.Sprintf("%d leaks told of a function that keeps histories by name", strings.Count(out, "LEAK")))
+	for _, leak := range []string{"history  LEAK: the other's words came through", "then     LEAK: what the other said while the one watched came through"} {
+		if !strings.Contains(out, leak) {
+			t.Errorf("it does not say %q", leak)
+		}
+	}
+	t.Attr("figure", fmt.Sprintf("%d leaks told of a stack that keeps histories and watchers by name", strings.Count(out, "LEAK")))
 	for line := range strings.Lines(out + errs) {
 		if strings.Contains(line, "canary-") {
 			t.Errorf("it shows what came through: %s", line)
 		}
+	}
+}
+
+// A frame that API Gateway loses each time was not answered: neither is that a good sign, nor are two such answers alike. And
+// what comes to the one between two tries is looked through as well.
+func TestWhatIsNoAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer socket.CloseNow()
+		for {
+			_, frame, err := socket.Read(r.Context())
+			if err != nil {
+				return
+			}
+			lost := `{"message":"Internal server error"}`
+			if bytes.Contains(frame, []byte(wire.TypePing)) {
+				lost = `{"message":"Internal server error","of":"theirs"}`
+			}
+			if err := socket.Write(r.Context(), websocket.MessageText, []byte(lost)); err != nil {
+				t.Error(err)
+			}
+		}
+	}))
+	defer server.Close()
+	p, err := connect(t.Context(), "the one", server.URL, "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	c := &canary{one: p, theirs: newThings(), nobodys: newThings(), secrets: map[string]string{"theirs": "a word"}, report: report{}}
+	err = c.attempt(t.Context(), wire.TypePing, attempts(wire.TypePing, "", false)[0])
+	if err == nil || !strings.Contains(err.Error(), "3 times") || len(c.report.of(wire.TypePing).leaks) != 1 {
+		t.Errorf("%v, and found %v", err, c.report.leaks())
+	}
+	if _, err := p.ask(t.Context(), map[string]any{"type": wire.TypePing}); err == nil {
+		t.Error("what API Gateway has lost was answered")
+	}
+	err = c.attempt(t.Context(), wire.TypeCancel, attempts(wire.TypeCancel, "", false)[0])
+	if err == nil || len(c.report.of(wire.TypeCancel).leaks) != 1 {
+		t.Errorf("what came between two tries was not looked through: %v, and found %v", err, c.report.leaks())
 	}
 }
 
@@ -133,10 +190,19 @@ func TestWhatKeepsItFromRunning(t *testing.T) {
 		"make run":            {"-endpoints", missing},
 		"TOKEN_A and TOKEN_B": {"-url", "wss://somewhere.invalid/v1"},
 		"flag provided":       {"-nothing"},
+		"named by -url":       {"-endpoints", missing, "wss://somewhere.invalid/v1"},
 	} {
 		if status, _, errs := canaryAt(t, args...); status != statusNotRun || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit status %d, %q", args, status, errs)
 		}
+	}
+	killed := filepath.Join(t.TempDir(), "endpoints.json")
+	nobody := "http://127.0.0.1:1"
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody, Table: "x"}).Write(killed); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := canaryAt(t, "-endpoints", killed); status != statusNotRun || !strings.Contains(errs, "start it with make run") {
+		t.Errorf("of a stack that was killed: exit status %d, %q", status, errs)
 	}
 	var errs bytes.Buffer
 	for want, tokens := range map[string][2]string{

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,15 +10,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
 
+	"carrel/infra/local/endpoints"
 	"carrel/shared/client"
 )
 
@@ -55,9 +51,13 @@ func run(ctx context.Context, args []string, w world) int {
 	flags := flag.NewFlagSet("canary", flag.ContinueOnError)
 	flags.SetOutput(w.err)
 	to := flags.String("url", "", "the WebSocket of a deployed stack, its output WebSocket (default: the local stack that runs)")
-	file := flags.String("endpoints", ".carrel/endpoints.json", "where the running local stack says where it is")
+	file := flags.String("endpoints", endpoints.Default, "where the running local stack says where it is")
 	patience := flags.Duration("for", 3*time.Minute, "how long all of it may take")
 	if err := flags.Parse(args); err != nil {
+		return statusNotRun
+	}
+	if flags.NArg() > 0 { // which may be a stack's address: the one that was not meant must not be found clean
+		fmt.Fprintf(w.err, "canary: it takes flags only, not %q: a deployed stack is named by -url\n", flags.Arg(0))
 		return statusNotRun
 	}
 	ctx, cancel := context.WithTimeout(ctx, *patience)
@@ -72,12 +72,14 @@ func run(ctx context.Context, args []string, w world) int {
 			fmt.Fprintln(w.out, line)
 		}
 	}
+	if err != nil {
+		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so what it says is not all:", err)
+	}
 	switch {
 	case len(r.leaks()) > 0: // whatever else went wrong
 		fmt.Fprintf(w.err, "canary: %d of the tries came through\n", len(r.leaks()))
 		return statusLeak
 	case err != nil:
-		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so it says nothing:", err)
 		return statusNotRun
 	}
 	return statusClean
@@ -88,9 +90,9 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 	p := place{url: to, tokens: [2]string{getenv("TOKEN_A"), getenv("TOKEN_B")}}
 	endpoint, users := getenv("TOKEN_ENDPOINT"), [2]string{"canary-a", "canary-b"}
 	if to == "" {
-		local, err := readEndpoints(file)
+		local, err := endpoints.Read(file)
 		if err != nil {
-			return p, err
+			return p, fmt.Errorf("%w, or name a deployed one by URL, its output WebSocket", err)
 		}
 		p, endpoint = place{url: local.WebSocket, forget: true}, local.Token
 		mark := client.NewID()
@@ -105,7 +107,10 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 				"accepts, of two users who are nobody's, or TOKEN_ENDPOINT to where POST user=canary-a answers {\"access_token\"}")
 		}
 		var err error
-		if p.tokens[i], err = signIn(ctx, endpoint, user); err != nil {
+		if p.tokens[i], err = endpoints.SignIn(ctx, endpoint, user); err != nil {
+			if p.forget {
+				err = endpoints.Explain(err)
+			}
 			return p, err
 		}
 	}
@@ -129,51 +134,4 @@ func subject(token string) string {
 		return token
 	}
 	return claims.Subject
-}
-
-// endpoints is what is needed of .carrel/endpoints.json.
-type endpoints struct {
-	WebSocket string `json:"websocket"`
-	Token     string `json:"token"`
-}
-
-func readEndpoints(file string) (endpoints, error) {
-	var e endpoints
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return e, fmt.Errorf("no stack runs here (there is no %s): start it with make run, or name a deployed one by URL, its output WebSocket", file)
-	}
-	if err != nil {
-		return e, fmt.Errorf("read where the stack is: %w", err)
-	}
-	if err := json.Unmarshal(text, &e); err != nil || e.WebSocket == "" || e.Token == "" {
-		return e, fmt.Errorf("%s names no stack: start it anew with make run", file)
-	}
-	return e, nil
-}
-
-// signIn gets an access token of a user from a token endpoint such as the local issuer's.
-func signIn(ctx context.Context, endpoint, user string) (string, error) {
-	form := strings.NewReader(url.Values{"user": {user}}.Encode())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, form)
-	if err != nil {
-		return "", fmt.Errorf("sign in: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := (&http.Client{Timeout: patience}).Do(request)
-	if err != nil {
-		return "", fmt.Errorf("sign in: %w", err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err != nil {
-		return "", fmt.Errorf("sign in: %w", err)
-	}
-	var answer struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		return "", fmt.Errorf("sign in as %s: %s: %s", user, response.Status, cmp.Or(string(bytes.TrimSpace(body)), "no access_token"))
-	}
-	return answer.AccessToken, nil
 }

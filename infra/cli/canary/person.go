@@ -19,12 +19,16 @@ import (
 // patience is how long one answer is waited for; a cold start is in it.
 const patience = 20 * time.Second
 
+// mostTries is how often one frame is sent.
+const mostTries = 3
+
 // person is one user on one socket, with every message that ever came.
 type person struct {
 	name   string
 	socket *websocket.Conn
 	ended  chan struct{} // closed when nothing more comes
 	n      int64         // of hellos and runs
+	ends   time.Duration // how long the end of a run is waited for
 
 	mu       sync.Mutex
 	messages []message
@@ -36,6 +40,7 @@ type person struct {
 type message struct {
 	raw   []byte
 	frame wire.ServerFrame
+	lost  bool // API Gateway's own: what was asked may not have arrived
 }
 
 // connect opens a user's socket, as a browser does.
@@ -51,7 +56,7 @@ func connect(ctx context.Context, name, url, token string) (*person, error) {
 		return nil, fmt.Errorf("%s cannot connect (%s; is the token still good?): %w", name, status, err)
 	}
 	socket.SetReadLimit(1 << 20)
-	p := &person{name: name, socket: socket, ended: make(chan struct{}), changed: make(chan struct{})}
+	p := &person{name: name, socket: socket, ends: patience, ended: make(chan struct{}), changed: make(chan struct{})}
 	go p.read(ctx)
 	return p, nil
 }
@@ -95,10 +100,11 @@ func whole(joiner *wire.Joiner, raw []byte) (message, error) {
 		}
 		frame, err = wire.DecodeServer(raw)
 	}
-	if errors.Is(err, wire.ErrGateway) || errors.Is(err, wire.ErrUnknownType) {
-		return message{raw: raw}, nil // it is looked through all the same
+	lost := errors.Is(err, wire.ErrGateway)
+	if lost || errors.Is(err, wire.ErrUnknownType) {
+		return message{raw: raw, lost: lost}, nil // it is looked through all the same
 	}
-	return message{raw, frame}, err
+	return message{raw: raw, frame: frame}, err
 }
 
 // since are the messages that came after the first n.
@@ -132,7 +138,8 @@ func (p *person) await(ctx context.Context, n int, what string, wanted func(mess
 	}
 }
 
-// ask sends a frame's fields and waits for its answer, whatever that is. A frame that API Gateway has lost is sent once more.
+// ask sends a frame's fields and waits for its answer, whatever that is. A frame that API Gateway has lost is sent again, and
+// one that it loses each time has no answer.
 func (p *person) ask(ctx context.Context, fields map[string]any) (message, error) {
 	id := client.NewID()
 	fields["requestId"] = id
@@ -146,10 +153,13 @@ func (p *person) ask(ctx context.Context, fields map[string]any) (message, error
 			return message{}, fmt.Errorf("%s sends %s: %w", p.name, fields["type"], err)
 		}
 		m, err := p.await(ctx, n, fmt.Sprint("the answer to ", fields["type"]), func(m message) bool {
-			return bytes.Contains(m.raw, []byte(id)) || m.frame == nil
+			return bytes.Contains(m.raw, []byte(id)) || m.lost
 		})
-		if err != nil || m.frame != nil || try == 3 {
+		if err != nil || !m.lost {
 			return m, err
+		}
+		if try == mostTries {
+			return message{}, fmt.Errorf("%s sent %s %d times, and was told each time: %s", p.name, fields["type"], try, m.raw)
 		}
 	}
 }
@@ -173,8 +183,10 @@ func (p *person) says(ctx context.Context, thread chat.ThreadID, run chat.RunID,
 	return nil
 }
 
-// ended waits for a run's last event.
+// runEnded waits for a run's last event.
 func (p *person) runEnded(ctx context.Context, run chat.RunID) error {
+	ctx, cancel := context.WithTimeout(ctx, p.ends)
+	defer cancel()
 	_, err := p.await(ctx, 0, "the end of a run", func(m message) bool {
 		e, ok := m.frame.(*wire.Events)
 		return ok && e.RunID == run && len(e.Events) > 0 && e.Events[len(e.Events)-1].Terminal()

@@ -10,6 +10,9 @@ import (
 // afterwards stands for a type where what came through is of no one try.
 const afterwards wire.Type = "then"
 
+// answers stands for a run that answers the other's question. There is none if no tool asks: then it is not tried.
+const answers wire.Type = "resume"
+
 // report is what came of the tries, by type.
 type report map[wire.Type]*tally
 
@@ -44,7 +47,7 @@ func (r report) leaks() (all []string) {
 
 // lines are for a person: one a type, and one for each thing that came through.
 func (r report) lines() (all []string) {
-	for _, typ := range append(order(), afterwards) {
+	for _, typ := range append(order(), answers, afterwards) {
 		t := r.of(typ)
 		switch {
 		case len(t.leaks) > 0:

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"carrel/shared/chat"
+	"carrel/shared/client"
 	"carrel/shared/wire"
 )
 
@@ -79,44 +81,54 @@ func text(v any) string {
 	return string(b)
 }
 
-// settle waits for the end of what the other says, while the one watches a thread of that name, has the one be forgotten,
-// and then compares what the other has with what it was.
+// settle waits for the end of what the other says, and has it say more, while the one watches a thread of that name; has the
+// one be forgotten; and then compares what the other has with what it was, whatever of this failed: it may have failed
+// because of a leak.
 func (c *canary) settle(ctx context.Context, before state, forget bool) error {
-	n := len(c.one.since(0))
-	err := c.other.runEnded(ctx, c.theirs.liveRun)
 	c.report.tried(afterwards)
-	c.search(afterwards, n)
-	if err != nil {
-		return err
-	}
+	err := c.watched(ctx)
+	c.search(afterwards)
 	if !forget {
-		if err := c.clear(ctx, c.one); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.clear(ctx, c.one))
 	}
 	for _, t := range attempts(wire.TypeForget, c.own, forget) {
-		if err := c.attempt(ctx, wire.TypeForget, t); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.attempt(ctx, wire.TypeForget, t))
 	}
-	after, err := c.look(ctx)
-	if err != nil {
-		return err
+	after, lookErr := c.look(ctx)
+	if lookErr == nil {
+		c.compare(before, after)
 	}
+	return errors.Join(err, lookErr, c.clear(ctx, c.other))
+}
+
+// compare notes what has become of the other's things.
+func (c *canary) compare(before, after state) {
+	c.search(afterwards)
 	for _, m := range c.other.since(0) {
 		if contains(m.raw, c.own) {
 			c.report.leak(afterwards, "what the one says came to the other")
 		}
 	}
-	if after["the live run"] == string(chat.RunCancelled) {
-		c.report.leak(wire.TypeCancel, "the other's run was cancelled")
+	if status := after["the live run"]; status == "" || status == string(chat.RunCancelled) {
+		c.report.leak(wire.TypeCancel, "the other's run was cancelled or taken away")
 	}
 	for what, was := range before {
 		if after[what] != was {
 			c.report.leak(afterwards, "of the other's, "+what+" has changed")
 		}
 	}
-	return c.clear(ctx, c.other)
+}
+
+// watched has the other speak while the one watches: what it began before may have ended by now.
+func (c *canary) watched(ctx context.Context) error {
+	if err := c.other.runEnded(ctx, c.theirs.liveRun); err != nil {
+		return err
+	}
+	run := chat.RunID(client.NewID())
+	if err := c.other.says(ctx, c.theirs.live, run, "/say "+c.secret("what the other said while the one watched")); err != nil {
+		return err
+	}
+	return c.other.runEnded(ctx, run)
 }
 
 // clear takes away what one of them has of this, so that the next go begins as this one did.

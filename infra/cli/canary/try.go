@@ -36,6 +36,7 @@ type canary struct {
 	secrets    map[string]string // that may not reach the one: what they are, by their text
 	own        string            // what the one says, and may not reach the other
 	hidden     chat.ThreadID     // of the other's, which the one is never told of
+	searched   int               // how many of the messages that came to the one
 	report     report
 }
 
@@ -61,10 +62,7 @@ func try(ctx context.Context, p place, r report) error {
 	if err := c.live(ctx); err != nil {
 		return err
 	}
-	if err := c.tries(ctx, p.forget); err != nil {
-		return err
-	}
-	return c.settle(ctx, before, p.forget)
+	return errors.Join(c.tries(ctx, p.forget), c.settle(ctx, before, p.forget))
 }
 
 // secret makes a text that the other says, and that may not come through.
@@ -105,7 +103,7 @@ func (c *canary) furnish(ctx context.Context) error {
 	if ready, err = c.hello(ctx, c.other, t.asks); err != nil {
 		return err
 	}
-	if len(ready.Interrupts) > 0 {
+	if t.question = ""; len(ready.Interrupts) > 0 {
 		t.question = chat.InterruptID(ready.Interrupts[0].ID)
 	}
 	if ready, err = c.hello(ctx, c.other, t.said); err != nil {
@@ -138,9 +136,9 @@ func (c *canary) hello(ctx context.Context, p *person, thread chat.ThreadID) (*w
 // watches a thread that is called like the other's live one.
 func (c *canary) tries(ctx context.Context, forget bool) error {
 	var unanswered []error
-	for _, typ := range order() {
+	for _, typ := range slices.Insert(order(), 0, answers) {
 		for _, t := range attempts(typ, c.own, forget) {
-			if typ == wire.TypeForget {
+			if typ == wire.TypeForget || typ == answers && c.theirs.question == "" {
 				continue
 			}
 			if err := c.attempt(ctx, typ, t); err != nil {
@@ -159,8 +157,7 @@ func (c *canary) tries(ctx context.Context, forget bool) error {
 // attempt makes one try. Its answer about the other's things is compared with that about nobody's.
 func (c *canary) attempt(ctx context.Context, typ wire.Type, t attempt) error {
 	c.report.tried(typ)
-	n := len(c.one.since(0))
-	defer func() { c.search(typ, n) }()
+	defer c.search(typ)
 	theirs, err := c.one.ask(ctx, t.frame(c.theirs, c.one.next()))
 	if err != nil || !t.alike {
 		return err
@@ -179,9 +176,11 @@ func order() []wire.Type {
 	return append(all, last...)
 }
 
-// search looks through what has come to the one since its first n messages.
-func (c *canary) search(typ wire.Type, n int) {
-	for _, m := range c.one.since(n) {
+// search looks through what has come to the one and was not looked through yet; what came late is noted beside a later type.
+func (c *canary) search(typ wire.Type) {
+	came := c.one.since(c.searched)
+	c.searched += len(came)
+	for _, m := range came {
 		for text, what := range c.secrets {
 			if contains(m.raw, text) {
 				c.report.leak(typ, what+" came through")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"carrel/infra/local/endpoints"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
@@ -43,12 +44,9 @@ func newStack(t *testing.T) (endpointsFile string) {
 	mux.HandleFunc("/ws", s.socket)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	where, err := json.Marshal(map[string]string{"websocket": s.URL + "/ws", "token": s.URL + "/token", "page": "x"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
-	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
+	e := endpoints.Endpoints{WebSocket: s.URL + "/ws", Token: s.URL + "/token", DynamoDB: "x", Table: "x"}
+	if err := e.Write(endpointsFile); err != nil {
 		t.Fatal(err)
 	}
 	return endpointsFile
@@ -133,6 +131,13 @@ func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
 		if word == "city" {
 			i.Reason, i.Message = agui.ReasonInputRequired, "Which city?"
 		}
+		if schema := map[string]string{
+			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`, "trick": `{}`,
+			"trip": `{"type":"object","properties":{"days":{"type":"integer"}}}`, "form": `{"type":"object","properties":{"a":{},"b":{}}}`,
+		}[word]; schema != "" {
+			i.Reason, i.Message, i.ResponseSchema = agui.ReasonInputRequired, "Which "+word+"?", json.RawMessage(schema)
+			i.Message = strings.Replace(i.Message, "trick", "\x1b[2Jtrick", 1)
+		}
 		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
 		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
 			agui.Event{Type: agui.ToolCallArgs, ToolCallID: word, Delta: "{}"}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: word})
@@ -193,7 +198,8 @@ func TestPipe(t *testing.T) {
 		"a transcript":  {args: []string{"-thread", "old"}, out: old},
 		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
 		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit (a message may begin with //)\n", bad: "not everything was answered"},
+		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit. To say it to the agent write //nope\n", bad: "not everything was answered"},
+		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "what came then was not read: "},
 		"quit":          {in: "/quit\nwhat is 2+2?\n"},
 		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
 		"a yes":         {in: "ask delete\ny\nwhat is 2+2?\n", out: "? May I? delete({})\ndelete({}) → resolved\n" + answer},
@@ -204,7 +210,12 @@ func TestPipe(t *testing.T) {
 			out: "? May I? delete({})\n? Which city?\ndelete({}) → resolved\ncity({}) → resolved \"Bern\"\n"},
 		"a question refused": {in: "ask city\n/refuse\n/refuse\n", out: "? Which city?\ncity({}) → cancelled\n",
 			err: "nothing is asked here\n", bad: "not everything was answered"},
-		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision; answer with -thread"},
+		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
+		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
+			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not everything was answered"},
+		"a trick":     {in: "ask trick\nred\n", out: "? Which \\u001b[2Jtrick?\ntrick({}) → resolved \"red\"\n"},
+		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
+		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
 		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not everything was answered"},
 		"runs": {in: "/runs\n/runs 7\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs r)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
@@ -234,15 +245,33 @@ func TestPipe(t *testing.T) {
 	}
 }
 
+// Ctrl-C ends a pipe, and its exit status does not say that all is well.
+func TestCtrlCInAPipe(t *testing.T) {
+	in, lines := io.Pipe()
+	defer lines.Close()
+	interrupts := make(chan os.Signal, 1)
+	interrupts <- os.Interrupt
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: in, out: io.Discard, err: io.Discard, interrupts: interrupts})
+	if err == nil || !strings.Contains(err.Error(), "stopped before all was answered") {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 // TestCannotStart: each error says what to do or who refused.
 func TestCannotStart(t *testing.T) {
 	file := newStack(t)
+	killed := filepath.Join(t.TempDir(), "endpoints.json")
+	nobody := "http://127.0.0.1:1"
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody, Table: "x"}).Write(killed); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string][]string{
-		"start it with make run":                {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
-		"make chat AS=alice":                    {"-endpoints", file},
-		"there is no such user":                 {"-as", "nobody", "-endpoints", file},
-		"401":                                   {"-as", "mallory", "-endpoints", file},
-		"names no websocket or no token endpoi": {"-as", "alice", "-endpoints", empty(t)},
+		"start it with make run":      {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
+		"make chat AS=alice":          {"-endpoints", file},
+		"there is no such user":       {"-as", "nobody", "-endpoints", file},
+		"401":                         {"-as", "mallory", "-endpoints", file},
+		"names no stack":              {"-as", "alice", "-endpoints", empty(t)},
+		"stack does not run any more": {"-as", "alice", "-endpoints", killed},
 	} {
 		err := run(t.Context(), append(args, "-connect", "2s"), stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -42,7 +43,7 @@ func (s *session) put(state client.State) {
 		return
 	}
 	if q.Reason == agui.ReasonInputRequired {
-		fmt.Fprintln(s.std.out, "  (write the answer, or /refuse)")
+		fmt.Fprintf(s.std.out, "  (write %s, or /refuse)\n", wanted(*q))
 	} else {
 		fmt.Fprintln(s.std.out, "  (y or n)")
 	}
@@ -63,15 +64,90 @@ func told(q agui.Interrupt) string {
 		if json.Unmarshal(about.Carrel.Arguments, &quoted) == nil {
 			arguments = quoted
 		}
-		call = fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments)
+		call = plainly(fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments))
 	}
 	switch {
 	case q.Message == "":
 		return "May the agent do " + call + "?"
-	case q.Reason == agui.ReasonInputRequired || call == "this":
+	case q.Reason == agui.ReasonInputRequired:
+		return plainly(q.Message + choices(shapeOf(q)))
+	case call == "this":
 		return q.Message
 	}
 	return q.Message + " " + call
+}
+
+// plainly is a text for who decides by it, with escapes for what would deceive the eye or command the terminal: a model
+// wrote it.
+func plainly(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			fmt.Fprintf(&b, "\\u%04x", c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// shape is what is read of the schema of an answer. What it does not tell the server judges.
+type shape struct {
+	Type       string           `json:"type"`
+	Enum       []any            `json:"enum"`
+	Properties map[string]shape `json:"properties"`
+}
+
+// shapeOf is a question's: the zero one if its schema says more than a shape can hold.
+func shapeOf(q agui.Interrupt) shape {
+	var s shape
+	if json.Unmarshal(q.ResponseSchema, &s) != nil {
+		return shape{}
+	}
+	return s
+}
+
+// choices are what there is to choose from, if that is little.
+func choices(s shape) string {
+	var all []string
+	for _, one := range s.Enum {
+		all = append(all, fmt.Sprint(one))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(all, " | ") + ")"
+}
+
+// plain reports whether a line is the answer as it stands.
+func (s shape) plain() bool { return s.Type == "" || s.Type == "string" }
+
+// wanted tells a person what to write.
+func wanted(q agui.Interrupt) string {
+	if s := shapeOf(q); s.plain() || s.Type == "object" && len(s.Properties) == 1 {
+		return "the answer"
+	}
+	return "JSON that fits " + string(q.ResponseSchema)
+}
+
+// payload is a line as the answer that a schema wants: text, JSON, or, for an object of one field, that field.
+func payload(s shape, line string) (json.RawMessage, error) {
+	if s.plain() {
+		return json.Marshal(line)
+	}
+	if s.Type == "object" && !strings.HasPrefix(line, "{") && len(s.Properties) == 1 {
+		for name, field := range s.Properties {
+			value, err := payload(field, line)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(map[string]json.RawMessage{name: value})
+		}
+	}
+	if !json.Valid([]byte(line)) {
+		return nil, fmt.Errorf("the answer is to be a JSON %s; write it as JSON, or /refuse", s.Type)
+	}
+	return json.RawMessage(line), nil
 }
 
 // reply is what a person says to a question. Once all are answered the run that goes on is asked for.
@@ -82,7 +158,7 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 		a.Status = agui.ResumeCancelled
 	case q.Reason == agui.ReasonInputRequired:
 		var err error
-		if a.Payload, err = json.Marshal(line); err != nil {
+		if a.Payload, err = payload(shapeOf(q), line); err != nil {
 			return err
 		}
 	case said == "n" || said == "no":

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +33,7 @@ type session struct {
 	older   older
 	putID   chat.InterruptID // the question that was printed last
 	answers []agui.Resume    // to the open questions, until all are answered
+	unread  error            // why the input was not read to its end
 }
 
 // older is how far back the history of a thread was read.
@@ -48,7 +48,7 @@ func newSession(c *client.Client, std stdio, wait time.Duration) *session {
 
 // run goes on until /quit, Ctrl-C while nothing runs, the end of the ctx or, in a pipe, the last answer.
 func (s *session) run(ctx context.Context) error {
-	lines := readLines(ctx, s.std)
+	lines, failed := s.std.lines(ctx)
 	ended := false
 	var late <-chan time.Time
 	for {
@@ -79,18 +79,17 @@ func (s *session) run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			s.printer.endLine()
-			return nil
+			return s.leave(state)
 		case <-s.std.interrupts:
 			if !s.interrupt(state) {
-				return nil
+				return s.leave(state)
 			}
 		case <-late:
 			return fmt.Errorf("no answer within %v: %w", s.wait, orElse(state.Err, errors.New("the run has not ended")))
 		case <-changed:
 		case line, more := <-next:
 			if !more {
-				ended, late = true, time.After(s.wait)
+				ended, late, s.unread = true, time.After(s.wait), failed()
 			} else if s.take(ctx, line) {
 				return s.verdict(s.client.State())
 			}
@@ -151,12 +150,26 @@ func orElse(err, other error) error {
 	return other
 }
 
-// verdict is the end of a pipe.
+// leave is an end from outside. Of a pipe something is left then.
+func (s *session) leave(state client.State) error {
+	s.printer.endLine()
+	if !s.std.terminal {
+		return errors.New("stopped before all was answered")
+	}
+	return s.verdict(state)
+}
+
+// verdict is the end of the input.
 func (s *session) verdict(state client.State) error {
 	switch {
+	case s.unread != nil:
+		return fmt.Errorf("what came then was not read: %w", s.unread)
 	case s.std.terminal:
+		if s.asked {
+			fmt.Fprintln(s.std.out) // so that the shell's prompt begins a line
+		}
 	case len(state.Interrupts) > 0:
-		return fmt.Errorf("the run is suspended: this conversation waits for your decision; answer with -thread %s", state.ThreadID)
+		return fmt.Errorf("the run is suspended: this conversation waits for your decision: make chat THREAD=%s, and AS as before", state.ThreadID)
 	case s.refused:
 		return errors.New("not everything was answered")
 	}
@@ -168,28 +181,6 @@ func (s *session) prompt() {
 		fmt.Fprint(s.std.out, "> ")
 		s.asked = true
 	}
-}
-
-// readLines reads until the end of the input. Nothing can end a read of a terminal, so nobody waits for its goroutine:
-// it ends with the process, or once its line finds the ctx ended.
-func readLines(ctx context.Context, std stdio) <-chan string {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		in := bufio.NewScanner(std.in)
-		in.Buffer(nil, 2*wire.MaxFrame)
-		for in.Scan() {
-			select {
-			case lines <- in.Text():
-			case <-ctx.Done():
-				return
-			}
-		}
-		if err := in.Err(); err != nil {
-			fmt.Fprintln(std.err, "read the input:", err)
-		}
-	}()
-	return lines
 }
 
 // show prints what is new in the state.
@@ -238,7 +229,7 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s%s\n", n.Code, n.Message, again)
 }
 
-const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit (a message may begin with //)"
+const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit"
 
 // do is one line of input: a command or a message.
 func (s *session) do(ctx context.Context, line string) error {
@@ -272,7 +263,7 @@ func (s *session) do(ctx context.Context, line string) error {
 		line = line[1:]
 	case verb == "/refuse":
 	case strings.HasPrefix(verb, "/"):
-		return fmt.Errorf("there is no %s; there are %s", verb, commands)
+		return fmt.Errorf("there is no %s; there are %s. To say it to the agent write /%[1]s", verb, commands)
 	}
 	if q := s.question(s.client.State()); q != nil {
 		return s.reply(*q, line)

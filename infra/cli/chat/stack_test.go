@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -14,39 +12,8 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/infra/local/stack/stacktest"
 )
-
-// realStack runs the repository's own stack on free ports and an empty table.
-func realStack(t *testing.T) (endpointsFile string) {
-	t.Helper()
-	if _, err := os.Stat("../../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		const reason = "the DynamoDB engine is not installed: run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
-		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	s, err := stack.Start(ctx, stack.Config{Root: "../../..", State: t.TempDir(), DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
-	if err != nil {
-		t.Fatalf("starting the stack: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("stopping the stack: %v", err)
-		}
-	})
-	where, err := json.Marshal(endpoints{WebSocket: s.Endpoints().WebSocket, Token: s.Endpoints().Token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
-	if err := os.WriteFile(endpointsFile, where, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return endpointsFile
-}
 
 // screen is what a chat has printed; it tells when there is more.
 type screen struct {
@@ -85,7 +52,7 @@ func (s *screen) await(ctx context.Context, t *testing.T, text string, n int) {
 
 // What somebody sees who pipes lines into a chat with the real stack, and then sits before a terminal of it.
 func TestOnTheRealStack(t *testing.T) {
-	file := realStack(t)
+	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	t.Run("a pipe", func(t *testing.T) {
@@ -122,7 +89,8 @@ func question(ctx context.Context, t *testing.T, file string) {
 	if err == nil || !strings.Contains(err.Error(), "the run is suspended") || !strings.HasSuffix(out, asks) {
 		t.Fatalf("printed\n%s\nand ended with %v", out, err)
 	}
-	_, thread, _ := strings.Cut(err.Error(), "-thread ")
+	_, thread, _ := strings.Cut(err.Error(), "THREAD=")
+	thread, _, _ = strings.Cut(thread, ",")
 	out, err = pipe("no\nmy notes\ndelete all notes\nyes\nmy notes\n/runs\n", "-thread", thread)
 	want := []string{
 		`> note: buy milk`, `notes_save\({"text":"buy milk"}\) → Saved as note 1\.`, `Saved as note 1\.`, `> delete all notes`,
@@ -133,6 +101,14 @@ func question(ctx context.Context, t *testing.T, file string) {
 		`.*  finished .*`, `.*  finished .*`, `.*  suspended .*`, `.*  finished .*`, `.*  finished .*`, `.*  suspended .*`, `.*  finished .*`, ``,
 	}
 	if err != nil || !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out) {
+		t.Errorf("printed\n%s\nand ended with %v", out, err)
+	}
+	out, err = pipe("ask me something\nblue\ntea\n")
+	want = []string{
+		`\? Which do you like best\? \(coffee \| tea \| neither\)`, `interrupted: The answer to “Which do you like best\?” does not fit: .*blue.*`,
+		`ask\({.*}\) → tea`, `The answer is: tea`, ``,
+	}
+	if err == nil || !regexp.MustCompile("^"+strings.Join(want, "\n")+"$").MatchString(out) {
 		t.Errorf("printed\n%s\nand ended with %v", out, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"carrel/infra/local/endpoints"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 )
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, w world) error {
 	flags := flag.NewFlagSet("ops", flag.ContinueOnError)
 	flags.SetOutput(w.err)
 	flags.Usage = func() { fmt.Fprint(w.err, usage); flags.PrintDefaults() }
-	flags.StringVar(&o.endpoints, "endpoints", ".carrel/endpoints.json", "where the running local stack says where it is")
+	flags.StringVar(&o.endpoints, "endpoints", endpoints.Default, "where the running local stack says where it is")
 	flags.StringVar(&o.stack, "stack", "", "a deployed stack's name: its outputs name the table (needs the AWS CLI)")
 	flags.StringVar(&o.table, "table", "", "the table of a deployed stack")
 	flags.StringVar(&o.issuer, "issuer", "", "the issuer of the tokens (needed for ids of over 128 bytes alone)")
@@ -103,7 +104,11 @@ func run(ctx context.Context, args []string, w world) error {
 	if err != nil {
 		return err
 	}
-	return command(ctx, &operator{options: o, place: p, out: w.out, now: time.Now})
+	err = command(ctx, &operator{options: o, place: p, out: w.out, now: time.Now})
+	if o.stack == "" && o.table == "" {
+		err = endpoints.Explain(err)
+	}
+	return err
 }
 
 // parse takes flags before, between and behind the words.

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/endpoints"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
@@ -52,8 +53,8 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.table = store.New(r.db, store.Config{Name: "carrel", Limits: chat.DefaultLimits()})
-	text := fmt.Sprintf(`{"dynamodb": %q, "table": "carrel", "issuer": %q}`, engine.URL(), chattest.Issuer)
-	if err := os.WriteFile(r.endpoints, []byte(text), 0o644); err != nil {
+	e := endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: engine.URL(), Table: "carrel", Issuer: chattest.Issuer}
+	if err := e.Write(r.endpoints); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -221,6 +222,10 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"dynamodb": "http://127.0.0.1:1"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	killed := filepath.Join(dir, "killed.json")
+	if err := (endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: "http://127.0.0.1:1", Table: "x"}).Write(killed); err != nil {
+		t.Fatal(err)
+	}
 	key := map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "r"}
 	only := func(name string) map[string]string { return map[string]string{name: key[name]} }
 	for _, c := range []struct {
@@ -229,7 +234,8 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		want string
 	}{
 		{"-endpoints " + filepath.Join(dir, "none") + " list", nil, "start it with make run"},
-		{"-endpoints " + broken + " list", nil, "names no table"},
+		{"-endpoints " + broken + " list", nil, "names no stack"},
+		{"-endpoints " + killed + " list", nil, "does not run any more: start it with make run"},
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
 		{"-stack x list", key, "ask for the outputs of the stack x: the CLI is not here"},

@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"strings"
 
+	"carrel/infra/local/endpoints"
 	"carrel/shared/awsenv"
 	"carrel/shared/store"
 )
@@ -55,20 +54,9 @@ func table(getenv awsenv.Getenv, name, issuer string) (place, error) {
 
 // openLocal is the table of the local stack.
 func openLocal(o options, w world) (place, error) {
-	text, err := os.ReadFile(o.endpoints)
-	if errors.Is(err, fs.ErrNotExist) {
-		return place{}, fmt.Errorf("no stack runs here (there is no %s): start it with make run, or name a deployed one: -stack carrel", o.endpoints)
-	}
+	e, err := endpoints.Read(o.endpoints)
 	if err != nil {
-		return place{}, fmt.Errorf("read where the stack is: %w", err)
-	}
-	var e struct {
-		DynamoDB string `json:"dynamodb"`
-		Issuer   string `json:"issuer"`
-		Table    string `json:"table"`
-	}
-	if err := json.Unmarshal(text, &e); err != nil || e.DynamoDB == "" || e.Table == "" {
-		return place{}, fmt.Errorf("%s names no table: start the stack anew with make run", o.endpoints)
+		return place{}, fmt.Errorf("%w, or name a deployed one: -stack carrel", err)
 	}
 	local := map[string]string{ // the local DynamoDB looks at no signature
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",

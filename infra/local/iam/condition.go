@@ -78,6 +78,8 @@ func compile(operator, key string, values []string) (condition, error) {
 		return c, fmt.Errorf("iam: the condition operator %q is none: Null has neither ForAllValues nor IfExists", operator)
 	case !knownKey(c.key):
 		return c, fmt.Errorf("iam: the condition key %q is not known here: teach infra/local/iam where it comes from", key)
+	case c.of == single && c.operator != "Null" && (c.key == "dynamodb:leadingkeys" || c.key == "aws:tagkeys"):
+		return c, fmt.Errorf("iam: %s has many values: the condition operator %q needs ForAllValues or ForAnyValue before it", key, operator)
 	case len(values) == 0:
 		return c, fmt.Errorf("iam: the condition %s of %s has no value", operator, key)
 	}
@@ -152,7 +154,7 @@ func checkVariables(text string) error {
 			return nil
 		}
 		name, rest, closed := strings.Cut(after, "}")
-		if !closed || !strings.HasPrefix(strings.ToLower(name), "aws:principaltag/") {
+		if !closed || !strings.HasPrefix(strings.ToLower(name), "aws:principaltag/") || strings.Contains(name, ",") { // a default
 			return fmt.Errorf("iam: the policy variable ${%s} is not known here: teach infra/local/iam what it stands for", name)
 		}
 		text = rest

@@ -17,7 +17,7 @@ import (
 )
 
 // DefaultScope is what a token may do when the request does not say.
-const DefaultScope = "openid profile calculator clock notes"
+const DefaultScope = "openid profile calculator clock notes ask"
 
 // Config says which issuer it is.
 type Config struct {

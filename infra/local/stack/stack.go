@@ -20,6 +20,7 @@ import (
 	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/endpoints"
 	"carrel/infra/local/lambda"
 	"carrel/infra/local/template"
 
@@ -62,19 +63,8 @@ type Config struct {
 	Notices io.Writer // gets what a person should know, in lines; nil: nobody does
 }
 
-// Endpoints says where everything is. It is what endpoints.json holds.
-type Endpoints struct {
-	Page        string `json:"page"`
-	WebSocket   string `json:"websocket"`
-	Connections string `json:"connections"`
-	Issuer      string `json:"issuer"`
-	Token       string `json:"token"`
-	DynamoDB    string `json:"dynamodb"`
-	Table       string `json:"table"`
-	STS         string `json:"sts"`
-	Lambda      string `json:"lambda"`
-	Ops         string `json:"ops"`
-}
+// Endpoints says where everything is.
+type Endpoints = endpoints.Endpoints
 
 // Stack is a running stack.
 type Stack struct {

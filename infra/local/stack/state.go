@@ -3,7 +3,6 @@ package stack
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -75,18 +74,7 @@ func (s *Stack) publish(ctx context.Context) error {
 			return fmt.Errorf("waiting for the page server: %w", err)
 		}
 	}
-	text, err := json.MarshalIndent(s.endpoints, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
-	}
-	file := s.state.path(endpointsFile)
-	if err := os.WriteFile(file+".new", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
-	}
-	return nil
+	return s.endpoints.Write(s.EndpointsFile())
 }
 
 func ask(ctx context.Context, url string) error {

@@ -5,11 +5,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +42,8 @@ func invalid(format string, args ...any) *refusal {
 type assumption struct {
 	role, session string
 	lasting       time.Duration
-	tags          map[string]string
+	tags          map[string]string // by key in lower case
+	keys          []string          // of tags, as they were written
 }
 
 // ServeHTTP answers AssumeRole in the query protocol.
@@ -134,7 +133,7 @@ func permitted(caller Principal, role Role, a assumption, action string) bool {
 	for key, value := range a.tags {
 		r.Context["aws:requesttag/"+key] = []string{value}
 	}
-	r.Context["aws:tagkeys"] = slices.Collect(maps.Keys(a.tags))
+	r.Context["aws:tagkeys"] = a.keys
 	r.Context["sts:rolesessionname"] = []string{a.session}
 	return role.Trust.Trusts(caller.Role, r) == iam.Allow && caller.Policy.Decide(r) == iam.Allow
 }
@@ -142,6 +141,9 @@ func permitted(caller Principal, role Role, a assumption, action string) bool {
 // wanted reads a request. Tag keys are told apart without regard to case.
 func wanted(form url.Values) (assumption, error) {
 	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), lasting: usual, tags: map[string]string{}}
+	if err := known(form); err != nil {
+		return a, err
+	}
 	if text := form.Get("DurationSeconds"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil {
@@ -173,8 +175,20 @@ func wanted(form url.Values) (assumption, error) {
 		if key == "" || len(key) > maxTagKey || len(value) > maxTag || !allowed.MatchString(key) || !allowed.MatchString(value) {
 			return a, invalid("1 validation error detected: the tag %q at 'tags' failed to satisfy its constraint", key)
 		}
-		a.tags[key] = value
+		a.tags[key], a.keys = value, append(a.keys, form.Get(at+".Key"))
 	}
+}
+
+// known fails for a parameter that would change what comes of the request, if there were anybody who knew it here: a session
+// policy, say, without which the session may do more than on AWS.
+func known(form url.Values) error {
+	parameter := regexp.MustCompile(`^(Action|Version|RoleArn|RoleSessionName|DurationSeconds|Tags\.member\.\d+\.(Key|Value))$`)
+	for name := range form {
+		if !parameter.MatchString(name) {
+			return invalid("the local STS does not know the parameter %s: teach infra/local/sts what it does", name)
+		}
+	}
+	return nil
 }
 
 // sessionARN is the ARN of a role in use: arn:aws:iam::1:role/name as session is arn:aws:sts::1:assumed-role/name/session.

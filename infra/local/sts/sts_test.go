@@ -148,6 +148,8 @@ func TestRefusals(t *testing.T) {
 		{"no tag", "TURN", "AccessDenied", "", tags()},
 		{"an empty tag", "TURN", "AccessDenied", "", tags("user", "")},
 		{"another tag", "TURN", "AccessDenied", "", tags("user", "bob", "admin", "yes")},
+		{"the tag in another case", "TURN", "AccessDenied", "", tags("User", "bob")},
+		{"a session policy", "TURN", "ValidationError", "does not know the parameter Policy", func(in *sdk.AssumeRoleInput) { in.Policy = aws.String("{}") }},
 		{"a tag twice", "TURN", "InvalidParameterValue", "Duplicate tag keys", tags("user", "bob", "User", "alice")},
 		{"a tag that is none", "TURN", "ValidationError", "", tags("user", "bob*")},
 		{"a long tag", "TURN", "ValidationError", "", tags("user", strings.Repeat("x", 257))},

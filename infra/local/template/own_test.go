@@ -51,6 +51,29 @@ func TestOwnTemplatesParameters(t *testing.T) {
 	}
 }
 
+// What would be decided otherwise on AWS is a mistake here: a managed policy beside the user's role's own, and a variable in
+// a policy whose version knows none.
+func TestPoliciesThatAWSReadsOtherwise(t *testing.T) {
+	source := string(read(t, "..", "..", "..", "template.yaml"))
+	for _, c := range []struct{ from, to, want string }{
+		{"      MaxSessionDuration: 3600", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess]\n      MaxSessionDuration: 3600",
+			"Resources.UserRole.Properties: managed policies are not known locally"},
+		{"          PolicyDocument:\n            Version: \"2012-10-17\"", "          PolicyDocument:\n            Version: \"2008-10-17\"",
+			"Resources.UserRole.Properties.Policies.PolicyDocument: a policy with variables needs Version"},
+		{"          PolicyDocument:\n            Version: \"2012-10-17\"\n", "          PolicyDocument:\n",
+			"Resources.UserRole.Properties.Policies.PolicyDocument: a policy with variables needs Version"},
+	} {
+		if strings.Count(source, c.from) != 1 {
+			t.Fatalf("%q stands %d times in the template", c.from, strings.Count(source, c.from))
+		}
+		_, err := template.Resolve([]byte(strings.Replace(source, c.from, c.to, 1)), template.Options{
+			Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "AccessLogs": "with-role"}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.to, err, c.want)
+		}
+	}
+}
+
 func TestSplitAndRulesThatAreWrong(t *testing.T) {
 	for with, want := range map[string]string{
 		`LEVEL: !Select [3, !Split ["/", a/b/c]]`:         "Select's index is not one of the list's",

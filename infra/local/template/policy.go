@@ -1,6 +1,8 @@
 package template
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +31,8 @@ func (r *resolver) policies(n *yaml.Node, where string) []Statement {
 
 // document reads the statements of one policy document.
 func (r *resolver) document(o *object) []Statement {
-	o.ignore("Version", "Id")
-	n := o.take("Statement")
+	o.ignore("Id")
+	version, n := o.text("Version"), o.take("Statement")
 	o.end("a policy has Version and Statement; SAM's policy templates are not known locally, write their statements")
 	if n == nil {
 		o.fail(o.line, "Statement is missing: add it")
@@ -43,6 +45,9 @@ func (r *resolver) document(o *object) []Statement {
 	var out []Statement
 	for _, s := range nodes {
 		out = append(out, r.statement(r.object(s, o.where+".Statement")))
+	}
+	if version != "2012-10-17" && strings.Contains(fmt.Sprint(out), "${") {
+		o.fail(o.line, `a policy with variables needs Version: "2012-10-17": without it ${...} stands for itself`)
 	}
 	return out
 }
@@ -73,15 +78,18 @@ func (r *resolver) statement(o *object) Statement {
 	return s
 }
 
-// role reads an AWS::IAM::Role. Of managed policies it knows nothing: a role that has one is AWS's own services'.
+// role reads an AWS::IAM::Role. Of managed policies it knows nothing: only a role of AWS's own services may have one.
 func (r *resolver) role(res *resource) Role {
 	p := r.properties(res)
-	p.ignore("Description", "Tags", "ManagedPolicyArns")
+	p.ignore("Description", "Tags")
 	p.require("AssumeRolePolicyDocument")
 	arn, _ := r.value(res, false, "Arn")
 	out := Role{LogicalID: res.id, ARN: arn, Longest: time.Duration(p.number("MaxSessionDuration", 3600, 43200, 3600)) * time.Second}
 	if trust := p.object("AssumeRolePolicyDocument"); trust != nil {
 		out.Trust = r.document(trust)
+	}
+	if len(p.texts("ManagedPolicyArns")) > 0 && slices.ContainsFunc(out.Trust, ofOthers) {
+		p.fail(p.line, "managed policies are not known locally: write the statements that are meant")
 	}
 	for _, n := range p.list("Policies") {
 		o := r.object(n, p.where+".Policies")
@@ -94,6 +102,11 @@ func (r *resolver) role(res *resource) Role {
 	}
 	p.end("a role has AssumeRolePolicyDocument, Policies, MaxSessionDuration, ManagedPolicyArns, Description and Tags")
 	return out
+}
+
+// ofOthers tells whether a trust policy's statement speaks of others than AWS's services.
+func ofOthers(s Statement) bool {
+	return slices.ContainsFunc(s.Principal, func(who string) bool { return !strings.HasSuffix(who, ".amazonaws.com") })
 }
 
 // rolePolicy adds an AWS::IAM::RolePolicy to the function whose role it names.

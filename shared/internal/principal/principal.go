@@ -35,7 +35,7 @@ func New(issuer, subject string) (User, error) {
 		return User{key: key}, nil
 	}
 	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
-	return User{key: hashPrefix + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])}, nil
+	return User{key: hashPrefix + hashed(sum[:])}, nil
 }
 
 // FromKey restores a User from a key that the edge wrote itself earlier: a tenant id, an authorizer's context, an
@@ -77,6 +77,10 @@ func (u User) Format(f fmt.State, _ rune) {
 // LogValue keeps the id out of structured logs.
 func (u User) LogValue() slog.Value { return slog.StringValue(u.Hash()) }
 
+func hashed(sum []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum)
+}
+
 const upperHex = "0123456789ABCDEF"
 
 func plain(c byte) bool {
@@ -104,7 +108,7 @@ func escape(id string) string {
 func wellFormed(key string) bool {
 	if sum, ok := strings.CutPrefix(key, hashPrefix); ok {
 		raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(sum)
-		return err == nil && len(raw) == sha256.Size
+		return err == nil && len(raw) == sha256.Size && hashed(raw) == sum // decoding passes over line ends and spare bits
 	}
 	var id strings.Builder
 	for i := 0; i < len(key); i++ {

@@ -14,7 +14,7 @@ const calculator = "calculator"
 
 const help = "I am Carrel's built-in demonstration: I follow rules and no language model is behind me. " +
 	"Ask me to calculate something, for example: what is 12*(3+4)? Ask what time it is in Europe/Berlin. " +
-	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. " +
+	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. Say “ask me something” to be asked. " +
 	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a second), " +
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
 

@@ -220,6 +220,8 @@ func report(t turn) string {
 		switch c.Function.Name {
 		case "clock":
 			lines = append(lines, "It is "+result)
+		case "ask":
+			lines = append(lines, "The answer is: "+result)
 		case "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear":
 			lines = append(lines, result)
 		default:

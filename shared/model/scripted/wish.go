@@ -14,6 +14,8 @@ func wish(message string) (tool string, arguments map[string]any) {
 		return "notes_save", map[string]any{"text": strings.TrimSpace(rest)}
 	}
 	switch plain {
+	case "ask me something", "ask me a question":
+		return "ask", map[string]any{"question": "Which do you like best?", "choices": []string{"coffee", "tea", "neither"}}
 	case "my notes", "notes", "list my notes", "show my notes", "what are my notes":
 		return "notes_list", map[string]any{}
 	case "delete all notes", "delete all my notes", "forget my notes", "forget all my notes", "clear my notes":

@@ -14,7 +14,7 @@ import (
 
 // What the assistant makes of a message: the tool that it calls, with its arguments.
 func TestWishes(t *testing.T) {
-	offered := []string{"clock", "notes_clear", "notes_delete", "notes_list", "notes_save", "notes_search"}
+	offered := []string{"ask", "clock", "notes_clear", "notes_delete", "notes_list", "notes_save", "notes_search"}
 	for message, want := range map[string]string{
 		"note: Buy milk: 2 l":               `notes_save {"text":"Buy milk: 2 l"}`,
 		"Note:\nbuy milk\nand bread":        `notes_save {"text":"buy milk\nand bread"}`,
@@ -28,6 +28,7 @@ func TestWishes(t *testing.T) {
 		"delete note 007":                   "",
 		"what time is it in Europe/Berlin?": `clock {"zone":"Europe/Berlin"}`,
 		"What day is it?":                   `clock {}`,
+		"Ask me something.":                 `ask {"choices":["coffee","tea","neither"],"question":"Which do you like best?"}`,
 		"noteworthy: this":                  "",
 	} {
 		if got := called(t, message, offered); got != want {

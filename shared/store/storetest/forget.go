@@ -134,6 +134,8 @@ func (w *World) stopped(s *store.Store, running *store.Holder) store.Thread {
 	wantErr(t, "asked", s.Open(ctx), chat.ErrClosed)
 	_, err := s.Admit(ctx, Asked("late", "t9"))
 	wantErr(t, "a run", err, chat.ErrClosed)
+	_, err = s.Admit(ctx, running.Input())
+	wantErr(t, "a run that is known", err, chat.ErrClosed)
 	if started, err := s.StartWaiting(ctx); err != nil || len(started) > 0 {
 		t.Errorf("what waits was started: %+v, %v", started, err)
 	}
@@ -208,6 +210,8 @@ func verify(t *testing.T, w *World) {
 	epoch := string(must[store.Thread](t)(alice.Thread(ctx, "t3")).Epoch)
 	log := "U#alice#T#t3#" + epoch
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#past#x"})
+	w.change("U#alice", "IN#past#x", "SET #expires = :t", map[string]string{"#expires": "expires"}, "1")
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})

@@ -36,11 +36,18 @@ func tableProbes() map[string]probe {
 		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.Table.Owner(c.T.Context(), c.socket) }},
 		// An operator who names somebody of whom nothing is kept gets nobody, whoever is named nearly so.
 		"Table.ForOperator": {theirs: notFound, call: func(c caller) (any, error) {
-			u, err := c.Table.ForOperator(c.T.Context(), store.Named{Issuer: chattest.Issuer, Subject: c.as})
-			if err == nil && u != chattest.User(c.T, c.as) {
-				err = fmt.Errorf("it is somebody else")
+			me := chattest.User(c.T, c.as)
+			for _, key := range []string{"#", "U#" + me.Key(), me.Key() + "#", me.Key() + "#D", me.Key() + "\n", me.Key() + "=23"} {
+				if _, err := c.Table.ForOperator(c.T.Context(), store.Named{Key: key}); !errors.Is(err, chat.ErrNotFound) {
+					return nil, fmt.Errorf("the key %.20q: %w", key, err)
+				}
 			}
-			return nil, err
+			byName, err := c.Table.ForOperator(c.T.Context(), store.Named{Issuer: chattest.Issuer, Subject: c.as})
+			byKey, again := c.Table.ForOperator(c.T.Context(), store.Named{Key: me.Key()})
+			if (err == nil) != (again == nil) || err == nil && (byName != me || byKey != me) {
+				err = fmt.Errorf("it is somebody else by name, %w, or by key, %w", err, again)
+			}
+			return nil, errors.Join(err, again)
 		}},
 		"Table.Live": {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
 	}

@@ -4,10 +4,12 @@
 package access
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"carrel/infra/local/iam"
@@ -22,69 +24,60 @@ type Schema struct {
 	Hash func(table, index string) (name string) // the partition key's attribute; index "": the table's own; "": there is none
 }
 
-// item is what is read of a request, or of one item of it.
-type item struct {
-	TableName                 string
-	IndexName                 string
-	Key                       attributes
-	Item                      attributes
-	KeyConditionExpression    string
-	ExpressionAttributeNames  map[string]string
-	ExpressionAttributeValues attributes
+// object is a JSON object whose members' names are taken as they stand. A struct of encoding/json would take "key" for
+// Key, and what is decided about would not be what the engine does.
+type object map[string]json.RawMessage
+
+// get decodes a member, if there is one.
+func (o object) get(name string, to any) error {
+	raw, found := o[name]
+	if !found {
+		return nil
+	}
+	return json.Unmarshal(raw, to)
 }
 
-type attributes map[string]map[string]any
+// item is what is read of a request, or of one item of it. An attribute's value is read if it is a key's.
+type item struct {
+	table, index string
+	key, item    object
+	condition    string
+	names        map[string]string
+	values       object
+}
+
+func read(body []byte) (i item, err error) {
+	var o object
+	err = errors.Join(json.Unmarshal(body, &o), o.get("TableName", &i.table), o.get("IndexName", &i.index), o.get("Key", &i.key), o.get("Item", &i.item),
+		o.get("KeyConditionExpression", &i.condition), o.get("ExpressionAttributeNames", &i.names), o.get("ExpressionAttributeValues", &i.values))
+	if err != nil {
+		return i, fmt.Errorf("read a request: %w", err)
+	}
+	return i, nil
+}
 
 // Asked are the permissions that a request needs: all of them, or it is denied. An error says why that cannot be told.
 func Asked(operation string, body []byte, s Schema) ([]iam.Request, error) {
 	switch operation {
 	case "GetItem", "DeleteItem", "UpdateItem", "PutItem", "Query", "Scan":
-		var i item
-		if err := json.Unmarshal(body, &i); err != nil {
-			return nil, fmt.Errorf("read a request: %w", err)
+		i, err := read(body)
+		if err != nil {
+			return nil, err
 		}
 		return s.single(operation, i)
 	case "TransactWriteItems", "TransactGetItems":
 		return s.transaction(body)
 	case "BatchGetItem":
-		var b struct {
-			RequestItems map[string]struct{ Keys []attributes }
-		}
-		return s.batch(operation, json.Unmarshal(body, &b), func(each func(string, attributes)) {
-			for table, keys := range b.RequestItems {
-				for _, k := range keys.Keys {
-					each(table, k)
-				}
-			}
-		})
+		return s.batch(operation, body, keysRead)
 	case "BatchWriteItem":
-		var b struct {
-			RequestItems map[string][]struct {
-				PutRequest    struct{ Item attributes }
-				DeleteRequest struct{ Key attributes }
-			}
-		}
-		return s.batch(operation, json.Unmarshal(body, &b), func(each func(string, attributes)) {
-			for table, writes := range b.RequestItems {
-				for _, w := range writes {
-					each(table, either(w.PutRequest.Item, w.DeleteRequest.Key))
-				}
-			}
-		})
+		return s.batch(operation, body, keysWritten)
 	}
 	// What speaks of tables, PartiQL, backups and all else names no key. It is of the table that is named, or of all.
-	var i item
-	if err := json.Unmarshal(body, &i); err != nil {
-		return nil, fmt.Errorf("read a request: %w", err)
+	i, err := read(body)
+	if err != nil {
+		return nil, err
 	}
-	return []iam.Request{s.request(operation, cmp.Or(i.TableName, "*"), "", nil)}, nil
-}
-
-func either(a, b attributes) attributes {
-	if a != nil {
-		return a
-	}
-	return b
+	return []iam.Request{s.request(operation, cmp.Or(i.table, "*"), "", nil)}, nil
 }
 
 func (s Schema) request(action, table, index string, keys []string) iam.Request {
@@ -97,35 +90,42 @@ func (s Schema) request(action, table, index string, keys []string) iam.Request 
 
 // single is a request about one item, or one partition.
 func (s Schema) single(operation string, i item) ([]iam.Request, error) {
-	if operation == "Scan" {
-		return []iam.Request{s.request(operation, i.TableName, i.IndexName, nil)}, nil
-	}
 	var key string
 	var err error
-	if operation == "Query" {
+	switch operation {
+	case "Scan":
+		return []iam.Request{s.request(operation, i.table, i.index, nil)}, nil
+	case "Query":
 		key, err = s.queried(i)
-	} else {
-		key, err = s.key(i.TableName, either(i.Key, i.Item))
+	case "PutItem":
+		key, err = s.key(i.table, i.item)
+	default:
+		key, err = s.key(i.table, i.key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return []iam.Request{s.request(operation, i.TableName, i.IndexName, []string{key})}, nil
+	return []iam.Request{s.request(operation, i.table, i.index, []string{key})}, nil
 }
 
 // transaction asks for each of its items by itself.
 func (s Schema) transaction(body []byte) ([]iam.Request, error) {
-	var t struct{ TransactItems []map[string]item }
-	if err := json.Unmarshal(body, &t); err != nil {
+	var t object
+	var items []object
+	if err := errors.Join(json.Unmarshal(body, &t), t.get("TransactItems", &items)); err != nil {
 		return nil, fmt.Errorf("read a transaction: %w", err)
 	}
 	actions := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem", "ConditionCheck": "ConditionCheckItem"}
 	var asked []iam.Request
-	for _, parts := range t.TransactItems {
-		for kind, i := range parts {
+	for _, parts := range items {
+		for kind, part := range parts {
 			action, known := actions[kind]
 			if !known {
 				return nil, fmt.Errorf("a transaction has no %q", kind)
+			}
+			i, err := read(part)
+			if err != nil {
+				return nil, err
 			}
 			one, err := s.single(action, i)
 			if err != nil {
@@ -138,60 +138,92 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 }
 
 // batch is one request for each table, about all the keys that are named there.
-func (s Schema) batch(operation string, err error, items func(each func(table string, a attributes))) ([]iam.Request, error) {
-	if err != nil {
+func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) ([]object, error)) ([]iam.Request, error) {
+	var b, tables object
+	if err := errors.Join(json.Unmarshal(body, &b), b.get("RequestItems", &tables)); err != nil {
 		return nil, fmt.Errorf("read a batch: %w", err)
 	}
-	keys, failed := map[string][]string{}, error(nil)
-	items(func(table string, a attributes) {
-		key, err := s.key(table, a)
-		failed = cmp.Or(failed, err)
-		keys[table] = append(keys[table], key)
-	})
-	if failed != nil {
-		return nil, failed
-	}
 	var asked []iam.Request
-	for table, named := range keys {
+	for table, of := range tables {
+		items, err := keys(of)
+		if err != nil {
+			return nil, fmt.Errorf("read a batch: %w", err)
+		}
+		var named []string
+		for _, i := range items {
+			key, err := s.key(table, i)
+			if err != nil {
+				return nil, err
+			}
+			named = append(named, key)
+		}
 		asked = append(asked, s.request(operation, table, "", named))
 	}
 	return asked, nil
 }
 
+// keysRead are the keys that a BatchGetItem names of one table.
+func keysRead(of json.RawMessage) (keys []object, err error) {
+	var o object
+	err = errors.Join(json.Unmarshal(of, &o), o.get("Keys", &keys))
+	return keys, err
+}
+
+// keysWritten are what a BatchWriteItem puts and deletes in one table.
+func keysWritten(of json.RawMessage) (keys []object, err error) {
+	var writes []map[string]object
+	err = json.Unmarshal(of, &writes)
+	for _, w := range writes {
+		for kind, member := range map[string]string{"PutRequest": "Item", "DeleteRequest": "Key"} {
+			if request, found := w[kind]; found {
+				var key object
+				err = errors.Join(err, request.get(member, &key))
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys, err
+}
+
 // key is an item's partition key.
-func (s Schema) key(table string, a attributes) (string, error) {
+func (s Schema) key(table string, o object) (string, error) {
 	name := s.Hash(table, "")
-	value, found := a[name]
+	value, found := o[name]
 	if name == "" || !found {
 		return "", fmt.Errorf("the item has no partition key of table %q", table)
 	}
 	return scalar(value)
 }
 
-// scalar is a key's value as text.
-func scalar(value map[string]any) (string, error) {
-	for _, kind := range [...]string{"S", "N", "B"} {
-		if text, ok := value[kind].(string); ok && len(value) == 1 {
-			return text, nil
-		}
+// scalar is a key's value as text: {"S": "text"}, and nothing beside.
+func scalar(value json.RawMessage) (string, error) {
+	d := json.NewDecoder(bytes.NewReader(value))
+	var parts [4]json.Token
+	for n := range parts {
+		parts[n], _ = d.Token() // what is none is no part of a key
 	}
-	return "", errors.New("a partition key is neither text, number nor binary")
+	kind, _ := parts[1].(string)
+	text, isText := parts[2].(string)
+	if parts[0] != json.Delim('{') || !slices.Contains([]string{"S", "N", "B"}, kind) || !isText || parts[3] != json.Delim('}') {
+		return "", errors.New("a partition key is neither text, number nor binary")
+	}
+	return text, nil
 }
 
 // queried is the partition key that a query's condition names: name = :value, alone or in a conjunction.
 func (s Schema) queried(i item) (string, error) {
-	hash := s.Hash(i.TableName, i.IndexName)
-	words := strings.Fields(strings.NewReplacer("=", " = ", "(", " ", ")", " ").Replace(i.KeyConditionExpression))
+	hash := s.Hash(i.table, i.index)
+	words := strings.Fields(strings.NewReplacer("=", " = ", "(", " ", ")", " ").Replace(i.condition))
 	for n := 0; n+2 < len(words) && hash != ""; n++ {
-		name := cmp.Or(i.ExpressionAttributeNames[words[n]], words[n])
+		name := cmp.Or(i.names[words[n]], words[n])
 		if words[n+1] != "=" || name != hash {
 			continue
 		}
-		value, found := i.ExpressionAttributeValues[words[n+2]]
+		value, found := i.values[words[n+2]]
 		if !found {
 			break
 		}
 		return scalar(value)
 	}
-	return "", fmt.Errorf("the query names no partition key of table %q, index %q", i.TableName, i.IndexName)
+	return "", fmt.Errorf("the query names no partition key of table %q, index %q", i.table, i.index)
 }

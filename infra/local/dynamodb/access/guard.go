@@ -92,6 +92,9 @@ func (g *Guard) Allow(accessKeyID, token, operation string, body []byte) *proxy.
 		return &proxy.Denial{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	}
 	asked, err := Asked(operation, body, g.schema)
+	if err == nil && len(asked) == 0 {
+		err = errors.New("the request names no item")
+	}
 	if err != nil {
 		return &proxy.Denial{Code: "ValidationException", Message: err.Error()}
 	}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"carrel/shared/agent"
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/wire"
+)
+
+// wants is a question for a city, asked by this agent's run.
+func (w window) wants(id chat.InterruptID, by string) agui.Interrupt {
+	q := question(id, w.at.Add(time.Hour))
+	q.Reason, q.Message = agui.ReasonInputRequired, "Which city?"
+	q.ResponseSchema = json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}`)
+	q.Metadata = json.RawMessage(fmt.Sprintf(`{"carrel":{"runId":"r1","tool":"ask","arguments":"{}","agent":%q}}`, by))
+	return q
+}
+
+// resumes is a run frame with one answer, as it stands.
+func resumes(run, answer string) string {
+	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],"resume":[{"interruptId":"i1",%s}]}`, run, answer)
+}
+
+// An answer that does not fit its question is refused with what is wrong; the question stays open, nothing is stored, and
+// the next answer, even under the same id, is taken.
+func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.puts("r1", w.wants("i1", "assistant"))
+	wrong := map[string]string{
+		`"status":"resolved"`:                                          "there is no payload",
+		`"status":"resolved","payload":"hunter2"`:                      `want \"object\"`,
+		`"status":"resolved","payload":{"town":"hunter2"}`:             "town",
+		`"status":"resolved","payload":{"city":17}`:                    `want \"string\"`,
+		`"status":"resolved","payload":{"city":"hunter2","country":1}`: "country",
+	}
+	for answer, says := range wrong {
+		no := w.rejected(resumes("r2", answer))
+		told, err := json.Marshal(no.Message)
+		if err != nil || idsOf(no.Interrupts) != "i1" || !strings.Contains(string(told), says) ||
+			!strings.Contains(no.Message, "Which city?") || !strings.Contains(no.Message, "answer it again") {
+			t.Errorf("%s was refused with %+v", answer, no)
+		}
+		if _, err := w.store().Run(t.Context(), "r2"); !errors.Is(err, chat.ErrNotFound) {
+			t.Errorf("%s: the run is known: %v", answer, err)
+		}
+	}
+	if g := w.hello(`{"type":"hello","n":4,"threadId":"t"}`); idsOf(g.ready.Interrupts) != "i1" {
+		t.Errorf("after wrong answers %q is open", idsOf(g.ready.Interrupts))
+	}
+	if strings.Contains(r.log.String(), "hunter2") {
+		t.Errorf("the log tells what was answered: %s", &r.log)
+	}
+	w.answers(resumes("r2", `"status":"resolved","payload":{"city":"Bern"}`),
+		`{"type":"accepted","requestId":"q","runId":"r2","threadId":"t","state":"running"}`)
+	t.Attr("figure", fmt.Sprintf("%d answers that do not fit were refused, and the question stayed open", len(wrong)))
+}
+
+// What needs no answer that fits: a refusal, and a yes to a call. A yes that is none is no yes.
+func TestWhatNeedsNotFit(t *testing.T) {
+	for answer, taken := range map[string]bool{
+		`"status":"cancelled"`:                              true,
+		`"status":"cancelled","payload":5`:                  true,
+		`"status":"resolved","payload":{"approved":false}`:  true,
+		`"status":"resolved","payload":{"approved":"true"}`: false,
+	} {
+		for _, reason := range []string{agui.ReasonInputRequired, agui.ReasonToolCall} {
+			w := newRig(t).window("alice", "w1=")
+			w.send(hi)
+			q := w.wants("i1", "")
+			q.Reason = reason
+			w.puts("r1", q)
+			got, ok := w.send(resumes("r2", answer))[0].(*wire.Accepted)
+			if ok != taken {
+				t.Errorf("%s to %s: %+v, want taken: %v", answer, reason, got, taken)
+			}
+		}
+	}
+}
+
+// A run that answers goes on with the agent that asked, unless it names one.
+func TestWhoGoesOnWithAnAnswer(t *testing.T) {
+	bern := `"status":"resolved","payload":{"city":"Bern"}`
+	for name, c := range map[string]struct {
+		asker, named, want string
+		code               wire.Code
+	}{
+		"who asked":          {asker: "second", want: "second"},
+		"who is named":       {asker: "second", named: "first", want: "first"},
+		"of before":          {want: ""},
+		"somebody who left":  {asker: "third", code: wire.CodeUnknownAgent},
+		"and is replaced":    {asker: "third", named: "first", want: "first"},
+		"nobody is of names": {asker: "second", named: "third", code: wire.CodeUnknownAgent},
+	} {
+		r := newRig(t)
+		r.agent = func(name string) error {
+			if name == "third" {
+				return agent.Known(name) // which knows none of these
+			}
+			return nil
+		}
+		w := r.window("alice", "w1=")
+		w.send(hi)
+		w.puts("r1", w.wants("i1", c.asker))
+		body := resumes("r2", bern)
+		if c.named != "" {
+			body = strings.Replace(body, `"messages"`, fmt.Sprintf(`"agent":%q,"messages"`, c.named), 1)
+		}
+		got := w.send(body)[0]
+		if no, ok := got.(*wire.Rejected); c.code != "" {
+			if !ok || no.Code != c.code {
+				t.Errorf("%s: answered %+v", name, got)
+			}
+			continue
+		}
+		run, err := w.store().Run(t.Context(), "r2")
+		in, err2 := w.store().Input(t.Context(), "r2")
+		if errors.Join(err, err2) != nil || run.Agent != c.want || in.Agent != c.want {
+			t.Errorf("%s: the run is %q's, its input %q's, %v; want %q", name, run.Agent, in.Agent, errors.Join(err, err2), c.want)
+		}
+	}
+}

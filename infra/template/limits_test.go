@@ -1,0 +1,70 @@
+package template_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"carrel/shared/chat"
+)
+
+// A deployment that nobody gives other limits has those that the audit asks for, and so has what knows no deployment; a run
+// cannot be given more than 14 minutes.
+func TestTheLimitsOfARun(t *testing.T) {
+	l := chat.DefaultLimits()
+	if l.Runs != 5 || l.RunTime != 5*time.Minute || l.ModelCalls > 25 || l.ToolCalls > 50 || l.Events > 10_000 ||
+		l.ModelCalls*l.ToolCalls*l.Events*l.OutputBytes*l.MemoryBytes == 0 {
+		t.Errorf("by default the limits are %+v", l)
+	}
+	parameters := parametersOf(t)
+	for name, want := range map[string]int{"RunsPerUser": l.Runs, "WaitingPerUser": l.Waiting, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
+		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts, "EventDays": int(l.Retention / (24 * time.Hour))} {
+		if got := parameters[name].Default; got != want {
+			t.Errorf("%s is %d in the template and %d in the code", name, got, want)
+		}
+	}
+	longest := time.Duration(parameters["RunSeconds"].MaxValue) * time.Second
+	if longest != 14*time.Minute {
+		t.Errorf("a run may be given %v", longest)
+	}
+	t.Attr("figure", fmt.Sprintf("%d runs of a user; of a run %v, %v at most, %d model calls, %d tool calls, %d events, %d MB of output", l.Runs, l.RunTime,
+		longest, l.ModelCalls, l.ToolCalls, l.Events, l.OutputBytes>>20))
+}
+
+// parameter is a number that a deployment may be given.
+type parameter struct{ Default, MaxValue int }
+
+// parametersOf are the template's.
+func parametersOf(t *testing.T) map[string]parameter {
+	t.Helper()
+	source, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain struct {
+		Parameters map[string]map[string]any `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(source, &plain); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]parameter{}
+	for name, p := range plain.Parameters {
+		if p["Type"] != "Number" {
+			continue
+		}
+		var number parameter
+		text, err := json.Marshal(p)
+		if err == nil {
+			err = json.Unmarshal(text, &number)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		all[name] = number
+	}
+	return all
+}

@@ -1,0 +1,54 @@
+package tool
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// Fits reports what is wrong with a person's answer to a question with this schema, in words that may hold a part of the
+// answer; without a schema every answer fits. An error of the schema itself is one too.
+func Fits(schema, answer json.RawMessage) error {
+	if len(schema) == 0 {
+		return nil
+	}
+	resolved, err := resolve(schema)
+	if err != nil {
+		return err
+	}
+	var value any
+	if err := json.Unmarshal(answer, &value); err != nil {
+		return fmt.Errorf("not valid JSON: %w", err)
+	}
+	if err := resolved.Validate(value); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "validating root: ", ""))
+	}
+	return nil
+}
+
+// resolve reads the schema of an answer, which has to be an object that refers to nothing: a reference in a circle would
+// not end.
+func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(schema), []byte("{")) {
+		return nil, errors.New("the schema of an answer is no object")
+	}
+	if bytes.Contains(schema, []byte(`"$ref"`)) || bytes.Contains(schema, []byte(`"$dynamicRef"`)) {
+		return nil, errors.New("the schema of an answer has a reference: write in its place what it refers to")
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(schema, &s); err != nil {
+		return nil, fmt.Errorf("read the schema of an answer: %w", err)
+	}
+	if v := s.Schema; v != "" && !strings.Contains(v, "/2020-12/") && !strings.Contains(v, "/draft-07/") {
+		return nil, fmt.Errorf("the schema of an answer is of %q: it may be of draft 2020-12 or draft-07", v)
+	}
+	resolved, err := s.Resolve(nil)
+	if err != nil {
+		return nil, fmt.Errorf("resolve the schema of an answer: %w", err)
+	}
+	return resolved, nil
+}

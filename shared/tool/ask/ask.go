@@ -1,0 +1,81 @@
+// Package ask is the built-in tool by which an agent asks the user something that it cannot go on without: the run ends
+// with the question, and the answer is the call's result.
+package ask
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"carrel/shared/tool"
+)
+
+// Name is the tool's name, and the grant that a run needs for it.
+const Name = "ask"
+
+const (
+	maxQuestion = 1000 // bytes, as long as a question may be
+	maxChoices  = 20
+	maxChoice   = 100 // bytes
+)
+
+const description = "Asks the user a question and waits for the answer. Call it only if you cannot go on without knowing, " +
+	"and offer choices if there are few answers."
+
+type arguments struct {
+	Question string   `json:"question" jsonschema:"the question, in the user's language, at most 1000 bytes"`
+	Choices  []string `json:"choices,omitempty" jsonschema:"the answers to choose from, 2 to 20 of at most 100 bytes; left out, the user writes what they like"`
+}
+
+// answer is the JSON Schema of an answer.
+type answer struct {
+	Title     string   `json:"title"`
+	Type      string   `json:"type"`
+	Enum      []string `json:"enum,omitempty"`
+	MinLength int      `json:"minLength"`
+	MaxLength int      `json:"maxLength"`
+}
+
+// New makes the tool.
+func New() (tool.Tool, error) {
+	t, err := tool.Define(Name, description, Name, func(_ context.Context, in arguments) (string, error) {
+		if wrong := in.wrong(); wrong != "" {
+			return "", &tool.Error{Text: wrong}
+		}
+		schema, err := json.Marshal(answer{Title: "Answer", Type: "string", Enum: in.Choices, MinLength: 1, MaxLength: 2000})
+		if err != nil {
+			return "", fmt.Errorf("write the schema of an answer: %w", err)
+		}
+		return "", &tool.InputError{Message: in.Question, Schema: schema}
+	})
+	return t.Idempotent(), err
+}
+
+// deceives reports whether a person may read something else than what stands there: the words are a model's, which may have
+// them from anywhere.
+func deceives(text string) bool {
+	return strings.ContainsFunc(text, func(c rune) bool {
+		return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	})
+}
+
+// wrong says to the model why this cannot be asked; "": it can.
+func (in arguments) wrong() string {
+	if strings.TrimSpace(in.Question) == "" || len(in.Question) > maxQuestion {
+		return fmt.Sprintf("The question has %d bytes. Write one of 1 to %d.", len(in.Question), maxQuestion)
+	}
+	if n := len(in.Choices); n == 1 || n > maxChoices {
+		return fmt.Sprintf("There are %d choices. Give 2 to %d, or none.", n, maxChoices)
+	}
+	if deceives(in.Question + strings.Join(in.Choices, "")) {
+		return "The question or a choice has control characters. Write plain text, on one line."
+	}
+	for _, c := range in.Choices {
+		if strings.TrimSpace(c) == "" || len(c) > maxChoice {
+			return fmt.Sprintf("The choice %.100q has %d bytes. Write each in 1 to %d.", c, len(c), maxChoice)
+		}
+	}
+	return ""
+}
