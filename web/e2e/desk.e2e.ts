@@ -253,3 +253,15 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
     { messages: [], resume: [given(2), { interruptId: "i2", status: "cancelled" }] },
   ]);
 });
+
+it("puts an agent's own question, and goes on with the answer", async () => {
+  const alice = await open();
+  await alice.send('/call ask {"question":"Which color?","choices":["red","green"]}\n/say thanks');
+  await card(alice).getByText("Which color?", { exact: true }).waitFor();
+  await card(alice).getByLabel("Answer", { exact: true }).selectOption("green");
+  await card(alice).getByRole("button", { name: "Answer" }).click();
+  await call(alice, "ask").getByLabel("Result").getByText("green").waitFor();
+  await alice.answers.getByText("thanks", { exact: true }).waitFor();
+  await alice.quiet();
+  expect(await card(alice).count()).toBe(0);
+});
