@@ -156,7 +156,7 @@ func (f *flood) pours(c *crowd, windows []*socket) error {
 		if err := d.Open(f.threads[n%len(f.threads)]); err != nil {
 			return err
 		}
-		if _, err := d.Send(fmt.Sprintf("/stream 20 20\n/say poured-%d", n)); err != nil {
+		if _, err := d.Send(fmt.Sprintf("/stream 40 20\n/say poured-%d", n)); err != nil {
 			return err
 		}
 	}

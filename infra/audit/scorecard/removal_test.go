@@ -124,6 +124,21 @@ func TestARemovalThatTellsNothing(t *testing.T) {
 	}
 }
 
+// One that nobody noticed turns its own row red, and no other, although all removals are subtests of one test.
+func TestARemovalThatIsMissedIsItsRowsAlone(t *testing.T) {
+	noticed := removal{Row: "C5", Guard: "g", Test: planted + " TestGood", Noticed: true}
+	missed := removal{Row: "A1", Guard: "h", Test: planted + " TestGood"}
+	o := told(t, []removal{noticed, missed}, true)
+	for i, status := range []string{"pass", "fail"} {
+		o.of(fmt.Sprintf("%s %s/%d", mutantsPackage, removalTest, i)).status = status
+	}
+	o.of(mutantsPackage + " " + removalTest).status = "fail"
+	r := judge([]row{{id: "A1", checks: []check{good()}}, {id: "C5", checks: []check{good()}}}, normal, o)
+	if r.Rows[0].Passed || !r.Rows[1].Passed {
+		t.Errorf("A1: %v, C5: %v", r.Rows[0].Why, r.Rows[1].Why)
+	}
+}
+
 func TestLocksAreShown(t *testing.T) {
 	o := told(t, nil, true)
 	o.of(planted + " TestGood").told["lock"] = []string{"3 last hop | a forged mapping | 1, 2, 4, 5 | nothing was posted"}
