@@ -240,7 +240,8 @@ func TestTheAttackerIsNamedLikeTheVictim(t *testing.T) {
 func (s *siege) invoke(function, kind, connection, attacker, body string) (answer string, failed string) {
 	s.Helper()
 	event, err := json.Marshal(map[string]any{"body": body, "requestContext": map[string]any{"eventType": kind, "connectionId": connection, "requestId": "stolen",
-		"authorizer": map[string]string{"principalId": attacker, "user": attacker, "expires": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "grants": "notes calculator clock"}}})
+		"authorizer": map[string]string{"principalId": attacker, "user": attacker, "expires": fmt.Sprint(time.Now().Add(time.Hour).Unix()),
+			"signedIn": fmt.Sprint(time.Now().Unix()), "signedInBy": "auth_time", "grants": "notes calculator clock"}}})
 	if err != nil {
 		s.Fatal(err)
 	}

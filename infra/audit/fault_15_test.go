@@ -26,8 +26,8 @@ func TestFault15AMissingMappingIsRefused(t *testing.T) {
 	w := g.window(alice, g.thread(alice))
 	g.done(w, "/say kept", "kept")
 	connection := w.ready(t).ConnectionID
-	nobody := []string{`null`, `{}`, `{"principalId":"","user":""}`, `{"expires":"4102444800","grants":"notes"}`,
-		`{"principalId":"` + alice.name + `","expires":"4102444800"}`}
+	nobody := []string{`null`, `{}`, `{"principalId":"","user":""}`, `{"expires":"4102444800","signedIn":"1782907140","signedInBy":"iat","grants":"notes"}`,
+		`{"principalId":"` + alice.name + `","expires":"4102444800","signedIn":"1782907140","signedInBy":"iat"}`}
 	for _, who := range nobody {
 		event := func(kind, body string) []byte {
 			return fmt.Appendf(nil, `{"requestContext":{"eventType":%q,"connectionId":%q,"authorizer":%s},"body":%q}`, kind, connection, who, body)

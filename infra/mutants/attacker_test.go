@@ -58,21 +58,3 @@ func attackerGuards() []guard {
 		},
 	}
 }
-
-// signInGuards are what a token meets.
-func signInGuards() []guard {
-	return []guard{
-		{
-			name: "attacker: a token for another API is none", file: "shared/token/token.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
-			from: `	if len(t.Audience) > 0 {`, to: `	if len(t.Audience) > 0 && c.ClientID == "" {`,
-		},
-		{
-			name: "attacker: a token's scheme is one in any case", file: "shared/gateway/authorizer.go", test: "./shared/gateway TestTheSchemeIsBearerInAnyCase",
-			from: `strings.EqualFold(scheme, "Bearer")`, to: `scheme == "Bearer"`,
-		},
-		{
-			name: "attacker: a grant is one word", file: "shared/gateway/authorizer.go", test: "./shared/gateway TestNoGrantComesOfAnothersWords",
-			from: `strings.ContainsFunc(g, unicode.IsSpace)`, to: `strings.ContainsFunc(g, unicode.IsControl)`,
-		},
-	}
-}

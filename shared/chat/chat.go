@@ -125,7 +125,15 @@ type Claims struct {
 	Issuer  string
 	Subject string
 	Expires time.Time
+	SignIn  SignIn
 	Grants  []string // what its scopes, permissions or groups allow
+}
+
+// SignIn is when the user of a token signed in, to the second.
+type SignIn struct {
+	At time.Time
+	// Proven is whether the token's auth_time says so. Without it At is when the token was issued, which a refresh moves.
+	Proven bool
 }
 
 // Mark says whom something was written for, without being a way to them: a user's Hash.

@@ -20,10 +20,18 @@ import (
 
 // The names in the authorizer's context. It holds at most 8 KB, and only strings, numbers and bools.
 const (
-	contextUser    = "user"
-	contextExpires = "expires"
-	contextGrants  = "grants"
-	maxGrants      = 4 << 10
+	contextUser       = "user"
+	contextExpires    = "expires"
+	contextSignedIn   = "signedIn"
+	contextSignedInBy = "signedInBy" // which claim contextSignedIn is: one of the next two
+	contextGrants     = "grants"
+	maxGrants         = 4 << 10
+)
+
+// The claims that say when a user signed in.
+const (
+	byAuthTime = "auth_time"
+	byIssuedAt = "iat"
 )
 
 // ErrUnauthorized makes API Gateway refuse the socket with 401: it looks for this very word.
@@ -84,11 +92,20 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 		Statement: []events.IAMPolicyStatement{{Action: []string{"execute-api:Invoke"}, Effect: "Allow", Resource: []string{e.MethodArn}}},
 	}
 	r.Context = map[string]any{
-		contextUser:    u.Key(),
-		contextExpires: strconv.FormatInt(c.Expires.Unix(), 10),
-		contextGrants:  grants,
+		contextUser:       u.Key(),
+		contextExpires:    strconv.FormatInt(c.Expires.Unix(), 10),
+		contextSignedIn:   strconv.FormatInt(c.SignIn.At.Unix(), 10),
+		contextSignedInBy: signedInBy(c.SignIn),
+		contextGrants:     grants,
 	}
 	return r, nil
+}
+
+func signedInBy(s chat.SignIn) string {
+	if s.Proven {
+		return byAuthTime
+	}
+	return byIssuedAt
 }
 
 // joined are grants in one text, which ParseInbound takes apart again. One with white space in it would become two others: it

@@ -24,6 +24,7 @@ type Inbound struct {
 	Connection   chat.ConnectionID
 	Grants       []string
 	TokenExpires time.Time
+	SignIn       chat.SignIn
 	ConnectedAt  time.Time
 	Body         []byte   // of a MESSAGE
 	Subprotocols []string // that a CONNECT offered
@@ -70,13 +71,40 @@ func (in *Inbound) identify(authorizer any) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", chat.ErrNoUser, err)
 	}
-	expires, err := strconv.ParseInt(fmt.Sprint(c[contextExpires]), 10, 64)
+	expires, err := seconds(c, contextExpires)
 	if err != nil {
-		return fmt.Errorf("%w: its expiry is no number", chat.ErrNoUser)
+		return err
+	}
+	signIn, err := signIn(c)
+	if err != nil {
+		return err
 	}
 	grants, _ := c[contextGrants].(string)
-	in.User, in.TokenExpires, in.Grants = u, time.Unix(expires, 0), strings.Fields(grants)
+	in.User, in.TokenExpires, in.SignIn, in.Grants = u, expires, signIn, strings.Fields(grants)
 	return nil
+}
+
+// signIn reads when the user signed in and which claim says so.
+func signIn(c map[string]any) (chat.SignIn, error) {
+	at, err := seconds(c, contextSignedIn)
+	if err != nil {
+		return chat.SignIn{}, err
+	}
+	by, _ := c[contextSignedInBy].(string)
+	if by != byAuthTime && by != byIssuedAt {
+		return chat.SignIn{}, fmt.Errorf("%w: %s is %q, not %s or %s", chat.ErrNoUser, contextSignedInBy, by, byAuthTime, byIssuedAt)
+	}
+	return chat.SignIn{At: at, Proven: by == byAuthTime}, nil
+}
+
+// seconds reads a time: seconds since 1970, as text.
+func seconds(c map[string]any, name string) (time.Time, error) {
+	text, _ := c[name].(string)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return time.Time{}, fmt.Errorf("%w: %s is not a number of seconds since 1970", chat.ErrNoUser, name)
+	}
+	return time.Unix(n, 0), nil
 }
 
 // Answer is what a function returns to API Gateway for a WebSocket event.

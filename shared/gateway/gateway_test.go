@@ -19,13 +19,16 @@ import (
 	"carrel/shared/gateway"
 )
 
-var expires = time.Unix(1_900_000_000, 0)
+var (
+	expires = time.Unix(1_900_000_000, 0)
+	signIn  = chat.SignIn{At: time.Unix(1_899_990_000, 0), Proven: true}
+)
 
 func verifyAlice(_ context.Context, token string) (chat.Claims, error) {
 	if token != "good" {
 		return chat.Claims{}, errors.New("bad signature")
 	}
-	return chat.Claims{Issuer: chattest.Issuer, Subject: "auth0|alice", Expires: expires, Grants: []string{"calculator", "notes"}}, nil
+	return chat.Claims{Issuer: chattest.Issuer, Subject: "auth0|alice", Expires: expires, SignIn: signIn, Grants: []string{"calculator", "notes"}}, nil
 }
 
 func authorize(t *testing.T, headers map[string]string) (map[string]any, string, error) {
@@ -62,7 +65,7 @@ func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if in.User != chattest.User(t, "auth0|alice") || in.Connection != "abc=" || !in.TokenExpires.Equal(expires) ||
+		if in.User != chattest.User(t, "auth0|alice") || in.Connection != "abc=" || !in.TokenExpires.Equal(expires) || in.SignIn != signIn ||
 			!slices.Equal(in.Grants, []string{"calculator", "notes"}) || string(in.Body) != `{"type":"ping"}` || in.ConnectedAt.UnixMilli() != 1_700_000_000_123 {
 			t.Errorf("%s: read %+v", name, in)
 		}
@@ -102,7 +105,7 @@ func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
 // A grant is what the token says whole: no white space in one makes two of it.
 func TestNoGrantComesOfAnothersWords(t *testing.T) {
 	verify := func(context.Context, string) (chat.Claims, error) {
-		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
+		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, SignIn: signIn, Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
 	}
 	a := gateway.Authorizer{Verify: verify, Log: slog.New(slog.DiscardHandler)}
 	answer, err := a.Handle(t.Context(), json.RawMessage(`{"headers":{"Authorization":"Bearer x"}}`))
@@ -141,12 +144,24 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 }
 
 func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
+	const signedIn = `"signedIn":"1899990000","signedInBy":"auth_time"`
+	sound := `{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000",` + signedIn + `}}}`
+	if in, err := gateway.ParseInbound(json.RawMessage(sound)); err != nil || in.User != chattest.User(t, "alice") {
+		t.Fatalf("the one that all others differ from: %+v, %v", in, err)
+	}
 	for name, authorizer := range map[string]string{
 		"none":              `null`,
 		"empty":             `{}`,
-		"malformed key":     `{"user":"a#b","expires":"1900000000"}`,
-		"principal differs": `{"principalId":"bob","user":"alice","expires":"1900000000"}`,
-		"no expiry":         `{"user":"alice"}`,
+		"malformed key":     `{"user":"a#b","expires":"1900000000",` + signedIn + `}`,
+		"principal differs": `{"principalId":"bob","user":"alice","expires":"1900000000",` + signedIn + `}`,
+		"no expiry":         `{"user":"alice",` + signedIn + `}`,
+		"expiry, a number":  `{"user":"alice","expires":1900000000,` + signedIn + `}`,
+		"no sign-in":        `{"user":"alice","expires":"1900000000"}`,
+		"sign-in, no claim": `{"user":"alice","expires":"1900000000","signedIn":"1899990000"}`,
+		"sign-in, by what":  `{"user":"alice","expires":"1900000000","signedIn":"1899990000","signedInBy":"nbf"}`,
+		"sign-in, a number": `{"user":"alice","expires":"1900000000","signedIn":1899990000,"signedInBy":"iat"}`,
+		"sign-in, no time":  `{"user":"alice","expires":"1900000000","signedIn":"soon","signedInBy":"iat"}`,
+		"sign-in in 1970":   `{"user":"alice","expires":"1900000000","signedIn":"0","signedInBy":"iat"}`,
 	} {
 		in, err := gateway.ParseInbound(json.RawMessage(`{"requestContext":{"connectionId":"c=","authorizer":` + authorizer + `}}`))
 		if !errors.Is(err, chat.ErrNoUser) || !in.User.IsZero() {
@@ -249,8 +264,8 @@ func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
 }
 
 func FuzzParseInbound(f *testing.F) {
-	f.Add([]byte(`{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000"}},"body":"x"}`))
-	f.Add([]byte(fmt.Sprintf(`{"requestContext":{"connectionId":"c","authorizer":{"user":%q,"expires":1}}}`, strings.Repeat("=", 99))))
+	f.Add([]byte(`{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000","signedIn":"1899990000","signedInBy":"iat"}},"body":"x"}`))
+	f.Add([]byte(fmt.Sprintf(`{"requestContext":{"connectionId":"c","authorizer":{"user":%q,"expires":"1","signedIn":"1","signedInBy":"iat"}}}`, strings.Repeat("=", 99))))
 	f.Fuzz(func(t *testing.T, event []byte) {
 		in, err := gateway.ParseInbound(event)
 		if err == nil && (in.User.IsZero() || in.Connection == "") {

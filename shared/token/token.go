@@ -64,6 +64,7 @@ type claims struct {
 	Scope       string   `json:"scope"`
 	Permissions []string `json:"permissions"`
 	Groups      []string `json:"cognito:groups"`
+	AuthTime    any      `json:"auth_time"`
 }
 
 // Verify returns what the token says. Its error says why not, for the operator's log alone: a client learns
@@ -89,7 +90,11 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) 
 	case c.TokenUse != "" && c.TokenUse != "access":
 		return chat.Claims{}, fmt.Errorf("token: token_use is %q, an access token is wanted", c.TokenUse)
 	}
-	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, Grants: v.config.grants(c)}, nil
+	signIn, err := signIn(t, c.AuthTime)
+	if err != nil {
+		return chat.Claims{}, err
+	}
+	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, SignIn: signIn, Grants: v.config.grants(c)}, nil
 }
 
 // audience is whom a token is for. A client_id says so only of a token without aud: one that the same page got for another

@@ -22,6 +22,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"carrel/shared/chat"
 	"carrel/shared/token"
 )
 
@@ -69,7 +70,7 @@ func newIssuer(t *testing.T) *issuer {
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func (i *issuer) claims(changes jwt.MapClaims) jwt.MapClaims {
-	c := jwt.MapClaims{"iss": i.URL, "sub": "auth0|alice", "client_id": "page", "token_use": "access", "scope": "calculator notes", "exp": time.Now().Add(time.Hour).Unix()}
+	c := jwt.MapClaims{"iss": i.URL, "sub": "auth0|alice", "client_id": "page", "token_use": "access", "scope": "calculator notes", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 	for k, v := range changes {
 		if v == nil {
 			delete(c, k)
@@ -126,6 +127,30 @@ func TestGoodTokens(t *testing.T) {
 	}
 }
 
+// When a user signed in is their auth_time, which a refresh keeps, or the time of issue where there is none.
+func TestSignIn(t *testing.T) {
+	i := newIssuer(t)
+	iat := time.Now().Truncate(time.Second)
+	before := iat.Add(-3 * time.Hour)
+	for name, c := range map[string]struct {
+		authTime any
+		want     chat.SignIn
+	}{
+		"auth_time":               {before.Unix(), chat.SignIn{At: before, Proven: true}},
+		"auth_time in the issue":  {iat.Unix(), chat.SignIn{At: iat, Proven: true}},
+		"a fraction of a second":  {float64(before.Unix()) + 0.5, chat.SignIn{At: before, Proven: true}},
+		"AD FS writes a date":     {before.UTC().Format(time.RFC3339Nano), chat.SignIn{At: before, Proven: true}},
+		"no auth_time":            {nil, chat.SignIn{At: iat}},
+		"auth_time of 0, unknown": {0, chat.SignIn{At: iat}},
+	} {
+		raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"iat": iat.Unix(), "auth_time": c.authTime}))
+		got, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw)
+		if err != nil || !got.SignIn.At.Equal(c.want.At) || got.SignIn.Proven != c.want.Proven {
+			t.Errorf("%s: %+v, %v, want %+v", name, got.SignIn, err, c.want)
+		}
+	}
+}
+
 func TestBadTokensAreRefusedWithTheReason(t *testing.T) {
 	i, other := newIssuer(t), newIssuer(t)
 	es := func(changes jwt.MapClaims) string {
@@ -152,6 +177,11 @@ func TestBadTokensAreRefusedWithTheReason(t *testing.T) {
 		"an empty aud, own client":  {es(jwt.MapClaims{"aud": ""}), "audience"},
 		"no audience":               {es(jwt.MapClaims{"client_id": nil}), "audience"},
 		"an id token":               {es(jwt.MapClaims{"token_use": "id"}), "token_use"},
+		"no iat":                    {es(jwt.MapClaims{"iat": nil}), "iat"},
+		"auth_time in words":        {es(jwt.MapClaims{"auth_time": "today"}), "auth_time"},
+		"auth_time, a list":         {es(jwt.MapClaims{"auth_time": []int{1}}), "auth_time"},
+		"auth_time before 1970":     {es(jwt.MapClaims{"auth_time": -1}), "auth_time"},
+		"auth_time after iat":       {es(jwt.MapClaims{"auth_time": time.Now().Add(time.Hour).Unix()}), "auth_time"},
 		"no subject":                {es(jwt.MapClaims{"sub": nil}), "subject"},
 		"alg none":                  {sign(t, jwt.SigningMethodNone, "ec1", jwt.UnsafeAllowNoneSignatureType, i.claims(nil)), "malformed"},
 		"HS256 with the public key": {sign(t, jwt.SigningMethodHS256, "rsa1", publicPEM, i.claims(nil)), "algorithm"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -17,9 +18,16 @@ import (
 	"carrel/shared/wire"
 )
 
-// Message is the event of a message on a connection.
+// Message is the event of a message on a connection. A sign-in that is not set is an hour before the token expires, by iat.
 func Message(tb testing.TB, in gateway.Inbound) json.RawMessage {
 	tb.Helper()
+	signedIn, by := in.SignIn.At, "iat"
+	if signedIn.IsZero() {
+		signedIn = in.TokenExpires.Add(-time.Hour)
+	}
+	if in.SignIn.Proven {
+		by = "auth_time"
+	}
 	event, err := json.Marshal(map[string]any{
 		"body": string(in.Body),
 		"requestContext": map[string]any{
@@ -28,6 +36,7 @@ func Message(tb testing.TB, in gateway.Inbound) json.RawMessage {
 			"authorizer": map[string]any{
 				"principalId": in.User.Key(), "user": in.User.Key(),
 				"expires": strconv.FormatInt(in.TokenExpires.Unix(), 10), "grants": strings.Join(in.Grants, " "),
+				"signedIn": strconv.FormatInt(signedIn.Unix(), 10), "signedInBy": by,
 			},
 		},
 	})
