@@ -109,7 +109,7 @@ func (d *device) ask(ctx context.Context, text string) (chat.RunID, error) {
 		return "", err
 	}
 	return run, d.conn.Write(ctx, websocket.MessageText, fmt.Appendf(nil,
-		`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":%q,"role":"user","content":%s}]}`, d.n, run, d.thread, run+".m", content))
+		`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":%q,"role":"user","content":%s}]}`, d.n, run, d.thread, run+".1", content))
 }
 
 // turn is one run as several devices of a user see it: what it used, and how long it took from the first to the last frame.

@@ -48,7 +48,7 @@ func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int) {
 	t.Helper()
 	run := chat.RunID(chat.NewID(time.Now()))
-	asked := []agui.Message{{ID: string(run) + ".q", Role: agui.RoleUser, Content: "go on"}}
+	asked := []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser, Content: "go on"}}
 	_, err := own.Admit(t.Context(), store.Admission{Run: run, Thread: thread, Messages: asked, Title: "filled"})
 	if err != nil {
 		t.Fatal(err)

@@ -167,7 +167,7 @@ func newRuns(b *testing.B, e stack.Endpoints, i int) exchange {
 		defer cancel()
 		n++
 		run := fmt.Sprintf("%s.%d", thread, n)
-		frame := fmt.Sprintf(`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":"%s.m","role":"user","content":"/say hi"}]}`, n, run, thread, run)
+		frame := fmt.Sprintf(`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":"%s.1","role":"user","content":"/say hi"}]}`, n, run, thread, run)
 		at := time.Now()
 		if err := c.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
 			return 0, err

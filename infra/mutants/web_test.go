@@ -1,12 +1,12 @@
 package mutants
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -30,16 +30,14 @@ func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err err
 		return false, "", fmt.Errorf("%s: without it the types are wrong: %w\n%s", g.name, err, out)
 	}
 	out, err := bin("vitest", "run", test)
-	const failed = "noticed in "
-	_, why, noticed := bytes.Cut(out, []byte(failed))
+	failed := regexp.MustCompile(`noticed in .*|FAIL .* > .*`).Find(out)
 	switch {
 	case err == nil:
 		return false, "it passes", nil
-	case !noticed:
+	case failed == nil:
 		return false, "", fmt.Errorf("%s: %s broke off: %w\n%s", g.name, test, err, out)
 	}
-	why, _, _ = bytes.Cut(why, []byte("\n"))
-	return true, failed + string(why[:min(len(why), 240)]), nil
+	return true, string(failed[:min(len(failed), 240)]), nil
 }
 
 // copyWeb copies the npm client with its tests to where the guard is not there; what npm has installed is used as it is.

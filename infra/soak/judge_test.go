@@ -275,7 +275,7 @@ func (u *user) compare(v view, fates map[chat.RunID]fate) {
 			continue
 		}
 		check()
-		id = chat.RunID(strings.TrimSuffix(m.ID, ".m"))
+		id = chat.RunID(strings.TrimSuffix(m.ID, ".1"))
 		r, f := u.runs[id], fates[id]
 		if r == nil || r.text != m.Content || shown[id] {
 			w.must(v.device, "thread %s shows a question that was not asked, or twice: %s", v.thread, render([]agui.Message{m}))

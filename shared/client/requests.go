@@ -36,7 +36,7 @@ type pendingCancel struct {
 func (p *pendingRun) frame() *wire.Run {
 	f := &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread, Resume: p.resume}
 	if p.text != "" || p.resume == nil {
-		f.Messages = []agui.Message{{ID: string(p.id) + ".m", Role: agui.RoleUser, Content: p.text}}
+		f.Messages = []agui.Message{{ID: string(p.id) + ".1", Role: agui.RoleUser, Content: p.text}}
 	}
 	return f
 }

@@ -103,7 +103,7 @@ func (v *View) Open(now time.Time, id chat.ThreadID) error {
 	return nil
 }
 
-// Send asks for a run in the open thread with one new message, whose id is the run's with ".m" behind it. A bad id or
+// Send asks for a run in the open thread with one new message, whose id is the run's with ".1" behind it. A bad id or
 // a text that the server would refuse is refused here.
 func (v *View) Send(now time.Time, run chat.RunID, text string) error {
 	return v.run(now, &pendingRun{id: run, thread: v.open.id, text: text})

@@ -208,6 +208,7 @@ func decodeMessage(raw []byte, path string) (agui.Message, *Error) {
 		o.fail("content", fmt.Sprintf("The text is %d bytes long; send at most %d.", len(m.Content), MaxText))
 		o.err.Code = CodeTooLarge
 	}
+	m.Metadata = o.metadata("metadata")
 	o.end()
 	return m, o.err
 }

@@ -66,17 +66,36 @@ func (o *object) payload(name string) json.RawMessage {
 		o.fail(name, "It must not be null; leave a field out if it has no value.")
 		return nil
 	}
+	return o.compact(name, MaxPayload)
+}
+
+// compact is a field's JSON without its white space, at most so many bytes of it.
+func (o *object) compact(name string, most int) json.RawMessage {
 	var b bytes.Buffer
 	var value any
-	if json.Compact(&b, raw) != nil || json.Unmarshal(raw, &value) != nil {
+	if raw := o.fields[name]; json.Compact(&b, raw) != nil || json.Unmarshal(raw, &value) != nil {
 		o.fail(name, "It holds a number that is too large.")
 		return nil
 	}
-	if o.err == nil && b.Len() > MaxPayload {
-		o.fail(name, fmt.Sprintf("It is %d bytes long; send at most %d.", b.Len(), MaxPayload))
+	if o.err == nil && b.Len() > most {
+		o.fail(name, fmt.Sprintf("It is %d bytes long; send at most %d.", b.Len(), most))
 		o.err.Code = CodeTooLarge
 	}
 	return b.Bytes()
+}
+
+// metadata reads what a client keeps with a message for itself and its user's other devices: an object without the member
+// carrel, which only the server writes.
+func (o *object) metadata(name string) json.RawMessage {
+	in := o.object(name)
+	if in == nil {
+		return nil
+	}
+	if _, there := in.fields["carrel"]; there {
+		in.fail("carrel", "Only the server writes this; use another name.")
+	}
+	o.adopt(in)
+	return o.compact(name, MaxMetadata)
 }
 
 // confirmed reads a field that must be true: what follows cannot be taken back.

@@ -22,6 +22,7 @@ const (
 	MaxMessages = 8        // new messages of one run
 	MaxAnswers  = 20       // to interrupts, of one run
 	MaxPayload  = 8 << 10  // of one answer, as JSON without white space
+	MaxMetadata = 1 << 10  // of one message, as JSON without white space
 	partData    = 22 << 10
 )
 
@@ -89,7 +90,7 @@ type Run struct {
 	N        int64          `json:"n"`
 	RunID    chat.RunID     `json:"runId"`
 	ThreadID chat.ThreadID  `json:"threadId"`
-	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content; may be none with Resume
+	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content, metadata; may be none with Resume
 	Agent    string         `json:"agent,omitempty"`
 	WhenBusy chat.WhenBusy  `json:"whenBusy,omitempty"`
 	Resume   []agui.Resume  `json:"resume,omitempty"` // an answer to each of the thread's open interrupts, 1–20

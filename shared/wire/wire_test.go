@@ -113,6 +113,17 @@ func TestLongText(t *testing.T) {
 	if bad == nil || bad.Code != wire.CodeTooLarge || bad.Field != "messages[0].content" {
 		t.Errorf("a text that is too long: %+v", bad)
 	}
+	metadata := func(bytes int) []byte {
+		return []byte(`{"type":"run","n":1,"runId":"r","threadId":"t","messages":[{"id":"m","role":"user","content":"x","metadata":{"a":"` +
+			strings.Repeat("x", bytes-len(`{"a":""}`)) + `"}}]}`)
+	}
+	if _, bad := wire.DecodeClient(metadata(wire.MaxMetadata)); bad != nil {
+		t.Errorf("the longest metadata: %+v", bad)
+	}
+	_, bad = wire.DecodeClient(metadata(wire.MaxMetadata + 1))
+	if bad == nil || bad.Code != wire.CodeTooLarge || bad.Field != "messages[0].metadata" {
+		t.Errorf("metadata that is too long: %+v", bad)
+	}
 	_, bad = wire.DecodeClient(run(strings.Repeat("x", wire.MaxFrame)))
 	if bad == nil || bad.Code != wire.CodeTooLarge || bad.Field != "" {
 		t.Errorf("a frame that is too long: %+v", bad)

@@ -173,7 +173,7 @@ func (p *person) next() int64 {
 // says has a run say a text on a thread; it does not wait for its end.
 func (p *person) says(ctx context.Context, thread chat.ThreadID, run chat.RunID, text string) error {
 	m, err := p.ask(ctx, map[string]any{"type": wire.TypeRun, "n": p.next(), "runId": run, "threadId": thread,
-		"messages": []map[string]any{{"id": string(run) + ".m", "role": "user", "content": text}}})
+		"messages": []map[string]any{{"id": string(run) + ".1", "role": "user", "content": text}}})
 	if err != nil {
 		return err
 	}

@@ -272,7 +272,7 @@ func (s *session) do(ctx context.Context, line string) error {
 		return errors.New("nothing is asked here")
 	}
 	run, err := s.client.Send(line)
-	s.printer.own[string(run)+".m"] = true
+	s.printer.own[string(run)+".1"] = true
 	return err
 }
 

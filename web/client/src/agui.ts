@@ -2,9 +2,11 @@ import { AbstractAgent, EventType, isInterruptExpired } from "@ag-ui/client";
 import type { AgentConfig, BaseEvent, Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
 import { Observable } from "rxjs";
 import type { Subscriber } from "rxjs";
+import { toCarrel, toStock, withStockIds } from "./agui-ids.ts";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
-import type { AgentEvent, Message, Resume } from "./frames.ts";
+import type { AgentEvent, Interrupt, Message, Resume } from "./frames.ts";
+import { timedId } from "./ids.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
@@ -35,14 +37,16 @@ export class CarrelAgent extends AbstractAgent {
 
   override run(input: RunAgentInput): Observable<BaseEvent> {
     return new Observable((out) => {
-      const messages = newMessages(input, this.client.state.thread?.threadId === input.threadId ? this.client.state.thread.messages : []);
+      const { threadId } = input;
+      this.client.open(threadId);
+      const runId = this.runId(input);
+      const messages = newMessages(input, runId, this.client.state.thread?.messages ?? []);
       const resume = this.answers(input);
       if (messages.length === 0 && resume.length === 0) throw new Error("There is no new message of the user to send, and no answer.");
-      this.client.open(input.threadId);
-      const run: Followed = { threadId: input.threadId, runId: input.runId };
+      const run: Followed = { threadId, runId };
       const stop = this.follow(run, out);
-      this.client.run(input.runId, messages, resume.length > 0 ? { threadId: input.threadId, resume } : undefined);
-      this.client.settled(input.runId).then((state) => {
+      this.client.run(runId, messages, resume.length > 0 ? { threadId, resume } : undefined);
+      this.client.settled(runId).then((state) => {
         run.over = state === "ended";
         run.check?.();
       }, (error: unknown) => {
@@ -97,6 +101,15 @@ export class CarrelAgent extends AbstractAgent {
     return copy;
   }
 
+  /**
+   * The id to run under. A stock client may answer under the id of the run that asked, which has ended: a run id names one
+   * run, so the answering run gets a new one.
+   */
+  private runId({ runId }: RunAgentInput): string {
+    const interrupts = this.client.state.thread?.interrupts ?? [];
+    return this.client.hasEnded(runId) || interrupts.some((one) => askedBy(one) === runId) ? timedId() : runId;
+  }
+
   /** The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused. */
   private answers({ threadId, resume = [] }: RunAgentInput): readonly Resume[] {
     const { thread } = this.client.state;
@@ -139,13 +152,20 @@ function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: stri
 }
 
 /** The user's messages at the end of the input that the thread does not have. */
-function newMessages(input: RunAgentInput, known: readonly Message[]): Message[] {
-  const found: Message[] = [];
+function newMessages(input: RunAgentInput, runId: string, known: readonly Message[]): Message[] {
+  const there = new Set(known.flatMap((message) => [message.id, toStock(message).id]));
+  const found: (AgentMessage & { role: "user" })[] = [];
   for (const message of input.messages.toReversed()) {
-    if (message.role !== "user" || known.some(({ id }) => id === message.id)) break;
-    found.unshift({ id: message.id, role: "user", content: textOf(message) });
+    if (message.role !== "user" || there.has(message.id)) break;
+    found.unshift(message);
   }
-  return found;
+  return found.map((message, i) => toCarrel(runId, i + 1, message.id, textOf(message)));
+}
+
+/** The run that asked. */
+function askedBy({ metadata }: Interrupt): unknown {
+  const carrel = metadata?.carrel;
+  return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
 }
 
 function textOf({ content }: AgentMessage & { role: "user" }): string {
@@ -157,7 +177,7 @@ function textOf({ content }: AgentMessage & { role: "user" }): string {
 }
 
 function snapshot(messages: readonly Message[]): BaseEvent {
-  return { type: EventType.MESSAGES_SNAPSHOT, messages } as BaseEvent;
+  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.map(toStock) } as BaseEvent;
 }
 
 function runError(message: string, code: string): BaseEvent {
@@ -166,5 +186,5 @@ function runError(message: string, code: string): BaseEvent {
 
 /** The server's events are AG-UI's; only the compiler does not know. */
 function toEvent(event: AgentEvent): BaseEvent {
-  return event as unknown as BaseEvent;
+  return withStockIds(event) as unknown as BaseEvent;
 }

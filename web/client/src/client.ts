@@ -1,6 +1,6 @@
 import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
 import type { HistoryPage, Message, Resume, RunPage, ServerFrame, ThreadList } from "./frames.ts";
-import { timedId } from "./ids.ts";
+import { timedId, userMessage } from "./ids.ts";
 import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";
 import { Sockets } from "./sockets.ts";
@@ -104,24 +104,29 @@ export class CarrelClient {
   /** Asks for a run in the open thread and returns its id. Throws if the text is empty or too long. */
   send(text: string): string {
     if (text.trim() === "") throw new Error("Write something first.");
-    return this.run(this.#options.id(), [{ id: this.#options.id(), role: "user", content: text }]);
+    const runId = this.#options.id();
+    return this.run(runId, [userMessage(runId, 1, text)]);
   }
 
-  /** Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. */
+  /**
+   * Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. The id of
+   * a message is the run's id, a dot and a number, or an id without a dot that the thread does not have.
+   */
   run(runId: string, messages: readonly Message[], answers?: { threadId: string; resume: readonly Resume[] }): string {
     this.#do(() => this.#session.run(runId, messages, this.#now(), answers));
     return runId;
   }
 
   /**
-   * Answers what the agent asks in a thread, all of it, and returns the id of the run that goes on with the answers; new
-   * user messages may go with them. Throws if a question of the open thread is left out, or it is too long to be sent.
+   * Answers what the agent asks in a thread, all of it, and returns the id of the run that goes on with the answers; a new
+   * user message may go with them. Throws if a question of the open thread is left out, or it is too long to be sent.
    */
-  answer(threadId: string, answers: readonly Resume[], messages: readonly Message[] = []): string {
+  answer(threadId: string, answers: readonly Resume[], text = ""): string {
     const { thread } = this.state;
     const left = thread?.threadId === threadId ? thread.interrupts.filter(({ id }) => !answers.some((a) => a.interruptId === id)) : [];
     if (answers.length === 0 || left.length > 0) throw new Error("Answer every open question.");
-    return this.run(this.#options.id(), messages, { threadId, resume: answers });
+    const runId = this.#options.id();
+    return this.run(runId, text === "" ? [] : [userMessage(runId, 1, text)], { threadId, resume: answers });
   }
 
   /**

@@ -1,3 +1,5 @@
+import type { Message } from "./frames.ts";
+
 /** A UUID of version 7: ids that are made later sort after, as lists of runs and threads need it. */
 export function timedId(now: number = Date.now()): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -6,4 +8,9 @@ export function timedId(now: number = Date.now()): string {
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** The nth new message of a run, from 1. Its id is the run's with the number: no other message of the thread has it. */
+export function userMessage(runId: string, n: number, content: string): Message {
+  return { id: `${runId}.${n}`, role: "user", content };
 }

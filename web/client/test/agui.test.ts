@@ -3,7 +3,7 @@ import type { BaseEvent } from "@ag-ui/client";
 import { lastValueFrom, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { CarrelAgent } from "../src/agui.ts";
-import type { AgentEvent } from "../src/index.ts";
+import type { AgentEvent, Message } from "../src/index.ts";
 import { begin, end, finished, settled, started, text, World } from "./fake.ts";
 
 const input = (runId: string, content: string) => ({
@@ -17,7 +17,7 @@ describe("a CarrelAgent", () => {
     const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: input("r1", "hi").messages });
     const run = agent.runAgent({ runId: "r1" });
     await settled();
-    expect(socket.last("run")).toMatchObject({ runId: "r1", threadId: "t1", messages: [{ id: "r1.q", role: "user", content: "hi" }] });
+    expect(socket.last("run")).toMatchObject({ runId: "r1", threadId: "t1", messages: [{ id: "r1.1", role: "user", content: "hi", metadata: { clientId: "r1.q" } }] });
     socket.events(1, "r1", started("r1", "hi"), begin("m"), text("m", "he"));
     socket.events(4, "r1", text("m", "llo"), end("m"), finished("r1"));
     await run;
@@ -118,6 +118,49 @@ describe("a CarrelAgent", () => {
     await answered;
     expect(agent.pendingInterrupts).toEqual([]);
     expect(agent.messages.at(-1)).toMatchObject({ role: "tool", content: "deleted" });
+  });
+
+  it("shows a stock client its own message ids, live and restated", async () => {
+    const { client, socket } = await World.connected();
+    const mine = { id: "stock 1", role: "user" as const, content: "hi" };
+    const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [mine] });
+    const run = agent.runAgent({ runId: "r1" });
+    await settled();
+    const { messages } = socket.last("run") as unknown as { messages: Message[] };
+    expect(messages).toEqual([{ id: "r1.1", role: "user", content: "hi", metadata: { clientId: "stock 1" } }]);
+    socket.events(1, "r1", { type: "RUN_STARTED", threadId: "t1", runId: "r1", input: { threadId: "t1", runId: "r1", messages } }, finished("r1"));
+    await run;
+    expect(agent.messages.map(({ id }) => id)).toEqual(["stock 1"]);
+    const other = new CarrelAgent({ client, threadId: "t1" });
+    await other.connectAgent();
+    expect(other.messages.map(({ id }) => id)).toEqual(["stock 1"]);
+    await expect(other.runAgent({ runId: "r2" })).rejects.toThrow("There is no new message of the user to send");
+  });
+
+  it.each(["seen to end", "restated by a snapshot"])("answers under a new run id when the run that asked has ended: %s", async (how) => {
+    const { client, socket } = await World.connected();
+    const interrupts = [{ id: "i1", reason: "tool_call", metadata: { carrel: { runId: "r1", tool: "notes_delete" } } }];
+    if (how === "seen to end") {
+      socket.events(1, "r1", started("r1", "delete it"), { type: "RUN_FINISHED", threadId: "t1", runId: "r1", outcome: { type: "interrupt", interrupts } });
+    } else {
+      socket.ready({ epoch: "e1", head: 2, recovered: false, interrupts });
+      socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 2, messages: [], interrupts, more: false });
+    }
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const events = lastValueFrom(agent.run({ ...input("r1", ""), messages: [], resume: [{ interruptId: "i1", status: "resolved" }] }).pipe(verifyEvents(), toArray()));
+    const { runId } = socket.last("run") as unknown as { runId: string };
+    expect(runId).not.toBe("r1");
+    socket.events(3, runId, { type: "RUN_STARTED", threadId: "t1", runId, input: { threadId: "t1", runId, messages: [] } }, finished(runId));
+    expect(types(await events)).toEqual(["RUN_STARTED", "RUN_FINISHED"]);
+  });
+
+  it("sends a new message under a new run id when the run of that id has ended", async () => {
+    const { client, socket } = await World.connected();
+    socket.events(1, "r1", started("r1", "hi"), finished("r1"));
+    new CarrelAgent({ client, threadId: "t1" }).run({ ...input("r1", "again"), messages: [{ id: "new", role: "user", content: "again" }] }).subscribe();
+    const run = socket.last("run") as unknown as { runId: string; messages: Message[] };
+    expect(run.runId).not.toBe("r1");
+    expect(run.messages).toMatchObject([{ id: `${run.runId}.1`, content: "again" }]);
   });
 
   it("leaves the answer to an expired question out, and restates an open one", async () => {

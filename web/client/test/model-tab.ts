@@ -173,7 +173,7 @@ export class Tab {
     if (answers) for (const { id } of interrupts) this.judge.answering.add(id);
     world.note(`${this.name} sends ${runId} with ${answers ? resume.length : 0} answers`);
     this.#ask((now) => answers ? session.run(runId, [], now, { threadId, resume })
-      : session.run(runId, [{ id: `${runId}.m`, role: "user", content: `question ${runId}` }], now));
+      : session.run(runId, [{ id: `${runId}.1`, role: "user", content: `question ${runId}` }], now));
   }
 
   cancel(): void {

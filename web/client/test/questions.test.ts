@@ -56,9 +56,9 @@ describe("what an agent asks", () => {
     const { client, socket } = world;
     expect(() => client.answer("t1", [yes("i1")])).toThrow("Answer every open question.");
     expect(() => client.answer("t1", [])).toThrow("Answer every open question.");
-    const runId = client.answer("t1", [yes("i1"), { interruptId: "i2", status: "cancelled" }], [{ id: "m", role: "user", content: "no" }]);
+    const runId = client.answer("t1", [yes("i1"), { interruptId: "i2", status: "cancelled" }], "no");
     expect(socket.last("run")).toMatchObject({
-      n: 2, runId, threadId: "t1", messages: [{ content: "no" }], resume: [yes("i1"), { interruptId: "i2", status: "cancelled" }],
+      n: 2, runId, threadId: "t1", messages: [{ id: `${runId}.1`, content: "no" }], resume: [yes("i1"), { interruptId: "i2", status: "cancelled" }],
     });
     expect(open(world)).toBe("");
     socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "running" });

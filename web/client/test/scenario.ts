@@ -48,7 +48,7 @@ export class Scenario {
       case "lost": return session.online ? session.lost(this.#now) : session.refused(this.#now);
       case "refused": return session.refused(this.#now);
       case "open": return session.open(first, this.#now);
-      case "send": return session.run(first, [{ id: `${first}.m`, role: "user", content: words.join(" ") }], this.#now);
+      case "send": return session.run(first, [{ id: `${first}.1`, role: "user", content: words.join(" ") }], this.#now);
       case "too-long": return this.#tooLong(first, words.join(" "));
       case "cancel": return void session.cancel(first, this.#now);
       case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
@@ -81,7 +81,7 @@ export class Scenario {
 
   #tooLong(runId: string, content: string): void {
     try {
-      this.#session.run(runId, [{ id: `${runId}.m`, role: "user", content }], this.#now);
+      this.#session.run(runId, [{ id: `${runId}.1`, role: "user", content }], this.#now);
     } catch {
       return;
     }
@@ -89,7 +89,7 @@ export class Scenario {
   }
 
   #answer(runId: string, [json, ...words]: string[]): void {
-    const messages = words.length ? [{ id: `${runId}.m`, role: "user" as const, content: words.join(" ") }] : [];
+    const messages = words.length ? [{ id: `${runId}.1`, role: "user" as const, content: words.join(" ") }] : [];
     this.#session.run(runId, messages, this.#now, { threadId: this.#session.thread!.threadId, resume: JSON.parse(json!) as Resume[] });
   }
 

@@ -1,0 +1,19 @@
+import type { AgentEvent, Message } from "./frames.ts";
+import { userMessage } from "./ids.ts";
+
+/** The nth new message of a run, from 1. The stock client's own id is kept in its metadata. */
+export function toCarrel(runId: string, n: number, clientId: string, content: string): Message {
+  return { ...userMessage(runId, n, content), metadata: { clientId } };
+}
+
+/** The message under the id that a stock client gave it, or its own. */
+export function toStock(message: Message): Message {
+  const clientId = message.metadata?.clientId;
+  return message.role === "user" && typeof clientId === "string" && clientId !== "" ? { ...message, id: clientId } : message;
+}
+
+/** The event with the messages of its input under the ids that a stock client gave them: it would show them twice. */
+export function withStockIds(event: AgentEvent): AgentEvent {
+  const { input } = event;
+  return input ? { ...event, input: { ...input, messages: input.messages.map(toStock) } } : event;
+}
