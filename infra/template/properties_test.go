@@ -62,8 +62,13 @@ func TestAccessLogs(t *testing.T) {
 func TestWhatIsKept(t *testing.T) {
 	r := transformed(t)
 	for _, id := range []string{"Table", "Users"} {
-		equal(t, r, "Retain", id, "DeletionPolicy")
+		equal(t, r, "RetainExceptOnCreate", id, "DeletionPolicy")
 		equal(t, r, "Retain", id, "UpdateReplacePolicy")
+	}
+	for id, resource := range r { // or what a failed first deploy leaves would stop the next one
+		if policy := at(resource, "DeletionPolicy"); policy != nil && policy != "RetainExceptOnCreate" {
+			t.Errorf("%s has the DeletionPolicy %v: a failed first deploy would leave it", id, policy)
+		}
 	}
 	equal(t, r, "{Ref:DeletionProtection}", "Table", "Properties", "DeletionProtectionEnabled")
 	equal(t, r, "{PointInTimeRecoveryEnabled:true}", "Table", "Properties", "PointInTimeRecoverySpecification")
@@ -75,11 +80,11 @@ func TestSignIn(t *testing.T) {
 	r := transformed(t)
 	for id, resource := range r {
 		kind, _ := at(resource, "Type").(string)
-		if strings.HasPrefix(kind, "AWS::Cognito::") && at(resource, "Condition") != "OwnPool" {
+		if strings.HasPrefix(kind, "AWS::Cognito::") && !implies(at(resource, "Condition"), "OwnPool") {
 			t.Errorf("%s is made with an issuer of one's own, too", id)
 		}
 	}
-	page := "[{Fn::Sub:https://${Page.DomainName}/}]"
+	page := "[{Fn::If:[HasPage,{Fn::Sub:https://${PageDistribution.DomainName}/},{Ref:PageUrl}]}]"
 	for path, want := range map[string]string{
 		"GenerateSecret": "false", "AllowedOAuthFlows": "[code]", "CallbackURLs": page, "LogoutURLs": page,
 		"ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]", "PreventUserExistenceErrors": "ENABLED",
@@ -96,7 +101,7 @@ func TestPage(t *testing.T) {
 	r := transformed(t)
 	equal(t, r, "{BlockPublicAcls:true,BlockPublicPolicy:true,IgnorePublicAcls:true,RestrictPublicBuckets:true}",
 		"PageFiles", "Properties", "PublicAccessBlockConfiguration")
-	config := at(r, "Page", "Properties", "DistributionConfig")
+	config := at(r, "PageDistribution", "Properties", "DistributionConfig")
 	if at(list(at(config, "Origins"))[0], "OriginAccessControlId") == nil || at(config, "DefaultCacheBehavior", "ViewerProtocolPolicy") != "redirect-to-https" {
 		t.Errorf("the distribution is %s", text(config))
 	}
@@ -107,6 +112,56 @@ func TestPage(t *testing.T) {
 	} {
 		if !strings.Contains(csp, want) {
 			t.Errorf("the page's policy lacks %q: %s", want, csp)
+		}
+	}
+}
+
+// With Page=off no resource of S3 and CloudFront is made. Their names in CloudFront, which all Regions of an account share,
+// have the Region in them.
+func TestPage_Off(t *testing.T) {
+	r := transformed(t)
+	named := 0
+	for id, resource := range r {
+		kind, _ := at(resource, "Type").(string)
+		if strings.HasPrefix(kind, "AWS::S3::") || strings.HasPrefix(kind, "AWS::CloudFront::") {
+			equal(t, r, "HasPage", id, "Condition")
+		}
+		if !strings.HasPrefix(kind, "AWS::CloudFront::") {
+			continue
+		}
+		for _, name := range namesIn(at(resource, "Properties")) {
+			named++
+			if !strings.HasPrefix(text(name), "{Fn::Sub:${AWS::StackName}-${AWS::Region}-") {
+				t.Errorf("%s is named %s: in a second Region that name is taken", id, text(name))
+			}
+		}
+	}
+	if named != 3 {
+		t.Errorf("%d names in CloudFront, want 3", named)
+	}
+}
+
+// namesIn are the values of the members called Name.
+func namesIn(v any) (names []any) {
+	o, _ := v.(object)
+	for key, member := range o {
+		if key == "Name" {
+			names = append(names, member)
+			continue
+		}
+		names = append(names, namesIn(member)...)
+	}
+	return names
+}
+
+// The machine clients are two users. Each has a secret, no browser, and no more rights than the page asks for.
+func TestProbes(t *testing.T) {
+	r := transformed(t)
+	for _, id := range []string{"ProbeA", "ProbeB"} {
+		equal(t, r, "HasProbes", id, "Condition")
+		for path, want := range map[string]string{"GenerateSecret": "true", "AllowedOAuthFlows": "[client_credentials]", "CallbackURLs": "null",
+			"AllowedOAuthScopes": "[carrel/calculator,carrel/clock,carrel/notes,carrel/ask]", "ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]"} {
+			equal(t, r, want, id, "Properties", path)
 		}
 	}
 }

@@ -93,7 +93,9 @@ func (r *resolver) readResource(id string, n *yaml.Node, globals *yaml.Node) {
 	if res.kind == typeFunction {
 		res.properties = merge(globals, res.properties)
 	}
-	o.ignore("DeletionPolicy", "UpdateReplacePolicy")
+	// Nothing is deleted here. A value that CloudFormation refuses is refused all the same.
+	o.oneOf("DeletionPolicy", "Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
+	o.oneOf("UpdateReplacePolicy", "Delete", "Retain", "Snapshot")
 	o.end("a resource has Type, Properties, Metadata, Condition, DependsOn, DeletionPolicy and UpdateReplacePolicy")
 	r.resources = append(r.resources, res)
 	r.byID[id] = res
