@@ -73,7 +73,7 @@ func (t *turn) start(at time.Time) (start, error) {
 		f.Add(e)
 	}
 	messages := f.Messages()
-	s.said = slices.DeleteFunc(slices.Clone(messages), engine.Unfinished)
+	s.said = engine.Finished(messages)
 	for _, m := range messages {
 		for _, c := range m.ToolCalls {
 			if slices.Contains(open, c.ID) {

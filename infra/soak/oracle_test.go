@@ -200,7 +200,7 @@ func asksFirst(calls []agui.ToolCall) bool {
 
 // What became of a call whose worker died, failed or was stopped.
 func broke(content string) bool {
-	for _, text := range []string{"A failure cut ", "The run was stopped before ", "The run ended before this tool call had a result."} {
+	for _, text := range []string{"A failure cut ", "The answer was cut off before ", "The run was stopped before ", "The run ended before this tool call had a result."} {
 		if strings.HasPrefix(content, text) {
 			return true
 		}

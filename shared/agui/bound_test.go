@@ -1,7 +1,6 @@
 package agui_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -32,9 +31,9 @@ func TestALongTextIsCut(t *testing.T) {
 		f.Add(agui.Event{Type: agui.TextMessageContent, MessageID: "m", Delta: "é🎈"})
 		f.Add(agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "[1]"})
 	}
-	f.Add(agui.Event{Type: agui.TextMessageEnd, MessageID: "m", Metadata: json.RawMessage(agui.Incomplete)})
+	f.Add(agui.Event{Type: agui.TextMessageEnd, MessageID: "m", Metadata: agui.Marks{Incomplete: true}.Metadata()})
 	got := f.Messages()
-	if len(got) != 2 || got[0].Content != "question" || string(got[1].Metadata) != agui.Incomplete {
+	if len(got) != 2 || got[0].Content != "question" || !agui.MarksOf(got[1].Metadata).Incomplete {
 		t.Fatalf("folded to %+v", got)
 	}
 	text, mark, cut := strings.Cut(got[1].Content, " … ")
@@ -113,7 +112,7 @@ func anyEvent(rng *rand.Rand) agui.Event {
 	id, call, result := fmt.Sprint("m", rng.IntN(4)), fmt.Sprint("c", rng.IntN(4)), "done"
 	return []agui.Event{
 		{Type: agui.TextMessageStart, MessageID: id}, {Type: agui.TextMessageContent, MessageID: id, Delta: "text "},
-		{Type: agui.TextMessageEnd, MessageID: id, Metadata: json.RawMessage(agui.Incomplete)},
+		{Type: agui.TextMessageEnd, MessageID: id, Metadata: agui.Marks{Incomplete: true}.Metadata()},
 		{Type: agui.ToolCallStart, ToolCallID: call, ToolCallName: "calc", ParentMessageID: id},
 		{Type: agui.ToolCallArgs, ToolCallID: call, Delta: "[1]"},
 		{Type: agui.ToolCallResult, ToolCallID: call, MessageID: call + ".result", Content: &result},

@@ -1,6 +1,7 @@
 package agui
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"carrel/shared/chat"
@@ -10,15 +11,21 @@ import (
 // tool. Deltas that were joined are one event.
 func Figures(events []Event) chat.Figures {
 	var f chat.Figures
-	answers := map[string]bool{}
+	answers, first := map[string]bool{}, map[string]string{}
+	count := func(id string, e Event) {
+		if continues := MarksOf(e.Metadata).Continues; continues != "" {
+			first[id] = continues
+		}
+		answers[cmp.Or(first[id], id)] = true
+	}
 	for _, e := range events {
 		f.Events++
 		f.OutputBytes += OutputBytes(e)
 		switch e.Type {
 		case TextMessageStart:
-			answers[e.MessageID] = true
+			count(e.MessageID, e)
 		case ToolCallStart:
-			answers[e.ParentMessageID] = true
+			count(e.ParentMessageID, e)
 			f.ToolCalls++
 		}
 	}

@@ -8,8 +8,7 @@ import (
 
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
 // client's view of a thread. It folds as AG-UI's own clients do, so an event that names a message or a call that does
-// not exist is passed over. Metadata of TOOL_CALL_START, _ARGS and _END, which Carrel does not produce, is not kept. It
-// is for one goroutine. The zero Folder is ready, and holds everything.
+// not exist is passed over. It is for one goroutine. The zero Folder is ready, and holds everything.
 type Folder struct {
 	// Room bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
 	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
@@ -115,6 +114,7 @@ func (f *Folder) startCall(e Event) {
 	if m == nil {
 		m = f.insert(len(f.messages), Message{ID: id, Role: RoleAssistant})
 	}
+	m.merge(e.Metadata)
 	f.addCall(m, e.ToolCallID, e.ToolCallName)
 }
 

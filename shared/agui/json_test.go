@@ -12,7 +12,7 @@ import (
 // everything is every event that Carrel can produce, fullest first, then with nothing optional.
 func everything() []agui.Event {
 	full := append(aRun(), agui.Event{Type: agui.RunError, Message: "It failed.", Code: "model_error",
-		Usage: []agui.Usage{{InputTokens: 1}}, Timestamp: 1, Metadata: json.RawMessage(agui.Incomplete)})
+		Usage: []agui.Usage{{InputTokens: 1}}, Timestamp: 1, Metadata: agui.Marks{Incomplete: true}.Metadata()})
 	seen := map[agui.EventType]bool{}
 	for _, e := range full {
 		seen[e.Type] = true

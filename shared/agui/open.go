@@ -1,18 +1,13 @@
 package agui
 
-import (
-	"encoding/json"
-	"slices"
-)
-
-// Incomplete is the metadata of a message that was cut off: its run ended, or a new attempt says it again.
-const Incomplete = `{"carrel":{"incomplete":true}}`
+import "slices"
 
 // Open keeps what a run has opened and not closed. Whoever ends a run closes it, so that clients accept the end and
 // every tool call has a result. The zero Open is at the start of a run. It is for one goroutine.
 type Open struct {
 	open  []opened
-	calls []string // calls without a result, in order of their start
+	calls []string          // calls without a result, in order of their start
+	first map[opened]string // what an open message continues; its end says so too, because it replaces the start's metadata
 }
 
 // Add takes the run's next event.
@@ -23,6 +18,12 @@ func (o *Open) Add(e Event) {
 		*o = Open{}
 	case TextMessageStart, ReasoningStart, ReasoningMessageStart, StepStarted:
 		o.open = append(o.open, what)
+		if continues := MarksOf(e.Metadata).Continues; continues != "" {
+			if o.first == nil {
+				o.first = map[opened]string{}
+			}
+			o.first[what] = continues
+		}
 	case ToolCallStart:
 		o.open = append(o.open, what)
 		o.calls = append(o.calls, e.ToolCallID)
@@ -45,28 +46,45 @@ func (o *Open) Ask(call string) {
 	o.calls = slices.DeleteFunc(o.calls, func(id string) bool { return id == call })
 }
 
-// Close returns the events that close all that is open, innermost first, with messages marked Incomplete, and gives
-// each call without a result this one. Nothing is open afterwards. The results' message ids follow from their calls',
-// so that closing twice says the same.
-func (o *Open) Close(result string) []Event {
-	events, steps := o.close()
+// Close returns the events that close all that is open, innermost first, and gives each call without a result this one.
+// Messages that were open get these marks and Incomplete, and so does the result of a call whose arguments were not
+// complete: it was not made. Nothing is open afterwards. The results' message ids follow from their calls', so that
+// closing twice says the same.
+func (o *Open) Close(result string, marks Marks) []Event {
+	marks.Incomplete = true
+	begun := o.begun()
+	events, steps := o.close(marks)
 	for _, id := range o.calls {
-		events = append(events, resultOf(id, result))
+		if slices.Contains(begun, id) {
+			events = append(events, notMade(id, marks))
+		} else {
+			events = append(events, resultOf(id, result))
+		}
 	}
 	*o = Open{}
 	return append(events, steps...)
 }
 
+// begun are the calls whose arguments are not complete.
+func (o *Open) begun() (ids []string) {
+	for _, w := range o.open {
+		if w.kind == kindCall {
+			ids = append(ids, w.id)
+		}
+	}
+	return ids
+}
+
 // close closes all but the calls without a result. A step may span calls, whose results come before its end: steps are
 // apart.
-func (o *Open) close() (events, steps []Event) {
+func (o *Open) close(marks Marks) (events, steps []Event) {
 	for _, w := range slices.Backward(o.open) {
+		marks.Continues = o.first[w]
 		switch w.kind {
 		case kindText:
-			events = append(events, Event{Type: TextMessageEnd, MessageID: w.id, Metadata: json.RawMessage(Incomplete)})
+			events = append(events, Event{Type: TextMessageEnd, MessageID: w.id, Metadata: marks.Metadata()})
 		case kindReasoning:
-			e := Event{Type: ReasoningMessageEnd, MessageID: w.id, Metadata: json.RawMessage(Incomplete)}
-			events = append(events, e)
+			events = append(events, Event{Type: ReasoningMessageEnd, MessageID: w.id, Metadata: marks.Metadata()})
 		case kindSpan:
 			events = append(events, Event{Type: ReasoningEnd, MessageID: w.id})
 		case kindCall:
@@ -87,7 +105,14 @@ const UnknownOutcome = "A failure cut this tool call off before its result was r
 	"It is not known whether it was carried out."
 
 // notCalled is the result of a call in an answer that was cut off.
-const notCalled = "A failure cut the answer off before this tool call was made. It was not carried out."
+const notCalled = "The answer was cut off before this tool call was made. It was not carried out."
+
+func notMade(call string, marks Marks) Event {
+	e := resultOf(call, notCalled)
+	marks.Outcome = "not_called"
+	e.Metadata = marks.Metadata()
+	return e
+}
 
 // Close returns the events that close what a dead run's events left open. They go before its RUN_ERROR. The
 // results of its tool calls say that their outcome is unknown, and so do those of the calls that it was to bring because a
@@ -99,7 +124,7 @@ func Close(events []Event, asked ...string) []Event {
 			o.Await(id)
 		}
 	}
-	return o.Close(UnknownOutcome)
+	return o.Close(UnknownOutcome, Marks{})
 }
 
 // CloseAttempt returns the events that close what a dead worker left open of a run that goes on, and the ids of the
@@ -108,14 +133,13 @@ func Close(events []Event, asked ...string) []Event {
 func CloseAttempt(events []Event) (closing []Event, pending []string) {
 	o := leftOpen(events)
 	cut := slices.ContainsFunc(o.open, func(w opened) bool { return w.kind != kindStep })
-	closing, steps := o.close()
+	marks := Marks{Incomplete: true, Again: true}
+	closing, steps := o.close(marks)
 	if !cut {
 		return append(closing, steps...), o.calls
 	}
 	for _, id := range o.calls {
-		e := resultOf(id, notCalled)
-		e.Metadata = json.RawMessage(`{"carrel":{"incomplete":true,"outcome":"not_called"}}`)
-		closing = append(closing, e)
+		closing = append(closing, notMade(id, marks))
 	}
 	return append(closing, steps...), nil
 }

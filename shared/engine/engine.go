@@ -110,7 +110,7 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 			r.open.Ask(i.ToolCallID)
 		}
 	}
-	if err := r.closeOpen(); err != nil {
+	if err := r.closeOpen(errors.Is(end, ErrCancelled)); err != nil {
 		return agui.Event{}, err
 	}
 	return r.terminal(end), nil

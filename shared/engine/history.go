@@ -8,40 +8,118 @@ import (
 	"carrel/shared/agui"
 )
 
-// forModel is the part of a thread that a model is sent: no thinking (which providers take only with their own
-// signatures), no message that was cut off, and calls only with their results, which follow them whatever came between:
-// a person's answer comes in a later run. It is a copy.
-func forModel(history []agui.Message) []agui.Message {
+// What a model reads behind an answer that was cut off, as far as a person saw it.
+const (
+	stoppedMark = "[stopped here by the person]"
+	cutMark     = "[cut off]"
+)
+
+// between is what stands between the texts of one answer, which are messages of their own, where they are one for a model.
+const between = "\n\n"
+
+// said is a message of a conversation as a model is sent it: one of the user's, or an answer, joined from all its
+// messages, with the results of its calls.
+type said struct {
+	message agui.Message
+	results []agui.Message // one for each of the message's calls
+	marks   agui.Marks     // of the answer's messages and of the results of its calls, together
+	called  bool           // it calls a tool, if perhaps in a way that no model is sent
+}
+
+// conversation reads the messages of a thread, in their order, as what was said.
+func conversation(history []agui.Message) []*said {
 	results := map[string]agui.Message{}
 	for _, m := range history {
 		if _, twice := results[m.ToolCallID]; m.Role == agui.RoleTool && !twice {
 			results[m.ToolCallID] = m
 		}
 	}
-	out := make([]agui.Message, 0, len(history))
+	var all []*said
+	answers := map[string]*said{} // by the id of their first message
 	for _, m := range history {
-		if m.Role == agui.RoleReasoning || m.Role == agui.RoleTool || cut(m, results) {
+		marks := agui.MarksOf(m.Metadata)
+		of := answers[marks.Continues]
+		switch {
+		case m.Role == agui.RoleTool, m.Role == agui.RoleReasoning && of == nil:
+		case m.Role == agui.RoleReasoning:
+			of.mark(marks)
+		case of == nil:
+			of = &said{message: m}
+			of.message.Content, of.message.ToolCalls = "", nil
+			all = append(all, of)
+			answers[m.ID] = of
+			of.add(m, marks, results)
+		default:
+			of.add(m, marks, results)
+		}
+	}
+	return all
+}
+
+// add adds a message to what it continues. Calls are added only with their results, which follow them whatever came
+// between: a person's answer comes in a later run.
+func (s *said) add(m agui.Message, marks agui.Marks, results map[string]agui.Message) {
+	s.mark(marks)
+	if s.message.Content != "" && m.Content != "" {
+		s.message.Content += between
+	}
+	s.message.Content += m.Content
+	for _, c := range m.ToolCalls {
+		s.called = true
+		result, ok := results[c.ID]
+		s.mark(agui.MarksOf(result.Metadata))
+		if ok && callable(c) {
+			s.message.ToolCalls = append(s.message.ToolCalls, c)
+			s.results = append(s.results, result)
+		}
+	}
+}
+
+func (s *said) mark(m agui.Marks) {
+	s.marks.Incomplete = s.marks.Incomplete || m.Incomplete
+	s.marks.Again = s.marks.Again || m.Again
+	s.marks.Stopped = s.marks.Stopped || m.Stopped
+	if m.Stop != "" {
+		s.marks.Stop = m.Stop
+	}
+}
+
+// forModel is the part of a thread that a model is sent: no thinking (which providers take only with their own
+// signatures), calls only with their results, and of the answers that a worker's death cut off only those that were not
+// given again. What else was cut off says so: the person has read it. It is a copy.
+func forModel(history []agui.Message) []agui.Message {
+	all := conversation(history)
+	out := make([]agui.Message, 0, len(history))
+	for i, s := range all {
+		if s.marks.Again && repeated(all[i+1:]) {
 			continue
 		}
-		calls := slices.DeleteFunc(slices.Clone(m.ToolCalls), func(c agui.ToolCall) bool {
-			_, ok := results[c.ID]
-			return !ok || !callable(c)
-		})
-		if m.Role == agui.RoleAssistant && m.Content == "" && len(calls) == 0 {
+		m := s.message
+		if m.Role == agui.RoleAssistant {
+			m.Metadata = s.marks.Metadata()
+		}
+		if s.marks.Incomplete {
+			m.Content = strings.TrimPrefix(m.Content+" "+s.cut(), " ")
+		}
+		if m.Role == agui.RoleAssistant && m.Content == "" && len(m.ToolCalls) == 0 {
 			continue
 		}
-		m.ToolCalls = calls
-		out = append(out, m)
-		for _, c := range calls {
-			out = append(out, results[c.ID])
-		}
+		out = append(append(out, m), s.results...)
 	}
 	return out
 }
 
-// cut reports whether a message was cut off, also while it made its calls.
-func cut(m agui.Message, results map[string]agui.Message) bool {
-	return said(m).Incomplete || slices.ContainsFunc(m.ToolCalls, func(c agui.ToolCall) bool { return said(results[c.ID]).Incomplete })
+// repeated reports whether a run gives an answer again that a worker's death cut off: it has done so, or it will, if no
+// question of the user's has come since.
+func repeated(later []*said) bool {
+	return len(later) == 0 || later[0].message.Role == agui.RoleAssistant
+}
+
+func (s *said) cut() string {
+	if s.marks.Stopped {
+		return stoppedMark
+	}
+	return cutMark
 }
 
 // callable reports whether the call's arguments are JSON: those of a call that was cut off may not be, and providers
@@ -50,33 +128,26 @@ func callable(c agui.ToolCall) bool {
 	return strings.TrimSpace(c.Function.Arguments) == "" || json.Valid([]byte(c.Function.Arguments))
 }
 
-// Unfinished reports whether a message of a run that goes on after its worker's death was cut off at its end: it has
-// said something, called nothing, and does not tell why it stopped. The model is not sent it, and says it again.
-func Unfinished(m agui.Message) bool {
-	return m.Role == agui.RoleAssistant && len(m.ToolCalls) == 0 && said(m).Stop == ""
+// Finished are the messages of a run that goes on after its worker's death, without those of an answer that was cut off
+// at its end: it has said something, called nothing, and does not tell why it stopped. The model is not sent it, and says
+// it again.
+func Finished(messages []agui.Message) []agui.Message {
+	cut := map[string]bool{}
+	for _, s := range conversation(messages) {
+		if s.message.Role == agui.RoleAssistant && !s.called && s.marks.Stop == "" {
+			cut[s.message.ID] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(messages), func(m agui.Message) bool {
+		return cut[m.ID] || cut[agui.MarksOf(m.Metadata).Continues]
+	})
 }
 
-// answered reports whether a conversation ends with a whole answer.
+// answered reports whether a conversation, as a model is sent it, ends with a whole answer.
 func answered(history []agui.Message) bool {
 	if len(history) == 0 {
 		return false
 	}
 	last := history[len(history)-1]
-	return last.Role == agui.RoleAssistant && len(last.ToolCalls) == 0 && said(last).Stop != ""
-}
-
-// ours is what Carrel says of a message in its metadata.
-type ours struct {
-	Incomplete bool   `json:"incomplete"` // it was cut off (agui.Incomplete)
-	Stop       string `json:"stop"`       // why its model stopped behind it
-}
-
-func said(m agui.Message) ours {
-	var metadata struct {
-		Carrel ours `json:"carrel"`
-	}
-	if json.Unmarshal(m.Metadata, &metadata) != nil {
-		return ours{} // none, or another's
-	}
-	return metadata.Carrel
+	return last.Role == agui.RoleAssistant && len(last.ToolCalls) == 0 && agui.MarksOf(last.Metadata).Stop != ""
 }

@@ -339,7 +339,12 @@ func TestAWholeAnswerIsNotAskedForAgain(t *testing.T) {
 	if end := f2.run(); end.Outcome == nil || end.Outcome.Type != agui.OutcomeSuccess || len(m2.asked) != 0 {
 		t.Errorf("ended with %+v after %d model calls", end, len(m2.asked))
 	}
-	if engine.Unfinished(said[len(said)-1]) || !engine.Unfinished(agui.Message{Role: agui.RoleAssistant, Content: "x"}) || engine.Unfinished(agui.Message{Role: agui.RoleUser}) {
-		t.Error("what is finished is not told apart")
+	half := []agui.Message{{ID: "a", Role: agui.RoleAssistant, Content: "x"}, {ID: "b", Role: agui.RoleReasoning,
+		Metadata: agui.Marks{Continues: "a"}.Metadata()}}
+	if got := engine.Finished(append(slices.Clone(f.config.History), said...)); len(got) != 1+len(said) {
+		t.Errorf("%+v is left of what was finished", got)
+	}
+	if got := engine.Finished(append(slices.Clone(f.config.History), half...)); len(got) != 1 {
+		t.Errorf("%+v is left of an answer that was cut off", got)
 	}
 }

@@ -200,7 +200,7 @@ func outcome(o tool.Outcome) json.RawMessage {
 	if o == tool.OK {
 		return nil
 	}
-	return json.RawMessage(fmt.Sprintf(`{"carrel":{"outcome":%q}}`, o))
+	return agui.Marks{Outcome: string(o)}.Metadata()
 }
 
 // emit gives the sink the next event, if the run's limits allow it. Deltas are counted as they come from the model,
@@ -233,16 +233,17 @@ func (r *run) put(e agui.Event) error {
 // ended at a limit between the tool's answer and its event.
 const noResult = "The run ended before this tool call had a result."
 
-// closeOpen closes what the loop left open, beyond the limits: they are about the agent's work, and this ends it. It
+// closeOpen closes what the loop left open, beyond the limits: they are about the agent's work, and this ends it. What was
+// cut off is marked, and also whether the person stopped it: the next run's model is told. It
 // fails if the sink does, also by a panic: then it takes no more. Calls that were never made are recorded as such.
-func (r *run) closeOpen() error {
+func (r *run) closeOpen(stopped bool) error {
 	err := r.guard(func() error {
 		for _, c := range r.undecided {
 			if r.c.Tools != nil {
 				r.c.Tools.Note(called(c), tool.NotCalled)
 			}
 		}
-		for _, e := range r.open.Close(noResult) {
+		for _, e := range r.open.Close(noResult, agui.Marks{Stopped: stopped}) {
 			if err := r.put(e); err != nil {
 				return err
 			}

@@ -162,7 +162,7 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 	history := []agui.Message{
 		{ID: "u1", Role: agui.RoleUser, Content: "one"},
 		{ID: "t1", Role: agui.RoleReasoning, Content: "thought"},
-		{ID: "a1", Role: agui.RoleAssistant, Content: "half", Metadata: json.RawMessage(agui.Incomplete), ToolCalls: []agui.ToolCall{call("c0")}},
+		{ID: "a1", Role: agui.RoleAssistant, Content: "half", Metadata: agui.Marks{Incomplete: true, Again: true}.Metadata(), ToolCalls: []agui.ToolCall{call("c0")}},
 		{ID: "r0", Role: agui.RoleTool, ToolCallID: "c0", Content: "of a message that is not sent"},
 		{ID: "a2", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{call("c1"), call("c2")}},
 		{ID: "r1", Role: agui.RoleTool, ToolCallID: "c1", Content: "1"},

@@ -80,7 +80,7 @@ it("shows Markdown, and copies an answer and a block of code", async () => {
   await answer.getByRole("cell", { name: "2" }).waitFor();
   await answer.getByRole("button", { name: "Copy code" }).click();
   await answer.getByText("Copied").waitFor();
-  expect(await alice.page.evaluate(() => navigator.clipboard.readText())).toBe("const one = 1;\n");
+  expect(await alice.page.evaluate(() => navigator.clipboard.readText())).toBe("const one = 1;");
   await alice.quiet();
   await answer.getByRole("button", { name: "Copy answer" }).click();
   await expect.poll(() => alice.page.evaluate(() => navigator.clipboard.readText())).toContain("# A title\n```js");

@@ -4,7 +4,7 @@ import ReactMarkdown from "react-markdown";
 import type { Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { Copy } from "./Copy.tsx";
-import { isReadable, safeAddress } from "./markdown.ts";
+import { codeOf, isReadable, safeAddress } from "./markdown.ts";
 import { Otherwise } from "./Otherwise.tsx";
 
 /**
@@ -54,7 +54,7 @@ function Code({ children }: { readonly children: ReactNode }) {
   return (
     <div className="code">
       <pre ref={code} role="group" aria-label="Code" tabIndex={0}>{children}</pre>
-      <Copy what="code" text={() => code.current?.textContent ?? ""} />
+      <Copy what="code" text={() => codeOf(code.current?.textContent ?? "")} />
     </div>
   );
 }

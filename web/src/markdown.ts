@@ -58,3 +58,8 @@ export function safeAddress(href: string | undefined): string | undefined {
   if (!href || !/^(?:https?:\/\/|mailto:)/i.test(href)) return undefined;
   return URL.canParse(href) ? href : undefined;
 }
+
+/** A block's code without its last line end, which Markdown adds: a shell would run what is pasted at once. */
+export function codeOf(shown: string): string {
+  return shown.replace(/\n$/, "");
+}

@@ -2,7 +2,7 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 import { Markdown } from "../src/Markdown.tsx";
-import { isReadable, safeAddress } from "../src/markdown.ts";
+import { codeOf, isReadable, safeAddress } from "../src/markdown.ts";
 
 const shown = (text: string): string => renderToStaticMarkup(createElement(Markdown, { text }));
 
@@ -37,4 +37,10 @@ it("shows a model's HTML as text", () => {
   const html = shown("Look: <img src=x onerror=alert(1)> <b>bold</b> &lt;i&gt;\n\n<script>alert(1)</script>");
   expect(html).not.toMatch(/<(img|b|script|i)\b/);
   expect(html).toContain("&lt;img src=x onerror=alert(1)&gt;");
+});
+
+it("copies a block of code without the line end that Markdown adds", () => {
+  expect(codeOf("rm -rf ./build\n")).toBe("rm -rf ./build");
+  expect(codeOf("one\n\ntwo\n\n")).toBe("one\n\ntwo\n");
+  expect(codeOf("inline")).toBe("inline");
 });

@@ -1,0 +1,40 @@
+package mutants
+
+// textGuards are what keeps a text whole, from the model to the person and back.
+func textGuards() []guard {
+	const engine = "./shared/engine "
+	return []guard{
+		{
+			name: "text: no delta ends inside a character", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
+			from: `!utf8.FullRuneInString(s[at:])`, to: `!utf8.FullRuneInString(s[at:]) && at < 0`,
+		},
+		{
+			name: "text: what is no text is replaced once for all", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
+			from: `return string([]rune(s))`, to: `return s`,
+		},
+		{
+			name: "text: text that opens again is another message", file: "shared/engine/ask.go", test: engine + "TestAnswer_TextOpensAgain",
+			from: `a.next(a.message != "")`, to: `a.next(false)`,
+		},
+		{
+			name: "text: a call behind thinking is in another message", file: "shared/engine/ask.go", test: engine + "TestAnswer_TextOpensAgain",
+			from: `a.next(a.thought)`, to: `a.next(false)`,
+		},
+		{
+			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go", test: engine + "TestAnswer_TextOpensAgain",
+			from: `of := answers[marks.Continues]`, to: `of := answers[marks.Stop]`,
+		},
+		{
+			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerCutOff",
+			from: `if s.marks.Incomplete {`, to: `if s.marks.Incomplete && s.marks.Again {`,
+		},
+		{
+			name: "text: who stopped an answer is told", file: "shared/engine/engine.go", test: engine + "TestHistory_AnswerCutOff",
+			from: `r.closeOpen(errors.Is(end, ErrCancelled))`, to: `r.closeOpen(false)`,
+		},
+		{
+			name: "text: a half answer that is given again is not sent", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerAgain",
+			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
+		},
+	}
+}
