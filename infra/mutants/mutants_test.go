@@ -39,7 +39,7 @@ func guards() []guard {
 		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(), lockGuards(),
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
 		idGuards(),
-		textGuards(),
+		textGuards(), localGuards(),
 	)
 }
 

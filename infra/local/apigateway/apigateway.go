@@ -18,8 +18,6 @@ import (
 	"log"
 	"maps"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +26,8 @@ import (
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/gobwas/ws"
+
+	"carrel/infra/local/loopback"
 )
 
 // Limits of AWS, in bytes, and what this stack adds to them where AWS keeps its own figure to itself.
@@ -35,7 +35,7 @@ const (
 	frameLimit      = 32 << 10
 	messageLimit    = 128 << 10
 	urlLimit        = 4096
-	headerLimit     = 10240
+	headLimit       = 10240
 	authorizerLimit = 8 << 10
 	outboundLimit   = 256 << 10 // what may wait for a client that reads slowly
 	systemBuffer    = 64 << 10  // what the system may keep of it besides
@@ -44,7 +44,6 @@ const (
 	writeTimeout    = 30 * time.Second // a client that takes nothing for so long is lost
 	closeGrace      = time.Second      // for the closing handshake
 	disconnectGrace = 2 * time.Second  // for $disconnect functions once Close was called
-	headerTimeout   = 10 * time.Second
 	bodyTimeout     = 10 * time.Second
 	keepAlive       = 2 * time.Minute // of callers of @connections
 )
@@ -74,6 +73,9 @@ type Config struct {
 	// LoseDisconnects keeps every $disconnect from its function: AWS sends them best effort.
 	LoseDisconnects bool
 
+	// Origins are the web pages that may open sockets, such as http://127.0.0.1:3000. A client that sends no Origin is no page.
+	Origins []string
+
 	// AccessKeys says who may call @connections: the secret of an access key, false for an unknown one. If it is nil nobody is
 	// refused for who they are, but a signature's header for the service execute-api must be there. It is called concurrently.
 	AccessKeys func(accessKeyID string) (secret string, ok bool)
@@ -90,8 +92,8 @@ type Config struct {
 type Gateway struct {
 	c        Config
 	member   string // of the body, that names the route; "" if there is none but $default
-	listener net.Listener
-	server   *http.Server
+	listener *loopback.Listener
+	server   *loopback.Server
 	signer   *v4.Signer
 
 	invokes    context.Context // of $connect and messages: ends when closing begins
@@ -119,23 +121,17 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apigateway: %w", err)
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", c.Addr)
+	listener, err := loopback.Listen(ctx, c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("apigateway: listen: %w", err)
 	}
 	g := &Gateway{c: c, member: member, listener: listener, signer: v4.NewSigner(), sockets: map[string]*socket{}}
 	g.invokes, g.endInvokes = context.WithCancel(ctx)
 	g.last, g.endLast = context.WithCancel(context.WithoutCancel(ctx))
-	g.server = &http.Server{
-		Handler:           g,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       keepAlive,
-		MaxHeaderBytes:    headerLimit,
-		ErrorLog:          log.New(lines(g.log), "", 0),
-	}
+	g.server = listener.Server(loopback.Config{Handler: g, Origins: c.Origins, MaxHead: headLimit, Idle: keepAlive,
+		Log: g.log, Errors: log.New(lines(g.log), "", 0)})
 	g.running.Go(func() {
-		if err := g.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := g.server.Serve(); err != nil {
 			g.logf("serve: %v", err)
 		}
 	})
@@ -194,11 +190,11 @@ func (c *Config) check() (member string, err error) {
 }
 
 // URL is what a client connects to: ws://host:port/<stage>.
-func (g *Gateway) URL() string { return "ws://" + g.listener.Addr().String() + "/" + g.c.Stage }
+func (g *Gateway) URL() string { return "ws://" + g.listener.Addr() + "/" + g.c.Stage }
 
 // Management is the base of @connections: http://host:port/<stage>.
 func (g *Gateway) Management() string {
-	return "http://" + g.listener.Addr().String() + "/" + g.c.Stage
+	return "http://" + g.listener.Addr() + "/" + g.c.Stage
 }
 
 // Close ends all sockets (1001), cuts off the functions that run, lets $disconnect functions run for two seconds, and
@@ -206,13 +202,7 @@ func (g *Gateway) Management() string {
 func (g *Gateway) Close() error {
 	g.unhook()
 	g.closing.Do(g.beginClose)
-	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-	defer cancel()
-	err := g.server.Shutdown(ctx)
-	if err != nil {
-		// A request is still being read or answered: it is cut off.
-		err = g.server.Close()
-	}
+	err := g.server.Stop(closeGrace)
 	g.running.Wait()
 	g.grace.Stop()
 	g.endLast()

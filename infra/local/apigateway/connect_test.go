@@ -1,11 +1,14 @@
 package apigateway_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +137,31 @@ func TestHandshakeThatAsksForNothingServed(t *testing.T) {
 	}
 	if len(called) > 0 {
 		t.Error("the $connect function was asked all the same")
+	}
+}
+
+// A user with many groups has a long token: the handshake that AWS refuses is refused here, and no other.
+func TestHeadOverTheLimit(t *testing.T) {
+	g := start(t, config(functions{}))
+	u, err := url.Parse(g.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := "GET " + u.Path + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: carrel.v1, bearer."
+	for size, want := range map[int]int{9000: 101, 10239: 101, 10240: 101, 10241: 431, 10800: 431, 14334: 431, 20000: 431} {
+		conn, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, before+strings.Repeat("t", size-len(before)-4)+"\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || answer.StatusCode != want {
+			t.Errorf("a head of %d bytes: %v %v, want %d", size, answer, err, want)
+		}
+		conn.Close()
 	}
 }
 

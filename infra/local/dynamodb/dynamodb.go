@@ -1,9 +1,15 @@
 // Package dynamodb runs the local stack's DynamoDB engine: dynoxide, one static binary that npm installs beside this
 // file by exact version, as a child process that ends with its parent.
+//
+// The engine checks no signature, and its answers allow every web page to read them. It can only listen on TCP, so it gets
+// an address that cannot be guessed: one of the 16 million of 127.0.0.0/8 with one of 40,000 ports, at random. The address
+// is told to whoever starts the engine and to nobody else. A program on this machine can still find it in /proc/net/tcp.
 package dynamodb
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +19,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -31,8 +36,8 @@ const (
 type Config struct {
 	Root   string    // of the module; "": the nearest folder upward that holds go.mod
 	Path   string    // of the SQLite file; "": in memory
-	Port   int       // on 127.0.0.1; 0: a free one
-	Stderr io.Writer // takes all that the child says; nil: nobody does
+	Addr   string    // host:port; "": one that cannot be guessed
+	Stderr io.Writer // takes all that the child says, but not its address; nil: nobody does
 }
 
 // Engine is one running child process.
@@ -53,24 +58,21 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	// A free port may be taken by somebody else before the child binds it: then another is tried.
+	// A random port may be taken on all addresses: then another is tried.
 	for attempt := 1; ; attempt++ {
 		e, err := start(ctx, bin, c)
-		if err == nil || c.Port != 0 || attempt == 3 || ctx.Err() != nil {
+		if err == nil || c.Addr != "" || attempt == 3 || ctx.Err() != nil {
 			return e, err
 		}
 	}
 }
 
 func start(ctx context.Context, bin string, c Config) (*Engine, error) {
-	port := c.Port
-	if port == 0 {
-		var err error
-		if port, err = freePort(ctx); err != nil {
-			return nil, err
-		}
+	host, port, err := net.SplitHostPort(cmp.Or(c.Addr, hiddenAddr()))
+	if err != nil {
+		return nil, fmt.Errorf("start the DynamoDB engine: %w", err)
 	}
-	args := []string{"serve", "--host", "127.0.0.1", "--port", strconv.Itoa(port)}
+	args := []string{"serve", "--host", host, "--port", port}
 	if c.Path != "" {
 		args = append(args, "--db-path", c.Path)
 	}
@@ -78,8 +80,8 @@ func start(ctx context.Context, bin string, c Config) (*Engine, error) {
 	out := &listening{to: c.Stderr, seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = dieWithParent()
-	e := &Engine{url: "http://127.0.0.1:" + strconv.Itoa(port), done: make(chan struct{})}
-	if err := e.run(cmd); err != nil {
+	e := &Engine{url: "http://" + net.JoinHostPort(host, port), done: make(chan struct{})}
+	if err := e.run(cmd, out); err != nil {
 		return nil, fmt.Errorf("start the DynamoDB engine: %w", err)
 	}
 	if err := e.await(ctx, out.seen); err != nil {
@@ -90,7 +92,7 @@ func start(ctx context.Context, bin string, c Config) (*Engine, error) {
 
 // run starts the child and leaves a goroutine waiting for it; Close waits for that goroutine. The goroutine keeps its
 // thread, because the kernel ends the child with the thread that started it.
-func (e *Engine) run(cmd *exec.Cmd) error {
+func (e *Engine) run(cmd *exec.Cmd, out *listening) error {
 	started := make(chan error)
 	go func() {
 		defer close(e.done)
@@ -100,7 +102,7 @@ func (e *Engine) run(cmd *exec.Cmd) error {
 		e.proc = cmd.Process
 		started <- err
 		if err == nil {
-			e.err = cmd.Wait()
+			e.err = errors.Join(cmd.Wait(), out.flush())
 		}
 	}()
 	return <-started
@@ -221,11 +223,9 @@ func moduleRoot() (string, error) {
 	}
 }
 
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+// hiddenAddr is an address of this machine that cannot be guessed: Linux routes all of 127.0.0.0/8 to it.
+func hiddenAddr() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("127.%d.%d.%d:%d", b[0], b[1], 1+b[2]%254, 20000+(int(b[3])<<8|int(b[4]))%40000)
 }

@@ -58,12 +58,39 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer l.Close()
 	var out bytes.Buffer
-	_, err = dynamodb.Start(t.Context(), dynamodb.Config{Port: l.Addr().(*net.TCPAddr).Port, Stderr: &out})
+	_, err = dynamodb.Start(t.Context(), dynamodb.Config{Addr: l.Addr().String(), Stderr: &out})
 	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
 		t.Skipf("not run: %v", err)
 	}
 	if err == nil || !strings.Contains(out.String(), "in use") {
 		t.Errorf("started on a taken port: %v, said %q", err, out.String())
+	}
+}
+
+// The engine checks no signature, so nobody may know where it is who was not told.
+func TestEngine_HiddenAddress(t *testing.T) {
+	var said bytes.Buffer
+	addresses := map[string]bool{}
+	for range 3 {
+		e := start(t, dynamodb.Config{Stderr: &said})
+		at := strings.TrimPrefix(e.URL(), "http://")
+		host, port, err := net.SplitHostPort(at)
+		if ip := net.ParseIP(host); err != nil || !ip.IsLoopback() || host == "127.0.0.1" {
+			t.Errorf("it listens on %s: %v", at, err)
+		}
+		addresses[host], addresses[port] = true, true
+		if answers("http://127.0.0.1:"+port) == nil {
+			t.Errorf("it answers on 127.0.0.1, too (port %s)", port)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(addresses) < 6 {
+		t.Errorf("three engines had only the hosts and ports %v", addresses)
+	}
+	if strings.Contains(said.String(), "127.") {
+		t.Errorf("its output, which /ops shows, names its address: %s", &said)
 	}
 }
 

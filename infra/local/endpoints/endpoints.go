@@ -45,7 +45,7 @@ func (e Endpoints) Write(file string) error {
 	if err != nil {
 		return fmt.Errorf("writing the endpoints: %w", err)
 	}
-	if err := os.WriteFile(file+".new", append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(file+".new", append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("writing the endpoints: %w", err)
 	}
 	if err := os.Rename(file+".new", file); err != nil {

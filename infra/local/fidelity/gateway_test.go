@@ -62,6 +62,11 @@ func handshakes() []scenario {
 				t.Errorf("answered with %d", status)
 			}
 		}},
+		{area, "A request head over 10,240 bytes is refused. (AWS documents this for its other APIs.)", uncertain, "", func(t *testing.T, on *target) {
+			if _, status := open(t, on.url, protocol, "bearer."+on.token, strings.Repeat("x", 10240)); status < 400 || status > 499 {
+				t.Errorf("answered with %d", status)
+			}
+		}},
 	}
 }
 

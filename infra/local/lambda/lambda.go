@@ -12,10 +12,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"time"
+
+	"carrel/infra/local/loopback"
 )
 
 // Function is one function as the template says.
@@ -83,7 +83,7 @@ type Host struct {
 	queue     queue
 	url       string
 	addr      string
-	server    *http.Server
+	server    *loopback.Server
 	ctx       context.Context // ends when the host closes
 	cancel    context.CancelFunc
 	unwatch   func() bool
@@ -119,16 +119,16 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambda: reading the events of an earlier run: %w", err)
 	}
-	listener, err := net.Listen("tcp", c.Addr)
+	listener, err := loopback.Listen(ctx, c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("lambda: listening: %w", err)
 	}
-	h.addr = listener.Addr().String()
+	h.addr = listener.Addr()
 	h.url = "http://" + h.addr
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.server = &http.Server{Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second}
+	h.server = listener.Server(loopback.Config{Handler: h.routes(), Log: func(line string) { h.log("", "lambda: "+line) }})
 	h.own(func() {
-		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.server.Serve(); err != nil {
 			h.log("", fmt.Sprintf("lambda: serving ended: %v", err))
 		}
 	})

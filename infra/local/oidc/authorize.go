@@ -141,7 +141,7 @@ func (i *Issuer) endSession(w http.ResponseWriter, r *http.Request) {
 func (i *Issuer) show(w http.ResponseWriter, status int, v view) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers send the form with the Origin null
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; "+
 		"form-action 'self' http://127.0.0.1:* http://localhost:*")
 	w.WriteHeader(status)

@@ -102,7 +102,7 @@ func saveKeys(file string, keys []key) error {
 		}
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("oidc: keeping the signing keys: %w", err)
 	}
 	if err := os.WriteFile(file+".new", text, 0o600); err != nil {

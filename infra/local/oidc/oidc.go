@@ -78,7 +78,6 @@ func (i *Issuer) routes(base string) {
 	i.mux.HandleFunc("GET "+base+"/authorize", i.authorize)
 	i.mux.HandleFunc("POST "+base+"/authorize", i.authorize)
 	i.mux.HandleFunc("POST "+base+"/token", i.token)
-	i.mux.HandleFunc("POST "+base+"/rotate", i.rotate)
 	i.mux.HandleFunc("GET "+base+"/end-session", i.endSession)
 }
 
@@ -134,15 +133,6 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope), ClientAuth: []string{"none"},
 		Challenges: []string{"S256"},
 	})
-}
-
-// rotate begins to sign with a new key; the keys before it stay published.
-func (i *Issuer) rotate(w http.ResponseWriter, _ *http.Request) {
-	if err := i.Rotate(); err != nil {
-		refuse(w, http.StatusInternalServerError, "server_error", err.Error())
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // answer writes JSON. A reader that went away is nobody's error.

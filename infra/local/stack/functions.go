@@ -55,7 +55,7 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 	api := s.template.API
 	c := apigateway.Config{Addr: address(s.config.GatewayPort), APIID: api.ID, Stage: api.Stage, Region: region,
 		Account: account, Routes: map[string]string{}, RouteSelectionExpression: api.RouteSelectionExpression,
-		Authorizer: s.functionName(api.Authorizer), Invoker: i, AccessKeys: s.secret,
+		Authorizer: s.functionName(api.Authorizer), Invoker: i, Origins: s.origins(), AccessKeys: s.secret,
 		Idle: s.config.Idle, Life: s.config.Life, Reorder: s.config.Reorder, Seed: s.config.Seed,
 		LoseDisconnects: s.config.LoseDisconnects, Meter: s.meter,
 		Log: func(line string) { s.journal.add("gateway", line) }}

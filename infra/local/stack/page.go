@@ -1,11 +1,9 @@
 package stack
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/infra/local/loopback"
 	"carrel/infra/local/oidc"
 )
 
@@ -20,7 +19,7 @@ import (
 const stopTime = 2 * time.Second
 
 // servePage serves the page, its configuration, sign-in and /ops.
-func (s *Stack) servePage(l net.Listener) error {
+func (s *Stack) servePage(l *loopback.Listener) error {
 	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client, KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
 	if err != nil {
 		return err
@@ -31,21 +30,35 @@ func (s *Stack) servePage(l net.Listener) error {
 	mux.HandleFunc("GET /meters.json", s.meter.serve)
 	(&operations{stack: s}).serve(mux)
 	mux.Handle("/", files{os.DirFS(filepath.Join(s.config.Root, "web", "dist"))})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	server := l.Server(loopback.Config{Handler: mux, Origins: s.origins(), Opens: s.opens, Idle: time.Minute,
+		Log: func(line string) { s.journal.add("page", line) }})
 	served := make(chan error, 1)
 	s.tasks.Go(func() {
 		<-s.ending.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			s.journal.add("stack", "ending the page server: "+errors.Join(err, server.Close()).Error())
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		if err := errors.Join(server.Stop(stopTime), <-served); err != nil {
 			s.journal.add("stack", "the page server: "+err.Error())
 		}
 	})
-	s.tasks.Go(func() { served <- server.Serve(l) })
+	s.tasks.Go(func() { served <- server.Serve() })
 	return nil
+}
+
+// origins are the web pages that may use the stack: its own page, by both names of this machine.
+func (s *Stack) origins() []string {
+	own := strings.TrimSuffix(s.endpoints.Page, "/")
+	return []string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)}
+}
+
+// opens reports whether another site may open a path: the page, to which an issuer redirects after a sign-in, and the two
+// pages of our own issuer to which a page on another origin redirects. Not /ops.
+func (s *Stack) opens(path string) bool {
+	switch {
+	case path == "/issuer/authorize" || path == "/issuer/end-session":
+		return true
+	case path == "/ops" || strings.HasPrefix(path, "/issuer/"):
+		return false
+	}
+	return pageName(path) == "index.html"
 }
 
 // pageConfig tells the page where everything is.
@@ -69,10 +82,7 @@ func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Files are read with GET.", http.StatusMethodNotAllowed)
 		return
 	}
-	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
-	if path.Ext(name) == "" {
-		name = "index.html"
-	}
+	name := pageName(r.URL.Path)
 	content, err := fs.ReadFile(f.from, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name == "index.html":
@@ -91,6 +101,15 @@ func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	_, _ = w.Write(content) // who does not read it has gone
+}
+
+// pageName is the file that a path of the page stands for.
+func pageName(urlPath string) string {
+	name := strings.TrimPrefix(path.Clean(urlPath), "/")
+	if path.Ext(name) == "" {
+		return "index.html"
+	}
+	return name
 }
 
 // contentType does not ask the machine's own table, which differs from one to the next.

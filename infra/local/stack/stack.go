@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,6 +21,7 @@ import (
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/endpoints"
 	"carrel/infra/local/lambda"
+	"carrel/infra/local/loopback"
 	"carrel/infra/local/template"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -138,12 +138,12 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	s.later(s.journal.close)
-	page, err := s.listen(s.config.Port)
+	page, err := s.listen(ctx, s.config.Port)
 	if err != nil {
 		return err
 	}
-	s.later(func() error { return ignoreClosed(page.Close()) })
-	s.endpoints.Page = "http://" + page.Addr().String() + "/"
+	s.later(page.Close)
+	s.endpoints.Page = "http://" + page.Addr() + "/"
 	s.endpoints.Issuer = s.endpoints.Page + "issuer"
 	s.endpoints.Token = s.endpoints.Issuer + "/token"
 	s.endpoints.Ops = s.endpoints.Page + "ops"
@@ -203,12 +203,12 @@ func architecture() string {
 }
 
 // listen takes a port of the loopback interface, or a free one if that is taken.
-func (s *Stack) listen(port int) (net.Listener, error) {
-	l, err := net.Listen("tcp", address(port))
+func (s *Stack) listen(ctx context.Context, port int) (*loopback.Listener, error) {
+	l, err := loopback.Listen(ctx, address(port))
 	if err == nil || port == 0 {
 		return l, err
 	}
-	l, freeErr := net.Listen("tcp", address(0))
+	l, freeErr := loopback.Listen(ctx, address(0))
 	if freeErr != nil {
 		return nil, errors.Join(err, freeErr)
 	}
@@ -268,12 +268,4 @@ func (s *Stack) Close() error {
 		s.err = errors.Join(errs...)
 	})
 	return s.err
-}
-
-// ignoreClosed is for a listener that its server has closed already.
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }

@@ -19,7 +19,8 @@ const (
 	dataFolder    = "data" // what FRESH removes: tables and signing keys
 )
 
-// state is the folder of all that is made at run time. One stack at a time has it.
+// state is the folder of all that is made at run time: what users said, signing keys, the operator's key. One stack at a
+// time has it, and no other user of this machine may look into it.
 type state struct {
 	folder string
 	lock   *os.File
@@ -32,10 +33,10 @@ func openState(folder string, fresh bool) (*state, error) {
 		return nil, fmt.Errorf("the state folder: %w", err)
 	}
 	s := &state{folder: folder}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("making the state folder: %w", err)
+	if err := private(folder); err != nil {
+		return nil, err
 	}
-	if s.lock, err = os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
+	if s.lock, err = secretFile(s.path("lock"), 0); err != nil {
 		return nil, fmt.Errorf("locking the state folder: %w", err)
 	}
 	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
@@ -45,10 +46,29 @@ func openState(folder string, fresh bool) (*state, error) {
 	if fresh {
 		err = os.RemoveAll(s.path(dataFolder))
 	}
-	if err := errors.Join(err, os.MkdirAll(s.path(dataFolder), 0o755), s.removeEndpoints()); err != nil {
+	if err := errors.Join(err, os.MkdirAll(s.path(dataFolder), 0o700), s.removeEndpoints()); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the state folder: %w", err), s.lock.Close())
 	}
 	return s, nil
+}
+
+// private makes a folder that only this user may enter, or takes the rights of others away from one that is there. A folder
+// that everybody may write to, as /tmp, is somebody else's: it is refused.
+func private(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("everybody may write to the state folder %s: name a folder of its own (STATE=...), which is made if it is not there", folder)
+	}
+	if err := os.Chmod(folder, 0o700); err != nil {
+		return fmt.Errorf("keep others out of the state folder: %w", err)
+	}
+	return nil
 }
 
 // path is a file in the state folder.
@@ -109,9 +129,21 @@ type journal struct {
 	failed  error // the first failure to write
 }
 
+// secretFile opens a file that only this user may read, one of an earlier version too.
+func secretFile(file string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // openJournal begins a new log.
 func openJournal(file string) (*journal, error) {
-	f, err := os.Create(file)
+	f, err := secretFile(file, os.O_TRUNC)
 	if err != nil {
 		return nil, fmt.Errorf("making the log: %w", err)
 	}

@@ -27,10 +27,16 @@ const tableTime = 30 * time.Second
 func (s *Stack) startTables(ctx context.Context) error {
 	engine := s.config.DynamoDB
 	if engine == "" {
-		var err error
-		s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: s.state.path(dataFolder, "dynamodb.sqlite"),
-			Stderr: s.journal.source("dynamodb")})
+		// The engine gives its other files the rights of this one.
+		file := s.state.path(dataFolder, "dynamodb.sqlite")
+		made, err := secretFile(file, 0)
 		if err != nil {
+			return fmt.Errorf("make the database's file: %w", err)
+		}
+		if err := made.Close(); err != nil {
+			return fmt.Errorf("make the database's file: %w", err)
+		}
+		if s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: file, Stderr: s.journal.source("dynamodb")}); err != nil {
 			return err
 		}
 		s.later(s.engine.Close)

@@ -8,14 +8,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"carrel/infra/local/iam"
+	"carrel/infra/local/loopback"
 )
 
 const stopTime = 2 * time.Second // for requests that are being answered when the service closes
@@ -57,7 +54,7 @@ type Service struct {
 	now     func() time.Time
 	roles   map[string]Role // by ARN
 	url     string
-	server  *http.Server
+	server  *loopback.Server
 	serving sync.WaitGroup
 
 	mu      sync.Mutex
@@ -82,13 +79,13 @@ func Start(roles []Role, now func() time.Time) (*Service, error) {
 	for _, r := range roles {
 		s.roles[r.ARN] = r
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := loopback.Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start STS: %w", err)
 	}
-	s.url = "http://" + l.Addr().String()
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-	s.serving.Go(func() { _ = s.server.Serve(l) }) // it ends when Close says so
+	s.url = "http://" + l.Addr()
+	s.server = l.Server(loopback.Config{Handler: s})
+	s.serving.Go(func() { _ = s.server.Serve() }) // it ends when Close says so
 	return s, nil
 }
 
@@ -97,12 +94,7 @@ func (s *Service) URL() string { return s.url }
 
 // Close stops serving; requests that are being answered get two seconds.
 func (s *Service) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	err := s.server.Shutdown(ctx)
-	if err != nil {
-		err = s.server.Close()
-	}
+	err := s.server.Stop(stopTime)
 	s.serving.Wait()
 	return err
 }

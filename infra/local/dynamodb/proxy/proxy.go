@@ -13,13 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"carrel/infra/local/loopback"
 )
 
 const (
@@ -46,7 +47,7 @@ type Denial struct{ Code, Message string }
 type Proxy struct {
 	c        Config
 	url      string
-	server   *http.Server
+	server   *loopback.Server
 	client   *http.Transport
 	serving  sync.WaitGroup
 	closing  sync.Once
@@ -77,14 +78,14 @@ func Start(c Config) (*Proxy, error) {
 	if err := p.SetFaults(c.Faults); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := loopback.Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start the DynamoDB proxy: %w", err)
 	}
-	p.url = "http://" + l.Addr().String()
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	p.url = "http://" + l.Addr()
+	p.server = l.Server(loopback.Config{Handler: p, Log: func(line string) { p.c.Log("dynamodb: " + line) }})
 	p.serving.Go(func() {
-		if err := p.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.server.Serve(); err != nil {
 			p.c.Log("the DynamoDB proxy ended: " + err.Error())
 		}
 	})
@@ -97,11 +98,7 @@ func (p *Proxy) URL() string { return p.url }
 // Close stops serving; requests that are being answered get two seconds. It may be called more than once.
 func (p *Proxy) Close() error {
 	p.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if p.server.Shutdown(ctx) != nil {
-			p.closeErr = p.server.Close()
-		}
+		p.closeErr = p.server.Stop(stopTime)
 		p.serving.Wait()
 		p.client.CloseIdleConnections()
 	})

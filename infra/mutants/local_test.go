@@ -1,0 +1,42 @@
+package mutants
+
+// localGuards are what keeps web pages and other users of the machine away from the local stack: docs/local.md.
+func localGuards() []guard {
+	return []guard{
+		{
+			name: "local: a foreign host is refused", file: "infra/local/loopback/guard.go",
+			from: `if !ownName(r.Host) {`, to: `if r.Host == "" {`,
+			test: "./infra/local/stack TestListeners_WebPage",
+		},
+		{
+			name: "local: a foreign origin is refused", file: "infra/local/loopback/guard.go",
+			from: `!slices.Contains(g.c.Origins, origins[0]) {`, to: `slices.Contains(g.c.Origins, origins[0]) {`,
+			test: "./infra/local/stack TestListeners_WebPage",
+		},
+		{
+			name: "local: a page of another site is refused", file: "infra/local/loopback/guard.go",
+			from: `if site != "same-origin" && site != "none" {`, to: `if site == "" {`,
+			test: "./infra/local/stack TestListeners_WebPage",
+		},
+		{
+			name: "local: another site opens the page and the sign-in alone", file: "infra/local/stack/page.go",
+			from: `case path == "/ops" || strings.HasPrefix(path, "/issuer/"):`, to: `case path == "":`,
+			test: "./infra/local/stack TestListeners_SignInNavigates",
+		},
+		{
+			name: "local: a head over 10,240 bytes is refused", file: "infra/local/loopback/guard.go",
+			from: `if g.c.MaxHead > 0 && headSize(r) > g.c.MaxHead {`, to: `if g.c.MaxHead < 0 && headSize(r) > g.c.MaxHead {`,
+			test: "./infra/local/apigateway TestHeadOverTheLimit",
+		},
+		{
+			name: "local: the engine's address cannot be guessed", file: "infra/local/dynamodb/dynamodb.go",
+			from: `cmp.Or(c.Addr, hiddenAddr())`, to: `cmp.Or(c.Addr, "127.0.0.1:"+hiddenAddr()[len(hiddenAddr())-5:])`,
+			test: "./infra/local/dynamodb TestEngine_HiddenAddress",
+		},
+		{
+			name: "local: the state is this user's alone", file: "infra/local/stack/state.go",
+			from: `os.Chmod(folder, 0o700)`, to: `os.Chmod(folder, 0o755)`,
+			test: "./infra/local/stack TestState_Private",
+		},
+	}
+}
