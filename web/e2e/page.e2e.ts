@@ -50,8 +50,8 @@ it("runs nothing that a hostile model says, and loads nothing", async () => {
   const links = await answer.getByRole("link").evaluateAll((all) => all.map((a) => [a.textContent, a.getAttribute("href"), a.getAttribute("rel"), a.getAttribute("target")]));
   const safe = ["noopener noreferrer", "_blank"];
   expect(links).toEqual([
-    ["five", "https://example.com/?a=1", ...safe], ["https://example.org", "https://example.org", ...safe],
-    ["mail@example.net", "mailto:mail@example.net", ...safe], ["Image: a picture", "https://example.com/p.png", ...safe],
+    ["five (example.com)", "https://example.com/?a=1", ...safe], ["https://example.org", "https://example.org", ...safe],
+    ["mail@example.net", "mailto:mail@example.net", ...safe], ["Image: a picture (example.com)", "https://example.com/p.png", ...safe],
   ]);
   expect(await answer.locator("img, script, iframe, style, base, form, input, svg").count()).toBe(0);
   expect(asked.filter((url) => /example\.(com|org|net)|elsewhere/.test(url))).toEqual([]);

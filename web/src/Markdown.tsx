@@ -4,12 +4,13 @@ import ReactMarkdown from "react-markdown";
 import type { Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { Copy } from "./Copy.tsx";
-import { codeOf, isReadable, safeAddress } from "./markdown.ts";
+import { plainly } from "./asked.ts";
+import { codeOf, destinationOf, isReadable, plainLinks, safeAddress, textOf } from "./markdown.ts";
 import { Otherwise } from "./Otherwise.tsx";
 
 /**
  * What a model says, as Markdown. Its HTML is shown as text, nothing is loaded, and links lead to http, https and mail
- * only. What cannot be read as Markdown in good time is shown as it is.
+ * only and show where they lead. What cannot be read as Markdown in good time is shown as it is.
  */
 export const Markdown = memo(function Markdown({ text }: { readonly text: string }) {
   const plain = <p className="text">{text}</p>;
@@ -17,18 +18,19 @@ export const Markdown = memo(function Markdown({ text }: { readonly text: string
   return (
     <Otherwise show={plain}>
       <div className="markdown">
-        <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS} urlTransform={(url) => url}>{text}</ReactMarkdown>
+        <ReactMarkdown remarkPlugins={PLUGINS} rehypePlugins={OF_HTML} components={COMPONENTS} urlTransform={(url) => url}>{text}</ReactMarkdown>
       </div>
     </Otherwise>
   );
 });
 
 const PLUGINS = [remarkGfm];
+const OF_HTML = [plainLinks];
 
 /** Elements are made of these alone, so that no attribute of the text's own making reaches the page. */
 const COMPONENTS: Components = {
-  a: ({ href, children }) => <Link href={href}>{children}</Link>,
-  img: ({ src, alt }) => <Link href={typeof src === "string" ? src : undefined}>{alt ? `Image: ${alt}` : "Image"}</Link>,
+  a: ({ node, href, children }) => <Link href={href} text={textOf(node)}>{children}</Link>,
+  img: ({ src, alt }) => <Picture address={typeof src === "string" ? src : undefined} text={alt ? `Image: ${plainly(alt)}` : "Image"} />,
   pre: ({ children }) => <Code>{children}</Code>,
   table: ({ children }) => <div className="wide" role="group" aria-label="Table" tabIndex={0}><table>{children}</table></div>,
   input: ({ checked }) => <span role="img" aria-label={checked ? "done" : "to do"}>{checked ? "☑" : "☐"}</span>,
@@ -43,10 +45,28 @@ const COMPONENTS: Components = {
   section: ({ children }) => <div>{children}</div>,
 };
 
-function Link({ href, children }: { readonly href: string | undefined; readonly children: ReactNode }) {
+interface LinkProps {
+  readonly href: string | undefined;
+  readonly text: string;
+  readonly children: ReactNode;
+}
+
+/** A link, with the place that it leads to. */
+function Link({ href, text, children }: LinkProps) {
   const address = safeAddress(href);
   if (!address) return <span>{children}</span>;
-  return <a href={address} target="_blank" rel="noopener noreferrer">{children}</a>;
+  const to = destinationOf(address, text);
+  return (
+    <a href={address} target="_blank" rel="noopener noreferrer">
+      <bdi>{children}</bdi>
+      {to && <> <span className={to.otherwise ? "place otherwise" : "place"}>({to.otherwise && "leads to "}<bdi dir="ltr">{to.place}</bdi>)</span></>}
+    </a>
+  );
+}
+
+/** A link in place of a picture: a picture that is loaded would tell its server who reads what. */
+function Picture({ address, text }: { readonly address: string | undefined; readonly text: string }) {
+  return <Link href={address} text={text}>{text}</Link>;
 }
 
 function Code({ children }: { readonly children: ReactNode }) {

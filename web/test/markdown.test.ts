@@ -28,9 +28,48 @@ it("reads what people and models write", () => {
 
 it("follows links to other places only", () => {
   for (const good of ["https://example.com/a?b#c", "http://example.com", "HTTPS://EXAMPLE.COM", "mailto:a@example.com"]) expect(safeAddress(good)).toBe(good);
-  for (const bad of ["javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x", "//example.com", "/path", "#/t/x", "java\nscript:x", "https://", "", undefined]) {
+  for (const bad of ["javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x", "//example.com", "/path", "#/t/x", "java\nscript:x", "https://", "", undefined, "https://bank.com@evil.example/", "https://a:b@evil.example", "https://@bank.com@evil.example", "http://bank.com%2F@evil.example"]) {
     expect(safeAddress(bad)).toBeUndefined();
   }
+});
+
+/** The text of the first link, as a person reads it. */
+const read = (text: string): string => (/<a [^>]*>(.*?)<\/a>/.exec(shown(text))?.[1] ?? "no link").replaceAll(/<[^>]*>/g, "");
+
+describe("shows where a link leads", () => {
+  it.each([
+    ["[the invoice](https://evil.example/invoice)", "the invoice (evil.example)"],
+    ["[a **bold** `name`](https://example.com:8443/x)", "a bold name (example.com:8443)"],
+    ["[https://bank.com](https://evil.example)", "https://bank.com (leads to evil.example)"],
+    ["[bank.com/login](https://evil.example)", "bank.com/login (leads to evil.example)"],
+    ["[https://bank.com.evil.example](https://evil.example)", "https://bank.com.evil.example (leads to evil.example)"],
+    ["[support@bank.com](mailto:thief@evil.example)", "support@bank.com (leads to thief@evil.example)"],
+    ["[write to us](mailto:thief%40evil.example?subject=x)", "write to us (thief@evil.example)"],
+    ["<https://example.com/a>", "https://example.com/a"],
+    ["https://example.com/a?b=c", "https://example.com/a?b=c"],
+    ["www.example.com", "www.example.com"],
+    ["mail@example.net", "mail@example.net"],
+    // Cyrillic letters that look like Latin ones.
+    ["<https://аррӏе.com>", "https://аррӏе.com (xn--80ak6aa92e.com)"],
+    ["[example.com/docs](https://example.com/docs/v2)", "example.com/docs (example.com)"],
+    ["[Apple](https://аррӏе.com)", "Apple (xn--80ak6aa92e.com)"],
+    ["[x](https://example.com\u3002evil.example)", "x (example.com.evil.example)"],
+    ["[x](https://EVIL.example)", "x (evil.example)"],
+    ["[moc.knab\u202e](https://evil.example)", "moc.knab\\u202e (leads to evil.example)"],
+    ["[bank\u200b.com](https://evil.example)", "bank\\u200b.com (leads to evil.example)"],
+    ["![a chart](https://evil.example/pixel.png?who=alice)", "Image: a chart (evil.example)"],
+    ["[![https://bank.com](https://evil.example/1.png)](https://bank.com)", "Image: https://bank.com (leads to evil.example)"],
+  ])("%s", (text, want) => expect(read(text)).toBe(want));
+
+  it("does not lead to an address with a user name", () => {
+    for (const text of ["[x](https://bank.com@evil.example)", "<https://bank.com@evil.example>", "![x](https://bank.com:1@evil.example/a.png)"]) {
+      expect(shown(text)).not.toContain("href");
+    }
+  });
+
+  it("keeps a text that turns direction to itself", () => {
+    expect(shown("[א](https://evil.example)")).toContain('<bdi>א</bdi> <span class="place">(<bdi dir="ltr">evil.example</bdi>)</span>');
+  });
 });
 
 it("shows a model's HTML as text", () => {
