@@ -36,7 +36,7 @@ func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
 	w.send(hi)
 	w.puts("r1", w.wants("i1", "assistant"))
 	wrong := map[string]string{
-		`"status":"resolved"`:                                          "there is no payload",
+		`"status":"resolved"`:                                          "the payload is missing",
 		`"status":"resolved","payload":"hunter2"`:                      `want \"object\"`,
 		`"status":"resolved","payload":{"town":"hunter2"}`:             "town",
 		`"status":"resolved","payload":{"city":17}`:                    `want \"string\"`,
@@ -64,23 +64,40 @@ func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d answers that do not fit were refused, and the question stayed open", len(wrong)))
 }
 
-// What needs no answer that fits: a refusal, and a yes to a call. A yes that is none is no yes.
+// What needs no answer that fits: a refusal. A yes that is none is no yes, and neither is anything else that is not
+// understood: it is rejected with its field, nothing is stored and the question stays open.
 func TestWhatNeedsNotFit(t *testing.T) {
-	for answer, taken := range map[string]bool{
-		`"status":"cancelled"`:                              true,
-		`"status":"cancelled","payload":5`:                  true,
-		`"status":"resolved","payload":{"approved":false}`:  true,
-		`"status":"resolved","payload":{"approved":"true"}`: false,
+	for answer, field := range map[string]string{
+		`"status":"cancelled"`:                                           "",
+		`"status":"cancelled","payload":5`:                               "",
+		`"status":"resolved","payload":{"approved":false}`:               "",
+		`"status":"resolved","payload":{"approved":"true"}`:              "resume[0].payload.approved",
+		`"status":"resolved","payload":false`:                            "resume[0].payload",
+		`"status":"resolved","payload":"no"`:                             "resume[0].payload",
+		`"status":"resolved","payload":{"accepted":false}`:               "resume[0].payload.accepted",
+		`"status":"resolved","payload":{"type":"reject"}`:                "resume[0].payload.type",
+		`"status":"resolved","payload":{"approved":true,"arguments":{}}`: "resume[0].payload.arguments",
 	} {
 		for _, reason := range []string{agui.ReasonInputRequired, agui.ReasonToolCall} {
 			w := newRig(t).window("alice", "w1=")
 			w.send(hi)
 			q := w.wants("i1", "")
-			q.Reason = reason
+			if q.Reason = reason; reason == agui.ReasonToolCall {
+				q.ResponseSchema = nil
+			}
 			w.puts("r1", q)
-			got, ok := w.send(resumes("r2", answer))[0].(*wire.Accepted)
-			if ok != taken {
-				t.Errorf("%s to %s: %+v, want taken: %v", answer, reason, got, taken)
+			if field == "" {
+				if got, ok := w.send(resumes("r2", answer))[0].(*wire.Accepted); !ok {
+					t.Errorf("%s to %s: %+v", answer, reason, got)
+				}
+				continue
+			}
+			no := w.rejected(resumes("r2", answer))
+			if idsOf(no.Interrupts) != "i1" || reason == agui.ReasonToolCall && no.Field != field {
+				t.Errorf("%s to %s: %+v, want the field %s", answer, reason, no, field)
+			}
+			if _, err := w.store().Run(t.Context(), "r2"); !errors.Is(err, chat.ErrNotFound) {
+				t.Errorf("%s to %s: the run is known: %v", answer, reason, err)
 			}
 		}
 	}

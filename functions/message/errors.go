@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"carrel/shared/chat"
 	"carrel/shared/store"
@@ -75,8 +76,18 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 			no.Message = answered
 		}
 		if open.Wrong != "" {
-			no.Message = open.Wrong
+			no.Message, no.Field = open.Wrong, fieldOf(f, open)
 		}
 	}
 	return no
+}
+
+// fieldOf is the field of the frame that holds what is wrong with an answer.
+func fieldOf(f *wire.Run, wrong *store.InterruptedError) string {
+	for i, answer := range f.Resume {
+		if answer.InterruptID == wrong.To {
+			return fmt.Sprintf("resume[%d].%s", i, wrong.Field)
+		}
+	}
+	return "resume"
 }

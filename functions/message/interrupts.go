@@ -25,8 +25,8 @@ func (v view) questions() []agui.Interrupt {
 // the one that asked.
 func (r *request) judge(a *store.Admission) error {
 	for _, answer := range a.Answers {
-		if wrong := engine.Wrong(answer.Asked, answer.Resume); wrong != "" {
-			return &store.InterruptedError{Wrong: wrong}
+		if wrong := engine.Wrong(answer.Asked, answer.Resume); wrong != nil {
+			return &store.InterruptedError{Wrong: wrong.Text, To: answer.Resume.InterruptID, Field: wrong.Field}
 		}
 	}
 	if a.Agent == "" {

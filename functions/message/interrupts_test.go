@@ -55,7 +55,7 @@ func idsOf(open []agui.Interrupt) string {
 func answering(run string, ids ...string) string {
 	var list []string
 	for _, id := range ids {
-		list = append(list, fmt.Sprintf(`{"interruptId":%q,"status":"resolved","payload":{"note":"yes"}}`, id))
+		list = append(list, fmt.Sprintf(`{"interruptId":%q,"status":"resolved","payload":{"approved":true}}`, id))
 	}
 	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],"resume":[%s]}`, run, strings.Join(list, ","))
 }
@@ -113,7 +113,7 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 	}
 	w.answers(answering("r3", "i1", "i2"), accepted)
 	in, err := w.store().Input(t.Context(), "r3")
-	if err != nil || len(in.Answers) != 2 || in.Answers[1].Asked.ToolCallID != "c-i2" || string(in.Answers[1].Resume.Payload) != `{"note":"yes"}` {
+	if err != nil || len(in.Answers) != 2 || in.Answers[1].Asked.ToolCallID != "c-i2" || string(in.Answers[1].Resume.Payload) != `{"approved":true}` {
 		t.Errorf("admitted with %+v, error %v", in, err)
 	}
 	if g := other.hello(`{"type":"hello","n":4,"threadId":"t"}`); len(g.ready.Interrupts) != 0 || len(g.snapshot.Interrupts) != 0 {

@@ -49,6 +49,7 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 		"agreed":             {agui.ResumeResolved, "", "Deleted all 1 notes.", 0},
 		"agreed in so many":  {agui.ResumeResolved, `{"approved":true}`, "Deleted all 1 notes.", 0},
 		"refused":            {agui.ResumeCancelled, "", "The person was asked and refused. The tool was not called.", 1},
+		"not understood":     {agui.ResumeResolved, `{"accepted":true}`, "The person was asked, and the answer was not understood. The tool was not called.", 1},
 		"refused in so many": {agui.ResumeResolved, `{"approved":false}`, "The person was asked and refused. The tool was not called.", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +77,34 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEditedApproval: the tool is called with the arguments that the person changed it to. The log keeps the model's, the
+// result says what was changed, and the record of the call that a person did it.
+func TestEditedApproval(t *testing.T) {
+	r := newRig(t, fast())
+	r.ask(t, "r1", "/call notes_save {\"text\":\"one\"}\n/call notes_save {\"text\":\"two\"}\n/call notes_delete {\"number\":1}\n/say done")
+	r.turn(t, "r1")
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil || len(th.Interrupts) != 1 {
+		t.Fatalf("the thread asks %+v, %v", th.Interrupts, err)
+	}
+	r.log.Reset()
+	r.ask(t, "r2", "", answer(th.Interrupts[0], agui.ResumeResolved, `{"approved":true,"arguments":{"number":2}}`))
+	r.turn(t, "r2")
+	got := results(r.events(t))["notes_delete"]
+	if len(got) != 1 || got[0] != "A person changed the arguments to {\"number\":2}\nDeleted note 2." || r.notes(t) != 1 {
+		t.Errorf("the tool said %q, %d notes are left", got, r.notes(t))
+	}
+	args := ""
+	for _, e := range r.events(t) {
+		if e.Type == agui.ToolCallArgs && e.ToolCallID == th.Interrupts[0].ToolCallID {
+			args += e.Delta
+		}
+	}
+	if args != `{"number":1}` || !strings.Contains(r.log.String(), `"edited":true`) || strings.Contains(r.log.String(), "number") {
+		t.Errorf("the log of the thread has the arguments %s; that of turn is\n%s", args, r.log)
 	}
 }
 

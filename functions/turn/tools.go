@@ -55,7 +55,7 @@ func nameOf(call string, events []agui.Event) string {
 // run, and no content.
 func (t *turn) decided(d tool.Decision) {
 	t.log.InfoContext(t.uc.Context(), "tool call", "call", d.Call, "tool", d.Tool, "grant", d.Grant, "outcome", string(d.Outcome),
-		"ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "cut", d.Cut)
+		"ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "edited", d.Edited, "cut", d.Cut)
 	if d.Outcome == tool.Denied {
 		t.monitor.Count(monitor.ToolCallsDenied, 1)
 	}

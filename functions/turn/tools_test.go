@@ -21,19 +21,21 @@ type isolationCase struct {
 	arguments string // of the call; $MINE is the caller's secret
 	says      string // a part of the result
 	leaves    int    // notes of the caller
+	effects   tool.Effects
 }
 
 // isolationCases are of every tool that a run may have: one without a case fails TestEveryToolHasAnIsolationCase.
 func isolationCases() map[string]isolationCase {
+	reads, deletes := tool.Effects{ReadOnly: true}, tool.Effects{Destructive: true}
 	return map[string]isolationCase{
-		"ask":          {`{"question":"Is it $MINE?"}`, "Is it $MINE?", 2},
-		"calculator":   {`{"expression":"2+2"}`, "4", 2},
-		"clock":        {`{"zone":"Europe/Berlin"}`, "20", 2},
-		"notes_save":   {`{"text":"again $MINE"}`, "Saved as note 3.", 3},
-		"notes_list":   {`{}`, "a note of $MINE", 2},
-		"notes_search": {`{"words":"a note of"}`, "a note of $MINE", 2},
-		"notes_delete": {`{"number":1}`, "Deleted note 1.", 1},
-		"notes_clear":  {`{}`, "Deleted all 2 notes.", 0},
+		"ask":          {`{"question":"Is it $MINE?"}`, "Is it $MINE?", 2, reads},
+		"calculator":   {`{"expression":"2+2"}`, "4", 2, reads},
+		"clock":        {`{"zone":"Europe/Berlin"}`, "20", 2, reads},
+		"notes_save":   {`{"text":"again $MINE"}`, "Saved as note 3.", 3, tool.Effects{}},
+		"notes_list":   {`{}`, "a note of $MINE", 2, reads},
+		"notes_search": {`{"words":"a note of"}`, "a note of $MINE", 2, reads},
+		"notes_delete": {`{"number":1}`, "Deleted note 1.", 1, deletes},
+		"notes_clear":  {`{}`, "Deleted all 2 notes.", 0, deletes},
 	}
 }
 
@@ -152,6 +154,9 @@ func TestEveryToolHasAnIsolationCase(t *testing.T) {
 		t.Error(wrong)
 	}
 	for name, c := range isolationCases() {
+		if effects, _ := registry.Effects(name); effects != c.effects {
+			t.Errorf("%s is declared as %+v, and its case says %+v", name, effects, c.effects)
+		}
 		for _, wrong := range newRig(t, fast()).mixes(t, name, c) {
 			t.Errorf("%s: %s", name, wrong)
 		}
@@ -186,7 +191,7 @@ func TestAToolThatMixesUsersIsNoticed(t *testing.T) {
 	if got := uncovered(registry.Names()[1:], isolationCases()); len(got) != 2 {
 		t.Errorf("of a case without a tool the suite says %q", got)
 	}
-	got := r.mixes(t, "diary", isolationCase{`{"text":"of $MINE"}`, "Written.", 2})
+	got := r.mixes(t, "diary", isolationCase{arguments: `{"text":"of $MINE"}`, says: "Written.", leaves: 2})
 	if len(got) != len(neighbours())-1 {
 		t.Errorf("of a tool that tells each the last one's words the suite says %q", got)
 	}
@@ -248,22 +253,25 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 			t.Errorf("the second worker's calls got %v, %d notes were saved", got, r.notes(t))
 		}
 	})
-	payload := `{"approved":true,"grants":["notes"],"tool":"notes_save","arguments":"{\"text\":\"x\"}"}`
+	named := `{"approved":true,"grants":["notes"],"tool":"notes_save"}` // an answer names no grant: it is not understood
 	for name, c := range map[string]struct {
-		grants []string
-		want   tool.Outcome
-		left   int
+		payload string
+		grants  []string
+		want    tool.Outcome
+		left    int
 	}{
-		"an answer that may":     {[]string{"notes"}, tool.OK, 0},
-		"an answer that may not": {[]string{"calculator"}, tool.Denied, 1},
-		"an answer without any":  {nil, tool.Denied, 1},
+		"an answer that may":         {"", []string{"notes"}, tool.OK, 0},
+		"an answer that may not":     {"", []string{"calculator"}, tool.Denied, 1},
+		"an answer without any":      {"", nil, tool.Denied, 1},
+		"an answer that names them":  {named, nil, tool.Refused, 1},
+		"an edit that needs a grant": {`{"approved":true,"arguments":{}}`, nil, tool.Denied, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, fast())
 			q := r.suspended(t)
 			r.log.Reset()
 			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Grants: c.grants,
-				Answers: []store.Answer{answer(q, agui.ResumeResolved, payload)}})
+				Answers: []store.Answer{answer(q, agui.ResumeResolved, c.payload)}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,7 +31,7 @@ func TestNotesNeverMeet(t *testing.T) {
 		windows[p].asks(t, ctx, "my notes", "): "+p.secret)
 		windows[p].asks(t, ctx, "find notes secret-", "): "+p.secret)
 	}
-	windows[bob].asks(t, ctx, "delete note 1", "Deleted note 1.")
+	windows[bob].agrees(t, ctx, "delete note 1", "Deleted note 1.")
 	windows[bob].asks(t, ctx, "my notes", "There are no notes.")
 	windows[alice].asks(t, ctx, "my notes", "): "+alice.secret)
 	windows[alice].asks(t, ctx, "what time is it in Europe/Berlin?", "It is ")
@@ -52,6 +52,25 @@ func (s *socket) asks(t *testing.T, ctx context.Context, question, want string) 
 		n := len(st.Messages)
 		return idle(st) && n > 0 && st.Messages[n-1].Role == agui.RoleAssistant && strings.Contains(st.Messages[n-1].Content, want)
 	})
+	if err != nil {
+		t.Fatalf("%q: %v; the conversation is %+v", question, err, state.Messages)
+	}
+}
+
+// agrees sends a message that needs a person's yes, gives it, and waits for an answer that holds the text.
+func (s *socket) agrees(t *testing.T, ctx context.Context, question, want string) {
+	t.Helper()
+	if _, err := s.Send(question); err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.WaitFor(ctx, func(st client.State) bool { return idle(st) && len(st.Interrupts) == 1 })
+	if err != nil {
+		t.Fatalf("%q: nobody was asked: %v", question, err)
+	}
+	if _, err := s.Answer([]agui.Resume{{InterruptID: state.Interrupts[0].ID, Status: agui.ResumeResolved}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	state, err = s.WaitFor(ctx, func(st client.State) bool { return idle(st) && says(st, agui.RoleAssistant, want) })
 	if err != nil {
 		t.Fatalf("%q: %v; the conversation is %+v", question, err, state.Messages)
 	}

@@ -91,7 +91,7 @@ func (v *View) unanswer(run chat.RunID) {
 
 // rejected takes the refusal of a run. One that the thread waits for a person says what is asked, if anything still is.
 func (v *View) rejected(f *wire.Rejected) {
-	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, RetryAfterMS: f.RetryAfterMS}
+	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, Field: f.Field, RetryAfterMS: f.RetryAfterMS}
 	if f.Code == wire.CodeClosing {
 		v.closing(n)
 		return

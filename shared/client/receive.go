@@ -258,7 +258,7 @@ func (v *View) refused(f *wire.Error) {
 	default:
 		run = ""
 	}
-	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, RetryAfterMS: f.RetryAfterMS})
+	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, Field: f.Field, RetryAfterMS: f.RetryAfterMS})
 	v.answered()
 }
 

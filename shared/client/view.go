@@ -191,6 +191,7 @@ type Notice struct {
 	Code    wire.Code  `json:"code"`
 	Message string     `json:"message"`
 	RunID   chat.RunID `json:"runId,omitempty"`
+	Field   string     `json:"field,omitempty"` // of the refused frame that is wrong
 	// RetryAfterMS is how long to wait, of a run that was one too many.
 	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }

@@ -97,7 +97,7 @@ func (r *run) ended(end error) agui.Event {
 	}
 	if end == nil {
 		if len(r.asked) > 0 {
-			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.asked}
+			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.interrupts()}
 		}
 		return finished
 	}

@@ -17,6 +17,7 @@ type Pending struct {
 	Call     agui.ToolCall
 	Result   *tool.Result // what came of it, if that is known; nil: the call is made
 	Approved bool         // a person has agreed to it
+	Edited   string       // the arguments that the person changed it to, JSON text; "": those of Call
 	Again    bool         // it may have been made before
 }
 
@@ -56,18 +57,35 @@ func (r *run) ask(call agui.ToolCall, q tool.Question) (*tool.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask a person: %w", err)
 	}
+	var whole json.RawMessage // the schema with which the arguments can be edited
+	if q.Reason == agui.ReasonToolCall {
+		whole, i.ResponseSchema = q.Schema, json.RawMessage(tool.PlainApproval)
+	}
 	size := len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
 	if r.askedBytes+size > most || len(r.asked) == mostAsked {
 		return &tool.Result{Outcome: tool.Refused, Content: "A person has to be asked about this call, and there are too many such calls at once. Make fewer."}, nil
 	}
 	r.askedBytes += size
-	r.asked = append(r.asked, i)
+	r.asked, r.editable = append(r.asked, i), append(r.editable, whole)
 	return nil, nil
 }
 
-// Answered is the call that a person was asked about, with the answer. Agreed to, it is made; the payload
-// {"approved": false} refuses as cancelled does. What was asked for as input is the result. The error is about an
-// Interrupt that this package has not made.
+// interrupts are the run's questions. Those about calls get the schema with which the arguments can be edited, as long as
+// there is room: a schema never takes the place of a question.
+func (r *run) interrupts() []agui.Interrupt {
+	size := r.askedBytes
+	for i, whole := range r.editable {
+		if more := len(whole) - len(r.asked[i].ResponseSchema); len(whole) > 0 && size+more <= most {
+			size += more
+			r.asked[i].ResponseSchema = whole
+		}
+	}
+	return r.asked
+}
+
+// Answered is the call that a person was asked about, with the answer. An approved call is made, with the arguments that the
+// person changed it to, if any; an answer that cannot be acted on refuses it. What was asked for as input is the result.
+// The error is about an Interrupt that this package has not made.
 func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 	var about asked
 	if err := json.Unmarshal(question.Metadata, &about); err != nil {
@@ -81,41 +99,64 @@ func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 		Function: agui.FunctionCall{Name: about.Carrel.Tool, Arguments: about.Carrel.Arguments},
 	}}
 	switch {
-	case answer.Status != agui.ResumeResolved || refuses(answer.Payload):
+	case answer.Status != agui.ResumeResolved || refuses(question, answer.Payload):
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
 	case question.Reason == agui.ReasonInputRequired:
 		given := tool.Given(text(answer.Payload))
 		p.Result = &given
+	case question.Reason == agui.ReasonToolCall:
+		p.approve(question, answer.Payload)
 	default:
-		p.Approved = true
+		p.Result = &tool.Result{Outcome: tool.Refused, Content: notUnderstood}
 	}
 	return p, nil
+}
+
+// notUnderstood is the result of a call about which a person gave an answer that is neither yes nor no.
+const notUnderstood = "The person was asked, and the answer was not understood. The tool was not called."
+
+// approve notes that a person agreed to the call. The answer was checked when the run was admitted; it is checked again,
+// because a call must not depend on one check alone.
+func (p *Pending) approve(question agui.Interrupt, payload json.RawMessage) {
+	given, invalid := checkApproval(question, payload)
+	if invalid != nil || !given.approved {
+		p.Result = &tool.Result{Outcome: tool.Refused, Content: notUnderstood}
+		return
+	}
+	p.Approved = true
+	if given.arguments != "" && !sameJSON(given.arguments, p.Call.Function.Arguments) {
+		p.Edited = given.arguments
+	}
 }
 
 // maxWrong is how many bytes are said about an answer that does not fit.
 const maxWrong = 500
 
-// Wrong says to a person what is wrong with an answer and what to do; "" if it can be gone on with. It may hold a part of
-// the answer.
-func Wrong(question agui.Interrupt, answer agui.Resume) string {
-	if answer.Status != agui.ResumeResolved || refuses(answer.Payload) {
-		return ""
+// Wrong explains to a person why an answer cannot be acted on, and what to do. It is nil for an answer that can.
+func Wrong(question agui.Interrupt, answer agui.Resume) *InvalidAnswer {
+	if answer.Status != agui.ResumeResolved || refuses(question, answer.Payload) {
+		return nil
 	}
-	what := ""
-	switch err := tool.Fits(question.ResponseSchema, answer.Payload); {
-	case question.Reason != agui.ReasonInputRequired:
-		if !agrees(answer.Payload) {
-			what = `"approved" is neither true nor false`
-		}
-	case len(answer.Payload) == 0:
-		what = "there is no payload"
-	case err != nil:
-		what = prefix(err.Error(), maxWrong)
+	invalid := unfit(question, answer.Payload)
+	if invalid == nil {
+		return nil
 	}
-	if what == "" {
-		return ""
+	return &InvalidAnswer{Field: invalid.Field, Text: fmt.Sprintf(
+		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, invalid.Text)}
+}
+
+func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidAnswer {
+	if question.Reason != agui.ReasonInputRequired {
+		_, invalid := checkApproval(question, payload)
+		return invalid
 	}
-	return fmt.Sprintf("The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, what)
+	if len(payload) == 0 {
+		return &InvalidAnswer{fieldPayload, "the payload is missing"}
+	}
+	if err := tool.Fits(question.ResponseSchema, payload); err != nil {
+		return &InvalidAnswer{fieldPayload, prefix(err.Error(), maxWrong)}
+	}
+	return nil
 }
 
 // Asker is the agent that asks a question, and goes on with its answer; "" if the question does not say.
@@ -127,21 +168,15 @@ func Asker(question agui.Interrupt) string {
 	return about.Carrel.Agent
 }
 
-// refuses reports whether a payload says no: some clients tell refusal so.
-func refuses(payload json.RawMessage) bool {
-	var said struct {
-		Approved *bool `json:"approved"`
+// refuses reports whether a payload is {"approved": false}, by which some clients refuse. Input that fits a schema of its
+// tool is an answer.
+func refuses(question agui.Interrupt, payload json.RawMessage) bool {
+	given, invalid := readApproval(payload)
+	if invalid != nil || given.approved {
+		return false
 	}
-	return json.Unmarshal(payload, &said) == nil && said.Approved != nil && !*said.Approved
-}
-
-// agrees reports whether a payload does not say something of approval that is no yes: "false", 0 and null are not
-// one either.
-func agrees(payload json.RawMessage) bool {
-	var said struct {
-		Approved json.RawMessage `json:"approved"`
-	}
-	return json.Unmarshal(payload, &said) != nil || said.Approved == nil || string(said.Approved) == "true"
+	isInput := question.Reason == agui.ReasonInputRequired && len(question.ResponseSchema) > 0
+	return !isInput || tool.Fits(question.ResponseSchema, payload) != nil
 }
 
 // text is a payload as a model reads it: a string as it is, all else as JSON.

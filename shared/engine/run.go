@@ -24,6 +24,7 @@ type run struct {
 	undecided  []agui.ToolCall // that the model began and the dispatcher has not been given
 	usage      []agui.Usage
 	asked      []agui.Interrupt
+	editable   []json.RawMessage // of each question the schema with which a call's arguments can be edited, if there is one
 	askedBytes int
 }
 
@@ -141,7 +142,7 @@ func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, e
 	for _, call := range calls {
 		result := <-waiting[0]
 		waiting = waiting[1:]
-		m, err := r.result(call.Call, result)
+		m, err := r.result(call, result)
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +157,8 @@ func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, e
 }
 
 // result emits what came of a call and returns its message: the zero one if a person is to be asked.
-func (r *run) result(call agui.ToolCall, result tool.Result) (agui.Message, error) {
+func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
+	call := p.Call
 	if result.Outcome == tool.Asked {
 		instead, err := r.ask(call, *result.Question)
 		if err != nil || instead == nil {
@@ -168,7 +170,7 @@ func (r *run) result(call agui.ToolCall, result tool.Result) (agui.Message, erro
 	m := agui.Message{ID: r.newID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
 	return m, r.emit(agui.Event{
 		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
-		Metadata: outcome(result.Outcome),
+		Metadata: about(result.Outcome, p.Edited != ""),
 	})
 }
 
@@ -180,6 +182,9 @@ func (r *run) callTool(ctx context.Context, p Pending) (result tool.Result) {
 	}()
 	call := called(p.Call)
 	call.Approved, call.Again = p.Approved, p.Again
+	if p.Edited != "" {
+		call.Arguments, call.Edited = p.Edited, true
+	}
 	switch {
 	case r.c.Tools == nil && p.Result == nil:
 		return tool.Result{Outcome: tool.Unknown, Content: fmt.Sprintf("There is no tool %q.", call.Name)}
@@ -195,10 +200,15 @@ func called(c agui.ToolCall) tool.Call {
 	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
 }
 
-// outcome is the metadata of a result, for who shows it: none for a good one.
-func outcome(o tool.Outcome) json.RawMessage {
-	if o == tool.OK {
+// about is the metadata of a result, for clients. A good result of an unedited call has none.
+func about(o tool.Outcome, edited bool) json.RawMessage {
+	switch {
+	case o == tool.OK && !edited:
 		return nil
+	case o == tool.OK:
+		return json.RawMessage(`{"carrel":{"edited":true}}`)
+	case edited:
+		return json.RawMessage(fmt.Sprintf(`{"carrel":{"edited":true,"outcome":%q}}`, o))
 	}
 	return agui.Marks{Outcome: string(o)}.Metadata()
 }

@@ -59,7 +59,9 @@ type Answer struct {
 // lists.
 type InterruptedError struct {
 	Open  []agui.Interrupt
-	Wrong string // what is wrong with an answer, for who gave it: it may hold a part of it, which Error does not
+	Wrong string           // explains to the person why an answer is rejected. It may hold a part of the answer; Error does not
+	To    chat.InterruptID // the question whose answer is wrong
+	Field string           // of that answer, such as payload.approved
 }
 
 // Error says how many are open.

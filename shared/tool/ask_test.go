@@ -148,3 +148,40 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 		t.Errorf("a long answer became %d bytes", len(got.Content))
 	}
 }
+
+// TestDestructive: a destructive tool asks a person by default, in its own words or in general ones. One that only reads
+// is called again after its worker died.
+func TestDestructive(t *testing.T) {
+	plain := define(t, "order", func(context.Context, order) (string, error) { return "done", nil })
+	for name, c := range map[string]struct {
+		tool tool.Tool
+		call tool.Call
+		want tool.Outcome
+		says string
+	}{
+		"destructive":             {plain.Destructive(), tool.Call{}, tool.Asked, "May order be called? It can delete or overwrite something."},
+		"in its own words":        {plain.AskFirst("Order it?").Destructive(), tool.Call{}, tool.Asked, "Order it?"},
+		"without words":           {plain.Destructive().AskFirst(""), tool.Call{}, tool.Asked, "May order be called?"},
+		"destructive, idempotent": {plain.Destructive().Idempotent(), tool.Call{}, tool.Asked, "May order be called?"},
+		"approved":                {plain.Destructive(), tool.Call{Approved: true}, tool.OK, "done"},
+		"read-only":               {plain.ReadOnly(), tool.Call{Again: true}, tool.OK, "done"},
+		"idempotent":              {plain.Idempotent(), tool.Call{Again: true}, tool.OK, "done"},
+		"nothing declared":        {plain, tool.Call{Again: true}, tool.UnknownCall, "not known"},
+		"nothing declared, once":  {plain, tool.Call{}, tool.OK, "done"},
+	} {
+		c.call.ID, c.call.Name, c.call.Arguments = "c", "order", `{"item":"tea","count":2}`
+		uc := contextOf(t, "order")
+		got := dispatcher(t, uc, c.tool).Call(uc.Context(), c.call)
+		uc.Close(context.Background())
+		says := got.Content
+		if got.Question != nil {
+			says = got.Question.Message
+		}
+		if got.Outcome != c.want || !strings.Contains(says, c.says) {
+			t.Errorf("%s: %+v %q, want %s %q", name, got, says, c.want, c.says)
+		}
+	}
+	if _, err := tool.NewRegistry(plain.ReadOnly().Destructive()); err == nil {
+		t.Error("a tool is read-only and destructive")
+	}
+}

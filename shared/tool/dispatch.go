@@ -74,7 +74,10 @@ func (d *Dispatcher) Specs() []Spec {
 func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	began := d.user.Now()
 	result := d.decide(ctx, c)
-	if !result.cut {
+	if c.Edited {
+		result.Content = edited(c.Arguments) + result.Content
+	}
+	if !result.cut || c.Edited {
 		result.Content, result.cut = bound(result.Content, MaxResult)
 	}
 	d.record(c, result, d.user.Now().Sub(began))
@@ -92,7 +95,7 @@ func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
 	t := d.registry.tools[c.Name] // one that the agent does not have is named too
 	d.Record(Decision{
 		Run: d.user.Run(), Call: c.ID, Tool: t.spec.Name, Grant: t.grant, Outcome: r.Outcome, Took: took,
-		ArgumentBytes: len(c.Arguments), Cut: r.cut,
+		ArgumentBytes: len(c.Arguments), Edited: c.Edited, Cut: r.cut,
 	})
 }
 
@@ -115,9 +118,9 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 	case !d.count(t, c.ID):
 		return Result{Outcome: Limited, Content: fmt.Sprintf(
 			"The tool %s may be called %d times in one run, and it was. Go on without it.", c.Name, t.limits.calls)}
-	case t.question != "" && !c.Approved: // it was not made before either, whatever Again says
-		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.question})
-	case c.Again && !t.idempotent:
+	case t.asks() != "" && !c.Approved: // it was not made before either, whatever Again says
+		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.asks(), Schema: approval(t.spec.Schema)})
+	case c.Again && !t.effects.repeatable():
 		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
 	}
 	return d.call(ctx, t, c)

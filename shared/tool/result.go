@@ -35,6 +35,7 @@ type Call struct {
 	ID, Name, Arguments string
 
 	Approved bool // a person was asked and agreed
+	Edited   bool // the person replaced the model's arguments by these
 	Again    bool // it may have been made before, by a worker that died
 }
 
@@ -57,7 +58,7 @@ func Given(answer string) Result {
 type Question struct {
 	Reason  string // agui.ReasonToolCall or agui.ReasonInputRequired
 	Message string
-	Schema  json.RawMessage // of the answer; may be nil
+	Schema  json.RawMessage // of the answer; nil only for input of any kind
 }
 
 // Bounds in bytes of what a person can be asked.
@@ -85,6 +86,7 @@ type Decision struct {
 	Outcome       Outcome
 	Took          time.Duration
 	ArgumentBytes int
+	Edited        bool // a person changed the arguments
 	Cut           bool // its result was longer than it may be
 }
 

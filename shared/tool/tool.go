@@ -25,28 +25,13 @@ type Spec struct {
 
 // Tool is one tool. Define makes it. It is immutable.
 type Tool struct {
-	spec       Spec
-	grant      string
-	idempotent bool
-	question   string // not "": a person is asked it before each call
-	limits     limits
-	check      func(args json.RawMessage) error
-	call       func(ctx context.Context, args json.RawMessage) (string, error)
-}
-
-// Idempotent is the tool with the promise that calling it again with the same IdempotencyKey does no more than calling
-// it once. A call of it that a dead worker left under way is made again, where another tool's is not: the model is told
-// then that its outcome is not known.
-func (t Tool) Idempotent() Tool {
-	t.idempotent = true
-	return t
-}
-
-// AskFirst is the tool with a question that a person answers before each call: for what cannot be undone. It shows the
-// call's arguments beside it. No question makes no such tool.
-func (t Tool) AskFirst(question string) Tool {
-	t.question = question
-	return t
+	spec     Spec
+	grant    string
+	effects  Effects
+	question string // what a person is asked before each call, in the tool's own words; "": none, or a general one
+	limits   limits
+	check    func(args json.RawMessage) error
+	call     func(ctx context.Context, args json.RawMessage) (string, error)
 }
 
 // Define makes a tool from a handler whose argument struct In gives the JSON Schema: a field is required unless its
@@ -139,6 +124,9 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 		if t.grant == "" {
 			return nil, fmt.Errorf("register tool %q: it needs a grant, or everybody could call it", name)
 		}
+		if t.effects.ReadOnly && t.effects.Destructive {
+			return nil, fmt.Errorf("register tool %q: it is declared read-only and destructive; a tool is one of them at most", name)
+		}
 		if err := t.limits.check(); err != nil {
 			return nil, fmt.Errorf("register tool %q: %w", name, err)
 		}
@@ -152,6 +140,12 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 
 // Names are the names of all its tools, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.tools)) }
+
+// Effects returns what a named tool is declared to do, and false if the registry lacks it.
+func (r *Registry) Effects(name string) (Effects, bool) {
+	t, ok := r.tools[name]
+	return t.effects, ok
+}
 
 // With is a registry that has more tools: those of one run, which are bound to what is its user's. The registry itself
 // stays as it is. It fails as NewRegistry does.

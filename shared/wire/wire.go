@@ -207,6 +207,7 @@ type Rejected struct {
 	RunID        chat.RunID       `json:"runId"`
 	Code         Code             `json:"code"`
 	Message      string           `json:"message"`
+	Field        string           `json:"field,omitempty"`        // with CodeInterrupted: the wrong part of an answer
 	RetryAfterMS int64            `json:"retryAfterMs,omitempty"` // with CodeRateLimited
 	Interrupts   []agui.Interrupt `json:"interrupts,omitempty"`   // with CodeInterrupted: those that are open; absent: none is
 }

@@ -39,8 +39,8 @@ export function askedOf({ metadata }: Interrupt): Asked {
 }
 
 /** Whether the answer is a yes or a no, and not something to write. */
-export function isDecision({ reason, responseSchema }: Interrupt): boolean {
-  return reason !== "input_required" && responseSchema === undefined;
+export function isDecision({ reason }: Interrupt): boolean {
+  return reason !== "input_required";
 }
 
 /** The fields of a schema: one for each plain property, or one for all if it is no plain object. */

@@ -50,7 +50,7 @@ func New() (tool.Tool, error) {
 		}
 		return "", &tool.InputError{Message: in.Question, Schema: schema}
 	})
-	return t.Idempotent(), err
+	return t.ReadOnly(), err
 }
 
 // deceives reports whether a person may read something else than what stands there: the words are a model's, which may have

@@ -27,5 +27,5 @@ func New() (tool.Tool, error) {
 		}
 		return result, nil
 	})
-	return t.Idempotent(), err
+	return t.ReadOnly(), err
 }

@@ -28,7 +28,7 @@ func New(now func() time.Time) (tool.Tool, error) {
 		}
 		return now().In(zone).Format("Monday, 2 January 2006, 15:04:05 MST (-07:00)"), nil
 	})
-	return t.Idempotent(), err
+	return t.ReadOnly(), err
 }
 
 // location finds a zone by its name. "Local" is none: it is where the server happens to be.

@@ -61,14 +61,18 @@ func New(b Book) ([]tool.Tool, error) {
 		Grant, func(ctx context.Context, _ listArguments) (string, error) { return find(ctx, b, "") })
 	search, err3 := tool.Define(names[2], "Finds those of the user's notes that contain all of some words.",
 		Grant, func(ctx context.Context, in searchArguments) (string, error) { return find(ctx, b, in.Words) })
-	remove, err4 := tool.Define(names[3], "Deletes one of the user's notes by its number. It cannot be undone.",
+	remove, err4 := tool.Define(names[3], "Deletes one of the user's notes by its number. It cannot be undone; the user is asked first.",
 		Grant, func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
 	forget, err5 := tool.Define(names[4], "Deletes all of the user's notes. It cannot be undone; the user is asked first.",
 		Grant, func(ctx context.Context, _ clearArguments) (string, error) { return empty(ctx, b) })
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	return []tool.Tool{save, list.Idempotent(), search.Idempotent(), remove, forget.AskFirst("Delete all of your notes? It cannot be undone.")}, nil
+	return []tool.Tool{
+		save, list.ReadOnly(), search.ReadOnly(),
+		remove.Destructive().AskFirst("Delete this note? It cannot be undone."),
+		forget.Destructive().AskFirst("Delete all of your notes? It cannot be undone."),
+	}, nil
 }
 
 func save(ctx context.Context, b Book, text string) (string, error) {

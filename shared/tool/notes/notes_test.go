@@ -101,7 +101,7 @@ func TestNotes(t *testing.T) {
 		{"notes_save", `{"text":"x"}`, tool.OK, "Saved as note 4."},
 		{"notes_save", `{"text":"x"}`, tool.Failed, "There are too many notes already. Ask the user which ones to delete first."},
 	} {
-		got := d.Call(t.Context(), tool.Call{Name: c.tool, Arguments: c.arguments})
+		got := d.Call(t.Context(), tool.Call{Name: c.tool, Arguments: c.arguments, Approved: true})
 		if got.Outcome != c.outcome || c.want != "" && got.Content != c.want {
 			t.Errorf("%s %.40s: %+v, want %s %q", c.tool, c.arguments, got, c.outcome, c.want)
 		}
@@ -121,9 +121,15 @@ func TestNotesNeedTheirGrant(t *testing.T) {
 }
 
 // What cannot be undone is done only once a person has agreed.
-func TestAllNotesAreDeletedOnlyWhenAPersonAgrees(t *testing.T) {
+func TestNotesAreDeletedOnlyWhenAPersonAgrees(t *testing.T) {
 	b := &book{notes: []chat.Note{{ID: 1, Text: "a"}, {ID: 2, Text: "b"}}}
 	d := dispatcher(t, b, notes.Grant)
+	for _, number := range []string{"1", "2"} { // deleting one by one asks too
+		got := d.Call(t.Context(), tool.Call{Name: "notes_delete", Arguments: `{"number":` + number + `}`})
+		if got.Outcome != tool.Asked || got.Question.Message != "Delete this note? It cannot be undone." || len(b.notes) != 2 {
+			t.Errorf("note %s without a yes: %+v, %d notes are left", number, got, len(b.notes))
+		}
+	}
 	if got := d.Call(t.Context(), tool.Call{Name: "notes_clear"}); got.Outcome != tool.Asked || len(b.notes) != 2 {
 		t.Errorf("not agreed to: %+v, %d notes are left", got, len(b.notes))
 	}

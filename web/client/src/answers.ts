@@ -105,13 +105,13 @@ export class Answers {
   }
 
   refused(runId: string, frame: Rejected | ErrorFrame, now: number): void {
-    const { code, message, retryAfterMs } = frame;
+    const { code, message, field, retryAfterMs } = frame;
     const run = this.#out.requests.run(runId);
     // Another device was faster, or asked meanwhile: what is open now.
     if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
       this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
     }
-    this.#views.note({ code, message, runId, ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
+    this.#views.note({ code, message, runId, ...(field !== undefined && { field }), ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
     this.run(runId, frame, now);
   }
 
@@ -127,7 +127,7 @@ export class Answers {
     const id = frame.requestId ?? "";
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
-    this.#views.note({ code: frame.code, message: frame.message, ...of });
+    this.#views.note({ code: frame.code, message: frame.message, ...of, ...(frame.field !== undefined && { field: frame.field }) });
     const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$)(.*)$/.exec(id) ?? [];
     if (threadId === undefined) return this.plain(id, frame);
     // It was deleted elsewhere.

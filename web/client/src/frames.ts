@@ -202,6 +202,8 @@ export interface Rejected {
   readonly code: string;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** interrupted: the field that holds the wrong part of an answer. */
+  readonly field?: string;
   /** interrupted: what is open. */
   readonly interrupts?: readonly Interrupt[];
 }

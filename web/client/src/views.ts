@@ -8,6 +8,8 @@ export interface Notice {
   readonly code: string;
   readonly message: string;
   readonly runId?: string;
+  /** The field of the refused frame that is wrong. */
+  readonly field?: string;
   /** rate_limited: how long to wait in ms, and until when, ms since the epoch. */
   readonly retryAfterMs?: number;
   readonly retryAt?: number;

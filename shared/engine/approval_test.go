@@ -1,0 +1,166 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+	"carrel/shared/engine"
+	"carrel/shared/tool"
+)
+
+// question is what a run asks about a call of other with these arguments.
+func question(t *testing.T, arguments string) agui.Interrupt {
+	t.Helper()
+	var keys []string
+	f := setUp(t, says([]engine.Delta{start("other"), args(arguments), stop(engine.StopTools)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+	end := f.runAsking()
+	if end.Outcome == nil || len(end.Outcome.Interrupts) != 1 {
+		t.Fatalf("ended with %+v", end)
+	}
+	return end.Outcome.Interrupts[0]
+}
+
+func resolved(payload string) agui.Resume {
+	return agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}
+}
+
+// reading is what an answer to a question about a call means.
+type reading struct {
+	approved bool
+	field    string // that is wrong; "": the answer is accepted
+}
+
+func readings() map[string]reading {
+	return map[string]reading{
+		"":                        {true, ""},
+		`{"approved":true}`:       {true, ""},
+		` { "approved" : true } `: {true, ""},
+		`{"approved":false}`:      {false, ""},
+		`{"approved":false,"arguments":{"say":"y"}}`: {false, ""},
+		`false`:                               {false, "payload"},
+		`true`:                                {false, "payload"},
+		`"yes"`:                               {false, "payload"},
+		`"no"`:                                {false, "payload"},
+		`0`:                                   {false, "payload"},
+		`1`:                                   {false, "payload"},
+		`[]`:                                  {false, "payload"},
+		`[{"approved":true}]`:                 {false, "payload"},
+		`"{\"approved\":true}"`:               {false, "payload"},
+		`null`:                                {false, "payload"},
+		`{"approved":true`:                    {false, "payload"},
+		`{"approved":true}{"approved":false}`: {false, "payload"},
+		`{"approved":true,"approved":true}`:   {false, "payload"},
+		`{"approved":false,"approved":true}`:  {false, "payload"},
+		`{}`:                                  {false, "payload.approved"},
+		`{"arguments":{"say":"y"}}`:           {false, "payload.approved"},
+		`{"approved":"true"}`:                 {false, "payload.approved"},
+		`{"approved":1}`:                      {false, "payload.approved"},
+		`{"approved":null}`:                   {false, "payload.approved"},
+		`{"approved":[true]}`:                 {false, "payload.approved"},
+		`{"Approved":true}`:                   {false, "payload.Approved"},
+		`{"approve":true}`:                    {false, "payload.approve"},
+		`{"accepted":false}`:                  {false, "payload.accepted"},
+		`{"confirmed":true}`:                  {false, "payload.confirmed"},
+		`{"type":"accept"}`:                   {false, "payload.type"},
+		`{"decisions":[{"type":"reject"}]}`:   {false, "payload.decisions"},
+		`{"approved":true,"note":"but not today"}`:            {false, "payload.note"},
+		`{"approved":true,"arguments":"{}"}`:                  {false, "payload.arguments"},
+		`{"approved":true,"arguments":null}`:                  {false, "payload.arguments"},
+		`{"approved":true,"arguments":{}}`:                    {false, "payload.arguments"},
+		`{"approved":true,"arguments":{"say":5}}`:             {false, "payload.arguments"},
+		`{"approved":true,"arguments":{"say":"y","x":1}}`:     {false, "payload.arguments"},
+		`{"approved":true,"arguments":{"say":"y","say":"x"}}`: {false, "payload.arguments"},
+		strings.Repeat("[", 200) + strings.Repeat("]", 200):   {false, "payload"},
+	}
+}
+
+// TestApproval_WhatMeansYes: no payload and {"approved": true} approve a call. Every other shape is rejected with its
+// field, and does not make the call even if it were admitted.
+func TestApproval_WhatMeansYes(t *testing.T) {
+	q := question(t, `{"say":"x"}`)
+	for payload, c := range readings() {
+		wrong := engine.Wrong(q, resolved(payload))
+		if (wrong == nil) != (c.field == "") || wrong != nil && (wrong.Field != c.field || !strings.Contains(wrong.Text, "still open")) {
+			t.Errorf("%s: rejected with %+v, want the field %q", payload, wrong, c.field)
+		}
+		p, err := engine.Answered(q, resolved(payload))
+		if err != nil || p.Approved != c.approved || (p.Result == nil) != c.approved || p.Edited != "" {
+			t.Errorf("%s: goes on with %+v, %v; want approved: %v", payload, p, err, c.approved)
+		}
+		if p.Result != nil && (p.Result.Outcome != tool.Refused || !strings.Contains(p.Result.Content, "not called")) {
+			t.Errorf("%s: the result is %+v", payload, p.Result)
+		}
+	}
+	q.Reason = "something_new"
+	if p, err := engine.Answered(q, resolved("")); err != nil || p.Approved {
+		t.Errorf("a question of an unknown kind is approved: %+v, %v", p, err)
+	}
+}
+
+// TestApproval_Edited: arguments that a person changed are those that the tool is called with, and the result says so. The
+// call stays as the model wrote it.
+func TestApproval_Edited(t *testing.T) {
+	q := question(t, `{"say": "x"}`)
+	same, err := engine.Answered(q, resolved(`{"approved":true,"arguments":{ "say" :"x"}}`))
+	if err != nil || !same.Approved || same.Edited != "" {
+		t.Errorf("arguments that are the same: %+v, %v", same, err)
+	}
+	if wrong := engine.Wrong(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`)); wrong != nil {
+		t.Fatalf("rejected with %+v", wrong)
+	}
+	p, err := engine.Answered(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`))
+	if err != nil || !p.Approved || p.Edited != `{"say":"y"}` || p.Call.Function.Arguments != `{"say": "x"}` {
+		t.Fatalf("goes on with %+v, %v", p, err)
+	}
+	var keys []string
+	m := done()
+	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+	f.config.History = []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "do it"},
+		{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{p.Call}}}
+	f.config.Pending = []engine.Pending{p}
+	f.run()
+	want := "A person changed the arguments to {\"say\":\"y\"}\ndid y"
+	sent := m.asked[0].Messages
+	if len(sent) != 3 || sent[2].Content != want || sent[1].ToolCalls[0].Function.Arguments != `{"say": "x"}` {
+		t.Errorf("the model was sent %+v", sent)
+	}
+	for _, e := range f.sink.events {
+		if e.Type == agui.ToolCallResult && (*e.Content != want || string(e.Metadata) != `{"carrel":{"edited":true}}`) {
+			t.Errorf("the result is %q with %s", *e.Content, e.Metadata)
+		}
+	}
+
+	q.ResponseSchema = json.RawMessage(tool.PlainApproval) // as of a tool whose schema is too long
+	answer := resolved(`{"approved":true,"arguments":{"say":"y"}}`)
+	if wrong := engine.Wrong(q, answer); wrong == nil || wrong.Field != "payload.arguments" || !strings.Contains(wrong.Text, "cannot be changed") {
+		t.Errorf("arguments that cannot be edited were rejected with %+v", wrong)
+	}
+	if p, err := engine.Answered(q, answer); err != nil || p.Approved {
+		t.Errorf("arguments that cannot be edited: %+v, %v", p, err)
+	}
+}
+
+// TestApproval_SchemaYieldsToQuestions: the schemas by which arguments can be edited take no question's place.
+func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
+	var deltas []engine.Delta
+	for i := range 4 {
+		deltas = append(deltas, start("other"), args(fmt.Sprintf(`{"say":"%d%s"}`, i, strings.Repeat("x", 7905))))
+	}
+	var keys []string
+	f := setUp(t, says(append(deltas, stop(engine.StopTools))), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+	end := f.runAsking()
+	size, editable := 0, 0
+	for _, i := range end.Outcome.Interrupts {
+		size += len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
+		if strings.Contains(string(i.ResponseSchema), `"arguments"`) {
+			editable++
+		}
+	}
+	if len(end.Outcome.Interrupts) != 4 || editable == 0 || editable == 4 || size > 32<<10 {
+		t.Errorf("asked %d questions of %d bytes, of which %d can be edited", len(end.Outcome.Interrupts), size, editable)
+	}
+}
