@@ -58,7 +58,8 @@ check: check-go check-web check-template ## format, vet, lint, house rules, type
 build: $(addprefix build-one-,$(FUNCTIONS)) $(PAGE) ## the functions for Lambda (.carrel/build) and the page (web/dist)
 
 deploy: ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_STACK=, YES=1); docs/deploying.md
-	@SAM="$(SAM)" GOARCH=$(GOARCH) infra/deploy/deploy.sh
+	@GOARCH=$$(go env GOHOSTARCH) go build -buildvcs=false -o .carrel/bin/carrel-deploy ./infra/deploy
+	@SAM="$(SAM)" GOARCH=$(GOARCH) .carrel/bin/carrel-deploy
 
 verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL=wss://...
 	@if [ -z "$(URL)" ] || [ -z "$$TOKEN$$TOKEN_ENDPOINT" ] || [ -z "$$AWS_REGION" ] || [ -z "$$AWS_ACCESS_KEY_ID" ] || [ -z "$$AWS_SECRET_ACCESS_KEY" ]; then \

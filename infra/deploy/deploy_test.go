@@ -1,167 +1,300 @@
-package deploy
+package main
 
 import (
-	"debug/buildinfo"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// The programs of AWS are played by scripts that write down what they are asked; nothing leaves the machine.
-const (
-	fakeSAM = `#!/bin/sh
-echo "sam $* (GOARCH=$GOARCH)" >> calls
-`
-	fakeMake = `#!/bin/sh
-echo "make $*" >> calls
-`
-	fakeAWS = `#!/bin/sh
-case "$*" in
-"sts "*) exit "${NO_CREDENTIALS:-0}" ;;
-"configure get region") echo eu-central-1; exit ;;
-"cloudformation describe-stacks "*) cat outputs; exit ;;
-"s3 cp "*config.json*) echo "config $(cat "$3")" >> calls ;;
-esac
-echo "aws $*" | sed 's#cp /[^ ]*#cp FILE#' >> calls
-`
-	outputs = `[{"OutputKey": "Page", "OutputValue": "https://page.test/"}, {"OutputKey": "WebSocket", "OutputValue": "wss://api.test/v1"},
- {"OutputKey": "Issuer", "OutputValue": "https://issuer.test/pool"}, {"OutputKey": "PageClient", "OutputValue": "client"},
- {"OutputKey": "PageScope", "OutputValue": "openid \"clock\""}, {"OutputKey": "PageFiles", "OutputValue": "bucket"},
- {"OutputKey": "PageDistribution", "OutputValue": "E1"}]`
-)
+// site is a machine that deploys: the repository's root with a built page, and the programs on its PATH.
+type site struct {
+	root, bin, file string
+}
 
-// site is a folder with a built page, and one of programs that has these fakes and what the script uses beside them.
-func site(t *testing.T, fakes map[string]string) (root, bin string) {
+func newSite(t *testing.T, account *fakeAccount) site {
 	t.Helper()
-	root, bin = t.TempDir(), t.TempDir()
-	for name, content := range map[string]string{"web/dist/index.html": "page", "web/dist/assets/a.js": "1", "outputs": outputs} {
-		write(t, filepath.Join(root, name), content)
-	}
-	for name, content := range fakes {
-		write(t, filepath.Join(bin, name), content)
-	}
-	write(t, filepath.Join(bin, "make"), fakeMake)
-	for _, name := range []string{"sh", "bash", "node", "cat", "mktemp", "rm", "sed"} {
-		path, err := exec.LookPath(name)
+	s := site{root: t.TempDir(), bin: t.TempDir()}
+	s.file = filepath.Join(s.bin, "account.json")
+	for _, name := range []string{"template.yaml", policyFile} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+		s.write(t, name, string(text))
+	}
+	s.write(t, "web/dist/index.html", "page")
+	s.write(t, "web/dist/assets/a.js", "1")
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"deploy", "aws", "sam", "make", "node"} {
+		if err := os.Symlink(binary, filepath.Join(s.bin, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return root, bin
+	s.set(t, account)
+	return s
 }
 
-func write(t *testing.T, file, content string) {
+func (s site) write(t *testing.T, name, text string) {
 	t.Helper()
+	file := filepath.Join(s.root, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(content), 0o755); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// deploy runs the script and returns what it said and what it called.
-func deploy(t *testing.T, root, bin string, env ...string) (said, calls string, err error) {
+func (s site) set(t *testing.T, account *fakeAccount) {
 	t.Helper()
-	script, err := filepath.Abs("deploy.sh")
+	if err := account.write(s.file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outcome is what one make deploy printed and did.
+type outcome struct {
+	text    string // output and errors
+	failed  bool
+	account *fakeAccount
+	calls   []string // of this deploy
+}
+
+// deploy runs the command. The user types input.
+func (s site) deploy(t *testing.T, input string, env ...string) outcome {
+	t.Helper()
+	before, err := readAccount(s.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), filepath.Join(bin, "bash"), script)
-	command.Dir, command.Env = root, append([]string{"PATH=" + bin, "SAM=sam", "HOME=" + root}, env...)
+	command := exec.CommandContext(t.Context(), filepath.Join(s.bin, "deploy"))
+	command.Dir, command.Stdin = s.root, strings.NewReader(input)
+	command.Env = append([]string{"PATH=" + s.bin, "SAM=sam", "HOME=" + s.root, "FAKE_ACCOUNT=" + s.file}, env...)
 	out, failed := command.CombinedOutput()
-	called, err := os.ReadFile(filepath.Join(root, "calls"))
-	if err != nil && !os.IsNotExist(err) {
+	after, err := readAccount(s.file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return string(out), string(called), failed
+	return outcome{string(out), failed != nil, after, after.Calls[len(before.Calls):]}
 }
 
-func TestStackThenPage(t *testing.T) {
-	root, bin := site(t, map[string]string{"sam": fakeSAM, "aws": fakeAWS})
-	said, calls, err := deploy(t, root, bin, `PARAMETERS=Issuer=https://i.test/ PageScope="openid clock"`, "GOARCH=amd64", "YES=1")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, said)
+// called counts the calls that begin with a text.
+func (o outcome) called(prefix string) (n int) {
+	for _, c := range o.calls {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
 	}
-	want := `make --no-print-directory web/dist/index.html
-sam build --parameter-overrides Architecture=x86_64 (GOARCH=amd64)
-sam deploy --stack-name carrel --no-confirm-changeset --parameter-overrides Architecture="x86_64" Issuer="https://i.test/" PageScope="openid clock" (GOARCH=amd64)
-aws s3 cp web/dist/assets s3://bucket/assets --recursive --only-show-errors --cache-control public, max-age=31536000, immutable
-config {"websocket":"wss://api.test/v1","issuer":"https://issuer.test/pool","clientId":"client","scope":"openid \"clock\""}
-aws s3 cp FILE s3://bucket/config.json --only-show-errors --content-type application/json --cache-control no-store
-aws s3 cp web/dist s3://bucket --recursive --exclude assets/* --only-show-errors --cache-control no-cache
-aws cloudfront create-invalidation --distribution-id E1 --paths /* --output text
-`
-	if calls != want {
-		t.Errorf("called\n%s\nwant\n%s", calls, want)
-	}
-	if !strings.HasPrefix(said, "https://page.test/ ") {
-		t.Errorf("it said %q, not the page's address", said)
+	return n
+}
+
+// says checks that a deploy printed texts.
+func (o outcome) says(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(o.text, text) {
+			t.Errorf("it does not say %q. It says\n%s", text, o.text)
+		}
 	}
 }
 
-// What is missing is named before anything is built.
-func TestWhatIsMissingIsNamed(t *testing.T) {
-	both := map[string]string{"sam": fakeSAM, "aws": fakeAWS}
-	for name, c := range map[string]struct {
-		fakes map[string]string
-		env   string
-		gone  string
-		want  string
-	}{
-		"no SAM CLI":     {map[string]string{"aws": fakeAWS}, "", "", "there is no SAM CLI: pip install aws-sam-cli"},
-		"no AWS CLI":     {map[string]string{"sam": fakeSAM}, "", "", "there is no AWS CLI"},
-		"no credentials": {both, "NO_CREDENTIALS=255", "", "AWS takes no credentials"},
-		"no Node":        {both, "", "node", "there is no Node"},
-		"architecture":   {both, "GOARCH=riscv64", "", "GOARCH must be arm64 or amd64, not riscv64"},
+// stack is the stack of a Region after a deploy; it fails the test if there is none.
+func (o outcome) stack(t *testing.T, key string) *fakeStack {
+	t.Helper()
+	s := o.account.Stacks[key]
+	if s == nil {
+		t.Fatalf("there is no stack %s, of %v. The deploy says\n%s", key, slices.Sorted(maps.Keys(o.account.Stacks)), o.text)
+	}
+	return s
+}
+
+func TestDeploy_FreshAccount(t *testing.T) {
+	s := newSite(t, newFakeAccount())
+	o := s.deploy(t, "y\n", "GOARCH=amd64", `PARAMETERS=PageScope="openid clock" RunsPerUser=7`)
+	if o.failed {
+		t.Fatal(o.text)
+	}
+	o.says(t, "AccessLogs=off: API Gateway has no role in this account and Region that writes logs. AccessLogs=with-role makes one.",
+		"+ Table                        AWS::DynamoDB::Table", "Protecting the table and the pool", "https://page.eu-central-1.test/   (websocket wss://")
+	made := o.stack(t, "eu-central-1/carrel")
+	for name, want := range map[string]string{"Architecture": "x86_64", "PageScope": "openid clock", "RunsPerUser": "7", "DeletionProtection": "true", "AccessLogs": "off"} {
+		if made.Parameters[name] != want {
+			t.Errorf("%s is %q, want %q", name, made.Parameters[name], want)
+		}
+	}
+	own, err := os.ReadFile("stack-policy.json")
+	if err != nil || made.Policy != string(own) {
+		t.Errorf("the stack policy is %q, %v", made.Policy, err)
+	}
+	if got := o.account.Objects["s3://bucket-eu-central-1/config.json"]; got != `{"websocket":"wss://api.eu-central-1.test/v1","issuer":"https://issuer.test/pool","clientId":"client","scope":"openid \"clock\""}` {
+		t.Errorf("config.json is %s", got)
+	}
+	if o.called("sam build --parameter-overrides Architecture=x86_64") != 1 || o.called("aws cloudfront create-invalidation --distribution-id E1 --paths /*") != 1 {
+		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
+	}
+}
+
+// A later deploy without parameters changes nothing in the stack, and uploads the page.
+func TestDeploy_Again(t *testing.T) {
+	s := newSite(t, newFakeAccount())
+	if o := s.deploy(t, "", "YES=1", "PARAMETERS=RunsPerUser=7"); o.failed {
+		t.Fatal(o.text)
+	}
+	o := s.deploy(t, "")
+	o.says(t, "The stack carrel needs no changes.", "https://page.eu-central-1.test/")
+	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Parameters["RunsPerUser"] != "7" || made.Set != nil {
+		t.Errorf("RunsPerUser is %s, the change set %v: %s", made.Parameters["RunsPerUser"], made.Set, o.text)
+	}
+	if o.called("aws cloudformation execute-change-set") != 0 || o.called("aws s3 cp web/dist") != 2 {
+		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
+	}
+}
+
+// A first deploy that ended before the stack got its policy is finished by the next one.
+func TestDeploy_InterruptedBeforeProtection(t *testing.T) {
+	a := newFakeAccount()
+	a.Denied = []string{"SetStackPolicy"}
+	s := newSite(t, a)
+	o := s.deploy(t, "y\n")
+	o.says(t, "the stack carrel is deployed, and has no stack policy yet. Run make deploy again")
+	if !o.failed {
+		t.Error("a stack without its policy is a success")
+	}
+	o.account.Denied = nil
+	o.account.Stacks["eu-central-1/carrel"].Parameters["DeletionProtection"] = "false"
+	s.set(t, o.account)
+	o = s.deploy(t, "")
+	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Policy == "" || made.Parameters["DeletionProtection"] != "true" {
+		t.Errorf("DeletionProtection is %s, the policy %q: %s", made.Parameters["DeletionProtection"], made.Policy, o.text)
+	}
+}
+
+func TestDeploy_UserSaysNo(t *testing.T) {
+	for _, input := range []string{"n\n", "", "yess\n", "\n"} {
+		s := newSite(t, newFakeAccount())
+		o := s.deploy(t, input)
+		o.says(t, "Make these changes? [y/N]", "nothing was changed")
+		if !o.failed || len(o.account.Stacks) != 0 || o.called("aws cloudformation execute-change-set") != 0 {
+			t.Errorf("%q: failed %v, stacks %v", input, o.failed, o.account.Stacks)
+		}
+	}
+}
+
+func TestDeploy_AccountWithoutDistributions(t *testing.T) {
+	a := newFakeAccount()
+	a.CloudFront = false
+	s := newSite(t, a)
+	o := s.deploy(t, "y\n")
+	o.says(t, "PageDistribution (AWS::CloudFront::Distribution): ", "Your account must be verified",
+		"Deploy without CloudFront, with PARAMETERS=Page=off, and serve the page with make page CARREL_STACK=carrel",
+		"The next make deploy offers to delete the empty stack")
+	if status := o.stack(t, "eu-central-1/carrel").Status; !o.failed || status != "ROLLBACK_COMPLETE" {
+		t.Errorf("the stack is %s", status)
+	}
+	if strings.Contains(o.text, "Resource creation cancelled") {
+		t.Errorf("it lists a cancelled resource:\n%s", o.text)
+	}
+	o = s.deploy(t, "y\ny\n", "PARAMETERS=Page=off")
+	o.says(t, "The stack carrel is ROLLBACK_COMPLETE: its first deploy failed", "Delete it and go on? [y/N]",
+		"http://localhost:3000/   (websocket", "Serve the page at this address with make page CARREL_STACK=carrel")
+	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Resources["PageFiles"] != "" || o.called("aws s3 cp web/dist") != 0 {
+		t.Errorf("resources %v, calls\n%s", made.Resources, strings.Join(o.calls, "\n"))
+	}
+}
+
+func TestDeploy_RollbackComplete(t *testing.T) {
+	a := newFakeAccount()
+	a.CloudFront = false
+	s := newSite(t, a)
+	s.deploy(t, "y\n")
+	o := s.deploy(t, "n\n")
+	o.says(t, "it holds no data", "nothing was changed: the stack carrel must be deleted before it can be deployed")
+	if !o.failed || o.called("sam") != 0 || o.called("aws cloudformation delete-stack") != 0 {
+		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
+	}
+}
+
+// A stack that cannot be updated is refused before anything is built, with the way out.
+func TestDeploy_StackThatCannotBeUpdated(t *testing.T) {
+	for status, want := range map[string]string{
+		"CREATE_IN_PROGRESS":                  "another deploy is at work. Run make deploy again when it has ended",
+		"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": "another deploy is at work",
+		"DELETE_IN_PROGRESS":                  "another deploy is at work",
+		"DELETE_FAILED":                       "--retain-resources NAME",
+		"UPDATE_ROLLBACK_FAILED":              "aws cloudformation continue-update-rollback --stack-name carrel",
+		"UPDATE_FAILED":                       "aws cloudformation rollback-stack --stack-name carrel",
+		"SOMETHING_NEW":                       "is SOMETHING_NEW and cannot be updated: look at it in the console",
 	} {
-		t.Run(name, func(t *testing.T) {
-			root, bin := site(t, c.fakes)
-			if c.gone != "" {
-				if err := os.Remove(filepath.Join(bin, c.gone)); err != nil {
-					t.Fatal(err)
-				}
+		t.Run(status, func(t *testing.T) {
+			a := newFakeAccount()
+			st := &fakeStack{ID: "id", Status: status}
+			st.event("id", "AWS::CloudFormation::Stack", "UPDATE_IN_PROGRESS", "User Initiated")
+			st.event("Table", "AWS::DynamoDB::Table", "UPDATE_FAILED", "a reason")
+			a.Stacks["eu-central-1/carrel"] = st
+			o := newSite(t, a).deploy(t, "y\ny\n")
+			o.says(t, want, "the stack carrel is "+status)
+			if !strings.HasSuffix(status, "_IN_PROGRESS") {
+				o.says(t, "Table (AWS::DynamoDB::Table): a reason")
 			}
-			said, calls, err := deploy(t, root, bin, c.env)
-			if err == nil || !strings.Contains(said, c.want) || calls != "" {
-				t.Errorf("it ended with %v, said %q and called %q; want %q", err, said, calls, c.want)
+			if !o.failed || o.called("sam") != 0 || o.called("make") != 0 {
+				t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
 			}
 		})
 	}
 }
 
-// A stack that is not the template's has nothing uploaded to it.
-func TestAnOutputThatIsMissing(t *testing.T) {
-	root, bin := site(t, map[string]string{"sam": fakeSAM, "aws": fakeAWS})
-	write(t, filepath.Join(root, "outputs"), strings.Replace(outputs, "PageFiles", "Other", 1))
-	said, calls, err := deploy(t, root, bin)
-	if err == nil || !strings.Contains(said, "no output PageFiles") || strings.Contains(calls, "s3 cp") {
-		t.Errorf("it ended with %v, said %q and called %q", err, said, calls)
+// A stack whose first deploy failed and could not be undone is deleted. If that fails, the remaining resources are listed.
+func TestDeploy_RollbackFailed(t *testing.T) {
+	a := newFakeAccount()
+	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "ROLLBACK_FAILED"}
+	o := newSite(t, a).deploy(t, "y\n")
+	o.says(t, "The stack carrel is ROLLBACK_FAILED: its first deploy failed", "the stack carrel was not deleted: remove the resources named below",
+		"Table (AWS::DynamoDB::Table): Resource cannot be deleted as it is currently protected against deletion.")
+	if !o.failed || o.called("sam") != 0 {
+		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
 	}
 }
 
-// Which commit it was, and whether a file lay beside it that was not committed, is no part of a function: or all six would be
-// replaced where one has changed.
-func TestABuildIsOfItsCodeAlone(t *testing.T) {
-	folder := t.TempDir()
-	command := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory", "build-DisconnectFunction", "ARTIFACTS_DIR="+folder)
-	command.Env = append(os.Environ(), "GOARCH="+runtime.GOARCH, "GOFLAGS=-buildvcs=auto")
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+// A change set that was never executed leaves a stack without anything in it: the next deploy uses it.
+func TestDeploy_ReviewInProgress(t *testing.T) {
+	a := newFakeAccount()
+	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "REVIEW_IN_PROGRESS", Resources: map[string]string{}}
+	o := newSite(t, a).deploy(t, "y\n")
+	if status := o.stack(t, "eu-central-1/carrel").Status; o.failed || status != "UPDATE_COMPLETE" {
+		t.Errorf("the stack is %s: %s", status, o.text)
 	}
-	info, err := buildinfo.ReadFile(filepath.Join(folder, "bootstrap"))
-	if err != nil {
-		t.Fatal(err)
+}
+
+func TestDeploy_AnotherProgramsStack(t *testing.T) {
+	a := newFakeAccount()
+	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "CREATE_COMPLETE", Outputs: map[string]string{"Url": "x"}}
+	o := newSite(t, a).deploy(t, "y\n")
+	o.says(t, "the stack carrel in eu-central-1 is another program's: it has no output WebSocket. Choose another name with CARREL_STACK")
+	if !o.failed || o.called("sam") != 0 {
+		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
 	}
-	for _, s := range info.Settings {
-		if strings.HasPrefix(s.Key, "vcs") {
-			t.Errorf("it tells %s=%s", s.Key, s.Value)
-		}
+}
+
+// A stack of the same name in a second Region takes none of the first one's names.
+func TestDeploy_SecondRegion(t *testing.T) {
+	s := newSite(t, newFakeAccount())
+	if o := s.deploy(t, "y\n"); o.failed {
+		t.Fatal(o.text)
+	}
+	o := s.deploy(t, "y\n", "AWS_REGION=us-east-1")
+	if o.failed || len(o.account.Names) != 4 {
+		t.Errorf("the names in CloudFront are %v: %s", o.account.Names, o.text)
+	}
+	o.stack(t, "us-east-1/carrel")
+	o.stack(t, "eu-central-1/carrel")
+	if o.called("aws s3 cp .carrel/packaged.yaml s3://sam-us-east-1/carrel/") != 1 {
+		t.Errorf("SAM and the AWS CLI used two Regions:\n%s", strings.Join(o.calls, "\n"))
 	}
 }

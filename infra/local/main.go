@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/infra/parameters"
 )
 
 func main() {
@@ -107,7 +108,7 @@ func read(getenv func(string) string) (stack.Config, error) {
 	c := stack.Config{Root: ".", State: getenv("STATE"), Watch: getenv("WATCH") != "0", Notices: os.Stderr,
 		DynamoDB: getenv("AWS_ENDPOINT_URL_DYNAMODB")}
 	var portErr, gatewayErr, freshErr, parametersErr error
-	c.Parameters, parametersErr = parameters(getenv("PARAMETERS"))
+	c.Parameters, parametersErr = parameters.Parse(getenv("PARAMETERS"))
 	c.Port, portErr = port(getenv, "PORT", 3000)
 	fallback := 3001
 	if c.Port == 0 {

@@ -141,16 +141,33 @@ func Resolve(source []byte, o Options) (*Template, error) {
 	return t, r.cycle()
 }
 
+// Parameters are the values that a template's parameters have: those of the options, else the defaults. The first value that
+// the template does not accept, alone or beside the others, is an *Error.
+func Parameters(source []byte, o Options) (map[string]string, error) {
+	r := newResolver(o)
+	root, err := r.parse(source)
+	if err != nil {
+		return nil, err
+	}
+	r.readValues(r.object(root, "template"))
+	return r.parameters, r.err
+}
+
+// readValues reads what depends on parameters alone.
+func (r *resolver) readValues(o *object) {
+	r.readParameters(o.object("Parameters"))
+	r.readConditions(o.object("Conditions"))
+	o.object("Rules").each(func(name string, n *yaml.Node) { r.rule(name, n) })
+}
+
 // sections takes the template apart; what it does not know is an error.
 func (r *resolver) sections(o *object) error {
 	o.ignore("AWSTemplateFormatVersion", "Description", "Metadata")
 	if t := o.text("Transform"); t != "AWS::Serverless-2016-10-31" {
 		o.fail(o.line, "Transform must be AWS::Serverless-2016-10-31: the local stack runs SAM templates")
 	}
-	r.readParameters(o.object("Parameters"))
 	globals := o.object("Globals")
-	r.readConditions(o.object("Conditions"))
-	o.object("Rules").each(func(name string, n *yaml.Node) { r.rule(name, n) })
+	r.readValues(o)
 	r.readResources(o.object("Resources"), r.readGlobals(globals))
 	outputs := o.object("Outputs")
 	o.end("the local stack does not know this section: remove it, or teach infra/local/template what it does")

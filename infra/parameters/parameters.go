@@ -1,13 +1,13 @@
-package main
+// Package parameters reads PARAMETERS, the template's parameters as make run and make deploy take them.
+package parameters
 
 import (
 	"fmt"
 	"strings"
 )
 
-// parameters reads the template's parameters as make deploy takes them: Name=value, separated by spaces; a value with
-// spaces stands in quotes.
-func parameters(text string) (map[string]string, error) {
+// Parse reads Name=value pairs that are separated by spaces. A value with spaces stands in quotes.
+func Parse(text string) (map[string]string, error) {
 	values := map[string]string{}
 	all, closed := words(text)
 	for _, word := range all {

@@ -1,2 +1,0 @@
-// Package deploy tests deploy.sh, which make deploy runs.
-package deploy

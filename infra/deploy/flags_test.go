@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// models prints, for each line "service operation", the flags that the AWS CLI makes of its model, or of its waiter's.
+const models = `
+import sys
+import botocore.session
+from botocore import xform_name
+session = botocore.session.get_session()
+for line in sys.stdin:
+    words = line.split()
+    client = session.create_client(words[0], region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="a")
+    names = {xform_name(o, "-"): o for o in client.meta.service_model.operation_names}
+    operation, pages = words[1], ""
+    if operation != "wait":
+        pages = "--max-items" if client.can_paginate(operation.replace("-", "_")) else ""
+    else:
+        operation = xform_name(session.get_waiter_model(words[0]).get_waiter(
+            "".join(p.title() for p in words[2].split("-"))).operation, "-")
+    members = client.meta.service_model.operation_model(names[operation]).input_shape.members
+    print(" ".join(words) + ":", pages, *["--" + xform_name(m, "-") for m in members])
+`
+
+// Every flag that the fakes know is one of the real programs: the AWS CLI makes its flags of the models that SAM has too.
+func TestFlagsAreReal(t *testing.T) {
+	bin, err := filepath.Abs("../../.carrel/sam/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(bin, "sam")); err != nil {
+		const reason = "AWS's SAM tools are not installed: make check-template installs them, if there is Python 3"
+		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	var asked []string
+	for command := range known() {
+		words := strings.Fields(command)
+		if words[0] == "aws" && len(words) > 2 && words[1] != "configure" && words[1] != "s3" { // those two have no model
+			asked = append(asked, strings.Join(words[1:], " "))
+		}
+	}
+	python := exec.CommandContext(t.Context(), filepath.Join(bin, "python"), "-c", models)
+	python.Stdin, python.Stderr = strings.NewReader(strings.Join(asked, "\n")), os.Stderr
+	out, err := python.Output()
+	if err != nil {
+		t.Fatalf("the models do not have one of %q: %v", asked, err)
+	}
+	real := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		command, flags, _ := strings.Cut(line, ":")
+		real["aws "+command] = append(strings.Fields(flags), "--output")
+	}
+	for _, command := range []string{"build", "package"} {
+		help, err := exec.CommandContext(t.Context(), filepath.Join(bin, "sam"), command, "--help").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		real["sam "+command] = strings.FieldsFunc(string(help), func(r rune) bool { return strings.ContainsRune(" /\n,[]()", r) })
+	}
+	if len(real) < 15 {
+		t.Errorf("only %d commands have a model: the test looks at nothing", len(real))
+	}
+	real["aws cloudfront create-invalidation"] = append(real["aws cloudfront create-invalidation"], "--paths") // the CLI's own short form
+	for command, flags := range known() {
+		for flag := range strings.FieldsSeq(flags) {
+			if has, ok := real[command]; ok && !slices.Contains(has, strings.TrimSuffix(flag, "!")) {
+				t.Errorf("%s has no flag %s", command, flag)
+			}
+		}
+	}
+}

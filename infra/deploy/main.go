@@ -1,0 +1,102 @@
+// Command deploy deploys the stack and then the page. make deploy runs it in the repository's root. SAM builds and packages
+// the functions. The AWS CLI makes a change set, executes it and waits for it.
+//
+//	SAM           the SAM CLI
+//	PARAMETERS    the template's parameters: "Issuer=https://… Audience=…"; a parameter that is not given keeps its value
+//	CARREL_STACK  the stack's name (carrel)
+//	GOARCH        arm64 or amd64: the architecture that the functions are built for
+//	YES=1         answers every question with yes
+//
+// Start with run, which lists the steps. docs/deploying.md explains the messages.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, world{getenv: os.Getenv, environ: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(os.Stderr, "deploy:", strings.TrimRight(line, "\n"))
+		}
+		os.Exit(1)
+	}
+}
+
+// world is what surrounds the command.
+type world struct {
+	getenv   func(string) string
+	environ  []string
+	in       io.Reader
+	out, err io.Writer
+}
+
+// deployment is one run of the command.
+type deployment struct {
+	settings
+	programs
+	account
+	answers *bufio.Reader // what the user types
+}
+
+// run deploys. All that can be refused is refused before anything is built or created.
+func run(ctx context.Context, w world) error {
+	s, err := readSettings(w.getenv)
+	if err != nil {
+		return err
+	}
+	d := &deployment{settings: s, answers: bufio.NewReader(w.in),
+		programs: programs{env: w.environ, out: w.out, err: w.err}}
+	for _, step := range []func(context.Context) error{
+		d.findPrograms, d.chooseRegion, d.identify, d.readAccount, d.checkStack, d.checkParameters, d.removeFailedStack,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	template, err := d.build(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.change(ctx, template); err != nil {
+		return err
+	}
+	if err := d.protect(ctx); err != nil {
+		return err
+	}
+	return d.publish(ctx)
+}
+
+// say prints a line for the user.
+func (d *deployment) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
+
+// warn prints a warning and does not stop the deploy.
+func (d *deployment) warn(format string, args ...any) {
+	fmt.Fprintf(d.err, "deploy: warning: "+format+"\n", args...)
+}
+
+// ask asks a question. Only y and yes mean yes.
+func (d *deployment) ask(question string) bool {
+	fmt.Fprint(d.out, question+" [y/N] ")
+	if d.yes {
+		d.say("yes (YES=1)")
+		return true
+	}
+	line, err := d.answers.ReadString('\n')
+	if err != nil { // the input has ended without an answer
+		d.say("")
+		return false
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
