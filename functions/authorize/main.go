@@ -3,9 +3,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -24,23 +26,25 @@ func main() {
 }
 
 func build(getenv awsenv.Getenv) (*gateway.Authorizer, error) {
-	issuer, err := awsenv.RequireURL(getenv, "ISSUER")
-	if err != nil {
-		return nil, err
-	}
-	audience, err := awsenv.Require(getenv, "AUDIENCE")
-	if err != nil {
-		return nil, err
-	}
-	grants, err := awsenv.Require(getenv, "GRANTS_CLAIM")
-	if err != nil {
+	issuer, issuerErr := awsenv.RequireURL(getenv, "ISSUER")
+	audience, audienceErr := awsenv.Require(getenv, "AUDIENCE")
+	kind, kindErr := awsenv.Require(getenv, "TOKEN_KIND")
+	grants, grantsErr := awsenv.Require(getenv, "GRANTS_CLAIM")
+	page, pageErr := awsenv.Require(getenv, "PAGE_CLIENT")
+	pages, pagesErr := awsenv.Require(getenv, "ORIGINS")
+	if err := errors.Join(issuerErr, audienceErr, kindErr, grantsErr, pageErr, pagesErr); err != nil {
 		return nil, err
 	}
 	v, err := token.New(token.Config{
-		Issuer: issuer, Audience: audience, GrantsClaim: grants, GrantsPrefix: getenv("GRANTS_PREFIX"), // which may be empty
+		Issuer: issuer, Audiences: strings.Fields(audience), Kind: token.Kind(kind), PageClient: page,
+		GrantsClaim: grants, GrantsPrefix: getenv("GRANTS_PREFIX"), // which may be empty
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ISSUER, AUDIENCE or GRANTS_CLAIM: %w", err)
+		return nil, fmt.Errorf("ISSUER, AUDIENCE, PAGE_CLIENT, TOKEN_KIND or GRANTS_CLAIM: %w", err)
 	}
-	return &gateway.Authorizer{Verify: v.Verify, Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}, nil
+	origins, err := gateway.ParseOrigins(pages)
+	if err != nil {
+		return nil, fmt.Errorf("ORIGINS: %w", err)
+	}
+	return &gateway.Authorizer{Verify: v.Verify, Origins: origins, Log: slog.New(slog.NewJSONHandler(os.Stdout, nil))}, nil
 }

@@ -12,7 +12,11 @@ import (
 )
 
 func TestSample(t *testing.T) {
-	a := gateway.Authorizer{Log: slog.New(slog.DiscardHandler), Verify: func(_ context.Context, raw string) (chat.Claims, error) {
+	pages, err := gateway.ParseOrigins("https://d111111abcdef8.cloudfront.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := gateway.Authorizer{Origins: pages, Log: slog.New(slog.DiscardHandler), Verify: func(_ context.Context, raw string) (chat.Claims, error) {
 		if raw != "an.access.token" {
 			t.Errorf("token %q", raw)
 		}

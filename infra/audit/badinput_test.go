@@ -31,6 +31,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("frames", func(t *testing.T) { badFrames(t, b) })
 	t.Run("closes", func(t *testing.T) { closes(t, b) })
 	t.Run("tokens", func(t *testing.T) { badTokens(t, b) })
+	t.Run("origins", func(t *testing.T) { badOrigins(t, b) })
 	t.Run("the token expires on an open socket", func(t *testing.T) { expires(t, b) })
 	t.Run("configuration", configuration)
 }
@@ -225,7 +226,7 @@ func closes(t *testing.T, b *bench) {
 func configuration(t *testing.T) {
 	aws := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 	for function, names := range map[string][]string{
-		"Authorize":  {"ISSUER", "AUDIENCE", "GRANTS_CLAIM"},
+		"Authorize":  {"ISSUER", "AUDIENCE", "PAGE_CLIENT", "TOKEN_KIND", "GRANTS_CLAIM", "ORIGINS"},
 		"Connect":    append([]string{"TABLE", "ENDPOINT"}, aws...),
 		"Disconnect": append([]string{"TABLE"}, aws...),
 		"Message":    append([]string{"TABLE", "ENDPOINT", "TURN_FUNCTION"}, aws...),
@@ -234,7 +235,7 @@ func configuration(t *testing.T) {
 	} {
 		env := map[string]string{}
 		for _, name := range names {
-			env[name] = map[string]string{"GRANTS_CLAIM": "scope", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1",
+			env[name] = map[string]string{"GRANTS_CLAIM": "scope", "TOKEN_KIND": "typ", "ORIGINS": "https://page.test", "ISSUER": "https://issuer.test", "ENDPOINT": "https://api.test/v1",
 				"USER_ROLE": "arn:aws:iam::1:role/user"}[name]
 			env[name] = cmp.Or(env[name], "some")
 		}
@@ -246,7 +247,7 @@ func configuration(t *testing.T) {
 			without := maps.Clone(env)
 			delete(without, name)
 			t.Run(function+" without "+name, func(t *testing.T) { refuses(t, binary, without, name) })
-			if name == "ISSUER" || name == "ENDPOINT" || name == "GRANTS_CLAIM" || name == "USER_ROLE" {
+			if slices.Contains([]string{"ISSUER", "ENDPOINT", "TOKEN_KIND", "GRANTS_CLAIM", "ORIGINS", "USER_ROLE"}, name) {
 				wrong := maps.Clone(env)
 				wrong[name] = "nonsense"
 				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })

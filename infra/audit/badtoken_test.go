@@ -75,6 +75,12 @@ func (b *bench) token(t *testing.T, user, seconds string) string {
 // signed is the good token with other claims; a nil one is left out.
 func (f *forger) signed(method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
 	f.t.Helper()
+	return f.typed("JWT", method, key, claims)
+}
+
+// typed is signed with this typ in the header.
+func (f *forger) typed(typ string, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
+	f.t.Helper()
 	all := jwt.MapClaims{}
 	for _, set := range []jwt.MapClaims{f.good, claims} {
 		for name, value := range set {
@@ -85,7 +91,7 @@ func (f *forger) signed(method jwt.SigningMethod, key any, claims jwt.MapClaims)
 		}
 	}
 	t := jwt.NewWithClaims(method, all)
-	t.Header["kid"] = f.kid
+	t.Header["kid"], t.Header["typ"] = f.kid, typ
 	signed, err := t.SignedString(key)
 	if err != nil {
 		f.t.Fatal(err)
@@ -137,6 +143,22 @@ func (f *forger) bad(b *bench, user string) []struct{ name, token, why string } 
 		{"foreign aud", f.signed(jwt.SigningMethodES256, f.key, jwt.MapClaims{"client_id": nil, "aud": "another-page"}), "audience"},
 		{"no audience", f.with("client_id", nil), "audience"},
 		{"id token", f.with("token_use", "id"), "token_use"},
+		{"refresh token", f.with("token_use", "refresh"), "token_use"},
+		{"which kind, it does not say", f.with("token_use", nil), "token_use"},
+		{"id token, by its nonce", f.with("nonce", "n"), "nonce marks an ID token"},
+		{"id token, by at_hash", f.with("at_hash", "h"), "at_hash marks an ID token"},
+		{"id token, by c_hash", f.with("c_hash", "h"), "c_hash marks an ID token"},
+		{"logout token", f.with("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}), "events marks a logout token"},
+		{"logout token, by its header", f.typed("logout+jwt", jwt.SigningMethodES256, f.key, nil), "header's typ"},
+		{"refresh token, as Keycloak's", f.with("typ", "Refresh"), "the claim typ"},
+		{"bound to its sender's key", f.typed("at+jwt", jwt.SigningMethodES256, f.key, jwt.MapClaims{"cnf": map[string]string{"jkt": "x"}}), "cnf"},
+		{"no time of issue", f.with("iat", nil), "iat"},
+		{"issued in an hour", f.signed(jwt.SigningMethodES256, f.key, jwt.MapClaims{"iat": time.Now().Add(time.Hour).Unix(), "exp": time.Now().Add(2 * time.Hour).Unix()}), "iat is in the future"},
+		{"good for two days", f.with("exp", time.Now().Add(48*time.Hour).Unix()), "it lives 48h"},
+		{"signed in after its issue", f.with("auth_time", time.Now().Add(time.Hour).Unix()), "auth_time"},
+		{"signed in at no time", f.with("auth_time", true), "auth_time"},
+		{"a scope that is none", f.with("scope", []any{"notes", 1}), "scope"},
+		{"a subject in another case", f.signed(jwt.SigningMethodES256, f.key, jwt.MapClaims{"sub": nil, "Sub": user}), "no subject"},
 		{"no subject", f.with("sub", nil), "no subject"},
 		{"empty subject", f.with("sub", ""), "no subject"},
 		{"alg none", f.signed(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil), "signature"},

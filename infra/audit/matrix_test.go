@@ -61,7 +61,7 @@ func newMatrix(t *testing.T) *matrix {
 		t.Fatal(err)
 	}
 	m := &matrix{T: t, now: static(access.OperatorKey)}
-	m.template, err = template.Resolve(source, template.Options{Parameters: map[string]string{"Issuer": "http://127.0.0.1:1", "Audience": "a"}})
+	m.template, err = template.Resolve(source, template.Options{Parameters: map[string]string{"Issuer": "http://127.0.0.1:1", "Audience": "a", "TokenKind": "typ", "Origins": "http://127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

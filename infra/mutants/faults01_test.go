@@ -134,7 +134,8 @@ func edgeFaults() []fault {
 		{
 			number: 15, clause: "an event without an authorizer is nobody's", file: "shared/gateway/gateway.go",
 			from: `		return fmt.Errorf("%w: there is none", chat.ErrNoUser)
-`, to: `		c = map[string]any{contextUser: "anybody", contextExpires: "4102444800"}
+`, to: `		c = map[string]any{contextUser: "anybody", contextExpires: "4102444800",
+			contextSignedIn: "1782907140", contextSignedInBy: byIssuedAt}
 `, pkg: audit, test: "TestFault15AMissingMappingIsRefused",
 		},
 		{

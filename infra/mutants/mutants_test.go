@@ -40,6 +40,7 @@ func guards() []guard {
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
 		idGuards(),
 		textGuards(), localGuards(),
+		kindGuards(), accessGuards(), originGuards(),
 	)
 }
 

@@ -5,7 +5,7 @@ func signInGuards() []guard {
 	return []guard{
 		{
 			name: "attacker: a token for another API is none", file: "shared/token/token.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
-			from: `	if len(t.Audience) > 0 {`, to: `	if len(t.Audience) > 0 && c.ClientID == "" {`,
+			from: `	if c.has("aud") {`, to: `	if c.has("aud") && !c.has("client_id") {`,
 		},
 		{
 			name: "attacker: a token's scheme is one in any case", file: "shared/gateway/authorizer.go", test: "./shared/gateway TestTheSchemeIsBearerInAnyCase",
@@ -17,15 +17,15 @@ func signInGuards() []guard {
 		},
 		{
 			name: "tokens: auth_time is the sign-in, not iat", file: "shared/token/signin.go", test: "./shared/token TestSignIn",
-			from: `chat.SignIn{At: at, Proven: true}`, to: `chat.SignIn{At: t.IssuedAt, Proven: true}`,
+			from: `chat.SignIn{At: at, Proven: true}`, to: `chat.SignIn{At: iat, Proven: true}`,
 		},
 		{
 			name: "tokens: only auth_time proves a sign-in", file: "shared/token/signin.go", test: "./shared/token TestSignIn",
-			from: "case nil:\n\t\treturn chat.SignIn{At: t.IssuedAt}", to: "case nil:\n\t\treturn chat.SignIn{At: t.IssuedAt, Proven: true}",
+			from: `chat.SignIn{At: iat}`, to: `chat.SignIn{At: iat, Proven: true}`,
 		},
 		{
 			name: "tokens: no sign-in after the token's issue", file: "shared/token/signin.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
-			from: ` || at.After(t.IssuedAt.Add(skew))`, to: ``,
+			from: ` || at.After(iat.Add(skew))`, to: ``,
 		},
 		{
 			name: "tokens: an event says which claim is the sign-in", file: "shared/gateway/gateway.go", test: "./shared/gateway TestInboundWithoutASoundUserIsRefused",
@@ -36,4 +36,58 @@ func signInGuards() []guard {
 			from: `if err != nil || n <= 0 {`, to: `if err != nil && name == contextExpires {`,
 		},
 	}
+}
+
+// inPackage completes guards of one package: their names get a prefix, their files and tests the package.
+func inPackage(prefix, pkg string, all []guard) []guard {
+	for n := range all {
+		g := &all[n]
+		g.name, g.file, g.test = prefix+g.name, pkg+"/"+g.file, "./"+pkg+" "+g.test
+	}
+	return all
+}
+
+// kindGuards are what tells an access token from the other tokens of its issuer.
+func kindGuards() []guard {
+	return inPackage("tokens: ", "shared/token", []guard{
+		{name: "a logout token by its header is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `case !slices.Contains([]string{"", "jwt", accessType}, typ):`, to: `case typ == "none":`},
+		{name: "TokenKind typ needs at+jwt", file: "kind.go", test: "TestOnlyAccessTokens", from: `case k == KindTyp && typ != accessType:`, to: `case k == KindTyp && typ == "none":`},
+		{name: "TokenKind token_use needs token_use", file: "kind.go", test: "TestOnlyAccessTokens", from: `(use != "" || k == KindTokenUse)`, to: `use != ""`},
+		{name: "an ID token by its token_use is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `case use != "access" && (use`, to: `case use == "none" && (use`},
+		{name: "TokenKind audience needs an aud", file: "kind.go", test: "TestOnlyAccessTokens", from: `case k == KindAudience && !c.has("aud"):`, to: `case k == KindAudience && !c.has("iss"):`},
+		{name: "a token that is bound to a key needs its proof", file: "kind.go", test: "TestOnlyAccessTokens", from: `case c.has("cnf"):`, to: `case c.has("cnf") && typ == "":`},
+		{name: "a token whose body says another kind is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `"bearer", "jwt", accessType}, strings`, to: `"bearer", "jwt", "id", "refresh", "offline", accessType}, strings`},
+		{name: "a token with an ID token's claims is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `"nonce": "an ID token", `, to: ``},
+		{name: "a token with a logout token's claim is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `, "events": "a logout token"`, to: ``},
+	})
+}
+
+// accessGuards are what the claims of an access token, its key and the configuration meet.
+func accessGuards() []guard {
+	return inPackage("tokens: ", "shared/token", []guard{
+		{name: "only the compact form", file: "claims.go", test: "TestOnlyTheCompactForm", from: `if len(parts) != 3 {`, to: `if len(parts) == 0 {`},
+		{name: "a grant is a text", file: "claims.go", test: "TestUnusedClaims", from: `if entry == nil {`, to: `if entry == nil && false {`},
+		{name: "the issuer is https", file: "token.go", test: "TestConfigurationIsNamed", from: `case err != nil || !private(issuer):`, to: `case err != nil || issuer.Host == "":`},
+		{name: "the page is not the audience", file: "token.go", test: "TestConfigurationIsNamed", from: `case c.Kind == KindAudience && (`, to: `case c.Kind == "none" && (`},
+		{name: "the keys' address is https", file: "guard.go", test: "TestKeysComeOverHTTPS", from: `if !private(r.URL) {`, to: `if r.URL.Host == "" {`},
+		{name: "RSA keys have 2048 bits", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `minRSA = 2048 / 8`, to: `minRSA = 1024 / 8`},
+		{name: "a token lives for a day at most", file: "signin.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case expires.Sub(iat) > maxLife:`, to: `case expires.Sub(iat) > 99*maxLife:`},
+		{name: "no token from the future", file: "signin.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case iat.After(now.Add(skew)):`, to: `case iat.After(now.Add(99*skew)):`},
+		{name: "the subject is sub, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case subject == "":`, to: `case subject == "none":`},
+		{name: "the issuer is iss, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case issuer != v.config.Issuer:`, to: `case issuer == "none":`},
+		{name: "the expiry is exp, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case expires.Before(now):`, to: `case expires.Before(time.Time{}):`},
+	})
+}
+
+// originGuards are what the Origin of a handshake meets.
+func originGuards() []guard {
+	return inPackage("origin: ", "shared/gateway", []guard{
+		{name: "the page is one of ours", file: "origin.go", test: "TestOrigin", from: `if !slices.Contains(a.Origins, o) {`, to: `if !slices.ContainsFunc(a.Origins, func(p Origin) bool { return p.host == o.host }) {`},
+		{name: "null is no origin", file: "origin.go", test: "TestOrigin", from: `	if !sent {
+`, to: `	if !sent || text == "null" || text == "" {
+`},
+		{name: "an origin is whole", file: "origin.go", test: "TestOrigin", from: `if strings.ToLower(text) != scheme+"://"+strings.ToLower(u.Host) {`, to: `if text == "" {`},
+		{name: "two lines of it are refused", file: "authorizer.go", test: "TestTwoOriginsAreRefused", from: `"Sec-WebSocket-Protocol", originHeader} {`, to: `"Sec-WebSocket-Protocol"} {`},
+		{name: "two cases of it are refused", file: "authorizer.go", test: "TestOrigin", from: `max(n, names) > 1`, to: `n > 1`},
+	})
 }

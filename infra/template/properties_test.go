@@ -92,7 +92,10 @@ func TestSignIn(t *testing.T) {
 		equal(t, r, want, "PageSignIn", "Properties", path)
 	}
 	variables := []string{"AuthorizeFunction", "Properties", "Environment", "Variables"}
-	equal(t, r, "{Fn::If:[OwnPool,{Ref:PageSignIn},{Ref:Audience}]}", append(variables, "AUDIENCE")...)
+	equal(t, r, "{Fn::If:[OwnPool,{Fn::If:[HasProbes,{Fn::Sub:${PageSignIn} ${ProbeA} ${ProbeB}},{Ref:PageSignIn}]},{Ref:Audience}]}", append(variables, "AUDIENCE")...)
+	equal(t, r, "{Fn::If:[OwnPool,token_use,{Ref:TokenKind}]}", append(variables, "TOKEN_KIND")...)
+	equal(t, r, "{Fn::If:[PageOriginAlone,{Fn::If:[HasPage,{Fn::Sub:https://${PageDistribution.DomainName}},"+
+		"{Fn::Join:[,[{Fn::Select:[0,{Fn::Split:[/,{Ref:PageUrl}]}]},//,{Fn::Select:[2,{Fn::Split:[/,{Ref:PageUrl}]}]}]]}]},{Ref:Origins}]}", append(variables, "ORIGINS")...)
 	equal(t, r, "{Fn::If:[OwnPool,{Fn::Sub:https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${Users}},{Ref:Issuer}]}", append(variables, "ISSUER")...)
 }
 

@@ -44,9 +44,12 @@ type Verify func(ctx context.Context, token string) (chat.Claims, error)
 // "bearer.<token>" or the Authorization header, never the query string, which gets logged. What it says of the user is
 // in requestContext.authorizer of every later event of the connection.
 type Authorizer struct {
-	Verify Verify
-	Log    *slog.Logger
+	Verify  Verify
+	Origins []Origin // of the pages that may connect; a terminal sends none
+	Log     *slog.Logger
 }
+
+const originHeader = "Origin"
 
 // Handle is the Lambda handler. Whatever is wrong with the token, the client learns ErrUnauthorized and the log why.
 func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse, error) {
@@ -67,7 +70,7 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 	if err := json.Unmarshal(event, &e); err != nil {
 		return r, fmt.Errorf("decoding the event: %w", err)
 	}
-	if err := once(e.Lines); err != nil {
+	if err := errors.Join(once(e.Headers, e.Lines), a.allowed(e.Headers)); err != nil {
 		return r, err
 	}
 	raw, err := bearer(e.Headers)
@@ -124,7 +127,8 @@ func bearer(headers map[string]string) (string, error) {
 			found = append(found, t)
 		}
 	}
-	if scheme, t, _ := strings.Cut(header(headers, "Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+	authorization, _ := header(headers, "Authorization")
+	if scheme, t, _ := strings.Cut(authorization, " "); strings.EqualFold(scheme, "Bearer") {
 		found = append(found, strings.TrimSpace(t))
 	}
 	switch {
@@ -136,18 +140,23 @@ func bearer(headers map[string]string) (string, error) {
 	return found[0], nil
 }
 
-// once refuses two lines of a header that may carry the token: an event's headers have only the last of them, and a proxy
-// in between may have judged another.
-func once(lines map[string][]string) error {
-	for _, name := range []string{"Authorization", "Sec-WebSocket-Protocol"} {
-		n := 0
+// once refuses two lines of a header that decides about the connect: an event's headers have only the last of them, and a
+// proxy in between may have judged another.
+func once(headers map[string]string, lines map[string][]string) error {
+	for _, name := range []string{"Authorization", "Sec-WebSocket-Protocol", originHeader} {
+		n, names := 0, 0
 		for k, v := range lines {
 			if strings.EqualFold(k, name) {
 				n += len(v)
 			}
 		}
-		if n > 1 {
-			return fmt.Errorf("more than one token: the header %s came %d times", name, n)
+		for k := range headers {
+			if strings.EqualFold(k, name) {
+				names++
+			}
+		}
+		if max(n, names) > 1 {
+			return fmt.Errorf("more than one of a kind: the header %s came %d times", name, max(n, names))
 		}
 	}
 	return nil
@@ -156,7 +165,8 @@ func once(lines map[string][]string) error {
 // subprotocols are those that the client offered, in its order.
 func subprotocols(headers map[string]string) []string {
 	var all []string
-	for p := range strings.SplitSeq(header(headers, "Sec-WebSocket-Protocol"), ",") {
+	offered, _ := header(headers, "Sec-WebSocket-Protocol")
+	for p := range strings.SplitSeq(offered, ",") {
 		if p = strings.TrimSpace(p); p != "" {
 			all = append(all, p)
 		}
@@ -164,12 +174,12 @@ func subprotocols(headers map[string]string) []string {
 	return all
 }
 
-// header reads a header whose name may come in any case.
-func header(headers map[string]string, name string) string {
+// header reads a header whose name may come in any case, and reports whether it was sent.
+func header(headers map[string]string, name string) (string, bool) {
 	for k, v := range headers {
 		if strings.EqualFold(k, name) {
-			return v
+			return v, true
 		}
 	}
-	return ""
+	return "", false
 }

@@ -34,7 +34,11 @@ func verifyAlice(_ context.Context, token string) (chat.Claims, error) {
 func authorize(t *testing.T, headers map[string]string) (map[string]any, string, error) {
 	t.Helper()
 	var log bytes.Buffer
-	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	pages, err := gateway.ParseOrigins("https://page.test http://127.0.0.1:3000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := gateway.Authorizer{Verify: verifyAlice, Origins: pages, Log: slog.New(slog.NewTextHandler(&log, nil))}
 	event, err := json.Marshal(map[string]any{"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:a/v1/$connect", "headers": headers})
 	if err != nil {
 		t.Fatal(err)

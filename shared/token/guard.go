@@ -2,7 +2,10 @@ package token
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -15,6 +18,12 @@ const (
 
 var errAskedLately = errors.New("the issuer was asked for its keys a moment ago and did not know this one")
 
+// private reports whether an address can be trusted on the way: https, or on this machine.
+func private(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
+}
+
 // keyGuard stands in front of the issuer, because anybody can send tokens with made-up key ids and each would cause a
 // fetch of the key set.
 type keyGuard struct {
@@ -25,9 +34,12 @@ type keyGuard struct {
 	free map[string]time.Time // address → when it may be asked again
 }
 
-// RoundTrip refuses what comes too early.
+// RoundTrip refuses a request that comes too early, and one to an address without TLS, whose answer anybody on the way could forge.
 func (g *keyGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	url := r.URL.String()
+	if !private(r.URL) {
+		return nil, fmt.Errorf("the issuer names the address %s, which must begin with https://", url)
+	}
 	if !g.enter(url) {
 		return nil, errAskedLately
 	}

@@ -5,42 +5,55 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
-
 	"carrel/shared/chat"
 )
 
-// skew is how far the clocks of the issuer's servers may be apart.
-const skew = time.Minute
+// skew bounds the difference between two servers' clocks.
+const skew = 5 * time.Minute
 
-// signIn returns when the user signed in: auth_time, which a refresh does not change, or iat where a token has no auth_time.
-// Ending sessions and erasing an account stand on it, so an auth_time that cannot be read is an error and never an iat.
-func signIn(t *oidc.IDToken, authTime any) (chat.SignIn, error) {
-	if t.IssuedAt.Unix() <= 0 {
-		return chat.SignIn{}, errors.New("token: it has no iat, the time of its issue")
+// maxLife bounds a token's life, from its issue to its expiry.
+const maxLife = 24 * time.Hour
+
+// issued returns the time of the token's issue. It refuses a token with a longer life than maxLife.
+func issued(c claims, now, expires time.Time) (time.Time, error) {
+	iat, err := c.time("iat")
+	switch {
+	case err != nil:
+		return iat, err
+	case iat.Unix() <= 0:
+		return iat, errors.New("token: it has no iat, the time of its issue")
+	case iat.After(now.Add(skew)):
+		return iat, errors.New("token: iat is in the future")
+	case expires.Sub(iat) > maxLife:
+		return iat, fmt.Errorf("token: it lives %v, more than %v", expires.Sub(iat), maxLife)
 	}
-	switch at := authTime.(type) {
-	case nil:
-		return chat.SignIn{At: t.IssuedAt}, nil
-	case float64:
-		if at == 0 { // some issuers write 0 for a sign-in that they do not know
-			return chat.SignIn{At: t.IssuedAt}, nil
-		}
-		return provenSignIn(t, time.Unix(int64(at), 0))
-	case string:
-		parsed, err := time.Parse(time.RFC3339, at) // as AD FS writes it
-		if err != nil {
-			return chat.SignIn{}, fmt.Errorf("token: auth_time is no time: %w", err)
-		}
-		return provenSignIn(t, parsed)
-	}
-	return chat.SignIn{}, fmt.Errorf("token: auth_time is a %T, not a number of seconds", authTime)
+	return iat, nil
 }
 
-// provenSignIn refuses a sign-in after the token's issue: it would outlive every end of the user's sessions.
-func provenSignIn(t *oidc.IDToken, at time.Time) (chat.SignIn, error) {
-	if at.Unix() <= 0 || at.After(t.IssuedAt.Add(skew)) {
+// signIn returns when the user signed in: auth_time, which a refresh does not change, or iat where a token has no auth_time.
+// Ending sessions and erasing an account rely on it, so an auth_time that cannot be read is an error and never an iat.
+func signIn(c claims, iat time.Time) (chat.SignIn, error) {
+	at, err := authTime(c)
+	if err != nil {
+		return chat.SignIn{}, err
+	}
+	switch {
+	case at.IsZero() || at.Unix() == 0: // some issuers write 0 for a sign-in that they do not know
+		return chat.SignIn{At: iat}, nil
+	case at.Unix() < 0 || at.After(iat.Add(skew)): // it would outlive every end of the user's sessions
 		return chat.SignIn{}, errors.New("token: auth_time is not a time before iat")
 	}
 	return chat.SignIn{At: at, Proven: true}, nil
+}
+
+// authTime reads auth_time: a number of seconds or, as AD FS writes it, a date.
+func authTime(c claims) (time.Time, error) {
+	if text, err := c.text("auth_time"); err == nil && text != "" {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return at, errors.New("token: auth_time is neither a number of seconds nor a date")
+		}
+		return at.Truncate(time.Second), nil
+	}
+	return c.time("auth_time")
 }

@@ -1,11 +1,13 @@
-// Package token verifies OAuth access tokens: issuer, signature (RS256 or ES256), expiry, audience and kind.
+// Package token verifies OAuth access tokens: issuer, signature (RS256 or ES256), times, audience and kind.
 package token
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -18,9 +20,11 @@ import (
 
 // Config is what tokens must fit.
 type Config struct {
-	Issuer      string // exactly the iss claim; its discovery document names the keys
-	Audience    string // aud contains it or, where there is no aud as with Cognito, client_id equals it
-	GrantsClaim string // scope, permissions or cognito:groups: the only source of grants
+	Issuer      string   // exactly the iss claim; its discovery document names the keys. https, but on this machine
+	Audiences   []string // aud contains one of them; without an aud, as with Cognito, client_id equals one
+	Kind        Kind     // decides which tokens are access tokens
+	PageClient  string   // the page's client id, which ID tokens have as their aud; KindAudience needs it
+	GrantsClaim string   // the only source of grants: scope, scp, permissions, roles, groups, cognito:groups, realm_access.roles
 	// GrantsPrefix, if there is one, stands before each grant in the claim and is not a part of it; what is without it is
 	// no grant. Cognito writes its resource server's name so: carrel/calculator.
 	GrantsPrefix string
@@ -42,29 +46,27 @@ type Verifier struct {
 
 // New makes a verifier; it does no I/O. A missing or unknown member is an error that names it.
 func New(c Config) (*Verifier, error) {
+	issuer, err := url.Parse(c.Issuer)
+	_, known := grantsShapes()[c.GrantsClaim]
 	switch {
 	case c.Issuer == "":
 		return nil, errors.New("token: no issuer is configured")
-	case c.Audience == "":
+	case err != nil || !private(issuer):
+		return nil, fmt.Errorf("token: the issuer is %q; it must begin with https://, or be on this machine", c.Issuer)
+	case len(c.Audiences) == 0 || slices.Contains(c.Audiences, ""):
 		return nil, errors.New("token: no audience is configured")
-	case !slices.Contains([]string{"scope", "permissions", "cognito:groups"}, c.GrantsClaim):
-		return nil, fmt.Errorf("token: the grants claim is %q; it must be scope, permissions or cognito:groups", c.GrantsClaim)
+	case !slices.Contains([]Kind{KindAudience, KindTyp, KindTokenUse}, c.Kind):
+		return nil, fmt.Errorf("token: the kind of token is %q; it must be audience, typ or token_use", c.Kind)
+	case c.Kind == KindAudience && (c.PageClient == "" || slices.Contains(c.Audiences, c.PageClient)):
+		return nil, errors.New("token: with the kind audience the page's client must be known, and differ from every audience")
+	case !known:
+		return nil, fmt.Errorf("token: the grants claim is %q; it must be one of %s", c.GrantsClaim, grantsNames())
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	guard := &keyGuard{next: &http.Transport{Proxy: http.ProxyFromEnvironment}, now: c.Now}
 	return &Verifier{config: c, http: &http.Client{Timeout: fetchTimeout, Transport: guard}}, nil
-}
-
-// claims are the members of an access token that Carrel reads beside the registered ones.
-type claims struct {
-	ClientID    string   `json:"client_id"`
-	TokenUse    string   `json:"token_use"`
-	Scope       string   `json:"scope"`
-	Permissions []string `json:"permissions"`
-	Groups      []string `json:"cognito:groups"`
-	AuthTime    any      `json:"auth_time"`
 }
 
 // Verify returns what the token says. Its error says why not, for the operator's log alone: a client learns
@@ -78,56 +80,75 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) 
 	if err != nil {
 		return chat.Claims{}, fmt.Errorf("token: %w", err)
 	}
-	var c claims
-	if err := t.Claims(&c); err != nil {
-		return chat.Claims{}, fmt.Errorf("token: reading the claims: %w", err)
-	}
-	switch {
-	case t.Subject == "":
-		return chat.Claims{}, errors.New("token: it has no subject")
-	case !slices.Contains(audience(t, c), v.config.Audience):
-		return chat.Claims{}, fmt.Errorf("token: audience %q and client_id %q do not name %q", t.Audience, c.ClientID, v.config.Audience)
-	case c.TokenUse != "" && c.TokenUse != "access":
-		return chat.Claims{}, fmt.Errorf("token: token_use is %q, an access token is wanted", c.TokenUse)
-	}
-	signIn, err := signIn(t, c.AuthTime)
+	h, err := header(raw)
 	if err != nil {
 		return chat.Claims{}, err
 	}
-	return chat.Claims{Issuer: t.Issuer, Subject: t.Subject, Expires: t.Expiry, SignIn: signIn, Grants: v.config.grants(c)}, nil
+	var c claims
+	if err := t.Claims(&c); err != nil {
+		return chat.Claims{}, fmt.Errorf("token: decode the claims: %w", err)
+	}
+	if err := errors.Join(strongKey(h, raw), v.config.Kind.access(h, c)); err != nil {
+		return chat.Claims{}, err
+	}
+	return v.read(c)
+}
+
+// read checks the claims of an access token and returns them. The library has checked them too, but it matches their names in
+// any case; this reads exact names.
+func (v *Verifier) read(c claims) (chat.Claims, error) {
+	issuer, issErr := c.text("iss")
+	subject, subErr := c.text("sub")
+	expires, expErr := c.time("exp")
+	audience, audErr := audience(c)
+	grants, grantsErr := v.config.grants(c)
+	if err := errors.Join(issErr, subErr, expErr, audErr, grantsErr); err != nil {
+		return chat.Claims{}, err
+	}
+	now := v.config.Now()
+	switch {
+	case issuer != v.config.Issuer:
+		return chat.Claims{}, fmt.Errorf("token: it is from a different provider: iss is %q", issuer)
+	case subject == "":
+		return chat.Claims{}, errors.New("token: it has no subject")
+	case expires.Before(now):
+		return chat.Claims{}, errors.New("token: it has expired, or has no exp")
+	case !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(v.config.Audiences, a) }):
+		return chat.Claims{}, fmt.Errorf("token: its audience %q does not name one of %q", audience, v.config.Audiences)
+	}
+	iat, err := issued(c, now, expires)
+	if err != nil {
+		return chat.Claims{}, err
+	}
+	signIn, err := signIn(c, iat)
+	if err != nil {
+		return chat.Claims{}, err
+	}
+	return chat.Claims{Issuer: issuer, Subject: subject, Expires: expires, SignIn: signIn, Grants: grants}, nil
 }
 
 // audience is whom a token is for. A client_id says so only of a token without aud: one that the same page got for another
 // API is no way in here for who runs that.
-func audience(t *oidc.IDToken, c claims) []string {
-	if len(t.Audience) > 0 {
-		return t.Audience
+func audience(c claims) ([]string, error) {
+	if c.has("aud") {
+		aud, _, err := c.list("aud")
+		return aud, err
 	}
-	return []string{c.ClientID}
+	client, err := c.text("client_id")
+	return []string{client}, err
 }
 
-func (config Config) grants(c claims) []string {
-	all := c.grants(config.GrantsClaim)
-	if config.GrantsPrefix == "" {
-		return all
-	}
-	var grants []string
-	for _, g := range all {
-		if grant, ok := strings.CutPrefix(g, config.GrantsPrefix); ok && grant != "" {
-			grants = append(grants, grant)
-		}
-	}
-	return grants
-}
+// minRSA is the size of the smallest RSA key whose signatures are accepted, in bytes.
+const minRSA = 2048 / 8
 
-func (c claims) grants(claim string) []string {
-	switch claim {
-	case "permissions":
-		return c.Permissions
-	case "cognito:groups":
-		return c.Groups
+// strongKey refuses a signature of an RSA key below 2048 bits: a verified RSA signature is as long as its key.
+func strongKey(h claims, raw string) error {
+	alg, err := h.text("alg")
+	signature := raw[strings.LastIndex(raw, ".")+1:]
+	if err == nil && alg == oidc.RS256 && base64.RawURLEncoding.DecodedLen(len(signature)) < minRSA {
+		return errors.New("token: it is signed with an RSA key of less than 2048 bits")
 	}
-	return strings.Fields(c.Scope)
+	return err
 }
 
 // discovered returns the verifier, discovering the issuer if no call has succeeded in that yet.

@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -30,6 +31,8 @@ import (
 type issuer struct {
 	*httptest.Server
 	rsa     *rsa.PrivateKey
+	weak    *rsa.PrivateKey // of 1024 bits
+	keysAt  string          // the address of the keys that the discovery document names; "": the issuer's own
 	ec      *ecdsa.PrivateKey
 	ecID    atomic.Value // of the EC key in the key set
 	fetches atomic.Int64 // of the key set
@@ -47,17 +50,21 @@ func newIssuer(t *testing.T) *issuer {
 		t.Fatal(err)
 	}
 	i.ecID.Store("ec1")
+	if i.weak, err = rsa.GenerateKey(rand.Reader, 1024); err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		if i.down.Load() {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
-		json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "authorization_endpoint": i.URL, "token_endpoint": i.URL})
+		json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": cmp.Or(i.keysAt, i.URL+"/keys"), "authorization_endpoint": i.URL, "token_endpoint": i.URL})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		i.fetches.Add(1)
 		json.NewEncoder(w).Encode(map[string]any{"keys": []any{
+			map[string]string{"kty": "RSA", "kid": "rsa0", "alg": "RS256", "use": "sig", "n": b64(i.weak.N.Bytes()), "e": b64(big.NewInt(int64(i.weak.E)).Bytes())},
 			map[string]string{"kty": "RSA", "kid": "rsa1", "alg": "RS256", "use": "sig", "n": b64(i.rsa.N.Bytes()), "e": b64(big.NewInt(int64(i.rsa.E)).Bytes())},
 			map[string]string{"kty": "EC", "kid": i.ecID.Load().(string), "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(i.ec.X.FillBytes(make([]byte, 32))), "y": b64(i.ec.Y.FillBytes(make([]byte, 32)))},
 		}})
@@ -94,7 +101,7 @@ func sign(t *testing.T, m jwt.SigningMethod, kid string, key crypto.PrivateKey, 
 
 func (i *issuer) verifier(t *testing.T, c token.Config) *token.Verifier {
 	t.Helper()
-	c.Issuer, c.Audience = i.URL, "page"
+	c.Issuer, c.Audiences, c.Kind = i.URL, []string{"spare", "page"}, cmp.Or(c.Kind, token.KindTokenUse)
 	if c.GrantsClaim == "" {
 		c.GrantsClaim = "scope"
 	}
@@ -107,25 +114,23 @@ func (i *issuer) verifier(t *testing.T, c token.Config) *token.Verifier {
 
 func TestGoodTokens(t *testing.T) {
 	i := newIssuer(t)
-	for name, c := range map[string]struct {
-		claim, prefix, raw string
-		grants             []string
-	}{
-		"Cognito, ES256": {"scope", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil)), []string{"calculator", "notes"}},
-		"aud, RS256":     {"scope", "", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil})), []string{"calculator", "notes"}},
-		"aud, client":    {"scope", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"aud": "page", "client_id": "another"})), []string{"calculator", "notes"}},
-		"permissions":    {"permissions", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"permissions": []string{"clock"}})), []string{"clock"}},
-		"groups":         {"cognito:groups", "", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"cognito:groups": []string{"staff"}})), []string{"staff"}},
-		"a prefix":       {"scope", "carrel/", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"scope": "openid calculator carrel/clock carrel/ x/carrel/notes"})), []string{"clock"}},
+	for name, c := range map[string]struct{ kind, raw string }{
+		"Cognito, ES256": {"token_use", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil))},
+		"aud, RS256":     {"audience", sign(t, jwt.SigningMethodRS256, "rsa1", i.rsa, i.claims(jwt.MapClaims{"aud": []string{"x", "page"}, "client_id": nil, "token_use": nil}))},
+		"aud, client":    {"audience", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"aud": "page", "client_id": "another"}))},
+		"a day long":     {"token_use", sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"iat": now(0), "exp": now(24 * time.Hour)}))},
 	} {
-		got, err := i.verifier(t, token.Config{GrantsClaim: c.claim, GrantsPrefix: c.prefix}).Verify(t.Context(), c.raw)
+		got, err := i.verifier(t, token.Config{Kind: token.Kind(c.kind), PageClient: "app"}).Verify(t.Context(), c.raw)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if got.Subject != "auth0|alice" || got.Issuer != i.URL || !slices.Equal(got.Grants, c.grants) || got.Expires.Before(time.Now()) {
-			t.Errorf("%s: claims %+v, want the subject, the issuer, a future expiry and grants %v", name, got, c.grants)
+		} else if got.Subject != "auth0|alice" || got.Issuer != i.URL || !slices.Equal(got.Grants, []string{"calculator", "notes"}) || got.Expires.Before(time.Now()) {
+			t.Errorf("%s: claims %+v, want the subject, the issuer, a future expiry and the grants", name, got)
 		}
 	}
 }
+
+// now is the present and so much, as a token says it.
+func now(and time.Duration) int64 { return time.Now().Add(and).Unix() }
 
 // When a user signed in is their auth_time, which a refresh keeps, or the time of issue where there is none.
 func TestSignIn(t *testing.T) {
@@ -178,6 +183,14 @@ func TestBadTokensAreRefusedWithTheReason(t *testing.T) {
 		"no audience":               {es(jwt.MapClaims{"client_id": nil}), "audience"},
 		"an id token":               {es(jwt.MapClaims{"token_use": "id"}), "token_use"},
 		"no iat":                    {es(jwt.MapClaims{"iat": nil}), "iat"},
+		"iat in the future":         {es(jwt.MapClaims{"iat": now(time.Hour), "exp": now(2 * time.Hour)}), "iat is in the future"},
+		"iat, a text":               {es(jwt.MapClaims{"iat": "now"}), ""},
+		"more than a day long":      {es(jwt.MapClaims{"iat": now(-time.Hour), "exp": now(23*time.Hour + 2*time.Minute)}), "it lives 24h2m0s"},
+		"subject in another case":   {es(jwt.MapClaims{"sub": nil, "SUB": "bob"}), "subject"},
+		"issuer in another case":    {es(jwt.MapClaims{"iss": nil, "ISS": i.URL}), "provider"},
+		"expiry in another case":    {es(jwt.MapClaims{"exp": nil, "Exp": now(time.Hour)}), "expired"},
+		"a subject in two cases":    {es(jwt.MapClaims{"sub": "", "suB": "bob"}), "subject"},
+		"RSA of 1024 bits":          {sign(t, jwt.SigningMethodRS256, "rsa0", i.weak, i.claims(nil)), "2048"},
 		"auth_time in words":        {es(jwt.MapClaims{"auth_time": "today"}), "auth_time"},
 		"auth_time, a list":         {es(jwt.MapClaims{"auth_time": []int{1}}), "auth_time"},
 		"auth_time before 1970":     {es(jwt.MapClaims{"auth_time": -1}), "auth_time"},
@@ -236,13 +249,33 @@ func TestIssuerThatWasDownIsAskedAgain(t *testing.T) {
 }
 
 func TestConfigurationIsNamed(t *testing.T) {
+	aud := []string{"a"}
 	for want, c := range map[string]token.Config{
-		"issuer":   {Audience: "a", GrantsClaim: "scope"},
-		"audience": {Issuer: "i", GrantsClaim: "scope"},
-		"grants":   {Issuer: "i", Audience: "a", GrantsClaim: "roles"},
+		"no issuer":           {Audiences: aud, Kind: token.KindTyp, GrantsClaim: "scope"},
+		"must begin with":     {Issuer: "http://issuer.test", Audiences: aud, Kind: token.KindTyp, GrantsClaim: "scope"},
+		"audience":            {Issuer: "https://i", Kind: token.KindTyp, GrantsClaim: "scope"},
+		"grants":              {Issuer: "https://i", Audiences: aud, Kind: token.KindTyp, GrantsClaim: "role"},
+		"kind of token":       {Issuer: "https://i", Audiences: aud, GrantsClaim: "scope"},
+		"the page's client":   {Issuer: "https://i", Audiences: aud, Kind: token.KindAudience, GrantsClaim: "scope"},
+		"differ from every a": {Issuer: "https://i", Audiences: []string{"b", "a"}, PageClient: "a", Kind: token.KindAudience, GrantsClaim: "scope"},
 	} {
 		if _, err := token.New(c); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one that names the %s", err, want)
+			t.Errorf("error %v, want one that says %q", err, want)
 		}
+	}
+	for _, local := range []string{"https://issuer.test", "http://127.0.0.1:3000/issuer", "http://localhost:1", "http://[::1]:1"} {
+		if _, err := token.New(token.Config{Issuer: local, Audiences: aud, Kind: token.KindTyp, GrantsClaim: "scope"}); err != nil {
+			t.Errorf("%s: %v", local, err)
+		}
+	}
+}
+
+// Keys that the issuer publishes at an address without TLS are not fetched.
+func TestKeysComeOverHTTPS(t *testing.T) {
+	i := newIssuer(t)
+	i.keysAt = "http://keys.test/"
+	raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil))
+	if _, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "https://") {
+		t.Errorf("error %v, want one that says https://", err)
 	}
 }

@@ -43,10 +43,11 @@ func (s *Stack) servePage(l *loopback.Listener) error {
 	return nil
 }
 
-// origins are the web pages that may use the stack: its own page, by both names of this machine.
+// origins are the web pages that may use the stack: its own page, by both names of this machine, and those that the
+// template's parameter Origins names.
 func (s *Stack) origins() []string {
 	own := strings.TrimSuffix(s.endpoints.Page, "/")
-	return []string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)}
+	return append([]string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)}, strings.Fields(s.config.Parameters["Origins"])...)
 }
 
 // opens reports whether another site may open a path: the page, to which an issuer redirects after a sign-in, and the two

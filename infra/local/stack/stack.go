@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ type Config struct {
 	Port        int                      // of the page, sign-in and /ops; 0, or a taken one: a free one
 	GatewayPort int                      // of the WebSocket API; 0, or a taken one: a free one
 	DynamoDB    string                   // endpoint of another DynamoDB; empty: the built-in engine
-	Parameters  map[string]string        // of the template, beyond Issuer, Audience and Architecture
+	Parameters  map[string]string        // of the template, beyond those that resolve offers
 	Watch       bool                     // rebuild and replace functions when a Go file changes
 	Minute      time.Duration            // how long a minute of a schedule lasts; 0: a minute
 	RetryDelays []time.Duration          // of asynchronous invokes; empty: Lambda's
@@ -189,7 +190,8 @@ func (s *Stack) resolve() error {
 	}
 	s.template, err = template.Resolve(source, template.Options{
 		File: file, Parameters: s.config.Parameters, Region: region, Account: account, APIID: apiID,
-		Offered: map[string]string{"Issuer": s.endpoints.Issuer, "Audience": client, "Architecture": architecture()},
+		Offered: map[string]string{"Issuer": s.endpoints.Issuer, "Audience": client, "TokenKind": "token_use",
+			"Origins": strings.Join(s.origins(), " "), "Architecture": architecture()},
 	})
 	return err
 }

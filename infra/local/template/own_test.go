@@ -11,7 +11,7 @@ import (
 func TestOwnTemplatesParameters(t *testing.T) {
 	source := string(read(t, "..", "..", "..", "template.yaml"))
 	resolve := func(change map[string]string) (*template.Template, error) {
-		values := map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page"}
+		values := map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000"}
 		for name, value := range change {
 			values[name] = value
 		}
@@ -34,6 +34,8 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		want   string
 	}{
 		"an issuer without an audience": {map[string]string{"Audience": ""}, "Issuer is given and Audience is not."},
+		"no page of its own":            {map[string]string{"TokenKind": "audience"}, "an ID token of the page would pass as an access token"},
+		"the page is the audience":      {map[string]string{"TokenKind": "audience", "PageClient": "carrel-page"}, "an ID token of the page would pass"},
 		"no issuer":                     {map[string]string{"Issuer": ""}, "does not run the resource type AWS::Cognito::"},
 		"too much":                      {map[string]string{"TurnConcurrency": "1001"}, `the value "1001" is not within MaxValue, 1000`},
 		"a run beyond its function":     {map[string]string{"RunSeconds": "841"}, `the value "841" is not within MaxValue, 840`},
@@ -67,7 +69,7 @@ func TestPoliciesThatAWSReadsOtherwise(t *testing.T) {
 			t.Fatalf("%q stands %d times in the template", c.from, strings.Count(source, c.from))
 		}
 		_, err := template.Resolve([]byte(strings.Replace(source, c.from, c.to, 1)), template.Options{
-			Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "AccessLogs": "with-role"}})
+			Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000", "AccessLogs": "with-role"}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.to, err, c.want)
 		}

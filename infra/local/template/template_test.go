@@ -39,7 +39,7 @@ func equal[T any](t *testing.T, what string, got, want T) {
 // The template that is deployed is the one that runs locally.
 func TestOwnTemplate(t *testing.T) {
 	tm, err := template.Resolve(read(t, "..", "..", "..", "template.yaml"), template.Options{
-		Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page"},
+		Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000"},
 		Offered:    map[string]string{"Architecture": "x86_64", "NotDeclared": "harmless"},
 	})
 	if err != nil {
@@ -56,7 +56,7 @@ func TestOwnTemplate(t *testing.T) {
 
 	authorize := function(t, tm, "AuthorizeFunction")
 	equal(t, "authorize's env", authorize.Env, map[string]string{
-		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": ""})
+		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "PAGE_CLIENT": "carrel-page", "TOKEN_KIND": "typ", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": "", "ORIGINS": "http://127.0.0.1:3000"})
 	equal(t, "authorize's limits", []any{authorize.MemoryMB, authorize.Timeout, authorize.MaxRetries, authorize.MaxEventAge},
 		[]any{256, 29 * time.Second, 2, 6 * time.Hour})
 

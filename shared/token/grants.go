@@ -1,0 +1,67 @@
+package token
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A grantsShape says how a claim with grants is read.
+type grantsShape struct {
+	path []string // of the member
+	// words is whether a single string holds names that spaces separate. Else it is one name: issuers that write a list of
+	// one name as a string do so for roles and groups, whose names may have spaces.
+	words bool
+}
+
+// grantsShapes are the claims that common issuers write grants into.
+func grantsShapes() map[string]grantsShape {
+	return map[string]grantsShape{
+		"scope":              {path: []string{"scope"}, words: true},
+		"scp":                {path: []string{"scp"}, words: true}, // Entra ID, Okta
+		"permissions":        {path: []string{"permissions"}, words: true},
+		"roles":              {path: []string{"roles"}},
+		"groups":             {path: []string{"groups"}},
+		"cognito:groups":     {path: []string{"cognito:groups"}},
+		"realm_access.roles": {path: []string{"realm_access", "roles"}}, // Keycloak
+	}
+}
+
+// grantsNames lists the claims for an error message.
+func grantsNames() string {
+	return strings.Join(slices.Sorted(maps.Keys(grantsShapes())), ", ")
+}
+
+// grants returns what the configured claim grants, without the configured prefix. A claim that is not configured is not read.
+func (config Config) grants(c claims) ([]string, error) {
+	shape := grantsShapes()[config.GrantsClaim]
+	for _, name := range shape.path[:len(shape.path)-1] {
+		if !c.has(name) {
+			return nil, nil
+		}
+		var inner claims
+		if err := json.Unmarshal(c[name], &inner); err != nil {
+			return nil, fmt.Errorf("token: %s is not an object", name)
+		}
+		c = inner
+	}
+	all, single, err := c.list(shape.path[len(shape.path)-1])
+	if err != nil {
+		return nil, err
+	}
+	if single && shape.words {
+		all = strings.Fields(all[0])
+	}
+	if config.GrantsPrefix == "" {
+		return all, nil
+	}
+	var grants []string
+	for _, g := range all {
+		if grant, ok := strings.CutPrefix(g, config.GrantsPrefix); ok && grant != "" {
+			grants = append(grants, grant)
+		}
+	}
+	return grants, nil
+}
