@@ -61,6 +61,16 @@ func sentence(code wire.Code) string {
 	return "Something went wrong here. Try again."
 }
 
+// takenID refuses a run for an id that names something else.
+func takenID(request string, taken *store.TakenError) *wire.Error {
+	no := &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "runId", Message: "runId: This id names another run. Use a new one."}
+	if taken.Message >= 0 {
+		no.Field = fmt.Sprintf("messages[%d].id", taken.Message)
+		no.Message = no.Field + ": Another message of this thread has this id. Use a new one."
+	}
+	return no
+}
+
 // answered says that answers came to questions that are not open.
 const answered = "This question is not open any more: it was answered elsewhere, or its time is over."
 

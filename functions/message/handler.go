@@ -113,6 +113,9 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 		return err
 	}
 	r.refused(ctx, code, "err", err)
+	if taken := (*store.TakenError)(nil); errors.As(err, &taken) {
+		return r.answer(ctx, takenID(r.id, taken))
+	}
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
 		return r.answer(ctx, rejection(run, code, err))
 	}

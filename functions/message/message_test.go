@@ -108,7 +108,7 @@ func (w window) answers(body string, want ...string) {
 	}
 }
 
-const hi = `{"type":"run","requestId":"q1","n":2,"runId":"r1","threadId":"t","messages":[{"id":"u1","role":"user","content":"hi"}]}`
+const hi = `{"type":"run","requestId":"q1","n":2,"runId":"r1","threadId":"t","messages":[{"id":"r1.u1","role":"user","content":"hi"}]}`
 
 // does plays turn: it claims a run, writes an answer to the log and, if wanted, ends it.
 func (w window) does(run chat.RunID, answer string, end bool) {
@@ -185,13 +185,18 @@ func TestRunIsRejected(t *testing.T) {
 	w.send(hi)
 	reject := func(old, new, code, sentence string) {
 		t.Helper()
-		body := strings.Replace(strings.Replace(hi, `"r1"`, `"r2"`, 1), old, new, 1)
+		body := strings.Replace(strings.ReplaceAll(hi, "r1", "r2"), old, new, 1)
 		w.answers(body, fmt.Sprintf(`{"type":"rejected","requestId":"q1","runId":"r2","code":%q,"message":%q}`, code, sentence))
 	}
 	reject(`"messages"`, `"agent":"nobody","messages"`, "unknown_agent", "There is no agent of this name. Choose another one.")
 	reject(`"messages"`, `"whenBusy":"reject","messages"`, "busy", "This conversation is busy. Wait for the answer, or stop it first.")
 	other := strings.Replace(hi, `"threadId":"t"`, `"threadId":"t2"`, 1)
-	w.answers(other, `{"type":"error","requestId":"q1","code":"bad_frame","message":"This id is taken by something else. Use a new one."}`)
+	const taken = `{"type":"error","requestId":"q1","code":"bad_frame","message":"runId: This id names another run. Use a new one.","field":"runId"}`
+	w.answers(other, taken)
+	w.answers(strings.Replace(hi, `"content":"hi"`, `"content":"something else"`, 1), taken)
+	w.send(`{"type":"run","n":3,"runId":"r3","threadId":"t","messages":[{"id":"m","role":"user","content":"hi"}]}`)
+	w.answers(`{"type":"run","requestId":"q1","n":4,"runId":"r4","threadId":"t","messages":[{"id":"r4.1","role":"user","content":"hi"},{"id":"m","role":"user","content":"hi"}]}`,
+		`{"type":"error","requestId":"q1","code":"bad_frame","message":"messages[1].id: Another message of this thread has this id. Use a new one.","field":"messages[1].id"}`)
 }
 
 func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
@@ -251,12 +256,12 @@ func TestHistoryIsPaged(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	for _, run := range []string{"r1", "r2", "r3"} {
-		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", run), "u1", "u-"+run))
+		w.send(strings.ReplaceAll(hi, "r1", run))
 		w.does(chat.RunID(run), "answer to "+run, true)
 	}
 	epoch := string(w.epoch())
 	message := func(run string) string {
-		return `{"id":"u-` + run + `","role":"user","content":"hi"},{"id":"a-` + run + `","role":"assistant","content":"answer to ` + run + `"}`
+		return `{"id":"` + run + `.u1","role":"user","content":"hi"},{"id":"a-` + run + `","role":"assistant","content":"answer to ` + run + `"}`
 	}
 	w.answers(`{"type":"history","threadId":"t","limit":2}`,
 		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"more":true,"before":11}`)

@@ -116,7 +116,7 @@ func TestHistoryToTheBeginning(t *testing.T) {
 	for i := range runs {
 		r.at = r.at.Add(6 * time.Second) // nobody may start more at once
 		run := fmt.Sprintf("r%03d", i)
-		w.send(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", run), "u1", "u-"+run), `"n":2`, fmt.Sprintf(`"n":%d`, i+2)))
+		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", run), `"n":2`, fmt.Sprintf(`"n":%d`, i+2)))
 		w.does(chat.RunID(run), "answer", true)
 	}
 	w.edge.Frames(w.id)
@@ -139,7 +139,7 @@ func TestHistoryToTheBeginning(t *testing.T) {
 		t.Fatalf("%d messages", len(messages))
 	}
 	for i, m := range messages {
-		want := fmt.Sprintf("%s-r%03d", []string{"u", "a"}[i%2], i/2)
+		want := fmt.Sprintf([]string{"r%03d.u1", "a-r%03d"}[i%2], i/2)
 		if m.ID != want {
 			b, err := json.Marshal(m)
 			t.Fatalf("message %d is %s, %v; want %s", i, b, err, want)

@@ -140,7 +140,7 @@ func (r *rig) person(name string) person {
 func (p person) admit(run chat.RunID) {
 	p.t.Helper()
 	_, err := p.store.Admit(p.t.Context(), store.Admission{
-		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
+		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser, Content: "hi"}},
 	})
 	if err != nil {
 		p.t.Fatal(err)

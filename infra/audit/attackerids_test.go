@@ -125,7 +125,7 @@ func combinedRun(t *testing.T, thread, run string, interrupts []string) []byte {
 	}
 	if frame["resume"] = answers; len(answers) == 0 {
 		delete(frame, "resume")
-		frame["messages"] = []any{map[string]any{"id": "m", "role": "user", "content": "/say mine"}}
+		frame["messages"] = []any{map[string]any{"id": run + ".1", "role": "user", "content": "/say mine"}}
 	}
 	return marshalled(t, frame)
 }

@@ -32,8 +32,8 @@ func (h holdings) asks(texts ...string) []byte {
 		Content string `json:"content"`
 	}
 	var all []message
-	for _, text := range texts {
-		all = append(all, message{chat.NewID(time.Now()), "user", text})
+	for i, text := range texts {
+		all = append(all, message{fmt.Sprintf("%s.%d", h.run, i+1), "user", text})
 	}
 	b, err := json.Marshal(map[string]any{"type": "run", "n": json.Number(countsUp), "runId": h.run, "threadId": h.thread, "messages": all})
 	if err != nil {

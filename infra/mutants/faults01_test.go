@@ -15,7 +15,7 @@ func eventFaults() []fault {
 	return []fault{
 		{
 			number: 1, clause: "ids do not follow from the clock", file: "shared/engine/run.go",
-			from: `		r.newID = rand.Text
+			from: `		r.newID = func() string { return rand.Text()[:16] } // 80 bits; log records repeat them
 `, to: `		_ = rand.Text
 		r.newID = func() string { return fmt.Sprint(c.User.Now().UnixMilli()) }
 `, pkg: audit, test: "TestFault01DistinctEventIDs",

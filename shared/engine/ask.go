@@ -37,7 +37,7 @@ type answer struct {
 // stream makes one model call, emits what it streams and returns the message that it makes.
 func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message, error) {
 	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs()}
-	a := &answer{r: r, id: r.newID()}
+	a := &answer{r: r, id: r.messageID()}
 	var stop StopReason
 	for delta, err := range r.c.Model.Stream(ctx, request) {
 		if ctx.Err() != nil {
@@ -105,7 +105,7 @@ func (a *answer) addReasoning(delta string) error {
 		if err := a.end(""); err != nil {
 			return err
 		}
-		id := a.r.newID()
+		id := a.r.messageID()
 		var marks agui.Marks
 		if a.message != "" {
 			a.thought, marks.Continues = true, a.id
@@ -148,7 +148,7 @@ func (a *answer) next(anew bool) (id string, marks agui.Marks) {
 	case a.message == "":
 		a.message = a.id
 	case anew:
-		a.message, marks.Continues = a.r.newID(), a.id
+		a.message, marks.Continues = a.r.messageID(), a.id
 	}
 	a.thought = false
 	return a.message, marks

@@ -31,7 +31,7 @@ type run struct {
 func newRun(ctx context.Context, c Config) *run {
 	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits()}
 	if r.newID == nil {
-		r.newID = rand.Text
+		r.newID = func() string { return rand.Text()[:16] } // 80 bits; log records repeat them
 	}
 	for _, p := range c.Pending {
 		r.open.Await(p.Call.ID)
@@ -39,6 +39,9 @@ func newRun(ctx context.Context, c Config) *run {
 	}
 	return r
 }
+
+// messageID makes the id of a message. The prefix keeps it apart from all ids that clients may give.
+func (r *run) messageID() string { return chat.ServerPrefix + r.newID() }
 
 // loop makes the pending calls, and then asks the model and calls the tools that it wants until it has said all, or a
 // person is to be asked. The error is a failure, a sinkError or ErrCancelled.
@@ -167,7 +170,7 @@ func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
 		result = *instead
 		r.c.Tools.Note(called(call), result.Outcome)
 	}
-	m := agui.Message{ID: r.newID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
+	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
 	return m, r.emit(agui.Event{
 		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
 		Metadata: about(result.Outcome, p.Edited != ""),

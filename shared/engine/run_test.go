@@ -78,6 +78,9 @@ func TestIDsAreUnique(t *testing.T) {
 		f.run()
 		for _, m := range f.messages() {
 			ids := []string{m.ID}
+			if m.Role != agui.RoleUser && !strings.HasPrefix(m.ID, chat.ServerPrefix) {
+				t.Errorf("the %s message's id %q could be a client's", m.Role, m.ID)
+			}
 			for _, c := range m.ToolCalls {
 				ids = append(ids, c.ID)
 			}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,15 +28,6 @@ type Admission struct {
 	// Judge looks at the answers of an admission once their questions are filled in, and may choose the Agent; nil takes all.
 	// Its error refuses the run before anything is stored; an *InterruptedError gets its list filled in.
 	Judge func(a *Admission) error `json:"-"`
-}
-
-// RunInput is what the run was asked, as its first event tells it.
-func (a Admission) RunInput() agui.RunInput {
-	in := agui.RunInput{ThreadID: a.Thread, RunID: a.Run, Messages: a.Messages}
-	for _, answer := range a.Answers {
-		in.Resume = append(in.Resume, answer.Resume)
-	}
-	return in
 }
 
 // Asked are the ids of the calls that it brings answers about, and so their results.
@@ -95,7 +87,11 @@ type before struct {
 //
 // Of two that answer the same questions one wins: the other finds them gone and is told what is open then, if anything.
 func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
-	if err := errors.Join(checkID("run", a.Run), checkID("thread", a.Thread)); err != nil {
+	if err := a.checkIDs(); err != nil {
+		return Admitted{}, err
+	}
+	hash, err := a.requestHash()
+	if err != nil {
 		return Admitted{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -110,7 +106,7 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 			return Admitted{}, fmt.Errorf("admit a run: %w", chat.ErrClosed)
 		}
 		if b.run.ID != "" {
-			return s.repeat(a, b, nonce)
+			return s.repeat(a, b, nonce, hash)
 		}
 		if a, err = s.answers(a, given, b); err != nil {
 			return Admitted{}, err
@@ -126,10 +122,12 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 			asked = true
 		}
 		r := s.newRun(a, nonce, decision.State)
+		r.Hash = hash
 		if len(a.Answers) > 0 {
 			r.Answers = b.thread.Asked
 		}
-		if err = s.admit(ctx, write{run: r, desk: d, thread: b.thread, title: a.Title, interrupt: decision.Interrupt}); err == nil {
+		w := write{run: r, desk: d, thread: b.thread, title: a.Title, interrupt: decision.Interrupt, messages: a.Messages}
+		if err = s.admit(ctx, w); err == nil {
 			run, err := r.run()
 			return Admitted{Run: run, Position: decision.Position, Invoke: decision.State == chat.RunAdmitted}, err
 		}
@@ -167,7 +165,7 @@ func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
 }
 
 // repeat answers for a run that is known: by an earlier frame, or by a write of this very call whose answer was lost.
-func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
+func (s *Store) repeat(a Admission, b before, nonce string, hash []byte) (Admitted, error) {
 	run, err := b.run.run()
 	if err != nil {
 		return Admitted{}, err
@@ -175,8 +173,8 @@ func (s *Store) repeat(a Admission, b before, nonce string) (Admitted, error) {
 	if run.Thread == "" {
 		run.Thread = a.Thread // cancelled before it came
 	}
-	if run.Thread != a.Thread {
-		return Admitted{}, fmt.Errorf("%w: this run id is another run's, on another thread", chat.ErrBadID)
+	if run.Thread != a.Thread || b.run.Thread != "" && !bytes.Equal(b.run.Hash, hash) {
+		return Admitted{}, fmt.Errorf("admit a run: %w", &TakenError{Message: theRun})
 	}
 	return Admitted{
 		Run: run, Position: b.desk.desk().Position(a.Run),
@@ -239,6 +237,7 @@ type write struct {
 	thread    threadItem // as it was; zero: to be created
 	title     string
 	interrupt chat.RunID
+	messages  []agui.Message
 }
 
 // admit writes what was decided, if what it was decided on still stands.
@@ -252,22 +251,31 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	thread := s.begin(w.thread)
+	epoch, thread := w.thread.Epoch, s.begin(w.thread)
 	if w.thread.ID == "" {
 		k := s.threadKey(chat.ThreadID(w.run.Thread))
+		epoch = s.t.c.NewID()
 		thread, err = s.t.putPart(threadItem{
-			PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: s.t.c.NewID(), Title: w.title,
+			PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: epoch, Title: w.title,
 			Created: w.run.Created, Updated: w.run.Created,
 		}, absent, now)
 		if err != nil {
 			return err
 		}
 	}
-	parts := []types.TransactWriteItem{run, seats, thread}
+	ids, err := s.noteMessageIDs(w, chat.Epoch(epoch))
+	if err != nil {
+		return err
+	}
+	parts := append([]types.TransactWriteItem{run, seats, thread}, ids.parts...)
 	if w.interrupt != "" {
 		parts = append(parts, s.t.updatePart(s.cancelRequest(w.interrupt)))
 	}
-	return s.t.transact(ctx, parts...)
+	err = s.t.transact(ctx, parts...)
+	if _, known := refusedPart(err, 0); known { // a repeat: its messages are its own
+		return err
+	}
+	return ids.taken(err, 3)
 }
 
 // touch makes a thread newer, if it is not deleted and not as new already. Every change of the desk does so: a row of a

@@ -107,6 +107,13 @@ func holderSteps() []step {
 
 func userSteps() []step {
 	return []step{
+		{"Admit, a noted message id", transact, func(t *testing.T, s *scene) {
+			asked := storetest.Asked("r1", "t1")
+			asked.Messages[0].ID = "noted"
+			if a, err := s.bad.Admit(t.Context(), asked); err != nil || a.Repeat || !a.Invoke {
+				t.Errorf("admitted: %+v, %v", a, err)
+			}
+		}},
 		{"Cancel of a waiting run", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")

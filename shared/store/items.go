@@ -93,9 +93,10 @@ type runItem struct {
 	Agent    string `dynamodbav:"agent,omitempty"`
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`
-	Nonce    string `dynamodbav:"nonce"`             // of the last writer that took the run: admission, claim, cancel
-	Answers  string `dynamodbav:"answers,omitempty"` // the run whose questions it answers
-	Input    string `dynamodbav:"input"`             // nonce of the input item that it was admitted with
+	Nonce    string `dynamodbav:"nonce"`                 // of the last writer that took the run: admission, claim, cancel
+	Answers  string `dynamodbav:"answers,omitempty"`     // the run whose questions it answers
+	Input    string `dynamodbav:"input"`                 // nonce of the input item that it was admitted with
+	Hash     []byte `dynamodbav:"requestHash,omitempty"` // of what was asked: see requestHash
 	Lease    int64  `dynamodbav:"lease,omitempty"`
 	Cancel   bool   `dynamodbav:"cancel,omitempty"`
 	Created  int64  `dynamodbav:"created"`

@@ -26,6 +26,7 @@ const (
 	inputPrefix      = "IN#"
 	recordPrefix     = "E#"
 	transcriptPrefix = "M#"
+	messageIDPrefix  = "I#"
 	erasurePrefix    = "ERASE#"
 	notePrefix       = "notes#"
 
@@ -73,6 +74,11 @@ func (s *Store) noteKey(id int) key {
 
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
 	return s.logPrefix() + string(id) + "#" + string(epoch)
+}
+
+// messageIDKey is where a thread notes that one of its messages has this id.
+func (s *Store) messageIDKey(id chat.ThreadID, epoch chat.Epoch, message string) key {
+	return key{s.logPartition(id, epoch), messageIDPrefix + message}
 }
 
 // logPrefix is how the partitions of all of the user's logs begin, and of nobody else's.

@@ -100,6 +100,7 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 			th, ep, of := chat.ThreadID(id), chat.Epoch(epoch), id+" "+epoch
 			put("inputKey", "input "+of, s.inputKey(chat.RunID(id), epoch), own)
 			put("erasureKey", "erasure "+of, s.erasureKey(Erasure{th, ep}), own, erasures)
+			put("messageIDKey", "message id "+of, s.messageIDKey(th, ep, epoch), s.pk+" log "+of)
 			log := ask("whole", "log "+of, whole(s.logPartition(th, ep)))
 			records := ask("recordSpan", "records "+of, s.recordSpan(th, ep, 0, lastSeq))
 			some := ask("recordSpan", "records 2 to 10 "+of, s.recordSpan(th, ep, 2, 10))

@@ -97,6 +97,11 @@ func decodeRun(o *object, h Header) *Run {
 		Agent:    o.id("agent", optional),
 		WhenBusy: o.whenBusy("whenBusy")}
 	f.Messages = o.messages("messages", f.Resume == nil)
+	for i, m := range f.Messages {
+		if err := chat.CheckMessageID(f.RunID, m.ID); err != nil {
+			o.fail(fmt.Sprintf("messages[%d].id", i), "It is a "+err.Error()+".")
+		}
+	}
 	return f
 }
 

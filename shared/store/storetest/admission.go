@@ -65,7 +65,7 @@ func admissionRepeated(t *testing.T, w *World) {
 		t.Errorf("repeated after its end: %+v", a)
 	}
 	_, err := alice.Admit(ctx, Asked("r1", "t2"))
-	wantErr(t, "the run's id on another thread", err, chat.ErrBadID)
+	wantTaken(t, "the run's id on another thread", err, -1)
 	_, err = alice.Thread(ctx, "t2")
 	wantErr(t, "that thread", err, chat.ErrNotFound)
 }

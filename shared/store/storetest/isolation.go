@@ -207,6 +207,9 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 	for _, run := range []chat.RunID{n.done, n.run, n.wait} {
 		a := Asked(run, n.thread)
 		a.Title, a.Messages[0].Content = words, words
+		if run == n.done {
+			a.Messages[0].ID = notedID
+		}
 		if _, err := s.Admit(w.T.Context(), a); err != nil {
 			w.T.Fatal(err)
 		}
@@ -222,6 +225,9 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 	}
 	return running
 }
+
+// notedID is of a message of every furnished thread. It has no dot, so the thread notes it.
+const notedID = "noted"
 
 // ask gives a user a thread that waits for a person.
 func (w *World) ask(s *store.Store, n names, words string) {

@@ -126,7 +126,10 @@ func runProbes() map[string]probe {
 			if a, err := c.answered(); err != nil {
 				return a, err
 			}
-			return c.mine.Admit(c.T.Context(), Asked(c.wait, c.thread))
+			if err := c.messageIDs(); err != nil {
+				return nil, err
+			}
+			return c.mine.Admit(c.T.Context(), c.repeated())
 		}},
 		"Store.Run": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs": {theirs: empty, call: func(c caller) (any, error) {

@@ -5,6 +5,7 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		test func(*testing.T, *World)
 	}{
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
-		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionRefused", admissionRefused},
+		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged}, {"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
 		{"QuestionsExpire", questionsExpire}, {"PatientWaiting", patientWaiting}, {"Interrupting", interrupting},
@@ -146,8 +147,16 @@ func As(t *testing.T, table *store.Table, subject string) *store.Store {
 func Asked(run chat.RunID, thread chat.ThreadID) store.Admission {
 	return store.Admission{
 		Run: run, Thread: thread, Agent: "echo", Grants: []string{"calc"}, Title: "title of " + string(thread),
-		Messages: []agui.Message{{ID: "m-" + string(run), Role: agui.RoleUser, Content: "question of " + string(run)}},
+		Messages: []agui.Message{{ID: messageID(run), Role: agui.RoleUser, Content: "question of " + string(run)}},
 	}
+}
+
+// messageID is the run's own form, or of a run whose id is too long for it an id without a dot.
+func messageID(run chat.RunID) string {
+	if id := string(run) + ".1"; len(id) <= chat.MaxID {
+		return id
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(run)))
 }
 
 // Admit admits a run.
