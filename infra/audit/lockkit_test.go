@@ -95,7 +95,7 @@ func (p planted) text(t *testing.T, o replaced, real string) string {
 // TestAttacksAreThere holds what is planted to the code, which moves.
 func TestAttacksAreThere(t *testing.T) {
 	for name, program := range map[string][]planted{
-		"types": ways()[0].program(), "IAM": append(wildTool(t), wrongKey(t)), "compute": warmGlobal(),
+		"STS": thief(t), "types": ways()[0].program(), "IAM": append(wildTool(t), wrongKey(t)), "compute": warmGlobal(),
 	} {
 		t.Run(name, func(t *testing.T) { plant(t, program...) })
 	}

@@ -1,0 +1,130 @@
+package arch_test
+
+import (
+	"fmt"
+	"go/ast"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pure are the packages that tools and agents may import: they compute. None opens a file or a connection, starts a
+// process, reads the environment, or gives the credentials that stand there.
+func pure() []string {
+	return []string{
+		"bytes", "cmp", "context", "embed", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json",
+		"encoding/xml", "errors", "fmt", "crypto/hmac", "crypto/rand", "crypto/sha256", "crypto/sha512", "hash", "hash/crc32", "hash/fnv", "hash/maphash",
+		"html", "io", "iter", "maps", "math", "math/big", "math/bits", "math/cmplx", "math/rand/v2", "regexp", "slices", "sort", "strconv", "strings", "sync",
+		"sync/atomic", "time", "time/tzdata", "unicode", "unicode/utf16", "unicode/utf8", "github.com/cockroachdb/apd/v3",
+	}
+}
+
+// besides is what packages of ours may import as well that tools and agents are made with. They hand on nothing of it.
+func besides() map[string][]string {
+	return map[string][]string{
+		"shared/engine":             {"runtime/debug"},              // the stack of a panic, for the log
+		"shared/usercontext":        {"runtime", "runtime/metrics"}, // the size of the heap
+		"shared/tool":               {"github.com/google/jsonschema-go/jsonschema"},
+		"shared/internal/principal": {"log/slog"}, // how a user is logged: as a hash
+	}
+}
+
+// printing are functions of fmt that write to the process's own output, where the log and the metrics go.
+func printing() []string {
+	return []string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"}
+}
+
+// sandboxed reports whether a folder holds tools or agents.
+func sandboxed(dir string) bool {
+	return ofTools(dir) || dir == "shared/agent" || strings.HasPrefix(dir, "shared/agent/")
+}
+
+// reached are the folders of this module's packages that tools and agents import, directly or through each other.
+func reached(tr tree) map[string]bool {
+	found := map[string]bool{}
+	for more := true; more; {
+		more = false
+		for _, f := range tr.files {
+			if f.test() || !found[f.dir()] && !sandboxed(f.dir()) {
+				continue
+			}
+			for _, imp := range f.imports() {
+				if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !found[ours] {
+					found[ours], more = true, true
+				}
+			}
+		}
+	}
+	return found
+}
+
+// pureRule keeps tools and agents from the machine that they run on. The packages of ours that they reach keep the rule
+// too, so that none hands on what the rule refuses.
+func pureRule(tr tree) []string {
+	var found []string
+	reach := reached(tr)
+	for _, f := range tr.files {
+		if f.test() || !reach[f.dir()] && !sandboxed(f.dir()) {
+			continue
+		}
+		may := slices.Concat(pure(), besides()[f.dir()])
+		for _, imp := range f.imports() {
+			if !strings.HasPrefix(imp, module+"/") && !slices.Contains(may, imp) {
+				found = append(found, fmt.Sprintf("%s imports %s: tools and agents compute, and get all else by an interface of their own from "+
+					"functions/turn. If %s only computes, add it to the list in shared/arch/pure_test.go", f.path, imp, imp))
+			}
+		}
+		found = append(found, prints(f)...)
+	}
+	return found
+}
+
+// prints are the places of a file where it writes to the process's output.
+func prints(f file) (found []string) {
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && f.importOf(x.Name) == "fmt" && slices.Contains(printing(), n.Sel.Name) {
+				found = append(found, fmt.Sprintf("%s: fmt.%s: the output is the log and the metrics of the function", f.at(n), n.Sel.Name))
+			}
+		case *ast.CallExpr:
+			if x, ok := n.Fun.(*ast.Ident); ok && (x.Name == "print" || x.Name == "println") {
+				found = append(found, fmt.Sprintf("%s: %s: the output is the log and the metrics of the function", f.at(n), x.Name))
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func TestToolsAndAgentsCompute(t *testing.T) {
+	a := func(dir, imports, body string) string {
+		return "-- " + dir + "/a.go --\npackage " + path.Base(dir) + "\n" + imports + "\n" + body + "\n"
+	}
+	violations := map[string]string{
+		"fmt.Println: the output":     a("shared/tool/diary", `import "fmt"`, "func f() { fmt.Println(`{\"_aws\": {}}`) }"),
+		"a.go:3: println: the output": a("shared/agent", "", "func f() { println(`x`) }"),
+		"shared/util/a.go imports os: tools": a("shared/util", `import "os"`, "var Open = os.Open") +
+			a("shared/agent/mine", `import "carrel/shared/util"`, "var open = util.Open"),
+		"shared/far/a.go imports syscall:": a("shared/far", `import "syscall"`, "var Kill = syscall.Kill") +
+			a("shared/near", `import "carrel/shared/far"`, "var Kill = far.Kill") + a("shared/tool/diary", `import "carrel/shared/near"`, ""),
+	}
+	for _, imp := range []string{"os", "os/exec", "os/signal", "net", "net/http", "net/url", "syscall", "unsafe", "reflect", "runtime", "runtime/debug", "plugin", "C",
+		"log", "log/slog", "io/fs", "path/filepath", "text/template", "testing", "golang.org/x/sys/unix", "github.com/aws/aws-sdk-go-v2/config"} {
+		for _, dir := range []string{"shared/tool/diary", "shared/agent", "shared/agent/mine"} {
+			violations[dir+"/a.go imports "+imp+": tools"] = a(dir, `import _ "`+imp+`"`, "")
+		}
+	}
+	enforce(t, pureRule, violations)
+	tr := repository(t)
+	reach := reached(tr)
+	for _, dir := range slices.Sorted(maps.Keys(besides())) {
+		for _, imp := range besides()[dir] {
+			if !reach[dir] || !slices.ContainsFunc(tr.files, func(f file) bool { return f.dir() == dir && !f.test() && slices.Contains(f.imports(), imp) }) {
+				t.Errorf("no tool or agent reaches an import of %s by %s: take it out of the list", imp, dir)
+			}
+		}
+	}
+}
