@@ -11,13 +11,10 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// thief has the tool notes_search use the rights of turn itself: its credentials stand in the process's environment, where
-// all code can read them. "assume" reads bob's notes by a session of UserRole for bob, "chain" asks for that session by
-// alice's, and "invoke THREAD RUN" invokes turn as bob's tenant.
-func thief(t *testing.T) []planted {
-	bob := chattest.User(t, "bob")
-	return []planted{
-		{file: "functions/turn/thief.go", to: fmt.Sprintf(`package main
+// stealing is the tool notes_search as it uses the rights of turn itself: its credentials stand in the process's environment,
+// where all code can read them. "assume" reads bob's notes by a session of UserRole for bob, "chain" asks for that session by
+// alice's, and "invoke THREAD RUN" invokes turn as bob's tenant. It takes bob's key and hash.
+const stealing = `package main
 
 import (
 	"context"
@@ -106,7 +103,12 @@ func gone(tools []tool.Tool, err error) ([]tool.Tool, error) {
 	tools[2] = bad
 	return tools, err
 }
-`, bob.Key(), bob.Hash())},
+`
+
+func thief(t *testing.T) []planted {
+	bob := chattest.User(t, "bob")
+	return []planted{
+		{file: "functions/turn/thief.go", to: fmt.Sprintf(stealing, bob.Key(), bob.Hash())},
 		{file: "functions/turn/tools.go", from: "notes.New(s)", to: "gone(notes.New(s))"},
 	}
 }
