@@ -1,12 +1,13 @@
 package main
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"carrel/infra/template/templatetest"
 )
 
 // models prints, for each line "service operation", the flags that the AWS CLI makes of its model, or of its waiter's.
@@ -31,17 +32,6 @@ for line in sys.stdin:
 
 // Every flag that the fakes know is one of the real programs: the AWS CLI makes its flags of the models that SAM has too.
 func TestFlagsAreReal(t *testing.T) {
-	bin, err := filepath.Abs("../../.carrel/sam/bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(bin, "sam")); err != nil {
-		const reason = "AWS's SAM tools are not installed: make check-template installs them, if there is Python 3"
-		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
 	var asked []string
 	for command := range known() {
 		words := strings.Fields(command)
@@ -49,19 +39,14 @@ func TestFlagsAreReal(t *testing.T) {
 			asked = append(asked, strings.Join(words[1:], " "))
 		}
 	}
-	python := exec.CommandContext(t.Context(), filepath.Join(bin, "python"), "-c", models)
-	python.Stdin, python.Stderr = strings.NewReader(strings.Join(asked, "\n")), os.Stderr
-	out, err := python.Output()
-	if err != nil {
-		t.Fatalf("the models do not have one of %q: %v", asked, err)
-	}
+	out := templatetest.Python(t, models, []byte(strings.Join(asked, "\n")))
 	real := map[string][]string{}
 	for line := range strings.Lines(string(out)) {
 		command, flags, _ := strings.Cut(line, ":")
 		real["aws "+command] = append(strings.Fields(flags), "--output")
 	}
 	for _, command := range []string{"build", "package"} {
-		help, err := exec.CommandContext(t.Context(), filepath.Join(bin, "sam"), command, "--help").Output()
+		help, err := exec.CommandContext(t.Context(), filepath.Join(templatetest.Tools(t), "sam"), command, "--help").Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,12 +16,13 @@ import (
 
 	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/stack"
+	"carrel/infra/template/templatetest"
 	"carrel/shared/client"
 )
 
 // What sam build makes is what is deployed: it runs on the local stack as it is, with tenant isolation and without it.
 func TestWhatSAMBuildsRuns(t *testing.T) {
-	sam := filepath.Join(tools(t), "sam")
+	sam := filepath.Join(templatetest.Tools(t), "sam")
 	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	built := filepath.Join(t.TempDir(), "build")
 	command := exec.CommandContext(t.Context(), sam, "build", "--build-dir", built, "--parameter-overrides", "Architecture="+architecture)
@@ -38,7 +39,7 @@ func TestWhatSAMBuildsRuns(t *testing.T) {
 				Root: "../..", State: t.TempDir(), Built: built, Parameters: map[string]string{"TenantIsolation": isolation},
 			})
 			if errors.Is(err, dynamodb.ErrNoEngine) {
-				missing(t, err.Error())
+				templatetest.Missing(t, err.Error())
 			}
 			if err != nil {
 				t.Fatal(err)

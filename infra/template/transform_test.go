@@ -3,66 +3,21 @@ package template_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"carrel/infra/template/templatetest"
 )
 
 // object is a JSON object: the transformed template has too many shapes for types.
 type object = map[string]any
 
-// tools is the folder of the programs of AWS's SAM tools, which make check-template installs.
-func tools(t *testing.T) string {
-	t.Helper()
-	bin, err := filepath.Abs("../../.carrel/sam/bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(bin, "sam")); err != nil {
-		missing(t, "AWS's SAM tools are not installed: make check-template installs them, if there is Python 3")
-	}
-	return bin
-}
-
-// missing skips a test for want of a tool, which is a failure where every layer must run.
-func missing(t *testing.T, reason string) {
-	t.Helper()
-	if os.Getenv("CARREL_REQUIRE_ALL") != "" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-}
-
 // transformed is what CloudFormation gets: the resources by logical id.
 func transformed(t *testing.T) object {
 	t.Helper()
-	// Read here and not by the child alone, so that Go knows what the test's result hangs on.
-	source, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile("transform.py")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), filepath.Join(tools(t), "python"), "-c", string(script), "/dev/stdin")
-	command.Stdin = bytes.NewReader(source)
-	command.Env = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1")
-	var told bytes.Buffer
-	command.Stderr = &told
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("the transform refuses the template: %v\n%s", err, &told)
-	}
-	var template struct{ Resources object }
-	if err := json.Unmarshal(out, &template); err != nil {
-		t.Fatal(err)
-	}
-	return template.Resources
+	return templatetest.Transformed(t)
 }
 
 // at follows a path of member names; nil if it leads nowhere.
