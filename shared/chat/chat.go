@@ -147,6 +147,7 @@ type Connection struct {
 	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
 	Connected    time.Time
 	TokenExpires time.Time // nothing is posted to it afterwards
+	SignedIn     time.Time // when its user signed in, in whole seconds; a refreshed token keeps it
 	Acked        Cursor    // what its client last said that it had applied; the epoch says of which thread
 }
 
@@ -171,6 +172,8 @@ var (
 	ErrDenied       = errors.New("denied")
 	ErrClosed       = errors.New("closed")
 	ErrFull         = errors.New("full")
+	ErrReplaced     = errors.New("the connection was replaced by a newer one")
+	ErrSignedOut    = errors.New("the session was ended")
 
 	// ErrForeign is a record that stands with one user and belongs to another: an isolation violation. Who does not look
 	// for it sees something that is not there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -15,35 +14,17 @@ import (
 // connectionLife is how long a connection's rows stay: the two hours of a socket and some minutes.
 const connectionLife = 2*time.Hour + 10*time.Minute
 
-// Connect writes the owner and connection records. If the user then has more than the limit, it removes the oldest
-// and returns them: the caller tells and closes them. A connection of another user gives chat.ErrForeign. Rows among the
-// user's own that were written for another are chat.ForeignErrors: then all else is done and good.
-func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat.Connection, err error) {
+// Connect records a new connection. If the user has as many as the limit allows, the oldest is removed in the same
+// transaction and returned: the caller notifies and closes it. It fails with chat.ErrForeign for a connection of another
+// user, with chat.ErrSignedOut for a session that was ended, with chat.ErrReplaced for a connection that was replaced
+// before, and with a *chat.RateLimitedError while new connections are refused. Then it writes nothing.
+func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat.ConnectionID, err error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return nil, err
 	}
-	row := s.connectionItem(c)
-	if err := s.putConnection(ctx, row, "", nil); err != nil {
-		return nil, err
-	}
-	all, foreign := s.Connections(ctx)
-	if foreign != nil && !errors.Is(foreign, chat.ErrForeign) {
-		return nil, foreign
-	}
-	// The new one is not among those that must go, whatever the clocks of its and their writers say.
-	all = slices.DeleteFunc(all, func(o chat.Connection) bool { return o.ID == c.ID })
-	excess := len(all) + 1 - s.t.c.Limits.Connections
-	if excess <= 0 {
-		return nil, foreign
-	}
-	slices.SortFunc(all, func(a, b chat.Connection) int { return a.Connected.Compare(b.Connected) })
-	replaced = all[:min(excess, len(all))]
-	for _, o := range replaced {
-		if err := s.Disconnect(ctx, o.ID); err != nil {
-			return nil, err
-		}
-	}
-	return replaced, foreign
+	o := opening{row: s.connectionItem(c), evicts: true}
+	err = s.again(ctx, "record a connection", func(ctx context.Context) error { return s.open(ctx, &o) })
+	return o.evicted, err
 }
 
 func (s *Store) connectionItem(c chat.Connection) connectionItem {
@@ -53,38 +34,8 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 	k := s.connectionKey(c.ID)
 	return connectionItem{
 		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, Connected: millis(c.Connected),
-		TokenExpires: millis(c.TokenExpires), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
+		TokenExpires: millis(c.TokenExpires), SignedIn: seconds(c.SignedIn), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
 		Expires: s.t.expiry(connectionLife),
-	}
-}
-
-// putConnection writes a connection's row, if the condition holds, and its owner record, if nobody else's is there.
-func (s *Store) putConnection(ctx context.Context, row connectionItem, when string, values attributes) error {
-	k := ownerKey(chat.ConnectionID(row.ID))
-	owner, err := s.t.putPart(ownerItem{
-		PK: k.pk, SK: k.sk, User: s.user.Key(), Expires: row.Expires,
-	}, absent+" OR #user = :me", attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
-	if err != nil {
-		return fmt.Errorf("write a connection: %w", err)
-	}
-	part, err := s.t.putPart(row, when, values)
-	if err != nil {
-		return fmt.Errorf("write a connection: %w", err)
-	}
-	for n := 1; ; n++ {
-		err := s.t.transact(ctx, owner, part)
-		if err == nil {
-			return nil
-		}
-		if _, foreign := refusedPart(err, 0); foreign {
-			return fmt.Errorf("write a connection: %w", chat.ErrForeign)
-		}
-		if !conflicted(err) {
-			return fmt.Errorf("write a connection: %w", err)
-		}
-		if waited := pause(ctx, n); waited != nil {
-			return fmt.Errorf("write a connection: %w", errors.Join(waited, err))
-		}
 	}
 }
 
@@ -142,14 +93,30 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 
 // Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then: its
 // Thread tells whether the change took (a repeat of the same n and thread did). What c acknowledges, if anything, is kept
-// with it, in the same write. A row that is missing is made again
-// from c; a row of another owner, or written for one, gives chat.ErrForeign. A row of before there were seals gets its own.
+// with it, in the same write. A row of another owner, or written for one, gives chat.ErrForeign. A row of before there
+// were seals gets its own. A missing row is written again from c, under the conditions of Connect; but no other connection
+// is removed for it: if the limit is reached, Watch fails with chat.ErrReplaced.
 func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return chat.Connection{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	var row connectionItem
+	err := s.again(ctx, "watch a thread", func(ctx context.Context) (err error) {
+		row, err = s.pointAt(ctx, c)
+		if err != nil || row.ID != "" && !s.t.expired(row.Expires) {
+			return err
+		}
+		row = s.connectionItem(c)
+		return s.open(ctx, &opening{row: row})
+	})
+	if err != nil {
+		return chat.Connection{}, err
+	}
+	return s.watched(row)
+}
+
+// pointAt changes what a connection watches and returns its row as it is then; without one it is zero, or expired.
+func (s *Store) pointAt(ctx context.Context, c chat.Connection) (row connectionItem, err error) {
 	u := update{
 		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #owner = :owner",
 		when:   present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
@@ -159,34 +126,13 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 		u.change += ", #acked = :acked, #epoch = :epoch"
 		u.values[":acked"], u.values[":epoch"] = number(c.Acked.Seq), text(c.Acked.Epoch)
 	}
-	for n := 1; ; n++ {
-		item, err := s.t.update(ctx, u)
-		old, isOld := refused(err)
-		if isOld {
-			item = old
-		} else if err != nil {
-			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
-		}
-		var row connectionItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
-		}
-		if row.ID != "" && !s.t.expired(row.Expires) {
-			return s.watched(row)
-		}
-		// Nobody's, or gone by TTL: unless somebody was quicker, it is made again.
-		row = s.connectionItem(c)
-		err = s.putConnection(ctx, row, absent, attributes{":now": number(s.t.nowSeconds())})
-		if err == nil {
-			return s.watched(row)
-		}
-		if !anyRefused(err) {
-			return chat.Connection{}, err
-		}
-		if err := pause(ctx, n); err != nil {
-			return chat.Connection{}, fmt.Errorf("watch a thread: %w", err)
-		}
+	item, err := s.t.update(ctx, u)
+	if old, isOld := refused(err); isOld {
+		item = old
+	} else if err != nil {
+		return row, err
 	}
+	return row, attributevalue.UnmarshalMap(item, &row)
 }
 
 func (s *Store) watched(row connectionItem) (chat.Connection, error) {
@@ -210,32 +156,6 @@ func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cu
 	})
 	if _, isOld := refused(err); err != nil && !isOld {
 		return fmt.Errorf("keep what a client has: %w", err)
-	}
-	return nil
-}
-
-// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner
-// record, which is not below the user's key, stays until Disconnect or its time to live: who acts for a user alone cannot
-// reach it.
-func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
-	if err := checkConnectionID(id); err != nil {
-		return err
-	}
-	if err := s.t.remove(ctx, s.connectionKey(id), "", nil); err != nil {
-		return fmt.Errorf("remove a connection: %w", err)
-	}
-	return nil
-}
-
-// Disconnect forgets a connection and its owner record. One that is not there is fine.
-func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
-	if err := s.RemoveConnection(ctx, id); err != nil {
-		return err
-	}
-	const mine = "#user = :me"
-	err := s.t.remove(ctx, ownerKey(id), mine, attributes{":me": text(s.user.Key())})
-	if _, foreign := refused(err); err != nil && !foreign {
-		return fmt.Errorf("remove a connection's owner: %w", err)
 	}
 	return nil
 }

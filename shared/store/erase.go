@@ -61,7 +61,7 @@ func (s *Store) eraseAt(ctx context.Context, k key, at time.Time) error {
 	return err
 }
 
-// eraseContent deletes all that a user has but the desk, the connections and, unless it is the last pass, the names of
+// eraseContent deletes all that a user has but the desk, the connections, their sessions and, unless it is the last pass, the names of
 // the threads. Those go after their logs, which nothing else names.
 func (s *Store) eraseContent(ctx context.Context, last bool) error {
 	for _, named := range []span{s.erasureSpan(), s.threadSpan()} {
@@ -73,7 +73,7 @@ func (s *Store) eraseContent(ctx context.Context, last bool) error {
 		return err
 	}
 	return s.erase(ctx, whole(s.pk), func(sort string) bool {
-		return sort == deskSort || sort == forgetSort || strings.HasPrefix(sort, connectionPrefix) ||
+		return sort == deskSort || sort == forgetSort || sort == sessionsSort || strings.HasPrefix(sort, connectionPrefix) ||
 			!last && strings.HasPrefix(sort, erasurePrefix)
 	})
 }

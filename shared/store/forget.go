@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -215,18 +216,39 @@ func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
 	return err
 }
 
-// eraseConnections says farewell to the connections and removes them, those too whose time is over.
+// eraseConnections calls farewell with the connections and removes them, expired ones too. Of SESSIONS it leaves which
+// sign-ins are refused.
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
-	var there []chat.Connection
-	var all []chat.ConnectionID
-	q := s.connectionSpan()
-	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+	notified := map[chat.ConnectionID]bool{}
+	return s.again(ctx, "erase the connections", func(ctx context.Context) error {
+		sessions, err := s.sessionsItem(ctx)
+		if err != nil {
+			return err
+		}
+		there, all, err := s.allConnections(ctx)
+		if err != nil {
+			return err
+		}
+		there = slices.DeleteFunc(there, func(c chat.Connection) bool { return notified[c.ID] })
+		if err := farewell(there); err != nil {
+			return err
+		}
+		for _, c := range there {
+			notified[c.ID] = true
+		}
+		return s.dropConnections(ctx, sessions, all)
+	})
+}
+
+// allConnections reads every row: the connections of the user that have not expired, and the ids of all rows.
+func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, all []chat.ConnectionID, err error) {
+	_, err = s.t.each(ctx, s.connectionSpan(), func(item attributes) (bool, error) {
 		var row connectionItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return false, err
 		}
 		c, err := s.connection(row)
-		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // it is erased, and nobody is told or closed
+		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // it is erased, and nobody is notified or closed
 			all = append(all, foreign.Connection)
 			return true, nil
 		}
@@ -236,16 +258,35 @@ func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Conne
 		}
 		return true, nil
 	})
-	if err != nil {
-		return err
-	}
-	if err := farewell(there); err != nil {
-		return err
-	}
-	for _, id := range all {
-		if err := s.RemoveConnection(ctx, id); err != nil {
+	return there, all, err
+}
+
+// dropConnections removes rows and all entries of SESSIONS, if the entries are those that were read.
+func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows []chat.ConnectionID) error {
+	for _, id := range rows {
+		if _, known := sessions.Open[string(id)]; known {
+			continue
+		}
+		if err := s.t.remove(ctx, s.connectionKey(id), "", nil); err != nil {
 			return err
 		}
 	}
-	return nil
+	if sessions.PK == "" {
+		return nil
+	}
+	u := s.unchanged(sessions)
+	part := s.t.deletePart(u)
+	if sessions.Before != 0 || sessions.Barred {
+		u.change = "REMOVE #open, #until, #expires"
+		if !sessions.Barred {
+			u.change = "SET #expires = :expires REMOVE #open, #until"
+			u.set(":expires", number(s.t.expiry(erasedSessionsLife)))
+		}
+		part = s.t.updatePart(u)
+	}
+	parts := []types.TransactWriteItem{part}
+	for id := range sessions.Open {
+		parts = append(parts, s.t.deletePart(update{key: s.connectionKey(chat.ConnectionID(id))}))
+	}
+	return s.t.transact(ctx, parts...)
 }

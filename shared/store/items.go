@@ -19,6 +19,7 @@ type ownerItem struct {
 	PK      string `dynamodbav:"pk"`
 	SK      string `dynamodbav:"sk"`
 	User    string `dynamodbav:"user"`
+	Out     string `dynamodbav:"out,omitempty"` // why the connection was ended: see reason
 	Expires int64  `dynamodbav:"expires"`
 }
 
@@ -31,8 +32,9 @@ type connectionItem struct {
 	N            int64  `dynamodbav:"n"`
 	Connected    int64  `dynamodbav:"connected"`
 	TokenExpires int64  `dynamodbav:"token"`
-	Acked        int64  `dynamodbav:"acked,omitempty"` // what its client said that it had applied
-	Epoch        string `dynamodbav:"epoch,omitempty"` // of which that is
+	SignedIn     int64  `dynamodbav:"signed,omitempty"` // seconds
+	Acked        int64  `dynamodbav:"acked,omitempty"`  // what its client said that it had applied
+	Epoch        string `dynamodbav:"epoch,omitempty"`  // of which that is
 	Expires      int64  `dynamodbav:"expires"`
 }
 
@@ -45,7 +47,7 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	}
 	c := chat.Connection{
 		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N,
-		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires),
+		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires), SignedIn: fromSeconds(i.SignedIn),
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
 	if i.Owner != "" {

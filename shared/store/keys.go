@@ -30,8 +30,9 @@ const (
 	erasurePrefix    = "ERASE#"
 	notePrefix       = "notes#"
 
-	deskSort   = "DESK"
-	forgetSort = "FORGET" // what remembers that a user is to be erased
+	deskSort     = "DESK"
+	forgetSort   = "FORGET" // what remembers that a user is to be erased
+	sessionsSort = "SESSIONS"
 
 	// belowAll and aboveAll stand around all sort keys.
 	belowAll = "!"
@@ -44,6 +45,8 @@ const (
 func userPartition(u chat.User) string { return userPrefix + u.Key() }
 
 func (s *Store) deskKey() key { return key{s.pk, deskSort} }
+
+func (s *Store) sessionsKey() key { return key{s.pk, sessionsSort} }
 
 func (s *Store) connectionKey(id chat.ConnectionID) key {
 	return key{s.pk, connectionPrefix + string(id)}

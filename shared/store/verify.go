@@ -23,6 +23,7 @@ type Finding struct {
 type audit struct {
 	s        *Store
 	desk     deskItem
+	sessions sessionsItem
 	noted    bool // a FORGET item is there
 	runs     map[string]runItem
 	inputs   map[string]string // the run of each input's key
@@ -77,6 +78,8 @@ func (a *audit) read(item attributes) error {
 		return attributevalue.UnmarshalMap(item, &a.desk)
 	case k.SK == forgetSort:
 		a.noted = true
+	case k.SK == sessionsSort:
+		return attributevalue.UnmarshalMap(item, &a.sessions)
 	case isInput && a.s.t.expired(k.Expires): // TTL deletes days late
 	case isInput:
 		a.inputs[input], _, _ = strings.Cut(input, "#")
@@ -166,6 +169,16 @@ func (a *audit) judgeRuns() {
 	}
 }
 
+// judgeSession compares a connection with the sessions: each row has an entry, and no row is of a session that was ended.
+func (a *audit) judgeSession(c connectionItem) {
+	if _, open := a.sessions.Open[c.ID]; !open {
+		a.say("connection without entry", c.ID, "the limit of connections does not count it")
+	}
+	if a.sessions.Barred || a.sessions.Before != 0 && c.SignedIn <= a.sessions.Before {
+		a.say("connection of an ended session", c.ID, "its user signed in at %d, and sign-ins up to %d are ended", c.SignedIn, a.sessions.Before)
+	}
+}
+
 // judgeConnections compares the connections with their owner records.
 func (a *audit) judgeConnections(ctx context.Context) error {
 	for _, c := range a.conns {
@@ -176,6 +189,7 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 			a.say("connection of two users", c.ID, "its row was written for another: an isolation violation")
 			continue
 		}
+		a.judgeSession(c)
 		var o ownerItem
 		found, err := a.s.t.get(ctx, ownerKey(chat.ConnectionID(c.ID)), &o)
 		switch {

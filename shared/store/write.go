@@ -18,6 +18,14 @@ type update struct {
 	names  map[string]string // those that are not their own word
 }
 
+// set gives an expression a value. An update without one has no values at all: DynamoDB rejects an empty map.
+func (u *update) set(name string, v types.AttributeValue) {
+	if u.values == nil {
+		u.values = attributes{}
+	}
+	u.values[name] = v
+}
+
 func (u update) aliases() map[string]string {
 	ns := names(u.change, u.when)
 	for alias, name := range u.names {
@@ -99,6 +107,15 @@ func (t *Table) putPart(item any, when string, values attributes) (types.Transac
 func (t *Table) transact(ctx context.Context, parts ...types.TransactWriteItem) error {
 	_, err := t.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: parts})
 	return err
+}
+
+// deletePart deletes an item if the condition of u holds; u changes nothing.
+func (t *Table) deletePart(u update) types.TransactWriteItem {
+	d := &types.Delete{TableName: &t.c.Name, Key: u.key.attributes()}
+	if u.when != "" {
+		d.ConditionExpression, d.ExpressionAttributeNames, d.ExpressionAttributeValues = &u.when, u.aliases(), u.values
+	}
+	return types.TransactWriteItem{Delete: d}
 }
 
 // remove deletes an item if the condition holds.

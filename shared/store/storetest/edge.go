@@ -45,7 +45,7 @@ func connections(t *testing.T, w *World) {
 	ctx, alice, c := t.Context(), w.As("alice"), socket(1, "t1")
 	_, err := w.Table.For(chat.User{})
 	wantErr(t, "the zero user", err, chat.ErrNoUser)
-	if replaced := must[[]chat.Connection](t)(alice.Connect(ctx, c)); len(replaced) > 0 {
+	if replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, c)); len(replaced) > 0 {
 		t.Errorf("the first connection replaced %v", replaced)
 	}
 	if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got != owned(t, "alice", c) {
@@ -81,21 +81,30 @@ func connections(t *testing.T, w *World) {
 func connectionLimit(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for n := 1; n <= 12; n++ {
-		replaced := must[[]chat.Connection](t)(alice.Connect(ctx, socket(n, "t1")))
-		if n <= 10 && len(replaced) > 0 || n > 10 && (len(replaced) != 1 || replaced[0].ID != socket(n-10, "").ID) {
+		replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, socket(n, "t1")))
+		if n <= 10 && len(replaced) > 0 || n > 10 && (len(replaced) != 1 || replaced[0] != socket(n-10, "").ID) {
 			t.Errorf("connection %d replaced %v", n, replaced)
 		}
 	}
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 10 {
 		t.Errorf("%d connections are left", len(got))
 	}
-	_, err := w.Table.Owner(ctx, socket(1, "").ID)
-	wantErr(t, "the owner of a replaced connection", err, chat.ErrNotFound)
+	late := socket(1, "t1")
+	late.N = 1
+	_, err := alice.Watch(ctx, late)
+	wantErr(t, "a replaced connection says hello", err, chat.ErrReplaced)
+	wantErr(t, "why it has no row", alice.Lost(ctx, late.ID), chat.ErrReplaced)
+	fresh := socket(13, "t1")
+	fresh.N = 1
+	_, err = alice.Watch(ctx, fresh)
+	wantErr(t, "an unknown connection says hello while ten are open", err, chat.ErrReplaced)
+	wantErr(t, "one of ten ends", alice.Disconnect(ctx, socket(12, "").ID), nil)
+	must[chat.Connection](t)(alice.Watch(ctx, fresh))
 }
 
 func watch(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
-	must[[]chat.Connection](t)(alice.Connect(ctx, socket(1, "t1")))
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, socket(1, "t1")))
 	for _, c := range []struct {
 		name   string
 		n      int64
@@ -165,7 +174,7 @@ func acked(t *testing.T, w *World, c chat.Connection) {
 func expiry(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	c := socket(1, "t1")
-	must[[]chat.Connection](t)(alice.Connect(ctx, c))
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, c))
 	if _, err := alice.Cancel(ctx, "r1"); err != nil {
 		t.Fatal(err)
 	}

@@ -71,8 +71,6 @@ func foreignRows(t *testing.T, w *World) {
 		if !slices.ContainsFunc(found, func(f store.Finding) bool { return f.Kind == "connection of two users" }) {
 			t.Errorf("%s: verify finds %+v", name, found)
 		}
-		_, err = alice.Connect(ctx, own)
-		refuse(name+": a new connection beside it", err)
 		must[chat.Connection](t)(alice.Watch(ctx, own))
 		if err := alice.RemoveConnection(ctx, id); err != nil {
 			t.Error(err)
@@ -81,7 +79,7 @@ func foreignRows(t *testing.T, w *World) {
 	if after := must[[]chat.Connection](t)(bob.Connections(ctx)); !slices.Equal(after, before) {
 		t.Errorf("bob's are %+v, were %+v", after, before)
 	}
-	t.Attr("figure", fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read, watched or counted", planted, refused))
+	t.Attr("figure", fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read or watched", planted, refused))
 	w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {})
 	if err := alice.Forget(ctx); err != nil {
 		t.Fatal(err)

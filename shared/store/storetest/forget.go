@@ -78,7 +78,7 @@ func (w *World) everything(s *store.Store, window int) (running *store.Holder) {
 	w.T.Helper()
 	w.Complete(s, "old", "again", "of its first life")
 	w.DeleteThread(s, "again")
-	must[[]chat.Connection](w.T)(s.Connect(w.T.Context(), socket(window+100, "t")))
+	must[[]chat.ConnectionID](w.T)(s.Connect(w.T.Context(), socket(window+100, "t")))
 	w.Clock.Advance(25 * time.Hour)
 	w.Complete(s, "new", "again", "of its second life")
 	w.Complete(s, "r0", "deleted", "words")

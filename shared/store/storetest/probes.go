@@ -20,7 +20,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all

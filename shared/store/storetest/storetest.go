@@ -27,7 +27,9 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		name string
 		test func(*testing.T, *World)
 	}{
-		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
+		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
+		{"ManyConnects", manyConnects}, {"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
+		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged}, {"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},

@@ -1,0 +1,271 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+)
+
+// This file keeps the limit of connections. Each user has one item SESSIONS, which holds an entry for each connection row.
+// A row and its entry are written and removed in one transaction, so no interleaving leaves a row without an entry.
+
+// sessionsItem records the open connections of a user and which sessions were ended.
+type sessionsItem struct {
+	PK      string           `dynamodbav:"pk"`
+	SK      string           `dynamodbav:"sk"`
+	Open    map[string]int64 `dynamodbav:"open"`              // connection id → connect time in milliseconds
+	Before  int64            `dynamodbav:"before,omitempty"`  // seconds: sign-ins at or before it are refused
+	Barred  bool             `dynamodbav:"barred,omitempty"`  // an operator bars the user
+	Until   int64            `dynamodbav:"until,omitempty"`   // milliseconds: no connection is recorded before it
+	Expires int64            `dynamodbav:"expires,omitempty"` // only of a user who was erased
+}
+
+// reason is why a connection was ended, as its owner record stores it: the protocol's error code.
+type reason string
+
+const (
+	outReplaced  reason = "replaced"
+	outSignedOut reason = "signed_out"
+)
+
+// err maps a reason to the vocabulary's error. An unknown reason refuses like the mildest known one.
+func (r reason) err() error {
+	if r == outSignedOut {
+		return chat.ErrSignedOut
+	}
+	return chat.ErrReplaced
+}
+
+// opening is one connection that is to be recorded.
+type opening struct {
+	row     connectionItem
+	evicts  bool                // connect alone removes another connection for it
+	evicted []chat.ConnectionID // what the last attempt removed, or tried to
+	foreign []chat.ConnectionID // of those, the ones whose owner record names another user: it is left alone
+}
+
+// again calls try until it succeeds or fails for another reason than a concurrent write, for as long as a method's patience.
+func (s *Store) again(ctx context.Context, what string, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		if !anyRefused(err) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return fmt.Errorf("%s: %w", what, errors.Join(waited, err))
+		}
+	}
+}
+
+func (s *Store) sessionsItem(ctx context.Context) (item sessionsItem, err error) {
+	if _, err := s.t.get(ctx, s.sessionsKey(), &item); err != nil {
+		return item, fmt.Errorf("read the sessions: %w", err)
+	}
+	return item, nil
+}
+
+// admits returns why no connection of a sign-in may be recorded, or nil.
+func (i sessionsItem) admits(signedIn int64, now time.Time) error {
+	switch until := fromMillis(i.Until); {
+	case i.Barred, i.Before != 0 && signedIn <= i.Before:
+		return chat.ErrSignedOut
+	case now.Before(until):
+		return &chat.RateLimitedError{After: until.Sub(now)}
+	}
+	return nil
+}
+
+// room chooses what goes for one more entry: nothing below the limit; then entries whose socket API Gateway has ended long
+// ago; then, if that is not enough, the oldest. oldest is empty for an entry that exists already.
+func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest []string) {
+	if _, known := i.Open[id]; known || len(i.Open) < limit {
+		return nil, nil
+	}
+	ids := slices.SortedFunc(maps.Keys(i.Open), func(a, b string) int {
+		return cmp.Or(cmp.Compare(i.Open[a], i.Open[b]), cmp.Compare(a, b))
+	})
+	young := slices.IndexFunc(ids, func(id string) bool { return now.Sub(fromMillis(i.Open[id])) <= connectionLife })
+	if young < 0 {
+		young = len(ids)
+	}
+	stale, ids = ids[:young], ids[young:]
+	return stale, ids[:max(0, len(ids)+1-limit)]
+}
+
+// open makes one attempt to record a connection: its owner record, its row and its entry, in one transaction.
+func (s *Store) open(ctx context.Context, o *opening) error {
+	item, err := s.sessionsItem(ctx)
+	if err != nil {
+		return err
+	}
+	if err := item.admits(o.row.SignedIn, s.t.c.Now()); err != nil {
+		return err
+	}
+	if _, known := item.Open[o.row.ID]; known && o.evicts {
+		return nil // an earlier attempt was written, and its answer was lost
+	}
+	stale, oldest := item.room(o.row.ID, s.t.c.Limits.Connections, s.t.c.Now())
+	if len(oldest) > 0 && !o.evicts {
+		return chat.ErrReplaced
+	}
+	owner, err := s.ownerPart(o.row.ID, "", o.row.Expires)
+	if err != nil {
+		return err
+	}
+	when, values := absent, attributes{":now": number(s.t.nowSeconds())}
+	if o.evicts {
+		when, values = "", nil // no row of this connection is older
+	}
+	row, err := s.t.putPart(o.row, when, values)
+	if err != nil {
+		return err
+	}
+	parts := []types.TransactWriteItem{owner, row, s.entryPart(item, o.row, slices.Concat(stale, oldest))}
+	for _, id := range slices.Concat(stale, oldest) {
+		parts = append(parts, s.t.deletePart(update{key: s.connectionKey(chat.ConnectionID(id))}))
+	}
+	o.evicted = asIDs(oldest)
+	err = s.oust(ctx, parts, o.evicted, outReplaced, &o.foreign)
+	if old, isRefused := refusedPart(err, 0); isRefused {
+		return s.ownerRefused(old)
+	}
+	return err
+}
+
+// ownerRefused tells why an owner record refused to be written.
+func (s *Store) ownerRefused(old attributes) error {
+	var o ownerItem
+	if err := attributevalue.UnmarshalMap(old, &o); err != nil {
+		return err
+	}
+	if o.User != s.user.Key() {
+		return chat.ErrForeign
+	}
+	return reason(o.Out).err()
+}
+
+// ownerPart writes a connection's owner record: without a reason under the condition that none stands there, so that a
+// connection that was ended is not recorded again.
+func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactWriteItem, error) {
+	k := ownerKey(chat.ConnectionID(id))
+	when := absent + " OR (#user = :me AND attribute_not_exists(#out))"
+	if out != "" {
+		when = absent + " OR #user = :me"
+	}
+	return s.t.putPart(ownerItem{PK: k.pk, SK: k.sk, User: s.user.Key(), Out: string(out), Expires: expires},
+		when, attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
+}
+
+// entryPart adds a connection's entry to SESSIONS and removes those that go for it. Its condition is the limit itself, and
+// that the sign-in is not ended: what was read may have changed.
+func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) types.TransactWriteItem {
+	u := update{
+		key: s.sessionsKey(), names: map[string]string{},
+		when: "(attribute_not_exists(#before) OR #before < :signed) AND attribute_not_exists(#barred) AND " +
+			"(attribute_not_exists(#until) OR #until <= :now)",
+		values: attributes{":signed": number(row.SignedIn), ":now": number(millis(s.t.c.Now()))},
+	}
+	at := number(row.Connected)
+	if item.Open == nil { // nothing can be set below a map that does not exist
+		u.change, u.when = "SET #open = :open REMOVE #expires", u.when+" AND attribute_not_exists(#open)"
+		u.values[":open"] = &types.AttributeValueMemberM{Value: attributes{row.ID: at}}
+		return s.t.updatePart(u)
+	}
+	u.change = "SET #open.#id = :at REMOVE #expires"
+	u.names["#id"], u.values[":at"] = row.ID, at
+	u.values[":most"] = number(int64(s.t.c.Limits.Connections + len(gone)))
+	u.when += " AND (attribute_exists(#open.#id) OR size(#open) < :most)"
+	for n, id := range gone {
+		name := nth("gone", n)
+		u.names[name] = id
+		u.change += ", #open." + name
+		u.when += " AND attribute_exists(#open." + name + ")"
+	}
+	return s.t.updatePart(u)
+}
+
+// nth names the nth of several connections in an expression.
+func nth(what string, n int) string { return fmt.Sprintf("#%s%c%c", what, 'a'+n/26, 'a'+n%26) }
+
+// oust writes parts, and with them a reason into the owner records of connections that end. One that names another user is
+// left out: a later attempt does not touch it.
+func (s *Store) oust(ctx context.Context, parts []types.TransactWriteItem, ended []chat.ConnectionID, why reason, foreign *[]chat.ConnectionID) error {
+	first := len(parts)
+	own := slices.DeleteFunc(slices.Clone(ended), func(id chat.ConnectionID) bool { return slices.Contains(*foreign, id) })
+	for _, id := range own {
+		part, err := s.ownerPart(string(id), why, s.t.expiry(connectionLife))
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	err := s.t.transact(ctx, parts...)
+	for n, id := range own {
+		if _, isRefused := refusedPart(err, first+n); isRefused {
+			*foreign = append(*foreign, id)
+		}
+	}
+	return err
+}
+
+func asIDs(ids []string) []chat.ConnectionID {
+	var all []chat.ConnectionID
+	for _, id := range ids {
+		all = append(all, chat.ConnectionID(id))
+	}
+	return all
+}
+
+// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner
+// record, which is not below the user's key, stays until Disconnect or its time to live: who acts for a user alone cannot
+// reach it.
+func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
+	if err := checkConnectionID(id); err != nil {
+		return err
+	}
+	return s.again(ctx, "remove a connection", func(ctx context.Context) error { return s.close(ctx, id) })
+}
+
+// Disconnect forgets a connection and its owner record. One that is not there is fine.
+func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
+	if err := checkConnectionID(id); err != nil {
+		return err
+	}
+	owner := s.t.deletePart(update{
+		key: ownerKey(id), when: "attribute_not_exists(#pk) OR #user = :me", values: attributes{":me": text(s.user.Key())},
+	})
+	return s.again(ctx, "remove a connection", func(ctx context.Context) error {
+		err := s.close(ctx, id, owner)
+		if _, foreign := refusedPart(err, 1); foreign { // another user's record stays
+			return s.close(ctx, id)
+		}
+		return err
+	})
+}
+
+// close removes a connection's row, its owner record if that is given, and its entry.
+func (s *Store) close(ctx context.Context, id chat.ConnectionID, owner ...types.TransactWriteItem) error {
+	parts := append([]types.TransactWriteItem{s.t.deletePart(update{key: s.connectionKey(id)})}, owner...)
+	entry := s.t.updatePart(update{
+		key: s.sessionsKey(), change: "REMOVE #open.#id", when: "attribute_exists(#open.#id)", names: map[string]string{"#id": string(id)},
+	})
+	err := s.t.transact(ctx, append(slices.Clone(parts), entry)...)
+	if _, none := refusedPart(err, len(parts)); none { // the connection was replaced, or its user was signed out
+		return s.t.transact(ctx, parts...)
+	}
+	return err
+}

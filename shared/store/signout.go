@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+)
+
+// erasedSessionsLife is how long ended sessions are remembered of a user who was erased: longer than a refresh token lives.
+const erasedSessionsLife = 31 * 24 * time.Hour
+
+// Ending is a request to end all sessions of a user.
+type Ending struct {
+	SignedIn time.Time // of the session that asks, if one does: it ends too, even if the issuer's clock is ahead
+	Bar      bool      // refuse new sessions until Unbar
+}
+
+// EndSessions ends every session of the user: sign-ins up to now are refused from here on, and all connections are removed
+// in the same transaction and returned. The caller notifies and closes them.
+func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID, error) {
+	ended := map[chat.ConnectionID]bool{} // of all attempts: the answer of one that was written may be lost
+	var foreign []chat.ConnectionID
+	err := s.again(ctx, "end the sessions", func(ctx context.Context) error {
+		item, err := s.sessionsItem(ctx)
+		if err != nil {
+			return err
+		}
+		ids := asIDs(slices.Sorted(maps.Keys(item.Open)))
+		parts := []types.TransactWriteItem{s.endPart(item, e)}
+		for _, id := range ids {
+			ended[id] = true
+			parts = append(parts, s.t.deletePart(update{key: s.connectionKey(id)}))
+		}
+		return s.oust(ctx, parts, ids, outSignedOut, &foreign)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(ended)), nil
+}
+
+// endPart empties the entries, if they are those that were read, and moves the time of refused sign-ins on.
+func (s *Store) endPart(item sessionsItem, e Ending) types.TransactWriteItem {
+	u := s.unchanged(item)
+	before := max(item.Before, s.t.nowSeconds(), seconds(e.SignedIn))
+	u.change = "SET #open = :none, #before = :before"
+	u.when += " AND (attribute_not_exists(#before) OR #before <= :before)"
+	u.set(":none", &types.AttributeValueMemberM{Value: attributes{}})
+	u.set(":before", number(before))
+	if e.Bar {
+		u.change += ", #barred = :true"
+		u.set(":true", &types.AttributeValueMemberBOOL{Value: true})
+	}
+	if item.Expires == 0 || e.Bar || item.Barred {
+		u.change += " REMOVE #expires"
+	} else {
+		u.change += ", #expires = :expires"
+		u.set(":expires", number(s.t.expiry(erasedSessionsLife)))
+	}
+	return s.t.updatePart(u)
+}
+
+// unchanged is an update of SESSIONS under the condition that its entries are those that were read.
+func (s *Store) unchanged(item sessionsItem) update {
+	u := update{key: s.sessionsKey(), when: "attribute_not_exists(#open)", names: map[string]string{}}
+	if item.Open == nil {
+		return u
+	}
+	u.when = "size(#open) = :count"
+	u.values = attributes{":count": number(int64(len(item.Open)))}
+	for n, id := range slices.Sorted(maps.Keys(item.Open)) {
+		name := nth("entry", n)
+		u.names[name] = id
+		u.when += " AND attribute_exists(#open." + name + ")"
+	}
+	return u
+}
+
+// Unbar lets a user sign in again whom EndSessions barred. For any other it changes nothing.
+func (s *Store) Unbar(ctx context.Context) error {
+	return s.again(ctx, "unbar a user", func(ctx context.Context) error {
+		item, err := s.sessionsItem(ctx)
+		if err != nil || !item.Barred {
+			return err
+		}
+		u := s.unchanged(item)
+		u.change = "REMOVE #barred"
+		if item.Open == nil { // the user was erased
+			u.change = "SET #expires = :expires REMOVE #barred"
+			u.set(":expires", number(s.t.expiry(erasedSessionsLife)))
+		}
+		u.when += " AND attribute_exists(#barred)"
+		return s.t.transact(ctx, s.t.updatePart(u))
+	})
+}
+
+// Lost returns why a connection of the user's has no row, always as an error: chat.ErrForeign, the reason that its owner
+// record holds, chat.ErrClosed for a user who is being erased, and otherwise chat.ErrReplaced.
+func (s *Store) Lost(ctx context.Context, id chat.ConnectionID) error {
+	if err := checkConnectionID(id); err != nil {
+		return err
+	}
+	var o ownerItem
+	found, err := s.t.get(ctx, ownerKey(id), &o)
+	if err != nil {
+		return fmt.Errorf("read a connection's owner: %w", err)
+	}
+	found = found && !s.t.expired(o.Expires)
+	switch {
+	case found && o.User != s.user.Key():
+		return fmt.Errorf("the connection has no row: %w", chat.ErrForeign)
+	case found && o.Out != "":
+		return fmt.Errorf("the connection has no row: %w", reason(o.Out).err())
+	}
+	if err := s.Open(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("the connection has no row: %w", chat.ErrReplaced)
+}

@@ -1,0 +1,266 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+)
+
+// signedIn is a connection of a sign-in of some seconds ago.
+func (w *World) signedIn(n int, ago time.Duration) chat.Connection {
+	c := socket(n, "t1")
+	c.N, c.SignedIn = 1, w.Clock.Now().Add(-ago).Truncate(time.Second)
+	return c
+}
+
+// manyConnects: forty connections at once all succeed, and exactly ten rows remain.
+func manyConnects(t *testing.T, w *World) {
+	const count = 40
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	replaced := map[chat.ConnectionID]int{}
+	for n := range count {
+		wg.Go(func() {
+			gone, err := w.As("alice").Connect(t.Context(), socket(n+1, "t1"))
+			if err != nil {
+				t.Errorf("connection %d: %v", n+1, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, id := range gone {
+				replaced[id]++
+			}
+		})
+	}
+	wg.Wait()
+	rows := must[[]chat.Connection](t)(w.As("alice").Connections(t.Context()))
+	if len(rows) != 10 || len(replaced) != count-10 {
+		t.Errorf("%d rows remain and %d were replaced, want 10 and %d", len(rows), len(replaced), count-10)
+	}
+	for _, c := range rows {
+		if replaced[c.ID] > 0 {
+			t.Errorf("%s was replaced and has a row", c.ID)
+		}
+	}
+	verified(t, w.As("alice"))
+}
+
+// helloNeverEvicts: a hello that finds no row takes a free entry or fails.
+func helloNeverEvicts(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for n := 1; n <= 10; n++ {
+		must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(n, 0)))
+	}
+	wantErr(t, "a connection ends", alice.Disconnect(ctx, socket(4, "").ID), nil)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, 0)))
+	_, err := alice.Watch(ctx, w.signedIn(4, 0))
+	wantErr(t, "a hello behind its $disconnect, while ten are open", err, chat.ErrReplaced)
+	wantErr(t, "a post finds a connection gone", alice.RemoveConnection(ctx, socket(11, "").ID), nil)
+	must[chat.Connection](t)(alice.Watch(ctx, w.signedIn(4, 0)))
+	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 10 {
+		t.Errorf("%d rows, want 10", len(rows))
+	}
+	verified(t, alice)
+}
+
+// staleEntries: entries of sockets that API Gateway has ended long ago go before any open connection.
+func staleEntries(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for n := 1; n <= 10; n++ {
+		c := w.signedIn(n, 0)
+		c.Connected = w.Clock.Now()
+		must[[]chat.ConnectionID](t)(alice.Connect(ctx, c))
+		if n == 5 {
+			w.Clock.Advance(2 * time.Hour)
+		}
+	}
+	w.Clock.Advance(11 * time.Minute)
+	if replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, 0))); len(replaced) > 0 {
+		t.Errorf("replaced %v beside five entries that are over", replaced)
+	}
+	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 6 {
+		t.Errorf("%d rows, want the five open ones and the new one", len(rows))
+	}
+	verified(t, alice)
+}
+
+// signOut: it ends every connection and every sign-in up to now, whatever the session tries next; a new sign-in works.
+func signOut(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	must[[]chat.ConnectionID](t)(w.As("bob").Connect(ctx, w.signedIn(20, 0)))
+	var want []chat.ConnectionID
+	for n := 1; n <= 3; n++ {
+		c := w.signedIn(n, time.Minute)
+		must[[]chat.ConnectionID](t)(alice.Connect(ctx, c))
+		want = append(want, c.ID)
+	}
+	ended := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
+	if !slices.Equal(ended, want) {
+		t.Errorf("ended %v, want %v", ended, want)
+	}
+	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) > 0 {
+		t.Errorf("left open: %v", rows)
+	}
+	wantErr(t, "why a connection has no row", alice.Lost(ctx, want[0]), chat.ErrSignedOut)
+	_, err := alice.Watch(ctx, w.signedIn(1, time.Minute))
+	wantErr(t, "a hello of the ended session", err, chat.ErrSignedOut)
+	_, err = alice.Connect(ctx, w.signedIn(4, time.Minute))
+	wantErr(t, "a new connection of the ended session", err, chat.ErrSignedOut)
+	_, err = alice.Connect(ctx, socket(5, "t1"))
+	wantErr(t, "a connection that does not say when its user signed in", err, chat.ErrSignedOut)
+	w.Clock.Advance(2 * time.Second)
+	again := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{SignedIn: w.Clock.Now().Add(time.Minute)}))
+	if len(again) > 0 {
+		t.Errorf("a second sign-out ended %v", again)
+	}
+	_, err = alice.Connect(ctx, w.signedIn(6, -time.Minute))
+	wantErr(t, "the session that signed out, of an issuer whose clock is ahead", err, chat.ErrSignedOut)
+	w.Clock.Advance(2 * time.Minute)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(7, 0)))
+	if rows := must[[]chat.Connection](t)(w.As("bob").Connections(ctx)); len(rows) != 1 {
+		t.Errorf("bob has %d connections, want his one", len(rows))
+	}
+	verified(t, alice)
+}
+
+// bar: a barred user cannot come back until an operator says so, and the sign-ins of before stay ended then.
+func bar(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	wantErr(t, "unbar a user who is not barred", alice.Unbar(ctx), nil)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, time.Minute)))
+	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{Bar: true}))
+	w.Clock.Advance(time.Minute)
+	_, err := alice.Connect(ctx, w.signedIn(2, 0))
+	wantErr(t, "a new sign-in of a barred user", err, chat.ErrSignedOut)
+	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
+	_, err = alice.Watch(ctx, w.signedIn(3, 0))
+	wantErr(t, "a hello of a barred user", err, chat.ErrSignedOut)
+	wantErr(t, "unbar", alice.Unbar(ctx), nil)
+	_, err = alice.Connect(ctx, w.signedIn(4, 0))
+	wantErr(t, "an ended sign-in of a user who was barred", err, chat.ErrSignedOut)
+	w.Clock.Advance(2 * time.Second)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(5, 0)))
+}
+
+// refusedFor: nothing is recorded before SESSIONS.until, and the refusal says how long.
+func refusedFor(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, 0)))
+	w.change("U#alice", "SESSIONS", "SET #until = :t", map[string]string{"#until": "until"}, fmt.Sprint(w.Clock.Now().Add(time.Minute).UnixMilli()))
+	_, err := alice.Connect(ctx, w.signedIn(2, 0))
+	limited := (*chat.RateLimitedError)(nil)
+	if !errors.As(err, &limited) || limited.After <= 50*time.Second || limited.After > time.Minute {
+		t.Errorf("a connection before the time gives %v", err)
+	}
+	c := w.signedIn(1, 0)
+	c.N = 2
+	must[chat.Connection](t)(alice.Watch(ctx, c)) // one that is open goes on
+	w.Clock.Advance(time.Minute + time.Second)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
+}
+
+// erasedSessions: of a user who is erased only the ended sign-ins are remembered, for 31 days unless the user is barred.
+func erasedSessions(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, time.Minute)))
+	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
+	w.Clock.Advance(2 * time.Second)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
+	wantErr(t, "forget", alice.Forget(ctx), nil)
+	if told := w.pass(alice); len(told) != 1 {
+		t.Errorf("farewell was said to %v, want the open one", told)
+	}
+	holds := func(when string, want ...string) {
+		t.Helper()
+		if got := w.sessions("alice"); !slices.Equal(got, want) {
+			t.Errorf("%s SESSIONS holds %q, want %q", when, got, want)
+		}
+	}
+	holds("of an erased user", "before", "expires")
+	_, err := alice.Connect(ctx, w.signedIn(3, time.Minute))
+	wantErr(t, "an ended sign-in of an erased user", err, chat.ErrSignedOut)
+	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(4, 0)))
+	holds("after a new connection", "before", "open")
+	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{Bar: true}))
+	w.pass(alice)
+	holds("of an erased user who is barred", "barred", "before")
+	wantErr(t, "unbar", alice.Unbar(ctx), nil)
+	holds("of an erased user who was barred", "before", "expires")
+}
+
+// sessions are the attributes of a user's SESSIONS but its key.
+func (w *World) sessions(subject string) (names []string) {
+	w.T.Helper()
+	for _, item := range w.items() {
+		if stringOf(item["pk"]) != "U#"+chattest.User(w.T, subject).Key() || stringOf(item["sk"]) != "SESSIONS" {
+			continue
+		}
+		for name := range item {
+			if name != "pk" && name != "sk" {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// foreignOwner: where the owner record of one of a user's entries is another user's, that record stays as it is and the rest
+// is done.
+func foreignOwner(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	for n := 1; n <= 10; n++ {
+		must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(n, time.Minute)))
+	}
+	for _, n := range []int{1, 2} {
+		w.plant(map[string]string{"pk": "C#" + string(socket(n, "").ID), "sk": "OWNER", "user": "bob"})
+	}
+	if replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, time.Minute))); !slices.Equal(replaced, []chat.ConnectionID{socket(1, "").ID}) {
+		t.Errorf("replaced %v", replaced)
+	}
+	if ended := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{})); len(ended) != 10 {
+		t.Errorf("ended %v", ended)
+	}
+	for _, item := range w.items() {
+		if _, out := item["out"].(*types.AttributeValueMemberS); out && stringOf(item["user"]) != "alice" {
+			t.Errorf("another user's record was changed: %v", item)
+		}
+	}
+}
+
+// verified has everything of a user verified.
+func verified(t *testing.T, s *store.Store) {
+	t.Helper()
+	if found := must[[]store.Finding](t)(s.Verify(t.Context())); len(found) > 0 {
+		t.Errorf("verify finds %+v", found)
+	}
+}
+
+func sessionProbes() map[string]probe {
+	return map[string]probe{
+		"Store.EndSessions": {theirs: anything, call: func(c caller) (any, error) {
+			ended, err := c.mine.EndSessions(c.T.Context(), store.Ending{Bar: true})
+			if err == nil && c.holder != nil && !c.met && !slices.Contains(ended, c.socket) {
+				err = fmt.Errorf("mine was not ended: %v", ended)
+			}
+			return nil, err
+		}},
+		"Store.Unbar": {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
+		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
+			err := c.mine.Lost(c.T.Context(), c.socket)
+			if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
+				return nil, nil // what it answers of mine
+			}
+			return nil, err
+		}},
+	}
+}
