@@ -31,8 +31,9 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// Handle refuses identity, which a connection of another user's is too, and nothing else: a browser sees of any refusal only
-// a failed socket, so all else is told in frames later.
+// Handle refuses a handshake without a user, one on a connection of another user, and those of a user who sends too many
+// frames. A browser sees of any refusal only a failed socket. A connection of a session that was ended is therefore
+// accepted and not recorded: its first hello is answered with the reason.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if errors.Is(err, chat.ErrNoUser) {
@@ -42,29 +43,31 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	if err != nil {
 		return gateway.Answer{}, err
 	}
-	mine, err := h.table.For(in.User)
+	own, err := h.table.For(in.User)
 	if err != nil {
 		return gateway.Answer{}, err
 	}
-	replaced, err := mine.Connect(ctx, chat.Connection{
+	replaced, err := own.Connect(ctx, chat.Connection{
 		ID:           in.Connection,
 		Thread:       chat.ThreadID(chat.NewID(h.now())),
 		Connected:    in.ConnectedAt,
 		TokenExpires: in.TokenExpires,
+		SignedIn:     in.SignIn.At,
 	})
-	switch foreign := chat.Foreign(err); {
-	case len(foreign) > 0: // a record of another's stands among this user's: it is left out, and all else is done
-		for _, id := range foreign {
-			h.monitor.Violation(ctx, monitor.ConnectionRecord, in.User, monitor.Request(in.RequestID), monitor.Connection(id))
-		}
+	switch {
 	case errors.Is(err, chat.ErrForeign):
 		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
 		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
+	case errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrReplaced):
+		h.log.InfoContext(ctx, "connection not recorded", "reason", err.Error()) // its first hello is told why
+	case errors.Is(err, chat.ErrRateLimited):
+		h.log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		return gateway.Answer{StatusCode: http.StatusTooManyRequests}, nil
 	case err != nil:
-		return gateway.Answer{}, fmt.Errorf("recording the connection: %w", err)
+		return gateway.Answer{}, fmt.Errorf("record the connection: %w", err)
 	}
-	for _, c := range replaced {
-		h.replace(ctx, c.ID)
+	for _, id := range replaced {
+		h.replace(ctx, id)
 	}
 	if slices.Contains(in.Subprotocols, wire.Subprotocol) {
 		return gateway.OK(wire.Subprotocol), nil

@@ -28,16 +28,28 @@ var errMoved = errors.New("the connection is not what it was when it asked")
 // errPast is one whose token has become past since it asked.
 var errPast = fmt.Errorf("%w: its token is past", errMoved)
 
-// mine reads this connection's record and compares whose it is with what the authorizer says: its row, which says for
-// whom it was written, or else the owner record. A record that is missing is none of somebody else: records expire. Every
-// frame goes by this or by watch before anything is answered.
+// rowless is a frame on a connection without a row, and why there is none. A row outlives its socket, so a connection
+// without one was replaced, signed out or erased. The frame is refused, and the socket is closed.
+type rowless struct{ why error }
+
+// Error says why there is no row.
+func (e rowless) Error() string { return e.why.Error() }
+
+// Unwrap makes it the reason.
+func (e rowless) Unwrap() error { return e.why }
+
+// mine reads this connection's row and compares whose it is with what the authorizer says: by what the row says, or else by
+// the owner record. It fails with rowless if there is none. Every frame goes by this or by watch before anything is answered.
 func (r *request) mine(ctx context.Context) (chat.Connection, error) {
 	at := r.now()
 	row, err := r.store.Connection(ctx, r.in.Connection)
-	if err != nil && (errors.Is(err, chat.ErrForeign) || !errors.Is(err, chat.ErrNotFound)) {
+	if errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign) {
+		return row, r.withoutRow(ctx)
+	}
+	if err != nil {
 		return row, disagreement(err)
 	}
-	if row.Whose == "" { // none, or one of before rows said whose they are
+	if row.Whose == "" { // one of before rows said whose they are
 		owner, err := r.table.Owner(ctx, r.in.Connection)
 		if err == nil && owner != r.in.User {
 			return row, violation{monitor.ConnectionOwner}
@@ -50,17 +62,32 @@ func (r *request) mine(ctx context.Context) (chat.Connection, error) {
 	return row, nil
 }
 
+// withoutRow is the error of a connection without a row: a violation, or rowless with the reason.
+func (r *request) withoutRow(ctx context.Context) error {
+	err := r.store.Lost(ctx, r.in.Connection)
+	switch {
+	case errors.Is(err, chat.ErrForeign):
+		return violation{monitor.ConnectionOwner}
+	case errors.Is(err, chat.ErrReplaced), errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrClosed):
+		return rowless{err}
+	}
+	return err
+}
+
 // watch points this connection at a thread, keeps what its client has of it, if that is said, and returns its row.
 func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has *chat.Cursor) (chat.Connection, error) {
 	c := chat.Connection{
 		ID: r.in.Connection, Thread: thread, N: n,
-		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires,
+		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires, SignedIn: r.in.SignIn.At,
 	}
 	if has != nil {
 		c.Acked = *has
 	}
 	at := r.now()
 	row, err := r.store.Watch(ctx, c)
+	if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrSignedOut) || errors.Is(err, chat.ErrRateLimited) {
+		return row, rowless{err}
+	}
 	if err != nil {
 		return row, disagreement(err)
 	}
@@ -116,13 +143,10 @@ func (c checked) Post(ctx context.Context, id chat.ConnectionID, message []byte)
 // one, and that its token is not past, unless that is the answer. It reads the record again if that is a second old.
 func (r *request) current(ctx context.Context) error {
 	if r.now().Sub(r.at) > recordGood {
-		had := r.row
-		row, err := r.mine(ctx)
-		if err != nil {
-			return err
-		}
-		if had.ID != "" && row.ID == "" {
+		if _, err := r.mine(ctx); errors.As(err, &rowless{}) {
 			return errMoved
+		} else if err != nil {
+			return err
 		}
 	}
 	if !r.late && !r.now().Before(r.in.TokenExpires) {

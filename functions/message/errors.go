@@ -30,6 +30,10 @@ func codeOf(err error) (wire.Code, bool) {
 		return wire.CodeDenied, true
 	case errors.Is(err, chat.ErrClosed):
 		return wire.CodeClosing, true
+	case errors.Is(err, chat.ErrReplaced):
+		return wire.CodeReplaced, true
+	case errors.Is(err, chat.ErrSignedOut):
+		return wire.CodeSignedOut, true
 	}
 	return wire.CodeInternal, false
 }
@@ -55,6 +59,10 @@ func sentence(code wire.Code) string {
 		return "There is no agent of this name. Choose another one."
 	case wire.CodeDenied:
 		return "You are not allowed to do this."
+	case wire.CodeReplaced:
+		return "This window was disconnected because too many are open. Use it again to reconnect."
+	case wire.CodeSignedOut:
+		return "You were signed out. Sign in again."
 	case wire.CodeClosing:
 		return "All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."
 	}

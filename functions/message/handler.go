@@ -22,10 +22,16 @@ type invoker interface {
 	Forget(ctx context.Context, u chat.User) error
 }
 
+// poster posts to connections and closes them; gateway.Poster is one.
+type poster interface {
+	emit.Poster
+	Close(ctx context.Context, id chat.ConnectionID) error
+}
+
 // handler answers the frames of clients. It is shared by all requests and holds no user's anything.
 type handler struct {
 	table   *store.Table
-	poster  emit.Poster
+	poster  poster
 	invoker invoker
 	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
 	limits  chat.Limits
@@ -78,6 +84,9 @@ func (r *request) serve(ctx context.Context) error {
 		r.violated(ctx, v, f)
 		return nil // and nothing is posted
 	}
+	if e := (rowless{}); errors.As(err, &e) {
+		return r.dismiss(ctx, e)
+	}
 	return err
 }
 
@@ -109,7 +118,7 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 	}
 	err := r.dispatch(ctx, f)
 	code, ok := codeOf(err)
-	if err == nil || !ok {
+	if err == nil || !ok || errors.As(err, &rowless{}) {
 		return err
 	}
 	r.refused(ctx, code, "err", err)

@@ -73,8 +73,8 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 		return f.ThreadID, nil
 	}
 	row, err := r.mine(ctx)
-	if err == nil && row.ID == "" {
-		return chat.ThreadID(chat.NewID(r.now())), nil // the row has expired; hello makes it again
+	if errors.As(err, &rowless{}) {
+		return chat.ThreadID(chat.NewID(r.now())), nil // watch writes the row again, or is told why not
 	}
 	return row.Thread, err
 }

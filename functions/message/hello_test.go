@@ -83,10 +83,6 @@ func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
 func TestHelloWithoutAThreadIsAboutTheConnections(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	_, err := w.store().Connect(t.Context(), chat.Connection{ID: w.id, Thread: "own", Connected: r.at, TokenExpires: r.at.Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ThreadID != "own" {
 		t.Errorf("about %q", g.ready.ThreadID)
 	}

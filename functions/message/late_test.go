@@ -27,7 +27,7 @@ func TestATokenEndsWhileItsFrameIsAnswered(t *testing.T) {
 	} {
 		mine, late := 0, 0
 		for life := range 20 {
-			w := r.window("alice", fmt.Sprintf("w%d=", life))
+			w := r.window(fmt.Sprint("alice", life), fmt.Sprintf("w%d=", life))
 			w.life, looks = time.Duration(life)*time.Second, 0
 			got := w.send(body)
 			if len(got) != 1 {

@@ -190,6 +190,8 @@ type slowly struct {
 	takes time.Duration
 }
 
+func (s slowly) Close(ctx context.Context, id chat.ConnectionID) error { return s.edge.Close(ctx, id) }
+
 func (s slowly) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
 	s.at = s.at.Add(s.takes)
 	return s.edge.Post(ctx, id, message)
@@ -227,6 +229,10 @@ type turning struct {
 	left, posts int
 	do          func()
 	fails       error
+}
+
+func (e *turning) Close(ctx context.Context, id chat.ConnectionID) error {
+	return e.edge.Close(ctx, id)
 }
 
 func (e *turning) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {

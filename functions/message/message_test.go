@@ -55,7 +55,21 @@ type window struct {
 	life time.Duration // of its token
 }
 
+// window opens a connection and records it as connect does, unless it is another user's.
 func (r *rig) window(user, id string) window {
+	r.t.Helper()
+	w := r.unrecorded(user, id)
+	_, err := w.store().Connect(r.t.Context(), chat.Connection{
+		ID: w.id, Thread: "own", Connected: r.at, TokenExpires: r.at.Add(w.life), SignedIn: r.at,
+	})
+	if err != nil && !errors.Is(err, chat.ErrForeign) {
+		r.t.Fatal(err)
+	}
+	return w
+}
+
+// unrecorded is a window whose connection has no row.
+func (r *rig) unrecorded(user, id string) window {
 	return window{r, chattest.User(r.t, user), chat.ConnectionID(id), time.Hour}
 }
 

@@ -65,6 +65,7 @@ func TestDelete(t *testing.T) {
 	// A repeat is answered like the first.
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, `{"type":"done","requestId":"q","threadId":"t"}`, gone)
 	r.at = r.at.Add(25 * time.Hour)
+	w.hello(`{"type":"hello","n":11,"threadId":"t"}`)
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, noSuchThing)
 }
 

@@ -20,8 +20,9 @@ import (
 func callers() map[string]string {
 	return map[string]string{
 		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.ForOperator": "O",
-		"Store.Connect": "C", "Store.Disconnect": "CD", "Store.Connection": "M", "Store.Watch": "M",
-		"Store.Connections": "CMU", "Store.Acknowledge": "M", "Store.RemoveConnection": "CDMU",
+		"Store.Connect": "C", "Store.Disconnect": "DM", "Store.Connection": "M", "Store.Watch": "M",
+		"Store.Connections": "MU", "Store.Acknowledge": "M", "Store.RemoveConnection": "MU",
+		"Store.EndSessions": "MO", "Store.Unbar": "O", "Store.Lost": "M",
 		"Store.Thread": "MU", "Store.Threads": "M", "Store.Rename": "M", "Store.Delete": "M", "Store.Erase": "U",
 		"Store.CancelRuns": "MU", "Store.Log": "M", "Store.Last": "M", "Store.Transcripts": "MU",
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",
@@ -34,10 +35,10 @@ func callers() map[string]string {
 	}
 }
 
-// beyond are methods that always reach what is not below a user's key: owner records, the index, a scan, names that are
+// beyond are methods that reach what is not below a user's key: owner records, the index, a scan, names that are
 // nearly the user's. The user's role may call none of them, for its own user neither.
 func beyond() []string {
-	return []string{"Store.Connect", "Store.Disconnect", "Store.Verify", "Store.Strays", "Table.Owner", "Table.Live", "Table.ForOperator"}
+	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify", "Store.Strays", "Table.Owner", "Table.Live", "Table.ForOperator"}
 }
 
 // roles are whose policies the letters of callers stand for.

@@ -165,8 +165,8 @@ func ownFaults() []fault {
 			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`, test: "TestFault46TwoDevicesAnswer",
 		},
 		{
-			number: 47, clause: "a user has ten sockets", file: "shared/store/connections.go",
-			from: `if excess <= 0 {`, to: `if excess <= 1 {`, test: "TestFault47ElevenSockets",
+			number: 47, clause: "a user has ten sockets", file: "shared/store/sessions.go",
+			from: `ids[:max(0, len(ids)+1-limit)]`, to: `ids[:max(0, len(ids)-limit)]`, test: "TestFault47ElevenSockets",
 		},
 		{
 			number: 47, clause: "who is replaced stays away", file: "shared/client/receive.go",

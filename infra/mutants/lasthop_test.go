@@ -77,7 +77,7 @@ func frameGuards() []guard {
 		},
 		{
 			name: "last hop: a hello and a run, too", row: "C5", file: "functions/message/connection.go", test: every,
-			from: "	row, err := r.store.Watch(ctx, c)\n	if err != nil {\n", to: "	row, err := r.store.Watch(ctx, c)\n	if errors.Is(err, chat.ErrForeign) {\n		row, err = c, nil\n	}\n	if err != nil {\n",
+			from: "	row, err := r.store.Watch(ctx, c)\n", to: "	row, err := r.store.Watch(ctx, c)\n	if errors.Is(err, chat.ErrForeign) {\n		row, err = c, nil\n	}\n",
 		},
 	}
 }
@@ -144,7 +144,7 @@ func violationGuards() []guard {
 		},
 		{
 			name: "violations: a connect's", row: "E2", file: "functions/connect/connect.go", test: "./functions/connect TestAConnectOnAnothersConnectionIsAViolation",
-			from: `case errors.Is(err, chat.ErrForeign):`, to: `case errors.Is(err, chat.ErrForeign) && mine == nil:`,
+			from: `case errors.Is(err, chat.ErrForeign):`, to: `case errors.Is(err, chat.ErrForeign) && own == nil:`,
 		},
 		{
 			name: "violations: a disconnect's", row: "E2", file: "functions/disconnect/disconnect.go", test: "./functions/disconnect TestADisconnectForgetsItsOwnConnectionOnly",

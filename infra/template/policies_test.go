@@ -61,8 +61,9 @@ func short(resource string) string {
 		"/@connections/*}", "/@connections/*").Replace(resource)
 }
 
-// Each function may do what it does, and nothing else. The store's calls: connect writes a connection and its owner,
-// counts the user's and removes the oldest; disconnect reads the owner and removes both; message reads and writes threads
+// Each function may do what it does, and nothing else. The store's calls: connect reads the
+// user's sessions, writes a connection, its owner and its entry, and removes the oldest; disconnect reads the owner and removes
+// all three; message reads and writes threads
 // and runs, in transactions (which need the permission of each action in them). turn and sweep do so as the user's role,
 // which also erases what is left of a deleted thread, or of a user, whose connections turn closes. That each of the
 // table's actions is used, and by whom, is shown by infra/audit's matrix.
@@ -75,9 +76,9 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 	post := "execute-api:ManageConnections Api POST/@connections/*"
 	want := map[string][]string{
 		"Authorize":  {},
-		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:PutItem Table", "dynamodb:Query Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
-		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table"},
-		"Message":    append(slices.Clone(table), post, "lambda:InvokeFunction TurnFunction"),
+		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:PutItem Table", "dynamodb:UpdateItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
+		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:UpdateItem Table"},
+		"Message":    append(slices.Clone(table), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction TurnFunction"),
 		"Turn":       append(slices.Clone(asUser), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
 		"User":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
 		"Sweep":      append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),

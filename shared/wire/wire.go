@@ -260,6 +260,7 @@ const (
 	CodeUnauthorized Code = "unauthorized"
 	CodeTokenExpired Code = "token_expired"
 	CodeReplaced     Code = "replaced"
+	CodeSignedOut    Code = "signed_out" // the session was ended, here or elsewhere
 	CodeNotFound     Code = "not_found"
 	CodeBusy         Code = "busy"
 	CodeInterrupted  Code = "interrupted"

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,38 +21,6 @@ func (w *World) signedIn(n int, ago time.Duration) chat.Connection {
 	return c
 }
 
-// manyConnects: forty connections at once all succeed, and exactly ten rows remain.
-func manyConnects(t *testing.T, w *World) {
-	const count = 40
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	replaced := map[chat.ConnectionID]int{}
-	for n := range count {
-		wg.Go(func() {
-			gone, err := w.As("alice").Connect(t.Context(), socket(n+1, "t1"))
-			if err != nil {
-				t.Errorf("connection %d: %v", n+1, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, id := range gone {
-				replaced[id]++
-			}
-		})
-	}
-	wg.Wait()
-	rows := must[[]chat.Connection](t)(w.As("alice").Connections(t.Context()))
-	if len(rows) != 10 || len(replaced) != count-10 {
-		t.Errorf("%d rows remain and %d were replaced, want 10 and %d", len(rows), len(replaced), count-10)
-	}
-	for _, c := range rows {
-		if replaced[c.ID] > 0 {
-			t.Errorf("%s was replaced and has a row", c.ID)
-		}
-	}
-	verified(t, w.As("alice"))
-}
-
 // helloNeverEvicts: a hello that finds no row takes a free entry or fails.
 func helloNeverEvicts(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -69,7 +36,7 @@ func helloNeverEvicts(t *testing.T, w *World) {
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 10 {
 		t.Errorf("%d rows, want 10", len(rows))
 	}
-	verified(t, alice)
+	Verified(t, alice)
 }
 
 // staleEntries: entries of sockets that API Gateway has ended long ago go before any open connection.
@@ -90,7 +57,7 @@ func staleEntries(t *testing.T, w *World) {
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 6 {
 		t.Errorf("%d rows, want the five open ones and the new one", len(rows))
 	}
-	verified(t, alice)
+	Verified(t, alice)
 }
 
 // signOut: it ends every connection and every sign-in up to now, whatever the session tries next; a new sign-in works.
@@ -129,7 +96,7 @@ func signOut(t *testing.T, w *World) {
 	if rows := must[[]chat.Connection](t)(w.As("bob").Connections(ctx)); len(rows) != 1 {
 		t.Errorf("bob has %d connections, want his one", len(rows))
 	}
-	verified(t, alice)
+	Verified(t, alice)
 }
 
 // bar: a barred user cannot come back until an operator says so, and the sign-ins of before stay ended then.
@@ -237,8 +204,8 @@ func foreignOwner(t *testing.T, w *World) {
 	}
 }
 
-// verified has everything of a user verified.
-func verified(t *testing.T, s *store.Store) {
+// Verified has everything of a user verified.
+func Verified(t *testing.T, s *store.Store) {
 	t.Helper()
 	if found := must[[]store.Finding](t)(s.Verify(t.Context())); len(found) > 0 {
 		t.Errorf("verify finds %+v", found)

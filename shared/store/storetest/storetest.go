@@ -28,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		test func(*testing.T, *World)
 	}{
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
-		{"ManyConnects", manyConnects}, {"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
+		{"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
 		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged}, {"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SeatsOfEndedRuns", seatsOfEndedRuns},

@@ -1,0 +1,47 @@
+package mutants
+
+// sessionGuards are those of the limit of connections and of ended sessions.
+func sessionGuards() []guard {
+	const rows, frames = "./shared/store TestStore", "./functions/message "
+	const sessions = "shared/store/sessions.go"
+	return []guard{
+		{
+			name: "sessions: a frame on a connection without a row is refused", file: "functions/message/connection.go",
+			test: frames + "TestFrame_ConnectionWithoutRow",
+			from: `		return row, r.withoutRow(ctx)
+`, to: `		err = r.withoutRow(ctx)
+		if errors.As(err, &rowless{}) {
+			return row, nil
+		}
+		return row, err
+`,
+		},
+		{
+			name: "sessions: a replaced connection is not recorded again", file: sessions, test: rows,
+			from: `attribute_not_exists(#out))"`, to: `(attribute_not_exists(#out) OR attribute_exists(#out)))"`,
+		},
+		{
+			name: "sessions: the limit is a condition of the write", file: sessions, test: "./shared/store TestConnect_ManyAtOnce",
+			from: `size(#open) < :most)"`, to: `size(#open) < :most OR size(#open) >= :most)"`,
+			also: []edit{{sessions, `attribute_exists(#open." + name + ")"`, `(attribute_exists(#open." + name + ") OR attribute_not_exists(#open." + name + "))"`}},
+		},
+		{
+			name: "sessions: a hello evicts no connection", file: sessions, test: rows,
+			from: `if len(oldest) > 0 && !o.evicts {`, to: `if len(oldest) > 0 && o.row.ID == "" {`,
+		},
+		{
+			name: "sessions: an ended sign-in is refused", file: sessions, test: rows,
+			from: `case i.Barred, i.Before != 0 && signedIn <= i.Before:`, to: `case i.Barred:`,
+			also: []edit{{sessions, `(attribute_not_exists(#before) OR #before < :signed)`, `(attribute_not_exists(#before) OR #before <> :signed)`}},
+		},
+		{
+			name: "sessions: a barred user is refused", file: sessions, test: rows,
+			from: `case i.Barred, i.Before`, to: `case i.Before`,
+			also: []edit{{sessions, `attribute_not_exists(#barred)`, `(attribute_not_exists(#barred) OR attribute_exists(#barred))`}},
+		},
+		{
+			name: "sessions: a refused frame's socket is closed", file: "functions/message/dismiss.go", test: frames + "TestFrame_ConnectionWithoutRow",
+			from: `err := r.poster.Close(ctx, id); err != nil`, to: `err := ctx.Err(); err != nil`,
+		},
+	}
+}
