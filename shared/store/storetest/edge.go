@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"testing"
@@ -209,6 +210,19 @@ func expiry(t *testing.T, w *World) {
 	t.Attr("figure", fmt.Sprintf("%d of 3 records are gone past their time: a connection that nobody has ended, whose it was, a run", gone))
 }
 
+// fill connects until the oldest connection is replaced.
+func (c caller) fill() error {
+	for range 11 {
+		row := socket(1, c.thread)
+		row.ID = chat.ConnectionID("new-" + rand.Text())
+		replaced, err := c.mine.Connect(c.T.Context(), row)
+		if err != nil || len(replaced) > 0 {
+			return err
+		}
+	}
+	return errors.New("eleven connections replaced none")
+}
+
 func connectionProbes() map[string]probe {
 	named := func(c caller) chat.Connection {
 		row := socket(1, c.thread)
@@ -224,9 +238,11 @@ func connectionProbes() map[string]probe {
 	}
 	return map[string]probe{
 		"Store.Connect": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
-			replaced, err := c.mine.Connect(c.T.Context(), named(c))
-			if err != nil || c.met {
-				return replaced, err
+			if c.met {
+				return nil, c.fill()
+			}
+			if _, err := c.mine.Connect(c.T.Context(), named(c)); err != nil {
+				return nil, err
 			}
 			row, err := c.mine.Connection(c.T.Context(), c.socket)
 			return written(c, row, err)
