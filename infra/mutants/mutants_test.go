@@ -40,7 +40,7 @@ func guards() []guard {
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
 		idGuards(), sessionGuards(),
 		textGuards(), localGuards(),
-		kindGuards(), accessGuards(), originGuards(),
+		kindGuards(), accessGuards(), originGuards(), issuerGuards(),
 	)
 }
 

@@ -45,6 +45,16 @@ async function expire({ page }: Window): Promise<void> {
   await page.getByText("You are signed out").waitFor();
 }
 
+/** Where the issuer sends a browser that asks for a sign-in without a page. */
+async function silently({ page }: Window): Promise<string> {
+  const query = new URLSearchParams({
+    response_type: "code", client_id: "carrel-page", redirect_uri: stack().page, scope: "openid", prompt: "none",
+    code_challenge: "x".repeat(43), code_challenge_method: "S256",
+  });
+  const answer = await page.request.get(`${stack().page}issuer/authorize?${query}`, { maxRedirects: 0 });
+  return answer.headers().location ?? `${answer.status()}`;
+}
+
 /** What the page goes out with, from now on. */
 function sent({ page }: Window): string[] {
   const frames: string[] = [];
@@ -107,12 +117,14 @@ it("keeps nothing of who has signed out", async () => {
   await window.send("/say written by alice without a connection");
   await window.questions.getByText("Sending").waitFor();
   await window.composer.fill("a draft of alice");
+  expect(await silently(window)).toMatch(/[?&]code=/); // the issuer knows who this is
   await window.page.getByRole("button", { name: "Sign out" }).click();
   const enter = window.page.getByRole("button", { name: "Sign in", exact: true });
   await enter.waitFor();
   expect(await readable(window)).not.toContain("alice");
   expect(await window.page.evaluate(() => sessionStorage.length + localStorage.length)).toBe(0);
   expect(window.page.url()).toBe(stack().page);
+  expect(await silently(window)).toContain("error=login_required"); // and asks who comes next
   await enter.click();
   await window.signIn(bob);
   await window.connected();

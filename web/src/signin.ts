@@ -36,15 +36,16 @@ interface Left {
  */
 export class SignIn {
   readonly #users: UserManager;
+  readonly #here = `${location.origin}/`;
+  readonly #client: string;
   #person: string | undefined;
   /** The sign-in is over, and only a person can make another. */
   over = false;
 
   constructor(config: Config) {
-    const here = `${location.origin}/`;
+    this.#client = config.clientId;
     this.#users = new UserManager({
-      authority: config.issuer, client_id: config.clientId, scope: config.scope,
-      redirect_uri: here, post_logout_redirect_uri: here,
+      authority: config.issuer, client_id: config.clientId, scope: config.scope, redirect_uri: this.#here,
       automaticSilentRenew: false, requestTimeoutInSeconds: 10,
       // Nothing that another window, or who uses this browser next, could find.
       userStore: new WebStorageStateStore({ store: sessionStorage }), stateStore: new WebStorageStateStore({ store: sessionStorage }),
@@ -97,7 +98,10 @@ export class SignIn {
 
   async out(): Promise<void> {
     const ends = (await this.#users.metadataService.getMetadata()).end_session_endpoint;
-    if (ends) await this.#users.signoutRedirect();
+    // Cognito needs client_id and logout_uri: without them it keeps its own session, and the next sign-in is the same
+    // person's. post_logout_redirect_uri is OpenID Connect's name of the same address.
+    const query = { client_id: this.#client, logout_uri: this.#here, post_logout_redirect_uri: this.#here };
+    if (ends) await this.#users.signoutRedirect({ extraQueryParams: query });
     else {
       await this.#users.removeUser();
       location.replace("/");

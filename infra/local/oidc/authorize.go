@@ -18,7 +18,8 @@ const (
 // grant is what a code stands for.
 type grant struct {
 	client, redirect, challenge, nonce, scope, user string
-	signedIn                                        time.Time
+	family                                          string // of its refresh tokens
+	signedIn, made                                  time.Time
 }
 
 // view is what the page shows.
@@ -46,15 +47,35 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		back(w, r, redirect, url.Values{"error": {code}, "error_description": {problem}, "state": {q.Get("state")}})
 		return
 	}
+	a, problem := readAgain(q)
+	if problem != "" {
+		back(w, r, redirect, url.Values{"error": {"invalid_request"}, "error_description": {problem}, "state": {q.Get("state")}})
+		return
+	}
+	if a.silent {
+		i.silently(w, r, q, a)
+		return
+	}
 	if r.Method == http.MethodGet {
 		i.show(w, http.StatusOK, view{Users: []string{"alice", "bob", "carol", "dave", "erin"}, Hint: q.Get("login_hint")})
 		return
 	}
-	i.choose(w, r, q)
+	i.choose(w, r, q, a)
+}
+
+// silently sends a code for the browser's session back, or that there is none, without a page.
+func (i *Issuer) silently(w http.ResponseWriter, r *http.Request, q url.Values, a again) {
+	s, ok := i.session(r, a)
+	if !ok {
+		back(w, r, q.Get("redirect_uri"), url.Values{"error": {"login_required"}, "state": {q.Get("state")},
+			"error_description": {"there is no sign-in here that is recent enough: sign in on the page"}})
+		return
+	}
+	i.sendCode(w, r, q, s)
 }
 
 // choose takes the name and sends its code back.
-func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values) {
+func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values, a again) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	user := strings.TrimSpace(r.PostFormValue("user"))
 	scope := q.Get("scope")
@@ -62,8 +83,13 @@ func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values) {
 		i.show(w, http.StatusBadRequest, view{Problem: err.Error() + ".", Users: []string{"alice", "bob"}})
 		return
 	}
+	i.sendCode(w, r, q, i.signIn(w, r, a, user))
+}
+
+// sendCode sends the browser back with a code for its session.
+func (i *Issuer) sendCode(w http.ResponseWriter, r *http.Request, q url.Values, s session) {
 	code := i.putCode(grant{client: q.Get("client_id"), redirect: q.Get("redirect_uri"), challenge: q.Get("code_challenge"),
-		nonce: q.Get("nonce"), scope: scope, user: user, signedIn: i.config.Now()})
+		nonce: q.Get("nonce"), scope: q.Get("scope"), user: s.user, signedIn: s.signedIn, made: i.config.Now()})
 	back(w, r, q.Get("redirect_uri"), url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.config.Issuer}})
 }
 
@@ -76,8 +102,6 @@ func wrong(q url.Values) (code, problem string) {
 		return "invalid_request", "PKCE is required: code_challenge with code_challenge_method S256"
 	case !strings.Contains(" "+q.Get("scope")+" ", " openid "):
 		return "invalid_scope", "scope must contain openid"
-	case q.Get("prompt") == "none":
-		return "login_required", "no session is kept here: sign in on the page"
 	}
 	return "", ""
 }
@@ -105,7 +129,7 @@ func (i *Issuer) putCode(g grant) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for other, old := range i.codes {
-		if len(i.codes) >= maxCodes || i.config.Now().Sub(old.signedIn) > codeLife {
+		if len(i.codes) >= maxCodes || i.config.Now().Sub(old.made) > codeLife {
 			delete(i.codes, other)
 		}
 	}
@@ -119,22 +143,25 @@ func (i *Issuer) takeCode(code string) (grant, bool) {
 	defer i.mu.Unlock()
 	g, ok := i.codes[code]
 	delete(i.codes, code)
-	return g, ok && i.config.Now().Sub(g.signedIn) <= codeLife
+	return g, ok && i.config.Now().Sub(g.made) <= codeLife
 }
 
-// endSession sends the browser back; there is no session to end, but clients expect the address.
+// endSession ends the browser's session and sends it back. Like Cognito it needs client_id and logout_uri; without them
+// Cognito shows an error and keeps the session, so that the next sign-in is the same person's.
 func (i *Issuer) endSession(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	target := q.Get("post_logout_redirect_uri")
-	if target == "" {
-		i.show(w, http.StatusOK, view{Notice: "You are signed out."})
-		return
+	target := q.Get("logout_uri")
+	switch {
+	case q.Get("client_id") != i.config.ClientID:
+		i.show(w, http.StatusBadRequest, view{Problem: "client_id is not " + i.config.ClientID + "."})
+	case !loopback(target):
+		i.show(w, http.StatusBadRequest, view{Problem: "logout_uri must be http://127.0.0.1 or http://localhost."})
+	case q.Has("post_logout_redirect_uri") && q.Get("post_logout_redirect_uri") != target:
+		i.show(w, http.StatusBadRequest, view{Problem: "post_logout_redirect_uri is not logout_uri."})
+	default:
+		i.signOut(w, r)
+		back(w, r, target, url.Values{"state": {q.Get("state")}})
 	}
-	if !loopback(target) {
-		i.show(w, http.StatusBadRequest, view{Problem: "post_logout_redirect_uri must be http://127.0.0.1 or http://localhost."})
-		return
-	}
-	back(w, r, target, url.Values{"state": {q.Get("state")}})
 }
 
 // show writes the page. Browsers hold form-action against the redirect that follows, too.

@@ -34,9 +34,13 @@ type Issuer struct {
 	mux    *http.ServeMux
 	page   *template.Template
 
-	mu    sync.Mutex
-	keys  []key // newest first: it signs, the others are still published
-	codes map[string]grant
+	base string // the path of its URL
+
+	mu       sync.Mutex
+	keys     []key // newest first: it signs, the others are still published
+	codes    map[string]grant
+	sessions map[string]session
+	revoked  map[string]bool // families of refresh tokens
 }
 
 //go:embed page.html
@@ -56,7 +60,11 @@ func New(c Config) (*Issuer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	i := &Issuer{config: c, codes: map[string]grant{}, mux: http.NewServeMux()}
+	i := &Issuer{config: c, base: u.Path, codes: map[string]grant{}, sessions: map[string]session{}, revoked: map[string]bool{},
+		mux: http.NewServeMux()}
+	if err := i.loadRevoked(); err != nil {
+		return nil, err
+	}
 	if i.page, err = template.New("page").Parse(page); err != nil {
 		return nil, fmt.Errorf("oidc: reading the page: %w", err)
 	}
@@ -68,7 +76,7 @@ func New(c Config) (*Issuer, error) {
 			return nil, err
 		}
 	}
-	i.routes(u.Path)
+	i.routes(i.base)
 	return i, nil
 }
 
@@ -78,6 +86,7 @@ func (i *Issuer) routes(base string) {
 	i.mux.HandleFunc("GET "+base+"/authorize", i.authorize)
 	i.mux.HandleFunc("POST "+base+"/authorize", i.authorize)
 	i.mux.HandleFunc("POST "+base+"/token", i.token)
+	i.mux.HandleFunc("POST "+base+"/revoke", i.revoke)
 	i.mux.HandleFunc("GET "+base+"/end-session", i.endSession)
 }
 
@@ -114,6 +123,7 @@ type document struct {
 	Token         string   `json:"token_endpoint"`
 	Keys          string   `json:"jwks_uri"`
 	EndSession    string   `json:"end_session_endpoint"`
+	Revocation    string   `json:"revocation_endpoint"`
 	ResponseTypes []string `json:"response_types_supported"`
 	ResponseModes []string `json:"response_modes_supported"`
 	GrantTypes    []string `json:"grant_types_supported"`
@@ -128,7 +138,7 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	issuer := i.config.Issuer
 	answer(w, http.StatusOK, document{
 		Issuer: issuer, Authorization: issuer + "/authorize", Token: issuer + "/token", Keys: issuer + "/keys",
-		EndSession: issuer + "/end-session", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
+		EndSession: issuer + "/end-session", Revocation: issuer + "/revoke", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, Subjects: []string{"public"},
 		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope), ClientAuth: []string{"none"},
 		Challenges: []string{"S256"},

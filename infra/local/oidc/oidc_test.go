@@ -29,6 +29,8 @@ type site struct {
 	url    string
 	client *http.Client
 	now    time.Time
+	// restart replaces the issuer by another of the same address and files.
+	restart func()
 }
 
 func start(t *testing.T, keyFile string) *site {
@@ -39,11 +41,14 @@ func start(t *testing.T, keyFile string) *site {
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s := &site{T: t, url: server.URL + "/issuer", client: client, now: time.Now()}
-	issuer, err := oidc.New(oidc.Config{Issuer: s.url, KeyFile: keyFile, Now: func() time.Time { return s.now }})
-	if err != nil {
-		t.Fatal(err)
+	s.restart = func() {
+		issuer, err := oidc.New(oidc.Config{Issuer: s.url, KeyFile: keyFile, Now: func() time.Time { return s.now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.issuer, handler = issuer, issuer
 	}
-	s.issuer, handler = issuer, issuer
+	s.restart()
 	return s
 }
 
@@ -138,7 +143,7 @@ func TestSignIn(t *testing.T) {
 	}
 	access := s.claims(got.Access)
 	for name, want := range map[string]any{"iss": s.url, "sub": "Zoë from next door", "username": "Zoë from next door",
-		"client_id": "carrel-page", "token_use": "access", "scope": "openid notes", "aud": nil} {
+		"client_id": "carrel-page", "token_use": "access", "scope": "openid notes", "aud": nil, "auth_time": float64(s.now.Unix())} {
 		if access[name] != want {
 			t.Errorf("access token's %s = %v, want %v", name, access[name], want)
 		}
@@ -231,6 +236,15 @@ func TestScriptToken(t *testing.T) {
 	if claims["sub"] != "bob" || claims["scope"] != oidc.DefaultScope || got.Expires != 3600 || got.ID != "" {
 		t.Errorf("%+v %v", got, claims)
 	}
+	if claims["auth_time"] != float64(s.now.Unix()) {
+		t.Errorf("auth_time %v", claims["auth_time"])
+	}
+	for age, want := range map[string]any{"600": float64(s.now.Unix() - 600), "unknown": nil} {
+		_, got = s.token(url.Values{"user": {"bob"}, "auth_age": {age}})
+		if claims := s.claims(got.Access); claims["auth_time"] != want {
+			t.Errorf("auth_age %s: auth_time %v, want %v", age, claims["auth_time"], want)
+		}
+	}
 	_, got = s.token(url.Values{"user": {"bob"}, "scope": {"clock"}, "expires_in": {"90"}, "shape": {"aud"}})
 	claims = s.claims(got.Access)
 	if fmt.Sprint(claims["aud"]) != "[carrel-page]" || claims["client_id"] != nil || claims["scope"] != "clock" ||
@@ -238,7 +252,7 @@ func TestScriptToken(t *testing.T) {
 		t.Errorf("%v", claims)
 	}
 	for _, form := range []url.Values{{}, {"user": {""}}, {"user": {"a\nb"}}, {"user": {" a"}}, {"user": {strings.Repeat("a", 129)}},
-		{"user": {"a"}, "expires_in": {"soon"}}, {"user": {"a"}, "shape": {"odd"}}, {"grant_type": {"password"}}} {
+		{"user": {"a"}, "expires_in": {"soon"}}, {"user": {"a"}, "shape": {"odd"}}, {"user": {"a"}, "auth_age": {"-1"}}, {"user": {"a"}, "auth_age": {"old"}}, {"grant_type": {"password"}}} {
 		if status, got := s.token(form); status != 400 || got.Error == "" || got.Description == "" {
 			t.Errorf("%v: %d %+v", form, status, got)
 		}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -43,6 +44,7 @@ type claims struct {
 	Name     string `json:"name,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
 	AuthTime int64  `json:"auth_time,omitempty"`
+	Family   string `json:"family,omitempty"` // of a refresh token and those made from it
 }
 
 // Request is what an access token is to say.
@@ -51,6 +53,9 @@ type Request struct {
 	Scope   string        // empty: DefaultScope
 	Expires time.Duration // 0: the issuer's; below 0: a token that has expired, for tests
 	Aud     bool          // aud names the client, as most issuers do; else client_id alone, as Cognito does
+	// SignedIn is its auth_time. Zero: now. Unproven leaves auth_time out, as some issuers do.
+	SignedIn time.Time
+	Unproven bool
 }
 
 // Mint makes an access token. A user is 1 to 128 characters without control characters.
@@ -72,7 +77,10 @@ func (i *Issuer) Mint(r Request) (string, error) {
 	} else {
 		c.ClientID = i.config.ClientID
 	}
-	return i.sign(c)
+	if !r.Unproven {
+		c.AuthTime = cmp.Or(r.SignedIn, i.config.Now()).Unix()
+	}
+	return i.sign("at+jwt", c)
 }
 
 func (i *Issuer) claims(user, use string, life time.Duration) claims {
@@ -81,10 +89,11 @@ func (i *Issuer) claims(user, use string, life time.Duration) claims {
 		ID: rand.Text(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life))}}
 }
 
-func (i *Issuer) sign(c claims) (string, error) {
+// sign signs a token. Its header says its kind: at+jwt for an access token (RFC 9068), else JWT.
+func (i *Issuer) sign(typ string, c claims) (string, error) {
 	k := i.current()[0]
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
-	t.Header["kid"] = k.id
+	t.Header["kid"], t.Header["typ"] = k.id, typ
 	signed, err := t.SignedString(k.private)
 	if err != nil {
 		return "", fmt.Errorf("oidc: signing a token: %w", err)
@@ -112,7 +121,8 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// script gives a token for a name: form user, scope?, expires_in? (seconds; below 0: expired), shape? (aud).
+// script gives a token for a name: form user, scope?, expires_in? (seconds; below 0: expired), shape? (aud), auth_age?
+// (seconds since the sign-in, default 0; unknown: no auth_time).
 func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
 	request := Request{User: r.PostForm.Get("user"), Scope: r.PostForm.Get("scope")}
 	seconds := int(i.config.Life / time.Second)
@@ -131,6 +141,16 @@ func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, http.StatusBadRequest, "invalid_request", "shape must be cognito or aud")
 		return
+	}
+	if age := r.PostForm.Get("auth_age"); age == "unknown" {
+		request.Unproven = true
+	} else if age != "" {
+		ago, err := strconv.Atoi(age)
+		if err != nil || ago < 0 {
+			refuse(w, http.StatusBadRequest, "invalid_request", "auth_age must be seconds, or unknown")
+			return
+		}
+		request.SignedIn = i.config.Now().Add(-time.Duration(ago) * time.Second)
 	}
 	access, err := i.Mint(request)
 	if err != nil {
@@ -162,14 +182,20 @@ func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
 
 // refresh gives new tokens to who has a refresh token. That is a signed token too, so it outlives a restart.
 func (i *Issuer) refresh(w http.ResponseWriter, r *http.Request) {
-	var c claims
-	_, err := jwt.ParseWithClaims(r.PostForm.Get("refresh_token"), &c, i.verificationKey, jwt.WithValidMethods([]string{"ES256"}),
-		jwt.WithIssuer(i.config.Issuer), jwt.WithExpirationRequired(), jwt.WithTimeFunc(i.config.Now))
-	if err != nil || c.TokenUse != "refresh" || c.ClientID != r.PostForm.Get("client_id") {
+	c, err := i.read(r.PostForm.Get("refresh_token"), jwt.WithIssuer(i.config.Issuer), jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(i.config.Now))
+	if err != nil || c.TokenUse != "refresh" || c.ClientID != r.PostForm.Get("client_id") || i.isRevoked(c.Family) {
 		refuse(w, http.StatusBadRequest, "invalid_grant", "the refresh token is not valid here: sign in again")
 		return
 	}
-	i.grant(w, grant{client: c.ClientID, user: c.Subject, scope: c.Scope, signedIn: time.Unix(c.AuthTime, 0)})
+	i.grant(w, grant{client: c.ClientID, user: c.Subject, scope: c.Scope, family: c.Family, signedIn: time.Unix(c.AuthTime, 0)})
+}
+
+// read returns the claims of a token that this issuer signed.
+func (i *Issuer) read(raw string, o ...jwt.ParserOption) (claims, error) {
+	var c claims
+	_, err := jwt.ParseWithClaims(raw, &c, i.verificationKey, append(o, jwt.WithValidMethods([]string{"ES256"}))...)
+	return c, err
 }
 
 func (i *Issuer) verificationKey(t *jwt.Token) (any, error) {
@@ -183,14 +209,14 @@ func (i *Issuer) verificationKey(t *jwt.Token) (any, error) {
 
 // grant answers with all three tokens.
 func (i *Issuer) grant(w http.ResponseWriter, g grant) {
-	access, err := i.Mint(Request{User: g.user, Scope: g.scope})
+	access, err := i.Mint(Request{User: g.user, Scope: g.scope, SignedIn: g.signedIn})
 	identity := i.claims(g.user, "id", i.config.Life)
 	identity.Audience = jwt.ClaimStrings{g.client}
 	identity.Name, identity.Nonce, identity.AuthTime = g.user, g.nonce, g.signedIn.Unix()
-	id, idErr := i.sign(identity)
+	id, idErr := i.sign("JWT", identity)
 	again := i.claims(g.user, "refresh", refreshLife)
-	again.ClientID, again.Scope, again.AuthTime = g.client, g.scope, g.signedIn.Unix()
-	refresh, refreshErr := i.sign(again)
+	again.ClientID, again.Scope, again.AuthTime, again.Family = g.client, g.scope, g.signedIn.Unix(), cmp.Or(g.family, rand.Text())
+	refresh, refreshErr := i.sign("JWT", again)
 	if err := errors.Join(err, idErr, refreshErr); err != nil {
 		refuse(w, http.StatusInternalServerError, "server_error", err.Error())
 		return

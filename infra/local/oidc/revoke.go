@@ -1,0 +1,84 @@
+package oidc
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// revoke ends a refresh token and all that were or will be made from it (RFC 7009). A token that is unknown or has ended
+// is answered alike. Access tokens live on until they expire, as Cognito's do for who verifies them alone.
+func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be read: "+err.Error())
+		return
+	}
+	if r.PostForm.Get("client_id") != i.config.ClientID {
+		refuse(w, http.StatusBadRequest, "invalid_client", "client_id must be "+i.config.ClientID)
+		return
+	}
+	c, err := i.read(r.PostForm.Get("token"), jwt.WithoutClaimsValidation())
+	switch {
+	case err == nil && c.TokenUse != "refresh":
+		refuse(w, http.StatusBadRequest, "unsupported_token_type", "only refresh tokens can be revoked")
+		return
+	case err == nil && c.ClientID == i.config.ClientID:
+		if err := i.addRevoked(c.Family); err != nil {
+			refuse(w, http.StatusInternalServerError, "server_error", err.Error())
+			return
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// addRevoked remembers a family of refresh tokens, in the file too: they outlive a restart.
+func (i *Issuer) addRevoked(family string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.revoked[family] {
+		return nil
+	}
+	f, err := os.OpenFile(i.revokedFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("oidc: keep a revoked token: %w", err)
+	}
+	_, err = fmt.Fprintln(f, family)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("oidc: keep a revoked token: %w", err)
+	}
+	i.revoked[family] = true
+	return nil
+}
+
+func (i *Issuer) isRevoked(family string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.revoked[family]
+}
+
+func (i *Issuer) revokedFile() string { return i.config.KeyFile + ".revoked" }
+
+// loadRevoked reads the file of revoked families; one that is absent has none.
+func (i *Issuer) loadRevoked() error {
+	f, err := os.Open(i.revokedFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("oidc: read the revoked tokens: %w", err)
+	}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		i.revoked[lines.Text()] = true
+	}
+	if err := errors.Join(lines.Err(), f.Close()); err != nil {
+		return fmt.Errorf("oidc: read the revoked tokens: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// keepCookies makes the client a browser.
+func (s *site) keepCookies() {
+	s.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.client.Jar = jar
+}
+
+// with is a good request with more in it.
+func with(more url.Values) url.Values {
+	q := request("verifier")
+	for name, values := range more {
+		q[name] = values
+	}
+	return q
+}
+
+// silent asks for a code without a page, and reports whether there is one.
+func (s *site) silent(more url.Values) (tokens, bool) {
+	s.Helper()
+	q := with(more)
+	q.Set("prompt", "none")
+	response, err := s.client.Get(s.url + "/authorize?" + q.Encode())
+	if err != nil {
+		s.Fatal(err)
+	}
+	response.Body.Close()
+	target, err := response.Location()
+	if err != nil {
+		s.Fatalf("%d: %v", response.StatusCode, err)
+	}
+	if code := target.Query().Get("code"); code != "" {
+		_, got := s.token(exchange(code, "verifier"))
+		return got, true
+	}
+	if target.Query().Get("error") != "login_required" {
+		s.Errorf("sent to %s, want login_required", target)
+	}
+	return tokens{}, false
+}
+
+// authTime chooses a user on the page and returns the access token's auth_time.
+func (s *site) authTime(more url.Values, user string) time.Time {
+	s.Helper()
+	_, got := s.token(exchange(s.choose(with(more), user).Query().Get("code"), "verifier"))
+	return s.said(got)
+}
+
+func (s *site) said(got tokens) time.Time {
+	s.Helper()
+	access, id := s.claims(got.Access)["auth_time"], s.claims(got.ID)["auth_time"]
+	if access == nil || access != id {
+		s.Fatalf("auth_time is %v in the access token and %v in the ID token", access, id)
+	}
+	return time.Unix(int64(access.(float64)), 0)
+}
+
+// A browser that has signed in is not asked again, and the time of its sign-in stays, unless the request asks for a new one.
+func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
+	s := fresh(t)
+	s.keepCookies()
+	if _, ok := s.silent(nil); ok {
+		t.Error("a code without a sign-in")
+	}
+	first := s.authTime(nil, "alice")
+	s.now = s.now.Add(10 * time.Minute)
+	for name, c := range map[string]struct {
+		more url.Values
+		kept bool
+	}{
+		"nothing more":       {nil, true},
+		"max_age, long":      {url.Values{"max_age": {"601"}}, true},
+		"prompt consent":     {url.Values{"prompt": {"consent"}}, true},
+		"max_age 0":          {url.Values{"max_age": {"0"}}, false},
+		"max_age, too short": {url.Values{"max_age": {"599"}}, false},
+		"prompt login":       {url.Values{"prompt": {"login"}}, false},
+	} {
+		s.keepCookies()
+		s.now = s.now.Add(-10 * time.Minute)
+		before := s.authTime(nil, "alice")
+		s.now = s.now.Add(10 * time.Minute)
+		if got, ok := s.silent(c.more); c.more.Get("prompt") == "" && (ok != c.kept || ok && !s.said(got).Equal(before)) {
+			t.Errorf("%s, silently: a code %v, want %v", name, ok, c.kept)
+		}
+		got := s.authTime(c.more, "alice")
+		if c.kept != got.Equal(first) || !c.kept && got.Unix() != s.now.Unix() {
+			t.Errorf("%s: signed in at %v, first at %v, now %v; want it kept: %v", name, got, first, s.now, c.kept)
+		}
+	}
+	if got := s.authTime(nil, "bob"); got.Unix() != s.now.Unix() {
+		t.Error("another user has the session's time")
+	}
+	s.now = s.now.Add(2 * time.Hour)
+	if _, ok := s.silent(nil); ok {
+		t.Error("the session outlives its hour")
+	}
+	for _, more := range []url.Values{{"max_age": {"soon"}}, {"max_age": {"-1"}}, {"prompt": {"none login"}}, {"prompt": {"please"}}} {
+		if target := s.choose(with(more), "alice"); target.Query().Get("error") != "invalid_request" {
+			t.Errorf("%v: sent to %s", more, target)
+		}
+	}
+}
+
+// A refresh makes a new token of the same sign-in. Each kind of token says in its header what it is.
+func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
+	s := fresh(t)
+	_, got := s.token(exchange(s.choose(request("verifier"), "alice").Query().Get("code"), "verifier"))
+	at := s.said(got)
+	for range 2 {
+		s.now = s.now.Add(time.Hour)
+		_, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "client_id": {"carrel-page"}})
+		if !s.said(got).Equal(at) {
+			t.Errorf("after a refresh auth_time is %v, want %v", s.said(got), at)
+		}
+	}
+	for token, want := range map[string]string{got.Access: `"typ":"at+jwt"`, got.ID: `"typ":"JWT"`, got.Refresh: `"typ":"JWT"`} {
+		header, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+		if err != nil || !strings.Contains(string(header), want) {
+			t.Errorf("header %s, %v, want %s", header, err, want)
+		}
+	}
+}
+
+// Who revokes a refresh token ends all that come of its sign-in, also over a restart, and nobody else's.
+func TestRevoke(t *testing.T) {
+	s := fresh(t)
+	sign := func(user string) tokens {
+		_, got := s.token(exchange(s.choose(request("verifier"), user).Query().Get("code"), "verifier"))
+		return got
+	}
+	refresh := func(of string) (int, tokens) {
+		return s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {of}, "client_id": {"carrel-page"}})
+	}
+	revoke := func(form url.Values) int {
+		response, err := s.client.PostForm(s.url+"/revoke", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	first, other := sign("alice"), sign("alice")
+	_, second := refresh(first.Refresh)
+	for name, c := range map[string]struct {
+		form url.Values
+		want int
+	}{
+		"another client":  {url.Values{"token": {second.Refresh}, "client_id": {"other"}}, 400},
+		"an access token": {url.Values{"token": {second.Access}, "client_id": {"carrel-page"}}, 400},
+		"an unknown one":  {url.Values{"token": {"abc"}, "client_id": {"carrel-page"}}, 200},
+		"none":            {url.Values{"client_id": {"carrel-page"}}, 200},
+	} {
+		if got := revoke(c.form); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	if status, _ := refresh(first.Refresh); status != http.StatusOK {
+		t.Fatalf("before it is revoked: %d", status)
+	}
+	for range 2 {
+		if got := revoke(url.Values{"token": {second.Refresh}, "client_id": {"carrel-page"}}); got != 200 {
+			t.Errorf("revoked with %d", got)
+		}
+	}
+	s.restart()
+	for name, c := range map[string]struct {
+		token string
+		want  int
+	}{"itself": {second.Refresh, 400}, "the one before it": {first.Refresh, 400}, "another sign-in's": {other.Refresh, 200}} {
+		if status, _ := refresh(c.token); status != c.want {
+			t.Errorf("%s: %d, want %d", name, status, c.want)
+		}
+	}
+}
