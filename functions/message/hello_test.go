@@ -273,6 +273,8 @@ func TestTitle(t *testing.T) {
 		strings.Repeat("word ", 12):       strings.Repeat("word ", 11) + "word",
 		"one\u2028\u202etwo\x00three":     "one two three",
 		"what " + strings.Repeat("x", 60): "what…",
+		strings.Repeat("e\u0301", 40):     strings.Repeat("e\u0301", 29) + "…",
+		strings.Repeat("👨‍👩‍👧", 30):       strings.Repeat("👨‍👩‍👧", 11) + "…",
 	} {
 		if got := title(text); got != want {
 			t.Errorf("title of %.20q is %q", text, got)

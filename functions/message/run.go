@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -88,7 +89,7 @@ func title(text string) string {
 		}
 		if n > maxTitle {
 			if title == "" {
-				title = string([]rune(word)[:maxTitle-1])
+				title = chars.HeadPoints(word, maxTitle-1)
 			}
 			return title + "…"
 		}

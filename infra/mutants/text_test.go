@@ -2,7 +2,7 @@ package mutants
 
 // textGuards are what keeps a text whole, from the model to the person and back.
 func textGuards() []guard {
-	const engine = "./shared/engine "
+	const engine, chars = "./shared/engine ", "shared/chars/chars.go"
 	return []guard{
 		{
 			name: "text: no delta ends inside a character", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
@@ -26,7 +26,7 @@ func textGuards() []guard {
 		},
 		{
 			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerCutOff",
-			from: `if s.marks.Incomplete {`, to: `if s.marks.Incomplete && s.marks.Again {`,
+			from: `if s.marks.Incomplete && m.Role == agui.RoleAssistant {`, to: `if s.marks.Incomplete && s.marks.Again {`,
 		},
 		{
 			name: "text: who stopped an answer is told", file: "shared/engine/engine.go", test: engine + "TestHistory_AnswerCutOff",
@@ -35,6 +35,18 @@ func textGuards() []guard {
 		{
 			name: "text: a half answer that is given again is not sent", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerAgain",
 			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
+		},
+		{
+			name: "text: a cut falls between clusters", file: chars, test: "./shared/tool TestResult_CutBetweenClusters",
+			from: `if most-at > longest {`, to: `if most > at {`,
+		},
+		{
+			name: "text: a cut of a held text looks at what was there", file: "shared/agui/bound.go", test: "./shared/agui TestFolder_CutBetweenClusters",
+			from: `keep := chars.Head(whole, f.most)`, to: `keep := whole[:min(len(whole), f.most)]`,
+		},
+		{
+			name: "text: a message that nobody can see is refused", file: "shared/wire/decode.go", test: "./shared/wire TestClientFrames",
+			from: `if o.err == nil && chars.Blank(m.Content) {`, to: `if o.err == nil && m.Content == "" {`,
 		},
 	}
 }

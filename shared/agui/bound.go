@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"carrel/shared/chars"
 )
 
 const (
@@ -20,29 +21,17 @@ type beginning struct {
 	more int
 }
 
-// head is the longest beginning of s within most bytes that cuts no character.
-func head(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
-}
-
 // write adds to a text as far as there is room.
 func (f *Folder) write(b *beginning, s string) {
-	keep := s
-	switch {
-	case b.more > 0:
-		keep = ""
-	case f.most > 0:
-		keep = head(s, max(f.most-b.text.Len(), 0))
+	if b.more > 0 {
+		b.more += len(s)
+		return
 	}
-	b.text.WriteString(keep)
-	b.more += len(s) - len(keep)
-	f.held += len(keep)
+	b.text.WriteString(s)
+	f.held += len(s)
+	if f.most > 0 {
+		f.cut(b)
+	}
 	for f.Room > 0 && f.held > f.Room && f.shrink() {
 	}
 }
@@ -68,7 +57,7 @@ func (f *Folder) shrink() bool {
 
 func (f *Folder) cut(b *beginning) {
 	whole := b.text.String()
-	keep := head(whole, f.most)
+	keep := chars.Head(whole, f.most)
 	if len(keep) == len(whole) {
 		return
 	}
@@ -181,7 +170,7 @@ func (f *Folder) Shortened(most int) []Message {
 func (b *beginning) shortened(most int) (text string, more int) {
 	whole := b.text.String()
 	if text = whole; most > 0 {
-		text = head(whole, most)
+		text = chars.Head(whole, most)
 	}
 	return text, b.more + len(whole) - len(text)
 }

@@ -46,6 +46,24 @@ func TestALongTextIsCut(t *testing.T) {
 }
 
 // Very many messages: the older ones make room, calls with their results, and what the user asked stays.
+// The cut falls between clusters, also where one came in several deltas.
+func TestFolder_CutBetweenClusters(t *testing.T) {
+	const family = "👨‍👩‍👧‍👦"
+	f := agui.Folder{Room: 3030}
+	f.Add(agui.Event{Type: agui.TextMessageStart, MessageID: "m"})
+	for range 2000 {
+		for _, c := range family {
+			f.Add(agui.Event{Type: agui.TextMessageContent, MessageID: "m", Delta: string(c)})
+		}
+	}
+	for _, m := range [][]agui.Message{f.Messages(), f.Shortened(700)} {
+		text, _, cut := strings.Cut(m[0].Content, " … ")
+		if !cut || text == "" || strings.ReplaceAll(text, family, "") != "" {
+			t.Errorf("cut to %+q", text)
+		}
+	}
+}
+
 func TestManyMessagesMakeRoom(t *testing.T) {
 	f := agui.Folder{Room: 20_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "question"}}}})

@@ -24,7 +24,8 @@ func pure() []string {
 // besides is what packages of ours may import as well that tools and agents are made with. They hand on nothing of it.
 func besides() map[string][]string {
 	return map[string][]string{
-		"shared/engine":             {"runtime/debug"},              // the stack of a panic, for the log
+		"shared/engine":             {"runtime/debug"}, // the stack of a panic, for the log
+		"shared/chars":              {"github.com/clipperhouse/uax29/v2/graphemes"},
 		"shared/usercontext":        {"runtime", "runtime/metrics"}, // the size of the heap
 		"shared/tool":               {"github.com/google/jsonschema-go/jsonschema"},
 		"shared/internal/principal": {"log/slog"}, // how a user is logged: as a hash

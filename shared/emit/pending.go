@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 )
 
 // Sizes in bytes of JSON. A DynamoDB item may have 400 KB.
@@ -55,7 +55,7 @@ func fit(ev agui.Event) ([]sized, error) {
 func split(ev agui.Event) ([]sized, error) {
 	var pieces []sized
 	for text := ev.Delta; text != ""; text = text[len(ev.Delta):] {
-		ev.Delta = text[:boundary(text, maxDelta)]
+		ev.Delta = chars.Head(text, maxDelta)
 		s, err := measure(ev)
 		if err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func cut(ev agui.Event, size int) (sized, error) {
 	whole := *ev.Content
 	keep := len(whole)
 	for s := (sized{size: size}); ; {
-		keep = boundary(whole, keep*(maxEvent-1024)/s.size)
+		keep = len(chars.Head(whole, keep*(maxEvent-1024)/s.size))
 		short := fmt.Sprintf("%s\n[cut: the first %d of %d bytes]", whole[:keep], keep, len(whole))
 		ev.Content = &short
 		var err error
@@ -78,18 +78,6 @@ func cut(ev agui.Event, size int) (sized, error) {
 			return s, err
 		}
 	}
-}
-
-// boundary is the largest n ≤ limit at which text may be cut without breaking a character.
-func boundary(text string, limit int) int {
-	if limit >= len(text) {
-		return len(text)
-	}
-	n := limit
-	for n > limit-utf8.UTFMax && n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return n
 }
 
 // pending is what waits for the next flush: never more than one record may hold.

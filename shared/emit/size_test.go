@@ -37,7 +37,8 @@ func TestSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &fakeLog{takes: time.Millisecond}, newEdge(conn("a")))
 		r.emit(t, opening()...)
-		long := strings.Repeat("äbc\n", 100<<10)
+		const family = "👨‍👩‍👧‍👦"
+		long := strings.Repeat(family, 20<<10)
 		r.emit(t, text(long), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
 		r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "x", ToolCallID: "c", Content: &long})
 		r.end(t)
@@ -45,9 +46,17 @@ func TestSizes(t *testing.T) {
 		if said(got) != long {
 			t.Error("a long delta did not arrive whole")
 		}
+		for _, e := range got {
+			if strings.ReplaceAll(e.Delta, family, "") != "" {
+				t.Errorf("a delta ends inside a cluster: %+q", e.Delta[len(e.Delta)-40:])
+			}
+		}
 		result := *got[len(got)-2].Content
 		if len(result) > 256<<10 || !strings.HasSuffix(result, fmt.Sprintf("of %d bytes]", len(long))) {
 			t.Errorf("a tool result of %d bytes became %d ending in %q", len(long), len(result), result[len(result)-40:])
+		}
+		if head, _, _ := strings.Cut(result, "\n"); strings.ReplaceAll(head, family, "") != "" {
+			t.Errorf("the result is cut inside a cluster: %+q", head[len(head)-40:])
 		}
 		if err := r.Emit(t.Context(), agui.Event{Type: agui.Custom}); !errors.Is(err, chat.ErrClosed) {
 			t.Errorf("Emit after the end gives %v", err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 	"carrel/shared/tool"
 )
 
@@ -46,7 +47,7 @@ func readApproval(payload json.RawMessage) (approval, *InvalidAnswer) {
 	}
 	for name := range fields {
 		if name != "approved" && name != "arguments" {
-			return approval{}, &InvalidAnswer{fieldPayload + "." + prefix(name, maxName), fmt.Sprintf("%.40q is not a field of an approval", name)}
+			return approval{}, &InvalidAnswer{fieldPayload + "." + chars.Head(name, maxName), fmt.Sprintf("%q is not a field of an approval", chars.HeadPoints(name, 40))}
 		}
 	}
 	var a approval
@@ -86,7 +87,7 @@ func keysOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 			return nil, errors.New("is not valid JSON")
 		}
 		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("has the field %.40q twice", name)
+			return nil, fmt.Errorf("has the field %q twice", chars.HeadPoints(name, 40))
 		}
 		fields[name] = value
 	}
@@ -110,7 +111,7 @@ func checkApproval(question agui.Interrupt, payload json.RawMessage) (approval, 
 		return approval{}, &InvalidAnswer{fieldArguments, "the arguments of this call cannot be changed: approve it as it is, or refuse it"}
 	}
 	if err := tool.Fits(question.ResponseSchema, payload); err != nil {
-		return approval{}, &InvalidAnswer{fieldArguments, prefix(err.Error(), maxWrong)}
+		return approval{}, &InvalidAnswer{fieldArguments, chars.Head(err.Error(), maxWrong)}
 	}
 	return a, nil
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 	"carrel/shared/tool"
 )
 
@@ -127,7 +127,7 @@ func (a *answer) startCall(name string) error {
 	if err := a.end(""); err != nil {
 		return err
 	}
-	name = prefix(valid(name), maxName)
+	name = chars.Head(valid(name), maxName)
 	call := agui.ToolCall{ID: a.r.newID(), Type: "function", Function: agui.FunctionCall{Name: name}}
 	a.calls, a.r.undecided = append(a.calls, call), append(a.r.undecided, call)
 	parent, marks := a.next(a.thought)
@@ -172,25 +172,13 @@ func (a *answer) stream(delta string) error {
 	a.written.WriteString(delta)
 	for delta != "" {
 		e := *a.open
-		e.Delta = prefix(delta, maxDelta)
+		e.Delta = chars.Head(delta, maxDelta)
 		delta = delta[len(e.Delta):]
 		if err := a.r.emit(e); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// prefix is the beginning of s, at most max bytes, that cuts no character in two.
-func prefix(s string, max int) string {
-	if len(s) <= max {
-		return s
-	}
-	end := max
-	for end > max-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }
 
 // end ends what is open, if anything; if that is the answer's end, a text's end says why.

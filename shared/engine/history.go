@@ -98,7 +98,7 @@ func forModel(history []agui.Message) []agui.Message {
 		if m.Role == agui.RoleAssistant {
 			m.Metadata = s.marks.Metadata()
 		}
-		if s.marks.Incomplete {
+		if s.marks.Incomplete && m.Role == agui.RoleAssistant {
 			m.Content = strings.TrimPrefix(m.Content+" "+s.cut(), " ")
 		}
 		if m.Role == agui.RoleAssistant && m.Content == "" && len(m.ToolCalls) == 0 {

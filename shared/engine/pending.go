@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/tool"
 )
@@ -154,7 +155,7 @@ func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidAnswer {
 		return &InvalidAnswer{fieldPayload, "the payload is missing"}
 	}
 	if err := tool.Fits(question.ResponseSchema, payload); err != nil {
-		return &InvalidAnswer{fieldPayload, prefix(err.Error(), maxWrong)}
+		return &InvalidAnswer{fieldPayload, chars.Head(err.Error(), maxWrong)}
 	}
 	return nil
 }

@@ -62,6 +62,25 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("arguments of %d bytes are answered with %d at most", len(long), longest))
 }
 
+// A result is cut where a reader sees no cut.
+func TestResult_CutBetweenClusters(t *testing.T) {
+	for _, cluster := range []string{"e\u0301", "👨‍👩‍👧‍👦", "🇩🇪"} {
+		for shift := range 8 {
+			uc := contextOf(t, "order")
+			d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
+				return strings.Repeat("x", shift) + strings.Repeat(cluster, 200), nil
+			}).ResultBytes(100))
+			head, _, cut := strings.Cut(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content, "\n[cut: ")
+			if !cut || strings.ReplaceAll(strings.TrimLeft(head, "x"), cluster, "") != "" || len(head) <= 100-len(cluster) {
+				t.Errorf("%+q behind %d: cut to %+q", cluster, shift, head)
+			}
+			if err := uc.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestACallEndsWhenItMust(t *testing.T) {
 	cancelled := errors.New("cancelled")
 	ended := 0

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 )
 
@@ -101,7 +102,8 @@ func bound(text string, most int) (bounded string, cut bool) {
 	for at, c := range text {
 		encoded += encodedLen(c)
 		if encoded > most {
-			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", text[:at], len(text), at), true
+			head := chars.Head(text, at)
+			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", head, len(text), len(head)), true
 		}
 	}
 	return text, false

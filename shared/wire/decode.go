@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 )
 
@@ -124,7 +125,7 @@ func (o *object) title(name string) string {
 	n := utf8.RuneCountInString(s)
 	switch {
 	case o.err != nil:
-	case n == 0:
+	case chars.Blank(s):
 		o.fail(name, "The title is empty; write something.")
 	case n > MaxTitle:
 		o.fail(name, fmt.Sprintf("The title is %d characters long; send at most %d.", n, MaxTitle))
@@ -206,7 +207,7 @@ func decodeMessage(raw []byte, path string) (agui.Message, *Error) {
 		o.fail("content", "Content in parts is not supported; send the text as one string.")
 	}
 	m.Content = o.text("content", required)
-	if o.err == nil && m.Content == "" {
+	if o.err == nil && chars.Blank(m.Content) {
 		o.fail("content", "The text is empty; write something.")
 	}
 	if o.err == nil && len(m.Content) > MaxText {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 )
 
@@ -227,8 +228,8 @@ func (o *object) end() {
 
 // clip shortens what a client wrote before it is said back.
 func clip(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:40]) + "…"
+	if head := chars.HeadPoints(s, 40); head != s {
+		return head + "…"
 	}
 	return s
 }

@@ -2,6 +2,7 @@ import { AssistantRuntimeProvider, ComposerPrimitive, ThreadPrimitive, useExtern
 import type { AppendMessage, ThreadMessageLike } from "@assistant-ui/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { UIEvent } from "react";
+import { isBlank } from "carrel-client";
 import type { CarrelClient, Resume, ThreadState } from "carrel-client";
 import { refusals } from "./asked.ts";
 import type { Drafts } from "./drafts.ts";
@@ -34,7 +35,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const open = thread.interrupts;
   const ask = (text: string): string => {
     // While the agent asks, a message refuses and goes on.
-    if (open.length === 0 || text.trim() === "") return client.send(text);
+    if (open.length === 0 || isBlank(text)) return client.send(text);
     return client.answer(thread.threadId, refusals(thread.interrupts), text);
   };
   const answer = (answers: readonly Resume[]): void => {

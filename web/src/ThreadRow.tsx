@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import type { KeyboardEvent, SyntheticEvent } from "react";
+import { isBlank } from "carrel-client";
 import type { CarrelClient, ThreadInfo } from "carrel-client";
 import { said } from "./said.ts";
 
@@ -97,7 +98,9 @@ function Rename({ client, row, onDone }: { readonly client: CarrelClient; readon
   const save = (event: SyntheticEvent): void => {
     event.preventDefault();
     if (title.trim() === row.title) return onDone();
-    if (title.trim() === "") return setFault("Write a title, or press Escape to keep the old one.");
+    if (isBlank(title)) return setFault("Write a title, or press Escape to keep the old one.");
+    const points = [...title.trim()].length;
+    if (points > LONGEST_TITLE) return setFault(`A title has at most ${LONGEST_TITLE} characters, and this one has ${points}. Shorten it.`);
     setBusy(true);
     client.rename(row.threadId, title.trim()).then(onDone, (error: unknown) => {
       setBusy(false);
@@ -111,7 +114,7 @@ function Rename({ client, row, onDone }: { readonly client: CarrelClient; readon
   };
   return (
     <form className="rename" onSubmit={save} onKeyDown={key}>
-      <input ref={field} aria-label="Title" value={title} maxLength={LONGEST_TITLE} onChange={(event) => setTitle(event.target.value)} />
+      <input ref={field} aria-label="Title" value={title} onChange={(event) => setTitle(event.target.value)} />
       <button disabled={busy}>Save</button>
       <button type="button" onClick={onDone}>Cancel</button>
       {fault && <p role="alert" className="failure">{fault}</p>}

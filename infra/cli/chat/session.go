@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 	"carrel/shared/wire"
@@ -235,7 +236,7 @@ const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /hist
 func (s *session) do(ctx context.Context, line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	switch {
-	case line == "":
+	case chars.Blank(line):
 		return nil
 	case verb == "/quit":
 		return errQuit

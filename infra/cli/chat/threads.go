@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 )
@@ -50,7 +51,7 @@ func (s *session) listThreads(ctx context.Context) error {
 }
 
 func (s *session) rename(ctx context.Context, title string) error {
-	if title = strings.TrimSpace(title); title == "" {
+	if title = strings.TrimSpace(title); chars.Blank(title) {
 		return errors.New("say /rename and the thread's new title")
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"carrel/shared/chars"
 	"carrel/shared/engine"
 )
 
@@ -70,14 +71,14 @@ func offered(r engine.Request, name string) bool {
 
 // modest says what this is and what the message was about.
 func modest(question string) string {
-	gist := []rune(strings.Join(strings.Fields(question), " "))
-	if len(gist) > 80 {
-		gist = append(gist[:80], '…')
+	gist := strings.Join(strings.Fields(question), " ")
+	if head := chars.HeadPoints(gist, 80); head != gist {
+		gist = head + "…"
 	}
 	return fmt.Sprintf("You wrote: “%s”. Thank you. I have to be honest with you: I am Carrel's built-in demonstration, "+
 		"which follows a few rules, and no language model is behind me, so I cannot say anything sensible about this. "+
 		"What I can do is have arithmetic calculated, for example: what is 12*(3+4)? "+
-		"Write help to see what else there is.", string(gist))
+		"Write help to see what else there is.", gist)
 }
 
 // calculated says what the calculator's result means: an equation, or why there is none.

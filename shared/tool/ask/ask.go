@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"carrel/shared/chars"
 	"carrel/shared/tool"
 )
 
@@ -63,7 +64,7 @@ func deceives(text string) bool {
 
 // wrong says to the model why this cannot be asked; "": it can.
 func (in arguments) wrong() string {
-	if strings.TrimSpace(in.Question) == "" || len(in.Question) > maxQuestion {
+	if chars.Blank(in.Question) || len(in.Question) > maxQuestion {
 		return fmt.Sprintf("The question has %d bytes. Write one of 1 to %d.", len(in.Question), maxQuestion)
 	}
 	if n := len(in.Choices); n == 1 || n > maxChoices {
@@ -73,8 +74,8 @@ func (in arguments) wrong() string {
 		return "The question or a choice has control characters. Write plain text, on one line."
 	}
 	for _, c := range in.Choices {
-		if strings.TrimSpace(c) == "" || len(c) > maxChoice {
-			return fmt.Sprintf("The choice %.100q has %d bytes. Write each in 1 to %d.", c, len(c), maxChoice)
+		if chars.Blank(c) || len(c) > maxChoice {
+			return fmt.Sprintf("The choice %q has %d bytes. Write each in 1 to %d.", chars.HeadPoints(c, 100), len(c), maxChoice)
 		}
 	}
 	return ""

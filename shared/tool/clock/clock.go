@@ -7,6 +7,7 @@ import (
 	"time"
 	_ "time/tzdata" // a Lambda has no time zones of its own
 
+	"carrel/shared/chars"
 	"carrel/shared/tool"
 )
 
@@ -38,7 +39,7 @@ func location(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, &tool.Error{Text: fmt.Sprintf("There is no time zone %.60q. Give an IANA name such as Europe/Berlin, America/New_York or UTC.", name)}
+		return nil, &tool.Error{Text: fmt.Sprintf("There is no time zone %q. Give an IANA name such as Europe/Berlin, America/New_York or UTC.", chars.HeadPoints(name, 60))}
 	}
 	return zone, nil
 }

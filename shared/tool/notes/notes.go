@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/tool"
 )
@@ -78,7 +79,7 @@ func New(b Book) ([]tool.Tool, error) {
 func save(ctx context.Context, b Book, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	switch n := utf8.RuneCountInString(text); {
-	case n == 0:
+	case chars.Blank(text):
 		return "", &tool.Error{Text: "The note is empty. Give its text."}
 	case n > MaxText:
 		return "", &tool.Error{Text: fmt.Sprintf("The note has %d characters; at most %d can be kept. Shorten it or save it as several.", n, MaxText)}

@@ -103,7 +103,6 @@ export class CarrelClient {
 
   /** Asks for a run in the open thread and returns its id. Throws if the text is empty or too long. */
   send(text: string): string {
-    if (text.trim() === "") throw new Error("Write something first.");
     const runId = this.#options.id();
     return this.run(runId, [userMessage(runId, 1, text)]);
   }

@@ -1,3 +1,4 @@
+import { isBlank } from "./chars.ts";
 import { MAX_FRAME } from "./frames.ts";
 import type { ClientFrame, Run, ServerFrame } from "./frames.ts";
 
@@ -63,7 +64,10 @@ export function checkRun(run: Pick<Run, "messages" | "resume">, limits: Limits):
   if (run.messages.length > limits.messages) {
     throw new Error(`At most ${limits.messages} messages can be sent at once, and these are ${run.messages.length}. Send fewer.`);
   }
-  for (const { content } of run.messages) within(content, limits.textBytes, "This message is too long to send");
+  for (const { content } of run.messages) {
+    if (isBlank(content)) throw new Error("Write something first.");
+    within(content, limits.textBytes, "This message is too long to send");
+  }
   for (const { payload } of run.resume ?? []) {
     if (payload !== undefined) within(JSON.stringify(payload), MAX_PAYLOAD, "This answer is too long to send");
   }

@@ -7,6 +7,7 @@ export type { Port, Status } from "./port.ts";
 export { ThreadView } from "./thread.ts";
 export type { QueuedRun, ThreadState } from "./state.ts";
 export type { Notice } from "./views.ts";
+export { isBlank } from "./chars.ts";
 export { timedId } from "./ids.ts";
 export { Folder } from "./fold.ts";
 export type {
