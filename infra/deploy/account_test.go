@@ -29,7 +29,7 @@ func TestPreflight_Settings(t *testing.T) {
 		"long stack name":    {"CARREL_STACK=" + strings.Repeat("a", 41), "at most 40 in all"},
 		"answer":             {"YES=maybe", "YES must be 1, 0 or empty"},
 		"parameters' form":   {"PARAMETERS=Issuer", "PARAMETERS must be Name=value"},
-		"unknown parameter":  {"PARAMETERS=Acceslogs=on", `the template has no parameter "Acceslogs"`},
+		"unknown parameter":  {"PARAMETERS=Acceslogs=on", "PARAMETERS names Acceslogs, which is no parameter of the template"},
 		"value":              {"PARAMETERS=AccessLogs=yes", `Parameters.AccessLogs: the value "yes" is not one of on, off, with-role`},
 		"values together":    {"PARAMETERS=Issuer=https://i.test", "Issuer is given and Audience is not."},
 		"page's address":     {"PARAMETERS=PageUrl=http://example.com/", "Parameters.PageUrl"},
@@ -37,6 +37,19 @@ func TestPreflight_Settings(t *testing.T) {
 		"other architecture": {"PARAMETERS=Architecture=x86_64", "PARAMETERS says Architecture=x86_64, and GOARCH=arm64 builds for arm64: set GOARCH alone"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, newFakeAccount(), c.want, c.env) })
+	}
+}
+
+// The template's rules see the values that the stack keeps, beside the given ones.
+func TestPreflight_KeptValues(t *testing.T) {
+	s := newSite(t, newFakeAccount())
+	if o := s.deploy(t, "y\n", "PARAMETERS=Issuer=https://i.test Audience=a PageClient=p"); o.failed {
+		t.Fatal(o.text)
+	}
+	o := s.deploy(t, "y\n", "PARAMETERS=PageClient=a")
+	o.says(t, "PARAMETERS: template.yaml", "unless PageClient differs from Audience")
+	if o = s.deploy(t, "y\n", "PARAMETERS=Issuer=https://j.test"); o.failed {
+		t.Errorf("the audience that the stack keeps is not seen: %s", o.text)
 	}
 }
 
@@ -202,7 +215,7 @@ func TestDeploy_LossOfData(t *testing.T) {
 	if made := o.stack(t, "eu-central-1/carrel"); !o.failed || made.Set != nil || o.called("aws cloudformation execute-change-set") != 0 {
 		t.Errorf("the change set %v stays: %s", made.Set, o.text)
 	}
-	o = s.deploy(t, "y\n", "PARAMETERS=Issuer=https://i.test Audience=a Page=off")
+	o = s.deploy(t, "y\n", "PARAMETERS=Issuer=https://i.test Audience=a PageClient=p Page=off")
 	o.says(t, "PageFiles (AWS::S3::Bucket)", "Users (AWS::Cognito::UserPool)")
 
 	o.account.Stacks["eu-central-1/carrel"].Policy = `{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}`

@@ -147,7 +147,7 @@ func (d *deployment) parameters(values map[string]string) []parameter {
 	}
 	for _, p := range d.stackNow.Parameters {
 		_, given := values[p.ParameterKey]
-		if _, declared := d.values[p.ParameterKey]; declared && !given {
+		if _, declared := d.defaults[p.ParameterKey]; declared && !given {
 			all = append(all, parameter{ParameterKey: p.ParameterKey, UsePreviousValue: true})
 		}
 	}

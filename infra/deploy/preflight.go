@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"carrel/infra/local/template"
 )
 
 // account is what the preflight reads.
@@ -135,14 +137,21 @@ func (d *deployment) keeps(name string) string {
 	if value, ok := d.given[name]; ok {
 		return value
 	}
-	if !d.first() && d.stackNow.parameter(name) != "" {
+	if !d.first() && d.stackNow.hasParameter(name) {
 		return d.stackNow.parameter(name)
 	}
-	return d.values[name]
+	return d.defaults[name]
 }
 
 // checkParameters compares the parameters with the account, and chooses AccessLogs for a new stack.
 func (d *deployment) checkParameters(context.Context) error {
+	values := map[string]string{}
+	for name := range d.defaults {
+		values[name] = d.keeps(name)
+	}
+	if _, err := template.Parameters(d.source, template.Options{Parameters: values}); err != nil {
+		return fmt.Errorf("PARAMETERS: %w", err)
+	}
 	if d.partition != "aws" && (d.keeps("Page") != "off" || d.keeps("Issuer") == "") {
 		return fmt.Errorf("the partition %s has no CloudFront and no Cognito sign-in page that the template can use: deploy with Page=off and "+
 			"an Issuer of your own", d.partition)

@@ -70,7 +70,7 @@ func (d *deployment) protect(ctx context.Context) error {
 	if !d.stackPolicyRead || sameJSON(d.stackPolicy, string(own)) {
 		return nil
 	}
-	wanted := cmp.Or(d.given["DeletionProtection"], d.values["DeletionProtection"])
+	wanted := cmp.Or(d.given["DeletionProtection"], d.defaults["DeletionProtection"])
 	if d.stackPolicy == "" && d.stackNow.parameter("DeletionProtection") != wanted {
 		if err := d.protectData(ctx, wanted); err != nil {
 			return fmt.Errorf("the stack %s is deployed, and its table and pool are not yet protected. Run make deploy again: %w", d.stack, err)

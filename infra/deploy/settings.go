@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 
 	"carrel/infra/local/template"
 	"carrel/infra/parameters"
@@ -19,7 +21,8 @@ type settings struct {
 	sam, stack, goarch string
 	yes                bool
 	given              map[string]string // the parameters that PARAMETERS and GOARCH name
-	values             map[string]string // all parameters: given, or the template's default
+	source             []byte            // the template
+	defaults           map[string]string // all parameters with the template's defaults
 }
 
 // readSettings reads the environment and reports all mistakes in it at once.
@@ -50,13 +53,15 @@ func readSettings(getenv func(string) string) (settings, error) {
 	}
 	given["Architecture"] = architecture
 	s.given = given
-	source, err := os.ReadFile(templateFile)
-	if err != nil {
+	if s.source, err = os.ReadFile(templateFile); err != nil {
 		return s, errors.Join(append(errs, fmt.Errorf("make deploy runs in the repository's root: %w", err))...)
 	}
-	if architecture != "" {
-		if s.values, err = template.Parameters(source, template.Options{Parameters: given}); err != nil {
-			errs = append(errs, fmt.Errorf("PARAMETERS: %w", err))
+	if s.defaults, err = template.Parameters(s.source, template.Options{}); err != nil {
+		return s, errors.Join(append(errs, err)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if _, ok := s.defaults[name]; !ok {
+			errs = append(errs, fmt.Errorf("PARAMETERS names %s, which is no parameter of the template: docs/deploying.md lists them", name))
 		}
 	}
 	return s, errors.Join(errs...)

@@ -37,6 +37,16 @@ func (s *stack) parameter(name string) string {
 	return ""
 }
 
+// hasParameter reports whether the stack has a parameter: an older one may lack it.
+func (s *stack) hasParameter(name string) bool {
+	for _, p := range s.Parameters {
+		if p.ParameterKey == name {
+			return true
+		}
+	}
+	return false
+}
+
 // neverWorked reports whether the stack's first deploy failed. Such a stack holds no data.
 func (s *stack) neverWorked() bool {
 	return slices.Contains([]string{"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}, s.StackStatus)
