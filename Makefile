@@ -31,8 +31,8 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 
 # The programs for the terminal find the stack where make run was told to keep its state, or as CARREL_ENDPOINTS says.
 WHERE = $(if $(CARREL_ENDPOINTS)$(STATE),-endpoints "$(or $(CARREL_ENDPOINTS),$(STATE)/endpoints.json)")
-.PHONY: cli-chat cli-ops cli-canary
-cli-chat cli-ops cli-canary: cli-%:
+.PHONY: cli-chat cli-ops cli-canary cli-page
+cli-chat cli-ops cli-canary cli-page: cli-%:
 	@go build -buildvcs=false -o .carrel/bin/carrel-$* ./infra/cli/$*
 
 chat: cli-chat ## talk to the running stack from this terminal: make chat AS=alice (THREAD= goes on with one)
@@ -40,6 +40,10 @@ chat: cli-chat ## talk to the running stack from this terminal: make chat AS=ali
 
 ops: cli-ops ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
 	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
+
+.PHONY: page
+page: cli-page $(PAGE) ## serve the page of a stack that has no CloudFront on this machine (CARREL_STACK=); docs/deploying.md
+	@.carrel/bin/carrel-page $(if $(CARREL_STACK),-stack "$(CARREL_STACK)")
 
 .PHONY: canary
 canary: cli-canary ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md

@@ -10,7 +10,7 @@ import (
 // refused runs a deploy that must be refused before anything is built or created.
 func refused(t *testing.T, account *fakeAccount, want string, env ...string) {
 	t.Helper()
-	o := newSite(t, account).deploy(t, "y\ny\n", env...)
+	o := newMachine(t, account).deploy(t, "y\ny\n", env...)
 	o.says(t, want)
 	if !o.failed {
 		t.Errorf("it succeeded:\n%s", o.text)
@@ -42,7 +42,7 @@ func TestPreflight_Settings(t *testing.T) {
 
 // The template's rules see the values that the stack keeps, beside the given ones.
 func TestPreflight_KeptValues(t *testing.T) {
-	s := newSite(t, newFakeAccount())
+	s := newMachine(t, newFakeAccount())
 	if o := s.deploy(t, "y\n", "PARAMETERS=Issuer=https://i.test Audience=a PageClient=p"); o.failed {
 		t.Fatal(o.text)
 	}
@@ -56,7 +56,7 @@ func TestPreflight_KeptValues(t *testing.T) {
 func TestPreflight_Programs(t *testing.T) {
 	for name, want := range map[string]string{"sam": "there is no SAM CLI: pip install aws-sam-cli", "aws": "there is no AWS CLI", "node": "there is no Node"} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, newFakeAccount())
+			s := newMachine(t, newFakeAccount())
 			if err := os.Remove(filepath.Join(s.bin, name)); err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestPreflight_Region(t *testing.T) {
 	a := newFakeAccount()
 	a.ProfileRegion = ""
 	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} { // SAM and the AWS CLI read one each
-		o := newSite(t, a).deploy(t, "y\n", variable+"=us-east-1")
+		o := newMachine(t, a).deploy(t, "y\n", variable+"=us-east-1")
 		if o.failed || o.stack(t, "us-east-1/carrel").Status != "UPDATE_COMPLETE" {
 			t.Errorf("%s: %s", variable, o.text)
 		}
@@ -113,14 +113,14 @@ func TestPreflight_LogRole(t *testing.T) {
 		"deploy with AccessLogs=with-role, which makes one, or AccessLogs=off", "PARAMETERS=AccessLogs=on")
 
 	a.LogRoles["eu-central-1"] = "arn:aws:iam::123456789012:role/logs"
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "AccessLogs=on: API Gateway has a role in this account that writes logs.")
 	if logs := o.stack(t, "eu-central-1/carrel").Parameters["AccessLogs"]; o.failed || logs != "on" {
 		t.Errorf("AccessLogs=%s: %s", logs, o.text)
 	}
-	o = newSite(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
+	o = newMachine(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
 	o.says(t, "AccessLogs=with-role replaces the role arn:aws:iam::123456789012:role/logs, by which all APIs of the account in eu-central-1 write logs")
-	o = newSite(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=off")
+	o = newMachine(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=off")
 	if logs := o.stack(t, "eu-central-1/carrel").Parameters["AccessLogs"]; o.failed || logs != "off" {
 		t.Errorf("AccessLogs=%s, and off was asked for: %s", logs, o.text)
 	}
@@ -130,13 +130,13 @@ func TestPreflight_LogRole(t *testing.T) {
 func TestDeploy_RoleNotYetEffective(t *testing.T) {
 	a := newFakeAccount()
 	a.RoleLag = 1
-	s := newSite(t, a)
+	s := newMachine(t, a)
 	o := s.deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
 	o.says(t, "API Gateway did not yet know its new role. Trying once more.", "https://page.eu-central-1.test/")
 	if o.failed || o.called("aws cloudformation execute-change-set") != 3 || o.account.LogRoles["eu-central-1"] == "" {
 		t.Errorf("%s\n%s", o.text, strings.Join(o.calls, "\n"))
 	}
-	s = newSite(t, newFakeAccount())
+	s = newMachine(t, newFakeAccount())
 	if o = s.deploy(t, "y\n"); o.failed {
 		t.Fatal(o.text)
 	}
@@ -146,7 +146,7 @@ func TestDeploy_RoleNotYetEffective(t *testing.T) {
 		t.Errorf("%s\n%s", o.text, strings.Join(o.calls, "\n"))
 	}
 	a.RoleLag = 2
-	o = newSite(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
+	o = newMachine(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
 	o.says(t, "API Gateway does not yet know its new role. Run make deploy again.")
 	if !o.failed || o.called("aws cloudformation execute-change-set") != 2 {
 		t.Errorf("%s\n%s", o.text, strings.Join(o.calls, "\n"))
@@ -159,7 +159,7 @@ func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 	refused(t, a, "TurnConcurrency=5 cannot be reserved: 10 functions may run at once in this account without a reserve, and Lambda keeps 100 of them. "+
 		"Leave TurnConcurrency out, or ask for a higher quota: aws service-quotas request-service-quota-increase --region eu-central-1 "+
 		"--service-code lambda --quota-code L-B99A9384 --desired-value 1000", "PARAMETERS=TurnConcurrency=5")
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "warning: only 10 functions may run at once in this account", "https://page.eu-central-1.test/")
 	if o.failed {
 		t.Error("a small quota stops a deploy that reserves nothing")
@@ -170,7 +170,7 @@ func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 func TestPreflight_DeniedReads(t *testing.T) {
 	a := newFakeAccount()
 	a.Denied = []string{"GetAccount", "GetAccountSettings", "GetStackPolicy"}
-	s := newSite(t, a)
+	s := newMachine(t, a)
 	o := s.deploy(t, "y\n")
 	o.says(t, "warning: the preflight may not read whether API Gateway has a role that writes logs (GetAccount is denied), and so does not check it",
 		"warning: the preflight may not read how many functions may run at once (GetAccountSettings is denied)")
@@ -193,7 +193,7 @@ func TestPreflight_Partition(t *testing.T) {
 func TestDeploy_DeniedRight(t *testing.T) {
 	a := newFakeAccount()
 	a.Denied = []string{"CreateChangeSet"}
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "CloudFormation refuses the change set: ", "is not authorized to perform", "You lack a right. infra/deploy/policy.json has all rights")
 	if !o.failed {
 		t.Error(o.text)
@@ -202,7 +202,7 @@ func TestDeploy_DeniedRight(t *testing.T) {
 
 // A change set that deletes or replaces the table is discarded, unless the stack policy was lifted.
 func TestDeploy_LossOfData(t *testing.T) {
-	s := newSite(t, newFakeAccount())
+	s := newMachine(t, newFakeAccount())
 	o := s.deploy(t, "y\n")
 	if o.failed {
 		t.Fatal(o.text)

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// site is a machine that deploys: the repository's root with a built page, and the programs on its PATH.
-type site struct {
+// machine is where make deploy runs: the repository's root with a built page, and the programs on its PATH.
+type machine struct {
 	root, bin, file string
 }
 
-func newSite(t *testing.T, account *fakeAccount) site {
+func newMachine(t *testing.T, account *fakeAccount) machine {
 	t.Helper()
-	s := site{root: t.TempDir(), bin: t.TempDir()}
+	s := machine{root: t.TempDir(), bin: t.TempDir()}
 	s.file = filepath.Join(s.bin, "account.json")
 	for _, name := range []string{"template.yaml", policyFile} {
 		text, err := os.ReadFile(filepath.Join("..", "..", name))
@@ -41,7 +41,7 @@ func newSite(t *testing.T, account *fakeAccount) site {
 	return s
 }
 
-func (s site) write(t *testing.T, name, text string) {
+func (s machine) write(t *testing.T, name, text string) {
 	t.Helper()
 	file := filepath.Join(s.root, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -52,7 +52,7 @@ func (s site) write(t *testing.T, name, text string) {
 	}
 }
 
-func (s site) set(t *testing.T, account *fakeAccount) {
+func (s machine) set(t *testing.T, account *fakeAccount) {
 	t.Helper()
 	if err := account.write(s.file); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ type outcome struct {
 }
 
 // deploy runs the command. The user types input.
-func (s site) deploy(t *testing.T, input string, env ...string) outcome {
+func (s machine) deploy(t *testing.T, input string, env ...string) outcome {
 	t.Helper()
 	before, err := readAccount(s.file)
 	if err != nil {
@@ -116,7 +116,7 @@ func (o outcome) stack(t *testing.T, key string) *fakeStack {
 }
 
 func TestDeploy_FreshAccount(t *testing.T) {
-	s := newSite(t, newFakeAccount())
+	s := newMachine(t, newFakeAccount())
 	o := s.deploy(t, "y\n", "GOARCH=amd64", `PARAMETERS=PageScope="openid clock" RunsPerUser=7`)
 	if o.failed {
 		t.Fatal(o.text)
@@ -143,7 +143,7 @@ func TestDeploy_FreshAccount(t *testing.T) {
 
 // A later deploy without parameters changes nothing in the stack, and uploads the page.
 func TestDeploy_Again(t *testing.T) {
-	s := newSite(t, newFakeAccount())
+	s := newMachine(t, newFakeAccount())
 	if o := s.deploy(t, "", "YES=1", "PARAMETERS=RunsPerUser=7"); o.failed {
 		t.Fatal(o.text)
 	}
@@ -161,7 +161,7 @@ func TestDeploy_Again(t *testing.T) {
 func TestDeploy_InterruptedBeforeProtection(t *testing.T) {
 	a := newFakeAccount()
 	a.Denied = []string{"SetStackPolicy"}
-	s := newSite(t, a)
+	s := newMachine(t, a)
 	o := s.deploy(t, "y\n")
 	o.says(t, "the stack carrel is deployed, and has no stack policy yet. Run make deploy again")
 	if !o.failed {
@@ -178,7 +178,7 @@ func TestDeploy_InterruptedBeforeProtection(t *testing.T) {
 
 func TestDeploy_UserSaysNo(t *testing.T) {
 	for _, input := range []string{"n\n", "", "yess\n", "\n"} {
-		s := newSite(t, newFakeAccount())
+		s := newMachine(t, newFakeAccount())
 		o := s.deploy(t, input)
 		o.says(t, "Make these changes? [y/N]", "nothing was changed")
 		if !o.failed || len(o.account.Stacks) != 0 || o.called("aws cloudformation execute-change-set") != 0 {
@@ -190,7 +190,7 @@ func TestDeploy_UserSaysNo(t *testing.T) {
 func TestDeploy_AccountWithoutDistributions(t *testing.T) {
 	a := newFakeAccount()
 	a.CloudFront = false
-	s := newSite(t, a)
+	s := newMachine(t, a)
 	o := s.deploy(t, "y\n")
 	o.says(t, "PageDistribution (AWS::CloudFront::Distribution): ", "Your account must be verified",
 		"Deploy without CloudFront, with PARAMETERS=Page=off, and serve the page with make page CARREL_STACK=carrel",
@@ -212,7 +212,7 @@ func TestDeploy_AccountWithoutDistributions(t *testing.T) {
 func TestDeploy_RollbackComplete(t *testing.T) {
 	a := newFakeAccount()
 	a.CloudFront = false
-	s := newSite(t, a)
+	s := newMachine(t, a)
 	s.deploy(t, "y\n")
 	o := s.deploy(t, "n\n")
 	o.says(t, "it holds no data", "nothing was changed: the stack carrel must be deleted before it can be deployed")
@@ -238,7 +238,7 @@ func TestDeploy_StackThatCannotBeUpdated(t *testing.T) {
 			st.event("id", "AWS::CloudFormation::Stack", "UPDATE_IN_PROGRESS", "User Initiated")
 			st.event("Table", "AWS::DynamoDB::Table", "UPDATE_FAILED", "a reason")
 			a.Stacks["eu-central-1/carrel"] = st
-			o := newSite(t, a).deploy(t, "y\ny\n")
+			o := newMachine(t, a).deploy(t, "y\ny\n")
 			o.says(t, want, "the stack carrel is "+status)
 			if !strings.HasSuffix(status, "_IN_PROGRESS") {
 				o.says(t, "Table (AWS::DynamoDB::Table): a reason")
@@ -254,7 +254,7 @@ func TestDeploy_StackThatCannotBeUpdated(t *testing.T) {
 func TestDeploy_RollbackFailed(t *testing.T) {
 	a := newFakeAccount()
 	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "ROLLBACK_FAILED"}
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "The stack carrel is ROLLBACK_FAILED: its first deploy failed", "the stack carrel was not deleted: remove the resources named below",
 		"Table (AWS::DynamoDB::Table): Resource cannot be deleted as it is currently protected against deletion.")
 	if !o.failed || o.called("sam") != 0 {
@@ -266,7 +266,7 @@ func TestDeploy_RollbackFailed(t *testing.T) {
 func TestDeploy_ReviewInProgress(t *testing.T) {
 	a := newFakeAccount()
 	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "REVIEW_IN_PROGRESS", Resources: map[string]string{}}
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	if status := o.stack(t, "eu-central-1/carrel").Status; o.failed || status != "UPDATE_COMPLETE" {
 		t.Errorf("the stack is %s: %s", status, o.text)
 	}
@@ -275,7 +275,7 @@ func TestDeploy_ReviewInProgress(t *testing.T) {
 func TestDeploy_AnotherProgramsStack(t *testing.T) {
 	a := newFakeAccount()
 	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "CREATE_COMPLETE", Outputs: map[string]string{"Url": "x"}}
-	o := newSite(t, a).deploy(t, "y\n")
+	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "the stack carrel in eu-central-1 is another program's: it has no output WebSocket. Choose another name with CARREL_STACK")
 	if !o.failed || o.called("sam") != 0 {
 		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
@@ -284,7 +284,7 @@ func TestDeploy_AnotherProgramsStack(t *testing.T) {
 
 // A stack of the same name in a second Region takes none of the first one's names.
 func TestDeploy_SecondRegion(t *testing.T) {
-	s := newSite(t, newFakeAccount())
+	s := newMachine(t, newFakeAccount())
 	if o := s.deploy(t, "y\n"); o.failed {
 		t.Fatal(o.text)
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"carrel/infra/site"
 )
 
 // publish uploads the page, or says how to serve it where the stack has no CloudFront.
@@ -46,12 +48,8 @@ func (d *deployment) upload(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	config, err := json.Marshal(struct {
-		WebSocket string `json:"websocket"`
-		Issuer    string `json:"issuer"`
-		ClientID  string `json:"clientId"`
-		Scope     string `json:"scope"`
-	}{d.stackNow.output("WebSocket"), d.stackNow.output("Issuer"), d.stackNow.output("PageClient"), d.stackNow.output("PageScope")})
+	config, err := json.Marshal(site.Config{WebSocket: d.stackNow.output("WebSocket"), Issuer: d.stackNow.output("Issuer"),
+		ClientID: d.stackNow.output("PageClient"), Scope: d.stackNow.output("PageScope")})
 	if err != nil {
 		return err
 	}

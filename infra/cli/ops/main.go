@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"carrel/infra/cli/deployed"
 	"carrel/infra/local/endpoints"
 	"carrel/shared/chat"
 	"carrel/shared/store"
@@ -40,7 +41,7 @@ var errFound = errors.New("something does not fit")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], world{getenv: os.Getenv, out: os.Stdout, err: os.Stderr, run: runCommand})
+	err := run(ctx, os.Args[1:], world{getenv: os.Getenv, out: os.Stdout, err: os.Stderr, run: deployed.Program})
 	if err == nil {
 		return
 	}
@@ -55,7 +56,7 @@ func main() {
 type world struct {
 	getenv   func(string) string
 	out, err io.Writer
-	run      func(ctx context.Context, name string, args ...string) ([]byte, error) // another program's output
+	run      deployed.Run
 }
 
 // options are the flags.

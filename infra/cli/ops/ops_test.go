@@ -238,7 +238,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		{"-endpoints " + killed + " list", nil, "does not run any more: start it with make run"},
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
-		{"-stack x list", key, "ask for the outputs of the stack x: the CLI is not here"},
+		{"-stack x list", key, "read the outputs of the stack x: the CLI is not here"},
 		{"", nil, "say what to do"}, {"lst", nil, `no command "lst"`}, {"desk", nil, "takes one word"},
 		{"desk a b", nil, "takes one word"}, {"list all", nil, "takes no word"}, {"-nonsense", nil, "not defined"},
 	} {

@@ -3,12 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 
+	"carrel/infra/cli/deployed"
 	"carrel/infra/local/endpoints"
 	"carrel/shared/awsenv"
 	"carrel/shared/store"
@@ -31,9 +30,9 @@ func open(ctx context.Context, o options, w world) (place, error) {
 	}
 	name, issuer := o.table, o.issuer
 	if o.stack != "" {
-		outputs, err := outputs(ctx, o.stack, w)
+		outputs, err := deployed.Outputs(ctx, w.run, o.stack)
 		if err != nil {
-			return place{}, err
+			return place{}, fmt.Errorf("%w (-table names the table without asking)", err)
 		}
 		name, issuer = cmp.Or(name, outputs["TableName"]), cmp.Or(issuer, outputs["Issuer"])
 		if name == "" {
@@ -88,31 +87,4 @@ func awsEnvironment(ctx context.Context, w world) (awsenv.Getenv, error) {
 	}
 	found["AWS_REGION"] = region
 	return func(name string) string { return cmp.Or(found[name], w.getenv(name)) }, nil
-}
-
-// outputs are a deployed stack's, as the AWS CLI tells them.
-func outputs(ctx context.Context, stack string, w world) (map[string]string, error) {
-	out, err := w.run(ctx, "aws", "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].Outputs", "--output", "json")
-	if err != nil {
-		return nil, fmt.Errorf("ask for the outputs of the stack %s: %w (-table names the table without asking)", stack, err)
-	}
-	var list []struct{ OutputKey, OutputValue string }
-	if err := json.Unmarshal(out, &list); err != nil {
-		return nil, fmt.Errorf("the outputs of the stack %s: %w", stack, err)
-	}
-	all := map[string]string{}
-	for _, o := range list {
-		all[o.OutputKey] = o.OutputValue
-	}
-	return all, nil
-}
-
-// runCommand runs another program; its error holds what that said.
-func runCommand(ctx context.Context, name string, args ...string) ([]byte, error) {
-	out, err := exec.CommandContext(ctx, name, args...).Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return out, fmt.Errorf("%s %s: %s", name, args[0], strings.TrimSpace(string(exit.Stderr)))
-	}
-	return out, err
 }

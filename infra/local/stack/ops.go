@@ -11,6 +11,7 @@ import (
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/meters"
+	"carrel/infra/site"
 )
 
 // newestRuns is how many runs' use is shown.
@@ -42,7 +43,7 @@ func (o *operations) file(w http.ResponseWriter, name string) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", contentType(name))
+	h.Set("Content-Type", site.ContentType(name))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
