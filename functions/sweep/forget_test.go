@@ -29,7 +29,7 @@ func TestAUserIsForgotten(t *testing.T) {
 		pass  bool // made by turn
 		asked int
 	}{
-		{"at once", 0, false, 1}, {"until a pass is made", 10 * time.Second, true, 1}, {"not for a while", 18 * time.Minute, false, 0},
+		{"at once", time.Millisecond, false, 1}, {"until a pass is made", 10 * time.Second, true, 1}, {"not for a while", 18 * time.Minute, false, 0},
 		{"again", 2 * time.Minute, true, 1}, {"never more", time.Hour, false, 0},
 	} {
 		r.advance(c.after)
@@ -74,7 +74,7 @@ func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
 	if working, err := alice.store.StopAll(t.Context()); err != nil || working != 1 {
 		t.Fatalf("%d runs work, %v", working, err)
 	}
-	r.advance(21 * time.Second)
+	r.advance(61 * time.Second)
 	r.sweep(schedule)
 	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 || got[monitor.SweepSeats] != 0 {
 		t.Errorf("the run whose worker died is %s; counted %v", alice.status("r1"), got)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"carrel/shared/chat"
@@ -15,8 +16,11 @@ import (
 	"carrel/shared/store"
 )
 
-// userTime is what one user's share of a sweep may take.
-const userTime = 20 * time.Second
+const (
+	atOnce    = 16               // users at a time
+	userTime  = 20 * time.Second // one user's share of a sweep
+	startTime = 30 * time.Second // from a sweep's beginning; later users are left to the next one, in which they are the oldest
+)
 
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
@@ -27,7 +31,8 @@ type invoker interface {
 
 // index is the index of what is live; store.Table is one.
 type index interface {
-	Live(ctx context.Context) ([]store.LiveEntry, error)
+	Due(ctx context.Context) ([]store.LiveEntry, error)
+	LiveOf(ctx context.Context, of chat.Mark) ([]store.LiveEntry, error)
 }
 
 // tables opens a user's part of the table, with credentials for that part alone; asuser.Tables is one.
@@ -35,7 +40,7 @@ type tables interface {
 	For(u chat.User) (*store.Store, error)
 }
 
-// handler looks after runs. It acts for one user after the other, each through that user's own store.
+// handler looks after runs. It acts for each user through that user's own store.
 type handler struct {
 	live    index
 	tables  tables
@@ -45,94 +50,96 @@ type handler struct {
 	monitor *monitor.Monitor
 	log     *slog.Logger
 	now     func() time.Time
-	after   func(time.Duration) <-chan time.Time
 }
 
-// Handle is the Lambda handler. One user's failure stops no other's; all of them make its error.
+// Handle is the Lambda handler.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	ev, err := gateway.ParseSweep(event)
+	if err == nil {
+		if ev.Failed == nil {
+			err = h.scheduled(ctx)
+		} else {
+			err = h.failed(ctx, ev.Failed)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	if ev.Failed != nil && (ev.Failed.Reason == gateway.ReasonErase || ev.Failed.Reason == gateway.ReasonForget) {
-		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
-		return nil
-	}
-	live, err := h.live.Live(ctx)
+	return nil
+}
+
+// scheduled looks after everything that is due, the users whose entries are oldest first. One user's failure, or an entry
+// that cannot be read, stops no other's; all of them make its error.
+func (h *handler) scheduled(ctx context.Context) error {
+	begun := h.now()
+	due, err := h.live.Due(ctx)
 	if err != nil {
-		return fmt.Errorf("sweep: %w", err)
+		h.log.ErrorContext(ctx, "read the live index", "err", err)
 	}
-	if ev.Failed != nil {
-		if live, err = h.failed(ctx, of(live, ev.Failed)); err != nil {
-			return fmt.Errorf("sweep: %w", err)
+	var all sync.WaitGroup
+	slots, failed := make(chan struct{}, atOnce), make(chan error, len(due))
+	for _, entries := range byUser(due) {
+		slots <- struct{}{}
+		if h.now().Sub(begun) >= startTime {
+			h.log.WarnContext(ctx, "left what is due to the next sweep", "entries", len(due))
+			break
 		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			user := entries[0].User
+			if err := h.user(ctx, user, func(ctx context.Context, w *watch) error { return w.entries(ctx, entries) }); err != nil {
+				h.log.ErrorContext(ctx, "look after a user's runs", "user", user, "err", err)
+				failed <- fmt.Errorf("%s: %w", user, err)
+			}
+		})
 	}
-	var errs []error
-	for user, entries := range byUser(live) {
-		if err := h.user(ctx, user, entries, ev.Failed != nil); err != nil {
-			h.log.ErrorContext(ctx, "a user's runs", "user", user, "reason", err.Error())
-			errs = append(errs, fmt.Errorf("sweep: %s: %w", user, err))
-		}
+	all.Wait()
+	close(failed)
+	errs := []error{err}
+	for err := range failed {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// failed are those of the runs that the failed turn may have left, after their leases are past: one whose worker lives
-// has renewed its own by then, and keeps its run. A run whose lease was past before and that may have another attempt is
-// left to the schedule: that turn failed before it had claimed the run, and another asked for at once would fail as fast,
-// again and again.
-func (h *handler) failed(ctx context.Context, live []store.LiveEntry) ([]store.LiveEntry, error) {
-	var left []store.LiveEntry
-	var last time.Time
-	for _, e := range live {
-		s, err := h.tables.For(e.User)
-		if err != nil {
-			return nil, err
-		}
-		run, err := s.Run(ctx, e.Run)
-		if err != nil && !errors.Is(err, chat.ErrNotFound) {
-			return nil, err
-		}
-		if run.Status == chat.RunRunning && run.Lease.Before(h.now()) && run.Attempts < h.limits.Attempts {
-			continue
-		}
-		left = append(left, e)
-		if run.Status == chat.RunRunning && run.Lease.After(last) {
-			last = run.Lease
+// failed acts on a failure record. Another user's run may have the same id: only the entries of the user whose turn
+// failed are looked at. If that user has none, nothing is left to do.
+func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
+	if f.Reason != gateway.ReasonRun {
+		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
+		return nil
+	}
+	own, err := h.live.LiveOf(ctx, chat.Mark(f.Of))
+	if err != nil {
+		h.log.ErrorContext(ctx, "read the live index", "err", err)
+	}
+	if len(own) > 0 {
+		user := own[0].User
+		if failed := h.user(ctx, user, func(ctx context.Context, w *watch) error { return w.failed(ctx, f) }); failed != nil {
+			h.log.ErrorContext(ctx, "act on a failure record", "user", user, "run", string(f.Run), "err", failed)
+			err = errors.Join(err, fmt.Errorf("%s: %w", user, failed))
 		}
 	}
-	if last.IsZero() {
-		return left, nil
-	}
-	select {
-	case <-h.after(last.Sub(h.now()) + time.Millisecond): // the lease is past only after its last moment
-		return left, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a lease: %w", ctx.Err())
-	}
+	return err
 }
 
-// of is the run of a failed turn, if it lives. Another user's may have the same id.
-func of(live []store.LiveEntry, failed *gateway.TurnEvent) []store.LiveEntry {
-	var found []store.LiveEntry
-	for _, e := range live {
-		if e.Run == failed.Run && e.User.Hash() == failed.Of {
-			found = append(found, e)
+// byUser groups entries by user, in the order of each user's oldest.
+func byUser(due []store.LiveEntry) [][]store.LiveEntry {
+	place := map[chat.User]int{}
+	var users [][]store.LiveEntry
+	for _, e := range due {
+		n, known := place[e.User]
+		if !known {
+			n = len(users)
+			place[e.User], users = n, append(users, nil)
 		}
-	}
-	return found
-}
-
-func byUser(live []store.LiveEntry) map[chat.User][]store.LiveEntry {
-	users := map[chat.User][]store.LiveEntry{}
-	for _, e := range live {
-		users[e.User] = append(users[e.User], e)
+		users[n] = append(users[n], e)
 	}
 	return users
 }
 
-// user looks after one user's runs and then starts what may start. failed says that turn has failed at them.
-func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEntry, failed bool) error {
+// user has work done for one user, starts what may start because of it, and tells what became of it.
+func (h *handler) user(ctx context.Context, u chat.User, work func(context.Context, *watch) error) error {
 	s, err := h.tables.For(u)
 	if err != nil {
 		return err
@@ -140,15 +147,7 @@ func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEnt
 	ctx, cancel := context.WithTimeout(ctx, userTime)
 	defer cancel()
 	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, found: map[string][]string{}}
-	var errs []error
-	for _, e := range entries {
-		if e.Run == "" {
-			errs = append(errs, w.erase(ctx, e))
-			continue
-		}
-		w.live[e.Run] = true
-		errs = append(errs, w.look(ctx, e.Run, failed))
-	}
+	errs := []error{work(ctx, w)}
 	if w.freed || len(w.waiting) > 0 {
 		errs = append(errs, w.checkSeats(ctx), w.startWaiting(ctx))
 	}
@@ -157,5 +156,19 @@ func (h *handler) user(ctx context.Context, u chat.User, entries []store.LiveEnt
 	}
 	errs = append(errs, w.tellRows(ctx))
 	w.report(ctx)
+	return errors.Join(errs...)
+}
+
+// entries looks at the user's entries that are due.
+func (w *watch) entries(ctx context.Context, entries []store.LiveEntry) error {
+	var errs []error
+	for _, e := range entries {
+		if e.Run == "" {
+			errs = append(errs, w.erase(ctx, e))
+			continue
+		}
+		w.live[e.Run] = true
+		errs = append(errs, w.look(ctx, e.Run))
+	}
 	return errors.Join(errs...)
 }

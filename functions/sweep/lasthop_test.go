@@ -21,7 +21,7 @@ func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
 		t.Fatal(err)
 	}
 	spoil(alice.user, "CONN#copied", "owner")
-	r.advance(21 * time.Second)
+	r.advance(61 * time.Second)
 	r.sweep(schedule)
 	got := r.edge.Frames("copied=")
 	t.Attr("figure", fmt.Sprintf("%d frames told to a connection of another's by sweep, %d violation", len(got), strings.Count(r.log.String(), `"IsolationViolation":1`)))

@@ -1,4 +1,4 @@
-// Command sweep looks after runs whose worker has died: each minute, and at once as turn's failure destination. It asks
+// Command sweep looks after runs that are due: each minute, and at once as turn's failure destination. It asks
 // for another attempt, or ends them where none is left. It also starts what waits and has been left, because whoever
 // should have started it may have died, and says what it had to repair.
 package main
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -72,6 +71,5 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "sweep"), log),
 		log:     log,
 		now:     now,
-		after:   time.After,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/engine"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 )
@@ -26,7 +28,7 @@ func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
 		if got := r.edge.Invoked(); len(got) > 0 {
 			t.Fatalf("attempt %d, within its lease: invoked %v", n, got)
 		}
-		r.advance(21 * time.Second)
+		r.advance(61 * time.Second)
 		r.sweep(schedule)
 		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) || n == r.limits.Attempts && len(got) > 0 {
 			t.Errorf("after attempt %d: invoked %v", n, got)
@@ -38,18 +40,27 @@ func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
 	}
 }
 
-// Where turn cannot be asked, the run ends: nobody else would.
+// A run whose worker died ends if turn cannot be invoked. One that never had a worker is tried again until its time is over.
 func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
 	r := newRig(t)
 	alice, bob := r.person("alice"), r.person("bob")
 	alice.admit("r1")
 	alice.dies("r1")
 	bob.admit("r1")
-	r.advance(31 * time.Second)
-	r.edge.Fail(errors.New("throttled"))
-	r.sweep(schedule)
+	for _, wait := range []time.Duration{61 * time.Second, time.Minute, time.Minute} {
+		if bob.status("r1") != chat.RunAdmitted {
+			t.Errorf("bob's run is %s", bob.status("r1"))
+		}
+		r.advance(wait)
+		r.edge.Fail(errors.New("throttled"))
+		if err := r.Handle(t.Context(), json.RawMessage(schedule)); err == nil || !strings.Contains(err.Error(), "throttled") {
+			t.Errorf("error %v, want that turn cannot be invoked", err)
+		}
+	}
 	alice.ended("r1", chat.ThreadIdle)
-	bob.ended("r1", chat.ThreadIdle)
+	r.advance(time.Minute)
+	r.sweep(schedule)
+	bob.endedWith(engine.CodeNoCapacity, "r1", chat.ThreadIdle)
 }
 
 // A run ends at its limit, whatever attempts are left and even if its worker goes on renewing its lease.
@@ -83,79 +94,21 @@ func TestARunEndsAtItsLimit(t *testing.T) {
 	}
 }
 
-// Events come twice and late. Whatever sweep is told of a run whose worker lives, the run stays.
-func TestNoDeliveryEndsAHealthyRun(t *testing.T) {
-	r := newRig(t)
-	alice := r.person("alice")
-	alice.admit("r1")
-	h := alice.dies("r1") // it does not: it renews its lease
-	r.after = func(d time.Duration) <-chan time.Time {
-		over := make(chan time.Time)
-		close(over)
-		for ; d > 0; d -= 6 * time.Second { // sweep waits, and the worker works
-			r.advance(min(d, 6*time.Second))
-			if err := h.Renew(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return over
-	}
-	for range 5 {
-		r.sweep(alice.failed())
-		r.sweep(schedule)
-		r.sweep(alice.failed())
-		r.advance(5 * time.Second)
-	}
-	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning || len(r.counted()) > 0 {
-		t.Fatalf("invoked %v, the run is %s, counted %v", got, alice.status("r1"), r.counted())
-	}
-	// The failure record of its first attempt, late: the second one lives.
-	r.advance(21 * time.Second)
-	h, err := alice.store.Claim(t.Context(), "r1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.sweep(alice.failed())
-	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
-		t.Errorf("the second attempt: %v", err)
-	}
-	r.sweep(alice.failed())
-	r.sweep(schedule)
-	if got := r.edge.Invoked(); len(got) > 0 || len(r.counted()) > 0 {
-		t.Errorf("invoked %v, counted %v", got, r.counted())
-	}
-}
-
-// A turn that fails before it has claimed its run is not asked for again at once, but by the schedule.
-func TestAFailureBeforeTheClaimIsNotAnsweredAtOnce(t *testing.T) {
-	r := newRig(t)
-	alice := r.person("alice")
-	alice.admit("r1")
-	alice.dies("r1")
-	r.advance(21 * time.Second)
-	for range 3 {
-		r.sweep(alice.failed())
-	}
-	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning {
-		t.Errorf("invoked %v, the run is %s", got, alice.status("r1"))
-	}
-	r.sweep(schedule)
-	if got := r.edge.Invoked(); len(got) != 1 {
-		t.Errorf("invoked %v", got)
-	}
-}
-
 // residue plants one thing that was left over, and does what must come before it is found.
 func residues() map[string]func(r *rig, p person) {
 	return map[string]func(r *rig, p person){
 		monitor.SweepResumed: func(r *rig, p person) {
 			p.admit("r1")
 			p.dies("r1")
-			r.advance(21 * time.Second)
+			r.advance(61 * time.Second)
 		},
 		monitor.SweepResumed + ", never claimed": func(r *rig, p person) {
 			p.admit("r1")
-			r.advance(31 * time.Second)
+			r.advance(61 * time.Second)
+		},
+		monitor.NoCapacity: func(r *rig, p person) {
+			p.admit("r1")
+			r.advance(201 * time.Second)
 		},
 		monitor.SweepEnded: func(r *rig, p person) {
 			p.admit("r1")
@@ -163,7 +116,7 @@ func residues() map[string]func(r *rig, p person) {
 				if _, err := p.store.Claim(r.t.Context(), "r1"); err != nil {
 					r.t.Fatal(err)
 				}
-				r.advance(21 * time.Second)
+				r.advance(61 * time.Second)
 			}
 		},
 		monitor.SweepExpired: func(r *rig, p person) {
@@ -177,6 +130,7 @@ func residues() map[string]func(r *rig, p person) {
 			p.admit("r1")
 			p.admit("r2")
 			p.ends(p.dies("r1"))
+			r.advance(61 * time.Second)
 		},
 		monitor.SweepErased: func(r *rig, p person) {
 			p.admit("r1")
@@ -188,8 +142,9 @@ func residues() map[string]func(r *rig, p person) {
 		},
 		monitor.SweepSeats: func(r *rig, p person) {
 			p.admit("r1")
-			p.dies("r1")
+			h := p.dies("r1") // it does not
 			p.admit("r2")
+			p.lives(h, 61*time.Second)
 			r.seat(p.user, "gone", "t2")
 		},
 	}

@@ -18,6 +18,7 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/engine"
+	"carrel/shared/gateway"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -28,12 +29,31 @@ const schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled 
 
 type rig struct {
 	*handler
-	t    *testing.T
-	edge *gatewaytest.Edge
-	seat func(chat.User, chat.RunID, chat.ThreadID) // put behind the store's back
-	log  bytes.Buffer
+	t     *testing.T
+	table *store.Table
+	edge  *gatewaytest.Edge
+	seat  func(chat.User, chat.RunID, chat.ThreadID) // put behind the store's back
+	log   lines
+	mu    sync.Mutex
+	at    time.Time
+}
+
+// lines is a log that several users' shares of a sweep write to at once.
+type lines struct {
 	mu   sync.Mutex
-	at   time.Time
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func newRig(t *testing.T) *rig {
@@ -50,16 +70,10 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 		return r.at
 	}
 	log := slog.New(slog.NewJSONHandler(&r.log, nil))
-	table, seat := gatewaytest.TableAndSeat(t, store.Config{Limits: limits, Now: now})
-	r.seat = seat
+	r.table, r.seat = gatewaytest.TableAndSeat(t, store.Config{Limits: limits, Now: now, Worker: gateway.RequestID})
 	r.handler = &handler{
-		live: table, tables: table, limits: limits,
+		live: r.table, tables: r.table, limits: limits,
 		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
-		after: func(time.Duration) <-chan time.Time { // no time passes: as if the lease had been renewed meanwhile
-			over := make(chan time.Time)
-			close(over)
-			return over
-		},
 	}
 	return r
 }
@@ -69,8 +83,8 @@ func spoiledRig(t *testing.T) (r *rig, spoil func(u chat.User, prefix, attribute
 	t.Helper()
 	r = newRig(t)
 	r.limits.Attempts = 1
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now})
-	r.live, r.tables = table, table
+	r.table, spoil = gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now, Worker: gateway.RequestID})
+	r.live, r.tables = r.table, r.table
 	return r, spoil
 }
 
@@ -147,9 +161,41 @@ func (p person) admit(run chat.RunID) {
 	}
 }
 
-// failed is the record of a turn that has failed at the person's run r1.
-func (p person) failed() string {
-	return `{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
+// worker is the invocation that claims the runs of people.
+const worker = "the worker's invocation"
+
+// failed is the record of an invocation of turn that has failed at the person's run r1.
+func (p person) failed(request string) string {
+	return `{"version":"1.0","requestContext":{"requestId":"` + request + `","condition":"RetriesExhausted"},
+		"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"},
+		"responseContext":{"statusCode":200,"functionError":"Unhandled"}}`
+}
+
+// neverRan is the record of an event of turn, about the person's run r1, that Lambda gave up.
+func (p person) neverRan() string {
+	return `{"version":"1.0","requestContext":{"requestId":"never ran","condition":"EventAgeExceeded"},
+		"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
+}
+
+// claims plays a turn's claim.
+func (p person) claims(run chat.RunID, request string) *store.Holder {
+	p.t.Helper()
+	h, err := p.store.Claim(lambdacontext.NewContext(p.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: request}), run)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return h
+}
+
+// lives plays a worker that does nothing but renew its lease for d.
+func (p person) lives(h *store.Holder, d time.Duration) {
+	p.t.Helper()
+	for ; d > 0; d -= 6 * time.Second {
+		p.advance(min(d, 6*time.Second))
+		if err := h.Renew(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 func (p person) turn(run chat.RunID) gatewaytest.Invocation {
@@ -159,11 +205,8 @@ func (p person) turn(run chat.RunID) gatewaytest.Invocation {
 // dies plays a worker that dies in the middle of an answer, with a tool call open.
 func (p person) dies(run chat.RunID) *store.Holder {
 	p.t.Helper()
-	h, err := p.store.Claim(p.t.Context(), run)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, err = h.Append(p.t.Context(), []agui.Event{
+	h := p.claims(run, worker)
+	_, err := h.Append(p.t.Context(), []agui.Event{
 		{Type: agui.RunStarted, ThreadID: "t", RunID: run},
 		{Type: agui.TextMessageStart, MessageID: "m", Role: agui.RoleAssistant},
 		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calculator", ParentMessageID: "m"},
@@ -183,8 +226,13 @@ func (p person) status(run chat.RunID) chat.RunStatus {
 	return got.Status
 }
 
-// ended checks that the run's log is whole and ends as sweep ends one, and that the window was told.
+// ended checks that the run's log is whole and ends as sweep ends one whose worker has died, and that the window was told.
 func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
+	p.t.Helper()
+	p.endedWith(engine.CodeDied, run, then)
+}
+
+func (p person) endedWith(code string, run chat.RunID, then chat.ThreadStatus) {
 	p.t.Helper()
 	th, err := p.store.Thread(p.t.Context(), "t")
 	if err != nil {
@@ -204,7 +252,7 @@ func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
 			last = e
 		}
 	}
-	if last.Type != agui.RunError || last.Code != engine.CodeDied || last.Message == "" || p.status(run) != chat.RunFailed {
+	if last.Type != agui.RunError || last.Code != code || last.Message == "" || p.status(run) != chat.RunFailed {
 		p.t.Errorf("the log ends with %+v, the status is %s", last, p.status(run))
 	}
 	var told []string

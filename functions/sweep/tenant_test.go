@@ -18,7 +18,7 @@ func TestSweepEndsNoRunOfAnotherOwner(t *testing.T) {
 	alice.admit("r1")
 	alice.dies("r1")
 	spoil(alice.user, "RUN#r1", "user")
-	r.advance(21 * time.Second)
+	r.advance(61 * time.Second)
 	if err := r.Handle(t.Context(), json.RawMessage(schedule)); err != nil && !errors.Is(err, chat.ErrForeign) {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 			alice.admit("r2")
 			alice.dies("r1")
 			spoil(alice.user, c.prefix, c.attribute)
-			r.advance(21 * time.Second)
+			r.advance(61 * time.Second)
 			r.sweep(schedule)
 			if alice.status("r1") != chat.RunFailed || alice.status("r2") != chat.RunAdmitted {
 				t.Fatalf("the runs are %s and %s", alice.status("r1"), alice.status("r2"))
@@ -61,7 +61,7 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
-	r.advance(21 * time.Second)
+	r.advance(61 * time.Second)
 	r.sweep(schedule)
 	run, err := alice.store.Run(t.Context(), "r1")
 	if want := (chat.Figures{ModelCalls: 1, ToolCalls: 1, Events: 3}); err != nil || run.Figures != want {
@@ -86,7 +86,7 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	if _, err := bob.store.Claim(t.Context(), "r2"); err != nil {
 		t.Fatal(err)
 	}
-	r.advance(21 * time.Second)
+	r.advance(61 * time.Second)
 	r.sweep(schedule)
 	var last, started []agui.Event
 	for _, f := range r.edge.Frames(bob.window) {

@@ -15,8 +15,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// comeTime is how long after a run's deadline turn is asked to come, each minute, before the run is given up.
-const comeTime = 3 * time.Minute
+// eventAge is how long a run has been admitted when Lambda gives its event up, which is 180 s old then by Lambda's clock.
+const eventAge = 170 * time.Second
 
 // watch is one user's share of a sweep.
 type watch struct {
@@ -31,8 +31,8 @@ type watch struct {
 }
 
 // look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
-// nothing is done to a run that somebody takes meanwhile.
-func (w *watch) look(ctx context.Context, id chat.RunID, failed bool) error {
+// nothing is done to a run that somebody takes meanwhile. A run that stays live is due again later.
+func (w *watch) look(ctx context.Context, id chat.RunID) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -42,39 +42,89 @@ func (w *watch) look(ctx context.Context, id chat.RunID, failed bool) error {
 	}
 	now := w.now()
 	switch {
+	case run.Status.Terminal() || run.Due.After(now):
+		return nil
 	case run.Status == chat.RunWaiting:
 		w.waiting = append(w.waiting, run)
-	case run.Status == chat.RunAdmitted && failed:
-		return w.end(ctx, run.ID, w.store.Claim)
+		return nil
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
-		return w.resume(ctx, run.ID, now.Before(run.Deadline.Add(comeTime)))
+		return w.end(ctx, run.ID, w.store.ClaimExpired, notStarted)
+	case run.Status == chat.RunAdmitted:
+		return w.start(ctx, run)
 	case run.Status == chat.RunRunning && now.After(run.Lease):
-		return w.resume(ctx, run.ID, run.Attempts < w.limits.Attempts && now.Before(run.Deadline))
+		return w.resume(ctx, run)
 	}
-	return nil
+	return w.store.LookAgain(ctx, run)
 }
 
-// resume has turn go on with a run whose worker has died or never came, if more attempts are left. A turn too many does
-// nothing. Where none is left, or turn cannot be asked, the run ends here.
-func (w *watch) resume(ctx context.Context, id chat.RunID, more bool) error {
-	if !more {
-		return w.end(ctx, id, w.store.ClaimExpired)
+// start invokes turn once more for a run that nobody has claimed: whoever admitted it may have died before the invoke, or
+// Lambda may have lost the event. If the invoke fails, the next sweep tries again, until the run's deadline.
+func (w *watch) start(ctx context.Context, run store.Run) error {
+	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {
+		return fmt.Errorf("invoke turn for a run that nobody claimed: %w", err)
 	}
-	if err := w.invoker.Turn(ctx, w.user, id); err != nil {
-		w.log.WarnContext(ctx, "another attempt", "user", w.user, "run", string(id), "reason", err.Error())
-		return w.end(ctx, id, w.store.ClaimExpired)
-	}
-	w.repaired(monitor.SweepResumed, string(id))
-	return nil
+	w.repaired(monitor.SweepResumed, string(run.ID))
+	return w.store.LookAgain(ctx, run)
 }
 
-// erase has a pass made over a deleted thread, or over a user who is to be forgotten, that is due. One that is under way
-// already is harmless.
-func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
-	if w.now().Before(e.Deadline) {
+// resume has turn go on with a run whose worker has died, if more attempts are left. A turn too many does nothing. Where
+// none is left, or turn cannot be invoked, the run ends here.
+func (w *watch) resume(ctx context.Context, run store.Run) error {
+	if run.Attempts >= w.limits.Attempts || !w.now().Before(run.Deadline) {
+		return w.end(ctx, run.ID, w.store.ClaimExpired, died)
+	}
+	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {
+		w.log.WarnContext(ctx, "invoke turn for another attempt", "user", w.user, "run", string(run.ID), "err", err)
+		return w.end(ctx, run.ID, w.store.ClaimExpired, died)
+	}
+	w.repaired(monitor.SweepResumed, string(run.ID))
+	return w.store.LookAgain(ctx, run)
+}
+
+// failed acts on a failure record of one of the user's runs.
+//
+// If the invocation never ran, there was no capacity for as long as Lambda keeps an event: a run that has been admitted
+// for that long ends. A younger one has another event, and the index finds it. If the invocation failed, and it is the one
+// that claimed the run last, the run's worker has ended: its lease need not be waited for. If it is another one, it failed
+// before its claim: an admitted run ends, because the next one would fail as well, and a running one is left to its worker
+// and to the index. If the run has ended, its worker may have died before it started the user's queued runs.
+func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
+	run, err := w.store.Run(ctx, f.Run)
+	if errors.Is(err, chat.ErrNotFound) {
 		return nil
 	}
-	if w.now().Sub(e.Deadline) > eraseTime {
+	if err != nil {
+		return err
+	}
+	switch {
+	case run.Status.Terminal():
+		return w.startWaiting(ctx)
+	case run.Status == chat.RunAdmitted && f.Ran:
+		return w.end(ctx, run.ID, w.store.ClaimUnclaimed, died)
+	case run.Status == chat.RunAdmitted && run.Unclaimed(w.now()) >= eventAge:
+		return w.end(ctx, run.ID, w.store.ClaimUnclaimed, notStarted)
+	case run.Status == chat.RunRunning && f.Ran:
+		return w.release(ctx, run.ID, f.Request)
+	}
+	return nil
+}
+
+// release has a run go on whose worker has ended: the invocation that failed. It does nothing if another has claimed it.
+func (w *watch) release(ctx context.Context, id chat.RunID, request string) error {
+	run, err := w.store.Release(ctx, id, request)
+	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.resume(ctx, run)
+}
+
+// erase has a pass made over a deleted thread, or over a user who is to be forgotten. One that is under way already is
+// harmless.
+func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
+	if w.now().Sub(e.Due) > eraseTime {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
 	}
 	if e.Forget {
@@ -83,15 +133,23 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
 
-// eraseTime is how long after its deadline an erasure counts as one that was asked for and is not through.
+// eraseTime is how long after it was due an erasure counts as one that was asked for and is not through.
 const eraseTime = 2 * time.Minute
 
-// claim is Store.Claim or Store.ClaimExpired.
+// claim is Store.ClaimExpired or Store.ClaimUnclaimed.
 type claim func(context.Context, chat.RunID) (*store.Holder, error)
+
+// ending is why a run ends here.
+type ending int
+
+const (
+	died       ending = iota // its worker has
+	notStarted               // Lambda had no capacity
+)
 
 // end claims a run whose worker has died or never came, ends it and tells the user's windows. Whoever was faster has
 // taken care of it.
-func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
+func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending) error {
 	held, err := claim(ctx, id)
 	if errors.Is(err, chat.ErrForeign) {
 		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id), monitor.Request(gateway.RequestID(ctx)))
@@ -108,10 +166,10 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "reason", err.Error())
 	}
 	started := emit.Started(held.Input().RunInput(), w.now())
-	last := lastOf(held, started)
+	last := lastOf(held, started, why)
 	seq, thread, err := held.End(ctx, last)
 	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {
-		last = lastOf(held, started)
+		last = lastOf(held, started, why)
 		seq, thread, err = held.End(ctx, last)
 	}
 	deleted := errors.Is(err, store.ErrDeleted)
@@ -122,8 +180,13 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 		return fmt.Errorf("end a run: %w", err)
 	}
 	w.freed = true
-	w.monitor.Count(monitor.RunsDied, 1)
-	w.repaired(monitor.SweepEnded, string(run.ID))
+	switch why {
+	case died:
+		w.monitor.Count(monitor.RunsDied, 1)
+		w.repaired(monitor.SweepEnded, string(run.ID))
+	case notStarted:
+		w.repaired(monitor.NoCapacity, string(run.ID))
+	}
 	if deleted {
 		return nil
 	}
@@ -134,24 +197,30 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim) error {
 }
 
 // lastOf is the last record of a run that ends here, whose figures are those that its log shows.
-func lastOf(held *store.Holder, started agui.Event) []agui.Event {
-	earlier := held.Earlier()
+func lastOf(held *store.Holder, started agui.Event, why ending) []agui.Event {
+	earlier, asked := held.Earlier(), held.Input().Asked()
 	held.SetFigures(agui.Figures(earlier))
 	if held.Unreadable() != nil {
 		return emit.Unreadable(held.Begun(), earlier, started)
 	}
-	return emit.Died(earlier, held.Input().Asked(), started)
+	if why == notStarted && !held.Begun() {
+		return emit.NotStarted(asked, started)
+	}
+	return emit.Died(earlier, asked, started)
 }
 
 // expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at
-// the same moment.
+// the same moment. One that may wait longer is due again later.
 func (w *watch) expire(ctx context.Context, run store.Run) error {
 	if !w.now().After(run.Deadline) {
-		return nil
+		return w.store.LookAgain(ctx, run)
 	}
 	ended, err := w.store.ExpireWaiting(ctx, run.ID)
-	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
-		return nil // it has started or ended since
+	if errors.Is(err, chat.ErrNotClaimed) {
+		return w.store.LookAgain(ctx, run) // it waits for a person, or it has started or ended since
+	}
+	if errors.Is(err, chat.ErrNotFound) {
+		return nil
 	}
 	if err != nil {
 		return err

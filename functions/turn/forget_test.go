@@ -52,7 +52,7 @@ func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
 		t.Errorf("connections: %+v, %v", cs, err)
 	}
 	live, err := r.table.Live(t.Context())
-	if err != nil || len(live) != 1 || !live[0].Forget || live[0].Deadline.Before(r.clock.Now().Add(19*time.Minute)) {
+	if err != nil || len(live) != 1 || !live[0].Forget || live[0].Due.Before(r.clock.Now().Add(19*time.Minute)) {
 		t.Errorf("live: %+v, %v; want the second pass", live, err)
 	}
 	r.clock.Advance(21 * time.Minute)

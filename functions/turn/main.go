@@ -77,7 +77,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits, Now: now}),
+		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits, Now: now, Worker: gateway.RequestID}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),

@@ -120,10 +120,10 @@ func (s scanner) set(ctx context.Context, pk, sk string, values map[string]time.
 	}
 }
 
-// later tells whether the deadline of an ERASE or a FORGET is to come: a pass has been, and the next one is due after it.
+// later tells whether the next pass of an ERASE or a FORGET is to come: a pass has been, and the next one is due after it.
 func later(text string) bool {
-	var item struct{ Marked, Deadline float64 }
-	return json.Unmarshal([]byte(text), &item) == nil && item.Deadline > item.Marked
+	var item struct{ Marked, Due float64 }
+	return json.Unmarshal([]byte(text), &item) == nil && item.Due > item.Marked
 }
 
 // settled gives a person two threads, one of them deleted, and a note, in a window that stays open.
@@ -220,7 +220,7 @@ func (s scanner) aDayPasses(ctx context.Context, on *stack.Stack, p *person) {
 	pk := "U#" + p.name
 	rest()
 	s.pass(ctx, "after the second pass", p.name, func(k, _ string) bool { return strings.HasSuffix(k, " DESK") }, func() {
-		s.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "deadline": time.Now()}, time.Millisecond)
+		s.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "due": time.Now()}, time.Millisecond)
 	})
 	rest()
 	s.set(ctx, pk, "DESK", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)

@@ -140,7 +140,7 @@ func (c *crowd) settles() []string {
 	for key := range table.items(c.ctx) {
 		if pk, sk, _ := strings.Cut(key, " "); strings.HasPrefix(sk, "ERASE#") {
 			now := time.Now()
-			table.set(c.ctx, pk, sk, map[string]time.Time{"marked": now.Add(-21 * time.Minute), "deadline": now}, time.Millisecond)
+			table.set(c.ctx, pk, sk, map[string]time.Time{"marked": now.Add(-21 * time.Minute), "due": now}, time.Millisecond)
 		}
 	}
 	left := c.awaits(func(string) bool { return false })

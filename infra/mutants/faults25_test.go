@@ -74,7 +74,7 @@ func storeFaults() []fault {
 		},
 		{
 			number: 35, clause: "another attempt", file: "functions/sweep/watch.go",
-			from: `if !more {`, to: `if more || !more {`, test: "TestFault35WorkerKilledAtEachEvent",
+			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`, test: "TestFault35WorkerKilledAtEachEvent",
 		},
 		{
 			number: 36, clause: "a repeat calls the worker that nobody called", file: "shared/store/admit.go",

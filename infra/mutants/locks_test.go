@@ -33,8 +33,8 @@ func lockGuards() []guard {
 			from: `t.Of != "" && t.Of != u.Hash()`, to: `t.Of != "" && t.Of == ""`,
 		},
 		{
-			name: "lock compute: a failure is its user's", file: "functions/sweep/handler.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",
-			from: `e.Run == failed.Run && e.User.Hash() == failed.Of`, to: `e.Run == failed.Run`,
+			name: "lock compute: a failure is its user's", file: "shared/store/due.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",
+			from: `chat.Mark(e.User.Hash()) != of`, to: `chat.Mark(e.User.Hash()) == ""`,
 		},
 		{
 			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: turn + "TestARunOfAnotherOwner",

@@ -5,7 +5,7 @@ import "slices"
 // storeGuards are the clauses of docs/data.md, "Who may write a thread", in its order.
 func storeGuards() []guard {
 	const model = "./shared/store TestModel"
-	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), readGuards(), appendGuards(), endGuards(),
+	all := slices.Concat(admissionGuards(), seatGuards(), claimGuards(), sweepGuards(), dueGuards(), failureGuards(), readGuards(), appendGuards(), endGuards(),
 		questionGuards(), requestGuards(), deskGuards())
 	for i := range all {
 		if all[i].test == "" {
@@ -334,7 +334,7 @@ func deskGuards() []guard {
 		},
 		{
 			name: "cancel: out of live", file: "shared/store/cancel.go",
-			from: `#ended = :ended REMOVE #live, #deadline`, to: `#ended = :ended`,
+			from: `#ended = :ended REMOVE #live, #due, #deadline`, to: `#ended = :ended`,
 		},
 		{
 			name: "cancel: the wish does not replace the run", file: "shared/store/cancel.go",
@@ -362,7 +362,7 @@ func deskGuards() []guard {
 		},
 		{
 			name: "erase: nothing rises from the dead", file: "shared/store/erase.go",
-			from: `change: "SET #deadline = :deadline", when: "attribute_exists(#pk)"`, to: `change: "SET #deadline = :deadline", when: "attribute_exists(#pk) OR attribute_not_exists(#pk)"`,
+			from: `change: "SET #due = :due", when: "attribute_exists(#pk)"`, to: `change: "SET #due = :due", when: "attribute_exists(#pk) OR attribute_not_exists(#pk)"`,
 		},
 	}
 }

@@ -13,13 +13,36 @@ func TestTurn(t *testing.T) {
 	equal(t, r, "{Fn::If:[TurnReserved,{Ref:TurnConcurrency},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "ReservedConcurrentExecutions")
 	equal(t, r, "Allow", "TurnFunction", "Properties", "RecursiveLoop")
 	equal(t, r, "{DestinationConfig:{OnFailure:{Destination:{Fn::GetAtt:[SweepFunction,Arn]}}},FunctionName:{Ref:TurnFunction},"+
-		"MaximumEventAgeInSeconds:60,MaximumRetryAttempts:0,Qualifier:$LATEST}", "TurnInvokeConfig", "Properties")
+		"MaximumEventAgeInSeconds:180,MaximumRetryAttempts:0,Qualifier:$LATEST}", "TurnInvokeConfig", "Properties")
 	equal(t, r, "TurnInvokes", "TurnInvokeConfig", "DependsOn") // Lambda checks the destination's permission as it is set
 	each(t, r, "AWS::Lambda::Function", func(id string, f any) {
-		if id != "TurnFunction" && (at(f, "Properties", "TenancyConfig") != nil || at(f, "Properties", "RecursiveLoop") != nil) {
-			t.Errorf("%s is invoked by API Gateway or a schedule, which have no tenant, and starts no chain", id)
+		if id != "TurnFunction" && at(f, "Properties", "TenancyConfig") != nil {
+			t.Errorf("%s is invoked by API Gateway, a schedule or a failure record, which have no tenant", id)
+		}
+		if id != "TurnFunction" && id != "SweepFunction" && at(f, "Properties", "RecursiveLoop") != nil {
+			t.Errorf("%s starts no chain", id)
 		}
 	})
+}
+
+// A sweep that failed or had no capacity is not repeated, because the next one is due in a minute; turn's own bound leaves
+// it room; and nothing stops the chain by which it invokes turn and turn's failure invokes it.
+func TestSweep(t *testing.T) {
+	r := transformed(t)
+	equal(t, r, "Allow", "SweepFunction", "Properties", "RecursiveLoop")
+	equal(t, r, "{Fn::If:[TurnReserved,10,{Ref:AWS::NoValue}]}", "SweepFunction", "Properties", "ReservedConcurrentExecutions")
+	found := false
+	each(t, r, "AWS::Lambda::EventInvokeConfig", func(id string, c any) {
+		if text(at(c, "Properties", "FunctionName")) != "{Ref:SweepFunction}" {
+			return
+		}
+		found = true
+		equal(t, r, "0", id, "Properties", "MaximumRetryAttempts")
+		equal(t, r, "60", id, "Properties", "MaximumEventAgeInSeconds")
+	})
+	if !found {
+		t.Error("nothing says how often an event of sweep is tried")
+	}
 }
 
 // Each function writes JSON to a log of its own, which is not kept for ever.

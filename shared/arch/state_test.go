@@ -12,7 +12,7 @@ import (
 
 // spawners may have a go statement: each owns its goroutines and waits for them.
 func spawners() []string {
-	return []string{"shared/usercontext", "shared/emit", "shared/client", "shared/engine", "infra"}
+	return []string{"shared/usercontext", "shared/emit", "shared/client", "shared/engine", "functions/sweep", "infra"}
 }
 
 func variableRule(tr tree) []string {

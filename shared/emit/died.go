@@ -6,10 +6,11 @@ import (
 	"carrel/shared/agui"
 )
 
-// engine.CodeDied and engine.CodeInternal.
+// engine.CodeDied, engine.CodeInternal and engine.CodeNoCapacity.
 const (
-	codeDied     = "worker_died"
-	codeInternal = "internal"
+	codeDied       = "worker_died"
+	codeInternal   = "internal"
+	codeNoCapacity = "no_capacity"
 )
 
 // Started is a run's first event. It carries the question, so that the user's other devices see it.
@@ -27,6 +28,15 @@ func Died(earlier []agui.Event, asked []string, started agui.Event) []agui.Event
 		Type: agui.RunError, Code: codeDied,
 		Message: "The answer was cut off by a failure on our side. Ask again to get a new one.",
 	}, agui.Figures(earlier)))
+}
+
+// NotStarted is the whole of a run that never got a worker, because Lambda had no capacity. asked are the calls that a
+// person was asked about, whose results the run was to bring.
+func NotStarted(asked []string, started agui.Event) []agui.Event {
+	return failed(false, agui.Close(nil, asked...), started, agui.Event{
+		Type: agui.RunError, Code: codeNoCapacity,
+		Message: "Nothing was done, because the service is busy and could not start in time. Wait a few minutes, then ask again.",
+	})
 }
 
 // Unreadable is the last record of a run of which something that is stored cannot be read, so that nobody can go on with

@@ -25,6 +25,7 @@ const (
 	CodeMemory     = "memory_limit"
 	CodeInternal   = "internal"
 	CodeDied       = "worker_died" // written by sweep
+	CodeNoCapacity = "no_capacity" // written by sweep
 )
 
 // failure ends a run with a RUN_ERROR. Its message is for a person; its cause goes to the log only.

@@ -246,7 +246,16 @@ func decodeTurn(event json.RawMessage) (turnPayload, error) {
 
 // SweepEvent is why sweep was invoked.
 type SweepEvent struct {
-	Failed *TurnEvent // the turn that failed; nil: the schedule
+	Failed *FailedTurn // nil: the schedule
+}
+
+// FailedTurn is the failure record of an event of turn, which Lambda does not try again.
+type FailedTurn struct {
+	TurnEvent
+	Request string // the id of the invocation, which all tries and duplicates of the event have; "": the record has none
+	// Ran reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was no
+	// capacity until the event was too old.
+	Ran bool
 }
 
 // ParseSweep reads a scheduled event or the failure record of a turn.
@@ -254,6 +263,12 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 	var e struct {
 		DetailType     string          `json:"detail-type"`
 		RequestPayload json.RawMessage `json:"requestPayload"`
+		RequestContext struct {
+			RequestID string `json:"requestId"`
+		} `json:"requestContext"`
+		ResponseContext struct {
+			FunctionError string `json:"functionError"`
+		} `json:"responseContext"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
 		return SweepEvent{}, fmt.Errorf("gateway: decoding sweep's event: %w", err)
@@ -261,7 +276,9 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 	switch {
 	case e.RequestPayload != nil:
 		t, err := decodeTurn(e.RequestPayload)
-		return SweepEvent{Failed: &t.TurnEvent}, err
+		return SweepEvent{Failed: &FailedTurn{
+			TurnEvent: t.TurnEvent, Request: e.RequestContext.RequestID, Ran: e.ResponseContext.FunctionError != "",
+		}}, err
 	case e.DetailType == "Scheduled Event":
 		return SweepEvent{}, nil
 	}

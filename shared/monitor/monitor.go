@@ -66,6 +66,8 @@ const (
 	SweepStarted = "SweepStarted" // runs that waited although they could have started
 	SweepErased  = "SweepErased"  // erasures that were asked for before and are not through
 	SweepSeats   = "SweepSeats"   // seats whose run has ended or is gone
+
+	NoCapacity = "NoCapacity" // runs that sweep ended because Lambda had no capacity to start them
 )
 
 // Monitor writes one function's metrics and audit records to one stream, one JSON object a line. It is safe for

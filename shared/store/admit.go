@@ -226,7 +226,7 @@ func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem 
 	return runItem{
 		PK: k.pk, SK: k.sk, User: s.user.Key(), ID: string(a.Run), Thread: string(a.Thread), Agent: a.Agent, Status: string(state),
 		Nonce: nonce, Input: nonce, Created: millis(now),
-		Live: s.liveShard(string(a.Run)), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
+		Live: s.liveShard(), Due: millis(now.Add(lookTime)), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce s
 	now := s.t.c.Now()
 	run := s.t.updatePart(update{
 		key:    key{r.PK, r.SK},
-		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #deadline",
+		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #due, #deadline",
 		when:   "attribute_exists(#pk) AND #status = :status AND #fence = :zero",
 		values: attributes{
 			":cancelled": text(chat.RunCancelled), ":nonce": text(nonce), ":ended": number(millis(now)),

@@ -31,6 +31,7 @@ type Holder struct {
 	deleted bool         // the thread is: the run can only be ended
 	broken  error        // what of the run cannot be read, if anything: likewise
 	lease   atomic.Int64 // ms since the epoch
+	due     atomic.Int64 // when sweep looks at the run next, likewise
 
 	// Of the goroutine that appends.
 	figures chat.Figures
@@ -50,8 +51,13 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
 	}
+	worker := ""
+	if s.t.c.Worker != nil {
+		worker = s.t.c.Worker(ctx)
+	}
 	return s.claim(ctx, id, claiming{
-		count: ", #attempts = if_not_exists(#attempts, :zero) + :one",
+		worker: worker,
+		count:  ", #attempts = if_not_exists(#attempts, :zero) + :one",
 		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
 			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
 		values: attributes{
@@ -81,8 +87,18 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error
 	return nil, fmt.Errorf("claim an expired run: %w", chat.ErrNotClaimed)
 }
 
+// ClaimUnclaimed claims a run that is admitted, to end it: its turn failed before the claim, or Lambda never ran it. It
+// counts no attempt. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
+func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Holder, error) {
+	if err := checkID("run", id); err != nil {
+		return nil, err
+	}
+	return s.claim(ctx, id, claiming{when: "#status = :seen", values: attributes{":seen": text(chat.RunAdmitted)}})
+}
+
 // claiming is what sets one kind of claim apart.
 type claiming struct {
+	worker string // the invocation that claims; "": no failure record is about it
 	count  string // more to change
 	when   string
 	values attributes
@@ -94,12 +110,14 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	lease := now.Add(leaseTime)
 	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
 	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
-	values[":me"] = text(s.user.Key())
+	values[":due"], values[":me"] = number(millis(now.Add(lookTime))), text(s.user.Key())
+	values[":worker"] = text(c.worker)
 	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
 	item, err := s.t.update(ctx, update{
 		key: s.runKey(id),
-		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease," +
-			" #started = if_not_exists(#started, :clock), #deadline = if_not_exists(#started, :clock) + :time" + c.count,
+		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease, #due = :due," +
+			" #worker = :worker, #started = if_not_exists(#started, :clock)," +
+			" #deadline = if_not_exists(#started, :clock) + :time" + c.count,
 		when: present + " AND #user = :me AND " + c.when, values: values,
 	})
 	if old, isOld := refused(err); isOld {
@@ -121,6 +139,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	}
 	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{Room: maxTranscript}}
 	h.lease.Store(r.Lease)
+	h.due.Store(r.Due)
 	if err := h.load(ctx, r); err != nil {
 		return nil, err // the lease ends by itself
 	}
@@ -226,10 +245,15 @@ func (h *Holder) Renew(ctx context.Context) error {
 		return h.fenced("its time is over")
 	}
 	lease := min(millis(now.Add(leaseTime)), millis(h.run.Deadline))
-	_, err := h.s.t.update(ctx, update{
+	u := update{
 		key: h.s.runKey(h.run.ID), change: "SET #lease = :lease", when: mine,
 		values: h.mine(attributes{":lease": number(lease)}),
-	})
+	}
+	due := h.dueAfter(now)
+	if due != h.due.Load() { // only then, because each change of the index costs two write units
+		u.change, u.values[":due"] = u.change+", #due = :due", number(due)
+	}
+	_, err := h.s.t.update(ctx, u)
 	if _, isOld := refused(err); isOld {
 		return h.fenced("the run was taken over or has ended")
 	}
@@ -237,6 +261,7 @@ func (h *Holder) Renew(ctx context.Context) error {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	h.lease.Store(lease)
+	h.due.Store(due)
 	return nil
 }
 

@@ -24,11 +24,11 @@ type Erasure struct {
 }
 
 type erasureItem struct {
-	PK       string `dynamodbav:"pk"`
-	SK       string `dynamodbav:"sk"`
-	Live     string `dynamodbav:"live"`
-	Deadline int64  `dynamodbav:"deadline"`
-	Marked   int64  `dynamodbav:"marked"`
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	Live   string `dynamodbav:"live"`
+	Due    int64  `dynamodbav:"due"`
+	Marked int64  `dynamodbav:"marked"`
 }
 
 // Rename gives a thread a title, for ever, and returns the thread as it is then, or chat.ErrNotFound.
@@ -120,7 +120,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	now.Open, now.Asked = nil, ""
 	k := s.erasureKey(Erasure{chat.ThreadID(was.ID), chat.Epoch(was.Epoch)})
 	erasure, err := s.t.putPart(erasureItem{
-		PK: k.pk, SK: k.sk, Live: s.liveShard(was.ID), Deadline: now.Deleted, Marked: now.Deleted,
+		PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now.Deleted, Marked: now.Deleted,
 	}, "attribute_not_exists(#pk)", nil)
 	if err != nil {
 		return now, err

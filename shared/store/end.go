@@ -184,7 +184,7 @@ func (h *Holder) endParts(terminal agui.Event) (run, seat types.TransactWriteIte
 	}
 	run = h.s.t.updatePart(update{
 		key: h.s.runKey(h.run.ID), when: mine,
-		change: "SET #status = :status, #ended = :ended, #usage = :usage, #figures = :figures REMOVE #live, #deadline, #lease",
+		change: "SET #status = :status, #ended = :ended, #usage = :usage, #figures = :figures REMOVE #live, #due, #deadline, #lease",
 		values: h.mine(attributes{
 			":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
 			":figures": text(figuresText(h.figures)),

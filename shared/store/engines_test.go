@@ -191,7 +191,7 @@ func readProbes() map[string]func(*testing.T, *storetest.World) string {
 		},
 		"a query of an index behind a write": func(t *testing.T, w *storetest.World) string {
 			item := row("index", "1")
-			item["live"], item["deadline"] = &types.AttributeValueMemberS{Value: "shard"}, &types.AttributeValueMemberN{Value: "1"}
+			item["live"], item["due"] = &types.AttributeValueMemberS{Value: "shard"}, &types.AttributeValueMemberN{Value: "1"}
 			if _, err := w.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.Name, Item: item}); err != nil {
 				return answered(err)
 			}

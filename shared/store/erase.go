@@ -52,8 +52,8 @@ func (s *Store) Erase(ctx context.Context, e Erasure) error {
 // eraseAt notes when the next pass is due.
 func (s *Store) eraseAt(ctx context.Context, k key, at time.Time) error {
 	_, err := s.t.update(ctx, update{
-		key: k, change: "SET #deadline = :deadline", when: "attribute_exists(#pk)",
-		values: attributes{":deadline": number(millis(at))},
+		key: k, change: "SET #due = :due", when: "attribute_exists(#pk)",
+		values: attributes{":due": number(millis(at))},
 	})
 	if _, isOld := refused(err); isOld {
 		return nil // another has made the last pass

@@ -18,11 +18,11 @@ const forgottenLife = 24 * time.Hour
 
 // forgetItem remembers in the live index that a user is to be erased.
 type forgetItem struct {
-	PK       string `dynamodbav:"pk"`
-	SK       string `dynamodbav:"sk"`
-	Live     string `dynamodbav:"live"`
-	Deadline int64  `dynamodbav:"deadline"`
-	Marked   int64  `dynamodbav:"marked"`
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	Live   string `dynamodbav:"live"`
+	Due    int64  `dynamodbav:"due"`
+	Marked int64  `dynamodbav:"marked"`
 }
 
 // Forget marks the user as one who is to be erased, also one of whom nothing is kept yet, and puts that among what is
@@ -52,7 +52,7 @@ func (s *Store) Forget(ctx context.Context) error {
 // markUser closes the desk, or makes a closed one, and puts what remembers it.
 func (s *Store) markUser(ctx context.Context) error {
 	now, k := millis(s.t.c.Now()), s.forgetKey()
-	remember, err := s.t.putPart(forgetItem{PK: k.pk, SK: k.sk, Live: s.liveShard(forgetSort), Deadline: now, Marked: now}, "", nil)
+	remember, err := s.t.putPart(forgetItem{PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now, Marked: now}, "", nil)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 	running := chat.RunStatus(r.Status) == chat.RunRunning
 	if !running {
 		u = update{
-			key: key{r.PK, r.SK}, change: "SET #status = :cancelled, #ended = :ended REMOVE #live, #deadline",
+			key: key{r.PK, r.SK}, change: "SET #status = :cancelled, #ended = :ended REMOVE #live, #due, #deadline",
 			when: "attribute_exists(#pk) AND #status IN (:waiting, :admitted) AND #fence = :zero",
 			values: attributes{
 				":cancelled": text(chat.RunCancelled), ":ended": number(millis(s.t.c.Now())), ":zero": number(int64(0)),

@@ -100,6 +100,7 @@ type runItem struct {
 	Input    string `dynamodbav:"input"`                 // nonce of the input item that it was admitted with
 	Hash     []byte `dynamodbav:"requestHash,omitempty"` // of what was asked: see requestHash
 	Lease    int64  `dynamodbav:"lease,omitempty"`
+	Worker   string `dynamodbav:"worker,omitempty"` // the invocation that claimed it last
 	Cancel   bool   `dynamodbav:"cancel,omitempty"`
 	Created  int64  `dynamodbav:"created"`
 	Started  int64  `dynamodbav:"started,omitempty"`
@@ -108,7 +109,8 @@ type runItem struct {
 	Usage    string `dynamodbav:"usage,omitempty"`
 	Figures  string `dynamodbav:"figures,omitempty"`  // see figuresText
 	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
-	Deadline int64  `dynamodbav:"deadline,omitempty"` // the index's order
+	Due      int64  `dynamodbav:"due,omitempty"`      // the index's order: when sweep looks at the run next
+	Deadline int64  `dynamodbav:"deadline,omitempty"` // by when it is to be claimed, or ended
 	Expires  int64  `dynamodbav:"expires"`
 }
 
@@ -118,6 +120,7 @@ func (i runItem) run() (Run, error) {
 		Fence: i.Fence, Lease: fromMillis(i.Lease), CancelRequested: i.Cancel,
 		Created: fromMillis(i.Created), Ended: fromMillis(i.Ended),
 		Started: fromMillis(i.Started), Attempts: int(i.Attempts), Deadline: fromMillis(i.Deadline),
+		Due: fromMillis(i.Due),
 	}
 	if i.Usage != "" {
 		if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {
@@ -212,9 +215,9 @@ func (i transcriptItem) transcript() (Transcript, error) {
 
 // liveItem is what the index projects.
 type liveItem struct {
-	PK       string `dynamodbav:"pk"`
-	SK       string `dynamodbav:"sk"`
-	Deadline int64  `dynamodbav:"deadline"`
+	PK  string `dynamodbav:"pk"`
+	SK  string `dynamodbav:"sk"`
+	Due int64  `dynamodbav:"due"`
 }
 
 func usageText(u []agui.Usage) (string, error) {

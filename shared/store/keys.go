@@ -94,12 +94,15 @@ func transcriptSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", transcr
 
 func ownerKey(id chat.ConnectionID) key { return key{ownerPrefix + string(id), "OWNER"} }
 
-// liveShard spreads the live index, of runs and of threads that are erased, over its partitions.
-func (s *Store) liveShard(id string) string {
+// liveShard is the partition of the live index that has every entry of one user. A failure record names the user by hash
+// only, and this way one query finds the user's entries.
+func liveShard(of chat.Mark) string {
 	h := fnv.New32a()
-	h.Write([]byte(s.pk + "#" + id)) // a hash.Hash never fails
+	h.Write([]byte(of)) // a hash.Hash never fails
 	return shardName(int(h.Sum32() % liveShards))
 }
+
+func (s *Store) liveShard() string { return liveShard(chat.Mark(s.user.Hash())) }
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 

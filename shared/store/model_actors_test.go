@@ -5,13 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
-	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/store"
-	"carrel/shared/store/storetest"
 )
 
 // What the functions do with the store, in a few lines each.
@@ -62,7 +58,7 @@ func admit(a *actor, asked store.Admission) {
 		a.m.fail("%s: takes its own admission of %s for a repeat", a.name, asked.Run)
 	}
 	if got.Invoke {
-		a.m.invokes = append(a.m.invokes, asked.Run)
+		a.m.invoked(asked.Run)
 	}
 }
 
@@ -105,7 +101,7 @@ func startWaiting(a *actor) {
 	}
 	for _, r := range runs {
 		delete(a.did, "started "+string(r.ID))
-		a.m.invokes = append(a.m.invokes, r.ID)
+		a.m.invoked(r.ID)
 	}
 	for did := range a.did {
 		if run, ok := strings.CutPrefix(did, "started "); ok && a.stands("started", chat.RunID(run)) {
@@ -114,17 +110,17 @@ func startWaiting(a *actor) {
 	}
 }
 
-// sweep looks at what the live index shows, which lags behind.
+// sweep looks at what is due in the live index.
 func sweep(a *actor) {
 	var waiting []store.Run
-	for _, run := range a.m.live() {
+	for _, run := range a.m.due() {
 		if r := lookAfter(a, run); r.Status == chat.RunWaiting {
 			waiting = append(waiting, r)
 		}
 	}
 	for _, key := range sorted(a.m.was.erasures) {
 		thread, epoch, _ := strings.Cut(strings.TrimPrefix(key, "ERASE#"), "#")
-		if a.m.was.erasures[key].Deadline <= a.m.now.UnixMilli() {
+		if a.m.was.erasures[key].Due <= a.m.now.UnixMilli() {
 			a.m.erases = append(a.m.erases, store.Erasure{Thread: chat.ThreadID(thread), Epoch: chat.Epoch(epoch)})
 		}
 	}
@@ -132,45 +128,16 @@ func sweep(a *actor) {
 	for _, run := range waiting {
 		if a.m.now.After(run.Deadline) || a.rng.IntN(4) == 0 { // or the deadline that it has read is an earlier one
 			_, err := a.store.ExpireWaiting(a.ctx, run.ID)
-			a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound)
+			if a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound) || !errors.Is(err, chat.ErrNotClaimed) {
+				continue
+			}
 		}
+		lookAgain(a, run)
 	}
 }
 
-// lookAfter has a run whose worker is gone tried again, or ends it.
-func lookAfter(a *actor, id chat.RunID) store.Run {
-	run, err := a.store.Run(a.ctx, id)
-	if !a.went("read a run", err, chat.ErrNotFound) {
-		return run
-	}
-	now, more := a.m.now, a.rng.IntN(5) > 0 // else the invoke fails
-	switch {
-	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
-		more = more && now.Before(run.Deadline.Add(3*time.Minute))
-	case run.Status == chat.RunRunning && now.After(run.Lease):
-		more = more && run.Attempts < a.m.limits.Attempts && now.Before(run.Deadline)
-	default:
-		return run
-	}
-	if more {
-		a.m.invokes = append(a.m.invokes, id)
-	} else {
-		endExpired(a, id)
-	}
-	return run
-}
-
-// endExpired ends a run whose worker is gone.
-func endExpired(a *actor, id chat.RunID) {
-	h, err := a.store.ClaimExpired(a.ctx, id)
-	if !a.claimed(id, err) {
-		return
-	}
-	w := &worker{a: a, h: h}
-	w.end(func() []agui.Event {
-		return emit.Died(h.Earlier(), h.Input().Asked(), storetest.Started(h))
-	})
-}
+// claim is one of the store's claims.
+type claim func(context.Context, chat.RunID) (*store.Holder, error)
 
 func (a *actor) claimed(id chat.RunID, err error) bool {
 	if !a.went("claim", err, chat.ErrNotClaimed, chat.ErrNotFound, chat.ErrFenced) {

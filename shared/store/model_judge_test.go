@@ -96,7 +96,11 @@ func (m *model) run(a *actor, was *state, now runRow) {
 	if now.Status != old.Status {
 		m.moved(a, old, now)
 	}
-	if live := now.Live != ""; live == now.status().Terminal() || live != (now.Deadline != 0) {
+	if now.Lease == 0 && old.Lease != 0 && now.status() == chat.RunRunning {
+		m.released(a, old, now)
+	}
+	m.looked(a, old, now)
+	if live := now.Live != ""; live == now.status().Terminal() || live != (now.Deadline != 0) || live != (now.Due != 0) {
 		m.fail("%s: %s is %s and live %q by %d", a.name, id, now.Status, now.Live, now.Deadline)
 	}
 }
@@ -134,7 +138,10 @@ func (m *model) claims(a *actor, old, now runRow) {
 	if past {
 		m.counts["taken over"]++
 	}
-	admitted := old.status() == chat.RunAdmitted && (!strings.HasPrefix(a.name, "sweep") || old.Deadline < m.now.UnixMilli())
+	admitted := old.status() == chat.RunAdmitted && (!strings.HasPrefix(a.name, "sweep") || m.unclaimed(a, old))
+	if worker := a.event.id; now.Worker != worker {
+		m.fail("%s: claims %s for %q: %+v", a.name, now.ID, worker, now)
+	}
 	counted := int64(1)
 	if strings.HasPrefix(a.name, "sweep") {
 		counted = 0

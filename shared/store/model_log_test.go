@@ -82,6 +82,16 @@ func (m *model) live() (runs []chat.RunID) {
 	return runs
 }
 
+// due are the runs that the index shows to sweep now.
+func (m *model) due() (runs []chat.RunID) {
+	for _, id := range m.live() {
+		if m.was.runs[id].Due < m.now.UnixMilli() {
+			runs = append(runs, id)
+		}
+	}
+	return runs
+}
+
 // quiet tells whether nothing is left to do.
 func (m *model) quiet() bool { return m.left() == "" }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,11 +36,13 @@ type model struct {
 	stopped chan struct{} // the actor that was let go waits again, or is over
 	calm    bool          // there are no more faults
 
-	asks    []ask                        // what people have still to do
-	invokes []chat.RunID                 // turns that somebody asked for and that have not come yet
-	erases  []store.Erasure              // the same
-	more    int                          // runs that people may still ask for when they are asked something
-	policy  map[chat.RunID]chat.WhenBusy // of the runs that people ask for
+	asks     []ask                        // what people have still to do
+	invokes  []invoke                     // turns that somebody asked for and that have not come yet
+	failures []failure                    // failure records that have not come yet
+	events   int                          // that Lambda has taken
+	erases   []store.Erasure              // the same
+	more     int                          // runs that people may still ask for when they are asked something
+	policy   map[chat.RunID]chat.WhenBusy // of the runs that people ask for
 
 	judge // what was seen
 }
@@ -81,6 +82,8 @@ type actor struct {
 	forget bool // the engine forgets the client token of what is repeated
 	store  *store.Store
 	late   time.Duration     // its clock is behind by this
+	event  invoke            // of a turn: what it was invoked for
+	record failure           // of a sweep that was invoked by one
 	since  time.Time         // its last claim was tried
 	did    map[string]string // what its writes have done, with the run's nonce after it
 }
@@ -100,7 +103,7 @@ func (m *model) start(name string, do func(a *actor)) {
 	a.ctx, a.die = context.WithCancel(context.WithValue(m.ctx, actorKey{}, a))
 	m.actors = append(m.actors, a)
 	m.all.Go(func() {
-		defer func() { a.over = true; a.die(); m.stopped <- struct{}{} }()
+		defer func() { a.over = true; a.die(); m.died(a); m.stopped <- struct{}{} }()
 		do(a)
 	})
 	<-m.stopped
@@ -142,8 +145,8 @@ func (m *model) act() {
 	switch n := m.rng.IntN(100); {
 	case n < 8 && len(m.asks) > 0:
 		m.ask(m.rng.IntN(min(2, len(m.asks)))) // nearly in order
-	case n < 25 && len(m.invokes)+len(m.erases) > 0:
-		m.deliver(m.rng.IntN(len(m.invokes) + len(m.erases)))
+	case n < 25 && m.coming() > 0:
+		m.deliver(m.rng.IntN(m.coming()))
 	case n < 29:
 		m.advance([]time.Duration{time.Second, 7 * time.Second, 21 * time.Second, 32 * time.Second, 70 * time.Second, 7 * time.Minute}[m.rng.IntN(6)])
 	case n < 32:
@@ -176,27 +179,6 @@ func (m *model) go1(a *actor) {
 	default:
 		m.resume(a, goOn)
 	}
-}
-
-// deliver lets the nth of what was invoked come: once, twice, or never.
-func (m *model) deliver(n int) {
-	harm := func(rate int) bool { return !m.calm && m.rng.IntN(1000) < rate }
-	if n >= len(m.invokes) {
-		e := m.erases[n-len(m.invokes)]
-		m.erases = slices.Delete(m.erases, n-len(m.invokes), n-len(m.invokes)+1)
-		m.start("erase "+string(e.Thread), func(a *actor) { erase(a, e) })
-		return
-	}
-	run := m.invokes[n]
-	if harm(m.rates.never) {
-		m.note("the invoke of %s is lost", run)
-		m.invokes = slices.Delete(m.invokes, n, n+1)
-		return
-	}
-	if !harm(m.rates.twice) {
-		m.invokes = slices.Delete(m.invokes, n, n+1)
-	}
-	m.start("turn "+string(run), func(a *actor) { turn(a, run) })
 }
 
 func (m *model) advance(d time.Duration) {
@@ -240,7 +222,7 @@ func (m *model) settle() {
 
 // sweeps makes sweep come each minute until nothing is left to do.
 func (m *model) sweeps(when string) {
-	for range 8 + 2*len(m.policy) {
+	for range 8 + 6*len(m.policy) { // a run that has been queued for five minutes is looked at each five
 		m.calmDown()
 		m.advance(61 * time.Second)
 		m.start("sweep", sweep)
@@ -269,7 +251,7 @@ func (m *model) calmDown() {
 		switch {
 		case len(as) > 0:
 			m.go1(as[m.rng.IntN(len(as))])
-		case len(m.invokes)+len(m.erases) > 0:
+		case m.coming() > 0:
 			m.deliver(0)
 		default:
 			return

@@ -40,6 +40,8 @@ type runRow struct {
 	Input    string `dynamodbav:"input"`
 	Answers  string `dynamodbav:"answers"`
 	Lease    int64  `dynamodbav:"lease"`
+	Worker   string `dynamodbav:"worker"`
+	Due      int64  `dynamodbav:"due"`
 	Cancel   bool   `dynamodbav:"cancel"`
 	Live     string `dynamodbav:"live"`
 	Deadline int64  `dynamodbav:"deadline"`
@@ -71,9 +73,9 @@ type deskRow struct {
 }
 
 type erasureRow struct {
-	Live     string `dynamodbav:"live"`
-	Deadline int64  `dynamodbav:"deadline"`
-	Marked   int64  `dynamodbav:"marked"`
+	Live   string `dynamodbav:"live"`
+	Due    int64  `dynamodbav:"due"`
+	Marked int64  `dynamodbav:"marked"`
 }
 
 type recordRow struct {

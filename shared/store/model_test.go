@@ -147,7 +147,8 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	table := func(late time.Duration) *store.Table {
 		return store.New(modelClient(p.url, turnstile{transport}), store.Config{
 			Name: m.name, Limits: m.limits, Now: func() time.Time { return m.now.Add(-late) },
-			NewID: func() string { m.ids++; return fmt.Sprint("n", m.ids) },
+			NewID:  func() string { m.ids++; return fmt.Sprint("n", m.ids) },
+			Worker: func(ctx context.Context) string { return ctx.Value(actorKey{}).(*actor).event.id },
 		})
 	}
 	var err, also error

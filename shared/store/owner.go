@@ -34,37 +34,25 @@ func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, err
 
 // LiveEntry is one entry of the live index: a run, the erasure of a thread, or that of the whole user.
 type LiveEntry struct {
-	User     chat.User
-	Run      chat.RunID // "": an erasure
-	Erasure  Erasure    // zero: a run, or the whole user
-	Forget   bool       // the whole user is to be erased
-	Deadline time.Time
+	User    chat.User
+	Run     chat.RunID // "": an erasure
+	Erasure Erasure    // zero: a run, or the whole user
+	Forget  bool       // the whole user is to be erased
+	Due     time.Time  // when sweep looks at it next
 }
 
-// Live reads the live index whole: runs accepted and not ended, and erasures not finished, of
-// all users. For sweep and operators only. The index
-// lags behind: each entry is to be checked against its item.
-func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
-	var all []LiveEntry
-	for n := range liveShards {
-		items, err := t.liveShard(ctx, n)
-		if err != nil {
-			return nil, fmt.Errorf("read the live index: %w", err)
-		}
-		for _, i := range items {
-			k := key{i.PK, i.SK}
-			userKey, run, erasure, err := splitLiveKey(k)
-			if err != nil {
-				return nil, err
-			}
-			u, err := principal.FromKey(userKey)
-			if err != nil {
-				return nil, fmt.Errorf("restore a live entry's user: %w", err)
-			}
-			all = append(all, LiveEntry{User: u, Run: run, Erasure: erasure, Forget: k.sk == forgetSort, Deadline: fromMillis(i.Deadline)})
-		}
+// entry restores one entry of the live index, with its user.
+func (i liveItem) entry() (LiveEntry, error) {
+	k := key{i.PK, i.SK}
+	userKey, run, erasure, err := splitLiveKey(k)
+	if err != nil {
+		return LiveEntry{}, err
 	}
-	return all, nil
+	u, err := principal.FromKey(userKey)
+	if err != nil {
+		return LiveEntry{}, fmt.Errorf("restore the user of an entry of the live index: %w", err)
+	}
+	return LiveEntry{User: u, Run: run, Erasure: erasure, Forget: k.sk == forgetSort, Due: fromMillis(i.Due)}, nil
 }
 
 // Named is how an operator names a user: by the subject of their tokens, with the issuer, which tells long subjects

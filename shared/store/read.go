@@ -147,28 +147,3 @@ func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool,
 		}
 	}
 }
-
-func (t *Table) liveShard(ctx context.Context, n int) ([]liveItem, error) {
-	const condition = "#live = :shard"
-	in := &dynamodb.QueryInput{
-		TableName: &t.c.Name, IndexName: aws.String("live"), KeyConditionExpression: aws.String(condition),
-		ExpressionAttributeNames:  names(condition),
-		ExpressionAttributeValues: attributes{":shard": text(shardName(n))},
-	}
-	var items []liveItem
-	for {
-		out, err := t.db.Query(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		var page []liveItem
-		if err := attributevalue.UnmarshalListOfMaps(out.Items, &page); err != nil {
-			return nil, err
-		}
-		items = append(items, page...)
-		if len(out.LastEvaluatedKey) == 0 {
-			return items, nil
-		}
-		in.ExclusiveStartKey = out.LastEvaluatedKey
-	}
-}

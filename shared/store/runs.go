@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	claimTime    = 30 * time.Second    // from admission to the claim
+	claimTime    = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
 	waitTime     = time.Hour           // in the queue
 	leaseTime    = 20 * time.Second    // of a claim, unless renewed
 	overTime     = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
@@ -37,6 +37,7 @@ type Run struct {
 	Started         time.Time // first claim; zero: not yet
 	Attempts        int       // claims by turn
 	Deadline        time.Time // by when it is to be claimed, or ended
+	Due             time.Time // when sweep looks at it next
 	Usage           []agui.Usage
 	Figures         chat.Figures
 }
@@ -176,8 +177,7 @@ func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, err
 }
 
 // endedSeats takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
-// its run. Those whose lease is past stay until their end: sweep reads the index live whole each minute and finds them
-// there, so nobody needs to tell it.
+// its run. Those whose lease is past stay until their end: sweep finds them in the index live when they are due.
 func (s *Store) endedSeats(ctx context.Context, d desk.Desk) (desk.Desk, error) {
 	keys := make([]key, 0, len(d.Seats))
 	for run := range d.Seats {

@@ -31,6 +31,9 @@ type Config struct {
 	Limits chat.Limits      // of every user
 	Now    func() time.Time // nil: time.Now
 	NewID  func() string    // nonces and epochs; nil: random ones
+
+	// Worker returns the id of the invocation that claims a run, which a failure record names too; nil: none is stored.
+	Worker func(context.Context) string
 }
 
 // Table is the table. It holds no user's anything and is shared by all requests.

@@ -158,7 +158,7 @@ func (a *audit) judgeRuns() {
 		case status != chat.RunWaiting && !sits:
 			a.say("run without seat", id, "it is %s", status)
 		}
-		if r.Live == "" {
+		if r.Live == "" || r.Due == 0 {
 			a.say("live run outside of the live index", id, "sweep does not see it")
 		}
 	}

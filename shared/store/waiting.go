@@ -57,16 +57,17 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 		return nil, err
 	}
 	parts = append(parts, seats)
-	deadline := s.t.c.Now().Add(claimTime)
+	now := s.t.c.Now()
 	started := make([]Run, 0, len(next))
 	for _, w := range next {
 		r := w.run
 		parts = append(parts, s.begin(w.thread), s.t.updatePart(update{
-			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #nonce = :nonce",
+			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #due = :due, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
 			values: attributes{
 				":admitted": text(chat.RunAdmitted), ":waiting": text(chat.RunWaiting),
-				":deadline": number(millis(deadline)), ":zero": number(int64(0)), ":nonce": text(nonce),
+				":deadline": number(millis(now.Add(claimTime))), ":due": number(millis(now.Add(lookTime))),
+				":zero": number(int64(0)), ":nonce": text(nonce),
 			},
 		}))
 		r.Status = string(chat.RunAdmitted)

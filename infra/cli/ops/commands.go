@@ -41,7 +41,7 @@ func subject(u chat.User) string {
 
 // rowOf reads one entry's run; false: the index lags behind, and the run has ended.
 func (o *operator) rowOf(ctx context.Context, e store.LiveEntry) (row, bool, error) {
-	r := row{User: subject(e.User), Deadline: e.Deadline}
+	r := row{User: subject(e.User), Deadline: e.Due}
 	switch {
 	case e.Forget:
 		r.Kind = "forget"
@@ -76,10 +76,7 @@ func (o *operator) runRow(user string, run store.Run) row {
 }
 
 func list(ctx context.Context, o *operator) error {
-	live, err := o.place.table.Live(ctx)
-	if err != nil {
-		return err
-	}
+	live, unread := o.place.table.Live(ctx) // what can be read is shown, whatever else cannot
 	rows := []row{}
 	for _, e := range live {
 		r, there, err := o.rowOf(ctx, e)
@@ -93,7 +90,7 @@ func list(ctx context.Context, o *operator) error {
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Run, b.Run))
 	})
-	return o.print(rows, lines(rows))
+	return errors.Join(o.print(rows, lines(rows)), unread)
 }
 
 // lines is a table of rows.
@@ -149,10 +146,7 @@ func kill(ctx context.Context, o *operator, word string) error {
 
 // owner finds whose live run it is.
 func (o *operator) owner(ctx context.Context, id chat.RunID) (chat.User, *store.Store, error) {
-	live, err := o.place.table.Live(ctx)
-	if err != nil {
-		return chat.User{}, nil, err
-	}
+	live, unread := o.place.table.Live(ctx)
 	var of []chat.User
 	for _, e := range live {
 		if e.Run == id {
@@ -161,6 +155,9 @@ func (o *operator) owner(ctx context.Context, id chat.RunID) (chat.User, *store.
 	}
 	switch len(of) {
 	case 0:
+		if unread != nil {
+			return chat.User{}, nil, unread
+		}
 		return chat.User{}, nil, fmt.Errorf("no run %q runs or waits: list shows those that do, and -user USER looks at one that has ended", id)
 	case 1:
 		s, err := o.place.table.For(of[0])

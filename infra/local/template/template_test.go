@@ -51,7 +51,7 @@ func TestOwnTemplate(t *testing.T) {
 	equal(t, "tables", tm.Tables, []template.Table{{LogicalID: "Table", Name: "carrel-Table", TTL: "expires",
 		Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "sk", Type: "S"},
 		Indexes: []template.Index{{Name: "live", Projection: "KEYS_ONLY",
-			Hash: template.Key{Name: "live", Type: "S"}, Range: template.Key{Name: "deadline", Type: "N"}}}}})
+			Hash: template.Key{Name: "live", Type: "S"}, Range: template.Key{Name: "due", Type: "N"}}}}})
 	equal(t, "functions", len(tm.Functions), 6)
 
 	authorize := function(t, tm, "AuthorizeFunction")
@@ -62,7 +62,7 @@ func TestOwnTemplate(t *testing.T) {
 
 	turn := function(t, tm, "TurnFunction")
 	equal(t, "turn", []any{turn.Name, turn.Timeout, turn.PerTenant, turn.AllowRecursion, turn.MaxRetries, turn.MaxEventAge, turn.OnFailure},
-		[]any{"carrel-TurnFunction", 15 * time.Minute, true, true, 0, time.Minute, "SweepFunction"})
+		[]any{"carrel-TurnFunction", 15 * time.Minute, true, true, 0, 3 * time.Minute, "SweepFunction"})
 	equal(t, "turn's endpoint", turn.Env["ENDPOINT"], "https://local00000.execute-api.us-east-1.amazonaws.com/v1")
 	equal(t, "turn's last statement", turn.Policies[len(turn.Policies)-1], template.Statement{Effect: "Allow",
 		Action: []string{"lambda:InvokeFunction"}, Resource: []string{
@@ -72,6 +72,7 @@ func TestOwnTemplate(t *testing.T) {
 	sweep := function(t, tm, "SweepFunction")
 	equal(t, "sweep's schedules", sweep.Schedules, []template.Schedule{{LogicalID: "EachMinute", Every: time.Minute}})
 	equal(t, "sweep's turn", sweep.Env["TURN_FUNCTION"], turn.Name)
+	equal(t, "sweep", []any{sweep.AllowRecursion, sweep.MaxRetries, sweep.MaxEventAge, sweep.Concurrency}, []any{true, 0, time.Minute, 0})
 }
 
 func other(o template.Options) template.Options {

@@ -170,7 +170,7 @@ func erasure(t *testing.T, w *World) {
 	due := func() string {
 		for _, l := range must[[]store.LiveEntry](t)(w.Table.Live(ctx)) {
 			if l.Run == "" && l.Erasure == e {
-				return l.Deadline.Sub(w.Clock.Now()).Round(time.Minute).String()
+				return l.Due.Sub(w.Clock.Now()).Round(time.Minute).String()
 			}
 		}
 		return "never"

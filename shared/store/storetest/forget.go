@@ -109,7 +109,7 @@ func forget(t *testing.T, w *World) {
 	w.Clock.Advance(21 * time.Minute)
 	entries := must[[]store.LiveEntry](t)(w.Table.Live(t.Context()))
 	if !slices.ContainsFunc(entries, func(e store.LiveEntry) bool {
-		return e.Forget && e.User == chattest.User(t, "alice") && e.Run == "" && e.Deadline.Before(w.Clock.Now())
+		return e.Forget && e.User == chattest.User(t, "alice") && e.Run == "" && e.Due.Before(w.Clock.Now())
 	}) {
 		t.Errorf("the second pass is not due: %+v", entries)
 	}

@@ -99,7 +99,7 @@ func furnishedIn(w *World, theirs string, alphabet int) (_ *World, only, both na
 // fresh is the same table at the real time, without anything of subject's.
 func (w *World) fresh(t *testing.T, subject string) *World {
 	t.Helper()
-	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits}
+	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits, Worker: w.Worker}
 	v.Table = v.With(w.DB)
 	own, _ := v.divide(subject)
 	for some := range slices.Chunk(own, 25) { // one by one they would be a third of all requests, which moto takes its time for

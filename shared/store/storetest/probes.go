@@ -20,7 +20,7 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), sweepProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -50,6 +50,18 @@ func tableProbes() map[string]probe {
 			return nil, errors.Join(err, again)
 		}},
 		"Table.Live": {theirs: anything, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
+		"Table.Due":  {theirs: anything, call: func(c caller) (any, error) { return c.Table.Due(c.T.Context()) }},
+		// A failure record of mine's turn shows mine's entries alone.
+		"Table.LiveOf": {theirs: anything, call: func(c caller) (any, error) {
+			me := chattest.User(c.T, c.as)
+			own, err := c.Table.LiveOf(c.T.Context(), chat.Mark(me.Hash()))
+			for _, e := range own {
+				if e.User != me {
+					err = fmt.Errorf("an entry of somebody else's: %+v", e)
+				}
+			}
+			return own, err
+		}},
 	}
 }
 
@@ -165,6 +177,12 @@ func runProbes() map[string]probe {
 			return nil, nil
 		}},
 		"Store.StartWaiting": {theirs: empty, call: func(c caller) (any, error) { return c.mine.StartWaiting(c.T.Context()) }},
+	}
+}
+
+// sweepProbes are of methods that claim runs, or look after those whose worker is gone.
+func sweepProbes() map[string]probe {
+	return map[string]probe{
 		"Store.Claim": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			return c.claimed(c.mine.Claim(c.T.Context(), c.run))
@@ -172,6 +190,27 @@ func runProbes() map[string]probe {
 		"Store.ClaimExpired": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			return c.claimed(c.mine.ClaimExpired(c.T.Context(), c.run))
+		}},
+		"Store.ClaimUnclaimed": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+			if c.holder != nil { // mine's run has a worker; one that has none is admitted on another thread
+				if _, err := c.mine.Admit(c.T.Context(), Asked("unclaimed", "unclaimed")); err != nil {
+					return nil, err
+				}
+				return c.claimed(c.mine.ClaimUnclaimed(c.T.Context(), "unclaimed"))
+			}
+			return c.claimed(c.mine.ClaimUnclaimed(c.T.Context(), c.run))
+		}},
+		"Store.Release": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+			return c.mine.Release(c.T.Context(), c.run, c.Worker)
+		}},
+		"Store.LookAgain": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
+			r := store.Run{ID: c.run, Status: chat.RunRunning, Fence: 1}
+			for _, e := range must[[]store.LiveEntry](c.T)(c.Table.Live(c.T.Context())) {
+				if e.Run == c.run && (c.holder == nil || e.User == chattest.User(c.T, c.as)) { // all that they know of it
+					r.Due = e.Due
+				}
+			}
+			return nil, c.mine.LookAgain(c.T.Context(), r)
 		}},
 		"Store.ExpireWaiting": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
 			c.Clock.Advance(61 * time.Minute)

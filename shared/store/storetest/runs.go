@@ -52,7 +52,9 @@ func owner(t *testing.T, w *World) {
 	w.change("U#alice", "RUN#r1", "SET #user = :t", map[string]string{"#user": "user"}, "bob")
 	_, err := alice.Claim(ctx, "r1")
 	wantErr(t, "claim of what is bob's by its own word", err, chat.ErrForeign)
-	w.Clock.Advance(time.Minute)
+	_, err = alice.ClaimUnclaimed(ctx, "r1")
+	wantErr(t, "claim of what is bob's, to end it", err, chat.ErrForeign)
+	w.Clock.Advance(4 * time.Minute)
 	_, err = alice.ClaimExpired(ctx, "r1")
 	wantErr(t, "claim of what is bob's and expired", err, chat.ErrForeign)
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunAdmitted || r.Fence != 0 {
@@ -205,7 +207,7 @@ func expired(t *testing.T, w *World) {
 	wantErr(t, "a bad id", err, chat.ErrBadID)
 	_, err = alice.ClaimExpired(ctx, "unknown")
 	wantErr(t, "an unknown run", err, chat.ErrNotFound)
-	w.Clock.Advance(40 * time.Second)
+	w.Clock.Advance(201 * time.Second)
 	for _, run := range []chat.RunID{"never", "dead"} {
 		h := must[*store.Holder](t)(alice.ClaimExpired(ctx, run))
 		w.End(h, Started(h), Failed())
@@ -254,8 +256,8 @@ func live(t *testing.T, w *World) {
 	got := []string{}
 	for _, l := range must[[]store.LiveEntry](t)(w.Table.Live(ctx)) {
 		got = append(got, fmt.Sprint(l.User, " ", l.Run))
-		if ahead := l.Deadline.Sub(w.Clock.Now()); ahead < 20*time.Second || ahead > time.Hour+time.Minute {
-			t.Errorf("%s has a deadline %s ahead", l.Run, ahead)
+		if ahead := l.Due.Sub(w.Clock.Now()); ahead < 50*time.Second || ahead > time.Minute {
+			t.Errorf("%s is due in %s", l.Run, ahead)
 		}
 	}
 	slices.Sort(want)

@@ -40,7 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"EndAfterARefusal", endAfterARefusal},
-		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live},
+		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live}, {"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release}, {"ClaimUnclaimed", claimUnclaimed},
 		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
@@ -66,10 +66,10 @@ func CreateTable(ctx context.Context, db *dynamodb.Client, name string) error {
 		TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: keys("pk", "sk"),
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("pk", types.ScalarAttributeTypeS), attribute("sk", types.ScalarAttributeTypeS),
-			attribute("live", types.ScalarAttributeTypeS), attribute("deadline", types.ScalarAttributeTypeN),
+			attribute("live", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
 		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: aws.String("live"), KeySchema: keys("live", "deadline"),
+			IndexName: aws.String("live"), KeySchema: keys("live", "due"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
 		}},
 	})
@@ -101,6 +101,8 @@ type World struct {
 	Table *store.Table
 	// Limits are the default ones but for the rate limit, which only its own case wants; With reads them.
 	Limits chat.Limits
+	// Worker is the id of the invocation that claims.
+	Worker string
 }
 
 // NewWorld makes a table that ends with the test.
@@ -111,7 +113,7 @@ func NewWorld(t *testing.T, db *dynamodb.Client) *World {
 
 func newWorld(t *testing.T, db *dynamodb.Client, name string) *World {
 	t.Helper()
-	w := &World{T: t, DB: db, Name: name, Clock: &Clock{}, Limits: chat.DefaultLimits()}
+	w := &World{T: t, DB: db, Name: name, Clock: &Clock{}, Limits: chat.DefaultLimits(), Worker: "worker"}
 	w.Limits.RunsPerHour = 0
 	if err := CreateTable(t.Context(), db, w.Name); err != nil {
 		t.Fatal(err)
@@ -129,7 +131,8 @@ func newWorld(t *testing.T, db *dynamodb.Client, name string) *World {
 
 // With is the world's table seen through another client: one that counts, say, or loses answers.
 func (w *World) With(db *dynamodb.Client) *store.Table {
-	return store.New(db, store.Config{Name: w.Name, Limits: w.Limits, Now: w.Clock.Now})
+	return store.New(db, store.Config{Name: w.Name, Limits: w.Limits, Now: w.Clock.Now,
+		Worker: func(context.Context) string { return w.Worker }})
 }
 
 // As opens a user's part of the table.

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/engine"
+	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/monitor"
+	"carrel/shared/store"
+)
+
+// A failure record of the invocation that claimed a run proves that its worker has ended: the run goes on at once, while
+// its lease has not ended yet, or ends at once if no attempt is left.
+func TestRecord_WorkerDied(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	for n := 1; n <= r.limits.Attempts; n++ {
+		request := fmt.Sprint("invocation ", n)
+		alice.claims("r1", request)
+		r.sweep(alice.failed(request))
+		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) || n == r.limits.Attempts && len(got) > 0 {
+			t.Errorf("after attempt %d: invoked %v", n, got)
+		}
+		r.advance(time.Second)
+	}
+	alice.ended("r1", chat.ThreadIdle)
+	if got := r.counted(); got[monitor.SweepResumed] != r.limits.Attempts-1 || got[monitor.SweepEnded] != 1 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// Records come twice, late and after lost ones. A worker that lives keeps its run, whatever record comes of another.
+func TestRecord_OfAnotherInvocation(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.claims("r1", "first")
+	r.sweep(alice.failed("first"))
+	if got := r.edge.Invoked(); len(got) != 1 {
+		t.Fatalf("invoked %v", got)
+	}
+	second := alice.claims("r1", "second")
+	for range 3 {
+		for _, late := range []string{"first", "", "before its claim"} {
+			r.sweep(alice.failed(late))
+		}
+		r.sweep(alice.neverRan())
+		r.sweep(schedule)
+		alice.lives(second, 70*time.Second)
+	}
+	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning {
+		t.Errorf("invoked %v, the run is %s", got, alice.status("r1"))
+	}
+	alice.ends(second)
+	r.sweep(alice.failed("second"))
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) > 0 || r.counted()[monitor.SweepResumed] != 1 {
+		t.Errorf("invoked %v, counted %v", got, r.counted())
+	}
+}
+
+// A duplicate of an event has its id. If it fails beside the worker that claimed the run, the worker goes on if it renews
+// its lease before another turn claims the run, and else stops: the run never has two workers.
+func TestRecord_OfADuplicate(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	h := alice.dies("r1") // it does not
+	r.sweep(alice.failed(worker))
+	alice.lives(h, time.Second)
+	if _, err := alice.store.Claim(t.Context(), "r1"); !errors.Is(err, chat.ErrNotClaimed) {
+		t.Errorf("the claim of the turn that was invoked: %v", err)
+	}
+	r.sweep(alice.failed(worker))
+	second := alice.claims("r1", "second")
+	if err := h.Renew(t.Context()); !errors.Is(err, chat.ErrFenced) {
+		t.Errorf("the first worker renews: %v", err)
+	}
+	alice.ends(second)
+}
+
+// A turn that fails before it has claimed its run is not invoked again at once, but by the schedule: it would fail as fast,
+// again and again.
+func TestRecord_FailedBeforeTheClaim(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.dies("r1")
+	r.advance(61 * time.Second)
+	for range 3 {
+		r.sweep(alice.failed("before its claim"))
+	}
+	if got := r.edge.Invoked(); len(got) > 0 || alice.status("r1") != chat.RunRunning {
+		t.Errorf("invoked %v, the run is %s", got, alice.status("r1"))
+	}
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) != 1 {
+		t.Errorf("invoked %v", got)
+	}
+}
+
+// The first turn of a run that fails before its claim ends the run at once, whoever else has a run of that id.
+func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
+	r := newRig(t)
+	alice, bob := r.person("alice"), r.person("bob")
+	alice.admit("r1")
+	bob.admit("r1")
+	r.sweep(alice.failed("before its claim"))
+	alice.ended("r1", chat.ThreadIdle)
+	if bob.status("r1") != chat.RunAdmitted {
+		t.Error("a run was ended that is none of the failure's")
+	}
+}
+
+// A failure of one user's turn does nothing to a run of another's that has the same id, which clients choose: not when the
+// failed run is over, not when it is left to the schedule, and not when the same invocation's id stands in both.
+func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
+	for what, becomes := range map[string]func(r *rig, alice person){
+		"is over":               func(_ *rig, alice person) { alice.ends(alice.dies("r1")) },
+		"is left to a schedule": func(r *rig, alice person) { alice.dies("r1"); r.advance(21 * time.Second) },
+		"was never there":       func(*rig, person) {},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t)
+			alice := r.person("alice")
+			if what != "was never there" {
+				alice.admit("r1")
+			}
+			becomes(r, alice)
+			var others []person // so many that some are in the index beside her
+			for n := range 60 {
+				p := r.person(fmt.Sprint("other", n))
+				p.admit("r1")
+				if n%2 == 0 {
+					p.claims("r1", "another invocation")
+				}
+				others = append(others, p)
+			}
+			r.sweep(alice.failed("another invocation"))
+			r.sweep(alice.neverRan())
+			for n, p := range others {
+				want := []chat.RunStatus{chat.RunRunning, chat.RunAdmitted}[n%2]
+				run, err := p.store.Run(t.Context(), "r1")
+				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning && !run.Lease.After(r.now()) || len(got) > 0 {
+					t.Errorf("alice's turn failed, %s's run is %s until %s, %v, and they were told %v", p.user, run.Status, run.Lease, err, got)
+				}
+			}
+			if got := r.edge.Invoked(); slices.ContainsFunc(got, func(i gatewaytest.Invocation) bool { return i.User != alice.user }) {
+				t.Errorf("invoked %v", got)
+			}
+		})
+	}
+}
+
+// Lambda gives an event up that had no capacity for 180 s. Its run ends, and the person is told what helps. A run that is
+// younger has another event.
+func TestRecord_NeverRan(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	for _, wait := range []time.Duration{time.Second, 168 * time.Second} {
+		r.advance(wait)
+		r.sweep(alice.neverRan())
+		if alice.status("r1") != chat.RunAdmitted {
+			t.Fatalf("a run that was admitted %s ago is %s", wait, alice.status("r1"))
+		}
+	}
+	r.advance(time.Second)
+	r.sweep(alice.neverRan())
+	alice.endedWith(engine.CodeNoCapacity, "r1", chat.ThreadIdle)
+	if got := r.counted(); got[monitor.NoCapacity] != 1 || len(got) != 1 || len(r.edge.Invoked()) > 0 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// Without any record a run that nobody claims has turn invoked once more, and ends when its time is over.
+func TestARunThatNobodyClaimed(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	for _, c := range []struct{ wait, invoked int }{{0, 0}, {59, 0}, {2, 1}, {60, 0}, {60, 0}, {18, 0}} {
+		r.advance(time.Duration(c.wait) * time.Second)
+		r.sweep(schedule)
+		if got := r.edge.Invoked(); len(got) != c.invoked || alice.status("r1") != chat.RunAdmitted {
+			t.Errorf("%+v: invoked %v, the run is %s", c, got, alice.status("r1"))
+		}
+	}
+	r.advance(2 * time.Second)
+	r.sweep(schedule)
+	alice.endedWith(engine.CodeNoCapacity, "r1", chat.ThreadIdle)
+	if got := r.counted(); got[monitor.SweepResumed] != 1 || got[monitor.NoCapacity] != 1 || len(got) != 2 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// A worker may die after it has ended its run and before it has started the next.
+func TestRecord_OfAnEndedRun(t *testing.T) {
+	r := newRig(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	alice.admit("r2")
+	alice.ends(alice.dies("r1"))
+	r.sweep(alice.failed(worker))
+	if got := r.edge.Invoked(); len(got) != 1 || got[0] != alice.turn("r2") || alice.status("r2") != chat.RunAdmitted {
+		t.Errorf("invoked %v, the queued run is %s", got, alice.status("r2"))
+	}
+}
+
+// An entry of the index that cannot be read, or a user whose part of the table cannot be opened, stops nobody else's.
+func TestOneEntryStopsNoOther(t *testing.T) {
+	r := newRig(t)
+	alice, bob := r.person("alice"), r.person("bob")
+	for _, p := range []person{alice, bob} {
+		p.admit("r1")
+		p.dies("r1")
+	}
+	r.advance(61 * time.Second)
+	r.live, r.tables = spoiled{r.live}, closed{r.tables, alice.user}
+	if err := r.Handle(t.Context(), []byte(schedule)); !errors.Is(err, errSpoiled) || !errors.Is(err, errClosed) {
+		t.Errorf("error %v, want both", err)
+	}
+	if got := r.edge.Invoked(); len(got) != 1 || got[0] != bob.turn("r1") {
+		t.Errorf("invoked %v", got)
+	}
+}
+
+var errSpoiled, errClosed = errors.New("an entry cannot be read"), errors.New("no credentials")
+
+// spoiled is an index with an entry that cannot be read; closed are tables of which one user's cannot be opened.
+type (
+	spoiled struct{ index }
+	closed  struct {
+		tables
+		to chat.User
+	}
+)
+
+func (s spoiled) Due(ctx context.Context) ([]store.LiveEntry, error) {
+	due, err := s.index.Due(ctx)
+	return due, errors.Join(err, errSpoiled)
+}
+
+func (c closed) For(u chat.User) (*store.Store, error) {
+	if u == c.to {
+		return nil, errClosed
+	}
+	return c.tables.For(u)
+}

@@ -1,0 +1,74 @@
+package mutants
+
+// dueGuards are of the live index's order: see "Due times" in docs/data.md.
+func dueGuards() []guard {
+	return []guard{
+		{
+			name: "due: the heartbeat moves it", file: "shared/store/due.go",
+			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`, to: `if due-millis(now) >= -time.Hour.Milliseconds() {`,
+		},
+		{
+			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestARunThatNobodyClaimed",
+			from: `":due": number(millis(nextLook(r, s.t.c.Now())))`, to: `":due": number(millis(r.Due))`,
+		},
+		{
+			name: "due: what is not due is not read", file: "shared/store/due.go", test: "./shared/store TestStore",
+			from: `" AND #due < :now"`, to: `" AND #due > :now"`,
+		},
+		{
+			name: "due: an entry that cannot be read stops no other", file: "shared/store/due.go", test: "./shared/store TestStore",
+			from: `				unreadable = append(unreadable, err)
+				continue
+`, to: `				return nil, err
+`,
+		},
+		{
+			name: "due: a user's failure stops no other", file: "functions/sweep/handler.go", test: "./functions/sweep TestOneEntryStopsNoOther",
+			from: `	due, err := h.live.Due(ctx)
+	if err != nil {
+`, to: `	due, err := h.live.Due(ctx)
+	if err != nil {
+		due = nil
+`,
+		},
+	}
+}
+
+// failureGuards are of what a failure record lets sweep do.
+func failureGuards() []guard {
+	return []guard{
+		{
+			name: "sweep: an unclaimed run is admitted", file: "shared/store/claim.go",
+			from: `claiming{when: "#status = :seen",`, to: `claiming{when: "(#status = :seen OR #status <> :seen)",`,
+			test: "./shared/store TestStore",
+		},
+		{
+			name: "sweep: a lease is ended for its own worker", file: "shared/store/due.go",
+			from: `#status = :running AND #worker = :worker`, to: `#status = :running AND (#worker = :worker OR #worker <> :worker)`,
+		},
+		{
+			name: "sweep: a lease is ended of what runs", file: "shared/store/due.go",
+			from: `#status = :running AND #worker = :worker`, to: `(#status = :running OR #status <> :running) AND #worker = :worker`,
+		},
+		{
+			name: "claim: it says which worker", file: "shared/store/claim.go",
+			from: `" #worker = :worker, #started`, to: `" #worker = if_not_exists(#worker, :worker), #started`,
+		},
+		{
+			name: "records: functionError says that it ran", file: "shared/gateway/gateway.go", test: "./functions/sweep TestRecord_NeverRan",
+			from: `Ran: e.ResponseContext.FunctionError != "",`, to: `Ran: true,`,
+		},
+		{
+			name: "records: a young run has another event", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_NeverRan",
+			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 0*eventAge:`,
+		},
+		{
+			name: "records: of an ended run start what is queued", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_OfAnEndedRun",
+			from: `	case run.Status.Terminal():
+		return w.startWaiting(ctx)
+`, to: `	case run.Status.Terminal():
+		return nil
+`,
+		},
+	}
+}

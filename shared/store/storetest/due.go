@@ -1,0 +1,205 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+)
+
+// ahead is in how long a run is due, to the second.
+func (w *World) ahead(s *store.Store, run chat.RunID) time.Duration {
+	w.T.Helper()
+	return must[store.Run](w.T)(s.Run(w.T.Context(), run)).Due.Sub(w.Clock.Now()).Round(time.Second)
+}
+
+// dueTimes is the table of due times in docs/data.md.
+func dueTimes(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	due := func(what string, run chat.RunID, want time.Duration) {
+		t.Helper()
+		if got := w.ahead(alice, run); got != want {
+			t.Errorf("%s: due in %s, want %s", what, got, want)
+		}
+	}
+	look := func(run chat.RunID) {
+		t.Helper()
+		if err := alice.LookAgain(ctx, must[store.Run](t)(alice.Run(ctx, run))); err != nil {
+			t.Error(err)
+		}
+	}
+	w.Admit(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	due("an admitted run", "r1", time.Minute)
+	due("a queued run", "r2", time.Minute)
+	w.Clock.Advance(time.Minute)
+	look("r1")
+	look("r2")
+	due("an admitted run after a look", "r1", 140*time.Second)
+	due("a queued run after a look", "r2", time.Minute)
+	h := w.Claim(alice, "r1")
+	due("a claimed run", "r1", time.Minute)
+	for n := range 20 {
+		w.Clock.Advance(6 * time.Second)
+		if err := h.Renew(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.ahead(alice, "r1"); got < 20*time.Second || got > time.Minute {
+			t.Fatalf("after heartbeat %d the run is due in %s", n+1, got)
+		}
+	}
+	w.Clock.Advance(3 * time.Minute)
+	look("r2")
+	due("a run that has been queued for five minutes", "r2", 5*time.Minute)
+	w.Clock.Advance(53 * time.Minute)
+	look("r2")
+	due("a queued run near its deadline", "r2", time.Minute)
+	w.End(must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
+	if started := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(started) != 1 {
+		t.Fatalf("started %+v", started)
+	}
+	due("a run that was started from the queue", "r2", time.Minute)
+	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Unclaimed(w.Clock.Now()).Round(time.Second) != 0 {
+		t.Errorf("it counts as admitted for %s", got.Unclaimed(w.Clock.Now()))
+	}
+}
+
+// due: what is not due is not read. What is comes oldest first, and an entry that cannot be read stops no other.
+func due(t *testing.T, w *World) {
+	ctx := t.Context()
+	var want []string
+	for _, user := range []string{"alice", "bob", "carol"} {
+		w.Admit(w.As(user), "r1", "t1")
+		want = append(want, fmt.Sprint(chattest.User(t, user), " r1"))
+		w.Clock.Advance(10 * time.Second)
+	}
+	if none, err := w.Table.Due(ctx); err != nil || len(none) > 0 {
+		t.Errorf("nothing is due yet: %+v, %v", none, err)
+	}
+	w.Clock.Advance(35 * time.Second) // 65, 55 and 45 s after their admissions
+	first := must[[]store.LiveEntry](t)(w.Table.Due(ctx))
+	if len(first) != 1 || first[0].User != chattest.User(t, "alice") {
+		t.Errorf("due are %+v, want the oldest alone", first)
+	}
+	w.Clock.Advance(time.Minute)
+	w.Claim(w.As("bob"), "r1")
+	want = slices.Delete(want, 1, 2)
+	w.plant(map[string]string{"pk": "U#alice", "sk": "NOTHING THAT IS KNOWN", "live": "L#00"})
+	w.change("U#alice", "NOTHING THAT IS KNOWN", "SET #due = :t", map[string]string{"#due": "due"}, "1")
+	all, err := w.Table.Due(ctx)
+	var got []string
+	for _, e := range all {
+		got = append(got, fmt.Sprint(e.User, " ", e.Run))
+	}
+	if err == nil || !slices.Equal(got, want) {
+		t.Errorf("due are %v and %v, want %v and an error", got, err, want)
+	}
+}
+
+// beside are two users whose entries lie in one shard of the index.
+func beside(t *testing.T, w *World) (mine, theirs string) {
+	t.Helper()
+	shards := map[string]string{}
+	for n := range 100 {
+		name := fmt.Sprint("user", n)
+		w.Admit(w.As(name), "r1", "t1")
+		for _, item := range w.items() {
+			if stringOf(item["pk"]) != "U#"+name || stringOf(item["sk"]) != "RUN#r1" {
+				continue
+			}
+			shard := stringOf(item["live"])
+			if other := shards[shard]; other != "" {
+				return other, name
+			}
+			shards[shard] = name
+		}
+	}
+	t.Fatal("no two of 100 users are in one shard")
+	return "", ""
+}
+
+// liveOf: all of a user's entries are found by the user's hash, and no entry of anybody else's.
+func liveOf(t *testing.T, w *World) {
+	ctx := t.Context()
+	mine, theirs := beside(t, w)
+	w.Admit(w.As(mine), "r2", "t1")
+	w.Admit(w.As(mine), "r3", "t3")
+	w.Complete(w.As(mine), "r4", "t4", "yes")
+	w.DeleteThread(w.As(mine), "t4")
+	for user, want := range map[string][]string{mine: {"r1", "r2", "r3", "t4"}, theirs: {"r1"}, "nobody": nil} {
+		u := chattest.User(t, user)
+		var got []string
+		for _, e := range must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, chat.Mark(u.Hash()))) {
+			got = append(got, string(e.Run)+string(e.Erasure.Thread))
+			if e.User != u {
+				t.Errorf("of %s there is an entry of another user: %+v", u, e)
+			}
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("of %s there are %v, want %v", u, got, want)
+		}
+	}
+	if none := must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, "")); len(none) > 0 {
+		t.Errorf("of no user there are %+v", none)
+	}
+}
+
+// release: a run goes on at once if the invocation that claimed it last has ended, and stays if it was another.
+func release(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	_, err := alice.Release(ctx, "r1", "worker")
+	wantErr(t, "a run that is not known", err, chat.ErrNotFound)
+	w.Admit(alice, "r1", "t1")
+	_, err = alice.Release(ctx, "r1", "worker")
+	wantErr(t, "a run that nobody claimed", err, chat.ErrNotClaimed)
+	dead := w.Claim(alice, "r1")
+	for _, other := range []string{"another", "worke", ""} {
+		_, err = alice.Release(ctx, "r1", other)
+		wantErr(t, fmt.Sprintf("by the record of %q", other), err, chat.ErrNotClaimed)
+	}
+	_, err = alice.Claim(ctx, "r1")
+	wantErr(t, "a claim beside a worker that lives", err, chat.ErrNotClaimed)
+	r := must[store.Run](t)(alice.Release(ctx, "r1", "worker"))
+	if r.Status != chat.RunRunning || r.Attempts != 1 || w.ahead(alice, "r1") != time.Minute {
+		t.Errorf("released: %+v", r)
+	}
+	must[store.Run](t)(alice.Release(ctx, "r1", "worker")) // the record comes twice
+	w.Worker = "second"
+	second := w.Claim(alice, "r1")
+	wantErr(t, "a heartbeat of the first worker", dead.Renew(ctx), chat.ErrFenced)
+	_, err = alice.Release(ctx, "r1", "worker")
+	wantErr(t, "by the record of the first worker, late", err, chat.ErrNotClaimed)
+	must[store.Run](t)(alice.Release(ctx, "r1", "second"))
+	last := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")) // sweep, to end it
+	_, err = alice.Release(ctx, "r1", "second")
+	wantErr(t, "while sweep ends it", err, chat.ErrNotClaimed)
+	wantErr(t, "a heartbeat of the second worker", second.Renew(ctx), chat.ErrFenced)
+	w.End(last, Started(last), Failed())
+	_, err = alice.Release(ctx, "r1", "second")
+	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
+}
+
+// claimUnclaimed: sweep may end a run that was admitted, before its time to be claimed is over, and no other.
+func claimUnclaimed(t *testing.T, w *World) {
+	ctx, alice := t.Context(), w.As("alice")
+	_, err := alice.ClaimUnclaimed(ctx, "r1")
+	wantErr(t, "a run that is not known", err, chat.ErrNotFound)
+	w.Admit(alice, "r1", "t1")
+	w.Admit(alice, "r2", "t1")
+	_, err = alice.ClaimUnclaimed(ctx, "r2")
+	wantErr(t, "a queued run", err, chat.ErrNotClaimed)
+	h := must[*store.Holder](t)(alice.ClaimUnclaimed(ctx, "r1"))
+	if h.Run().Attempts != 0 {
+		t.Errorf("it counts an attempt: %+v", h.Run())
+	}
+	w.Clock.Advance(time.Minute)
+	_, err = alice.ClaimUnclaimed(ctx, "r1")
+	wantErr(t, "a run whose worker has died", err, chat.ErrNotClaimed)
+	w.End(must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
+	_, err = alice.ClaimUnclaimed(ctx, "r1")
+	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
+}
