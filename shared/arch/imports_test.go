@@ -27,7 +27,7 @@ func table() map[string]allowed {
 		"wire":               {ours: []string{"chat", "chars", "agui"}},
 		"desk":               {ours: []string{"chat"}},
 		"usercontext":        {ours: []string{"chat"}},
-		"tool":               {ours: []string{"chat", "chars", "agui", "usercontext"}, outside: []string{"github.com/google/jsonschema-go", "github.com/cockroachdb/apd/v3"}},
+		"tool":               {ours: []string{"chat", "chars", "agui", "usercontext"}, outside: []string{"github.com/google/jsonschema-go"}},
 		"engine":             {ours: []string{"chat", "chars", "agui", "usercontext", "tool"}},
 		"agent":              {ours: []string{"chat", "engine"}},
 		"model":              {ours: []string{"chars", "agui", "engine"}},

@@ -2,14 +2,16 @@ package calculator
 
 import (
 	"fmt"
-
-	"github.com/cockroachdb/apd/v3"
+	"math"
+	"math/big"
+	"strings"
 )
 
 const (
-	exactDigits   = 1000 // up to which results are kept whole
-	roundedDigits = 34   // of a result that is not exact, as in IEEE 754 decimal128
-	maxExponent   = 2000 // magnitude: results are below 10^2000 and zero or above 10^-2000
+	exactDigits   = 1000    // significant ones, up to which a result is written whole
+	roundedDigits = 34      // of any other, as in IEEE 754 decimal128
+	maxExponent   = 2000    // magnitude: values are below 10^2000, and zero or above 10^-2000
+	maxBits       = 1 << 17 // of a fraction's numerator and denominator: about 39,000 digits each
 	maxPower      = 1000
 )
 
@@ -21,102 +23,131 @@ func (r refusal) Error() string { return string(r) }
 const (
 	errDivision = refusal("division by zero")
 	errTooLarge = refusal("the result is too large or too small to be calculated")
+	errTooLong  = refusal("the result has too many digits: it cannot be computed exactly")
 	errPower    = refusal("an exponent must be a whole number from -1000 to 1000")
 	errZeroZero = refusal("0^0 is not defined")
 )
 
-// arithmetic computes with far more digits than it shows, and remembers whether anything was rounded.
-type arithmetic struct {
-	context apd.Context
-	rounded bool
-}
-
-func newArithmetic() *arithmetic {
-	return &arithmetic{context: apd.Context{
-		Precision: exactDigits, MaxExponent: maxExponent, MinExponent: -maxExponent,
-		Traps: apd.DefaultTraps, Rounding: apd.RoundHalfEven,
-	}}
-}
-
-func (a *arithmetic) apply(operator rune, x, y *apd.Decimal) (*apd.Decimal, error) {
-	z := new(apd.Decimal)
-	var condition apd.Condition
-	var err error
+// apply computes with fractions, which are exact: a difference of two nearly equal numbers is right in all its digits.
+func apply(operator rune, x, y *big.Rat) (*big.Rat, error) {
+	z := new(big.Rat)
 	switch operator {
 	case '+':
-		condition, err = a.context.Add(z, x, y)
+		z.Add(x, y)
 	case '-':
-		condition, err = a.context.Sub(z, x, y)
+		z.Sub(x, y)
 	case '*':
-		condition, err = a.context.Mul(z, x, y)
+		z.Mul(x, y)
 	case '/':
-		if y.IsZero() {
+		if y.Sign() == 0 {
 			return nil, errDivision
 		}
-		condition, err = a.context.Quo(z, x, y)
+		z.Quo(x, y)
 	case '^':
-		return a.power(x, y)
+		return power(x, y)
 	default:
 		return nil, fmt.Errorf("unknown operator %q", operator)
 	}
-	if err != nil {
+	return bounded(z)
+}
+
+// bounded refuses a value that is too large, too small or too long to go on with.
+func bounded(x *big.Rat) (*big.Rat, error) {
+	if x.Sign() != 0 && math.Abs(magnitude(x)) > maxExponent {
 		return nil, errTooLarge
 	}
-	a.rounded = a.rounded || condition.Inexact()
-	return z, nil
+	if x.Num().BitLen() > maxBits || x.Denom().BitLen() > maxBits {
+		return nil, errTooLong
+	}
+	return x, nil
 }
 
-// power multiplies by squaring: apd's own Pow rounds results that have a finite form.
-func (a *arithmetic) power(x, y *apd.Decimal) (*apd.Decimal, error) {
-	whole := new(apd.Decimal)
-	whole.Reduce(y)
-	n, err := whole.Int64()
-	if err != nil || n < -maxPower || n > maxPower {
+// magnitude is about the logarithm of x to the base 10; it is less than 1 off.
+func magnitude(x *big.Rat) float64 {
+	return float64(x.Num().BitLen()-x.Denom().BitLen()) * math.Log10(2)
+}
+
+func power(x, y *big.Rat) (*big.Rat, error) {
+	if !y.IsInt() || !y.Num().IsInt64() || y.Num().Int64() < -maxPower || y.Num().Int64() > maxPower {
 		return nil, errPower
 	}
-	if x.IsZero() && n == 0 {
+	n := y.Num().Int64()
+	switch {
+	case x.Sign() == 0 && n == 0:
 		return nil, errZeroZero
+	case x.Sign() == 0 && n < 0:
+		return nil, errDivision
+	case n < 0:
+		x, n = new(big.Rat).Inv(x), -n
 	}
-	if n < 0 {
-		positive, err := a.power(x, apd.New(-n, 0))
-		if err != nil {
-			return nil, err
-		}
-		return a.apply('/', apd.New(1, 0), positive)
+	if x.Sign() != 0 && math.Abs(magnitude(x))*float64(n) > 2*maxExponent {
+		return nil, errTooLarge
 	}
-	result, square := apd.New(1, 0), x
-	for ; n > 0; n >>= 1 {
-		if n&1 == 1 {
-			if result, err = a.apply('*', result, square); err != nil {
-				return nil, err
-			}
-		}
-		if n > 1 {
-			if square, err = a.apply('*', square, square); err != nil {
-				return nil, err
-			}
-		}
+	num, den := x.Num(), x.Denom()
+	if n*int64(max(num.BitLen(), den.BitLen())) > 2*maxBits {
+		return nil, errTooLong // before it takes its time
 	}
-	return result, nil
+	exponent := big.NewInt(n)
+	return bounded(new(big.Rat).SetFrac(new(big.Int).Exp(num, exponent, nil), new(big.Int).Exp(den, exponent, nil)))
 }
 
-// text writes a result: all digits if it is exact, else 34 of them and that it is rounded.
-func (a *arithmetic) text(value *apd.Decimal) (string, error) {
-	reduced := new(apd.Decimal)
-	if !a.rounded {
-		reduced.Reduce(value)
-		if reduced.IsZero() {
-			return "0", nil // never -0
+// text writes a result: all digits if it has a finite decimal form and not too many of them, else 34 digits and that it is
+// rounded.
+func text(value *big.Rat) string {
+	if decimals, exact := value.FloatPrec(); exact {
+		whole := value.FloatString(decimals)
+		if len(strings.Trim(strings.NewReplacer("-", "", ".", "").Replace(whole), "0")) <= exactDigits {
+			return whole
 		}
-		return reduced.Text('f'), nil
 	}
-	if _, err := a.context.WithPrecision(roundedDigits).Round(reduced, value); err != nil {
-		return "", errTooLarge
+	digits, exponent := rounded(new(big.Rat).Abs(value))
+	sign := ""
+	if value.Sign() < 0 {
+		sign = "-"
 	}
-	reduced.Reduce(reduced)
-	format := byte('f')
-	if magnitude := reduced.NumDigits() + int64(reduced.Exponent); magnitude > roundedDigits || magnitude < -roundedDigits {
-		format = 'E'
+	return fmt.Sprintf("≈ %s%s (rounded to %d digits)", sign, decimal(digits, exponent), roundedDigits)
+}
+
+// rounded are the first 34 digits of a positive value, half to even and without zeros at their end, and the power of ten
+// that the last one stands for.
+func rounded(value *big.Rat) (digits string, exponent int) {
+	ten, least := big.NewInt(10), pow10(roundedDigits-1)
+	for exponent = int(math.Floor(magnitude(value))) - roundedDigits; ; exponent++ {
+		num, den := new(big.Int).Set(value.Num()), new(big.Int).Set(value.Denom())
+		if exponent < 0 {
+			num.Mul(num, pow10(-exponent))
+		} else {
+			den.Mul(den, pow10(exponent))
+		}
+		mantissa, rest := num.QuoRem(num, den, new(big.Int))
+		if mantissa.Cmp(new(big.Int).Mul(least, ten)) >= 0 {
+			continue // one digit too many
+		}
+		if half := rest.Lsh(rest, 1).Cmp(den); half > 0 || half == 0 && mantissa.Bit(0) == 1 {
+			mantissa.Add(mantissa, big.NewInt(1))
+		}
+		all := mantissa.String()
+		digits = strings.TrimRight(all, "0")
+		return digits, exponent + len(all) - len(digits)
 	}
-	return fmt.Sprintf("≈ %s (rounded to %d digits)", reduced.Text(format), roundedDigits), nil
+}
+
+func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+
+// decimal writes digits of which the last stands for a power of ten: in full, or as 1.5E+60 if that is short of zeros.
+func decimal(digits string, exponent int) string {
+	point := len(digits) + exponent // digits before the point
+	switch {
+	case point > roundedDigits || point < -roundedDigits:
+		mantissa := digits[:1]
+		if len(digits) > 1 {
+			mantissa += "." + digits[1:]
+		}
+		return fmt.Sprintf("%sE%+d", mantissa, point-1)
+	case exponent >= 0:
+		return digits + strings.Repeat("0", exponent)
+	case point > 0:
+		return digits[:point] + "." + digits[point:]
+	}
+	return "0." + strings.Repeat("0", -point) + digits
 }

@@ -1,4 +1,4 @@
-// Package calculator is the built-in tool that evaluates arithmetic exactly, in decimals. It understands + - * / ^,
+// Package calculator is the built-in tool that evaluates arithmetic exactly, in fractions. It understands + - * / ^,
 // parentheses and decimal numbers and refuses everything else, pointing at it.
 package calculator
 

@@ -2,9 +2,8 @@ package calculator
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
-
-	"github.com/cockroachdb/apd/v3"
 )
 
 // Bounds of what is evaluated, so that no expression costs more than a moment.
@@ -13,11 +12,11 @@ const (
 	maxDepth  = 50  // parentheses, signs and powers within one another
 )
 
-// Evaluate evaluates an expression. A result with a finite decimal form is exact; any other is rounded to 34
-// significant digits, begins with "≈ " and says so. The error is written for who wrote the expression and points
+// Evaluate evaluates an expression, exactly. A result with a finite decimal form of up to 1,000 digits is written whole; of
+// any other the first 34 significant digits are, behind "≈ ", and it says so. What cannot be computed exactly is refused. The error is written for who wrote the expression and points
 // at the position, counted in characters from 1.
 func Evaluate(expression string) (string, error) {
-	p := &parser{text: []rune(expression), math: newArithmetic()}
+	p := &parser{text: []rune(expression)}
 	if len(p.text) > maxLength {
 		return "", fmt.Errorf("the expression has %d characters, the limit is %d", len(p.text), maxLength)
 	}
@@ -31,7 +30,7 @@ func Evaluate(expression string) (string, error) {
 	if p.peek() != end {
 		return "", p.unexpected("expected an operator or the end")
 	}
-	return p.math.text(value)
+	return text(value), nil
 }
 
 // end is what peek returns behind the last character.
@@ -50,7 +49,6 @@ type parser struct {
 	text  []rune
 	at    int
 	depth int
-	math  *arithmetic
 }
 
 // peek skips blanks and returns the next character, with typographic signs as their plain ones.
@@ -81,16 +79,16 @@ func (p *parser) enter() (func(), error) {
 	return func() { p.depth-- }, nil
 }
 
-func (p *parser) sum() (*apd.Decimal, error) {
+func (p *parser) sum() (*big.Rat, error) {
 	return p.chain(p.product, '+', '-')
 }
 
-func (p *parser) product() (*apd.Decimal, error) {
+func (p *parser) product() (*big.Rat, error) {
 	return p.chain(p.signed, '*', '/')
 }
 
 // chain parses operands joined by either of two operators, from left to right.
-func (p *parser) chain(operand func() (*apd.Decimal, error), one, other rune) (*apd.Decimal, error) {
+func (p *parser) chain(operand func() (*big.Rat, error), one, other rune) (*big.Rat, error) {
 	left, err := operand()
 	if err != nil {
 		return nil, err
@@ -106,13 +104,13 @@ func (p *parser) chain(operand func() (*apd.Decimal, error), one, other rune) (*
 		if err != nil {
 			return nil, err
 		}
-		if left, err = p.math.apply(operator, left, right); err != nil {
+		if left, err = apply(operator, left, right); err != nil {
 			return nil, fmt.Errorf("%w at position %d", err, position)
 		}
 	}
 }
 
-func (p *parser) signed() (*apd.Decimal, error) {
+func (p *parser) signed() (*big.Rat, error) {
 	leave, err := p.enter()
 	if err != nil {
 		return nil, err
@@ -126,10 +124,10 @@ func (p *parser) signed() (*apd.Decimal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return new(apd.Decimal).Neg(value), nil
+	return new(big.Rat).Neg(value), nil
 }
 
-func (p *parser) power() (*apd.Decimal, error) {
+func (p *parser) power() (*big.Rat, error) {
 	base, err := p.primary()
 	if err != nil || p.peek() != '^' {
 		return base, err
@@ -140,14 +138,14 @@ func (p *parser) power() (*apd.Decimal, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, err := p.math.apply('^', base, exponent)
+	value, err := apply('^', base, exponent)
 	if err != nil {
 		return nil, fmt.Errorf("%w at position %d", err, position)
 	}
 	return value, nil
 }
 
-func (p *parser) primary() (*apd.Decimal, error) {
+func (p *parser) primary() (*big.Rat, error) {
 	c := p.peek()
 	switch {
 	case '0' <= c && c <= '9', c == '.':
@@ -170,7 +168,7 @@ func (p *parser) primary() (*apd.Decimal, error) {
 	return value, nil
 }
 
-func (p *parser) number() (*apd.Decimal, error) {
+func (p *parser) number() (*big.Rat, error) {
 	start, digits, points := p.at, 0, 0
 	for ; p.at < len(p.text); p.at++ {
 		c := p.text[p.at]
@@ -186,8 +184,8 @@ func (p *parser) number() (*apd.Decimal, error) {
 		p.at = start
 		return nil, p.unexpected("expected a digit beside the point")
 	}
-	value, _, err := apd.NewFromString(string(p.text[start:p.at]))
-	if err != nil {
+	value, ok := new(big.Rat).SetString(string(p.text[start:p.at]))
+	if !ok {
 		return nil, fmt.Errorf("the number at position %d cannot be read", start+1)
 	}
 	return value, nil
