@@ -156,9 +156,15 @@ func TestDeploy_RoleNotYetEffective(t *testing.T) {
 func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 	a := newFakeAccount()
 	a.Unreserved = 10
-	refused(t, a, "TurnConcurrency=5 cannot be reserved: 10 functions may run at once in this account without a reserve, and Lambda keeps 100 of them. "+
+	refused(t, a, "TurnConcurrency=5 cannot be reserved: 10 functions may run at once in this account without a reserve, and Lambda keeps 100 of them, and sweep gets 10. "+
 		"Leave TurnConcurrency out, or ask for a higher quota: aws service-quotas request-service-quota-increase --region eu-central-1 "+
 		"--service-code lambda --quota-code L-B99A9384 --desired-value 1000", "PARAMETERS=TurnConcurrency=5")
+	a.Unreserved = 200
+	refused(t, a, "TurnConcurrency=91 cannot be reserved", "PARAMETERS=TurnConcurrency=91")
+	if o := newMachine(t, a).deploy(t, "y\n", "PARAMETERS=TurnConcurrency=90"); o.failed {
+		t.Errorf("90 of 200 cannot be reserved: %s", o.text)
+	}
+	a.Unreserved = 10
 	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "warning: only 10 functions may run at once in this account", "https://page.eu-central-1.test/")
 	if o.failed {

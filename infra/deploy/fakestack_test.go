@@ -317,7 +317,7 @@ func (a *fakeAccount) obstacle(key string, s *fakeStack, set *fakeChangeSet) (id
 	case p["AccessLogs"] == "with-role" && a.RoleLag > 0 && s.Resources["ApiLogAccount"] == "":
 		a.RoleLag--
 		return "ApiLogAccount", "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy."
-	case reserve > 0 && a.Unreserved-reserve < spared:
+	case reserve > 0 && a.Unreserved-reserve-10 < 100:
 		return "TurnFunction", "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100]."
 	}
 	for _, name := range a.cloudFrontNames(key, set.Template, p) {

@@ -183,8 +183,10 @@ func (d *deployment) checkLogs() error {
 	return nil
 }
 
-// spared is the concurrency that Lambda keeps for functions without a reserve.
-const spared = 100
+const (
+	spared       = 100 // the concurrency that Lambda keeps for functions without a reserve
+	sweepReserve = 10  // what the template reserves for sweep beside TurnConcurrency
+)
 
 func (d *deployment) checkConcurrency() error {
 	reserve, err := strconv.Atoi(d.keeps("TurnConcurrency"))
@@ -197,9 +199,9 @@ func (d *deployment) checkConcurrency() error {
 	raise := fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code lambda --quota-code L-B99A9384 --desired-value 1000", d.region)
 	_, given := d.given["TurnConcurrency"]
 	free := d.unreserved + d.reservedNow()
-	if reserve > 0 && (given || d.first()) && free-reserve < spared {
+	if reserve > 0 && (given || d.first()) && free-reserve-sweepReserve < spared {
 		return fmt.Errorf("TurnConcurrency=%d cannot be reserved: %d functions may run at once in this account without a reserve, and Lambda "+
-			"keeps %d of them. Leave TurnConcurrency out, or ask for a higher quota: %s", reserve, free, spared, raise)
+			"keeps %d of them, and sweep gets %d. Leave TurnConcurrency out, or ask for a higher quota: %s", reserve, free, spared, sweepReserve, raise)
 	}
 	if free < spared {
 		d.warn("only %d functions may run at once in this account, and each run takes one while it works. Ask for a higher quota: %s", free, raise)
@@ -216,8 +218,8 @@ func (d *deployment) reservedNow() int {
 		return 0
 	}
 	n, err := strconv.Atoi(d.stackNow.parameter("TurnConcurrency"))
-	if err != nil { // a stack without this parameter reserves nothing
+	if err != nil || n == 0 { // a stack without this parameter reserves nothing
 		return 0
 	}
-	return n
+	return n + sweepReserve
 }
