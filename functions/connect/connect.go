@@ -11,21 +11,16 @@ import (
 	"time"
 
 	"carrel/shared/chat"
+	"carrel/shared/emit"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
-// sender tells and closes the connections that a new one replaces; gateway.Poster is one.
-type sender interface {
-	Post(ctx context.Context, id chat.ConnectionID, message []byte) error
-	Close(ctx context.Context, id chat.ConnectionID) error
-}
-
 type handler struct {
 	table   *store.Table
-	sender  sender
+	sender  emit.Closer // notifies and closes the connections that a new one replaces
 	monitor *monitor.Monitor
 	now     func() time.Time
 	log     *slog.Logger
@@ -66,27 +61,15 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	case err != nil:
 		return gateway.Answer{}, fmt.Errorf("record the connection: %w", err)
 	}
+	last := map[chat.ConnectionID]*wire.Error{}
 	for _, id := range replaced {
-		h.replace(ctx, id)
+		last[id] = wire.LastFrame(wire.CodeReplaced)
+	}
+	if err := emit.End(ctx, h.sender, last); err != nil { // their records are gone already: nothing depends on it
+		h.log.WarnContext(ctx, "end a replaced connection", "err", err)
 	}
 	if slices.Contains(in.Subprotocols, wire.Subprotocol) {
 		return gateway.OK(wire.Subprotocol), nil
 	}
 	return gateway.OK(""), nil
-}
-
-// replace tells a connection that it is one too many, and closes it. Its record is gone already, so nothing depends on
-// the outcome.
-func (h *handler) replace(ctx context.Context, id chat.ConnectionID) {
-	messages, err := wire.Encode(&wire.Error{
-		Code:    wire.CodeReplaced,
-		Message: "This window was disconnected because too many are open. Use it again to reconnect.",
-	}, "replaced")
-	for _, m := range messages {
-		err = errors.Join(err, h.sender.Post(ctx, id, m))
-	}
-	err = errors.Join(err, h.sender.Close(ctx, id))
-	if err != nil && !errors.Is(err, chat.ErrGone) {
-		h.log.WarnContext(ctx, "a replaced connection was not told or closed", "reason", err.Error())
-	}
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"carrel/shared/chat"
 	"carrel/shared/emit"
@@ -16,24 +14,12 @@ import (
 func (r *request) dismiss(ctx context.Context, e rowless) error {
 	code, _ := codeOf(e)
 	r.refused(ctx, code, "err", e)
-	end := &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)}
+	last := &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)}
 	if limited := (*chat.RateLimitedError)(nil); errors.As(e, &limited) {
-		end.RetryAfterMS = max(1, limited.After.Milliseconds())
+		last.RetryAfterMS = max(1, limited.After.Milliseconds())
 	}
-	return r.endSocket(ctx, r.in.Connection, end)
-}
-
-// endSocket posts the last frame of a connection and closes it. One that has gone, or does not read, is only closed.
-func (r *request) endSocket(ctx context.Context, id chat.ConnectionID, last *wire.Error) error {
-	messages, err := wire.Encode(last, rand.Text())
-	for _, m := range messages {
-		err = errors.Join(err, emit.Post(ctx, r.poster, id, m))
-	}
-	if err != nil && !errors.Is(err, chat.ErrGone) {
-		r.log.InfoContext(ctx, "notify a connection of its end", "err", err)
-	}
-	if err := r.poster.Close(ctx, id); err != nil {
-		return fmt.Errorf("close a connection: %w", err)
+	if err := emit.End(ctx, r.poster, map[chat.ConnectionID]*wire.Error{r.in.Connection: last}); err != nil {
+		r.log.WarnContext(ctx, "end a connection without a row", "err", err)
 	}
 	return nil
 }

@@ -59,10 +59,8 @@ func sentence(code wire.Code) string {
 		return "There is no agent of this name. Choose another one."
 	case wire.CodeDenied:
 		return "You are not allowed to do this."
-	case wire.CodeReplaced:
-		return "This window was disconnected because too many are open. Use it again to reconnect."
-	case wire.CodeSignedOut:
-		return "You were signed out. Sign in again."
+	case wire.CodeReplaced, wire.CodeSignedOut:
+		return wire.LastFrame(code).Message
 	case wire.CodeClosing:
 		return "All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."
 	}

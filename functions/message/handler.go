@@ -22,16 +22,10 @@ type invoker interface {
 	Forget(ctx context.Context, u chat.User) error
 }
 
-// poster posts to connections and closes them; gateway.Poster is one.
-type poster interface {
-	emit.Poster
-	Close(ctx context.Context, id chat.ConnectionID) error
-}
-
 // handler answers the frames of clients. It is shared by all requests and holds no user's anything.
 type handler struct {
 	table   *store.Table
-	poster  poster
+	poster  emit.Closer
 	invoker invoker
 	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
 	limits  chat.Limits
@@ -156,6 +150,8 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 	switch f := f.(type) {
 	case *wire.Forget:
 		return r.forget(ctx)
+	case *wire.SignOut:
+		return r.signOut(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
 	}

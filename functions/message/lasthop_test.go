@@ -30,6 +30,7 @@ func everyFrame() map[wire.Type]string {
 		wire.TypeDelete:  `{"type":"delete","threadId":"t"}`,
 		wire.TypeRuns:    `{"type":"runs"}`,
 		wire.TypeForget:  `{"type":"forget","confirm":true}`,
+		wire.TypeSignOut: `{"type":"signOut","everywhere":true,"cancelRuns":true}`,
 		wire.TypePing:    `{"type":"ping","threadId":"t","cursor":{"epoch":"e","seq":1}}`,
 	}
 }
@@ -189,7 +190,8 @@ func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
 func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
 	r := newLongRig(t)
 	all := wire.ClientTypes()
-	all = append(slices.DeleteFunc(all, func(t wire.Type) bool { return t == wire.TypeForget }), wire.TypeForget) // after which all is refused
+	last := []wire.Type{wire.TypeForget, wire.TypeSignOut} // after which all is refused
+	all = append(slices.DeleteFunc(all, func(t wire.Type) bool { return slices.Contains(last, t) }), last...)
 	for name, change := range map[string]func(window){
 		"no row": func(w window) { r.remove("U#"+w.user.Key(), "CONN#"+string(w.id)) },
 		"no record": func(w window) {

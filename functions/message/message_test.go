@@ -91,12 +91,24 @@ func (w window) send(body string) []wire.ServerFrame {
 	return w.edge.Frames(w.id)
 }
 
-func (w window) try(body string) error {
+func (w window) try(body string) error { return w.tryOf(body, w.at) }
+
+// tryOf sends a frame with a token of this sign-in.
+func (w window) tryOf(body string, signedIn time.Time) error {
 	_, err := w.Handle(w.t.Context(), gatewaytest.Message(w.t, gateway.Inbound{
 		User: w.user, Connection: w.id, Grants: []string{"calculator"}, ConnectedAt: w.at,
-		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q",
+		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q", SignIn: chat.SignIn{At: signedIn, Proven: true},
 	}))
 	return err
+}
+
+// sendOf is send with a token of this sign-in.
+func (w window) sendOf(body string, signedIn time.Time) []wire.ServerFrame {
+	w.t.Helper()
+	if err := w.tryOf(body, signedIn); err != nil {
+		w.t.Fatalf("%s: %v", body, err)
+	}
+	return w.edge.Frames(w.id)
 }
 
 // answers checks what a frame is answered with, as JSON; {now} stands for the clock, in ms,

@@ -41,9 +41,13 @@ func arms(own holdings) []wire.ClientFrame {
 		&wire.Runs{Header: h, Before: run, Limit: 100},
 		&wire.Ping{Header: h, ThreadID: thread, Cursor: cursor},
 		&wire.Delete{Header: h, ThreadID: thread},
+		&wire.SignOut{Header: h, Everywhere: true, CancelRuns: true},
 		&wire.Forget{Header: h, Confirm: true},
 	}
 }
+
+// final reports whether nothing more can be asked after a frame of this type: the account or its sessions are gone.
+func final(kind wire.Type) bool { return kind == wire.TypeForget || kind == wire.TypeSignOut }
 
 // armed are the frames as they are sent, by type and in the order of arms.
 func armed(t *testing.T, own holdings) (types []wire.Type, frames map[wire.Type][]byte) {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"carrel/shared/chat"
-	"carrel/shared/wire"
 )
 
 // hostile are values, as JSON, in the place of an id: with separators and wildcards, that look like parts of keys, names
@@ -42,7 +41,7 @@ func TestTheAttackerSendsHostileIDs(t *testing.T) {
 	values, every := hostile(s.victim), max(1, 3/size(1)) // each value in each third place, or in all of them
 	besides(all, func(p *party) {
 		for i, kind := range types {
-			if i%len(all) != slices.Index(all, p) || kind == wire.TypeForget {
+			if i%len(all) != slices.Index(all, p) || final(kind) {
 				continue
 			}
 			for j, l := range leaves(t, frames[kind]) {

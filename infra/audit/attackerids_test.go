@@ -28,7 +28,7 @@ func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
 		types, frames := armed(t, owns[p])
 		ids := s.victim.ids[sockets[p]]
 		for _, kind := range types {
-			if kind == wire.TypeForget { // after it there is no account: see the next
+			if final(kind) { // see the next two
 				continue
 			}
 			for _, l := range leaves(t, frames[kind]) {
@@ -61,6 +61,30 @@ func TestTheAttackerForgets(t *testing.T) {
 	id := s.victim.ids["run"][0]
 	if a := s.ask(p, with(t, forget, map[string]string{"requestId": quoted(id)})); a.Type != "accepted" || a.State != "closing" || a.RequestID != id {
 		t.Errorf("the forget is answered with %s", a.raw)
+	}
+	s.judge()
+}
+
+// A sign-out that names the victim's things ends the sessions of the one who sends it, and nobody else's.
+func TestTheAttackerSignsOut(t *testing.T) {
+	s := besiege(t)
+	p := s.attacker("mallory-signs-out")
+	own := s.own(p)
+	_, frames := armed(t, own)
+	signOut := frames[wire.TypeSignOut]
+	for _, extra := range []string{"user", "userId", "threadId", "runId", "connectionId"} {
+		if a := s.ask(p, withExtra(t, signOut, extra, quoted(s.victim.name))); a.Code != "bad_frame" || a.Field != extra {
+			t.Errorf("with %s it is answered with %s", extra, a.raw)
+		}
+	}
+	for _, everywhere := range []string{`false`, `"true"`, `1`, `null`, quoted(s.victim.name)} {
+		if a := s.ask(p, []byte(`{"type":"signOut","everywhere":`+everywhere+`}`)); a.Code != "bad_frame" {
+			t.Errorf("everywhere %s is answered with %s", everywhere, a.raw)
+		}
+	}
+	id := s.victim.ids["run"][0]
+	if a := s.ask(p, with(t, signOut, map[string]string{"requestId": quoted(id)})); a.Type != "error" || a.Code != "signed_out" || a.RequestID != id {
+		t.Errorf("the sign-out is answered with %s", a.raw)
 	}
 	s.judge()
 }

@@ -59,7 +59,7 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	}
 	besides(all, func(p *party) { owns[slices.Index(all, p)] = s.own(p) })
 	for i, kind := range types {
-		if kind == wire.TypeForget { // it takes no id
+		if final(kind) { // they take no id
 			continue
 		}
 		p, own := all[i], owns[i]

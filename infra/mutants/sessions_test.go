@@ -40,8 +40,8 @@ func sessionGuards() []guard {
 			also: []edit{{sessions, `attribute_not_exists(#barred)`, `(attribute_not_exists(#barred) OR attribute_exists(#barred))`}},
 		},
 		{
-			name: "sessions: a refused frame's socket is closed", file: "functions/message/dismiss.go", test: frames + "TestFrame_ConnectionWithoutRow",
-			from: `err := r.poster.Close(ctx, id); err != nil`, to: `err := ctx.Err(); err != nil`,
+			name: "sessions: a refused frame's socket is closed", file: "shared/emit/end.go", test: frames + "TestFrame_ConnectionWithoutRow",
+			from: `closed := p.Close(ctx, id); closed`, to: `closed := ctx.Err(); closed`,
 		},
 	}
 }

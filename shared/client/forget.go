@@ -42,8 +42,11 @@ func (v *View) forgets(f *wire.Accepted) {
 	v.answered()
 }
 
-// forgetful refuses what would be sent while a forget is under way.
+// forgetful refuses what would be sent while a forget is under way, or after the sessions were ended.
 func (v *View) forgetful() error {
+	if v.status == SignedOut {
+		return &Refused{Code: wire.CodeSignedOut, Message: wire.LastFrame(wire.CodeSignedOut).Message}
+	}
 	if v.forgetting && v.status != Closing {
 		return &Refused{Code: wire.CodeClosing, Message: beingErased}
 	}
@@ -56,22 +59,22 @@ func (v *View) forgotten() {
 	v.list = map[chat.ThreadID]wire.ThreadInfo{}
 	v.open = v.newThread(v.open.id)
 	v.threads = map[chat.ThreadID]*thread{v.open.id: v.open}
-	v.close(Notice{Code: wire.CodeClosing, Message: "All that you had here is erased."})
+	v.close(Closing, Notice{Code: wire.CodeClosing, Message: "All that you had here is erased."})
 }
 
 // closing takes a refusal because all is being erased.
 func (v *View) closing(n Notice) {
 	if !v.forgetting { // else it is known, and the done still to come
 		v.notice(n)
-		v.close(n)
+		v.close(Closing, n)
 	}
 }
 
-// close gives the socket up for good, until a person acts.
-func (v *View) close(n Notice) {
+// close gives the socket up for good, or until a person acts.
+func (v *View) close(status Status, n Notice) {
 	v.dropRequests(n)
 	v.socket = socket{}
-	v.status, v.wanted, v.roll = Closing, false, nil
+	v.status, v.wanted, v.roll = status, false, nil
 	v.wishes = Wishes{Close: true}
 }
 

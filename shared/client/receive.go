@@ -238,6 +238,9 @@ func (v *View) refused(f *wire.Error) {
 		v.wishes.Close = true
 		v.lose()
 		return
+	case wire.CodeSignedOut:
+		v.signedOut(f)
+		return
 	case wire.CodeClosing:
 		v.closing(Notice{Code: f.Code, Message: f.Message})
 		return
@@ -252,7 +255,7 @@ func (v *View) refused(f *wire.Error) {
 		v.requests.cancelled(run)
 	case "threads":
 		v.requests.list, v.requests.listSent = false, false
-	case "rename", "delete", "history", "runs", "forget":
+	case "rename", "delete", "history", "runs", "forget", "signOut":
 		run = ""
 		v.refusedAsked(f)
 	default:

@@ -18,6 +18,7 @@ type roll struct {
 	since  time.Time
 	frames [][]byte // what came on it
 	joiner wire.Joiner
+	end    *wire.Error // it said that the sessions were ended
 }
 
 // Offered tells that the next socket is open. If one is in use that stays so until this one's hello, the wish
@@ -43,6 +44,8 @@ func (v *View) ReceiveNext(now time.Time, message []byte) {
 	}
 	v.now = now
 	switch answered, refused := v.roll.take(message); {
+	case v.roll.end != nil:
+		v.signedOut(v.roll.end)
 	case refused:
 		v.Failed(now)
 	case answered:
@@ -64,8 +67,11 @@ func (r *roll) take(message []byte) (answered, refused bool) {
 	if err != nil {
 		return false, true
 	}
-	switch frame.(type) {
+	switch f := frame.(type) {
 	case *wire.Error:
+		if f.Code == wire.CodeSignedOut {
+			r.end = f
+		}
 		return false, true
 	case *wire.Ready:
 		r.frames = append(r.frames, message)

@@ -82,6 +82,8 @@ func (p *player) step(line string) error {
 		err = p.view.Runs(p.now, chat.RunID(rest), 0)
 	case "forget":
 		err = p.view.Forget(p.now)
+	case "sign-out":
+		err = p.view.SignOut(p.now, rest == "runs")
 	case "cancel":
 		err = p.view.Cancel(p.now, chat.RunID(rest))
 	case "threads":

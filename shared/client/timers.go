@@ -79,7 +79,7 @@ func (v *View) Lost(now time.Time) {
 func (v *View) Failed(now time.Time) {
 	v.now, v.wanted, v.roll = now, false, nil
 	switch {
-	case v.status == Replaced, v.status == Closing:
+	case v.status == Replaced, v.status == Closing, v.status == SignedOut:
 	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
 		v.socket.handover = now.Add(max(backoffLeast, v.backoff()))
 	default:

@@ -21,9 +21,10 @@ type Status string
 const (
 	Connecting Status = "connecting" // no ready yet on this socket
 	Ready      Status = "ready"
-	Lost       Status = "lost"     // no socket; one is wanted
-	Replaced   Status = "replaced" // closed by the server for a newer one; none is wanted until a person acts
-	Closing    Status = "closing"  // all that the user has is being erased, or is; none is wanted until a person acts
+	Lost       Status = "lost"      // no socket; one is wanted
+	Replaced   Status = "replaced"  // closed by the server for a newer one; none is wanted until a person acts
+	Closing    Status = "closing"   // all that the user has is being erased, or is; none is wanted until a person acts
+	SignedOut  Status = "signedOut" // the user's sessions were ended; none is wanted any more: the next sign-in makes another view
 )
 
 // Wishes are what a view wants done since it was asked last.
@@ -138,6 +139,9 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	if err := chat.CheckID(string(run)); err != nil {
 		return fmt.Errorf("client: cancel a run: %w", err)
 	}
+	if err := v.forgetful(); err != nil {
+		return err
+	}
 	v.now = now
 	v.act()
 	if v.requests.cancel(run) {
@@ -149,6 +153,9 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 
 // Threads asks for the newest threads of the user.
 func (v *View) Threads(now time.Time) {
+	if v.status == SignedOut {
+		return
+	}
 	v.now = now
 	v.act()
 	if !v.requests.list {
@@ -163,7 +170,7 @@ func (v *View) Threads(now time.Time) {
 // Wake asks at once whether anything was missed: the page became visible, or the network returned.
 func (v *View) Wake(now time.Time) {
 	v.now = now
-	if v.status == Closing {
+	if v.status == Closing || v.status == SignedOut {
 		return // it would be refused
 	}
 	v.act()

@@ -71,6 +71,10 @@ func withClientType(f ClientFrame) (ClientFrame, error) {
 		c := *f
 		c.Type = TypeForget
 		return &c, nil
+	case *SignOut:
+		c := *f
+		c.Type = TypeSignOut
+		return &c, nil
 	case *Ping:
 		c := *f
 		c.Type = TypePing

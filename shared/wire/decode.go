@@ -74,11 +74,13 @@ func decodeFrame(o *object) ClientFrame {
 		f = &Runs{Header: h, Before: chat.RunID(o.id("before", optional)),
 			Limit: int(o.integer("limit", 1, maxLimit, optional))}
 	case TypeForget:
-		f = &Forget{Header: h, Confirm: o.confirmed("confirm")}
+		f = &Forget{Header: h, Confirm: o.confirmed("confirm", "everything is erased for ever.")}
+	case TypeSignOut:
+		f = &SignOut{Header: h, Everywhere: o.confirmed("everywhere", "every session of yours is ended."), CancelRuns: o.boolean("cancelRuns")}
 	case TypePing:
 		f = &Ping{Header: h, ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
 	default:
-		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs, forget or ping.", clip(string(h.Type))))
+		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs, forget, signOut or ping.", clip(string(h.Type))))
 	}
 	o.end()
 	return f

@@ -99,10 +99,16 @@ func (o *object) metadata(name string) json.RawMessage {
 }
 
 // confirmed reads a field that must be true: what follows cannot be taken back.
-func (o *object) confirmed(name string) bool {
+func (o *object) confirmed(name, why string) bool {
 	raw := o.get(name, "a boolean", required)
 	if raw != nil && string(bytes.TrimSpace(raw)) != "true" {
-		o.fail(name, "It must be true: everything is erased for ever.")
+		o.fail(name, "It must be true: "+why)
 	}
 	return o.err == nil
+}
+
+// boolean reads true or false; false if it is missing.
+func (o *object) boolean(name string) (yes bool) {
+	raw := o.get(name, "a boolean", optional)
+	return raw != nil && string(bytes.TrimSpace(raw)) == "true"
 }

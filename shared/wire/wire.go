@@ -40,12 +40,13 @@ const (
 	TypeDelete  Type = "delete"
 	TypeRuns    Type = "runs" // also its answer's type
 	TypeForget  Type = "forget"
+	TypeSignOut Type = "signOut"
 	TypePing    Type = "ping"
 )
 
 // ClientTypes are the frames of a client, for who must have a case for each.
 func ClientTypes() []Type {
-	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeForget, TypePing}
+	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeForget, TypeSignOut, TypePing}
 }
 
 // The frames of the server.
@@ -63,8 +64,8 @@ const (
 	TypePart     Type = "part"
 )
 
-// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Forget
-// or Ping.
+// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Forget,
+// SignOut or Ping.
 type ClientFrame interface{ Request() Header }
 
 // Header is what every client frame carries.

@@ -72,6 +72,9 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 		return answerAttempts(frame)
 	case wire.TypeRun:
 		return runAttempts(frame, own)
+	case wire.TypeSignOut:
+		// With true it would end the one's session. It names nobody anyhow.
+		return []attempt{{func(things, int64) map[string]any { return frame("everywhere", false) }, true}}
 	case wire.TypeForget:
 		// Confirmed it would take the one away for the next time. It names nobody anyhow.
 		return []attempt{{func(things, int64) map[string]any { return frame("confirm", forget) }, false}}

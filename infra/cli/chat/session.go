@@ -59,6 +59,9 @@ func (s *session) run(ctx context.Context) error {
 		if state.Status == client.Closing {
 			return errors.New("everything that you have here is being erased, or was: nothing is taken until tomorrow")
 		}
+		if state.Status == client.SignedOut {
+			return errors.New("you were signed out, here or on another device: start again to sign in")
+		}
 		if idle(state) {
 			s.printer.endLine()
 			s.stopped = false

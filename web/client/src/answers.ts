@@ -115,11 +115,16 @@ export class Answers {
     this.run(runId, frame, now);
   }
 
-  /** All that the user has is being erased: a forget has its answer, and nothing else will have one. */
+  /**
+   * All that the user has is being erased, or the sessions were ended: a forget, or a sign-out, has its answer, and nothing
+   * else will have one.
+   */
   close(frame: ServerFrame): void {
     const refusal: ServerFrame = frame.type === "error" || frame.type === "rejected" ? frame
       : { type: "error", code: "closing", message: "Everything that you have here is being deleted." };
-    for (const id of this.#out.requests.clear()) this.#told(id, id === "forget" ? { type: "accepted", state: "closing" } : refusal);
+    const answers = new Map<string, ServerFrame>(frame.type === "error" && frame.code === "signed_out"
+      ? [["signOut", { type: "done" }]] : [["forget", { type: "accepted", state: "closing" }]]);
+    for (const id of this.#out.requests.clear()) this.#told(id, answers.get(id) ?? refusal);
   }
 
   /** An error of a request, or of none. */
@@ -128,7 +133,7 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of, ...(frame.field !== undefined && { field: frame.field }) });
-    const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$)(.*)$/.exec(id) ?? [];
+    const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$|signOut$)(.*)$/.exec(id) ?? [];
     if (threadId === undefined) return this.plain(id, frame);
     // It was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);

@@ -200,6 +200,14 @@ export class CarrelClient {
     await this.#ask({ type: "forget", requestId: "forget", confirm: true });
   }
 
+  /**
+   * Ends all sessions of the user, on every device, and with cancelRuns all runs. Resolves when that is done: `state.status`
+   * says signedOut then, and only a client with the token of a later sign-in can connect.
+   */
+  async signOut(cancelRuns = false): Promise<void> {
+    await this.#ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(cancelRuns && { cancelRuns }) });
+  }
+
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#fault = undefined;

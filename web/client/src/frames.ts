@@ -127,12 +127,18 @@ export interface Forget extends Request {
   readonly type: "forget";
   readonly confirm: true;
 }
+/** Ends all sessions of the user, on every device. */
+export interface SignOut extends Request {
+  readonly type: "signOut";
+  readonly everywhere: true;
+  readonly cancelRuns?: boolean;
+}
 export interface Ping extends Request {
   readonly type: "ping";
   readonly threadId?: string;
   readonly cursor?: Cursor;
 }
-export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Runs | Forget | Ping;
+export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Runs | Forget | SignOut | Ping;
 
 export interface RunState {
   readonly runId: string;

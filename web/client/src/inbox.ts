@@ -135,12 +135,23 @@ export class Inbox {
         return this.#desk.giveUp(now);
       case "closing":
         return this.#close(frame, now);
+      case "signed_out":
+        return this.signedOut(frame, now);
       case "internal":
         return this.#desk.at.mayNotHaveArrived(now);
       case "rate_limited":
         if (frame.retryAfterMs) return this.#desk.at.repeatAfter(now, frame.retryAfterMs);
     }
     this.#desk.answers.error(frame, now);
+  }
+
+  /** The user's sessions were ended, here or elsewhere: nothing more is asked with this sign-in. */
+  signedOut(frame: ErrorFrame, now: number): void {
+    this.#desk.views.note({ code: frame.code, message: frame.message });
+    this.#desk.standing.status = "signedOut";
+    this.#desk.standing.forgetting = false;
+    this.#desk.answers.close(frame);
+    this.#desk.giveUp(now);
   }
 
   /** A thread is gone. The open one is asked for once more, which empties it. */

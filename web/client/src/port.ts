@@ -23,6 +23,7 @@ export interface Port {
 
 /**
  * Where the connection stands. connecting is until the first `ready` of a socket; closing: all that the user has is
- * being erased, or was.
+ * being erased, or was; signedOut: the user's sessions were ended, and only `connect` with the token of a later sign-in
+ * brings a connection back.
  */
-export type Status = "connecting" | "ready" | "lost" | "replaced" | "closing";
+export type Status = "connecting" | "ready" | "lost" | "replaced" | "closing" | "signedOut";

@@ -1,4 +1,4 @@
-import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, Threads } from "./frames.ts";
+import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, SignOut, Threads } from "./frames.ts";
 import type { QueuedRun } from "./state.ts";
 
 /** A run that has no answer yet. */
@@ -12,10 +12,10 @@ export interface PendingRun {
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget | SignOut) & { readonly requestId: string };
 
 /** Of those of one thread, and of those of none, only one is out at a time: API Gateway may run frames in any order. */
-export type Edit = Plain & (Rename | Delete | Runs | Forget);
+export type Edit = Plain & (Rename | Delete | Runs | Forget | SignOut);
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
@@ -123,7 +123,7 @@ export class Requests {
 }
 
 function isEdit(request: Plain): request is Edit {
-  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "forget";
+  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "forget" || request.type === "signOut";
 }
 
 function threadOf(edit: Edit): string {

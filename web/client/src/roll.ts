@@ -1,4 +1,5 @@
 import { decodeServer } from "./codec.ts";
+import type { ErrorFrame } from "./frames.ts";
 import { Parts } from "./parts.ts";
 
 /** How long the next socket's hello may be without an answer, in ms. */
@@ -11,6 +12,8 @@ export class Roll {
   /** What came on it, for when it takes over. */
   readonly frames: string[] = [];
   readonly #parts = new Parts();
+  /** It said that the user's sessions were ended. */
+  end: ErrorFrame | undefined;
 
   /** threadId is what its hello named; at, when that was; epoch, that of the view then. */
   constructor(readonly threadId: string | undefined, readonly at: number, readonly epoch: string | undefined) {}
@@ -24,6 +27,7 @@ export class Roll {
     const first = decodeServer(text);
     const whole = first?.type === "part" ? this.#parts.add(first, now) : first;
     const type = typeof whole === "object" ? whole.type : undefined;
+    if (typeof whole === "object" && whole.type === "error" && whole.code === "signed_out") this.end = whole;
     if (type === "error" || type === "") return "refused";
     if (type === "ready" || this.frames.length < MAX_FRAMES) this.frames.push(text);
     return type === "ready" ? "answered" : undefined;

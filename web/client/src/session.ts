@@ -91,7 +91,10 @@ export class Session {
   /** Takes one text frame of the socket that was offered. Throws if it is not one. */
   receiveNext(text: string, now: number): void {
     switch (this.#roll?.take(text, now)) {
-      case "refused": return this.#decline(now);
+      case "refused": {
+        const { end } = this.#roll!;
+        return end ? this.#in.signedOut(end, now) : this.#decline(now);
+      }
       case "answered": this.#takeOver(now);
     }
   }
@@ -116,7 +119,7 @@ export class Session {
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
-    if (this.status === "closing" || this.#standing.forgetting) return;
+    if (this.status === "closing" || this.#standing.signedOut || this.#standing.forgetting) return;
     this.#used(now);
     if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
@@ -237,6 +240,7 @@ export class Session {
   #asks(now: number): void {
     this.#used(now);
     if (this.#standing.forgetting) throw new Error("Everything that you have here is being deleted.");
+    if (this.#standing.signedOut) throw new Error("You were signed out. Sign in again.");
   }
 
   /** A person has used the client. */

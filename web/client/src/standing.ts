@@ -12,7 +12,12 @@ export class Standing {
 
   /** Nothing but a person brings the connection back. */
   get stays(): boolean {
-    return this.status === "replaced" || this.status === "closing";
+    return this.status === "replaced" || this.status === "closing" || this.signedOut;
+  }
+
+  /** The sessions were ended: what a person asks would be refused. */
+  get signedOut(): boolean {
+    return this.status === "signedOut";
   }
 
   connected(): void {
@@ -32,7 +37,7 @@ export class Standing {
 
   /** A person has used the client: false if that changes nothing. */
   used(): boolean {
-    if (!this.stays) return false;
+    if (!this.stays || this.signedOut) return false;
     this.status = "lost";
     this.forgetting = this.erased = false;
     return true;

@@ -57,6 +57,7 @@ export class Scenario {
       case "answer": return this.#answer(first, words);
       case "runs": return session.ask({ type: "runs", requestId: "runs", ...(first && { before: first }) }, this.#now);
       case "forget": return session.ask({ type: "forget", requestId: "forget", confirm: true }, this.#now);
+      case "sign-out": return session.ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(rest === "runs" && { cancelRuns: true }) }, this.#now);
       case "wake": return session.wake(this.#now);
       case "tick": return this.#pass(duration(rest));
       case ">": return subset("frame", JSON.parse(rest), this.#sent.shift());

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"carrel/shared/chat"
+	"carrel/shared/emit"
+	"carrel/shared/store"
+	"carrel/shared/wire"
+)
+
+// signOut ends all sessions of the user. Each connection is sent why and closed; the sender has its answer so. With
+// CancelRuns the runs that run or wait are cancelled before anybody is notified.
+func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
+	ended, err := r.store.EndSessions(ctx, store.Ending{SignedIn: r.in.SignIn.At})
+	if err != nil {
+		return err
+	}
+	if f.CancelRuns {
+		if err := r.cancelAll(ctx); err != nil {
+			r.log.ErrorContext(ctx, "cancel the runs of a user who signed out", "err", err)
+		}
+	}
+	last := map[chat.ConnectionID]*wire.Error{}
+	for _, id := range ended {
+		last[id] = wire.LastFrame(wire.CodeSignedOut)
+		if id == r.in.Connection {
+			last[id].RequestID = r.id
+		}
+	}
+	if err := emit.End(ctx, r.poster, last); err != nil {
+		r.log.WarnContext(ctx, "end the connections of a user who signed out", "err", err)
+	}
+	return nil
+}
+
+// cancelAll cancels every run of the user: those that wait first, so that none of them starts instead of another.
+func (r *request) cancelAll(ctx context.Context) error {
+	d, err := r.store.Desk(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, w := range d.Waiting {
+		_, err := r.store.Cancel(ctx, w.Run)
+		failed = errors.Join(failed, err)
+	}
+	for run := range d.Seats {
+		_, err := r.store.Cancel(ctx, run)
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
