@@ -14,7 +14,6 @@ import (
 
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/meters"
-	"carrel/shared/wire"
 )
 
 // response is all that somebody who asks can learn: the answer's bytes, and what the asking cost.
