@@ -72,11 +72,16 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 		return answerAttempts(frame)
 	case wire.TypeRun:
 		return runAttempts(frame, own)
+	}
+	return lastAttempts(typ, frame, forget)
+}
+
+// lastAttempts are those of frames that name nobody. Confirmed, they would end the one's account, or its session.
+func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, forget bool) []attempt {
+	switch typ {
 	case wire.TypeSignOut:
-		// With true it would end the one's session. It names nobody anyhow.
 		return []attempt{{func(things, int64) map[string]any { return frame("everywhere", false) }, true}}
 	case wire.TypeForget:
-		// Confirmed it would take the one away for the next time. It names nobody anyhow.
 		return []attempt{{func(things, int64) map[string]any { return frame("confirm", forget) }, false}}
 	}
 	return nil
