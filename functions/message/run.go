@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/store"
+	"carrel/shared/visible"
 	"carrel/shared/wire"
 )
 
@@ -71,17 +71,12 @@ func state(s chat.RunStatus) string {
 	return stateRunning
 }
 
-// title names a thread after the first words that were said in it: whole ones, on one line. A first word that is too
-// long is cut.
+// title names a thread after the first words that were said in it: whole ones, on one line, with hidden characters spelled
+// out. A first word that is too long is cut.
 func title(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
-			return ' '
-		}
-		return c
-	}, text)
 	words, title := strings.Fields(text), ""
 	for i, word := range words {
+		word = visible.Line(word)
 		longer := strings.TrimSpace(title + " " + word)
 		n := utf8.RuneCountInString(longer)
 		if i < len(words)-1 {

@@ -4,7 +4,7 @@ import "slices"
 
 // toolsGuards are what stands between a model and what it must not do: docs/tools.md.
 func toolsGuards() []guard {
-	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards())
+	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(), approvalGuards(), visibleGuards())
 }
 
 func callGuards() []guard {
@@ -148,33 +148,10 @@ func pairGuards() []guard {
 
 func answerGuards() []guard {
 	const judge, turn = "functions/message/interrupts.go", "./functions/turn TestAnAnswersCallIsPairedWhateverHappens"
-	const engine = "shared/engine/pending.go"
 	return []guard{
 		{
 			name: "tools: an answer has to fit its question", file: judge, test: "./functions/message TestAnAnswerHasToFitItsQuestion",
 			from: `wrong != nil {`, to: `wrong != nil && wrong.Field == "" {`,
-		},
-		{
-			name: "tools: a destructive call asks a person", file: "shared/tool/effects.go", test: "./shared/tool TestDestructive",
-			from: `if t.question == "" && t.effects.Destructive {`, to: `if t.question == "" && t.effects.Destructive && t.grant == "" {`,
-		},
-		{
-			name: "tools: a yes that is none is no yes", file: engine, test: "./functions/message TestWhatNeedsNotFit",
-			from: `_, invalid := checkApproval(question, payload)
-		return invalid`, to: `return nil`,
-		},
-		{
-			name: "tools: unknown never means yes, however it was admitted", file: engine, test: "./shared/engine TestApproval_WhatMeansYes",
-			from: `if invalid != nil || !given.approved {`, to: `if invalid == nil && !given.approved {`,
-		},
-		{
-			name: "tools: edited arguments fit the tool", file: "shared/engine/approval.go", test: "./shared/engine TestApproval_WhatMeansYes",
-			from: `if err := tool.Fits(question.ResponseSchema, payload); err != nil {`,
-			to:   `if err := tool.Fits(question.ResponseSchema, payload); err != nil && payload == nil {`,
-		},
-		{
-			name: "tools: an edited call is made as edited", file: "shared/engine/run.go", test: "./shared/engine TestApproval_Edited",
-			from: `call.Arguments, call.Edited = p.Edited, true`, to: `call.Edited = true`,
 		},
 		{
 			name: "tools: who asked goes on", file: judge, test: "./functions/message TestWhoGoesOnWithAnAnswer",

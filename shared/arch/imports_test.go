@@ -21,14 +21,15 @@ const awsSDK = "github.com/aws/aws-sdk-go-v2"
 func table() map[string]allowed {
 	return map[string]allowed{
 		"internal/principal": {},
+		"visible":            {},
 		"chat":               {ours: []string{"internal/principal"}},
 		"chars":              {outside: []string{"github.com/clipperhouse/uax29/v2/graphemes"}},
 		"agui":               {ours: []string{"chat", "chars"}},
-		"wire":               {ours: []string{"chat", "chars", "agui"}},
+		"wire":               {ours: []string{"chat", "chars", "agui", "visible"}},
 		"desk":               {ours: []string{"chat"}},
 		"usercontext":        {ours: []string{"chat"}},
-		"tool":               {ours: []string{"chat", "chars", "agui", "usercontext"}, outside: []string{"github.com/google/jsonschema-go"}},
-		"engine":             {ours: []string{"chat", "chars", "agui", "usercontext", "tool"}},
+		"tool":               {ours: []string{"chat", "chars", "agui", "usercontext", "visible"}, outside: []string{"github.com/google/jsonschema-go"}},
+		"engine":             {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
 		"agent":              {ours: []string{"chat", "engine"}},
 		"model":              {ours: []string{"chars", "agui", "engine"}},
 		"monitor":            {ours: []string{"chat"}},

@@ -11,9 +11,10 @@ import (
 // A tool's package knows of Carrel only this: what a tool is made with, and of the vocabulary what names nobody.
 func toolMay() map[string][]string {
 	return map[string][]string{
-		module + "/shared/tool":  {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
-		module + "/shared/chat":  {"Note", "ErrNotFound", "ErrFull"},
-		module + "/shared/chars": {"Blank", "HeadPoints"},
+		module + "/shared/tool":    {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
+		module + "/shared/chat":    {"Note", "ErrNotFound", "ErrFull"},
+		module + "/shared/chars":   {"Blank", "HeadPoints"},
+		module + "/shared/visible": {"Hidden"},
 	}
 }
 

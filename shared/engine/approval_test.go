@@ -144,6 +144,28 @@ func TestApproval_Edited(t *testing.T) {
 	}
 }
 
+// TestQuestion_HidesNothing: what a question shows has no character that a person cannot see, and stays the same JSON.
+func TestQuestion_HidesNothing(t *testing.T) {
+	q := question(t, "{\"say\":\"pay \u202eBob\u200b \U000E0141 نمی\u200cدانم\"}")
+	want := `{"say":"pay \u202eBob\u200b \udb40\udd41 ` + "نمی\u200cدانم" + `"}`
+	var about struct {
+		Carrel struct {
+			Arguments string `json:"arguments"`
+		} `json:"carrel"`
+	}
+	if err := json.Unmarshal(q.Metadata, &about); err != nil || about.Carrel.Arguments != want {
+		t.Errorf("the question shows the arguments %q, %v; want %q", about.Carrel.Arguments, err, want)
+	}
+	p, err := engine.Answered(q, resolved(`{"approved":true}`))
+	if err != nil || p.Call.Function.Arguments != want {
+		t.Errorf("the call is made with %q, %v", p.Call.Function.Arguments, err)
+	}
+	q.Message = "Really?\x1b[2J"
+	if wrong := engine.Wrong(q, resolved(`{"a\u202e":1}`)); wrong == nil || wrong.Field != "payload.a[U+202E]" || strings.ContainsAny(wrong.Text, "\x1b\u202e") {
+		t.Errorf("an answer is rejected with %+q", wrong)
+	}
+}
+
 // TestApproval_SchemaYieldsToQuestions: the schemas by which arguments can be edited take no question's place.
 func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
 	var deltas []engine.Delta

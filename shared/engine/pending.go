@@ -9,6 +9,7 @@ import (
 	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/tool"
+	"carrel/shared/visible"
 )
 
 // Pending is a tool call that a run begins with, before it asks the model anything: one that a worker which died has
@@ -35,7 +36,7 @@ type asked struct {
 	Carrel struct {
 		RunID     chat.RunID `json:"runId"`
 		Tool      string     `json:"tool"`
-		Arguments string     `json:"arguments"`       // JSON text, as the model wrote it
+		Arguments string     `json:"arguments"`       // the JSON text of the model, with hidden characters as escapes
 		Agent     string     `json:"agent,omitempty"` // that goes on
 	} `json:"carrel"`
 }
@@ -44,7 +45,7 @@ type asked struct {
 func (r *run) interrupt(call agui.ToolCall, q tool.Question) (agui.Interrupt, error) {
 	var about asked
 	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
-	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, call.Function.Arguments
+	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, string(visible.JSON([]byte(call.Function.Arguments)))
 	metadata, err := json.Marshal(about)
 	return agui.Interrupt{
 		ID: chat.InterruptID(r.newID()), Reason: q.Reason, Message: q.Message, ToolCallID: call.ID, ResponseSchema: q.Schema,
@@ -142,8 +143,8 @@ func Wrong(question agui.Interrupt, answer agui.Resume) *InvalidAnswer {
 	if invalid == nil {
 		return nil
 	}
-	return &InvalidAnswer{Field: invalid.Field, Text: fmt.Sprintf(
-		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, invalid.Text)}
+	return &InvalidAnswer{Field: visible.Line(invalid.Field), Text: visible.Text(fmt.Sprintf(
+		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, invalid.Text))}
 }
 
 func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidAnswer {

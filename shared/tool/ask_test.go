@@ -144,6 +144,14 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 		}
 		uc.Close(context.Background())
 	}
+	hides := &tool.InputError{Message: "Which\u200b?", Schema: json.RawMessage("{\"enum\":[\"a\u202e\"]}")}
+	uc := contextOf(t, "order")
+	defer uc.Close(context.Background())
+	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { return "", hides }))
+	got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good})
+	if got.Question == nil || got.Question.Message != "Which[U+200B]?" || string(got.Question.Schema) != `{"enum":["a\u202e"]}` {
+		t.Errorf("what hides something is asked as %+v", got.Question)
+	}
 	if got := tool.Given(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 || !strings.Contains(got.Content, "[cut") {
 		t.Errorf("a long answer became %d bytes", len(got.Content))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"carrel/shared/chars"
 	"carrel/shared/chat"
+	"carrel/shared/visible"
 )
 
 // Outcome is what became of a call.
@@ -68,8 +69,10 @@ const (
 	maxMessage = 1000
 )
 
-// ask is the result of a call that a person is asked about, if it can be shown to one.
+// ask is the result of a call that a person is asked about, if it can be shown to one. It spells out the hidden characters of
+// the question.
 func ask(c Call, q Question) Result {
+	q.Message, q.Schema = visible.Text(q.Message), visible.JSON(q.Schema)
 	if len(c.Arguments) > maxAsked || len(q.Message) > maxMessage || len(q.Schema) > maxAsked {
 		return Result{Outcome: Refused, Content: fmt.Sprintf(
 			"A person has to be asked about a call of %s, and this one is too long to be shown. Its arguments may have %d bytes.", c.Name, maxAsked)}

@@ -3,12 +3,12 @@ package wire
 import (
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"carrel/shared/agui"
 	"carrel/shared/chars"
 	"carrel/shared/chat"
+	"carrel/shared/visible"
 )
 
 // Bounds of numbers. A sequence number has at most 12 digits because keys are made with so many.
@@ -125,22 +125,17 @@ func notTaken(name string) string {
 func (o *object) title(name string) string {
 	s := strings.TrimSpace(o.text(name, required))
 	n := utf8.RuneCountInString(s)
+	unseen, hides := visible.Hidden(s)
 	switch {
 	case o.err != nil:
 	case chars.Blank(s):
 		o.fail(name, "The title is empty; write something.")
 	case n > MaxTitle:
 		o.fail(name, fmt.Sprintf("The title is %d characters long; send at most %d.", n, MaxTitle))
-	case strings.ContainsFunc(s, notInTitle):
-		o.fail(name, "A control character stands in the title; write it as one line of plain text.")
+	case hides:
+		o.fail(name, fmt.Sprintf("The title has the character U+%04X, which cannot be seen or does not stay in its line; leave it out.", unseen))
 	}
 	return s
-}
-
-// notInTitle are the characters that do not stay in their line: control characters, line and paragraph separators, and
-// those that turn the direction of the text around them.
-func notInTitle(c rune) bool {
-	return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 func (o *object) whenBusy(name string) chat.WhenBusy {

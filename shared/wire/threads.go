@@ -16,7 +16,7 @@ type Threads struct {
 type Rename struct {
 	Header
 	ThreadID chat.ThreadID `json:"threadId"`
-	Title    string        `json:"title"` // 1–200 characters, trimmed, none of them a control character
+	Title    string        `json:"title"` // 1–200 characters, trimmed, none of them hidden (package visible)
 }
 
 // Delete takes a thread away: it is invisible at once, its runs are cancelled, and its content is erased soon. It is

@@ -222,8 +222,8 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
   });
   const alice = await open();
   const form = alice.page.getByRole("group", { name: "Question: book" });
-  await form.getByText("Which room? \\u202eesreveR", { exact: true }).waitFor();
-  await alice.page.getByText('{"to":"a\\u202eb"}', { exact: true }).waitFor();
+  await form.getByText("Which room? [U+202E]esreveR", { exact: true }).waitFor();
+  await alice.page.getByText('{"to":"a[U+202E]b"}', { exact: true }).waitFor();
   await form.getByLabel("City").fill("Bern");
   await form.getByLabel("nights").fill("1.5");
   await form.getByRole("button", { name: "Answer" }).click();

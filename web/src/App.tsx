@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent } from "react";
+import { visibleLine } from "./asked.ts";
 import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
@@ -33,7 +34,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   const gone = state.gone !== undefined;
   const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
-  const title = state.threads.find((row) => row.threadId === threadId)?.title || "New thread";
+  const title = visibleLine(state.threads.find((row) => row.threadId === threadId)?.title || "New thread");
 
   useEffect(() => {
     const follow = (): void => {

@@ -1,7 +1,7 @@
 import { MessagePrimitive, useAuiState } from "@assistant-ui/react";
 import type { ToolCallMessagePartProps } from "@assistant-ui/react";
 import { createContext, useContext } from "react";
-import { plainly } from "./asked.ts";
+import { visibleLine, plainly } from "./asked.ts";
 import { Copy } from "./Copy.tsx";
 import { Markdown } from "./Markdown.tsx";
 import type { Standing } from "./messages.ts";
@@ -57,12 +57,12 @@ function Thinking({ status }: { readonly status: { readonly type: string } }) {
 }
 
 function ToolCall({ toolName, argsText, result, artifact }: ToolCallMessagePartProps) {
-  const name = plainly(toolName); // the model's word, even for a tool that there is not
+  const name = visibleLine(toolName); // the model's word, even for a tool that there is not
   return (
     <details className="tool" open role="group" aria-label={`Tool call ${name}`}>
       <summary>{name} <span className="outcome">{result === undefined ? "…" : typeof artifact === "string" ? artifact.replaceAll("_", " ") : "done"}</span></summary>
       <pre role="group" aria-label="Arguments">{plainly(argsText)}</pre>
-      {result !== undefined && <pre role="group" aria-label="Result">{String(result)}</pre>}
+      {result !== undefined && <pre role="group" aria-label="Result">{plainly(String(result))}</pre>}
     </details>
   );
 }

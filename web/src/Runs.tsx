@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
+import { visibleLine } from "./asked.ts";
 import type { CarrelClient, ClientState, RunInfo } from "carrel-client";
 import { isLive, putPage, ranFor, statusWord, used } from "./runs.ts";
 import type { Rows } from "./runs.ts";
@@ -35,7 +36,7 @@ export function Runs({ client, state, onOpen, onForget, onClose }: Props) {
       {fault && <p role="alert" className="failure">{fault}</p>}
       <ul>
         {known?.rows.map((run) => (
-          <Run key={run.runId} run={run} now={now} title={state.threads.find((row) => row.threadId === run.threadId)?.title || "A thread without a title"}
+          <Run key={run.runId} run={run} now={now} title={state.threads.find((row) => row.threadId === run.threadId)?.title ?? ""}
             stopping={stopping.has(run.runId)} onOpen={() => leave(() => onOpen(run.threadId))} onStop={() => stop(run.runId)} />
         ))}
       </ul>
@@ -55,7 +56,8 @@ interface RunProps {
   readonly onStop: () => void;
 }
 
-function Run({ run, now, title, stopping, onOpen, onStop }: RunProps) {
+function Run({ run, now, title: written, stopping, onOpen, onStop }: RunProps) {
+  const title = visibleLine(written || "A thread without a title");
   const ran = ranFor(run, now);
   const began = run.started ?? run.created;
   return (
@@ -66,7 +68,7 @@ function Run({ run, now, title, stopping, onOpen, onStop }: RunProps) {
         {began !== undefined && <time dateTime={new Date(began).toISOString()}>{new Date(began).toLocaleString()}</time>}
         {ran !== undefined && `, ${run.ended === undefined ? "for" : "took"} ${ran}`}
         {(run.attempts ?? 0) > 1 && `, attempt ${run.attempts}`}
-        {run.agent && `, agent ${run.agent}`}
+        {run.agent && `, agent ${visibleLine(run.agent)}`}
       </p>
       {run.figures && <p className="caption">{used(run.figures)}</p>}
       {isLive(run) && <button aria-label={`Stop the run in ${title}`} disabled={stopping} onClick={onStop}>{stopping ? "Stopping" : "Stop"}</button>}

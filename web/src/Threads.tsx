@@ -1,4 +1,5 @@
 import { useRef, useState } from "react";
+import { visibleLine } from "./asked.ts";
 import type { CarrelClient, ClientState, ThreadInfo } from "carrel-client";
 import { said } from "./said.ts";
 import { ThreadRow } from "./ThreadRow.tsx";
@@ -52,7 +53,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
 }
 
 function titleOf({ title }: ThreadInfo): string {
-  return title || "Untitled";
+  return visibleLine(title || "Untitled");
 }
 
 function summary({ threads, status }: ClientState, wanted: string, found: number): string {

@@ -1,3 +1,4 @@
+import { visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 
 /** One field of the answer that a tool asks for. */
@@ -14,15 +15,9 @@ export interface Field {
   readonly longest?: number;
 }
 
+export { visibleLine, visibleText as plainly };
+
 type Schema = Readonly<Record<string, unknown>>;
-
-/** Turns the text's direction, or cannot be seen: what stands there would not be what is read. */
-const DECEPTIVE = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u00AD\u200B\u2060-\u2064\uFEFF\u{E0000}-\u{E007F}]/gu;
-
-/** The text as it is, for who decides by it: with escapes, as JSON has them, for what would deceive the eye. */
-export function plainly(text: string): string {
-  return text.replace(DECEPTIVE, (found) => [...Array(found.length).keys()].map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""));
-}
 
 /** What a tool that asks may say of itself. */
 export interface Asked {
@@ -33,8 +28,8 @@ export interface Asked {
 export function askedOf({ metadata }: Interrupt): Asked {
   const { tool, arguments: args } = record(metadata?.carrel);
   return {
-    ...(typeof tool === "string" && { tool: plainly(tool) }),
-    ...(args !== undefined && { args: plainly(typeof args === "string" ? args : JSON.stringify(args, undefined, 2)) }),
+    ...(typeof tool === "string" && { tool: visibleLine(tool) }),
+    ...(args !== undefined && { args: visibleText(typeof args === "string" ? args : JSON.stringify(args, undefined, 2)) }),
   };
 }
 
@@ -68,11 +63,11 @@ export function refusals(interrupts: readonly Interrupt[]): Resume[] {
 function field(name: string, schema: unknown, required: boolean): Field {
   const { type, title, description, enum: choices, maxLength } = record(schema);
   const base = {
-    name, required, choices: [], label: typeof title === "string" ? title : name || "Answer",
-    ...(typeof description === "string" && { hint: description }), ...(typeof maxLength === "number" && { longest: maxLength }),
+    name, required, choices: [], label: visibleLine(typeof title === "string" ? title : name || "Answer"),
+    ...(typeof description === "string" && { hint: visibleText(description) }), ...(typeof maxLength === "number" && { longest: maxLength }),
   };
   if (Array.isArray(choices) && choices.every((one) => ["string", "number", "boolean"].includes(typeof one))) {
-    return { ...base, kind: "choice", choices: choices.map((one) => [String(one), one]) };
+    return { ...base, kind: "choice", choices: choices.map((one) => [visibleLine(String(one)), one]) };
   }
   if (type === "number" || type === "integer") return { ...base, kind: type };
   if (type === "boolean") return { ...base, kind: "choice", choices: [["yes", true], ["no", false]] };

@@ -82,7 +82,8 @@ export function destinationOf(address: string, text: string): Destination | unde
   if ((written === address || written === bare) && bare.startsWith(place)) return undefined;
   const asAddress = /^[a-z]+:/i.test(written) ? written : `https://${written}`;
   const same = host !== "" && URL.canParse(asAddress) && new URL(asAddress).host === host;
-  return { place, otherwise: !same && /[\p{L}\p{N}-]\p{M}*[.。．｡]\p{L}{2}|:\/\/|@/u.test(written) };
+  const seen = written.replace(/\[U\+[0-9A-F]{4,6}\]/g, ""); // what the eye makes of it without the spelled out characters
+  return { place, otherwise: !same && /[\p{L}\p{N}-]\p{M}*[.。．｡]\p{L}{2}|:\/\/|@/u.test(seen) };
 }
 
 function decoded(text: string): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { askedOf, fieldsOf, isDecision, payloadOf, plainly, refusals } from "../src/asked.ts";
+import { askedOf, fieldsOf, isDecision, payloadOf, refusals } from "../src/asked.ts";
 
 const written = (of: Record<string, string>): ReadonlyMap<string, string> => new Map(Object.entries(of));
 
@@ -11,14 +11,11 @@ describe("what is asked", () => {
     for (const odd of [undefined, null, "text", [1], { tool: 7 }]) expect(of(odd)).toEqual({});
   });
 
-  it("shows plainly what would deceive who decides", () => {
+  it("spells out what would deceive who decides", () => {
     const carrel = { tool: "notes\u202e_clear", arguments: '{"to":"alice\u202emoc.live","code":"a\u200bb\u{e0041}"}' };
     expect(askedOf({ id: "i", reason: "tool_call", metadata: { carrel } })).toEqual({
-      tool: "notes\\u202e_clear", args: '{"to":"alice\\u202emoc.live","code":"a\\u200bb\\udb40\\udc41"}',
+      tool: "notes[U+202E]_clear", args: '{"to":"alice[U+202E]moc.live","code":"a[U+200B]b[U+E0041]"}',
     });
-    // It is the same JSON still.
-    expect(JSON.parse(plainly(carrel.arguments))).toEqual(JSON.parse(carrel.arguments));
-    for (const text of ["two\n\tlines", "שלום", "👩‍👩‍👧 ünï"]) expect(plainly(text)).toBe(text);
   });
 
   it("is a decision if nothing is to be written", () => {

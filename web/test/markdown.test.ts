@@ -55,8 +55,8 @@ describe("shows where a link leads", () => {
     ["[Apple](https://аррӏе.com)", "Apple (xn--80ak6aa92e.com)"],
     ["[x](https://example.com\u3002evil.example)", "x (example.com.evil.example)"],
     ["[x](https://EVIL.example)", "x (evil.example)"],
-    ["[moc.knab\u202e](https://evil.example)", "moc.knab\\u202e (leads to evil.example)"],
-    ["[bank\u200b.com](https://evil.example)", "bank\\u200b.com (leads to evil.example)"],
+    ["[moc.knab\u202e](https://evil.example)", "moc.knab[U+202E] (leads to evil.example)"],
+    ["[bank\u200b.com](https://evil.example)", "bank[U+200B].com (leads to evil.example)"],
     ["![a chart](https://evil.example/pixel.png?who=alice)", "Image: a chart (evil.example)"],
     ["[![https://bank.com](https://evil.example/1.png)](https://bank.com)", "Image: https://bank.com (leads to evil.example)"],
   ])("%s", (text, want) => expect(read(text)).toBe(want));

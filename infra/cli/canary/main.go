@@ -18,6 +18,7 @@ import (
 
 	"carrel/infra/local/endpoints"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 )
 
 // The exit statuses.
@@ -69,11 +70,11 @@ func run(ctx context.Context, args []string, w world) int {
 	}
 	if len(r) > 0 {
 		for _, line := range r.lines() {
-			fmt.Fprintln(w.out, line)
+			fmt.Fprintln(w.out, visible.Text(line))
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so what it says is not all:", err)
+		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so what it says is not all:", visible.Text(err.Error()))
 	}
 	switch {
 	case len(r.leaks()) > 0: // whatever else went wrong

@@ -28,11 +28,15 @@ import (
 type fakeStack struct {
 	*httptest.Server
 	heads map[chat.ThreadID]chat.Seq
+	title string
 	lost  atomic.Bool // the socket was, once
 }
 
-func newStack(t *testing.T) (endpointsFile string) {
-	s := &fakeStack{heads: map[chat.ThreadID]chat.Seq{}}
+func newStack(t *testing.T) (endpointsFile string) { return newStackWith(t, "an old one") }
+
+// newStackWith is a stack whose one thread has this title.
+func newStackWith(t *testing.T, title string) (endpointsFile string) {
+	s := &fakeStack{heads: map[chat.ThreadID]chat.Seq{}, title: title}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("user") == "nobody" {
@@ -96,7 +100,7 @@ func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 		}
 		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID}}
 	case *wire.Threads:
-		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: "an old one", Status: chat.ThreadIdle, Updated: 1}}}}
+		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: s.title, Status: chat.ThreadIdle, Updated: 1}}}}
 	case *wire.Run:
 		switch {
 		case len(f.Resume) > 0:
@@ -165,6 +169,17 @@ func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
 		s.heads[f.ThreadID] += chat.Seq(len(events))
 	}
 	id, four := "a."+string(f.RunID), "4"
+	if f.Messages[0].Content == "hostile" {
+		bad := "\x1b]0;title\x07\x1b[2J"
+		say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
+			agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "one\n\ttwo \x1b]52;c;aGk="})
+		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "\x07 👩\u200d"})
+		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "🚀 a\u200d"}, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
+			agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "do" + bad}, agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: `{"a":"` + "\u202e" + `"}`},
+			agui.Event{Type: agui.ToolCallEnd, ToolCallID: "c"}, agui.Event{Type: agui.ToolCallResult, MessageID: "t", ToolCallID: "c", Content: &bad},
+			agui.Event{Type: agui.RunError, Code: "internal", Message: bad})
+		return out
+	}
 	say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
 		agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "Let me "})
 	if f.Messages[0].Content == "fail" {
@@ -213,7 +228,7 @@ func TestPipe(t *testing.T) {
 		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
 		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
 			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not everything was answered"},
-		"a trick":     {in: "ask trick\nred\n", out: "? Which \\u001b[2Jtrick?\ntrick({}) → resolved \"red\"\n"},
+		"a trick":     {in: "ask trick\nred\n", out: "? Which [U+001B][2Jtrick?\ntrick({}) → resolved \"red\"\n"},
 		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
 		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
@@ -242,6 +257,26 @@ func TestPipe(t *testing.T) {
 				t.Errorf("have error %v, want %q", err, c.bad)
 			}
 		})
+	}
+}
+
+// TestHostileRun: nothing that a run says commands the terminal or hides something, in pieces or whole.
+func TestHostileRun(t *testing.T) {
+	var out, errs bytes.Buffer
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: strings.NewReader("hostile\n"), out: &out, err: &errs})
+	bad := "[U+001B]]0;title[U+0007][U+001B][2J"
+	want := "one\n\ttwo [U+001B]]52;c;aGk=[U+0007] 👩\u200d🚀 a[U+200D]\ndo" + bad + "({\"a\":\"[U+202E]\"}) → " + bad + "\n"
+	if err == nil || out.String() != want || errs.String() != "internal: "+bad+"\n" {
+		t.Errorf("printed\n%q\nwant\n%q\nand on stderr %q, %v", &out, want, &errs, err)
+	}
+}
+
+// TestHostileTitle: a title neither commands the terminal nor breaks its line.
+func TestHostileTitle(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStackWith(t, "\x1b[2Ja\nb\u202e")}, stdio{in: strings.NewReader("/threads\n"), out: &out, err: io.Discard})
+	if err != nil || !strings.HasSuffix(out.String(), "idle     [U+001B][2Ja[U+000A]b[U+202E]\n") || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("printed %q, %v", &out, err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"carrel/infra/local/endpoints"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 	"carrel/shared/wire"
 )
 
@@ -30,7 +31,7 @@ func main() {
 	std.terminal = isTerminal(os.Stdin)
 	std.colour = std.terminal && isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
 	if err := run(ctx, os.Args[1:], std); err != nil {
-		fmt.Fprintln(os.Stderr, "chat:", err)
+		fmt.Fprintln(os.Stderr, "chat:", visible.Text(err.Error()))
 		stop()
 		os.Exit(1)
 	}

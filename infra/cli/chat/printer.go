@@ -2,16 +2,16 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 )
 
 // printer prints a view that grows, once each: text as it comes, a tool call when its result is there.
 type printer struct {
-	out    io.Writer
+	out    *visible.Writer
 	colour bool
 	thread chat.ThreadID
 	shown  map[string]int  // message id → bytes printed
@@ -80,10 +80,16 @@ func (p *printer) text(m agui.Message) {
 		p.endLine()
 		p.open = m.ID
 	}
-	if m.Role == agui.RoleReasoning {
-		fmt.Fprintf(p.out, "\x1b[2m%s\x1b[22m", m.Content[from:])
-	} else {
-		fmt.Fprint(p.out, m.Content[from:])
-	}
+	dim := m.Role == agui.RoleReasoning
+	p.style(dim, "\x1b[2m")
+	fmt.Fprint(p.out, m.Content[from:])
+	p.style(dim, "\x1b[22m")
 	p.shown[m.ID] = len(m.Content)
+}
+
+// style writes a sequence of the program's own, which the writer would spell out. What follows tells if the terminal is gone.
+func (p *printer) style(wanted bool, sequence string) {
+	if wanted {
+		_ = p.out.Raw(sequence)
+	}
 }

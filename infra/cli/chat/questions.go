@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 )
 
 const runsPage = 20
@@ -64,31 +64,18 @@ func told(q agui.Interrupt) string {
 		if json.Unmarshal(about.Carrel.Arguments, &quoted) == nil {
 			arguments = quoted
 		}
-		call = plainly(fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments))
+		call = fmt.Sprintf("%s(%s)", about.Carrel.Tool, arguments)
 	}
+	said := q.Message + " " + call
 	switch {
 	case q.Message == "":
-		return "May the agent do " + call + "?"
+		said = "May the agent do " + call + "?"
 	case q.Reason == agui.ReasonInputRequired:
-		return plainly(q.Message + choices(shapeOf(q)))
+		said = q.Message + choices(shapeOf(q))
 	case call == "this":
-		return q.Message
+		said = q.Message
 	}
-	return q.Message + " " + call
-}
-
-// plainly is a text for who decides by it, with escapes for what would deceive the eye or command the terminal: a model
-// wrote it.
-func plainly(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
-			fmt.Fprintf(&b, "\\u%04x", c)
-			continue
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
+	return visible.Line(said)
 }
 
 // shape is what is read of the schema of an answer. What it does not tell the server judges.

@@ -11,6 +11,7 @@ import (
 	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 	"carrel/shared/wire"
 )
 
@@ -20,6 +21,7 @@ var errQuit = errors.New("quit")
 type session struct {
 	client  *client.Client
 	std     stdio
+	out     *visible.Writer // std.out
 	wait    time.Duration
 	printer printer
 	rows    []wire.ThreadInfo // as /threads printed them last
@@ -43,8 +45,12 @@ type older struct {
 	before chat.Seq
 }
 
+// newSession makes a session. All that it prints goes through a visible.Writer: what comes from elsewhere must not command
+// the terminal or hide anything.
 func newSession(c *client.Client, std stdio, wait time.Duration) *session {
-	return &session{client: c, std: std, wait: wait, printer: printer{out: std.out, colour: std.colour, own: map[string]bool{}}}
+	out := visible.NewWriter(std.out)
+	std.out, std.err = out, visible.NewWriter(std.err)
+	return &session{client: c, std: std, wait: wait, out: out, printer: printer{out: out, colour: std.colour, own: map[string]bool{}}}
 }
 
 // run goes on until /quit, Ctrl-C while nothing runs, the end of the ctx or, in a pipe, the last answer.

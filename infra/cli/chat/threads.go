@@ -11,6 +11,7 @@ import (
 	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/visible"
 )
 
 const (
@@ -42,7 +43,7 @@ func (s *session) listThreads(ctx context.Context) error {
 	s.rows = rows
 	for i, row := range rows {
 		at := time.UnixMilli(row.Updated).Format(time.DateTime)
-		fmt.Fprintf(s.std.out, "%3d  %s  %-7s  %s\n", i+1, at, row.Status, row.Title)
+		fmt.Fprintf(s.std.out, "%3d  %s  %-7s  %s\n", i+1, at, row.Status, visible.Line(row.Title))
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(s.std.out, "(no threads yet)")
@@ -101,7 +102,7 @@ func (s *session) history(ctx context.Context) error {
 		return fmt.Errorf("read the history: %w", err)
 	}
 	s.older.before = page.Before
-	past := printer{out: s.std.out, own: map[string]bool{}}
+	past := printer{out: s.out, own: map[string]bool{}}
 	past.show(client.State{ThreadID: state.ThreadID, Messages: page.Messages})
 	past.endLine()
 	fmt.Fprintln(s.std.out, "(older than what is above)")

@@ -14,6 +14,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/store"
+	"carrel/shared/visible"
 )
 
 // row is one run, or one erasure, as it is shown.
@@ -106,7 +107,7 @@ func lines(rows []row) []string {
 		if r.Cancel {
 			status += ", to be cancelled"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.User, r.Run, r.Thread, status, r.Age, r.Attempts, r.Lease,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", visible.Line(r.User), r.Run, r.Thread, status, r.Age, r.Attempts, r.Lease,
 			r.Deadline.Local().Format(time.DateTime))
 	}
 	if err := w.Flush(); err != nil {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"carrel/infra/local/endpoints"
 	"carrel/shared/chat"
 	"carrel/shared/store"
+	"carrel/shared/visible"
 )
 
 const usage = `usage: ops [flags] command
@@ -46,7 +46,7 @@ func main() {
 		return
 	}
 	if !errors.Is(err, errFound) {
-		fmt.Fprintln(os.Stderr, "ops:", err)
+		fmt.Fprintln(os.Stderr, "ops:", visible.Text(err.Error()))
 	}
 	stop()
 	os.Exit(1)
@@ -165,13 +165,21 @@ func (o *operator) named(ctx context.Context, word string) (chat.User, *store.St
 	return u, s, err
 }
 
-// print writes a value as JSON, or the lines.
+// print writes a value as JSON, or the lines. A user's id is a text of their own: nothing in it hides from the operator,
+// breaks a line or commands the terminal.
 func (o *operator) print(v any, lines []string) error {
 	if o.json {
-		e := json.NewEncoder(o.out)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		text, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return fmt.Errorf("write the answer as JSON: %w", err)
+		}
+		_, err = fmt.Fprintf(o.out, "%s\n", visible.JSON(text))
+		return err
 	}
-	_, err := fmt.Fprintln(o.out, strings.Join(lines, "\n"))
-	return err
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(o.out, visible.Line(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -158,6 +158,26 @@ func TestListKillAndDesk(t *testing.T) {
 	}
 }
 
+// TestHostileSubject: a user's id is printed without what would command the terminal, reorder the line or break it. In JSON
+// it is the same id.
+func TestHostileSubject(t *testing.T) {
+	r := newRig(t)
+	subject := "eve\x1b]52;c;aGk=\x07\nbob\u202e\u200b\u009b2J"
+	r.admit(r.as(subject), "r1", "t1")
+	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"desk", subject}, {"verify", subject}, {"kill", "r1"}, {"kill-all", subject}} {
+		out, err := r.ops(args...)
+		if err != nil || strings.ContainsAny(out, "\x1b\x07\u202e\u200b\u009b") || strings.Contains(out, "\nbob") {
+			t.Errorf("%s: %q, %v", args[0], out, err)
+		}
+		var rows []row
+		if len(args) == 2 && args[1] == "-json" && (json.Unmarshal([]byte(out), &rows) != nil || rows[0].User != subject) {
+			t.Errorf("the JSON has another user: %s", out)
+		}
+	}
+	r.admit(r.as(subject), "r2", "t2")
+	r.says("list", "eve[U+001B]]52;c;aGk=[U+0007][U+000A]bob[U+202E][U+200B][U+009B]2J")
+}
+
 // A user who is mistyped is nobody, however near the name comes to somebody's.
 func TestAMistypedUserIsNobody(t *testing.T) {
 	r := newRig(t)

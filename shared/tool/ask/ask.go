@@ -6,11 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"carrel/shared/chars"
 	"carrel/shared/tool"
+	"carrel/shared/visible"
 )
 
 // Name is the tool's name, and the grant that a run needs for it.
@@ -54,14 +53,6 @@ func New() (tool.Tool, error) {
 	return t.ReadOnly(), err
 }
 
-// deceives reports whether a person may read something else than what stands there: the words are a model's, which may have
-// them from anywhere.
-func deceives(text string) bool {
-	return strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
-	})
-}
-
 // wrong says to the model why this cannot be asked; "": it can.
 func (in arguments) wrong() string {
 	if chars.Blank(in.Question) || len(in.Question) > maxQuestion {
@@ -70,8 +61,11 @@ func (in arguments) wrong() string {
 	if n := len(in.Choices); n == 1 || n > maxChoices {
 		return fmt.Sprintf("There are %d choices. Give 2 to %d, or none.", n, maxChoices)
 	}
-	if deceives(in.Question + strings.Join(in.Choices, "")) {
-		return "The question or a choice has control characters. Write plain text, on one line."
+	for _, text := range append([]string{in.Question}, in.Choices...) {
+		if c, there := visible.Hidden(text); there {
+			return fmt.Sprintf("The question or a choice has the character U+%04X, which a person cannot see or which breaks the line. "+
+				"Write plain text, on one line.", c)
+		}
 	}
 	for _, c := range in.Choices {
 		if chars.Blank(c) || len(c) > maxChoice {

@@ -41,8 +41,11 @@ func TestAsk(t *testing.T) {
 		"too much":          {`{"question":"` + strings.Repeat("x", 1001) + `"}`, "Write one of 1 to 1000", "", ""},
 		"no choice":         {`{"question":"Which?","choices":["red"]}`, "Give 2 to 20, or none", "", ""},
 		"too many choices":  {`{"question":"Which?","choices":[` + twenty + `,"x"]}`, "Give 2 to 20, or none", "", ""},
-		"a hidden turn":     {`{"question":"Is it \u202eon?"}`, "has control characters", "", ""},
-		"a terminal's":      {`{"question":"Which?","choices":["red","\u001b[2Jgreen"]}`, "has control characters", "", ""},
+		"a hidden turn":     {`{"question":"Is it \u202eon?"}`, "the character U+202E", "", ""},
+		"an unseen break":   {`{"question":"Bob\u200b?"}`, "the character U+200B", "", ""},
+		"an unseen choice":  {`{"question":"Which?","choices":["Bob","Bob\u2060"]}`, "the character U+2060", "", ""},
+		"an emoji":          {`{"question":"👩\u200d🚀 or ❤️?","choices":["👩\u200d🚀","❤️"]}`, "", `"❤️"`, `"❤"`},
+		"a terminal's":      {`{"question":"Which?","choices":["red","\u001b[2Jgreen"]}`, "the character U+001B", "", ""},
 		"an empty choice":   {`{"question":"Which?","choices":["red",""]}`, "Write each in 1 to 100", "", ""},
 	} {
 		got := d.Call(t.Context(), tool.Call{ID: "c", Name: ask.Name, Arguments: c.arguments})

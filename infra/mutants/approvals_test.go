@@ -1,0 +1,62 @@
+package mutants
+
+// approvalGuards are what stands between a person's answer and a call: docs/protocol.md, "Interrupts".
+func approvalGuards() []guard {
+	const engine = "shared/engine/pending.go"
+	return []guard{
+		{
+			name: "tools: a destructive call asks a person", file: "shared/tool/effects.go", test: "./shared/tool TestDestructive",
+			from: `if t.question == "" && t.effects.Destructive {`, to: `if t.question == "" && t.effects.Destructive && t.grant == "" {`,
+		},
+		{
+			name: "tools: a yes that is none is no yes", file: engine, test: "./functions/message TestWhatNeedsNotFit",
+			from: `_, invalid := checkApproval(question, payload)
+		return invalid`, to: `return nil`,
+		},
+		{
+			name: "tools: unknown never means yes, however it was admitted", file: engine, test: "./shared/engine TestApproval_WhatMeansYes",
+			from: `if invalid != nil || !given.approved {`, to: `if invalid == nil && !given.approved {`,
+		},
+		{
+			name: "tools: edited arguments fit the tool", file: "shared/engine/approval.go", test: "./shared/engine TestApproval_WhatMeansYes",
+			from: `if err := tool.Fits(question.ResponseSchema, payload); err != nil {`,
+			to:   `if err := tool.Fits(question.ResponseSchema, payload); err != nil && payload == nil {`,
+		},
+		{
+			name: "tools: an edited call is made as edited", file: "shared/engine/run.go", test: "./shared/engine TestApproval_Edited",
+			from: `call.Arguments, call.Edited = p.Edited, true`, to: `call.Edited = true`,
+		},
+	}
+}
+
+// visibleGuards are what keeps hidden characters out of what a person decides by.
+func visibleGuards() []guard {
+	const engine = "shared/engine/pending.go"
+	return []guard{
+		{
+			name: "tools: a question hides nothing", file: "shared/tool/result.go", test: "./shared/tool TestWhatAHandlerMayAsk",
+			from: `q.Message, q.Schema = visible.Text(q.Message), visible.JSON(q.Schema)`, to: `_ = visible.Text`,
+		},
+		{
+			name: "tools: the arguments of a question hide nothing", file: engine, test: "./shared/engine TestQuestion_HidesNothing",
+			from: `string(visible.JSON([]byte(call.Function.Arguments)))`, to: `call.Function.Arguments`,
+		},
+		{
+			name: "tools: what nobody sees is spelled out", file: "shared/visible/visible.go", test: "./shared/visible TestCases",
+			from: `shown := t.direct && selects(c, t.base, next)`, to: `shown := selects(c, t.base, next)`,
+		},
+		{
+			name: "tools: what comes in pieces is spelled out too", file: "shared/visible/writer.go", test: "./shared/visible TestWriter_Pieces",
+			from: `if contextual(c) && !last && !utf8.FullRune(rest) {`, to: `if contextual(c) && last {`,
+		},
+		{
+			name: "tools: a chat's terminal is not commanded", file: "infra/cli/chat/session.go", test: "./infra/cli/chat TestHostileTitle",
+			from: `std.out, std.err = out, visible.NewWriter(std.err)`, to: `out = visible.NewWriter(std.out)`,
+			also: []edit{{file: "infra/cli/chat/threads.go", from: `visible.Line(row.Title)`, to: `row.Title + visible.Line("")`}},
+		},
+		{
+			name: "tools: an operator's terminal is not commanded", file: "infra/cli/ops/main.go", test: "./infra/cli/ops TestHostileSubject",
+			from: `fmt.Fprintln(o.out, visible.Line(line))`, to: `fmt.Fprintln(o.out, line+visible.Line(""))`,
+		},
+	}
+}
