@@ -16,10 +16,11 @@ import (
 // build builds the page and the functions, and uploads the functions and the template that names them. It returns the
 // arguments that name the template: it is too large to be sent with a change set.
 func (d *deployment) build(ctx context.Context) ([]string, error) {
-	if err := d.show(ctx, "make", "--no-print-directory", "web/dist/index.html"); err != nil {
+	d.say("Building the page and the functions…")
+	if err := d.quiet(ctx, "make", "--no-print-directory", "web/dist/index.html"); err != nil {
 		return nil, err
 	}
-	if err := d.show(ctx, d.sam, "build", "--parameter-overrides", "Architecture="+d.given["Architecture"]); err != nil {
+	if err := d.quiet(ctx, d.sam, "build", "--parameter-overrides", "Architecture="+d.given["Architecture"]); err != nil {
 		return nil, err
 	}
 	folder := ".carrel"
@@ -27,7 +28,8 @@ func (d *deployment) build(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	packaged := filepath.Join(folder, "packaged.yaml")
-	if err := d.show(ctx, d.sam, "package", "--resolve-s3", "--s3-prefix", "carrel", "--output-template-file", packaged); err != nil {
+	d.say("Uploading the functions…")
+	if err := d.quiet(ctx, d.sam, "package", "--resolve-s3", "--s3-prefix", "carrel", "--output-template-file", packaged); err != nil {
 		return nil, err
 	}
 	text, err := os.ReadFile(packaged)

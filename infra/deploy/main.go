@@ -46,7 +46,8 @@ type deployment struct {
 	settings
 	programs
 	account
-	answers *bufio.Reader // what the user types
+	answers  *bufio.Reader // what the user types
+	out, err io.Writer
 }
 
 // run deploys. All that can be refused is refused before anything is built or created.
@@ -55,8 +56,7 @@ func run(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	d := &deployment{settings: s, answers: bufio.NewReader(w.in),
-		programs: programs{env: w.environ, out: w.out, err: w.err}}
+	d := &deployment{settings: s, programs: programs{env: w.environ}, answers: bufio.NewReader(w.in), out: w.out, err: w.err}
 	for _, step := range []func(context.Context) error{
 		d.findPrograms, d.chooseRegion, d.identify, d.readAccount, d.checkStack, d.checkParameters, d.removeFailedStack,
 	} {

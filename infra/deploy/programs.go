@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -16,8 +15,7 @@ import (
 
 // programs runs SAM, the AWS CLI and make. All of them get the same environment.
 type programs struct {
-	env      []string
-	out, err io.Writer
+	env []string
 }
 
 // The longest that one program may take. A waiter of the AWS CLI gives up after an hour.
@@ -92,14 +90,14 @@ func (p programs) aws(ctx context.Context, answer any, args ...string) error {
 	return nil
 }
 
-// show runs a program whose output the user sees.
-func (p programs) show(ctx context.Context, name string, args ...string) error {
+// quiet runs a program whose output the user sees only if it fails: SAM's advice on what to do next is for other projects.
+func (p programs) quiet(ctx context.Context, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTime)
 	defer cancel()
 	command := exec.CommandContext(ctx, name, args...)
-	command.Env, command.Stdout, command.Stderr = p.env, p.out, p.err
-	if err := command.Run(); err != nil {
-		return fmt.Errorf("%s %s failed: %w", name, args[0], err)
+	command.Env = p.env
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s failed: %w\n%s", name, args[0], err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func guards() []guard {
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
 		idGuards(), sessionGuards(),
 		textGuards(), localGuards(),
+		deployGuards(),
 		kindGuards(), accessGuards(), originGuards(), issuerGuards(),
 	)
 }
