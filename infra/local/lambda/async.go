@@ -36,17 +36,24 @@ const (
 	recursionStopped = "RecursiveInvocation"
 )
 
-// enqueue takes an asynchronous event, which is late by so much on request. Each has a goroutine that waits for a slot:
-// slots go to the longest waiting.
-func (h *Host) enqueue(f *function, inv *invocation, late time.Duration) error {
+// enqueue takes an asynchronous event, which is late by so much on request, or too old after that time. Each has a goroutine
+// that waits for a slot: slots go to the longest waiting.
+func (h *Host) enqueue(f *function, inv *invocation, late time.Duration, expire bool) error {
 	now := time.Now()
-	e := queued{ID: inv.id, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace, Runs: inv.runs, Payload: inv.payload,
+	e := queued{ID: inv.id, Entry: inv.entry, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace, Runs: inv.runs, Payload: inv.payload,
 		Taken: now, Expires: now.Add(f.MaxEventAge)}
 	if err := h.queue.add(e); err != nil {
 		return fmt.Errorf("lambda: queueing an event for %s: %w", f.Name, err)
 	}
+	if expire {
+		e.Expires = now.Add(late)
+	}
 	if !h.own(func() {
-		if late == 0 || h.wait(late) {
+		switch {
+		case late > 0 && !h.wait(late):
+		case expire:
+			h.finish(f, inv, h.giveUp(f, inv, eventAgeExceeded, 0, outcome{}), 0)
+		default:
 			h.work(f, inv, e.Expires, 0)
 		}
 	}) {
@@ -57,10 +64,15 @@ func (h *Host) enqueue(f *function, inv *invocation, late time.Duration) error {
 
 // work delivers an event and takes it from the queue, unless the host closes first.
 func (h *Host) work(f *function, inv *invocation, expires time.Time, tries int) {
-	if !h.deliver(f, inv, expires, tries) {
+	h.finish(f, inv, h.deliver(f, inv, expires, tries), tries)
+}
+
+// finish takes an event that is done from the queue.
+func (h *Host) finish(f *function, inv *invocation, done bool, tries int) {
+	if !done {
 		return
 	}
-	if err := h.queue.remove(inv.id, max(tries, f.MaxRetries+1)); err != nil {
+	if err := h.queue.remove(inv.entry, max(tries, f.MaxRetries+1)); err != nil {
 		h.log(f.Name, fmt.Sprintf("lambda: event %s is done and may come again: %v", inv.id, err))
 	}
 }
@@ -83,7 +95,7 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 			<-f.slots
 			return false
 		}
-		if err := h.queue.begin(inv.id, tries+1); err != nil {
+		if err := h.queue.begin(inv.entry, tries+1); err != nil {
 			h.log(f.Name, fmt.Sprintf("lambda: event %s: %v", inv.id, err))
 		}
 		try := inv.again()

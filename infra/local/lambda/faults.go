@@ -21,8 +21,9 @@ type Event struct {
 
 // EventFault is what becomes of an event. The zero value is nothing.
 type EventFault struct {
-	Drop   bool // it is taken and never comes, as when its age ran out; the failure destination is told nothing
-	Repeat bool // it comes twice
+	Drop   bool // it is taken and never comes; the failure destination is told nothing
+	Repeat bool // it comes twice, with one id
+	Expire bool // there is no capacity for it until it is too old, which it is after Delay: the failure destination is told
 	Delay  time.Duration
 }
 
@@ -43,21 +44,25 @@ func (h *Host) faultsNow() Faults {
 func (h *Host) spoil(f *function, inv *invocation) error {
 	ask := h.faultsNow().Event
 	if ask == nil {
-		return h.enqueue(f, inv, 0)
+		return h.enqueue(f, inv, 0, false)
 	}
 	fault := ask(Event{f.Name, inv.tenant, inv.payload})
 	if fault.Drop {
 		h.log(f.Name, fmt.Sprintf("lambda: event %s is dropped on request", inv.id))
 		return nil
 	}
+	if fault.Expire {
+		h.log(f.Name, fmt.Sprintf("lambda: event %s gets no capacity on request", inv.id))
+		return h.enqueue(f, inv, fault.Delay, true)
+	}
 	if fault.Repeat {
-		twin := inv.again() // Lambda's second delivery has the first one's id; a queued event is a file of that name
-		twin.id = newID()
-		if err := h.enqueue(f, twin, 0); err != nil {
+		twin := inv.again() // it has the same id, as Lambda's second delivery has
+		twin.entry = newID()
+		if err := h.enqueue(f, twin, 0, false); err != nil {
 			return err
 		}
 	}
-	return h.enqueue(f, inv, fault.Delay)
+	return h.enqueue(f, inv, fault.Delay, false)
 }
 
 // Kill kills (SIGKILL) the processes of a function that serve a tenant; "" is any tenant. It returns how many there were.

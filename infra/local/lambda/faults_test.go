@@ -34,6 +34,45 @@ func TestFaultsOfEvents(t *testing.T) {
 	}
 }
 
+// Both deliveries of a repeated event have one id: what is known of one by its failure record is known of both.
+func TestARepeatedEventHasOneID(t *testing.T) {
+	h, got := recorded(t, plain("one"))
+	h.SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault { return lambda.EventFault{Repeat: e.Function == "one"} }})
+	if err := h.InvokeAsync(t.Context(), "one", "", []byte(`{"Do":"fail"}`)); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := await(t, got)
+	second, _ := await(t, got)
+	if id := first.RequestContext.RequestID; id == "" || second.RequestContext.RequestID != id {
+		t.Errorf("the records are of %q and %q", id, second.RequestContext.RequestID)
+	}
+}
+
+// An event without capacity never runs, and its failure record says so: it has no functionError. A record may be lost, late,
+// or come twice, like any event.
+func TestAnEventWithoutCapacity(t *testing.T) {
+	h, got := recorded(t, plain("one"))
+	h.SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault {
+		if e.Function == "records" {
+			return lambda.EventFault{Repeat: true}
+		}
+		return lambda.EventFault{Expire: true, Delay: 10 * time.Millisecond}
+	}})
+	url, arrived := meeting(t, 1)
+	if err := h.InvokeAsync(t.Context(), "one", "", []byte(meet(url))); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r, raw := await(t, got)
+		if r.RequestContext.Condition != "EventAgeExceeded" || r.ResponseContext != nil || string(r.RequestPayload) != meet(url) {
+			t.Errorf("the failure record is %s", raw)
+		}
+	}
+	if arrived() != 0 {
+		t.Error("the event ran")
+	}
+}
+
 // A frozen process stays where it is until it is thawed, and a killed one is a failed try.
 func TestFreezeAndKill(t *testing.T) {
 	h, got := recorded(t, plain("one"))

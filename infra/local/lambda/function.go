@@ -35,6 +35,7 @@ func newFunction(h *Host, f Function) *function {
 // invocation is one try of one event.
 type invocation struct {
 	id      string
+	entry   string // its name in the queue; of a duplicate another than its id
 	tenant  string
 	trace   string // the X-Ray header, which tells the chain of invokes that led here
 	runs    int    // how often the function has run in that chain, this time included
@@ -56,7 +57,8 @@ func (h *Host) newInvocation(f *function, tenant, trace string, payload []byte) 
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
-	inv := &invocation{id: newID(), tenant: tenant, payload: payload, done: make(chan outcome, 1)}
+	id := newID()
+	inv := &invocation{id: id, entry: id, tenant: tenant, payload: payload, done: make(chan outcome, 1)}
 	inv.trace, inv.runs = extend(trace, inv.id, h.arn(f.Name))
 	return inv
 }

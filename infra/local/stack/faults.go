@@ -23,8 +23,8 @@ type Faults struct {
 
 // EventChances are shares from 0 to 1 of the asynchronous events.
 type EventChances struct {
-	Drop, Repeat, Late float64
-	Delay              time.Duration // of late ones, at most
+	Drop, Repeat, Expire, Late float64
+	Delay                      time.Duration // of late ones, at most
 }
 
 // ParseFaults reads faults from words such as gone=0.01 lose=0.02 delay=200ms. An unknown word is an error that lists
@@ -56,7 +56,7 @@ func (f *Faults) shares() map[string]*float64 {
 		"gone": &f.Gateway.Gone, "slow": &f.Gateway.Throttled, "fail": &f.Gateway.Failed, "unanswered": &f.Gateway.Lost,
 		"halfopen": &f.Gateway.HalfOpen, "drop-in": &f.Gateway.DropIn, "repeat-in": &f.Gateway.RepeatIn,
 		"late-in": &f.Gateway.DelayIn, "drop-out": &f.Gateway.DropOut, "repeat-out": &f.Gateway.RepeatOut,
-		"late-out": &f.Gateway.LateOut, "event-drop": &f.Events.Drop, "event-repeat": &f.Events.Repeat, "event-late": &f.Events.Late,
+		"late-out": &f.Gateway.LateOut, "event-drop": &f.Events.Drop, "event-repeat": &f.Events.Repeat, "event-expire": &f.Events.Expire, "event-late": &f.Events.Late,
 	}
 }
 
@@ -109,7 +109,9 @@ func (c EventChances) fault(seed uint64) func(lambda.Event) lambda.EventFault {
 			return lambda.EventFault{Drop: true}
 		case x < c.Drop+c.Repeat:
 			return lambda.EventFault{Repeat: true}
-		case x < c.Drop+c.Repeat+c.Late:
+		case x < c.Drop+c.Repeat+c.Expire:
+			return lambda.EventFault{Expire: true}
+		case x < c.Drop+c.Repeat+c.Expire+c.Late:
 			return lambda.EventFault{Delay: time.Duration(late * float64(c.Delay))}
 		}
 		return lambda.EventFault{}
