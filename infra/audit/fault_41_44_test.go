@@ -184,7 +184,7 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 			g.await(w, "the run", func(st client.State) bool { return says(st, agui.RoleAssistant, "begun") })
 		}
 	}
-	g.later(30 * time.Second)
+	g.later(61 * time.Second)
 	if err := other.Delete(g.ctx, g.alice.threads[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 
 // A worker is frozen with a record on its way. Its lease passes and another takes the run over, reads the log, and is
 // about to write its first record, when the old one's record arrives after all, and then the old one wakes up: every
-// event has one number and every number one event, and the run ends once. To the processes that start later it is half a
-// minute later, so that nobody has to wait for the lease.
+// event has one number and every number one event, and the run ends once. To the processes that start later it is a
+// minute later, so that nobody has to wait for the lease or for the time at which the run is due.
 func TestFault45OldOwnerWakesUp(t *testing.T) {
 	g := newStage(t, stack.Config{})
 	window, other := g.window(), g.window()
@@ -42,7 +42,7 @@ func TestFault45OldOwnerWakesUp(t *testing.T) {
 	})
 	g.send(window, "/say begun\n/stream 60 20\n/say the end")
 	g.until(frozen, "the freeze")
-	g.later(30 * time.Second)
+	g.later(61 * time.Second)
 	g.sweep()
 	g.until(arrived, "the late record")
 	if g.Host().Thaw(g.Function("TurnFunction"), "") == 0 {

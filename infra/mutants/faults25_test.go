@@ -81,8 +81,8 @@ func storeFaults() []fault {
 			from: `Invoke: run.Status == chat.RunAdmitted,`, to: `Invoke: false,`, test: "TestFault36FunctionTimeout",
 		},
 		{
-			number: 36, clause: "a run whose worker was ended is looked after", file: "functions/sweep/watch.go",
-			from: `case run.Status == chat.RunRunning && now.After(run.Lease):`, to: `case run.Status == chat.RunRunning && now.After(run.Lease.Add(time.Hour)):`,
+			number: 36, clause: "a run whose worker was ended goes on at its failure record", file: "functions/sweep/watch.go",
+			from: `case run.Status == chat.RunRunning && f.Ran:`, to: `case run.Status == chat.RunRunning && !f.Ran:`,
 			test: "TestFault36FunctionTimeout",
 		},
 		{
@@ -176,6 +176,15 @@ func ownFaults() []fault {
 `, to: `		v.wishes.Close = true
 		v.lose()
 `, test: "TestFault47ElevenSockets",
+		},
+		{
+			number: 48, clause: "an event that never ran is old enough", file: "functions/sweep/watch.go",
+			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 9*eventAge:`, test: "TestFault48NoCapacity",
+		},
+		{
+			number: 49, clause: "a run whose worker has died is looked after when it is due", file: "functions/sweep/watch.go",
+			from: `case run.Status == chat.RunRunning && now.After(run.Lease):`, to: `case run.Status == chat.RunRunning && now.After(run.Lease.Add(time.Hour)):`,
+			test: "TestFault49FailureRecordLost",
 		},
 	}
 }
