@@ -12,6 +12,7 @@ import { focusComposer, usePhone } from "./phone.ts";
 import { Runs } from "./Runs.tsx";
 import { said } from "./said.ts";
 import type { Person, SignIn } from "./signin.ts";
+import { SignedOut, SignOutEverywhere } from "./SignOut.tsx";
 import { Connection, Troubles } from "./State.tsx";
 import { Threads } from "./Threads.tsx";
 
@@ -27,11 +28,13 @@ export function App({ client, signIn, person, drafts }: Props) {
   const state = useClientState(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
-  const [asked, ask] = useState<"runs" | "forget">();
+  const [asked, ask] = useState<"runs" | "forget" | "signOut">();
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
   const leaving = useRef(false);
   const gone = state.gone !== undefined;
+  const [left, setLeft] = useState(false);
+  const ended = left || state.status === "signedOut";
   const drawer = phone && listShown;
   const threadId = state.thread?.threadId;
   const title = visibleLine(state.threads.find((row) => row.threadId === threadId)?.title || "New thread");
@@ -72,9 +75,22 @@ export function App({ client, signIn, person, drafts }: Props) {
     if (gone) drafts.clear();
   }, [drafts, gone]);
 
+  useEffect(() => signIn.onSignedOut(() => {
+    client.close();
+    setLeft(true);
+  }), [client, signIn]);
+
+  // The sign-in is of no use any more, and nothing of the person's stays in this window.
   useEffect(() => {
-    document.title = `${title} – Carrel`;
-  }, [title]);
+    if (!ended) return;
+    leaving.current = true;
+    drafts.clear();
+    signIn.end().catch((error: unknown) => setFault(said(error)));
+  }, [drafts, ended, signIn]);
+
+  useEffect(() => {
+    document.title = ended ? "Carrel" : `${title} – Carrel`;
+  }, [ended, title]);
 
   useEffect(() => {
     if (drawer) page.current?.querySelector<HTMLElement>("nav button")?.focus();
@@ -99,6 +115,9 @@ export function App({ client, signIn, person, drafts }: Props) {
   const signInAgain = (): void => {
     signIn.start().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
   };
+  const signInAnew = (): void => {
+    signIn.anew().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
+  };
   const signOut = (): void => {
     drafts.clear();
     leaving.current = true;
@@ -111,10 +130,11 @@ export function App({ client, signIn, person, drafts }: Props) {
     ask(undefined);
     page.current?.querySelector<HTMLElement>(phone ? ".menu" : ".your-runs")?.focus();
   };
-  const show = (what: "runs" | "forget"): void => {
+  const show = (what: "runs" | "forget" | "signOut"): void => {
     showList(false);
     ask(what);
   };
+  if (ended) return <SignedOut fault={fault} onSignIn={signInAnew} />;
   if (gone) return <Gone client={client} state={state} onSignOut={signOut} />;
   return (
     <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>
@@ -129,9 +149,10 @@ export function App({ client, signIn, person, drafts }: Props) {
       <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onRuns={() => show("runs")} onFault={setFault} />
       {drawer && <button className="curtain" aria-label="Close the list of threads" tabIndex={-1} onClick={closeDrawer} />}
       {asked === "runs" && (
-        <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onForget={() => show("forget")} onClose={closeDialog} />
+        <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onSignOut={() => show("signOut")} onForget={() => show("forget")} onClose={closeDialog} />
       )}
       {asked === "forget" && <Forget client={client} onClose={closeDialog} />}
+      {asked === "signOut" && <SignOutEverywhere client={client} onClose={closeDialog} />}
       <main>
         <div className="content" inert={drawer}>
           <h2 className="unseen" tabIndex={-1}>{title}</h2>

@@ -24,6 +24,14 @@ export interface Person {
   readonly name: string;
 }
 
+/** Tabs of one browser tell each other here who has signed out. Two tabs may be two users. */
+const CHANNEL = "carrel";
+interface Notice {
+  readonly signedOut: string;
+}
+/** How long a sign-out waits for the issuer to revoke a token, in ms. */
+const REVOKE_WITHIN = 3_000;
+
 /** What comes back from the issuer with its answer: where the page was, and whose it was. */
 interface Left {
   readonly at: string;
@@ -75,7 +83,16 @@ export class SignIn {
 
   /** Leaves for the issuer's page, and comes back to where the page is now. */
   async start(): Promise<void> {
-    await this.#users.signinRedirect({ state: { at: location.hash, ...(this.#person !== undefined && { whose: this.#person }) } satisfies Left });
+    await this.#users.signinRedirect({ state: this.#left() });
+  }
+
+  #left(): Left {
+    return { at: location.hash, ...(this.#person !== undefined && { whose: this.#person }) };
+  }
+
+  /** Leaves for the issuer's page, which must ask the person anew: its own session may be the one that was ended. */
+  async anew(): Promise<void> {
+    await this.#users.signinRedirect({ max_age: 0, prompt: "login", state: this.#left() });
   }
 
   /** An access token of the page's own person that is good for another minute at least. */
@@ -96,7 +113,38 @@ export class SignIn {
     return user.access_token;
   };
 
+  /** Calls the listener when the page's person signs out in another tab of this browser; returns what ends that. */
+  onSignedOut(listener: () => void): () => void {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.onmessage = ({ data }) => {
+      if (this.#person !== undefined && (data as Partial<Notice> | null)?.signedOut === this.#person) listener();
+    };
+    const close = (): void => channel.close();
+    window.addEventListener("pagehide", close, { once: true }); // an open one keeps a browser from bringing the page back
+    return close;
+  }
+
+  /** Drops the tokens of the page's person. The issuer is asked to revoke the refresh token. */
+  async end(): Promise<void> {
+    this.over = true;
+    const user = await this.#users.getUser();
+    if (!user || user.profile.sub !== this.#person) return; // somebody else has signed in in this window since
+    await this.#revoke();
+    await this.#users.removeUser();
+  }
+
+  /** A failure is ignored: some issuers cannot revoke, and nobody stays signed in for that. */
+  async #revoke(): Promise<void> {
+    const revoked = this.#users.revokeTokens(["refresh_token"]).catch(() => {});
+    await Promise.race([revoked, new Promise((done) => setTimeout(done, REVOKE_WITHIN))]);
+  }
+
+  /** Signs out of this browser: in all tabs of the page's person, and at the issuer. */
   async out(): Promise<void> {
+    const channel = new BroadcastChannel(CHANNEL);
+    if (this.#person !== undefined) channel.postMessage({ signedOut: this.#person } satisfies Notice);
+    channel.close();
+    await this.#revoke();
     const ends = (await this.#users.metadataService.getMetadata()).end_session_endpoint;
     // Cognito needs client_id and logout_uri: without them it keeps its own session, and the next sign-in is the same
     // person's. post_logout_redirect_uri is OpenID Connect's name of the same address.

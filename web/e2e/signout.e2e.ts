@@ -1,0 +1,87 @@
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { Browser, Page } from "playwright-core";
+import { browser, Window } from "./windows.ts";
+
+/** Signing out, here and everywhere, against a running stack. */
+let chrome: Browser;
+const somebody = (): string => `leaver-${crypto.randomUUID().slice(0, 8)}`;
+
+beforeAll(async () => {
+  chrome = await browser();
+});
+afterAll(async () => chrome?.close());
+afterEach(async () => Promise.all(chrome.contexts().map((one) => one.close())));
+
+async function signedOut(page: Page): Promise<void> {
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await page.waitForFunction(() => !Object.keys(sessionStorage).some((key) => key.startsWith("oidc.user")));
+}
+
+/** Every text of the page, and all that its window keeps. */
+async function kept(page: Page): Promise<string> {
+  return page.evaluate(() => `${document.body.innerText}\n${JSON.stringify({ ...sessionStorage })}`);
+}
+
+/** Times of a sign-in are whole seconds: one in the second of the sign-out counts as before it. */
+async function nextSecond(page: Page): Promise<void> {
+  await page.waitForFunction((after) => Date.now() > after, Date.now() + 1_000);
+}
+
+async function everywhere({ page }: Window, runsToo: boolean): Promise<void> {
+  await page.getByRole("button", { name: "Your runs" }).click();
+  await page.getByRole("button", { name: "Sign out everywhere" }).click();
+  const dialog = page.getByRole("dialog", { name: "Sign out everywhere" });
+  if (runsToo) await dialog.getByRole("checkbox", { name: "Stop all my runs as well" }).check();
+  await dialog.getByRole("button", { name: "Sign out everywhere" }).click();
+}
+
+it("signs out every device, which stays out until its person signs in again", async () => {
+  const [alice, bob] = [somebody(), somebody()];
+  const [here, there] = await Promise.all([chrome.newContext(), chrome.newContext()]);
+  const first = await Window.of(here, alice);
+  const second = await Window.of(there, alice, first.hash);
+  const other = await Window.of(there, bob);
+  await first.send("words of alice");
+  await second.answer("");
+  await everywhere(first, false);
+  for (const { page } of [first, second]) {
+    await signedOut(page);
+    expect(await kept(page)).not.toContain("words of alice");
+  }
+  await other.connected();
+  const { page } = second;
+  await nextSecond(page);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.waitForURL(/[?&]max_age=0/);
+  await second.signIn(alice);
+  await second.connected();
+  await second.questions.getByText("words of alice").waitFor();
+});
+
+it("stops the runs too when it is told to", async () => {
+  const alice = somebody();
+  const window = await Window.of(await chrome.newContext(), alice);
+  await window.send("/stream 500 200");
+  await window.stop.waitFor();
+  await everywhere(window, true);
+  await signedOut(window.page);
+  await nextSecond(window.page);
+  await window.page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await window.signIn(alice);
+  await window.connected();
+  await window.quiet();
+});
+
+it("signs out the other tabs of the same person in this browser, and nobody else's", async () => {
+  const [alice, bob] = [somebody(), somebody()];
+  const context = await chrome.newContext();
+  const first = await Window.of(context, alice);
+  const second = await Window.of(context, alice);
+  const other = await Window.of(context, bob);
+  await first.page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await first.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
+  await signedOut(second.page);
+  await other.connected();
+  await other.send("still here");
+  await other.questions.getByText("still here").waitFor();
+});
