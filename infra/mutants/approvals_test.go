@@ -9,6 +9,14 @@ func approvalGuards() []guard {
 			from: `if t.question == "" && t.effects.Destructive {`, to: `if t.question == "" && t.effects.Destructive && t.grant == "" {`,
 		},
 		{
+			name: "tools: a key that stands twice is no argument", file: "shared/tool/arguments.go", test: "./shared/tool TestArguments_SchemaAndGoAgree",
+			from: `if keys[name] {`, to: `if keys[name] && n < 0 {`,
+		},
+		{
+			name: "tools: a whole number is one however it is written", file: "shared/tool/arguments.go", test: "./shared/tool TestArguments_SchemaAndGoAgree",
+			from: `out.WriteString(digits(v.String()))`, to: `out.WriteString(v.String() + digits("")[:0])`,
+		},
+		{
 			name: "tools: a yes that is none is no yes", file: engine, test: "./functions/message TestWhatNeedsNotFit",
 			from: `_, invalid := checkApproval(question, payload)
 		return invalid`, to: `return nil`,

@@ -20,14 +20,7 @@ func Fits(schema, answer json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	var value any
-	if err := json.Unmarshal(answer, &value); err != nil {
-		return fmt.Errorf("not valid JSON: %w", err)
-	}
-	if err := resolved.Validate(value); err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "validating root: ", ""))
-	}
-	return nil
+	return validate(resolved, answer)
 }
 
 // resolve reads the schema of an answer, which has to be an object that refers to nothing: a reference in a circle would

@@ -46,6 +46,7 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 	if schema.Type != "object" {
 		return Tool{}, fmt.Errorf("define tool %s: its arguments must be a struct, not %q", name, schema.Type)
 	}
+	bounded(schema)
 	text, err := json.Marshal(schema)
 	if err != nil {
 		return Tool{}, fmt.Errorf("define tool %s: encode the schema: %w", name, err)
@@ -59,24 +60,43 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 		grant:  grant,
 		limits: defaults(),
 		check: func(args json.RawMessage) error {
-			var value any
-			if err := json.Unmarshal(args, &value); err != nil {
-				return fmt.Errorf("not valid JSON: %w", err)
-			}
-			if err := resolved.Validate(value); err != nil {
-				return err
-			}
-			var in In // the schema does not know everything: 1e300 is an integer
-			return json.Unmarshal(args, &in)
+			_, err := decode[In](resolved, args)
+			return err
 		},
 		call: func(ctx context.Context, args json.RawMessage) (string, error) {
-			var in In
-			if err := json.Unmarshal(args, &in); err != nil {
+			in, err := decode[In](resolved, args)
+			if err != nil {
 				return "", fmt.Errorf("decode the arguments: %w", err)
 			}
 			return handle(ctx, in)
 		},
 	}, nil
+}
+
+// decode checks arguments against the schema and reads them. Its error is in the words of JSON.
+func decode[In any](schema *jsonschema.Resolved, args json.RawMessage) (in In, err error) {
+	if args, err = normal(args); err != nil {
+		return in, err
+	}
+	if err := validate(schema, args); err != nil {
+		return in, err
+	}
+	if err := json.Unmarshal(args, &in); err != nil { // a schema does not know everything, such as the form of a time
+		return in, explain(err)
+	}
+	return in, nil
+}
+
+// validate checks a JSON value against a schema.
+func validate(schema *jsonschema.Resolved, text json.RawMessage) error {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return explain(err)
+	}
+	if err := schema.Validate(value); err != nil {
+		return errors.New(readable(err.Error()))
+	}
+	return nil
 }
 
 // Error is a failure that the model may read: what was wrong and what to do instead.
