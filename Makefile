@@ -215,6 +215,11 @@ fuzz: ## every fuzz target for FUZZTIME (20s), one after the other
 	  echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${target%:*}"; \
 	done
 
+.PHONY: folds
+folds: ## random event streams, folded by Go and by the npm client (COUNT=, SEED= again)
+	@file=$$(mktemp) && trap 'rm -f "$$file"' EXIT && export FOLDS=$$file SEED=$(or $(SEED),$$(date +%s)) COUNT=$(or $(COUNT),10000) && \
+	  go test -count=1 -v -run '^TestFolder_RandomStreams$$' ./shared/agui && npm test --prefix web -- client/test/fold.test.ts
+
 # 10,000 runs through turn in one process: heap, goroutines and contexts before and after. make test has 60 of them.
 .PHONY: warm
 warm: $(ENGINE) ## 10,000 runs in one warm process: what they leave

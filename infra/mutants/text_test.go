@@ -48,5 +48,13 @@ func textGuards() []guard {
 			name: "text: a message that nobody can see is refused", file: "shared/wire/decode.go", test: "./shared/wire TestClientFrames",
 			from: `if o.err == nil && chars.Blank(m.Content) {`, to: `if o.err == nil && m.Content == "" {`,
 		},
+		{
+			name: "text: a message id that is there is passed over", file: "shared/agui/fold.go", test: "./shared/agui TestFolder_Rules",
+			from: "	if f.byID[e.MessageID] != nil {\n		return\n	}\n", to: "",
+		},
+		{
+			name: "text: a run's call is not taken for an earlier run's", file: "shared/agui/fold.go", test: "./shared/agui TestFolder_Rules",
+			from: "		clear(f.calls) // a model may name its calls the same in every run\n", to: "",
+		},
 	}
 }

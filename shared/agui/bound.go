@@ -110,7 +110,9 @@ func (f *Folder) forget(m *folding) {
 	maps.DeleteFunc(f.byID, func(_ string, other *folding) bool { return other == m })
 	for _, c := range m.calls {
 		f.held -= frame + c.arguments.text.Len()
-		delete(f.calls, c.id)
+		if f.calls[c.id] == c {
+			delete(f.calls, c.id)
+		}
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 )
 
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
-// client's view of a thread. It folds as AG-UI's own clients do, so an event that names a message or a call that does
-// not exist is passed over. It is for one goroutine. The zero Folder is ready, and holds everything.
+// client's view of a thread. The npm client's Folder gives the same for every stream, also one that no run makes:
+// testdata/folds has the rules, one each. An event that names a message or a call that does not exist is passed over. It
+// is for one goroutine. The zero Folder is ready, and holds everything.
 type Folder struct {
 	// Room bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
 	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
@@ -20,7 +21,7 @@ type Folder struct {
 	mark     *folding // stands for them
 	messages []*folding
 	byID     map[string]*folding
-	calls    map[string]*foldingCall
+	calls    map[string]*foldingCall // that the last run began: their arguments may still come
 }
 
 // folding is a message while events still build it. It is held by pointer: a strings.Builder must not be copied.
@@ -40,6 +41,7 @@ type foldingCall struct {
 func (f *Folder) Add(e Event) {
 	switch e.Type {
 	case RunStarted:
+		clear(f.calls) // a model may name its calls the same in every run
 		f.input(e.Input)
 	case TextMessageStart, ReasoningMessageStart:
 		f.start(e)
@@ -100,31 +102,39 @@ func (f *Folder) start(e Event) {
 	m.merge(e.Metadata)
 }
 
-// startCall puts the call into the assistant message that the event names. If there is none, a message is made for it.
+// startCall puts the call into the assistant message that the event names, or else into one with the call's id. If there
+// is none, it is made.
 func (f *Folder) startCall(e Event) {
-	if c := f.calls[e.ToolCallID]; c != nil {
-		c.name = e.ToolCallName
+	if f.calls[e.ToolCallID] != nil {
 		return
 	}
 	id := e.ParentMessageID
-	m := f.byID[id]
-	if id == "" || m != nil && m.message.Role != RoleAssistant {
-		id, m = e.ToolCallID, nil
+	if id == "" || !f.mayCall(id) {
+		id = e.ToolCallID
 	}
+	if !f.mayCall(id) {
+		return
+	}
+	m := f.byID[id]
 	if m == nil {
 		m = f.insert(len(f.messages), Message{ID: id, Role: RoleAssistant})
 	}
 	m.merge(e.Metadata)
-	f.addCall(m, e.ToolCallID, e.ToolCallName)
-}
-
-func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 	if f.calls == nil {
 		f.calls = map[string]*foldingCall{}
 	}
+	f.calls[e.ToolCallID] = f.addCall(m, e.ToolCallID, e.ToolCallName)
+}
+
+// mayCall reports whether a call may be in the message of this id: it is an assistant's, or there is none yet.
+func (f *Folder) mayCall(id string) bool {
+	m := f.byID[id]
+	return m == nil || m.message.Role == RoleAssistant
+}
+
+func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 	c := &foldingCall{id: id, name: name}
 	m.calls = append(m.calls, c)
-	f.calls[id] = c
 	f.held += frame
 	return c
 }
@@ -132,6 +142,9 @@ func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 // result puts the tool's message behind the message that made the call and the results that are there already: models
 // refuse a conversation in which a call is not followed by its result.
 func (f *Folder) result(e Event) {
+	if f.byID[e.MessageID] != nil {
+		return
+	}
 	m := Message{ID: e.MessageID, Role: RoleTool, ToolCallID: e.ToolCallID}
 	if e.Content != nil {
 		m.Content = *e.Content
@@ -139,16 +152,21 @@ func (f *Folder) result(e Event) {
 	f.insert(f.behind(e.ToolCallID), m).merge(e.Metadata)
 }
 
-// behind is where the result of a call belongs; the end if the call is not known.
+// behind is where the result of a call belongs; the end if the call is not known. Of two calls of one id it is that of the
+// last run, or else the later one's.
 func (f *Folder) behind(call string) int {
-	at := len(f.messages)
+	made := func(c *foldingCall) bool { return c.id == call }
 	if c := f.calls[call]; c != nil {
-		at = slices.IndexFunc(f.messages, func(m *folding) bool { return slices.Contains(m.calls, c) }) + 1
-		for at < len(f.messages) && f.messages[at].message.Role == RoleTool {
-			at++
+		made = func(other *foldingCall) bool { return other == c }
+	}
+	for at, m := range slices.Backward(f.messages) {
+		if slices.ContainsFunc(m.calls, made) {
+			for at++; at < len(f.messages) && f.messages[at].message.Role == RoleTool; at++ {
+			}
+			return at
 		}
 	}
-	return at
+	return len(f.messages)
 }
 
 func (f *Folder) insert(at int, m Message) *folding {
@@ -167,11 +185,11 @@ func (f *Folder) insert(at int, m Message) *folding {
 // merge lays the keys of an event's metadata over the message's. A key's value is replaced as a whole.
 func (m *folding) merge(metadata json.RawMessage) {
 	var add map[string]json.RawMessage
-	if len(metadata) == 0 || json.Unmarshal(metadata, &add) != nil {
+	if len(metadata) == 0 || json.Unmarshal(metadata, &add) != nil || add == nil {
 		return // absent, or no object: nothing that a client could show
 	}
-	have := map[string]json.RawMessage{}
-	if len(m.message.Metadata) > 0 && json.Unmarshal(m.message.Metadata, &have) != nil {
+	var have map[string]json.RawMessage
+	if len(m.message.Metadata) == 0 || json.Unmarshal(m.message.Metadata, &have) != nil || have == nil {
 		have = map[string]json.RawMessage{}
 	}
 	for key, value := range add {

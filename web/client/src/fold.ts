@@ -1,18 +1,18 @@
 import type { AgentEvent, Message, Metadata, Role, ToolCall } from "./frames.ts";
 
-/** Folds the events of runs, in order, into the messages that they build. */
+/**
+ * Folds the events of runs, in order, into the messages that they build. The server's Folder gives the same for every
+ * stream, also one that no run makes: shared/agui/testdata/folds has the rules, one each.
+ */
 export class Folder {
-  #messages: Message[];
+  #messages: Message[] = [];
+  /** Where each message is. */
   readonly #at = new Map<string, number>();
-  readonly #calls = new Map<string, number>();
+  /** The message of each call that the last run began: its arguments may still come. */
+  readonly #calls = new Map<string, string>();
 
   constructor(messages: readonly Message[] = []) {
-    this.#messages = [];
-    // A result whose call an earlier run made stands behind that call, as it does in a view that saw it come.
-    for (const message of messages) {
-      if (message.role === "tool") this.#result(message);
-      else this.#put(message);
-    }
+    for (const message of messages) this.#put(message);
   }
 
   /** The messages so far, oldest first. The array is never changed afterwards. */
@@ -22,7 +22,9 @@ export class Folder {
 
   /** Puts older messages before those that are there. */
   prepend(older: readonly Message[]): Folder {
-    return new Folder([...older, ...this.#messages]);
+    const whole = new Folder([...older, ...this.#messages]);
+    for (const [call, message] of this.#calls) whole.#calls.set(call, message);
+    return whole;
   }
 
   add(event: AgentEvent): void {
@@ -34,77 +36,92 @@ export class Folder {
         for (const message of event.input?.messages ?? []) this.#put(message);
         return;
       case "TEXT_MESSAGE_START":
-        return this.#start(messageId, event.role ?? "assistant", event.metadata);
+        return this.#start(messageId, event.role || "assistant", event.metadata);
       case "REASONING_MESSAGE_START":
         return this.#start(messageId, "reasoning", event.metadata);
       case "TEXT_MESSAGE_CONTENT":
       case "REASONING_MESSAGE_CONTENT":
-        return this.#change(messageId, event, (m) => ({ ...m, content: m.content + delta }));
+        return this.#change(messageId, event.metadata, (m) => ({ ...m, content: m.content + delta }));
       case "TEXT_MESSAGE_END":
       case "REASONING_MESSAGE_END":
-        return this.#change(messageId, event, (m) => m);
+        return this.#change(messageId, event.metadata, (m) => m);
       case "TOOL_CALL_START":
         return this.#startCall(event);
       case "TOOL_CALL_ARGS":
         return this.#changeCall(toolCallId, delta);
       case "TOOL_CALL_RESULT":
-        return this.#result(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
+        return this.#put(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
     }
   }
 
   #start(id: string, role: Role, metadata: Metadata | undefined): void {
-    if (!this.#at.has(id)) this.#put(withMetadata({ id, role, content: "" }, metadata));
+    this.#put({ id, role, content: "" });
+    this.#change(id, metadata, (m) => m);
   }
 
-  #startCall(event: AgentEvent): void {
-    const call: ToolCall = {
-      id: event.toolCallId ?? "", type: "function", function: { name: event.toolCallName ?? "", arguments: "" },
-    };
-    if (this.#calls.has(call.id)) return;
-    const parent = event.parentMessageId ?? call.id;
-    this.#start(parent, "assistant", undefined);
-    this.#calls.set(call.id, this.#at.get(parent)!);
-    this.#change(parent, event, (m) => ({ ...m, toolCalls: [...(m.toolCalls ?? []), call] }));
+  /** Puts the call into the assistant message that the event names, or else into one with the call's id, which may be new. */
+  #startCall({ toolCallId: id = "", toolCallName: name = "", parentMessageId: parent = "", metadata }: AgentEvent): void {
+    if (this.#calls.has(id)) return;
+    const caller = parent !== "" && this.#mayCall(parent) ? parent : id;
+    if (!this.#mayCall(caller)) return;
+    const call: ToolCall = { id, type: "function", function: { name, arguments: "" } };
+    this.#start(caller, "assistant", undefined);
+    this.#calls.set(id, caller);
+    this.#change(caller, metadata, (m) => ({ ...m, toolCalls: [...(m.toolCalls ?? []), call] }));
+  }
+
+  /** Whether a call may be in the message of this id: it is an assistant's, or there is none yet. */
+  #mayCall(id: string): boolean {
+    const at = this.#at.get(id);
+    return at === undefined || this.#messages[at]!.role === "assistant";
   }
 
   #changeCall(id: string, delta: string): void {
-    const index = this.#calls.get(id);
-    if (index === undefined) return;
-    this.#replace(index, (m) => ({
-      ...m,
-      toolCalls: m.toolCalls?.map((c) =>
-        c.id === id ? { ...c, function: { ...c.function, arguments: c.function.arguments + delta } } : c) ?? [],
-    }));
+    const caller = this.#calls.get(id);
+    if (caller === undefined) return;
+    this.#change(caller, undefined, (m) => {
+      const calls = [...(m.toolCalls ?? [])];
+      // An earlier run may have named a call the same.
+      const last = calls.findLastIndex((c) => c.id === id);
+      const { function: made, ...call } = calls[last]!;
+      calls[last] = { ...call, function: { ...made, arguments: made.arguments + delta } };
+      return { ...m, toolCalls: calls };
+    });
   }
 
-  /** Puts a result behind the message that made its call, which may be of an earlier run, and the results that are there. */
-  #result(message: Message): void {
-    const called = this.#calls.get(message.toolCallId!)
-      ?? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === message.toolCallId));
-    let at = called < 0 ? this.#messages.length : called + 1;
-    while (this.#messages[at]?.role === "tool") at++;
+  #change(id: string, metadata: Metadata | undefined, to: (message: Message) => Message): void {
+    const at = this.#at.get(id);
+    if (at !== undefined) this.#messages = this.#messages.with(at, withMetadata(to(this.#messages[at]!), metadata));
+  }
+
+  /**
+   * Puts a message to the end. A result goes behind the message that made its call, which may be of an earlier run, and
+   * the results that are there. An id that is there stays as it is.
+   */
+  #put(message: Message): void {
     if (this.#at.has(message.id)) return;
-    for (const places of [this.#at, this.#calls]) for (const [id, place] of places) if (place >= at) places.set(id, place + 1);
+    let at = this.#messages.length;
+    const called = message.role === "tool" ? this.#callerOf(message.toolCallId ?? "") : -1;
+    if (called >= 0) {
+      for (at = called + 1; this.#messages[at]?.role === "tool";) at++;
+      for (const [id, place] of this.#at) if (place >= at) this.#at.set(id, place + 1);
+    }
     this.#at.set(message.id, at);
     this.#messages = this.#messages.toSpliced(at, 0, message);
   }
 
-  #change(id: string, event: AgentEvent, to: (message: Message) => Message): void {
-    const index = this.#at.get(id);
-    if (index !== undefined) this.#replace(index, (m) => withMetadata(to(m), event.metadata));
-  }
-
-  #replace(index: number, to: (message: Message) => Message): void {
-    this.#messages = this.#messages.with(index, to(this.#messages[index]!));
-  }
-
-  #put(message: Message): void {
-    if (this.#at.has(message.id)) return;
-    this.#at.set(message.id, this.#messages.length);
-    this.#messages = [...this.#messages, message];
+  #callerOf(call: string): number {
+    const caller = this.#calls.get(call);
+    return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#at.get(caller)!;
   }
 }
 
+/** Lays the keys of an event's metadata over the message's. What is no object cannot be shown. */
 function withMetadata(message: Message, metadata: Metadata | undefined): Message {
-  return metadata ? { ...message, metadata: { ...message.metadata, ...metadata } } : message;
+  if (!isObject(metadata)) return message;
+  return { ...message, metadata: { ...(isObject(message.metadata) && message.metadata), ...metadata } };
+}
+
+function isObject(metadata: Metadata | undefined): metadata is Metadata {
+  return typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
 }

@@ -1,0 +1,47 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import type { AgentEvent, Message } from "../src/frames.ts";
+import { Folder } from "../src/index.ts";
+
+/** Go reads the same files, and has written what is expected. */
+const folder = new URL("../../../shared/agui/testdata/folds/", import.meta.url);
+const text = (name: string): string => readFileSync(new URL(name, folder), "utf8");
+const parsed = <T>(lines: string): T[] => lines.split("\n").filter(Boolean).map((line) => JSON.parse(line) as T);
+
+/** The messages, as Go writes them in JSON: an empty id of a call is none. */
+function folded(events: readonly AgentEvent[]): unknown {
+  const fold = new Folder();
+  for (const event of events) fold.add(event);
+  return JSON.parse(JSON.stringify(fold.messages, (key, value: unknown) => (key === "toolCallId" && value === "" ? undefined : value)));
+}
+
+describe("the fold", () => {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".txtar"));
+  it("has rules", () => expect(names).not.toHaveLength(0));
+  it.each(names)("%s", (name) => {
+    const [, events, messages] = text(name).split(/-- (?:events|messages) --\n/);
+    expect(folded(parsed(events!))).toEqual(parsed(messages!));
+  });
+
+  it("gives what Go does for random streams", () => {
+    // `make folds` has Go write others.
+    const other = process.env.FOLDS;
+    const streams = other ? readFileSync(pathToFileURL(other), "utf8") : text("random.jsonl");
+    for (const { seed, events, messages } of parsed<{ seed: number; events: AgentEvent[]; messages: Message[] }>(streams)) {
+      expect(folded(events), `SEED=${seed}`).toEqual(messages);
+    }
+  }, 600_000);
+
+  it("goes on with the call of a running run when older messages come", () => {
+    const fold = new Folder();
+    fold.add({ type: "RUN_STARTED" });
+    fold.add({ type: "TOOL_CALL_START", toolCallId: "c", toolCallName: "add", parentMessageId: "a" });
+    fold.add({ type: "TOOL_CALL_ARGS", toolCallId: "c", delta: "{" });
+    const whole = fold.prepend([{ id: "u", role: "user", content: "older" }]);
+    whole.add({ type: "TOOL_CALL_ARGS", toolCallId: "c", delta: "}" });
+    whole.add({ type: "TOOL_CALL_RESULT", messageId: "r", toolCallId: "c", content: "3" });
+    expect(whole.messages.map(({ id }) => id)).toEqual(["u", "a", "r"]);
+    expect(whole.messages[1]?.toolCalls?.[0]?.function.arguments).toBe("{}");
+  });
+});
