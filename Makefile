@@ -31,8 +31,8 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 
 # The programs for the terminal find the stack where make run was told to keep its state, or as CARREL_ENDPOINTS says.
 WHERE = $(if $(CARREL_ENDPOINTS)$(STATE),-endpoints "$(or $(CARREL_ENDPOINTS),$(STATE)/endpoints.json)")
-.PHONY: cli-chat cli-ops cli-canary cli-page
-cli-chat cli-ops cli-canary cli-page: cli-%:
+.PHONY: cli-chat cli-ops cli-canary cli-page cli-probe
+cli-chat cli-ops cli-canary cli-page cli-probe: cli-%:
 	@go build -buildvcs=false -o .carrel/bin/carrel-$* ./infra/cli/$*
 
 chat: cli-chat ## talk to the running stack from this terminal: make chat AS=alice (THREAD= goes on with one)
@@ -45,9 +45,11 @@ ops: cli-ops ## what runs, of whom, and how to stop it: make ops ARGS="list" (CA
 page: cli-page $(PAGE) ## serve the page of a stack that has no CloudFront on this machine (CARREL_STACK=); docs/deploying.md
 	@.carrel/bin/carrel-page $(if $(CARREL_STACK),-stack "$(CARREL_STACK)")
 
+# With CARREL_STACK, the address and the tokens are those of the stack's machine clients: URL, TOKEN, TOKEN_A, TOKEN_B, TURN_FUNCTION.
+PROBE = $(if $(CARREL_STACK),probe=$$(.carrel/bin/carrel-probe -stack "$(CARREL_STACK)") || exit 1; eval "$$probe";)
 .PHONY: canary
-canary: cli-canary ## two users of a running stack, one trying to reach the other (URL=wss://... for a deployed one); docs/deploying.md
-	@.carrel/bin/carrel-canary $(if $(URL),-url "$(URL)") $(WHERE)
+canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running stack, one trying to reach the other (CARREL_STACK= or URL=wss://... for a deployed one); docs/deploying.md
+	@$(PROBE) .carrel/bin/carrel-canary $(if $(CARREL_STACK)$(URL),-url "$$URL") $(WHERE)
 
 # Go's tests wait for leases and streams much of the time, a browser for its page: side by side they take little longer
 # than one of them. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
@@ -65,9 +67,11 @@ deploy: ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_ST
 	@GOARCH=$$(go env GOHOSTARCH) go build -buildvcs=false -o .carrel/bin/carrel-deploy ./infra/deploy
 	@SAM="$(SAM)" GOARCH=$(GOARCH) .carrel/bin/carrel-deploy
 
-verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL=wss://...
-	@if [ -z "$(URL)" ] || [ -z "$$TOKEN$$TOKEN_ENDPOINT" ] || [ -z "$$AWS_REGION" ] || [ -z "$$AWS_ACCESS_KEY_ID" ] || [ -z "$$AWS_SECRET_ACCESS_KEY" ]; then \
-	  echo "make verify-aws asks a deployed Carrel. Set:"; \
+verify-aws: $(if $(CARREL_STACK),cli-probe) ## what AWS is taken to do, on a deployed stack: make verify-aws CARREL_STACK=carrel, or URL=wss://...
+	@$(PROBE) $(if $(CARREL_STACK),credentials=$$(aws configure export-credentials --format env) || exit 1; eval "$$credentials"; \
+	  export AWS_REGION="$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$(aws configure get region)}}";) \
+	if [ -z "$$URL" ] || [ -z "$$TOKEN$$TOKEN_ENDPOINT" ] || [ -z "$$AWS_REGION" ] || [ -z "$$AWS_ACCESS_KEY_ID" ] || [ -z "$$AWS_SECRET_ACCESS_KEY" ]; then \
+	  echo "make verify-aws asks a deployed Carrel. Set CARREL_STACK=carrel, of a stack with Probe=on, or:"; \
 	  echo "  URL=wss://...                the output WebSocket of the stack"; \
 	  echo "  TOKEN=...                    an access token that it accepts, in the environment"; \
 	  echo "  TOKEN_ENDPOINT=https://...   or where POST user=fidelity answers {\"access_token\"}"; \
@@ -75,8 +79,8 @@ verify-aws: ## what AWS is taken to do, on a deployed stack: make verify-aws URL
 	  echo "                               of somebody who may execute-api:ManageConnections and lambda:InvokeFunction there"; \
 	  echo "  TURN_FUNCTION=...            the name of the function turn; without it, five scenarios are skipped"; \
 	  exit 1; \
-	fi
-	@VERIFY_AWS=1 URL="$(URL)" go test -count=1 -v -run TestDeployed ./infra/local/fidelity
+	fi; \
+	VERIFY_AWS=1 go test -count=1 -v -run TestDeployed ./infra/local/fidelity
 
 meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
 	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
