@@ -218,9 +218,10 @@ type State struct {
 	Epoch    chat.Epoch     `json:"epoch"`
 	Seq      chat.Seq       `json:"seq"`
 	Messages []agui.Message `json:"messages"`
-	Active   chat.RunID     `json:"active"`  // the running run, or ""
-	Waiting  []chat.RunID   `json:"waiting"` // in order
-	Sending  []chat.RunID   `json:"sending"` // this thread's, without an answer yet
+	Active   chat.RunID     `json:"active"`   // the running run, or ""
+	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has come; else ""
+	Waiting  []chat.RunID   `json:"waiting"`  // in order
+	Sending  []chat.RunID   `json:"sending"`  // this thread's, without an answer yet
 	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
 	// for a person. Those that a run of this client is on its way to answer are not among them.
 	Interrupts []agui.Interrupt `json:"interrupts"`
@@ -249,6 +250,9 @@ func (v *View) State() State {
 		Missing: max(0, t.head-t.cursor.Seq), Abridged: t.abridged, Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
+	if active != t.speaking {
+		s.Starting = active
+	}
 	for _, r := range v.requests.runs {
 		if r.thread == t.id {
 			s.Sending = append(s.Sending, r.id)

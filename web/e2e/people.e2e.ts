@@ -151,6 +151,35 @@ it("takes who left back to where they were, with all that was not sent", async (
   await expect.poll(() => window.composer.inputValue()).toBe("/say to the first thread");
 });
 
+it("says that a run waits for capacity, and what helps if there is none", async () => {
+  await context.clock.install();
+  let say = (_frame: object): void => {};
+  let run: { threadId: string; runId: string } | undefined;
+  await context.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    say = (frame) => socket.send(JSON.stringify(frame));
+    socket.onMessage((text) => {
+      const { type, requestId, runId, threadId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string; threadId: string };
+      if (type !== "run") return server.send(text);
+      run = { threadId, runId };
+      say({ type: "accepted", requestId, runId, threadId, state: "running" });
+    });
+  });
+  const window = await Window.of(context, somebody());
+  const waiting = window.page.getByRole("status").getByText("Waiting for capacity");
+  await window.send("are you there?");
+  await window.stop.waitFor();
+  await context.clock.fastForward(9_000);
+  expect(await waiting.count()).toBe(0);
+  await context.clock.fastForward(1_500);
+  await waiting.waitFor();
+  const { threadId, runId } = run!;
+  const message = "Nothing was done. Wait a few minutes, then ask again.";
+  say({ type: "events", threadId, epoch: "e", seq: 1, runId, events: [{ type: "RUN_STARTED", threadId, runId }, { type: "RUN_ERROR", code: "no_capacity", message }] });
+  await window.page.getByRole("alert").getByText(message).waitFor();
+  expect(await waiting.count()).toBe(0);
+});
+
 it("keeps nothing of who was deleted elsewhere, even what could not be sent any more", async () => {
   await context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();

@@ -1,4 +1,5 @@
 import type { ThreadState } from "carrel-client";
+import { Capacity } from "./Capacity.tsx";
 import { lack, lastQuestion } from "./messages.ts";
 
 /** Questions that any agent can do something with; the built-in demonstration too. */
@@ -34,6 +35,7 @@ export function Ending({ thread, asks, onRetry }: EndingProps) {
   return (
     <>
       <p role="status" className="unseen">{thread.active ? "The agent is answering." : asks ? "The agent asks something, and waits for you." : ""}</p>
+      <Capacity thread={thread} />
       {over && thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
       {over && thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
       {!thread.failure && !thread.stopped && missing && (

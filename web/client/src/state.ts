@@ -28,6 +28,8 @@ export interface ThreadState {
   readonly messages: readonly Message[];
   /** The run that runs now. */
   readonly active?: string;
+  /** That run, as long as no event of it has come: it has a slot, and its work has not begun. */
+  readonly starting?: string;
   readonly queue: readonly QueuedRun[];
   /** Why the last run failed; gone when the next one starts. */
   readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };

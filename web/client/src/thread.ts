@@ -188,12 +188,13 @@ export class ThreadView {
   /** What to show, with the runs that are still being sent; asked tells that a hello is to be answered first. */
   state(sending: readonly QueuedRun[] = [], asked = false): ThreadState {
     const active = this.#active();
+    const unbegun = active !== this.#started?.runId ? active : undefined;
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
       threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#questions.besides([...this.#accepted, ...sending]),
-      ...(this.#abridged && { abridged: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(this.#failure && { failure: this.#failure }),
+      ...(this.#abridged && { abridged: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
     };
   }
 
