@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -73,7 +72,7 @@ func heardBy(w *socket) int {
 func (g *ground) connectionsOf(p *person) (ids []string) {
 	g.t.Helper()
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: g.Endpoints().Operator()})
 	page, err := db.Query(g.ctx, &dynamodb.QueryInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true),
 		KeyConditionExpression: aws.String("pk = :pk AND begins_with(sk, :sk)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{

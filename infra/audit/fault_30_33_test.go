@@ -141,7 +141,7 @@ func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
 	g.said(window, "the second end")
 	g.DynamoDB().SetHook(nil)
 	g.exact(2, window, g.window())
-	kept, err := notes(g.ctx, g.Endpoints().DynamoDB)
+	kept, err := notes(g.ctx, g.Endpoints())
 	if err != nil || kept[g.alice.name] != 1 {
 		t.Errorf("%d notes were kept, %v; the window shows %+v", kept[g.alice.name], err, st.Messages)
 	}

@@ -36,7 +36,7 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 			t.Errorf("a run was begun again: %s %s", e.Name, e.Value)
 		}
 	}
-	kept, err := notes(g.ctx, g.Endpoints().DynamoDB)
+	kept, err := notes(g.ctx, g.Endpoints())
 	if err != nil || kept[g.alice.name] != 4 {
 		t.Errorf("%d notes were kept of 4, %v", kept[g.alice.name], err)
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/golang-jwt/jwt/v5"
 
 	"carrel/infra/local/dynamodb/proxy"
@@ -144,7 +143,7 @@ func TestFault39Thread100000Events(t *testing.T) {
 func (g *stage) fill(p *person, events int) {
 	g.Helper()
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: g.Endpoints().Operator()})
 	mine, err := store.New(db, store.Config{Name: g.Endpoints().Table, Limits: chat.DefaultLimits()}).For(chattest.User(g.T, p.name))
 	if err != nil {
 		g.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
@@ -284,7 +283,7 @@ func TestFault44IdleBeyondRetention(t *testing.T) {
 func (g *stage) expire() (n int) {
 	g.Helper()
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: g.Endpoints().Operator()})
 	table := aws.String(g.Endpoints().Table)
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: table, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {

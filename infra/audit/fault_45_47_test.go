@@ -108,7 +108,7 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 		t.Errorf("%d devices were told that another was faster", told)
 	}
 	g.exact(2, devices...)
-	kept, err := notes(g.ctx, g.Endpoints().DynamoDB)
+	kept, err := notes(g.ctx, g.Endpoints())
 	cleared := says(devices[0].State(), agui.RoleTool, "refused")
 	if want := map[bool]int{true: 1, false: 0}[cleared]; err != nil || kept[g.alice.name] != want {
 		t.Errorf("%d notes are kept, %v, want %d; a device shows %+v", kept[g.alice.name], err, want, devices[0].State().Messages)

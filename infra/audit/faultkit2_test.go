@@ -86,7 +86,7 @@ func (g *stage) said(s *socket, text string) client.State {
 // the log, the log has no gap, and of so many runs each began once and ended once.
 func (g *stage) exact(runs int, windows ...*socket) {
 	g.Helper()
-	all, err := logs(g.ctx, g.Endpoints().DynamoDB)
+	all, err := logs(g.ctx, g.Endpoints())
 	if err != nil {
 		g.Fatal(err)
 	}

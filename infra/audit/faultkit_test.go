@@ -251,7 +251,7 @@ func (g *ground) wait(w *socket, what string, wanted func(client.State) bool) cl
 // log is a thread's log as it stands in the table, in order and without a gap.
 func (g *ground) log(thread chat.ThreadID) []json.RawMessage {
 	g.t.Helper()
-	all, err := logs(g.ctx, g.Endpoints().DynamoDB)
+	all, err := logs(g.ctx, g.Endpoints())
 	if err != nil {
 		g.t.Fatal(err)
 	}

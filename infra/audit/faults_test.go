@@ -64,7 +64,7 @@ func TestRunsUnderFaults(t *testing.T) {
 	if err := s.DynamoDB().SetFaults(proxy.Faults{}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := logs(ctx, s.Endpoints().DynamoDB)
+	all, err := logs(ctx, s.Endpoints())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 	"carrel/shared/wire"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -34,7 +33,7 @@ type scanner struct {
 
 func newScanner(t *testing.T, e stack.Endpoints) scanner {
 	return scanner{t, dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(e.DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})}
+		Credentials: e.Operator()})}
 }
 
 // items are all items of the table as text, by partition and sort key.

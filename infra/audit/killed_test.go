@@ -147,7 +147,7 @@ func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
 	for _, s := range after {
 		goesOn(t, ctx, s)
 	}
-	all, err := logs(ctx, second.DynamoDB)
+	all, err := logs(ctx, second.Endpoints)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,6 @@ import (
 	"carrel/shared/client"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
@@ -150,11 +149,11 @@ func (k *kill) run(ctx context.Context, e stack.Endpoints, killer *killer) {
 // judge looks at what became of each run, in the table itself.
 func judge(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, whole []agui.Event) {
 	t.Helper()
-	stored, err := logs(ctx, e.DynamoDB)
+	stored, err := logs(ctx, e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := notes(ctx, e.DynamoDB)
+	kept, err := notes(ctx, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +246,7 @@ func outcomeOf(e agui.Event) string {
 
 func eventsOf(t *testing.T, ctx context.Context, e stack.Endpoints, thread chat.ThreadID) []agui.Event {
 	t.Helper()
-	all, err := logs(ctx, e.DynamoDB)
+	all, err := logs(ctx, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,9 +275,9 @@ func (log stored) events(t *testing.T) []agui.Event {
 }
 
 // notes counts each user's notes, past everything that knows who may.
-func notes(ctx context.Context, endpoint string) (map[string]int, error) {
-	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+func notes(ctx context.Context, e stack.Endpoints) (map[string]int, error) {
+	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(e.DynamoDB),
+		Credentials: e.Operator()})
 	kept := map[string]int{}
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {

@@ -60,7 +60,7 @@ func TestTheLargestEventsArriveWhole(t *testing.T) {
 	if _, err := late.WaitFor(ctx, func(st client.State) bool { return idle(st) && has(st) }); err != nil {
 		t.Errorf("a window that came later: %v", err)
 	}
-	all, err := logs(ctx, e.DynamoDB)
+	all, err := logs(ctx, e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -69,7 +68,7 @@ func keyOf(t *testing.T, s *socket) types.AttributeValue {
 
 func operator(e stack.Endpoints) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &e.DynamoDB,
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: e.Operator()})
 }
 
 // forgeRow puts the row of one user's socket among those of another, as a window on the other's thread.

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"strings"
 
+	"carrel/infra/local/stack"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
@@ -29,9 +29,9 @@ type record struct {
 }
 
 // records reads the logs of all threads past everything that knows who may.
-func records(ctx context.Context, endpoint string, each func(record) error) error {
-	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+func records(ctx context.Context, e stack.Endpoints, each func(record) error) error {
+	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(e.DynamoDB),
+		Credentials: e.Operator()})
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("carrel-Table"), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -65,9 +65,9 @@ func records(ctx context.Context, endpoint string, each func(record) error) erro
 }
 
 // logs are those of all threads.
-func logs(ctx context.Context, endpoint string) (map[chat.ThreadID]stored, error) {
+func logs(ctx context.Context, e stack.Endpoints) (map[chat.ThreadID]stored, error) {
 	all := map[chat.ThreadID]stored{}
-	err := records(ctx, endpoint, func(r record) error {
+	err := records(ctx, e, func(r record) error {
 		if all[r.thread] == nil {
 			all[r.thread] = stored{}
 		}

@@ -65,9 +65,9 @@ func newMatrix(t *testing.T) *matrix {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := map[string]string{}
+	keys := map[string]sts.Key{access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}}
 	for _, f := range m.template.Functions {
-		keys[f.LogicalID] = functionKey(f.LogicalID)
+		keys[f.LogicalID] = sts.Key{ID: functionKey(f.LogicalID), Secret: "secret"}
 	}
 	if m.guard, err = access.Start(m.template, access.Where{Region: "us-east-1", Account: "000000000000"}, keys); err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func newMatrix(t *testing.T) *matrix {
 		t.Cleanup(func() { e.Close() })
 		engine = e.URL()
 	}
-	if m.proxy, err = proxy.Start(proxy.Config{Engine: engine, Name: m.guard.Name, Allow: m.allow}); err != nil {
+	if m.proxy, err = proxy.Start(proxy.Config{Engine: engine, Name: m.guard.Name, Signed: m.guard.Signed, Allow: m.allow}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

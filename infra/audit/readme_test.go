@@ -75,7 +75,7 @@ func TestADeletedThreadIsErased(t *testing.T) {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
-		all, err := logs(ctx, s.Endpoints().DynamoDB)
+		all, err := logs(ctx, s.Endpoints())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,6 @@ import (
 	"carrel/shared/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // Sessions of all users end in every way there is: runs that finish, fail, are cancelled while they run and while they
@@ -168,7 +167,7 @@ func (c *crowd) awaits(stays func(thing string) bool) []string {
 func (c *crowd) verified() (left []string) {
 	c.Helper()
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(c.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: c.Endpoints().Operator()})
 	table := store.New(db, store.Config{Name: c.Endpoints().Table, Limits: chat.DefaultLimits()})
 	for _, p := range c.users {
 		s, err := table.For(chattest.User(c.T, p.name))

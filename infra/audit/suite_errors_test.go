@@ -177,7 +177,7 @@ func (f *flood) pours(c *crowd, windows []*socket) error {
 // judgeErrors looks at the logs of all runs.
 func (c *crowd) judgeErrors(windows [][]*socket, f *flood) {
 	c.Helper()
-	all, err := logs(c.ctx, c.Endpoints().DynamoDB)
+	all, err := logs(c.ctx, c.Endpoints())
 	if err != nil {
 		c.Fatal(err)
 	}

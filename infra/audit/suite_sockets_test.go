@@ -87,7 +87,7 @@ func (h *hearing) roams(steps int) (devices, views int) {
 	c.each(func(i int, p *person) error { // what one has no answer to yet may begin only now
 		return together(each, func(n int) error { return all[i][n].rests(nil) })
 	})
-	logs, err := logs(c.ctx, c.Endpoints().DynamoDB)
+	logs, err := logs(c.ctx, c.Endpoints())
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func (h *hearing) compare() (n int) {
 	c := h.c
 	c.Helper()
 	all := map[chat.ThreadID]int{}
-	err := records(c.ctx, c.Endpoints().DynamoDB, func(r record) error {
+	err := records(c.ctx, c.Endpoints(), func(r record) error {
 		t := h.tapes[r.thread]
 		if t == nil || t.who.name != r.user {
 			return fmt.Errorf("a log of thread %s stands below %s", r.thread, r.user)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"carrel/infra/local/stack"
 	"carrel/shared/agui"
@@ -36,7 +35,7 @@ func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 	limits := chat.DefaultLimits()
 	limits.RunBurst, limits.RunsPerHour = 100_000, 100_000
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: s.Endpoints().Operator()})
 	own, err := store.New(db, store.Config{Name: "carrel-Table", Limits: limits}).For(chattest.User(t, user))
 	if err != nil {
 		t.Fatal(err)

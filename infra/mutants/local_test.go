@@ -34,6 +34,31 @@ func localGuards() []guard {
 			test: "./infra/local/dynamodb TestEngine_HiddenAddress",
 		},
 		{
+			name: "local: DynamoDB answers who has signed", file: "infra/local/dynamodb/proxy/proxy.go",
+			from: `if p.c.Signed != nil {`, to: `if p.c.Signed == nil {`,
+			test: "./infra/local/stack TestListeners_Unsigned",
+		},
+		{
+			name: "local: Lambda answers who has signed, and who may", file: "infra/local/lambda/api.go",
+			from: `h.arn(h.bareName(r.PathValue("function")))); code != "" {`, to: `h.arn(h.bareName(r.PathValue("function")))); code == "no" {`,
+			test: "./infra/local/stack TestListeners_Unsigned",
+		},
+		{
+			name: "local: STS answers who has signed", file: "infra/local/sts/assume.go",
+			from: `if err := s.signed(r, body); err != nil {`, to: `if err := s.signed(r, body); err == nil {`,
+			test: "./infra/local/stack TestListeners_Unsigned",
+		},
+		{
+			name: "local: a signature is compared", file: "infra/local/sigv4/sigv4.go",
+			from: `[]byte(c.signature)) != 1 {`, to: `[]byte(c.signature)) > 1 {`,
+			test: "./infra/local/stack TestListeners_Unsigned",
+		},
+		{
+			name: "local: /ops does not tell the operator's secret", file: "infra/local/stack/ops.go",
+			from: `s.endpoints.Public()`, to: `s.endpoints`,
+			test: "./infra/local/stack TestListeners_Unsigned",
+		},
+		{
 			name: "local: the state is this user's alone", file: "infra/local/stack/state.go",
 			from: `os.Chmod(folder, 0o700)`, to: `os.Chmod(folder, 0o755)`,
 			test: "./infra/local/stack TestState_Private",

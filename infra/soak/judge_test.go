@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/infra/local/endpoints"
 	"carrel/shared/agui"
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
@@ -47,7 +48,7 @@ func (w *world) judge(ctx context.Context, views map[*user][]view) error {
 // store is what an operator sees of the user.
 func (u *user) store(ctx context.Context) (*store.Store, error) {
 	e := u.world.stack.Endpoints()
-	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
+	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey, "AWS_SECRET_ACCESS_KEY": e.OperatorSecret,
 		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB}
 	c, err := awsenv.Config(func(name string) string { return local[name] })
 	if err != nil {

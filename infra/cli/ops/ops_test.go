@@ -53,7 +53,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.table = store.New(r.db, store.Config{Name: "carrel", Limits: chat.DefaultLimits()})
-	e := endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: engine.URL(), Table: "carrel", Issuer: chattest.Issuer}
+	e := endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: engine.URL(), Table: "carrel", Issuer: chattest.Issuer, OperatorSecret: "s"}
 	if err := e.Write(r.endpoints); err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := filepath.Join(dir, "killed.json")
-	if err := (endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: "http://127.0.0.1:1", Table: "x"}).Write(killed); err != nil {
+	if err := (endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: "http://127.0.0.1:1", Table: "x", OperatorSecret: "s"}).Write(killed); err != nil {
 		t.Fatal(err)
 	}
 	key := map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "r"}

@@ -57,8 +57,8 @@ func openLocal(o options, w world) (place, error) {
 	if err != nil {
 		return place{}, fmt.Errorf("%w, or name a deployed one: -stack carrel", err)
 	}
-	local := map[string]string{ // the local DynamoDB looks at no signature
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
+	local := map[string]string{
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey, "AWS_SECRET_ACCESS_KEY": e.OperatorSecret,
 		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
 	}
 	return table(func(name string) string { return local[name] }, e.Table, cmp.Or(o.issuer, e.Issuer))

@@ -24,10 +24,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/gobwas/ws"
 
 	"carrel/infra/local/loopback"
+	"carrel/infra/local/sigv4"
 )
 
 // Limits of AWS, in bytes, and what this stack adds to them where AWS keeps its own figure to itself.
@@ -94,7 +94,7 @@ type Gateway struct {
 	member   string // of the body, that names the route; "" if there is none but $default
 	listener *loopback.Listener
 	server   *loopback.Server
-	signer   *v4.Signer
+	verifier *sigv4.Verifier
 
 	invokes    context.Context // of $connect and messages: ends when closing begins
 	endInvokes context.CancelFunc
@@ -125,7 +125,7 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apigateway: listen: %w", err)
 	}
-	g := &Gateway{c: c, member: member, listener: listener, signer: v4.NewSigner(), sockets: map[string]*socket{}}
+	g := &Gateway{c: c, member: member, listener: listener, verifier: sigv4.New("execute-api", c.Region, c.AccessKeys), sockets: map[string]*socket{}}
 	g.invokes, g.endInvokes = context.WithCancel(ctx)
 	g.last, g.endLast = context.WithCancel(context.WithoutCancel(ctx))
 	g.server = listener.Server(loopback.Config{Handler: g, Origins: c.Origins, MaxHead: headLimit, Idle: keepAlive,

@@ -76,7 +76,12 @@ func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 	if tooLarge {
 		io.CopyN(io.Discard, r.Body, drainLimit) // a failure shows when the answer is written
 	}
-	if err := g.verify(r, body, tooLarge); err != nil {
+	if tooLarge {
+		err = g.verifier.VerifySigner(r)
+	} else {
+		err = g.verifier.Verify(r, body)
+	}
+	if err != nil {
 		return nil, &fault{http.StatusForbidden, "ForbiddenException", err.Error()}
 	}
 	if !wellFormed(id) {

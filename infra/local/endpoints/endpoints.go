@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // Default is the file of the stack that make run starts, from the repository's root.
@@ -37,6 +40,22 @@ type Endpoints struct {
 	STS         string `json:"sts"`
 	Lambda      string `json:"lambda"`
 	Ops         string `json:"ops"`
+	// OperatorSecret is the secret of OperatorKey. It is of this run, and the file is for its owner's eyes only.
+	OperatorSecret string `json:"operatorSecret,omitempty"`
+}
+
+// OperatorKey is the access key id of those who run the stack.
+const OperatorKey = "operator"
+
+// Operator are the credentials of those who run the stack, for DynamoDB.
+func (e Endpoints) Operator() aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(OperatorKey, e.OperatorSecret, "")
+}
+
+// Public are the endpoints without the secret: what every program on this machine may know.
+func (e Endpoints) Public() Endpoints {
+	e.OperatorSecret = ""
+	return e
 }
 
 // Write writes the file; whoever reads it meanwhile finds the old one or the new one, whole.

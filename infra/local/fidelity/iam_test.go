@@ -21,6 +21,7 @@ import (
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/iam"
+	localsts "carrel/infra/local/sts"
 	"carrel/infra/local/template"
 )
 
@@ -67,13 +68,17 @@ func newPermitting(t *testing.T) permitting {
 				Condition: map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}}}},
 			Policies: []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Scan"}, Resource: []string{arn}, Condition: keyed}}}},
 	}
-	guard, err := access.Start(tm, access.Where{Region: "us-east-1", Account: "1"}, map[string]string{"Writer": "WRITER", "Idle": "IDLE", "Stranger": "STRANGER"})
+	keys := map[string]localsts.Key{access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}}
+	for _, f := range tm.Functions {
+		keys[f.LogicalID] = localsts.Key{ID: strings.ToUpper(f.LogicalID), Secret: "secret"}
+	}
+	guard, err := access.Start(tm, access.Where{Region: "us-east-1", Account: "1"}, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	t.Cleanup(engine.Close)
-	p, err := proxy.Start(proxy.Config{Engine: engine.URL, Name: guard.Name, Allow: guard.Allow})
+	p, err := proxy.Start(proxy.Config{Engine: engine.URL, Name: guard.Name, Signed: guard.Signed, Allow: guard.Allow})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package lambda
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -59,6 +60,13 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refuseInvoke(w, newID(), bodyError(err, limit))
 		return
+	}
+	if h.config.Allow != nil {
+		if code, message := h.config.Allow(r, payload, h.arn(h.bareName(r.PathValue("function")))); code != "" {
+			h.log("", fmt.Sprintf("lambda: an invocation of %q is refused: %s: %s", r.PathValue("function"), code, message))
+			refuseInvoke(w, newID(), &Error{code, http.StatusForbidden, message})
+			return
+		}
 	}
 	tenant := r.Header.Get("X-Amz-Tenant-Id")
 	f, err := h.admit(r.PathValue("function"), tenant, payload, limit)

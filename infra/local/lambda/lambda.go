@@ -3,7 +3,7 @@
 //
 // One process is one execution environment: it gets one invocation at a time, is stopped (SIGSTOP) between its answer
 // and the next event, as Lambda freezes it, and is killed at its deadline. With tenant isolation it serves one tenant
-// for its whole life. What is not imitated: signatures and IAM of the Invoke API, streaming answers and extensions.
+// for its whole life. What is not imitated: streaming answers and extensions.
 package lambda
 
 import (
@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -63,6 +64,9 @@ type Config struct {
 	// Idle is how long an environment lives without an invocation; 0 means 1 minute.
 	Idle            time.Duration
 	Region, Account string
+	// Allow decides about each call of the Invoke API, for the function with this ARN. A code other than "" refuses it; nil:
+	// every call is allowed. It is called concurrently.
+	Allow func(r *http.Request, payload []byte, function string) (code, message string)
 	// Subject names what an invocation is about, from its payload, for At and Ran; nil: "". It is called concurrently.
 	Subject func(payload []byte) string
 	// Ran is told of each invocation that reached a process, at its end; nil: nobody is. It is called concurrently and must

@@ -10,7 +10,6 @@ import (
 	"carrel/infra/local/stack"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
@@ -61,7 +60,7 @@ func TestChances(t *testing.T) {
 func (r *running) put(id string, until time.Time) {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: r.Endpoints().Operator()})
 	_, err := db.PutItem(r.ctx, &sdk.PutItemInput{TableName: aws.String("carrel-Book"), Item: map[string]types.AttributeValue{
 		"id": &types.AttributeValueMemberS{Value: id}, "until": &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)}}})
 	if err != nil {

@@ -81,7 +81,7 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 // startHost starts the Lambda host. It tells the functions its own address itself.
 func (s *Stack) startHost(binaries map[string]string) error {
 	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account,
-		Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran}
+		Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran, Allow: s.guard.Invoke}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}

@@ -19,7 +19,6 @@ import (
 	"carrel/infra/local/stack"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
@@ -194,7 +193,7 @@ func (r *running) say(conn *websocket.Conn, message string) string {
 func (r *running) written(id string) bool {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
-		Credentials: credentials.NewStaticCredentialsProvider("operator", "operator", "")})
+		Credentials: r.Endpoints().Operator()})
 	out, err := db.GetItem(r.ctx, &sdk.GetItemInput{TableName: aws.String("carrel-Book"), ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}})
 	if err != nil {

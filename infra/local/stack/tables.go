@@ -3,6 +3,7 @@ package stack
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,9 +69,10 @@ func (s *Stack) startTables(ctx context.Context) error {
 // startProxy puts the proxy between the functions and the engine.
 func (s *Stack) startProxy(engine string) error {
 	s.makeKeys()
-	keys := map[string]string{}
+	s.endpoints.OperatorSecret = rand.Text()
+	keys := map[string]sts.Key{access.OperatorKey: {ID: access.OperatorKey, Secret: s.endpoints.OperatorSecret}}
 	for id, k := range s.keys {
-		keys[id] = k.id
+		keys[id] = sts.Key{ID: k.id, Secret: k.secret}
 	}
 	var err error
 	if s.guard, err = access.Start(s.template, access.Where{Region: region, Account: account}, keys); err != nil {
@@ -77,7 +80,7 @@ func (s *Stack) startProxy(engine string) error {
 	}
 	s.later(s.guard.STS.Close)
 	s.endpoints.STS = s.guard.STS.URL()
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Signed: s.guard.Signed, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err

@@ -1,10 +1,12 @@
 package sts
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"carrel/infra/local/iam"
+	"carrel/infra/local/sigv4"
 )
 
 const (
@@ -48,12 +51,13 @@ type assumption struct {
 
 // ServeHTTP answers AssumeRole in the query protocol.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err = errors.Join(err, r.ParseForm()); err != nil {
 		answerError(w, &refusal{http.StatusBadRequest, "MalformedInput", "the request could not be read"})
 		return
 	}
-	a, c, err := s.assume(r)
+	a, c, err := s.assume(r, body)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
 		answerError(w, refused)
 		return
@@ -91,9 +95,12 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 // assume decides about a request and makes the credentials. Its error is a *refusal.
-func (s *Service) assume(r *http.Request) (assumption, credentials, error) {
+func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials, error) {
 	if action := r.Form.Get("Action"); action != "AssumeRole" {
 		return assumption{}, credentials{}, &refusal{http.StatusBadRequest, "InvalidAction", "Could not find operation " + action + " for version 2011-06-15"}
+	}
+	if err := s.signed(r, body); err != nil {
+		return assumption{}, credentials{}, err
 	}
 	caller, err := s.Who(AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
 	if errors.Is(err, ErrExpired) {
@@ -125,6 +132,19 @@ func (s *Service) assume(r *http.Request) (assumption, credentials, error) {
 	}
 	p := Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}
 	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.lasting), nil
+}
+
+// signed is a *refusal unless the holder of the access key has signed the request.
+func (s *Service) signed(r *http.Request, body []byte) error {
+	switch err := s.verifier.Verify(r, body); {
+	case errors.Is(err, sigv4.ErrMissing):
+		return &refusal{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
+	case errors.Is(err, sigv4.ErrUnknown):
+		return &refusal{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
+	case err != nil:
+		return &refusal{http.StatusForbidden, "SignatureDoesNotMatch", err.Error()}
+	}
+	return nil
 }
 
 // permitted asks the role's trust policy and the caller's own: both must allow.

@@ -1,6 +1,6 @@
 // Package sts knows who has which credentials on the local stack, and answers AssumeRole as AWS's STS does: by the role's
-// trust policy and the caller's own, with session tags, for a limited time. It checks no signature; what it hands out
-// cannot be guessed.
+// trust policy and the caller's own, with session tags, for a limited time. Whoever asks must have
+// signed with the key's secret.
 package sts
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"carrel/infra/local/iam"
 	"carrel/infra/local/loopback"
+	"carrel/infra/local/sigv4"
 )
 
 const stopTime = 2 * time.Second // for requests that are being answered when the service closes
@@ -57,14 +58,16 @@ type Service struct {
 	server  *loopback.Server
 	serving sync.WaitGroup
 
-	mu      sync.Mutex
-	holders map[string]holder // by access key id
-	tokens  map[string]string // access key ids by token
+	mu       sync.Mutex
+	holders  map[string]holder // by access key id
+	verifier *sigv4.Verifier
+	tokens   map[string]string // access key ids by token
 }
 
 // holder is who has an access key.
 type holder struct {
 	Principal
+	secret  string
 	token   string    // that must come with it; "": any, which then says where its holder is at work
 	asked   string    // the token of whoever asked for these credentials
 	expires time.Time // zero: never
@@ -76,6 +79,7 @@ func Start(roles []Role, now func() time.Time) (*Service, error) {
 	if now == nil {
 		s.now = time.Now
 	}
+	s.verifier = sigv4.New("sts", "", s.Secret)
 	for _, r := range roles {
 		s.roles[r.ARN] = r
 	}
@@ -99,11 +103,22 @@ func (s *Service) Close() error {
 	return err
 }
 
+// Key is an access key.
+type Key struct{ ID, Secret string }
+
 // Add lets a principal in for good, by an access key of its own.
-func (s *Service) Add(accessKeyID string, p Principal) {
+func (s *Service) Add(k Key, p Principal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.holders[accessKeyID] = holder{Principal: p}
+	s.holders[k.ID] = holder{Principal: p, secret: k.Secret}
+}
+
+// Secret is that of an access key; false for an unknown one.
+func (s *Service) Secret(accessKeyID string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, known := s.holders[accessKeyID]
+	return h.secret, known
 }
 
 // Who has these credentials: ErrUnknown for nobody, ErrExpired if their time is over.
@@ -156,6 +171,6 @@ func (s *Service) issue(p Principal, asked string, lasting time.Duration) creden
 			delete(s.tokens, h.token)
 		}
 	}
-	s.holders[c.id], s.tokens[c.token] = holder{p, c.token, asked, c.expires}, c.id
+	s.holders[c.id], s.tokens[c.token] = holder{p, c.secret, c.token, asked, c.expires}, c.id
 	return c
 }

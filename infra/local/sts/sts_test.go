@@ -63,9 +63,9 @@ func newRig(t testing.TB) *rig {
 			t.Error(err)
 		}
 	})
-	r.Add("TURN", sts.Principal{Name: "turn", ARN: sts.SessionARN(turn, "t"), Role: turn, Policy: may})
-	r.Add("MESSAGE", sts.Principal{Name: "message", ARN: "message", Role: "arn:aws:iam::1:role/message", Policy: may})
-	r.Add("HALF", sts.Principal{Name: "half", ARN: "half", Role: "arn:aws:iam::1:role/half", Policy: policy(t)})
+	r.Add(sts.Key{ID: "TURN", Secret: "secret"}, sts.Principal{Name: "turn", ARN: sts.SessionARN(turn, "t"), Role: turn, Policy: may})
+	r.Add(sts.Key{ID: "MESSAGE", Secret: "secret"}, sts.Principal{Name: "message", ARN: "message", Role: "arn:aws:iam::1:role/message", Policy: may})
+	r.Add(sts.Key{ID: "HALF", Secret: "secret"}, sts.Principal{Name: "half", ARN: "half", Role: "arn:aws:iam::1:role/half", Policy: policy(t)})
 	return r
 }
 

@@ -4,29 +4,34 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 
 	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/endpoints"
 	"carrel/infra/local/iam"
+	"carrel/infra/local/sigv4"
 	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 )
 
 // OperatorKey is the access key id of those who run the stack: they may do everything with its tables, as somebody with
-// rights on a deployed one may.
-const OperatorKey = "operator"
+// rights on a deployed one may. endpoints.json has the secret.
+const OperatorKey = endpoints.OperatorKey
 
 // Guard decides who may do what with the tables, by the policies of a template. It is safe for concurrent use.
 type Guard struct {
-	STS    *sts.Service
-	schema Schema
+	STS      *sts.Service
+	schema   Schema
+	dynamodb *sigv4.Verifier
+	lambda   *sigv4.Verifier
 }
 
 // Where is the Region and the account that ARNs name.
 type Where struct{ Region, Account string }
 
 // Start starts STS with the roles that the template makes, and lets its functions in as their own roles; keys are their
-// access key ids by logical id. An error says which policy has something that is not known here.
-func Start(t *template.Template, where Where, keys map[string]string) (*Guard, error) {
+// access keys by logical id, and that of OperatorKey. An error says which policy has something that is not known here.
+func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, error) {
 	var roles []sts.Role
 	for _, r := range t.Roles {
 		trust, err := iam.Compile(r.Trust)
@@ -40,21 +45,23 @@ func Start(t *template.Template, where Where, keys map[string]string) (*Guard, e
 	everything := []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:*"}, Resource: []string{"*"}}}
 	principals, policies := map[string]sts.Principal{OperatorKey: {Name: OperatorKey, ARN: arn, Role: arn}}, map[string][]iam.Statement{OperatorKey: everything}
 	for _, f := range t.Functions {
-		key := keys[f.LogicalID]
-		principals[key] = sts.Principal{Name: f.LogicalID, ARN: sts.SessionARN(f.Role, f.Name), Role: f.Role}
-		policies[key] = f.Policies
+		principals[f.LogicalID] = sts.Principal{Name: f.LogicalID, ARN: sts.SessionARN(f.Role, f.Name), Role: f.Role}
+		policies[f.LogicalID] = f.Policies
 	}
 	service, err := sts.Start(roles, nil)
 	if err != nil {
 		return nil, err
 	}
-	for key, p := range principals {
-		if p.Policy, err = iam.Compile(policies[key]); err != nil {
+	for id, p := range principals {
+		if p.Policy, err = iam.Compile(policies[id]); err != nil {
 			return nil, errors.Join(fmt.Errorf("the role of %s: %w", p.Name, err), service.Close())
 		}
-		service.Add(key, p)
+		if keys[id].ID == "" || keys[id].Secret == "" {
+			return nil, errors.Join(fmt.Errorf("%s has no access key", id), service.Close())
+		}
+		service.Add(keys[id], p)
 	}
-	return &Guard{service, schema(t, where)}, nil
+	return &Guard{service, schema(t, where), sigv4.New("dynamodb", "", service.Secret), sigv4.New("lambda", "", service.Secret)}, nil
 }
 
 // schema tells what a template's tables are like.
@@ -82,14 +89,55 @@ func (g *Guard) Name(accessKeyID string) string {
 	return accessKeyID
 }
 
-// Allow is the proxy's: it decides about a request by the policies of who asks, as AWS would.
-func (g *Guard) Allow(accessKeyID, token, operation string, body []byte) *proxy.Denial {
-	who, err := g.STS.Who(accessKeyID, token)
+// Signed is the proxy's: it refuses a request that the holder of its access key has not signed.
+func (g *Guard) Signed(r *http.Request, body []byte) *proxy.Denial {
+	return signed(g.dynamodb.Verify(r, body))
+}
+
+func signed(err error) *proxy.Denial {
+	switch {
+	case errors.Is(err, sigv4.ErrMissing):
+		return &proxy.Denial{Code: "MissingAuthenticationTokenException", Message: "Request is missing Authentication Token"}
+	case errors.Is(err, sigv4.ErrUnknown):
+		return &proxy.Denial{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+	case err != nil:
+		return &proxy.Denial{Code: "InvalidSignatureException", Message: err.Error()}
+	}
+	return nil
+}
+
+// Invoke is the Lambda host's: it decides about an invocation of the function with this ARN. The code is "" if who has signed
+// the request may invoke it.
+func (g *Guard) Invoke(r *http.Request, payload []byte, function string) (code, message string) {
+	denied := signed(g.lambda.Verify(r, payload))
+	if denied == nil {
+		who, err := g.STS.Who(sts.AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
+		if denied = unknown(err); denied == nil {
+			denied = Decide(who, iam.Request{Action: "lambda:InvokeFunction", Resource: function, Context: map[string][]string{}})
+		}
+	}
+	if denied == nil {
+		return "", ""
+	}
+	return denied.Code, denied.Message
+}
+
+// unknown is why credentials are refused; nil for a nil error.
+func unknown(err error) *proxy.Denial {
 	switch {
 	case errors.Is(err, sts.ErrExpired):
 		return &proxy.Denial{Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}
 	case err != nil:
 		return &proxy.Denial{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+	}
+	return nil
+}
+
+// Allow is the proxy's: it decides about a request by the policies of who asks, as AWS would.
+func (g *Guard) Allow(accessKeyID, token, operation string, body []byte) *proxy.Denial {
+	who, err := g.STS.Who(accessKeyID, token)
+	if denied := unknown(err); denied != nil {
+		return denied
 	}
 	asked, err := Asked(operation, body, g.schema)
 	if err == nil && len(asked) == 0 {

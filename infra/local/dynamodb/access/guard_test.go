@@ -6,6 +6,7 @@ import (
 
 	"carrel/infra/local/dynamodb/access"
 	"carrel/infra/local/iam"
+	"carrel/infra/local/sts"
 	"carrel/infra/local/template"
 )
 
@@ -14,7 +15,7 @@ func guarded(t testing.TB, policies ...iam.Statement) (*access.Guard, error) {
 	g, err := access.Start(&template.Template{
 		Tables:    []template.Table{{Name: "T", Hash: template.Key{Name: "pk", Type: "S"}}},
 		Functions: []template.Function{{LogicalID: "F", Name: "f", Role: "arn:aws:iam::1:role/f", Policies: policies}},
-	}, access.Where{Region: "r", Account: "1"}, map[string]string{"F": "KEY"})
+	}, access.Where{Region: "r", Account: "1"}, map[string]sts.Key{"F": {ID: "KEY", Secret: "secret"}, access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}})
 	if err == nil {
 		t.Cleanup(func() {
 			if err := g.STS.Close(); err != nil {
