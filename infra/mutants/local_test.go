@@ -1,7 +1,12 @@
 package mutants
 
+import "slices"
+
 // localGuards are what keeps web pages and other users of the machine away from the local stack: docs/local.md.
-func localGuards() []guard {
+func localGuards() []guard { return slices.Concat(pageGuards(), signedGuards()) }
+
+// pageGuards keep web pages away.
+func pageGuards() []guard {
 	return []guard{
 		{
 			name: "local: a foreign host is refused", file: "infra/local/loopback/guard.go",
@@ -33,6 +38,12 @@ func localGuards() []guard {
 			from: `cmp.Or(c.Addr, hiddenAddr())`, to: `cmp.Or(c.Addr, "127.0.0.1:"+hiddenAddr()[len(hiddenAddr())-5:])`,
 			test: "./infra/local/dynamodb TestEngine_HiddenAddress",
 		},
+	}
+}
+
+// signedGuards keep other programs and users away.
+func signedGuards() []guard {
+	return []guard{
 		{
 			name: "local: DynamoDB answers who has signed", file: "infra/local/dynamodb/proxy/proxy.go",
 			from: `if p.c.Signed != nil {`, to: `if p.c.Signed == nil {`,
