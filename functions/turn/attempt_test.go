@@ -166,7 +166,7 @@ func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
 		first = ""
 		r.ask(t, "r2", "/say next")
 		r.turn(t, "r2")
-		if !strings.HasSuffix(first, "assistant:three user") || strings.Contains(first, "cut the answer off") {
+		if !strings.HasSuffix(first, "assistant:three user") || strings.Contains(first, "cut off") {
 			t.Errorf("died behind %d events: the next run's model was told\n%s", n, first)
 		}
 	}

@@ -8,6 +8,7 @@ type Marks struct {
 	Again      bool   `json:"again,omitempty"`      // a worker died; the next attempt at the run asks for the answer again
 	Stopped    bool   `json:"stopped,omitempty"`    // the person stopped the run
 	Stop       string `json:"stop,omitempty"`       // why the model stopped, on the last message of an answer
+	Edited     bool   `json:"edited,omitempty"`     // a person changed the arguments of a tool call, on its result
 	Outcome    string `json:"outcome,omitempty"`    // what became of a tool call that did not succeed, on its result
 	// Continues is the id of the first message of this answer, on its later ones: each time text opens again, it is a new
 	// message, so that text and thinking stay in their order.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,7 +177,7 @@ func TestALongFrameEndsWithItsThread(t *testing.T) {
 		edge.takes["a"] = 300 * time.Millisecond
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
-		long := string(make([]byte, 200<<10))
+		long := strings.Repeat("x", 200<<10)
 		r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "x", ToolCallID: "c", Content: &long})
 		time.Sleep(800 * time.Millisecond)
 		other := conn("a")

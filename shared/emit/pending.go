@@ -33,8 +33,8 @@ func measure(ev agui.Event) (sized, error) {
 	return sized{ev, b.Len()}, nil
 }
 
-// fit makes an event as small as a record needs it: a long delta becomes several, a long tool result is cut with a
-// marker that tells its size. Anything else that is too large is refused.
+// fit makes an event as small as a record needs it: a long delta becomes several. Anything else that is too large is
+// refused: what is stored and shown is what the model reads, so a tool's result is cut before (tool.MaxResult).
 func fit(ev agui.Event) ([]sized, error) {
 	if agui.Waits(ev) && len(ev.Delta) > maxDelta {
 		return split(ev)
@@ -43,10 +43,7 @@ func fit(ev agui.Event) ([]sized, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.size > maxEvent && ev.Content != nil {
-		s, err = cut(ev, s.size)
-	}
-	if err == nil && s.size > maxEvent {
+	if s.size > maxEvent {
 		err = fmt.Errorf("emit: %s of %d bytes; an event may have %d", ev.Type, s.size, maxEvent)
 	}
 	return []sized{s}, err
@@ -63,21 +60,6 @@ func split(ev agui.Event) ([]sized, error) {
 		pieces = append(pieces, s)
 	}
 	return pieces, nil
-}
-
-// cut shortens a tool result until its event fits.
-func cut(ev agui.Event, size int) (sized, error) {
-	whole := *ev.Content
-	keep := len(whole)
-	for s := (sized{size: size}); ; {
-		keep = len(chars.Head(whole, keep*(maxEvent-1024)/s.size))
-		short := fmt.Sprintf("%s\n[cut: the first %d of %d bytes]", whole[:keep], keep, len(whole))
-		ev.Content = &short
-		var err error
-		if s, err = measure(ev); err != nil || s.size <= maxEvent || keep == 0 {
-			return s, err
-		}
-	}
 }
 
 // pending is what waits for the next flush: never more than one record may hold.

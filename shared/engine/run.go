@@ -205,15 +205,11 @@ func called(c agui.ToolCall) tool.Call {
 
 // about is the metadata of a result, for clients. A good result of an unedited call has none.
 func about(o tool.Outcome, edited bool) json.RawMessage {
-	switch {
-	case o == tool.OK && !edited:
-		return nil
-	case o == tool.OK:
-		return json.RawMessage(`{"carrel":{"edited":true}}`)
-	case edited:
-		return json.RawMessage(fmt.Sprintf(`{"carrel":{"edited":true,"outcome":%q}}`, o))
+	marks := agui.Marks{Edited: edited}
+	if o != tool.OK {
+		marks.Outcome = string(o)
 	}
-	return agui.Marks{Outcome: string(o)}.Metadata()
+	return marks.Metadata()
 }
 
 // emit gives the sink the next event, if the run's limits allow it. Deltas are counted as they come from the model,
