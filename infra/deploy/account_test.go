@@ -172,10 +172,25 @@ func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 	}
 }
 
+// Log groups that an earlier stack of this name left are named before anything is built. Others' are not.
+func TestPreflight_LogGroups(t *testing.T) {
+	a := newFakeAccount()
+	a.LogGroups = []string{"/carrel/sweep", "/carrel2/sweep"}
+	refused(t, a, "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or choose another name with CARREL_STACK:")
+	o := newMachine(t, a).deploy(t, "y\n")
+	o.says(t, "aws logs delete-log-group --region eu-central-1 --log-group-name /carrel/sweep\n")
+	if strings.Contains(o.text, "carrel2") {
+		t.Errorf("it names another stack's: %s", o.text)
+	}
+	if o = newMachine(t, a).deploy(t, "y\n", "CARREL_STACK=carrel3"); o.failed {
+		t.Error(o.text)
+	}
+}
+
 // What the preflight may not read is a warning. CloudFormation decides, and its answer has the remedy.
 func TestPreflight_DeniedReads(t *testing.T) {
 	a := newFakeAccount()
-	a.Denied = []string{"GetAccount", "GetAccountSettings", "GetStackPolicy"}
+	a.Denied = []string{"GetAccount", "GetAccountSettings", "GetStackPolicy", "DescribeLogGroups"}
 	s := newMachine(t, a)
 	o := s.deploy(t, "y\n")
 	o.says(t, "warning: the preflight may not read whether API Gateway has a role that writes logs (GetAccount is denied), and so does not check it",

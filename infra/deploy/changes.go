@@ -51,11 +51,11 @@ func (d *deployment) change(ctx context.Context, template []string) error {
 			return err
 		}
 	}
-	return d.changeOnce(ctx, template, func(string) bool { return true })
+	return d.changeOnce(ctx, template, func(context.Context, string) bool { return true })
 }
 
 // changeOnce makes a change set, shows it, executes it and waits for it.
-func (d *deployment) changeOnce(ctx context.Context, template []string, agreed func(question string) bool) error {
+func (d *deployment) changeOnce(ctx context.Context, template []string, agreed func(ctx context.Context, question string) bool) error {
 	first := d.first()
 	values := maps.Clone(d.given)
 	if first { // a protected table could not be removed if the first deploy failed; protect sets it afterwards
@@ -74,7 +74,7 @@ func (d *deployment) changeOnce(ctx context.Context, template []string, agreed f
 	if err := d.refuseLosses(set); err != nil {
 		return errors.Join(err, d.discard(ctx, name, first))
 	}
-	if !agreed("Make these changes?") {
+	if !agreed(ctx, "Make these changes?") {
 		return errors.Join(errors.New("nothing was changed"), d.discard(ctx, name, first))
 	}
 	return d.execute(ctx, name, first)
@@ -164,8 +164,9 @@ func (d *deployment) list(set changeSet) {
 	}
 }
 
-// discard deletes a change set. A stack that exists for the change set alone goes with it.
+// discard deletes a change set. A stack that exists for the change set alone goes with it. It does so after Ctrl-C as well.
 func (d *deployment) discard(ctx context.Context, name string, stack bool) error {
+	ctx = context.WithoutCancel(ctx)
 	if err := d.aws(ctx, nil, "cloudformation", "delete-change-set", "--stack-name", d.stack, "--change-set-name", name); err != nil {
 		return fmt.Errorf("delete the change set %s: %w", name, err)
 	}
@@ -189,6 +190,9 @@ func (d *deployment) execute(ctx context.Context, name string, first bool) error
 		d.say("Making the stack. The first time takes some ten minutes.")
 	}
 	waited := d.aws(ctx, nil, "cloudformation", "wait", waiter, "--stack-name", d.stack)
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: CloudFormation goes on with the stack %s. Run make deploy again when it has ended", d.stack)
+	}
 	now, err := d.describe(ctx)
 	if err != nil {
 		return errors.Join(waited, err)

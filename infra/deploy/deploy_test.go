@@ -76,13 +76,18 @@ func (s machine) deploy(t *testing.T, input string, env ...string) outcome {
 	}
 	command := exec.CommandContext(t.Context(), filepath.Join(s.bin, "deploy"))
 	command.Dir, command.Stdin = s.root, strings.NewReader(input)
-	command.Env = append([]string{"PATH=" + s.bin, "SAM=sam", "HOME=" + s.root, "FAKE_ACCOUNT=" + s.file}, env...)
+	command.Env = append(s.environment(), env...)
 	out, failed := command.CombinedOutput()
 	after, err := readAccount(s.file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return outcome{string(out), failed != nil, after, after.Calls[len(before.Calls):]}
+}
+
+// environment is the environment of every program on the machine.
+func (s machine) environment() []string {
+	return []string{"PATH=" + s.bin, "SAM=sam", "HOME=" + s.root, "FAKE_ACCOUNT=" + s.file}
 }
 
 // called counts the calls that begin with a text.
@@ -184,6 +189,43 @@ func TestDeploy_UserSaysNo(t *testing.T) {
 		if !o.failed || len(o.account.Stacks) != 0 || o.called("aws cloudformation execute-change-set") != 0 {
 			t.Errorf("%q: failed %v, stacks %v", input, o.failed, o.account.Stacks)
 		}
+	}
+}
+
+// Ctrl-C at the question changes nothing and leaves nothing.
+func TestDeploy_InterruptedAtTheQuestion(t *testing.T) {
+	s := newMachine(t, newFakeAccount())
+	command := exec.CommandContext(t.Context(), filepath.Join(s.bin, "deploy"))
+	command.Dir, command.Env = s.root, s.environment()
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for buffer := make([]byte, 4096); !strings.Contains(text.String(), "[y/N]"); {
+		n, err := out.Read(buffer)
+		if err != nil {
+			t.Fatalf("%v after %s", err, &text)
+		}
+		text.Write(buffer[:n])
+	}
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err == nil {
+		t.Error("it succeeded")
+	}
+	after, err := readAccount(s.file)
+	if err != nil || len(after.Stacks) != 0 {
+		t.Errorf("the stacks %v stay, %v", after.Stacks, err)
 	}
 }
 

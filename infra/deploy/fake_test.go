@@ -52,11 +52,12 @@ type fakeAccount struct {
 	Denied        []string
 	Replaces      []string // resources that the next change set replaces
 
-	LogRoles map[string]string     // by Region
-	Names    map[string]string     // names in CloudFront, and whose they are
-	Stacks   map[string]*fakeStack // by Region and name
-	Objects  map[string]string     // in S3
-	Calls    []string
+	LogGroups []string              // that no stack has
+	LogRoles  map[string]string     // by Region
+	Names     map[string]string     // names in CloudFront, and whose they are
+	Stacks    map[string]*fakeStack // by Region and name
+	Objects   map[string]string     // in S3
+	Calls     []string
 }
 
 func newFakeAccount() *fakeAccount {
@@ -91,6 +92,7 @@ func known() map[string]string {
 		"aws sts get-caller-identity":                        "--output",
 		"aws apigateway get-account":                         "--output",
 		"aws lambda get-account-settings":                    "--output",
+		"aws logs describe-log-groups":                       "--log-group-name-prefix --output",
 		"aws cloudformation describe-stacks":                 "--stack-name --output",
 		"aws cloudformation describe-stack-events":           "--stack-name --max-items --output",
 		"aws cloudformation get-stack-policy":                "--stack-name --output",
@@ -187,6 +189,14 @@ func (a *fakeAccount) aws(args []string) (string, error) {
 			out["cloudwatchRoleArn"] = role
 		}
 		return answer(out)
+	case "aws logs describe-log-groups":
+		groups := []any{}
+		for _, name := range a.LogGroups {
+			if strings.HasPrefix(name, flags["--log-group-name-prefix"]) {
+				groups = append(groups, map[string]any{"logGroupName": name})
+			}
+		}
+		return answer(map[string]any{"logGroups": groups})
 	case "aws lambda get-account-settings":
 		return answer(map[string]any{"AccountLimit": map[string]any{"ConcurrentExecutions": a.Unreserved, "UnreservedConcurrentExecutions": a.Unreserved}})
 	case "aws s3 cp":

@@ -46,7 +46,7 @@ type deployment struct {
 	settings
 	programs
 	account
-	answers  *bufio.Reader // what the user types
+	answers  <-chan string // the lines that the user types; closed when the input ends
 	out, err io.Writer
 }
 
@@ -56,7 +56,7 @@ func run(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	d := &deployment{settings: s, programs: programs{env: w.environ}, answers: bufio.NewReader(w.in), out: w.out, err: w.err}
+	d := &deployment{settings: s, programs: programs{env: w.environ}, answers: answers(w.in), out: w.out, err: w.err}
 	for _, step := range []func(context.Context) error{
 		d.findPrograms, d.chooseRegion, d.identify, d.readAccount, d.checkStack, d.checkParameters, d.removeFailedStack,
 	} {
@@ -77,6 +77,19 @@ func run(ctx context.Context, w world) error {
 	return d.publish(ctx)
 }
 
+// answers reads the lines of the input. Its goroutine ends with the input or with the process: a read of a terminal cannot
+// be interrupted.
+func answers(in io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(in); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	return lines
+}
+
 // say prints a line for the user.
 func (d *deployment) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
@@ -86,17 +99,21 @@ func (d *deployment) warn(format string, args ...any) {
 }
 
 // ask asks a question. Only y and yes mean yes.
-func (d *deployment) ask(question string) bool {
+func (d *deployment) ask(ctx context.Context, question string) bool {
 	fmt.Fprint(d.out, question+" [y/N] ")
 	if d.yes {
 		d.say("yes (YES=1)")
 		return true
 	}
-	line, err := d.answers.ReadString('\n')
-	if err != nil { // the input has ended without an answer
+	select {
+	case line, ok := <-d.answers:
+		if !ok { // the input has ended without an answer
+			d.say("")
+		}
+		answer := strings.ToLower(strings.TrimSpace(line))
+		return answer == "y" || answer == "yes"
+	case <-ctx.Done():
 		d.say("")
 		return false
 	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }

@@ -108,12 +108,32 @@ func (d *deployment) readAccount(ctx context.Context) error {
 	}
 	if d.first() {
 		d.stackPolicyRead = true // it has none
-		return nil
+		return d.readLogGroups(ctx)
 	}
 	var policy struct{ StackPolicyBody string }
 	err = d.aws(ctx, &policy, "cloudformation", "get-stack-policy", "--stack-name", d.stack)
 	d.stackPolicy, d.stackPolicyRead = policy.StackPolicyBody, err == nil
 	return d.unread(err, "whether the stack has its policy")
+}
+
+// readLogGroups refuses a new stack whose log groups exist. An earlier stack leaves them if a function still writes while
+// they are deleted: Lambda makes the group anew.
+func (d *deployment) readLogGroups(ctx context.Context) error {
+	if d.stackNow != nil { // its own are deleted with it
+		return nil
+	}
+	var answer struct {
+		LogGroups []struct{ LogGroupName string }
+	}
+	err := d.aws(ctx, &answer, "logs", "describe-log-groups", "--log-group-name-prefix", "/"+d.stack+"/")
+	if err := d.unread(err, "which log groups exist"); err != nil || len(answer.LogGroups) == 0 {
+		return err
+	}
+	text := "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or choose another name with CARREL_STACK:"
+	for _, group := range answer.LogGroups {
+		text += fmt.Sprintf("\n  aws logs delete-log-group --region %s --log-group-name %s", d.region, group.LogGroupName)
+	}
+	return errors.New(text)
 }
 
 // unread turns an error of a denied read into a warning.

@@ -128,6 +128,7 @@ func rightsOfCalls() map[string][]right {
 	return map[string][]right{
 		"aws --version": nil, "aws configure get": nil, "aws sts get-caller-identity": nil, "sam build": nil,
 		"aws apigateway get-account":               {{[]string{"apigateway:GET"}, []string{"arn:*:apigateway:*::/account"}}},
+		"aws logs describe-log-groups":             {{[]string{"logs:DescribeLogGroups"}, []string{everything}}},
 		"aws lambda get-account-settings":          {{[]string{"lambda:GetAccountSettings"}, []string{everything}}},
 		"aws cloudformation describe-stacks":       read,
 		"aws cloudformation describe-stack-events": one("cloudformation:DescribeStackEvents"),

@@ -121,7 +121,7 @@ func (d *deployment) removeFailedStack(ctx context.Context) error {
 		d.say("  %s", advice)
 	}
 	d.say("CloudFormation cannot update such a stack. It never worked, and so it holds no data.")
-	if !d.ask("Delete it and go on?") {
+	if !d.ask(ctx, "Delete it and go on?") {
 		return errors.New("nothing was changed: the stack " + d.stack + " must be deleted before it can be deployed")
 	}
 	return d.removeStack(ctx)
