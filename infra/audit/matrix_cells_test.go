@@ -22,7 +22,7 @@ func callers() map[string]string {
 		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.ForOperator": "O",
 		"Store.Connect": "C", "Store.Disconnect": "DM", "Store.Connection": "M", "Store.Watch": "M",
 		"Store.Connections": "MU", "Store.Acknowledge": "M", "Store.RemoveConnection": "MU",
-		"Store.EndSessions": "MO", "Store.Unbar": "O", "Store.Lost": "M",
+		"Store.EndSessions": "MO", "Store.Unbar": "O", "Store.Sessions": "O", "Store.Lost": "M",
 		"Store.Thread": "MU", "Store.Threads": "M", "Store.Rename": "M", "Store.Delete": "M", "Store.Erase": "U",
 		"Store.CancelRuns": "MU", "Store.Log": "M", "Store.Last": "M", "Store.Transcripts": "MU",
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",

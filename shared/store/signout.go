@@ -82,6 +82,18 @@ func (s *Store) unchanged(item sessionsItem) update {
 	return u
 }
 
+// Sessions is what is remembered of a user's sessions.
+type Sessions struct {
+	Before time.Time // sign-ins at or before it are ended; zero: none are
+	Barred bool      // every sign-in is refused
+}
+
+// Sessions reads what is remembered of the user's sessions. For operators.
+func (s *Store) Sessions(ctx context.Context) (Sessions, error) {
+	item, err := s.sessionsItem(ctx)
+	return Sessions{Before: fromSeconds(item.Before), Barred: item.Barred}, err
+}
+
 // Unbar lets a user sign in again whom EndSessions barred. For any other it changes nothing.
 func (s *Store) Unbar(ctx context.Context) error {
 	return s.again(ctx, "unbar a user", func(ctx context.Context) error {

@@ -18,6 +18,9 @@ type deskView struct {
 	Seats       []row  `json:"seats"`
 	Waiting     []row  `json:"waiting"`
 	Connections int    `json:"connections"`
+	Barred      bool   `json:"barred"`
+	// EndedBefore is the last moment whose sign-ins are ended; absent if none are.
+	EndedBefore *time.Time `json:"endedBefore,omitempty"`
 }
 
 func showDesk(ctx context.Context, o *operator, word string) error {
@@ -34,6 +37,13 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 		return err
 	}
 	v := deskView{User: subject(u), Closing: d.Closing, Seats: []row{}, Waiting: []row{}, Connections: len(conns)}
+	sessions, err := s.Sessions(ctx)
+	if err != nil {
+		return err
+	}
+	if v.Barred = sessions.Barred; !sessions.Before.IsZero() {
+		v.EndedBefore = &sessions.Before
+	}
 	for run, thread := range d.Seats {
 		r, err := o.sitting(ctx, s, subject(u), run, thread)
 		if err != nil {
@@ -52,6 +62,12 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	out := []string{fmt.Sprintf("%s: %d seats taken, %d waiting, %d connections", v.User, len(v.Seats), len(v.Waiting), v.Connections)}
 	if v.Closing {
 		out = append(out, "The user is being erased, or was in the last 24 hours: everything is refused.")
+	}
+	if v.Barred {
+		out = append(out, "The user is barred: every sign-in is refused.")
+	}
+	if v.EndedBefore != nil {
+		out = append(out, fmt.Sprintf("Sign-ins up to %s are ended.", v.EndedBefore.Local().Format(time.DateTime)))
 	}
 	if all := append(slices.Clone(v.Seats), v.Waiting...); len(all) > 0 {
 		out = append(out, lines(all)...)

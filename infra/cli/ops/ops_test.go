@@ -236,6 +236,43 @@ func TestTheErased(t *testing.T) {
 	r.says("verify alice", "all fits together")
 }
 
+// An operator ends a user's sessions, bars the user and lets them in again; others go on.
+func TestSessions(t *testing.T) {
+	r := newRig(t)
+	connect := func(user, id string, signedIn time.Time) error {
+		_, err := r.as(user).Connect(t.Context(), chat.Connection{ID: chat.ConnectionID(id), Thread: "t", SignedIn: signedIn})
+		return err
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := errors.Join(connect("alice", "a1=", long), connect("alice", "a2=", long), connect("bob", "b=", long)); err != nil {
+		t.Fatal(err)
+	}
+	r.says("sign-out alice", "all sessions are ended", "2 connections")
+	r.says("desk alice", "0 connections", "Sign-ins up to")
+	if err := connect("alice", "a3=", long); !errors.Is(err, chat.ErrSignedOut) {
+		t.Errorf("the ended session connects: %v", err)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := connect("alice", "a4=", later); err != nil {
+		t.Errorf("a later sign-in: %v", err)
+	}
+	r.says("unbar alice", "alice was not barred")
+	r.says("bar alice", "1 connections", "until unbar")
+	r.says("desk alice", "The user is barred")
+	if err := connect("alice", "a5=", later.Add(time.Hour)); !errors.Is(err, chat.ErrSignedOut) {
+		t.Errorf("a barred user connects: %v", err)
+	}
+	r.says("unbar alice", "alice may sign in again")
+	if err := connect("alice", "a6=", later); err != nil {
+		t.Errorf("a user who was barred: %v", err)
+	}
+	r.says("desk bob", "1 connections")
+	r.says("verify alice", "all fits together")
+	if _, err := r.ops("bar", "nobody"); err == nil || !strings.Contains(err.Error(), "nothing is known") {
+		t.Errorf("a user of whom nothing is kept: %v", err)
+	}
+}
+
 func TestWhatIsMissingIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")

@@ -221,7 +221,8 @@ func sessionProbes() map[string]probe {
 			}
 			return nil, err
 		}},
-		"Store.Unbar": {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
+		"Store.Sessions": {theirs: anything, call: func(c caller) (any, error) { return c.mine.Sessions(c.T.Context()) }},
+		"Store.Unbar":    {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
 		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
 			err := c.mine.Lost(c.T.Context(), c.socket)
 			if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
