@@ -61,6 +61,8 @@ func sentence(code wire.Code) string {
 		return "You are not allowed to do this."
 	case wire.CodeReplaced, wire.CodeSignedOut:
 		return wire.LastFrame(code).Message
+	case wire.CodeReauthenticate:
+		return "Sign in again first: to delete everything you must have signed in within the last five minutes."
 	case wire.CodeClosing:
 		return "All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."
 	}

@@ -2,16 +2,51 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
+	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
 // stateClosing is of the answer to forget: the mark is durable, and done comes when everything is erased.
 const stateClosing = "closing"
 
+// recentSignIn bounds the age of the sign-in of a user who erases everything. A session that somebody finds open is older.
+const recentSignIn = 5 * time.Minute
+
+// eraseAuth is the template's EraseAuth: what a user whose tokens have no auth_time must do to erase everything.
+type eraseAuth string
+
+const (
+	eraseBySignIn  eraseAuth = "signIn"  // they cannot: no token shows that they have just signed in
+	eraseByConfirm eraseAuth = "confirm" // the frame's confirm is enough
+)
+
+// parseEraseAuth reads EraseAuth. Nothing is signIn, which refuses.
+func parseEraseAuth(text string) (eraseAuth, error) {
+	switch a := eraseAuth(text); a {
+	case "":
+		return eraseBySignIn, nil
+	case eraseBySignIn, eraseByConfirm:
+		return a, nil
+	}
+	return "", fmt.Errorf("ERASE_AUTH is %q; it must be %s or %s", text, eraseBySignIn, eraseByConfirm)
+}
+
 // forget marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
-// and sweep asks it again until nothing is left. A repeat is answered like the first.
+// and sweep asks it again until nothing is left. A repeat is answered like the first, and needs no new sign-in.
 func (r *request) forget(ctx context.Context) error {
+	if no := r.mayErase(); no != nil {
+		switch err := r.store.Open(ctx); {
+		case err == nil:
+			r.refused(ctx, no.Code)
+			return r.answer(ctx, no)
+		case !errors.Is(err, chat.ErrClosed):
+			return err
+		}
+	}
 	if err := r.store.Forget(ctx); err != nil {
 		return err
 	}
@@ -20,4 +55,19 @@ func (r *request) forget(ctx context.Context) error {
 		r.log.ErrorContext(ctx, "invoking turn to forget a user", "err", failed)
 	}
 	return err
+}
+
+// mayErase returns why the user of this token may not erase everything now; nil if they may.
+func (r *request) mayErase() *wire.Error {
+	signIn := r.in.SignIn
+	switch {
+	case signIn.Proven && r.now().Sub(signIn.At) <= recentSignIn:
+		return nil
+	case signIn.Proven:
+		return &wire.Error{RequestID: r.id, Code: wire.CodeReauthenticate, Message: sentence(wire.CodeReauthenticate)}
+	case r.eraseAuth == eraseByConfirm:
+		return nil
+	}
+	return &wire.Error{RequestID: r.id, Code: wire.CodeDenied, Message: "The sign-in service does not say when you signed in. " +
+		"The operator can allow you to delete everything all the same, with the parameter EraseAuth=confirm."}
 }

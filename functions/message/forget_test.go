@@ -2,10 +2,14 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
+	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/wire"
 )
 
 const closing = `{"type":"error","requestId":"q","code":"closing","message":"`
@@ -50,5 +54,60 @@ func TestForgetWithoutTurn(t *testing.T) {
 		`{"type":"accepted","requestId":"q","state":"closing"}`)
 	if live, err := r.table.Live(t.Context()); err != nil || len(live) != 1 || !live[0].Forget {
 		t.Errorf("live: %+v, %v", live, err)
+	}
+}
+
+// Who erases everything has just signed in, and their token says so. A refresh proves nothing; only the operator can let users
+// in whose tokens do not say when they signed in.
+func TestForget_NeedsARecentSignIn(t *testing.T) {
+	for name, c := range map[string]struct {
+		ago    time.Duration
+		proven bool
+		auth   eraseAuth
+		code   string // "": it is accepted
+	}{
+		"just now":                        {0, true, eraseBySignIn, ""},
+		"nearly five minutes ago":         {5*time.Minute - time.Second, true, eraseBySignIn, ""},
+		"longer ago":                      {5*time.Minute + time.Second, true, eraseBySignIn, "reauthenticate"},
+		"longer ago, confirm":             {5*time.Minute + time.Second, true, eraseByConfirm, "reauthenticate"},
+		"a token of just now":             {0, false, eraseBySignIn, "denied"},
+		"a token of just now, no setting": {0, false, "", "denied"},
+		"an old token, confirm":           {time.Hour, false, eraseByConfirm, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.eraseAuth = c.auth
+			w := r.window("alice", "w1=")
+			w.signIn = chat.SignIn{At: r.at.Add(-c.ago), Proven: c.proven}
+			got := w.send(`{"type":"forget","requestId":"q","confirm":true}`)
+			if len(got) != 1 {
+				t.Fatalf("answered with %v", got)
+			}
+			no, refused := got[0].(*wire.Error)
+			if c.code == "" {
+				if _, ok := got[0].(*wire.Accepted); !ok || len(r.edge.Invoked()) != 1 {
+					t.Errorf("answered with %+v", got[0])
+				}
+				return
+			}
+			if !refused || string(no.Code) != c.code || no.RequestID != "q" || c.code == "denied" && !strings.Contains(no.Message, "EraseAuth=confirm") {
+				t.Errorf("answered with %+v, want %s", got[0], c.code)
+			}
+			if err := w.store().Open(t.Context()); err != nil || len(r.edge.Invoked()) > 0 {
+				t.Errorf("the user is marked: %v", err)
+			}
+		})
+	}
+}
+
+// A repeat of what is under way changes nothing, so it needs no new sign-in: a client may lose the first answer.
+func TestForget_RepeatWithAnOldSignIn(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	const forget, accepted = `{"type":"forget","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"closing"}`
+	w.answers(forget, accepted)
+	for _, old := range []chat.SignIn{{At: r.at.Add(-time.Hour), Proven: true}, {At: r.at.Add(-time.Hour)}} {
+		w.signIn = old
+		w.answers(forget, accepted)
 	}
 }

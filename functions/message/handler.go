@@ -33,6 +33,8 @@ type handler struct {
 	monitor *monitor.Monitor
 	log     *slog.Logger
 	now     func() time.Time
+
+	eraseAuth eraseAuth
 }
 
 // request is one frame of one user's connection on its way.

@@ -45,6 +45,10 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	erase, err := parseEraseAuth(getenv("ERASE_AUTH"))
+	if err != nil {
+		return nil, err
+	}
 	limits, err := awsenv.Limits(getenv)
 	if err != nil {
 		return nil, err
@@ -68,5 +72,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		monitor: monitor.New(os.Stdout, cmp.Or(getenv("AWS_LAMBDA_FUNCTION_NAME"), "message"), log),
 		log:     log,
 		now:     now,
+
+		eraseAuth: erase,
 	}, nil
 }

@@ -53,6 +53,8 @@ type window struct {
 	user chat.User
 	id   chat.ConnectionID
 	life time.Duration // of its token
+
+	signIn chat.SignIn
 }
 
 // window opens a connection and records it as connect does, unless it is another user's.
@@ -70,7 +72,7 @@ func (r *rig) window(user, id string) window {
 
 // unrecorded is a window whose connection has no row.
 func (r *rig) unrecorded(user, id string) window {
-	return window{r, chattest.User(r.t, user), chat.ConnectionID(id), time.Hour}
+	return window{r, chattest.User(r.t, user), chat.ConnectionID(id), time.Hour, chat.SignIn{At: r.at, Proven: true}}
 }
 
 func (w window) store() *store.Store {
@@ -91,13 +93,13 @@ func (w window) send(body string) []wire.ServerFrame {
 	return w.edge.Frames(w.id)
 }
 
-func (w window) try(body string) error { return w.tryOf(body, w.at) }
+func (w window) try(body string) error { return w.tryOf(body, w.signIn) }
 
 // tryOf sends a frame with a token of this sign-in.
-func (w window) tryOf(body string, signedIn time.Time) error {
+func (w window) tryOf(body string, signIn chat.SignIn) error {
 	_, err := w.Handle(w.t.Context(), gatewaytest.Message(w.t, gateway.Inbound{
 		User: w.user, Connection: w.id, Grants: []string{"calculator"}, ConnectedAt: w.at,
-		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q", SignIn: chat.SignIn{At: signedIn, Proven: true},
+		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q", SignIn: signIn,
 	}))
 	return err
 }
@@ -105,7 +107,7 @@ func (w window) tryOf(body string, signedIn time.Time) error {
 // sendOf is send with a token of this sign-in.
 func (w window) sendOf(body string, signedIn time.Time) []wire.ServerFrame {
 	w.t.Helper()
-	if err := w.tryOf(body, signedIn); err != nil {
+	if err := w.tryOf(body, chat.SignIn{At: signedIn, Proven: true}); err != nil {
 		w.t.Fatalf("%s: %v", body, err)
 	}
 	return w.edge.Frames(w.id)

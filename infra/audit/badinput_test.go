@@ -261,7 +261,11 @@ func configuration(t *testing.T) {
 		if !slices.Contains([]string{"Message", "Turn", "Sweep"}, function) {
 			continue
 		}
-		for _, name := range []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"} {
+		optional := []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"}
+		if function == "Message" {
+			optional = append(optional, "ERASE_AUTH")
+		}
+		for _, name := range optional {
 			wrong := maps.Clone(env) // which it may lack: it has its default then
 			wrong[name] = "0"
 			t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })

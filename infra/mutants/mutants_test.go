@@ -41,7 +41,7 @@ func guards() []guard {
 		idGuards(), sessionGuards(),
 		textGuards(), localGuards(),
 		deployGuards(),
-		kindGuards(), accessGuards(), originGuards(), issuerGuards(),
+		kindGuards(), accessGuards(), originGuards(), issuerGuards(), eraseGuards(),
 	)
 }
 

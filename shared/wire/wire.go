@@ -269,8 +269,10 @@ const (
 	CodeRateLimited  Code = "rate_limited"
 	CodeUnknownAgent Code = "unknown_agent"
 	CodeDenied       Code = "denied"
-	CodeClosing      Code = "closing" // all that the user has is being erased
-	CodeInternal     Code = "internal"
+	// CodeReauthenticate refuses a forget: the user must have signed in within the last minutes.
+	CodeReauthenticate Code = "reauthenticate"
+	CodeClosing        Code = "closing" // all that the user has is being erased
+	CodeInternal       Code = "internal"
 )
 
 func (*Ready) frame() Type       { return TypeReady }

@@ -1,3 +1,4 @@
+import axe from "axe-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
 import { browser, stack, Window } from "./windows.ts";
@@ -15,9 +16,15 @@ beforeAll(async () => {
 });
 afterAll(async () => chrome?.close());
 beforeEach(async () => {
-  context = await chrome.newContext();
+  context = await browserContext();
+});
+afterEach(async () => Promise.all(chrome.contexts().map((one) => one.close())));
+
+/** Another browser. */
+async function browserContext(): Promise<BrowserContext> {
+  const made = await chrome.newContext();
   // The page's real sockets, within reach: one that a test took over would keep the page from being brought back.
-  await context.addInitScript(() => {
+  await made.addInitScript(() => {
     const sockets: WebSocket[] = [];
     const Real = WebSocket;
     Object.assign(globalThis, {
@@ -30,8 +37,9 @@ beforeEach(async () => {
       },
     });
   });
-});
-afterEach(async () => context.close());
+  await made.addInitScript({ content: axe.source });
+  return made;
+}
 
 /** Ends the sign-in as time does, and cuts the connection. */
 async function expire({ page }: Window): Promise<void> {
@@ -43,6 +51,29 @@ async function expire({ page }: Window): Promise<void> {
     for (const socket of (globalThis as unknown as { sockets: WebSocket[] }).sockets) socket.close();
   });
   await page.getByText("You are signed out").waitFor();
+}
+
+/** Makes the sign-in ten minutes old, as it is for who left a window open, and opens another socket with it. */
+async function age(window: Window, user: string): Promise<void> {
+  const { page } = window;
+  const answer = await page.request.post(`${stack().page}issuer/token`, { form: { user, auth_age: "600" } });
+  const { access_token } = await answer.json() as { access_token: string };
+  const before = await page.evaluate((token) => {
+    for (const key of Object.keys(sessionStorage).filter((one) => one.startsWith("oidc.user"))) {
+      sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(sessionStorage.getItem(key)!) as Record<string, unknown>, access_token: token }));
+    }
+    const { sockets } = globalThis as unknown as { sockets: WebSocket[] };
+    for (const socket of sockets) socket.close();
+    return sockets.length;
+  }, access_token);
+  await page.waitForFunction((n) => (globalThis as unknown as { sockets: WebSocket[] }).sockets.length > n, before);
+  await window.connected();
+}
+
+/** Asks for everything to be deleted, and confirms it. */
+async function deleteEverything({ page }: Window): Promise<void> {
+  await page.getByLabel("Type “delete everything” to confirm").fill("delete everything");
+  await page.getByRole("button", { name: "Delete everything", exact: true }).click();
 }
 
 /** Where the issuer sends a browser that asks for a sign-in without a page. */
@@ -195,4 +226,32 @@ it("keeps nothing of who was deleted elsewhere, even what could not be sent any 
   await window.send("words of alice");
   await window.page.getByRole("heading", { name: "Everything is being deleted" }).waitFor();
   expect(await readable(window)).not.toContain("words of alice");
+});
+
+it("deletes everything only for who has just signed in", async () => {
+  const [alice, bob] = [somebody(), somebody()];
+  const heading = /^Everything is (being )?deleted/;
+  for (const next of [bob, alice]) {
+    const window = await Window.of(await browserContext(), alice);
+    const { page } = window;
+    await age(window, alice);
+    await page.getByRole("button", { name: "Your runs" }).click();
+    await page.getByRole("button", { name: "Delete everything of mine" }).click();
+    await page.getByText("Backups keep what is deleted for up to 35 days.").waitFor();
+    await deleteEverything(window);
+    await page.getByRole("alert").getByText("Sign in again first").first().waitFor();
+    await window.fit();
+    await page.getByRole("button", { name: "Sign in again" }).click();
+    await page.waitForURL(/[?&]prompt=login(&.*)?&max_age=0|[?&]max_age=0(&.*)?&prompt=login/);
+    await window.signIn(next);
+    await window.connected();
+    if (next === bob) { // who is not asked for what alice wanted
+      expect(await page.getByRole("dialog").count()).toBe(0);
+      continue;
+    }
+    await page.getByText("You have signed in again. Nothing is deleted yet").waitFor();
+    expect(await page.getByRole("heading", { name: heading }).count()).toBe(0);
+    await deleteEverything(window);
+    await page.getByRole("heading", { name: heading }).waitFor();
+  }
 });

@@ -11,7 +11,7 @@ import { Otherwise } from "./Otherwise.tsx";
 import { focusComposer, usePhone } from "./phone.ts";
 import { Runs } from "./Runs.tsx";
 import { said } from "./said.ts";
-import type { Person, SignIn } from "./signin.ts";
+import type { Goal, Person, SignIn } from "./signin.ts";
 import { SignedOut, SignOutEverywhere } from "./SignOut.tsx";
 import { Connection, Troubles } from "./State.tsx";
 import { Threads } from "./Threads.tsx";
@@ -28,7 +28,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   const state = useClientState(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
-  const [asked, ask] = useState<"runs" | "forget" | "signOut">();
+  const [asked, ask] = useState<"runs" | "forget" | "signOut" | undefined>(signIn.goal);
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
   const leaving = useRef(false);
@@ -115,8 +115,8 @@ export function App({ client, signIn, person, drafts }: Props) {
   const signInAgain = (): void => {
     signIn.start().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
   };
-  const signInAnew = (): void => {
-    signIn.anew().catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
+  const signInAnew = (goal?: Goal): void => {
+    signIn.anew(goal).catch((error: unknown) => setFault(`The sign-in page cannot be reached, try again: ${said(error)}`));
   };
   const signOut = (): void => {
     drafts.clear();
@@ -134,7 +134,7 @@ export function App({ client, signIn, person, drafts }: Props) {
     showList(false);
     ask(what);
   };
-  if (ended) return <SignedOut fault={fault} onSignIn={signInAnew} />;
+  if (ended) return <SignedOut fault={fault} onSignIn={() => signInAnew()} />;
   if (gone) return <Gone client={client} state={state} onSignOut={signOut} />;
   return (
     <div ref={page} className={drawer ? "page drawer" : "page"} onKeyDown={key}>
@@ -151,7 +151,7 @@ export function App({ client, signIn, person, drafts }: Props) {
       {asked === "runs" && (
         <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onSignOut={() => show("signOut")} onForget={() => show("forget")} onClose={closeDialog} />
       )}
-      {asked === "forget" && <Forget client={client} onClose={closeDialog} />}
+      {asked === "forget" && <Forget client={client} again={signIn.goal === "forget"} onSignIn={signInAnew} onClose={closeDialog} />}
       {asked === "signOut" && <SignOutEverywhere client={client} onClose={closeDialog} />}
       <main>
         <div className="content" inert={drawer}>

@@ -1,16 +1,27 @@
 import { useEffect, useRef, useState } from "react";
 import type { SyntheticEvent } from "react";
+import { RefusedError } from "carrel-client";
 import type { CarrelClient, ClientState } from "carrel-client";
 import { said } from "./said.ts";
+import type { Goal } from "./signin.ts";
 
 /** What must be typed. */
 const WORDS = "delete everything";
 
-/** Asks twice before all that the user has is deleted. */
-export function Forget({ client, onClose }: { readonly client: CarrelClient; readonly onClose: () => void }) {
+interface ForgetProps {
+  readonly client: CarrelClient;
+  /** The person comes from the new sign-in that this dialog asked for. */
+  readonly again: boolean;
+  readonly onSignIn: (goal: Goal) => void;
+  readonly onClose: () => void;
+}
+
+/** Asks twice before all that the user has is deleted, and for a new sign-in if the last one is not recent. */
+export function Forget({ client, again, onSignIn, onClose }: ForgetProps) {
   const [typed, type] = useState("");
   const [fault, setFault] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [old, setOld] = useState(false);
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   const forget = (event: SyntheticEvent): void => {
@@ -23,6 +34,7 @@ export function Forget({ client, onClose }: { readonly client: CarrelClient; rea
     // The page shows the rest by the state of the client.
     client.forget().catch((error: unknown) => {
       setBusy(false);
+      setOld(error instanceof RefusedError && error.code === "reauthenticate");
       setFault(`Nothing was deleted: ${said(error)}`);
     });
   };
@@ -30,6 +42,11 @@ export function Forget({ client, onClose }: { readonly client: CarrelClient; rea
     <dialog ref={dialog} aria-label="Delete everything of mine" onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
       <form onSubmit={forget}>
         <p>All your threads, messages and runs are deleted, in every window and on every device. What runs is stopped. This cannot be undone.</p>
+        <p>
+          Backups keep what is deleted for up to 35 days. Logs keep a code for you and the times of your runs, without any text,
+          usually for 30 days. Your account at the sign-in service stays.
+        </p>
+        {again && <p role="status">You have signed in again. Nothing is deleted yet: confirm within five minutes.</p>}
         <div className="field">
           <label htmlFor="confirm">Type “{WORDS}” to confirm</label>
           <input id="confirm" value={typed} autoComplete="off" autoCapitalize="none" onChange={(event) => type(event.target.value)} />
@@ -37,6 +54,7 @@ export function Forget({ client, onClose }: { readonly client: CarrelClient; rea
         {fault && <p role="alert" className="failure">{fault}</p>}
         <div className="choices">
           <button type="button" onClick={() => dialog.current?.close()}>Keep everything</button>
+          {old && <button type="button" className="primary" onClick={() => onSignIn("forget")}>Sign in again</button>}
           <button className="danger" disabled={busy}>{busy ? "Deleting" : "Delete everything"}</button>
         </div>
       </form>

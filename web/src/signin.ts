@@ -36,7 +36,11 @@ const REVOKE_WITHIN = 3_000;
 interface Left {
   readonly at: string;
   readonly whose?: string;
+  readonly goal?: Goal;
 }
+
+/** What the page goes on with after a new sign-in that it asked for. */
+export type Goal = "forget";
 
 /**
  * Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users; one page is one
@@ -49,6 +53,8 @@ export class SignIn {
   #person: string | undefined;
   /** The sign-in is over, and only a person can make another. */
   over = false;
+  /** What the person left for a new sign-in to do. Nothing if somebody else came back. */
+  goal: Goal | undefined;
 
   constructor(config: Config) {
     this.#client = config.clientId;
@@ -66,9 +72,10 @@ export class SignIn {
     if (query.has("state") && (query.has("code") || query.has("error"))) {
       try {
         const user = await this.#users.signinCallback();
-        const { at = "", whose } = (user?.state ?? {}) as Partial<Left>;
+        const { at = "", whose, goal } = (user?.state ?? {}) as Partial<Left>;
         // Somebody else than who left does not begin where that one was.
         history.replaceState(null, "", whose === undefined || whose === user?.profile.sub ? `/${at}` : "/");
+        if (whose !== undefined && whose === user?.profile.sub) this.goal = goal;
       } catch (error) {
         history.replaceState(null, "", "/");
         throw error;
@@ -86,13 +93,16 @@ export class SignIn {
     await this.#users.signinRedirect({ state: this.#left() });
   }
 
-  #left(): Left {
-    return { at: location.hash, ...(this.#person !== undefined && { whose: this.#person }) };
+  #left(goal?: Goal): Left {
+    return { at: location.hash, ...(this.#person !== undefined && { whose: this.#person }), ...(goal && { goal }) };
   }
 
-  /** Leaves for the issuer's page, which must ask the person anew: its own session may be the one that was ended. */
-  async anew(): Promise<void> {
-    await this.#users.signinRedirect({ max_age: 0, prompt: "login", state: this.#left() });
+  /**
+   * Leaves for the issuer's page, which must ask the person anew: its own session may be the one that was ended, or too old
+   * for the goal. Both parameters mean that, and some issuers know only one of them.
+   */
+  async anew(goal?: Goal): Promise<void> {
+    await this.#users.signinRedirect({ max_age: 0, prompt: "login", state: this.#left(goal) });
   }
 
   /** An access token of the page's own person that is good for another minute at least. */
