@@ -66,5 +66,13 @@ func visibleGuards() []guard {
 			name: "tools: an operator's terminal is not commanded", file: "infra/cli/ops/main.go", test: "./infra/cli/ops TestHostileSubject",
 			from: `fmt.Fprintln(o.out, visible.Line(line))`, to: `fmt.Fprintln(o.out, line+visible.Line(""))`,
 		},
+		{
+			name: "tools: choices that look the same are none", file: "shared/tool/ask/ask.go", test: "./shared/tool/ask TestAsk",
+			from: `if other, there := seen[key]; there && other != c {`, to: `if _, there := seen[key]; there && key == "" {`,
+		},
+		{
+			name: "tools: a person's other arguments need a place", file: "infra/cli/chat/answers.go", test: "./infra/cli/chat TestAnswers",
+			from: `if _, editable := shapeOf(q).Properties["arguments"]; !editable {`, to: `if _, editable := shapeOf(q).Properties["arguments"]; !editable && arguments == "" {`,
+		},
 	}
 }

@@ -26,6 +26,7 @@ func besides() map[string][]string {
 	return map[string][]string{
 		"shared/engine":             {"runtime/debug"}, // the stack of a panic, for the log
 		"shared/chars":              {"github.com/clipperhouse/uax29/v2/graphemes"},
+		"shared/sametext":           {"golang.org/x/text/unicode/norm"},
 		"shared/usercontext":        {"runtime", "runtime/metrics"}, // the size of the heap
 		"shared/tool":               {"github.com/google/jsonschema-go/jsonschema"},
 		"shared/internal/principal": {"log/slog"}, // how a user is logged: as a hash

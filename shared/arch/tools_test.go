@@ -11,10 +11,11 @@ import (
 // A tool's package knows of Carrel only this: what a tool is made with, and of the vocabulary what names nobody.
 func toolMay() map[string][]string {
 	return map[string][]string{
-		module + "/shared/tool":    {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
-		module + "/shared/chat":    {"Note", "ErrNotFound", "ErrFull"},
-		module + "/shared/chars":   {"Blank", "HeadPoints"},
-		module + "/shared/visible": {"Hidden"},
+		module + "/shared/tool":     {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
+		module + "/shared/chat":     {"Note", "ErrNotFound", "ErrFull"},
+		module + "/shared/chars":    {"Blank", "HeadPoints"},
+		module + "/shared/visible":  {"Hidden"},
+		module + "/shared/sametext": {"Fold", "Key"},
 	}
 }
 

@@ -40,6 +40,17 @@ func Hidden(s string) (c rune, there bool) {
 	return 0, false
 }
 
+// Without is a text without its hidden characters, to compare it by. It is not for showing: a person would not learn of them.
+func Without(s string) string {
+	var b strings.Builder
+	for c, hides := range characters(s) {
+		if !hides {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
 // JSON is the same JSON value, with the hidden characters of its strings written as escapes.
 func JSON(text []byte) []byte {
 	var b []byte

@@ -265,3 +265,24 @@ it("puts an agent's own question, and goes on with the answer", async () => {
   await alice.quiet();
   expect(await card(alice).count()).toBe(0);
 });
+
+it("makes a call with the arguments that a person changed", async () => {
+  const alice = await open();
+  await alice.send('/call notes_save {"text":"keep me"}\n/call notes_save {"text":"drop me"}\n/call notes_delete {"number":1}\n/say done');
+  await card(alice).getByText("Delete this note? It cannot be undone.", { exact: true }).waitFor();
+  await card(alice).getByRole("button", { name: "Change the arguments" }).click();
+  const number = card(alice).getByLabel("number", { exact: true });
+  expect(await number.inputValue()).toBe("1");
+  await number.fill("two");
+  await card(alice).getByRole("button", { name: "Allow with these arguments" }).click();
+  await card(alice).getByRole("alert").getByText("“number” must be a whole number.").waitFor();
+  await alice.fit();
+  await number.fill("2");
+  await number.press("Enter");
+  await call(alice, "notes_delete").getByLabel("Result").getByText('A person changed the arguments to {"number":2}').waitFor();
+  await alice.quiet();
+  await alice.send("my notes");
+  await alice.answers.getByText("keep me").last().waitFor();
+  await alice.quiet();
+  expect(await call(alice, "notes_list").getByLabel("Result").textContent()).not.toContain("drop me");
+});

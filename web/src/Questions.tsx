@@ -1,7 +1,7 @@
 import { useEffect, useId, useRef, useState } from "react";
-import type { SyntheticEvent } from "react";
+import type { KeyboardEvent, ReactNode, SyntheticEvent } from "react";
 import type { Interrupt, Resume } from "carrel-client";
-import { askedOf, fieldsOf, isDecision, payloadOf, plainly } from "./asked.ts";
+import { approvalOf, argumentsOf, askedOf, editorOf, fieldsOf, isDecision, payloadOf, plainly } from "./asked.ts";
 import type { Field } from "./asked.ts";
 import { said } from "./said.ts";
 
@@ -73,7 +73,6 @@ interface QuestionProps {
 
 function Question({ asked, kept, several, given, onAnswer }: QuestionProps) {
   const { tool, args } = askedOf(asked);
-  const { id: interruptId } = asked;
   const name = tool ?? "Question";
   const decides = isDecision(asked);
   return (
@@ -82,22 +81,55 @@ function Question({ asked, kept, several, given, onAnswer }: QuestionProps) {
       <p className="text">{asked.message !== undefined ? plainly(asked.message) : (decides ? "May this tool be called?" : "An answer is needed.")}</p>
       {decides && args && args !== "{}" && <pre role="group" aria-label="Arguments" tabIndex={0}>{args}</pre>}
       {decides
-        ? (
-          <div className="decision">
-            <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
-            <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
-          </div>
-        )
-        : <Form asked={asked} kept={kept} several={several} given={given} onAnswer={onAnswer} />}
+        ? <Decision asked={asked} kept={kept} several={several} given={given} onAnswer={onAnswer} />
+        : <Form asked={asked} kept={kept} several={several} given={given} onAnswer={onAnswer} fields={fieldsOf(asked.responseSchema)} submit="Answer" />}
     </div>
   );
 }
 
-function Form({ asked, kept, several, given, onAnswer }: QuestionProps) {
+/** Allows a call, as the model wrote it or with other arguments, or refuses it. */
+function Decision(props: QuestionProps) {
+  const { asked, kept, several, given, onAnswer } = props;
   const { id: interruptId } = asked;
-  const [written, write] = useState<ReadonlyMap<string, string>>(kept.get(interruptId) ?? new Map());
+  const [editing, edit] = useState(kept.has(interruptId));
+  if (editing) {
+    const { fields, written } = editorOf(asked);
+    const back = (): void => {
+      kept.delete(interruptId);
+      if (given) onAnswer(undefined);
+      edit(false);
+    };
+    return (
+      <Form {...props} fields={fields} initial={written} submit="Allow with these arguments" wrap={approvalOf}>
+        <button type="button" onClick={back}>Keep the arguments as they were</button>
+      </Form>
+    );
+  }
+  return (
+    <div className="decision">
+      <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
+      {argumentsOf(asked) !== undefined && <button onClick={() => edit(true)}>Change the arguments</button>}
+      <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+    </div>
+  );
+}
+
+interface FormProps extends QuestionProps {
+  readonly fields: readonly Field[];
+  /** What stands in the fields at first. */
+  readonly initial?: ReadonlyMap<string, string>;
+  /** What the button that answers says. */
+  readonly submit: string;
+  /** Makes the payload of what was entered; it throws with what is wrong. */
+  readonly wrap?: (entered: unknown) => unknown;
+  /** More buttons. */
+  readonly children?: ReactNode;
+}
+
+function Form({ asked, kept, several, given, onAnswer, fields, initial, submit: label, wrap = (entered) => entered, children }: FormProps) {
+  const { id: interruptId } = asked;
+  const [written, write] = useState<ReadonlyMap<string, string>>(kept.get(interruptId) ?? initial ?? new Map());
   const [fault, setFault] = useState<string>();
-  const fields = fieldsOf(asked.responseSchema);
   const change = (name: string, text: string): void => {
     const next = new Map(written).set(name, text);
     kept.set(interruptId, next);
@@ -108,7 +140,7 @@ function Form({ asked, kept, several, given, onAnswer }: QuestionProps) {
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     try {
-      onAnswer({ interruptId, status: "resolved", payload: payloadOf(fields, written) });
+      onAnswer({ interruptId, status: "resolved", payload: wrap(payloadOf(fields, written)) });
     } catch (error) {
       setFault(said(error));
     }
@@ -118,7 +150,8 @@ function Form({ asked, kept, several, given, onAnswer }: QuestionProps) {
       {fields.map((field) => <Input key={field.name} field={field} text={written.get(field.name) ?? ""} onChange={(text) => change(field.name, text)} />)}
       {fault && <p role="alert" className="failure">{fault}</p>}
       <div className="decision">
-        <button className="primary" aria-pressed={several ? given?.status === "resolved" : undefined}>Answer</button>
+        <button className="primary" aria-pressed={several ? given?.status === "resolved" : undefined}>{label}</button>
+        {children}
         <button type="button" aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
       </div>
     </form>
@@ -144,10 +177,17 @@ function Input({ field: { label, hint, kind, choices, required }, text, onChange
             {choices.map(([shown]) => <option key={shown} value={shown}>{shown}</option>)}
           </select>
         )
-        : kind === "json"
-          ? <textarea {...common} rows={4} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+        : kind === "json" || kind === "text"
+          ? <textarea {...common} rows={kind === "json" ? 4 : 1} spellCheck={kind === "text"} onKeyDown={kind === "text" ? onEnter : undefined} onChange={(event) => onChange(event.target.value)} />
           : <input {...common} inputMode={kind === "number" ? "decimal" : kind === "integer" ? "numeric" : undefined} autoComplete="off" onChange={(event) => onChange(event.target.value)} />}
       {hint !== undefined && <p id={`${id}hint`} className="caption">{hint}</p>}
     </div>
   );
+}
+
+/** Enter answers, as in a field of one line; with Shift it begins a line. An input would drop the line ends of what is pasted. */
+function onEnter(event: KeyboardEvent<HTMLTextAreaElement>): void {
+  if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+  event.preventDefault();
+  event.currentTarget.form?.requestSubmit();
 }

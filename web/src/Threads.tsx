@@ -1,5 +1,5 @@
 import { useRef, useState } from "react";
-import { visibleLine } from "./asked.ts";
+import { textKey, visibleLine } from "./asked.ts";
 import type { CarrelClient, ClientState, ThreadInfo } from "carrel-client";
 import { said } from "./said.ts";
 import { ThreadRow } from "./ThreadRow.tsx";
@@ -21,7 +21,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
   const list = useRef<HTMLUListElement>(null);
   const fresh = useRef<HTMLButtonElement>(null);
   const { threads, moreThreads } = state;
-  const found = threads.filter((row) => titleOf(row).toLocaleLowerCase().includes(wanted.trim().toLocaleLowerCase()));
+  const found = threads.filter((row) => folded(titleOf(row)).includes(folded(wanted)));
   const older = (): void => {
     ask(true);
     client.threads(threads.at(-1)?.threadId).catch((error: unknown) => onFault(said(error))).finally(() => ask(false));
@@ -50,6 +50,11 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
       <button className="your-runs" aria-haspopup="dialog" onClick={onRuns}>Your runs</button>
     </nav>
   );
+}
+
+/** A text to search by: any case, however it is composed. */
+function folded(text: string): string {
+  return textKey(text.toLocaleLowerCase());
 }
 
 function titleOf({ title }: ThreadInfo): string {

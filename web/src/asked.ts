@@ -1,4 +1,4 @@
-import { visibleLine, visibleText } from "../client/src/visible.ts";
+import { textKey, visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 
 /** One field of the answer that a tool asks for. */
@@ -15,7 +15,7 @@ export interface Field {
   readonly longest?: number;
 }
 
-export { visibleLine, visibleText as plainly };
+export { textKey, visibleLine, visibleText as plainly };
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -38,6 +38,54 @@ export function isDecision({ reason }: Interrupt): boolean {
   return reason !== "input_required";
 }
 
+/** The schema of the arguments that a person may change; undefined if there is nothing to change, or it may not be. */
+export function argumentsOf({ reason, responseSchema }: Interrupt): unknown {
+  const { arguments: schema } = record(record(responseSchema).properties);
+  return reason === "tool_call" && Object.keys(record(record(schema).properties)).length > 0 ? schema : undefined;
+}
+
+/** A form for the arguments of a call, filled in with those that the model wrote. */
+export function editorOf(asked: Interrupt): Editor {
+  const { arguments: args } = record(asked.metadata?.carrel);
+  const text = typeof args === "string" ? args : "{}";
+  const whole: Editor = { fields: [{ ...field("", {}, true), kind: "json", label: "Arguments" }], written: new Map([["", text]]) };
+  try {
+    const given = record(json("Arguments", text));
+    const fields = fieldsOf(argumentsOf(asked));
+    const written = new Map(fields.filter(({ name }) => given[name] !== undefined).map((one) => [one.name, entry(one, given[one.name])]));
+    // A form that could not give the same arguments back would change what the person did not touch.
+    const same = JSON.stringify(sorted(payloadOf(fields, written))) === JSON.stringify(sorted(given));
+    return same && fields[0]!.name !== "" && visibleText(text) === text && !/\\u/.test(text) ? { fields, written } : whole;
+  } catch {
+    return whole;
+  }
+}
+
+/** The payload that approves a call with the arguments that a person entered. */
+export function approvalOf(entered: unknown): unknown {
+  if (typeof entered !== "object" || entered === null || Array.isArray(entered)) throw new Error("The arguments must be a JSON object, in braces.");
+  return { approved: true, arguments: entered };
+}
+
+/** Fields with what stands in them at first. */
+export interface Editor {
+  readonly fields: readonly Field[];
+  readonly written: ReadonlyMap<string, string>;
+}
+
+/** A value as a person would enter it into a field. */
+function entry({ kind, choices }: Field, given: unknown): string {
+  if (kind === "choice") return choices.find(([, value]) => value === given)?.[0] ?? "";
+  return String(given);
+}
+
+/** A value with its keys in order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, held]) => [name, sorted(held)]);
+}
+
 /** The fields of a schema: one for each plain property, or one for all if it is no plain object. */
 export function fieldsOf(schema: unknown): readonly Field[] {
   const { type, properties, required } = record(schema);
@@ -45,10 +93,13 @@ export function fieldsOf(schema: unknown): readonly Field[] {
   if (type !== "object" || named.length === 0) return [field("", schema, true)];
   const needed = Array.isArray(required) ? required : [];
   const fields = named.map(([name, property]) => field(name, property, needed.includes(name)));
-  return fields.some(({ kind }) => kind === "json") ? [field("", schema, true)] : fields;
+  return fields.some(({ kind, name }) => kind === "json" || name === "") ? [field("", schema, true)] : fields;
 }
 
-/** The answer's payload, from what was written by field name. Throws with what is wrong, as a sentence for a person. */
+/**
+ * The answer's payload, from what was written by field name: exactly that, or an error with what is wrong, as a sentence for
+ * a person. A field that is empty is left out.
+ */
 export function payloadOf(fields: readonly Field[], written: ReadonlyMap<string, string>): unknown {
   const values = fields.map((one) => [one.name, value(one, written.get(one.name) ?? "")] as const);
   if (fields.length === 1 && fields[0]!.name === "") return values[0]![1];
@@ -67,42 +118,95 @@ function field(name: string, schema: unknown, required: boolean): Field {
     ...(typeof description === "string" && { hint: visibleText(description) }), ...(typeof maxLength === "number" && { longest: maxLength }),
   };
   if (Array.isArray(choices) && choices.every((one) => ["string", "number", "boolean"].includes(typeof one))) {
-    return { ...base, kind: "choice", choices: choices.map((one) => [visibleLine(String(one)), one]) };
+    return { ...base, kind: "choice", choices: told(choices) };
   }
   if (type === "number" || type === "integer") return { ...base, kind: type };
   if (type === "boolean") return { ...base, kind: "choice", choices: [["yes", true], ["no", false]] };
-  return { ...base, kind: type === undefined || type === "string" ? "text" : "json" };
+  const open = type === undefined && !["anyOf", "oneOf", "allOf", "not", "const", "enum", "$ref"].some((word) => word in record(schema));
+  return { ...base, kind: open || type === "string" ? "text" : "json" };
+}
+
+/** Choices as they are shown: no two look the same, and none is empty. */
+function told(choices: readonly unknown[]): (readonly [string, unknown])[] {
+  const seen = new Set<string>();
+  return choices.map((value) => {
+    const plain = visibleLine(String(value));
+    const quoted = visibleLine(JSON.stringify(value));
+    let shown = plain === "" || choices.some((other) => other !== value && textKey(visibleLine(String(other))) === textKey(plain)) ? quoted : plain;
+    for (let n = 2; seen.has(textKey(shown)); n++) shown = `${quoted} (${n})`;
+    seen.add(textKey(shown));
+    return [shown, value] as const;
+  });
 }
 
 function value({ kind, label, required, choices, longest = Infinity }: Field, text: string): unknown {
-  if (text.trim() === "") {
+  if (text === "" || (text.trim() === "" && (required || kind !== "text"))) {
     if (required) throw new Error(`Fill in “${label}”.`);
     return undefined;
   }
   switch (kind) {
     case "text":
+      if (text.trim() === "") throw new Error(`“${label}” has only spaces. Write something, or empty it.`);
+      if (/\p{Surrogate}/u.test(text)) throw new Error(`“${label}” has half of a character. Write it anew.`);
       if ([...text].length > longest) throw new Error(`“${label}” may have ${longest} characters, and has ${[...text].length}.`);
       return text;
-    case "choice": return choices.find(([shown]) => shown === text)?.[1];
+    case "choice": {
+      const chosen = choices.find(([shown]) => shown === text);
+      if (!chosen) throw new Error(`Choose “${label}”.`);
+      return chosen[1];
+    }
     case "json": return json(label, text);
     case "integer":
-      // A larger one would be sent as another.
-      if (!Number.isSafeInteger(Number(text))) throw new Error(`“${label}” must be a whole number.`);
-      return Number(text);
+      if (!Number.isInteger(number(text))) throw new Error(`“${label}” must be a whole number.`);
+      if (!Number.isSafeInteger(number(text))) throw new Error(`“${label}” must be a whole number. This one is too long to be sent exactly.`);
+      return exactly(label, text);
     case "number":
-      if (!Number.isFinite(Number(text))) throw new Error(`“${label}” must be a number.`);
-      return Number(text);
+      if (!Number.isFinite(number(text))) throw new Error(`“${label}” must be a number.`);
+      return exactly(label, text);
   }
 }
 
+/** A number as JSON writes it, without white space around it. NaN for all else, such as 007, 0x10 and 1,5. */
+const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+function number(text: string): number {
+  return NUMBER.test(text.trim()) ? Number(text) : NaN;
+}
+
+/** The number that stands there, or an error if it would arrive as another. */
+function exactly(label: string, text: string): number {
+  const given = Number(text);
+  if (decimal(text.trim()) !== decimal(String(given))) throw new Error(`“${label}” has more digits than can be sent exactly.`);
+  return given;
+}
+
+/** The value of a number as text: its digits without zeros around them, and their place. */
+function decimal(text: string): string {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = NUMBER.exec(text) ?? [];
+  const all = (whole + fraction).replace(/^0+/, "");
+  const digits = all.replace(/0+$/, "");
+  return digits === "" ? "0" : `${sign}${digits}e${Number(exponent) - fraction.length + all.length - digits.length}`;
+}
+
 function json(label: string, text: string): unknown {
+  let given: unknown;
   try {
-    const given = JSON.parse(text) as unknown;
-    if (given !== null) return given;
+    given = JSON.parse(text);
   } catch {
     throw new Error(`“${label}” must be JSON.`);
   }
-  throw new Error(`“${label}” must not be null. To give no answer, refuse.`);
+  if (given === null) throw new Error(`“${label}” must not be null. To give no answer, refuse.`);
+  const bare = text.replace(/"(?:[^"\\]|\\.)*"/g, '""');
+  for (const [one] of bare.matchAll(/-?\d[\d.eE+-]*/g)) exactly(label, one);
+  if ((bare.match(/:/g) ?? []).length !== members(given)) throw new Error(`“${label}” has a key twice.`);
+  return given;
+}
+
+/** How many keys a value has, inner ones too. */
+function members(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const held = Object.values(value);
+  return (Array.isArray(value) ? 0 : held.length) + held.reduce<number>((sum, one) => sum + members(one), 0);
 }
 
 function record(of: unknown): Schema {

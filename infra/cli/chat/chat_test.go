@@ -138,9 +138,14 @@ func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
 		if schema := map[string]string{
 			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`, "trick": `{}`,
 			"trip": `{"type":"object","properties":{"days":{"type":"integer"}}}`, "form": `{"type":"object","properties":{"a":{},"b":{}}}`,
+			"who": `{"enum":["Zoe\u0308","Bob",7,true]}`, "any": `{"type":["number","null"]}`, "some": `{"anyOf":[{"type":"number"}]}`,
+			"pay": `{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":{"type":"object"}}}`,
 		}[word]; schema != "" {
 			i.Reason, i.Message, i.ResponseSchema = agui.ReasonInputRequired, "Which "+word+"?", json.RawMessage(schema)
 			i.Message = strings.Replace(i.Message, "trick", "\x1b[2Jtrick", 1)
+		}
+		if word == "pay" {
+			i.Reason, i.Message = agui.ReasonToolCall, "May I?"
 		}
 		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
 		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
@@ -213,7 +218,7 @@ func TestPipe(t *testing.T) {
 		"a transcript":  {args: []string{"-thread", "old"}, out: old},
 		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
 		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit. To say it to the agent write //nope\n", bad: "not everything was answered"},
+		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To say it to the agent write //nope\n", bad: "not everything was answered"},
 		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "what came then was not read: "},
 		"quit":          {in: "/quit\nwhat is 2+2?\n"},
 		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
@@ -257,6 +262,34 @@ func TestPipe(t *testing.T) {
 				t.Errorf("have error %v, want %q", err, c.bad)
 			}
 		})
+	}
+}
+
+// TestAnswers: an answer goes as it was written, or not at all.
+func TestAnswers(t *testing.T) {
+	for name, c := range map[string]struct{ in, out, err string }{
+		"other arguments":     {"ask pay\n/edit {\"to\": \"Bob\", \"id\": 12345678901234567890}\n", `pay({}) → resolved {"approved":true,"arguments":{"to":"Bob","id":12345678901234567890}}`, ""},
+		"arguments, no JSON":  {"ask pay\n/edit to Bob\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
+		"arguments, a list":   {"ask pay\n/edit [1]\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
+		"arguments not to be": {"ask delete\n/edit {}\nn\n", "delete({}) → cancelled", "the arguments of this call cannot be changed: answer y or n\n"},
+		"nothing to edit":     {"/edit {}\n", "", "nothing is asked here\n"},
+		"spaces":              {"ask city\n  Bern \n", `city({}) → resolved "  Bern "`, ""},
+		"a slash":             {"ask city\n//Bern\n", `city({}) → resolved "/Bern"`, ""},
+		"zeros":               {"ask city\n007\n", `city({}) → resolved "007"`, ""},
+		"a choice alike":      {"ask who\nZo\u00eb\n", `who({}) → resolved "Zoe\u0308"`, ""},
+		"a number to choose":  {"ask who\n7\n", "who({}) → resolved 7", ""},
+		"a yes to choose":     {"ask who\ntrue\n", "who({}) → resolved true", ""},
+		"a long number":       {"ask days\n12345678901234567890\n", "days({}) → resolved 12345678901234567890", ""},
+		"one of two types":    {"ask any\n5\n", "any({}) → resolved 5", ""},
+		"one of alternatives": {"ask some\n5\n", "some({}) → resolved 5", ""},
+		"bad bytes":           {"ask city\na\xffb\n/refuse\n", "city({}) → cancelled", "the answer is not valid UTF-8; write it again, or /refuse\n"},
+	} {
+		var out, errs bytes.Buffer
+		err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if got := lines[len(lines)-1]; got != c.out || errs.String() != c.err || (err == nil) != (c.err == "") {
+			t.Errorf("%s: %q and on stderr %q, %v; want %q and %q", name, got, &errs, err, c.out, c.err)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ func (s *session) put(state client.State) {
 	}
 	if q.Reason == agui.ReasonInputRequired {
 		fmt.Fprintf(s.std.out, "  (write %s, or /refuse)\n", wanted(*q))
+	} else if _, editable := shapeOf(*q).Properties["arguments"]; editable {
+		fmt.Fprintln(s.std.out, "  (y or n, or /edit and other arguments as JSON)")
 	} else {
 		fmt.Fprintln(s.std.out, "  (y or n)")
 	}
@@ -78,80 +80,25 @@ func told(q agui.Interrupt) string {
 	return visible.Line(said)
 }
 
-// shape is what is read of the schema of an answer. What it does not tell the server judges.
-type shape struct {
-	Type       string           `json:"type"`
-	Enum       []any            `json:"enum"`
-	Properties map[string]shape `json:"properties"`
-}
-
-// shapeOf is a question's: the zero one if its schema says more than a shape can hold.
-func shapeOf(q agui.Interrupt) shape {
-	var s shape
-	if json.Unmarshal(q.ResponseSchema, &s) != nil {
-		return shape{}
-	}
-	return s
-}
-
-// choices are what there is to choose from, if that is little.
-func choices(s shape) string {
-	var all []string
-	for _, one := range s.Enum {
-		all = append(all, fmt.Sprint(one))
-	}
-	if len(all) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(all, " | ") + ")"
-}
-
-// plain reports whether a line is the answer as it stands.
-func (s shape) plain() bool { return s.Type == "" || s.Type == "string" }
-
-// wanted tells a person what to write.
-func wanted(q agui.Interrupt) string {
-	if s := shapeOf(q); s.plain() || s.Type == "object" && len(s.Properties) == 1 {
-		return "the answer"
-	}
-	return "JSON that fits " + string(q.ResponseSchema)
-}
-
-// payload is a line as the answer that a schema wants: text, JSON, or, for an object of one field, that field.
-func payload(s shape, line string) (json.RawMessage, error) {
-	if s.plain() {
-		return json.Marshal(line)
-	}
-	if s.Type == "object" && !strings.HasPrefix(line, "{") && len(s.Properties) == 1 {
-		for name, field := range s.Properties {
-			value, err := payload(field, line)
-			if err != nil {
-				return nil, err
-			}
-			return json.Marshal(map[string]json.RawMessage{name: value})
-		}
-	}
-	if !json.Valid([]byte(line)) {
-		return nil, fmt.Errorf("the answer is to be a JSON %s; write it as JSON, or /refuse", s.Type)
-	}
-	return json.RawMessage(line), nil
-}
-
 // reply is what a person says to a question. Once all are answered the run that goes on is asked for.
 func (s *session) reply(q agui.Interrupt, line string) error {
 	a := agui.Resume{InterruptID: q.ID, Status: agui.ResumeResolved}
-	switch said := strings.ToLower(line); {
+	verb, rest, _ := strings.Cut(line, " ")
+	var err error
+	switch said := strings.ToLower(strings.TrimSpace(line)); {
 	case said == "/refuse":
 		a.Status = agui.ResumeCancelled
 	case q.Reason == agui.ReasonInputRequired:
-		var err error
-		if a.Payload, err = payload(shapeOf(q), line); err != nil {
-			return err
-		}
+		a.Payload, err = payload(shapeOf(q), line)
+	case verb == "/edit":
+		a.Payload, err = approval(q, rest)
 	case said == "n" || said == "no":
 		a.Status = agui.ResumeCancelled
 	case said != "y" && said != "yes":
-		return errors.New("this conversation waits for your decision: answer y or n")
+		err = errors.New("this conversation waits for your decision: answer y or n")
+	}
+	if err != nil {
+		return err
 	}
 	s.answers = append(s.answers, a)
 	state := s.client.State()
@@ -160,7 +107,7 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 	}
 	answers := s.answers
 	s.answers = nil
-	_, err := s.client.Answer(answers, "")
+	_, err = s.client.Answer(answers, "")
 	return err
 }
 

@@ -116,8 +116,7 @@ func idle(s client.State) bool {
 // take does what a line says, or holds it until what came before it in a pipe is answered. It reports whether it is the
 // end.
 func (s *session) take(ctx context.Context, line string) bool {
-	line = strings.TrimSpace(line)
-	if !s.std.terminal && line != "/stop" && line != "/quit" {
+	if command := strings.TrimSpace(line); !s.std.terminal && command != "/stop" && command != "/quit" {
 		state := s.client.State()
 		if !idle(state) {
 			s.held = &line
@@ -239,10 +238,11 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s%s\n", n.Code, n.Message, again)
 }
 
-const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /stop and /quit"
+const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit"
 
-// do is one line of input: a command or a message.
-func (s *session) do(ctx context.Context, line string) error {
+// do is one line of input: a command, an answer or a message. An answer goes as it was written, with its spaces.
+func (s *session) do(ctx context.Context, written string) error {
+	line, answer := strings.TrimSpace(written), written
 	verb, arg, _ := strings.Cut(line, " ")
 	switch {
 	case chars.Blank(line):
@@ -271,14 +271,16 @@ func (s *session) do(ctx context.Context, line string) error {
 		return s.stop()
 	case strings.HasPrefix(verb, "//"): // a message that begins with a slash
 		line = line[1:]
-	case verb == "/refuse":
+		answer = strings.Replace(written, "//", "/", 1)
+	case verb == "/refuse", verb == "/edit":
+		answer = line
 	case strings.HasPrefix(verb, "/"):
 		return fmt.Errorf("there is no %s; there are %s. To say it to the agent write /%[1]s", verb, commands)
 	}
 	if q := s.question(s.client.State()); q != nil {
-		return s.reply(*q, line)
+		return s.reply(*q, answer)
 	}
-	if verb == "/refuse" {
+	if verb == "/refuse" || verb == "/edit" {
 		return errors.New("nothing is asked here")
 	}
 	run, err := s.client.Send(line)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"carrel/shared/chars"
+	"carrel/shared/sametext"
 	"carrel/shared/tool"
 	"carrel/shared/visible"
 )
@@ -71,6 +72,14 @@ func (in arguments) wrong() string {
 		if chars.Blank(c) || len(c) > maxChoice {
 			return fmt.Sprintf("The choice %q has %d bytes. Write each in 1 to %d.", chars.HeadPoints(c, 100), len(c), maxChoice)
 		}
+	}
+	seen := map[string]string{} // by how they look
+	for _, c := range in.Choices {
+		key := sametext.Key(c)
+		if other, there := seen[key]; there && other != c {
+			return fmt.Sprintf("Two choices look like %q. Give choices that a person can tell apart.", c)
+		}
+		seen[key] = c
 	}
 	return ""
 }

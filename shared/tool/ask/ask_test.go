@@ -44,6 +44,8 @@ func TestAsk(t *testing.T) {
 		"a hidden turn":     {`{"question":"Is it \u202eon?"}`, "the character U+202E", "", ""},
 		"an unseen break":   {`{"question":"Bob\u200b?"}`, "the character U+200B", "", ""},
 		"an unseen choice":  {`{"question":"Which?","choices":["Bob","Bob\u2060"]}`, "the character U+2060", "", ""},
+		"choices alike":     {`{"question":"Which?","choices":["Zo\u00eb","Bob","Zoe\u0308"]}`, "Two choices look like", "", ""},
+		"but for a space":   {`{"question":"Which?","choices":["a b"," a  b "]}`, "Two choices look like", "", ""},
 		"an emoji":          {`{"question":"👩\u200d🚀 or ❤️?","choices":["👩\u200d🚀","❤️"]}`, "", `"❤️"`, `"❤"`},
 		"a terminal's":      {`{"question":"Which?","choices":["red","\u001b[2Jgreen"]}`, "the character U+001B", "", ""},
 		"an empty choice":   {`{"question":"Which?","choices":["red",""]}`, "Write each in 1 to 100", "", ""},

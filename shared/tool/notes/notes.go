@@ -13,6 +13,7 @@ import (
 
 	"carrel/shared/chars"
 	"carrel/shared/chat"
+	"carrel/shared/sametext"
 	"carrel/shared/tool"
 )
 
@@ -116,8 +117,8 @@ func find(ctx context.Context, b Book, words string) (string, error) {
 }
 
 func contains(text, words string) bool {
-	text = strings.ToLower(text)
-	for _, w := range strings.Fields(strings.ToLower(words)) {
+	text = sametext.Fold(text)
+	for _, w := range strings.Fields(sametext.Fold(words)) {
 		if !strings.Contains(text, w) {
 			return false
 		}

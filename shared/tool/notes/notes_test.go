@@ -89,6 +89,7 @@ func TestNotes(t *testing.T) {
 		{"notes_save", `{"text":"call Ännchen about milk"}`, tool.OK, "Saved as note 2."},
 		{"notes_list", "{}", tool.OK, "1 (2026-02-03): Buy milk\n2 (2026-02-03): call Ännchen about milk"},
 		{"notes_search", `{"words":"MILK ännchen"}`, tool.OK, "2 (2026-02-03): call Ännchen about milk"},
+		{"notes_search", `{"words":"A\u0308NNCHEN"}`, tool.OK, "2 (2026-02-03): call Ännchen about milk"},
 		{"notes_search", `{"words":"bread"}`, tool.OK, "No note contains all of these words."},
 		{"notes_delete", `{"number":1}`, tool.OK, "Deleted note 1."},
 		{"notes_delete", `{"number":1}`, tool.Failed, "There is no note 1. List the notes to see their numbers."},

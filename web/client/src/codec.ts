@@ -69,8 +69,19 @@ export function checkRun(run: Pick<Run, "messages" | "resume">, limits: Limits):
     within(content, limits.textBytes, "This message is too long to send");
   }
   for (const { payload } of run.resume ?? []) {
+    if (payload !== undefined && !isJson(payload)) throw new Error("This answer cannot be sent exactly: use texts, finite numbers, booleans, lists and plain objects.");
     if (payload !== undefined) within(JSON.stringify(payload), MAX_PAYLOAD, "This answer is too long to send");
   }
+}
+
+/** Whether a value arrives as it is: JSON would change or drop what is anything else. */
+function isJson(value: unknown): boolean {
+  if (typeof value === "string") return !/\p{Surrogate}/u.test(value);
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value === "boolean" || value === null) return true;
+  if (Array.isArray(value)) return value.every(isJson);
+  if (typeof value !== "object" || ![Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null)) return false;
+  return Object.entries(value).every(([name, held]) => isJson(name) && (held === undefined || isJson(held)));
 }
 
 function within(text: string, most: number, what: string): void {

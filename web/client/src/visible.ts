@@ -58,6 +58,14 @@ export function visibleLine(text: string): string {
   return shown(text, true);
 }
 
+/** What texts that look equal to a person have in common: without hidden characters, composed, with single spaces. */
+export function textKey(text: string): string {
+  const all = [...text];
+  const tracker = new Tracker();
+  const seen = all.filter((char, at) => !tracker.hides(char.codePointAt(0)!, all[at + 1]?.codePointAt(0) ?? 0));
+  return seen.join("").replace(/[\s\u0085]+/gu, " ").trim().normalize("NFC");
+}
+
 function shown(text: string, oneLine: boolean): string {
   // Nearly every text is plain: the long way is for the others.
   // oxlint-disable-next-line no-control-regex

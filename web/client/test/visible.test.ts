@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { visibleLine, visibleText } from "../src/visible.ts";
+import { textKey, visibleLine, visibleText } from "../src/visible.ts";
 
 interface Data {
   readonly hidden: string;
@@ -38,4 +38,11 @@ test("every character between two letters: hidden as the shared list says, and a
 
 test("half of a surrogate pair is spelled out", () => {
   expect(visibleText("a\ud83db")).toBe("a[U+D83D]b");
+});
+
+test.each([
+  ["Zoë", "Zoe\u0308", true], ["Å", "\u212b", true], ["Bob", "Bob\u200b", true], [" a  b\u00a0c ", "a b c", true], ["❤️", "❤\ufe0f\ufe0f", true],
+  ["", " \u200b", true], ["Zoë", "Zoe", false], ["bob", "Bob", false], ["می‌خواهم", "میخواهم", false],
+])("%s and %s look equal: %s", (a, b, same) => {
+  expect(textKey(a) === textKey(b)).toBe(same);
 });
