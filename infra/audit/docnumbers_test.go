@@ -1,0 +1,111 @@
+package audit_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// text reads a file below the module's root.
+func text(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("../..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// A number that a page gives of something else is that of the thing itself.
+func TestNumbersInTheDocs(t *testing.T) {
+	count := func(file, pattern string) int {
+		return len(regexp.MustCompile(pattern).FindAllString(text(t, file), -1))
+	}
+	for _, c := range []struct {
+		page, pattern string // the number is the pattern's group
+		counted       int
+	}{
+		{"README.md", `Each of the (\d+) faults`, count("docs/faults.md", `(?m)^\| \d+ \|`)},
+		{"docs/tools.md", `has (\d+) conversations`, count("shared/tool/tooltest/injections.txtar", `(?m)^-- .* --$`)},
+		{"docs/isolation.md", `judges (\d+) forgeries`, count("shared/arch/testdata/forgeries.txtar", `(?m)// ERROR `)},
+	} {
+		found := regexp.MustCompile(c.pattern).FindStringSubmatch(text(t, c.page))
+		if found == nil {
+			t.Errorf("%s does not say %q", c.page, c.pattern)
+		} else if found[1] != strconv.Itoa(c.counted) {
+			t.Errorf("%s says %q, and there are %d", c.page, found[0], c.counted)
+		}
+	}
+}
+
+// The README's table of dependencies is go.mod's list of direct ones.
+func TestDependenciesInTheReadme(t *testing.T) {
+	_, after, _ := strings.Cut(text(t, "README.md"), "## Direct dependencies")
+	table, _, _ := strings.Cut(after, "\nThe page:")
+	var named []string
+	for row := range strings.Lines(table) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " |")
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(first, -1) {
+			named = append(named, m[1])
+		}
+	}
+	used := map[string]bool{}
+	for line := range strings.Lines(text(t, "go.mod")) {
+		module := regexp.MustCompile(`^(?:require )?\s*(\S+\.\S+/\S+) v`).FindStringSubmatch(line)
+		if module == nil || strings.Contains(line, "// indirect") {
+			continue
+		}
+		at := slices.IndexFunc(named, func(n string) bool {
+			return strings.Contains(module[1]+"/", "/"+n+"/") || strings.Contains("/"+module[1]+"/", "/"+n+"/")
+		})
+		if at < 0 {
+			t.Errorf("go.mod requires %s, and the README's table does not say why", module[1])
+			continue
+		}
+		used[named[at]] = true
+	}
+	for _, n := range named {
+		if !used[n] {
+			t.Errorf("the README's table names %s, which go.mod does not require", n)
+		}
+	}
+}
+
+// Tests and files that the docs name exist.
+func TestNamesInTheDocs(t *testing.T) {
+	list, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "grep", "-hoE", `^func (Test|Fuzz|Benchmark)[A-Za-z0-9_]*`, "--", "*_test.go").Output()
+	if err != nil {
+		t.Fatalf("list the tests: %v", err)
+	}
+	tests := map[string]bool{}
+	for line := range strings.Lines(string(list)) {
+		tests[strings.TrimPrefix(strings.TrimSpace(line), "func ")] = true
+	}
+	_, inline := pages(t)
+	names, paths := 0, 0
+	for said, page := range inline {
+		switch word := strings.TrimSuffix(said, "$"); {
+		case regexp.MustCompile(`^(Test|Fuzz|Benchmark)[A-Z]\w*$`).MatchString(word):
+			names++
+			if !tests[word] {
+				t.Errorf("%s names the test %s, which does not exist", page, word)
+			}
+		case regexp.MustCompile(`^(shared|functions|infra|web|docs)/[\w./-]+$`).MatchString(said):
+			paths++
+			if strings.HasPrefix(said, "web/dist") || strings.HasSuffix(said, "/node_modules") {
+				continue // made by a build
+			}
+			if _, err := os.Stat(filepath.Join("../..", said)); err != nil {
+				t.Errorf("%s names %s, which is not there", page, said)
+			}
+		}
+	}
+	if names < 20 || paths < 50 {
+		t.Errorf("only %d tests and %d paths were found: this looks at the wrong thing", names, paths)
+	}
+}
