@@ -29,7 +29,7 @@ func TestPreflight_Settings(t *testing.T) {
 		"long stack name":    {"CARREL_STACK=" + strings.Repeat("a", 41), "at most 40 in all"},
 		"answer":             {"YES=maybe", "YES must be 1, 0 or empty"},
 		"parameters' form":   {"PARAMETERS=Issuer", "PARAMETERS must be Name=value"},
-		"unknown parameter":  {"PARAMETERS=Acceslogs=on", "PARAMETERS names Acceslogs, which is no parameter of the template"},
+		"unknown parameter":  {"PARAMETERS=Acceslogs=on", "PARAMETERS names Acceslogs, and the template has no such parameter"},
 		"value":              {"PARAMETERS=AccessLogs=yes", `Parameters.AccessLogs: the value "yes" is not one of on, off, with-role`},
 		"values together":    {"PARAMETERS=Issuer=https://i.test", "Issuer is given and Audience is not."},
 		"page's address":     {"PARAMETERS=PageUrl=http://example.com/", "Parameters.PageUrl"},

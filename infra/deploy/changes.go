@@ -107,7 +107,7 @@ func (d *deployment) propose(ctx context.Context, template []string, values map[
 	}
 	waited := d.aws(ctx, nil, "cloudformation", "wait", "change-set-create-complete", "--stack-name", d.stack, "--change-set-name", name)
 	if err := d.aws(ctx, &set, "cloudformation", "describe-change-set", "--stack-name", d.stack, "--change-set-name", name); err != nil {
-		return set, "", d.explain("the change set cannot be read", err)
+		return set, "", errors.Join(d.explain("the change set cannot be read", err), d.discard(ctx, name, d.first()))
 	}
 	if set.empty() || set.Status == "CREATE_COMPLETE" && waited == nil {
 		return set, name, nil

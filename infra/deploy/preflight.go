@@ -117,7 +117,7 @@ func (d *deployment) readAccount(ctx context.Context) error {
 }
 
 // readLogGroups refuses a new stack whose log groups exist. An earlier stack leaves them if a function still writes while
-// they are deleted: Lambda makes the group anew.
+// they are deleted: Lambda then creates the group again.
 func (d *deployment) readLogGroups(ctx context.Context) error {
 	if d.stackNow != nil { // its own are deleted with it
 		return nil

@@ -77,7 +77,7 @@ func rightsOf() map[string][]right {
 func unneeded() map[string]string {
 	return map[string]string{
 		"* kms:*": "AWS's own keys", "* ec2:*": "no VPC", "* elasticfilesystem:*": "no file system", "* s3files:*": "no file system",
-		"* s3tables:*": "no metadata table", "* firehose:*": "no delivery stream", "* s3:REST.PUT.OBJECT": "it is no action of IAM",
+		"* s3tables:*": "no metadata table", "* firehose:*": "no delivery stream", "* s3:REST.PUT.OBJECT": "not an action of IAM",
 		"AWS::ApiGatewayV2::Api s3:getObject":                     "no body in S3",
 		"AWS::ApiGatewayV2::* iam:PassRole":                       "functions are invoked by permission, not by a role",
 		"AWS::CloudFront::Distribution *ConnectionGroup":          "no tenants",

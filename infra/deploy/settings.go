@@ -61,7 +61,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, ok := s.defaults[name]; !ok {
-			errs = append(errs, fmt.Errorf("PARAMETERS names %s, which is no parameter of the template: docs/deploying.md lists them", name))
+			errs = append(errs, fmt.Errorf("PARAMETERS names %s, and the template has no such parameter: docs/deploying.md lists them", name))
 		}
 	}
 	return s, errors.Join(errs...)

@@ -1,4 +1,4 @@
-// Package site serves the built page, and tells it where its stack is.
+// Package site serves the built page and its configuration, which names the stack.
 package site
 
 import (

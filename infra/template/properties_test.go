@@ -167,6 +167,17 @@ func TestPage_Off(t *testing.T) {
 	}
 }
 
+// The names of roles and buckets are shared by all Regions as well. CloudFormation makes them up.
+func TestGlobalNames(t *testing.T) {
+	for id, resource := range transformed(t) {
+		for kind, property := range map[string]string{"AWS::IAM::Role": "RoleName", "AWS::S3::Bucket": "BucketName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName"} {
+			if at(resource, "Type") == kind && at(resource, "Properties", property) != nil {
+				t.Errorf("%s has the name %s: a stack in a second Region cannot have it", id, text(at(resource, "Properties", property)))
+			}
+		}
+	}
+}
+
 // namesIn are the values of the members called Name.
 func namesIn(v any) (names []any) {
 	o, _ := v.(object)

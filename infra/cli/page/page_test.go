@@ -25,7 +25,7 @@ func outputs(page string) func(context.Context, string, ...string) ([]byte, erro
 	}
 }
 
-// free is a port that nobody uses.
+// free is an unused port.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func free(t *testing.T) string {
 	return port
 }
 
-// firstLine is a writer that tells of the first line.
+// firstLine is a writer that sends the first line to a channel.
 type firstLine struct {
 	once  sync.Once
 	first chan string

@@ -29,10 +29,17 @@ func TestOwnTemplatesParameters(t *testing.T) {
 			env["RUN_ATTEMPTS"], env["EVENT_DAYS"]}, []any{"7", "8", "9", "10", "11", "2", "3"})
 	}
 	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
+	// Without CloudFront the page's own address is the only origin, unless others are named.
+	if tm, err = resolve(map[string]string{"Page": "off", "Origins": "", "PageUrl": "https://chat.example.com:8443/"}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "origins", function(t, tm, "AuthorizeFunction").Env["ORIGINS"], "https://chat.example.com:8443")
 	for name, c := range map[string]struct {
 		change map[string]string
 		want   string
 	}{
+		"a page without TLS":            {map[string]string{"PageUrl": "http://chat.example.com/"}, `the value "http://chat.example.com/" does not match`},
+		"machine clients elsewhere":     {map[string]string{"Probe": "on"}, "Make such clients at your issuer instead."},
 		"an issuer without an audience": {map[string]string{"Audience": ""}, "Issuer is given and Audience is not."},
 		"no page of its own":            {map[string]string{"TokenKind": "audience"}, "an ID token of the page would pass as an access token"},
 		"the page is the audience":      {map[string]string{"TokenKind": "audience", "PageClient": "carrel-page"}, "an ID token of the page would pass"},
