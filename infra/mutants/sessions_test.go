@@ -2,7 +2,7 @@ package mutants
 
 // sessionGuards are those of the limit of connections and of ended sessions.
 func sessionGuards() []guard {
-	const rows, frames = "./shared/store TestStore", "./functions/message "
+	const rows, model, frames = "./shared/store TestStore", "./shared/store TestModelSessions", "./functions/message "
 	const sessions = "shared/store/sessions.go"
 	return []guard{
 		{
@@ -38,6 +38,22 @@ func sessionGuards() []guard {
 			name: "sessions: a barred user is refused", file: sessions, test: rows,
 			from: `case i.Barred, i.Before`, to: `case i.Before`,
 			also: []edit{{sessions, `attribute_not_exists(#barred)`, `(attribute_not_exists(#barred) OR attribute_exists(#barred))`}},
+		},
+		{
+			name: "sessions: a sign-out misses no connection", file: "shared/store/signout.go", test: model,
+			from: `u.when = "size(#open) = :count"`, to: `u.when = "size(#open) >= :count"`,
+		},
+		{
+			name: "sessions: a row goes with its entry", file: sessions, test: model,
+			from: `change: "REMOVE #open.#id", when`, to: `change: "SET #open.#id = #open.#id", when`,
+		},
+		{
+			name: "sessions: a row that is written meanwhile is no stray", file: sessions, test: model,
+			from: `#owner <> :owner", values`, to: `#owner <> :owner OR #owner = :owner", values`,
+		},
+		{
+			name: "sessions: a row that is written again has room", file: sessions, test: model,
+			from: `(attribute_exists(#open.#id) OR size(#open) < :most)`, to: `(attribute_exists(#open.#id) OR size(#open) <> :most OR size(#open) = :most)`,
 		},
 		{
 			name: "sessions: a refused frame's socket is closed", file: "shared/emit/end.go", test: frames + "TestFrame_ConnectionWithoutRow",

@@ -267,7 +267,9 @@ func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows
 		if _, known := sessions.Open[string(id)]; known {
 			continue
 		}
-		if err := s.t.remove(ctx, s.connectionKey(id), "", nil); err != nil {
+		stray := s.strayRow(id)
+		err := s.t.remove(ctx, stray.key, stray.when, stray.values)
+		if _, written := refused(err); err != nil && !written { // one that was written since has an entry: see unchanged
 			return err
 		}
 	}

@@ -1,0 +1,241 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	mathrand "math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
+	"carrel/shared/store"
+	"carrel/shared/store/storetest"
+)
+
+// TestModelSessions drives one user's connections through random interleavings of connects, hellos, disconnects, sign-outs,
+// bars and erasures, request by request. Answers are lost and processes die. After every write it reads what is stored: no
+// more rows than the limit, one entry for each row, and no row of a session that was ended. SCHEDULES is how many
+// interleavings there are; SEED repeats the one of that seed and prints its steps.
+func TestModelSessions(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		if !o.serializable(t) {
+			return
+		}
+		w := storetest.NewWorld(t, o.client(nil))
+		if s := os.Getenv("SEED"); s != "" {
+			m := newVisits(t, o, w, uint64(integer(t, s)))
+			m.play()
+			t.Log(strings.Join(m.notes, "\n"))
+			return
+		}
+		count, seed, began := int64(200), uint64(time.Now().UnixNano()), time.Now()
+		if s := os.Getenv("SCHEDULES"); s != "" {
+			count = integer(t, s)
+		}
+		var next atomic.Int64
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		counts := map[string]int{}
+		for range 4 {
+			all.Go(func() {
+				for n := next.Add(1); n <= count && !t.Failed(); n = next.Add(1) {
+					m := newVisits(t, o, w, seed+uint64(n))
+					m.play()
+					mu.Lock()
+					for what, n := range m.counts {
+						counts[what] += n
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		t.Logf("%d interleavings from seed %d in %.1f s", count, seed, time.Since(began).Seconds())
+		for _, what := range slices.Sorted(maps.Keys(counts)) {
+			t.Logf("%8d %s", counts[what], what)
+		}
+		for _, what := range []string{"writes", "connect", "hello: replaced", "hello: signed out", "evicted", "answers lost", "deaths", "full"} {
+			if counts[what] == 0 && count >= 200 {
+				t.Errorf("no %s in %d interleavings: this proves nothing", what, count)
+			}
+		}
+	})
+}
+
+// visits are one interleaving: processes of which one at a time goes on, from one request to the next.
+type visits struct {
+	t       *testing.T
+	seed    uint64
+	rng     *mathrand.Rand
+	now     time.Time
+	user    chat.User
+	limits  chat.Limits
+	store   *store.Store
+	db      *dynamodb.Client // past the scheduler
+	table   string
+	signIns map[chat.ConnectionID]time.Time
+	waiting []*visit
+	notes   []string
+	counts  map[string]int
+
+	was       sessionsState // what was stored after the last write
+	wasBarred bool          // the user was barred once
+	failed    bool
+}
+
+// visit is one process.
+type visit struct {
+	m       *visits
+	name    string
+	own     chat.ConnectionID // that it is about
+	hello   bool
+	do      func(ctx context.Context, v *visit) error
+	wake    chan verdict
+	stopped chan struct{} // it waits with a request
+	over    chan error
+	die     context.CancelFunc
+	dead    bool
+	lost    int
+}
+
+func newVisits(t *testing.T, o opener, w *storetest.World, seed uint64) *visits {
+	m := &visits{
+		t: t, seed: seed, rng: mathrand.New(mathrand.NewPCG(seed, 1)), now: time.UnixMilli(1_800_000_000_000), db: w.DB, table: w.Name,
+		user: chattest.User(t, fmt.Sprint("visitor-", seed)), signIns: map[chat.ConnectionID]time.Time{}, counts: map[string]int{},
+	}
+	m.limits = chat.DefaultLimits()
+	m.limits.Connections = 2 + m.rng.IntN(9)
+	table := store.New(modelClient(string(o), doorway{&http.Transport{MaxIdleConnsPerHost: 4}}), store.Config{
+		Name: w.Name, Limits: m.limits, Now: func() time.Time { return m.now },
+	})
+	var err error
+	if m.store, err = table.For(m.user); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// play lets the processes go on in random order until all are over.
+func (m *visits) play() {
+	todo := m.plan()
+	for len(todo)+len(m.waiting) > 0 && !m.failed {
+		if len(todo) > 0 && (len(m.waiting) == 0 || m.rng.IntN(3) == 0) {
+			m.start(todo[0])
+			todo = todo[1:]
+			continue
+		}
+		i := m.rng.IntN(len(m.waiting))
+		v := m.waiting[i]
+		m.waiting = slices.Delete(m.waiting, i, i+1)
+		fate := goOn
+		switch dice := m.rng.IntN(100); {
+		case dice < 6 && v.lost < 2:
+			fate = loseAnswer
+		case dice < 8:
+			fate = dieBefore
+		case dice < 10:
+			fate = dieAfter
+		}
+		v.wake <- fate
+		m.await(v)
+	}
+	for _, v := range m.waiting {
+		v.dead = true
+		v.die()
+		v.wake <- dieBefore
+		<-v.over
+	}
+	m.counts["interleavings"]++
+}
+
+func (m *visits) start(v *visit) {
+	if m.rng.IntN(12) == 0 {
+		m.now = m.now.Add(time.Duration(m.rng.IntN(8000)) * time.Second) // sockets end meanwhile
+	}
+	m.now = m.now.Add(time.Duration(m.rng.IntN(3000)) * time.Millisecond)
+	ctx, cancel := context.WithCancel(context.WithValue(m.t.Context(), visitKey{}, v))
+	v.m, v.wake, v.stopped, v.over, v.die = m, make(chan verdict), make(chan struct{}), make(chan error), cancel
+	go func() {
+		defer cancel()
+		v.over <- v.do(ctx, v)
+	}()
+	m.await(v)
+}
+
+// await waits until a process waits with its next request, or is over.
+func (m *visits) await(v *visit) {
+	select {
+	case <-v.stopped:
+		m.waiting = append(m.waiting, v)
+	case err := <-v.over:
+		m.judgeOutcome(v, err)
+	}
+}
+
+type visitKey struct{}
+
+// doorway is the transport of the processes: each request waits until the scheduler lets it go.
+type doorway struct{ next http.RoundTripper }
+
+func (d doorway) RoundTrip(req *http.Request) (*http.Response, error) {
+	v := req.Context().Value(visitKey{}).(*visit)
+	c, err := readCall(req)
+	if err != nil {
+		return nil, err
+	}
+	if v.dead {
+		return nil, context.Canceled
+	}
+	if v.lost > 0 && v.m.rng.IntN(2) == 0 {
+		c.forgetToken()
+	}
+	v.stopped <- struct{}{}
+	fate := <-v.wake
+	if fate == dieBefore {
+		v.dead = true
+		v.m.counts["deaths"]++
+		v.die()
+		return nil, context.Canceled
+	}
+	res, err := d.next.RoundTrip(c.request(req))
+	if err != nil {
+		return nil, err
+	}
+	v.m.note("%s: %s %d", v.name, c.op, res.StatusCode)
+	if c.writes() && res.StatusCode == http.StatusOK {
+		v.m.look(v)
+	}
+	switch {
+	case fate == dieAfter:
+		v.dead = true
+		v.m.counts["deaths"]++
+		v.die()
+		return nil, errors.Join(context.Canceled, res.Body.Close())
+	case fate == loseAnswer && res.StatusCode == http.StatusOK:
+		v.lost++
+		v.m.counts["answers lost"]++
+		return nil, fmt.Errorf("the answer was lost: %v", res.Body.Close())
+	}
+	v.lost = 0
+	return res, nil
+}
+
+func (m *visits) note(format string, args ...any) {
+	m.notes = append(m.notes, m.now.Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (m *visits) fail(format string, args ...any) {
+	m.failed = true
+	m.t.Errorf("%s\nagain: SEED=%d go test -v -run TestModelSessions ./shared/store\n%s", fmt.Sprintf(format, args...), m.seed, strings.Join(m.notes, "\n"))
+}
