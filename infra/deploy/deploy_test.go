@@ -263,6 +263,21 @@ func TestDeploy_RollbackComplete(t *testing.T) {
 	}
 }
 
+// YES=1 answers this question as well.
+func TestDeploy_RollbackCompleteUnattended(t *testing.T) {
+	a := newFakeAccount()
+	a.CloudFront = false
+	s := newMachine(t, a)
+	o := s.deploy(t, "y\n")
+	o.account.CloudFront = true
+	s.set(t, o.account)
+	o = s.deploy(t, "", "YES=1")
+	o.says(t, "Delete it and go on? [y/N] yes (YES=1)", "Make these changes? [y/N] yes (YES=1)", "https://page.eu-central-1.test/")
+	if status := o.stack(t, "eu-central-1/carrel").Status; o.failed || status != "UPDATE_COMPLETE" {
+		t.Errorf("the stack is %s: %s", status, o.text)
+	}
+}
+
 // A stack that cannot be updated is refused before anything is built, with the way out.
 func TestDeploy_StackThatCannotBeUpdated(t *testing.T) {
 	for status, want := range map[string]string{

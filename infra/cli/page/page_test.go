@@ -70,12 +70,20 @@ func TestPage(t *testing.T) {
 	}
 	for path, want := range map[string]string{"": "<title>it</title>", "threads/a?code=1": "<title>it</title>",
 		"config.json": `{"websocket":"wss://api.test/v1","issuer":"https://issuer.test/pool","clientId":"client","scope":"openid"}`} {
-		if status, body := get(t, address+path, ""); status != 200 || !strings.Contains(body, want) {
+		if status, body := get(t, address+path, "", nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if status, _ := get(t, address, "evil.example"); status != 403 { // a name that DNS rebinding leads to this machine
+	if status, _ := get(t, address, "evil.example", nil); status != 403 { // a name that DNS rebinding leads to this machine
 		t.Errorf("another host's name gets %d", status)
+	}
+	// The issuer's page redirects to the page. No other site's script reads what this server has.
+	back := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
+	if status, _ := get(t, address+"?code=1&state=2", "", back); status != 200 {
+		t.Errorf("the return from the issuer gets %d", status)
+	}
+	if status, _ := get(t, address+"config.json", "", http.Header{"Origin": {"https://evil.example"}}); status != 403 {
+		t.Errorf("another site's script gets %d", status)
 	}
 	stop()
 	if err := <-ended; err != nil {
@@ -83,13 +91,16 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, url, host string) (status int, body string) {
+func get(t *testing.T, url, host string, header http.Header) (status int, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Host = host
+	if header != nil {
+		request.Header = header
+	}
 	response, err := (&http.Client{}).Do(request)
 	if err != nil {
 		t.Fatal(err)
