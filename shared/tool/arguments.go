@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"carrel/shared/chars"
 )
 
 // safe is the largest whole number that every JSON reader keeps exactly.
@@ -89,7 +91,7 @@ func copyItems(out *bytes.Buffer, dec *json.Decoder, open json.Delim) error {
 			}
 			name, _ := key.(string)
 			if keys[name] {
-				return fmt.Errorf("the field %.100q stands twice; write it once", name)
+				return fmt.Errorf("the field %q stands twice; write it once", chars.HeadPoints(name, 100))
 			}
 			keys[name] = true
 			text, err := json.Marshal(name)
@@ -164,7 +166,7 @@ func explain(err error) error {
 		}
 		return fmt.Errorf("%s: the %s %s", wrongType.Field, wrongType.Value, what)
 	case errors.As(err, &when):
-		return fmt.Errorf("%.100q is not a time such as 2026-01-31T12:00:00Z", when.Value)
+		return fmt.Errorf("%q is not a time such as 2026-01-31T12:00:00Z", chars.HeadPoints(when.Value, 100))
 	case errors.As(err, &syntax), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("not valid JSON: %w", err)
 	}

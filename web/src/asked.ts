@@ -1,3 +1,4 @@
+import { isBlank } from "../client/src/chars.ts";
 import { textKey, visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 
@@ -140,13 +141,13 @@ function told(choices: readonly unknown[]): (readonly [string, unknown])[] {
 }
 
 function value({ kind, label, required, choices, longest = Infinity }: Field, text: string): unknown {
-  if (text === "" || (text.trim() === "" && (required || kind !== "text"))) {
+  if (text === "" || (isBlank(text) && (required || kind !== "text"))) {
     if (required) throw new Error(`Fill in “${label}”.`);
     return undefined;
   }
   switch (kind) {
     case "text":
-      if (text.trim() === "") throw new Error(`“${label}” has only spaces. Write something, or empty it.`);
+      if (isBlank(text)) throw new Error(`“${label}” has only spaces. Write something, or empty it.`);
       if (/\p{Surrogate}/u.test(text)) throw new Error(`“${label}” has half of a character. Write it anew.`);
       if ([...text].length > longest) throw new Error(`“${label}” may have ${longest} characters, and has ${[...text].length}.`);
       return text;
