@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +52,48 @@ func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 	if got := r.counted(); got[monitor.RunsDied] != 2 || got[monitor.SweepEnded] != 2 || len(got) != 2 {
 		t.Errorf("counted %v", got)
 	}
+}
+
+// Of users whose runs have workers that live sweep reads nothing, however many there are and however long they run.
+func TestHealthyRunsAreNotLookedAt(t *testing.T) {
+	r := newRig(t)
+	seen := &opened{tables: r.tables}
+	var held []*store.Holder
+	var people []person
+	for n := range 20 {
+		p := r.person(fmt.Sprint("user", n))
+		p.admit("r1")
+		held, people = append(held, p.claims("r1", worker)), append(people, p)
+	}
+	r.tables = seen
+	for range 30 { // three minutes
+		r.advance(6 * time.Second)
+		for _, h := range held {
+			if err := h.Renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.sweep(schedule)
+	}
+	if n := seen.users.Load(); n > 0 {
+		t.Errorf("sweep opened the parts of %d users", n)
+	}
+	r.advance(61 * time.Second)
+	r.sweep(schedule)
+	if n := seen.users.Load(); n != int64(len(people)) {
+		t.Errorf("of %d users whose workers have died sweep opened %d", len(people), n)
+	}
+}
+
+// opened counts the users whose part of the table is opened.
+type opened struct {
+	tables
+	users atomic.Int64
+}
+
+func (o *opened) For(u chat.User) (*store.Store, error) {
+	o.users.Add(1)
+	return o.tables.For(u)
 }
 
 func TestAWaitingRunExpires(t *testing.T) {

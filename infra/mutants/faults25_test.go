@@ -77,6 +77,10 @@ func storeFaults() []fault {
 			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`, test: "TestFault35WorkerKilledAtEachEvent",
 		},
 		{
+			number: 35, clause: "a claim says which invocation it is", file: "functions/turn/main.go",
+			from: `, Now: now, Worker: gateway.RequestID}`, to: `, Now: now}`, test: "TestFault35WorkerKilledAtEachEvent",
+		},
+		{
 			number: 36, clause: "a repeat calls the worker that nobody called", file: "shared/store/admit.go",
 			from: `Invoke: run.Status == chat.RunAdmitted,`, to: `Invoke: false,`, test: "TestFault36FunctionTimeout",
 		},

@@ -112,7 +112,7 @@ func (w *world) calm() time.Duration {
 	if w.chaos {
 		return rest
 	}
-	return time.Minute
+	return 90 * time.Second // a run that is started and not invoked is due after a minute
 }
 
 // rest opens a thread and waits until nothing runs, waits, is unsent or is asked in it. Questions are refused.

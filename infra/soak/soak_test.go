@@ -17,8 +17,9 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, what waits.
-const rest = 3 * time.Minute
+// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, queued runs, which sweep
+// looks at each five minutes in the end.
+const rest = 6 * time.Minute
 
 // TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
 func TestSoak(t *testing.T) {

@@ -259,8 +259,12 @@ func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
 		t.Errorf("schedule: %+v, %v", e, err)
 	}
 	e, err = gateway.ParseSweep(json.RawMessage(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r7","reason":"run"}}`))
-	if err != nil || e.Failed == nil || e.Failed.Run != "r7" {
+	if err != nil || e.Failed == nil || e.Failed.Run != "r7" || e.Failed.Ran {
 		t.Errorf("failure record: %+v, %v", e, err)
+	}
+	e, err = gateway.ParseSweep(json.RawMessage(`{"requestContext":{"requestId":"i"},"requestPayload":{"run":"r7","reason":"run"},"responseContext":{"functionError":"Unhandled"}}`))
+	if err != nil || e.Failed == nil || e.Failed.Request != "i" || !e.Failed.Ran {
+		t.Errorf("failure record of an invocation that failed: %+v, %v", e, err)
 	}
 	if _, err := gateway.ParseSweep(json.RawMessage(`{}`)); err == nil {
 		t.Error("an event of neither kind was read")
