@@ -12,7 +12,7 @@ import (
 // codeOf maps an error to the protocol's code. It reports false for what is no refusal but a failure.
 func codeOf(err error) (wire.Code, bool) {
 	switch {
-	case errors.Is(err, chat.ErrBadID):
+	case errors.Is(err, chat.ErrBadID), errors.Is(err, store.ErrBadCursor):
 		return wire.CodeBadFrame, true
 	case errors.Is(err, chat.ErrNotFound):
 		return wire.CodeNotFound, true
@@ -77,6 +77,12 @@ func takenID(request string, taken *store.TakenError) *wire.Error {
 		no.Message = no.Field + ": Another message of this thread has this id. Use a new one."
 	}
 	return no
+}
+
+// badCursor refuses a list for a cursor that the list has not given.
+func badCursor(request string) *wire.Error {
+	return &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "before",
+		Message: "before: It is no cursor of this list; send the before of its last answer, or leave it out."}
 }
 
 // answered says that answers came to questions that are not open.

@@ -121,6 +121,9 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 	if taken := (*store.TakenError)(nil); errors.As(err, &taken) {
 		return r.answer(ctx, takenID(r.id, taken))
 	}
+	if errors.Is(err, store.ErrBadCursor) {
+		return r.answer(ctx, badCursor(r.id))
+	}
 	if run, ok := f.(*wire.Run); ok && code != wire.CodeBadFrame {
 		return r.answer(ctx, rejection(run, code, err))
 	}
@@ -156,6 +159,8 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.signOut(ctx, f)
 	case *wire.Threads:
 		return r.threads(ctx, f)
+	case *wire.Runs:
+		return r.runs(ctx, f)
 	}
 	if err := r.store.Open(ctx); err != nil { // as the others see when they read the desk
 		return err
@@ -169,8 +174,6 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return r.rename(ctx, f)
 	case *wire.Delete:
 		return r.delete(ctx, f)
-	case *wire.Runs:
-		return r.runs(ctx, f)
 	}
 	return fmt.Errorf("no handler for %T", f)
 }

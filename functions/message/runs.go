@@ -22,11 +22,11 @@ func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 	if limit == 0 {
 		limit = runsPage
 	}
-	page, more, err := r.store.Runs(ctx, f.Before, limit)
+	page, next, err := r.store.Runs(ctx, f.Before, limit)
 	if err != nil {
 		return err
 	}
-	list := &wire.RunList{RequestID: r.id, More: more}
+	list := &wire.RunList{RequestID: r.id, More: next != "", Before: next}
 	for _, run := range page {
 		list.Runs = append(list.Runs, runInfo(run))
 	}

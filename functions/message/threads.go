@@ -16,7 +16,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if limit == 0 {
 		limit = pageSize
 	}
-	page, more, err := r.store.Threads(ctx, f.Before, limit)
+	page, next, err := r.store.Threads(ctx, f.Before, limit)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if err != nil {
 		return err
 	}
-	list := &wire.ThreadList{RequestID: r.id, More: more}
+	list := &wire.ThreadList{RequestID: r.id, More: next != "", Before: next}
 	for _, t := range page {
 		list.Threads = append(list.Threads, threadInfo(t, d))
 	}
@@ -36,5 +36,6 @@ func threadInfo(t store.Thread, d desk.Desk) wire.ThreadInfo {
 	return wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
+		Used: t.Used.UnixMilli(), Pinned: t.Pinned, Archived: t.Archived,
 	}
 }

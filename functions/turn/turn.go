@@ -241,5 +241,6 @@ func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
+		Used: t.Used.UnixMilli(), Pinned: t.Pinned, Archived: t.Archived,
 	}}
 }

@@ -57,7 +57,7 @@ func granted(t *testing.T, resources object) map[string][]string {
 // short names a resource as one says it.
 func short(resource string) string {
 	return strings.NewReplacer("{Fn::GetAtt:[", "", ",Arn]}", "", "{Fn::Sub:", "", "}}", "}", "${Table.Arn}", "Table",
-		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/", "Api ", "/index/live}", "/index/live",
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/", "Api ", "/index/live}", "/index/live", "/index/recent}", "/index/recent",
 		"/@connections/*}", "/@connections/*").Replace(resource)
 }
 
@@ -78,7 +78,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"Authorize":  {},
 		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:PutItem Table", "dynamodb:UpdateItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
 		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:UpdateItem Table"},
-		"Message":    append(slices.Clone(table), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction TurnFunction"),
+		"Message":    append(slices.Clone(table), "dynamodb:Query Table/index/recent", "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction TurnFunction"),
 		"Turn":       append(slices.Clone(asUser), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
 		"User":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
 		"Sweep":      append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),

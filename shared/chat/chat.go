@@ -38,6 +38,9 @@ type Cursor struct {
 	Seq   Seq   `json:"seq"`
 }
 
+// ListCursor is where a page of a list begins: behind the row that it was made of. Only the store reads it; "" is the top.
+type ListCursor string
+
 // RunStatus is where a run is in its life.
 type RunStatus string
 

@@ -32,8 +32,7 @@ func IsOwnMessageID(run RunID, id string) bool {
 	return own && suffix != "" && !strings.Contains(suffix, ".")
 }
 
-// NewID makes an id that nobody has and that sorts by the time it was made: a UUID of version 7. Thread lists are in
-// the order of ids, so clients make thread ids like this one too.
+// NewID makes an id that nobody has: a UUID of version 7, which tells the time it was made.
 func NewID(now time.Time) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead

@@ -14,8 +14,9 @@ const stateClosing = "closing"
 
 const beingErased = "All that you have here is being erased."
 
-// Runs asks for a page of the user's runs: limit of them (0: the server's default) below before ("": the newest).
-func (v *View) Runs(now time.Time, before chat.RunID, limit int) error {
+// Runs asks for a page of the user's runs: limit of them (0: the server's default) behind the Before of another page ("":
+// the newest).
+func (v *View) Runs(now time.Time, before chat.ListCursor, limit int) error {
 	_, err := v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
 	return err
 }
@@ -97,9 +98,9 @@ func (c *Client) Answer(answers []agui.Resume, text string) (chat.RunID, error) 
 	return id, c.do(func(v *View, now time.Time) error { return v.Answer(now, id, answers, text) })
 }
 
-// Runs asks for a page of the user's runs, highest id first, and waits for the answer: limit of them (0: the server's
-// default) below before ("": the newest).
-func (c *Client) Runs(ctx context.Context, before chat.RunID, limit int) (wire.RunList, error) {
+// Runs asks for a page of the user's runs, newest first, and waits for the answer: limit of them (0: the server's default)
+// behind the Before of another page ("": the newest).
+func (c *Client) Runs(ctx context.Context, before chat.ListCursor, limit int) (wire.RunList, error) {
 	a, err := c.ask(ctx, func(v *View, now time.Time) (*asked, error) {
 		return v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
 	})

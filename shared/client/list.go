@@ -1,9 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"slices"
 
-	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
@@ -21,16 +21,16 @@ func (v *View) row(r wire.ThreadInfo) {
 	}
 }
 
-// rows takes a page of the list, of the newest threads. A row that was there when it was asked for, belongs into it and
-// is not in it has gone.
+// rows takes the first page of the list. A row that was there when it was asked for, belongs into it and is not in it has
+// gone.
 func (v *View) rows(f *wire.ThreadList) {
-	last := chat.ThreadID("")
+	belongs := func(wire.ThreadInfo) bool { return true }
 	if n := len(f.Threads); f.More && n > 0 {
-		last = f.Threads[n-1].ThreadID
+		belongs = func(row wire.ThreadInfo) bool { return byUse(row, f.Threads[n-1]) <= 0 }
 	}
 	for id, known := range v.requests.listed {
 		gone := !slices.ContainsFunc(f.Threads, func(r wire.ThreadInfo) bool { return r.ThreadID == id })
-		if now, there := v.list[id]; gone && there && now.Updated == known && id > last {
+		if now, there := v.list[id]; gone && there && now.Updated == known && belongs(now) {
 			delete(v.list, id)
 		}
 	}
@@ -39,4 +39,19 @@ func (v *View) rows(f *wire.ThreadList) {
 		v.row(row)
 	}
 	v.answered()
+}
+
+// byUse is the order of lists: pinned threads first and archived ones last, and of each the one used last first.
+func byUse(a, b wire.ThreadInfo) int {
+	return cmp.Or(class(b)-class(a), cmp.Compare(b.Used, a.Used), cmp.Compare(b.ThreadID, a.ThreadID))
+}
+
+func class(row wire.ThreadInfo) int {
+	switch {
+	case row.Pinned:
+		return 2
+	case row.Archived:
+		return 0
+	}
+	return 1
 }

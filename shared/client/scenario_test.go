@@ -79,7 +79,7 @@ func (p *player) step(line string) error {
 	case "answer":
 		err = p.answer(rest)
 	case "runs":
-		err = p.view.Runs(p.now, chat.RunID(rest), 0)
+		err = p.view.Runs(p.now, chat.ListCursor(rest), 0)
 	case "forget":
 		err = p.view.Forget(p.now)
 	case "sign-out":

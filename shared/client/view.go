@@ -233,7 +233,7 @@ type State struct {
 	// Abridged: of what happened meanwhile some steps are not shown, because the server keeps only the messages of them, or
 	// the thread began anew. It ends when the person goes on here.
 	Abridged bool              `json:"abridged"`
-	Threads  []wire.ThreadInfo `json:"threads"` // newest id first
+	Threads  []wire.ThreadInfo `json:"threads"` // in the order of the server's list
 	Notices  []Notice          `json:"notices"` // oldest first, the last 50
 	Before   chat.Seq          `json:"-"`       // older messages exist: History with it; 0: there are none
 	Err      error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
@@ -261,8 +261,6 @@ func (v *View) State() State {
 	for _, row := range v.list {
 		s.Threads = append(s.Threads, row)
 	}
-	slices.SortFunc(s.Threads, func(a, b wire.ThreadInfo) int {
-		return strings.Compare(string(b.ThreadID), string(a.ThreadID))
-	})
+	slices.SortFunc(s.Threads, byUse)
 	return s
 }

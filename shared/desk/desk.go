@@ -167,6 +167,15 @@ func (d Desk) Status(thread chat.ThreadID) chat.ThreadStatus {
 	return chat.ThreadIdle
 }
 
+// All are the runs that have a seat, in no order, and then those that wait, in order.
+func (d Desk) All() []chat.RunID {
+	all := slices.Collect(maps.Keys(d.Seats))
+	for _, w := range d.Waiting {
+		all = append(all, w.Run)
+	}
+	return all
+}
+
 // Runs are a thread's runs: the one with a seat first, then those that wait, in order.
 func (d Desk) Runs(thread chat.ThreadID) []chat.RunID {
 	var runs []chat.RunID

@@ -225,7 +225,7 @@ func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem 
 	}
 	return runItem{
 		PK: k.pk, SK: k.sk, User: s.user.Key(), ID: string(a.Run), Thread: string(a.Thread), Agent: a.Agent, Status: string(state),
-		Nonce: nonce, Input: nonce, Created: millis(now),
+		Nonce: nonce, Input: nonce, Created: millis(now), Recent: recentRun(millis(now), string(a.Run)),
 		Live: s.liveShard(), Due: millis(now.Add(lookTime)), Deadline: millis(deadline), Expires: s.t.expiry(runLife),
 	}
 }
@@ -251,13 +251,15 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	epoch, thread := w.thread.Epoch, s.begin(w.thread)
+	class, used := splitRecentThread(w.thread.Recent)
+	recent := recentThread(class, max(w.run.Created, used), w.run.Thread)
+	epoch, thread := w.thread.Epoch, s.begin(w.thread, recent)
 	if w.thread.ID == "" {
 		k := s.threadKey(chat.ThreadID(w.run.Thread))
 		epoch = s.t.c.NewID()
 		thread, err = s.t.putPart(threadItem{
 			PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: epoch, Title: w.title,
-			Created: w.run.Created, Updated: w.run.Created,
+			Created: w.run.Created, Updated: w.run.Created, Recent: recent,
 		}, absent, now)
 		if err != nil {
 			return err

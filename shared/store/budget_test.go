@@ -53,10 +53,14 @@ func TestRequests(t *testing.T) {
 			t.Error(err)
 		}
 		spent("a start of what waits", 3)
-		if page, more, err := s.bad.Runs(t.Context(), "", 1); err != nil || !more || len(page) != 1 {
-			t.Errorf("listed %+v, more %v, %v", page, more, err)
+		if page, next, err := s.bad.Runs(t.Context(), "", 1); err != nil || next == "" || len(page) != 1 {
+			t.Errorf("listed %+v, %q, %v", page, next, err)
 		}
-		spent("a page of runs", 1)
+		spent("a page of runs", 3)
+		if page, _, err := s.bad.Threads(t.Context(), "", 1); err != nil || len(page) != 1 {
+			t.Errorf("listed %+v, %v", page, err)
+		}
+		spent("a page of threads", 2)
 	})
 }
 

@@ -117,7 +117,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	now := was
 	now.Deleted, now.Expires = millis(s.t.c.Now()), s.t.expiry(deletedLife)
 	now.Updated, now.Title = s.t.after(was.Updated), ""
-	now.Open, now.Asked = nil, ""
+	now.Open, now.Asked, now.Recent = nil, "", ""
 	k := s.erasureKey(Erasure{chat.ThreadID(was.ID), chat.Epoch(was.Epoch)})
 	erasure, err := s.t.putPart(erasureItem{
 		PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now.Deleted, Marked: now.Deleted,
@@ -127,7 +127,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	}
 	mark := s.t.updatePart(update{
 		key:    key{was.PK, was.SK},
-		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title REMOVE #open, #asked", when: standing,
+		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title REMOVE #open, #asked, #recent", when: standing,
 		values: attributes{
 			":deleted": number(now.Deleted), ":expires": number(now.Expires), ":updated": number(now.Updated),
 			":title": text(""),

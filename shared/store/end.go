@@ -130,9 +130,10 @@ func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.
 func (h *Holder) endThread(t Thread) (types.TransactWriteItem, error) {
 	u := update{
 		key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
-		when: standing + " AND #epoch = :epoch AND #title = :title", // the title, because End returns it
+		when: standing + " AND #epoch = :epoch AND #title = :title AND #recent = :recent", // the last two, because End returns them
 		values: attributes{
 			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
+			":recent": text(t.recent()),
 		},
 	}
 	if len(t.Interrupts) > 0 {

@@ -112,13 +112,17 @@ func (t *Table) answer(item threadItem, answers []Answer) ([]Answer, error) {
 	return all, nil
 }
 
-// begin is the change of a thread on which a run is admitted: newer, and without questions, if they are still the ones
-// that were read and the thread is not deleted.
-func (s *Store) begin(was threadItem) types.TransactWriteItem {
+// begin is the change of a thread on which a run is admitted or starts: newer, and without questions, if they are still
+// the ones that were read and the thread is not deleted. recent is its new place in the list; "": it stays where it is.
+func (s *Store) begin(was threadItem, recent string) types.TransactWriteItem {
 	u := update{
-		key: key{was.PK, was.SK}, change: "SET #updated = :updated REMOVE #open, #asked", when: standing,
+		key: key{was.PK, was.SK}, change: "SET #updated = :updated", when: standing,
 		values: attributes{":updated": number(s.t.after(was.Updated))},
 	}
+	if recent != "" {
+		u.change, u.values[":recent"] = u.change+", #recent = :recent", text(recent)
+	}
+	u.change += " REMOVE #open, #asked"
 	if was.Asked == "" {
 		u.when += " AND attribute_not_exists(#asked)"
 	} else {

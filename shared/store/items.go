@@ -72,6 +72,7 @@ type threadItem struct {
 	Title   string     `dynamodbav:"title"`
 	Created int64      `dynamodbav:"created"`
 	Updated int64      `dynamodbav:"updated"`
+	Recent  string     `dynamodbav:"recent,omitempty"`  // its place in the list: see recentThread; gone with the mark
 	Open    interrupts `dynamodbav:"open,omitempty"`    // what waits for a person, expired ones too
 	Asked   string     `dynamodbav:"asked,omitempty"`   // the run that asked it: the condition that it is still there
 	Deleted int64      `dynamodbav:"deleted,omitempty"` // the mark: invisible from then on
@@ -80,9 +81,11 @@ type threadItem struct {
 
 // thread lacks the questions: Table.thread knows which are open.
 func (i threadItem) thread() Thread {
+	class, used := splitRecentThread(i.Recent)
 	return Thread{
 		ID: chat.ThreadID(i.ID), Epoch: chat.Epoch(i.Epoch), Head: chat.Seq(i.Head), Title: i.Title,
 		Created: fromMillis(i.Created), Updated: fromMillis(i.Updated),
+		Used: fromMillis(used), Pinned: class == pinnedThread, Archived: class == archivedThread,
 	}
 }
 
@@ -108,6 +111,7 @@ type runItem struct {
 	Ended    int64  `dynamodbav:"ended,omitempty"`
 	Usage    string `dynamodbav:"usage,omitempty"`
 	Figures  string `dynamodbav:"figures,omitempty"`  // see figuresText
+	Recent   string `dynamodbav:"recent,omitempty"`   // its place in the list: see recentRun
 	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
 	Due      int64  `dynamodbav:"due,omitempty"`      // the index's order: when sweep looks at the run next
 	Deadline int64  `dynamodbav:"deadline,omitempty"` // by when it is to be claimed, or ended

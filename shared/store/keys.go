@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/base64"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -27,8 +28,12 @@ const (
 	recordPrefix     = "E#"
 	transcriptPrefix = "M#"
 	messageIDPrefix  = "I#"
-	erasurePrefix    = "ERASE#"
-	notePrefix       = "notes#"
+
+	recentIndex        = "recent" // also the attribute that it is sorted by
+	recentThreadPrefix = "T#"
+	recentRunPrefix    = "R#"
+	erasurePrefix      = "ERASE#"
+	notePrefix         = "notes#"
 
 	deskSort     = "DESK"
 	forgetSort   = "FORGET" // what remembers that a user is to be erased
@@ -117,6 +122,76 @@ func (s *Store) connectionSpan() span { return beginning(s.pk, connectionPrefix)
 func (s *Store) threadSpan() span { return beginning(s.pk, threadPrefix) }
 
 func (s *Store) runSpan() span { return beginning(s.pk, runPrefix) }
+
+// threadClass is the first order of a list of threads.
+type threadClass byte
+
+// The classes of threads, the last of which comes first.
+const (
+	archivedThread threadClass = '0'
+	usualThread    threadClass = '1'
+	pinnedThread   threadClass = '2'
+)
+
+// recentThread is a thread's place in its user's list: by class, then by last use in milliseconds, then by id.
+func recentThread(class threadClass, used int64, id string) string {
+	return fmt.Sprintf("%s%c#%013d#%s", recentThreadPrefix, class, used, id)
+}
+
+// splitRecentThread takes a thread's place apart; a thread without one is a usual one that was never used.
+func splitRecentThread(recent string) (class threadClass, used int64) {
+	class, used, ok := splitRecent(recentThreadPrefix, recent)
+	if !ok {
+		return usualThread, 0
+	}
+	return class, used
+}
+
+// splitRecent takes a place in the list of this prefix apart. ok is false for all that no list has made.
+func splitRecent(prefix, recent string) (class threadClass, millis int64, ok bool) {
+	rest, ok := strings.CutPrefix(recent, prefix)
+	if ok && prefix == recentThreadPrefix {
+		ok = len(rest) > 2 && rest[0] >= byte(archivedThread) && rest[0] <= byte(pinnedThread) && rest[1] == '#'
+		if ok {
+			class, rest = threadClass(rest[0]), rest[2:]
+		}
+	}
+	digits, id, _ := strings.Cut(rest, "#")
+	notDigit := func(c rune) bool { return c < '0' || c > '9' }
+	if !ok || len(digits) != 13 || strings.ContainsFunc(digits, notDigit) || chat.CheckID(id) != nil {
+		return 0, 0, false
+	}
+	for _, c := range digits {
+		millis = 10*millis + int64(c-'0')
+	}
+	return class, millis, true
+}
+
+// recentRun is a run's place in its user's list: by when it was admitted, then by id.
+func recentRun(created int64, id string) string {
+	return fmt.Sprintf("%s%013d#%s", recentRunPrefix, created, id)
+}
+
+// recentSpan is a list's rows in the index, and those behind a cursor, which it must have made: of a list with another
+// prefix it makes others. It fails with ErrBadCursor.
+func (s *Store) recentSpan(prefix string, before chat.ListCursor) (span, error) {
+	q := beginning(s.pk, prefix)
+	q.index = recentIndex
+	if before == "" {
+		return q, nil
+	}
+	high, err := base64.RawURLEncoding.Strict().DecodeString(string(before))
+	if _, _, ok := splitRecent(prefix, string(high)); err != nil || !ok {
+		return q, ErrBadCursor
+	}
+	q.high = string(high)
+	return q, nil
+}
+
+// listCursor is a row's place as clients get it.
+func listCursor(recent string) chat.ListCursor {
+	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(recent)))
+}
 
 func (s *Store) erasureSpan() span { return beginning(s.pk, erasurePrefix) }
 

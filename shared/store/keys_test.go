@@ -66,6 +66,8 @@ type thing struct {
 	s    *Store
 	key  key
 	of   []string // the queries that are to find it
+	// recent is its place in the index of lists; "": it is in none.
+	recent string
 }
 
 // query is a span that something is read or erased with.
@@ -78,7 +80,7 @@ type query struct {
 func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	own := s.pk + " all"
 	put := func(by, what string, k key, of ...string) {
-		things = append(things, thing{by, s.pk + " " + what, s, k, of})
+		things = append(things, thing{by: by, what: s.pk + " " + what, s: s, key: k, of: of})
 	}
 	ask := func(by, what string, q span) string {
 		queries = append(queries, query{by, s.pk + " " + what, q})
@@ -87,6 +89,9 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	ask("whole", "all", whole(s.pk))
 	tools, notes := ask("whole", "tools", whole(s.toolPartition())), ask("noteSpan", "notes", s.noteSpan())
 	threads, runs := ask("threadSpan", "threads", s.threadSpan()), ask("runSpan", "runs", s.runSpan())
+	listed, listedRuns := ask("recentSpan", "list of threads", recentOf(s, recentThreadPrefix, "")), ask("recentSpan", "list of runs", recentOf(s, recentRunPrefix, ""))
+	behindThreads := ask("recentSpan", "older threads", recentOf(s, recentThreadPrefix, recentThread(usualThread, 8, "x")))
+	behindRuns := ask("recentSpan", "older runs", recentOf(s, recentRunPrefix, recentRun(8, "x")))
 	erasures := ask("erasureSpan", "erasures", s.erasureSpan())
 	ask("connectionSpan", "connections", s.connectionSpan())
 	put("deskKey", "desk", s.deskKey(), own)
@@ -95,8 +100,12 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	put("noteKey", "note 1", s.noteKey(1), tools, notes)
 	put("noteKey", "last note", s.noteKey(lastNote), tools, notes)
 	for _, id := range ids {
-		put("threadKey", "thread "+id, s.threadKey(chat.ThreadID(id)), own, threads)
-		put("runKey", "run "+id, s.runKey(chat.RunID(id)), own, runs)
+		put("threadKey", "thread "+id, s.threadKey(chat.ThreadID(id)), own, threads, listed, behindThreads)
+		things[len(things)-1].recent = recentThread(usualThread, 7, id)
+		put("threadKey", "thread "+id, s.threadKey(chat.ThreadID(id)), own, threads, listed)
+		things[len(things)-1].recent = recentThread(pinnedThread, 6, id)
+		put("runKey", "run "+id, s.runKey(chat.RunID(id)), own, runs, listedRuns, behindRuns)
+		things[len(things)-1].recent = recentRun(7, id)
 		for _, epoch := range ids {
 			th, ep, of := chat.ThreadID(id), chat.Epoch(epoch), id+" "+epoch
 			put("inputKey", "input "+of, s.inputKey(chat.RunID(id), epoch), own)
@@ -119,12 +128,21 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	return things, queries
 }
 
+// recentOf is a list's rows, or those behind one of its places.
+func recentOf(s *Store, prefix, place string) span {
+	q, err := s.recentSpan(prefix, listCursor(place))
+	if err != nil {
+		panic(err) // no cursor of ours
+	}
+	return q
+}
+
 // sockets are a connection of this id, which each of the users may have.
 func sockets(stores []*Store, id string) []thing {
-	all := []thing{{"ownerKey", "owner of " + id, nil, ownerKey(chat.ConnectionID(id)), nil}}
+	all := []thing{{by: "ownerKey", what: "owner of " + id, key: ownerKey(chat.ConnectionID(id))}}
 	for _, s := range stores {
 		k := s.connectionKey(chat.ConnectionID(id))
-		all = append(all, thing{"connectionKey", s.pk + " connection " + id, s, k, []string{s.pk + " all", s.pk + " connections"}})
+		all = append(all, thing{by: "connectionKey", what: s.pk + " connection " + id, s: s, key: k, of: []string{s.pk + " all", s.pk + " connections"}})
 	}
 	return all
 }
@@ -147,7 +165,11 @@ func below(t *testing.T, th thing, users []*Store) {
 func (th thing) queried(t *testing.T, queries []query) {
 	t.Helper()
 	for _, q := range queries {
-		found := th.key.pk == q.span.pk && q.span.low <= th.key.sk && th.key.sk <= q.span.high
+		place := th.key.sk
+		if q.span.index != "" {
+			place = th.recent
+		}
+		found := th.key.pk == q.span.pk && q.span.low <= place && place <= q.span.high
 		if found != slices.Contains(th.of, q.what) {
 			t.Fatalf("%s is %q: that %s finds it is %v", th.what, th.key, q.what, found)
 		}

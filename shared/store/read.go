@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -102,6 +103,7 @@ func (t *Table) getSome(ctx context.Context, keys []key, found map[string]attrib
 // span is one query over a partition: sort keys from low to high, both inclusive.
 type span struct {
 	pk, low, high string
+	index         string // whose order it is, and the attribute of it; "": the table's sort keys
 	descending    bool
 	page          int        // items of one request; 0: as many as fit
 	next          func() int // those of each further one; nil: as many
@@ -112,12 +114,15 @@ type span struct {
 // each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
 // whether it came to the span's end.
 func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool, err error)) (end bool, err error) {
-	const condition = "#pk = :pk AND #sk BETWEEN :low AND :high"
+	condition := "#pk = :pk AND #" + cmp.Or(q.index, "sk") + " BETWEEN :low AND :high"
 	in := &dynamodb.QueryInput{
 		TableName: &t.c.Name, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String(condition),
 		ExpressionAttributeNames:  names(condition),
 		ExpressionAttributeValues: attributes{":pk": text(q.pk), ":low": text(q.low), ":high": text(q.high)},
 		ScanIndexForward:          aws.Bool(!q.descending),
+	}
+	if q.index != "" {
+		in.IndexName = &q.index
 	}
 	if q.keys {
 		in.ProjectionExpression = aws.String("#pk, #sk")

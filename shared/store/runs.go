@@ -51,36 +51,6 @@ func (s *Store) Run(ctx context.Context, id chat.RunID) (Run, error) {
 	return item.run()
 }
 
-// Runs lists a page of runs, highest id first, beginning below before ("": at the top): those that have ended too, for as
-// long as their records are kept. A limit below 1 is 1. It reads what it returns and little more.
-func (s *Store) Runs(ctx context.Context, before chat.RunID, limit int) (page []Run, more bool, err error) {
-	q := s.runSpan()
-	q.descending, q.page = true, max(limit, 1)+2
-	if before != "" {
-		if err := checkID("run", before); err != nil {
-			return nil, false, err
-		}
-		q.high = s.runKey(before).sk
-	}
-	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
-		r, err := asRun(item)
-		// A cancel that came before its run is none.
-		if err != nil || r.ID == string(before) || r.Thread == "" || s.t.expired(r.Expires) {
-			return true, err
-		}
-		if more = len(page) >= max(limit, 1); more {
-			return false, nil
-		}
-		run, err := r.run()
-		page = append(page, run)
-		return true, err
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("list runs: %w", err)
-	}
-	return page, more, nil
-}
-
 func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
 	var item runItem
 	if err := checkID("run", id); err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
@@ -19,8 +17,23 @@ type Thread struct {
 	Title   string
 	Created time.Time
 	Updated time.Time
+	Used    time.Time // the last admission of a run
+	// Pinned threads come first in lists, and archived ones last.
+	Pinned, Archived bool
 	// Interrupts are the questions that wait for a person and have not expired.
 	Interrupts []agui.Interrupt
+}
+
+// recent is the thread's place in the list.
+func (t Thread) recent() string {
+	class := usualThread
+	switch {
+	case t.Pinned:
+		class = pinnedThread
+	case t.Archived:
+		class = archivedThread
+	}
+	return recentThread(class, millis(t.Used), string(t.ID))
 }
 
 // Thread reads a thread consistently, or chat.ErrNotFound.
@@ -40,32 +53,3 @@ func (s *Store) Thread(ctx context.Context, id chat.ThreadID) (Thread, error) {
 }
 
 func (t *Table) visible(item threadItem) bool { return item.Deleted == 0 && !t.expired(item.Expires) }
-
-// Threads lists a page of threads, highest id first, beginning below before ("": at the top). A limit below 1 is 1.
-func (s *Store) Threads(ctx context.Context, before chat.ThreadID, limit int) (page []Thread, more bool, err error) {
-	q := s.threadSpan()
-	q.descending, q.page = true, max(limit, 1)+2
-	if before != "" {
-		if err := checkID("thread", before); err != nil {
-			return nil, false, err
-		}
-		q.high = s.threadKey(before).sk
-	}
-	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
-		var t threadItem
-		if err := attributevalue.UnmarshalMap(item, &t); err != nil {
-			return false, err
-		}
-		if t.ID == string(before) || !s.t.visible(t) {
-			return true, nil
-		}
-		if more = len(page) >= max(limit, 1); !more {
-			page = append(page, s.t.thread(t))
-		}
-		return !more, nil
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("list threads: %w", err)
-	}
-	return page, more, nil
-}

@@ -61,7 +61,7 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 	started := make([]Run, 0, len(next))
 	for _, w := range next {
 		r := w.run
-		parts = append(parts, s.begin(w.thread), s.t.updatePart(update{
+		parts = append(parts, s.begin(w.thread, ""), s.t.updatePart(update{
 			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #due = :due, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
 			values: attributes{

@@ -16,6 +16,8 @@ const (
 	maxN     = 1<<53 - 1
 	maxSeq   = 999_999_999_999
 	maxLimit = 100
+
+	maxListCursor = 256 // bytes: more than the base64 of any id with its time
 )
 
 // DecodeClient decodes one frame of a client strictly: an unknown type, a missing or extra field, a wrong type, a bad
@@ -60,7 +62,7 @@ func decodeFrame(o *object) ClientFrame {
 	case TypeCancel:
 		f = &Cancel{Header: h, RunID: chat.RunID(o.id("runId", required))}
 	case TypeThreads:
-		f = &Threads{Header: h, Before: chat.ThreadID(o.id("before", optional)),
+		f = &Threads{Header: h, Before: o.listCursor("before"),
 			Limit: int(o.integer("limit", 1, maxLimit, optional))}
 	case TypeHistory:
 		f = &History{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required)),
@@ -71,7 +73,7 @@ func decodeFrame(o *object) ClientFrame {
 	case TypeDelete:
 		f = &Delete{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required))}
 	case TypeRuns:
-		f = &Runs{Header: h, Before: chat.RunID(o.id("before", optional)),
+		f = &Runs{Header: h, Before: o.listCursor("before"),
 			Limit: int(o.integer("limit", 1, maxLimit, optional))}
 	case TypeForget:
 		f = &Forget{Header: h, Confirm: o.confirmed("confirm", "everything is erased for ever.")}
@@ -150,6 +152,18 @@ func (o *object) whenBusy(name string) chat.WhenBusy {
 		o.fail(name, "It must be enqueue, reject or interrupt.")
 	}
 	return w
+}
+
+// listCursor reads where a page of a list begins. What is in it only the store knows.
+func (o *object) listCursor(name string) chat.ListCursor {
+	s := o.text(name, optional)
+	outside := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
+	}
+	if _, there := o.fields[name]; there && o.err == nil && (s == "" || len(s) > maxListCursor || strings.ContainsFunc(s, outside)) {
+		o.fail(name, "It is no cursor; send the before of an answer, or leave it out.")
+	}
+	return chat.ListCursor(s)
 }
 
 func (o *object) cursor(name string) *chat.Cursor {

@@ -5,19 +5,20 @@ import (
 	"carrel/shared/chat"
 )
 
-// Runs asks for a page of the user's runs, highest id first, ended ones included.
+// Runs asks for a page of the user's runs, newest first, ended ones included. The first page has all that have not ended.
 type Runs struct {
 	Header
-	Before chat.RunID `json:"before,omitempty"`
-	Limit  int        `json:"limit,omitempty"` // 1–100, default 20
+	Before chat.ListCursor `json:"before,omitempty"` // the Before of the page before; absent: the top
+	Limit  int             `json:"limit,omitempty"`  // 1–100, default 20
 }
 
 // RunList answers Runs.
 type RunList struct {
-	Type      Type      `json:"type"`
-	RequestID string    `json:"requestId,omitempty"`
-	Runs      []RunInfo `json:"runs"`
-	More      bool      `json:"more"`
+	Type      Type            `json:"type"`
+	RequestID string          `json:"requestId,omitempty"`
+	Runs      []RunInfo       `json:"runs"`
+	More      bool            `json:"more"`
+	Before    chat.ListCursor `json:"before,omitempty"` // with More: where the next page begins
 }
 
 // RunInfo is one row of a list of runs. Times are in ms since the epoch.

@@ -5,11 +5,12 @@ import "carrel/shared/chat"
 // MaxTitle is the longest title of a thread, in characters.
 const MaxTitle = 200
 
-// Threads asks for a page of the user's threads, newest id first.
+// Threads asks for a page of the user's threads: pinned ones first and archived ones last, and of each the one used last
+// first.
 type Threads struct {
 	Header
-	Before chat.ThreadID `json:"before,omitempty"`
-	Limit  int           `json:"limit,omitempty"` // 1–100, default 50
+	Before chat.ListCursor `json:"before,omitempty"` // the Before of the page before; absent: the top
+	Limit  int             `json:"limit,omitempty"`  // 1–100, default 50
 }
 
 // Rename gives a thread the user's own title, which stays for ever. It is answered with Done.
@@ -40,7 +41,10 @@ type ThreadInfo struct {
 	Status   chat.ThreadStatus `json:"status"`
 	Created  int64             `json:"created"` // ms since the epoch
 	Updated  int64             `json:"updated"` // ms since the epoch
+	Used     int64             `json:"used"`    // ms since the epoch: the last admission of a run
 	Head     chat.Seq          `json:"head"`
+	Pinned   bool              `json:"pinned,omitempty"`
+	Archived bool              `json:"archived,omitempty"`
 	Deleted  bool              `json:"deleted,omitempty"` // the row is to go; never true in lists
 
 	Interrupted bool `json:"interrupted,omitempty"` // it waits for a person: interrupts are open
@@ -48,10 +52,11 @@ type ThreadInfo struct {
 
 // ThreadList answers Threads.
 type ThreadList struct {
-	Type      Type         `json:"type"`
-	RequestID string       `json:"requestId,omitempty"`
-	Threads   []ThreadInfo `json:"threads"`
-	More      bool         `json:"more"`
+	Type      Type            `json:"type"`
+	RequestID string          `json:"requestId,omitempty"`
+	Threads   []ThreadInfo    `json:"threads"`
+	More      bool            `json:"more"`
+	Before    chat.ListCursor `json:"before,omitempty"` // with More: where the next page begins
 }
 
 // Done answers Rename and Delete: the change is durable. Without a thread it goes to all of a user's connections, after

@@ -42,7 +42,7 @@ export function Runs({ client, state, onOpen, onSignOut, onForget, onClose }: Pr
         ))}
       </ul>
       {known?.rows.length === 0 && <p className="caption">You have had no runs in the last 90 days.</p>}
-      {known?.more && <button className="older" disabled={asking} onClick={older}>{asking ? "Fetching older runs" : "Older runs"}</button>}
+      {known?.before !== undefined && <button className="older" disabled={asking} onClick={older}>{asking ? "Fetching older runs" : "Older runs"}</button>}
       <button className="everywhere" onClick={() => leave(onSignOut)}>Sign out everywhere</button>
       <button className="forget" onClick={() => leave(onForget)}>Delete everything of mine</button>
     </dialog>
@@ -96,7 +96,7 @@ function useRuns(client: CarrelClient, { threads, status }: ClientState) {
   }, [page, threads, status]);
   const older = (): void => {
     ask(true);
-    void page(known?.rows.at(-1)?.runId).finally(() => ask(false));
+    void page(known?.before).finally(() => ask(false));
   };
   const stop = (runId: string): void => {
     setStopping(new Set([...stopping, runId]));

@@ -14,7 +14,7 @@ interface Props {
   readonly onFault: (fault: string) => void;
 }
 
-/** The user's threads, newest first, with a search by title over those that are here. */
+/** The user's threads, the one used last first, with a search by title over those that are here. */
 export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault }: Props) {
   const [wanted, want] = useState("");
   const [asking, ask] = useState(false);
@@ -24,7 +24,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
   const found = threads.filter((row) => folded(titleOf(row)).includes(folded(wanted)));
   const older = (): void => {
     ask(true);
-    client.threads(threads.at(-1)?.threadId).catch((error: unknown) => onFault(said(error))).finally(() => ask(false));
+    client.olderThreads().catch((error: unknown) => onFault(said(error))).finally(() => ask(false));
   };
   const deleted = (threadId: string): void => {
     // The focus goes to the row that takes the place, or to the one before, or to what is always there.

@@ -1,17 +1,35 @@
 import type { Figures, RunInfo, RunPage } from "carrel-client";
 
-/** The rows that are here, newest first, and whether older ones exist. */
+/** The rows that are here, newest first, and where the page behind them begins; without it there is none. */
 export interface Rows {
   readonly rows: readonly RunInfo[];
-  readonly more: boolean;
+  readonly before?: string;
 }
 
-/** Puts a page into the rows: it is true for as far as it reaches. before is what it was asked with. */
-export function putPage(known: Rows | undefined, { runs, more = false }: RunPage, before?: string): Rows {
-  const last = runs.at(-1)?.runId ?? "";
-  const newer = (known?.rows ?? []).filter(({ runId }) => before !== undefined && runId >= before);
-  const older = more ? (known?.rows ?? []).filter(({ runId }) => runId < last) : [];
-  return { rows: [...newer, ...runs, ...older], more: older.length > 0 ? known!.more : more };
+/** Puts a page into the rows. asked is the cursor that it was asked with; none: it is the first page. */
+export function putPage(known: Rows | undefined, { runs, before }: RunPage, asked?: string): Rows {
+  if (known && asked !== undefined) {
+    const merged = merge(known.rows, runs);
+    // If the first page came meanwhile, and rows may lie between, those come first.
+    return known.before === asked ? { rows: merged, ...(before !== undefined && { before }) } : { ...known, rows: merged };
+  }
+  if (known && before !== undefined && joins(known.rows, runs)) return { ...known, rows: merge(known.rows, runs) };
+  return { rows: runs, ...(before !== undefined && { before }) };
+}
+
+function merge(known: readonly RunInfo[], runs: readonly RunInfo[]): readonly RunInfo[] {
+  const all = new Map([...known, ...runs].map((run) => [run.runId, run]));
+  return [...all.values()].sort((a, b) => (b.created ?? 0) - (a.created ?? 0) || (a.runId < b.runId ? 1 : -1));
+}
+
+/**
+ * Whether a first page reaches rows that are known, so that none lies between it and those behind it. It has all runs that
+ * have not ended, so a known one that it lacks has ended, and the known rows are not true any more.
+ */
+function joins(known: readonly RunInfo[], runs: readonly RunInfo[]): boolean {
+  const there = new Set(runs.map(({ runId }) => runId));
+  return runs.some((run) => !isLive(run) && known.some(({ runId }) => runId === run.runId))
+    && known.every((run) => !isLive(run) || there.has(run.runId));
 }
 
 /** Whether it can still be stopped. */

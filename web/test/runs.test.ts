@@ -1,22 +1,30 @@
 import { describe, expect, it } from "vitest";
 import type { RunInfo } from "carrel-client";
 import { duration, isLive, putPage, ranFor, statusWord, used } from "../src/runs.ts";
+import type { Rows } from "../src/runs.ts";
 
-const run = (runId: string, status = "finished"): RunInfo => ({ runId, threadId: "t", status });
-const page = (more: boolean, ...ids: string[]) => ({ type: "runs" as const, runs: ids.map((id) => run(id)), more });
+const run = (runId: string, status = "finished"): RunInfo => ({ runId, threadId: "t", status, created: Number(runId.slice(1)) });
+const page = (before: string | undefined, ...runs: RunInfo[]) => ({ type: "runs" as const, runs, more: before !== undefined, ...(before !== undefined && { before }) });
+const ids = ({ rows }: Rows): string => rows.map(({ runId }) => runId).join(" ");
 
 describe("the list of runs", () => {
-  it("grows by older pages, and is true for as far as a page reaches", () => {
-    const first = putPage(undefined, page(true, "r9", "r8"));
-    const both = putPage(first, page(false, "r7", "r6"), "r8");
-    expect(both).toEqual({ rows: ["r9", "r8", "r7", "r6"].map((id) => run(id)), more: false });
-    // A new run came, and r8 went with its thread.
-    const again = putPage(both, page(true, "ra", "r9"));
-    expect(again.rows.map(({ runId }) => runId)).toEqual(["ra", "r9", "r8", "r7", "r6"]);
-    expect(putPage(both, page(true, "ra", "r7")).rows.map(({ runId }) => runId)).toEqual(["ra", "r7", "r6"]);
-    expect(again.more).toBe(false);
-    expect(putPage(both, page(false, "ra")).rows.map(({ runId }) => runId)).toEqual(["ra"]);
-    expect(putPage(both, page(false)).rows).toEqual([]);
+  it("grows by older pages, and keeps them when the first page reaches them", () => {
+    const first = putPage(undefined, page("c8", run("r9"), run("r8")));
+    const both = putPage(first, page(undefined, run("r7"), run("r6")), "c8");
+    expect(both).toEqual({ rows: ["r9", "r8", "r7", "r6"].map((id) => run(id)) });
+    const again = putPage(both, page("c9", run("r10", "running"), run("r9")));
+    expect([ids(again), again.before]).toEqual(["r10 r9 r8 r7 r6", undefined]);
+    const gap = putPage(both, page("c11", run("r12"), run("r11")));
+    expect([ids(gap), gap.before]).toEqual(["r12 r11", "c11"]);
+    expect(putPage(gap, page(undefined, run("r6")), "c8").before).toBe("c11"); // an answer from before
+    expect(putPage(both, page(undefined)).rows).toEqual([]);
+  });
+
+  it("shows a run that goes on in its place, and not as running once the first page lacks it", () => {
+    const first = putPage(undefined, page("c8", run("r9"), run("r8"), run("r1", "running")));
+    expect(ids(first)).toBe("r9 r8 r1");
+    expect(ids(putPage(first, page("c3", run("r4"), run("r3")), "c8"))).toBe("r9 r8 r4 r3 r1");
+    expect(ids(putPage(first, page("c8", run("r9"), run("r8"))))).toBe("r9 r8");
   });
 
   it("can stop what lives, and calls each status by a word", () => {

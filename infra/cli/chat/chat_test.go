@@ -238,7 +238,7 @@ func TestPipe(t *testing.T) {
 		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
 		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not everything was answered"},
-		"runs": {in: "/runs\n/runs 7\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs r)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
+		"runs": {in: "/runs\n/runs more\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs more)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
 			"TIME", time.UnixMilli(1).Format(time.DateTime))},
 		"nothing to see": {in: "/open 1\n", err: "say /threads first, then a number of that list\n", bad: "not everything was answered"},
 	} {

@@ -111,14 +111,24 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 	return err
 }
 
-// listRuns prints a page of the user's runs, newest first, or those before one.
-func (s *session) listRuns(ctx context.Context, before string) error {
+// listRuns prints a page of the user's runs, newest first, or ("more") the page behind the one that was printed last.
+func (s *session) listRuns(ctx context.Context, which string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	page, err := s.client.Runs(ctx, chat.RunID(strings.TrimSpace(before)), runsPage)
+	before := chat.ListCursor("")
+	switch which = strings.TrimSpace(which); {
+	case which == "more" && s.olderRuns == "":
+		return errors.New("there are no older runs behind those that were listed last")
+	case which == "more":
+		before = s.olderRuns
+	case which != "":
+		return errors.New("say /runs, or /runs more for older ones")
+	}
+	page, err := s.client.Runs(ctx, before, runsPage)
 	if err != nil {
 		return fmt.Errorf("list the runs: %w", err)
 	}
+	s.olderRuns = page.Before
 	for _, r := range page.Runs {
 		var used chat.Figures
 		if r.Figures != nil {
@@ -135,7 +145,7 @@ func (s *session) listRuns(ctx context.Context, before string) error {
 	case len(page.Runs) == 0:
 		fmt.Fprintln(s.std.out, "(no runs)")
 	case page.More:
-		fmt.Fprintf(s.std.out, "(older ones: /runs %s)\n", page.Runs[len(page.Runs)-1].RunID)
+		fmt.Fprintln(s.std.out, "(older ones: /runs more)")
 	}
 	return nil
 }

@@ -19,24 +19,25 @@ var errQuit = errors.New("quit")
 
 // session is one chat: lines go in, what the view shows comes out.
 type session struct {
-	client  *client.Client
-	std     stdio
-	out     *visible.Writer // std.out
-	wait    time.Duration
-	printer printer
-	rows    []wire.ThreadInfo // as /threads printed them last
-	notices int               // of them were printed
-	status  client.Status
-	away    bool       // that something is abridged was printed
-	failed  chat.RunID // whose failure was printed
-	asked   bool       // the prompt stands there
-	refused bool       // something was refused or failed: a pipe then ends with an error
-	held    *string    // a piped line that waits for the answers to those before it
-	stopped bool       // Ctrl-C has stopped what runs: once more quits
-	older   older
-	putID   chat.InterruptID // the question that was printed last
-	answers []agui.Resume    // to the open questions, until all are answered
-	unread  error            // why the input was not read to its end
+	client    *client.Client
+	std       stdio
+	out       *visible.Writer // std.out
+	wait      time.Duration
+	printer   printer
+	rows      []wire.ThreadInfo // as /threads printed them last
+	olderRuns chat.ListCursor   // behind those that /runs printed last; "": there are none
+	notices   int               // of them were printed
+	status    client.Status
+	away      bool       // that something is abridged was printed
+	failed    chat.RunID // whose failure was printed
+	asked     bool       // the prompt stands there
+	refused   bool       // something was refused or failed: a pipe then ends with an error
+	held      *string    // a piped line that waits for the answers to those before it
+	stopped   bool       // Ctrl-C has stopped what runs: once more quits
+	older     older
+	putID     chat.InterruptID // the question that was printed last
+	answers   []agui.Resume    // to the open questions, until all are answered
+	unread    error            // why the input was not read to its end
 }
 
 // older is how far back the history of a thread was read.

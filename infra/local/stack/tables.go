@@ -148,10 +148,14 @@ func creation(t template.Table) *sdk.CreateTableInput {
 	}
 	in.KeySchema = schema(t.Hash, t.Range)
 	for _, x := range t.Indexes {
+		keys, projection := schema(x.Hash, x.Range), &types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes}
+		if x.Local {
+			in.LocalSecondaryIndexes = append(in.LocalSecondaryIndexes, types.LocalSecondaryIndex{
+				IndexName: aws.String(x.Name), KeySchema: keys, Projection: projection})
+			continue
+		}
 		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-			IndexName: aws.String(x.Name), KeySchema: schema(x.Hash, x.Range),
-			Projection: &types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes},
-		})
+			IndexName: aws.String(x.Name), KeySchema: keys, Projection: projection})
 	}
 	return in
 }
@@ -164,6 +168,12 @@ func same(have *types.TableDescription, want *sdk.CreateTableInput) bool {
 	}
 	for _, x := range want.GlobalSecondaryIndexes {
 		b = append(b, aws.ToString(x.IndexName)+keyText(x.KeySchema))
+	}
+	for _, x := range have.LocalSecondaryIndexes {
+		a = append(a, "local "+aws.ToString(x.IndexName)+keyText(x.KeySchema))
+	}
+	for _, x := range want.LocalSecondaryIndexes {
+		b = append(b, "local "+aws.ToString(x.IndexName)+keyText(x.KeySchema))
 	}
 	slices.Sort(a)
 	slices.Sort(b)

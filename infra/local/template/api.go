@@ -71,8 +71,16 @@ func (r *resolver) table(res *resource) Table {
 	used := map[string]bool{}
 	t := Table{LogicalID: res.id, Name: res.name}
 	t.Hash, t.Range = r.keys(p, attributes, used)
-	for _, n := range p.list("GlobalSecondaryIndexes") {
-		t.Indexes = append(t.Indexes, r.index(r.object(n, p.where+".GlobalSecondaryIndexes"), attributes, used))
+	for _, property := range []string{"LocalSecondaryIndexes", "GlobalSecondaryIndexes"} {
+		for _, n := range p.list(property) {
+			o := r.object(n, p.where+"."+property)
+			x := r.index(o, attributes, used)
+			x.Local = property == "LocalSecondaryIndexes"
+			if x.Local && (x.Hash != t.Hash || x.Range.Name == "") {
+				o.fail(o.line, "a local index has the table's HASH key %q and a RANGE key of its own: DynamoDB refuses another", t.Hash.Name)
+			}
+			t.Indexes = append(t.Indexes, x)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if !used[name] {

@@ -91,9 +91,10 @@ type Table struct {
 // Key is a key attribute and its type: S, N or B.
 type Key struct{ Name, Type string }
 
-// Index is a global secondary index.
+// Index is a secondary index.
 type Index struct {
 	Name             string
+	Local            bool // it shares the table's partitions
 	Hash             Key
 	Range            Key    // no name: none
 	Projection       string // ALL, KEYS_ONLY or INCLUDE

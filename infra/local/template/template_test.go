@@ -50,7 +50,8 @@ func TestOwnTemplate(t *testing.T) {
 		Routes: map[string]string{"$connect": "ConnectFunction", "$default": "MessageFunction", "$disconnect": "DisconnectFunction"}})
 	equal(t, "tables", tm.Tables, []template.Table{{LogicalID: "Table", Name: "carrel-Table", TTL: "expires",
 		Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "sk", Type: "S"},
-		Indexes: []template.Index{{Name: "live", Projection: "KEYS_ONLY",
+		Indexes: []template.Index{{Name: "recent", Local: true, Projection: "KEYS_ONLY",
+			Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "recent", Type: "S"}}, {Name: "live", Projection: "KEYS_ONLY",
 			Hash: template.Key{Name: "live", Type: "S"}, Range: template.Key{Name: "due", Type: "N"}}}}})
 	equal(t, "functions", len(tm.Functions), 6)
 

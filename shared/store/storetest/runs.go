@@ -62,49 +62,6 @@ func owner(t *testing.T, w *World) {
 	}
 }
 
-// runs: a page of a user's runs, newest first, whatever has become of them, without what was asked.
-func runs(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	for i := range 3 {
-		w.Complete(alice, chat.RunID(fmt.Sprint("r", i)), "t1", "yes")
-	}
-	w.Begin(alice, "r3", "t1")
-	w.Admit(alice, "r4", "t1")
-	must[store.Cancelled](t)(alice.Cancel(ctx, "r2-never-came"))
-	w.Admit(w.As("alic"), "r9", "t1")
-	w.Admit(w.As("alice2"), "r9", "t1")
-	for _, c := range []struct {
-		before chat.RunID
-		limit  int
-		want   string
-		more   bool
-	}{
-		{"", 99, "r4 waiting r3 running r2 finished r1 finished r0 finished", false},
-		{"", 2, "r4 waiting r3 running", true},
-		{"r3", 2, "r2 finished r1 finished", true},
-		{"r3", 3, "r2 finished r1 finished r0 finished", false},
-		{"r3-none", 1, "r3 running", true},
-		{"r0", 9, "", false},
-		{"", 0, "r4 waiting", true},
-	} {
-		page, more, err := alice.Runs(ctx, c.before, c.limit)
-		said := []string{}
-		for _, r := range page {
-			said = append(said, string(r.ID), string(r.Status))
-			if one := must[store.Run](t)(alice.Run(ctx, r.ID)); !reflect.DeepEqual(r, one) {
-				t.Errorf("listed %+v, read %+v", r, one)
-			}
-		}
-		if got := strings.Join(said, " "); err != nil || got != c.want || more != c.more {
-			t.Errorf("before %q, at most %d: %s, more %v, %v", c.before, c.limit, got, more, err)
-		}
-	}
-	w.Clock.Advance(91 * 24 * time.Hour)
-	if page, more, err := alice.Runs(ctx, "", 9); err != nil || more || len(page) > 0 {
-		t.Errorf("after 91 days: %+v, more %v, %v", page, more, err)
-	}
-}
-
 func log(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")

@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"EndAfterARefusal", endAfterARefusal},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live}, {"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release}, {"ClaimUnclaimed", claimUnclaimed},
-		{"Threads", threads}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
+		{"Threads", threads}, {"ThreadClasses", threadClasses}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
@@ -67,7 +67,12 @@ func CreateTable(ctx context.Context, db *dynamodb.Client, name string) error {
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("pk", types.ScalarAttributeTypeS), attribute("sk", types.ScalarAttributeTypeS),
 			attribute("live", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
+			attribute("recent", types.ScalarAttributeTypeS),
 		},
+		LocalSecondaryIndexes: []types.LocalSecondaryIndex{{
+			IndexName: aws.String("recent"), KeySchema: keys("pk", "recent"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 			IndexName: aws.String("live"), KeySchema: keys("live", "due"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},

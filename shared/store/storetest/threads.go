@@ -15,43 +15,6 @@ import (
 	"carrel/shared/store"
 )
 
-func threads(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	for i := range 7 {
-		run, thread := chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i))
-		h := w.Begin(alice, run, thread)
-		w.End(h, Started(h), Finished(h))
-	}
-	w.Delete("alice", "t3")
-	for _, c := range []struct {
-		before chat.ThreadID
-		limit  int
-		want   string
-		more   bool
-	}{
-		{"", 99, "t6 t5 t4 t2 t1 t0", false},
-		{"", 3, "t6 t5 t4", true},
-		{"t4", 2, "t2 t1", true},
-		{"t4", 3, "t2 t1 t0", false},
-		{"t0", 9, "", false},
-		{"zzz", 1, "t6", true},
-		{"", 0, "t6", true},
-	} {
-		page, more, err := alice.Threads(ctx, c.before, c.limit)
-		ids := []string{}
-		for _, th := range page {
-			ids = append(ids, string(th.ID))
-		}
-		if got := strings.Join(ids, " "); err != nil || got != c.want || more != c.more {
-			t.Errorf("before %q, at most %d: %s, more %v, %v", c.before, c.limit, got, more, err)
-		}
-	}
-	_, _, err := alice.Threads(ctx, "t#1", 9)
-	wantErr(t, "a bad id", err, chat.ErrBadID)
-	_, err = alice.Thread(ctx, "unknown")
-	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
-}
-
 // Delete puts the mark of a deleted thread, behind the store's back.
 func (w *World) Delete(subject string, thread chat.ThreadID) {
 	w.T.Helper()

@@ -5,6 +5,7 @@ import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";
 import { Sockets } from "./sockets.ts";
 import type { RunningRun } from "./state.ts";
+import { FIRST_PAGE, OLDER_PAGE } from "./threadlist.ts";
 import { Waiters } from "./waiters.ts";
 import { watchPage } from "./wake.ts";
 
@@ -164,10 +165,16 @@ export class CarrelClient {
     else this.#waiters.drop(`cancel.${runId}`);
   }
 
-  /** Gets a page of threads, newest first, and merges it into `state.threads`. */
-  async threads(before?: string): Promise<ThreadList> {
-    const requestId = before === undefined ? "threads" : `threads.${before}`;
-    return await this.#ask({ type: "threads", requestId, ...(before !== undefined && { before }) }) as ThreadList;
+  /** Gets the first page of threads, the one used last first, and merges it into `state.threads`. */
+  async threads(): Promise<ThreadList> {
+    return await this.#ask({ type: "threads", requestId: FIRST_PAGE }) as ThreadList;
+  }
+
+  /** Gets the page behind the threads that are here into `state.threads`; undefined if there is none. */
+  async olderThreads(): Promise<ThreadList | undefined> {
+    const { older } = this.#session.list;
+    if (older === undefined) return undefined;
+    return await this.#ask({ type: "threads", requestId: OLDER_PAGE, before: older }) as ThreadList;
   }
 
   /** Gets older messages of the open thread into view; undefined if there are none. */
@@ -187,7 +194,7 @@ export class CarrelClient {
     await this.#ask({ type: "delete", requestId: `delete.${threadId}`, threadId });
   }
 
-  /** Gets a page of the user's runs, ended ones too, highest run id first; the next page is before the last one's id. */
+  /** Gets a page of the user's runs, ended ones too, newest first; the next page is behind the `before` of this one. */
   async runs(before?: string, limit?: number): Promise<RunPage> {
     return await this.#ask({ type: "runs", requestId: "runs", ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }) as RunPage;
   }
@@ -266,7 +273,7 @@ export class CarrelClient {
   #snapshot(): ClientState {
     const { thread, list, notices, status, gone } = this.#session;
     return {
-      status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.more, notices,
+      status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.older !== undefined, notices,
       ...(thread && { thread }), ...(gone && { gone }), ...(this.#fault !== undefined && { fault: this.#fault }),
     };
   }

@@ -100,6 +100,7 @@ export interface Cancel extends Request {
 }
 export interface Threads extends Request {
   readonly type: "threads";
+  /** The `before` of the page before; absent: the top. */
   readonly before?: string;
   readonly limit?: number;
 }
@@ -120,6 +121,7 @@ export interface Delete extends Request {
 }
 export interface Runs extends Request {
   readonly type: "runs";
+  /** The `before` of the page before; absent: the top. */
   readonly before?: string;
   readonly limit?: number;
 }
@@ -227,6 +229,10 @@ export interface ThreadInfo {
   /** Times are ms since the epoch. */
   readonly created: number;
   readonly updated: number;
+  /** The last admission of a run. Lists are in this order, but pinned threads come first and archived ones last. */
+  readonly used?: number;
+  readonly pinned?: boolean;
+  readonly archived?: boolean;
   readonly head: number;
   /** It waits for a person's answer. */
   readonly interrupted?: boolean;
@@ -246,6 +252,8 @@ export interface ThreadList {
   readonly requestId?: string;
   readonly threads: readonly ThreadInfo[];
   readonly more: boolean;
+  /** With `more`: where the next page begins. */
+  readonly before?: string;
 }
 /** What a run has used so far, or used. */
 export interface Figures {
@@ -268,12 +276,14 @@ export interface RunInfo {
   readonly attempts?: number;
   readonly figures?: Figures;
 }
-/** Highest run id first. */
+/** Newest first. The first page has all runs that have not ended, whenever they began. */
 export interface RunPage {
   readonly type: "runs";
   readonly requestId?: string;
   readonly runs: readonly RunInfo[];
   readonly more?: boolean;
+  /** With `more`: where the next page begins. */
+  readonly before?: string;
 }
 export interface HistoryPage {
   readonly type: "history";

@@ -1,17 +1,26 @@
 import type { ThreadInfo, ThreadList as Page } from "./frames.ts";
 
-/** The user's threads as far as they are known, newest first. */
+/** The requests of the first page, and of the page behind the rows. */
+export const FIRST_PAGE = "threads";
+export const OLDER_PAGE = "threads.older";
+
+/** The user's threads as far as they are known, in the server's order. */
 export class ThreadList {
   #rows: readonly ThreadInfo[] = [];
   /** Deleted threads: nothing brings them back. */
   readonly #deleted = new Set<string>();
-  /** The rows that were there when a page was asked for: those that it does not name have gone. */
-  readonly #asked = new Map<string, readonly ThreadInfo[]>();
-  /** Older threads exist that were not asked for yet. */
-  more = false;
+  /** The rows that were there when the first page was asked for: those that it does not name have gone. */
+  #asked: readonly ThreadInfo[] = [];
+  #older: string | undefined;
+  #askedOlder: string | undefined;
 
   get rows(): readonly ThreadInfo[] {
     return this.#rows;
+  }
+
+  /** Where the page behind the rows begins; undefined if there is none. */
+  get older(): string | undefined {
+    return this.#older;
   }
 
   isDeleted(threadId: string): boolean {
@@ -34,35 +43,60 @@ export class ThreadList {
   /** Merges rows; one that is older than what is shown is dropped. */
   put(rows: readonly ThreadInfo[]): void {
     const all = new Map(this.#rows.map((row) => [row.threadId, row]));
-    for (const { threadId, title, status, created, updated, head, interrupted } of rows) {
+    for (const { threadId, title, status, created, updated, used, pinned, archived, head, interrupted } of rows) {
       const shown = all.get(threadId);
       if (this.#deleted.has(threadId) || (shown && shown.updated > updated)) continue;
       const state = status ?? shown?.status;
-      all.set(threadId, { threadId, title, created, updated, head, ...(state && { status: state }), ...(interrupted && { interrupted }) });
+      all.set(threadId, {
+        threadId, title, created, updated, head, ...(state && { status: state }), ...(interrupted && { interrupted }),
+        ...(used !== undefined && { used }), ...(pinned && { pinned }), ...(archived && { archived }),
+      });
     }
-    this.#rows = [...all.values()].sort((a, b) => b.created - a.created || (a.threadId < b.threadId ? 1 : -1));
+    this.#rows = [...all.values()].sort(byUse);
   }
 
-  /** A page is asked for: "threads", or "threads." and the id before which it begins. */
+  /** A page is asked for. */
   asked(requestId: string): void {
-    this.#asked.set(requestId, this.#rows);
+    if (requestId === OLDER_PAGE) this.#askedOlder = this.#older;
+    else this.#asked = this.#rows;
   }
 
   page(page: Page): void {
-    const id = page.requestId ?? "threads";
-    this.#forget(page, id.slice("threads.".length), this.#asked.get(id) ?? []);
-    this.#asked.delete(id);
+    if (page.requestId === OLDER_PAGE) return this.#olderPage(page);
+    const known = this.#asked;
+    this.#asked = [];
+    this.#forget(page, known);
     this.put(page.threads);
-    // The first page is asked for again after each loss of the connection, when older ones may be here already.
-    const oldest = page.threads.at(-1)?.threadId;
-    if (id !== "threads" || !this.#rows.some((row) => oldest !== undefined && row.threadId < oldest)) this.more = page.more;
+    if (!joins(page, known)) this.#older = page.more ? page.before : undefined;
   }
 
-  /** Takes away what was known before the page was asked for, belongs into it and is not there: it was deleted. */
-  #forget({ threads, more }: Page, before: string, known: readonly ThreadInfo[]): void {
+  /** A later page only adds rows. The first page may have come meanwhile and say that rows lie between: they come first. */
+  #olderPage(page: Page): void {
+    this.put(page.threads);
+    if (this.#askedOlder === this.#older) this.#older = page.more ? page.before : undefined;
+  }
+
+  /** Takes away what was known before the first page was asked for, belongs into it and is not there: it was deleted. */
+  #forget({ threads, more }: Page, known: readonly ThreadInfo[]): void {
     const there = new Set(threads.map((row) => row.threadId));
-    const last = more ? threads.at(-1)?.threadId ?? "" : "";
-    const gone = new Set(known.filter(({ threadId }) => !there.has(threadId) && threadId > last && (!before || threadId < before)));
+    const last = more ? threads.at(-1) : undefined;
+    const gone = new Set(known.filter((row) => !there.has(row.threadId) && (!last || byUse(row, last) < 0)));
     this.#rows = this.#rows.filter((row) => !gone.has(row));
   }
+}
+
+/** The order of lists: pinned threads first and archived ones last, and of each the one used last first. */
+function byUse(a: ThreadInfo, b: ThreadInfo): number {
+  return rank(b) - rank(a) || (b.used ?? 0) - (a.used ?? 0) || (a.threadId < b.threadId ? 1 : -1);
+}
+
+function rank({ pinned, archived }: ThreadInfo): number {
+  if (pinned) return 2;
+  return archived ? 0 : 1;
+}
+
+/** Whether the page reaches rows that are known already, so that none lies between it and those behind it. */
+function joins({ threads, more }: Page, known: readonly ThreadInfo[]): boolean {
+  const last = threads.at(-1);
+  return more && last !== undefined && known.some((row) => row.threadId === last.threadId && row.used === last.used && rank(row) === rank(last));
 }

@@ -119,7 +119,7 @@ describe("a CarrelClient", () => {
     const { socket, client } = await World.connected({ epoch: "e1", head: 9 });
     socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [{ id: "b", role: "user", content: "b" }], more: true, before: 7 });
     const threads = client.threads();
-    socket.say({ type: "threads", requestId: "threads", threads: [{ threadId: "t1", title: "T", created: 1, updated: 1, head: 9 }], more: true });
+    socket.say({ type: "threads", requestId: "threads", threads: [{ threadId: "t1", title: "T", created: 1, updated: 1, head: 9 }], more: true, before: "c1" });
     await expect(threads).resolves.toMatchObject({ more: true });
     expect(client.state).toMatchObject({ moreThreads: true, threads: [{ title: "T" }] });
     const history = client.history();

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"carrel/shared/chat"
+)
+
+// ErrBadCursor is returned for a cursor that no page of the list has given.
+var ErrBadCursor = errors.New("no cursor of this list")
+
+// recentItem is what the index recent projects.
+type recentItem struct {
+	SK     string `dynamodbav:"sk"`
+	Recent string `dynamodbav:"recent"`
+}
+
+// Threads lists a page of threads: pinned ones first and archived ones last, and of each the one used last first. before
+// is the cursor of the page before ("": none), and next that of this one ("": no more rows). A limit below 1 is 1.
+func (s *Store) Threads(ctx context.Context, before chat.ListCursor, limit int) (page []Thread, next chat.ListCursor, err error) {
+	q, err := s.recentSpan(recentThreadPrefix, before)
+	if err != nil {
+		return nil, "", fmt.Errorf("list threads: %w", err)
+	}
+	rows, next, err := s.recent(ctx, q, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("list threads: %w", err)
+	}
+	keys := make([]key, 0, len(rows))
+	for _, row := range rows {
+		keys = append(keys, key{s.pk, row.SK})
+	}
+	found, err := s.t.getAll(ctx, keys)
+	if err != nil {
+		return nil, "", fmt.Errorf("list threads: %w", err)
+	}
+	for _, k := range keys {
+		var t threadItem
+		if err := attributevalue.UnmarshalMap(found[k.sk], &t); err != nil {
+			return nil, "", fmt.Errorf("list threads: %w", err)
+		}
+		if t.ID != "" && s.t.visible(t) { // not deleted since the index was read
+			page = append(page, s.t.thread(t))
+		}
+	}
+	return page, next, nil
+}
+
+// Runs lists a page of runs, the newest first: those that have ended too, for as long as their records are kept. The
+// first page also has all runs that have not ended, whenever they were admitted. before, next and limit are as of Threads.
+// It fails with chat.ErrClosed for a user who is being erased.
+func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (page []Run, next chat.ListCursor, err error) {
+	q, err := s.recentSpan(recentRunPrefix, before)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	q.low = recentRun(millis(s.t.c.Now().Add(-runLife)), "") // TTL deletes days late
+	rows, next, err := s.recent(ctx, q, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	d, err := s.Desk(ctx) // after the index: what was admitted since then is here
+	if err == nil && d.Closing {
+		err = chat.ErrClosed
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	keys := make([]key, 0, len(rows)+len(d.Seats)+len(d.Waiting))
+	for _, row := range rows {
+		keys = append(keys, key{s.pk, row.SK})
+	}
+	if before == "" {
+		for _, id := range d.All() {
+			if k := s.runKey(id); !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	found, err := s.t.getAll(ctx, keys)
+	if err != nil {
+		return nil, "", fmt.Errorf("list runs: %w", err)
+	}
+	for _, k := range keys {
+		r, err := asRun(found[k.sk])
+		if err != nil {
+			return nil, "", fmt.Errorf("list runs: %w", err)
+		}
+		if r.ID == "" || s.t.expired(r.Expires) {
+			continue
+		}
+		run, err := r.run()
+		if err != nil {
+			return nil, "", fmt.Errorf("list runs: %w", err)
+		}
+		page = append(page, run)
+	}
+	slices.SortFunc(page, func(a, b Run) int {
+		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(string(b.ID), string(a.ID)))
+	})
+	return page, next, nil
+}
+
+// recent reads a page of the index, the newest row first, and where the next one begins.
+func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentItem, next chat.ListCursor, err error) {
+	limit = max(limit, 1)
+	q.descending, q.page = true, limit+2 // with the row of the cursor, and one that says that there are more
+	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
+		var row recentItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return false, err
+		}
+		if row.Recent == q.high { // the cursor's
+			return true, nil
+		}
+		if len(page) == limit {
+			next = listCursor(page[limit-1].Recent)
+			return false, nil
+		}
+		page = append(page, row)
+		return true, nil
+	})
+	return page, next, err
+}
