@@ -225,7 +225,7 @@ func TestCancel(t *testing.T) {
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
 		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
-		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+2},"head":0}`)
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+2},"used":{now},"head":0}`)
 	if got := r.edge.Frames("w2="); len(got) != 3 { // the list's row when it began to wait, too
 		t.Errorf("the other window was posted %d frames, want ended and the list's rows", len(got))
 	}

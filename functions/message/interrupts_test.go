@@ -153,10 +153,12 @@ func TestRunsArePaged(t *testing.T) {
 	for _, run := range []string{"r1", "r2", "r3"} {
 		w.send(strings.ReplaceAll(hi, "r1", run))
 		w.does(chat.RunID(run), "answer", true)
+		r.at = r.at.Add(time.Millisecond)
 	}
+	next := w.send(`{"type":"runs","limit":2}`)[0].(*wire.RunList).Before
 	list := func(body string) string {
 		t.Helper()
-		page := w.send(body)[0].(*wire.RunList)
+		page := w.send(strings.Replace(body, "NEXT", string(next), 1))[0].(*wire.RunList)
 		ids := ""
 		for _, run := range page.Runs {
 			ids += string(run.RunID) + " "
@@ -168,9 +170,9 @@ func TestRunsArePaged(t *testing.T) {
 	}
 	pages := 0
 	for body, want := range map[string]string{
-		`{"type":"runs"}`:                         "r3 r2 r1 false",
-		`{"type":"runs","limit":2}`:               "r3 r2 true",
-		`{"type":"runs","limit":2,"before":"r2"}`: "r1 false",
+		`{"type":"runs"}`:                           "r3 r2 r1 false",
+		`{"type":"runs","limit":2}`:                 "r3 r2 true",
+		`{"type":"runs","limit":2,"before":"NEXT"}`: "r1 false",
 	} {
 		if got := list(body); got != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
@@ -178,7 +180,10 @@ func TestRunsArePaged(t *testing.T) {
 		}
 		pages++
 	}
-	got := r.window("bob", "w2=").send(`{"type":"runs","before":"r2"}`)[0].(*wire.RunList)
+	const wrong = `{"type":"error","code":"bad_frame","message":"before: It is no cursor of this list; send the before of its last answer, or leave it out.","field":"before"}`
+	w.answers(fmt.Sprintf(`{"type":"threads","before":%q}`, next), wrong)
+	w.answers(`{"type":"runs","before":"r2"}`, wrong)
+	got := r.window("bob", "w2=").send(fmt.Sprintf(`{"type":"runs","before":%q}`, next))[0].(*wire.RunList)
 	if len(got.Runs) != 0 || got.More {
 		t.Errorf("somebody else's runs are %+v", got)
 	}

@@ -199,7 +199,7 @@ func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
 	}
 	second := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"n":2`, `"n":3`)
 	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"waiting","position":1}`,
-		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"head":0}`)
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
 	if got := r.edge.Invoked(); len(got) != 0 {
 		t.Errorf("a waiting run was invoked: %v", got)
 	}
@@ -277,7 +277,7 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
 		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
 	w.answers(`{"type":"threads"}`,
-		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"head":0}],"more":false}`)
+		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}],"more":false}`)
 }
 
 func TestHistoryIsPaged(t *testing.T) {

@@ -19,7 +19,7 @@ func TestRename(t *testing.T) {
 	w.send(hi)
 	other.hello(`{"type":"hello","n":1,"threadId":"elsewhere"}`)
 	w.answers(`{"type":"rename","requestId":"q","threadId":"t","title":" My plan "}`, `{"type":"done","requestId":"q","threadId":"t"}`,
-		`{"type":"thread","threadId":"t","title":"My plan","status":"running","created":{now},"updated":{now+1},"head":0}`)
+		`{"type":"thread","threadId":"t","title":"My plan","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
 	if got := r.edge.Frames(other.id); len(got) != 1 || got[0].(*wire.Thread).Title != "My plan" {
 		t.Errorf("the other window was told %+v", got)
 	}
@@ -69,15 +69,16 @@ func TestDelete(t *testing.T) {
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, noSuchThing)
 }
 
-// The list is paged to its end: 120 threads, each once, highest id first.
+// The list is paged to its end: 120 threads, each once, the one used last first, whatever the order of their ids.
 func TestThreadsArePaged(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	const all = 120
+	id := func(i int) chat.ThreadID { return chat.ThreadID(fmt.Sprintf("t%03d", i*37%all)) }
 	for i := range all {
 		r.at = r.at.Add(6 * time.Second) // nobody may start more at once
 		run := chat.RunID(fmt.Sprintf("r%03d", i))
-		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", string(run)), `"t"`, fmt.Sprintf(`"t%03d"`, i)))
+		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", string(run)), `"t"`, fmt.Sprintf("%q", id(i))))
 		if i < all-6 { // the last ones stay: five run, one waits
 			w.does(run, "answer", true)
 		}
@@ -93,8 +94,8 @@ func TestThreadsArePaged(t *testing.T) {
 			} else if next >= all-6 {
 				want = chat.ThreadRunning
 			}
-			if row.ThreadID != chat.ThreadID(fmt.Sprintf("t%03d", next)) || row.Status != want {
-				t.Errorf("row %+v, want t%03d, %s", row, next, want)
+			if row.ThreadID != id(next) || row.Status != want {
+				t.Errorf("row %+v, want %s, %s", row, id(next), want)
 			}
 			next--
 		}
@@ -104,8 +105,7 @@ func TestThreadsArePaged(t *testing.T) {
 			}
 			return
 		}
-		last := list.Threads[len(list.Threads)-1].ThreadID
-		before = fmt.Sprintf(`,"before":%q`, last)
+		before = fmt.Sprintf(`,"before":%q`, list.Before)
 	}
 }
 

@@ -269,7 +269,7 @@ func (w *watch) tellRows(ctx context.Context) error {
 		frames = append(frames, &wire.Thread{ThreadInfo: wire.ThreadInfo{
 			ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
 			Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
-		Used: t.Used.UnixMilli(), Pinned: t.Pinned, Archived: t.Archived,
+			Used: t.Used.UnixMilli(), Pinned: t.Pinned, Archived: t.Archived,
 		}})
 	}
 	if len(frames) == 0 {

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -35,10 +36,10 @@ func arms(own holdings) []wire.ClientFrame {
 			Messages: []agui.Message{{ID: own.message, Role: agui.RoleUser, Content: "/say what I say"}},
 			Resume:   []agui.Resume{{InterruptID: chat.InterruptID(own.interrupt), Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":true}`)}}},
 		&wire.Cancel{Header: h, RunID: run},
-		&wire.Threads{Header: h, Before: thread, Limit: 100},
+		&wire.Threads{Header: h, Before: listCursor("T#1#", own.thread), Limit: 100},
 		&wire.History{Header: h, ThreadID: thread, Before: 1000, Limit: 100},
 		&wire.Rename{Header: h, ThreadID: thread, Title: "what I call it"},
-		&wire.Runs{Header: h, Before: run, Limit: 100},
+		&wire.Runs{Header: h, Before: listCursor("R#", own.run), Limit: 100},
 		&wire.Ping{Header: h, ThreadID: thread, Cursor: cursor},
 		&wire.Delete{Header: h, ThreadID: thread},
 		&wire.SignOut{Header: h, Everywhere: true, CancelRuns: true},
@@ -48,6 +49,11 @@ func arms(own holdings) []wire.ClientFrame {
 
 // final reports whether nothing more can be asked after a frame of this type: the account or its sessions are gone.
 func final(kind wire.Type) bool { return kind == wire.TypeForget || kind == wire.TypeSignOut }
+
+// listCursor is a cursor of a list as the store makes it of a row with this id.
+func listCursor(prefix, id string) chat.ListCursor {
+	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(prefix + "1700000000000#" + id)))
+}
 
 // armed are the frames as they are sent, by type and in the order of arms.
 func armed(t *testing.T, own holdings) (types []wire.Type, frames map[wire.Type][]byte) {

@@ -134,7 +134,9 @@ func combinedCursors(own holdings, v *victim) (frames [][]byte) {
 			frames = append(frames, fmt.Appendf(nil, `{"type":"ping","threadId":%q,"cursor":{"epoch":%q,"seq":1}}`, thread, epoch))
 		}
 		frames = append(frames, fmt.Appendf(nil, `{"type":"history","threadId":%q,"before":50,"limit":100}`, thread),
-			fmt.Appendf(nil, `{"type":"threads","before":%q,"limit":100}`, thread))
+			fmt.Appendf(nil, `{"type":"threads","before":%q,"limit":100}`, thread),
+			fmt.Appendf(nil, `{"type":"threads","before":%q,"limit":100}`, listCursor("T#1#", thread)),
+			fmt.Appendf(nil, `{"type":"runs","before":%q,"limit":100}`, listCursor("T#1#", thread)))
 	}
 	return frames
 }

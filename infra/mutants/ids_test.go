@@ -4,7 +4,7 @@ import "slices"
 
 // idGuards are the rules of run ids, message ids and lists.
 func idGuards() []guard {
-	return slices.Concat(adapterIDGuards(), runIDGuards())
+	return slices.Concat(adapterIDGuards(), runIDGuards(), listGuards(), clientListGuards())
 }
 
 func adapterIDGuards() []guard {
@@ -73,6 +73,76 @@ func runIDGuards() []guard {
 		{
 			name: "message ids: the server's begin with carrel.", file: "shared/engine/run.go", test: "./shared/engine TestIDsAreUnique",
 			from: `return chat.ServerPrefix + r.newID()`, to: `return r.newID()`,
+		},
+	}
+}
+
+func listGuards() []guard {
+	const test, keys, recent = "./shared/store TestStore", "shared/store/keys.go", "shared/store/recent.go"
+	return []guard{
+		{
+			name: "lists: a cursor is of this list and of a row's form", file: keys, test: test,
+			from: `if _, _, ok := splitRecent(prefix, string(high)); err != nil || !ok {`, to: `if _, _, ok := splitRecent(prefix, string(high)); err != nil && !ok {`,
+		},
+		{
+			name: "lists: a cursor has its list's prefix", file: keys, test: test,
+			from: `rest, ok := strings.CutPrefix(recent, prefix)`, to: `rest, ok := recent[min(2, len(recent)):], len(recent) > 2`,
+		},
+		{
+			name: "lists: a thread that is used moves up", file: "shared/store/admit.go", test: test,
+			from: `s.begin(w.thread, recent)`, to: `s.begin(w.thread, w.thread.Recent)`,
+		},
+		{
+			name: "lists: a pinned or archived thread stays so when it is used", file: "shared/store/admit.go", test: test,
+			from: `recentThread(class, max(w.run.Created, used), w.run.Thread)`, to: `recentThread(max(class, usualThread)&usualThread, max(w.run.Created, used), w.run.Thread)`,
+		},
+		{
+			name: "lists: a deleted thread leaves the index", file: "shared/store/delete.go", test: test,
+			from: `REMOVE #open, #asked, #recent", when: standing`, to: `REMOVE #open, #asked", when: standing`,
+			spare: "a row that is not visible is left out of the page",
+		},
+		{
+			name: "lists: the first page of runs has all that have not ended", file: recent, test: test,
+			from: `	if before == "" {
+		for _, id := range d.All() {`, to: `	if before == "everything" {
+		for _, id := range d.All() {`,
+		},
+		{
+			name: "lists: a page does not repeat the row of its cursor", file: recent, test: test,
+			from: `if row.Recent == q.high {`, to: `if row.Recent == q.pk {`,
+		},
+		{
+			name: "lists: no runs of one who is erased", file: recent, test: "./functions/message Test.*",
+			from: `if err == nil && d.Closing {`, to: `if err == nil && d.Closing && d.Version < 0 {`,
+		},
+		{
+			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end.go", test: test,
+			from: ` AND #title = :title AND #recent = :recent",`, to: ` AND #title = :title AND (#recent = :recent OR #recent <> :recent)",`,
+		},
+	}
+}
+
+func clientListGuards() []guard {
+	const ts, web = "web/client/src/threadlist.ts", "web client/test/threadlist.test.ts"
+	return []guard{
+		{
+			name: "list: the first page removes only rows that belong into it", file: ts, test: web,
+			from: `(!last || byUse(row, last) < 0)`, to: `(!last || byUse(row, last) !== 0)`,
+		},
+		{
+			name: "list: a later page removes nothing", file: ts, test: web,
+			from: `  #olderPage(page: Page): void {
+`, to: `  #olderPage(page: Page): void {
+    this.#forget(page, this.#rows);
+`,
+		},
+		{
+			name: "list: a first page that reaches no known row leaves a gap", file: ts, test: web,
+			from: `if (!joins(page, known)) this.#older`, to: `if (known.length === 0) this.#older`,
+		},
+		{
+			name: "list: an older page of before the gap does not close it", file: ts, test: web,
+			from: `if (this.#askedOlder === this.#older) this.#older`, to: `this.#older`,
 		},
 	}
 }

@@ -227,7 +227,7 @@ func (c *Client) abandon() {
 	}
 }
 
-// NewID makes an id for a thread or a run: a UUID of version 7, so that ids sort by the time they were made at.
+// NewID makes an id for a thread or a run: a UUID of version 7.
 func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // it never fails: crypto/rand ends the program instead

@@ -201,11 +201,25 @@ func readProbes() map[string]func(*testing.T, *storetest.World) string {
 			}
 			return told(page.Items[0])
 		},
-		"a consistent query of an index": func(t *testing.T, w *storetest.World) string {
+		"a consistent query of a global index": func(t *testing.T, w *storetest.World) string {
 			in := live(w)
 			in.ConsistentRead = aws.Bool(true)
 			_, err := w.DB.Query(t.Context(), in)
 			return answered(err)
+		},
+		"a consistent query of a local index behind a write": func(t *testing.T, w *storetest.World) string {
+			alice := w.As("alice")
+			if _, err := alice.Admit(t.Context(), storetest.Asked("r1", "t1")); err != nil {
+				return answered(err)
+			}
+			page, _, err := alice.Threads(t.Context(), "", 9)
+			switch {
+			case err != nil:
+				return answered(err)
+			case len(page) != 1 || page[0].ID != "t1":
+				return "not there"
+			}
+			return "there"
 		},
 		"a wrong signature": func(t *testing.T, w *storetest.World) string {
 			_, err := w.DB.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &w.Name, Key: row("signed", "1")}, func(o *dynamodb.Options) {

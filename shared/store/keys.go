@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"hash/fnv"
@@ -110,6 +111,11 @@ func liveShard(of chat.Mark) string {
 func (s *Store) liveShard() string { return liveShard(chat.Mark(s.user.Hash())) }
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
+
+// condition is what the keys of a span's items have: its index's if it has one, else the table's.
+func (q span) condition() string {
+	return "#pk = :pk AND #" + cmp.Or(q.index, "sk") + " BETWEEN :low AND :high"
+}
 
 // whole is all of a partition.
 func whole(pk string) span { return span{pk: pk, low: belowAll, high: aboveAll} }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -114,7 +113,7 @@ type span struct {
 // each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
 // whether it came to the span's end.
 func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool, err error)) (end bool, err error) {
-	condition := "#pk = :pk AND #" + cmp.Or(q.index, "sk") + " BETWEEN :low AND :high"
+	condition := q.condition()
 	in := &dynamodb.QueryInput{
 		TableName: &t.c.Name, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String(condition),
 		ExpressionAttributeNames:  names(condition),

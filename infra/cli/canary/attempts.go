@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -58,16 +59,8 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 			{func(t things, _ int64) map[string]any { return frame("runId", t.saidRun) }, true},
 			{func(t things, _ int64) map[string]any { return frame("runId", t.asksRun) }, true},
 		}
-	case wire.TypeThreads:
-		return []attempt{
-			{func(things, int64) map[string]any { return frame() }, true},
-			{func(t things, _ int64) map[string]any { return frame("before", t.said, "limit", 100) }, true},
-		}
-	case wire.TypeRuns:
-		return []attempt{
-			{func(things, int64) map[string]any { return frame() }, false}, // of the one's own cancels, with their names
-			{func(t things, _ int64) map[string]any { return frame("before", t.saidRun, "limit", 100) }, false},
-		}
+	case wire.TypeThreads, wire.TypeRuns:
+		return listAttempts(frame, typ)
 	case answers:
 		return answerAttempts(frame)
 	case wire.TypeRun:
@@ -85,6 +78,24 @@ func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, forge
 		return []attempt{{func(things, int64) map[string]any { return frame("confirm", forget) }, false}}
 	}
 	return nil
+}
+
+// listAttempts are pages from the top, and behind a row of the other's or of nobody's.
+func listAttempts(frame func(fields ...any) map[string]any, typ wire.Type) []attempt {
+	top := func(things, int64) map[string]any { return frame() }
+	if typ == wire.TypeRuns { // of the one's own cancels, with their names
+		return []attempt{{top, false}, {func(t things, _ int64) map[string]any {
+			return frame("before", listCursor("R#", string(t.saidRun)), "limit", 100)
+		}, false}}
+	}
+	return []attempt{{top, true}, {func(t things, _ int64) map[string]any {
+		return frame("before", listCursor("T#1#", string(t.said)), "limit", 100)
+	}, true}}
+}
+
+// listCursor is a cursor of a list as the server makes it of a row with this id.
+func listCursor(prefix, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(prefix + "9999999999999#" + id))
 }
 
 func cursor(t things) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }

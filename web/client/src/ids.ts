@@ -1,6 +1,6 @@
 import type { Message } from "./frames.ts";
 
-/** A UUID of version 7: ids that are made later sort after, as lists of runs and threads need it. */
+/** A UUID of version 7, which tells the time it was made. */
 export function timedId(now: number = Date.now()): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let i = 0; i < 6; i++) bytes[i] = Math.floor(now / 2 ** (8 * (5 - i))) % 256;
