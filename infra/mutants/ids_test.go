@@ -87,6 +87,7 @@ func listGuards() []guard {
 		{
 			name: "lists: a cursor has its list's prefix", file: keys, test: test,
 			from: `rest, ok := strings.CutPrefix(recent, prefix)`, to: `rest, ok := recent[min(2, len(recent)):], len(recent) > 2`,
+			spare: "what follows the prefix has another form in each list",
 		},
 		{
 			name: "lists: a thread that is used moves up", file: "shared/store/admit.go", test: test,
@@ -99,7 +100,6 @@ func listGuards() []guard {
 		{
 			name: "lists: a deleted thread leaves the index", file: "shared/store/delete.go", test: test,
 			from: `REMOVE #open, #asked, #recent", when: standing`, to: `REMOVE #open, #asked", when: standing`,
-			spare: "a row that is not visible is left out of the page",
 		},
 		{
 			name: "lists: the first page of runs has all that have not ended", file: recent, test: test,
@@ -112,7 +112,7 @@ func listGuards() []guard {
 			from: `if row.Recent == q.high {`, to: `if row.Recent == q.pk {`,
 		},
 		{
-			name: "lists: no runs of one who is erased", file: recent, test: "./functions/message Test.*",
+			name: "lists: no runs of one who is erased", file: recent, test: test,
 			from: `if err == nil && d.Closing {`, to: `if err == nil && d.Closing && d.Version < 0 {`,
 		},
 		{

@@ -126,6 +126,8 @@ func admissionOfDeleted(t *testing.T, w *World) {
 	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
 	_, err = alice.Admit(ctx, Asked("r3", "t3"))
 	wantErr(t, "a run of a user who is being erased", err, chat.ErrClosed)
+	_, _, err = alice.Runs(ctx, "", 9)
+	wantErr(t, "the runs of a user who is being erased", err, chat.ErrClosed)
 }
 
 func interrupt(t *testing.T, w *World) {
