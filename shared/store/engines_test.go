@@ -79,6 +79,7 @@ func engineProbes() map[string]func(*testing.T, *storetest.World) string {
 	all := transactionProbes()
 	maps.Copy(all, writeProbes())
 	maps.Copy(all, readProbes())
+	maps.Copy(all, indexProbes())
 	return all
 }
 
@@ -201,6 +202,17 @@ func readProbes() map[string]func(*testing.T, *storetest.World) string {
 			}
 			return told(page.Items[0])
 		},
+		"a wrong signature": func(t *testing.T, w *storetest.World) string {
+			_, err := w.DB.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &w.Name, Key: row("signed", "1")}, func(o *dynamodb.Options) {
+				o.Credentials = credentials.NewStaticCredentialsProvider("somebody", "else", "")
+			})
+			return answered(err)
+		},
+	}
+}
+
+func indexProbes() map[string]func(*testing.T, *storetest.World) string {
+	return map[string]func(*testing.T, *storetest.World) string{
 		"a consistent query of a global index": func(t *testing.T, w *storetest.World) string {
 			in := live(w)
 			in.ConsistentRead = aws.Bool(true)
@@ -220,12 +232,6 @@ func readProbes() map[string]func(*testing.T, *storetest.World) string {
 				return "not there"
 			}
 			return "there"
-		},
-		"a wrong signature": func(t *testing.T, w *storetest.World) string {
-			_, err := w.DB.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &w.Name, Key: row("signed", "1")}, func(o *dynamodb.Options) {
-				o.Credentials = credentials.NewStaticCredentialsProvider("somebody", "else", "")
-			})
-			return answered(err)
 		},
 	}
 }
