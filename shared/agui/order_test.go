@@ -126,6 +126,9 @@ func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
 		results := map[string]int{}
 		incomplete := 0
 		for _, m := range fold(closed...) {
+			if agui.MarksOf(m.Metadata).Again {
+				t.Errorf("died after %d events: %s is said to be given again, and the run is over", n, m.ID)
+			}
 			if m.Role == agui.RoleTool {
 				results[m.ToolCallID]++
 			}
@@ -176,6 +179,9 @@ func TestCloseAttemptKnowsWhatMayHaveBeenDone(t *testing.T) {
 		}
 		said := 0
 		for _, e := range closing {
+			if marks := agui.MarksOf(e.Metadata); marks.Incomplete != marks.Again {
+				t.Errorf("died after %d events: %s does not say that it is given again", n, e.Type)
+			}
 			if e.Type == agui.ToolCallResult {
 				said++
 				if !strings.Contains(*e.Content, "was not carried out") || !strings.Contains(string(e.Metadata), `"incomplete":true`) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func conversation(history []agui.Message) []*said {
 			of = &said{message: m}
 			of.message.Content, of.message.ToolCalls = "", nil
 			all = append(all, of)
-			answers[m.ID] = of
+			answers[cmp.Or(marks.Continues, m.ID)] = of // the first may have been left out of a long transcript
 			of.add(m, marks, results)
 		default:
 			of.add(m, marks, results)

@@ -135,6 +135,13 @@ E tool "echo 3"
 	n := setUp(t, next, chat.Limits{})
 	n.config.History = append(append(n.config.History, f.messages()...), agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
 	n.run()
+	short := says([]engine.Delta{stop(engine.StopEnd)})
+	s := setUp(t, short, chat.Limits{})
+	s.config.History = append(f.messages()[1:], agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"}) // a transcript without its beginning
+	s.run()
+	if got := short.asked[0].Messages; len(got) != 6 || got[0].Content != "two\n\nthree" || len(got[0].ToolCalls) != 3 {
+		t.Errorf("without the answer's beginning the model was sent\n%s", lines(got))
+	}
 	if got, want := lines(next.asked[0].Messages), sent+"F assistant \"Done.\\n\\nReally.\"\nG user \"next\"\n"; got != want {
 		t.Errorf("the next run's model was sent\n%s\nwant\n%s", got, want)
 	}
