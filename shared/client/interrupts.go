@@ -1,6 +1,9 @@
 package client
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -80,6 +83,29 @@ func (v *View) Answer(now time.Time, run chat.RunID, answers []agui.Resume, text
 	}
 	v.open.asking.answers[run] = ids
 	return nil
+}
+
+// Approve is the answer that has a call made, as the model wrote it.
+func Approve(question agui.Interrupt) agui.Resume {
+	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeResolved}
+}
+
+// ApproveWith is the answer that has a call made with other arguments, a JSON object. A question whose ResponseSchema has no
+// place for arguments does not accept them.
+func ApproveWith(question agui.Interrupt, arguments json.RawMessage) (agui.Resume, error) {
+	payload, err := json.Marshal(struct {
+		Approved  bool            `json:"approved"`
+		Arguments json.RawMessage `json:"arguments"`
+	}{true, arguments})
+	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(arguments), []byte("{")) {
+		return agui.Resume{}, errors.New("client: the arguments are not a JSON object")
+	}
+	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeResolved, Payload: payload}, nil
+}
+
+// Refuse is the answer that a call is not to be made, or that a question is not answered.
+func Refuse(question agui.Interrupt) agui.Resume {
+	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeCancelled}
 }
 
 // unanswer notes that a run of this client answers nothing: it was refused, or taken back.

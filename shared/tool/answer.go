@@ -20,6 +20,9 @@ func Fits(schema, answer json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if answer, err = normal(answer); err != nil {
+		return err
+	}
 	return validate(resolved, answer)
 }
 

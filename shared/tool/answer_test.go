@@ -19,6 +19,8 @@ func TestWhatFitsAsAnAnswer(t *testing.T) {
 		"empty":            {city, `{"city":""}`, "minLength"},
 		"one too many":     {city, `{"city":"Bern","street":"x"}`, "street"},
 		"a fraction":       {city, `{"city":"Bern","days":1.5}`, `want "integer"`},
+		"a key twice":      {city, `{"city":"Bern","city":"Basel"}`, "stands twice"},
+		"a whole number":   {city, `{"city":"Bern","days":3.0}`, ""},
 		"one of them":      {`{"enum":["red","green"]}`, `"red"`, ""},
 		"none of them":     {`{"enum":["red","green"]}`, `"blue"`, "enum"},
 		"no answer":        {"{}", "", "not valid JSON"},

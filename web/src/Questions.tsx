@@ -1,7 +1,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 import type { KeyboardEvent, ReactNode, SyntheticEvent } from "react";
 import type { Interrupt, Resume } from "carrel-client";
-import { approvalOf, argumentsOf, askedOf, editorOf, fieldsOf, isDecision, payloadOf, plainly } from "./asked.ts";
+import { approvalOf, approve, argumentsOf, askedOf, editorOf, fieldsOf, isDecision, payloadOf, plainly, refuse } from "./asked.ts";
 import type { Field } from "./asked.ts";
 import { said } from "./said.ts";
 
@@ -100,16 +100,16 @@ function Decision(props: QuestionProps) {
       edit(false);
     };
     return (
-      <Form {...props} fields={fields} initial={written} submit="Allow with these arguments" wrap={approvalOf}>
+      <Form {...props} fields={fields} initial={written} submit="Allow with these arguments" answer={approvalOf}>
         <button type="button" onClick={back}>Keep the arguments as they were</button>
       </Form>
     );
   }
   return (
     <div className="decision">
-      <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer({ interruptId, status: "resolved" })}>Allow</button>
+      <button aria-pressed={several ? given?.status === "resolved" : undefined} onClick={() => onAnswer(approve(asked))}>Allow</button>
       {argumentsOf(asked) !== undefined && <button onClick={() => edit(true)}>Change the arguments</button>}
-      <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+      <button aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer(refuse(asked))}>Refuse</button>
     </div>
   );
 }
@@ -120,13 +120,18 @@ interface FormProps extends QuestionProps {
   readonly initial?: ReadonlyMap<string, string>;
   /** What the button that answers says. */
   readonly submit: string;
-  /** Makes the payload of what was entered; it throws with what is wrong. */
-  readonly wrap?: (entered: unknown) => unknown;
+  /** Makes the answer of what was entered; it throws with what is wrong. */
+  readonly answer?: (asked: Interrupt, entered: unknown) => Resume;
   /** More buttons. */
   readonly children?: ReactNode;
 }
 
-function Form({ asked, kept, several, given, onAnswer, fields, initial, submit: label, wrap = (entered) => entered, children }: FormProps) {
+/** What was entered, as the answer to what a tool asked for. */
+function inputOf({ id }: Interrupt, payload: unknown): Resume {
+  return { interruptId: id, status: "resolved", payload };
+}
+
+function Form({ asked, kept, several, given, onAnswer, fields, initial, submit: label, answer = inputOf, children }: FormProps) {
   const { id: interruptId } = asked;
   const [written, write] = useState<ReadonlyMap<string, string>>(kept.get(interruptId) ?? initial ?? new Map());
   const [fault, setFault] = useState<string>();
@@ -140,7 +145,7 @@ function Form({ asked, kept, several, given, onAnswer, fields, initial, submit: 
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     try {
-      onAnswer({ interruptId, status: "resolved", payload: wrap(payloadOf(fields, written)) });
+      onAnswer(answer(asked, payloadOf(fields, written)));
     } catch (error) {
       setFault(said(error));
     }
@@ -152,7 +157,7 @@ function Form({ asked, kept, several, given, onAnswer, fields, initial, submit: 
       <div className="decision">
         <button className="primary" aria-pressed={several ? given?.status === "resolved" : undefined}>{label}</button>
         {children}
-        <button type="button" aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer({ interruptId, status: "cancelled" })}>Refuse</button>
+        <button type="button" aria-pressed={several ? given?.status === "cancelled" : undefined} onClick={() => onAnswer(refuse(asked))}>Refuse</button>
       </div>
     </form>
   );

@@ -1,4 +1,5 @@
 import { isBlank } from "../client/src/chars.ts";
+import { approve, refuse } from "../client/src/questions.ts";
 import { textKey, visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 
@@ -16,7 +17,7 @@ export interface Field {
   readonly longest?: number;
 }
 
-export { textKey, visibleLine, visibleText as plainly };
+export { approve, refuse, textKey, visibleLine, visibleText as plainly };
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -62,10 +63,10 @@ export function editorOf(asked: Interrupt): Editor {
   }
 }
 
-/** The payload that approves a call with the arguments that a person entered. */
-export function approvalOf(entered: unknown): unknown {
+/** The answer that approves a call with the arguments that a person entered. */
+export function approvalOf(asked: Interrupt, entered: unknown): Resume {
   if (typeof entered !== "object" || entered === null || Array.isArray(entered)) throw new Error("The arguments must be a JSON object, in braces.");
-  return { approved: true, arguments: entered };
+  return approve(asked, entered as Record<string, unknown>);
 }
 
 /** Fields with what stands in them at first. */
@@ -109,7 +110,7 @@ export function payloadOf(fields: readonly Field[], written: ReadonlyMap<string,
 
 /** The answers of somebody who refuses all of it. */
 export function refusals(interrupts: readonly Interrupt[]): Resume[] {
-  return interrupts.map(({ id }) => ({ interruptId: id, status: "cancelled" }));
+  return interrupts.map(refuse);
 }
 
 function field(name: string, schema: unknown, required: boolean): Field {

@@ -132,7 +132,8 @@ describe("changed arguments", () => {
   it("begin with those of the model, in a form", () => {
     const { fields, written: at } = editorOf(asks('{"to": "Bern", "days": 3, "room": 2}', text));
     expect(fields.map(({ name }) => [name, at.get(name)])).toEqual([["to", "Bern"], ["days", "3"], ["room", "2"]]);
-    expect(approvalOf(payloadOf(fields, new Map(at).set("days", "4")))).toEqual({ approved: true, arguments: { to: "Bern", days: 4, room: 2 } });
+    expect(approvalOf(asks("{}", text), payloadOf(fields, new Map(at).set("days", "4"))))
+      .toEqual({ interruptId: "i", status: "resolved", payload: { approved: true, arguments: { to: "Bern", days: 4, room: 2 } } });
   });
 
   it.each([
@@ -150,6 +151,6 @@ describe("changed arguments", () => {
     expect(argumentsOf(asks("{}", {}))).toBeUndefined();
     expect(argumentsOf(asks("{}", text, "input_required"))).toBeUndefined();
     expect(argumentsOf({ id: "i", reason: "tool_call" })).toBeUndefined();
-    expect(() => approvalOf([1])).toThrow("must be a JSON object");
+    expect(() => approvalOf(asks("{}", text), [1])).toThrow("must be a JSON object");
   });
 });

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"carrel/shared/agui"
+	"carrel/shared/client"
 	"carrel/shared/sametext"
 )
 
@@ -118,13 +117,13 @@ func payload(s shape, line string) (json.RawMessage, error) {
 }
 
 // approval is a yes with the arguments that a person wrote in place of the model's.
-func approval(q agui.Interrupt, arguments string) (json.RawMessage, error) {
+func approval(q agui.Interrupt, arguments string) (agui.Resume, error) {
 	if _, editable := shapeOf(q).Properties["arguments"]; !editable {
-		return nil, errors.New("the arguments of this call cannot be changed: answer y or n")
+		return agui.Resume{}, errors.New("the arguments of this call cannot be changed: answer y or n")
 	}
-	arguments = strings.TrimSpace(arguments)
-	if !strings.HasPrefix(arguments, "{") || !json.Valid([]byte(arguments)) {
-		return nil, errors.New("write the arguments behind /edit, as a JSON object")
+	a, err := client.ApproveWith(q, json.RawMessage(arguments))
+	if err != nil {
+		return a, errors.New("write the arguments behind /edit, as a JSON object")
 	}
-	return slices.Concat([]byte(`{"approved":true,"arguments":`), bytes.TrimSpace([]byte(arguments)), []byte("}")), nil
+	return a, nil
 }

@@ -82,18 +82,18 @@ func told(q agui.Interrupt) string {
 
 // reply is what a person says to a question. Once all are answered the run that goes on is asked for.
 func (s *session) reply(q agui.Interrupt, line string) error {
-	a := agui.Resume{InterruptID: q.ID, Status: agui.ResumeResolved}
+	a := client.Approve(q)
 	verb, rest, _ := strings.Cut(line, " ")
 	var err error
 	switch said := strings.ToLower(strings.TrimSpace(line)); {
 	case said == "/refuse":
-		a.Status = agui.ResumeCancelled
+		a = client.Refuse(q)
 	case q.Reason == agui.ReasonInputRequired:
 		a.Payload, err = payload(shapeOf(q), line)
 	case verb == "/edit":
-		a.Payload, err = approval(q, rest)
+		a, err = approval(q, rest)
 	case said == "n" || said == "no":
-		a.Status = agui.ResumeCancelled
+		a = client.Refuse(q)
 	case said != "y" && said != "yes":
 		err = errors.New("this conversation waits for your decision: answer y or n")
 	}

@@ -10,6 +10,7 @@ export type { Notice } from "./views.ts";
 export { isBlank } from "./chars.ts";
 export { timedId } from "./ids.ts";
 export { Folder } from "./fold.ts";
+export { approve, refuse } from "./questions.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type {
   AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunInfo, RunPage, RunState, ThreadInfo, ToolCall,

@@ -1,5 +1,15 @@
 import type { AgentEvent, Interrupt, Resume } from "./frames.ts";
 
+/** Approves a call that a person was asked about: as the model wrote it, or with other arguments. */
+export function approve({ id }: Interrupt, args?: Readonly<Record<string, unknown>>): Resume {
+  return { interruptId: id, status: "resolved", ...(args !== undefined && { payload: { approved: true, arguments: args } }) };
+}
+
+/** Refuses a call, or to answer. */
+export function refuse({ id }: Interrupt): Resume {
+  return { interruptId: id, status: "cancelled" };
+}
+
 /** What an agent has asked in one thread and nobody has answered yet. */
 export class Questions {
   #open: readonly Interrupt[] = [];

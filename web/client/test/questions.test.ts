@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { checkRun } from "../src/codec.ts";
+import { approve, refuse } from "../src/index.ts";
 import type { AgentEvent, Interrupt, Resume } from "../src/index.ts";
 import { finished, settled, started, World } from "./fake.ts";
 
@@ -181,5 +183,24 @@ describe("forgetting", () => {
     world.socket.ready();
     expect(world.client.state).toMatchObject({ status: "ready" });
     expect(world.client.state).not.toHaveProperty("gone");
+  });
+});
+
+describe("an answer", () => {
+  it("approves, refuses, or approves other arguments", () => {
+    const asked = question("i");
+    expect(approve(asked)).toEqual({ interruptId: "i", status: "resolved" });
+    expect(approve(asked, { number: 2 })).toEqual({ interruptId: "i", status: "resolved", payload: { approved: true, arguments: { number: 2 } } });
+    expect(refuse(asked)).toEqual({ interruptId: "i", status: "cancelled" });
+  });
+
+  it.each([[NaN], [Infinity], [1n], [new Date(0)], [new Map()], [() => 1], [[undefined]], [{ a: { b: NaN } }], ["\ud83d"], [{ "\ud83d": 1 }], [Symbol("s")]])(
+    "that JSON would change is not sent: %s", (payload) => {
+      const run = { messages: [], resume: [{ interruptId: "i", status: "resolved", payload }] } as const;
+      expect(() => checkRun(run, { textBytes: 1000, messages: 8 })).toThrow("cannot be sent exactly");
+    });
+
+  it.each([[0], [-1.5], ["👩‍🚀"], [false], [[1, null, "a"]], [{ a: { b: [] }, left: undefined }]])("that is JSON is sent: %j", (payload) => {
+    expect(() => checkRun({ messages: [], resume: [{ interruptId: "i", status: "resolved", payload }] }, { textBytes: 1000, messages: 8 })).not.toThrow();
   });
 });
