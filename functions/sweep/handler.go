@@ -81,7 +81,7 @@ func (h *handler) scheduled(ctx context.Context) error {
 	for _, entries := range byUser(due) {
 		slots <- struct{}{}
 		if h.now().Sub(begun) >= startTime {
-			h.log.WarnContext(ctx, "left what is due to the next sweep", "entries", len(due))
+			h.log.WarnContext(ctx, "leave the remaining users to the next sweep", "entries", len(due))
 			break
 		}
 		all.Go(func() {
@@ -138,7 +138,7 @@ func byUser(due []store.LiveEntry) [][]store.LiveEntry {
 	return users
 }
 
-// user has work done for one user, starts what may start because of it, and tells what became of it.
+// user does work for one user, starts the queued runs that may start because of it, and reports the results.
 func (h *handler) user(ctx context.Context, u chat.User, work func(context.Context, *watch) error) error {
 	s, err := h.tables.For(u)
 	if err != nil {

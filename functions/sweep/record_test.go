@@ -106,7 +106,7 @@ func TestRecord_FailedBeforeTheClaim(t *testing.T) {
 	}
 }
 
-// The first turn of a run that fails before its claim ends the run at once, whoever else has a run of that id.
+// If the first turn of a run fails before its claim, the run ends at once. A run of another user with the same id stays.
 func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
 	r := newRig(t)
 	alice, bob := r.person("alice"), r.person("bob")
@@ -119,8 +119,9 @@ func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
 	}
 }
 
-// A failure of one user's turn does nothing to a run of another's that has the same id, which clients choose: not when the
-// failed run is over, not when it is left to the schedule, and not when the same invocation's id stands in both.
+// Clients choose run ids, so two users may have runs of one id. A failure record of one user's turn changes nothing of the
+// other user's run: not when the failed run has ended, not when it is left to the schedule, and not when the same invocation
+// id stands in both.
 func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
 	for what, becomes := range map[string]func(r *rig, alice person){
 		"is over":               func(_ *rig, alice person) { alice.ends(alice.dies("r1")) },
@@ -149,7 +150,7 @@ func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
 				want := []chat.RunStatus{chat.RunRunning, chat.RunAdmitted}[n%2]
 				run, err := p.store.Run(t.Context(), "r1")
 				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning && !run.Lease.After(r.now()) || len(got) > 0 {
-					t.Errorf("alice's turn failed, %s's run is %s until %s, %v, and they were told %v", p.user, run.Status, run.Lease, err, got)
+					t.Errorf("alice's turn failed, the run of %s is %s until %s, %v, and the window got %v", p.user, run.Status, run.Lease, err, got)
 				}
 			}
 			if got := r.edge.Invoked(); slices.ContainsFunc(got, func(i gatewaytest.Invocation) bool { return i.User != alice.user }) {
@@ -159,8 +160,8 @@ func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
 	}
 }
 
-// Lambda gives an event up that had no capacity for 180 s. Its run ends, and the person is told what helps. A run that is
-// younger has another event.
+// Lambda gives up an event after 180 s without capacity. Its run ends, and the error says what helps. A younger run has
+// another event.
 func TestRecord_NeverRan(t *testing.T) {
 	r := newRig(t)
 	alice := r.person("alice")
@@ -180,8 +181,8 @@ func TestRecord_NeverRan(t *testing.T) {
 	}
 }
 
-// Without any record a run that nobody claims has turn invoked once more, and ends when its time is over.
-func TestARunThatNobodyClaimed(t *testing.T) {
+// Without a failure record, sweep invokes turn once more for an unclaimed run, and ends the run at its deadline.
+func TestUnclaimedRun(t *testing.T) {
 	r := newRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")
@@ -213,7 +214,7 @@ func TestRecord_OfAnEndedRun(t *testing.T) {
 	}
 }
 
-// An entry of the index that cannot be read, or a user whose part of the table cannot be opened, stops nobody else's.
+// An unreadable entry of the index stops no other entry, and a user without credentials stops no other user.
 func TestOneEntryStopsNoOther(t *testing.T) {
 	r := newRig(t)
 	alice, bob := r.person("alice"), r.person("bob")

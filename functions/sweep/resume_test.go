@@ -40,7 +40,7 @@ func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
 	}
 }
 
-// A run whose worker died ends if turn cannot be invoked. One that never had a worker is tried again until its time is over.
+// A run with a dead worker ends if turn cannot be invoked. For an unclaimed run the invoke is repeated until the deadline.
 func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
 	r := newRig(t)
 	alice, bob := r.person("alice"), r.person("bob")

@@ -226,7 +226,7 @@ func (p person) status(run chat.RunID) chat.RunStatus {
 	return got.Status
 }
 
-// ended checks that the run's log is whole and ends as sweep ends one whose worker has died, and that the window was told.
+// ended checks that the run's log is complete and ends with worker_died, and that the window got its end.
 func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
 	p.t.Helper()
 	p.endedWith(engine.CodeDied, run, then)

@@ -31,7 +31,7 @@ type watch struct {
 }
 
 // look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
-// nothing is done to a run that somebody takes meanwhile. A run that stays live is due again later.
+// nothing is done to a run that another worker claims in between. A run that stays live is due again later.
 func (w *watch) look(ctx context.Context, id chat.RunID) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -57,11 +57,11 @@ func (w *watch) look(ctx context.Context, id chat.RunID) error {
 	return w.store.LookAgain(ctx, run)
 }
 
-// start invokes turn once more for a run that nobody has claimed: whoever admitted it may have died before the invoke, or
-// Lambda may have lost the event. If the invoke fails, the next sweep tries again, until the run's deadline.
+// start invokes turn once more for an unclaimed run: message may have died before its invoke, or Lambda may have lost the
+// event. If the invoke fails, the next sweep tries again, until the run's deadline.
 func (w *watch) start(ctx context.Context, run store.Run) error {
 	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {
-		return fmt.Errorf("invoke turn for a run that nobody claimed: %w", err)
+		return fmt.Errorf("invoke turn for an unclaimed run: %w", err)
 	}
 	w.repaired(monitor.SweepResumed, string(run.ID))
 	return w.store.LookAgain(ctx, run)
@@ -83,11 +83,11 @@ func (w *watch) resume(ctx context.Context, run store.Run) error {
 
 // failed acts on a failure record of one of the user's runs.
 //
-// If the invocation never ran, there was no capacity for as long as Lambda keeps an event: a run that has been admitted
-// for that long ends. A younger one has another event, and the index finds it. If the invocation failed, and it is the one
-// that claimed the run last, the run's worker has ended: its lease need not be waited for. If it is another one, it failed
-// before its claim: an admitted run ends, because the next one would fail as well, and a running one is left to its worker
-// and to the index. If the run has ended, its worker may have died before it started the user's queued runs.
+// If the invocation never ran, Lambda had no capacity until the event was too old. A run of that age ends. A younger run has
+// another event, and the index finds it. If the invocation failed and is the run's worker, the run goes on before its lease
+// ends. If it failed and is not the worker, it failed before its claim. Then an admitted run ends, because the next
+// invocation would fail as well, and a running run is left to its worker and to the index. If the run has ended, the worker
+// may have died before it started the user's queued runs.
 func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	run, err := w.store.Run(ctx, f.Run)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -133,7 +133,7 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
 
-// eraseTime is how long after it was due an erasure counts as one that was asked for and is not through.
+// eraseTime is after the due time of an erasure. An erasure that is still there then counts as a repair.
 const eraseTime = 2 * time.Minute
 
 // claim is Store.ClaimExpired or Store.ClaimUnclaimed.

@@ -10,8 +10,8 @@ import (
 	"carrel/shared/client"
 )
 
-// Lambda takes a run's event and has no capacity until the event is too old: 180 s, which to sweep have passed here. The
-// person is told that nothing was done and what helps, the thread is free again, and the queued run behind it is done.
+// Lambda takes a run's event and has no capacity until the event is too old. That takes 180 s; sweep's clock is ahead here.
+// The window shows that nothing was done and what helps. The thread is free again, and its next run is done.
 func TestFault48NoCapacity(t *testing.T) {
 	g := newStage(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()

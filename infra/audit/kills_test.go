@@ -40,7 +40,7 @@ type kill struct {
 }
 
 // The process that does a run is killed with SIGKILL: at four events, or with CARREL_KILLS=n (make kills) n times at
-// each event. Each run goes on in another process before its lease would end, by the failure record of the one that died, and
+// each event. Each run goes on in another process before its lease would end, by the failure record of the dead process, and
 // ends once; its log has no gap; what is not idempotent is never done twice; and what waited behind it goes on.
 func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
 	t.Parallel()

@@ -8,11 +8,11 @@ func dueGuards() []guard {
 			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`, to: `if due-millis(now) >= -time.Hour.Milliseconds() {`,
 		},
 		{
-			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestARunThatNobodyClaimed",
+			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestUnclaimedRun",
 			from: `":due": number(millis(nextLook(r, s.t.c.Now())))`, to: `":due": number(millis(r.Due))`,
 		},
 		{
-			name: "due: what is not due is not read", file: "shared/store/due.go", test: "./shared/store TestStore",
+			name: "due: only due entries are read", file: "shared/store/due.go", test: "./shared/store TestStore",
 			from: `" AND #due < :now"`, to: `" AND #due > :now"`,
 		},
 		{
@@ -63,7 +63,7 @@ func failureGuards() []guard {
 			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 0*eventAge:`,
 		},
 		{
-			name: "records: of an ended run start what is queued", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_OfAnEndedRun",
+			name: "records: of an ended run start the queued runs", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_OfAnEndedRun",
 			from: `	case run.Status.Terminal():
 		return w.startWaiting(ctx)
 `, to: `	case run.Status.Terminal():

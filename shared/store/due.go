@@ -36,7 +36,7 @@ func (t *Table) Due(ctx context.Context) ([]LiveEntry, error) {
 }
 
 // LiveOf returns one user's entries of the live index, oldest first. It takes one query. Entries of the shard that it
-// cannot read are in the error, whoever they are of. For sweep, which knows the user of a failure record by hash only.
+// cannot read are in the error. For sweep, because a failure record names its user by hash only.
 func (t *Table) LiveOf(ctx context.Context, of chat.Mark) ([]LiveEntry, error) {
 	all, err := t.shard(ctx, liveShard(of), "", nil)
 	return slices.DeleteFunc(all, func(e LiveEntry) bool { return chat.Mark(e.User.Hash()) != of }), err
@@ -52,8 +52,8 @@ func (t *Table) shards(ctx context.Context, when string, values attributes) (ent
 	return entries, err
 }
 
-// shard reads one shard, oldest first, as far as the condition goes. It returns what it could read with the error of what
-// it could not.
+// shard reads the entries of one shard that meet the condition, oldest first. It returns the readable entries together with
+// the errors of the others.
 func (t *Table) shard(ctx context.Context, name, when string, values attributes) (entries []LiveEntry, err error) {
 	condition := "#live = :shard" + when
 	in := &dynamodb.QueryInput{
@@ -113,7 +113,7 @@ func (s *Store) LookAgain(ctx context.Context, r Run) error {
 		},
 	})
 	if _, isOld := refused(err); isOld {
-		return nil // whoever changed it has set when it is due
+		return nil // the change that came first has set its own due time
 	}
 	if err != nil {
 		return fmt.Errorf("set when a run is looked at next: %w", err)
@@ -149,7 +149,7 @@ func (s *Store) Release(ctx context.Context, id chat.RunID, worker string) (Run,
 	if err := checkID("run", id); err != nil {
 		return Run{}, err
 	}
-	if worker == "" { // a claim without one is no failure record's
+	if worker == "" { // claims of sweep have no worker
 		return Run{}, fmt.Errorf("release a run: %w", chat.ErrNotClaimed)
 	}
 	item, err := s.t.update(ctx, update{

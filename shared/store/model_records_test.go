@@ -41,7 +41,7 @@ func (m *model) died(a *actor) {
 // coming is how many events and records have not come yet.
 func (m *model) coming() int { return len(m.invokes) + len(m.erases) + len(m.failures) }
 
-// deliver lets the nth of what is coming come: once, twice, or never.
+// deliver delivers the nth event, erasure or record: once, twice, or never.
 func (m *model) deliver(n int) {
 	harm := func(rate int) bool { return !m.calm && m.rng.IntN(1000) < rate }
 	switch e, r := n-len(m.invokes), n-len(m.invokes)-len(m.erases); {
@@ -127,7 +127,7 @@ func lookAgain(a *actor, run store.Run) {
 	a.went("look again", a.store.LookAgain(a.ctx, run))
 }
 
-// resume has a run whose worker is gone tried again, or ends it.
+// resume invokes turn for a run with a dead worker, or ends the run.
 func resume(a *actor, run store.Run) {
 	if run.Attempts >= a.m.limits.Attempts || !a.m.now.Before(run.Deadline) || a.rng.IntN(5) == 0 { // or the invoke fails
 		end(a, run.ID, a.store.ClaimExpired)
@@ -137,7 +137,7 @@ func resume(a *actor, run store.Run) {
 	lookAgain(a, run)
 }
 
-// end ends a run whose worker is gone, or that never had one.
+// end ends a run with a dead worker or none.
 func end(a *actor, id chat.RunID, claim claim) {
 	h, err := claim(a.ctx, id)
 	if !a.claimed(id, err) {
@@ -173,7 +173,7 @@ func (m *model) released(a *actor, old, now runRow) {
 	}
 }
 
-// unclaimed tells whether an actor may end a run that is admitted: by a failure record, or because its time is over.
+// unclaimed reports whether an actor may end an admitted run: by a failure record, or after the deadline.
 func (m *model) unclaimed(a *actor, old runRow) bool {
 	f, admitted := a.record, time.UnixMilli(old.Deadline).Add(-200*time.Second)
 	return old.Deadline < m.now.UnixMilli() || string(f.run) == old.ID && (f.ran || m.now.Sub(admitted) >= 170*time.Second)

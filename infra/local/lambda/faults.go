@@ -23,7 +23,7 @@ type Event struct {
 type EventFault struct {
 	Drop   bool // it is taken and never comes; the failure destination is told nothing
 	Repeat bool // it comes twice, with one id
-	Expire bool // there is no capacity for it until it is too old, which it is after Delay: the failure destination is told
+	Expire bool // it gets no capacity and is too old after Delay: the failure destination gets its record
 	Delay  time.Duration
 }
 

@@ -34,7 +34,7 @@ func TestFaultsOfEvents(t *testing.T) {
 	}
 }
 
-// Both deliveries of a repeated event have one id: what is known of one by its failure record is known of both.
+// Both deliveries of a repeated event have one id, and so have their failure records.
 func TestARepeatedEventHasOneID(t *testing.T) {
 	h, got := recorded(t, plain("one"))
 	h.SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault { return lambda.EventFault{Repeat: e.Function == "one"} }})

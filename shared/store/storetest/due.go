@@ -68,7 +68,7 @@ func dueTimes(t *testing.T, w *World) {
 	}
 }
 
-// due: what is not due is not read. What is comes oldest first, and an entry that cannot be read stops no other.
+// due: sweep reads the due entries only, oldest first. An unreadable entry stops no other.
 func due(t *testing.T, w *World) {
 	ctx := t.Context()
 	var want []string
@@ -126,7 +126,7 @@ func beside(t *testing.T, w *World) (mine, theirs string) {
 	return "", ""
 }
 
-// liveOf: all of a user's entries are found by the user's hash, and no entry of anybody else's.
+// liveOf: the user's hash finds all entries of the user, and no entry of another user.
 func liveOf(t *testing.T, w *World) {
 	ctx := t.Context()
 	mine, theirs := beside(t, w)
@@ -152,14 +152,14 @@ func liveOf(t *testing.T, w *World) {
 	}
 }
 
-// release: a run goes on at once if the invocation that claimed it last has ended, and stays if it was another.
+// release: a run goes on at once if its last worker has ended. The record of another invocation changes nothing.
 func release(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.Release(ctx, "r1", "worker")
 	wantErr(t, "a run that is not known", err, chat.ErrNotFound)
 	w.Admit(alice, "r1", "t1")
 	_, err = alice.Release(ctx, "r1", "worker")
-	wantErr(t, "a run that nobody claimed", err, chat.ErrNotClaimed)
+	wantErr(t, "an unclaimed run", err, chat.ErrNotClaimed)
 	dead := w.Claim(alice, "r1")
 	for _, other := range []string{"another", "worke", ""} {
 		_, err = alice.Release(ctx, "r1", other)
@@ -187,7 +187,7 @@ func release(t *testing.T, w *World) {
 	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
 }
 
-// claimUnclaimed: sweep may end a run that was admitted, before its time to be claimed is over, and no other.
+// claimUnclaimed: sweep may end an admitted run before its deadline, and no other run.
 func claimUnclaimed(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.ClaimUnclaimed(ctx, "r1")
