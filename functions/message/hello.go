@@ -145,7 +145,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 			FrameBytes: wire.MaxFrame, TextBytes: wire.MaxText, Messages: wire.MaxMessages,
 			Runs: r.limits.Runs, Waiting: r.limits.Waiting, Connections: r.limits.Connections,
 		},
-		ReconnectBy: r.reconnectBy().UnixMilli(),
+		ReconnectInMs: r.reconnectIn().Milliseconds(),
 	}
 	for _, s := range states(d) {
 		if s.ThreadID != v.thread.ID {
@@ -175,11 +175,11 @@ func (r *request) asked(ctx context.Context, run chat.RunID) ([]agui.Message, er
 	return in.Messages, nil
 }
 
-// reconnectBy is when the client should have its next socket open.
-func (r *request) reconnectBy() time.Time {
+// reconnectIn is how long the client waits before it opens its next socket. It is above zero: zero says nothing.
+func (r *request) reconnectIn() time.Duration {
 	by := r.in.ConnectedAt.Add(connectionLife - r.jitter())
 	if token := r.in.TokenExpires.Add(-tokenMargin); token.Before(by) {
-		return token
+		by = token
 	}
-	return by
+	return max(by.Sub(r.now()), time.Millisecond)
 }

@@ -57,7 +57,7 @@ func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
 	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`, `{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+
 		`"head":0,"recovered":true,"waiting":[],"interrupts":[],`+
 		`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"waiting":20,"connections":10},`+
-		fmt.Sprintf(`"reconnectBy":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).UnixMilli()))
+		fmt.Sprintf(`"reconnectInMs":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).Sub(r.at).Milliseconds()))
 	if g := w.hello(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":"gone","seq":7}}`); g.ready.Recovered {
 		t.Error("a cursor of a thread that is gone was recovered")
 	}
@@ -75,7 +75,7 @@ func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.life = 24 * time.Hour
-	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ReconnectBy != r.at.Add(110*time.Minute).UnixMilli() || g.ready.ThreadID == "" {
+	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ReconnectInMs != (110*time.Minute).Milliseconds() || g.ready.ThreadID == "" {
 		t.Errorf("ready is %+v", g.ready)
 	}
 }

@@ -215,7 +215,7 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 		begin := time.Unix(1_700_000_000, 0)
 		v := client.NewView(rand.Float64)
 		v.Opened(begin)
-		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t", ReconnectBy: begin.Add(48 * time.Hour).UnixMilli()}))
+		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t", ReconnectInMs: (48 * time.Hour).Milliseconds()}))
 		v.Wishes()
 		last := begin
 		for now := begin; now.Sub(begin) < 24*time.Hour; {

@@ -132,7 +132,7 @@ func (e *edge) take(ctx context.Context, conn *websocket.Conn, data []byte) {
 			return
 		}
 		c.answered = true
-		ready := &wire.Ready{N: f.N, ThreadID: "t", Head: chat.Seq(len(e.log)), Recovered: f.Cursor != nil, ReconnectBy: e.by(c)}
+		ready := &wire.Ready{N: f.N, ThreadID: "t", Head: chat.Seq(len(e.log)), Recovered: f.Cursor != nil, ReconnectInMs: e.next(c)}
 		if len(e.log) > 0 {
 			ready.Epoch = "e"
 		}
@@ -163,13 +163,9 @@ func (e *edge) take(ctx context.Context, conn *websocket.Conn, data []byte) {
 	}
 }
 
-// by is when the client shall have its next socket.
-func (e *edge) by(c *edgeConn) int64 {
-	by := time.Now().Add(socketLife - 10*time.Minute)
-	if early := c.expires.Add(-time.Minute); early.Before(by) {
-		by = early
-	}
-	return by.UnixMilli()
+// next is how long the client waits before its next socket, in ms.
+func (e *edge) next(c *edgeConn) int64 {
+	return min(socketLife-10*time.Minute, time.Until(c.expires)-time.Minute).Milliseconds()
 }
 
 func (e *edge) event(seq chat.Seq) *wire.Events {

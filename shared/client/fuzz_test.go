@@ -11,7 +11,7 @@ import (
 // FuzzReceive: whatever a server sends, one message a line, the view does not fail, its timers come to rest, and it
 // never shows a run both as active and as waiting.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte(`{"type":"ready","n":1,"threadId":"t","epoch":"e","head":9007199254740993,"waiting":[{"runId":"r"}],"reconnectBy":-1}
+	f.Add([]byte(`{"type":"ready","n":1,"threadId":"t","epoch":"e","head":9007199254740993,"waiting":[{"runId":"r"}],"reconnectInMs":-1}
 {"type":"snapshot","n":1,"threadId":"t","epoch":"e","seq":-4,"messages":null}
 {"type":"events","threadId":"t","epoch":"e","seq":9223372036854775807,"runId":"r","events":[{"type":"RUN_ERROR"},{}]}`))
 	f.Add([]byte(`{"type":"events","threadId":"t","epoch":"e","seq":1,"runId":"r","events":[{"type":"RUN_STARTED","input":{}}]}

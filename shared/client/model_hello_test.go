@@ -149,7 +149,7 @@ func (r *reading) answer() {
 		}
 	}
 	if b.w.chance(b.w.traits.rolls) {
-		ready.ReconnectBy = int64((b.w.now + b.w.within(3*time.Minute)) / time.Millisecond)
+		ready.ReconnectInMs = b.w.within(3 * time.Minute).Milliseconds()
 	}
 	frames := []wire.ServerFrame{ready}
 	if l := r.life; l != nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -80,8 +81,8 @@ func (v *View) ready(f *wire.Ready) {
 	}
 	if !s.answered {
 		s.answered, v.status, v.attempt = true, Ready, 0
-		if f.ReconnectBy > 0 {
-			v.handOver(time.UnixMilli(f.ReconnectBy))
+		if f.ReconnectInMs > 0 {
+			v.handOver(time.Duration(min(f.ReconnectInMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 		}
 	}
 	v.limits = f.Limits

@@ -118,13 +118,13 @@ func (s *socket) begin(now time.Time) {
 	s.gapPause, s.parts, s.pingBase, s.quiet = gapLeast, map[string]time.Time{}, now, now
 }
 
-// handOver sets when the next socket is wanted. What would be at once waits, longer each time: a clock that is wrong
-// must not make sockets follow each other for ever.
-func (v *View) handOver(by time.Time) {
+// handOver sets when the next socket is wanted. A wait that is too short is lengthened, twice as long each time: a
+// server's wrong clock must not make sockets follow each other for ever.
+func (v *View) handOver(in time.Duration) {
 	least := max(v.soonest, handoverMin)
-	if early := v.now.Add(least); by.Before(early) {
-		v.socket.handover, v.soonest = early, min(2*least, handoverRare)
+	if in < least {
+		v.socket.handover, v.soonest = v.now.Add(least), min(2*least, handoverRare)
 	} else {
-		v.socket.handover, v.soonest = by, handoverMin
+		v.socket.handover, v.soonest = v.now.Add(in), handoverMin
 	}
 }

@@ -135,7 +135,9 @@ type Ready struct {
 	Waiting      []RunState        `json:"waiting"`    // this thread's, in order, with their messages
 	Interrupts   []agui.Interrupt  `json:"interrupts"` // open ones, as of Head
 	Limits       Limits            `json:"limits"`
-	ReconnectBy  int64             `json:"reconnectBy"` // ms since the epoch
+	// ReconnectInMs is how long after this frame the client opens its next socket. It is a duration and no time of day,
+	// because a device's clock may be wrong.
+	ReconnectInMs int64 `json:"reconnectInMs"`
 }
 
 // Limits tells a client what it may send.

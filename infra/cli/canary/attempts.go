@@ -127,7 +127,7 @@ func shape(raw []byte, t things) string {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return "no JSON"
 	}
-	for _, name := range []string{"requestId", "n", "reconnectBy", "connectionId", "runId", "runs", "position", "state"} {
+	for _, name := range []string{"requestId", "n", "reconnectInMs", "connectionId", "runId", "runs", "position", "state"} {
 		if name == "state" && fields["type"] == string(wire.TypeAccepted) || name != "state" {
 			delete(fields, name)
 		}

@@ -32,7 +32,7 @@ export class CarrelClient {
   constructor(options: CarrelOptions) {
     this.#options = {
       socket: (url, protocols) => new WebSocket(url, protocols) as Socket,
-      now: () => Date.now(), random: () => Math.random(), id: () => timedId(),
+      elapsed: () => performance.now(), random: () => Math.random(), id: () => timedId(),
       ...options,
     };
     this.#sockets = new Sockets(this.#options, {
@@ -97,7 +97,7 @@ export class CarrelClient {
 
   /** Opens a new thread and returns its id. It exists with its first run. */
   newThread(): string {
-    const threadId = `t-${this.#now().toString(36)}-${this.#options.id()}`;
+    const threadId = `t-${this.#options.id()}`;
     this.open(threadId);
     return threadId;
   }
@@ -279,6 +279,6 @@ export class CarrelClient {
   }
 
   #now(): number {
-    return this.#options.now();
+    return this.#options.elapsed();
   }
 }

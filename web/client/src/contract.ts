@@ -19,7 +19,8 @@ export interface CarrelOptions {
   readonly token: () => Promise<string>;
   /** Opens a socket; a browser's WebSocket by default. */
   readonly socket?: (url: string, protocols: string[]) => Socket;
-  readonly now?: () => number;
+  /** The clock of all timers, in ms. It never goes back, whatever the device's time of day does: `performance.now` by default. */
+  readonly elapsed?: () => number;
   readonly random?: () => number;
   readonly id?: () => string;
 }

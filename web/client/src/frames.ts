@@ -162,7 +162,8 @@ export interface Ready {
   readonly waiting?: readonly RunState[];
   readonly interrupts?: readonly Interrupt[];
   readonly limits?: { readonly textBytes?: number; readonly messages?: number };
-  readonly reconnectBy?: number;
+  /** How long after this frame the next socket is opened. A duration, because a device's clock may be wrong. */
+  readonly reconnectInMs?: number;
 }
 export interface Snapshot {
   readonly type: "snapshot";

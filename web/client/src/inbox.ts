@@ -90,7 +90,7 @@ export class Inbox {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
     this.#desk.standing.ready();
-    this.#desk.at.readied(frame.n, now, frame.reconnectBy);
+    this.#desk.at.readied(frame.n, now, frame.reconnectInMs);
     this.limits = { ...this.limits, ...frame.limits };
     this.#desk.answers.heard();
     this.#desk.views.open ??= frame.threadId;

@@ -151,18 +151,18 @@ export class Schedule {
     this.#gap = undefined;
   }
 
-  readied(n: number, now: number, reconnectBy: number | undefined): void {
+  readied(n: number, now: number, reconnectInMs: number | undefined): void {
     if (this.#hello && n >= this.#hello.n) this.#hello = undefined;
     this.#attempts = 0;
     this.#heard = now;
     if (this.#stirred !== undefined) this.#stirred = now;
-    if (this.#fresh && reconnectBy) this.#handover(now, reconnectBy);
+    if (this.#fresh && reconnectInMs) this.#handover(now, reconnectInMs);
     this.#fresh = false;
   }
 
-  #handover(now: number, by: number): void {
-    const early = by < now + this.#soonest;
-    this.#connect = early ? now + this.#soonest : by;
+  #handover(now: number, wait: number): void {
+    const early = wait < this.#soonest;
+    this.#connect = now + (early ? this.#soonest : wait);
     this.#soonest = early ? Math.min(HANDOVER_RARELY, this.#soonest * 2) : HANDOVER_SOONEST;
   }
 

@@ -76,7 +76,12 @@ export class Sockets {
   }
 
   #open(token: string): void {
-    const socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    let socket: Socket;
+    try {
+      socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    } catch (error) { // a wrong address, say, or a runtime without WebSocket
+      return this.#fail(`No socket can be opened: ${error instanceof Error ? error.message : String(error)}`);
+    }
     this.#next = socket;
     socket.onopen = () => this.#opened();
     socket.onclose = () => this.#closed(socket);

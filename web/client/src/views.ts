@@ -10,8 +10,9 @@ export interface Notice {
   readonly runId?: string;
   /** The field of the refused frame that is wrong. */
   readonly field?: string;
-  /** rate_limited: how long to wait in ms, and until when, ms since the epoch. */
+  /** rate_limited: how long to wait, in ms. */
   readonly retryAfterMs?: number;
+  /** When asking again may succeed, by the client's `elapsed` clock (`performance.now` by default). */
   readonly retryAt?: number;
 }
 

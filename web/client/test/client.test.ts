@@ -61,8 +61,33 @@ describe("a CarrelClient", () => {
     expect(world.socket.last("hello")).toMatchObject({ n: 1, cursor: { epoch: "e1", seq: 1 } });
   });
 
+  it.each([[0], [-3_600_000], [-90_000], [3_600_000]])("finds out a dead socket as fast with the device's clock moved by %i ms", async (moved) => {
+    const world = await World.connected();
+    world.client.send("x");
+    vi.setSystemTime(Date.now() + moved);
+    await vi.advanceTimersByTimeAsync(15_000); // a ping, which nothing answers
+    expect(world.socket.all("ping")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(10_000 + 1000);
+    expect(world.sockets).toHaveLength(2);
+  });
+
+  it("reports a socket that cannot be made, and tries again", async () => {
+    const world = new World();
+    world.refuseSocket = "WebSocket is not defined";
+    world.client.open("t1");
+    world.client.connect();
+    await settled();
+    expect(world.client.state).toMatchObject({ status: "lost", fault: "No socket can be opened: WebSocket is not defined" });
+    world.refuseSocket = undefined;
+    await vi.advanceTimersByTimeAsync(1000);
+    world.socket.onopen?.();
+    world.socket.ready();
+    expect(world.client.state.status).toBe("ready");
+    expect(world.client.state).not.toHaveProperty("fault");
+  });
+
   it("opens the next socket before it leaves the old one", async () => {
-    const world = await World.connected({ reconnectBy: 1_000_000 + 60_000 });
+    const world = await World.connected({ reconnectInMs: 60_000 });
     const [old] = world.sockets;
     await vi.advanceTimersByTimeAsync(60_000);
     expect(world.sockets).toHaveLength(2);

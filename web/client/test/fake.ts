@@ -46,6 +46,7 @@ export class World {
   readonly sockets: FakeSocket[] = [];
   tokens = 0;
   refuseToken = false;
+  refuseSocket: string | undefined;
   readonly client: CarrelClient;
 
   constructor() {
@@ -57,6 +58,7 @@ export class World {
         return `token${++this.tokens}`;
       },
       socket: (url, protocols) => {
+        if (this.refuseSocket !== undefined) throw new ReferenceError(this.refuseSocket);
         const socket = new FakeSocket(url, protocols);
         this.sockets.push(socket);
         return socket;

@@ -55,7 +55,7 @@ class Edge {
     state.answered = true;
     socket.say({
       type: "ready", n, connectionId: "c", ...here, recovered: cursor !== undefined, ...(this.active && { active: run }),
-      reconnectBy: Math.min(Date.now() + 2 * HOUR - 10 * MINUTE, state.expires - MINUTE),
+      reconnectInMs: Math.min(2 * HOUR - 10 * MINUTE, state.expires - MINUTE - Date.now()),
     });
     for (let seq = (cursor?.seq ?? 0) + 1; seq <= this.log.length; seq++) {
       const { runId, event } = this.log[seq - 1]!;

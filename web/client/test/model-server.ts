@@ -164,7 +164,7 @@ export class Server {
       const ready = {
         type: "ready", requestId, n, connectionId: "c", threadId, head: Math.max(head, to), recovered: usable, ...(active && { active }), ...(life && { epoch: life.epoch }),
         waiting: desk.filter(({ status }) => status === "waiting"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
-        ...(this.world.chance(this.world.traits.rolls) && { reconnectBy: this.world.now + this.world.within(180_000) }),
+        ...(this.world.chance(this.world.traits.rolls) && { reconnectInMs: this.world.within(180_000) }),
       };
       const snapshot = life && !usable ? [{ type: "snapshot", n, threadId, epoch: life.epoch, seq: head, messages: life.messages(head), interrupts: open, more: false }] : [];
       say(ready, ...snapshot, ...(life?.records(threadId, from, to) ?? []));
