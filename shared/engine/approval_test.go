@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -101,6 +102,18 @@ func TestApproval_WhatMeansYes(t *testing.T) {
 	}
 }
 
+// needs is a tool that asks a person for a color.
+func needs(t *testing.T) tool.Tool {
+	t.Helper()
+	made, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
+		return "", &tool.InputError{Message: "Which color?"}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 // TestApproval_Edited: arguments that a person changed are those that the tool is called with, and the result says so. The
 // call stays as the model wrote it.
 func TestApproval_Edited(t *testing.T) {
@@ -132,6 +145,17 @@ func TestApproval_Edited(t *testing.T) {
 		if e.Type == agui.ToolCallResult && (*e.Content != want || string(e.Metadata) != `{"carrel":{"edited":true}}`) {
 			t.Errorf("the result is %q with %s", *e.Content, e.Metadata)
 		}
+	}
+
+	f = setUp(t, done(), chat.Limits{}, needs(t).AskFirst("Really?"))
+	f.config.Pending = []engine.Pending{p}
+	asked := f.runAsking().Outcome.Interrupts
+	if len(asked) != 1 || asked[0].Reason != agui.ReasonInputRequired {
+		t.Fatalf("an edited call that needs input asks %+v", asked)
+	}
+	then, err := engine.Answered(asked[0], resolved(`"red"`))
+	if err != nil || then.Result == nil || then.Result.Content != "A person changed the arguments to {\"say\":\"y\"}\nred" {
+		t.Errorf("its result is %+v, %v", then.Result, err)
 	}
 
 	q.ResponseSchema = json.RawMessage(tool.PlainApproval) // as of a tool whose schema is too long

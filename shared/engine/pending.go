@@ -36,16 +36,19 @@ type asked struct {
 	Carrel struct {
 		RunID     chat.RunID `json:"runId"`
 		Tool      string     `json:"tool"`
-		Arguments string     `json:"arguments"`       // the JSON text of the model, with hidden characters as escapes
-		Agent     string     `json:"agent,omitempty"` // that goes on
+		Arguments string     `json:"arguments"`        // the JSON text of the model, with hidden characters as escapes
+		Edited    string     `json:"edited,omitempty"` // the arguments that a person changed them to, before the tool asked
+		Agent     string     `json:"agent,omitempty"`  // that goes on
 	} `json:"carrel"`
 }
 
 // interrupt is the question about a call, as the run's end tells it.
-func (r *run) interrupt(call agui.ToolCall, q tool.Question) (agui.Interrupt, error) {
+func (r *run) interrupt(p Pending, q tool.Question) (agui.Interrupt, error) {
 	var about asked
+	call := p.Call
 	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
 	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, string(visible.JSON([]byte(call.Function.Arguments)))
+	about.Carrel.Edited = p.Edited
 	metadata, err := json.Marshal(about)
 	return agui.Interrupt{
 		ID: chat.InterruptID(r.newID()), Reason: q.Reason, Message: q.Message, ToolCallID: call.ID, ResponseSchema: q.Schema,
@@ -54,8 +57,8 @@ func (r *run) interrupt(call agui.ToolCall, q tool.Question) (agui.Interrupt, er
 }
 
 // ask notes the question about a call, for the run's end. If the run asks too much already there is a result instead.
-func (r *run) ask(call agui.ToolCall, q tool.Question) (*tool.Result, error) {
-	i, err := r.interrupt(call, q)
+func (r *run) ask(p Pending, q tool.Question) (*tool.Result, error) {
+	i, err := r.interrupt(p, q)
 	if err != nil {
 		return nil, fmt.Errorf("ask a person: %w", err)
 	}
@@ -104,7 +107,11 @@ func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 	case answer.Status != agui.ResumeResolved || refuses(question, answer.Payload):
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
 	case question.Reason == agui.ReasonInputRequired:
-		given := tool.Given(text(answer.Payload))
+		said := text(answer.Payload)
+		if p.Edited = about.Carrel.Edited; p.Edited != "" {
+			said = tool.Edited(p.Edited, said)
+		}
+		given := tool.Given(said)
 		p.Result = &given
 	case question.Reason == agui.ReasonToolCall:
 		p.approve(question, answer.Payload)

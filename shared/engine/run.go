@@ -163,7 +163,7 @@ func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, e
 func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
 	call := p.Call
 	if result.Outcome == tool.Asked {
-		instead, err := r.ask(call, *result.Question)
+		instead, err := r.ask(p, *result.Question)
 		if err != nil || instead == nil {
 			return agui.Message{}, err
 		}

@@ -22,7 +22,7 @@ func approval(arguments json.RawMessage) json.RawMessage {
 	return whole
 }
 
-// edited is the beginning of the result of a call whose arguments a person changed: the model wrote others.
-func edited(arguments string) string {
-	return fmt.Sprintf("A person changed the arguments to %s\n", arguments)
+// Edited is the result of a call whose arguments a person changed. It begins with them, because the model wrote others.
+func Edited(arguments, result string) string {
+	return fmt.Sprintf("A person changed the arguments to %s\n%s", arguments, result)
 }

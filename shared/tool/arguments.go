@@ -20,7 +20,7 @@ import (
 // safe is the largest whole number that every JSON reader keeps exactly.
 const safe = 1<<53 - 1
 
-// bounded adds the bounds of whole numbers to a schema, where it has none: a larger one would be rejected, or become another.
+// bounded adds bounds to the whole numbers of a schema that has none. A larger number would be rejected later, or lose digits.
 func bounded(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -41,9 +41,8 @@ func bounded(s *jsonschema.Schema) {
 	}
 }
 
-// normal is the same JSON value as Go reads it: a whole number is written with its digits alone, as 1 for 1.0 and 100 for
-// 1e2, which JSON Schema takes for integers and Go does not. A key that stands twice is an error, because people and
-// programs disagree about which one counts.
+// normal rewrites a JSON value so that Go accepts the same integers as JSON Schema: 1 for 1.0, 100 for 1e2. A duplicate key is
+// an error, because people and programs disagree about which one counts.
 func normal(text json.RawMessage) (json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -150,7 +149,7 @@ func cutSign(number string) (sign, rest string) {
 	return "", number
 }
 
-// explain is an error of reading JSON in words that know only JSON: a model has written it and knows no Go.
+// explain rewrites a decoding error without Go types, because a model reads it.
 func explain(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -173,7 +172,7 @@ func explain(err error) error {
 	return err
 }
 
-// readable is what the schema package says of a value, with its numbers as JSON has them: it writes them as fractions.
+// readable rewrites a message of the schema package with decimal numbers, where the package writes fractions.
 func readable(message string) string {
 	message = strings.ReplaceAll(message, "validating root: ", "")
 	message = regexp.MustCompile(`-?\d+/\d+ is `).ReplaceAllStringFunc(message, func(found string) string {

@@ -9,8 +9,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// TestArguments_SchemaAndGoAgree: what the schema accepts, the tool accepts, and what it does not is told in the words of
-// JSON.
+// TestArguments_SchemaAndGoAgree: the tool accepts what its schema accepts. Errors name JSON types only.
 func TestArguments_SchemaAndGoAgree(t *testing.T) {
 	for name, c := range map[string]struct {
 		arguments string
@@ -37,13 +36,13 @@ func TestArguments_SchemaAndGoAgree(t *testing.T) {
 		}
 		for _, of := range []string{"Go ", "int64", "float64", "struct", "cannot unmarshal"} {
 			if strings.Contains(got.Content, of) {
-				t.Errorf("%s: the model is told of Go: %s", name, got.Content)
+				t.Errorf("%s: the error names a Go type: %s", name, got.Content)
 			}
 		}
 	}
 }
 
-// TestArguments_Time: a text that is no time is told so in a model's words.
+// TestArguments_Time: an invalid time is rejected with an example of a valid one.
 func TestArguments_Time(t *testing.T) {
 	type in struct {
 		At    time.Time `json:"at"`

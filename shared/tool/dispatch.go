@@ -75,7 +75,7 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	began := d.user.Now()
 	result := d.decide(ctx, c)
 	if c.Edited {
-		result.Content = edited(c.Arguments) + result.Content
+		result.Content = Edited(c.Arguments, result.Content)
 	}
 	if !result.cut || c.Edited {
 		result.Content, result.cut = bound(result.Content, MaxResult)

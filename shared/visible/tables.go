@@ -13,8 +13,8 @@ func in(c rune, spans []span) bool {
 	return false
 }
 
-// hidden are the characters that nobody sees, or that reorder what stands around them: the control characters but line feed
-// and tab, Default_Ignorable_Code_Point, the line and paragraph separators, and the interlinear annotations.
+// hidden are the characters that are invisible or reorder their neighbours: the control characters except line feed and tab,
+// Default_Ignorable_Code_Point, the line and paragraph separators, and the interlinear annotations.
 func hidden() []span {
 	return []span{
 		{0x00, 0x08}, {0x0B, 0x1F}, {0x7F, 0x9F}, {0xAD, 0xAD}, {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160},

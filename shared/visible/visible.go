@@ -1,7 +1,7 @@
-// Package visible makes text safe to decide by: it spells out the characters that a person cannot see and those that
-// reorder text or command a terminal. A zero width space becomes [U+200B], so that the person sees that something is there.
-// Joiners and variation selectors stay where they have an effect: in the scripts that need them and in emoji. The package
-// has a twin, web/client/src/visible.ts, and both run testdata/cases.json.
+// Package visible spells out the characters that a person cannot see, and those that reorder text or control a terminal. A
+// zero width space becomes [U+200B], so a person can see what they decide about. Joiners and variation selectors stay where
+// they have an effect: in the scripts that need them and in emoji. web/client/src/visible.ts does the same in TypeScript, and
+// both run testdata/cases.json.
 package visible
 
 import (
@@ -91,14 +91,14 @@ func characters(s string) iter.Seq2[rune, bool] {
 // spell writes a character as its number.
 func spell(c rune) string { return fmt.Sprintf("[U+%04X]", c) }
 
-// tracker decides character by character what is hidden. The zero value is at the beginning of a text.
+// tracker finds the hidden characters of a text, one character at a time. The zero value starts a text.
 type tracker struct {
 	base   rune // the last character that joiners and selectors would act on
 	direct bool // nothing stands between it and the next character
 	joiner bool // the last character was a joiner
 }
 
-// The characters that are hidden or not by what is around them.
+// Characters whose neighbours decide whether they are hidden.
 const (
 	nonJoiner    = '\u200C'
 	joiner       = '\u200D'
@@ -110,7 +110,7 @@ const (
 	firstVariant = '\uFE00'
 )
 
-// contextual reports whether the next character has a say in whether this one is hidden.
+// contextual reports whether the next character decides whether this one is hidden.
 func contextual(c rune) bool { return c == joiner || c == nonJoiner || c == emojiStyle }
 
 // hides takes the next character of the text, and the one behind it (0: none), and reports whether it is hidden.

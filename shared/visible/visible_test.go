@@ -63,7 +63,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// TestWriter_Pieces: what is written byte by byte comes out as if it were written at once.
+// TestWriter_Pieces: pieces of any size give the same output as one write.
 func TestWriter_Pieces(t *testing.T) {
 	for _, c := range read(t).Cases {
 		for size := 1; size <= 5; size++ {
@@ -88,8 +88,8 @@ func TestWriter_Pieces(t *testing.T) {
 	}
 }
 
-// TestHidden_EveryCharacter: the list of the shared data is what is hidden between two letters, and holds all that Unicode
-// says a person cannot see.
+// TestHidden_EveryCharacter: the hidden characters are exactly those of the shared list, and include every character that
+// Unicode calls invisible or bidirectional.
 func TestHidden_EveryCharacter(t *testing.T) {
 	want := map[rune]bool{}
 	for _, span := range strings.Fields(read(t).Hidden) {
@@ -122,8 +122,7 @@ func TestHidden_EveryCharacter(t *testing.T) {
 	}
 }
 
-// FuzzText: whatever it is given, what is shown hides nothing, stays as it is when it is shown again, and a JSON text
-// keeps its value.
+// FuzzText: the output hides nothing, and rendering it again does not change it.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"a\u200db", "👩\u200d🚀", "क्\u200dष", "\xff\x1b", "1\ufe0f\u20e3"} {
 		f.Add(s)

@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// Writer makes visible what is written to it, as Text does, and hands it on: to a terminal, say. What is written in pieces
-// comes out as if it were written at once. A Writer is for one goroutine.
+// Writer writes text to another writer, such as a terminal, as Text renders it. The size of the pieces does not matter. A
+// Writer is for one goroutine.
 type Writer struct {
 	out     io.Writer
 	tracker tracker
-	held    []byte // the end of what was written, which needs what follows: it is written by the next Write or by Flush
+	held    []byte // the end of the text so far, if its rendering depends on the next piece
 }
 
 // NewWriter makes a Writer that hands on to out.
@@ -24,7 +24,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what was held back: no more text follows.
+// Flush ends the text and writes the part that was held back.
 func (w *Writer) Flush() error { return w.hand(w.held, true) }
 
 // Raw writes a text as it is, such as a color of the program's own.

@@ -99,8 +99,8 @@ export function fieldsOf(schema: unknown): readonly Field[] {
 }
 
 /**
- * The answer's payload, from what was written by field name: exactly that, or an error with what is wrong, as a sentence for
- * a person. A field that is empty is left out.
+ * Makes the answer's payload from the text of each field. The values arrive exactly as entered; otherwise this throws a sentence
+ * for the person. An empty field is left out.
  */
 export function payloadOf(fields: readonly Field[], written: ReadonlyMap<string, string>): unknown {
   const values = fields.map((one) => [one.name, value(one, written.get(one.name) ?? "")] as const);

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/sametext"
 )
 
-// shape is what is read of the schema of an answer. What it does not tell the server judges.
+// shape is the part of an answer's schema that this program reads. The server checks the rest.
 type shape struct {
 	Type       string
 	Enum       []json.RawMessage
@@ -40,7 +40,7 @@ func (s *shape) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// shapeOf is that of a question's answer.
+// shapeOf reads the schema of a question's answer.
 func shapeOf(q agui.Interrupt) shape {
 	var s shape
 	if len(q.ResponseSchema) > 0 && json.Unmarshal(q.ResponseSchema, &s) != nil {
@@ -58,7 +58,7 @@ func label(choice json.RawMessage) string {
 	return string(choice)
 }
 
-// choices are what there is to choose from, if that is little.
+// choices lists the values of an enumeration.
 func choices(s shape) string {
 	var all []string
 	for _, one := range s.Enum {
@@ -73,7 +73,7 @@ func choices(s shape) string {
 // plain reports whether a line is the answer as it stands.
 func (s shape) plain() bool { return !s.odd && (s.Type == "" || s.Type == "string") }
 
-// wanted tells a person what to write.
+// wanted describes the expected answer to a person.
 func wanted(q agui.Interrupt) string {
 	if s := shapeOf(q); s.plain() || len(s.Enum) > 0 || s.Type == "object" && len(s.Properties) == 1 {
 		return "the answer"
@@ -81,8 +81,8 @@ func wanted(q agui.Interrupt) string {
 	return "JSON that fits " + string(q.ResponseSchema)
 }
 
-// payload is a line as the answer that a schema wants: one of its choices, text, JSON, or, for an object of one field, that
-// field. The line goes as it was written or not at all.
+// payload turns a line into the answer that a schema describes: one of its choices, text, JSON, or the only field of an
+// object. The line is sent exactly as written, or rejected.
 func payload(s shape, line string) (json.RawMessage, error) {
 	if !utf8.ValidString(line) {
 		return nil, errors.New("the answer is not valid UTF-8; write it again, or /refuse")
@@ -116,7 +116,7 @@ func payload(s shape, line string) (json.RawMessage, error) {
 	return json.RawMessage(line), nil
 }
 
-// approval is a yes with the arguments that a person wrote in place of the model's.
+// approval approves a call with the arguments that a person wrote.
 func approval(q agui.Interrupt, arguments string) (agui.Resume, error) {
 	if _, editable := shapeOf(q).Properties["arguments"]; !editable {
 		return agui.Resume{}, errors.New("the arguments of this call cannot be changed: answer y or n")

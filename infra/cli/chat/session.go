@@ -46,8 +46,8 @@ type older struct {
 	before chat.Seq
 }
 
-// newSession makes a session. All that it prints goes through a visible.Writer: what comes from elsewhere must not command
-// the terminal or hide anything.
+// newSession makes a session. All of its output passes a visible.Writer, so that text from a model, a tool or another user
+// cannot control the terminal or hide anything.
 func newSession(c *client.Client, std stdio, wait time.Duration) *session {
 	out := visible.NewWriter(std.out)
 	std.out, std.err = out, visible.NewWriter(std.err)

@@ -77,7 +77,7 @@ func (in arguments) wrong() string {
 	for _, c := range in.Choices {
 		key := sametext.Key(c)
 		if other, there := seen[key]; there && other != c {
-			return fmt.Sprintf("Two choices look like %q. Give choices that a person can tell apart.", c)
+			return fmt.Sprintf("Two choices look like %q. Give choices that look different.", c)
 		}
 		seen[key] = c
 	}

@@ -1,7 +1,7 @@
 /**
- * Text that a person decides by, with the characters spelled out that nobody sees or that reorder what stands around them:
- * a zero width space becomes [U+200B]. Joiners and variation selectors stay where they have an effect. The twin of
- * shared/visible; both run its testdata/cases.json.
+ * Spells out the characters that a person cannot see, and those that reorder text: a zero width space becomes [U+200B].
+ * Joiners and variation selectors stay where they have an effect. shared/visible does the same in Go, and both run its
+ * testdata/cases.json.
  */
 type Span = readonly [first: number, last: number];
 
@@ -58,7 +58,7 @@ export function visibleLine(text: string): string {
   return shown(text, true);
 }
 
-/** What texts that look equal to a person have in common: without hidden characters, composed, with single spaces. */
+/** The same string for all texts that look equal to a person: composed, with single spaces, without hidden characters. */
 export function textKey(text: string): string {
   const all = [...text];
   const tracker = new Tracker();
