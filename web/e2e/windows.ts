@@ -4,14 +4,27 @@ import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 
 /** Where the running stack is: the file that it writes. */
-export function stack(): { readonly page: string } {
+export function stack(): Endpoints {
   const file = process.env.CARREL_ENDPOINTS ?? "../.carrel/endpoints.json";
   if (!existsSync(file)) throw new Error(`${file} is not there: start the stack with make run, or name its file in CARREL_ENDPOINTS`);
-  return JSON.parse(readFileSync(file, "utf8")) as { page: string };
+  return JSON.parse(readFileSync(file, "utf8")) as Endpoints;
+}
+
+/** The addresses of a stack's listeners. */
+export interface Endpoints {
+  readonly page: string;
+  readonly websocket: string;
+  readonly connections: string;
+  readonly issuer: string;
+  readonly token: string;
+  readonly dynamodb: string;
+  readonly sts: string;
+  readonly lambda: string;
+  readonly ops: string;
 }
 
 /** Starts the browser that CARREL's tests name in CHROMIUM, or that is installed under a usual name. */
-export async function browser(): Promise<Browser> {
+export async function browser(...more: string[]): Promise<Browser> {
   const usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const executablePath = process.env.CHROMIUM || usual.find((path) => existsSync(path));
   if (!executablePath) throw new Error("there is no Chromium: install it or name it in CHROMIUM");
@@ -21,7 +34,7 @@ export async function browser(): Promise<Browser> {
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
     args: [
       "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync",
+      "--disable-component-update", "--disable-sync", ...more,
     ],
   });
 }

@@ -38,6 +38,8 @@ func permissions() []scenario {
 		{area, "A role is assumed only by whom its trust policy names, with the tags that it asks for.", documented, needsRole, trustDecides},
 		{area, "The caller's own policy must allow it as well. (AWS may do without where the trust policy names the caller's role.)", uncertain, needsRole, ownPolicyToo},
 		{area, "A session lasts 15 minutes at least, and an hour at most for whoever has a role already.", documented, needsRole, sessionsLast},
+		{area, "A wrong signature is InvalidSignatureException at DynamoDB and Lambda, SignatureDoesNotMatch at STS.", captured, needsRole, wrongSignature},
+		{area, "An invoke that no policy of its caller allows is AccessDeniedException, and says who, what and of which function.", documented, needsRole, invokeDenied},
 		{area, "Unknown credentials are UnrecognizedClientException at DynamoDB, InvalidClientTokenId at STS.", captured, needsRole, unknownCredentials},
 	}
 }
@@ -61,6 +63,8 @@ func newPermitting(t *testing.T) permitting {
 				{Effect: "Allow", Action: []string{"dynamodb:PutItem", "dynamodb:Get*"}, Resource: []string{arn}},
 				{Effect: "Deny", Action: []string{"dynamodb:GetItem"}, Resource: []string{arn}}, {Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
 			{LogicalID: "Idle", Name: "idle", Role: "arn:aws:iam::1:role/idle"},
+			{LogicalID: "Invoker", Name: "invoker", Role: "arn:aws:iam::1:role/invoker", Policies: []iam.Statement{
+				{Effect: "Allow", Action: []string{"lambda:InvokeFunction"}, Resource: []string{"arn:aws:lambda:eu-central-1:" + account + ":function:turn"}}}},
 			{LogicalID: "Stranger", Name: "stranger", Role: "arn:aws:iam::1:role/stranger", Policies: []iam.Statement{{Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
 		},
 		Roles: []template.Role{{LogicalID: "User", ARN: "arn:aws:iam::1:role/user", Longest: 12 * time.Hour,
