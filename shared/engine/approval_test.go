@@ -210,3 +210,21 @@ func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
 		t.Errorf("asked %d questions of %d bytes, of which %d can be edited", len(end.Outcome.Interrupts), size, editable)
 	}
 }
+
+// TestAnswer_LooksLikeAChoice: an answer that looks like a choice is that choice, however it was typed.
+func TestAnswer_LooksLikeAChoice(t *testing.T) {
+	q := question(t, `{"say":"x"}`)
+	q.Reason, q.ResponseSchema = agui.ReasonInputRequired, json.RawMessage(`{"type":"string","enum":["Zoe\u0308","Bob",7,"a","a\u200b"]}`)
+	for payload, want := range map[string]string{
+		`"Zo\u00eb"`: "Zoe\u0308", `"Bob"`: "Bob", `" Bob\u200b "`: "Bob", `"a"`: "a", `"a\u200b"`: "a\u200b",
+		`"a\u2060"`: "", `"bob"`: "", `"Zoe"`: "", `"7"`: "", // like two, and like none
+	} {
+		wrong := engine.Wrong(q, resolved(payload))
+		if (wrong == nil) != (want != "") {
+			t.Errorf("%s was rejected with %+v, want %q", payload, wrong, want)
+		}
+		if p, err := engine.Answered(q, resolved(payload)); want != "" && (err != nil || p.Result == nil || p.Result.Content != want) {
+			t.Errorf("%s became %+v, %v; want %q", payload, p.Result, err, want)
+		}
+	}
+}

@@ -107,7 +107,7 @@ func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 	case answer.Status != agui.ResumeResolved || refuses(question, answer.Payload):
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
 	case question.Reason == agui.ReasonInputRequired:
-		said := text(answer.Payload)
+		said := text(tool.Chosen(question.ResponseSchema, answer.Payload))
 		if p.Edited = about.Carrel.Edited; p.Edited != "" {
 			said = tool.Edited(p.Edited, said)
 		}
@@ -162,7 +162,7 @@ func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidAnswer {
 	if len(payload) == 0 {
 		return &InvalidAnswer{fieldPayload, "the payload is missing"}
 	}
-	if err := tool.Fits(question.ResponseSchema, payload); err != nil {
+	if err := tool.Fits(question.ResponseSchema, tool.Chosen(question.ResponseSchema, payload)); err != nil {
 		return &InvalidAnswer{fieldPayload, chars.Head(err.Error(), maxWrong)}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"carrel/shared/sametext"
 )
 
 // Fits reports what is wrong with a person's answer to a question with this schema, in words that may hold a part of the
@@ -47,4 +49,31 @@ func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
 		return nil, fmt.Errorf("resolve the schema of an answer: %w", err)
 	}
 	return resolved, nil
+}
+
+// Chosen returns the choice of a schema that looks like the answer, if there is one such choice; otherwise the answer. A
+// client may have typed é as one character where the choice has two.
+func Chosen(schema, answer json.RawMessage) json.RawMessage {
+	var of struct {
+		Enum []json.RawMessage `json:"enum"`
+	}
+	var text string
+	if json.Unmarshal(schema, &of) != nil || json.Unmarshal(answer, &text) != nil {
+		return answer
+	}
+	var alike []json.RawMessage
+	for _, choice := range of.Enum {
+		var one string
+		switch err := json.Unmarshal(choice, &one); {
+		case err != nil: // a number, say
+		case one == text:
+			return answer
+		case sametext.Equal(one, text):
+			alike = append(alike, choice)
+		}
+	}
+	if len(alike) != 1 {
+		return answer
+	}
+	return alike[0]
 }
