@@ -20,7 +20,7 @@ func TestMissingOrWrongConfigurationIsNamed(t *testing.T) {
 			return all[n]
 		})
 		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("a wrong %s: error %v, want one that says so", name, err)
+			t.Errorf("a wrong %s: error %v, want one that names it", name, err)
 		}
 	}
 }

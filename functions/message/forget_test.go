@@ -57,8 +57,8 @@ func TestForgetWithoutTurn(t *testing.T) {
 	}
 }
 
-// Who erases everything has just signed in, and their token says so. A refresh proves nothing; only the operator can let users
-// in whose tokens do not say when they signed in.
+// Erasing everything needs a token whose auth_time is recent. The time of issue proves nothing, because a refresh moves it. For
+// tokens without auth_time the operator decides.
 func TestForget_NeedsARecentSignIn(t *testing.T) {
 	for name, c := range map[string]struct {
 		ago    time.Duration
@@ -100,7 +100,7 @@ func TestForget_NeedsARecentSignIn(t *testing.T) {
 	}
 }
 
-// A repeat of what is under way changes nothing, so it needs no new sign-in: a client may lose the first answer.
+// A client that lost the first answer repeats its frame. The erasure has begun, so the repeat needs no new sign-in.
 func TestForget_RepeatWithAnOldSignIn(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")

@@ -12,9 +12,9 @@ import (
 	"carrel/shared/wire"
 )
 
-// badOrigins: a browser says which page opens a socket. A page of anybody else gets none, whatever token it has; a client
-// that is no browser says nothing and gets one. The authorizer is asked itself, too: locally the gateway refuses most of
-// these before it, which API Gateway does not.
+// badOrigins opens sockets with a good token and different Origin headers. Only the stack's own page and a client without an
+// Origin get one. The local gateway refuses most of the others itself, and API Gateway does not. So the authorizer's process is
+// tested directly, too.
 func badOrigins(t *testing.T, b *bench) {
 	token := b.token(t, "alice-"+rand.Text(), "600")
 	page := strings.TrimSuffix(b.stack.Endpoints().Page, "/") // http://127.0.0.1:port

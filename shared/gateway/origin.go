@@ -47,8 +47,8 @@ func parseOrigin(text string) (Origin, error) {
 	return Origin{scheme, host, port}, nil
 }
 
-// allowed refuses a handshake from a page of another origin. A browser always sends an Origin and a page cannot change it; a
-// client that is no browser sends none. So a stolen or borrowed token opens no socket from a page of somebody else.
+// allowed refuses a handshake from a page of another origin. Browsers always send an Origin, and pages cannot change it.
+// Other clients send none. So a stolen token opens no socket from an attacker's page.
 func (a *Authorizer) allowed(headers map[string]string) error {
 	text, sent := header(headers, originHeader)
 	if !sent {

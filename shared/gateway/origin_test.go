@@ -10,7 +10,7 @@ import (
 	"carrel/shared/gateway"
 )
 
-// A browser says which page opens a socket: the page must be one of those that are configured. A terminal says nothing.
+// A handshake from a browser must come from a configured page. A terminal sends no Origin and is accepted.
 func TestOrigin(t *testing.T) {
 	const good = "Bearer good"
 	for origin, in := range map[string]bool{

@@ -11,7 +11,7 @@ import (
 )
 
 // claims are the members of a token's payload, or of its header, by their exact names: encoding/json would take Sub for sub.
-// Only a member that is asked for is decoded, so a member that nobody uses may have any type.
+// Members are decoded when they are read, so an unused member may have any type.
 type claims map[string]json.RawMessage
 
 // has reports whether there is such a member. A null is none.
@@ -69,7 +69,7 @@ func (c claims) time(name string) (time.Time, error) {
 	return time.Unix(int64(seconds), 0), nil
 }
 
-// header returns the header of a verified token. Only the compact form has one that the signature covers whole.
+// header returns the header of a verified token. In the compact form the signature covers the whole header.
 func header(raw string) (claims, error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Kind says how an issuer's access tokens are told from its other tokens. An issuer signs all of them with the same keys.
+// Kind is a rule that tells an issuer's access tokens from its other tokens, which it signs with the same keys.
 type Kind string
 
 // The kinds.
@@ -68,7 +68,8 @@ func bodyType(c claims) error {
 	return nil
 }
 
-// unmarked refuses a token with a claim that other kinds of token have, unless RFC 9068's typ says what it is.
+// unmarked refuses a token with a claim that only ID tokens and logout tokens need. It is not for tokens with the typ of
+// RFC 9068.
 func unmarked(c claims) error {
 	for name, kind := range map[string]string{
 		"nonce": "an ID token", "at_hash": "an ID token", "c_hash": "an ID token", "s_hash": "an ID token", "events": "a logout token",

@@ -79,7 +79,7 @@ func TestOnlyAccessTokens(t *testing.T) {
 	} {
 		_, err := i.verifier(t, token.Config{Kind: c.kind, PageClient: "app"}).Verify(t.Context(), i.typed(t, c.typ, c.claims))
 		if c.reason == "" && err != nil || c.reason != "" && (err == nil || !strings.Contains(err.Error(), c.reason)) {
-			t.Errorf("%s: error %v, want one that says %q", name, err, c.reason)
+			t.Errorf("%s: error %v, want it to contain %q", name, err, c.reason)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// A claim that nobody uses refuses nobody, whatever it is. One that is used must be readable: it grants nothing by a guess.
+// An unused claim of any type refuses nobody. A configured claim of an unknown type refuses the token.
 func TestUnusedClaims(t *testing.T) {
 	i := newIssuer(t)
 	odd := []any{"text", "", 5, -1.5, true, []any{1, "a", nil}, map[string]any{"a": []int{1}}, []any{}, map[string]any{}}
@@ -153,6 +153,6 @@ func TestOnlyTheCompactForm(t *testing.T) {
 	parts := strings.Split(i.typed(t, nil, jwt.MapClaims{"iat": time.Now().Unix()}), ".")
 	raw := `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `","header":{"typ":"at+jwt"}}`
 	if _, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "compact") {
-		t.Errorf("error %v, want one that says compact", err)
+		t.Errorf("error %v, want it to contain compact", err)
 	}
 }

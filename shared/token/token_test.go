@@ -276,6 +276,6 @@ func TestKeysComeOverHTTPS(t *testing.T) {
 	i.keysAt = "http://keys.test/"
 	raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(nil))
 	if _, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "https://") {
-		t.Errorf("error %v, want one that says https://", err)
+		t.Errorf("error %v, want it to contain https://", err)
 	}
 }

@@ -7,7 +7,7 @@ func attacks() []check {
 		{pkg: auditPackage, test: "TestTheAttackerSmugglesAtTheDoor", shows: "two identities in one handshake"},
 		{pkg: "./shared/gateway", test: "TestAuthorizerRefusesTwoLinesOfAHeader", shows: "two lines of one header are no token"},
 		{pkg: auditPackage, test: "TestTheAttackerForgesTheVictimsToken", shows: "forged tokens"},
-		{pkg: auditPackage, test: "TestBadInput", shows: "tokens of another audience, issuer, key, time or form, and input that is none"},
+		{pkg: auditPackage, test: "TestBadInput", shows: "tokens of another audience, issuer, key, kind, time or form, handshakes from other pages, and input that is none"},
 		{pkg: auditPackage, test: "TestTheAttackerNamesTheGatewaysRoutes", shows: "the names of API Gateway's routes, and frames of the server"},
 		{pkg: auditPackage, test: "TestTheAttackerHasAStolenConnectionID", shows: "a stolen connection id"},
 		{pkg: auditPackage, test: "TestTheAttackerOnTheVictimsConnection", shows: "an event on another's connection"},

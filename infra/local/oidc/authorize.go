@@ -68,7 +68,7 @@ func (i *Issuer) silently(w http.ResponseWriter, r *http.Request, q url.Values, 
 	s, ok := i.session(r, a)
 	if !ok {
 		back(w, r, q.Get("redirect_uri"), url.Values{"error": {"login_required"}, "state": {q.Get("state")},
-			"error_description": {"there is no sign-in here that is recent enough: sign in on the page"}})
+			"error_description": {"no recent sign-in is known here: sign in on the page"}})
 		return
 	}
 	i.sendCode(w, r, q, s)

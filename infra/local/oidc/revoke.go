@@ -11,8 +11,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// revoke ends a refresh token and all that were or will be made from it (RFC 7009). A token that is unknown or has ended
-// is answered alike. Access tokens live on until they expire, as Cognito's do for who verifies them alone.
+// revoke ends a refresh token and its whole family: those before it and those made from it (RFC 7009). An unknown token gets
+// the same answer. Access tokens stay valid until they expire, because nobody asks the issuer about them.
 func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
@@ -64,7 +64,7 @@ func (i *Issuer) isRevoked(family string) bool {
 
 func (i *Issuer) revokedFile() string { return i.config.KeyFile + ".revoked" }
 
-// loadRevoked reads the file of revoked families; one that is absent has none.
+// loadRevoked reads the file of revoked families. Without a file no family is revoked.
 func (i *Issuer) loadRevoked() error {
 	f, err := os.Open(i.revokedFile())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -32,7 +32,7 @@ type again struct {
 	within time.Duration
 }
 
-// readAgain reads prompt and max_age, or reports what is wrong with them.
+// readAgain reads prompt and max_age. It returns the problem of a request with wrong ones.
 func readAgain(q url.Values) (again, string) {
 	a := again{within: sessionLife}
 	prompts := strings.Fields(q.Get("prompt"))
@@ -68,7 +68,7 @@ func (i *Issuer) session(r *http.Request, a again) (session, bool) {
 	return s, ok && i.config.Now().Sub(s.signedIn) <= a.within
 }
 
-// signIn returns the user's session in this browser, or begins one in place of the one that there is.
+// signIn returns the browser's session if it is this user's and recent enough. Otherwise it replaces it by a new one.
 func (i *Issuer) signIn(w http.ResponseWriter, r *http.Request, a again, user string) session {
 	if s, ok := i.session(r, a); ok && s.user == user {
 		return s

@@ -115,7 +115,7 @@ func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// A refresh makes a new token of the same sign-in. Each kind of token says in its header what it is.
+// A refreshed token keeps auth_time. The typ in each header names the kind of the token.
 func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
 	s := fresh(t)
 	_, got := s.token(exchange(s.choose(request("verifier"), "alice").Query().Get("code"), "verifier"))
@@ -135,7 +135,7 @@ func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// Who revokes a refresh token ends all that come of its sign-in, also over a restart, and nobody else's.
+// A revocation ends the refresh tokens of one sign-in, also after a restart, and of no other.
 func TestRevoke(t *testing.T) {
 	s := fresh(t)
 	sign := func(user string) tokens {
