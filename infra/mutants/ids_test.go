@@ -27,8 +27,24 @@ func adapterIDGuards() []guard {
 			from: `messages: messages.map(toStock) }`, to: `messages }`,
 		},
 		{
-			name: "agui: a message that was sent is not sent again", file: "web/client/src/agui.ts", test: test,
-			from: `[message.id, toStock(message).id]`, to: `[message.id]`,
+			name: "agui: a message that was sent is not sent again", file: "web/client/src/agui-input.ts", test: test,
+			from: `[[message.id, message], [toStock(message).id, message]]`, to: `[[message.id, message]]`,
+		},
+		{
+			name: "agui: an edited message is not appended", file: "web/client/src/agui-input.ts", test: test,
+			from: `if ([...shown].some((id) => !given.has(id))) throw`, to: `if (shown.size < 0) throw`,
+		},
+		{
+			name: "agui: a message keeps its text", file: "web/client/src/agui-input.ts", test: test,
+			from: `textOf(message) !== before.content`, to: `textOf(message) === ""`,
+		},
+		{
+			name: "agui: what cannot be carried is refused by name", file: "web/client/src/agui-input.ts", test: test,
+			from: `if (!isEmpty(value)) throw`, to: `if (isEmpty(name)) throw`,
+		},
+		{
+			name: "agui: a run whose thread is left ends its promise", file: "web/client/src/agui.ts", test: test,
+			from: `this.client.state.thread?.threadId !== run.threadId) return elsewhere`, to: `run.threadId === "") return elsewhere`,
 		},
 	}
 }

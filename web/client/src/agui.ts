@@ -1,16 +1,20 @@
 import { AbstractAgent, EventType, isInterruptExpired } from "@ag-ui/client";
-import type { AgentConfig, BaseEvent, Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
+import type { AgentCapabilities, AgentConfig, BaseEvent, RunAgentInput } from "@ag-ui/client";
 import { Observable } from "rxjs";
 import type { Subscriber } from "rxjs";
-import { toCarrel, toStock, withStockIds } from "./agui-ids.ts";
+import { toStock, withStockIds } from "./agui-ids.ts";
+import { newMessages, refuseUncarried } from "./agui-input.ts";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
+import type { RunOptions } from "./contract.ts";
 import type { AgentEvent, Interrupt, Message, Resume } from "./frames.ts";
 import { timedId } from "./ids.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
   readonly client: CarrelClient;
+  /** The agent that answers, and what becomes of a message while the thread is busy. */
+  readonly run?: RunOptions;
 }
 
 interface Followed {
@@ -28,24 +32,42 @@ interface Followed {
  */
 export class CarrelAgent extends AbstractAgent {
   readonly client: CarrelClient;
+  private readonly options: RunOptions | undefined;
   private following: string | undefined;
+  /** The ids of the user's messages that the page has been shown, by thread. */
+  private shown: { threadId: string; ids: Set<string> } = { threadId: "", ids: new Set() };
 
-  constructor({ client, ...config }: CarrelAgentConfig) {
+  constructor({ client, run, ...config }: CarrelAgentConfig) {
     super(config);
     this.client = client;
+    this.options = run;
+  }
+
+  /** What Carrel can do, for front ends that ask before they show a button. */
+  override async getCapabilities(): Promise<AgentCapabilities> {
+    return {
+      transport: { streaming: true, websocket: true, resumable: true },
+      tools: { supported: true, parallelCalls: true, clientProvided: false },
+      state: { snapshots: false, deltas: false, persistentState: false },
+      reasoning: { supported: true, streaming: true },
+      multimodal: { input: { image: false, audio: false, video: false, pdf: false, file: false } },
+      humanInTheLoop: { supported: true, approvals: true, interrupts: true, approveWithEdits: true },
+    };
   }
 
   override run(input: RunAgentInput): Observable<BaseEvent> {
     return new Observable((out) => {
       const { threadId } = input;
+      refuseUncarried(input);
       this.client.open(threadId);
       const runId = this.runId(input);
-      const messages = newMessages(input, runId, this.client.state.thread?.messages ?? []);
-      const resume = this.answers(input);
+      const messages = newMessages(input, runId, this.client.state.thread?.messages ?? [], this.shownIn(threadId));
+      const resume = this.answers(input, messages.length > 0);
       if (messages.length === 0 && resume.length === 0) throw new Error("There is no new message of the user to send, and no answer.");
       const run: Followed = { threadId, runId };
       const stop = this.follow(run, out);
-      this.client.run(runId, messages, resume.length > 0 ? { threadId, resume } : undefined);
+      this.client.run(runId, messages, resume.length > 0 ? { threadId, resume } : undefined, this.options);
+      for (const message of messages) this.shownIn(threadId).add(toStock(message).id);
       this.client.settled(runId).then((state) => {
         run.over = state === "ended";
         run.check?.();
@@ -63,8 +85,16 @@ export class CarrelAgent extends AbstractAgent {
       let stop: (() => void) | undefined;
       const begin = (): void => {
         const { thread } = this.client.state;
-        if (stop || !thread || thread.threadId !== input.threadId || !thread.loaded || thread.behind) return;
+        if (stop) return;
+        if (thread?.threadId !== input.threadId) {
+          unwatch();
+          out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
+          out.next(runError(ELSEWHERE, "elsewhere"));
+          return out.complete();
+        }
+        if (!thread.loaded || thread.behind) return;
         unwatch();
+        for (const message of thread.messages) if (message.role === "user") this.shownIn(thread.threadId).add(toStock(message).id);
         const running = this.client.running();
         if (!running) {
           out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
@@ -110,13 +140,24 @@ export class CarrelAgent extends AbstractAgent {
     return this.client.hasEnded(runId) || interrupts.some((one) => askedBy(one) === runId) ? timedId() : runId;
   }
 
-  /** The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused. */
-  private answers({ threadId, resume = [] }: RunAgentInput): readonly Resume[] {
+  /** The user's messages of a thread that the page has been shown. */
+  private shownIn(threadId: string): Set<string> {
+    if (this.shown.threadId !== threadId) this.shown = { threadId, ids: new Set() };
+    return this.shown.ids;
+  }
+
+  /**
+   * The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused.
+   * A new message without answers refuses what is open, as it does on Carrel's page: the thread would not take it otherwise.
+   */
+  private answers({ threadId, resume = [] }: RunAgentInput, goesOn: boolean): readonly Resume[] {
     const { thread } = this.client.state;
     const open = thread?.threadId === threadId ? thread.interrupts : [];
     const expired = new Set(this.pendingInterrupts.filter((one) => isInterruptExpired(one)).map(({ id }) => id));
     for (const { id } of open) expired.delete(id); // the server's clock decides
-    return resume.filter(({ interruptId }) => !expired.has(interruptId)) as readonly Resume[];
+    const given = resume.filter(({ interruptId }) => !expired.has(interruptId)) as readonly Resume[];
+    if (given.length > 0 || !goesOn) return given;
+    return open.map(({ id }) => ({ interruptId: id, status: "cancelled" }));
   }
 
   /** Passes on the run's events until its last one. */
@@ -130,6 +171,7 @@ export class CarrelAgent extends AbstractAgent {
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
     });
     run.check = (): void => {
+      if (!out.closed && this.client.state.thread?.threadId !== run.threadId) return elsewhere(out, run, started);
       // A run that the server calls over has its events on the way only while the view is behind.
       const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.behind);
       if (!out.closed && over) unseen(out, run, this.client, started);
@@ -143,6 +185,15 @@ export class CarrelAgent extends AbstractAgent {
   }
 }
 
+const ELSEWHERE = "The client has opened another thread, so this run cannot be followed here any more. It goes on.";
+
+/** The client has opened another thread: the run goes on, and nobody here sees its events. */
+function elsewhere(out: Subscriber<BaseEvent>, run: Followed, started: boolean): void {
+  if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
+  out.next(runError(ELSEWHERE, "elsewhere"));
+  out.complete();
+}
+
 /** The run is over and its end was not seen: that is said, and no RUN_FINISHED is made up. */
 function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: string }, client: CarrelClient, started: boolean): void {
   if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
@@ -151,29 +202,10 @@ function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: stri
   out.complete();
 }
 
-/** The user's messages at the end of the input that the thread does not have. */
-function newMessages(input: RunAgentInput, runId: string, known: readonly Message[]): Message[] {
-  const there = new Set(known.flatMap((message) => [message.id, toStock(message).id]));
-  const found: (AgentMessage & { role: "user" })[] = [];
-  for (const message of input.messages.toReversed()) {
-    if (message.role !== "user" || there.has(message.id)) break;
-    found.unshift(message);
-  }
-  return found.map((message, i) => toCarrel(runId, i + 1, message.id, textOf(message)));
-}
-
 /** The run that asked. */
 function askedBy({ metadata }: Interrupt): unknown {
   const carrel = metadata?.carrel;
   return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
-}
-
-function textOf({ content }: AgentMessage & { role: "user" }): string {
-  if (typeof content === "string") return content;
-  return content.map((part) => {
-    if (part.type !== "text") throw new Error(`A message of the user may hold text only, not ${part.type}.`);
-    return part.text;
-  }).join("");
 }
 
 function snapshot(messages: readonly Message[]): BaseEvent {

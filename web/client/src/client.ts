@@ -1,4 +1,4 @@
-import type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
+import type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, ThreadAnswers } from "./contract.ts";
 import type { HistoryPage, Message, Resume, RunPage, ServerFrame, ThreadList } from "./frames.ts";
 import { timedId, userMessage } from "./ids.ts";
 import type { Plain } from "./requests.ts";
@@ -103,17 +103,17 @@ export class CarrelClient {
   }
 
   /** Asks for a run in the open thread and returns its id. Throws if the text is empty or too long. */
-  send(text: string): string {
+  send(text: string, options?: RunOptions): string {
     const runId = this.#options.id();
-    return this.run(runId, [userMessage(runId, 1, text)]);
+    return this.run(runId, [userMessage(runId, 1, text)], undefined, options);
   }
 
   /**
    * Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. The id of
    * a message is the run's id, a dot and a number, or an id without a dot that the thread does not have.
    */
-  run(runId: string, messages: readonly Message[], answers?: { threadId: string; resume: readonly Resume[] }): string {
-    this.#do(() => this.#session.run(runId, messages, this.#now(), answers));
+  run(runId: string, messages: readonly Message[], answers?: ThreadAnswers, options?: RunOptions): string {
+    this.#do(() => this.#session.run(runId, messages, this.#now(), answers, options));
     return runId;
   }
 
@@ -178,10 +178,10 @@ export class CarrelClient {
   }
 
   /** Gets older messages of the open thread into view; undefined if there are none. */
-  async history(): Promise<HistoryPage | undefined> {
+  async history(limit?: number): Promise<HistoryPage | undefined> {
     const { id: threadId, before } = this.#session.view ?? {};
     if (threadId === undefined || before === undefined) return undefined;
-    return await this.#ask({ type: "history", requestId: "history", threadId, before }) as HistoryPage;
+    return await this.#ask({ type: "history", requestId: "history", threadId, before, ...(limit !== undefined && { limit }) }) as HistoryPage;
   }
 
   /** Gives a thread another title. Resolves when that is durable; the list follows by itself. */

@@ -1,4 +1,4 @@
-import type { AgentEvent, ThreadInfo } from "./frames.ts";
+import type { AgentEvent, Resume, ThreadInfo, WhenBusy } from "./frames.ts";
 import type { Status } from "./port.ts";
 import type { ThreadState } from "./state.ts";
 import type { Notice } from "./views.ts";
@@ -23,6 +23,19 @@ export interface CarrelOptions {
   readonly elapsed?: () => number;
   readonly random?: () => number;
   readonly id?: () => string;
+}
+
+/** Answers to all open interrupts of a thread. */
+export interface ThreadAnswers {
+  readonly threadId: string;
+  readonly resume: readonly Resume[];
+}
+
+/** How a run is asked for. */
+export interface RunOptions {
+  /** The agent that answers; the deployment's default one if it is absent, or the one that asked if the run brings answers. */
+  readonly agent?: string;
+  readonly whenBusy?: WhenBusy;
 }
 
 /** All that a page shows. A new object after each change, the same one in between. */

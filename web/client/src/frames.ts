@@ -67,6 +67,8 @@ export interface AgentEvent {
   readonly toolCallName?: string;
   readonly parentMessageId?: string;
   readonly content?: string;
+  /** Of RUN_FINISHED and RUN_ERROR. */
+  readonly usage?: readonly Usage[];
 }
 
 /** The last event that somebody has applied. */
@@ -84,6 +86,8 @@ export interface Hello extends Request {
   readonly threadId?: string;
   readonly cursor?: Cursor;
 }
+/** If the thread is busy: wait for it (the default), be refused, or stop the run that is running and go after it. */
+export type WhenBusy = "enqueue" | "reject" | "interrupt";
 export interface Run extends Request {
   readonly type: "run";
   readonly n: number;
@@ -91,6 +95,7 @@ export interface Run extends Request {
   readonly threadId: string;
   readonly messages: readonly Message[];
   readonly agent?: string;
+  readonly whenBusy?: WhenBusy;
   /** Answers to all open interrupts of the thread. */
   readonly resume?: readonly Resume[];
 }
@@ -256,6 +261,13 @@ export interface ThreadList {
   /** With `more`: where the next page begins. */
   readonly before?: string;
 }
+/** What one model used in a run, in tokens. */
+export interface Usage {
+  readonly provider?: string;
+  readonly model?: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
 /** What a run has used so far, or used. */
 export interface Figures {
   readonly modelCalls: number;
@@ -276,6 +288,7 @@ export interface RunInfo {
   readonly ended?: number;
   readonly attempts?: number;
   readonly figures?: Figures;
+  readonly usage?: readonly Usage[];
 }
 /** Newest first. The first page has all runs that have not ended, whenever they began. */
 export interface RunPage {

@@ -1,7 +1,7 @@
 /** carrel-client: the protocol carrel.v1 for pages and programs. Start with `CarrelClient`. */
 export { CarrelClient } from "./client.ts";
 export { RefusedError } from "./contract.ts";
-export type { CarrelOptions, ClientEvent, ClientState, Socket } from "./contract.ts";
+export type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, ThreadAnswers } from "./contract.ts";
 export { Session } from "./session.ts";
 export type { Port, Status } from "./port.ts";
 export { ThreadView } from "./thread.ts";
@@ -13,5 +13,5 @@ export { Folder } from "./fold.ts";
 export { approve, refuse } from "./questions.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type {
-  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunInfo, RunPage, RunState, ThreadInfo, ToolCall,
+  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
 } from "./frames.ts";

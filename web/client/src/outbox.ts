@@ -99,7 +99,7 @@ export class Outbox {
   #run(run: PendingRun): void {
     run.frame ??= {
       type: "run", requestId: `run.${run.runId}`, n: ++this.#n, runId: run.runId, threadId: run.threadId!, messages: run.messages,
-      ...(run.resume && { resume: run.resume }),
+      ...(run.resume && { resume: run.resume }), ...run.options,
     };
     this.#send(run.frame);
   }

@@ -1,4 +1,5 @@
 import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, SignOut, Threads } from "./frames.ts";
+import type { RunOptions } from "./contract.ts";
 import type { QueuedRun } from "./state.ts";
 
 /** A run that has no answer yet. */
@@ -8,6 +9,7 @@ export interface PendingRun {
   threadId: string | undefined;
   readonly messages: readonly Message[];
   readonly resume?: readonly Resume[];
+  readonly options?: RunOptions;
   /** As sent on this socket. */
   frame?: Run;
 }

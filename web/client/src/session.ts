@@ -1,6 +1,7 @@
 import { Answers } from "./answers.ts";
 import { checkRun, encodeClient } from "./codec.ts";
-import type { Message, Resume } from "./frames.ts";
+import type { RunOptions, ThreadAnswers } from "./contract.ts";
+import type { Message } from "./frames.ts";
 import { Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Port, Status } from "./port.ts";
@@ -138,10 +139,10 @@ export class Session {
   }
 
   /** Asks for a run in the open thread, or in the one that it answers. Throws if it is too long to be sent. */
-  run(runId: string, messages: readonly Message[], now: number, answers?: { threadId: string; resume: readonly Resume[] }): void {
-    const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers };
+  run(runId: string, messages: readonly Message[], now: number, answers?: ThreadAnswers, options?: RunOptions): void {
+    const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers, ...(options && { options }) };
     checkRun(run, this.#in.limits);
-    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, ...run, threadId: run.threadId ?? "" });
+    encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, messages, ...answers, ...options, threadId: run.threadId ?? "" });
     this.#asks(now);
     this.#views.current?.use();
     this.#out.requests.addRun(run);

@@ -83,7 +83,7 @@ describe("a CarrelAgent", () => {
     socket.ready({ epoch: "e1", head: 3, recovered: true });
     socket.events(2, "r1", { type: "CUSTOM" });
     expect(types(await events)).toEqual(["RUN_STARTED", "CUSTOM", "RUN_FINISHED"]);
-    const repeated = lastValueFrom(agent.run(input("r2", "again")).pipe(verifyEvents(), toArray()));
+    const repeated = lastValueFrom(new CarrelAgent({ client, threadId: "t1" }).run(input("r2", "again")).pipe(verifyEvents(), toArray()));
     socket.say({ type: "accepted", requestId: "run.r2", runId: "r2", threadId: "t1", state: "ended" });
     expect(types(await repeated)).toEqual(["RUN_STARTED", "MESSAGES_SNAPSHOT", "RUN_ERROR"]);
   });
@@ -173,5 +173,95 @@ describe("a CarrelAgent", () => {
     const other = new CarrelAgent({ client, threadId: "t1" });
     await other.connectAgent();
     expect(other.pendingInterrupts).toMatchObject([{ id: "i2" }]);
+  });
+
+  it("asks for the agent and the policy of its config", async () => {
+    const { client, socket } = await World.connected();
+    new CarrelAgent({ client, threadId: "t1", run: { agent: "writer", whenBusy: "interrupt" } }).run(input("r1", "hi")).subscribe();
+    expect(socket.last("run")).toMatchObject({ agent: "writer", whenBusy: "interrupt" });
+  });
+
+  it.each([
+    ["tools", { tools: [{ name: "paint", description: "", parameters: {} }] }],
+    ["context", { context: [{ description: "page", value: "home" }] }],
+    ["state", { state: { count: 1 } }],
+    ["forwardedProps", { forwardedProps: { model: "x" } }],
+  ])("refuses %s by name, and sends nothing", async (name, more) => {
+    const { client, socket } = await World.connected();
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    await expect(lastValueFrom(agent.run({ ...input("r1", "hi"), ...more }))).rejects.toThrow(`\`${name}\``);
+    expect(socket.all("run")).toEqual([]);
+  });
+
+  describe("after a message and its answer", () => {
+    const mine = { id: "q", role: "user" as const, content: "hi" };
+    async function answered() {
+      const { client, socket } = await World.connected();
+      const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [mine] });
+      const run = agent.runAgent({ runId: "r1" });
+      await settled();
+      const { messages } = socket.last("run") as unknown as { messages: Message[] };
+      socket.events(1, "r1", { type: "RUN_STARTED", threadId: "t1", runId: "r1", input: { threadId: "t1", runId: "r1", messages } },
+        begin("m"), text("m", "hello"), end("m"), finished("r1"));
+      await run;
+      return { agent, socket };
+    }
+
+    it.each([
+      ["an edited message under its id", [{ ...mine, content: "bye" }]],
+      ["an edited message under a new id", [{ ...mine, id: "q2", content: "bye" }]],
+      ["a message that was taken away", [{ id: "q3", role: "user" as const, content: "more" }]],
+    ])("refuses %s: the thread only grows", async (_, messages) => {
+      const { agent, socket } = await answered();
+      agent.setMessages(messages);
+      await expect(agent.runAgent({ runId: "r2" })).rejects.toThrow("only grows");
+      expect(socket.all("run")).toHaveLength(1);
+    });
+
+    it("takes a message that is appended", async () => {
+      const { agent, socket } = await answered();
+      agent.addMessage({ id: "q4", role: "user", content: "more" });
+      void agent.runAgent({ runId: "r2" });
+      await settled();
+      expect(socket.last("run")).toMatchObject({ messages: [{ id: "r2.1", content: "more" }] });
+    });
+  });
+
+  it("refuses what is open when a message comes without an answer, as the page does", async () => {
+    const { client, socket } = await World.connected();
+    const interrupts = [{ id: "i1", reason: "tool_call" }, { id: "i2", reason: "tool_call" }];
+    socket.events(1, "r1", started("r1", "delete it"), { type: "RUN_FINISHED", threadId: "t1", runId: "r1", outcome: { type: "interrupt", interrupts } });
+    new CarrelAgent({ client, threadId: "t1" }).run(input("r2", "never mind")).subscribe();
+    expect(socket.last("run")).toMatchObject({
+      messages: [{ content: "never mind" }], resume: [{ interruptId: "i1", status: "cancelled" }, { interruptId: "i2", status: "cancelled" }],
+    });
+  });
+
+  it.each([[true], [false]])("ends the promise of a run whose thread is left, begun: %s", async (begun) => {
+    const { client, socket } = await World.connected();
+    const events = lastValueFrom(new CarrelAgent({ client, threadId: "t1" }).run(input("r1", "hi")).pipe(toArray()));
+    if (begun) socket.events(1, "r1", started("r1", "hi"), begin("m"));
+    client.open("t2");
+    expect((await events).at(-1)).toMatchObject({ type: "RUN_ERROR", code: "elsewhere" });
+    expect(socket.all("cancel")).toEqual([]);
+  });
+
+  it("ends the promise of a connect whose thread is left", async () => {
+    const { client } = await World.connected();
+    client.open("t1b");
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    const seen: BaseEvent[] = [];
+    const connected = agent.connectAgent({}, { onEvent: ({ event }) => void seen.push(event) });
+    await settled();
+    client.open("t2");
+    await connected;
+    expect(seen.at(-1)).toMatchObject({ type: "RUN_ERROR", code: "elsewhere" });
+  });
+
+  it("declares what it can do", async () => {
+    const { client } = await World.connected();
+    expect(await new CarrelAgent({ client, threadId: "t1" }).getCapabilities()).toMatchObject({
+      transport: { resumable: true }, tools: { clientProvided: false }, humanInTheLoop: { approvals: true, approveWithEdits: true },
+    });
   });
 });

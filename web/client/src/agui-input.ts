@@ -1,0 +1,48 @@
+import type { Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
+import { toCarrel, toStock } from "./agui-ids.ts";
+import type { Message } from "./frames.ts";
+
+/** Throws an error that names the first part of an input that Carrel has no place for: nothing is dropped silently. */
+export function refuseUncarried({ tools, context, state, forwardedProps }: RunAgentInput): void {
+  const held: readonly (readonly [name: string, value: unknown])[] = [
+    ["tools", tools], ["context", context], ["state", state], ["forwardedProps", forwardedProps],
+  ];
+  for (const [name, value] of held) {
+    if (!isEmpty(value)) throw new Error(`This agent cannot take \`${name}\` from a page. Leave it empty.`);
+  }
+}
+
+/**
+ * The user's messages at the end of the input that the thread does not have, as messages of the run. `shown` are the ids of
+ * the user's messages that the page has been shown. Throws if the input lacks one of them or has another text for one that
+ * the thread has, because a thread only grows: to append an edited message would leave the old one for the model to read.
+ */
+export function newMessages(input: RunAgentInput, runId: string, known: readonly Message[], shown: ReadonlySet<string>): Message[] {
+  const given = new Set(input.messages.map(({ id }) => id));
+  if ([...shown].some((id) => !given.has(id))) throw new Error(ONLY_GROWS);
+  const there = new Map(known.flatMap((message) => [[message.id, message], [toStock(message).id, message]] as const));
+  for (const message of input.messages) {
+    const before = there.get(message.id);
+    if (before?.role === "user" && message.role === "user" && textOf(message) !== before.content) throw new Error(ONLY_GROWS);
+  }
+  const found: (AgentMessage & { role: "user" })[] = [];
+  for (const message of input.messages.toReversed()) {
+    if (message.role !== "user" || there.has(message.id)) break;
+    found.unshift(message);
+  }
+  return found.map((message, i) => toCarrel(runId, i + 1, message.id, textOf(message)));
+}
+
+const ONLY_GROWS = "This thread only grows: a message cannot be edited or taken away, and an answer cannot be made again. Send a new message.";
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === "object" && Object.keys(value).length === 0);
+}
+
+function textOf({ content }: AgentMessage & { role: "user" }): string {
+  if (typeof content === "string") return content;
+  return content.map((part) => {
+    if (part.type !== "text") throw new Error(`A message of the user may hold text only, not ${part.type}.`);
+    return part.text;
+  }).join("");
+}
