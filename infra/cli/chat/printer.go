@@ -55,7 +55,7 @@ func (p *printer) show(s client.State) {
 			}
 		case agui.RoleTool:
 			c := calls[m.ToolCallID]
-			p.line(m.ID, fmt.Sprintf("%s(%s) → %s", c.Name, c.Arguments, m.Content))
+			p.line(m.ID, fmt.Sprintf("%s(%s) → %s", visible.Line(c.Name), c.Arguments, m.Content))
 		}
 	}
 }
