@@ -37,7 +37,8 @@ func (w *witness) see(r proxy.Request) {
 	w.requests++
 	switch {
 	case r.Operation == "TransactWriteItems" && r.Caller == "MessageFunction":
-		w.units += 2*3 + 1 // RUN, DESK, THREAD; the run comes into the index
+		// RUN, DESK, THREAD; the run comes into both indexes, and the thread, which has had a run, moves in recent.
+		w.units += 2*3 + 2 + 2
 	case r.Operation == "TransactWriteItems":
 		w.units += 2*4 + 1 // the last record, THREAD, RUN, DESK; the run leaves the index
 	case r.Operation == "UpdateItem" && bytes.Contains(r.Body, []byte("deadline")):
@@ -156,8 +157,8 @@ func TestReferenceTurn(t *testing.T) {
 			stated(t, e, devices, used)
 		}
 	}
-	fmt.Println("budget          1        50           48                  26")
-	fmt.Println("budget          3        50           48                  78")
+	fmt.Println("budget          1        50           50                  26")
+	fmt.Println("budget          3        50           50                  78")
 }
 
 // stated compares a turn with what docs/performance.md says of it. On a busy machine a turn has a flush or two more.
