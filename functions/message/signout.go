@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 
 	"carrel/shared/chat"
 	"carrel/shared/emit"
@@ -35,20 +36,28 @@ func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 	return nil
 }
 
-// cancelAll cancels every run of the user: those that wait first, so that none of them starts instead of another.
+// cancelAll cancels every run of the user: those that wait first, so that none of them starts instead of another. A frame
+// that read its row before the sign-out may still admit a run, so it looks again until there is none that it has not asked.
 func (r *request) cancelAll(ctx context.Context) error {
-	d, err := r.store.Desk(ctx)
-	if err != nil {
-		return err
+	asked := map[chat.RunID]bool{}
+	for {
+		d, err := r.store.Desk(ctx)
+		if err != nil {
+			return err
+		}
+		runs := slices.Sorted(maps.Keys(d.Seats))
+		for i, w := range d.Waiting {
+			runs = slices.Insert(runs, i, w.Run)
+		}
+		runs = slices.DeleteFunc(runs, func(run chat.RunID) bool { return asked[run] })
+		if len(runs) == 0 {
+			return nil
+		}
+		for _, run := range runs {
+			asked[run] = true
+			if _, err := r.store.Cancel(ctx, run); err != nil {
+				return err
+			}
+		}
 	}
-	var failed error
-	for _, w := range d.Waiting {
-		_, err := r.store.Cancel(ctx, w.Run)
-		failed = errors.Join(failed, err)
-	}
-	for run := range d.Seats {
-		_, err := r.store.Cancel(ctx, run)
-		failed = errors.Join(failed, err)
-	}
-	return failed
 }
