@@ -100,6 +100,10 @@ func connectionLimit(t *testing.T, w *World) {
 	_, err = alice.Watch(ctx, fresh)
 	wantErr(t, "an unknown connection says hello while ten are open", err, chat.ErrReplaced)
 	wantErr(t, "one of ten ends", alice.Disconnect(ctx, socket(12, "").ID), nil)
+	_, err = alice.Watch(ctx, late)
+	wantErr(t, "a replaced connection says hello while there is room", err, chat.ErrReplaced)
+	_, err = alice.Connect(ctx, late)
+	wantErr(t, "a replaced connection's $connect comes again", err, chat.ErrReplaced)
 	must[chat.Connection](t)(alice.Watch(ctx, fresh))
 }
 
