@@ -33,33 +33,19 @@ func TestSignOut_RenewedTokenStaysOut(t *testing.T) {
 		t.Cleanup(c.Close)
 		return c
 	}
-	reaches := func(c *client.Client, what string, want client.Status) {
-		t.Helper()
-		for c.State().Status != want {
-			changed := c.Changes()
-			if c.State().Status == want {
-				return
-			}
-			select {
-			case <-changed:
-			case <-g.ctx.Done():
-				t.Fatalf("%s is %s, want %s", what, c.State().Status, want)
-			}
-		}
-	}
 	here, there := device(signedIn), device(signedIn)
-	reaches(here, "the one device", client.Ready)
-	reaches(there, "the other device", client.Ready)
+	g.reaches(here, "the one device", client.Ready)
+	g.reaches(there, "the other device", client.Ready)
 	w := g.window(bystander, g.thread(bystander))
 	began := time.Now()
 	if err := here.SignOut(g.ctx, false); err != nil {
 		t.Fatal(err)
 	}
-	reaches(here, "the device that signed out", client.SignedOut)
-	reaches(there, "the other device", client.SignedOut)
+	g.reaches(here, "the device that signed out", client.SignedOut)
+	g.reaches(there, "the other device", client.SignedOut)
 	took := time.Since(began)
 	again := device(signedIn)
-	reaches(again, "a socket with a renewed token of the ended session", client.SignedOut)
+	g.reaches(again, "a socket with a renewed token of the ended session", client.SignedOut)
 	for !time.Now().After(began.Add(took + time.Second)) { // times of a sign-in are whole seconds
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -67,10 +53,26 @@ func TestSignOut_RenewedTokenStaysOut(t *testing.T) {
 			t.Fatal(g.ctx.Err())
 		}
 	}
-	reaches(device(time.Now()), "a later sign-in", client.Ready)
+	g.reaches(device(time.Now()), "a later sign-in", client.Ready)
 	if status := w.State().Status; status != client.Ready {
 		t.Errorf("the other user's window is %s", status)
 	}
 	t.Attr("figure", fmt.Sprintf("two devices signed out within %d ms; the ended session's renewed token stays out after %d tokens, and a later sign-in connects",
 		took.Milliseconds(), renewals.Load()))
+}
+
+// reaches waits until a client has a status.
+func (g *ground) reaches(c *client.Client, what string, want client.Status) {
+	g.t.Helper()
+	for {
+		changed := c.Changes()
+		if c.State().Status == want {
+			return
+		}
+		select {
+		case <-changed:
+		case <-g.ctx.Done():
+			g.t.Fatalf("%s is %s, want %s", what, c.State().Status, want)
+		}
+	}
 }
