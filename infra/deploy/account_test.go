@@ -24,17 +24,22 @@ func refused(t *testing.T, account *fakeAccount, want string, env ...string) {
 
 func TestPreflight_Settings(t *testing.T) {
 	for name, c := range map[string]struct{ env, want string }{
-		"architecture":       {"GOARCH=riscv64", "GOARCH must be arm64 or amd64, not riscv64"},
-		"stack name":         {"CARREL_STACK=my_stack", "CARREL_STACK must be a letter, then letters, digits and hyphens, at most 40 in all, not \"my_stack\""},
-		"long stack name":    {"CARREL_STACK=" + strings.Repeat("a", 41), "at most 40 in all"},
-		"answer":             {"YES=maybe", "YES must be 1, 0 or empty"},
-		"parameters' form":   {"PARAMETERS=Issuer", "PARAMETERS must be Name=value"},
-		"unknown parameter":  {"PARAMETERS=Acceslogs=on", "PARAMETERS names Acceslogs, and the template has no such parameter"},
-		"value":              {"PARAMETERS=AccessLogs=yes", `Parameters.AccessLogs: the value "yes" is not one of on, off, with-role`},
-		"values together":    {"PARAMETERS=Issuer=https://i.test", "Issuer is given and Audience is not."},
-		"page's address":     {"PARAMETERS=PageUrl=http://example.com/", "Parameters.PageUrl"},
-		"probe without pool": {"PARAMETERS=Issuer=https://i.test Audience=a Probe=on", "Make such clients at your issuer instead."},
-		"other architecture": {"PARAMETERS=Architecture=x86_64", "PARAMETERS says Architecture=x86_64, and GOARCH=arm64 builds for arm64: set GOARCH alone"},
+		"architecture": {"GOARCH=riscv64", "GOARCH must be arm64 or amd64, not riscv64"},
+		"stack name": {"CARREL_STACK=my_stack", "CARREL_STACK must be a letter, then letters, digits and " +
+			"hyphens, at most 40 in all, not \"my_stack\""},
+		"long stack name":  {"CARREL_STACK=" + strings.Repeat("a", 41), "at most 40 in all"},
+		"answer":           {"YES=maybe", "YES must be 1, 0 or empty"},
+		"parameters' form": {"PARAMETERS=Issuer", "PARAMETERS must be Name=value"},
+		"unknown parameter": {"PARAMETERS=Acceslogs=on", "PARAMETERS names Acceslogs, and the template has no such " +
+			"parameter"},
+		"value": {"PARAMETERS=AccessLogs=yes",
+			`Parameters.AccessLogs: the value "yes" is not one of on, off, with-role`},
+		"values together": {"PARAMETERS=Issuer=https://i.test", "Issuer is given and Audience is not."},
+		"page's address":  {"PARAMETERS=PageUrl=http://example.com/", "Parameters.PageUrl"},
+		"probe without pool": {"PARAMETERS=Issuer=https://i.test Audience=a Probe=on",
+			"Make such clients at your issuer instead."},
+		"other architecture": {"PARAMETERS=Architecture=x86_64", "PARAMETERS says Architecture=x86_64, and " +
+			"GOARCH=arm64 builds for arm64: set GOARCH alone"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, newFakeAccount(), c.want, c.env) })
 	}
@@ -54,7 +59,8 @@ func TestPreflight_KeptValues(t *testing.T) {
 }
 
 func TestPreflight_Programs(t *testing.T) {
-	for name, want := range map[string]string{"sam": "there is no SAM CLI: pip install aws-sam-cli", "aws": "there is no AWS CLI", "node": "there is no Node"} {
+	for name, want := range map[string]string{"sam": "there is no SAM CLI: pip install aws-sam-cli",
+		"aws": "there is no AWS CLI", "node": "there is no Node"} {
 		t.Run(name, func(t *testing.T) {
 			s := newMachine(t, newFakeAccount())
 			if err := os.Remove(filepath.Join(s.bin, name)); err != nil {
@@ -75,7 +81,8 @@ func TestPreflight_Programs(t *testing.T) {
 func TestPreflight_Credentials(t *testing.T) {
 	a := newFakeAccount()
 	a.Arn = ""
-	refused(t, a, "AWS accepts no credentials from here: run aws configure, or aws sso login: Unable to locate credentials.")
+	refused(t, a, "AWS accepts no credentials from here: run aws configure, or aws sso login: Unable to locate "+
+		"credentials.")
 }
 
 func TestPreflight_Region(t *testing.T) {
@@ -84,12 +91,17 @@ func TestPreflight_Region(t *testing.T) {
 		env     []string
 		want    string
 	}{
-		"two Regions":       {"", []string{"AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=us-east-1"}, "AWS_REGION is eu-central-1 and AWS_DEFAULT_REGION is us-east-1: unset one of them"},
-		"none":              {"", nil, "no Region is chosen: set AWS_REGION, or run aws configure"},
-		"not a name":        {"", []string{"AWS_REGION=eu-central1"}, `AWS_REGION says "eu-central1", which is not a Region's name`},
-		"not a name either": {"", []string{"AWS_DEFAULT_REGION=Frankfurt"}, `AWS_DEFAULT_REGION says "Frankfurt", which is not a Region's name`},
-		"configuration":     {"eu central", nil, `the AWS CLI's configuration says "eu central", which is not a Region's name`},
-		"no such Region":    {"", []string{"AWS_REGION=eu-central-9"}, "there is no Region eu-central-9, or this machine does not reach AWS: Could not connect"},
+		"two Regions": {"", []string{"AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=us-east-1"},
+			"AWS_REGION is eu-central-1 and AWS_DEFAULT_REGION is us-east-1: unset one of them"},
+		"none": {"", nil, "no Region is chosen: set AWS_REGION, or run aws configure"},
+		"not a name": {"", []string{"AWS_REGION=eu-central1"},
+			`AWS_REGION says "eu-central1", which is not a Region's name`},
+		"not a name either": {"", []string{"AWS_DEFAULT_REGION=Frankfurt"},
+			`AWS_DEFAULT_REGION says "Frankfurt", which is not a Region's name`},
+		"configuration": {"eu central", nil,
+			`the AWS CLI's configuration says "eu central", which is not a Region's name`},
+		"no such Region": {"", []string{"AWS_REGION=eu-central-9"}, "there is no Region eu-central-9, or this " +
+			"machine does not reach AWS: Could not connect"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newFakeAccount()
@@ -109,7 +121,8 @@ func TestPreflight_Region(t *testing.T) {
 
 func TestPreflight_LogRole(t *testing.T) {
 	a := newFakeAccount()
-	refused(t, a, "AccessLogs=on needs a role by which API Gateway writes logs, and this account has none in eu-central-1: "+
+	refused(t, a, "AccessLogs=on needs a role by which API Gateway writes logs, and this account has none in "+
+		"eu-central-1: "+
 		"deploy with AccessLogs=with-role, which makes one, or AccessLogs=off", "PARAMETERS=AccessLogs=on")
 
 	a.LogRoles["eu-central-1"] = "arn:aws:iam::123456789012:role/logs"
@@ -119,7 +132,8 @@ func TestPreflight_LogRole(t *testing.T) {
 		t.Errorf("AccessLogs=%s: %s", logs, o.text)
 	}
 	o = newMachine(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role")
-	o.says(t, "AccessLogs=with-role replaces the role arn:aws:iam::123456789012:role/logs, by which all APIs of the account in eu-central-1 write logs")
+	o.says(t, "AccessLogs=with-role replaces the role arn:aws:iam::123456789012:role/logs, by which all APIs of the "+
+		"account in eu-central-1 write logs")
 	o = newMachine(t, a).deploy(t, "y\n", "PARAMETERS=AccessLogs=off")
 	if logs := o.stack(t, "eu-central-1/carrel").Parameters["AccessLogs"]; o.failed || logs != "off" {
 		t.Errorf("AccessLogs=%s, and off was asked for: %s", logs, o.text)
@@ -142,7 +156,8 @@ func TestDeploy_RoleNotYetEffective(t *testing.T) {
 	}
 	o.account.RoleLag = 1
 	s.set(t, o.account)
-	if o = s.deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role"); o.failed || o.called("aws cloudformation delete-stack") != 0 {
+	if o = s.deploy(t, "y\n", "PARAMETERS=AccessLogs=with-role"); o.failed ||
+		o.called("aws cloudformation delete-stack") != 0 {
 		t.Errorf("%s\n%s", o.text, strings.Join(o.calls, "\n"))
 	}
 	a.RoleLag = 2
@@ -156,8 +171,10 @@ func TestDeploy_RoleNotYetEffective(t *testing.T) {
 func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 	a := newFakeAccount()
 	a.Unreserved = 10
-	refused(t, a, "TurnConcurrency=5 cannot be reserved: 10 functions may run at once in this account without a reserve, and Lambda keeps 100 of them, and sweep gets 10. "+
-		"Leave TurnConcurrency out, or ask for a higher quota: aws service-quotas request-service-quota-increase --region eu-central-1 "+
+	refused(t, a, "TurnConcurrency=5 cannot be reserved: 10 functions may run at once in this account without a "+
+		"reserve, and Lambda keeps 100 of them, and sweep gets 10. "+
+		"Leave TurnConcurrency out, or ask for a higher quota: aws service-quotas request-service-quota-increase "+
+		"--region eu-central-1 "+
 		"--service-code lambda --quota-code L-B99A9384 --desired-value 1000", "PARAMETERS=TurnConcurrency=5")
 	a.Unreserved = 200
 	refused(t, a, "TurnConcurrency=91 cannot be reserved", "PARAMETERS=TurnConcurrency=91")
@@ -176,7 +193,8 @@ func TestPreflight_ConcurrencyOfTen(t *testing.T) {
 func TestPreflight_LogGroups(t *testing.T) {
 	a := newFakeAccount()
 	a.LogGroups = []string{"/carrel/sweep", "/carrel2/sweep"}
-	refused(t, a, "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or choose another name with CARREL_STACK:")
+	refused(t, a, "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or "+
+		"choose another name with CARREL_STACK:")
 	o := newMachine(t, a).deploy(t, "y\n")
 	o.says(t, "aws logs delete-log-group --region eu-central-1 --log-group-name /carrel/sweep\n")
 	if strings.Contains(o.text, "carrel2") {
@@ -193,29 +211,35 @@ func TestPreflight_DeniedReads(t *testing.T) {
 	a.Denied = []string{"GetAccount", "GetAccountSettings", "GetStackPolicy", "DescribeLogGroups"}
 	s := newMachine(t, a)
 	o := s.deploy(t, "y\n")
-	o.says(t, "warning: the preflight may not read whether API Gateway has a role that writes logs (GetAccount is denied), and so does not check it",
+	o.says(t, "warning: the preflight may not read whether API Gateway has a role that writes logs (GetAccount is "+
+		"denied), and so does not check it",
 		"warning: the preflight may not read how many functions may run at once (GetAccountSettings is denied)")
 	if o.failed || o.stack(t, "eu-central-1/carrel").Policy == "" {
 		t.Error(o.text)
 	}
 	o = s.deploy(t, "y\n", "PARAMETERS=AccessLogs=on")
-	o.says(t, "warning: the preflight may not read whether the stack has its policy (GetStackPolicy is denied)", "CloudWatch Logs role ARN must be set",
-		"API Gateway has no role that writes logs. Deploy with AccessLogs=with-role", "CloudFormation has undone the changes, and the stack is as before")
+	o.says(t, "warning: the preflight may not read whether the stack has its policy (GetStackPolicy is denied)",
+		"CloudWatch Logs role ARN must be set",
+		"API Gateway has no role that writes logs. Deploy with AccessLogs=with-role",
+		"CloudFormation has undone the changes, and the stack is as before")
 	a.Denied = []string{"DescribeStacks"}
-	refused(t, a, "the stack carrel cannot be read, and so cannot be deployed: give yourself the rights of infra/deploy/policy.json")
+	refused(t, a, "the stack carrel cannot be read, and so cannot be deployed: give yourself the rights of "+
+		"infra/deploy/policy.json")
 }
 
 func TestPreflight_Partition(t *testing.T) {
 	a := newFakeAccount()
 	a.Arn, a.ProfileRegion, a.Regions = "arn:aws-cn:iam::123456789012:user/me", "cn-north-1", []string{"cn-north-1"}
-	refused(t, a, "the partition aws-cn has no CloudFront and no Cognito sign-in page that the template can use: deploy with Page=off and an Issuer of your own")
+	refused(t, a, "the partition aws-cn has no CloudFront and no Cognito sign-in page that the template can use: "+
+		"deploy with Page=off and an Issuer of your own")
 }
 
 func TestDeploy_DeniedRight(t *testing.T) {
 	a := newFakeAccount()
 	a.Denied = []string{"CreateChangeSet"}
 	o := newMachine(t, a).deploy(t, "y\n")
-	o.says(t, "CloudFormation refuses the change set: ", "is not authorized to perform", "You lack a right. infra/deploy/policy.json has all rights")
+	o.says(t, "CloudFormation refuses the change set: ", "is not authorized to perform",
+		"You lack a right. infra/deploy/policy.json has all rights")
 	if !o.failed {
 		t.Error(o.text)
 	}
@@ -230,10 +254,12 @@ func TestDeploy_LossOfData(t *testing.T) {
 	}
 	o.account.Replaces = []string{"Table"}
 	s.set(t, o.account)
-	const want = "these changes would delete or replace Table (AWS::DynamoDB::Table), with all that it holds, and the stack policy forbids that. Nothing was changed."
+	const want = "these changes would delete or replace Table (AWS::DynamoDB::Table), with all that it holds, and the " +
+		"stack policy forbids that. Nothing was changed."
 	o = s.deploy(t, "y\n")
 	o.says(t, "~ Table                        AWS::DynamoDB::Table   (replaced)", want)
-	if made := o.stack(t, "eu-central-1/carrel"); !o.failed || made.Set != nil || o.called("aws cloudformation execute-change-set") != 0 {
+	if made := o.stack(t, "eu-central-1/carrel"); !o.failed || made.Set != nil ||
+		o.called("aws cloudformation execute-change-set") != 0 {
 		t.Errorf("the change set %v stays: %s", made.Set, o.text)
 	}
 	o = s.deploy(t, "y\n", "PARAMETERS=Issuer=https://i.test Audience=a PageClient=p Page=off")
@@ -242,7 +268,8 @@ func TestDeploy_LossOfData(t *testing.T) {
 	o.account.Stacks["eu-central-1/carrel"].Policy = `{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}`
 	s.set(t, o.account)
 	o = s.deploy(t, "y\n")
-	o.says(t, "warning: these changes delete or replace Table (AWS::DynamoDB::Table), and the stack policy that forbids this is not in force")
+	o.says(t, "warning: these changes delete or replace Table (AWS::DynamoDB::Table), and the stack policy that "+
+		"forbids this is not in force")
 	if policy := o.stack(t, "eu-central-1/carrel").Policy; o.failed || !strings.Contains(policy, "Update:Replace") {
 		t.Errorf("the stack policy was not put back: %s", policy)
 	}
@@ -250,8 +277,10 @@ func TestDeploy_LossOfData(t *testing.T) {
 
 // The fakes refuse what the real programs refuse.
 func TestFakes_UnknownFlag(t *testing.T) {
-	for _, line := range []string{"aws cloudformation describe-stack --stack-name a", "aws cloudformation describe-stacks --stack a",
-		"aws s3 cp a s3://b --recursiv", "sam package --resolve-s3 --region a", "aws sts get-caller-identity --output"} {
+	for _, line := range []string{"aws cloudformation describe-stack --stack-name a",
+		"aws cloudformation describe-stacks --stack a",
+		"aws s3 cp a s3://b --recursiv", "sam package --resolve-s3 --region a",
+		"aws sts get-caller-identity --output"} {
 		args := strings.Fields(line)
 		if _, _, _, err := parse(args[0], args[1:]); err == nil {
 			t.Errorf("%s is taken", line)

@@ -20,7 +20,8 @@ func (d *deployment) build(ctx context.Context) ([]string, error) {
 	if err := d.quiet(ctx, "make", "--no-print-directory", "web/dist/index.html"); err != nil {
 		return nil, err
 	}
-	if err := d.quiet(ctx, d.sam, "build", "--parameter-overrides", "Architecture="+d.given["Architecture"]); err != nil {
+	if err := d.quiet(ctx, d.sam, "build", "--parameter-overrides",
+		"Architecture="+d.given["Architecture"]); err != nil {
 		return nil, err
 	}
 	folder := ".carrel"
@@ -29,7 +30,8 @@ func (d *deployment) build(ctx context.Context) ([]string, error) {
 	}
 	packaged := filepath.Join(folder, "packaged.yaml")
 	d.say("Uploading the functions…")
-	if err := d.quiet(ctx, d.sam, "package", "--resolve-s3", "--s3-prefix", "carrel", "--output-template-file", packaged); err != nil {
+	if err := d.quiet(ctx, d.sam, "package", "--resolve-s3", "--s3-prefix", "carrel", "--output-template-file",
+		packaged); err != nil {
 		return nil, err
 	}
 	text, err := os.ReadFile(packaged)

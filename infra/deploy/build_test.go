@@ -10,11 +10,12 @@ import (
 	"testing"
 )
 
-// A function's binary does not contain the commit, or whether the work tree had other changes. Otherwise each deploy would
-// replace all six functions.
+// A function's binary does not contain the commit, or whether the work tree had other changes. Otherwise each deploy
+// would replace all six functions.
 func TestABuildIsOfItsCodeAlone(t *testing.T) {
 	folder := t.TempDir()
-	command := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory", "build-DisconnectFunction", "ARTIFACTS_DIR="+folder)
+	command := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory",
+		"build-DisconnectFunction", "ARTIFACTS_DIR="+folder)
 	command.Env = append(os.Environ(), "GOARCH="+runtime.GOARCH, "GOFLAGS=-buildvcs=auto")
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

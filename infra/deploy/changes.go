@@ -33,11 +33,15 @@ func (c resourceChange) loses() bool { return c.Action == "Remove" || c.Replacem
 
 // empty reports whether a change set failed because there is nothing to change.
 func (c changeSet) empty() bool {
-	return c.Status == "FAILED" && (strings.Contains(c.StatusReason, "didn't contain changes") || strings.Contains(c.StatusReason, "No updates are to be performed"))
+	return c.Status == "FAILED" && (strings.Contains(c.StatusReason, "didn't contain changes") ||
+		strings.Contains(c.StatusReason, "No updates are to be performed"))
 }
 
 // errRepeat is a failure that a second try may not have.
 var errRepeat = errors.New("a role was not yet effective")
+
+// question asks the user and reports whether the answer is yes.
+type question func(ctx context.Context, text string) bool
 
 // change makes the stack what the template says. It repeats once if a role that it made was not yet effective.
 func (d *deployment) change(ctx context.Context, template []string) error {
@@ -55,7 +59,7 @@ func (d *deployment) change(ctx context.Context, template []string) error {
 }
 
 // changeOnce makes a change set, shows it, executes it and waits for it.
-func (d *deployment) changeOnce(ctx context.Context, template []string, agreed func(ctx context.Context, question string) bool) error {
+func (d *deployment) changeOnce(ctx context.Context, template []string, ask question) error {
 	first := d.first()
 	values := maps.Clone(d.given)
 	if first { // a protected table could not be removed if the first deploy failed; protect sets it afterwards
@@ -74,14 +78,16 @@ func (d *deployment) changeOnce(ctx context.Context, template []string, agreed f
 	if err := d.refuseLosses(set); err != nil {
 		return errors.Join(err, d.discard(ctx, name, first))
 	}
-	if !agreed(ctx, "Make these changes?") {
+	if !ask(ctx, "Make these changes?") {
 		return errors.Join(errors.New("nothing was changed"), d.discard(ctx, name, first))
 	}
 	return d.execute(ctx, name, first)
 }
 
 // propose makes a change set. It returns an empty change set, without an error, if there is nothing to change.
-func (d *deployment) propose(ctx context.Context, template []string, values map[string]string) (set changeSet, name string, err error) {
+func (d *deployment) propose(
+	ctx context.Context, template []string, values map[string]string,
+) (set changeSet, name string, err error) {
 	folder, err := os.MkdirTemp("", "carrel-deploy-")
 	if err != nil {
 		return set, "", err
@@ -100,13 +106,16 @@ func (d *deployment) propose(ctx context.Context, template []string, values map[
 		kind = "CREATE"
 	}
 	name = "carrel-" + time.Now().UTC().Format("20060102T150405")
-	args := append([]string{"cloudformation", "create-change-set", "--stack-name", d.stack, "--change-set-name", name, "--change-set-type", kind,
+	args := append([]string{"cloudformation", "create-change-set", "--stack-name", d.stack, "--change-set-name", name,
+		"--change-set-type", kind,
 		"--capabilities", "CAPABILITY_IAM", "--parameters", "file://" + file}, template...)
 	if err := d.aws(ctx, nil, args...); err != nil {
 		return set, "", d.explain("CloudFormation refuses the change set", err)
 	}
-	waited := d.aws(ctx, nil, "cloudformation", "wait", "change-set-create-complete", "--stack-name", d.stack, "--change-set-name", name)
-	if err := d.aws(ctx, &set, "cloudformation", "describe-change-set", "--stack-name", d.stack, "--change-set-name", name); err != nil {
+	waited := d.aws(ctx, nil, "cloudformation", "wait", "change-set-create-complete", "--stack-name", d.stack,
+		"--change-set-name", name)
+	if err := d.aws(ctx, &set, "cloudformation", "describe-change-set", "--stack-name", d.stack, "--change-set-name",
+		name); err != nil {
 		return set, "", errors.Join(d.explain("the change set cannot be read", err), d.discard(ctx, name, d.first()))
 	}
 	if set.empty() || set.Status == "CREATE_COMPLETE" && waited == nil {
@@ -164,10 +173,12 @@ func (d *deployment) list(set changeSet) {
 	}
 }
 
-// discard deletes a change set. A stack that exists for the change set alone goes with it. It does so after Ctrl-C as well.
+// discard deletes a change set. A stack that exists for the change set alone goes with it. It does so after Ctrl-C as
+// well.
 func (d *deployment) discard(ctx context.Context, name string, stack bool) error {
 	ctx = context.WithoutCancel(ctx)
-	if err := d.aws(ctx, nil, "cloudformation", "delete-change-set", "--stack-name", d.stack, "--change-set-name", name); err != nil {
+	if err := d.aws(ctx, nil, "cloudformation", "delete-change-set", "--stack-name", d.stack, "--change-set-name",
+		name); err != nil {
 		return fmt.Errorf("delete the change set %s: %w", name, err)
 	}
 	if !stack {
@@ -181,7 +192,8 @@ func (d *deployment) discard(ctx context.Context, name string, stack bool) error
 
 // execute executes a change set and waits for its end.
 func (d *deployment) execute(ctx context.Context, name string, first bool) error {
-	if err := d.aws(ctx, nil, "cloudformation", "execute-change-set", "--stack-name", d.stack, "--change-set-name", name); err != nil {
+	if err := d.aws(ctx, nil, "cloudformation", "execute-change-set", "--stack-name", d.stack, "--change-set-name",
+		name); err != nil {
 		return d.explain("CloudFormation does not execute the change set", err)
 	}
 	waiter := "stack-update-complete"
@@ -191,7 +203,8 @@ func (d *deployment) execute(ctx context.Context, name string, first bool) error
 	}
 	waited := d.aws(ctx, nil, "cloudformation", "wait", waiter, "--stack-name", d.stack)
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: CloudFormation goes on with the stack %s. Run make deploy again when it has ended", d.stack)
+		return fmt.Errorf("interrupted: CloudFormation goes on with the stack %s. Run make deploy again when it has "+
+			"ended", d.stack)
 	}
 	now, err := d.describe(ctx)
 	if err != nil {
@@ -202,7 +215,8 @@ func (d *deployment) execute(ctx context.Context, name string, first bool) error
 	case now == nil:
 		return errors.Join(fmt.Errorf("the stack %s has gone while it was deployed", d.stack), waited)
 	case strings.HasSuffix(now.StackStatus, "_IN_PROGRESS"):
-		return errors.Join(fmt.Errorf("the stack %s is still %s: run make deploy again when it has ended", d.stack, now.StackStatus), waited)
+		return errors.Join(fmt.Errorf("the stack %s is still %s: run make deploy again when it has ended", d.stack,
+			now.StackStatus), waited)
 	case waited == nil && now.works() && now.StackStatus != "UPDATE_ROLLBACK_COMPLETE":
 		return nil
 	}
@@ -213,18 +227,22 @@ func (d *deployment) execute(ctx context.Context, name string, first bool) error
 func (d *deployment) failed(ctx context.Context, now *stack) error {
 	failures, err := d.failures(ctx, now.StackID)
 	if err != nil {
-		return fmt.Errorf("the deploy failed, the stack %s is %s, and why cannot be read: %w", d.stack, now.StackStatus, err)
+		return fmt.Errorf("the deploy failed, the stack %s is %s, and why cannot be read: %w", d.stack,
+			now.StackStatus, err)
 	}
 	if mayBeRepeated(failures) && now.StackStatus != "ROLLBACK_FAILED" && now.StackStatus != "UPDATE_ROLLBACK_FAILED" {
 		err = errRepeat
 	}
 	state := map[string]string{
-		"ROLLBACK_COMPLETE":        "CloudFormation has removed everything again. The next make deploy offers to delete the empty stack",
-		"ROLLBACK_FAILED":          "CloudFormation could not remove every resource. The next make deploy offers to try again",
+		"ROLLBACK_COMPLETE": "CloudFormation has removed everything again. The next make deploy offers to " +
+			"delete the empty stack",
+		"ROLLBACK_FAILED": "CloudFormation could not remove every resource. The next make deploy offers to " +
+			"try again",
 		"UPDATE_ROLLBACK_COMPLETE": "CloudFormation has undone the changes, and the stack is as before",
 	}[now.StackStatus]
 	state = cmp.Or(state, "the next make deploy names the way out")
-	text := fmt.Sprintf("the deploy failed, and the stack %s is %s: %s%s", d.stack, now.StackStatus, state, lines(failures))
+	text := fmt.Sprintf("the deploy failed, and the stack %s is %s: %s%s", d.stack, now.StackStatus, state,
+		lines(failures))
 	for _, advice := range advise(failures, d.stack) {
 		text += "\n" + advice
 	}

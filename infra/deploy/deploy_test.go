@@ -115,7 +115,8 @@ func (o outcome) stack(t *testing.T, key string) *fakeStack {
 	t.Helper()
 	s := o.account.Stacks[key]
 	if s == nil {
-		t.Fatalf("there is no stack %s, of %v. The deploy says\n%s", key, slices.Sorted(maps.Keys(o.account.Stacks)), o.text)
+		t.Fatalf("there is no stack %s, of %v. The deploy says\n%s", key, slices.Sorted(maps.Keys(o.account.Stacks)),
+			o.text)
 	}
 	return s
 }
@@ -126,10 +127,13 @@ func TestDeploy_FreshAccount(t *testing.T) {
 	if o.failed {
 		t.Fatal(o.text)
 	}
-	o.says(t, "AccessLogs=off: API Gateway has no role in this account and Region that writes logs. AccessLogs=with-role makes one.",
-		"+ Table                        AWS::DynamoDB::Table", "Protecting the table and the pool", "https://page.eu-central-1.test/   (websocket wss://")
+	o.says(t, "AccessLogs=off: API Gateway has no role in this account and Region that writes logs. "+
+		"AccessLogs=with-role makes one.",
+		"+ Table                        AWS::DynamoDB::Table", "Protecting the table and the pool",
+		"https://page.eu-central-1.test/   (websocket wss://")
 	made := o.stack(t, "eu-central-1/carrel")
-	for name, want := range map[string]string{"Architecture": "x86_64", "PageScope": "openid clock", "RunsPerUser": "7", "DeletionProtection": "true", "AccessLogs": "off"} {
+	for name, want := range map[string]string{"Architecture": "x86_64", "PageScope": "openid clock",
+		"RunsPerUser": "7", "DeletionProtection": "true", "AccessLogs": "off"} {
 		if made.Parameters[name] != want {
 			t.Errorf("%s is %q, want %q", name, made.Parameters[name], want)
 		}
@@ -141,7 +145,8 @@ func TestDeploy_FreshAccount(t *testing.T) {
 	if got := o.account.Objects["s3://bucket-eu-central-1/config.json"]; got != `{"websocket":"wss://api.eu-central-1.test/v1","issuer":"https://issuer.test/pool","clientId":"client","scope":"openid \"clock\""}` {
 		t.Errorf("config.json is %s", got)
 	}
-	if o.called("sam build --parameter-overrides Architecture=x86_64") != 1 || o.called("aws cloudfront create-invalidation --distribution-id E1 --paths /*") != 1 {
+	if o.called("sam build --parameter-overrides Architecture=x86_64") != 1 ||
+		o.called("aws cloudfront create-invalidation --distribution-id E1 --paths /*") != 1 {
 		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
 	}
 }
@@ -176,8 +181,10 @@ func TestDeploy_InterruptedBeforeProtection(t *testing.T) {
 	o.account.Stacks["eu-central-1/carrel"].Parameters["DeletionProtection"] = "false"
 	s.set(t, o.account)
 	o = s.deploy(t, "")
-	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Policy == "" || made.Parameters["DeletionProtection"] != "true" {
-		t.Errorf("DeletionProtection is %s, the policy %q: %s", made.Parameters["DeletionProtection"], made.Policy, o.text)
+	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Policy == "" ||
+		made.Parameters["DeletionProtection"] != "true" {
+		t.Errorf("DeletionProtection is %s, the policy %q: %s", made.Parameters["DeletionProtection"], made.Policy,
+			o.text)
 	}
 }
 
@@ -246,7 +253,8 @@ func TestDeploy_AccountWithoutDistributions(t *testing.T) {
 	o = s.deploy(t, "y\ny\n", "PARAMETERS=Page=off")
 	o.says(t, "The stack carrel is ROLLBACK_COMPLETE: its first deploy failed", "Delete it and go on? [y/N]",
 		"http://localhost:3000/   (websocket", "Serve the page at this address with make page CARREL_STACK=carrel")
-	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Resources["PageFiles"] != "" || o.called("aws s3 cp web/dist") != 0 {
+	if made := o.stack(t, "eu-central-1/carrel"); o.failed || made.Resources["PageFiles"] != "" ||
+		o.called("aws s3 cp web/dist") != 0 {
 		t.Errorf("resources %v, calls\n%s", made.Resources, strings.Join(o.calls, "\n"))
 	}
 }
@@ -272,7 +280,8 @@ func TestDeploy_RollbackCompleteUnattended(t *testing.T) {
 	o.account.CloudFront = true
 	s.set(t, o.account)
 	o = s.deploy(t, "", "YES=1")
-	o.says(t, "Delete it and go on? [y/N] yes (YES=1)", "Make these changes? [y/N] yes (YES=1)", "https://page.eu-central-1.test/")
+	o.says(t, "Delete it and go on? [y/N] yes (YES=1)", "Make these changes? [y/N] yes (YES=1)",
+		"https://page.eu-central-1.test/")
 	if status := o.stack(t, "eu-central-1/carrel").Status; o.failed || status != "UPDATE_COMPLETE" {
 		t.Errorf("the stack is %s: %s", status, o.text)
 	}
@@ -307,12 +316,14 @@ func TestDeploy_StackThatCannotBeUpdated(t *testing.T) {
 	}
 }
 
-// A stack whose first deploy failed and could not be undone is deleted. If that fails, the remaining resources are listed.
+// A stack whose first deploy failed and could not be undone is deleted. If that fails, the remaining resources are
+// listed.
 func TestDeploy_RollbackFailed(t *testing.T) {
 	a := newFakeAccount()
 	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "ROLLBACK_FAILED"}
 	o := newMachine(t, a).deploy(t, "y\n")
-	o.says(t, "The stack carrel is ROLLBACK_FAILED: its first deploy failed", "the stack carrel was not deleted: remove the resources named below",
+	o.says(t, "The stack carrel is ROLLBACK_FAILED: its first deploy failed",
+		"the stack carrel was not deleted: remove the resources named below",
 		"Table (AWS::DynamoDB::Table): Resource cannot be deleted as it is currently protected against deletion.")
 	if !o.failed || o.called("sam") != 0 {
 		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
@@ -331,9 +342,11 @@ func TestDeploy_ReviewInProgress(t *testing.T) {
 
 func TestDeploy_AnotherProgramsStack(t *testing.T) {
 	a := newFakeAccount()
-	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "CREATE_COMPLETE", Outputs: map[string]string{"Url": "x"}}
+	a.Stacks["eu-central-1/carrel"] = &fakeStack{ID: "id", Status: "CREATE_COMPLETE",
+		Outputs: map[string]string{"Url": "x"}}
 	o := newMachine(t, a).deploy(t, "y\n")
-	o.says(t, "the stack carrel in eu-central-1 is another program's: it has no output WebSocket. Choose another name with CARREL_STACK")
+	o.says(t, "the stack carrel in eu-central-1 is another program's: it has no output WebSocket. Choose another name "+
+		"with CARREL_STACK")
 	if !o.failed || o.called("sam") != 0 {
 		t.Errorf("it called\n%s", strings.Join(o.calls, "\n"))
 	}

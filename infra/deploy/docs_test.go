@@ -28,7 +28,7 @@ func TestDocs_Messages(t *testing.T) {
 		}
 		if !strings.HasSuffix(file, "_test.go") {
 			// A text that is cut in two on two lines is one.
-			source.WriteString(regexp.MustCompile(`" \+\s*"`).ReplaceAllString(string(text), ""))
+			source.WriteString(regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(string(text), ""))
 		}
 	}
 	messages := 0

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The test binary plays every program of a deploy: under the name deploy it is the command itself, under aws, sam, make and
-// node it is a fake. All fakes keep their state in one file, the account.
+// The test binary plays every program of a deploy: under the name deploy it is the command itself, under aws, sam, make
+// and node it is a fake. All fakes keep their state in one file, the account.
 func TestMain(m *testing.M) {
 	play := map[string]func(a *fakeAccount, args []string) (string, error){
 		"aws": (*fakeAccount).aws, "sam": (*fakeAccount).sam, "make": (*fakeAccount).make, "node": (*fakeAccount).make,
@@ -63,7 +63,8 @@ type fakeAccount struct {
 func newFakeAccount() *fakeAccount {
 	return &fakeAccount{Version: "2.27.1", Arn: "arn:aws:iam::123456789012:user/me", ProfileRegion: "eu-central-1",
 		Regions: []string{"eu-central-1", "us-east-1"}, Unreserved: 1000, CloudFront: true,
-		LogRoles: map[string]string{}, Names: map[string]string{}, Stacks: map[string]*fakeStack{}, Objects: map[string]string{}}
+		LogRoles: map[string]string{}, Names: map[string]string{}, Stacks: map[string]*fakeStack{},
+		Objects: map[string]string{}}
 }
 
 func readAccount(file string) (*fakeAccount, error) {
@@ -83,21 +84,22 @@ func (a *fakeAccount) write(file string) error {
 	return os.WriteFile(file, text, 0o600)
 }
 
-// known are the commands and flags of the programs; a flag that takes no value ends with "!". TestFlagsAreReal compares them
-// with the AWS CLI's own models.
+// known are the commands and flags of the programs; a flag that takes no value ends with "!". TestFlagsAreReal compares
+// them with the AWS CLI's own models.
 func known() map[string]string {
 	return map[string]string{
-		"aws --version":                                      "",
-		"aws configure get":                                  "",
-		"aws sts get-caller-identity":                        "--output",
-		"aws apigateway get-account":                         "--output",
-		"aws lambda get-account-settings":                    "--output",
-		"aws logs describe-log-groups":                       "--log-group-name-prefix --output",
-		"aws cloudformation describe-stacks":                 "--stack-name --output",
-		"aws cloudformation describe-stack-events":           "--stack-name --max-items --output",
-		"aws cloudformation get-stack-policy":                "--stack-name --output",
-		"aws cloudformation set-stack-policy":                "--stack-name --stack-policy-body",
-		"aws cloudformation create-change-set":               "--stack-name --change-set-name --change-set-type --capabilities --parameters --template-url --use-previous-template!",
+		"aws --version":                            "",
+		"aws configure get":                        "",
+		"aws sts get-caller-identity":              "--output",
+		"aws apigateway get-account":               "--output",
+		"aws lambda get-account-settings":          "--output",
+		"aws logs describe-log-groups":             "--log-group-name-prefix --output",
+		"aws cloudformation describe-stacks":       "--stack-name --output",
+		"aws cloudformation describe-stack-events": "--stack-name --max-items --output",
+		"aws cloudformation get-stack-policy":      "--stack-name --output",
+		"aws cloudformation set-stack-policy":      "--stack-name --stack-policy-body",
+		"aws cloudformation create-change-set": "--stack-name --change-set-name --change-set-type " +
+			"--capabilities --parameters --template-url --use-previous-template!",
 		"aws cloudformation describe-change-set":             "--stack-name --change-set-name --output",
 		"aws cloudformation delete-change-set":               "--stack-name --change-set-name",
 		"aws cloudformation execute-change-set":              "--stack-name --change-set-name",
@@ -106,7 +108,8 @@ func known() map[string]string {
 		"aws cloudformation wait stack-create-complete":      "--stack-name",
 		"aws cloudformation wait stack-update-complete":      "--stack-name",
 		"aws cloudformation wait stack-delete-complete":      "--stack-name",
-		"aws s3 cp":                          "--only-show-errors! --recursive! --cache-control --content-type --exclude",
+		"aws s3 cp": "--only-show-errors! --recursive! --cache-control --content-type " +
+			"--exclude",
 		"aws cloudfront create-invalidation": "--distribution-id --paths",
 		"sam build":                          "--parameter-overrides",
 		"sam package":                        "--resolve-s3! --s3-prefix --output-template-file",
@@ -174,11 +177,14 @@ func (a *fakeAccount) aws(args []string) (string, error) {
 	operation := operationOf(args)
 	switch {
 	case a.Arn == "":
-		return "", fmt.Errorf("Unable to locate credentials. You can configure credentials by running \"aws configure\".")
+		return "", fmt.Errorf("Unable to locate credentials. You can configure credentials by running \"aws " +
+			"configure\".")
 	case !slices.Contains(a.Regions, a.region()):
-		return "", fmt.Errorf("Could not connect to the endpoint URL: \"https://%s.%s.amazonaws.com/\"", args[0], a.region())
+		return "", fmt.Errorf("Could not connect to the endpoint URL: \"https://%s.%s.amazonaws.com/\"", args[0],
+			a.region())
 	case slices.Contains(a.Denied, operation):
-		return "", awsFailure("AccessDenied", operation, "User: %s is not authorized to perform: %s:%s because no identity-based policy allows it", a.Arn, args[0], operation)
+		return "", awsFailure("AccessDenied", operation, "User: %s is not authorized to perform: %s:%s because no "+
+			"identity-based policy allows it", a.Arn, args[0], operation)
 	}
 	switch command {
 	case "aws sts get-caller-identity":
@@ -198,7 +204,8 @@ func (a *fakeAccount) aws(args []string) (string, error) {
 		}
 		return answer(map[string]any{"logGroups": groups})
 	case "aws lambda get-account-settings":
-		return answer(map[string]any{"AccountLimit": map[string]any{"ConcurrentExecutions": a.Unreserved, "UnreservedConcurrentExecutions": a.Unreserved}})
+		return answer(map[string]any{"AccountLimit": map[string]any{"ConcurrentExecutions": a.Unreserved,
+			"UnreservedConcurrentExecutions": a.Unreserved}})
 	case "aws s3 cp":
 		return "", a.copyObject(words)
 	case "aws cloudfront create-invalidation":
@@ -217,7 +224,8 @@ func operationOf(args []string) string {
 }
 
 func awsFailure(code, operation, format string, args ...any) error {
-	return fmt.Errorf("\nAn error occurred (%s) when calling the %s operation: %s", code, operation, fmt.Sprintf(format, args...))
+	return fmt.Errorf("\nAn error occurred (%s) when calling the %s operation: %s", code, operation,
+		fmt.Sprintf(format, args...))
 }
 
 func answer(v any) (string, error) {
@@ -257,7 +265,8 @@ func (a *fakeAccount) sam(args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	packaged := strings.Replace(string(source), "makefile}\n    Properties:\n", "makefile}\n    Properties:\n      CodeUri: s3://sam-"+region+"/carrel/code\n", 1)
+	packaged := strings.Replace(string(source), "makefile}\n    Properties:\n",
+		"makefile}\n    Properties:\n      CodeUri: s3://sam-"+region+"/carrel/code\n", 1)
 	return "", os.WriteFile(flags["--output-template-file"], []byte(packaged), 0o600)
 }
 

@@ -102,7 +102,8 @@ func (s *fakeStack) described(name string) map[string]any {
 	for key, value := range s.Outputs {
 		outputs = append(outputs, map[string]any{"OutputKey": key, "OutputValue": value})
 	}
-	return map[string]any{"StackName": name, "StackId": s.ID, "StackStatus": s.Status, "Parameters": parameters, "Outputs": outputs}
+	return map[string]any{"StackName": name, "StackId": s.ID, "StackStatus": s.Status, "Parameters": parameters,
+		"Outputs": outputs}
 }
 
 // waitFor plays a waiter, which ends at once because everything has.
@@ -122,7 +123,8 @@ func waitFor(verb string, s *fakeStack) error {
 		status = s.Status
 	}
 	if status != want {
-		return fmt.Errorf("\nWaiter %s failed: Waiter encountered a terminal failure state: matched expected path: %q", verb, status)
+		return fmt.Errorf("\nWaiter %s failed: Waiter encountered a terminal failure state: matched expected path: "+
+			"%q", verb, status)
 	}
 	return nil
 }
@@ -133,7 +135,8 @@ func (a *fakeAccount) createChangeSet(flags map[string]string, key string, s *fa
 	kind := flags["--change-set-type"]
 	switch {
 	case kind == "CREATE" && s != nil && s.Status != "REVIEW_IN_PROGRESS":
-		return awsFailure("ValidationError", operation, "Stack [%s] already exists and cannot be created again with the changeSet", flags["--stack-name"])
+		return awsFailure("ValidationError", operation, "Stack [%s] already exists and cannot be created again with "+
+			"the changeSet", flags["--stack-name"])
 	case kind == "UPDATE" && (s == nil || !(&stack{StackStatus: s.Status}).works()):
 		return awsFailure("ValidationError", operation, "Stack is in a state and can not be updated")
 	case kind != "CREATE" && kind != "UPDATE":
@@ -142,7 +145,8 @@ func (a *fakeAccount) createChangeSet(flags map[string]string, key string, s *fa
 		return awsFailure("InsufficientCapabilitiesException", operation, "Requires capabilities : [CAPABILITY_IAM]")
 	}
 	if s == nil {
-		s = &fakeStack{ID: "arn:aws:cloudformation:" + key + "/" + strconv.Itoa(len(a.Calls)), Status: "REVIEW_IN_PROGRESS", Resources: map[string]string{}}
+		s = &fakeStack{ID: "arn:aws:cloudformation:" + key + "/" + strconv.Itoa(len(a.Calls)),
+			Status: "REVIEW_IN_PROGRESS", Resources: map[string]string{}}
 		a.Stacks[key] = s
 	}
 	source := s.Template
@@ -157,11 +161,13 @@ func (a *fakeAccount) createChangeSet(flags map[string]string, key string, s *fa
 	if err != nil {
 		return err
 	}
-	s.Set = &fakeChangeSet{Name: flags["--change-set-name"], Kind: kind, Status: "CREATE_COMPLETE", Template: source, Parameters: values,
-		Changes: a.compare(s, source, values)}
+	s.Set = &fakeChangeSet{Name: flags["--change-set-name"], Kind: kind, Status: "CREATE_COMPLETE", Template: source,
+		Parameters: values,
+		Changes:    a.compare(s, source, values)}
 	if len(s.Set.Changes) == 0 {
 		s.Set.Status = "FAILED"
-		s.Set.Reason = "The submitted information didn't contain changes. Submit different information to create a change set."
+		s.Set.Reason = "The submitted information didn't contain changes. Submit different information to create a " +
+			"change set."
 	}
 	return nil
 }
@@ -189,9 +195,11 @@ func newValues(file, source string, s *fakeStack) (map[string]string, error) {
 		previous, had := s.Parameters[p.ParameterKey]
 		switch {
 		case !declared:
-			return nil, awsFailure("ValidationError", operation, "Parameters: [%s] do not exist in the template", p.ParameterKey)
+			return nil, awsFailure("ValidationError", operation, "Parameters: [%s] do not exist in the template",
+				p.ParameterKey)
 		case p.UsePreviousValue && !had:
-			return nil, awsFailure("ValidationError", operation, "Invalid input for parameter key %s. Cannot specify usePreviousValue as true", p.ParameterKey)
+			return nil, awsFailure("ValidationError", operation, "Invalid input for parameter key %s. Cannot specify "+
+				"usePreviousValue as true", p.ParameterKey)
 		case p.UsePreviousValue:
 			values[p.ParameterKey] = previous
 		default:
@@ -211,7 +219,8 @@ func read(source string) (t fakeTemplate) {
 // wanted are the resources of a template with these parameters.
 func wanted(source string, values map[string]string) map[string]string {
 	holds := map[string]bool{
-		"": true, "HasPage": values["Page"] == "on", "OwnPool": values["Issuer"] == "", "HasProbes": values["Probe"] == "on",
+		"": true, "HasPage": values["Page"] == "on", "OwnPool": values["Issuer"] == "",
+		"HasProbes":  values["Probe"] == "on",
 		"LogsAccess": values["AccessLogs"] != "off", "MakesLogRole": values["AccessLogs"] == "with-role",
 	}
 	all := map[string]string{}
@@ -240,7 +249,8 @@ func (a *fakeAccount) compare(s *fakeStack, source string, values map[string]str
 			add("Add", id, kind, "")
 		case slices.Contains(a.Replaces, id):
 			add("Modify", id, kind, "True")
-		case id == "Table" && (values["DeletionProtection"] != s.Parameters["DeletionProtection"] || source != s.Template):
+		case id == "Table" && (values["DeletionProtection"] != s.Parameters["DeletionProtection"] ||
+			source != s.Template):
 			add("Modify", id, kind, "False")
 		}
 	}
@@ -267,7 +277,8 @@ func (a *fakeAccount) execute(key string, s *fakeStack) {
 			s.Status = "ROLLBACK_COMPLETE"
 			s.Parameters = set.Parameters
 			if set.Parameters["DeletionProtection"] == "true" { // the table does not let itself be deleted
-				s.event("Table", "AWS::DynamoDB::Table", "DELETE_FAILED", "Resource cannot be deleted as it is currently protected against deletion.")
+				s.event("Table", "AWS::DynamoDB::Table", "DELETE_FAILED",
+					"Resource cannot be deleted as it is currently protected against deletion.")
 				s.Status = "ROLLBACK_FAILED"
 			}
 		}
@@ -283,10 +294,12 @@ func (a *fakeAccount) execute(key string, s *fakeStack) {
 		a.LogRoles[region] = "arn:aws:iam::123456789012:role/carrel-ApiLogRole-X"
 	}
 	s.Status = set.Kind + "_COMPLETE"
-	s.Outputs = map[string]string{"Page": s.Parameters["PageUrl"], "WebSocket": "wss://api." + region + ".test/v1", "Issuer": "https://issuer.test/pool",
+	s.Outputs = map[string]string{"Page": s.Parameters["PageUrl"], "WebSocket": "wss://api." + region + ".test/v1",
+		"Issuer":     "https://issuer.test/pool",
 		"PageClient": "client", "PageScope": "openid \"clock\"", "TableName": "table"}
 	if s.Parameters["Page"] == "on" {
-		s.Outputs["Page"], s.Outputs["PageFiles"], s.Outputs["PageDistribution"] = "https://page."+region+".test/", "bucket-"+region, "E1"
+		s.Outputs["Page"], s.Outputs["PageFiles"], s.Outputs["PageDistribution"] = "https://page."+region+".test/",
+			"bucket-"+region, "E1"
 	}
 }
 
@@ -309,27 +322,34 @@ func (a *fakeAccount) obstacle(key string, s *fakeStack, set *fakeChangeSet) (id
 	reserve, _ := strconv.Atoi(p["TurnConcurrency"])
 	switch {
 	case p["Page"] == "on" && !a.CloudFront:
-		return "PageDistribution", "Resource handler returned message: \"Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified " +
-			"before you can add new CloudFront resources. To verify your account, please contact AWS Support (https://console.aws.amazon.com/support/home#/) " +
-			"and include this error message.'.\" (RequestToken: x, HandlerErrorCode: AccessDenied)"
+		return "PageDistribution", "Resource handler returned message: \"Access denied for operation " +
+			"'AWS::CloudFront::Distribution: Your account must be verified before you can add new CloudFront " +
+			"resources. To verify your account, please contact AWS Support " +
+			"(https://console.aws.amazon.com/support/home#/) and include this error message.'.\" " +
+			"(RequestToken: x, HandlerErrorCode: AccessDenied)"
 	case p["AccessLogs"] == "on" && a.LogRoles[region] == "":
-		return "ApiStage", "CloudWatch Logs role ARN must be set in account settings to enable logging (Service: AmazonApiGatewayV2; Status Code: 400)"
+		return "ApiStage", "CloudWatch Logs role ARN must be set in account settings to enable logging (Service: " +
+			"AmazonApiGatewayV2; Status Code: 400)"
 	case p["AccessLogs"] == "with-role" && a.RoleLag > 0 && s.Resources["ApiLogAccount"] == "":
 		a.RoleLag--
-		return "ApiLogAccount", "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy."
+		return "ApiLogAccount", "The role ARN does not have required permissions configured. Please grant trust " +
+			"permission for API Gateway and add the required role policy."
 	case reserve > 0 && a.Unreserved-reserve-10 < 100:
-		return "TurnFunction", "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100]."
+		return "TurnFunction", "Specified ReservedConcurrentExecutions for function decreases account's " +
+			"UnreservedConcurrentExecution below its minimum value of [100]."
 	}
 	for _, name := range a.cloudFrontNames(key, set.Template, p) {
 		if owner := a.Names[name]; owner != "" && owner != key {
-			return "PagePaths", "Resource of type 'AWS::CloudFront::Function' with identifier '" + name + "' already exists."
+			return "PagePaths", "Resource of type 'AWS::CloudFront::Function' with identifier '" + name +
+				"' already exists."
 		}
 	}
 	return "", ""
 }
 
 func (s *fakeStack) event(id, kind, status, reason string) {
-	s.Events = append([]map[string]string{{"StackId": s.ID, "PhysicalResourceId": id, "LogicalResourceId": id, "ResourceType": kind,
+	s.Events = append([]map[string]string{{"StackId": s.ID, "PhysicalResourceId": id, "LogicalResourceId": id,
+		"ResourceType":   kind,
 		"ResourceStatus": status, "ResourceStatusReason": reason}}, s.Events...)
 }
 
@@ -337,7 +357,8 @@ func (s *fakeStack) event(id, kind, status, reason string) {
 func (a *fakeAccount) deleteStack(key string, s *fakeStack) {
 	s.event(s.ID, "AWS::CloudFormation::Stack", "DELETE_IN_PROGRESS", "User Initiated")
 	if s.Status == "ROLLBACK_FAILED" {
-		s.event("Table", "AWS::DynamoDB::Table", "DELETE_FAILED", "Resource cannot be deleted as it is currently protected against deletion.")
+		s.event("Table", "AWS::DynamoDB::Table", "DELETE_FAILED", "Resource cannot be deleted as it is currently "+
+			"protected against deletion.")
 		s.Status = "DELETE_FAILED"
 		return
 	}

@@ -30,12 +30,14 @@ for line in sys.stdin:
     print(" ".join(words) + ":", pages, *["--" + xform_name(m, "-") for m in members])
 `
 
-// Every flag that the fakes know is one of the real programs: the AWS CLI makes its flags of the models that SAM has too.
+// Every flag that the fakes know is one of the real programs: the AWS CLI makes its flags of the models that SAM has
+// too.
 func TestFlagsAreReal(t *testing.T) {
 	var asked []string
 	for command := range known() {
 		words := strings.Fields(command)
-		if words[0] == "aws" && len(words) > 2 && words[1] != "configure" && words[1] != "s3" { // those two have no model
+		// those two have no model
+		if words[0] == "aws" && len(words) > 2 && words[1] != "configure" && words[1] != "s3" {
 			asked = append(asked, strings.Join(words[1:], " "))
 		}
 	}
@@ -46,16 +48,21 @@ func TestFlagsAreReal(t *testing.T) {
 		real["aws "+command] = append(strings.Fields(flags), "--output")
 	}
 	for _, command := range []string{"build", "package"} {
-		help, err := exec.CommandContext(t.Context(), filepath.Join(templatetest.Tools(t), "sam"), command, "--help").Output()
+		help, err := exec.CommandContext(t.Context(), filepath.Join(templatetest.Tools(t), "sam"), command,
+			"--help").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		real["sam "+command] = strings.FieldsFunc(string(help), func(r rune) bool { return strings.ContainsRune(" /\n,[]()", r) })
+		real["sam "+command] = strings.FieldsFunc(string(help), func(r rune) bool {
+			return strings.ContainsRune(" "+
+				"/\n,[]()", r)
+		})
 	}
 	if len(real) < 15 {
 		t.Errorf("only %d commands have a model: the test looks at nothing", len(real))
 	}
-	real["aws cloudfront create-invalidation"] = append(real["aws cloudfront create-invalidation"], "--paths") // the CLI's own short form
+	// the CLI's own short form
+	real["aws cloudfront create-invalidation"] = append(real["aws cloudfront create-invalidation"], "--paths")
 	for command, flags := range known() {
 		for flag := range strings.FieldsSeq(flags) {
 			if has, ok := real[command]; ok && !slices.Contains(has, strings.TrimSuffix(flag, "!")) {

@@ -2,7 +2,7 @@
 // the functions. The AWS CLI makes a change set, executes it and waits for it.
 //
 //	SAM           the SAM CLI
-//	PARAMETERS    the template's parameters: "Issuer=https://… Audience=…"; a parameter that is not given keeps its value
+//	PARAMETERS    the template's parameters: "Issuer=https://… Audience=…"; one that is not given keeps its value
 //	CARREL_STACK  the stack's name (carrel)
 //	GOARCH        arm64 or amd64: the architecture that the functions are built for
 //	YES=1         answers every question with yes
@@ -56,7 +56,9 @@ func run(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	d := &deployment{settings: s, programs: programs{env: w.environ}, answers: answers(w.in), out: w.out, err: w.err}
+	d := &deployment{
+		settings: s, programs: programs{env: w.environ}, answers: answers(w.in), out: w.out, err: w.err,
+	}
 	for _, step := range []func(context.Context) error{
 		d.findPrograms, d.chooseRegion, d.identify, d.readAccount, d.checkStack, d.checkParameters, d.removeFailedStack,
 	} {
@@ -77,8 +79,8 @@ func run(ctx context.Context, w world) error {
 	return d.publish(ctx)
 }
 
-// answers reads the lines of the input. Its goroutine ends with the input or with the process: a read of a terminal cannot
-// be interrupted.
+// answers reads the lines of the input. Its goroutine ends with the input or with the process: a read of a terminal
+// cannot be interrupted.
 func answers(in io.Reader) <-chan string {
 	lines := make(chan string)
 	go func() {

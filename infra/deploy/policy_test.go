@@ -95,12 +95,13 @@ func TestPolicy(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		t.Errorf("policy.json is not the policy of these rights (%v): make it with WRITE=1 go test -run TestPolicy ./infra/deploy", err)
+		t.Errorf("policy.json is not the policy of these rights (%v): make it with WRITE=1 go test -run TestPolicy "+
+			"./infra/deploy", err)
 	}
 }
 
-// Each permission that CloudFormation's own handlers name is granted for its type, or is for something that the template
-// does not use.
+// Each permission that CloudFormation's own handlers name is granted for its type, or is for something that the
+// template does not use.
 func TestPolicy_Handlers(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(rightsOf()))
 	used, lines := map[string]bool{}, 0
@@ -151,7 +152,8 @@ func TestStackPolicy(t *testing.T) {
 	}
 	deny := policy.Statement[1]
 	actions, err := json.Marshal(deny.Action)
-	if err != nil || deny.Effect != "Deny" || string(actions) != `["Update:Replace","Update:Delete"]` || deny.Condition == nil ||
+	if err != nil || deny.Effect != "Deny" || string(actions) != `["Update:Replace","Update:Delete"]` ||
+		deny.Condition == nil ||
 		!slices.Equal(deny.Condition.StringEquals.ResourceType, protectedTypes()) {
 		t.Errorf("it denies %s of %+v, %v; want the types %q", actions, deny.Condition, err, protectedTypes())
 	}

@@ -25,7 +25,8 @@ type account struct {
 	stackPolicyRead       bool
 }
 
-// chooseRegion finds the Region and sets both variables: the AWS CLI reads AWS_REGION, and SAM reads AWS_DEFAULT_REGION alone.
+// chooseRegion finds the Region and sets both variables: the AWS CLI reads AWS_REGION, and SAM reads AWS_DEFAULT_REGION
+// alone.
 func (d *deployment) chooseRegion(ctx context.Context) error {
 	first, second := d.variable("AWS_REGION"), d.variable("AWS_DEFAULT_REGION")
 	if first != "" && second != "" && first != second {
@@ -49,7 +50,8 @@ func (d *deployment) chooseRegion(ctx context.Context) error {
 		return errors.New("no Region is chosen: set AWS_REGION, or run aws configure")
 	}
 	if !regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`).MatchString(d.region) {
-		return fmt.Errorf("%s says %q, which is not a Region's name: a Region is called like eu-central-1", source, d.region)
+		return fmt.Errorf("%s says %q, which is not a Region's name: a Region is called like eu-central-1", source,
+			d.region)
 	}
 	d.env = append(d.env, "AWS_REGION="+d.region, "AWS_DEFAULT_REGION="+d.region)
 	return nil
@@ -74,7 +76,8 @@ func (d *deployment) identify(ctx context.Context) error {
 	case errors.As(err, &answer) && strings.Contains(answer.message, "Could not connect to the endpoint URL"):
 		return fmt.Errorf("there is no Region %s, or this machine does not reach AWS: %w", d.region, err)
 	case errors.As(err, &answer) && answer.code == "InvalidClientTokenId":
-		return fmt.Errorf("AWS does not know these credentials in %s: renew them (aws configure, aws sso login), or enable the Region "+
+		return fmt.Errorf("AWS does not know these credentials in %s: renew them (aws configure, aws sso login), or "+
+			"enable the Region "+
 			"for the account: %w", d.region, err)
 	case err != nil:
 		return fmt.Errorf("AWS accepts no credentials from here: run aws configure, or aws sso login: %w", err)
@@ -116,8 +119,8 @@ func (d *deployment) readAccount(ctx context.Context) error {
 	return d.unread(err, "whether the stack has its policy")
 }
 
-// readLogGroups refuses a new stack whose log groups exist. An earlier stack leaves them if a function still writes while
-// they are deleted: Lambda then creates the group again.
+// readLogGroups refuses a new stack whose log groups exist. An earlier stack leaves them if a function still writes
+// while they are deleted: Lambda then creates the group again.
 func (d *deployment) readLogGroups(ctx context.Context) error {
 	if d.stackNow != nil { // its own are deleted with it
 		return nil
@@ -129,9 +132,11 @@ func (d *deployment) readLogGroups(ctx context.Context) error {
 	if err := d.unread(err, "which log groups exist"); err != nil || len(answer.LogGroups) == 0 {
 		return err
 	}
-	text := "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or choose another name with CARREL_STACK:"
+	text := "an earlier stack of this name left its logs, which a new stack cannot take over. Remove them, or choose " +
+		"another name with CARREL_STACK:"
 	for _, group := range answer.LogGroups {
-		text += fmt.Sprintf("\n  aws logs delete-log-group --region %s --log-group-name %s", d.region, group.LogGroupName)
+		text += fmt.Sprintf("\n  aws logs delete-log-group --region %s --log-group-name %s", d.region,
+			group.LogGroupName)
 	}
 	return errors.New(text)
 }
@@ -173,7 +178,8 @@ func (d *deployment) checkParameters(context.Context) error {
 		return fmt.Errorf("PARAMETERS: %w", err)
 	}
 	if d.partition != "aws" && (d.keeps("Page") != "off" || d.keeps("Issuer") == "") {
-		return fmt.Errorf("the partition %s has no CloudFront and no Cognito sign-in page that the template can use: deploy with Page=off and "+
+		return fmt.Errorf("the partition %s has no CloudFront and no Cognito sign-in page that the template can use: "+
+			"deploy with Page=off and "+
 			"an Issuer of your own", d.partition)
 	}
 	if err := d.checkLogs(); err != nil {
@@ -191,14 +197,18 @@ func (d *deployment) checkLogs() error {
 		d.given["AccessLogs"] = "on"
 		d.say("AccessLogs=on: API Gateway has a role in this account that writes logs.")
 	case !given && d.first():
-		d.say("AccessLogs=off: API Gateway has no role in this account and Region that writes logs. AccessLogs=with-role makes one.")
+		d.say("AccessLogs=off: API Gateway has no role in this account and Region that writes logs. " +
+			"AccessLogs=with-role makes one.")
 	case logs == "on" && d.logRole == "" && given:
-		return errors.New("AccessLogs=on needs a role by which API Gateway writes logs, and this account has none in " + d.region +
+		return errors.New("AccessLogs=on needs a role by which API Gateway writes logs, and this account has none " +
+			"in " + d.region +
 			": deploy with AccessLogs=with-role, which makes one, or AccessLogs=off")
 	case logs == "on" && d.logRole == "":
-		d.warn("the stack has AccessLogs=on, and API Gateway no longer has a role that writes logs: AccessLogs=with-role makes one")
+		d.warn("the stack has AccessLogs=on, and API Gateway no longer has a role that writes logs: " +
+			"AccessLogs=with-role makes one")
 	case logs == "with-role" && given && d.logRole != "" && !strings.Contains(d.logRole, "/"+d.stack+"-ApiLogRole-"):
-		d.warn("AccessLogs=with-role replaces the role %s, by which all APIs of the account in %s write logs; AccessLogs=on uses it", d.logRole, d.region)
+		d.warn("AccessLogs=with-role replaces the role %s, by which all APIs of the account in %s write logs; "+
+			"AccessLogs=on uses it", d.logRole, d.region)
 	}
 	return nil
 }
@@ -216,18 +226,23 @@ func (d *deployment) checkConcurrency() error {
 	if !d.quotaRead {
 		return nil
 	}
-	raise := fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code lambda --quota-code L-B99A9384 --desired-value 1000", d.region)
+	raise := fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code lambda "+
+		"--quota-code L-B99A9384 --desired-value 1000", d.region)
 	_, given := d.given["TurnConcurrency"]
 	free := d.unreserved + d.reservedNow()
 	if reserve > 0 && (given || d.first()) && free-reserve-sweepReserve < spared {
-		return fmt.Errorf("TurnConcurrency=%d cannot be reserved: %d functions may run at once in this account without a reserve, and Lambda "+
-			"keeps %d of them, and sweep gets %d. Leave TurnConcurrency out, or ask for a higher quota: %s", reserve, free, spared, sweepReserve, raise)
+		return fmt.Errorf("TurnConcurrency=%d cannot be reserved: %d functions may run at once in this account "+
+			"without a reserve, and Lambda "+
+			"keeps %d of them, and sweep gets %d. Leave TurnConcurrency out, or ask for a higher quota: %s", reserve,
+			free, spared, sweepReserve, raise)
 	}
 	if free < spared {
-		d.warn("only %d functions may run at once in this account, and each run takes one while it works. Ask for a higher quota: %s", free, raise)
+		d.warn("only %d functions may run at once in this account, and each run takes one while it works. Ask for a "+
+			"higher quota: %s", free, raise)
 	}
 	if proposal := free - 2*spared; reserve == 0 && d.first() && proposal >= spared {
-		d.say("TurnConcurrency=0: runs are not bounded. TurnConcurrency=%d would keep %d for everything else.", proposal, 2*spared)
+		d.say("TurnConcurrency=0: runs are not bounded. TurnConcurrency=%d would keep %d for everything else.",
+			proposal, 2*spared)
 	}
 	return nil
 }

@@ -66,7 +66,8 @@ func (d *deployment) findPrograms(ctx context.Context) error {
 		return fmt.Errorf("the program aws is not the AWS CLI: it says %q", strings.TrimSpace(string(out)))
 	}
 	if major, err := strconv.Atoi(version[1]); err != nil || major < 2 {
-		return fmt.Errorf("the AWS CLI has version %s: install version 2 as docs.aws.amazon.com/cli describes", version[1])
+		return fmt.Errorf("the AWS CLI has version %s: install version 2 as docs.aws.amazon.com/cli describes",
+			version[1])
 	}
 	return nil
 }
@@ -90,7 +91,8 @@ func (p programs) aws(ctx context.Context, answer any, args ...string) error {
 	return nil
 }
 
-// quiet runs a program whose output the user sees only if it fails: SAM's advice on what to do next is for other projects.
+// quiet runs a program whose output the user sees only if it fails: SAM's advice on what to do next is for other
+// projects.
 func (p programs) quiet(ctx context.Context, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTime)
 	defer cancel()

@@ -18,8 +18,9 @@ func protectedTypes() []string {
 	return []string{"AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::S3::Bucket"}
 }
 
-// refuseLosses refuses a change set that would delete or replace a resource that the stack policy protects. CloudFormation
-// would refuse it too, halfway through the update. If the policy is lifted, refuseLosses warns and names the resources.
+// refuseLosses refuses a change set that would delete or replace a resource that the stack policy protects.
+// CloudFormation would refuse it too, halfway through the update. If the policy is lifted, refuseLosses warns and names
+// the resources.
 func (d *deployment) refuseLosses(set changeSet) error {
 	var lost []string
 	for _, c := range set.Changes {
@@ -39,7 +40,8 @@ func (d *deployment) refuseLosses(set changeSet) error {
 		d.warn("these changes delete or replace %s, and the stack policy that forbids this is not in force", names)
 		return nil
 	}
-	return fmt.Errorf("these changes would delete or replace %s, with all that it holds, and the stack policy forbids that. Nothing was changed. "+
+	return fmt.Errorf("these changes would delete or replace %s, with all that it holds, and the stack policy forbids "+
+		"that. Nothing was changed. "+
 		"docs/deploying.md explains how to lift the policy", names)
 }
 
@@ -60,8 +62,9 @@ func canonical(text string) (string, error) {
 	return string(out), err
 }
 
-// protect ends a first deploy: the table and the pool refuse to be deleted, and the stack gets its policy. The policy is set
-// last, so that a stack without one shows a first deploy that was interrupted. A stack whose policy was lifted gets it back.
+// protect ends a first deploy: the table and the pool refuse to be deleted, and the stack gets its policy. The policy
+// is set last, so that a stack without one shows a first deploy that was interrupted. A stack whose policy was lifted
+// gets it back.
 func (d *deployment) protect(ctx context.Context) error {
 	own, err := os.ReadFile(policyFile)
 	if err != nil {
@@ -73,18 +76,22 @@ func (d *deployment) protect(ctx context.Context) error {
 	wanted := cmp.Or(d.given["DeletionProtection"], d.defaults["DeletionProtection"])
 	if d.stackPolicy == "" && d.stackNow.parameter("DeletionProtection") != wanted {
 		if err := d.protectData(ctx, wanted); err != nil {
-			return fmt.Errorf("the stack %s is deployed, and its table and pool are not yet protected. Run make deploy again: %w", d.stack, err)
+			return fmt.Errorf("the stack %s is deployed, and its table and pool are not yet protected. Run make "+
+				"deploy again: %w", d.stack, err)
 		}
 	}
-	if err := d.aws(ctx, nil, "cloudformation", "set-stack-policy", "--stack-name", d.stack, "--stack-policy-body", "file://"+policyFile); err != nil {
-		return fmt.Errorf("the stack %s is deployed, and has no stack policy yet. Run make deploy again: %w", d.stack, err)
+	if err := d.aws(ctx, nil, "cloudformation", "set-stack-policy", "--stack-name", d.stack, "--stack-policy-body",
+		"file://"+policyFile); err != nil {
+		return fmt.Errorf("the stack %s is deployed, and has no stack policy yet. Run make deploy again: %w", d.stack,
+			err)
 	}
 	return nil
 }
 
 // protectData sets DeletionProtection and nothing else, by a change set of the template that the stack has.
 func (d *deployment) protectData(ctx context.Context, value string) error {
-	set, name, err := d.propose(ctx, []string{"--use-previous-template"}, map[string]string{"DeletionProtection": value})
+	set, name, err := d.propose(ctx, []string{"--use-previous-template"},
+		map[string]string{"DeletionProtection": value})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ type settings struct {
 
 // readSettings reads the environment and reports all mistakes in it at once.
 func readSettings(getenv func(string) string) (settings, error) {
-	s := settings{sam: getenv("SAM"), stack: cmp.Or(getenv("CARREL_STACK"), "carrel"), goarch: cmp.Or(getenv("GOARCH"), "arm64")}
+	s := settings{sam: getenv("SAM"), stack: cmp.Or(getenv("CARREL_STACK"), "carrel"),
+		goarch: cmp.Or(getenv("GOARCH"), "arm64")}
 	var errs []error
 	switch getenv("YES") {
 	case "", "0":
@@ -38,7 +39,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 	}
 	// CloudFront's names have 64 characters and hold the Region and a word beside the stack's name.
 	if !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{0,39}$`).MatchString(s.stack) {
-		errs = append(errs, fmt.Errorf("CARREL_STACK must be a letter, then letters, digits and hyphens, at most 40 in all, not %q", s.stack))
+		errs = append(errs, fmt.Errorf("CARREL_STACK must be a letter, then letters, digits and hyphens, at most 40 "+
+			"in all, not %q", s.stack))
 	}
 	architecture := map[string]string{"arm64": "arm64", "amd64": "x86_64"}[s.goarch]
 	if architecture == "" {
@@ -49,7 +51,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 		return s, errors.Join(append(errs, err)...)
 	}
 	if other, ok := given["Architecture"]; ok && other != architecture {
-		errs = append(errs, fmt.Errorf("PARAMETERS says Architecture=%s, and GOARCH=%s builds for %s: set GOARCH alone", other, s.goarch, architecture))
+		errs = append(errs, fmt.Errorf("PARAMETERS says Architecture=%s, and GOARCH=%s builds for %s: set GOARCH "+
+			"alone", other, s.goarch, architecture))
 	}
 	given["Architecture"] = architecture
 	s.given = given
@@ -61,7 +64,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, ok := s.defaults[name]; !ok {
-			errs = append(errs, fmt.Errorf("PARAMETERS names %s, and the template has no such parameter: docs/deploying.md lists them", name))
+			errs = append(errs, fmt.Errorf("PARAMETERS names %s, and the template has no such parameter: "+
+				"docs/deploying.md lists them", name))
 		}
 	}
 	return s, errors.Join(errs...)

@@ -57,17 +57,19 @@ func (s *stack) works() bool {
 	return slices.Contains([]string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}, s.StackStatus)
 }
 
-// describe reads the stack. It returns nil if no stack has that name. Without this right nothing can be deployed: whether the stack
-// is to be made or updated would be unknown, and so would its outputs, which the page needs.
+// describe reads the stack. It returns nil if no stack has that name. Without this right nothing can be deployed:
+// whether the stack is to be made or updated would be unknown, and so would its outputs, which the page needs.
 func (d *deployment) describe(ctx context.Context) (*stack, error) {
 	var answer struct{ Stacks []stack }
 	err := d.aws(ctx, &answer, "cloudformation", "describe-stacks", "--stack-name", d.stack)
 	var failed *awsError
 	switch {
-	case errors.As(err, &failed) && failed.code == "ValidationError" && strings.Contains(failed.message, "does not exist"):
+	case errors.As(err, &failed) && failed.code == "ValidationError" &&
+		strings.Contains(failed.message, "does not exist"):
 		return nil, nil
 	case denied(err):
-		return nil, fmt.Errorf("the stack %s cannot be read, and so cannot be deployed: give yourself the rights of infra/deploy/policy.json: %w", d.stack, err)
+		return nil, fmt.Errorf("the stack %s cannot be read, and so cannot be deployed: give yourself the rights of "+
+			"infra/deploy/policy.json: %w", d.stack, err)
 	case err != nil:
 		return nil, fmt.Errorf("read the stack %s: %w", d.stack, err)
 	case len(answer.Stacks) != 1:
@@ -83,17 +85,21 @@ func (d *deployment) checkStack(ctx context.Context) error {
 	case s == nil || d.first():
 		return nil
 	case s.works() && s.output("WebSocket") == "":
-		return fmt.Errorf("the stack %s in %s is another program's: it has no output WebSocket. Choose another name with CARREL_STACK", d.stack, d.region)
+		return fmt.Errorf("the stack %s in %s is another program's: it has no output WebSocket. Choose another name "+
+			"with CARREL_STACK", d.stack, d.region)
 	case s.works():
 		return nil
 	case strings.HasSuffix(s.StackStatus, "_IN_PROGRESS"):
-		return fmt.Errorf("the stack %s is %s: another deploy is at work. Run make deploy again when it has ended", d.stack, s.StackStatus)
+		return fmt.Errorf("the stack %s is %s: another deploy is at work. Run make deploy again when it has ended",
+			d.stack, s.StackStatus)
 	}
 	ways := map[string]string{
-		"DELETE_FAILED": "remove the resources named below, or keep them with aws cloudformation delete-stack --stack-name " + d.stack +
+		"DELETE_FAILED": "remove the resources named below, or keep them with aws cloudformation delete-stack " +
+			"--stack-name " + d.stack +
 			" --retain-resources NAME…; or choose another name with CARREL_STACK",
-		"UPDATE_ROLLBACK_FAILED": "repair the resources named below, then run aws cloudformation continue-update-rollback --stack-name " + d.stack,
-		"UPDATE_FAILED":          "run aws cloudformation rollback-stack --stack-name " + d.stack,
+		"UPDATE_ROLLBACK_FAILED": "repair the resources named below, then run aws cloudformation " +
+			"continue-update-rollback --stack-name " + d.stack,
+		"UPDATE_FAILED": "run aws cloudformation rollback-stack --stack-name " + d.stack,
 	}
 	way := ways[s.StackStatus]
 	if way == "" {
@@ -136,7 +142,8 @@ func (d *deployment) removeStack(ctx context.Context) error {
 	d.say("Deleting the stack %s…", d.stack)
 	if err := d.aws(ctx, nil, "cloudformation", "wait", "stack-delete-complete", "--stack-name", id); err != nil {
 		failures, readErr := d.failures(ctx, id)
-		return errors.Join(fmt.Errorf("the stack %s was not deleted: remove the resources named below, or choose another name with CARREL_STACK%s",
+		return errors.Join(fmt.Errorf("the stack %s was not deleted: remove the resources named below, or choose "+
+			"another name with CARREL_STACK%s",
 			d.stack, lines(failures)), readErr, err)
 	}
 	d.stackNow = nil
@@ -157,18 +164,21 @@ func (d *deployment) failures(ctx context.Context, id string) ([]failure, error)
 			ResourceType, ResourceStatus, ResourceStatusReason string
 		}
 	}
-	if err := d.aws(ctx, &answer, "cloudformation", "describe-stack-events", "--stack-name", id, "--max-items", "500"); err != nil {
+	if err := d.aws(ctx, &answer, "cloudformation", "describe-stack-events", "--stack-name", id, "--max-items",
+		"500"); err != nil {
 		return nil, err
 	}
 	var all []failure
 	for _, e := range answer.StackEvents { // the newest first
 		if e.PhysicalResourceID == e.StackID {
-			if slices.Contains([]string{"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}, e.ResourceStatus) {
+			if slices.Contains([]string{"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"},
+				e.ResourceStatus) {
 				break // the operation began
 			}
 			continue
 		}
-		cancelled := strings.HasPrefix(e.ResourceStatusReason, "Resource ") && strings.Contains(e.ResourceStatusReason, "cancelled")
+		cancelled := strings.HasPrefix(e.ResourceStatusReason, "Resource ") &&
+			strings.Contains(e.ResourceStatusReason, "cancelled")
 		if strings.HasSuffix(e.ResourceStatus, "_FAILED") && !cancelled {
 			all = append(all, failure{e.LogicalResourceID, e.ResourceType, e.ResourceStatusReason})
 		}

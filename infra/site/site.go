@@ -41,7 +41,8 @@ func (f Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content, err := fs.ReadFile(f.From, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name == Index:
-		http.Error(w, "The page is not built: run make web/dist/index.html, or make run.", http.StatusServiceUnavailable)
+		http.Error(w, "The page is not built: run make web/dist/index.html, or make run.",
+			http.StatusServiceUnavailable)
 		return
 	case err != nil:
 		http.Error(w, "There is no such file.", http.StatusNotFound)
@@ -67,7 +68,8 @@ func Name(urlPath string) string {
 	return name
 }
 
-// ContentType is the type of a file by its extension. It does not ask the machine's own table, which differs from one to the next.
+// ContentType is the type of a file by its extension. It does not ask the machine's own table, which differs from one
+// to the next.
 func ContentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":

@@ -68,5 +68,6 @@ func TestOrderOfConditionalResources(t *testing.T) {
 	if conditional == 0 {
 		t.Error("no resource has a condition: the test looks at nothing")
 	}
-	equal(t, resources, "{Fn::If:[MakesLogRole,[{Key:log-role,Value:{Ref:ApiLogAccount}}],{Ref:AWS::NoValue}]}", "ApiLogs", "Properties", "Tags")
+	equal(t, resources, "{Fn::If:[MakesLogRole,[{Key:log-role,Value:{Ref:ApiLogAccount}}],{Ref:AWS::NoValue}]}",
+		"ApiLogs", "Properties", "Tags")
 }

@@ -15,7 +15,8 @@ type Run func(ctx context.Context, name string, args ...string) ([]byte, error)
 
 // Outputs are a stack's outputs by their names.
 func Outputs(ctx context.Context, run Run, stack string) (map[string]string, error) {
-	out, err := run(ctx, "aws", "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].Outputs", "--output", "json")
+	out, err := run(ctx, "aws", "cloudformation", "describe-stacks", "--stack-name", stack, "--query",
+		"Stacks[0].Outputs", "--output", "json")
 	if err != nil {
 		return nil, fmt.Errorf("read the outputs of the stack %s: %w", stack, err)
 	}
@@ -39,7 +40,8 @@ func Require(outputs map[string]string, stack string, names ...string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the stack %s has no output %s: is it Carrel's, and of this version?", stack, strings.Join(missing, ", "))
+		return fmt.Errorf("the stack %s has no output %s: is it Carrel's, and of this version?", stack,
+			strings.Join(missing, ", "))
 	}
 	return nil
 }

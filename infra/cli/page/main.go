@@ -1,5 +1,5 @@
-// Command page serves the built page of a deployed stack on this machine: make page CARREL_STACK=carrel. It is for a stack
-// with Page=off, whose sign-in returns to the address PageUrl.
+// Command page serves the built page of a deployed stack on this machine: make page CARREL_STACK=carrel. It is for a
+// stack with Page=off, whose sign-in returns to the address PageUrl.
 package main
 
 import (
@@ -24,7 +24,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], world{out: os.Stdout, err: os.Stderr, run: deployed.Program, built: os.DirFS("web/dist")})
+	err := run(ctx, os.Args[1:], world{out: os.Stdout, err: os.Stderr, run: deployed.Program,
+		built: os.DirFS("web/dist")})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
@@ -69,8 +70,9 @@ func run(ctx context.Context, args []string, w world) error {
 	if err != nil {
 		return fmt.Errorf("serve the page at %s, where sign-in returns to: %w", outputs["Page"], err)
 	}
-	return serve(ctx, listener, w, site.Config{WebSocket: outputs["WebSocket"], Issuer: outputs["Issuer"], ClientID: outputs["PageClient"],
-		Scope: outputs["PageScope"]}, outputs["Page"])
+	return serve(ctx, listener, w, site.Config{WebSocket: outputs["WebSocket"], Issuer: outputs["Issuer"],
+		ClientID: outputs["PageClient"],
+		Scope:    outputs["PageScope"]}, outputs["Page"])
 }
 
 // address is where this machine serves a page that is at a URL.
@@ -80,7 +82,8 @@ func address(page, stack string) (string, error) {
 		return "", fmt.Errorf("the stack %s has the page's address %q: %w", stack, page, err)
 	}
 	if u.Scheme != "http" || u.Hostname() != "localhost" {
-		return "", fmt.Errorf("the page of the stack %s is at %s, not on this machine. A stack that is deployed with Page=off has it at "+
+		return "", fmt.Errorf("the page of the stack %s is at %s, not on this machine. A stack that is deployed with "+
+			"Page=off has it at "+
 			"http://localhost:3000/", stack, page)
 	}
 	port := u.Port()
@@ -95,8 +98,9 @@ func serve(ctx context.Context, l *loopback.Listener, w world, config site.Confi
 	mux := http.NewServeMux()
 	mux.Handle("GET /config.json", config)
 	mux.Handle("/", site.Files{From: w.built})
-	server := l.Server(loopback.Config{Handler: mux, Idle: time.Minute, Opens: func(path string) bool { return site.Name(path) == site.Index },
-		Log: func(line string) { fmt.Fprintln(w.err, "page:", line) }})
+	server := l.Server(loopback.Config{Handler: mux, Idle: time.Minute,
+		Opens: func(path string) bool { return site.Name(path) == site.Index },
+		Log:   func(line string) { fmt.Fprintln(w.err, "page:", line) }})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
 	fmt.Fprintf(w.out, "%s   (Ctrl-C stops it; websocket %s)\n", page, config.WebSocket)

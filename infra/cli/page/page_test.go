@@ -16,7 +16,8 @@ import (
 // outputs plays the AWS CLI of an account with one stack, whose page has an address.
 func outputs(page string) func(context.Context, string, ...string) ([]byte, error) {
 	return func(_ context.Context, name string, args ...string) ([]byte, error) {
-		if line := name + " " + strings.Join(args, " "); line != "aws cloudformation describe-stacks --stack-name mine --query Stacks[0].Outputs --output json" {
+		if line := name + " " + strings.Join(args, " "); line != "aws cloudformation describe-stacks --stack-name "+
+			"mine --query Stacks[0].Outputs --output json" {
 			return nil, errors.New("no such command: " + line)
 		}
 		return []byte(`[{"OutputKey": "Page", "OutputValue": "` + page + `"}, {"OutputKey": "WebSocket", "OutputValue": "wss://api.test/v1"},
@@ -74,11 +75,13 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if status, _ := get(t, address, "evil.example", nil); status != 403 { // a name that DNS rebinding leads to this machine
+	// a name that DNS rebinding leads to this machine
+	if status, _ := get(t, address, "evil.example", nil); status != 403 {
 		t.Errorf("another host's name gets %d", status)
 	}
 	// The issuer's page redirects to the page. No other site's script reads what this server has.
-	back := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
+	back := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"},
+		"Sec-Fetch-Dest": {"document"}}
 	if status, _ := get(t, address+"?code=1&state=2", "", back); status != 200 {
 		t.Errorf("the return from the issuer gets %d", status)
 	}
@@ -116,8 +119,9 @@ func get(t *testing.T, url, host string, header http.Header) (status int, body s
 // A page that is served elsewhere, and a stack that is none of Carrel's, are named.
 func TestPage_NotHere(t *testing.T) {
 	for page, want := range map[string]string{
-		"https://d1.cloudfront.net/": "the page of the stack mine is at https://d1.cloudfront.net/, not on this machine. A stack that is deployed with Page=off",
-		"":                           "the stack mine has no output Page: is it Carrel's, and of this version?",
+		"https://d1.cloudfront.net/": "the page of the stack mine is at https://d1.cloudfront.net/, not on this " +
+			"machine. A stack that is deployed with Page=off",
+		"": "the stack mine has no output Page: is it Carrel's, and of this version?",
 	} {
 		err := run(t.Context(), []string{"-stack", "mine"}, world{out: io.Discard, err: io.Discard, run: outputs(page)})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -125,7 +129,8 @@ func TestPage_NotHere(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	if err := run(t.Context(), []string{"-h"}, world{err: &help}); err != nil || !strings.Contains(help.String(), "-stack") {
+	if err := run(t.Context(), []string{"-h"}, world{err: &help}); err != nil || !strings.Contains(help.String(),
+		"-stack") {
 		t.Errorf("help: %v, %q", err, &help)
 	}
 	if err := run(t.Context(), []string{"mine"}, world{err: io.Discard}); err == nil {

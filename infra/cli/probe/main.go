@@ -1,5 +1,5 @@
-// Command probe gets access tokens of a deployed stack's two machine clients, which Probe=on makes. It prints them with the
-// stack's address as shell variables, for make canary and make verify-aws: eval "$(probe -stack carrel)".
+// Command probe gets access tokens of a deployed stack's two machine clients, which Probe=on makes. It prints them with
+// the stack's address as shell variables, for make canary and make verify-aws: eval "$(probe -stack carrel)".
 package main
 
 import (
@@ -67,7 +67,8 @@ func run(ctx context.Context, args []string, w world) error {
 			return err
 		}
 	}
-	for _, v := range [][2]string{{"URL", outputs["WebSocket"]}, {"TOKEN", tokens[0]}, {"TOKEN_A", tokens[0]}, {"TOKEN_B", tokens[1]},
+	for _, v := range [][2]string{{"URL", outputs["WebSocket"]}, {"TOKEN", tokens[0]}, {"TOKEN_A", tokens[0]},
+		{"TOKEN_B", tokens[1]},
 		{"TURN_FUNCTION", outputs["TurnFunction"]}} {
 		fmt.Fprintf(w.out, "export %s=%s\n", v[0], quote(v[1]))
 	}
@@ -77,9 +78,11 @@ func run(ctx context.Context, args []string, w world) error {
 // quote writes a value as a shell reads it.
 func quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
-// token gets an access token of a machine client. Without a scope in the request, Cognito gives it all that the client has.
+// token gets an access token of a machine client. Without a scope in the request, Cognito gives it all that the client
+// has.
 func token(ctx context.Context, run deployed.Run, outputs map[string]string, client string) (string, error) {
-	secret, err := run(ctx, "aws", "cognito-idp", "describe-user-pool-client", "--user-pool-id", outputs["UserPool"], "--client-id", client,
+	secret, err := run(ctx, "aws", "cognito-idp", "describe-user-pool-client", "--user-pool-id", outputs["UserPool"],
+		"--client-id", client,
 		"--query", "UserPoolClient.ClientSecret", "--output", "text")
 	if err != nil {
 		return "", fmt.Errorf("read the secret of the machine client %s: %w", client, err)
@@ -106,7 +109,8 @@ func token(ctx context.Context, run deployed.Run, outputs map[string]string, cli
 		AccessToken string `json:"access_token"`
 	}
 	if response.StatusCode != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.AccessToken == "" {
-		return "", fmt.Errorf("get a token of the machine client %s: %s: %s", client, response.Status, strings.TrimSpace(string(body)))
+		return "", fmt.Errorf("get a token of the machine client %s: %s: %s", client, response.Status,
+			strings.TrimSpace(string(body)))
 	}
 	return answer.AccessToken, nil
 }

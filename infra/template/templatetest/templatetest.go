@@ -1,4 +1,5 @@
-// Package templatetest runs AWS's SAM tools for tests: the transform of template.yaml, and the data that the tools contain.
+// Package templatetest runs AWS's SAM tools for tests: the transform of template.yaml, and the data that the tools
+// contain.
 package templatetest
 
 import (
@@ -10,8 +11,8 @@ import (
 	"testing"
 )
 
-// Tools is the folder of the programs of AWS's SAM tools, which make check-template installs. The test is in a folder two
-// levels below the repository's root.
+// Tools is the folder of the programs of AWS's SAM tools, which make check-template installs. The test is in a folder
+// two levels below the repository's root.
 func Tools(t testing.TB) string {
 	t.Helper()
 	bin, err := filepath.Abs("../../.carrel/sam/bin")
@@ -36,7 +37,8 @@ func Missing(t testing.TB, reason string) {
 // Python runs a script with the modules of the SAM tools and returns its output.
 func Python(t testing.TB, script string, input []byte, args ...string) []byte {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), filepath.Join(Tools(t), "python"), append([]string{"-c", script}, args...)...)
+	command := exec.CommandContext(t.Context(), filepath.Join(Tools(t), "python"), append([]string{"-c", script},
+		args...)...)
 	command.Stdin = bytes.NewReader(input)
 	command.Env = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1")
 	var told bytes.Buffer
