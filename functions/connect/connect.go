@@ -54,7 +54,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
 		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
 	case errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrReplaced):
-		h.log.InfoContext(ctx, "connection not recorded", "reason", err.Error()) // its first hello is told why
+		h.log.InfoContext(ctx, "connection not recorded", "reason", err.Error()) // the answer to its first hello says why
 	case errors.Is(err, chat.ErrRateLimited):
 		h.log.WarnContext(ctx, "connect refused", "reason", err.Error())
 		return gateway.Answer{StatusCode: http.StatusTooManyRequests}, nil
@@ -65,7 +65,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	for _, id := range replaced {
 		last[id] = wire.LastFrame(wire.CodeReplaced)
 	}
-	if err := emit.End(ctx, h.sender, last); err != nil { // their records are gone already: nothing depends on it
+	if err := emit.End(ctx, h.sender, last); err != nil { // their records are removed already, so a failure changes nothing
 		h.log.WarnContext(ctx, "end a replaced connection", "err", err)
 	}
 	if slices.Contains(in.Subprotocols, wire.Subprotocol) {

@@ -32,7 +32,7 @@ var errPast = fmt.Errorf("%w: its token is past", errMoved)
 // without one was replaced, signed out or erased. The frame is refused, and the socket is closed.
 type rowless struct{ why error }
 
-// Error says why there is no row.
+// Error returns the reason.
 func (e rowless) Error() string { return e.why.Error() }
 
 // Unwrap makes it the reason.

@@ -101,7 +101,8 @@ func TestFrame_MissingRowIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// A session that was ended cannot come back by a hello, and is told in a frame: a browser sees nothing of a handshake.
+// A hello does not bring back a session that was ended. The answer is a frame, because a browser cannot read a refused
+// handshake.
 func TestHello_EndedSession(t *testing.T) {
 	r := newRig(t)
 	w := r.unrecorded("alice", "w1=")

@@ -11,8 +11,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// signOut ends all sessions of the user. Each connection is sent why and closed; the sender has its answer so. With
-// CancelRuns the runs that run or wait are cancelled before anybody is notified.
+// signOut ends all sessions of the user. Each connection receives the reason and is closed; for the sender that is the
+// answer. With CancelRuns, all runs are cancelled before the connections are notified.
 func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 	ended, err := r.store.EndSessions(ctx, store.Ending{SignedIn: r.in.SignIn.At})
 	if err != nil {
@@ -36,8 +36,9 @@ func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 	return nil
 }
 
-// cancelAll cancels every run of the user: those that wait first, so that none of them starts instead of another. A frame
-// that read its row before the sign-out may still admit a run, so it looks again until there is none that it has not asked.
+// cancelAll cancels every run of the user. Queued runs come first, so that none of them takes a slot that becomes free. A
+// frame that read its row before the sign-out may still admit a run, so cancelAll reads the queue again until it holds no
+// run that was not cancelled.
 func (r *request) cancelAll(ctx context.Context) error {
 	asked := map[chat.RunID]bool{}
 	for {

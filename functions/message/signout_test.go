@@ -37,7 +37,7 @@ func TestSignOut_Everywhere(t *testing.T) {
 		`{"type":"error","requestId":"q","code":"not_found","message":"There is nothing of this id."}`)
 }
 
-// With cancelRuns all runs of the user end, waiting ones too, and nobody else's.
+// With cancelRuns all runs of the user end, queued runs too. Runs of other users go on.
 func TestSignOut_CancelsRuns(t *testing.T) {
 	r := newRig(t)
 	w, bob := r.window("alice", "w1="), r.window("bob", "w3=")

@@ -65,7 +65,7 @@ func TestTheAttackerForgets(t *testing.T) {
 	s.judge()
 }
 
-// A sign-out that names the victim's things ends the sessions of the one who sends it, and nobody else's.
+// A sign-out that names the victim's things ends the sender's own sessions only.
 func TestTheAttackerSignsOut(t *testing.T) {
 	s := besiege(t)
 	p := s.attacker("mallory-signs-out")

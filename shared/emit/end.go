@@ -17,8 +17,9 @@ type Closer interface {
 	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
-// End posts the last frame of each connection and closes it, all at once: nobody waits for a slow one. A connection that
-// is gone is fine. One that the frame did not reach is closed all the same, and named in the error.
+// End posts the last frame of each connection and closes the connection. It does so for all of them at once, so a slow
+// connection delays no other. A connection that no longer exists is no error. If a post fails, the connection is closed all
+// the same, and the error is returned.
 func End(ctx context.Context, p Closer, last map[chat.ConnectionID]*wire.Error) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -248,7 +248,7 @@ func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, al
 			return false, err
 		}
 		c, err := s.connection(row)
-		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // it is erased, and nobody is notified or closed
+		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // its row is erased; no connection is notified or closed
 			all = append(all, foreign.Connection)
 			return true, nil
 		}
@@ -261,7 +261,7 @@ func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, al
 	return there, all, err
 }
 
-// dropConnections removes rows and all entries of SESSIONS, if the entries are those that were read.
+// dropConnections removes rows and all entries of SESSIONS, if no entry has changed since it was read.
 func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows []chat.ConnectionID) error {
 	for _, id := range rows {
 		if _, known := sessions.Open[string(id)]; known {
@@ -269,7 +269,7 @@ func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows
 		}
 		stray := s.strayRow(id)
 		err := s.t.remove(ctx, stray.key, stray.when, stray.values)
-		if _, written := refused(err); err != nil && !written { // one that was written since has an entry: see unchanged
+		if _, written := refused(err); err != nil && !written { // a row that was written since has an entry, and the next attempt removes both
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func erases(ctx context.Context, v *visit) error {
 	return v.m.store.EraseUser(ctx, func([]chat.Connection) error { return nil })
 }
 
-// judgeOutcome compares what a process was told with what it may be told.
+// judgeOutcome compares the result of a process with the results that are allowed.
 func (m *visits) judgeOutcome(v *visit, err error) {
 	kind, _, _ := strings.Cut(v.name, " ")
 	switch {
@@ -103,7 +103,7 @@ func (m *visits) judgeOutcome(v *visit, err error) {
 	m.note("%s: over, %v", v.name, err)
 }
 
-// sessionsState is what is stored of a user's connections.
+// sessionsState is the stored state of a user's connections.
 type sessionsState struct {
 	before int64
 	barred bool
@@ -111,7 +111,7 @@ type sessionsState struct {
 	rows   map[string]int64 // the sign-in of each
 }
 
-// look reads what is stored after a write and holds it against docs/data.md.
+// look reads the stored state after a write and compares it with docs/data.md.
 func (m *visits) look(v *visit) {
 	now, err := m.read()
 	if err != nil {

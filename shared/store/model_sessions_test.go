@@ -24,7 +24,7 @@ import (
 )
 
 // TestModelSessions drives one user's connections through random interleavings of connects, hellos, disconnects, sign-outs,
-// bars and erasures, request by request. Answers are lost and processes die. After every write it reads what is stored: no
+// bars and erasures, request by request. Answers are lost and processes die. After every write it checks the table: no
 // more rows than the limit, one entry for each row, and no row of a session that was ended. SCHEDULES is how many
 // interleavings there are; SEED repeats the one of that seed and prints its steps.
 func TestModelSessions(t *testing.T) {
@@ -89,7 +89,7 @@ type visits struct {
 	notes   []string
 	counts  map[string]int
 
-	was       sessionsState // what was stored after the last write
+	was       sessionsState // the stored state after the last write
 	wasBarred bool          // the user was barred once
 	failed    bool
 }
@@ -126,7 +126,7 @@ func newVisits(t *testing.T, o opener, w *storetest.World, seed uint64) *visits 
 	return m
 }
 
-// play lets the processes go on in random order until all are over.
+// play runs the processes in random order, one request at a time, until all have ended.
 func (m *visits) play() {
 	todo := m.plan()
 	for len(todo)+len(m.waiting) > 0 && !m.failed {
@@ -161,7 +161,7 @@ func (m *visits) play() {
 
 func (m *visits) start(v *visit) {
 	if m.rng.IntN(12) == 0 {
-		m.now = m.now.Add(time.Duration(m.rng.IntN(8000)) * time.Second) // sockets end meanwhile
+		m.now = m.now.Add(time.Duration(m.rng.IntN(8000)) * time.Second) // longer than a socket lives
 	}
 	m.now = m.now.Add(time.Duration(m.rng.IntN(3000)) * time.Millisecond)
 	ctx, cancel := context.WithCancel(context.WithValue(m.t.Context(), visitKey{}, v))
@@ -173,7 +173,7 @@ func (m *visits) start(v *visit) {
 	m.await(v)
 }
 
-// await waits until a process waits with its next request, or is over.
+// await waits until a process stops at its next request, or has ended.
 func (m *visits) await(v *visit) {
 	select {
 	case <-v.stopped:

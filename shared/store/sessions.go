@@ -146,7 +146,7 @@ func (s *Store) open(ctx context.Context, o *opening) error {
 	return err
 }
 
-// ownerRefused tells why an owner record refused to be written.
+// ownerRefused returns why an owner record was not written.
 func (s *Store) ownerRefused(old attributes) error {
 	var o ownerItem
 	if err := attributevalue.UnmarshalMap(old, &o); err != nil {
@@ -170,8 +170,8 @@ func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactW
 		when, attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
 }
 
-// entryPart adds a connection's entry to SESSIONS and removes those that go for it. Its condition is the limit itself, and
-// that the sign-in is not ended: what was read may have changed.
+// entryPart adds a connection's entry to SESSIONS and removes the entries of gone. Its condition repeats the limit and the
+// check of the sign-in, because SESSIONS may have changed since it was read.
 func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) types.TransactWriteItem {
 	u := update{
 		key: s.sessionsKey(), names: map[string]string{},
@@ -231,8 +231,8 @@ func asIDs(ids []string) []chat.ConnectionID {
 }
 
 // RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner
-// record, which is not below the user's key, stays until Disconnect or its time to live: who acts for a user alone cannot
-// reach it.
+// record, which is not below the user's key, stays until Disconnect or its time to live, because
+// sessions that act for a user cannot reach it.
 func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err

@@ -24,7 +24,7 @@ type Ending struct {
 // EndSessions ends every session of the user: sign-ins up to now are refused from here on, and all connections are removed
 // in the same transaction and returned. The caller notifies and closes them.
 func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID, error) {
-	ended := map[chat.ConnectionID]bool{} // of all attempts: the answer of one that was written may be lost
+	ended := map[chat.ConnectionID]bool{} // by any attempt: the answer to a successful one may be lost
 	var foreign []chat.ConnectionID
 	err := s.again(ctx, "end the sessions", func(ctx context.Context) error {
 		item, err := s.sessionsItem(ctx)
@@ -45,7 +45,7 @@ func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID,
 	return slices.Sorted(maps.Keys(ended)), nil
 }
 
-// endPart empties the entries, if they are those that were read, and moves the time of refused sign-ins on.
+// endPart removes all entries, if none has changed since it was read, and refuses sign-ins up to now.
 func (s *Store) endPart(item sessionsItem, e Ending) types.TransactWriteItem {
 	u := s.unchanged(item)
 	before := max(item.Before, s.t.nowSeconds(), seconds(e.SignedIn))
@@ -66,7 +66,7 @@ func (s *Store) endPart(item sessionsItem, e Ending) types.TransactWriteItem {
 	return s.t.updatePart(u)
 }
 
-// unchanged is an update of SESSIONS under the condition that its entries are those that were read.
+// unchanged is an update of SESSIONS under the condition that no entry has changed since it was read.
 func (s *Store) unchanged(item sessionsItem) update {
 	u := update{key: s.sessionsKey(), when: "attribute_not_exists(#open)", names: map[string]string{}}
 	if item.Open == nil {
@@ -82,13 +82,13 @@ func (s *Store) unchanged(item sessionsItem) update {
 	return u
 }
 
-// Sessions is what is remembered of a user's sessions.
+// Sessions says which sign-ins of a user are refused.
 type Sessions struct {
 	Before time.Time // sign-ins at or before it are ended; zero: none are
 	Barred bool      // every sign-in is refused
 }
 
-// Sessions reads what is remembered of the user's sessions. For operators.
+// Sessions reads which sign-ins of the user are refused. For operators.
 func (s *Store) Sessions(ctx context.Context) (Sessions, error) {
 	item, err := s.sessionsItem(ctx)
 	return Sessions{Before: fromSeconds(item.Before), Barred: item.Barred}, err

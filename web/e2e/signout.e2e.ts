@@ -58,7 +58,7 @@ it("signs out every device, which stays out until its person signs in again", as
   await second.questions.getByText("words of alice").waitFor();
 });
 
-it("stops the runs too when it is told to", async () => {
+it("stops all runs on request", async () => {
   const alice = somebody();
   const window = await Window.of(await chrome.newContext(), alice);
   await window.send("/stream 500 200");
@@ -72,7 +72,7 @@ it("stops the runs too when it is told to", async () => {
   await window.quiet();
 });
 
-it("signs out the other tabs of the same person in this browser, and nobody else's", async () => {
+it("signs out the other tabs of the same person in this browser, and no other person's", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const context = await chrome.newContext();
   const first = await Window.of(context, alice);

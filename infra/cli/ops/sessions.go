@@ -19,7 +19,7 @@ func signOut(ctx context.Context, o *operator, word string) error { return o.end
 
 func bar(ctx context.Context, o *operator, word string) error { return o.end(ctx, word, true) }
 
-// end ends a user's sessions. Nothing is posted: the refusal of its next frame tells each window.
+// end ends a user's sessions. It posts nothing: each window learns of it when its next frame is refused.
 func (o *operator) end(ctx context.Context, word string, barred bool) error {
 	u, s, err := o.named(ctx, word)
 	if err != nil {

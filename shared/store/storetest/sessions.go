@@ -52,7 +52,7 @@ func staleEntries(t *testing.T, w *World) {
 	}
 	w.Clock.Advance(11 * time.Minute)
 	if replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, 0))); len(replaced) > 0 {
-		t.Errorf("replaced %v beside five entries that are over", replaced)
+		t.Errorf("replaced %v although five entries had expired", replaced)
 	}
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 6 {
 		t.Errorf("%d rows, want the five open ones and the new one", len(rows))
@@ -130,7 +130,7 @@ func refusedFor(t *testing.T, w *World) {
 	}
 	c := w.signedIn(1, 0)
 	c.N = 2
-	must[chat.Connection](t)(alice.Watch(ctx, c)) // one that is open goes on
+	must[chat.Connection](t)(alice.Watch(ctx, c)) // an open connection is not affected
 	w.Clock.Advance(time.Minute + time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
 }
@@ -226,7 +226,7 @@ func sessionProbes() map[string]probe {
 		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
 			err := c.mine.Lost(c.T.Context(), c.socket)
 			if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
-				return nil, nil // what it answers of mine
+				return nil, nil // the answers about the caller's own connection
 			}
 			return nil, err
 		}},
