@@ -19,7 +19,7 @@ import (
 // and sweep as the user's role, S for sweep with its own, O for operators.
 func callers() map[string]string {
 	return map[string]string{
-		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.ForOperator": "O",
+		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.Due": "S", "Table.LiveOf": "S", "Table.ForOperator": "O",
 		"Store.Connect": "C", "Store.Disconnect": "DM", "Store.Connection": "M", "Store.Watch": "M",
 		"Store.Connections": "MU", "Store.Acknowledge": "M", "Store.RemoveConnection": "MU",
 		"Store.EndSessions": "MO", "Store.Unbar": "O", "Store.Sessions": "O", "Store.Lost": "M",
@@ -28,6 +28,7 @@ func callers() map[string]string {
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",
 		"Store.Admit": "M", "Store.Run": "U", "Store.Runs": "M", "Store.Input": "M", "Store.Desk": "MU", "Store.Cancel": "MO",
 		"Store.StartWaiting": "MU", "Store.Claim": "U", "Store.ClaimExpired": "U", "Store.ExpireWaiting": "U",
+		"Store.ClaimUnclaimed": "U", "Store.LookAgain": "U", "Store.Release": "U",
 		"Store.Forget": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
 		"Store.Verify": "O", "Store.Strays": "O",
 		"Holder.Run": "U", "Holder.Input": "U", "Holder.Thread": "U", "Holder.Deleted": "U", "Holder.Lease": "U", "Holder.Renew": "U",
@@ -38,7 +39,8 @@ func callers() map[string]string {
 // beyond are methods that reach what is not below a user's key: owner records, the index, a scan, names that are
 // nearly the user's. The user's role may call none of them, for its own user neither.
 func beyond() []string {
-	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify", "Store.Strays", "Table.Owner", "Table.Live", "Table.ForOperator"}
+	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify", "Store.Strays", "Table.Owner", "Table.Live", "Table.ForOperator",
+		"Table.Due", "Table.LiveOf", "Store.Threads", "Store.Runs"}
 }
 
 // roles are whose policies the letters of callers stand for.

@@ -110,6 +110,9 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 
 // recent reads a page of the index, the newest row first, and where the next one begins.
 func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentItem, next chat.ListCursor, err error) {
+	if q.high < q.low { // behind a row that has expired meanwhile; DynamoDB refuses such a span
+		return nil, "", nil
+	}
 	limit = max(limit, 1)
 	q.descending, q.page = true, limit+2 // with the row of the cursor, and one that says that there are more
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {

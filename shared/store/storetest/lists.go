@@ -143,7 +143,14 @@ func runs(t *testing.T, w *World) {
 			t.Errorf("%d a page: %q, want %q", limit, got, want)
 		}
 	}
+	_, next, err := alice.Runs(ctx, "", 2)
+	if err != nil || next == "" {
+		t.Fatalf("the first page: %q, %v", next, err)
+	}
 	w.Clock.Advance(91 * 24 * time.Hour)
+	if page, end, err := alice.Runs(ctx, next, 9); err != nil || end != "" || len(page) > 0 {
+		t.Errorf("behind a cursor of 91 days ago: %+v, %q, %v", page, end, err)
+	}
 	if page, next, err := w.As("alic").Runs(ctx, "", 9); err != nil || next != "" || len(page) > 0 {
 		t.Errorf("after 91 days: %+v, %q, %v", page, next, err)
 	}
