@@ -148,6 +148,10 @@ test-browser: stack $(PAGE) $(ENGINE)
 	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
 	fi
 
+.PHONY: test-package
+test-package: stack $(PAGE) $(ENGINE) ## the npm client as it is published, installed beside CopilotKit, on a stack of its own (needs the npm registry)
+	@PORT=0 GATEWAY_PORT=0 STATE=.carrel/package FRESH=1 $(STACK) -- env ENDPOINTS=$(CURDIR)/.carrel/package/endpoints.json node web/package-test/run.mjs
+
 # The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md. A server
 # uses one core, so half of the isolation suite, which takes longest, gets one of its own.
 MOTO := moto[server]==5.2.5
