@@ -49,6 +49,7 @@ func failureGuards() []guard {
 		{
 			name: "sweep: a lease is ended of what runs", file: "shared/store/due.go",
 			from: `#status = :running AND #worker = :worker`, to: `(#status = :running OR #status <> :running) AND #worker = :worker`,
+			test: "./shared/store TestStore",
 		},
 		{
 			name: "claim: it says which worker", file: "shared/store/claim.go",

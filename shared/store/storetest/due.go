@@ -183,8 +183,15 @@ func release(t *testing.T, w *World) {
 	wantErr(t, "while sweep ends it", err, chat.ErrNotClaimed)
 	wantErr(t, "a heartbeat of the second worker", second.Renew(ctx), chat.ErrFenced)
 	w.End(last, Started(last), Failed())
-	_, err = alice.Release(ctx, "r1", "second")
-	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
+	h := w.Begin(alice, "r2", "t1") // which its own worker ends
+	w.End(h, Started(h), Finished(h))
+	for run, worker := range map[chat.RunID]string{"r1": "second", "r2": w.Worker} {
+		_, err = alice.Release(ctx, run, worker)
+		wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
+		if r := must[store.Run](t)(alice.Run(ctx, run)); !r.Due.IsZero() {
+			t.Errorf("%s has ended and is due: %+v", run, r)
+		}
+	}
 }
 
 // claimUnclaimed: sweep may end an admitted run before its deadline, and no other run.
