@@ -11,6 +11,7 @@ import (
 	"carrel/infra/local/apigateway"
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/lambda"
+	"carrel/infra/local/stack"
 	"carrel/shared/wire"
 )
 
@@ -68,9 +69,9 @@ func (w *weather) spell(dice *rand.Rand, n uint64) {
 		DropIn: some(.02), RepeatIn: some(.04), DelayIn: some(.04), DropOut: some(.02), RepeatOut: some(.04), LateOut: some(.04),
 		Delay: 400 * time.Millisecond}
 	d := proxy.Faults{Seed: w.seed + n, Conflict: some(.03), Throttle: some(.02), Error: some(.01), Lose: some(.02)}
-	repeat, late, drop := some(.05), some(.05), 0.0
+	e := stack.EventChances{Repeat: some(.05), Late: some(.05), Delay: 2 * time.Second}
 	if w.harsh {
-		c.HalfOpen, drop, d.IndexLag = some(.003), some(.02), time.Second
+		c.HalfOpen, e.Drop, e.Expire, d.IndexLag = some(.003), some(.02), some(.02), time.Second
 	}
 	faults, err := c.Faults()
 	if err != nil {
@@ -83,24 +84,27 @@ func (w *weather) spell(dice *rand.Rand, n uint64) {
 	w.mu.Lock()
 	w.dice = rand.New(rand.NewPCG(w.seed, n<<20+1))
 	w.mu.Unlock()
-	w.stack.Host().SetFaults(lambda.Faults{Event: func(lambda.Event) lambda.EventFault { return w.event(repeat, late, drop) }})
-	w.did("weather", "spell %d of level %.0f: %+v %+v events repeat %.2f late %.2f drop %.2f", n, level, c, d, repeat, late, drop)
+	w.stack.Host().SetFaults(lambda.Faults{Event: func(lambda.Event) lambda.EventFault { return w.event(e) }})
+	w.did("weather", "spell %d of level %.0f: %+v %+v %+v", n, level, c, d, e)
 }
 
-func (w *weather) event(repeat, late, drop float64) lambda.EventFault {
+func (w *weather) event(c stack.EventChances) lambda.EventFault {
 	w.mu.Lock()
 	x, delay := w.dice.Float64(), w.dice.Float64()
 	w.mu.Unlock()
 	switch {
-	case x < repeat:
+	case x < c.Repeat:
 		w.count("fault: event repeated", 1)
 		return lambda.EventFault{Repeat: true}
-	case x < repeat+late:
+	case x < c.Repeat+c.Late:
 		w.count("fault: event late", 1)
-		return lambda.EventFault{Delay: time.Duration(delay * float64(2*time.Second))}
-	case x < repeat+late+drop:
+		return lambda.EventFault{Delay: time.Duration(delay * float64(c.Delay))}
+	case x < c.Repeat+c.Late+c.Drop:
 		w.count("fault: event dropped", 1)
 		return lambda.EventFault{Drop: true}
+	case x < c.Repeat+c.Late+c.Drop+c.Expire:
+		w.count("fault: event without capacity", 1)
+		return lambda.EventFault{Expire: true}
 	}
 	return lambda.EventFault{}
 }
