@@ -46,6 +46,7 @@ func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	}
 	a.judgeDesk()
 	a.judgeRuns()
+	a.judgeLists()
 	if err := a.judgeConnections(ctx); err != nil {
 		return nil, fmt.Errorf("verify a user: %w", err)
 	}

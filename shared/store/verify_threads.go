@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -59,4 +60,22 @@ func (a *audit) judgeTail(t threadItem, tail recordItem) error {
 		a.say("log without end", t.ID, "run %s has no last event", tail.Run)
 	}
 	return nil
+}
+
+// judgeLists compares the places of threads and runs in the user's lists with what they are.
+func (a *audit) judgeLists() {
+	for _, t := range a.threads {
+		_, _, ok := splitRecent(recentThreadPrefix, t.Recent)
+		switch listed := ok && strings.HasSuffix(t.Recent, "#"+t.ID); {
+		case t.Deleted != 0 && t.Recent != "":
+			a.say("deleted thread in the list", t.ID, "pages of the list are short")
+		case t.Deleted == 0 && !listed:
+			a.say("thread outside of the list", t.ID, "the user does not see it")
+		}
+	}
+	for id, r := range a.runs {
+		if r.Thread != "" && r.Recent != recentRun(r.Created, id) {
+			a.say("run outside of the list", id, "the user does not see it")
+		}
+	}
 }

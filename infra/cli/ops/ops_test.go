@@ -212,10 +212,10 @@ func TestVerify(t *testing.T) {
 	}
 	out, err := r.ops("verify", "alice", "-scan", "-json")
 	var found []store.Finding
-	if !errors.Is(err, errFound) || json.Unmarshal([]byte(out), &found) != nil || len(found) != 3 {
+	if !errors.Is(err, errFound) || json.Unmarshal([]byte(out), &found) != nil || len(found) != 4 {
 		t.Errorf("%v: %s", err, out)
 	}
-	for _, want := range []string{"run without seat", "live run outside of the live index", "owner without connection"} {
+	for _, want := range []string{"run without seat", "live run outside of the live index", "run outside of the list", "owner without connection"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not find a %s:\n%s", want, out)
 		}

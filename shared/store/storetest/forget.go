@@ -212,8 +212,8 @@ func verify(t *testing.T, w *World) {
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#past#x"})
 	w.change("U#alice", "IN#past#x", "SET #expires = :t", map[string]string{"#expires": "expires"}, "1")
-	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running"})
-	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running", "recent": "R#0000000000000#lost"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03", "recent": "R#0000000000000#over"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
 	w.plant(map[string]string{"pk": "C#stray=", "sk": "OWNER", "user": "alice"})
 	w.plant(map[string]string{"pk": "U#alice#T#nothread#e1", "sk": "E#000000000001"})
@@ -221,7 +221,10 @@ func verify(t *testing.T, w *World) {
 	w.erase("C#"+string(socket(1, "").ID), "OWNER")
 	w.change(log, "M#000000000001", "SET #l = :t", map[string]string{"#l": "l"}, "99")
 	w.change("U#alice", "THREAD#t3", "SET #head = :t", map[string]string{"#head": "head"}, "2")
+	w.change("U#alice", "THREAD#t3", "SET #recent = :t", map[string]string{"#recent": "recent"}, "T#1#1700000000000#t4")
+	w.change("U#alice", "RUN#ends", "SET #recent = :t", map[string]string{"#recent": "recent"}, "R#1700000000000#ends")
 	want := map[string]string{
+		"thread outside of the list": "t3", "run outside of the list": "ends",
 		"input without run": "ghost#x", "run without seat": "lost", "live run outside of the live index": "lost",
 		"ended run in the live index": "over", "unknown item": "WHAT#ever", "seat without run": "gone",
 		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3", "log beyond the head": "t3",
