@@ -51,6 +51,7 @@ export class SignIn {
   readonly #here = `${location.origin}/`;
   readonly #client: string;
   #person: string | undefined;
+  #channel: BroadcastChannel | undefined;
   /** The sign-in is over, and only a person can make another. */
   over = false;
   /** What the person left for a new sign-in to do. Nothing if somebody else came back. */
@@ -125,7 +126,7 @@ export class SignIn {
 
   /** Calls the listener when the page's person signs out in another tab of this browser; returns what ends that. */
   onSignedOut(listener: () => void): () => void {
-    const channel = new BroadcastChannel(CHANNEL);
+    const channel = this.#channel = new BroadcastChannel(CHANNEL);
     channel.onmessage = ({ data }) => {
       if (this.#person !== undefined && (data as Partial<Notice> | null)?.signedOut === this.#person) listener();
     };
@@ -151,9 +152,8 @@ export class SignIn {
 
   /** Signs out of this browser: in all tabs of the page's person, and at the issuer. */
   async out(): Promise<void> {
-    const channel = new BroadcastChannel(CHANNEL);
-    if (this.#person !== undefined) channel.postMessage({ signedOut: this.#person } satisfies Notice);
-    channel.close();
+    // On the page's own channel: another one of the same page would receive it too.
+    if (this.#person !== undefined) this.#channel?.postMessage({ signedOut: this.#person } satisfies Notice);
     await this.#revoke();
     const ends = (await this.#users.metadataService.getMetadata()).end_session_endpoint;
     // Cognito needs client_id and logout_uri: without them it keeps its own session, and the next sign-in is the same
