@@ -55,7 +55,8 @@ func frameGuards() []guard {
 	return []guard{
 		{
 			name: "last hop: every frame is compared with its connection", row: "C5", file: "functions/message/handler.go", test: every,
-			from: "	if _, err := r.mine(ctx); err != nil { // which the others do as they write or read the row\n		return err\n	}\n", to: "",
+			from: "		return r.ping(ctx, f)\n	}\n	if _, err := r.mine(ctx); err != nil {\n		return err\n	}\n",
+			to:   "		return r.ping(ctx, f)\n	}\n",
 		},
 		{
 			name: "last hop: a frame that is none, too", file: "functions/message/handler.go", test: every,

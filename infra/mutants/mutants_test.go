@@ -144,12 +144,18 @@ func changed(edits ...edit) (map[string]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			text = string(b)
+			if text, err = withoutComments(e.file, string(b), true); err != nil {
+				return nil, err
+			}
 		}
-		if n := strings.Count(text, e.from); n != 1 && e.from != "" {
-			return nil, fmt.Errorf("it stands in %s %d times, not once:\n%s", e.file, n, e.from)
+		from, err := withoutComments(e.file, e.from, false)
+		if err != nil {
+			return nil, err
 		}
-		texts[e.file] = strings.Replace(text, e.from, e.to, 1)
+		if n := strings.Count(text, from); n != 1 && from != "" {
+			return nil, fmt.Errorf("it stands in %s %d times, not once:\n%s", e.file, n, from)
+		}
+		texts[e.file] = strings.Replace(text, from, e.to, 1)
 	}
 	return texts, nil
 }
