@@ -82,7 +82,7 @@ func takenID(request string, taken *store.TakenError) *wire.Error {
 // badCursor refuses a list for a cursor that the list has not given.
 func badCursor(request string) *wire.Error {
 	return &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "before",
-		Message: "before: It is no cursor of this list; send the before of its last answer, or leave it out."}
+		Message: "before: This list has not returned this cursor; send the before of an answer, or leave it out."}
 }
 
 // answered says that answers came to questions that are not open.

@@ -180,7 +180,7 @@ func TestRunsArePaged(t *testing.T) {
 		}
 		pages++
 	}
-	const wrong = `{"type":"error","code":"bad_frame","message":"before: It is no cursor of this list; send the before of its last answer, or leave it out.","field":"before"}`
+	const wrong = `{"type":"error","code":"bad_frame","message":"before: This list has not returned this cursor; send the before of an answer, or leave it out.","field":"before"}`
 	w.answers(fmt.Sprintf(`{"type":"threads","before":%q}`, next), wrong)
 	w.answers(`{"type":"runs","before":"r2"}`, wrong)
 	got := r.window("bob", "w2=").send(fmt.Sprintf(`{"type":"runs","before":%q}`, next))[0].(*wire.RunList)

@@ -43,6 +43,11 @@ func beyond() []string {
 		"Table.Due", "Table.LiveOf", "Store.Threads", "Store.Runs"}
 }
 
+// readsLive reports whether a method reads the index live, which sweep may do by its own role.
+func readsLive(method string) bool {
+	return method == "Table.Live" || method == "Table.Due" || method == "Table.LiveOf"
+}
+
 // roles are whose policies the letters of callers stand for.
 func roles() map[rune]string {
 	return map[rune]string{'C': "ConnectFunction", 'D': "DisconnectFunction", 'M': "MessageFunction", 'S': "SweepFunction", 'U': "UserRole"}
@@ -100,7 +105,7 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 			asked, err := m.with(credentials, call)
 			switch {
 			case len(asked) == 0: // it asks the table for nothing
-			case err == nil && method == "Table.Live" && strings.HasSuffix(column, "sweep"): // all that it may by itself
+			case err == nil && readsLive(method) && strings.HasSuffix(column, "sweep"): // all that it may by itself
 				c.allowed[column]++
 			case isDenied(err):
 				c.denied[column]++
@@ -123,7 +128,7 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 			m.Errorf("%s: %v", method, err)
 		}
 		for column, credentials := range others {
-			if method != "Table.Live" {
+			if !readsLive(method) {
 				c.foreign(m, column, credentials, asked)
 			}
 		}

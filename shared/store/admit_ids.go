@@ -50,7 +50,7 @@ func (a Admission) checkIDs() error {
 	return err
 }
 
-// requestHash tells a repeat of a run from another run of the same id. It covers what the client sent, before Admit fills
+// requestHash distinguishes a repeat of a run from another run with the same id. It covers what the client sent, before Admit fills
 // in the interrupts and a Judge chooses an agent.
 func (a Admission) requestHash() ([]byte, error) {
 	var resume []agui.Resume

@@ -66,7 +66,7 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	d, err := s.Desk(ctx) // after the index: what was admitted since then is here
+	d, err := s.Desk(ctx) // after the index: it has the runs admitted since
 	if err == nil && d.Closing {
 		err = chat.ErrClosed
 	}
@@ -110,11 +110,11 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 
 // recent reads a page of the index, the newest row first, and where the next one begins.
 func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentItem, next chat.ListCursor, err error) {
-	if q.high < q.low { // behind a row that has expired meanwhile; DynamoDB refuses such a span
+	if q.high < q.low { // the cursor's row has expired; DynamoDB refuses such a span
 		return nil, "", nil
 	}
 	limit = max(limit, 1)
-	q.descending, q.page = true, limit+2 // with the row of the cursor, and one that says that there are more
+	q.descending, q.page = true, limit+2 // the cursor's row, and one more to see whether rows follow
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var row recentItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {

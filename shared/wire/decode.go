@@ -161,7 +161,7 @@ func (o *object) listCursor(name string) chat.ListCursor {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
 	}
 	if _, there := o.fields[name]; there && o.err == nil && (s == "" || len(s) > maxListCursor || strings.ContainsFunc(s, outside)) {
-		o.fail(name, "It is no cursor; send the before of an answer, or leave it out.")
+		o.fail(name, "This is not a cursor; send the before of an answer, or leave it out.")
 	}
 	return chat.ListCursor(s)
 }

@@ -10,7 +10,7 @@ export interface Rows {
 export function putPage(known: Rows | undefined, { runs, before }: RunPage, asked?: string): Rows {
   if (known && asked !== undefined) {
     const merged = merge(known.rows, runs);
-    // If the first page came meanwhile, and rows may lie between, those come first.
+    // If a first page has arrived since and left a gap, the rows of the gap are fetched first.
     return known.before === asked ? { rows: merged, ...(before !== undefined && { before }) } : { ...known, rows: merged };
   }
   if (known && before !== undefined && joins(known.rows, runs)) return { ...known, rows: merge(known.rows, runs) };

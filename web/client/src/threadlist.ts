@@ -4,12 +4,12 @@ import type { ThreadInfo, ThreadList as Page } from "./frames.ts";
 export const FIRST_PAGE = "threads";
 export const OLDER_PAGE = "threads.older";
 
-/** The user's threads as far as they are known, in the server's order. */
+/** The user's known threads, in the server's order. */
 export class ThreadList {
   #rows: readonly ThreadInfo[] = [];
   /** Deleted threads: nothing brings them back. */
   readonly #deleted = new Set<string>();
-  /** The rows that were there when the first page was asked for: those that it does not name have gone. */
+  /** The rows known when the first page was requested. The page removes the ones that it lacks. */
   #asked: readonly ThreadInfo[] = [];
   #older: string | undefined;
   #askedOlder: string | undefined;
@@ -70,13 +70,13 @@ export class ThreadList {
     if (!joins(page, known)) this.#older = page.more ? page.before : undefined;
   }
 
-  /** A later page only adds rows. The first page may have come meanwhile and say that rows lie between: they come first. */
+  /** A later page only adds rows. If a first page has arrived since and left a gap, the rows of the gap are fetched first. */
   #olderPage(page: Page): void {
     this.put(page.threads);
     if (this.#askedOlder === this.#older) this.#older = page.more ? page.before : undefined;
   }
 
-  /** Takes away what was known before the first page was asked for, belongs into it and is not there: it was deleted. */
+  /** Removes rows that were known before the first page was requested, belong into it and are missing: they were deleted. */
   #forget({ threads, more }: Page, known: readonly ThreadInfo[]): void {
     const there = new Set(threads.map((row) => row.threadId));
     const last = more ? threads.at(-1) : undefined;
