@@ -149,7 +149,7 @@ func TestLocksStopSelfInvoke(t *testing.T) {
 	defer cancel()
 	alice, bob := neighbours(t, ctx, s.Endpoints())
 	bob.does(t, ctx, `/call notes_save {"text":"`+bob.who.secret+`"}`)
-	run, err := bob.Send("/stream 200 50")
+	run, err := bob.Send("/stream 300 20")
 	if err != nil {
 		t.Fatal(err)
 	}

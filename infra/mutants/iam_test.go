@@ -19,6 +19,11 @@ func iamGuards() []guard {
 			test: "./shared/asuser TestAnSTSThatHangs",
 		},
 		{
+			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit TestLocksStopSelfInvoke",
+			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
+			to:   "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
+		},
+		{
 			name: "iam: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit TestARequestWithTwoMeanings",
 			from: "	raw, found := o[name]\n", to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) {\n			raw, found = other, true\n		}\n	}\n",
 		},

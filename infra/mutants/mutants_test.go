@@ -183,7 +183,7 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	red, out, err := try(t, texts, g.test, "CARREL_FAULTS=1", "AUDIT=", "LAPSE="+g.lapse)
+	red, out, err := try(t, texts, g.test, "CARREL_FAULTS=1", "CARREL_LOCKS=1", "AUDIT=", "LAPSE="+g.lapse)
 	if err != nil {
 		return red, "", fmt.Errorf("%s: %w", g.name, err)
 	}
