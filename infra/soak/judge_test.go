@@ -13,6 +13,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
+	"carrel/shared/desk"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -20,7 +21,7 @@ import (
 // Of the deployment under judgment.
 const (
 	runTime   = 40 * time.Second
-	longest   = runTime + time.Minute + 30*time.Second // with all attempts, their leases and sweep's minute
+	longest   = runTime + 2*time.Minute + 30*time.Second // until its deadline, and a minute more until sweep finds it due
 	whenAgain = 2 * time.Second
 )
 
@@ -87,9 +88,27 @@ func (u *user) judge(ctx context.Context, views []view) error {
 	return nil
 }
 
+// emptied reads the desk until it is empty, for as long as coming to rest may take. No window waits for the runs of a deleted
+// thread, and a run with a dead worker ends when sweep finds it due.
+func (u *user) emptied(ctx context.Context, s *store.Store) (desk.Desk, error) {
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for end := time.Now().Add(u.world.calm()); ; {
+		d, err := s.Desk(ctx)
+		if err != nil || len(d.Seats)+len(d.Waiting) == 0 || time.Now().After(end) {
+			return d, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return d, nil
+		}
+	}
+}
+
 // verify wants the desk empty, and nothing in the table that does not fit.
 func (u *user) verify(ctx context.Context, s *store.Store) error {
-	d, err := s.Desk(ctx)
+	d, err := u.emptied(ctx, s)
 	if err != nil {
 		return err
 	}
