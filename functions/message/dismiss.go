@@ -9,17 +9,18 @@ import (
 	"carrel/shared/wire"
 )
 
-// dismiss refuses a frame on a connection without a row and closes its socket. The answer holds nothing of the user's: it
-// is the one thing that is posted to a connection without a row, beside the notice that ends one.
-func (r *request) dismiss(ctx context.Context, e rowless) error {
-	code, _ := codeOf(e)
-	r.refused(ctx, code, "err", e)
+// end refuses a frame and closes its socket: of a connection without a row, and of a user who sends too many frames. The
+// answer holds nothing of the user's: it is the one thing that is posted to a connection without a row, beside the notice
+// that ends one.
+func (r *request) end(ctx context.Context, why error) error {
+	code, _ := codeOf(why)
+	r.refused(ctx, code, "err", why)
 	last := &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)}
-	if limited := (*chat.RateLimitedError)(nil); errors.As(e, &limited) {
+	if limited := (*chat.RateLimitedError)(nil); errors.As(why, &limited) {
 		last.RetryAfterMS = max(1, limited.After.Milliseconds())
 	}
 	if err := emit.End(ctx, r.poster, map[chat.ConnectionID]*wire.Error{r.in.Connection: last}); err != nil {
-		r.log.WarnContext(ctx, "end a connection without a row", "err", err)
+		r.log.WarnContext(ctx, "end the connection of a refused frame", "err", err)
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ type invoker interface {
 	Forget(ctx context.Context, u chat.User) error
 }
 
-// handler answers the frames of clients. It is shared by all requests and holds no user's anything.
+// handler answers the frames of clients. It is shared by all requests. Of users it holds nothing but the rates of their
+// frames, by a one-way hash.
 type handler struct {
 	table   *store.Table
 	poster  emit.Closer
@@ -35,6 +36,7 @@ type handler struct {
 	now     func() time.Time
 
 	eraseAuth eraseAuth
+	frames    *frameLimits
 }
 
 // request is one frame of one user's connection on its way.
@@ -66,6 +68,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	}
 	log := h.log.With("user", in.User, "request", in.RequestID)
 	r := &request{handler: h, in: in, store: s, log: log}
+	if v, wait := h.frames.take(in.User, h.now()); v != served {
+		return gateway.OK(""), r.limited(ctx, v, wait)
+	}
 	if err := r.serve(ctx); err != nil {
 		log.ErrorContext(ctx, "frame failed", "err", err)
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
@@ -81,7 +86,7 @@ func (r *request) serve(ctx context.Context) error {
 		return nil // and nothing is posted
 	}
 	if e := (rowless{}); errors.As(err, &e) {
-		return r.dismiss(ctx, e)
+		return r.end(ctx, e)
 	}
 	return err
 }

@@ -74,5 +74,6 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 		now:     now,
 
 		eraseAuth: erase,
+		frames:    newFrameLimits(limits),
 	}, nil
 }

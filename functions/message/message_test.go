@@ -43,6 +43,7 @@ func newRig(t *testing.T) *rig {
 		poster: r.edge, invoker: r.edge, agent: agent.Known, limits: limits,
 		jitter:  func() time.Duration { return 10 * time.Minute },
 		monitor: monitor.New(&r.log, "message", log), log: log, now: now,
+		frames: newFrameLimits(chat.Limits{FrameBurst: 100_000}), // nor this one
 	}
 	return r
 }

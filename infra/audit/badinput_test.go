@@ -263,7 +263,7 @@ func configuration(t *testing.T) {
 		}
 		optional := []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"}
 		if function == "Message" {
-			optional = append(optional, "ERASE_AUTH")
+			optional = append(optional, "ERASE_AUTH", "FRAME_BURST", "FRAMES_PER_SECOND")
 		}
 		for _, name := range optional {
 			wrong := maps.Clone(env) // which it may lack: it has its default then

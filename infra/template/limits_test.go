@@ -22,6 +22,7 @@ func TestTheLimitsOfARun(t *testing.T) {
 	}
 	parameters := parametersOf(t)
 	for name, want := range map[string]int{"RunsPerUser": l.Runs, "WaitingPerUser": l.Waiting, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
+		"FrameBurst": l.FrameBurst, "FramesPerSecond": l.FrameRate,
 		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts, "EventDays": int(l.Retention / (24 * time.Hour))} {
 		if got := parameters[name].Default; got != want {
 			t.Errorf("%s is %d in the template and %d in the code", name, got, want)

@@ -9,8 +9,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// Limits reads a deployment's limits from RUNS_PER_USER, WAITING_PER_USER, RUN_BURST, RUNS_PER_HOUR, RUN_SECONDS,
-// RUN_ATTEMPTS and EVENT_DAYS. One that is not set is the one of chat.DefaultLimits, as are all that no variable speaks of. Everybody
+// Limits reads a deployment's limits from RUNS_PER_USER, WAITING_PER_USER, RUN_BURST, RUNS_PER_HOUR, FRAME_BURST,
+// FRAMES_PER_SECOND, RUN_SECONDS, RUN_ATTEMPTS and EVENT_DAYS. One that is not set is the one of chat.DefaultLimits, as are all that no variable speaks of. Everybody
 // who admits, works or sweeps reads them here, so that all go by the same. Its error names each bad variable and what it
 // may be.
 func Limits(getenv Getenv) (chat.Limits, error) {
@@ -22,6 +22,8 @@ func Limits(getenv Getenv) (chat.Limits, error) {
 		whole(getenv, "WAITING_PER_USER", 1, 200, &l.Waiting),
 		whole(getenv, "RUN_BURST", 1, 1_000_000, &l.RunBurst),
 		whole(getenv, "RUNS_PER_HOUR", 1, 1_000_000, &l.RunsPerHour),
+		whole(getenv, "FRAME_BURST", 1, 1_000_000, &l.FrameBurst),
+		whole(getenv, "FRAMES_PER_SECOND", 1, 1000, &l.FrameRate),
 		whole(getenv, "RUN_SECONDS", 10, 840, &seconds), // a function lives for 15 minutes
 		whole(getenv, "RUN_ATTEMPTS", 1, 10, &l.Attempts),
 		whole(getenv, "EVENT_DAYS", 1, 3650, &days),

@@ -88,6 +88,8 @@ type Limits struct {
 	Connections int           // sockets per user
 	RunBurst    int           // runs that a user may start at once after a pause: the size of a token bucket
 	RunsPerHour int           // tokens that the bucket gains
+	FrameBurst  int           // frames of a user that one process takes at once after a pause
+	FrameRate   int           // frames of a user per second that one process takes in the long run
 	Attempts    int           // turns that may try one run
 	RunTime     time.Duration // one run, at most 14 minutes
 	ModelCalls  int           // model calls of one run
@@ -102,6 +104,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Runs: 5, Waiting: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
+		FrameBurst: 100, FrameRate: 10,
 		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
 		Retention: 7 * 24 * time.Hour,
 	}

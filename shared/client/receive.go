@@ -242,6 +242,9 @@ func (v *View) refused(f *wire.Error) {
 	case wire.CodeSignedOut:
 		v.signedOut(f)
 		return
+	case wire.CodeRateLimited:
+		v.flooded(f)
+		return
 	case wire.CodeClosing:
 		v.closing(Notice{Code: f.Code, Message: f.Message})
 		return
@@ -264,6 +267,15 @@ func (v *View) refused(f *wire.Error) {
 	}
 	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, Field: f.Field, RetryAfterMS: f.RetryAfterMS})
 	v.answered()
+}
+
+// flooded takes the news that the user sends too many frames. The server closes the socket, and refuses the next one before
+// the time that it names. What has no answer is asked again then.
+func (v *View) flooded(f *wire.Error) {
+	v.notice(Notice{Code: f.Code, Message: f.Message, RetryAfterMS: f.RetryAfterMS})
+	v.waitFor(f)
+	v.wishes.Close = true
+	v.lose()
 }
 
 // part takes a piece of a long frame, and the frame once it is whole. One that does not fit is dropped with what came

@@ -18,7 +18,7 @@ type roll struct {
 	since  time.Time
 	frames [][]byte // what came on it
 	joiner wire.Joiner
-	end    *wire.Error // it said that the sessions were ended
+	end    *wire.Error // it said that the sessions were ended, or that the user sends too many frames
 }
 
 // Offered tells that the next socket is open. If one is in use that stays so until this one's hello, the wish
@@ -44,9 +44,12 @@ func (v *View) ReceiveNext(now time.Time, message []byte) {
 	}
 	v.now = now
 	switch answered, refused := v.roll.take(message); {
-	case v.roll.end != nil:
+	case v.roll.end != nil && v.roll.end.Code == wire.CodeSignedOut:
 		v.signedOut(v.roll.end)
 	case refused:
+		if end := v.roll.end; end != nil {
+			v.waitFor(end)
+		}
 		v.Failed(now)
 	case answered:
 		v.takeOver()
@@ -69,7 +72,7 @@ func (r *roll) take(message []byte) (answered, refused bool) {
 	}
 	switch f := frame.(type) {
 	case *wire.Error:
-		if f.Code == wire.CodeSignedOut {
+		if f.Code == wire.CodeSignedOut || f.Code == wire.CodeRateLimited {
 			r.end = f
 		}
 		return false, true

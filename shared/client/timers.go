@@ -19,6 +19,8 @@ const (
 	backoffLeast = time.Second
 	handoverMin  = 30 * time.Second
 	handoverRare = time.Hour
+
+	retryAfterMost = time.Hour // a server's wrong clock must not keep a client away for ever
 )
 
 // socket is the state of one connection; a new socket begins with a new one.
@@ -81,7 +83,7 @@ func (v *View) Failed(now time.Time) {
 	switch {
 	case v.status == Replaced, v.status == Closing, v.status == SignedOut:
 	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
-		v.socket.handover = now.Add(max(backoffLeast, v.backoff()))
+		v.socket.handover = v.freeAt().Add(max(backoffLeast, v.backoff()))
 	default:
 		v.status = Lost
 		v.connect(v.backoff())
@@ -104,9 +106,23 @@ func (v *View) lose() {
 	}
 }
 
+// connect asks for a socket after a pause, which begins when the server takes one again.
 func (v *View) connect(after time.Duration) {
 	v.wanted, v.roll = true, nil
-	v.wishes.Connect, v.wishes.After = true, after
+	v.wishes.Connect, v.wishes.After = true, v.freeAt().Add(after).Sub(v.now)
+}
+
+// waitFor keeps until when the server refuses sockets.
+func (v *View) waitFor(f *wire.Error) {
+	v.refusedUntil = v.now.Add(time.Duration(min(f.RetryAfterMS, retryAfterMost.Milliseconds())) * time.Millisecond)
+}
+
+// freeAt is when the server takes a socket again.
+func (v *View) freeAt() time.Time {
+	if v.refusedUntil.After(v.now) {
+		return v.refusedUntil
+	}
+	return v.now
 }
 
 // backoff is the pause before the next attempt: full jitter from the first one on, because who loses a socket is rarely

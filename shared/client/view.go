@@ -42,23 +42,24 @@ type Wishes struct {
 // View is what one client knows: the open thread, its runs, and what the server has not answered yet. Each input
 // takes the time, which must not go back. It is for one goroutine.
 type View struct {
-	now      time.Time
-	random   func() float64
-	threads  map[chat.ThreadID]*thread
-	open     *thread // the open one; its id is "" until a ready names it
-	over     map[chat.RunID]bool
-	list     map[chat.ThreadID]wire.ThreadInfo
-	gone     map[chat.ThreadID]bool // threads that were deleted
-	notices  []Notice
-	requests requests
-	socket   socket
-	status   Status
-	attempt  int  // pauses since the last ready
-	wanted   bool // a socket is wanted and has neither opened nor failed
-	wishes   Wishes
-	roll     *roll         // the next socket, if it is open
-	soonest  time.Duration // the least time from a ready to a handover
-	limits   wire.Limits   // of the last ready
+	now          time.Time
+	random       func() float64
+	threads      map[chat.ThreadID]*thread
+	open         *thread // the open one; its id is "" until a ready names it
+	over         map[chat.RunID]bool
+	list         map[chat.ThreadID]wire.ThreadInfo
+	gone         map[chat.ThreadID]bool // threads that were deleted
+	notices      []Notice
+	requests     requests
+	socket       socket
+	status       Status
+	attempt      int       // pauses since the last ready
+	refusedUntil time.Time // until then the server takes no socket
+	wanted       bool      // a socket is wanted and has neither opened nor failed
+	wishes       Wishes
+	roll         *roll         // the next socket, if it is open
+	soonest      time.Duration // the least time from a ready to a handover
+	limits       wire.Limits   // of the last ready
 
 	forgetting bool // a forget was accepted: nothing more is sent, and what comes is its done
 	erased     bool // it came

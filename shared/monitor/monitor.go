@@ -18,6 +18,7 @@ const namespace = "Carrel"
 const (
 	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
 	FramesRefused      = "FramesRefused"      // clients' frames that were answered with error or rejected: the log has the code of each
+	FramesShed         = "FramesShed"         // clients' frames over their user's limit: they ended before any request
 	RunsDied           = "RunsDied"           // a worker was lost: counted by who goes on with its run, or ends it
 	ToolCallsDenied    = "ToolCallsDenied"    // a model called a tool that its user's token does not grant
 

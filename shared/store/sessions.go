@@ -22,7 +22,7 @@ import (
 type sessionsItem struct {
 	PK      string           `dynamodbav:"pk"`
 	SK      string           `dynamodbav:"sk"`
-	Open    map[string]int64 `dynamodbav:"open"`              // connection id → connect time in milliseconds
+	Open    map[string]int64 `dynamodbav:"open,omitempty"`    // connection id → connect time in milliseconds
 	Before  int64            `dynamodbav:"before,omitempty"`  // seconds: sign-ins at or before it are refused
 	Barred  bool             `dynamodbav:"barred,omitempty"`  // an operator bars the user
 	Until   int64            `dynamodbav:"until,omitempty"`   // milliseconds: no connection is recorded before it

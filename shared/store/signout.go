@@ -82,6 +82,30 @@ func (s *Store) unchanged(item sessionsItem) update {
 	return u
 }
 
+// RefuseConnections refuses every new connection of the user until then. A longer refusal stays as it is. Connections that
+// are open go on.
+func (s *Store) RefuseConnections(ctx context.Context, until time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	k := s.sessionsKey()
+	longer := update{
+		key: k, change: "SET #until = :until", when: "attribute_exists(#pk) AND (attribute_not_exists(#until) OR #until < :until)",
+		values: attributes{":until": number(millis(until))},
+	}
+	_, err := s.t.update(ctx, longer)
+	if old, isOld := refused(err); isOld && len(old) == 0 { // no connection was ever recorded, or the user was erased
+		item := sessionsItem{PK: k.pk, SK: k.sk, Until: millis(until), Expires: s.t.expiry(connectionLife)}
+		err = s.t.put(ctx, item, "attribute_not_exists(#pk)", nil)
+		if _, isOld := refused(err); isOld {
+			_, err = s.t.update(ctx, longer)
+		}
+	}
+	if _, isOld := refused(err); err != nil && !isOld {
+		return fmt.Errorf("refuse connections: %w", err)
+	}
+	return nil
+}
+
 // Sessions says which sign-ins of a user are refused.
 type Sessions struct {
 	Before time.Time // sign-ins at or before it are ended; zero: none are

@@ -119,6 +119,7 @@ func withDefaults(l chat.Limits) chat.Limits {
 		ModelCalls: cmp.Or(l.ModelCalls, d.ModelCalls), ToolCalls: cmp.Or(l.ToolCalls, d.ToolCalls),
 		Events: cmp.Or(l.Events, d.Events), OutputBytes: cmp.Or(l.OutputBytes, d.OutputBytes),
 		RunBurst: cmp.Or(l.RunBurst, d.RunBurst), RunsPerHour: cmp.Or(l.RunsPerHour, d.RunsPerHour),
+		FrameBurst: cmp.Or(l.FrameBurst, d.FrameBurst), FrameRate: cmp.Or(l.FrameRate, d.FrameRate),
 		Attempts: cmp.Or(l.Attempts, d.Attempts), MemoryBytes: cmp.Or(l.MemoryBytes, d.MemoryBytes),
 	}
 }

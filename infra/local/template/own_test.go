@@ -18,7 +18,7 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		return template.Resolve([]byte(source), template.Options{Parameters: values})
 	}
 	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role",
-		"RunsPerUser": "7", "WaitingPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
+		"RunsPerUser": "7", "WaitingPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12", "FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +28,8 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		equal(t, id, []any{env["RUNS_PER_USER"], env["WAITING_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"], env["RUN_SECONDS"],
 			env["RUN_ATTEMPTS"], env["EVENT_DAYS"]}, []any{"7", "8", "9", "10", "11", "2", "3"})
 	}
+	frames := function(t, tm, "MessageFunction").Env
+	equal(t, "message", []any{frames["FRAME_BURST"], frames["FRAMES_PER_SECOND"]}, []any{"12", "13"})
 	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
 	// Without CloudFront the page's own address is the only origin, unless others are named.
 	if tm, err = resolve(map[string]string{"Page": "off", "Origins": "", "PageUrl": "https://chat.example.com:8443/"}); err != nil {

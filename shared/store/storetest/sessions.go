@@ -122,7 +122,8 @@ func bar(t *testing.T, w *World) {
 func refusedFor(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, 0)))
-	w.change("U#alice", "SESSIONS", "SET #until = :t", map[string]string{"#until": "until"}, fmt.Sprint(w.Clock.Now().Add(time.Minute).UnixMilli()))
+	wantErr(t, "refuse connections", alice.RefuseConnections(ctx, w.Clock.Now().Add(time.Minute)), nil)
+	wantErr(t, "refuse connections for less", alice.RefuseConnections(ctx, w.Clock.Now().Add(time.Second)), nil)
 	_, err := alice.Connect(ctx, w.signedIn(2, 0))
 	limited := (*chat.RateLimitedError)(nil)
 	if !errors.As(err, &limited) || limited.After <= 50*time.Second || limited.After > time.Minute {
@@ -131,8 +132,16 @@ func refusedFor(t *testing.T, w *World) {
 	c := w.signedIn(1, 0)
 	c.N = 2
 	must[chat.Connection](t)(alice.Watch(ctx, c)) // an open connection is not affected
+	must[[]chat.ConnectionID](t)(w.As("bob").Connect(ctx, w.signedIn(3, 0)))
 	w.Clock.Advance(time.Minute + time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
+	carol := w.As("carol") // who has had no connection
+	wantErr(t, "refuse the first connection", carol.RefuseConnections(ctx, w.Clock.Now().Add(time.Minute)), nil)
+	_, err = carol.Connect(ctx, w.signedIn(4, 0))
+	wantErr(t, "the first connection before the time", err, chat.ErrRateLimited)
+	w.Clock.Advance(time.Minute + time.Second)
+	must[[]chat.ConnectionID](t)(carol.Connect(ctx, w.signedIn(4, 0)))
+	Verified(t, carol)
 }
 
 // erasedSessions: of a user who is erased only the ended sign-ins are remembered, for 31 days unless the user is barred.
@@ -222,7 +231,10 @@ func sessionProbes() map[string]probe {
 			return nil, err
 		}},
 		"Store.Sessions": {theirs: anything, call: func(c caller) (any, error) { return c.mine.Sessions(c.T.Context()) }},
-		"Store.Unbar":    {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
+		"Store.RefuseConnections": {theirs: anything, call: func(c caller) (any, error) {
+			return nil, c.mine.RefuseConnections(c.T.Context(), c.Clock.Now().Add(time.Minute))
+		}},
+		"Store.Unbar": {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
 		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
 			err := c.mine.Lost(c.T.Context(), c.socket)
 			if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {

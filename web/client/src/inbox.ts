@@ -140,7 +140,7 @@ export class Inbox {
       case "internal":
         return this.#desk.at.mayNotHaveArrived(now);
       case "rate_limited":
-        if (frame.retryAfterMs) return this.#desk.at.repeatAfter(now, frame.retryAfterMs);
+        return this.#flooded(frame, now);
     }
     this.#desk.answers.error(frame, now);
   }
@@ -151,6 +151,13 @@ export class Inbox {
     this.#desk.standing.status = "signedOut";
     this.#desk.standing.forgetting = false;
     this.#desk.answers.close(frame);
+    this.#desk.giveUp(now);
+  }
+
+  /** The user sends too many frames: the server closes the socket, and takes no other before the time that it names. */
+  #flooded({ code, message, retryAfterMs = 0 }: ErrorFrame, now: number): void {
+    this.#desk.views.note({ code, message, retryAfterMs, retryAt: now + retryAfterMs });
+    this.#desk.at.refusedFor(now, retryAfterMs);
     this.#desk.giveUp(now);
   }
 

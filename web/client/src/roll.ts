@@ -12,7 +12,7 @@ export class Roll {
   /** What came on it, for when it takes over. */
   readonly frames: string[] = [];
   readonly #parts = new Parts();
-  /** It said that the user's sessions were ended. */
+  /** It said that the user's sessions were ended, or that the user sends too many frames. */
   end: ErrorFrame | undefined;
 
   /** threadId is what its hello named; at, when that was; epoch, that of the view then. */
@@ -27,7 +27,7 @@ export class Roll {
     const first = decodeServer(text);
     const whole = first?.type === "part" ? this.#parts.add(first, now) : first;
     const type = typeof whole === "object" ? whole.type : undefined;
-    if (typeof whole === "object" && whole.type === "error" && whole.code === "signed_out") this.end = whole;
+    if (typeof whole === "object" && whole.type === "error" && (whole.code === "signed_out" || whole.code === "rate_limited")) this.end = whole;
     if (type === "error" || type === "") return "refused";
     if (type === "ready" || this.frames.length < MAX_FRAMES) this.frames.push(text);
     return type === "ready" ? "answered" : undefined;

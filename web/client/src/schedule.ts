@@ -10,6 +10,8 @@ const BACKOFF_MOST = 20_000;
 /** A wrong clock must not make a loop of handovers: the pause before one that is due at once, doubled each time. */
 const HANDOVER_SOONEST = 30_000;
 const HANDOVER_RARELY = 3_600_000;
+/** A server's wrong clock must not keep a client away for ever. */
+const RETRY_AFTER_MOST = 3_600_000;
 
 export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
 
@@ -19,6 +21,8 @@ export class Schedule {
   online = false;
   #connect: number | undefined;
   #attempts = 0;
+  /** Until then the server takes no socket. */
+  #refusedUntil = 0;
   #hello: { n: number; at: number } | undefined;
   #ping: { at: number; all: boolean } | undefined;
   /** When the last ready, pong or ping was, and since when a run is there. */
@@ -95,13 +99,13 @@ export class Schedule {
   }
 
   connectAt(now: number): void {
-    if (!this.online) this.#connect = now;
+    if (!this.online) this.#connect = Math.max(now, this.#refusedUntil);
   }
 
   /** Another socket is to be tried later while this one is in use: who cannot have a token must not be hurried. */
   renewLater(now: number): void {
     this.#opening = false;
-    this.#connect = now + Math.max(BACKOFF_FIRST, this.#pause());
+    this.#connect = Math.max(now, this.#refusedUntil) + Math.max(BACKOFF_FIRST, this.#pause());
   }
 
   stop(): void {
@@ -138,7 +142,7 @@ export class Schedule {
   }
 
   #retry(now: number): void {
-    this.#connect = now + this.#pause();
+    this.#connect = Math.max(now, this.#refusedUntil) + this.#pause();
   }
 
   /** Full jitter from the first attempt on: who loses a socket is rarely alone in it. */
@@ -218,8 +222,9 @@ export class Schedule {
     this.#repeat ??= now + this.#random() * this.#repeatDelay;
   }
 
-  repeatAfter(now: number, ms: number): void {
-    this.#repeat = now + ms;
+  /** The server refuses sockets for so long. */
+  refusedFor(now: number, ms: number): void {
+    this.#refusedUntil = now + Math.min(ms, RETRY_AFTER_MOST);
   }
 
   answered(all: boolean): void {

@@ -94,7 +94,9 @@ export class Session {
     switch (this.#roll?.take(text, now)) {
       case "refused": {
         const { end } = this.#roll!;
-        return end ? this.#in.signedOut(end, now) : this.#decline(now);
+        if (end?.code === "signed_out") return this.#in.signedOut(end, now);
+        if (end) this.#at.refusedFor(now, end.retryAfterMs ?? 0);
+        return this.#decline(now);
       }
       case "answered": this.#takeOver(now);
     }
