@@ -85,7 +85,7 @@ func (a *sharedArena) start(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), attackTime)
 	defer cancel()
 	a.stack, a.err = stack.Start(ctx, stack.Config{Root: "../..", State: a.state, DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"),
-		Parameters: map[string]string{"RunSeconds": "840", "RunBurst": "1000"}})
+		Parameters: map[string]string{"RunSeconds": "840", "RunBurst": "1000", "FrameBurst": "1000000"}}) // each frame is to be refused for itself
 	if a.err != nil {
 		t.Fatalf("starting the stack: %v", a.err)
 	}

@@ -16,9 +16,9 @@ import (
 	"carrel/shared/store"
 )
 
-// generous are a template's parameters under which one user starts any number of runs.
+// generous are a template's parameters under which one user starts any number of runs, and sends any number of frames.
 func generous() map[string]string {
-	return map[string]string{"RunBurst": "100000", "RunsPerHour": "100000"}
+	return map[string]string{"RunBurst": "100000", "RunsPerHour": "100000", "FrameBurst": "1000000"}
 }
 
 // needsTime skips what make bench runs.

@@ -34,7 +34,7 @@ const (
 //	go test ./infra/bench -run - -bench FirstEvent -benchtime 1x
 func BenchmarkFirstEvent(b *testing.B) {
 	// One user starts more runs here than a person may.
-	carrel := start(b, "../..", map[string]string{"RunBurst": "100000", "RunsPerHour": "100000"})
+	carrel := start(b, "../..", generous())
 	echo := start(b, "../local/stack/testdata/site", nil)
 	for b.Loop() {
 		for _, users := range []int{1, 20} {

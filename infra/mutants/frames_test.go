@@ -1,0 +1,37 @@
+package mutants
+
+// frameRateGuards are those of the rate of a user's frames.
+func frameRateGuards() []guard {
+	const frames, file = "./functions/message TestFrames_", "functions/message/frames.go"
+	return []guard{
+		{
+			name: "frames: a frame over the limit ends before any request", file: "functions/message/handler.go", test: frames + "OverLimit",
+			from: `v != served {`, to: `v > shed {`,
+		},
+		{
+			name: "frames: each user has a rate of their own", file: file, test: frames + "OverLimit",
+			from: "name := ownerHash(u.Hash())", to: `name := ownerHash("")`,
+		},
+		{
+			name: "frames: a flood refuses connections", file: file, test: frames + "Flood",
+			from: `if v == flooded {`, to: `if v == served {`,
+		},
+		{
+			name: "frames: slow excess is no flood", file: file, test: frames + "SlowExcess",
+			from: `at-b.since >= shedWindow.Milliseconds()`, to: `b.since == 0`,
+		},
+		{
+			name: "frames: a process knows a thousand users", file: file, test: frames + "ManyUsers",
+			from: `!known && len(f.buckets) >= maxFrameBuckets`, to: `!known && len(f.buckets) < 0`,
+		},
+		{
+			name: "frames: a flood is remembered", file: file, test: frames + "ManyUsers",
+			from: `if max(b.full, b.pause) <= at {`, to: `if b.full <= at {`,
+		},
+		{
+			name: "frames: the Go client waits", file: "shared/client/receive.go", test: "./shared/client TestScenarios",
+			from: `	v.waitFor(f)
+	v.wishes.Close`, to: `	v.wishes.Close`,
+		},
+	}
+}
