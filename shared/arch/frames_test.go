@@ -61,8 +61,8 @@ func numbers(structs map[string]*ast.StructType, e ast.Expr) bool {
 
 func TestMessageKeepsHashesAndNumbers(t *testing.T) {
 	enforce(t, memoryRule, map[string]string{
-		"a.go:3: a map of message": "-- functions/message/a.go --\npackage main\ntype b struct{ n int }\ntype kept struct{ all map[string]b }\n",
-		"a.go:4: a map of message": "-- functions/message/a.go --\npackage main\ntype b struct{ last string }\n\ntype kept struct{ all map[ownerHash]b }\n",
+		"a.go:3: a map of message":       "-- functions/message/a.go --\npackage main\ntype b struct{ n int }\ntype kept struct{ all map[string]b }\n",
+		"a.go:4: a map of message":       "-- functions/message/a.go --\npackage main\ntype b struct{ last string }\n\ntype kept struct{ all map[ownerHash]b }\n",
 		"a.go:2: a map of message holds": "-- functions/message/a.go --\npackage main\ntype kept struct{ all map[ownerHash]string }\n",
 	})
 	for _, f := range repository(t).files {
