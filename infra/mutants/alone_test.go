@@ -41,7 +41,7 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 			out: []edit{
 				{"shared/store/items.go", `if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`, `if i.SK != s.connectionKey(id).sk {`},
 				{"shared/store/sessions.go", `absent + " OR (#user = :me AND `, `absent + " OR ((#user = :me OR #user <> :me) AND `},
-				{"shared/store/signout.go", `case found && o.User != s.user.Key():`, `case found && o.User == "":`},
+				{"functions/message/connection.go", `return row, r.withoutRow(ctx)`, `return row, nil`},
 				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`, `if err == nil && owner.IsZero() {`},
 			},
 		},
