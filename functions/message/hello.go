@@ -122,13 +122,13 @@ func (r *request) follow(ctx context.Context, v *view, after chat.Seq) (err erro
 }
 
 func (r *request) snapshot(ctx context.Context, t store.Thread) (*wire.Snapshot, error) {
-	messages, before, err := r.transcript(ctx, t, 0, snapshotMessages)
+	p, err := r.transcript(ctx, t, 0, snapshotMessages)
 	if err != nil {
 		return nil, err
 	}
 	return &wire.Snapshot{
-		ThreadID: t.ID, Epoch: t.Epoch, Seq: t.Head, Messages: messages, Interrupts: t.Interrupts,
-		More: before > 0, Before: before,
+		ThreadID: t.ID, Epoch: t.Epoch, Seq: t.Head, Messages: p.messages, Runs: p.runs, Interrupts: t.Interrupts,
+		More: p.before > 0, Before: p.before,
 	}, nil
 }
 

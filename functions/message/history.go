@@ -24,28 +24,35 @@ func (r *request) history(ctx context.Context, f *wire.History) error {
 	if err != nil {
 		return err
 	}
-	messages, before, err := r.transcript(ctx, t, f.Before, limit)
+	p, err := r.transcript(ctx, t, f.Before, limit)
 	if err != nil {
 		return err
 	}
 	return r.answer(ctx, &wire.HistoryPage{
-		RequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: messages, More: before > 0, Before: before,
+		RequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0, Before: p.before,
 	})
 }
 
-// transcript reads about limit messages of the runs that began below before (0: the newest), oldest first. The
-// position returned is where to go on; 0 means that there is nothing older.
-func (r *request) transcript(ctx context.Context, t store.Thread, before chat.Seq, limit int) ([]agui.Message, chat.Seq, error) {
+// transcriptPage is a page of a thread's transcript, oldest first.
+type transcriptPage struct {
+	messages []agui.Message
+	runs     []wire.RunHeader // of messages
+	before   chat.Seq         // where the next older page begins; 0: there is none
+}
+
+// transcript reads about limit messages of the runs that began below before (0: the newest).
+func (r *request) transcript(ctx context.Context, t store.Thread, before chat.Seq, limit int) (transcriptPage, error) {
 	ts, more, err := r.store.Transcripts(ctx, t, before, limit)
 	if err != nil {
-		return nil, 0, err
+		return transcriptPage{}, err
 	}
-	var messages []agui.Message
+	var p transcriptPage
 	for _, run := range slices.Backward(ts) {
-		messages = append(messages, run.Messages...)
+		p.messages = append(p.messages, run.Messages...)
+		p.runs = append(p.runs, wire.RunHeader{RunID: run.Run, Seq: run.First, Messages: len(run.Messages), Header: run.Header})
 	}
-	if !more || len(ts) == 0 {
-		return messages, 0, nil
+	if more && len(ts) > 0 {
+		p.before = ts[len(ts)-1].First
 	}
-	return messages, ts[len(ts)-1].First, nil
+	return p, nil
 }

@@ -71,7 +71,7 @@ func (w window) emits(h *store.Holder, live chan<- int, events int) {
 		After: func(d time.Duration) <-chan time.Time { return time.After(d / 50) },
 	})
 	check(err)
-	check(e.Emit(w.t.Context(), emit.Started(h.Input().RunInput(), w.at)))
+	check(e.Emit(w.t.Context(), emit.Started(h.Input().RunInput(), h.Input().Agent, w.at)))
 	for i := range events {
 		check(e.Emit(w.t.Context(), agui.Event{Type: agui.StepStarted, StepName: fmt.Sprint(i)}))
 		check(e.Emit(w.t.Context(), agui.Event{Type: agui.StepFinished, StepName: fmt.Sprint(i)}))

@@ -267,7 +267,7 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
 	w.answers(`{"type":"ping","requestId":"p"}`, `{"type":"pong","requestId":"p","runs":[]}`)
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","runs":[]}`)
-	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"more":false}`)
+	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 	w.send(hi)
 	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
 	w.answers(`{"type":"runs"}`,
@@ -296,5 +296,5 @@ func TestHistoryIsPaged(t *testing.T) {
 		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"more":true,"before":11}`)
 	w.answers(`{"type":"history","threadId":"t","limit":100,"before":11}`,
 		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+`],"more":false}`)
-	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"more":false}`)
+	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 }

@@ -54,7 +54,7 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the running run: %+v, %v", run, err)
 	}
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
-	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"more":false}`)
+	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 	ready := w.hello(`{"type":"hello","n":9,"threadId":"t"}`).ready
 	if ready.Epoch != "" || ready.Head != 0 || ready.Active != nil || len(ready.Waiting) > 0 {
 		t.Errorf("hello finds %+v", ready)

@@ -165,7 +165,7 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 	if err := held.Unreadable(); err != nil {
 		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "reason", err.Error())
 	}
-	started := emit.Started(held.Input().RunInput(), w.now())
+	started := emit.Started(held.Input().RunInput(), held.Input().Agent, w.now())
 	last := lastOf(held, started, why)
 	seq, thread, err := held.End(ctx, last)
 	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {

@@ -52,7 +52,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 // start decides what this attempt goes on from, by what the log holds of the run.
 func (t *turn) start(at time.Time) (start, error) {
 	run, earlier := t.held.Run(), t.held.Earlier()
-	s := start{first: []agui.Event{emit.Started(t.held.Input().RunInput(), at)}}
+	s := start{first: []agui.Event{t.started(at)}}
 	var open []string
 	if len(earlier) > 0 {
 		value, err := json.Marshal(struct {
@@ -82,6 +82,16 @@ func (t *turn) start(at time.Time) (start, error) {
 		}
 	}
 	return s, nil
+}
+
+// started is the run's first event. It names the agent that answers, also if the run asked for none.
+func (t *turn) started(at time.Time) agui.Event {
+	in := t.held.Input()
+	name := in.Agent
+	if a, err := t.agents.Agent(name); err == nil { // else the run fails and reports it
+		name = a.Name
+	}
+	return emit.Started(in.RunInput(), name, at)
 }
 
 // answered are the calls that a person was asked about in an earlier run, as far as they have no result yet.

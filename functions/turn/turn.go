@@ -96,7 +96,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 func (t *turn) unreadable(at time.Time) func() []agui.Event {
 	return func() []agui.Event {
 		t.held.SetFigures(agui.Figures(t.held.Earlier()))
-		return emit.Unreadable(t.held.Begun(), t.held.Earlier(), emit.Started(t.held.Input().RunInput(), at))
+		return emit.Unreadable(t.held.Begun(), t.held.Earlier(), t.started(at))
 	}
 }
 

@@ -96,7 +96,8 @@ func (f *Folder) Drop() bool {
 		}
 	}
 	if f.mark == nil {
-		f.mark = &folding{message: Message{ID: f.messages[at].message.ID, Role: RoleAssistant}}
+		first := f.messages[at]
+		f.mark = &folding{run: first.run, message: Message{ID: first.message.ID, Role: RoleAssistant}}
 	}
 	f.mark.content = beginning{}
 	fmt.Fprintf(&f.mark.content.text, "… (%d messages more)", f.gone)
@@ -122,7 +123,7 @@ func (f *Folder) Clone() *Folder {
 	c.messages, c.byID, c.calls = make([]*folding, len(f.messages)), map[string]*folding{}, map[string]*foldingCall{}
 	twin := map[*folding]*folding{}
 	for i, m := range f.messages {
-		n := &folding{message: m.message}
+		n := &folding{message: m.message, run: m.run}
 		n.content.from(&m.content)
 		for _, call := range m.calls {
 			k := &foldingCall{id: call.id, name: call.name}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+
+	"carrel/shared/chat"
 )
 
 // Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
@@ -15,10 +17,11 @@ type Folder struct {
 	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
 	Room int
 
-	most     int      // bytes of one text that are held; 0: all
-	held     int      // bytes
-	gone     int      // messages that were left out
-	mark     *folding // stands for them
+	most     int        // bytes of one text that are held; 0: all
+	held     int        // bytes
+	gone     int        // messages that were left out
+	mark     *folding   // stands for them
+	run      chat.RunID // of the last RUN_STARTED
 	messages []*folding
 	byID     map[string]*folding
 	calls    map[string]*foldingCall // that the last run began: their arguments may still come
@@ -27,6 +30,7 @@ type Folder struct {
 // folding is a message while events still build it. It is held by pointer: a strings.Builder must not be copied.
 type folding struct {
 	message Message
+	run     chat.RunID // that the message is of; "": it is not known
 	content beginning
 	calls   []*foldingCall
 }
@@ -41,6 +45,7 @@ type foldingCall struct {
 func (f *Folder) Add(e Event) {
 	switch e.Type {
 	case RunStarted:
+		f.run = e.RunID
 		clear(f.calls) // a model may name its calls the same in every run
 		f.input(e.Input)
 	case TextMessageStart, ReasoningMessageStart:
@@ -63,6 +68,15 @@ func (f *Folder) Add(e Event) {
 	case ToolCallResult:
 		f.result(e)
 	}
+}
+
+// Runs are the runs of Messages, one for each; "" where the run is not known.
+func (f *Folder) Runs() []chat.RunID {
+	runs := make([]chat.RunID, len(f.messages))
+	for i, m := range f.messages {
+		runs[i] = m.run
+	}
+	return runs
 }
 
 // Messages are the messages so far, oldest first, as a copy. It is never nil.
@@ -170,7 +184,7 @@ func (f *Folder) behind(call string) int {
 }
 
 func (f *Folder) insert(at int, m Message) *folding {
-	folded := &folding{message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID}}
+	folded := &folding{run: f.run, message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID}}
 	folded.message.Metadata = bytes.Clone(m.Metadata)
 	f.messages = slices.Insert(f.messages, at, folded)
 	if f.byID == nil {

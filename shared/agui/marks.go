@@ -2,7 +2,7 @@ package agui
 
 import "encoding/json"
 
-// Marks are what Carrel says of a message beside its text, as metadata.carrel.
+// Marks are what Carrel says of a message beside its text, and of a run on its RUN_STARTED, as metadata.carrel.
 type Marks struct {
 	Incomplete bool   `json:"incomplete,omitempty"` // the message was cut off before its end
 	Again      bool   `json:"again,omitempty"`      // a worker died; the next attempt at the run asks for the answer again
@@ -13,6 +13,7 @@ type Marks struct {
 	// Continues is the id of the first message of this answer, on its later ones: each time text opens again, it is a new
 	// message, so that text and thinking stay in their order.
 	Continues string `json:"continues,omitempty"`
+	Agent     string `json:"agent,omitempty"` // the agent that answers, on RUN_STARTED
 }
 
 // Metadata returns m as the metadata of an event; nil if m says nothing.

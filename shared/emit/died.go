@@ -13,10 +13,11 @@ const (
 	codeNoCapacity = "no_capacity"
 )
 
-// Started is a run's first event. It carries the question, so that the user's other devices see it.
-func Started(in agui.RunInput, now time.Time) agui.Event {
+// Started is a run's first event. It carries the question, so that the user's other devices see it, and names the agent.
+func Started(in agui.RunInput, agent string, now time.Time) agui.Event {
 	return agui.Event{
 		Type: agui.RunStarted, Timestamp: now.UnixMilli(), ThreadID: in.ThreadID, RunID: in.RunID, Input: &in,
+		Metadata: agui.Marks{Agent: agent}.Metadata(),
 	}
 }
 

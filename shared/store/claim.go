@@ -36,6 +36,7 @@ type Holder struct {
 	// Of the goroutine that appends.
 	figures chat.Figures
 	folder  agui.Folder // of the whole run's events, as far as a transcript has room for them
+	header  agui.Header
 	earlier earlier
 	first   chat.Seq // of the run's events; 0: none
 	next    chat.Seq

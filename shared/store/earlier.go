@@ -84,6 +84,7 @@ func (h *Holder) took(r recordItem, events []agui.Event) {
 	}
 	for _, e := range events {
 		h.folder.Add(e)
+		h.header.Add(e)
 	}
 	h.next, h.expires = r.last()+1, max(h.expires, r.Expires)
 }

@@ -83,12 +83,18 @@ func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
 // putTranscript puts the run's messages, unless a higher fence has. It counts once the thread's head has reached it.
 func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
 	f := h.folder.Clone() // this end may fail, and another be tried
+	header := h.header
 	for _, e := range last {
 		f.Add(e)
+		header.Add(e)
 	}
 	messages, err := transcriptText(f)
 	if err != nil {
 		return err
+	}
+	usage, err := usageText(header.Usage)
+	if err != nil {
+		return fmt.Errorf("write a transcript: %w", err)
 	}
 	first := h.first
 	if first == 0 {
@@ -96,7 +102,7 @@ func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Ev
 	}
 	err = h.s.t.put(ctx, transcriptItem{
 		PK: r.PK, SK: transcriptSort(first), First: int64(first), Last: int64(r.last()), Run: r.Run, Fence: r.Fence,
-		Messages: messages,
+		Messages: messages, At: header.At, Agent: header.Agent, Usage: usage,
 	}, "attribute_not_exists(#pk) OR #f <= :fence", attributes{":fence": number(r.Fence)})
 	if _, isOld := refused(err); isOld {
 		return h.fenced("another attempt has put the transcript")

@@ -207,6 +207,9 @@ type transcriptItem struct {
 	Run      string `dynamodbav:"r"`
 	Fence    int64  `dynamodbav:"f"`
 	Messages string `dynamodbav:"m"`
+	At       int64  `dynamodbav:"at,omitempty"` // ms since the epoch
+	Agent    string `dynamodbav:"a,omitempty"`
+	Usage    string `dynamodbav:"u,omitempty"` // JSON text; it names the model
 }
 
 func (i transcriptItem) transcript() (Transcript, error) {
@@ -214,6 +217,14 @@ func (i transcriptItem) transcript() (Transcript, error) {
 	if err := json.Unmarshal([]byte(i.Messages), &t.Messages); err != nil {
 		return Transcript{}, fmt.Errorf("read the transcript at %d: %w", i.First, err)
 	}
+	var usage []agui.Usage
+	if i.Usage != "" {
+		if err := json.Unmarshal([]byte(i.Usage), &usage); err != nil {
+			return Transcript{}, fmt.Errorf("read the usage in the transcript at %d: %w", i.First, err)
+		}
+	}
+	t.Header.At, t.Header.Agent = i.At, i.Agent
+	t.Header.SetUsage(usage)
 	return t, nil
 }
 

@@ -16,6 +16,7 @@ type Transcript struct {
 	First, Last chat.Seq // the run's events
 	Run         chat.RunID
 	Messages    []agui.Message
+	Header      agui.Header
 }
 
 const (

@@ -133,6 +133,7 @@ func normalise(f ServerFrame) (ServerFrame, error) {
 	case *Snapshot:
 		c := *f
 		c.Type, c.Messages, c.Interrupts = TypeSnapshot, some(c.Messages), some(c.Interrupts)
+		c.Runs = some(c.Runs)
 		return &c, nil
 	case *Pong:
 		c := *f
@@ -148,7 +149,7 @@ func normalise(f ServerFrame) (ServerFrame, error) {
 		return &c, nil
 	case *HistoryPage:
 		c := *f
-		c.Type, c.Messages = TypeHistory, some(c.Messages)
+		c.Type, c.Messages, c.Runs = TypeHistory, some(c.Messages), some(c.Runs)
 		return &c, nil
 	case *RunList:
 		c := *f

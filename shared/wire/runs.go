@@ -35,6 +35,15 @@ type RunInfo struct {
 	Usage    []agui.Usage   `json:"usage,omitempty"`
 }
 
+// RunHeader says which messages of a Snapshot or a HistoryPage are a run's, when it began, who answered and what that used.
+// The first header is about the first Messages messages, the next one about those behind them.
+type RunHeader struct {
+	RunID    chat.RunID `json:"runId"`
+	Seq      chat.Seq   `json:"seq"`      // of its RUN_STARTED
+	Messages int        `json:"messages"` // how many of the frame are its own
+	agui.Header
+}
+
 // Forget erases all that the user has, for ever. It is answered with Accepted (state closing) once that is durable; all
 // later requests are refused with CodeClosing, and a Done without a thread follows when everything is erased.
 type Forget struct {

@@ -166,6 +166,7 @@ type Snapshot struct {
 	Epoch      chat.Epoch       `json:"epoch"`
 	Seq        chat.Seq         `json:"seq"`
 	Messages   []agui.Message   `json:"messages"`
+	Runs       []RunHeader      `json:"runs"`       // of Messages, in order
 	Interrupts []agui.Interrupt `json:"interrupts"` // open ones, as of Seq
 	More       bool             `json:"more"`       // older messages exist: History with Before
 	Before     chat.Seq         `json:"before,omitempty"`
@@ -230,6 +231,7 @@ type HistoryPage struct {
 	ThreadID  chat.ThreadID  `json:"threadId"`
 	Epoch     chat.Epoch     `json:"epoch,omitempty"`
 	Messages  []agui.Message `json:"messages"`
+	Runs      []RunHeader    `json:"runs"` // of Messages, in order
 	More      bool           `json:"more"`
 	Before    chat.Seq       `json:"before,omitempty"` // what to ask for next
 }

@@ -146,3 +146,32 @@ func secondAttempt(t *testing.T, w *World) {
 		t.Errorf("the transcript of both attempts: %+v, %v", ts, err)
 	}
 }
+
+// transcriptHeaders: a transcript says what its run's events said: when it began, who answered and what that used. It says
+// so too if a second attempt ended the run, and nothing of a first attempt's end that was refused.
+func transcriptHeaders(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.Complete(alice, "r1", "t1", "one")
+	first := w.Begin(alice, "r2", "t1")
+	started := Started(first)
+	w.Append(first, started)
+	w.Clock.Advance(time.Minute)
+	thread := w.End(w.Claim(alice, "r2"), Failed())
+	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
+	if err != nil || len(ts) != 2 {
+		t.Fatalf("transcripts %+v, %v", ts, err)
+	}
+	if want := (agui.Header{At: started.Timestamp, Agent: "echo"}); !reflect.DeepEqual(ts[0].Header, want) {
+		t.Errorf("of two attempts: %+v, want %+v", ts[0].Header, want)
+	}
+	usage := []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}}
+	got := ts[1].Header
+	if want := (agui.Header{At: got.At, Agent: "echo", Model: "none", Usage: usage}); got.At == 0 || !reflect.DeepEqual(got, want) {
+		t.Errorf("of one: %+v, want %+v", got, want)
+	}
+	bob := w.As("bob")
+	w.Complete(bob, "r1", "t1", "bob's")
+	if ts, _, err := bob.Transcripts(t.Context(), thread, 0, 9); err != nil || len(ts) != 0 {
+		t.Errorf("bob reads with alice's epoch: %+v, %v", ts, err)
+	}
+}

@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"EndAfterARefusal", endAfterARefusal},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireWaiting", expireWaiting}, {"Live", live}, {"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release}, {"ClaimUnclaimed", claimUnclaimed},
-		{"Threads", threads}, {"ThreadClasses", threadClasses}, {"Transcripts", transcripts}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
+		{"Threads", threads}, {"ThreadClasses", threadClasses}, {"Transcripts", transcripts}, {"TranscriptHeaders", transcriptHeaders}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
@@ -229,7 +229,8 @@ func (w *World) Complete(s *store.Store, run chat.RunID, thread chat.ThreadID, a
 func Started(h *store.Holder) agui.Event {
 	in := h.Input()
 	return agui.Event{
-		Type: agui.RunStarted, ThreadID: in.Thread, RunID: in.Run,
+		Type: agui.RunStarted, ThreadID: in.Thread, RunID: in.Run, Timestamp: h.Run().Started.UnixMilli(),
+		Metadata: agui.Marks{Agent: in.Agent}.Metadata(),
 		Input: &agui.RunInput{ThreadID: in.Thread, RunID: in.Run, Messages: in.Messages},
 	}
 }
