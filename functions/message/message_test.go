@@ -147,7 +147,7 @@ func (w window) does(run chat.RunID, answer string, end bool) {
 		w.t.Fatal(err)
 	}
 	events := []agui.Event{
-		{Type: agui.RunStarted, ThreadID: "t", RunID: run, Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}},
+		{Type: agui.RunStarted, ThreadID: "t", RunID: run, Timestamp: 7, Metadata: agui.Marks{Agent: "echo"}.Metadata(), Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}},
 		{Type: agui.TextMessageStart, MessageID: "a-" + string(run), Role: agui.RoleAssistant},
 		{Type: agui.TextMessageContent, MessageID: "a-" + string(run), Delta: answer},
 		{Type: agui.TextMessageEnd, MessageID: "a-" + string(run)},
@@ -161,7 +161,8 @@ func (w window) does(run chat.RunID, answer string, end bool) {
 	if !end {
 		return
 	}
-	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}}
+	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess},
+		Usage: []agui.Usage{{Model: "m-" + string(run), InputTokens: 1, OutputTokens: 2}}}}
 	if _, _, err := h.End(w.t.Context(), last); err != nil {
 		w.t.Fatal(err)
 	}
@@ -292,9 +293,12 @@ func TestHistoryIsPaged(t *testing.T) {
 	message := func(run string) string {
 		return `{"id":"` + run + `.u1","role":"user","content":"hi"},{"id":"a-` + run + `","role":"assistant","content":"answer to ` + run + `"}`
 	}
+	header := func(run, seq string) string {
+		return `{"runId":"` + run + `","seq":` + seq + `,"messages":2,"at":7,"agent":"echo","model":"m-` + run + `","usage":[{"model":"m-` + run + `","inputTokens":1,"outputTokens":2}]}`
+	}
 	w.answers(`{"type":"history","threadId":"t","limit":2}`,
-		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"more":true,"before":11}`)
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"runs":[`+header("r3", "11")+`],"more":true,"before":11}`)
 	w.answers(`{"type":"history","threadId":"t","limit":100,"before":11}`,
-		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+`],"more":false}`)
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+`],"runs":[`+header("r1", "1")+`,`+header("r2", "6")+`],"more":false}`)
 	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 }

@@ -22,6 +22,7 @@ type thread struct {
 	cursor   chat.Cursor // Epoch "" means no cursor
 	head     chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
 	fold     agui.Folder
+	headers  headers
 	held     []heldEvents
 	dead     map[chat.Epoch]bool // epochs that a ready has replaced or refused
 	abridged bool                // a snapshot or another epoch took the place of events that were to come
@@ -91,6 +92,7 @@ func (t *thread) apply(f *wire.Events) {
 		}
 		t.fold.Add(e)
 		t.cursor.Seq++
+		t.headers.follow(f.RunID, t.cursor.Seq, e)
 		t.asking.follow(e)
 		switch e.Type {
 		case agui.RunStarted:
@@ -174,6 +176,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 	}
 	t.abridged = epoch != "" && t.cursor.Seq > 0
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
+	t.headers = headers{}
 	t.before, t.asking.open = 0, nil
 }
 
@@ -186,8 +189,8 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
 		t.end(t.speaking)
 	}
-	t.fold, t.failure, t.before = agui.Folder{}, nil, s.Before
-	t.fold.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: s.Messages}})
+	t.fold, t.headers = restated(s.Messages, s.Runs)
+	t.failure, t.before = nil, s.Before
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
 	t.asking.set(s.Interrupts) // events that were held may have been applied since the ready told of them
 	return true

@@ -76,7 +76,7 @@ func NewView(random func() float64) *View {
 }
 
 func (v *View) newThread(id chat.ThreadID) *thread {
-	return &thread{id: id, over: v.over, dead: map[chat.Epoch]bool{}}
+	return &thread{id: id, over: v.over, dead: map[chat.Epoch]bool{}, headers: headers{}}
 }
 
 // Wishes returns what the view wants done, once.
@@ -219,6 +219,7 @@ type State struct {
 	Epoch    chat.Epoch     `json:"epoch"`
 	Seq      chat.Seq       `json:"seq"`
 	Messages []agui.Message `json:"messages"`
+	Runs     map[string]Run `json:"runs"`     // by message id; without messages whose run is not known
 	Active   chat.RunID     `json:"active"`   // the running run, or ""
 	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has come; else ""
 	Waiting  []chat.RunID   `json:"waiting"`  // in order
@@ -249,6 +250,7 @@ func (v *View) State() State {
 		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
 		Missing: max(0, t.head-t.cursor.Seq), Abridged: t.abridged, Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
+	s.Runs = t.headers.of(&t.fold, s.Messages)
 	active, waiting := t.runs()
 	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
 	if active != t.speaking {

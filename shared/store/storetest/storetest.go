@@ -231,7 +231,7 @@ func Started(h *store.Holder) agui.Event {
 	return agui.Event{
 		Type: agui.RunStarted, ThreadID: in.Thread, RunID: in.Run, Timestamp: h.Run().Started.UnixMilli(),
 		Metadata: agui.Marks{Agent: in.Agent}.Metadata(),
-		Input: &agui.RunInput{ThreadID: in.Thread, RunID: in.Run, Messages: in.Messages},
+		Input:    &agui.RunInput{ThreadID: in.Thread, RunID: in.Run, Messages: in.Messages},
 	}
 }
 
