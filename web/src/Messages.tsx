@@ -1,5 +1,6 @@
 import { MessagePrimitive, useAuiState } from "@assistant-ui/react";
 import type { ToolCallMessagePartProps } from "@assistant-ui/react";
+import type { MessageRun } from "carrel-client";
 import { createContext, useContext } from "react";
 import { visibleLine, plainly } from "./asked.ts";
 import { Copy } from "./Copy.tsx";
@@ -26,7 +27,7 @@ export function Question() {
 
 /** What the agent said and did. */
 export function Answer() {
-  const { incomplete, cut } = useStanding();
+  const { incomplete, cut, run } = useStanding();
   const text = useAuiState(({ message }) => message.content.map((part) => (part.type === "text" ? part.text : "")).join(""));
   const called = useAuiState(({ message }) => message.content.some((part) => part.type === "tool-call"));
   const running = useAuiState(({ message }) => message.status?.type === "running");
@@ -36,7 +37,18 @@ export function Answer() {
       {incomplete && <p className="caption">This answer was cut off.</p>}
       {cut && <p className="caption">The answer reached its longest length. Ask the agent to go on.</p>}
       {text !== "" && !called && !running && <Copy what="answer" text={() => text} />}
+      {run && <About run={run} />}
     </MessagePrimitive.Root>
+  );
+}
+
+/** When the agent was asked, and who answered. */
+function About({ run: { at, agent, model } }: { readonly run: MessageRun }) {
+  const when = at === undefined ? [] : [new Date(at)];
+  return (
+    <p className="caption about" title={[...when.map((time) => time.toLocaleString()), agent, model].filter(Boolean).join(", ")}>
+      {[...when.map((time) => time.toLocaleTimeString([], { timeStyle: "short" })), agent, model].filter(Boolean).join(" · ")}
+    </p>
   );
 }
 

@@ -1,5 +1,5 @@
 import type { ThreadMessageLike } from "@assistant-ui/react";
-import type { Message, QueuedRun, ThreadState } from "carrel-client";
+import type { Message, MessageRun, QueuedRun, ThreadState } from "carrel-client";
 
 type Part = Exclude<ThreadMessageLike["content"], string>[number];
 
@@ -10,6 +10,8 @@ export interface Standing {
   readonly incomplete?: boolean;
   /** The model's answer reached the longest length that it may have. */
   readonly cut?: boolean;
+  /** Of the last message of a run that is over: when it began, who answered, and with which model. */
+  readonly run?: MessageRun;
 }
 
 interface Result {
@@ -18,10 +20,11 @@ interface Result {
   readonly outcome?: string;
 }
 
-/** The last that was made of a message, and the results that went into it. */
+/** The last that was made of a message, and the results and the run that went into it. */
 interface Made {
   readonly like: ThreadMessageLike;
   readonly results: readonly (Result | undefined)[];
+  readonly run: MessageRun | undefined;
 }
 
 /**
@@ -35,10 +38,15 @@ export class Likes {
   of(thread: ThreadState): ThreadMessageLike[] {
     const shown: ThreadMessageLike[] = [];
     const results = new Map<string, Result>();
+    const said = new Set([thread.active]);
     // Backwards: a result belongs to the nearest call of its id before it.
     for (const message of thread.messages.toReversed()) {
       if (message.role === "tool") results.set(message.toolCallId ?? "", this.#result(message));
-      else shown.push(this.#like(message, results));
+      else {
+        const run = message.role === "user" ? undefined : thread.runs.get(message.id);
+        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run));
+        if (run) said.add(run.runId);
+      }
       for (const call of message.toolCalls ?? []) results.delete(call.id);
     }
     shown.reverse();
@@ -48,12 +56,12 @@ export class Likes {
     return shown;
   }
 
-  #like(message: Message, all: ReadonlyMap<string, Result>): ThreadMessageLike {
+  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined): ThreadMessageLike {
     const results = (message.toolCalls ?? []).map(({ id }) => all.get(id));
     const made = this.#made.get(message);
-    if (made && made.results.every((result, i) => result === results[i])) return made.like;
-    const like = toLike(message, results);
-    this.#made.set(message, { like, results });
+    if (made && made.run === run && made.results.every((result, i) => result === results[i])) return made.like;
+    const like = toLike(message, results, run && { run });
+    this.#made.set(message, { like, results, run });
     return like;
   }
 

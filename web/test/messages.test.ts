@@ -3,7 +3,7 @@ import type { Message, ThreadState } from "carrel-client";
 import { Likes } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
-  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], interrupts: [], messages, ...more });
+  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], interrupts: [], runs: new Map(), messages, ...more });
 const toLikes = (of: ThreadState) => new Likes().of(of);
 const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
 
@@ -43,4 +43,19 @@ it("makes only that anew which has changed", () => {
   const third = likes.of(thread([question, asks, result, { id: "d", role: "assistant", content: "it is" }]));
   expect(third.slice(0, 2).map((like, i) => like === second[i])).toEqual([true, true]);
   expect(likes.of(thread([question, asks, { ...result, content: "2" }]))[1]!.content).toMatchObject([{ result: "2" }]);
+});
+
+it("says below the last message of a run when it began and who answered, once the run is over", () => {
+  const likes = new Likes();
+  const messages: Message[] = [
+    { id: "q", role: "user", content: "q" }, { id: "a", role: "assistant", content: "first" }, { id: "b", role: "assistant", content: "second" },
+  ];
+  const begun = { runId: "r1", seq: 1, at: 1000, agent: "assistant" };
+  const runs = (run: typeof begun) => new Map(messages.map(({ id }) => [id, run]));
+  const running = likes.of(thread(messages, { active: "r1", runs: runs(begun) }));
+  expect(running.map(({ metadata }) => metadata?.custom)).toEqual([{}, {}, {}]);
+  const run = { ...begun, model: "m-1" };
+  const over = likes.of(thread(messages, { runs: runs(run) }));
+  expect(over.map(({ metadata }) => metadata?.custom)).toEqual([{}, {}, { run }]);
+  expect(over.slice(0, 2).map((like, i) => like === running[i])).toEqual([true, true]);
 });

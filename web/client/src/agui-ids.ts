@@ -1,4 +1,5 @@
 import type { AgentEvent, Message } from "./frames.ts";
+import type { MessageRun } from "./headers.ts";
 import { userMessage } from "./ids.ts";
 
 /** The nth new message of a run, from 1. The stock client's own id is kept in its metadata. */
@@ -10,6 +11,17 @@ export function toCarrel(runId: string, n: number, clientId: string, content: st
 export function toStock(message: Message): Message {
   const clientId = message.metadata?.clientId;
   return message.role === "user" && typeof clientId === "string" && clientId !== "" ? { ...message, id: clientId } : message;
+}
+
+/** A restored message for a stock client. `metadata.carrel` names its run; what else the metadata has stays as it is. */
+export function toRestored(message: Message, runs: ReadonlyMap<string, MessageRun> | undefined): Message {
+  const stock = toStock(message);
+  const run = runs?.get(message.id);
+  if (!run) return stock;
+  const { runId, at, agent, model } = run;
+  const told = stock.metadata?.carrel;
+  const carrel = { ...(typeof told === "object" && told), runId, ...(at && { at }), ...(agent && { agent }), ...(model && { model }) };
+  return { ...stock, metadata: { ...stock.metadata, carrel } };
 }
 
 /** The event with the messages of its input under the ids that a stock client gave them: it would show them twice. */

@@ -2,13 +2,14 @@ import { AbstractAgent, EventType, isInterruptExpired } from "@ag-ui/client";
 import type { AgentCapabilities, AgentConfig, BaseEvent, RunAgentInput } from "@ag-ui/client";
 import { Observable } from "rxjs";
 import type { Subscriber } from "rxjs";
-import { toStock, withStockIds } from "./agui-ids.ts";
+import { toRestored, toStock, withStockIds } from "./agui-ids.ts";
 import { newMessages, refuseUncarried } from "./agui-input.ts";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
 import type { RunOptions } from "./contract.ts";
-import type { AgentEvent, Interrupt, Message, Resume } from "./frames.ts";
+import type { AgentEvent, Interrupt, Resume } from "./frames.ts";
 import { timedId } from "./ids.ts";
+import type { ThreadState } from "./state.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
@@ -98,7 +99,7 @@ export class CarrelAgent extends AbstractAgent {
         const running = this.client.running();
         if (!running) {
           out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
-          out.next(snapshot(thread.messages));
+          out.next(snapshot(thread));
           const outcome = thread.interrupts.length > 0 ? { type: "interrupt", interrupts: thread.interrupts } : { type: "success" };
           out.next({ type: EventType.RUN_FINISHED, threadId: input.threadId, runId: input.runId, outcome } as BaseEvent);
           return out.complete();
@@ -107,7 +108,7 @@ export class CarrelAgent extends AbstractAgent {
         // With its input, RUN_STARTED would put the question before the messages that the snapshot restates.
         const { input: asked, ...bare } = first!;
         out.next(toEvent(bare));
-        out.next(snapshot([...running.before, ...asked?.messages ?? []]));
+        out.next(snapshot(thread, [...running.before, ...asked?.messages ?? []]));
         for (const event of rest) out.next(toEvent(event));
         stop = this.follow({ threadId: input.threadId, runId: running.runId }, out);
       };
@@ -197,7 +198,7 @@ function elsewhere(out: Subscriber<BaseEvent>, run: Followed, started: boolean):
 /** The run is over and its end was not seen: that is said, and no RUN_FINISHED is made up. */
 function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: string }, client: CarrelClient, started: boolean): void {
   if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
-  out.next(snapshot(client.state.thread?.messages ?? []));
+  out.next(snapshot(client.state.thread));
   out.next(runError("The run ended before its events could be followed. The messages are complete.", "unseen"));
   out.complete();
 }
@@ -208,8 +209,8 @@ function askedBy({ metadata }: Interrupt): unknown {
   return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
 }
 
-function snapshot(messages: readonly Message[]): BaseEvent {
-  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.map(toStock) } as BaseEvent;
+function snapshot(thread: ThreadState | undefined, messages = thread?.messages ?? []): BaseEvent {
+  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.map((one) => toRestored(one, thread?.runs)) } as BaseEvent;
 }
 
 function runError(message: string, code: string): BaseEvent {

@@ -1,4 +1,4 @@
-import type { AgentEvent, Message, Metadata, Role, ToolCall } from "./frames.ts";
+import type { AgentEvent, Message, Metadata, Role, RunHeader, ToolCall } from "./frames.ts";
 
 /**
  * Folds the events of runs, in order, into the messages that they build. The server's Folder gives the same for every
@@ -10,9 +10,19 @@ export class Folder {
   readonly #at = new Map<string, number>();
   /** The message of each call that the last run began: its arguments may still come. */
   readonly #calls = new Map<string, string>();
+  /** The run of each message, as far as it is known. It grows with the messages. */
+  readonly runs = new Map<string, string>();
+  #run: string | undefined;
 
-  constructor(messages: readonly Message[] = []) {
-    for (const message of messages) this.#put(message);
+  /** Of the messages the first run counts the first ones, the next run those behind. */
+  constructor(messages: readonly Message[] = [], runs: readonly Pick<RunHeader, "runId" | "messages">[] = []) {
+    let at = 0;
+    for (const { runId, messages: n } of runs) {
+      this.#run = runId;
+      for (const end = at + n; at < end && at < messages.length; at++) this.#put(messages[at]!);
+    }
+    this.#run = undefined;
+    for (const message of messages.slice(at)) this.#put(message);
   }
 
   /** The messages so far, oldest first. The array is never changed afterwards. */
@@ -21,8 +31,13 @@ export class Folder {
   }
 
   /** Puts older messages before those that are there. */
-  prepend(older: readonly Message[]): Folder {
-    const whole = new Folder([...older, ...this.#messages]);
+  prepend(older: readonly Message[], runs?: readonly RunHeader[]): Folder {
+    const whole = new Folder(older, runs);
+    for (const message of this.#messages) {
+      whole.#run = this.runs.get(message.id);
+      whole.#put(message);
+    }
+    whole.#run = this.#run;
     for (const [call, message] of this.#calls) whole.#calls.set(call, message);
     return whole;
   }
@@ -33,6 +48,7 @@ export class Folder {
       case "RUN_STARTED":
         // A model may name its calls the same in every run.
         this.#calls.clear();
+        this.#run = event.runId;
         for (const message of event.input?.messages ?? []) this.#put(message);
         return;
       case "TEXT_MESSAGE_START":
@@ -107,6 +123,7 @@ export class Folder {
       for (const [id, place] of this.#at) if (place >= at) this.#at.set(id, place + 1);
     }
     this.#at.set(message.id, at);
+    if (this.#run) this.runs.set(message.id, this.#run);
     this.#messages = this.#messages.toSpliced(at, 0, message);
   }
 

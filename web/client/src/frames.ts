@@ -170,6 +170,20 @@ export interface Ready {
   /** How long after this frame the next socket is opened. A duration, because a device's clock may be wrong. */
   readonly reconnectInMs?: number;
 }
+/** Which messages of a snapshot or a page are a run's: the first header counts the first ones, the next one those behind. */
+export interface RunHeader {
+  readonly runId: string;
+  /** Of its RUN_STARTED. */
+  readonly seq: number;
+  readonly messages: number;
+  /** When it began, in ms since the epoch. */
+  readonly at?: number;
+  /** The agent that answers. */
+  readonly agent?: string;
+  /** The first model that the usage names. */
+  readonly model?: string;
+  readonly usage?: readonly Usage[];
+}
 export interface Snapshot {
   readonly type: "snapshot";
   readonly n: number;
@@ -177,6 +191,8 @@ export interface Snapshot {
   readonly epoch: string;
   readonly seq: number;
   readonly messages: readonly Message[];
+  /** Of the messages, in order. */
+  readonly runs?: readonly RunHeader[];
   readonly interrupts?: readonly Interrupt[];
   readonly more: boolean;
   readonly before?: number;
@@ -305,6 +321,8 @@ export interface HistoryPage {
   readonly threadId: string;
   readonly epoch?: string;
   readonly messages: readonly Message[];
+  /** Of the messages, in order. */
+  readonly runs?: readonly RunHeader[];
   readonly more: boolean;
   readonly before?: number;
 }

@@ -5,6 +5,7 @@ export type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, Threa
 export { Session } from "./session.ts";
 export type { Port, Status } from "./port.ts";
 export { ThreadView } from "./thread.ts";
+export type { MessageRun } from "./headers.ts";
 export type { QueuedRun, ThreadState } from "./state.ts";
 export type { Notice } from "./views.ts";
 export { isBlank } from "./chars.ts";
@@ -13,5 +14,5 @@ export { Folder } from "./fold.ts";
 export { approve, refuse } from "./questions.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type {
-  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
+  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunHeader, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
 } from "./frames.ts";

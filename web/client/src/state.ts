@@ -1,3 +1,4 @@
+import type { MessageRun } from "./headers.ts";
 import type { AgentEvent, Cursor, Interrupt, Message, Resume } from "./frames.ts";
 
 /** A run that is asked for and has no events yet. */
@@ -26,6 +27,8 @@ export interface ThreadState {
   readonly abridged?: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
+  /** The run of each message, by the message's id; not of one whose run is not known. */
+  readonly runs: ReadonlyMap<string, MessageRun>;
   /** The run that runs now. */
   readonly active?: string;
   /** That run, as long as no event of it has come: it has a slot, and its work has not begun. */

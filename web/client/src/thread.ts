@@ -1,5 +1,6 @@
 import { Folder } from "./fold.ts";
 import type { AgentEvent, Cursor, Ended, Events, HistoryPage, Interrupt, Message, Pong, Ready, Resume, RunState, Snapshot } from "./frames.ts";
+import { Headers } from "./headers.ts";
 import { Questions } from "./questions.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
@@ -18,6 +19,7 @@ export class ThreadView {
   #adopted: { n: number } | undefined;
   #doubt = false;
   #fold = new Folder();
+  #headers = new Headers();
   #loaded = false;
   #more = false;
   #before: number | undefined;
@@ -125,7 +127,8 @@ export class ThreadView {
     if (this.#cursor.seq > 0) this.#abridged = true;
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
-    this.#fold = new Folder(frame.messages);
+    this.#fold = new Folder(frame.messages, frame.runs);
+    this.#headers = new Headers(frame.runs);
     this.#questions.told(frame.interrupts);
     this.#more = frame.more;
     this.#before = frame.before;
@@ -147,7 +150,8 @@ export class ThreadView {
   /** Puts a page of older messages before those shown. */
   history(frame: HistoryPage): void {
     if (frame.epoch !== undefined && frame.epoch !== this.#cursor?.epoch) return;
-    this.#fold = this.#fold.prepend(frame.messages);
+    this.#fold = this.#fold.prepend(frame.messages, frame.runs);
+    this.#headers.told(frame.runs);
     this.#more = frame.more;
     this.#before = frame.before;
   }
@@ -192,7 +196,7 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, queue, stopped: this.#stopped, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#questions.besides([...this.#accepted, ...sending]),
       ...(this.#abridged && { abridged: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
     };
@@ -230,6 +234,7 @@ export class ThreadView {
     this.#cursor = epoch ? { epoch, seq: 0 } : undefined;
     this.#head = 0;
     this.#fold = new Folder();
+    this.#headers = new Headers();
     this.#more = false;
     this.#before = undefined;
     this.#started = undefined;
@@ -265,6 +270,7 @@ export class ThreadView {
       this.#cursor = { epoch: frame.epoch, seq };
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
       this.#fold.add(event);
+      this.#headers.event(event, frame.runId, seq);
       this.#questions.event(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);

@@ -63,6 +63,23 @@ describe("a CarrelAgent", () => {
     expect(agent.messages.map(({ content }) => content)).toEqual(["first", "one"]);
   });
 
+  it("names the run of each restored message, and keeps what else its metadata says", async () => {
+    const { client, socket } = await World.connected({ epoch: "e1", head: 9 });
+    const messages = [
+      { id: "r1.1", role: "user", content: "hi", metadata: { clientId: "stock 1", mine: 1 } },
+      { id: "a", role: "assistant", content: "yes", metadata: { carrel: { stop: "end" } } }, { id: "b", role: "assistant", content: "?" },
+    ];
+    const runs = [{ runId: "r1", seq: 1, messages: 2, at: 1000, agent: "assistant", model: "m-1" }];
+    socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages, runs, more: false });
+    const agent = new CarrelAgent({ client, threadId: "t1" });
+    await agent.connectAgent();
+    const run = { runId: "r1", at: 1000, agent: "assistant", model: "m-1" };
+    expect(agent.messages).toEqual([
+      { id: "stock 1", role: "user", content: "hi", metadata: { clientId: "stock 1", mine: 1, carrel: run } },
+      { id: "a", role: "assistant", content: "yes", metadata: { carrel: { stop: "end", ...run } } }, { id: "b", role: "assistant", content: "?" },
+    ]);
+  });
+
   it("does not make up an end that it has not seen", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });

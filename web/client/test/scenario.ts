@@ -123,7 +123,7 @@ export class Scenario {
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
       behind: thread?.behind ?? false, missing: thread?.missing ?? 0, abridged: thread?.abridged ?? false,
-      messages: thread?.messages ?? [], active: thread?.active ?? "", starting: thread?.starting ?? "",
+      messages: thread?.messages ?? [], runs: Object.fromEntries(thread?.runs ?? []), active: thread?.active ?? "", starting: thread?.starting ?? "",
       waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
       interrupts: thread?.interrupts ?? [], erased: this.#session.erased,
       sending, status, threads: list.rows, notices, failure: thread?.failure,

@@ -1,0 +1,53 @@
+import type { Folder } from "./fold.ts";
+import type { AgentEvent, RunHeader } from "./frames.ts";
+
+/** The run that a message is of, as far as it is known: the model and the usage when it has ended. */
+export type MessageRun = Omit<RunHeader, "messages">;
+
+/** The runs of a thread whose messages the client has. */
+export class Headers {
+  readonly #runs = new Map<string, MessageRun>();
+  /** The last answer of `of`, and what it was made from. */
+  #made: { fold: Folder; messages: number; of: ReadonlyMap<string, MessageRun> } | undefined;
+
+  constructor(runs?: readonly RunHeader[]) {
+    this.told(runs);
+  }
+
+  /** Takes the headers of a snapshot or of a page. */
+  told(runs: readonly RunHeader[] = []): void {
+    for (const { messages: _, ...run } of runs) this.#set(run);
+  }
+
+  /** Takes the next event of a run. */
+  event(event: AgentEvent, runId: string, seq: number): void {
+    const { type, timestamp: at, metadata, usage } = event;
+    const run = this.#runs.get(runId);
+    if (type === "RUN_STARTED") {
+      const agent = (metadata?.carrel as { agent?: unknown } | undefined)?.agent;
+      this.#set({ runId, seq, ...(at && { at }), ...(typeof agent === "string" && { agent }) });
+    } else if (run && usage && (type === "RUN_FINISHED" || type === "RUN_ERROR")) {
+      const model = usage.find((used) => used.model)?.model;
+      this.#set({ ...run, usage, ...(model && { model }) });
+    }
+  }
+
+  /** The run of each message that is folded, by the message's id. The map is never changed afterwards. */
+  of(fold: Folder): ReadonlyMap<string, MessageRun> {
+    const { size } = fold.runs;
+    if (this.#made?.fold !== fold || this.#made.messages !== size) {
+      const of = new Map<string, MessageRun>();
+      for (const [id, runId] of fold.runs) {
+        const run = this.#runs.get(runId);
+        if (run) of.set(id, run);
+      }
+      this.#made = { fold, messages: size, of };
+    }
+    return this.#made.of;
+  }
+
+  #set(run: MessageRun): void {
+    this.#runs.set(run.runId, run);
+    this.#made = undefined;
+  }
+}
