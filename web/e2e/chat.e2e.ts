@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
 import { verify } from "../tools/verify-events.mjs";
-import { browser, numbers, Window } from "./windows.ts";
+import { browser, numbers, said, Window } from "./windows.ts";
 
 let chrome: Browser;
 let context: BrowserContext;
@@ -105,9 +105,9 @@ it("stops a run, and queues what is sent meanwhile", async () => {
   await alice.stop.click();
   await alice.answers.getByText("after that").waitFor();
   await alice.quiet();
-  const said = numbers((await alice.answers.first().textContent()) ?? "");
-  expect(said.length).toBeLessThan(500);
-  expect(said).toEqual(upTo(said.length));
+  const counted = numbers(await said(alice.answers.first()));
+  expect(counted.length).toBeLessThan(500);
+  expect(counted).toEqual(upTo(counted.length));
   expect(await verify(alice.streams)).toMatchObject({ streams: 1 });
 });
 

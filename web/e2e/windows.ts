@@ -39,6 +39,11 @@ export async function browser(...more: string[]): Promise<Browser> {
   });
 }
 
+/** What an answer says, without the line below it that says when it was asked for and who gave it. */
+export function said(answer: Locator): Promise<string> {
+  return answer.evaluate((shown) => [...shown.children].filter((part) => !part.matches(".about")).map((part) => part.textContent).join(""));
+}
+
 /** The numbers in a text. */
 export function numbers(text: string): number[] {
   return (text.match(/\d+/g) ?? []).map(Number);
@@ -115,7 +120,7 @@ export class Window {
   async answer(begins: string): Promise<string> {
     const last = this.answers.filter({ hasText: begins }).last();
     await last.waitFor();
-    return (await last.textContent()) ?? "";
+    return await said(last);
   }
 
   /** Waits until these are the numbers in the last answer that begins so. The last words may come right after the button to stop has gone. */

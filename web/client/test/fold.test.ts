@@ -44,4 +44,14 @@ describe("the fold", () => {
     expect(whole.messages.map(({ id }) => id)).toEqual(["u", "a", "r"]);
     expect(whole.messages[1]?.toolCalls?.[0]?.function.arguments).toBe("{}");
   });
+
+  it("keeps the run of each message when older messages come", () => {
+    const fold = new Folder();
+    fold.add({ type: "RUN_STARTED", runId: "r2" });
+    fold.add({ type: "TEXT_MESSAGE_START", messageId: "a" });
+    const older = (id: string): Message => ({ id, role: "user", content: "older" });
+    const whole = fold.prepend([older("u"), older("v")], [{ runId: "r1", seq: 1, messages: 1 }]);
+    whole.add({ type: "TEXT_MESSAGE_START", messageId: "b" });
+    expect([...whole.runs]).toEqual([["u", "r1"], ["a", "r2"], ["b", "r2"]]);
+  });
 });
