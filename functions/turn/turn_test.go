@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -52,6 +53,31 @@ func TestTextRun(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), "hello") || strings.Contains(r.log.String(), "auth0") {
 		t.Errorf("the function's log tells content or the user: %s", r.log)
+	}
+}
+
+// TestRunStarted_NamesTheAgent: the first event names the agent also if the run asked for none, and the transcript keeps that
+// with the time and the usage.
+func TestRunStarted_NamesTheAgent(t *testing.T) {
+	r := newRig(t, fast())
+	r.admit(t, "r1", "/say hello")
+	r.turn(t, "r1")
+	log := r.events(t)
+	first, last := log[0], log[len(log)-1]
+	if got := agui.MarksOf(first.Metadata).Agent; got != "assistant" {
+		t.Errorf("the first event names the agent %q", got)
+	}
+	th, err := r.store.Thread(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts, _, err := r.store.Transcripts(t.Context(), th, 0, 10)
+	if err != nil || len(ts) != 1 {
+		t.Fatalf("transcripts %+v, %v", ts, err)
+	}
+	want := agui.Header{At: first.Timestamp, Agent: "assistant", Model: last.Usage[0].Model, Usage: last.Usage}
+	if got := ts[0].Header; !reflect.DeepEqual(got, want) || got.At == 0 || got.Model == "" {
+		t.Errorf("the transcript says %+v, want %+v", got, want)
 	}
 }
 

@@ -21,11 +21,11 @@ func attackerGuards() []guard {
 			name: "attacker: another's thread is not read", row: "C5", file: "functions/message/history.go", test: audit + "TestTheAttackerNamesTheVictimsIDsInEveryField",
 			from: history, to: victims + `		if err == nil {
 			r.store = theirs
-			messages, _, err := r.transcript(ctx, t, 0, limit)
+			p, err := r.transcript(ctx, t, 0, limit)
 			if err != nil {
 				return err
 			}
-			return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: t.ID, Messages: messages})
+			return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: t.ID, Messages: p.messages, Runs: p.runs})
 		}
 ` + history,
 		},

@@ -24,7 +24,7 @@ func adapterIDGuards() []guard {
 		},
 		{
 			name: "agui: a stock client is shown its own ids, restated", file: "web/client/src/agui.ts", test: test,
-			from: `messages: messages.map(toStock) }`, to: `messages }`,
+			from: `messages.map((one) => toRestored(one, thread?.runs)) }`, to: `messages }`,
 		},
 		{
 			name: "agui: a message that was sent is not sent again", file: "web/client/src/agui-input.ts", test: test,

@@ -1,0 +1,34 @@
+package mutants
+
+// headerGuards are the clauses of docs/protocol.md, "Run headers".
+func headerGuards() []guard {
+	const storeTest, turnTest = "./shared/store TestStore/dynoxide/TranscriptHeaders", "./functions/turn TestRunStarted_NamesTheAgent"
+	const goTest, webTest = "./shared/client TestScenarios", "web client/test/scenarios.test.ts"
+	return []guard{
+		{
+			name: "headers: the end's usage is stored", file: "shared/store/end.go", test: storeTest,
+			from: `		header.Add(e)`, to: `		_ = header`,
+		},
+		{
+			name: "headers: what an earlier attempt began is stored", file: "shared/store/earlier.go", test: storeTest,
+			from: `h.header.Add(e)`, to: `_ = h.header`,
+		},
+		{
+			name: "headers: the agent is named also if none was asked for", file: "functions/turn/attempt.go", test: turnTest,
+			from: `name = a.Name`, to: `_ = a.Name`,
+		},
+		{
+			name: "headers: a header counts its own messages (Go)", file: "shared/client/headers.go", test: goTest,
+			from: `messages = messages[n:]`, to: `messages = messages[0:]`,
+		},
+		{
+			name: "headers: a header counts its own messages (TypeScript)", file: "web/client/src/fold.ts", test: webTest,
+			from: `    this.#run = undefined;
+    for`, to: `    for`,
+		},
+		{
+			name: "headers: what a message says stays beside its run", file: "web/client/src/agui-ids.ts", test: "web client/test/agui.test.ts",
+			from: `metadata: { ...stock.metadata, carrel }`, to: `metadata: { carrel }`,
+		},
+	}
+}
