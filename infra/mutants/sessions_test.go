@@ -61,3 +61,26 @@ func sessionGuards() []guard {
 		},
 	}
 }
+
+// evictionGuards are the checks of which sockets a connect or a sign-out may close.
+func evictionGuards() []guard {
+	const rows, model = "./shared/store TestStore", "./shared/store TestModelSessions"
+	return []guard{
+		{
+			name: "sessions: a connect that fails closes no connection", file: "shared/store/connections.go", test: model,
+			from: `		return nil, err
+	}
+	return without(`, to: `		return o.evicted, err
+	}
+	return without(`,
+		},
+		{
+			name: "sessions: a connect closes no socket of another user", file: "shared/store/connections.go", test: rows,
+			from: `without(o.evicted, o.foreign)`, to: `without(o.evicted, nil)`,
+		},
+		{
+			name: "sessions: a sign-out closes no socket of another user", file: "shared/store/signout.go", test: rows,
+			from: `(maps.Keys(ended)), foreign)`, to: `(maps.Keys(ended)), nil)`,
+		},
+	}
+}

@@ -17,14 +17,18 @@ const connectionLife = 2*time.Hour + 10*time.Minute
 // Connect records a new connection. If the user has as many as the limit allows, the oldest is removed in the same
 // transaction and returned: the caller notifies and closes it. It fails with chat.ErrForeign for a connection of another
 // user, with chat.ErrSignedOut for a session that was ended, with chat.ErrReplaced for a connection that was replaced
-// before, and with a *chat.RateLimitedError while new connections are refused. Then it writes nothing.
+// before, and with a *chat.RateLimitedError while new connections are refused. Then it writes nothing and returns no
+// connection. It never returns a connection whose owner record names another user.
 func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat.ConnectionID, err error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return nil, err
 	}
 	o := opening{row: s.connectionItem(c), evicts: true}
 	err = s.again(ctx, "record a connection", func(ctx context.Context) error { return s.open(ctx, &o) })
-	return o.evicted, err
+	if err != nil {
+		return nil, err // a connection that an earlier attempt chose stays open
+	}
+	return without(o.evicted, o.foreign), nil
 }
 
 func (s *Store) connectionItem(c chat.Connection) connectionItem {

@@ -60,6 +60,9 @@ func (m *visits) row(id chat.ConnectionID) chat.Connection {
 func connects(ctx context.Context, v *visit) error {
 	evicted, err := v.m.store.Connect(ctx, v.m.row(v.own))
 	v.m.counts["evicted"] += len(evicted)
+	if err != nil && len(evicted) > 0 {
+		v.m.fail("%s: it failed with %v and still returned %q to be closed", v.name, err, evicted)
+	}
 	return err
 }
 

@@ -205,7 +205,7 @@ func nth(what string, n int) string { return fmt.Sprintf("#%s%c%c", what, 'a'+n/
 // left out: a later attempt does not touch it.
 func (s *Store) oust(ctx context.Context, parts []types.TransactWriteItem, ended []chat.ConnectionID, why reason, foreign *[]chat.ConnectionID) error {
 	first := len(parts)
-	own := slices.DeleteFunc(slices.Clone(ended), func(id chat.ConnectionID) bool { return slices.Contains(*foreign, id) })
+	own := without(ended, *foreign)
 	for _, id := range own {
 		part, err := s.ownerPart(string(id), why, s.t.expiry(connectionLife))
 		if err != nil {
@@ -220,6 +220,11 @@ func (s *Store) oust(ctx context.Context, parts []types.TransactWriteItem, ended
 		}
 	}
 	return err
+}
+
+// without returns the ids that are not in left, in their order.
+func without(ids, left []chat.ConnectionID) []chat.ConnectionID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id chat.ConnectionID) bool { return slices.Contains(left, id) })
 }
 
 func asIDs(ids []string) []chat.ConnectionID {

@@ -22,7 +22,8 @@ type Ending struct {
 }
 
 // EndSessions ends every session of the user: sign-ins up to now are refused from here on, and all connections are removed
-// in the same transaction and returned. The caller notifies and closes them.
+// in the same transaction and returned. The caller notifies and closes them. A connection whose owner record names another
+// user is not returned.
 func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID, error) {
 	ended := map[chat.ConnectionID]bool{} // by any attempt: the answer to a successful one may be lost
 	var foreign []chat.ConnectionID
@@ -42,7 +43,7 @@ func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID,
 	if err != nil {
 		return nil, err
 	}
-	return slices.Sorted(maps.Keys(ended)), nil
+	return without(slices.Sorted(maps.Keys(ended)), foreign), nil
 }
 
 // endPart removes all entries, if none has changed since it was read, and refuses sign-ins up to now.
