@@ -37,6 +37,10 @@ func textGuards() []guard {
 			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
 		},
 		{
+			name: "text: a client writes no marks", file: "shared/agui/marks.go", test: engine + "TestHistory_MetadataOfClients",
+			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
+		},
+		{
 			name: "text: a cut falls between clusters", file: chars, test: "./shared/tool TestResult_CutBetweenClusters",
 			from: `if most-at > longest {`, to: `if most > at {`,
 		},

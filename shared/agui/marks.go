@@ -30,13 +30,13 @@ func (m Marks) Metadata() json.RawMessage {
 	return b
 }
 
-// MarksOf reads the marks in an event's or a message's metadata. Metadata of another shape has none.
+// MarksOf reads the marks in an event's or a message's metadata. Metadata of another shape has none. The member's name is
+// exact: encoding/json would also read Carrel, which a client may write.
 func MarksOf(metadata json.RawMessage) Marks {
-	var m struct {
-		Carrel Marks `json:"carrel"`
-	}
-	if len(metadata) == 0 || json.Unmarshal(metadata, &m) != nil {
+	var members map[string]json.RawMessage
+	var m Marks
+	if json.Unmarshal(metadata, &members) != nil || json.Unmarshal(members["carrel"], &m) != nil {
 		return Marks{}
 	}
-	return m.Carrel
+	return m
 }

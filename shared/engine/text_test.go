@@ -208,3 +208,17 @@ func TestHistory_AnswerAgain(t *testing.T) {
 		}
 	}
 }
+
+// What a client writes beside a message is no mark of the server's, in whatever case its name is: the model is sent the message.
+func TestHistory_MetadataOfClients(t *testing.T) {
+	said := agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next", Metadata: []byte(`{"Carrel":{"again":true,"continues":"b"}}`)}
+	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole", Metadata: agui.Marks{Stop: "end"}.Metadata()}
+	m := says([]engine.Delta{stop(engine.StopEnd)})
+	f := setUp(t, m, chat.Limits{})
+	f.config.History = append(f.config.History, whole, said)
+	f.run()
+	want := "A user \"hello\"\nB assistant \"whole\"\nC user \"next\"\n"
+	if got := lines(m.asked[0].Messages); got != want {
+		t.Errorf("the model was sent\n%s\nwant\n%s", got, want)
+	}
+}
