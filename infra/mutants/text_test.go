@@ -1,9 +1,11 @@
 package mutants
 
+import "slices"
+
 // textGuards are what keeps a text whole, from the model to the person and back.
 func textGuards() []guard {
 	const engine, chars = "./shared/engine ", "shared/chars/chars.go"
-	return []guard{
+	return slices.Concat(historyGuards(), []guard{
 		{
 			name: "text: no delta ends inside a character", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
 			from: `!utf8.FullRuneInString(s[at:])`, to: `!utf8.FullRuneInString(s[at:]) && at < 0`,
@@ -19,26 +21,6 @@ func textGuards() []guard {
 		{
 			name: "text: a call behind thinking is in another message", file: "shared/engine/ask.go", test: engine + "TestAnswer_TextOpensAgain",
 			from: `a.next(a.thought)`, to: `a.next(false)`,
-		},
-		{
-			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go", test: engine + "TestAnswer_TextOpensAgain",
-			from: `of := answers[marks.Continues]`, to: `of := answers[marks.Stop]`,
-		},
-		{
-			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerCutOff",
-			from: `if s.marks.Incomplete && m.Role == agui.RoleAssistant {`, to: `if s.marks.Incomplete && s.marks.Again {`,
-		},
-		{
-			name: "text: who stopped an answer is told", file: "shared/engine/engine.go", test: engine + "TestHistory_AnswerCutOff",
-			from: `r.closeOpen(errors.Is(end, ErrCancelled))`, to: `r.closeOpen(false)`,
-		},
-		{
-			name: "text: a half answer that is given again is not sent", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerAgain",
-			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
-		},
-		{
-			name: "text: a client writes no marks", file: "shared/agui/marks.go", test: engine + "TestHistory_MetadataOfClients",
-			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
 		},
 		{
 			name: "text: a cut falls between clusters", file: chars, test: "./shared/tool TestResult_CutBetweenClusters",
@@ -59,6 +41,33 @@ func textGuards() []guard {
 		{
 			name: "text: a run's call is not taken for an earlier run's", file: "shared/agui/fold.go", test: "./shared/agui TestFolder_Rules",
 			from: "		clear(f.calls) // a model may name its calls the same in every run\n", to: "",
+		},
+	})
+}
+
+// historyGuards are what makes a model read what the person has read.
+func historyGuards() []guard {
+	const engine = "./shared/engine "
+	return []guard{
+		{
+			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go", test: engine + "TestAnswer_TextOpensAgain",
+			from: `of := answers[marks.Continues]`, to: `of := answers[marks.Stop]`,
+		},
+		{
+			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerCutOff",
+			from: `if s.marks.Incomplete && m.Role == agui.RoleAssistant {`, to: `if s.marks.Incomplete && s.marks.Again {`,
+		},
+		{
+			name: "text: who stopped an answer is told", file: "shared/engine/engine.go", test: engine + "TestHistory_AnswerCutOff",
+			from: `r.closeOpen(errors.Is(end, ErrCancelled))`, to: `r.closeOpen(false)`,
+		},
+		{
+			name: "text: a half answer that is given again is not sent", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerAgain",
+			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
+		},
+		{
+			name: "text: a client writes no marks", file: "shared/agui/marks.go", test: engine + "TestHistory_MetadataOfClients",
+			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
 		},
 	}
 }

@@ -172,9 +172,9 @@ func explain(err error) error {
 	return err
 }
 
-// readable rewrites a message of the schema package with decimal numbers, where the package writes fractions.
+// readable rewrites a message of the schema package in JSON's terms: the package writes numbers as fractions, and null as Go does.
 func readable(message string) string {
-	message = strings.ReplaceAll(message, "validating root: ", "")
+	message = strings.NewReplacer("validating root: ", "", "<invalid reflect.Value>", "null").Replace(message)
 	message = regexp.MustCompile(`-?\d+/\d+ is `).ReplaceAllStringFunc(message, func(found string) string {
 		value, ok := new(big.Rat).SetString(strings.TrimSuffix(found, " is "))
 		if !ok {

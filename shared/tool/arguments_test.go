@@ -25,6 +25,8 @@ func TestArguments_SchemaAndGoAgree(t *testing.T) {
 		"a tiny one":                      {`{"item":"b","count":1e-999999999999}`, tool.BadArguments, `integer`},
 		"a key twice":                     {`{"item":"b","count":1,"count":2}`, tool.BadArguments, `the field "count" stands twice`},
 		"ten characters of four bytes":    {`{"item":"🎈🎈🎈🎈🎈🎈🎈🎈🎈🎈","count":1}`, tool.OK, "1 🎈"},
+		"a number that is null":           {`{"item":"b","count":null}`, tool.BadArguments, `null has type "null"`},
+		"a null":                          {`null`, tool.BadArguments, `null has type "null"`},
 		"a list that is null":             {`{"item":"b","count":1,"notes":null}`, tool.OK, "1 b"},
 		"white space":                     {" {\n\"item\" : \"b\",\t\"count\":1 } ", tool.OK, "1 b"},
 	} {
@@ -34,7 +36,7 @@ func TestArguments_SchemaAndGoAgree(t *testing.T) {
 		if got.Outcome != c.want || !strings.Contains(got.Content, c.says) {
 			t.Errorf("%s: %+v, want %s with %q", name, got, c.want, c.says)
 		}
-		for _, of := range []string{"Go ", "int64", "float64", "struct", "cannot unmarshal"} {
+		for _, of := range []string{"Go ", "int64", "float64", "struct", "reflect", "cannot unmarshal"} {
 			if strings.Contains(got.Content, of) {
 				t.Errorf("%s: the error names a Go type: %s", name, got.Content)
 			}
