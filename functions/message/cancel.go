@@ -2,13 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 
+	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
-// cancel asks a running run to stop; one that never began has ended here and now, and may have freed a seat.
+// cancel asks a running run to stop; one that never began has ended here and now, and may have freed a seat. An unknown run
+// is answered like one that has ended, and nothing is stored of it.
 func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	c, err := r.store.Cancel(ctx, f.RunID)
+	if errors.Is(err, chat.ErrNotFound) {
+		return r.answer(ctx, &wire.Accepted{RequestID: r.id, RunID: f.RunID, State: stateEnded})
+	}
 	if err != nil {
 		return err
 	}

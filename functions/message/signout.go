@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -56,7 +57,7 @@ func (r *request) cancelAll(ctx context.Context) error {
 		}
 		for _, run := range runs {
 			asked[run] = true
-			if _, err := r.store.Cancel(ctx, run); err != nil {
+			if _, err := r.store.Cancel(ctx, run); err != nil && !errors.Is(err, chat.ErrNotFound) {
 				return err
 			}
 		}

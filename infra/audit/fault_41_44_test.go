@@ -59,8 +59,8 @@ func TestFault41DeviceBetweenLastListAndLastAppend(t *testing.T) {
 	g.exact(1, window, late)
 }
 
-// Of two hellos the later comes first: the connection stays on the thread of the later one, whose events it gets. A
-// cancel comes before the run that it is about: the run never says a word.
+// Of two hellos the later comes first: the connection stays on the thread of the later one, whose events it gets. A run is
+// stopped while it is on its way: the cancel follows its answer, and the run ends.
 func TestFault42HellosAndCancelOvertake(t *testing.T) {
 	g := newStage(t, stack.Config{})
 	window := g.window()
@@ -94,7 +94,7 @@ func TestFault42HellosAndCancelOvertake(t *testing.T) {
 		}
 		return apigateway.MessageFault{}
 	})
-	run := g.send(window, "/say never said")
+	run := g.send(window, "/stream 1000 100\n/say never said")
 	if err := window.Cancel(run); err != nil {
 		t.Fatal(err)
 	}

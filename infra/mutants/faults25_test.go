@@ -143,9 +143,8 @@ func ownFaults() []fault {
 			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`, test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
-			number: 42, clause: "the cancel of what is not known yet is kept", file: "shared/store/cancel.go",
-			from: `if err != nil || r.ID == "" && !remember {`, to: `if err != nil || r.ID == "" && (remember || !remember) {`,
-			test: "TestFault42HellosAndCancelOvertake",
+			number: 42, clause: "a cancel follows the answer to its run", file: "shared/client/requests.go",
+			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`, test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
 			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",

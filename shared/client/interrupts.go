@@ -124,6 +124,7 @@ func (v *View) rejected(f *wire.Rejected) {
 	}
 	t := v.threads[v.requests.thread(f.RunID)]
 	v.requests.ran(f.RunID)
+	v.requests.cancelled(f.RunID)
 	v.unanswer(f.RunID)
 	if t != nil && f.Code == wire.CodeInterrupted {
 		t.asking.set(f.Interrupts)

@@ -91,7 +91,7 @@ type life struct {
 
 func (l *life) end() chat.Seq { return chat.Seq(len(l.events)) }
 
-// run is one that was admitted, or cancelled before it was.
+// run is one that was admitted.
 type run struct {
 	id     chat.RunID
 	thread *thread
@@ -313,15 +313,11 @@ func (b *backend) next() {
 // cancel asks a running run to stop; one that waits has ended.
 func (b *backend) cancel(c *call, f *wire.Cancel) {
 	r := b.runs[f.RunID]
-	if r == nil { // kept, so that it does not begin when it comes
-		b.runs[f.RunID] = &run{id: f.RunID, over: true}
+	if r == nil {
 		c.answer(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, State: "ended"})
 		return
 	}
-	a := &wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, State: "running"}
-	if r.thread != nil {
-		a.ThreadID = r.thread.id
-	}
+	a := &wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: r.thread.id, State: "running"}
 	switch {
 	case r.over:
 		a.State = "ended"

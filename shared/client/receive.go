@@ -254,6 +254,7 @@ func (v *View) refused(f *wire.Error) {
 	switch kind {
 	case "run":
 		v.requests.ran(run)
+		v.requests.cancelled(run)
 		v.unanswer(run)
 	case "cancel":
 		v.requests.cancelled(run)

@@ -87,6 +87,11 @@ func (q *requests) thread(run chat.RunID) chat.ThreadID {
 	return ""
 }
 
+// pending reports whether a run has no answer yet.
+func (q *requests) pending(run chat.RunID) bool {
+	return slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.id == run })
+}
+
 // ran takes a run off that was answered, and reports whether it was there.
 func (q *requests) ran(run chat.RunID) bool {
 	had := len(q.runs)
@@ -121,6 +126,9 @@ func (v *View) flush(again bool) {
 	}
 	v.flushRuns(again, func(r *pendingRun) bool { return r.thread == v.open.id })
 	for _, c := range q.cancels {
+		if q.pending(c.id) {
+			continue // the server may not know the run yet, and remembers no cancel
+		}
 		if !c.sent || again {
 			c.sent = true
 			v.send(&wire.Cancel{Header: header("cancel." + string(c.id)), RunID: c.id})

@@ -83,7 +83,7 @@ type before struct {
 // A repeat of the same run answers as the first did. It fails with chat.ErrBusy, ErrTooManyRuns, ErrBadID for a run id
 // that is another thread's, ErrNotFound for a thread that was deleted, ErrClosed for a user who is being erased, with an
 // *InterruptedError, which lists them, if it does not answer each of the thread's open questions or answers others, and
-// with a *chat.RateLimitedError. A run that was cancelled before it came is known as such: Repeat, with status cancelled.
+// with a *chat.RateLimitedError.
 //
 // Of two that answer the same questions one wins: the other finds them gone and is told what is open then, if anything.
 func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
@@ -170,10 +170,7 @@ func (s *Store) repeat(a Admission, b before, nonce string, hash []byte) (Admitt
 	if err != nil {
 		return Admitted{}, err
 	}
-	if run.Thread == "" {
-		run.Thread = a.Thread // cancelled before it came
-	}
-	if run.Thread != a.Thread || b.run.Thread != "" && !bytes.Equal(b.run.Hash, hash) {
+	if run.Thread != a.Thread || !bytes.Equal(b.run.Hash, hash) {
 		return Admitted{}, fmt.Errorf("admit a run: %w", &TakenError{Message: theRun})
 	}
 	return Admitted{

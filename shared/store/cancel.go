@@ -13,18 +13,13 @@ import (
 
 // Cancelled says what Cancel did.
 type Cancelled struct {
-	Run   Run  // as it is now; its Thread is empty for a run that is not known
+	Run   Run  // as it is now
 	Ended bool // it was waiting, or admitted and not claimed, and has ended without events: its watchers are to be told
 }
 
-// Cancel asks a running run to stop, ends one that never began, and keeps the wish for one that is not known yet. A run
-// that has ended stays as it is. A run that ended here may have freed a seat: StartWaiting is the caller's.
+// Cancel asks a running run to stop, and ends one that never began. A run that has ended stays as it is. Of an unknown run,
+// which is chat.ErrNotFound, it stores nothing. A run that ended here may have freed a seat: StartWaiting is the caller's.
 func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
-	return s.cancel(ctx, id, true)
-}
-
-// cancel cancels a run. Of one that is not known it keeps the wish only if remember says so.
-func (s *Store) cancel(ctx context.Context, id chat.RunID, remember bool) (Cancelled, error) {
 	if err := checkID("run", id); err != nil {
 		return Cancelled{}, err
 	}
@@ -33,8 +28,11 @@ func (s *Store) cancel(ctx context.Context, id chat.RunID, remember bool) (Cance
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
 		r, d, err := s.runAndDesk(ctx, id)
-		if err != nil || r.ID == "" && !remember {
+		if err != nil {
 			return Cancelled{}, err
+		}
+		if r.ID == "" {
+			return Cancelled{}, fmt.Errorf("cancel a run: %w", chat.ErrNotFound)
 		}
 		done, err := s.cancelOnce(ctx, id, r, d, nonce)
 		if err == nil {
@@ -51,21 +49,9 @@ func (s *Store) cancel(ctx context.Context, id chat.RunID, remember bool) (Cance
 
 func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d deskItem, nonce string) (Cancelled, error) {
 	switch status := chat.RunStatus(r.Status); {
-	case r.ID == "":
-		k, now := s.runKey(id), millis(s.t.c.Now())
-		r = runItem{
-			PK: k.pk, SK: k.sk, User: s.user.Key(), ID: string(id), Status: string(chat.RunCancelled), Nonce: nonce,
-			Created: now, Ended: now, Expires: s.t.expiry(cancelMemory),
-		}
-		if err := s.t.put(ctx, r, absent, attributes{":now": number(s.t.nowSeconds())}); err != nil {
-			return Cancelled{}, err
-		}
-		run, err := r.run()
-		return Cancelled{Run: run}, err
 	case status.Terminal():
 		run, err := r.run()
-		// Own nonce and a thread: this call ended it, and the answer was lost.
-		return Cancelled{Run: run, Ended: r.Nonce == nonce && r.Thread != ""}, err
+		return Cancelled{Run: run, Ended: r.Nonce == nonce}, err // own nonce: this call ended it, and the answer was lost
 	case status == chat.RunRunning:
 		item, err := s.t.update(ctx, s.cancelRequest(id))
 		if err != nil {

@@ -151,7 +151,10 @@ func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, 
 	}
 	var all []Cancelled
 	for _, run := range d.Runs(id) {
-		c, err := s.cancel(ctx, run, false)
+		c, err := s.Cancel(ctx, run)
+		if errors.Is(err, chat.ErrNotFound) { // its seat outlives it
+			continue
+		}
 		if err != nil {
 			return all, err
 		}

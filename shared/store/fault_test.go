@@ -121,11 +121,6 @@ func userSteps() []step {
 				t.Errorf("cancelled: %+v, %v", c, err)
 			}
 		}},
-		{"Cancel of an unknown run", put, func(t *testing.T, s *scene) {
-			if c, err := s.bad.Cancel(t.Context(), "r1"); err != nil || c.Ended || c.Run.Thread != "" {
-				t.Errorf("cancelled: %+v, %v", c, err)
-			}
-		}},
 		{"StartWaiting", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")

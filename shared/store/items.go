@@ -94,7 +94,7 @@ type runItem struct {
 	SK       string `dynamodbav:"sk"`
 	User     string `dynamodbav:"user"` // whose it is, once more: a claim looks whether the key says the same
 	ID       string `dynamodbav:"id"`
-	Thread   string `dynamodbav:"thread"` // "": a cancel that came before its run
+	Thread   string `dynamodbav:"thread"`
 	Agent    string `dynamodbav:"agent,omitempty"`
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`

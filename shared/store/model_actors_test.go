@@ -64,6 +64,9 @@ func admit(a *actor, asked store.Admission) {
 
 func cancel(a *actor, run chat.RunID) {
 	c, err := a.store.Cancel(a.ctx, run)
+	if errors.Is(err, chat.ErrNotFound) { // it may have been admitted since
+		return
+	}
 	if !a.went("cancel", err) {
 		return
 	}

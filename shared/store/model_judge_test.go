@@ -76,9 +76,6 @@ func sorted[K ~string, V any](all map[K]V) []K { return slices.Sorted(maps.Keys(
 func (m *model) run(a *actor, was *state, now runRow) {
 	id := chat.RunID(now.ID)
 	old, known := was.runs[id]
-	if known && old.Thread == "" && old.Expires < m.now.Unix() {
-		known = false // the memory of a cancel, which is past
-	}
 	if now == old {
 		return
 	}
@@ -113,9 +110,8 @@ func (a *actor) stands(what string, run chat.RunID) bool {
 
 func (m *model) created(a *actor, now runRow) {
 	a.did["created "+now.ID] = now.Nonce
-	forgotten := now.Thread == "" && now.status() == chat.RunCancelled
 	asked := now.status() == chat.RunAdmitted || now.status() == chat.RunWaiting
-	if now.Fence != 0 || !forgotten && !asked {
+	if now.Fence != 0 || !asked {
 		m.fail("%s: %s begins as %+v", a.name, now.ID, now)
 	}
 	if now.status() == chat.RunWaiting && m.policy[chat.RunID(now.ID)] == chat.Interrupt {

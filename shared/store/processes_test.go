@@ -232,13 +232,13 @@ func (r *racer) admit(user string, asked store.Admission) (invoke bool) {
 func (r *racer) cancel(user string, run chat.RunID) {
 	c, err := r.stores[user].Cancel(r.t.Context(), run)
 	switch {
+	case errors.Is(err, chat.ErrNotFound):
+		r.count("cancelled before they came, which does nothing")
 	case err != nil:
 		r.wrong("cancel %s: %v", run, err)
 	case c.Ended:
 		r.count("cancelled before they began")
 		r.start(user)
-	case c.Run.Thread == "":
-		r.count("cancelled before they came")
 	}
 }
 

@@ -15,13 +15,12 @@ import (
 )
 
 const (
-	claimTime    = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
-	waitTime     = time.Hour           // in the queue
-	leaseTime    = 20 * time.Second    // of a claim, unless renewed
-	overTime     = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
-	runLife      = 90 * 24 * time.Hour // of a run's record
-	inputLife    = 2 * time.Hour       // longer than a run can wait and run; its log and transcript hold the question
-	cancelMemory = time.Hour           // for which the cancel of a run that is not known yet is kept
+	claimTime = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
+	waitTime  = time.Hour           // in the queue
+	leaseTime = 20 * time.Second    // of a claim, unless renewed
+	overTime  = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
+	runLife   = 90 * 24 * time.Hour // of a run's record
+	inputLife = 2 * time.Hour       // longer than a run can wait and run; its log and transcript hold the question
 )
 
 // Run is one run's record.

@@ -74,7 +74,7 @@ func (a *audit) judgeLists() {
 		}
 	}
 	for id, r := range a.runs {
-		if r.Thread != "" && r.Recent != recentRun(r.Created, id) {
+		if r.Recent != recentRun(r.Created, id) {
 			a.say("run outside of the list", id, "the user does not see it")
 		}
 	}

@@ -199,7 +199,7 @@ type Accepted struct {
 	Type      Type          `json:"type"`
 	RequestID string        `json:"requestId,omitempty"`
 	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for a Forget
-	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of a run that is not known yet
+	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of an unknown run
 	State     string        `json:"state"`              // running, waiting; ended for a repeat of a run that has ended; closing for a Forget
 	Position  int           `json:"position,omitempty"` // 1 is the next of the waiting
 }

@@ -128,7 +128,6 @@ func runs(t *testing.T, w *World) {
 	w.Begin(alice, "r3", "t1")
 	w.tick()
 	w.Admit(alice, "r4", "t1")
-	must[store.Cancelled](t)(alice.Cancel(ctx, "r2-never-came"))
 	w.Admit(w.As("alic"), "r9", "t1")
 	w.Admit(w.As("alice2"), "r9", "t1")
 	const all = "r4 waiting r3 running r7 finished r8 finished r9 finished zz-runs running"

@@ -30,6 +30,7 @@ export class Answers {
     if (!this.#out.requests.settle(runId)) return;
     this.heard();
     this.#told(`run.${runId}`, frame);
+    this.#out.cancel(runId);
     this.#out.runs(now);
   }
 
@@ -112,6 +113,7 @@ export class Answers {
       this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
     }
     this.#views.note({ code, message, runId, ...(field !== undefined && { field }), ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
+    this.plain(`cancel.${runId}`, { type: "accepted", runId, state: "ended" }); // it never began
     this.run(runId, frame, now);
   }
 

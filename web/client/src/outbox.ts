@@ -61,7 +61,13 @@ export class Outbox {
   }
 
   ask(request: Plain): void {
-    if (this.requests.add(request) && this.#at.online) this.#send(request);
+    if (this.requests.add(request) && this.#at.online && !this.#early(request)) this.#send(request);
+  }
+
+  /** A run has its answer: its cancel may go. */
+  cancel(runId: string): void {
+    const cancel = this.requests.plain.find((request) => request.type === "cancel" && request.runId === runId);
+    if (cancel && this.#at.online) this.#send(cancel);
   }
 
   /** An edit of the thread has its answer: the next one may go. */
@@ -89,7 +95,12 @@ export class Outbox {
     for (const run of front) if (!this.#here(run)) this.#run(run);
     if (hello) this.hello(now);
     for (const run of front) if (this.#here(run)) this.#run(run);
-    for (const request of this.requests.plain) this.#send(request);
+    for (const request of this.requests.plain) if (!this.#early(request)) this.#send(request);
+  }
+
+  /** A cancel whose run has no answer yet: the server may not know the run, and remembers no cancel. */
+  #early(request: Plain): boolean {
+    return request.type === "cancel" && this.requests.run(request.runId) !== undefined;
   }
 
   #here(run: PendingRun): boolean {

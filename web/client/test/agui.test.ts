@@ -110,6 +110,8 @@ describe("a CarrelAgent", () => {
     const agent = new CarrelAgent({ client, threadId: "t1" });
     agent.run(input("r1", "hi")).subscribe();
     agent.abortRun();
+    expect(socket.all("cancel")).toEqual([]);
+    socket.say({ type: "accepted", requestId: "run.r1", runId: "r1", threadId: "t1", state: "running" });
     expect(socket.last("cancel")).toMatchObject({ runId: "r1" });
   });
 

@@ -231,10 +231,7 @@ export class Server {
 
   #cancel({ requestId, runId }: Asked, say: (frame: Frame) => void): void {
     const run = this.runs.get(runId);
-    if (!run) { // kept, so that it does not begin when it comes
-      this.runs.set(runId, { id: runId, taken: [], began: false, over: true, cancel: false, said: 0, length: 0, pause: 0 });
-      return say({ type: "accepted", requestId, runId, state: "ended" });
-    }
+    if (!run) return say({ type: "accepted", requestId, runId, state: "ended" });
     const waits = this.waiting.includes(run);
     const threadId = run.thread?.id;
     if (!run.over && !waits) run.cancel = true;
