@@ -77,7 +77,7 @@ func (r *request) withoutRow(ctx context.Context) error {
 // watch points this connection at a thread, keeps what its client has of it, if that is said, and returns its row.
 func (r *request) watch(ctx context.Context, thread chat.ThreadID, n int64, has *chat.Cursor) (chat.Connection, error) {
 	c := chat.Connection{
-		ID: r.in.Connection, Thread: thread, N: n,
+		ID: r.in.Connection, Thread: thread, N: n, HelloBy: r.in.RequestID,
 		Connected: r.in.ConnectedAt, TokenExpires: r.in.TokenExpires, SignedIn: r.in.SignIn.At,
 	}
 	if has != nil {

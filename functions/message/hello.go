@@ -46,7 +46,9 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 		return nil // a later hello or run has overtaken this one, and has been answered
 	}
 	r.thread = id
-	v, err := r.view(ctx, id, f.Cursor)
+	// A client never sends an n twice. The server may: the SDK repeats a write whose answer was lost.
+	replays := row.N == f.N && row.HelloBy == r.in.RequestID
+	v, err := r.view(ctx, id, f.Cursor, replays)
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 		frames = append(frames, v.snapshot)
 	}
 	reached, err := r.deliver(ctx, frames...)
-	if err != nil || !reached {
+	if err != nil || !reached || !replays {
 		return err
 	}
 	return r.replay(ctx, f, v)
@@ -80,8 +82,8 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 }
 
 // view reads the thread, the end of its log, the log behind a cursor or else the transcripts up to the thread's head and
-// the log behind that: of the log no more than the first page.
-func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor) (view, error) {
+// the log behind that: of the log no more than the first page. Without a replay it reads only where the thread stands.
+func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor, replays bool) (view, error) {
 	t, err := r.store.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return view{usable: c == nil}, nil
@@ -95,6 +97,10 @@ func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor) (v
 		return v, err
 	}
 	v.head = max(t.Head, v.last.Last)
+	if !replays {
+		v.usable = c != nil && c.Epoch == t.Epoch && c.Seq == v.head
+		return v, nil
+	}
 	if c != nil && c.Epoch == t.Epoch {
 		if err := r.follow(ctx, &v, c.Seq); err != nil || v.usable {
 			return v, err

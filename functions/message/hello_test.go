@@ -280,3 +280,30 @@ func TestTitle(t *testing.T) {
 		}
 	}
 }
+
+// A repeated hello is not replayed twice. One that the SDK repeated, because the answer of its write was lost, is answered in
+// full: the client has had no answer to it.
+func TestHello_Repeated(t *testing.T) {
+	r := newRig(t)
+	r.window("alice", "w0=").send(hi)
+	r.window("alice", "w0=").does("r1", "an answer", true)
+	w := r.window("alice", "w1=")
+	const body = `{"type":"hello","n":2,"threadId":"t"}`
+	w.request = "first"
+	for range 2 {
+		if got := w.hello(body); got.ready == nil || got.snapshot == nil {
+			t.Fatalf("a hello and its repeat by the SDK are answered with %+v", got)
+		}
+	}
+	for _, body := range []string{body, strings.Replace(body, `"n":2`, `"n":1`, 1)} {
+		w.request = "second"
+		got := w.send(body)
+		ready, ok := got[0].(*wire.Ready)
+		if !ok || len(got) != 1 || ready.Head == 0 || ready.Recovered {
+			t.Errorf("%s again is answered with %d frames, the first %+v", body, len(got), got[0])
+		}
+	}
+	if got := w.hello(strings.Replace(body, `"n":2`, `"n":3`, 1)); got.snapshot == nil {
+		t.Errorf("the next hello is answered with %+v", got)
+	}
+}

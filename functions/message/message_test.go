@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,8 @@ type window struct {
 	id   chat.ConnectionID
 	life time.Duration // of its token
 
-	signIn chat.SignIn
+	signIn  chat.SignIn
+	request string // the gateway's id of its next frame; "": q
 }
 
 // window opens a connection and records it as connect does, unless it is another user's.
@@ -73,7 +75,7 @@ func (r *rig) window(user, id string) window {
 
 // unrecorded is a window whose connection has no row.
 func (r *rig) unrecorded(user, id string) window {
-	return window{r, chattest.User(r.t, user), chat.ConnectionID(id), time.Hour, chat.SignIn{At: r.at, Proven: true}}
+	return window{rig: r, user: chattest.User(r.t, user), id: chat.ConnectionID(id), life: time.Hour, signIn: chat.SignIn{At: r.at, Proven: true}}
 }
 
 func (w window) store() *store.Store {
@@ -100,7 +102,7 @@ func (w window) try(body string) error { return w.tryOf(body, w.signIn) }
 func (w window) tryOf(body string, signIn chat.SignIn) error {
 	_, err := w.Handle(w.t.Context(), gatewaytest.Message(w.t, gateway.Inbound{
 		User: w.user, Connection: w.id, Grants: []string{"calculator"}, ConnectedAt: w.at,
-		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q", SignIn: signIn,
+		TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: cmp.Or(w.request, "q"), SignIn: signIn,
 	}))
 	return err
 }

@@ -33,5 +33,23 @@ func frameRateGuards() []guard {
 			from: `	v.waitFor(f)
 	v.wishes.Close`, to: `	v.wishes.Close`,
 		},
+		{
+			name: "hello: a repeated one is not replayed twice", file: "functions/message/hello.go", test: "./functions/message TestHello_Repeated",
+			from: `replays := row.N == f.N && row.HelloBy == r.in.RequestID`, to: `replays := row.Thread == id`,
+		},
+		{
+			name: "hello: the SDK's repeat is answered in full", file: "shared/store/connections.go", test: "./functions/message TestHello_Repeated",
+			from: `#by = :by, `, to: `#by = :n, `,
+		},
+		{
+			name: "cancel: an unknown run is not stored", file: "shared/store/cancel.go", test: "./shared/store TestStore",
+			from: `if r.ID == "" {
+			return Cancelled{}, fmt.Errorf("cancel a run: %w", chat.ErrNotFound)`, to: `if r.ID == "" {
+			return Cancelled{}, s.t.put(ctx, runItem{PK: s.runKey(id).pk, SK: s.runKey(id).sk, ID: string(id)}, "", nil)`,
+		},
+		{
+			name: "cancel: the Go client sends it after the run's answer", file: "shared/client/requests.go", test: "./shared/client TestScenarios",
+			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`,
+		},
 	}
 }

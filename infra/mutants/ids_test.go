@@ -54,7 +54,7 @@ func runIDGuards() []guard {
 	return []guard{
 		{
 			name: "admission: another run of the same id is refused", file: "shared/store/admit.go", test: test,
-			from: `b.run.Thread != "" && !bytes.Equal(b.run.Hash, hash)`, to: `len(hash) == 0 && !bytes.Equal(b.run.Hash, hash)`,
+			from: `!bytes.Equal(b.run.Hash, hash)`, to: `len(hash) == 0 && !bytes.Equal(b.run.Hash, hash)`,
 		},
 		{
 			name: "admission: the hash covers the answers", file: file, test: test,

@@ -337,12 +337,8 @@ func deskGuards() []guard {
 			from: `#ended = :ended REMOVE #live, #due, #deadline`, to: `#ended = :ended`,
 		},
 		{
-			name: "cancel: the wish does not replace the run", file: "shared/store/cancel.go",
-			from: `s.t.put(ctx, r, absent, attributes{":now": number(s.t.nowSeconds())})`, to: `s.t.put(ctx, r, "", nil)`,
-		},
-		{
 			name: "cancel: knows its own", file: "shared/store/cancel.go",
-			from: `Ended: r.Nonce == nonce && r.Thread != ""`, to: `Ended: false`,
+			from: `Ended: r.Nonce == nonce}`, to: `Ended: false}`,
 		},
 		{
 			name: "cancel: a run that has ended stays as it is", file: "shared/store/cancel.go",

@@ -150,7 +150,8 @@ type Connection struct {
 	ID           ConnectionID
 	Whose        Mark // whom the edge wrote it for, as read; "": it does not say, and nothing is posted to it
 	Thread       ThreadID
-	N            int64 // of its last hello or run; 0 until the first hello: not yet a target for posts
+	N            int64  // of its last hello or run; 0 until the first hello: not yet a target for posts
+	HelloBy      string // the request that set N and Thread: the gateway's id of it
 	Connected    time.Time
 	TokenExpires time.Time // nothing is posted to it afterwards
 	SignedIn     time.Time // when its user signed in, in whole seconds; a refreshed token keeps it

@@ -37,7 +37,7 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 	}
 	k := s.connectionKey(c.ID)
 	return connectionItem{
-		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, Connected: millis(c.Connected),
+		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, HelloBy: c.HelloBy, Connected: millis(c.Connected),
 		TokenExpires: millis(c.TokenExpires), SignedIn: seconds(c.SignedIn), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
 		Expires: s.t.expiry(connectionLife),
 	}
@@ -95,8 +95,8 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 	return all, nil
 }
 
-// Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then: its
-// Thread tells whether the change took (a repeat of the same n and thread did). What c acknowledges, if anything, is kept
+// Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then. The change
+// is this call's if the row has its N and HelloBy: the SDK may have repeated a write whose answer was lost. What c acknowledges, if anything, is kept
 // with it, in the same write. A row of another owner, or written for one, gives chat.ErrForeign. A row of before there
 // were seals gets its own. A missing row is written again from c, under the conditions of Connect; but no other connection
 // is removed for it: if the limit is reached, Watch fails with chat.ErrReplaced.
@@ -122,9 +122,9 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 // pointAt changes what a connection watches and returns its row as it is then; without one it is zero, or expired.
 func (s *Store) pointAt(ctx context.Context, c chat.Connection) (row connectionItem, err error) {
 	u := update{
-		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #owner = :owner",
+		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #by = :by, #owner = :owner", names: map[string]string{"#by": "helloBy"},
 		when:   present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
-		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":owner": text(s.seal(c.ID)), ":now": number(s.t.nowSeconds())},
+		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":by": text(c.HelloBy), ":owner": text(s.seal(c.ID)), ":now": number(s.t.nowSeconds())},
 	}
 	if c.Acked.Epoch != "" {
 		u.change += ", #acked = :acked, #epoch = :epoch"

@@ -30,6 +30,7 @@ type connectionItem struct {
 	Owner        string `dynamodbav:"owner,omitempty"` // the seal; "": a row of before there was one
 	Thread       string `dynamodbav:"thread"`
 	N            int64  `dynamodbav:"n"`
+	HelloBy      string `dynamodbav:"helloBy,omitempty"`
 	Connected    int64  `dynamodbav:"connected"`
 	TokenExpires int64  `dynamodbav:"token"`
 	SignedIn     int64  `dynamodbav:"signed,omitempty"` // seconds
@@ -46,7 +47,7 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 		return chat.Connection{}, &chat.ForeignError{Connection: chat.ConnectionID(strings.TrimPrefix(i.SK, connectionPrefix))}
 	}
 	c := chat.Connection{
-		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N,
+		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N, HelloBy: i.HelloBy,
 		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires), SignedIn: fromSeconds(i.SignedIn),
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
