@@ -69,6 +69,7 @@ func (v *View) ready(f *wire.Ready) {
 	if f.N < s.had || f.N > s.n {
 		return
 	}
+	v.attempt = 0 // the server answers, whichever thread it answers for
 	if v.open.id == "" && f.ThreadID != "" {
 		v.name(f.ThreadID)
 	}
@@ -80,7 +81,7 @@ func (v *View) ready(f *wire.Ready) {
 		s.hello = 0
 	}
 	if !s.answered {
-		s.answered, v.status, v.attempt = true, Ready, 0
+		s.answered, v.status = true, Ready
 		if f.ReconnectInMs > 0 {
 			v.handOver(time.Duration(min(f.ReconnectInMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 		}
