@@ -3,7 +3,7 @@ package mutants
 // headerGuards are the clauses of docs/protocol.md, "Run headers".
 func headerGuards() []guard {
 	const storeTest, turnTest = "./shared/store TestStore/dynoxide/TranscriptHeaders", "./functions/turn TestRunStarted_NamesTheAgent"
-	const goTest, webTest = "./shared/client TestScenarios", "web client/test/scenarios.test.ts"
+	const goTest, adapterTest = "./shared/client TestScenarios", "web client/test/agui.test.ts"
 	return []guard{
 		{
 			name: "headers: the end's usage is stored", file: "shared/store/end.go", test: storeTest,
@@ -22,12 +22,12 @@ func headerGuards() []guard {
 			from: `messages = messages[n:]`, to: `messages = messages[0:]`,
 		},
 		{
-			name: "headers: a header counts its own messages (TypeScript)", file: "web/client/src/fold.ts", test: webTest,
+			name: "headers: a header counts its own messages (TypeScript)", file: "web/client/src/fold.ts", test: adapterTest,
 			from: `    this.#run = undefined;
     for`, to: `    for`,
 		},
 		{
-			name: "headers: what a message says stays beside its run", file: "web/client/src/agui-ids.ts", test: "web client/test/agui.test.ts",
+			name: "headers: what a message says stays beside its run", file: "web/client/src/agui-ids.ts", test: adapterTest,
 			from: `metadata: { ...stock.metadata, carrel }`, to: `metadata: { carrel }`,
 		},
 	}
