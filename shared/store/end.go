@@ -88,13 +88,13 @@ func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Ev
 		f.Add(e)
 		header.Add(e)
 	}
-	messages, err := transcriptText(f)
+	messages, err := transcriptText(f, h.run.ID)
 	if err != nil {
 		return err
 	}
-	usage, err := usageText(header.Usage)
+	usage, err := shortText(header.Usage)
 	if err != nil {
-		return fmt.Errorf("write a transcript: %w", err)
+		return err
 	}
 	first := h.first
 	if first == 0 {

@@ -210,7 +210,7 @@ type transcriptItem struct {
 	Messages string `dynamodbav:"m"`
 	At       int64  `dynamodbav:"at,omitempty"` // ms since the epoch
 	Agent    string `dynamodbav:"a,omitempty"`
-	Usage    string `dynamodbav:"u,omitempty"` // JSON text; it names the model
+	Usage    string `dynamodbav:"u,omitempty"` // as shortText writes it
 }
 
 func (i transcriptItem) transcript() (Transcript, error) {
@@ -218,11 +218,12 @@ func (i transcriptItem) transcript() (Transcript, error) {
 	if err := json.Unmarshal([]byte(i.Messages), &t.Messages); err != nil {
 		return Transcript{}, fmt.Errorf("read the transcript at %d: %w", i.First, err)
 	}
-	var usage []agui.Usage
-	if i.Usage != "" {
-		if err := json.Unmarshal([]byte(i.Usage), &usage); err != nil {
-			return Transcript{}, fmt.Errorf("read the usage in the transcript at %d: %w", i.First, err)
-		}
+	for n := range t.Messages {
+		t.Messages[n].ID = longID(t.Messages[n].ID, t.Run)
+	}
+	usage, err := fromShort(i.Usage)
+	if err != nil {
+		return Transcript{}, fmt.Errorf("read the usage in the transcript at %d: %w", i.First, err)
 	}
 	t.Header.At, t.Header.Agent = i.At, i.Agent
 	t.Header.SetUsage(usage)

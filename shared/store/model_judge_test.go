@@ -211,7 +211,13 @@ func (m *model) story(id chat.RunID, t threadRow) {
 			continue
 		}
 		var got []agui.Message
-		if err := json.Unmarshal([]byte(tr.Messages), &got); err != nil || tr.Last != last || tr.Run != string(id) ||
+		err := json.Unmarshal([]byte(tr.Messages), &got)
+		for i, m := range got {
+			if strings.HasPrefix(m.ID, ".") { // kept without the run's id
+				got[i].ID = string(id) + m.ID
+			}
+		}
+		if err != nil || tr.Last != last || tr.Run != string(id) ||
 			!reflect.DeepEqual(got, f.Messages()) {
 			m.fail("the transcript of %s is not what its log tells: %+v", id, tr)
 		}

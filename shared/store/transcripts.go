@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -73,9 +74,12 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 
 // transcriptText is the folder's messages as JSON text that fits in an item: where it does not, the longest contents are
 // cut, and then whole messages left out, with a mark that tells how much is missing.
-func transcriptText(f *agui.Folder) (string, error) {
+func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
 	for most := 0; ; {
 		messages := f.Shortened(most)
+		for i := range messages {
+			messages[i].ID = shortID(messages[i].ID, run)
+		}
 		b, err := json.Marshal(messages)
 		if err != nil {
 			return "", fmt.Errorf("write a transcript: %w", err)
@@ -91,4 +95,80 @@ func transcriptText(f *agui.Folder) (string, error) {
 			return "", fmt.Errorf("write a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
 		}
 	}
+}
+
+// shortID is a message's id as its run's transcript keeps it: without the run's id, which both clients begin their ids with
+// and which the item has already.
+func shortID(id string, run chat.RunID) string {
+	rest, own := strings.CutPrefix(id, string(run)+".")
+	switch {
+	case own && !strings.HasPrefix(rest, "."):
+		return "." + rest
+	case strings.HasPrefix(id, "."):
+		return "." + id
+	}
+	return id
+}
+
+// longID returns the id that shortID shortened.
+func longID(id string, run chat.RunID) string {
+	rest, short := strings.CutPrefix(id, ".")
+	switch {
+	case !short:
+		return id
+	case strings.HasPrefix(rest, "."):
+		return rest
+	}
+	return string(run) + id
+}
+
+// shortUsage is a Usage as a transcript keeps it: a list without names. The names
+// alone would take 50 bytes, which is much beside the write unit of 1 KB that most items fill. The fields are those of
+// agui.Usage: with another field there the conversion does not compile.
+type shortUsage struct {
+	Provider, Model           string
+	InputTokens, OutputTokens int
+}
+
+// MarshalJSON writes the list.
+func (u shortUsage) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{u.Provider, u.Model, u.InputTokens, u.OutputTokens})
+}
+
+// UnmarshalJSON reads the list.
+func (u *shortUsage) UnmarshalJSON(data []byte) error {
+	list := []any{&u.Provider, &u.Model, &u.InputTokens, &u.OutputTokens}
+	return json.Unmarshal(data, &list)
+}
+
+// shortText is what a run used as a transcript's text; "" is nothing.
+func shortText(usage []agui.Usage) (string, error) {
+	if len(usage) == 0 {
+		return "", nil
+	}
+	short := make([]shortUsage, len(usage))
+	for i, u := range usage {
+		short[i] = shortUsage(u)
+	}
+	b, err := json.Marshal(short)
+	if err != nil {
+		return "", fmt.Errorf("write a transcript's usage: %w", err)
+	}
+	return string(b), nil
+}
+
+// fromShort reads what shortText wrote.
+func fromShort(text string) ([]agui.Usage, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var short []shortUsage
+	if err := json.Unmarshal([]byte(text), &short); err != nil {
+		return nil, err
+	}
+	usage := make([]agui.Usage, len(short))
+	for i, u := range short {
+		usage[i] = agui.Usage(u)
+	}
+	return usage, nil
 }
