@@ -8,14 +8,16 @@ import (
 
 	"carrel/shared/bucket"
 	"carrel/shared/chat"
+	"carrel/shared/emit"
 	"carrel/shared/monitor"
+	"carrel/shared/wire"
 )
 
 // What happens to a user who sends more frames than the limits allow.
 const (
 	maxFrameBuckets = 1000             // users whose rate one process knows
 	shedWindow      = 10 * time.Second // in which shed frames are counted
-	shedMost        = 100              // shed frames in the window that make a flood
+	shedMost        = 20               // shed frames in the window that make a flood
 	floodPause      = time.Minute      // in which a user who floods opens no connection
 )
 
@@ -132,6 +134,25 @@ func (r *request) limited(ctx context.Context, v verdict, wait time.Duration) er
 			r.frames.resume(r.in.User, r.now())
 			return fmt.Errorf("message: %w", err)
 		}
+		r.endOthers(ctx, wait)
 	}
 	return r.end(ctx, &chat.RateLimitedError{After: wait})
+}
+
+// endOthers notifies and closes the user's other connections: the flood may come on all of them, and other processes would
+// each have to notice it. What fails here is left to those.
+func (r *request) endOthers(ctx context.Context, wait time.Duration) {
+	rows, err := r.store.Connections(ctx)
+	if err != nil {
+		r.log.WarnContext(ctx, "list the connections of a user who sends too many frames", "err", err)
+	}
+	last := map[chat.ConnectionID]*wire.Error{}
+	for _, row := range rows {
+		if row.ID != r.in.Connection {
+			last[row.ID] = &wire.Error{Code: wire.CodeRateLimited, Message: sentence(wire.CodeRateLimited), RetryAfterMS: wait.Milliseconds()}
+		}
+	}
+	if err := emit.End(ctx, r.poster, last); err != nil {
+		r.log.WarnContext(ctx, "end the connections of a user who sends too many frames", "err", err)
+	}
 }

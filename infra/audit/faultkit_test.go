@@ -88,7 +88,7 @@ func (c *sharedStack) start() {
 		return
 	}
 	c.stack, c.err = stack.Start(ctx, stack.Config{Root: "../..", State: c.state, Binaries: binaries,
-		DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")})
+		DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), Parameters: anyFrames(nil)})
 	if c.err != nil {
 		return
 	}

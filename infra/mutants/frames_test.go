@@ -17,6 +17,11 @@ func frameRateGuards() []guard {
 			from: `if v == flooded {`, to: `if v == served {`,
 		},
 		{
+			name: "frames: a flood closes the user's other sockets", file: file, test: frames + "Flood",
+			from: `		r.endOthers(ctx, wait)
+`, to: ``,
+		},
+		{
 			name: "frames: slow excess is no flood", file: file, test: frames + "SlowExcess",
 			from: `at-b.since >= shedWindow.Milliseconds()`, to: `b.since == 0`,
 		},
@@ -38,8 +43,8 @@ func frameRateGuards() []guard {
 			from: `replays := row.N == f.N && row.HelloBy == r.in.RequestID`, to: `replays := row.Thread == id`,
 		},
 		{
-			name: "hello: the SDK's repeat is answered in full", file: "shared/store/connections.go", test: "./functions/message TestHello_Repeated",
-			from: `#by = :by, `, to: `#by = :n, `,
+			name: "hello: the SDK's repeat is answered in full", file: "functions/message/connection.go", test: "./functions/message TestHello_Repeated",
+			from: `HelloBy: r.in.RequestID,`, to: `HelloBy: "",`,
 		},
 		{
 			name: "cancel: an unknown run is not stored", file: "shared/store/cancel.go", test: "./shared/store TestStore",

@@ -104,7 +104,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Runs: 5, Waiting: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
-		FrameBurst: 100, FrameRate: 10,
+		FrameBurst: 40, FrameRate: 3,
 		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
 		Retention: 7 * 24 * time.Hour,
 	}
