@@ -43,6 +43,18 @@ it("answers a question with a tool call, its arguments and its result", async ()
   expect((await verify(alice.streams)).events).toBeGreaterThan(8);
 });
 
+it("says below an answer who gave it, and the same after a reload", async () => {
+  const alice = await open("alice");
+  await alice.send("/say who are you");
+  await alice.quiet();
+  const about = alice.answers.last().locator(".about");
+  await about.getByText("assistant").waitFor();
+  const live = [await about.textContent(), await about.getAttribute("title")];
+  await alice.page.reload();
+  await about.getByText("assistant").waitFor();
+  expect([await about.textContent(), await about.getAttribute("title")]).toEqual(live);
+});
+
 it("shows text while it streams", async () => {
   const alice = await open("alice");
   await alice.send("/stream 100 50");
