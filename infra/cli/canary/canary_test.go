@@ -57,7 +57,7 @@ func TestCanary(t *testing.T) {
 func leaky(t *testing.T) (overlay string) {
 	t.Helper()
 	pages, watchers := t.TempDir()+"/", t.TempDir()+"/"
-	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: messages, More: before > 0, Before: before,\n\t}"
+	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0, Before: p.before,\n\t}"
 	edits := map[string]map[string]string{
 		"functions/message/history.go": {
 			"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
