@@ -61,6 +61,14 @@ func TestRequests(t *testing.T) {
 			t.Errorf("listed %+v, %v", page, err)
 		}
 		spent("a page of threads", 2)
+		if _, err := s.bad.SaveNote(t.Context(), "x"); err != nil {
+			t.Error(err)
+		}
+		spent("a saved note", 2)
+		if err := s.bad.DeleteNote(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+		spent("a deleted note", 2)
 	})
 }
 

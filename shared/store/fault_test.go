@@ -190,7 +190,7 @@ func keeperSteps() []step {
 				t.Errorf("afterwards: %v", err)
 			}
 		}},
-		{"SaveNote", put, func(t *testing.T, s *scene) {
+		{"SaveNote", transact, func(t *testing.T, s *scene) {
 			if n, err := s.bad.SaveNote(t.Context(), "x"); err != nil || n.ID != 1 {
 				t.Errorf("saved: %+v, %v", n, err)
 			}
@@ -198,12 +198,15 @@ func keeperSteps() []step {
 				t.Errorf("the notes: %+v, %v", all, err)
 			}
 		}},
-		{"DeleteNote", "DeleteItem", func(t *testing.T, s *scene) {
+		{"DeleteNote", transact, func(t *testing.T, s *scene) {
 			if _, err := s.good.SaveNote(t.Context(), "x"); err != nil {
 				t.Error(err)
 			}
 			if err := s.bad.DeleteNote(t.Context(), 1); err != nil {
 				t.Error(err)
+			}
+			if n, err := s.good.SaveNote(t.Context(), "y"); err != nil || n.ID != 2 {
+				t.Errorf("saved afterwards: %+v, %v", n, err)
 			}
 		}},
 	}

@@ -40,6 +40,8 @@ const (
 	forgetSort   = "FORGET" // what remembers that a user is to be erased
 	sessionsSort = "SESSIONS"
 
+	noteCounterSort = "NOTES" // outside of the span of notes, whose prefix is in lower case
+
 	// belowAll and aboveAll stand around all sort keys.
 	belowAll = "!"
 	// aboveAll sorts behind every id and number that may follow a prefix.
@@ -80,6 +82,9 @@ func (s *Store) toolPartition() string { return s.pk + "#D" }
 func (s *Store) noteKey(id int) key {
 	return key{s.toolPartition(), fmt.Sprintf("%s%06d", notePrefix, id)}
 }
+
+// noteCounterKey is beside the user's notes.
+func (s *Store) noteCounterKey() key { return key{s.toolPartition(), noteCounterSort} }
 
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
 	return s.logPrefix() + string(id) + "#" + string(epoch)

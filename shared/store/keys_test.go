@@ -97,6 +97,7 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	put("deskKey", "desk", s.deskKey(), own)
 	put("forgetKey", "forgetting", s.forgetKey(), own)
 	put("sessionsKey", "sessions", s.sessionsKey(), own)
+	put("noteCounterKey", "note counter", s.noteCounterKey(), tools)
 	put("noteKey", "note 1", s.noteKey(1), tools, notes)
 	put("noteKey", "last note", s.noteKey(lastNote), tools, notes)
 	for _, id := range ids {

@@ -9,8 +9,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// maxNotes is how many notes a user may have. Two saves that see the same notes want the same number, so one of them sees
-// the other's.
+// maxNotes is how many notes a user may have.
 const maxNotes = 200
 
 // lastNote is the highest number of a note.
@@ -32,51 +31,83 @@ func (i noteItem) note() chat.Note {
 	return chat.Note{ID: i.ID, Text: i.Text, At: fromMillis(i.At)}
 }
 
-// SaveNote keeps a note for the user, under the next number. It fails with chat.ErrFull for a user who has 200, and for
-// a text that is empty or longer than 4 KB.
+// noteCounterItem counts a user's notes. It changes in the transaction that puts or deletes a note, and only there.
+type noteCounterItem struct {
+	PK    string `dynamodbav:"pk"`
+	SK    string `dynamodbav:"sk"`
+	Count int    `dynamodbav:"count"` // notes that exist
+	Last  int    `dynamodbav:"last"`  // the highest number ever given; it never decreases
+}
+
+// SaveNote keeps a note for the user, under a number that no note has had before. It fails with chat.ErrFull for a user
+// who has 200, and for a text that is empty or longer than 4 KB.
 func (s *Store) SaveNote(ctx context.Context, body string) (chat.Note, error) {
 	if body == "" || len(body) > maxNote {
 		return chat.Note{}, fmt.Errorf("save a note of %d bytes: want 1 to %d", len(body), maxNote)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	nonce := s.t.c.NewID()
+	item := noteItem{Text: body, At: millis(s.t.c.Now()), Nonce: s.t.c.NewID()}
 	for n := 1; ; n++ {
-		notes, err := s.Notes(ctx)
-		if err != nil {
-			return chat.Note{}, err
+		var counter noteCounterItem
+		if _, err := s.t.get(ctx, s.noteCounterKey(), &counter); err != nil {
+			return chat.Note{}, fmt.Errorf("read the note counter: %w", err)
 		}
-		if len(notes) >= maxNotes {
-			return chat.Note{}, fmt.Errorf("save a note: %w: there are %d", chat.ErrFull, len(notes))
+		if saved, err := s.noteSaved(ctx, item, counter); err != nil || saved {
+			return item.note(), err
 		}
-		id := 1
-		if len(notes) > 0 {
-			id = notes[len(notes)-1].ID + 1
+		if counter.Count >= maxNotes {
+			return chat.Note{}, fmt.Errorf("save a note: %w: there are %d", chat.ErrFull, counter.Count)
 		}
-		if id > lastNote {
+		if counter.Last >= lastNote {
 			return chat.Note{}, fmt.Errorf("save a note: %w: there are no numbers left", chat.ErrFull)
 		}
-		k := s.noteKey(id)
-		item := noteItem{PK: k.pk, SK: k.sk, ID: id, Text: body, At: millis(s.t.c.Now()), Nonce: nonce}
-		err = s.t.put(ctx, item, "attribute_not_exists(#pk)", nil)
-		old, isOld := refused(err)
-		switch {
-		case err == nil:
+		item.ID = counter.Last + 1
+		k := s.noteKey(item.ID)
+		item.PK, item.SK = k.pk, k.sk
+		err := s.putNote(ctx, item)
+		if err == nil {
 			return item.note(), nil
-		case !isOld:
+		}
+		if !anyRefused(err) {
 			return chat.Note{}, fmt.Errorf("save a note: %w", err)
-		}
-		var there noteItem
-		if err := attributevalue.UnmarshalMap(old, &there); err != nil {
-			return chat.Note{}, fmt.Errorf("read a note: %w", err)
-		}
-		if there.Nonce == nonce { // ours, its answer lost
-			return there.note(), nil
 		}
 		if waited := pause(ctx, n); waited != nil {
 			return chat.Note{}, fmt.Errorf("save a note: %w", waited)
 		}
 	}
+}
+
+// noteSaved reports whether an earlier attempt saved the item and its answer was lost. The counter must be read first: an
+// attempt that it has overtaken can no longer succeed, so its note exists by now or never will.
+func (s *Store) noteSaved(ctx context.Context, item noteItem, counter noteCounterItem) (bool, error) {
+	if item.ID == 0 || counter.Last < item.ID {
+		return false, nil
+	}
+	var there noteItem
+	if _, err := s.t.get(ctx, s.noteKey(item.ID), &there); err != nil {
+		return false, fmt.Errorf("read a note: %w", err)
+	}
+	return there.Nonce == item.Nonce, nil
+}
+
+// putNote writes the note and moves the counter to its number, if no other save has moved it and there is room.
+func (s *Store) putNote(ctx context.Context, item noteItem) error {
+	counter := update{
+		key: s.noteCounterKey(), change: "SET #last = :id, #count = :one", when: "attribute_not_exists(#pk)",
+		values: attributes{":id": number(int64(item.ID)), ":one": number(int64(1))},
+	}
+	if item.ID > 1 {
+		counter.change = "SET #last = :id, #count = #count + :one"
+		counter.when = "#last = :last AND #count < :most"
+		counter.set(":last", number(int64(item.ID-1)))
+		counter.set(":most", number(int64(maxNotes)))
+	}
+	note, err := s.t.putPart(item, "attribute_not_exists(#pk)", nil)
+	if err != nil {
+		return err
+	}
+	return s.t.transact(ctx, s.t.updatePart(counter), note)
 }
 
 // Notes are the user's notes, oldest first.
@@ -96,22 +127,39 @@ func (s *Store) Notes(ctx context.Context) ([]chat.Note, error) {
 	return notes, nil
 }
 
-// DeleteNote takes a note away, or fails with chat.ErrNotFound.
+// DeleteNote takes a note away, or fails with chat.ErrNotFound. Of two concurrent deletes of a note both may succeed.
 func (s *Store) DeleteNote(ctx context.Context, id int) error {
+	missing := fmt.Errorf("note %d: %w", id, chat.ErrNotFound)
+	if id < 1 || id > lastNote {
+		return missing
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	k := s.noteKey(id)
-	found := false
-	if id >= 1 && id <= lastNote {
-		var err error
-		if found, err = s.t.get(ctx, k, &noteItem{}); err != nil {
+	counter := update{
+		key: s.noteCounterKey(), change: "SET #count = #count - :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1))},
+	}
+	for n := 1; ; n++ {
+		found, err := s.t.get(ctx, k, &noteItem{})
+		if err != nil {
 			return fmt.Errorf("read a note: %w", err)
 		}
+		if !found && n > 1 { // an earlier attempt found it: that attempt, whose answer was lost, or another call deleted it
+			return nil
+		}
+		if !found {
+			return missing
+		}
+		err = s.t.transact(ctx, s.t.updatePart(counter), s.t.deletePart(update{key: k, when: "attribute_exists(#pk)"}))
+		if err == nil {
+			return nil
+		}
+		if !anyRefused(err) {
+			return fmt.Errorf("delete a note: %w", err)
+		}
+		if waited := pause(ctx, n); waited != nil {
+			return fmt.Errorf("delete a note: %w", waited)
+		}
 	}
-	if !found {
-		return fmt.Errorf("note %d: %w", id, chat.ErrNotFound)
-	}
-	// Without a condition: the SDK repeats a delete whose answer was lost, and it would not recognise itself.
-	if err := s.t.remove(ctx, k, "", nil); err != nil {
-		return fmt.Errorf("delete a note: %w", err)
-	}
-	return nil
 }

@@ -30,6 +30,7 @@ type audit struct {
 	threads  []threadItem
 	erasures map[Erasure]bool
 	conns    []connectionItem
+	kept     int // items in the partition of what tools keep
 	found    []Finding
 }
 
@@ -54,6 +55,9 @@ func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 		if err := a.judgeThread(ctx, t); err != nil {
 			return nil, fmt.Errorf("verify a user: %w", err)
 		}
+	}
+	if err := a.judgeNotes(ctx); err != nil {
+		return nil, fmt.Errorf("verify a user: %w", err)
 	}
 	a.judgeForgotten()
 	return a.found, nil
@@ -213,8 +217,9 @@ func (a *audit) judgeForgotten() {
 		a.say("erasure without mark", forgetSort, "the desk is open")
 	case a.desk.Closing && !a.noted && !erased:
 		a.say("mark without erasure", deskSort, "sweep does not see it")
-	case erased && len(a.runs)+len(a.threads)+len(a.inputs) > 0:
-		a.say("left of one who was erased", deskSort, "%d runs, %d threads, %d inputs", len(a.runs), len(a.threads), len(a.inputs))
+	case erased && len(a.runs)+len(a.threads)+len(a.inputs)+a.kept > 0:
+		a.say("left of one who was erased", deskSort, "%d runs, %d threads, %d inputs, %d items of tools",
+			len(a.runs), len(a.threads), len(a.inputs), a.kept)
 	}
 }
 

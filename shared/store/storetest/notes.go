@@ -38,7 +38,15 @@ func notes(t *testing.T, w *World) {
 		wantErr(t, fmt.Sprint("note ", id), alice.DeleteNote(ctx, id), chat.ErrNotFound)
 	}
 	must[chat.Note](t)(alice.SaveNote(ctx, "four"))
-	texts("at last", "1 one", "3 three", "4 four")
+	if err := alice.DeleteNote(ctx, 4); err != nil {
+		t.Error(err)
+	}
+	must[chat.Note](t)(alice.SaveNote(ctx, "five"))
+	wantErr(t, "a number that a deleted note had", alice.DeleteNote(ctx, 4), chat.ErrNotFound)
+	texts("at last", "1 one", "3 three", "5 five")
+	if n := must[chat.Note](t)(bob.SaveNote(ctx, "bob's")); n.ID != 2 {
+		t.Errorf("bob's second note is %+v", n)
+	}
 	for _, bad := range []string{"", strings.Repeat("x", 4<<10+1)} {
 		if n, err := alice.SaveNote(ctx, bad); err == nil {
 			t.Errorf("%d bytes were saved as %+v", len(bad), n)
