@@ -41,7 +41,7 @@ func guards() []guard {
 		idGuards(), headerGuards(), sessionGuards(), evictionGuards(), frameRateGuards(),
 		textGuards(), localGuards(),
 		deployGuards(),
-		kindGuards(), accessGuards(), originGuards(), issuerGuards(), eraseGuards(),
+		kindGuards(), accessGuards(), originGuards(), issuerGuards(), eraseGuards(), noteGuards(),
 	)
 }
 
