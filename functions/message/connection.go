@@ -68,7 +68,7 @@ func (r *request) withoutRow(ctx context.Context) error {
 	switch {
 	case errors.Is(err, chat.ErrForeign):
 		return violation{monitor.ConnectionOwner}
-	case errors.Is(err, chat.ErrReplaced), errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrClosed):
+	case errors.Is(err, chat.ErrReplaced), errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrClosed), errors.Is(err, chat.ErrNotFound):
 		return rowless{err}
 	}
 	return err

@@ -88,12 +88,16 @@ func TestFrame_ConnectionOfErasedUser(t *testing.T) {
 	}
 }
 
-// A hello and a run write a missing row again if there is room, and no other frame does.
+// A hello and a run write a missing row again if there is room. Any other frame closes the socket without an answer: nobody
+// ended the connection, and its client connects again when its socket is lost.
 func TestFrame_MissingRowIsWrittenAgain(t *testing.T) {
 	for _, typ := range wire.ClientTypes() {
 		r := newRig(t)
 		w := r.unrecorded("alice", "w1=")
-		w.send(strings.Replace(everyFrame()[typ], `"seq":1`, `"seq":0`, 1))
+		posted := w.send(strings.Replace(everyFrame()[typ], `"seq":1`, `"seq":0`, 1))
+		if again, closed := typ == wire.TypeHello || typ == wire.TypeRun, w.edge.Closed(); !again && (len(posted) > 0 || len(closed) != 1) {
+			t.Errorf("%s: posted %v and closed %v, want the socket closed alone", typ, posted, closed)
+		}
 		rows, err := w.store().Connections(t.Context())
 		if want := typ == wire.TypeHello || typ == wire.TypeRun; err != nil || (len(rows) == 1) != want {
 			t.Errorf("%s: %d rows, %v; written again should be %v", typ, len(rows), err, want)

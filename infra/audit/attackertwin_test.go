@@ -165,6 +165,7 @@ func (s *siege) response(steps *recorder, p *party, frame []byte, values map[str
 		}
 	}
 	r.answer = strings.Replace(r.answer, fmt.Sprintf(`"n":%d,`, p.n), `"n":<n>,`, 1)
+	r.answer = regexp.MustCompile(`"reconnectInMs":\d+`).ReplaceAllString(r.answer, `"reconnectInMs":<the rest of the socket's life>`)
 	r.answer = times.ReplaceAllString(r.answer, "<time>")
 	return r
 }

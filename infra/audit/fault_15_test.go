@@ -118,11 +118,6 @@ func TestFault16GoneIsForgottenAlone(t *testing.T) {
 	if err := lost.Wake(); err != nil {
 		t.Fatal(err)
 	}
-	// A window whose record is missing may have been replaced, so it reconnects only when its person uses it.
-	g.wait(lost, "the window learns that it was forgotten", func(s client.State) bool { return s.Status == client.Replaced })
-	if err := lost.Open(thread); err != nil {
-		t.Fatal(err)
-	}
 	g.wait(lost, "the window that was forgotten is back", over)
 	t.Attr("figure", fmt.Sprintf("of two connections one was forgotten; the other had to ask %d time", readies(w)))
 }

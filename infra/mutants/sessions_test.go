@@ -23,12 +23,26 @@ func sessionGuards() []guard {
 		{
 			name: "sessions: the limit is a condition of the write", file: sessions, test: "./shared/store TestConnect_ManyAtOnce",
 			from: `size(#open) < :most)"`, to: `size(#open) < :most OR size(#open) >= :most)"`,
-			also: []edit{{sessions, `attribute_exists(#open." + name + ")"`, `(attribute_exists(#open." + name + ") OR attribute_not_exists(#open." + name + "))"`}},
+			also: []edit{{sessions, `#open." + name + " = " + value`, `(#open." + name + " = " + value + " OR attribute_not_exists(#open." + name + "))"`}},
+		},
+		{
+			name: "sessions: an entry that was written again stays", file: sessions, test: "./shared/store TestModelSessions_Found",
+			from: `#open." + name + " = " + value`, to: `(#open." + name + " = " + value + " OR attribute_exists(#open." + name + "))"`,
 		},
 		{
 			name: "sessions: a hello evicts no connection", file: sessions, test: rows,
 			from: `if len(oldest) > 0 && !o.evicts {`, to: `if len(oldest) > 0 && o.row.ID == "" {`,
 		},
+	}
+}
+
+// endedGuards are what a session meets that was ended.
+func endedGuards() []guard {
+	const rows = "./shared/store TestStore"
+	const model = "./shared/store TestModelSessions"
+	const frames = "./functions/message "
+	const sessions = "shared/store/sessions.go"
+	return []guard{
 		{
 			name: "sessions: an ended sign-in is refused", file: sessions, test: rows,
 			from: `case i.Barred, i.Before != 0 && signedIn <= i.Before:`, to: `case i.Barred:`,

@@ -17,7 +17,7 @@ type Closer interface {
 	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
-// End posts the last frame of each connection and closes the connection. It does so for all of them at once, so a slow
+// End posts the last frame of each connection, if there is one, and closes the connection. It does so for all of them at once, so a slow
 // connection delays no other. A connection that no longer exists is no error. If a post fails, the connection is closed all
 // the same, and the error is returned.
 func End(ctx context.Context, p Closer, last map[chat.ConnectionID]*wire.Error) error {
@@ -37,9 +37,12 @@ func End(ctx context.Context, p Closer, last map[chat.ConnectionID]*wire.Error) 
 }
 
 func end(ctx context.Context, p Closer, id chat.ConnectionID, last *wire.Error) error {
-	messages, err := wire.Encode(last, rand.Text())
-	if err != nil {
-		return err
+	var messages [][]byte
+	var err error
+	if last != nil {
+		if messages, err = wire.Encode(last, rand.Text()); err != nil {
+			return err
+		}
 	}
 	post, cancel := context.WithTimeout(ctx, postTime)
 	defer cancel()

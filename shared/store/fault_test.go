@@ -308,14 +308,14 @@ func TestSweepYields(t *testing.T) {
 // TestAdmissionDecidesOnWhatStands: what changes between the reading and the writing of an admission is not overlooked.
 func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
-		t.Run("its cancel comes", func(t *testing.T) {
+		t.Run("its cancel comes before it", func(t *testing.T) {
 			s := newScene(t, o)
 			s.wire.before["TransactWriteItems"] = func() {
-				if _, err := s.good.Cancel(t.Context(), "r1"); err != nil {
-					t.Error(err)
+				if _, err := s.good.Cancel(t.Context(), "r1"); !errors.Is(err, chat.ErrNotFound) {
+					t.Errorf("the cancel of a run that is not there yet: %v", err)
 				}
 			}
-			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunCancelled || a.Invoke {
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunAdmitted || !a.Invoke {
 				t.Errorf("admitted: %+v", a)
 			}
 		})

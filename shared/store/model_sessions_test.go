@@ -239,3 +239,18 @@ func (m *visits) fail(format string, args ...any) {
 	m.failed = true
 	m.t.Errorf("%s\nagain: SEED=%d go test -v -run TestModelSessions ./shared/store\n%s", fmt.Sprintf(format, args...), m.seed, strings.Join(m.notes, "\n"))
 }
+
+// TestModelSessions_Found plays the interleavings that once found a fault.
+func TestModelSessions_Found(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o opener) {
+		if !o.serializable(t) {
+			return
+		}
+		w := storetest.NewWorld(t, o.client(nil))
+		for _, seed := range []uint64{
+			1796101190128296601, // a hello pruned an entry that another hello had written again since it was read
+		} {
+			newVisits(t, o, w, seed).play()
+		}
+	})
+}

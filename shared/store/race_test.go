@@ -74,7 +74,8 @@ func (c *crowd) ask(ctx context.Context, rng *rand.Rand, n, count int) {
 			}
 		}
 		if rng.IntN(8) == 0 {
-			if _, err := c.s.Cancel(ctx, run); err != nil {
+			_, admitted := c.accepted.Load(run)
+			if _, err := c.s.Cancel(ctx, run); err != nil && (admitted || !errors.Is(err, chat.ErrNotFound)) {
 				c.T.Errorf("cancel %s: %v", run, err)
 			}
 		}

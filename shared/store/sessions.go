@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -193,7 +194,10 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 		name := nth("gone", n)
 		u.names[name] = id
 		u.change += ", #open." + name
-		u.when += " AND attribute_exists(#open." + name + ")"
+		// An entry that was written again since it was read is of a live connection.
+		value := ":" + strings.TrimPrefix(name, "#")
+		u.values[value] = number(item.Open[id])
+		u.when += " AND #open." + name + " = " + value
 	}
 	return s.t.updatePart(u)
 }

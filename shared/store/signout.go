@@ -138,7 +138,8 @@ func (s *Store) Unbar(ctx context.Context) error {
 }
 
 // Lost returns why a connection of the user's has no row, always as an error: chat.ErrForeign, the reason that its owner
-// record holds, chat.ErrClosed for a user who is being erased, and otherwise chat.ErrReplaced.
+// record holds, chat.ErrClosed for a user who is being erased, and otherwise chat.ErrNotFound: nobody ended the connection, so
+// its client may connect again.
 func (s *Store) Lost(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
@@ -158,5 +159,5 @@ func (s *Store) Lost(ctx context.Context, id chat.ConnectionID) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	return fmt.Errorf("the connection has no row: %w", chat.ErrReplaced)
+	return fmt.Errorf("the connection has no row: %w", chat.ErrNotFound)
 }

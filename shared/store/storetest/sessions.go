@@ -241,7 +241,8 @@ func sessionProbes() map[string]probe {
 		"Store.Unbar": {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
 		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
 			err := c.mine.Lost(c.T.Context(), c.socket)
-			if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
+			nobody := errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign)
+			if nobody || errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
 				return nil, nil // the answers about the caller's own connection
 			}
 			return nil, err
