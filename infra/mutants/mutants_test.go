@@ -38,7 +38,7 @@ func guards() []guard {
 	return slices.Concat(
 		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(), lockGuards(),
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
-		idGuards(), headerGuards(), sessionGuards(), evictionGuards(), frameRateGuards(),
+		idGuards(), headerGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(),
 		textGuards(), localGuards(),
 		deployGuards(),
 		kindGuards(), accessGuards(), originGuards(), issuerGuards(), eraseGuards(), noteGuards(),

@@ -2,7 +2,7 @@ package mutants
 
 // sessionGuards are those of the limit of connections and of ended sessions.
 func sessionGuards() []guard {
-	const rows, model, frames = "./shared/store TestStore", "./shared/store TestModelSessions", "./functions/message "
+	const rows, frames = "./shared/store TestStore", "./functions/message "
 	const sessions = "shared/store/sessions.go"
 	return []guard{
 		{
