@@ -14,6 +14,7 @@ import (
 
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/meters"
+	"carrel/shared/wire"
 )
 
 // response is all that somebody who asks can learn: the answer's bytes, and what the asking cost.
@@ -26,6 +27,9 @@ type response struct {
 // twin is an id that nobody has, as like the victim's as can be: of the same length and kind, and of the same place among
 // ids that sort by time.
 func twin(id string) string {
+	if run, n, dotted := strings.Cut(id, "."); dotted { // a message's id: its run's, and a number
+		return twin(run) + "." + n
+	}
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	random := hex.EncodeToString(b[:])
@@ -58,7 +62,8 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	}
 	besides(all, func(p *party) { owns[slices.Index(all, p)] = s.own(p) })
 	for i, kind := range types {
-		if final(kind) { // they take no id
+		// None of these takes an id. TestTheAttackerCombinesOwnAndForeign sends the victim's cursors of lists.
+		if final(kind) || kind == wire.TypeThreads || kind == wire.TypeRuns {
 			continue
 		}
 		p, own := all[i], owns[i]
@@ -148,6 +153,11 @@ func (s *siege) response(steps *recorder, p *party, frame []byte, values map[str
 		frame = bytes.ReplaceAll(frame, []byte(freshRun), []byte(freshRun+twin(values["threadId"]+strings.Repeat("0", 12))))
 	}
 	quotes := map[string]string{}
+	for _, l := range leaves(s.T, frame) { // a thread takes each message id once
+		if l.path == "messages[0].id" {
+			quotes[l.path] = quoted(twin(l.text))
+		}
+	}
 	for path, id := range values {
 		quotes[path] = quoted(id)
 	}
