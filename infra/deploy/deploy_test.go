@@ -28,10 +28,7 @@ func newMachine(t *testing.T, account *fakeAccount) machine {
 	}
 	s.write(t, "web/dist/index.html", "page")
 	s.write(t, "web/dist/assets/a.js", "1")
-	binary, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	binary := os.Getenv(fakes)
 	for _, name := range []string{"deploy", "aws", "sam", "make", "node"} {
 		if err := os.Symlink(binary, filepath.Join(s.bin, name)); err != nil {
 			t.Fatal(err)

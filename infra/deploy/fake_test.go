@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if play[name] == nil {
-		os.Exit(m.Run())
+		os.Exit(withFakes(m))
 	}
 	a, err := readAccount(os.Getenv("FAKE_ACCOUNT"))
 	out := ""
@@ -38,6 +39,31 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(255)
 	}
+}
+
+// fakes is the environment variable that names the binary of the fakes.
+const fakes = "DEPLOY_FAKES"
+
+// withFakes runs the tests with a binary of the fakes. It is built without the race detector, whose programs take half a
+// second to start: a deploy starts dozens.
+func withFakes(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "fakes")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // the system clears its temporary folder
+	binary := filepath.Join(folder, "fakes")
+	build := exec.Command("go", "test", "-c", "-vet=off", "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the fakes: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv(fakes, binary); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 // fakeAccount is an AWS account, and the AWS configuration of the machine that deploys.

@@ -13,6 +13,9 @@ import (
 // TestConnect_ManyAtOnce: forty connections at once all succeed, and exactly ten rows remain.
 func TestConnect_ManyAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
+		if !o.serializable(t) {
+			return
+		}
 		const count = 40
 		w := storetest.NewWorld(t, o.client(nil))
 		var wg sync.WaitGroup

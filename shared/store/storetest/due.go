@@ -22,7 +22,7 @@ func dueTimes(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	due := func(what string, run chat.RunID, want time.Duration) {
 		t.Helper()
-		if got := w.ahead(alice, run); got != want {
+		if got := w.ahead(alice, run); (got - want).Abs() > time.Second { // a slow engine's requests take time themselves
 			t.Errorf("%s: due in %s, want %s", what, got, want)
 		}
 	}
