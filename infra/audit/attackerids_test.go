@@ -86,6 +86,9 @@ func TestTheAttackerSignsOut(t *testing.T) {
 	if a := s.ask(p, with(t, signOut, map[string]string{"requestId": quoted(id)})); a.Type != "error" || a.Code != "signed_out" || a.RequestID != id {
 		t.Errorf("the sign-out is answered with %s", a.raw)
 	}
+	if a, err := p.reply(s.ctx); err == nil { // a frame sent before the close would be refused, and nobody would hear that
+		t.Errorf("after the sign-out the socket stays open, and is sent %s", a.raw)
+	}
 	s.judge()
 }
 

@@ -164,11 +164,11 @@ func (p *party) until(ctx context.Context, wanted func(raw []byte) bool) error {
 	}
 }
 
-// refusals counts the answers that refuse, by code.
+// refusals counts the answers that refuse, by code. The notice signed_out carries out a sign-out, so it refuses nothing.
 func (p *party) refusals() map[string]int {
 	all := map[string]int{}
 	for _, raw := range p.heard {
-		if a, is := asAnswer(raw); is && (a.Type == "error" || a.Type == "rejected") {
+		if a, is := asAnswer(raw); is && a.Code != "signed_out" && (a.Type == "error" || a.Type == "rejected") {
 			all[a.Code]++
 		}
 	}
