@@ -33,11 +33,13 @@ func program(t *testing.T, env []string, args ...string) (*exec.Cmd, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dynamodb, "node_modules", "@dynoxide")); err != nil && os.Getenv("CARREL_REQUIRE_ALL") == "" {
+	if _, err := os.Stat(filepath.Join(dynamodb, "node_modules", "@dynoxide")); err != nil &&
+		os.Getenv("CARREL_REQUIRE_ALL") == "" {
 		t.Skip("the stack cannot run here, there is no DynamoDB engine: ", err)
 	}
 	err = errors.Join(os.CopyFS(root, os.DirFS(filepath.Join("stack", "testdata", "site"))),
-		os.MkdirAll(filepath.Join(root, "infra", "local"), 0o755), os.Symlink(dynamodb, filepath.Join(root, "infra", "local", "dynamodb")))
+		os.MkdirAll(filepath.Join(root, "infra", "local"), 0o755),
+		os.Symlink(dynamodb, filepath.Join(root, "infra", "local", "dynamodb")))
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, readErr := os.ReadFile(filepath.Join("..", "..", name))
 		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(root, name), content, 0o644))
@@ -70,7 +72,8 @@ func TestCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
-	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "http://127.0.0.1:") || strings.Count(lines.Text(), "http") != 1 {
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "http://127.0.0.1:") ||
+		strings.Count(lines.Text(), "http") != 1 {
 		t.Fatalf("it printed %q, not one URL\n%s", lines.Text(), &told)
 	}
 	before := descendants(t, command.Process.Pid)
@@ -85,7 +88,8 @@ func TestCtrlC(t *testing.T) {
 	if lines.Scan() {
 		t.Errorf("it printed more: %q", lines.Text())
 	}
-	if err := command.Wait(); err != nil || strings.TrimSpace(told.String()) != "building the functions (the first time takes longer)" {
+	if err := command.Wait(); err != nil ||
+		strings.TrimSpace(told.String()) != "building the functions (the first time takes longer)" {
 		t.Errorf("it ended with %v\n%s", err, &told)
 	}
 	for _, pid := range before {
@@ -212,7 +216,8 @@ func TestBeside(t *testing.T) {
 	command, root := program(t, []string{"STATE=elsewhere"}, "--", "sh", "-c", `cat "$CARREL_ENDPOINTS"; exit 7`)
 	out, err := command.Output()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 7 || !strings.Contains(string(out), `"websocket": "ws://127.0.0.1:`) {
+	if !errors.As(err, &exit) || exit.ExitCode() != 7 ||
+		!strings.Contains(string(out), `"websocket": "ws://127.0.0.1:`) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, err := os.Stat(filepath.Join(root, "elsewhere", "data")); err != nil {
@@ -236,7 +241,8 @@ func TestWrongStart(t *testing.T) {
 		{[]string{"FAULTS=rain=1"}, nil, `FAULTS: there is no fault "rain"; there are conflict, delay`},
 		{[]string{"SEED=x"}, nil, `SEED must be a whole number, not "x"`},
 		{nil, []string{"start"}, "no arguments but"},
-		{[]string{"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1"}, nil, "table carrel-Book in the DynamoDB at http://127.0.0.1:1: asking for it"},
+		{[]string{"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1"}, nil,
+			"table carrel-Book in the DynamoDB at http://127.0.0.1:1: asking for it"},
 	} {
 		command, _ := program(t, c.env, c.args...)
 		out, err := command.CombinedOutput()

@@ -4,7 +4,8 @@
 //
 // Where AWS says nothing, it does this:
 //
-//   - A fault of the authorizer (it fails with anything but "Unauthorized", times out, or its answer is unusable) is 500; of the $connect function 502.
+//   - A fault of the authorizer (it fails with anything but "Unauthorized", times out, or its answer is unusable) is
+//     500; of the $connect function 502.
 //   - A path other than /<stage> is 403; a request to it that asks for no WebSocket is 426, a broken handshake 400.
 //   - Control frames do not count as traffic: only messages, in or out, put off the idle limit.
 //   - Idle and life limits and Close end a socket with 1001 "Going away"; DELETE of a connection ends it with 1000.
@@ -48,43 +49,47 @@ const (
 	keepAlive       = 2 * time.Minute // of callers of @connections
 )
 
-// Invoker invokes a function synchronously. functionError is "" (it answered), "Handled" or "Unhandled" (response is then
-// the error's JSON); err says that the function could not be invoked at all, or that ctx ended. It is called concurrently.
+// Invoker invokes a function synchronously. functionError is "" (it answered), "Handled" or "Unhandled" (response is
+// then the error's JSON); err says that the function could not be invoked at all, or that ctx ended. It is called
+// concurrently.
 type Invoker interface {
 	Invoke(ctx context.Context, function string, payload []byte) (response []byte, functionError string, err error)
 }
 
 // Config says what API to serve and where.
 type Config struct {
-	Addr                           string // host:port; port 0 takes a free one
-	APIID, Stage, Region, Account  string
-	Routes                         map[string]string // route key ($connect, $disconnect, $default, custom) → function name
-	RouteSelectionExpression       string            // $request.body.<member>; may be empty if there is no custom route
-	Authorizer                     string            // function name; "" for none
+	Addr                          string // host:port; port 0 takes a free one
+	APIID, Stage, Region, Account string
+	// route key ($connect, $disconnect, $default, custom) → function name
+	Routes                         map[string]string
+	RouteSelectionExpression       string // $request.body.<member>; may be empty if there is no custom route
+	Authorizer                     string // function name; "" for none
 	Invoker                        Invoker
 	Idle, Life, IntegrationTimeout time.Duration // 0: 10 min, 2 h, 29 s
 
-	// Reorder, if it is not 0, holds each message back for a random time up to it before its function is invoked, so that
-	// messages which are closer together come in any order: AWS promises none. The times follow from Seed and from the
-	// order in which sockets opened; a Seed of 0 is replaced by a random one. The log tells the seed.
+	// Reorder, if it is not 0, holds each message back for a random time up to it before its function is invoked, so
+	// that messages which are closer together come in any order: AWS promises none. The times follow from Seed and from
+	// the order in which sockets opened; a Seed of 0 is replaced by a random one. The log tells the seed.
 	Reorder time.Duration
 	Seed    uint64
 
 	// LoseDisconnects keeps every $disconnect from its function: AWS sends them best effort.
 	LoseDisconnects bool
 
-	// Origins are the web pages that may open sockets, such as http://127.0.0.1:3000. A client that sends no Origin is no page.
+	// Origins are the web pages that may open sockets, such as http://127.0.0.1:3000. A client that sends no Origin is
+	// no page.
 	Origins []string
 
-	// AccessKeys says who may call @connections: the secret of an access key, false for an unknown one. If it is nil nobody is
-	// refused for who they are, but a signature's header for the service execute-api must be there. It is called concurrently.
+	// AccessKeys says who may call @connections: the secret of an access key, false for an unknown one. If it is nil
+	// nobody is refused for who they are, but a signature's header for the service execute-api must be there. It is
+	// called concurrently.
 	AccessKeys func(accessKeyID string) (secret string, ok bool)
 
 	// Meter, if there is one, is told of what AWS bills.
 	Meter Meter
 
-	// Log, if there is one, gets one line a connection, refusal or failed function: never headers, query or bodies. It is
-	// called concurrently.
+	// Log, if there is one, gets one line a connection, refusal or failed function: never headers, query or bodies. It
+	// is called concurrently.
 	Log func(line string)
 }
 
@@ -114,8 +119,8 @@ type Gateway struct {
 	running sync.WaitGroup // handlers, sockets, invocations, the server
 }
 
-// Start listens and serves until Close is called. If ctx ends first, all sockets end and new requests are refused, and Close
-// must be called all the same. It fails if the config is unusable or the address taken.
+// Start listens and serves until Close is called. If ctx ends first, all sockets end and new requests are refused, and
+// Close must be called all the same. It fails if the config is unusable or the address taken.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
 	member, err := c.check()
 	if err != nil {
@@ -125,7 +130,8 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apigateway: listen: %w", err)
 	}
-	g := &Gateway{c: c, member: member, listener: listener, verifier: sigv4.New("execute-api", c.Region, c.AccessKeys), sockets: map[string]*socket{}}
+	g := &Gateway{c: c, member: member, listener: listener, verifier: sigv4.New("execute-api", c.Region, c.AccessKeys),
+		sockets: map[string]*socket{}}
 	g.invokes, g.endInvokes = context.WithCancel(ctx)
 	g.last, g.endLast = context.WithCancel(context.WithoutCancel(ctx))
 	g.server = listener.Server(loopback.Config{Handler: g, Origins: c.Origins, MaxHead: headLimit, Idle: keepAlive,
@@ -144,7 +150,8 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 
 // check fills in defaults and gives the body's member that names the route.
 func (c *Config) check() (member string, err error) {
-	for _, f := range [...]struct{ name, value string }{{"Addr", c.Addr}, {"APIID", c.APIID}, {"Stage", c.Stage}, {"Region", c.Region}, {"Account", c.Account}} {
+	for _, f := range [...]struct{ name, value string }{{"Addr", c.Addr}, {"APIID", c.APIID}, {"Stage", c.Stage},
+		{"Region", c.Region}, {"Account", c.Account}} {
 		if f.value == "" {
 			return "", fmt.Errorf("config: set %s", f.name)
 		}
@@ -154,7 +161,8 @@ func (c *Config) check() (member string, err error) {
 	}
 	member, ok := strings.CutPrefix(c.RouteSelectionExpression, "$request.body.")
 	if c.RouteSelectionExpression != "" && (!ok || member == "") {
-		return "", fmt.Errorf("config: RouteSelectionExpression %q: only $request.body.<member> is served", c.RouteSelectionExpression)
+		return "", fmt.Errorf("config: RouteSelectionExpression %q: only $request.body.<member> is served",
+			c.RouteSelectionExpression)
 	}
 	custom := false
 	for key := range c.Routes {

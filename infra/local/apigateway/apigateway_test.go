@@ -151,7 +151,8 @@ func receive(t testing.TB, from <-chan []byte) events.APIGatewayWebsocketProxyRe
 	}
 }
 
-// management is a client of @connections as functions have it. Its HTTP client reads the body first: see performance.md.
+// management is a client of @connections as functions have it. Its HTTP client reads the body first: see
+// performance.md.
 func management(g *apigateway.Gateway, key string) *apigatewaymanagementapi.Client {
 	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
 		Region:       "eu-central-1",
@@ -177,7 +178,8 @@ func (c bodyFirst) Do(r *http.Request) (*http.Response, error) {
 
 func post(t testing.TB, m *apigatewaymanagementapi.Client, id, message string) error {
 	t.Helper()
-	_, err := m.PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte(message)})
+	_, err := m.PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id,
+		Data: []byte(message)})
 	return err
 }
 
@@ -188,7 +190,9 @@ func echo(m **apigatewaymanagementapi.Client) function {
 		if err := json.Unmarshal(event, &e); err != nil {
 			return nil, "", err
 		}
-		_, err := (*m).PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &e.RequestContext.ConnectionID, Data: []byte(e.Body)})
+		_, err := (*m).PostToConnection(ctx,
+			&apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &e.RequestContext.ConnectionID,
+				Data: []byte(e.Body)})
 		return []byte(`{"statusCode":200,"body":"dropped"}`), "", err
 	}
 }

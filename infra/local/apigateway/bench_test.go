@@ -66,8 +66,8 @@ func BenchmarkConnect(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle reports what an idle connection costs in heap and stack. Its clients are bare TCP connections of this same
-// process, so that they add next to nothing.
+// BenchmarkIdle reports what an idle connection costs in heap and stack. Its clients are bare TCP connections of this
+// same process, so that they add next to nothing.
 func BenchmarkIdle(b *testing.B) {
 	const connections = 1000
 	c := config(functions{"authorize": answers(allow), "connect": answers(`{"statusCode":200}`)}, "$connect")
@@ -104,7 +104,8 @@ func bareDial(b *testing.B, g *apigateway.Gateway) net.Conn {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const request = "GET /v1 HTTP/1.1\r\nHost: local\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	const request = "GET /v1 HTTP/1.1\r\nHost: local\r\nConnection: Upgrade\r\nUpgrade: " +
+		"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := conn.Write([]byte(request)); err != nil {
 		b.Fatal(err)
 	}

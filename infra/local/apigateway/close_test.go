@@ -46,7 +46,8 @@ func TestCloseEndsAllThatRuns(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if left := stacks(); strings.Contains(left, "apigateway.(*socket)") || strings.Contains(left, "apigateway.(*Gateway)") {
+	if left := stacks(); strings.Contains(left, "apigateway.(*socket)") ||
+		strings.Contains(left, "apigateway.(*Gateway)") {
 		t.Errorf("still running:\n%s", left)
 	}
 	if err := g.Close(); err != nil {
@@ -97,7 +98,8 @@ func TestEndOfContextEndsSocketsAndRefusesNewOnes(t *testing.T) {
 	if code, _ := closing(t, conn); code != websocket.StatusGoingAway {
 		t.Errorf("closed with %d", code)
 	}
-	if _, r, err := websocket.Dial(t.Context(), g.URL(), nil); err == nil || r == nil || r.StatusCode != http.StatusServiceUnavailable {
+	if _, r, err := websocket.Dial(t.Context(), g.URL(), nil); err == nil || r == nil ||
+		r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a new connection: %v, %v", r, err)
 	}
 	if err := g.Close(); err != nil {
@@ -138,10 +140,13 @@ func TestLogHasNoHeadersQueriesOrBodies(t *testing.T) {
 			}
 		}
 	}
-	c := config(functions{"authorize": answers(allow), "connect": answers(`{"statusCode":200}`), "default": fails("sesame-error"), "disconnect": fails("sesame-error")}, "$connect", "$default", "$disconnect")
+	c := config(functions{"authorize": answers(allow), "connect": answers(`{"statusCode":200}`),
+		"default": fails("sesame-error"), "disconnect": fails("sesame-error")}, "$connect", "$default", "$disconnect")
 	c.Authorizer, c.Log = "authorize", add
 	g := start(t, c)
-	conn, _, err := websocket.Dial(t.Context(), g.URL()+"?token=sesame", &websocket.DialOptions{Subprotocols: []string{"bearer.sesame"}, HTTPHeader: http.Header{"Authorization": {"Bearer sesame"}}})
+	conn, _, err := websocket.Dial(t.Context(), g.URL()+"?token=sesame",
+		&websocket.DialOptions{Subprotocols: []string{"bearer.sesame"},
+			HTTPHeader: http.Header{"Authorization": {"Bearer sesame"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handshake asks the authorizer and the $connect function, and only then upgrades: a client never has a socket that one of
-// them has not seen.
+// handshake asks the authorizer and the $connect function, and only then upgrades: a client never has a socket that one
+// of them has not seen.
 func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request, p *peer, requestID string) *refusal {
 	if no := g.checkRequest(r); no != nil {
 		return no
@@ -73,10 +73,12 @@ func (g *Gateway) checkRequest(r *http.Request) *refusal {
 		return &refusal{http.StatusRequestURITooLong, "URI Too Long", errors.New("URL is too long")}
 	case r.URL.EscapedPath() != "/"+g.c.Stage:
 		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the path is not the stage's")}
-	case r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket"):
+	case r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") ||
+		!hasToken(r.Header, "Upgrade", "websocket"):
 		return &refusal{http.StatusUpgradeRequired, "Upgrade Required", errors.New("no WebSocket was asked for")}
 	case r.Header.Get("Sec-WebSocket-Version") != "13" || len(r.Header.Get("Sec-WebSocket-Key")) != 24:
-		return &refusal{http.StatusBadRequest, "Bad Request", errors.New("Sec-WebSocket-Version or -Key is not as RFC 6455 wants it")}
+		return &refusal{http.StatusBadRequest, "Bad Request",
+			errors.New("Sec-WebSocket-Version or -Key is not as RFC 6455 wants it")}
 	}
 	return nil
 }
@@ -101,7 +103,8 @@ func (g *Gateway) authorize(ctx context.Context, h handshake, p *peer, requestID
 		return &refusal{http.StatusInternalServerError, "Internal server error", fmt.Errorf("authorizer: %w", err)}
 	}
 	arn := fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/$connect", g.c.Region, g.c.Account, g.c.APIID, g.c.Stage)
-	e, err := encode(authorizerEvent{Type: "REQUEST", MethodArn: arn, handshake: h, RequestContext: g.context(p, "CONNECT", "$connect", requestID)})
+	e, err := encode(authorizerEvent{Type: "REQUEST", MethodArn: arn, handshake: h,
+		RequestContext: g.context(p, "CONNECT", "$connect", requestID)})
 	if err != nil {
 		return fault(err)
 	}
@@ -167,7 +170,8 @@ func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestI
 	case response.StatusCode < 200 || response.StatusCode > 599:
 		return nil, fault(fmt.Errorf("its answer has statusCode %d", response.StatusCode))
 	case response.StatusCode > 299:
-		return nil, &refusal{response.StatusCode, http.StatusText(response.StatusCode), errors.New("the $connect function refuses it")}
+		return nil, &refusal{response.StatusCode, http.StatusText(response.StatusCode),
+			errors.New("the $connect function refuses it")}
 	}
 	header := make(http.Header)
 	for name, value := range response.Headers {
@@ -179,12 +183,13 @@ func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestI
 	return header, nil
 }
 
-// upgrade takes the connection over from net/http, so that an idle socket keeps none of its buffers, registers the socket,
-// and only then answers 101: a client that knows it is connected can be posted to.
+// upgrade takes the connection over from net/http, so that an idle socket keeps none of its buffers, registers the
+// socket, and only then answers 101: a client that knows it is connected can be posted to.
 func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, header http.Header) *refusal {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return &refusal{http.StatusInternalServerError, "Internal server error", fmt.Errorf("take over the connection: %w", err)}
+		return &refusal{http.StatusInternalServerError, "Internal server error",
+			fmt.Errorf("take over the connection: %w", err)}
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -210,12 +215,14 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, heade
 
 // switching is the 101 answer. What the function says of the handshake itself is not passed on.
 func switching(key string, header http.Header) []byte {
-	for _, name := range [...]string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Extensions", "Content-Length", "Content-Type", "Transfer-Encoding"} {
+	for _, name := range [...]string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Extensions",
+		"Content-Length", "Content-Type", "Transfer-Encoding"} {
 		header.Del(name)
 	}
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: " +
+		"Upgrade\r\nSec-WebSocket-Accept: ")
 	b.WriteString(base64.StdEncoding.EncodeToString(sum[:]))
 	b.WriteString("\r\n")
 	header.Write(&b) // drops bad names and line breaks; a buffer does not fail

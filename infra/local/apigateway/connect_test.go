@@ -19,11 +19,14 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-const allow = `{"principalId":"alice","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":["execute-api:Invoke"],"Effect":"Allow","Resource":["*"]}]},"context":{"user":"u1","expires":1700000000,"admin":true}}`
+const allow = `{"principalId":"alice","policyDocument":{"Version":"2012-10-17",` +
+	`"Statement":[{"Action":["execute-api:Invoke"],"Effect":"Allow","Resource":["*"]}]},"context":{"user":"u1",` +
+	`"expires":1700000000,"admin":true}}`
 
 // policy is an authorizer's answer with one statement.
 func policy(effect, action, resource string) function {
-	return answers(`{"principalId":"alice","policyDocument":{"Statement":{"Action":"` + action + `","Effect":"` + effect + `","Resource":"` + resource + `"}}}`)
+	return answers(`{"principalId":"alice","policyDocument":{"Statement":{"Action":"` + action + `","Effect":"` +
+		effect + `","Resource":"` + resource + `"}}}`)
 }
 
 type handshake struct {
@@ -45,20 +48,25 @@ func handshakes() []handshake {
 	return []handshake{
 		{"both agree", answers(allow), ok, 101},
 		{"allowed for exactly this", policy("Allow", "execute-api:Invoke", arn), ok, 101},
-		{"allowed by wildcards", policy("Allow", "execute-api:*", "arn:aws:execute-api:*:123456789012:api12?/v1/*"), ok, 101},
+		{"allowed by wildcards", policy("Allow", "execute-api:*", "arn:aws:execute-api:*:123456789012:api12?/v1/*"), ok,
+			101},
 		{"any 2xx will do", answers(allow), answers(`{"statusCode":204}`), 101},
 		{"unauthorized", fails("Unauthorized"), ok, 401},
 		{"denied", policy("Deny", "execute-api:Invoke", "*"), ok, 403},
 		{"allowed elsewhere", policy("Allow", "execute-api:Invoke", "arn:aws:execute-api:*:*:other/*"), ok, 403},
 		{"allowed another action", policy("Allow", "execute-api:ManageConnections", "*"), ok, 403},
-		{"deny wins", answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*"},{"Action":"*","Effect":"Deny","Resource":"*"}]}}`), ok, 403},
+		{"deny wins",
+			answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow",` +
+				`"Resource":"*"},{"Action":"*","Effect":"Deny","Resource":"*"}]}}`), ok, 403},
 		{"no statement", answers(`{"principalId":"a","policyDocument":{"Statement":[]}}`), ok, 403},
 		{"authorizer fails", fails("unauthorized, in other words"), ok, 500},
 		{"authorizer too slow", slow, ok, 500},
 		{"authorizer's answer is no JSON", answers(`yes`), ok, 500},
 		{"no principal", answers(strings.Replace(allow, "alice", "", 1)), ok, 500},
 		{"no policy", answers(`{"principalId":"a"}`), ok, 500},
-		{"a condition, which is not evaluated", answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*","Condition":{}}]}}`), ok, 500},
+		{"a condition, which is not evaluated",
+			answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*",` +
+				`"Condition":{}}]}}`), ok, 500},
 		{"list in the context", withContext(`{"grants":["a"]}`), ok, 500},
 		{"object in the context", withContext(`{"grants":{}}`), ok, 500},
 		{"null in the context", withContext(`{"grants":null}`), ok, 500},
@@ -90,7 +98,8 @@ func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
 				return
 			}
 			var body struct{ Message, ConnectionID, RequestID string }
-			if b, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(b, &body) != nil || body.Message == "" || body.RequestID == "" {
+			if b, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(b, &body) != nil || body.Message == "" ||
+				body.RequestID == "" {
 				t.Errorf("body %s, %v; want message, connectionId, requestId", b, err)
 			}
 		})
@@ -101,7 +110,8 @@ func TestHandshakeThatAsksForNothingServed(t *testing.T) {
 	called := make(chan []byte, 8)
 	g := start(t, config(functions{"connect": tells(called)}, "$connect"))
 	base := strings.Replace(g.URL(), "ws://", "http://", 1)
-	upgrade := http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	upgrade := http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
 	old := upgrade.Clone()
 	old.Set("Sec-Websocket-Version", "8")
 	short := upgrade.Clone()
@@ -148,8 +158,10 @@ func TestHeadOverTheLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := "GET " + u.Path + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: carrel.v1, bearer."
-	for size, want := range map[int]int{9000: 101, 10239: 101, 10240: 101, 10241: 431, 10800: 431, 14334: 431, 20000: 431} {
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: " +
+		"carrel.v1, bearer."
+	for size, want := range map[int]int{9000: 101, 10239: 101, 10240: 101, 10241: 431, 10800: 431, 14334: 431,
+		20000: 431} {
 		conn, err := net.Dial("tcp", u.Host)
 		if err != nil {
 			t.Fatal(err)
@@ -167,12 +179,15 @@ func TestHeadOverTheLimit(t *testing.T) {
 
 func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
 	for _, name := range []string{"Sec-WebSocket-Protocol", "sec-websocket-protocol"} {
-		g := start(t, config(functions{"connect": answers(`{"statusCode":200,"headers":{"` + name + `":"carrel.v1","X-Seen":"yes","Upgrade":"h2c","X-Bad":"a\r\nX-Injected: b"}}`)}, "$connect"))
-		conn, r, err := websocket.Dial(t.Context(), g.URL(), &websocket.DialOptions{Subprotocols: []string{"carrel.v1", "bearer.x"}})
+		g := start(t, config(functions{"connect": answers(`{"statusCode":200,"headers":{"` + name +
+			`":"carrel.v1","X-Seen":"yes","Upgrade":"h2c","X-Bad":"a\r\nX-Injected: b"}}`)}, "$connect"))
+		conn, r, err := websocket.Dial(t.Context(), g.URL(),
+			&websocket.DialOptions{Subprotocols: []string{"carrel.v1", "bearer.x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if conn.Subprotocol() != "carrel.v1" || r.Header.Get("X-Seen") != "yes" || r.Header.Get("X-Injected") != "" || len(r.Header.Values("Upgrade")) != 1 {
+		if conn.Subprotocol() != "carrel.v1" || r.Header.Get("X-Seen") != "yes" || r.Header.Get("X-Injected") != "" ||
+			len(r.Header.Values("Upgrade")) != 1 {
 			t.Errorf("with %s: subprotocol %q, headers %v", name, conn.Subprotocol(), r.Header)
 		}
 		conn.CloseNow()
@@ -222,11 +237,12 @@ func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
 func TestClientThatGivesUpDoesNotStopConnectAndIsToldOfByDisconnect(t *testing.T) {
 	entered, told := make(chan context.Context), make(chan []byte, 1)
 	release := make(chan struct{})
-	g := start(t, config(functions{"disconnect": tells(told), "connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
-		entered <- ctx
-		<-release
-		return []byte(`{"statusCode":200}`), "", ctx.Err()
-	}}, "$connect", "$disconnect"))
+	g := start(t, config(functions{"disconnect": tells(told),
+		"connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+			entered <- ctx
+			<-release
+			return []byte(`{"statusCode":200}`), "", ctx.Err()
+		}}, "$connect", "$disconnect"))
 	dialing, giveUp := context.WithCancel(t.Context())
 	gone := make(chan struct{})
 	go func() {
@@ -254,7 +270,8 @@ func TestAddressTakenAndBadConfigAreErrors(t *testing.T) {
 	expression.RouteSelectionExpression = "$request.header.x"
 	nobody := config(functions{})
 	nobody.Invoker = nil
-	for name, c := range map[string]apigateway.Config{"address taken": taken, "custom route, no expression": custom, "odd expression": expression, "no invoker": nobody, "nothing": {}, "odd key": config(functions{}, "$other")} {
+	for name, c := range map[string]apigateway.Config{"address taken": taken, "custom route, no expression": custom,
+		"odd expression": expression, "no invoker": nobody, "nothing": {}, "odd key": config(functions{}, "$other")} {
 		if g, err := apigateway.Start(t.Context(), c); err == nil {
 			t.Errorf("%s: started", name)
 			if err := errors.Join(g.Close()); err != nil {

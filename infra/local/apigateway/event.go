@@ -118,7 +118,8 @@ func (g *Gateway) messageEvent(p *peer, routeKey, requestID string, body []byte)
 
 func (g *Gateway) disconnectEvent(p *peer, requestID string, end ending) ([]byte, error) {
 	header := http.Header{"Host": {p.host}, "x-api-key": {""}, "X-Forwarded-For": {""}, "x-restapi": {""}}
-	e := event{handshake: newHandshake(header, nil), RequestContext: g.context(p, "DISCONNECT", "$disconnect", requestID)}
+	e := event{handshake: newHandshake(header, nil),
+		RequestContext: g.context(p, "DISCONNECT", "$disconnect", requestID)}
 	e.RequestContext.DisconnectStatusCode = int(end.code)
 	e.RequestContext.DisconnectReason = &end.reason
 	return encode(e)
@@ -132,7 +133,8 @@ func encode(v any) ([]byte, error) {
 	return b, nil
 }
 
-// requestHandshake is the handshake of a request as an event shows it: without what belongs to this one hop, with the host.
+// requestHandshake is the handshake of a request as an event shows it: without what belongs to this one hop, with the
+// host.
 func requestHandshake(r *http.Request, p *peer) handshake {
 	header := make(http.Header, len(r.Header)+2)
 	for name, values := range r.Header {

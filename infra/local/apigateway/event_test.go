@@ -15,7 +15,8 @@ import (
 
 // lived connects as a browser would, sends one message and closes with 4001, and gives the events of it.
 func lived(t *testing.T) (authorizer []byte, connect, message, disconnect events.APIGatewayWebsocketProxyRequest) {
-	authorized, connected, messages, disconnected := make(chan []byte, 1), make(chan []byte, 1), make(chan []byte, 1), make(chan []byte, 1)
+	authorized, connected, messages, disconnected := make(chan []byte, 1), make(chan []byte, 1), make(chan []byte, 1),
+		make(chan []byte, 1)
 	c := config(functions{
 		"authorize": func(ctx context.Context, event []byte) ([]byte, string, error) {
 			authorized <- event
@@ -26,7 +27,8 @@ func lived(t *testing.T) (authorizer []byte, connect, message, disconnect events
 	c.Authorizer = "authorize"
 	g := start(t, c)
 	header := map[string][]string{"User-Agent": {"test/1"}, "X-Twice": {"a", "b"}}
-	conn, _, err := websocket.Dial(t.Context(), g.URL()+"?q=1&q=2", &websocket.DialOptions{HTTPHeader: header, Subprotocols: []string{"carrel.v1"}})
+	conn, _, err := websocket.Dial(t.Context(), g.URL()+"?q=1&q=2",
+		&websocket.DialOptions{HTTPHeader: header, Subprotocols: []string{"carrel.v1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,16 +55,20 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 		key, kind string
 	}{{connect, "$connect", "CONNECT"}, {message, "$default", "MESSAGE"}, {disconnect, "$disconnect", "DISCONNECT"}} {
 		c := test.e.RequestContext
-		if c.RouteKey != test.key || c.EventType != test.kind || c.ConnectionID != id || c.MessageDirection != "IN" || c.Stage != "v1" || c.APIID != "api123" {
+		if c.RouteKey != test.key || c.EventType != test.kind || c.ConnectionID != id || c.MessageDirection != "IN" ||
+			c.Stage != "v1" || c.APIID != "api123" {
 			t.Errorf("%s: context %+v", test.kind, c)
 		}
 		if c.DomainName == "" || c.Identity.SourceIP != "127.0.0.1" || c.Identity.UserAgent != "test/1" {
 			t.Errorf("%s: domain %q, identity %+v", test.kind, c.DomainName, c.Identity)
 		}
-		if c.ConnectedAt != connect.RequestContext.ConnectedAt || c.ConnectedAt < before || c.RequestTimeEpoch < c.ConnectedAt || c.RequestTimeEpoch > after {
-			t.Errorf("%s: connected at %d, requested at %d, between %d and %d", test.kind, c.ConnectedAt, c.RequestTimeEpoch, before, after)
+		if c.ConnectedAt != connect.RequestContext.ConnectedAt || c.ConnectedAt < before ||
+			c.RequestTimeEpoch < c.ConnectedAt || c.RequestTimeEpoch > after {
+			t.Errorf("%s: connected at %d, requested at %d, between %d and %d", test.kind, c.ConnectedAt,
+				c.RequestTimeEpoch, before, after)
 		}
-		if at, err := time.Parse("02/Jan/2006:15:04:05 -0700", c.RequestTime); err != nil || at.Unix() != c.RequestTimeEpoch/1000 {
+		if at, err := time.Parse("02/Jan/2006:15:04:05 -0700", c.RequestTime); err != nil ||
+			at.Unix() != c.RequestTimeEpoch/1000 {
 			t.Errorf("%s: request time %q, %v", test.kind, c.RequestTime, err)
 		}
 		if c.RequestID == "" || c.RequestID != c.ExtendedRequestID || seen[c.RequestID] {
@@ -70,7 +76,8 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 		}
 		seen[c.RequestID] = true
 		carried := fmt.Sprint(c.Authorizer)
-		if want := fmt.Sprint(map[string]any{"principalId": "alice", "user": "u1", "expires": "1700000000", "admin": "true"}); carried != want {
+		if want := fmt.Sprint(map[string]any{"principalId": "alice", "user": "u1", "expires": "1700000000",
+			"admin": "true"}); carried != want {
 			t.Errorf("%s: authorizer %v, want %v", test.kind, carried, want)
 		}
 		if values, ok := c.Authorizer.(map[string]any); ok {
@@ -85,10 +92,12 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 
 func TestOnlyConnectHasHeadersAndQueryAndOnlyMessageABody(t *testing.T) {
 	_, connect, message, disconnect := lived(t)
-	if connect.Headers["X-Twice"] != "b" || fmt.Sprint(connect.MultiValueHeaders["X-Twice"]) != "[a b]" || connect.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" || connect.Headers["Host"] == "" {
+	if connect.Headers["X-Twice"] != "b" || fmt.Sprint(connect.MultiValueHeaders["X-Twice"]) != "[a b]" ||
+		connect.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" || connect.Headers["Host"] == "" {
 		t.Errorf("CONNECT: headers %v, %v", connect.Headers, connect.MultiValueHeaders)
 	}
-	if connect.QueryStringParameters["q"] != "2" || fmt.Sprint(connect.MultiValueQueryStringParameters["q"]) != "[1 2]" {
+	if connect.QueryStringParameters["q"] != "2" ||
+		fmt.Sprint(connect.MultiValueQueryStringParameters["q"]) != "[1 2]" {
 		t.Errorf("CONNECT: query %v, %v", connect.QueryStringParameters, connect.MultiValueQueryStringParameters)
 	}
 	if connect.Headers["Upgrade"] != "" || connect.Body != "" || connect.RequestContext.MessageID != nil {
@@ -100,7 +109,8 @@ func TestOnlyConnectHasHeadersAndQueryAndOnlyMessageABody(t *testing.T) {
 	if message.Headers != nil || message.MultiValueHeaders != nil || message.QueryStringParameters != nil {
 		t.Errorf("MESSAGE has headers or query: %+v", message)
 	}
-	if c := disconnect.RequestContext; c.DisconnectStatusCode != 4001 || c.DisconnectReason == nil || *c.DisconnectReason != "had enough" || c.MessageID != nil {
+	if c := disconnect.RequestContext; c.DisconnectStatusCode != 4001 || c.DisconnectReason == nil ||
+		*c.DisconnectReason != "had enough" || c.MessageID != nil {
 		t.Errorf("DISCONNECT: %+v", c)
 	}
 }
@@ -117,11 +127,13 @@ func TestAuthorizerEvent(t *testing.T) {
 	if e.Type != "REQUEST" || e.MethodArn != "arn:aws:execute-api:eu-central-1:123456789012:api123/v1/$connect" {
 		t.Errorf("type %q, methodArn %q", e.Type, e.MethodArn)
 	}
-	if e.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" || len(e.MultiValueHeaders["X-Twice"]) != 2 || e.QueryStringParameters["q"] != "2" {
+	if e.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" || len(e.MultiValueHeaders["X-Twice"]) != 2 ||
+		e.QueryStringParameters["q"] != "2" {
 		t.Errorf("headers %v, query %v", e.MultiValueHeaders, e.QueryStringParameters)
 	}
 	c := e.RequestContext
-	if c.ConnectionID != connect.RequestContext.ConnectionID || c.RouteKey != "$connect" || c.EventType != "CONNECT" || c.Authorizer != nil {
+	if c.ConnectionID != connect.RequestContext.ConnectionID || c.RouteKey != "$connect" || c.EventType != "CONNECT" ||
+		c.Authorizer != nil {
 		t.Errorf("context %+v", c)
 	}
 }
@@ -134,7 +146,8 @@ func TestDisconnectIsToldOnceWithTheCode(t *testing.T) {
 		reason string
 	}{
 		{"closed normally", func(c *websocket.Conn) { c.Close(websocket.StatusNormalClosure, "") }, 1000, ""},
-		{"closed without a code", func(c *websocket.Conn) { c.Close(websocket.StatusNoStatusRcvd, "") }, 1005, "Client-side close frame status not set"},
+		{"closed without a code", func(c *websocket.Conn) { c.Close(websocket.StatusNoStatusRcvd, "") }, 1005,
+			"Client-side close frame status not set"},
 		{"gone without a word", func(c *websocket.Conn) { c.CloseNow() }, 1006, "Connection closed abnormally"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -143,7 +156,8 @@ func TestDisconnectIsToldOnceWithTheCode(t *testing.T) {
 			test.end(dial(t, g))
 			e := receive(t, told).RequestContext
 			if e.DisconnectStatusCode != test.code || e.DisconnectReason == nil || *e.DisconnectReason != test.reason {
-				t.Errorf("code %d, reason %v; want %d %q", e.DisconnectStatusCode, *e.DisconnectReason, test.code, test.reason)
+				t.Errorf("code %d, reason %v; want %d %q", e.DisconnectStatusCode, *e.DisconnectReason, test.code,
+					test.reason)
 			}
 			if err := g.Close(); err != nil {
 				t.Error(err)

@@ -175,7 +175,8 @@ type Chances struct {
 // Faults makes the faults. It fails if the shares are no shares.
 func (c Chances) Faults() (Faults, error) {
 	groups := [...][]float64{
-		{c.Gone, c.Throttled, c.Failed, c.Lost, c.HalfOpen}, {c.DropIn, c.RepeatIn, c.DelayIn}, {c.DropOut, c.RepeatOut, c.LateOut},
+		{c.Gone, c.Throttled, c.Failed, c.Lost, c.HalfOpen}, {c.DropIn, c.RepeatIn, c.DelayIn},
+		{c.DropOut, c.RepeatOut, c.LateOut},
 	}
 	for _, shares := range groups {
 		sum := 0.0

@@ -18,7 +18,8 @@ func TestFaultsOfPosts(t *testing.T) {
 		if p.Connection != id || string(p.Body) != fmt.Sprint(p.N) {
 			t.Errorf("asked of %+v", p)
 		}
-		return []apigateway.PostFault{{}, {Status: 410}, {Status: 429}, {Status: 500}, {Status: 500, After: true}, {}}[p.N-1]
+		return []apigateway.PostFault{{}, {Status: 410}, {Status: 429}, {Status: 500}, {Status: 500, After: true},
+			{}}[p.N-1]
 	}})
 	for i, want := range []int{0, 410, 429, 500, 500, 0} {
 		if got := status(post(t, m, id, fmt.Sprint(i+1))); got != want {

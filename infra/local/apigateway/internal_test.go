@@ -21,7 +21,8 @@ func (g *gauge) Invoke(_ context.Context, _ string, event []byte) ([]byte, strin
 	return nil, "", nil
 }
 
-// FuzzFrames feeds any bytes to a socket: it must end, with a code that may be sent, without keeping more than a message.
+// FuzzFrames feeds any bytes to a socket: it must end, with a code that may be sent, without keeping more than a
+// message.
 func FuzzFrames(f *testing.F) {
 	for _, frame := range []ws.Frame{
 		ws.NewTextFrame([]byte(`{"type":"send"}`)), ws.NewBinaryFrame([]byte("x")), ws.NewPingFrame([]byte("x")),
@@ -35,7 +36,8 @@ func FuzzFrames(f *testing.F) {
 	f.Add(binary.BigEndian.AppendUint64([]byte{0x81, 0xff}, 1<<63))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		seen := &gauge{}
-		g := &Gateway{c: Config{Invoker: seen, Routes: map[string]string{"$default": "f", "send": "f"}}, member: "type", invokes: t.Context()}
+		g := &Gateway{c: Config{Invoker: seen, Routes: map[string]string{"$default": "f", "send": "f"}}, member: "type",
+			invokes: t.Context()}
 		s := newSocket(g, peer{id: newID()}, nil)
 		end := s.read(bufio.NewReaderSize(bytes.NewReader(data), readBuffer))
 		g.running.Wait()
@@ -50,7 +52,8 @@ func FuzzFrames(f *testing.F) {
 
 // FuzzAuthorization: what is no answer is a fault, and what is one gives strings only.
 func FuzzAuthorization(f *testing.F) {
-	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":["a*b?c"]}]},"context":{"a":1,"b":"x","c":true}}`))
+	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow",` +
+		`"Resource":["a*b?c"]}]},"context":{"a":1,"b":"x","c":true}}`))
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":{"Effect":"Deny"}},"context":{"a":null}}`))
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":null},"context":{"a":[]}}`))
 	f.Fuzz(func(t *testing.T, answer []byte) {
@@ -58,7 +61,8 @@ func FuzzAuthorization(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if allowed, err := a.PolicyDocument.allows("arn/$connect"); allowed && err == nil && !bytes.Contains(answer, []byte("llow")) && !bytes.Contains(answer, []byte("\\u")) {
+		if allowed, err := a.PolicyDocument.allows("arn/$connect"); allowed && err == nil &&
+			!bytes.Contains(answer, []byte("llow")) && !bytes.Contains(answer, []byte("\\u")) {
 			t.Errorf("%s allows", answer)
 		}
 		if b, err := a.carried(); err == nil && !bytes.Contains(b, []byte(`"principalId"`)) {
@@ -72,8 +76,10 @@ func TestWildcard(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "a/b", true}, {"a", "a", true}, {"a", "b", false}, {"?", "", false}, {"?", "a", true},
-		{"a*c", "abbc", true}, {"a*c", "abbd", false}, {"a*b*c", "aXbYbZc", true}, {"*a", "ba", true}, {"a**", "a", true}, {"a*", "b", false}, {"A", "a", false},
+		{"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "a/b", true}, {"a", "a", true}, {"a", "b", false},
+		{"?", "", false}, {"?", "a", true},
+		{"a*c", "abbc", true}, {"a*c", "abbd", false}, {"a*b*c", "aXbYbZc", true}, {"*a", "ba", true},
+		{"a**", "a", true}, {"a*", "b", false}, {"A", "a", false},
 		{strings.Repeat("*a", 30) + "b", strings.Repeat("a", 60), false},
 	} {
 		if got := wildcard(test.pattern, test.s); got != test.want {

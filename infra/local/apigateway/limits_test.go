@@ -79,7 +79,8 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 		{"frame of 32 KB and a byte", []ws.Frame{frame(text, true, k32+"x")}, 1009},
 		{"its header, without its payload", []ws.Frame{headerOnly(32<<10 + 1)}, 1009},
 		{"header that claims an exabyte", []ws.Frame{headerOnly(1 << 60)}, 1009},
-		{"message of 128 KB and a byte", []ws.Frame{frame(text, false, k32), frame(more, false, k32), frame(more, false, k32), frame(more, false, k32), frame(more, true, "x")}, 1009},
+		{"message of 128 KB and a byte", []ws.Frame{frame(text, false, k32), frame(more, false, k32),
+			frame(more, false, k32), frame(more, false, k32), frame(more, true, "x")}, 1009},
 		{"binary", []ws.Frame{frame(ws.OpBinary, true, "x")}, 1003},
 		{"not UTF-8", []ws.Frame{frame(text, true, "a\xffb")}, 1007},
 		{"not UTF-8 across frames", []ws.Frame{frame(text, false, "a\xc3"), frame(more, true, "b")}, 1007},
@@ -118,7 +119,8 @@ func TestLargestMessagesArrive(t *testing.T) {
 	k32 := strings.Repeat("é", 16<<10)
 	for _, f := range []ws.Frame{
 		frame(ws.OpText, true, k32),
-		frame(ws.OpText, false, k32), frame(ws.OpContinuation, false, k32), frame(ws.OpPing, true, "between"), frame(ws.OpContinuation, false, k32), frame(ws.OpContinuation, true, k32),
+		frame(ws.OpText, false, k32), frame(ws.OpContinuation, false, k32), frame(ws.OpPing, true, "between"),
+		frame(ws.OpContinuation, false, k32), frame(ws.OpContinuation, true, k32),
 	} {
 		if err := ws.WriteFrame(conn, f); err != nil {
 			t.Fatal(err)
@@ -135,7 +137,8 @@ func TestLargestMessagesArrive(t *testing.T) {
 
 func TestClientMaySendTheRestOfARefusedMessage(t *testing.T) {
 	conn := rawDial(t, start(t, config(functions{})))
-	if err := ws.WriteHeader(conn, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 128 << 10}); err != nil {
+	if err := ws.WriteHeader(conn, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true,
+		Length: 128 << 10}); err != nil {
 		t.Fatal(err)
 	}
 	if code := rawClosing(t, conn); code != 1009 {
@@ -156,7 +159,8 @@ func TestPostsOver32KBComeInFramesOf32KB(t *testing.T) {
 	if err := post(t, management(g, "AKIA1"), id, strings.Repeat("x", 70<<10)); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []ws.Header{{OpCode: ws.OpText, Length: 32 << 10}, {OpCode: ws.OpContinuation, Length: 32 << 10}, {OpCode: ws.OpContinuation, Length: 6 << 10, Fin: true}} {
+	for i, want := range []ws.Header{{OpCode: ws.OpText, Length: 32 << 10},
+		{OpCode: ws.OpContinuation, Length: 32 << 10}, {OpCode: ws.OpContinuation, Length: 6 << 10, Fin: true}} {
 		f, err := readFrame(conn)
 		if err != nil || f.Header != want {
 			t.Fatalf("frame %d: %+v, %v; want %+v", i, f.Header, err, want)
@@ -165,14 +169,16 @@ func TestPostsOver32KBComeInFramesOf32KB(t *testing.T) {
 }
 
 func TestFunctionThatFailsOrIsTooSlowLeavesTheSocketOpen(t *testing.T) {
-	c := config(functions{"fail": fails("x"), "default": answers(`null`), "slow": func(ctx context.Context, _ []byte) ([]byte, string, error) {
-		<-ctx.Done()
-		return nil, "", ctx.Err()
-	}}, "fail", "slow", "gone", "$default")
+	c := config(functions{"fail": fails("x"), "default": answers(`null`),
+		"slow": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+			<-ctx.Done()
+			return nil, "", ctx.Err()
+		}}, "fail", "slow", "gone", "$default")
 	c.RouteSelectionExpression = "$request.body.type"
 	c.IntegrationTimeout = 50 * time.Millisecond
 	conn := dial(t, start(t, c))
-	shape := regexp.MustCompile(`^\{"message": "Internal server error", "connectionId":"[\w-]{15}=", "requestId":"[\w-]{15}="\}$`)
+	shape := regexp.MustCompile(`^\{"message": "Internal server error", "connectionId":"[\w-]{15}=", ` +
+		`"requestId":"[\w-]{15}="\}$`)
 	for _, kind := range []string{"fail", "slow", "gone"} {
 		write(t, conn, `{"type":"ok"}`)
 		write(t, conn, `{"type":"`+kind+`"}`)
@@ -196,7 +202,8 @@ func TestMessagesTakeTheirRoutes(t *testing.T) {
 	receive(t, took)
 	for body, want := range map[string]string{
 		`{"type":"send"}`: "send", `{"type":7}`: "7", `{"type":"other"}`: "$default", `{"type":"$connect"}`: "$default",
-		`{"type":["send"]}`: "$default", `{}`: "$default", `[]`: "$default", `no JSON`: "$default", `null`: "$default", ``: "$default",
+		`{"type":["send"]}`: "$default", `{}`: "$default", `[]`: "$default", `no JSON`: "$default", `null`: "$default",
+		``: "$default",
 	} {
 		write(t, conn, body)
 		if e := receive(t, took); e.RequestContext.RouteKey != want || e.Body != body {
@@ -208,7 +215,8 @@ func TestMessagesTakeTheirRoutes(t *testing.T) {
 	receive(t, took)
 	write(t, conn, `{"type":"other"}`)
 	var refused struct{ Message, ConnectionID, RequestID string }
-	if got := read(t, conn); json.Unmarshal([]byte(got), &refused) != nil || refused.Message != "Forbidden" || refused.ConnectionID == "" || refused.RequestID == "" {
+	if got := read(t, conn); json.Unmarshal([]byte(got), &refused) != nil || refused.Message != "Forbidden" ||
+		refused.ConnectionID == "" || refused.RequestID == "" {
 		t.Errorf("no route: %q", got)
 	}
 	write(t, conn, `{"type":"send"}`)
@@ -237,7 +245,8 @@ func TestHundredMessagesOfOneSocketAreAtWorkAtOnceAndNoMore(t *testing.T) {
 	for range most {
 		<-entered
 	}
-	// All frames are sent: were a hundred-and-first let in, it would be at work by the time that another socket had its turns.
+	// All frames are sent: were a hundred-and-first let in, it would be at work by the time that another socket had its
+	// turns.
 	other := dial(t, g)
 	for range 20 {
 		write(t, other, "other")

@@ -88,7 +88,8 @@ func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 		return nil, &fault{http.StatusBadRequest, "", "Invalid connectionId: " + id}
 	}
 	if tooLarge {
-		return nil, &fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeException", fmt.Sprintf("a message has at most %d bytes", messageLimit)}
+		return nil, &fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeException",
+			fmt.Sprintf("a message has at most %d bytes", messageLimit)}
 	}
 	return body, nil
 }

@@ -84,7 +84,8 @@ func TestConnectionIsDescribed(t *testing.T) {
 		return d
 	}
 	first := describe()
-	if first.ConnectedAt.Before(before) || aws.ToString(first.Identity.SourceIp) != "127.0.0.1" || aws.ToString(first.Identity.UserAgent) == "" {
+	if first.ConnectedAt.Before(before) || aws.ToString(first.Identity.SourceIp) != "127.0.0.1" ||
+		aws.ToString(first.Identity.UserAgent) == "" {
 		t.Errorf("%+v %+v", first, first.Identity)
 	}
 	now := first
@@ -109,16 +110,19 @@ func TestDeletedConnectionIsClosedAndGone(t *testing.T) {
 		c.Invoker.(functions)["disconnect"] = tells(told)
 	})
 	m := management(g, "AKIA1")
-	if _, err := m.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
+	if _, err := m.DeleteConnection(t.Context(),
+		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
 		t.Fatal(err)
 	}
 	if err := post(t, m, id, "x"); status(err) != 410 {
 		t.Errorf("post after delete: %v", err)
 	}
-	if _, err := m.GetConnection(t.Context(), &apigatewaymanagementapi.GetConnectionInput{ConnectionId: &id}); status(err) != 410 {
+	if _, err := m.GetConnection(t.Context(),
+		&apigatewaymanagementapi.GetConnectionInput{ConnectionId: &id}); status(err) != 410 {
 		t.Errorf("get after delete: %v", err)
 	}
-	if _, err := m.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); status(err) != 410 {
+	if _, err := m.DeleteConnection(t.Context(),
+		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); status(err) != 410 {
 		t.Errorf("delete after delete: %v", err)
 	}
 	if code, _ := closing(t, conn); code != websocket.StatusNormalClosure {
@@ -146,7 +150,8 @@ func TestUnknownConnectionIsGoneAndMalformedIsUntyped(t *testing.T) {
 	}
 	for _, malformed := range []string{"nonsense", "a/b", "%", "short=", "../../etc/passwd="} {
 		err := post(t, m, malformed, "x")
-		if api, ok := errors.AsType[smithy.APIError](err); !ok || status(err) != 400 || api.ErrorCode() != "UnknownError" {
+		if api, ok := errors.AsType[smithy.APIError](err); !ok || status(err) != 400 ||
+			api.ErrorCode() != "UnknownError" {
 			t.Errorf("%s: %v, want an untyped 400", malformed, err)
 		}
 	}

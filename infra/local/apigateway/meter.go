@@ -4,8 +4,8 @@ import "net/http"
 
 // Meter is told of what AWS bills. It is called concurrently and must not call the gateway.
 type Meter interface {
-	// Posted tells of a call of POST @connections by a caller whose credentials have this session token; taken says that
-	// the message was taken for the client.
+	// Posted tells of a call of POST @connections by a caller whose credentials have this session token; taken says
+	// that the message was taken for the client.
 	Posted(session string, bytes int, taken bool)
 	// Received tells of a message of a client, and of the function that its route has; "" if it has none.
 	Received(function string, message []byte)

@@ -52,8 +52,8 @@ func (s *socket) read(r io.Reader) ending {
 	}
 }
 
-// judge ends the socket for what a frame's header says, before any of its payload is read. had is how much of the message
-// there is already.
+// judge ends the socket for what a frame's header says, before any of its payload is read. had is how much of the
+// message there is already.
 func judge(h ws.Header, state ws.State, had int) *ending {
 	switch {
 	case ws.CheckHeader(h, state) != nil:
@@ -104,9 +104,9 @@ func closedByClient(body []byte) *ending {
 	return &ending{code, reason, true}
 }
 
-// dispatch hands a message to its route's function and does not wait for it, unless inFlightLimit are at work: the order of
-// a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile. late is how long the message is
-// held back at least.
+// dispatch hands a message to its route's function and does not wait for it, unless inFlightLimit are at work: the
+// order of a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile. late is how long the
+// message is held back at least.
 func (s *socket) dispatch(message []byte, late time.Duration) bool {
 	s.touch()
 	s.g.received.Add(1)

@@ -23,7 +23,8 @@ import (
 func TestOnlySignedCallsAreServed(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	call := func(change func(*apigatewaymanagementapi.Options)) error {
-		_, err := management(g, "AKIA1").PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")}, change)
+		_, err := management(g, "AKIA1").PostToConnection(t.Context(),
+			&apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")}, change)
 		return err
 	}
 	as := func(key, secret, session string) func(*apigatewaymanagementapi.Options) {
@@ -36,9 +37,12 @@ func TestOnlySignedCallsAreServed(t *testing.T) {
 	}
 	read(t, conn)
 	for name, change := range map[string]func(*apigatewaymanagementapi.Options){
-		"unknown key":    as("NOBODY", "secret-of-NOBODY", ""),
-		"wrong secret":   as("AKIA1", "guess", ""),
-		"not signed":     func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "authorization"} },
+		"unknown key":  as("NOBODY", "secret-of-NOBODY", ""),
+		"wrong secret": as("AKIA1", "guess", ""),
+		"not signed": func(o *apigatewaymanagementapi.Options) {
+			o.HTTPClient = forger{o.HTTPClient,
+				"authorization"}
+		},
 		"another region": func(o *apigatewaymanagementapi.Options) { o.Region = "us-east-1" },
 		"changed body":   func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "body"} },
 		"changed path":   func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "path"} },
@@ -85,7 +89,9 @@ func TestWithoutAccessKeysASignatureMustStillBeThere(t *testing.T) {
 	}
 	read(t, conn)
 	elsewhere := func(o *apigatewaymanagementapi.Options) { o.Region = "us-east-1" }
-	if _, err := management(g, "ANYBODY").PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")}, elsewhere); status(err) != 403 {
+	if _, err := management(g, "ANYBODY").PostToConnection(t.Context(),
+		&apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")},
+		elsewhere); status(err) != 403 {
 		t.Errorf("signed for another region: %v", err)
 	}
 	r, err := (&http.Client{Timeout: patience}).Post(g.Management()+"/@connections/"+id, "", strings.NewReader("x"))
@@ -107,11 +113,14 @@ func TestSignatureIsOfNow(t *testing.T) {
 		off  time.Duration
 		want int
 	}{{0, 200}, {-4 * time.Minute, 200}, {-6 * time.Minute, 403}, {6 * time.Minute, 403}} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.Management()+"/@connections/"+url.PathEscape(id), strings.NewReader("x"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			g.Management()+"/@connections/"+url.PathEscape(id), strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIA1", SecretAccessKey: "secret-of-AKIA1"}, r, hex.EncodeToString(sum[:]), "execute-api", "eu-central-1", time.Now().Add(test.off)); err != nil {
+		if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIA1",
+			SecretAccessKey: "secret-of-AKIA1"}, r, hex.EncodeToString(sum[:]), "execute-api", "eu-central-1",
+			time.Now().Add(test.off)); err != nil {
 			t.Fatal(err)
 		}
 		answer, err := (&http.Client{Timeout: patience}).Do(r)

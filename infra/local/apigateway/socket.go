@@ -74,8 +74,8 @@ func (s *socket) serve(r *bufio.Reader, switching []byte) {
 	if s.g.register(s) {
 		s.open(switching)
 		s.end(s.read(r))
-		// What a refused message still has on its way is read and dropped: closing on it would reset the connection and could
-		// take the close frame from the client. The end of it is the client's, or closeGrace.
+		// What a refused message still has on its way is read and dropped: closing on it would reset the connection and
+		// could take the close frame from the client. The end of it is the client's, or closeGrace.
 		io.Copy(io.Discard, r)
 		<-s.flush
 	} else {

@@ -1,9 +1,10 @@
 // Package dynamodb runs the local stack's DynamoDB engine: dynoxide, one static binary that npm installs beside this
 // file by exact version, as a child process that ends with its parent.
 //
-// The engine checks no signature, and its answers allow every web page to read them. It can only listen on TCP, so it gets
-// an address that cannot be guessed: one of the 16 million of 127.0.0.0/8 with one of 40,000 ports, at random. The address
-// is told to whoever starts the engine and to nobody else. A program on this machine can still find it in /proc/net/tcp.
+// The engine checks no signature, and its answers allow every web page to read them. It can only listen on TCP, so it
+// gets an address that cannot be guessed: one of the 16 million of 127.0.0.0/8 with one of 40,000 ports, at random. The
+// address is told to whoever starts the engine and to nobody else. A program on this machine can still find it in
+// /proc/net/tcp.
 package dynamodb
 
 import (

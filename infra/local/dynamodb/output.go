@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// listening passes on what the child says, line by line, and closes seen when it says that it has bound its port: an answer
-// from that port is then the child's and nobody else's. That line is not passed on, because it names the hidden address.
+// listening passes on what the child says, line by line, and closes seen when it says that it has bound its port: an
+// answer from that port is then the child's and nobody else's. That line is not passed on, because it names the hidden
+// address.
 type listening struct {
 	to   io.Writer
 	seen chan struct{}

@@ -1,5 +1,5 @@
-// Package endpoints tells where a stack on this machine is: the stack writes the file, the programs for the terminal read
-// it and sign in there.
+// Package endpoints tells where a stack on this machine is: the stack writes the file, the programs for the terminal
+// read it and sign in there.
 package endpoints
 
 import (
@@ -83,7 +83,8 @@ func Read(file string) (Endpoints, error) {
 	if err != nil {
 		return e, fmt.Errorf("read where the stack is: %w", err)
 	}
-	if err := json.Unmarshal(text, &e); err != nil || e.WebSocket == "" || e.Token == "" || e.DynamoDB == "" || e.Table == "" {
+	if err := json.Unmarshal(text, &e); err != nil || e.WebSocket == "" || e.Token == "" || e.DynamoDB == "" ||
+		e.Table == "" {
 		return e, fmt.Errorf("%s names no stack: start it anew with make run", file)
 	}
 	return e, nil
@@ -99,7 +100,8 @@ func Explain(err error) error {
 
 // SignIn gets an access token of a user from a token endpoint such as the local issuer's, within 20 seconds.
 func SignIn(ctx context.Context, endpoint, user string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(url.Values{"user": {user}}.Encode()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
+		strings.NewReader(url.Values{"user": {user}}.Encode()))
 	if err != nil {
 		return "", fmt.Errorf("sign in: %w", err)
 	}
@@ -117,7 +119,8 @@ func SignIn(ctx context.Context, endpoint, user string) (string, error) {
 		AccessToken string `json:"access_token"`
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("sign in as %q: %s: %s", user, response.Status, cmp.Or(string(bytes.TrimSpace(body)), "no reason is given"))
+		return "", fmt.Errorf("sign in as %q: %s: %s", user, response.Status,
+			cmp.Or(string(bytes.TrimSpace(body)), "no reason is given"))
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
 		return "", fmt.Errorf("sign in as %q: the answer holds no access_token", user)

@@ -48,7 +48,8 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("%q, %v", token, err)
 	}
 	for user, want := range map[string]string{"nobody": "there is no such user", "bob": "holds no access_token"} {
-		if token, err := endpoints.SignIn(t.Context(), issuer.URL, user); token != "" || err == nil || !strings.Contains(err.Error(), want) {
+		if token, err := endpoints.SignIn(t.Context(), issuer.URL, user); token != "" || err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v", user, token, err)
 		} else if endpoints.Explain(err) != err {
 			t.Errorf("%s: %v is taken for a stack that is not there", user, err)

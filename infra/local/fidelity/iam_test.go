@@ -31,16 +31,28 @@ const needsRole = "needs the credentials of a function's role"
 func permissions() []scenario {
 	const area = "IAM and STS"
 	return []scenario{
-		{area, "What no policy allows is AccessDeniedException, 400, and says who, what and of which resource.", documented, needsRole, deniedSaysWho},
+		{area, "What no policy allows is AccessDeniedException, 400, and says who, what and of which resource.",
+			documented, needsRole, deniedSaysWho},
 		{area, "An explicit deny wins over an allow.", documented, needsRole, denyWins},
-		{area, "Each item of a transaction is an action of its own; one that is denied denies all.", documented, needsRole, transactionOfActions},
-		{area, "dynamodb:LeadingKeys holds all partition keys that a request names; a Scan names none, and ForAllValues holds of none.", documented, needsRole, leadingKeys},
-		{area, "A role is assumed only by whom its trust policy names, with the tags that it asks for.", documented, needsRole, trustDecides},
-		{area, "The caller's own policy must allow it as well. (AWS may do without where the trust policy names the caller's role.)", uncertain, needsRole, ownPolicyToo},
-		{area, "A session lasts 15 minutes at least, and an hour at most for whoever has a role already.", documented, needsRole, sessionsLast},
-		{area, "A wrong signature is InvalidSignatureException at DynamoDB and Lambda, SignatureDoesNotMatch at STS.", captured, needsRole, wrongSignature},
-		{area, "An invoke that no policy of its caller allows is AccessDeniedException, and says who, what and of which function.", documented, needsRole, invokeDenied},
-		{area, "Unknown credentials are UnrecognizedClientException at DynamoDB, InvalidClientTokenId at STS.", captured, needsRole, unknownCredentials},
+		{area, "Each item of a transaction is an action of its own; one that is denied denies all.", documented,
+			needsRole, transactionOfActions},
+		{area,
+			"dynamodb:LeadingKeys holds all partition keys that a request names; a Scan names none, and ForAllValues " +
+				"holds of none.", documented, needsRole, leadingKeys},
+		{area, "A role is assumed only by whom its trust policy names, with the tags that it asks for.", documented,
+			needsRole, trustDecides},
+		{area,
+			"The caller's own policy must allow it as well. (AWS may do without where the trust policy names the " +
+				"caller's role.)", uncertain, needsRole, ownPolicyToo},
+		{area, "A session lasts 15 minutes at least, and an hour at most for whoever has a role already.", documented,
+			needsRole, sessionsLast},
+		{area, "A wrong signature is InvalidSignatureException at DynamoDB and Lambda, SignatureDoesNotMatch at STS.",
+			captured, needsRole, wrongSignature},
+		{area,
+			"An invoke that no policy of its caller allows is AccessDeniedException, and says who, what and of which " +
+				"function.", documented, needsRole, invokeDenied},
+		{area, "Unknown credentials are UnrecognizedClientException at DynamoDB, InvalidClientTokenId at STS.",
+			captured, needsRole, unknownCredentials},
 	}
 }
 
@@ -61,16 +73,21 @@ func newPermitting(t *testing.T) permitting {
 		Functions: []template.Function{
 			{LogicalID: "Writer", Name: "writer", Role: "arn:aws:iam::1:role/writer", Policies: []iam.Statement{
 				{Effect: "Allow", Action: []string{"dynamodb:PutItem", "dynamodb:Get*"}, Resource: []string{arn}},
-				{Effect: "Deny", Action: []string{"dynamodb:GetItem"}, Resource: []string{arn}}, {Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
+				{Effect: "Deny", Action: []string{"dynamodb:GetItem"}, Resource: []string{arn}},
+				{Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
 			{LogicalID: "Idle", Name: "idle", Role: "arn:aws:iam::1:role/idle"},
 			{LogicalID: "Invoker", Name: "invoker", Role: "arn:aws:iam::1:role/invoker", Policies: []iam.Statement{
-				{Effect: "Allow", Action: []string{"lambda:InvokeFunction"}, Resource: []string{"arn:aws:lambda:eu-central-1:" + account + ":function:turn"}}}},
-			{LogicalID: "Stranger", Name: "stranger", Role: "arn:aws:iam::1:role/stranger", Policies: []iam.Statement{{Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
+				{Effect: "Allow", Action: []string{"lambda:InvokeFunction"},
+					Resource: []string{"arn:aws:lambda:eu-central-1:" + account + ":function:turn"}}}},
+			{LogicalID: "Stranger", Name: "stranger", Role: "arn:aws:iam::1:role/stranger",
+				Policies: []iam.Statement{{Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
 		},
 		Roles: []template.Role{{LogicalID: "User", ARN: "arn:aws:iam::1:role/user", Longest: 12 * time.Hour,
-			Trust: []iam.Statement{{Effect: "Allow", Principal: []string{"arn:aws:iam::1:role/writer", "arn:aws:iam::1:role/idle"}, Action: assume,
+			Trust: []iam.Statement{{Effect: "Allow", Principal: []string{"arn:aws:iam::1:role/writer",
+				"arn:aws:iam::1:role/idle"}, Action: assume,
 				Condition: map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}}}},
-			Policies: []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Scan"}, Resource: []string{arn}, Condition: keyed}}}},
+			Policies: []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:GetItem", "dynamodb:BatchGetItem",
+				"dynamodb:Scan"}, Resource: []string{arn}, Condition: keyed}}}},
 	}
 	keys := map[string]localsts.Key{access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}}
 	for _, f := range tm.Functions {
@@ -80,7 +97,10 @@ func newPermitting(t *testing.T) permitting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = io.WriteString(w, "{}")
+	}))
 	t.Cleanup(engine.Close)
 	p, err := proxy.Start(proxy.Config{Engine: engine.URL, Name: guard.Name, Signed: guard.Signed, Allow: guard.Allow})
 	if err != nil {
@@ -95,7 +115,8 @@ func newPermitting(t *testing.T) permitting {
 }
 
 func (a permitting) table(c aws.CredentialsProvider) *dynamodb.Client {
-	return dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.proxy.URL()), Credentials: c, RetryMaxAttempts: 1})
+	return dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.proxy.URL()), Credentials: c,
+		RetryMaxAttempts: 1})
 }
 
 func (a permitting) static(key string) aws.CredentialsProvider {
@@ -104,7 +125,8 @@ func (a permitting) static(key string) aws.CredentialsProvider {
 
 // assume has somebody assume the role user.
 func (a permitting) assume(key string, lasting time.Duration, tags ...string) (aws.CredentialsProvider, error) {
-	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.guard.STS.URL()), Credentials: a.static(key), RetryMaxAttempts: 1})
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.guard.STS.URL()),
+		Credentials: a.static(key), RetryMaxAttempts: 1})
 	c, err := stscreds.NewAssumeRoleProvider(client, "arn:aws:iam::1:role/user", func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName, o.Duration = "session", lasting
 		for _, user := range tags {
@@ -142,8 +164,10 @@ func (a permitting) get(c aws.CredentialsProvider, key string) error {
 
 func deniedSaysWho(t *testing.T, _ *target) {
 	a := newPermitting(t)
-	a.refused(a.get(a.static("IDLE"), "U#bob"), "AccessDeniedException", "User: arn:aws:sts::1:assumed-role/idle/idle is not authorized to perform: "+
-		"dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:1:table/T because no identity-based policy allows the dynamodb:GetItem action")
+	a.refused(a.get(a.static("IDLE"), "U#bob"), "AccessDeniedException",
+		"User: arn:aws:sts::1:assumed-role/idle/idle is not authorized to perform: "+
+			"dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:1:table/T because no identity-based policy allows "+
+			"the dynamodb:GetItem action")
 }
 
 func denyWins(t *testing.T, _ *target) {
@@ -170,8 +194,9 @@ func leadingKeys(t *testing.T, _ *target) {
 	a.refused(err, "")
 	a.refused(a.get(bob, "U#bob"), "")
 	a.refused(a.get(bob, "U#bobby"), "AccessDeniedException")
-	_, err = a.table(bob).BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]ddb.KeysAndAttributes{
-		"T": {Keys: []map[string]ddb.AttributeValue{item("U#bob"), item("U#alice")}}}})
+	_, err = a.table(bob).BatchGetItem(t.Context(),
+		&dynamodb.BatchGetItemInput{RequestItems: map[string]ddb.KeysAndAttributes{
+			"T": {Keys: []map[string]ddb.AttributeValue{item("U#bob"), item("U#alice")}}}})
 	a.refused(err, "AccessDeniedException")
 	_, err = a.table(bob).Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("T")})
 	a.refused(err, "")
@@ -193,7 +218,8 @@ func ownPolicyToo(t *testing.T, _ *target) {
 
 func sessionsLast(t *testing.T, _ *target) {
 	a := newPermitting(t)
-	for lasting, code := range map[time.Duration]string{899 * time.Second: "ValidationError", 900 * time.Second: "", time.Hour: "", 3601 * time.Second: "ValidationError"} {
+	for lasting, code := range map[time.Duration]string{899 * time.Second: "ValidationError", 900 * time.Second: "",
+		time.Hour: "", 3601 * time.Second: "ValidationError"} {
 		_, err := a.assume("WRITER", lasting, "bob")
 		a.refused(err, code)
 	}

@@ -69,7 +69,8 @@ func TestList(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	if err != nil || string(got) != want {
-		t.Errorf("docs/fidelity.md is not what the scenarios say (%v): go test ./infra/local/fidelity -run TestList -write", err)
+		t.Errorf("docs/fidelity.md is not what the scenarios say (%v): go test ./infra/local/fidelity -run TestList "+
+			"-write", err)
 	}
 }
 
@@ -94,7 +95,9 @@ says that the command does it on yours (` + "`make verify-aws`" + ` tells what t
 	for _, s := range scenarios() {
 		if s.area != area {
 			area = s.area
-			fmt.Fprintf(&b, "\n## %s\n\n| behaviour | source | verified here | to be verified on a real account |\n|---|---|---|---|\n", area)
+			fmt.Fprintf(&b,
+				"\n## %s\n\n| behaviour | source | verified here | to be verified on a real account "+
+					"|\n|---|---|---|---|\n", area)
 		}
 		how := s.byHand
 		if how == "" {

@@ -47,11 +47,13 @@ func local(t *testing.T) *target {
 	on := &target{token: "good", turn: "turn", binary: build(t), config: aws.Config{Region: "eu-central-1",
 		Credentials: credentials.NewStaticCredentialsProvider("AKIALOCAL", "secret", "")}}
 	g := serve(t, fakes{
-		"authorize": authorizes, "connect": answers(`{"statusCode":200,"headers":{"sec-websocket-protocol":"carrel.v1"}}`),
-		"default": answers(`{"statusCode":200}`), "disconnect": answers(`{}`),
+		"authorize": authorizes,
+		"connect":   answers(`{"statusCode":200,"headers":{"sec-websocket-protocol":"carrel.v1"}}`),
+		"default":   answers(`{"statusCode":200}`), "disconnect": answers(`{}`),
 	}, func(c *apigateway.Config) { c.Authorizer = "authorize" })
 	on.url, on.management = g.URL(), g.Management()
-	h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("turn", func(f *lambda.Function) { f.PerTenant = true })}})
+	h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("turn",
+		func(f *lambda.Function) { f.PerTenant = true })}})
 	on.config.BaseEndpoint = aws.String(h.URL())
 	return on
 }
@@ -77,7 +79,8 @@ func deployed(t *testing.T) *target {
 // fetch asks a token endpoint such as the local issuer's.
 func fetch(t *testing.T, endpoint string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(url.Values{"user": {"fidelity"}}.Encode()))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint,
+		strings.NewReader(url.Values{"user": {"fidelity"}}.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +103,8 @@ func fetch(t *testing.T, endpoint string) string {
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	command := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "../lambda/internal/testfn")
+	command := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o",
+		binary, "../lambda/internal/testfn")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("building the test function: %v\n%s", err, out)
@@ -139,7 +143,8 @@ func tells(to chan<- []byte) fake {
 	}
 }
 
-const allow = `{"principalId":"ann","context":{"n":7,"yes":true,"s":"x"},"policyDocument":{"Statement":[{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"*"}]}}`
+const allow = `{"principalId":"ann","context":{"n":7,"yes":true,"s":"x"},` +
+	`"policyDocument":{"Statement":[{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"*"}]}}`
 
 // authorizes lets the token "good" in.
 func authorizes(_ context.Context, event []byte) ([]byte, string, error) {
@@ -237,7 +242,8 @@ func ends(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
 
 // client of @connections. bare hides the body from the SDK, which closes it too early.
 func (on *target) client(management string) *apigatewaymanagementapi.Client {
-	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: on.config.Region, Credentials: on.config.Credentials,
+	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: on.config.Region,
+		Credentials:  on.config.Credentials,
 		BaseEndpoint: aws.String(management), RetryMaxAttempts: 1, HTTPClient: on.config.HTTPClient})
 }
 

@@ -73,13 +73,18 @@ func compile(operator, key string, values []string) (condition, error) {
 	_, _, known := compare(c.operator)
 	switch {
 	case !known || c.of != single && c.of != forAll && c.of != forAny || quantified && quantity == "":
-		return c, fmt.Errorf("iam: the condition operator %q is not known here: teach infra/local/iam what it does", operator)
+		return c, fmt.Errorf("iam: the condition operator %q is not known here: teach infra/local/iam what it does",
+			operator)
 	case c.operator == "Null" && (c.of != single || c.ifExists):
-		return c, fmt.Errorf("iam: the condition operator %q is none: Null has neither ForAllValues nor IfExists", operator)
+		return c, fmt.Errorf("iam: the condition operator %q is none: Null has neither ForAllValues nor IfExists",
+			operator)
 	case !knownKey(c.key):
-		return c, fmt.Errorf("iam: the condition key %q is not known here: teach infra/local/iam where it comes from", key)
+		return c, fmt.Errorf("iam: the condition key %q is not known here: teach infra/local/iam where it comes from",
+			key)
 	case c.of == single && c.operator != "Null" && (c.key == "dynamodb:leadingkeys" || c.key == "aws:tagkeys"):
-		return c, fmt.Errorf("iam: %s has many values: the condition operator %q needs ForAllValues or ForAnyValue before it", key, operator)
+		return c,
+			fmt.Errorf("iam: %s has many values: the condition operator %q needs ForAllValues or ForAnyValue before it",
+				key, operator)
 	case len(values) == 0:
 		return c, fmt.Errorf("iam: the condition %s of %s has no value", operator, key)
 	}
@@ -115,7 +120,8 @@ func (c condition) holds(context map[string][]string) bool {
 	return len(got) == 1 && fits(got[0])
 }
 
-// fits compares one value of a request. A policy's value with a variable that the request does not have is like nothing.
+// fits compares one value of a request. A policy's value with a variable that the request does not have is like
+// nothing.
 func (c condition) fits(got string, context map[string][]string) bool {
 	same, not, _ := compare(c.operator)
 	for _, pattern := range c.values {
@@ -154,8 +160,10 @@ func checkVariables(text string) error {
 			return nil
 		}
 		name, rest, closed := strings.Cut(after, "}")
-		if !closed || !strings.HasPrefix(strings.ToLower(name), "aws:principaltag/") || strings.Contains(name, ",") { // a default
-			return fmt.Errorf("iam: the policy variable ${%s} is not known here: teach infra/local/iam what it stands for", name)
+		// a default
+		if !closed || !strings.HasPrefix(strings.ToLower(name), "aws:principaltag/") || strings.Contains(name, ",") {
+			return fmt.Errorf("iam: the policy variable ${%s} is not known here: teach infra/local/iam what it "+
+				"stands for", name)
 		}
 		text = rest
 	}

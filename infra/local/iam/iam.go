@@ -1,6 +1,6 @@
 // Package iam decides what policies allow, as AWS's IAM does: an explicit Deny, else an Allow, else no. It is pure and
-// strict: a condition operator, condition key or policy variable that it does not know is an error of the policy, because
-// a statement that is understood in part would be decided otherwise than on AWS.
+// strict: a condition operator, condition key or policy variable that it does not know is an error of the policy,
+// because a statement that is understood in part would be decided otherwise than on AWS.
 package iam
 
 import (

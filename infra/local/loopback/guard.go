@@ -9,9 +9,9 @@ import (
 
 // guard refuses what a web page in this machine's browser sends to a server that is not its own.
 //
-// A page of another site can send requests to 127.0.0.1, and with DNS rebinding it can even read the answers: its own host
-// name then leads to this machine. Browsers say in Host, Origin and Sec-Fetch-Site where a request comes from, and a page
-// cannot change these headers. Programs that are no browser send no Origin and no Sec-Fetch-Site.
+// A page of another site can send requests to 127.0.0.1, and with DNS rebinding it can even read the answers: its own
+// host name then leads to this machine. Browsers say in Host, Origin and Sec-Fetch-Site where a request comes from, and
+// a page cannot change these headers. Programs that are no browser send no Origin and no Sec-Fetch-Site.
 type guard struct{ c Config }
 
 // ServeHTTP refuses a request or hands it on.

@@ -1,5 +1,6 @@
-// Package loopback serves HTTP to this machine. Every listener of the local stack is made and served here, so none can be
-// started without the guard that keeps web pages out (guard.go). shared/arch refuses listeners and servers elsewhere.
+// Package loopback serves HTTP to this machine. Every listener of the local stack is made and served here, so none can
+// be started without the guard that keeps web pages out (guard.go). shared/arch refuses listeners and servers
+// elsewhere.
 package loopback
 
 import (
@@ -20,15 +21,17 @@ const headTime = 10 * time.Second
 // Listener is a port of the loopback interface that nothing serves yet.
 type Listener struct{ tcp net.Listener }
 
-// Listen takes an address of the loopback interface; port 0 takes a free one. It fails for an address that other machines
-// could reach.
+// Listen takes an address of the loopback interface; port 0 takes a free one. It fails for an address that other
+// machines could reach.
 func Listen(ctx context.Context, addr string) (*Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", addr, err)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("listen on %q: the local stack listens on addresses of the loopback interface only, such as 127.0.0.1", addr)
+		return nil,
+			fmt.Errorf("listen on %q: the local stack listens on addresses of the loopback interface only, such as "+
+				"127.0.0.1", addr)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {

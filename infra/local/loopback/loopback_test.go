@@ -64,9 +64,12 @@ func TestGuard_Host(t *testing.T) {
 	for host, want := range map[string]int{
 		addr: 204, "localhost:" + port: 204, "LOCALHOST:" + port: 204, "127.0.0.1": 204, "localhost": 204,
 		"localhost:8080": 204, // a forwarded port
-		"":               403, "evil.example": 403, "evil.example:" + port: 403, "127.0.0.1.evil.example:" + port: 403, "localhost.evil.example": 403,
-		"127.0.0.1:" + port + ".evil.example": 403, "127.1:" + port: 403, "2130706433:" + port: 403, "0.0.0.0:" + port: 403,
-		"127.0.0.2:" + port: 403, "localhost.:" + port: 403, "evil.example@127.0.0.1:" + port: 400, "[::1]:" + port: 403, "127.0.0.1:1:1": 403,
+		"":               403, "evil.example": 403, "evil.example:" + port: 403, "127.0.0.1.evil.example:" + port: 403,
+		"localhost.evil.example":              403,
+		"127.0.0.1:" + port + ".evil.example": 403, "127.1:" + port: 403, "2130706433:" + port: 403, "0.0.0.0:" +
+			port: 403,
+		"127.0.0.2:" + port: 403, "localhost.:" + port: 403, "evil.example@127.0.0.1:" + port: 400, "[::1]:" +
+			port: 403, "127.0.0.1:1:1": 403,
 	} {
 		if got := status(t, addr, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); got != want {
 			t.Errorf("Host %q: %d, want %d", host, got, want)
@@ -81,7 +84,8 @@ func TestGuard_Host(t *testing.T) {
 }
 
 func TestGuard_OriginAndSite(t *testing.T) {
-	addr := serve(t, loopback.Config{Origins: []string{"http://127.0.0.1:3000"}, Opens: func(path string) bool { return path == "/signin" }})
+	addr := serve(t, loopback.Config{Origins: []string{"http://127.0.0.1:3000"},
+		Opens: func(path string) bool { return path == "/signin" }})
 	const navigation = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
 	for _, c := range []struct {
 		request, headers string
@@ -124,7 +128,8 @@ func TestGuard_HeadSize(t *testing.T) {
 		before, after := "GET / HTTP/1.1\r\nHost: "+addr+"\r\nX-Junk: ", "\r\n\r\n"
 		return before + strings.Repeat("j", size-len(before)-len(after)) + after
 	}
-	for size, want := range map[int]int{limit - 1: 204, limit: 204, limit + 1: 431, 14000: 431, 14336: 431, 20000: 431} {
+	for size, want := range map[int]int{limit - 1: 204, limit: 204, limit + 1: 431, 14000: 431, 14336: 431,
+		20000: 431} {
 		if got := status(t, addr, head(size)); got != want {
 			t.Errorf("a head of %d bytes: %d, want %d", size, got, want)
 		}
@@ -134,7 +139,8 @@ func TestGuard_HeadSize(t *testing.T) {
 		}
 		first, second := ask(t, conn, head(100)), ask(t, conn, head(size))
 		if first != 204 || second != want {
-			t.Errorf("a head of %d bytes as the second of a connection: %d, then %d, want %d", size, first, second, want)
+			t.Errorf("a head of %d bytes as the second of a connection: %d, then %d, want %d", size, first, second,
+				want)
 		}
 		conn.Close()
 	}

@@ -17,7 +17,8 @@ func TestRounding(t *testing.T) {
 		}
 	}
 	for took, want := range map[time.Duration]float64{
-		0: 0, time.Microsecond: 0.25 / 1000, time.Millisecond: 0.25 / 1000, time.Millisecond + 1: 0.5 / 1000, time.Second: 0.25,
+		0: 0, time.Microsecond: 0.25 / 1000, time.Millisecond: 0.25 / 1000, time.Millisecond + 1: 0.5 / 1000,
+		time.Second: 0.25,
 	} {
 		if got := meters.GBSeconds(256, took); math.Abs(got-want) > 1e-9 {
 			t.Errorf("256 MB for %s are %g GB-s, want %g", took, got, want)
@@ -66,7 +67,8 @@ func TestReading(t *testing.T) {
 	if u := m.Run("r"); u != (meters.Use{Requests: 2, WriteUnits: 3, Posts: 1, Sent: 1}) || u != r.Runs[0].Use {
 		t.Errorf("the run has used %+v", u)
 	}
-	if r.Functions["A"].Requests != 3 || r.Functions["B"].Posts != 1 || r.Total != (meters.Use{Requests: 3, WriteUnits: 3, Posts: 1, Sent: 1}) {
+	if r.Functions["A"].Requests != 3 || r.Functions["B"].Posts != 1 ||
+		r.Total != (meters.Use{Requests: 3, WriteUnits: 3, Posts: 1, Sent: 1}) {
 		t.Errorf("functions %+v, total %+v", r.Functions, r.Total)
 	}
 	if r.Connections != (meters.Connections{Opened: 2, Open: 1, Minutes: 3}) {

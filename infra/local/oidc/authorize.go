@@ -40,7 +40,8 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !loopback(redirect) {
-		i.show(w, http.StatusBadRequest, view{Problem: "redirect_uri must be http://127.0.0.1 or http://localhost, without a fragment."})
+		i.show(w, http.StatusBadRequest,
+			view{Problem: "redirect_uri must be http://127.0.0.1 or http://localhost, without a fragment."})
 		return
 	}
 	if code, problem := wrong(q); code != "" {
@@ -49,7 +50,8 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	a, problem := readAgain(q)
 	if problem != "" {
-		back(w, r, redirect, url.Values{"error": {"invalid_request"}, "error_description": {problem}, "state": {q.Get("state")}})
+		back(w, r, redirect, url.Values{"error": {"invalid_request"}, "error_description": {problem},
+			"state": {q.Get("state")}})
 		return
 	}
 	if a.silent {
@@ -57,7 +59,8 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodGet {
-		i.show(w, http.StatusOK, view{Users: []string{"alice", "bob", "carol", "dave", "erin"}, Hint: q.Get("login_hint")})
+		i.show(w, http.StatusOK, view{Users: []string{"alice", "bob", "carol", "dave", "erin"},
+			Hint: q.Get("login_hint")})
 		return
 	}
 	i.choose(w, r, q, a)
@@ -88,8 +91,9 @@ func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values, a 
 
 // sendCode sends the browser back with a code for its session.
 func (i *Issuer) sendCode(w http.ResponseWriter, r *http.Request, q url.Values, s session) {
-	code := i.putCode(grant{client: q.Get("client_id"), redirect: q.Get("redirect_uri"), challenge: q.Get("code_challenge"),
-		nonce: q.Get("nonce"), scope: q.Get("scope"), user: s.user, signedIn: s.signedIn, made: i.config.Now()})
+	code := i.putCode(grant{client: q.Get("client_id"), redirect: q.Get("redirect_uri"),
+		challenge: q.Get("code_challenge"),
+		nonce:     q.Get("nonce"), scope: q.Get("scope"), user: s.user, signedIn: s.signedIn, made: i.config.Now()})
 	back(w, r, q.Get("redirect_uri"), url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.config.Issuer}})
 }
 
@@ -98,7 +102,8 @@ func wrong(q url.Values) (code, problem string) {
 	switch {
 	case q.Get("response_type") != "code":
 		return "unsupported_response_type", "response_type must be code"
-	case q.Get("code_challenge_method") != "S256" || !regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`).MatchString(q.Get("code_challenge")):
+	case q.Get("code_challenge_method") != "S256" ||
+		!regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`).MatchString(q.Get("code_challenge")):
 		return "invalid_request", "PKCE is required: code_challenge with code_challenge_method S256"
 	case !strings.Contains(" "+q.Get("scope")+" ", " openid "):
 		return "invalid_scope", "scope must contain openid"
@@ -169,8 +174,9 @@ func (i *Issuer) show(w http.ResponseWriter, status int, v view) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers send the form with the Origin null
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; "+
-		"form-action 'self' http://127.0.0.1:* http://localhost:*")
+	h.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; "+
+			"form-action 'self' http://127.0.0.1:* http://localhost:*")
 	w.WriteHeader(status)
 	_ = i.page.Execute(w, v) // the template is checked by a test; what is left is a browser that went away
 }

@@ -35,12 +35,14 @@ func TestEndSession(t *testing.T) {
 		want int
 	}{
 		"as Cognito wants it": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home}}, 303},
-		"with OpenID's too":   {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home}, "post_logout_redirect_uri": {home}}, 303},
-		"no client":           {url.Values{"logout_uri": {home}}, 400},
-		"another client":      {url.Values{"client_id": {"other"}, "logout_uri": {home}}, 400},
-		"no address":          {url.Values{"client_id": {"carrel-page"}}, 400},
-		"OpenID's alone":      {url.Values{"client_id": {"carrel-page"}, "post_logout_redirect_uri": {home}}, 400},
-		"two addresses":       {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home}, "post_logout_redirect_uri": {home + "x"}}, 400},
+		"with OpenID's too": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home},
+			"post_logout_redirect_uri": {home}}, 303},
+		"no client":      {url.Values{"logout_uri": {home}}, 400},
+		"another client": {url.Values{"client_id": {"other"}, "logout_uri": {home}}, 400},
+		"no address":     {url.Values{"client_id": {"carrel-page"}}, 400},
+		"OpenID's alone": {url.Values{"client_id": {"carrel-page"}, "post_logout_redirect_uri": {home}}, 400},
+		"two addresses": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home},
+			"post_logout_redirect_uri": {home + "x"}}, 400},
 		"an address far away": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {"https://example.com/"}}, 400},
 		"nothing":             {nil, 400},
 	} {

@@ -33,7 +33,8 @@ func newKey(private *ecdsa.PrivateKey) (key, error) {
 	}
 	b64 := base64.RawURLEncoding
 	sum := sha256.Sum256(point)
-	return key{b64.EncodeToString(sum[:12]), private, b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:65])}, nil
+	return key{b64.EncodeToString(sum[:12]), private, b64.EncodeToString(point[1:33]),
+		b64.EncodeToString(point[33:65])}, nil
 }
 
 // loadKeys reads the key file; one that is absent has no keys.
@@ -53,11 +54,14 @@ func loadKeys(file string) ([]key, error) {
 		}
 		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("oidc: %s holds a key that cannot be read (delete the file to have new ones made): %w", file, err)
+			return nil,
+				fmt.Errorf("oidc: %s holds a key that cannot be read (delete the file to have new ones made): %w", file,
+					err)
 		}
 		private, ok := parsed.(*ecdsa.PrivateKey)
 		if !ok || private.Curve != elliptic.P256() {
-			return nil, fmt.Errorf("oidc: %s holds a key that is not ES256: delete the file to have new ones made", file)
+			return nil, fmt.Errorf("oidc: %s holds a key that is not ES256: delete the file to have new ones made",
+				file)
 		}
 		k, err := newKey(private)
 		if err != nil {

@@ -1,5 +1,5 @@
-// Package oidc is the local stack's sign-in: an OpenID Connect issuer whose users are made up. Whoever reaches it gets a
-// token for any name, so it listens on the loopback interface only and signs with a key that no other stack trusts.
+// Package oidc is the local stack's sign-in: an OpenID Connect issuer whose users are made up. Whoever reaches it gets
+// a token for any name, so it listens on the loopback interface only and signs with a key that no other stack trusts.
 package oidc
 
 import (
@@ -60,8 +60,9 @@ func New(c Config) (*Issuer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	i := &Issuer{config: c, base: u.Path, codes: map[string]grant{}, sessions: map[string]session{}, revoked: map[string]bool{},
-		mux: http.NewServeMux()}
+	i := &Issuer{config: c, base: u.Path, codes: map[string]grant{}, sessions: map[string]session{},
+		revoked: map[string]bool{},
+		mux:     http.NewServeMux()}
 	if err := i.loadRevoked(); err != nil {
 		return nil, err
 	}
@@ -138,8 +139,9 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	issuer := i.config.Issuer
 	answer(w, http.StatusOK, document{
 		Issuer: issuer, Authorization: issuer + "/authorize", Token: issuer + "/token", Keys: issuer + "/keys",
-		EndSession: issuer + "/end-session", Revocation: issuer + "/revoke", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes: []string{"authorization_code", "refresh_token"}, Subjects: []string{"public"},
+		EndSession: issuer + "/end-session", Revocation: issuer + "/revoke", ResponseTypes: []string{"code"},
+		ResponseModes: []string{"query"},
+		GrantTypes:    []string{"authorization_code", "refresh_token"}, Subjects: []string{"public"},
 		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope), ClientAuth: []string{"none"},
 		Challenges: []string{"S256"},
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// revoke ends a refresh token and its whole family: those before it and those made from it (RFC 7009). An unknown token gets
-// the same answer. Access tokens stay valid until they expire, because nobody asks the issuer about them.
+// revoke ends a refresh token and its whole family: those before it and those made from it (RFC 7009). An unknown token
+// gets the same answer. Access tokens stay valid until they expire, because nobody asks the issuer about them.
 func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {

@@ -18,8 +18,8 @@ const (
 	maxSessions   = 1000
 )
 
-// session is a browser's sign-in. A further authorization for its user keeps its time, unless the request asks for a new
-// sign-in: so a page that needs a recent auth_time must ask for one, here as at other issuers.
+// session is a browser's sign-in. A further authorization for its user keeps its time, unless the request asks for a
+// new sign-in: so a page that needs a recent auth_time must ask for one, here as at other issuers.
 type session struct {
 	user     string
 	signedIn time.Time
@@ -101,7 +101,8 @@ func (i *Issuer) signOut(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, gone)
 }
 
-// cookie is one of this issuer alone, which no script reads. It has no Secure, because the issuer is http on this machine.
+// cookie is one of this issuer alone, which no script reads. It has no Secure, because the issuer is http on this
+// machine.
 func (i *Issuer) cookie(id string) *http.Cookie {
 	return &http.Cookie{Name: sessionCookie, Value: id, Path: i.base, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }

@@ -69,7 +69,8 @@ func (s *site) said(got tokens) time.Time {
 	return time.Unix(int64(access.(float64)), 0)
 }
 
-// A browser that has signed in is not asked again, and the time of its sign-in stays, unless the request asks for a new one.
+// A browser that has signed in is not asked again, and the time of its sign-in stays, unless the request asks for a new
+// one.
 func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
 	s := fresh(t)
 	s.keepCookies()
@@ -93,7 +94,8 @@ func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
 		s.now = s.now.Add(-10 * time.Minute)
 		before := s.authTime(nil, "alice")
 		s.now = s.now.Add(10 * time.Minute)
-		if got, ok := s.silent(c.more); c.more.Get("prompt") == "" && (ok != c.kept || ok && !s.said(got).Equal(before)) {
+		if got, ok := s.silent(c.more); c.more.Get("prompt") == "" &&
+			(ok != c.kept || ok && !s.said(got).Equal(before)) {
 			t.Errorf("%s, silently: a code %v, want %v", name, ok, c.kept)
 		}
 		got := s.authTime(c.more, "alice")
@@ -108,7 +110,8 @@ func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
 	if _, ok := s.silent(nil); ok {
 		t.Error("the session outlives its hour")
 	}
-	for _, more := range []url.Values{{"max_age": {"soon"}}, {"max_age": {"-1"}}, {"prompt": {"none login"}}, {"prompt": {"please"}}} {
+	for _, more := range []url.Values{{"max_age": {"soon"}}, {"max_age": {"-1"}}, {"prompt": {"none login"}},
+		{"prompt": {"please"}}} {
 		if target := s.choose(with(more), "alice"); target.Query().Get("error") != "invalid_request" {
 			t.Errorf("%v: sent to %s", more, target)
 		}
@@ -122,12 +125,14 @@ func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
 	at := s.said(got)
 	for range 2 {
 		s.now = s.now.Add(time.Hour)
-		_, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "client_id": {"carrel-page"}})
+		_, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh},
+			"client_id": {"carrel-page"}})
 		if !s.said(got).Equal(at) {
 			t.Errorf("after a refresh auth_time is %v, want %v", s.said(got), at)
 		}
 	}
-	for token, want := range map[string]string{got.Access: `"typ":"at+jwt"`, got.ID: `"typ":"JWT"`, got.Refresh: `"typ":"JWT"`} {
+	for token, want := range map[string]string{got.Access: `"typ":"at+jwt"`, got.ID: `"typ":"JWT"`,
+		got.Refresh: `"typ":"JWT"`} {
 		header, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
 		if err != nil || !strings.Contains(string(header), want) {
 			t.Errorf("header %s, %v, want %s", header, err, want)
@@ -180,7 +185,8 @@ func TestRevoke(t *testing.T) {
 	for name, c := range map[string]struct {
 		token string
 		want  int
-	}{"itself": {second.Refresh, 400}, "the one before it": {first.Refresh, 400}, "another sign-in's": {other.Refresh, 200}} {
+	}{"itself": {second.Refresh, 400}, "the one before it": {first.Refresh, 400},
+		"another sign-in's": {other.Refresh, 200}} {
 		if status, _ := refresh(c.token); status != c.want {
 			t.Errorf("%s: %d, want %d", name, status, c.want)
 		}

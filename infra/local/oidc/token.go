@@ -116,8 +116,9 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	case "refresh_token":
 		i.refresh(w, r)
 	default:
-		refuse(w, http.StatusBadRequest, "unsupported_grant_type", fmt.Sprintf("%q: use authorization_code or refresh_token, "+
-			"or send a user and no grant_type", kind))
+		refuse(w, http.StatusBadRequest, "unsupported_grant_type",
+			fmt.Sprintf("%q: use authorization_code or refresh_token, "+
+				"or send a user and no grant_type", kind))
 	}
 }
 
@@ -129,7 +130,8 @@ func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
 	if text := r.PostForm.Get("expires_in"); text != "" {
 		var err error
 		if seconds, err = strconv.Atoi(text); err != nil || seconds < -dayLong || seconds > dayLong || seconds == 0 {
-			refuse(w, http.StatusBadRequest, "invalid_request", "expires_in must be seconds from -86400 to 86400, not 0")
+			refuse(w, http.StatusBadRequest, "invalid_request",
+				"expires_in must be seconds from -86400 to 86400, not 0")
 			return
 		}
 	}
@@ -172,7 +174,8 @@ func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		refuse(w, http.StatusBadRequest, "invalid_grant", "the code is unknown, used or too old: sign in again")
 	case r.PostForm.Get("client_id") != g.client || r.PostForm.Get("redirect_uri") != g.redirect:
-		refuse(w, http.StatusBadRequest, "invalid_grant", "client_id and redirect_uri must be those of the authorization request")
+		refuse(w, http.StatusBadRequest, "invalid_grant",
+			"client_id and redirect_uri must be those of the authorization request")
 	case base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
 		refuse(w, http.StatusBadRequest, "invalid_grant", "code_verifier does not fit the code_challenge")
 	default:
@@ -188,7 +191,8 @@ func (i *Issuer) refresh(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "invalid_grant", "the refresh token is not valid here: sign in again")
 		return
 	}
-	i.grant(w, grant{client: c.ClientID, user: c.Subject, scope: c.Scope, family: c.Family, signedIn: time.Unix(c.AuthTime, 0)})
+	i.grant(w, grant{client: c.ClientID, user: c.Subject, scope: c.Scope, family: c.Family,
+		signedIn: time.Unix(c.AuthTime, 0)})
 }
 
 // read returns the claims of a token that this issuer signed.
@@ -215,7 +219,8 @@ func (i *Issuer) grant(w http.ResponseWriter, g grant) {
 	identity.Name, identity.Nonce, identity.AuthTime = g.user, g.nonce, g.signedIn.Unix()
 	id, idErr := i.sign("JWT", identity)
 	again := i.claims(g.user, "refresh", refreshLife)
-	again.ClientID, again.Scope, again.AuthTime, again.Family = g.client, g.scope, g.signedIn.Unix(), cmp.Or(g.family, rand.Text())
+	again.ClientID, again.Scope, again.AuthTime, again.Family = g.client, g.scope, g.signedIn.Unix(),
+		cmp.Or(g.family, rand.Text())
 	refresh, refreshErr := i.sign("JWT", again)
 	if err := errors.Join(err, idErr, refreshErr); err != nil {
 		refuse(w, http.StatusInternalServerError, "server_error", err.Error())

@@ -34,8 +34,8 @@ type Verifier struct {
 	signer          *v4.Signer
 }
 
-// New makes a verifier for a service in a Region; region "": in any. secret gives the secret of an access key, false for an
-// unknown one, and is called concurrently; nil: a signature must be there, and nobody looks whether it is right.
+// New makes a verifier for a service in a Region; region "": in any. secret gives the secret of an access key, false
+// for an unknown one, and is called concurrently; nil: a signature must be there, and nobody looks whether it is right.
 func New(service, region string, secret func(accessKeyID string) (string, bool)) *Verifier {
 	return &Verifier{service, region, secret, v4.NewSigner()}
 }
@@ -95,7 +95,8 @@ func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string,
 	}
 	sum := sha256.Sum256(body)
 	key := aws.Credentials{AccessKeyID: c.key, SecretAccessKey: secret}
-	if err := v.signer.SignHTTP(context.WithoutCancel(r.Context()), key, again, hex.EncodeToString(sum[:]), v.service, c.region, at); err != nil {
+	if err := v.signer.SignHTTP(context.WithoutCancel(r.Context()), key, again, hex.EncodeToString(sum[:]), v.service,
+		c.region, at); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	ours, err := v.parse(again.Header.Get("Authorization"))
@@ -133,7 +134,8 @@ func (v *Verifier) parse(authorization string) (c claim, err error) {
 		return c, fmt.Errorf("%w: the Authorization header is not a complete SigV4 signature", ErrMissing)
 	}
 	if v.region != "" && parts[2] != v.region || parts[3] != v.service || parts[4] != "aws4_request" {
-		return c, fmt.Errorf("%w: the signature is for %s in %s, not for %s in %s", ErrInvalid, parts[3], parts[2], v.service, v.region)
+		return c, fmt.Errorf("%w: the signature is for %s in %s, not for %s in %s", ErrInvalid, parts[3], parts[2],
+			v.service, v.region)
 	}
 	c.key, c.region = parts[0], parts[2]
 	return c, nil

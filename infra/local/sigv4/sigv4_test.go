@@ -23,11 +23,13 @@ func secrets(id string) (string, bool) { return "secret", id == "KEY" }
 // signed is a request as a server gets it, signed by a key for a service at a time.
 func signed(t testing.TB, key, secret, service string, at time.Time) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1/a%20b?x=1", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1/a%20b?x=1",
+		strings.NewReader(body))
 	r.Header.Set("X-Amz-Target", "DynamoDB_20120810.Scan")
 	sum := sha256.Sum256([]byte(body))
 	c := aws.Credentials{AccessKeyID: key, SecretAccessKey: secret, SessionToken: "token"}
-	if err := v4.NewSigner().SignHTTP(t.Context(), c, r, hex.EncodeToString(sum[:]), service, "us-east-1", at); err != nil {
+	if err := v4.NewSigner().SignHTTP(t.Context(), c, r, hex.EncodeToString(sum[:]), service, "us-east-1",
+		at); err != nil {
 		t.Fatal(err)
 	}
 	r.RequestURI = "/a%20b?x=1"
@@ -62,14 +64,18 @@ func TestVerify(t *testing.T) {
 		"another service": {signed(t, "KEY", "secret", "sts", now), body, sigv4.ErrInvalid},
 		"old":             {signed(t, "KEY", "secret", "dynamodb", now.Add(-6*time.Minute)), body, sigv4.ErrInvalid},
 		"not signed":      {with("Authorization", ""), body, sigv4.ErrMissing},
-		"no signature":    {with("Authorization", "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host"), body, sigv4.ErrMissing},
-		"basic":           {with("Authorization", "Basic a2V5OnNlY3JldA=="), body, sigv4.ErrMissing},
+		"no signature": {with("Authorization",
+			"AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host"), body,
+			sigv4.ErrMissing},
+		"basic": {with("Authorization", "Basic a2V5OnNlY3JldA=="), body, sigv4.ErrMissing},
 	} {
-		if err := sigv4.New("dynamodb", "", secrets).Verify(c.r, []byte(c.body)); !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
+		if err := sigv4.New("dynamodb", "", secrets).Verify(c.r, []byte(c.body)); !errors.Is(err, c.want) ||
+			(c.want == nil) != (err == nil) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if err := sigv4.New("dynamodb", "eu-central-1", secrets).Verify(right(), []byte(body)); !errors.Is(err, sigv4.ErrInvalid) {
+	if err := sigv4.New("dynamodb", "eu-central-1", secrets).Verify(right(), []byte(body)); !errors.Is(err,
+		sigv4.ErrInvalid) {
 		t.Errorf("another Region: %v", err)
 	}
 	if err := sigv4.New("dynamodb", "", nil).Verify(signed(t, "ANY", "guess", "dynamodb", now), nil); err != nil {

@@ -103,8 +103,8 @@ func (s *Stack) builders() int {
 	return runtime.NumCPU()
 }
 
-// build runs make build-<LogicalId> and returns the path of a copy of what it made. The path tells the content, so that a
-// build which changed nothing gives the same one, and one that did never writes over a binary that runs.
+// build runs make build-<LogicalId> and returns the path of a copy of what it made. The path tells the content, so that
+// a build which changed nothing gives the same one, and one that did never writes over a binary that runs.
 func (s *Stack) build(ctx context.Context, id string) (string, error) {
 	folder := filepath.Join(s.config.Builds, id)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -119,7 +119,8 @@ func (s *Stack) build(ctx context.Context, id string) (string, error) {
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = makeWaits
 	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s (make build-%s): %w\n%s", id, id, errors.Join(err, ctx.Err()), bytes.TrimSpace(output))
+		return "", fmt.Errorf("building %s (make build-%s): %w\n%s", id, id, errors.Join(err, ctx.Err()),
+			bytes.TrimSpace(output))
 	}
 	binary, err := keep(folder)
 	if err != nil {
@@ -134,7 +135,8 @@ func fromMake(variable string) bool {
 	return name == "MAKEFLAGS" || name == "MFLAGS" || name == "MAKELEVEL" || name == "MAKEOVERRIDES"
 }
 
-// keep copies a built bootstrap to a folder named for its content, unless it is there, and removes those that are stale.
+// keep copies a built bootstrap to a folder named for its content, unless it is there, and removes those that are
+// stale.
 func keep(folder string) (string, error) {
 	content, err := os.ReadFile(filepath.Join(folder, "bootstrap"))
 	if err != nil {
@@ -146,7 +148,8 @@ func keep(folder string) (string, error) {
 	now := time.Now()
 	_, err = os.Stat(binary)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(os.MkdirAll(kept, 0o755), os.WriteFile(binary+".new", content, 0o755), os.Rename(binary+".new", binary))
+		err = errors.Join(os.MkdirAll(kept, 0o755), os.WriteFile(binary+".new", content, 0o755),
+			os.Rename(binary+".new", binary))
 	}
 	return binary, errors.Join(err, os.Chtimes(kept, now, now), prune(folder, now))
 }

@@ -10,9 +10,9 @@ import (
 	"runtime"
 )
 
-// Build builds the functions as Start does and returns the binary of each by its logical id. With them as their Binaries
-// many stacks of one source start without asking for each function whether it is built: six makes each. A binary stays for
-// a day at least, whatever is built meanwhile.
+// Build builds the functions as Start does and returns the binary of each by its logical id. With them as their
+// Binaries many stacks of one source start without asking for each function whether it is built: six makes each. A
+// binary stays for a day at least, whatever is built meanwhile.
 func Build(ctx context.Context, c Config) (map[string]string, error) {
 	s, err := unstarted(c)
 	if err != nil {
@@ -59,8 +59,10 @@ func runsHere(binary string) error {
 	}
 	want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[runtime.GOARCH]
 	if f.Machine != want {
-		err = fmt.Errorf("%s is built for %v, this machine is %v: run sam build with GOARCH=%s in its environment and the "+
-			"parameter Architecture=%s (make run BUILT=1 does)", binary, f.Machine, want, runtime.GOARCH, architecture())
+		err = fmt.Errorf("%s is built for %v, this machine is %v: run sam build with GOARCH=%s in its environment "+
+			"and the "+
+			"parameter Architecture=%s (make run BUILT=1 does)", binary, f.Machine, want, runtime.GOARCH,
+			architecture())
 	}
 	return errors.Join(err, f.Close())
 }

@@ -16,7 +16,8 @@ import (
 // What was not built, or for another machine, is named with what to do.
 func TestBuiltElsewhereOrNotAtAll(t *testing.T) {
 	folder := t.TempDir()
-	s := &Stack{config: Config{Built: folder}, template: &template.Template{Functions: []template.Function{{LogicalID: "F"}}}}
+	s := &Stack{config: Config{Built: folder},
+		template: &template.Template{Functions: []template.Function{{LogicalID: "F"}}}}
 	refused := func(words ...string) {
 		t.Helper()
 		_, err := s.binaries(t.Context())
@@ -43,9 +44,11 @@ func TestBuiltElsewhereOrNotAtAll(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		other = elf.EM_X86_64
 	}
-	header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(other), Version: 1, Ehsize: 64, Shentsize: 64, Phentsize: 56}
+	header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(other), Version: 1, Ehsize: 64, Shentsize: 64,
+		Phentsize: 56}
 	copy(header.Ident[:], elf.ELFMAG)
-	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
+	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64),
+		byte(elf.ELFDATA2LSB), 1
 	var b bytes.Buffer
 	if err := binary.Write(&b, binary.LittleEndian, header); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,8 @@ func (c *counter) take(ctx context.Context, db *sdk.Client, table string) (censu
 
 func look(ctx context.Context, db *sdk.Client, table string) (census, error) {
 	t := tally{people: map[string]*person{}}
-	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, #lease, #deadline, " +
+	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, " +
+		"#lease, #deadline, " +
 		"#seats, #waiting, #closing, #expires"
 	names := map[string]string{}
 	for _, alias := range strings.Split(project, ", ") {

@@ -15,11 +15,12 @@ import (
 	"github.com/coder/websocket"
 )
 
-// What makes AWS's rarer moments common reaches the parts; callers of DynamoDB are told apart; what is expired goes when
-// the stack starts or is told, and not before.
+// What makes AWS's rarer moments common reaches the parts; callers of DynamoDB are told apart; what is expired goes
+// when the stack starts or is told, and not before.
 func TestChances(t *testing.T) {
 	root, state := site(t), t.TempDir()
-	r := start(t, stack.Config{Root: root, State: state, Idle: 300 * time.Millisecond, Reorder: time.Millisecond, Seed: 11,
+	r := start(t, stack.Config{Root: root, State: state, Idle: 300 * time.Millisecond, Reorder: time.Millisecond,
+		Seed:            11,
 		LoseDisconnects: true, Minute: 50 * time.Millisecond, Faults: proxy.Faults{Lose: 0.5}})
 	r.told("SEED=11 does it again")
 	conn, _ := r.dial(r.token("alice"))
@@ -61,8 +62,10 @@ func (r *running) put(id string, until time.Time) {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
 		Credentials: r.Endpoints().Operator()})
-	_, err := db.PutItem(r.ctx, &sdk.PutItemInput{TableName: aws.String("carrel-Book"), Item: map[string]types.AttributeValue{
-		"id": &types.AttributeValueMemberS{Value: id}, "until": &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)}}})
+	_, err := db.PutItem(r.ctx, &sdk.PutItemInput{TableName: aws.String("carrel-Book"),
+		Item: map[string]types.AttributeValue{
+			"id":    &types.AttributeValueMemberS{Value: id},
+			"until": &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)}}})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -49,7 +49,8 @@ func deleteExpired(ctx context.Context, db *sdk.Client, t template.Table) (int, 
 					key[k.Name] = item[k.Name]
 				}
 			}
-			_, err := db.DeleteItem(ctx, &sdk.DeleteItemInput{TableName: aws.String(t.Name), Key: key, ConditionExpression: when,
+			_, err := db.DeleteItem(ctx, &sdk.DeleteItemInput{TableName: aws.String(t.Name), Key: key,
+				ConditionExpression:      when,
 				ExpressionAttributeNames: names, ExpressionAttributeValues: values})
 			var renewed *types.ConditionalCheckFailedException
 			if errors.As(err, &renewed) {

@@ -41,7 +41,8 @@ func ParseFaults(text string) (f Faults, err error) {
 		}
 		to, ok := times[name]
 		if !ok {
-			return Faults{}, fmt.Errorf("FAULTS: there is no fault %q; there are %s", name, strings.Join(names(shares, times), ", "))
+			return Faults{}, fmt.Errorf("FAULTS: there is no fault %q; there are %s", name,
+				strings.Join(names(shares, times), ", "))
 		}
 		if *to, err = time.ParseDuration(value); err != nil || *to < 0 {
 			return Faults{}, fmt.Errorf("FAULTS: %s must be a time such as 200ms, not %q", name, value)
@@ -52,11 +53,13 @@ func ParseFaults(text string) (f Faults, err error) {
 
 func (f *Faults) shares() map[string]*float64 {
 	return map[string]*float64{
-		"conflict": &f.DynamoDB.Conflict, "throttle": &f.DynamoDB.Throttle, "error": &f.DynamoDB.Error, "lose": &f.DynamoDB.Lose,
+		"conflict": &f.DynamoDB.Conflict, "throttle": &f.DynamoDB.Throttle, "error": &f.DynamoDB.Error,
+		"lose": &f.DynamoDB.Lose,
 		"gone": &f.Gateway.Gone, "slow": &f.Gateway.Throttled, "fail": &f.Gateway.Failed, "unanswered": &f.Gateway.Lost,
 		"halfopen": &f.Gateway.HalfOpen, "drop-in": &f.Gateway.DropIn, "repeat-in": &f.Gateway.RepeatIn,
 		"late-in": &f.Gateway.DelayIn, "drop-out": &f.Gateway.DropOut, "repeat-out": &f.Gateway.RepeatOut,
-		"late-out": &f.Gateway.LateOut, "event-drop": &f.Events.Drop, "event-repeat": &f.Events.Repeat, "event-expire": &f.Events.Expire, "event-late": &f.Events.Late,
+		"late-out": &f.Gateway.LateOut, "event-drop": &f.Events.Drop, "event-repeat": &f.Events.Repeat,
+		"event-expire": &f.Events.Expire, "event-late": &f.Events.Late,
 	}
 }
 

@@ -60,7 +60,8 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 		LoseDisconnects: s.config.LoseDisconnects, Meter: s.meter,
 		Log: func(line string) { s.journal.add("gateway", line) }}
 	if s.config.Reorder > 0 {
-		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder, s.config.Seed)
+		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder,
+			s.config.Seed)
 	}
 	for route, id := range api.Routes {
 		c.Routes[route] = s.functionName(id)
@@ -80,8 +81,9 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 
 // startHost starts the Lambda host. It tells the functions its own address itself.
 func (s *Stack) startHost(binaries map[string]string) error {
-	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region, Account: account,
-		Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran, Allow: s.guard.Invoke}
+	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region,
+		Account: account,
+		Queue:   s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran, Allow: s.guard.Invoke}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
@@ -105,7 +107,8 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 		"AWS_ENDPOINT_URL_STS":                     s.endpoints.STS,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": s.gateway.Management(),
 	})
-	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB, Timeout: cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
+	return lambda.Function{Name: f.Name, Binary: binary, Env: env, MemoryMB: f.MemoryMB,
+		Timeout:   cmp.Or(s.config.Timeouts[f.LogicalID], f.Timeout),
 		PerTenant: f.PerTenant, Concurrency: f.Concurrency, MaxRetries: f.MaxRetries, MaxEventAge: f.MaxEventAge,
 		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
 }

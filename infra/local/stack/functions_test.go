@@ -23,7 +23,8 @@ func TestAccessKeys(t *testing.T) {
 	}{
 		{"none", nil, false},
 		{"other", []template.Statement{statement("Allow", "dynamodb:*", "execute-api:Invoke")}, false},
-		{"named", []template.Statement{statement("Allow", "dynamodb:*"), statement("Allow", "execute-api:ManageConnections")}, true},
+		{"named", []template.Statement{statement("Allow", "dynamodb:*"),
+			statement("Allow", "execute-api:ManageConnections")}, true},
 		{"case", []template.Statement{statement("Allow", "Execute-API:manageconnections")}, true},
 		{"pattern", []template.Statement{statement("Allow", "execute-api:Manage*")}, true},
 		{"all", []template.Statement{statement("Allow", "*")}, true},

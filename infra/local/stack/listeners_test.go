@@ -18,8 +18,8 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// A web page in this machine's browser can send requests to every listener of the stack, so each refuses them. The kernel
-// says which listeners there are: one that nobody thought of is tried, too.
+// A web page in this machine's browser can send requests to every listener of the stack, so each refuses them. The
+// kernel says which listeners there are: one that nobody thought of is tried, too.
 func TestListeners_WebPage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the list of listeners is read from /proc")
@@ -44,15 +44,18 @@ func TestListeners_WebPage(t *testing.T) {
 		t.Errorf("the stack listens on %v: docs/local.md names five listeners", all)
 	}
 	for _, addr := range all {
-		for _, path := range []string{"/", "/config.json", "/ops", "/ops.json", "/meters.json", "/issuer/token", socket.Path,
+		for _, path := range []string{"/", "/config.json", "/ops", "/ops.json", "/meters.json", "/issuer/token",
+			socket.Path,
 			socket.Path + "/@connections/x", "/2015-03-31/functions/x/invocations"} {
 			r.refuses(addr, path)
 		}
 	}
 	for _, child := range children(t) {
 		for _, addr := range listeners(t, child) {
-			if host, _, err := net.SplitHostPort(addr); err != nil || host == "127.0.0.1" || !strings.HasPrefix(host, "127.") {
-				t.Errorf("a process of the stack listens on %s without a guard, and not on a hidden address: %v", addr, err)
+			if host, _, err := net.SplitHostPort(addr); err != nil || host == "127.0.0.1" ||
+				!strings.HasPrefix(host, "127.") {
+				t.Errorf("a process of the stack listens on %s without a guard, and not on a hidden address: %v", addr,
+					err)
 			}
 		}
 	}
@@ -77,7 +80,8 @@ func (r *running) refuses(addr, path string) {
 		{"POST", addr, "Sec-Fetch-Site", "same-site"},
 	} {
 		if status, refused := r.knock(addr, path, c.method, c.host, c.header, c.value); !refused {
-			r.Errorf("%s http://%s%s with Host %s, %s %s: %d, not refused", c.method, addr, path, c.host, c.header, c.value, status)
+			r.Errorf("%s http://%s%s with Host %s, %s %s: %d, not refused", c.method, addr, path, c.host, c.header,
+				c.value, status)
 		}
 	}
 	if status, refused := r.knock(addr, path, "GET", addr, "", ""); refused {
@@ -149,19 +153,22 @@ func decoded(t *testing.T, text string) string {
 	return net.JoinHostPort(net.IP(raw).String(), strconv.FormatUint(n, 10))
 }
 
-// A sign-in leads through other sites: a page on localhost opens the issuer on 127.0.0.1, an issuer sends back to the page.
+// A sign-in leads through other sites: a page on localhost opens the issuer on 127.0.0.1, an issuer sends back to the
+// page.
 func TestListeners_SignInNavigates(t *testing.T) {
 	root := site(t)
 	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
 	r := start(t, stack.Config{Root: root})
 	page, _ := url.Parse(r.Endpoints().Page)
-	for path, refused := range map[string]bool{"/": false, "/?code=1&state=2": false, "/issuer/authorize?client_id=x": false,
-		"/issuer/end-session": false, "/ops": true, "/ops.json": true, "/issuer/keys": true, "/config.json": true} {
+	for path, refused := range map[string]bool{"/": false, "/?code=1&state=2": false,
+		"/issuer/authorize?client_id=x": false,
+		"/issuer/end-session":           false, "/ops": true, "/ops.json": true, "/issuer/keys": true, "/config.json": true} {
 		request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, "http://"+page.Host+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"} {
+		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate",
+			"Sec-Fetch-Dest": "document"} {
 			request.Header.Set(name, value)
 		}
 		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
@@ -196,7 +203,8 @@ func TestState_Private(t *testing.T) {
 		}
 		return nil
 	})
-	for _, name := range []string{"state", "log", "lock", "endpoints.json", "data", "dynamodb.sqlite", "issuer-keys.pem"} {
+	for _, name := range []string{"state", "log", "lock", "endpoints.json", "data", "dynamodb.sqlite",
+		"issuer-keys.pem"} {
 		if !seen[name] {
 			t.Errorf("%s was not looked at: %v (%v)", name, seen, err)
 		}
@@ -208,7 +216,8 @@ func TestState_Private(t *testing.T) {
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := stack.Start(t.Context(), stack.Config{Root: root, State: open}); err == nil || !strings.Contains(err.Error(), "name a folder of its own") {
+	if s, err := stack.Start(t.Context(), stack.Config{Root: root, State: open}); err == nil ||
+		!strings.Contains(err.Error(), "name a folder of its own") {
 		t.Errorf("a state folder to which everybody may write: %v", err)
 		if err == nil {
 			_ = s.Close() // the test has failed already

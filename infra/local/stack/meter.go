@@ -14,7 +14,8 @@ import (
 
 // meter hands what the parts of the stack see to the meters. What a function asks for belongs to the run that the
 // environment's current invocation is about: an environment has one invocation at a time, and the session token of its
-// credentials, or of those that it has got from STS by them, says which environment it is. So nothing is guessed from keys or bodies.
+// credentials, or of those that it has got from STS by them, says which environment it is. So nothing is guessed from
+// keys or bodies.
 type meter struct {
 	*meters.Meters
 	stack *Stack
@@ -75,7 +76,8 @@ func (m *meter) id(name string) string {
 
 // requested counts a request of DynamoDB.
 func (m *meter) requested(r proxy.Metered) {
-	m.Add(m.who(m.stack.guard.STS.Origin(r.Session), r.Caller), meters.Use{Requests: 1, ReadUnits: r.ReadUnits, WriteUnits: r.WriteUnits})
+	m.Add(m.who(m.stack.guard.STS.Origin(r.Session), r.Caller),
+		meters.Use{Requests: 1, ReadUnits: r.ReadUnits, WriteUnits: r.WriteUnits})
 }
 
 // Posted implements apigateway.Meter.
@@ -89,7 +91,8 @@ func (m *meter) Posted(session string, bytes int, taken bool) {
 
 // Received implements apigateway.Meter.
 func (m *meter) Received(function string, message []byte) {
-	m.Add(meters.For{Function: m.id(function), Run: named(message)}, meters.Use{Received: meters.Messages(len(message))})
+	m.Add(meters.For{Function: m.id(function), Run: named(message)},
+		meters.Use{Received: meters.Messages(len(message))})
 }
 
 // ran counts an invocation, and says what a run has used when its worker's ends.
@@ -103,7 +106,8 @@ func (m *meter) ran(w lambda.Work) {
 
 // sentence is a use for the log.
 func sentence(u meters.Use) string {
-	return fmt.Sprintf("%d invocations, %.3f GB-s, %d DynamoDB requests, %g write and %g read units, %d posts (%d messages out, %d in): $%s per million",
+	return fmt.Sprintf("%d invocations, %.3f GB-s, %d DynamoDB requests, %g write and %g read units, %d posts (%d "+
+		"messages out, %d in): $%s per million",
 		u.Invocations, u.GBSeconds, u.Requests, u.WriteUnits, u.ReadUnits, u.Posts, u.Sent, u.Received,
 		strings.TrimSuffix(fmt.Sprintf("%.1f", u.Dollars()*1e6), ".0"))
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// metrics add up what the functions print in CloudWatch's embedded metric format. They are the journal's, under its lock.
+// metrics add up what the functions print in CloudWatch's embedded metric format. They are the journal's, under its
+// lock.
 type metrics struct {
 	totals     map[string]map[string]float64 // by metric and function
 	violations []string                      // the newest lines of IsolationViolation

@@ -83,7 +83,8 @@ func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		from = 0 // all that are kept
 	}
-	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints.Public(), Functions: []function{}, Gateway: s.gateway.Counts(), Usage: s.proxy.Usage(), Meters: s.meter.Read()}
+	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints.Public(), Functions: []function{},
+		Gateway: s.gateway.Counts(), Usage: s.proxy.Usage(), Meters: s.meter.Read()}
 	m.Meters.Runs = m.Meters.Runs[:min(newestRuns, len(m.Meters.Runs))]
 	for _, f := range s.template.Functions {
 		m.Functions = append(m.Functions, function{f.LogicalID, f.Name, f.Timeout.String(), f.MemoryMB, f.PerTenant})
@@ -106,5 +107,6 @@ func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 
 // keepsUsers tells whether the table has the form of Carrel's own.
 func (s *Stack) keepsUsers() bool {
-	return len(s.template.Tables) > 0 && s.template.Tables[0].Hash.Name == "pk" && s.template.Tables[0].Range.Name == "sk"
+	return len(s.template.Tables) > 0 && s.template.Tables[0].Hash.Name == "pk" &&
+		s.template.Tables[0].Range.Name == "sk"
 }

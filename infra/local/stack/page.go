@@ -18,7 +18,8 @@ const stopTime = 2 * time.Second
 
 // servePage serves the page, its configuration, sign-in and /ops.
 func (s *Stack) servePage(l *loopback.Listener) error {
-	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client, KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
+	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client,
+		KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
 	if err != nil {
 		return err
 	}
@@ -45,11 +46,12 @@ func (s *Stack) servePage(l *loopback.Listener) error {
 // template's parameter Origins names.
 func (s *Stack) origins() []string {
 	own := strings.TrimSuffix(s.endpoints.Page, "/")
-	return append([]string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)}, strings.Fields(s.config.Parameters["Origins"])...)
+	return append([]string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)},
+		strings.Fields(s.config.Parameters["Origins"])...)
 }
 
-// opens reports whether another site may open a path: the page, to which an issuer redirects after a sign-in, and the two
-// pages of our own issuer to which a page on another origin redirects. Not /ops.
+// opens reports whether another site may open a path: the page, to which an issuer redirects after a sign-in, and the
+// two pages of our own issuer to which a page on another origin redirects. Not /ops.
 func (s *Stack) opens(path string) bool {
 	switch {
 	case path == "/issuer/authorize" || path == "/issuer/end-session":
@@ -62,5 +64,6 @@ func (s *Stack) opens(path string) bool {
 
 // pageConfig tells the page where everything is.
 func (s *Stack) pageConfig(w http.ResponseWriter, r *http.Request) {
-	site.Config{WebSocket: s.endpoints.WebSocket, Issuer: s.endpoints.Issuer, ClientID: client, Scope: oidc.DefaultScope}.ServeHTTP(w, r)
+	site.Config{WebSocket: s.endpoints.WebSocket, Issuer: s.endpoints.Issuer, ClientID: client,
+		Scope: oidc.DefaultScope}.ServeHTTP(w, r)
 }

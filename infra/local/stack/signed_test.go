@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Programs of other users of this machine reach the listeners, too, and access key ids can be guessed. DynamoDB, STS and
-// Lambda answer nobody who has not signed with the key's secret.
+// Programs of other users of this machine reach the listeners, too, and access key ids can be guessed. DynamoDB, STS
+// and Lambda answer nobody who has not signed with the key's secret.
 func TestListeners_Unsigned(t *testing.T) {
 	r := start(t, stack.Config{Root: site(t)})
 	r.await("aws.events") // those that have signed are answered
@@ -28,34 +28,46 @@ func TestListeners_Unsigned(t *testing.T) {
 	e := r.Endpoints()
 	for _, key := range []string{"operator", function, "AKIANOBODY"} {
 		guess := credentials.NewStaticCredentialsProvider(key, "guess", "")
-		code := map[bool]string{true: "UnrecognizedClientException", false: "InvalidSignatureException"}[key == "AKIANOBODY"]
-		db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &e.DynamoDB, Credentials: guess, RetryMaxAttempts: 1})
-		if _, err := db.Scan(r.ctx, &sdk.ScanInput{TableName: &e.Table}); err == nil || !strings.Contains(err.Error(), code) {
+		code := map[bool]string{true: "UnrecognizedClientException",
+			false: "InvalidSignatureException"}[key == "AKIANOBODY"]
+		db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &e.DynamoDB, Credentials: guess,
+			RetryMaxAttempts: 1})
+		if _, err := db.Scan(r.ctx, &sdk.ScanInput{TableName: &e.Table}); err == nil ||
+			!strings.Contains(err.Error(), code) {
 			t.Errorf("DynamoDB answers %s with a wrong secret: %v, want %s", key, err, code)
 		}
-		functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: guess, RetryMaxAttempts: 1})
-		if _, err := functions.Invoke(r.ctx, &lambda.InvokeInput{FunctionName: aws.String(r.Function("Talk"))}); err == nil || !strings.Contains(err.Error(), code) {
+		functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: guess,
+			RetryMaxAttempts: 1})
+		if _, err := functions.Invoke(r.ctx,
+			&lambda.InvokeInput{FunctionName: aws.String(r.Function("Talk"))}); err == nil ||
+			!strings.Contains(err.Error(), code) {
 			t.Errorf("Lambda answers %s with a wrong secret: %v, want %s", key, err, code)
 		}
-		roles := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &e.STS, Credentials: guess, RetryMaxAttempts: 1})
+		roles := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &e.STS, Credentials: guess,
+			RetryMaxAttempts: 1})
 		code = map[bool]string{true: "InvalidClientTokenId", false: "SignatureDoesNotMatch"}[key == "AKIANOBODY"]
-		_, err := roles.AssumeRole(r.ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/x"), RoleSessionName: aws.String("session")})
+		_, err := roles.AssumeRole(r.ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/x"),
+			RoleSessionName: aws.String("session")})
 		if err == nil || !strings.Contains(err.Error(), code) {
 			t.Errorf("STS answers %s with a wrong secret: %v, want %s", key, err, code)
 		}
 	}
 	for _, c := range []struct{ url, body, want string }{
-		{e.DynamoDB, `{}`, "MissingAuthenticationTokenException"}, {e.STS, "Action=AssumeRole", "MissingAuthenticationToken"},
-		{e.Lambda + "/2015-03-31/functions/" + r.Function("Talk") + "/invocations", `{}`, "is missing Authentication Token"},
+		{e.DynamoDB, `{}`, "MissingAuthenticationTokenException"},
+		{e.STS, "Action=AssumeRole", "MissingAuthenticationToken"},
+		{e.Lambda + "/2015-03-31/functions/" + r.Function("Talk") + "/invocations", `{}`,
+			"is missing Authentication Token"},
 	} {
 		if status, answer := r.post(c.url, c.body); status < 400 || !strings.Contains(answer, c.want) {
 			t.Errorf("%s without a signature: %d %s", c.url, status, answer)
 		}
 	}
 	// Who may use the table, as the operator may, may not for that reason invoke functions.
-	functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: e.Operator(), RetryMaxAttempts: 1})
+	functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: e.Operator(),
+		RetryMaxAttempts: 1})
 	_, err := functions.Invoke(r.ctx, &lambda.InvokeInput{FunctionName: aws.String(r.Function("Talk"))})
-	if err == nil || !strings.Contains(err.Error(), "AccessDeniedException") || !strings.Contains(err.Error(), "lambda:InvokeFunction") {
+	if err == nil || !strings.Contains(err.Error(), "AccessDeniedException") ||
+		!strings.Contains(err.Error(), "lambda:InvokeFunction") {
 		t.Errorf("Lambda invokes a function for whom no policy allows it: %v", err)
 	}
 	if _, page := r.get(e.Ops + ".json"); strings.Contains(page, e.OperatorSecret) || !json.Valid([]byte(page)) {

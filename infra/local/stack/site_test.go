@@ -194,8 +194,9 @@ func (r *running) written(id string) bool {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
 		Credentials: r.Endpoints().Operator()})
-	out, err := db.GetItem(r.ctx, &sdk.GetItemInput{TableName: aws.String("carrel-Book"), ConsistentRead: aws.Bool(true),
-		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}})
+	out, err := db.GetItem(r.ctx, &sdk.GetItemInput{TableName: aws.String("carrel-Book"),
+		ConsistentRead: aws.Bool(true),
+		Key:            map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -38,25 +38,29 @@ const (
 
 // Config says what to run and where.
 type Config struct {
-	Root        string                   // folder of template.yaml, the Makefile and web/dist; empty: the working directory
-	State       string                   // folder of all that is made at run time; empty: .carrel below Root
-	Builds      string                   // folder of built functions, which stacks may share; empty: .carrel/functions below Root
-	Built       string                   // folder of what sam build has made, run as it is; empty: the functions are built
-	Binaries    map[string]string        // of the functions by logical id, as Build returns them; nil: they are built
-	Fresh       bool                     // begin without the data of earlier runs
-	Port        int                      // of the page, sign-in and /ops; 0, or a taken one: a free one
-	GatewayPort int                      // of the WebSocket API; 0, or a taken one: a free one
-	DynamoDB    string                   // endpoint of another DynamoDB; empty: the built-in engine
-	Parameters  map[string]string        // of the template, beyond those that resolve offers
-	Watch       bool                     // rebuild and replace functions when a Go file changes
-	Minute      time.Duration            // how long a minute of a schedule lasts; 0: a minute
-	RetryDelays []time.Duration          // of asynchronous invokes; empty: Lambda's
-	Idle, Life  time.Duration            // of sockets; 0: 10 min and 2 h
-	Reorder     time.Duration            // a socket's messages that are closer together come in any order; 0: as they came
-	Timeouts    map[string]time.Duration // of functions by logical id, instead of the template's
-	Seed        uint64                   // of what is random on request; 0: a random one, which Notices gets
-	Faults      proxy.Faults             // of DynamoDB, from the first request of a function on
-	Chances     Faults                   // of all parts, once the stack is up; zero: none
+	// folder of template.yaml, the Makefile and web/dist; empty: the working directory
+	Root  string
+	State string // folder of all that is made at run time; empty: .carrel below Root
+	// folder of built functions, which stacks may share; empty: .carrel/functions below Root
+	Builds string
+	// folder of what sam build has made, run as it is; empty: the functions are built
+	Built       string
+	Binaries    map[string]string // of the functions by logical id, as Build returns them; nil: they are built
+	Fresh       bool              // begin without the data of earlier runs
+	Port        int               // of the page, sign-in and /ops; 0, or a taken one: a free one
+	GatewayPort int               // of the WebSocket API; 0, or a taken one: a free one
+	DynamoDB    string            // endpoint of another DynamoDB; empty: the built-in engine
+	Parameters  map[string]string // of the template, beyond those that resolve offers
+	Watch       bool              // rebuild and replace functions when a Go file changes
+	Minute      time.Duration     // how long a minute of a schedule lasts; 0: a minute
+	RetryDelays []time.Duration   // of asynchronous invokes; empty: Lambda's
+	Idle, Life  time.Duration     // of sockets; 0: 10 min and 2 h
+	// a socket's messages that are closer together come in any order; 0: as they came
+	Reorder  time.Duration
+	Timeouts map[string]time.Duration // of functions by logical id, instead of the template's
+	Seed     uint64                   // of what is random on request; 0: a random one, which Notices gets
+	Faults   proxy.Faults             // of DynamoDB, from the first request of a function on
+	Chances  Faults                   // of all parts, once the stack is up; zero: none
 
 	// LoseDisconnects keeps every $disconnect from its function.
 	LoseDisconnects bool

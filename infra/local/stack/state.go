@@ -19,8 +19,8 @@ const (
 	dataFolder    = "data" // what FRESH removes: tables and signing keys
 )
 
-// state is the folder of all that is made at run time: what users said, signing keys, the operator's key. One stack at a
-// time has it, and no other user of this machine may look into it.
+// state is the folder of all that is made at run time: what users said, signing keys, the operator's key. One stack at
+// a time has it, and no other user of this machine may look into it.
 type state struct {
 	folder string
 	lock   *os.File
@@ -40,8 +40,9 @@ func openState(folder string, fresh bool) (*state, error) {
 		return nil, fmt.Errorf("locking the state folder: %w", err)
 	}
 	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another stack runs with the state in %s: stop it, or give this one another folder "+
-			"(STATE=...): %w", folder, err), s.lock.Close())
+		return nil,
+			errors.Join(fmt.Errorf("another stack runs with the state in %s: stop it, or give this one another folder "+
+				"(STATE=...): %w", folder, err), s.lock.Close())
 	}
 	if fresh {
 		err = os.RemoveAll(s.path(dataFolder))
@@ -52,8 +53,8 @@ func openState(folder string, fresh bool) (*state, error) {
 	return s, nil
 }
 
-// private makes a folder that only this user may enter, or takes the rights of others away from one that is there. A folder
-// that everybody may write to, as /tmp, is somebody else's: it is refused.
+// private makes a folder that only this user may enter, or takes the rights of others away from one that is there. A
+// folder that everybody may write to, as /tmp, is somebody else's: it is refused.
 func private(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("make the state folder: %w", err)
@@ -63,7 +64,8 @@ func private(folder string) error {
 		return fmt.Errorf("make the state folder: %w", err)
 	}
 	if info.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("everybody may write to the state folder %s: name a folder of its own (STATE=...), which is made if it is not there", folder)
+		return fmt.Errorf("everybody may write to the state folder %s: name a folder of its own (STATE=...), which "+
+			"is made if it is not there", folder)
 	}
 	if err := os.Chmod(folder, 0o700); err != nil {
 		return fmt.Errorf("keep others out of the state folder: %w", err)
@@ -89,7 +91,8 @@ func (s *state) close() error { return s.lock.Close() }
 
 // publish writes endpoints.json, once the page and the issuer answer; the others have by now.
 func (s *Stack) publish(ctx context.Context) error {
-	for _, url := range []string{s.endpoints.Page + "config.json", s.endpoints.Issuer + "/.well-known/openid-configuration"} {
+	for _, url := range []string{s.endpoints.Page + "config.json", s.endpoints.Issuer +
+		"/.well-known/openid-configuration"} {
 		if err := ask(ctx, url); err != nil {
 			return fmt.Errorf("waiting for the page server: %w", err)
 		}

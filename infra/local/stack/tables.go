@@ -38,7 +38,8 @@ func (s *Stack) startTables(ctx context.Context) error {
 		if err := made.Close(); err != nil {
 			return fmt.Errorf("make the database's file: %w", err)
 		}
-		if s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: file, Stderr: s.journal.source("dynamodb")}); err != nil {
+		if s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: file,
+			Stderr: s.journal.source("dynamodb")}); err != nil {
 			return err
 		}
 		s.later(s.engine.Close)
@@ -80,7 +81,8 @@ func (s *Stack) startProxy(engine string) error {
 	}
 	s.later(s.guard.STS.Close)
 	s.endpoints.STS = s.guard.STS.URL()
-	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name, Signed: s.guard.Signed, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
+	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name,
+		Signed: s.guard.Signed, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
 		Log: func(line string) { s.journal.add("stack", line) }})
 	if err != nil {
 		return err
@@ -101,7 +103,8 @@ func ensure(ctx context.Context, db *sdk.Client, t template.Table) error {
 	case err != nil:
 		return fmt.Errorf("asking for it: %w", err)
 	case !same(have.Table, want):
-		return errors.New("the one of an earlier run has other keys or indexes than the template: start with FRESH=1, which " +
+		return errors.New("the one of an earlier run has other keys or indexes than the template: start with " +
+			"FRESH=1, which " +
 			"begins without data")
 	}
 	return nil
@@ -119,7 +122,8 @@ func create(ctx context.Context, db *sdk.Client, t template.Table, want *sdk.Cre
 		return nil
 	}
 	_, err := db.UpdateTimeToLive(ctx, &sdk.UpdateTimeToLiveInput{TableName: want.TableName,
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(t.TTL), Enabled: aws.Bool(true)}})
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(t.TTL),
+			Enabled: aws.Bool(true)}})
 	if err != nil {
 		return fmt.Errorf("setting its time to live: %w", err)
 	}
@@ -148,7 +152,8 @@ func creation(t template.Table) *sdk.CreateTableInput {
 	}
 	in.KeySchema = schema(t.Hash, t.Range)
 	for _, x := range t.Indexes {
-		keys, projection := schema(x.Hash, x.Range), &types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes}
+		keys, projection := schema(x.Hash, x.Range),
+			&types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes}
 		if x.Local {
 			in.LocalSecondaryIndexes = append(in.LocalSecondaryIndexes, types.LocalSecondaryIndex{
 				IndexName: aws.String(x.Name), KeySchema: keys, Projection: projection})

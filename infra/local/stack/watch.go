@@ -79,7 +79,8 @@ func (s *Stack) follow(w *fsnotify.Watcher, binaries map[string]string) {
 // concerns tells whether an event can change what is built.
 func concerns(event fsnotify.Event) bool {
 	name := event.Name
-	if strings.HasSuffix(name, "_test.go") || !event.Has(fsnotify.Create|fsnotify.Write|fsnotify.Remove|fsnotify.Rename) {
+	if strings.HasSuffix(name, "_test.go") ||
+		!event.Has(fsnotify.Create|fsnotify.Write|fsnotify.Remove|fsnotify.Rename) {
 		return false
 	}
 	return strings.HasSuffix(name, ".go") || filepath.Ext(name) == ""

@@ -74,7 +74,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
 		Result    result   `xml:"AssumeRoleResult"`
 		RequestID string   `xml:"ResponseMetadata>RequestId"`
-	}{Result: result{c.id, c.secret, c.token, c.expires.UTC().Format(time.RFC3339), "AROALOCAL:" + a.session, sessionARN(a)},
+	}{Result: result{c.id, c.secret, c.token, c.expires.UTC().Format(time.RFC3339), "AROALOCAL:" + a.session,
+		sessionARN(a)},
 		RequestID: rand.Text()})
 }
 
@@ -97,17 +98,20 @@ func answer(w http.ResponseWriter, status int, v any) {
 // assume decides about a request and makes the credentials. Its error is a *refusal.
 func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials, error) {
 	if action := r.Form.Get("Action"); action != "AssumeRole" {
-		return assumption{}, credentials{}, &refusal{http.StatusBadRequest, "InvalidAction", "Could not find operation " + action + " for version 2011-06-15"}
+		return assumption{}, credentials{}, &refusal{http.StatusBadRequest, "InvalidAction",
+			"Could not find operation " + action + " for version 2011-06-15"}
 	}
 	if err := s.signed(r, body); err != nil {
 		return assumption{}, credentials{}, err
 	}
 	caller, err := s.Who(AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
 	if errors.Is(err, ErrExpired) {
-		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired"}
+		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "ExpiredToken",
+			"The security token included in the request is expired"}
 	}
 	if err != nil {
-		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
+		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "InvalidClientTokenId",
+			"The security token included in the request is invalid."}
 	}
 	a, err := wanted(r.Form)
 	if err != nil {
@@ -125,10 +129,12 @@ func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials,
 		}
 	}
 	if a.lasting > role.Longest {
-		return a, credentials{}, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return a, credentials{},
+			invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	if a.lasting > chained { // whoever calls here has a role already
-		return a, credentials{}, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		return a, credentials{},
+			invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
 	p := Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}
 	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.lasting), nil
@@ -140,7 +146,8 @@ func (s *Service) signed(r *http.Request, body []byte) error {
 	case errors.Is(err, sigv4.ErrMissing):
 		return &refusal{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
 	case errors.Is(err, sigv4.ErrUnknown):
-		return &refusal{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
+		return &refusal{http.StatusForbidden, "InvalidClientTokenId",
+			"The security token included in the request is invalid."}
 	case err != nil:
 		return &refusal{http.StatusForbidden, "SignatureDoesNotMatch", err.Error()}
 	}
@@ -160,7 +167,8 @@ func permitted(caller Principal, role Role, a assumption, action string) bool {
 
 // wanted reads a request. Tag keys are told apart without regard to case.
 func wanted(form url.Values) (assumption, error) {
-	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), lasting: usual, tags: map[string]string{}}
+	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), lasting: usual,
+		tags: map[string]string{}}
 	if err := known(form); err != nil {
 		return a, err
 	}
@@ -173,14 +181,20 @@ func wanted(form url.Values) (assumption, error) {
 	}
 	switch {
 	case a.lasting < shortest:
-		return a, invalid("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have "+
-			"value greater than or equal to 900", int(a.lasting.Seconds()))
+		return a,
+			invalid("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: "+
+				"Member must have "+
+				"value greater than or equal to 900", int(a.lasting.Seconds()))
 	case !regexp.MustCompile(`^[\w+=,.@-]{2,64}$`).MatchString(a.session):
-		return a, invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must "+
-			"satisfy regular expression pattern: [\\w+=,.@-]*", a.session)
+		return a,
+			invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: "+
+				"Member must "+
+				"satisfy regular expression pattern: [\\w+=,.@-]*", a.session)
 	case len(a.role) < 20:
-		return a, invalid("1 validation error detected: Value '%s' at 'roleArn' failed to satisfy constraint: Member must have length "+
-			"greater than or equal to 20", a.role)
+		return a,
+			invalid("1 validation error detected: Value '%s' at 'roleArn' failed to satisfy constraint: Member must "+
+				"have length "+
+				"greater than or equal to 20", a.role)
 	}
 	allowed := regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 	for n := 1; ; n++ {
@@ -190,17 +204,19 @@ func wanted(form url.Values) (assumption, error) {
 		}
 		key, value := strings.ToLower(form.Get(at+".Key")), form.Get(at+".Value")
 		if _, twice := a.tags[key]; twice || n > maxTags {
-			return a, &refusal{http.StatusBadRequest, "InvalidParameterValue", "Duplicate tag keys found, or too many. Please note that Tag keys are case insensitive."}
+			return a, &refusal{http.StatusBadRequest, "InvalidParameterValue",
+				"Duplicate tag keys found, or too many. Please note that Tag keys are case insensitive."}
 		}
-		if key == "" || len(key) > maxTagKey || len(value) > maxTag || !allowed.MatchString(key) || !allowed.MatchString(value) {
+		if key == "" || len(key) > maxTagKey || len(value) > maxTag || !allowed.MatchString(key) ||
+			!allowed.MatchString(value) {
 			return a, invalid("1 validation error detected: the tag %q at 'tags' failed to satisfy its constraint", key)
 		}
 		a.tags[key], a.keys = value, append(a.keys, form.Get(at+".Key"))
 	}
 }
 
-// known fails for a parameter that would change what comes of the request, if there were anybody who knew it here: a session
-// policy, say, without which the session may do more than on AWS.
+// known fails for a parameter that would change what comes of the request, if there were anybody who knew it here: a
+// session policy, say, without which the session may do more than on AWS.
 func known(form url.Values) error {
 	parameter := regexp.MustCompile(`^(Action|Version|RoleArn|RoleSessionName|DurationSeconds|Tags\.member\.\d+\.(Key|Value))$`)
 	for name := range form {
@@ -211,7 +227,8 @@ func known(form url.Values) error {
 	return nil
 }
 
-// sessionARN is the ARN of a role in use: arn:aws:iam::1:role/name as session is arn:aws:sts::1:assumed-role/name/session.
+// sessionARN is the ARN of a role in use: arn:aws:iam::1:role/name as session is
+// arn:aws:sts::1:assumed-role/name/session.
 func sessionARN(a assumption) string { return SessionARN(a.role, a.session) }
 
 // SessionARN is the ARN that a role has in use.

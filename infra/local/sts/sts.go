@@ -1,6 +1,6 @@
-// Package sts knows who has which credentials on the local stack, and answers AssumeRole as AWS's STS does: by the role's
-// trust policy and the caller's own, with session tags, for a limited time. Whoever asks must have
-// signed with the key's secret.
+// Package sts knows who has which credentials on the local stack, and answers AssumeRole as AWS's STS does: by the
+// role's trust policy and the caller's own, with session tags, for a limited time. Whoever asks must have signed with
+// the key's secret.
 package sts
 
 import (
@@ -143,8 +143,8 @@ func (s *Service) Name(accessKeyID string) (string, bool) {
 	return h.Name, known
 }
 
-// Origin is the token with which the role of a session was assumed, for as long as the session's; of any other token it is
-// that token. It says where the work of a session is done.
+// Origin is the token with which the role of a session was assumed, for as long as the session's; of any other token it
+// is that token. It says where the work of a session is done.
 func (s *Service) Origin(token string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +166,8 @@ func (s *Service) issue(p Principal, asked string, lasting time.Duration) creden
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, h := range s.holders {
-		if !h.expires.IsZero() && s.now().After(h.expires.Add(time.Hour)) { // an hour longer they are expired, not unknown
+		// an hour longer they are expired, not unknown
+		if !h.expires.IsZero() && s.now().After(h.expires.Add(time.Hour)) {
 			delete(s.holders, id)
 			delete(s.tokens, h.token)
 		}

@@ -51,7 +51,8 @@ func (r *resolver) auth(o *object) string {
 	}
 	o.require("AuthArn")
 	id := r.functionAt(o.text("AuthArn"), o.where+".AuthArn", o.line)
-	o.end("the local stack runs AuthType and AuthArn; leave an IdentitySource out, the authorizer sees the whole request")
+	o.end("the local stack runs AuthType and AuthArn; leave an IdentitySource out, the authorizer sees the whole " +
+		"request")
 	return id
 }
 
@@ -77,7 +78,9 @@ func (r *resolver) table(res *resource) Table {
 			x := r.index(o, attributes, used)
 			x.Local = property == "LocalSecondaryIndexes"
 			if x.Local && (x.Hash != t.Hash || x.Range.Name == "") {
-				o.fail(o.line, "a local index has the table's HASH key %q and a RANGE key of its own: DynamoDB refuses another", t.Hash.Name)
+				o.fail(o.line,
+					"a local index has the table's HASH key %q and a RANGE key of its own: DynamoDB refuses another",
+					t.Hash.Name)
 			}
 			t.Indexes = append(t.Indexes, x)
 		}
@@ -94,7 +97,8 @@ func (r *resolver) table(res *resource) Table {
 		}
 		ttl.end("TimeToLiveSpecification has AttributeName and Enabled")
 	}
-	p.end("the local stack does not know this property of a table: remove it, or teach infra/local/template what it does")
+	p.end("the local stack does not know this property of a table: remove it, or teach infra/local/template what it " +
+		"does")
 	return t
 }
 

@@ -79,7 +79,8 @@ func (r *resolver) function(res *resource) Function {
 	p := r.properties(res, "Events", "EventInvokeConfig")
 	p.ignore("FunctionName", "Description", "Tags", "LoggingConfig", "Tracing")
 	role, _ := r.value(res, true, "Arn")
-	f := Function{LogicalID: res.id, Name: res.name, Role: role, Env: map[string]string{}, MaxRetries: 2, MaxEventAge: 6 * time.Hour}
+	f := Function{LogicalID: res.id, Name: res.name, Role: role, Env: map[string]string{}, MaxRetries: 2,
+		MaxEventAge: 6 * time.Hour}
 	r.built(res, p)
 	f.MemoryMB = p.number("MemorySize", 128, 10240, 128)
 	f.Timeout = time.Duration(p.number("Timeout", 1, 900, 3)) * time.Second
@@ -90,22 +91,30 @@ func (r *resolver) function(res *resource) Function {
 		tenancy.end("TenancyConfig has TenantIsolationMode")
 	}
 	if environment := p.object("Environment"); environment != nil {
-		environment.object("Variables").each(func(key string, n *yaml.Node) { f.Env[key] = r.variable(environment.where, key, n) })
+		environment.object("Variables").each(func(key string,
+			n *yaml.Node) {
+			f.Env[key] = r.variable(environment.where, key, n)
+		})
 		environment.end("Environment has Variables")
 	}
 	f.Policies = r.policies(p.take("Policies"), p.where+".Policies")
 	if c := p.object("EventInvokeConfig"); c != nil {
 		r.asynchronous(c, &f)
 	}
-	p.object("Events").each(func(id string, n *yaml.Node) { f.Schedules = append(f.Schedules, r.schedule(id, n, p.where)) })
-	p.end("the local stack does not know this property of a function: remove it, or teach infra/local/template what it does")
+	p.object("Events").each(func(id string, n *yaml.Node) {
+		f.Schedules = append(f.Schedules,
+			r.schedule(id, n, p.where))
+	})
+	p.end("the local stack does not know this property of a function: remove it, or teach infra/local/template what " +
+		"it does")
 	return f
 }
 
 // built checks that the function is built and run the one way that the local stack knows.
 func (r *resolver) built(res *resource, p *object) {
 	if res.metadata == nil || res.metadata.text("BuildMethod") != "makefile" {
-		r.fail(res.line, res.where, "needs Metadata: {BuildMethod: makefile}: the local stack builds with make build-%s", res.id)
+		r.fail(res.line, res.where,
+			"needs Metadata: {BuildMethod: makefile}: the local stack builds with make build-%s", res.id)
 	}
 	p.require("Runtime", "Handler", "CodeUri")
 	p.oneOf("Runtime", "provided.al2023")
@@ -125,7 +134,8 @@ func (r *resolver) variable(environment, key string, n *yaml.Node) string {
 		r.fail(n.Line, where, "is no name for a variable: letters, digits and _, at least two, a letter first")
 	}
 	switch key {
-	case "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "_HANDLER",
+	case "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+		"_HANDLER",
 		"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "TZ":
 		r.fail(n.Line, where, "is set by Lambda and cannot be set here: rename it")
 	}

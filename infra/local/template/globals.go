@@ -25,7 +25,8 @@ func merge(global, own *yaml.Node) *yaml.Node {
 	if own == nil {
 		return global
 	}
-	if global == nil || global.Kind != own.Kind || own.Kind == yaml.ScalarNode || isIntrinsic(global) || isIntrinsic(own) {
+	if global == nil || global.Kind != own.Kind || own.Kind == yaml.ScalarNode || isIntrinsic(global) ||
+		isIntrinsic(own) {
 		return own
 	}
 	out := *own

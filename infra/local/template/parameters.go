@@ -15,8 +15,9 @@ func (r *resolver) readParameters(o *object) {
 	o.each(func(name string, n *yaml.Node) { r.readParameter(name, n) })
 	for _, name := range slices.Sorted(maps.Keys(r.options.Parameters)) {
 		if _, ok := r.parameters[name]; !ok {
-			r.fail(1, "Parameters", "the template has no parameter %q, for which a value is given: declare it, or take the "+
-				"value away", name)
+			r.fail(1, "Parameters",
+				"the template has no parameter %q, for which a value is given: declare it, or take the "+
+					"value away", name)
 		}
 	}
 }
@@ -39,7 +40,8 @@ func (r *resolver) readParameter(name string, n *yaml.Node) {
 		p.fail(p.line, "has no default and no value was given: give one")
 	}
 	r.checkParameter(p, kind, value)
-	p.end("a parameter has Type, Default, AllowedValues, AllowedPattern, MinLength, MaxLength, MinValue, MaxValue and Description")
+	p.end("a parameter has Type, Default, AllowedValues, AllowedPattern, MinLength, MaxLength, MinValue, MaxValue " +
+		"and Description")
 	r.parameters[name] = value
 }
 

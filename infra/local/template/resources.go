@@ -21,9 +21,9 @@ const (
 	typeDashboard    = "AWS::CloudWatch::Dashboard"
 )
 
-// elsewhere tells of a resource type that something of the local stack's own stands for, and which attributes it has: the
-// page server (S3, CloudFront), and a log file that needs no role. Their properties are resolved for their references
-// alone. A function that refers to one would get a name that leads nowhere: that is refused.
+// elsewhere tells of a resource type that something of the local stack's own stands for, and which attributes it has:
+// the page server (S3, CloudFront), and a log file that needs no role. Their properties are resolved for their
+// references alone. A function that refers to one would get a name that leads nowhere: that is refused.
 func elsewhere(kind string) (attributes []string, ok bool) {
 	switch kind {
 	case "AWS::S3::Bucket":
@@ -146,10 +146,12 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 	}
 	switch {
 	case !ok && r.absent[id]:
-		r.fail(line, where, "%s is not made, because its Condition does not hold: put this under the same condition", id)
+		r.fail(line, where, "%s is not made, because its Condition does not hold: put this under the same condition",
+			id)
 		return ""
 	case !ok:
-		r.fail(line, where, "%q is neither a parameter nor a resource of this template: declare it, or correct the name", id)
+		r.fail(line, where,
+			"%q is neither a parameter nor a resource of this template: declare it, or correct the name", id)
 		return ""
 	case res.name == "" && !role:
 		r.fail(line, where, "a name may refer to parameters and pseudo parameters only, not to %s", id)
@@ -165,7 +167,8 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 	}
 	v, ok := r.value(res, role, attribute)
 	if !ok {
-		r.fail(line, where, "%s (%s) has no attribute %q here: use Ref or Arn, or teach infra/local/template", id, res.kind,
+		r.fail(line, where, "%s (%s) has no attribute %q here: use Ref or Arn, or teach infra/local/template", id,
+			res.kind,
 			attribute)
 	}
 	return v
@@ -236,8 +239,9 @@ func (r *resolver) cycle() error {
 		path = append(path, id)
 		for _, e := range next[id] {
 			if state[e.to] == busy {
-				r.fail(e.line, "Resources."+e.from, "depends on itself (%s -> %s): move what closes the circle into a resource "+
-					"of its own", strings.Join(path, " -> "), e.to)
+				r.fail(e.line, "Resources."+e.from,
+					"depends on itself (%s -> %s): move what closes the circle into a resource "+
+						"of its own", strings.Join(path, " -> "), e.to)
 				return
 			}
 			if state[e.to] != done {

@@ -142,8 +142,8 @@ func Resolve(source []byte, o Options) (*Template, error) {
 	return t, r.cycle()
 }
 
-// Parameters are the values that a template's parameters have: those of the options, else the defaults. The first value that
-// the template does not accept, alone or beside the others, is an *Error.
+// Parameters are the values that a template's parameters have: those of the options, else the defaults. The first value
+// that the template does not accept, alone or beside the others, is an *Error.
 func Parameters(source []byte, o Options) (map[string]string, error) {
 	r := newResolver(o)
 	root, err := r.parse(source)

@@ -39,30 +39,36 @@ func equal[T any](t *testing.T, what string, got, want T) {
 // The template that is deployed is the one that runs locally.
 func TestOwnTemplate(t *testing.T) {
 	tm, err := template.Resolve(read(t, "..", "..", "..", "template.yaml"), template.Options{
-		Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000"},
-		Offered:    map[string]string{"Architecture": "x86_64", "NotDeclared": "harmless"},
+		Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page",
+			"TokenKind": "typ", "Origins": "http://127.0.0.1:3000"},
+		Offered: map[string]string{"Architecture": "x86_64", "NotDeclared": "harmless"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "api", tm.API, template.API{LogicalID: "Api", ID: "local00000", Stage: "v1",
 		RouteSelectionExpression: "$request.body.type", Authorizer: "AuthorizeFunction",
-		Routes: map[string]string{"$connect": "ConnectFunction", "$default": "MessageFunction", "$disconnect": "DisconnectFunction"}})
+		Routes: map[string]string{"$connect": "ConnectFunction", "$default": "MessageFunction",
+			"$disconnect": "DisconnectFunction"}})
 	equal(t, "tables", tm.Tables, []template.Table{{LogicalID: "Table", Name: "carrel-Table", TTL: "expires",
 		Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "sk", Type: "S"},
 		Indexes: []template.Index{{Name: "recent", Local: true, Projection: "KEYS_ONLY",
-			Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "recent", Type: "S"}}, {Name: "live", Projection: "KEYS_ONLY",
-			Hash: template.Key{Name: "live", Type: "S"}, Range: template.Key{Name: "due", Type: "N"}}}}})
+			Hash: template.Key{Name: "pk", Type: "S"}, Range: template.Key{Name: "recent", Type: "S"}},
+			{Name: "live", Projection: "KEYS_ONLY",
+				Hash: template.Key{Name: "live", Type: "S"}, Range: template.Key{Name: "due", Type: "N"}}}}})
 	equal(t, "functions", len(tm.Functions), 6)
 
 	authorize := function(t, tm, "AuthorizeFunction")
 	equal(t, "authorize's env", authorize.Env, map[string]string{
-		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "PAGE_CLIENT": "carrel-page", "TOKEN_KIND": "typ", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": "", "ORIGINS": "http://127.0.0.1:3000"})
-	equal(t, "authorize's limits", []any{authorize.MemoryMB, authorize.Timeout, authorize.MaxRetries, authorize.MaxEventAge},
+		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "PAGE_CLIENT": "carrel-page",
+		"TOKEN_KIND": "typ", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": "", "ORIGINS": "http://127.0.0.1:3000"})
+	equal(t, "authorize's limits", []any{authorize.MemoryMB, authorize.Timeout, authorize.MaxRetries,
+		authorize.MaxEventAge},
 		[]any{256, 29 * time.Second, 2, 6 * time.Hour})
 
 	turn := function(t, tm, "TurnFunction")
-	equal(t, "turn", []any{turn.Name, turn.Timeout, turn.PerTenant, turn.AllowRecursion, turn.MaxRetries, turn.MaxEventAge, turn.OnFailure},
+	equal(t, "turn", []any{turn.Name, turn.Timeout, turn.PerTenant, turn.AllowRecursion, turn.MaxRetries,
+		turn.MaxEventAge, turn.OnFailure},
 		[]any{"carrel-TurnFunction", 15 * time.Minute, true, true, 0, 3 * time.Minute, "SweepFunction"})
 	equal(t, "turn's endpoint", turn.Env["ENDPOINT"], "https://local00000.execute-api.us-east-1.amazonaws.com/v1")
 	equal(t, "turn's last statement", turn.Policies[len(turn.Policies)-1], template.Statement{Effect: "Allow",
@@ -73,7 +79,8 @@ func TestOwnTemplate(t *testing.T) {
 	sweep := function(t, tm, "SweepFunction")
 	equal(t, "sweep's schedules", sweep.Schedules, []template.Schedule{{LogicalID: "EachMinute", Every: time.Minute}})
 	equal(t, "sweep's turn", sweep.Env["TURN_FUNCTION"], turn.Name)
-	equal(t, "sweep", []any{sweep.AllowRecursion, sweep.MaxRetries, sweep.MaxEventAge, sweep.Concurrency}, []any{true, 0, time.Minute, 0})
+	equal(t, "sweep", []any{sweep.AllowRecursion, sweep.MaxRetries, sweep.MaxEventAge, sweep.Concurrency},
+		[]any{true, 0, time.Minute, 0})
 }
 
 func other(o template.Options) template.Options {
@@ -90,14 +97,19 @@ func TestOtherTemplate(t *testing.T) {
 	}
 	equal(t, "api", tm.API, template.API{LogicalID: "Socket", ID: "abc", Stage: "default",
 		RouteSelectionExpression: "$request.body.action.name", Authorizer: "Gate",
-		Routes: map[string]string{"$connect": "Enter", "$disconnect": "Leave", "$default": "Talk", "order": "Order", "cancel2": "Order"}})
-	equal(t, "tables", tm.Tables, []template.Table{{LogicalID: "Orders", Name: "shop-orders", Hash: template.Key{Name: "id", Type: "N"}}})
+		Routes: map[string]string{"$connect": "Enter", "$disconnect": "Leave", "$default": "Talk", "order": "Order",
+			"cancel2": "Order"}})
+	equal(t, "tables", tm.Tables, []template.Table{{LogicalID: "Orders", Name: "shop-orders",
+		Hash: template.Key{Name: "id", Type: "N"}}})
 	equal(t, "functions", len(tm.Functions), 6)
 	equal(t, "a given name", function(t, tm, "Enter").Name, "shop-enter")
-	equal(t, "talk's env", function(t, tm, "Talk").Env, map[string]string{"REALM": "north", "LEVEL": "debug", "ARCHIVE": "none",
-		"LITERAL": "${NotReplaced} arn:aws:dynamodb:us-east-1:000000000000:table/shop-orders", "MAPPED": "one/shop", "COUNT": "3"})
+	equal(t, "talk's env", function(t, tm, "Talk").Env,
+		map[string]string{"REALM": "north", "LEVEL": "debug", "ARCHIVE": "none",
+			"LITERAL": "${NotReplaced} arn:aws:dynamodb:us-east-1:000000000000:table/shop-orders", "MAPPED": "one/shop",
+			"COUNT": "3"})
 	order := function(t, tm, "Order")
-	equal(t, "order", []any{order.PerTenant, order.AllowRecursion, order.Concurrency, order.MaxRetries, order.OnFailure, order.MemoryMB, order.Timeout},
+	equal(t, "order", []any{order.PerTenant, order.AllowRecursion, order.Concurrency, order.MaxRetries, order.OnFailure,
+		order.MemoryMB, order.Timeout},
 		[]any{true, false, 7, 1, "Nightly", 128, 10 * time.Second})
 	nightly := function(t, tm, "Nightly")
 	equal(t, "schedules", nightly.Schedules, []template.Schedule{
@@ -158,7 +170,8 @@ func TestParametersThatAreNotThere(t *testing.T) {
 	}{
 		{"missing", nil, `other.yaml:7: Parameters.Realm: has no default and no value was given: give one`},
 		{"unknown", map[string]string{"Realm": "x", "Relm": "y"},
-			`other.yaml:1: Parameters: the template has no parameter "Relm", for which a value is given: declare it, or take the value away`},
+			`other.yaml:1: Parameters: the template has no parameter "Relm", for which a value is given: declare it, ` +
+				`or take the value away`},
 		{"not allowed", map[string]string{"Realm": "x", "Kind": "tiny"},
 			`other.yaml:9: Parameters.Kind: the value "tiny" is not one of small, large`},
 		{"not matching", map[string]string{"Realm": "x", "Prefix": "a-b"},
@@ -180,7 +193,8 @@ func FuzzResolve(f *testing.F) {
 	f.Add([]byte("Resources: {A: !Sub [x, !If [a]]}"))
 	f.Add([]byte("Conditions: {A: !Not [{Condition: A}]}"))
 	f.Fuzz(func(t *testing.T, source []byte) {
-		tm, err := template.Resolve(source, template.Options{Offered: map[string]string{"Realm": "x", "Issuer": "x", "Audience": "x"}})
+		tm, err := template.Resolve(source, template.Options{Offered: map[string]string{"Realm": "x", "Issuer": "x",
+			"Audience": "x"}})
 		if err == nil && tm == nil {
 			t.Fatal("neither a template nor an error")
 		}

@@ -1,6 +1,6 @@
 // Package access tells what a DynamoDB request asks permission for, as AWS sees it: each item of a transaction is an
-// action of its own, a batch and a query have their own action, an index its own ARN, and dynamodb:LeadingKeys holds the
-// partition keys that are named. Scan and requests about tables name none.
+// action of its own, a batch and a query have their own action, an index its own ARN, and dynamodb:LeadingKeys holds
+// the partition keys that are named. Scan and requests about tables name none.
 package access
 
 import (
@@ -20,8 +20,9 @@ const LeadingKeys = "dynamodb:leadingkeys"
 
 // Schema says what the tables are like.
 type Schema struct {
-	ARN  func(table string) string               // of a table
-	Hash func(table, index string) (name string) // the partition key's attribute; index "": the table's own; "": there is none
+	ARN func(table string) string // of a table
+	// the partition key's attribute; index "": the table's own; "": there is none
+	Hash func(table, index string) (name string)
 }
 
 // object is a JSON object whose members' names are taken as they stand. A struct of encoding/json would take "key" for
@@ -48,8 +49,10 @@ type item struct {
 
 func read(body []byte) (i item, err error) {
 	var o object
-	err = errors.Join(json.Unmarshal(body, &o), o.get("TableName", &i.table), o.get("IndexName", &i.index), o.get("Key", &i.key), o.get("Item", &i.item),
-		o.get("KeyConditionExpression", &i.condition), o.get("ExpressionAttributeNames", &i.names), o.get("ExpressionAttributeValues", &i.values))
+	err = errors.Join(json.Unmarshal(body, &o), o.get("TableName", &i.table), o.get("IndexName", &i.index),
+		o.get("Key", &i.key), o.get("Item", &i.item),
+		o.get("KeyConditionExpression", &i.condition), o.get("ExpressionAttributeNames", &i.names),
+		o.get("ExpressionAttributeValues", &i.values))
 	if err != nil {
 		return i, fmt.Errorf("read a request: %w", err)
 	}
@@ -85,7 +88,8 @@ func (s Schema) request(action, table, index string, keys []string) iam.Request 
 	if index != "" {
 		resource += "/index/" + index
 	}
-	return iam.Request{Action: "dynamodb:" + action, Resource: resource, Context: map[string][]string{LeadingKeys: keys}}
+	return iam.Request{Action: "dynamodb:" + action, Resource: resource,
+		Context: map[string][]string{LeadingKeys: keys}}
 }
 
 // single is a request about one item, or one partition.
@@ -115,7 +119,8 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 	if err := errors.Join(json.Unmarshal(body, &t), t.get("TransactItems", &items)); err != nil {
 		return nil, fmt.Errorf("read a transaction: %w", err)
 	}
-	actions := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem", "ConditionCheck": "ConditionCheckItem"}
+	actions := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem",
+		"ConditionCheck": "ConditionCheckItem"}
 	var asked []iam.Request
 	for _, parts := range items {
 		for kind, part := range parts {
@@ -138,7 +143,8 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 }
 
 // batch is one request for each table, about all the keys that are named there.
-func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) ([]object, error)) ([]iam.Request, error) {
+func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) ([]object, error)) ([]iam.Request,
+	error) {
 	var b, tables object
 	if err := errors.Join(json.Unmarshal(body, &b), b.get("RequestItems", &tables)); err != nil {
 		return nil, fmt.Errorf("read a batch: %w", err)
@@ -204,7 +210,8 @@ func scalar(value json.RawMessage) (string, error) {
 	}
 	kind, _ := parts[1].(string)
 	text, isText := parts[2].(string)
-	if parts[0] != json.Delim('{') || !slices.Contains([]string{"S", "N", "B"}, kind) || !isText || parts[3] != json.Delim('}') {
+	if parts[0] != json.Delim('{') || !slices.Contains([]string{"S", "N", "B"}, kind) || !isText ||
+		parts[3] != json.Delim('}') {
 		return "", errors.New("a partition key is neither text, number nor binary")
 	}
 	return text, nil

@@ -43,7 +43,8 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 	}
 	arn := "arn:aws:iam::" + where.Account + ":user/" + OperatorKey
 	everything := []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:*"}, Resource: []string{"*"}}}
-	principals, policies := map[string]sts.Principal{OperatorKey: {Name: OperatorKey, ARN: arn, Role: arn}}, map[string][]iam.Statement{OperatorKey: everything}
+	principals, policies := map[string]sts.Principal{OperatorKey: {Name: OperatorKey, ARN: arn, Role: arn}},
+		map[string][]iam.Statement{OperatorKey: everything}
 	for _, f := range t.Functions {
 		principals[f.LogicalID] = sts.Principal{Name: f.LogicalID, ARN: sts.SessionARN(f.Role, f.Name), Role: f.Role}
 		policies[f.LogicalID] = f.Policies
@@ -61,7 +62,8 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 		}
 		service.Add(keys[id], p)
 	}
-	return &Guard{service, schema(t, where), sigv4.New("dynamodb", "", service.Secret), sigv4.New("lambda", "", service.Secret)}, nil
+	return &Guard{service, schema(t, where), sigv4.New("dynamodb", "", service.Secret),
+		sigv4.New("lambda", "", service.Secret)}, nil
 }
 
 // schema tells what a template's tables are like.
@@ -81,7 +83,8 @@ func schema(t *template.Template, where Where) Schema {
 	}
 }
 
-// Name names a caller for people: the function whose access key it is, or by whose right it was handed out; else the key.
+// Name names a caller for people: the function whose access key it is, or by whose right it was handed out; else the
+// key.
 func (g *Guard) Name(accessKeyID string) string {
 	if name, known := g.STS.Name(accessKeyID); known {
 		return name
@@ -97,23 +100,26 @@ func (g *Guard) Signed(r *http.Request, body []byte) *proxy.Denial {
 func signed(err error) *proxy.Denial {
 	switch {
 	case errors.Is(err, sigv4.ErrMissing):
-		return &proxy.Denial{Code: "MissingAuthenticationTokenException", Message: "Request is missing Authentication Token"}
+		return &proxy.Denial{Code: "MissingAuthenticationTokenException",
+			Message: "Request is missing Authentication Token"}
 	case errors.Is(err, sigv4.ErrUnknown):
-		return &proxy.Denial{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+		return &proxy.Denial{Code: "UnrecognizedClientException",
+			Message: "The security token included in the request is invalid."}
 	case err != nil:
 		return &proxy.Denial{Code: "InvalidSignatureException", Message: err.Error()}
 	}
 	return nil
 }
 
-// Invoke is the Lambda host's: it decides about an invocation of the function with this ARN. The code is "" if who has signed
-// the request may invoke it.
+// Invoke is the Lambda host's: it decides about an invocation of the function with this ARN. The code is "" if who has
+// signed the request may invoke it.
 func (g *Guard) Invoke(r *http.Request, payload []byte, function string) (code, message string) {
 	denied := signed(g.lambda.Verify(r, payload))
 	if denied == nil {
 		who, err := g.STS.Who(sts.AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
 		if denied = unknown(err); denied == nil {
-			denied = Decide(who, iam.Request{Action: "lambda:InvokeFunction", Resource: function, Context: map[string][]string{}})
+			denied = Decide(who, iam.Request{Action: "lambda:InvokeFunction", Resource: function,
+				Context: map[string][]string{}})
 		}
 	}
 	if denied == nil {
@@ -126,9 +132,11 @@ func (g *Guard) Invoke(r *http.Request, payload []byte, function string) (code, 
 func unknown(err error) *proxy.Denial {
 	switch {
 	case errors.Is(err, sts.ErrExpired):
-		return &proxy.Denial{Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}
+		return &proxy.Denial{Code: "ExpiredTokenException",
+			Message: "The security token included in the request is expired"}
 	case err != nil:
-		return &proxy.Denial{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
+		return &proxy.Denial{Code: "UnrecognizedClientException",
+			Message: "The security token included in the request is invalid."}
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ func guarded(t testing.TB, policies ...iam.Statement) (*access.Guard, error) {
 	g, err := access.Start(&template.Template{
 		Tables:    []template.Table{{Name: "T", Hash: template.Key{Name: "pk", Type: "S"}}},
 		Functions: []template.Function{{LogicalID: "F", Name: "f", Role: "arn:aws:iam::1:role/f", Policies: policies}},
-	}, access.Where{Region: "r", Account: "1"}, map[string]sts.Key{"F": {ID: "KEY", Secret: "secret"}, access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}})
+	}, access.Where{Region: "r", Account: "1"}, map[string]sts.Key{"F": {ID: "KEY", Secret: "secret"},
+		access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}})
 	if err == nil {
 		t.Cleanup(func() {
 			if err := g.STS.Close(); err != nil {
@@ -33,7 +34,8 @@ func on(effect, action string) iam.Statement {
 const one = `{"TableName":"T","Key":{"pk":{"S":"x"}}}`
 
 func TestGuard(t *testing.T) {
-	g, err := guarded(t, on("Allow", "dynamodb:GetItem"), on("Allow", "dynamodb:PutItem"), on("Deny", "dynamodb:PutItem"))
+	g, err := guarded(t, on("Allow", "dynamodb:GetItem"), on("Allow", "dynamodb:PutItem"),
+		on("Deny", "dynamodb:PutItem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +43,11 @@ func TestGuard(t *testing.T) {
 		{"KEY", "", "GetItem", one, "", ""},
 		{"KEY", "of an environment", "GetItem", one, "", ""},
 		{"OTHER", "", "GetItem", one, "UnrecognizedClientException", ""},
-		{"KEY", "", "DeleteItem", one, "AccessDeniedException", "no identity-based policy allows the dynamodb:DeleteItem action"},
+		{"KEY", "", "DeleteItem", one, "AccessDeniedException",
+			"no identity-based policy allows the dynamodb:DeleteItem action"},
 		{"KEY", "", "PutItem", strings.Replace(one, "Key", "Item", 1), "AccessDeniedException", "explicit deny"},
-		{"KEY", "", "Scan", `{"TableName":"T"}`, "AccessDeniedException", "dynamodb:Scan on resource: arn:aws:dynamodb:r:1:table/T "},
+		{"KEY", "", "Scan", `{"TableName":"T"}`, "AccessDeniedException",
+			"dynamodb:Scan on resource: arn:aws:dynamodb:r:1:table/T "},
 		{"KEY", "", "GetItem", `{"TableName":"T","Key":{}}`, "ValidationException", ""},
 		{access.OperatorKey, "", "Scan", `{"TableName":"T"}`, "", ""},
 	} {
@@ -57,7 +61,8 @@ func TestGuard(t *testing.T) {
 	}
 	bad := on("Allow", "dynamodb:GetItem")
 	bad.Condition = map[string]map[string][]string{"IpAddress": {"aws:SourceIp": {"10.0.0.0/8"}}}
-	if _, err := guarded(t, bad); err == nil || !strings.Contains(err.Error(), `the role of F: iam: the condition operator "IpAddress" is not known here`) {
+	if _, err := guarded(t, bad); err == nil || !strings.Contains(err.Error(),
+		`the role of F: iam: the condition operator "IpAddress" is not known here`) {
 		t.Errorf("a policy that is not known: %v", err)
 	}
 }

@@ -9,8 +9,9 @@ import (
 // keysOf is what a BatchGetItem asks of one table. Keys is of it alone, all else goes on as it came.
 type keysOf map[string]json.RawMessage
 
-// splitBatch takes a key from a batch that is throttled and may be so in part: what is left of it goes to the engine, and
-// what was taken is returned. It is nil for all other requests, and for a batch of one key, which is not throttled then.
+// splitBatch takes a key from a batch that is throttled and may be so in part: what is left of it goes to the engine,
+// and what was taken is returned. It is nil for all other requests, and for a batch of one key, which is not throttled
+// then.
 func (c *call) splitBatch() map[string]keysOf {
 	if c.operation != "BatchGetItem" || c.fate.kind != throttle {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Faults says what is to go wrong. Shares are from 0 to 1 and are taken of the requests that can meet the fault; together
-// they are at most 1. The zero value is a good day.
+// Faults says what is to go wrong. Shares are from 0 to 1 and are taken of the requests that can meet the fault;
+// together they are at most 1. The zero value is a good day.
 type Faults struct {
 	Seed     uint64        // of all chances; 0: a random one, which the log tells
 	Conflict float64       // another transaction is at work on the item: writes and transactions
@@ -25,7 +25,8 @@ type Faults struct {
 
 // SetFaults has other faults, or none, from the next request on. It fails if the shares are no shares.
 func (p *Proxy) SetFaults(f Faults) error {
-	for _, share := range [...]float64{f.Conflict, f.Throttle, f.Error, f.Lose, f.Conflict + f.Throttle + f.Error + f.Lose} {
+	for _, share := range [...]float64{f.Conflict, f.Throttle, f.Error, f.Lose, f.Conflict + f.Throttle + f.Error +
+		f.Lose} {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("the faults of DynamoDB: the shares and their sum must be from 0 to 1: %+v", f)
 		}
@@ -126,9 +127,11 @@ func (c *call) refusal() *answer {
 	case c.fate.kind == throttle && transaction && c.fate.silent:
 		a = c.cancelled("ThrottlingError", "Throughput exceeds the current capacity of your table or index")
 	case c.fate.kind == throttle && c.fate.silent:
-		a = failure(http.StatusBadRequest, "ThrottlingException", "Throughput exceeds the current capacity of your table or index")
+		a = failure(http.StatusBadRequest, "ThrottlingException",
+			"Throughput exceeds the current capacity of your table or index")
 	case c.fate.kind == throttle:
-		a = failure(http.StatusBadRequest, "ProvisionedThroughputExceededException", "The level of configured provisioned throughput for the table was exceeded")
+		a = failure(http.StatusBadRequest, "ProvisionedThroughputExceededException",
+			"The level of configured provisioned throughput for the table was exceeded")
 	case c.fate.kind == broken:
 		a = failure(http.StatusInternalServerError, "InternalServerError", "Internal server error")
 	default:
@@ -156,8 +159,9 @@ func (c *call) cancelled(code, message string) answer {
 		codes[i] = reasons[i].Code
 	}
 	return asError(http.StatusBadRequest, map[string]any{
-		"__type":              "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-		"Message":             "Transaction cancelled, please refer cancellation reasons for specific reasons [" + strings.Join(codes, ", ") + "]",
+		"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+		"Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [" +
+			strings.Join(codes, ", ") + "]",
 		"CancellationReasons": reasons,
 	})
 }

@@ -1,7 +1,7 @@
-// Package proxy stands in front of a DynamoDB engine. It knows each caller by its access key id, counts its requests and
-// the capacity units that AWS would bill, and on request does what AWS does on bad days: conflicts, throttles, answers
-// that are lost, errors, and indexes that are behind. Whether a
-// request is signed, and whether its caller may do what it asks for, it asks its Config.
+// Package proxy stands in front of a DynamoDB engine. It knows each caller by its access key id, counts its requests
+// and the capacity units that AWS would bill, and on request does what AWS does on bad days: conflicts, throttles,
+// answers that are lost, errors, and indexes that are behind. Whether a request is signed, and whether its caller may
+// do what it asks for, it asks its Config.
 //
 // Units are the engine's own figures, which it is asked for with every request. What a condition refuses costs units on
 // AWS and is not reported by engines: it counts as the least that AWS bills for it.
@@ -34,10 +34,11 @@ type Config struct {
 	Engine string                          // its URL
 	Name   func(accessKeyID string) string // of a caller; nil: the access key id. It is called concurrently
 	Faults Faults                          // from the start; see SetFaults
-	// Signed decides whether a request was signed by the holder of its access key; nil, or a nil answer: it was. It is called
-	// concurrently.
+	// Signed decides whether a request was signed by the holder of its access key; nil, or a nil answer: it was. It is
+	// called concurrently.
 	Signed func(r *http.Request, body []byte) *Denial
-	// Allow decides about each request before anything else does; nil, or a nil answer: it may. It is called concurrently.
+	// Allow decides about each request before anything else does; nil, or a nil answer: it may. It is called
+	// concurrently.
 	Allow func(accessKeyID, token, operation string, body []byte) *Denial
 	Meter func(Metered)     // is told of each request once it is counted; nil: nobody is. It is called concurrently
 	Log   func(line string) // gets the seed of faults and what fails; nil: nobody does. It is called concurrently
@@ -125,9 +126,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header, body: body, from: r.RemoteAddr}
+	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header,
+		body: body, from: r.RemoteAddr}
 	if denied := p.denied(r, operation, body); denied != nil {
-		refused := asError(http.StatusBadRequest, map[string]any{"__type": "com.amazon.coral.service#" + denied.Code, "Message": denied.Message})
+		refused := asError(http.StatusBadRequest, map[string]any{"__type": "com.amazon.coral.service#" + denied.Code,
+			"Message": denied.Message})
 		p.c.Log(fmt.Sprintf("dynamodb: %s of %s is refused: %s: %s", operation, c.caller, denied.Code, denied.Message))
 		p.count(c, &refused)
 		write(w, refused)
@@ -160,7 +163,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case c.fate.kind == lost && got.status == http.StatusOK && c.fate.silent:
 		panic(http.ErrAbortHandler) // the connection ends without a word
 	case c.fate.kind == lost && got.status == http.StatusOK:
-		got = failure(http.StatusInternalServerError, "InternalServerError", "the answer to what was done is lost, as you asked")
+		got = failure(http.StatusInternalServerError, "InternalServerError",
+			"the answer to what was done is lost, as you asked")
 	}
 	write(w, got)
 }
@@ -173,7 +177,8 @@ func (p *Proxy) denied(r *http.Request, operation string, body []byte) *Denial {
 		}
 	}
 	if p.c.Allow != nil {
-		return p.c.Allow(accessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"), operation, body)
+		return p.c.Allow(accessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"), operation,
+			body)
 	}
 	return nil
 }
@@ -190,7 +195,8 @@ func (p *Proxy) forward(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for _, name := range [...]string{"Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Target"} {
+	for _, name := range [...]string{"Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token",
+		"X-Amz-Target"} {
 		if value := c.header.Get(name); value != "" {
 			out.Header.Set(name, value)
 		}

@@ -43,7 +43,8 @@ type Metered struct {
 func (p *Proxy) count(c *call, a *answer) {
 	n := units(c, a)
 	if p.c.Meter != nil {
-		m := Metered{Caller: c.caller, Session: c.header.Get("X-Amz-Security-Token"), Operation: c.operation, ReadUnits: n}
+		m := Metered{Caller: c.caller, Session: c.header.Get("X-Amz-Security-Token"), Operation: c.operation,
+			ReadUnits: n}
 		if writes(c.operation) {
 			m.ReadUnits, m.WriteUnits = 0, n
 		}

@@ -14,7 +14,8 @@ import (
 
 func main() { lambda.Start(handle) }
 
-func handle(ctx context.Context, e events.APIGatewayCustomAuthorizerRequestTypeRequest) (events.APIGatewayCustomAuthorizerResponse, error) {
+func handle(ctx context.Context,
+	e events.APIGatewayCustomAuthorizerRequestTypeRequest) (events.APIGatewayCustomAuthorizerResponse, error) {
 	var out events.APIGatewayCustomAuthorizerResponse
 	provider, err := oidc.NewProvider(ctx, os.Getenv("ISSUER"))
 	if err != nil {
@@ -26,7 +27,8 @@ func handle(ctx context.Context, e events.APIGatewayCustomAuthorizerRequestTypeR
 		return out, errors.New("Unauthorized")
 	}
 	out.PrincipalID = token.Subject
-	out.PolicyDocument = events.APIGatewayCustomAuthorizerPolicy{Version: "2012-10-17", Statement: []events.IAMPolicyStatement{
-		{Effect: "Allow", Action: []string{"execute-api:Invoke"}, Resource: []string{e.MethodArn}}}}
+	out.PolicyDocument = events.APIGatewayCustomAuthorizerPolicy{Version: "2012-10-17",
+		Statement: []events.IAMPolicyStatement{
+			{Effect: "Allow", Action: []string{"execute-api:Invoke"}, Resource: []string{e.MethodArn}}}}
 	return out, nil
 }

@@ -17,7 +17,8 @@ func main() { lambda.Start(handle) }
 func handle(ctx context.Context, e struct {
 	Source string `json:"source"`
 }) error {
-	keys := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), "")
+	keys := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		"")
 	db := dynamodb.New(dynamodb.Options{Region: os.Getenv("AWS_REGION"), Credentials: keys,
 		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))})
 	_, err := db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("BOOK")),

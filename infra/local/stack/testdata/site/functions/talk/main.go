@@ -24,7 +24,8 @@ func handle(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (even
 	if e.RequestContext.EventType != "MESSAGE" {
 		return ok, nil
 	}
-	keys := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), "")
+	keys := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		"")
 	if e.RequestContext.RouteKey == "order" {
 		api := sdk.New(sdk.Options{Region: os.Getenv("AWS_REGION"), Credentials: keys,
 			BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_LAMBDA"))})
@@ -37,9 +38,11 @@ func handle(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (even
 			return ok, err
 		}
 	}
-	api := apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: os.Getenv("AWS_REGION"), Credentials: keys,
+	api := apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: os.Getenv("AWS_REGION"),
+		Credentials:  keys,
 		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"))})
 	_, err := api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
-		ConnectionId: aws.String(e.RequestContext.ConnectionID), Data: []byte(greeting + " " + e.RequestContext.RouteKey + " " + e.Body)})
+		ConnectionId: aws.String(e.RequestContext.ConnectionID),
+		Data:         []byte(greeting + " " + e.RequestContext.RouteKey + " " + e.Body)})
 	return ok, err
 }
