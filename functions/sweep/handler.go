@@ -35,7 +35,7 @@ type index interface {
 	LiveOf(ctx context.Context, of chat.Mark) ([]store.LiveEntry, error)
 }
 
-// tables opens a user's part of the table, with credentials for that part alone; asuser.Tables is one.
+// tables opens a user's part of the table, with credentials for that part alone; usercreds.Tables is one.
 type tables interface {
 	For(u chat.User) (*store.Store, error)
 }

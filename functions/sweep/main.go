@@ -11,11 +11,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"carrel/shared/asuser"
 	"carrel/shared/awsenv"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
+	"carrel/shared/usercreds"
 )
 
 func main() {
@@ -64,7 +64,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
 		live:    store.New(store.NewClient(c), of),
-		tables:  asuser.New(c, role, of),
+		tables:  usercreds.New(c, role, of),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, turn, tenancy),
 		limits:  limits,

@@ -30,7 +30,7 @@ type poster interface {
 	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
-// tables opens a user's part of the table, with credentials for that part alone; asuser.Tables is one.
+// tables opens a user's part of the table, with credentials for that part alone; usercreds.Tables is one.
 type tables interface {
 	For(u chat.User) (*store.Store, error)
 }

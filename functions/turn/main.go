@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/agent"
-	"carrel/shared/asuser"
 	"carrel/shared/awsenv"
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
@@ -23,6 +22,7 @@ import (
 	"carrel/shared/tool/calculator"
 	"carrel/shared/tool/clock"
 	"carrel/shared/usercontext"
+	"carrel/shared/usercreds"
 )
 
 func main() {
@@ -77,7 +77,7 @@ func build(getenv awsenv.Getenv) (*handler, error) {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	return &handler{
-		tables:  asuser.New(c, role, store.Config{Name: table, Limits: limits, Now: now, Worker: gateway.RequestID}),
+		tables:  usercreds.New(c, role, store.Config{Name: table, Limits: limits, Now: now, Worker: gateway.RequestID}),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),

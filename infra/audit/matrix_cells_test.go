@@ -31,7 +31,7 @@ func callers() map[string]string {
 		"Store.StartWaiting": "MU", "Store.Claim": "U", "Store.ClaimExpired": "U", "Store.ExpireWaiting": "U",
 		"Store.ClaimUnclaimed": "U", "Store.LookAgain": "U", "Store.Release": "U",
 		"Store.Forget": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
-		"Store.Verify": "O", "Store.Strays": "O",
+		"Store.Verify": "O", "Store.Orphans": "O",
 		"Holder.Run": "U", "Holder.Input": "U", "Holder.Thread": "U", "Holder.Deleted": "U", "Holder.Lease": "U", "Holder.Renew": "U",
 		"Holder.Earlier": "U", "Holder.CancelRequested": "U", "Holder.Append": "U", "Holder.SetFigures": "U", "Holder.Begun": "U", "Holder.Unreadable": "U", "Holder.End": "U",
 	}
@@ -40,7 +40,7 @@ func callers() map[string]string {
 // beyond are methods that reach what is not below a user's key: owner records, the index, a scan, names that are
 // nearly the user's. The user's role may call none of them, for its own user neither.
 func beyond() []string {
-	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify", "Store.Strays", "Table.Owner", "Table.Live", "Table.ForOperator",
+	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify", "Store.Orphans", "Table.Owner", "Table.Live", "Table.ForOperator",
 		"Table.Due", "Table.LiveOf", "Store.Threads", "Store.Runs"}
 }
 

@@ -175,11 +175,11 @@ func (c *crowd) verified() (left []string) {
 			c.Fatal(err)
 		}
 		found, err1 := s.Verify(c.ctx)
-		strays, err2 := s.Strays(c.ctx)
+		orphans, err2 := s.Orphans(c.ctx)
 		if err1 != nil || err2 != nil {
 			c.Fatal(err1, err2)
 		}
-		for _, f := range append(found, strays...) {
+		for _, f := range append(found, orphans...) {
 			left = append(left, f.Kind+" "+f.Thing)
 			c.Errorf("%s: %s: %s %s", p.name, f.Kind, f.Thing, f.Detail)
 		}

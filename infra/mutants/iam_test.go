@@ -4,19 +4,19 @@ package mutants
 func iamGuards() []guard {
 	return []guard{
 		{
-			name: "iam: a user's requests have credentials of their own", file: "shared/asuser/asuser.go",
+			name: "iam: a user's requests have credentials of their own", file: "shared/usercreds/usercreds.go",
 			from: `c.Credentials = aws.NewCredentialsCache(`, to: `_ = aws.NewCredentialsCache(`,
-			test: "./shared/asuser TestOneUsersCredentials",
+			test: "./shared/usercreds TestOneUsersCredentials",
 		},
 		{
-			name: "iam: credentials that are over do not go on", file: "shared/asuser/asuser.go",
+			name: "iam: credentials that are over do not go on", file: "shared/usercreds/usercreds.go",
 			from: `if !had.HasKeys() || !p.good() {`, to: `if !had.HasKeys() {`,
-			test: "./shared/asuser TestRenewal",
+			test: "./shared/usercreds TestRenewal",
 		},
 		{
-			name: "iam: an STS that hangs does not hold up a run", file: "shared/asuser/asuser.go",
+			name: "iam: an STS that hangs does not hold up a run", file: "shared/usercreds/usercreds.go",
 			from: `	if p.good() {`, to: `	if p == nil {`,
-			test: "./shared/asuser TestAnSTSThatHangs",
+			test: "./shared/usercreds TestAnSTSThatHangs",
 		},
 		{
 			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit TestLocksStopSelfInvoke",

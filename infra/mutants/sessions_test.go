@@ -62,7 +62,7 @@ func endedGuards() []guard {
 			from: `change: "REMOVE #open.#id", when`, to: `change: "SET #open.#id = #open.#id", when`,
 		},
 		{
-			name: "sessions: a row written during a removal is no stray", file: sessions, test: model,
+			name: "sessions: a row written during a removal is no orphan", file: sessions, test: model,
 			from: `#owner <> :owner", values`, to: `#owner <> :owner OR #owner = :owner", values`,
 		},
 		{

@@ -132,7 +132,7 @@ func nobodyGuards() []guard {
 			from: `if a.User.IsZero() {`, to: `if a.User.IsZero() && a.User.Key() != "" {`, test: test,
 		},
 		{
-			name: "types: nobody has credentials", file: "shared/asuser/asuser.go",
+			name: "types: nobody has credentials", file: "shared/usercreds/usercreds.go",
 			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
 			spare: "the table that they are for refuses nobody itself",
 		},

@@ -38,7 +38,7 @@ func table() map[string]allowed {
 		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":             {ours: []string{"chat"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
 		"store":              {ours: []string{"chat", "agui", "desk", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
-		"asuser":             {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials/stscreds", awsSDK + "/service/sts"}},
+		"usercreds":          {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials/stscreds", awsSDK + "/service/sts"}},
 		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
 		"emit":               {ours: []string{"chat", "chars", "agui", "wire", "usercontext"}},
 		"token":              {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
@@ -124,10 +124,10 @@ func refused(f file, imp string) string {
 
 func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
 
-// functionImport bounds what functions/ know of AWS: clients belong to store, gateway and asuser.
+// functionImport bounds what functions/ know of AWS: clients belong to store, gateway and usercreds.
 func functionImport(f file, imp string) string {
 	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") {
-		return "AWS clients belong to store, gateway and asuser"
+		return "AWS clients belong to store, gateway and usercreds"
 	}
 	return ""
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"carrel/shared/asuser"
 	"carrel/shared/chat"
 	"carrel/shared/emit"
 	"carrel/shared/gateway"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
+	"carrel/shared/usercreds"
 )
 
 // wire notes each request that somebody makes, and answers none.
@@ -59,8 +59,8 @@ func takers() map[string]taker {
 		"shared/store.Table.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return store.New(store.NewClient(w.aws()), store.Config{Name: "t"}).For(u)
 		},
-		"shared/asuser.Tables.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return asuser.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"}).For(u)
+		"shared/usercreds.Tables.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return usercreds.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"}).For(u)
 		},
 		"shared/gateway.Invoker.Turn": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, invoker(w).Turn(t.Context(), u, "r1")

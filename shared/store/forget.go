@@ -267,8 +267,8 @@ func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows
 		if _, known := sessions.Open[string(id)]; known {
 			continue
 		}
-		stray := s.strayRow(id)
-		err := s.t.remove(ctx, stray.key, stray.when, stray.values)
+		orphan := s.orphanRow(id)
+		err := s.t.remove(ctx, orphan.key, orphan.when, orphan.values)
 		if _, written := refused(err); err != nil && !written { // a row that was written since has an entry, and the next attempt removes both
 			return err
 		}

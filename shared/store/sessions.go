@@ -274,15 +274,15 @@ func (s *Store) close(ctx context.Context, id chat.ConnectionID, owner ...types.
 	})
 	err := s.t.transact(ctx, append(slices.Clone(parts), entry)...)
 	if _, none := refusedPart(err, len(parts)); none { // the connection was replaced, or its user was signed out
-		parts[0] = s.t.deletePart(s.strayRow(id))
+		parts[0] = s.t.deletePart(s.orphanRow(id))
 		return s.t.transact(ctx, parts...)
 	}
 	return err
 }
 
-// strayRow is a row without an entry, which only a defect leaves. One that was written for this connection has an entry, so
-// it is not a stray: it was written since the entry was looked for.
-func (s *Store) strayRow(id chat.ConnectionID) update {
+// orphanRow is a row without an entry, which only a defect leaves. One that was written for this connection has an entry, so
+// it is not an orphan: it was written since the entry was looked for.
+func (s *Store) orphanRow(id chat.ConnectionID) update {
 	return update{
 		key: s.connectionKey(id), when: "attribute_not_exists(#owner) OR #owner <> :owner", values: attributes{":owner": text(s.seal(id))},
 	}

@@ -223,9 +223,9 @@ func (a *audit) judgeForgotten() {
 	}
 }
 
-// Strays scans the whole table for what is this user's and what nothing else of theirs names: owner records without
+// Orphans scans the whole table for what is this user's and what nothing else of theirs names: owner records without
 // connections that would stay, and logs without threads. It costs what the table holds. For operators.
-func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
+func (s *Store) Orphans(ctx context.Context) ([]Finding, error) {
 	filter := "begins_with(#pk, :logs) OR (begins_with(#pk, :owners) AND #user = :me)"
 	project := "#pk, #sk"
 	pages := dynamodb.NewScanPaginator(s.t.db, &dynamodb.ScanInput{
@@ -235,35 +235,35 @@ func (s *Store) Strays(ctx context.Context) ([]Finding, error) {
 			":logs": text(s.logPrefix()), ":owners": text(ownerPrefix), ":me": text(s.user.Key()),
 		},
 	})
-	seen, strays := map[string]bool{}, []Finding{}
+	seen, orphans := map[string]bool{}, []Finding{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("scan for strays: %w", err)
+			return nil, fmt.Errorf("scan for orphans: %w", err)
 		}
 		for _, item := range page.Items {
 			var k struct {
 				PK string `dynamodbav:"pk"`
 			}
 			if err := attributevalue.UnmarshalMap(item, &k); err != nil {
-				return nil, fmt.Errorf("scan for strays: %w", err)
+				return nil, fmt.Errorf("scan for orphans: %w", err)
 			}
 			if seen[k.PK] {
 				continue
 			}
 			seen[k.PK] = true
-			f, err := s.stray(ctx, k.PK)
+			f, err := s.orphan(ctx, k.PK)
 			if err != nil {
-				return nil, fmt.Errorf("scan for strays: %w", err)
+				return nil, fmt.Errorf("scan for orphans: %w", err)
 			}
-			strays = append(strays, f...)
+			orphans = append(orphans, f...)
 		}
 	}
-	return strays, nil
+	return orphans, nil
 }
 
-// stray judges one partition that a scan has found.
-func (s *Store) stray(ctx context.Context, pk string) ([]Finding, error) {
+// orphan judges one partition that a scan has found.
+func (s *Store) orphan(ctx context.Context, pk string) ([]Finding, error) {
 	if id, isOwner := strings.CutPrefix(pk, ownerPrefix); isOwner {
 		found, err := s.t.get(ctx, s.connectionKey(chat.ConnectionID(id)), &connectionItem{})
 		if err != nil || found {

@@ -134,6 +134,6 @@ func (o *operator) look(ctx context.Context, s *store.Store) ([]store.Finding, e
 	if err != nil || !o.scan {
 		return append([]store.Finding{}, found...), err
 	}
-	strays, err := s.Strays(ctx)
-	return append(append([]store.Finding{}, found...), strays...), err
+	orphans, err := s.Orphans(ctx)
+	return append(append([]store.Finding{}, found...), orphans...), err
 }

@@ -204,7 +204,7 @@ func TestVerify(t *testing.T) {
 	r.says("verify alice -scan", "all fits together")
 	for _, item := range []map[string]types.AttributeValue{
 		{"pk": text("U#alice"), "sk": text("RUN#lost"), "id": text("lost"), "status": text("running"), "thread": text("t9")},
-		{"pk": text("C#stray="), "sk": text("OWNER"), "user": text("alice")},
+		{"pk": text("C#orphan="), "sk": text("OWNER"), "user": text("alice")},
 	} {
 		if _, err := r.db.PutItem(t.Context(), &sdk.PutItemInput{TableName: aws.String("carrel"), Item: item}); err != nil {
 			t.Fatal(err)

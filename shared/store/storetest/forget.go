@@ -50,8 +50,8 @@ func forgetProbes() map[string]probe {
 			}
 			return nil, nil
 		}},
-		"Store.Verify": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Verify(c.T.Context()) }},
-		"Store.Strays": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Strays(c.T.Context()) }},
+		"Store.Verify":  {theirs: empty, call: func(c caller) (any, error) { return c.mine.Verify(c.T.Context()) }},
+		"Store.Orphans": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Orphans(c.T.Context()) }},
 	}
 }
 
@@ -215,7 +215,7 @@ func verify(t *testing.T, w *World) {
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running", "recent": "R#0000000000000#lost"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03", "recent": "R#0000000000000#over"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
-	w.plant(map[string]string{"pk": "C#stray=", "sk": "OWNER", "user": "alice"})
+	w.plant(map[string]string{"pk": "C#orphan=", "sk": "OWNER", "user": "alice"})
 	w.plant(map[string]string{"pk": "U#alice#T#nothread#e1", "sk": "E#000000000001"})
 	w.change("U#alice", "DESK", "SET #seats.#gone = :t", map[string]string{"#seats": "seats", "#gone": "gone"}, `t9`)
 	w.erase("C#"+string(socket(1, "").ID), "OWNER")
@@ -231,13 +231,13 @@ func verify(t *testing.T, w *World) {
 	}
 	found := must[[]store.Finding](t)(alice.Verify(ctx))
 	same(t, found, want)
-	strays := must[[]store.Finding](t)(alice.Strays(ctx))
-	same(t, strays, map[string]string{"owner without connection": "stray=", "log without thread": "nothread"})
+	orphans := must[[]store.Finding](t)(alice.Orphans(ctx))
+	same(t, orphans, map[string]string{"owner without connection": "orphan=", "log without thread": "nothread"})
 	if found, err := w.As("bob").Verify(ctx); err != nil || len(found) > 0 {
 		t.Errorf("of bob: %+v, %v", found, err)
 	}
-	if found, err := w.As("bob").Strays(ctx); err != nil || len(found) > 0 {
-		t.Errorf("strays of bob: %+v, %v", found, err)
+	if found, err := w.As("bob").Orphans(ctx); err != nil || len(found) > 0 {
+		t.Errorf("orphans of bob: %+v, %v", found, err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package asuser_test
+package usercreds_test
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"carrel/shared/asuser"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
+	"carrel/shared/usercreds"
 )
 
 // world answers for STS and DynamoDB, and notes what was asked.
@@ -65,13 +65,13 @@ func (w *world) Do(r *http.Request) (*http.Response, error) {
 		f.Get("Tags.member.1.Value"), time.Now().Add(w.lasts).UTC().Format(time.RFC3339)))
 }
 
-func tables(w *world) *asuser.Tables {
-	return asuser.New(aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("function", "s", "")},
+func tables(w *world) *usercreds.Tables {
+	return usercreds.New(aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("function", "s", "")},
 		"arn:aws:iam::000000000000:role/user", store.Config{Name: "t"})
 }
 
 // read makes one request for a user.
-func read(t *testing.T, ts *asuser.Tables, subject string) error {
+func read(t *testing.T, ts *usercreds.Tables, subject string) error {
 	t.Helper()
 	s, err := ts.For(chattest.User(t, subject))
 	if err != nil {

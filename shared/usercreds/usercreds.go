@@ -1,6 +1,6 @@
-// Package asuser opens a user's part of the table with credentials that reach nothing else: those of a role that is
+// Package usercreds opens a user's part of the table with credentials that reach nothing else: those of a role that is
 // assumed for this one user, whose key is the session's tag. Were a key wrong, or a tool gone wild, IAM refuses.
-package asuser
+package usercreds
 
 import (
 	"context"
