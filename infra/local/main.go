@@ -1,22 +1,22 @@
-// Command local runs template.yaml on this machine: no Docker, no account, no network. Run it in the repository's root;
-// make run does.
+// Command local runs the deployed template.yaml on this machine, without Docker, an AWS account or a network. It must
+// run in the repository's root; make run starts it there. Environment variables configure it:
 //
-//	PORT          of the page and sign-in (3000; 0: free ports)
-//	GATEWAY_PORT  of the WebSocket API (3001, or a free one if PORT is 0)
-//	STATE         folder of all that is made at run time (.carrel)
-//	FRESH=1       begins without the data of earlier runs
-//	BUILT=1       runs what sam build has made in .aws-sam/build, as it is
+//	PORT          port of the page and of sign-in (default 3000; 0: a free port)
+//	GATEWAY_PORT  port of the WebSocket API (default 3001, or a free port if PORT is 0)
+//	STATE         folder for everything that is written at run time (.carrel)
+//	FRESH=1       deletes the data of earlier runs before starting
+//	BUILT=1       runs the output of sam build in .aws-sam/build unchanged
 //	WATCH=0       does not rebuild functions when Go files change
-//	IDLE, LIFE    how long a socket lives without traffic, and at all (10m, 2h)
-//	REORDER       hands messages of one socket that are closer than this to the functions in any order (0s)
-//	LOSE_DISCONNECT=1  invokes no function when a socket ends
-//	FAULTS        what goes wrong at random, such as "gone=0.01 lose=0.02"; a wrong word gets the list
-//	PARAMETERS    of the template: RunsPerUser=2 RunBurst=1000; those not given have their defaults
-//	SEED          of what is random on request, to see it again
-//	AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB than the built-in engine
+//	IDLE, LIFE    idle timeout and maximum lifetime of a socket (10m, 2h)
+//	REORDER       delivers messages of one socket that arrive within this time in any order (0s)
+//	LOSE_DISCONNECT=1  does not invoke $disconnect when a socket closes
+//	FAULTS        probabilities of random faults, such as "gone=0.01 lose=0.02"; an unknown name prints the list
+//	PARAMETERS    template parameters, such as RunsPerUser=2 RunBurst=1000; the others keep their defaults
+//	SEED          seed of all random faults, which makes them repeatable
+//	AWS_ENDPOINT_URL_DYNAMODB  a DynamoDB API to use instead of the built-in engine
 //
-// With `-- command args...` it runs the command beside the stack and ends with it; CARREL_ENDPOINTS names the file that
-// says where everything is.
+// With `-- command args...` it starts the stack, runs the command, and stops the stack when the command exits. The
+// command finds the stack's addresses in the file named by CARREL_ENDPOINTS.
 package main
 
 import (
@@ -36,7 +36,7 @@ import (
 )
 
 func main() {
-	// The signals stay caught until the end, so a second Ctrl-C cannot cut the clean-up short.
+	// Signals stay caught until the process exits, so a second Ctrl-C cannot interrupt the clean-up.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:])
 	stop()
@@ -51,42 +51,43 @@ func main() {
 	os.Exit(1)
 }
 
-// commandError says that the command beside the stack failed; its exit status is ours.
+// commandError reports that the command beside the stack failed. This program exits with the command's status.
 type commandError struct {
 	name string
 	code int
 }
 
-func (e *commandError) Error() string { return fmt.Sprintf("%s ended with status %d", e.name, e.code) }
+func (e *commandError) Error() string { return fmt.Sprintf("%s exited with status %d", e.name, e.code) }
 
-// run starts the stack, waits, and stops it.
+// run starts the stack, waits for ctx or for the command in args to end, and stops the stack.
 func run(ctx context.Context, args []string) error {
 	config, err := read(os.Getenv)
 	if err != nil {
 		return err
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
-		return errors.New("no arguments but `-- command args...`; all else is said by environment variables: PORT, " +
-			"GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, PARAMETERS, SEED")
+		return errors.New("the only arguments are `-- command args...`; environment variables set everything else: " +
+			"PORT, GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, PARAMETERS, " +
+			"SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // stopped while it started
+			return nil // interrupted during startup
 		}
 		return err
 	}
 	if len(args) > 0 {
-		err = beside(ctx, s, args[1:])
+		err = runCommand(ctx, s, args[1:])
 	} else {
-		fmt.Printf("%s   (Ctrl-C stops it; functions log to %s)\n", s.Endpoints().Page, s.Log())
+		fmt.Printf("%s   (press Ctrl-C to stop; the functions log to %s)\n", s.Endpoints().Page, s.Log())
 		err = s.Wait(ctx)
 	}
 	return errors.Join(err, s.Close())
 }
 
-// beside runs a command while the stack runs.
-func beside(ctx context.Context, s *stack.Stack, args []string) error {
+// runCommand runs a command while the stack is up and returns a *commandError if it exits with another status than 0.
+func runCommand(ctx context.Context, s *stack.Stack, args []string) error {
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.Env = append(os.Environ(), "CARREL_ENDPOINTS="+s.EndpointsFile())
@@ -100,10 +101,10 @@ func beside(ctx context.Context, s *stack.Stack, args []string) error {
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
 		return &commandError{args[0], exit.ExitCode()}
 	}
-	return fmt.Errorf("running %s: %w", args[0], err)
+	return fmt.Errorf("run the command %s: %w", args[0], err)
 }
 
-// read reads the environment.
+// read builds the stack's configuration from environment variables. It reports all invalid variables at once.
 func read(getenv func(string) string) (stack.Config, error) {
 	c := stack.Config{Root: ".", State: getenv("STATE"), Watch: getenv("WATCH") != "0", Notices: os.Stderr,
 		DynamoDB: getenv("AWS_ENDPOINT_URL_DYNAMODB")}
@@ -125,7 +126,7 @@ func read(getenv func(string) string) (stack.Config, error) {
 	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, parametersErr, faultsErr, readChances(getenv, &c))
 }
 
-// readChances reads what makes AWS's rarer moments common.
+// readChances reads the variables that make rare AWS behaviour frequent.
 func readChances(getenv func(string) string, c *stack.Config) error {
 	var errs [5]error
 	c.Idle, errs[0] = duration(getenv, "IDLE")

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// asMain makes the test binary the program itself.
+// asMain, if it is set in the environment, makes the test binary behave as the program itself.
 const asMain = "CARREL_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program is the program in a copy of the stack's test site, in a process group of its own, as a shell starts it.
+// program prepares a run of the program in a copy of the stack's test site. Like a shell, it gives it a process group.
 func program(t *testing.T, env []string, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	root := t.TempDir()
@@ -35,7 +35,7 @@ func program(t *testing.T, env []string, args ...string) (*exec.Cmd, string) {
 	}
 	if _, err := os.Stat(filepath.Join(dynamodb, "node_modules", "@dynoxide")); err != nil &&
 		os.Getenv("CARREL_REQUIRE_ALL") == "" {
-		t.Skip("the stack cannot run here, there is no DynamoDB engine: ", err)
+		t.Skip("no DynamoDB engine is installed: ", err)
 	}
 	err = errors.Join(os.CopyFS(root, os.DirFS(filepath.Join("stack", "testdata", "site"))),
 		os.MkdirAll(filepath.Join(root, "infra", "local"), 0o755),
@@ -59,11 +59,11 @@ func program(t *testing.T, env []string, args ...string) (*exec.Cmd, string) {
 	return command, root
 }
 
-// Ctrl-C, twice, goes to the whole group as a terminal sends it: everything ends, nothing is left, the status is 0.
-func TestCtrlC(t *testing.T) {
+// A terminal sends Ctrl-C to the whole process group. After two of them every process has exited, with status 0.
+func TestProgram_CtrlC(t *testing.T) {
 	command, root := program(t, nil)
-	var told strings.Builder
-	command.Stderr = &told
+	var stderr strings.Builder
+	command.Stderr = &stderr
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,11 +74,11 @@ func TestCtrlC(t *testing.T) {
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "http://127.0.0.1:") ||
 		strings.Count(lines.Text(), "http") != 1 {
-		t.Fatalf("it printed %q, not one URL\n%s", lines.Text(), &told)
+		t.Fatalf("printed %q, not one URL\n%s", lines.Text(), &stderr)
 	}
 	before := descendants(t, command.Process.Pid)
 	if len(before) == 0 {
-		t.Error("no process below it: the test looks at nothing")
+		t.Error("the program has no child process, so the test checks nothing")
 	}
 	for range 2 {
 		if err := syscall.Kill(-command.Process.Pid, syscall.SIGINT); err != nil {
@@ -86,26 +86,26 @@ func TestCtrlC(t *testing.T) {
 		}
 	}
 	if lines.Scan() {
-		t.Errorf("it printed more: %q", lines.Text())
+		t.Errorf("printed a second line: %q", lines.Text())
 	}
 	if err := command.Wait(); err != nil ||
-		strings.TrimSpace(told.String()) != "building the functions (the first time takes longer)" {
-		t.Errorf("it ended with %v\n%s", err, &told)
+		strings.TrimSpace(stderr.String()) != "building the functions (the first build takes longer)" {
+		t.Errorf("exited with %v\n%s", err, &stderr)
 	}
 	for _, pid := range before {
 		if running(pid) {
-			t.Errorf("process %d is left", pid)
+			t.Errorf("process %d still runs", pid)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(root, ".carrel", "endpoints.json")); !os.IsNotExist(err) {
-		t.Error("endpoints.json is left:", err)
+		t.Error("endpoints.json still exists:", err)
 	}
 }
 
-// Ctrl-C in the middle of a build ends what make started, too.
-func TestCtrlCWhileItBuilds(t *testing.T) {
+// Ctrl-C during a build also ends the processes that make started.
+func TestProgram_CtrlCDuringBuild(t *testing.T) {
 	command, root := program(t, nil)
-	// The build tells that it runs by opening a pipe, and then goes on for ever.
+	// The build writes to a named pipe when it starts, and then blocks for ever.
 	pipe := filepath.Join(root, "building")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -128,13 +128,13 @@ func TestCtrlCWhileItBuilds(t *testing.T) {
 		t.Error(err)
 	}
 	if len(before) < 3 { // the engine, make, its shell
-		t.Errorf("only %v ran", before)
+		t.Errorf("only the processes %v ran", before)
 	}
-	gone(t, before)
+	awaitExit(t, before)
 }
 
-// kill -9 leaves no process, and the next start works with the same state.
-func TestKilled(t *testing.T) {
+// After kill -9 no child process remains, and the next start works with the same state.
+func TestProgram_Killed(t *testing.T) {
 	command, root := program(t, nil)
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -144,46 +144,46 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bufio.NewScanner(out).Scan() {
-		t.Fatal("it never printed its address")
+		t.Fatal("no address was printed")
 	}
 	before := descendants(t, command.Process.Pid)
 	if err := command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := command.Wait(); err == nil {
-		t.Error("killed, it ended well")
+		t.Error("a killed program exited with status 0")
 	}
-	gone(t, before)
+	awaitExit(t, before)
 	again, _ := program(t, []string{"STATE=" + filepath.Join(root, ".carrel")}, "--", "true")
 	if out, err := again.CombinedOutput(); err != nil {
 		t.Errorf("the next start: %v\n%s", err, out)
 	}
 }
 
-// gone waits until none of the processes is there: nothing tells when the system has ended them.
-func gone(t *testing.T, pids []int) {
+// awaitExit waits until all the processes have exited. It polls, because the kernel sends no notification.
+func awaitExit(t *testing.T, pids []int) {
 	t.Helper()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	late := time.After(10 * time.Second)
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	deadline := time.After(10 * time.Second)
 	for _, pid := range pids {
 		for running(pid) {
 			select {
-			case <-again.C:
-			case <-late:
-				t.Fatalf("process %d is left", pid)
+			case <-poll.C:
+			case <-deadline:
+				t.Fatalf("process %d still runs", pid)
 			}
 		}
 	}
 }
 
-// running tells whether a process runs; one that has ended and that nobody has waited for does not.
+// running reports whether a process runs. A zombie, which has exited but has not been waited for, does not.
 func running(pid int) bool {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	return err == nil && !strings.HasPrefix(string(text[strings.LastIndex(string(text), ")")+1:]), " Z")
 }
 
-// descendants lists the processes below one.
+// descendants lists the processes below the given one.
 func descendants(t *testing.T, parent int) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -195,7 +195,7 @@ func descendants(t *testing.T, parent int) []int {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-				continue // it has ended meanwhile
+				continue // the process has exited
 			}
 			t.Fatal(err)
 		}
@@ -211,8 +211,8 @@ func descendants(t *testing.T, parent int) []int {
 	return out
 }
 
-// A command beside the stack finds it, and its status is the program's.
-func TestBeside(t *testing.T) {
+// A command beside the stack can read the endpoints file, and the program exits with the command's status.
+func TestProgram_Command(t *testing.T) {
 	command, root := program(t, []string{"STATE=elsewhere"}, "--", "sh", "-c", `cat "$CARREL_ENDPOINTS"; exit 7`)
 	out, err := command.Output()
 	var exit *exec.ExitError
@@ -225,8 +225,8 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// What is wrong is told, with the status 1.
-func TestWrongStart(t *testing.T) {
+// The program reports each configuration error and exits with status 1.
+func TestProgram_InvalidConfig(t *testing.T) {
 	for _, c := range []struct {
 		env  []string
 		args []string
@@ -237,12 +237,12 @@ func TestWrongStart(t *testing.T) {
 		{[]string{"IDLE=soon"}, nil, `IDLE must be a time such as 30s or 10m, not "soon"`},
 		{[]string{"LIFE=-1s"}, nil, `LIFE must be a time such as 30s or 10m, not "-1s"`},
 		{[]string{"LOSE_DISCONNECT=often"}, nil, `LOSE_DISCONNECT must be 1 or 0, not "often"`},
-		{[]string{"FAULTS=gone=often"}, nil, `FAULTS: gone must be a share from 0 to 1, not "often"`},
-		{[]string{"FAULTS=rain=1"}, nil, `FAULTS: there is no fault "rain"; there are conflict, delay`},
+		{[]string{"FAULTS=gone=often"}, nil, `FAULTS: gone must be a probability from 0 to 1, not "often"`},
+		{[]string{"FAULTS=rain=1"}, nil, `FAULTS: unknown fault "rain"; the faults are conflict, delay`},
 		{[]string{"SEED=x"}, nil, `SEED must be a whole number, not "x"`},
-		{nil, []string{"start"}, "no arguments but"},
+		{nil, []string{"start"}, "the only arguments are"},
 		{[]string{"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1"}, nil,
-			"table carrel-Book in the DynamoDB at http://127.0.0.1:1: asking for it"},
+			"table carrel-Book in the DynamoDB at http://127.0.0.1:1: describe the table"},
 	} {
 		command, _ := program(t, c.env, c.args...)
 		out, err := command.CombinedOutput()

@@ -335,12 +335,12 @@ func TestCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		"start it with make run":      {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
-		"make chat AS=alice":          {"-endpoints", file},
-		"there is no such user":       {"-as", "nobody", "-endpoints", file},
-		"401":                         {"-as", "mallory", "-endpoints", file},
-		"names no stack":              {"-as", "alice", "-endpoints", empty(t)},
-		"stack does not run any more": {"-as", "alice", "-endpoints", killed},
+		"start it with make run": {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
+		"make chat AS=alice":     {"-endpoints", file},
+		"there is no such user":  {"-as", "nobody", "-endpoints", file},
+		"401":                    {"-as", "mallory", "-endpoints", file},
+		"holds no endpoints":     {"-as", "alice", "-endpoints", empty(t)},
+		"stack is not running":   {"-as", "alice", "-endpoints", killed},
 	} {
 		err := run(t.Context(), append(args, "-connect", "2s"), stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {

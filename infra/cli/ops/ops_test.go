@@ -292,7 +292,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}{
 		{"-endpoints " + filepath.Join(dir, "none") + " list", nil, "start it with make run"},
 		{"-endpoints " + broken + " list", nil, "names no stack"},
-		{"-endpoints " + killed + " list", nil, "does not run any more: start it with make run"},
+		{"-endpoints " + killed + " list", nil, "is not running: start it with make run"},
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
 		{"-stack x list", key, "read the outputs of the stack x: the CLI is not here"},

@@ -1,5 +1,5 @@
-// Package endpoints tells where a stack on this machine is: the stack writes the file, the programs for the terminal
-// read it and sign in there.
+// Package endpoints holds the addresses of a running local stack. The stack writes them to a file; command-line
+// programs read the file and sign in.
 package endpoints
 
 import (
@@ -22,13 +22,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// Default is the file of the stack that make run starts, from the repository's root.
+// Default is the path, relative to the repository's root, of the file that the stack of make run writes.
 const Default = ".carrel/endpoints.json"
 
-// patience bounds one sign-in; the cold start of a deployed stack's token endpoint is in it.
+// patience bounds one sign-in, including the cold start of a deployed stack's token endpoint.
 const patience = 20 * time.Second
 
-// Endpoints says where everything of a stack is. It is what endpoints.json holds.
+// Endpoints are the addresses of a stack. The file endpoints.json holds them as JSON.
 type Endpoints struct {
 	Page        string `json:"page"`
 	WebSocket   string `json:"websocket"`
@@ -40,65 +40,67 @@ type Endpoints struct {
 	STS         string `json:"sts"`
 	Lambda      string `json:"lambda"`
 	Ops         string `json:"ops"`
-	// OperatorSecret is the secret of OperatorKey. It is of this run, and the file is for its owner's eyes only.
+	// OperatorSecret is the secret of OperatorKey. Each run of the stack makes a new one. Only the file's owner may
+	// read it.
 	OperatorSecret string `json:"operatorSecret,omitempty"`
 }
 
-// OperatorKey is the access key id of those who run the stack.
+// OperatorKey is the access key id of the person who runs the stack.
 const OperatorKey = "operator"
 
-// Operator are the credentials of those who run the stack, for DynamoDB.
+// Operator returns the credentials of the person who runs the stack. They are valid for DynamoDB.
 func (e Endpoints) Operator() aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(OperatorKey, e.OperatorSecret, "")
 }
 
-// Public are the endpoints without the secret: what every program on this machine may know.
+// Public returns the endpoints without OperatorSecret. Every program on this machine may see these.
 func (e Endpoints) Public() Endpoints {
 	e.OperatorSecret = ""
 	return e
 }
 
-// Write writes the file; whoever reads it meanwhile finds the old one or the new one, whole.
+// Write replaces the file atomically: a concurrent reader sees the old content or the new content, never a part.
 func (e Endpoints) Write(file string) error {
 	text, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
+		return fmt.Errorf("encode the endpoints: %w", err)
 	}
 	if err := os.WriteFile(file+".new", append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
+		return fmt.Errorf("write the endpoints: %w", err)
 	}
 	if err := os.Rename(file+".new", file); err != nil {
-		return fmt.Errorf("writing the endpoints: %w", err)
+		return fmt.Errorf("replace the endpoints file: %w", err)
 	}
 	return nil
 }
 
-// Read reads the file of a stack that runs. Its error says what to do.
+// Read reads the endpoints file of a running stack. Its errors state what the user can do.
 func Read(file string) (Endpoints, error) {
 	var e Endpoints
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return e, fmt.Errorf("no stack runs here (there is no %s): start it with make run", file)
+		return e, fmt.Errorf("no stack is running here (%s does not exist): start one with make run", file)
 	}
 	if err != nil {
-		return e, fmt.Errorf("read where the stack is: %w", err)
+		return e, fmt.Errorf("read the endpoints file: %w", err)
 	}
 	if err := json.Unmarshal(text, &e); err != nil || e.WebSocket == "" || e.Token == "" || e.DynamoDB == "" ||
 		e.Table == "" {
-		return e, fmt.Errorf("%s names no stack: start it anew with make run", file)
+		return e, fmt.Errorf("%s holds no endpoints: restart the stack with make run", file)
 	}
 	return e, nil
 }
 
-// Explain adds to an error of a local stack that was killed what to do; any other it leaves as it is.
+// Explain adds advice to a connection-refused error, which means that the local stack was killed. It returns other
+// errors unchanged.
 func Explain(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w (the stack does not run any more: start it with make run)", err)
+		return fmt.Errorf("%w (the stack is not running: start it with make run)", err)
 	}
 	return err
 }
 
-// SignIn gets an access token of a user from a token endpoint such as the local issuer's, within 20 seconds.
+// SignIn requests an access token for a user from a token endpoint such as the local issuer's. It waits 20 s at most.
 func SignIn(ctx context.Context, endpoint, user string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint,
 		strings.NewReader(url.Values{"user": {user}}.Encode()))
@@ -120,10 +122,10 @@ func SignIn(ctx context.Context, endpoint, user string) (string, error) {
 	}
 	if response.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("sign in as %q: %s: %s", user, response.Status,
-			cmp.Or(string(bytes.TrimSpace(body)), "no reason is given"))
+			cmp.Or(string(bytes.TrimSpace(body)), "no reason given"))
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		return "", fmt.Errorf("sign in as %q: the answer holds no access_token", user)
+		return "", fmt.Errorf("sign in as %q: the response holds no access_token", user)
 	}
 	return answer.AccessToken, nil
 }

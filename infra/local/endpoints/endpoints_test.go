@@ -11,10 +11,10 @@ import (
 	"carrel/infra/local/endpoints"
 )
 
-func TestWhatIsWrittenIsRead(t *testing.T) {
+func TestReadWrite(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "endpoints.json")
 	e := endpoints.Endpoints{Page: "p", WebSocket: "w", Token: "t", DynamoDB: "d", Table: "n"}
-	for range 2 { // the second time over the first
+	for range 2 { // the second write replaces the first
 		if err := e.Write(file); err != nil {
 			t.Fatal(err)
 		}
@@ -26,13 +26,14 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := endpoints.Read(file); err == nil || !strings.Contains(err.Error(), "start it anew with make run") {
+		if _, err := endpoints.Read(file); err == nil ||
+			!strings.Contains(err.Error(), "restart the stack with make run") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
-// What the other side says is in the error; what is no token is none.
+// The error holds the issuer's reason. A response without a token is an error.
 func TestSignIn(t *testing.T) {
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch user := r.PostFormValue("user"); user {
@@ -47,17 +48,18 @@ func TestSignIn(t *testing.T) {
 	if token, err := endpoints.SignIn(t.Context(), issuer.URL, "alice"); token != "of-alice" || err != nil {
 		t.Errorf("%q, %v", token, err)
 	}
-	for user, want := range map[string]string{"nobody": "there is no such user", "bob": "holds no access_token"} {
+	for user, want := range map[string]string{"nobody": "there is no such user",
+		"bob": "the response holds no access_token"} {
 		if token, err := endpoints.SignIn(t.Context(), issuer.URL, user); token != "" || err == nil ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v", user, token, err)
 		} else if endpoints.Explain(err) != err {
-			t.Errorf("%s: %v is taken for a stack that is not there", user, err)
+			t.Errorf("%s: %v is reported as a stack that is not running", user, err)
 		}
 	}
 	issuer.Close()
 	_, err := endpoints.SignIn(t.Context(), issuer.URL, "alice")
 	if err = endpoints.Explain(err); err == nil || !strings.Contains(err.Error(), "start it with make run") {
-		t.Errorf("of a stack that is gone: %v", err)
+		t.Errorf("sign in at a stopped stack: %v", err)
 	}
 }

@@ -13,21 +13,21 @@ import (
 	"carrel/infra/local/template"
 )
 
-// What was not built, or for another machine, is named with what to do.
-func TestBuiltElsewhereOrNotAtAll(t *testing.T) {
+// A missing binary, or one for another machine, gives an error that names the function and the remedy.
+func TestBinaries_SamBuildOutput(t *testing.T) {
 	folder := t.TempDir()
 	s := &Stack{config: Config{Built: folder},
 		template: &template.Template{Functions: []template.Function{{LogicalID: "F"}}}}
-	refused := func(words ...string) {
+	wantError := func(words ...string) {
 		t.Helper()
 		_, err := s.binaries(t.Context())
 		for _, word := range words {
 			if err == nil || !strings.Contains(err.Error(), word) {
-				t.Errorf("error %v, want one that has %q", err, word)
+				t.Errorf("error %v, want one with %q", err, word)
 			}
 		}
 	}
-	refused("F as sam build", "make run BUILT=1")
+	wantError("sam build made of F", "make run BUILT=1")
 	file := filepath.Join(folder, "F", "bootstrap")
 	write := func(content []byte) {
 		t.Helper()
@@ -39,7 +39,7 @@ func TestBuiltElsewhereOrNotAtAll(t *testing.T) {
 		}
 	}
 	write([]byte("#!/bin/sh\n"))
-	refused("no program of Lambda's")
+	wantError("not a Lambda binary")
 	other := elf.EM_AARCH64
 	if runtime.GOARCH == "arm64" {
 		other = elf.EM_X86_64
@@ -54,5 +54,5 @@ func TestBuiltElsewhereOrNotAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(b.Bytes())
-	refused(other.String(), "GOARCH="+runtime.GOARCH)
+	wantError(other.String(), "GOARCH="+runtime.GOARCH)
 }

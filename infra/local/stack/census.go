@@ -15,14 +15,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// person is what the table holds of one user.
+// person summarises the items of one user.
 type person struct {
-	User        string       `json:"user"` // the key that their items have
+	User        string       `json:"user"` // the part of the partition key that identifies the user
 	Closing     bool         `json:"closing"`
 	Seats       int          `json:"seats"`
 	Waiting     int          `json:"waiting"`
 	Threads     int          `json:"threads"`
-	Records     int          `json:"records"` // of all logs
+	Records     int          `json:"records"` // in all of the user's logs
 	Items       int          `json:"items"`
 	Connections []connection `json:"connections"`
 }
@@ -34,7 +34,7 @@ type connection struct {
 	Connected int64  `json:"connected" dynamodbav:"connected"`
 }
 
-// run is a run as the table has it. Times are milliseconds since the epoch.
+// run is a run as stored in the table. Times are milliseconds since the epoch.
 type run struct {
 	User     string `json:"user"     dynamodbav:"-"`
 	ID       string `json:"run"      dynamodbav:"id"`
@@ -49,24 +49,25 @@ type run struct {
 	Deadline int64  `json:"deadline" dynamodbav:"deadline"`
 }
 
-// census is who and what the table holds.
+// census summarises the table: its users, runs and items.
 type census struct {
 	Took   string    `json:"took"`
 	People []*person `json:"people"`
-	Runs   []run     `json:"runs"` // those that live, and of those that have ended the newest
+	Runs   []run     `json:"runs"` // all live runs, and the newest ended runs
 	Items  int       `json:"items"`
 }
 
-// endedRuns is how many runs that have ended are shown.
+// endedRuns is the maximum number of ended runs that are shown.
 const endedRuns = 30
 
-// counter takes the census. A table of Carrel's form is read whole, by the engine's own client, which is nobody's
-// request; so not more often than every tenth of the time, however many pages ask.
+// counter takes the census. It reads the whole table with the stack's own client, so the scan is not counted as a
+// request of a function. To limit the load to a tenth of the time, it repeats the last result for ten times as long as
+// the scan took, and for at least 0.9 s.
 type counter struct {
 	mu    sync.Mutex
 	last  census
 	err   error
-	after time.Time // when to look again
+	after time.Time // the next scan is not before this time
 }
 
 func (c *counter) take(ctx context.Context, db *sdk.Client, table string) (census, error) {
@@ -76,15 +77,15 @@ func (c *counter) take(ctx context.Context, db *sdk.Client, table string) (censu
 	if begun.Before(c.after) {
 		return c.last, c.err
 	}
-	c.last, c.err = look(ctx, db, table)
+	c.last, c.err = scanTable(ctx, db, table)
 	took := time.Since(begun)
 	c.last.Took = took.Round(time.Millisecond).String()
 	c.after = time.Now().Add(max(900*time.Millisecond, 10*took))
 	return c.last, c.err
 }
 
-func look(ctx context.Context, db *sdk.Client, table string) (census, error) {
-	t := tally{people: map[string]*person{}}
+func scanTable(ctx context.Context, db *sdk.Client, table string) (census, error) {
+	t := censusBuilder{people: map[string]*person{}}
 	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, " +
 		"#lease, #deadline, " +
 		"#seats, #waiting, #closing, #expires"
@@ -97,26 +98,26 @@ func look(ctx context.Context, db *sdk.Client, table string) (census, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return census{}, fmt.Errorf("reading the table: %w", err)
+			return census{}, fmt.Errorf("scan the table: %w", err)
 		}
 		for _, item := range page.Items {
 			if err := t.count(item); err != nil {
-				return census{}, fmt.Errorf("reading the table: %w", err)
+				return census{}, fmt.Errorf("decode an item of the table: %w", err)
 			}
 		}
 	}
 	return t.census(), nil
 }
 
-// tally is a census that is being taken.
-type tally struct {
+// censusBuilder is an unfinished census.
+type censusBuilder struct {
 	people map[string]*person
 	runs   []run
 	items  int
 }
 
-// count takes one item in. It reads keys, and only to show them: those that it does not know it merely counts.
-func (t *tally) count(item map[string]types.AttributeValue) error {
+// count adds one item. It reads keys for display only; an item with an unknown key is counted and otherwise ignored.
+func (t *censusBuilder) count(item map[string]types.AttributeValue) error {
 	var k struct {
 		PK      string `dynamodbav:"pk"`
 		SK      string `dynamodbav:"sk"`
@@ -167,14 +168,14 @@ func (t *tally) count(item map[string]types.AttributeValue) error {
 	return nil
 }
 
-func (t *tally) census() census {
+func (t *censusBuilder) census() census {
 	c := census{People: []*person{}, Runs: []run{}, Items: t.items}
 	for _, p := range t.people {
 		slices.SortFunc(p.Connections, func(a, b connection) int { return cmp.Compare(a.Connected, b.Connected) })
 		c.People = append(c.People, p)
 	}
 	slices.SortFunc(c.People, func(a, b *person) int { return cmp.Compare(a.User, b.User) })
-	// Those that live first, oldest first; then those that have ended, newest first.
+	// Live runs first, oldest first; then ended runs, newest first.
 	slices.SortFunc(t.runs, func(a, b run) int {
 		if (a.Ended == 0) != (b.Ended == 0) {
 			return cmp.Compare(min(a.Ended, 1), min(b.Ended, 1))

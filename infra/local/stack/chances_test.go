@@ -15,29 +15,29 @@ import (
 	"github.com/coder/websocket"
 )
 
-// What makes AWS's rarer moments common reaches the parts; callers of DynamoDB are told apart; what is expired goes
-// when the stack starts or is told, and not before.
-func TestChances(t *testing.T) {
+// The configured faults reach every part of the stack, DynamoDB requests are attributed to their callers, and expired
+// items are deleted only when the stack starts or DeleteExpired is called.
+func TestStack_RareBehaviour(t *testing.T) {
 	root, state := site(t), t.TempDir()
 	r := start(t, stack.Config{Root: root, State: state, Idle: 300 * time.Millisecond, Reorder: time.Millisecond,
 		Seed:            11,
 		LoseDisconnects: true, Minute: 50 * time.Millisecond, Faults: proxy.Faults{Lose: 0.5}})
-	r.told("SEED=11 does it again")
+	r.awaitNotice("set SEED=11 to repeat")
 	conn, _ := r.dial(r.token("alice"))
 	if _, _, err := conn.Read(r.ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
-		t.Errorf("the idle socket ended with %v", err)
+		t.Errorf("the idle socket closed with %v", err)
 	}
-	r.await("aws.events") // though every second answer is lost
+	r.awaitItem("aws.events") // although half of the responses are lost
 	if err := r.DynamoDB().SetFaults(proxy.Faults{}); err != nil {
 		t.Fatal(err)
 	}
 	r.put("old", time.Now().Add(-time.Hour))
 	r.put("young", time.Now().Add(time.Hour))
-	if !r.written("old") {
-		t.Error("what is expired went by itself")
+	if !r.hasItem("old") {
+		t.Error("an expired item was deleted without a request to do so")
 	}
-	if n, err := r.DeleteExpired(r.ctx); n != 1 || err != nil || r.written("old") || !r.written("young") {
-		t.Errorf("told to delete what is expired, it deleted %d: %v", n, err)
+	if n, err := r.DeleteExpired(r.ctx); n != 1 || err != nil || r.hasItem("old") || !r.hasItem("young") {
+		t.Errorf("DeleteExpired deleted %d items: %v", n, err)
 	}
 	r.put("old", time.Now().Add(-time.Hour))
 	lost := 0
@@ -47,17 +47,17 @@ func TestChances(t *testing.T) {
 		}
 	}
 	if _, page := r.get(r.Endpoints().Ops + ".json"); lost == 0 || !strings.Contains(page, `"caller":"Later"`) {
-		t.Errorf("the function's requests are not told: %+v\n%s", r.DynamoDB().Usage(), page)
+		t.Errorf("the function's requests are not reported: %+v\n%s", r.DynamoDB().Usage(), page)
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if again := start(t, stack.Config{Root: root, State: state}); again.written("old") || !again.written("young") {
-		t.Error("between two runs, what is expired stayed or more went")
+	if again := start(t, stack.Config{Root: root, State: state}); again.hasItem("old") || !again.hasItem("young") {
+		t.Error("the next start did not delete exactly the expired items")
 	}
 }
 
-// put writes an item that expires.
+// put writes an item with an expiry time.
 func (r *running) put(id string, until time.Time) {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// DeleteExpired deletes the items whose time to live is over and tells how many they were. The engine never does it by
-// itself and the stack only when it starts: on AWS it takes days, so whoever reads must look at the time.
+// DeleteExpired deletes the items whose time to live has ended and returns their number. The engine never deletes them,
+// and the stack calls this only when it starts. On AWS the deletion takes days, so every reader must check the time.
 func (s *Stack) DeleteExpired(ctx context.Context) (int, error) {
 	deleted := 0
 	for _, t := range s.template.Tables {
@@ -25,7 +25,7 @@ func (s *Stack) DeleteExpired(ctx context.Context) (int, error) {
 		n, err := deleteExpired(ctx, s.database, t)
 		deleted += n
 		if err != nil {
-			return deleted, fmt.Errorf("deleting what is expired in table %s: %w", t.Name, err)
+			return deleted, fmt.Errorf("delete the expired items of table %s: %w", t.Name, err)
 		}
 	}
 	return deleted, nil
@@ -34,7 +34,8 @@ func (s *Stack) DeleteExpired(ctx context.Context) (int, error) {
 func deleteExpired(ctx context.Context, db *sdk.Client, t template.Table) (int, error) {
 	deleted := 0
 	when, names := aws.String("#ttl < :now"), map[string]string{"#ttl": t.TTL}
-	values := map[string]types.AttributeValue{":now": &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Unix(), 10)}}
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	values := map[string]types.AttributeValue{":now": &types.AttributeValueMemberN{Value: now}}
 	pages := sdk.NewScanPaginator(db, &sdk.ScanInput{TableName: aws.String(t.Name), FilterExpression: when,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values})
 	for pages.HasMorePages() {

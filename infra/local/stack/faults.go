@@ -14,38 +14,38 @@ import (
 	"carrel/infra/local/lambda"
 )
 
-// Faults are faults at random in every part of the stack. The zero value is a good day.
+// Faults are random faults in every part of the stack. The zero value injects none.
 type Faults struct {
 	DynamoDB proxy.Faults
 	Gateway  apigateway.Chances
 	Events   EventChances
 }
 
-// EventChances are shares from 0 to 1 of the asynchronous events.
+// EventChances are probabilities, from 0 to 1, of faults of an asynchronous event.
 type EventChances struct {
 	Drop, Repeat, Expire, Late float64
-	Delay                      time.Duration // of late ones, at most
+	Delay                      time.Duration // maximum delay of an event that is Late
 }
 
-// ParseFaults reads faults from words such as gone=0.01 lose=0.02 delay=200ms. An unknown word is an error that lists
-// the known ones.
+// ParseFaults reads faults from text such as "gone=0.01 lose=0.02 delay=200ms". The error for an unknown name lists the
+// known names.
 func ParseFaults(text string) (f Faults, err error) {
 	shares, times := f.shares(), f.times()
 	for _, word := range strings.Fields(text) {
 		name, value, _ := strings.Cut(word, "=")
 		if to, ok := shares[name]; ok {
 			if *to, err = strconv.ParseFloat(value, 64); err != nil || *to < 0 || *to > 1 {
-				return Faults{}, fmt.Errorf("FAULTS: %s must be a share from 0 to 1, not %q", name, value)
+				return Faults{}, fmt.Errorf("FAULTS: %s must be a probability from 0 to 1, not %q", name, value)
 			}
 			continue
 		}
 		to, ok := times[name]
 		if !ok {
-			return Faults{}, fmt.Errorf("FAULTS: there is no fault %q; there are %s", name,
+			return Faults{}, fmt.Errorf("FAULTS: unknown fault %q; the faults are %s", name,
 				strings.Join(names(shares, times), ", "))
 		}
 		if *to, err = time.ParseDuration(value); err != nil || *to < 0 {
-			return Faults{}, fmt.Errorf("FAULTS: %s must be a time such as 200ms, not %q", name, value)
+			return Faults{}, fmt.Errorf("FAULTS: %s must be a duration such as 200ms, not %q", name, value)
 		}
 	}
 	return f, nil
@@ -80,8 +80,8 @@ func names(shares map[string]*float64, times map[string]*time.Duration) (all []s
 	return all
 }
 
-// SetFaults has other faults of chance, or none, from now on; they follow from the stack's seed. It fails if shares of
-// one kind are over 1 together.
+// SetFaults replaces the random faults. The stack's seed determines which requests fail. It returns an error if the
+// probabilities of one kind add up to more than 1.
 func (s *Stack) SetFaults(f Faults) error {
 	f.Gateway.Seed, f.DynamoDB.Seed = s.config.Seed, s.config.Seed
 	messages, err := f.Gateway.Faults()
@@ -94,18 +94,18 @@ func (s *Stack) SetFaults(f Faults) error {
 	s.gateway.SetFaults(messages)
 	s.host.SetFaults(lambda.Faults{Event: f.Events.fault(s.config.Seed)})
 	if f != (Faults{DynamoDB: proxy.Faults{Seed: s.config.Seed}, Gateway: apigateway.Chances{Seed: s.config.Seed}}) {
-		s.notice("faults are injected: SEED=%d does it again", s.config.Seed)
+		s.notice("injecting faults: set SEED=%d to repeat them", s.config.Seed)
 	}
 	return nil
 }
 
-// fault throws the dice for events.
+// fault returns a function that chooses the fault of each event at random.
 func (c EventChances) fault(seed uint64) func(lambda.Event) lambda.EventFault {
 	var mu sync.Mutex
-	dice := rand.New(rand.NewPCG(seed, 2))
+	random := rand.New(rand.NewPCG(seed, 2))
 	return func(lambda.Event) lambda.EventFault {
 		mu.Lock()
-		x, late := dice.Float64(), dice.Float64()
+		x, late := random.Float64(), random.Float64()
 		mu.Unlock()
 		switch {
 		case x < c.Drop:
@@ -121,11 +121,11 @@ func (c EventChances) fault(seed uint64) func(lambda.Event) lambda.EventFault {
 	}
 }
 
-// Gateway is the WebSocket API, for faults in a test.
+// Gateway returns the WebSocket API, so that a test can inject faults.
 func (s *Stack) Gateway() *apigateway.Gateway { return s.gateway }
 
-// Host is the Lambda host, for faults in a test; Function names a function there by its logical id.
+// Host returns the Lambda host, so that a test can inject faults. Its functions have the names that Function returns.
 func (s *Stack) Host() *lambda.Host { return s.host }
 
-// Function is the name of the function of this logical id; empty for none.
+// Function returns the name of the function with this logical id, or "" if there is none.
 func (s *Stack) Function(logicalID string) string { return s.functionName(logicalID) }

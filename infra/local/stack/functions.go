@@ -17,13 +17,14 @@ import (
 	"carrel/infra/local/template"
 )
 
-// invoker hands the gateway's calls to the Lambda host, which starts after it: each needs the other's address.
+// invoker passes the gateway's calls to the Lambda host. The gateway starts first, because each needs the other's
+// address.
 type invoker struct {
 	ready chan struct{}
 	host  *lambda.Host // set before ready is closed
 }
 
-// Invoke waits for the host and invokes.
+// Invoke waits until the host is ready and invokes the function.
 func (i *invoker) Invoke(ctx context.Context, function string, payload []byte) ([]byte, string, error) {
 	select {
 	case <-i.ready:
@@ -35,8 +36,8 @@ func (i *invoker) Invoke(ctx context.Context, function string, payload []byte) (
 
 // startFunctions starts the gateway and the Lambda host.
 func (s *Stack) startFunctions(binaries map[string]string) error {
-	late := &invoker{ready: make(chan struct{})}
-	if err := s.startGateway(late); err != nil {
+	pending := &invoker{ready: make(chan struct{})}
+	if err := s.startGateway(pending); err != nil {
 		return err
 	}
 	s.endpoints.WebSocket = s.gateway.URL()
@@ -44,10 +45,10 @@ func (s *Stack) startFunctions(binaries map[string]string) error {
 	if err := s.startHost(binaries); err != nil {
 		return errors.Join(err, s.gateway.Close())
 	}
-	s.later(s.host.Close)
-	s.later(s.gateway.Close) // before the host, so that $disconnect still runs
-	late.host = s.host
-	close(late.ready)
+	s.onClose(s.host.Close)
+	s.onClose(s.gateway.Close) // runs before the host's Close, so that $disconnect functions still run
+	pending.host = s.host
+	close(pending.ready)
 	return nil
 }
 
@@ -60,7 +61,7 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 		LoseDisconnects: s.config.LoseDisconnects, Meter: s.meter,
 		Log: func(line string) { s.journal.add("gateway", line) }}
 	if s.config.Reorder > 0 {
-		s.notice("messages of a socket that are closer than %s are reordered: SEED=%d does it again", s.config.Reorder,
+		s.notice("reordering messages of a socket that are closer than %s: set SEED=%d to repeat", s.config.Reorder,
 			s.config.Seed)
 	}
 	for route, id := range api.Routes {
@@ -75,29 +76,29 @@ func (s *Stack) startGateway(i apigateway.Invoker) error {
 	if s.gateway, freeErr = apigateway.Start(context.WithoutCancel(s.ending), c); freeErr != nil {
 		return errors.Join(err, freeErr)
 	}
-	s.notice("port %d cannot be had (%v): %s is taken instead", s.config.GatewayPort, err, s.gateway.URL())
+	s.notice("port %d is not available (%v): using %s instead", s.config.GatewayPort, err, s.gateway.URL())
 	return nil
 }
 
-// startHost starts the Lambda host. It tells the functions its own address itself.
+// startHost starts the Lambda host. The host sets its own address in the functions' environment.
 func (s *Stack) startHost(binaries map[string]string) error {
 	c := lambda.Config{Addr: address(0), Log: s.journal.add, RetryDelays: s.config.RetryDelays, Region: region,
-		Account: account,
-		Queue:   s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran, Allow: s.guard.Invoke}
+		Account: account, Queue: s.state.path(dataFolder, "events"), Subject: subject, Ran: s.meter.ran,
+		Allow: s.guard.Invoke}
 	for _, f := range s.template.Functions {
 		c.Functions = append(c.Functions, s.function(f, binaries[f.LogicalID]))
 	}
 	var err error
 	if s.host, err = lambda.Start(context.WithoutCancel(s.ending), c); err != nil {
-		return fmt.Errorf("starting the Lambda host: %w", err)
+		return fmt.Errorf("start the Lambda host: %w", err)
 	}
 	s.endpoints.Lambda = s.host.URL()
 	s.meter.host.Store(s.host)
 	return nil
 }
 
-// function is a function of the template as the host runs it: the template's variables, and by the SDK's own variables
-// where the services are and who the function is.
+// function describes a function of the template to the host. Its environment holds the template's variables and the
+// SDK's standard variables for endpoints and credentials.
 func (s *Stack) function(f template.Function, binary string) lambda.Function {
 	env := maps.Clone(f.Env)
 	key := s.keys[f.LogicalID]
@@ -113,19 +114,20 @@ func (s *Stack) function(f template.Function, binary string) lambda.Function {
 		OnFailure: s.functionName(f.OnFailure), AllowRecursion: f.AllowRecursion}
 }
 
-// functionName is the name of a function of the template; empty for none.
+// functionName returns the name of the function with this logical id, or "" if there is none.
 func (s *Stack) functionName(logicalID string) string {
 	f, _ := s.template.Function(logicalID)
 	return f.Name
 }
 
-// credential is a function's access key.
+// credential is the access key of a function.
 type credential struct {
 	id, secret string
-	posts      bool // its policies let it manage connections
+	posts      bool // the function's policies allow execute-api:ManageConnections
 }
 
-// makeKeys gives each function an access key: its id tells which function it is, its secret is of this run.
+// makeKeys gives each function an access key. The id is derived from the function's name; the secret is new in each
+// run.
 func (s *Stack) makeKeys() {
 	for _, f := range s.template.Functions {
 		sum := sha256.Sum256([]byte(f.Name))
@@ -134,7 +136,7 @@ func (s *Stack) makeKeys() {
 	}
 }
 
-// secret answers the gateway: only functions that may manage connections are known to it.
+// secret returns the secret of an access key to the gateway. It knows only functions that may manage connections.
 func (s *Stack) secret(id string) (string, bool) {
 	for _, k := range s.keys {
 		if k.id == id && k.posts {
@@ -144,7 +146,7 @@ func (s *Stack) secret(id string) (string, bool) {
 	return "", false
 }
 
-// allows tells whether a policy names an action. Resources and conditions are not looked at.
+// allows reports whether the policies allow an action, regardless of resources and conditions.
 func allows(policies []template.Statement, action string) bool {
 	allowed := false
 	for _, statement := range policies {

@@ -11,8 +11,8 @@ import (
 	"carrel/infra/local/template"
 )
 
-// Only a function whose policies let it manage connections has a key that the gateway knows.
-func TestAccessKeys(t *testing.T) {
+// The gateway knows an access key only if the function's policies allow it to manage connections.
+func TestSecret_FunctionPolicies(t *testing.T) {
 	statement := func(effect string, actions ...string) template.Statement {
 		return template.Statement{Effect: effect, Action: actions, Resource: []string{"*"}}
 	}
@@ -21,14 +21,14 @@ func TestAccessKeys(t *testing.T) {
 		policies []template.Statement
 		want     bool
 	}{
-		{"none", nil, false},
-		{"other", []template.Statement{statement("Allow", "dynamodb:*", "execute-api:Invoke")}, false},
-		{"named", []template.Statement{statement("Allow", "dynamodb:*"),
+		{"no policy", nil, false},
+		{"other actions", []template.Statement{statement("Allow", "dynamodb:*", "execute-api:Invoke")}, false},
+		{"named action", []template.Statement{statement("Allow", "dynamodb:*"),
 			statement("Allow", "execute-api:ManageConnections")}, true},
-		{"case", []template.Statement{statement("Allow", "Execute-API:manageconnections")}, true},
-		{"pattern", []template.Statement{statement("Allow", "execute-api:Manage*")}, true},
-		{"all", []template.Statement{statement("Allow", "*")}, true},
-		{"denied", []template.Statement{statement("Allow", "*"), statement("Deny", "execute-api:*")}, false},
+		{"action in another case", []template.Statement{statement("Allow", "Execute-API:manageconnections")}, true},
+		{"pattern for the action", []template.Statement{statement("Allow", "execute-api:Manage*")}, true},
+		{"pattern for all actions", []template.Statement{statement("Allow", "*")}, true},
+		{"explicit deny", []template.Statement{statement("Allow", "*"), statement("Deny", "execute-api:*")}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &Stack{keys: map[string]credential{}, template: &template.Template{
@@ -36,24 +36,24 @@ func TestAccessKeys(t *testing.T) {
 			s.makeKeys()
 			secret, ok := s.secret(s.keys["F"].id)
 			if ok != c.want || ok && secret != s.keys["F"].secret {
-				t.Errorf("known to the gateway: %v, want %v", ok, c.want)
+				t.Errorf("the gateway knows the key: %v, want %v", ok, c.want)
 			}
-			if _, ok := s.secret("AKIASOMEBODYELSE"); ok {
-				t.Error("a key that is nobody's is known")
+			if _, ok := s.secret("AKIAUNKNOWN"); ok {
+				t.Error("the gateway knows a key that no function has")
 			}
 		})
 	}
 }
 
-// What was built is kept under a name that tells its content; what another stack may still run stays.
-func TestKeep(t *testing.T) {
+// A binary is stored under a name that depends on its content. Another stack may still run a binary that is not stale.
+func TestStoreBinary(t *testing.T) {
 	folder := t.TempDir()
 	built := func(content string) string {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(folder, "bootstrap"), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		binary, err := keep(folder)
+		binary, err := storeBinary(folder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestKeep(t *testing.T) {
 	}
 	first, second := built("one"), built("two")
 	if first == second || built("one") != first {
-		t.Error("the path does not tell the content")
+		t.Error("the path does not depend on the content alone")
 	}
 	long := time.Now().Add(-25 * time.Hour)
 	for _, binary := range []string{first, second} {
@@ -74,9 +74,9 @@ func TestKeep(t *testing.T) {
 	}
 	third := built("three")
 	if _, err := os.Stat(second); !errors.Is(err, fs.ErrNotExist) {
-		t.Error("a stale one is left:", err)
+		t.Error("a stale binary still exists:", err)
 	}
 	if _, err := os.Stat(third); err != nil {
-		t.Error("a new one is gone:", err)
+		t.Error("a new binary was removed:", err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// A web page in this machine's browser can send requests to every listener of the stack, so each refuses them. The
-// kernel says which listeners there are: one that nobody thought of is tried, too.
+// A web page in a browser of this machine can send requests to every listener of the stack, so every listener must
+// refuse them. The test takes the listeners from the kernel, so it also covers a listener that the code forgot.
 func TestListeners_WebPage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the list of listeners is read from /proc")
@@ -28,7 +28,7 @@ func TestListeners_WebPage(t *testing.T) {
 	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
 	r := start(t, stack.Config{Root: root})
 	conn, _ := r.dial(r.token("alice"))
-	r.say(conn, "{}") // functions run now
+	r.exchange(conn, "{}") // starts function processes
 	all := listeners(t, os.Getpid())
 	e := r.Endpoints()
 	socket, err := url.Parse(e.WebSocket)
@@ -41,31 +41,32 @@ func TestListeners_WebPage(t *testing.T) {
 		}
 	}
 	if len(all) != 5 {
-		t.Errorf("the stack listens on %v: docs/local.md names five listeners", all)
+		t.Errorf("the stack listens on %v, but docs/local.md lists five listeners", all)
 	}
 	for _, addr := range all {
 		for _, path := range []string{"/", "/config.json", "/ops", "/ops.json", "/meters.json", "/issuer/token",
 			socket.Path,
 			socket.Path + "/@connections/x", "/2015-03-31/functions/x/invocations"} {
-			r.refuses(addr, path)
+			r.checkGuard(addr, path)
 		}
 	}
 	for _, child := range children(t) {
 		for _, addr := range listeners(t, child) {
 			if host, _, err := net.SplitHostPort(addr); err != nil || host == "127.0.0.1" ||
 				!strings.HasPrefix(host, "127.") {
-				t.Errorf("a process of the stack listens on %s without a guard, and not on a hidden address: %v", addr,
-					err)
+				t.Errorf("a process of the stack listens on %s, which has no guard and is not a hidden address: %v",
+					addr, err)
 			}
 		}
 	}
 	if len(children(t)) < 2 {
-		t.Error("neither the engine nor a function was looked at")
+		t.Error("the test checked neither the engine nor a function")
 	}
 }
 
-// refuses sends a listener what a page of another site can send, and what a program sends.
-func (r *running) refuses(addr, path string) {
+// checkGuard sends a listener requests as a page of another site can send them, which it must refuse, and one as a
+// program sends it, which it must not.
+func (r *running) checkGuard(addr, path string) {
 	r.Helper()
 	_, port, _ := net.SplitHostPort(addr)
 	for _, c := range []struct{ method, host, header, value string }{
@@ -79,18 +80,18 @@ func (r *running) refuses(addr, path string) {
 		{"GET", addr, "Sec-Fetch-Site", "cross-site"},
 		{"POST", addr, "Sec-Fetch-Site", "same-site"},
 	} {
-		if status, refused := r.knock(addr, path, c.method, c.host, c.header, c.value); !refused {
+		if status, refused := r.request(addr, path, c.method, c.host, c.header, c.value); !refused {
 			r.Errorf("%s http://%s%s with Host %s, %s %s: %d, not refused", c.method, addr, path, c.host, c.header,
 				c.value, status)
 		}
 	}
-	if status, refused := r.knock(addr, path, "GET", addr, "", ""); refused {
-		r.Errorf("GET http://%s%s by a program is refused: %d", addr, path, status)
+	if status, refused := r.request(addr, path, "GET", addr, "", ""); refused {
+		r.Errorf("GET http://%s%s of a program was refused: %d", addr, path, status)
 	}
 }
 
-// knock sends one request and reports whether the guard refused it.
-func (r *running) knock(addr, path, method, host, header, value string) (int, bool) {
+// request sends one request and reports whether the guard refused it.
+func (r *running) request(addr, path, method, host, header, value string) (int, bool) {
 	r.Helper()
 	request, err := http.NewRequestWithContext(r.ctx, method, "http://"+addr+path, nil)
 	if err != nil {
@@ -110,7 +111,7 @@ func (r *running) knock(addr, path, method, host, header, value string) (int, bo
 	return response.StatusCode, response.StatusCode == http.StatusForbidden && string(start[:n]) == "Refused: "
 }
 
-// listeners are the addresses on which a process listens, as the kernel knows them.
+// listeners returns the addresses on which a process listens, read from /proc.
 func listeners(t *testing.T, pid int) (addresses []string) {
 	t.Helper()
 	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
@@ -119,7 +120,7 @@ func listeners(t *testing.T, pid int) (addresses []string) {
 	}
 	inodes := map[string]bool{}
 	for _, fd := range open {
-		if to, err := os.Readlink(fd); err == nil { // it may have been closed meanwhile
+		if to, err := os.Readlink(fd); err == nil { // it may have been closed since
 			inodes[strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")] = true
 		}
 	}
@@ -138,7 +139,7 @@ func listeners(t *testing.T, pid int) (addresses []string) {
 	return addresses
 }
 
-// decoded reads an address of /proc/net/tcp: 0100007F:1F90 is 127.0.0.1:8080.
+// decoded parses an address of /proc/net/tcp: 0100007F:1F90 is 127.0.0.1:8080.
 func decoded(t *testing.T, text string) string {
 	t.Helper()
 	host, port, _ := strings.Cut(text, ":")
@@ -153,16 +154,16 @@ func decoded(t *testing.T, text string) string {
 	return net.JoinHostPort(net.IP(raw).String(), strconv.FormatUint(n, 10))
 }
 
-// A sign-in leads through other sites: a page on localhost opens the issuer on 127.0.0.1, an issuer sends back to the
-// page.
+// Sign-in navigates between sites: a page on localhost opens the issuer on 127.0.0.1, and an issuer redirects back to
+// the page. The guard allows these navigations and no others.
 func TestListeners_SignInNavigates(t *testing.T) {
 	root := site(t)
 	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
 	r := start(t, stack.Config{Root: root})
 	page, _ := url.Parse(r.Endpoints().Page)
 	for path, refused := range map[string]bool{"/": false, "/?code=1&state=2": false,
-		"/issuer/authorize?client_id=x": false,
-		"/issuer/end-session":           false, "/ops": true, "/ops.json": true, "/issuer/keys": true, "/config.json": true} {
+		"/issuer/authorize?client_id=x": false, "/issuer/end-session": false, "/ops": true, "/ops.json": true,
+		"/issuer/keys": true, "/config.json": true} {
 		request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, "http://"+page.Host+path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -177,18 +178,18 @@ func TestListeners_SignInNavigates(t *testing.T) {
 		}
 		response.Body.Close()
 		if (response.StatusCode == http.StatusForbidden) != refused {
-			t.Errorf("a link of another site to %s: %d, to be refused: %v", path, response.StatusCode, refused)
+			t.Errorf("a link of another site to %s: status %d, want it refused: %v", path, response.StatusCode, refused)
 		}
 	}
 }
 
-// The state holds what users said, and keys: other users of this machine must not read it.
+// The state folder holds users' messages and signing keys, so other users of this machine must not be able to read it.
 func TestState_Private(t *testing.T) {
 	root, state := site(t), filepath.Join(t.TempDir(), "state")
-	write(t, filepath.Join(state, "log"), "of an earlier version") // readable by all, in a folder that is open to all
+	write(t, filepath.Join(state, "log"), "of an earlier version") // in a folder that everyone may read
 	r := start(t, stack.Config{Root: root, State: state})
 	conn, _ := r.dial(r.token("alice"))
-	r.say(conn, "{}")
+	r.exchange(conn, "{}")
 	seen := map[string]bool{}
 	err := filepath.WalkDir(state, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -199,14 +200,14 @@ func TestState_Private(t *testing.T) {
 			return err
 		}
 		if seen[filepath.Base(path)] = true; info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s: %v: others may use it", path, info.Mode())
+			t.Errorf("%s: others have the permissions %v", path, info.Mode())
 		}
 		return nil
 	})
 	for _, name := range []string{"state", "log", "lock", "endpoints.json", "data", "dynamodb.sqlite",
 		"issuer-keys.pem"} {
 		if !seen[name] {
-			t.Errorf("%s was not looked at: %v (%v)", name, seen, err)
+			t.Errorf("%s was not checked: %v (%v)", name, seen, err)
 		}
 	}
 	open := filepath.Join(t.TempDir(), "open")
@@ -218,7 +219,7 @@ func TestState_Private(t *testing.T) {
 	}
 	if s, err := stack.Start(t.Context(), stack.Config{Root: root, State: open}); err == nil ||
 		!strings.Contains(err.Error(), "name a folder of its own") {
-		t.Errorf("a state folder to which everybody may write: %v", err)
+		t.Errorf("a state folder that everyone may write to: %v", err)
 		if err == nil {
 			_ = s.Close() // the test has failed already
 		}

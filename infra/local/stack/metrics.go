@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// metrics add up what the functions print in CloudWatch's embedded metric format. They are the journal's, under its
-// lock.
+// metrics sums up the metrics that the functions print in CloudWatch's embedded metric format. The journal owns it and
+// guards it with its mutex.
 type metrics struct {
 	totals     map[string]map[string]float64 // by metric and function
-	violations []string                      // the newest lines of IsolationViolation
+	violations []string                      // the newest log lines with an IsolationViolation metric
 }
 
-// lastViolations is how many of them are kept.
+// lastViolations is the maximum number of violations.
 const lastViolations = 20
 
-// read takes a line that holds metrics; any other is not one.
+// read adds the metrics of a log line. It ignores a line without metrics.
 func (m *metrics) read(line string) {
 	if !strings.Contains(line, `"CloudWatchMetrics"`) {
 		return
@@ -45,7 +45,7 @@ func (m *metrics) read(line string) {
 	}
 }
 
-// add adds a value, or the values of a list.
+// add adds one value, or all values of a list.
 func (m *metrics) add(name, function string, value json.RawMessage) {
 	var many []float64
 	if json.Unmarshal(value, &many) != nil {

@@ -14,16 +14,16 @@ import (
 	"carrel/infra/site"
 )
 
-// newestRuns is how many runs' use is shown.
+// newestRuns is the number of runs whose use is shown.
 const newestRuns = 20
 
-// censusTime bounds one look at the table.
+// censusTime bounds one census of the table.
 const censusTime = 5 * time.Second
 
 //go:embed ops
 var opsFiles embed.FS
 
-// operations is the page /ops: a file that asks /ops.json each second.
+// operations serves the page /ops and the data that its script polls every second, /ops.json.
 type operations struct {
 	stack *Stack
 	count counter
@@ -48,10 +48,10 @@ func (o *operations) file(w http.ResponseWriter, name string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	_, _ = w.Write(content) // who does not read it has gone
+	_, _ = w.Write(content) // a write error means that the client has disconnected
 }
 
-// function is a function as it is shown.
+// function describes a function for the page.
 type function struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
@@ -60,28 +60,28 @@ type function struct {
 	PerTenant bool   `json:"perTenant"`
 }
 
-// state of the stack at one moment, as /ops.json tells it.
+// moment is the state of the stack at one moment, as /ops.json returns it.
 type moment struct {
 	At         int64                         `json:"at"` // ms since the epoch
 	Endpoints  Endpoints                     `json:"endpoints"`
 	Functions  []function                    `json:"functions"`
 	Gateway    apigateway.Counts             `json:"gateway"`
 	Usage      []proxy.Usage                 `json:"usage"`
-	Meters     meters.Reading                `json:"meters"`  // its newest runs; /meters.json has all that are kept
-	Metrics    map[string]map[string]float64 `json:"metrics"` // by metric and function, since the stack began
+	Meters     meters.Reading                `json:"meters"`  // with the newest runs only; /meters.json has all
+	Metrics    map[string]map[string]float64 `json:"metrics"` // by metric and function, since the stack started
 	Violations []string                      `json:"violations"`
 	Census     census                        `json:"census"`
 	Problem    string                        `json:"problem,omitempty"` // why there is no census
-	Lines      []string                      `json:"lines"`             // of the log, those since ?lines=
-	Next       int                           `json:"next"`              // what to ask for next
+	Lines      []string                      `json:"lines"`             // log lines from number ?lines= on
+	Next       int                           `json:"next"`              // the value of ?lines= for the next request
 }
 
-// now answers with what is to be seen at this moment.
+// now responds with the current state of the stack.
 func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 	s := o.stack
 	from, err := strconv.Atoi(r.URL.Query().Get("lines"))
 	if err != nil {
-		from = 0 // all that are kept
+		from = 0 // all lines that the journal still has
 	}
 	m := moment{At: time.Now().UnixMilli(), Endpoints: s.endpoints.Public(), Functions: []function{},
 		Gateway: s.gateway.Counts(), Usage: s.proxy.Usage(), Meters: s.meter.Read()}
@@ -89,7 +89,7 @@ func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 	for _, f := range s.template.Functions {
 		m.Functions = append(m.Functions, function{f.LogicalID, f.Name, f.Timeout.String(), f.MemoryMB, f.PerTenant})
 	}
-	m.Metrics, m.Violations = s.journal.figures()
+	m.Metrics, m.Violations = s.journal.metricTotals()
 	m.Lines, m.Next = s.journal.tail(from)
 	ctx, cancel := context.WithTimeout(r.Context(), censusTime)
 	defer cancel()
@@ -98,14 +98,14 @@ func (o *operations) now(w http.ResponseWriter, r *http.Request) {
 			m.Problem = err.Error()
 		}
 	} else {
-		m.Problem = "The table has no keys pk and sk: who and what is in it cannot be told."
+		m.Problem = "The table has no keys pk and sk, so its users and runs are unknown."
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(m) // who does not read it has gone
+	_ = json.NewEncoder(w).Encode(m) // a write error means that the client has disconnected
 }
 
-// keepsUsers tells whether the table has the form of Carrel's own.
+// keepsUsers reports whether the template's first table has the keys of Carrel's own.
 func (s *Stack) keepsUsers() bool {
 	return len(s.template.Tables) > 0 && s.template.Tables[0].Hash.Name == "pk" &&
 		s.template.Tables[0].Range.Name == "sk"

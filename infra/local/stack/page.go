@@ -13,10 +13,10 @@ import (
 	"carrel/infra/site"
 )
 
-// stopTime is how long the answers that are being written may take when the stack ends.
+// stopTime bounds the wait for running responses when the stack stops.
 const stopTime = 2 * time.Second
 
-// servePage serves the page, its configuration, sign-in and /ops.
+// servePage starts the server of the page, its configuration, sign-in and /ops.
 func (s *Stack) servePage(l *loopback.Listener) error {
 	issuer, err := oidc.New(oidc.Config{Issuer: s.endpoints.Issuer, ClientID: client,
 		KeyFile: s.state.path(dataFolder, "issuer-keys.pem")})
@@ -42,16 +42,16 @@ func (s *Stack) servePage(l *loopback.Listener) error {
 	return nil
 }
 
-// origins are the web pages that may use the stack: its own page, by both names of this machine, and those that the
-// template's parameter Origins names.
+// origins returns the web origins that may use the stack: its own page under both names of this machine, and the
+// origins of the template's parameter Origins.
 func (s *Stack) origins() []string {
 	own := strings.TrimSuffix(s.endpoints.Page, "/")
 	return append([]string{own, strings.Replace(own, "127.0.0.1", "localhost", 1)},
 		strings.Fields(s.config.Parameters["Origins"])...)
 }
 
-// opens reports whether another site may open a path: the page, to which an issuer redirects after a sign-in, and the
-// two pages of our own issuer to which a page on another origin redirects. Not /ops.
+// opens reports whether another site may navigate to a path: the page, to which an issuer redirects after sign-in, and
+// the two issuer pages to which a page on another origin redirects. /ops is not among them.
 func (s *Stack) opens(path string) bool {
 	switch {
 	case path == "/issuer/authorize" || path == "/issuer/end-session":
@@ -62,7 +62,7 @@ func (s *Stack) opens(path string) bool {
 	return site.Name(path) == site.Index
 }
 
-// pageConfig tells the page where everything is.
+// pageConfig serves the addresses that the page needs.
 func (s *Stack) pageConfig(w http.ResponseWriter, r *http.Request) {
 	site.Config{WebSocket: s.endpoints.WebSocket, Issuer: s.endpoints.Issuer, ClientID: client,
 		Scope: oidc.DefaultScope}.ServeHTTP(w, r)

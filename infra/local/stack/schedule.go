@@ -9,7 +9,7 @@ import (
 	"carrel/infra/local/template"
 )
 
-// startSchedules begins to invoke the functions that have a schedule. The first time is one interval from now.
+// startSchedules starts all schedules of the template. Each fires for the first time after one interval.
 func (s *Stack) startSchedules() {
 	for _, f := range s.template.Functions {
 		for _, schedule := range f.Schedules {
@@ -18,7 +18,8 @@ func (s *Stack) startSchedules() {
 	}
 }
 
-// repeat invokes until the stack ends, as EventBridge does: asynchronously, so that a slow function misses nothing.
+// repeat invokes the function at each interval until the stack ends. Like EventBridge it invokes asynchronously, so a
+// slow function does not delay the schedule.
 func (s *Stack) repeat(f template.Function, schedule template.Schedule) {
 	every := time.Duration(float64(schedule.Every) * float64(s.config.Minute) / float64(time.Minute))
 	ticker := time.NewTicker(max(every, time.Millisecond))
@@ -33,13 +34,13 @@ func (s *Stack) repeat(f template.Function, schedule template.Schedule) {
 				event = scheduledEvent(f, schedule, now)
 			}
 			if err := s.host.InvokeAsync(s.ending, f.Name, "", event); err != nil && s.ending.Err() == nil {
-				s.notice("schedule %s of %s: %v", schedule.LogicalID, f.LogicalID, err)
+				s.notice("invoke %s for schedule %s: %v", f.LogicalID, schedule.LogicalID, err)
 			}
 		}
 	}
 }
 
-// scheduledEvent is what EventBridge sends.
+// scheduledEvent returns the event that EventBridge sends to a scheduled function.
 func scheduledEvent(f template.Function, schedule template.Schedule, now time.Time) []byte {
 	event := struct {
 		Version    string   `json:"version"`
@@ -54,14 +55,14 @@ func scheduledEvent(f template.Function, schedule template.Schedule, now time.Ti
 	}{Version: "0", ID: uuid(), DetailType: "Scheduled Event", Source: "aws.events", Account: account,
 		Time: now.UTC().Format(time.RFC3339), Region: region,
 		Resources: []string{fmt.Sprintf("arn:aws:events:%s:%s:rule/%s%s", region, account, f.Name, schedule.LogicalID)}}
-	text, _ := json.Marshal(event) // strings only: it cannot fail
+	text, _ := json.Marshal(event) // cannot fail: all fields are strings
 	return text
 }
 
-// uuid is a random one (version 4).
+// uuid returns a random UUID (version 4).
 func uuid() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: see its documentation
+	_, _ = rand.Read(b[:]) // documented never to fail
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

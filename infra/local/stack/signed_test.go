@@ -18,11 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Programs of other users of this machine reach the listeners, too, and access key ids can be guessed. DynamoDB, STS
-// and Lambda answer nobody who has not signed with the key's secret.
+// Programs of other users of this machine can reach the listeners and guess access key ids. DynamoDB, STS and Lambda
+// reject every request that is not signed with the key's secret.
 func TestListeners_Unsigned(t *testing.T) {
 	r := start(t, stack.Config{Root: site(t)})
-	r.await("aws.events") // those that have signed are answered
+	r.awaitItem("aws.events") // signed requests work
 	sum := sha256.Sum256([]byte(r.Function("Later")))
 	function := "AKIA" + base32.StdEncoding.EncodeToString(sum[:10])
 	e := r.Endpoints()
@@ -34,14 +34,14 @@ func TestListeners_Unsigned(t *testing.T) {
 			RetryMaxAttempts: 1})
 		if _, err := db.Scan(r.ctx, &sdk.ScanInput{TableName: &e.Table}); err == nil ||
 			!strings.Contains(err.Error(), code) {
-			t.Errorf("DynamoDB answers %s with a wrong secret: %v, want %s", key, err, code)
+			t.Errorf("DynamoDB with key %s and a wrong secret: %v, want %s", key, err, code)
 		}
 		functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: guess,
 			RetryMaxAttempts: 1})
 		if _, err := functions.Invoke(r.ctx,
 			&lambda.InvokeInput{FunctionName: aws.String(r.Function("Talk"))}); err == nil ||
 			!strings.Contains(err.Error(), code) {
-			t.Errorf("Lambda answers %s with a wrong secret: %v, want %s", key, err, code)
+			t.Errorf("Lambda with key %s and a wrong secret: %v, want %s", key, err, code)
 		}
 		roles := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &e.STS, Credentials: guess,
 			RetryMaxAttempts: 1})
@@ -49,7 +49,7 @@ func TestListeners_Unsigned(t *testing.T) {
 		_, err := roles.AssumeRole(r.ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/x"),
 			RoleSessionName: aws.String("session")})
 		if err == nil || !strings.Contains(err.Error(), code) {
-			t.Errorf("STS answers %s with a wrong secret: %v, want %s", key, err, code)
+			t.Errorf("STS with key %s and a wrong secret: %v, want %s", key, err, code)
 		}
 	}
 	for _, c := range []struct{ url, body, want string }{
@@ -62,20 +62,20 @@ func TestListeners_Unsigned(t *testing.T) {
 			t.Errorf("%s without a signature: %d %s", c.url, status, answer)
 		}
 	}
-	// Who may use the table, as the operator may, may not for that reason invoke functions.
+	// The operator's key may use the table, but no policy allows it to invoke functions.
 	functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: &e.Lambda, Credentials: e.Operator(),
 		RetryMaxAttempts: 1})
 	_, err := functions.Invoke(r.ctx, &lambda.InvokeInput{FunctionName: aws.String(r.Function("Talk"))})
 	if err == nil || !strings.Contains(err.Error(), "AccessDeniedException") ||
 		!strings.Contains(err.Error(), "lambda:InvokeFunction") {
-		t.Errorf("Lambda invokes a function for whom no policy allows it: %v", err)
+		t.Errorf("Lambda lets a caller without a policy invoke a function: %v", err)
 	}
 	if _, page := r.get(e.Ops + ".json"); strings.Contains(page, e.OperatorSecret) || !json.Valid([]byte(page)) {
-		t.Error("/ops.json tells the operator's secret")
+		t.Error("/ops.json contains the operator's secret")
 	}
 }
 
-// post sends a form that nobody has signed.
+// post sends an unsigned form.
 func (r *running) post(url, body string) (int, string) {
 	r.Helper()
 	request, err := http.NewRequestWithContext(r.ctx, http.MethodPost, url, strings.NewReader(body))

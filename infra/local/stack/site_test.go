@@ -24,10 +24,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// patience is how long anything may take, a cold build on a busy machine included.
+// patience is the time limit of a test's steps. It includes a cold build on a busy machine.
 const patience = 3 * time.Minute
 
-// site is a copy of testdata/site, so that its sources can be changed.
+// site copies testdata/site to a temporary folder, so that a test can change its sources.
 func site(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -62,7 +62,7 @@ type running struct {
 	notices *notices
 }
 
-// start starts a stack, or skips the test where there is no engine; CARREL_REQUIRE_ALL turns that into a failure.
+// start starts a stack. Without a DynamoDB engine it skips the test, or fails it if CARREL_REQUIRE_ALL is set.
 func start(t *testing.T, c stack.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -71,7 +71,7 @@ func start(t *testing.T, c stack.Config) *running {
 	c.Notices = n
 	s, err := stack.Start(ctx, c)
 	if errors.Is(err, dynamodb.ErrNoEngine) && os.Getenv("CARREL_REQUIRE_ALL") == "" {
-		t.Skip("the stack cannot run here: ", err)
+		t.Skip("no DynamoDB engine is installed: ", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func start(t *testing.T, c stack.Config) *running {
 	return &running{t, s, ctx, n}
 }
 
-// notices keeps what the stack tells a person.
+// notices collects what the stack writes to Config.Notices.
 type notices struct {
 	mu    sync.Mutex
 	text  strings.Builder
@@ -108,19 +108,19 @@ func (n *notices) String() string {
 	return n.text.String()
 }
 
-// told waits until a person has been told something.
-func (r *running) told(what string) {
+// awaitNotice waits until the notices contain a text.
+func (r *running) awaitNotice(text string) {
 	r.Helper()
-	for !strings.Contains(r.notices.String(), what) {
+	for !strings.Contains(r.notices.String(), text) {
 		select {
 		case <-r.notices.added:
 		case <-r.ctx.Done():
-			r.Fatalf("never told %q, but:\n%s", what, r.notices)
+			r.Fatalf("no notice %q, but:\n%s", text, r.notices)
 		}
 	}
 }
 
-// get reads a page.
+// get requests a page and returns the response and its body.
 func (r *running) get(url string) (*http.Response, string) {
 	r.Helper()
 	request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, url, nil)
@@ -139,7 +139,7 @@ func (r *running) get(url string) (*http.Response, string) {
 	return response, string(body)
 }
 
-// token asks the issuer for one, as a script does.
+// token requests an access token from the issuer's token endpoint.
 func (r *running) token(user string) string {
 	r.Helper()
 	form := url.Values{"user": {user}}.Encode()
@@ -162,7 +162,7 @@ func (r *running) token(user string) string {
 	return out.Access
 }
 
-// dial opens a socket; the status is that of the handshake.
+// dial opens a socket and returns the status of the handshake. The socket is nil if the handshake failed.
 func (r *running) dial(token string) (*websocket.Conn, int) {
 	r.Helper()
 	conn, response, err := websocket.Dial(r.ctx, r.Endpoints().WebSocket,
@@ -171,13 +171,13 @@ func (r *running) dial(token string) (*websocket.Conn, int) {
 		r.Fatal(err)
 	}
 	if conn != nil {
-		r.Cleanup(func() { _ = conn.CloseNow() }) // closed already where the test did
+		r.Cleanup(func() { _ = conn.CloseNow() }) // the test may have closed it already
 	}
 	return conn, response.StatusCode
 }
 
-// say sends a message and returns what comes back.
-func (r *running) say(conn *websocket.Conn, message string) string {
+// exchange sends a message and returns the next message that arrives.
+func (r *running) exchange(conn *websocket.Conn, message string) string {
 	r.Helper()
 	if err := conn.Write(r.ctx, websocket.MessageText, []byte(message)); err != nil {
 		r.Fatal(err)
@@ -189,8 +189,8 @@ func (r *running) say(conn *websocket.Conn, message string) string {
 	return string(answer)
 }
 
-// written tells whether the function later wrote an item.
-func (r *running) written(id string) bool {
+// hasItem reports whether the table Book has an item with this id.
+func (r *running) hasItem(id string) bool {
 	r.Helper()
 	db := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.Endpoints().DynamoDB),
 		Credentials: r.Endpoints().Operator()})
@@ -203,16 +203,16 @@ func (r *running) written(id string) bool {
 	return len(out.Item) > 0
 }
 
-// await waits until an item is written: nothing tells when.
-func (r *running) await(id string) {
+// awaitItem waits until the function later has written an item. It polls, because nothing signals the write.
+func (r *running) awaitItem(id string) {
 	r.Helper()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for !r.written(id) {
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !r.hasItem(id) {
 		select {
-		case <-again.C:
+		case <-poll.C:
 		case <-r.ctx.Done():
-			r.Fatalf("the item %q never came", id)
+			r.Fatalf("the item %q was never written", id)
 		}
 	}
 }
@@ -228,7 +228,7 @@ func children(t *testing.T) []int {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has exited
 		}
 		// pid (name) state ppid ...
 		after := string(text[strings.LastIndex(string(text), ")")+1:])

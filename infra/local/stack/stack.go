@@ -1,5 +1,6 @@
-// Package stack runs a template on one machine: tables, functions, the WebSocket API, schedules, sign-in and the page.
-// It says what it started in endpoints.json, and Close leaves nothing of it behind but the state.
+// Package stack runs a SAM template on one machine: tables, functions, the WebSocket API, schedules, sign-in and the
+// page. The addresses of a running stack are in endpoints.json. Close stops everything and leaves only the state
+// folder.
 package stack
 
 import (
@@ -28,7 +29,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// What the functions are told of where they are. Nothing of it is real.
+// Placeholder identifiers of the AWS environment that the functions see.
 const (
 	region  = "us-east-1"
 	account = "000000000000"
@@ -36,39 +37,55 @@ const (
 	client  = "carrel-page"
 )
 
-// Config says what to run and where.
+// Config describes a stack. The zero value runs the template of the working directory on free ports.
 type Config struct {
-	// folder of template.yaml, the Makefile and web/dist; empty: the working directory
-	Root  string
-	State string // folder of all that is made at run time; empty: .carrel below Root
-	// folder of built functions, which stacks may share; empty: .carrel/functions below Root
+	// Root is the folder that holds template.yaml, the Makefile and web/dist. Default: the working directory.
+	Root string
+	// State is the folder for everything that is written at run time. Default: .carrel below Root.
+	State string
+	// Builds is the folder for built functions. Several stacks may share it. Default: .carrel/functions below Root.
 	Builds string
-	// folder of what sam build has made, run as it is; empty: the functions are built
-	Built       string
-	Binaries    map[string]string // of the functions by logical id, as Build returns them; nil: they are built
-	Fresh       bool              // begin without the data of earlier runs
-	Port        int               // of the page, sign-in and /ops; 0, or a taken one: a free one
-	GatewayPort int               // of the WebSocket API; 0, or a taken one: a free one
-	DynamoDB    string            // endpoint of another DynamoDB; empty: the built-in engine
-	Parameters  map[string]string // of the template, beyond those that resolve offers
-	Watch       bool              // rebuild and replace functions when a Go file changes
-	Minute      time.Duration     // how long a minute of a schedule lasts; 0: a minute
-	RetryDelays []time.Duration   // of asynchronous invokes; empty: Lambda's
-	Idle, Life  time.Duration     // of sockets; 0: 10 min and 2 h
-	// a socket's messages that are closer together come in any order; 0: as they came
-	Reorder  time.Duration
-	Timeouts map[string]time.Duration // of functions by logical id, instead of the template's
-	Seed     uint64                   // of what is random on request; 0: a random one, which Notices gets
-	Faults   proxy.Faults             // of DynamoDB, from the first request of a function on
-	Chances  Faults                   // of all parts, once the stack is up; zero: none
+	// Built is an output folder of sam build, which is run unchanged. Default: the stack builds the functions.
+	Built string
+	// Binaries maps logical ids of functions to their binaries, as Build returns them. Default: they are built.
+	Binaries map[string]string
+	// Fresh deletes the data of earlier runs before starting.
+	Fresh bool
+	// Port is the port of the page, sign-in and /ops. If it is 0 or taken, a free port is used.
+	Port int
+	// GatewayPort is the port of the WebSocket API. If it is 0 or taken, a free port is used.
+	GatewayPort int
+	// DynamoDB is the endpoint of a DynamoDB API to use instead of the built-in engine.
+	DynamoDB string
+	// Parameters are template parameters. They take precedence over the stack's own values.
+	Parameters map[string]string
+	// Watch rebuilds and replaces functions when a Go file changes.
+	Watch bool
+	// Minute is the duration of one minute of a schedule. Tests shorten it. Default: one minute.
+	Minute time.Duration
+	// RetryDelays are the delays before retries of asynchronous invocations. Default: Lambda's.
+	RetryDelays []time.Duration
+	// Idle is the idle timeout of a socket and Life its maximum lifetime. Defaults: 10 min and 2 h.
+	Idle, Life time.Duration
+	// Reorder, if not 0, delivers messages of one socket that arrive within this time in any order.
+	Reorder time.Duration
+	// Timeouts overrides the template's timeouts of functions, by logical id.
+	Timeouts map[string]time.Duration
+	// Seed is the seed of all random faults. If it is 0, a random seed is used and written to Notices.
+	Seed uint64
+	// Faults are injected into DynamoDB from the first request of a function on.
+	Faults proxy.Faults
+	// Chances are injected into all parts once the stack is up. Default: no faults.
+	Chances Faults
 
-	// LoseDisconnects keeps every $disconnect from its function.
+	// LoseDisconnects does not invoke $disconnect when a socket closes.
 	LoseDisconnects bool
 
-	Notices io.Writer // gets what a person should know, in lines; nil: nobody does
+	// Notices receives messages for the person who runs the stack, one per line. Default: they are discarded.
+	Notices io.Writer
 }
 
-// Endpoints says where everything is.
+// Endpoints are the addresses of all parts of a stack.
 type Endpoints = endpoints.Endpoints
 
 // Stack is a running stack.
@@ -77,8 +94,8 @@ type Stack struct {
 	state     *state
 	journal   *journal
 	template  *template.Template
-	engine    *dynamodb.Engine // nil if another DynamoDB is used
-	database  *sdk.Client      // of the engine itself, for what is nobody's request
+	engine    *dynamodb.Engine // nil if Config.DynamoDB is set
+	database  *sdk.Client      // for the stack's own requests: it bypasses the proxy
 	guard     *access.Guard
 	proxy     *proxy.Proxy
 	gateway   *apigateway.Gateway
@@ -87,18 +104,18 @@ type Stack struct {
 	meter     *meter
 	endpoints Endpoints
 
-	ending context.Context // ends the tasks
+	ending context.Context // cancelled by Close; ends the tasks
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
-	undo   []func() error
+	undo   []func() error // run by Close, last first
 	once   sync.Once
-	err    error // of Close
+	err    error // returned by Close
 }
 
-// Start starts everything and returns when all of it answers. ctx bounds the start only. An error says what could not
-// start and what to do; nothing is left running then.
+// Start starts all parts and returns when all of them answer. ctx bounds the startup only. On an error nothing is left
+// running, and the error says which part failed and what to do.
 func Start(ctx context.Context, c Config) (*Stack, error) {
-	s, err := unstarted(c)
+	s, err := newStack(c)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +127,8 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 	return s, nil
 }
 
-// unstarted is a stack of which nothing runs.
-func unstarted(c Config) (*Stack, error) {
+// newStack applies the defaults of c and returns a stack of which nothing runs yet.
+func newStack(c Config) (*Stack, error) {
 	c.Root = cmp.Or(c.Root, ".")
 	c.State = cmp.Or(c.State, filepath.Join(c.Root, ".carrel"))
 	c.Builds = cmp.Or(c.Builds, filepath.Join(c.Root, ".carrel", "functions"))
@@ -123,31 +140,31 @@ func unstarted(c Config) (*Stack, error) {
 	if c.Notices == nil {
 		c.Notices = io.Discard
 	}
-	// make and the functions run in other folders than this process.
+	// make and the functions run in other folders than this process, so the path must be absolute.
 	builds, err := filepath.Abs(c.Builds)
 	if err != nil {
-		return nil, fmt.Errorf("the folder of builds: %w", err)
+		return nil, fmt.Errorf("resolve the builds folder: %w", err)
 	}
 	c.Builds = builds
 	return &Stack{config: c, keys: map[string]credential{}}, nil
 }
 
-// start starts the parts in the order in which they need each other; each leaves what undoes it.
+// start starts the parts in the order of their dependencies. Each part registers its own clean-up with onClose.
 func (s *Stack) start(ctx context.Context) error {
 	var err error
 	if s.state, err = openState(s.config.State, s.config.Fresh); err != nil {
 		return err
 	}
-	s.later(s.state.close)
+	s.onClose(s.state.close)
 	if s.journal, err = openJournal(s.state.path("log")); err != nil {
 		return err
 	}
-	s.later(s.journal.close)
+	s.onClose(s.journal.close)
 	page, err := s.listen(ctx, s.config.Port)
 	if err != nil {
 		return err
 	}
-	s.later(page.Close)
+	s.onClose(page.Close)
 	s.endpoints.Page = "http://" + page.Addr() + "/"
 	s.endpoints.Issuer = s.endpoints.Page + "issuer"
 	s.endpoints.Token = s.endpoints.Issuer + "/token"
@@ -182,15 +199,15 @@ func (s *Stack) start(ctx context.Context) error {
 	return s.publish(ctx)
 }
 
-// later adds what Close does, last first.
-func (s *Stack) later(undo func() error) { s.undo = append(s.undo, undo) }
+// onClose registers a clean-up. Close runs the clean-ups in reverse order.
+func (s *Stack) onClose(undo func() error) { s.undo = append(s.undo, undo) }
 
-// resolve reads the template with the parameters that only the stack knows.
+// resolve reads the template and sets the parameters that only the stack knows, such as the issuer's URL.
 func (s *Stack) resolve() error {
 	file := filepath.Join(s.config.Root, "template.yaml")
 	source, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("reading the template: %w", err)
+		return fmt.Errorf("read the template: %w", err)
 	}
 	s.template, err = template.Resolve(source, template.Options{
 		File: file, Parameters: s.config.Parameters, Region: region, Account: account, APIID: apiID,
@@ -200,7 +217,7 @@ func (s *Stack) resolve() error {
 	return err
 }
 
-// architecture is this machine's, in Lambda's word.
+// architecture returns this machine's architecture by Lambda's name for it.
 func architecture() string {
 	if runtime.GOARCH == "amd64" {
 		return "x86_64"
@@ -208,7 +225,7 @@ func architecture() string {
 	return runtime.GOARCH
 }
 
-// listen takes a port of the loopback interface, or a free one if that is taken.
+// listen opens a port of the loopback interface. If the port is taken, it opens a free one.
 func (s *Stack) listen(ctx context.Context, port int) (*loopback.Listener, error) {
 	l, err := loopback.Listen(ctx, address(port))
 	if err == nil || port == 0 {
@@ -218,34 +235,34 @@ func (s *Stack) listen(ctx context.Context, port int) (*loopback.Listener, error
 	if freeErr != nil {
 		return nil, errors.Join(err, freeErr)
 	}
-	s.notice("port %d cannot be had (%v): %s is taken instead", port, err, l.Addr())
+	s.notice("port %d is not available (%v): using %s instead", port, err, l.Addr())
 	return l, nil
 }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// notice tells the person who runs the stack.
+// notice writes a line to the journal and to the person who runs the stack.
 func (s *Stack) notice(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	if s.journal != nil { // Build has none
+	if s.journal != nil { // Build opens no journal
 		s.journal.add("stack", line)
 	}
 	fmt.Fprintln(s.config.Notices, line)
 }
 
-// DynamoDB is what stands in front of the engine: it tells who asked for what, and injects faults.
+// DynamoDB returns the proxy in front of the engine. It knows each request's caller and injects faults.
 func (s *Stack) DynamoDB() *proxy.Proxy { return s.proxy }
 
-// Endpoints says where everything is.
+// Endpoints returns the addresses of all parts.
 func (s *Stack) Endpoints() Endpoints { return s.endpoints }
 
-// EndpointsFile is the path of endpoints.json.
+// EndpointsFile returns the path of endpoints.json.
 func (s *Stack) EndpointsFile() string { return s.state.path(endpointsFile) }
 
-// Log is the path of the file that gets every line of the functions and of the stack.
+// Log returns the path of the log file, which receives every line of the functions and of the stack.
 func (s *Stack) Log() string { return s.state.path("log") }
 
-// Wait returns nil when ctx ends, or an error when the stack can no longer work.
+// Wait returns nil when ctx ends, or an error when the DynamoDB engine exits, because the stack cannot work without it.
 func (s *Stack) Wait(ctx context.Context) error {
 	var died <-chan struct{}
 	if s.engine != nil {
@@ -255,11 +272,12 @@ func (s *Stack) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-died:
-		return fmt.Errorf("the DynamoDB engine ended by itself: what it said is in %s", s.Log())
+		return fmt.Errorf("the DynamoDB engine exited unexpectedly: its output is in %s", s.Log())
 	}
 }
 
-// Close stops everything that Start started, waits for it, and removes endpoints.json. It may be called more than once.
+// Close stops everything that Start started, waits for it to end, and removes endpoints.json. Further calls return the
+// first call's error.
 func (s *Stack) Close() error {
 	s.once.Do(func() {
 		s.end()

@@ -17,7 +17,8 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// A template that is not Carrel's, run whole: sign-in, sockets, functions, tables, schedules, pages, changes, the end.
+// The stack runs a whole template other than Carrel's: sign-in, sockets, functions, tables, schedules, pages, source
+// changes, and the end.
 func TestStack(t *testing.T) {
 	root := site(t)
 	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
@@ -26,8 +27,8 @@ func TestStack(t *testing.T) {
 
 	t.Run("endpoints", func(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(root, ".carrel", "endpoints.json"))
-		var told stack.Endpoints
-		if err = errors.Join(err, json.Unmarshal(text, &told)); err != nil || told != r.Endpoints() {
+		var got stack.Endpoints
+		if err = errors.Join(err, json.Unmarshal(text, &got)); err != nil || got != r.Endpoints() {
 			t.Errorf("%v: %s", err, text)
 		}
 	})
@@ -43,42 +44,42 @@ func TestStack(t *testing.T) {
 			{`{"action": "other"}`, `you said $default {"action": "other"}`},
 			{`{"action": "order"}`, `you said order {"action": "order"}`},
 		} {
-			if got := r.say(conn, c.message); got != c.want {
+			if got := r.exchange(conn, c.message); got != c.want {
 				t.Errorf("%s answered %s, want %s", c.message, got, c.want)
 			}
 		}
-		r.await(`{"action": "order"}`)
+		r.awaitItem(`{"action": "order"}`)
 	})
-	t.Run("schedule", func(*testing.T) { r.await("aws.events") })
+	t.Run("schedule", func(*testing.T) { r.awaitItem("aws.events") })
 	t.Run("pages", func(t *testing.T) { r.pages() })
-	t.Run("changes", func(t *testing.T) { changes(t, r, root) })
+	t.Run("source changes", func(t *testing.T) { changes(t, r, root) })
 
-	t.Run("the end", func(t *testing.T) {
+	t.Run("close", func(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 		if _, err := os.Stat(r.EndpointsFile()); !errors.Is(err, fs.ErrNotExist) {
-			t.Error("endpoints.json is left:", err)
+			t.Error("endpoints.json still exists:", err)
 		}
 		if left := children(t); len(left) > 0 {
-			t.Error("processes are left:", left)
+			t.Error("processes still run:", left)
 		}
 	})
-	t.Run("the next run", func(t *testing.T) {
+	t.Run("next start", func(t *testing.T) {
 		again := start(t, stack.Config{Root: root})
-		if !again.written("aws.events") {
-			t.Error("the table forgot")
+		if !again.hasItem("aws.events") {
+			t.Error("the data of the earlier run is missing")
 		}
 		if err := again.Close(); err != nil {
 			t.Error(err)
 		}
-		if fresh := start(t, stack.Config{Root: root, Fresh: true}); fresh.written("aws.events") {
-			t.Error("FRESH kept the table")
+		if fresh := start(t, stack.Config{Root: root, Fresh: true}); fresh.hasItem("aws.events") {
+			t.Error("Fresh did not delete the data of the earlier run")
 		}
 	})
 }
 
-// pages asks for what the page server serves.
+// pages checks the responses of the page server.
 func (r *running) pages() {
 	page := r.Endpoints().Page
 	for _, c := range []struct {
@@ -105,11 +106,11 @@ func (r *running) pages() {
 		}
 	}
 	if _, body := r.get(page + "ops"); !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
-		r.Error("/ops breaks off")
+		r.Error("the page /ops is truncated")
 	}
 }
 
-// changes edits a function while it runs.
+// changes edits the source of a function while the stack runs.
 func changes(t *testing.T, r *running, root string) {
 	file := filepath.Join(root, "functions", "talk", "main.go")
 	source, err := os.ReadFile(file)
@@ -117,43 +118,43 @@ func changes(t *testing.T, r *running, root string) {
 		t.Fatal(err)
 	}
 	write(t, file, strings.Replace(string(source), `"you said"`, `"you now said"`, 1))
-	r.told("replaced Talk")
+	r.awaitNotice("replaced Talk")
 	if strings.Contains(r.notices.String(), "replaced Gate") {
-		t.Error("a function that did not change was replaced")
+		t.Error("an unchanged function was replaced")
 	}
 	conn, _ := r.dial(r.token("bob"))
-	if got := r.say(conn, "{}"); got != "you now said $default {}" {
+	if got := r.exchange(conn, "{}"); got != "you now said $default {}" {
 		t.Errorf("the changed function answered %s", got)
 	}
 	write(t, file, "package main\n\nfunc main() { oops }\n")
-	r.told("undefined: oops")
-	if got := r.say(conn, "{}"); got != "you now said $default {}" {
+	r.awaitNotice("undefined: oops")
+	if got := r.exchange(conn, "{}"); got != "you now said $default {}" {
 		t.Errorf("after a failed build the function answered %s", got)
 	}
 	write(t, file, string(source))
 }
 
-func TestOneStackAState(t *testing.T) {
+func TestStart_StateInUse(t *testing.T) {
 	state := t.TempDir()
 	r := start(t, stack.Config{Root: site(t), State: state})
 	_, err := stack.Start(r.ctx, stack.Config{Root: site(t), State: state})
 	if err == nil || !strings.Contains(err.Error(), "another stack runs") {
-		t.Errorf("a second one: %v", err)
+		t.Errorf("start a second stack with the same state: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(state, "endpoints.json")); err != nil {
-		t.Error("the second one took the first one's endpoints:", err)
+		t.Error("the second stack removed the first one's endpoints:", err)
 	}
 }
 
-// Stacks with states of their own share one folder of builds, at the same time too.
-func TestSharedBuilds(t *testing.T) {
+// Stacks with separate states may share one builds folder at the same time.
+func TestStart_SharedBuilds(t *testing.T) {
 	root := site(t)
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
 			s, err := stack.Start(t.Context(), stack.Config{Root: root, State: t.TempDir()})
 			if errors.Is(err, dynamodb.ErrNoEngine) {
-				return // the other tests say so
+				return // the other tests report this
 			}
 			if err != nil {
 				t.Error(err)
@@ -167,22 +168,22 @@ func TestSharedBuilds(t *testing.T) {
 	both.Wait()
 }
 
-// Without its engine the stack cannot work, and says so.
-func TestEngineDies(t *testing.T) {
+// Wait returns an error when the DynamoDB engine dies.
+func TestWait_EngineDies(t *testing.T) {
 	r := start(t, stack.Config{Root: site(t)})
 	processes := children(t)
 	if len(processes) != 1 {
-		t.Fatal("not the engine alone:", processes)
+		t.Fatal("the engine is not the only child process:", processes)
 	}
 	if err := syscall.Kill(processes[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Wait(r.ctx); err == nil || !strings.Contains(err.Error(), "engine ended by itself") {
+	if err := r.Wait(r.ctx); err == nil || !strings.Contains(err.Error(), "engine exited unexpectedly") {
 		t.Error(err)
 	}
 }
 
-func TestTakenPorts(t *testing.T) {
+func TestStart_PortsTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -190,22 +191,22 @@ func TestTakenPorts(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	r := start(t, stack.Config{Root: site(t), Port: port, GatewayPort: port})
-	if n := strings.Count(r.notices.String(), "cannot be had"); n != 2 {
-		t.Errorf("told of %d taken ports:\n%s", n, r.notices)
+	if n := strings.Count(r.notices.String(), "is not available"); n != 2 {
+		t.Errorf("%d notices about taken ports, want 2:\n%s", n, r.notices)
 	}
 	if response, _ := r.get(r.Endpoints().Page + "config.json"); response.StatusCode != 200 {
 		t.Error(response.Status)
 	}
 }
 
-// What cannot start says why, and leaves nothing behind.
-func TestCannotStart(t *testing.T) {
+// A start that fails gives the reason and leaves no process running.
+func TestStart_Errors(t *testing.T) {
 	for _, c := range []struct {
 		name, file, old, with, want string
 	}{
-		{"template", "template.yaml", "rate(1 minute)", "rate(soon)", `"rate(soon)" is not run locally`},
-		{"build", "functions/later/main.go", "func main() {", "func main() { oops();", "undefined: oops"},
-		{"no target", "Makefile", "build-Later:", "build-Never:", "No rule to make target"},
+		{"invalid template", "template.yaml", "rate(1 minute)", "rate(soon)", `"rate(soon)" is not run locally`},
+		{"compile error", "functions/later/main.go", "func main() {", "func main() { oops();", "undefined: oops"},
+		{"no make target", "Makefile", "build-Later:", "build-Never:", "No rule to make target"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := site(t)
@@ -217,10 +218,10 @@ func TestCannotStart(t *testing.T) {
 			write(t, file, strings.Replace(string(text), c.old, c.with, 1))
 			_, err = stack.Start(t.Context(), stack.Config{Root: root})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v", err)
+				t.Errorf("error %v, want %q", err, c.want)
 			}
 			if left := children(t); len(left) > 0 {
-				t.Error("processes are left:", left)
+				t.Error("processes still run:", left)
 			}
 		})
 	}

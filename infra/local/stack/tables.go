@@ -22,27 +22,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// tableTime bounds the making of all tables.
+// tableTime bounds the creation of all tables.
 const tableTime = 30 * time.Second
 
-// startTables starts the engine, unless another is to be used, and makes the tables that are not there.
+// startTables starts the engine, unless Config.DynamoDB names another, and creates the missing tables.
 func (s *Stack) startTables(ctx context.Context) error {
 	engine := s.config.DynamoDB
 	if engine == "" {
-		// The engine gives its other files the rights of this one.
+		// Create the file with private permissions first: the engine copies them to its other files.
 		file := s.state.path(dataFolder, "dynamodb.sqlite")
-		made, err := secretFile(file, 0)
+		created, err := secretFile(file, 0)
 		if err != nil {
-			return fmt.Errorf("make the database's file: %w", err)
+			return fmt.Errorf("create the database file: %w", err)
 		}
-		if err := made.Close(); err != nil {
-			return fmt.Errorf("make the database's file: %w", err)
+		if err := created.Close(); err != nil {
+			return fmt.Errorf("create the database file: %w", err)
 		}
 		if s.engine, err = dynamodb.Start(ctx, dynamodb.Config{Path: file,
 			Stderr: s.journal.source("dynamodb")}); err != nil {
 			return err
 		}
-		s.later(s.engine.Close)
+		s.onClose(s.engine.Close)
 		engine = s.engine.URL()
 	}
 	if err := s.startProxy(engine); err != nil {
@@ -54,12 +54,12 @@ func (s *Stack) startTables(ctx context.Context) error {
 		Credentials: credentials.NewStaticCredentialsProvider("stack", "stack", "")})
 	for _, t := range s.template.Tables {
 		s.endpoints.Table = cmp.Or(s.endpoints.Table, t.Name)
-		if err := ensure(ctx, s.database, t); err != nil {
+		if err := ensureTable(ctx, s.database, t); err != nil {
 			return fmt.Errorf("table %s in the DynamoDB at %s: %w", t.Name, engine, err)
 		}
 	}
 	if s.engine == nil {
-		return nil // it has its own way with what is expired
+		return nil // another DynamoDB deletes expired items in its own way
 	}
 	if _, err := s.DeleteExpired(ctx); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *Stack) startTables(ctx context.Context) error {
 	return nil
 }
 
-// startProxy puts the proxy between the functions and the engine.
+// startProxy starts STS and the proxy between the functions and the engine, and makes the access keys for both.
 func (s *Stack) startProxy(engine string) error {
 	s.makeKeys()
 	s.endpoints.OperatorSecret = rand.Text()
@@ -79,7 +79,7 @@ func (s *Stack) startProxy(engine string) error {
 	if s.guard, err = access.Start(s.template, access.Where{Region: region, Account: account}, keys); err != nil {
 		return err
 	}
-	s.later(s.guard.STS.Close)
+	s.onClose(s.guard.STS.Close)
 	s.endpoints.STS = s.guard.STS.URL()
 	s.proxy, err = proxy.Start(proxy.Config{Engine: strings.TrimSuffix(engine, "/"), Name: s.guard.Name,
 		Signed: s.guard.Signed, Allow: s.guard.Allow, Faults: s.config.Faults, Meter: s.meter.requested,
@@ -87,36 +87,35 @@ func (s *Stack) startProxy(engine string) error {
 	if err != nil {
 		return err
 	}
-	s.later(s.proxy.Close)
+	s.onClose(s.proxy.Close)
 	s.endpoints.DynamoDB = s.proxy.URL()
 	return nil
 }
 
-// ensure makes a table, or sees that the one that is there has the same keys.
-func ensure(ctx context.Context, db *sdk.Client, t template.Table) error {
-	want := creation(t)
+// ensureTable creates a table, or checks that the existing one has the template's keys and indexes.
+func ensureTable(ctx context.Context, db *sdk.Client, t template.Table) error {
+	want := createInput(t)
 	have, err := db.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: want.TableName})
 	var absent *types.ResourceNotFoundException
 	switch {
 	case errors.As(err, &absent):
-		return create(ctx, db, t, want)
+		return createTable(ctx, db, t, want)
 	case err != nil:
-		return fmt.Errorf("asking for it: %w", err)
-	case !same(have.Table, want):
-		return errors.New("the one of an earlier run has other keys or indexes than the template: start with " +
-			"FRESH=1, which " +
-			"begins without data")
+		return fmt.Errorf("describe the table: %w", err)
+	case !sameKeys(have.Table, want):
+		return errors.New("the table of an earlier run has other keys or indexes than the template: start with " +
+			"FRESH=1, which deletes its data")
 	}
 	return nil
 }
 
-func create(ctx context.Context, db *sdk.Client, t template.Table, want *sdk.CreateTableInput) error {
+func createTable(ctx context.Context, db *sdk.Client, t template.Table, want *sdk.CreateTableInput) error {
 	if _, err := db.CreateTable(ctx, want); err != nil {
-		return fmt.Errorf("making it: %w", err)
+		return fmt.Errorf("create the table: %w", err)
 	}
 	waiter := sdk.NewTableExistsWaiter(db, func(o *sdk.TableExistsWaiterOptions) { o.MinDelay = 50 * time.Millisecond })
 	if err := waiter.Wait(ctx, &sdk.DescribeTableInput{TableName: want.TableName}, tableTime); err != nil {
-		return fmt.Errorf("waiting for it: %w", err)
+		return fmt.Errorf("wait for the table: %w", err)
 	}
 	if t.TTL == "" {
 		return nil
@@ -125,13 +124,13 @@ func create(ctx context.Context, db *sdk.Client, t template.Table, want *sdk.Cre
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(t.TTL),
 			Enabled: aws.Bool(true)}})
 	if err != nil {
-		return fmt.Errorf("setting its time to live: %w", err)
+		return fmt.Errorf("set the table's time to live: %w", err)
 	}
 	return nil
 }
 
-// creation is the request that makes a table.
-func creation(t template.Table) *sdk.CreateTableInput {
+// createInput returns the CreateTable request for a table of the template.
+func createInput(t template.Table) *sdk.CreateTableInput {
 	in := &sdk.CreateTableInput{TableName: aws.String(t.Name), BillingMode: types.BillingModePayPerRequest}
 	defined := map[string]bool{}
 	schema := func(hash, sort template.Key) []types.KeySchemaElement {
@@ -165,8 +164,8 @@ func creation(t template.Table) *sdk.CreateTableInput {
 	return in
 }
 
-// same tells whether a table has the keys and indexes that are wanted.
-func same(have *types.TableDescription, want *sdk.CreateTableInput) bool {
+// sameKeys reports whether an existing table has the keys and indexes of a CreateTable request.
+func sameKeys(have *types.TableDescription, want *sdk.CreateTableInput) bool {
 	var a, b []string
 	for _, x := range have.GlobalSecondaryIndexes {
 		a = append(a, aws.ToString(x.IndexName)+keyText(x.KeySchema))

@@ -11,31 +11,31 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settles is how long no file must have changed before functions are built again: an editor writes several.
-const settles = 200 * time.Millisecond
+// quietTime is how long no file must change before functions are rebuilt, because an editor writes several files.
+const quietTime = 200 * time.Millisecond
 
 // watch rebuilds and replaces functions when Go files below functions/ or shared/ change.
 func (s *Stack) watch(binaries map[string]string) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watching the functions' sources: %w", err)
+		return fmt.Errorf("create the file watcher: %w", err)
 	}
 	for _, folder := range []string{"functions", "shared"} {
 		err = errors.Join(err, watchBelow(w, filepath.Join(s.config.Root, folder)))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("watching the functions' sources: %w", err), w.Close())
+		return errors.Join(fmt.Errorf("watch the functions' sources: %w", err), w.Close())
 	}
 	s.tasks.Go(func() {
-		s.follow(w, binaries)
+		s.handleChanges(w, binaries)
 		if err := w.Close(); err != nil {
-			s.notice("watching the functions' sources: %v", err)
+			s.notice("stop the file watcher: %v", err)
 		}
 	})
 	return nil
 }
 
-// watchBelow adds a folder and those in it; one that is not there is fine.
+// watchBelow watches a folder and all folders in it. A folder that does not exist is not an error.
 func watchBelow(w *fsnotify.Watcher, folder string) error {
 	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -50,25 +50,25 @@ func watchBelow(w *fsnotify.Watcher, folder string) error {
 	})
 }
 
-// follow waits for changes until the stack ends.
-func (s *Stack) follow(w *fsnotify.Watcher, binaries map[string]string) {
-	settled := time.NewTimer(settles)
+// handleChanges rebuilds after file changes until the stack ends.
+func (s *Stack) handleChanges(w *fsnotify.Watcher, binaries map[string]string) {
+	settled := time.NewTimer(quietTime)
 	settled.Stop()
 	for {
 		select {
 		case <-s.ending.Done():
 			return
 		case err := <-w.Errors:
-			s.notice("watching the functions' sources: %v: restart the stack if a change is not seen", err)
+			s.notice("watch the functions' sources: %v: restart the stack if it misses a change", err)
 		case event := <-w.Events:
 			if event.Has(fsnotify.Create) {
-				// It may be a folder with files in it already; a file is harmless.
+				// The event may be for a folder that already has files; for a file, watchBelow does nothing.
 				if err := watchBelow(w, event.Name); err != nil {
-					s.notice("watching %s: %v", event.Name, err)
+					s.notice("watch %s: %v", event.Name, err)
 				}
 			}
-			if concerns(event) {
-				settled.Reset(settles)
+			if triggersBuild(event) {
+				settled.Reset(quietTime)
 			}
 		case <-settled.C:
 			s.rebuild(binaries)
@@ -76,8 +76,8 @@ func (s *Stack) follow(w *fsnotify.Watcher, binaries map[string]string) {
 	}
 }
 
-// concerns tells whether an event can change what is built.
-func concerns(event fsnotify.Event) bool {
+// triggersBuild reports whether an event can change a build's result.
+func triggersBuild(event fsnotify.Event) bool {
 	name := event.Name
 	if strings.HasSuffix(name, "_test.go") ||
 		!event.Has(fsnotify.Create|fsnotify.Write|fsnotify.Remove|fsnotify.Rename) {
@@ -86,15 +86,15 @@ func concerns(event fsnotify.Event) bool {
 	return strings.HasSuffix(name, ".go") || filepath.Ext(name) == ""
 }
 
-// rebuild builds all and replaces the functions whose binary has changed. If one cannot be built, all stay as they are:
-// half of a change is worse than none.
+// rebuild builds all functions and replaces those whose binary has changed. If one build fails, it replaces none,
+// because a partly applied change is worse than none.
 func (s *Stack) rebuild(binaries map[string]string) {
 	built, err := s.buildAll(s.ending)
 	if s.ending.Err() != nil {
 		return
 	}
 	if err != nil {
-		s.notice("%v\nthe functions that run stay as they are", err)
+		s.notice("%v\nthe running functions are unchanged", err)
 		return
 	}
 	for _, f := range s.template.Functions {
@@ -103,7 +103,7 @@ func (s *Stack) rebuild(binaries map[string]string) {
 			continue
 		}
 		if err := s.host.Replace(f.Name, binary); err != nil {
-			s.notice("replacing %s: %v", f.LogicalID, err)
+			s.notice("replace %s: %v", f.LogicalID, err)
 			continue
 		}
 		binaries[f.LogicalID] = binary

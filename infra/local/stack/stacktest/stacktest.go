@@ -1,4 +1,4 @@
-// Package stacktest runs the repository's own stack for tests of other packages.
+// Package stacktest runs the repository's own stack for the tests of other packages.
 package stacktest
 
 import (
@@ -13,9 +13,9 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// Start runs a stack until the test ends, with an empty table unless the config names another state. c.Root is the
-// repository's root as seen from the test. Without a DynamoDB engine the test is skipped; CARREL_REQUIRE_ALL turns that
-// into a failure.
+// Start runs a stack until the test ends. Its table is empty unless c.State names the state of an earlier stack. c.Root
+// is the path of the repository's root, relative to the test's folder. Without a DynamoDB engine Start skips the test,
+// or fails it if CARREL_REQUIRE_ALL is set.
 func Start(t testing.TB, c stack.Config) *stack.Stack {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -27,11 +27,11 @@ func Start(t testing.TB, c stack.Config) *stack.Stack {
 		t.Skip(err)
 	}
 	if err != nil {
-		t.Fatalf("starting the stack: %v", err)
+		t.Fatalf("start the stack: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("stopping the stack: %v", err)
+			t.Errorf("stop the stack: %v", err)
 		}
 	})
 	return s

@@ -1,4 +1,4 @@
-// Command gate lets those in who have a token of the issuer.
+// Command gate is an authorizer: it accepts clients that have a token of the issuer.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command later writes where its event came from.
+// Command later writes its event's source to the table.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command talk answers each message over @connections; an order it hands to another function, too.
+// Command talk answers each message over @connections. It also passes an order on to the function later.
 package main
 
 import (
