@@ -51,7 +51,7 @@ func (r *request) forget(ctx context.Context) error {
 		return err
 	}
 	err := r.answer(ctx, &wire.Accepted{RequestID: r.id, State: stateClosing})
-	if failed := r.invoker.Forget(ctx, r.in.User); failed != nil {
+	if failed := r.invoker.EraseUser(ctx, r.in.User); failed != nil {
 		r.log.ErrorContext(ctx, "invoking turn to forget a user", "err", failed)
 	}
 	return err

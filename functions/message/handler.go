@@ -19,7 +19,7 @@ import (
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
-	Forget(ctx context.Context, u chat.User) error
+	EraseUser(ctx context.Context, u chat.User) error
 }
 
 // handler answers the frames of clients. It is shared by all requests. Of users it holds nothing but the rates of their
@@ -196,11 +196,11 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 
 // tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
 func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
-	a := emit.Audience{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
+	a := emit.Recipients{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
 		Violation: func(id chat.ConnectionID) {
 			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID), monitor.Connection(id))
 		}}
-	if err := emit.Tell(ctx, a, frames...); err != nil {
+	if err := emit.Broadcast(ctx, a, frames...); err != nil {
 		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
 	}
 }

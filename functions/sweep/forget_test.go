@@ -49,7 +49,7 @@ func TestAUserIsForgotten(t *testing.T) {
 			}
 		}
 	}
-	r.sweep(`{"version":"1.0","requestPayload":{"reason":"forget"}}`)
+	r.sweep(`{"version":"1.0","requestPayload":{"reason":"eraseUser"}}`)
 	if s := bob.status("r1"); s == "" {
 		t.Errorf("bob's run is %q", s)
 	}

@@ -25,8 +25,8 @@ const (
 // invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
-	Erase(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error
-	Forget(ctx context.Context, u chat.User) error
+	EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error
+	EraseUser(ctx context.Context, u chat.User) error
 }
 
 // index is the index of what is live; store.Table is one.
@@ -109,7 +109,7 @@ func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
 		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
 		return nil
 	}
-	own, err := h.live.LiveOf(ctx, chat.Mark(f.Of))
+	own, err := h.live.LiveOf(ctx, chat.Mark(f.OwnerHash))
 	if err != nil {
 		h.log.ErrorContext(ctx, "read the live index", "err", err)
 	}

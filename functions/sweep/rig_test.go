@@ -167,14 +167,14 @@ const worker = "the worker's invocation"
 // failed is the record of an invocation of turn that has failed at the person's run r1.
 func (p person) failed(request string) string {
 	return `{"version":"1.0","requestContext":{"requestId":"` + request + `","condition":"RetriesExhausted"},
-		"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"},
+		"requestPayload":{"ownerHash":"` + p.user.Hash() + `","run":"r1","reason":"run"},
 		"responseContext":{"statusCode":200,"functionError":"Unhandled"}}`
 }
 
 // neverRan is the record of an event of turn, about the person's run r1, that Lambda gave up.
 func (p person) neverRan() string {
 	return `{"version":"1.0","requestContext":{"requestId":"never ran","condition":"EventAgeExceeded"},
-		"requestPayload":{"of":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
+		"requestPayload":{"ownerHash":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
 }
 
 // claims plays a turn's claim.

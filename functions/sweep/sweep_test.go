@@ -205,7 +205,7 @@ func TestADeletedThreadIsErased(t *testing.T) {
 	if alice.status("r1") != chat.RunFailed || len(r.edge.Frames(alice.window)) > 0 {
 		t.Errorf("the deleted thread's run is %s", alice.status("r1"))
 	}
-	r.sweep(`{"version":"1.0","requestPayload":{"reason":"erase","thread":"t","epoch":"e"}}`)
+	r.sweep(`{"version":"1.0","requestPayload":{"reason":"eraseThread","thread":"t","epoch":"e"}}`)
 	if live, err := r.table.Live(t.Context()); err != nil || len(live) > 0 {
 		t.Errorf("still live: %+v, %v", live, err)
 	}

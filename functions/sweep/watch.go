@@ -99,11 +99,11 @@ func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	switch {
 	case run.Status.Terminal():
 		return w.startWaiting(ctx)
-	case run.Status == chat.RunAdmitted && f.Ran:
+	case run.Status == chat.RunAdmitted && f.Invoked:
 		return w.end(ctx, run.ID, w.store.ClaimUnclaimed, died)
 	case run.Status == chat.RunAdmitted && run.Unclaimed(w.now()) >= eventAge:
 		return w.end(ctx, run.ID, w.store.ClaimUnclaimed, notStarted)
-	case run.Status == chat.RunRunning && f.Ran:
+	case run.Status == chat.RunRunning && f.Invoked:
 		return w.release(ctx, run.ID, f.Request)
 	}
 	return nil
@@ -128,9 +128,9 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
 	}
 	if e.Forget {
-		return w.invoker.Forget(ctx, w.user)
+		return w.invoker.EraseUser(ctx, w.user)
 	}
-	return w.invoker.Erase(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
+	return w.invoker.EraseThread(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
 
 // eraseTime is after the due time of an erasure. An erasure that is still there then counts as a repair.
@@ -231,7 +231,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 }
 
 func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
-	return emit.Tell(ctx, emit.Audience{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
+	return emit.Broadcast(ctx, emit.Recipients{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
 		Violation: func(id chat.ConnectionID) {
 			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
 		},

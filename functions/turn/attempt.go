@@ -38,7 +38,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 	if err != nil {
 		return s, err
 	}
-	t.emitter.Wrote(seq, s.first)
+	t.emitter.Deliver(seq, s.first)
 	t.measureBegin()
 	if earlier := s.events[:len(s.events)-len(s.first)]; len(earlier) > 0 {
 		t.uc.Count(agui.Figures(earlier))

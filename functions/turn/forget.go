@@ -61,7 +61,7 @@ func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 
 // farewell tells the connections that all is done and closes them. One that cannot be told is closed all the same.
 func (h *handler) farewell(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
-	told := emit.Tell(ctx, emit.Audience{User: u, Connections: s, Poster: h.poster, Now: h.now,
+	told := emit.Broadcast(ctx, emit.Recipients{User: u, Connections: s, Poster: h.poster, Now: h.now,
 		Violation: func(id chat.ConnectionID) {
 			h.monitor.Violation(ctx, monitor.ConnectionRecord, u, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
 		},

@@ -68,11 +68,11 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		return fmt.Errorf("turn: %w", err)
 	}
 	log := h.log.With("user", user, "request", request)
-	if ev.Reason == gateway.ReasonErase {
+	if ev.Reason == gateway.ReasonEraseThread {
 		log.InfoContext(ctx, "erasing a deleted thread")
 		return h.erase(ctx, user, s, store.Erasure{Thread: ev.Thread, Epoch: ev.Epoch})
 	}
-	if ev.Reason == gateway.ReasonForget {
+	if ev.Reason == gateway.ReasonEraseUser {
 		log.InfoContext(ctx, "erasing a user")
 		return h.forget(ctx, user, s, log)
 	}

@@ -29,7 +29,7 @@ func (t *turn) measureEnd(last []agui.Event) {
 
 // measureDelivery tells how the run's events reached its user's connections, once all posts are over.
 func (t *turn) measureDelivery() {
-	f := t.emitter.Figures()
+	f := t.emitter.Stats()
 	t.monitor.Record(monitor.N(monitor.FramesPosted, f.Posted), monitor.N(monitor.FramesRetried, f.Retried),
 		monitor.N(monitor.FramesThrottled, f.Throttled), monitor.N(monitor.ConnectionsGone, f.Gone), monitor.N(monitor.ConnectionsCut, f.Cut),
 		monitor.N(monitor.DeliveryBehind, f.Behind), monitor.Took(monitor.TimeToDeliver, f.Lag))

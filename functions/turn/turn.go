@@ -76,7 +76,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if err != nil {
 		return nil, err
 	}
-	t.emitter.Tell(thread(t.held.Thread(), chat.ThreadRunning))
+	t.emitter.Broadcast(thread(t.held.Thread(), chat.ThreadRunning))
 	terminal, err := t.run(s)
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
 		return
 	}
 	t.monitor.Count(monitor.SeatsInUse, len(d.Seats))
-	t.emitter.Tell(thread(th, d.Status(th.ID)))
+	t.emitter.Broadcast(thread(th, d.Status(th.ID)))
 }
 
 // ended is a run's last record as it was written, and its thread after it.

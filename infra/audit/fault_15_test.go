@@ -48,7 +48,7 @@ func TestFault15AMissingMappingIsRefused(t *testing.T) {
 			t.Errorf("a connect of %s is answered: %s %s, %v", who, answer, failed, err)
 		}
 	}
-	if err := g.Host().InvokeAsync(g.ctx, g.Function("TurnFunction"), "", []byte(`{"reason":"forget"}`)); err == nil {
+	if err := g.Host().InvokeAsync(g.ctx, g.Function("TurnFunction"), "", []byte(`{"reason":"eraseUser"}`)); err == nil {
 		t.Error("a turn of nobody is taken")
 	}
 	// Whatever was sent to the window before its next answer has reached it by then.

@@ -58,10 +58,10 @@ func steal(_ context.Context, in struct{ Words string }) (string, error) {
 		return notesOfBob(as(as(c, "alice"), bob))
 	}
 	events := []string{
-		fmt.Sprintf("{\"of\":%%q,\"reason\":\"run\",\"run\":%%q}", bobHash, words[2]),
-		fmt.Sprintf("{\"of\":%%q,\"reason\":\"run\",\"run\":\"nobodys\"}", bobHash),
-		fmt.Sprintf("{\"of\":%%q,\"reason\":\"erase\",\"thread\":%%q,\"epoch\":\"e\"}", bobHash, words[1]),
-		fmt.Sprintf("{\"of\":%%q,\"reason\":\"forget\"}", bobHash),
+		fmt.Sprintf("{\"ownerHash\":%%q,\"reason\":\"run\",\"run\":%%q}", bobHash, words[2]),
+		fmt.Sprintf("{\"ownerHash\":%%q,\"reason\":\"run\",\"run\":\"nobodys\"}", bobHash),
+		fmt.Sprintf("{\"ownerHash\":%%q,\"reason\":\"eraseThread\",\"thread\":%%q,\"epoch\":\"e\"}", bobHash, words[1]),
+		fmt.Sprintf("{\"ownerHash\":%%q,\"reason\":\"eraseUser\"}", bobHash),
 	}
 	told := ""
 	for _, event := range events {

@@ -57,7 +57,7 @@ func failureGuards() []guard {
 		},
 		{
 			name: "records: functionError says that it ran", file: "shared/gateway/gateway.go", test: "./functions/sweep TestRecord_NeverRan",
-			from: `Ran: e.ResponseContext.FunctionError != "",`, to: `Ran: true,`,
+			from: `Invoked: e.ResponseContext.FunctionError != "",`, to: `Invoked: true,`,
 		},
 		{
 			name: "records: a young run has another event", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_NeverRan",

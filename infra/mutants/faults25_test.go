@@ -86,7 +86,7 @@ func storeFaults() []fault {
 		},
 		{
 			number: 36, clause: "a run whose worker was ended goes on at its failure record", file: "functions/sweep/watch.go",
-			from: `case run.Status == chat.RunRunning && f.Ran:`, to: `case run.Status == chat.RunRunning && !f.Ran:`,
+			from: `case run.Status == chat.RunRunning && f.Invoked:`, to: `case run.Status == chat.RunRunning && !f.Invoked:`,
 			test: "TestFault36FunctionTimeout",
 		},
 		{

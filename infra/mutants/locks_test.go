@@ -30,7 +30,7 @@ func lockGuards() []guard {
 		},
 		{
 			name: "lock compute: an event of another's is noticed", file: "shared/gateway/gateway.go", test: gateway + "TestWhoseRunItIs",
-			from: `t.Of != "" && t.Of != u.Hash()`, to: `t.Of != "" && t.Of == ""`,
+			from: `t.OwnerHash != "" && t.OwnerHash != u.Hash()`, to: `t.OwnerHash != "" && t.OwnerHash == ""`,
 		},
 		{
 			name: "lock compute: a failure is its user's", file: "shared/store/due.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",

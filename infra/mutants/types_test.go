@@ -138,7 +138,7 @@ func nobodyGuards() []guard {
 		},
 		{
 			name: "types: who takes a user has a case", file: "shared/arch/nobody_test.go",
-			from: `"shared/emit.Tell": func(`, to: `"shared/emit.Told": func(`, test: test,
+			from: `"shared/emit.Broadcast": func(`, to: `"shared/emit.Broadcasts": func(`, test: test,
 		},
 	}
 }

@@ -65,14 +65,14 @@ func takers() map[string]taker {
 		"shared/gateway.Invoker.Turn": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, invoker(w).Turn(t.Context(), u, "r1")
 		},
-		"shared/gateway.Invoker.Erase": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, invoker(w).Erase(t.Context(), u, "t1", "e1")
+		"shared/gateway.Invoker.EraseThread": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, invoker(w).EraseThread(t.Context(), u, "t1", "e1")
 		},
-		"shared/gateway.Invoker.Forget": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, invoker(w).Forget(t.Context(), u)
+		"shared/gateway.Invoker.EraseUser": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, invoker(w).EraseUser(t.Context(), u)
 		},
-		"shared/emit.Tell": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, emit.Tell(t.Context(), emit.Audience{User: u, Connections: listed{w}})
+		"shared/emit.Broadcast": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, emit.Broadcast(t.Context(), emit.Recipients{User: u, Connections: listed{w}})
 		},
 		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			var g usercontext.Gauge

@@ -33,7 +33,7 @@ func TestEachPostIsChecked(t *testing.T) {
 			for n := range 60 {
 				r.words(t, 1)
 				if n%10 == 9 {
-					r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+					r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 				}
 				c := conn(ids[random.IntN(len(ids))])
 				c.N = int64(n + 2)
@@ -43,7 +43,7 @@ func TestEachPostIsChecked(t *testing.T) {
 			}
 			edge.set(func() { edge.list = nil })
 			r.end(t)
-			if err := emit.Tell(t.Context(), audience(t, edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
+			if err := emit.Broadcast(t.Context(), audience(t, edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
 				t.Error(err)
 			}
 			for _, bad := range edge.bad {

@@ -47,7 +47,7 @@ type Config struct {
 	Violation   func(chat.ConnectionID)              // told, once each, of connections that were listed and are another's; nil: Report is
 }
 
-// Emitter is one run's. Emit, Sync, Drain and Finish are for one goroutine at a time; Tell may be called beside them.
+// Emitter is one run's. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be called beside them.
 type Emitter struct {
 	c    Config
 	ctx  context.Context // ends with the invocation or with close
@@ -77,8 +77,8 @@ type Emitter struct {
 	listedAt   time.Time // when that was asked for
 	delivering int       // goroutines
 	last       *delivery // the last record, for who is new
-	news       *delivery // the last frame of Tell, for who is new
-	figures    Figures
+	news       *delivery // the last frame of Broadcast, for who is new
+	figures    Stats
 }
 
 // New makes the emitter of one run and lists the user's connections. ctx bounds the emitter's whole life: it is the
@@ -192,12 +192,12 @@ func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event)
 	return err
 }
 
-// Wrote posts a record that the caller has written before the first Emit: one that had to be chosen by what the log held.
-func (e *Emitter) Wrote(seq chat.Seq, events []agui.Event) { e.record(seq, events) }
+// Deliver posts a record that the caller has written before the first Emit: one that had to be chosen by what the log held.
+func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.record(seq, events) }
 
-// Tell posts a frame to all of the user's connections, whatever they watch, in order with the events. Who appears
+// Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Who appears
 // later gets the last such frame.
-func (e *Emitter) Tell(f wire.ServerFrame) {
+func (e *Emitter) Broadcast(f wire.ServerFrame) {
 	d := &delivery{frame: f, size: frameSize}
 	e.mu.Lock()
 	defer e.mu.Unlock()

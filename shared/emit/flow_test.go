@@ -160,7 +160,7 @@ func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 			t.Errorf("after its hello it got %q, want the last record", types(got))
 		}
 		r.end(t)
-		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Figures().Cut, len(edge.rows), len(r.reported)))
+		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.rows), len(r.reported)))
 	})
 }
 
@@ -168,7 +168,7 @@ func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := newEdge()
 		r := newRig(t, &fakeLog{}, edge)
-		r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+		r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 		r.emit(t, opening()...)
 		if err := r.Sync(t.Context()); err != nil {
 			t.Fatal(err)

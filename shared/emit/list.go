@@ -17,7 +17,7 @@ const (
 	listGood  = listEvery + 250*time.Millisecond
 	listTime  = listGood               // of one list: a later answer could not be posted from
 	listAgain = 250 * time.Millisecond // after a list that failed
-	listTries = 3                      // of Tell
+	listTries = 3                      // of Broadcast
 	dropTime  = 3 * time.Second        // to forget a connection that is gone
 )
 

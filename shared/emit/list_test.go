@@ -129,7 +129,7 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		time.Sleep(3 * time.Second)
-		r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+		r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 		r.end(t)
 		if slices.Sort(r.violations); !slices.Equal(r.violations, []chat.ConnectionID{"copied", "theirs"}) {
 			t.Errorf("violations of %v", r.violations)
@@ -141,11 +141,11 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		var told []chat.ConnectionID
 		a.Violation = func(id chat.ConnectionID) { told = append(told, id) }
 		before := len(edge.got["mine"])
-		err := emit.Tell(t.Context(), a, &wire.Done{})
+		err := emit.Broadcast(t.Context(), a, &wire.Done{})
 		if slices.Sort(told); !slices.Equal(told, []chat.ConnectionID{"copied", "theirs"}) || err != nil {
 			t.Errorf("Tell told of %v, %v", told, err)
 		}
-		if err := emit.Tell(t.Context(), audience(t, edge)); !errors.Is(err, chat.ErrForeign) {
+		if err := emit.Broadcast(t.Context(), audience(t, edge)); !errors.Is(err, chat.ErrForeign) {
 			t.Errorf("where nobody is told of them the error is %v", err)
 		}
 		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there", len(r.violations), len(edge.got["theirs"])))
@@ -201,7 +201,7 @@ func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
 		r.emit(t, opening()...)
 		synctest.Wait() // its post is under way
 		r.words(t, 1)
-		r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+		r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 		r.words(t, 1)
 		other := conn("a")
 		other.Thread, other.N = "another", 2
@@ -218,7 +218,7 @@ func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
 			t.Errorf("it got %v, want the events that were on their way and the row", got)
 		}
 		edge.events(t, "a", 0)
-		if f := r.Figures(); f.Cut+f.Gone > 0 {
+		if f := r.Stats(); f.Cut+f.Gone > 0 {
 			t.Errorf("counted %+v", f)
 		}
 	})
@@ -241,15 +241,15 @@ func TestTellDoesNotGoByAnOldList(t *testing.T) {
 			})
 		})
 		frame := &wire.Ended{RunID: run, ThreadID: thread, Status: chat.RunCancelled}
-		err := emit.Tell(t.Context(), a, frame, frame, frame, frame, &wire.Done{})
+		err := emit.Broadcast(t.Context(), a, frame, frame, frame, frame, &wire.Done{})
 		if s, w, l := len(edge.got["stays"]), len(edge.got["switches"]), len(edge.got["leaves"]); err != nil || s != 5 || w != 3 || l != 2 || edge.oldest > tolerance {
 			t.Errorf("%d, %d and %d frames by lists of up to %v, %v", s, w, l, edge.oldest, err)
 		}
 		edge.set(func() { edge.list = func(context.Context) error { return errLost } })
-		if err := emit.Tell(t.Context(), a, frame); err == nil {
+		if err := emit.Broadcast(t.Context(), a, frame); err == nil {
 			t.Error("nobody could be told, and nothing was said of it")
 		}
-		if err := emit.Tell(t.Context(), emit.Audience{Connections: edge, Poster: edge}, frame); err == nil {
+		if err := emit.Broadcast(t.Context(), emit.Recipients{Connections: edge, Poster: edge}, frame); err == nil {
 			t.Error("it told somebody's connections for nobody")
 		}
 	})

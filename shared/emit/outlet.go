@@ -121,7 +121,7 @@ func (e *Emitter) deliver(o *outlet) {
 			e.fail(o, err)
 		} else if d.events > 0 {
 			lag := e.c.User.Now().Sub(d.since)
-			e.count(func(f *Figures) { f.Lag = max(f.Lag, lag) })
+			e.count(func(f *Stats) { f.Lag = max(f.Lag, lag) })
 		}
 	}
 }

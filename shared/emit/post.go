@@ -16,8 +16,8 @@ const (
 	slowPause = 100 * time.Millisecond
 )
 
-// Figures are what an emitter has done so far.
-type Figures struct {
+// Stats are what an emitter has done so far.
+type Stats struct {
 	Posted    int           // messages that connections took
 	Retried   int           // posts that were repeated because they had been throttled
 	Throttled int           // posts that were
@@ -27,8 +27,8 @@ type Figures struct {
 	Behind    int           // the most events that one of them waited for
 }
 
-// Figures tells what the emitter has done so far. Any goroutine may ask.
-func (e *Emitter) Figures() Figures {
+// Stats tells what the emitter has done so far. Any goroutine may ask.
+func (e *Emitter) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.figures
@@ -70,7 +70,7 @@ func (e *Emitter) send(o *outlet, d queued, p posting) error {
 	again := func() bool {
 		wanted := e.wants(o, d)
 		if wanted {
-			e.count(func(f *Figures) { f.Retried++ })
+			e.count(func(f *Stats) { f.Retried++ })
 		}
 		return wanted
 	}
@@ -78,7 +78,7 @@ func (e *Emitter) send(o *outlet, d queued, p posting) error {
 		ctx, cancel := context.WithTimeout(e.ctx, postTime)
 		defer cancel()
 		err := e.c.Poster.Post(ctx, p.to, p.message)
-		e.count(func(f *Figures) {
+		e.count(func(f *Stats) {
 			switch {
 			case err == nil:
 				f.Posted++
@@ -90,7 +90,7 @@ func (e *Emitter) send(o *outlet, d queued, p posting) error {
 	})
 }
 
-func (e *Emitter) count(change func(*Figures)) {
+func (e *Emitter) count(change func(*Stats)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	change(&e.figures)

@@ -49,7 +49,7 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 		if got := edge.events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the throttled connection got %q", said(got))
 		}
-		f := r.Figures()
+		f := r.Stats()
 		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.got["slow"])+len(edge.got["fast"]) {
 			t.Errorf("reported %q; counted %+v", r.reported, f)
 		}
@@ -73,7 +73,7 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 		posts := edge.count()
 		r.words(t, 3)
 		time.Sleep(4 * time.Second)
-		if f := r.Figures(); posts != 6 || edge.count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
+		if f := r.Stats(); posts != 6 || edge.count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
 			t.Errorf("%d posts and then %d; counted %+v, reported %q", posts, edge.count(), f, r.reported)
 		}
 		again := conn("slow")
@@ -85,7 +85,7 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 		if got := edge.events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
 			t.Errorf("after its hello it got %s from %d", types(got), first.Seq)
 		}
-		t.Attr("figure", fmt.Sprintf("%d posts tried, then %d cut", posts, r.Figures().Cut))
+		t.Attr("figure", fmt.Sprintf("%d posts tried, then %d cut", posts, r.Stats().Cut))
 	})
 }
 
@@ -109,7 +109,7 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the other connection got %q", said(got))
 		}
-		if f := r.Figures(); f.Cut != 1 || f.Retried != 0 {
+		if f := r.Stats(); f.Cut != 1 || f.Retried != 0 {
 			t.Errorf("counted %+v", f)
 		}
 		t.Attr("figure", fmt.Sprintf("a post of an hour: the run ended in %v", ended))
@@ -155,7 +155,7 @@ func TestNothingIsPostedPastTheToken(t *testing.T) {
 			posts := edge.count()
 			edge.set(func() { delete(edge.fails, "a") })
 			r.emit(t, agui.Event{Type: agui.StepStarted, StepName: "s"})
-			r.Tell(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
+			r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 			time.Sleep(3 * time.Second)
 			r.end(t)
 			if posts < 2 || posts > 8 || edge.count() != posts {

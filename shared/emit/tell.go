@@ -13,8 +13,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Audience is one user's connections and the way to them, for who has something to say outside of a run.
-type Audience struct {
+// Recipients is one user's connections and the way to them, for who has something to say outside of a run.
+type Recipients struct {
 	User        chat.User
 	Connections Connections
 	Poster      Poster
@@ -22,18 +22,18 @@ type Audience struct {
 	Violation   func(chat.ConnectionID) // told, once each, of connections that were listed and are another's; nil: it is an error
 }
 
-// Tell lists the user's connections and posts frames to each, in order: Events and Ended to those that watch their
+// Broadcast lists the user's connections and posts frames to each, in order: Events and Ended to those that watch their
 // thread, all else to every one. A connection that is gone is forgotten. It waits for the posts, which have deadlines;
 // its error names each that failed, and a failing one holds up no other. A list that has become too old to be posted from
 // is read again first.
-func Tell(ctx context.Context, a Audience, frames ...wire.ServerFrame) error {
+func Broadcast(ctx context.Context, a Recipients, frames ...wire.ServerFrame) error {
 	if a.User.IsZero() {
 		return fmt.Errorf("emit: tell: %w", chat.ErrNoUser)
 	}
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	r := &roll{Audience: a, refused: map[chat.ConnectionID]bool{}}
+	r := &roll{Recipients: a, refused: map[chat.ConnectionID]bool{}}
 	if err := r.read(ctx); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Tell(ctx context.Context, a Audience, frames ...wire.ServerFrame) error {
 
 // roll is an audience's connections as they were last read.
 type roll struct {
-	Audience
+	Recipients
 	mu      sync.Mutex
 	at      time.Time // when it was asked for
 	rows    map[chat.ConnectionID]chat.Connection

@@ -14,10 +14,10 @@ import (
 	"carrel/shared/wire"
 )
 
-func audience(t *testing.T, edge *fakeEdge) emit.Audience {
+func audience(t *testing.T, edge *fakeEdge) emit.Recipients {
 	t.Helper()
 	edge.owner = chattest.User(t, "alice")
-	return emit.Audience{User: edge.owner, Connections: edge, Poster: edge}
+	return emit.Recipients{User: edge.owner, Connections: edge, Poster: edge}
 }
 
 func TestTellReachesWhomItConcerns(t *testing.T) {
@@ -28,7 +28,7 @@ func TestTellReachesWhomItConcerns(t *testing.T) {
 		edge.fails["gone"], edge.fails["broken"] = fmt.Errorf("post: %w", chat.ErrGone), errLost
 		edge.takes["slow"] = 4 * time.Second
 		start := time.Now()
-		err := emit.Tell(t.Context(), audience(t, edge),
+		err := emit.Broadcast(t.Context(), audience(t, edge),
 			&wire.Events{ThreadID: thread, RunID: run, Seq: 1, Events: []agui.Event{{Type: agui.RunError}}},
 			&wire.Ended{ThreadID: thread, RunID: run},
 			&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread}},
@@ -52,5 +52,5 @@ func TestTellReachesWhomItConcerns(t *testing.T) {
 
 func tellThrice(t *testing.T, edge *fakeEdge, f wire.ServerFrame) error {
 	t.Helper()
-	return emit.Tell(t.Context(), audience(t, edge), f, f, f)
+	return emit.Broadcast(t.Context(), audience(t, edge), f, f, f)
 }

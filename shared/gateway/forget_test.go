@@ -16,14 +16,14 @@ import (
 func TestForget(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
-	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"forget"}`), gateway.PerTenant)
-	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonForget}) {
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseUser"}`), gateway.PerTenant)
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonEraseUser}) {
 		t.Errorf("user %v, event %+v, error %v", u, e, err)
 	}
-	if ev, err := gateway.ParseSweep(json.RawMessage(`{"requestPayload":{"reason":"forget"}}`)); err != nil || ev.Failed.Reason != gateway.ReasonForget {
+	if ev, err := gateway.ParseSweep(json.RawMessage(`{"requestPayload":{"reason":"eraseUser"}}`)); err != nil || ev.Failed.Reason != gateway.ReasonEraseUser {
 		t.Errorf("failure record %+v, %v", ev, err)
 	}
-	if err := new(gateway.Invoker).Forget(t.Context(), chat.User{}); !errors.Is(err, chat.ErrNoUser) {
+	if err := new(gateway.Invoker).EraseUser(t.Context(), chat.User{}); !errors.Is(err, chat.ErrNoUser) {
 		t.Errorf("nobody: %v", err)
 	}
 }

@@ -129,13 +129,13 @@ func RequestID(ctx context.Context) string {
 
 // TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
 type TurnEvent struct {
-	// Of is the hash of the user. The failure record of an event repeats the event, but not the tenant id: without this
+	// OwnerHash is the hash of the user. The failure record of an event repeats the event, but not the tenant id: without this
 	// nobody could tell whose turn failed.
-	Of     string        `json:"of,omitempty"`
-	Run    chat.RunID    `json:"run,omitempty"`
-	Reason Reason        `json:"reason"`
-	Thread chat.ThreadID `json:"thread,omitempty"` // to be erased
-	Epoch  chat.Epoch    `json:"epoch,omitempty"`  // of that thread
+	OwnerHash string        `json:"ownerHash,omitempty"`
+	Run       chat.RunID    `json:"run,omitempty"`
+	Reason    Reason        `json:"reason"`
+	Thread    chat.ThreadID `json:"thread,omitempty"` // to be erased
+	Epoch     chat.Epoch    `json:"epoch,omitempty"`  // of that thread
 }
 
 // Reason is why turn is invoked.
@@ -143,10 +143,10 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonRun   Reason = "run"   // to do a run, or what is left of it
-	ReasonErase Reason = "erase" // to erase what is left of a deleted thread
-	// ReasonForget is to erase everything of a user who asked for it.
-	ReasonForget Reason = "forget"
+	ReasonRun         Reason = "run"         // to do a run, or what is left of it
+	ReasonEraseThread Reason = "eraseThread" // to erase what is left of a deleted thread
+	// ReasonEraseUser is to erase everything of a user who asked for it.
+	ReasonEraseUser Reason = "eraseUser"
 )
 
 // Tenancy says where turn learns whose run it does. The zero Tenancy is PerTenant.
@@ -210,7 +210,7 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 	}
 	u, err := principal.FromKey(key)
 	second, bad := principal.FromKey(other)
-	if err == nil && (bad == nil && second != u || t.Of != "" && t.Of != u.Hash()) {
+	if err == nil && (bad == nil && second != u || t.OwnerHash != "" && t.OwnerHash != u.Hash()) {
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w", &TwoUsersError{u})
 	}
 	if other != "" {
@@ -232,9 +232,9 @@ func decodeTurn(event json.RawMessage) (turnPayload, error) {
 	switch t.Reason {
 	case ReasonRun:
 		err = chat.CheckID(string(t.Run))
-	case ReasonErase:
+	case ReasonEraseThread:
 		err = errors.Join(chat.CheckID(string(t.Thread)), chat.CheckID(string(t.Epoch)))
-	case ReasonForget:
+	case ReasonEraseUser:
 	default:
 		return t, fmt.Errorf("gateway: turn's event has the unknown reason %q", t.Reason)
 	}
@@ -253,9 +253,9 @@ type SweepEvent struct {
 type FailedTurn struct {
 	TurnEvent
 	Request string // the id of the invocation, which all tries and duplicates of the event have; "": the record has none
-	// Ran reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was no
+	// Invoked reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was no
 	// capacity until the event was too old.
-	Ran bool
+	Invoked bool
 }
 
 // ParseSweep reads a scheduled event or the failure record of a turn.
@@ -277,7 +277,7 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 	case e.RequestPayload != nil:
 		t, err := decodeTurn(e.RequestPayload)
 		return SweepEvent{Failed: &FailedTurn{
-			TurnEvent: t.TurnEvent, Request: e.RequestContext.RequestID, Ran: e.ResponseContext.FunctionError != "",
+			TurnEvent: t.TurnEvent, Request: e.RequestContext.RequestID, Invoked: e.ResponseContext.FunctionError != "",
 		}}, err
 	case e.DetailType == "Scheduled Event":
 		return SweepEvent{}, nil

@@ -184,7 +184,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 func TestWhoseRunItIs(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
-	hashed := `{"of":"` + alice.Hash() + `","run":"r1","reason":"run"}`
+	hashed := `{"ownerHash":"` + alice.Hash() + `","run":"r1","reason":"run"}`
 	said := map[string]struct {
 		isolation, tenant, event string
 		want                     chat.User
@@ -237,12 +237,12 @@ func TestWhoseRunItIs(t *testing.T) {
 func TestTurnsEvent(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
-	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"erase","thread":"t1","epoch":"e1"}`), gateway.PerTenant)
-	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonErase, Thread: "t1", Epoch: "e1"}) {
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseThread","thread":"t1","epoch":"e1"}`), gateway.PerTenant)
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonEraseThread, Thread: "t1", Epoch: "e1"}) {
 		t.Errorf("user %v, event %+v, error %v", u, e, err)
 	}
 	for _, bad := range []string{
-		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"erase"}`, `{"reason":"erase","thread":"t1","epoch":"a#b"}`,
+		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"eraseThread"}`, `{"reason":"eraseThread","thread":"t1","epoch":"a#b"}`,
 	} {
 		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad), gateway.PerTenant); err == nil {
 			t.Errorf("%s was read", bad)
@@ -259,11 +259,11 @@ func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
 		t.Errorf("schedule: %+v, %v", e, err)
 	}
 	e, err = gateway.ParseSweep(json.RawMessage(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r7","reason":"run"}}`))
-	if err != nil || e.Failed == nil || e.Failed.Run != "r7" || e.Failed.Ran {
+	if err != nil || e.Failed == nil || e.Failed.Run != "r7" || e.Failed.Invoked {
 		t.Errorf("failure record: %+v, %v", e, err)
 	}
 	e, err = gateway.ParseSweep(json.RawMessage(`{"requestContext":{"requestId":"i"},"requestPayload":{"run":"r7","reason":"run"},"responseContext":{"functionError":"Unhandled"}}`))
-	if err != nil || e.Failed == nil || e.Failed.Request != "i" || !e.Failed.Ran {
+	if err != nil || e.Failed == nil || e.Failed.Request != "i" || !e.Failed.Invoked {
 		t.Errorf("failure record of an invocation that failed: %+v, %v", e, err)
 	}
 	if _, err := gateway.ParseSweep(json.RawMessage(`{}`)); err == nil {

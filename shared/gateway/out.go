@@ -127,14 +127,14 @@ func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error {
 	return i.invoke(ctx, u, TurnEvent{Run: run, Reason: ReasonRun})
 }
 
-// Erase has what is left of a deleted thread of this user erased, as Turn has a run done.
-func (i *Invoker) Erase(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
-	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonErase})
+// EraseThread has what is left of a deleted thread of this user erased, as Turn has a run done.
+func (i *Invoker) EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
+	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonEraseThread})
 }
 
-// Forget has everything of this user erased who asked for it, as Turn has a run done.
-func (i *Invoker) Forget(ctx context.Context, u chat.User) error {
-	return i.invoke(ctx, u, TurnEvent{Reason: ReasonForget})
+// EraseUser has everything of this user erased who asked for it, as Turn has a run done.
+func (i *Invoker) EraseUser(ctx context.Context, u chat.User) error {
+	return i.invoke(ctx, u, TurnEvent{Reason: ReasonEraseUser})
 }
 
 func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
@@ -142,7 +142,7 @@ func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)
 	}
 	in := &lambda.InvokeInput{FunctionName: aws.String(i.function), InvocationType: lambdatypes.InvocationTypeEvent}
-	e.Of = u.Hash()
+	e.OwnerHash = u.Hash()
 	event := turnPayload{TurnEvent: e}
 	if i.tenancy == Shared {
 		event.User = u.Key()

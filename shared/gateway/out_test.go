@@ -123,22 +123,22 @@ func TestTurnIsInvokedForItsUser(t *testing.T) {
 	if err := i.Turn(t.Context(), alice, "r1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"of":"`+alice.Hash()+`","run":"r1","reason":"run"}` {
+	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run"}` {
 		t.Errorf("request %+v", got)
 	}
 	if err := gateway.NewInvoker(c, "turn", gateway.Shared).Turn(t.Context(), alice, "r1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[1]; got.tenant != "" || got.body != `{"of":"`+alice.Hash()+`","run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
+	if got := (*calls)[1]; got.tenant != "" || got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
 		t.Errorf("without tenant isolation: request %+v", got)
 	}
-	if err := i.Erase(t.Context(), alice, "t1", "e1"); err != nil {
+	if err := i.EraseThread(t.Context(), alice, "t1", "e1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[2]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"of":"`+alice.Hash()+`","reason":"erase","thread":"t1","epoch":"e1"}` {
+	if got := (*calls)[2]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"ownerHash":"`+alice.Hash()+`","reason":"eraseThread","thread":"t1","epoch":"e1"}` {
 		t.Errorf("request %+v", got)
 	}
-	if err := i.Erase(t.Context(), chat.User{}, "t1", "e1"); !errors.Is(err, chat.ErrNoUser) {
+	if err := i.EraseThread(t.Context(), chat.User{}, "t1", "e1"); !errors.Is(err, chat.ErrNoUser) {
 		t.Errorf("nobody's erasure: %v", err)
 	}
 	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 3 {

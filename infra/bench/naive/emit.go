@@ -107,8 +107,8 @@ func (e *Emitter) Sync(context.Context) error { return nil }
 // Drain has nothing to wait for.
 func (e *Emitter) Drain(context.Context) error { return nil }
 
-// Wrote posts a record that the caller has written.
-func (e *Emitter) Wrote(seq chat.Seq, events []agui.Event) { e.post(seq, events) }
+// Deliver posts a record that the caller has written.
+func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.post(seq, events) }
 
 // Finish posts the last record.
 func (e *Emitter) Finish(_ context.Context, seq chat.Seq, events []agui.Event) error {
@@ -116,8 +116,8 @@ func (e *Emitter) Finish(_ context.Context, seq chat.Seq, events []agui.Event) e
 	return nil
 }
 
-// Tell tells nobody: the samples have no lists of threads.
-func (e *Emitter) Tell(wire.ServerFrame) {}
+// Broadcast does nothing: the samples have no lists of threads.
+func (e *Emitter) Broadcast(wire.ServerFrame) {}
 
 // post posts to all connections at once and waits for the slowest.
 func (e *Emitter) post(seq chat.Seq, events []agui.Event) {
@@ -151,8 +151,8 @@ func (e *Emitter) one(id chat.ConnectionID, message []byte) {
 	}
 }
 
-// Audience is that of the package it replaces.
-type Audience struct {
+// Recipients is that of the package it replaces.
+type Recipients struct {
 	User        chat.User
 	Connections Connections
 	Poster      Poster
@@ -160,17 +160,17 @@ type Audience struct {
 	Violation   func(chat.ConnectionID)
 }
 
-// Tell is not of a turn: nobody forgets themselves in a bench.
-func Tell(context.Context, Audience, ...wire.ServerFrame) error {
-	return errors.New("emit: the naive build tells nobody")
+// Broadcast always fails: no user is erased in a bench.
+func Broadcast(context.Context, Recipients, ...wire.ServerFrame) error {
+	return errors.New("emit: the naive build does not broadcast")
 }
 
-// Figures is what turn measures of an emitter. The naive one measures nothing.
-type Figures struct {
+// Stats is what turn measures of an emitter. The naive one measures nothing.
+type Stats struct {
 	Posted, Retried, Throttled, Gone, Cut int
 	Lag                                   time.Duration
 	Behind                                int
 }
 
-// Figures are none.
-func (e *Emitter) Figures() Figures { return Figures{} }
+// Stats are none.
+func (e *Emitter) Stats() Stats { return Stats{} }

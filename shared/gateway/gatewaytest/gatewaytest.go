@@ -55,13 +55,13 @@ func Turn(tb testing.TB, u chat.User, run chat.RunID) (context.Context, json.Raw
 // Erase is the invocation of turn for a deleted thread of this user.
 func Erase(tb testing.TB, u chat.User, thread chat.ThreadID, epoch chat.Epoch) (context.Context, json.RawMessage) {
 	tb.Helper()
-	return invocation(tb, u, gateway.TurnEvent{Thread: thread, Epoch: epoch, Reason: gateway.ReasonErase})
+	return invocation(tb, u, gateway.TurnEvent{Thread: thread, Epoch: epoch, Reason: gateway.ReasonEraseThread})
 }
 
 // Forget is the invocation of turn for a user who is to be erased.
 func Forget(tb testing.TB, u chat.User) (context.Context, json.RawMessage) {
 	tb.Helper()
-	return invocation(tb, u, gateway.TurnEvent{Reason: gateway.ReasonForget})
+	return invocation(tb, u, gateway.TurnEvent{Reason: gateway.ReasonEraseUser})
 }
 
 func invocation(tb testing.TB, u chat.User, e gateway.TurnEvent) (context.Context, json.RawMessage) {
@@ -151,12 +151,12 @@ func (e *Edge) Turn(_ context.Context, u chat.User, run chat.RunID) error {
 }
 
 // Erase is gateway.Invoker's.
-func (e *Edge) Erase(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
+func (e *Edge) EraseThread(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
 	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
 }
 
 // Forget is gateway.Invoker's.
-func (e *Edge) Forget(_ context.Context, u chat.User) error {
+func (e *Edge) EraseUser(_ context.Context, u chat.User) error {
 	return e.invoke(Invocation{User: u, Forget: true})
 }
 
