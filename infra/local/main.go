@@ -67,8 +67,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("the only arguments are `-- command args...`; environment variables set everything else: " +
-			"PORT, GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, PARAMETERS, " +
-			"SEED")
+			"PORT, GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, " +
+			"PARAMETERS, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {

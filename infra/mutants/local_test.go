@@ -31,7 +31,7 @@ func pageGuards() []guard {
 		{
 			name: "local: a head over 10,240 bytes is refused", file: "infra/local/loopback/guard.go",
 			from: `if g.c.MaxHead > 0 && headSize(r) > g.c.MaxHead {`, to: `if g.c.MaxHead < 0 && headSize(r) > g.c.MaxHead {`,
-			test: "./infra/local/apigateway TestHeadOverTheLimit",
+			test: "./infra/local/apigateway TestHandshake_HeadSizeLimit",
 		},
 		{
 			name: "local: the engine's address cannot be guessed", file: "infra/local/dynamodb/dynamodb.go",

@@ -1,15 +1,15 @@
 // Package apigateway runs one API Gateway WebSocket API on this machine, with its @connections management API on the
-// same port. Its measure is fidelity: what AWS refuses, drops, reorders or cuts off, this refuses, drops, reorders or
-// cuts off too, so that a bug of ours shows here and not there.
+// same port. Its goal is fidelity: what AWS rejects, drops, reorders or cuts off, this package rejects, drops, reorders
+// or cuts off too, so that a bug of ours shows up locally.
 //
-// Where AWS says nothing, it does this:
+// Where AWS documents no behaviour, this package does the following:
 //
-//   - A fault of the authorizer (it fails with anything but "Unauthorized", times out, or its answer is unusable) is
-//     500; of the $connect function 502.
-//   - A path other than /<stage> is 403; a request to it that asks for no WebSocket is 426, a broken handshake 400.
-//   - Control frames do not count as traffic: only messages, in or out, put off the idle limit.
-//   - Idle and life limits and Close end a socket with 1001 "Going away"; DELETE of a connection ends it with 1000.
-//   - When Close is called, functions that run are cut off; $disconnect functions get two more seconds.
+//   - If the authorizer fails with an error other than "Unauthorized", times out or returns an invalid response, the
+//     handshake's status is 500. If the $connect function does, it is 502.
+//   - A path other than /<stage> gets 403, a request that is not a WebSocket upgrade 426, and a broken handshake 400.
+//   - Only messages, in either direction, reset the idle timeout. Control frames do not.
+//   - The idle timeout, the maximum lifetime and Close end a socket with 1001 "Going away". DELETE ends it with 1000.
+//   - Close cancels running functions. $disconnect functions get two more seconds.
 package apigateway
 
 import (
@@ -31,79 +31,79 @@ import (
 	"carrel/infra/local/sigv4"
 )
 
-// Limits of AWS, in bytes, and what this stack adds to them where AWS keeps its own figure to itself.
+// Limits of AWS, in bytes, and our own limits where AWS publishes none.
 const (
 	frameLimit      = 32 << 10
 	messageLimit    = 128 << 10
 	urlLimit        = 4096
 	headLimit       = 10240
 	authorizerLimit = 8 << 10
-	outboundLimit   = 256 << 10 // what may wait for a client that reads slowly
-	systemBuffer    = 64 << 10  // what the system may keep of it besides
-	inFlightLimit   = 100       // functions at work for one socket; then it is not read from
+	outboundLimit   = 256 << 10 // bytes buffered for a client that reads slowly
+	systemBuffer    = 64 << 10  // further bytes that the system's socket buffer may hold
+	inFlightLimit   = 100       // concurrent invocations for one socket; then reading from it pauses
 
-	writeTimeout    = 30 * time.Second // a client that takes nothing for so long is lost
-	closeGrace      = time.Second      // for the closing handshake
-	disconnectGrace = 2 * time.Second  // for $disconnect functions once Close was called
+	writeTimeout    = 30 * time.Second // a client that accepts no bytes for this long is disconnected
+	closeGrace      = time.Second      // time for the closing handshake
+	disconnectGrace = 2 * time.Second  // time for $disconnect functions after Close was called
 	bodyTimeout     = 10 * time.Second
-	keepAlive       = 2 * time.Minute // of callers of @connections
+	keepAlive       = 2 * time.Minute // idle time of HTTP connections to @connections
 )
 
-// Invoker invokes a function synchronously. functionError is "" (it answered), "Handled" or "Unhandled" (response is
-// then the error's JSON); err says that the function could not be invoked at all, or that ctx ended. It is called
+// Invoker invokes a function synchronously. functionError is "" for success, or "Handled" or "Unhandled"; then response
+// is the error as JSON. err means that the function could not be invoked or that ctx ended. Invoke is called
 // concurrently.
 type Invoker interface {
 	Invoke(ctx context.Context, function string, payload []byte) (response []byte, functionError string, err error)
 }
 
-// Config says what API to serve and where.
+// Config describes the API to serve.
 type Config struct {
-	Addr                          string // host:port; port 0 takes a free one
+	Addr                          string // host:port; port 0 means a free port
 	APIID, Stage, Region, Account string
-	// route key ($connect, $disconnect, $default, custom) → function name
+	// Routes maps a route key ($connect, $disconnect, $default or a custom one) to the name of its function.
 	Routes                         map[string]string
-	RouteSelectionExpression       string // $request.body.<member>; may be empty if there is no custom route
-	Authorizer                     string // function name; "" for none
+	RouteSelectionExpression       string // $request.body.<member>; may be empty without custom routes
+	Authorizer                     string // name of the authorizer function; "" for none
 	Invoker                        Invoker
-	Idle, Life, IntegrationTimeout time.Duration // 0: 10 min, 2 h, 29 s
+	Idle, Life, IntegrationTimeout time.Duration // defaults: 10 min, 2 h, 29 s
 
-	// Reorder, if it is not 0, holds each message back for a random time up to it before its function is invoked, so
-	// that messages which are closer together come in any order: AWS promises none. The times follow from Seed and from
-	// the order in which sockets opened; a Seed of 0 is replaced by a random one. The log tells the seed.
+	// Reorder, if not 0, delays each message by a random time below it, so that messages of one socket that arrive
+	// within that time reach their functions in any order. AWS guarantees no order either. Seed and the order in which
+	// sockets open determine the delays. A Seed of 0 is replaced by a random one. The seed is logged.
 	Reorder time.Duration
 	Seed    uint64
 
-	// LoseDisconnects keeps every $disconnect from its function: AWS sends them best effort.
+	// LoseDisconnects does not invoke $disconnect. AWS delivers $disconnect events on a best-effort basis only.
 	LoseDisconnects bool
 
-	// Origins are the web pages that may open sockets, such as http://127.0.0.1:3000. A client that sends no Origin is
-	// no page.
+	// Origins are the web origins that may open sockets, such as http://127.0.0.1:3000. A client that sends no Origin
+	// header is not a web page and is accepted.
 	Origins []string
 
-	// AccessKeys says who may call @connections: the secret of an access key, false for an unknown one. If it is nil
-	// nobody is refused for who they are, but a signature's header for the service execute-api must be there. It is
-	// called concurrently.
+	// AccessKeys returns the secret of an access key that may call @connections, or false for an unknown key. If it is
+	// nil, every caller is accepted whose request has a signature header for the service execute-api. It is called
+	// concurrently.
 	AccessKeys func(accessKeyID string) (secret string, ok bool)
 
-	// Meter, if there is one, is told of what AWS bills.
+	// Meter, if set, is notified of everything that AWS bills.
 	Meter Meter
 
-	// Log, if there is one, gets one line a connection, refusal or failed function: never headers, query or bodies. It
-	// is called concurrently.
+	// Log, if set, receives one line per connection, refused handshake and failed function, which never contains
+	// headers, query parameters or bodies. It is called concurrently.
 	Log func(line string)
 }
 
-// Gateway is a WebSocket API that is being served.
+// Gateway is a running WebSocket API.
 type Gateway struct {
 	c        Config
-	member   string // of the body, that names the route; "" if there is none but $default
+	member   string // the body's member that names the route; "" without custom routes
 	listener *loopback.Listener
 	server   *loopback.Server
 	verifier *sigv4.Verifier
 
-	invokes    context.Context // of $connect and messages: ends when closing begins
+	invokes    context.Context // for $connect and messages: cancelled when closing begins
 	endInvokes context.CancelFunc
-	last       context.Context // of $disconnect: ends disconnectGrace later
+	last       context.Context // for $disconnect: cancelled disconnectGrace later
 	endLast    context.CancelFunc
 	grace      *time.Timer
 	unhook     func() bool
@@ -113,14 +113,14 @@ type Gateway struct {
 
 	mu      sync.Mutex
 	closed  bool
-	opened  uint64 // sockets so far
+	opened  uint64 // number of sockets opened so far
 	sockets map[string]*socket
 	faults  Faults
 	running sync.WaitGroup // handlers, sockets, invocations, the server
 }
 
-// Start listens and serves until Close is called. If ctx ends first, all sockets end and new requests are refused, and
-// Close must be called all the same. It fails if the config is unusable or the address taken.
+// Start listens and serves until Close is called. If ctx ends first, all sockets are closed and new requests are
+// refused, but Close must still be called. Start fails if the config is invalid or the address is taken.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
 	member, err := c.check()
 	if err != nil {
@@ -142,13 +142,13 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 		}
 	})
 	if c.Reorder > 0 {
-		g.logf("messages closer than %s are reordered with seed %d", c.Reorder, g.c.Seed)
+		g.logf("reordering messages closer than %s with seed %d", c.Reorder, g.c.Seed)
 	}
 	g.unhook = context.AfterFunc(ctx, func() { g.closing.Do(g.beginClose) })
 	return g, nil
 }
 
-// check fills in defaults and gives the body's member that names the route.
+// check applies the defaults and returns the body's member that names the route.
 func (c *Config) check() (member string, err error) {
 	for _, f := range [...]struct{ name, value string }{{"Addr", c.Addr}, {"APIID", c.APIID}, {"Stage", c.Stage},
 		{"Region", c.Region}, {"Account", c.Account}} {
@@ -170,17 +170,17 @@ func (c *Config) check() (member string, err error) {
 		case key == "$connect" || key == "$disconnect" || key == "$default":
 			continue
 		case key == "" || key[0] == '$':
-			return "", fmt.Errorf("config: %q is no route key", key)
+			return "", fmt.Errorf("config: %q is not a route key", key)
 		case member == "":
 			return "", fmt.Errorf("config: route %q needs a RouteSelectionExpression", key)
 		}
 		custom = true
 	}
 	if !custom {
-		member = "" // no body need be looked into
+		member = "" // no body has to be parsed
 	}
 	if c.Reorder < 0 || c.Idle < 0 || c.Life < 0 || c.IntegrationTimeout < 0 {
-		return "", errors.New("config: a time is negative")
+		return "", errors.New("config: a duration is negative")
 	}
 	for c.Seed == 0 {
 		c.Seed = rand.Uint64()
@@ -197,15 +197,15 @@ func (c *Config) check() (member string, err error) {
 	return member, nil
 }
 
-// URL is what a client connects to: ws://host:port/<stage>.
+// URL returns the address for clients: ws://host:port/<stage>.
 func (g *Gateway) URL() string { return "ws://" + g.listener.Addr() + "/" + g.c.Stage }
 
-// Management is the base of @connections: http://host:port/<stage>.
+// Management returns the base address of @connections: http://host:port/<stage>.
 func (g *Gateway) Management() string {
 	return "http://" + g.listener.Addr() + "/" + g.c.Stage
 }
 
-// Close ends all sockets (1001), cuts off the functions that run, lets $disconnect functions run for two seconds, and
+// Close ends all sockets with code 1001, cancels running functions, gives $disconnect functions two seconds, and
 // returns when nothing of the gateway runs any more. It may be called more than once.
 func (g *Gateway) Close() error {
 	g.unhook()
@@ -232,7 +232,8 @@ func (g *Gateway) beginClose() {
 	}
 }
 
-// enter counts a request in, unless closing has begun: Close must not wait for what could still grow.
+// enter counts a request as running, or returns false once closing has begun: then Close waits for a fixed set of
+// requests.
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -251,7 +252,7 @@ func (g *Gateway) register(s *socket) bool {
 	}
 	g.sockets[s.id] = s
 	g.opened++
-	s.dice = rand.New(rand.NewPCG(g.c.Seed, g.opened))
+	s.random = rand.New(rand.NewPCG(g.c.Seed, g.opened))
 	return true
 }
 
@@ -275,7 +276,7 @@ func (g *Gateway) log(line string) {
 
 func (g *Gateway) logf(format string, args ...any) { g.log(fmt.Sprintf(format, args...)) }
 
-// lines is a log function as the writer that net/http wants.
+// lines adapts a log function to the io.Writer that net/http needs for its errors.
 type lines func(line string)
 
 func (l lines) Write(p []byte) (int, error) {

@@ -27,7 +27,7 @@ const patience = 10 * time.Second
 // function is a fake of one Lambda function.
 type function func(ctx context.Context, event []byte) (response []byte, functionError string, err error)
 
-// functions is an Invoker.
+// functions is an Invoker of fake functions by name.
 type functions map[string]function
 
 func (f functions) Invoke(ctx context.Context, name string, payload []byte) ([]byte, string, error) {
@@ -37,20 +37,20 @@ func (f functions) Invoke(ctx context.Context, name string, payload []byte) ([]b
 	return nil, "", fmt.Errorf("no function %q", name)
 }
 
-// answers is a function that always answers the same.
+// answers returns a function that always returns the same response.
 func answers(response string) function {
 	return func(context.Context, []byte) ([]byte, string, error) { return []byte(response), "", nil }
 }
 
-// fails is a function that fails as a Go handler does.
+// fails returns a function that fails like a Go handler that returns an error.
 func fails(message string) function {
 	return func(context.Context, []byte) ([]byte, string, error) {
 		return fmt.Appendf(nil, `{"errorMessage":%q,"errorType":"errorString"}`, message), "Unhandled", nil
 	}
 }
 
-// tells is a function that answers 200 and hands its event on.
-func tells(to chan<- []byte) function {
+// forwards returns a function that sends each event to a channel and responds with status 200.
+func forwards(to chan<- []byte) function {
 	return func(ctx context.Context, event []byte) ([]byte, string, error) {
 		select {
 		case to <- bytes.Clone(event):
@@ -114,13 +114,13 @@ func read(t testing.TB, conn *websocket.Conn) string {
 		t.Fatalf("read: %v", err)
 	}
 	if kind != websocket.MessageText {
-		t.Fatalf("a frame of kind %v arrived: %q", kind, b)
+		t.Fatalf("a frame of type %v arrived: %q", kind, b)
 	}
 	return string(b)
 }
 
-// closing reads until the socket ends and gives the close frame's code and reason.
-func closing(t testing.TB, conn *websocket.Conn) (websocket.StatusCode, string) {
+// readClose reads until the socket ends and returns the code and reason of the close frame.
+func readClose(t testing.TB, conn *websocket.Conn) (websocket.StatusCode, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -131,7 +131,7 @@ func closing(t testing.TB, conn *websocket.Conn) (websocket.StatusCode, string) 
 			return closed.Code, closed.Reason
 		}
 		if err != nil {
-			t.Fatalf("no close frame but: %v", err)
+			t.Fatalf("no close frame: %v", err)
 		}
 	}
 }
@@ -151,8 +151,8 @@ func receive(t testing.TB, from <-chan []byte) events.APIGatewayWebsocketProxyRe
 	}
 }
 
-// management is a client of @connections as functions have it. Its HTTP client reads the body first: see
-// performance.md.
+// management returns a client of @connections as functions use it. Its HTTP client reads the body first: see
+// docs/performance.md.
 func management(g *apigateway.Gateway, key string) *apigatewaymanagementapi.Client {
 	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
 		Region:       "eu-central-1",
@@ -178,26 +178,25 @@ func (c bodyFirst) Do(r *http.Request) (*http.Response, error) {
 
 func post(t testing.TB, m *apigatewaymanagementapi.Client, id, message string) error {
 	t.Helper()
-	_, err := m.PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id,
-		Data: []byte(message)})
+	_, err := m.PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{
+		ConnectionId: &id, Data: []byte(message)})
 	return err
 }
 
-// echo posts each message back, as a deployed function would. m is set once the gateway has an address.
+// echo returns a function that posts each message back. *m may be set after the gateway has started.
 func echo(m **apigatewaymanagementapi.Client) function {
 	return func(ctx context.Context, event []byte) ([]byte, string, error) {
 		var e events.APIGatewayWebsocketProxyRequest
 		if err := json.Unmarshal(event, &e); err != nil {
 			return nil, "", err
 		}
-		_, err := (*m).PostToConnection(ctx,
-			&apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &e.RequestContext.ConnectionID,
-				Data: []byte(e.Body)})
+		_, err := (*m).PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
+			ConnectionId: &e.RequestContext.ConnectionID, Data: []byte(e.Body)})
 		return []byte(`{"statusCode":200,"body":"dropped"}`), "", err
 	}
 }
 
-func TestEachOfManyConnectionsHearsItsOwnEchoesOnly(t *testing.T) {
+func TestGateway_ManyConnections(t *testing.T) {
 	const connections, echoes = 50, 50
 	var m *apigatewaymanagementapi.Client
 	g := start(t, config(functions{"default": echo(&m)}, "$default"))

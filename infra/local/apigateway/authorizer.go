@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// authorization is an authorizer's answer.
+// authorization is an authorizer's response.
 type authorization struct {
 	PrincipalID    string                     `json:"principalId"`
 	PolicyDocument *policy                    `json:"policyDocument"`
@@ -22,11 +22,12 @@ type statement struct {
 	Effect           string
 	Action, Resource texts
 
-	// Not evaluated here: a statement that has one is refused rather than read as if it had none.
+	// Condition, NotAction and NotResource are not evaluated here. A statement with one of them is rejected, because
+	// ignoring it would change its meaning.
 	Condition, NotAction, NotResource json.RawMessage
 }
 
-// statements and texts are lists which IAM also allows to be a single element.
+// statements and texts are lists. IAM also allows a single element in place of a list.
 type (
 	statements []statement
 	texts      []string
@@ -47,33 +48,34 @@ func oneOrMore[T any](list *[]T, b []byte) error {
 	return nil
 }
 
-// parseAuthorization reads an authorizer's answer. What it fails with is a fault of the authorizer, not a refusal.
+// parseAuthorization decodes an authorizer's response. An error is a fault of the authorizer, not a refusal.
 func parseAuthorization(answer []byte) (authorization, error) {
 	var a authorization
 	if len(answer) > authorizerLimit {
-		return a, fmt.Errorf("answer of %d bytes: at most %d are allowed", len(answer), authorizerLimit)
+		return a, fmt.Errorf("the response has %d bytes, more than the allowed %d", len(answer), authorizerLimit)
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
-		return a, errors.New("answer is not of the shape {principalId, policyDocument, context}")
+		return a, errors.New("the response does not have the shape {principalId, policyDocument, context}")
 	}
 	if a.PrincipalID == "" {
-		return a, errors.New("answer has no principalId")
+		return a, errors.New("the response has no principalId")
 	}
 	if a.PolicyDocument == nil {
-		return a, errors.New("answer has no policyDocument")
+		return a, errors.New("the response has no policyDocument")
 	}
 	return a, nil
 }
 
-// allows evaluates the policy for one resource: a Deny wins, and what no statement allows is denied.
+// allows evaluates the policy for one resource. A Deny takes precedence, and the default is to deny.
 func (p *policy) allows(resource string) (bool, error) {
 	allowed := false
 	for _, s := range p.Statement {
 		if s.Condition != nil || s.NotAction != nil || s.NotResource != nil {
-			return false, errors.New("policy has Condition, NotAction or NotResource, which are not evaluated here")
+			return false,
+				errors.New("the policy has a Condition, NotAction or NotResource, which are not evaluated here")
 		}
 		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return false, errors.New("policy has an Effect that is neither Allow nor Deny")
+			return false, errors.New("the policy has an Effect other than Allow and Deny")
 		}
 		if !s.Action.match("execute-api:invoke", strings.ToLower) || !s.Resource.match(resource, strings.Clone) {
 			continue
@@ -86,7 +88,7 @@ func (p *policy) allows(resource string) (bool, error) {
 	return allowed, nil
 }
 
-// match reports whether one of the patterns, each folded first, matches.
+// match reports whether one of the patterns matches s. fold is applied to each pattern first.
 func (t texts) match(s string, fold func(string) string) bool {
 	for _, pattern := range t {
 		if wildcard(fold(pattern), s) {
@@ -96,7 +98,7 @@ func (t texts) match(s string, fold func(string) string) bool {
 	return false
 }
 
-// wildcard matches as IAM does: * is any text, slashes included, ? any one byte.
+// wildcard matches patterns as IAM does: * stands for any text, including slashes, and ? for one byte.
 func wildcard(pattern, s string) bool {
 	star, mark := -1, 0
 	i, j := 0, 0
@@ -117,8 +119,9 @@ func wildcard(pattern, s string) bool {
 	return strings.Trim(pattern[i:], "*") == ""
 }
 
-// carried is what later events carry as requestContext.authorizer: the context's values as strings, and the principal.
-func (a *authorization) carried() (json.RawMessage, error) {
+// eventContext returns the value of requestContext.authorizer in later events: the authorizer's context with all values
+// as strings, and the principal.
+func (a *authorization) eventContext() (json.RawMessage, error) {
 	values := make(map[string]string, len(a.Context)+1)
 	for name, raw := range a.Context {
 		switch raw[0] {
@@ -129,7 +132,7 @@ func (a *authorization) carried() (json.RawMessage, error) {
 			}
 			values[name] = s
 		case '{', '[', 'n':
-			return nil, fmt.Errorf("context value %q is not a string, number or bool", name)
+			return nil, fmt.Errorf("the context value %q is not a string, number or bool", name)
 		default:
 			values[name] = string(raw)
 		}
@@ -137,7 +140,7 @@ func (a *authorization) carried() (json.RawMessage, error) {
 	values["principalId"] = a.PrincipalID
 	b, err := json.Marshal(values)
 	if err != nil {
-		return nil, fmt.Errorf("encode authorizer context: %w", err)
+		return nil, fmt.Errorf("encode the authorizer context: %w", err)
 	}
 	return b, nil
 }

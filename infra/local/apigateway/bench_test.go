@@ -12,7 +12,7 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-// BenchmarkEcho: a frame in, an event to the (fake) function, its signed post, a frame out.
+// BenchmarkEcho measures a frame in, an event to the fake function, its signed post, and a frame out.
 func BenchmarkEcho(b *testing.B) {
 	var m *apigatewaymanagementapi.Client
 	g := start(b, config(functions{"default": echo(&m)}, "$default"))
@@ -25,7 +25,7 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkFrame: a frame in and an error frame out, without function and post: what the gateway itself costs.
+// BenchmarkFrame measures the gateway alone: a frame in and an error frame out, without a function or a post.
 func BenchmarkFrame(b *testing.B) {
 	conn := dial(b, start(b, config(functions{})))
 	b.ReportAllocs()
@@ -66,8 +66,8 @@ func BenchmarkConnect(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle reports what an idle connection costs in heap and stack. Its clients are bare TCP connections of this
-// same process, so that they add next to nothing.
+// BenchmarkIdle reports the heap and stack of an idle connection. Its clients are bare TCP connections in the same
+// process, which add almost nothing.
 func BenchmarkIdle(b *testing.B) {
 	const connections = 1000
 	c := config(functions{"authorize": answers(allow), "connect": answers(`{"statusCode":200}`)}, "$connect")
@@ -97,22 +97,22 @@ func inUse() float64 {
 	return float64(m.HeapInuse + m.StackInuse)
 }
 
-// bareDial upgrades by hand and keeps no buffer.
+// bareDial upgrades a TCP connection without a WebSocket library, so that the client has no buffers.
 func bareDial(b *testing.B, g *apigateway.Gateway) net.Conn {
 	b.Helper()
 	conn, err := net.DialTimeout("tcp", strings.TrimSuffix(strings.TrimPrefix(g.URL(), "ws://"), "/v1"), patience)
 	if err != nil {
 		b.Fatal(err)
 	}
-	const request = "GET /v1 HTTP/1.1\r\nHost: local\r\nConnection: Upgrade\r\nUpgrade: " +
-		"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	const request = "GET /v1 HTTP/1.1\r\nHost: local\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := conn.Write([]byte(request)); err != nil {
 		b.Fatal(err)
 	}
 	var answer [512]byte
 	n, err := conn.Read(answer[:])
 	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101 ") {
-		b.Fatalf("answer %q, %v", answer[:n], err)
+		b.Fatalf("response %q, %v", answer[:n], err)
 	}
 	return conn
 }

@@ -12,11 +12,11 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-// arrivals is the order in which a function gets the 20 messages of a socket.
+// arrivals sends 20 messages on a socket and returns the order in which the function received them.
 func arrivals(t *testing.T, change func(*apigateway.Config)) (order []string, log string) {
 	t.Helper()
-	told := make(chan []byte, 20)
-	c := config(functions{"default": tells(told)}, "$default")
+	received := make(chan []byte, 20)
+	c := config(functions{"default": forwards(received)}, "$default")
 	var mu sync.Mutex
 	var lines strings.Builder
 	c.Log = func(line string) {
@@ -30,52 +30,52 @@ func arrivals(t *testing.T, change func(*apigateway.Config)) (order []string, lo
 		write(t, conn, fmt.Sprintf("%02d", i))
 	}
 	for range 20 {
-		order = append(order, receive(t, told).Body)
+		order = append(order, receive(t, received).Body)
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	return order, lines.String()
 }
 
-// Messages that are close to each other overtake each other as the seed says, and none is lost.
-func TestReordersOnRequest(t *testing.T) {
+// With Reorder, messages that are close together arrive in the order that the seed determines, and none is lost.
+func TestReorder_Seed(t *testing.T) {
 	order, log := arrivals(t, func(c *apigateway.Config) { c.Reorder, c.Seed = time.Second, 7 })
-	dice, late := rand.New(rand.NewPCG(7, 1)), map[string]int64{}
+	random, delay := rand.New(rand.NewPCG(7, 1)), map[string]int64{}
 	for i := range 20 {
-		late[fmt.Sprintf("%02d", i)] = dice.Int64N(int64(time.Second))
+		delay[fmt.Sprintf("%02d", i)] = random.Int64N(int64(time.Second))
 	}
 	for i, a := range order {
 		for _, b := range order[i+1:] {
-			if late[a] > late[b]+int64(300*time.Millisecond) { // less may be the machine's doing
-				t.Errorf("%s came before %s: %v", a, b, order)
+			if delay[a] > delay[b]+int64(300*time.Millisecond) { // a smaller difference may be scheduling noise
+				t.Errorf("%s arrived before %s: %v", a, b, order)
 			}
 		}
 	}
 	if slices.Sort(order); len(slices.Compact(order)) != 20 {
-		t.Errorf("some came twice: %v", order)
+		t.Errorf("some messages arrived twice: %v", order)
 	}
-	if !strings.Contains(log, "reordered with seed 7") {
-		t.Errorf("the seed is not told:\n%s", log)
+	if !strings.Contains(log, "with seed 7") {
+		t.Errorf("the log does not contain the seed:\n%s", log)
 	}
 }
 
-func TestLosesDisconnectOnRequest(t *testing.T) {
+func TestLoseDisconnects(t *testing.T) {
 	for _, lose := range []bool{false, true} {
-		told := make(chan []byte, 1)
-		c := config(functions{"disconnect": tells(told)}, "$disconnect")
+		received := make(chan []byte, 1)
+		c := config(functions{"disconnect": forwards(received)}, "$disconnect")
 		c.LoseDisconnects = lose
 		g := start(t, c)
 		if err := dial(t, g).CloseNow(); err != nil {
 			t.Fatal(err)
 		}
 		if !lose {
-			receive(t, told)
+			receive(t, received)
 		}
-		if err := g.Close(); err != nil { // which waits for $disconnect
+		if err := g.Close(); err != nil { // waits for $disconnect functions
 			t.Fatal(err)
 		}
-		if len(told) > 0 {
-			t.Error("$disconnect came, though it was to be lost")
+		if len(received) > 0 {
+			t.Error("$disconnect was invoked despite LoseDisconnects")
 		}
 	}
 }

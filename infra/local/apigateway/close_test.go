@@ -14,8 +14,8 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-func TestCloseEndsAllThatRuns(t *testing.T) {
-	working, cut, told := make(chan []byte, 3), make(chan error, 3), make(chan []byte, 3)
+func TestClose_RunningFunctions(t *testing.T) {
+	working, cut, disconnects := make(chan []byte, 3), make(chan error, 3), make(chan []byte, 3)
 	g := start(t, config(functions{
 		"default": func(ctx context.Context, event []byte) ([]byte, string, error) {
 			working <- event
@@ -23,7 +23,7 @@ func TestCloseEndsAllThatRuns(t *testing.T) {
 			cut <- ctx.Err()
 			return nil, "", ctx.Err()
 		},
-		"disconnect": tells(told),
+		"disconnect": forwards(disconnects),
 	}, "$default", "$disconnect"))
 	var conns []*websocket.Conn
 	for range 3 {
@@ -35,12 +35,12 @@ func TestCloseEndsAllThatRuns(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- g.Close() }()
 	for _, conn := range conns {
-		if code, _ := closing(t, conn); code != websocket.StatusGoingAway {
+		if code, _ := readClose(t, conn); code != websocket.StatusGoingAway {
 			t.Errorf("closed with %d", code)
 		}
 		<-cut
-		if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1001 {
-			t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+		if e := receive(t, disconnects).RequestContext; e.DisconnectStatusCode != 1001 {
+			t.Errorf("$disconnect received the code %d", e.DisconnectStatusCode)
 		}
 	}
 	if err := <-closed; err != nil {
@@ -48,14 +48,14 @@ func TestCloseEndsAllThatRuns(t *testing.T) {
 	}
 	if left := stacks(); strings.Contains(left, "apigateway.(*socket)") ||
 		strings.Contains(left, "apigateway.(*Gateway)") {
-		t.Errorf("still running:\n%s", left)
+		t.Errorf("goroutines still run:\n%s", left)
 	}
 	if err := g.Close(); err != nil {
-		t.Errorf("closed twice: %v", err)
+		t.Errorf("second close: %v", err)
 	}
 }
 
-func TestCloseInsideConnectRefusesTheClient(t *testing.T) {
+func TestClose_DuringConnect(t *testing.T) {
 	entered := make(chan struct{})
 	g := start(t, config(functions{"connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
 		close(entered)
@@ -66,7 +66,7 @@ func TestCloseInsideConnectRefusesTheClient(t *testing.T) {
 	go func() {
 		_, r, err := websocket.Dial(t.Context(), g.URL(), nil)
 		if r == nil {
-			t.Errorf("no answer but: %v", err)
+			t.Errorf("no response: %v", err)
 			r = &http.Response{}
 		}
 		answered <- r.StatusCode
@@ -75,7 +75,7 @@ func TestCloseInsideConnectRefusesTheClient(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- g.Close() }()
 	if status := <-answered; status != 502 {
-		t.Errorf("answered %d", status)
+		t.Errorf("status %d, want 502", status)
 	}
 	if err := <-closed; err != nil {
 		t.Error(err)
@@ -87,7 +87,7 @@ func stacks() string {
 	return string(b[:runtime.Stack(b, true)])
 }
 
-func TestEndOfContextEndsSocketsAndRefusesNewOnes(t *testing.T) {
+func TestStart_ContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	g, err := apigateway.Start(ctx, config(functions{}))
 	if err != nil {
@@ -95,7 +95,7 @@ func TestEndOfContextEndsSocketsAndRefusesNewOnes(t *testing.T) {
 	}
 	conn := dial(t, g)
 	cancel()
-	if code, _ := closing(t, conn); code != websocket.StatusGoingAway {
+	if code, _ := readClose(t, conn); code != websocket.StatusGoingAway {
 		t.Errorf("closed with %d", code)
 	}
 	if _, r, err := websocket.Dial(t.Context(), g.URL(), nil); err == nil || r == nil ||
@@ -107,26 +107,26 @@ func TestEndOfContextEndsSocketsAndRefusesNewOnes(t *testing.T) {
 	}
 }
 
-func TestMessagesPutOffTheIdleLimit(t *testing.T) {
+func TestIdle_ResetByMessages(t *testing.T) {
 	t.Parallel()
 	const idle = time.Second
-	came := make(chan []byte, 1)
-	c := config(functions{"default": tells(came)}, "$default")
+	received := make(chan []byte, 1)
+	c := config(functions{"default": forwards(received)}, "$default")
 	c.Idle = idle
 	conn := dial(t, start(t, c))
 	var last time.Time
 	for began := time.Now(); time.Since(began) < idle*5/4; {
 		last = time.Now()
 		write(t, conn, "x")
-		receive(t, came)
+		receive(t, received)
 	}
-	closing(t, conn)
+	readClose(t, conn)
 	if quiet := time.Since(last); quiet < idle {
-		t.Errorf("closed %v after the last message", quiet)
+		t.Errorf("closed %v after the last message, want at least %v", quiet, idle)
 	}
 }
 
-func TestLogHasNoHeadersQueriesOrBodies(t *testing.T) {
+func TestLog_Secrets(t *testing.T) {
 	var lines atomic.Pointer[string]
 	add := func(line string) {
 		for {
@@ -161,7 +161,7 @@ func TestLogHasNoHeadersQueriesOrBodies(t *testing.T) {
 	}
 	text := *lines.Load()
 	if strings.Contains(text, "sesame") {
-		t.Errorf("the log tells a secret:\n%s", text)
+		t.Errorf("the log contains a secret:\n%s", text)
 	}
 	for _, want := range []string{"connected ", "closed ", "refused ", "$disconnect of "} {
 		if !strings.Contains(text, want) {

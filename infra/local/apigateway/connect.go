@@ -18,14 +18,14 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// refusal is an HTTP answer other than 101 to a handshake, with why for the log.
+// refusal is the HTTP response to a handshake that does not get 101. why is for the log.
 type refusal struct {
 	status  int
 	message string
 	why     error
 }
 
-// ServeHTTP serves handshakes at /<stage> and @connections below it.
+// ServeHTTP serves handshakes at /<stage> and the @connections API below it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !g.enter() {
 		http.Error(w, "closing", http.StatusServiceUnavailable)
@@ -38,31 +38,30 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, requestID := newPeer(r), newID()
-	if no := g.handshake(w, r, &p, requestID); no != nil {
-		g.logf("refused %s from %s: %d %v", p.id, p.sourceIP, no.status, no.why)
+	if refused := g.handshake(w, r, &p, requestID); refused != nil {
+		g.logf("refused %s from %s: %d %v", p.id, p.sourceIP, refused.status, refused.why)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Amzn-RequestId", requestID)
-		w.WriteHeader(no.status)
-		w.Write(notice(no.message, p.id, requestID))
+		w.WriteHeader(refused.status)
+		w.Write(notice(refused.message, p.id, requestID))
 	}
 }
 
-// handshake asks the authorizer and the $connect function, and only then upgrades: a client never has a socket that one
-// of them has not seen.
+// handshake runs the authorizer and the $connect function and upgrades the connection only if both agree.
 func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request, p *peer, requestID string) *refusal {
-	if no := g.checkRequest(r); no != nil {
-		return no
+	if refused := g.checkRequest(r); refused != nil {
+		return refused
 	}
-	// Not the request's context: a client that gives up does not stop a function on AWS either.
+	// Derived from g.invokes, not from the request: on AWS, too, a client that gives up does not stop a function.
 	ctx, cancel := context.WithTimeout(g.invokes, g.c.IntegrationTimeout)
 	defer cancel()
 	h := requestHandshake(r, p)
-	if no := g.authorize(ctx, h, p, requestID); no != nil {
-		return no
+	if refused := g.authorize(ctx, h, p, requestID); refused != nil {
+		return refused
 	}
-	header, no := g.askConnect(ctx, h, p, requestID)
-	if no != nil {
-		return no
+	header, refused := g.runConnect(ctx, h, p, requestID)
+	if refused != nil {
+		return refused
 	}
 	return g.upgrade(w, r, p, header)
 }
@@ -70,15 +69,15 @@ func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request, p *peer, req
 func (g *Gateway) checkRequest(r *http.Request) *refusal {
 	switch {
 	case len(r.RequestURI) > urlLimit:
-		return &refusal{http.StatusRequestURITooLong, "URI Too Long", errors.New("URL is too long")}
+		return &refusal{http.StatusRequestURITooLong, "URI Too Long", errors.New("the URL is too long")}
 	case r.URL.EscapedPath() != "/"+g.c.Stage:
-		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the path is not the stage's")}
+		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the path is not that of the stage")}
 	case r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") ||
 		!hasToken(r.Header, "Upgrade", "websocket"):
-		return &refusal{http.StatusUpgradeRequired, "Upgrade Required", errors.New("no WebSocket was asked for")}
+		return &refusal{http.StatusUpgradeRequired, "Upgrade Required", errors.New("not a WebSocket upgrade")}
 	case r.Header.Get("Sec-WebSocket-Version") != "13" || len(r.Header.Get("Sec-WebSocket-Key")) != 24:
 		return &refusal{http.StatusBadRequest, "Bad Request",
-			errors.New("Sec-WebSocket-Version or -Key is not as RFC 6455 wants it")}
+			errors.New("Sec-WebSocket-Version or Sec-WebSocket-Key is invalid by RFC 6455")}
 	}
 	return nil
 }
@@ -94,7 +93,7 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// authorize runs the authorizer, if there is one, and keeps in p what it wants later events to carry.
+// authorize runs the authorizer, if there is one, and stores in p the context that later events carry.
 func (g *Gateway) authorize(ctx context.Context, h handshake, p *peer, requestID string) *refusal {
 	if g.c.Authorizer == "" {
 		return nil
@@ -117,9 +116,9 @@ func (g *Gateway) authorize(ctx context.Context, h handshake, p *peer, requestID
 			ErrorMessage string `json:"errorMessage"`
 		}
 		if json.Unmarshal(answer, &failed) == nil && failed.ErrorMessage == "Unauthorized" {
-			return &refusal{http.StatusUnauthorized, "Unauthorized", errors.New("the authorizer says Unauthorized")}
+			return &refusal{http.StatusUnauthorized, "Unauthorized", errors.New("the authorizer returned Unauthorized")}
 		}
-		return fault(fmt.Errorf("it failed (%s)", functionError))
+		return fault(fmt.Errorf("the function failed (%s)", functionError))
 	}
 	a, err := parseAuthorization(answer)
 	if err != nil {
@@ -130,16 +129,16 @@ func (g *Gateway) authorize(ctx context.Context, h handshake, p *peer, requestID
 		return fault(err)
 	}
 	if !allowed {
-		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the authorizer's policy does not allow it")}
+		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the authorizer's policy denies access")}
 	}
-	if p.authorizer, err = a.carried(); err != nil {
+	if p.authorizer, err = a.eventContext(); err != nil {
 		return fault(err)
 	}
 	return nil
 }
 
-// askConnect runs the $connect function, if there is one, and gives the headers of the upgrade.
-func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestID string) (http.Header, *refusal) {
+// runConnect runs the $connect function, if there is one, and returns the headers for the 101 response.
+func (g *Gateway) runConnect(ctx context.Context, h handshake, p *peer, requestID string) (http.Header, *refusal) {
 	function := g.c.Routes["$connect"]
 	if function == "" {
 		return nil, nil
@@ -156,7 +155,7 @@ func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestI
 		return nil, fault(err)
 	}
 	if functionError != "" {
-		return nil, fault(fmt.Errorf("it failed (%s)", functionError))
+		return nil, fault(fmt.Errorf("the function failed (%s)", functionError))
 	}
 	var response struct {
 		StatusCode        int                 `json:"statusCode"`
@@ -164,14 +163,14 @@ func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestI
 		MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
 	}
 	if err := json.Unmarshal(answer, &response); err != nil {
-		return nil, fault(errors.New("its answer is not of the shape {statusCode, headers, body}"))
+		return nil, fault(errors.New("the response does not have the shape {statusCode, headers, body}"))
 	}
 	switch {
 	case response.StatusCode < 200 || response.StatusCode > 599:
-		return nil, fault(fmt.Errorf("its answer has statusCode %d", response.StatusCode))
+		return nil, fault(fmt.Errorf("the response has statusCode %d", response.StatusCode))
 	case response.StatusCode > 299:
 		return nil, &refusal{response.StatusCode, http.StatusText(response.StatusCode),
-			errors.New("the $connect function refuses it")}
+			errors.New("the $connect function refused the connection")}
 	}
 	header := make(http.Header)
 	for name, value := range response.Headers {
@@ -183,13 +182,13 @@ func (g *Gateway) askConnect(ctx context.Context, h handshake, p *peer, requestI
 	return header, nil
 }
 
-// upgrade takes the connection over from net/http, so that an idle socket keeps none of its buffers, registers the
-// socket, and only then answers 101: a client that knows it is connected can be posted to.
+// upgrade takes the connection over from net/http, so that an idle socket holds none of its buffers. It registers the
+// socket before it sends 101, so that a client that knows it is connected can receive posts.
 func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, header http.Header) *refusal {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return &refusal{http.StatusInternalServerError, "Internal server error",
-			fmt.Errorf("take over the connection: %w", err)}
+			fmt.Errorf("hijack the connection: %w", err)}
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -199,12 +198,12 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, heade
 	}
 	var in io.Reader = tcp
 	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ := rw.Reader.Peek(n) // cannot fail: they are there
+		early, _ := rw.Reader.Peek(n) // cannot fail: the bytes are buffered
 		in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), tcp)
 	}
-	// Else the system takes megabytes for a client that does not read, and hides it.
+	// Without a limit the system would buffer megabytes for a client that does not read, unnoticed by this package.
 	if err := tcp.SetWriteBuffer(systemBuffer); err != nil {
-		g.logf("bound the system's buffer of %s: %v", p.id, err)
+		g.logf("limit the system's buffer of %s: %v", p.id, err)
 	}
 	s := newSocket(g, *p, tcp)
 	g.running.Go(func() {
@@ -213,7 +212,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, p *peer, heade
 	return nil
 }
 
-// switching is the 101 answer. What the function says of the handshake itself is not passed on.
+// switching returns the 101 response. It omits the function's headers that concern the handshake itself.
 func switching(key string, header http.Header) []byte {
 	for _, name := range [...]string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Extensions",
 		"Content-Length", "Content-Type", "Transfer-Encoding"} {
@@ -221,23 +220,23 @@ func switching(key string, header http.Header) []byte {
 	}
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: " +
-		"Upgrade\r\nSec-WebSocket-Accept: ")
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: ")
 	b.WriteString(base64.StdEncoding.EncodeToString(sum[:]))
 	b.WriteString("\r\n")
-	header.Write(&b) // drops bad names and line breaks; a buffer does not fail
+	header.Write(&b) // drops invalid names and line breaks; a buffer does not fail
 	b.WriteString("\r\n")
 	return b.Bytes()
 }
 
-// disconnect runs the $disconnect function, once, best effort: on AWS too it is not promised.
+// disconnect runs the $disconnect function once and logs a failure. AWS does not guarantee this event either.
 func (g *Gateway) disconnect(p *peer, end ending) {
 	function := g.c.Routes["$disconnect"]
 	if function == "" {
 		return
 	}
 	if g.c.LoseDisconnects {
-		g.logf("$disconnect of %s is lost, as you asked", p.id)
+		g.logf("$disconnect of %s is dropped: LoseDisconnects is set", p.id)
 		return
 	}
 	e, err := g.disconnectEvent(p, newID(), end)
@@ -252,10 +251,10 @@ func (g *Gateway) disconnect(p *peer, end ending) {
 	}
 }
 
-// abandoned is how a socket ends whose client is gone without a word.
-func abandoned() ending {
+// abnormalClosure is the ending of a socket whose client vanished without a close frame.
+func abnormalClosure() ending {
 	return ending{ws.StatusAbnormalClosure, "Connection closed abnormally", false}
 }
 
-// age is for the log.
+// age returns how long the connection has existed, for the log.
 func (p *peer) age() time.Duration { return time.Since(p.connected).Round(time.Millisecond) }

@@ -23,7 +23,7 @@ const allow = `{"principalId":"alice","policyDocument":{"Version":"2012-10-17",`
 	`"Statement":[{"Action":["execute-api:Invoke"],"Effect":"Allow","Resource":["*"]}]},"context":{"user":"u1",` +
 	`"expires":1700000000,"admin":true}}`
 
-// policy is an authorizer's answer with one statement.
+// policy returns an authorizer's response with one statement.
 func policy(effect, action, resource string) function {
 	return answers(`{"principalId":"alice","policyDocument":{"Statement":{"Action":"` + action + `","Effect":"` +
 		effect + `","Resource":"` + resource + `"}}}`)
@@ -46,42 +46,43 @@ func handshakes() []handshake {
 		return nil, "", ctx.Err()
 	})
 	return []handshake{
-		{"both agree", answers(allow), ok, 101},
-		{"allowed for exactly this", policy("Allow", "execute-api:Invoke", arn), ok, 101},
+		{"both functions allow", answers(allow), ok, 101},
+		{"allowed for the exact ARN", policy("Allow", "execute-api:Invoke", arn), ok, 101},
 		{"allowed by wildcards", policy("Allow", "execute-api:*", "arn:aws:execute-api:*:123456789012:api12?/v1/*"), ok,
 			101},
-		{"any 2xx will do", answers(allow), answers(`{"statusCode":204}`), 101},
-		{"unauthorized", fails("Unauthorized"), ok, 401},
-		{"denied", policy("Deny", "execute-api:Invoke", "*"), ok, 403},
-		{"allowed elsewhere", policy("Allow", "execute-api:Invoke", "arn:aws:execute-api:*:*:other/*"), ok, 403},
-		{"allowed another action", policy("Allow", "execute-api:ManageConnections", "*"), ok, 403},
-		{"deny wins",
+		{"connect returns another 2xx", answers(allow), answers(`{"statusCode":204}`), 101},
+		{"authorizer fails with Unauthorized", fails("Unauthorized"), ok, 401},
+		{"policy denies", policy("Deny", "execute-api:Invoke", "*"), ok, 403},
+		{"policy allows another API", policy("Allow", "execute-api:Invoke", "arn:aws:execute-api:*:*:other/*"), ok,
+			403},
+		{"policy allows another action", policy("Allow", "execute-api:ManageConnections", "*"), ok, 403},
+		{"deny overrides allow",
 			answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow",` +
 				`"Resource":"*"},{"Action":"*","Effect":"Deny","Resource":"*"}]}}`), ok, 403},
-		{"no statement", answers(`{"principalId":"a","policyDocument":{"Statement":[]}}`), ok, 403},
-		{"authorizer fails", fails("unauthorized, in other words"), ok, 500},
-		{"authorizer too slow", slow, ok, 500},
-		{"authorizer's answer is no JSON", answers(`yes`), ok, 500},
-		{"no principal", answers(strings.Replace(allow, "alice", "", 1)), ok, 500},
-		{"no policy", answers(`{"principalId":"a"}`), ok, 500},
-		{"a condition, which is not evaluated",
+		{"policy without statements", answers(`{"principalId":"a","policyDocument":{"Statement":[]}}`), ok, 403},
+		{"authorizer fails with another error", fails("unauthorized, in other words"), ok, 500},
+		{"authorizer times out", slow, ok, 500},
+		{"authorizer returns invalid JSON", answers(`yes`), ok, 500},
+		{"response without a principal", answers(strings.Replace(allow, "alice", "", 1)), ok, 500},
+		{"response without a policy", answers(`{"principalId":"a"}`), ok, 500},
+		{"policy with a condition",
 			answers(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow","Resource":"*",` +
 				`"Condition":{}}]}}`), ok, 500},
 		{"list in the context", withContext(`{"grants":["a"]}`), ok, 500},
 		{"object in the context", withContext(`{"grants":{}}`), ok, 500},
 		{"null in the context", withContext(`{"grants":null}`), ok, 500},
-		{"over 8 KB", withContext(`{"grants":"` + strings.Repeat("x", 8<<10) + `"}`), ok, 500},
-		{"connect refuses", answers(allow), answers(`{"statusCode":403}`), 403},
-		{"connect is busy", answers(allow), answers(`{"statusCode":503,"body":"x"}`), 503},
+		{"response over 8 KB", withContext(`{"grants":"` + strings.Repeat("x", 8<<10) + `"}`), ok, 500},
+		{"connect returns 403", answers(allow), answers(`{"statusCode":403}`), 403},
+		{"connect returns 503", answers(allow), answers(`{"statusCode":503,"body":"x"}`), 503},
 		{"connect fails", answers(allow), fails("Unauthorized"), 502},
-		{"connect too slow", answers(allow), slow, 502},
-		{"connect answers nothing", answers(allow), answers(`null`), 502},
-		{"connect answers no JSON", answers(allow), answers(`ok`), 502},
+		{"connect times out", answers(allow), slow, 502},
+		{"connect returns null", answers(allow), answers(`null`), 502},
+		{"connect returns invalid JSON", answers(allow), answers(`ok`), 502},
 		{"connect cannot be invoked", answers(allow), nil, 502},
 	}
 }
 
-func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
+func TestHandshake_FunctionResponses(t *testing.T) {
 	for _, test := range handshakes() {
 		t.Run(test.name, func(t *testing.T) {
 			c := config(functions{"authorize": test.authorizer, "connect": test.connect}, "$connect")
@@ -92,7 +93,7 @@ func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
 				conn.CloseNow()
 			}
 			if r == nil || r.StatusCode != test.want {
-				t.Fatalf("answer %v, %v; want %d", r, err, test.want)
+				t.Fatalf("response %v, %v; want %d", r, err, test.want)
 			}
 			if test.want == 101 {
 				return
@@ -100,15 +101,15 @@ func TestHandshakeIsAnsweredAsTheFunctionsSay(t *testing.T) {
 			var body struct{ Message, ConnectionID, RequestID string }
 			if b, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(b, &body) != nil || body.Message == "" ||
 				body.RequestID == "" {
-				t.Errorf("body %s, %v; want message, connectionId, requestId", b, err)
+				t.Errorf("body %s, %v; want message, connectionId and requestId", b, err)
 			}
 		})
 	}
 }
 
-func TestHandshakeThatAsksForNothingServed(t *testing.T) {
+func TestHandshake_InvalidRequests(t *testing.T) {
 	called := make(chan []byte, 8)
-	g := start(t, config(functions{"connect": tells(called)}, "$connect"))
+	g := start(t, config(functions{"connect": forwards(called)}, "$connect"))
 	base := strings.Replace(g.URL(), "ws://", "http://", 1)
 	upgrade := http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
@@ -146,20 +147,21 @@ func TestHandshakeThatAsksForNothingServed(t *testing.T) {
 		}
 	}
 	if len(called) > 0 {
-		t.Error("the $connect function was asked all the same")
+		t.Error("the $connect function was invoked")
 	}
 }
 
-// A user with many groups has a long token: the handshake that AWS refuses is refused here, and no other.
-func TestHeadOverTheLimit(t *testing.T) {
+// A token that lists many groups makes the request head long. The gateway must refuse exactly the heads that AWS
+// refuses.
+func TestHandshake_HeadSizeLimit(t *testing.T) {
 	g := start(t, config(functions{}))
 	u, err := url.Parse(g.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := "GET " + u.Path + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: " +
-		"carrel.v1, bearer."
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Protocol: carrel.v1, bearer."
 	for size, want := range map[int]int{9000: 101, 10239: 101, 10240: 101, 10241: 431, 10800: 431, 14334: 431,
 		20000: 431} {
 		conn, err := net.Dial("tcp", u.Host)
@@ -177,7 +179,7 @@ func TestHeadOverTheLimit(t *testing.T) {
 	}
 }
 
-func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
+func TestConnect_ResponseHeaders(t *testing.T) {
 	for _, name := range []string{"Sec-WebSocket-Protocol", "sec-websocket-protocol"} {
 		g := start(t, config(functions{"connect": answers(`{"statusCode":200,"headers":{"` + name +
 			`":"carrel.v1","X-Seen":"yes","Upgrade":"h2c","X-Bad":"a\r\nX-Injected: b"}}`)}, "$connect"))
@@ -194,7 +196,7 @@ func TestSubprotocolComesFromTheConnectFunction(t *testing.T) {
 	}
 }
 
-func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
+func TestConnect_RunsBeforeUpgrade(t *testing.T) {
 	arrived, release := make(chan string), make(chan struct{})
 	g := start(t, config(functions{"connect": func(ctx context.Context, event []byte) ([]byte, string, error) {
 		var e events.APIGatewayWebsocketProxyRequest
@@ -215,11 +217,11 @@ func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
 	}()
 	id := <-arrived
 	if err := post(t, management(g, "AKIA1"), id, "early"); status(err) != 410 {
-		t.Errorf("a post inside $connect: %v, want 410", err)
+		t.Errorf("a post during $connect: %v, want 410", err)
 	}
 	select {
 	case <-answered:
-		t.Error("the client was connected before the function had answered")
+		t.Error("the client was connected before the function returned")
 	default:
 	}
 	close(release)
@@ -234,46 +236,47 @@ func TestConnectFunctionRunsBeforeTheUpgradeIsAnswered(t *testing.T) {
 	}
 }
 
-func TestClientThatGivesUpDoesNotStopConnectAndIsToldOfByDisconnect(t *testing.T) {
-	entered, told := make(chan context.Context), make(chan []byte, 1)
+func TestConnect_ClientGivesUp(t *testing.T) {
+	entered, disconnects := make(chan context.Context), make(chan []byte, 1)
 	release := make(chan struct{})
-	g := start(t, config(functions{"disconnect": tells(told),
+	g := start(t, config(functions{"disconnect": forwards(disconnects),
 		"connect": func(ctx context.Context, _ []byte) ([]byte, string, error) {
 			entered <- ctx
 			<-release
 			return []byte(`{"statusCode":200}`), "", ctx.Err()
 		}}, "$connect", "$disconnect"))
 	dialing, giveUp := context.WithCancel(t.Context())
-	gone := make(chan struct{})
+	dialed := make(chan struct{})
 	go func() {
-		defer close(gone)
+		defer close(dialed)
 		if conn, _, err := websocket.Dial(dialing, g.URL(), nil); err == nil {
-			t.Error("connected though the function had not answered")
+			t.Error("connected before the function returned")
 			conn.CloseNow()
 		}
 	}()
 	<-entered
 	giveUp()
-	<-gone
+	<-dialed
 	close(release)
-	if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1006 {
-		t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+	if e := receive(t, disconnects).RequestContext; e.DisconnectStatusCode != 1006 {
+		t.Errorf("$disconnect received the code %d, want 1006", e.DisconnectStatusCode)
 	}
 }
 
-func TestAddressTakenAndBadConfigAreErrors(t *testing.T) {
+func TestStart_Errors(t *testing.T) {
 	g := start(t, config(functions{}))
 	taken := config(functions{})
 	taken.Addr = strings.TrimSuffix(strings.TrimPrefix(g.URL(), "ws://"), "/v1")
 	custom := config(functions{}, "send")
 	expression := config(functions{})
 	expression.RouteSelectionExpression = "$request.header.x"
-	nobody := config(functions{})
-	nobody.Invoker = nil
-	for name, c := range map[string]apigateway.Config{"address taken": taken, "custom route, no expression": custom,
-		"odd expression": expression, "no invoker": nobody, "nothing": {}, "odd key": config(functions{}, "$other")} {
+	noInvoker := config(functions{})
+	noInvoker.Invoker = nil
+	for name, c := range map[string]apigateway.Config{"address taken": taken, "custom route without expression": custom,
+		"unsupported expression": expression, "no invoker": noInvoker, "empty config": {},
+		"unknown route key": config(functions{}, "$other")} {
 		if g, err := apigateway.Start(t.Context(), c); err == nil {
-			t.Errorf("%s: started", name)
+			t.Errorf("%s: no error", name)
 			if err := errors.Join(g.Close()); err != nil {
 				t.Error(err)
 			}

@@ -1,14 +1,14 @@
 package apigateway
 
-// Counts are a gateway's since it began.
+// Counts are statistics of a gateway since it started.
 type Counts struct {
-	Open     int   `json:"open"`     // sockets, now
-	Opened   int64 `json:"opened"`   // sockets
+	Open     int   `json:"open"`     // open sockets
+	Opened   int64 `json:"opened"`   // sockets opened
 	Received int64 `json:"received"` // messages of clients that were handed to a function
 	Posted   int64 `json:"posted"`   // messages to clients by @connections
 }
 
-// Counts tells them, as of now.
+// Counts returns the current statistics.
 func (g *Gateway) Counts() Counts {
 	g.mu.Lock()
 	defer g.mu.Unlock()

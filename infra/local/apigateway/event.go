@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// peer is what is known of a connection from its handshake on, and repeated by each of its events.
+// peer describes a connection as known from its handshake. Each event of the connection repeats it.
 type peer struct {
 	id                        string
 	connected                 time.Time
@@ -25,7 +25,7 @@ func newPeer(r *http.Request) peer {
 	if err != nil {
 		ip = r.RemoteAddr
 	}
-	// Cloned, so that an idle socket does not hold on to the memory of its request.
+	// Cloned, so that an idle socket does not keep its request's memory alive.
 	return peer{
 		id:        newID(),
 		connected: time.Now(),
@@ -35,14 +35,14 @@ func newPeer(r *http.Request) peer {
 	}
 }
 
-// newID makes an id of AWS's shape: 15 characters of base64url and a "=".
+// newID returns a random id in AWS's format: 15 characters of base64url and a "=".
 func newID() string {
 	var b [11]byte
-	rand.Read(b[:]) // never fails
+	rand.Read(b[:]) // documented never to fail
 	return base64.URLEncoding.EncodeToString(b[:])
 }
 
-// handshake is the part of an event that only the authorizer's, CONNECT and DISCONNECT have.
+// handshake is the part of an event that only authorizer, CONNECT and DISCONNECT events have.
 type handshake struct {
 	Headers                         map[string]string   `json:"headers,omitempty"`
 	MultiValueHeaders               map[string][]string `json:"multiValueHeaders,omitempty"`
@@ -128,20 +128,20 @@ func (g *Gateway) disconnectEvent(p *peer, requestID string, end ending) ([]byte
 func encode(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
+		return nil, fmt.Errorf("encode the event: %w", err)
 	}
 	return b, nil
 }
 
-// requestHandshake is the handshake of a request as an event shows it: without what belongs to this one hop, with the
-// host.
+// requestHandshake returns the headers and query of a request as an event shows them: without hop-by-hop headers, with
+// the Host header.
 func requestHandshake(r *http.Request, p *peer) handshake {
 	header := make(http.Header, len(r.Header)+2)
 	for name, values := range r.Header {
 		switch name {
 		case "Connection", "Upgrade":
 		default:
-			// net/http's spelling of these is not that of any browser.
+			// Events use the browsers' spelling of these names, which net/http changes.
 			header[strings.Replace(name, "Sec-Websocket-", "Sec-WebSocket-", 1)] = values
 		}
 	}
@@ -169,7 +169,7 @@ func lastOf(m map[string][]string) map[string]string {
 	return out
 }
 
-// notice is the text that API Gateway itself sends or answers, spaced as AWS spaces it.
+// notice returns the text of a frame or response of API Gateway itself, with AWS's spacing.
 func notice(message, connectionID, requestID string) []byte {
 	return fmt.Appendf(nil, `{"message": %q, "connectionId":%q, "requestId":%q}`, message, connectionID, requestID)
 }

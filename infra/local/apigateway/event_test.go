@@ -13,8 +13,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// lived connects as a browser would, sends one message and closes with 4001, and gives the events of it.
-func lived(t *testing.T) (authorizer []byte, connect, message, disconnect events.APIGatewayWebsocketProxyRequest) {
+// connectionEvents connects as a browser does, sends one message, closes with code 4001, and returns all events.
+func connectionEvents(t *testing.T) (authorizer []byte, connect, message,
+	disconnect events.APIGatewayWebsocketProxyRequest) {
 	authorized, connected, messages, disconnected := make(chan []byte, 1), make(chan []byte, 1), make(chan []byte, 1),
 		make(chan []byte, 1)
 	c := config(functions{
@@ -22,7 +23,7 @@ func lived(t *testing.T) (authorizer []byte, connect, message, disconnect events
 			authorized <- event
 			return []byte(allow), "", nil
 		},
-		"connect": tells(connected), "default": tells(messages), "disconnect": tells(disconnected),
+		"connect": forwards(connected), "default": forwards(messages), "disconnect": forwards(disconnected),
 	}, "$connect", "$default", "$disconnect")
 	c.Authorizer = "authorize"
 	g := start(t, c)
@@ -41,13 +42,13 @@ func lived(t *testing.T) (authorizer []byte, connect, message, disconnect events
 	return <-authorized, connect, message, receive(t, disconnected)
 }
 
-func TestEventsHaveTheShapesOfAWS(t *testing.T) {
+func TestEvents_Shape(t *testing.T) {
 	before := time.Now().UnixMilli()
-	_, connect, message, disconnect := lived(t)
+	_, connect, message, disconnect := connectionEvents(t)
 	after := time.Now().UnixMilli()
 	id := connect.RequestContext.ConnectionID
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]{12,}=$`).MatchString(id) {
-		t.Errorf("connection id %q is not of AWS's shape", id)
+		t.Errorf("connection id %q does not have AWS's format", id)
 	}
 	seen := map[string]bool{}
 	for _, test := range []struct {
@@ -64,7 +65,7 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 		}
 		if c.ConnectedAt != connect.RequestContext.ConnectedAt || c.ConnectedAt < before ||
 			c.RequestTimeEpoch < c.ConnectedAt || c.RequestTimeEpoch > after {
-			t.Errorf("%s: connected at %d, requested at %d, between %d and %d", test.kind, c.ConnectedAt,
+			t.Errorf("%s: connected at %d, request at %d, not between %d and %d", test.kind, c.ConnectedAt,
 				c.RequestTimeEpoch, before, after)
 		}
 		if at, err := time.Parse("02/Jan/2006:15:04:05 -0700", c.RequestTime); err != nil ||
@@ -75,10 +76,10 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 			t.Errorf("%s: request id %q, extended %q", test.kind, c.RequestID, c.ExtendedRequestID)
 		}
 		seen[c.RequestID] = true
-		carried := fmt.Sprint(c.Authorizer)
+		got := fmt.Sprint(c.Authorizer)
 		if want := fmt.Sprint(map[string]any{"principalId": "alice", "user": "u1", "expires": "1700000000",
-			"admin": "true"}); carried != want {
-			t.Errorf("%s: authorizer %v, want %v", test.kind, carried, want)
+			"admin": "true"}); got != want {
+			t.Errorf("%s: authorizer %v, want %v", test.kind, got, want)
 		}
 		if values, ok := c.Authorizer.(map[string]any); ok {
 			for name, v := range maps.All(values) {
@@ -90,8 +91,8 @@ func TestEventsHaveTheShapesOfAWS(t *testing.T) {
 	}
 }
 
-func TestOnlyConnectHasHeadersAndQueryAndOnlyMessageABody(t *testing.T) {
-	_, connect, message, disconnect := lived(t)
+func TestEvents_PartsByType(t *testing.T) {
+	_, connect, message, disconnect := connectionEvents(t)
 	if connect.Headers["X-Twice"] != "b" || fmt.Sprint(connect.MultiValueHeaders["X-Twice"]) != "[a b]" ||
 		connect.Headers["Sec-WebSocket-Protocol"] != "carrel.v1" || connect.Headers["Host"] == "" {
 		t.Errorf("CONNECT: headers %v, %v", connect.Headers, connect.MultiValueHeaders)
@@ -101,7 +102,7 @@ func TestOnlyConnectHasHeadersAndQueryAndOnlyMessageABody(t *testing.T) {
 		t.Errorf("CONNECT: query %v, %v", connect.QueryStringParameters, connect.MultiValueQueryStringParameters)
 	}
 	if connect.Headers["Upgrade"] != "" || connect.Body != "" || connect.RequestContext.MessageID != nil {
-		t.Errorf("CONNECT has what it should not: %+v", connect)
+		t.Errorf("CONNECT has unexpected parts: %+v", connect)
 	}
 	if message.Body != `{"text":"<é>"}` || message.IsBase64Encoded || message.RequestContext.MessageID == nil {
 		t.Errorf("MESSAGE: %+v", message)
@@ -115,8 +116,8 @@ func TestOnlyConnectHasHeadersAndQueryAndOnlyMessageABody(t *testing.T) {
 	}
 }
 
-func TestAuthorizerEvent(t *testing.T) {
-	raw, connect, _, _ := lived(t)
+func TestEvents_Authorizer(t *testing.T) {
+	raw, connect, _, _ := connectionEvents(t)
 	var e struct {
 		events.APIGatewayCustomAuthorizerRequestTypeRequest
 		RequestContext events.APIGatewayWebsocketProxyRequestContext `json:"requestContext"`
@@ -138,7 +139,7 @@ func TestAuthorizerEvent(t *testing.T) {
 	}
 }
 
-func TestDisconnectIsToldOnceWithTheCode(t *testing.T) {
+func TestDisconnect_Codes(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		end    func(*websocket.Conn)
@@ -148,13 +149,13 @@ func TestDisconnectIsToldOnceWithTheCode(t *testing.T) {
 		{"closed normally", func(c *websocket.Conn) { c.Close(websocket.StatusNormalClosure, "") }, 1000, ""},
 		{"closed without a code", func(c *websocket.Conn) { c.Close(websocket.StatusNoStatusRcvd, "") }, 1005,
 			"Client-side close frame status not set"},
-		{"gone without a word", func(c *websocket.Conn) { c.CloseNow() }, 1006, "Connection closed abnormally"},
+		{"connection lost", func(c *websocket.Conn) { c.CloseNow() }, 1006, "Connection closed abnormally"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			told := make(chan []byte, 4)
-			g := start(t, config(functions{"disconnect": tells(told)}, "$disconnect"))
+			disconnects := make(chan []byte, 4)
+			g := start(t, config(functions{"disconnect": forwards(disconnects)}, "$disconnect"))
 			test.end(dial(t, g))
-			e := receive(t, told).RequestContext
+			e := receive(t, disconnects).RequestContext
 			if e.DisconnectStatusCode != test.code || e.DisconnectReason == nil || *e.DisconnectReason != test.reason {
 				t.Errorf("code %d, reason %v; want %d %q", e.DisconnectStatusCode, *e.DisconnectReason, test.code,
 					test.reason)
@@ -162,8 +163,8 @@ func TestDisconnectIsToldOnceWithTheCode(t *testing.T) {
 			if err := g.Close(); err != nil {
 				t.Error(err)
 			}
-			if len(told) > 0 {
-				t.Error("told more than once")
+			if len(disconnects) > 0 {
+				t.Error("$disconnect was invoked more than once")
 			}
 		})
 	}

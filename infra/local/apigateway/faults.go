@@ -9,54 +9,54 @@ import (
 	"time"
 )
 
-// Faults says what goes wrong on the way of a message. Its functions are asked once for each message, concurrently, and
-// must not block; nil ones let everything pass.
+// Faults are injected into messages. Each function is called once per message, concurrently, and must not block. A nil
+// function injects no faults.
 type Faults struct {
-	Post     func(Message) PostFault    // posts to @connections that would be taken otherwise
-	Inbound  func(Message) MessageFault // messages from clients, before their function is invoked
-	Outbound func(Message) MessageFault // messages to clients, after the post was answered
+	Post     func(Message) PostFault    // for posts to @connections that would succeed otherwise
+	Inbound  func(Message) MessageFault // for messages from clients, before their function is invoked
+	Outbound func(Message) MessageFault // for messages to clients, after the post's response
 }
 
 // Message is one message of a connection.
 type Message struct {
 	Connection string
-	N          int // of its kind on this connection, from 1
+	N          int // the message's number among those of its kind on this connection, from 1
 	Body       []byte
 }
 
-// PostFault is what becomes of a post. The zero value is nothing.
+// PostFault is the fault of a post. The zero value is no fault.
 type PostFault struct {
-	Status   int  // of the answer: 410, 429 or 500; 0: none
-	After    bool // the message is sent all the same, and only the answer is wrong
-	HalfOpen bool // from now on the socket is dead and nobody knows: posts are taken, and nothing goes either way
+	Status   int  // status of the response: 410, 429 or 500; 0 for the regular one
+	After    bool // the message is sent despite the error status
+	HalfOpen bool // from now on the socket silently drops all messages in both directions, and posts succeed
 }
 
-// MessageFault is what becomes of a message. The zero value is nothing.
+// MessageFault is the fault of a message. The zero value is no fault.
 type MessageFault struct {
 	Drop   bool
-	Repeat bool          // it comes twice
-	Delay  time.Duration // later ones overtake it
+	Repeat bool          // the message is delivered twice
+	Delay  time.Duration // the message is delayed, so that later ones can overtake it
 }
 
-// SetFaults has other faults, or none, from the next message on.
+// SetFaults replaces the faults from the next message on. The zero Faults injects none.
 func (g *Gateway) SetFaults(f Faults) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults = f
 }
 
-// Cut ends a connection as a broken line does: the client is told nothing, and what waits for it is lost. It reports
-// whether there was one.
+// Cut ends a connection like a broken network: without a close frame, and pending messages are lost. It returns false
+// if the connection is not open.
 func (g *Gateway) Cut(connection string) bool {
 	s := g.socket(connection)
 	if s == nil {
 		return false
 	}
-	s.end(abandoned())
+	s.end(abnormalClosure())
 	return true
 }
 
-// Connections are the open ones.
+// Connections returns the ids of the open connections.
 func (g *Gateway) Connections() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -67,13 +67,13 @@ func (g *Gateway) Connections() []string {
 	return ids
 }
 
-func (g *Gateway) faultsNow() Faults {
+func (g *Gateway) currentFaults() Faults {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.faults
 }
 
-// counts are how many messages of each kind a socket has had while there were faults.
+// counts numbers the messages of a socket by kind. It counts only while faults are set.
 type counts struct {
 	mu                  sync.Mutex
 	posts, inbound, out int
@@ -86,13 +86,13 @@ func (c *counts) next(of *int) int {
 	return *of
 }
 
-// post sends a message to the client, or makes the fault of it.
+// post sends a message to the client and applies its fault.
 func (s *socket) post(body []byte) error {
-	ask := s.g.faultsNow().Post
-	if ask == nil {
+	choose := s.g.currentFaults().Post
+	if choose == nil {
 		return s.deliver(body)
 	}
-	f := ask(Message{s.id, s.counts.next(&s.counts.posts), body})
+	f := choose(Message{s.id, s.counts.next(&s.counts.posts), body})
 	if f.HalfOpen {
 		s.dead.Store(true)
 	}
@@ -107,21 +107,21 @@ func (s *socket) post(body []byte) error {
 	return injected(f.Status)
 }
 
-// injected is the status of an answer that is a fault on request.
+// injected is the error of a post with an injected status.
 type injected int
 
 func (i injected) Error() string { return fmt.Sprintf("injected: %d", int(i)) }
 
-// deliver sends a message that was taken, as its fault says. What is delayed is taken whatever the buffer's size.
+// deliver sends an accepted message and applies its fault. A delayed message is accepted even if the buffer is full.
 func (s *socket) deliver(body []byte) error {
 	if s.dead.Load() {
 		return nil
 	}
-	ask := s.g.faultsNow().Outbound
-	if ask == nil {
+	choose := s.g.currentFaults().Outbound
+	if choose == nil {
 		return s.send(body)
 	}
-	f := ask(Message{s.id, s.counts.next(&s.counts.out), body})
+	f := choose(Message{s.id, s.counts.next(&s.counts.out), body})
 	if f.Drop {
 		return nil
 	}
@@ -142,16 +142,16 @@ func (s *socket) deliver(body []byte) error {
 	return nil
 }
 
-// inbound hands a client's message to its function, as its fault says.
+// inbound dispatches a client's message to its function and applies its fault.
 func (s *socket) inbound(message []byte) bool {
 	if s.dead.Load() {
 		return true
 	}
-	ask := s.g.faultsNow().Inbound
-	if ask == nil {
+	choose := s.g.currentFaults().Inbound
+	if choose == nil {
 		return s.dispatch(message, 0)
 	}
-	f := ask(Message{s.id, s.counts.next(&s.counts.inbound), message})
+	f := choose(Message{s.id, s.counts.next(&s.counts.inbound), message})
 	if f.Drop {
 		return true
 	}
@@ -161,18 +161,19 @@ func (s *socket) inbound(message []byte) bool {
 	return s.dispatch(message, f.Delay)
 }
 
-// Chances are faults at random, as shares from 0 to 1 of the messages that can meet them.
+// Chances are probabilities, from 0 to 1, of random faults.
 type Chances struct {
-	Seed                        uint64  // of all chances; 0: they cannot be replayed
-	Gone, Throttled, Failed     float64 // posts answered 410, 429 and 500, and nothing was sent
-	Lost                        float64 // posts that were sent, and answered 500
-	HalfOpen                    float64 // posts after which the socket is dead and nobody knows
-	DropIn, RepeatIn, DelayIn   float64 // messages from clients
-	DropOut, RepeatOut, LateOut float64 // messages to clients
-	Delay                       time.Duration
+	Seed                        uint64        // determines which messages fail
+	Gone, Throttled, Failed     float64       // a post gets 410, 429 or 500, and nothing is sent
+	Lost                        float64       // a post is sent and gets 500
+	HalfOpen                    float64       // after a post the socket silently drops everything
+	DropIn, RepeatIn, DelayIn   float64       // for messages from clients
+	DropOut, RepeatOut, LateOut float64       // for messages to clients
+	Delay                       time.Duration // maximum delay of DelayIn and LateOut
 }
 
-// Faults makes the faults. It fails if the shares are no shares.
+// Faults returns faults with these probabilities. It fails if the probabilities of one kind are negative or add up to
+// more than 1.
 func (c Chances) Faults() (Faults, error) {
 	groups := [...][]float64{
 		{c.Gone, c.Throttled, c.Failed, c.Lost, c.HalfOpen}, {c.DropIn, c.RepeatIn, c.DelayIn},
@@ -182,11 +183,13 @@ func (c Chances) Faults() (Faults, error) {
 		sum := 0.0
 		for _, share := range shares {
 			if sum += share; share < 0 || sum > 1 {
-				return Faults{}, errors.New("the shares of faults of one kind must be 0 or more and 1 together at most")
+				return Faults{},
+					errors.New("the probabilities of the faults of one kind must be 0 or more and at most " +
+						"1 in sum")
 			}
 		}
 	}
-	d := &dice{rand: rand.New(rand.NewPCG(c.Seed, 1))}
+	d := &random{rand: rand.New(rand.NewPCG(c.Seed, 1))}
 	return Faults{
 		Post: func(Message) PostFault {
 			switch d.pick(c.Gone, c.Throttled, c.Failed, c.Lost, c.HalfOpen) {
@@ -208,14 +211,14 @@ func (c Chances) Faults() (Faults, error) {
 	}, nil
 }
 
-// dice is a random source that may be thrown concurrently.
-type dice struct {
+// random is a random source for concurrent use.
+type random struct {
 	mu   sync.Mutex
 	rand *rand.Rand
 }
 
-// pick gives the number of the share that the throw hit, or -1.
-func (d *dice) pick(shares ...float64) int {
+// pick chooses index i with probability shares[i], or -1.
+func (d *random) pick(shares ...float64) int {
 	d.mu.Lock()
 	x := d.rand.Float64()
 	d.mu.Unlock()
@@ -227,7 +230,7 @@ func (d *dice) pick(shares ...float64) int {
 	return -1
 }
 
-func (d *dice) message(delay time.Duration, drop, repeat, late float64) MessageFault {
+func (d *random) message(delay time.Duration, drop, repeat, late float64) MessageFault {
 	switch d.pick(drop, repeat, late) {
 	case 0:
 		return MessageFault{Drop: true}

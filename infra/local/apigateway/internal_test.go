@@ -13,16 +13,16 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// gauge is an Invoker that notes the longest event.
-type gauge struct{ longest atomic.Int64 }
+// recorder is an Invoker that records the length of the longest event.
+type recorder struct{ longest atomic.Int64 }
 
-func (g *gauge) Invoke(_ context.Context, _ string, event []byte) ([]byte, string, error) {
+func (g *recorder) Invoke(_ context.Context, _ string, event []byte) ([]byte, string, error) {
 	g.longest.Store(max(g.longest.Load(), int64(len(event))))
 	return nil, "", nil
 }
 
-// FuzzFrames feeds any bytes to a socket: it must end, with a code that may be sent, without keeping more than a
-// message.
+// FuzzFrames feeds arbitrary bytes to a socket. The socket must end with a code that may be sent, and it must not
+// buffer more than one message.
 func FuzzFrames(f *testing.F) {
 	for _, frame := range []ws.Frame{
 		ws.NewTextFrame([]byte(`{"type":"send"}`)), ws.NewBinaryFrame([]byte("x")), ws.NewPingFrame([]byte("x")),
@@ -35,22 +35,23 @@ func FuzzFrames(f *testing.F) {
 	}
 	f.Add(binary.BigEndian.AppendUint64([]byte{0x81, 0xff}, 1<<63))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		seen := &gauge{}
+		seen := &recorder{}
 		g := &Gateway{c: Config{Invoker: seen, Routes: map[string]string{"$default": "f", "send": "f"}}, member: "type",
 			invokes: t.Context()}
 		s := newSocket(g, peer{id: newID()}, nil)
 		end := s.read(bufio.NewReaderSize(bytes.NewReader(data), readBuffer))
 		g.running.Wait()
-		if end.tell && end.code != ws.StatusNoStatusRcvd && ws.CheckCloseFrameData(end.code, end.reason) != nil {
-			t.Errorf("ends with %d %q", end.code, end.reason)
+		if end.sendClose && end.code != ws.StatusNoStatusRcvd && ws.CheckCloseFrameData(end.code, end.reason) != nil {
+			t.Errorf("the socket ended with %d %q", end.code, end.reason)
 		}
 		if !utf8.ValidString(end.reason) || seen.longest.Load() > 8*messageLimit {
-			t.Errorf("reason %q, an event of %d bytes", end.reason, seen.longest.Load())
+			t.Errorf("reason %q, longest event %d bytes", end.reason, seen.longest.Load())
 		}
 	})
 }
 
-// FuzzAuthorization: what is no answer is a fault, and what is one gives strings only.
+// FuzzAuthorization decodes arbitrary responses of an authorizer. Only a response with an Allow may allow, and the
+// event context always has a principal.
 func FuzzAuthorization(f *testing.F) {
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"*","Effect":"Allow",` +
 		`"Resource":["a*b?c"]}]},"context":{"a":1,"b":"x","c":true}}`))
@@ -63,10 +64,10 @@ func FuzzAuthorization(f *testing.F) {
 		}
 		if allowed, err := a.PolicyDocument.allows("arn/$connect"); allowed && err == nil &&
 			!bytes.Contains(answer, []byte("llow")) && !bytes.Contains(answer, []byte("\\u")) {
-			t.Errorf("%s allows", answer)
+			t.Errorf("%s is read as Allow", answer)
 		}
-		if b, err := a.carried(); err == nil && !bytes.Contains(b, []byte(`"principalId"`)) {
-			t.Errorf("carried %s", b)
+		if b, err := a.eventContext(); err == nil && !bytes.Contains(b, []byte(`"principalId"`)) {
+			t.Errorf("event context %s has no principalId", b)
 		}
 	})
 }
@@ -83,7 +84,7 @@ func TestWildcard(t *testing.T) {
 		{strings.Repeat("*a", 30) + "b", strings.Repeat("a", 60), false},
 	} {
 		if got := wildcard(test.pattern, test.s); got != test.want {
-			t.Errorf("%q matches %q: %v", test.pattern, test.s, got)
+			t.Errorf("wildcard(%q, %q) = %v", test.pattern, test.s, got)
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-// rawDial is a client of single frames, for what no well-behaved client sends.
+// rawDial returns a connection on which a test can send single frames, including frames that no WebSocket library
+// sends.
 func rawDial(t testing.TB, g *apigateway.Gateway) net.Conn {
 	t.Helper()
 	conn, _, _, err := ws.Dial(t.Context(), g.URL())
@@ -45,15 +46,15 @@ func readFrame(conn net.Conn) (f ws.Frame, err error) {
 	return f, err
 }
 
-// rawClosing gives the code of the close frame, and checks that nothing else comes before the end of the stream.
-func rawClosing(t testing.TB, conn net.Conn) ws.StatusCode {
+// readRawClose reads a close frame and returns its code. Nothing else may arrive before the end of the stream.
+func readRawClose(t testing.TB, conn net.Conn) ws.StatusCode {
 	t.Helper()
 	f, err := readFrame(conn)
 	if err != nil {
-		t.Fatalf("no close frame but: %v", err)
+		t.Fatalf("no close frame: %v", err)
 	}
 	if f.Header.OpCode != ws.OpClose {
-		t.Fatalf("not a close frame but: %v %q", f.Header, f.Payload)
+		t.Fatalf("not a close frame: %v %q", f.Header, f.Payload)
 	}
 	code, _ := ws.ParseCloseFrameData(f.Payload)
 	if _, err := readFrame(conn); !errors.Is(err, io.EOF) {
@@ -62,7 +63,7 @@ func rawClosing(t testing.TB, conn net.Conn) ws.StatusCode {
 	return code
 }
 
-func TestFramesThatEndTheSocket(t *testing.T) {
+func TestFrames_InvalidOrClosing(t *testing.T) {
 	k32 := strings.Repeat("x", 32<<10)
 	unmasked := ws.NewTextFrame([]byte("x"))
 	reserved := frame(ws.OpText, true, "x")
@@ -76,10 +77,10 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 		frames []ws.Frame
 		want   ws.StatusCode
 	}{
-		{"frame of 32 KB and a byte", []ws.Frame{frame(text, true, k32+"x")}, 1009},
-		{"its header, without its payload", []ws.Frame{headerOnly(32<<10 + 1)}, 1009},
+		{"frame over 32 KB", []ws.Frame{frame(text, true, k32+"x")}, 1009},
+		{"header of a frame over 32 KB", []ws.Frame{headerOnly(32<<10 + 1)}, 1009},
 		{"header that claims an exabyte", []ws.Frame{headerOnly(1 << 60)}, 1009},
-		{"message of 128 KB and a byte", []ws.Frame{frame(text, false, k32), frame(more, false, k32),
+		{"message over 128 KB", []ws.Frame{frame(text, false, k32), frame(more, false, k32),
 			frame(more, false, k32), frame(more, false, k32), frame(more, true, "x")}, 1009},
 		{"binary", []ws.Frame{frame(ws.OpBinary, true, "x")}, 1003},
 		{"not UTF-8", []ws.Frame{frame(text, true, "a\xffb")}, 1007},
@@ -87,35 +88,35 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 		{"not masked", []ws.Frame{unmasked}, 1002},
 		{"reserved bit", []ws.Frame{reserved}, 1002},
 		{"reserved opcode", []ws.Frame{frame(ws.OpCode(3), true, "x")}, 1002},
-		{"continuation of nothing", []ws.Frame{frame(more, true, "x")}, 1002},
+		{"continuation without a start", []ws.Frame{frame(more, true, "x")}, 1002},
 		{"text inside a message", []ws.Frame{frame(text, false, "x"), frame(text, true, "x")}, 1002},
 		{"long ping", []ws.Frame{frame(ws.OpPing, true, strings.Repeat("x", 126))}, 1002},
 		{"close with half a code", []ws.Frame{frame(ws.OpClose, true, "x")}, 1002},
 		{"close with a reserved code", []ws.Frame{frame(ws.OpClose, true, "\x03\xee")}, 1002},
-		{"close is answered with its code", []ws.Frame{frame(ws.OpClose, true, "\x0f\xa1bye")}, 4001},
+		{"close with a code", []ws.Frame{frame(ws.OpClose, true, "\x0f\xa1bye")}, 4001},
 		{"close without a code", []ws.Frame{frame(ws.OpClose, true, "")}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			called := make(chan []byte, 1)
-			conn := rawDial(t, start(t, config(functions{"default": tells(called)}, "$default")))
+			conn := rawDial(t, start(t, config(functions{"default": forwards(called)}, "$default")))
 			for _, f := range test.frames {
 				if err := ws.WriteFrame(conn, f); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if got := rawClosing(t, conn); got != test.want {
+			if got := readRawClose(t, conn); got != test.want {
 				t.Errorf("closed with %d, want %d", got, test.want)
 			}
 			if len(called) > 0 {
-				t.Error("a function got it all the same")
+				t.Error("a function received the message")
 			}
 		})
 	}
 }
 
-func TestLargestMessagesArrive(t *testing.T) {
+func TestFrames_LargestMessage(t *testing.T) {
 	called := make(chan []byte, 1)
-	conn := rawDial(t, start(t, config(functions{"default": tells(called)}, "$default")))
+	conn := rawDial(t, start(t, config(functions{"default": forwards(called)}, "$default")))
 	k32 := strings.Repeat("é", 16<<10)
 	for _, f := range []ws.Frame{
 		frame(ws.OpText, true, k32),
@@ -135,25 +136,25 @@ func TestLargestMessagesArrive(t *testing.T) {
 	}
 }
 
-func TestClientMaySendTheRestOfARefusedMessage(t *testing.T) {
+func TestFrames_RestOfRejectedMessage(t *testing.T) {
 	conn := rawDial(t, start(t, config(functions{})))
 	if err := ws.WriteHeader(conn, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true,
 		Length: 128 << 10}); err != nil {
 		t.Fatal(err)
 	}
-	if code := rawClosing(t, conn); code != 1009 {
+	if code := readRawClose(t, conn); code != 1009 {
 		t.Errorf("closed with %d", code)
 	}
 	for range 4 {
 		if _, err := conn.Write(make([]byte, 32<<10)); err != nil {
-			t.Errorf("a client that writes before it reads would not see why: %v", err)
+			t.Errorf("a client that writes before it reads would not get the close frame: %v", err)
 		}
 	}
 }
 
-func TestPostsOver32KBComeInFramesOf32KB(t *testing.T) {
+func TestPost_SplitIntoFrames(t *testing.T) {
 	events := make(chan []byte, 1)
-	g := start(t, config(functions{"connect": tells(events)}, "$connect"))
+	g := start(t, config(functions{"connect": forwards(events)}, "$connect"))
 	conn := rawDial(t, g)
 	id := receive(t, events).RequestContext.ConnectionID
 	if err := post(t, management(g, "AKIA1"), id, strings.Repeat("x", 70<<10)); err != nil {
@@ -168,7 +169,7 @@ func TestPostsOver32KBComeInFramesOf32KB(t *testing.T) {
 	}
 }
 
-func TestFunctionThatFailsOrIsTooSlowLeavesTheSocketOpen(t *testing.T) {
+func TestMessage_FailingFunction(t *testing.T) {
 	c := config(functions{"fail": fails("x"), "default": answers(`null`),
 		"slow": func(ctx context.Context, _ []byte) ([]byte, string, error) {
 			<-ctx.Done()
@@ -188,50 +189,50 @@ func TestFunctionThatFailsOrIsTooSlowLeavesTheSocketOpen(t *testing.T) {
 	}
 }
 
-func TestMessagesTakeTheirRoutes(t *testing.T) {
+func TestMessage_Routes(t *testing.T) {
 	keys := []string{"send", "7", "$default", "$connect"}
-	took := make(chan []byte, 1)
+	received := make(chan []byte, 1)
 	f := functions{}
 	for _, key := range keys {
-		f[strings.TrimPrefix(key, "$")] = tells(took)
+		f[strings.TrimPrefix(key, "$")] = forwards(received)
 	}
 	c := config(f, keys...)
 	c.RouteSelectionExpression = "$request.body.type"
 	g := start(t, c)
 	conn := dial(t, g)
-	receive(t, took)
+	receive(t, received)
 	for body, want := range map[string]string{
 		`{"type":"send"}`: "send", `{"type":7}`: "7", `{"type":"other"}`: "$default", `{"type":"$connect"}`: "$default",
 		`{"type":["send"]}`: "$default", `{}`: "$default", `[]`: "$default", `no JSON`: "$default", `null`: "$default",
 		``: "$default",
 	} {
 		write(t, conn, body)
-		if e := receive(t, took); e.RequestContext.RouteKey != want || e.Body != body {
-			t.Errorf("%s took %s with %q, want %s", body, e.RequestContext.RouteKey, e.Body, want)
+		if e := receive(t, received); e.RequestContext.RouteKey != want || e.Body != body {
+			t.Errorf("%s took the route %s with %q, want %s", body, e.RequestContext.RouteKey, e.Body, want)
 		}
 	}
 	delete(c.Routes, "$default")
 	conn = dial(t, start(t, c))
-	receive(t, took)
+	receive(t, received)
 	write(t, conn, `{"type":"other"}`)
 	var refused struct{ Message, ConnectionID, RequestID string }
 	if got := read(t, conn); json.Unmarshal([]byte(got), &refused) != nil || refused.Message != "Forbidden" ||
 		refused.ConnectionID == "" || refused.RequestID == "" {
-		t.Errorf("no route: %q", got)
+		t.Errorf("a message without a route: %q", got)
 	}
 	write(t, conn, `{"type":"send"}`)
-	if e := receive(t, took); e.RequestContext.RouteKey != "send" {
-		t.Errorf("after Forbidden: %+v", e)
+	if e := receive(t, received); e.RequestContext.RouteKey != "send" {
+		t.Errorf("after the Forbidden notice: %+v", e)
 	}
 }
 
-func TestHundredMessagesOfOneSocketAreAtWorkAtOnceAndNoMore(t *testing.T) {
+func TestMessage_InFlightLimit(t *testing.T) {
 	const most = 100
 	var working atomic.Int64
 	entered, others, release := make(chan struct{}, 2*most), make(chan []byte), make(chan struct{})
 	g := start(t, config(functions{"default": func(ctx context.Context, event []byte) ([]byte, string, error) {
 		if strings.Contains(string(event), `"other"`) {
-			return tells(others)(ctx, event)
+			return forwards(others)(ctx, event)
 		}
 		working.Add(1)
 		entered <- struct{}{}
@@ -245,15 +246,15 @@ func TestHundredMessagesOfOneSocketAreAtWorkAtOnceAndNoMore(t *testing.T) {
 	for range most {
 		<-entered
 	}
-	// All frames are sent: were a hundred-and-first let in, it would be at work by the time that another socket had its
-	// turns.
+	// All frames have been sent. If the gateway let a 101st function start, it would be running by the time that
+	// another socket has had 20 answers.
 	other := dial(t, g)
 	for range 20 {
 		write(t, other, "other")
 		receive(t, others)
 	}
 	if n := working.Load(); n != most {
-		t.Errorf("%d are at work, want %d", n, most)
+		t.Errorf("%d functions run, want %d", n, most)
 	}
 	close(release)
 	for range 20 {
@@ -261,18 +262,19 @@ func TestHundredMessagesOfOneSocketAreAtWorkAtOnceAndNoMore(t *testing.T) {
 	}
 }
 
-func TestIdleAndLongLivedSocketsGoAway(t *testing.T) {
+func TestIdleAndLife(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		change  func(*apigateway.Config)
 		talking bool
 	}{
 		{"idle", func(c *apigateway.Config) { c.Idle = 50 * time.Millisecond }, false},
-		{"old, though it talks", func(c *apigateway.Config) { c.Life = 200 * time.Millisecond }, true},
+		{"active socket reaches its lifetime", func(c *apigateway.Config) { c.Life = 200 * time.Millisecond }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			told := make(chan []byte, 1)
-			c := config(functions{"default": answers(`{}`), "disconnect": tells(told)}, "$default", "$disconnect")
+			disconnects := make(chan []byte, 1)
+			c := config(functions{"default": answers(`{}`), "disconnect": forwards(disconnects)}, "$default",
+				"$disconnect")
 			test.change(&c)
 			conn := dial(t, start(t, c))
 			talk, quiet := context.WithCancel(t.Context())
@@ -282,14 +284,14 @@ func TestIdleAndLongLivedSocketsGoAway(t *testing.T) {
 				for test.talking && talk.Err() == nil && conn.Write(talk, websocket.MessageText, []byte("x")) == nil {
 				}
 			}()
-			code, reason := closing(t, conn)
+			code, reason := readClose(t, conn)
 			quiet()
 			<-talked
 			if code != websocket.StatusGoingAway || reason != "Going away" {
 				t.Errorf("closed with %d %q", code, reason)
 			}
-			if e := receive(t, told).RequestContext; e.DisconnectStatusCode != 1001 {
-				t.Errorf("$disconnect was told %d", e.DisconnectStatusCode)
+			if e := receive(t, disconnects).RequestContext; e.DisconnectStatusCode != 1001 {
+				t.Errorf("$disconnect received the code %d", e.DisconnectStatusCode)
 			}
 		})
 	}

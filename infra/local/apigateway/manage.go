@@ -14,23 +14,23 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// drainLimit is how much of a refused body is read, so that the caller gets the answer and not a broken pipe.
+// drainLimit is how much of an oversized body is read, so that the caller gets the response instead of a broken pipe.
 const drainLimit = 10 << 20
 
-// fault is an error answer of @connections. kind is what the SDKs make a type of; "" leaves it untyped.
+// fault is an error response of @connections. The SDKs derive the error's type from kind; with "" the error is untyped.
 type fault struct {
 	status        int
 	kind, message string
 }
 
-// connectionInfo is the answer to GET.
+// connectionInfo is the response to GET.
 type connectionInfo struct {
 	ConnectedAt  string   `json:"connectedAt"`
 	Identity     identity `json:"identity"`
 	LastActiveAt string   `json:"lastActiveAt"`
 }
 
-// manage serves one call of @connections; escaped is the connection's id as it stands in the path.
+// manage serves one call of @connections. escaped is the connection id as written in the path.
 func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string) {
 	requestID := newID()
 	w.Header().Set("X-Amzn-RequestId", requestID)
@@ -46,7 +46,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 		body, f = g.admit(r, id)
 	}
 	if f == nil {
-		f = g.act(w, r.Method, id, body)
+		f = g.perform(w, r.Method, id, body)
 		g.meterPost(r, len(body), f == nil)
 	}
 	if f == nil {
@@ -58,7 +58,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 		w.Header().Set("X-Amzn-ErrorType", f.kind)
 	}
 	w.WriteHeader(f.status)
-	answer, _ := json.Marshal(struct { // strings always encode
+	answer, _ := json.Marshal(struct { // cannot fail: all fields are strings
 		Message      string `json:"message"`
 		ConnectionID string `json:"connectionId"`
 		RequestID    string `json:"requestId"`
@@ -66,7 +66,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 	w.Write(answer)
 }
 
-// admit reads the body and checks, in this order: the signature, the id, the size.
+// admit reads the body and checks, in this order, the signature, the id and the size.
 func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, messageLimit+1))
 	if err != nil {
@@ -74,7 +74,7 @@ func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 	}
 	tooLarge := len(body) > messageLimit
 	if tooLarge {
-		io.CopyN(io.Discard, r.Body, drainLimit) // a failure shows when the answer is written
+		io.CopyN(io.Discard, r.Body, drainLimit) // an error shows again when the response is written
 	}
 	if tooLarge {
 		err = g.verifier.VerifySigner(r)
@@ -89,12 +89,12 @@ func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 	}
 	if tooLarge {
 		return nil, &fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeException",
-			fmt.Sprintf("a message has at most %d bytes", messageLimit)}
+			fmt.Sprintf("the message has more than %d bytes", messageLimit)}
 	}
 	return body, nil
 }
 
-// wellFormed reports whether an id looks like one of AWS's: base64 with padding, of no fixed length.
+// wellFormed reports whether an id has AWS's format: padded base64 of variable length.
 func wellFormed(id string) bool {
 	if len(id) < 12 || !strings.HasSuffix(id, "=") {
 		return false
@@ -103,8 +103,8 @@ func wellFormed(id string) bool {
 	return err == nil
 }
 
-// act does what the method says. A connection inside $connect is not there yet, one whose end has begun no more.
-func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fault {
+// perform executes the method on the connection. A connection exists from the end of its $connect until its end begins.
+func (g *Gateway) perform(w http.ResponseWriter, method, id string, body []byte) *fault {
 	gone := &fault{http.StatusGone, "GoneException", "Gone"}
 	s := g.socket(id)
 	if s == nil {
@@ -137,7 +137,7 @@ func (g *Gateway) act(w http.ResponseWriter, method, id string, body []byte) *fa
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(answer)
 	default:
-		return &fault{http.StatusForbidden, "ForbiddenException", "POST, GET and DELETE are served"}
+		return &fault{http.StatusForbidden, "ForbiddenException", "only POST, GET and DELETE are supported"}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-// status is the HTTP status of a management call's error, 0 for none.
+// status returns the HTTP status in a management call's error, or 0 for no error.
 func status(err error) int {
 	var answer *awshttp.ResponseError
 	if errors.As(err, &answer) {
@@ -27,11 +27,11 @@ func status(err error) int {
 	return 0
 }
 
-// connected gives a gateway with one connection and its id.
+// connected starts a gateway, opens one connection and returns both, with the connection's id.
 func connected(t testing.TB, change func(*apigateway.Config)) (*apigateway.Gateway, *websocket.Conn, string) {
 	t.Helper()
 	events := make(chan []byte, 1)
-	c := config(functions{"connect": tells(events)}, "$connect")
+	c := config(functions{"connect": forwards(events)}, "$connect")
 	if change != nil {
 		change(&c)
 	}
@@ -40,7 +40,7 @@ func connected(t testing.TB, change func(*apigateway.Config)) (*apigateway.Gatew
 	return g, conn, receive(t, events).RequestContext.ConnectionID
 }
 
-func TestPostsArriveInOrder(t *testing.T) {
+func TestPost_Order(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	m := management(g, "AKIA1")
 	for n := range 200 {
@@ -55,7 +55,7 @@ func TestPostsArriveInOrder(t *testing.T) {
 	}
 }
 
-func TestPostOf128KBArrivesAndOneByteMoreIs413(t *testing.T) {
+func TestPost_SizeLimit(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	m := management(g, "AKIA1")
 	for _, size := range []int{0, 1, 32 << 10, 32<<10 + 1, 128 << 10} {
@@ -63,16 +63,16 @@ func TestPostOf128KBArrivesAndOneByteMoreIs413(t *testing.T) {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
 		if got := read(t, conn); len(got) != size {
-			t.Errorf("%d bytes arrived as %d", size, len(got))
+			t.Errorf("a message of %d bytes arrived with %d", size, len(got))
 		}
 	}
 	err := post(t, m, id, strings.Repeat("x", 128<<10+1))
 	if _, ok := errors.AsType[*types.PayloadTooLargeException](err); !ok || status(err) != 413 {
-		t.Errorf("over 128 KB: %v", err)
+		t.Errorf("a post over 128 KB: %v", err)
 	}
 }
 
-func TestConnectionIsDescribed(t *testing.T) {
+func TestGetConnection(t *testing.T) {
 	before := time.Now().Add(-time.Second)
 	g, conn, id := connected(t, nil)
 	m := management(g, "AKIA1")
@@ -91,7 +91,7 @@ func TestConnectionIsDescribed(t *testing.T) {
 	now := first
 	for deadline := time.Now().Add(patience); !now.LastActiveAt.After(*first.LastActiveAt); now = describe() {
 		if time.Now().After(deadline) {
-			t.Fatal("posts do not move lastActiveAt")
+			t.Fatal("posts do not change lastActiveAt")
 		}
 		if err := post(t, m, id, "x"); err != nil {
 			t.Fatal(err)
@@ -99,15 +99,15 @@ func TestConnectionIsDescribed(t *testing.T) {
 		read(t, conn)
 	}
 	if !now.ConnectedAt.Equal(*first.ConnectedAt) {
-		t.Errorf("connectedAt moved from %v to %v", first.ConnectedAt, now.ConnectedAt)
+		t.Errorf("connectedAt changed from %v to %v", first.ConnectedAt, now.ConnectedAt)
 	}
 }
 
-func TestDeletedConnectionIsClosedAndGone(t *testing.T) {
-	told := make(chan []byte, 1)
+func TestDeleteConnection(t *testing.T) {
+	disconnects := make(chan []byte, 1)
 	g, conn, id := connected(t, func(c *apigateway.Config) {
 		c.Routes["$disconnect"] = "disconnect"
-		c.Invoker.(functions)["disconnect"] = tells(told)
+		c.Invoker.(functions)["disconnect"] = forwards(disconnects)
 	})
 	m := management(g, "AKIA1")
 	if _, err := m.DeleteConnection(t.Context(),
@@ -125,15 +125,15 @@ func TestDeletedConnectionIsClosedAndGone(t *testing.T) {
 		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); status(err) != 410 {
 		t.Errorf("delete after delete: %v", err)
 	}
-	if code, _ := closing(t, conn); code != websocket.StatusNormalClosure {
+	if code, _ := readClose(t, conn); code != websocket.StatusNormalClosure {
 		t.Errorf("closed with %d", code)
 	}
-	if e := receive(t, told); e.RequestContext.DisconnectStatusCode != 1000 {
-		t.Errorf("$disconnect was told %d", e.RequestContext.DisconnectStatusCode)
+	if e := receive(t, disconnects); e.RequestContext.DisconnectStatusCode != 1000 {
+		t.Errorf("$disconnect received the code %d", e.RequestContext.DisconnectStatusCode)
 	}
 }
 
-func TestUnknownConnectionIsGoneAndMalformedIsUntyped(t *testing.T) {
+func TestPost_UnknownAndMalformedIDs(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	m := management(g, "AKIA1")
 	conn.CloseNow()
@@ -141,7 +141,7 @@ func TestUnknownConnectionIsGoneAndMalformedIsUntyped(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		err := post(t, m, unknown, "x")
-		for err == nil && ctx.Err() == nil { // the gateway has not noticed the end yet
+		for err == nil && ctx.Err() == nil { // the gateway may not have noticed the end yet
 			err = post(t, m, unknown, "x")
 		}
 		if _, ok := errors.AsType[*types.GoneException](err); !ok || status(err) != 410 {
@@ -157,7 +157,7 @@ func TestUnknownConnectionIsGoneAndMalformedIsUntyped(t *testing.T) {
 	}
 }
 
-func TestClientThatDoesNotReadFillsItsBuffer(t *testing.T) {
+func TestPost_SlowClient(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	m := management(g, "AKIA1")
 	accepted := 0

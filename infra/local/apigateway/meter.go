@@ -2,19 +2,19 @@ package apigateway
 
 import "net/http"
 
-// Meter is told of what AWS bills. It is called concurrently and must not call the gateway.
+// Meter is notified of everything that AWS bills. It is called concurrently and must not call the gateway.
 type Meter interface {
-	// Posted tells of a call of POST @connections by a caller whose credentials have this session token; taken says
-	// that the message was taken for the client.
+	// Posted reports a POST to @connections by a caller with this session token. taken reports whether the message was
+	// accepted for the client.
 	Posted(session string, bytes int, taken bool)
-	// Received tells of a message of a client, and of the function that its route has; "" if it has none.
+	// Received reports a client's message and the function of its route, or "" if the route has none.
 	Received(function string, message []byte)
-	// Opened and Closed tell of the life of a connection.
+	// Opened and Closed report the begin and end of a connection.
 	Opened(connection string)
 	Closed(connection string)
 }
 
-// meterPost tells the meter of a call of @connections that was made with a right signature.
+// meterPost reports a correctly signed call of @connections to the meter, if it is a POST.
 func (g *Gateway) meterPost(r *http.Request, bytes int, taken bool) {
 	if g.c.Meter != nil && r.Method == http.MethodPost {
 		g.c.Meter.Posted(r.Header.Get("X-Amz-Security-Token"), bytes, taken)

@@ -13,7 +13,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// read reads frames and hands messages to functions until the socket ends, and says how it does.
+// read reads frames and dispatches messages to functions until the socket ends. It returns how the socket ended.
 func (s *socket) read(r io.Reader) ending {
 	var message []byte
 	state := ws.StateServerSide
@@ -24,9 +24,9 @@ func (s *socket) read(r io.Reader) ending {
 			return ending{ws.StatusProtocolError, "Protocol error", true}
 		}
 		if err != nil {
-			return abandoned()
+			return abnormalClosure()
 		}
-		if bad := judge(h, state, len(message)); bad != nil {
+		if bad := checkHeader(h, state, len(message)); bad != nil {
 			return *bad
 		}
 		if h.OpCode.IsControl() {
@@ -36,7 +36,7 @@ func (s *socket) read(r io.Reader) ending {
 			continue
 		}
 		if message, err = payload(r, h, message); err != nil {
-			return abandoned()
+			return abnormalClosure()
 		}
 		if !h.Fin {
 			state = state.Set(ws.StateFragmented)
@@ -46,15 +46,15 @@ func (s *socket) read(r io.Reader) ending {
 			return ending{ws.StatusInvalidFramePayloadData, "Invalid frame payload data", true}
 		}
 		if !s.inbound(message) {
-			return abandoned() // it has ended otherwise, and that counts
+			return abnormalClosure() // the socket has an ending already, which takes precedence
 		}
 		message, state = nil, state.Clear(ws.StateFragmented)
 	}
 }
 
-// judge ends the socket for what a frame's header says, before any of its payload is read. had is how much of the
-// message there is already.
-func judge(h ws.Header, state ws.State, had int) *ending {
+// checkHeader returns an ending if a frame's header violates the protocol or a limit. It runs before the payload is
+// read. had is the number of bytes of the message so far.
+func checkHeader(h ws.Header, state ws.State, had int) *ending {
 	switch {
 	case ws.CheckHeader(h, state) != nil:
 		return &ending{ws.StatusProtocolError, "Protocol error", true}
@@ -66,7 +66,7 @@ func judge(h ws.Header, state ws.State, had int) *ending {
 	return nil
 }
 
-// payload appends a frame's payload, whose length judge has bounded.
+// payload appends a frame's payload, whose length checkHeader has limited.
 func payload(r io.Reader, h ws.Header, to []byte) ([]byte, error) {
 	n := len(to)
 	to = slices.Grow(to, int(h.Length))[:n+int(h.Length)]
@@ -80,7 +80,7 @@ func payload(r io.Reader, h ws.Header, to []byte) ([]byte, error) {
 func (s *socket) control(r io.Reader, h ws.Header) *ending {
 	body, err := payload(r, h, nil)
 	if err != nil {
-		end := abandoned()
+		end := abnormalClosure()
 		return &end
 	}
 	switch h.OpCode {
@@ -92,7 +92,7 @@ func (s *socket) control(r io.Reader, h ws.Header) *ending {
 	return nil
 }
 
-// closedByClient answers a client's close frame with the code that it has.
+// closedByClient returns the ending for a client's close frame. It repeats the client's code.
 func closedByClient(body []byte) *ending {
 	if len(body) == 0 {
 		return &ending{ws.StatusNoStatusRcvd, "Client-side close frame status not set", true}
@@ -104,10 +104,10 @@ func closedByClient(body []byte) *ending {
 	return &ending{code, reason, true}
 }
 
-// dispatch hands a message to its route's function and does not wait for it, unless inFlightLimit are at work: the
-// order of a socket's messages is not kept, as on AWS. It is false if the socket ended meanwhile. late is how long the
-// message is held back at least.
-func (s *socket) dispatch(message []byte, late time.Duration) bool {
+// dispatch starts the function of a message's route and does not wait for it, unless inFlightLimit functions are
+// running. As on AWS, the messages of a socket are not processed in order. dispatch returns false if the socket ended
+// while it waited. The function starts after at least the given delay.
+func (s *socket) dispatch(message []byte, delay time.Duration) bool {
 	s.touch()
 	s.g.received.Add(1)
 	key := s.g.route(message)
@@ -123,22 +123,22 @@ func (s *socket) dispatch(message []byte, late time.Duration) bool {
 		return false
 	}
 	if s.g.c.Reorder > 0 {
-		late += time.Duration(s.dice.Int64N(int64(s.g.c.Reorder)))
+		delay += time.Duration(s.random.Int64N(int64(s.g.c.Reorder)))
 	}
 	s.g.running.Go(func() {
 		defer func() { <-s.slots }()
-		s.hold(late)
+		s.hold(delay)
 		s.invoke(key, function, message)
 	})
 	return true
 }
 
-// hold keeps a message back, so that later ones may overtake it. The end of the socket does not stop a message.
-func (s *socket) hold(late time.Duration) {
-	if late == 0 {
+// hold waits, so that later messages can overtake this one. The end of the socket does not discard the message.
+func (s *socket) hold(delay time.Duration) {
+	if delay == 0 {
 		return
 	}
-	timer := time.NewTimer(late)
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -146,7 +146,7 @@ func (s *socket) hold(late time.Duration) {
 	}
 }
 
-// invoke runs a function for a message. Its answer is dropped: the API has no RouteResponse.
+// invoke runs a function for a message and discards its response, because the API has no RouteResponse.
 func (s *socket) invoke(key, function string, message []byte) {
 	requestID := newID()
 	ctx, cancel := context.WithTimeout(s.g.invokes, s.g.c.IntegrationTimeout)
@@ -162,14 +162,14 @@ func (s *socket) invoke(key, function string, message []byte) {
 	}
 }
 
-// notify sends a frame of API Gateway's own. A client that does not read does not get it.
+// notify sends a frame of API Gateway itself. It is dropped if the client's buffer is full.
 func (s *socket) notify(message, requestID string) {
 	if err := s.send(notice(message, s.id, requestID)); errors.Is(err, errFull) {
 		s.g.logf("message %s of %s: %s not sent: %v", requestID, s.id, message, err)
 	}
 }
 
-// route is the key of the route that a message takes: the custom one that it names, or $default.
+// route returns the key of a message's route: the custom route that the body names, or $default.
 func (g *Gateway) route(message []byte) string {
 	if g.member == "" {
 		return "$default"
@@ -181,7 +181,7 @@ func (g *Gateway) route(message []byte) string {
 	value := body[g.member]
 	var key string
 	if json.Unmarshal(value, &key) != nil {
-		key = string(bytes.TrimSpace(value)) // a number or bool names a route too
+		key = string(bytes.TrimSpace(value)) // a number or bool can name a route as well
 	}
 	if key == "" || key[0] == '$' || g.c.Routes[key] == "" {
 		return "$default"

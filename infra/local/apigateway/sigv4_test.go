@@ -20,7 +20,7 @@ import (
 	"carrel/infra/local/apigateway"
 )
 
-func TestOnlySignedCallsAreServed(t *testing.T) {
+func TestSignature_Required(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	call := func(change func(*apigatewaymanagementapi.Options)) error {
 		_, err := management(g, "AKIA1").PostToConnection(t.Context(),
@@ -33,15 +33,14 @@ func TestOnlySignedCallsAreServed(t *testing.T) {
 		}
 	}
 	if err := call(as("AKIA2", "secret-of-AKIA2", "session token")); err != nil {
-		t.Errorf("a role's session: %v", err)
+		t.Errorf("credentials with a session token: %v", err)
 	}
 	read(t, conn)
 	for name, change := range map[string]func(*apigatewaymanagementapi.Options){
 		"unknown key":  as("NOBODY", "secret-of-NOBODY", ""),
 		"wrong secret": as("AKIA1", "guess", ""),
 		"not signed": func(o *apigatewaymanagementapi.Options) {
-			o.HTTPClient = forger{o.HTTPClient,
-				"authorization"}
+			o.HTTPClient = forger{o.HTTPClient, "authorization"}
 		},
 		"another region": func(o *apigatewaymanagementapi.Options) { o.Region = "us-east-1" },
 		"changed body":   func(o *apigatewaymanagementapi.Options) { o.HTTPClient = forger{o.HTTPClient, "body"} },
@@ -57,11 +56,11 @@ func TestOnlySignedCallsAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := read(t, conn); got != "x" {
-		t.Errorf("a refused post arrived: %q", got)
+		t.Errorf("a rejected post arrived: %q", got)
 	}
 }
 
-// forger changes a request after it was signed.
+// forger is an HTTP client that changes one part of a request after it was signed.
 type forger struct {
 	apigatewaymanagementapi.HTTPClient
 	what string
@@ -82,7 +81,7 @@ func (f forger) Do(r *http.Request) (*http.Response, error) {
 	return f.HTTPClient.Do(r)
 }
 
-func TestWithoutAccessKeysASignatureMustStillBeThere(t *testing.T) {
+func TestSignature_NoAccessKeys(t *testing.T) {
 	g, conn, id := connected(t, func(c *apigateway.Config) { c.AccessKeys = nil })
 	if err := post(t, management(g, "ANYBODY"), id, "x"); err != nil {
 		t.Fatal(err)
@@ -92,7 +91,7 @@ func TestWithoutAccessKeysASignatureMustStillBeThere(t *testing.T) {
 	if _, err := management(g, "ANYBODY").PostToConnection(t.Context(),
 		&apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("x")},
 		elsewhere); status(err) != 403 {
-		t.Errorf("signed for another region: %v", err)
+		t.Errorf("a signature for another region: %v", err)
 	}
 	r, err := (&http.Client{Timeout: patience}).Post(g.Management()+"/@connections/"+id, "", strings.NewReader("x"))
 	if err != nil {
@@ -100,13 +99,13 @@ func TestWithoutAccessKeysASignatureMustStillBeThere(t *testing.T) {
 	}
 	defer r.Body.Close()
 	if r.StatusCode != 403 || r.Header.Get("X-Amzn-ErrorType") != "ForbiddenException" {
-		t.Errorf("unsigned: %d %v", r.StatusCode, r.Header)
+		t.Errorf("an unsigned request: %d %v", r.StatusCode, r.Header)
 	}
 }
 
 func readOnce(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
 
-func TestSignatureIsOfNow(t *testing.T) {
+func TestSignature_Date(t *testing.T) {
 	g, conn, id := connected(t, nil)
 	sum := sha256.Sum256([]byte("x"))
 	for _, test := range []struct {
@@ -129,7 +128,7 @@ func TestSignatureIsOfNow(t *testing.T) {
 		}
 		answer.Body.Close()
 		if answer.StatusCode != test.want {
-			t.Errorf("signed %v from now: %d, want %d", test.off, answer.StatusCode, test.want)
+			t.Errorf("signed %v from now: status %d, want %d", test.off, answer.StatusCode, test.want)
 		}
 		if test.want == 200 {
 			read(t, conn)

@@ -13,46 +13,46 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// readBuffer holds the usual frame; a larger payload is read past it.
+// readBuffer is large enough for the usual frame. Larger payloads are read directly, without the buffer.
 const readBuffer = 512
 
-// refused is why a message was not taken.
-type refused string
+// sendError is the reason why a message was not sent.
+type sendError string
 
 const (
-	errGone refused = "the connection is closed"
-	errFull refused = "the client's buffer is full"
+	errGone sendError = "the connection is closed"
+	errFull sendError = "the client's buffer is full"
 )
 
-func (r refused) Error() string { return string(r) }
+func (r sendError) Error() string { return string(r) }
 
-// socket is one connection: a goroutine that reads and at last ends it, one that writes, and one for each function that
-// works for it. Idle it costs two small stacks and readBuffer.
+// socket is one connection. It has a goroutine that reads and finally ends it, one that writes, and one per running
+// function. An idle socket costs two small stacks and readBuffer.
 type socket struct {
 	g *Gateway
 	peer
 	conn   *net.TCPConn
-	slots  chan struct{} // inFlightLimit of them: functions at work
+	slots  chan struct{} // capacity inFlightLimit: one element per running function
 	ended  chan struct{} // closed when ending begins
-	flush  chan struct{} // closed when the writer is done
-	dice   *rand.Rand    // of reordering; the reader's alone
-	dead   atomic.Bool   // by a fault on request, and nobody knows
+	flush  chan struct{} // closed when the writer has finished
+	random *rand.Rand    // delays of Reorder; used by the reader only
+	dead   atomic.Bool   // set by the fault HalfOpen: all messages are silently dropped
 	counts counts
-	active atomic.Int64 // when the last message came or went, in Unix nanoseconds
+	active atomic.Int64 // time of the last message in either direction, in Unix nanoseconds
 
 	mu      sync.Mutex
 	wake    sync.Cond
-	out     []byte // frames that wait for the writer
-	writing int    // bytes that it has taken and not yet written
+	out     []byte // frames for the writer
+	writing int    // bytes that the writer has taken and not yet written
 	ending  *ending
 	timer   *time.Timer
 }
 
-// ending is how a socket ends. The first wins.
+// ending describes how a socket ends. Only the first ending of a socket counts.
 type ending struct {
-	code   ws.StatusCode
-	reason string
-	tell   bool // with a close frame, after all that waits; else what waits is lost
+	code      ws.StatusCode
+	reason    string
+	sendClose bool // send a close frame after all pending frames; otherwise pending frames are lost
 }
 
 func newSocket(g *Gateway, p peer, conn *net.TCPConn) *socket {
@@ -69,20 +69,20 @@ func newSocket(g *Gateway, p peer, conn *net.TCPConn) *socket {
 	return s
 }
 
-// serve sends the 101 answer, reads until the socket ends, and runs $disconnect.
+// serve sends the 101 response, reads until the socket ends, and runs $disconnect.
 func (s *socket) serve(r *bufio.Reader, switching []byte) {
 	if s.g.register(s) {
 		s.open(switching)
 		s.end(s.read(r))
-		// What a refused message still has on its way is read and dropped: closing on it would reset the connection and
-		// could take the close frame from the client. The end of it is the client's, or closeGrace.
+		// Read and drop the rest of a rejected message: closing the connection now would reset it, and the client might
+		// lose the close frame. The client or closeGrace ends this.
 		io.Copy(io.Discard, r)
 		<-s.flush
 	} else {
 		s.end(ending{ws.StatusGoingAway, "Going away", false})
 	}
 	s.conn.Close()
-	s.g.logf("closed %s after %s: %d", s.id, s.age(), s.ending.code) // the reason may be the client's words
+	s.g.logf("closed %s after %s: %d", s.id, s.age(), s.ending.code) // without the reason: it may be the client's text
 	s.g.meterClose(s.id)
 	s.g.disconnect(&s.peer, *s.ending)
 }
@@ -92,7 +92,7 @@ func (s *socket) open(switching []byte) {
 	s.g.meterOpen(s.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The answer goes through the writer like all else: a post that came before it was written waits behind it.
+	// The 101 response goes through the writer, so that a post that arrives before it is written follows it.
 	s.out = append(switching, s.out...)
 	if s.ending == nil {
 		s.timer = time.AfterFunc(min(s.g.c.Idle, s.g.c.Life), s.expire)
@@ -100,7 +100,8 @@ func (s *socket) open(switching []byte) {
 	s.g.running.Go(s.write)
 }
 
-// expire ends the socket if one of its times is over, or looks again when the next can be.
+// expire ends the socket if it reached its idle timeout or lifetime. Otherwise it sets the timer to the next of the
+// two.
 func (s *socket) expire() {
 	now := time.Now()
 	left := min(time.Unix(0, s.active.Load()).Add(s.g.c.Idle).Sub(now), s.connected.Add(s.g.c.Life).Sub(now))
@@ -117,17 +118,17 @@ func (s *socket) expire() {
 
 func (s *socket) touch() { s.active.Store(time.Now().UnixNano()) }
 
-// send puts a message into the outbound buffer. It fails with errGone and errFull, and then nothing of it is sent.
+// send appends a message to the outbound buffer. It returns errGone or errFull if nothing of the message is sent.
 func (s *socket) send(message []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch waiting := len(s.out) + s.writing; {
+	switch pending := len(s.out) + s.writing; {
 	case s.ending != nil:
 		return errGone
-	case waiting > 0 && waiting+len(message) > outboundLimit:
+	case pending > 0 && pending+len(message) > outboundLimit:
 		return errFull
 	}
-	// AWS's frames are of at most 32 KB; a longer message comes in several.
+	// AWS sends frames of at most 32 KB and splits longer messages.
 	opcode := ws.OpText
 	for len(message) > frameLimit {
 		s.frame(ws.NewFrame(opcode, false, message[:frameLimit]))
@@ -138,7 +139,7 @@ func (s *socket) send(message []byte) error {
 	return nil
 }
 
-// pong answers a ping, unless the client does not read: then it gets what it asks for late or never.
+// pong answers a ping. A client that does not read gets no pong, so that pings cannot grow its buffer without limit.
 func (s *socket) pong(payload []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +148,7 @@ func (s *socket) pong(payload []byte) {
 	}
 }
 
-// frame appends a frame to what the writer will take. The caller holds mu.
+// frame appends a frame to the outbound buffer. The caller holds mu.
 func (s *socket) frame(f ws.Frame) {
 	s.out = slices.Grow(s.out, ws.MaxHeaderSize+len(f.Payload))
 	ws.WriteFrame((*buffer)(&s.out), f) // appending does not fail
@@ -161,8 +162,8 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end begins the socket's end, unless it has begun: nothing can be posted to it any more, the reader stops, and after
-// closeGrace the connection is cut.
+// end begins the socket's end, unless it has begun already: the socket accepts no more posts, the reader stops, and the
+// connection is cut after closeGrace.
 func (s *socket) end(e ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +172,7 @@ func (s *socket) end(e ending) {
 	}
 	s.ending = &e
 	deadline := time.Now()
-	if e.tell {
+	if e.sendClose {
 		deadline = deadline.Add(closeGrace)
 		body := ws.NewCloseFrameBody(e.code, e.reason)
 		if e.code == ws.StatusNoStatusRcvd {
@@ -192,24 +193,25 @@ func (s *socket) end(e ending) {
 	s.g.unregister(s)
 }
 
-// write writes what waits, all of it at once, until the socket has ended and nothing waits; then it closes its half.
+// write writes all pending frames at once, again and again. When the socket has ended and nothing is pending, it closes
+// the write half of the connection.
 func (s *socket) write() {
 	defer close(s.flush)
 	for {
-		batch := s.take()
+		batch := s.nextBatch()
 		if batch == nil {
-			s.conn.CloseWrite() // fails only if the client was faster
+			s.conn.CloseWrite() // fails only if the client has closed the connection
 			return
 		}
 		if _, err := s.conn.Write(batch); err != nil {
-			s.end(abandoned())
+			s.end(abnormalClosure())
 			return
 		}
 	}
 }
 
-// take waits for something to write. nil means that there will be nothing more.
-func (s *socket) take() []byte {
+// nextBatch waits for pending frames and returns them, or nil if the socket has ended.
+func (s *socket) nextBatch() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = 0
@@ -220,7 +222,7 @@ func (s *socket) take() []byte {
 		s.wake.Wait()
 	}
 	batch := s.out
-	// Not kept for the next: most sockets are idle most of the time.
+	// The buffer is not reused, because most sockets are idle most of the time.
 	s.out, s.writing = nil, len(batch)
 	if s.ending == nil {
 		if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {

@@ -79,7 +79,7 @@ func Read(file string) (Endpoints, error) {
 	var e Endpoints
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return e, fmt.Errorf("no stack is running here (%s does not exist): start one with make run", file)
+		return e, fmt.Errorf("no stack is running here (%s does not exist): start it with make run", file)
 	}
 	if err != nil {
 		return e, fmt.Errorf("read the endpoints file: %w", err)
