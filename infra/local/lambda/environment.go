@@ -116,8 +116,12 @@ func (e *environment) ended(cause error) {
 	e.current = nil
 	close(e.gone)
 	verdict, again := e.verdict, e.initialized && !e.delivered
+	queued := f.next()
 	f.mu.Unlock()
 	h.ran(work)
+	if queued != nil { // the environment has left room for another one
+		f.place(queued)
+	}
 	switch {
 	case inv == nil:
 	case closed:
@@ -206,8 +210,12 @@ func (e *environment) answer(id string, out outcome) error {
 	work := e.work()
 	e.current, e.delivered = nil, false
 	if e.retired = e.retired || e.generation != f.generation; !e.retired {
-		f.idle = append(f.idle, e)
-		e.idleTimer = time.AfterFunc(f.host.config.Idle, e.expireIdle)
+		if queued := f.next(); queued != nil {
+			e.assign(queued)
+		} else {
+			f.idle = append(f.idle, e)
+			e.idleTimer = time.AfterFunc(f.host.config.Idle, e.expireIdle)
+		}
 	}
 	f.mu.Unlock()
 	f.host.ran(work)

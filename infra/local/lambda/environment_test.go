@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,30 @@ func TestConcurrentInvokesGetEnvironmentsOfTheirOwn(t *testing.T) {
 	slices.Sort(pids)
 	if distinct := len(slices.Compact(pids)); distinct != n {
 		t.Errorf("%d invocations at once had %d processes", n, distinct)
+	}
+}
+
+// Lambda would start a process for each of these invocations; one machine has a bounded pool.
+func TestPool_BurstOfShortInvocations(t *testing.T) {
+	h := startWith(t, plain("one"))
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	pids := map[int]bool{}
+	for i := range 200 {
+		all.Go(func() {
+			body, functionError, err := h.Invoke(t.Context(), "one", []byte(`{}`))
+			if err != nil || functionError != "" {
+				t.Errorf("invocation %d: %s %s %v", i, body, functionError, err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			pids[parse(t, body).PID] = true
+		})
+	}
+	all.Wait()
+	if most := 2*runtime.NumCPU() + 4; len(pids) > most+2 { // two more where the machine stands still for a moment
+		t.Errorf("200 short invocations had %d processes, want at most %d", len(pids), most)
 	}
 }
 

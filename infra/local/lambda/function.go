@@ -3,6 +3,7 @@ package lambda
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,12 +23,28 @@ type function struct {
 	generation int            // counts Replace
 	live       []*environment // all whose process may exist
 	idle       []*environment // those without an invocation, longest idle first
+	queued     []*invocation  // those that wait for an environment, the oldest first
+	growing    bool           // a timer calls grow
+	moved      bool           // an environment became free since that timer was set
 }
+
+// accountConcurrency is how many invocations of one function run at once where the template reserves no other number: the
+// quota of an AWS account for all its functions.
+const accountConcurrency = 1000
+
+// Lambda starts an environment for each concurrent invocation. On one machine they would share a few processors, and a
+// burst of invocations would spend those on starting processes. So a function without tenant isolation starts at most
+// poolSize environments at once; further invocations wait for one of them. If no environment becomes free for growTime, one
+// more is started: invocations that wait for each other must not wait for ever. A function with tenant isolation has no
+// such limit: its invocations last for minutes, and each user needs an environment of its own.
+const growTime = 200 * time.Millisecond
+
+func poolSize() int { return 2*runtime.NumCPU() + 4 }
 
 func newFunction(h *Host, f Function) *function {
 	f.MemoryMB = cmp.Or(f.MemoryMB, 128)
 	f.Timeout = cmp.Or(f.Timeout, 3*time.Second)
-	f.Concurrency = cmp.Or(f.Concurrency, 100)
+	f.Concurrency = cmp.Or(f.Concurrency, accountConcurrency)
 	f.MaxEventAge = cmp.Or(f.MaxEventAge, 6*time.Hour)
 	return &function{Function: f, host: h, binary: f.Binary, slots: make(chan struct{}, max(0, f.Concurrency))}
 }
@@ -107,12 +124,23 @@ func (f *function) place(inv *invocation) {
 		f.mu.Unlock()
 		return
 	}
+	if !f.PerTenant && len(f.live) >= poolSize() {
+		f.queued = append(f.queued, inv)
+		f.watchQueue()
+		f.mu.Unlock()
+		return
+	}
+	f.start(inv)
+}
+
+// start gives an invocation a new environment. The caller holds the mutex, and start releases it.
+func (f *function) start(inv *invocation) {
 	if len(f.live) >= f.Concurrency && len(f.idle) > 0 {
 		// Only other tenants' environments can be idle here. Lambda would let 2.5 times as many live and then
 		// refuse; one machine is better served by ending the one that was not used for longest.
 		f.idle[0].retire()
 	}
-	e = newEnvironment(f, inv)
+	e := newEnvironment(f, inv)
 	f.live = append(f.live, e)
 	f.mu.Unlock()
 	if !e.begin() {
@@ -158,6 +186,41 @@ func (f *function) killAll() {
 	for _, e := range f.live {
 		e.kill()
 	}
+}
+
+// watchQueue has grow called while invocations wait. The caller holds the mutex.
+func (f *function) watchQueue() {
+	if !f.growing && len(f.queued) > 0 {
+		f.growing, f.moved = true, false
+		time.AfterFunc(growTime, f.grow)
+	}
+}
+
+// grow gives the oldest queued invocation an environment beyond the pool, unless one has become free since the timer was set.
+func (f *function) grow() {
+	f.mu.Lock()
+	f.growing = false
+	var inv *invocation
+	if !f.moved {
+		inv = f.next()
+	}
+	f.watchQueue()
+	if inv == nil {
+		f.mu.Unlock()
+		return
+	}
+	f.start(inv)
+}
+
+// next removes the invocation that waits longest for an environment, and returns nil if none waits. The caller holds the mutex.
+func (f *function) next() *invocation {
+	if len(f.queued) == 0 {
+		return nil
+	}
+	inv := f.queued[0]
+	f.queued = f.queued[1:]
+	f.moved = true
+	return inv
 }
 
 // unlist makes an environment one that gets no further invocation. The caller holds the mutex.

@@ -36,7 +36,7 @@ type Function struct {
 	Timeout time.Duration
 	// PerTenant gives each tenant environments of its own and refuses invokes without a tenant id.
 	PerTenant bool
-	// Concurrency is how many invocations run at once; 0 means 100.
+	// Concurrency is how many invocations run at once; 0 means 1,000. More are refused as throttled.
 	Concurrency int
 	// MaxRetries is how often an asynchronous invoke that failed is tried again. Lambda's default of 2 is the
 	// template reader's to fill in: 0 means none.
