@@ -19,7 +19,7 @@ func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 		return err
 	}
 	if c.Ended {
-		r.startWaiting(ctx)
+		r.startQueued(ctx)
 	}
 	err = r.answer(ctx, &wire.Accepted{
 		RequestID: r.id, RunID: f.RunID, ThreadID: c.Run.Thread, State: state(c.Run.Status),
@@ -31,9 +31,9 @@ func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	return err
 }
 
-// startWaiting starts what may start now. What fails here, sweep does within a minute.
-func (r *request) startWaiting(ctx context.Context) {
-	runs, err := r.store.StartWaiting(ctx)
+// startQueued starts what may start now. What fails here, sweep does within a minute.
+func (r *request) startQueued(ctx context.Context) {
+	runs, err := r.store.StartQueued(ctx)
 	if err != nil {
 		r.log.ErrorContext(ctx, "starting what waits", "err", err)
 	}

@@ -151,8 +151,8 @@ func TestLargeThingsComeWhole(t *testing.T) {
 		w.send(waits)
 	}
 	g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`)
-	if len(g.ready.Waiting) != 5 || g.ready.Waiting[4].Messages[0].Content != question {
-		t.Errorf("ready tells of %d runs that wait", len(g.ready.Waiting))
+	if len(g.ready.Queued) != 5 || g.ready.Queued[4].Messages[0].Content != question {
+		t.Errorf("ready tells of %d runs that wait", len(g.ready.Queued))
 	}
 	if !slices.EqualFunc(g.events, said, func(a, b agui.Event) bool { return text(t, a) == text(t, b) }) {
 		t.Errorf("%d events came, not as they were", len(g.events))

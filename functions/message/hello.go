@@ -149,7 +149,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 		Epoch: v.thread.Epoch, Head: v.head, Recovered: v.usable,
 		Limits: wire.Limits{
 			FrameBytes: wire.MaxFrame, TextBytes: wire.MaxText, Messages: wire.MaxMessages,
-			Runs: r.limits.Runs, Waiting: r.limits.Waiting, Connections: r.limits.Connections,
+			Runs: r.limits.Runs, Queued: r.limits.Queued, Connections: r.limits.Connections,
 		},
 		ReconnectInMs: r.reconnectIn().Milliseconds(),
 	}
@@ -164,7 +164,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 		if s.Messages, err = r.asked(ctx, s.RunID); err != nil {
 			return nil, err
 		}
-		ready.Waiting = append(ready.Waiting, s)
+		ready.Queued = append(ready.Queued, s)
 	}
 	return ready, nil
 }

@@ -55,8 +55,8 @@ func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`, `{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+
-		`"head":0,"recovered":true,"waiting":[],"interrupts":[],`+
-		`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"waiting":20,"connections":10},`+
+		`"head":0,"recovered":true,"queued":[],"interrupts":[],`+
+		`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"queued":20,"connections":10},`+
 		fmt.Sprintf(`"reconnectInMs":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).Sub(r.at).Milliseconds()))
 	if g := w.hello(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":"gone","seq":7}}`); g.ready.Recovered {
 		t.Error("a cursor of a thread that is gone was recovered")
@@ -118,8 +118,8 @@ func TestHelloReplaysOrRestates(t *testing.T) {
 		if g.ready.Recovered != c.recovered || g.ready.Epoch != epoch || g.ready.Head != 9 {
 			t.Errorf("%s: ready %+v", name, g.ready)
 		}
-		if g.ready.Active == nil || g.ready.Active.RunID != "r2" || len(g.ready.Waiting) != 1 || g.ready.Waiting[0].Messages[0].Content != "hi" {
-			t.Errorf("%s: active %+v, waiting %+v", name, g.ready.Active, g.ready.Waiting)
+		if g.ready.Active == nil || g.ready.Active.RunID != "r2" || len(g.ready.Queued) != 1 || g.ready.Queued[0].Messages[0].Content != "hi" {
+			t.Errorf("%s: active %+v, waiting %+v", name, g.ready.Active, g.ready.Queued)
 		}
 		if c.recovered != (g.snapshot == nil) {
 			t.Errorf("%s: snapshot %+v", name, g.snapshot)
@@ -221,7 +221,7 @@ func TestCancel(t *testing.T) {
 	elsewhere.hello(`{"type":"hello","n":1,"threadId":"t2"}`)
 	w.send(strings.ReplaceAll(hi, "r1", "r2"))
 
-	// Waiting: it ends here, and who watches is told.
+	// Queued: it ends here, and who watches is told.
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
 		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
@@ -243,7 +243,7 @@ func TestCancel(t *testing.T) {
 
 	// Unknown: nothing is remembered, and a run of that id begins.
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`, `{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
-	if got := w.send(strings.ReplaceAll(hi, "r1", "r9")); len(got) == 0 || got[0].(*wire.Accepted).State != stateWaiting {
+	if got := w.send(strings.ReplaceAll(hi, "r1", "r9")); len(got) == 0 || got[0].(*wire.Accepted).State != stateQueued {
 		t.Errorf("a run whose id was cancelled before is answered with %v", got)
 	}
 }

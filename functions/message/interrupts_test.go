@@ -202,7 +202,7 @@ func TestARunTooMany(t *testing.T) {
 	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`, `{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
 	r.at = r.at.Add(time.Minute)
-	if got := w.send(second)[0]; got.(*wire.Accepted).State != "waiting" {
+	if got := w.send(second)[0]; got.(*wire.Accepted).State != "queued" {
 		t.Errorf("after the time that was told: %+v", got)
 	}
 }

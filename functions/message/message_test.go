@@ -202,7 +202,7 @@ func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
 		t.Error("a repeat of an unclaimed run did not invoke turn again")
 	}
 	second := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"n":2`, `"n":3`)
-	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"waiting","position":1}`,
+	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"queued","position":1}`,
 		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
 	if got := r.edge.Invoked(); len(got) != 0 {
 		t.Errorf("a waiting run was invoked: %v", got)
@@ -274,12 +274,12 @@ func TestListsAndPing(t *testing.T) {
 	w.send(hi)
 	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
 	w.answers(`{"type":"runs"}`,
-		`{"type":"runs","runs":[{"runId":"r2","threadId":"t","status":"waiting","created":{now},"attempts":0},`+
+		`{"type":"runs","runs":[{"runId":"r2","threadId":"t","status":"queued","created":{now},"attempts":0},`+
 			`{"runId":"r1","threadId":"t","status":"running","created":{now},"attempts":0}],"more":false}`)
 	w.does("r1", "hello", false)
 	epoch := string(w.epoch())
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
-		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"waiting"}]}`)
+		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"queued"}]}`)
 	w.answers(`{"type":"threads"}`,
 		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}],"more":false}`)
 }

@@ -31,7 +31,7 @@ func (r *request) delete(ctx context.Context, f *wire.Delete) error {
 		r.log.ErrorContext(ctx, "cancelling a deleted thread's runs", "err", err)
 	}
 	if len(cancelled) > 0 {
-		r.startWaiting(ctx)
+		r.startQueued(ctx)
 	}
 	var frames []wire.ServerFrame
 	for _, c := range cancelled {

@@ -56,7 +56,7 @@ func TestDelete(t *testing.T) {
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
 	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 	ready := w.hello(`{"type":"hello","n":9,"threadId":"t"}`).ready
-	if ready.Epoch != "" || ready.Head != 0 || ready.Active != nil || len(ready.Waiting) > 0 {
+	if ready.Epoch != "" || ready.Head != 0 || ready.Active != nil || len(ready.Queued) > 0 {
 		t.Errorf("hello finds %+v", ready)
 	}
 	third := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r3"), `"n":2`, `"n":10`)
@@ -90,7 +90,7 @@ func TestThreadsArePaged(t *testing.T) {
 		for _, row := range list.Threads {
 			want := chat.ThreadIdle
 			if next == all-1 {
-				want = chat.ThreadWaiting
+				want = chat.ThreadQueued
 			} else if next >= all-6 {
 				want = chat.ThreadRunning
 			}

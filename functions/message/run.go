@@ -18,7 +18,7 @@ const maxTitle = 60
 // The states of Accepted.
 const (
 	stateRunning = "running"
-	stateWaiting = "waiting"
+	stateQueued  = "queued"
 	stateEnded   = "ended"
 )
 
@@ -40,7 +40,7 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 	err = r.answer(ctx, &wire.Accepted{
 		RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status), Position: a.Position,
 	})
-	if a.Run.Status == chat.RunWaiting && !a.Repeat { // turn tells of one that begins
+	if a.Run.Status == chat.RunQueued && !a.Repeat { // turn tells of one that begins
 		r.tellRow(ctx, a.Run.Thread)
 	}
 	return err
@@ -63,8 +63,8 @@ func (r *request) admission(f *wire.Run) store.Admission {
 
 func state(s chat.RunStatus) string {
 	switch {
-	case s == chat.RunWaiting:
-		return stateWaiting
+	case s == chat.RunQueued:
+		return stateQueued
 	case s.Terminal():
 		return stateEnded
 	}

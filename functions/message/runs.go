@@ -72,8 +72,8 @@ func states(d desk.Desk) []wire.RunState {
 	for _, run := range slices.Sorted(maps.Keys(d.Seats)) {
 		all = append(all, wire.RunState{RunID: run, ThreadID: d.Seats[run], Status: chat.RunRunning})
 	}
-	for _, w := range d.Waiting {
-		all = append(all, wire.RunState{RunID: w.Run, ThreadID: w.Thread, Status: chat.RunWaiting})
+	for _, w := range d.Queued {
+		all = append(all, wire.RunState{RunID: w.Run, ThreadID: w.Thread, Status: chat.RunQueued})
 	}
 	return all
 }

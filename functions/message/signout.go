@@ -48,7 +48,7 @@ func (r *request) cancelAll(ctx context.Context) error {
 			return err
 		}
 		runs := slices.Sorted(maps.Keys(d.Seats))
-		for i, w := range d.Waiting {
+		for i, w := range d.Queued {
 			runs = slices.Insert(runs, i, w.Run)
 		}
 		runs = slices.DeleteFunc(runs, func(run chat.RunID) bool { return asked[run] })

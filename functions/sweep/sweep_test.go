@@ -104,7 +104,7 @@ func TestAWaitingRunExpires(t *testing.T) {
 	r.advance(time.Hour - time.Second)
 	alice.dies("r1") // it does not: it has just begun
 	r.sweep(schedule)
-	if alice.status("r2") != chat.RunWaiting {
+	if alice.status("r2") != chat.RunQueued {
 		t.Errorf("within its time it is %s", alice.status("r2"))
 	}
 	r.advance(2 * time.Second)

@@ -44,7 +44,7 @@ func (w *watch) look(ctx context.Context, id chat.RunID) error {
 	switch {
 	case run.Status.Terminal() || run.Due.After(now):
 		return nil
-	case run.Status == chat.RunWaiting:
+	case run.Status == chat.RunQueued:
 		w.waiting = append(w.waiting, run)
 		return nil
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
@@ -98,7 +98,7 @@ func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	}
 	switch {
 	case run.Status.Terminal():
-		return w.startWaiting(ctx)
+		return w.startQueued(ctx)
 	case run.Status == chat.RunAdmitted && f.Invoked:
 		return w.end(ctx, run.ID, w.store.ClaimUnclaimed, died)
 	case run.Status == chat.RunAdmitted && run.Unclaimed(w.now()) >= eventAge:
@@ -215,7 +215,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 	if !w.now().After(run.Deadline) {
 		return w.store.LookAgain(ctx, run)
 	}
-	ended, err := w.store.ExpireWaiting(ctx, run.ID)
+	ended, err := w.store.ExpireQueued(ctx, run.ID)
 	if errors.Is(err, chat.ErrNotClaimed) {
 		return w.store.LookAgain(ctx, run) // it waits for a person, or it has started or ended since
 	}
@@ -238,9 +238,9 @@ func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
 	}, frames...)
 }
 
-// startWaiting starts what may start now; what fails is tried again in a minute.
-func (w *watch) startWaiting(ctx context.Context) error {
-	runs, err := w.store.StartWaiting(ctx)
+// startQueued starts what may start now; what fails is tried again in a minute.
+func (w *watch) startQueued(ctx context.Context) error {
+	runs, err := w.store.StartQueued(ctx)
 	errs := []error{err}
 	for _, run := range runs {
 		if !w.freed { // whoever freed its seat before should have started it

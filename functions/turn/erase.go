@@ -20,7 +20,7 @@ func (h *handler) erase(ctx context.Context, u chat.User, s *store.Store, e stor
 	if _, err := s.CancelRuns(ctx, e.Thread); err != nil {
 		return fmt.Errorf("turn: cancel a deleted thread's runs: %w", err)
 	}
-	runs, err := s.StartWaiting(ctx)
+	runs, err := s.StartQueued(ctx)
 	errs := []error{err}
 	for _, run := range runs {
 		errs = append(errs, h.invoker.Turn(ctx, u, run.ID))

@@ -15,7 +15,7 @@ func (t *turn) measureBegin() {
 	run := t.held.Run()
 	values := []monitor.Value{monitor.N(monitor.Attempts, run.Attempts)}
 	if run.Attempts == 1 {
-		values = append(values, monitor.Took(monitor.TimeWaiting, run.Started.Sub(run.Created)),
+		values = append(values, monitor.Took(monitor.TimeQueued, run.Started.Sub(run.Created)),
 			monitor.Took(monitor.TimeToFirstEvent, t.now().Sub(run.Created)))
 	}
 	t.monitor.Record(values...)

@@ -168,7 +168,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 		return err
 	}
 	t.measureEnd(e.last)
-	t.startWaiting(ctx)
+	t.startQueued(ctx)
 	if deleted {
 		return nil // whoever deleted the thread has told everybody
 	}
@@ -223,9 +223,9 @@ func (t *turn) durably(ctx context.Context, what string, write func(context.Cont
 	}
 }
 
-// startWaiting starts what may start now. What fails here, sweep does within a minute.
-func (t *turn) startWaiting(ctx context.Context) {
-	runs, err := t.store.StartWaiting(ctx)
+// startQueued starts what may start now. What fails here, sweep does within a minute.
+func (t *turn) startQueued(ctx context.Context) {
+	runs, err := t.store.StartQueued(ctx)
 	if err != nil {
 		t.log.ErrorContext(ctx, "starting what waits", "reason", err.Error())
 	}

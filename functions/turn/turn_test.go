@@ -184,7 +184,7 @@ func TestASecondRunWaitsAndIsStarted(t *testing.T) {
 		t.Errorf("said %q", said(log))
 	}
 	d, err := r.store.Desk(t.Context())
-	if err != nil || len(d.Seats)+len(d.Waiting) != 0 {
+	if err != nil || len(d.Seats)+len(d.Queued) != 0 {
 		t.Errorf("the desk still has %+v, error %v", d, err)
 	}
 }

@@ -87,7 +87,7 @@ func newVictim(t *testing.T, ctx context.Context, e stack.Endpoints) *victim {
 	}
 	behind := v.running
 	behind.run = chat.NewID(time.Now())
-	v.must(t, ctx, running, behind.asks("/say "+v.mark("waiting")), "accepted")
+	v.must(t, ctx, running, behind.asks("/say "+v.mark("queued")), "accepted")
 	v.waiting = behind.run
 	v.collect(t, ctx)
 	return v
@@ -163,7 +163,7 @@ func (v *victim) collect(t *testing.T, ctx context.Context) {
 		}
 	}
 	found := len(v.ids["thread"]) == 4 && len(v.ids["epoch"]) == 4 && len(v.ids["interrupt"]) == 1 && len(v.ids["connection"]) == 4 &&
-		len(v.ids["message"]) > 60 && slices.Contains(v.ids["status of a run"], "waiting") && slices.Contains(v.ids["status of a run"], "running")
+		len(v.ids["message"]) > 60 && slices.Contains(v.ids["status of a run"], "queued") && slices.Contains(v.ids["status of a run"], "running")
 	if !found || len(v.secrets) != 7*8+5 {
 		t.Fatalf("the victim has not everything that there is to find: %d secrets, ids %v", len(v.secrets), v.ids)
 	}

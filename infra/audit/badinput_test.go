@@ -261,7 +261,7 @@ func configuration(t *testing.T) {
 		if !slices.Contains([]string{"Message", "Turn", "Sweep"}, function) {
 			continue
 		}
-		optional := []string{"TENANT_ISOLATION", "RUNS_PER_USER", "WAITING_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"}
+		optional := []string{"TENANT_ISOLATION", "RUNS_PER_USER", "QUEUED_PER_USER", "RUN_BURST", "RUNS_PER_HOUR", "RUN_SECONDS", "RUN_ATTEMPTS", "EVENT_DAYS"}
 		if function == "Message" {
 			optional = append(optional, "ERASE_AUTH", "FRAME_BURST", "FRAMES_PER_SECOND")
 		}

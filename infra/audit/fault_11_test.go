@@ -120,7 +120,7 @@ func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 	one := g.send(first, "/say begun\n/stream 20000 20")
 	g.begins(first)
 	other := g.send(second, "/say begun\n/stream 160 20\n/say end-of-all") // 8 s: a stop may take two, and a window is opened after it
-	taken := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Waiting) > 0) }
+	taken := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Queued) > 0) }
 	if s := g.wait(second, "the second is taken", taken); s.Active != other {
 		t.Fatalf("the second waits for the first, or for nothing: %+v", s)
 	}

@@ -128,8 +128,8 @@ func TestFault20RunsAreListedAndStopped(t *testing.T) {
 	w, other := g.window(alice, g.thread(alice)), g.window(alice, g.thread(alice))
 	want := map[chat.RunID]chat.RunStatus{g.send(w, "/say begun\n/stream 20000 20"): chat.RunRunning}
 	g.begins(w)
-	want[g.send(w, "/say never")] = chat.RunWaiting
-	g.wait(w, "the next waits", func(s client.State) bool { return len(s.Waiting) == 1 && len(s.Sending) == 0 })
+	want[g.send(w, "/say never")] = chat.RunQueued
+	g.wait(w, "the next waits", func(s client.State) bool { return len(s.Queued) == 1 && len(s.Sending) == 0 })
 	list, err := other.Runs(g.ctx, "", 10)
 	if err != nil || len(list.Runs) != len(want) {
 		t.Fatalf("the other device lists %+v, %v", list.Runs, err)

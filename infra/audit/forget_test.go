@@ -173,7 +173,7 @@ func TestAUserIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wait(t, ctx, leaves, "one runs and one waits", func(st client.State) bool { return st.Active != "" && len(st.Waiting) == 1 })
+	wait(t, ctx, leaves, "one runs and one waits", func(st client.State) bool { return st.Active != "" && len(st.Queued) == 1 })
 	table.seenOnOps(ctx, e.Ops, alice.name)
 	if err := other.Forget(ctx); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestAUserIsForgotten(t *testing.T) {
 		t.Error("what she said is still in the table")
 	}
 	pk := "U#" + alice.name
-	const closed = `{"closing":true,"expires":%s,"pk":%q,"seats":{},"sk":"DESK","version":%s,"waiting":[]}`
+	const closed = `{"closing":true,"expires":%s,"pk":%q,"queued":[],"seats":{},"sk":"DESK","version":%s}`
 	var desk struct{ Expires, Version json.Number }
 	if err := json.Unmarshal([]byte(left[pk+" DESK"]), &desk); err != nil || left[pk+" DESK"] != fmt.Sprintf(closed, desk.Expires, pk, desk.Version) {
 		t.Errorf("the desk that refuses her holds %s, %v", left[pk+" DESK"], err)
@@ -245,8 +245,8 @@ func (s scanner) seenOnOps(ctx context.Context, ops, user string) {
 		Gateway struct{ Open, Posted int }
 		Census  struct {
 			People []struct {
-				User           string
-				Seats, Waiting int
+				User          string
+				Seats, Queued int
 			}
 			Runs []struct{ User, Status string }
 		}
@@ -261,11 +261,11 @@ func (s scanner) seenOnOps(ctx context.Context, ops, user string) {
 		}
 	}
 	for _, p := range shown.Census.People {
-		if p.User == user && (p.Seats != 1 || p.Waiting != 1) {
+		if p.User == user && (p.Seats != 1 || p.Queued != 1) {
 			s.Errorf("%s has %+v", user, p)
 		}
 	}
-	if runs["running"] != 1 || runs["waiting"] != 1 || shown.Gateway.Open != 3 || shown.Gateway.Posted == 0 {
+	if runs["running"] != 1 || runs["queued"] != 1 || shown.Gateway.Open != 3 || shown.Gateway.Posted == 0 {
 		s.Errorf("/ops.json shows the runs %v of %s, the gateway %+v", runs, user, shown.Gateway)
 	}
 }

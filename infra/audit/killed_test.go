@@ -131,7 +131,7 @@ func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
 	}
 	for _, s := range before { // one runs and is seen, the other is acknowledged and waits
 		st, err := s.WaitFor(ctx, func(st client.State) bool {
-			return says(st, agui.RoleAssistant, "one "+s.who.secret) && len(st.Waiting) == 1 && st.Seq > 5
+			return says(st, agui.RoleAssistant, "one "+s.who.secret) && len(st.Queued) == 1 && st.Seq > 5
 		})
 		if err != nil {
 			t.Fatalf("%s: %v: %+v", s.who.name, err, st)

@@ -28,7 +28,7 @@ func callers() map[string]string {
 		"Store.CancelRuns": "MU", "Store.Log": "M", "Store.Last": "M", "Store.Transcripts": "MU",
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",
 		"Store.Admit": "M", "Store.Run": "U", "Store.Runs": "M", "Store.Input": "M", "Store.Desk": "MU", "Store.Cancel": "MO",
-		"Store.StartWaiting": "MU", "Store.Claim": "U", "Store.ClaimExpired": "U", "Store.ExpireWaiting": "U",
+		"Store.StartQueued": "MU", "Store.Claim": "U", "Store.ClaimExpired": "U", "Store.ExpireQueued": "U",
 		"Store.ClaimUnclaimed": "U", "Store.LookAgain": "U", "Store.Release": "U",
 		"Store.Forget": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
 		"Store.Verify": "O", "Store.Orphans": "O",

@@ -61,7 +61,7 @@ func open(ctx context.Context, e stack.Endpoints, who *person, thread chat.Threa
 
 // idle reports whether nothing runs, waits, is unsent or missing.
 func idle(s client.State) bool {
-	return s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Waiting) == 0 && len(s.Sending) == 0
+	return s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Queued) == 0 && len(s.Sending) == 0
 }
 
 // says reports whether some message of a role holds a text.

@@ -117,7 +117,7 @@ func (c *crowd) stops(s *socket) error {
 	if err != nil {
 		return err
 	}
-	if err := c.until(s, "queued", func(st client.State) bool { return slices.Contains(st.Waiting, waits) }); err != nil {
+	if err := c.until(s, "queued", func(st client.State) bool { return slices.Contains(st.Queued, waits) }); err != nil {
 		return err
 	}
 	for _, id := range []chat.RunID{waits, s.State().Active} {
@@ -204,7 +204,7 @@ func (c *crowd) leftovers() (left []string) {
 			PK, SK, Live, Status string
 			Expires              int64
 			Seats                map[string]string
-			Waiting              []any
+			Queued               []any
 		}
 		if err := json.Unmarshal([]byte(items[key]), &item); err != nil {
 			c.Fatal(err)
@@ -221,7 +221,7 @@ func (c *crowd) leftovers() (left []string) {
 				continue
 			}
 			left = append(left, "a socket's record: "+key)
-		case kind == "DESK" && len(item.Seats)+len(item.Waiting) > 0:
+		case kind == "DESK" && len(item.Seats)+len(item.Queued) > 0:
 			left = append(left, "a taken seat or a place in the queue: "+items[key])
 		case kind == "RUN" && !chat.RunStatus(item.Status).Terminal():
 			left = append(left, "a run that is "+item.Status+": "+key)

@@ -151,7 +151,7 @@ func (d *ear) rests(all map[chat.ThreadID]stored) error {
 
 func glance(st client.State) string {
 	return fmt.Sprintf("%s %s, event %d, %d messages, behind %t, active %q, waiting %q, sending %q, %v", st.Status, st.ThreadID, st.Seq,
-		len(st.Messages), st.Behind, st.Active, st.Waiting, st.Sending, st.Err)
+		len(st.Messages), st.Behind, st.Active, st.Queued, st.Sending, st.Err)
 }
 
 // shows compares what a view shows with what the log comes to; it may leave out what is older than its page.

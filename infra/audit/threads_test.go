@@ -99,15 +99,15 @@ func TestEveryWindowsListIsTrue(t *testing.T) {
 		waiting = append(waiting, id)
 	}
 	queued := func(s client.State) bool {
-		return s.Active == run && slices.Equal(s.Waiting, waiting) && len(s.Sending) == 0
+		return s.Active == run && slices.Equal(s.Queued, waiting) && len(s.Sending) == 0
 	}
 	wait(t, ctx, first, "two wait", queued)
 	second := mustOpen(t, ctx, e, alice, thread)
 	wait(t, ctx, second, "a reload shows them", queued)
 	asked := second.ready(t)
-	if len(asked.Waiting) != 2 || asked.Waiting[0].RunID != waiting[0] || asked.Waiting[0].Messages[0].Content != "/say second" ||
-		asked.Waiting[1].Messages[0].Content != "/say third" {
-		t.Errorf("after a reload there wait %+v", asked.Waiting)
+	if len(asked.Queued) != 2 || asked.Queued[0].RunID != waiting[0] || asked.Queued[0].Messages[0].Content != "/say second" ||
+		asked.Queued[1].Messages[0].Content != "/say third" {
+		t.Errorf("after a reload there wait %+v", asked.Queued)
 	}
 	if rows, err := second.Threads(ctx); err != nil || len(rows) != 1 || rows[0].Status != chat.ThreadRunning || rows[0].Title != "/say begun /stream 2000 20" {
 		t.Errorf("the list is %+v, %v", rows, err)

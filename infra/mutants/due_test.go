@@ -66,7 +66,7 @@ func failureGuards() []guard {
 		{
 			name: "records: of an ended run start the queued runs", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_OfAnEndedRun",
 			from: `	case run.Status.Terminal():
-		return w.startWaiting(ctx)
+		return w.startQueued(ctx)
 `, to: `	case run.Status.Terminal():
 		return nil
 `,

@@ -235,7 +235,7 @@ func endGuards() []guard {
 		},
 		{
 			name: "end: a busy desk does not block it", file: file,
-			from: `when: "attribute_exists(#pk)",`, to: `when: "attribute_exists(#pk) AND size(#waiting) < :one",`,
+			from: `when: "attribute_exists(#pk)",`, to: `when: "attribute_exists(#pk) AND size(#queued) < :one",`,
 		},
 		{
 			name: "end: knows its own", file: file,
@@ -277,7 +277,7 @@ func questionGuards() []guard {
 			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`,
 		},
 		{
-			name: "questions: what waits does not start", file: "shared/store/waiting.go",
+			name: "questions: what waits does not start", file: "shared/store/queued.go",
 			from: `case len(s.t.open(t)) > 0 ||`, to: `case`,
 		},
 		{
@@ -303,7 +303,7 @@ func requestGuards() []guard {
 			from: `slices.Chunk(keys, mostKeys)`, to: `slices.Chunk(keys, mostKeys+1+len(keys))`,
 		},
 		{
-			name: "desk: no more starts than a transaction takes", file: "shared/store/waiting.go", test: full,
+			name: "desk: no more starts than a transaction takes", file: "shared/store/queued.go", test: full,
 			from: `min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Seats)+mostParts)`,
 		},
 	}
@@ -312,16 +312,16 @@ func requestGuards() []guard {
 func deskGuards() []guard {
 	return []guard{
 		{
-			name: "start: knows its own", file: "shared/store/waiting.go",
+			name: "start: knows its own", file: "shared/store/queued.go",
 			from: `if item.Nonce == nonce {`, to: `if item.Nonce != nonce {`,
 		},
 		{
-			name: "start: the run waits", file: "shared/store/waiting.go",
-			from: `#status = :waiting AND #fence = :zero`, to: `(#status = :waiting OR #status <> :waiting) AND #fence >= :zero`,
+			name: "start: the run waits", file: "shared/store/queued.go",
+			from: `#status = :queued AND #fence = :zero`, to: `(#status = :queued OR #status <> :queued) AND #fence >= :zero`,
 			spare: "whoever ends a waiting run changes the desk",
 		},
 		{
-			name: "start: not on a deleted thread", file: "shared/store/waiting.go",
+			name: "start: not on a deleted thread", file: "shared/store/queued.go",
 			from: `|| !s.t.visible(t):`, to: `:`,
 		},
 		{

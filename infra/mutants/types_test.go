@@ -209,7 +209,7 @@ func tableGuards() []guard {
 		},
 		{
 			name: "keys: each method has a case", file: "shared/store/storetest/probes.go",
-			from: `"Store.StartWaiting": {`, to: `"Store.StartedWaiting": {`, test: matrix,
+			from: `"Store.StartQueued": {`, to: `"Store.StartedQueued": {`, test: matrix,
 		},
 	}
 	for i := range all {

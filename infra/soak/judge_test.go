@@ -95,7 +95,7 @@ func (u *user) emptied(ctx context.Context, s *store.Store) (desk.Desk, error) {
 	defer again.Stop()
 	for end := time.Now().Add(u.world.calm()); ; {
 		d, err := s.Desk(ctx)
-		if err != nil || len(d.Seats)+len(d.Waiting) == 0 || time.Now().After(end) {
+		if err != nil || len(d.Seats)+len(d.Queued) == 0 || time.Now().After(end) {
 			return d, err
 		}
 		select {
@@ -112,8 +112,8 @@ func (u *user) verify(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Seats)+len(d.Waiting) > 0 {
-		u.world.must(u.name, "the desk still has %v and %v", d.Seats, d.Waiting)
+	if len(d.Seats)+len(d.Queued) > 0 {
+		u.world.must(u.name, "the desk still has %v and %v", d.Seats, d.Queued)
 	}
 	found, err := s.Verify(ctx)
 	for try := 0; err == nil && len(found) > 0 && try < 3; try++ { // what is under way is over by then, or elsewhere

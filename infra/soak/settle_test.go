@@ -143,7 +143,7 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 		some, cancel := context.WithTimeout(ctx, 5*time.Second)
 		s, err := d.WaitFor(some, func(s client.State) bool {
 			return s.ThreadID == id && s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Sending) == 0 &&
-				(len(s.Waiting) == 0 || len(s.Interrupts) > 0) // what waits behind a question waits for its answer
+				(len(s.Queued) == 0 || len(s.Interrupts) > 0) // what waits behind a question waits for its answer
 		})
 		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, client.ErrClosed) {
@@ -160,7 +160,7 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 
 func brief(s client.State) string {
 	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq, s.Behind,
-		s.Active, s.Waiting, s.Sending, len(s.Interrupts), s.Err)
+		s.Active, s.Queued, s.Sending, len(s.Interrupts), s.Err)
 }
 
 // view takes what the device shows now, with what is older than its snapshot.

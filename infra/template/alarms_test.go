@@ -182,7 +182,7 @@ func TestLimits(t *testing.T) {
 	r, limits, functions := transformed(t), 0, 0
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
 		functions, limits = functions+1, 0
-		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "WAITING_PER_USER": "WaitingPerUser",
+		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "QUEUED_PER_USER": "QueuedPerUser",
 			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts", "EVENT_DAYS": "EventDays"} {
 			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
 			limits++

@@ -21,7 +21,7 @@ func TestTheLimitsOfARun(t *testing.T) {
 		t.Errorf("by default the limits are %+v", l)
 	}
 	parameters := parametersOf(t)
-	for name, want := range map[string]int{"RunsPerUser": l.Runs, "WaitingPerUser": l.Waiting, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
+	for name, want := range map[string]int{"RunsPerUser": l.Runs, "QueuedPerUser": l.Queued, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
 		"FrameBurst": l.FrameBurst, "FramesPerSecond": l.FrameRate,
 		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts, "EventDays": int(l.Retention / (24 * time.Hour))} {
 		if got := parameters[name].Default; got != want {

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// Limits reads a deployment's limits from RUNS_PER_USER, WAITING_PER_USER, RUN_BURST, RUNS_PER_HOUR, FRAME_BURST,
+// Limits reads a deployment's limits from RUNS_PER_USER, QUEUED_PER_USER, RUN_BURST, RUNS_PER_HOUR, FRAME_BURST,
 // FRAMES_PER_SECOND, RUN_SECONDS, RUN_ATTEMPTS and EVENT_DAYS. One that is not set is the one of chat.DefaultLimits, as are all that no variable speaks of. Everybody
 // who admits, works or sweeps reads them here, so that all go by the same. Its error names each bad variable and what it
 // may be.
@@ -19,7 +19,7 @@ func Limits(getenv Getenv) (chat.Limits, error) {
 	seconds, days := int(l.RunTime/time.Second), int(l.Retention/day)
 	err := errors.Join(
 		whole(getenv, "RUNS_PER_USER", 1, 100, &l.Runs),
-		whole(getenv, "WAITING_PER_USER", 1, 200, &l.Waiting),
+		whole(getenv, "QUEUED_PER_USER", 1, 200, &l.Queued),
 		whole(getenv, "RUN_BURST", 1, 1_000_000, &l.RunBurst),
 		whole(getenv, "RUNS_PER_HOUR", 1, 1_000_000, &l.RunsPerHour),
 		whole(getenv, "FRAME_BURST", 1, 1_000_000, &l.FrameBurst),

@@ -13,10 +13,10 @@ func TestLimits(t *testing.T) {
 	if l, err := awsenv.Limits(env(nil)); err != nil || l != chat.DefaultLimits() {
 		t.Errorf("without variables: %+v, %v", l, err)
 	}
-	l, err := awsenv.Limits(env(map[string]string{"RUNS_PER_USER": "2", "WAITING_PER_USER": "3", "RUN_BURST": "4", "RUNS_PER_HOUR": "5",
+	l, err := awsenv.Limits(env(map[string]string{"RUNS_PER_USER": "2", "QUEUED_PER_USER": "3", "RUN_BURST": "4", "RUNS_PER_HOUR": "5",
 		"FRAME_BURST": "6", "FRAMES_PER_SECOND": "7", "RUN_SECONDS": "60", "RUN_ATTEMPTS": "1", "EVENT_DAYS": "9"}))
 	want := chat.DefaultLimits()
-	want.Runs, want.Waiting, want.RunBurst, want.RunsPerHour, want.RunTime, want.Attempts, want.Retention = 2, 3, 4, 5, time.Minute, 1, 9*24*time.Hour
+	want.Runs, want.Queued, want.RunBurst, want.RunsPerHour, want.RunTime, want.Attempts, want.Retention = 2, 3, 4, 5, time.Minute, 1, 9*24*time.Hour
 	want.FrameBurst, want.FrameRate = 6, 7
 	if err != nil || l != want {
 		t.Errorf("limits %+v, %v", l, err)
@@ -25,7 +25,7 @@ func TestLimits(t *testing.T) {
 
 func TestABadLimitIsNamedWithItsRange(t *testing.T) {
 	for name, allowed := range map[string]string{
-		"RUNS_PER_USER": "from 1 to 100", "WAITING_PER_USER": "from 1 to 200", "RUN_BURST": "from 1 to 1000000",
+		"RUNS_PER_USER": "from 1 to 100", "QUEUED_PER_USER": "from 1 to 200", "RUN_BURST": "from 1 to 1000000",
 		"RUNS_PER_HOUR": "from 1 to 1000000", "FRAME_BURST": "from 1 to 1000000", "FRAMES_PER_SECOND": "from 1 to 1000", "RUN_SECONDS": "from 10 to 840", "RUN_ATTEMPTS": "from 1 to 10",
 		"EVENT_DAYS": "from 1 to 3650",
 	} {

@@ -47,7 +47,7 @@ type RunStatus string
 // The life of a run: waiting → admitted → running → one of the terminal four. A run that never began goes from
 // waiting or admitted to a terminal status directly.
 const (
-	RunWaiting   RunStatus = "waiting"   // in the desk's queue
+	RunQueued    RunStatus = "queued"    // in the desk's queue
 	RunAdmitted  RunStatus = "admitted"  // has a seat, nobody has claimed it yet
 	RunRunning   RunStatus = "running"   // claimed by a turn
 	RunFinished  RunStatus = "finished"  // ended with RUN_FINISHED
@@ -67,7 +67,7 @@ type ThreadStatus string
 // The statuses of a thread.
 const (
 	ThreadRunning ThreadStatus = "running" // a run of it has a seat
-	ThreadWaiting ThreadStatus = "waiting" // none has, and some wait
+	ThreadQueued  ThreadStatus = "queued"  // none has, and some wait
 	ThreadIdle    ThreadStatus = "idle"
 )
 
@@ -84,7 +84,7 @@ const (
 // Limits bound one user and one run of theirs.
 type Limits struct {
 	Runs        int           // running runs per user, over all threads and devices
-	Waiting     int           // waiting runs per user
+	Queued      int           // waiting runs per user
 	Connections int           // sockets per user
 	RunBurst    int           // runs that a user may start at once after a pause: the size of a token bucket
 	RunsPerHour int           // tokens that the bucket gains
@@ -103,7 +103,7 @@ type Limits struct {
 // DefaultLimits are the limits where a deployment says nothing else.
 func DefaultLimits() Limits {
 	return Limits{
-		Runs: 5, Waiting: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
+		Runs: 5, Queued: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
 		FrameBurst: 40, FrameRate: 3,
 		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
 		Retention: 7 * 24 * time.Hour,

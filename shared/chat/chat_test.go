@@ -37,7 +37,7 @@ func TestNewIDSortsByTime(t *testing.T) {
 
 func TestOnlyEndedRunsAreTerminal(t *testing.T) {
 	for s, want := range map[chat.RunStatus]bool{
-		chat.RunWaiting: false, chat.RunAdmitted: false, chat.RunRunning: false,
+		chat.RunQueued: false, chat.RunAdmitted: false, chat.RunRunning: false,
 		chat.RunFinished: true, chat.RunFailed: true, chat.RunCancelled: true, chat.RunSuspended: true,
 	} {
 		if s.Terminal() != want {

@@ -9,9 +9,9 @@ import (
 )
 
 // FuzzReceive: whatever a server sends, one message a line, the view does not fail, its timers come to rest, and it
-// never shows a run both as active and as waiting.
+// never shows a run both as active and as queued.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte(`{"type":"ready","n":1,"threadId":"t","epoch":"e","head":9007199254740993,"waiting":[{"runId":"r"}],"reconnectInMs":-1}
+	f.Add([]byte(`{"type":"ready","n":1,"threadId":"t","epoch":"e","head":9007199254740993,"queued":[{"runId":"r"}],"reconnectInMs":-1}
 {"type":"snapshot","n":1,"threadId":"t","epoch":"e","seq":-4,"messages":null}
 {"type":"events","threadId":"t","epoch":"e","seq":9223372036854775807,"runId":"r","events":[{"type":"RUN_ERROR"},{}]}`))
 	f.Add([]byte(`{"type":"events","threadId":"t","epoch":"e","seq":1,"runId":"r","events":[{"type":"RUN_STARTED","input":{}}]}
@@ -35,7 +35,7 @@ func FuzzReceive(f *testing.F) {
 			v.Receive(now, m)
 			v.Tick(now)
 			s := v.State()
-			for _, w := range s.Waiting {
+			for _, w := range s.Queued {
 				if w == s.Active {
 					t.Fatalf("run %q is active and waits", w)
 				}

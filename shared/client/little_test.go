@@ -122,7 +122,7 @@ func (m *model) runs() []wire.RunState {
 		out = append(out, wire.RunState{RunID: m.active, ThreadID: "t", Status: chat.RunRunning})
 	}
 	for _, w := range m.wait {
-		out = append(out, wire.RunState{RunID: w.RunID, ThreadID: "t", Status: chat.RunWaiting, Messages: w.Messages})
+		out = append(out, wire.RunState{RunID: w.RunID, ThreadID: "t", Status: chat.RunQueued, Messages: w.Messages})
 	}
 	return out
 }
@@ -134,7 +134,7 @@ func (m *model) hello(f *wire.Hello) {
 		if s.Status == chat.RunRunning {
 			r.Active = &s
 		} else {
-			r.Waiting = append(r.Waiting, s)
+			r.Queued = append(r.Queued, s)
 		}
 	}
 	m.post(r)
@@ -173,7 +173,7 @@ func (m *model) run(f *wire.Run) {
 	case m.over[f.RunID]:
 		state = "ended"
 	case known && m.active != f.RunID, !known && m.active != "":
-		state = "waiting"
+		state = "queued"
 	}
 	if m.known[f.RunID] == nil && !m.over[f.RunID] {
 		if !m.answered(f) {
@@ -187,7 +187,7 @@ func (m *model) run(f *wire.Run) {
 		}
 		m.taken[f.RunID], m.open = m.open, nil
 		if state == "running" && m.full {
-			state = "waiting"
+			state = "queued"
 		}
 		switch {
 		case state == "running":

@@ -145,7 +145,7 @@ func (r *reading) answer() {
 		case s.Status == chat.RunRunning:
 			ready.Active = &s
 		default:
-			ready.Waiting = append(ready.Waiting, s)
+			ready.Queued = append(ready.Queued, s)
 		}
 	}
 	if b.w.chance(b.w.traits.rolls) {

@@ -84,7 +84,7 @@ func (t *tab) see(before client.State) {
 	if s.ThreadID != before.ThreadID {
 		t.opening, t.gaps, t.gapped = t.w.now, 0, 0
 	}
-	if s.Active == "" && len(s.Waiting)+len(s.Sending) == 0 {
+	if s.Active == "" && len(s.Queued)+len(s.Sending) == 0 {
 		t.idle = t.w.now
 	}
 	if !s.Behind {
@@ -173,7 +173,7 @@ func (t *tab) had(e agui.Event, run chat.RunID) {
 // noRuns checks that nothing is shown as running that is over, as far as the view can know.
 func (t *tab) noRuns(th *thread) {
 	s := t.state
-	for _, r := range append([]chat.RunID{s.Active}, s.Waiting...) {
+	for _, r := range append([]chat.RunID{s.Active}, s.Queued...) {
 		l := th.lives[s.Epoch]
 		end, came := t.ends[r]
 		switch {
@@ -236,7 +236,7 @@ func (w *world) appended(r *run, l *life) {
 		if since := t.helloed; w.fair && t.out != 0 && t.harmed < since && !t.link.dead {
 			t.expect(r, l, live, func() bool { return t.harmed < since }) // by its replay or live: nothing falls in between
 		}
-		if w.fair && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) {
+		if w.fair && (s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
 			at := w.now
 			t.expect(r, l, healed, func() bool { return t.harmed < at && t.idle < at })
 		}

@@ -116,7 +116,7 @@ func (t *tab) knows(th *thread) {
 		if run := t.w.server.runs[r]; run.thread != th || run.life != l || run.over || t.ended[r] || came {
 			continue
 		}
-		if s.Active != r && !slices.Contains(s.Waiting, r) {
+		if s.Active != r && !slices.Contains(s.Queued, r) {
 			t.w.fail("%s does not show %s, which was accepted after the last hello", t.name, r)
 		}
 	}

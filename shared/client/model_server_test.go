@@ -58,7 +58,7 @@ type backend struct {
 	threads map[chat.ThreadID]*thread
 	runs    map[chat.RunID]*run
 	active  []*run
-	waiting []*run
+	queued  []*run
 	rows    []*row
 	epochs  int
 	asks    int
@@ -223,8 +223,8 @@ func (b *backend) states() []wire.RunState {
 	for _, r := range b.active {
 		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunRunning})
 	}
-	for _, r := range b.waiting {
-		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunWaiting, Messages: r.frame.Messages})
+	for _, r := range b.queued {
+		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunQueued, Messages: r.frame.Messages})
 	}
 	return all
 }
@@ -255,8 +255,8 @@ func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 	switch {
 	case r.over:
 		state = "ended"
-	case slices.Contains(b.waiting, r):
-		state = "waiting"
+	case slices.Contains(b.queued, r):
+		state = "queued"
 	}
 	return &wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: state}
 }
@@ -272,13 +272,13 @@ func (b *backend) take(t *thread, f *wire.Run) *run {
 	t.life.open = nil
 	b.runs[r.id] = r
 	if f.Resume != nil {
-		b.waiting = slices.Insert(b.waiting, 0, r)
+		b.queued = slices.Insert(b.queued, 0, r)
 	} else {
-		b.waiting = append(b.waiting, r)
+		b.queued = append(b.queued, r)
 	}
 	b.next()
 	b.changed(t)
-	if slices.Contains(b.waiting, r) {
+	if slices.Contains(b.queued, r) {
 		b.tellRow(t)
 	}
 	return r
@@ -299,11 +299,11 @@ func (b *backend) seated(t *thread) bool {
 
 // next seats what waits and may begin.
 func (b *backend) next() {
-	for _, r := range slices.Clone(b.waiting) {
+	for _, r := range slices.Clone(b.queued) {
 		if len(b.active) >= seats || b.seated(r.thread) || r.thread.life == nil || len(r.thread.life.open) > 0 {
 			continue
 		}
-		b.waiting = slices.DeleteFunc(b.waiting, func(o *run) bool { return o == r })
+		b.queued = slices.DeleteFunc(b.queued, func(o *run) bool { return o == r })
 		b.active = append(b.active, r)
 		b.changed(r.thread)
 		b.work(r)
@@ -321,7 +321,7 @@ func (b *backend) cancel(c *call, f *wire.Cancel) {
 	switch {
 	case r.over:
 		a.State = "ended"
-	case slices.Contains(b.waiting, r):
+	case slices.Contains(b.queued, r):
 		a.State = "ended"
 		b.leave(r)
 		defer b.news(&wire.Ended{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunCancelled})
@@ -335,7 +335,7 @@ func (b *backend) cancel(c *call, f *wire.Cancel) {
 // leave ends a run that waits. What it was to answer is asked again.
 func (b *backend) leave(r *run) {
 	r.over = true
-	b.waiting = slices.DeleteFunc(b.waiting, func(o *run) bool { return o == r })
+	b.queued = slices.DeleteFunc(b.queued, func(o *run) bool { return o == r })
 	if r.taken != nil && r.life == r.thread.life && r.life != nil {
 		r.life.open, r.thread.answers = r.taken, true
 	}
@@ -364,7 +364,7 @@ func (b *backend) end(t *thread) {
 		r.over = r.over || r.thread == t
 	}
 	of := func(r *run) bool { return r.thread == t }
-	b.active, b.waiting = slices.DeleteFunc(b.active, of), slices.DeleteFunc(b.waiting, of)
+	b.active, b.queued = slices.DeleteFunc(b.active, of), slices.DeleteFunc(b.queued, of)
 	t.life = nil
 	b.changed(t)
 }

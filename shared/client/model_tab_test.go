@@ -217,7 +217,7 @@ func (t *tab) send() {
 // cancel stops what the tab shows as running, or something that it has sent.
 func (t *tab) cancel() {
 	id := t.state.Active
-	if all := append(t.state.Waiting, t.sent...); len(all) > 0 && (id == "" || t.w.often(50)) {
+	if all := append(t.state.Queued, t.sent...); len(all) > 0 && (id == "" || t.w.often(50)) {
 		id = all[t.w.rnd.IntN(len(all))]
 	}
 	if id == "" {

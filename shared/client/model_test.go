@@ -102,7 +102,7 @@ func (w *world) settle() {
 func (w *world) known(since time.Duration) {
 	for _, t := range w.tabs {
 		s := t.state
-		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow && (s.Active != "" || len(s.Waiting)+len(s.Sending) > 0) {
+		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow && (s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
 			t.truth()
 		}
 	}
@@ -110,7 +110,7 @@ func (w *world) known(since time.Duration) {
 
 func (w *world) working() bool {
 	b := w.server
-	return len(b.active) > 0 || slices.ContainsFunc(b.waiting, func(r *run) bool { return len(r.thread.life.open) == 0 })
+	return len(b.active) > 0 || slices.ContainsFunc(b.queued, func(r *run) bool { return len(r.thread.life.open) == 0 })
 }
 
 // truth is what a tab must show once all is quiet: what there is.
@@ -130,19 +130,19 @@ func (t *tab) truth() {
 	if l := th.life; l != nil {
 		epoch, seq, open, said = l.epoch, l.end(), l.open, l.at(l.end())
 	}
-	active, waiting := chat.RunID(""), []chat.RunID{}
+	active, queued := chat.RunID(""), []chat.RunID{}
 	for _, r := range w.server.active {
 		if r.thread == th {
 			active = r.id
 		}
 	}
-	for _, r := range w.server.waiting {
+	for _, r := range w.server.queued {
 		if r.thread == th {
-			waiting = append(waiting, r.id)
+			queued = append(queued, r.id)
 		}
 	}
-	have := fmt.Sprint(s.Status, s.Behind, s.Epoch, s.Seq, s.Active, s.Waiting, s.Sending, ids(s.Interrupts))
-	want := fmt.Sprint(client.Ready, false, epoch, seq, active, waiting, []chat.RunID{}, ids(open))
+	have := fmt.Sprint(s.Status, s.Behind, s.Epoch, s.Seq, s.Active, s.Queued, s.Sending, ids(s.Interrupts))
+	want := fmt.Sprint(client.Ready, false, epoch, seq, active, queued, []chat.RunID{}, ids(open))
 	if have != want || text(s.Messages) != said {
 		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want, text(s.Messages), said)
 	}
@@ -208,7 +208,7 @@ func (w *world) silence() {
 	w.pass(20 * time.Minute)
 	for _, t := range w.tabs {
 		b, pings := before[t], 5
-		if len(t.state.Waiting) > 0 {
+		if len(t.state.Queued) > 0 {
 			pings = 81
 		}
 		if t.hellos.all-b.hellos > 1 || t.connects.all > b.connects || t.pings.all-b.pings > pings {

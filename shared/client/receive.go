@@ -93,7 +93,7 @@ func (v *View) ready(f *wire.Ready) {
 	if f.Active != nil {
 		v.requests.ran(f.Active.RunID)
 	}
-	for _, w := range f.Waiting {
+	for _, w := range f.Queued {
 		v.requests.ran(w.RunID)
 	}
 	v.answered()

@@ -32,8 +32,8 @@ type thread struct {
 	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
 	speaking chat.RunID          // the run whose events were applied, but not its last
 	failure  *Notice             // of the last run that began, if it failed
-	active   chat.RunID          // what the desk said last, as waiting
-	waiting  []chat.RunID
+	active   chat.RunID          // what the desk said last, as queued
+	queued   []chat.RunID
 	accepted []acceptance // that a ready may not have known of
 	asking   asking
 }
@@ -142,16 +142,16 @@ func (t *thread) ready(r *wire.Ready) {
 		}
 		return settled
 	})
-	t.active, t.waiting = "", nil
+	t.active, t.queued = "", nil
 	if r.Active != nil {
 		t.active = r.Active.RunID
 	}
-	for _, w := range r.Waiting {
-		t.waiting = append(t.waiting, w.RunID)
+	for _, w := range r.Queued {
+		t.queued = append(t.queued, w.RunID)
 	}
 	t.accepted = slices.DeleteFunc(t.accepted, func(a acceptance) bool { return a.asked < r.N })
 	for _, a := range t.accepted {
-		if a.run != t.active && !slices.Contains(t.waiting, a.run) {
+		if a.run != t.active && !slices.Contains(t.queued, a.run) {
 			t.place(a.run, a.state)
 		}
 	}
@@ -203,14 +203,14 @@ func (t *thread) accept(run chat.RunID, state string, asked int64) {
 }
 
 func (t *thread) place(run chat.RunID, state string) {
-	if state == "waiting" && slices.Contains(t.waiting, run) {
+	if state == "queued" && slices.Contains(t.queued, run) {
 		return // where the desk said
 	}
-	t.waiting = slices.DeleteFunc(t.waiting, func(r chat.RunID) bool { return r == run })
+	t.queued = slices.DeleteFunc(t.queued, func(r chat.RunID) bool { return r == run })
 	switch state {
-	case "waiting":
+	case "queued":
 		if t.active != run {
-			t.waiting = append(t.waiting, run)
+			t.queued = append(t.queued, run)
 		}
 	case "running":
 		t.active = run
@@ -219,19 +219,19 @@ func (t *thread) place(run chat.RunID, state string) {
 	}
 }
 
-// runs are what is shown as running and as waiting. What the applied events say goes before what the desk said.
-func (t *thread) runs() (active chat.RunID, waiting []chat.RunID) {
+// runs are what is shown as running and as queued. What the applied events say goes before what the desk said.
+func (t *thread) runs() (active chat.RunID, queued []chat.RunID) {
 	active = t.speaking
-	for _, r := range append([]chat.RunID{t.active}, t.waiting...) {
+	for _, r := range append([]chat.RunID{t.active}, t.queued...) {
 		switch {
 		case r == "" || r == active || t.over[r]:
 		case active == "" && r == t.active:
 			active = r
 		default:
-			waiting = append(waiting, r)
+			queued = append(queued, r)
 		}
 	}
-	return active, waiting
+	return active, queued
 }
 
 // gap reports whether there are events that the client should have and has not.

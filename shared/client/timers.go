@@ -215,10 +215,10 @@ func (v *View) next() timer {
 	return first
 }
 
-// busy reports whether a run of the open thread is active, waiting or on its way.
+// busy reports whether a run of the open thread is active, queued or on its way.
 func (v *View) busy() bool {
-	active, waiting := v.open.runs()
-	if active != "" || len(waiting) > 0 {
+	active, queued := v.open.runs()
+	if active != "" || len(queued) > 0 {
 		return true
 	}
 	for _, r := range v.requests.runs {

@@ -135,7 +135,7 @@ func (v *View) run(now time.Time, p *pendingRun) error {
 	return nil
 }
 
-// Cancel stops a run: a running, a waiting or one that was not sent yet. A bad id is refused.
+// Cancel stops a run: a running, a queued or one that was not sent yet. A bad id is refused.
 func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	if err := chat.CheckID(string(run)); err != nil {
 		return fmt.Errorf("client: cancel a run: %w", err)
@@ -222,7 +222,7 @@ type State struct {
 	Runs     map[string]Run `json:"runs"`     // by message id; without messages whose run is not known
 	Active   chat.RunID     `json:"active"`   // the running run, or ""
 	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has come; else ""
-	Waiting  []chat.RunID   `json:"waiting"`  // in order
+	Queued   []chat.RunID   `json:"queued"`   // in order
 	Sending  []chat.RunID   `json:"sending"`  // this thread's, without an answer yet
 	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
 	// for a person. Those that a run of this client is on its way to answer are not among them.
@@ -247,12 +247,12 @@ type State struct {
 func (v *View) State() State {
 	t := v.open
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
-		Waiting: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
+		Queued: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
 		Missing: max(0, t.head-t.cursor.Seq), Abridged: t.abridged, Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
 	s.Runs = t.headers.of(&t.fold, s.Messages)
-	active, waiting := t.runs()
-	s.Active, s.Waiting = active, append(s.Waiting, waiting...)
+	active, queued := t.runs()
+	s.Active, s.Queued = active, append(s.Queued, queued...)
 	if active != t.speaking {
 		s.Starting = active
 	}

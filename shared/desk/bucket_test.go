@@ -40,7 +40,7 @@ func (a *asks) at(when time.Time) time.Duration {
 
 func TestBucket(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
-	a := &asks{t: t, l: chat.Limits{Runs: 5, Waiting: 20, RunBurst: 3, RunsPerHour: 600}} // one each 6 s
+	a := &asks{t: t, l: chat.Limits{Runs: 5, Queued: 20, RunBurst: 3, RunsPerHour: 600}} // one each 6 s
 	for range 3 {
 		if after := a.at(now); after != 0 {
 			t.Fatalf("refused within the burst for %s", after)
@@ -68,7 +68,7 @@ func TestBucket(t *testing.T) {
 
 func TestBucketCountsWhatIsAdmitted(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r := desk.Rules{Limits: chat.Limits{Runs: 1, Waiting: 1, RunBurst: 2, RunsPerHour: 1}, Now: now}
+	r := desk.Rules{Limits: chat.Limits{Runs: 1, Queued: 1, RunBurst: 2, RunsPerHour: 1}, Now: now}
 	d := desk.Desk{}
 	for _, c := range []struct {
 		run    chat.RunID

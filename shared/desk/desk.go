@@ -15,14 +15,14 @@ import (
 // Desk is one user's record. The zero Desk is an empty one with a full bucket. Its functions return a changed copy.
 type Desk struct {
 	Seats   map[chat.RunID]chat.ThreadID
-	Waiting []Waiting
+	Queued  []Queued
 	Full    time.Time // when the bucket of runs is full again; past: it is full
 	Version int64     // of the stored record; store's alone
 	Closing bool      // its user is being erased: nothing is admitted, and nothing that waits starts
 }
 
-// Waiting is one run in the queue.
-type Waiting struct {
+// Queued is one run in the queue.
+type Queued struct {
 	Run    chat.RunID
 	Thread chat.ThreadID
 	Rank   Rank
@@ -55,7 +55,7 @@ type Rules struct {
 
 // Decision is what became of a run that asked for a seat.
 type Decision struct {
-	State     chat.RunStatus // RunAdmitted or RunWaiting
+	State     chat.RunStatus // RunAdmitted or RunQueued
 	Position  int            // 1 is the next of the waiting; 0 if admitted
 	Interrupt chat.RunID     // with chat.Interrupt: the run on the thread that is to be cancelled
 }
@@ -81,9 +81,9 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 		interrupt = holder
 	}
 	if i := d.Position(a.Run); i > 0 {
-		return d.clone(), Decision{State: chat.RunWaiting, Position: i, Interrupt: interrupt}, nil
+		return d.clone(), Decision{State: chat.RunQueued, Position: i, Interrupt: interrupt}, nil
 	}
-	queued := !a.Answers && slices.ContainsFunc(d.Waiting, func(w Waiting) bool { return w.Thread == a.Thread })
+	queued := !a.Answers && slices.ContainsFunc(d.Queued, func(w Queued) bool { return w.Thread == a.Thread })
 	if a.WhenBusy == chat.Reject && (seated || queued) {
 		return d, Decision{}, fmt.Errorf("admit the run: %w", chat.ErrBusy)
 	}
@@ -92,8 +92,8 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 	switch _, taken := next.holder(a.Thread); {
 	case !taken && !queued && len(next.Seats) < r.Limits.Runs:
 		c.Seats[a.Run] = a.Thread
-	case len(d.Waiting) >= r.Limits.Waiting:
-		return d, Decision{}, fmt.Errorf("%w: %d wait already, and no more may", chat.ErrTooManyRuns, len(d.Waiting))
+	case len(d.Queued) >= r.Limits.Queued:
+		return d, Decision{}, fmt.Errorf("%w: %d wait already, and no more may", chat.ErrTooManyRuns, len(d.Queued))
 	default:
 		rank := InOrder
 		switch {
@@ -102,8 +102,8 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 		case interrupt != "":
 			rank = Urgent
 		}
-		c.Waiting = d.queue(Waiting{Run: a.Run, Thread: a.Thread, Rank: rank})
-		decision = Decision{State: chat.RunWaiting, Position: c.Position(a.Run), Interrupt: interrupt}
+		c.Queued = d.queue(Queued{Run: a.Run, Thread: a.Thread, Rank: rank})
+		decision = Decision{State: chat.RunQueued, Position: c.Position(a.Run), Interrupt: interrupt}
 	}
 	var err error
 	if c.Full, err = spend(d.Full, r); err != nil {
@@ -115,8 +115,8 @@ func (d Desk) Admit(a Ask, r Rules) (Desk, Decision, error) {
 // queue is the waiting runs and w. It takes the place of its thread's first run of a lower rank, which takes the next
 // one's, and so on: the last of them takes the new place at the end. So to other threads it is as if w had come in order,
 // and nobody who interrupts himself again and again keeps them waiting.
-func (d Desk) queue(w Waiting) []Waiting {
-	q, rank := slices.Clone(d.Waiting), w.Rank
+func (d Desk) queue(w Queued) []Queued {
+	q, rank := slices.Clone(d.Queued), w.Rank
 	for i, o := range q {
 		if o.Thread == w.Thread && o.Rank < rank {
 			q[i], w = w, o
@@ -128,10 +128,10 @@ func (d Desk) queue(w Waiting) []Waiting {
 // Next returns what may start now, with those runs moved from the queue to seats: in order per thread, fair over
 // threads, while seats are free. The queue's order is the fairness: a thread never has two seats, and its later runs
 // stand behind everybody who came before them.
-func (d Desk) Next(r Rules) (Desk, []Waiting) {
+func (d Desk) Next(r Rules) (Desk, []Queued) {
 	c := d.clone()
-	var started []Waiting
-	c.Waiting = slices.DeleteFunc(c.Waiting, func(w Waiting) bool {
+	var started []Queued
+	c.Queued = slices.DeleteFunc(c.Queued, func(w Queued) bool {
 		if _, busy := c.holder(w.Thread); busy || d.Closing || r.Held[w.Thread] || len(c.Seats) >= r.Limits.Runs {
 			return false
 		}
@@ -147,13 +147,13 @@ func (d Desk) Next(r Rules) (Desk, []Waiting) {
 func (d Desk) Remove(run chat.RunID) Desk {
 	c := d.clone()
 	delete(c.Seats, run)
-	c.Waiting = slices.DeleteFunc(c.Waiting, func(w Waiting) bool { return w.Run == run })
+	c.Queued = slices.DeleteFunc(c.Queued, func(w Queued) bool { return w.Run == run })
 	return c
 }
 
 // Position is a run's place in the queue, from 1; 0 if it does not wait.
 func (d Desk) Position(run chat.RunID) int {
-	return 1 + slices.IndexFunc(d.Waiting, func(w Waiting) bool { return w.Run == run })
+	return 1 + slices.IndexFunc(d.Queued, func(w Queued) bool { return w.Run == run })
 }
 
 // Status is where a thread's runs are.
@@ -161,8 +161,8 @@ func (d Desk) Status(thread chat.ThreadID) chat.ThreadStatus {
 	if _, seated := d.holder(thread); seated {
 		return chat.ThreadRunning
 	}
-	if slices.ContainsFunc(d.Waiting, func(w Waiting) bool { return w.Thread == thread }) {
-		return chat.ThreadWaiting
+	if slices.ContainsFunc(d.Queued, func(w Queued) bool { return w.Thread == thread }) {
+		return chat.ThreadQueued
 	}
 	return chat.ThreadIdle
 }
@@ -170,7 +170,7 @@ func (d Desk) Status(thread chat.ThreadID) chat.ThreadStatus {
 // All are the runs that have a seat, in no order, and then those that wait, in order.
 func (d Desk) All() []chat.RunID {
 	all := slices.Collect(maps.Keys(d.Seats))
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		all = append(all, w.Run)
 	}
 	return all
@@ -182,7 +182,7 @@ func (d Desk) Runs(thread chat.ThreadID) []chat.RunID {
 	if run, seated := d.holder(thread); seated {
 		runs = append(runs, run)
 	}
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		if w.Thread == thread {
 			runs = append(runs, w.Run)
 		}
@@ -206,5 +206,5 @@ func (d Desk) clone() Desk {
 	if seats == nil {
 		seats = map[chat.RunID]chat.ThreadID{}
 	}
-	return Desk{Seats: seats, Waiting: slices.Clone(d.Waiting), Full: d.Full, Version: d.Version, Closing: d.Closing}
+	return Desk{Seats: seats, Queued: slices.Clone(d.Queued), Full: d.Full, Version: d.Version, Closing: d.Closing}
 }

@@ -9,13 +9,13 @@ import (
 	"carrel/shared/desk"
 )
 
-func rules() desk.Rules { return desk.Rules{Limits: chat.Limits{Runs: 2, Waiting: 3}} }
+func rules() desk.Rules { return desk.Rules{Limits: chat.Limits{Runs: 2, Queued: 3}} }
 
 func TestAdmit(t *testing.T) {
 	full := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1", "r2": "t2"}}
-	queue := desk.Desk{Seats: full.Seats, Waiting: []desk.Waiting{{Run: "w1", Thread: "t1"}, {Run: "w2", Thread: "t1"}, {Run: "w3", Thread: "t3"}}}
-	startable := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{{Run: "w3", Thread: "t3"}}}
-	held := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r2": "t2", "r3": "t3"}, Waiting: []desk.Waiting{{Run: "w1", Thread: "t1"}}}
+	queue := desk.Desk{Seats: full.Seats, Queued: []desk.Queued{{Run: "w1", Thread: "t1"}, {Run: "w2", Thread: "t1"}, {Run: "w3", Thread: "t3"}}}
+	startable := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Queued: []desk.Queued{{Run: "w3", Thread: "t3"}}}
+	held := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r2": "t2", "r3": "t3"}, Queued: []desk.Queued{{Run: "w1", Thread: "t1"}}}
 	for _, c := range []struct {
 		name   string
 		desk   desk.Desk
@@ -27,19 +27,19 @@ func TestAdmit(t *testing.T) {
 		err    error
 	}{
 		{"an empty desk", desk.Desk{}, "r1", "t1", "", false, desk.Decision{State: chat.RunAdmitted}, nil},
-		{"all seats taken", full, "r3", "t3", chat.Enqueue, false, desk.Decision{State: chat.RunWaiting, Position: 1}, nil},
-		{"thread taken", full, "r3", "t1", chat.Enqueue, false, desk.Decision{State: chat.RunWaiting, Position: 1}, nil},
+		{"all seats taken", full, "r3", "t3", chat.Enqueue, false, desk.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"thread taken", full, "r3", "t1", chat.Enqueue, false, desk.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"reject on a busy thread", full, "r3", "t1", chat.Reject, false, desk.Decision{}, chat.ErrBusy},
-		{"reject on a free thread of a full desk waits", full, "r3", "t3", chat.Reject, false, desk.Decision{State: chat.RunWaiting, Position: 1}, nil},
-		{"interrupt names the holder", full, "r3", "t1", chat.Interrupt, false, desk.Decision{State: chat.RunWaiting, Position: 1, Interrupt: "r1"}, nil},
+		{"reject on a free thread of a full desk waits", full, "r3", "t3", chat.Reject, false, desk.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"interrupt names the holder", full, "r3", "t1", chat.Interrupt, false, desk.Decision{State: chat.RunQueued, Position: 1, Interrupt: "r1"}, nil},
 		{"interrupt of nobody", desk.Desk{}, "r3", "t1", chat.Interrupt, false, desk.Decision{State: chat.RunAdmitted}, nil},
 		{"queue full", queue, "r9", "t9", chat.Enqueue, false, desk.Decision{}, chat.ErrTooManyRuns},
 		{"again, while it sits", full, "r1", "t1", chat.Reject, false, desk.Decision{State: chat.RunAdmitted}, nil},
-		{"again, while it waits in a full queue", queue, "w3", "t3", chat.Reject, false, desk.Decision{State: chat.RunWaiting, Position: 3}, nil},
+		{"again, while it waits in a full queue", queue, "w3", "t3", chat.Reject, false, desk.Decision{State: chat.RunQueued, Position: 3}, nil},
 		{"interrupt of a full queue", queue, "r9", "t1", chat.Interrupt, false, desk.Decision{}, chat.ErrTooManyRuns},
-		{"an answer goes before what came in order", held, "r9", "t1", "", true, desk.Decision{State: chat.RunWaiting, Position: 1}, nil},
-		{"an answer is not kept waiting by its own thread", desk.Desk{Waiting: held.Waiting}, "r9", "t1", chat.Reject, true, desk.Decision{State: chat.RunAdmitted}, nil},
-		{"never overtakes what could start", startable, "r9", "t9", chat.Enqueue, false, desk.Decision{State: chat.RunWaiting, Position: 2}, nil},
+		{"an answer goes before what came in order", held, "r9", "t1", "", true, desk.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"an answer is not kept waiting by its own thread", desk.Desk{Queued: held.Queued}, "r9", "t1", chat.Reject, true, desk.Decision{State: chat.RunAdmitted}, nil},
+		{"never overtakes what could start", startable, "r9", "t9", chat.Enqueue, false, desk.Decision{State: chat.RunQueued, Position: 2}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rules()
@@ -54,30 +54,30 @@ func TestAdmit(t *testing.T) {
 
 // A run does not overtake those of its thread that its thread's questions keep waiting.
 func TestAdmitBehindWhatIsHeld(t *testing.T) {
-	d := desk.Desk{Waiting: []desk.Waiting{{Run: "w1", Thread: "t1"}}}
+	d := desk.Desk{Queued: []desk.Queued{{Run: "w1", Thread: "t1"}}}
 	r := rules()
 	r.Held = map[chat.ThreadID]bool{"t1": true}
-	if _, got, err := d.Admit(desk.Ask{Run: "r9", Thread: "t1"}, r); err != nil || got.State != chat.RunWaiting || got.Position != 2 {
+	if _, got, err := d.Admit(desk.Ask{Run: "r9", Thread: "t1"}, r); err != nil || got.State != chat.RunQueued || got.Position != 2 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
 func TestNextStartsInOrder(t *testing.T) {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Queued: []desk.Queued{
 		{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}, {Run: "c", Thread: "t3"},
 	}}
 	_, got := d.Next(rules())
-	if want := []desk.Waiting{{Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
+	if want := []desk.Queued{{Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
 		t.Errorf("started %v, want %v", got, want)
 	}
 	_, got = d.Remove("r1").Next(rules())
-	if want := []desk.Waiting{{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
+	if want := []desk.Queued{{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}}; !slices.Equal(got, want) {
 		t.Errorf("started %v, want %v", got, want)
 	}
 }
 
 func TestAThreadsStatusAndRuns(t *testing.T) {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Waiting: []desk.Waiting{
+	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Queued: []desk.Queued{
 		{Run: "w1", Thread: "t2"}, {Run: "w2", Thread: "t1"}, {Run: "w3", Thread: "t2"},
 	}}
 	for _, c := range []struct {
@@ -86,7 +86,7 @@ func TestAThreadsStatusAndRuns(t *testing.T) {
 		runs   []chat.RunID
 	}{
 		{"t1", chat.ThreadRunning, []chat.RunID{"r1", "w2"}},
-		{"t2", chat.ThreadWaiting, []chat.RunID{"w1", "w3"}},
+		{"t2", chat.ThreadQueued, []chat.RunID{"w1", "w3"}},
 		{"t3", chat.ThreadIdle, nil},
 	} {
 		if got := d.Status(c.thread); got != c.status {
@@ -101,7 +101,7 @@ func TestAThreadsStatusAndRuns(t *testing.T) {
 // Who goes first takes his own thread's places, never another's.
 func TestWhoGoesFirstKeepsNobodyElseWaiting(t *testing.T) {
 	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{"r1": "t1"}}
-	r := desk.Rules{Limits: chat.Limits{Runs: 1, Waiting: 9}}
+	r := desk.Rules{Limits: chat.Limits{Runs: 1, Queued: 9}}
 	for _, a := range []desk.Ask{
 		{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}, {Run: "i", Thread: "t1", WhenBusy: chat.Interrupt},
 		{Run: "c", Thread: "t2"}, {Run: "j", Thread: "t1", WhenBusy: chat.Interrupt},
@@ -112,7 +112,7 @@ func TestWhoGoesFirstKeepsNobodyElseWaiting(t *testing.T) {
 		}
 	}
 	var order []chat.RunID
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		order = append(order, w.Run)
 	}
 	if want := []chat.RunID{"i", "b", "j", "c", "a"}; !slices.Equal(order, want) {

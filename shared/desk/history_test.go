@@ -52,7 +52,7 @@ func TestRandomHistories(t *testing.T) {
 	for i := range 200 {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: desk.Rules{
-			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Waiting: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},
+			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Queued: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},
 			Now:    time.UnixMilli(1_800_000_000_000), Held: map[chat.ThreadID]bool{},
 		}}
 		for range 200 {
@@ -119,15 +119,15 @@ func (h *history) admit() {
 	switch got.State {
 	case chat.RunAdmitted:
 		if len(startable.Seats) >= h.rules.Limits.Runs {
-			h.t.Errorf("%s overtook what could start: %v", a.Run, h.desk.Waiting)
+			h.t.Errorf("%s overtook what could start: %v", a.Run, h.desk.Queued)
 		}
-	case chat.RunWaiting:
+	case chat.RunQueued:
 		// To other threads it is as if each had come in order.
 		if want := append(threads(h.desk), a.Thread); !slices.Equal(threads(d), want) {
 			h.t.Errorf("%+v makes the threads wait as %v, want %v", a, threads(d), want)
 		}
 		if got.Position != d.Position(a.Run) {
-			h.t.Errorf("%s has position %d in %v", a.Run, got.Position, d.Waiting)
+			h.t.Errorf("%s has position %d in %v", a.Run, got.Position, d.Queued)
 		}
 	}
 	if a.Answers {
@@ -160,7 +160,7 @@ func (h *history) refused(a desk.Ask, d desk.Desk, err error) {
 			h.t.Errorf("%+v is told that the thread is busy", a)
 		}
 	case errors.Is(err, chat.ErrTooManyRuns):
-		if len(h.desk.Waiting) < h.rules.Limits.Waiting {
+		if len(h.desk.Queued) < h.rules.Limits.Queued {
 			h.t.Errorf("%+v is told that too many wait", a)
 		}
 	case errors.As(err, &limited):
@@ -205,9 +205,9 @@ func (h *history) start() {
 		}
 	}
 	// Nobody is passed over who could have begun.
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		_, taken := h.seatOf(d, w.Thread)
-		if behind := slices.IndexFunc(started, func(s desk.Waiting) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.Held[w.Thread] {
+		if behind := slices.IndexFunc(started, func(s desk.Queued) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.Held[w.Thread] {
 			h.t.Errorf("%s began before %s", started[behind].Run, w.Run)
 		}
 		if !taken && !h.rules.Held[w.Thread] && len(d.Seats) < h.rules.Limits.Runs {
@@ -237,8 +237,8 @@ func (h *history) begin(run chat.RunID) {
 
 func (h *history) check() {
 	l := h.rules.Limits
-	if len(h.desk.Seats) > l.Runs || len(h.desk.Waiting) > l.Waiting {
-		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.desk.Seats), l.Runs, len(h.desk.Waiting), l.Waiting)
+	if len(h.desk.Seats) > l.Runs || len(h.desk.Queued) > l.Queued {
+		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.desk.Seats), l.Runs, len(h.desk.Queued), l.Queued)
 	}
 	on := slices.Sorted(maps.Values(h.desk.Seats))
 	if len(slices.Compact(on)) != len(h.desk.Seats) {
@@ -249,7 +249,7 @@ func (h *history) check() {
 	for run := range h.desk.Seats {
 		have[run] = true
 	}
-	for _, w := range h.desk.Waiting {
+	for _, w := range h.desk.Queued {
 		if _, twice := have[w.Run]; twice {
 			h.t.Errorf("%s is there twice", w.Run)
 		}
@@ -276,15 +276,15 @@ func (h *history) check() {
 // drain lets every question expire and every run end: then everybody who waited has begun.
 func (h *history) drain() {
 	clear(h.rules.Held)
-	for range h.rules.Limits.Waiting + 1 {
+	for range h.rules.Limits.Queued + 1 {
 		for run := range h.desk.Seats {
 			h.finish(run, false)
 		}
 		h.start()
 		h.check()
 	}
-	if len(h.desk.Waiting) > 0 {
-		h.t.Errorf("%v never began", h.desk.Waiting)
+	if len(h.desk.Queued) > 0 {
+		h.t.Errorf("%v never began", h.desk.Queued)
 	}
 }
 
@@ -317,7 +317,7 @@ func (h *history) seatOf(d desk.Desk, thread chat.ThreadID) (chat.RunID, bool) {
 // threads are those of the queue, place by place.
 func threads(d desk.Desk) []chat.ThreadID {
 	var all []chat.ThreadID
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		all = append(all, w.Thread)
 	}
 	return all

@@ -23,7 +23,7 @@ const (
 	ToolCallsDenied    = "ToolCallsDenied"    // a model called a tool that its user's token does not grant
 
 	// Of each turn, when its run has begun.
-	TimeWaiting      = "TimeWaiting"      // from the admission to the first claim
+	TimeQueued       = "TimeQueued"       // from the admission to the first claim
 	TimeToFirstEvent = "TimeToFirstEvent" // from the admission until the run's first event is in the log
 	Attempts         = "Attempts"         // which one this is
 

@@ -43,7 +43,7 @@ func TestAMetricIsOneEMFLine(t *testing.T) {
 func TestSeveralMetricsAreOneLine(t *testing.T) {
 	var out bytes.Buffer
 	monitor.New(&out, "turn", slog.New(slog.DiscardHandler)).Record(monitor.N(monitor.Attempts, 2),
-		monitor.Took(monitor.TimeRunning, 1500*time.Microsecond), monitor.Took(monitor.TimeWaiting, -time.Second))
+		monitor.Took(monitor.TimeRunning, 1500*time.Microsecond), monitor.Took(monitor.TimeQueued, -time.Second))
 	var line struct {
 		AWS struct {
 			CloudWatchMetrics []struct {
@@ -51,17 +51,17 @@ func TestSeveralMetricsAreOneLine(t *testing.T) {
 				Metrics    []struct{ Name, Unit string }
 			}
 		} `json:"_aws"`
-		Attempts                 int
-		TimeRunning, TimeWaiting float64
+		Attempts                int
+		TimeRunning, TimeQueued float64
 	}
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 {
 		t.Fatalf("%q is not one line of JSON: %v", out.String(), err)
 	}
 	if d := line.AWS.CloudWatchMetrics; len(d) != 1 || fmt.Sprint(d[0].Dimensions) != "[[Function]]" ||
-		fmt.Sprint(d[0].Metrics) != "[{Attempts Count} {TimeRunning Milliseconds} {TimeWaiting Milliseconds}]" {
+		fmt.Sprint(d[0].Metrics) != "[{Attempts Count} {TimeRunning Milliseconds} {TimeQueued Milliseconds}]" {
 		t.Errorf("line %s", out.String())
 	}
-	if line.Attempts != 2 || line.TimeRunning != 1.5 || line.TimeWaiting != 0 { // clocks of two machines may differ
+	if line.Attempts != 2 || line.TimeRunning != 1.5 || line.TimeQueued != 0 { // clocks of two machines may differ
 		t.Errorf("line %s", out.String())
 	}
 }

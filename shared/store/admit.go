@@ -217,7 +217,7 @@ func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, d
 func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem {
 	k, now := s.runKey(a.Run), s.t.c.Now()
 	deadline := now.Add(claimTime)
-	if state == chat.RunWaiting {
+	if state == chat.RunQueued {
 		deadline = now.Add(waitTime)
 	}
 	return runItem{

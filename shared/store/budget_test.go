@@ -49,7 +49,7 @@ func TestRequests(t *testing.T) {
 		spent("a heartbeat", 1)
 		s.End(h, storetest.Finished(h))
 		spent("an end", 2)
-		if _, err := s.bad.StartWaiting(t.Context()); err != nil {
+		if _, err := s.bad.StartQueued(t.Context()); err != nil {
 			t.Error(err)
 		}
 		spent("a start of what waits", 3)
@@ -165,7 +165,7 @@ func TestTheFullestDesk(t *testing.T) {
 		}
 		w := storetest.NewWorld(t, o.client(nil))
 		limited := func(runs int) *store.Store {
-			w.Limits.Runs, w.Limits.Waiting = runs, 110
+			w.Limits.Runs, w.Limits.Queued = runs, 110
 			return storetest.As(t, w.With(w.DB), "alice")
 		}
 		alice := limited(1)
@@ -179,7 +179,7 @@ func TestTheFullestDesk(t *testing.T) {
 		alice = limited(100)
 		started := 0
 		for {
-			some, err := alice.StartWaiting(t.Context())
+			some, err := alice.StartQueued(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,8 +187,8 @@ func TestTheFullestDesk(t *testing.T) {
 				break
 			}
 		}
-		if d, err := alice.Desk(t.Context()); err != nil || started != 99 || len(d.Seats) != 100 || len(d.Waiting) != 11 {
-			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Seats), len(d.Waiting), err)
+		if d, err := alice.Desk(t.Context()); err != nil || started != 99 || len(d.Seats) != 100 || len(d.Queued) != 11 {
+			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Seats), len(d.Queued), err)
 		}
 	})
 }

@@ -18,7 +18,7 @@ type Cancelled struct {
 }
 
 // Cancel asks a running run to stop, and ends one that never began. A run that has ended stays as it is. Of an unknown run,
-// which is chat.ErrNotFound, it stores nothing. A run that ended here may have freed a seat: StartWaiting is the caller's.
+// which is chat.ErrNotFound, it stores nothing. A run that ended here may have freed a seat: StartQueued is the caller's.
 func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	if err := checkID("run", id); err != nil {
 		return Cancelled{}, err
@@ -121,10 +121,10 @@ func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactW
 	return []types.TransactWriteItem{part}, err
 }
 
-// ExpireWaiting ends a run that has waited beyond its deadline: cancelled, out of the queue. It fails with
+// ExpireQueued ends a run that has waited beyond its deadline: cancelled, out of the queue. It fails with
 // chat.ErrNotClaimed if the run does not wait or may still, and with chat.ErrNotFound. One that waits behind questions
 // may: until an hour after they expire, which is its deadline from then on. For sweep.
-func (s *Store) ExpireWaiting(ctx context.Context, id chat.RunID) (Run, error) {
+func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	if err := checkID("run", id); err != nil {
 		return Run{}, err
 	}
@@ -137,27 +137,27 @@ func (s *Store) ExpireWaiting(ctx context.Context, id chat.RunID) (Run, error) {
 		case err != nil:
 			return Run{}, err
 		case r.ID == "":
-			return Run{}, fmt.Errorf("expire a waiting run: %w", chat.ErrNotFound)
+			return Run{}, fmt.Errorf("expire a queued run: %w", chat.ErrNotFound)
 		case r.Nonce == nonce: // ours, and its answer was lost
 			return r.run()
-		case chat.RunStatus(r.Status) != chat.RunWaiting || !fromMillis(r.Deadline).Before(s.t.c.Now()):
-			return Run{}, fmt.Errorf("expire a waiting run: %w", chat.ErrNotClaimed)
+		case chat.RunStatus(r.Status) != chat.RunQueued || !fromMillis(r.Deadline).Before(s.t.c.Now()):
+			return Run{}, fmt.Errorf("expire a queued run: %w", chat.ErrNotClaimed)
 		}
 		switch postponed, err := s.postpone(ctx, r); {
 		case err != nil:
 			return Run{}, err
 		case postponed:
-			return Run{}, fmt.Errorf("expire a waiting run: it waits for a person: %w", chat.ErrNotClaimed)
+			return Run{}, fmt.Errorf("expire a queued run: it waits for a person: %w", chat.ErrNotClaimed)
 		}
 		run, err := s.endUnclaimed(ctx, r, d, nonce)
 		if err == nil {
 			return run, nil
 		}
 		if !anyRefused(err) {
-			return Run{}, fmt.Errorf("expire a waiting run: %w", err)
+			return Run{}, fmt.Errorf("expire a queued run: %w", err)
 		}
 		if waited := pause(ctx, n); waited != nil {
-			return Run{}, fmt.Errorf("expire a waiting run: %w", waited)
+			return Run{}, fmt.Errorf("expire a queued run: %w", waited)
 		}
 	}
 }

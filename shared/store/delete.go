@@ -137,7 +137,7 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 }
 
 // CancelRuns cancels all runs of a deleted thread, waiting ones too. Of any other thread it leaves them alone. What it
-// ended here may have freed seats: StartWaiting is the caller's.
+// ended here may have freed seats: StartQueued is the caller's.
 func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, error) {
 	switch _, err := s.Thread(ctx, id); {
 	case err == nil:

@@ -127,7 +127,7 @@ func nextLook(r Run, now time.Time) time.Time {
 	switch {
 	case r.Status == chat.RunAdmitted: // turn was asked for once more; then the run ends
 		next = r.Deadline
-	case r.Status == chat.RunWaiting && now.Sub(r.Created) >= patientTime:
+	case r.Status == chat.RunQueued && now.Sub(r.Created) >= patientTime:
 		next = now.Add(patientTime)
 	}
 	if r.Deadline.After(now) && r.Deadline.Before(next) {

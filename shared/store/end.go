@@ -28,7 +28,7 @@ const (
 // thread's head, the run's status and the freed seat in one transaction, and with the outcome interrupt the questions, on
 // the thread. last must end with a terminal event; the status follows from it. It fails as Append does. It returns the sequence number of last's first event and the
 // thread as it is then. If the thread was deleted the run ends all the same, without a trace in it, and the error is
-// ErrDeleted. What waits is the caller's to start (StartWaiting).
+// ErrDeleted. What waits is the caller's to start (StartQueued).
 func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
 	if err := h.live(); err != nil {
 		return 0, Thread{}, err

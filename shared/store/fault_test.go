@@ -121,13 +121,13 @@ func userSteps() []step {
 				t.Errorf("cancelled: %+v, %v", c, err)
 			}
 		}},
-		{"StartWaiting", transact, func(t *testing.T, s *scene) {
+		{"StartQueued", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")
 			if _, err := s.good.Cancel(t.Context(), "r0"); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := s.bad.StartWaiting(t.Context()); err != nil || len(got) != 1 {
+			if got, err := s.bad.StartQueued(t.Context()); err != nil || len(got) != 1 {
 				t.Errorf("started: %+v, %v", got, err)
 			}
 		}},
@@ -158,11 +158,11 @@ func userSteps() []step {
 
 func keeperSteps() []step {
 	return []step{
-		{"ExpireWaiting", transact, func(t *testing.T, s *scene) {
+		{"ExpireQueued", transact, func(t *testing.T, s *scene) {
 			s.Begin(s.good, "r1", "t1")
 			s.Admit(s.good, "w1", "t1")
 			s.Clock.Advance(61 * time.Minute)
-			if r, err := s.bad.ExpireWaiting(t.Context(), "w1"); err != nil || r.Status != chat.RunCancelled {
+			if r, err := s.bad.ExpireQueued(t.Context(), "w1"); err != nil || r.Status != chat.RunCancelled {
 				t.Errorf("expired: %+v, %v", r, err)
 			}
 		}},
@@ -330,7 +330,7 @@ func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 		t.Run("another comes", func(t *testing.T) {
 			s := newScene(t, o)
 			s.wire.before["TransactWriteItems"] = func() { s.Admit(s.good, "r2", "t1") }
-			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunWaiting || a.Position != 1 {
+			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunQueued || a.Position != 1 {
 				t.Errorf("admitted: %+v", a)
 			}
 		})

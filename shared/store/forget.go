@@ -60,7 +60,7 @@ func (s *Store) markUser(ctx context.Context) error {
 	// The version rises, so that no admission that had read the open desk is written.
 	closing := s.t.updatePart(update{
 		key: s.deskKey(),
-		change: "SET #closing = :true, #seats = if_not_exists(#seats, :none), #waiting = if_not_exists(#waiting, :nobody), " +
+		change: "SET #closing = :true, #seats = if_not_exists(#seats, :none), #queued = if_not_exists(#queued, :nobody), " +
 			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
 		when: "(attribute_not_exists(#closing) OR #expires < :now)",
 		values: attributes{
@@ -139,10 +139,10 @@ func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 	if !running {
 		u = update{
 			key: key{r.PK, r.SK}, change: "SET #status = :cancelled, #ended = :ended REMOVE #live, #due, #deadline",
-			when: "attribute_exists(#pk) AND #status IN (:waiting, :admitted) AND #fence = :zero",
+			when: "attribute_exists(#pk) AND #status IN (:queued, :admitted) AND #fence = :zero",
 			values: attributes{
 				":cancelled": text(chat.RunCancelled), ":ended": number(millis(s.t.c.Now())), ":zero": number(int64(0)),
-				":waiting": text(chat.RunWaiting), ":admitted": text(chat.RunAdmitted),
+				":queued": text(chat.RunQueued), ":admitted": text(chat.RunAdmitted),
 			},
 		}
 	}
@@ -206,7 +206,7 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
 	k := s.deskKey()
 	left := deskItem{
-		PK: k.pk, SK: k.sk, Seats: map[string]string{}, Waiting: []waitingItem{}, Version: d.Version + 1,
+		PK: k.pk, SK: k.sk, Seats: map[string]string{}, Queued: []queuedItem{}, Version: d.Version + 1,
 		Closing: true, Expires: s.t.expiry(forgottenLife),
 	}
 	err := s.t.put(ctx, left, "attribute_exists(#closing)", nil)

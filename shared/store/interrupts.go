@@ -172,7 +172,7 @@ func (s *Store) rules(ctx context.Context, d desk.Desk) (desk.Rules, error) {
 // ends that, changes the desk's version: what is read here stands if the desk does.
 func (s *Store) held(ctx context.Context, d desk.Desk) (map[chat.ThreadID]bool, error) {
 	var keys []key
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		if k := s.threadKey(w.Thread); !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
@@ -217,8 +217,8 @@ func (s *Store) postpone(ctx context.Context, r runItem) (bool, error) {
 		values: attributes{":expires": number(deadline.Add(inputLife - waitTime).Unix())},
 	}, {
 		key: key{r.PK, r.SK}, change: "SET #deadline = :deadline",
-		when:   "attribute_exists(#pk) AND #status = :waiting AND #deadline = :seen",
-		values: attributes{":deadline": number(millis(deadline)), ":waiting": text(chat.RunWaiting), ":seen": number(r.Deadline)},
+		when:   "attribute_exists(#pk) AND #status = :queued AND #deadline = :seen",
+		values: attributes{":deadline": number(millis(deadline)), ":queued": text(chat.RunQueued), ":seen": number(r.Deadline)},
 	}} {
 		_, err := s.t.update(ctx, u)
 		if _, isOld := refused(err); isOld && u.key == in {

@@ -152,14 +152,14 @@ type deskItem struct {
 	PK      string            `dynamodbav:"pk"`
 	SK      string            `dynamodbav:"sk"`
 	Seats   map[string]string `dynamodbav:"seats"`
-	Waiting []waitingItem     `dynamodbav:"waiting"`
+	Queued  []queuedItem      `dynamodbav:"queued"`
 	Full    int64             `dynamodbav:"full,omitempty"` // when the bucket of runs is full again
 	Version int64             `dynamodbav:"version"`
 	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased, or was: see Forget
 	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
 }
 
-type waitingItem struct {
+type queuedItem struct {
 	Run    string `dynamodbav:"run"`
 	Thread string `dynamodbav:"thread"`
 	Rank   int    `dynamodbav:"rank,omitempty"`
@@ -170,8 +170,8 @@ func (i deskItem) desk() desk.Desk {
 	for run, thread := range i.Seats {
 		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
 	}
-	for _, w := range i.Waiting {
-		d.Waiting = append(d.Waiting, desk.Waiting{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Rank: desk.Rank(w.Rank)})
+	for _, w := range i.Queued {
+		d.Queued = append(d.Queued, desk.Queued{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Rank: desk.Rank(w.Rank)})
 	}
 	return d
 }

@@ -72,7 +72,7 @@ func cancel(a *actor, run chat.RunID) {
 	}
 	a.m.cancelled(a, run, c)
 	if c.Ended {
-		startWaiting(a)
+		startQueued(a)
 	}
 }
 
@@ -88,7 +88,7 @@ func remove(a *actor, thread chat.ThreadID) {
 func cancelAll(a *actor, thread chat.ThreadID) {
 	_, err := a.store.CancelRuns(a.ctx, thread)
 	if a.went("cancel the thread's runs", err) {
-		startWaiting(a)
+		startQueued(a)
 	}
 }
 
@@ -97,8 +97,8 @@ func erase(a *actor, e store.Erasure) {
 	a.went("erase", a.store.Erase(a.ctx, e))
 }
 
-func startWaiting(a *actor) {
-	runs, err := a.store.StartWaiting(a.ctx)
+func startQueued(a *actor) {
+	runs, err := a.store.StartQueued(a.ctx)
 	if !a.went("start what waits", err) {
 		return
 	}
@@ -117,7 +117,7 @@ func startWaiting(a *actor) {
 func sweep(a *actor) {
 	var waiting []store.Run
 	for _, run := range a.m.due() {
-		if r := lookAfter(a, run); r.Status == chat.RunWaiting {
+		if r := lookAfter(a, run); r.Status == chat.RunQueued {
 			waiting = append(waiting, r)
 		}
 	}
@@ -127,10 +127,10 @@ func sweep(a *actor) {
 			a.m.erases = append(a.m.erases, store.Erasure{Thread: chat.ThreadID(thread), Epoch: chat.Epoch(epoch)})
 		}
 	}
-	startWaiting(a)
+	startQueued(a)
 	for _, run := range waiting {
 		if a.m.now.After(run.Deadline) || a.rng.IntN(4) == 0 { // or the deadline that it has read is an earlier one
-			_, err := a.store.ExpireWaiting(a.ctx, run.ID)
+			_, err := a.store.ExpireQueued(a.ctx, run.ID)
 			if a.went("expire", err, chat.ErrNotClaimed, chat.ErrNotFound) || !errors.Is(err, chat.ErrNotClaimed) {
 				continue
 			}

@@ -110,11 +110,11 @@ func (a *actor) stands(what string, run chat.RunID) bool {
 
 func (m *model) created(a *actor, now runRow) {
 	a.did["created "+now.ID] = now.Nonce
-	asked := now.status() == chat.RunAdmitted || now.status() == chat.RunWaiting
+	asked := now.status() == chat.RunAdmitted || now.status() == chat.RunQueued
 	if now.Fence != 0 || !asked {
 		m.fail("%s: %s begins as %+v", a.name, now.ID, now)
 	}
-	if now.status() == chat.RunWaiting && m.policy[chat.RunID(now.ID)] == chat.Interrupt {
+	if now.status() == chat.RunQueued && m.policy[chat.RunID(now.ID)] == chat.Interrupt {
 		for run, thread := range m.was.desk.Seats {
 			if thread == now.Thread && !m.was.runs[chat.RunID(run)].Cancel {
 				m.fail("%s: %s waits for %s, which is not asked to stop", a.name, now.ID, run)
@@ -155,7 +155,7 @@ func (m *model) moved(a *actor, old, now runRow) {
 	id := chat.RunID(now.ID)
 	thread := m.was.threads[chat.ThreadID(now.Thread)]
 	switch move := old.Status + " " + now.Status; {
-	case move == "waiting admitted":
+	case move == "queued admitted":
 		a.did["started "+now.ID] = now.Nonce
 		if thread.Deleted != 0 || len(m.questions(thread)) > 0 {
 			m.fail("%s: starts %s on a thread that is deleted or waits for a person: %+v", a.name, id, thread)
@@ -235,16 +235,16 @@ func (m *model) desk(now *state) {
 		threads[thread] = true
 	}
 	waiting := map[string]bool{}
-	for _, w := range now.desk.Waiting {
+	for _, w := range now.desk.Queued {
 		waiting[w.Run] = true
 	}
-	if len(threads) > m.limits.Runs || len(waiting) > m.limits.Waiting || len(waiting) != len(now.desk.Waiting) {
+	if len(threads) > m.limits.Runs || len(waiting) > m.limits.Queued || len(waiting) != len(now.desk.Queued) {
 		m.fail("the desk is over its limits: %v", now.desk)
 	}
 	for _, r := range now.runs {
 		_, sits := now.desk.Seats[r.ID]
 		if sits != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) ||
-			waiting[r.ID] != (r.status() == chat.RunWaiting) {
+			waiting[r.ID] != (r.status() == chat.RunQueued) {
 			m.fail("%s is %s, and the desk is %v", r.ID, r.Status, now.desk)
 		}
 	}

@@ -99,7 +99,7 @@ func (m *model) quiet() bool { return m.left() == "" }
 func (m *model) resigned() bool {
 	for _, id := range m.live() {
 		r := m.was.runs[id]
-		if r.status() != chat.RunWaiting || len(m.questions(m.was.threads[chat.ThreadID(r.Thread)])) == 0 {
+		if r.status() != chat.RunQueued || len(m.questions(m.was.threads[chat.ThreadID(r.Thread)])) == 0 {
 			return false
 		}
 	}
@@ -112,7 +112,7 @@ func (m *model) left() string {
 	for _, id := range m.live() {
 		left = append(left, fmt.Sprintf("%s is %s", id, m.was.runs[id].Status))
 	}
-	if d := m.was.desk; len(d.Seats)+len(d.Waiting) > 0 {
+	if d := m.was.desk; len(d.Seats)+len(d.Queued) > 0 {
 		left = append(left, fmt.Sprintf("the desk is %v", d))
 	}
 	return strings.Join(left, ", ")

@@ -86,7 +86,7 @@ func recorded(a *actor, f failure) {
 	}
 	switch {
 	case run.Status.Terminal():
-		startWaiting(a)
+		startQueued(a)
 	case run.Status == chat.RunAdmitted && (f.ran || run.Unclaimed(a.m.now) >= 170*time.Second):
 		end(a, f.run, a.store.ClaimUnclaimed)
 	case run.Status == chat.RunRunning && f.ran:
@@ -106,7 +106,7 @@ func lookAfter(a *actor, id chat.RunID) store.Run {
 		return run
 	}
 	switch now := a.m.now; {
-	case run.Status.Terminal() || run.Due.After(now) || run.Status == chat.RunWaiting:
+	case run.Status.Terminal() || run.Due.After(now) || run.Status == chat.RunQueued:
 		return run
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
 		end(a, id, a.store.ClaimExpired)
@@ -153,7 +153,7 @@ func end(a *actor, id chat.RunID, claim claim) {
 // while its worker renews its lease.
 func (m *model) looked(a *actor, old, now runRow) {
 	latest := map[chat.RunStatus]time.Duration{
-		chat.RunAdmitted: 200 * time.Second, chat.RunRunning: time.Minute, chat.RunWaiting: 5 * time.Minute,
+		chat.RunAdmitted: 200 * time.Second, chat.RunRunning: time.Minute, chat.RunQueued: 5 * time.Minute,
 	}[now.status()]
 	if now.Live != "" && now.Due != old.Due && now.Due > m.now.Add(latest).UnixMilli() {
 		m.fail("%s: %s is %s, and due at %d", a.name, now.ID, now.Status, now.Due)

@@ -63,12 +63,12 @@ type threadRow struct {
 }
 
 type deskRow struct {
-	PK      string            `dynamodbav:"pk"`
-	Seats   map[string]string `dynamodbav:"seats"`
-	Waiting []struct {
+	PK     string            `dynamodbav:"pk"`
+	Seats  map[string]string `dynamodbav:"seats"`
+	Queued []struct {
 		Run    string `dynamodbav:"run"`
 		Thread string `dynamodbav:"thread"`
-	} `dynamodbav:"waiting"`
+	} `dynamodbav:"queued"`
 	Version int64 `dynamodbav:"version"`
 }
 

@@ -138,7 +138,7 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	m.judge = judge{was: newState(), accepted: map[chat.RunID]bool{}, told: map[chat.RunID][]tale{}, counts: map[string]int{}}
 	m.db = modelClient(p.url, whole{transport})
 	m.limits = chat.DefaultLimits()
-	m.limits.Runs, m.limits.Waiting, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)
+	m.limits.Runs, m.limits.Queued, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)
 	m.limits.Attempts = 1 + m.rng.IntN(3)
 	m.rates = rates{
 		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),

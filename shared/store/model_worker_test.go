@@ -148,7 +148,7 @@ func (w *worker) end(last func() []agui.Event) {
 		}
 		if w.passed("end", err) || errors.Is(err, store.ErrDeleted) && !w.a.dead {
 			w.a.m.ended(w)
-			startWaiting(w.a)
+			startQueued(w.a)
 		}
 		return
 	}

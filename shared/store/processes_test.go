@@ -126,7 +126,7 @@ func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
 				return
 			}
 			threads := slices.Compact(slices.Sorted(maps.Values(d.Seats)))
-			if len(d.Seats) > 5 || len(threads) != len(d.Seats) || len(d.Waiting) > 20 {
+			if len(d.Seats) > 5 || len(threads) != len(d.Seats) || len(d.Queued) > 20 {
 				w.T.Errorf("the desk of %s is %+v", user, d)
 				return
 			}
@@ -268,7 +268,7 @@ func (r *racer) turn(user string, run chat.RunID) {
 }
 
 func (r *racer) start(user string) {
-	runs, err := r.stores[user].StartWaiting(r.t.Context())
+	runs, err := r.stores[user].StartQueued(r.t.Context())
 	if err != nil {
 		r.wrong("start what waits: %v", err)
 	}
@@ -286,7 +286,7 @@ func (r *racer) drain(user string) {
 			r.wrong("read a desk: %v", err)
 			return
 		}
-		if len(d.Seats)+len(d.Waiting) == 0 {
+		if len(d.Seats)+len(d.Queued) == 0 {
 			return
 		}
 		for run := range d.Seats {

@@ -66,17 +66,17 @@ func questionSteps() []step {
 			}
 			s.waitsWith("q1")
 		}},
-		{"ExpireWaiting behind a question", "UpdateItem", func(t *testing.T, s *scene) {
+		{"ExpireQueued behind a question", "UpdateItem", func(t *testing.T, s *scene) {
 			h := s.Begin(s.good, "r1", "t1")
 			s.Admit(s.good, "w1", "t1")
 			s.End(h, storetest.Started(h), storetest.Asking(h, time.Time{}, "q1"))
 			s.Clock.Advance(61 * time.Minute)
 			for range 2 {
-				if _, err := s.bad.ExpireWaiting(t.Context(), "w1"); !errors.Is(err, chat.ErrNotClaimed) {
+				if _, err := s.bad.ExpireQueued(t.Context(), "w1"); !errors.Is(err, chat.ErrNotClaimed) {
 					t.Errorf("expired: %v", err)
 				}
 			}
-			if r, err := s.good.Run(t.Context(), "w1"); err != nil || r.Status != chat.RunWaiting {
+			if r, err := s.good.Run(t.Context(), "w1"); err != nil || r.Status != chat.RunQueued {
 				t.Errorf("the run: %+v, %v", r, err)
 			}
 		}},
@@ -121,7 +121,7 @@ func TestAtTheFinish(t *testing.T) {
 				if th := s.End(h, storetest.Finished(h)); th.Head != 2 {
 					t.Errorf("ended: %+v", th)
 				}
-				started, err := s.good.StartWaiting(t.Context())
+				started, err := s.good.StartQueued(t.Context())
 				if err != nil || (len(started) == 1) != (policy != chat.Reject) {
 					t.Errorf("started %+v, %v", started, err)
 				}
@@ -149,7 +149,7 @@ func TestQuestionsAtTheFinish(t *testing.T) {
 			s.wire.before[transact] = func() { s.Admit(s.good, "r2", "t1") }
 			s.End(h, storetest.Started(h), storetest.Asking(h, time.Time{}, "q1"))
 			s.waitsWith("q1")
-			if started, err := s.good.StartWaiting(t.Context()); err != nil || len(started) > 0 {
+			if started, err := s.good.StartQueued(t.Context()); err != nil || len(started) > 0 {
 				t.Errorf("started %+v, %v", started, err)
 			}
 		})
@@ -159,14 +159,14 @@ func TestQuestionsAtTheFinish(t *testing.T) {
 			s.Admit(s.good, "r2", "t1")
 			s.End(h, storetest.Started(h), storetest.Finished(h))
 			s.wire.before[transact] = func() { // another starts it, and it ends with a question
-				if _, err := s.good.StartWaiting(t.Context()); err != nil {
+				if _, err := s.good.StartQueued(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				h := s.Claim(s.good, "r2")
 				s.Admit(s.good, "r3", "t1")
 				s.End(h, storetest.Started(h), storetest.Asking(h, time.Time{}, "q1"))
 			}
-			if started, err := s.bad.StartWaiting(t.Context()); err != nil || len(started) > 0 {
+			if started, err := s.bad.StartQueued(t.Context()); err != nil || len(started) > 0 {
 				t.Errorf("started %+v, %v", started, err)
 			}
 		})

@@ -92,13 +92,13 @@ func (c *crowd) work(ctx context.Context) {
 			c.T.Errorf("desk: %v", err)
 			return
 		}
-		if !asking && len(d.Seats) == 0 && len(d.Waiting) == 0 {
+		if !asking && len(d.Seats) == 0 && len(d.Queued) == 0 {
 			return
 		}
 		for run := range d.Seats {
 			c.turn(ctx, run)
 		}
-		if _, err := c.s.StartWaiting(ctx); err != nil && ctx.Err() == nil {
+		if _, err := c.s.StartQueued(ctx); err != nil && ctx.Err() == nil {
 			c.T.Errorf("start what waits: %v", err)
 		}
 	}
@@ -139,12 +139,12 @@ func (c *crowd) watch(ctx context.Context) {
 			threads = append(threads, thread)
 		}
 		slices.Sort(threads)
-		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Seats) || len(d.Waiting) > 20 {
+		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Seats) || len(d.Queued) > 20 {
 			c.T.Errorf("seed %d: the desk is %+v", c.seed, d)
 			return
 		}
 		c.most.Store(max(c.most.Load(), int64(len(threads))))
-		if !asking && len(d.Seats) == 0 && len(d.Waiting) == 0 {
+		if !asking && len(d.Seats) == 0 && len(d.Queued) == 0 {
 			return
 		}
 	}

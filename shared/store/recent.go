@@ -73,7 +73,7 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	keys := make([]key, 0, len(rows)+len(d.Seats)+len(d.Waiting))
+	keys := make([]key, 0, len(rows)+len(d.Seats)+len(d.Queued))
 	for _, row := range rows {
 		keys = append(keys, key{s.pk, row.SK})
 	}

@@ -111,26 +111,26 @@ func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
 // setDesk is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
 // the user is not being erased.
 func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, error) {
-	item := deskItem{Seats: map[string]string{}, Waiting: []waitingItem{}}
+	item := deskItem{Seats: map[string]string{}, Queued: []queuedItem{}}
 	for run, thread := range d.Seats {
 		item.Seats[string(run)] = string(thread)
 	}
-	for _, w := range d.Waiting {
-		item.Waiting = append(item.Waiting, waitingItem{Run: string(w.Run), Thread: string(w.Thread), Rank: int(w.Rank)})
+	for _, w := range d.Queued {
+		item.Queued = append(item.Queued, queuedItem{Run: string(w.Run), Thread: string(w.Thread), Rank: int(w.Rank)})
 	}
 	seats, err := attributevalue.Marshal(item.Seats)
 	if err != nil {
 		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
 	}
-	waiting, err := attributevalue.Marshal(item.Waiting)
+	queued, err := attributevalue.Marshal(item.Queued)
 	if err != nil {
 		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
 	}
 	u := update{
-		key: s.deskKey(), change: "SET #seats = :seats, #waiting = :waiting, #full = :full, #version = :next",
+		key: s.deskKey(), change: "SET #seats = :seats, #queued = :queued, #full = :full, #version = :next",
 		when: "attribute_exists(#pk) AND #version = :version",
 		values: attributes{
-			":seats": seats, ":waiting": waiting, ":full": number(millis(d.Full)),
+			":seats": seats, ":queued": queued, ":full": number(millis(d.Full)),
 			":version": number(d.Version), ":next": number(d.Version + 1),
 		},
 	}

@@ -152,7 +152,7 @@ func TestClosingMeanwhile(t *testing.T) {
 		s.open()
 		s.End(h, storetest.Started(h), storetest.Finished(h))
 		s.wire.before[transact] = s.closing
-		if got, err := s.bad.StartWaiting(t.Context()); err != nil || len(got) > 0 {
+		if got, err := s.bad.StartQueued(t.Context()); err != nil || len(got) > 0 {
 			t.Errorf("started: %+v, %v", got, err)
 		}
 	})

@@ -120,7 +120,7 @@ func (a *audit) judgeDesk() {
 		switch {
 		case !known:
 			a.say("seat without run", run, "there is no such run")
-		case chat.RunStatus(r.Status).Terminal() || r.Status == string(chat.RunWaiting):
+		case chat.RunStatus(r.Status).Terminal() || r.Status == string(chat.RunQueued):
 			a.say("seat without run", run, "the run is %s", r.Status)
 		case r.Thread != thread:
 			a.say("seat without run", run, "the run is on thread %s, the seat on %s", r.Thread, thread)
@@ -133,8 +133,8 @@ func (a *audit) judgeDesk() {
 	if n, most := len(a.desk.Seats), a.s.t.c.Limits.Runs; most > 0 && n > most {
 		a.say("too many seats", deskSort, "%d are taken, and %d may be", n, most)
 	}
-	for _, w := range a.desk.Waiting {
-		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunWaiting {
+	for _, w := range a.desk.Queued {
+		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunQueued {
 			a.say("place in the queue without run", w.Run, "the run is %s", none(r.Status))
 		}
 	}
@@ -151,16 +151,16 @@ func none(status string) string {
 func (a *audit) judgeRuns() {
 	for id, r := range a.runs {
 		_, sits := a.desk.Seats[id]
-		waits := slices.ContainsFunc(a.desk.Waiting, func(w waitingItem) bool { return w.Run == id })
+		waits := slices.ContainsFunc(a.desk.Queued, func(w queuedItem) bool { return w.Run == id })
 		switch status := chat.RunStatus(r.Status); {
 		case status.Terminal():
 			if r.Live != "" {
 				a.say("ended run in the live index", id, "it is %s", status)
 			}
 			continue
-		case status == chat.RunWaiting && !waits:
+		case status == chat.RunQueued && !waits:
 			a.say("waiting run without place", id, "it is not in the desk's queue")
-		case status != chat.RunWaiting && !sits:
+		case status != chat.RunQueued && !sits:
 			a.say("run without seat", id, "it is %s", status)
 		}
 		if r.Live == "" || r.Due == 0 {

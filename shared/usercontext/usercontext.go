@@ -114,7 +114,7 @@ func (c *Context) begin() {
 func withDefaults(l chat.Limits) chat.Limits {
 	d := chat.DefaultLimits()
 	return chat.Limits{
-		Runs: cmp.Or(l.Runs, d.Runs), Waiting: cmp.Or(l.Waiting, d.Waiting),
+		Runs: cmp.Or(l.Runs, d.Runs), Queued: cmp.Or(l.Queued, d.Queued),
 		Connections: cmp.Or(l.Connections, d.Connections), RunTime: cmp.Or(l.RunTime, d.RunTime),
 		ModelCalls: cmp.Or(l.ModelCalls, d.ModelCalls), ToolCalls: cmp.Or(l.ToolCalls, d.ToolCalls),
 		Events: cmp.Or(l.Events, d.Events), OutputBytes: cmp.Or(l.OutputBytes, d.OutputBytes),

@@ -128,7 +128,7 @@ func normalise(f ServerFrame) (ServerFrame, error) {
 	switch f := f.(type) {
 	case *Ready:
 		c := *f
-		c.Type, c.Waiting, c.Interrupts = TypeReady, some(c.Waiting), some(c.Interrupts)
+		c.Type, c.Queued, c.Interrupts = TypeReady, some(c.Queued), some(c.Interrupts)
 		return &c, nil
 	case *Snapshot:
 		c := *f

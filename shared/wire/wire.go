@@ -132,7 +132,7 @@ type Ready struct {
 	Head         chat.Seq          `json:"head"`            // the last event there is; a cursor short of it has a gap
 	Recovered    bool              `json:"recovered"`       // the cursor was usable: no snapshot follows
 	Active       *RunState         `json:"active,omitempty"`
-	Waiting      []RunState        `json:"waiting"`    // this thread's, in order, with their messages
+	Queued       []RunState        `json:"queued"`     // this thread's, in order, with their messages
 	Interrupts   []agui.Interrupt  `json:"interrupts"` // open ones, as of Head
 	Limits       Limits            `json:"limits"`
 	// ReconnectInMs is how long after this frame the client opens its next socket. It is a duration and no time of day,
@@ -146,7 +146,7 @@ type Limits struct {
 	TextBytes   int `json:"textBytes"`
 	Messages    int `json:"messages"`
 	Runs        int `json:"runs"`
-	Waiting     int `json:"waiting"`
+	Queued      int `json:"queued"`
 	Connections int `json:"connections"`
 }
 

@@ -124,7 +124,7 @@ it("lists the runs, and stops one", async () => {
   await opener.focus();
   await alice.page.keyboard.press("Enter");
   const panel = alice.page.getByRole("dialog", { name: "Your runs" });
-  await panel.getByText("1 running or waiting").waitFor();
+  await panel.getByText("1 running or queued").waitFor();
   await panel.getByText("Finished").waitFor();
   await panel.getByText(/2 model calls, 1 tool call/).waitFor();
   await alice.fit();

@@ -17,7 +17,7 @@ export function Question() {
   return (
     <MessagePrimitive.Root className="message user" aria-label="You" role="article">
       <MessagePrimitive.Parts components={{ Text: Verbatim }} />
-      {state === "waiting" && (
+      {state === "queued" && (
         <p className="caption">Queued <button aria-label="Remove this message from the queue" onClick={() => runId && stop(runId)}>Remove</button></p>
       )}
       {state === "sending" && <p className="caption">Sending</p>}

@@ -33,7 +33,7 @@ export function Runs({ client, state, onOpen, onSignOut, onForget, onClose }: Pr
         <h2>Your runs</h2>
         <button onClick={() => dialog.current?.close()}>Close</button>
       </div>
-      <p role="status" className="caption">{known === undefined ? "Loading" : live === 0 ? "Nothing is running." : `${live} running or waiting`}</p>
+      <p role="status" className="caption">{known === undefined ? "Loading" : live === 0 ? "Nothing is running." : `${live} running or queued`}</p>
       {fault && <p role="alert" className="failure">{fault}</p>}
       <ul>
         {known?.rows.map((run) => (

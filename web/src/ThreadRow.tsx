@@ -40,7 +40,7 @@ export function ThreadRow({ client, row, title, open, onOpen, onDeleted }: Props
             <button data-thread={row.threadId} aria-current={open} onClick={() => onOpen(row.threadId)}>
               <span className="title">{title}</span>
               {row.interrupted && <span className="dot asks" role="img" aria-label="waits for your answer" />}
-              {(row.status === "running" || row.status === "waiting") && (
+              {(row.status === "running" || row.status === "queued") && (
                 <span className={`dot ${row.status}`} role="img" aria-label={row.status} />
               )}
             </button>

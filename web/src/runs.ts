@@ -34,13 +34,13 @@ function joins(known: readonly RunInfo[], runs: readonly RunInfo[]): boolean {
 
 /** Whether it can still be stopped. */
 export function isLive({ status }: RunInfo): boolean {
-  return status === "waiting" || status === "admitted" || status === "running";
+  return status === "queued" || status === "admitted" || status === "running";
 }
 
 export function statusWord({ status }: RunInfo): string {
   switch (status) {
     case "admitted": return "Starting";
-    case "waiting": return "Waiting";
+    case "queued": return "Queued";
     case "running": return "Running";
     case "finished": return "Finished";
     case "failed": return "Failed";

@@ -21,9 +21,9 @@ it("puts a result into the call of its own run, though another run's call has th
 
 it("shows queued runs below, with what stands in their way", () => {
   const likes = toLikes(thread([{ id: "a", role: "user", content: "first" }], {
-    queue: [{ runId: "r", state: "waiting", messages: [{ id: "b", role: "user", content: "second" }] }],
+    queue: [{ runId: "r", state: "queued", messages: [{ id: "b", role: "user", content: "second" }] }],
   }));
-  expect(likes).toMatchObject([{ id: "a" }, { id: "b", metadata: { custom: { state: "waiting", runId: "r" } } }]);
+  expect(likes).toMatchObject([{ id: "a" }, { id: "b", metadata: { custom: { state: "queued", runId: "r" } } }]);
 });
 
 it("says that an answer was cut off", () => {

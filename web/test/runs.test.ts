@@ -28,7 +28,7 @@ describe("the list of runs", () => {
   });
 
   it("can stop what lives, and calls each status by a word", () => {
-    expect(["waiting", "admitted", "running"].map((status) => isLive(run("r", status)))).toEqual([true, true, true]);
+    expect(["queued", "admitted", "running"].map((status) => isLive(run("r", status)))).toEqual([true, true, true]);
     expect(["finished", "failed", "cancelled", "suspended"].map((status) => [isLive(run("r", status)), statusWord(run("r", status))]))
       .toEqual([[false, "Finished"], [false, "Failed"], [false, "Stopped"], [false, "Asked you"]]);
   });

@@ -110,7 +110,7 @@ func (s *session) run(ctx context.Context) error {
 
 // idle reports whether it is the person's turn: what waits behind a question waits for that.
 func idle(s client.State) bool {
-	waits := len(s.Waiting) > 0 && len(s.Interrupts) == 0
+	waits := len(s.Queued) > 0 && len(s.Interrupts) == 0
 	return s.Status == client.Ready && !s.Behind && s.Active == "" && !waits && len(s.Sending) == 0
 }
 
@@ -292,7 +292,7 @@ func (s *session) do(ctx context.Context, written string) error {
 // stop cancels what this thread has: the running run, what waits and what is on its way.
 func (s *session) stop() error {
 	state := s.client.State()
-	runs := append(append([]chat.RunID{}, state.Sending...), state.Waiting...)
+	runs := append(append([]chat.RunID{}, state.Sending...), state.Queued...)
 	if state.Active != "" {
 		runs = append(runs, state.Active)
 	}

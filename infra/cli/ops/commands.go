@@ -177,7 +177,7 @@ func killAll(ctx context.Context, o *operator, word string) error {
 		return err
 	}
 	var runs []chat.RunID
-	for _, w := range d.Waiting { // first, so that none starts when a seat becomes free
+	for _, w := range d.Queued { // first, so that none starts when a seat becomes free
 		runs = append(runs, w.Run)
 	}
 	for run := range d.Seats {

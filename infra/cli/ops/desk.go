@@ -16,7 +16,7 @@ type deskView struct {
 	User        string `json:"user"`
 	Closing     bool   `json:"closing"`
 	Seats       []row  `json:"seats"`
-	Waiting     []row  `json:"waiting"`
+	Queued      []row  `json:"queued"`
 	Connections int    `json:"connections"`
 	Barred      bool   `json:"barred"`
 	// EndedBefore is the last moment whose sign-ins are ended; absent if none are.
@@ -36,7 +36,7 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	if err != nil {
 		return err
 	}
-	v := deskView{User: subject(u), Closing: d.Closing, Seats: []row{}, Waiting: []row{}, Connections: len(conns)}
+	v := deskView{User: subject(u), Closing: d.Closing, Seats: []row{}, Queued: []row{}, Connections: len(conns)}
 	sessions, err := s.Sessions(ctx)
 	if err != nil {
 		return err
@@ -52,14 +52,14 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 		v.Seats = append(v.Seats, r)
 	}
 	slices.SortFunc(v.Seats, func(a, b row) int { return a.Deadline.Compare(b.Deadline) })
-	for _, w := range d.Waiting {
+	for _, w := range d.Queued {
 		r, err := o.sitting(ctx, s, subject(u), w.Run, w.Thread)
 		if err != nil {
 			return err
 		}
-		v.Waiting = append(v.Waiting, r)
+		v.Queued = append(v.Queued, r)
 	}
-	out := []string{fmt.Sprintf("%s: %d seats taken, %d waiting, %d connections", v.User, len(v.Seats), len(v.Waiting), v.Connections)}
+	out := []string{fmt.Sprintf("%s: %d seats taken, %d queued, %d connections", v.User, len(v.Seats), len(v.Queued), v.Connections)}
 	if v.Closing {
 		out = append(out, "The user is being erased, or was in the last 24 hours: everything is refused.")
 	}
@@ -69,7 +69,7 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	if v.EndedBefore != nil {
 		out = append(out, fmt.Sprintf("Sign-ins up to %s are ended.", v.EndedBefore.Local().Format(time.DateTime)))
 	}
-	if all := append(slices.Clone(v.Seats), v.Waiting...); len(all) > 0 {
+	if all := append(slices.Clone(v.Seats), v.Queued...); len(all) > 0 {
 		out = append(out, lines(all)...)
 	}
 	return o.print(v, out)

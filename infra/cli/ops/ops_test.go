@@ -130,7 +130,7 @@ func TestListKillAndDesk(t *testing.T) {
 	r.admit(alice, "r2", "t1")
 	r.admit(bob, "r1", "t1")
 	r.admit(bob, "b2", "t2")
-	r.says("list", "auth0|alice", "running", "waiting", "bob", "admitted")
+	r.says("list", "auth0|alice", "running", "queued", "bob", "admitted")
 	var rows []row
 	out, err := r.ops("list", "-json")
 	if err := errors.Join(err, json.Unmarshal([]byte(out), &rows)); err != nil || len(rows) != 4 {
@@ -139,7 +139,7 @@ func TestListKillAndDesk(t *testing.T) {
 	if got := rows[0]; got.User != "auth0|alice" || got.Run != "r1" || got.Status != chat.RunRunning || got.Attempts != 1 || got.Age == "" || got.Lease == "" {
 		t.Errorf("the first row is %+v", got)
 	}
-	r.says("desk auth0|alice", "1 seats taken, 1 waiting", "r1", "r2")
+	r.says("desk auth0|alice", "1 seats taken, 1 queued", "r1", "r2")
 	r.refuses("kill r1", "2 users have a run")
 	r.refuses("kill nothing", `no run "nothing" runs or waits`)
 	r.refuses("kill b2 -user auth0|alice", "auth0|alice has no run")

@@ -20,7 +20,7 @@ type person struct {
 	User        string       `json:"user"` // the part of the partition key that identifies the user
 	Closing     bool         `json:"closing"`
 	Seats       int          `json:"seats"`
-	Waiting     int          `json:"waiting"`
+	Queued      int          `json:"queued"`
 	Threads     int          `json:"threads"`
 	Records     int          `json:"records"` // in all of the user's logs
 	Items       int          `json:"items"`
@@ -88,7 +88,7 @@ func scanTable(ctx context.Context, db *sdk.Client, table string) (census, error
 	t := censusBuilder{people: map[string]*person{}}
 	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, " +
 		"#lease, #deadline, " +
-		"#seats, #waiting, #closing, #expires"
+		"#seats, #queued, #closing, #expires"
 	names := map[string]string{}
 	for _, alias := range strings.Split(project, ", ") {
 		names[alias] = alias[1:]
@@ -153,11 +153,11 @@ func (t *censusBuilder) count(item map[string]types.AttributeValue) error {
 	case kind == "DESK":
 		var d struct {
 			Seats   map[string]string `dynamodbav:"seats"`
-			Waiting []any             `dynamodbav:"waiting"`
+			Queued  []any             `dynamodbav:"queued"`
 			Closing bool              `dynamodbav:"closing"`
 		}
 		err := attributevalue.UnmarshalMap(item, &d)
-		p.Seats, p.Waiting, p.Closing = len(d.Seats), len(d.Waiting), d.Closing
+		p.Seats, p.Queued, p.Closing = len(d.Seats), len(d.Queued), d.Closing
 		return err
 	case kind == "RUN":
 		r := run{User: user}

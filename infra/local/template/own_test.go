@@ -18,14 +18,14 @@ func TestOwnTemplatesParameters(t *testing.T) {
 		return template.Resolve([]byte(source), template.Options{Parameters: values})
 	}
 	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role",
-		"RunsPerUser": "7", "WaitingPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12", "FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
+		"RunsPerUser": "7", "QueuedPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12", "FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	turn := function(t, tm, "TurnFunction")
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
 		env := function(t, tm, id).Env // all who admit, work or sweep go by the same limits
-		equal(t, id, []any{env["RUNS_PER_USER"], env["WAITING_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"], env["RUN_SECONDS"],
+		equal(t, id, []any{env["RUNS_PER_USER"], env["QUEUED_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"], env["RUN_SECONDS"],
 			env["RUN_ATTEMPTS"], env["EVENT_DAYS"]}, []any{"7", "8", "9", "10", "11", "2", "3"})
 	}
 	frames := function(t, tm, "MessageFunction").Env

@@ -30,7 +30,7 @@ func admission(t *testing.T, w *World) {
 	}
 	for i, want := range []store.Admitted{{Position: 1}, {Position: 2}} {
 		run := chat.RunID(fmt.Sprint("w", i))
-		if a := w.Admit(alice, run, "t1"); a.Run.Status != chat.RunWaiting || a.Invoke || a.Position != want.Position {
+		if a := w.Admit(alice, run, "t1"); a.Run.Status != chat.RunQueued || a.Invoke || a.Position != want.Position {
 			t.Errorf("run %d behind it: %+v", i, a)
 		}
 	}
@@ -38,7 +38,7 @@ func admission(t *testing.T, w *World) {
 		t.Errorf("the thread's epoch changed from %s to %s", thread.Epoch, again.Epoch)
 	}
 	d := must[desk.Desk](t)(alice.Desk(ctx))
-	if len(d.Seats) != 1 || d.Seats["r1"] != "t1" || len(d.Waiting) != 2 {
+	if len(d.Seats) != 1 || d.Seats["r1"] != "t1" || len(d.Queued) != 2 {
 		t.Errorf("the desk: %+v", d)
 	}
 	if got := must[store.Run](t)(alice.Run(ctx, "r1")); !reflect.DeepEqual(got, a.Run) {
@@ -135,7 +135,7 @@ func interrupt(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	a := Asked("r2", "t1")
 	a.WhenBusy = chat.Interrupt
-	if got := must[store.Admitted](t)(alice.Admit(ctx, a)); got.Run.Status != chat.RunWaiting {
+	if got := must[store.Admitted](t)(alice.Admit(ctx, a)); got.Run.Status != chat.RunQueued {
 		t.Errorf("the interrupting run: %+v", got)
 	}
 	if !must[bool](t)(h.CancelRequested(ctx)) {
@@ -154,7 +154,7 @@ func seatsOfEndedRuns(t *testing.T, w *World) {
 		t.Fatal(err)
 	}
 	w.Clock.Advance(time.Minute) // past every lease and deadline: those seats stay
-	for i, want := range []chat.RunStatus{chat.RunAdmitted, chat.RunAdmitted, chat.RunWaiting} {
+	for i, want := range []chat.RunStatus{chat.RunAdmitted, chat.RunAdmitted, chat.RunQueued} {
 		if a := w.Admit(alice, chat.RunID(fmt.Sprint("x", i)), chat.ThreadID(fmt.Sprint("x", i))); a.Run.Status != want {
 			t.Errorf("run %d is %s, want %s", i, a.Run.Status, want)
 		}
@@ -164,7 +164,7 @@ func seatsOfEndedRuns(t *testing.T, w *World) {
 func cancel(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "running", "t1")
-	w.Admit(alice, "waiting", "t1")
+	w.Admit(alice, "queued", "t1")
 	w.Admit(alice, "admitted", "t2")
 	for _, c := range []struct {
 		run   chat.RunID
@@ -172,8 +172,8 @@ func cancel(t *testing.T, w *World) {
 		ended bool
 	}{
 		{"running", chat.RunRunning, false},
-		{"waiting", chat.RunCancelled, true},
-		{"waiting", chat.RunCancelled, false}, // again
+		{"queued", chat.RunCancelled, true},
+		{"queued", chat.RunCancelled, false}, // again
 		{"admitted", chat.RunCancelled, true},
 	} {
 		got := must[store.Cancelled](t)(alice.Cancel(ctx, c.run))
@@ -181,7 +181,7 @@ func cancel(t *testing.T, w *World) {
 			t.Errorf("cancel %s: %+v", c.run, got)
 		}
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || len(d.Waiting) != 0 {
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || len(d.Queued) != 0 {
 		t.Errorf("the desk: %+v", d)
 	}
 	if !must[bool](t)(h.CancelRequested(ctx)) {
@@ -204,23 +204,23 @@ func cancel(t *testing.T, w *World) {
 	}
 }
 
-func startWaiting(t *testing.T, w *World) {
+func startQueued(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("an empty desk started %v", got)
 	}
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	w.Admit(alice, "r3", "t1")
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("started behind a running run: %v", got)
 	}
 	w.End(h, Started(h), Finished(h))
-	got := must[[]store.Run](t)(alice.StartWaiting(ctx))
+	got := must[[]store.Run](t)(alice.StartQueued(ctx))
 	if len(got) != 1 || got[0].ID != "r2" || got[0].Status != chat.RunAdmitted {
 		t.Errorf("started %+v", got)
 	}
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("started again: %v", got)
 	}
 	h = w.Claim(alice, "r2")
@@ -229,15 +229,15 @@ func startWaiting(t *testing.T, w *World) {
 	}
 }
 
-// startWaitingPastTheDead: what can never start must not keep the others from it.
-func startWaitingPastTheDead(t *testing.T, w *World) {
+// startQueuedPastTheDead: what can never start must not keep the others from it.
+func startQueuedPastTheDead(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "gone", "t1")
 	w.Admit(alice, "r2", "t1")
 	w.set(item("U#alice", "RUN#gone"), "status", &types.AttributeValueMemberS{Value: "cancelled"})
 	w.End(h, Started(h), Finished(h))
-	must[[]store.Run](t)(alice.StartWaiting(ctx))
+	must[[]store.Run](t)(alice.StartQueued(ctx))
 	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Status != chat.RunAdmitted {
 		t.Errorf("the run behind it is %s", got.Status)
 	}

@@ -58,7 +58,7 @@ func newer(t *testing.T, w *World) {
 		{"its cancel", func() { must[store.Cancelled](t)(slow.Cancel(ctx, "r2")) }},
 		{"another that waits", func() { w.Admit(slow, "r3", "t1") }},
 		{"the end of what runs", func() { w.End(h, Started(h), Finished(h)) }},
-		{"the start of what waits", func() { must[[]store.Run](t)(slow.StartWaiting(ctx)) }},
+		{"the start of what waits", func() { must[[]store.Run](t)(slow.StartQueued(ctx)) }},
 	} {
 		c.do()
 		now := must[store.Thread](t)(alice.Thread(ctx, "t1")).Updated
@@ -114,7 +114,7 @@ func deletedRuns(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	running := w.Begin(alice, "running", "t1")
 	w.Append(running, Started(running))
-	w.Admit(alice, "waiting", "t1")
+	w.Admit(alice, "queued", "t1")
 	w.Admit(alice, "other", "t2")
 	unclaimed := w.Admit(alice, "unclaimed", "t3").Run.ID
 	w.DeleteThread(alice, "t1")
@@ -127,7 +127,7 @@ func deletedRuns(t *testing.T, w *World) {
 	wantErr(t, "an append to a deleted thread", err, store.ErrDeleted)
 	ended := must[[]store.Cancelled](t)(alice.CancelRuns(ctx, "t1"))
 	if len(ended) != 2 || ended[0].Run.ID != "running" || ended[0].Ended || !ended[0].Run.CancelRequested ||
-		ended[1].Run.ID != "waiting" || !ended[1].Ended {
+		ended[1].Run.ID != "queued" || !ended[1].Ended {
 		t.Errorf("cancelled %+v", ended)
 	}
 	cancelled := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}
@@ -139,7 +139,7 @@ func deletedRuns(t *testing.T, w *World) {
 			t.Errorf("ended: %+v", r)
 		}
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 || len(d.Seats) != 1 || d.Status("t2") != chat.ThreadRunning {
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 || len(d.Seats) != 1 || d.Status("t2") != chat.ThreadRunning {
 		t.Errorf("the desk: %+v", d)
 	}
 	if th, err := alice.Delete(ctx, "t1"); err != nil || th.Head != 0 {

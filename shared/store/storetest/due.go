@@ -59,7 +59,7 @@ func dueTimes(t *testing.T, w *World) {
 	look("r2")
 	due("a queued run near its deadline", "r2", time.Minute)
 	w.End(must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
-	if started := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(started) != 1 {
+	if started := must[[]store.Run](t)(alice.StartQueued(ctx)); len(started) != 1 {
 		t.Fatalf("started %+v", started)
 	}
 	due("a run that was started from the queue", "r2", time.Minute)

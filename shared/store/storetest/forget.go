@@ -136,7 +136,7 @@ func (w *World) stopped(s *store.Store, running *store.Holder) store.Thread {
 	wantErr(t, "a run", err, chat.ErrClosed)
 	_, err = s.Admit(ctx, running.Input())
 	wantErr(t, "a run that is known", err, chat.ErrClosed)
-	if started, err := s.StartWaiting(ctx); err != nil || len(started) > 0 {
+	if started, err := s.StartQueued(ctx); err != nil || len(started) > 0 {
 		t.Errorf("what waits was started: %+v, %v", started, err)
 	}
 	if n, err := s.StopAll(ctx); err != nil || n != 1 {

@@ -98,7 +98,7 @@ func suspended(t *testing.T, w *World) {
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunSuspended || !r.Status.Terminal() {
 		t.Errorf("the run is %s", r.Status)
 	}
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("started behind questions: %v", got)
 	}
 	for what, a := range map[string]store.Admission{
@@ -140,20 +140,20 @@ func answersGoFirst(t *testing.T, w *World) {
 		busy = append(busy, w.Begin(alice, chat.RunID(id), chat.ThreadID(id)))
 	}
 	w.Admit(alice, "w2", "t2")
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1"))); a.Run.Status != chat.RunWaiting || a.Position != 1 {
+	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1"))); a.Run.Status != chat.RunQueued || a.Position != 1 {
 		t.Errorf("the answering run: %+v", a)
 	}
 	w.wantOpen(alice, "t1")
 	for _, want := range []chat.RunID{"r2", "w2"} {
 		w.End(busy[0], Started(busy[0]), Finished(busy[0]))
 		busy = busy[1:]
-		if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != want {
+		if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != want {
 			t.Errorf("started %v, want %s", got, want)
 		}
 	}
 	h = w.Claim(alice, "r2")
 	w.End(h, Started(h), Finished(h))
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != "w1" {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != "w1" {
 		t.Errorf("started %v, want w1", got)
 	}
 }
@@ -169,12 +169,12 @@ func answersTakenBack(t *testing.T, w *World) {
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		w.Begin(alice, chat.RunID(id), chat.ThreadID(id))
 	}
-	must[store.Admitted](t)(alice.Admit(ctx, Answering("waiting", "t1", "q1", "q2")))
-	must[store.Cancelled](t)(alice.Cancel(ctx, "waiting"))
+	must[store.Admitted](t)(alice.Admit(ctx, Answering("queued", "t1", "q1", "q2")))
+	must[store.Cancelled](t)(alice.Cancel(ctx, "queued"))
 	w.wantOpen(alice, "t1", "q1", "q2")
 	must[store.Admitted](t)(alice.Admit(ctx, Answering("late", "t1", "q1", "q2")))
 	w.Clock.Advance(61 * time.Minute)
-	must[store.Run](t)(alice.ExpireWaiting(ctx, "late"))
+	must[store.Run](t)(alice.ExpireQueued(ctx, "late"))
 	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")).Interrupts; !reflect.DeepEqual(got, want) {
 		t.Errorf("open again are %+v, were %+v", got, want)
 	}
@@ -203,19 +203,19 @@ func questionsExpire(t *testing.T, w *World) {
 	w.wantOpen(alice, "t1")
 	_, err := alice.Admit(ctx, Answering("r3", "t1", "q3"))
 	wantInterrupted(t, "an answer too late", err)
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != "w1" {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != "w1" {
 		t.Errorf("started %v, want w1", got)
 	}
 }
 
-// patientWaiting: a run behind questions waits for as long as they do, and its input is kept.
-func patientWaiting(t *testing.T, w *World) {
+// queuedBehindInterrupts: a run behind questions waits for as long as they do, and its input is kept.
+func queuedBehindInterrupts(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "w1", "t1")
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
 	w.Clock.Advance(61 * time.Minute)
-	_, err := alice.ExpireWaiting(ctx, "w1")
+	_, err := alice.ExpireQueued(ctx, "w1")
 	wantErr(t, "one that waits for a person", err, chat.ErrNotClaimed)
 	if ahead := must[store.Run](t)(alice.Run(ctx, "w1")).Deadline.Sub(w.Clock.Now()).Round(time.Minute); ahead != 24*time.Hour-time.Minute {
 		t.Errorf("the deadline is %s ahead", ahead)
@@ -225,7 +225,7 @@ func patientWaiting(t *testing.T, w *World) {
 		t.Errorf("the waiting run's input goes in %s, before the run", left)
 	}
 	w.Clock.Advance(3 * time.Hour)
-	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {
+	if r := must[store.Run](t)(alice.ExpireQueued(ctx, "w1")); r.Status != chat.RunCancelled {
 		t.Errorf("an hour beyond: %+v", r)
 	}
 }
@@ -253,7 +253,7 @@ func lostInput(t *testing.T, w *World) {
 		t.Fatal(err)
 	}
 	w.Clock.Advance(61 * time.Minute)
-	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "w1")); r.Status != chat.RunCancelled {
+	if r := must[store.Run](t)(alice.ExpireQueued(ctx, "w1")); r.Status != chat.RunCancelled {
 		t.Errorf("expired: %+v", r)
 	}
 }
@@ -292,7 +292,7 @@ func interrupting(t *testing.T, w *World) {
 	}
 	w.End(h, Started(h), Finished(h))
 	for _, want := range []chat.RunID{"i1", "i2", "w1"} {
-		if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != want {
+		if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != want {
 			t.Fatalf("started %v, want %s", got, want)
 		}
 		h = w.Claim(alice, want)

@@ -130,13 +130,13 @@ func runs(t *testing.T, w *World) {
 	w.Admit(alice, "r4", "t1")
 	w.Admit(w.As("alic"), "r9", "t1")
 	w.Admit(w.As("alice2"), "r9", "t1")
-	const all = "r4 waiting r3 running r7 finished r8 finished r9 finished zz-runs running"
+	const all = "r4 queued r3 running r7 finished r8 finished r9 finished zz-runs running"
 	for limit, want := range map[int][]string{
 		99: {all}, 6: {all}, 5: {all, "zz-runs running"}, 0: nil,
-		2: {"r4 waiting r3 running zz-runs running", "r7 finished r8 finished", "r9 finished zz-runs running"},
+		2: {"r4 queued r3 running zz-runs running", "r7 finished r8 finished", "r9 finished zz-runs running"},
 	} {
 		if want == nil { // it is 1
-			want = []string{"r4 waiting r3 running zz-runs running", "r3 running", "r7 finished", "r8 finished", "r9 finished", "zz-runs running"}
+			want = []string{"r4 queued r3 running zz-runs running", "r3 running", "r7 finished", "r8 finished", "r9 finished", "zz-runs running"}
 		}
 		if got := w.runPages(alice, limit); !reflect.DeepEqual(got, want) {
 			t.Errorf("%d a page: %q, want %q", limit, got, want)

@@ -81,13 +81,13 @@ func (w *World) policy(policy chat.WhenBusy, user string, at reached) {
 	case chat.Interrupt:
 		last, order = Cancelled(h), []chat.RunID{"r2", "w1"}
 	}
-	if policy != chat.Reject && (err != nil || admitted.Run.Status != chat.RunWaiting || admitted.Invoke) {
+	if policy != chat.Reject && (err != nil || admitted.Run.Status != chat.RunQueued || admitted.Invoke) {
 		t.Fatalf("the second run: %+v, %v", admitted, err)
 	}
 	if stop := must[bool](t)(h.CancelRequested(ctx)); stop != (policy == chat.Interrupt) {
 		t.Errorf("the running run is to stop: %v", stop)
 	}
-	if got := must[[]store.Run](t)(s.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(s.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("started beside it: %v", got)
 	}
 	epoch := h.Thread().Epoch
@@ -112,13 +112,13 @@ func (w *World) inOrder(s *store.Store, order []chat.RunID) {
 	w.T.Helper()
 	ctx := w.T.Context()
 	for _, want := range order {
-		if got := must[[]store.Run](w.T)(s.StartWaiting(ctx)); len(got) != 1 || got[0].ID != want {
+		if got := must[[]store.Run](w.T)(s.StartQueued(ctx)); len(got) != 1 || got[0].ID != want {
 			w.T.Fatalf("started %v, want %s", got, want)
 		}
 		h := w.Claim(s, want)
 		w.End(h, Started(h), Finished(h))
 	}
-	if d := must[desk.Desk](w.T)(s.Desk(ctx)); len(d.Seats)+len(d.Waiting) > 0 {
+	if d := must[desk.Desk](w.T)(s.Desk(ctx)); len(d.Seats)+len(d.Queued) > 0 {
 		w.T.Errorf("the desk: %+v", d)
 	}
 }
@@ -129,7 +129,7 @@ func interruptedUnclaimed(t *testing.T, w *World) {
 	w.Admit(alice, "r1", "t1")
 	a := Asked("r2", "t1")
 	a.WhenBusy = chat.Interrupt
-	if got := must[store.Admitted](t)(alice.Admit(t.Context(), a)); got.Run.Status != chat.RunWaiting {
+	if got := must[store.Admitted](t)(alice.Admit(t.Context(), a)); got.Run.Status != chat.RunQueued {
 		t.Errorf("the second run: %+v", got)
 	}
 	h := w.Claim(alice, "r1")
@@ -189,13 +189,13 @@ func closing(t *testing.T, w *World) {
 		t.Errorf("cancelled: %+v", c)
 	}
 	w.End(h, Started(h), Finished(h))
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) > 0 {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
 		t.Errorf("started %v", got)
 	}
 	_, err := alice.Admit(ctx, Asked("x", "t2"))
 	wantErr(t, "a run", err, chat.ErrClosed)
 	w.set(item("U#alice", "DESK"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 {
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 {
 		t.Errorf("the desk: %+v", d)
 	}
 	w.Admit(alice, "x", "t2")

@@ -149,7 +149,7 @@ func runProbes() map[string]probe {
 		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Input(c.T.Context(), c.run) }},
 		"Store.Desk": {theirs: fresh, call: func(c caller) (any, error) {
 			d, err := c.mine.Desk(c.T.Context())
-			if err == nil && c.holder == nil && len(d.Seats)+len(d.Waiting) > 0 {
+			if err == nil && c.holder == nil && len(d.Seats)+len(d.Queued) > 0 {
 				err = fmt.Errorf("somebody sits at mine's desk: %+v", d)
 			}
 			return d, err
@@ -162,7 +162,7 @@ func runProbes() map[string]probe {
 			}
 			return nil, nil
 		}},
-		"Store.StartWaiting": {theirs: empty, call: func(c caller) (any, error) { return c.mine.StartWaiting(c.T.Context()) }},
+		"Store.StartQueued": {theirs: empty, call: func(c caller) (any, error) { return c.mine.StartQueued(c.T.Context()) }},
 	}
 }
 
@@ -201,9 +201,9 @@ func sweepProbes() map[string]probe {
 			}
 			return nil, c.mine.LookAgain(c.T.Context(), r)
 		}},
-		"Store.ExpireWaiting": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
+		"Store.ExpireQueued": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) {
 			c.Clock.Advance(61 * time.Minute)
-			return c.mine.ExpireWaiting(c.T.Context(), c.wait)
+			return c.mine.ExpireQueued(c.T.Context(), c.wait)
 		}},
 	}
 }

@@ -154,9 +154,9 @@ func endStatus(t *testing.T, w *World) {
 func expired(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Admit(alice, "never", "t1")
-	w.Admit(alice, "waiting", "t1")
+	w.Admit(alice, "queued", "t1")
 	dead := w.Begin(alice, "dead", "t2")
-	for _, run := range []chat.RunID{"never", "waiting", "dead"} {
+	for _, run := range []chat.RunID{"never", "queued", "dead"} {
 		_, err := alice.ClaimExpired(ctx, run)
 		wantErr(t, string(run)+", too early", err, chat.ErrNotClaimed)
 	}
@@ -175,26 +175,26 @@ func expired(t *testing.T, w *World) {
 	fenced(t, dead)
 	_, err = alice.ClaimExpired(ctx, "dead")
 	wantErr(t, "one that has ended", err, chat.ErrNotClaimed)
-	if got := must[[]store.Run](t)(alice.StartWaiting(ctx)); len(got) != 1 || got[0].ID != "waiting" {
+	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != "queued" {
 		t.Errorf("started %v", got)
 	}
 }
 
-func expireWaiting(t *testing.T, w *World) {
+func expireQueued(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
-	_, err := alice.ExpireWaiting(ctx, "r2")
+	_, err := alice.ExpireQueued(ctx, "r2")
 	wantErr(t, "one that may wait", err, chat.ErrNotClaimed)
-	_, err = alice.ExpireWaiting(ctx, "r9")
+	_, err = alice.ExpireQueued(ctx, "r9")
 	wantErr(t, "an unknown one", err, chat.ErrNotFound)
 	w.Clock.Advance(61 * time.Minute)
-	_, err = alice.ExpireWaiting(ctx, "r1")
+	_, err = alice.ExpireQueued(ctx, "r1")
 	wantErr(t, "one that runs", err, chat.ErrNotClaimed)
-	if r := must[store.Run](t)(alice.ExpireWaiting(ctx, "r2")); r.Status != chat.RunCancelled || r.Thread != "t1" {
+	if r := must[store.Run](t)(alice.ExpireQueued(ctx, "r2")); r.Status != chat.RunCancelled || r.Thread != "t1" {
 		t.Errorf("expired: %+v", r)
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Waiting) > 0 || len(d.Seats) != 1 {
+	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 || len(d.Seats) != 1 {
 		t.Errorf("the desk: %+v", d)
 	}
 	w.End(h, Started(h), Failed())

@@ -130,7 +130,7 @@ export class CarrelClient {
   }
 
   /**
-   * Resolves with the state that the server gave a run when it took it (running, waiting or ended), or with "seen" if
+   * Resolves with the state that the server gave a run when it took it (running, queued or ended), or with "seen" if
    * the run's own events came first. Rejects with a RefusedError if it did not take it.
    */
   async settled(runId: string): Promise<string> {

@@ -151,7 +151,7 @@ export interface RunState {
   readonly runId: string;
   readonly threadId: string;
   readonly status: string;
-  /** Only of waiting runs in `ready`. */
+  /** Only of queued runs in `ready`. */
   readonly messages?: readonly Message[];
 }
 export interface Ready {
@@ -164,7 +164,7 @@ export interface Ready {
   readonly head: number;
   readonly recovered: boolean;
   readonly active?: RunState;
-  readonly waiting?: readonly RunState[];
+  readonly queued?: readonly RunState[];
   readonly interrupts?: readonly Interrupt[];
   readonly limits?: { readonly textBytes?: number; readonly messages?: number };
   /** How long after this frame the next socket is opened. A duration, because a device's clock may be wrong. */
@@ -221,7 +221,7 @@ export interface Accepted {
   /** Absent for a forget. */
   readonly runId?: string;
   readonly threadId?: string;
-  /** running, waiting, or ended for a repeat of a run that has ended; closing for a forget. */
+  /** running, queued, or ended for a repeat of a run that has ended; closing for a forget. */
   readonly state: string;
   readonly position?: number;
 }
@@ -246,7 +246,7 @@ export interface Ended {
 export interface ThreadInfo {
   readonly threadId: string;
   readonly title: string;
-  /** running, waiting or idle. */
+  /** running, queued or idle. */
   readonly status?: string;
   /** Times are ms since the epoch. */
   readonly created: number;
@@ -295,7 +295,7 @@ export interface Figures {
 export interface RunInfo {
   readonly runId: string;
   readonly threadId: string;
-  /** waiting, admitted, running, finished, failed, cancelled or suspended. */
+  /** queued, admitted, running, finished, failed, cancelled or suspended. */
   readonly status: string;
   readonly agent?: string;
   /** Times are ms since the epoch. */

@@ -98,7 +98,7 @@ export class Inbox {
     this.missed = false;
     if (this.#desk.views.of(frame.threadId).ready(frame)) this.#desk.at.progress(now);
     this.#desk.out.requests.adopt(frame.threadId);
-    for (const run of [frame.active, ...(frame.waiting ?? [])]) if (run) this.#desk.answers.run(run.runId, frame, now);
+    for (const run of [frame.active, ...(frame.queued ?? [])]) if (run) this.#desk.answers.run(run.runId, frame, now);
     this.#desk.answers.seen(frame, now);
     this.#desk.out.runs(now);
   }

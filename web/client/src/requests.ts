@@ -94,7 +94,7 @@ export class Requests {
     return found;
   }
 
-  /** The runs that were waiting for a thread to be known are its. */
+  /** The runs that were queued for a thread to be known are its. */
   adopt(threadId: string): void {
     for (const run of this.#runs) run.threadId ??= threadId;
   }

@@ -4,8 +4,8 @@ import type { AgentEvent, Cursor, Interrupt, Message, Resume } from "./frames.ts
 /** A run that is asked for and has no events yet. */
 export interface QueuedRun {
   readonly runId: string;
-  /** sending: no answer yet; starting: accepted; waiting: behind others. */
-  readonly state: "sending" | "starting" | "waiting";
+  /** sending: no answer yet; starting: accepted; queued: behind others. */
+  readonly state: "sending" | "starting" | "queued";
   readonly messages: readonly Message[];
   /** The answers that it brings. */
   readonly resume?: readonly Resume[];

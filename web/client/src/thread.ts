@@ -34,7 +34,7 @@ export class ThreadView {
   readonly #ended = new Set<string>();
   readonly #answeredEnded = new Set<string>();
   #activeByServer: string | undefined;
-  #waitingByServer: readonly RunState[] = [];
+  #queuedByServer: readonly RunState[] = [];
   /** Own runs that were accepted: n is what the connection had counted to, so that an older `ready` does not undo it. */
   #accepted: (QueuedRun & { n: number })[] = [];
 
@@ -114,7 +114,7 @@ export class ThreadView {
     this.#held = this.#held.filter((held) => !this.#past.has(held.frame.epoch));
     if (frame.epoch) this.#head = Math.max(this.#head, frame.head);
     this.#activeByServer = frame.active?.runId;
-    this.#waitingByServer = frame.waiting ?? [];
+    this.#queuedByServer = frame.queued ?? [];
     this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
     // What the applied events say goes before it.
     if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions.told(frame.interrupts);
@@ -143,7 +143,7 @@ export class ThreadView {
     if (frame.epoch !== this.#cursor?.epoch) return true;
     this.#head = Math.max(this.#head, frame.head ?? 0);
     const there = (frame.runs ?? []).filter((r) => r.threadId === this.id && !this.#over(r.runId));
-    const shown = [this.#active(), ...this.#waiting().map((r) => r.runId)].filter((id) => id !== undefined);
+    const shown = [this.#active(), ...this.#queued().map((r) => r.runId)].filter((id) => id !== undefined);
     return there.length !== shown.length || there.some((r) => !shown.includes(r.runId));
   }
 
@@ -166,7 +166,7 @@ export class ThreadView {
     if (state === "ended") this.#answeredEnded.add(run.runId);
     if (this.#over(run.runId) || this.#begun.has(run.runId)) return;
     this.#accepted = this.#accepted.filter((r) => r.runId !== run.runId);
-    this.#accepted.push({ ...run, state: state === "waiting" ? "waiting" : "starting", n });
+    this.#accepted.push({ ...run, state: state === "queued" ? "queued" : "starting", n });
   }
 
   /** Takes the end of a run that never began. */
@@ -194,7 +194,7 @@ export class ThreadView {
     const active = this.#active();
     const unbegun = active !== this.#started?.runId ? active : undefined;
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
-    const queue = [...starting, ...this.#waiting(), ...sending.filter((r) => !this.knows(r.runId))];
+    const queue = [...starting, ...this.#queued(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
       threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#questions.besides([...this.#accepted, ...sending]),
@@ -202,7 +202,7 @@ export class ThreadView {
     };
   }
 
-  /** Never shown as running or waiting again. */
+  /** Never shown as running or queued again. */
   #over(runId: string): boolean {
     return this.#ended.has(runId) || this.#answeredEnded.has(runId);
   }
@@ -219,10 +219,10 @@ export class ThreadView {
     return this.#accepted.find((r) => r.state === "starting" && !this.#over(r.runId))?.runId;
   }
 
-  #waiting(): QueuedRun[] {
+  #queued(): QueuedRun[] {
     const active = this.#active();
-    const told = this.#waitingByServer.map((r): QueuedRun => ({ runId: r.runId, state: "waiting", messages: r.messages ?? [] }));
-    const own = this.#accepted.filter((r) => r.state === "waiting" && !told.some((t) => t.runId === r.runId));
+    const told = this.#queuedByServer.map((r): QueuedRun => ({ runId: r.runId, state: "queued", messages: r.messages ?? [] }));
+    const own = this.#accepted.filter((r) => r.state === "queued" && !told.some((t) => t.runId === r.runId));
     return [...told, ...own.map(({ runId, state, messages }) => ({ runId, state, messages }))]
       .filter((r) => r.runId !== active && !this.knows(r.runId));
   }

@@ -34,7 +34,7 @@ export class FakeSocket implements Socket {
   }
   ready(more: object = {}): void {
     const { n, threadId = "t1" } = this.last("hello");
-    this.say({ type: "ready", n, connectionId: "c=", threadId, head: 0, recovered: false, waiting: [], interrupts: [], limits: {}, ...more });
+    this.say({ type: "ready", n, connectionId: "c=", threadId, head: 0, recovered: false, queued: [], interrupts: [], limits: {}, ...more });
   }
   events(seq: number, runId: string, ...events: AgentEvent[]): void {
     this.say({ type: "events", threadId: "t1", epoch: "e1", seq, runId, events });

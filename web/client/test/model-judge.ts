@@ -7,7 +7,7 @@ const LIVE = 3000;
 const ROUGH = 9000;
 const HEALED = 31_000;
 
-export interface Shown { threadId: string; epoch: string; seq: number; active: string; waiting: string[]; sending: string[]; interrupts: string[]; behind: boolean }
+export interface Shown { threadId: string; epoch: string; seq: number; active: string; queued: string[]; sending: string[]; interrupts: string[]; behind: boolean }
 
 /** What one tab has had, and so what it may show. */
 export class Judge extends Pace {
@@ -36,7 +36,7 @@ export class Judge extends Pace {
     const { thread, sending } = this.tab.session;
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.seq ? thread.cursor.epoch : "", seq: thread?.cursor?.seq ?? 0, active: thread?.active ?? "",
-      waiting: thread?.queue.filter(({ state }) => state === "waiting").map(({ runId }) => runId) ?? [], sending: [...sending],
+      queued: thread?.queue.filter(({ state }) => state === "queued").map(({ runId }) => runId) ?? [], sending: [...sending],
       interrupts: thread?.interrupts.map(({ id }) => id) ?? [], behind: thread?.behind ?? true,
     };
   }
@@ -108,7 +108,7 @@ export class Judge extends Pace {
     const { world, name, session } = this.tab;
     const s = this.shown();
     if (!s.behind) this.openedAnother();
-    if (!s.active && s.waiting.length + s.sending.length === 0) this.#idle = world.now;
+    if (!s.active && s.queued.length + s.sending.length === 0) this.#idle = world.now;
     this.#cursor(s);
     this.#runs(s);
     this.#knows(s);
@@ -147,7 +147,7 @@ export class Judge extends Pace {
   #runs(s: Shown): void {
     const { world, name, sent } = this.tab;
     const life = this.#thread.lives.get(s.epoch);
-    for (const run of [s.active, ...s.waiting].filter(Boolean)) {
+    for (const run of [s.active, ...s.queued].filter(Boolean)) {
       if (this.#ended.has(run)) world.fail(`${name} shows ${run} as running, and has had its end`);
       const end = this.#ends.get(run);
       if (end && end.life === life && end.seq <= s.seq) world.fail(`${name} shows ${run} as running, is at ${s.seq}, and its end came, at ${end.seq}`);
@@ -174,7 +174,7 @@ export class Judge extends Pace {
     if (world.fair && this.out !== 0 && this.harmed < asked && !link.dead) { // by its replay or live: nothing falls in between
       this.#expect(run, life, LIVE, () => this.harmed < asked);
     }
-    if (!world.fair || (!s.active && s.waiting.length + s.sending.length === 0)) return;
+    if (!world.fair || (!s.active && s.queued.length + s.sending.length === 0)) return;
     const at = world.now;
     this.#expect(run, life, HEALED, () => this.harmed < at && this.#idle < at);
   }
@@ -194,7 +194,7 @@ export class Judge extends Pace {
   knew(since: number): boolean {
     const s = this.shown();
     const { link } = this.tab;
-    return this.#idle < since && this.ready > 0 && this.ready < since && link !== undefined && !link.slow && (s.active !== "" || s.waiting.length + s.sending.length > 0);
+    return this.#idle < since && this.ready > 0 && this.ready < since && link !== undefined && !link.slow && (s.active !== "" || s.queued.length + s.sending.length > 0);
   }
 
   /** What must be shown once all is quiet: what there is. */
@@ -210,10 +210,10 @@ export class Judge extends Pace {
     const own = (r: Run): boolean => r.thread === thread;
     const seq = life?.log.length ?? 0;
     const want = [
-      "ready", false, seq === 0 ? "" : life!.epoch, seq, world.server.active.find(own)?.id ?? "", world.server.waiting.filter(own).map(({ id }) => id), [],
+      "ready", false, seq === 0 ? "" : life!.epoch, seq, world.server.active.find(own)?.id ?? "", world.server.queued.filter(own).map(({ id }) => id), [],
       life?.open.map(({ id }) => id) ?? [], life?.messages(seq) ?? [],
     ];
-    const have = [session.status, s.behind, s.epoch, s.seq, s.active, s.waiting, s.sending, s.interrupts, session.thread?.messages ?? []];
+    const have = [session.status, s.behind, s.epoch, s.seq, s.active, s.queued, s.sending, s.interrupts, session.thread?.messages ?? []];
     if (JSON.stringify(have) !== JSON.stringify(want)) world.fail(`${name} has not come to the truth of ${thread.id}: it shows ${JSON.stringify(have)}, there is ${JSON.stringify(want)}`);
   }
 

@@ -58,14 +58,14 @@ export class Server {
   readonly threads = new Map<string, Thread>();
   readonly runs = new Map<string, Run>();
   active: Run[] = [];
-  waiting: Run[] = [];
+  queued: Run[] = [];
   rows: Row[] = [];
   touched = 0;
   asks = 0;
   #epochs = 0;
   constructor(readonly world: World) {}
 
-  get working(): boolean { return this.active.length > 0 || this.waiting.some((r) => r.life!.open.length === 0); }
+  get working(): boolean { return this.active.length > 0 || this.queued.some((r) => r.life!.open.length === 0); }
   thread(id: string): Thread {
     const thread = this.threads.get(id) ?? { id, life: undefined, lives: new Map<string, Life>(), version: 0, updated: 0, deleted: false, answers: false };
     this.threads.set(id, thread);
@@ -114,8 +114,8 @@ export class Server {
     this.world.later(30, () => this.news(frame));
   }
   #states(): Frame[] {
-    const one = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "waiting" && { messages: r.asked!.messages }) });
-    return [...this.active.map((r) => one(r, "running")), ...this.waiting.map((r) => one(r, "waiting"))];
+    const one = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "queued" && { messages: r.asked!.messages }) });
+    return [...this.active.map((r) => one(r, "running")), ...this.queued.map((r) => one(r, "queued"))];
   }
 
   /** Answers one frame; mute: the function fails before it says anything. */
@@ -163,7 +163,7 @@ export class Server {
       const active = desk.find(({ status }) => status === "running");
       const ready = {
         type: "ready", requestId, n, connectionId: "c", threadId, head: Math.max(head, to), recovered: usable, ...(active && { active }), ...(life && { epoch: life.epoch }),
-        waiting: desk.filter(({ status }) => status === "waiting"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
+        queued: desk.filter(({ status }) => status === "queued"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
         ...(this.world.chance(this.world.traits.rolls) && { reconnectInMs: this.world.within(180_000) }),
       };
       const snapshot = life && !usable ? [{ type: "snapshot", n, threadId, epoch: life.epoch, seq: head, messages: life.messages(head), interrupts: open, more: false }] : [];
@@ -195,7 +195,7 @@ export class Server {
       }
       run = this.#take(thread, f);
     }
-    return { type: "accepted", requestId, runId, threadId, state: run.over ? "ended" : this.waiting.includes(run) ? "waiting" : "running" };
+    return { type: "accepted", requestId, runId, threadId, state: run.over ? "ended" : this.queued.includes(run) ? "queued" : "running" };
   }
 
   #take(thread: Thread, f: Asked): Run {
@@ -204,11 +204,11 @@ export class Server {
     const run: Run = { id: f.runId, thread, life, asked: f, taken: life.open, began: false, over: false, cancel: false, said: 0, length: 1 + this.world.within(9), pause };
     life.open = [];
     this.runs.set(run.id, run);
-    if (f.resume) this.waiting.unshift(run);
-    else this.waiting.push(run);
+    if (f.resume) this.queued.unshift(run);
+    else this.queued.push(run);
     this.next();
     this.changed(thread);
-    if (this.waiting.includes(run)) this.tellRow(thread);
+    if (this.queued.includes(run)) this.tellRow(thread);
     return run;
   }
 
@@ -220,9 +220,9 @@ export class Server {
 
   /** Seats what waits and may begin. */
   next(): void {
-    for (const run of this.waiting) { // which is replaced, not changed
+    for (const run of this.queued) { // which is replaced, not changed
       if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
-      this.waiting = this.waiting.filter((r) => r !== run);
+      this.queued = this.queued.filter((r) => r !== run);
       this.active.push(run);
       this.changed(run.thread!);
       new Worker(this, run);
@@ -232,13 +232,13 @@ export class Server {
   #cancel({ requestId, runId }: Asked, say: (frame: Frame) => void): void {
     const run = this.runs.get(runId);
     if (!run) return say({ type: "accepted", requestId, runId, state: "ended" });
-    const waits = this.waiting.includes(run);
+    const waits = this.queued.includes(run);
     const threadId = run.thread?.id;
     if (!run.over && !waits) run.cancel = true;
     say({ type: "accepted", requestId, runId, ...(threadId && { threadId }), state: run.over || waits ? "ended" : "running" });
     if (!waits) return;
     run.over = true;
-    this.waiting = this.waiting.filter((r) => r !== run);
+    this.queued = this.queued.filter((r) => r !== run);
     if (run.taken.length > 0) {
       run.life!.open = run.taken;
       run.thread!.answers = true;
@@ -263,7 +263,7 @@ export class Server {
   #end(thread: Thread): void {
     for (const run of this.runs.values()) if (run.thread === thread) run.over = true;
     this.active = this.active.filter((r) => r.thread !== thread);
-    this.waiting = this.waiting.filter((r) => r.thread !== thread);
+    this.queued = this.queued.filter((r) => r.thread !== thread);
     thread.life = undefined;
     this.changed(thread);
   }

@@ -178,7 +178,7 @@ export class Tab {
 
   cancel(): void {
     const { world, session } = this;
-    const all = [...this.judge.shown().waiting, ...this.sent];
+    const all = [...this.judge.shown().queued, ...this.sent];
     let id = this.judge.shown().active;
     if (all.length > 0 && (!id || world.often(50))) id = all[world.within(all.length - 1)]!;
     if (!id) return;

@@ -93,7 +93,7 @@ describe("what an agent asks", () => {
     const world = await asked("i1");
     const { client, socket } = world;
     const runId = client.answer("t1", [yes("i1")]);
-    socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "waiting" });
+    socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "queued" });
     socket.say({ type: "ended", runId, threadId: "t1", status: "cancelled" });
     expect(open(world)).toBe("i1");
   });

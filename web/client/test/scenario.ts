@@ -124,7 +124,7 @@ export class Scenario {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
       behind: thread?.behind ?? false, missing: thread?.missing ?? 0, abridged: thread?.abridged ?? false,
       messages: thread?.messages ?? [], runs: Object.fromEntries(thread?.runs ?? []), active: thread?.active ?? "", starting: thread?.starting ?? "",
-      waiting: thread?.queue.filter((run) => run.state === "waiting").map((run) => run.runId) ?? [],
+      queued: thread?.queue.filter((run) => run.state === "queued").map((run) => run.runId) ?? [],
       interrupts: thread?.interrupts ?? [], erased: this.#session.erased,
       sending, status, threads: list.rows, notices, failure: thread?.failure,
     };

@@ -95,7 +95,7 @@ function figures(now) {
     figure("users", now.census.people?.length ?? 0),
     figure("sockets", now.gateway.open),
     figure("running", of("running") + of("admitted"), { curved: true }),
-    figure("waiting", of("waiting"), { curved: true }),
+    figure("queued", of("queued"), { curved: true }),
     figure("posts per s", rate(now, (m) => m.gateway.posted), { curved: true }),
     figure("frames in per s", rate(now, (m) => m.gateway.received), { curved: true }),
     figure("log writes per s", rate(now, records), { curved: true }),
@@ -110,7 +110,7 @@ function figures(now) {
 function tables(now) {
   const people = now.census.people ?? [];
   rows("users", people.map((p) => [
-    p.closing ? [`${p.user} (closing)`, "bad"] : p.user, p.connections.length, p.seats, p.waiting, p.threads, p.records, p.items,
+    p.closing ? [`${p.user} (closing)`, "bad"] : p.user, p.connections.length, p.seats, p.queued, p.threads, p.records, p.items,
   ]), now.problem ?? "Nobody yet.");
   rows("runs", (now.census.runs ?? []).map((r) => [
     [r.cancel && !r.ended ? `${r.status}, to be cancelled` : r.status, r.status], r.user, r.run, r.thread, r.agent, span(now.at - r.created),

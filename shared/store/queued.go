@@ -11,18 +11,18 @@ import (
 	"carrel/shared/desk"
 )
 
-// StartWaiting moves what may start from the queue to seats and returns those runs: the caller invokes turn for each. Of
+// StartQueued moves what may start from the queue to seats and returns those runs: the caller invokes turn for each. Of
 // more than a transaction takes, the others start with the next call: sweep's, within a minute.
-func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
+func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
 		d, err := s.deskItem(ctx)
-		if err != nil || d.Closing || len(d.Waiting) == 0 {
+		if err != nil || d.Closing || len(d.Queued) == 0 {
 			return nil, err
 		}
-		started, err := s.startWaiting(ctx, d.desk(), nonce)
+		started, err := s.startQueued(ctx, d.desk(), nonce)
 		if err == nil {
 			return started, nil
 		}
@@ -38,9 +38,9 @@ func (s *Store) StartWaiting(ctx context.Context) ([]Run, error) {
 	}
 }
 
-// startWaiting returns the runs that it starts, also with the error of their transaction.
-func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]Run, error) {
-	if after, _ := d.Next(desk.Rules{Limits: s.t.c.Limits}); len(after.Waiting) > 0 {
+// startQueued returns the runs that it starts, also with the error of their transaction.
+func (s *Store) startQueued(ctx context.Context, d desk.Desk, nonce string) ([]Run, error) {
+	if after, _ := d.Next(desk.Rules{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
 		// Some must stay: behind runs, or behind seats that nobody has given back?
 		var err error
 		if d, err = s.endedSeats(ctx, d); err != nil {
@@ -63,9 +63,9 @@ func (s *Store) startWaiting(ctx context.Context, d desk.Desk, nonce string) ([]
 		r := w.run
 		parts = append(parts, s.begin(w.thread, ""), s.t.updatePart(update{
 			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #due = :due, #nonce = :nonce",
-			when: "attribute_exists(#pk) AND #status = :waiting AND #fence = :zero",
+			when: "attribute_exists(#pk) AND #status = :queued AND #fence = :zero",
 			values: attributes{
-				":admitted": text(chat.RunAdmitted), ":waiting": text(chat.RunWaiting),
+				":admitted": text(chat.RunAdmitted), ":queued": text(chat.RunQueued),
 				":deadline": number(millis(now.Add(claimTime))), ":due": number(millis(now.Add(lookTime))),
 				":zero": number(int64(0)), ":nonce": text(nonce),
 			},
@@ -136,7 +136,7 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []star
 				return d, nil, fmt.Errorf("read a thread: %w", err)
 			}
 			switch {
-			case chat.RunStatus(r.Status) != chat.RunWaiting || t.ID == "":
+			case chat.RunStatus(r.Status) != chat.RunQueued || t.ID == "":
 				was = was.Remove(w.Run)
 			case len(s.t.open(t)) > 0 || !s.t.visible(t): // a deleted thread's runs are found here and cancelled
 				rules.Held[w.Thread] = true
