@@ -70,6 +70,7 @@ func connect(t *testing.T, h *handler, u chat.User, id chat.ConnectionID, subpro
 }
 
 func TestAConnectionGetsAThreadAndIsNoTargetYet(t *testing.T) {
+	t.Attr("row", "C2: a connection has a thread from the start, and receives nothing before its hello")
 	h, _ := rig(t)
 	alice := chattest.User(t, "alice")
 	a := connect(t, h, alice, "c1=", "carrel.v1, bearer.x")
@@ -124,6 +125,7 @@ func TestAnEventWithoutAUserIsForbidden(t *testing.T) {
 // A connect whose id is recorded for another user is refused, changes nothing, and is a violation; the other's connection
 // that has expired is none.
 func TestAConnectOnAnothersConnectionIsAViolation(t *testing.T) {
+	t.Attr("row", "E2: a connect on another user's connection is recorded")
 	h, e, out := rigWithLog(t)
 	alice, bob := chattest.User(t, "alice"), chattest.User(t, "bob")
 	connect(t, h, alice, "c1=", "carrel.v1")

@@ -19,6 +19,7 @@ import (
 )
 
 func TestADisconnectForgetsItsOwnConnectionOnly(t *testing.T) {
+	t.Attr("row", "E2: a disconnect of another user's connection is recorded")
 	var metrics bytes.Buffer
 	log := slog.New(slog.DiscardHandler)
 	h := &handler{table: gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits()}), monitor: monitor.New(&metrics, "disconnect", log), log: log}

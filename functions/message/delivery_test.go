@@ -44,6 +44,7 @@ func (r *rig) counted() map[string]float64 {
 // Every frame that is refused is counted, and the log says which user, by a hash, and which code; what was in it is not
 // there. One that is answered is not counted.
 func TestRefusedFramesAreCounted(t *testing.T) {
+	t.Attr("row", "E2: a rejected frame is counted")
 	r := newRig(t)
 	late := r.window("alice", "w2=")
 	late.life = 0
@@ -82,6 +83,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 // What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how
 // far behind it is is measured.
 func TestClientsAcknowledge(t *testing.T) {
+	t.Attr("row", "E3: acknowledged cursors are stored, and their lag measured")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)

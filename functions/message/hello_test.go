@@ -179,6 +179,7 @@ func TestHelloJoinsRecords(t *testing.T) {
 
 // Of frames that API Gateway runs in another order, the one with the highest n stands.
 func TestAStaleHelloChangesNothing(t *testing.T) {
+	t.Attr("row", "C2: a hello that arrives late changes nothing")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.hello(`{"type":"hello","n":5,"threadId":"new"}`)

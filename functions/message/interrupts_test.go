@@ -148,6 +148,7 @@ func TestQuestionsFollowTheLog(t *testing.T) {
 }
 
 func TestRunsArePaged(t *testing.T) {
+	t.Attr("row", "B5: a user's runs are listed page by page")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	for _, run := range []string{"r1", "r2", "r3"} {

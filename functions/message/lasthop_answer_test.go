@@ -14,6 +14,7 @@ import (
 // An answer that takes its time goes by a record that was read within the last second: it ends where that is another's,
 // which is a violation, or gone, or about another thread.
 func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
+	t.Attr("row", "C2: a long answer follows its connection's record")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)

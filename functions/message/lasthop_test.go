@@ -133,6 +133,8 @@ func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 // violation, which is written by the time that the function answers: so is a frame that is none, and one of a past token.
 // The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record disagree alike.
 func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
+	t.Attr("row", "C5: each frame must come from its connection's user")
+	t.Attr("row", "E2: a frame on another user's connection is recorded")
 	r := newLongRig(t)
 	alice := r.window("alice", "w1=")
 	alice.send(hi)
@@ -189,6 +191,7 @@ func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
 // A connection whose records are missing, expired or of before they said whose they are, is nobody else's: it is answered, or
 // closed, so that its client connects again.
 func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
+	t.Attr("row", "E2: a missing record is no violation")
 	r := newLongRig(t)
 	all := wire.ClientTypes()
 	last := []wire.Type{wire.TypeForget, wire.TypeSignOut} // after which all is refused

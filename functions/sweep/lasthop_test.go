@@ -12,6 +12,7 @@ import (
 
 // Sweep tells nobody of a run's end whose row was not written for the run's own user, and records it.
 func TestSweepRefusesAConnectionOfAnothers(t *testing.T) {
+	t.Attr("row", "E2: sweep records a foreign connection")
 	r, spoil := spoiledRig(t)
 	alice := r.person("alice")
 	alice.admit("r1")

@@ -123,6 +123,7 @@ func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
 // other user's run: not when the failed run has ended, not when it is left to the schedule, and not when the same invocation
 // id stands in both.
 func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
+	t.Attr("row", "B4: a failed turn ends no run with the same id of another user")
 	for what, becomes := range map[string]func(r *rig, alice person){
 		"is over":               func(_ *rig, alice person) { alice.ends(alice.dies("r1")) },
 		"is left to a schedule": func(r *rig, alice person) { alice.dies("r1"); r.advance(21 * time.Second) },

@@ -159,6 +159,8 @@ func (p person) ends(h *store.Holder) {
 
 // What was left over of each kind is found and told of, once, and nothing is told of a user who has none.
 func TestResidueIsFound(t *testing.T) {
+	t.Attr("row", "E1: planted residue is found and reported")
+	t.Attr("row", "E4: residue that sweep finds is a metric")
 	for what, plant := range residues() {
 		t.Run(what, func(t *testing.T) {
 			r := newRig(t)

@@ -173,6 +173,7 @@ func TestAfterAQuestionHasExpired(t *testing.T) {
 // A call that a person was asked about has its result in the run that brings the answer, and a line in the log of what
 // came of it, also if that run ends before its work begins.
 func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
+	t.Attr("row", "D3: an interrupted call gets a complete set of events, however its resumed run ends")
 	paired, records := 0, 0
 	for name, c := range map[string]struct {
 		before func(*rig)

@@ -78,6 +78,7 @@ func mishaps() map[string]mishap {
 // Whatever goes wrong in a run stays in it: it ends with exactly one terminal event, its seat is free, and the next run
 // of its thread goes as if nothing had been.
 func TestWhateverHappensARunEndsOnce(t *testing.T) {
+	t.Attr("row", "B4: whatever fails, a run ends once and its thread continues")
 	for name, c := range mishaps() {
 		t.Run(name, c.happens)
 	}

@@ -33,6 +33,7 @@ type seat struct {
 // some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then, say the rest
 // after it, and nobody has noticed anything.
 func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
+	t.Attr("row", "B4: runs fail in every way in one process beside other users")
 	r := newRig(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	names, calm := slices.Sorted(maps.Keys(mishaps())), 24

@@ -130,6 +130,7 @@ func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
 
 // The notes of a run are its user's own.
 func TestNotesInARun(t *testing.T) {
+	t.Attr("row", "D4: a run reads and writes its own user's notes")
 	r := newRig(t, fast())
 	_, err := r.store.Admit(t.Context(), store.Admission{
 		Run: "r1", Thread: "t", Grants: []string{"notes"},

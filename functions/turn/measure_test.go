@@ -51,6 +51,7 @@ func (r *rig) metrics(t *testing.T) map[string]float64 {
 
 // Runs are told by outcome, with how long they waited and took, and what they left.
 func TestRunsAreMeasured(t *testing.T) {
+	t.Attr("row", "A5: runs are counted by outcome, with their duration and residue")
 	r := newRig(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	r.admit(t, "good", "/say hello")
@@ -92,6 +93,7 @@ func TestOutcomes(t *testing.T) {
 
 // A clean-up that fails, and a child's that does, are two pieces of residue.
 func TestResidueIsCounted(t *testing.T) {
+	t.Attr("row", "E4: a run's residue is a metric")
 	r := newRig(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	r.admit(t, "r1", "/say hello")
@@ -122,6 +124,7 @@ func TestResidueIsCounted(t *testing.T) {
 
 // Many runs in one warm process leave it as it was. CARREL_RUNS says how many: make warm has 10,000 of them.
 func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
+	t.Attr("row", "B6: whole runs leave a warm process as it was")
 	runs, err := strconv.Atoi(cmp.Or(os.Getenv("CARREL_RUNS"), "60"))
 	if err != nil {
 		t.Fatal(err)

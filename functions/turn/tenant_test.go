@@ -34,6 +34,8 @@ func (r *rig) wantViolation(t *testing.T, guard string) {
 // The tenant id of the invocation is the one source of the user: an event that names another is refused, counted and
 // changes nothing.
 func TestAnEventThatNamesAnotherUser(t *testing.T) {
+	t.Attr("row", "B2: an event that names a second user is rejected")
+	t.Attr("row", "E2: an invocation that names two users is recorded")
 	r := newRig(t, fast())
 	r.admit(t, "r1", "/say hello")
 	ctx, _ := gatewaytest.Turn(t, r.user, "r1")
@@ -54,6 +56,7 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 
 // A run that says that it is another user's than the tenant's is not begun.
 func TestARunOfAnotherOwner(t *testing.T) {
+	t.Attr("row", "B2: a tenant processes no run of another owner")
 	r := newRig(t, fast())
 	spoil := r.spoiled(t)
 	r.admit(t, "r1", "/say hello")

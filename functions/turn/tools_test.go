@@ -134,6 +134,7 @@ func (r *rig) call(t *testing.T, name, arguments string) tool.Result {
 // Every tool that a run may have gives each of users with colliding names and numbers what is theirs alone. A tool that is
 // registered without a case fails.
 func TestEveryToolHasAnIsolationCase(t *testing.T) {
+	t.Attr("row", "D4: each tool beside another user's data")
 	r := newRig(t, fast())
 	registry, err := r.registry(r.store)
 	if err != nil {
@@ -166,6 +167,7 @@ func TestEveryToolHasAnIsolationCase(t *testing.T) {
 
 // What the suite must notice: a tool without a case, a case without a tool, and a tool that keeps what it was told.
 func TestAToolThatMixesUsersIsNoticed(t *testing.T) {
+	t.Attr("row", "D4: a tool that mixes users is detected")
 	last := "nothing"
 	diary, err := tool.Define("diary", "Keeps a diary.", "diary", func(_ context.Context, in struct {
 		Text string `json:"text"`
@@ -201,6 +203,7 @@ func TestAToolThatMixesUsersIsNoticed(t *testing.T) {
 // A call has one line in the function's log, allowed or not, with who, which, what was asked and what came of it; and a
 // denied one is counted.
 func TestEveryCallIsAudited(t *testing.T) {
+	t.Attr("row", "D2: the function's log holds the record of each call")
 	r := newRig(t, fast()).as(t, "auth0|alice")
 	log := r.asks(t, "r1", "/call calculator {\"expression\":\"6*7\"}\n/call notes_save {\"text\":\"hunter2\"}\n/call calculator {\"hunter2\":1}\n"+
 		"/call hunter2 {}\n/call clock {}", "calculator", "other")
@@ -232,6 +235,7 @@ func TestEveryCallIsAudited(t *testing.T) {
 // Whose grants a run has: those of the token of the socket that asked for it, as of its admission. A run that goes on in
 // another worker has the same ones; a run that answers a question is a run of its own, with its own socket's.
 func TestWhoseGrantsARunHas(t *testing.T) {
+	t.Attr("row", "D2: a run has the grants of its admission")
 	t.Run("none", func(t *testing.T) {
 		r := newRig(t, fast()).as(t, "auth0|nobody")
 		if got, _ := outcomes(r.asks(t, "r1", "/call calculator {\"expression\":\"1\"}\n/call clock {}\n/call notes_list {}")); !slices.Equal(got, []tool.Outcome{tool.Denied, tool.Denied, tool.Denied}) {
@@ -301,6 +305,7 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 
 // How often a run may call a tool is counted over all attempts at it.
 func TestACallsLimitIsTheRuns(t *testing.T) {
+	t.Attr("row", "D1: calls of a tool are limited over all attempts of a run")
 	made, err := tool.Define("diary", "Keeps a diary.", "calculator", func(context.Context, struct{}) (string, error) { return "", nil })
 	if err != nil {
 		t.Fatal(err)

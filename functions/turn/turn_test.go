@@ -82,6 +82,7 @@ func TestRunStarted_NamesTheAgent(t *testing.T) {
 }
 
 func TestToolRun(t *testing.T) {
+	t.Attr("row", "D3: a client sees a whole run with a tool")
 	r := newRig(t, fast())
 	r.admit(t, "r1", "what is 12*(3+4)?")
 	r.turn(t, "r1")

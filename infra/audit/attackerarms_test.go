@@ -76,6 +76,7 @@ func armed(t *testing.T, own holdings) (types []wire.Type, frames map[wire.Type]
 
 // A type of client frame that shared/wire decodes and the attacker has not fails this test, and so does a field.
 func TestTheAttackerKnowsEveryFrame(t *testing.T) {
+	t.Attr("row", "C5: the attack covers every frame type")
 	own := newHoldings()
 	own.epoch = "epoch"
 	_, frames := armed(t, own)

@@ -122,6 +122,7 @@ func doors(mine, forged, victim string) []struct {
 // Every way to smuggle another identity into a handshake: two tokens, in whichever places and order, are refused; names
 // beside the token are not looked at. Who gets in is who their token says.
 func TestTheAttackerSmugglesAtTheDoor(t *testing.T) {
+	t.Attr("row", "C5: two identities in one handshake")
 	s := besiege(t)
 	const name = "mallory-at-the-door"
 	f := newForger(t, &bench{T: t, ctx: s.ctx, state: arena.state, stack: s.Stack}, name)
@@ -146,6 +147,7 @@ func TestTheAttackerSmugglesAtTheDoor(t *testing.T) {
 // with no algorithm, or a signature of nothing. None lets anybody in, and no address in a token is ever asked. The
 // commoner forgeries are TestBadInput's.
 func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
+	t.Attr("row", "C5: forged tokens")
 	s := besiege(t)
 	f := newForger(t, &bench{T: t, ctx: s.ctx, state: arena.state, stack: s.Stack}, "mallory-forges")
 	var asked atomic.Int32
@@ -205,6 +207,7 @@ func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
 // Users whose names begin like the victim's, or look like theirs, or like their keys, are others; and what a token says
 // beside its subject makes nobody somebody else.
 func TestTheAttackerIsNamedLikeTheVictim(t *testing.T) {
+	t.Attr("row", "B3: users with nearly equal names, over sockets")
 	s := besiege(t)
 	v := s.victim
 	f := newForger(t, &bench{T: t, ctx: s.ctx, state: arena.state, stack: s.Stack}, "mallory-alike")

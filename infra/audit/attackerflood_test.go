@@ -28,6 +28,7 @@ const atOnce = 4
 // A flood of malformed and oversized messages, each from several sockets at once: every malformed one is refused, an
 // oversized one costs its sender the socket, and a conversation that goes on meanwhile is whole in the end.
 func TestTheAttackerFloods(t *testing.T) {
+	t.Attr("row", "C5: floods beside a conversation")
 	s := besiege(t)
 	seed := uint64(time.Now().UnixNano())
 	if told, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {

@@ -31,6 +31,7 @@ func hostile(v *victim) []string {
 
 // Hostile ids in every place where an id may stand: what is no id is refused by name, what is one is nobody's.
 func TestTheAttackerSendsHostileIDs(t *testing.T) {
+	t.Attr("row", "C5: ids with separators and wildcards")
 	s := besiege(t)
 	var all []*party
 	for range 4 {
@@ -81,6 +82,7 @@ func (s *siege) refusesBadID(p *party, frame []byte, path, value string) {
 // Fields that are none of a frame's, which name the victim; keys that come twice, first or last the victim's; keys in
 // other cases: all of them are refused, in every frame and wherever objects stand in one.
 func TestTheAttackerAddsFields(t *testing.T) {
+	t.Attr("row", "C5: fields that no frame has")
 	s := besiege(t)
 	var all []*party
 	for range 3 {

@@ -15,6 +15,7 @@ const mostIDs = 4
 // Each id that the victim has, of whatever kind, in every field of every frame, from accounts that have things of their
 // own: the answer holds nothing that the account did not say itself.
 func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
+	t.Attr("row", "C5: the victim's ids in each field of each frame")
 	s := besiege(t)
 	kinds := []string{"thread", "run", "connection", "interrupt", "epoch", "message", "key"}
 	owns, sockets := map[*party]holdings{}, map[*party]string{}
@@ -43,6 +44,7 @@ func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
 
 // A forget that names the victim's things forgets the one who sends it, and nobody else.
 func TestTheAttackerForgets(t *testing.T) {
+	t.Attr("row", "C5: an erasure that names the victim's threads erases the attacker alone")
 	s := besiege(t)
 	p := s.attacker("mallory-forgets")
 	own := s.own(p)
@@ -96,6 +98,7 @@ func TestTheAttackerSignsOut(t *testing.T) {
 // and an own run, the answer to the victim's question alone and beside that to an own one, cursors of one log on the other.
 // What comes of it is the attacker's own, or a refusal.
 func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
+	t.Attr("row", "C5: own and foreign ids together")
 	s := besiege(t)
 	p := s.attacker("mallory-combines")
 	own, v := s.own(p), s.victim
@@ -162,6 +165,7 @@ func combinedRun(t *testing.T, thread, run string, interrupts []string) []byte {
 // A run with the very id of one of the victim's, on a thread of the very id of theirs, is another run on another thread:
 // both go on side by side, and cancelling the one leaves the other alone.
 func TestTheAttackersRunOfTheSameIDIsAnother(t *testing.T) {
+	t.Attr("row", "C5: a run with the id of the victim's run")
 	s := besiege(t)
 	p, v := s.attacker("mallory-same-id"), s.victim
 	p2 := s.attacker("mallory-same-id")

@@ -19,6 +19,7 @@ import (
 // threads of their own, and nothing more. And a socket of one's own is worth nothing once its token is past: every frame
 // that was good on it is refused, and nothing is done.
 func TestTheAttackerReplaysFrames(t *testing.T) {
+	t.Attr("row", "C5: replayed frames, also after the token has expired")
 	s := besiege(t)
 	replayed := 0
 	for _, recorded := range s.victim.parties {
@@ -81,6 +82,7 @@ func (s *siege) expires(p *party) {
 // Frames of the server, sent by a client, and the names of API Gateway's own routes are refused like any other type that there
 // is not; a binary message costs the sender the socket.
 func TestTheAttackerNamesTheGatewaysRoutes(t *testing.T) {
+	t.Attr("row", "C5: frames named like API Gateway's routes, and frames of the server")
 	s := besiege(t)
 	p := s.attacker("mallory-routes")
 	for _, route := range []string{"$connect", "$disconnect", "$default", "connect", "disconnect", "sweep", "turn"} {

@@ -17,6 +17,7 @@ import (
 // A stolen connection id is of no use without the right to post: without a signature, with one of a key that nobody has,
 // and with one by a wrong secret, the API refuses to read, post and close, and the victim's socket hears nothing of it.
 func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
+	t.Attr("row", "C5: a stolen connection id")
 	s := besiege(t)
 	s.isAlone(s.attacker("mallory-steals"), "an own socket")
 	management, _, _ := strings.Cut(s.Endpoints().Connections, "/@connections")
@@ -82,6 +83,7 @@ func (s *siege) heardNothing(text string) {
 // Should an event ever come with the victim's connection and the attacker as its user, which no client can bring about,
 // every frame is refused by the guard, nothing is posted to the victim, and each is recorded as a violation.
 func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
+	t.Attr("row", "C5: an event on another user's connection")
 	s := besiege(t)
 	const name = "mallory-on-it"
 	p := s.attacker(name)

@@ -35,6 +35,7 @@ func reaches(v *victim) map[string][]string {
 // Every tool that there is, with arguments that name the victim, and a text that asks for theirs in words: a tool knows the
 // notes of the one whose run it is, and there is no argument in which another could be named.
 func TestTheAttackerAsksToolsForOthersData(t *testing.T) {
+	t.Attr("row", "C5: tools and prompts that request another user's data")
 	s := besiege(t)
 	v, all := s.victim, reaches(s.victim)
 	p := s.attacker("mallory-has-tools")

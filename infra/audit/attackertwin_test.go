@@ -50,6 +50,7 @@ var times = regexp.MustCompile(`\b1[0-9]{12}\b`)
 // requests of DynamoDB in the same order, and costs the same. Only these are taken out before: what the sender said
 // itself (the ids, the request's id, n), and times.
 func TestNotYoursIsNotThere(t *testing.T) {
+	t.Attr("row", "B3: a foreign id and an absent id get the same bytes after the same requests")
 	s := besiege(t)
 	steps := &recorder{}
 	s.DynamoDB().SetHook(steps.hook)

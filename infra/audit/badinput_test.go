@@ -23,6 +23,7 @@ import (
 
 // Whatever is sent, the sender learns what is wrong with it, and the socket and everybody else's go on.
 func TestBadInput(t *testing.T) {
+	t.Attr("row", "C5: bad tokens (audience, issuer, key, kind, time, form), foreign origins, malformed input")
 	b := &bench{T: t, state: t.TempDir()}
 	b.stack = startWith(t, stack.Config{State: b.state})
 	var cancel context.CancelFunc

@@ -113,6 +113,7 @@ func TestFault02CursorsAreNumbers(t *testing.T) {
 
 // A resume brings what the live stream brought: every event, byte for byte.
 func TestFault03ResumeIsTheLiveStream(t *testing.T) {
+	t.Attr("row", "C3: a resumed stream equals the live stream, byte for byte")
 	g := onFaults(t)
 	alice := g.person("alice")
 	w := g.window(alice, g.thread(alice))

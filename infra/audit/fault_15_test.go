@@ -92,6 +92,7 @@ func (g *ground) connectionsOf(p *person) (ids []string) {
 // A post that is answered 410 has that connection forgotten, and no other: the other window misses nothing. If it was a
 // mistake the window finds out, and is back once its person uses it.
 func TestFault16GoneIsForgottenAlone(t *testing.T) {
+	t.Attr("row", "C4: a 410 deletes that connection alone")
 	g := onFaults(t)
 	alice := g.person("alice")
 	thread := g.thread(alice)

@@ -29,6 +29,7 @@ func ownGround(t *testing.T, c stack.Config) *ground {
 // Windows that went without a $disconnect keep nobody out and cost nothing for long: the first event that meets one
 // forgets it.
 func TestFault17DisconnectNeverComes(t *testing.T) {
+	t.Attr("row", "C4: connections that never send a disconnect")
 	g := ownGround(t, stack.Config{LoseDisconnects: true})
 	alice := g.person("alice")
 	thread := g.thread(alice)

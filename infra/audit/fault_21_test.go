@@ -61,6 +61,7 @@ func (s *slowTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // bob's is answered with bob's. This is the functions' own HTTP client and DynamoDB client against a server that holds
 // back its answers, in one process: in the functions nobody can say when a read is cancelled.
 func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
+	t.Attr("row", "E6: a pooled connection returns no other request's response")
 	t.Parallel()
 	table := &slowTable{came: make(chan struct{}), go_: make(chan struct{})}
 	var sockets atomic.Int32
@@ -119,6 +120,7 @@ func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 // A process that did one user's run and does another's next has kept nothing. With tenant isolation there is no such
 // process, so the stack is one without it; message's processes serve everybody anyhow.
 func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
+	t.Attr("row", "B2: a warm process keeps nothing of a user, with and without tenant isolation")
 	g := ownGround(t, stack.Config{Parameters: map[string]string{"TenantIsolation": "off"}})
 	turn := g.Function("TurnFunction")
 	var processes atomic.Int32
@@ -165,6 +167,7 @@ func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 
 // What was saved and never arrived is missed as soon as the page asks, while the run still goes on.
 func TestFault23SavedAndNotTold(t *testing.T) {
+	t.Attr("row", "E3: an event that was saved but not sent is fetched at the next ping")
 	g := onFaults(t)
 	alice := g.person("alice")
 	thread := g.thread(alice)
@@ -197,6 +200,7 @@ func TestFault23SavedAndNotTold(t *testing.T) {
 
 // Nothing is shown that is not in the log: the worker dies as it writes a record, and no window has seen any of it.
 func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
+	t.Attr("row", "A6: an event is saved before it is sent")
 	g := onFaults(t)
 	alice := g.person("alice")
 	w := g.window(alice, g.thread(alice))

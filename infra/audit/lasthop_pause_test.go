@@ -16,6 +16,8 @@ import (
 // The run cannot list its user's connections for some seconds, while it streams: live delivery stands still, since a list
 // is not posted from for longer than 1.25 s after it was asked for, and goes on when there is one; nobody misses anything.
 func TestLiveDeliveryPausesWithoutAList(t *testing.T) {
+	t.Attr("row", "C2: without a connection list delivery pauses, and no event is lost")
+	t.Attr("size", "normal")
 	g := onFaults(t)
 	p := g.person("alice")
 	w := g.window(p, g.thread(p))

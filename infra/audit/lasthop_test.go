@@ -60,6 +60,7 @@ func ops(t *testing.T, s *stack.Stack) (now shown) {
 // Ordinary life counts no violation: tabs, more of them than a user may have, switches of threads, lost sockets, ends of
 // sockets that nobody tells of, reconnects, cancels, renames, deletions, one who is forgotten and comes back too early.
 func TestOrdinaryLifeIsNoViolation(t *testing.T) {
+	t.Attr("row", "E2: ordinary use raises no false alarm")
 	s := startWith(t, stack.Config{Reorder: 5 * time.Millisecond, LoseDisconnects: true, Seed: 7})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -195,6 +196,7 @@ func (v haunted) set(key map[string]types.AttributeValue, name string, value typ
 // and for the end of a socket: nothing is posted, and each is a violation that is out, and on /ops, within ten seconds on a
 // busy machine. The figure says how soon it was.
 func TestEachViolationIsCounted(t *testing.T) {
+	t.Attr("row", "E2: each guard's refusal is counted")
 	s := startWith(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

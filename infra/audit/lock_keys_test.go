@@ -14,6 +14,7 @@ import (
 // TestLockKeys: a wrong id. Alice opens a window on a thread of bob's, whose id she knows, and asks for what was said there.
 // The id begins with bob's name, as ids do in systems where they say whose a thing is.
 func TestLockKeys(t *testing.T) {
+	t.Attr("row", "C5: another user's thread by its id")
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -22,6 +22,7 @@ import (
 // TestLockLastHop: a forged mapping. Frames come in as alice's that are of bob's socket; and his socket stands among alice's
 // connections, as a row that was written for him and got under her key.
 func TestLockLastHop(t *testing.T) {
+	t.Attr("row", "C5: forged frames and a forged connection row")
 	s := startAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -64,6 +64,7 @@ type cells struct {
 // bob with credentials of somebody else's. The template's policies decide, in force before a real table. MATRIX=1 does so
 // beside more neighbours.
 func TestIAMMatrix(t *testing.T) {
+	t.Attr("row", "B3: each store method with another user's credentials, under the template's policies")
 	if problems := storetest.Uncovered(callers()); len(problems) > 0 {
 		t.Fatalf("callers, here, does not know who calls what: %q", problems)
 	}

@@ -64,6 +64,7 @@ func ambiguous() [][2]string {
 
 // TestARequestWithTwoMeanings: what is decided about is what the engine does. A tool gone wild need not speak through the SDK.
 func TestARequestWithTwoMeanings(t *testing.T) {
+	t.Attr("row", "B3: requests that bypass the SDK and can be parsed in two ways")
 	m := newMatrix(t)
 	table := m.template.Tables[0].Name
 	if err := storetest.CreateTable(t.Context(), m.db(), table); err != nil {

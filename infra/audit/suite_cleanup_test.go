@@ -26,6 +26,9 @@ import (
 // wait, whose worker is killed, whose thread is deleted under them; sockets that are closed, cut off and dropped. What is
 // left then is what was said, and nothing else.
 func TestResourceCleanup(t *testing.T) {
+	t.Attr("row", "E1: nothing remains after all sessions have ended")
+	t.Attr("row", "E7: resource clean-up")
+	t.Attr("amount", "50 users")
 	e := extentOf(t)
 	c := newCrowd(t, e.of(5, 10, 50), 4, stack.Config{Minute: time.Second})
 	c.each(func(_ int, p *person) error { return c.session(p) })

@@ -13,6 +13,7 @@ import (
 // The functions' clients are made once a process and keep their connections: many requests share few of them. Those of the
 // function that serves everybody are fewer than its users: none is anybody's own.
 func TestClientsArePooled(t *testing.T) {
+	t.Attr("row", "E6: few connections are dialled for many requests")
 	c := newCrowd(t, 12, 1, stack.Config{})
 	for _, p := range c.users { // one after the other, so that warm processes serve all of them
 		s, err := c.window(p, p.threads[0])

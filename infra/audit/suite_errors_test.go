@@ -42,6 +42,10 @@ const steady = "/stream 60 30\n/call calculator {\"expression\":\"6*7\"}\n/say e
 // Some users' runs panic, hang, fail, are fed poison or are killed, and one floods; everybody else has runs meanwhile, each
 // of which ends in success with its whole answer. Each run of anybody ends once, and nobody has more than five at a time.
 func TestConcurrentExecution(t *testing.T) {
+	t.Attr("row", "A2: a user who requests many runs has at most five at a time")
+	t.Attr("row", "B4: runs that fail leave the runs of the other users untouched")
+	t.Attr("row", "E7: concurrent execution")
+	t.Attr("amount", "50 users")
 	e := extentOf(t)
 	seconds := e.of(12, 15, 30) // of a run: what hangs ends then
 	c := newCrowd(t, e.of(12, 20, 50), 2, stack.Config{Parameters: map[string]string{"RunSeconds": fmt.Sprint(seconds)}})

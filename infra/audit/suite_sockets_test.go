@@ -35,6 +35,10 @@ func wanted(t *testing.T, e extent) int64 {
 // events over all of them, while sockets are lost. Each event that any device was sent is its owner's own, byte for byte the
 // one of that number in its owner's log; none is missing; and each view shows what the log says, each thing once.
 func TestWebSocketIsolation(t *testing.T) {
+	t.Attr("row", "C5: every event on every socket is checked")
+	t.Attr("row", "E2: no false alarm among clean events")
+	t.Attr("row", "E7: event isolation")
+	t.Attr("amount", "50 users")
 	e := extentOf(t)
 	c := newCrowd(t, e.of(6, 10, 50), 3, stack.Config{Parameters: map[string]string{"RunSeconds": "840", "RunBurst": "1000"}})
 	h := newHearing(c)

@@ -41,6 +41,9 @@ func (p *person) chores() []string {
 // belongs, and nowhere else: in no byte of anybody else's sockets, in no log, in nothing that anybody else's model was
 // given, and in the table below its owner's key only.
 func TestMultiUserIsolation(t *testing.T) {
+	t.Attr("row", "B2: users' secret markers appear in no other user's frames, logs or records")
+	t.Attr("row", "E7: multi-user isolation")
+	t.Attr("amount", "50 users")
 	e := extentOf(t)
 	c := newCrowd(t, e.of(10, 10, 50), e.of(1, 2, 2), stack.Config{})
 	sockets := make([][]*socket, len(c.users)) // two of each thread

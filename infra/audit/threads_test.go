@@ -18,6 +18,7 @@ import (
 
 // Two users' notes never meet, over the whole stack: each lists, searches and deletes only their own.
 func TestNotesNeverMeet(t *testing.T) {
+	t.Attr("row", "D4: two users' notes over the whole stack")
 	e := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -148,6 +148,7 @@ func (a talker) obeys(i tooltest.Injection, name string, other *person) (calls [
 // token does not grant is denied, nothing of the other comes, and each call is in turn's log. AUDIT has it do all of the
 // conversations.
 func TestToolsOverTheWholeStack(t *testing.T) {
+	t.Attr("row", "D4: the tools over the whole stack, with tokens of fewer grants")
 	s := startWith(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()

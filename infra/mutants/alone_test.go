@@ -95,12 +95,20 @@ func TestLocksAreThere(t *testing.T) {
 			t.Errorf("all locks out but %q: %v", l.name, err)
 		}
 	}
+	tests := testsOf(t, "infra/audit")
+	for _, l := range locks() {
+		if _, err := tests.find(l.attack); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestEachLockAlone attacks each lock with the four others taken out: nothing comes through. Then with that one out too: now
 // it does, so the attack is one, and the lock is what stopped it. It takes minutes; MUTANTS says which, as "lock keys". Without
 // the audit it looks as well at what the four others make of the attack when only that one is out.
 func TestEachLockAlone(t *testing.T) {
+	t.Attr("row", "C5: each lock stops its attack alone")
+	t.Attr("size", "normal")
 	which, audited := os.Getenv("MUTANTS"), os.Getenv("AUDIT") != ""
 	if which == "" && !audited {
 		t.Skip("make locks runs it")
@@ -154,7 +162,11 @@ func (l lock) attacked(t *testing.T, edits []edit) (came bool, said string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	red, out, err := try(t, texts, l.attack, "CARREL_LOCKS=1")
+	attack, err := testsOf(t, "infra/audit").find(l.attack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	red, out, err := try(t, texts, attack, "CARREL_LOCKS=1")
 	if err != nil {
 		t.Fatal(err)
 	}

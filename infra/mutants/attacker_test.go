@@ -3,7 +3,7 @@ package mutants
 // attackerGuards are what an attacker who speaks the protocol meets. Some are no guards that are taken away but holes that
 // are planted: keys alone keep the users of message apart, so that there is nothing to take away.
 func attackerGuards() []guard {
-	const audit = "./infra/audit "
+	const audit = "./infra/audit/... "
 	const history = `		return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: f.ThreadID})
 `
 	const victims = `		u, err := r.table.ForOperator(ctx, store.Named{Key: "victim"})

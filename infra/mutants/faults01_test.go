@@ -3,7 +3,7 @@ package mutants
 import "slices"
 
 // audit is the package of most tests of faults.
-const audit = "./infra/audit"
+const audit = "./infra/audit/..."
 
 // firstFaults are those before 25.
 func firstFaults() []fault {

@@ -19,12 +19,12 @@ func iamGuards() []guard {
 			test: "./shared/usercreds TestAnSTSThatHangs",
 		},
 		{
-			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit TestLocksStopSelfInvoke",
+			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit/... TestLocksStopSelfInvoke",
 			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
 			to:   "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
 		},
 		{
-			name: "iam: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit TestARequestWithTwoMeanings",
+			name: "iam: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit/... TestARequestWithTwoMeanings",
 			from: "	raw, found := o[name]\n", to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) {\n			raw, found = other, true\n		}\n	}\n",
 		},
 		{
@@ -83,7 +83,7 @@ func decisionGuards() []guard {
 		{
 			name: "iam: the table asks whether a caller may", file: "infra/local/dynamodb/proxy/proxy.go",
 			from: `if p.c.Allow != nil {`, to: `if p.c.Allow != nil && operation == "" {`,
-			test: "./infra/audit TestIAMMatrix", row: "B3",
+			test: "./infra/audit/... TestIAMMatrix", row: "B3",
 		},
 	}
 }

@@ -63,7 +63,7 @@ func frameGuards() []guard {
 			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n", to: "	if bad != nil {\n", spare: spare,
 		},
 		{
-			name: "last hop: nothing is done on a token that is past", file: "functions/message/handler.go", test: "./infra/audit TestFault30TokenExpiresOnOpenSocket",
+			name: "last hop: nothing is done on a token that is past", file: "functions/message/handler.go", test: "./infra/audit/... TestFault30TokenExpiresOnOpenSocket",
 			from: "if !r.now().Before(r.in.TokenExpires) {\n\t\treturn r.tooLate", to: "if r.now().IsZero() {\n\t\treturn r.tooLate",
 			spare: "the token is looked at before each post of an answer too",
 		},

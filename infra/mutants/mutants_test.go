@@ -51,6 +51,7 @@ const testTime = 5 * time.Minute // of one test without one guard
 // It tells the guards of rows as a whole run would, for the audit's own tests.
 func TestGuardsAreThere(t *testing.T) {
 	seen, row := map[string]bool{}, regexp.MustCompile(`^[A-E][1-7]$`)
+	tests := testsOf(t, "")
 	for _, g := range guards() {
 		if seen[g.name] {
 			t.Errorf("two guards are called %q", g.name)
@@ -58,6 +59,11 @@ func TestGuardsAreThere(t *testing.T) {
 		seen[g.name] = true
 		if g.row != "" && !row.MatchString(g.row) {
 			t.Errorf("%s: %q is no row of the audit", g.name, g.row)
+		}
+		var err error
+		if g.test, err = tests.find(g.test); err != nil {
+			t.Errorf("%s: %v", g.name, err)
+			continue
 		}
 		g.tell(t, true, "", nil)
 		if g.lapse != "" {
@@ -85,12 +91,17 @@ func TestGuardsAreMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tests := testsOf(t, "")
 	for _, g := range guards() {
 		if !wanted.MatchString(g.name) || rows != "" && (g.row == "" || g.spare != "" || !row.MatchString(g.row)) {
 			continue
 		}
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel() // as many as -parallel says
+			var err error
+			if g.test, err = tests.find(g.test); err != nil {
+				t.Fatal(err)
+			}
 			red, said, err := g.try(t)
 			g.tell(t, red, said, err)
 			switch {

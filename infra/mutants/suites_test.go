@@ -2,7 +2,7 @@ package mutants
 
 // suitesGuards are what the four suites of infra/audit, and the checks beside them, stand on.
 func suitesGuards() []guard {
-	const suites, turn = "./infra/audit ", "./functions/turn "
+	const suites, turn = "./infra/audit/... ", "./functions/turn "
 	return []guard{
 		{
 			name: "suites: what users say is in no log", row: "B2", file: "functions/turn/turn.go", test: suites + "TestMultiUserIsolation",

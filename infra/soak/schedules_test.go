@@ -22,6 +22,8 @@ const sides = 16
 // schedules at a time, while API Gateway hands frames on in any order. On each thread every window must show every run,
 // whole and once, and no frame may reach a window that it is not for. make soak has 1,000 schedules.
 func TestSchedules(t *testing.T) {
+	t.Attr("row", "C2: random schedules over the whole stack")
+	t.Attr("amount", "1000 schedules")
 	number, seed := 24, uint64(5)
 	if told := os.Getenv("SCHEDULES"); told != "" {
 		var err error

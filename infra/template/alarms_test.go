@@ -71,6 +71,8 @@ func names(t *testing.T) (all []string) {
 // An alarm on a metric that no function writes never rings; one without a reader is not heard. None rings because nothing
 // happens.
 func TestAlarms(t *testing.T) {
+	t.Attr("row", "E2: each alarm watches a metric that is written")
+	t.Attr("row", "E4: residue has an alarm")
 	r := transformed(t)
 	want := []string{"connect IsolationViolation", "disconnect IsolationViolation", "message IsolationViolation",
 		"sweep IsolationViolation", "sweep SweepEnded", "sweep SweepResumed", "sweep SweepSeats", "sweep SweepStarted",
@@ -133,6 +135,7 @@ func noticers(t *testing.T) (all []string) {
 // rings at the first one. It looks at a minute, of which one point is enough: AWS wants that of an alarm whose metric comes
 // by Lambda's log, since a point may come after its own ten seconds were looked at. It reads the template as it stands.
 func TestAViolationRingsWithinAMinute(t *testing.T) {
+	t.Attr("row", "E2: the alarm rings within a minute")
 	source, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +182,7 @@ func TestAViolationRingsWithinAMinute(t *testing.T) {
 
 // Who admits, works and sweeps is told of the same limits, and a run ends before its function does.
 func TestLimits(t *testing.T) {
+	t.Attr("row", "A3: all functions have the same limits, and a run ends before its function times out")
 	r, limits, functions := transformed(t), 0, 0
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
 		functions, limits = functions+1, 0

@@ -15,6 +15,7 @@ import (
 // A deployment that nobody gives other limits has those that the audit asks for, and so has what knows no deployment; a run
 // cannot be given more than 14 minutes.
 func TestTheLimitsOfARun(t *testing.T) {
+	t.Attr("row", "A3: the default limits, and 14 minutes as the longest run")
 	l := chat.DefaultLimits()
 	if l.Runs != 5 || l.RunTime != 5*time.Minute || l.ModelCalls > 25 || l.ToolCalls > 50 || l.Events > 10_000 ||
 		l.ModelCalls*l.ToolCalls*l.Events*l.OutputBytes*l.MemoryBytes == 0 {

@@ -65,6 +65,7 @@ func maskedFiles(t *testing.T) map[string]string {
 
 // TestUsersCannotBeMade has the compiler judge every forgery, and one piece of code beside them that is right.
 func TestUsersCannotBeMade(t *testing.T) {
+	t.Attr("row", "B1: code that makes or smuggles a user does not compile")
 	archive, err := txtar.ParseFile("testdata/forgeries.txtar")
 	if err != nil {
 		t.Fatal(err)

@@ -59,6 +59,7 @@ func escapeRule(tr tree) []string {
 }
 
 func TestNothingGoesRoundTheTypes(t *testing.T) {
+	t.Attr("row", "B1: no unsafe, no reflection, no C")
 	enforce(t, escapeRule, map[string]string{
 		"unsafe would":              "-- functions/turn/a_test.go --\npackage main\nimport _ \"unsafe\"\n",
 		"a.go:2: unsafe: unsafe":    "-- shared/tool/a.go --\npackage tool\nimport u \"unsafe\"\nvar _ u.Pointer\n",
@@ -109,6 +110,7 @@ func moduleRule(tr tree) []string {
 }
 
 func TestTheGoCommandBuildsOnlyWhatTheRulesRead(t *testing.T) {
+	t.Attr("row", "B1: the Go command builds no file that the rules do not read")
 	const mod = "-- go.mod --\nmodule carrel\n"
 	enforce(t, moduleRule, map[string]string{
 		"shared/chat/forge_amd64.s: the go command": mod + "-- shared/chat/forge_amd64.s --\nTEXT ·f(SB),0,$0\n",

@@ -120,6 +120,7 @@ func reflected() map[string]func(u *chat.User) error {
 
 // TestForgedUsersAreNobody: what compiles and is no user makes none when it runs, and nobody takes what it made.
 func TestForgedUsersAreNobody(t *testing.T) {
+	t.Attr("row", "B1: a forged user that does compile is the zero User")
 	for how, forge := range forgeries() {
 		var u chat.User
 		outcome := attempt(forge, &u)

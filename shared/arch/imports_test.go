@@ -156,6 +156,7 @@ func makerRule(tr tree) []string {
 }
 
 func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
+	t.Attr("row", "B1: users are made in named files only")
 	enforce(t, makerRule, map[string]string{
 		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ \"carrel/shared/internal/principal\"\n",
 		"shared/tool/a_test.go":   "-- shared/tool/a_test.go --\npackage tool\nimport _ \"carrel/shared/internal/principal\"\n",

@@ -143,6 +143,7 @@ func (k keyLooker) wasRead(c *ast.CompositeLit) bool {
 }
 
 func TestKeysAreBuiltInOnePlace(t *testing.T) {
+	t.Attr("row", "B3: keys are built in one file")
 	const keys = "-- shared/store/keys.go --\npackage store\nconst runPrefix = \"RUN#\"\nfunc logPartition() string { return \"\" }\n"
 	plant := func(code string) string { return keys + "-- shared/store/a.go --\npackage store\n" + code + "\n" }
 	enforce(t, keyRule, map[string]string{

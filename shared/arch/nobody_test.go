@@ -103,6 +103,7 @@ func refusesNobody(t *testing.T, name string, take taker, u chat.User) {
 
 // TestTheZeroUserIsRefused: each function that takes a user has a case, and refuses the zero one without effect.
 func TestTheZeroUserIsRefused(t *testing.T) {
+	t.Attr("row", "B1: each function that takes a user rejects the zero User")
 	takes, _ := handlers(repository(t))
 	all := takers()
 	for name, take := range all {
@@ -142,6 +143,7 @@ func uncovered(takes map[string]bool, cases map[string]taker) []string {
 
 // TestEveryTakerIsFound plants functions that take a user in all the ways that there are.
 func TestEveryTakerIsFound(t *testing.T) {
+	t.Attr("row", "B1: each function that takes a user is tried with the zero User")
 	takes, _ := handlers(planted(t, `
 -- shared/internal/principal/a.go --
 package principal

@@ -64,6 +64,7 @@ func embedded(g *ast.GenDecl, v *ast.ValueSpec) bool {
 }
 
 func TestNoPackageLevelState(t *testing.T) {
+	t.Attr("row", "C1: no package-level variable")
 	enforce(t, variableRule, map[string]string{
 		"variable cache":   "-- shared/chat/a.go --\npackage chat\nvar cache = map[string]int{}\n",
 		"variable errata":  "-- shared/chat/a.go --\npackage chat\nvar errata = errors.New(\"x\")\n",
@@ -113,6 +114,7 @@ func globalRule(tr tree) []string {
 }
 
 func TestNoGlobalsOfOthers(t *testing.T) {
+	t.Attr("row", "C1: no global of another package is used or changed")
 	enforce(t, globalRule, map[string]string{
 		"http.DefaultClient": "-- shared/token/a.go --\npackage token\nimport \"net/http\"\nfunc f() { _ = http.DefaultClient }\n",
 		"slog.SetDefault":    "-- functions/turn/a.go --\npackage main\nimport \"log/slog\"\nfunc f() { slog.SetDefault(nil) }\n",
@@ -143,6 +145,7 @@ func hiddenRule(tr tree) []string {
 }
 
 func TestNothingRunsOrLinksInHiding(t *testing.T) {
+	t.Attr("row", "C1: no init function, no linkname")
 	enforce(t, hiddenRule, map[string]string{
 		"go:linkname goes":      "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
 		"go:cgo_import_dynamic": "-- shared/chat/a.go --\npackage chat\n//go:cgo_import_dynamic f\nfunc f()\n",

@@ -85,6 +85,7 @@ func definitions(f file) (found []string) {
 }
 
 func TestToolsCannotNameUsers(t *testing.T) {
+	t.Attr("row", "D4: no tool package names a user")
 	in := func(imports, body string) string {
 		return "-- shared/tool/diary/a.go --\npackage diary\nimport (\n" + imports + "\n)\n" + body + "\n"
 	}

@@ -229,6 +229,7 @@ func fieldNames(tr tree) map[string]bool {
 }
 
 func TestUsersComeThroughDoors(t *testing.T) {
+	t.Attr("row", "B1: a list names each function that returns a user, and its callers")
 	const words = "-- shared/internal/principal/a.go --\npackage principal\ntype User struct{ key string }\n" +
 		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = principal.User\n"
 	enforce(t, doorRule, map[string]string{

@@ -40,6 +40,7 @@ type asked struct {
 // TestRandomHistories has desks of all sizes live through admissions of each policy, ends with and without questions,
 // answers, cancels, expiries and starts, in any order. SEED does one again.
 func TestRandomHistories(t *testing.T) {
+	t.Attr("row", "A2: random histories on queues of every size")
 	seed := uint64(time.Now().UnixNano())
 	if told := os.Getenv("SEED"); told != "" {
 		var err error

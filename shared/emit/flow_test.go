@@ -17,6 +17,7 @@ import (
 const whole = "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END RUN_FINISHED"
 
 func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
+	t.Attr("row", "A6: each watcher receives exactly the events of the log")
 	synctest.Test(t, func(t *testing.T) {
 		a, b, other, silent := conn("a"), conn("b"), conn("other"), conn("silent")
 		other.Thread, silent.N = "another", 0
@@ -132,6 +133,7 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 
 // Whoever cannot keep up is cut off, not the run; a new hello (a higher n) brings it back.
 func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
+	t.Attr("row", "C3: a full queue closes its connection and leaves the run alone")
 	synctest.Test(t, func(t *testing.T) {
 		edge := newEdge(conn("a"))
 		edge.takes["a"] = 4 * time.Second
@@ -191,6 +193,7 @@ func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 }
 
 func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
+	t.Attr("row", "A6: a connection that answers 410 is deleted")
 	synctest.Test(t, func(t *testing.T) {
 		edge := newEdge(conn("gone"), conn("a"))
 		edge.fails["gone"] = fmt.Errorf("post: %w", chat.ErrGone)
@@ -213,6 +216,7 @@ func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
 
 // Whether a failed append wrote or not, the same events are tried again and stand in the log once.
 func TestAppendIsTriedAgain(t *testing.T) {
+	t.Attr("row", "C3: a failed append is retried and stored once")
 	for _, wrote := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			log := &fakeLog{fail: func(try int, written bool) error {

@@ -68,6 +68,8 @@ func TestNothingIsPostedByAnOldList(t *testing.T) {
 
 // Whatever becomes of the lists, none is posted by that is too old, and who stays sees everything in the end.
 func TestListsThatFailOrHang(t *testing.T) {
+	t.Attr("row", "C2: no post relies on a connection list requested over 1.25 s ago (1 s between lists, 0.25 s for "+
+		"one)")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -120,6 +122,7 @@ func TestListsThatFailOrHang(t *testing.T) {
 // A row that is another's is not posted to, whoever reads it so: it is a violation, told once. The user's own go on, and one
 // that does not say whose it is gets nothing and is no violation.
 func TestARowOfAnothersIsRefused(t *testing.T) {
+	t.Attr("row", "C5: a run posts to no connection of another user")
 	synctest.Test(t, func(t *testing.T) {
 		edge := newEdge(conn("mine"), conn("theirs"), conn("silent"))
 		edge.foreign = []error{&chat.ForeignError{Connection: "copied"}}

@@ -89,6 +89,7 @@ func TestAFailureEndsTheRunInOrder(t *testing.T) {
 }
 
 func TestHowARunIsStopped(t *testing.T) {
+	t.Attr("row", "A3: each limit ends a run with its own error code")
 	stuck, err := tool.Define("other", "", "all", func(ctx context.Context, _ input) (string, error) {
 		<-ctx.Done()
 		return "", ctx.Err()

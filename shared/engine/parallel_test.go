@@ -170,6 +170,7 @@ func (f *fixture) pairs(all []wanted) (ids []string) {
 // Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the others
 // (the sink checks the order), and its record.
 func TestEveryOutcomePairsItsEvents(t *testing.T) {
+	t.Attr("row", "D3: each outcome emits a complete set of call events")
 	var calls, recorded int
 	synctest.Test(t, func(t *testing.T) {
 		f := setUp(t, says(callsOf(everyOutcome()), []engine.Delta{stop(engine.StopEnd)}), chat.Limits{})
@@ -240,6 +241,7 @@ func TestCallsAtOnceAreStopped(t *testing.T) {
 
 // A slow call holds up nobody but itself, and so many at most are made at the same time.
 func TestASlowCallHoldsUpNobody(t *testing.T) {
+	t.Attr("row", "D3: calls run in parallel up to a limit, and none waits for a slow one")
 	var most, made int
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -279,6 +281,7 @@ func TestASlowCallHoldsUpNobody(t *testing.T) {
 
 // What is never called is recorded too: beyond the run's limit, cut off in its arguments, or known before.
 func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
+	t.Attr("row", "D2: calls that were never made are recorded too")
 	calls := 0
 	known := tool.Result{Outcome: tool.Refused, Content: "no"}
 	for name, c := range map[string]struct {

@@ -98,6 +98,7 @@ func TestIDsAreUnique(t *testing.T) {
 }
 
 func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
+	t.Attr("row", "D3: parallel calls return their results in order")
 	second := make(chan struct{})
 	slow, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
 		<-second // the first call ends only when the second has run: they run at once

@@ -127,6 +127,7 @@ func TestNoGrantComesOfAnothersWords(t *testing.T) {
 
 // Two lines of one header are two tokens too: of those an event's headers have the last.
 func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
+	t.Attr("row", "C5: a token header sent twice is rejected")
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
 	refused := 0
 	for _, lines := range []string{
@@ -182,6 +183,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 
 // Whose run it is stands in one place, which the deployment chooses, and in no other.
 func TestWhoseRunItIs(t *testing.T) {
+	t.Attr("row", "B2: one function decides whose run an event names")
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
 	hashed := `{"ownerHash":"` + alice.Hash() + `","run":"r1","reason":"run"}`

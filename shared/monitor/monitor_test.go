@@ -69,6 +69,7 @@ func TestSeveralMetricsAreOneLine(t *testing.T) {
 // A violation is one line for the metric, which an alarm may look at each ten seconds, and one for the record; both are
 // there when Violation returns, and tell ids as hashes alone.
 func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
+	t.Attr("row", "E2: a violation record names the guard and not the user")
 	var out, log bytes.Buffer
 	m := monitor.New(&out, "message", slog.New(slog.NewJSONHandler(&log, nil)))
 	u := chattest.User(t, "alice")

@@ -17,6 +17,7 @@ import (
 // user's own partition and in nobody else's; a query takes in what it is for and nothing else, of the user's other threads
 // as little as of another's; and an entry of the live index tells whose it is.
 func FuzzKeys(f *testing.F) {
+	f.Attr("row", "B3: no key of a user lies among another user's keys")
 	for _, seed := range [][4]string{
 		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"}, {"a#b", "a=23b", "DESK", "THREAD"},
 		{"a", "a#D", "t1", "t1:"}, {"a", "a~", "D", "T"}, {"a!", "a", "E", "M"}, {"a.", "a-", "t.1", "t-1"}, {"a_", "a=", "-", "."},
@@ -200,6 +201,7 @@ func (th thing) live(t *testing.T) {
 
 // TestEveryKeyIsFuzzed: each function of keys.go that makes a key or a span of keys is one that FuzzKeys calls.
 func TestEveryKeyIsFuzzed(t *testing.T) {
+	t.Attr("row", "B3: every function that builds a key is fuzzed")
 	file, err := parser.ParseFile(token.NewFileSet(), "keys.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ func measured() memory {
 // TestAHolderStaysSmall: what a run says does not stay in its worker, however much it is: not of the attempt that says
 // it, not of one that goes on from there. CARREL_MEMORY names how many MB are said, 8 where it names none.
 func TestAHolderStaysSmall(t *testing.T) {
+	t.Attr("row", "B6: a worker keeps none of the text that its run streams")
 	said := 8
 	if n, err := strconv.Atoi(os.Getenv("CARREL_MEMORY")); err == nil {
 		said = n

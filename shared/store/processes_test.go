@@ -46,6 +46,8 @@ const raceThreads = 7
 // tried by several processes, cancels, claims, ends, and starts of what waits. Never has a desk a sixth seat, nor two on a
 // thread; each run is accepted once and runs once; and each that was accepted ends. RACES is how many admissions there are.
 func TestRaces(t *testing.T) {
+	t.Attr("row", "A2: four processes admit runs through the real store at once")
+	t.Attr("amount", "10000 admissions")
 	if told := os.Getenv("CARREL_RACER"); told != "" {
 		var r racers
 		if err := json.Unmarshal([]byte(told), &r); err != nil {

@@ -33,6 +33,7 @@ type crowd struct {
 // TestRacingRuns has 200 runs of one user admitted, run, cancelled and started from many goroutines. Never has the desk a
 // sixth seat nor two on a thread, no run is claimed twice, and at the end each has ended once with a log that shows it.
 func TestRacingRuns(t *testing.T) {
+	t.Attr("row", "A2: goroutines admit, run, cancel and start runs at once")
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
 			return

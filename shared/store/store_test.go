@@ -76,6 +76,11 @@ func (w whole) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func TestStore(t *testing.T) {
+	t.Attr("row", "B3 dynoxide/Isolation: each store method, between users with nearly equal names")
+	t.Attr("row", "B5 dynoxide/Fault44Retention: a log is kept for the configured retention")
+	t.Attr("row", "B5 dynoxide/Expiry: a run's record expires")
+	t.Attr("row", "C4 dynoxide/Expiry: an abandoned connection's record expires")
+	t.Attr("row", "C5 dynoxide/ForeignRows: a row written for another user is rejected")
 	eachEngine(t, func(t *testing.T, o opener) {
 		db := o.client(nil)
 		storetest.Run(t, func(*testing.T) *dynamodb.Client { return db })

@@ -93,6 +93,7 @@ func TestIdempotencyKey(t *testing.T) {
 // Somebody else's run of the same id, with a call of the same id, has another key: where it is handed on to, one user's
 // call is never taken for a repetition of another's.
 func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
+	t.Attr("row", "D4: a call's idempotency key contains its user")
 	keys := map[string]bool{}
 	again := define(t, "order", func(ctx context.Context, _ order) (string, error) {
 		keys[tool.IdempotencyKey(ctx)] = true

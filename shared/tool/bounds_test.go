@@ -32,6 +32,7 @@ func TestAResultIsBounded(t *testing.T) {
 
 // A result must fit in an event whatever it consists of: an event is at most 256 KB of JSON.
 func TestAResultIsBoundedAsJSON(t *testing.T) {
+	t.Attr("row", "D1: a result's size is bounded, counted as JSON")
 	for _, piece := range []string{"<", "\x00", "\u2028", `"`, "\n", "ä", "𝄞"} {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
@@ -82,6 +83,7 @@ func TestResult_CutBetweenClusters(t *testing.T) {
 }
 
 func TestACallEndsWhenItMust(t *testing.T) {
+	t.Attr("row", "D1: a call ends at its deadline or when its run is stopped")
 	cancelled := errors.New("cancelled")
 	ended := 0
 	for _, heeds := range []bool{true, false} { // the handler heeds its context, or does not
@@ -131,6 +133,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 }
 
 func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
+	t.Attr("row", "A7: a stopped run calls no tool")
 	made := false
 	uc := contextOf(t, "order")
 	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
@@ -146,6 +149,7 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 }
 
 func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
+	t.Attr("row", "A7: Close names a tool handler that does not return")
 	var said error
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order")

@@ -19,6 +19,7 @@ import (
 // A call that is wrong in several ways is told the first of them, in the order that Call documents, and nothing of what
 // comes behind: not the schema of a tool that is not granted, no question about a call that cannot be made.
 func TestOrderOfACall(t *testing.T) {
+	t.Attr("row", "D1: the steps of a call run in order")
 	made, tried := 0, 0
 	once := define(t, "order", func(ctx context.Context, in order) (string, error) {
 		made++
@@ -72,6 +73,7 @@ func TestOrderOfACall(t *testing.T) {
 
 // Limits hold at once, too, and are the run's: not a tool's for all runs, and not an attempt's.
 func TestCallsPerRun(t *testing.T) {
+	t.Attr("row", "D1: calls of a tool are limited per run")
 	var mu sync.Mutex
 	ran, allowed, tried := 0, 0, 0
 	three := define(t, "order", func(context.Context, order) (string, error) {
@@ -116,6 +118,7 @@ func TestCallsPerRun(t *testing.T) {
 }
 
 func TestAToolsOwnDeadline(t *testing.T) {
+	t.Attr("row", "D1: a tool has a deadline of its own")
 	var took []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order", "other")

@@ -67,6 +67,7 @@ func dispatcher(tb testing.TB, uc *usercontext.Context, tools ...tool.Tool) *too
 const good = `{"item":"book","count":2}`
 
 func TestWhatBecomesOfACall(t *testing.T) {
+	t.Attr("row", "D1: each outcome of a call")
 	tests := []struct {
 		name, tool, arguments string
 		handle                func(context.Context, order) (string, error)
@@ -139,6 +140,7 @@ func recorded(t *testing.T, decisions []tool.Decision, name string, outcome tool
 }
 
 func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
+	t.Attr("row", "D2: a model is shown exactly the tools that its run may call")
 	uc := contextOf(t, "third", "order")
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "third", echo), define(t, "other", echo), define(t, "order", echo))
@@ -207,6 +209,7 @@ func TestWithMoreTools(t *testing.T) {
 }
 
 func TestWhoGetsNoDispatcher(t *testing.T) {
+	t.Attr("row", "A7: a dispatcher needs a live context")
 	registry, err := tool.NewRegistry(define(t, "order", echo))
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +230,8 @@ func TestWhoGetsNoDispatcher(t *testing.T) {
 }
 
 func TestAThousandDispatchersAtOnce(t *testing.T) {
+	t.Attr("row", "A7: 1,000 dispatchers made at once each serve their own user")
+	t.Attr("amount", "1000 dispatchers")
 	registry, err := tool.NewRegistry(define(t, "order", echo), define(t, "other", echo))
 	if err != nil {
 		t.Fatal(err)

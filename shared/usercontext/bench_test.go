@@ -22,6 +22,7 @@ func silent() engine.Model {
 }
 
 func TestARunIsCheapToBegin(t *testing.T) {
+	t.Attr("row", "E5: allocations of a new run")
 	d, alice := deploy(t), chattest.User(t, "alice")
 	allocations := testing.AllocsPerRun(100, func() {
 		must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(context.Background()))
@@ -35,6 +36,7 @@ func TestARunIsCheapToBegin(t *testing.T) {
 // The time is held to its limit with AUDIT alone: make test has the race detector on, and other work beside it. Of many
 // rounds the fastest counts, which nothing else has disturbed.
 func TestARunIsQuickToBegin(t *testing.T) {
+	t.Attr("row", "E5: time of a new run")
 	d, alice, ctx := deploy(t), chattest.User(t, "alice"), context.Background()
 	whole := fastest(func() { must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(ctx)) })
 	verify := verifies(t)

@@ -27,6 +27,7 @@ func child(tb testing.TB, uc *usercontext.Context, request string) *usercontext.
 }
 
 func TestAChildIsOfTheSameRun(t *testing.T) {
+	t.Attr("row", "B1: a child keeps user, thread and run")
 	conf := config(t)
 	conf.Grants = []string{"notes", "clock", ""}
 	conf.Limits.ToolCalls = 3
@@ -53,6 +54,7 @@ func TestAChildIsOfTheSameRun(t *testing.T) {
 }
 
 func TestDepthIsBounded(t *testing.T) {
+	t.Attr("row", "B1: children are at most 10 deep")
 	uc := open(t, config(t))
 	defer uc.Close(context.Background())
 	c := uc

@@ -26,6 +26,7 @@ func must(tb testing.TB, err error) {
 }
 
 func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
+	t.Attr("row", "A4: clean-ups run in reverse order, after the goroutines have ended")
 	uc := open(t, config(t))
 	var mu sync.Mutex
 	var order []string
@@ -53,6 +54,7 @@ func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
 }
 
 func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
+	t.Attr("row", "A4: a clean-up that panics, hangs or fails does not stop the others")
 	synctest.Test(t, func(t *testing.T) {
 		uc := open(t, config(t))
 		stuck := make(chan struct{})
@@ -135,6 +137,8 @@ func TestConcurrentUseAndClose(t *testing.T) {
 // Ten thousand contexts, each with a child, a goroutine and a clean-up: all of them are collected, and heap and goroutines
 // are what they were.
 func TestNothingStaysBehind(t *testing.T) {
+	t.Attr("row", "B6: 10,000 contexts, each with a child, a goroutine and a clean-up, leave nothing")
+	t.Attr("amount", "20000 contexts")
 	const contexts = 10_000
 	var collected atomic.Int64
 	conf := config(t)

@@ -64,6 +64,7 @@ func TestWorkThatIsCutOffHasFailed(t *testing.T) {
 
 // What is left keeps a context from being clean until it is gone, whatever goes last.
 func TestResidueIsNotClean(t *testing.T) {
+	t.Attr("row", "E1: a context with leftovers is not cleaned")
 	for _, last := range []string{"goroutine", "clean-up"} {
 		synctest.Test(t, func(t *testing.T) {
 			c := config(t)
@@ -99,6 +100,7 @@ func TestResidueIsNotClean(t *testing.T) {
 }
 
 func TestAGaugeTellsWhatIsNew(t *testing.T) {
+	t.Attr("row", "A5: a gauge counts contexts made, active and cleaned, and their peak")
 	c := config(t)
 	c.Gauge = &usercontext.Gauge{}
 	one, two := open(t, c), open(t, c)
@@ -116,8 +118,28 @@ func TestAGaugeTellsWhatIsNew(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%+v", c.Gauge.Counts()))
 }
 
+// randomCall makes the call with this number on a context; look is called while the context executes.
+func randomCall(uc *usercontext.Context, number int, look func()) {
+	switch number {
+	case 0:
+		uc.Close(context.Background())
+	case 1, 2:
+		if ended, err := uc.Execute(); err == nil {
+			look()
+			ended(map[int]error{1: nil, 2: errors.New("no")}[number])
+		}
+	case 3:
+		uc.Cancel(errors.New("stop"))
+	case 4:
+		if child, err := uc.Child("c"); err == nil {
+			child.Close(context.Background())
+		}
+	}
+}
+
 // Whatever is called, in whatever order and at once, a life has only the moves that it may have.
 func TestNoIllegalMove(t *testing.T) {
+	t.Attr("row", "A4: any calls in any order make only legal moves between phases")
 	seed := rand.Uint64()
 	if s := os.Getenv("SEED"); s != "" {
 		var err error
@@ -148,21 +170,7 @@ func TestNoIllegalMove(t *testing.T) {
 			do := r.IntN(5)
 			all.Go(func() {
 				look()
-				switch do {
-				case 0:
-					uc.Close(context.Background())
-				case 1, 2:
-					if ended, err := uc.Execute(); err == nil {
-						look()
-						ended(map[int]error{1: nil, 2: errors.New("no")}[do])
-					}
-				case 3:
-					uc.Cancel(errors.New("stop"))
-				case 4:
-					if child, err := uc.Child("c"); err == nil {
-						child.Close(context.Background())
-					}
-				}
+				randomCall(uc, do, look)
 				look()
 			})
 		}

@@ -54,6 +54,7 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 func TestWhatItSays(t *testing.T) {
+	t.Attr("row", "B1: a context returns copies of its values")
 	c := config(t)
 	c.Grants = []string{"calculator", ""}
 	c.Limits.ToolCalls = 3

@@ -26,6 +26,8 @@ func allowed() map[string]string {
 // Two users' runs in one warm process, with all that is made for each and after all that a run does, share nothing that can
 // be written, and nothing of one points in a circle.
 func TestTwoRunsShareNothing(t *testing.T) {
+	t.Attr("row", "A1: two users' runs in one process share no writable memory")
+	t.Attr("row", "E1: a run's objects form no cycle")
 	d := deploy(t)
 	alice := d.session(t, chattest.User(t, "alice"), chat.Limits{}, converses{})
 	bob := d.session(t, chattest.User(t, "bob"), chat.Limits{}, converses{})

@@ -130,6 +130,7 @@ func (converses) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.De
 
 // A context is one run's: an engine that is given a used one refuses, and says nothing to anybody.
 func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
+	t.Attr("row", "A1: a used context accepts no second run")
 	s := deploy(t).session(t, chattest.User(t, "alice"), chat.Limits{}, converses{})
 	s.run(t)
 	before := s.Edge.seq
@@ -157,6 +158,7 @@ func floods() engine.Model {
 // A run whose model pours 100 MB ends with a named error and does not grow the process by more than 32 MB: whichever of
 // its limits is reached first.
 func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
+	t.Attr("row", "A3: a model that streams 100 MB is stopped, with bounded memory")
 	d, alice := deploy(t), chattest.User(t, "alice")
 	for code, limits := range map[string]chat.Limits{
 		engine.CodeOutput: {},

@@ -17,14 +17,13 @@ type batch struct {
 func batches(rows []row, z size) (all []batch) {
 	for _, r := range rows {
 		for _, c := range r.of(z) {
-			env := c.scale.env(z)
 			i := slices.IndexFunc(all, func(b batch) bool {
 				together := !b.nested() && !strings.Contains(c.test, "/")
-				return b.pkg == c.pkg && b.env == env && (together || b.tests[0] == c.test)
+				return b.pkg == c.pkg && (together || b.tests[0] == c.test)
 			})
 			switch {
 			case i < 0:
-				all = append(all, batch{pkg: c.pkg, tests: []string{c.test}, env: env})
+				all = append(all, batch{pkg: c.pkg, tests: []string{c.test}})
 			case !slices.Contains(all[i].tests, c.test):
 				all[i].tests = append(all[i].tests, c.test)
 			}
@@ -55,5 +54,5 @@ func (b batch) pattern() string {
 // heavy reports whether the batch starts the whole stack, and waits with it. The removals build most of their time: they
 // are none.
 func (b batch) heavy() bool {
-	return b.pkg == auditPackage || b.pkg == mutantsPackage && b.tests[0] != removalTest || strings.HasPrefix(b.pkg, "./infra/soak") || strings.HasPrefix(b.pkg, "./infra/cli")
+	return b.pkg == auditPackage || strings.HasPrefix(b.pkg, auditPackage+"/") || b.pkg == mutantsPackage && b.tests[0] != removalTest || strings.HasPrefix(b.pkg, "./infra/soak") || strings.HasPrefix(b.pkg, "./infra/cli")
 }

@@ -7,29 +7,77 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// Each check is a test that there is, and one that says what it did: a figure, or cases of its own. The audit itself would
-// tell only after minutes.
-func TestEachCheckSaysWhatItDid(t *testing.T) {
+const moduleRoot = "../../.."
+
+func allRows(t *testing.T) []row {
+	t.Helper()
+	all, err := rows(moduleRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestRows_Declarations compares the tests that declare a row with the number in rows.txt, so that no check is lost when a
+// test is moved or rewritten. Each check must report its work as a figure or as subtests: the audit itself would show a
+// check without either only after minutes.
+func TestRows_Declarations(t *testing.T) {
 	packages := map[string]map[string][]*ast.FuncDecl{}
-	for _, row := range rows() {
-		for _, c := range row.checks {
+	for _, r := range allRows(t) {
+		if len(r.checks) != r.count {
+			t.Errorf("%d tests declare row %s, and rows.txt gives it %d. If a test has lost its t.Attr(\"row\", \"%s: what it "+
+				"shows\"), put it back; if the row has a new check, raise the number. Declared: %v",
+				len(r.checks), r.id, r.count, r.id, names(r.checks))
+		}
+		for _, c := range r.checks {
 			if packages[c.pkg] == nil {
-				packages[c.pkg] = functions(t, filepath.Join("../../..", c.pkg))
+				packages[c.pkg] = functions(t, filepath.Join(moduleRoot, c.pkg))
 			}
-			name, nested, _ := strings.Cut(c.test, "/")
-			all := packages[c.pkg]
-			switch {
-			case all[name] == nil:
-				t.Errorf("%s: there is no test %s in %s", row.id, name, c.pkg)
-			case nested == "" && !tells(all, name, map[string]bool{}):
-				t.Errorf(`%s: %s %s says nothing of what it did: no t.Attr("figure", …), no t.Run`, row.id, c.pkg, name)
+			name, subtest, _ := strings.Cut(c.test, "/")
+			if subtest == "" && !reports(packages[c.pkg], name, map[string]bool{}) {
+				t.Errorf(`%s: %s %s reports none of its work: add t.Attr("figure", …) or subtests`, r.id, c.pkg, name)
+			}
+			for part := range strings.SplitSeq(subtest, "/") {
+				if !hasLiteral(t, filepath.Join(moduleRoot, c.pkg), part) {
+					t.Errorf("%s: %s declares row %s for its subtest %s, but the string %q stands nowhere in its package: "+
+						"was the subtest renamed?", c.pkg, name, r.id, subtest, part)
+				}
 			}
 		}
 	}
+}
+
+func names(checks []check) (all []string) {
+	for _, c := range checks {
+		all = append(all, c.pkg+" "+c.test)
+	}
+	return all
+}
+
+// hasLiteral reports whether some Go file in a folder, or in a folder directly below it, contains a string literal.
+func hasLiteral(t *testing.T, dir, literal string) bool {
+	t.Helper()
+	for _, pattern := range []string{"*.go", "*/*.go"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), strconv.Quote(literal)) {
+				return true
+			}
+		}
+	}
+	return literal == ""
 }
 
 // functions are those of the tests of a package, by name; methods of one name are taken together.
@@ -57,9 +105,9 @@ func functions(t *testing.T, dir string) map[string][]*ast.FuncDecl {
 	return all
 }
 
-// tells reports whether a function tells a figure, or runs cases, or calls one of its package that does. What runs engines
-// of the store runs one, which is no case.
-func tells(all map[string][]*ast.FuncDecl, name string, seen map[string]bool) bool {
+// reports is true if a function sets a figure, runs subtests, or calls a function of its package that does. eachEngine of
+// shared/store is left out: it runs a subtest for each engine, which is no case.
+func reports(all map[string][]*ast.FuncDecl, name string, seen map[string]bool) bool {
 	if seen[name] || name == "eachEngine" {
 		return false
 	}
@@ -72,11 +120,12 @@ func tells(all map[string][]*ast.FuncDecl, name string, seen map[string]bool) bo
 			}
 			switch f := call.Fun.(type) {
 			case *ast.Ident:
-				found = tells(all, f.Name, seen)
+				found = reports(all, f.Name, seen)
 			case *ast.SelectorExpr:
 				of, plain := f.X.(*ast.Ident)
 				cases := f.Sel.Name == "Fuzz" || f.Sel.Name == "Run" && plain && of.Name == "t"
-				found = cases || f.Sel.Name == "Attr" || tells(all, f.Sel.Name, seen)
+				figure := f.Sel.Name == "Attr" && constant(call.Args[0]) == "figure"
+				found = cases || figure || reports(all, f.Sel.Name, seen)
 			}
 			return !found
 		})

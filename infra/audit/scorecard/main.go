@@ -27,7 +27,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "audit:", err)
 		os.Exit(2)
 	}
-	a.rows, a.out = rows(), os.Stdout
+	if a.rows, err = rows(a.root); err != nil {
+		fmt.Fprintln(os.Stderr, "audit:", err)
+		os.Exit(2)
+	}
+	a.out = os.Stdout
 	a.terminal = terminalOf(os.Stdout)
 	os.Exit(a.run(ctx))
 }

@@ -178,7 +178,7 @@ func (o *collector) execute(ctx context.Context, b batch) ([]byte, error) {
 	c := exec.CommandContext(ctx, o.built[b.pkg], "-test.v=test2json", "-test.run", b.pattern(),
 		"-test.timeout", batchTime.String(), "-test.parallel", fmt.Sprint(testsSideBySide))
 	c.Dir = filepath.Join(o.root, b.pkg)
-	c.Env = append(os.Environ(), "AUDIT="+string(o.size), "CARREL_REQUIRE_ALL=1")
+	c.Env = append(os.Environ(), o.size.env()...)
 	if b.env != "" {
 		c.Env = append(c.Env, b.env)
 	}

@@ -31,6 +31,7 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 
 // On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
 func TestCanary(t *testing.T) {
+	t.Attr("row", "E2: on a running stack, one user fails to reach another")
 	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
 	began := time.Now()
 	status, out, errs := canaryAt(t, "-endpoints", file)

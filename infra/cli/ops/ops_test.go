@@ -198,6 +198,7 @@ func TestAMistypedUserIsNobody(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
+	t.Attr("row", "E1: an operator's verify command finds leftovers")
 	r := newRig(t)
 	alice := r.as("alice")
 	r.admit(alice, "r1", "t1")

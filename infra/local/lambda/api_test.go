@@ -68,6 +68,7 @@ func TestSDKInvokes(t *testing.T) {
 }
 
 func TestSDKIsRefused(t *testing.T) {
+	t.Attr("row", "B2: an invocation without a tenant is rejected")
 	h := startWith(t, plain("one"), perTenant("tenants"))
 	c := client(h)
 	event := func(payload string) *api.InvokeInput {

@@ -10,6 +10,7 @@ import (
 // A function that keeps the last caller's words in memory shows them to the next one, unless that is another tenant: then
 // it has a process of its own.
 func TestAWarmGlobal(t *testing.T) {
+	t.Attr("row", "B6: a leftover in memory, with and without tenant isolation")
 	tenants := []string{"ann", "ben", "ann", "cleo", "ben"}
 	leaks := func(function lambda.Function) (foreign, own int) {
 		c := client(startWith(t, function))

@@ -72,6 +72,7 @@ func TestNobody(t *testing.T) {
 }
 
 func TestFromKeyRefusesWhatKeyCannotReturn(t *testing.T) {
+	t.Attr("row", "B3: only an escaped key is accepted as a key")
 	refused := 0
 	for _, key := range []string{
 		"a#b", "a b", "é", "a|b", "=", "a=", "a=2", "a=2g", "a=2a", "a=61", "=68", "=68ans", "h=", "h=AA", "h#x",
@@ -104,6 +105,7 @@ func TestPrintingDisclosesNothing(t *testing.T) {
 // FuzzKey holds for every pair of subjects: keys keep to their alphabet and length, give the user back, and no two
 // subjects meet in one, not even as another's beginning before a separator.
 func FuzzKey(f *testing.F) {
+	f.Attr("row", "B3: the escaping of keys is injective")
 	for _, pair := range [][2]string{
 		{"bob", "bobby"}, {"a", "a#b"}, {"a#b", "a=23b"}, {"h", "h=x"}, {"h#", "=68"}, {"é", "e\u0301"}, {"\x00", "\xff"},
 		{strings.Repeat("x", 128), strings.Repeat("x", 129)}, {strings.Repeat("é", 300), "h=" + strings.Repeat("A", 52)},

@@ -14,7 +14,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-func TestScaled(t *testing.T) { t.Attr("figure", os.Getenv("THINGS")+" things") }
+func TestScaled(t *testing.T) { t.Attr("figure", os.Getenv("SCHEDULES")+" things") }
 
 func TestBad(t *testing.T) { t.Errorf("alice sees %d events of bob's <script>", 2) }
 
