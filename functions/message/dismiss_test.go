@@ -82,7 +82,7 @@ func TestFrame_ConnectionOfErasedUser(t *testing.T) {
 	if err := w.store().EraseUser(t.Context(), func([]chat.Connection) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	w.answers(`{"type":"ping"}`, `{"type":"error","code":"closing","message":"All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."}`)
+	w.answers(`{"type":"ping"}`, `{"type":"error","code":"erasing","message":"All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."}`)
 	if closed := w.edge.Closed(); len(closed) != 1 {
 		t.Errorf("closed %v", closed)
 	}

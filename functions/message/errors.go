@@ -29,7 +29,7 @@ func codeOf(err error) (wire.Code, bool) {
 	case errors.Is(err, chat.ErrDenied):
 		return wire.CodeDenied, true
 	case errors.Is(err, chat.ErrClosed):
-		return wire.CodeClosing, true
+		return wire.CodeErasing, true
 	case errors.Is(err, chat.ErrReplaced):
 		return wire.CodeReplaced, true
 	case errors.Is(err, chat.ErrSignedOut):
@@ -63,7 +63,7 @@ func sentence(code wire.Code) string {
 		return wire.LastFrame(code).Message
 	case wire.CodeReauthenticate:
 		return "Sign in again first: to delete everything you must have signed in within the last five minutes."
-	case wire.CodeClosing:
+	case wire.CodeErasing:
 		return "All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."
 	}
 	return "Something went wrong here. Try again."

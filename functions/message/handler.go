@@ -158,8 +158,8 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return err
 	}
 	switch f := f.(type) {
-	case *wire.Forget:
-		return r.forget(ctx)
+	case *wire.Erase:
+		return r.erase(ctx)
 	case *wire.SignOut:
 		return r.signOut(ctx, f)
 	case *wire.Threads:

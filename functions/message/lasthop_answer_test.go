@@ -99,7 +99,7 @@ func TestAnAnswerToNobodyLeavesNoRecords(t *testing.T) {
 	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: other.id, Thread: "t", TokenExpires: r.at.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, frame := range []string{`{"type":"hello","n":1,"threadId":"t"}`, hi, `{"type":"forget","requestId":"q"}`, `{"type":"hello","n":2,"threadId":"t"}`} {
+	for _, frame := range []string{`{"type":"hello","n":1,"threadId":"t"}`, hi, `{"type":"erase","requestId":"q"}`, `{"type":"hello","n":2,"threadId":"t"}`} {
 		w.send(frame)
 		if u, err := r.table.Owner(t.Context(), w.id); !errors.Is(err, chat.ErrNotFound) {
 			t.Errorf("%s: its owner record says %v, %v", frame, u, err)

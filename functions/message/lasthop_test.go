@@ -29,7 +29,7 @@ func everyFrame() map[wire.Type]string {
 		wire.TypeRename:  `{"type":"rename","threadId":"t","title":"a word of bob"}`,
 		wire.TypeDelete:  `{"type":"delete","threadId":"t"}`,
 		wire.TypeRuns:    `{"type":"runs"}`,
-		wire.TypeForget:  `{"type":"forget","confirm":true}`,
+		wire.TypeErase:   `{"type":"erase","confirm":true}`,
 		wire.TypeSignOut: `{"type":"signOut","everywhere":true,"cancelRuns":true}`,
 		wire.TypePing:    `{"type":"ping","threadId":"t","cursor":{"epoch":"e","seq":1}}`,
 	}
@@ -194,7 +194,7 @@ func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
 	t.Attr("row", "E2: a missing record is no violation")
 	r := newLongRig(t)
 	all := wire.ClientTypes()
-	last := []wire.Type{wire.TypeForget, wire.TypeSignOut} // after which all is refused
+	last := []wire.Type{wire.TypeErase, wire.TypeSignOut} // after which all is refused
 	all = append(slices.DeleteFunc(all, func(t wire.Type) bool { return slices.Contains(last, t) }), last...)
 	for name, change := range map[string]func(window){
 		"no row": func(w window) { r.remove("U#"+w.user.Key(), "CONN#"+string(w.id)) },

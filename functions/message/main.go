@@ -1,5 +1,5 @@
 // Command message answers one frame of a client: hello, run, cancel, threads, history, rename, delete, runs,
-// forget, signOut, ping. One file per frame type; what an agent does is turn's.
+// erase, signOut, ping. One file per frame type; what an agent does is turn's.
 package main
 
 import (

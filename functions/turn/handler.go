@@ -74,7 +74,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	if ev.Reason == gateway.ReasonEraseUser {
 		log.InfoContext(ctx, "erasing a user")
-		return h.forget(ctx, user, s, log)
+		return h.eraseUser(ctx, user, s, log)
 	}
 	log = log.With("run", string(ev.Run))
 	held, err := s.Claim(ctx, ev.Run)

@@ -44,7 +44,7 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	if err := r.store.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, event := gatewaytest.Forget(t, r.user)
+	ctx, event := gatewaytest.EraseUser(t, r.user)
 	if err := r.Handle(ctx, event); err != nil {
 		t.Fatal(err)
 	}

@@ -43,12 +43,12 @@ func arms(own holdings) []wire.ClientFrame {
 		&wire.Ping{Header: h, ThreadID: thread, Cursor: cursor},
 		&wire.Delete{Header: h, ThreadID: thread},
 		&wire.SignOut{Header: h, Everywhere: true, CancelRuns: true},
-		&wire.Forget{Header: h, Confirm: true},
+		&wire.Erase{Header: h, Confirm: true},
 	}
 }
 
 // final reports whether nothing more can be asked after a frame of this type: the account or its sessions are gone.
-func final(kind wire.Type) bool { return kind == wire.TypeForget || kind == wire.TypeSignOut }
+func final(kind wire.Type) bool { return kind == wire.TypeErase || kind == wire.TypeSignOut }
 
 // listCursor is a cursor of a list as the store makes it of a row with this id.
 func listCursor(prefix, id string) chat.ListCursor {

@@ -42,27 +42,27 @@ func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
 	s.judge()
 }
 
-// A forget that names the victim's things forgets the one who sends it, and nobody else.
-func TestTheAttackerForgets(t *testing.T) {
+// An erase frame that names the victim's things erases only its sender.
+func TestTheAttackerErases(t *testing.T) {
 	t.Attr("row", "C5: an erasure that names the victim's threads erases the attacker alone")
 	s := besiege(t)
-	p := s.attacker("mallory-forgets")
+	p := s.attacker("mallory-erases")
 	own := s.own(p)
 	_, frames := armed(t, own)
-	forget := frames[wire.TypeForget]
+	erase := frames[wire.TypeErase]
 	for _, extra := range []string{"user", "userId", "threadId", "runId", "connectionId"} {
-		if a := s.ask(p, withExtra(t, forget, extra, quoted(s.victim.name))); a.Code != "bad_frame" || a.Field != extra {
+		if a := s.ask(p, withExtra(t, erase, extra, quoted(s.victim.name))); a.Code != "bad_frame" || a.Field != extra {
 			t.Errorf("with %s it is answered with %s", extra, a.raw)
 		}
 	}
 	for _, confirm := range []string{`false`, `"true"`, `1`, `null`, quoted(s.victim.name)} {
-		if a := s.ask(p, []byte(`{"type":"forget","confirm":`+confirm+`}`)); a.Code != "bad_frame" {
+		if a := s.ask(p, []byte(`{"type":"erase","confirm":`+confirm+`}`)); a.Code != "bad_frame" {
 			t.Errorf("confirmed with %s it is answered with %s", confirm, a.raw)
 		}
 	}
 	id := s.victim.ids["run"][0]
-	if a := s.ask(p, with(t, forget, map[string]string{"requestId": quoted(id)})); a.Type != "accepted" || a.State != "closing" || a.RequestID != id {
-		t.Errorf("the forget is answered with %s", a.raw)
+	if a := s.ask(p, with(t, erase, map[string]string{"requestId": quoted(id)})); a.Type != "accepted" || a.State != "erasing" || a.RequestID != id {
+		t.Errorf("the erase frame is answered with %s", a.raw)
 	}
 	s.judge()
 }

@@ -141,7 +141,7 @@ func live(ctx context.Context, s *stack.Stack, p *person, closed func(*socket)) 
 			return err
 		}
 	}
-	return last.Forget(ctx)
+	return last.Erase(ctx)
 }
 
 // table is the operator's way to the table.

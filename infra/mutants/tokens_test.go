@@ -106,9 +106,9 @@ func issuerGuards() []guard {
 // eraseGuards are what a user meets who erases everything.
 func eraseGuards() []guard {
 	return inPackage("erasing: ", "functions/message", []guard{
-		{name: "the sign-in is recent", file: "forget.go", test: "TestForget_NeedsARecentSignIn", from: `r.now().Sub(signIn.At) <= recentSignIn`, to: `r.now().Sub(signIn.At) <= 99*recentSignIn`},
-		{name: "the token says when the user signed in", file: "forget.go", test: "TestForget_NeedsARecentSignIn", from: `case signIn.Proven && r.now()`, to: `case r.now()`},
-		{name: "no token without it, unless the operator says so", file: "forget.go", test: "TestForget_NeedsARecentSignIn", from: `case r.eraseAuth == eraseByConfirm:`, to: `case r.eraseAuth != "none":`},
-		{name: "a repeat needs no new sign-in", file: "forget.go", test: "TestForget_RepeatWithAnOldSignIn", from: `case !errors.Is(err, chat.ErrClosed):`, to: `case errors.Is(err, chat.ErrClosed):`},
+		{name: "the sign-in is recent", file: "erase.go", test: "TestErase_NeedsARecentSignIn", from: `r.now().Sub(signIn.At) <= recentSignIn`, to: `r.now().Sub(signIn.At) <= 99*recentSignIn`},
+		{name: "the token says when the user signed in", file: "erase.go", test: "TestErase_NeedsARecentSignIn", from: `case signIn.Proven && r.now()`, to: `case r.now()`},
+		{name: "no token without it, unless the operator says so", file: "erase.go", test: "TestErase_NeedsARecentSignIn", from: `case r.eraseAuth == eraseByConfirm:`, to: `case r.eraseAuth != "none":`},
+		{name: "a repeat needs no new sign-in", file: "erase.go", test: "TestErase_RepeatWithAnOldSignIn", from: `case !errors.Is(err, chat.ErrClosed):`, to: `case errors.Is(err, chat.ErrClosed):`},
 	})
 }

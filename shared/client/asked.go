@@ -12,7 +12,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// asked is a rename, a delete, a page of history or of runs, or a forget that was asked for. Of each thread only one is
+// asked is a rename, a delete, a page of history or of runs, or an erase that was asked for. Of each thread only one is
 // out at a time, and one of those that concern no thread: API Gateway may run the frames of one socket in any order.
 type asked struct {
 	frame    wire.ClientFrame
@@ -42,7 +42,7 @@ func (v *View) ask(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*asked,
 	if _, err := wire.EncodeClient(f); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	if err := v.forgetful(); err != nil {
+	if err := v.checkErasing(); err != nil {
 		return nil, err
 	}
 	v.now = now
@@ -81,7 +81,7 @@ func (q *requests) answer(kind string, thread chat.ThreadID, id string) *asked {
 // done takes the answer to a rename or a delete; without a thread everything is erased.
 func (v *View) done(f *wire.Done) {
 	if f.ThreadID == "" {
-		v.forgotten()
+		v.eraseDone()
 		return
 	}
 	kind, _, _ := strings.Cut(f.RequestID, ".")

@@ -118,8 +118,8 @@ func (v *View) unanswer(run chat.RunID) {
 // rejected takes the refusal of a run. One that the thread waits for a person says what is asked, if anything still is.
 func (v *View) rejected(f *wire.Rejected) {
 	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, Field: f.Field, RetryAfterMS: f.RetryAfterMS}
-	if f.Code == wire.CodeClosing {
-		v.closing(n)
+	if f.Code == wire.CodeErasing {
+		v.eraseRefused(n)
 		return
 	}
 	t := v.threads[v.requests.thread(f.RunID)]

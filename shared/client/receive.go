@@ -189,8 +189,8 @@ func (v *View) pong(f *wire.Pong) {
 }
 
 func (v *View) accepted(f *wire.Accepted) {
-	if f.State == stateClosing {
-		v.forgets(f)
+	if f.State == stateErasing {
+		v.eraseAccepted(f)
 		return
 	}
 	if strings.HasPrefix(f.RequestID, "cancel.") {
@@ -246,8 +246,8 @@ func (v *View) refused(f *wire.Error) {
 	case wire.CodeRateLimited:
 		v.flooded(f)
 		return
-	case wire.CodeClosing:
-		v.closing(Notice{Code: f.Code, Message: f.Message})
+	case wire.CodeErasing:
+		v.eraseRefused(Notice{Code: f.Code, Message: f.Message})
 		return
 	}
 	kind, id, _ := strings.Cut(f.RequestID, ".")
@@ -261,7 +261,7 @@ func (v *View) refused(f *wire.Error) {
 		v.requests.cancelled(run)
 	case "threads":
 		v.requests.list, v.requests.listSent = false, false
-	case "rename", "delete", "history", "runs", "forget", "signOut":
+	case "rename", "delete", "history", "runs", "erase", "signOut":
 		run = ""
 		v.refusedAsked(f)
 	default:

@@ -117,7 +117,7 @@ func (q *requests) out() bool {
 // to its thread, so those of other threads come first and a hello brings it back.
 func (v *View) flush(again bool) {
 	s, q := &v.socket, &v.requests
-	if !s.open || v.forgetting {
+	if !s.open || v.erasing {
 		return
 	}
 	v.flushRuns(again, func(r *pendingRun) bool { return r.thread != v.open.id })

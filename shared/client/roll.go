@@ -29,7 +29,7 @@ func (v *View) Offered(now time.Time) {
 		return
 	}
 	v.now = now
-	if v.forgetting {
+	if v.erasing {
 		v.wanted = false
 		return
 	}

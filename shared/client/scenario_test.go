@@ -80,8 +80,8 @@ func (p *player) step(line string) error {
 		err = p.answer(rest)
 	case "runs":
 		err = p.view.Runs(p.now, chat.ListCursor(rest), 0)
-	case "forget":
-		err = p.view.Forget(p.now)
+	case "erase":
+		err = p.view.Erase(p.now)
 	case "sign-out":
 		err = p.view.SignOut(p.now, rest == "runs")
 	case "cancel":

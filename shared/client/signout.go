@@ -23,7 +23,7 @@ func (v *View) signedOut(f *wire.Error) {
 	n := Notice{Code: f.Code, Message: f.Message}
 	v.requests.answer("signOut", "", "signOut")
 	v.notice(n)
-	v.forgetting = false
+	v.erasing = false
 	v.close(SignedOut, n)
 }
 

@@ -81,7 +81,7 @@ func (v *View) Lost(now time.Time) {
 func (v *View) Failed(now time.Time) {
 	v.now, v.wanted, v.roll = now, false, nil
 	switch {
-	case v.status == Replaced, v.status == Closing, v.status == SignedOut:
+	case v.status == Replaced, v.status == Erasing, v.status == SignedOut:
 	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
 		v.socket.handover = v.freeAt().Add(max(backoffLeast, v.backoff()))
 	default:
@@ -93,8 +93,8 @@ func (v *View) Failed(now time.Time) {
 // lose gives the socket up. If the next one is open already it takes over, and if it is on its way no other is wanted.
 func (v *View) lose() {
 	v.socket = socket{}
-	if v.forgetting {
-		v.status, v.wanted = Closing, false
+	if v.erasing {
+		v.status, v.wanted = Erasing, false
 		return
 	}
 	v.status = Lost
@@ -174,7 +174,7 @@ func (v *View) next() timer {
 			first = timer{at, fire}
 		}
 	}
-	if !s.open || v.forgetting {
+	if !s.open || v.erasing {
 		return first
 	}
 	giveUp := func() {

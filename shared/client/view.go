@@ -23,7 +23,7 @@ const (
 	Ready      Status = "ready"
 	Lost       Status = "lost"      // no socket; one is wanted
 	Replaced   Status = "replaced"  // closed by the server for a newer one; none is wanted until a person acts
-	Closing    Status = "closing"   // all that the user has is being erased, or is; none is wanted until a person acts
+	Erasing    Status = "erasing"   // all that the user has is being erased, or is; none is wanted until a person acts
 	SignedOut  Status = "signedOut" // the user's sessions were ended; none is wanted any more: the next sign-in makes another view
 )
 
@@ -61,8 +61,8 @@ type View struct {
 	soonest      time.Duration // the least time from a ready to a handover
 	limits       wire.Limits   // of the last ready
 
-	forgetting bool // a forget was accepted: nothing more is sent, and what comes is its done
-	erased     bool // it came
+	erasing bool // an erase was accepted: nothing more is sent, and what comes is its done
+	erased  bool // it came
 }
 
 // NewView makes a view without a socket: Opened tells it of the first one. The random source, of numbers in [0, 1),
@@ -113,7 +113,7 @@ func (v *View) Send(now time.Time, run chat.RunID, text string) error {
 
 // run asks for a run, unless the server would refuse its frame.
 func (v *View) run(now time.Time, p *pendingRun) error {
-	if err := v.forgetful(); err != nil {
+	if err := v.checkErasing(); err != nil {
 		return err
 	}
 	longest := *p
@@ -140,7 +140,7 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	if err := chat.CheckID(string(run)); err != nil {
 		return fmt.Errorf("client: cancel a run: %w", err)
 	}
-	if err := v.forgetful(); err != nil {
+	if err := v.checkErasing(); err != nil {
 		return err
 	}
 	v.now = now
@@ -171,7 +171,7 @@ func (v *View) Threads(now time.Time) {
 // Wake asks at once whether anything was missed: the page became visible, or the network returned.
 func (v *View) Wake(now time.Time) {
 	v.now = now
-	if v.status == Closing || v.status == SignedOut {
+	if v.status == Erasing || v.status == SignedOut {
 		return // it would be refused
 	}
 	v.act()
@@ -185,10 +185,10 @@ func (v *View) Wake(now time.Time) {
 	v.settle()
 }
 
-// act is a person's doing: it ends the silence of a client that was replaced or is closing.
+// act is a person's doing: it ends the silence of a client that was replaced or whose user is being erased.
 func (v *View) act() {
-	if v.status == Replaced || v.status == Closing {
-		v.forgetting, v.erased = false, false
+	if v.status == Replaced || v.status == Erasing {
+		v.erasing, v.erased = false, false
 		v.status, v.attempt = Lost, 0
 		v.connect(0)
 	}

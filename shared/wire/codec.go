@@ -67,9 +67,9 @@ func withClientType(f ClientFrame) (ClientFrame, error) {
 		c := *f
 		c.Type = TypeRuns
 		return &c, nil
-	case *Forget:
+	case *Erase:
 		c := *f
-		c.Type = TypeForget
+		c.Type = TypeErase
 		return &c, nil
 	case *SignOut:
 		c := *f

@@ -75,14 +75,14 @@ func decodeFrame(o *object) ClientFrame {
 	case TypeRuns:
 		f = &Runs{Header: h, Before: o.listCursor("before"),
 			Limit: int(o.integer("limit", 1, maxLimit, optional))}
-	case TypeForget:
-		f = &Forget{Header: h, Confirm: o.confirmed("confirm", "everything is erased for ever.")}
+	case TypeErase:
+		f = &Erase{Header: h, Confirm: o.confirmed("confirm", "everything is erased for ever.")}
 	case TypeSignOut:
 		f = &SignOut{Header: h, Everywhere: o.confirmed("everywhere", "every session of yours is ended."), CancelRuns: o.boolean("cancelRuns")}
 	case TypePing:
 		f = &Ping{Header: h, ThreadID: chat.ThreadID(o.id("threadId", optional)), Cursor: o.cursor("cursor")}
 	default:
-		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs, forget, signOut or ping.", clip(string(h.Type))))
+		o.fail("type", fmt.Sprintf("There is no frame of type %q; use hello, run, cancel, threads, history, rename, delete, runs, erase, signOut or ping.", clip(string(h.Type))))
 	}
 	o.end()
 	return f

@@ -17,7 +17,7 @@ func FuzzDecodeClient(f *testing.F) {
 		`{"type":"run","n":2,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"resolved","payload":{"a":[1e9,null]}}]}`,
 		`{"type":"run","n":2,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"cancelled"},{"interruptId":"i","status":"cancelled"}]}`,
 		`{"type":"rename","threadId":"t","title":" a\u0020plan\t"}`, `{"type":"delete","threadId":"t"}`,
-		`{"type":"runs","before":"r","limit":7}`, `{"type":"forget","confirm":true}`, `{"type":"forget","confirm":false}`, `{"type":"signOut","everywhere":true,"cancelRuns":true}`,
+		`{"type":"runs","before":"r","limit":7}`, `{"type":"erase","confirm":true}`, `{"type":"erase","confirm":false}`, `{"type":"signOut","everywhere":true,"cancelRuns":true}`,
 		`{"a":1,"a":2}`, `[]`, `{"type":"hello","n":null}`, ``} {
 		f.Add([]byte(s))
 	}

@@ -44,9 +44,9 @@ type RunHeader struct {
 	agui.Header
 }
 
-// Forget erases all that the user has, for ever. It is answered with Accepted (state closing) once that is durable; all
-// later requests are refused with CodeClosing, and a Done without a thread follows when everything is erased.
-type Forget struct {
+// Erase deletes all that the user has, for ever. It is answered with Accepted (state erasing) once that is durable; all
+// later requests are refused with CodeErasing, and a Done without a thread follows when everything is erased.
+type Erase struct {
 	Header
 	Confirm bool `json:"confirm"` // true, or it is refused
 }

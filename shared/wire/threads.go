@@ -60,7 +60,7 @@ type ThreadList struct {
 }
 
 // Done answers Rename and Delete: the change is durable. Without a thread it goes to all of a user's connections, after
-// a Forget: all that the user had is erased, and the connections are closed next.
+// an Erase: all that the user had is erased, and the connections are closed next.
 type Done struct {
 	Type      Type          `json:"type"`
 	RequestID string        `json:"requestId,omitempty"`

@@ -39,14 +39,14 @@ const (
 	TypeRename  Type = "rename"
 	TypeDelete  Type = "delete"
 	TypeRuns    Type = "runs" // also its answer's type
-	TypeForget  Type = "forget"
+	TypeErase   Type = "erase"
 	TypeSignOut Type = "signOut"
 	TypePing    Type = "ping"
 )
 
 // ClientTypes are the frames of a client, for who must have a case for each.
 func ClientTypes() []Type {
-	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeForget, TypeSignOut, TypePing}
+	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeErase, TypeSignOut, TypePing}
 }
 
 // The frames of the server.
@@ -64,7 +64,7 @@ const (
 	TypePart     Type = "part"
 )
 
-// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Forget,
+// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Erase,
 // SignOut or Ping.
 type ClientFrame interface{ Request() Header }
 
@@ -194,14 +194,14 @@ type Events struct {
 	Events   []agui.Event  `json:"events"`
 }
 
-// Accepted says that a run, its cancellation or a Forget is durable.
+// Accepted says that a run, its cancellation or an Erase is durable.
 type Accepted struct {
 	Type      Type          `json:"type"`
 	RequestID string        `json:"requestId,omitempty"`
-	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for a Forget
+	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for an Erase
 	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of an unknown run
-	State     string        `json:"state"`              // running, waiting; ended for a repeat of a run that has ended; closing for a Forget
-	Position  int           `json:"position,omitempty"` // 1 is the next of the waiting
+	State     string        `json:"state"`              // running, queued; ended for a repeat of a run that has ended; erasing for an Erase
+	Position  int           `json:"position,omitempty"` // 1 is the next of the queued runs
 }
 
 // Rejected says that a run was not accepted; nothing was stored.
@@ -273,9 +273,9 @@ const (
 	CodeRateLimited  Code = "rate_limited"
 	CodeUnknownAgent Code = "unknown_agent"
 	CodeDenied       Code = "denied"
-	// CodeReauthenticate refuses a forget: the user must have signed in within the last minutes.
+	// CodeReauthenticate refuses an erase: the user must have signed in within the last minutes.
 	CodeReauthenticate Code = "reauthenticate"
-	CodeClosing        Code = "closing" // all that the user has is being erased
+	CodeErasing        Code = "erasing" // all that the user has is being erased
 	CodeInternal       Code = "internal"
 )
 

@@ -154,7 +154,7 @@ func TestEncodeClientRefusesWhatTheServerWould(t *testing.T) {
 		"no message": &wire.Run{N: 1, RunID: "r", ThreadID: "t"},
 		"bad id":     &wire.Cancel{RunID: "a b"},
 		"no answer":  &wire.Run{N: 1, RunID: "r", ThreadID: "t", Resume: []agui.Resume{}},
-		"no confirm": &wire.Forget{},
+		"no confirm": &wire.Erase{},
 		"one device": &wire.SignOut{},
 		"no title":   &wire.Rename{ThreadID: "t"},
 		"role":       &wire.Run{N: 1, RunID: "r", ThreadID: "t", Messages: []agui.Message{{ID: "m", Role: "tool", Content: "x"}}},

@@ -217,7 +217,7 @@ it("keeps nothing of who was deleted elsewhere, even what could not be sent any 
     socket.onMessage((text) => {
       const { type, requestId, runId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string };
       if (type !== "run") return server.send(text);
-      socket.send(JSON.stringify({ type: "rejected", requestId, runId, code: "closing", message: "Everything is being deleted." }));
+      socket.send(JSON.stringify({ type: "rejected", requestId, runId, code: "erasing", message: "Everything is being deleted." }));
     });
   });
   const window = await Window.of(context, somebody());

@@ -5,7 +5,7 @@ import type { CarrelClient } from "carrel-client";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
 import type { Drafts } from "./drafts.ts";
-import { Forget, Gone } from "./Forget.tsx";
+import { Erase, Gone } from "./Erase.tsx";
 import { useClientState } from "./frames.ts";
 import { Otherwise } from "./Otherwise.tsx";
 import { focusComposer, usePhone } from "./phone.ts";
@@ -28,11 +28,11 @@ export function App({ client, signIn, person, drafts }: Props) {
   const state = useClientState(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
-  const [asked, ask] = useState<"runs" | "forget" | "signOut" | undefined>(signIn.goal);
+  const [asked, ask] = useState<"runs" | "erase" | "signOut" | undefined>(signIn.goal);
   const phone = usePhone();
   const page = useRef<HTMLDivElement>(null);
   const leaving = useRef(false);
-  const gone = state.gone !== undefined;
+  const gone = state.erasure !== undefined;
   const [left, setLeft] = useState(false);
   const ended = left || state.status === "signedOut";
   const drawer = phone && listShown;
@@ -62,7 +62,7 @@ export function App({ client, signIn, person, drafts }: Props) {
   // What has not reached the server would be gone with this page.
   useEffect(() => {
     const keep = (): void => {
-      if (leaving.current || client.state.gone) return drafts.clear();
+      if (leaving.current || client.state.erasure) return drafts.clear();
       for (const [threadId, messages] of client.unsent()) {
         drafts.put(threadId, [...messages.map(({ content }) => content), drafts.get(threadId)].filter((text) => text !== "").join("\n\n"));
       }
@@ -130,7 +130,7 @@ export function App({ client, signIn, person, drafts }: Props) {
     ask(undefined);
     page.current?.querySelector<HTMLElement>(phone ? ".menu" : ".your-runs")?.focus();
   };
-  const show = (what: "runs" | "forget" | "signOut"): void => {
+  const show = (what: "runs" | "erase" | "signOut"): void => {
     showList(false);
     ask(what);
   };
@@ -149,9 +149,9 @@ export function App({ client, signIn, person, drafts }: Props) {
       <Threads client={client} state={state} openId={threadId} onOpen={open} onNew={() => open(client.newThread())} onRuns={() => show("runs")} onFault={setFault} />
       {drawer && <button className="curtain" aria-label="Close the list of threads" tabIndex={-1} onClick={closeDrawer} />}
       {asked === "runs" && (
-        <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onSignOut={() => show("signOut")} onForget={() => show("forget")} onClose={closeDialog} />
+        <Runs client={client} state={state} onOpen={(id) => { ask(undefined); open(id); }} onSignOut={() => show("signOut")} onErase={() => show("erase")} onClose={closeDialog} />
       )}
-      {asked === "forget" && <Forget client={client} again={signIn.goal === "forget"} onSignIn={signInAnew} onClose={closeDialog} />}
+      {asked === "erase" && <Erase client={client} again={signIn.goal === "erase"} onSignIn={signInAnew} onClose={closeDialog} />}
       {asked === "signOut" && <SignOutEverywhere client={client} onClose={closeDialog} />}
       <main>
         <div className="content" inert={drawer}>

@@ -50,7 +50,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const send = (text: string): void => {
     // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
     const giveBack = (): void => {
-      if (client.state.gone) return; // of somebody who was deleted nothing is kept
+      if (client.state.erasure) return; // of somebody who was deleted nothing is kept
       if (drafts.get(thread.threadId) === "") drafts.put(thread.threadId, text);
       const { composer } = runtime.thread;
       if (composer.getState().text === "") composer.setText(text);

@@ -10,12 +10,12 @@ interface Props {
   readonly state: ClientState;
   readonly onOpen: (threadId: string) => void;
   readonly onSignOut: () => void;
-  readonly onForget: () => void;
+  readonly onErase: () => void;
   readonly onClose: () => void;
 }
 
 /** All runs of the user: those that go on, with the way to stop them, and those that have ended. */
-export function Runs({ client, state, onOpen, onSignOut, onForget, onClose }: Props) {
+export function Runs({ client, state, onOpen, onSignOut, onErase, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { known, asking, fault, stopping, older, stop } = useRuns(client, state);
   const now = useClock(known?.rows.some((run) => run.status === "running") ?? false);
@@ -44,7 +44,7 @@ export function Runs({ client, state, onOpen, onSignOut, onForget, onClose }: Pr
       {known?.rows.length === 0 && <p className="caption">You have had no runs in the last 90 days.</p>}
       {known?.before !== undefined && <button className="older" disabled={asking} onClick={older}>{asking ? "Fetching older runs" : "Older runs"}</button>}
       <button className="everywhere" onClick={() => leave(onSignOut)}>Sign out everywhere</button>
-      <button className="forget" onClick={() => leave(onForget)}>Delete everything of mine</button>
+      <button className="erase" onClick={() => leave(onErase)}>Delete everything of mine</button>
     </dialog>
   );
 }

@@ -17,7 +17,7 @@ function spoken({ status }: ClientState): string {
     case "connecting": return "Connecting";
     case "lost": return "Reconnecting";
     case "replaced": return "In use elsewhere";
-    case "closing": case "closed": case "signedOut": return "Not connected";
+    case "erasing": case "closed": case "signedOut": return "Not connected";
   }
 }
 

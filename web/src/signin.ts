@@ -40,7 +40,7 @@ interface Left {
 }
 
 /** What the page goes on with after a new sign-in that it asked for. */
-export type Goal = "forget";
+export type Goal = "erase";
 
 /**
  * Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users; one page is one

@@ -19,7 +19,7 @@ type attempt struct {
 }
 
 // attempts are the tries of one type; none if it has no case.
-func attempts(typ wire.Type, own string, forget bool) []attempt {
+func attempts(typ wire.Type, own string, erase bool) []attempt {
 	frame := func(fields ...any) map[string]any {
 		f := map[string]any{"type": typ}
 		for i := 0; i < len(fields); i += 2 {
@@ -66,16 +66,16 @@ func attempts(typ wire.Type, own string, forget bool) []attempt {
 	case wire.TypeRun:
 		return runAttempts(frame, own)
 	}
-	return lastAttempts(typ, frame, forget)
+	return lastAttempts(typ, frame, erase)
 }
 
 // lastAttempts are those of frames that name nobody. Confirmed, they would end the one's account, or its session.
-func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, forget bool) []attempt {
+func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, erase bool) []attempt {
 	switch typ {
 	case wire.TypeSignOut:
 		return []attempt{{func(things, int64) map[string]any { return frame("everywhere", false) }, true}}
-	case wire.TypeForget:
-		return []attempt{{func(things, int64) map[string]any { return frame("confirm", forget) }, false}}
+	case wire.TypeErase:
+		return []attempt{{func(things, int64) map[string]any { return frame("confirm", erase) }, false}}
 	}
 	return nil
 }

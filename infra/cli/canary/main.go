@@ -45,7 +45,7 @@ type world struct {
 type place struct {
 	url    string
 	tokens [2]string // of the one who tries, and of the other
-	forget bool      // the one who tries is made up, and may be erased
+	erase  bool      // the one who tries is made up, and may be erased
 }
 
 func run(ctx context.Context, args []string, w world) int {
@@ -95,7 +95,7 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 		if err != nil {
 			return p, fmt.Errorf("%w, or name a deployed one by URL, its output WebSocket", err)
 		}
-		p, endpoint = place{url: local.WebSocket, forget: true}, local.Token
+		p, endpoint = place{url: local.WebSocket, erase: true}, local.Token
 		mark := client.NewID()
 		users = [2]string{"canary-a-" + mark, "canary-b-" + mark}
 	}
@@ -109,7 +109,7 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 		}
 		var err error
 		if p.tokens[i], err = endpoints.SignIn(ctx, endpoint, user); err != nil {
-			if p.forget {
+			if p.erase {
 				err = endpoints.Explain(err)
 			}
 			return p, err

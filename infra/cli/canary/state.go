@@ -84,15 +84,15 @@ func text(v any) string {
 // settle waits for the end of what the other says, and has it say more, while the one watches a thread of that name; has the
 // one be forgotten; and then compares what the other has with what it was, whatever of this failed: it may have failed
 // because of a leak.
-func (c *canary) settle(ctx context.Context, before state, forget bool) error {
+func (c *canary) settle(ctx context.Context, before state, erase bool) error {
 	c.report.tried(afterwards)
 	err := c.watched(ctx)
 	c.search(afterwards)
-	if !forget {
+	if !erase {
 		err = errors.Join(err, c.clear(ctx, c.one))
 	}
-	for _, t := range attempts(wire.TypeForget, c.own, forget) {
-		err = errors.Join(err, c.attempt(ctx, wire.TypeForget, t))
+	for _, t := range attempts(wire.TypeErase, c.own, erase) {
+		err = errors.Join(err, c.attempt(ctx, wire.TypeErase, t))
 	}
 	after, lookErr := c.look(ctx)
 	if lookErr == nil {

@@ -62,7 +62,7 @@ func try(ctx context.Context, p place, r report) error {
 	if err := c.live(ctx); err != nil {
 		return err
 	}
-	return errors.Join(c.tries(ctx, p.forget), c.settle(ctx, before, p.forget))
+	return errors.Join(c.tries(ctx, p.erase), c.settle(ctx, before, p.erase))
 }
 
 // secret makes a text that the other says, and that may not come through.
@@ -132,13 +132,13 @@ func (c *canary) hello(ctx context.Context, p *person, thread chat.ThreadID) (*w
 	return ready, nil
 }
 
-// tries are all types of frames but forget, those first that would find what the later ones make. At their end the one
+// tries are all types of frames but erase, those first that would find what the later ones make. At their end the one
 // watches a thread that is called like the other's live one.
-func (c *canary) tries(ctx context.Context, forget bool) error {
+func (c *canary) tries(ctx context.Context, erase bool) error {
 	var unanswered []error
 	for _, typ := range slices.Insert(order(), 0, answers) {
-		for _, t := range attempts(typ, c.own, forget) {
-			if typ == wire.TypeForget || typ == answers && c.theirs.question == "" {
+		for _, t := range attempts(typ, c.own, erase) {
+			if typ == wire.TypeErase || typ == answers && c.theirs.question == "" {
 				continue
 			}
 			if err := c.attempt(ctx, typ, t); err != nil {
@@ -169,9 +169,9 @@ func (c *canary) attempt(ctx context.Context, typ wire.Type, t attempt) error {
 	return err
 }
 
-// order is in which order the types are tried: after a run the one has a thread of that name, after forget nothing.
+// order is in which order the types are tried: after a run the one has a thread of that name, after erase nothing.
 func order() []wire.Type {
-	last := []wire.Type{wire.TypeRun, wire.TypeForget}
+	last := []wire.Type{wire.TypeRun, wire.TypeErase}
 	all := slices.DeleteFunc(wire.ClientTypes(), func(t wire.Type) bool { return slices.Contains(last, t) })
 	return append(all, last...)
 }

@@ -63,7 +63,7 @@ func (s *session) run(ctx context.Context) error {
 		changed := s.client.Changes()
 		state := s.client.State()
 		s.show(state)
-		if state.Status == client.Closing {
+		if state.Status == client.Erasing {
 			return errors.New("everything that you have here is being erased, or was: nothing is taken until tomorrow")
 		}
 		if state.Status == client.SignedOut {

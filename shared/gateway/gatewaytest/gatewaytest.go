@@ -58,8 +58,8 @@ func Erase(tb testing.TB, u chat.User, thread chat.ThreadID, epoch chat.Epoch) (
 	return invocation(tb, u, gateway.TurnEvent{Thread: thread, Epoch: epoch, Reason: gateway.ReasonEraseThread})
 }
 
-// Forget is the invocation of turn for a user who is to be erased.
-func Forget(tb testing.TB, u chat.User) (context.Context, json.RawMessage) {
+// EraseUser is the invocation of turn for a user who is to be erased.
+func EraseUser(tb testing.TB, u chat.User) (context.Context, json.RawMessage) {
 	tb.Helper()
 	return invocation(tb, u, gateway.TurnEvent{Reason: gateway.ReasonEraseUser})
 }
@@ -89,11 +89,11 @@ type Edge struct {
 
 // Invocation is one of turn.
 type Invocation struct {
-	User   chat.User
-	Run    chat.RunID
-	Thread chat.ThreadID // to be erased
-	Epoch  chat.Epoch
-	Forget bool
+	User      chat.User
+	Run       chat.RunID
+	Thread    chat.ThreadID // to be erased
+	Epoch     chat.Epoch
+	EraseUser bool
 }
 
 // NewEdge makes an edge that takes everything.
@@ -155,9 +155,9 @@ func (e *Edge) EraseThread(_ context.Context, u chat.User, thread chat.ThreadID,
 	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
 }
 
-// Forget is gateway.Invoker's.
+// EraseUser is gateway.Invoker's.
 func (e *Edge) EraseUser(_ context.Context, u chat.User) error {
-	return e.invoke(Invocation{User: u, Forget: true})
+	return e.invoke(Invocation{User: u, EraseUser: true})
 }
 
 // Close is gateway.Poster's.

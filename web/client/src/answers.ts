@@ -118,14 +118,14 @@ export class Answers {
   }
 
   /**
-   * All that the user has is being erased, or the sessions were ended: a forget, or a sign-out, has its answer, and nothing
+   * All that the user has is being erased, or the sessions were ended: an erase, or a sign-out, has its answer, and nothing
    * else will have one.
    */
   close(frame: ServerFrame): void {
     const refusal: ServerFrame = frame.type === "error" || frame.type === "rejected" ? frame
-      : { type: "error", code: "closing", message: "Everything that you have here is being deleted." };
+      : { type: "error", code: "erasing", message: "Everything that you have here is being deleted." };
     const answers = new Map<string, ServerFrame>(frame.type === "error" && frame.code === "signed_out"
-      ? [["signOut", { type: "done" }]] : [["forget", { type: "accepted", state: "closing" }]]);
+      ? [["signOut", { type: "done" }]] : [["erase", { type: "accepted", state: "erasing" }]]);
     for (const id of this.#out.requests.clear()) this.#told(id, answers.get(id) ?? refusal);
   }
 
@@ -135,7 +135,7 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of, ...(frame.field !== undefined && { field: frame.field }) });
-    const [, threadId] = /^(?:rename\.|delete\.|runs$|forget$|signOut$)(.*)$/.exec(id) ?? [];
+    const [, threadId] = /^(?:rename\.|delete\.|runs$|erase$|signOut$)(.*)$/.exec(id) ?? [];
     if (threadId === undefined) return this.plain(id, frame);
     // It was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);

@@ -200,11 +200,11 @@ export class CarrelClient {
   }
 
   /**
-   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it; `state.gone` tells
+   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it; `state.erasure` tells
    * how far it is.
    */
-  async forget(): Promise<void> {
-    await this.#ask({ type: "forget", requestId: "forget", confirm: true });
+  async erase(): Promise<void> {
+    await this.#ask({ type: "erase", requestId: "erase", confirm: true });
   }
 
   /**
@@ -271,10 +271,10 @@ export class CarrelClient {
   }
 
   #snapshot(): ClientState {
-    const { thread, list, notices, status, gone } = this.#session;
+    const { thread, list, notices, status, erasure } = this.#session;
     return {
       status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.older !== undefined, notices,
-      ...(thread && { thread }), ...(gone && { gone }), ...(this.#fault !== undefined && { fault: this.#fault }),
+      ...(thread && { thread }), ...(erasure && { erasure }), ...(this.#fault !== undefined && { fault: this.#fault }),
     };
   }
 

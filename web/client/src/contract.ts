@@ -47,7 +47,7 @@ export interface ClientState {
   /** Refusals, oldest first. */
   readonly notices: readonly Notice[];
   /** All that the user has is being erased, or was. Gone when a server takes the user again. */
-  readonly gone?: "closing" | "erased";
+  readonly erasure?: "erasing" | "erased";
   /** Why there is no connection, or what cannot be understood, as a sentence for a person. */
   readonly fault?: string;
 }

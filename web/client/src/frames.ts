@@ -130,8 +130,8 @@ export interface Runs extends Request {
   readonly before?: string;
   readonly limit?: number;
 }
-export interface Forget extends Request {
-  readonly type: "forget";
+export interface Erase extends Request {
+  readonly type: "erase";
   readonly confirm: true;
 }
 /** Ends all sessions of the user, on every device. */
@@ -145,7 +145,7 @@ export interface Ping extends Request {
   readonly threadId?: string;
   readonly cursor?: Cursor;
 }
-export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Runs | Forget | SignOut | Ping;
+export type ClientFrame = Hello | Run | Cancel | Threads | History | Rename | Delete | Runs | Erase | SignOut | Ping;
 
 export interface RunState {
   readonly runId: string;
@@ -218,10 +218,10 @@ export interface Events {
 export interface Accepted {
   readonly type: "accepted";
   readonly requestId?: string;
-  /** Absent for a forget. */
+  /** Absent for an erase. */
   readonly runId?: string;
   readonly threadId?: string;
-  /** running, queued, or ended for a repeat of a run that has ended; closing for a forget. */
+  /** running, queued, or ended for a repeat of a run that has ended; erasing for an erase. */
   readonly state: string;
   readonly position?: number;
 }

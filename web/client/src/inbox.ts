@@ -67,8 +67,8 @@ export class Inbox {
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return frame.state === "closing" ? this.#forgets(frame) : this.#desk.answers.accepted(frame, now);
-      case "rejected": return frame.code === "closing" ? this.#close(frame, now) : this.#desk.answers.refused(frame.runId, frame, now);
+      case "accepted": return frame.state === "erasing" ? this.#eraseAccepted(frame) : this.#desk.answers.accepted(frame, now);
+      case "rejected": return frame.code === "erasing" ? this.#close(frame, now) : this.#desk.answers.refused(frame.runId, frame, now);
       case "ended": return this.#desk.answers.ended(frame, now);
       case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#desk.answers.rows([frame], now, this.#desk.standing.status === "ready");
       case "threads":
@@ -133,7 +133,7 @@ export class Inbox {
     switch (frame.code) {
       case "replaced": case "token_expired": case "unauthorized":
         return this.#desk.giveUp(now);
-      case "closing":
+      case "erasing":
         return this.#close(frame, now);
       case "signed_out":
         return this.signedOut(frame, now);
@@ -149,7 +149,7 @@ export class Inbox {
   signedOut(frame: ErrorFrame, now: number): void {
     this.#desk.views.note({ code: frame.code, message: frame.message });
     this.#desk.standing.status = "signedOut";
-    this.#desk.standing.forgetting = false;
+    this.#desk.standing.erasing = false;
     this.#desk.answers.close(frame);
     this.#desk.giveUp(now);
   }
@@ -166,9 +166,9 @@ export class Inbox {
     if (this.#desk.views.list.delete(threadId) && threadId === this.#desk.views.open) this.#desk.out.hello(now);
   }
 
-  /** A forget was accepted: everything else would be refused, so nothing more is sent. */
-  #forgets(frame: Accepted): void {
-    this.#desk.standing.forgets();
+  /** An erase was accepted: everything else would be refused, so nothing more is sent. */
+  #eraseAccepted(frame: Accepted): void {
+    this.#desk.standing.eraseAccepted();
     this.missed = false;
     this.#desk.at.settled();
     this.#desk.answers.close(frame);
@@ -177,7 +177,7 @@ export class Inbox {
   /** All that the user has is being erased, or (done) was. */
   #close(frame: Rejected | ErrorFrame | Done, now: number): void {
     const erased = frame.type === "done";
-    if (!erased && this.#desk.standing.forgetting) return; // that is known, and the done is still to come
+    if (!erased && this.#desk.standing.erasing) return; // that is known, and the done is still to come
     if (erased) this.#desk.views.clear();
     else this.#desk.views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
     this.#desk.answers.close(frame);

@@ -22,8 +22,8 @@ export interface Port {
 }
 
 /**
- * Where the connection stands. connecting is until the first `ready` of a socket; closing: all that the user has is
+ * Where the connection stands. connecting is until the first `ready` of a socket; erasing: all that the user has is
  * being erased, or was; signedOut: the user's sessions were ended, and only `connect` with the token of a later sign-in
  * brings a connection back.
  */
-export type Status = "connecting" | "ready" | "lost" | "replaced" | "closing" | "signedOut";
+export type Status = "connecting" | "ready" | "lost" | "replaced" | "erasing" | "signedOut";

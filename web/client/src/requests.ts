@@ -1,4 +1,4 @@
-import type { Cancel, Delete, Forget, History, Message, Rename, Resume, Run, Runs, SignOut, Threads } from "./frames.ts";
+import type { Cancel, Delete, Erase, History, Message, Rename, Resume, Run, Runs, SignOut, Threads } from "./frames.ts";
 import type { RunOptions } from "./contract.ts";
 import type { QueuedRun } from "./state.ts";
 
@@ -14,10 +14,10 @@ export interface PendingRun {
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Forget | SignOut) & { readonly requestId: string };
+export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Erase | SignOut) & { readonly requestId: string };
 
 /** Of those of one thread, and of those of none, only one is out at a time: API Gateway may run frames in any order. */
-export type Edit = Plain & (Rename | Delete | Runs | Forget | SignOut);
+export type Edit = Plain & (Rename | Delete | Runs | Erase | SignOut);
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
@@ -125,7 +125,7 @@ export class Requests {
 }
 
 function isEdit(request: Plain): request is Edit {
-  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "forget" || request.type === "signOut";
+  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "erase" || request.type === "signOut";
 }
 
 function threadOf(edit: Edit): string {

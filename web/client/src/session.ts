@@ -42,7 +42,7 @@ export class Session {
     });
   }
 
-  get gone(): "closing" | "erased" | undefined { return this.#standing.gone; }
+  get erasure(): "erasing" | "erased" | undefined { return this.#standing.erasure; }
   get erased(): boolean { return this.#standing.erased; }
   get online(): boolean { return this.#at.online; }
   get status(): Status { return this.#standing.status; }
@@ -84,7 +84,7 @@ export class Session {
    */
   offered(now: number): void {
     if (!this.#at.online) return this.connected(now);
-    if (this.#standing.forgetting) return this.#port.decline?.();
+    if (this.#standing.erasing) return this.#port.decline?.();
     this.#roll = new Roll(this.#views.open, now, this.#views.current?.epoch);
     this.#port.greet?.(this.#out.greeting);
   }
@@ -122,7 +122,7 @@ export class Session {
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
-    if (this.status === "closing" || this.#standing.signedOut || this.#standing.forgetting) return;
+    if (this.status === "erasing" || this.#standing.signedOut || this.#standing.erasing) return;
     this.#used(now);
     if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
     if (!this.#at.online) this.start(now);
@@ -131,7 +131,7 @@ export class Session {
   /** Shows another thread. */
   open(threadId: string, now: number): void {
     this.#used(now);
-    if (threadId === this.#views.open || this.#standing.forgetting) return;
+    if (threadId === this.#views.open || this.#standing.erasing) return;
     this.#views.open = threadId;
     this.#in.missed = false;
     this.#out.requests.adopt(threadId);
@@ -209,7 +209,7 @@ export class Session {
   #takeOver(now: number): void {
     const { threadId, at, epoch, frames } = this.#roll!;
     this.#roll = undefined;
-    if (this.#standing.forgetting) return this.#port.decline?.();
+    if (this.#standing.erasing) return this.#port.decline?.();
     this.#port.takeOver?.();
     if (this.#standing.status !== "ready") this.#standing.connected();
     this.#adopt(now, 1);
@@ -242,7 +242,7 @@ export class Session {
   /** A person asks something. Throws if it would be refused for sure. */
   #asks(now: number): void {
     this.#used(now);
-    if (this.#standing.forgetting) throw new Error("Everything that you have here is being deleted.");
+    if (this.#standing.erasing) throw new Error("Everything that you have here is being deleted.");
     if (this.#standing.signedOut) throw new Error("You were signed out. Sign in again.");
   }
 

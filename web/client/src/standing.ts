@@ -3,16 +3,16 @@ import type { Status } from "./port.ts";
 /** Where a connection stands, and whether it may come back by itself. */
 export class Standing {
   status: Status = "connecting";
-  /** A forget was accepted on this socket: nothing more is sent, and what comes is its done. */
-  forgetting = false;
+  /** An erase was accepted on this socket: nothing more is sent, and what comes is its done. */
+  erasing = false;
   /** All that the user had is erased, as a done said. */
   erased = false;
   /** What was learned of the user's things going, until a server is ready for the user again. */
-  gone: "closing" | "erased" | undefined;
+  erasure: "erasing" | "erased" | undefined;
 
   /** Nothing but a person brings the connection back. */
   get stays(): boolean {
-    return this.status === "replaced" || this.status === "closing" || this.signedOut;
+    return this.status === "replaced" || this.status === "erasing" || this.signedOut;
   }
 
   /** The sessions were ended: what a person asks would be refused. */
@@ -22,16 +22,16 @@ export class Standing {
 
   connected(): void {
     this.status = "connecting";
-    this.forgetting = this.erased = false;
+    this.erasing = this.erased = false;
   }
 
   ready(): void {
     this.status = "ready";
-    this.gone = undefined;
+    this.erasure = undefined;
   }
 
   lost(): void {
-    if (this.forgetting) this.status = "closing";
+    if (this.erasing) this.status = "erasing";
     else if (!this.stays) this.status = "lost";
   }
 
@@ -39,18 +39,18 @@ export class Standing {
   used(): boolean {
     if (!this.stays || this.signedOut) return false;
     this.status = "lost";
-    this.forgetting = this.erased = false;
+    this.erasing = this.erased = false;
     return true;
   }
 
-  forgets(): void {
-    this.forgetting = true;
-    this.gone = "closing";
+  eraseAccepted(): void {
+    this.erasing = true;
+    this.erasure = "erasing";
   }
 
   closed(erased: boolean): void {
-    this.status = "closing";
+    this.status = "erasing";
     this.erased = erased;
-    if (this.gone !== "erased") this.gone = erased ? "erased" : "closing";
+    if (this.erasure !== "erased") this.erasure = erased ? "erased" : "erasing";
   }
 }

@@ -133,38 +133,38 @@ describe("the list of runs", () => {
   });
 });
 
-describe("forgetting", () => {
+describe("erasing", () => {
   it("takes everything away at once, and stays away", async () => {
     const world = await asked("i1");
     const { client, socket } = world;
     const threads = client.threads();
-    const refused = expect(threads).rejects.toMatchObject({ code: "closing" });
-    const forgotten = client.forget();
-    expect(socket.last("forget")).toEqual({ type: "forget", requestId: "forget", confirm: true });
-    socket.say({ type: "accepted", requestId: "forget", state: "closing" });
-    await forgotten;
+    const refused = expect(threads).rejects.toMatchObject({ code: "erasing" });
+    const erased = client.erase();
+    expect(socket.last("erase")).toEqual({ type: "erase", requestId: "erase", confirm: true });
+    socket.say({ type: "accepted", requestId: "erase", state: "erasing" });
+    await erased;
     await refused;
-    expect(client.state).toMatchObject({ gone: "closing" });
+    expect(client.state).toMatchObject({ erasure: "erasing" });
     expect(() => client.send("more")).toThrow("being deleted");
     await expect(client.threads()).rejects.toThrow("being deleted");
     // What was asked before is refused late: the done is still waited for.
-    socket.say({ type: "error", requestId: "threads", code: "closing", message: "Everything is being erased." });
+    socket.say({ type: "error", requestId: "threads", code: "erasing", message: "Everything is being erased." });
     await vi.advanceTimersByTimeAsync(600_000);
     expect([socket.closed, socket.all("ping")]).toEqual([false, []]);
     socket.say({ type: "done" });
-    expect(client.state).toMatchObject({ status: "closing", gone: "erased", threads: [], thread: { messages: [], interrupts: [] } });
+    expect(client.state).toMatchObject({ status: "erasing", erasure: "erased", threads: [], thread: { messages: [], interrupts: [] } });
     expect(socket.closed).toBe(true);
     await vi.advanceTimersByTimeAsync(3_600_000);
-    expect([client.state.gone, world.sockets.length]).toEqual(["erased", 1]);
+    expect([client.state.erasure, world.sockets.length]).toEqual(["erased", 1]);
   });
 
   it("is learned by a window that did not ask for it", async () => {
     const { client, socket } = await World.connected();
     const runId = client.send("hello");
-    const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "closing" });
-    socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "closing", message: "Everything is being erased." });
+    const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "erasing" });
+    socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "erasing", message: "Everything is being erased." });
     await refused;
-    expect(client.state).toMatchObject({ status: "closing", gone: "closing" });
+    expect(client.state).toMatchObject({ status: "erasing", erasure: "erasing" });
   });
 
   it("is learned by the hello of a new window, which is not sent again; a person may look again", async () => {
@@ -173,13 +173,13 @@ describe("forgetting", () => {
     world.client.connect();
     await settled();
     world.socket.onopen?.();
-    world.socket.say({ type: "error", requestId: "hello.1", code: "closing", message: "Everything is being erased." });
+    world.socket.say({ type: "error", requestId: "hello.1", code: "erasing", message: "Everything is being erased." });
     await vi.advanceTimersByTimeAsync(3_600_000);
-    expect([world.client.state.gone, world.sockets.length]).toEqual(["closing", 1]);
+    expect([world.client.state.erasure, world.sockets.length]).toEqual(["erasing", 1]);
     world.client.connect();
     await settled();
     world.socket.onopen?.();
-    expect(world.client.state).toMatchObject({ status: "connecting", gone: "closing" });
+    expect(world.client.state).toMatchObject({ status: "connecting", erasure: "erasing" });
     world.socket.ready();
     expect(world.client.state).toMatchObject({ status: "ready" });
     expect(world.client.state).not.toHaveProperty("gone");

@@ -56,7 +56,7 @@ export class Scenario {
       case "threads": return session.ask({ type: "threads", requestId: "threads" }, this.#now);
       case "answer": return this.#answer(first, words);
       case "runs": return session.ask({ type: "runs", requestId: "runs", ...(first && { before: first }) }, this.#now);
-      case "forget": return session.ask({ type: "forget", requestId: "forget", confirm: true }, this.#now);
+      case "erase": return session.ask({ type: "erase", requestId: "erase", confirm: true }, this.#now);
       case "sign-out": return session.ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(rest === "runs" && { cancelRuns: true }) }, this.#now);
       case "wake": return session.wake(this.#now);
       case "tick": return this.#pass(duration(rest));

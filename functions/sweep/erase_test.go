@@ -22,7 +22,7 @@ func TestAUserIsForgotten(t *testing.T) {
 	if err := alice.store.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := gatewaytest.Invocation{User: alice.user, Forget: true}
+	want := gatewaytest.Invocation{User: alice.user, EraseUser: true}
 	for _, c := range []struct {
 		what  string
 		after time.Duration

@@ -10,8 +10,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// stateClosing is of the answer to forget: the mark is durable, and done comes when everything is erased.
-const stateClosing = "closing"
+// stateErasing is of the answer to erase: the mark is durable, and done comes when everything is erased.
+const stateErasing = "erasing"
 
 // recentSignIn bounds the age of the sign-in of a user who erases everything. A session that somebody finds open is older.
 const recentSignIn = 5 * time.Minute
@@ -35,9 +35,9 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 	return "", fmt.Errorf("ERASE_AUTH is %q; it must be %s or %s", text, eraseBySignIn, eraseByConfirm)
 }
 
-// forget marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
+// erase marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
 // and sweep asks it again until nothing is left. A repeat is answered like the first, and needs no new sign-in.
-func (r *request) forget(ctx context.Context) error {
+func (r *request) erase(ctx context.Context) error {
 	if no := r.mayErase(); no != nil {
 		switch err := r.store.Open(ctx); {
 		case err == nil:
@@ -50,9 +50,9 @@ func (r *request) forget(ctx context.Context) error {
 	if err := r.store.Forget(ctx); err != nil {
 		return err
 	}
-	err := r.answer(ctx, &wire.Accepted{RequestID: r.id, State: stateClosing})
+	err := r.answer(ctx, &wire.Accepted{RequestID: r.id, State: stateErasing})
 	if failed := r.invoker.EraseUser(ctx, r.in.User); failed != nil {
-		r.log.ErrorContext(ctx, "invoking turn to forget a user", "err", failed)
+		r.log.ErrorContext(ctx, "invoke turn to erase a user", "err", failed)
 	}
 	return err
 }

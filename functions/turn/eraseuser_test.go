@@ -13,17 +13,17 @@ import (
 	"carrel/shared/wire"
 )
 
-// forget is the invocation for the rig's user.
-func (r *rig) forget(t *testing.T) {
+// eraseUser is the invocation for the rig's user.
+func (r *rig) eraseUser(t *testing.T) {
 	t.Helper()
-	ctx, event := gatewaytest.Forget(t, r.user)
+	ctx, event := gatewaytest.EraseUser(t, r.user)
 	if err := r.Handle(ctx, event); err != nil {
-		t.Fatalf("forget: %v\n%s", err, r.log)
+		t.Fatalf("erase the user: %v\n%s", err, r.log)
 	}
 }
 
 // A user who is forgotten while a run works: it is stopped, then everything goes, then the window is told, then closed.
-func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
+func TestEraseUser(t *testing.T) {
 	r := newRig(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
@@ -32,7 +32,7 @@ func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
 	if err := r.store.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.forget(t)
+	r.eraseUser(t)
 	if err := <-ended; err != nil {
 		t.Errorf("turn: %v\n%s", err, r.log)
 	}
@@ -56,18 +56,18 @@ func TestForgetStopsErasesTellsAndCloses(t *testing.T) {
 		t.Errorf("live: %+v, %v; want the second pass", live, err)
 	}
 	r.clock.Advance(21 * time.Minute)
-	r.forget(t)
+	r.eraseUser(t)
 	if live, err := r.table.Live(t.Context()); err != nil || len(live) > 0 {
 		t.Errorf("live after the second pass: %+v, %v", live, err)
 	}
-	r.forget(t) // an event may come twice
+	r.eraseUser(t) // an event may come twice
 	if invoked := r.edge.Invoked(); len(invoked) > 0 {
 		t.Errorf("what waited was started: %+v", invoked)
 	}
 }
 
 // A run that does not stop keeps everything as it is, and the next pass goes on; one whose worker is dead does not.
-func TestForgetWaitsForRuns(t *testing.T) {
+func TestEraseUser_WorkingRun(t *testing.T) {
 	r := newRig(t, fast())
 	waits := 0
 	r.handler.after = func(time.Duration) <-chan time.Time {
@@ -83,7 +83,7 @@ func TestForgetWaitsForRuns(t *testing.T) {
 	if err := r.store.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.forget(t)
+	r.eraseUser(t)
 	if run, err := r.store.Run(t.Context(), "r1"); err != nil || !run.CancelRequested || waits != 20 {
 		t.Errorf("after %d waits the run is %+v, %v", waits, run, err)
 	}
@@ -91,18 +91,18 @@ func TestForgetWaitsForRuns(t *testing.T) {
 		t.Errorf("closed were %q", closed)
 	}
 	r.clock.Advance(time.Minute)
-	r.forget(t)
+	r.eraseUser(t)
 	if _, err := r.store.Run(t.Context(), "r1"); !errors.Is(err, chat.ErrNotFound) {
 		t.Errorf("the run of a dead worker: %v", err)
 	}
 }
 
 // Without the mark the invocation touches nothing.
-func TestForgetWithoutMark(t *testing.T) {
+func TestEraseUser_WithoutMark(t *testing.T) {
 	r := newRig(t, fast())
 	r.admit(t, "r1", "/say hello")
 	r.turn(t, "r1")
-	r.forget(t)
+	r.eraseUser(t)
 	if s := r.status(t, "r1"); s != chat.RunFinished {
 		t.Errorf("the run is %s", s)
 	}

@@ -8,7 +8,7 @@ import type { Goal } from "./signin.ts";
 /** What must be typed. */
 const WORDS = "delete everything";
 
-interface ForgetProps {
+interface EraseProps {
   readonly client: CarrelClient;
   /** The person comes from the new sign-in that this dialog asked for. */
   readonly again: boolean;
@@ -17,14 +17,14 @@ interface ForgetProps {
 }
 
 /** Asks twice before all that the user has is deleted, and for a new sign-in if the last one is not recent. */
-export function Forget({ client, again, onSignIn, onClose }: ForgetProps) {
+export function Erase({ client, again, onSignIn, onClose }: EraseProps) {
   const [typed, type] = useState("");
   const [fault, setFault] = useState<string>();
   const [busy, setBusy] = useState(false);
   const [old, setOld] = useState(false);
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
-  const forget = (event: SyntheticEvent): void => {
+  const erase = (event: SyntheticEvent): void => {
     event.preventDefault();
     if (typed.trim().toLowerCase() !== WORDS) {
       dialog.current?.querySelector("input")?.focus();
@@ -32,7 +32,7 @@ export function Forget({ client, again, onSignIn, onClose }: ForgetProps) {
     }
     setBusy(true);
     // The page shows the rest by the state of the client.
-    client.forget().catch((error: unknown) => {
+    client.erase().catch((error: unknown) => {
       setBusy(false);
       setOld(error instanceof RefusedError && error.code === "reauthenticate");
       setFault(`Nothing was deleted: ${said(error)}`);
@@ -40,7 +40,7 @@ export function Forget({ client, again, onSignIn, onClose }: ForgetProps) {
   };
   return (
     <dialog ref={dialog} aria-label="Delete everything of mine" onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
-      <form onSubmit={forget}>
+      <form onSubmit={erase}>
         <p>All your threads, messages and runs are deleted, in every window and on every device. What runs is stopped. This cannot be undone.</p>
         <p>
           Backups keep what is deleted for up to 35 days. Logs keep a code for you and the times of your runs, without any text,
@@ -54,7 +54,7 @@ export function Forget({ client, again, onSignIn, onClose }: ForgetProps) {
         {fault && <p role="alert" className="failure">{fault}</p>}
         <div className="choices">
           <button type="button" onClick={() => dialog.current?.close()}>Keep everything</button>
-          {old && <button type="button" className="primary" onClick={() => onSignIn("forget")}>Sign in again</button>}
+          {old && <button type="button" className="primary" onClick={() => onSignIn("erase")}>Sign in again</button>}
           <button className="danger" disabled={busy}>{busy ? "Deleting" : "Delete everything"}</button>
         </div>
       </form>
@@ -72,7 +72,7 @@ interface GoneProps {
 export function Gone({ client, state, onSignOut }: GoneProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
-  const erased = state.gone === "erased";
+  const erased = state.erasure === "erased";
   return (
     <main className="welcome">
       <h1 ref={heading} tabIndex={-1}>{erased ? "Everything is deleted" : "Everything is being deleted"}</h1>

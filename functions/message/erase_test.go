@@ -12,19 +12,19 @@ import (
 	"carrel/shared/wire"
 )
 
-const closing = `{"type":"error","requestId":"q","code":"closing","message":"`
+const erasing = `{"type":"error","requestId":"q","code":"erasing","message":"`
 
-// Forget is acknowledged once the mark is durable and has turn invoked; a repeat is answered like the first. From then
+// EraseUser is acknowledged once the mark is durable and has turn invoked; a repeat is answered like the first. From then
 // on every other frame is refused, and only this user's.
-func TestForget(t *testing.T) {
+func TestErase(t *testing.T) {
 	r := newRig(t)
 	w, bob := r.window("alice", "w1="), r.window("bob", "w3=")
 	w.send(hi)
 	r.edge.Invoked()
-	said := sentence("closing")
+	said := sentence("erasing")
 	for range 2 {
-		w.answers(`{"type":"forget","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"closing"}`)
-		if got := r.edge.Invoked(); len(got) != 1 || got[0] != (gatewaytest.Invocation{User: chattest.User(t, "alice"), Forget: true}) {
+		w.answers(`{"type":"erase","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"erasing"}`)
+		if got := r.edge.Invoked(); len(got) != 1 || got[0] != (gatewaytest.Invocation{User: chattest.User(t, "alice"), EraseUser: true}) {
 			t.Errorf("invoked %+v", got)
 		}
 	}
@@ -32,11 +32,11 @@ func TestForget(t *testing.T) {
 		`"type":"hello","n":9,"threadId":"t"`, `"type":"cancel","runId":"r1"`, `"type":"threads"`, `"type":"history","threadId":"t"`,
 		`"type":"rename","threadId":"t","title":"x"`, `"type":"delete","threadId":"t"`, `"type":"runs"`, `"type":"ping"`,
 	} {
-		w.answers(`{"requestId":"q",`+frame+`}`, closing+said+`"}`)
+		w.answers(`{"requestId":"q",`+frame+`}`, erasing+said+`"}`)
 	}
 	w.answers(`{"type":"run","requestId":"q1","n":10,"runId":"r9","threadId":"t","messages":[{"id":"m","role":"user","content":"hello?"}]}`,
-		`{"type":"rejected","requestId":"q1","runId":"r9","code":"closing","message":"`+said+`"}`)
-	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"closing","message":"`+said+`"}`) // which was accepted before
+		`{"type":"rejected","requestId":"q1","runId":"r9","code":"erasing","message":"`+said+`"}`)
+	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"erasing","message":"`+said+`"}`) // which was accepted before
 	if got := r.edge.Invoked(); len(got) > 0 {
 		t.Errorf("for who is erased was invoked %+v", got)
 	}
@@ -47,11 +47,11 @@ func TestForget(t *testing.T) {
 }
 
 // When turn cannot be invoked, the mark stands and sweep asks.
-func TestForgetWithoutTurn(t *testing.T) {
+func TestEraseWithoutTurn(t *testing.T) {
 	r := newRig(t)
 	r.edge.Fail(errors.New("throttled"))
-	r.window("alice", "w1=").answers(`{"type":"forget","requestId":"q","confirm":true}`,
-		`{"type":"accepted","requestId":"q","state":"closing"}`)
+	r.window("alice", "w1=").answers(`{"type":"erase","requestId":"q","confirm":true}`,
+		`{"type":"accepted","requestId":"q","state":"erasing"}`)
 	if live, err := r.table.Live(t.Context()); err != nil || len(live) != 1 || !live[0].Forget {
 		t.Errorf("live: %+v, %v", live, err)
 	}
@@ -59,7 +59,7 @@ func TestForgetWithoutTurn(t *testing.T) {
 
 // Erasing everything needs a token whose auth_time is recent. The time of issue proves nothing, because a refresh moves it. For
 // tokens without auth_time the operator decides.
-func TestForget_NeedsARecentSignIn(t *testing.T) {
+func TestErase_NeedsARecentSignIn(t *testing.T) {
 	for name, c := range map[string]struct {
 		ago    time.Duration
 		proven bool
@@ -79,7 +79,7 @@ func TestForget_NeedsARecentSignIn(t *testing.T) {
 			r.eraseAuth = c.auth
 			w := r.window("alice", "w1=")
 			w.signIn = chat.SignIn{At: r.at.Add(-c.ago), Proven: c.proven}
-			got := w.send(`{"type":"forget","requestId":"q","confirm":true}`)
+			got := w.send(`{"type":"erase","requestId":"q","confirm":true}`)
 			if len(got) != 1 {
 				t.Fatalf("answered with %v", got)
 			}
@@ -101,13 +101,13 @@ func TestForget_NeedsARecentSignIn(t *testing.T) {
 }
 
 // A client that lost the first answer repeats its frame. The erasure has begun, so the repeat needs no new sign-in.
-func TestForget_RepeatWithAnOldSignIn(t *testing.T) {
+func TestErase_RepeatWithAnOldSignIn(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	const forget, accepted = `{"type":"forget","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"closing"}`
-	w.answers(forget, accepted)
+	const erase, accepted = `{"type":"erase","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"erasing"}`
+	w.answers(erase, accepted)
 	for _, old := range []chat.SignIn{{At: r.at.Add(-time.Hour), Proven: true}, {At: r.at.Add(-time.Hour)}} {
 		w.signIn = old
-		w.answers(forget, accepted)
+		w.answers(erase, accepted)
 	}
 }

@@ -20,9 +20,9 @@ const (
 	stopTime = 20 * time.Second // in which they are waited for; the next sweep asks again
 )
 
-// forget makes one pass over everything of a user who asked to be forgotten. What it does not come to, a later
+// eraseUser makes one pass over everything of a user who asked to be erased. What it does not come to, a later
 // invocation does: sweep asks until nothing is left.
-func (h *handler) forget(ctx context.Context, u chat.User, s *store.Store, log *slog.Logger) error {
+func (h *handler) eraseUser(ctx context.Context, u chat.User, s *store.Store, log *slog.Logger) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		within, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()

@@ -175,10 +175,10 @@ func TestAUserIsForgotten(t *testing.T) {
 	}
 	wait(t, ctx, leaves, "one runs and one waits", func(st client.State) bool { return st.Active != "" && len(st.Queued) == 1 })
 	table.seenOnOps(ctx, e.Ops, alice.name)
-	if err := other.Forget(ctx); err != nil {
+	if err := other.Erase(ctx); err != nil {
 		t.Fatal(err)
 	}
-	left := table.await(ctx, "after forget", alice.name, func(k, text string) bool {
+	left := table.await(ctx, "after erase", alice.name, func(k, text string) bool {
 		return strings.HasSuffix(k, " DESK") && strings.Contains(text, "expires") || strings.HasSuffix(k, " FORGET") && later(text) || strings.Contains(k, " ERASE#")
 	})
 	if all := fmt.Sprint(table.items(ctx)); strings.Contains(all, alice.secret) {

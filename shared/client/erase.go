@@ -9,8 +9,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// stateClosing is the state of the accepted that answers a forget.
-const stateClosing = "closing"
+// stateErasing is the state of the accepted that answers an erase.
+const stateErasing = "erasing"
 
 const beingErased = "All that you have here is being erased."
 
@@ -21,9 +21,9 @@ func (v *View) Runs(now time.Time, before chat.ListCursor, limit int) error {
 	return err
 }
 
-// Forget erases all that the user has, for ever.
-func (v *View) Forget(now time.Time) error {
-	_, err := v.ask(now, "", &wire.Forget{Header: header("forget"), Confirm: true})
+// Erase deletes all that the user has, for ever.
+func (v *View) Erase(now time.Time) error {
+	_, err := v.ask(now, "", &wire.Erase{Header: header("erase"), Confirm: true})
 	return err
 }
 
@@ -35,39 +35,39 @@ func (v *View) runList(f *wire.RunList) {
 	}
 }
 
-// forgets takes the answer to a forget: from now on the server refuses everything, so nothing more is sent.
-func (v *View) forgets(f *wire.Accepted) {
-	v.requests.answer("forget", "", f.RequestID)
-	v.forgetting, v.wanted, v.roll = true, false, nil
-	v.dropRequests(Notice{Code: wire.CodeClosing, Message: beingErased})
+// eraseAccepted takes the answer to an erase: from now on the server refuses everything, so nothing more is sent.
+func (v *View) eraseAccepted(f *wire.Accepted) {
+	v.requests.answer("erase", "", f.RequestID)
+	v.erasing, v.wanted, v.roll = true, false, nil
+	v.dropRequests(Notice{Code: wire.CodeErasing, Message: beingErased})
 	v.answered()
 }
 
-// forgetful refuses what would be sent while a forget is under way, or after the sessions were ended.
-func (v *View) forgetful() error {
+// checkErasing refuses what would be sent while an erase is under way, or after the sessions were ended.
+func (v *View) checkErasing() error {
 	if v.status == SignedOut {
 		return &Refused{Code: wire.CodeSignedOut, Message: wire.LastFrame(wire.CodeSignedOut).Message}
 	}
-	if v.forgetting && v.status != Closing {
-		return &Refused{Code: wire.CodeClosing, Message: beingErased}
+	if v.erasing && v.status != Erasing {
+		return &Refused{Code: wire.CodeErasing, Message: beingErased}
 	}
 	return nil
 }
 
-// forgotten takes the news that everything is erased.
-func (v *View) forgotten() {
+// eraseDone takes the news that everything is erased.
+func (v *View) eraseDone() {
 	v.erased = true
 	v.list = map[chat.ThreadID]wire.ThreadInfo{}
 	v.open = v.newThread(v.open.id)
 	v.threads = map[chat.ThreadID]*thread{v.open.id: v.open}
-	v.close(Closing, Notice{Code: wire.CodeClosing, Message: "All that you had here is erased."})
+	v.close(Erasing, Notice{Code: wire.CodeErasing, Message: "All that you had here is erased."})
 }
 
-// closing takes a refusal because all is being erased.
-func (v *View) closing(n Notice) {
-	if !v.forgetting { // else it is known, and the done still to come
+// eraseRefused takes a refusal because all is being erased.
+func (v *View) eraseRefused(n Notice) {
+	if !v.erasing { // else it is known, and the done still to come
 		v.notice(n)
-		v.close(Closing, n)
+		v.close(Erasing, n)
 	}
 }
 
@@ -110,10 +110,10 @@ func (c *Client) Runs(ctx context.Context, before chat.ListCursor, limit int) (w
 	return *a.runs, nil
 }
 
-// Forget erases all that the user has, for ever, and waits until that is durable. When it is done the state says Erased.
-func (c *Client) Forget(ctx context.Context) error {
+// Erase deletes all that the user has, for ever, and waits until that is durable. When it is done the state says Erased.
+func (c *Client) Erase(ctx context.Context) error {
 	_, err := c.ask(ctx, func(v *View, now time.Time) (*asked, error) {
-		return v.ask(now, "", &wire.Forget{Header: header("forget"), Confirm: true})
+		return v.ask(now, "", &wire.Erase{Header: header("erase"), Confirm: true})
 	})
 	return err
 }

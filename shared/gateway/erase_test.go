@@ -12,8 +12,8 @@ import (
 	"carrel/shared/gateway"
 )
 
-// Forget names nobody but by the invocation's tenant, and both ends agree on what it is.
-func TestForget(t *testing.T) {
+// EraseUser names nobody but by the invocation's tenant, and both ends agree on what it is.
+func TestEraseUser(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
 	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseUser"}`), gateway.PerTenant)
