@@ -176,7 +176,7 @@ func (c *cells) decide(m *matrix, method string, asked []iam.Request) {
 			if letter == 'U' {
 				continue // the call itself has shown it
 			}
-			p, err := m.guard.STS.Who(functionKey(role), "")
+			p, err := m.guard.STS.Authenticate(functionKey(role), "")
 			if err != nil {
 				m.Fatal(err)
 			}

@@ -94,7 +94,7 @@ func newMatrix(t *testing.T) *matrix {
 
 // allow is the guard's, with a look at what is asked for.
 func (m *matrix) allow(id, token, operation string, body []byte) *proxy.Denial {
-	asked, _ := m.guard.Asked(operation, body) // what cannot be told of is refused below
+	asked, _ := m.guard.Permissions(operation, body) // what cannot be told of is refused below
 	m.mu.Lock()
 	m.asked = append(m.asked, asked...)
 	m.mu.Unlock()
@@ -131,7 +131,7 @@ func (m *matrix) who(p aws.CredentialsProvider) sts.Principal {
 	if err != nil {
 		m.Fatal(err)
 	}
-	who, err := m.guard.STS.Who(of.AccessKeyID, of.SessionToken)
+	who, err := m.guard.STS.Authenticate(of.AccessKeyID, of.SessionToken)
 	if err != nil {
 		m.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func decisionGuards() []guard {
 		{
 			name: "iam: every key of a batch counts", file: "infra/local/dynamodb/access/access.go",
 			from: `named = append(named, key)`, to: `named = []string{key}`,
-			test: "./infra/local/dynamodb/access TestAsked",
+			test: "./infra/local/dynamodb/access TestPermissions",
 		},
 		{
 			name: "iam: a role's trust policy decides", file: "infra/local/sts/assume.go",

@@ -1,9 +1,9 @@
-// Package dynamodb runs the local stack's DynamoDB engine: dynoxide, one static binary that npm installs beside this
-// file by exact version, as a child process that ends with its parent.
+// Package dynamodb runs the local stack's DynamoDB engine, dynoxide, as a child process that ends with its parent. npm
+// installs its single static binary beside this file, with an exact version.
 //
-// The engine checks no signature, and its answers allow every web page to read them. It can only listen on TCP, so it
-// gets an address that cannot be guessed: one of the 16 million of 127.0.0.0/8 with one of 40,000 ports, at random. The
-// address is told to whoever starts the engine and to nobody else. A program on this machine can still find it in
+// The engine checks no signatures, and its responses let every web page read them. It can only listen on TCP. It
+// therefore gets an address that cannot be guessed: a random one of the 16 million addresses of 127.0.0.0/8 with one of
+// 40,000 ports. Only the caller of Start gets the address. A program on this machine can still find it in
 // /proc/net/tcp.
 package dynamodb
 
@@ -25,33 +25,33 @@ import (
 	"time"
 )
 
-// ErrNoEngine says that this machine has no built-in engine; the message names the variable to set instead.
+// ErrNoEngine means that no engine is installed on this machine. Its message names the alternatives.
 var ErrNoEngine = errors.New("no built-in DynamoDB engine: set AWS_ENDPOINT_URL_DYNAMODB to the address of another")
 
 const (
-	startTime = 10 * time.Second // to answer; it takes some milliseconds
-	stopTime  = 5 * time.Second  // to end when asked; then it is killed
+	startTime = 10 * time.Second // limit for the first response, which usually takes some milliseconds
+	stopTime  = 5 * time.Second  // limit for a clean exit, after which the child is killed
 )
 
-// Config says which engine to start.
+// Config describes the engine to start.
 type Config struct {
-	Root   string    // of the module; "": the nearest folder upward that holds go.mod
-	Path   string    // of the SQLite file; "": in memory
-	Addr   string    // host:port; "": one that cannot be guessed
-	Stderr io.Writer // takes all that the child says, but not its address; nil: nobody does
+	Root   string    // the module's root; "" means the nearest folder upward with a go.mod
+	Path   string    // the SQLite file; "" means in memory
+	Addr   string    // host:port; "" means a hidden address
+	Stderr io.Writer // receives the child's output, without the line that holds its address; may be nil
 }
 
-// Engine is one running child process.
+// Engine is a running engine.
 type Engine struct {
 	url  string
 	proc *os.Process
 	once sync.Once
 	done chan struct{} // closed when the child has been waited for
-	err  error         // how it ended; read after done
+	err  error         // the child's exit error; valid after done
 }
 
-// Start starts the engine and returns when it answers. ctx bounds the start only: the child lives until Close, or until
-// this process ends. On a machine without the binary the error is ErrNoEngine.
+// Start starts the engine and returns when it answers. ctx bounds the startup only: the child lives until Close or
+// until this process ends. Without an installed binary the error wraps ErrNoEngine.
 func Start(ctx context.Context, c Config) (*Engine, error) {
 	bin, err := binary(c.Root)
 	if err != nil {
@@ -59,7 +59,7 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	// A random port may be taken on all addresses: then another is tried.
+	// A random port may be taken on all addresses, so two more are tried.
 	for attempt := 1; ; attempt++ {
 		e, err := start(ctx, bin, c)
 		if err == nil || c.Addr != "" || attempt == 3 || ctx.Err() != nil {
@@ -85,14 +85,14 @@ func start(ctx context.Context, bin string, c Config) (*Engine, error) {
 	if err := e.run(cmd, out); err != nil {
 		return nil, fmt.Errorf("start the DynamoDB engine: %w", err)
 	}
-	if err := e.await(ctx, out.seen); err != nil {
+	if err := e.awaitReady(ctx, out.seen); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the DynamoDB engine: %w", err), e.Close())
 	}
 	return e, nil
 }
 
-// run starts the child and leaves a goroutine waiting for it; Close waits for that goroutine. The goroutine keeps its
-// thread, because the kernel ends the child with the thread that started it.
+// run starts the child and a goroutine that waits for it, for which Close waits. The goroutine stays on its thread,
+// because the kernel kills the child when the thread that started it ends.
 func (e *Engine) run(cmd *exec.Cmd, out *listening) error {
 	started := make(chan error)
 	go func() {
@@ -109,14 +109,14 @@ func (e *Engine) run(cmd *exec.Cmd, out *listening) error {
 	return <-started
 }
 
-// await waits for the child to say that it has bound its port and then for its first answer.
-func (e *Engine) await(ctx context.Context, listening <-chan struct{}) error {
+// awaitReady waits until the child reports that it listens, and then until it answers a request.
+func (e *Engine) awaitReady(ctx context.Context, listening <-chan struct{}) error {
 	select {
 	case <-listening:
 	case <-e.done:
-		return fmt.Errorf("it ended at once: %w", e.ended())
+		return fmt.Errorf("the DynamoDB engine exited during startup: %w", e.exitError())
 	case <-ctx.Done():
-		return fmt.Errorf("it does not listen: %w", ctx.Err())
+		return fmt.Errorf("the engine does not listen: %w", ctx.Err())
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	retry := time.NewTicker(5 * time.Millisecond)
@@ -129,9 +129,9 @@ func (e *Engine) await(ctx context.Context, listening <-chan struct{}) error {
 		select {
 		case <-retry.C:
 		case <-e.done:
-			return fmt.Errorf("it ended at once: %w", e.ended())
+			return fmt.Errorf("the DynamoDB engine exited during startup: %w", e.exitError())
 		case <-ctx.Done():
-			return fmt.Errorf("it does not answer: %w", errors.Join(ctx.Err(), err))
+			return fmt.Errorf("the engine does not answer: %w", errors.Join(ctx.Err(), err))
 		}
 	}
 }
@@ -148,13 +148,13 @@ func answers(ctx context.Context, client *http.Client, url string) error {
 	return res.Body.Close()
 }
 
-// URL is where the engine answers, without a slash at its end.
+// URL returns the engine's address, without a trailing slash.
 func (e *Engine) URL() string { return e.url }
 
-// Done is closed when the child has ended, by Close or by itself.
+// Done is closed when the child has exited for any reason.
 func (e *Engine) Done() <-chan struct{} { return e.done }
 
-// Close ends the child and waits for it. It is idempotent and may be called by many at once.
+// Close stops the child and waits for its end. It is idempotent and safe for concurrent use.
 func (e *Engine) Close() error {
 	var err error
 	e.once.Do(func() { err = e.stop() })
@@ -164,7 +164,7 @@ func (e *Engine) Close() error {
 
 func (e *Engine) stop() error {
 	if err := e.proc.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("end the DynamoDB engine: %w", err)
+		return fmt.Errorf("stop the DynamoDB engine: %w", err)
 	}
 	timer := time.NewTimer(stopTime)
 	defer timer.Stop()
@@ -179,14 +179,14 @@ func (e *Engine) stop() error {
 	return nil
 }
 
-func (e *Engine) ended() error {
+func (e *Engine) exitError() error {
 	if e.err == nil {
-		return errors.New("without an error")
+		return errors.New("exit status 0")
 	}
 	return e.err
 }
 
-// binary is the path of the engine that npm installed.
+// binary returns the path of the engine that npm installed.
 func binary(root string) (string, error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return "", fmt.Errorf("%w (this is %s/%s)", ErrNoEngine, runtime.GOOS, runtime.GOARCH)
@@ -202,7 +202,7 @@ func binary(root string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("%w, or run `npm ci` in infra/local/dynamodb", ErrNoEngine)
 	} else if err != nil {
-		return "", fmt.Errorf("look for the DynamoDB engine: %w", err)
+		return "", fmt.Errorf("find the DynamoDB engine: %w", err)
 	}
 	return path, nil
 }
@@ -210,7 +210,7 @@ func binary(root string) (string, error) {
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("look for the module's root: %w", err)
+		return "", fmt.Errorf("find the module's root: %w", err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
@@ -218,15 +218,15 @@ func moduleRoot() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", errors.New("look for the module's root: no go.mod here or above")
+			return "", errors.New("find the module's root: no go.mod here or above")
 		}
 		dir = up
 	}
 }
 
-// hiddenAddr is an address of this machine that cannot be guessed: Linux routes all of 127.0.0.0/8 to it.
+// hiddenAddr returns a random loopback address and port. Linux routes all of 127.0.0.0/8 to this machine.
 func hiddenAddr() string {
 	var b [5]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // documented never to fail
 	return fmt.Sprintf("127.%d.%d.%d:%d", b[0], b[1], 1+b[2]%254, 20000+(int(b[3])<<8|int(b[4]))%40000)
 }

@@ -17,7 +17,7 @@ import (
 	"carrel/infra/local/dynamodb"
 )
 
-// start starts an engine, or skips the test where there is none; CARREL_REQUIRE_ALL turns that into a failure.
+// start starts an engine. Without an installed one it skips the test, or fails it if CARREL_REQUIRE_ALL is set.
 func start(t *testing.T, c dynamodb.Config) *dynamodb.Engine {
 	t.Helper()
 	e, err := dynamodb.Start(t.Context(), c)
@@ -35,7 +35,7 @@ func start(t *testing.T, c dynamodb.Config) *dynamodb.Engine {
 	return e
 }
 
-func TestEngineAnswersUntilClosed(t *testing.T) {
+func TestEngine_Close(t *testing.T) {
 	e := start(t, dynamodb.Config{Path: filepath.Join(t.TempDir(), "db")})
 	if err := answers(e.URL()); err != nil {
 		t.Fatal(err)
@@ -47,11 +47,11 @@ func TestEngineAnswersUntilClosed(t *testing.T) {
 	}
 	<-e.Done()
 	if answers(e.URL()) == nil {
-		t.Error("it still answers after Close")
+		t.Error("the engine still answers after Close")
 	}
 }
 
-func TestPortTaken(t *testing.T) {
+func TestStart_PortTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -63,54 +63,54 @@ func TestPortTaken(t *testing.T) {
 		t.Skipf("not run: %v", err)
 	}
 	if err == nil || !strings.Contains(out.String(), "in use") {
-		t.Errorf("started on a taken port: %v, said %q", err, out.String())
+		t.Errorf("start on a taken port: %v, output %q", err, out.String())
 	}
 }
 
-// The engine checks no signature, so nobody may know where it is who was not told.
+// The engine checks no signatures, so only the caller of Start may know its address.
 func TestEngine_HiddenAddress(t *testing.T) {
-	var said bytes.Buffer
+	var output bytes.Buffer
 	addresses := map[string]bool{}
 	for range 3 {
-		e := start(t, dynamodb.Config{Stderr: &said})
+		e := start(t, dynamodb.Config{Stderr: &output})
 		at := strings.TrimPrefix(e.URL(), "http://")
 		host, port, err := net.SplitHostPort(at)
 		if ip := net.ParseIP(host); err != nil || !ip.IsLoopback() || host == "127.0.0.1" {
-			t.Errorf("it listens on %s: %v", at, err)
+			t.Errorf("the engine listens on %s: %v", at, err)
 		}
 		addresses[host], addresses[port] = true, true
 		if answers("http://127.0.0.1:"+port) == nil {
-			t.Errorf("it answers on 127.0.0.1, too (port %s)", port)
+			t.Errorf("the engine also answers on 127.0.0.1 (port %s)", port)
 		}
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	if len(addresses) < 6 {
-		t.Errorf("three engines had only the hosts and ports %v", addresses)
+		t.Errorf("three engines had only these hosts and ports: %v", addresses)
 	}
-	if strings.Contains(said.String(), "127.") {
-		t.Errorf("its output, which /ops shows, names its address: %s", &said)
+	if strings.Contains(output.String(), "127.") {
+		t.Errorf("the output, which /ops shows, contains the engine's address: %s", &output)
 	}
 }
 
-func TestMissingBinaryNamesTheVariable(t *testing.T) {
+func TestStart_NoBinary(t *testing.T) {
 	_, err := dynamodb.Start(t.Context(), dynamodb.Config{Root: t.TempDir()})
 	if !errors.Is(err, dynamodb.ErrNoEngine) || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL_DYNAMODB") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestChildDiesWithItsParent starts an engine in another process, kills that without warning, and waits for silence.
-func TestChildDiesWithItsParent(t *testing.T) {
+// TestEngine_ParentKilled starts an engine in another process, kills that process, and waits until the engine stops.
+func TestEngine_ParentKilled(t *testing.T) {
 	if os.Getenv("CARREL_ENGINE_PARENT") != "" {
 		e := start(t, dynamodb.Config{})
 		fmt.Println("engine at " + e.URL())
-		<-e.Done() // until this process is killed
+		<-e.Done() // blocks until this process is killed
 		return
 	}
-	start(t, dynamodb.Config{}) // or skip
-	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildDiesWithItsParent$")
+	start(t, dynamodb.Config{}) // skips the test without an engine
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEngine_ParentKilled$")
 	parent.Env = append(os.Environ(), "CARREL_ENGINE_PARENT=1")
 	out, err := parent.StdoutPipe()
 	if err != nil {
@@ -127,7 +127,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := parent.Wait(); err == nil {
-		t.Error("the parent was to be killed")
+		t.Error("the parent exited with status 0 instead of being killed")
 	}
 	tick, end := time.NewTicker(5*time.Millisecond), time.NewTimer(10*time.Second)
 	defer tick.Stop()
@@ -136,7 +136,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 		select {
 		case <-tick.C:
 		case <-end.C:
-			t.Fatal("the engine outlives its parent")
+			t.Fatal("the engine still answers after its parent has ended")
 		}
 	}
 }

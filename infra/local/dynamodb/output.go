@@ -6,19 +6,19 @@ import (
 	"sync"
 )
 
-// listening passes on what the child says, line by line, and closes seen when it says that it has bound its port: an
-// answer from that port is then the child's and nobody else's. That line is not passed on, because it names the hidden
-// address.
+// listening forwards the child's output line by line. It closes seen when the child reports that it listens on its
+// port: from then on a response from that port can only be the child's. It drops that line, because it contains the
+// hidden address.
 type listening struct {
 	to   io.Writer
 	seen chan struct{}
 
 	mu   sync.Mutex
-	rest []byte // a line that has begun
+	rest []byte // an unfinished line
 	done bool   // seen is closed
 }
 
-// Write takes a part of what the child says.
+// Write adds a part of the child's output.
 func (l *listening) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -35,22 +35,22 @@ func (l *listening) Write(p []byte) (int, error) {
 			close(l.seen)
 			continue
 		}
-		if err := l.pass(line); err != nil {
+		if err := l.forward(line); err != nil {
 			return len(p), err
 		}
 	}
 }
 
-// flush passes on a last line without an end, once the child has ended.
+// flush forwards a last line without a newline. It is called when the child has exited.
 func (l *listening) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	rest := l.rest
 	l.rest = nil
-	return l.pass(rest)
+	return l.forward(rest)
 }
 
-func (l *listening) pass(text []byte) error {
+func (l *listening) forward(text []byte) error {
 	if l.to == nil || len(text) == 0 {
 		return nil
 	}

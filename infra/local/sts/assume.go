@@ -104,7 +104,7 @@ func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials,
 	if err := s.signed(r, body); err != nil {
 		return assumption{}, credentials{}, err
 	}
-	caller, err := s.Who(AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
+	caller, err := s.Authenticate(AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
 	if errors.Is(err, ErrExpired) {
 		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "ExpiredToken",
 			"The security token included in the request is expired"}

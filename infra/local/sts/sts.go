@@ -122,7 +122,7 @@ func (s *Service) Secret(accessKeyID string) (string, bool) {
 }
 
 // Who has these credentials: ErrUnknown for nobody, ErrExpired if their time is over.
-func (s *Service) Who(accessKeyID, token string) (Principal, error) {
+func (s *Service) Authenticate(accessKeyID, token string) (Principal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, known := s.holders[accessKeyID]

@@ -51,11 +51,15 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{TB: t, at: time.Now()}
 	assume := []string{"sts:AssumeRole", "sts:TagSession"}
-	tagged := map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}, "ForAllValues:StringEquals": {"aws:TagKeys": {"user"}}}
-	trust := policy(t, iam.Statement{Effect: "Allow", Principal: []string{turn, "arn:aws:iam::1:role/half"}, Action: assume, Condition: tagged})
-	may := policy(t, iam.Statement{Effect: "Allow", Action: assume, Resource: []string{role, "arn:aws:iam::1:role/absent"}})
+	tagged := map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}},
+		"ForAllValues:StringEquals": {"aws:TagKeys": {"user"}}}
+	trust := policy(t, iam.Statement{Effect: "Allow", Principal: []string{turn, "arn:aws:iam::1:role/half"},
+		Action: assume, Condition: tagged})
+	may := policy(t, iam.Statement{Effect: "Allow", Action: assume,
+		Resource: []string{role, "arn:aws:iam::1:role/absent"}})
 	var err error
-	if r.Service, err = sts.Start([]sts.Role{{ARN: role, Trust: trust, Policy: may, Longest: 2 * time.Hour}}, r.now); err != nil {
+	if r.Service, err = sts.Start([]sts.Role{{ARN: role, Trust: trust, Policy: may, Longest: 2 * time.Hour}},
+		r.now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -63,20 +67,25 @@ func newRig(t testing.TB) *rig {
 			t.Error(err)
 		}
 	})
-	r.Add(sts.Key{ID: "TURN", Secret: "secret"}, sts.Principal{Name: "turn", ARN: sts.SessionARN(turn, "t"), Role: turn, Policy: may})
-	r.Add(sts.Key{ID: "MESSAGE", Secret: "secret"}, sts.Principal{Name: "message", ARN: "message", Role: "arn:aws:iam::1:role/message", Policy: may})
-	r.Add(sts.Key{ID: "HALF", Secret: "secret"}, sts.Principal{Name: "half", ARN: "half", Role: "arn:aws:iam::1:role/half", Policy: policy(t)})
+	r.Add(sts.Key{ID: "TURN", Secret: "secret"}, sts.Principal{Name: "turn", ARN: sts.SessionARN(turn, "t"), Role: turn,
+		Policy: may})
+	r.Add(sts.Key{ID: "MESSAGE", Secret: "secret"}, sts.Principal{Name: "message", ARN: "message",
+		Role: "arn:aws:iam::1:role/message", Policy: may})
+	r.Add(sts.Key{ID: "HALF", Secret: "secret"}, sts.Principal{Name: "half", ARN: "half",
+		Role: "arn:aws:iam::1:role/half", Policy: policy(t)})
 	return r
 }
 
 func (r *rig) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Credentials, error) {
-	in := &sdk.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(900),
-		Tags: []types.Tag{{Key: aws.String("user"), Value: aws.String("bob")}}}
+	in := &sdk.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("session"),
+		DurationSeconds: aws.Int32(900),
+		Tags:            []types.Tag{{Key: aws.String("user"), Value: aws.String("bob")}}}
 	if change != nil {
 		change(in)
 	}
 	c := sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(r.URL()), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "of an environment"), HTTPClient: &http.Client{Timeout: 10 * time.Second}})
+		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "of an environment"),
+		HTTPClient:  &http.Client{Timeout: 10 * time.Second}})
 	out, err := c.AssumeRole(r.Context(), in)
 	if err != nil {
 		return nil, err
@@ -91,8 +100,9 @@ func TestAssumeRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, err := r.Who(*c.AccessKeyId, *c.SessionToken)
-	if err != nil || who.Role != role || who.ARN != "arn:aws:sts::1:assumed-role/user/session" || who.Tags["user"] != "bob" || who.Name != "turn" {
+	who, err := r.Authenticate(*c.AccessKeyId, *c.SessionToken)
+	if err != nil || who.Role != role || who.ARN != "arn:aws:sts::1:assumed-role/user/session" ||
+		who.Tags["user"] != "bob" || who.Name != "turn" {
 		t.Errorf("they are of %+v, %v", who, err)
 	}
 	if left := c.Expiration.Sub(r.now()); left > 15*time.Minute || left < 15*time.Minute-2*time.Second {
@@ -101,16 +111,16 @@ func TestAssumeRole(t *testing.T) {
 	if r.Origin(*c.SessionToken) != "of an environment" || r.Origin("other") != "other" {
 		t.Errorf("they were asked for by %q", r.Origin(*c.SessionToken))
 	}
-	if _, err := r.Who(*c.AccessKeyId, "another token"); !errors.Is(err, sts.ErrUnknown) {
+	if _, err := r.Authenticate(*c.AccessKeyId, "another token"); !errors.Is(err, sts.ErrUnknown) {
 		t.Errorf("with another token: %v", err)
 	}
-	if _, err := r.Who("ASIANOBODY", ""); !errors.Is(err, sts.ErrUnknown) {
+	if _, err := r.Authenticate("ASIANOBODY", ""); !errors.Is(err, sts.ErrUnknown) {
 		t.Errorf("of nobody: %v", err)
 	}
 	r.mu.Lock()
 	r.at = r.at.Add(15 * time.Minute)
 	r.mu.Unlock()
-	if _, err := r.Who(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, sts.ErrExpired) {
+	if _, err := r.Authenticate(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, sts.ErrExpired) {
 		t.Errorf("after their time: %v", err)
 	}
 }
@@ -142,22 +152,26 @@ func TestRefusals(t *testing.T) {
 		name, key, code, message string
 		change                   func(*sdk.AssumeRoleInput)
 	}{
-		{"who is not trusted", "MESSAGE", "AccessDenied", "User: message is not authorized to perform: sts:AssumeRole on resource: " + role, nil},
+		{"who is not trusted", "MESSAGE", "AccessDenied",
+			"User: message is not authorized to perform: sts:AssumeRole on resource: " + role, nil},
 		{"who is, but has no policy", "HALF", "AccessDenied", "sts:AssumeRole", nil},
 		{"nobody", "NOBODY", "InvalidClientTokenId", "The security token included in the request is invalid.", nil},
 		{"no tag", "TURN", "AccessDenied", "", tags()},
 		{"an empty tag", "TURN", "AccessDenied", "", tags("user", "")},
 		{"another tag", "TURN", "AccessDenied", "", tags("user", "bob", "admin", "yes")},
 		{"the tag in another case", "TURN", "AccessDenied", "", tags("User", "bob")},
-		{"a session policy", "TURN", "ValidationError", "does not know the parameter Policy", func(in *sdk.AssumeRoleInput) { in.Policy = aws.String("{}") }},
+		{"a session policy", "TURN", "ValidationError", "does not know the parameter Policy",
+			func(in *sdk.AssumeRoleInput) { in.Policy = aws.String("{}") }},
 		{"a tag twice", "TURN", "InvalidParameterValue", "Duplicate tag keys", tags("user", "bob", "User", "alice")},
 		{"a tag that is none", "TURN", "ValidationError", "", tags("user", "bob*")},
 		{"a long tag", "TURN", "ValidationError", "", tags("user", strings.Repeat("x", 257))},
 		{"too short", "TURN", "ValidationError", "greater than or equal to 900", lasting(899)},
 		{"longer than a chain", "TURN", "ValidationError", "role chaining", lasting(3601)},
 		{"longer than the role", "TURN", "ValidationError", "MaxSessionDuration", lasting(7201)},
-		{"a role that is not there", "TURN", "AccessDenied", "role/absent", func(in *sdk.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::1:role/absent") }},
-		{"a bad session name", "TURN", "ValidationError", "roleSessionName", func(in *sdk.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }},
+		{"a role that is not there", "TURN", "AccessDenied", "role/absent",
+			func(in *sdk.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::1:role/absent") }},
+		{"a bad session name", "TURN", "ValidationError", "roleSessionName",
+			func(in *sdk.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }},
 	} {
 		_, err := r.assume(c.key, c.change)
 		var e smithy.APIError
@@ -168,7 +182,8 @@ func TestRefusals(t *testing.T) {
 	if _, err := r.assume("TURN", lasting(3600)); err != nil {
 		t.Errorf("an hour: %v", err)
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL(), strings.NewReader("Action=GetFederationToken"))
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL(),
+		strings.NewReader("Action=GetFederationToken"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Package access tells what a DynamoDB request asks permission for, as AWS sees it: each item of a transaction is an
-// action of its own, a batch and a query have their own action, an index its own ARN, and dynamodb:LeadingKeys holds
-// the partition keys that are named. Scan and requests about tables name none.
+// Package access determines the permissions that a DynamoDB request needs, by AWS's rules: each item of a transaction
+// is an action of its own, a batch and a query have actions of their own, an index has its own ARN, and the condition
+// key dynamodb:LeadingKeys holds the partition keys that a request names. A Scan and requests about tables name none.
 package access
 
 import (
@@ -15,18 +15,20 @@ import (
 	"carrel/infra/local/iam"
 )
 
-// LeadingKeys is the condition key that holds the partition keys of a request, in lower case.
+// LeadingKeys is the condition key, in lower case, that holds the partition keys of a request.
 const LeadingKeys = "dynamodb:leadingkeys"
 
-// Schema says what the tables are like.
+// Schema describes the tables.
 type Schema struct {
-	ARN func(table string) string // of a table
-	// the partition key's attribute; index "": the table's own; "": there is none
-	Hash func(table, index string) (name string)
+	// ARN returns the ARN of a table.
+	ARN func(table string) string
+	// Hash returns the attribute of an index's partition key, or of the table's own for index "". It returns "" if the
+	// table or index does not exist.
+	Hash func(table, index string) string
 }
 
-// object is a JSON object whose members' names are taken as they stand. A struct of encoding/json would take "key" for
-// Key, and what is decided about would not be what the engine does.
+// object is a JSON object with case-sensitive member names. encoding/json would accept "key" for a struct's field Key;
+// then the request that is authorized could differ from the request that the engine executes.
 type object map[string]json.RawMessage
 
 // get decodes a member, if there is one.
@@ -38,7 +40,8 @@ func (o object) get(name string, to any) error {
 	return json.Unmarshal(raw, to)
 }
 
-// item is what is read of a request, or of one item of it. An attribute's value is read if it is a key's.
+// item holds the relevant parts of a request, or of one item of a batch or transaction. Only key attributes are
+// decoded.
 type item struct {
 	table, index string
 	key, item    object
@@ -47,23 +50,24 @@ type item struct {
 	values       object
 }
 
-func read(body []byte) (i item, err error) {
+func decode(body []byte) (i item, err error) {
 	var o object
 	err = errors.Join(json.Unmarshal(body, &o), o.get("TableName", &i.table), o.get("IndexName", &i.index),
 		o.get("Key", &i.key), o.get("Item", &i.item),
 		o.get("KeyConditionExpression", &i.condition), o.get("ExpressionAttributeNames", &i.names),
 		o.get("ExpressionAttributeValues", &i.values))
 	if err != nil {
-		return i, fmt.Errorf("read a request: %w", err)
+		return i, fmt.Errorf("decode the request: %w", err)
 	}
 	return i, nil
 }
 
-// Asked are the permissions that a request needs: all of them, or it is denied. An error says why that cannot be told.
-func Asked(operation string, body []byte, s Schema) ([]iam.Request, error) {
+// Permissions returns the permissions that a request needs; all of them must be granted. It returns an error if the
+// request cannot be understood.
+func Permissions(operation string, body []byte, s Schema) ([]iam.Request, error) {
 	switch operation {
 	case "GetItem", "DeleteItem", "UpdateItem", "PutItem", "Query", "Scan":
-		i, err := read(body)
+		i, err := decode(body)
 		if err != nil {
 			return nil, err
 		}
@@ -71,12 +75,12 @@ func Asked(operation string, body []byte, s Schema) ([]iam.Request, error) {
 	case "TransactWriteItems", "TransactGetItems":
 		return s.transaction(body)
 	case "BatchGetItem":
-		return s.batch(operation, body, keysRead)
+		return s.batch(operation, body, getKeys)
 	case "BatchWriteItem":
-		return s.batch(operation, body, keysWritten)
+		return s.batch(operation, body, writeKeys)
 	}
-	// What speaks of tables, PartiQL, backups and all else names no key. It is of the table that is named, or of all.
-	i, err := read(body)
+	// Requests about tables, PartiQL, backups and all others name no key. They concern the named table, or all tables.
+	i, err := decode(body)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func (s Schema) request(action, table, index string, keys []string) iam.Request 
 		Context: map[string][]string{LeadingKeys: keys}}
 }
 
-// single is a request about one item, or one partition.
+// single returns the permission for a request about one item or one partition.
 func (s Schema) single(operation string, i item) ([]iam.Request, error) {
 	var key string
 	var err error
@@ -100,7 +104,7 @@ func (s Schema) single(operation string, i item) ([]iam.Request, error) {
 	case "Scan":
 		return []iam.Request{s.request(operation, i.table, i.index, nil)}, nil
 	case "Query":
-		key, err = s.queried(i)
+		key, err = s.queryKey(i)
 	case "PutItem":
 		key, err = s.key(i.table, i.item)
 	default:
@@ -112,23 +116,23 @@ func (s Schema) single(operation string, i item) ([]iam.Request, error) {
 	return []iam.Request{s.request(operation, i.table, i.index, []string{key})}, nil
 }
 
-// transaction asks for each of its items by itself.
+// transaction returns the permissions for the items of a transaction, each with its own action.
 func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 	var t object
 	var items []object
 	if err := errors.Join(json.Unmarshal(body, &t), t.get("TransactItems", &items)); err != nil {
-		return nil, fmt.Errorf("read a transaction: %w", err)
+		return nil, fmt.Errorf("decode the transaction: %w", err)
 	}
 	actions := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem",
 		"ConditionCheck": "ConditionCheckItem"}
-	var asked []iam.Request
+	var permissions []iam.Request
 	for _, parts := range items {
 		for kind, part := range parts {
 			action, known := actions[kind]
 			if !known {
-				return nil, fmt.Errorf("a transaction has no %q", kind)
+				return nil, fmt.Errorf("%q is not an action of a transaction", kind)
 			}
-			i, err := read(part)
+			i, err := decode(part)
 			if err != nil {
 				return nil, err
 			}
@@ -136,24 +140,24 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 			if err != nil {
 				return nil, err
 			}
-			asked = append(asked, one...)
+			permissions = append(permissions, one...)
 		}
 	}
-	return asked, nil
+	return permissions, nil
 }
 
-// batch is one request for each table, about all the keys that are named there.
+// batch returns one permission per table of a batch. Each holds all partition keys that the batch names in that table.
 func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) ([]object, error)) ([]iam.Request,
 	error) {
 	var b, tables object
 	if err := errors.Join(json.Unmarshal(body, &b), b.get("RequestItems", &tables)); err != nil {
-		return nil, fmt.Errorf("read a batch: %w", err)
+		return nil, fmt.Errorf("decode the batch: %w", err)
 	}
-	var asked []iam.Request
-	for table, of := range tables {
-		items, err := keys(of)
+	var permissions []iam.Request
+	for table, entry := range tables {
+		items, err := keys(entry)
 		if err != nil {
-			return nil, fmt.Errorf("read a batch: %w", err)
+			return nil, fmt.Errorf("decode the batch for table %q: %w", table, err)
 		}
 		var named []string
 		for _, i := range items {
@@ -163,22 +167,22 @@ func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) 
 			}
 			named = append(named, key)
 		}
-		asked = append(asked, s.request(operation, table, "", named))
+		permissions = append(permissions, s.request(operation, table, "", named))
 	}
-	return asked, nil
+	return permissions, nil
 }
 
-// keysRead are the keys that a BatchGetItem names of one table.
-func keysRead(of json.RawMessage) (keys []object, err error) {
+// getKeys returns the keys that a BatchGetItem reads from one table.
+func getKeys(entry json.RawMessage) (keys []object, err error) {
 	var o object
-	err = errors.Join(json.Unmarshal(of, &o), o.get("Keys", &keys))
+	err = errors.Join(json.Unmarshal(entry, &o), o.get("Keys", &keys))
 	return keys, err
 }
 
-// keysWritten are what a BatchWriteItem puts and deletes in one table.
-func keysWritten(of json.RawMessage) (keys []object, err error) {
+// writeKeys returns the items that a BatchWriteItem puts into one table, and the keys that it deletes there.
+func writeKeys(entry json.RawMessage) (keys []object, err error) {
 	var writes []map[string]object
-	err = json.Unmarshal(of, &writes)
+	err = json.Unmarshal(entry, &writes)
 	for _, w := range writes {
 		for kind, member := range map[string]string{"PutRequest": "Item", "DeleteRequest": "Key"} {
 			if request, found := w[kind]; found {
@@ -191,7 +195,7 @@ func keysWritten(of json.RawMessage) (keys []object, err error) {
 	return keys, err
 }
 
-// key is an item's partition key.
+// key returns the partition key of an item.
 func (s Schema) key(table string, o object) (string, error) {
 	name := s.Hash(table, "")
 	value, found := o[name]
@@ -201,12 +205,12 @@ func (s Schema) key(table string, o object) (string, error) {
 	return scalar(value)
 }
 
-// scalar is a key's value as text: {"S": "text"}, and nothing beside.
+// scalar returns the text of a key's value, which must be an object with a single member, such as {"S": "text"}.
 func scalar(value json.RawMessage) (string, error) {
 	d := json.NewDecoder(bytes.NewReader(value))
 	var parts [4]json.Token
 	for n := range parts {
-		parts[n], _ = d.Token() // what is none is no part of a key
+		parts[n], _ = d.Token() // an error leaves a nil token, which the check below rejects
 	}
 	kind, _ := parts[1].(string)
 	text, isText := parts[2].(string)
@@ -217,8 +221,8 @@ func scalar(value json.RawMessage) (string, error) {
 	return text, nil
 }
 
-// queried is the partition key that a query's condition names: name = :value, alone or in a conjunction.
-func (s Schema) queried(i item) (string, error) {
+// queryKey returns the partition key of a query. The condition names it as name = :value, alone or in a conjunction.
+func (s Schema) queryKey(i item) (string, error) {
 	hash := s.Hash(i.table, i.index)
 	words := strings.Fields(strings.NewReplacer("=", " = ", "(", " ", ")", " ").Replace(i.condition))
 	for n := 0; n+2 < len(words) && hash != ""; n++ {

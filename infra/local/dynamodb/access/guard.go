@@ -14,11 +14,11 @@ import (
 	"carrel/infra/local/template"
 )
 
-// OperatorKey is the access key id of those who run the stack: they may do everything with its tables, as somebody with
-// rights on a deployed one may. endpoints.json has the secret.
+// OperatorKey is the access key id of the person who runs the stack. It grants all DynamoDB actions, like the
+// credentials of a person with full access to a deployed stack. Its secret is in endpoints.json.
 const OperatorKey = endpoints.OperatorKey
 
-// Guard decides who may do what with the tables, by the policies of a template. It is safe for concurrent use.
+// Guard authorizes requests to DynamoDB and Lambda by the policies of a template. It is safe for concurrent use.
 type Guard struct {
 	STS      *sts.Service
 	schema   Schema
@@ -26,18 +26,19 @@ type Guard struct {
 	lambda   *sigv4.Verifier
 }
 
-// Where is the Region and the account that ARNs name.
+// Where holds the Region and account for ARNs.
 type Where struct{ Region, Account string }
 
-// Start starts STS with the roles that the template makes, and lets its functions in as their own roles; keys are their
-// access keys by logical id, and that of OperatorKey. An error says which policy has something that is not known here.
+// Start starts STS with the template's roles and registers the access keys. keys holds the key of each function by its
+// logical id and the operator's key under OperatorKey. A function acts with its own role. Start fails if a policy uses
+// a feature that package iam does not implement.
 func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, error) {
 	var roles []sts.Role
 	for _, r := range t.Roles {
 		trust, err := iam.Compile(r.Trust)
 		own, ownErr := iam.Compile(r.Policies)
 		if err = errors.Join(err, ownErr); err != nil {
-			return nil, fmt.Errorf("the role %s: %w", r.LogicalID, err)
+			return nil, fmt.Errorf("compile the policies of role %s: %w", r.LogicalID, err)
 		}
 		roles = append(roles, sts.Role{ARN: r.ARN, Trust: trust, Policy: own, Longest: r.Longest})
 	}
@@ -55,7 +56,7 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 	}
 	for id, p := range principals {
 		if p.Policy, err = iam.Compile(policies[id]); err != nil {
-			return nil, errors.Join(fmt.Errorf("the role of %s: %w", p.Name, err), service.Close())
+			return nil, errors.Join(fmt.Errorf("compile the policies of %s: %w", p.Name, err), service.Close())
 		}
 		if keys[id].ID == "" || keys[id].Secret == "" {
 			return nil, errors.Join(fmt.Errorf("%s has no access key", id), service.Close())
@@ -66,7 +67,7 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 		sigv4.New("lambda", "", service.Secret)}, nil
 }
 
-// schema tells what a template's tables are like.
+// schema returns the schema of a template's tables.
 func schema(t *template.Template, where Where) Schema {
 	hashes := map[[2]string]string{}
 	for _, table := range t.Tables {
@@ -83,8 +84,8 @@ func schema(t *template.Template, where Where) Schema {
 	}
 }
 
-// Name names a caller for people: the function whose access key it is, or by whose right it was handed out; else the
-// key.
+// Name returns a readable name for an access key: that of the function that owns it, or that obtained it from STS. For
+// an unknown key it returns the key.
 func (g *Guard) Name(accessKeyID string) string {
 	if name, known := g.STS.Name(accessKeyID); known {
 		return name
@@ -92,7 +93,7 @@ func (g *Guard) Name(accessKeyID string) string {
 	return accessKeyID
 }
 
-// Signed is the proxy's: it refuses a request that the holder of its access key has not signed.
+// Signed implements proxy.Config.Signed: it denies a request without a valid signature by the owner of its access key.
 func (g *Guard) Signed(r *http.Request, body []byte) *proxy.Denial {
 	return signed(g.dynamodb.Verify(r, body))
 }
@@ -111,14 +112,15 @@ func signed(err error) *proxy.Denial {
 	return nil
 }
 
-// Invoke is the Lambda host's: it decides about an invocation of the function with this ARN. The code is "" if who has
-// signed the request may invoke it.
+// Invoke authorizes a signed Invoke request for the function with this ARN, for the Lambda host. It returns an error
+// code and message, or "" if the caller's policies allow the invocation.
 func (g *Guard) Invoke(r *http.Request, payload []byte, function string) (code, message string) {
 	denied := signed(g.lambda.Verify(r, payload))
 	if denied == nil {
-		who, err := g.STS.Who(sts.AccessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"))
+		caller, err := g.STS.Authenticate(sts.AccessKey(r.Header.Get("Authorization")),
+			r.Header.Get("X-Amz-Security-Token"))
 		if denied = unknown(err); denied == nil {
-			denied = Decide(who, iam.Request{Action: "lambda:InvokeFunction", Resource: function,
+			denied = Decide(caller, iam.Request{Action: "lambda:InvokeFunction", Resource: function,
 				Context: map[string][]string{}})
 		}
 	}
@@ -128,7 +130,7 @@ func (g *Guard) Invoke(r *http.Request, payload []byte, function string) (code, 
 	return denied.Code, denied.Message
 }
 
-// unknown is why credentials are refused; nil for a nil error.
+// unknown returns the denial for an error of STS.Authenticate, or nil for a nil error.
 func unknown(err error) *proxy.Denial {
 	switch {
 	case errors.Is(err, sts.ErrExpired):
@@ -141,43 +143,43 @@ func unknown(err error) *proxy.Denial {
 	return nil
 }
 
-// Allow is the proxy's: it decides about a request by the policies of who asks, as AWS would.
+// Allow implements proxy.Config.Allow: it authorizes a request by its caller's policies, as AWS does.
 func (g *Guard) Allow(accessKeyID, token, operation string, body []byte) *proxy.Denial {
-	who, err := g.STS.Who(accessKeyID, token)
+	caller, err := g.STS.Authenticate(accessKeyID, token)
 	if denied := unknown(err); denied != nil {
 		return denied
 	}
-	asked, err := Asked(operation, body, g.schema)
-	if err == nil && len(asked) == 0 {
+	permissions, err := Permissions(operation, body, g.schema)
+	if err == nil && len(permissions) == 0 {
 		err = errors.New("the request names no item")
 	}
 	if err != nil {
 		return &proxy.Denial{Code: "ValidationException", Message: err.Error()}
 	}
-	for _, r := range asked {
-		if denied := Decide(who, r); denied != nil {
+	for _, r := range permissions {
+		if denied := Decide(caller, r); denied != nil {
 			return denied
 		}
 	}
 	return nil
 }
 
-// Asked are the permissions that a request to the template's tables needs.
-func (g *Guard) Asked(operation string, body []byte) ([]iam.Request, error) {
-	return Asked(operation, body, g.schema)
+// Permissions returns the permissions that a request to the template's tables needs.
+func (g *Guard) Permissions(operation string, body []byte) ([]iam.Request, error) {
+	return Permissions(operation, body, g.schema)
 }
 
-// Decide is nil if the principal may do what is asked for, else what AWS answers.
-func Decide(who sts.Principal, r iam.Request) *proxy.Denial {
+// Decide returns nil if the caller's policies allow the request, or else AWS's denial.
+func Decide(caller sts.Principal, r iam.Request) *proxy.Denial {
 	r.Context = maps.Clone(r.Context)
-	maps.Copy(r.Context, who.Context())
+	maps.Copy(r.Context, caller.Context())
 	why := "no identity-based policy allows the " + r.Action + " action"
-	switch who.Policy.Decide(r) {
+	switch caller.Policy.Decide(r) {
 	case iam.Allow:
 		return nil
 	case iam.Deny:
 		why = "of an explicit deny in an identity-based policy"
 	}
 	return &proxy.Denial{Code: "AccessDeniedException", Message: fmt.Sprintf(
-		"User: %s is not authorized to perform: %s on resource: %s because %s", who.ARN, r.Action, r.Resource, why)}
+		"User: %s is not authorized to perform: %s on resource: %s because %s", caller.ARN, r.Action, r.Resource, why)}
 }

@@ -10,7 +10,8 @@ import (
 	"carrel/infra/local/template"
 )
 
-func guarded(t testing.TB, policies ...iam.Statement) (*access.Guard, error) {
+// startGuard starts a guard for the table T and a function F with these policies.
+func startGuard(t testing.TB, policies ...iam.Statement) (*access.Guard, error) {
 	t.Helper()
 	g, err := access.Start(&template.Template{
 		Tables:    []template.Table{{Name: "T", Hash: template.Key{Name: "pk", Type: "S"}}},
@@ -27,25 +28,25 @@ func guarded(t testing.TB, policies ...iam.Statement) (*access.Guard, error) {
 	return g, err
 }
 
-func on(effect, action string) iam.Statement {
+func statement(effect, action string) iam.Statement {
 	return iam.Statement{Effect: effect, Action: []string{action}, Resource: []string{"arn:aws:dynamodb:r:1:table/T"}}
 }
 
-const one = `{"TableName":"T","Key":{"pk":{"S":"x"}}}`
+const getX = `{"TableName":"T","Key":{"pk":{"S":"x"}}}`
 
-func TestGuard(t *testing.T) {
-	g, err := guarded(t, on("Allow", "dynamodb:GetItem"), on("Allow", "dynamodb:PutItem"),
-		on("Deny", "dynamodb:PutItem"))
+func TestGuard_Allow(t *testing.T) {
+	g, err := startGuard(t, statement("Allow", "dynamodb:GetItem"), statement("Allow", "dynamodb:PutItem"),
+		statement("Deny", "dynamodb:PutItem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ key, token, operation, body, code, says string }{
-		{"KEY", "", "GetItem", one, "", ""},
-		{"KEY", "of an environment", "GetItem", one, "", ""},
-		{"OTHER", "", "GetItem", one, "UnrecognizedClientException", ""},
-		{"KEY", "", "DeleteItem", one, "AccessDeniedException",
+	for _, c := range []struct{ key, token, operation, body, code, message string }{
+		{"KEY", "", "GetItem", getX, "", ""},
+		{"KEY", "of an environment", "GetItem", getX, "", ""},
+		{"OTHER", "", "GetItem", getX, "UnrecognizedClientException", ""},
+		{"KEY", "", "DeleteItem", getX, "AccessDeniedException",
 			"no identity-based policy allows the dynamodb:DeleteItem action"},
-		{"KEY", "", "PutItem", strings.Replace(one, "Key", "Item", 1), "AccessDeniedException", "explicit deny"},
+		{"KEY", "", "PutItem", strings.Replace(getX, "Key", "Item", 1), "AccessDeniedException", "explicit deny"},
 		{"KEY", "", "Scan", `{"TableName":"T"}`, "AccessDeniedException",
 			"dynamodb:Scan on resource: arn:aws:dynamodb:r:1:table/T "},
 		{"KEY", "", "GetItem", `{"TableName":"T","Key":{}}`, "ValidationException", ""},
@@ -59,22 +60,22 @@ func TestGuard(t *testing.T) {
 	if g.Name("KEY") != "F" || g.Name("OTHER") != "OTHER" {
 		t.Errorf("names %s, %s", g.Name("KEY"), g.Name("OTHER"))
 	}
-	bad := on("Allow", "dynamodb:GetItem")
+	bad := statement("Allow", "dynamodb:GetItem")
 	bad.Condition = map[string]map[string][]string{"IpAddress": {"aws:SourceIp": {"10.0.0.0/8"}}}
-	if _, err := guarded(t, bad); err == nil || !strings.Contains(err.Error(),
-		`the role of F: iam: the condition operator "IpAddress" is not known here`) {
-		t.Errorf("a policy that is not known: %v", err)
+	if _, err := startGuard(t, bad); err == nil || !strings.Contains(err.Error(),
+		`compile the policies of F: iam: the condition operator "IpAddress"`) {
+		t.Errorf("a policy with an unknown operator: %v", err)
 	}
 }
 
-// What a decision costs.
+// BenchmarkAllow measures one authorization.
 func BenchmarkAllow(b *testing.B) {
-	g, err := guarded(b, on("Allow", "dynamodb:GetItem"))
+	g, err := startGuard(b, statement("Allow", "dynamodb:GetItem"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if d := g.Allow("KEY", "", "GetItem", []byte(one)); d != nil {
+		if d := g.Allow("KEY", "", "GetItem", []byte(getX)); d != nil {
 			b.Fatal(d)
 		}
 	}

@@ -12,23 +12,24 @@ import (
 	"time"
 )
 
-// Faults says what is to go wrong. Shares are from 0 to 1 and are taken of the requests that can meet the fault;
-// together they are at most 1. The zero value is a good day.
+// Faults are probabilities, from 0 to 1, of random faults. Each applies to the requests that can have the fault.
+// Together they are at most 1. The zero value injects none.
 type Faults struct {
-	Seed     uint64        // of all chances; 0: a random one, which the log tells
-	Conflict float64       // another transaction is at work on the item: writes and transactions
-	Throttle float64       // the table or the partition is at its limit: all reads and writes
-	Error    float64       // an internal error, and nothing was done: all reads and writes
-	Lose     float64       // it was done, and the caller is told nothing, or of an internal error: all reads and writes
-	IndexLag time.Duration // what an index tells is up to so old when it arrives: queries and scans of indexes
+	Seed     uint64        // determines which requests fail; 0 means a random seed, which is logged
+	Conflict float64       // another transaction works on the item: for writes and transactions
+	Throttle float64       // the table or partition is at its limit: for all reads and writes
+	Error    float64       // an internal error without an effect: for all reads and writes
+	Lose     float64       // an effect, but no response or an internal error: for all reads and writes
+	IndexLag time.Duration // maximum age of an index's response on arrival: for queries and scans of indexes
 }
 
-// SetFaults has other faults, or none, from the next request on. It fails if the shares are no shares.
+// SetFaults replaces the random faults from the next request on. It returns an error if a probability or their sum is
+// not between 0 and 1.
 func (p *Proxy) SetFaults(f Faults) error {
 	for _, share := range [...]float64{f.Conflict, f.Throttle, f.Error, f.Lose, f.Conflict + f.Throttle + f.Error +
 		f.Lose} {
 		if !(share >= 0 && share <= 1) {
-			return fmt.Errorf("the faults of DynamoDB: the shares and their sum must be from 0 to 1: %+v", f)
+			return fmt.Errorf("the faults of DynamoDB: the probabilities and their sum must be from 0 to 1: %+v", f)
 		}
 	}
 	if f.IndexLag < 0 {
@@ -38,7 +39,7 @@ func (p *Proxy) SetFaults(f Faults) error {
 		f.Seed = rand.Uint64()
 	}
 	p.mu.Lock()
-	p.faults, p.dice = f, rand.New(rand.NewPCG(f.Seed, 0))
+	p.faults, p.random = f, rand.New(rand.NewPCG(f.Seed, 0))
 	p.mu.Unlock()
 	if f != (Faults{Seed: f.Seed}) {
 		p.c.Log(fmt.Sprintf("dynamodb: faults with seed %d: %+v", f.Seed, f))
@@ -46,7 +47,7 @@ func (p *Proxy) SetFaults(f Faults) error {
 	return nil
 }
 
-// kind is a kind of fault.
+// kind is the kind of a fault.
 type kind string
 
 const (
@@ -57,29 +58,29 @@ const (
 	lost     kind = "lost"
 )
 
-// fate is what happens to one request.
-type fate struct {
+// injection is the fault that is injected into one request.
+type injection struct {
 	kind   kind
-	silent bool // of two forms that a fault has, the first
-	part   int  // of a transaction, that is to blame
+	silent bool // selects the first of the two forms of a fault
+	part   int  // selects the part of a transaction that fails
 	lag    time.Duration
 }
 
-// decide throws the dice for a request. Requests of tables themselves meet nothing.
-func (p *Proxy) decide(c *call) fate {
+// choose chooses the fault of a request at random. Requests about tables have no faults.
+func (p *Proxy) choose(c *call) injection {
 	write := writes(c.operation)
 	if !write && !reads(c.operation) {
-		return fate{}
+		return injection{}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.faults
 	if f == (Faults{Seed: f.Seed}) {
-		return fate{}
+		return injection{}
 	}
-	// Each request draws the same numbers, whatever comes of it: the nth request's are then the seed's alone.
-	chance, silent, part, lag := p.dice.Float64(), p.dice.IntN(2) == 0, p.dice.IntN(100), p.dice.Float64()
-	out := fate{silent: silent, part: part}
+	// Each request draws the same number of random values, so the fault of the nth request depends on the seed alone.
+	chance, silent, part, lag := p.random.Float64(), p.random.IntN(2) == 0, p.random.IntN(100), p.random.Float64()
+	out := injection{silent: silent, part: part}
 	if f.IndexLag > 0 && bytes.Contains(c.body, []byte(`"IndexName"`)) {
 		out.lag = time.Duration(lag * float64(f.IndexLag))
 	}
@@ -100,12 +101,12 @@ func (p *Proxy) decide(c *call) fate {
 	return out
 }
 
-// wait holds an index's answer back: it was read before, so it is as old as it was held.
-func (c *call) wait(ctx context.Context) {
-	if c.fate.lag == 0 {
+// delayIndex delays the response of an index. The index was read before the delay, so its data is as old as the delay.
+func (c *call) delayIndex(ctx context.Context) {
+	if c.injection.lag == 0 {
 		return
 	}
-	timer := time.NewTimer(c.fate.lag)
+	timer := time.NewTimer(c.injection.lag)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -113,26 +114,26 @@ func (c *call) wait(ctx context.Context) {
 	}
 }
 
-// refusal is the answer of a fault that comes before anything is done; nil if the request goes on.
-func (c *call) refusal() *answer {
+// faultResponse returns the response of a fault that has no effect, or nil if the request goes to the engine.
+func (c *call) faultResponse() *answer {
 	transaction := strings.HasPrefix(c.operation, "Transact")
 	var a answer
 	switch {
-	case c.fate.kind == conflict && transaction:
+	case c.injection.kind == conflict && transaction:
 		a = c.cancelled("TransactionConflict", "Transaction is ongoing for the item")
-	case c.fate.kind == conflict:
+	case c.injection.kind == conflict:
 		a = failure(http.StatusBadRequest, "TransactionConflictException", "Transaction is ongoing for the item")
-	case c.fate.kind == throttle && c.operation == "BatchGetItem" && c.fate.silent:
-		return nil // a part of it: see splitBatch
-	case c.fate.kind == throttle && transaction && c.fate.silent:
+	case c.injection.kind == throttle && c.operation == "BatchGetItem" && c.injection.silent:
+		return nil // splitBatch throttles a part of it
+	case c.injection.kind == throttle && transaction && c.injection.silent:
 		a = c.cancelled("ThrottlingError", "Throughput exceeds the current capacity of your table or index")
-	case c.fate.kind == throttle && c.fate.silent:
+	case c.injection.kind == throttle && c.injection.silent:
 		a = failure(http.StatusBadRequest, "ThrottlingException",
 			"Throughput exceeds the current capacity of your table or index")
-	case c.fate.kind == throttle:
+	case c.injection.kind == throttle:
 		a = failure(http.StatusBadRequest, "ProvisionedThroughputExceededException",
 			"The level of configured provisioned throughput for the table was exceeded")
-	case c.fate.kind == broken:
+	case c.injection.kind == broken:
 		a = failure(http.StatusInternalServerError, "InternalServerError", "Internal server error")
 	default:
 		return nil
@@ -140,7 +141,7 @@ func (c *call) refusal() *answer {
 	return &a
 }
 
-// cancelled is a transaction that one of its parts ends.
+// cancelled returns the response of a transaction in which one part failed.
 func (c *call) cancelled(code, message string) answer {
 	type reason struct {
 		Code    string
@@ -153,12 +154,12 @@ func (c *call) cancelled(code, message string) answer {
 	reasons, codes := make([]reason, len(request.TransactItems)), make([]string, len(request.TransactItems))
 	for i := range reasons {
 		reasons[i] = reason{Code: "None"}
-		if i == c.fate.part%len(reasons) {
+		if i == c.injection.part%len(reasons) {
 			reasons[i] = reason{code, message}
 		}
 		codes[i] = reasons[i].Code
 	}
-	return asError(http.StatusBadRequest, map[string]any{
+	return errorAnswer(http.StatusBadRequest, map[string]any{
 		"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
 		"Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [" +
 			strings.Join(codes, ", ") + "]",
@@ -167,10 +168,10 @@ func (c *call) cancelled(code, message string) answer {
 }
 
 func failure(status int, kind, message string) answer {
-	return asError(status, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + kind, "message": message})
+	return errorAnswer(status, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + kind, "message": message})
 }
 
-func asError(status int, told map[string]any) answer {
-	body, _ := json.Marshal(told) // strings cannot fail
+func errorAnswer(status int, fields map[string]any) answer {
+	body, _ := json.Marshal(fields) // cannot fail: all values are strings
 	return answer{status, http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, body}
 }

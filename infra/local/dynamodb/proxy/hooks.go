@@ -1,39 +1,39 @@
 package proxy
 
-// Request is one request of a caller, as the engine gets it.
+// Request is one request of a caller, as the engine receives it.
 type Request struct {
 	Caller    string
 	Operation string // such as PutItem
-	N         int    // of this caller, from 1, counted while there is a hook
+	N         int    // number of the request among its caller's, from 1, counted while a hook is set
 	Body      []byte
 }
 
-// Hook is asked of each read and write before the engine gets it, concurrently. It may block: the request waits. after,
-// if it is not nil, is called when the engine has answered and before the caller knows. Fault comes on top of those of
-// chance.
+// Hook is called for each read and write before the engine receives it. It is called concurrently, and it may block to
+// delay the request. after, if not nil, is called when the engine has responded and before the caller gets the
+// response. The returned fault takes precedence over the random faults.
 type Hook func(Request) (fault Fault, after func())
 
-// Fault is what becomes of one request.
+// Fault is the fault of one request.
 type Fault string
 
 // The faults of one request.
 const (
 	Fine      Fault = ""
-	Conflict  Fault = Fault(conflict) // writes and transactions only
+	Conflict  Fault = Fault(conflict) // for writes and transactions only
 	Throttled Fault = Fault(throttle)
-	Broken    Fault = Fault(broken) // nothing was done
-	Lost      Fault = Fault(lost)   // it was done, and the connection ends without a word
+	Broken    Fault = Fault(broken) // an internal error without an effect
+	Lost      Fault = Fault(lost)   // an effect, but the connection closes without a response
 )
 
-// SetHook has every later request pass through a hook; nil: none.
+// SetHook sets the hook for all later requests. nil removes it.
 func (p *Proxy) SetHook(h Hook) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hook, p.calls = h, map[string]int{}
 }
 
-// hooked asks the hook for one request.
-func (p *Proxy) hooked(c *call) (after func()) {
+// callHook calls the hook for one request and stores its fault.
+func (p *Proxy) callHook(c *call) (after func()) {
 	if !writes(c.operation) && !reads(c.operation) {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (p *Proxy) hooked(c *call) (after func()) {
 	p.mu.Unlock()
 	fault, after := hook(Request{c.caller, c.operation, n, c.body})
 	if fault != Fine {
-		c.fate.kind, c.fate.silent = kind(fault), fault == Lost
+		c.injection.kind, c.injection.silent = kind(fault), fault == Lost
 	}
 	return after
 }

@@ -7,8 +7,8 @@ import (
 	"carrel/infra/local/dynamodb/proxy"
 )
 
-// A hook sees each request of a caller in order and decides about it; what it wants to do after the effect is done
-// before the caller knows.
+// A hook sees each request of a caller in order and chooses its fault. Its function after runs between the effect and
+// the response.
 func TestHook(t *testing.T) {
 	b := start(t, proxy.Faults{})
 	c := b.client(b.URL(), "A", 1)
@@ -16,7 +16,7 @@ func TestHook(t *testing.T) {
 	var after []int
 	b.SetHook(func(r proxy.Request) (proxy.Fault, func()) {
 		if r.Caller != "function A" || r.Operation != "PutItem" {
-			t.Errorf("asked of %+v", r)
+			t.Errorf("the hook was called for %+v", r)
 		}
 		return faults[r.N-1], func() { after = append(after, r.N) }
 	})
@@ -25,11 +25,11 @@ func TestHook(t *testing.T) {
 		if err := put(t.Context(), c, id, 1); (err == nil) != (faults[i] == proxy.Fine) {
 			t.Errorf("request %d: %v", i, err)
 		}
-		if b.there(id) != want {
+		if b.written(id) != want {
 			t.Errorf("request %d was written: %v, want %v", i, !want, want)
 		}
 	}
 	if fmt.Sprint(after) != "[1 3 6]" {
-		t.Errorf("after the effect of %v", after)
+		t.Errorf("after ran for the requests %v", after)
 	}
 }

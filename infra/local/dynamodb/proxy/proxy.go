@@ -1,10 +1,10 @@
-// Package proxy stands in front of a DynamoDB engine. It knows each caller by its access key id, counts its requests
-// and the capacity units that AWS would bill, and on request does what AWS does on bad days: conflicts, throttles,
-// answers that are lost, errors, and indexes that are behind. Whether a request is signed, and whether its caller may
-// do what it asks for, it asks its Config.
+// Package proxy is a reverse proxy in front of a DynamoDB engine. It identifies each caller by its access key id and
+// counts its requests and the capacity units that AWS would bill. It authenticates and authorizes requests with the
+// functions of its Config. On request it injects faults: conflicts, throttles, lost responses, errors, and indexes that
+// lag.
 //
-// Units are the engine's own figures, which it is asked for with every request. What a condition refuses costs units on
-// AWS and is not reported by engines: it counts as the least that AWS bills for it.
+// The units are those that the engine reports; the proxy asks for them with every request. A write whose condition
+// fails costs units on AWS, but engines do not report them. It counts with the minimum that AWS bills.
 package proxy
 
 import (
@@ -24,30 +24,33 @@ import (
 )
 
 const (
-	requestTime = 30 * time.Second // for the engine to answer
-	stopTime    = 2 * time.Second  // for requests that are being answered when the proxy closes
-	maxBody     = 17 << 20         // DynamoDB's largest request has 16 MB
+	requestTime = 30 * time.Second // limit for the engine's response
+	stopTime    = 2 * time.Second  // limit for running requests when the proxy closes
+	maxBody     = 17 << 20         // DynamoDB's largest request is 16 MB
 )
 
-// Config says what stands behind a proxy and who its callers are.
+// Config describes a proxy. Its functions are called concurrently.
 type Config struct {
-	Engine string                          // its URL
-	Name   func(accessKeyID string) string // of a caller; nil: the access key id. It is called concurrently
-	Faults Faults                          // from the start; see SetFaults
-	// Signed decides whether a request was signed by the holder of its access key; nil, or a nil answer: it was. It is
-	// called concurrently.
+	// Engine is the URL of the engine.
+	Engine string
+	// Name returns the name of a caller. nil means that the access key id is the name.
+	Name func(accessKeyID string) string
+	// Faults are the faults from the start. SetFaults replaces them.
+	Faults Faults
+	// Signed returns nil for a request with a valid signature by its access key. nil accepts all requests.
 	Signed func(r *http.Request, body []byte) *Denial
-	// Allow decides about each request before anything else does; nil, or a nil answer: it may. It is called
-	// concurrently.
+	// Allow returns nil for a request that its caller may make. It runs before anything else happens. nil accepts all.
 	Allow func(accessKeyID, token, operation string, body []byte) *Denial
-	Meter func(Metered)     // is told of each request once it is counted; nil: nobody is. It is called concurrently
-	Log   func(line string) // gets the seed of faults and what fails; nil: nobody does. It is called concurrently
+	// Meter, if not nil, receives each request after it is counted.
+	Meter func(Metered)
+	// Log, if not nil, receives the seed of faults, and errors.
+	Log func(line string)
 }
 
-// Denial is why a request is refused, in AWS's words.
+// Denial is the reason why a request is denied, as AWS reports it.
 type Denial struct{ Code, Message string }
 
-// Proxy is a proxy that serves. Its methods may be called concurrently.
+// Proxy is a running proxy. Its methods are safe for concurrent use.
 type Proxy struct {
 	c        Config
 	url      string
@@ -59,15 +62,15 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	faults Faults
-	dice   *rand.Rand
+	random *rand.Rand
 	hook   Hook
 	calls  map[string]int    // by caller, for the hook
 	usage  map[string]*Usage // by caller
-	dialed map[string]bool   // each caller's addresses: its connections
+	dialed map[string]bool   // caller and remote address of each connection seen
 }
 
-// Start listens on a free port of the loopback interface and serves until Close is called. It fails with what is wrong
-// with the faults, or if there is no port.
+// Start listens on a free port of the loopback interface and serves until Close is called. It fails if the faults are
+// invalid or no port is free.
 func Start(c Config) (*Proxy, error) {
 	if c.Log == nil {
 		c.Log = func(string) {}
@@ -90,16 +93,16 @@ func Start(c Config) (*Proxy, error) {
 	p.server = l.Server(loopback.Config{Handler: p, Log: func(line string) { p.c.Log("dynamodb: " + line) }})
 	p.serving.Go(func() {
 		if err := p.server.Serve(); err != nil {
-			p.c.Log("the DynamoDB proxy ended: " + err.Error())
+			p.c.Log("serve the DynamoDB proxy: " + err.Error())
 		}
 	})
 	return p, nil
 }
 
-// URL is where the proxy answers, without a slash at its end.
+// URL returns the proxy's address, without a trailing slash.
 func (p *Proxy) URL() string { return p.url }
 
-// Close stops serving; requests that are being answered get two seconds. It may be called more than once.
+// Close stops serving. Running requests get two seconds to finish. Close may be called more than once.
 func (p *Proxy) Close() error {
 	p.closing.Do(func() {
 		p.closeErr = p.server.Stop(stopTime)
@@ -109,13 +112,13 @@ func (p *Proxy) Close() error {
 	return p.closeErr
 }
 
-// call is one request on its way.
+// call is a request in progress.
 type call struct {
 	caller, operation string
-	from              string // the address that its connection comes from
+	from              string // remote address of its connection
 	header            http.Header
 	body              []byte
-	fate              fate
+	injection         injection
 }
 
 // ServeHTTP serves one request.
@@ -129,21 +132,22 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{caller: p.c.Name(accessKey(r.Header.Get("Authorization"))), operation: operation, header: r.Header,
 		body: body, from: r.RemoteAddr}
 	if denied := p.denied(r, operation, body); denied != nil {
-		refused := asError(http.StatusBadRequest, map[string]any{"__type": "com.amazon.coral.service#" + denied.Code,
-			"Message": denied.Message})
+		refused := errorAnswer(http.StatusBadRequest,
+			map[string]any{"__type": "com.amazon.coral.service#" + denied.Code,
+				"Message": denied.Message})
 		p.c.Log(fmt.Sprintf("dynamodb: %s of %s is refused: %s: %s", operation, c.caller, denied.Code, denied.Message))
 		p.count(c, &refused)
 		write(w, refused)
 		return
 	}
-	c.fate = p.decide(c)
-	after := p.hooked(c)
-	if refused := c.refusal(); refused != nil {
+	c.injection = p.choose(c)
+	after := p.callHook(c)
+	if refused := c.faultResponse(); refused != nil {
 		p.count(c, refused)
 		write(w, *refused)
 		return
 	}
-	// Not the caller's context: DynamoDB does not undo what a caller stopped waiting for.
+	// Not cancelled with the caller: DynamoDB completes a request that its caller no longer waits for.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTime)
 	defer cancel()
 	rest := c.splitBatch()
@@ -154,22 +158,22 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.count(c, &got)
-	got.leave(rest)
-	c.wait(r.Context())
+	got.setUnprocessed(rest)
+	c.delayIndex(r.Context())
 	if after != nil {
 		after()
 	}
 	switch {
-	case c.fate.kind == lost && got.status == http.StatusOK && c.fate.silent:
-		panic(http.ErrAbortHandler) // the connection ends without a word
-	case c.fate.kind == lost && got.status == http.StatusOK:
+	case c.injection.kind == lost && got.status == http.StatusOK && c.injection.silent:
+		panic(http.ErrAbortHandler) // closes the connection without a response
+	case c.injection.kind == lost && got.status == http.StatusOK:
 		got = failure(http.StatusInternalServerError, "InternalServerError",
-			"the answer to what was done is lost, as you asked")
+			"the response to a completed request is lost: an injected fault")
 	}
 	write(w, got)
 }
 
-// denied is why a request is refused; nil if it is not.
+// denied returns the denial of a request that is not signed or not allowed, or nil.
 func (p *Proxy) denied(r *http.Request, operation string, body []byte) *Denial {
 	if p.c.Signed != nil {
 		if denied := p.c.Signed(r, body); denied != nil {
@@ -183,7 +187,7 @@ func (p *Proxy) denied(r *http.Request, operation string, body []byte) *Denial {
 	return nil
 }
 
-// answer is what a caller gets.
+// answer is an HTTP response.
 type answer struct {
 	status int
 	header http.Header
@@ -191,7 +195,8 @@ type answer struct {
 }
 
 func (p *Proxy) forward(ctx context.Context, c *call) (answer, error) {
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, p.c.Engine+"/", bytes.NewReader(measured(c)))
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, p.c.Engine+"/",
+		bytes.NewReader(withConsumedCapacity(c)))
 	if err != nil {
 		return answer{}, err
 	}
@@ -217,10 +222,10 @@ func write(w http.ResponseWriter, a answer) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // who does not read it has gone
+	_, _ = w.Write(a.body) // a write error means that the client has disconnected
 }
 
-// accessKey is the caller's, from a SigV4 header; "" if there is none.
+// accessKey returns the access key id in a SigV4 Authorization header, or "".
 func accessKey(authorization string) string {
 	_, rest, _ := strings.Cut(authorization, "Credential=")
 	id, _, _ := strings.Cut(rest, "/")

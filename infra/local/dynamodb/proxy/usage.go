@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// Usage is what one caller has asked for since the proxy began.
+// Usage is what one caller has requested since the proxy started.
 type Usage struct {
 	Caller      string         `json:"caller"`
-	Connections int            `json:"connections"` // TCP's, that its requests came by
+	Connections int            `json:"connections"` // TCP connections that its requests came from
 	Requests    int            `json:"requests"`
 	ReadUnits   float64        `json:"readUnits"`
 	WriteUnits  float64        `json:"writeUnits"`
 	Operations  map[string]int `json:"operations"` // requests by operation
-	Faults      map[string]int `json:"faults"`     // that were injected, by kind: conflict, throttle, error, lost
+	Faults      map[string]int `json:"faults"`     // injected faults by kind: conflict, throttle, error, lost
 }
 
-// Usage tells what each caller has asked for, by name. The answer is the caller's own copy.
+// Usage returns the usage of each caller, sorted by name. The result is a copy.
 func (p *Proxy) Usage() []Usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,9 +33,9 @@ func (p *Proxy) Usage() []Usage {
 	return all
 }
 
-// Metered is one request.
+// Metered describes one counted request.
 type Metered struct {
-	Caller, Session       string // the caller's name, and its session token if it has one
+	Caller, Session       string // the caller's name and its session token, if it has one
 	Operation             string
 	ReadUnits, WriteUnits float64
 }
@@ -63,8 +63,8 @@ func (p *Proxy) count(c *call, a *answer) {
 	}
 	u.Requests++
 	u.Operations[c.operation]++
-	if c.fate.kind != none {
-		u.Faults[string(c.fate.kind)]++
+	if c.injection.kind != none {
+		u.Faults[string(c.injection.kind)]++
 	}
 	if writes(c.operation) {
 		u.WriteUnits += n
@@ -73,7 +73,7 @@ func (p *Proxy) count(c *call, a *answer) {
 	}
 }
 
-// writes tells whether an operation's units are write units.
+// writes reports whether an operation consumes write units.
 func writes(operation string) bool {
 	switch operation {
 	case "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems":
@@ -82,7 +82,7 @@ func writes(operation string) bool {
 	return false
 }
 
-// reads tells whether an operation's units are read units.
+// reads reports whether an operation consumes read units.
 func reads(operation string) bool {
 	switch operation {
 	case "GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan":
@@ -91,24 +91,24 @@ func reads(operation string) bool {
 	return false
 }
 
-// measured is the request with the wish to be told what it consumed.
-func measured(c *call) []byte {
-	const wish = `"ReturnConsumedCapacity"`
+// withConsumedCapacity returns the request's body with the option that makes the engine report the consumed capacity.
+func withConsumedCapacity(c *call) []byte {
+	const member = `"ReturnConsumedCapacity"`
 	rest, isObject := bytes.CutPrefix(bytes.TrimSpace(c.body), []byte("{"))
-	if !isObject || !reads(c.operation) && !writes(c.operation) || bytes.Contains(c.body, []byte(wish)) {
+	if !isObject || !reads(c.operation) && !writes(c.operation) || bytes.Contains(c.body, []byte(member)) {
 		return c.body
 	}
 	comma := ","
 	if bytes.HasPrefix(bytes.TrimSpace(rest), []byte("}")) {
 		comma = ""
 	}
-	return slices.Concat([]byte(`{`+wish+`:"TOTAL"`+comma), rest)
+	return slices.Concat([]byte(`{`+member+`:"TOTAL"`+comma), rest)
 }
 
-// units is what a request cost: what the engine says, or for one that a condition refused the least that AWS bills.
+// units returns the cost of a request: the engine's figure, or the minimum that AWS bills for a failed condition.
 func units(c *call, a *answer) float64 {
 	if a.status != http.StatusOK {
-		return refusedUnits(c, a.body)
+		return failedUnits(c, a.body)
 	}
 	at := bytes.LastIndex(a.body, []byte(`"ConsumedCapacity":`))
 	if at < 0 {
@@ -129,24 +129,24 @@ func units(c *call, a *answer) float64 {
 		total += one.CapacityUnits
 	}
 	if err != nil {
-		return 0 // an item has an attribute of that name and nothing was told
+		return 0 // the match was an attribute of an item, and the response reports no capacity
 	}
 	return total
 }
 
-func refusedUnits(c *call, body []byte) float64 {
-	var told struct {
+func failedUnits(c *call, body []byte) float64 {
+	var failure struct {
 		Type    string            `json:"__type"`
 		Reasons []json.RawMessage `json:"CancellationReasons"`
 	}
-	if json.Unmarshal(body, &told) != nil {
+	if json.Unmarshal(body, &failure) != nil {
 		return 0
 	}
 	switch {
-	case strings.HasSuffix(told.Type, "#ConditionalCheckFailedException"):
+	case strings.HasSuffix(failure.Type, "#ConditionalCheckFailedException"):
 		return 1
-	case strings.HasSuffix(told.Type, "#TransactionCanceledException") && c.fate.kind == none:
-		return 2 * float64(len(told.Reasons)) // a transaction costs double, cancelled too
+	case strings.HasSuffix(failure.Type, "#TransactionCanceledException") && c.injection.kind == none:
+		return 2 * float64(len(failure.Reasons)) // a transaction costs double, even if it is cancelled
 	}
 	return 0
 }
