@@ -53,7 +53,7 @@ func TestGuard_Allow(t *testing.T) {
 		{access.OperatorKey, "", "Scan", `{"TableName":"T"}`, "", ""},
 	} {
 		d := g.Allow(c.key, c.token, c.operation, []byte(c.body))
-		if d == nil && c.code != "" || d != nil && (d.Code != c.code || !strings.Contains(d.Message, c.says)) {
+		if d == nil && c.code != "" || d != nil && (d.Code != c.code || !strings.Contains(d.Message, c.message)) {
 			t.Errorf("%s %s: %+v, want %s", c.key, c.operation, d, c.code)
 		}
 	}
