@@ -36,7 +36,7 @@ func iamGuards() []guard {
 			from: `version != "2012-10-17" &&`, to: `version == "nonsense" &&`,
 		},
 		{
-			name: "iam: no session policy", file: "infra/local/sts/assume.go", test: "./infra/local/sts TestRefusals",
+			name: "iam: no session policy", file: "infra/local/sts/assume.go", test: "./infra/local/sts TestAssumeRole_Errors",
 			from: `if !parameter.MatchString(name) {`, to: `if !parameter.MatchString(name) && name == "" {`,
 		},
 	}
@@ -48,17 +48,17 @@ func decisionGuards() []guard {
 		{
 			name: "iam: an explicit deny wins", file: "infra/local/iam/iam.go",
 			from: `if s.Effect == "Deny" {`, to: `if s.Effect == "Deny" && decision == Implicit {`,
-			test: "./infra/local/iam TestDecisions",
+			test: "./infra/local/iam TestDecide",
 		},
 		{
 			name: "iam: a variable that is not there is like nothing", file: "infra/local/iam/condition.go",
 			from: `return "", false`, to: `values = []string{"*"}`,
-			test: "./infra/local/iam TestDecisions",
+			test: "./infra/local/iam TestDecide",
 		},
 		{
 			name: "iam: a request must name a partition", file: "infra/local/iam/condition.go",
 			from: `return slices.Contains(c.values, fmt.Sprint(len(got) == 0))`, to: `return len(c.values) > 0`,
-			test: "./infra/local/iam TestDecisions",
+			test: "./infra/local/iam TestDecide",
 		},
 		{
 			name: "iam: every key of a batch counts", file: "infra/local/dynamodb/access/access.go",
@@ -68,7 +68,7 @@ func decisionGuards() []guard {
 		{
 			name: "iam: a role's trust policy decides", file: "infra/local/sts/assume.go",
 			from: `return role.Trust.Trusts(caller.Role, r) == iam.Allow && caller`, to: `return caller`,
-			test: "./infra/local/sts TestRefusals",
+			test: "./infra/local/sts TestAssumeRole_Errors",
 		},
 		{
 			name: "iam: a session's token comes with its key", file: "infra/local/sts/sts.go",

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// condition is one line of a Condition block: a comparison of one key's values.
+// condition is one comparison of a Condition block, for one key.
 type condition struct {
-	of       quantifier
-	ifExists bool
-	operator string
-	key      string // in lower case
-	values   []string
+	quantifier quantifier
+	ifExists   bool
+	operator   string
+	key        string // in lower case
+	values     []string
 }
 
-// quantifier says how many of a request's values must fit.
+// quantifier states how many of a request's values must match.
 type quantifier string
 
 const (
@@ -24,9 +24,9 @@ const (
 	forAny quantifier = "ForAnyValue"
 )
 
-// compare are the operators that are known: whether a request's value is like one of the policy's. not says that the
-// operator is the opposite: then none may be.
-func compare(operator string) (same func(want, got string) bool, not, known bool) {
+// compare returns the comparison of a condition operator: matches compares a value of the policy with one of the
+// request. For a negated operator none of the policy's values may match.
+func compare(operator string) (matches func(want, got string) bool, negated, known bool) {
 	equal := func(want, got string) bool { return want == got }
 	switch operator {
 	case "StringEquals":
@@ -37,23 +37,23 @@ func compare(operator string) (same func(want, got string) bool, not, known bool
 		return like, false, true
 	case "StringNotLike":
 		return like, true, true
-	case "ArnEquals", "ArnLike": // the same thing: both take wildcards
+	case "ArnEquals", "ArnLike": // identical: both accept wildcards
 		return arnLike, false, true
 	case "Bool":
 		return strings.EqualFold, false, true
-	case "Null": // looks at whether there is a value: see holds
+	case "Null": // compares no values: see holds
 		return nil, false, true
 	}
 	return nil, false, false
 }
 
-// arnLike compares ARNs part by part: a * does not reach over a colon, but in the last part.
+// arnLike compares ARNs part by part: a * matches no colon, except in the last part.
 func arnLike(want, got string) bool {
 	w, g := strings.SplitN(want, ":", 6), strings.SplitN(got, ":", 6)
 	return slices.EqualFunc(w, g, like)
 }
 
-// knownKey tells whether a request's context may have a key. What it never has would look like a key that is absent.
+// knownKey reports whether a request's context can have this key. An unknown key would wrongly look like an absent one.
 func knownKey(key string) bool {
 	switch key {
 	case "dynamodb:leadingkeys", "aws:tagkeys", "aws:principalarn", "sts:rolesessionname":
@@ -68,23 +68,23 @@ func compile(operator, key string, values []string) (condition, error) {
 	if !quantified {
 		quantity, rest = "", operator
 	}
-	c.of = quantifier(quantity)
+	c.quantifier = quantifier(quantity)
 	c.operator, c.ifExists = strings.CutSuffix(rest, "IfExists")
 	_, _, known := compare(c.operator)
 	switch {
-	case !known || c.of != single && c.of != forAll && c.of != forAny || quantified && quantity == "":
-		return c, fmt.Errorf("iam: the condition operator %q is not known here: teach infra/local/iam what it does",
+	case !known || c.quantifier != single && c.quantifier != forAll && c.quantifier != forAny || quantified &&
+		quantity == "":
+		return c, fmt.Errorf("iam: the condition operator %q is not supported: implement it in infra/local/iam",
 			operator)
-	case c.operator == "Null" && (c.of != single || c.ifExists):
-		return c, fmt.Errorf("iam: the condition operator %q is none: Null has neither ForAllValues nor IfExists",
+	case c.operator == "Null" && (c.quantifier != single || c.ifExists):
+		return c, fmt.Errorf("iam: the condition operator %q is invalid: Null has neither ForAllValues nor IfExists",
 			operator)
 	case !knownKey(c.key):
-		return c, fmt.Errorf("iam: the condition key %q is not known here: teach infra/local/iam where it comes from",
+		return c, fmt.Errorf("iam: the condition key %q is not supported: implement it in infra/local/iam",
 			key)
-	case c.of == single && c.operator != "Null" && (c.key == "dynamodb:leadingkeys" || c.key == "aws:tagkeys"):
-		return c,
-			fmt.Errorf("iam: %s has many values: the condition operator %q needs ForAllValues or ForAnyValue before it",
-				key, operator)
+	case c.quantifier == single && c.operator != "Null" && (c.key == "dynamodb:leadingkeys" || c.key == "aws:tagkeys"):
+		return c, fmt.Errorf("iam: %s has many values: the condition operator %q needs ForAllValues or ForAnyValue "+
+			"before it", key, operator)
 	case len(values) == 0:
 		return c, fmt.Errorf("iam: the condition %s of %s has no value", operator, key)
 	}
@@ -99,19 +99,19 @@ func compile(operator, key string, values []string) (condition, error) {
 	return c, nil
 }
 
-// holds tells whether the condition does for a request's context. ForAllValues holds of a key without a value: a policy
-// that must not let such a request through says so with Null.
+// holds reports whether the condition is true for a request's context. ForAllValues is true for a key without values. A
+// policy that must not allow such a request uses Null.
 func (c condition) holds(context map[string][]string) bool {
 	got := context[c.key]
 	if c.operator == "Null" {
 		return slices.Contains(c.values, fmt.Sprint(len(got) == 0))
 	}
 	if len(got) == 0 {
-		_, not, _ := compare(c.operator)
-		return c.ifExists || c.of == forAll || not && c.of == single
+		_, negated, _ := compare(c.operator)
+		return c.ifExists || c.quantifier == forAll || negated && c.quantifier == single
 	}
 	fits := func(v string) bool { return c.fits(v, context) }
-	switch c.of {
+	switch c.quantifier {
 	case forAll:
 		return !slices.ContainsFunc(got, func(v string) bool { return !fits(v) })
 	case forAny:
@@ -120,21 +120,22 @@ func (c condition) holds(context map[string][]string) bool {
 	return len(got) == 1 && fits(got[0])
 }
 
-// fits compares one value of a request. A policy's value with a variable that the request does not have is like
-// nothing.
+// fits reports whether one value of a request satisfies the condition. A policy's value with a variable that the
+// request does not have matches nothing.
 func (c condition) fits(got string, context map[string][]string) bool {
-	same, not, _ := compare(c.operator)
+	matches, negated, _ := compare(c.operator)
 	for _, pattern := range c.values {
-		if want, ok := fill(pattern, context); ok && same(want, got) {
-			return !not
+		if want, ok := substitute(pattern, context); ok && matches(want, got) {
+			return !negated
 		}
 	}
-	return not
+	return negated
 }
 
-// fill puts the values of variables in their places; false if the request has none for one of them. A wildcard in a
-// value that is put in stays one: the stricter reading for whoever must show that nothing foreign matches.
-func fill(text string, context map[string][]string) (string, bool) {
+// substitute replaces the variables in a policy's text by the request's values. It returns false if a variable has no
+// single value. A wildcard in a substituted value acts as a wildcard. AWS treats it as a character, so this allows more
+// than AWS, which is stricter for the tests that must show that no foreign key matches.
+func substitute(text string, context map[string][]string) (string, bool) {
 	var b strings.Builder
 	for {
 		before, after, found := strings.Cut(text, "${")
@@ -152,7 +153,7 @@ func fill(text string, context map[string][]string) (string, bool) {
 	}
 }
 
-// checkVariables refuses variables that fill does not know.
+// checkVariables returns an error for a variable that substitute does not support.
 func checkVariables(text string) error {
 	for {
 		_, after, found := strings.Cut(text, "${")
@@ -160,10 +161,9 @@ func checkVariables(text string) error {
 			return nil
 		}
 		name, rest, closed := strings.Cut(after, "}")
-		// a default
+		// A comma separates a default value, which is not supported.
 		if !closed || !strings.HasPrefix(strings.ToLower(name), "aws:principaltag/") || strings.Contains(name, ",") {
-			return fmt.Errorf("iam: the policy variable ${%s} is not known here: teach infra/local/iam what it "+
-				"stands for", name)
+			return fmt.Errorf("iam: the policy variable ${%s} is not supported: implement it in infra/local/iam", name)
 		}
 		text = rest
 	}

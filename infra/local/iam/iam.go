@@ -1,6 +1,6 @@
-// Package iam decides what policies allow, as AWS's IAM does: an explicit Deny, else an Allow, else no. It is pure and
-// strict: a condition operator, condition key or policy variable that it does not know is an error of the policy,
-// because a statement that is understood in part would be decided otherwise than on AWS.
+// Package iam evaluates policies as AWS's IAM does: an explicit Deny decides, else an Allow, else the request is
+// denied. The package is pure. It is also strict: an unsupported condition operator, condition key or policy variable
+// is an error, because a statement that is evaluated in part could give another decision than AWS.
 package iam
 
 import (
@@ -8,34 +8,34 @@ import (
 	"strings"
 )
 
-// Statement is one statement of a policy, as it stands there.
+// Statement is one statement of a policy, unchanged.
 type Statement struct {
 	Effect    string   // Allow or Deny
-	Principal []string // of a trust policy: the ARNs, account ids or services that it speaks of; else nil
+	Principal []string // in a trust policy: ARNs, account ids or services; else nil
 	Action    []string
-	Resource  []string                       // nil in a trust policy: the role itself
+	Resource  []string                       // nil in a trust policy, which concerns its own role
 	Condition map[string]map[string][]string // operator → key → values
 }
 
-// Request is what a caller asks for.
+// Request is an action on a resource that a caller wants to perform.
 type Request struct {
 	Action   string // such as dynamodb:GetItem
 	Resource string // its ARN
-	// Context is what conditions look at, by key in lower case. A key that is absent or has no value is null.
+	// Context holds the values of condition keys. The keys are in lower case. A key without values counts as absent.
 	Context map[string][]string
 }
 
-// Decision is what comes of a request.
+// Decision is the result of an evaluation.
 type Decision string
 
-// The three decisions. Only Allow lets a request through.
+// The three decisions. Only Allow permits a request.
 const (
 	Allow    Decision = "allow"
 	Deny     Decision = "explicit deny"
-	Implicit Decision = "implicit deny" // nothing speaks of it
+	Implicit Decision = "implicit deny" // no statement applies
 )
 
-// Policy is what a principal's statements say together. It is immutable.
+// Policy is a compiled list of statements. It is immutable.
 type Policy struct{ statements []statement }
 
 type statement struct {
@@ -43,7 +43,7 @@ type statement struct {
 	conditions []condition
 }
 
-// Compile checks statements and makes a policy of them. Its error names what is not known.
+// Compile checks statements and compiles them. Its error names what is not supported.
 func Compile(statements []Statement) (*Policy, error) {
 	p := &Policy{}
 	for _, s := range statements {
@@ -70,19 +70,19 @@ func Compile(statements []Statement) (*Policy, error) {
 	return p, nil
 }
 
-// Decide decides about a request of a principal that has the policy as its own (identity-based) policy.
+// Decide evaluates the policy for a request of a principal that has it as an identity-based policy.
 func (p *Policy) Decide(r Request) Decision {
-	return p.decide(func(s statement) bool { return s.speaksOf(r) && s.holds(r) })
+	return p.decide(func(s statement) bool { return s.applies(r) && s.holds(r) })
 }
 
-// Trusts decides about a request by a role's trust policy: of the principal with this ARN.
+// Trusts evaluates the policy, as a role's trust policy, for a request of the principal with this ARN.
 func (p *Policy) Trusts(principal string, r Request) Decision {
 	return p.decide(func(s statement) bool {
 		named := false
 		for _, one := range s.Principal {
 			named = named || one == principal || one == "*"
 		}
-		return named && s.acts(r) && s.holds(r)
+		return named && s.matchesAction(r) && s.holds(r)
 	})
 }
 
@@ -100,8 +100,8 @@ func (p *Policy) decide(applies func(statement) bool) Decision {
 	return decision
 }
 
-// acts tells whether an action of the statement is the request's: case does not count, * and ? are wildcards.
-func (s statement) acts(r Request) bool {
+// matchesAction reports whether the statement names the request's action. Case is ignored, and * and ? are wildcards.
+func (s statement) matchesAction(r Request) bool {
 	for _, pattern := range s.Action {
 		if like(strings.ToLower(pattern), strings.ToLower(r.Action)) {
 			return true
@@ -110,20 +110,20 @@ func (s statement) acts(r Request) bool {
 	return false
 }
 
-// speaksOf tells whether an action and a resource of the statement are the request's.
-func (s statement) speaksOf(r Request) bool {
-	if !s.acts(r) {
+// applies reports whether the statement names the request's action and resource.
+func (s statement) applies(r Request) bool {
+	if !s.matchesAction(r) {
 		return false
 	}
 	for _, pattern := range s.Resource {
-		if text, ok := fill(pattern, r.Context); ok && like(text, r.Resource) {
+		if text, ok := substitute(pattern, r.Context); ok && like(text, r.Resource) {
 			return true
 		}
 	}
 	return false
 }
 
-// holds tells whether all conditions do.
+// holds reports whether all conditions of the statement are true.
 func (s statement) holds(r Request) bool {
 	for _, c := range s.conditions {
 		if !c.holds(r.Context) {
@@ -133,7 +133,7 @@ func (s statement) holds(r Request) bool {
 	return true
 }
 
-// like matches with the wildcards * (any text) and ? (one character).
+// like reports whether a text matches a pattern with the wildcards * (any text) and ? (one character).
 func like(pattern, text string) bool {
 	for i, c := range pattern {
 		switch {

@@ -19,37 +19,37 @@ import (
 )
 
 const (
-	shortest  = 15 * time.Minute
-	chained   = time.Hour // the longest session of a role that another role's session has assumed
-	usual     = time.Hour
-	maxTags   = 50
-	maxTagKey = 128
-	maxTag    = 256
-	maxBody   = 64 << 10
+	minDuration        = 15 * time.Minute
+	maxChainedDuration = time.Hour // for a role that is assumed with the credentials of another role
+	defaultDuration    = time.Hour
+	maxTags            = 50
+	maxTagKey          = 128
+	maxTag             = 256
+	maxBody            = 64 << 10
 )
 
-// refusal is an error as STS answers it.
+// refusal is an error response of STS.
 type refusal struct {
 	status        int
 	code, message string
 }
 
-// Error is code: message.
+// Error returns "code: message".
 func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 func invalid(format string, args ...any) *refusal {
 	return &refusal{http.StatusBadRequest, "ValidationError", fmt.Sprintf(format, args...)}
 }
 
-// assumption is what a caller of AssumeRole wants.
+// assumption holds the parameters of an AssumeRole request.
 type assumption struct {
 	role, session string
-	lasting       time.Duration
+	duration      time.Duration
 	tags          map[string]string // by key in lower case
-	keys          []string          // of tags, as they were written
+	keys          []string          // of tags, in the caller's spelling
 }
 
-// ServeHTTP answers AssumeRole in the query protocol.
+// ServeHTTP serves AssumeRole in AWS's query protocol.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -92,10 +92,10 @@ func answerError(w http.ResponseWriter, r *refusal) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
-	_ = xml.NewEncoder(w).Encode(v) // who does not read it has gone
+	_ = xml.NewEncoder(w).Encode(v) // a write error means that the client has disconnected
 }
 
-// assume decides about a request and makes the credentials. Its error is a *refusal.
+// assume authorizes a request and issues the credentials. Its error is a *refusal.
 func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials, error) {
 	if action := r.Form.Get("Action"); action != "AssumeRole" {
 		return assumption{}, credentials{}, &refusal{http.StatusBadRequest, "InvalidAction",
@@ -113,7 +113,7 @@ func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials,
 		return assumption{}, credentials{}, &refusal{http.StatusForbidden, "InvalidClientTokenId",
 			"The security token included in the request is invalid."}
 	}
-	a, err := wanted(r.Form)
+	a, err := parseAssumeRole(r.Form)
 	if err != nil {
 		return a, credentials{}, err
 	}
@@ -123,24 +123,25 @@ func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials,
 		actions = append(actions, "sts:TagSession")
 	}
 	for _, action := range actions {
-		if !known || !permitted(caller, role, a, action) { // who may not is not told whether there is such a role
+		// A missing role gets the same error, so that a caller without permission does not learn which roles exist.
+		if !known || !permitted(caller, role, a, action) {
 			return a, credentials{}, &refusal{http.StatusForbidden, "AccessDenied",
 				fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", caller.ARN, action, a.role)}
 		}
 	}
-	if a.lasting > role.Longest {
+	if a.duration > role.Longest {
 		return a, credentials{},
 			invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
-	if a.lasting > chained { // whoever calls here has a role already
-		return a, credentials{},
-			invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+	if a.duration > maxChainedDuration { // every caller here acts with a role already
+		return a, credentials{}, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles " +
+			"assumed by role chaining.")
 	}
 	p := Principal{Name: caller.Name, ARN: sessionARN(a), Role: a.role, Policy: role.Policy, Tags: a.tags}
-	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.lasting), nil
+	return a, s.issue(p, s.Origin(r.Header.Get("X-Amz-Security-Token")), a.duration), nil
 }
 
-// signed is a *refusal unless the holder of the access key has signed the request.
+// signed returns a *refusal unless the request has a valid signature by its access key.
 func (s *Service) signed(r *http.Request, body []byte) error {
 	switch err := s.verifier.Verify(r, body); {
 	case errors.Is(err, sigv4.ErrMissing):
@@ -154,7 +155,7 @@ func (s *Service) signed(r *http.Request, body []byte) error {
 	return nil
 }
 
-// permitted asks the role's trust policy and the caller's own: both must allow.
+// permitted reports whether the role's trust policy and the caller's own policy both allow the action.
 func permitted(caller Principal, role Role, a assumption, action string) bool {
 	r := iam.Request{Action: action, Resource: a.role, Context: caller.Context()}
 	for key, value := range a.tags {
@@ -165,36 +166,30 @@ func permitted(caller Principal, role Role, a assumption, action string) bool {
 	return role.Trust.Trusts(caller.Role, r) == iam.Allow && caller.Policy.Decide(r) == iam.Allow
 }
 
-// wanted reads a request. Tag keys are told apart without regard to case.
-func wanted(form url.Values) (assumption, error) {
-	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), lasting: usual,
+// parseAssumeRole parses a request. Tag keys are compared without regard to case.
+func parseAssumeRole(form url.Values) (assumption, error) {
+	a := assumption{role: form.Get("RoleArn"), session: form.Get("RoleSessionName"), duration: defaultDuration,
 		tags: map[string]string{}}
-	if err := known(form); err != nil {
+	if err := checkParameters(form); err != nil {
 		return a, err
 	}
 	if text := form.Get("DurationSeconds"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil {
-			return a, &refusal{http.StatusBadRequest, "MalformedInput", "DurationSeconds is no number"}
+			return a, &refusal{http.StatusBadRequest, "MalformedInput", "DurationSeconds is not a number"}
 		}
-		a.lasting = time.Duration(seconds) * time.Second
+		a.duration = time.Duration(seconds) * time.Second
 	}
 	switch {
-	case a.lasting < shortest:
-		return a,
-			invalid("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: "+
-				"Member must have "+
-				"value greater than or equal to 900", int(a.lasting.Seconds()))
+	case a.duration < minDuration:
+		return a, invalid("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: "+
+			"Member must have value greater than or equal to 900", int(a.duration.Seconds()))
 	case !regexp.MustCompile(`^[\w+=,.@-]{2,64}$`).MatchString(a.session):
-		return a,
-			invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: "+
-				"Member must "+
-				"satisfy regular expression pattern: [\\w+=,.@-]*", a.session)
+		return a, invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: "+
+			"Member must satisfy regular expression pattern: [\\w+=,.@-]*", a.session)
 	case len(a.role) < 20:
-		return a,
-			invalid("1 validation error detected: Value '%s' at 'roleArn' failed to satisfy constraint: Member must "+
-				"have length "+
-				"greater than or equal to 20", a.role)
+		return a, invalid("1 validation error detected: Value '%s' at 'roleArn' failed to satisfy constraint: "+
+			"Member must have length greater than or equal to 20", a.role)
 	}
 	allowed := regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 	for n := 1; ; n++ {
@@ -215,29 +210,30 @@ func wanted(form url.Values) (assumption, error) {
 	}
 }
 
-// known fails for a parameter that would change what comes of the request, if there were anybody who knew it here: a
-// session policy, say, without which the session may do more than on AWS.
-func known(form url.Values) error {
-	parameter := regexp.MustCompile(`^(Action|Version|RoleArn|RoleSessionName|DurationSeconds|Tags\.member\.\d+\.(Key|Value))$`)
+// checkParameters rejects parameters that this package does not implement. Ignoring one could grant more than AWS does:
+// a session policy, for example, restricts the session.
+func checkParameters(form url.Values) error {
+	parameter := regexp.MustCompile(
+		`^(Action|Version|RoleArn|RoleSessionName|DurationSeconds|Tags\.member\.\d+\.(Key|Value))$`)
 	for name := range form {
 		if !parameter.MatchString(name) {
-			return invalid("the local STS does not know the parameter %s: teach infra/local/sts what it does", name)
+			return invalid("the local STS does not support the parameter %s: implement it in infra/local/sts", name)
 		}
 	}
 	return nil
 }
 
-// sessionARN is the ARN of a role in use: arn:aws:iam::1:role/name as session is
-// arn:aws:sts::1:assumed-role/name/session.
+// sessionARN returns the ARN of the session: for the role arn:aws:iam::1:role/name and the session s it is
+// arn:aws:sts::1:assumed-role/name/s.
 func sessionARN(a assumption) string { return SessionARN(a.role, a.session) }
 
-// SessionARN is the ARN that a role has in use.
+// SessionARN returns the ARN of a session of a role.
 func SessionARN(role, session string) string {
 	arn := strings.Replace(role, ":iam:", ":sts:", 1)
 	return strings.Replace(arn, ":role/", ":assumed-role/", 1) + "/" + session
 }
 
-// AccessKey is the id in a SigV4 Authorization header; "" if there is none.
+// AccessKey returns the access key id in a SigV4 Authorization header, or "".
 func AccessKey(authorization string) string {
 	_, rest, _ := strings.Cut(authorization, "Credential=")
 	id, _, _ := strings.Cut(rest, "/")

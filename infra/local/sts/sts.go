@@ -1,6 +1,6 @@
-// Package sts knows who has which credentials on the local stack, and answers AssumeRole as AWS's STS does: by the
-// role's trust policy and the caller's own, with session tags, for a limited time. Whoever asks must have signed with
-// the key's secret.
+// Package sts holds the access keys of the local stack and serves AssumeRole like AWS's STS: the role's trust policy
+// and the caller's own policy decide, a session has tags, and its credentials expire. Every request must be signed with
+// the secret of its access key.
 package sts
 
 import (
@@ -16,18 +16,18 @@ import (
 	"carrel/infra/local/sigv4"
 )
 
-const stopTime = 2 * time.Second // for requests that are being answered when the service closes
+const stopTime = 2 * time.Second // time for running requests when the service closes
 
-// Principal is who asks: a role in use.
+// Principal is the owner of an access key: a role in use.
 type Principal struct {
-	Name   string // for people: whose credentials they are in the end, such as a function's logical id
+	Name   string // readable name of the original owner, such as a function's logical id
 	ARN    string // of the session, as errors name it
 	Role   string // the role's ARN, as trust policies name it
 	Policy *iam.Policy
 	Tags   map[string]string // of the session
 }
 
-// Context is what conditions may look at of a principal, to be added to a request's.
+// Context returns the condition keys of the principal, for the context of its requests.
 func (p Principal) Context() map[string][]string {
 	c := map[string][]string{"aws:principalarn": {p.Role}}
 	for key, value := range p.Tags {
@@ -41,16 +41,16 @@ type Role struct {
 	ARN     string
 	Trust   *iam.Policy
 	Policy  *iam.Policy
-	Longest time.Duration // a session's
+	Longest time.Duration // maximum duration of a session
 }
 
-// ErrUnknown and ErrExpired are what credentials may be.
+// ErrUnknown and ErrExpired are the errors of Authenticate.
 var (
 	ErrUnknown = errors.New("the security token included in the request is invalid")
 	ErrExpired = errors.New("the security token included in the request is expired")
 )
 
-// Service is the directory and its endpoint. Its methods may be called concurrently.
+// Service holds the access keys and serves AssumeRole. Its methods are safe for concurrent use.
 type Service struct {
 	now     func() time.Time
 	roles   map[string]Role // by ARN
@@ -64,16 +64,16 @@ type Service struct {
 	tokens   map[string]string // access key ids by token
 }
 
-// holder is who has an access key.
+// holder is the owner of an access key.
 type holder struct {
 	Principal
-	secret  string
-	token   string    // that must come with it; "": any, which then says where its holder is at work
-	asked   string    // the token of whoever asked for these credentials
-	expires time.Time // zero: never
+	secret      string
+	token       string    // required session token; "" accepts any: a function's token identifies its environment
+	callerToken string    // session token of the caller that assumed the role
+	expires     time.Time // zero: never
 }
 
-// Start serves on a free port of the loopback interface until Close is called. now is the clock; nil: time.Now.
+// Start serves on a free port of the loopback interface until Close is called. now is the clock; nil means time.Now.
 func Start(roles []Role, now func() time.Time) (*Service, error) {
 	s := &Service{now: now, roles: map[string]Role{}, holders: map[string]holder{}, tokens: map[string]string{}}
 	if now == nil {
@@ -89,14 +89,14 @@ func Start(roles []Role, now func() time.Time) (*Service, error) {
 	}
 	s.url = "http://" + l.Addr()
 	s.server = l.Server(loopback.Config{Handler: s})
-	s.serving.Go(func() { _ = s.server.Serve() }) // it ends when Close says so
+	s.serving.Go(func() { _ = s.server.Serve() }) // ends when Close stops the server
 	return s, nil
 }
 
-// URL is where the service answers, without a slash at its end.
+// URL returns the service's address, without a trailing slash.
 func (s *Service) URL() string { return s.url }
 
-// Close stops serving; requests that are being answered get two seconds.
+// Close stops serving. Running requests get two seconds to finish.
 func (s *Service) Close() error {
 	err := s.server.Stop(stopTime)
 	s.serving.Wait()
@@ -106,14 +106,14 @@ func (s *Service) Close() error {
 // Key is an access key.
 type Key struct{ ID, Secret string }
 
-// Add lets a principal in for good, by an access key of its own.
+// Add registers a permanent access key of a principal.
 func (s *Service) Add(k Key, p Principal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.holders[k.ID] = holder{Principal: p, secret: k.Secret}
 }
 
-// Secret is that of an access key; false for an unknown one.
+// Secret returns the secret of an access key, or false for an unknown one.
 func (s *Service) Secret(accessKeyID string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *Service) Secret(accessKeyID string) (string, bool) {
 	return h.secret, known
 }
 
-// Who has these credentials: ErrUnknown for nobody, ErrExpired if their time is over.
+// Authenticate returns the owner of credentials, ErrUnknown for unknown ones, or ErrExpired.
 func (s *Service) Authenticate(accessKeyID, token string) (Principal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *Service) Authenticate(accessKeyID, token string) (Principal, error) {
 	return h.Principal, nil
 }
 
-// Name is for people: whose an access key is, if anybody's.
+// Name returns the readable name of an access key's owner, or false for an unknown key.
 func (s *Service) Name(accessKeyID string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,35 +143,35 @@ func (s *Service) Name(accessKeyID string) (string, bool) {
 	return h.Name, known
 }
 
-// Origin is the token with which the role of a session was assumed, for as long as the session's; of any other token it
-// is that token. It says where the work of a session is done.
+// Origin returns the session token with which a session's role was assumed. For any other token it returns the token.
+// The result identifies the execution environment that a request comes from.
 func (s *Service) Origin(token string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id, known := s.tokens[token]; known {
-		return s.holders[id].asked
+		return s.holders[id].callerToken
 	}
 	return token
 }
 
-// credentials are what AssumeRole hands out.
+// credentials are the result of AssumeRole.
 type credentials struct {
 	id, secret, token string
 	expires           time.Time
 }
 
-// issue makes credentials of a principal, and forgets those that are over.
-func (s *Service) issue(p Principal, asked string, lasting time.Duration) credentials {
-	c := credentials{"ASIA" + rand.Text()[:16], rand.Text(), rand.Text() + rand.Text(), s.now().Add(lasting)}
+// issue creates credentials of a principal and deletes those that expired more than an hour ago.
+func (s *Service) issue(p Principal, callerToken string, duration time.Duration) credentials {
+	c := credentials{"ASIA" + rand.Text()[:16], rand.Text(), rand.Text() + rand.Text(), s.now().Add(duration)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, h := range s.holders {
-		// an hour longer they are expired, not unknown
+		// Kept for an hour after their end, so that they are reported as expired, not as unknown.
 		if !h.expires.IsZero() && s.now().After(h.expires.Add(time.Hour)) {
 			delete(s.holders, id)
 			delete(s.tokens, h.token)
 		}
 	}
-	s.holders[c.id], s.tokens[c.token] = holder{p, c.secret, c.token, asked, c.expires}, c.id
+	s.holders[c.id], s.tokens[c.token] = holder{p, c.secret, c.token, callerToken, c.expires}, c.id
 	return c
 }

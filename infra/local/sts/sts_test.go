@@ -24,15 +24,15 @@ const (
 	turn = "arn:aws:iam::1:role/turn"
 )
 
-// rig is an STS with one role, whom turn may assume by its trust policy and by its own.
-type rig struct {
+// fixture is an STS with one role. Both the trust policy and the policy of turn allow turn to assume it.
+type fixture struct {
 	testing.TB
 	*sts.Service
 	mu sync.Mutex
 	at time.Time
 }
 
-func (r *rig) now() time.Time {
+func (r *fixture) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.at
@@ -47,9 +47,9 @@ func policy(t testing.TB, s ...iam.Statement) *iam.Policy {
 	return p
 }
 
-func newRig(t testing.TB) *rig {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	r := &rig{TB: t, at: time.Now()}
+	r := &fixture{TB: t, at: time.Now()}
 	assume := []string{"sts:AssumeRole", "sts:TagSession"}
 	tagged := map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}},
 		"ForAllValues:StringEquals": {"aws:TagKeys": {"user"}}}
@@ -76,7 +76,7 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-func (r *rig) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Credentials, error) {
+func (r *fixture) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Credentials, error) {
 	in := &sdk.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("session"),
 		DurationSeconds: aws.Int32(900),
 		Tags:            []types.Tag{{Key: aws.String("user"), Value: aws.String("bob")}}}
@@ -93,41 +93,41 @@ func (r *rig) assume(key string, change func(*sdk.AssumeRoleInput)) (*types.Cred
 	return out.Credentials, nil
 }
 
-// The credentials are those of the role, with the tag, for their time.
+// The credentials belong to the role, carry the tag, and expire.
 func TestAssumeRole(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	c, err := r.assume("TURN", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, err := r.Authenticate(*c.AccessKeyId, *c.SessionToken)
-	if err != nil || who.Role != role || who.ARN != "arn:aws:sts::1:assumed-role/user/session" ||
-		who.Tags["user"] != "bob" || who.Name != "turn" {
-		t.Errorf("they are of %+v, %v", who, err)
+	principal, err := r.Authenticate(*c.AccessKeyId, *c.SessionToken)
+	if err != nil || principal.Role != role || principal.ARN != "arn:aws:sts::1:assumed-role/user/session" ||
+		principal.Tags["user"] != "bob" || principal.Name != "turn" {
+		t.Errorf("the credentials belong to %+v, %v", principal, err)
 	}
 	if left := c.Expiration.Sub(r.now()); left > 15*time.Minute || left < 15*time.Minute-2*time.Second {
-		t.Errorf("they last %s", left)
+		t.Errorf("the credentials expire in %s", left)
 	}
 	if r.Origin(*c.SessionToken) != "of an environment" || r.Origin("other") != "other" {
-		t.Errorf("they were asked for by %q", r.Origin(*c.SessionToken))
+		t.Errorf("the origin is %q", r.Origin(*c.SessionToken))
 	}
 	if _, err := r.Authenticate(*c.AccessKeyId, "another token"); !errors.Is(err, sts.ErrUnknown) {
 		t.Errorf("with another token: %v", err)
 	}
 	if _, err := r.Authenticate("ASIANOBODY", ""); !errors.Is(err, sts.ErrUnknown) {
-		t.Errorf("of nobody: %v", err)
+		t.Errorf("an unknown access key: %v", err)
 	}
 	r.mu.Lock()
 	r.at = r.at.Add(15 * time.Minute)
 	r.mu.Unlock()
 	if _, err := r.Authenticate(*c.AccessKeyId, *c.SessionToken); !errors.Is(err, sts.ErrExpired) {
-		t.Errorf("after their time: %v", err)
+		t.Errorf("after 15 minutes: %v", err)
 	}
 }
 
-// What an environment pays once in ten minutes.
+// BenchmarkAssumeRole measures what an environment requests once in ten minutes.
 func BenchmarkAssumeRole(b *testing.B) {
-	r := newRig(b)
+	r := newFixture(b)
 	for b.Loop() {
 		if _, err := r.assume("TURN", nil); err != nil {
 			b.Fatal(err)
@@ -135,8 +135,8 @@ func BenchmarkAssumeRole(b *testing.B) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	r := newRig(t)
+func TestAssumeRole_Errors(t *testing.T) {
+	r := newFixture(t)
 	tags := func(pairs ...string) func(*sdk.AssumeRoleInput) {
 		return func(in *sdk.AssumeRoleInput) {
 			in.Tags = nil
@@ -152,25 +152,26 @@ func TestRefusals(t *testing.T) {
 		name, key, code, message string
 		change                   func(*sdk.AssumeRoleInput)
 	}{
-		{"who is not trusted", "MESSAGE", "AccessDenied",
+		{"untrusted caller", "MESSAGE", "AccessDenied",
 			"User: message is not authorized to perform: sts:AssumeRole on resource: " + role, nil},
-		{"who is, but has no policy", "HALF", "AccessDenied", "sts:AssumeRole", nil},
-		{"nobody", "NOBODY", "InvalidClientTokenId", "The security token included in the request is invalid.", nil},
+		{"trusted caller without a policy", "HALF", "AccessDenied", "sts:AssumeRole", nil},
+		{"unknown access key", "NOBODY", "InvalidClientTokenId",
+			"The security token included in the request is invalid.", nil},
 		{"no tag", "TURN", "AccessDenied", "", tags()},
-		{"an empty tag", "TURN", "AccessDenied", "", tags("user", "")},
-		{"another tag", "TURN", "AccessDenied", "", tags("user", "bob", "admin", "yes")},
-		{"the tag in another case", "TURN", "AccessDenied", "", tags("User", "bob")},
-		{"a session policy", "TURN", "ValidationError", "does not know the parameter Policy",
+		{"empty tag", "TURN", "AccessDenied", "", tags("user", "")},
+		{"additional tag", "TURN", "AccessDenied", "", tags("user", "bob", "admin", "yes")},
+		{"tag in another case", "TURN", "AccessDenied", "", tags("User", "bob")},
+		{"session policy", "TURN", "ValidationError", "does not support the parameter Policy",
 			func(in *sdk.AssumeRoleInput) { in.Policy = aws.String("{}") }},
-		{"a tag twice", "TURN", "InvalidParameterValue", "Duplicate tag keys", tags("user", "bob", "User", "alice")},
-		{"a tag that is none", "TURN", "ValidationError", "", tags("user", "bob*")},
-		{"a long tag", "TURN", "ValidationError", "", tags("user", strings.Repeat("x", 257))},
-		{"too short", "TURN", "ValidationError", "greater than or equal to 900", lasting(899)},
-		{"longer than a chain", "TURN", "ValidationError", "role chaining", lasting(3601)},
-		{"longer than the role", "TURN", "ValidationError", "MaxSessionDuration", lasting(7201)},
-		{"a role that is not there", "TURN", "AccessDenied", "role/absent",
+		{"duplicate tag", "TURN", "InvalidParameterValue", "Duplicate tag keys", tags("user", "bob", "User", "alice")},
+		{"invalid tag", "TURN", "ValidationError", "", tags("user", "bob*")},
+		{"long tag", "TURN", "ValidationError", "", tags("user", strings.Repeat("x", 257))},
+		{"too short a session", "TURN", "ValidationError", "greater than or equal to 900", lasting(899)},
+		{"longer than a chained session", "TURN", "ValidationError", "role chaining", lasting(3601)},
+		{"longer than the role allows", "TURN", "ValidationError", "MaxSessionDuration", lasting(7201)},
+		{"missing role", "TURN", "AccessDenied", "role/absent",
 			func(in *sdk.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::1:role/absent") }},
-		{"a bad session name", "TURN", "ValidationError", "roleSessionName",
+		{"invalid session name", "TURN", "ValidationError", "roleSessionName",
 			func(in *sdk.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }},
 	} {
 		_, err := r.assume(c.key, c.change)
@@ -180,17 +181,23 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if _, err := r.assume("TURN", lasting(3600)); err != nil {
-		t.Errorf("an hour: %v", err)
+		t.Errorf("a session of one hour: %v", err)
 	}
+	r.checkUnsupportedAction()
+}
+
+// checkUnsupportedAction sends an action other than AssumeRole.
+func (r *fixture) checkUnsupportedAction() {
+	r.Helper()
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL(),
 		strings.NewReader("Action=GetFederationToken"))
 	if err != nil {
-		t.Fatal(err)
+		r.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
 	if err != nil || answer.StatusCode != http.StatusBadRequest {
-		t.Errorf("another action: %v, %v", answer, err)
+		r.Errorf("another action: %v, %v", answer, err)
 	}
 	if err == nil {
 		answer.Body.Close()
