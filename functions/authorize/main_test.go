@@ -7,20 +7,32 @@ import (
 	"carrel/shared/gateway/gatewaytest"
 )
 
-func TestMissingOrWrongConfigurationIsNamed(t *testing.T) {
-	all := map[string]string{"ISSUER": "https://issuer", "AUDIENCE": "api", "PAGE_CLIENT": "page", "TOKEN_KIND": "audience", "GRANTS_CLAIM": "scope", "ORIGINS": "https://page.test"}
-	gatewaytest.NamesMissing(t, all, build)
-	for name, wrong := range map[string]string{
-		"GRANTS_CLAIM": "role", "TOKEN_KIND": "any", "ORIGINS": "page.test", "AUDIENCE": " ", "PAGE_CLIENT": "api", "ISSUER": "http://issuer.test",
-	} {
-		_, err := build(func(n string) string {
-			if n == name {
-				return wrong
-			}
-			return all[n]
-		})
+func environment() map[string]string {
+	return map[string]string{
+		"ISSUER": "https://issuer", "AUDIENCE": "api", "PAGE_CLIENT": "page", "TOKEN_KIND": "audience",
+		"GRANTS_CLAIM": "scope", "ORIGINS": "https://page.test",
+	}
+}
+
+func TestBuild_MissingVariables(t *testing.T) {
+	gatewaytest.Configured(t, environment(), build)
+}
+
+func TestBuild_WrongVariables(t *testing.T) {
+	wrong := map[string]string{
+		"GRANTS_CLAIM": "role", "TOKEN_KIND": "any", "ORIGINS": "page.test", "AUDIENCE": " ", "PAGE_CLIENT": "api",
+		"ISSUER": "http://issuer.test",
+	}
+	for name, value := range wrong {
+		err := gatewaytest.Build(environment(), map[string]string{name: value}, build)
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("a wrong %s: error %v, want one that names it", name, err)
+		}
+	}
+	err := gatewaytest.Build(environment(), wrong, build)
+	for _, value := range []string{"http://issuer.test", "audience", `"any"`, `"role"`, `"page.test"`} {
+		if err == nil || !strings.Contains(err.Error(), value) {
+			t.Errorf("every variable is wrong: error %v, want one that names %s too", err, value)
 		}
 	}
 }

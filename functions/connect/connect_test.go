@@ -153,6 +153,6 @@ func TestAConnectOnAnothersConnectionIsAViolation(t *testing.T) {
 	}
 }
 
-func TestMissingConfigurationIsNamed(t *testing.T) {
-	gatewaytest.NamesMissing(t, map[string]string{"TABLE": "t", "ENDPOINT": "https://e/v1", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}, build)
+func TestBuild_MissingVariables(t *testing.T) {
+	gatewaytest.Configured(t, map[string]string{"TABLE": "t", "ENDPOINT": "https://e/v1", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}, build)
 }

@@ -79,6 +79,6 @@ func TestADisconnectForgetsItsOwnConnectionOnly(t *testing.T) {
 	}
 }
 
-func TestMissingConfigurationIsNamed(t *testing.T) {
-	gatewaytest.NamesMissing(t, map[string]string{"TABLE": "t", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}, build)
+func TestBuild_MissingVariables(t *testing.T) {
+	gatewaytest.Configured(t, map[string]string{"TABLE": "t", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}, build)
 }

@@ -32,7 +32,7 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 	case eraseBySignIn, eraseByConfirm:
 		return a, nil
 	}
-	return "", fmt.Errorf("ERASE_AUTH is %q; it must be %s or %s", text, eraseBySignIn, eraseByConfirm)
+	return "", fmt.Errorf("%q is neither %s nor %s", text, eraseBySignIn, eraseByConfirm)
 }
 
 // erase marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,

@@ -4,18 +4,14 @@
 package main
 
 import (
-	"fmt"
-	"log/slog"
-	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"carrel/shared/agent"
-	"carrel/shared/awsenv"
+	"carrel/shared/boot"
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
-	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
 	"carrel/shared/tool/ask"
@@ -26,70 +22,33 @@ import (
 )
 
 func main() {
-	h, err := build(os.Getenv)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "turn:", err)
-		os.Exit(1)
-	}
+	h := boot.Handler("turn", build)
 	lambda.Start(h.Handle)
 }
 
-func build(getenv awsenv.Getenv) (*handler, error) {
-	table, err := awsenv.Require(getenv, "TABLE")
-	if err != nil {
-		return nil, err
-	}
-	endpoint, err := awsenv.RequireURL(getenv, "ENDPOINT")
-	if err != nil {
-		return nil, err
-	}
-	role, err := awsenv.RequireRole(getenv, "USER_ROLE")
-	if err != nil {
-		return nil, err
-	}
-	self, err := awsenv.Require(getenv, "AWS_LAMBDA_FUNCTION_NAME")
-	if err != nil {
-		return nil, err
-	}
-	tenancy, err := gateway.ParseTenancy(getenv("TENANT_ISOLATION"))
-	if err != nil {
-		return nil, err
-	}
-	limits, err := awsenv.Limits(getenv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := awsenv.Config(getenv)
-	if err != nil {
-		return nil, err
-	}
-	now, err := awsenv.Clock(getenv)
-	if err != nil {
-		return nil, err
-	}
+func build(env *boot.Env) *handler {
+	c, endpoint, limits, now, log := env.AWS(), env.RequireURL("ENDPOINT"), env.Limits(), env.Clock(), env.Log()
+	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now, Worker: gateway.RequestID}
+	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
+	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
 	agents, err := agent.Samples(scripted.New(scripted.Config{}))
-	if err != nil {
-		return nil, err
-	}
+	env.Check(err)
 	tools, err := builtIn(now)
-	if err != nil {
-		return nil, err
-	}
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	env.Check(err)
 	return &handler{
-		tables:  usercreds.New(c, role, store.Config{Name: table, Limits: limits, Now: now, Worker: gateway.RequestID}),
+		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
 		agents:  agents,
 		tools:   tools,
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, self, tenancy),
 		limits:  limits,
-		monitor: monitor.New(os.Stdout, self, log),
+		monitor: env.Monitor(log),
 		gauge:   &usercontext.Gauge{},
 		log:     log,
 		now:     now,
 		after:   time.After,
 		tenancy: tenancy,
-	}, nil
+	}
 }
 
 // builtIn are the tools of this deployment that are the same for everybody.

@@ -6,9 +6,9 @@ import (
 	"carrel/shared/gateway/gatewaytest"
 )
 
-func TestConfigurationIsNamedWhenMissing(t *testing.T) {
-	gatewaytest.NamesMissing(t, map[string]string{
-		"TABLE": "t", "ENDPOINT": "https://api.test/v1", "USER_ROLE": "arn:aws:iam::1:role/user", "AWS_LAMBDA_FUNCTION_NAME": "turn", "AWS_REGION": "r",
-		"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
+func TestBuild_MissingVariables(t *testing.T) {
+	gatewaytest.Configured(t, map[string]string{
+		"TABLE": "t", "ENDPOINT": "https://api.test/v1", "USER_ROLE": "arn:aws:iam::1:role/user",
+		"AWS_LAMBDA_FUNCTION_NAME": "turn", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
 	}, build)
 }

@@ -67,8 +67,8 @@ func accessGuards() []guard {
 	return inPackage("tokens: ", "shared/token", []guard{
 		{name: "only the compact form", file: "claims.go", test: "TestOnlyTheCompactForm", from: `if len(parts) != 3 {`, to: `if len(parts) == 0 {`},
 		{name: "a grant is a text", file: "claims.go", test: "TestUnusedClaims", from: `if entry == nil {`, to: `if entry == nil && false {`},
-		{name: "the issuer is https", file: "token.go", test: "TestConfigurationIsNamed", from: `case err != nil || !private(issuer):`, to: `case err != nil || issuer.Host == "":`},
-		{name: "the page is not the audience", file: "token.go", test: "TestConfigurationIsNamed", from: `case c.Kind == KindAudience && (`, to: `case c.Kind == "none" && (`},
+		{name: "the issuer is https", file: "token.go", test: "TestConfigurationIsNamed", from: `err != nil || !private(issuer) {`, to: `err != nil || issuer.Host == "" {`},
+		{name: "the page is not the audience", file: "token.go", test: "TestConfigurationIsNamed", from: `if c.Kind == KindAudience && (`, to: `if c.Kind == "none" && (`},
 		{name: "the keys' address is https", file: "guard.go", test: "TestKeysComeOverHTTPS", from: `if !private(r.URL) {`, to: `if r.URL.Host == "" {`},
 		{name: "RSA keys have 2048 bits", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `minRSA = 2048 / 8`, to: `minRSA = 1024 / 8`},
 		{name: "a token lives for a day at most", file: "signin.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case expires.Sub(iat) > maxLife:`, to: `case expires.Sub(iat) > 99*maxLife:`},

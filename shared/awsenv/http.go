@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// requestTimeout bounds one attempt of any AWS call; the caller's context bounds all of its attempts.
+// requestTimeout bounds one attempt of any AWS call. The caller's context bounds all attempts together.
 const requestTimeout = 10 * time.Second
 
-// client hands the transport request bodies that nobody closes. The SDK closes a request's body as soon as Do has
-// returned, while the transport's write loop may still look at it: on a fast endpoint a few percent of the calls then
-// fail with "use of closed network connection", and the retries hide it as latency.
+// client copies each request body into memory before it sends the request. The SDK closes its own body as soon as Do
+// returns, while the transport's write loop may still read it. On a fast endpoint a few percent of the calls then fail
+// with "use of closed network connection", which the SDK's retries hide as latency.
 type client struct{ http http.Client }
 
 func newHTTPClient() *client {
@@ -31,12 +31,12 @@ func newHTTPClient() *client {
 	}}
 }
 
-// Do sends one request with its body held in memory.
+// Do sends one request and returns the response, like http.Client.Do.
 func (c *client) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.Body != http.NoBody {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return nil, fmt.Errorf("awsenv: reading the request's body: %w", err)
+			return nil, fmt.Errorf("read the request body: %w", err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }

@@ -170,7 +170,7 @@ func ParseTenancy(isolation string) (Tenancy, error) {
 	case "off":
 		return Shared, nil
 	}
-	return PerTenant, fmt.Errorf("gateway: TENANT_ISOLATION is %q; it must be on or off", isolation)
+	return PerTenant, fmt.Errorf("the tenant isolation is %q; it must be on or off", isolation)
 }
 
 // turnPayload is the event as it is sent. Its user is the edge's own: nobody else reads it.

@@ -44,29 +44,48 @@ type Verifier struct {
 	verifier *oidc.IDTokenVerifier // nil until the first discovery succeeded
 }
 
-// New makes a verifier; it does no I/O. A missing or unknown member is an error that names it.
+// New returns a verifier. It makes no request. Its error names every member of the configuration that is missing or wrong.
 func New(c Config) (*Verifier, error) {
-	issuer, err := url.Parse(c.Issuer)
-	_, known := grantsShapes()[c.GrantsClaim]
-	switch {
-	case c.Issuer == "":
-		return nil, errors.New("token: no issuer is configured")
-	case err != nil || !private(issuer):
-		return nil, fmt.Errorf("token: the issuer is %q; it must begin with https://, or be on this machine", c.Issuer)
-	case len(c.Audiences) == 0 || slices.Contains(c.Audiences, ""):
-		return nil, errors.New("token: no audience is configured")
-	case !slices.Contains([]Kind{KindAudience, KindTyp, KindTokenUse}, c.Kind):
-		return nil, fmt.Errorf("token: the kind of token is %q; it must be audience, typ or token_use", c.Kind)
-	case c.Kind == KindAudience && (c.PageClient == "" || slices.Contains(c.Audiences, c.PageClient)):
-		return nil, errors.New("token: with the kind audience the page's client must be known, and differ from every audience")
-	case !known:
-		return nil, fmt.Errorf("token: the grants claim is %q; it must be one of %s", c.GrantsClaim, grantsNames())
+	if err := errors.Join(c.checkIssuer(), c.checkAudience(), c.checkGrants()); err != nil {
+		return nil, err
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	guard := &keyGuard{next: &http.Transport{Proxy: http.ProxyFromEnvironment}, now: c.Now}
 	return &Verifier{config: c, http: &http.Client{Timeout: fetchTimeout, Transport: guard}}, nil
+}
+
+func (c Config) checkIssuer() error {
+	if c.Issuer == "" {
+		return errors.New("token: no issuer is configured")
+	}
+	if issuer, err := url.Parse(c.Issuer); err != nil || !private(issuer) {
+		return fmt.Errorf("token: the issuer is %q; it must begin with https://, or be on this machine", c.Issuer)
+	}
+	return nil
+}
+
+// checkAudience checks the members that together decide which tokens are access tokens for this API.
+func (c Config) checkAudience() error {
+	var errs []error
+	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
+		errs = append(errs, errors.New("token: no audience is configured"))
+	}
+	if !slices.Contains([]Kind{KindAudience, KindTyp, KindTokenUse}, c.Kind) {
+		errs = append(errs, fmt.Errorf("token: the kind of token is %q; it must be audience, typ or token_use", c.Kind))
+	}
+	if c.Kind == KindAudience && (c.PageClient == "" || slices.Contains(c.Audiences, c.PageClient)) {
+		errs = append(errs, errors.New("token: the kind audience needs the page's client id, which must differ from every audience"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) checkGrants() error {
+	if _, known := grantsShapes()[c.GrantsClaim]; !known {
+		return fmt.Errorf("token: the grants claim is %q; it must be one of %s", c.GrantsClaim, grantsNames())
+	}
+	return nil
 }
 
 // Verify returns what the token says. Its error says why not, for the operator's log alone: a client learns

@@ -263,6 +263,12 @@ func TestConfigurationIsNamed(t *testing.T) {
 			t.Errorf("error %v, want one that says %q", err, want)
 		}
 	}
+	_, err := token.New(token.Config{Issuer: "http://issuer.test", Kind: token.KindAudience, GrantsClaim: "role"})
+	for _, want := range []string{"must begin with", "no audience", "the page's client", "grants claim"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("four wrong members: error %v, want one that says %q too", err, want)
+		}
+	}
 	for _, local := range []string{"https://issuer.test", "http://127.0.0.1:3000/issuer", "http://localhost:1", "http://[::1]:1"} {
 		if _, err := token.New(token.Config{Issuer: local, Audiences: aud, Kind: token.KindTyp, GrantsClaim: "scope"}); err != nil {
 			t.Errorf("%s: %v", local, err)

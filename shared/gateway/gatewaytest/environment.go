@@ -1,27 +1,39 @@
 package gatewaytest
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
-	"carrel/shared/awsenv"
+	"carrel/shared/boot"
 )
 
-// NamesMissing checks a function's build: it takes all of these variables, and without any one of them its error names it.
-func NamesMissing[H any](tb testing.TB, all map[string]string, build func(awsenv.Getenv) (H, error)) {
+// Configured checks the build of a function, which requires all of these variables. With all of them it must succeed. If
+// one of them is missing, its error must name that variable, and if all are missing, its error must name every one.
+func Configured[H any](tb testing.TB, required map[string]string, build func(*boot.Env) H) {
 	tb.Helper()
-	if _, err := build(func(name string) string { return all[name] }); err != nil {
-		tb.Fatalf("with all of it: %v", err)
+	if err := Build(required, nil, build); err != nil {
+		tb.Fatalf("with every variable: %v", err)
 	}
-	for missing := range all {
-		_, err := build(func(name string) string {
-			if name == missing {
-				return ""
-			}
-			return all[name]
-		})
-		if err == nil || !strings.Contains(err.Error(), missing) {
-			tb.Errorf("without %s: error %v, want one that names it", missing, err)
+	all := map[string]string{}
+	for name := range required {
+		all[name] = ""
+		if err := Build(required, map[string]string{name: ""}, build); err == nil || !strings.Contains(err.Error(), name) {
+			tb.Errorf("without %s: error %v, want one that names it", name, err)
 		}
 	}
+	err := Build(required, all, build)
+	for name := range required {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			tb.Errorf("without any variable: error %v, want one that names %s too", err, name)
+		}
+	}
+}
+
+// Build returns the configuration errors of a function whose environment holds variables, with changes in place.
+func Build[H any](variables, changes map[string]string, build func(*boot.Env) H) error {
+	set := maps.Clone(variables)
+	maps.Copy(set, changes)
+	_, err := boot.Build("function", func(name string) string { return set[name] }, build)
+	return err
 }
