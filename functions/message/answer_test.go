@@ -120,7 +120,7 @@ func TestWhoGoesOnWithAnAnswer(t *testing.T) {
 		r := newRig(t)
 		r.agent = func(name string) error {
 			if name == "third" {
-				return agent.Known(name) // which knows none of these
+				return agent.CheckName(name) // which knows none of these
 			}
 			return nil
 		}

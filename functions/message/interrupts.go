@@ -25,12 +25,12 @@ func (v view) questions() []agui.Interrupt {
 // the one that asked.
 func (r *request) judge(a *store.Admission) error {
 	for _, answer := range a.Answers {
-		if wrong := engine.Wrong(answer.Asked, answer.Resume); wrong != nil {
+		if wrong := engine.CheckResponse(answer.Asked, answer.Resume); wrong != nil {
 			return &store.InterruptedError{Wrong: wrong.Text, To: answer.Resume.InterruptID, Field: wrong.Field}
 		}
 	}
 	if a.Agent == "" {
-		a.Agent = engine.Asker(a.Answers[0].Asked)
+		a.Agent = engine.InterruptAgent(a.Answers[0].Asked)
 	}
 	return r.agent(a.Agent)
 }

@@ -27,7 +27,7 @@ func build(env *boot.Env) *handler {
 		table:   store.New(store.NewClient(c), config),
 		poster:  gateway.NewPoster(c, endpoint),
 		invoker: gateway.NewInvoker(c, env.Require("TURN_FUNCTION"), tenancy),
-		agent:   agent.Known,
+		agent:   agent.CheckName,
 		limits:  limits,
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },
 		monitor: env.Monitor(log),

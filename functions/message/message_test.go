@@ -41,7 +41,7 @@ func newRig(t *testing.T) *rig {
 	limits.RunBurst = 1000 // a clock that stands still fills no bucket
 	r.handler = &handler{
 		table:  gatewaytest.Table(t, store.Config{Limits: limits, Now: now}),
-		poster: r.edge, invoker: r.edge, agent: agent.Known, limits: limits,
+		poster: r.edge, invoker: r.edge, agent: agent.CheckName, limits: limits,
 		jitter:  func() time.Duration { return 10 * time.Minute },
 		monitor: monitor.New(&r.log, "message", log), log: log, now: now,
 		frames: newFrameLimits(chat.Limits{FrameBurst: 100_000}), // nor this one

@@ -56,7 +56,7 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 			var asked string
 			r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 			q := r.suspended(t)
-			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) || engine.Asker(q) != "assistant" {
+			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) || engine.InterruptAgent(q) != "assistant" {
 				t.Errorf("the question is %+v %s", q, q.Metadata)
 			}
 			r.ask(t, "r2", "", answer(q, c.status, c.payload))

@@ -19,7 +19,7 @@ type start struct {
 	first   []agui.Event // its first record
 	events  []agui.Event // of the run, up to and with the first record
 	said    []agui.Message
-	pending []engine.Pending
+	pending []engine.PendingCall
 }
 
 // begin writes the attempt's first record: nothing else happens until the claim stands in the log. Should an earlier
@@ -73,11 +73,11 @@ func (t *turn) start(at time.Time) (start, error) {
 		f.Add(e)
 	}
 	messages := f.Messages()
-	s.said = engine.Finished(messages)
+	s.said = engine.DropUnfinished(messages)
 	for _, m := range messages {
 		for _, c := range m.ToolCalls {
 			if slices.Contains(open, c.ID) {
-				s.pending = append(s.pending, engine.Pending{Call: c, Again: true})
+				s.pending = append(s.pending, engine.PendingCall{Call: c, MayHaveRun: true})
 			}
 		}
 	}
@@ -95,15 +95,15 @@ func (t *turn) started(at time.Time) agui.Event {
 }
 
 // answered are the calls that a person was asked about in an earlier run, as far as they have no result yet.
-func (t *turn) answered(s start) ([]engine.Pending, error) {
+func (t *turn) answered(s start) ([]engine.PendingCall, error) {
 	earlier := s.events[:len(s.events)-len(s.first)]
-	var all []engine.Pending
+	var all []engine.PendingCall
 	for _, a := range t.held.Input().Answers {
-		p, err := engine.Answered(a.Asked, a.Resume)
+		p, err := engine.Resolve(a.Asked, a.Resume)
 		if err != nil {
 			return nil, fmt.Errorf("go on with what a person answered: %w", err)
 		}
-		p.Again = len(earlier) > 0
+		p.MayHaveRun = len(earlier) > 0
 		if !slices.ContainsFunc(earlier, func(e agui.Event) bool { return e.Type == agui.ToolCallResult && e.ToolCallID == p.Call.ID }) {
 			all = append(all, p)
 		}
@@ -117,7 +117,7 @@ func (t *turn) ready(ctx context.Context) error {
 	if t.now().Before(t.held.Lease().Add(-leaseMargin)) {
 		return nil
 	}
-	if err := t.renewOnce(ctx); err != nil {
+	if err := t.renew(ctx); err != nil {
 		return fmt.Errorf("%w: its lease is nearly past and could not be renewed: %w", chat.ErrFenced, err)
 	}
 	return nil

@@ -33,10 +33,10 @@ func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	d.Logf = func(format string, args ...any) {
 		t.log.WarnContext(t.uc.Context(), "tool", "reason", fmt.Sprintf(format, args...))
 	}
-	d.Earlier(s.events)
+	d.CountPrevious(s.events)
 	for _, e := range s.first {
 		if e.Type == agui.ToolCallResult { // a dead worker's model was cut off while it called
-			d.Note(tool.Call{ID: e.ToolCallID, Name: nameOf(e.ToolCallID, s.events)}, tool.NotCalled)
+			d.RecordSkipped(tool.Call{ID: e.ToolCallID, Name: nameOf(e.ToolCallID, s.events)}, tool.NotCalled)
 		}
 	}
 	return d, nil

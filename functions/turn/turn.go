@@ -41,7 +41,7 @@ type turn struct {
 
 // do carries the run to its end. Its error is a chat.ErrFenced if the run has become somebody else's.
 func (t *turn) do(ctx context.Context) error {
-	if err := t.keep(); err != nil {
+	if err := t.startHeartbeat(); err != nil {
 		return err
 	}
 	emitter, err := emit.New(ctx, emit.Config{
@@ -130,7 +130,7 @@ func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err 
 	t.log.ErrorContext(ctx, "the run could not begin", "reason", err.Error())
 	if tools != nil {
 		for _, p := range s.pending {
-			tools.Note(tool.Call{ID: p.Call.ID, Name: p.Call.Function.Name, Arguments: p.Call.Function.Arguments}, tool.NotCalled)
+			tools.RecordSkipped(tool.Call{ID: p.Call.ID, Name: p.Call.Function.Name, Arguments: p.Call.Function.Arguments}, tool.NotCalled)
 		}
 	}
 	for _, e := range agui.Close(s.events, t.held.Input().Asked()...) {

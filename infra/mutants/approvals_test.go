@@ -2,7 +2,7 @@ package mutants
 
 // approvalGuards are what stands between a person's answer and a call: docs/protocol.md, "Interrupts".
 func approvalGuards() []guard {
-	const engine = "shared/engine/pending.go"
+	const engine = "shared/engine/interrupts.go"
 	return []guard{
 		{
 			name: "tools: a destructive call asks a person", file: "shared/tool/effects.go", test: "./shared/tool TestDestructive",
@@ -27,8 +27,8 @@ func approvalGuards() []guard {
 		},
 		{
 			name: "tools: edited arguments fit the tool", file: "shared/engine/approval.go", test: "./shared/engine TestApproval_WhatMeansYes",
-			from: `if err := tool.Fits(question.ResponseSchema, payload); err != nil {`,
-			to:   `if err := tool.Fits(question.ResponseSchema, payload); err != nil && payload == nil {`,
+			from: `if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil {`,
+			to:   `if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil && payload == nil {`,
 		},
 		{
 			name: "tools: an edited call is made as edited", file: "shared/engine/run.go", test: "./shared/engine TestApproval_Edited",
@@ -39,7 +39,7 @@ func approvalGuards() []guard {
 
 // visibleGuards are what keeps hidden characters out of what a person decides by.
 func visibleGuards() []guard {
-	const engine = "shared/engine/pending.go"
+	const engine = "shared/engine/interrupts.go"
 	return []guard{
 		{
 			name: "tools: a question hides nothing", file: "shared/tool/result.go", test: "./shared/tool TestWhatAHandlerMayAsk",
@@ -75,7 +75,7 @@ func visibleGuards() []guard {
 			from: `if _, editable := shapeOf(q).Properties["arguments"]; !editable {`, to: `if _, editable := shapeOf(q).Properties["arguments"]; !editable && arguments == "" {`,
 		},
 		{
-			name: "tools: an answer that looks like two choices is none", file: "shared/tool/answer.go", test: "./shared/engine TestAnswer_LooksLikeAChoice",
+			name: "tools: an answer that looks like two choices is none", file: "shared/tool/interrupts.go", test: "./shared/engine TestAnswer_LooksLikeAChoice",
 			from: `if len(alike) != 1 {`, to: `if len(alike) < 1 {`,
 		},
 	}

@@ -104,7 +104,7 @@ func limitGuards() []guard {
 			from: `if encoded > most {`, to: `if at > most {`,
 		},
 		{
-			name: "sizes: a run asks what one frame can answer", file: "shared/engine/pending.go", test: "./shared/engine TestARunAsksOnlySoMuch",
+			name: "sizes: a run asks what one frame can answer", file: "shared/engine/interrupts.go", test: "./shared/engine TestARunAsksOnlySoMuch",
 			from: `|| len(r.asked) == mostAsked {`, to: `{`,
 		},
 		{

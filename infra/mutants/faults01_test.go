@@ -90,7 +90,7 @@ func resumeFaults() []fault {
 func runFaults() []fault {
 	return []fault{
 		{
-			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/keep.go",
+			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/heartbeat.go",
 			from: `case requested:`, to: `case requested && err != nil:`, pkg: audit, test: "TestFault11StopStopsTheProducer",
 		},
 		{

@@ -49,7 +49,7 @@ func callGuards() []guard {
 		},
 		{
 			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1", test: "./functions/turn TestACallsLimitIsTheRuns",
-			from: `d.Earlier(s.events)`, to: `d.Earlier(nil)`,
+			from: `d.CountPrevious(s.events)`, to: `d.CountPrevious(nil)`,
 		},
 		{
 			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7", test: tools + "TestWhoGetsNoDispatcher",
@@ -79,7 +79,7 @@ func auditedGuards() []guard {
 		},
 		{
 			name: "tools: what is never called is recorded", file: "shared/engine/run.go", row: "D2", test: "./shared/engine TestCallsThatAreNotMadeAreRecorded",
-			from: `r.c.Tools.Note(called(c), tool.NotCalled)`, to: `_ = called(c)`,
+			from: `r.c.Tools.RecordSkipped(called(c), tool.NotCalled)`, to: `_ = called(c)`,
 		},
 		{
 			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2", test: "./functions/message TestAFrameBringsNoGrants",
@@ -167,7 +167,7 @@ func answerGuards() []guard {
 		},
 		{
 			name: "tools: an answer's call is recorded", file: "functions/turn/turn.go", test: turn,
-			from: `tools.Note(tool.Call{`, to: `_ = (tool.Call{`, also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`, to: `p.Call.Function.Arguments})`}},
+			from: `tools.RecordSkipped(tool.Call{`, to: `_ = (tool.Call{`, also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`, to: `p.Call.Function.Arguments})`}},
 		},
 		{
 			name: "tools: a stopped run records what it does not call", file: "shared/tool/dispatch.go", test: turn,

@@ -7,9 +7,9 @@ import (
 	"carrel/shared/engine"
 )
 
-// Known returns chat.ErrUnknownAgent for a name that no agent of Samples has, and nil for "", the default. It is for
+// CheckName returns chat.ErrUnknownAgent for a name that no agent of Samples has, and nil for "", the default. It is for
 // who accepts runs and must not link a model.
-func Known(name string) error {
+func CheckName(name string) error {
 	r, err := Samples(noModel{})
 	if err == nil {
 		_, err = r.Agent(name)

@@ -32,7 +32,7 @@ func (f *Folder) write(b *beginning, s string) {
 	if f.most > 0 {
 		f.cut(b)
 	}
-	for f.Room > 0 && f.held > f.Room && f.shrink() {
+	for f.MaxBytes > 0 && f.held > f.MaxBytes && f.shrink() {
 	}
 }
 
@@ -40,10 +40,10 @@ func (f *Folder) write(b *beginning, s string) {
 // if there is nothing to be left out.
 func (f *Folder) shrink() bool {
 	if f.most == 0 {
-		f.most = f.Room
+		f.most = f.MaxBytes
 	}
 	if f.most /= 2; f.most < leastCut {
-		f.most = f.Room / 4
+		f.most = f.MaxBytes / 4
 		return f.Drop()
 	}
 	for _, m := range f.messages {
@@ -147,9 +147,9 @@ func (b *beginning) from(other *beginning) {
 	b.text.WriteString(other.text.String())
 }
 
-// Shortened are the messages so far with at most so many bytes of each text, oldest first, as a copy; 0: with what is
+// Truncated are the messages so far with at most so many bytes of each text, oldest first, as a copy; 0: with what is
 // held. What is left out is told behind each text. Arguments are replaced whole: they are JSON text and must stay it.
-func (f *Folder) Shortened(most int) []Message {
+func (f *Folder) Truncated(most int) []Message {
 	messages := make([]Message, len(f.messages))
 	for i, m := range f.messages {
 		out := m.message

@@ -23,7 +23,7 @@ func size(messages []agui.Message) (n int) {
 
 // A text of any length takes no more than the room, whatever it is cut into, and tells what is missing.
 func TestALongTextIsCut(t *testing.T) {
-	f := agui.Folder{Room: 10_000}
+	f := agui.Folder{MaxBytes: 10_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "question"}}}})
 	f.Add(agui.Event{Type: agui.TextMessageStart, MessageID: "m"})
 	f.Add(agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc", ParentMessageID: "m"})
@@ -49,14 +49,14 @@ func TestALongTextIsCut(t *testing.T) {
 // The cut falls between clusters, also where one came in several deltas.
 func TestFolder_CutBetweenClusters(t *testing.T) {
 	const family = "👨‍👩‍👧‍👦"
-	f := agui.Folder{Room: 3030}
+	f := agui.Folder{MaxBytes: 3030}
 	f.Add(agui.Event{Type: agui.TextMessageStart, MessageID: "m"})
 	for range 2000 {
 		for _, c := range family {
 			f.Add(agui.Event{Type: agui.TextMessageContent, MessageID: "m", Delta: string(c)})
 		}
 	}
-	for _, m := range [][]agui.Message{f.Messages(), f.Shortened(700)} {
+	for _, m := range [][]agui.Message{f.Messages(), f.Truncated(700)} {
 		text, _, cut := strings.Cut(m[0].Content, " … ")
 		if !cut || text == "" || strings.ReplaceAll(text, family, "") != "" {
 			t.Errorf("cut to %+q", text)
@@ -65,7 +65,7 @@ func TestFolder_CutBetweenClusters(t *testing.T) {
 }
 
 func TestManyMessagesMakeRoom(t *testing.T) {
-	f := agui.Folder{Room: 20_000}
+	f := agui.Folder{MaxBytes: 20_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "question"}}}})
 	const calls = 5000
 	for n := range calls {
@@ -101,7 +101,7 @@ func TestAClonedFolderGoesOnForItself(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 200 {
-		bounded, plain := agui.Folder{Room: 1 << 20}, agui.Folder{}
+		bounded, plain := agui.Folder{MaxBytes: 1 << 20}, agui.Folder{}
 		add := func(f *agui.Folder, n int, rng *rand.Rand) {
 			for range n {
 				f.Add(anyEvent(rng))
@@ -143,7 +143,7 @@ func TestRoomBoundsWhatIsHeld(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 50 {
-		f := agui.Folder{Room: 4000 + rng.IntN(10_000)}
+		f := agui.Folder{MaxBytes: 4000 + rng.IntN(10_000)}
 		for n := range 3000 {
 			e := anyEvent(rng)
 			if e.Delta != "" {
@@ -154,8 +154,8 @@ func TestRoomBoundsWhatIsHeld(t *testing.T) {
 			}
 			f.Add(e)
 			if n%100 == 0 {
-				if got := size(f.Messages()); got > f.Room+2000 {
-					t.Fatalf("seed %d: %d bytes are held, with room for %d", seed, got, f.Room)
+				if got := size(f.Messages()); got > f.MaxBytes+2000 {
+					t.Fatalf("seed %d: %d bytes are held, with room for %d", seed, got, f.MaxBytes)
 				}
 			}
 		}

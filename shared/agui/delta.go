@@ -1,8 +1,8 @@
 package agui
 
-// Waits reports whether e may wait for the emitter's flush interval: the deltas of text, reasoning and arguments.
+// Deferrable reports whether e may wait for the emitter's flush interval: the deltas of text, reasoning and arguments.
 // Everything else is flushed at once.
-func Waits(e Event) bool {
+func Deferrable(e Event) bool {
 	return e.Type == TextMessageContent || e.Type == ReasoningMessageContent || e.Type == ToolCallArgs
 }
 
@@ -10,7 +10,7 @@ func Waits(e Event) bool {
 // It reports false, and returns a, for events that do not join. Neither event is changed.
 func Join(a, b Event) (Event, bool) {
 	same := a.Type == b.Type && a.MessageID == b.MessageID && a.ToolCallID == b.ToolCallID
-	if !Waits(a) || !same || len(a.Metadata) > 0 || len(b.Metadata) > 0 {
+	if !Deferrable(a) || !same || len(a.Metadata) > 0 || len(b.Metadata) > 0 {
 		return a, false
 	}
 	joined := a

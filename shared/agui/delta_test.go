@@ -59,7 +59,7 @@ func TestJoin(t *testing.T) {
 func TestOnlyDeltasWait(t *testing.T) {
 	for _, e := range everything() {
 		want := e.Type == agui.TextMessageContent || e.Type == agui.ReasoningMessageContent || e.Type == agui.ToolCallArgs
-		if agui.Waits(e) != want {
+		if agui.Deferrable(e) != want {
 			t.Errorf("%s: waits is %v", e.Type, !want)
 		}
 	}

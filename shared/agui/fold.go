@@ -13,9 +13,9 @@ import (
 // testdata/folds has the rules, one each. An event that names a message or a call that does not exist is passed over. It
 // is for one goroutine. The zero Folder is ready, and holds everything.
 type Folder struct {
-	// Room bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
+	// MaxBytes bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
 	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
-	Room int
+	MaxBytes int
 
 	most     int        // bytes of one text that are held; 0: all
 	held     int        // bytes
@@ -80,7 +80,7 @@ func (f *Folder) Runs() []chat.RunID {
 }
 
 // Messages are the messages so far, oldest first, as a copy. It is never nil.
-func (f *Folder) Messages() []Message { return f.Shortened(0) }
+func (f *Folder) Messages() []Message { return f.Truncated(0) }
 
 func (f *Folder) input(in *RunInput) {
 	if in == nil {

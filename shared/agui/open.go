@@ -38,11 +38,11 @@ func (o *Open) Add(e Event) {
 	}
 }
 
-// Await notes a call that began before what Add was given, and whose result is to come.
-func (o *Open) Await(call string) { o.calls = append(o.calls, call) }
+// AddCall notes a call that began before what Add was given, and whose result is to come.
+func (o *Open) AddCall(call string) { o.calls = append(o.calls, call) }
 
-// Ask takes a call from those that want a result in this run: a person is asked, and another run brings it.
-func (o *Open) Ask(call string) {
+// Suspend takes a call from those that want a result in this run: a person is asked, and another run brings it.
+func (o *Open) Suspend(call string) {
 	o.calls = slices.DeleteFunc(o.calls, func(id string) bool { return id == call })
 }
 
@@ -121,7 +121,7 @@ func Close(events []Event, asked ...string) []Event {
 	o := leftOpen(events)
 	for _, id := range asked {
 		if !slices.ContainsFunc(events, func(e Event) bool { return e.Type == ToolCallResult && e.ToolCallID == id }) {
-			o.Await(id)
+			o.AddCall(id)
 		}
 	}
 	return o.Close(UnknownOutcome, Marks{})

@@ -197,12 +197,12 @@ func TestCloseAttemptKnowsWhatMayHaveBeenDone(t *testing.T) {
 
 func TestOpenCallsOfOtherRuns(t *testing.T) {
 	var o agui.Open
-	o.Await("earlier")
-	o.Await("another")
+	o.AddCall("earlier")
+	o.AddCall("another")
 	o.Add(agui.Event{Type: agui.ToolCallStart, ToolCallID: "asked"})
 	o.Add(agui.Event{Type: agui.ToolCallEnd, ToolCallID: "asked"})
 	o.Add(agui.Event{Type: agui.ToolCallResult, ToolCallID: "another"})
-	o.Ask("asked")
+	o.Suspend("asked")
 	if got := o.Close("none", agui.Marks{}); len(got) != 1 || got[0].ToolCallID != "earlier" {
 		t.Errorf("closed with %+v", got)
 	}

@@ -140,7 +140,7 @@ func (e *Emitter) accept(ctx context.Context, p sized, now time.Time) error {
 		case !e.pending.room(p):
 			return false, nil
 		}
-		if agui.Waits(p.event) {
+		if agui.Deferrable(p.event) {
 			e.pace.delta(now)
 		}
 		e.pending.add(p)

@@ -36,7 +36,7 @@ func measure(ev agui.Event) (sized, error) {
 // fit makes an event as small as a record needs it: a long delta becomes several. Anything else that is too large is
 // refused: what is stored and shown is what the model reads, so a tool's result is cut before (tool.MaxResult).
 func fit(ev agui.Event) ([]sized, error) {
-	if agui.Waits(ev) && len(ev.Delta) > maxDelta {
+	if agui.Deferrable(ev) && len(ev.Delta) > maxDelta {
 		return split(ev)
 	}
 	s, err := measure(ev)
@@ -76,7 +76,7 @@ func (w *pending) room(p sized) bool { return w.size == 0 || w.size+p.size <= ma
 // add takes an event, joining a delta to the one before it if both are pieces of the same thing.
 func (w *pending) add(p sized) {
 	w.size += p.size
-	if agui.Waits(p.event) {
+	if agui.Deferrable(p.event) {
 		w.deltas = true
 	} else {
 		w.urgent = true

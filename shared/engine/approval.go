@@ -19,15 +19,15 @@ type approval struct {
 	arguments string // as the person edited them, JSON text; "": they stay as the model wrote them
 }
 
-// InvalidAnswer is an answer that cannot be acted on. Its text is for a person and may hold a part of the answer.
-type InvalidAnswer struct {
+// InvalidResponse is an answer that cannot be acted on. Its text is for a person and may hold a part of the answer.
+type InvalidResponse struct {
 	Field string // within the answer, such as payload.approved
 	Text  string
 }
 
-func (e *InvalidAnswer) Error() string { return e.Field + ": " + e.Text }
+func (e *InvalidResponse) Error() string { return e.Field + ": " + e.Text }
 
-// The fields of an answer that an InvalidAnswer names.
+// The fields of an answer that an InvalidResponse names.
 const (
 	fieldPayload   = "payload"
 	fieldApproved  = "payload.approved"
@@ -37,17 +37,17 @@ const (
 // readApproval reads the only forms of an approval: no payload, {"approved": true}, {"approved": true, "arguments": {…}}
 // and {"approved": false}. Anything else is an error, because unknown input never means yes. The keys are read one by one:
 // encoding/json alone would accept a key twice or in another case.
-func readApproval(payload json.RawMessage) (approval, *InvalidAnswer) {
+func readApproval(payload json.RawMessage) (approval, *InvalidResponse) {
 	if len(payload) == 0 {
 		return approval{approved: true}, nil
 	}
 	fields, err := keysOf(payload)
 	if err != nil {
-		return approval{}, &InvalidAnswer{fieldPayload, fmt.Sprintf(`the payload %v: send {"approved": true} or {"approved": false}`, err)}
+		return approval{}, &InvalidResponse{fieldPayload, fmt.Sprintf(`the payload %v: send {"approved": true} or {"approved": false}`, err)}
 	}
 	for name := range fields {
 		if name != "approved" && name != "arguments" {
-			return approval{}, &InvalidAnswer{fieldPayload + "." + chars.Head(name, maxName), fmt.Sprintf("%q is not a field of an approval", chars.HeadPoints(name, 40))}
+			return approval{}, &InvalidResponse{fieldPayload + "." + chars.Head(name, maxName), fmt.Sprintf("%q is not a field of an approval", chars.HeadPoints(name, 40))}
 		}
 	}
 	var a approval
@@ -56,13 +56,13 @@ func readApproval(payload json.RawMessage) (approval, *InvalidAnswer) {
 		a.approved = true
 	case "false":
 	case "":
-		return approval{}, &InvalidAnswer{fieldApproved, `"approved" is missing: it must be true or false`}
+		return approval{}, &InvalidResponse{fieldApproved, `"approved" is missing: it must be true or false`}
 	default:
-		return approval{}, &InvalidAnswer{fieldApproved, `"approved" is neither true nor false`}
+		return approval{}, &InvalidResponse{fieldApproved, `"approved" is neither true nor false`}
 	}
 	if edited, there := fields["arguments"]; there && a.approved {
 		if _, err := keysOf(edited); err != nil {
-			return approval{}, &InvalidAnswer{fieldArguments, fmt.Sprintf(`"arguments" %v`, err)}
+			return approval{}, &InvalidResponse{fieldArguments, fmt.Sprintf(`"arguments" %v`, err)}
 		}
 		a.arguments = string(edited)
 	}
@@ -102,16 +102,16 @@ func keysOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 
 // checkApproval reads the answer to a question about a call, and checks edited arguments against the tool's schema, which
 // the question carries. A question without that schema accepts no edited arguments.
-func checkApproval(question agui.Interrupt, payload json.RawMessage) (approval, *InvalidAnswer) {
+func checkApproval(question agui.Interrupt, payload json.RawMessage) (approval, *InvalidResponse) {
 	a, invalid := readApproval(payload)
 	if invalid != nil || a.arguments == "" {
 		return a, invalid
 	}
 	if !editable(question.ResponseSchema) {
-		return approval{}, &InvalidAnswer{fieldArguments, "the arguments of this call cannot be changed: approve it as it is, or refuse it"}
+		return approval{}, &InvalidResponse{fieldArguments, "the arguments of this call cannot be changed: approve it as it is, or refuse it"}
 	}
-	if err := tool.Fits(question.ResponseSchema, payload); err != nil {
-		return approval{}, &InvalidAnswer{fieldArguments, chars.Head(err.Error(), maxWrong)}
+	if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil {
+		return approval{}, &InvalidResponse{fieldArguments, chars.Head(err.Error(), maxWrong)}
 	}
 	return a, nil
 }

@@ -84,11 +84,11 @@ func readings() map[string]reading {
 func TestApproval_WhatMeansYes(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	for payload, c := range readings() {
-		wrong := engine.Wrong(q, resolved(payload))
+		wrong := engine.CheckResponse(q, resolved(payload))
 		if (wrong == nil) != (c.field == "") || wrong != nil && (wrong.Field != c.field || !strings.Contains(wrong.Text, "still open")) {
 			t.Errorf("%s: rejected with %+v, want the field %q", payload, wrong, c.field)
 		}
-		p, err := engine.Answered(q, resolved(payload))
+		p, err := engine.Resolve(q, resolved(payload))
 		if err != nil || p.Approved != c.approved || (p.Result == nil) != c.approved || p.Edited != "" {
 			t.Errorf("%s: goes on with %+v, %v; want approved: %v", payload, p, err, c.approved)
 		}
@@ -97,7 +97,7 @@ func TestApproval_WhatMeansYes(t *testing.T) {
 		}
 	}
 	q.Reason = "something_new"
-	if p, err := engine.Answered(q, resolved("")); err != nil || p.Approved {
+	if p, err := engine.Resolve(q, resolved("")); err != nil || p.Approved {
 		t.Errorf("a question of an unknown kind is approved: %+v, %v", p, err)
 	}
 }
@@ -118,14 +118,14 @@ func needs(t *testing.T) tool.Tool {
 // call stays as the model wrote it.
 func TestApproval_Edited(t *testing.T) {
 	q := question(t, `{"say": "x"}`)
-	same, err := engine.Answered(q, resolved(`{"approved":true,"arguments":{ "say" :"x"}}`))
+	same, err := engine.Resolve(q, resolved(`{"approved":true,"arguments":{ "say" :"x"}}`))
 	if err != nil || !same.Approved || same.Edited != "" {
 		t.Errorf("arguments that are the same: %+v, %v", same, err)
 	}
-	if wrong := engine.Wrong(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`)); wrong != nil {
+	if wrong := engine.CheckResponse(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`)); wrong != nil {
 		t.Fatalf("rejected with %+v", wrong)
 	}
-	p, err := engine.Answered(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`))
+	p, err := engine.Resolve(q, resolved(`{"approved":true,"arguments":{"say":"y"}}`))
 	if err != nil || !p.Approved || p.Edited != `{"say":"y"}` || p.Call.Function.Arguments != `{"say": "x"}` {
 		t.Fatalf("goes on with %+v, %v", p, err)
 	}
@@ -134,7 +134,7 @@ func TestApproval_Edited(t *testing.T) {
 	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	f.config.History = []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "do it"},
 		{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{p.Call}}}
-	f.config.Pending = []engine.Pending{p}
+	f.config.Pending = []engine.PendingCall{p}
 	f.run()
 	want := "A person changed the arguments to {\"say\":\"y\"}\ndid y"
 	sent := m.asked[0].Messages
@@ -148,22 +148,22 @@ func TestApproval_Edited(t *testing.T) {
 	}
 
 	f = setUp(t, done(), chat.Limits{}, needs(t).AskFirst("Really?"))
-	f.config.Pending = []engine.Pending{p}
+	f.config.Pending = []engine.PendingCall{p}
 	asked := f.runAsking().Outcome.Interrupts
 	if len(asked) != 1 || asked[0].Reason != agui.ReasonInputRequired {
 		t.Fatalf("an edited call that needs input asks %+v", asked)
 	}
-	then, err := engine.Answered(asked[0], resolved(`"red"`))
+	then, err := engine.Resolve(asked[0], resolved(`"red"`))
 	if err != nil || then.Result == nil || then.Result.Content != "A person changed the arguments to {\"say\":\"y\"}\nred" {
 		t.Errorf("its result is %+v, %v", then.Result, err)
 	}
 
 	q.ResponseSchema = json.RawMessage(tool.PlainApproval) // as of a tool whose schema is too long
 	answer := resolved(`{"approved":true,"arguments":{"say":"y"}}`)
-	if wrong := engine.Wrong(q, answer); wrong == nil || wrong.Field != "payload.arguments" || !strings.Contains(wrong.Text, "cannot be changed") {
+	if wrong := engine.CheckResponse(q, answer); wrong == nil || wrong.Field != "payload.arguments" || !strings.Contains(wrong.Text, "cannot be changed") {
 		t.Errorf("arguments that cannot be edited were rejected with %+v", wrong)
 	}
-	if p, err := engine.Answered(q, answer); err != nil || p.Approved {
+	if p, err := engine.Resolve(q, answer); err != nil || p.Approved {
 		t.Errorf("arguments that cannot be edited: %+v, %v", p, err)
 	}
 }
@@ -180,12 +180,12 @@ func TestQuestion_HidesNothing(t *testing.T) {
 	if err := json.Unmarshal(q.Metadata, &about); err != nil || about.Carrel.Arguments != want {
 		t.Errorf("the question shows the arguments %q, %v; want %q", about.Carrel.Arguments, err, want)
 	}
-	p, err := engine.Answered(q, resolved(`{"approved":true}`))
+	p, err := engine.Resolve(q, resolved(`{"approved":true}`))
 	if err != nil || p.Call.Function.Arguments != want {
 		t.Errorf("the call is made with %q, %v", p.Call.Function.Arguments, err)
 	}
 	q.Message = "Really?\x1b[2J"
-	if wrong := engine.Wrong(q, resolved(`{"a\u202e":1}`)); wrong == nil || wrong.Field != "payload.a[U+202E]" || strings.ContainsAny(wrong.Text, "\x1b\u202e") {
+	if wrong := engine.CheckResponse(q, resolved(`{"a\u202e":1}`)); wrong == nil || wrong.Field != "payload.a[U+202E]" || strings.ContainsAny(wrong.Text, "\x1b\u202e") {
 		t.Errorf("an answer is rejected with %+q", wrong)
 	}
 }
@@ -219,11 +219,11 @@ func TestAnswer_LooksLikeAChoice(t *testing.T) {
 		`"Zo\u00eb"`: "Zoe\u0308", `"Bob"`: "Bob", `" Bob\u200b "`: "Bob", `"a"`: "a", `"a\u200b"`: "a\u200b",
 		`"a\u2060"`: "", `"bob"`: "", `"Zoe"`: "", `"7"`: "", // like two, and like none
 	} {
-		wrong := engine.Wrong(q, resolved(payload))
+		wrong := engine.CheckResponse(q, resolved(payload))
 		if (wrong == nil) != (want != "") {
 			t.Errorf("%s was rejected with %+v, want %q", payload, wrong, want)
 		}
-		if p, err := engine.Answered(q, resolved(payload)); want != "" && (err != nil || p.Result == nil || p.Result.Content != want) {
+		if p, err := engine.Resolve(q, resolved(payload)); want != "" && (err != nil || p.Result == nil || p.Result.Content != want) {
 			t.Errorf("%s became %+v, %v; want %q", payload, p.Result, err, want)
 		}
 	}

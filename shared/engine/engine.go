@@ -68,7 +68,7 @@ type Config struct {
 	System  string
 	Tools   *tool.Dispatcher
 	History []agui.Message // the thread's earlier messages, this run's input and what its earlier attempts said, oldest first
-	Pending []Pending      // calls to begin with
+	Pending []PendingCall  // calls to begin with
 	Sink    Sink
 	Ready   func(ctx context.Context) error  // asked before each model call and each round of tool calls; its error ends the run as a Sink's does
 	NewID   func() string                    // ids of messages and tool calls, unique in the thread; nil: random ones
@@ -107,7 +107,7 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	}
 	if end == nil {
 		for _, i := range r.asked {
-			r.open.Ask(i.ToolCallID)
+			r.open.Suspend(i.ToolCallID)
 		}
 	}
 	if err := r.closeOpen(errors.Is(end, ErrCancelled)); err != nil {

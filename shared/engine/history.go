@@ -129,10 +129,10 @@ func callable(c agui.ToolCall) bool {
 	return strings.TrimSpace(c.Function.Arguments) == "" || json.Valid([]byte(c.Function.Arguments))
 }
 
-// Finished are the messages of a run that goes on after its worker's death, without those of an answer that was cut off
+// DropUnfinished are the messages of a run that goes on after its worker's death, without those of an answer that was cut off
 // at its end: it has said something, called nothing, and does not tell why it stopped. The model is not sent it, and says
 // it again.
-func Finished(messages []agui.Message) []agui.Message {
+func DropUnfinished(messages []agui.Message) []agui.Message {
 	cut := map[string]bool{}
 	for _, s := range conversation(messages) {
 		if s.message.Role == agui.RoleAssistant && !s.called && s.marks.Stop == "" {

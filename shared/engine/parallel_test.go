@@ -90,7 +90,7 @@ func (f *fixture) tools(release <-chan struct{}) *decisions {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	d.Earlier([]agui.Event{{Type: agui.ToolCallStart, ToolCallID: "before", ToolCallName: "never"}})
+	d.CountPrevious([]agui.Event{{Type: agui.ToolCallStart, ToolCallID: "before", ToolCallName: "never"}})
 	kept := &decisions{since: time.Now()}
 	d.Record = kept.add
 	f.config.Tools = d
@@ -287,13 +287,13 @@ func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
 	for name, c := range map[string]struct {
 		model   *model
 		limits  chat.Limits
-		pending []engine.Pending
+		pending []engine.PendingCall
 		want    string
 	}{
 		"too many":   {says(callsOf([]wanted{{"echo", fine, ""}, {"secret", fine, ""}})), chat.Limits{ToolCalls: 1}, nil, "echo not_called 11, secret not_called 11"},
 		"cut off":    {says([]engine.Delta{start("echo"), args(fine), start("told"), args(`{"s`), stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo not_called 11, told not_called 0"},
 		"made up":    {says([]engine.Delta{start("my secret"), stop(engine.StopFiltered)}), chat.Limits{}, nil, " not_called 0"},
-		"refused":    {done(), chat.Limits{}, []engine.Pending{{Call: agui.ToolCall{ID: "c", Function: agui.FunctionCall{Name: "echo", Arguments: fine}}, Result: &known}}, "echo refused 11"},
+		"refused":    {done(), chat.Limits{}, []engine.PendingCall{{Call: agui.ToolCall{ID: "c", Function: agui.FunctionCall{Name: "echo", Arguments: fine}}, Result: &known}}, "echo refused 11"},
 		"made after": {says(callsOf([]wanted{{"echo", fine, ""}}), []engine.Delta{start("told"), stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo ok 11, told not_called 0"},
 	} {
 		f := setUp(t, c.model, c.limits)

@@ -34,7 +34,7 @@ func newRun(ctx context.Context, c Config) *run {
 		r.newID = func() string { return rand.Text()[:16] } // 80 bits; log records repeat them
 	}
 	for _, p := range c.Pending {
-		r.open.Await(p.Call.ID)
+		r.open.AddCall(p.Call.ID)
 		r.undecided = append(r.undecided, p.Call)
 	}
 	return r
@@ -59,9 +59,9 @@ func (r *run) loop(ctx context.Context) error {
 		if err != nil || len(said.ToolCalls) == 0 {
 			return err
 		}
-		calls := make([]Pending, len(said.ToolCalls))
+		calls := make([]PendingCall, len(said.ToolCalls))
 		for i, c := range said.ToolCalls {
-			calls[i] = Pending{Call: c}
+			calls[i] = PendingCall{Call: c}
 		}
 		if r.c.User.Count(chat.Figures{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
 			return limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
@@ -114,7 +114,7 @@ const atOnce = 10
 
 // callTools makes the calls at once and emits their results in the order of the calls. Those that a person is to be asked
 // about have none.
-func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, error) {
+func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Message, error) {
 	if len(calls) == 0 {
 		return nil, nil
 	}
@@ -160,7 +160,7 @@ func (r *run) callTools(ctx context.Context, calls []Pending) ([]agui.Message, e
 }
 
 // result emits what came of a call and returns its message: the zero one if a person is to be asked.
-func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
+func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 	call := p.Call
 	if result.Outcome == tool.Asked {
 		instead, err := r.ask(p, *result.Question)
@@ -168,7 +168,7 @@ func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
 			return agui.Message{}, err
 		}
 		result = *instead
-		r.c.Tools.Note(called(call), result.Outcome)
+		r.c.Tools.RecordSkipped(called(call), result.Outcome)
 	}
 	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
 	return m, r.emit(agui.Event{
@@ -177,14 +177,14 @@ func (r *run) result(p Pending, result tool.Result) (agui.Message, error) {
 	})
 }
 
-func (r *run) callTool(ctx context.Context, p Pending) (result tool.Result) {
+func (r *run) callTool(ctx context.Context, p PendingCall) (result tool.Result) {
 	defer func() { // the dispatcher guards the handlers; this guards its hooks, on a goroutine of our own
 		if v := recover(); v != nil {
 			result = tool.Result{Outcome: tool.Panicked, Content: "The tool " + p.Call.Function.Name + " failed unexpectedly."}
 		}
 	}()
 	call := called(p.Call)
-	call.Approved, call.Again = p.Approved, p.Again
+	call.Approved, call.MayHaveRun = p.Approved, p.MayHaveRun
 	if p.Edited != "" {
 		call.Arguments, call.Edited = p.Edited, true
 	}
@@ -194,7 +194,7 @@ func (r *run) callTool(ctx context.Context, p Pending) (result tool.Result) {
 	case p.Result == nil:
 		return r.c.Tools.Call(ctx, call)
 	case r.c.Tools != nil:
-		r.c.Tools.Note(call, p.Result.Outcome)
+		r.c.Tools.RecordSkipped(call, p.Result.Outcome)
 	}
 	return *p.Result
 }
@@ -249,7 +249,7 @@ func (r *run) closeOpen(stopped bool) error {
 	err := r.guard(func() error {
 		for _, c := range r.undecided {
 			if r.c.Tools != nil {
-				r.c.Tools.Note(called(c), tool.NotCalled)
+				r.c.Tools.RecordSkipped(called(c), tool.NotCalled)
 			}
 		}
 		for _, e := range r.open.Close(noResult, agui.Marks{Stopped: stopped}) {

@@ -15,7 +15,7 @@ func Equal(a, b string) bool { return Key(a) == Key(b) }
 
 // Key returns the same string for all texts that look equal. Use it in sets and maps.
 func Key(s string) string {
-	return norm.NFC.String(strings.Join(strings.Fields(visible.Without(s)), " "))
+	return norm.NFC.String(strings.Join(strings.Fields(visible.StripHidden(s)), " "))
 }
 
 // Fold is Key without case. Use it in searches.

@@ -138,7 +138,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{Room: maxTranscript}}
+	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
 	h.lease.Store(r.Lease)
 	h.due.Store(r.Due)
 	if err := h.load(ctx, r); err != nil {

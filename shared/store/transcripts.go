@@ -76,7 +76,7 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 // cut, and then whole messages left out, with a mark that tells how much is missing.
 func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
 	for most := 0; ; {
-		messages := f.Shortened(most)
+		messages := f.Truncated(most)
 		for i := range messages {
 			messages[i].ID = shortID(messages[i].ID, run)
 		}

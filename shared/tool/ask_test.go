@@ -27,8 +27,8 @@ func TestAPersonIsAskedLast(t *testing.T) {
 	}{
 		"may be made":         {tool.Call{Name: "order", Arguments: good}, tool.Asked},
 		"agreed to":           {tool.Call{Name: "order", Arguments: good, Approved: true}, tool.OK},
-		"agreed to, again":    {tool.Call{Name: "order", Arguments: good, Approved: true, Again: true}, tool.UnknownCall},
-		"again, not asked":    {tool.Call{Name: "order", Arguments: good, Again: true}, tool.Asked},
+		"agreed to, again":    {tool.Call{Name: "order", Arguments: good, Approved: true, MayHaveRun: true}, tool.UnknownCall},
+		"again, not asked":    {tool.Call{Name: "order", Arguments: good, MayHaveRun: true}, tool.Asked},
 		"bad arguments":       {tool.Call{Name: "order", Arguments: `{}`}, tool.BadArguments},
 		"bad, though agreed":  {tool.Call{Name: "order", Arguments: `{}`, Approved: true}, tool.BadArguments},
 		"not granted":         {tool.Call{Name: "other", Arguments: good}, tool.Denied},
@@ -59,7 +59,7 @@ func TestWhatAToolIsDeclaredDoesNotChangeIt(t *testing.T) {
 	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}); got.Outcome != tool.OK {
 		t.Errorf("a plain tool: %+v", got)
 	}
-	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good, Again: true}); got.Outcome != tool.UnknownCall || !strings.Contains(got.Content, "not known") {
+	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good, MayHaveRun: true}); got.Outcome != tool.UnknownCall || !strings.Contains(got.Content, "not known") {
 		t.Errorf("a plain tool, again: %+v", got)
 	}
 }
@@ -75,7 +75,7 @@ func TestIdempotencyKey(t *testing.T) {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, again)
 		for _, id := range []string{"c1", "c2"} {
-			if got := d.Call(uc.Context(), tool.Call{ID: id, Name: "order", Arguments: good, Again: true}); got.Outcome != tool.OK {
+			if got := d.Call(uc.Context(), tool.Call{ID: id, Name: "order", Arguments: good, MayHaveRun: true}); got.Outcome != tool.OK {
 				t.Errorf("%s: %+v", id, got)
 			}
 		}
@@ -153,7 +153,7 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 	if got.Question == nil || got.Question.Message != "Which[U+200B]?" || string(got.Question.Schema) != `{"enum":["a\u202e"]}` {
 		t.Errorf("what hides something is asked as %+v", got.Question)
 	}
-	if got := tool.Given(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 || !strings.Contains(got.Content, "[cut") {
+	if got := tool.ResponseResult(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 || !strings.Contains(got.Content, "[cut") {
 		t.Errorf("a long answer became %d bytes", len(got.Content))
 	}
 }
@@ -173,9 +173,9 @@ func TestDestructive(t *testing.T) {
 		"without words":           {plain.Destructive().AskFirst(""), tool.Call{}, tool.Asked, "May order be called?"},
 		"destructive, idempotent": {plain.Destructive().Idempotent(), tool.Call{}, tool.Asked, "May order be called?"},
 		"approved":                {plain.Destructive(), tool.Call{Approved: true}, tool.OK, "done"},
-		"read-only":               {plain.ReadOnly(), tool.Call{Again: true}, tool.OK, "done"},
-		"idempotent":              {plain.Idempotent(), tool.Call{Again: true}, tool.OK, "done"},
-		"nothing declared":        {plain, tool.Call{Again: true}, tool.UnknownCall, "not known"},
+		"read-only":               {plain.ReadOnly(), tool.Call{MayHaveRun: true}, tool.OK, "done"},
+		"idempotent":              {plain.Idempotent(), tool.Call{MayHaveRun: true}, tool.OK, "done"},
+		"nothing declared":        {plain, tool.Call{MayHaveRun: true}, tool.UnknownCall, "not known"},
 		"nothing declared, once":  {plain, tool.Call{}, tool.OK, "done"},
 	} {
 		c.call.ID, c.call.Name, c.call.Arguments = "c", "order", `{"item":"tea","count":2}`

@@ -21,7 +21,7 @@ func TestDefaultDeny(t *testing.T) {
 		if specs := d.Specs(); len(specs) != 0 {
 			t.Errorf("a run with the grants %q is shown %+v", grants, specs)
 		}
-		if got := d.Call(uc.Context(), tool.Call{ID: "c", Name: "order", Arguments: good, Approved: true, Again: true}); got.Outcome == tool.Denied {
+		if got := d.Call(uc.Context(), tool.Call{ID: "c", Name: "order", Arguments: good, Approved: true, MayHaveRun: true}); got.Outcome == tool.Denied {
 			denied++
 		} else {
 			t.Errorf("a run with the grants %q: %+v", grants, got)
@@ -61,7 +61,7 @@ func TestEveryCallIsDecided(t *testing.T) {
 			tool.Call{Name: "order", Arguments: good}, tool.TimedOut},
 		{define(t, "order", echo).AskFirst("Really?"), tool.Call{Name: "order", Arguments: good}, tool.Asked},
 		{define(t, "order", fails(&tool.InputError{Message: string(make([]byte, 2000))})), tool.Call{Name: "order", Arguments: good}, tool.Refused},
-		{define(t, "order", echo), tool.Call{Name: "order", Arguments: good, Again: true}, tool.UnknownCall},
+		{define(t, "order", echo), tool.Call{Name: "order", Arguments: good, MayHaveRun: true}, tool.UnknownCall},
 	} {
 		d := dispatcher(t, uc, c.tool, define(t, "other", echo))
 		d.Record = func(one tool.Decision) { decisions = append(decisions, one) }

@@ -75,7 +75,7 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	began := d.user.Now()
 	result := d.decide(ctx, c)
 	if c.Edited {
-		result.Content = Edited(c.Arguments, result.Content)
+		result.Content = EditedResult(c.Arguments, result.Content)
 	}
 	if !result.cut || c.Edited {
 		result.Content, result.cut = bound(result.Content, MaxResult)
@@ -84,9 +84,9 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	return result
 }
 
-// Note records a call that is not made because what came of it is known: a person refused it or answered it, or the run
+// RecordSkipped records a call that is not made because what came of it is known: a person refused it or answered it, or the run
 // ended before.
-func (d *Dispatcher) Note(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
+func (d *Dispatcher) RecordSkipped(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
 
 func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
 	if d.Record == nil {
@@ -120,15 +120,15 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 			"The tool %s may be called %d times in one run, and it was. Go on without it.", c.Name, t.limits.calls)}
 	case t.asks() != "" && !c.Approved: // it was not made before either, whatever Again says
 		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.asks(), Schema: approval(t.spec.Schema)})
-	case c.Again && !t.effects.repeatable():
+	case c.MayHaveRun && !t.effects.repeatable():
 		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
 	}
 	return d.call(ctx, t, c)
 }
 
-// Earlier counts the calls that earlier attempts at the run began, by the run's events: a tool's limit is the run's. It
+// CountPrevious counts the calls that earlier attempts at the run began, by the run's events: a tool's limit is the run's. It
 // comes before the first call.
-func (d *Dispatcher) Earlier(events []agui.Event) {
+func (d *Dispatcher) CountPrevious(events []agui.Event) {
 	for _, e := range events {
 		if t, ok := d.tools[e.ToolCallName]; ok && e.Type == agui.ToolCallStart {
 			d.count(t, e.ToolCallID)

@@ -91,7 +91,7 @@ func TestCallsPerRun(t *testing.T) {
 			events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: fmt.Sprint("earlier", i), ToolCallName: "order"},
 				agui.Event{Type: agui.ToolCallEnd, ToolCallID: fmt.Sprint("earlier", i)})
 		}
-		d.Earlier(append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: "x", ToolCallName: "nothing"}))
+		d.CountPrevious(append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: "x", ToolCallName: "nothing"}))
 		outcomes := map[tool.Outcome]int{}
 		var all sync.WaitGroup
 		for i := range 20 {
@@ -108,7 +108,7 @@ func TestCallsPerRun(t *testing.T) {
 			t.Errorf("after %d calls: %v, the handler ran %d times, want %d", earlier, outcomes, ran, want)
 		}
 		if earlier > 0 { // one that was under way when its worker died was let in by that worker
-			if got := d.Call(uc.Context(), tool.Call{ID: "earlier0", Name: "order", Arguments: good, Again: true}); got.Outcome != tool.UnknownCall {
+			if got := d.Call(uc.Context(), tool.Call{ID: "earlier0", Name: "order", Arguments: good, MayHaveRun: true}); got.Outcome != tool.UnknownCall {
 				t.Errorf("one that was under way: %+v", got)
 			}
 		}
@@ -179,11 +179,11 @@ func TestNote(t *testing.T) {
 	uc := contextOf(t, "order")
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", echo))
-	d.Note(tool.Call{ID: "c0"}, tool.NotCalled) // nobody listens
+	d.RecordSkipped(tool.Call{ID: "c0"}, tool.NotCalled) // nobody listens
 	var got []tool.Decision
 	d.Record = func(dec tool.Decision) { got = append(got, dec) }
-	d.Note(tool.Call{ID: "c1", Name: "order", Arguments: good}, tool.Refused)
-	d.Note(tool.Call{ID: "c2", Name: "my password is hunter2"}, tool.NotCalled)
+	d.RecordSkipped(tool.Call{ID: "c1", Name: "order", Arguments: good}, tool.Refused)
+	d.RecordSkipped(tool.Call{ID: "c2", Name: "my password is hunter2"}, tool.NotCalled)
 	want := []tool.Decision{
 		{Run: "r", Call: "c1", Tool: "order", Grant: "order", Outcome: tool.Refused, ArgumentBytes: len(good)},
 		{Run: "r", Call: "c2", Outcome: tool.NotCalled},

@@ -36,9 +36,9 @@ const (
 type Call struct {
 	ID, Name, Arguments string
 
-	Approved bool // a person was asked and agreed
-	Edited   bool // the person replaced the model's arguments by these
-	Again    bool // it may have been made before, by a worker that died
+	Approved   bool // a person was asked and agreed
+	Edited     bool // the person replaced the model's arguments by these
+	MayHaveRun bool // it may have been made before, by a worker that died
 }
 
 // Result is the end of a call: text for the model and for the person who reads along.
@@ -50,8 +50,8 @@ type Result struct {
 	cut bool // Content is a part of what the handler said
 }
 
-// Given is the result of a call that a person's answer is, cut if it is too long.
-func Given(answer string) Result {
+// ResponseResult is the result of a call that a person's answer is, cut if it is too long.
+func ResponseResult(answer string) Result {
 	content, _ := bound(answer, MaxResult)
 	return Result{Outcome: OK, Content: content}
 }

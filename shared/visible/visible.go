@@ -40,8 +40,8 @@ func Hidden(s string) (c rune, there bool) {
 	return 0, false
 }
 
-// Without is a text without its hidden characters, to compare it by. It is not for showing: a person would not learn of them.
-func Without(s string) string {
+// StripHidden is a text without its hidden characters, to compare it by. It is not for showing: a person would not learn of them.
+func StripHidden(s string) string {
 	var b strings.Builder
 	for c, hides := range characters(s) {
 		if !hides {

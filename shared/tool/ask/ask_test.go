@@ -61,10 +61,10 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 			continue
 		}
-		if err := tool.Fits(got.Question.Schema, json.RawMessage(c.fits)); err != nil {
+		if err := tool.CheckResponse(got.Question.Schema, json.RawMessage(c.fits)); err != nil {
 			t.Errorf("%s: %s does not fit: %v", name, c.fits, err)
 		}
-		if tool.Fits(got.Question.Schema, json.RawMessage(c.not)) == nil {
+		if tool.CheckResponse(got.Question.Schema, json.RawMessage(c.not)) == nil {
 			t.Errorf("%s: %s fits %s", name, c.not, got.Question.Schema)
 		}
 	}

@@ -12,15 +12,15 @@ import (
 	"carrel/shared/visible"
 )
 
-// Pending is a tool call that a run begins with, before it asks the model anything: one that a worker which died has
+// PendingCall is a tool call that a run begins with, before it asks the model anything: one that a worker which died has
 // left of the same run, or one that a person was asked about and has answered. Its start, arguments and end are in the
 // log already; the run adds the result.
-type Pending struct {
-	Call     agui.ToolCall
-	Result   *tool.Result // what came of it, if that is known; nil: the call is made
-	Approved bool         // a person has agreed to it
-	Edited   string       // the arguments that the person changed it to, JSON text; "": those of Call
-	Again    bool         // it may have been made before
+type PendingCall struct {
+	Call       agui.ToolCall
+	Result     *tool.Result // what came of it, if that is known; nil: the call is made
+	Approved   bool         // a person has agreed to it
+	Edited     string       // the arguments that the person changed it to, JSON text; "": those of Call
+	MayHaveRun bool         // it may have been made before
 }
 
 // expiry is how long a person may take to answer, and most how many bytes of questions one run may end with: they are
@@ -43,7 +43,7 @@ type asked struct {
 }
 
 // interrupt is the question about a call, as the run's end tells it.
-func (r *run) interrupt(p Pending, q tool.Question) (agui.Interrupt, error) {
+func (r *run) interrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) {
 	var about asked
 	call := p.Call
 	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
@@ -57,7 +57,7 @@ func (r *run) interrupt(p Pending, q tool.Question) (agui.Interrupt, error) {
 }
 
 // ask notes the question about a call, for the run's end. If the run asks too much already there is a result instead.
-func (r *run) ask(p Pending, q tool.Question) (*tool.Result, error) {
+func (r *run) ask(p PendingCall, q tool.Question) (*tool.Result, error) {
 	i, err := r.interrupt(p, q)
 	if err != nil {
 		return nil, fmt.Errorf("ask a person: %w", err)
@@ -88,18 +88,18 @@ func (r *run) interrupts() []agui.Interrupt {
 	return r.asked
 }
 
-// Answered is the call that a person was asked about, with the answer. An approved call is made, with the arguments that the
+// Resolve is the call that a person was asked about, with the answer. An approved call is made, with the arguments that the
 // person changed it to, if any; an answer that cannot be acted on refuses it. What was asked for as input is the result.
 // The error is about an Interrupt that this package has not made.
-func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
+func Resolve(question agui.Interrupt, answer agui.Resume) (PendingCall, error) {
 	var about asked
 	if err := json.Unmarshal(question.Metadata, &about); err != nil {
-		return Pending{}, fmt.Errorf("read the question %q: %w", question.ID, err)
+		return PendingCall{}, fmt.Errorf("read the question %q: %w", question.ID, err)
 	}
 	if question.ToolCallID == "" || about.Carrel.Tool == "" {
-		return Pending{}, fmt.Errorf("the question %q is not about a tool call", question.ID)
+		return PendingCall{}, fmt.Errorf("the question %q is not about a tool call", question.ID)
 	}
-	p := Pending{Call: agui.ToolCall{
+	p := PendingCall{Call: agui.ToolCall{
 		ID: question.ToolCallID, Type: "function",
 		Function: agui.FunctionCall{Name: about.Carrel.Tool, Arguments: about.Carrel.Arguments},
 	}}
@@ -107,11 +107,11 @@ func Answered(question agui.Interrupt, answer agui.Resume) (Pending, error) {
 	case answer.Status != agui.ResumeResolved || refuses(question, answer.Payload):
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
 	case question.Reason == agui.ReasonInputRequired:
-		said := text(tool.Chosen(question.ResponseSchema, answer.Payload))
+		said := text(tool.MatchChoice(question.ResponseSchema, answer.Payload))
 		if p.Edited = about.Carrel.Edited; p.Edited != "" {
-			said = tool.Edited(p.Edited, said)
+			said = tool.EditedResult(p.Edited, said)
 		}
-		given := tool.Given(said)
+		given := tool.ResponseResult(said)
 		p.Result = &given
 	case question.Reason == agui.ReasonToolCall:
 		p.approve(question, answer.Payload)
@@ -126,7 +126,7 @@ const notUnderstood = "The person was asked, and the answer was not understood. 
 
 // approve notes that a person agreed to the call. The answer was checked when the run was admitted; it is checked again,
 // because a call must not depend on one check alone.
-func (p *Pending) approve(question agui.Interrupt, payload json.RawMessage) {
+func (p *PendingCall) approve(question agui.Interrupt, payload json.RawMessage) {
 	given, invalid := checkApproval(question, payload)
 	if invalid != nil || !given.approved {
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: notUnderstood}
@@ -141,8 +141,8 @@ func (p *Pending) approve(question agui.Interrupt, payload json.RawMessage) {
 // maxWrong is how many bytes are said about an answer that does not fit.
 const maxWrong = 500
 
-// Wrong explains to a person why an answer cannot be acted on, and what to do. It is nil for an answer that can.
-func Wrong(question agui.Interrupt, answer agui.Resume) *InvalidAnswer {
+// CheckResponse explains to a person why an answer cannot be acted on, and what to do. It is nil for an answer that can.
+func CheckResponse(question agui.Interrupt, answer agui.Resume) *InvalidResponse {
 	if answer.Status != agui.ResumeResolved || refuses(question, answer.Payload) {
 		return nil
 	}
@@ -150,26 +150,26 @@ func Wrong(question agui.Interrupt, answer agui.Resume) *InvalidAnswer {
 	if invalid == nil {
 		return nil
 	}
-	return &InvalidAnswer{Field: visible.Line(invalid.Field), Text: visible.Text(fmt.Sprintf(
+	return &InvalidResponse{Field: visible.Line(invalid.Field), Text: visible.Text(fmt.Sprintf(
 		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, invalid.Text))}
 }
 
-func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidAnswer {
+func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidResponse {
 	if question.Reason != agui.ReasonInputRequired {
 		_, invalid := checkApproval(question, payload)
 		return invalid
 	}
 	if len(payload) == 0 {
-		return &InvalidAnswer{fieldPayload, "the payload is missing"}
+		return &InvalidResponse{fieldPayload, "the payload is missing"}
 	}
-	if err := tool.Fits(question.ResponseSchema, tool.Chosen(question.ResponseSchema, payload)); err != nil {
-		return &InvalidAnswer{fieldPayload, chars.Head(err.Error(), maxWrong)}
+	if err := tool.CheckResponse(question.ResponseSchema, tool.MatchChoice(question.ResponseSchema, payload)); err != nil {
+		return &InvalidResponse{fieldPayload, chars.Head(err.Error(), maxWrong)}
 	}
 	return nil
 }
 
-// Asker is the agent that asks a question, and goes on with its answer; "" if the question does not say.
-func Asker(question agui.Interrupt) string {
+// InterruptAgent is the agent that asks a question, and goes on with its answer; "" if the question does not say.
+func InterruptAgent(question agui.Interrupt) string {
 	var about asked
 	if json.Unmarshal(question.Metadata, &about) != nil {
 		return ""
@@ -185,7 +185,7 @@ func refuses(question agui.Interrupt, payload json.RawMessage) bool {
 		return false
 	}
 	isInput := question.Reason == agui.ReasonInputRequired && len(question.ResponseSchema) > 0
-	return !isInput || tool.Fits(question.ResponseSchema, payload) != nil
+	return !isInput || tool.CheckResponse(question.ResponseSchema, payload) != nil
 }
 
 // text is a payload as a model reads it: a string as it is, all else as JSON.

@@ -26,7 +26,7 @@ func TestWhatFitsAsAnAnswer(t *testing.T) {
 		"no answer":        {"{}", "", "not valid JSON"},
 		"no schema at all": {"[]", "1", "no object"},
 	} {
-		err := tool.Fits(json.RawMessage(c.schema), json.RawMessage(c.answer))
+		err := tool.CheckResponse(json.RawMessage(c.schema), json.RawMessage(c.answer))
 		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
 			t.Errorf("%s: %v, want %q", name, err, c.wrong)
 		}

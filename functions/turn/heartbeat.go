@@ -18,21 +18,21 @@ const (
 	cancelEvery = 2 * time.Second
 )
 
-// keep starts what goes on beside the run's work: renewing the lease, and looking for the user's wish to stop.
-func (t *turn) keep() error {
-	if err := t.uc.Go("renew the lease", t.renew); err != nil {
+// startHeartbeat starts what goes on beside the run's work: renewing the lease, and looking for the user's wish to stop.
+func (t *turn) startHeartbeat() error {
+	if err := t.uc.Go("renew the lease", t.heartbeat); err != nil {
 		return err
 	}
 	if t.held.Run().CancelRequested {
 		t.uc.Cancel(engine.ErrCancelled)
 		return nil
 	}
-	return t.uc.Go("look for a cancel", t.lookForCancel)
+	return t.uc.Go("look for a cancel", t.watchCancel)
 }
 
-// renew extends the lease until the work ends. Once the claim is past, or can no longer be held for sure, the work is
+// heartbeat extends the lease until the work ends. Once the claim is past, or can no longer be held for sure, the work is
 // cancelled and nothing more is written: the run is another's to end.
-func (t *turn) renew(ctx context.Context) {
+func (t *turn) heartbeat(ctx context.Context) {
 	wait := renewEvery
 	for {
 		select {
@@ -40,7 +40,7 @@ func (t *turn) renew(ctx context.Context) {
 			return
 		case <-t.after(wait):
 		}
-		err := t.renewOnce(ctx)
+		err := t.renew(ctx)
 		switch {
 		case err == nil:
 			wait = renewEvery
@@ -60,14 +60,14 @@ func (t *turn) renew(ctx context.Context) {
 	}
 }
 
-func (t *turn) renewOnce(ctx context.Context) error {
+func (t *turn) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
 	return t.held.Renew(ctx)
 }
 
-// lookForCancel stops the work when the user has asked for it.
-func (t *turn) lookForCancel(ctx context.Context) {
+// watchCancel stops the work when the user has asked for it.
+func (t *turn) watchCancel(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -68,7 +68,7 @@ func TestCallsThatWereUnderWay(t *testing.T) {
 			m := done()
 			f := setUp(t, m, chat.Limits{}, tool)
 			f.config.History = append(f.config.History, agui.Message{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{other("c1", "x")}})
-			f.config.Pending = []engine.Pending{{Call: other("c1", "x"), Again: true}}
+			f.config.Pending = []engine.PendingCall{{Call: other("c1", "x"), MayHaveRun: true}}
 			end := f.run()
 			want, wantKeys := "c1: "+agui.UnknownOutcome, []string(nil)
 			if idempotent {
@@ -96,7 +96,7 @@ func TestAnsweredCalls(t *testing.T) {
 		{ID: "u1", Role: agui.RoleUser, Content: "and go on"},
 	}
 	refused := tool.Result{Outcome: tool.Refused, Content: "no"}
-	f.config.Pending = []engine.Pending{{Call: other("c3", "z"), Result: &refused}, {Call: other("c1", "x"), Approved: true}}
+	f.config.Pending = []engine.PendingCall{{Call: other("c3", "z"), Result: &refused}, {Call: other("c1", "x"), Approved: true}}
 	f.run()
 	if f.results() != "c3: no; c1: did x" || len(keys) != 1 {
 		t.Errorf("%s; called with %q", f.results(), keys)
@@ -149,20 +149,20 @@ func TestARunEndsWithItsQuestions(t *testing.T) {
 	}
 	for _, c := range []struct {
 		answer agui.Resume
-		want   engine.Pending
+		want   engine.PendingCall
 	}{
-		{agui.Resume{Status: agui.ResumeResolved}, engine.Pending{Approved: true}},
-		{agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":false}`)}, engine.Pending{Result: &tool.Result{Outcome: tool.Refused}}},
-		{agui.Resume{Status: agui.ResumeCancelled}, engine.Pending{Result: &tool.Result{Outcome: tool.Refused}}},
-		{agui.Resume{}, engine.Pending{Result: &tool.Result{Outcome: tool.Refused}}},
+		{agui.Resume{Status: agui.ResumeResolved}, engine.PendingCall{Approved: true}},
+		{agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":false}`)}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
+		{agui.Resume{Status: agui.ResumeCancelled}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
+		{agui.Resume{}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
 	} {
-		p, err := engine.Answered(first, c.answer)
+		p, err := engine.Resolve(first, c.answer)
 		if err != nil || p.Approved != c.want.Approved || (p.Result == nil) != (c.want.Result == nil) || p.Call.ID != first.ToolCallID ||
 			p.Call.Function != (agui.FunctionCall{Name: "other", Arguments: `{"say":"x"}`}) {
 			t.Errorf("%+v: %+v, %v", c.answer, p, err)
 		}
 	}
-	if _, err := engine.Answered(agui.Interrupt{ID: "i"}, agui.Resume{Status: agui.ResumeResolved}); err == nil {
+	if _, err := engine.Resolve(agui.Interrupt{ID: "i"}, agui.Resume{Status: agui.ResumeResolved}); err == nil {
 		t.Error("answered what nobody asked")
 	}
 }
@@ -183,13 +183,13 @@ func TestAToolMayAskForInput(t *testing.T) {
 		t.Fatalf("ended with %+v", end)
 	}
 	q := end.Outcome.Interrupts[0]
-	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" || string(q.ResponseSchema) != string(schema) || engine.Asker(q) != "painter" {
+	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" || string(q.ResponseSchema) != string(schema) || engine.InterruptAgent(q) != "painter" {
 		t.Errorf("asked %+v %s", q, q.Metadata)
 	}
 	for payload, wrong := range map[string]string{`"red"`: "", `3`: `want "string"`, "": "payload is missing", `{"approved":false}`: "",
 		`["` + strings.Repeat("red", 300) + `"]`: "The question is still open"} {
 		got := ""
-		if w := engine.Wrong(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}); w != nil {
+		if w := engine.CheckResponse(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}); w != nil {
 			got = w.Text
 		}
 		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) || len(got) > 700 {
@@ -197,7 +197,7 @@ func TestAToolMayAskForInput(t *testing.T) {
 		}
 	}
 	for payload, want := range map[string]string{`"red"`: "red", `{"rgb":[1,2,3]}`: `{"rgb":[1,2,3]}`} {
-		p, err := engine.Answered(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)})
+		p, err := engine.Resolve(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)})
 		if err != nil || p.Result == nil || *p.Result != (tool.Result{Outcome: tool.OK, Content: want}) {
 			t.Errorf("%s: %+v, %v", payload, p, err)
 		}
@@ -237,7 +237,7 @@ func TestAfterACancelNothingStarts(t *testing.T) {
 		var keys []string
 		m := asking()
 		f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
-		f.config.Pending = []engine.Pending{{Call: other("c0", "pending"), Approved: true}}
+		f.config.Pending = []engine.PendingCall{{Call: other("c0", "pending"), Approved: true}}
 		if when == agui.RunStarted {
 			f.uc.Cancel(engine.ErrCancelled)
 		}
@@ -340,10 +340,10 @@ func TestAWholeAnswerIsNotAskedForAgain(t *testing.T) {
 	}
 	half := []agui.Message{{ID: "a", Role: agui.RoleAssistant, Content: "x"}, {ID: "b", Role: agui.RoleReasoning,
 		Metadata: agui.Marks{Continues: "a"}.Metadata()}}
-	if got := engine.Finished(append(slices.Clone(f.config.History), said...)); len(got) != 1+len(said) {
+	if got := engine.DropUnfinished(append(slices.Clone(f.config.History), said...)); len(got) != 1+len(said) {
 		t.Errorf("%+v is left of what was finished", got)
 	}
-	if got := engine.Finished(append(slices.Clone(f.config.History), half...)); len(got) != 1 {
+	if got := engine.DropUnfinished(append(slices.Clone(f.config.History), half...)); len(got) != 1 {
 		t.Errorf("%+v is left of an answer that was cut off", got)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"carrel/shared/sametext"
 )
 
-// Fits reports what is wrong with a person's answer to a question with this schema, in words that may hold a part of the
+// CheckResponse reports what is wrong with a person's answer to a question with this schema, in words that may hold a part of the
 // answer; without a schema every answer fits. An error of the schema itself is one too.
-func Fits(schema, answer json.RawMessage) error {
+func CheckResponse(schema, answer json.RawMessage) error {
 	if len(schema) == 0 {
 		return nil
 	}
@@ -51,9 +51,9 @@ func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
 	return resolved, nil
 }
 
-// Chosen returns the choice of a schema that looks like the answer, if there is one such choice; otherwise the answer. A
+// MatchChoice returns the choice of a schema that looks like the answer, if there is one such choice; otherwise the answer. A
 // client may have typed é as one character where the choice has two.
-func Chosen(schema, answer json.RawMessage) json.RawMessage {
+func MatchChoice(schema, answer json.RawMessage) json.RawMessage {
 	var of struct {
 		Enum []json.RawMessage `json:"enum"`
 	}
@@ -76,4 +76,26 @@ func Chosen(schema, answer json.RawMessage) json.RawMessage {
 		return answer
 	}
 	return alike[0]
+}
+
+// PlainApproval is the JSON Schema of an answer that approves or refuses a call and changes nothing about it.
+const PlainApproval = `{"type":"object","properties":{"approved":{"type":"boolean"}},"required":["approved"],"additionalProperties":false}`
+
+// approval is the JSON Schema of the answer to a question about a call: {approved: boolean, arguments?: the tool's
+// schema}. A tool's schema that is too long, or that refers to something, is left out: then the arguments cannot be edited.
+func approval(arguments json.RawMessage) json.RawMessage {
+	whole := json.RawMessage(fmt.Sprintf(
+		`{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":%s},"required":["approved"],"additionalProperties":false}`, arguments))
+	if len(whole) > maxAsked {
+		return json.RawMessage(PlainApproval)
+	}
+	if _, err := resolve(whole); err != nil {
+		return json.RawMessage(PlainApproval)
+	}
+	return whole
+}
+
+// EditedResult is the result of a call whose arguments a person changed. It begins with them, because the model wrote others.
+func EditedResult(arguments, result string) string {
+	return fmt.Sprintf("A person changed the arguments to %s\n%s", arguments, result)
 }
