@@ -95,8 +95,8 @@ func originGuards() []guard {
 // issuerGuards are what the local issuer does as issuers do.
 func issuerGuards() []guard {
 	return inPackage("issuer: ", "infra/local/oidc", []guard{
-		{name: "a refresh keeps the time of the sign-in", file: "token.go", test: "TestRefreshKeepsTheTimeOfTheSignIn", from: `SignedIn: g.signedIn}`, to: `}`},
-		{name: "max_age asks for a new sign-in", file: "session.go", test: "TestSessionKeepsTheTimeOfTheSignIn", from: `Sub(s.signedIn) <= a.within`, to: `Sub(s.signedIn) <= sessionLife`},
+		{name: "a refresh keeps the time of the sign-in", file: "token.go", test: "TestRefresh_KeepsAuthTime", from: `SignedIn: g.signedIn}`, to: `}`},
+		{name: "max_age asks for a new sign-in", file: "session.go", test: "TestSession_AuthTime", from: `Sub(s.signedIn) <= a.within`, to: `Sub(s.signedIn) <= sessionLife`},
 		{name: "what was revoked ends", file: "token.go", test: "TestRevoke", from: ` || i.isRevoked(c.Family) {`, to: ` {`},
 		{name: "a sign-out needs logout_uri", file: "authorize.go", test: "TestEndSession", from: `target := q.Get("logout_uri")`, to: `target := cmp.Or(q.Get("logout_uri"), q.Get("post_logout_redirect_uri"))`,
 			also: []edit{{file: "infra/local/oidc/authorize.go", from: "import (\n", to: "import (\n\t\"cmp\"\n"}}},

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// codeLife is how long a code waits to be exchanged; maxCodes is how many may wait.
+// codeLife is how long a code is valid; maxCodes is how many unused codes are kept.
 const (
 	codeLife = time.Minute
 	maxCodes = 1000
 )
 
-// grant is what a code stands for.
+// grant holds what an authorization code, or a refresh token, authorizes.
 type grant struct {
 	client, redirect, challenge, nonce, scope, user string
-	family                                          string // of its refresh tokens
+	family                                          string // identifies the refresh tokens of one sign-in
 	signedIn, made                                  time.Time
 }
 
-// view is what the page shows.
+// view is the data of the sign-in page.
 type view struct {
 	Problem string
 	Notice  string
@@ -30,11 +30,12 @@ type view struct {
 	Hint    string
 }
 
-// authorize shows the page (GET) and takes the choice (POST, to the same address, so that both check the same request).
+// authorize shows the sign-in page for GET. The page posts the choice to the same address, so both check the same
+// request.
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	redirect := q.Get("redirect_uri")
-	// Who asks must be known before anything is sent back to where it says.
+	// The client and its address must be verified before any redirect to that address.
 	if q.Get("client_id") != i.config.ClientID {
 		i.show(w, http.StatusBadRequest, view{Problem: "client_id is not " + i.config.ClientID + "."})
 		return
@@ -44,13 +45,14 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 			view{Problem: "redirect_uri must be http://127.0.0.1 or http://localhost, without a fragment."})
 		return
 	}
-	if code, problem := wrong(q); code != "" {
-		back(w, r, redirect, url.Values{"error": {code}, "error_description": {problem}, "state": {q.Get("state")}})
+	if code, problem := checkRequest(q); code != "" {
+		redirectBack(w, r, redirect, url.Values{"error": {code}, "error_description": {problem},
+			"state": {q.Get("state")}})
 		return
 	}
-	a, problem := readAgain(q)
+	a, problem := parseReauth(q)
 	if problem != "" {
-		back(w, r, redirect, url.Values{"error": {"invalid_request"}, "error_description": {problem},
+		redirectBack(w, r, redirect, url.Values{"error": {"invalid_request"}, "error_description": {problem},
 			"state": {q.Get("state")}})
 		return
 	}
@@ -66,19 +68,19 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	i.choose(w, r, q, a)
 }
 
-// silently sends a code for the browser's session back, or that there is none, without a page.
-func (i *Issuer) silently(w http.ResponseWriter, r *http.Request, q url.Values, a again) {
+// silently redirects with a code for the browser's session, or with an error if there is none. It shows no page.
+func (i *Issuer) silently(w http.ResponseWriter, r *http.Request, q url.Values, a reauth) {
 	s, ok := i.session(r, a)
 	if !ok {
-		back(w, r, q.Get("redirect_uri"), url.Values{"error": {"login_required"}, "state": {q.Get("state")},
-			"error_description": {"no recent sign-in is known here: sign in on the page"}})
+		redirectBack(w, r, q.Get("redirect_uri"), url.Values{"error": {"login_required"}, "state": {q.Get("state")},
+			"error_description": {"no recent sign-in: sign in on the page"}})
 		return
 	}
 	i.sendCode(w, r, q, s)
 }
 
-// choose takes the name and sends its code back.
-func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values, a again) {
+// choose signs in the user that was chosen on the page and redirects with a code.
+func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values, a reauth) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	user := strings.TrimSpace(r.PostFormValue("user"))
 	scope := q.Get("scope")
@@ -89,16 +91,17 @@ func (i *Issuer) choose(w http.ResponseWriter, r *http.Request, q url.Values, a 
 	i.sendCode(w, r, q, i.signIn(w, r, a, user))
 }
 
-// sendCode sends the browser back with a code for its session.
+// sendCode redirects with a code for the session.
 func (i *Issuer) sendCode(w http.ResponseWriter, r *http.Request, q url.Values, s session) {
 	code := i.putCode(grant{client: q.Get("client_id"), redirect: q.Get("redirect_uri"),
-		challenge: q.Get("code_challenge"),
-		nonce:     q.Get("nonce"), scope: q.Get("scope"), user: s.user, signedIn: s.signedIn, made: i.config.Now()})
-	back(w, r, q.Get("redirect_uri"), url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.config.Issuer}})
+		challenge: q.Get("code_challenge"), nonce: q.Get("nonce"), scope: q.Get("scope"), user: s.user,
+		signedIn: s.signedIn, made: i.config.Now()})
+	redirectBack(w, r, q.Get("redirect_uri"), url.Values{"code": {code}, "state": {q.Get("state")},
+		"iss": {i.config.Issuer}})
 }
 
-// wrong says what an authorization request lacks, in OAuth's codes.
-func wrong(q url.Values) (code, problem string) {
+// checkRequest returns OAuth's error code and a description for an invalid authorization request, or "".
+func checkRequest(q url.Values) (code, problem string) {
 	switch {
 	case q.Get("response_type") != "code":
 		return "unsupported_response_type", "response_type must be code"
@@ -111,8 +114,8 @@ func wrong(q url.Values) (code, problem string) {
 	return "", ""
 }
 
-// back redirects with more in the query.
-func back(w http.ResponseWriter, r *http.Request, redirect string, more url.Values) {
+// redirectBack redirects to an address with more query parameters.
+func redirectBack(w http.ResponseWriter, r *http.Request, redirect string, more url.Values) {
 	u, err := url.Parse(redirect)
 	if err != nil {
 		http.Error(w, "redirect: "+err.Error(), http.StatusBadRequest)
@@ -128,7 +131,7 @@ func back(w http.ResponseWriter, r *http.Request, redirect string, more url.Valu
 	http.Redirect(w, r, u.String(), http.StatusSeeOther)
 }
 
-// putCode makes a code. Codes past their time go at each new one, so that none is kept for ever.
+// putCode stores a new code and deletes expired ones.
 func (i *Issuer) putCode(g grant) string {
 	code := rand.Text()
 	i.mu.Lock()
@@ -142,7 +145,7 @@ func (i *Issuer) putCode(g grant) string {
 	return code
 }
 
-// takeCode uses a code up, whether or not what follows succeeds.
+// takeCode returns the grant of a valid code. The code cannot be used again, even if the exchange fails.
 func (i *Issuer) takeCode(code string) (grant, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -151,8 +154,8 @@ func (i *Issuer) takeCode(code string) (grant, bool) {
 	return g, ok && i.config.Now().Sub(g.made) <= codeLife
 }
 
-// endSession ends the browser's session and sends it back. Like Cognito it needs client_id and logout_uri; without them
-// Cognito shows an error and keeps the session, so that the next sign-in is the same person's.
+// endSession ends the browser's session and redirects. Like Cognito it requires client_id and logout_uri. Without them
+// Cognito shows an error and keeps the session, so that the next sign-in is for the same user.
 func (i *Issuer) endSession(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	target := q.Get("logout_uri")
@@ -165,11 +168,11 @@ func (i *Issuer) endSession(w http.ResponseWriter, r *http.Request) {
 		i.show(w, http.StatusBadRequest, view{Problem: "post_logout_redirect_uri is not logout_uri."})
 	default:
 		i.signOut(w, r)
-		back(w, r, target, url.Values{"state": {q.Get("state")}})
+		redirectBack(w, r, target, url.Values{"state": {q.Get("state")}})
 	}
 }
 
-// show writes the page. Browsers hold form-action against the redirect that follows, too.
+// show writes the page. Its form-action lists the addresses of the later redirect, because browsers check those too.
 func (i *Issuer) show(w http.ResponseWriter, status int, v view) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -178,5 +181,5 @@ func (i *Issuer) show(w http.ResponseWriter, status int, v view) {
 		"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; "+
 			"form-action 'self' http://127.0.0.1:* http://localhost:*")
 	w.WriteHeader(status)
-	_ = i.page.Execute(w, v) // the template is checked by a test; what is left is a browser that went away
+	_ = i.page.Execute(w, v) // a test checks the template, so an error means that the browser has disconnected
 }

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Pages of this machine may read tokens; a page from the internet may not.
+// Pages of this machine may read responses of the issuer. A page from the internet may not.
 func TestCrossOrigin(t *testing.T) {
-	s := fresh(t)
+	s := newSite(t)
 	for origin, allowed := range map[string]bool{"http://127.0.0.1:5173": true, "http://localhost:5173": true,
 		"https://example.com": false, "http://127.0.0.1.example.com": false} {
 		r, err := http.NewRequest(http.MethodOptions, s.url+"/token", nil)
@@ -22,31 +22,31 @@ func TestCrossOrigin(t *testing.T) {
 		}
 		response.Body.Close()
 		if (response.Header.Get("Access-Control-Allow-Origin") == origin) != allowed {
-			t.Errorf("%s: allowed should be %v", origin, allowed)
+			t.Errorf("%s: want it allowed: %v", origin, allowed)
 		}
 	}
 }
 
-// Cognito ends a session only for a request that names the client and where to go; so does this issuer.
+// Like Cognito, the issuer ends a session only if the request names the client and logout_uri.
 func TestEndSession(t *testing.T) {
 	const home = "http://127.0.0.1:3000/"
 	for name, c := range map[string]struct {
 		q    url.Values
 		want int
 	}{
-		"as Cognito wants it": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home}}, 303},
-		"with OpenID's too": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home},
+		"Cognito's parameters": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home}}, 303},
+		"OpenID's parameter as well": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home},
 			"post_logout_redirect_uri": {home}}, 303},
-		"no client":      {url.Values{"logout_uri": {home}}, 400},
-		"another client": {url.Values{"client_id": {"other"}, "logout_uri": {home}}, 400},
-		"no address":     {url.Values{"client_id": {"carrel-page"}}, 400},
-		"OpenID's alone": {url.Values{"client_id": {"carrel-page"}, "post_logout_redirect_uri": {home}}, 400},
+		"no client":                {url.Values{"logout_uri": {home}}, 400},
+		"another client":           {url.Values{"client_id": {"other"}, "logout_uri": {home}}, 400},
+		"no address":               {url.Values{"client_id": {"carrel-page"}}, 400},
+		"OpenID's parameter alone": {url.Values{"client_id": {"carrel-page"}, "post_logout_redirect_uri": {home}}, 400},
 		"two addresses": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {home},
 			"post_logout_redirect_uri": {home + "x"}}, 400},
-		"an address far away": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {"https://example.com/"}}, 400},
-		"nothing":             {nil, 400},
+		"external address": {url.Values{"client_id": {"carrel-page"}, "logout_uri": {"https://example.com/"}}, 400},
+		"no parameters":    {nil, 400},
 	} {
-		s := fresh(t)
+		s := newSite(t)
 		s.keepCookies()
 		s.choose(request("v"), "alice")
 		response, err := s.client.Get(s.url + "/end-session?" + c.q.Encode())
@@ -58,7 +58,7 @@ func TestEndSession(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, response.StatusCode, c.want)
 		}
 		if _, still := s.silent(nil); still == (c.want == 303) {
-			t.Errorf("%s: the browser's session is there: %v", name, still)
+			t.Errorf("%s: the browser still has a session: %v", name, still)
 		}
 	}
 }

@@ -16,20 +16,20 @@ import (
 	"path/filepath"
 )
 
-// published is how many keys the key set holds: the one that signs, and those before it.
+// published is the number of keys in the key set: the signing key and its predecessors.
 const published = 3
 
-// key is a signing key under its id.
+// key is a signing key with its id.
 type key struct {
 	id      string
 	private *ecdsa.PrivateKey
-	x, y    string // of the public point, base64url
+	x, y    string // coordinates of the public point, base64url
 }
 
 func newKey(private *ecdsa.PrivateKey) (key, error) {
-	point, err := private.PublicKey.Bytes() // 4, then x, then y
+	point, err := private.PublicKey.Bytes() // the byte 4, then x, then y
 	if err != nil {
-		return key{}, fmt.Errorf("oidc: reading a key: %w", err)
+		return key{}, fmt.Errorf("oidc: encode the public key: %w", err)
 	}
 	b64 := base64.RawURLEncoding
 	sum := sha256.Sum256(point)
@@ -37,14 +37,14 @@ func newKey(private *ecdsa.PrivateKey) (key, error) {
 		b64.EncodeToString(point[33:65])}, nil
 }
 
-// loadKeys reads the key file; one that is absent has no keys.
+// loadKeys reads the key file. If the file does not exist it returns no keys.
 func loadKeys(file string) ([]key, error) {
 	rest, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("oidc: reading the signing keys: %w", err)
+		return nil, fmt.Errorf("oidc: read the signing keys: %w", err)
 	}
 	var keys []key
 	for {
@@ -54,14 +54,11 @@ func loadKeys(file string) ([]key, error) {
 		}
 		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
-			return nil,
-				fmt.Errorf("oidc: %s holds a key that cannot be read (delete the file to have new ones made): %w", file,
-					err)
+			return nil, fmt.Errorf("oidc: %s holds an invalid key (delete the file to create new keys): %w", file, err)
 		}
 		private, ok := parsed.(*ecdsa.PrivateKey)
 		if !ok || private.Curve != elliptic.P256() {
-			return nil, fmt.Errorf("oidc: %s holds a key that is not ES256: delete the file to have new ones made",
-				file)
+			return nil, fmt.Errorf("oidc: %s holds a key that is not ES256: delete the file to create new keys", file)
 		}
 		k, err := newKey(private)
 		if err != nil {
@@ -70,16 +67,16 @@ func loadKeys(file string) ([]key, error) {
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("oidc: %s holds no key: delete the file to have new ones made", file)
+		return nil, fmt.Errorf("oidc: %s holds no key: delete the file to create new keys", file)
 	}
 	return keys, nil
 }
 
-// Rotate makes a new signing key. Tokens of the keys before it stay valid while those are published.
+// Rotate creates a new signing key. Tokens signed by earlier keys stay valid as long as those keys are published.
 func (i *Issuer) Rotate() error {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("oidc: making a key: %w", err)
+		return fmt.Errorf("oidc: create a key: %w", err)
 	}
 	k, err := newKey(private)
 	if err != nil {
@@ -96,29 +93,29 @@ func (i *Issuer) Rotate() error {
 	return nil
 }
 
-// saveKeys replaces the key file whole, so that a crash leaves the old one or the new one.
+// saveKeys replaces the key file atomically, so that a crash leaves either the old keys or the new ones.
 func saveKeys(file string, keys []key) error {
 	var text []byte
 	for _, k := range keys {
 		der, err := x509.MarshalPKCS8PrivateKey(k.private)
 		if err != nil {
-			return fmt.Errorf("oidc: writing a key: %w", err)
+			return fmt.Errorf("oidc: encode a key: %w", err)
 		}
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("oidc: keeping the signing keys: %w", err)
+		return fmt.Errorf("oidc: save the signing keys: %w", err)
 	}
 	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return fmt.Errorf("oidc: keeping the signing keys: %w", err)
+		return fmt.Errorf("oidc: save the signing keys: %w", err)
 	}
 	if err := os.Rename(file+".new", file); err != nil {
-		return fmt.Errorf("oidc: keeping the signing keys: %w", err)
+		return fmt.Errorf("oidc: save the signing keys: %w", err)
 	}
 	return nil
 }
 
-// publicKey is a key as the key set shows it.
+// publicKey is a key in the published key set.
 type publicKey struct {
 	Type      string `json:"kty"`
 	Curve     string `json:"crv"`
@@ -133,14 +130,14 @@ func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	set := struct {
 		Keys []publicKey `json:"keys"`
 	}{[]publicKey{}}
-	for _, k := range i.current() {
+	for _, k := range i.allKeys() {
 		set.Keys = append(set.Keys, publicKey{"EC", "P-256", "sig", "ES256", k.id, k.x, k.y})
 	}
 	answer(w, http.StatusOK, set)
 }
 
-// current returns the keys, newest first; the slice is never changed.
-func (i *Issuer) current() []key {
+// allKeys returns the keys, newest first. The slice is never modified.
+func (i *Issuer) allKeys() []key {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.keys

@@ -1,5 +1,6 @@
-// Package oidc is the local stack's sign-in: an OpenID Connect issuer whose users are made up. Whoever reaches it gets
-// a token for any name, so it listens on the loopback interface only and signs with a key that no other stack trusts.
+// Package oidc is the sign-in of the local stack: an OpenID Connect issuer with made-up users. Every client that
+// reaches it can get a token for any name. The issuer therefore listens on the loopback interface only and signs with a
+// key that no other stack trusts.
 package oidc
 
 import (
@@ -16,19 +17,19 @@ import (
 	"time"
 )
 
-// DefaultScope is what a token may do when the request does not say.
+// DefaultScope is the scope of a token if the request names none.
 const DefaultScope = "openid profile calculator clock notes ask"
 
-// Config says which issuer it is.
+// Config describes an issuer.
 type Config struct {
-	Issuer   string           // its URL without a slash at the end, such as http://127.0.0.1:3000/issuer
-	ClientID string           // the one client; default carrel-page
-	KeyFile  string           // where the signing keys are kept; made if absent
-	Life     time.Duration    // of access and id tokens; default 1 h
-	Now      func() time.Time // nil: time.Now
+	Issuer   string           // the issuer's URL without a trailing slash, such as http://127.0.0.1:3000/issuer
+	ClientID string           // the only client; default carrel-page
+	KeyFile  string           // file for the signing keys; created if it does not exist
+	Life     time.Duration    // lifetime of access and id tokens; default 1 h
+	Now      func() time.Time // the clock; default time.Now
 }
 
-// Issuer answers the requests below its URL. It is safe for concurrent use.
+// Issuer serves the requests below its URL. It is safe for concurrent use.
 type Issuer struct {
 	config Config
 	mux    *http.ServeMux
@@ -37,23 +38,23 @@ type Issuer struct {
 	base string // the path of its URL
 
 	mu       sync.Mutex
-	keys     []key // newest first: it signs, the others are still published
+	keys     []key // newest first; the newest signs
 	codes    map[string]grant
 	sessions map[string]session
-	revoked  map[string]bool // families of refresh tokens
+	revoked  map[string]bool // revoked families of refresh tokens
 }
 
 //go:embed page.html
 var page string
 
-// New reads or makes the keys.
+// New returns an issuer. It reads its keys from KeyFile, or creates them.
 func New(c Config) (*Issuer, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" || strings.HasSuffix(c.Issuer, "/") {
-		return nil, fmt.Errorf("oidc: the issuer %q must be a URL without a slash at its end", c.Issuer)
+		return nil, fmt.Errorf("oidc: the issuer %q must be a URL without a trailing slash", c.Issuer)
 	}
 	if c.KeyFile == "" {
-		return nil, errors.New("oidc: KeyFile is missing: name the file that keeps the signing keys")
+		return nil, errors.New("oidc: KeyFile is missing: name a file for the signing keys")
 	}
 	c.ClientID = cmp.Or(c.ClientID, "carrel-page")
 	c.Life = cmp.Or(c.Life, time.Hour)
@@ -61,13 +62,12 @@ func New(c Config) (*Issuer, error) {
 		c.Now = time.Now
 	}
 	i := &Issuer{config: c, base: u.Path, codes: map[string]grant{}, sessions: map[string]session{},
-		revoked: map[string]bool{},
-		mux:     http.NewServeMux()}
+		revoked: map[string]bool{}, mux: http.NewServeMux()}
 	if err := i.loadRevoked(); err != nil {
 		return nil, err
 	}
 	if i.page, err = template.New("page").Parse(page); err != nil {
-		return nil, fmt.Errorf("oidc: reading the page: %w", err)
+		return nil, fmt.Errorf("oidc: parse the page: %w", err)
 	}
 	if i.keys, err = loadKeys(c.KeyFile); err != nil {
 		return nil, err
@@ -91,13 +91,13 @@ func (i *Issuer) routes(base string) {
 	i.mux.HandleFunc("GET "+base+"/end-session", i.endSession)
 }
 
-// ServeHTTP answers a request whose path begins with that of the issuer's URL.
+// ServeHTTP serves all requests below the issuer's URL.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Origin")
-	// A page of this machine may read the answers, one from the internet may not: tokens are free here.
+	// Pages of this machine may read the responses. Pages from the internet may not, because tokens are free here.
 	if origin := r.Header.Get("Origin"); loopback(origin) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
@@ -110,14 +110,14 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mux.ServeHTTP(w, r)
 }
 
-// loopback tells whether a URL is http on this machine.
+// loopback reports whether a URL is http on this machine.
 func loopback(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Scheme == "http" && u.User == nil && u.Fragment == "" &&
 		(u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
 }
 
-// document is what discovery says.
+// document is the discovery document.
 type document struct {
 	Issuer        string   `json:"issuer"`
 	Authorization string   `json:"authorization_endpoint"`
@@ -147,14 +147,14 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// answer writes JSON. A reader that went away is nobody's error.
+// answer writes a JSON response. A write error means that the client has disconnected.
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// refuse writes an error as OAuth shapes it.
+// refuse writes an error response in OAuth's format.
 func refuse(w http.ResponseWriter, status int, code, description string) {
 	answer(w, status, struct {
 		Error       string `json:"error"`

@@ -22,21 +22,24 @@ import (
 
 const redirect = "http://127.0.0.1:3000/callback"
 
-// site is a running issuer whose clock stands still until the test moves it.
+// site is a running issuer with a clock that only the test moves.
 type site struct {
 	*testing.T
 	issuer *oidc.Issuer
 	url    string
 	client *http.Client
 	now    time.Time
-	// restart replaces the issuer by another of the same address and files.
+	// restart replaces the issuer by a new one with the same address and files.
 	restart func()
 }
 
 func start(t *testing.T, keyFile string) *site {
 	t.Helper()
 	var handler http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -52,9 +55,9 @@ func start(t *testing.T, keyFile string) *site {
 	return s
 }
 
-func fresh(t *testing.T) *site { return start(t, filepath.Join(t.TempDir(), "keys.pem")) }
+func newSite(t *testing.T) *site { return start(t, filepath.Join(t.TempDir(), "keys.pem")) }
 
-// tokens is what the token endpoint answers, or its error.
+// tokens is a response of the token endpoint.
 type tokens struct {
 	Access      string `json:"access_token"`
 	ID          string `json:"id_token"`
@@ -79,7 +82,8 @@ func (s *site) token(form url.Values) (int, tokens) {
 	return response.StatusCode, out
 }
 
-// claims verifies a token as another party does, by discovery and published keys, and returns what it says.
+// claims verifies a token with the discovery document and published keys, as a relying party does, and returns its
+// claims.
 func (s *site) claims(token string) map[string]any {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(goidc.ClientContext(context.Background(), s.client), 10*time.Second)
@@ -111,7 +115,7 @@ func request(verifier string) url.Values {
 		"code_challenge_method": {"S256"}}
 }
 
-// choose sends the page's form and returns where the browser is sent.
+// choose submits the sign-in page's form and returns the address of the redirect.
 func (s *site) choose(q url.Values, user string) *url.URL {
 	s.Helper()
 	response, err := s.client.PostForm(s.url+"/authorize?"+q.Encode(), url.Values{"user": {user}})
@@ -132,10 +136,10 @@ func exchange(code, verifier string) url.Values {
 }
 
 func TestSignIn(t *testing.T) {
-	s := fresh(t)
+	s := newSite(t)
 	target := s.choose(request("verifier"), "Zoë from next door")
 	if target.Query().Get("state") != "st" || !strings.HasPrefix(target.String(), redirect+"?") {
-		t.Fatalf("sent to %s", target)
+		t.Fatalf("redirected to %s", target)
 	}
 	status, got := s.token(exchange(target.Query().Get("code"), "verifier"))
 	if status != 200 || got.Type != "Bearer" || got.Expires != 3600 {
@@ -143,42 +147,47 @@ func TestSignIn(t *testing.T) {
 	}
 	access := s.claims(got.Access)
 	for name, want := range map[string]any{"iss": s.url, "sub": "Zoë from next door", "username": "Zoë from next door",
-		"client_id": "carrel-page", "token_use": "access", "scope": "openid notes", "aud": nil, "auth_time": float64(s.now.Unix())} {
+		"client_id": "carrel-page", "token_use": "access", "scope": "openid notes", "aud": nil,
+		"auth_time": float64(s.now.Unix())} {
 		if access[name] != want {
 			t.Errorf("access token's %s = %v, want %v", name, access[name], want)
 		}
 	}
 	id := s.claims(got.ID)
-	if fmt.Sprint(id["aud"]) != "[carrel-page]" || id["nonce"] != "no" || id["token_use"] != "id" || id["sub"] != access["sub"] {
+	if fmt.Sprint(id["aud"]) != "[carrel-page]" || id["nonce"] != "no" || id["token_use"] != "id" ||
+		id["sub"] != access["sub"] {
 		t.Errorf("id token %v", id)
 	}
 	s.now = s.now.Add(2 * time.Hour)
-	status, again := s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "client_id": {"carrel-page"}})
-	if status != 200 || s.claims(again.Access)["sub"] != access["sub"] || s.claims(again.Access)["scope"] != "openid notes" {
-		t.Errorf("refresh: %d %+v", status, again)
+	status, refreshed := s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh},
+		"client_id": {"carrel-page"}})
+	if status != 200 || s.claims(refreshed.Access)["sub"] != access["sub"] ||
+		s.claims(refreshed.Access)["scope"] != "openid notes" {
+		t.Errorf("refresh: %d %+v", status, refreshed)
 	}
-	status, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {again.Access}, "client_id": {"carrel-page"}})
+	status, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshed.Access},
+		"client_id": {"carrel-page"}})
 	if status != 400 {
 		t.Errorf("an access token refreshed: %+v", got)
 	}
 }
 
-// A code is of use once, for a minute, to the client and address that it was made for, with the verifier.
+// A code works once, for a minute, for the client and address that it was issued for, and with the verifier.
 func TestCode(t *testing.T) {
-	for name, spoil := range map[string]func(*site, url.Values){
-		"used":             func(s *site, f url.Values) { s.token(f) },
-		"late":             func(s *site, f url.Values) { s.now = s.now.Add(61 * time.Second) },
-		"other verifier":   func(s *site, f url.Values) { f.Set("code_verifier", "other") },
-		"no verifier":      func(s *site, f url.Values) { f.Del("code_verifier") },
-		"other address":    func(s *site, f url.Values) { f.Set("redirect_uri", "http://localhost/") },
-		"other client":     func(s *site, f url.Values) { f.Set("client_id", "other") },
-		"no code":          func(s *site, f url.Values) { f.Del("code") },
-		"burnt by a guess": func(s *site, f url.Values) { g := exchange(f.Get("code"), "guess"); s.token(g) },
+	for name, change := range map[string]func(*site, url.Values){
+		"used code":      func(s *site, f url.Values) { s.token(f) },
+		"expired code":   func(s *site, f url.Values) { s.now = s.now.Add(61 * time.Second) },
+		"other verifier": func(s *site, f url.Values) { f.Set("code_verifier", "other") },
+		"no verifier":    func(s *site, f url.Values) { f.Del("code_verifier") },
+		"other address":  func(s *site, f url.Values) { f.Set("redirect_uri", "http://localhost/") },
+		"other client":   func(s *site, f url.Values) { f.Set("client_id", "other") },
+		"no code":        func(s *site, f url.Values) { f.Del("code") },
+		"failed attempt": func(s *site, f url.Values) { g := exchange(f.Get("code"), "guess"); s.token(g) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := fresh(t)
+			s := newSite(t)
 			form := exchange(s.choose(request("verifier"), "alice").Query().Get("code"), "verifier")
-			spoil(s, form)
+			change(s, form)
 			if status, got := s.token(form); status != 400 || got.Error != "invalid_grant" || got.Access != "" {
 				t.Errorf("%d %+v", status, got)
 			}
@@ -187,7 +196,7 @@ func TestCode(t *testing.T) {
 }
 
 func TestAuthorizationRequest(t *testing.T) {
-	s := fresh(t)
+	s := newSite(t)
 	get := func(q url.Values) (*http.Response, string) {
 		response, err := s.client.Get(s.url + "/authorize?" + q.Encode())
 		if err != nil {
@@ -222,15 +231,16 @@ func TestAuthorizationRequest(t *testing.T) {
 		target, err := response.Location()
 		switch {
 		case c.want == "" && (response.StatusCode != 400 || err == nil):
-			t.Errorf("%s=%s: %d, sent to %v", c.name, c.value, response.StatusCode, target)
-		case c.want != "" && (err != nil || target.Query().Get("error") != c.want || target.Query().Get("state") != "st"):
-			t.Errorf("%s=%s: %d, sent to %v", c.name, c.value, response.StatusCode, target)
+			t.Errorf("%s=%s: %d, redirected to %v", c.name, c.value, response.StatusCode, target)
+		case c.want != "" && (err != nil || target.Query().Get("error") != c.want ||
+			target.Query().Get("state") != "st"):
+			t.Errorf("%s=%s: %d, redirected to %v", c.name, c.value, response.StatusCode, target)
 		}
 	}
 }
 
-func TestScriptToken(t *testing.T) {
-	s := fresh(t)
+func TestToken_Script(t *testing.T) {
+	s := newSite(t)
 	_, got := s.token(url.Values{"user": {"bob"}})
 	claims := s.claims(got.Access)
 	if claims["sub"] != "bob" || claims["scope"] != oidc.DefaultScope || got.Expires != 3600 || got.ID != "" {
@@ -251,52 +261,12 @@ func TestScriptToken(t *testing.T) {
 		claims["exp"].(float64)-claims["iat"].(float64) != 90 {
 		t.Errorf("%v", claims)
 	}
-	for _, form := range []url.Values{{}, {"user": {""}}, {"user": {"a\nb"}}, {"user": {" a"}}, {"user": {strings.Repeat("a", 129)}},
-		{"user": {"a"}, "expires_in": {"soon"}}, {"user": {"a"}, "shape": {"odd"}}, {"user": {"a"}, "auth_age": {"-1"}}, {"user": {"a"}, "auth_age": {"old"}}, {"grant_type": {"password"}}} {
+	for _, form := range []url.Values{{}, {"user": {""}}, {"user": {"a\nb"}}, {"user": {" a"}},
+		{"user": {strings.Repeat("a", 129)}},
+		{"user": {"a"}, "expires_in": {"soon"}}, {"user": {"a"}, "shape": {"odd"}}, {"user": {"a"}, "auth_age": {"-1"}},
+		{"user": {"a"}, "auth_age": {"old"}}, {"grant_type": {"password"}}} {
 		if status, got := s.token(form); status != 400 || got.Error == "" || got.Description == "" {
 			t.Errorf("%v: %d %+v", form, status, got)
 		}
-	}
-}
-
-// Whoever reaches the issuer, a web page say, cannot change its keys: no address does that.
-func TestKeys_NoAddressRotates(t *testing.T) {
-	s := fresh(t)
-	_, before := s.token(url.Values{"user": {"carol"}})
-	for _, path := range []string{"/rotate", "/keys", "/keys/rotate"} {
-		response, err := s.client.Post(s.url+path, "", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		if response.StatusCode != 404 && response.StatusCode != 405 {
-			t.Errorf("POST %s: %d", path, response.StatusCode)
-		}
-	}
-	_, after := s.token(url.Values{"user": {"carol"}})
-	if strings.Split(before.Access, ".")[0] != strings.Split(after.Access, ".")[0] {
-		t.Error("the key was changed")
-	}
-}
-
-// Keys outlive a restart, and a rotation keeps the tokens of the key before.
-func TestKeys(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "state", "keys.pem")
-	first := start(t, file)
-	_, before := first.token(url.Values{"user": {"carol"}})
-	if err := first.issuer.Rotate(); err != nil {
-		t.Fatal(err)
-	}
-	_, after := first.token(url.Values{"user": {"carol"}})
-	if strings.Split(before.Access, ".")[0] == strings.Split(after.Access, ".")[0] {
-		t.Error("the rotation did not change the key id")
-	}
-	for _, token := range []string{before.Access, after.Access} {
-		first.claims(token)
-	}
-	second := start(t, file)
-	_, restarted := second.token(url.Values{"user": {"carol"}})
-	if strings.Split(restarted.Access, ".")[0] != strings.Split(after.Access, ".")[0] {
-		t.Error("a restart changed the key")
 	}
 }

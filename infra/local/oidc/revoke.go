@@ -11,12 +11,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// revoke ends a refresh token and its whole family: those before it and those made from it (RFC 7009). An unknown token
-// gets the same answer. Access tokens stay valid until they expire, because nobody asks the issuer about them.
+// revoke revokes the whole family of a refresh token: its predecessors and successors (RFC 7009). An unknown token gets
+// the same response. Access tokens stay valid until they expire, because their verifiers do not ask the issuer.
 func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be read: "+err.Error())
+		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be parsed: "+err.Error())
 		return
 	}
 	if r.PostForm.Get("client_id") != i.config.ClientID {
@@ -37,7 +37,7 @@ func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// addRevoked remembers a family of refresh tokens, in the file too: they outlive a restart.
+// addRevoked stores a revoked family in memory and in a file, because refresh tokens survive a restart.
 func (i *Issuer) addRevoked(family string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -46,11 +46,11 @@ func (i *Issuer) addRevoked(family string) error {
 	}
 	f, err := os.OpenFile(i.revokedFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("oidc: keep a revoked token: %w", err)
+		return fmt.Errorf("oidc: store a revoked token: %w", err)
 	}
 	_, err = fmt.Fprintln(f, family)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("oidc: keep a revoked token: %w", err)
+		return fmt.Errorf("oidc: store a revoked token: %w", err)
 	}
 	i.revoked[family] = true
 	return nil
@@ -64,7 +64,7 @@ func (i *Issuer) isRevoked(family string) bool {
 
 func (i *Issuer) revokedFile() string { return i.config.KeyFile + ".revoked" }
 
-// loadRevoked reads the file of revoked families. Without a file no family is revoked.
+// loadRevoked reads the file of revoked families. If the file does not exist, no family is revoked.
 func (i *Issuer) loadRevoked() error {
 	f, err := os.Open(i.revokedFile())
 	if errors.Is(err, fs.ErrNotExist) {

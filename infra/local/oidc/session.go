@@ -11,30 +11,31 @@ import (
 	"time"
 )
 
-// sessionCookie keeps a browser's session, for an hour as Cognito's does; maxSessions bounds how many there are.
+// sessionCookie identifies a browser's session, which lasts for an hour like Cognito's. maxSessions bounds the
+// sessions.
 const (
 	sessionCookie = "carrel-issuer"
 	sessionLife   = time.Hour
 	maxSessions   = 1000
 )
 
-// session is a browser's sign-in. A further authorization for its user keeps its time, unless the request asks for a
-// new sign-in: so a page that needs a recent auth_time must ask for one, here as at other issuers.
+// session is a browser's sign-in. A later authorization of the same user keeps its time, unless the request requires a
+// new sign-in. A page that needs a recent auth_time must therefore require one, as with other issuers.
 type session struct {
 	user     string
 	signedIn time.Time
 }
 
-// again reads how old a sign-in may be for a request: prompt and max_age (OpenID Connect Core 3.1.2.1).
-type again struct {
-	login  bool // a new sign-in, in any case
-	silent bool // no page may be shown
-	within time.Duration
+// reauth is what an authorization request requires of the sign-in: prompt and max_age (OpenID Connect Core 3.1.2.1).
+type reauth struct {
+	login  bool          // require a new sign-in
+	silent bool          // show no page
+	within time.Duration // maximum age of the sign-in
 }
 
-// readAgain reads prompt and max_age. It returns the problem of a request with wrong ones.
-func readAgain(q url.Values) (again, string) {
-	a := again{within: sessionLife}
+// parseReauth parses prompt and max_age. It returns the problem if they are invalid.
+func parseReauth(q url.Values) (reauth, string) {
+	a := reauth{within: sessionLife}
 	prompts := strings.Fields(q.Get("prompt"))
 	for _, p := range prompts {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, p) {
@@ -43,7 +44,7 @@ func readAgain(q url.Values) (again, string) {
 	}
 	a.silent, a.login = slices.Contains(prompts, "none"), slices.Contains(prompts, "login")
 	if a.silent && len(prompts) > 1 {
-		return a, "prompt none stands alone"
+		return a, "prompt none cannot be combined"
 	}
 	if text := q.Get("max_age"); text != "" {
 		seconds, err := strconv.Atoi(text)
@@ -56,8 +57,8 @@ func readAgain(q url.Values) (again, string) {
 	return a, ""
 }
 
-// session returns the browser's session if it is good enough for the request.
-func (i *Issuer) session(r *http.Request, a again) (session, bool) {
+// session returns the browser's session if it satisfies the request.
+func (i *Issuer) session(r *http.Request, a reauth) (session, bool) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil || a.login {
 		return session{}, false
@@ -68,8 +69,8 @@ func (i *Issuer) session(r *http.Request, a again) (session, bool) {
 	return s, ok && i.config.Now().Sub(s.signedIn) <= a.within
 }
 
-// signIn returns the browser's session if it is this user's and recent enough. Otherwise it replaces it by a new one.
-func (i *Issuer) signIn(w http.ResponseWriter, r *http.Request, a again, user string) session {
+// signIn returns the browser's session if it is for this user and recent enough. Otherwise it replaces the session.
+func (i *Issuer) signIn(w http.ResponseWriter, r *http.Request, a reauth, user string) session {
 	if s, ok := i.session(r, a); ok && s.user == user {
 		return s
 	}
@@ -96,13 +97,13 @@ func (i *Issuer) signOut(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.sessions, cookie.Value)
-	gone := i.cookie("")
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
+	expired := i.cookie("")
+	expired.MaxAge = -1
+	http.SetCookie(w, expired)
 }
 
-// cookie is one of this issuer alone, which no script reads. It has no Secure, because the issuer is http on this
-// machine.
+// cookie returns a cookie that only this issuer receives and that no script can read. It is not Secure, because the
+// issuer uses http on this machine.
 func (i *Issuer) cookie(id string) *http.Cookie {
 	return &http.Cookie{Name: sessionCookie, Value: id, Path: i.base, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// keepCookies makes the client a browser.
+// keepCookies makes the client store cookies like a browser.
 func (s *site) keepCookies() {
 	s.Helper()
 	jar, err := cookiejar.New(nil)
@@ -20,7 +20,7 @@ func (s *site) keepCookies() {
 	s.client.Jar = jar
 }
 
-// with is a good request with more in it.
+// with returns a valid authorization request with additional parameters.
 func with(more url.Values) url.Values {
 	q := request("verifier")
 	for name, values := range more {
@@ -29,7 +29,7 @@ func with(more url.Values) url.Values {
 	return q
 }
 
-// silent asks for a code without a page, and reports whether there is one.
+// silent requests tokens without a page, and reports whether it got them.
 func (s *site) silent(more url.Values) (tokens, bool) {
 	s.Helper()
 	q := with(more)
@@ -53,14 +53,15 @@ func (s *site) silent(more url.Values) (tokens, bool) {
 	return tokens{}, false
 }
 
-// authTime chooses a user on the page and returns the access token's auth_time.
-func (s *site) authTime(more url.Values, user string) time.Time {
+// signInTime signs in on the page and returns the tokens' auth_time.
+func (s *site) signInTime(more url.Values, user string) time.Time {
 	s.Helper()
 	_, got := s.token(exchange(s.choose(with(more), user).Query().Get("code"), "verifier"))
-	return s.said(got)
+	return s.authTimeOf(got)
 }
 
-func (s *site) said(got tokens) time.Time {
+// authTimeOf returns the auth_time of the tokens, which must be the same in both.
+func (s *site) authTimeOf(got tokens) time.Time {
 	s.Helper()
 	access, id := s.claims(got.Access)["auth_time"], s.claims(got.ID)["auth_time"]
 	if access == nil || access != id {
@@ -69,46 +70,46 @@ func (s *site) said(got tokens) time.Time {
 	return time.Unix(int64(access.(float64)), 0)
 }
 
-// A browser that has signed in is not asked again, and the time of its sign-in stays, unless the request asks for a new
-// one.
-func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
-	s := fresh(t)
+// A browser with a session gets a code without a new sign-in, and auth_time stays the same, unless the request requires
+// a new sign-in.
+func TestSession_AuthTime(t *testing.T) {
+	s := newSite(t)
 	s.keepCookies()
 	if _, ok := s.silent(nil); ok {
-		t.Error("a code without a sign-in")
+		t.Error("got a code without a sign-in")
 	}
-	first := s.authTime(nil, "alice")
+	first := s.signInTime(nil, "alice")
 	s.now = s.now.Add(10 * time.Minute)
 	for name, c := range map[string]struct {
 		more url.Values
 		kept bool
 	}{
-		"nothing more":       {nil, true},
-		"max_age, long":      {url.Values{"max_age": {"601"}}, true},
-		"prompt consent":     {url.Values{"prompt": {"consent"}}, true},
-		"max_age 0":          {url.Values{"max_age": {"0"}}, false},
-		"max_age, too short": {url.Values{"max_age": {"599"}}, false},
-		"prompt login":       {url.Values{"prompt": {"login"}}, false},
+		"no parameter":      {nil, true},
+		"max_age above age": {url.Values{"max_age": {"601"}}, true},
+		"prompt consent":    {url.Values{"prompt": {"consent"}}, true},
+		"max_age 0":         {url.Values{"max_age": {"0"}}, false},
+		"max_age below age": {url.Values{"max_age": {"599"}}, false},
+		"prompt login":      {url.Values{"prompt": {"login"}}, false},
 	} {
 		s.keepCookies()
 		s.now = s.now.Add(-10 * time.Minute)
-		before := s.authTime(nil, "alice")
+		before := s.signInTime(nil, "alice")
 		s.now = s.now.Add(10 * time.Minute)
 		if got, ok := s.silent(c.more); c.more.Get("prompt") == "" &&
-			(ok != c.kept || ok && !s.said(got).Equal(before)) {
-			t.Errorf("%s, silently: a code %v, want %v", name, ok, c.kept)
+			(ok != c.kept || ok && !s.authTimeOf(got).Equal(before)) {
+			t.Errorf("%s, without a page: got a code: %v, want %v", name, ok, c.kept)
 		}
-		got := s.authTime(c.more, "alice")
+		got := s.signInTime(c.more, "alice")
 		if c.kept != got.Equal(first) || !c.kept && got.Unix() != s.now.Unix() {
 			t.Errorf("%s: signed in at %v, first at %v, now %v; want it kept: %v", name, got, first, s.now, c.kept)
 		}
 	}
-	if got := s.authTime(nil, "bob"); got.Unix() != s.now.Unix() {
-		t.Error("another user has the session's time")
+	if got := s.signInTime(nil, "bob"); got.Unix() != s.now.Unix() {
+		t.Error("another user got the auth_time of the session")
 	}
 	s.now = s.now.Add(2 * time.Hour)
 	if _, ok := s.silent(nil); ok {
-		t.Error("the session outlives its hour")
+		t.Error("the session is valid for more than an hour")
 	}
 	for _, more := range []url.Values{{"max_age": {"soon"}}, {"max_age": {"-1"}}, {"prompt": {"none login"}},
 		{"prompt": {"please"}}} {
@@ -118,17 +119,17 @@ func TestSessionKeepsTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// A refreshed token keeps auth_time. The typ in each header names the kind of the token.
-func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
-	s := fresh(t)
+// A refreshed token keeps auth_time. The header's typ is the type of the token.
+func TestRefresh_KeepsAuthTime(t *testing.T) {
+	s := newSite(t)
 	_, got := s.token(exchange(s.choose(request("verifier"), "alice").Query().Get("code"), "verifier"))
-	at := s.said(got)
+	at := s.authTimeOf(got)
 	for range 2 {
 		s.now = s.now.Add(time.Hour)
 		_, got = s.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh},
 			"client_id": {"carrel-page"}})
-		if !s.said(got).Equal(at) {
-			t.Errorf("after a refresh auth_time is %v, want %v", s.said(got), at)
+		if !s.authTimeOf(got).Equal(at) {
+			t.Errorf("after a refresh auth_time is %v, want %v", s.authTimeOf(got), at)
 		}
 	}
 	for token, want := range map[string]string{got.Access: `"typ":"at+jwt"`, got.ID: `"typ":"JWT"`,
@@ -140,9 +141,9 @@ func TestRefreshKeepsTheTimeOfTheSignIn(t *testing.T) {
 	}
 }
 
-// A revocation ends the refresh tokens of one sign-in, also after a restart, and of no other.
+// A revocation ends the refresh tokens of one sign-in, even after a restart, and no others.
 func TestRevoke(t *testing.T) {
-	s := fresh(t)
+	s := newSite(t)
 	sign := func(user string) tokens {
 		_, got := s.token(exchange(s.choose(request("verifier"), user).Query().Get("code"), "verifier"))
 		return got
@@ -164,29 +165,29 @@ func TestRevoke(t *testing.T) {
 		form url.Values
 		want int
 	}{
-		"another client":  {url.Values{"token": {second.Refresh}, "client_id": {"other"}}, 400},
-		"an access token": {url.Values{"token": {second.Access}, "client_id": {"carrel-page"}}, 400},
-		"an unknown one":  {url.Values{"token": {"abc"}, "client_id": {"carrel-page"}}, 200},
-		"none":            {url.Values{"client_id": {"carrel-page"}}, 200},
+		"another client":   {url.Values{"token": {second.Refresh}, "client_id": {"other"}}, 400},
+		"an access token":  {url.Values{"token": {second.Access}, "client_id": {"carrel-page"}}, 400},
+		"an unknown token": {url.Values{"token": {"abc"}, "client_id": {"carrel-page"}}, 200},
+		"no token":         {url.Values{"client_id": {"carrel-page"}}, 200},
 	} {
 		if got := revoke(c.form); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 	if status, _ := refresh(first.Refresh); status != http.StatusOK {
-		t.Fatalf("before it is revoked: %d", status)
+		t.Fatalf("refresh before the revocation: %d", status)
 	}
 	for range 2 {
 		if got := revoke(url.Values{"token": {second.Refresh}, "client_id": {"carrel-page"}}); got != 200 {
-			t.Errorf("revoked with %d", got)
+			t.Errorf("revocation: %d", got)
 		}
 	}
 	s.restart()
 	for name, c := range map[string]struct {
 		token string
 		want  int
-	}{"itself": {second.Refresh, 400}, "the one before it": {first.Refresh, 400},
-		"another sign-in's": {other.Refresh, 200}} {
+	}{"the revoked token": {second.Refresh, 400}, "its predecessor": {first.Refresh, 400},
+		"token of another sign-in": {other.Refresh, 200}} {
 		if status, _ := refresh(c.token); status != c.want {
 			t.Errorf("%s: %d, want %d", name, status, c.want)
 		}

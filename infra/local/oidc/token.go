@@ -21,10 +21,10 @@ const (
 	maxUser     = 128
 	maxBody     = 16 << 10
 	refreshLife = 30 * 24 * time.Hour
-	dayLong     = 24 * 60 * 60
+	daySeconds  = 24 * 60 * 60
 )
 
-// tokens is the answer of the token endpoint.
+// tokens is the response of the token endpoint.
 type tokens struct {
 	Access  string `json:"access_token"`
 	ID      string `json:"id_token,omitempty"`
@@ -34,7 +34,7 @@ type tokens struct {
 	Scope   string `json:"scope"`
 }
 
-// claims are those of all three kinds of token; TokenUse tells them apart.
+// claims are the claims of access, id and refresh tokens. TokenUse distinguishes them.
 type claims struct {
 	jwt.RegisteredClaims
 	ClientID string `json:"client_id,omitempty"`
@@ -44,21 +44,21 @@ type claims struct {
 	Name     string `json:"name,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
 	AuthTime int64  `json:"auth_time,omitempty"`
-	Family   string `json:"family,omitempty"` // of a refresh token and those made from it
+	Family   string `json:"family,omitempty"` // identifies the refresh tokens of one sign-in
 }
 
-// Request is what an access token is to say.
+// Request describes an access token to mint.
 type Request struct {
 	User    string
-	Scope   string        // empty: DefaultScope
-	Expires time.Duration // 0: the issuer's; below 0: a token that has expired, for tests
-	Aud     bool          // aud names the client, as most issuers do; else client_id alone, as Cognito does
-	// SignedIn is its auth_time. Zero: now. Unproven leaves auth_time out, as some issuers do.
+	Scope   string        // default DefaultScope
+	Expires time.Duration // lifetime; default the issuer's; negative: an expired token, for tests
+	Aud     bool          // put the client into aud, like most issuers; otherwise into client_id only, like Cognito
+	// SignedIn is the time for auth_time; default now. Unproven omits auth_time, like some issuers.
 	SignedIn time.Time
 	Unproven bool
 }
 
-// Mint makes an access token. A user is 1 to 128 characters without control characters.
+// Mint returns a signed access token. The user's name must have 1 to 128 characters and no control characters.
 func (i *Issuer) Mint(r Request) (string, error) {
 	if r.User == "" || utf8.RuneCountInString(r.User) > maxUser || !utf8.ValidString(r.User) ||
 		strings.ContainsFunc(r.User, unicode.IsControl) || strings.TrimSpace(r.User) != r.User {
@@ -89,47 +89,48 @@ func (i *Issuer) claims(user, use string, life time.Duration) claims {
 		ID: rand.Text(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life))}}
 }
 
-// sign signs a token. Its header says its kind: at+jwt for an access token (RFC 9068), else JWT.
+// sign signs a token. The header's typ is at+jwt for an access token (RFC 9068), else JWT.
 func (i *Issuer) sign(typ string, c claims) (string, error) {
-	k := i.current()[0]
+	k := i.allKeys()[0]
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
 	t.Header["kid"], t.Header["typ"] = k.id, typ
 	signed, err := t.SignedString(k.private)
 	if err != nil {
-		return "", fmt.Errorf("oidc: signing a token: %w", err)
+		return "", fmt.Errorf("oidc: sign a token: %w", err)
 	}
 	return signed, nil
 }
 
-// token is the token endpoint: for the page by grant type, for scripts by user.
+// token serves the token endpoint: by grant type for the page, by user name for scripts.
 func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be read: "+err.Error())
+		refuse(w, http.StatusBadRequest, "invalid_request", "the form cannot be parsed: "+err.Error())
 		return
 	}
 	switch kind := r.PostForm.Get("grant_type"); kind {
 	case "":
-		i.script(w, r)
+		i.mintForScript(w, r)
 	case "authorization_code":
 		i.exchange(w, r)
 	case "refresh_token":
 		i.refresh(w, r)
 	default:
 		refuse(w, http.StatusBadRequest, "unsupported_grant_type",
-			fmt.Sprintf("%q: use authorization_code or refresh_token, "+
-				"or send a user and no grant_type", kind))
+			fmt.Sprintf("%q: use authorization_code or refresh_token, or send a user and no grant_type", kind))
 	}
 }
 
-// script gives a token for a name: form user, scope?, expires_in? (seconds; below 0: expired), shape? (aud), auth_age?
-// (seconds since the sign-in, default 0; unknown: no auth_time).
-func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
+// mintForScript returns a token for any user name. The form has the fields user, scope (optional), expires_in (optional
+// seconds; negative for an expired token), shape (optional; aud for an aud claim) and auth_age (optional seconds since
+// the sign-in, default 0; "unknown" for no auth_time).
+func (i *Issuer) mintForScript(w http.ResponseWriter, r *http.Request) {
 	request := Request{User: r.PostForm.Get("user"), Scope: r.PostForm.Get("scope")}
 	seconds := int(i.config.Life / time.Second)
 	if text := r.PostForm.Get("expires_in"); text != "" {
 		var err error
-		if seconds, err = strconv.Atoi(text); err != nil || seconds < -dayLong || seconds > dayLong || seconds == 0 {
+		if seconds, err = strconv.Atoi(text); err != nil || seconds < -daySeconds || seconds > daySeconds ||
+			seconds == 0 {
 			refuse(w, http.StatusBadRequest, "invalid_request",
 				"expires_in must be seconds from -86400 to 86400, not 0")
 			return
@@ -166,7 +167,7 @@ func (i *Issuer) script(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, tokens{Access: access, Type: "Bearer", Expires: seconds, Scope: scope})
 }
 
-// exchange gives tokens for a code: once, in time, to who asked for it.
+// exchange returns tokens for a code that is valid and was issued for this request.
 func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
 	g, ok := i.takeCode(r.PostForm.Get("code"))
 	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
@@ -177,13 +178,13 @@ func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "invalid_grant",
 			"client_id and redirect_uri must be those of the authorization request")
 	case base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
-		refuse(w, http.StatusBadRequest, "invalid_grant", "code_verifier does not fit the code_challenge")
+		refuse(w, http.StatusBadRequest, "invalid_grant", "code_verifier does not match the code_challenge")
 	default:
 		i.grant(w, g)
 	}
 }
 
-// refresh gives new tokens to who has a refresh token. That is a signed token too, so it outlives a restart.
+// refresh returns new tokens for a refresh token. Refresh tokens are signed, so they survive a restart.
 func (i *Issuer) refresh(w http.ResponseWriter, r *http.Request) {
 	c, err := i.read(r.PostForm.Get("refresh_token"), jwt.WithIssuer(i.config.Issuer), jwt.WithExpirationRequired(),
 		jwt.WithTimeFunc(i.config.Now))
@@ -195,7 +196,7 @@ func (i *Issuer) refresh(w http.ResponseWriter, r *http.Request) {
 		signedIn: time.Unix(c.AuthTime, 0)})
 }
 
-// read returns the claims of a token that this issuer signed.
+// read verifies that this issuer signed a token and returns its claims.
 func (i *Issuer) read(raw string, o ...jwt.ParserOption) (claims, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(raw, &c, i.verificationKey, append(o, jwt.WithValidMethods([]string{"ES256"}))...)
@@ -203,7 +204,7 @@ func (i *Issuer) read(raw string, o ...jwt.ParserOption) (claims, error) {
 }
 
 func (i *Issuer) verificationKey(t *jwt.Token) (any, error) {
-	for _, k := range i.current() {
+	for _, k := range i.allKeys() {
 		if k.id == t.Header["kid"] {
 			return &k.private.PublicKey, nil
 		}
@@ -211,17 +212,18 @@ func (i *Issuer) verificationKey(t *jwt.Token) (any, error) {
 	return nil, errors.New("oidc: unknown key")
 }
 
-// grant answers with all three tokens.
+// grant responds with an access token, an id token and a refresh token.
 func (i *Issuer) grant(w http.ResponseWriter, g grant) {
 	access, err := i.Mint(Request{User: g.user, Scope: g.scope, SignedIn: g.signedIn})
 	identity := i.claims(g.user, "id", i.config.Life)
 	identity.Audience = jwt.ClaimStrings{g.client}
 	identity.Name, identity.Nonce, identity.AuthTime = g.user, g.nonce, g.signedIn.Unix()
 	id, idErr := i.sign("JWT", identity)
-	again := i.claims(g.user, "refresh", refreshLife)
-	again.ClientID, again.Scope, again.AuthTime, again.Family = g.client, g.scope, g.signedIn.Unix(),
+	refreshClaims := i.claims(g.user, "refresh", refreshLife)
+	refreshClaims.ClientID, refreshClaims.Scope, refreshClaims.AuthTime, refreshClaims.Family = g.client, g.scope,
+		g.signedIn.Unix(),
 		cmp.Or(g.family, rand.Text())
-	refresh, refreshErr := i.sign("JWT", again)
+	refresh, refreshErr := i.sign("JWT", refreshClaims)
 	if err := errors.Join(err, idErr, refreshErr); err != nil {
 		refuse(w, http.StatusInternalServerError, "server_error", err.Error())
 		return
