@@ -136,8 +136,8 @@ func TestEachLockAlone(t *testing.T) {
 				_, others = l.attacked(t, l.out)
 			}
 			table = append(table, strings.Join([]string{l.name, l.stops, alone, without, others}, " | "))
-			t.Attr("figure", fmt.Sprintf("alone: %s; without it: %s", alone, without))
-			t.Attr("lock", fmt.Sprintf("%d %s | %s | %s | %s; with it off too: %s", i+1, l.name, l.stops, numbersBut(i), alone, without))
+			t.Attr("figure", fmt.Sprintf("lock %d, %s, against %s. With locks %s off: %s. With it off too: %s",
+				i+1, l.name, l.stops, numbersBut(i), alone, without))
 		})
 	}
 	t.Log(strings.Join(table, "\n"))

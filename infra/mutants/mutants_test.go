@@ -65,7 +65,7 @@ func TestGuardsAreThere(t *testing.T) {
 			t.Errorf("%s: %v", g.name, err)
 			continue
 		}
-		g.tell(t, true, "", nil)
+		g.report(t, true, "", nil)
 		if g.lapse != "" {
 			continue // its test refuses one that there is not
 		}
@@ -103,7 +103,7 @@ func TestGuardsAreMissed(t *testing.T) {
 				t.Fatal(err)
 			}
 			red, said, err := g.try(t)
-			g.tell(t, red, said, err)
+			g.report(t, red, said, err)
 			switch {
 			case err != nil:
 				t.Error(err)
@@ -120,8 +120,8 @@ func TestGuardsAreMissed(t *testing.T) {
 	}
 }
 
-// tell tells the audit what became of the removal of a guard.
-func (g guard) tell(t *testing.T, red bool, said string, err error) {
+// report reports the removal of a guard to the audit.
+func (g guard) report(t *testing.T, noticed bool, output string, err error) {
 	t.Helper()
 	if g.row == "" || g.spare != "" {
 		return
@@ -130,11 +130,13 @@ func (g guard) tell(t *testing.T, red bool, said string, err error) {
 	if err != nil {
 		why = err.Error()[:min(len(err.Error()), 600)]
 	}
-	told, err := json.Marshal(map[string]any{"row": g.row, "guard": g.name, "file": g.file, "test": g.test, "noticed": red, "said": said, "why": why})
+	report, err := json.Marshal(map[string]any{
+		"row": g.row, "guard": g.name, "file": g.file, "test": g.test, "noticed": noticed, "output": output, "why": why,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Attr("removal", string(told))
+	t.Attr("removal", string(report))
 }
 
 const root = "../.."

@@ -120,14 +120,6 @@ func declaredIn(pkg, path string, text []byte, all map[string][]check) error {
 	return nil
 }
 
-// Packages that are run in a special way.
-const (
-	mutantsPackage = "./infra/mutants"
-	auditPackage   = "./infra/audit"
-	userContext    = "./shared/usercontext" // measures time: it runs alone
-	toolPackage    = "./shared/tool"        // a row states that it has no race: it runs with the race detector
-)
-
 func isTest(name string) bool {
 	return strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz")
 }

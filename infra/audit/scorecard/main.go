@@ -1,6 +1,6 @@
-// Program scorecard is the audit: it runs named tests of this repository as the checks of the rows A1 to E7, takes the guards
-// away that these rows stand on, and writes what came of it as a scorecard: on the terminal, and as Markdown, HTML and JSON
-// below .carrel/audit. Its exit status is 1 when any row fails or was not run. docs/audit.md tells how to read it.
+// Program scorecard is the isolation audit. It runs the tests that declare the rows A1 to E7, then runs the cheapest of them
+// again with each guard of a row removed, and writes the results as a scorecard: to the terminal, and as Markdown, HTML and
+// JSON to .carrel/audit. The exit status is 1 if any row failed or was not run. docs/audit.md explains how to read it.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -20,6 +21,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a, err := configure(os.Args[1:], os.Stderr)
+	if err == nil {
+		a.rows, err = rows(a.root)
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(0)
@@ -27,72 +31,62 @@ func main() {
 		fmt.Fprintln(os.Stderr, "audit:", err)
 		os.Exit(2)
 	}
-	if a.rows, err = rows(a.root); err != nil {
-		fmt.Fprintln(os.Stderr, "audit:", err)
-		os.Exit(2)
-	}
-	a.out = os.Stdout
-	a.terminal = terminalOf(os.Stdout)
 	os.Exit(a.run(ctx))
 }
 
-// audit is one run of the whole.
+// audit is one run of the audit.
 type audit struct {
 	rows     []row
 	size     size
-	only     *regexp.Regexp // the rows that are run; the others are judged as not run
+	only     *regexp.Regexp // selects the rows to run; the others count as not run
 	root     string         // of the module
-	dir      string         // for the pages, and what is built
+	dir      string         // receives the scorecard
 	race     bool
-	mutants  string // the package that takes guards away, "": none is
+	removals bool // remove guards, except in a quick audit
 	out, log io.Writer
-	terminal terminal
 }
 
 // configure reads the arguments.
 func configure(args []string, log io.Writer) (*audit, error) {
-	a := &audit{root: ".", dir: ".carrel/audit", mutants: mutantsPackage, log: log}
+	a := &audit{root: ".", dir: filepath.Join(".carrel", "audit"), removals: true, out: os.Stdout, log: log}
 	f := flag.NewFlagSet("scorecard", flag.ContinueOnError)
 	f.SetOutput(log)
 	f.BoolVar(&a.race, "race", os.Getenv("AUDIT_RACE") != "", "build the tests with the race detector")
-	which, only := f.String("size", string(normal), "quick, normal or full"), f.String("rows", "", "a regular expression of the rows to run")
+	f.StringVar((*string)(&a.size), "size", string(normal), "quick, normal or full")
+	only := f.String("rows", "", "regular expression of the rows to run")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	a.size = size(*which)
 	if a.size != quick && a.size != normal && a.size != full || f.NArg() > 0 {
-		return nil, fmt.Errorf("the size is quick, normal or full, and nothing else is an argument: not %q %q", *which, f.Args())
+		return nil, fmt.Errorf("size %q, arguments %q: the size is quick, normal or full, and there are no arguments",
+			a.size, f.Args())
 	}
 	var err error
 	if a.only, err = regexp.Compile("^(" + *only + ")"); err != nil {
-		return nil, fmt.Errorf("-rows: %w", err)
+		return nil, fmt.Errorf("flag -rows: %w", err)
 	}
 	return a, nil
 }
 
-// run does the audit and returns the exit status.
+// run runs the audit and returns the exit status.
 func (a *audit) run(ctx context.Context) int {
 	began := time.Now()
-	found, err := a.observe(ctx)
-	if err != nil {
-		fmt.Fprintln(a.log, "audit:", err)
+	res := a.runTests(ctx)
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.log, "audit:", ctx.Err())
 		return 1
 	}
-	return a.conclude(ctx, found, began)
+	return a.report(ctx, res, began)
 }
 
-// conclude makes the scorecard of what was seen, shows it, and returns the exit status.
-func (a *audit) conclude(ctx context.Context, found *observations, began time.Time) int {
-	r := judge(a.rows, a.size, found)
-	r.Environment = surroundings(ctx, a, began)
-	if err := r.write(a.dir); err != nil {
-		fmt.Fprintln(a.log, "audit:", err)
+// report judges the results, writes the scorecard, and returns the exit status.
+func (a *audit) report(ctx context.Context, res *results, began time.Time) int {
+	r := a.judge(res)
+	r.describe(ctx, a, began)
+	if err := r.write(a.dir, a.out); err != nil {
+		fmt.Fprintln(a.log, "audit: write the scorecard:", err)
 		return 1
 	}
-	r.print(a.out, a.terminal)
-	fmt.Fprintf(a.out, "\nThe page: %s/audit.html\n", a.dir)
-	if r.Failed > 0 {
-		return 1
-	}
-	return 0
+	fmt.Fprintf(a.out, "\nThe page: %s\n", filepath.Join(a.dir, "audit.html"))
+	return min(r.Failed, 1)
 }

@@ -2,178 +2,245 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"math"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-// report is the scorecard: what audit.json holds.
+// verdict is what became of a check.
+type verdict string
+
+const (
+	passed verdict = "passed"
+	failed verdict = "failed"  // it ran and failed, or reported none of its work
+	notRun verdict = "not run" // the test is absent, was skipped, or broke off
+)
+
+// report is the scorecard, as audit.json holds it.
 type report struct {
-	Overall     int         `json:"overall"` // the lowest score of a component
-	Seed        int         `json:"seed"`
-	Failed      int         `json:"failed"` // rows that failed or were not run
-	Components  []scored    `json:"components"`
-	Rows        []line      `json:"rows"`
-	Locks       []lock      `json:"locks"`
-	Environment environment `json:"environment"`
+	Size             size
+	Began            time.Time
+	Seconds          float64
+	Commit, Machine  string
+	Overall, Seed    int // the lowest score of a component, here and in the seed
+	Failed           int // rows that failed or were not run
+	Passed, Of       int // checks
+	Noticed, Removed int // guards
+	Components       []scored
 }
 
-// scored is a component's score.
+// scored is a component with its rows.
 type scored struct {
-	Letter string `json:"letter"`
-	Name   string `json:"name"`
-	Seed   int    `json:"seed,omitempty"`
-	Score  int    `json:"score"`
-	Passed int    `json:"passed"`
-	Of     int    `json:"of"`
-	Rows   int    `json:"rows"`
-	Red    int    `json:"red"` // rows that failed or were not run
+	Letter, Name string
+	Seed, Score  int
+	Passed, Of   int // checks
+	Green        int // rows that passed
+	Rows         []line
 }
 
-// line is a row with what became of it.
+// line is a row with its outcome.
 type line struct {
-	ID       string    `json:"id"`
-	Claim    string    `json:"claim"`
-	Here     string    `json:"here"`
-	Passed   bool      `json:"passed"`
-	Why      []string  `json:"why,omitempty"`
-	Checks   []outcome `json:"checks"`
-	Removals []removal `json:"removals,omitempty"`
-	Left     []string  `json:"left,omitempty"` // checks that an audit of this size leaves out
+	ID, Claim, Here string
+	Passed          bool
+	Good            int // checks that passed
+	Why             []string
+	Checks          []outcome
+	Removals        []removal
+	Left            []string // checks that an audit of this size leaves out
 }
 
-// environment is where and how the audit was made.
-type environment struct {
-	Size    size      `json:"size"`
-	Began   time.Time `json:"began"`
-	Seconds float64   `json:"seconds"`
-	Commit  string    `json:"commit"`
-	Changed bool      `json:"changed"` // the tree has changes that are in no commit
-	Go      string    `json:"go"`
-	Machine string    `json:"machine"`
-	Race    bool      `json:"race"`
+// outcome is what became of one check.
+type outcome struct {
+	Package, Test, Shows string
+	Verdict              verdict
+	Why                  string
+	Figures              []string
+	Seconds              float64
+	Excerpt              string // from the output of a check that did not pass
 }
 
-// judge makes the scorecard of what was seen.
-func judge(rows []row, z size, o *observations) *report {
-	r := &report{Seed: seedOverall, Overall: 100, Locks: o.locks()}
-	removals, broken := o.removals()
+// removal is a guard that was removed, as TestGuardsAreMissed reports it.
+type removal struct {
+	Row, Guard, File string
+	Test             string // package and name
+	Noticed          bool   // the test failed
+	Output           string // the test's, without the guard
+	Why              string // the removal itself failed
+}
+
+// judge makes the scorecard from the results of the tests.
+func (a *audit) judge(res *results) *report {
+	r := &report{Size: a.size, Seed: seedOverall, Overall: 100}
+	removals, broken := res.removals()
 	for _, c := range components() {
 		s := scored{Letter: c.letter, Name: c.name, Seed: c.seed}
-		for _, w := range rows {
-			if !strings.HasPrefix(w.id, c.letter) {
+		for _, row := range a.rows {
+			if !strings.HasPrefix(row.id, c.letter) {
 				continue
 			}
-			l := w.judge(z, o)
-			if z != quick {
-				l.goesRed(w, removals, broken)
+			l := a.judgeRow(row, res)
+			if a.size != quick {
+				l.addRemovals(row, removals, broken)
 			}
-			s.add(&l)
-			r.Rows = append(r.Rows, l)
+			for _, m := range l.Removals {
+				r.Removed++
+				if m.Noticed {
+					r.Noticed++
+				}
+			}
+			s.Passed, s.Of = s.Passed+l.Good, s.Of+len(l.Checks)
+			if l.Passed {
+				s.Green++
+			}
+			s.Rows = append(s.Rows, l)
 		}
-		if s.Rows == 0 {
-			continue
+		if len(s.Rows) > 0 {
+			s.Score = score(s.Passed, s.Of)
+			r.Overall, r.Failed = min(r.Overall, s.Score), r.Failed+len(s.Rows)-s.Green
+			r.Passed, r.Of = r.Passed+s.Passed, r.Of+s.Of
+			r.Components = append(r.Components, s)
 		}
-		s.Score = score(s.Passed, s.Of)
-		r.Overall, r.Failed = min(r.Overall, s.Score), r.Failed+s.Red
-		r.Components = append(r.Components, s)
 	}
 	return r
 }
 
-// score is passed ÷ of as a number out of 100, which is 100 only if all passed.
-func score(passed, of int) int {
-	if of == 0 {
-		return 0
-	}
-	return int(math.Floor(100 * float64(passed) / float64(of)))
-}
+// score returns passed ÷ of as a percentage, rounded down: 100 only if all passed.
+func score(passed, of int) int { return 100 * passed / max(of, 1) }
 
-func (w row) judge(z size, o *observations) line {
-	l := line{ID: w.id, Claim: w.claim, Here: w.here, Passed: true}
-	for _, c := range w.checks {
-		if c.slow && z == quick {
+func (a *audit) judgeRow(r row, res *results) line {
+	l := line{ID: r.id, Claim: r.claim, Here: r.here, Passed: true}
+	for _, c := range r.checks {
+		if c.slow && a.size == quick {
 			l.Left = append(l.Left, c.pkg+" "+c.test)
 		}
 	}
-	for _, c := range w.of(z) {
-		out := o.look(c)
-		l.Checks = append(l.Checks, out)
-		if out.Verdict != passed {
-			l.red(out.Test + ": " + out.Why)
+	for _, c := range r.of(a.size) {
+		out := res.outcome(c)
+		if !a.only.MatchString(r.id) {
+			out.Verdict, out.Why = notRun, "its row was not selected"
 		}
+		l.add(out)
 	}
 	if len(l.Checks) == 0 {
-		l.red("the row has no check")
+		l.add(outcome{Verdict: notRun, Why: "the row has no check"})
 	}
 	return l
 }
 
-func (l *line) red(why string) { l.Passed, l.Why = false, append(l.Why, why) }
+// add adds a check. One that did not pass turns the row red.
+func (l *line) add(out outcome) {
+	l.Checks = append(l.Checks, out)
+	if out.Verdict == passed {
+		l.Good++
+		return
+	}
+	l.Passed, l.Why = false, append(l.Why, out.Test+": "+out.Why)
+}
 
-// goesRed adds the row's planted defects as a check of its own: a row that cannot go red is no row.
-func (l *line) goesRed(w row, all []removal, broken string) {
+// outcome judges a check.
+func (r *results) outcome(c check) outcome {
+	out := outcome{Package: c.pkg, Test: c.test, Shows: c.shows}
+	seen, subtests := r.under(c.pkg+" "+c.test), 0
+	for i, t := range seen {
+		out.Figures = append(out.Figures, t.attrs["figure"]...)
+		if i == 0 {
+			out.Seconds = t.seconds
+		} else if t.status == "pass" {
+			subtests++
+		}
+	}
+	if len(out.Figures) == 0 && subtests > 0 {
+		out.Figures = append(out.Figures, plural(subtests, "case"))
+	}
+	large := func(figure string) bool { return strings.HasPrefix(figure, c.amount) }
+	out.Verdict, out.Why = r.verdict(c)
+	switch {
+	case out.Verdict != passed:
+		out.Excerpt = excerpt(seen)
+	case len(out.Figures) == 0:
+		out.Verdict, out.Why = failed, "it reports none of its work: no figure, no subtest"
+	case !slices.ContainsFunc(out.Figures, large):
+		out.Verdict, out.Why = failed, fmt.Sprintf("its row requires %s, and it did %s", c.amount, strings.Join(out.Figures, "; "))
+	}
+	return out
+}
+
+// removals returns the removals that TestGuardsAreMissed reported, and why some may be missing.
+func (r *results) removals() (all []removal, broken string) {
+	name := mutantsPackage + " " + removalTest
+	for _, t := range r.under(name) {
+		if t.status == "fail" && t.name != name && len(t.attrs["removal"]) == 0 {
+			broken = "a removal failed without a report: " + firstComplaint([]*result{t})
+		}
+		for _, text := range t.attrs["removal"] {
+			var m removal
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				broken = "decode the report of a removal: " + err.Error()
+				continue
+			}
+			all = append(all, m)
+		}
+	}
+	if t := r.byName[name]; t == nil || t.status == "" {
+		broken = "the removals did not finish: " + r.broken[mutantsPackage]
+	}
+	return all, broken
+}
+
+// proves returns why a removal proves nothing for a row with these checks, or "".
+func (m removal) proves(checks []check) string {
+	own := slices.ContainsFunc(checks, func(c check) bool {
+		name := c.pkg + " " + c.test
+		return name == m.Test || strings.HasPrefix(name, m.Test+"/") || strings.HasPrefix(m.Test, name+"/")
+	})
+	switch {
+	case !own:
+		return m.Test + " does not declare this row"
+	case !m.Noticed:
+		return "no test failed: " + strings.TrimSpace(m.Why+" "+m.Output)
+	}
+	return ""
+}
+
+// addRemovals adds the row's removals as one more check: a row that cannot go red is no row.
+func (l *line) addRemovals(r row, all []removal, broken string) {
 	out := outcome{Package: mutantsPackage, Test: removalTest, Shows: "without its guards the row goes red", Verdict: passed}
-	for _, r := range all {
-		if r.Row != w.id {
+	noticed := 0
+	for _, m := range all {
+		if m.Row != r.id {
 			continue
 		}
-		if why := r.notices(w.checks); why != "" {
-			r.Why, r.Noticed = why, false
-			out.Verdict, out.Why = failed, fmt.Sprintf("%s: %s", r.Guard, why)
+		if why := m.proves(r.checks); why != "" {
+			m.Why, m.Noticed = why, false
+			out.Verdict, out.Why = failed, m.Guard+": "+why
+		} else {
+			noticed++
 		}
-		l.Removals = append(l.Removals, r)
+		l.Removals = append(l.Removals, m)
 	}
 	switch {
 	case broken != "":
 		out.Verdict, out.Why = notRun, broken
 	case len(l.Removals) == 0:
-		out.Verdict, out.Why = notRun, "no defect is planted for it: a row that cannot go red is no row"
-	}
-	if out.Verdict != passed {
-		l.red(out.Why)
-	}
-	noticed := 0
-	for _, r := range l.Removals {
-		if r.Noticed {
-			noticed++
-		}
+		out.Verdict, out.Why = notRun, "no guard names this row: a row that cannot go red is no row"
 	}
 	out.Figures = []string{fmt.Sprintf("%d of %s noticed", noticed, plural(len(l.Removals), "removal"))}
-	l.Checks = append(l.Checks, out)
+	l.add(out)
 }
 
-// Good is how many rows passed.
-func (s scored) Good() int { return s.Rows - s.Red }
-
-func (s *scored) add(l *line) {
-	s.Rows++
-	if !l.Passed {
-		s.Red++
+// describe adds when and where the audit ran.
+func (r *report) describe(ctx context.Context, a *audit, began time.Time) {
+	r.Began, r.Seconds = began.UTC().Truncate(time.Second), time.Since(began).Seconds()
+	commit, err := exec.CommandContext(ctx, "git", "-C", a.root, "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if r.Commit = strings.TrimSpace(string(commit)); err != nil {
+		r.Commit = "unknown"
 	}
-	for _, c := range l.Checks {
-		s.Of++
-		if c.Verdict == passed {
-			s.Passed++
-		}
-	}
-}
-
-// surroundings are where and how an audit was made.
-func surroundings(ctx context.Context, a *audit, began time.Time) environment {
-	git := func(arguments ...string) string {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", a.root}, arguments...)...).Output()
-		if err != nil {
-			return "unknown"
-		}
-		return strings.TrimSpace(string(out))
-	}
-	return environment{
-		Size: a.size, Began: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Seconds(),
-		Commit: git("rev-parse", "--short=12", "HEAD"), Changed: git("status", "--porcelain") != "",
-		Go: runtime.Version(), Machine: fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, plural(runtime.NumCPU(), "processor")), Race: a.race,
+	r.Machine = fmt.Sprintf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, plural(runtime.NumCPU(), "processor"))
+	if a.race {
+		r.Machine += ", race detector"
 	}
 }

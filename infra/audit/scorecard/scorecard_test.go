@@ -17,64 +17,59 @@ const (
 	after   = "./infra/audit/scorecard/testdata/after"
 )
 
-func good() check { return check{pkg: planted, test: "TestGood", shows: "what is good"} }
+func good() check { return check{pkg: planted, test: "TestGood", shows: "a good check"} }
 
-// auditOf is an audit of these rows, which says what it has to say to out.
-func auditOf(t *testing.T, z size, out *strings.Builder, rows []row) *audit {
+// newAudit returns an audit of these rows and its output.
+func newAudit(t *testing.T, z size, rows ...row) (*audit, *strings.Builder) {
 	t.Helper()
-	return &audit{rows: rows, size: z, only: regexp.MustCompile(""), root: "../../..", dir: t.TempDir(), out: out, log: io.Discard, terminal: terminal{width: 100}}
+	out := &strings.Builder{}
+	return &audit{rows: rows, size: z, only: regexp.MustCompile(""), root: moduleRoot, dir: t.TempDir(), out: out, log: io.Discard}, out
 }
 
-// written is an audit's scorecard as data, and what a person sees of it.
-func written(t *testing.T, a *audit, out string) (*report, string) {
+// written returns an audit's scorecard as data, and as a person sees it on the page and on the terminal.
+func written(t *testing.T, a *audit, out *strings.Builder) (r report, text string) {
 	t.Helper()
-	text := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(a.dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+	data, err := os.ReadFile(filepath.Join(a.dir, "audit.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &r)
 	}
-	var r report
-	if err := json.Unmarshal([]byte(text("audit.json")), &r); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &r, out + text("audit.md") + text("audit.html")
+	page, err := os.ReadFile(filepath.Join(a.dir, "audit.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, strings.Join(strings.Fields(out.String()+string(page)), " ")
 }
 
-func has(t *testing.T, text string, wanted ...string) {
+func has(t *testing.T, text string, want ...string) {
 	t.Helper()
-	text = strings.Join(strings.Fields(text), " ") // the terminal breaks lines
-	for _, w := range wanted {
+	for _, w := range want {
 		if !strings.Contains(text, w) {
-			t.Errorf("nothing says %q", w)
+			t.Errorf("%q does not appear in %s", w, text)
 		}
 	}
 }
 
-func TestAllPass(t *testing.T) {
-	var out strings.Builder
-	a := auditOf(t, quick, &out, []row{
-		{id: "A1", claim: "one", checks: []check{good(), {pkg: planted, test: "TestCases", shows: "cases"}}},
-		{id: "C5", claim: "two", checks: []check{good(), {pkg: planted, test: "TestScaled", shows: "a number"},
-			{pkg: planted, test: "TestBad", shows: "is left out", slow: true}}},
-	})
+func TestAudit_AllPass(t *testing.T) {
+	a, out := newAudit(t, quick,
+		row{id: "A1", claim: "one", checks: []check{good(), {pkg: planted, test: "TestCases", shows: "cases"}}},
+		row{id: "C5", claim: "two", checks: []check{good(), {pkg: planted, test: "TestScaled", shows: "a number", amount: "1000"},
+			{pkg: planted, test: "TestBad", shows: "left out", slow: true}}})
 	status := a.run(t.Context())
-	r, text := written(t, a, out.String())
-	if status != 0 || r.Failed != 0 || r.Overall != 100 || len(r.Components) != 2 {
-		t.Errorf("status %d, %+v", status, r)
+	r, text := written(t, a, out)
+	if status != 0 || r.Failed != 0 || r.Overall != 100 || len(r.Components) != 2 || r.Passed != 4 || r.Of != 4 {
+		t.Fatalf("status %d, %+v", status, r)
 	}
-	if got := r.Rows[0].Checks; got[0].Figures[0] != "0 of 3 things, size quick" || got[1].Figures[0] != "2 cases" {
+	if got := r.Components[0].Rows[0].Checks; got[0].Figures[0] != "0 of 3 things, size quick" || got[1].Figures[0] != "2 cases" {
 		t.Errorf("figures: %+v", got)
 	}
-	if got := r.Rows[1]; got.Checks[1].Figures[0] != "40 things" || len(got.Left) != 1 {
-		t.Errorf("figures: %+v", got)
-	}
-	has(t, text, "All 2 rows pass", "The guards were not taken away", "40 things", "planted TestBad")
+	has(t, text, "All rows pass", "This size removes no guards", "40 things", "planted TestBad")
 }
 
-// Each way in which a check can fail to pass turns its row red, and the exit status with it, and everybody is told why.
-func TestWhatDoesNotPass(t *testing.T) {
+// Each way in which a check can fail turns its row and the exit status red, and appears with its reason.
+func TestAudit_ChecksThatDoNotPass(t *testing.T) {
 	cases := map[string]struct {
 		pkg     string
 		verdict verdict
@@ -83,81 +78,141 @@ func TestWhatDoesNotPass(t *testing.T) {
 		"TestBad":         {planted, failed, "alice sees 2 events of bob's <script>"},
 		"TestSkipped":     {planted, notRun, "no engine here"},
 		"TestPartSkipped": {planted, notRun, "skipped: TestPartSkipped/not"},
-		"TestSilent":      {planted, failed, "it says nothing of what it did"},
+		"TestSilent":      {planted, failed, "it reports none of its work"},
 		"TestNobodyWrote": {planted, notRun, "there is no test TestNobodyWrote"},
 		"TestCases/c":     {planted, notRun, "there is no test TestCases/c"},
-		"TestPanics":      {broken, notRun, "broke off: its tests ended with exit status 2: panic: boom"},
-		"TestLater":       {broken, notRun, "panic: boom"},
-		"TestIsFine":      {after, notRun, "TestIsFine broke off: its tests ended with exit status 3"},
-		"TestOfNobody":    {"./infra/audit/scorecard/testdata/nowhere", notRun, "cannot be built"},
+		"TestPanics":      {broken, failed, "it failed"},
+		"TestLater":       {broken, notRun, "its tests ended with exit status 1: panic: boom"},
+		"TestIsFine":      {after, notRun, "TestIsFine broke off: its tests ended with exit status 1"},
+		"TestOfNobody":    {"./infra/audit/scorecard/testdata/nowhere", notRun, "directory not found"},
 	}
 	red := func(name string) row {
-		return row{id: "B2", claim: "all of it", checks: []check{good(), {pkg: cases[name].pkg, test: name, shows: "what is not"}}}
+		return row{id: "B2", claim: "all", checks: []check{good(), {pkg: cases[name].pkg, test: name, shows: "a bad check"}}}
 	}
 	var all []row
 	for name := range cases {
 		all = append(all, red(name))
 	}
-	found, err := auditOf(t, quick, nil, all).observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	runner, _ := newAudit(t, quick, all...)
+	res := runner.runTests(t.Context())
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			var out strings.Builder
-			a := auditOf(t, quick, &out, []row{red(name), {id: "C1", claim: "else", checks: []check{good()}}})
-			status := a.conclude(t.Context(), found, time.Now())
-			r, text := written(t, a, out.String())
-			got := r.Rows[0].Checks[1]
-			if status != 1 || r.Failed != 1 || r.Overall >= 100 || r.Rows[0].Passed || !r.Rows[1].Passed {
-				t.Errorf("status %d, %d failed, score %d", status, r.Failed, r.Overall)
-			}
-			if got.Verdict != c.verdict || !strings.Contains(got.Why, c.why) {
+			a, out := newAudit(t, quick, red(name), row{id: "C1", claim: "else", checks: []check{good()}})
+			status := a.report(t.Context(), res, time.Now())
+			r, text := written(t, a, out)
+			b2, c1 := r.Components[0].Rows[0], r.Components[1].Rows[0]
+			if got := b2.Checks[1]; got.Verdict != c.verdict || !strings.Contains(got.Why, c.why) {
 				t.Errorf("%s: %s, want %s: %s", got.Verdict, got.Why, c.verdict, c.why)
 			}
-			has(t, text, "B2 FAIL", "1 of 2 rows failed or were not run", "| B2 | **FAIL**", string(c.verdict), name)
+			if status != 1 || r.Failed != 1 || r.Overall >= 100 || b2.Passed || !c1.Passed {
+				t.Errorf("status %d, %d failed, score %d", status, r.Failed, r.Overall)
+			}
+			has(t, text, "1 rows failed or were not run", "B2 **FAIL**", "B2 FAIL", string(c.verdict), name)
 			if strings.Contains(text[strings.Index(text, "<!doctype"):], "<script") {
-				t.Error("the page runs what a test said")
+				t.Error("the page runs what a test printed")
 			}
 		})
 	}
 }
 
-// A check that does less than its row says has not passed, however well it went. A quick audit may do less.
-func TestLessThanTheRowAsksFor(t *testing.T) {
+// A check that does less than its amount fails. A quick audit may do less.
+func TestAudit_Amount(t *testing.T) {
 	for amount, want := range map[string]verdict{"1000 things": passed, "100 things": failed, "10000 things": failed} {
-		rows := []row{{id: "A2", claim: "c", checks: []check{{pkg: planted, test: "TestScaled", shows: "a number", amount: amount}}}}
-		found, err := auditOf(t, normal, nil, rows).observe(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := rows[0].judge(normal, found); got.Checks[0].Verdict != want || got.Passed != (want == passed) {
+		a, _ := newAudit(t, normal, row{id: "A2", checks: []check{{pkg: planted, test: "TestScaled", amount: amount}}})
+		res := a.runTests(t.Context())
+		if got := a.judgeRow(a.rows[0], res); got.Checks[0].Verdict != want || got.Passed != (want == passed) {
 			t.Errorf("%s: %+v", amount, got)
 		}
-		if got := rows[0].judge(quick, found); !got.Passed {
+		a.size = quick
+		if got := a.judgeRow(a.rows[0], res); !got.Passed {
 			t.Errorf("a quick audit: %+v", got)
 		}
 	}
 }
 
-// What a size leaves out, or a selection of rows, is not passed.
-func TestRowsThatAreNotSelected(t *testing.T) {
-	var out strings.Builder
-	a := auditOf(t, quick, &out, []row{{id: "A1", checks: []check{good()}}, {id: "A2", checks: []check{{pkg: broken, test: "TestGood"}}}})
+func TestAudit_RowNotSelected(t *testing.T) {
+	a, out := newAudit(t, quick, row{id: "A1", checks: []check{good()}}, row{id: "A2", checks: []check{good()}})
 	a.only = regexp.MustCompile("^(A1)")
 	if status := a.run(t.Context()); status != 1 {
 		t.Errorf("status %d", status)
 	}
-	has(t, out.String(), "its row was not selected")
+	has(t, out.String(), "A1 pass", "A2 **FAIL**", "its row was not selected")
 }
 
-func TestArguments(t *testing.T) {
+func TestConfigure(t *testing.T) {
 	for _, args := range [][]string{{"-size", "huge"}, {"-rows", "("}, {"A1"}, {"-wrong"}} {
 		if _, err := configure(args, io.Discard); err == nil {
-			t.Errorf("%q is taken", args)
+			t.Errorf("%q is accepted", args)
 		}
 	}
-	if a, err := configure([]string{"-size", "full", "-rows", "A|C5"}, io.Discard); err != nil || a.size != full || !a.only.MatchString("C5") || a.only.MatchString("B5") {
+	a, err := configure([]string{"-size", "full", "-rows", "A|C5"}, io.Discard)
+	if err != nil || a.size != full || !a.only.MatchString("C5") || a.only.MatchString("B5") {
 		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+func TestScore_RoundsDown(t *testing.T) {
+	for _, c := range []struct{ passed, of, want int }{{0, 0, 0}, {0, 3, 0}, {199, 200, 99}, {2, 3, 66}, {3, 3, 100}} {
+		if got := score(c.passed, c.of); got != c.want {
+			t.Errorf("%d of %d: %d, want %d", c.passed, c.of, got, c.want)
+		}
+	}
+}
+
+// TestAudit_Removals judges a row C5 with one good check beside a row A1, with these removals.
+func TestAudit_Removals(t *testing.T) {
+	noticed := removal{Row: "C5", Guard: "the owner is asked", File: "shared/emit/post.go", Test: planted + " TestGood",
+		Noticed: true, Output: "bob sees it"}
+	missed, elsewhere, other := noticed, noticed, noticed
+	missed.Noticed, elsewhere.Test, other.Row = false, planted+" TestOther", "A1"
+	otherMissed := other
+	otherMissed.Noticed = false
+	for name, c := range map[string]struct {
+		removals   []removal
+		unfinished bool
+		silent     bool   // one more removal fails without a report
+		why        string // "": the row passes
+	}{
+		"noticed":                     {removals: []removal{noticed, other}},
+		"another row's is not":        {removals: []removal{noticed, otherMissed}},
+		"none":                        {why: "a row that cannot go red is no row"},
+		"another row's":               {removals: []removal{other}, why: "a row that cannot go red is no row"},
+		"not noticed":                 {removals: []removal{noticed, missed}, why: "no test failed"},
+		"noticed by no check of C5":   {removals: []removal{elsewhere}, why: "TestOther does not declare this row"},
+		"removals broke off":          {removals: []removal{noticed}, unfinished: true, why: "the removals did not finish"},
+		"one failed without a report": {removals: []removal{noticed}, silent: true, why: "a removal failed without a report"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res := noResults()
+			for i, m := range c.removals {
+				text, err := json.Marshal(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.of(mutantsPackage + " " + removalTest + "/" + string(rune('a'+i))).attrs["removal"] = []string{string(text)}
+			}
+			if c.silent {
+				res.of(mutantsPackage + " " + removalTest + "/silent").status = "fail"
+			}
+			if !c.unfinished {
+				res.of(mutantsPackage + " " + removalTest).status = "pass"
+			}
+			test := res.of(planted + " TestGood")
+			test.status, test.attrs["figure"] = "pass", []string{"0 of 3"}
+			a, out := newAudit(t, normal, row{id: "C5", claim: "nothing foreign", checks: []check{good()}})
+			status := a.report(t.Context(), res, time.Now())
+			r, text := written(t, a, out)
+			if passed := c.why == ""; passed != r.Components[0].Rows[0].Passed || passed != (status == 0) || passed != (r.Overall == 100) {
+				t.Errorf("status %d: %+v", status, r)
+			}
+			has(t, text, c.why)
+			if c.why == "" {
+				has(t, text, "the owner is asked", "shared/emit/post.go", "bob sees it", "noticed: 1 of 1")
+			}
+			a.size = quick
+			if a.report(t.Context(), res, time.Now()) != 0 {
+				t.Error("a quick audit removes no guards, and fails")
+			}
+		})
 	}
 }
