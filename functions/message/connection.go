@@ -49,7 +49,7 @@ func (r *request) mine(ctx context.Context) (chat.Connection, error) {
 	if err != nil {
 		return row, disagreement(err)
 	}
-	if row.Whose == "" { // one of before rows said whose they are
+	if row.Owner == "" { // one of before rows said whose they are
 		owner, err := r.table.Owner(ctx, r.in.Connection)
 		if err == nil && owner != r.in.User {
 			return row, violation{monitor.ConnectionOwner}

@@ -57,7 +57,7 @@ func TestHelloInTheMiddleOfARun(t *testing.T) {
 }
 
 // emits plays turn with the real emitter and ends the run, reporting after each event.
-func (w window) emits(h *store.Holder, live chan<- int, events int) {
+func (w window) emits(h *store.Lease, live chan<- int, events int) {
 	w.t.Helper()
 	check := func(err error) {
 		w.t.Helper()
@@ -91,7 +91,7 @@ func (w window) emits(h *store.Holder, live chan<- int, events int) {
 }
 
 // complete applies what the window was posted, as a client does, and has it say hello once more if there is a gap.
-func (w window) complete(h *store.Holder) {
+func (w window) complete(h *store.Lease) {
 	w.t.Helper()
 	const want = 1 + 2*300 + 1
 	seen := map[chat.Seq]string{}

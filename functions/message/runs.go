@@ -43,8 +43,8 @@ func runInfo(run store.Run) wire.RunInfo {
 	if info.Status == chat.RunAdmitted {
 		info.Status = chat.RunRunning
 	}
-	if run.Figures != (chat.Figures{}) {
-		info.Figures = &run.Figures
+	if run.Stats != (chat.RunStats{}) {
+		info.Stats = &run.Stats
 	}
 	return info
 }

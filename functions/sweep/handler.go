@@ -32,7 +32,7 @@ type invoker interface {
 // index is the index of what is live; store.Table is one.
 type index interface {
 	Due(ctx context.Context) ([]store.LiveEntry, error)
-	LiveOf(ctx context.Context, of chat.Mark) ([]store.LiveEntry, error)
+	LiveOf(ctx context.Context, of chat.OwnerHash) ([]store.LiveEntry, error)
 }
 
 // tables opens a user's part of the table, with credentials for that part alone; usercreds.Tables is one.
@@ -109,7 +109,7 @@ func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
 		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
 		return nil
 	}
-	own, err := h.live.LiveOf(ctx, chat.Mark(f.OwnerHash))
+	own, err := h.live.LiveOf(ctx, chat.OwnerHash(f.OwnerHash))
 	if err != nil {
 		h.log.ErrorContext(ctx, "read the live index", "err", err)
 	}

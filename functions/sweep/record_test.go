@@ -80,7 +80,7 @@ func TestRecord_OfADuplicate(t *testing.T) {
 	}
 	r.sweep(alice.failed(worker))
 	second := alice.claims("r1", "second")
-	if err := h.Renew(t.Context()); !errors.Is(err, chat.ErrFenced) {
+	if err := h.Renew(t.Context()); !errors.Is(err, chat.ErrLeaseLost) {
 		t.Errorf("the first worker renews: %v", err)
 	}
 	alice.ends(second)
@@ -150,8 +150,8 @@ func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
 			for n, p := range others {
 				want := []chat.RunStatus{chat.RunRunning, chat.RunAdmitted}[n%2]
 				run, err := p.store.Run(t.Context(), "r1")
-				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning && !run.Lease.After(r.now()) || len(got) > 0 {
-					t.Errorf("alice's turn failed, the run of %s is %s until %s, %v, and the window got %v", p.user, run.Status, run.Lease, err, got)
+				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning && !run.LeaseExpires.After(r.now()) || len(got) > 0 {
+					t.Errorf("alice's turn failed, the run of %s is %s until %s, %v, and the window got %v", p.user, run.Status, run.LeaseExpires, err, got)
 				}
 			}
 			if got := r.edge.Invoked(); slices.ContainsFunc(got, func(i gatewaytest.Invocation) bool { return i.User != alice.user }) {

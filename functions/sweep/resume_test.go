@@ -76,7 +76,7 @@ func TestARunEndsAtItsLimit(t *testing.T) {
 			h := alice.dies("r1")
 			for alice.status("r1") == chat.RunRunning && r.now().Sub(begun) < time.Hour {
 				r.advance(6 * time.Second)
-				if err := h.Renew(t.Context()); err != nil && !errors.Is(err, chat.ErrFenced) {
+				if err := h.Renew(t.Context()); err != nil && !errors.Is(err, chat.ErrLeaseLost) {
 					t.Fatal(err)
 				}
 				if int(r.now().Sub(begun).Seconds())%60 == 0 {
@@ -150,7 +150,7 @@ func residues() map[string]func(r *rig, p person) {
 	}
 }
 
-func (p person) ends(h *store.Holder) {
+func (p person) ends(h *store.Lease) {
 	p.t.Helper()
 	if _, _, err := h.End(p.t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
 		p.t.Fatal(err)

@@ -178,7 +178,7 @@ func (p person) neverRan() string {
 }
 
 // claims plays a turn's claim.
-func (p person) claims(run chat.RunID, request string) *store.Holder {
+func (p person) claims(run chat.RunID, request string) *store.Lease {
 	p.t.Helper()
 	h, err := p.store.Claim(lambdacontext.NewContext(p.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: request}), run)
 	if err != nil {
@@ -188,7 +188,7 @@ func (p person) claims(run chat.RunID, request string) *store.Holder {
 }
 
 // lives plays a worker that does nothing but renew its lease for d.
-func (p person) lives(h *store.Holder, d time.Duration) {
+func (p person) lives(h *store.Lease, d time.Duration) {
 	p.t.Helper()
 	for ; d > 0; d -= 6 * time.Second {
 		p.advance(min(d, 6*time.Second))
@@ -203,7 +203,7 @@ func (p person) turn(run chat.RunID) gatewaytest.Invocation {
 }
 
 // dies plays a worker that dies in the middle of an answer, with a tool call open.
-func (p person) dies(run chat.RunID) *store.Holder {
+func (p person) dies(run chat.RunID) *store.Lease {
 	p.t.Helper()
 	h := p.claims(run, worker)
 	_, err := h.Append(p.t.Context(), []agui.Event{

@@ -33,7 +33,7 @@ func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 		t.Fatal("a run was ended within its lease")
 	}
 	r.advance(61 * time.Second)
-	if h, err := bob.store.Run(t.Context(), "r1"); err != nil || h.Lease.After(r.now()) {
+	if h, err := bob.store.Run(t.Context(), "r1"); err != nil || h.LeaseExpires.After(r.now()) {
 		t.Fatalf("bob's run %+v, error %v", h, err)
 	}
 	r.sweep(schedule)
@@ -42,7 +42,7 @@ func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 	if got := r.edge.Invoked(); !slices.Contains(got, gatewaytest.Invocation{User: alice.user, Run: "r2"}) || len(got) != 1 {
 		t.Errorf("invoked %v, want what waited", got)
 	}
-	if _, err := frozen.Append(t.Context(), []agui.Event{{Type: agui.TextMessageEnd, MessageID: "m"}}); !errors.Is(err, chat.ErrFenced) {
+	if _, err := frozen.Append(t.Context(), []agui.Event{{Type: agui.TextMessageEnd, MessageID: "m"}}); !errors.Is(err, chat.ErrLeaseLost) {
 		t.Errorf("the dead worker wrote again: %v", err)
 	}
 	r.sweep(schedule)
@@ -58,7 +58,7 @@ func TestARunWhoseLastWorkerDiedIsEnded(t *testing.T) {
 func TestHealthyRunsAreNotLookedAt(t *testing.T) {
 	r := newRig(t)
 	seen := &opened{tables: r.tables}
-	var held []*store.Holder
+	var held []*store.Lease
 	var people []person
 	for n := range 20 {
 		p := r.person(fmt.Sprint("user", n))

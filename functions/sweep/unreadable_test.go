@@ -64,8 +64,8 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	r.advance(61 * time.Second)
 	r.sweep(schedule)
 	run, err := alice.store.Run(t.Context(), "r1")
-	if want := (chat.Figures{ModelCalls: 1, ToolCalls: 1, Events: 3}); err != nil || run.Figures != want {
-		t.Errorf("the run has used %+v, %v; want %+v", run.Figures, err, want)
+	if want := (chat.RunStats{ModelCalls: 1, ToolCalls: 1, Events: 3}); err != nil || run.Stats != want {
+		t.Errorf("the run has used %+v, %v; want %+v", run.Stats, err, want)
 	}
 	alice.ended("r1", chat.ThreadIdle)
 

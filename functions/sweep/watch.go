@@ -51,7 +51,7 @@ func (w *watch) look(ctx context.Context, id chat.RunID) error {
 		return w.end(ctx, run.ID, w.store.ClaimExpired, notStarted)
 	case run.Status == chat.RunAdmitted:
 		return w.start(ctx, run)
-	case run.Status == chat.RunRunning && now.After(run.Lease):
+	case run.Status == chat.RunRunning && now.After(run.LeaseExpires):
 		return w.resume(ctx, run)
 	}
 	return w.store.LookAgain(ctx, run)
@@ -137,7 +137,7 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 const eraseTime = 2 * time.Minute
 
 // claim is Store.ClaimExpired or Store.ClaimUnclaimed.
-type claim func(context.Context, chat.RunID) (*store.Holder, error)
+type claim func(context.Context, chat.RunID) (*store.Lease, error)
 
 // ending is why a run ends here.
 type ending int
@@ -168,12 +168,12 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 	started := emit.Started(held.Input().RunInput(), held.Input().Agent, w.now())
 	last := lastOf(held, started, why)
 	seq, thread, err := held.End(ctx, last)
-	for try := 1; errors.Is(err, store.ErrEarlier) && try < 3; try++ {
+	for try := 1; errors.Is(err, store.ErrStaleAttempt) && try < 3; try++ {
 		last = lastOf(held, started, why)
 		seq, thread, err = held.End(ctx, last)
 	}
 	deleted := errors.Is(err, store.ErrDeleted)
-	if errors.Is(err, chat.ErrFenced) {
+	if errors.Is(err, chat.ErrLeaseLost) {
 		return nil
 	}
 	if err != nil && !deleted {
@@ -197,13 +197,13 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 }
 
 // lastOf is the last record of a run that ends here, whose figures are those that its log shows.
-func lastOf(held *store.Holder, started agui.Event, why ending) []agui.Event {
-	earlier, asked := held.Earlier(), held.Input().Asked()
-	held.SetFigures(agui.Figures(earlier))
+func lastOf(held *store.Lease, started agui.Event, why ending) []agui.Event {
+	earlier, asked := held.PreviousEvents(), held.Input().Asked()
+	held.SetStats(agui.RunStats(earlier))
 	if held.Unreadable() != nil {
-		return emit.Unreadable(held.Begun(), earlier, started)
+		return emit.Unreadable(held.HasRecords(), earlier, started)
 	}
-	if why == notStarted && !held.Begun() {
+	if why == notStarted && !held.HasRecords() {
 		return emit.NotStarted(asked, started)
 	}
 	return emit.Died(earlier, asked, started)

@@ -41,7 +41,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 	t.emitter.Deliver(seq, s.first)
 	t.measureBegin()
 	if earlier := s.events[:len(s.events)-len(s.first)]; len(earlier) > 0 {
-		t.uc.Count(agui.Figures(earlier))
+		t.uc.Count(agui.RunStats(earlier))
 		t.monitor.Count(monitor.RunsDied, 1)
 		t.log.WarnContext(ctx, "going on with a run whose worker died", "attempt", t.held.Run().Attempts,
 			"events", len(earlier), "pending", len(s.pending))
@@ -51,7 +51,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 
 // start decides what this attempt goes on from, by what the log holds of the run.
 func (t *turn) start(at time.Time) (start, error) {
-	run, earlier := t.held.Run(), t.held.Earlier()
+	run, earlier := t.held.Run(), t.held.PreviousEvents()
 	s := start{first: []agui.Event{t.started(at)}}
 	var open []string
 	if len(earlier) > 0 {
@@ -114,7 +114,7 @@ func (t *turn) answered(s start) ([]engine.PendingCall, error) {
 // ready refuses to start work with too little of the lease left: then the process stood still, and the run may be
 // somebody else's by now.
 func (t *turn) ready(ctx context.Context) error {
-	if t.now().Before(t.held.Lease().Add(-leaseMargin)) {
+	if t.now().Before(t.held.Expires().Add(-leaseMargin)) {
 		return nil
 	}
 	if err := t.renew(ctx); err != nil {

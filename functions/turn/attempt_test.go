@@ -30,7 +30,7 @@ func (r *rig) ask(t *testing.T, run chat.RunID, text string, answers ...store.An
 }
 
 // dies plays a worker that claims a run, writes these events and is not seen again; its lease passes.
-func (r *rig) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Holder {
+func (r *rig) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Lease {
 	t.Helper()
 	h, err := r.store.Claim(t.Context(), run)
 	if err != nil {
@@ -237,17 +237,17 @@ func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
 			t.Errorf("with a limit of %s over both attempts the run ended with %+v", limit, last)
 		}
 		run, err := r.store.Run(t.Context(), "r1")
-		if err != nil || run.Attempts != 2 || run.Figures.ModelCalls < 2 || !strings.Contains(string(last.Metadata), figures(t, run.Figures)) {
-			t.Errorf("%s: the run's record says %+v, %v, and its end %s", limit, run.Figures, err, last.Metadata)
+		if err != nil || run.Attempts != 2 || run.Stats.ModelCalls < 2 || !strings.Contains(string(last.Metadata), figures(t, run.Stats)) {
+			t.Errorf("%s: the run's record says %+v, %v, and its end %s", limit, run.Stats, err, last.Metadata)
 		}
 	}
 }
 
-func figures(t *testing.T, f chat.Figures) string {
+func figures(t *testing.T, f chat.RunStats) string {
 	t.Helper()
 	b, err := json.Marshal(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return `{"carrel":{"figures":` + string(b) + `}}`
+	return `{"carrel":{"stats":` + string(b) + `}}`
 }

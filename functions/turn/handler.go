@@ -95,7 +95,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	defer t.close(ctx)
 	err = t.do(ctx)
-	if errors.Is(err, chat.ErrFenced) {
+	if errors.Is(err, chat.ErrLeaseLost) {
 		log.WarnContext(ctx, "the claim is past", "reason", err.Error())
 		return nil // the run is somebody else's now
 	}

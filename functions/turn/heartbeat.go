@@ -47,13 +47,13 @@ func (t *turn) heartbeat(ctx context.Context) {
 			continue
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, chat.ErrFenced):
+		case errors.Is(err, chat.ErrLeaseLost):
 			t.uc.Cancel(err)
 			return
 		}
 		t.log.WarnContext(ctx, "renewing the lease", "reason", err.Error())
-		if !t.now().Before(t.held.Lease().Add(-leaseMargin)) {
-			t.uc.Cancel(fmt.Errorf("%w: its lease could not be renewed: %w", chat.ErrFenced, err))
+		if !t.now().Before(t.held.Expires().Add(-leaseMargin)) {
+			t.uc.Cancel(fmt.Errorf("%w: its lease could not be renewed: %w", chat.ErrLeaseLost, err))
 			return
 		}
 		wait = renewAgain
@@ -81,7 +81,7 @@ func (t *turn) watchCancel(ctx context.Context) {
 		case requested:
 			t.uc.Cancel(engine.ErrCancelled)
 			return
-		case errors.Is(err, chat.ErrFenced):
+		case errors.Is(err, chat.ErrLeaseLost):
 			t.uc.Cancel(err)
 			return
 		case err != nil && ctx.Err() == nil:

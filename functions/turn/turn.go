@@ -32,14 +32,14 @@ type turn struct {
 	*handler
 	user    chat.User
 	store   *store.Store
-	held    *store.Holder
+	held    *store.Lease
 	uc      *usercontext.Context
 	stop    context.CancelFunc // of the invocation's work time
 	emitter *emit.Emitter
 	log     *slog.Logger
 }
 
-// do carries the run to its end. Its error is a chat.ErrFenced if the run has become somebody else's.
+// do carries the run to its end. Its error is a chat.ErrLeaseLost if the run has become somebody else's.
 func (t *turn) do(ctx context.Context) error {
 	if err := t.startHeartbeat(); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if terminal.Type == agui.RunError {
 		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
 	}
-	t.held.SetFigures(t.uc.Count(chat.Figures{}))
+	t.held.SetStats(t.uc.Count(chat.RunStats{}))
 	return just(terminal), t.emitter.Drain(ctx)
 }
 
@@ -95,8 +95,8 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 // have written in between.
 func (t *turn) unreadable(at time.Time) func() []agui.Event {
 	return func() []agui.Event {
-		t.held.SetFigures(agui.Figures(t.held.Earlier()))
-		return emit.Unreadable(t.held.Begun(), t.held.Earlier(), t.started(at))
+		t.held.SetStats(agui.RunStats(t.held.PreviousEvents()))
+		return emit.Unreadable(t.held.HasRecords(), t.held.PreviousEvents(), t.started(at))
 	}
 }
 
@@ -138,9 +138,9 @@ func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err 
 			return agui.Event{}, err
 		}
 	}
-	return agui.WithFigures(agui.Event{
+	return agui.WithStats(agui.Event{
 		Type: agui.RunError, Code: engine.CodeInternal, Message: "The agent could not be started. Try again later.",
-	}, t.uc.Count(chat.Figures{})), nil
+	}, t.uc.Count(chat.RunStats{})), nil
 }
 
 // history is what was said before in the thread, as far as it is told to a model.
@@ -216,7 +216,7 @@ func (t *turn) durably(ctx context.Context, what string, write func(context.Cont
 		once, cancel := context.WithTimeout(ctx, writeTime)
 		err := write(once)
 		cancel()
-		if err == nil || errors.Is(err, chat.ErrFenced) || errors.Is(err, store.ErrDeleted) || try == writeTries || ctx.Err() != nil {
+		if err == nil || errors.Is(err, chat.ErrLeaseLost) || errors.Is(err, store.ErrDeleted) || try == writeTries || ctx.Err() != nil {
 			return err
 		}
 		t.log.WarnContext(ctx, what, "try", try, "reason", err.Error())

@@ -35,7 +35,7 @@ func TestTwoTurnsShareNothing(t *testing.T) {
 	type made struct {
 		User    chat.User
 		Store   *store.Store
-		Held    *store.Holder
+		Held    *store.Lease
 		Context *usercontext.Context
 		Emitter *emit.Emitter
 	}

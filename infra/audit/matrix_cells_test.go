@@ -32,8 +32,8 @@ func callers() map[string]string {
 		"Store.ClaimUnclaimed": "U", "Store.LookAgain": "U", "Store.Release": "U",
 		"Store.Forget": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
 		"Store.Verify": "O", "Store.Orphans": "O",
-		"Holder.Run": "U", "Holder.Input": "U", "Holder.Thread": "U", "Holder.Deleted": "U", "Holder.Lease": "U", "Holder.Renew": "U",
-		"Holder.Earlier": "U", "Holder.CancelRequested": "U", "Holder.Append": "U", "Holder.SetFigures": "U", "Holder.Begun": "U", "Holder.Unreadable": "U", "Holder.End": "U",
+		"Lease.Run": "U", "Lease.Input": "U", "Lease.Thread": "U", "Lease.Deleted": "U", "Lease.Expires": "U", "Lease.Renew": "U",
+		"Lease.PreviousEvents": "U", "Lease.CancelRequested": "U", "Lease.Append": "U", "Lease.SetStats": "U", "Lease.HasRecords": "U", "Lease.Unreadable": "U", "Lease.End": "U",
 	}
 }
 

@@ -186,7 +186,7 @@ func ownFaults() []fault {
 		},
 		{
 			number: 49, clause: "a run whose worker has died is looked after when it is due", file: "functions/sweep/watch.go",
-			from: `case run.Status == chat.RunRunning && now.After(run.Lease):`, to: `case run.Status == chat.RunRunning && now.After(run.Lease.Add(time.Hour)):`,
+			from: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires):`, to: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires.Add(time.Hour)):`,
 			test: "TestFault49FailureRecordLost",
 		},
 	}

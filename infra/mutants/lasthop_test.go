@@ -28,11 +28,11 @@ func recordGuards() []guard {
 		},
 		{
 			name: "last hop: the run's own user", row: "C5", file: "shared/emit/list.go", test: emit + "TestARowOfAnothersIsRefused",
-			from: `return c.Whose == chat.Mark(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
+			from: `return c.Owner == chat.OwnerHash(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
 		},
 		{
 			name: "last hop: each post by its record", row: "A6", file: "shared/emit/list.go", test: emit + "TestEachPostIsChecked",
-			from: `return c.Whose == chat.Mark(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
+			from: `return c.Owner == chat.OwnerHash(u.Hash()) && !u.IsZero() && c.N > 0`, to: `return !u.IsZero() && c.N > 0`,
 		},
 		{
 			name: "last hop: a long frame ends with its thread", file: "shared/emit/post.go", test: emit + "TestALongFrameEndsWithItsThread",

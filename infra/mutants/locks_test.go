@@ -34,7 +34,7 @@ func lockGuards() []guard {
 		},
 		{
 			name: "lock compute: a failure is its user's", file: "shared/store/due.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",
-			from: `chat.Mark(e.User.Hash()) != of`, to: `chat.Mark(e.User.Hash()) == ""`,
+			from: `chat.OwnerHash(e.User.Hash()) != of`, to: `chat.OwnerHash(e.User.Hash()) == ""`,
 		},
 		{
 			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go", test: turn + "TestARunOfAnotherOwner",

@@ -110,8 +110,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Figures are what a run has used so far, or used. They are kept with its record.
-type Figures struct {
+// RunStats are what a run has used so far, or used. They are kept with its record.
+type RunStats struct {
 	ModelCalls  int   `json:"modelCalls"`
 	ToolCalls   int   `json:"toolCalls"`
 	Events      int   `json:"events"`
@@ -119,8 +119,8 @@ type Figures struct {
 }
 
 // Plus is the sum.
-func (f Figures) Plus(more Figures) Figures {
-	return Figures{
+func (f RunStats) Plus(more RunStats) RunStats {
+	return RunStats{
 		ModelCalls: f.ModelCalls + more.ModelCalls, ToolCalls: f.ToolCalls + more.ToolCalls,
 		Events: f.Events + more.Events, OutputBytes: f.OutputBytes + more.OutputBytes,
 	}
@@ -142,13 +142,13 @@ type SignIn struct {
 	Proven bool
 }
 
-// Mark says whom something was written for, without being a way to them: a user's Hash.
-type Mark string
+// OwnerHash identifies the owner of a record. It is a one-way hash (User.Hash) and cannot be turned back into a User.
+type OwnerHash string
 
 // Connection is one WebSocket of a user as the user's own partition lists it.
 type Connection struct {
 	ID           ConnectionID
-	Whose        Mark // whom the edge wrote it for, as read; "": it does not say, and nothing is posted to it
+	Owner        OwnerHash // the user whom the edge wrote it for, as read from the row; "": unknown, and nothing is posted to it
 	Thread       ThreadID
 	N            int64  // of its last hello or run; 0 until the first hello: not yet a target for posts
 	HelloBy      string // the request that set N and Thread: the gateway's id of it
@@ -192,8 +192,8 @@ var (
 
 	// ErrNotClaimed is what a turn gets for a run that is somebody else's or over: it returns success and does nothing.
 	ErrNotClaimed = errors.New("the run cannot be claimed")
-	// ErrFenced is what the holder of a run gets once its claim is past: it stops at once and writes nothing more.
-	ErrFenced = errors.New("the claim on the run is past")
+	// ErrLeaseLost is returned to a worker whose lease on a run is lost: the worker stops at once and writes nothing more.
+	ErrLeaseLost = errors.New("the lease on the run is lost")
 )
 
 // RateLimitedError is an ErrRateLimited that tells when to try again.

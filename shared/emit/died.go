@@ -25,10 +25,10 @@ func Started(in agui.RunInput, agent string, now time.Time) agui.Event {
 // they are none, closes what they left open, asked among it (calls that a person was asked about, whose results the run
 // was to bring), and ends it.
 func Died(earlier []agui.Event, asked []string, started agui.Event) []agui.Event {
-	return failed(len(earlier) > 0, agui.Close(earlier, asked...), started, agui.WithFigures(agui.Event{
+	return failed(len(earlier) > 0, agui.Close(earlier, asked...), started, agui.WithStats(agui.Event{
 		Type: agui.RunError, Code: codeDied,
 		Message: "The answer was cut off by a failure on our side. Ask again to get a new one.",
-	}, agui.Figures(earlier)))
+	}, agui.RunStats(earlier)))
 }
 
 // NotStarted is the whole of a run that never got a worker, because Lambda had no capacity. asked are the calls that a
@@ -43,9 +43,9 @@ func NotStarted(asked []string, started agui.Event) []agui.Event {
 // Unreadable is the last record of a run of which something that is stored cannot be read, so that nobody can go on with
 // it. begun tells whether the log has anything of it; earlier is what could be read of that.
 func Unreadable(begun bool, earlier []agui.Event, started agui.Event) []agui.Event {
-	return failed(begun, agui.Close(earlier), started, agui.WithFigures(agui.Event{
+	return failed(begun, agui.Close(earlier), started, agui.WithStats(agui.Event{
 		Type: agui.RunError, Code: codeInternal, Message: "What this run needs cannot be read any more. Ask again.",
-	}, agui.Figures(earlier)))
+	}, agui.RunStats(earlier)))
 }
 
 func failed(begun bool, closing []agui.Event, started, failure agui.Event) []agui.Event {

@@ -29,7 +29,7 @@ func TestEachPostIsChecked(t *testing.T) {
 			edge := newEdge(conn("a"), conn("b"), conn("c"))
 			edge.takes["b"] = 150 * time.Millisecond
 			r := newRig(t, &fakeLog{}, edge)
-			bob := chat.Mark(chattest.User(t, "bob").Hash())
+			bob := chat.OwnerHash(chattest.User(t, "bob").Hash())
 			r.emit(t, opening()...)
 			for n := range 60 {
 				r.words(t, 1)
@@ -62,7 +62,7 @@ func TestEachPostIsChecked(t *testing.T) {
 }
 
 // become has one thing of a connection, or of the lists, change.
-func (e *fakeEdge) become(c chat.Connection, change int, other chat.Mark) {
+func (e *fakeEdge) become(c chat.Connection, change int, other chat.OwnerHash) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch change {
@@ -74,7 +74,7 @@ func (e *fakeEdge) become(c chat.Connection, change int, other chat.Mark) {
 	case 2:
 		c.TokenExpires = time.Now().Add(300 * time.Millisecond)
 	case 3:
-		c.Whose = other
+		c.Owner = other
 	case 4:
 		c.N = 0
 	case 5:

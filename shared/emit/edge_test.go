@@ -71,8 +71,8 @@ func (e *fakeEdge) Connections(ctx context.Context) ([]chat.Connection, error) {
 	defer e.mu.Unlock()
 	var all []chat.Connection
 	for _, c := range e.rows {
-		if c.Whose == "" && !e.owner.IsZero() {
-			c.Whose = chat.Mark(e.owner.Hash())
+		if c.Owner == "" && !e.owner.IsZero() {
+			c.Owner = chat.OwnerHash(e.owner.Hash())
 		}
 		all = append(all, c)
 	}
@@ -147,7 +147,7 @@ func (e *fakeEdge) check(id chat.ConnectionID, message []byte) {
 
 // refused says why nothing may be posted by a record.
 func (e *fakeEdge) refused(c chat.Connection, message []byte) string {
-	if c.ID == "" || c.Whose != chat.Mark(e.owner.Hash()) || c.N == 0 || !time.Now().Before(c.TokenExpires) {
+	if c.ID == "" || c.Owner != chat.OwnerHash(e.owner.Hash()) || c.N == 0 || !time.Now().Before(c.TokenExpires) {
 		return fmt.Sprintf(", whose record is %+v", c)
 	}
 	f, err := wire.DecodeServer(message)

@@ -18,7 +18,7 @@ import (
 )
 
 // Log takes a run's events. Append makes them durable as one record with the next sequence numbers and returns the
-// first's. Any error but a chat.ErrFenced may be tried again with the same events: the log recognises its own write.
+// first's. Any error but a chat.ErrLeaseLost may be tried again with the same events: the log recognises its own write.
 type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
 }

@@ -240,7 +240,7 @@ func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
 		tries int
-	}{"fenced": {chat.ErrFenced, 1}, "broken": {errLost, 5}} {
+	}{"fenced": {chat.ErrLeaseLost, 1}, "broken": {errLost, 5}} {
 		synctest.Test(t, func(t *testing.T) {
 			log := &fakeLog{fail: func(int, bool) error { return c.err }}
 			r := newRig(t, log, newEdge(conn("a")))

@@ -96,7 +96,7 @@ func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over
 func (e *Emitter) append(events []agui.Event) (chat.Seq, error) {
 	delay := appendDelay
 	for try := 1; ; try++ {
-		if cause := context.Cause(e.c.User.Context()); errors.Is(cause, chat.ErrFenced) {
+		if cause := context.Cause(e.c.User.Context()); errors.Is(cause, chat.ErrLeaseLost) {
 			return 0, fmt.Errorf("emit: %w", cause) // whoever saw it first: nothing more is written
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, appendTime)
@@ -106,7 +106,7 @@ func (e *Emitter) append(events []agui.Event) (chat.Seq, error) {
 			return seq, nil
 		}
 		err = fmt.Errorf("emit: append %d events: %w", len(events), err)
-		if errors.Is(err, chat.ErrFenced) || try == appendTries || e.ctx.Err() != nil {
+		if errors.Is(err, chat.ErrLeaseLost) || try == appendTries || e.ctx.Err() != nil {
 			return 0, err
 		}
 		e.c.Report(err)

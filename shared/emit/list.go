@@ -24,7 +24,7 @@ const (
 // target reports whether anything may be posted to c for u: it is u's, its client has said hello, and its token is not
 // past.
 func target(c chat.Connection, u chat.User, now time.Time) bool {
-	return c.Whose == chat.Mark(u.Hash()) && !u.IsZero() && c.N > 0 && now.Before(c.TokenExpires)
+	return c.Owner == chat.OwnerHash(u.Hash()) && !u.IsZero() && c.N > 0 && now.Before(c.TokenExpires)
 }
 
 // foreign are those of a list that are not u's, as its rows or its error say: each is an isolation violation. A row that
@@ -32,7 +32,7 @@ func target(c chat.Connection, u chat.User, now time.Time) bool {
 func foreign(conns []chat.Connection, err error, u chat.User) []chat.ConnectionID {
 	all := chat.Foreign(err)
 	for _, c := range conns {
-		if c.Whose != chat.Mark(u.Hash()) && c.Whose != "" {
+		if c.Owner != chat.OwnerHash(u.Hash()) && c.Owner != "" {
 			all = append(all, c.ID)
 		}
 	}

@@ -127,7 +127,7 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		edge := newEdge(conn("mine"), conn("theirs"), conn("silent"))
 		edge.foreign = []error{&chat.ForeignError{Connection: "copied"}}
 		theirs := conn("theirs")
-		theirs.Whose = chat.Mark(chattest.User(t, "bob").Hash())
+		theirs.Owner = chat.OwnerHash(chattest.User(t, "bob").Hash())
 		edge.put(theirs)
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)

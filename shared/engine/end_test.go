@@ -161,12 +161,12 @@ func TestAFencedRunWritesNothingMore(t *testing.T) {
 	f := setUp(t, m, chat.Limits{})
 	f.sink.fail = func(e agui.Event) error {
 		if e.Type == agui.TextMessageContent {
-			f.uc.Cancel(chat.ErrFenced)
+			f.uc.Cancel(chat.ErrLeaseLost)
 		}
 		return nil
 	}
 	end, err := engine.Run(f.uc.Context(), f.config)
-	if !errors.Is(err, chat.ErrFenced) || end.Type != "" || !strings.HasSuffix(f.types(), "TEXT_MESSAGE_CONTENT a\n") {
+	if !errors.Is(err, chat.ErrLeaseLost) || end.Type != "" || !strings.HasSuffix(f.types(), "TEXT_MESSAGE_CONTENT a\n") {
 		t.Errorf("ended with %+v, %v\n%s", end, err, f.types())
 	}
 }

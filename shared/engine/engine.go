@@ -82,7 +82,7 @@ type Config struct {
 // knows of the call. If the History ends with a whole answer the run is finished without another. A panic of the
 // model or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a cancelled context (cause
 // ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed (or the context's cause is
-// chat.ErrFenced, or c lacks something, or its user context has carried a run before): nothing more can be written then,
+// chat.ErrLeaseLost, or c lacks something, or its user context has carried a run before): nothing more can be written then,
 // and there is no terminal event.
 func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if c.User == nil || c.Model == nil || c.Sink == nil {

@@ -63,7 +63,7 @@ func stopped(ctx context.Context) error {
 	switch {
 	case errors.Is(cause, ErrCancelled):
 		return ErrCancelled
-	case errors.Is(cause, chat.ErrFenced):
+	case errors.Is(cause, chat.ErrLeaseLost):
 		return &sinkError{cause: cause}
 	case errors.Is(cause, usercontext.ErrTimeLimit):
 		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.", cause: cause}
@@ -88,7 +88,7 @@ func (r *run) guard(f func() error) (err error) {
 
 // terminal makes the terminal event of a run that the loop ended with this error.
 func (r *run) terminal(end error) agui.Event {
-	return agui.WithFigures(r.ended(end), r.c.User.Count(chat.Figures{}))
+	return agui.WithStats(r.ended(end), r.c.User.Count(chat.RunStats{}))
 }
 
 func (r *run) ended(end error) agui.Event {

@@ -268,7 +268,7 @@ func TestAfterACancelNothingStarts(t *testing.T) {
 // No tool is called before the log holds the call, or before it is said that work may start.
 func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
 	for name, c := range map[string]struct{ sync, ready error }{
-		"not durable": {sync: boom{}}, "not ready": {ready: fmt.Errorf("past: %w", chat.ErrFenced)}, "fine": {},
+		"not durable": {sync: boom{}}, "not ready": {ready: fmt.Errorf("past: %w", chat.ErrLeaseLost)}, "fine": {},
 	} {
 		var keys []string
 		f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}, []engine.Delta{stop(engine.StopEnd)}),
@@ -312,14 +312,14 @@ func TestLimitsHoldOverAttempts(t *testing.T) {
 		if end.Code != code || len(m.asked) > 3 {
 			t.Errorf("%s: ended with %+v after %d model calls", code, end, len(m.asked))
 		}
-		sum := f.uc.Count(chat.Figures{})
+		sum := f.uc.Count(chat.RunStats{})
 		var told struct {
-			Carrel struct{ Figures chat.Figures }
+			Carrel struct{ Stats chat.RunStats }
 		}
-		if err := json.Unmarshal(end.Metadata, &told); err != nil || told.Carrel.Figures != sum {
+		if err := json.Unmarshal(end.Metadata, &told); err != nil || told.Carrel.Stats != sum {
 			t.Errorf("%s: the end tells %s, used were %+v", code, end.Metadata, sum)
 		}
-		if want := agui.Figures(f.sink.events[1:]); sum.Events != want.Events+10 || sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
+		if want := agui.RunStats(f.sink.events[1:]); sum.Events != want.Events+10 || sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
 			t.Errorf("%s: counted %+v, and the events show %+v", code, sum, want)
 		}
 		t.Attr("figure", fmt.Sprintf("%s: ended after %d events and %d bytes of output", code, sum.Events, sum.OutputBytes))

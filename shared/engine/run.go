@@ -63,7 +63,7 @@ func (r *run) loop(ctx context.Context) error {
 		for i, c := range said.ToolCalls {
 			calls[i] = PendingCall{Call: c}
 		}
-		if r.c.User.Count(chat.Figures{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
+		if r.c.User.Count(chat.RunStats{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
 			return limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
 		}
 		results, err := r.callTools(ctx, calls)
@@ -79,10 +79,10 @@ func (r *run) askModel(ctx context.Context, history []agui.Message) (agui.Messag
 	if err := r.ready(ctx); err != nil {
 		return agui.Message{}, err
 	}
-	if r.c.User.Count(chat.Figures{}).ModelCalls >= r.limits.ModelCalls {
+	if r.c.User.Count(chat.RunStats{}).ModelCalls >= r.limits.ModelCalls {
 		return agui.Message{}, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
 	}
-	r.c.User.Count(chat.Figures{ModelCalls: 1})
+	r.c.User.Count(chat.RunStats{ModelCalls: 1})
 	return r.stream(ctx, history)
 }
 
@@ -215,7 +215,7 @@ func about(o tool.Outcome, edited bool) json.RawMessage {
 // emit gives the sink the next event, if the run's limits allow it. Deltas are counted as they come from the model,
 // before the sink joins them.
 func (r *run) emit(e agui.Event) error {
-	after := r.c.User.Count(chat.Figures{}).Plus(figures(e))
+	after := r.c.User.Count(chat.RunStats{}).Plus(figures(e))
 	if after.Events > r.limits.Events {
 		return limitReached(CodeEvents, "events", r.limits.Events)
 	}
@@ -225,8 +225,8 @@ func (r *run) emit(e agui.Event) error {
 	return r.put(e)
 }
 
-func figures(e agui.Event) chat.Figures {
-	return chat.Figures{Events: 1, OutputBytes: agui.OutputBytes(e)}
+func figures(e agui.Event) chat.RunStats {
+	return chat.RunStats{Events: 1, OutputBytes: agui.OutputBytes(e)}
 }
 
 func (r *run) put(e agui.Event) error {

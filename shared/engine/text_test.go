@@ -128,7 +128,7 @@ E tool "echo 3"
 	if got := lines(m.asked[1].Messages); got != sent {
 		t.Errorf("the model was sent\n%s\nwant\n%s", got, sent)
 	}
-	if got := agui.Figures(f.sink.events); got.ModelCalls != 2 {
+	if got := agui.RunStats(f.sink.events); got.ModelCalls != 2 {
 		t.Errorf("the events show %d model calls", got.ModelCalls)
 	}
 	next := says([]engine.Delta{stop(engine.StopEnd)})

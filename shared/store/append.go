@@ -17,9 +17,9 @@ import (
 const maxRecord = 300 << 10
 
 // Append makes events durable as one record and returns the first's sequence number. A failed call may be repeated with
-// the same events: the record that it may have left is recognised. It fails with chat.ErrFenced, after which nothing more
-// may be done for the run, and, for a later attempt's first record only, with ErrEarlier.
-func (h *Holder) Append(ctx context.Context, events []agui.Event) (chat.Seq, error) {
+// the same events: the record that it may have left is recognised. It fails with chat.ErrLeaseLost, after which nothing more
+// may be done for the run, and, for a later attempt's first record only, with ErrStaleAttempt.
+func (h *Lease) Append(ctx context.Context, events []agui.Event) (chat.Seq, error) {
 	if err := h.live(); err != nil {
 		return 0, err
 	}
@@ -50,7 +50,7 @@ func (h *Holder) Append(ctx context.Context, events []agui.Event) (chat.Seq, err
 }
 
 // record is the log's next one.
-func (h *Holder) record(events []agui.Event) (recordItem, error) {
+func (h *Lease) record(events []agui.Event) (recordItem, error) {
 	if len(events) == 0 {
 		return recordItem{}, errors.New("append to the log: no events")
 	}
@@ -75,7 +75,7 @@ func (h *Holder) record(events []agui.Event) (recordItem, error) {
 
 // refusedBy looks at the record that stands where r was to go. own: it is r itself, written by an earlier try. Otherwise
 // it has been folded in and the next number is to be tried, or the error says that this holder is to stop.
-func (h *Holder) refusedBy(old attributes, r recordItem) (own bool, err error) {
+func (h *Lease) refusedBy(old attributes, r recordItem) (own bool, err error) {
 	var there recordItem
 	if err := attributevalue.UnmarshalMap(old, &there); err != nil {
 		return false, fmt.Errorf("read the log record that is there: %w", err)
@@ -87,7 +87,7 @@ func (h *Holder) refusedBy(old attributes, r recordItem) (own bool, err error) {
 		return false, err
 	}
 	if !h.wrote && there.Fence < r.Fence {
-		return false, fmt.Errorf("append to the log: %w", ErrEarlier)
+		return false, fmt.Errorf("append to the log: %w", ErrStaleAttempt)
 	}
 	return false, nil
 }

@@ -13,15 +13,15 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrEarlier is what the first write of a holder gets if an earlier attempt woke up and wrote once more: nothing was
+// ErrStaleAttempt is what the first write of a holder gets if an earlier attempt woke up and wrote once more: nothing was
 // written, Earlier holds that record now, and the first record is to be chosen anew. It cannot happen to a first
 // attempt (fence 1), nor twice to one holder unless more than one earlier attempt wakes up.
-var ErrEarlier = errors.New("an earlier attempt wrote in between")
+var ErrStaleAttempt = errors.New("an earlier attempt wrote in between")
 
-// Holder is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
-// claim is past, every method returns chat.ErrFenced. Append and End are for one goroutine at a time; Renew and
+// Lease is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
+// claim is past, every method returns chat.ErrLeaseLost. Append and End are for one goroutine at a time; Renew and
 // CancelRequested may run beside them.
-type Holder struct {
+type Lease struct {
 	s       *Store
 	run     Run
 	nonce   string
@@ -34,7 +34,7 @@ type Holder struct {
 	due     atomic.Int64 // when sweep looks at the run next, likewise
 
 	// Of the goroutine that appends.
-	figures chat.Figures
+	figures chat.RunStats
 	folder  agui.Folder // of the whole run's events, as far as a transcript has room for them
 	header  agui.Header
 	earlier earlier
@@ -48,7 +48,7 @@ type Holder struct {
 // itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
 // (somebody else's, over, or its time or attempts are used up: sweep's to end), chat.ErrNotFound, and chat.ErrForeign if it
 // finds another user's name in the run: a key led to the wrong place. Nothing is changed then.
-func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
+func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Holder, error) {
 // ClaimExpired claims a run whose worker is gone, to end it: one that is running with a lease that is past, or admitted
 // and not claimed by its deadline. It counts no attempt and needs none to be left. It fails with chat.ErrNotClaimed for
 // any other, and with chat.ErrNotFound. For sweep.
-func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error) {
+func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Lease, error) {
 	r, err := s.runItem(ctx, id)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Holder, error
 
 // ClaimUnclaimed claims a run that is admitted, to end it: its turn failed before the claim, or Lambda never ran it. It
 // counts no attempt. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
-func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Holder, error) {
+func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Lease, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ type claiming struct {
 }
 
 // claim takes the run if it may. The deadline counts from the first claim: no attempt gives the run more time.
-func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, error) {
+func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, error) {
 	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
 	lease := now.Add(leaseTime)
 	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
@@ -148,7 +148,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Holder, 
 }
 
 // load reads what the holder goes on from. The claim is made: what it reads was written before or is refused.
-func (h *Holder) load(ctx context.Context, r runItem) error {
+func (h *Lease) load(ctx context.Context, r runItem) error {
 	s := h.s
 	run, err := r.run()
 	if err != nil {
@@ -192,52 +192,52 @@ func (h *Holder) load(ctx context.Context, r runItem) error {
 	return err
 }
 
-func (h *Holder) fenced(why string) error {
+func (h *Lease) fenced(why string) error {
 	h.past.Store(true)
-	return fmt.Errorf("%w: %s", chat.ErrFenced, why)
+	return fmt.Errorf("%w: %s", chat.ErrLeaseLost, why)
 }
 
 // live refuses whoever holds a claim that is known to be past.
-func (h *Holder) live() error {
+func (h *Lease) live() error {
 	if h.past.Load() {
-		return fmt.Errorf("%w: it has ended or was taken over", chat.ErrFenced)
+		return fmt.Errorf("%w: it has ended or was taken over", chat.ErrLeaseLost)
 	}
 	return nil
 }
 
 // Run is the run as claimed; Input what it was asked; Thread its thread, read after the claim.
-func (h *Holder) Run() Run { return h.run }
+func (h *Lease) Run() Run { return h.run }
 
 // Input is what the run was asked, with the grants of its admission.
-func (h *Holder) Input() Admission { return h.input }
+func (h *Lease) Input() Admission { return h.input }
 
 // Thread is the run's thread as it was read after the claim.
-func (h *Holder) Thread() Thread { return h.thread }
+func (h *Lease) Thread() Thread { return h.thread }
 
 // Deleted tells whether the thread was found deleted: the run can only be ended then.
-func (h *Holder) Deleted() bool { return h.deleted }
+func (h *Lease) Deleted() bool { return h.deleted }
 
 // Unreadable is an ErrUnreadable if the run's input, or a record that an earlier attempt left, cannot be read. Then the run
 // can only be ended.
-func (h *Holder) Unreadable() error { return h.broken }
+func (h *Lease) Unreadable() error { return h.broken }
 
-// Begun tells whether the log has a record of the run.
-func (h *Holder) Begun() bool { return h.first != 0 }
+// HasRecords reports whether the log has a record of the run.
+func (h *Lease) HasRecords() bool { return h.first != 0 }
 
-// Lease is when the claim ends unless renewed.
-func (h *Holder) Lease() time.Time { return fromMillis(h.lease.Load()) }
+// Expires returns when the claim ends unless renewed.
+func (h *Lease) Expires() time.Time { return fromMillis(h.lease.Load()) }
 
 // mine is the condition of every change of the run by its holder.
 const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce = :nonce AND #status = :running"
 
-func (h *Holder) mine(more attributes) attributes {
+func (h *Lease) mine(more attributes) attributes {
 	more[":fence"], more[":nonce"], more[":running"] = number(h.run.Fence), text(h.nonce), text(chat.RunRunning)
 	return more
 }
 
 // Renew extends the lease; every 6 s of its 20 s. It does not extend it beyond the run's deadline, after which it fails
-// with chat.ErrFenced: a worker that does not come to its end has lost the run then, whatever it still does.
-func (h *Holder) Renew(ctx context.Context) error {
+// with chat.ErrLeaseLost: a worker that does not come to its end has lost the run then, whatever it still does.
+func (h *Lease) Renew(ctx context.Context) error {
 	if err := h.live(); err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (h *Holder) Renew(ctx context.Context) error {
 }
 
 // CancelRequested reads whether the user asked the run to stop.
-func (h *Holder) CancelRequested(ctx context.Context) (bool, error) {
+func (h *Lease) CancelRequested(ctx context.Context) (bool, error) {
 	if err := h.live(); err != nil {
 		return false, err
 	}
@@ -281,5 +281,5 @@ func (h *Holder) CancelRequested(ctx context.Context) (bool, error) {
 	return r.Cancel, nil
 }
 
-// SetFigures says what the run has used; End writes it. For the goroutine that appends.
-func (h *Holder) SetFigures(f chat.Figures) { h.figures = f }
+// SetStats says what the run has used; End writes it. For the goroutine that appends.
+func (h *Lease) SetStats(f chat.RunStats) { h.figures = f }

@@ -37,9 +37,9 @@ func (t *Table) Due(ctx context.Context) ([]LiveEntry, error) {
 
 // LiveOf returns one user's entries of the live index, oldest first. It takes one query. Entries of the shard that it
 // cannot read are in the error. For sweep, because a failure record names its user by hash only.
-func (t *Table) LiveOf(ctx context.Context, of chat.Mark) ([]LiveEntry, error) {
+func (t *Table) LiveOf(ctx context.Context, of chat.OwnerHash) ([]LiveEntry, error) {
 	all, err := t.shard(ctx, liveShard(of), "", nil)
-	return slices.DeleteFunc(all, func(e LiveEntry) bool { return chat.Mark(e.User.Hash()) != of }), err
+	return slices.DeleteFunc(all, func(e LiveEntry) bool { return chat.OwnerHash(e.User.Hash()) != of }), err
 }
 
 // shards reads all shards. One that cannot be read stops no other.
@@ -90,7 +90,7 @@ func (t *Table) shard(ctx context.Context, name, when string, values attributes)
 
 // dueAfter is when sweep is to look at the run next, if its worker lives at now: as before while that is far enough ahead.
 // A look beyond the run's deadline would come late.
-func (h *Holder) dueAfter(now time.Time) int64 {
+func (h *Lease) dueAfter(now time.Time) int64 {
 	due := h.due.Load()
 	if due-millis(now) >= moveDueBelow.Milliseconds() {
 		return due

@@ -37,13 +37,13 @@ func (l *earlier) add(events []agui.Event) {
 	}
 }
 
-// Earlier are the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt. Of
+// PreviousEvents returns the events of this run that earlier attempts left in the log, oldest first: empty for a first attempt. Of
 // very many, the later texts are cut short.
-func (h *Holder) Earlier() []agui.Event { return slices.Clone(h.earlier.events) }
+func (h *Lease) PreviousEvents() []agui.Event { return slices.Clone(h.earlier.events) }
 
 // loadLog finds the next sequence number, max(thread's head, last log record) + 1, and what earlier attempts left: the
 // thread's head is where the last run ended, so all beyond it is this run's.
-func (h *Holder) loadLog(ctx context.Context) error {
+func (h *Lease) loadLog(ctx context.Context) error {
 	tail, found, err := h.s.recordBefore(ctx, h.thread.ID, h.thread.Epoch, lastSeq)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (h *Holder) loadLog(ctx context.Context) error {
 }
 
 // fold takes in a record that an earlier attempt of this run wrote, and stops this one if the record is another's.
-func (h *Holder) fold(r recordItem) error {
+func (h *Lease) fold(r recordItem) error {
 	if r.Run != string(h.run.ID) || r.Fence > h.run.Fence || r.Fence == h.run.Fence && r.Nonce != h.nonce {
 		return h.fenced("the log holds the record of another claim")
 	}
@@ -78,7 +78,7 @@ func (h *Holder) fold(r recordItem) error {
 }
 
 // took goes on behind a record that is in the log.
-func (h *Holder) took(r recordItem, events []agui.Event) {
+func (h *Lease) took(r recordItem, events []agui.Event) {
 	if h.first == 0 {
 		h.first = chat.Seq(r.Seq)
 	}

@@ -29,7 +29,7 @@ const (
 // the thread. last must end with a terminal event; the status follows from it. It fails as Append does. It returns the sequence number of last's first event and the
 // thread as it is then. If the thread was deleted the run ends all the same, without a trace in it, and the error is
 // ErrDeleted. What waits is the caller's to start (StartQueued).
-func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
+func (h *Lease) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
 	if err := h.live(); err != nil {
 		return 0, Thread{}, err
 	}
@@ -73,7 +73,7 @@ func (h *Holder) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, 
 }
 
 // threadAfter is the thread with r as its last record, and with the questions that it ends with.
-func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
+func (h *Lease) threadAfter(r recordItem, terminal agui.Event) Thread {
 	t := h.thread
 	t.Head, t.Interrupts = r.last(), h.s.t.asked(terminal)
 	t.Updated = fromMillis(h.s.t.after(millis(t.Updated)))
@@ -81,7 +81,7 @@ func (h *Holder) threadAfter(r recordItem, terminal agui.Event) Thread {
 }
 
 // putTranscript puts the run's messages, unless a higher fence has. It counts once the thread's head has reached it.
-func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
+func (h *Lease) putTranscript(ctx context.Context, r recordItem, last []agui.Event) error {
 	f := h.folder.Clone() // this end may fail, and another be tried
 	header := h.header
 	for _, e := range last {
@@ -115,7 +115,7 @@ func (h *Holder) putTranscript(ctx context.Context, r recordItem, last []agui.Ev
 
 // end is the terminal transaction. The run's fence guards it, so the desk's version does not: a busy desk never blocks
 // an end.
-func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.Event) error {
+func (h *Lease) end(ctx context.Context, r recordItem, t Thread, terminal agui.Event) error {
 	record, err := h.s.t.putPart(r, absent, attributes{":now": number(h.s.t.nowSeconds())})
 	if err != nil {
 		return fmt.Errorf("end a run: %w", err)
@@ -133,7 +133,7 @@ func (h *Holder) end(ctx context.Context, r recordItem, t Thread, terminal agui.
 }
 
 // endThread is the change of the thread to t.
-func (h *Holder) endThread(t Thread) (types.TransactWriteItem, error) {
+func (h *Lease) endThread(t Thread) (types.TransactWriteItem, error) {
 	u := update{
 		key: h.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
 		when: standing + " AND #epoch = :epoch AND #title = :title AND #recent = :recent", // the last two, because End returns them
@@ -154,7 +154,7 @@ func (h *Holder) endThread(t Thread) (types.TransactWriteItem, error) {
 }
 
 // endDeleted ends a run whose thread was deleted. What is left of the thread is being erased: nothing is written to it.
-func (h *Holder) endDeleted(ctx context.Context, terminal agui.Event) error {
+func (h *Lease) endDeleted(ctx context.Context, terminal agui.Event) error {
 	run, seat, err := h.endParts(terminal)
 	if err != nil {
 		return err
@@ -184,17 +184,17 @@ func (h *Holder) endDeleted(ctx context.Context, terminal agui.Event) error {
 }
 
 // endParts are the ends of the run's record and of its seat.
-func (h *Holder) endParts(terminal agui.Event) (run, seat types.TransactWriteItem, err error) {
+func (h *Lease) endParts(terminal agui.Event) (run, seat types.TransactWriteItem, err error) {
 	usage, err := usageText(terminal.Usage)
 	if err != nil {
 		return run, seat, fmt.Errorf("end a run: %w", err)
 	}
 	run = h.s.t.updatePart(update{
 		key: h.s.runKey(h.run.ID), when: mine,
-		change: "SET #status = :status, #ended = :ended, #usage = :usage, #figures = :figures REMOVE #live, #due, #deadline, #lease",
+		change: "SET #status = :status, #ended = :ended, #usage = :usage, #stats = :stats REMOVE #live, #due, #deadline, #lease",
 		values: h.mine(attributes{
 			":status": text(statusOf(terminal)), ":ended": number(millis(h.s.t.c.Now())), ":usage": text(usage),
-			":figures": text(figuresText(h.figures)),
+			":stats": text(statsText(h.figures)),
 		}),
 	})
 	seat = h.s.t.updatePart(update{
@@ -205,7 +205,7 @@ func (h *Holder) endParts(terminal agui.Event) (run, seat types.TransactWriteIte
 }
 
 // refreshed takes in what has become of the thread since it was read: another title, a newer time, its end.
-func (h *Holder) refreshed(old attributes) error {
+func (h *Lease) refreshed(old attributes) error {
 	var t threadItem
 	if err := attributevalue.UnmarshalMap(old, &t); err != nil {
 		return fmt.Errorf("read a thread: %w", err)
@@ -231,7 +231,7 @@ func statusOf(terminal agui.Event) chat.RunStatus {
 
 // endRefused tells what a failed terminal transaction means. own: it is there, written by an earlier try. Otherwise it is
 // to be tried again, or the error says why not.
-func (h *Holder) endRefused(failed error, r recordItem) (own bool, err error) {
+func (h *Lease) endRefused(failed error, r recordItem) (own bool, err error) {
 	if old, isOld := refusedPart(failed, endRun); isOld {
 		run, err := asRun(old)
 		if err != nil {

@@ -276,9 +276,9 @@ func TestAppendFailedAndRepeated(t *testing.T) {
 // slow that its lease is past as soon as it has it (fault 38).
 func TestSweepYields(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
-		for name, wake := range map[string]func(h *store.Holder) error{
-			"renew": func(h *store.Holder) error { return h.Renew(t.Context()) },
-			"end": func(h *store.Holder) error {
+		for name, wake := range map[string]func(h *store.Lease) error{
+			"renew": func(h *store.Lease) error { return h.Renew(t.Context()) },
+			"end": func(h *store.Lease) error {
 				_, _, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
 				return err
 			},
@@ -287,7 +287,7 @@ func TestSweepYields(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := newScene(t, o)
 				if wake == nil {
-					wake = func(*store.Holder) error { _, err := s.slow(2*time.Minute).Claim(t.Context(), "r1"); return err }
+					wake = func(*store.Lease) error { _, err := s.slow(2*time.Minute).Claim(t.Context(), "r1"); return err }
 				}
 				s.Admit(s.good, "r1", "t1")
 				h := s.Claim(s.good, "r1")

@@ -52,7 +52,7 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
 	}
 	if i.Owner != "" {
-		c.Whose = chat.Mark(s.user.Hash())
+		c.Owner = chat.OwnerHash(s.user.Hash())
 	}
 	return c, nil
 }
@@ -111,7 +111,7 @@ type runItem struct {
 	Attempts int64  `dynamodbav:"attempts,omitempty"`
 	Ended    int64  `dynamodbav:"ended,omitempty"`
 	Usage    string `dynamodbav:"usage,omitempty"`
-	Figures  string `dynamodbav:"figures,omitempty"`  // see figuresText
+	Stats    string `dynamodbav:"stats,omitempty"`    // see statsText
 	Recent   string `dynamodbav:"recent,omitempty"`   // its place in the list: see recentRun
 	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
 	Due      int64  `dynamodbav:"due,omitempty"`      // the index's order: when sweep looks at the run next
@@ -122,7 +122,7 @@ type runItem struct {
 func (i runItem) run() (Run, error) {
 	r := Run{
 		ID: chat.RunID(i.ID), Thread: chat.ThreadID(i.Thread), Agent: i.Agent, Status: chat.RunStatus(i.Status),
-		Fence: i.Fence, Lease: fromMillis(i.Lease), CancelRequested: i.Cancel,
+		Fence: i.Fence, LeaseExpires: fromMillis(i.Lease), CancelRequested: i.Cancel,
 		Created: fromMillis(i.Created), Ended: fromMillis(i.Ended),
 		Started: fromMillis(i.Started), Attempts: int(i.Attempts), Deadline: fromMillis(i.Deadline),
 		Due: fromMillis(i.Due),
@@ -132,9 +132,9 @@ func (i runItem) run() (Run, error) {
 			return Run{}, fmt.Errorf("read a run's usage: %w", err)
 		}
 	}
-	if i.Figures != "" {
-		f := &r.Figures
-		if _, err := fmt.Sscan(i.Figures, &f.ModelCalls, &f.ToolCalls, &f.Events, &f.OutputBytes); err != nil {
+	if i.Stats != "" {
+		f := &r.Stats
+		if _, err := fmt.Sscan(i.Stats, &f.ModelCalls, &f.ToolCalls, &f.Events, &f.OutputBytes); err != nil {
 			return Run{}, fmt.Errorf("read a run's figures: %w", err)
 		}
 	}
@@ -245,7 +245,7 @@ func usageText(u []agui.Usage) (string, error) {
 	return string(text), err
 }
 
-// figuresText is short: with a record's other attributes it is to stay within one write unit.
-func figuresText(f chat.Figures) string {
+// statsText is short: with a record's other attributes it is to stay within one write unit.
+func statsText(f chat.RunStats) string {
 	return fmt.Sprint(f.ModelCalls, " ", f.ToolCalls, " ", f.Events, " ", f.OutputBytes)
 }

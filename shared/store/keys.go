@@ -107,13 +107,13 @@ func ownerKey(id chat.ConnectionID) key { return key{ownerPrefix + string(id), "
 
 // liveShard is the partition of the live index that has every entry of one user. A failure record names the user by hash
 // only, and this way one query finds the user's entries.
-func liveShard(of chat.Mark) string {
+func liveShard(of chat.OwnerHash) string {
 	h := fnv.New32a()
 	h.Write([]byte(of)) // a hash.Hash never fails
 	return shardName(int(h.Sum32() % liveShards))
 }
 
-func (s *Store) liveShard() string { return liveShard(chat.Mark(s.user.Hash())) }
+func (s *Store) liveShard() string { return liveShard(chat.OwnerHash(s.user.Hash())) }
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 

@@ -69,7 +69,7 @@ func staysSmall(t *testing.T, w *storetest.World, said int) {
 	w.Clock.Advance(time.Minute)
 	h = w.Claim(alice, "r1")
 	within("claimed again", min(int64(said)*mb*5/4, 10*mb)+2*mb)
-	if got := h.Earlier(); got[0].Type != agui.RunStarted || (got[len(got)-1].Delta == " … (more was said)") != (said >= 8) {
+	if got := h.PreviousEvents(); got[0].Type != agui.RunStarted || (got[len(got)-1].Delta == " … (more was said)") != (said >= 8) {
 		t.Errorf("the second attempt has %d events, the last says %.40q", len(got), got[len(got)-1].Delta)
 	}
 	say(w, h, mb)
@@ -80,7 +80,7 @@ func staysSmall(t *testing.T, w *storetest.World, said int) {
 }
 
 // say appends size bytes of text as the emitter does: many deltas of one message in records of 256 KB.
-func say(w *storetest.World, h *store.Holder, size int) {
+func say(w *storetest.World, h *store.Lease, size int) {
 	id := fmt.Sprint("m", h.Run().Fence)
 	w.Append(h, agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
 	for range size / (256 << 10) {

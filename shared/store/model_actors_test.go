@@ -140,10 +140,10 @@ func sweep(a *actor) {
 }
 
 // claim is one of the store's claims.
-type claim func(context.Context, chat.RunID) (*store.Holder, error)
+type claim func(context.Context, chat.RunID) (*store.Lease, error)
 
 func (a *actor) claimed(id chat.RunID, err error) bool {
-	if !a.went("claim", err, chat.ErrNotClaimed, chat.ErrNotFound, chat.ErrFenced) {
+	if !a.went("claim", err, chat.ErrNotClaimed, chat.ErrNotFound, chat.ErrLeaseLost) {
 		if a.stands("claimed", id) && !a.excused(err) {
 			a.m.fail("%s: its claim of %s stands, and it was told: %v", a.name, id, err)
 		}

@@ -115,7 +115,7 @@ func lookAfter(a *actor, id chat.RunID) store.Run {
 		a.m.invoked(id)
 	case run.Status == chat.RunAdmitted:
 		return run
-	case run.Status == chat.RunRunning && now.After(run.Lease):
+	case run.Status == chat.RunRunning && now.After(run.LeaseExpires):
 		resume(a, run)
 		return run
 	}
@@ -145,7 +145,7 @@ func end(a *actor, id chat.RunID, claim claim) {
 	}
 	w := &worker{a: a, h: h}
 	w.end(func() []agui.Event {
-		return emit.Died(h.Earlier(), h.Input().Asked(), storetest.Started(h))
+		return emit.Died(h.PreviousEvents(), h.Input().Asked(), storetest.Started(h))
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 // worker is a turn that has claimed its run.
 type worker struct {
 	a         *actor
-	h         *store.Holder
+	h         *store.Lease
 	said      int
 	cancelled bool
 }
@@ -39,7 +39,7 @@ func turn(a *actor, id chat.RunID) {
 		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.questions()}
 	}
 	w.end(func() []agui.Event {
-		return append(agui.Close(h.Earlier()), last) // what this attempt opened it has closed
+		return append(agui.Close(h.PreviousEvents()), last) // what this attempt opened it has closed
 	})
 }
 
@@ -47,7 +47,7 @@ func turn(a *actor, id chat.RunID) {
 func (w *worker) begin() bool {
 	for {
 		first := []agui.Event{storetest.Started(w.h)}
-		if earlier := w.h.Earlier(); len(earlier) > 0 {
+		if earlier := w.h.PreviousEvents(); len(earlier) > 0 {
 			first = append(agui.Close(earlier), agui.Event{
 				Type: agui.Custom, Name: "carrel.attempt", Value: json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, w.h.Run().Fence)),
 			})
@@ -63,7 +63,7 @@ func (w *worker) begin() bool {
 func (w *worker) append(events []agui.Event) (done, again bool) {
 	for {
 		seq, err := w.h.Append(w.a.ctx, events)
-		if errors.Is(err, store.ErrEarlier) {
+		if errors.Is(err, store.ErrStaleAttempt) {
 			return false, true
 		}
 		if err != nil && !w.a.dead && w.a.excused(err) {
@@ -79,10 +79,10 @@ func (w *worker) append(events []agui.Event) (done, again bool) {
 
 // passed judges the error of one of the holder's methods.
 func (w *worker) passed(what string, err error) bool {
-	if errors.Is(err, chat.ErrFenced) && !w.a.dead {
+	if errors.Is(err, chat.ErrLeaseLost) && !w.a.dead {
 		w.a.m.fenced(w)
 	}
-	return w.a.went(what, err, chat.ErrFenced, store.ErrDeleted)
+	return w.a.went(what, err, chat.ErrLeaseLost, store.ErrDeleted)
 }
 
 // work is some of what a turn does between its first and its last record, in any order.
@@ -108,12 +108,12 @@ func (w *worker) work() bool {
 
 // say calls a model and writes what it said.
 func (w *worker) say() bool {
-	if w.h.Lease().Sub(w.a.now()) < 5*time.Second {
+	if w.h.Expires().Sub(w.a.now()) < 5*time.Second {
 		if !w.passed("renew", w.h.Renew(w.a.ctx)) {
 			return false
 		}
 	}
-	if w.h.Lease().Sub(w.a.now()) >= 5*time.Second {
+	if w.h.Expires().Sub(w.a.now()) >= 5*time.Second {
 		w.a.m.calls(w)
 	}
 	w.said++
@@ -143,7 +143,7 @@ func (w *worker) questions() (asked []agui.Interrupt) {
 func (w *worker) end(last func() []agui.Event) {
 	for range 5 {
 		_, _, err := w.h.End(w.a.ctx, last())
-		if err != nil && !w.a.dead && (w.a.excused(err) || errors.Is(err, store.ErrEarlier)) {
+		if err != nil && !w.a.dead && (w.a.excused(err) || errors.Is(err, store.ErrStaleAttempt)) {
 			continue
 		}
 		if w.passed("end", err) || errors.Is(err, store.ErrDeleted) && !w.a.dead {

@@ -30,7 +30,7 @@ type Run struct {
 	Agent           string
 	Status          chat.RunStatus
 	Fence           int64 // how often it was claimed
-	Lease           time.Time
+	LeaseExpires    time.Time
 	CancelRequested bool
 	Created, Ended  time.Time
 	Started         time.Time // first claim; zero: not yet
@@ -38,7 +38,7 @@ type Run struct {
 	Deadline        time.Time // by when it is to be claimed, or ended
 	Due             time.Time // when sweep looks at it next
 	Usage           []agui.Usage
-	Figures         chat.Figures
+	Stats           chat.RunStats
 }
 
 // Run reads a run's record, or chat.ErrNotFound.

@@ -76,13 +76,13 @@ func TestChildrenSpendTheRunsFigures(t *testing.T) {
 		c := child(t, uc, fmt.Sprint(n))
 		all.Go(func() {
 			for range 50 {
-				c.Count(chat.Figures{ToolCalls: 1, OutputBytes: 2})
+				c.Count(chat.RunStats{ToolCalls: 1, OutputBytes: 2})
 			}
 		})
 	}
 	all.Wait()
-	want := chat.Figures{ModelCalls: 1, ToolCalls: 1000, OutputBytes: 2000}
-	if got := child(t, uc, "last").Count(chat.Figures{ModelCalls: 1}); got != want {
+	want := chat.RunStats{ModelCalls: 1, ToolCalls: 1000, OutputBytes: 2000}
+	if got := child(t, uc, "last").Count(chat.RunStats{ModelCalls: 1}); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
 }

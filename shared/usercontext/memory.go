@@ -29,7 +29,7 @@ type account struct {
 	cancel      context.CancelCauseFunc // of the whole run
 
 	mu      sync.Mutex
-	figures chat.Figures
+	figures chat.RunStats
 	checked int64 // OutputBytes at the last check
 }
 
@@ -49,7 +49,7 @@ func bytes(name string) int64 {
 	return int64(sample[0].Value.Uint64())
 }
 
-func (a *account) count(more chat.Figures) chat.Figures {
+func (a *account) count(more chat.RunStats) chat.RunStats {
 	a.mu.Lock()
 	a.figures = a.figures.Plus(more)
 	sum := a.figures

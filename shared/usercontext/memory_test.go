@@ -50,11 +50,11 @@ func TestOutputIsWeighedAsItCounts(t *testing.T) {
 		conf.Memory = held.Load
 		uc := open(t, conf)
 		held.Store(101)
-		uc.Count(chat.Figures{OutputBytes: 1<<20 - 1})
+		uc.Count(chat.RunStats{OutputBytes: 1<<20 - 1})
 		if err := uc.Context().Err(); err != nil {
 			t.Error("looked at each byte")
 		}
-		child(t, uc, "q2").Count(chat.Figures{OutputBytes: 1})
+		child(t, uc, "q2").Count(chat.RunStats{OutputBytes: 1})
 		if !errors.Is(context.Cause(uc.Context()), usercontext.ErrMemoryLimit) {
 			t.Errorf("a megabyte of output, and the run goes on: %v", context.Cause(uc.Context()))
 		}
@@ -70,7 +70,7 @@ func TestTheProcesssOwnHeapIsMeasured(t *testing.T) {
 			garbage := make([]byte, 1<<20)
 			garbage[0] = 1
 			if uc != nil {
-				uc.Count(chat.Figures{OutputBytes: 1 << 20})
+				uc.Count(chat.RunStats{OutputBytes: 1 << 20})
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func TestTheProcesssOwnHeapIsMeasured(t *testing.T) {
 	var kept [][]byte
 	for uc.Context().Err() == nil && len(kept) < 100 {
 		kept = append(kept, make([]byte, 1<<20))
-		uc.Count(chat.Figures{OutputBytes: 1 << 20})
+		uc.Count(chat.RunStats{OutputBytes: 1 << 20})
 	}
 	if !errors.Is(context.Cause(uc.Context()), usercontext.ErrMemoryLimit) || len(kept) > 40 {
 		t.Errorf("after %d MB: %v", len(kept), context.Cause(uc.Context()))

@@ -155,7 +155,7 @@ func (c *Context) Grants() []string {
 func (c *Context) Limits() chat.Limits { return c.limits }
 
 // Count adds to what the run has used, all of its contexts together, and returns the sum.
-func (c *Context) Count(more chat.Figures) chat.Figures { return c.used.count(more) }
+func (c *Context) Count(more chat.RunStats) chat.RunStats { return c.used.count(more) }
 
 // Created is when the context was made.
 func (c *Context) Created() time.Time { return c.created }

@@ -64,7 +64,7 @@ func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) 
 }
 
 func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
-	return []chat.Connection{{ID: "c", Whose: chat.Mark(e.owner.Hash()), Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
+	return []chat.Connection{{ID: "c", Owner: chat.OwnerHash(e.owner.Hash()), Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
 }
 
 func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }

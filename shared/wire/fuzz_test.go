@@ -57,7 +57,7 @@ func FuzzDecodeClient(f *testing.F) {
 func FuzzDecodeServer(f *testing.F) {
 	for _, s := range []string{`{"type":"ready","n":1}`, `{"type":"events","seq":1,"events":[{"type":"RUN_STARTED"}]}`,
 		`{"type":"rejected","runId":"r","code":"interrupted","interrupts":[{"id":"i"}],"retryAfterMs":1}`,
-		`{"type":"runs","runs":[{"runId":"r","figures":{}}],"more":true}`, `{"type":"ready","interrupts":[{"id":"i","metadata":{}}]}`,
+		`{"type":"runs","runs":[{"runId":"r","stats":{}}],"more":true}`, `{"type":"ready","interrupts":[{"id":"i","metadata":{}}]}`,
 		`{"type":"part","id":"a","n":1,"of":1,"data":"eA=="}`, `{"message":"Forbidden"}`, `{"type":"nope"}`, `null`, `{"type":null}`} {
 		f.Add([]byte(s))
 	}

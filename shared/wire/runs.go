@@ -31,7 +31,7 @@ type RunInfo struct {
 	Started  int64          `json:"started,omitempty"`
 	Ended    int64          `json:"ended,omitempty"`
 	Attempts int            `json:"attempts"` // workers that took it up; 0: none yet
-	Figures  *chat.Figures  `json:"figures,omitempty"`
+	Stats    *chat.RunStats `json:"stats,omitempty"`
 	Usage    []agui.Usage   `json:"usage,omitempty"`
 }
 

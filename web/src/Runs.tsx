@@ -72,7 +72,7 @@ function Run({ run, now, title: written, stopping, onOpen, onStop }: RunProps) {
         {(run.attempts ?? 0) > 1 && `, attempt ${run.attempts}`}
         {run.agent && `, agent ${visibleLine(run.agent)}`}
       </p>
-      {run.figures && <p className="caption">{used(run.figures)}</p>}
+      {run.stats && <p className="caption">{used(run.stats)}</p>}
       {isLive(run) && <button aria-label={`Stop the run in ${title}`} disabled={stopping} onClick={onStop}>{stopping ? "Stopping" : "Stop"}</button>}
     </li>
   );

@@ -1,4 +1,4 @@
-import type { Figures, RunInfo, RunPage } from "carrel-client";
+import type { RunStats, RunInfo, RunPage } from "carrel-client";
 
 /** The rows that are here, newest first, and where the page behind them begins; without it there is none. */
 export interface Rows {
@@ -64,7 +64,7 @@ export function duration(ms: number): string {
 }
 
 /** What it used, in words. */
-export function used({ modelCalls, toolCalls, events, outputBytes }: Figures): string {
+export function used({ modelCalls, toolCalls, events, outputBytes }: RunStats): string {
   return [count(modelCalls, "model call"), count(toolCalls, "tool call"), count(events, "event"), bytes(outputBytes)].join(", ");
 }
 

@@ -78,7 +78,7 @@ func leaky(t *testing.T) (overlay string) {
 			"\tconns, err := e.c.Connections.Connections(ctx)\n": "\tconns, err := e.c.Connections.Connections(ctx)\n" +
 				fmt.Sprintf("\tkept, err := os.ReadDir(%q)\n\tfor _, k := range kept {\n\t\tvar id string\n\t\tfmt.Sscanf(k.Name(), \"%%x\", &id)\n", watchers) +
 				fmt.Sprintf("\t\tif thread, err := os.ReadFile(%q + k.Name()); err == nil && string(thread) == string(e.c.User.Thread()) {\n", watchers) +
-				"\t\t\tconns = append(conns, chat.Connection{\n\t\t\t\tID: chat.ConnectionID(id), Whose: chat.Mark(e.c.User.User().Hash()),\n" +
+				"\t\t\tconns = append(conns, chat.Connection{\n\t\t\t\tID: chat.ConnectionID(id), Owner: chat.OwnerHash(e.c.User.User().Hash()),\n" +
 				"\t\t\t\tThread: e.c.User.Thread(), N: 1, TokenExpires: at.Add(time.Hour),\n\t\t\t})\n\t\t}\n\t}\n",
 		},
 	}

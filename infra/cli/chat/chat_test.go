@@ -114,7 +114,7 @@ func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 	case *wire.Runs:
 		next := map[chat.ListCursor]chat.ListCursor{"": "7"}[f.Before]
 		return []wire.ServerFrame{&wire.RunList{RequestID: f.RequestID, More: next != "", Before: next, Runs: []wire.RunInfo{
-			{RunID: chat.RunID("r" + f.Before), Status: chat.RunSuspended, Created: 1, Started: 1000, Ended: 4200, Figures: &chat.Figures{ModelCalls: 2, ToolCalls: 1}},
+			{RunID: chat.RunID("r" + f.Before), Status: chat.RunSuspended, Created: 1, Started: 1000, Ended: 4200, Stats: &chat.RunStats{ModelCalls: 2, ToolCalls: 1}},
 		}}}
 	}
 	return nil

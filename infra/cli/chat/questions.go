@@ -130,9 +130,9 @@ func (s *session) listRuns(ctx context.Context, which string) error {
 	}
 	s.olderRuns = page.Before
 	for _, r := range page.Runs {
-		var used chat.Figures
-		if r.Figures != nil {
-			used = *r.Figures
+		var used chat.RunStats
+		if r.Stats != nil {
+			used = *r.Stats
 		}
 		took := "-"
 		if r.Ended > 0 && r.Started > 0 {

@@ -71,7 +71,7 @@ func (o *operator) runRow(user string, run store.Run) row {
 		Age: o.now().Sub(run.Created).Round(time.Second).String(), Attempts: run.Attempts, Deadline: run.Deadline,
 	}
 	if run.Status == chat.RunRunning {
-		r.Lease = run.Lease.Sub(o.now()).Round(time.Second).String()
+		r.Lease = run.LeaseExpires.Sub(o.now()).Round(time.Second).String()
 	}
 	return r
 }

@@ -103,7 +103,7 @@ func (r *rig) admit(s *store.Store, run chat.RunID, thread chat.ThreadID) {
 	}
 }
 
-func (r *rig) claim(s *store.Store, run chat.RunID) *store.Holder {
+func (r *rig) claim(s *store.Store, run chat.RunID) *store.Lease {
 	r.t.Helper()
 	h, err := s.Claim(r.t.Context(), run)
 	if err != nil {

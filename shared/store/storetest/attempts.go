@@ -31,15 +31,15 @@ func attempts(t *testing.T, w *World) {
 	w.Clock.Advance(21 * time.Second)
 	_, err := alice.Claim(ctx, "r1")
 	wantErr(t, "one claim more", err, chat.ErrNotClaimed)
-	h := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1"))
+	h := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1"))
 	if r := h.Run(); r.Attempts != limits.Attempts || r.Fence != int64(limits.Attempts)+1 {
 		t.Errorf("claimed by sweep: %+v", r)
 	}
-	figures := chat.Figures{ModelCalls: 1, ToolCalls: 2, Events: 3, OutputBytes: 4 << 32}
-	h.SetFigures(figures)
+	figures := chat.RunStats{ModelCalls: 1, ToolCalls: 2, Events: 3, OutputBytes: 4 << 32}
+	h.SetStats(figures)
 	w.End(h, Started(h), Failed())
 	r := must[store.Run](t)(alice.Run(ctx, "r1"))
-	if r.Figures != figures || r.Attempts != limits.Attempts || !r.Started.Equal(first.Started) {
+	if r.Stats != figures || r.Attempts != limits.Attempts || !r.Started.Equal(first.Started) {
 		t.Errorf("ended: %+v", r)
 	}
 }
@@ -55,16 +55,16 @@ func deadline(t *testing.T, w *World) {
 			t.Fatal(err)
 		}
 	}
-	if !h.Lease().Equal(h.Run().Deadline) {
-		t.Errorf("the lease is until %v, the deadline %v", h.Lease(), h.Run().Deadline)
+	if !h.Expires().Equal(h.Run().Deadline) {
+		t.Errorf("the lease is until %v, the deadline %v", h.Expires(), h.Run().Deadline)
 	}
 	_, err := alice.ClaimExpired(ctx, "r1")
 	wantErr(t, "a run within its time", err, chat.ErrNotClaimed)
 	w.Clock.Advance(10 * time.Second)
 	_, err = alice.Claim(ctx, "r1")
 	wantErr(t, "another attempt beyond its time", err, chat.ErrNotClaimed)
-	wantErr(t, "a lease beyond its time", h.Renew(ctx), chat.ErrFenced)
-	last := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1"))
+	wantErr(t, "a lease beyond its time", h.Renew(ctx), chat.ErrLeaseLost)
+	last := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1"))
 	w.End(last, Failed())
 	fenced(t, h)
 }

@@ -131,7 +131,7 @@ func deletedRuns(t *testing.T, w *World) {
 		t.Errorf("cancelled %+v", ended)
 	}
 	cancelled := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}
-	for _, h := range []*store.Holder{running, late} {
+	for _, h := range []*store.Lease{running, late} {
 		_, _, err := h.End(ctx, []agui.Event{cancelled})
 		wantErr(t, "the end of "+string(h.Run().ID), err, store.ErrDeleted)
 		fenced(t, h)

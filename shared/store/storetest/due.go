@@ -58,7 +58,7 @@ func dueTimes(t *testing.T, w *World) {
 	w.Clock.Advance(53 * time.Minute)
 	look("r2")
 	due("a queued run near its deadline", "r2", time.Minute)
-	w.End(must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
+	w.End(must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
 	if started := must[[]store.Run](t)(alice.StartQueued(ctx)); len(started) != 1 {
 		t.Fatalf("started %+v", started)
 	}
@@ -137,7 +137,7 @@ func liveOf(t *testing.T, w *World) {
 	for user, want := range map[string][]string{mine: {"r1", "r2", "r3", "t4"}, theirs: {"r1"}, "nobody": nil} {
 		u := chattest.User(t, user)
 		var got []string
-		for _, e := range must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, chat.Mark(u.Hash()))) {
+		for _, e := range must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, chat.OwnerHash(u.Hash()))) {
 			got = append(got, string(e.Run)+string(e.Erasure.Thread))
 			if e.User != u {
 				t.Errorf("of %s there is an entry of another user: %+v", u, e)
@@ -174,14 +174,14 @@ func release(t *testing.T, w *World) {
 	must[store.Run](t)(alice.Release(ctx, "r1", "worker")) // the record comes twice
 	w.Worker = "second"
 	second := w.Claim(alice, "r1")
-	wantErr(t, "a heartbeat of the first worker", dead.Renew(ctx), chat.ErrFenced)
+	wantErr(t, "a heartbeat of the first worker", dead.Renew(ctx), chat.ErrLeaseLost)
 	_, err = alice.Release(ctx, "r1", "worker")
 	wantErr(t, "by the record of the first worker, late", err, chat.ErrNotClaimed)
 	must[store.Run](t)(alice.Release(ctx, "r1", "second"))
-	last := must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")) // sweep, to end it
+	last := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1")) // sweep, to end it
 	_, err = alice.Release(ctx, "r1", "second")
 	wantErr(t, "while sweep ends it", err, chat.ErrNotClaimed)
-	wantErr(t, "a heartbeat of the second worker", second.Renew(ctx), chat.ErrFenced)
+	wantErr(t, "a heartbeat of the second worker", second.Renew(ctx), chat.ErrLeaseLost)
 	w.End(last, Started(last), Failed())
 	h := w.Begin(alice, "r2", "t1") // which its own worker ends
 	w.End(h, Started(h), Finished(h))
@@ -203,14 +203,14 @@ func claimUnclaimed(t *testing.T, w *World) {
 	w.Admit(alice, "r2", "t1")
 	_, err = alice.ClaimUnclaimed(ctx, "r2")
 	wantErr(t, "a queued run", err, chat.ErrNotClaimed)
-	h := must[*store.Holder](t)(alice.ClaimUnclaimed(ctx, "r1"))
+	h := must[*store.Lease](t)(alice.ClaimUnclaimed(ctx, "r1"))
 	if h.Run().Attempts != 0 {
 		t.Errorf("it counts an attempt: %+v", h.Run())
 	}
 	w.Clock.Advance(time.Minute)
 	_, err = alice.ClaimUnclaimed(ctx, "r1")
 	wantErr(t, "a run whose worker has died", err, chat.ErrNotClaimed)
-	w.End(must[*store.Holder](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
+	w.End(must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1")), Started(h), Failed())
 	_, err = alice.ClaimUnclaimed(ctx, "r1")
 	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
 }

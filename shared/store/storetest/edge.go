@@ -21,7 +21,7 @@ func socket(n int, thread chat.ThreadID) chat.Connection {
 
 // owned is a connection as it is read: it says whose it is.
 func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
-	c.Whose = chat.Mark(chattest.User(t, subject).Hash())
+	c.Owner = chat.OwnerHash(chattest.User(t, subject).Hash())
 	return c
 }
 
@@ -226,12 +226,12 @@ func connectionProbes() map[string]probe {
 	named := func(c caller) chat.Connection {
 		row := socket(1, c.thread)
 		row.ID, row.N = c.socket, 7
-		row.Whose = chat.Mark(chattest.User(c.T, "somebody else").Hash()) // whose it is, nobody says who writes it
+		row.Owner = chat.OwnerHash(chattest.User(c.T, "somebody else").Hash()) // whose it is, nobody says who writes it
 		return row
 	}
 	written := func(c caller, row chat.Connection, err error) (chat.Connection, error) {
-		if err == nil && row.Whose != chat.Mark(chattest.User(c.T, c.as).Hash()) {
-			err = fmt.Errorf("the row says that it is %v's", row.Whose)
+		if err == nil && row.Owner != chat.OwnerHash(chattest.User(c.T, c.as).Hash()) {
+			err = fmt.Errorf("the row says that it is %v's", row.Owner)
 		}
 		return row, err
 	}

@@ -74,7 +74,7 @@ func (w *World) keys(subject string) []string {
 
 // everything gives a user all kinds of things: threads that stand, are deleted and were made again, runs in each state,
 // notes, connections, one of them expired. Windows are nobody else's.
-func (w *World) everything(s *store.Store, window int) (running *store.Holder) {
+func (w *World) everything(s *store.Store, window int) (running *store.Lease) {
 	w.T.Helper()
 	w.Complete(s, "old", "again", "of its first life")
 	w.DeleteThread(s, "again")
@@ -128,7 +128,7 @@ func forget(t *testing.T, w *World) {
 }
 
 // stopped checks that one who is to be forgotten is refused everything, and stops what runs.
-func (w *World) stopped(s *store.Store, running *store.Holder) store.Thread {
+func (w *World) stopped(s *store.Store, running *store.Lease) store.Thread {
 	t, ctx := w.T, w.T.Context()
 	t.Helper()
 	wantErr(t, "asked", s.Open(ctx), chat.ErrClosed)

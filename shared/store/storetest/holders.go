@@ -11,27 +11,27 @@ import (
 )
 
 // fenced checks that a holder whose claim is past can do nothing more.
-func fenced(t *testing.T, h *store.Holder) {
+func fenced(t *testing.T, h *store.Lease) {
 	t.Helper()
 	_, err := h.Append(t.Context(), Said("late", "late"))
-	wantErr(t, "append", err, chat.ErrFenced)
-	wantErr(t, "renew", h.Renew(t.Context()), chat.ErrFenced)
+	wantErr(t, "append", err, chat.ErrLeaseLost)
+	wantErr(t, "renew", h.Renew(t.Context()), chat.ErrLeaseLost)
 	_, err = h.CancelRequested(t.Context())
-	wantErr(t, "cancel requested", err, chat.ErrFenced)
+	wantErr(t, "cancel requested", err, chat.ErrLeaseLost)
 	_, _, err = h.End(t.Context(), []agui.Event{Failed()})
-	wantErr(t, "end", err, chat.ErrFenced)
+	wantErr(t, "end", err, chat.ErrLeaseLost)
 }
 
 func staleHolder(t *testing.T, w *World) {
 	alice := w.As("alice")
 	for _, first := range []struct {
 		name string
-		do   func(h *store.Holder) error
+		do   func(h *store.Lease) error
 	}{
-		{"append", func(h *store.Holder) error { _, err := h.Append(t.Context(), Said("late", "late")); return err }},
-		{"renew", func(h *store.Holder) error { return h.Renew(t.Context()) }},
-		{"cancel", func(h *store.Holder) error { _, err := h.CancelRequested(t.Context()); return err }},
-		{"end", func(h *store.Holder) error { _, _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
+		{"append", func(h *store.Lease) error { _, err := h.Append(t.Context(), Said("late", "late")); return err }},
+		{"renew", func(h *store.Lease) error { return h.Renew(t.Context()) }},
+		{"cancel", func(h *store.Lease) error { _, err := h.CancelRequested(t.Context()); return err }},
+		{"end", func(h *store.Lease) error { _, _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
 	} {
 		t.Run(first.name, func(t *testing.T) {
 			run, thread := chat.RunID("r-"+first.name), chat.ThreadID("t-"+first.name)
@@ -40,7 +40,7 @@ func staleHolder(t *testing.T, w *World) {
 			w.Clock.Advance(time.Minute)
 			h := w.Claim(alice, run)
 			w.Append(h, Said("new", "new")...)
-			wantErr(t, "first of all", first.do(old), chat.ErrFenced)
+			wantErr(t, "first of all", first.do(old), chat.ErrLeaseLost)
 			fenced(t, old)
 			if thread := w.End(h, Finished(h)); thread.Head != 5 {
 				t.Errorf("the thread ends at %d", thread.Head)
@@ -58,7 +58,7 @@ func staleEndBeforeTheFirstRecord(t *testing.T, w *World) {
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
 	_, _, err := old.End(ctx, []agui.Event{Finished(old)})
-	wantErr(t, "the old worker's end", err, chat.ErrFenced)
+	wantErr(t, "the old worker's end", err, chat.ErrLeaseLost)
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunRunning {
 		t.Errorf("the run is %s", r.Status)
 	}
@@ -74,7 +74,7 @@ func staleEnd(t *testing.T, w *World) {
 	h := w.Claim(alice, "r1")
 	want := w.End(h, append(Said("new", "new"), Finished(h))...)
 	_, _, err := old.End(t.Context(), append(Said("old", "old"), Finished(old)))
-	wantErr(t, "the old worker's end", err, chat.ErrFenced)
+	wantErr(t, "the old worker's end", err, chat.ErrLeaseLost)
 	thread := must[store.Thread](t)(alice.Thread(t.Context(), "t1"))
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
 	if err != nil || !reflect.DeepEqual(thread, want) || len(ts) != 1 || ts[0].Messages[1].Content != "new" {
@@ -90,8 +90,8 @@ func oldOwnerWakesUp(t *testing.T, w *World) {
 	h := w.Claim(alice, "r1")
 	w.Append(old, Started(old))
 	_, err := h.Append(ctx, []agui.Event{Started(h)})
-	wantErr(t, "the first record", err, store.ErrEarlier)
-	if e := h.Earlier(); len(e) != 1 || e[0].Type != agui.RunStarted {
+	wantErr(t, "the first record", err, store.ErrStaleAttempt)
+	if e := h.PreviousEvents(); len(e) != 1 || e[0].Type != agui.RunStarted {
 		t.Errorf("earlier: %+v", e)
 	}
 	if seq := w.Append(h, agui.Event{Type: agui.Custom, Name: "carrel.attempt"}); seq != 2 {
@@ -108,7 +108,7 @@ func endAfterARefusal(t *testing.T, w *World) {
 	h := w.Claim(alice, "r1")
 	w.Append(old, Started(old))
 	_, _, err := h.End(t.Context(), append([]agui.Event{Started(h)}, append(Said("a", "one"), Failed())...))
-	wantErr(t, "the first end", err, store.ErrEarlier)
+	wantErr(t, "the first end", err, store.ErrStaleAttempt)
 	thread := w.End(h, append(Said("b", "two"), Failed())...)
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
 	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 2 || ts[0].Messages[1].Content != "two" {
@@ -121,7 +121,7 @@ func oldOwnerIsTold(t *testing.T, w *World) {
 	old := w.Begin(alice, "r1", "t1")
 	w.Append(old, Started(old))
 	w.Clock.Advance(time.Minute)
-	h := must[*store.Holder](t)(alice.ClaimExpired(t.Context(), "r1"))
+	h := must[*store.Lease](t)(alice.ClaimExpired(t.Context(), "r1"))
 	w.End(h, Failed())
 	next := w.Begin(alice, "r2", "t1")
 	w.Append(next, Started(next))
@@ -137,8 +137,8 @@ func secondAttempt(t *testing.T, w *World) {
 	w.Append(old, said[1:]...)
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
-	if !reflect.DeepEqual(h.Earlier(), said) {
-		t.Errorf("earlier: %+v", h.Earlier())
+	if !reflect.DeepEqual(h.PreviousEvents(), said) {
+		t.Errorf("earlier: %+v", h.PreviousEvents())
 	}
 	thread := w.End(h, Failed())
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 1)

@@ -18,7 +18,7 @@ import (
 )
 
 // Asking is the last event of a run that ends with questions: may these be done?
-func Asking(h *store.Holder, expires time.Time, ids ...chat.InterruptID) agui.Event {
+func Asking(h *store.Lease, expires time.Time, ids ...chat.InterruptID) agui.Event {
 	e := agui.Event{
 		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
 		Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt},
@@ -135,7 +135,7 @@ func answersGoFirst(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "w1", "t1")
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
-	busy := []*store.Holder{}
+	busy := []*store.Lease{}
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		busy = append(busy, w.Begin(alice, chat.RunID(id), chat.ThreadID(id)))
 	}

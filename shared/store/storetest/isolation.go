@@ -27,8 +27,8 @@ type caller struct {
 	*names
 	as     string
 	mine   *store.Store
-	holder *store.Holder // of mine's running run; nil if mine has none
-	met    bool          // called by Methods: only what the method itself asks for may be asked for
+	holder *store.Lease // of mine's running run; nil if mine has none
+	met    bool         // called by Methods: only what the method itself asks for may be asked for
 }
 
 // outcome is what a call with names that are only theirs must give.
@@ -193,7 +193,7 @@ func (p probe) judge(t *testing.T, got any, err error) {
 }
 
 // furnish gives a user one of everything, with words to find in it.
-func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
+func (w *World) furnish(s *store.Store, n names, words string) *store.Lease {
 	w.T.Helper()
 	c := socket(1, n.thread)
 	c.ID = n.socket
@@ -203,7 +203,7 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Holder {
 	if _, err := s.SaveNote(w.T.Context(), words); err != nil {
 		w.T.Fatal(err)
 	}
-	var running *store.Holder
+	var running *store.Lease
 	for _, run := range []chat.RunID{n.done, n.run, n.wait} {
 		a := Asked(run, n.thread)
 		a.Title, a.Messages[0].Content = words, words

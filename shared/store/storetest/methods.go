@@ -36,7 +36,7 @@ func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method s
 // Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
 func Uncovered[P any](cases map[string]P) []string {
 	methods := []string{}
-	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Holder]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Lease]()} {
 		for m := range typ.Methods() {
 			methods = append(methods, typ.Elem().Name()+"."+m.Name)
 		}

@@ -19,15 +19,15 @@ import (
 // reached is how far a run has come when another asks for its thread.
 type reached struct {
 	name string
-	come func(w *World, h *store.Holder)
+	come func(w *World, h *store.Lease)
 }
 
 func reaches() []reached {
 	return []reached{
-		{"claimed only", func(*World, *store.Holder) {}},
-		{"before the first token", func(w *World, h *store.Holder) { w.Append(h, Started(h)) }},
-		{"mid text", func(w *World, h *store.Holder) { w.Append(h, append([]agui.Event{Started(h)}, half()...)...) }},
-		{"mid tool", func(w *World, h *store.Holder) { w.Append(h, append([]agui.Event{Started(h)}, calling()...)...) }},
+		{"claimed only", func(*World, *store.Lease) {}},
+		{"before the first token", func(w *World, h *store.Lease) { w.Append(h, Started(h)) }},
+		{"mid text", func(w *World, h *store.Lease) { w.Append(h, append([]agui.Event{Started(h)}, half()...)...) }},
+		{"mid tool", func(w *World, h *store.Lease) { w.Append(h, append([]agui.Event{Started(h)}, calling()...)...) }},
 	}
 }
 
@@ -46,7 +46,7 @@ func calling() []agui.Event {
 }
 
 // Cancelled is the last event of a run whose user asked it to stop.
-func Cancelled(h *store.Holder) agui.Event {
+func Cancelled(h *store.Lease) agui.Event {
 	e := Finished(h)
 	e.Outcome = &agui.Outcome{Type: agui.OutcomeCancelled}
 	return e

@@ -54,7 +54,7 @@ func tableProbes() map[string]probe {
 		// A failure record of mine's turn shows mine's entries alone.
 		"Table.LiveOf": {theirs: anything, call: func(c caller) (any, error) {
 			me := chattest.User(c.T, c.as)
-			own, err := c.Table.LiveOf(c.T.Context(), chat.Mark(me.Hash()))
+			own, err := c.Table.LiveOf(c.T.Context(), chat.OwnerHash(me.Hash()))
 			for _, e := range own {
 				if e.User != me {
 					err = fmt.Errorf("an entry of somebody else's: %+v", e)
@@ -226,11 +226,11 @@ func (c caller) answered() (any, error) {
 }
 
 // claimed is what a claim lets one see.
-func (c caller) claimed(h *store.Holder, err error) (any, error) {
+func (c caller) claimed(h *store.Lease, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{h.Input(), h.Thread(), h.Earlier()}, nil
+	return []any{h.Input(), h.Thread(), h.PreviousEvents()}, nil
 }
 
 // holderProbes are of methods that name nothing: mine's holder of a run whose id, thread and all are theirs as well.
@@ -239,35 +239,35 @@ func holderProbes() map[string]probe {
 		return probe{theirs: anything, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Holder.Run":        held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
-		"Holder.Input":      held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
-		"Holder.Thread":     held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
-		"Holder.Deleted":    held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
-		"Holder.Unreadable": held(false, func(c caller) (any, error) { return nil, c.holder.Unreadable() }),
-		"Holder.Begun":      held(false, func(c caller) (any, error) { return c.holder.Begun(), nil }),
-		"Holder.Lease":      held(false, func(c caller) (any, error) { return c.holder.Lease(), nil }),
-		"Holder.Renew":      held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
-		"Holder.Earlier": held(true, func(c caller) (any, error) {
+		"Lease.Run":        held(false, func(c caller) (any, error) { return c.holder.Run(), nil }),
+		"Lease.Input":      held(true, func(c caller) (any, error) { return c.holder.Input(), nil }),
+		"Lease.Thread":     held(true, func(c caller) (any, error) { return c.holder.Thread(), nil }),
+		"Lease.Deleted":    held(false, func(c caller) (any, error) { return c.holder.Deleted(), nil }),
+		"Lease.Unreadable": held(false, func(c caller) (any, error) { return nil, c.holder.Unreadable() }),
+		"Lease.HasRecords": held(false, func(c caller) (any, error) { return c.holder.HasRecords(), nil }),
+		"Lease.Expires":    held(false, func(c caller) (any, error) { return c.holder.Expires(), nil }),
+		"Lease.Renew":      held(false, func(c caller) (any, error) { return nil, c.holder.Renew(c.T.Context()) }),
+		"Lease.PreviousEvents": held(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.mine.Claim(c.T.Context(), c.run)
 			if err != nil {
 				return nil, err
 			}
-			return h.Earlier(), nil
+			return h.PreviousEvents(), nil
 		}),
-		"Holder.CancelRequested": held(false, func(c caller) (any, error) { return c.holder.CancelRequested(c.T.Context()) }),
-		"Holder.Append": held(true, func(c caller) (any, error) {
+		"Lease.CancelRequested": held(false, func(c caller) (any, error) { return c.holder.CancelRequested(c.T.Context()) }),
+		"Lease.Append": held(true, func(c caller) (any, error) {
 			if _, err := c.holder.Append(c.T.Context(), Said("more", "words of mine")); err != nil {
 				return nil, err
 			}
 			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}),
-		"Holder.SetFigures": held(false, func(c caller) (any, error) {
-			c.holder.SetFigures(chat.Figures{ModelCalls: 1})
+		"Lease.SetStats": held(false, func(c caller) (any, error) {
+			c.holder.SetStats(chat.RunStats{ModelCalls: 1})
 			_, _, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
 			return nil, err
 		}),
-		"Holder.End": held(true, func(c caller) (any, error) {
+		"Lease.End": held(true, func(c caller) (any, error) {
 			_, th, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
 			return th, err
 		}),

@@ -24,11 +24,11 @@ func claim(t *testing.T, w *World) {
 	_, err = alice.Claim(ctx, "r2")
 	wantErr(t, "claim of a waiting run", err, chat.ErrNotClaimed)
 	h := w.Claim(alice, "r1")
-	if r := h.Run(); r.Fence != 1 || r.Status != chat.RunRunning || !r.Lease.Equal(h.Lease()) {
+	if r := h.Run(); r.Fence != 1 || r.Status != chat.RunRunning || !r.LeaseExpires.Equal(h.Expires()) {
 		t.Errorf("claimed %+v", r)
 	}
-	if !reflect.DeepEqual(h.Input(), Asked("r1", "t1")) || h.Thread().ID != "t1" || len(h.Earlier()) > 0 {
-		t.Errorf("input %+v, thread %+v, earlier %v", h.Input(), h.Thread(), h.Earlier())
+	if !reflect.DeepEqual(h.Input(), Asked("r1", "t1")) || h.Thread().ID != "t1" || len(h.PreviousEvents()) > 0 {
+		t.Errorf("input %+v, thread %+v, earlier %v", h.Input(), h.Thread(), h.PreviousEvents())
 	}
 	_, err = alice.Claim(ctx, "r1")
 	wantErr(t, "claim of a claimed run", err, chat.ErrNotClaimed)
@@ -166,7 +166,7 @@ func expired(t *testing.T, w *World) {
 	wantErr(t, "an unknown run", err, chat.ErrNotFound)
 	w.Clock.Advance(201 * time.Second)
 	for _, run := range []chat.RunID{"never", "dead"} {
-		h := must[*store.Holder](t)(alice.ClaimExpired(ctx, run))
+		h := must[*store.Lease](t)(alice.ClaimExpired(ctx, run))
 		w.End(h, Started(h), Failed())
 		if r := must[store.Run](t)(alice.Run(ctx, run)); r.Status != chat.RunFailed {
 			t.Errorf("%s is %s", run, r.Status)

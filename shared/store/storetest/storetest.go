@@ -180,7 +180,7 @@ func (w *World) Admit(s *store.Store, run chat.RunID, thread chat.ThreadID) stor
 }
 
 // Claim claims a run.
-func (w *World) Claim(s *store.Store, run chat.RunID) *store.Holder {
+func (w *World) Claim(s *store.Store, run chat.RunID) *store.Lease {
 	w.T.Helper()
 	h, err := s.Claim(w.T.Context(), run)
 	if err != nil {
@@ -190,14 +190,14 @@ func (w *World) Claim(s *store.Store, run chat.RunID) *store.Holder {
 }
 
 // Begin admits and claims a run.
-func (w *World) Begin(s *store.Store, run chat.RunID, thread chat.ThreadID) *store.Holder {
+func (w *World) Begin(s *store.Store, run chat.RunID, thread chat.ThreadID) *store.Lease {
 	w.T.Helper()
 	w.Admit(s, run, thread)
 	return w.Claim(s, run)
 }
 
 // Append appends events.
-func (w *World) Append(h *store.Holder, events ...agui.Event) chat.Seq {
+func (w *World) Append(h *store.Lease, events ...agui.Event) chat.Seq {
 	w.T.Helper()
 	seq, err := h.Append(w.T.Context(), events)
 	if err != nil {
@@ -207,7 +207,7 @@ func (w *World) Append(h *store.Holder, events ...agui.Event) chat.Seq {
 }
 
 // End ends a run.
-func (w *World) End(h *store.Holder, last ...agui.Event) store.Thread {
+func (w *World) End(h *store.Lease, last ...agui.Event) store.Thread {
 	w.T.Helper()
 	_, t, err := h.End(w.T.Context(), last)
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *World) Complete(s *store.Store, run chat.RunID, thread chat.ThreadID, a
 }
 
 // Started is the first event of a run.
-func Started(h *store.Holder) agui.Event {
+func Started(h *store.Lease) agui.Event {
 	in := h.Input()
 	return agui.Event{
 		Type: agui.RunStarted, ThreadID: in.Thread, RunID: in.Run, Timestamp: h.Run().Started.UnixMilli(),
@@ -245,7 +245,7 @@ func Said(id, what string) []agui.Event {
 }
 
 // Finished is the last event of a run that went well; Failed of one that did not.
-func Finished(h *store.Holder) agui.Event {
+func Finished(h *store.Lease) agui.Event {
 	return agui.Event{
 		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}},

@@ -285,7 +285,7 @@ export interface Usage {
   readonly outputTokens: number;
 }
 /** What a run has used so far, or used. */
-export interface Figures {
+export interface RunStats {
   readonly modelCalls: number;
   readonly toolCalls: number;
   readonly events: number;
@@ -303,7 +303,7 @@ export interface RunInfo {
   readonly started?: number;
   readonly ended?: number;
   readonly attempts?: number;
-  readonly figures?: Figures;
+  readonly stats?: RunStats;
   readonly usage?: readonly Usage[];
 }
 /** Newest first. The first page has all runs that have not ended, whenever they began. */

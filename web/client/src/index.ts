@@ -14,5 +14,5 @@ export { Folder } from "./fold.ts";
 export { approve, refuse } from "./questions.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type {
-  AgentEvent, Cursor, Figures, Interrupt, Message, Metadata, Resume, Role, RunHeader, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
+  AgentEvent, Cursor, RunStats, Interrupt, Message, Metadata, Resume, Role, RunHeader, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
 } from "./frames.ts";

@@ -7,10 +7,10 @@ import (
 	"carrel/shared/chat"
 )
 
-// Figures are what a run has used at least, as its events show it: of model calls those that said something or called a
+// RunStats returns what a run has used at least, as its events show it: of model calls those that said something or called a
 // tool. Deltas that were joined are one event.
-func Figures(events []Event) chat.Figures {
-	var f chat.Figures
+func RunStats(events []Event) chat.RunStats {
+	var f chat.RunStats
 	answers, first := map[string]bool{}, map[string]string{}
 	count := func(id string, e Event) {
 		if continues := MarksOf(e.Metadata).Continues; continues != "" {
@@ -41,14 +41,14 @@ func OutputBytes(e Event) int64 {
 	return int64(len(e.Delta))
 }
 
-// WithFigures is a terminal event that tells what its run has used, as metadata.carrel.figures.
-func WithFigures(e Event, f chat.Figures) Event {
+// WithStats is a terminal event that tells what its run has used, as metadata.carrel.stats.
+func WithStats(e Event, f chat.RunStats) Event {
 	var m struct {
 		Carrel struct {
-			Figures chat.Figures `json:"figures"`
+			Stats chat.RunStats `json:"stats"`
 		} `json:"carrel"`
 	}
-	m.Carrel.Figures = f
+	m.Carrel.Stats = f
 	if b, err := json.Marshal(m); err == nil { // numbers: it cannot fail
 		e.Metadata = b
 	}
