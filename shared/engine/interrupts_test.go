@@ -298,7 +298,7 @@ func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
 // What earlier attempts used counts, and the end tells the sum.
 func TestLimitsHoldOverAttempts(t *testing.T) {
 	t.Attr("row", "A3: a later attempt gets only what earlier attempts left of the limits")
-	earlier := chat.Figures{ModelCalls: 2, ToolCalls: 3, Events: 10, OutputBytes: 100}
+	earlier := chat.RunStats{ModelCalls: 2, ToolCalls: 3, Events: 10, OutputBytes: 100}
 	forever := func() *model {
 		return says([]engine.Delta{start("echo"), args(`{"say":"again"}`), stop(engine.StopTools)})
 	}
