@@ -118,7 +118,7 @@ func (t *turn) ready(ctx context.Context) error {
 		return nil
 	}
 	if err := t.renew(ctx); err != nil {
-		return fmt.Errorf("%w: its lease is nearly past and could not be renewed: %w", chat.ErrFenced, err)
+		return fmt.Errorf("%w: its lease is nearly past and could not be renewed: %w", chat.ErrLeaseLost, err)
 	}
 	return nil
 }

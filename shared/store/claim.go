@@ -138,7 +138,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	h := &Holder{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
+	h := &Lease{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
 	h.lease.Store(r.Lease)
 	h.due.Store(r.Due)
 	if err := h.load(ctx, r); err != nil {
