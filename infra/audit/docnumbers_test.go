@@ -32,7 +32,7 @@ func TestNumbersInTheDocs(t *testing.T) {
 	}{
 		{"README.md", `Each of the (\d+) faults`, count("docs/faults.md", `(?m)^\| \d+ \|`)},
 		{"docs/tools.md", `has (\d+) conversations`, count("shared/tool/tooltest/injections.txtar", `(?m)^-- .* --$`)},
-		{"docs/isolation.md", `judges (\d+) forgeries`, count("shared/arch/testdata/forgeries.txtar", `(?m)// ERROR `)},
+		{"docs/locks.md", `judges (\d+) forgeries`, count("shared/arch/testdata/forgeries.txtar", `(?m)// ERROR `)},
 	} {
 		found := regexp.MustCompile(c.pattern).FindStringSubmatch(text(t, c.page))
 		if found == nil {

@@ -56,7 +56,7 @@ func TestWhatTheDocsShowWorks(t *testing.T) {
 			for line := range strings.Lines(b.text) {
 				commands += command(t, b.page, line)
 			}
-		case "", "yaml":
+		case "", "mermaid", "yaml":
 		default:
 			t.Errorf("%s: a block of %q: nothing checks those", b.page, b.language)
 		}
