@@ -32,7 +32,7 @@ type handler struct {
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if errors.Is(err, chat.ErrNoUser) {
-		h.log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		h.log.WarnContext(ctx, "connect refused", "err", err)
 		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
 	}
 	if err != nil {
@@ -54,9 +54,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
 		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
 	case errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrReplaced):
-		h.log.InfoContext(ctx, "connection not recorded", "reason", err.Error()) // the answer to its first hello says why
+		h.log.InfoContext(ctx, "connection not recorded", "err", err) // the answer to its first hello says why
 	case errors.Is(err, chat.ErrRateLimited):
-		h.log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		h.log.WarnContext(ctx, "connect refused", "err", err)
 		return gateway.Answer{StatusCode: http.StatusTooManyRequests}, nil
 	case err != nil:
 		return gateway.Answer{}, fmt.Errorf("record the connection: %w", err)

@@ -163,7 +163,7 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 	}
 	run := held.Run()
 	if err := held.Unreadable(); err != nil {
-		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "reason", err.Error())
+		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "err", err)
 	}
 	started := emit.Started(held.Input().RunInput(), held.Input().Agent, w.now())
 	last := lastOf(held, started, why)

@@ -34,7 +34,7 @@ func (h *handler) eraseUser(ctx context.Context, u chat.User, s *store.Store, lo
 	}
 	switch {
 	case errors.Is(err, chat.ErrNotFound):
-		log.InfoContext(ctx, "nothing to do", "reason", err.Error())
+		log.InfoContext(ctx, "nothing to do", "err", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("turn: %w", err)
@@ -67,7 +67,7 @@ func (h *handler) farewell(ctx context.Context, u chat.User, s *store.Store, cs 
 		},
 	}, &wire.Done{})
 	if told != nil {
-		h.log.WarnContext(ctx, "telling those who are forgotten", "reason", told.Error())
+		h.log.WarnContext(ctx, "telling those who are forgotten", "err", told)
 	}
 	var errs []error
 	for _, c := range cs {

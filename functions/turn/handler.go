@@ -83,7 +83,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		return fmt.Errorf("turn: claim: %w", err)
 	}
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
-		log.InfoContext(ctx, "nothing to do", "reason", err.Error())
+		log.InfoContext(ctx, "nothing to do", "err", err)
 		return nil
 	}
 	if err != nil {
@@ -96,7 +96,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	defer t.close(ctx)
 	err = t.do(ctx)
 	if errors.Is(err, chat.ErrLeaseLost) {
-		log.WarnContext(ctx, "the claim is past", "reason", err.Error())
+		log.WarnContext(ctx, "the claim is past", "err", err)
 		return nil // the run is somebody else's now
 	}
 	if err != nil {

@@ -51,7 +51,7 @@ func (t *turn) heartbeat(ctx context.Context) {
 			t.uc.Cancel(err)
 			return
 		}
-		t.log.WarnContext(ctx, "renewing the lease", "reason", err.Error())
+		t.log.WarnContext(ctx, "renewing the lease", "err", err)
 		if !t.now().Before(t.held.Expires().Add(-leaseMargin)) {
 			t.uc.Cancel(fmt.Errorf("%w: its lease could not be renewed: %w", chat.ErrLeaseLost, err))
 			return
@@ -85,7 +85,7 @@ func (t *turn) watchCancel(ctx context.Context) {
 			t.uc.Cancel(err)
 			return
 		case err != nil && ctx.Err() == nil:
-			t.log.WarnContext(ctx, "looking for a cancel", "reason", err.Error())
+			t.log.WarnContext(ctx, "looking for a cancel", "err", err)
 		}
 	}
 }

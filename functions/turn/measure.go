@@ -40,7 +40,7 @@ func (t *turn) measureClose(ctx context.Context, err error) {
 	left := 0
 	if residue := (*usercontext.ResidueError)(nil); errors.As(err, &residue) {
 		left = residue.Count()
-		t.log.ErrorContext(ctx, "residue of the run", "reason", err.Error())
+		t.log.ErrorContext(ctx, "residue of the run", "err", err)
 	}
 	n := t.gauge.Take()
 	t.monitor.Record(monitor.N(monitor.Residue, left), monitor.N(monitor.ContextsMade, n.Made),

@@ -31,7 +31,7 @@ func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	}
 	d.Record = t.decided
 	d.Logf = func(format string, args ...any) {
-		t.log.WarnContext(t.uc.Context(), "tool", "reason", fmt.Sprintf(format, args...))
+		t.log.WarnContext(t.uc.Context(), "call a tool", "err", fmt.Errorf(format, args...))
 	}
 	d.CountPrevious(s.events)
 	for _, e := range s.first {

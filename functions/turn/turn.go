@@ -46,7 +46,7 @@ func (t *turn) do(ctx context.Context) error {
 	}
 	emitter, err := emit.New(ctx, emit.Config{
 		User: t.uc, Epoch: t.held.Thread().Epoch, Log: t.held, Connections: t.store, Poster: t.poster, After: t.after,
-		Report: func(err error) { t.log.WarnContext(ctx, "emitter", "reason", err.Error()) },
+		Report: func(err error) { t.log.WarnContext(ctx, "emit events", "err", err) },
 		Violation: func(id chat.ConnectionID) {
 			t.monitor.Violation(ctx, monitor.ConnectionRecord, t.user, monitor.Request(t.uc.Request()),
 				monitor.Connection(id), monitor.Thread(t.uc.Thread()), monitor.Run(t.uc.Run()))
@@ -69,7 +69,7 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 		return just(agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}), nil
 	}
 	if err := t.held.Unreadable(); err != nil {
-		t.log.ErrorContext(ctx, "the run can only be ended", "reason", err.Error())
+		t.log.ErrorContext(ctx, "the run can only be ended", "err", err)
 		return t.unreadable(t.now()), nil
 	}
 	s, err := t.begin(ctx)
@@ -120,14 +120,14 @@ func (t *turn) run(s start) (agui.Event, error) {
 		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: s.pending,
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
-			t.log.WarnContext(ctx, "engine", "reason", fmt.Sprintf(format, args...))
+			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},
 	})
 }
 
 // failed is the end of a run that could not begin its work. Its calls are not made, which tools records, if there is one.
 func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err error) (agui.Event, error) {
-	t.log.ErrorContext(ctx, "the run could not begin", "reason", err.Error())
+	t.log.ErrorContext(ctx, "the run could not begin", "err", err)
 	if tools != nil {
 		for _, p := range s.pending {
 			tools.RecordSkipped(tool.Call{ID: p.Call.ID, Name: p.Call.Function.Name, Arguments: p.Call.Function.Arguments}, tool.NotCalled)
@@ -176,7 +176,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
-		t.log.WarnContext(ctx, "the last posts", "reason", err.Error()) // clients find what they lack
+		t.log.WarnContext(ctx, "the last posts", "err", err) // clients find what they lack
 	}
 	t.measureDelivery()
 	return nil
@@ -186,7 +186,7 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
 	d, err := t.store.Desk(ctx)
 	if err != nil {
-		t.log.WarnContext(ctx, "telling the lists", "reason", err.Error()) // they learn of it with the next change
+		t.log.WarnContext(ctx, "telling the lists", "err", err) // they learn of it with the next change
 		return
 	}
 	t.monitor.Count(monitor.SeatsInUse, len(d.Seats))
@@ -219,7 +219,7 @@ func (t *turn) durably(ctx context.Context, what string, write func(context.Cont
 		if err == nil || errors.Is(err, chat.ErrLeaseLost) || errors.Is(err, store.ErrDeleted) || try == writeTries || ctx.Err() != nil {
 			return err
 		}
-		t.log.WarnContext(ctx, what, "try", try, "reason", err.Error())
+		t.log.WarnContext(ctx, "write to the store", "write", what, "try", try, "err", err)
 	}
 }
 
@@ -227,11 +227,11 @@ func (t *turn) durably(ctx context.Context, what string, write func(context.Cont
 func (t *turn) startQueued(ctx context.Context) {
 	runs, err := t.store.StartQueued(ctx)
 	if err != nil {
-		t.log.ErrorContext(ctx, "starting what waits", "reason", err.Error())
+		t.log.ErrorContext(ctx, "starting what waits", "err", err)
 	}
 	for _, run := range runs {
 		if err := t.invoker.Turn(ctx, t.user, run.ID); err != nil {
-			t.log.ErrorContext(ctx, "invoking turn", "next", string(run.ID), "reason", err.Error())
+			t.log.ErrorContext(ctx, "invoking turn", "next", string(run.ID), "err", err)
 		}
 	}
 }

@@ -239,7 +239,7 @@ func (b *bench) reason(t *testing.T, before int) string {
 	defer again.Stop()
 	defer end.Stop()
 	for {
-		if _, said, found := bytes.Cut(b.log(t)[before:], []byte(`"msg":"connect refused","reason":"`)); found {
+		if _, said, found := bytes.Cut(b.log(t)[before:], []byte(`"msg":"connect refused","err":"`)); found {
 			line, _, whole := bytes.Cut(said, []byte("\n"))
 			if whole {
 				return string(line)

@@ -55,7 +55,7 @@ const originHeader = "Origin"
 func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse, error) {
 	answer, err := a.answer(ctx, event)
 	if err != nil {
-		a.Log.WarnContext(ctx, "connect refused", "reason", err.Error())
+		a.Log.WarnContext(ctx, "connect refused", "err", err)
 		return answer, ErrUnauthorized
 	}
 	return answer, nil

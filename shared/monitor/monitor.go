@@ -144,6 +144,6 @@ func (m *Monitor) write(values []Value, more map[string]any) {
 		m.mu.Unlock()
 	}
 	if err != nil {
-		m.log.Error("metrics are lost", "metrics", fmt.Sprint(values), "reason", err.Error())
+		m.log.Error("metrics are lost", "metrics", fmt.Sprint(values), "err", err)
 	}
 }
