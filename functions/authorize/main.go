@@ -1,6 +1,6 @@
-// Command authorize is the API's authorizer: it verifies the access token of each new WebSocket. API Gateway attaches the
-// result, the user, to every later event of that socket. It has no AWS client, which keeps its cold start short: the
-// handshake waits for it.
+// Command authorize is the API's authorizer: it verifies the access token of each new WebSocket. API Gateway attaches
+// the result, the user, to every later event of that socket. It has no AWS client, which keeps its cold start short:
+// the handshake waits for it.
 package main
 
 import (

@@ -26,9 +26,9 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// Handle refuses a handshake without a user, one on a connection of another user, and those of a user who sends too many
-// frames. A browser sees of any refusal only a failed socket. A connection of a session that was ended is therefore
-// accepted and not recorded: its first hello is answered with the reason.
+// Handle refuses the handshake if the event has no user, if the connection belongs to another user, or if the user sends
+// too many frames. A browser cannot read the reason of a refusal: it sees only a socket that fails. For this reason a
+// connection whose session has ended is accepted and not recorded, and the answer to its first hello states the reason.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if errors.Is(err, chat.ErrNoUser) {
@@ -51,10 +51,11 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	})
 	switch {
 	case errors.Is(err, chat.ErrForeign):
-		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
+		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID),
+			monitor.Connection(in.Connection))
 		return gateway.Answer{StatusCode: http.StatusForbidden}, nil
 	case errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrReplaced):
-		h.log.InfoContext(ctx, "connection not recorded", "err", err) // the answer to its first hello says why
+		h.log.InfoContext(ctx, "connection not recorded", "err", err)
 	case errors.Is(err, chat.ErrRateLimited):
 		h.log.WarnContext(ctx, "connect refused", "err", err)
 		return gateway.Answer{StatusCode: http.StatusTooManyRequests}, nil
@@ -65,8 +66,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	for _, id := range replaced {
 		last[id] = wire.LastFrame(wire.CodeReplaced)
 	}
-	if err := emit.End(ctx, h.sender, last); err != nil { // their records are removed already, so a failure changes nothing
-		h.log.WarnContext(ctx, "end a replaced connection", "err", err)
+	// The records of the replaced connections have been deleted, so Handle succeeds even if this fails.
+	if err := emit.End(ctx, h.sender, last); err != nil {
+		h.log.WarnContext(ctx, "close replaced connections", "err", err)
 	}
 	if slices.Contains(in.Subprotocols, wire.Subprotocol) {
 		return gateway.OK(wire.Subprotocol), nil

@@ -1,5 +1,5 @@
-// Command connect answers $connect: it maps the new connection to its user and to a thread of its own, so that no
-// connection ever lacks one. The connection becomes a target for posts only with its first hello.
+// Command connect answers $connect. It records the user of the new connection and gives the connection a new thread, so
+// that every connection has a thread. The connection receives posts only after its first hello.
 package main
 
 import (

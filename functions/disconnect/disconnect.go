@@ -19,8 +19,8 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// Handle forgets the connection of the event. The owner that connect wrote decides whose it is; an authorizer's context
-// that names somebody else is an isolation violation and removes nothing.
+// Handle deletes the connection of the event. The connection belongs to the owner that connect recorded. If the
+// authorizer's context names another user, Handle records an isolation violation and deletes nothing.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil && !errors.Is(err, chat.ErrNoUser) {
@@ -28,21 +28,22 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	}
 	owner, err := h.table.Owner(ctx, in.Connection)
 	if errors.Is(err, chat.ErrNotFound) {
-		return gateway.OK(""), nil // forgotten before
+		return gateway.OK(""), nil // already deleted
 	}
 	if err != nil {
-		return gateway.Answer{}, fmt.Errorf("reading the connection's owner: %w", err)
+		return gateway.Answer{}, fmt.Errorf("read the owner of the connection: %w", err)
 	}
 	if !in.User.IsZero() && in.User != owner {
-		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID), monitor.Connection(in.Connection))
+		h.monitor.Violation(ctx, monitor.ConnectionOwner, in.User, monitor.Request(in.RequestID),
+			monitor.Connection(in.Connection))
 		return gateway.OK(""), nil
 	}
-	theirs, err := h.table.For(owner)
+	owned, err := h.table.For(owner)
 	if err != nil {
 		return gateway.Answer{}, err
 	}
-	if err := theirs.Disconnect(ctx, in.Connection); err != nil {
-		return gateway.Answer{}, fmt.Errorf("forgetting the connection: %w", err)
+	if err := owned.Disconnect(ctx, in.Connection); err != nil {
+		return gateway.Answer{}, fmt.Errorf("delete the connection: %w", err)
 	}
 	return gateway.OK(""), nil
 }

@@ -1,5 +1,5 @@
-// Command disconnect answers $disconnect: it forgets the connection. API Gateway does not always send the event; records
-// of connections also expire, and a post to one that is gone removes it.
+// Command disconnect answers $disconnect by deleting the record of the connection. API Gateway does not always send the
+// event. The record is therefore also deleted when it expires, and when a post finds that the connection is closed.
 package main
 
 import (

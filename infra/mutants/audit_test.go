@@ -99,7 +99,7 @@ func webSocketGuards() []guard {
 		{
 			name: "audit: a connection has a thread from the start", row: "C2", file: "functions/connect/connect.go",
 			from: `chat.ThreadID(chat.NewID(h.now()))`, to: `""`,
-			test: "./functions/connect TestAConnectionGetsAThreadAndIsNoTargetYet",
+			test: "./functions/connect TestConnect_NewThreadAndNoPostsBeforeHello",
 		},
 		{
 			name: "audit: of two hellos the later stands", row: "C2", file: "shared/store/connections.go",

@@ -121,7 +121,7 @@ func ageGuards() []guard {
 }
 
 func violationGuards() []guard {
-	const told = "./shared/monitor TestAViolationTellsTheGuardAndNotTheUser"
+	const told = "./shared/monitor TestViolation_HashesOnly"
 	return []guard{
 		{
 			name: "violations: an alarm may look each ten seconds", row: "E2", file: "shared/monitor/monitor.go", test: told,
@@ -144,11 +144,11 @@ func violationGuards() []guard {
 			from: "			r.Violation(id)\n", to: "",
 		},
 		{
-			name: "violations: a connect's", row: "E2", file: "functions/connect/connect.go", test: "./functions/connect TestAConnectOnAnothersConnectionIsAViolation",
+			name: "violations: a connect's", row: "E2", file: "functions/connect/connect.go", test: "./functions/connect TestConnect_ConnectionOfAnotherUser",
 			from: `case errors.Is(err, chat.ErrForeign):`, to: `case errors.Is(err, chat.ErrForeign) && own == nil:`,
 		},
 		{
-			name: "violations: a disconnect's", row: "E2", file: "functions/disconnect/disconnect.go", test: "./functions/disconnect TestADisconnectForgetsItsOwnConnectionOnly",
+			name: "violations: a disconnect's", row: "E2", file: "functions/disconnect/disconnect.go", test: "./functions/disconnect TestDisconnect_OwnConnectionOnly",
 			from: `if !in.User.IsZero() && in.User != owner {`, to: `if in.User.IsZero() && in.User != owner && err != nil {`,
 		},
 		{

@@ -88,9 +88,9 @@ func violationAlarms(t *testing.T) map[string]alarm {
 }
 
 // Every function that reports violations has an alarm, and no other function has one. All alarms have the same
-// definition: they evaluate a metric with a resolution of one second every ten seconds, and ring at the first violation.
-// Each looks back one minute, in which one data point is enough. AWS recommends that for metrics that arrive through
-// Lambda's log, because a data point may arrive after its own ten seconds have been evaluated.
+// definition: they evaluate a metric with a resolution of one second every ten seconds, and ring at the first
+// violation. Each looks back one minute, in which one data point is enough. AWS recommends that for metrics that arrive
+// through Lambda's log, because a data point may arrive after its own ten seconds have been evaluated.
 func TestViolationAlarms(t *testing.T) {
 	t.Attr("row", "E2: the alarm rings within a minute")
 	alarms, docs := violationAlarms(t), contents(t, "../../docs/deploying.md")
@@ -104,10 +104,12 @@ func TestViolationAlarms(t *testing.T) {
 				function, id)
 		}
 		p := a.Properties
-		if p.Namespace != "Carrel" || p.MetricName != monitor.IsolationViolation || p.Statistic != "Sum" || p.Threshold != 1 ||
+		if p.Namespace != "Carrel" || p.MetricName != monitor.IsolationViolation || p.Statistic != "Sum" ||
+			p.Threshold != 1 ||
 			p.ComparisonOperator != "GreaterThanOrEqualToThreshold" || len(p.Dimensions) != 1 ||
 			p.Dimensions[0].Name != "Function" || p.Dimensions[0].Value != name+"Function" ||
-			p.Period != 10 || p.DatapointsToAlarm != 1 || p.EvaluationPeriods != 6 || p.TreatMissingData != "notBreaching" {
+			p.Period != 10 || p.DatapointsToAlarm != 1 || p.EvaluationPeriods != 6 ||
+			p.TreatMissingData != "notBreaching" {
 			t.Errorf("%s does not ring at the first violation of %s: %+v", id, function, p)
 		}
 		if !strings.Contains(docs, "`"+id+"`") {

@@ -16,9 +16,9 @@ import (
 // Getenv returns the value of an environment variable, or "" if it is not set, like os.Getenv.
 type Getenv func(name string) string
 
-// Config reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Each client made from it takes
-// its address from AWS_ENDPOINT_URL_<SERVICE> or AWS_ENDPOINT_URL, as the SDK documents. The error names every required
-// variable that is not set; only the session token may be missing. The clients share one HTTP client.
+// Config reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Each client made from it
+// takes its address from AWS_ENDPOINT_URL_<SERVICE> or AWS_ENDPOINT_URL, as the SDK documents. The error names every
+// required variable that is not set; only the session token may be missing. The clients share one HTTP client.
 func Config(getenv Getenv) (aws.Config, error) {
 	var errs []error
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {

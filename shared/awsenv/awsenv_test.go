@@ -61,7 +61,8 @@ func TestConfig_ServiceEndpointBeforeGeneral(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := dynamodb.NewFromConfig(cfg).ListTables(t.Context(), &dynamodb.ListTablesInput{Limit: aws.Int32(1)}); err != nil {
+		if _, err := dynamodb.NewFromConfig(cfg).ListTables(t.Context(),
+			&dynamodb.ListTablesInput{Limit: aws.Int32(1)}); err != nil {
 			t.Fatal(err)
 		}
 		if hits[c.want] != 1 {

@@ -27,7 +27,8 @@ func TestBuild_EveryErrorAtOnce(t *testing.T) {
 			return e.Require("TABLE") + e.Require("GOOD") + e.Optional("UNSET")
 		})
 	for _, name := range []string{
-		"ENDPOINT", "RUNS_PER_USER", "CLOCK_SKEW", "USER_ROLE", "TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"ENDPOINT", "RUNS_PER_USER", "CLOCK_SKEW", "USER_ROLE", "TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID",
+		"AWS_SECRET_ACCESS_KEY",
 	} {
 		if err == nil || strings.Count(err.Error(), name+":") != 1 {
 			t.Errorf("error %v, want one line about %s", err, name)
@@ -47,7 +48,8 @@ func TestCheck_SecondErrorAboutAVariable(t *testing.T) {
 		e.Check(nil, "C")
 		return ""
 	})
-	if want := "A: the environment variable is not set\nB: about B\nabout no variable"; err == nil || err.Error() != want {
+	if want := "A: the environment variable is not set\nB: about B\nabout no variable"; err == nil ||
+		err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 }
@@ -57,7 +59,8 @@ func TestRequireRole(t *testing.T) {
 		"arn:aws:iam::000000000000:role/user": true, "arn:aws-cn:iam::1:role/path/user": true,
 		"": false, "user": false, "arn:aws:iam::1:user/alice": false, "arn:aws:sts::1:assumed-role/a/b": false,
 	} {
-		got, err := read(map[string]string{"USER_ROLE": value}, func(e *boot.Env) string { return e.RequireRole("USER_ROLE") })
+		got, err := read(map[string]string{"USER_ROLE": value},
+			func(e *boot.Env) string { return e.RequireRole("USER_ROLE") })
 		if good != (err == nil) || good && got != value || !good && !strings.Contains(err.Error(), "USER_ROLE") {
 			t.Errorf("%q: got %q, %v", value, got, err)
 		}
@@ -69,7 +72,8 @@ func TestRequireURL(t *testing.T) {
 		"https://a.test/v1": true, "http://127.0.0.1:3001/v1": true,
 		"": false, "nonsense": false, "a.test/v1": false, "wss://a.test": false, "https://": false, "https://%": false,
 	} {
-		got, err := read(map[string]string{"ENDPOINT": value}, func(e *boot.Env) string { return e.RequireURL("ENDPOINT") })
+		got, err := read(map[string]string{"ENDPOINT": value},
+			func(e *boot.Env) string { return e.RequireURL("ENDPOINT") })
 		if good != (err == nil) || good && got != value || !good && !strings.Contains(err.Error(), "ENDPOINT") {
 			t.Errorf("%q: got %q, %v", value, got, err)
 		}

@@ -20,7 +20,8 @@ func (e *Env) Limits() chat.Limits {
 	l.FrameBurst = e.number("FRAME_BURST", 1, 1_000_000, l.FrameBurst)
 	l.FrameRate = e.number("FRAMES_PER_SECOND", 1, 1000, l.FrameRate)
 	l.Attempts = e.number("RUN_ATTEMPTS", 1, 10, l.Attempts)
-	seconds := e.number("RUN_SECONDS", 10, 840, int(l.RunTime/time.Second)) // a Lambda invocation lasts at most 15 minutes
+	// a Lambda invocation lasts at most 15 minutes
+	seconds := e.number("RUN_SECONDS", 10, 840, int(l.RunTime/time.Second))
 	l.RunTime = time.Duration(seconds) * time.Second
 	l.Retention = time.Duration(e.number("EVENT_DAYS", 1, 3650, int(l.Retention/day))) * day
 	return l

@@ -1,5 +1,5 @@
-// Package monitor writes metrics in CloudWatch's embedded metric format and the record of isolation violations. A user's
-// id is never a dimension and never stands in clear. What is recorded is written before the call returns.
+// Package monitor writes metrics in CloudWatch's embedded metric format, and records isolation violations. A user's id
+// is never a dimension of a metric, and it is written only as a hash. Every method writes its line before it returns.
 package monitor
 
 import (
@@ -11,61 +11,62 @@ import (
 	"time"
 )
 
-// namespace is the metrics' in CloudWatch.
+// namespace holds all metrics in CloudWatch.
 const namespace = "Carrel"
 
-// The metrics of the core.
+// The names of the metrics. Times are in milliseconds.
 const (
-	IsolationViolation = "IsolationViolation" // a guard refused to mix two users
-	FramesRefused      = "FramesRefused"      // clients' frames that were answered with error or rejected: the log has the code of each
-	FramesShed         = "FramesShed"         // clients' frames over their user's limit: they ended before any request
-	RunsDied           = "RunsDied"           // a worker was lost: counted by who goes on with its run, or ends it
-	ToolCallsDenied    = "ToolCallsDenied"    // a model called a tool that its user's token does not grant
+	IsolationViolation = "IsolationViolation" // a guard refused to mix the data of two users
+	FramesRefused      = "FramesRefused"      // client frames answered with error or rejected; the log has each code
+	FramesShed         = "FramesShed"         // client frames over their user's limit, dropped before any AWS request
+	RunsDied           = "RunsDied"           // lost workers, counted by the function that continues or ends the run
+	ToolCallsDenied    = "ToolCallsDenied"    // calls of a tool that the user's token does not grant
 
-	// Of each turn, when its run has begun.
+	// Recorded by each turn when its run has started.
 	TimeQueued       = "TimeQueued"       // from the admission to the first claim
 	TimeToFirstEvent = "TimeToFirstEvent" // from the admission until the run's first event is in the log
-	Attempts         = "Attempts"         // which one this is
+	Attempts         = "Attempts"         // the number of this attempt, from 1
 
-	// Of each turn, when its run has ended. RunsEnded is the sum of the four after it.
+	// Recorded by each turn when its run has ended. RunsEnded is the sum of the next four.
 	RunsEnded     = "RunsEnded"
 	RunsFinished  = "RunsFinished"
 	RunsFailed    = "RunsFailed"
 	RunsCancelled = "RunsCancelled"
 	RunsSuspended = "RunsSuspended"
 	TimeRunning   = "TimeRunning" // from the first claim, all attempts together
-	SeatsInUse    = "SeatsInUse"  // of this user, after what waited was started
+	SeatsInUse    = "SeatsInUse"  // the slots this user holds, after queued runs have been started
 
-	// Of each turn, when its user context is closed. Active should be zero then, and Made what Cleaned is.
-	Residue         = "Residue" // pieces that were left after the clean-up
+	// Recorded by each turn when its user context is closed. ContextsActive should be zero then, and ContextsMade equal
+	// to ContextsCleaned.
+	Residue         = "Residue" // goroutines, children and clean-ups that remain after the clean-up
 	ContextsMade    = "ContextsMade"
 	ContextsCleaned = "ContextsCleaned"
 	ContextsActive  = "ContextsActive" // now, in this process
 	ContextsPeak    = "ContextsPeak"   // at most, in this process
 
-	// Delivery, of each turn when its run has ended.
-	FramesPosted    = "FramesPosted"    // messages that connections took; also of each hello that replayed
-	FramesRetried   = "FramesRetried"   // posts that were repeated, because they had been throttled
-	FramesThrottled = "FramesThrottled" // posts that were refused because a connection, or the account, is too slow
-	ConnectionsGone = "ConnectionsGone" // found gone by a post
-	ConnectionsCut  = "ConnectionsCut"  // that could not keep up or failed: live delivery ended until their next hello
-	TimeToDeliver   = "TimeToDeliver"   // of the slowest live client: from a record's append to the end of its post, at most
-	DeliveryBehind  = "DeliveryBehind"  // of the slowest live client: durable events that it was not posted yet, at most
+	// Delivery, recorded by each turn when its run has ended.
+	FramesPosted    = "FramesPosted"    // messages that connections accepted; each hello that replays records it too
+	FramesRetried   = "FramesRetried"   // posts that were repeated after throttling
+	FramesThrottled = "FramesThrottled" // posts throttled because of a slow connection or the account limit
+	ConnectionsGone = "ConnectionsGone" // connections that a post found closed
+	ConnectionsCut  = "ConnectionsCut"  // connections too slow or failed: no live events until their next hello
+	TimeToDeliver   = "TimeToDeliver"   // the longest time over all live clients from append to the end of the post
+	DeliveryBehind  = "DeliveryBehind"  // the most durable events, over all live clients, that were not posted yet
 
-	// Of each hello that brought something, and of each ping of a client that lags.
+	// Recorded by each hello that replayed or sent a snapshot, and by each ping of a client that lags.
 	Replays        = "Replays"        // cursors from which the log was replayed
-	ReplayedEvents = "ReplayedEvents" // events of those
-	GapsHealed     = "GapsHealed"     // those, on a socket that had said hello before, that brought all that was missing
+	ReplayedEvents = "ReplayedEvents" // events of these replays
+	GapsHealed     = "GapsHealed"     // replays for a socket after its first hello that filled the whole gap
 	Snapshots      = "Snapshots"      // hellos without a usable cursor
 	ClientBehind   = "ClientBehind"   // events that the client has not applied
-	TimeBehind     = "TimeBehind"     // how old the first of those is, at least
+	TimeBehind     = "TimeBehind"     // the minimum age of the first of these events
 
-	// What sweep had to repair, each of which somebody else should have done, but for what expired.
-	SweepResumed = "SweepResumed" // runs whose worker died or never came: another attempt was asked for
-	SweepEnded   = "SweepEnded"   // such runs without another attempt
-	SweepExpired = "SweepExpired" // runs that waited for too long
-	SweepStarted = "SweepStarted" // runs that waited although they could have started
-	SweepErased  = "SweepErased"  // erasures that were asked for before and are not through
+	// Repairs by sweep. Except for SweepExpired, each replaces work that another function should have done.
+	SweepResumed = "SweepResumed" // runs whose worker died or never started; another attempt was requested
+	SweepEnded   = "SweepEnded"   // such runs that had no attempt left
+	SweepExpired = "SweepExpired" // runs that were queued for too long
+	SweepStarted = "SweepStarted" // runs that were still queued although a slot was free
+	SweepErased  = "SweepErased"  // erasures that were requested before and have not completed
 	SweepSeats   = "SweepSeats"   // seats whose run has ended or is gone
 
 	NoCapacity = "NoCapacity" // runs that sweep ended because Lambda had no capacity to start them
@@ -82,14 +83,14 @@ type Monitor struct {
 	out io.Writer
 }
 
-// New makes the monitor of one function, which writes to out; what it cannot write is told to log.
+// New returns the monitor of one function. It writes to out, and reports lines that it cannot write to log.
 func New(out io.Writer, function string, log *slog.Logger) *Monitor {
 	return &Monitor{function: function, log: log, now: time.Now, out: out}
 }
 
 type metric struct {
 	Name, Unit        string
-	StorageResolution int `json:",omitempty"` // seconds; absent, CloudWatch's minute
+	StorageResolution int `json:",omitempty"` // in seconds; if it is absent, CloudWatch stores one value a minute
 }
 
 type directive struct {
@@ -103,38 +104,38 @@ type metadata struct {
 	CloudWatchMetrics []directive
 }
 
-// Value is one metric: a count, or a time in milliseconds.
+// Value is the value of one metric: a count, or a time in milliseconds.
 type Value struct {
 	name, unit string
 	value      any
 }
 
-// N is a count.
+// N returns the value of a count.
 func N(name string, n int) Value { return Value{name, "Count", n} }
 
-// Took is a time.
+// Took returns the value of a time. A negative time becomes 0, because the clocks of two machines may differ.
 func Took(name string, d time.Duration) Value {
 	return Value{name, "Milliseconds", float64(max(d, 0).Microseconds()) / 1000}
 }
 
-// Count records n of a metric.
+// Count records a single count.
 func (m *Monitor) Count(name string, n int) { m.Record(N(name, n)) }
 
-// Record records metrics that belong together as one line. Each name may come once.
+// Record records values that belong together as one line. Each name may occur only once.
 func (m *Monitor) Record(values ...Value) { m.write(values, nil) }
 
-func (m *Monitor) write(values []Value, more map[string]any) {
+func (m *Monitor) write(values []Value, fields map[string]any) {
 	line := map[string]any{"Function": m.function}
 	metrics := make([]metric, len(values))
 	for i, v := range values {
 		metrics[i] = metric{Name: v.name, Unit: v.unit}
 		if v.name == IsolationViolation {
-			metrics[i].StorageResolution = 1 // an alarm may look at it each ten seconds
+			metrics[i].StorageResolution = 1 // so that an alarm can evaluate it every ten seconds
 		}
 		line[v.name] = v.value
 	}
 	line["_aws"] = metadata{m.now().UnixMilli(), []directive{{namespace, [][]string{{"Function"}}, metrics}}}
-	for k, v := range more {
+	for k, v := range fields {
 		line[k] = v
 	}
 	b, err := json.Marshal(line)
@@ -144,6 +145,6 @@ func (m *Monitor) write(values []Value, more map[string]any) {
 		m.mu.Unlock()
 	}
 	if err != nil {
-		m.log.Error("metrics are lost", "metrics", fmt.Sprint(values), "err", err)
+		m.log.Error("write metrics", "metrics", fmt.Sprint(values), "err", err)
 	}
 }

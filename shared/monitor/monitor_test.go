@@ -14,7 +14,7 @@ import (
 	"carrel/shared/monitor"
 )
 
-func TestAMetricIsOneEMFLine(t *testing.T) {
+func TestCount_OneLine(t *testing.T) {
 	var out bytes.Buffer
 	monitor.New(&out, "turn", slog.New(slog.DiscardHandler)).Count(monitor.RunsEnded, 3)
 	var line struct {
@@ -33,14 +33,15 @@ func TestAMetricIsOneEMFLine(t *testing.T) {
 		t.Fatalf("%q is not one line of JSON: %v", out.String(), err)
 	}
 	d := line.AWS.CloudWatchMetrics
-	if line.Function != "turn" || line.RunsEnded != 3 || line.AWS.Timestamp == 0 || len(d) != 1 || d[0].Namespace != "Carrel" ||
+	if line.Function != "turn" || line.RunsEnded != 3 || line.AWS.Timestamp == 0 || len(d) != 1 ||
+		d[0].Namespace != "Carrel" ||
 		d[0].Dimensions[0][0] != "Function" || d[0].Metrics[0].Name != "RunsEnded" || d[0].Metrics[0].Unit != "Count" {
 		t.Errorf("line %s", out.String())
 	}
 }
 
-// Metrics that belong together are one line, with the unit of each and no dimension but the function.
-func TestSeveralMetricsAreOneLine(t *testing.T) {
+// Values that are recorded together form one line, each with its unit. The function is the only dimension.
+func TestRecord_SeveralMetricsInOneLine(t *testing.T) {
 	var out bytes.Buffer
 	monitor.New(&out, "turn", slog.New(slog.DiscardHandler)).Record(monitor.N(monitor.Attempts, 2),
 		monitor.Took(monitor.TimeRunning, 1500*time.Microsecond), monitor.Took(monitor.TimeQueued, -time.Second))
@@ -66,14 +67,15 @@ func TestSeveralMetricsAreOneLine(t *testing.T) {
 	}
 }
 
-// A violation is one line for the metric, which an alarm may look at each ten seconds, and one for the record; both are
-// there when Violation returns, and tell ids as hashes alone.
-func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
+// A violation is recorded as one line with the metric, which an alarm can evaluate every ten seconds, and one line in
+// the log. Both are written when Violation returns, and hold ids only as hashes.
+func TestViolation_HashesOnly(t *testing.T) {
 	t.Attr("row", "E2: a violation record names the guard and not the user")
 	var out, log bytes.Buffer
 	m := monitor.New(&out, "message", slog.New(slog.NewJSONHandler(&log, nil)))
 	u := chattest.User(t, "alice")
-	m.Violation(t.Context(), monitor.ConnectionOwner, u, monitor.Request("q-1"), monitor.Connection("c1="), monitor.Thread("to bob"), monitor.Run(""))
+	m.Violation(t.Context(), monitor.ConnectionOwner, u, monitor.Request("q-1"), monitor.Connection("c1="),
+		monitor.Thread("to bob"), monitor.Run(""))
 	for name, text := range map[string]string{"metric": out.String(), "log": log.String()} {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(text), &fields); err != nil || strings.Count(text, "\n") != 1 {
@@ -81,7 +83,7 @@ func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
 		}
 		for _, secret := range []string{"alice", "c1=", "to bob"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("the %s tells %q: %s", name, secret, text)
+				t.Errorf("the %s holds %q in clear: %s", name, secret, text)
 			}
 		}
 		for _, want := range []string{u.Hash(), "connection_owner", "q-1", "ConnectionHash", "ThreadHash"} {
@@ -90,18 +92,19 @@ func TestAViolationTellsTheGuardAndNotTheUser(t *testing.T) {
 			}
 		}
 		if strings.Contains(text, "RunHash") {
-			t.Errorf("the %s names a run that there is not: %s", name, text)
+			t.Errorf("the %s has the hash of a run, and the violation is about no run: %s", name, text)
 		}
 	}
 	if !strings.Contains(out.String(), `{"Name":"IsolationViolation","Unit":"Count","StorageResolution":1}`) {
-		t.Errorf("the metric's resolution is a minute: %s", out.String())
+		t.Errorf("the metric has a resolution of one minute: %s", out.String())
 	}
-	t.Attr("figure", fmt.Sprintf("2 lines of JSON, %d bytes, that tell the guard and hashes, and nothing of anybody", out.Len()+log.Len()))
+	t.Attr("figure", fmt.Sprintf("2 lines of JSON, %d bytes, with the guard and hashes, and no id in clear",
+		out.Len()+log.Len()))
 	other := monitor.New(&out, "turn", slog.New(slog.DiscardHandler))
 	out.Reset()
 	other.Count(monitor.RunsEnded, 1)
 	if strings.Contains(out.String(), "StorageResolution") {
-		t.Errorf("all else is worth a minute: %s", out.String())
+		t.Errorf("other metrics must have the standard resolution: %s", out.String())
 	}
 }
 
@@ -109,10 +112,10 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-func TestALostMetricIsSaid(t *testing.T) {
+func TestCount_WriteError(t *testing.T) {
 	var log bytes.Buffer
 	monitor.New(broken{}, "turn", slog.New(slog.NewTextHandler(&log, nil))).Count(monitor.Residue, 1)
 	if !strings.Contains(log.String(), "broken pipe") {
-		t.Errorf("log %q says nothing of the lost metric", log.String())
+		t.Errorf("log %q, want the error of the lost metric", log.String())
 	}
 }

@@ -8,36 +8,40 @@ import (
 	"carrel/shared/chat"
 )
 
-// Guard names what refused to mix two users. The names are kept as they are: alarms' readers look for them.
+// Guard names a check that refused to mix the data of two users. Do not change a value: operators search the log for
+// it.
 type Guard string
 
 // The guards.
 const (
-	// ConnectionOwner: who the authorizer says that a frame, a connect or a disconnect is of is not whom its connection is
-	// recorded for.
+	// ConnectionOwner: the authorizer's user of a frame, a connect or a disconnect is not the user that the connection
+	// is recorded for.
 	ConnectionOwner Guard = "connection_owner"
-	// ConnectionRecord: a record among one user's connections was written for another user, or for another connection.
+	// ConnectionRecord: a record in the list of one user's connections was written for another user or another
+	// connection.
 	ConnectionRecord Guard = "connection_record"
-	// Tenant: the user of an invocation is not whom its tenant id, or what it acts on, names.
+	// Tenant: the user of an invocation differs from its tenant id, or from the owner of the run that it acts on.
 	Tenant Guard = "tenant"
 )
 
-// ID is one id that a violation is about. It is recorded as a hash: what clients choose may hold anything.
+// ID identifies something that a violation is about. It is recorded as a hash, because clients choose some ids and may
+// put any text into them.
 type ID struct{ kind, value string }
 
-// Request is API Gateway's or Lambda's id of what was asked, which is nobody's: it is recorded as it is.
+// Request returns the request id of API Gateway or Lambda. It is recorded in clear, because it says nothing about a
+// user.
 func Request(id string) ID { return ID{"Request", id} }
 
-// Connection is a connection that a violation is about.
+// Connection returns the ID of a connection.
 func Connection(id chat.ConnectionID) ID { return ID{"ConnectionHash", hash("connection", string(id))} }
 
-// Thread is a thread that a violation is about.
+// Thread returns the ID of a thread.
 func Thread(id chat.ThreadID) ID { return ID{"ThreadHash", hash("thread", string(id))} }
 
-// Run is a run that a violation is about.
+// Run returns the ID of a run.
 func Run(id chat.RunID) ID { return ID{"RunHash", hash("run", string(id))} }
 
-// hash is a short one-way name of an id; of none it is nothing.
+// hash returns a short one-way hash of an id, or "" if the id is empty.
 func hash(kind, id string) string {
 	if id == "" {
 		return ""
@@ -46,17 +50,18 @@ func hash(kind, id string) string {
 	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
-// Violation records that a guard refused to mix two users: which guard, the hash of whose request it was, the hashes of
-// what it was about. Content is never recorded. Both lines, the metric first, are written when it returns.
+// Violation records that a guard refused to mix the data of two users. It records the guard, a hash of the requesting
+// user u, and hashes of the ids in about, except empty ones. It never records content. It writes two lines before it
+// returns: first the metric, then the line in the log.
 func (m *Monitor) Violation(ctx context.Context, guard Guard, u chat.User, about ...ID) {
 	record := map[string]any{"Guard": guard, "UserHash": u.Hash()}
-	told := []any{"guard", string(guard), "user", u.Hash()}
+	attributes := []any{"guard", string(guard), "user", u.Hash()}
 	for _, id := range about {
 		if id.value != "" {
 			record[id.kind] = id.value
-			told = append(told, id.kind, id.value)
+			attributes = append(attributes, id.kind, id.value)
 		}
 	}
 	m.write([]Value{N(IsolationViolation, 1)}, record)
-	m.log.ErrorContext(ctx, "isolation violation", told...)
+	m.log.ErrorContext(ctx, "isolation violation", attributes...)
 }
