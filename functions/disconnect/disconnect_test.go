@@ -18,24 +18,32 @@ import (
 	"carrel/shared/store"
 )
 
-func TestDisconnect_OwnConnectionOnly(t *testing.T) {
-	t.Attr("row", "E2: a disconnect of another user's connection is recorded")
+// newHandler returns a handler whose metrics are written to a buffer, and alice's part of its table.
+func newHandler(t *testing.T) (*handler, *store.Store, *bytes.Buffer) {
+	t.Helper()
 	var metrics bytes.Buffer
 	log := slog.New(slog.DiscardHandler)
 	h := &handler{table: gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits()}),
 		monitor: monitor.New(&metrics, "disconnect", log), log: log}
-	alice, bob := chattest.User(t, "alice"), chattest.User(t, "bob")
-	own, err := h.table.For(alice)
+	own, err := h.table.For(chattest.User(t, "alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	connect := func(id chat.ConnectionID) {
-		t.Helper()
-		c := chat.Connection{ID: id, Thread: "t", Connected: time.Now(), TokenExpires: time.Now().Add(time.Hour)}
-		if _, err := own.Connect(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
+	return h, own, &metrics
+}
+
+func connect(t *testing.T, own *store.Store, id chat.ConnectionID) {
+	t.Helper()
+	c := chat.Connection{ID: id, Thread: "t", Connected: time.Now(), TokenExpires: time.Now().Add(time.Hour)}
+	if _, err := own.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
 	}
+}
+
+func TestDisconnect_OwnConnectionOnly(t *testing.T) {
+	t.Attr("row", "E2: a disconnect of another user's connection is recorded")
+	h, own, metrics := newHandler(t)
+	alice, bob := chattest.User(t, "alice"), chattest.User(t, "bob")
 	deleted := func(id chat.ConnectionID) bool {
 		t.Helper()
 		_, err := own.Connection(t.Context(), id)
@@ -54,8 +62,8 @@ func TestDisconnect_OwnConnectionOnly(t *testing.T) {
 		return gatewaytest.Message(t, gateway.Inbound{User: u, Connection: id, TokenExpires: time.Now()})
 	}
 
-	connect("c1=")
-	connect("c2=")
+	connect(t, own, "c1=")
+	connect(t, own, "c2=")
 	handle(event(bob, "c1=")) // forged: bob's name on alice's connection
 	if deleted("c1=") || strings.Count(metrics.String(), `"IsolationViolation":1`) != 1 ||
 		!strings.Contains(metrics.String(), `"Guard":"connection_owner"`) ||
