@@ -28,11 +28,11 @@ func iamGuards() []guard {
 			from: "	raw, found := o[name]\n", to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) {\n			raw, found = other, true\n		}\n	}\n",
 		},
 		{
-			name: "iam: no managed policy", file: "infra/local/template/policy.go", test: "./infra/local/template TestPoliciesThatAWSReadsOtherwise",
+			name: "iam: no managed policy", file: "infra/local/template/policy.go", test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
 			from: `len(p.texts("ManagedPolicyArns")) > 0 &&`, to: `len(p.texts("ManagedPolicyArns")) > 9 &&`,
 		},
 		{
-			name: "iam: no variable where there are none", file: "infra/local/template/policy.go", test: "./infra/local/template TestPoliciesThatAWSReadsOtherwise",
+			name: "iam: no variable where there are none", file: "infra/local/template/policy.go", test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
 			from: `version != "2012-10-17" &&`, to: `version == "nonsense" &&`,
 		},
 		{

@@ -17,7 +17,7 @@ func lockGuards() []guard {
 			from: `case !f.PerTenant && tenant != "":`, to: `case !f.PerTenant && name == "":`,
 		},
 		{
-			name: "lock compute: the template isolates turn", file: "infra/local/template/function.go", test: "./infra/local/template TestOwnTemplate",
+			name: "lock compute: the template isolates turn", file: "infra/local/template/function.go", test: "./infra/local/template TestResolve_OwnTemplate",
 			from: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") != ""`, to: `f.PerTenant = tenancy.oneOf("TenantIsolationMode", "PER_TENANT") == ""`,
 		},
 		{

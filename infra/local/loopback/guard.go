@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// guard refuses what a web page in this machine's browser sends to a server that is not its own.
+// guard rejects requests that a web page in this machine's browser sends to a server other than its own.
 //
-// A page of another site can send requests to 127.0.0.1, and with DNS rebinding it can even read the answers: its own
-// host name then leads to this machine. Browsers say in Host, Origin and Sec-Fetch-Site where a request comes from, and
-// a page cannot change these headers. Programs that are no browser send no Origin and no Sec-Fetch-Site.
+// A page of another site can send requests to 127.0.0.1. With DNS rebinding, where the page's own host name resolves to
+// this machine, it can even read the responses. Browsers state a request's origin in the headers Host, Origin and
+// Sec-Fetch-Site, which a page cannot change. Programs other than browsers send no Origin and no Sec-Fetch-Site.
 type guard struct{ c Config }
 
-// ServeHTTP refuses a request or hands it on.
+// ServeHTTP rejects a request or passes it to the handler.
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.c.MaxHead > 0 && headSize(r) > g.c.MaxHead {
 		g.c.Log(fmt.Sprintf("refused %s from %s: its head has more than %d bytes", r.Method, r.RemoteAddr, g.c.MaxHead))
@@ -30,18 +30,18 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.c.Handler.ServeHTTP(w, r)
 }
 
-// refusal is why a request is refused; "" if it is not.
+// refusal returns the reason why a request is rejected, or "".
 func (g guard) refusal(r *http.Request) string {
 	if !ownName(r.Host) {
-		return fmt.Sprintf("the Host %q is not this machine's", r.Host)
+		return fmt.Sprintf("the Host %q is not a name of this machine", r.Host)
 	}
 	origins, sites := r.Header.Values("Origin"), r.Header.Values("Sec-Fetch-Site")
 	switch {
 	case len(origins) > 1:
-		return "it has two headers Origin"
+		return "the request has two Origin headers"
 	case len(origins) == 1:
 		if origins[0] != "http://"+r.Host && !slices.Contains(g.c.Origins, origins[0]) {
-			return fmt.Sprintf("the Origin %q may not ask here", origins[0])
+			return fmt.Sprintf("the Origin %q is not allowed", origins[0])
 		}
 		return ""
 	case g.opens(r):
@@ -49,19 +49,19 @@ func (g guard) refusal(r *http.Request) string {
 	}
 	for _, site := range sites {
 		if site != "same-origin" && site != "none" {
-			return fmt.Sprintf("it comes from a page of another site or port (Sec-Fetch-Site: %q)", site)
+			return fmt.Sprintf("the request comes from a page of another site or port (Sec-Fetch-Site: %q)", site)
 		}
 	}
 	return ""
 }
 
-// opens reports whether the browser opens a page that other sites may link to.
+// opens reports whether the request is a navigation to a page that other sites may link to.
 func (g guard) opens(r *http.Request) bool {
 	return r.Method == http.MethodGet && g.c.Opens != nil && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
 		r.Header.Get("Sec-Fetch-Dest") == "document" && g.c.Opens(r.URL.Path)
 }
 
-// ownName reports whether a Host header names this machine. The port may be another one, because ports are forwarded.
+// ownName reports whether a Host header names this machine. Any port is accepted, because ports can be forwarded.
 func ownName(host string) bool {
 	name, port, _ := strings.Cut(host, ":")
 	if strings.Trim(port, "0123456789") != "" {
@@ -70,7 +70,7 @@ func ownName(host string) bool {
 	return name == "127.0.0.1" || strings.EqualFold(name, "localhost")
 }
 
-// headSize is how many bytes the request line and the headers have, line ends and the empty line included.
+// headSize returns the size in bytes of the request line and the headers, including line ends and the empty line.
 func headSize(r *http.Request) int {
 	size := len(r.Method) + len(" ") + len(r.RequestURI) + len(" ") + len(r.Proto) + len("\r\n")
 	size += len("Host: ") + len(r.Host) + len("\r\n")

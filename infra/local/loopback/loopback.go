@@ -1,6 +1,6 @@
-// Package loopback serves HTTP to this machine. Every listener of the local stack is made and served here, so none can
-// be started without the guard that keeps web pages out (guard.go). shared/arch refuses listeners and servers
-// elsewhere.
+// Package loopback serves HTTP to this machine only. Every listener of the local stack is created and served here, so
+// all have the guard against web pages (guard.go). A test in shared/arch rejects listeners and servers in other
+// packages.
 package loopback
 
 import (
@@ -15,23 +15,22 @@ import (
 	"time"
 )
 
-// headTime is how long a client may take to send the head of a request.
+// headTime bounds the time for a client to send the head of a request.
 const headTime = 10 * time.Second
 
-// Listener is a port of the loopback interface that nothing serves yet.
+// Listener is an open port of the loopback interface without a server.
 type Listener struct{ tcp net.Listener }
 
-// Listen takes an address of the loopback interface; port 0 takes a free one. It fails for an address that other
-// machines could reach.
+// Listen opens an address of the loopback interface; port 0 means a free port. It returns an error for an address that
+// other machines could reach.
 func Listen(ctx context.Context, addr string) (*Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", addr, err)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil,
-			fmt.Errorf("listen on %q: the local stack listens on addresses of the loopback interface only, such as "+
-				"127.0.0.1", addr)
+		return nil, fmt.Errorf("listen on %q: the local stack only listens on addresses of the loopback interface, "+
+			"such as 127.0.0.1", addr)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -40,10 +39,10 @@ func Listen(ctx context.Context, addr string) (*Listener, error) {
 	return &Listener{l}, nil
 }
 
-// Addr is host:port.
+// Addr returns host:port.
 func (l *Listener) Addr() string { return l.tcp.Addr().String() }
 
-// Close gives the port back. It may be called more than once, and after a server has closed it.
+// Close releases the port. It may be called more than once, and after the server was closed.
 func (l *Listener) Close() error {
 	if err := l.tcp.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
@@ -51,30 +50,30 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Config says what a server serves, and to which web pages.
+// Config describes a server and the web pages that may use it.
 type Config struct {
 	Handler http.Handler
-	// Origins are the web pages that may send requests, beside those that the server serves itself.
+	// Origins are the web origins that may send requests, in addition to the server's own.
 	Origins []string
-	// Opens reports whether another site may open a path as a page, by a link or a redirect; nil: no path.
+	// Opens reports whether another site may navigate to a path, by a link or a redirect. nil means to none.
 	Opens func(path string) bool
-	// MaxHead is how many bytes a request's head may have; 0: net/http's limit of 1 MB.
+	// MaxHead is the maximum size of a request's head in bytes. 0 means net/http's limit of 1 MB.
 	MaxHead int
-	// Idle is how long an unused connection is kept; 0: for ever.
+	// Idle is how long an unused connection stays open. 0 means without limit.
 	Idle time.Duration
-	// Log gets a line for each request that the guard refuses; nil: nobody does. It is called concurrently.
+	// Log, if not nil, receives a line for each rejected request. It is called concurrently.
 	Log func(line string)
-	// Errors gets what net/http reports; nil: nobody does.
+	// Errors, if not nil, receives the errors of net/http.
 	Errors *log.Logger
 }
 
-// Server serves one Listener behind the guard.
+// Server is an HTTP server for one Listener, with the guard.
 type Server struct {
 	http     *http.Server
 	listener *Listener
 }
 
-// Server makes the listener's server.
+// Server returns a server for the listener.
 func (l *Listener) Server(c Config) *Server {
 	if c.Log == nil {
 		c.Log = func(string) {}
@@ -85,7 +84,7 @@ func (l *Listener) Server(c Config) *Server {
 	}}
 }
 
-// Serve answers requests until Shutdown, Close or Stop is called; then it returns nil.
+// Serve serves requests until Shutdown, Close or Stop is called, and then returns nil.
 func (s *Server) Serve() error {
 	if err := s.http.Serve(s.listener.tcp); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -93,13 +92,13 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown closes the listener and waits for the requests that are being answered, until ctx ends.
+// Shutdown closes the listener and waits until running requests have finished or ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
-// Close closes the listener and cuts off the requests that are being answered.
+// Close closes the listener and aborts running requests.
 func (s *Server) Close() error { return s.http.Close() }
 
-// Stop closes the listener and gives the requests that are being answered some time; then it cuts them off.
+// Stop closes the listener, gives running requests some time to finish, and aborts those that remain.
 func (s *Server) Stop(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

@@ -2,7 +2,6 @@ package loopback_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,7 +11,7 @@ import (
 	"carrel/infra/local/loopback"
 )
 
-// serve serves until the test ends, and answers 204 to all that the guard lets through.
+// serve runs a server until the test ends. It responds with 204 to each request that passes the guard.
 func serve(t *testing.T, c loopback.Config) (addr string) {
 	t.Helper()
 	l, err := loopback.Listen(t.Context(), "127.0.0.1:0")
@@ -34,7 +33,7 @@ func serve(t *testing.T, c loopback.Config) (addr string) {
 	return l.Addr()
 }
 
-// status sends the head of a request as it stands and returns the status of the answer.
+// status sends a request's head unchanged and returns the status of the response.
 func status(t *testing.T, addr, head string) int {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -42,10 +41,10 @@ func status(t *testing.T, addr, head string) int {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	return ask(t, conn, head)
+	return roundTrip(t, conn, head)
 }
 
-func ask(t *testing.T, conn net.Conn, head string) int {
+func roundTrip(t *testing.T, conn net.Conn, head string) int {
 	t.Helper()
 	if _, err := io.WriteString(conn, head); err != nil {
 		t.Fatal(err)
@@ -66,10 +65,9 @@ func TestGuard_Host(t *testing.T) {
 		"localhost:8080": 204, // a forwarded port
 		"":               403, "evil.example": 403, "evil.example:" + port: 403, "127.0.0.1.evil.example:" + port: 403,
 		"localhost.evil.example":              403,
-		"127.0.0.1:" + port + ".evil.example": 403, "127.1:" + port: 403, "2130706433:" + port: 403, "0.0.0.0:" +
-			port: 403,
-		"127.0.0.2:" + port: 403, "localhost.:" + port: 403, "evil.example@127.0.0.1:" + port: 400, "[::1]:" +
-			port: 403, "127.0.0.1:1:1": 403,
+		"127.0.0.1:" + port + ".evil.example": 403, "127.1:" + port: 403, "2130706433:" + port: 403,
+		"0.0.0.0:" + port: 403, "127.0.0.2:" + port: 403, "localhost.:" + port: 403,
+		"evil.example@127.0.0.1:" + port: 400, "[::1]:" + port: 403, "127.0.0.1:1:1": 403,
 	} {
 		if got := status(t, addr, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); got != want {
 			t.Errorf("Host %q: %d, want %d", host, got, want)
@@ -137,16 +135,17 @@ func TestGuard_HeadSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, second := ask(t, conn, head(100)), ask(t, conn, head(size))
+		first, second := roundTrip(t, conn, head(100)), roundTrip(t, conn, head(size))
 		if first != 204 || second != want {
-			t.Errorf("a head of %d bytes as the second of a connection: %d, then %d, want %d", size, first, second,
+			t.Errorf("a head of %d bytes in the second request of a connection: %d, then %d, want %d", size, first,
+				second,
 				want)
 		}
 		conn.Close()
 	}
 }
 
-func TestGuard_NamesWhatItRefuses(t *testing.T) {
+func TestGuard_Log(t *testing.T) {
 	lines := make(chan string, 1)
 	addr := serve(t, loopback.Config{Log: func(line string) { lines <- line }})
 	status(t, addr, "GET /ops.json HTTP/1.1\r\nHost: evil.example\r\n\r\n")
@@ -167,7 +166,7 @@ func TestListen_OtherMachines(t *testing.T) {
 	}
 	for range 2 {
 		if err := l.Close(); err != nil {
-			t.Error(fmt.Errorf("closing: %w", err))
+			t.Errorf("close: %v", err)
 		}
 	}
 }

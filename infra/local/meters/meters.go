@@ -1,5 +1,5 @@
-// Package meters adds up what AWS would bill for, by function and by run. It knows AWS's rules of rounding and its list
-// prices, and nothing of who does the work: the parts of the stack tell it what happened, and for whom.
+// Package meters sums up what AWS would bill, by function and by run. It implements AWS's rounding rules and list
+// prices. The parts of the stack report each use and the function and run that it is for.
 package meters
 
 import (
@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// maxRuns is how many runs are kept, the newest. Functions keep everything.
+// maxRuns is the number of newest runs that are kept. Functions are kept without limit.
 const maxRuns = 1000
 
-// unit is what one message of API Gateway is billed in.
+// unit is the size in bytes of one billed message of API Gateway.
 const unit = 32 << 10
 
-// Use is what was used. Its numbers only grow.
+// Use is the amount of each billed service that was used. Its numbers only grow.
 type Use struct {
-	Invocations int     `json:"invocations"` // tries of asynchronous ones, too
-	GBSeconds   float64 `json:"gbSeconds"`   // billed
-	Requests    int     `json:"requests"`    // of DynamoDB
+	Invocations int     `json:"invocations"` // including each attempt of asynchronous invocations
+	GBSeconds   float64 `json:"gbSeconds"`   // rounded as billed
+	Requests    int     `json:"requests"`    // to DynamoDB
 	ReadUnits   float64 `json:"readUnits"`
 	WriteUnits  float64 `json:"writeUnits"`
-	Posts       int     `json:"posts"`    // calls of POST @connections, whatever came of them
+	Posts       int     `json:"posts"`    // calls of POST @connections, with any result
 	Sent        int     `json:"sent"`     // messages to clients, in units of 32 KB
 	Received    int     `json:"received"` // messages from clients, in units of 32 KB
 }
 
-// add adds other to u.
+// add adds another use.
 func (u *Use) add(other Use) {
 	u.Invocations += other.Invocations
 	u.GBSeconds += other.GBSeconds
@@ -40,40 +40,40 @@ func (u *Use) add(other Use) {
 	u.Received += other.Received
 }
 
-// Dollars is the list price: us-east-1, arm64, on demand, without the free tier. Minutes of connections are not in it.
+// Dollars returns the list price: us-east-1, arm64, on demand, without the free tier and without connection minutes.
 func (u Use) Dollars() float64 {
 	return (float64(u.Sent+u.Received)*1.00 + float64(u.Invocations)*0.20 + u.WriteUnits*0.625 + u.ReadUnits*0.125 +
 		u.GBSeconds*13.3334) / 1e6
 }
 
-// MinuteDollars is the list price of so many minutes of one connection.
+// MinuteDollars returns the list price of a number of connection minutes.
 func MinuteDollars(minutes float64) float64 { return minutes * 0.25 / 1e6 }
 
-// Messages is how many messages API Gateway bills for one of so many bytes.
+// Messages returns the number of messages that API Gateway bills for one message of this size.
 func Messages(bytes int) int { return max(1, (bytes+unit-1)/unit) }
 
-// GBSeconds is what Lambda bills for a function of so many MB that took so long: its milliseconds are rounded up.
+// GBSeconds returns what Lambda bills for an invocation with this memory and duration, rounded up to a millisecond.
 func GBSeconds(memoryMB int, took time.Duration) float64 {
 	return float64(memoryMB) / 1024 * math.Ceil(float64(took)/float64(time.Millisecond)) / 1000
 }
 
-// For says for whom something was done. Run is empty if it was for no run, or for none that is known.
+// For names the function and run that a use is charged to. Run is "" if no run, or no known run, caused the use.
 type For struct{ Function, Run string }
 
-// Meters adds up. Its methods may be called concurrently.
+// Meters holds the sums. Its methods are safe for concurrent use.
 type Meters struct {
 	now func() time.Time
 
 	mu        sync.Mutex
 	functions map[string]*Use
 	runs      map[string]*Use
-	order     []string             // of runs, oldest first
-	open      map[string]time.Time // connections, since when
-	minutes   float64              // of those that are closed
+	order     []string             // run ids, oldest first
+	open      map[string]time.Time // open connections and when they opened
+	minutes   float64              // of closed connections
 	opened    int
 }
 
-// New makes meters that stand at zero. now is the clock of connections; nil: time.Now.
+// New returns meters at zero. now is the clock for connections; nil means time.Now.
 func New(now func() time.Time) *Meters {
 	if now == nil {
 		now = time.Now
@@ -81,29 +81,29 @@ func New(now func() time.Time) *Meters {
 	return &Meters{now: now, functions: map[string]*Use{}, runs: map[string]*Use{}, open: map[string]time.Time{}}
 }
 
-// Add counts a use.
-func (m *Meters) Add(who For, u Use) {
+// Add adds a use.
+func (m *Meters) Add(to For, u Use) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.functions[who.Function] == nil {
-		m.functions[who.Function] = &Use{}
+	if m.functions[to.Function] == nil {
+		m.functions[to.Function] = &Use{}
 	}
-	m.functions[who.Function].add(u)
-	if who.Run == "" {
+	m.functions[to.Function].add(u)
+	if to.Run == "" {
 		return
 	}
-	if m.runs[who.Run] == nil {
-		m.runs[who.Run] = &Use{}
-		m.order = append(m.order, who.Run)
+	if m.runs[to.Run] == nil {
+		m.runs[to.Run] = &Use{}
+		m.order = append(m.order, to.Run)
 	}
-	m.runs[who.Run].add(u)
+	m.runs[to.Run].add(u)
 	if len(m.order) > maxRuns {
 		delete(m.runs, m.order[0])
 		m.order = slices.Delete(m.order, 0, 1)
 	}
 }
 
-// Opened counts a connection from now on.
+// Opened reports that a connection opened.
 func (m *Meters) Opened(connection string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,7 +111,7 @@ func (m *Meters) Opened(connection string) {
 	m.opened++
 }
 
-// Closed ends the count of a connection.
+// Closed reports that a connection closed.
 func (m *Meters) Closed(connection string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -121,7 +121,7 @@ func (m *Meters) Closed(connection string) {
 	}
 }
 
-// Run is what one run has used so far.
+// Run returns what a run has used so far.
 func (m *Meters) Run(id string) Use {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,31 +131,31 @@ func (m *Meters) Run(id string) Use {
 	return Use{}
 }
 
-// Reading is what the meters say at one moment.
+// Reading is a snapshot of the meters.
 type Reading struct {
 	Functions   map[string]Use `json:"functions"`
-	Runs        []Run          `json:"runs"`  // the newest first
+	Runs        []Run          `json:"runs"`  // newest first
 	Total       Use            `json:"total"` // of all functions
 	Connections Connections    `json:"connections"`
-	Dollars     float64        `json:"dollars"` // the list price of all of it
+	Dollars     float64        `json:"dollars"` // list price of everything
 }
 
-// Run is what a run has used.
+// Run is the use of one run.
 type Run struct {
 	ID string `json:"id"`
 	Use
 	Dollars float64 `json:"dollars"`
 }
 
-// Connections is how long there were sockets. AWS does not say how it rounds a connection's last minute: these are not
-// rounded.
+// Connections is the use of sockets. The minutes are not rounded, because AWS does not document how it rounds the last
+// minute of a connection.
 type Connections struct {
 	Opened  int     `json:"opened"`
 	Open    int     `json:"open"`
 	Minutes float64 `json:"minutes"`
 }
 
-// Read reads the meters. The answer is the caller's own.
+// Read returns a snapshot. It is a copy.
 func (m *Meters) Read() Reading {
 	m.mu.Lock()
 	defer m.mu.Unlock()

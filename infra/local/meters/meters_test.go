@@ -9,11 +9,11 @@ import (
 	"carrel/infra/local/meters"
 )
 
-// AWS rounds a message up to 32 KB and an invocation up to a millisecond.
-func TestRounding(t *testing.T) {
+// A message is billed in units of 32 KB, an invocation in milliseconds.
+func TestMessagesAndGBSeconds(t *testing.T) {
 	for bytes, want := range map[int]int{0: 1, 1: 1, 32 << 10: 1, 32<<10 + 1: 2, 128 << 10: 4} {
 		if got := meters.Messages(bytes); got != want {
-			t.Errorf("a message of %d bytes is billed as %d, want %d", bytes, got, want)
+			t.Errorf("a message of %d bytes is billed as %d messages, want %d", bytes, got, want)
 		}
 	}
 	for took, want := range map[time.Duration]float64{
@@ -26,8 +26,8 @@ func TestRounding(t *testing.T) {
 	}
 }
 
-// A million of each thing costs what the price list says.
-func TestPrices(t *testing.T) {
+// The price of a million of each unit is that of the price list.
+func TestDollars(t *testing.T) {
 	const million = 1_000_000
 	for _, c := range []struct {
 		use  meters.Use
@@ -39,7 +39,7 @@ func TestPrices(t *testing.T) {
 		{meters.Use{ReadUnits: million}, 0.125},
 		{meters.Use{Sent: million}, 1},
 		{meters.Use{Received: million}, 1},
-		{meters.Use{Requests: million, Posts: million}, 0}, // billed by units and messages
+		{meters.Use{Requests: million, Posts: million}, 0}, // billed by their units and messages
 	} {
 		if got := c.use.Dollars(); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%+v costs $%g, want $%g", c.use, got, c.want)
@@ -50,8 +50,8 @@ func TestPrices(t *testing.T) {
 	}
 }
 
-// What is added for a run is in its function and in the total too, and connections count while they are open.
-func TestReading(t *testing.T) {
+// A run's use also counts for its function and the total. Connections count while they are open.
+func TestRead(t *testing.T) {
 	now := time.Unix(0, 0)
 	m := meters.New(func() time.Time { return now })
 	m.Add(meters.For{Function: "A", Run: "r"}, meters.Use{Requests: 2, WriteUnits: 3})
@@ -65,7 +65,7 @@ func TestReading(t *testing.T) {
 	now = now.Add(time.Minute)
 	r := m.Read()
 	if u := m.Run("r"); u != (meters.Use{Requests: 2, WriteUnits: 3, Posts: 1, Sent: 1}) || u != r.Runs[0].Use {
-		t.Errorf("the run has used %+v", u)
+		t.Errorf("use of the run: %+v", u)
 	}
 	if r.Functions["A"].Requests != 3 || r.Functions["B"].Posts != 1 ||
 		r.Total != (meters.Use{Requests: 3, WriteUnits: 3, Posts: 1, Sent: 1}) {
@@ -75,12 +75,12 @@ func TestReading(t *testing.T) {
 		t.Errorf("connections %+v", r.Connections)
 	}
 	if want := (3*0.625 + 1 + 3*0.25) / 1e6; math.Abs(r.Dollars-want) > 1e-12 {
-		t.Errorf("all of it costs $%g, want $%g", r.Dollars, want)
+		t.Errorf("the total costs $%g, want $%g", r.Dollars, want)
 	}
 }
 
-// A stack that runs for days keeps its newest runs.
-func TestOldRunsAreForgotten(t *testing.T) {
+// Only the newest runs are kept, so that the memory of a stack that runs for days stays bounded.
+func TestRead_OldRuns(t *testing.T) {
 	m := meters.New(nil)
 	for i := range 1500 {
 		m.Add(meters.For{Function: "A", Run: fmt.Sprint(i)}, meters.Use{Requests: 1})

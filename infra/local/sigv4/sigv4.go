@@ -1,4 +1,4 @@
-// Package sigv4 checks the signatures of AWS's Signature Version 4, as they stand in the header of a request.
+// Package sigv4 verifies signatures of AWS's Signature Version 4 in the Authorization header of a request.
 package sigv4
 
 import (
@@ -17,70 +17,71 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// clockSkew is how far a signature's time may be from ours.
+// clockSkew is the largest accepted difference between a signature's time and the local clock.
 const clockSkew = 5 * time.Minute
 
-// What is wrong with a request; the messages are AWS's.
+// The errors of a verification, with AWS's messages.
 var (
 	ErrMissing = errors.New("missing authentication token")
 	ErrUnknown = errors.New("the security token included in the request is invalid")
 	ErrInvalid = errors.New("the request signature we calculated does not match the signature you provided")
 )
 
-// Verifier checks the signatures for one service. It is safe for concurrent use.
+// Verifier verifies signatures for one service. It is safe for concurrent use.
 type Verifier struct {
 	service, region string
 	secret          func(accessKeyID string) (string, bool)
 	signer          *v4.Signer
 }
 
-// New makes a verifier for a service in a Region; region "": in any. secret gives the secret of an access key, false
-// for an unknown one, and is called concurrently; nil: a signature must be there, and nobody looks whether it is right.
+// New returns a verifier for a service in a Region; region "" accepts any. secret returns the secret of an access key,
+// or false for an unknown key. It is called concurrently. If secret is nil, a signature must be present but is not
+// verified.
 func New(service, region string, secret func(accessKeyID string) (string, bool)) *Verifier {
 	return &Verifier{service, region, secret, v4.NewSigner()}
 }
 
-// Verify checks a request with its whole body, by signing once more what it says was signed. Its error is ErrMissing,
-// ErrUnknown or ErrInvalid, or wraps one of them with the reason.
+// Verify verifies the signature of a request with this body. It signs the same parts of the request again and compares
+// the results. The error is or wraps ErrMissing, ErrUnknown or ErrInvalid.
 func (v *Verifier) Verify(r *http.Request, body []byte) error {
-	c, secret, at, err := v.identify(r)
+	c, secret, date, err := v.identify(r)
 	if err != nil || v.secret == nil {
 		return err
 	}
-	return v.compare(r, body, c, secret, at)
+	return v.compare(r, body, c, secret, date)
 }
 
-// VerifySigner checks who signed a request, and when. It is for a body that is too large to be read: such a request is
-// refused anyway.
+// VerifySigner checks only the access key and the time of a signature. It serves requests whose body is too large to
+// read; they are rejected in any case.
 func (v *Verifier) VerifySigner(r *http.Request) error {
 	_, _, _, err := v.identify(r)
 	return err
 }
 
-func (v *Verifier) identify(r *http.Request) (c claim, secret string, at time.Time, err error) {
+func (v *Verifier) identify(r *http.Request) (c claim, secret string, date time.Time, err error) {
 	if c, err = v.parse(r.Header.Get("Authorization")); err != nil || v.secret == nil {
-		return c, "", at, err
+		return c, "", date, err
 	}
 	secret, known := v.secret(c.key)
 	if !known {
-		return c, "", at, ErrUnknown
+		return c, "", date, ErrUnknown
 	}
-	if at, err = time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); err != nil {
-		return c, "", at, fmt.Errorf("%w: the header X-Amz-Date is missing or no time", ErrInvalid)
+	if date, err = time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); err != nil {
+		return c, "", date, fmt.Errorf("%w: the header X-Amz-Date is missing or not a time", ErrInvalid)
 	}
-	if skew := time.Since(at).Abs(); skew > clockSkew {
-		return c, "", at, fmt.Errorf("%w: the signature's time is %s off", ErrInvalid, skew.Round(time.Second))
+	if skew := time.Since(date).Abs(); skew > clockSkew {
+		return c, "", date, fmt.Errorf("%w: the signature's time differs by %s", ErrInvalid, skew.Round(time.Second))
 	}
-	return c, secret, at, nil
+	return c, secret, date, nil
 }
 
-// compare signs the request as its caller says that it did.
-func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string, at time.Time) error {
+// compare signs the request with the same parameters as the caller and compares the signatures.
+func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string, date time.Time) error {
 	path, query, _ := strings.Cut(r.RequestURI, "?")
-	again := &http.Request{
+	resigned := &http.Request{
 		Method: r.Method,
 		Host:   r.Host,
-		// Opaque, because the path is signed as it was escaped by the caller.
+		// Opaque keeps the caller's escaping of the path, which is what the caller signed.
 		URL:    &url.URL{Scheme: "http", Host: r.Host, Opaque: "//" + r.Host + path, RawQuery: query},
 		Header: make(http.Header),
 	}
@@ -88,18 +89,19 @@ func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string,
 		switch name {
 		case "host":
 		case "content-length":
-			again.ContentLength = r.ContentLength
+			resigned.ContentLength = r.ContentLength
 		default:
-			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+			resigned.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
 		}
 	}
 	sum := sha256.Sum256(body)
 	key := aws.Credentials{AccessKeyID: c.key, SecretAccessKey: secret}
-	if err := v.signer.SignHTTP(context.WithoutCancel(r.Context()), key, again, hex.EncodeToString(sum[:]), v.service,
-		c.region, at); err != nil {
+	if err := v.signer.SignHTTP(context.WithoutCancel(r.Context()), key, resigned, hex.EncodeToString(sum[:]),
+		v.service,
+		c.region, date); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	ours, err := v.parse(again.Header.Get("Authorization"))
+	ours, err := v.parse(resigned.Header.Get("Authorization"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -109,10 +111,10 @@ func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string,
 	return nil
 }
 
-// claim is what an Authorization header says.
+// claim holds the parts of an Authorization header.
 type claim struct{ key, region, headers, signature string }
 
-// parse reads an Authorization header and refuses one that is for another service or Region.
+// parse parses an Authorization header. It returns an error if the signature is for another service or Region.
 func (v *Verifier) parse(authorization string) (c claim, err error) {
 	rest, ok := strings.CutPrefix(authorization, "AWS4-HMAC-SHA256 ")
 	if !ok {

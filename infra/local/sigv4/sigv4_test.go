@@ -20,7 +20,7 @@ const body = `{"TableName":"T"}`
 
 func secrets(id string) (string, bool) { return "secret", id == "KEY" }
 
-// signed is a request as a server gets it, signed by a key for a service at a time.
+// signed returns a request, as a server receives it, that was signed by a key for a service at a time.
 func signed(t testing.TB, key, secret, service string, at time.Time) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1/a%20b?x=1",
@@ -38,23 +38,23 @@ func signed(t testing.TB, key, secret, service string, at time.Time) *http.Reque
 
 func TestVerify(t *testing.T) {
 	now := time.Now()
-	right := func() *http.Request { return signed(t, "KEY", "secret", "dynamodb", now) }
+	valid := func() *http.Request { return signed(t, "KEY", "secret", "dynamodb", now) }
 	with := func(name, value string) *http.Request {
-		r := right()
+		r := valid()
 		r.Header.Set(name, value)
 		return r
 	}
-	uri := right()
+	uri := valid()
 	uri.RequestURI = "/a%20b?x=2"
-	host := right()
+	host := valid()
 	host.Host = "evil.example"
 	for name, c := range map[string]struct {
 		r    *http.Request
 		body string
 		want error
 	}{
-		"right":           {right(), body, nil},
-		"another body":    {right(), body + " ", sigv4.ErrInvalid},
+		"valid":           {valid(), body, nil},
+		"another body":    {valid(), body + " ", sigv4.ErrInvalid},
 		"another action":  {with("X-Amz-Target", "DynamoDB_20120810.PutItem"), body, sigv4.ErrInvalid},
 		"another token":   {with("X-Amz-Security-Token", "other"), body, sigv4.ErrInvalid},
 		"another query":   {uri, body, sigv4.ErrInvalid},
@@ -74,7 +74,7 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if err := sigv4.New("dynamodb", "eu-central-1", secrets).Verify(right(), []byte(body)); !errors.Is(err,
+	if err := sigv4.New("dynamodb", "eu-central-1", secrets).Verify(valid(), []byte(body)); !errors.Is(err,
 		sigv4.ErrInvalid) {
 		t.Errorf("another Region: %v", err)
 	}

@@ -204,7 +204,7 @@ func TestStart_Errors(t *testing.T) {
 	for _, c := range []struct {
 		name, file, old, with, want string
 	}{
-		{"invalid template", "template.yaml", "rate(1 minute)", "rate(soon)", `"rate(soon)" is not run locally`},
+		{"invalid template", "template.yaml", "rate(1 minute)", "rate(soon)", `"rate(soon)" is not supported locally`},
 		{"compile error", "functions/later/main.go", "func main() {", "func main() { oops();", "undefined: oops"},
 		{"no make target", "Makefile", "build-Later:", "build-Never:", "No rule to make target"},
 	} {

@@ -11,7 +11,7 @@ import (
 
 func (r *resolver) api(res *resource) API {
 	p := r.properties(res, "Routes", "Auth")
-	// One machine's gateway is its one user's: it need not be slowed down, and writes its own log.
+	// Throttling and access logs have no use for one user's gateway, which writes its own log.
 	p.ignore("Name", "Description", "Tags", "AccessLogSettings", "DefaultRouteSettings")
 	a := API{LogicalID: res.id, ID: res.name, Routes: map[string]string{}}
 	a.Stage = cmp.Or(p.text("StageName"), "default")
@@ -22,12 +22,12 @@ func (r *resolver) api(res *resource) API {
 	}
 	p.object("Routes").each(func(key string, n *yaml.Node) { a.Routes[key] = r.route(key, n, p.where) })
 	if len(a.Routes) == 0 {
-		p.fail(p.line, "Routes has none: give at least one")
+		p.fail(p.line, "Routes is empty: add at least one route")
 	}
 	if auth := p.object("Auth"); auth != nil {
 		a.Authorizer = r.auth(auth)
 	}
-	p.end("the local stack does not know this property of a WebSocket API: remove it, or teach infra/local/template")
+	p.end("remove this property of a WebSocket API, or implement it in infra/local/template")
 	return a
 }
 
@@ -46,12 +46,13 @@ func (r *resolver) route(key string, n *yaml.Node, where string) string {
 func (r *resolver) auth(o *object) string {
 	o.require("AuthType")
 	if o.oneOf("AuthType", "CUSTOM", "NONE") == "NONE" {
-		o.end("AuthType NONE stands alone")
+		o.end("AuthType NONE allows no other property")
 		return ""
 	}
 	o.require("AuthArn")
 	id := r.functionAt(o.text("AuthArn"), o.where+".AuthArn", o.line)
-	o.end("the local stack runs AuthType and AuthArn; leave an IdentitySource out, the authorizer sees the whole " +
+	o.end("only AuthType and AuthArn are supported; remove an IdentitySource, because the authorizer receives the " +
+		"whole " +
 		"request")
 	return id
 }
@@ -79,7 +80,7 @@ func (r *resolver) table(res *resource) Table {
 			x.Local = property == "LocalSecondaryIndexes"
 			if x.Local && (x.Hash != t.Hash || x.Range.Name == "") {
 				o.fail(o.line,
-					"a local index has the table's HASH key %q and a RANGE key of its own: DynamoDB refuses another",
+					"a local index has the table's HASH key %q and its own RANGE key: DynamoDB rejects any other",
 					t.Hash.Name)
 			}
 			t.Indexes = append(t.Indexes, x)
@@ -87,7 +88,7 @@ func (r *resolver) table(res *resource) Table {
 	}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if !used[name] {
-			p.fail(p.line, "the attribute %q is defined and no key uses it: DynamoDB refuses that; remove it", name)
+			p.fail(p.line, "the attribute %q is defined but no key uses it: DynamoDB rejects that; remove it", name)
 		}
 	}
 	if ttl := p.object("TimeToLiveSpecification"); ttl != nil {
@@ -97,12 +98,11 @@ func (r *resolver) table(res *resource) Table {
 		}
 		ttl.end("TimeToLiveSpecification has AttributeName and Enabled")
 	}
-	p.end("the local stack does not know this property of a table: remove it, or teach infra/local/template what it " +
-		"does")
+	p.end("remove this property of a table, or implement it in infra/local/template")
 	return t
 }
 
-// keys reads a KeySchema: one HASH, at most one RANGE, both defined.
+// keys reads a KeySchema: one HASH key and at most one RANGE key, both with a definition.
 func (r *resolver) keys(o *object, attributes map[string]string, used map[string]bool) (hash, sort Key) {
 	for _, n := range o.list("KeySchema") {
 		k := r.object(n, o.where+".KeySchema")
@@ -123,7 +123,7 @@ func (r *resolver) keys(o *object, attributes map[string]string, used map[string
 		*target = Key{name, attributes[name]}
 	}
 	if hash.Name == "" {
-		o.fail(o.line, "KeySchema has no HASH key: give one")
+		o.fail(o.line, "KeySchema has no HASH key: add one")
 	}
 	return hash, sort
 }

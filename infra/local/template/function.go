@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// build decodes the resources, functions first, because the others complete them.
+// build decodes the resources. Functions come first, because other resources complete them.
 func (r *resolver) build() (*Template, error) {
 	t := &Template{}
 	for _, res := range r.resources {
@@ -25,7 +25,7 @@ func (r *resolver) build() (*Template, error) {
 		case typeAPI:
 			apis++
 			if apis > 1 {
-				r.fail(res.line, res.where, "is the second WebSocket API: the local stack runs one")
+				r.fail(res.line, res.where, "is the second WebSocket API: the local stack supports one")
 			}
 			t.API = r.api(res)
 		case typeTable:
@@ -36,19 +36,19 @@ func (r *resolver) build() (*Template, error) {
 			r.rolePolicy(res, t)
 		case typeInvokeConfig:
 			r.invokeConfig(res, t)
-		default: // no effect on one machine, but its references must hold
+		default: // no effect locally, but its references must be valid
 			r.properties(res)
 		}
 	}
 	if apis == 0 {
-		r.fail(1, "Resources", "there is no %s: the local stack runs one", typeAPI)
+		r.fail(1, "Resources", "there is no %s: add one", typeAPI)
 	}
 	return t, r.err
 }
 
-// properties resolves a resource's properties. Those named are ones that SAM makes resources of their own from: what
-// they refer to does not hold up this resource.
-func (r *resolver) properties(res *resource, apart ...string) *object {
+// properties resolves a resource's properties. SAM creates separate resources from the properties in separate, so their
+// references are not dependencies of this resource.
+func (r *resolver) properties(res *resource, separate ...string) *object {
 	where := res.where + ".Properties"
 	if res.properties == nil {
 		return &object{r: r, where: where, line: res.line}
@@ -56,7 +56,7 @@ func (r *resolver) properties(res *resource, apart ...string) *object {
 	out := r.object(res.properties, where)
 	for _, key := range out.keys {
 		r.from = res.id
-		for _, a := range apart {
+		for _, a := range separate {
 			if a == key {
 				r.from = ""
 			}
@@ -81,7 +81,7 @@ func (r *resolver) function(res *resource) Function {
 	role, _ := r.value(res, true, "Arn")
 	f := Function{LogicalID: res.id, Name: res.name, Role: role, Env: map[string]string{}, MaxRetries: 2,
 		MaxEventAge: 6 * time.Hour}
-	r.built(res, p)
+	r.checkBuild(res, p)
 	f.MemoryMB = p.number("MemorySize", 128, 10240, 128)
 	f.Timeout = time.Duration(p.number("Timeout", 1, 900, 3)) * time.Second
 	f.Concurrency = p.number("ReservedConcurrentExecutions", 1, 1000, 0)
@@ -91,8 +91,7 @@ func (r *resolver) function(res *resource) Function {
 		tenancy.end("TenancyConfig has TenantIsolationMode")
 	}
 	if environment := p.object("Environment"); environment != nil {
-		environment.object("Variables").each(func(key string,
-			n *yaml.Node) {
+		environment.object("Variables").each(func(key string, n *yaml.Node) {
 			f.Env[key] = r.variable(environment.where, key, n)
 		})
 		environment.end("Environment has Variables")
@@ -102,16 +101,14 @@ func (r *resolver) function(res *resource) Function {
 		r.asynchronous(c, &f)
 	}
 	p.object("Events").each(func(id string, n *yaml.Node) {
-		f.Schedules = append(f.Schedules,
-			r.schedule(id, n, p.where))
+		f.Schedules = append(f.Schedules, r.schedule(id, n, p.where))
 	})
-	p.end("the local stack does not know this property of a function: remove it, or teach infra/local/template what " +
-		"it does")
+	p.end("remove this property of a function, or implement it in infra/local/template")
 	return f
 }
 
-// built checks that the function is built and run the one way that the local stack knows.
-func (r *resolver) built(res *resource, p *object) {
+// checkBuild checks that the function is built and run in the only way that the local stack supports.
+func (r *resolver) checkBuild(res *resource, p *object) {
 	if res.metadata == nil || res.metadata.text("BuildMethod") != "makefile" {
 		r.fail(res.line, res.where,
 			"needs Metadata: {BuildMethod: makefile}: the local stack builds with make build-%s", res.id)
@@ -127,16 +124,15 @@ func (r *resolver) built(res *resource, p *object) {
 	}
 }
 
-// variable is an environment variable's value. Lambda keeps some names for itself.
+// variable returns the value of an environment variable. Lambda reserves some names.
 func (r *resolver) variable(environment, key string, n *yaml.Node) string {
 	where := environment + ".Variables." + key
 	if !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`).MatchString(key) {
-		r.fail(n.Line, where, "is no name for a variable: letters, digits and _, at least two, a letter first")
+		r.fail(n.Line, where, "is not a name for a variable: use letters, digits and _, at least two, a letter first")
 	}
 	switch key {
 	case "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-		"_HANDLER",
-		"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "TZ":
+		"_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "TZ":
 		r.fail(n.Line, where, "is set by Lambda and cannot be set here: rename it")
 	}
 	if strings.HasPrefix(key, "AWS_LAMBDA_") {
@@ -145,7 +141,7 @@ func (r *resolver) variable(environment, key string, n *yaml.Node) string {
 	return r.text(n, where)
 }
 
-// schedule is an event of type Schedule.
+// schedule reads an event of type Schedule.
 func (r *resolver) schedule(id string, n *yaml.Node, where string) Schedule {
 	o := r.object(n, where+".Events."+id)
 	o.require("Type")
@@ -166,15 +162,15 @@ func (r *resolver) schedule(id string, n *yaml.Node, where string) Schedule {
 	p.end("a schedule has Schedule, Input, Name and Description")
 	m := regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (minute|hour|day)s?\)$`).FindStringSubmatch(rate)
 	if m == nil {
-		p.fail(p.line, "%q is not run locally: write rate(<n> minutes), hours or days", rate)
+		p.fail(p.line, "%q is not supported locally: write rate(<n> minutes), hours or days", rate)
 		return Schedule{}
 	}
 	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[m[2]]
-	count, _ := strconv.Atoi(m[1]) // the expression admits digits only
+	count, _ := strconv.Atoi(m[1]) // cannot fail: at most five digits
 	return Schedule{LogicalID: id, Every: time.Duration(count) * unit, Input: input}
 }
 
-// invokeConfig completes a function by an AWS::Lambda::EventInvokeConfig.
+// invokeConfig applies an AWS::Lambda::EventInvokeConfig to its function.
 func (r *resolver) invokeConfig(res *resource, t *Template) {
 	p := r.properties(res)
 	p.require("FunctionName", "Qualifier")
@@ -187,7 +183,7 @@ func (r *resolver) invokeConfig(res *resource, t *Template) {
 	}
 }
 
-// asynchronous reads how invokes of type Event are retried and where they go when they failed.
+// asynchronous reads the retries and the failure destination of asynchronous invocations.
 func (r *resolver) asynchronous(p *object, f *Function) {
 	f.MaxRetries = p.number("MaximumRetryAttempts", 0, 2, 2)
 	f.MaxEventAge = time.Duration(p.number("MaximumEventAgeInSeconds", 60, 21600, 21600)) * time.Second
@@ -196,9 +192,9 @@ func (r *resolver) asynchronous(p *object, f *Function) {
 			failure.oneOf("Type", "Lambda")
 			failure.require("Destination")
 			f.OnFailure = r.functionAt(failure.text("Destination"), failure.where, failure.line)
-			failure.end("OnFailure has Destination, a function's Arn")
+			failure.end("OnFailure has Destination, the Arn of a function")
 		}
-		destinations.end("only OnFailure is run locally")
+		destinations.end("only OnFailure is supported")
 	}
 	p.end("an invoke configuration has MaximumRetryAttempts, MaximumEventAgeInSeconds and DestinationConfig")
 }

@@ -2,13 +2,13 @@ package template
 
 import "go.yaml.in/yaml/v3"
 
-// readGlobals returns what the Function section gives to every function; nil if there is none.
+// readGlobals returns the properties of the Globals section for all functions, or nil.
 func (r *resolver) readGlobals(o *object) *yaml.Node {
 	if o == nil {
 		return nil
 	}
 	function := o.take("Function")
-	o.end("only Globals.Function is run locally")
+	o.end("only Globals.Function is supported")
 	if f := r.object(function, "Globals.Function"); f != nil {
 		for _, key := range []string{"FunctionName", "Policies", "Role", "Events"} {
 			if f.has(key) {
@@ -19,8 +19,8 @@ func (r *resolver) readGlobals(o *object) *yaml.Node {
 	return function
 }
 
-// merge gives a function's properties what is global, as SAM does: mappings are joined, lists are the global one and
-// then the own one, anything else is the function's own.
+// merge merges global and own properties as SAM does: mappings are merged, lists are concatenated with the global one
+// first, and any other own value replaces the global one.
 func merge(global, own *yaml.Node) *yaml.Node {
 	if own == nil {
 		return global

@@ -8,18 +8,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resolver holds one resolution; it is used once. The first error sticks, and what is read after it is discarded.
+// resolver performs one resolution. The first error is kept, and everything that is read after it is discarded.
 type resolver struct {
 	options    Options
 	err        error
 	parameters map[string]string
 	conditions map[string]*condition
-	resources  []*resource // those whose condition holds
+	resources  []*resource // the resources whose condition is true
 	byID       map[string]*resource
-	absent     map[string]bool // resources whose condition does not hold
-	from       string          // the resource whose dependencies are being read; empty: none
+	excluded   map[string]bool // the resources whose condition is false
+	from       string          // the resource whose references are being resolved; "" for none
 	edges      []edge
-	depends    []edge // what DependsOn says, before all resources are known
+	depends    []edge // from DependsOn, checked once all resources are known
 }
 
 func newResolver(o Options) *resolver {
@@ -29,11 +29,11 @@ func newResolver(o Options) *resolver {
 	o.Account = cmp.Or(o.Account, "000000000000")
 	o.APIID = cmp.Or(o.APIID, "local00000")
 	return &resolver{options: o, parameters: map[string]string{}, conditions: map[string]*condition{},
-		byID: map[string]*resource{}, absent: map[string]bool{}}
+		byID: map[string]*resource{}, excluded: map[string]bool{}}
 }
 
-// intrinsic tells whether a node is an intrinsic function, in its short (!Ref x) or long (Ref: x) form. The name is
-// without Fn::.
+// intrinsic reports whether a node is an intrinsic function, in its short form (!Ref x) or its long form (Ref: x). The
+// name has no prefix Fn::.
 func intrinsic(n *yaml.Node) (name string, arg *yaml.Node, ok bool) {
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
 		bare := *n
@@ -54,7 +54,7 @@ func intrinsic(n *yaml.Node) (name string, arg *yaml.Node, ok bool) {
 	return name, n.Content[1], ok
 }
 
-// resolve returns a copy without intrinsics, or nil if the value is AWS::NoValue or absent.
+// resolve returns a copy of a node without intrinsics, or nil if the value is AWS::NoValue or absent.
 func (r *resolver) resolve(n *yaml.Node, where string) *yaml.Node {
 	if n == nil || r.err != nil {
 		return nil
@@ -81,7 +81,7 @@ func (r *resolver) resolve(n *yaml.Node, where string) *yaml.Node {
 	return &out
 }
 
-// call evaluates one intrinsic.
+// call evaluates one intrinsic function.
 func (r *resolver) call(name string, arg *yaml.Node, where string) *yaml.Node {
 	switch name {
 	case "Ref":
@@ -102,8 +102,8 @@ func (r *resolver) call(name string, arg *yaml.Node, where string) *yaml.Node {
 	case "Split":
 		return r.split(arg, where)
 	}
-	r.fail(arg.Line, where, "the intrinsic %q is not resolved here: use Ref, GetAtt, Sub, If, Join, Split or Select, "+
-		"or teach infra/local/template", name)
+	r.fail(arg.Line, where, "the intrinsic %q is not supported: use Ref, GetAtt, Sub, If, Join, Split or Select, "+
+		"or implement it in infra/local/template", name)
 	return nil
 }
 
@@ -111,7 +111,7 @@ func scalar(at *yaml.Node, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Line: at.Line, Column: at.Column}
 }
 
-// ref is the value of a parameter, a pseudo parameter or a resource.
+// ref returns the value of a parameter, a pseudo parameter or a resource.
 func (r *resolver) ref(name, where string, line int) string {
 	o := r.options
 	switch name {
@@ -132,7 +132,7 @@ func (r *resolver) ref(name, where string, line int) string {
 	return r.attribute(name, "", where, line)
 }
 
-// getAtt is Id.Attribute, or [Id, Attribute].
+// getAtt evaluates GetAtt: Id.Attribute or [Id, Attribute].
 func (r *resolver) getAtt(arg *yaml.Node, where string) string {
 	parts := r.texts(arg, where)
 	if len(parts) == 1 {
@@ -146,7 +146,7 @@ func (r *resolver) getAtt(arg *yaml.Node, where string) string {
 	return r.attribute(parts[0], parts[1], where, arg.Line)
 }
 
-// sub replaces ${Name} and ${Name.Attribute}; ${!x} stands for ${x} itself.
+// sub evaluates Sub: it replaces ${Name} and ${Name.Attribute}. ${!x} gives a literal ${x}.
 func (r *resolver) sub(arg *yaml.Node, where string) string {
 	text, own := arg, map[string]string{}
 	if arg.Kind == yaml.SequenceNode {
@@ -192,7 +192,7 @@ func (r *resolver) subName(name string, own map[string]string, where string, lin
 	return r.ref(name, where, line)
 }
 
-// branch is If: [condition, then, else]. The branch not taken is not looked at, as CloudFormation does.
+// branch evaluates If: [condition, then, else]. Like CloudFormation it does not evaluate the other branch.
 func (r *resolver) branch(arg *yaml.Node, where string) *yaml.Node {
 	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 3 {
 		r.fail(arg.Line, where, "If needs a list of a condition's name and two values")
@@ -204,7 +204,7 @@ func (r *resolver) branch(arg *yaml.Node, where string) *yaml.Node {
 	return r.resolve(arg.Content[2], where)
 }
 
-// join is Join: [delimiter, [values]].
+// join evaluates Join: [delimiter, [values]].
 func (r *resolver) join(arg *yaml.Node, where string) *yaml.Node {
 	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 2 {
 		r.fail(arg.Line, where, "Join needs a list of a delimiter and a list of values")
@@ -218,7 +218,7 @@ func (r *resolver) join(arg *yaml.Node, where string) *yaml.Node {
 	return scalar(arg, strings.Join(r.texts(values, where), r.text(arg.Content[0], where)))
 }
 
-// pick is Select: [index, [values]].
+// pick evaluates Select: [index, [values]].
 func (r *resolver) pick(arg *yaml.Node, where string) *yaml.Node {
 	values := r.resolve(arg, where)
 	if values == nil || len(values.Content) != 2 || values.Content[1].Kind != yaml.SequenceNode {
@@ -227,13 +227,13 @@ func (r *resolver) pick(arg *yaml.Node, where string) *yaml.Node {
 	}
 	i, err := strconv.Atoi(r.text(values.Content[0], where))
 	if err != nil || i < 0 || i >= len(values.Content[1].Content) {
-		r.fail(arg.Line, where, "Select's index is not one of the list's: count from 0")
+		r.fail(arg.Line, where, "Select's index is out of range: indexes start at 0")
 		return nil
 	}
 	return values.Content[1].Content[i]
 }
 
-// split is Split: [delimiter, text].
+// split evaluates Split: [delimiter, text].
 func (r *resolver) split(arg *yaml.Node, where string) *yaml.Node {
 	values := r.resolve(arg, where)
 	if values == nil || values.Kind != yaml.SequenceNode || len(values.Content) != 2 {

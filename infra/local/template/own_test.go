@@ -7,87 +7,115 @@ import (
 	"carrel/infra/local/template"
 )
 
-// What the template's parameters say reaches the local stack; values that do not fit each other are told in its words.
-func TestOwnTemplatesParameters(t *testing.T) {
-	source := string(read(t, "..", "..", "..", "template.yaml"))
-	resolve := func(change map[string]string) (*template.Template, error) {
-		values := map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000"}
-		for name, value := range change {
-			values[name] = value
-		}
-		return template.Resolve([]byte(source), template.Options{Parameters: values})
+const ownIssuer = "http://127.0.0.1:3000/issuer"
+
+// resolveOwn resolves a version of the repository's own template with the parameters that the local stack sets, and the
+// given ones.
+func resolveOwn(source string, change map[string]string) (*template.Template, error) {
+	values := map[string]string{"Issuer": ownIssuer, "Audience": "carrel-page", "TokenKind": "typ",
+		"Origins": "http://127.0.0.1:3000"}
+	for name, value := range change {
+		values[name] = value
 	}
-	tm, err := resolve(map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7", "AccessLogs": "with-role",
-		"RunsPerUser": "7", "QueuedPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12", "FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
+	return template.Resolve([]byte(source), template.Options{Parameters: values})
+}
+
+func ownTemplate(t *testing.T) string { return string(read(t, "..", "..", "..", "template.yaml")) }
+
+// The values of the template's parameters reach the functions.
+func TestResolve_OwnParameters(t *testing.T) {
+	source := ownTemplate(t)
+	tm, err := resolveOwn(source, map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7",
+		"AccessLogs":  "with-role",
+		"RunsPerUser": "7", "QueuedPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12",
+		"FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	turn := function(t, tm, "TurnFunction")
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
-		env := function(t, tm, id).Env // all who admit, work or sweep go by the same limits
-		equal(t, id, []any{env["RUNS_PER_USER"], env["QUEUED_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"], env["RUN_SECONDS"],
+		env := function(t, tm, id).Env // all functions that admit, work or sweep have the same limits
+		equal(t, id, []any{env["RUNS_PER_USER"], env["QUEUED_PER_USER"], env["RUN_BURST"], env["RUNS_PER_HOUR"],
+			env["RUN_SECONDS"],
 			env["RUN_ATTEMPTS"], env["EVENT_DAYS"]}, []any{"7", "8", "9", "10", "11", "2", "3"})
 	}
 	frames := function(t, tm, "MessageFunction").Env
 	equal(t, "message", []any{frames["FRAME_BURST"], frames["FRAMES_PER_SECOND"]}, []any{"12", "13"})
 	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
-	// Without CloudFront the page's own address is the only origin, unless others are named.
-	if tm, err = resolve(map[string]string{"Page": "off", "Origins": "", "PageUrl": "https://chat.example.com:8443/"}); err != nil {
+	// Without CloudFront the page's own address is the only origin, unless Origins names others.
+	if tm, err = resolveOwn(source, map[string]string{"Page": "off", "Origins": "",
+		"PageUrl": "https://chat.example.com:8443/"}); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "origins", function(t, tm, "AuthorizeFunction").Env["ORIGINS"], "https://chat.example.com:8443")
+}
+
+// Invalid values, alone or in combination, give the error that the template states.
+func TestResolve_OwnParameterErrors(t *testing.T) {
+	source := ownTemplate(t)
 	for name, c := range map[string]struct {
 		change map[string]string
 		want   string
 	}{
-		"a page without TLS":            {map[string]string{"PageUrl": "http://chat.example.com/"}, `the value "http://chat.example.com/" does not match`},
-		"machine clients elsewhere":     {map[string]string{"Probe": "on"}, "Make such clients at your issuer instead."},
+		"a page without TLS": {map[string]string{"PageUrl": "http://chat.example.com/"},
+			`the value "http://chat.example.com/" does not match`},
+		"machine clients elsewhere": {map[string]string{"Probe": "on"},
+			"Make such clients at your issuer instead."},
 		"an issuer without an audience": {map[string]string{"Audience": ""}, "Issuer is given and Audience is not."},
-		"no page of its own":            {map[string]string{"TokenKind": "audience"}, "an ID token of the page would pass as an access token"},
-		"the page is the audience":      {map[string]string{"TokenKind": "audience", "PageClient": "carrel-page"}, "an ID token of the page would pass"},
-		"no issuer":                     {map[string]string{"Issuer": ""}, "does not run the resource type AWS::Cognito::"},
-		"too much":                      {map[string]string{"TurnConcurrency": "1001"}, `the value "1001" is not within MaxValue, 1000`},
-		"a run beyond its function":     {map[string]string{"RunSeconds": "841"}, `the value "841" is not within MaxValue, 840`},
-		"too little":                    {map[string]string{"RequestRate": "0"}, `the value "0" is not within MinValue, 1`},
-		"not a word":                    {map[string]string{"TenantIsolation": "true"}, `is not one of on, off`},
+		"audience without a page client": {map[string]string{"TokenKind": "audience"},
+			"an ID token of the page would pass as an access token"},
+		"page client as the audience": {map[string]string{"TokenKind": "audience", "PageClient": "carrel-page"},
+			"an ID token of the page would pass"},
+		"no issuer": {map[string]string{"Issuer": ""},
+			"does not support the resource type AWS::Cognito::"},
+		"value too large": {map[string]string{"TurnConcurrency": "1001"},
+			`the value "1001" is not within MaxValue, 1000`},
+		"run longer than its function": {map[string]string{"RunSeconds": "841"},
+			`the value "841" is not within MaxValue, 840`},
+		"value too small": {map[string]string{"RequestRate": "0"},
+			`the value "0" is not within MinValue, 1`},
+		"value not allowed": {map[string]string{"TenantIsolation": "true"}, `is not one of on, off`},
 	} {
-		if _, err := resolve(c.change); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := resolveOwn(source, c.change); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
-	// A function that uses what nothing here stands for would get a name that leads nowhere.
+	// The local stack has no S3 bucket, so a function that refers to one is rejected.
 	source = strings.Replace(source, "ISSUER:", "BUCKET: !Ref PageFiles\n          ISSUER:", 1)
-	if _, err := resolve(nil); err == nil || !strings.Contains(err.Error(), "PageFiles (AWS::S3::Bucket) is not run locally: a function cannot use it") {
+	if _, err := resolveOwn(source, nil); err == nil || !strings.Contains(err.Error(),
+		"PageFiles (AWS::S3::Bucket) is not supported locally: a function cannot use it") {
 		t.Errorf("a function with a bucket: error %v", err)
 	}
 }
 
-// What would be decided otherwise on AWS is a mistake here: a managed policy beside the user's role's own, and a variable in
-// a policy whose version knows none.
-func TestPoliciesThatAWSReadsOtherwise(t *testing.T) {
-	source := string(read(t, "..", "..", "..", "template.yaml"))
+// A template is rejected if the local stack would evaluate its policies differently than AWS: with a managed policy on
+// the user's role, or with a variable in a policy whose version has no variables.
+func TestResolve_PoliciesReadDifferentlyByAWS(t *testing.T) {
+	source := ownTemplate(t)
 	for _, c := range []struct{ from, to, want string }{
-		{"      MaxSessionDuration: 3600", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess]\n      MaxSessionDuration: 3600",
-			"Resources.UserRole.Properties: managed policies are not known locally"},
-		{"          PolicyDocument:\n            Version: \"2012-10-17\"", "          PolicyDocument:\n            Version: \"2008-10-17\"",
+		{"      MaxSessionDuration: 3600",
+			"      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess]\n      MaxSessionDuration: " +
+				"3600",
+			"Resources.UserRole.Properties: managed policies are not supported locally"},
+		{"          PolicyDocument:\n            Version: \"2012-10-17\"",
+			"          PolicyDocument:\n            Version: \"2008-10-17\"",
 			"Resources.UserRole.Properties.Policies.PolicyDocument: a policy with variables needs Version"},
 		{"          PolicyDocument:\n            Version: \"2012-10-17\"\n", "          PolicyDocument:\n",
 			"Resources.UserRole.Properties.Policies.PolicyDocument: a policy with variables needs Version"},
 	} {
 		if strings.Count(source, c.from) != 1 {
-			t.Fatalf("%q stands %d times in the template", c.from, strings.Count(source, c.from))
+			t.Fatalf("%q occurs %d times in the template", c.from, strings.Count(source, c.from))
 		}
-		_, err := template.Resolve([]byte(strings.Replace(source, c.from, c.to, 1)), template.Options{
-			Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page", "TokenKind": "typ", "Origins": "http://127.0.0.1:3000", "AccessLogs": "with-role"}})
+		_, err := resolveOwn(strings.Replace(source, c.from, c.to, 1), map[string]string{"AccessLogs": "with-role"})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.to, err, c.want)
 		}
 	}
 }
 
-func TestSplitAndRulesThatAreWrong(t *testing.T) {
+func TestResolve_SplitAndRules(t *testing.T) {
 	for with, want := range map[string]string{
-		`LEVEL: !Select [3, !Split ["/", a/b/c]]`:         "Select's index is not one of the list's",
+		`LEVEL: !Select [3, !Split ["/", a/b/c]]`:         "Select's index is out of range",
 		`LEVEL: !Join ["", !Split ["/"]]`:                 "Split needs a list of a delimiter and a text",
 		`LEVEL: !Join ["-", !Split ["/", a/b/c]]`:         "",
 		`LEVEL: !Select [2, !Split ["/", https://a.b/c]]`: "",
@@ -107,13 +135,16 @@ func TestSplitAndRulesThatAreWrong(t *testing.T) {
 		}
 	}
 	for rule, want := range map[string]string{
-		`{Assertions: [{Assert: !Equals [!Ref Kind, large], AssertDescription: only large}]}`:                                 "only large",
-		`{RuleCondition: !Condition Large, Assertions: [{Assert: !Equals [a, b], AssertDescription: no}]}`:                    "",
-		`{RuleCondition: !Condition Small, Assertions: [{Assert: !Equals [a, b], AssertDescription: small is not for this}]}`: "small is not for this",
-		`{Assertions: [{Assert: !Equals [a, a]}]}`:                                                                            "AssertDescription is missing",
+		`{Assertions: [{Assert: !Equals [!Ref Kind, large], ` +
+			`AssertDescription: only large}]}`: "only large",
+		`{RuleCondition: !Condition Large, Assertions: [{Assert: !Equals [a, b], AssertDescription: no}]}`: "",
+		`{RuleCondition: !Condition Small, Assertions: [{Assert: !Equals [a, b], AssertDescription: small is not for ` +
+			`this}]}`: "small is not for this",
+		`{Assertions: [{Assert: !Equals [a, a]}]}`: "AssertDescription is missing",
 		`{}`: "Assertions is missing",
 	} {
-		source := strings.Replace(string(read(t, "testdata", "other.yaml")), "Conditions:", "Rules:\n  Fit: "+rule+"\nConditions:", 1)
+		source := strings.Replace(string(read(t, "testdata", "other.yaml")), "Conditions:",
+			"Rules:\n  Fit: "+rule+"\nConditions:", 1)
 		_, err := template.Resolve([]byte(source), other(template.Options{}))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", rule, err, want)

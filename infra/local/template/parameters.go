@@ -10,14 +10,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// readParameters gives each parameter its value: given, offered, or its default.
+// readParameters sets the value of each parameter: from Parameters, else from Offered, else its default.
 func (r *resolver) readParameters(o *object) {
 	o.each(func(name string, n *yaml.Node) { r.readParameter(name, n) })
 	for _, name := range slices.Sorted(maps.Keys(r.options.Parameters)) {
 		if _, ok := r.parameters[name]; !ok {
 			r.fail(1, "Parameters",
-				"the template has no parameter %q, for which a value is given: declare it, or take the "+
-					"value away", name)
+				"a value is given for %q, which is not a parameter of the template: declare it, or remove the value",
+				name)
 		}
 	}
 }
@@ -45,7 +45,7 @@ func (r *resolver) readParameter(name string, n *yaml.Node) {
 	r.parameters[name] = value
 }
 
-// checkParameter holds a value to what the parameter allows.
+// checkParameter checks a value against the parameter's constraints.
 func (r *resolver) checkParameter(p *object, kind, value string) {
 	if kind == "Number" {
 		checkNumber(p, value)
@@ -74,20 +74,20 @@ func checkNumber(p *object, value string) {
 		p.fail(p.line, "the value %q is not a number", value)
 	}
 	for _, bound := range []struct {
-		key  string
-		past func(v, b float64) bool
+		key     string
+		outside func(v, b float64) bool
 	}{{"MinValue", func(v, b float64) bool { return v < b }}, {"MaxValue", func(v, b float64) bool { return v > b }}} {
 		text := p.text(bound.key)
 		if text == "" {
 			continue
 		}
-		if b, err := strconv.ParseFloat(text, 64); err != nil || bound.past(v, b) {
+		if b, err := strconv.ParseFloat(text, 64); err != nil || bound.outside(v, b) {
 			p.fail(p.line, "the value %q is not within %s, %s", value, bound.key, text)
 		}
 	}
 }
 
-// rule refuses values of parameters that do not fit each other, in the template's own words.
+// rule evaluates a rule. If the parameters' values violate it, the error is the template's own description.
 func (r *resolver) rule(name string, n *yaml.Node) {
 	o := r.object(n, "Rules."+name)
 	when := o.take("RuleCondition")
@@ -98,16 +98,16 @@ func (r *resolver) rule(name string, n *yaml.Node) {
 	for _, n := range o.list("Assertions") {
 		a := r.object(n, o.where)
 		a.require("Assert", "AssertDescription")
-		told := a.text("AssertDescription")
+		description := a.text("AssertDescription")
 		if assert := a.take("Assert"); assert != nil && !r.truth(assert, o.where) {
-			a.fail(a.line, "%s", told)
+			a.fail(a.line, "%s", description)
 		}
 		a.end("an assertion has Assert and AssertDescription")
 	}
 	o.end("a rule has RuleCondition and Assertions")
 }
 
-// condition is one of the Conditions section, evaluated when it is first asked for.
+// condition is a named condition. It is evaluated when it is first needed.
 type condition struct {
 	node        *yaml.Node
 	busy, known bool
@@ -121,7 +121,7 @@ func (r *resolver) readConditions(o *object) {
 	}
 }
 
-// condition is the value of a named condition.
+// condition returns the value of a named condition.
 func (r *resolver) condition(name, where string, line int) bool {
 	c, ok := r.conditions[name]
 	if !ok {
@@ -140,7 +140,7 @@ func (r *resolver) condition(name, where string, line int) bool {
 	return c.value
 }
 
-// truth evaluates Equals, Not, And, Or and Condition.
+// truth evaluates Equals, Not, And, Or or Condition.
 func (r *resolver) truth(n *yaml.Node, where string) bool {
 	if r.err != nil {
 		return false
@@ -182,6 +182,6 @@ func (r *resolver) combine(name string, arg *yaml.Node, where string) bool {
 		}
 		return name == "And" && all || name == "Or" && any
 	}
-	r.fail(arg.Line, where, "the intrinsic %q is no condition: use Equals, Not, And, Or or Condition", name)
+	r.fail(arg.Line, where, "the intrinsic %q is not a condition: use Equals, Not, And, Or or Condition", name)
 	return false
 }

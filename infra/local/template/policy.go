@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// policies reads a function's Policies: one policy document, or a list of them.
+// policies reads a function's Policies: a policy document, or a list of documents.
 func (r *resolver) policies(n *yaml.Node, where string) []Statement {
 	if n == nil {
 		return nil
@@ -21,7 +21,7 @@ func (r *resolver) policies(n *yaml.Node, where string) []Statement {
 	var out []Statement
 	for _, d := range documents {
 		if d.Kind != yaml.MappingNode {
-			r.fail(d.Line, where, "managed policies are not known locally: write the statements that are meant")
+			r.fail(d.Line, where, "managed policies are not supported locally: write their statements")
 			continue
 		}
 		out = append(out, r.document(r.object(d, where))...)
@@ -33,7 +33,8 @@ func (r *resolver) policies(n *yaml.Node, where string) []Statement {
 func (r *resolver) document(o *object) []Statement {
 	o.ignore("Id")
 	version, n := o.text("Version"), o.take("Statement")
-	o.end("a policy has Version and Statement; SAM's policy templates are not known locally, write their statements")
+	o.end("a policy has Version and Statement; SAM's policy templates are not supported locally: write their " +
+		"statements")
 	if n == nil {
 		o.fail(o.line, "Statement is missing: add it")
 		return nil
@@ -47,12 +48,12 @@ func (r *resolver) document(o *object) []Statement {
 		out = append(out, r.statement(r.object(s, o.where+".Statement")))
 	}
 	if version != "2012-10-17" && strings.Contains(fmt.Sprint(out), "${") {
-		o.fail(o.line, `a policy with variables needs Version: "2012-10-17": without it ${...} stands for itself`)
+		o.fail(o.line, `a policy with variables needs Version: "2012-10-17": without it ${...} is literal text`)
 	}
 	return out
 }
 
-// statement reads one statement: of a policy that says of what (Resource) or of a trust policy, which says of whom.
+// statement reads one statement. A statement of a trust policy has a Principal instead of a Resource.
 func (r *resolver) statement(o *object) Statement {
 	o.ignore("Sid")
 	of := "Resource"
@@ -78,7 +79,7 @@ func (r *resolver) statement(o *object) Statement {
 	return s
 }
 
-// role reads an AWS::IAM::Role. Of managed policies it knows nothing: only a role of AWS's own services may have one.
+// role reads an AWS::IAM::Role. Managed policies are not supported, so only a role for an AWS service may have one.
 func (r *resolver) role(res *resource) Role {
 	p := r.properties(res)
 	p.ignore("Description", "Tags")
@@ -89,8 +90,8 @@ func (r *resolver) role(res *resource) Role {
 	if trust := p.object("AssumeRolePolicyDocument"); trust != nil {
 		out.Trust = r.document(trust)
 	}
-	if len(p.texts("ManagedPolicyArns")) > 0 && slices.ContainsFunc(out.Trust, ofOthers) {
-		p.fail(p.line, "managed policies are not known locally: write the statements that are meant")
+	if len(p.texts("ManagedPolicyArns")) > 0 && slices.ContainsFunc(out.Trust, trustsOthers) {
+		p.fail(p.line, "managed policies are not supported locally: write their statements")
 	}
 	for _, n := range p.list("Policies") {
 		o := r.object(n, p.where+".Policies")
@@ -105,12 +106,15 @@ func (r *resolver) role(res *resource) Role {
 	return out
 }
 
-// ofOthers tells whether a trust policy's statement speaks of others than AWS's services.
-func ofOthers(s Statement) bool {
-	return slices.ContainsFunc(s.Principal, func(who string) bool { return !strings.HasSuffix(who, ".amazonaws.com") })
+// trustsOthers reports whether a trust policy's statement names a principal that is not an AWS service.
+func trustsOthers(s Statement) bool {
+	return slices.ContainsFunc(s.Principal, func(principal string) bool {
+		return !strings.HasSuffix(principal,
+			".amazonaws.com")
+	})
 }
 
-// rolePolicy adds an AWS::IAM::RolePolicy to the function whose role it names.
+// rolePolicy adds the statements of an AWS::IAM::RolePolicy to the function that has the role.
 func (r *resolver) rolePolicy(res *resource, t *Template) {
 	p := r.properties(res)
 	p.ignore("PolicyName")
@@ -129,5 +133,5 @@ func (r *resolver) rolePolicy(res *resource, t *Template) {
 		}
 	}
 	id, _ := strings.CutPrefix(role, r.options.StackName+"-")
-	p.fail(p.line, "%q is no function's role: write !Ref <Function>Role", id)
+	p.fail(p.line, "%q is not the role of a function: write !Ref <Function>Role", id)
 }

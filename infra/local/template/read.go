@@ -13,36 +13,36 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parse reads the one document and refuses what CloudFormation refuses or reads otherwise than YAML does.
+// parse parses the only document. It rejects YAML that CloudFormation rejects or interprets differently.
 func (r *resolver) parse(source []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var doc, more yaml.Node
 	if err := decoder.Decode(&doc); err != nil {
-		return nil, &Error{r.options.File, lineOf(err), "template", "is not YAML: " + err.Error()}
+		return nil, &Error{r.options.File, errorLine(err), "template", "is not YAML: " + err.Error()}
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, &Error{r.options.File, more.Line, "template", "a second document begins here: a template is one"}
+		return nil, &Error{r.options.File, more.Line, "template", "a second document starts here: a template has one"}
 	}
 	if len(doc.Content) != 1 {
 		return nil, &Error{r.options.File, 1, "template", "is empty"}
 	}
-	r.plain(doc.Content[0])
+	r.checkPlain(doc.Content[0])
 	return doc.Content[0], r.err
 }
 
-// lineOf finds the line in a message of the YAML decoder, which has no member for it.
-func lineOf(err error) int {
+// errorLine extracts the line from an error of the YAML decoder, which has no field for it.
+func errorLine(err error) int {
 	m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
 	if m == nil {
 		return 1
 	}
-	line, _ := strconv.Atoi(m[1]) // digits only; one too large for an int is no line either
+	line, _ := strconv.Atoi(m[1]) // only digits; the line stays 0 if the number is too large
 	return line
 }
 
-// plain refuses aliases (which also bounds the size of what comes out), merge keys, keys that are not text, and a key
-// that stands twice.
-func (r *resolver) plain(n *yaml.Node) {
+// checkPlain rejects aliases (which also bounds the size of the result), merge keys, keys that are not text, and
+// duplicate keys.
+func (r *resolver) checkPlain(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		r.fail(n.Line, "template", "YAML anchors and aliases are not resolved: write the value out")
 		return
@@ -54,33 +54,33 @@ func (r *resolver) plain(n *yaml.Node) {
 				r.fail(child.Line, "template", "a key must be text")
 			}
 			if seen[child.Value] {
-				r.fail(child.Line, child.Value, "stands twice in this mapping: keep one")
+				r.fail(child.Line, child.Value, "is a duplicate key: keep one")
 			}
 			seen[child.Value] = true
 		}
-		r.plain(child)
+		r.checkPlain(child)
 	}
 }
 
-// fail keeps the first error.
+// fail records an error unless there is one already.
 func (r *resolver) fail(line int, where, format string, args ...any) {
 	if r.err == nil {
 		r.err = &Error{r.options.File, line, where, fmt.Sprintf(format, args...)}
 	}
 }
 
-// object is a mapping whose members are taken out one by one, so that what is left over is what is not known. A nil
-// object, for a member that is absent, has none.
+// object is a mapping whose members are taken out one by one. The members that remain in the end are unknown. A nil
+// object stands for an absent mapping and has no members.
 type object struct {
 	r       *resolver
 	where   string
 	line    int
 	keys    []string
-	lines   map[string]int // where a key stands
+	lines   map[string]int // line of each key
 	members map[string]*yaml.Node
 }
 
-// object opens a mapping; nil stays nil.
+// object returns a mapping as an object, or nil for a nil node.
 func (r *resolver) object(n *yaml.Node, where string) *object {
 	if n == nil {
 		return nil
@@ -112,10 +112,10 @@ func (o *object) take(key string) *yaml.Node {
 	return n
 }
 
-// has tells whether a member is there and not yet taken.
+// has reports whether a member exists and has not been taken.
 func (o *object) has(key string) bool { return o != nil && o.members[key] != nil }
 
-// object takes a member that is a mapping.
+// object takes a member that is a mapping, or returns nil.
 func (o *object) object(key string) *object {
 	n := o.take(key)
 	if n == nil {
@@ -124,7 +124,7 @@ func (o *object) object(key string) *object {
 	return o.r.object(n, o.where+"."+key)
 }
 
-// text takes a scalar; empty if it is absent.
+// text takes a scalar, or returns "" if it is absent.
 func (o *object) text(key string) string {
 	n := o.take(key)
 	if n == nil {
@@ -133,7 +133,7 @@ func (o *object) text(key string) string {
 	return o.r.text(n, o.where+"."+key)
 }
 
-// number takes an integer within bounds; fallback if it is absent.
+// number takes an integer between low and high, or returns fallback if it is absent.
 func (o *object) number(key string, low, high, fallback int) int {
 	n := o.take(key)
 	if n == nil {
@@ -147,7 +147,7 @@ func (o *object) number(key string, low, high, fallback int) int {
 	return v
 }
 
-// truth takes true or false; false if it is absent.
+// truth takes true or false, or returns false if it is absent.
 func (o *object) truth(key string) bool {
 	n := o.take(key)
 	if n == nil {
@@ -163,7 +163,7 @@ func (o *object) truth(key string) bool {
 	return false
 }
 
-// oneOf takes a scalar that must be one of a few; empty if it is absent.
+// oneOf takes a scalar that must be one of the allowed values, or returns "" if it is absent.
 func (o *object) oneOf(key string, allowed ...string) string {
 	if !o.has(key) {
 		return ""
@@ -171,12 +171,12 @@ func (o *object) oneOf(key string, allowed ...string) string {
 	line := o.members[key].Line
 	v := o.text(key)
 	if !slices.Contains(allowed, v) {
-		o.r.fail(line, o.where+"."+key, "%q is not run locally: it must be %s", v, strings.Join(allowed, " or "))
+		o.r.fail(line, o.where+"."+key, "%q is not supported locally: it must be %s", v, strings.Join(allowed, " or "))
 	}
 	return v
 }
 
-// list takes the members of a sequence.
+// list takes the elements of a sequence.
 func (o *object) list(key string) []*yaml.Node {
 	n := o.take(key)
 	if n == nil {
@@ -189,7 +189,7 @@ func (o *object) list(key string) []*yaml.Node {
 	return n.Content
 }
 
-// texts takes a list of scalars, or one scalar in its place.
+// texts takes a list of scalars, or a single scalar.
 func (o *object) texts(key string) []string {
 	n := o.take(key)
 	if n == nil {
@@ -198,7 +198,7 @@ func (o *object) texts(key string) []string {
 	return o.r.texts(n, o.where+"."+key)
 }
 
-// require refuses the absence of a member.
+// require records an error for each absent member.
 func (o *object) require(keys ...string) {
 	for _, key := range keys {
 		if !o.has(key) {
@@ -207,14 +207,14 @@ func (o *object) require(keys ...string) {
 	}
 }
 
-// ignore drops members that change nothing on one machine.
+// ignore takes members that have no effect locally.
 func (o *object) ignore(keys ...string) {
 	for _, key := range keys {
 		o.take(key)
 	}
 }
 
-// each takes all that is left, in order.
+// each takes all remaining members, in order.
 func (o *object) each(f func(key string, n *yaml.Node)) {
 	if o == nil {
 		return
@@ -226,14 +226,14 @@ func (o *object) each(f func(key string, n *yaml.Node)) {
 	}
 }
 
-// end refuses what is left.
+// end records an error for each remaining member, with advice.
 func (o *object) end(advice string) {
 	o.each(func(key string, n *yaml.Node) {
-		o.r.fail(o.lines[key], o.where+"."+key, "is not known here: %s", advice)
+		o.r.fail(o.lines[key], o.where+"."+key, "is not supported: %s", advice)
 	})
 }
 
-// text reads a scalar as CloudFormation does: numbers and truth values are text too, null is nothing.
+// text returns a scalar's text as CloudFormation does: numbers and booleans are text as well, null is an error.
 func (r *resolver) text(n *yaml.Node, where string) string {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		r.fail(n.Line, where, "must be a text, number or truth value")
@@ -242,7 +242,7 @@ func (r *resolver) text(n *yaml.Node, where string) string {
 	return n.Value
 }
 
-// texts reads a list of scalars, or one scalar.
+// texts returns a list of scalars, or a single scalar as a list.
 func (r *resolver) texts(n *yaml.Node, where string) []string {
 	if n.Kind != yaml.SequenceNode {
 		return []string{r.text(n, where)}

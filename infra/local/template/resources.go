@@ -21,10 +21,10 @@ const (
 	typeDashboard    = "AWS::CloudWatch::Dashboard"
 )
 
-// elsewhere tells of a resource type that something of the local stack's own stands for, and which attributes it has:
-// the page server (S3, CloudFront), and a log file that needs no role. Their properties are resolved for their
-// references alone. A function that refers to one would get a name that leads nowhere: that is refused.
-func elsewhere(kind string) (attributes []string, ok bool) {
+// replaced returns the attributes of a resource type that the local stack replaces by something of its own: the page
+// server (S3, CloudFront), or a log file that needs no role. The properties of such a resource are only checked for
+// valid references. A function must not refer to one, because its name means nothing locally.
+func replaced(kind string) (attributes []string, ok bool) {
 	switch kind {
 	case "AWS::S3::Bucket":
 		return []string{"Arn", "RegionalDomainName"}, true
@@ -40,16 +40,16 @@ func elsewhere(kind string) (attributes []string, ok bool) {
 	return nil, false
 }
 
-// resource is a member of Resources whose condition holds.
+// resource is a resource of the template whose condition is true.
 type resource struct {
 	id, kind, where string
 	line            int
-	name            string // what Ref gives
+	name            string // the value of Ref
 	metadata        *object
-	properties      *yaml.Node // not resolved yet, globals merged; may be nil
+	properties      *yaml.Node // not yet resolved, merged with Globals; may be nil
 }
 
-// edge says that one resource is made after another.
+// edge states that one resource depends on another.
 type edge struct {
 	from, to string
 	line     int
@@ -65,7 +65,7 @@ func (r *resolver) readResources(o *object, globals *yaml.Node) {
 	}
 	for _, e := range r.depends {
 		r.from = e.from
-		if !r.absent[e.to] { // what is not made is not waited for
+		if !r.excluded[e.to] { // a dependency on an excluded resource has no effect
 			r.attribute(e.to, "", "Resources."+e.from+".DependsOn", e.line)
 		}
 	}
@@ -77,12 +77,12 @@ func (r *resolver) readResource(id string, n *yaml.Node, globals *yaml.Node) {
 		o.fail(o.line, "a logical id has letters and digits only")
 	}
 	if _, ok := r.parameters[id]; ok {
-		o.fail(o.line, "is the name of a parameter too: rename one")
+		o.fail(o.line, "is also the name of a parameter: rename one")
 	}
 	o.require("Type")
 	res := &resource{id: id, kind: o.text("Type"), where: o.where, line: o.line}
 	if c := o.text("Condition"); c != "" && !r.condition(c, o.where, o.line) {
-		r.absent[id] = true
+		r.excluded[id] = true
 		return
 	}
 	for _, to := range o.texts("DependsOn") {
@@ -93,7 +93,7 @@ func (r *resolver) readResource(id string, n *yaml.Node, globals *yaml.Node) {
 	if res.kind == typeFunction {
 		res.properties = merge(globals, res.properties)
 	}
-	// Nothing is deleted here. A value that CloudFormation refuses is refused all the same.
+	// Nothing is deleted locally, but values that CloudFormation rejects are rejected.
 	o.oneOf("DeletionPolicy", "Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
 	o.oneOf("UpdateReplacePolicy", "Delete", "Retain", "Snapshot")
 	o.end("a resource has Type, Properties, Metadata, Condition, DependsOn, DeletionPolicy and UpdateReplacePolicy")
@@ -101,7 +101,7 @@ func (r *resolver) readResource(id string, n *yaml.Node, globals *yaml.Node) {
 	r.byID[id] = res
 }
 
-// name gives a resource its physical name: before all else, so that any other may refer to it.
+// name sets a resource's physical name. Names are set before everything else, because other resources refer to them.
 func (r *resolver) name(res *resource) {
 	property := ""
 	switch res.kind {
@@ -114,11 +114,12 @@ func (r *resolver) name(res *resource) {
 		return
 	case typeRole, typeRolePolicy, typeInvokeConfig, typeLogGroup, typeAlarm, typeDashboard:
 	default:
-		if _, ok := elsewhere(res.kind); ok {
+		if _, ok := replaced(res.kind); ok {
 			break
 		}
-		r.fail(res.line, res.where, "the local stack does not run the resource type %s: remove it, or teach "+
-			"infra/local/template what it does", res.kind)
+		r.fail(res.line, res.where,
+			"the local stack does not support the resource type %s: remove it, or implement it "+
+				"in infra/local/template", res.kind)
 	}
 	generated := r.options.StackName + "-" + res.id
 	if property == "" || res.properties == nil || res.properties.Kind != yaml.MappingNode {
@@ -133,20 +134,20 @@ func (r *resolver) name(res *resource) {
 	res.name = cmp.Or(given, generated)
 }
 
-// attribute is what Ref (no attribute) or GetAtt of a resource gives, and notes the dependency.
+// attribute returns the value of Ref (attribute "") or GetAtt for a resource, and records the dependency.
 func (r *resolver) attribute(id, attribute, where string, line int) string {
 	res, ok := r.byID[id]
 	role := false
 	if !ok {
-		// SAM makes a role for each function, under this logical id.
+		// SAM creates a role for each function under this logical id.
 		if owner, isRole := strings.CutSuffix(id, "Role"); isRole {
 			res, role = r.byID[owner], true
 			ok = res != nil && res.kind == typeFunction
 		}
 	}
 	switch {
-	case !ok && r.absent[id]:
-		r.fail(line, where, "%s is not made, because its Condition does not hold: put this under the same condition",
+	case !ok && r.excluded[id]:
+		r.fail(line, where, "%s is not created, because its Condition is false: put this under the same condition",
 			id)
 		return ""
 	case !ok:
@@ -158,8 +159,8 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 		return ""
 	}
 	if from := r.byID[r.from]; from != nil && from.kind == typeFunction {
-		if _, ok := elsewhere(res.kind); ok {
-			r.fail(line, where, "%s (%s) is not run locally: a function cannot use it", id, res.kind)
+		if _, ok := replaced(res.kind); ok {
+			r.fail(line, where, "%s (%s) is not supported locally: a function cannot use it", id, res.kind)
 		}
 	}
 	if r.from != "" {
@@ -167,17 +168,16 @@ func (r *resolver) attribute(id, attribute, where string, line int) string {
 	}
 	v, ok := r.value(res, role, attribute)
 	if !ok {
-		r.fail(line, where, "%s (%s) has no attribute %q here: use Ref or Arn, or teach infra/local/template", id,
-			res.kind,
-			attribute)
+		r.fail(line, where, "%s (%s) has no supported attribute %q: use Ref or Arn, or implement it in "+
+			"infra/local/template", id, res.kind, attribute)
 	}
 	return v
 }
 
-// value is the physical name or ARN of a resource, or of a function's role.
+// value returns the physical name or an attribute of a resource, or of a function's role.
 func (r *resolver) value(res *resource, role bool, attribute string) (string, bool) {
 	where := r.options.Region + ":" + r.options.Account + ":"
-	if attributes, ok := elsewhere(res.kind); ok && slices.Contains(attributes, attribute) {
+	if attributes, ok := replaced(res.kind); ok && slices.Contains(attributes, attribute) {
 		return res.name + "." + attribute, true
 	}
 	switch {
@@ -211,7 +211,7 @@ func (r *resolver) roleName(function string) string {
 	return r.options.StackName + "-" + function + "Role"
 }
 
-// functionAt finds the function that an ARN or a name means, and returns its logical id.
+// functionAt returns the logical id of the function with this ARN or name.
 func (r *resolver) functionAt(value, where string, line int) string {
 	for _, res := range r.resources {
 		if res.kind != typeFunction {
@@ -221,11 +221,11 @@ func (r *resolver) functionAt(value, where string, line int) string {
 			return res.id
 		}
 	}
-	r.fail(line, where, "%q is no function of this template: write !GetAtt <Function>.Arn", value)
+	r.fail(line, where, "%q is not a function of this template: write !GetAtt <Function>.Arn", value)
 	return ""
 }
 
-// cycle refuses what CloudFormation refuses: resources that wait for each other.
+// cycle returns an error for resources that depend on each other, which CloudFormation rejects.
 func (r *resolver) cycle() error {
 	const busy, done = 1, 2
 	next := map[string][]edge{}
@@ -240,8 +240,8 @@ func (r *resolver) cycle() error {
 		for _, e := range next[id] {
 			if state[e.to] == busy {
 				r.fail(e.line, "Resources."+e.from,
-					"depends on itself (%s -> %s): move what closes the circle into a resource "+
-						"of its own", strings.Join(path, " -> "), e.to)
+					"depends on itself (%s -> %s): move the reference that closes the cycle into a resource of its own",
+					strings.Join(path, " -> "), e.to)
 				return
 			}
 			if state[e.to] != done {

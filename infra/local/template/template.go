@@ -1,6 +1,6 @@
-// Package template resolves a SAM template into what the local stack runs: functions, one WebSocket API, tables. It is
-// strict: a resource type, property, intrinsic or reference that it does not know is an error that names the line and
-// what to do, because a stack that leaves something out would not be the one that is deployed.
+// Package template resolves a SAM template into what the local stack runs: functions, one WebSocket API, tables and
+// roles. It is strict: an unsupported resource type, property or intrinsic, or an unknown reference, is an error with
+// its line and a remedy. If the package ignored it, the local stack would differ from the deployed one.
 package template
 
 import (
@@ -12,40 +12,40 @@ import (
 	"carrel/infra/local/iam"
 )
 
-// Options say how a template is resolved. Empty members have the defaults that they name.
+// Options are the inputs of a resolution besides the template.
 type Options struct {
-	File       string            // for messages; default template.yaml
-	Parameters map[string]string // values of parameters; one that the template does not declare is an error
-	Offered    map[string]string // values used where the template declares such a parameter and Parameters has none
+	File       string            // name for error messages; default template.yaml
+	Parameters map[string]string // parameter values; a name that the template does not declare is an error
+	Offered    map[string]string // further values, used only for declared parameters that Parameters does not set
 	StackName  string            // default carrel
 	Region     string            // default us-east-1
 	Account    string            // default 000000000000
 	APIID      string            // default local00000
 }
 
-// Template is a resolved template: no intrinsic is left in it. Slices are in the template's order.
+// Template is a resolved template, without intrinsics. Its slices have the template's order.
 type Template struct {
 	Functions []Function
 	API       API
 	Tables    []Table
-	Roles     []Role // those that the template makes; a function's own is its Role and Policies
+	Roles     []Role // explicit roles; a function's implicit role is in its fields Role and Policies
 }
 
-// Function is one AWS::Serverless::Function with what other resources say about it.
+// Function is an AWS::Serverless::Function, completed by the resources that refer to it.
 type Function struct {
 	LogicalID      string
-	Name           string // the name by which it is invoked
+	Name           string // name for invocations
 	Env            map[string]string
 	MemoryMB       int
 	Timeout        time.Duration
-	Concurrency    int // ReservedConcurrentExecutions; 0: not limited
+	Concurrency    int // ReservedConcurrentExecutions; 0 means no limit
 	PerTenant      bool
 	AllowRecursion bool
-	MaxRetries     int           // of asynchronous invokes; 2 unless the template says otherwise
-	MaxEventAge    time.Duration // of asynchronous invokes; 6 h unless the template says otherwise
-	OnFailure      string        // logical id of the function that gets failed asynchronous invokes; may be empty
+	MaxRetries     int           // for asynchronous invocations; default 2
+	MaxEventAge    time.Duration // for asynchronous invocations; default 6 h
+	OnFailure      string        // logical id of the function for failed asynchronous invocations; may be empty
 	Schedules      []Schedule
-	Role           string // its ARN
+	Role           string // ARN of its role
 	Policies       []Statement
 }
 
@@ -53,19 +53,19 @@ type Function struct {
 type Role struct {
 	LogicalID string
 	ARN       string
-	Trust     []Statement // who may assume it
+	Trust     []Statement // its trust policy
 	Policies  []Statement
-	Longest   time.Duration // a session's
+	Longest   time.Duration // maximum duration of a session
 }
 
 // Schedule invokes its function at a fixed rate.
 type Schedule struct {
 	LogicalID string
 	Every     time.Duration
-	Input     string // JSON given as the event instead of EventBridge's own; may be empty
+	Input     string // JSON event that replaces EventBridge's; may be empty
 }
 
-// Statement is one statement of a policy. Policy variables, such as ${aws:PrincipalTag/user}, are left in it.
+// Statement is a statement of a policy. Policy variables such as ${aws:PrincipalTag/user} are not replaced.
 type Statement = iam.Statement
 
 // API is the AWS::Serverless::WebSocketApi.
@@ -75,7 +75,7 @@ type API struct {
 	Stage                    string
 	RouteSelectionExpression string
 	Routes                   map[string]string // route key → logical id of its function
-	Authorizer               string            // logical id of the function; empty: none
+	Authorizer               string            // logical id of the function; may be empty
 }
 
 // Table is one AWS::DynamoDB::Table.
@@ -83,9 +83,9 @@ type Table struct {
 	LogicalID string
 	Name      string
 	Hash      Key
-	Range     Key // no name: none
+	Range     Key // without a name if there is no sort key
 	Indexes   []Index
-	TTL       string // attribute; empty: none
+	TTL       string // attribute; may be empty
 }
 
 // Key is a key attribute and its type: S, N or B.
@@ -94,27 +94,27 @@ type Key struct{ Name, Type string }
 // Index is a secondary index.
 type Index struct {
 	Name             string
-	Local            bool // it shares the table's partitions
+	Local            bool // the index shares the table's partitions
 	Hash             Key
-	Range            Key    // no name: none
+	Range            Key    // without a name if there is no sort key
 	Projection       string // ALL, KEYS_ONLY or INCLUDE
 	NonKeyAttributes []string
 }
 
-// Error is a mistake in a template, or something in it that the local stack cannot do.
+// Error is a mistake in a template, or a feature that the local stack does not support.
 type Error struct {
 	File    string
 	Line    int
 	Where   string // such as Resources.Api.Properties.StageName
-	Problem string // what is wrong and what to do
+	Problem string // the problem and its remedy
 }
 
-// Error is file:line: where: problem.
+// Error returns "file:line: where: problem".
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Where, e.Problem)
 }
 
-// Function finds a function by its logical id.
+// Function returns the function with this logical id.
 func (t *Template) Function(logicalID string) (Function, bool) {
 	for _, f := range t.Functions {
 		if f.LogicalID == logicalID {
@@ -124,7 +124,7 @@ func (t *Template) Function(logicalID string) (Function, bool) {
 	return Function{}, false
 }
 
-// Resolve reads a template. Its errors are *Error, one at a time, the first that it comes upon.
+// Resolve resolves a template. It returns the first error that it finds, which is an *Error.
 func Resolve(source []byte, o Options) (*Template, error) {
 	r := newResolver(o)
 	root, err := r.parse(source)
@@ -142,8 +142,8 @@ func Resolve(source []byte, o Options) (*Template, error) {
 	return t, r.cycle()
 }
 
-// Parameters are the values that a template's parameters have: those of the options, else the defaults. The first value
-// that the template does not accept, alone or beside the others, is an *Error.
+// Parameters returns the values of a template's parameters: those of the options, else the defaults. A value that the
+// template rejects is an *Error, whether a constraint or a rule rejects it.
 func Parameters(source []byte, o Options) (map[string]string, error) {
 	r := newResolver(o)
 	root, err := r.parse(source)
@@ -154,14 +154,14 @@ func Parameters(source []byte, o Options) (map[string]string, error) {
 	return r.parameters, r.err
 }
 
-// readValues reads what depends on parameters alone.
+// readValues reads the sections that depend on parameters alone.
 func (r *resolver) readValues(o *object) {
 	r.readParameters(o.object("Parameters"))
 	r.readConditions(o.object("Conditions"))
 	o.object("Rules").each(func(name string, n *yaml.Node) { r.rule(name, n) })
 }
 
-// sections takes the template apart; what it does not know is an error.
+// sections reads the template's sections. An unknown section is an error.
 func (r *resolver) sections(o *object) error {
 	o.ignore("AWSTemplateFormatVersion", "Description", "Metadata")
 	if t := o.text("Transform"); t != "AWS::Serverless-2016-10-31" {
@@ -171,7 +171,7 @@ func (r *resolver) sections(o *object) error {
 	r.readValues(o)
 	r.readResources(o.object("Resources"), r.readGlobals(globals))
 	outputs := o.object("Outputs")
-	o.end("the local stack does not know this section: remove it, or teach infra/local/template what it does")
+	o.end("remove this section, or implement it in infra/local/template")
 	if r.err != nil {
 		return r.err
 	}
@@ -180,7 +180,7 @@ func (r *resolver) sections(o *object) error {
 	return r.err
 }
 
-// output is resolved for its references alone.
+// output checks an output's references. Its value is not used.
 func (r *resolver) output(id string, n *yaml.Node) {
 	out := r.object(n, "Outputs."+id)
 	if c := out.text("Condition"); c != "" && !r.condition(c, out.where, out.line) {

@@ -36,8 +36,8 @@ func equal[T any](t *testing.T, what string, got, want T) {
 	}
 }
 
-// The template that is deployed is the one that runs locally.
-func TestOwnTemplate(t *testing.T) {
+// The template that is deployed also runs locally.
+func TestResolve_OwnTemplate(t *testing.T) {
 	tm, err := template.Resolve(read(t, "..", "..", "..", "template.yaml"), template.Options{
 		Parameters: map[string]string{"Issuer": "http://127.0.0.1:3000/issuer", "Audience": "carrel-page",
 			"TokenKind": "typ", "Origins": "http://127.0.0.1:3000"},
@@ -89,7 +89,7 @@ func other(o template.Options) template.Options {
 	return o
 }
 
-func TestOtherTemplate(t *testing.T) {
+func TestResolve_OtherTemplate(t *testing.T) {
 	source := read(t, "testdata", "other.yaml")
 	tm, err := template.Resolve(source, other(template.Options{StackName: "shop", APIID: "abc"}))
 	if err != nil {
@@ -118,8 +118,8 @@ func TestOtherTemplate(t *testing.T) {
 		map[string]map[string][]string{"StringEquals": {"dynamodb:Select": {"COUNT"}}})
 }
 
-// A condition that holds brings its resources and values in.
-func TestConditions(t *testing.T) {
+// A true condition includes its resources and values.
+func TestResolve_Conditions(t *testing.T) {
 	o := other(template.Options{StackName: "shop"})
 	o.Parameters["Kind"] = "large"
 	tm, err := template.Resolve(read(t, "testdata", "other.yaml"), o)
@@ -131,20 +131,20 @@ func TestConditions(t *testing.T) {
 	equal(t, "values", []string{talk.Env["ARCHIVE"], talk.Env["ONLY_LARGE"]}, []string{"shop-Archive", "yes"})
 }
 
-// Each mistake is told with its place and what to do. A case changes one piece of the other template.
-func TestMistakes(t *testing.T) {
+// Each mistake gives an error with its place and a remedy. Each case changes one piece of other.yaml.
+func TestResolve_Errors(t *testing.T) {
 	source := string(read(t, "testdata", "other.yaml"))
 	golden := strings.Split(strings.TrimSpace(string(read(t, "testdata", "mistakes.txt"))), "\n\n")
 	seen := map[string]bool{}
 	for _, block := range golden {
 		parts := strings.SplitN(block, "\n", 3)
 		if len(parts) != 3 {
-			t.Fatalf("a case is three lines: what to replace, by what, and the error:\n%s", block)
+			t.Fatalf("a case needs three lines: the text to replace, its replacement, and the error:\n%s", block)
 		}
 		old, with := unquote(parts[0]), unquote(parts[1])
 		t.Run(with, func(t *testing.T) {
 			if strings.Count(source, old) != 1 {
-				t.Fatalf("%q stands %d times in the template", old, strings.Count(source, old))
+				t.Fatalf("%q occurs %d times in the template", old, strings.Count(source, old))
 			}
 			_, err := template.Resolve([]byte(strings.Replace(source, old, with, 1)), other(template.Options{}))
 			if err == nil || err.Error() != parts[2] {
@@ -158,10 +158,10 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// unquote reads \n in the lines of mistakes.txt.
+// unquote replaces \n in a line of mistakes.txt by a line break.
 func unquote(s string) string { return strings.ReplaceAll(s[2:], `\n`, "\n") }
 
-func TestParametersThatAreNotThere(t *testing.T) {
+func TestResolve_ParameterErrors(t *testing.T) {
 	source := read(t, "testdata", "other.yaml")
 	for _, c := range []struct {
 		name string
@@ -170,8 +170,8 @@ func TestParametersThatAreNotThere(t *testing.T) {
 	}{
 		{"missing", nil, `other.yaml:7: Parameters.Realm: has no default and no value was given: give one`},
 		{"unknown", map[string]string{"Realm": "x", "Relm": "y"},
-			`other.yaml:1: Parameters: the template has no parameter "Relm", for which a value is given: declare it, ` +
-				`or take the value away`},
+			`other.yaml:1: Parameters: a value is given for "Relm", which is not a parameter of the template: ` +
+				`declare it, or remove the value`},
 		{"not allowed", map[string]string{"Realm": "x", "Kind": "tiny"},
 			`other.yaml:9: Parameters.Kind: the value "tiny" is not one of small, large`},
 		{"not matching", map[string]string{"Realm": "x", "Prefix": "a-b"},
@@ -186,7 +186,7 @@ func TestParametersThatAreNotThere(t *testing.T) {
 	}
 }
 
-// Whatever comes in, the answer is a template or an *Error, never a panic.
+// Any input gives a template or an *Error, never a panic.
 func FuzzResolve(f *testing.F) {
 	f.Add(read(f, "..", "..", "..", "template.yaml"))
 	f.Add(read(f, "testdata", "other.yaml"))
