@@ -51,10 +51,23 @@ PROBE = $(if $(CARREL_STACK),probe=$$(.carrel/bin/carrel-probe -stack "$(CARREL_
 canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running stack, one trying to reach the other (CARREL_STACK= or URL=wss://... for a deployed one); docs/deploying.md
 	@$(PROBE) .carrel/bin/carrel-canary $(if $(CARREL_STACK)$(URL),-url "$$URL") $(WHERE)
 
-# Go's tests wait for leases and streams much of the time, a browser for its page: side by side they take little longer
-# than one of them. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
-test: stack $(PAGE) $(ENGINE) ## the whole suite, races and browser included where this machine has the tools
+# Go's tests and the browser's run side by side, because both wait much of the time. What both need is made first. Vitest,
+# written to a pipe, leaves Go's lines alone.
+test: stack $(PAGE) $(ENGINE) ## the tests before a change lands: unit, contract and system, with races and browser where this machine has the tools
 	@$(MAKE) --no-print-directory -j2 test-go test-page
+
+.PHONY: test-unit test-contract campaign campaign-go
+test-unit: $(WEB) ## the tests beside the code, and the npm client's
+	@go test ./shared/... ./functions/... && npm test --prefix web --silent
+
+test-contract: $(ENGINE) ## the store on its engines, the local stack's fidelity, the template, IAM, tools
+	@go test ./shared/store/... ./shared/tool/... ./infra/local/... ./infra/template ./infra/deploy
+
+# The long tests, nightly or before a release. campaign-go has the tests of these packages that make test skips.
+campaign: campaign-go test-witness audit soak folds mutants ## every long test: models, races, second engine, audit, soak, mutants (an hour and more)
+campaign-go: $(ENGINE) ## the long tests of the Go packages, one package at a time
+	@CARREL_CAMPAIGN=1 go test -count=1 -race -p 1 -timeout 30m $(CAMPAIGN_PACKAGES)
+CAMPAIGN_PACKAGES = $(shell git grep -l 'carrel/shared/campaign"' -- '*.go' | sed 's,/[^/]*$$,,; s,/storetest$$,,; s,^,./,' | sort -u)
 
 test-page:
 	@set -o pipefail; { $(MAKE) --no-print-directory test-web && $(MAKE) --no-print-directory test-browser; } | cat
@@ -180,10 +193,10 @@ RACES ?= 10000
 MUTANTS ?= .
 .PHONY: model races mutants
 model: ## the model of the store for FOR (10m): random schedules of crashes, against docs/data.md
-	@FOR=$(FOR) go test -count=1 -timeout 0 -v -run '^TestModel$$' ./shared/store
+	@CARREL_CAMPAIGN=1 FOR=$(FOR) go test -count=1 -timeout 0 -v -run '^TestModel$$' ./shared/store
 
 races: ## RACES (10000) admissions from four processes, and what became of them
-	@RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
+	@CARREL_CAMPAIGN=1 RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
 mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
 	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -parallel 3 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
@@ -191,13 +204,13 @@ mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a 
 .PHONY: locks
 locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it
 	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
-	@set -o pipefail; CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
 .PHONY: soak
 soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 random schedules (SEED= again, SCHEDULES=)
-	@$(if $(SCHEDULES),,FOR=$(if $(filter file,$(origin FOR)),2m,$(FOR)) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./infra/soak &&) \
-	  SCHEDULES=$(or $(SCHEDULES),1000) go test -count=1 -timeout 0 -v -run '^TestSchedules$$' ./infra/soak
+	@$(if $(SCHEDULES),,CARREL_CAMPAIGN=1 FOR=$(if $(filter file,$(origin FOR)),2m,$(FOR)) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./infra/soak &&) \
+	  CARREL_CAMPAIGN=1 SCHEDULES=$(or $(SCHEDULES),1000) go test -count=1 -timeout 0 -v -run '^TestSchedules$$' ./infra/soak
 
 # Each fuzz target as folder:name. shared/arch compares the list with the tree. The first are what .ci/run fuzzes: the frame
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
@@ -210,11 +223,11 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
 # All faults of docs/faults.md, each test named with its number. make test runs them too, the long ones briefly or not.
 .PHONY: faults
 faults: $(ENGINE) ## each fault of docs/faults.md, whole
-	@set -o pipefail; CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    fault)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    fault)'
 
 KILLS ?= 3
 kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
-	@CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
+	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges
@@ -231,7 +244,7 @@ folds: ## random event streams, folded by Go and by the npm client (COUNT=, SEED
 # 10,000 runs through turn in one process: heap, goroutines and contexts before and after. make test has 60 of them.
 .PHONY: warm
 warm: $(ENGINE) ## 10,000 runs in one warm process: what they leave
-	@CARREL_RUNS=$(or $(RUNS),10000) go test -count=1 -v -timeout 30m -run TestManyRuns ./functions/turn | grep -E 'runs in|ok|FAIL|---'
+	@CARREL_CAMPAIGN=1 CARREL_RUNS=$(or $(RUNS),10000) go test -count=1 -v -timeout 30m -run TestManyRuns ./functions/turn | grep -E 'runs in|ok|FAIL|---'
 
 fuzz-edges:
 	@$(MAKE) --no-print-directory fuzz FUZZ='$(FUZZ_EDGES)'

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/monitor"
@@ -186,6 +187,7 @@ func text(t *testing.T, e agui.Event) string {
 
 // A page of what was said ends at 1 MB, and the next one goes on where it ended.
 func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
+	campaign.Only(t, "it writes several megabytes of messages")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	const runs = 9

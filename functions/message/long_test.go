@@ -19,6 +19,7 @@ import (
 
 	engine "carrel/infra/local/dynamodb"
 	"carrel/shared/agui"
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
@@ -150,6 +151,7 @@ func cursor(w window, at chat.Seq) string {
 
 // A thread costs what is missed of it, however long it is.
 func TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed(t *testing.T) {
+	campaign.Only(t, "it writes a log of many thousand records")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)

@@ -235,7 +235,7 @@ func try(t *testing.T, texts map[string]string, test string, env ...string) (red
 	run.Dir = filepath.Join(root, pkg)
 	// A stack that the test starts builds its functions with the same texts.
 	flags := strings.TrimSpace(os.Getenv("GOFLAGS") + " -overlay=" + overlay)
-	run.Env = append(append(os.Environ(), "CARREL_REQUIRE_ALL=1", "GOFLAGS="+flags), env...)
+	run.Env = append(append(os.Environ(), "CARREL_CAMPAIGN=1", "CARREL_REQUIRE_ALL=1", "GOFLAGS="+flags), env...)
 	out, err = run.CombinedOutput()
 	if bytes.Contains(out, []byte("starting the stack:")) {
 		return false, out, fmt.Errorf("the stack does not start: %w\n%s", cmp.Or(err, errors.New("and the test passes")), out)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/shared/campaign"
 )
 
 // rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, queued runs, which sweep
@@ -23,6 +24,7 @@ const rest = 6 * time.Minute
 
 // TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
 func TestSoak(t *testing.T) {
+	campaign.Only(t, "it plays a whole stack for half a minute")
 	lasts, users, devices, harsh := 4*time.Second, 3, 2, false
 	seed := uint64(5)
 	if told := os.Getenv("FOR"); told != "" {

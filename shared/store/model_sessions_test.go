@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
@@ -39,7 +40,10 @@ func TestModelSessions(t *testing.T) {
 			t.Log(strings.Join(m.notes, "\n"))
 			return
 		}
-		count, seed, began := int64(200), uint64(time.Now().UnixNano()), time.Now()
+		count, seed, began := int64(60), uint64(time.Now().UnixNano()), time.Now()
+		if campaign.Running() {
+			count = 200
+		}
 		if s := os.Getenv("SCHEDULES"); s != "" {
 			count = integer(t, s)
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
@@ -56,6 +57,7 @@ func TestRaces(t *testing.T) {
 		race(t, r)
 		return
 	}
+	campaign.Only(t, "four processes race for several hundred admissions")
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
 			return

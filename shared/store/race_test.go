@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"carrel/shared/agui"
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
@@ -34,6 +35,7 @@ type crowd struct {
 // sixth seat nor two on a thread, no run is claimed twice, and at the end each has ended once with a log that shows it.
 func TestRacingRuns(t *testing.T) {
 	t.Attr("row", "A2: goroutines admit, run, cancel and start runs at once")
+	campaign.Only(t, "200 runs race for up to a minute")
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
 			return
