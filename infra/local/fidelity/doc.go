@@ -1,4 +1,5 @@
-// Package fidelity is the list of what Carrel takes for granted of API Gateway and Lambda, one scenario for each, with
-// its source. Each runs against the local stack's parts; those that a deployed stack can show run against one too (make
-// verify-aws). docs/fidelity.md is made from the list. It holds tests only.
+// Package fidelity lists the behaviour of API Gateway, Lambda and IAM that Carrel relies on: one scenario per
+// behaviour, with its source. Each scenario runs against the parts of the local stack. Scenarios that a deployed stack
+// can show also run against one (make verify-aws). docs/fidelity.md is generated from the list. The package holds tests
+// only.
 package fidelity

@@ -15,16 +15,16 @@ import (
 	"github.com/coder/websocket"
 )
 
-// upgraded is a scenario of the status that a handshake is answered with.
-func upgraded(says string, from source, f fakes, want int) scenario {
-	return scenario{"Handshake", says, from, needsFunction, func(t *testing.T, _ *target) {
+// handshakeStatus is a scenario about the status of a handshake.
+func handshakeStatus(behaviour string, from source, f fakes, want int) scenario {
+	return scenario{"Handshake", behaviour, from, needsFunction, func(t *testing.T, _ *target) {
 		g := serve(t, f, func(c *apigateway.Config) {
 			if f["authorize"] != nil {
 				c.Authorizer = "authorize"
 			}
 		})
 		if _, status := open(t, g.URL()); status != want {
-			t.Errorf("answered with %d, want %d", status, want)
+			t.Errorf("status %d, want %d", status, want)
 		}
 	}}
 }
@@ -34,110 +34,111 @@ func handshakes() []scenario {
 	deny := strings.Replace(allow, `"Allow"`, `"Deny"`, 1)
 	connect := func(f fake) fakes { return fakes{"connect": f} }
 	return []scenario{
-		{area, "An authorizer that fails with \"Unauthorized\" makes it 401.", documented, "",
+		{area, "If the authorizer fails with \"Unauthorized\", the handshake is 401.", documented, "",
 			func(t *testing.T, on *target) {
 				if _, status := open(t, on.url, protocol, "bearer.none"); status != http.StatusUnauthorized {
-					t.Errorf("answered with %d", status)
+					t.Errorf("status %d, want 401", status)
 				}
 			}},
-		upgraded("An authorizer's Deny makes it 403.", documented, fakes{"authorize": answers(deny)}, 403),
-		upgraded("An authorizer that fails otherwise makes it 500.", uncertain, fakes{"authorize": fails("oops")}, 500),
-		upgraded("An authorizer's answer over 8 KB is a failure.", documented,
+		handshakeStatus("If the authorizer's policy denies, the handshake is 403.", documented,
+			fakes{"authorize": answers(deny)}, 403),
+		handshakeStatus("If the authorizer fails with another error, the handshake is 500.", uncertain,
+			fakes{"authorize": fails("oops")}, 500),
+		handshakeStatus("An authorizer's response over 8 KB counts as a failure.", documented,
 			fakes{"authorize": answers(strings.Replace(allow, `"x"`, `"`+strings.Repeat("x", 8<<10)+`"`, 1))}, 500),
-		upgraded("An authorizer's context value that is a list or an object is a failure.", documented,
+		handshakeStatus("A list or object in the authorizer's context counts as a failure.", documented,
 			fakes{"authorize": answers(strings.Replace(allow, `"x"`, `["x"]`, 1))}, 500),
-		upgraded("The $connect function's failure makes it 502.", captured, connect(fails("oops")), 502),
-		upgraded("The $connect function's status, if it is not 2xx, is the answer's.", documented,
-			connect(answers(`{"statusCode":418}`)), 418),
-		{area, "The subprotocol in the $connect function's headers is on the 101.", documented, "",
+		handshakeStatus("If the $connect function fails, the handshake is 502.", captured, connect(fails("oops")), 502),
+		handshakeStatus("If the $connect function returns a status other than 2xx, the handshake has that status.",
+			documented, connect(answers(`{"statusCode":418}`)), 418),
+		{area, "The 101 response has the subprotocol from the $connect function's headers.", documented, "",
 			func(t *testing.T, on *target) {
 				if got := on.mustOpen(t).Subprotocol(); got != protocol {
 					t.Errorf("the subprotocol is %q", got)
 				}
 			}},
-		{area, "Any path but the stage's is 403.", uncertain, "", func(t *testing.T, on *target) {
+		{area, "A path other than the stage's is 403.", uncertain, "", func(t *testing.T, on *target) {
 			if _, status := open(t, on.url+"/more", protocol, "bearer."+on.token); status != http.StatusForbidden {
-				t.Errorf("answered with %d", status)
+				t.Errorf("status %d, want 403", status)
 			}
 		}},
-		{area, "A URL over 4,096 characters is refused.", documented, "", func(t *testing.T, on *target) {
+		{area, "A URL over 4,096 characters is rejected.", documented, "", func(t *testing.T, on *target) {
 			if _, status := open(t, on.url+"?"+strings.Repeat("x", 4096), protocol, "bearer."+on.token); status < 400 ||
 				status > 499 {
-				t.Errorf("answered with %d", status)
+				t.Errorf("status %d", status)
 			}
 		}},
-		{area, "A request head over 10,240 bytes is refused. (AWS documents this for its other APIs.)", uncertain, "",
+		{area, "A request head over 10,240 bytes is rejected. (AWS documents this for its other APIs.)", uncertain, "",
 			func(t *testing.T, on *target) {
-				if _, status := open(t, on.url, protocol, "bearer."+on.token, strings.Repeat("x", 10240)); status < 400 ||
-					status > 499 {
-					t.Errorf("answered with %d", status)
+				_, status := open(t, on.url, protocol, "bearer."+on.token, strings.Repeat("x", 10240))
+				if status < 400 || status > 499 {
+					t.Errorf("status %d", status)
 				}
 			}},
 	}
 }
 
-// lived opens a socket with ?q=1, sends "text", closes with 4001, and gives the events of its routes.
-func lived(t *testing.T) (connect, message, disconnect events.APIGatewayWebsocketProxyRequest) {
+// connectionEvents opens a socket with ?q=1, sends "text", closes it with 4001, and returns the events of its routes.
+func connectionEvents(t *testing.T) (connect, message, disconnect events.APIGatewayWebsocketProxyRequest) {
 	t.Helper()
-	told := make(chan []byte, 3)
-	g := serve(t, fakes{"authorize": answers(allow), "connect": tells(told), "default": tells(told),
-		"disconnect": tells(told)},
-		func(c *apigateway.Config) { c.Authorizer = "authorize" })
+	received := make(chan []byte, 3)
+	g := serve(t, fakes{"authorize": answers(allow), "connect": forwards(received), "default": forwards(received),
+		"disconnect": forwards(received)}, func(c *apigateway.Config) { c.Authorizer = "authorize" })
 	conn, _ := open(t, g.URL()+"?q=1")
-	connect = event(t, told)
-	say(t, conn, websocket.MessageText, "text")
-	message = event(t, told)
+	connect = event(t, received)
+	send(t, conn, websocket.MessageText, "text")
+	message = event(t, received)
 	if err := conn.Close(4001, "enough"); err != nil {
 		t.Fatal(err)
 	}
-	return connect, message, event(t, told)
+	return connect, message, event(t, received)
 }
 
-func event(t *testing.T, told <-chan []byte) (e events.APIGatewayWebsocketProxyRequest) {
+func event(t *testing.T, received <-chan []byte) (e events.APIGatewayWebsocketProxyRequest) {
 	t.Helper()
 	select {
-	case text := <-told:
+	case text := <-received:
 		if err := json.Unmarshal(text, &e); err != nil {
 			t.Fatal(err)
 		}
 	case <-time.After(patience):
-		t.Fatal("no event came")
+		t.Fatal("no event arrived")
 	}
 	return e
 }
 
-// ended is a scenario of the code that a socket is closed with for a frame.
-func ended(says string, kind websocket.MessageType, size int, want websocket.StatusCode) scenario {
-	return scenario{"Messages and events", says, documented, "", func(t *testing.T, on *target) {
+// closeCode is a scenario about the close code that answers a frame.
+func closeCode(behaviour string, kind websocket.MessageType, size int, want websocket.StatusCode) scenario {
+	return scenario{"Messages and events", behaviour, documented, "", func(t *testing.T, on *target) {
 		conn := on.mustOpen(t)
-		say(t, conn, kind, strings.Repeat(" ", size))
-		if code := ends(t, conn); code != want {
+		send(t, conn, kind, strings.Repeat(" ", size))
+		if code := awaitClose(t, conn); code != want {
 			t.Errorf("closed with %d, want %d", code, want)
 		}
 	}}
 }
 
-// limited is a scenario of a socket that API Gateway ends by itself.
-func limited(says, byHand string, change func(*apigateway.Config)) scenario {
-	return scenario{"Messages and events", says, documented, byHand, func(t *testing.T, _ *target) {
+// timesOut is a scenario about a socket that API Gateway closes after some time.
+func timesOut(behaviour, byHand string, change func(*apigateway.Config)) scenario {
+	return scenario{"Messages and events", behaviour, documented, byHand, func(t *testing.T, _ *target) {
 		conn, _ := open(t, serve(t, fakes{"default": answers(`{}`)}, change).URL())
-		if code := ends(t, conn); code != websocket.StatusGoingAway {
+		if code := awaitClose(t, conn); code != websocket.StatusGoingAway {
 			t.Errorf("closed with %d, want 1001", code)
 		}
 	}}
 }
 
-// noticed is a scenario of what API Gateway itself sends for a message.
-func noticed(says string, from source, message string, f fakes, change func(*apigateway.Config)) scenario {
-	return scenario{"Messages and events", says, from, needsFunction, func(t *testing.T, _ *target) {
+// sendsNotice is a scenario about a frame of API Gateway itself.
+func sendsNotice(behaviour string, from source, message string, f fakes, change func(*apigateway.Config)) scenario {
+	return scenario{"Messages and events", behaviour, from, needsFunction, func(t *testing.T, _ *target) {
 		conn, _ := open(t, serve(t, f, change).URL())
 		for range 2 { // the socket stays open
-			say(t, conn, websocket.MessageText, "text")
-			var told struct{ Message, ConnectionID, RequestID string }
-			text := hear(t, conn)
-			if err := json.Unmarshal([]byte(text), &told); err != nil || told.Message != message ||
-				told.ConnectionID == "" || told.RequestID == "" {
-				t.Errorf("it sent %s", text)
+			send(t, conn, websocket.MessageText, "text")
+			var received struct{ Message, ConnectionID, RequestID string }
+			text := receive(t, conn)
+			if err := json.Unmarshal([]byte(text), &received); err != nil || received.Message != message ||
+				received.ConnectionID == "" || received.RequestID == "" {
+				t.Errorf("received %s", text)
 			}
 		}
 	}}
@@ -147,60 +148,63 @@ func messages() []scenario {
 	const area = "Messages and events"
 	hangs := func(ctx context.Context, _ []byte) ([]byte, string, error) { <-ctx.Done(); return nil, "", ctx.Err() }
 	return []scenario{
-		ended("A frame over 32 KB closes the socket with 1009.", websocket.MessageText, 32<<10+1,
+		closeCode("A frame over 32 KB closes the socket with 1009.", websocket.MessageText, 32<<10+1,
 			websocket.StatusMessageTooBig),
-		ended("A binary frame closes it with 1003.", websocket.MessageBinary, 1, websocket.StatusUnsupportedData),
-		{area, "A frame of 32 KB is taken.", documented, "", func(t *testing.T, on *target) {
+		closeCode("A binary frame closes the socket with 1003.", websocket.MessageBinary, 1,
+			websocket.StatusUnsupportedData),
+		{area, "A frame of 32 KB is accepted.", documented, "", func(t *testing.T, on *target) {
 			conn := on.mustOpen(t)
-			say(t, conn, websocket.MessageText, `{"type":"none","x":"`+strings.Repeat("x", 32<<10-22)+`"}`)
-			say(t, conn, websocket.MessageBinary, "end") // the first frame alone would have ended it with 1009
-			if code := ends(t, conn); code != websocket.StatusUnsupportedData {
+			send(t, conn, websocket.MessageText, `{"type":"none","x":"`+strings.Repeat("x", 32<<10-22)+`"}`)
+			// If the first frame were rejected, the code would be 1009.
+			send(t, conn, websocket.MessageBinary, "end")
+			if code := awaitClose(t, conn); code != websocket.StatusUnsupportedData {
 				t.Errorf("closed with %d", code)
 			}
 		}},
-		limited("After 10 minutes without traffic the socket is closed.", "ten minutes of waiting: hello, then nothing",
+		timesOut("After 10 minutes without traffic the socket is closed.", "takes ten minutes: hello, then no traffic",
 			func(c *apigateway.Config) { c.Idle = 50 * time.Millisecond }),
-		limited("After two hours it is closed, traffic or not.", "two hours of waiting",
+		timesOut("After two hours the socket is closed, even with traffic.", "takes two hours",
 			func(c *apigateway.Config) { c.Life = 50 * time.Millisecond }),
-		noticed("A function's failure sends \"Internal server error\" and leaves the socket open.", captured,
-			"Internal server error",
-			fakes{"default": fails("oops")}, nil),
-		noticed("A function that takes longer than 29 s is a failure.", documented, "Internal server error",
+		sendsNotice("If a function fails, the client receives \"Internal server error\" and the socket stays open.",
+			captured, "Internal server error", fakes{"default": fails("oops")}, nil),
+		sendsNotice("A function that runs longer than 29 s counts as failed.", documented, "Internal server error",
 			fakes{"default": hangs}, func(c *apigateway.Config) { c.IntegrationTimeout = 50 * time.Millisecond }),
-		noticed("No route and no $default sends \"Forbidden\".", captured, "Forbidden",
+		sendsNotice("Without a matching route and without $default the client receives \"Forbidden\".", captured,
+			"Forbidden",
 			fakes{"connect": answers(`{"statusCode":200}`)}, nil),
 	}
 }
 
-func answered() []scenario {
+func responses() []scenario {
 	const area = "Messages and events"
 	return []scenario{
-		{area, "What a function returns for a message is dropped.", documented, needsFunction,
+		{area, "A function's response to a message is discarded.", documented, needsFunction,
 			func(t *testing.T, _ *target) {
 				answered := make(chan struct{})
-				conn, _ := open(t, serve(t, fakes{"default": func(ctx context.Context, e []byte) ([]byte, string, error) {
+				respond := func(ctx context.Context, e []byte) ([]byte, string, error) {
 					if strings.Contains(string(e), `"one"`) {
 						close(answered)
 						return []byte(`{"statusCode":200,"body":"dropped"}`), "", nil
 					}
 					return fails("oops")(ctx, e)
-				}}, nil).URL())
-				say(t, conn, websocket.MessageText, "one")
+				}
+				conn, _ := open(t, serve(t, fakes{"default": respond}, nil).URL())
+				send(t, conn, websocket.MessageText, "one")
 				<-answered
-				say(t, conn, websocket.MessageText, "two")
-				if text := hear(t, conn); strings.Contains(text, "dropped") {
-					t.Errorf("it was sent: %s", text)
+				send(t, conn, websocket.MessageText, "two")
+				if text := receive(t, conn); strings.Contains(text, "dropped") {
+					t.Errorf("the client received %s", text)
 				}
 			}},
 	}
 }
 
-func told() []scenario {
+func eventShapes() []scenario {
 	const area = "Messages and events"
 	return []scenario{
 		{area, "CONNECT has headers and query, MESSAGE only a body, DISCONNECT a code and a reason.", documented,
 			needsEvents, func(t *testing.T, _ *target) {
-				connect, message, disconnect := lived(t)
+				connect, message, disconnect := connectionEvents(t)
 				if connect.QueryStringParameters["q"] != "1" || connect.Headers["Host"] == "" || connect.Body != "" {
 					t.Errorf("CONNECT: %+v", connect)
 				}
@@ -213,9 +217,9 @@ func told() []scenario {
 					t.Errorf("DISCONNECT: %+v", c)
 				}
 			}},
-		{area, "Every event has the authorizer's context, its values as strings.", captured, needsEvents,
+		{area, "Every event has the authorizer's context, with all values as strings.", captured, needsEvents,
 			func(t *testing.T, _ *target) {
-				connect, message, disconnect := lived(t)
+				connect, message, disconnect := connectionEvents(t)
 				want := fmt.Sprint(map[string]any{"principalId": "ann", "n": "7", "yes": "true", "s": "x"})
 				for _, e := range []events.APIGatewayWebsocketProxyRequest{connect, message, disconnect} {
 					if got := fmt.Sprint(e.RequestContext.Authorizer); got != want {
@@ -223,9 +227,9 @@ func told() []scenario {
 					}
 				}
 			}},
-		{area, "A connection's id holds \"=\" and is the same in each of its events.", captured, needsEvents,
+		{area, "A connection's id contains \"=\" and is the same in all its events.", captured, needsEvents,
 			func(t *testing.T, _ *target) {
-				connect, message, disconnect := lived(t)
+				connect, message, disconnect := connectionEvents(t)
 				id := connect.RequestContext.ConnectionID
 				if !strings.Contains(id, "=") || message.RequestContext.ConnectionID != id ||
 					disconnect.RequestContext.ConnectionID != id {
@@ -236,14 +240,14 @@ func told() []scenario {
 	}
 }
 
-func delivered() []scenario {
+func delivery() []scenario {
 	const area = "Messages and events"
 	return []scenario{
-		{area, "Messages of one socket are handed to functions side by side, in no promised order.", documented,
+		{area, "Functions process the messages of one socket concurrently, in no guaranteed order.", documented,
 			needsEvents, func(t *testing.T, _ *target) {
 				both := make(chan struct{}, 2)
 				all := make(chan struct{})
-				conn, _ := open(t, serve(t, fakes{"default": func(ctx context.Context, _ []byte) ([]byte, string, error) {
+				wait := func(ctx context.Context, _ []byte) ([]byte, string, error) {
 					if both <- struct{}{}; len(both) == 2 {
 						close(all)
 					}
@@ -252,24 +256,26 @@ func delivered() []scenario {
 					case <-ctx.Done():
 					}
 					return []byte(`{}`), "", ctx.Err()
-				}}, nil).URL())
-				say(t, conn, websocket.MessageText, "one")
-				say(t, conn, websocket.MessageText, "two")
+				}
+				conn, _ := open(t, serve(t, fakes{"default": wait}, nil).URL())
+				send(t, conn, websocket.MessageText, "one")
+				send(t, conn, websocket.MessageText, "two")
 				select {
 				case <-all:
 				case <-time.After(patience):
-					t.Error("the second waits for the first")
+					t.Error("the second message waits for the first")
 				}
 			}},
-		{area, "$disconnect may never come.", documented, "nothing makes it not come", func(t *testing.T, _ *target) {
-			told := make(chan []byte, 1)
-			g := serve(t, fakes{"disconnect": tells(told)}, func(c *apigateway.Config) { c.LoseDisconnects = true })
+		{area, "$disconnect may never be invoked.", documented, "cannot be provoked", func(t *testing.T, _ *target) {
+			received := make(chan []byte, 1)
+			g := serve(t, fakes{"disconnect": forwards(received)},
+				func(c *apigateway.Config) { c.LoseDisconnects = true })
 			conn, _ := open(t, g.URL())
 			if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 				t.Fatal(err)
 			}
-			if err := g.Close(); err != nil || len(told) > 0 {
-				t.Errorf("it came, or %v", err)
+			if err := g.Close(); err != nil || len(received) > 0 {
+				t.Errorf("$disconnect was invoked, or %v", err)
 			}
 		}},
 	}

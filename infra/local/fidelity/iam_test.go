@@ -27,47 +27,49 @@ import (
 
 const needsRole = "needs the credentials of a function's role"
 
-// permissions are what IAM and STS do.
+// permissions are scenarios about IAM and STS.
 func permissions() []scenario {
 	const area = "IAM and STS"
 	return []scenario{
-		{area, "What no policy allows is AccessDeniedException, 400, and says who, what and of which resource.",
+		{area, "A request that no policy allows is AccessDeniedException, 400, and names caller, action and resource.",
 			documented, needsRole, deniedSaysWho},
-		{area, "An explicit deny wins over an allow.", documented, needsRole, denyWins},
-		{area, "Each item of a transaction is an action of its own; one that is denied denies all.", documented,
+		{area, "An explicit deny overrides an allow.", documented, needsRole, denyWins},
+		{area, "Each item of a transaction is an action of its own; if one is denied, all are.", documented,
 			needsRole, transactionOfActions},
 		{area,
-			"dynamodb:LeadingKeys holds all partition keys that a request names; a Scan names none, and ForAllValues " +
-				"holds of none.", documented, needsRole, leadingKeys},
-		{area, "A role is assumed only by whom its trust policy names, with the tags that it asks for.", documented,
+			"dynamodb:LeadingKeys holds all partition keys that a request names. A Scan names none, and ForAllValues " +
+				"is true for none.", documented, needsRole, leadingKeys},
+		{area, "Only principals that a role's trust policy names can assume it, with the tags that it requires.",
+			documented,
 			needsRole, trustDecides},
 		{area,
-			"The caller's own policy must allow it as well. (AWS may do without where the trust policy names the " +
+			"The caller's own policy must allow it as well. (AWS may not require this if the trust policy names the " +
 				"caller's role.)", uncertain, needsRole, ownPolicyToo},
-		{area, "A session lasts 15 minutes at least, and an hour at most for whoever has a role already.", documented,
+		{area, "A session lasts at least 15 minutes, and at most an hour if the caller acts with a role.", documented,
 			needsRole, sessionsLast},
-		{area, "A wrong signature is InvalidSignatureException at DynamoDB and Lambda, SignatureDoesNotMatch at STS.",
+		{area, "A wrong signature is InvalidSignatureException in DynamoDB and Lambda, SignatureDoesNotMatch in STS.",
 			captured, needsRole, wrongSignature},
 		{area,
-			"An invoke that no policy of its caller allows is AccessDeniedException, and says who, what and of which " +
-				"function.", documented, needsRole, invokeDenied},
-		{area, "Unknown credentials are UnrecognizedClientException at DynamoDB, InvalidClientTokenId at STS.",
+			"An Invoke that no policy allows is AccessDeniedException, and names caller, action and function.",
+			documented, needsRole, invokeDenied},
+		{area, "Unknown credentials are UnrecognizedClientException in DynamoDB, InvalidClientTokenId in STS.",
 			captured, needsRole, unknownCredentials},
 	}
 }
 
-// permitting is IAM with a few roles, before a table that answers everything with nothing.
-type permitting struct {
+// iamFixture is IAM with some roles, in front of a table that answers every request with an empty response.
+type iamFixture struct {
 	*testing.T
 	guard *access.Guard
 	proxy *proxy.Proxy
 }
 
-func newPermitting(t *testing.T) permitting {
+func newIAMFixture(t *testing.T) iamFixture {
 	t.Helper()
 	const arn = "arn:aws:dynamodb:us-east-1:1:table/T"
 	assume := []string{"sts:AssumeRole", "sts:TagSession"}
-	keyed := map[string]map[string][]string{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {"U#${aws:PrincipalTag/user}"}}}
+	keyed := map[string]map[string][]string{
+		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {"U#${aws:PrincipalTag/user}"}}}
 	tm := &template.Template{
 		Tables: []template.Table{{Name: "T", Hash: template.Key{Name: "pk", Type: "S"}}},
 		Functions: []template.Function{
@@ -98,8 +100,7 @@ func newPermitting(t *testing.T) permitting {
 		t.Fatal(err)
 	}
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_,
-			_ = io.WriteString(w, "{}")
+		_, _ = io.WriteString(w, "{}")
 	}))
 	t.Cleanup(engine.Close)
 	p, err := proxy.Start(proxy.Config{Engine: engine.URL, Name: guard.Name, Signed: guard.Signed, Allow: guard.Allow})
@@ -111,24 +112,24 @@ func newPermitting(t *testing.T) permitting {
 			t.Error(err)
 		}
 	})
-	return permitting{t, guard, p}
+	return iamFixture{t, guard, p}
 }
 
-func (a permitting) table(c aws.CredentialsProvider) *dynamodb.Client {
+func (a iamFixture) table(c aws.CredentialsProvider) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.proxy.URL()), Credentials: c,
 		RetryMaxAttempts: 1})
 }
 
-func (a permitting) static(key string) aws.CredentialsProvider {
+func (a iamFixture) keyOf(key string) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(key, "secret", "")
 }
 
-// assume has somebody assume the role user.
-func (a permitting) assume(key string, lasting time.Duration, tags ...string) (aws.CredentialsProvider, error) {
+// assume assumes the role user with a function's access key.
+func (a iamFixture) assume(key string, duration time.Duration, tags ...string) (aws.CredentialsProvider, error) {
 	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(a.guard.STS.URL()),
-		Credentials: a.static(key), RetryMaxAttempts: 1})
+		Credentials: a.keyOf(key), RetryMaxAttempts: 1})
 	c, err := stscreds.NewAssumeRoleProvider(client, "arn:aws:iam::1:role/user", func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName, o.Duration = "session", lasting
+		o.RoleSessionName, o.Duration = "session", duration
 		for _, user := range tags {
 			o.Tags = append(o.Tags, types.Tag{Key: aws.String("user"), Value: aws.String(user)})
 		}
@@ -136,19 +137,19 @@ func (a permitting) assume(key string, lasting time.Duration, tags ...string) (a
 	return credentials.StaticCredentialsProvider{Value: c}, err
 }
 
-// refused checks an error's code, and what its message must contain; "": there must be none.
-func (a permitting) refused(err error, code string, words ...string) {
+// wantError checks an error's code and that its message contains some words. Code "" means that there must be no error.
+func (a iamFixture) wantError(err error, code string, words ...string) {
 	a.Helper()
 	var e smithy.APIError
 	switch {
 	case code == "" && err != nil:
-		a.Errorf("refused: %v", err)
+		a.Errorf("unexpected error: %v", err)
 	case code != "" && (!errors.As(err, &e) || e.ErrorCode() != code):
 		a.Errorf("%v, want %s", err, code)
 	}
 	for _, word := range words {
 		if e != nil && !strings.Contains(e.ErrorMessage(), word) {
-			a.Errorf("%q does not say %q", e.ErrorMessage(), word)
+			a.Errorf("%q does not contain %q", e.ErrorMessage(), word)
 		}
 	}
 }
@@ -157,77 +158,77 @@ func item(key string) map[string]ddb.AttributeValue {
 	return map[string]ddb.AttributeValue{"pk": &ddb.AttributeValueMemberS{Value: key}}
 }
 
-func (a permitting) get(c aws.CredentialsProvider, key string) error {
+func (a iamFixture) get(c aws.CredentialsProvider, key string) error {
 	_, err := a.table(c).GetItem(a.Context(), &dynamodb.GetItemInput{TableName: aws.String("T"), Key: item(key)})
 	return err
 }
 
 func deniedSaysWho(t *testing.T, _ *target) {
-	a := newPermitting(t)
-	a.refused(a.get(a.static("IDLE"), "U#bob"), "AccessDeniedException",
-		"User: arn:aws:sts::1:assumed-role/idle/idle is not authorized to perform: "+
-			"dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:1:table/T because no identity-based policy allows "+
-			"the dynamodb:GetItem action")
+	a := newIAMFixture(t)
+	a.wantError(a.get(a.keyOf("IDLE"), "U#bob"), "AccessDeniedException",
+		"User: arn:aws:sts::1:assumed-role/idle/idle is not authorized to perform: dynamodb:GetItem on resource: "+
+			"arn:aws:dynamodb:us-east-1:1:table/T because no identity-based policy allows the dynamodb:GetItem action")
 }
 
 func denyWins(t *testing.T, _ *target) {
-	a := newPermitting(t)
-	a.refused(a.get(a.static("WRITER"), "x"), "AccessDeniedException", "explicit deny")
+	a := newIAMFixture(t)
+	a.wantError(a.get(a.keyOf("WRITER"), "x"), "AccessDeniedException", "explicit deny")
 }
 
 func transactionOfActions(t *testing.T, _ *target) {
-	a := newPermitting(t)
+	a := newIAMFixture(t)
 	put := ddb.TransactWriteItem{Put: &ddb.Put{TableName: aws.String("T"), Item: item("x")}}
 	remove := ddb.TransactWriteItem{Delete: &ddb.Delete{TableName: aws.String("T"), Key: item("y")}}
 	for parts, code := range map[*dynamodb.TransactWriteItemsInput]string{
 		{TransactItems: []ddb.TransactWriteItem{put}}:         "",
 		{TransactItems: []ddb.TransactWriteItem{put, remove}}: "AccessDeniedException",
 	} {
-		_, err := a.table(a.static("WRITER")).TransactWriteItems(t.Context(), parts)
-		a.refused(err, code)
+		_, err := a.table(a.keyOf("WRITER")).TransactWriteItems(t.Context(), parts)
+		a.wantError(err, code)
 	}
 }
 
 func leadingKeys(t *testing.T, _ *target) {
-	a := newPermitting(t)
+	a := newIAMFixture(t)
 	bob, err := a.assume("WRITER", 15*time.Minute, "bob")
-	a.refused(err, "")
-	a.refused(a.get(bob, "U#bob"), "")
-	a.refused(a.get(bob, "U#bobby"), "AccessDeniedException")
+	a.wantError(err, "")
+	a.wantError(a.get(bob, "U#bob"), "")
+	a.wantError(a.get(bob, "U#bobby"), "AccessDeniedException")
 	_, err = a.table(bob).BatchGetItem(t.Context(),
 		&dynamodb.BatchGetItemInput{RequestItems: map[string]ddb.KeysAndAttributes{
 			"T": {Keys: []map[string]ddb.AttributeValue{item("U#bob"), item("U#alice")}}}})
-	a.refused(err, "AccessDeniedException")
+	a.wantError(err, "AccessDeniedException")
 	_, err = a.table(bob).Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("T")})
-	a.refused(err, "")
+	a.wantError(err, "")
 }
 
 func trustDecides(t *testing.T, _ *target) {
-	a := newPermitting(t)
+	a := newIAMFixture(t)
 	_, err := a.assume("STRANGER", 15*time.Minute, "bob")
-	a.refused(err, "AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/user")
+	a.wantError(err, "AccessDenied",
+		"is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/user")
 	_, err = a.assume("WRITER", 15*time.Minute)
-	a.refused(err, "AccessDenied")
+	a.wantError(err, "AccessDenied")
 }
 
 func ownPolicyToo(t *testing.T, _ *target) {
-	a := newPermitting(t)
+	a := newIAMFixture(t)
 	_, err := a.assume("IDLE", 15*time.Minute, "bob")
-	a.refused(err, "AccessDenied")
+	a.wantError(err, "AccessDenied")
 }
 
 func sessionsLast(t *testing.T, _ *target) {
-	a := newPermitting(t)
-	for lasting, code := range map[time.Duration]string{899 * time.Second: "ValidationError", 900 * time.Second: "",
+	a := newIAMFixture(t)
+	for duration, code := range map[time.Duration]string{899 * time.Second: "ValidationError", 900 * time.Second: "",
 		time.Hour: "", 3601 * time.Second: "ValidationError"} {
-		_, err := a.assume("WRITER", lasting, "bob")
-		a.refused(err, code)
+		_, err := a.assume("WRITER", duration, "bob")
+		a.wantError(err, code)
 	}
 }
 
 func unknownCredentials(t *testing.T, _ *target) {
-	a := newPermitting(t)
-	a.refused(a.get(a.static("NOBODY"), "x"), "UnrecognizedClientException")
+	a := newIAMFixture(t)
+	a.wantError(a.get(a.keyOf("NOBODY"), "x"), "UnrecognizedClientException")
 	_, err := a.assume("NOBODY", 15*time.Minute, "bob")
-	a.refused(err, "InvalidClientTokenId")
+	a.wantError(err, "InvalidClientTokenId")
 }

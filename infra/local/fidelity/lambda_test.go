@@ -18,15 +18,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
-// refused is a scenario of an invoke that Lambda refuses before any function sees it.
-func refused(says string, kind types.InvocationType, name, tenant string, size, want int) scenario {
-	return scenario{"Invokes", says, documented, "", func(t *testing.T, on *target) {
+// rejected is a scenario about an invocation that Lambda rejects before a function runs.
+func rejected(behaviour string, kind types.InvocationType, name, tenant string, size, want int) scenario {
+	return scenario{"Invokes", behaviour, documented, "", func(t *testing.T, on *target) {
 		function := name
 		if function == "turn" {
 			function = on.turn
 		}
 		if function == "" {
-			t.Skip("TURN_FUNCTION does not say how Carrel's turn function is called")
+			t.Skip("TURN_FUNCTION, the name of Carrel's turn function, is not set")
 		}
 		in := &sdk.InvokeInput{FunctionName: &function, InvocationType: kind,
 			Payload: []byte(`"` + strings.Repeat("x", size) + `"`)}
@@ -40,7 +40,7 @@ func refused(says string, kind types.InvocationType, name, tenant string, size, 
 	}}
 }
 
-// reply is what the test function answers.
+// reply is the response of the test function.
 type reply struct {
 	PID       int
 	Ticks     int64
@@ -52,7 +52,7 @@ type reply struct {
 	ErrorMsg  string `json:"errorMessage"`
 }
 
-// call invokes a function of the host and reads its answer; functionError is Lambda's word.
+// call invokes a function of the host and returns its response and Lambda's functionError.
 func (on *target) call(t *testing.T, h *lambda.Host, name, tenant, event string) (reply, string) {
 	t.Helper()
 	in := &sdk.InvokeInput{FunctionName: &name, Payload: []byte(event)}
@@ -70,9 +70,9 @@ func (on *target) call(t *testing.T, h *lambda.Host, name, tenant, event string)
 	return a, aws.ToString(out.FunctionError)
 }
 
-// failing is a scenario of an invoke that its function does not answer.
-func failing(says string, from source, event, kind string) scenario {
-	return scenario{"Invokes", says, from, needsFunction, func(t *testing.T, on *target) {
+// failure is a scenario about an invocation in which the function fails.
+func failure(behaviour string, from source, event, kind string) scenario {
+	return scenario{"Invokes", behaviour, from, needsFunction, func(t *testing.T, on *target) {
 		h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
 			func(f *lambda.Function) { f.Timeout = time.Second })}})
 		a, functionError := on.call(t, h, "f", "", event)
@@ -80,22 +80,24 @@ func failing(says string, from source, event, kind string) scenario {
 			t.Errorf("%q: %+v", functionError, a)
 		}
 		if _, functionError := on.call(t, h, "f", "", `{}`); functionError != "" {
-			t.Errorf("the next invoke fails too: %s", functionError)
+			t.Errorf("the next invocation failed: %s", functionError)
 		}
 	}}
 }
 
 func invokes() []scenario {
 	return []scenario{
-		refused("A function that is not there is 404.", types.InvocationTypeRequestResponse, "carrel-there-is-no-such",
+		rejected("A function that does not exist is 404.", types.InvocationTypeRequestResponse,
+			"carrel-there-is-no-such",
 			"", 1, http.StatusNotFound),
-		refused("Tenant isolation: an invoke without a tenant id is 400.", types.InvocationTypeDryRun, "turn", "", 1,
+		rejected("Tenant isolation: an Invoke without a tenant id is 400.", types.InvocationTypeDryRun, "turn", "", 1,
 			http.StatusBadRequest),
-		refused("Tenant isolation: a tenant id with other characters than its pattern's is 400.",
+		rejected("Tenant isolation: a tenant id with invalid characters is 400.",
 			types.InvocationTypeDryRun, "turn", "a|b", 1, http.StatusBadRequest),
-		refused("A synchronous event over 6 MB is 413.", types.InvocationTypeRequestResponse, "turn", "fidelity", 6<<20,
+		rejected("A synchronous event over 6 MB is 413.", types.InvocationTypeRequestResponse, "turn", "fidelity",
+			6<<20,
 			http.StatusRequestEntityTooLarge),
-		refused("An asynchronous event over 1 MB is 413.", types.InvocationTypeEvent, "turn", "fidelity", 1<<20,
+		rejected("An asynchronous event over 1 MB is 413.", types.InvocationTypeEvent, "turn", "fidelity", 1<<20,
 			http.StatusRequestEntityTooLarge),
 	}
 }
@@ -103,27 +105,27 @@ func invokes() []scenario {
 func environments() []scenario {
 	const area = "Invokes"
 	return []scenario{
-		{area, "Tenant isolation: no process ever serves two tenants.", documented, needsEvents,
+		{area, "Tenant isolation: no process serves two tenants.", documented, needsEvents,
 			func(t *testing.T, on *target) {
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
 					func(f *lambda.Function) { f.PerTenant = true })}})
 				for range 3 {
 					for _, tenant := range []string{"ann", "bob"} {
 						if a, _ := on.call(t, h, "f", tenant, `{}`); a.Tenant != tenant || a.First != tenant {
-							t.Errorf("%s was served by a process that began with %s", a.Tenant, a.First)
+							t.Errorf("%s was served by a process that started for %s", a.Tenant, a.First)
 						}
 					}
 				}
 			}},
-		{area, "A warm environment is used again, with what is left in its memory.", documented, needsEvents,
+		{area, "A warm environment is reused, including its memory.", documented, needsEvents,
 			func(t *testing.T, on *target) {
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f", nil)}})
 				one, _ := on.call(t, h, "f", "", `{}`)
 				if two, _ := on.call(t, h, "f", "", `{}`); one.PID != two.PID {
-					t.Error("the second invoke got another process")
+					t.Error("the second invocation ran in another process")
 				}
 			}},
-		{area, "Between its answer and the next event a process is frozen.", documented, needsEvents,
+		{area, "A process is frozen between its response and the next event.", documented, needsEvents,
 			func(t *testing.T, on *target) {
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f", nil)}})
 				a, _ := on.call(t, h, "f", "", `{"Do":"tick"}`)
@@ -132,52 +134,54 @@ func environments() []scenario {
 					_, state, _ := strings.Cut(string(stat), ") ")
 					return err == nil && strings.HasPrefix(state, "T")
 				}
-				again := time.NewTicker(2 * time.Millisecond)
-				defer again.Stop()
-				for late := time.After(patience); !frozen(); {
+				poll := time.NewTicker(2 * time.Millisecond)
+				defer poll.Stop()
+				for deadline := time.After(patience); !frozen(); {
 					select {
-					case <-again.C:
-					case <-late:
-						t.Fatal("it was never stopped")
+					case <-poll.C:
+					case <-deadline:
+						t.Fatal("the process was never frozen")
 					}
 				}
 			}},
-		{area, "A function's deadline is told with its event.", sdkSource, needsEvents, func(t *testing.T, on *target) {
-			h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
-				func(f *lambda.Function) { f.Timeout = 7 * time.Second })}})
-			if a, _ := on.call(t, h, "f", "", `{}`); a.Left > 7*time.Second || a.Left < 4*time.Second {
-				t.Errorf("it has %s left of 7 s", a.Left)
-			}
-		}},
+		{area, "A function receives its deadline with the event.", sdkSource, needsEvents,
+			func(t *testing.T, on *target) {
+				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
+					func(f *lambda.Function) { f.Timeout = 7 * time.Second })}})
+				if a, _ := on.call(t, h, "f", "", `{}`); a.Left > 7*time.Second || a.Left < 4*time.Second {
+					t.Errorf("%s left of 7 s", a.Left)
+				}
+			}},
 	}
 }
 
 func failures() []scenario {
 	const area = "Invokes"
 	return []scenario{
-		failing("At its deadline a function is killed; the next invoke works.", documented, `{"Do":"hang"}`,
+		failure("At its deadline a function is killed; the next Invoke works.", documented, `{"Do":"hang"}`,
 			"Sandbox.Timedout"),
-		failing("A panic is reported, and the process ends; the next invoke works.", sdkSource, `{"Do":"panic"}`,
+		failure("A panic is reported and ends the process; the next Invoke works.", sdkSource, `{"Do":"panic"}`,
 			"string"),
-		failing("A process that exits is Runtime.ExitError; the next invoke works.", captured, `{"Do":"exit"}`,
+		failure("A process that exits is Runtime.ExitError; the next Invoke works.", captured, `{"Do":"exit"}`,
 			"Runtime.ExitError"),
-		{area, "Above a function's concurrency an invoke is TooManyRequestsException, 429.", documented, needsFunction,
+		{area, "Beyond a function's concurrency an Invoke is TooManyRequestsException, 429.", documented, needsFunction,
 			func(t *testing.T, on *target) {
-				here, arrived, leave := meeting(t)
+				here, arrived, release := blockingEvent(t)
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
 					func(f *lambda.Function) { f.Concurrency = 1 })}})
 				if err := h.InvokeAsync(t.Context(), "f", "", []byte(here)); err != nil {
 					t.Fatal(err)
 				}
 				<-arrived
-				defer leave()
+				defer release()
 				_, err := on.lambda(h.URL()).Invoke(t.Context(), &sdk.InvokeInput{FunctionName: aws.String("f")})
 				as[*types.TooManyRequestsException](t, err)
 			}},
-		{area, "A chain that comes back to a function is stopped after about 16 runs.", documented, needsFunction,
+		{area, "A recursive chain of invocations is stopped after about 16 runs.", documented, needsFunction,
 			func(t *testing.T, on *target) {
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f", nil)}})
-				body, _, err := h.Invoke(t.Context(), "f", fmt.Appendf(nil, `{"Do":"again","URL":%q,"Size":30}`, h.URL()))
+				event := fmt.Appendf(nil, `{"Do":"again","URL":%q,"Size":30}`, h.URL())
+				body, _, err := h.Invoke(t.Context(), "f", event)
 				if err != nil || !strings.Contains(string(body), `"Runs":16`) ||
 					!strings.Contains(string(body), "RecursiveInvocationException") {
 					t.Errorf("%s %v", body, err)
@@ -186,8 +190,9 @@ func failures() []scenario {
 	}
 }
 
-// meeting is an event that has a function wait; arrived is closed when it does, leave lets it go.
-func meeting(t *testing.T) (event string, arrived chan struct{}, leave func()) {
+// blockingEvent returns an event that makes the test function block. arrived is closed when it blocks; release ends
+// that.
+func blockingEvent(t *testing.T) (event string, arrived chan struct{}, release func()) {
 	t.Helper()
 	arrived, over := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -198,12 +203,13 @@ func meeting(t *testing.T) (event string, arrived chan struct{}, leave func()) {
 	return fmt.Sprintf(`{"Do":"meet","URL":%q}`, server.URL), arrived, func() { close(over) }
 }
 
-// recorded is a scenario of an event that fails for good; condition and tries are what the failure destination is told.
-func recorded(says string, from source, event, condition string, tries int, change func(*lambda.Function)) scenario {
-	return scenario{"Asynchronous invokes", says, from, needsFunction, func(t *testing.T, on *target) {
+// failureRecord is a scenario about an event that fails permanently. condition and tries are in the record for the
+// failure destination.
+func failureRecord(behaviour string, from source, event, condition string, tries int,
+	change func(*lambda.Function)) scenario {
+	return scenario{"Asynchronous invokes", behaviour, from, needsFunction, func(t *testing.T, on *target) {
 		got := make(chan string, 1)
-		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
-			r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got <- r.URL.Query().Get("event")
 		}))
 		t.Cleanup(server.Close)
@@ -217,12 +223,12 @@ func recorded(says string, from source, event, condition string, tries int, chan
 		select {
 		case record = <-got:
 		case <-time.After(patience):
-			t.Fatal("no record came")
+			t.Fatal("no record arrived")
 		}
 		for _, part := range []string{`"version":"1.0"`, `"condition":"` + condition + `"`,
 			fmt.Sprintf(`"approximateInvokeCount":%d`, tries), `"requestPayload":` + event} {
 			if !strings.Contains(record, part) {
-				t.Errorf("the record lacks %s: %s", part, record)
+				t.Errorf("the record does not contain %s: %s", part, record)
 			}
 		}
 	}}
@@ -231,36 +237,36 @@ func recorded(says string, from source, event, condition string, tries int, chan
 func asynchronous() []scenario {
 	const area = "Asynchronous invokes"
 	return []scenario{
-		recorded("A failed event is tried twice more; then the failure destination gets the record.", documented,
+		failureRecord("A failed event is retried twice; then the failure destination gets a record.", documented,
 			`{"Do":"fail"}`, "RetriesExhausted", 3, func(*lambda.Function) {}),
-		recorded("MaximumRetryAttempts: 0 makes it one try.", documented,
+		failureRecord("MaximumRetryAttempts: 0 means a single attempt.", documented,
 			`{"Do":"fail"}`, "RetriesExhausted", 1, func(f *lambda.Function) { f.MaxRetries = 0 }),
-		recorded("An event older than MaximumEventAgeInSeconds is not tried again.", documented,
+		failureRecord("An event older than MaximumEventAgeInSeconds is not retried.", documented,
 			`{"Do":"fail"}`, "EventAgeExceeded", 1, func(f *lambda.Function) { f.MaxEventAge = time.Millisecond }),
-		{area, "An event above a function's concurrency waits for its turn.", documented, needsFunction,
+		{area, "An event beyond a function's concurrency waits until a running one ends.", documented, needsFunction,
 			func(t *testing.T, on *target) {
-				first, arrived, leave := meeting(t)
-				second, also, leaveToo := meeting(t)
+				first, arrived, release := blockingEvent(t)
+				second, secondArrived, releaseSecond := blockingEvent(t)
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{on.function("f",
 					func(f *lambda.Function) { f.Concurrency = 1 })}})
 				for _, e := range []struct {
 					event   string
 					arrived chan struct{}
-					leave   func()
-				}{{first, arrived, nil}, {second, also, leave}} {
+					release func()
+				}{{first, arrived, nil}, {second, secondArrived, release}} {
 					if err := h.InvokeAsync(t.Context(), "f", "", []byte(e.event)); err != nil {
 						t.Fatal(err)
 					}
-					if e.leave != nil {
-						e.leave()
+					if e.release != nil {
+						e.release()
 					}
 					<-e.arrived
 				}
-				leaveToo()
+				releaseSecond()
 			}},
-		{area, "What waits outlives the machine that took it.", documented, "nothing ends Lambda",
+		{area, "Queued events survive a failure of the machine.", documented, "Lambda cannot be made to fail",
 			func(t *testing.T, on *target) {
-				waits, arrived, leave := meeting(t)
+				waits, arrived, release := blockingEvent(t)
 				queue := t.TempDir()
 				broken := on.function("f", func(f *lambda.Function) { f.MaxRetries = 1 })
 				h := on.host(t, lambda.Config{Functions: []lambda.Function{broken}, Queue: queue})
@@ -271,10 +277,10 @@ func asynchronous() []scenario {
 				if err := h.Close(); err != nil {
 					t.Fatal(err)
 				}
-				leave()
+				release()
 				files, err := os.ReadDir(queue)
 				if err != nil || len(files) != 1 {
-					t.Errorf("%d events are kept: %v", len(files), err)
+					t.Errorf("%d events are stored: %v", len(files), err)
 				}
 			}},
 	}

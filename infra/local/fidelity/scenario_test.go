@@ -14,51 +14,52 @@ type source string
 
 const (
 	documented source = "documented"
-	sdkSource  source = "SDK source" // of the AWS SDK, SAM or aws-lambda-go
-	captured   source = "captured"   // in traffic that others have published, not documented
-	uncertain  source = "uncertain"  // sources differ or are silent: code must bear it either way
+	sdkSource  source = "SDK source" // read in the source of the AWS SDK, SAM or aws-lambda-go
+	captured   source = "captured"   // seen in traffic that others have published; not documented
+	uncertain  source = "uncertain"  // sources differ or are silent: the code must work in either case
 )
 
-// scenario is one behaviour of AWS, and the proof that the stack has it.
+// scenario is one behaviour of AWS, with a test that shows it.
 type scenario struct {
-	area   string
-	says   string // a sentence
-	source source
-	// by hand says why make verify-aws cannot show it; "" if it can.
+	area      string
+	behaviour string // a sentence
+	source    source
+	// byHand is the reason why make verify-aws cannot show the behaviour, or "" if it can.
 	byHand string
 	run    func(t *testing.T, on *target)
 }
 
 const (
 	needsFunction = "needs a function that misbehaves"
-	needsEvents   = "needs a function that tells its event"
-	needsID       = "needs a connection's id, which Carrel tells no client"
+	needsEvents   = "needs a function that returns its event"
+	needsID       = "needs a connection's id, which Carrel does not give to clients"
 )
 
 func scenarios() []scenario {
-	return slices.Concat(handshakes(), messages(), answered(), told(), delivered(), connections(), reached(),
+	return slices.Concat(handshakes(), messages(), responses(), eventShapes(), delivery(), connections(),
+		connectionCalls(), connectionErrors(),
 		invokes(), environments(), failures(), asynchronous(), permissions())
 }
 
-// Each scenario holds of the local stack.
+// The local stack shows every scenario's behaviour.
 func TestFidelity(t *testing.T) {
 	here := local(t)
 	for _, s := range scenarios() {
-		t.Run(s.area+"/"+s.says, func(t *testing.T) { s.run(t, here) })
+		t.Run(s.area+"/"+s.behaviour, func(t *testing.T) { s.run(t, here) })
 	}
 }
 
-// The scenarios that a deployed stack can show hold of the one that URL names.
+// The deployed stack that URL names shows the behaviour of every scenario that it can show.
 func TestDeployed(t *testing.T) {
 	there := deployed(t)
 	for _, s := range scenarios() {
 		if s.byHand == "" {
-			t.Run(s.area+"/"+s.says, func(t *testing.T) { s.run(t, there) })
+			t.Run(s.area+"/"+s.behaviour, func(t *testing.T) { s.run(t, there) })
 		}
 	}
 }
 
-// docs/fidelity.md is what the scenarios say. With -write it is written.
+// docs/fidelity.md is generated from the scenarios. The flag -write writes it.
 func TestList(t *testing.T) {
 	const file = "../../../docs/fidelity.md"
 	want := list()
@@ -69,7 +70,7 @@ func TestList(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	if err != nil || string(got) != want {
-		t.Errorf("docs/fidelity.md is not what the scenarios say (%v): go test ./infra/local/fidelity -run TestList "+
+		t.Errorf("docs/fidelity.md differs from the scenarios (%v): run go test ./infra/local/fidelity -run TestList "+
 			"-write", err)
 	}
 }
@@ -82,28 +83,29 @@ func TestMain(m *testing.M) {
 
 func list() string {
 	var b strings.Builder
-	b.WriteString(`# What AWS does, and how it is known
+	b.WriteString(`# The behaviour of AWS that Carrel relies on
 
-Made from the scenarios in ` + "`infra/local/fidelity`" + ` by their test; do not edit. Each row is verified against the local stack by
-` + "`go test ./infra/local/fidelity`" + `. No row has been verified on a real account by this repository's authors: **make verify-aws**
-says that the command does it on yours (` + "`make verify-aws`" + ` tells what to set), anything else why it has to be done by hand.
+A test generates this page from the scenarios in ` + "`infra/local/fidelity`" + `: do not edit it. ` +
+		"`go test ./infra/local/fidelity`" + `
+verifies each row against the local stack. The authors of this repository have not verified any row on a real
+account. The last column says how you can: **make verify-aws** marks the rows that this command verifies (run it to
+see which variables to set); the other rows state why they must be verified by hand.
 
-*Documented*: by AWS. *SDK source*: read in the SDK, SAM or aws-lambda-go. *Captured*: in traffic that others have published.
-*Uncertain*: sources differ or are silent, and Carrel must bear it either way.
+*Documented*: by AWS. *SDK source*: read in the source of the SDK, SAM or aws-lambda-go. *Captured*: seen in traffic
+that others have published. *Uncertain*: sources differ or are silent, so Carrel must work in either case.
 `)
 	area := ""
 	for _, s := range scenarios() {
 		if s.area != area {
 			area = s.area
-			fmt.Fprintf(&b,
-				"\n## %s\n\n| behaviour | source | verified here | to be verified on a real account "+
-					"|\n|---|---|---|---|\n", area)
+			fmt.Fprintf(&b, "\n## %s\n\n| behaviour | source | verified here | how to verify on a real account "+
+				"|\n|---|---|---|---|\n", area)
 		}
 		how := s.byHand
 		if how == "" {
 			how = "**make verify-aws**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | yes | %s |\n", s.says, s.source, how)
+		fmt.Fprintf(&b, "| %s | %s | yes | %s |\n", s.behaviour, s.source, how)
 	}
 	return b.String()
 }

@@ -31,23 +31,23 @@ const (
 	account  = "123456789012"
 )
 
-// target is what scenarios run against: the parts of the local stack, or a deployed Carrel.
+// target is the system that scenarios run against: the parts of the local stack, or a deployed Carrel.
 type target struct {
 	url        string // of the WebSocket API
-	management string // of @connections, without that word
+	management string // of @connections, without its last element
 	token      string
 	config     aws.Config
-	turn       string // a function with tenant isolation; "": not told
-	binary     string // of the test function; "" when deployed
+	turn       string // name of a function with tenant isolation; "" if it is unknown
+	binary     string // the test function; "" for a deployed stack
 }
 
-// local is a gateway whose functions behave like Carrel's, and a Lambda host.
+// local starts a gateway whose functions behave like Carrel's, and a Lambda host.
 func local(t *testing.T) *target {
 	t.Helper()
 	on := &target{token: "good", turn: "turn", binary: build(t), config: aws.Config{Region: "eu-central-1",
 		Credentials: credentials.NewStaticCredentialsProvider("AKIALOCAL", "secret", "")}}
 	g := serve(t, fakes{
-		"authorize": authorizes,
+		"authorize": authorize,
 		"connect":   answers(`{"statusCode":200,"headers":{"sec-websocket-protocol":"carrel.v1"}}`),
 		"default":   answers(`{"statusCode":200}`), "disconnect": answers(`{}`),
 	}, func(c *apigateway.Config) { c.Authorizer = "authorize" })
@@ -58,15 +58,15 @@ func local(t *testing.T) *target {
 	return on
 }
 
-// deployed is the stack that the environment names.
+// deployed returns the stack that environment variables name.
 func deployed(t *testing.T) *target {
 	t.Helper()
 	on := &target{url: os.Getenv("URL"), token: os.Getenv("TOKEN"), turn: os.Getenv("TURN_FUNCTION")}
 	if os.Getenv("VERIFY_AWS") == "" {
-		t.Skip("no deployed stack is named: make verify-aws runs this, and says what to set")
+		t.Skip("no deployed stack is named: make verify-aws lists the variables to set")
 	}
 	if on.token == "" && os.Getenv("TOKEN_ENDPOINT") != "" {
-		on.token = fetch(t, os.Getenv("TOKEN_ENDPOINT"))
+		on.token = fetchToken(t, os.Getenv("TOKEN_ENDPOINT"))
 	}
 	var err error
 	if on.config, err = awsenv.Config(os.Getenv); err != nil || on.url == "" || on.token == "" {
@@ -76,8 +76,8 @@ func deployed(t *testing.T) *target {
 	return on
 }
 
-// fetch asks a token endpoint such as the local issuer's.
-func fetch(t *testing.T, endpoint string) string {
+// fetchToken requests a token from a token endpoint such as the local issuer's.
+func fetchToken(t *testing.T, endpoint string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint,
 		strings.NewReader(url.Values{"user": {"fidelity"}}.Encode()))
@@ -90,16 +90,16 @@ func fetch(t *testing.T, endpoint string) string {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	var told struct {
+	var body struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&told); err != nil || told.AccessToken == "" {
-		t.Fatalf("%s gave no token: %s %v", endpoint, response.Status, err)
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil || body.AccessToken == "" {
+		t.Fatalf("no token from %s: %s %v", endpoint, response.Status, err)
 	}
-	return told.AccessToken
+	return body.AccessToken
 }
 
-// build builds the function that the Lambda host's own tests run.
+// build builds the test function of the Lambda host's own tests.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
@@ -107,12 +107,12 @@ func build(t *testing.T) string {
 		binary, "../lambda/internal/testfn")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("building the test function: %v\n%s", err, out)
+		t.Fatalf("build the test function: %v\n%s", err, out)
 	}
 	return binary
 }
 
-// fake is one function of a WebSocket API; fakes is its Invoker.
+// fake is a fake of one function. fakes is an Invoker of fakes by name.
 type (
 	fake  func(ctx context.Context, event []byte) (response []byte, functionError string, err error)
 	fakes map[string]fake
@@ -135,8 +135,8 @@ func fails(message string) fake {
 	}
 }
 
-// tells answers 200 and hands its events on.
-func tells(to chan<- []byte) fake {
+// forwards returns a function that sends each event to a channel and responds with status 200.
+func forwards(to chan<- []byte) fake {
 	return func(_ context.Context, event []byte) ([]byte, string, error) {
 		to <- append([]byte(nil), event...)
 		return []byte(`{"statusCode":200}`), "", nil
@@ -146,15 +146,15 @@ func tells(to chan<- []byte) fake {
 const allow = `{"principalId":"ann","context":{"n":7,"yes":true,"s":"x"},` +
 	`"policyDocument":{"Statement":[{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"*"}]}}`
 
-// authorizes lets the token "good" in.
-func authorizes(_ context.Context, event []byte) ([]byte, string, error) {
+// authorize allows the token "good".
+func authorize(_ context.Context, event []byte) ([]byte, string, error) {
 	if strings.Contains(string(event), "bearer.good") {
 		return []byte(allow), "", nil
 	}
 	return []byte(`{"errorMessage":"Unauthorized","errorType":"errorString"}`), "Unhandled", nil
 }
 
-// serve is a small WebSocket API whose routes are the fakes of these names.
+// serve starts a small WebSocket API whose routes are the fakes with their names.
 func serve(t *testing.T, f fakes, change func(*apigateway.Config)) *apigateway.Gateway {
 	t.Helper()
 	c := apigateway.Config{Addr: "127.0.0.1:0", APIID: "api123", Stage: "v1", Region: "eu-central-1", Account: account,
@@ -180,18 +180,18 @@ func serve(t *testing.T, f fakes, change func(*apigateway.Config)) *apigateway.G
 	return g
 }
 
-// open opens a socket; the status is that of the handshake.
+// open opens a socket and returns the status of the handshake.
 func open(t *testing.T, url string, subprotocols ...string) (*websocket.Conn, int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: subprotocols})
 	if response == nil {
-		t.Fatalf("no answer to the handshake: %v", err)
+		t.Fatalf("no response to the handshake: %v", err)
 	}
 	if conn != nil {
 		conn.SetReadLimit(1 << 20)
-		t.Cleanup(func() { _ = conn.CloseNow() }) // closed already where the scenario did
+		t.Cleanup(func() { _ = conn.CloseNow() }) // the scenario may have closed it already
 	}
 	return conn, response.StatusCode
 }
@@ -201,19 +201,19 @@ func (on *target) mustOpen(t *testing.T) *websocket.Conn {
 	t.Helper()
 	conn, status := open(t, on.url, protocol, "bearer."+on.token)
 	if conn == nil {
-		t.Fatalf("the handshake was answered with %d", status)
+		t.Fatalf("the handshake's status is %d", status)
 	}
 	return conn
 }
 
-func say(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, text string) {
+func send(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, text string) {
 	t.Helper()
 	if err := conn.Write(t.Context(), kind, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func hear(t *testing.T, conn *websocket.Conn) string {
+func receive(t *testing.T, conn *websocket.Conn) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -224,8 +224,8 @@ func hear(t *testing.T, conn *websocket.Conn) string {
 	return string(text)
 }
 
-// ends waits for the socket's end and tells its code.
-func ends(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
+// awaitClose reads until the socket is closed and returns the code.
+func awaitClose(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -235,12 +235,12 @@ func ends(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
 			return code
 		}
 		if err != nil {
-			t.Fatalf("no close frame but: %v", err)
+			t.Fatalf("no close frame: %v", err)
 		}
 	}
 }
 
-// client of @connections. bare hides the body from the SDK, which closes it too early.
+// client returns a client of @connections.
 func (on *target) client(management string) *apigatewaymanagementapi.Client {
 	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: on.config.Region,
 		Credentials:  on.config.Credentials,
@@ -278,7 +278,7 @@ func (on *target) host(t *testing.T, c lambda.Config) *lambda.Host {
 	return h
 }
 
-// as wants an error of a kind.
+// as returns an error as the wanted type, or fails the test.
 func as[E error](t *testing.T, err error) E {
 	t.Helper()
 	var e E
