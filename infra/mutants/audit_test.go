@@ -11,12 +11,12 @@ func factoryGuards() []guard {
 		{
 			name: "audit: each run has a table of tools of its own", row: "A1", file: "shared/tool/dispatch.go",
 			from: `tools: make(map[string]Tool, len(names))`, to: `tools: r.tools`,
-			test: "./shared/usercontext TestTwoRunsShareNothing",
+			test: "./shared/usercontext TestSession_RunsOfTwoUsersShareNothing",
 		},
 		{
 			name: "audit: a context carries one run", row: "A1", file: "shared/usercontext/phase.go",
 			from: `if !c.move(Executing) {`, to: `if !c.move(Executing) && c.closed {`,
-			test: "./shared/usercontext TestAUsedContextCarriesNoSecondRun",
+			test: "./shared/usercontext TestExecute_SecondRun",
 		},
 		{
 			name: "audit: a user has five seats", row: "A2", file: "shared/desk/desk.go",
@@ -31,12 +31,12 @@ func factoryGuards() []guard {
 		{
 			name: "audit: clean-ups run in reverse", row: "A4", file: "shared/usercontext/close.go",
 			from: `for _, cb := range slices.Backward(callbacks) {`, to: `for _, cb := range callbacks {`,
-			test: "./shared/usercontext TestCloseCleansUpInReverseAfterTheGoroutines",
+			test: "./shared/usercontext TestClose_ReverseOrderAfterGoroutines",
 		},
 		{
 			name: "audit: a clean-up may panic", row: "A4", file: "shared/usercontext/close.go",
-			from: `err = fmt.Errorf("it panicked: %v", v)`, to: `err = nil`,
-			test: "./shared/usercontext TestOneBadCleanUpKeepsNoOtherFromRunning",
+			from: `err = fmt.Errorf("the clean-up panicked: %v", v)`, to: `err = nil`,
+			test: "./shared/usercontext TestClose_CleanUpFails",
 		},
 		{
 			name: "audit: runs are counted by outcome", row: "A5", file: "functions/turn/measure.go",
@@ -56,7 +56,7 @@ func engineGuards() []guard {
 		{
 			name: "audit: children are ten deep at most", row: "B1", file: "shared/usercontext/child.go",
 			from: `if c.depth == MaxDepth {`, to: `if c.depth == MaxDepth+1 {`,
-			test: "./shared/usercontext TestDepthIsBounded",
+			test: "./shared/usercontext TestChild_MaxDepth",
 		},
 		{
 			name: "audit: a log is kept as long as the deployment says", row: "B5", file: "shared/store/append.go",
@@ -66,12 +66,12 @@ func engineGuards() []guard {
 		{
 			name: "audit: a context is cleaned once nothing is left", row: "B6", file: "shared/usercontext/close.go",
 			from: `		c.move(Cleaned)`, to: `		_ = Cleaned`,
-			test: "./shared/usercontext TestNothingStaysBehind",
+			test: "./shared/usercontext TestClose_NothingRemains",
 		},
 		{
 			name: "audit: what still runs is residue", row: "E1", file: "shared/usercontext/close.go",
 			from: `if c.through && len(c.running) == 0 && c.calling == 0 {`, to: `if c.through {`,
-			test: "./shared/usercontext TestResidueIsNotClean",
+			test: "./shared/usercontext TestPhase_ResidueBeforeCleaned",
 		},
 		{
 			name: "audit: what a run leaves is counted", row: "E4", file: "functions/turn/measure.go",
@@ -84,7 +84,7 @@ func engineGuards() []guard {
 	for range 100 {
 		_ = fmt.Sprint(limits)
 	}`,
-			test: "./shared/usercontext TestARunIsCheapToBegin",
+			test: "./shared/usercontext TestNew_Allocations",
 		},
 	}
 }

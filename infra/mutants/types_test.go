@@ -162,11 +162,11 @@ func keyGuards() []guard {
 		},
 		{
 			name: "keys: only what Key returns is a key", file: "shared/internal/principal/principal.go",
-			from: `return escape(id.String()) == key`, to: `return id.Len() > 0`, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
+			from: `return escape(id.String()) == key`, to: `return id.Len() > 0`, test: "./shared/internal/principal TestFromKey_MalformedKey",
 		},
 		{
 			name: "keys: a hashed key is written in one way", file: "shared/internal/principal/principal.go",
-			from: ` && hashed(raw) == sum`, to: ``, test: "./shared/internal/principal TestFromKeyRefusesWhatKeyCannotReturn",
+			from: ` && hashed(raw) == sum`, to: ``, test: "./shared/internal/principal TestFromKey_MalformedKey",
 		},
 		{name: "keys: a log's thread ends before its epoch", file: file, from: `string(id) + "#" + string(epoch)`, to: `string(id) + string(epoch)`, test: keys},
 		{name: "keys: an input's run ends before its nonce", file: file, from: `string(id) + "#" + nonce`, to: `string(id) + nonce`, test: keys},

@@ -16,39 +16,43 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// silent is a model that says nothing.
+// silent returns a model with an empty answer.
 func silent() engine.Model {
 	return script(func(yield func(engine.Delta) bool) { yield(engine.Delta{Stop: engine.StopEnd}) })
 }
 
-func TestARunIsCheapToBegin(t *testing.T) {
+func TestNew_Allocations(t *testing.T) {
 	t.Attr("row", "E5: allocations of a new run")
 	d, alice := deploy(t), chattest.User(t, "alice")
 	allocations := testing.AllocsPerRun(100, func() {
 		must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(context.Background()))
 	})
 	if allocations > 100 {
-		t.Errorf("a user context with engine, emitter and dispatcher takes %v allocations, want at most 100", allocations)
+		t.Errorf("a user context with engine, emitter and dispatcher takes %v allocations, want at most 100",
+			allocations)
 	}
-	t.Attr("figure", fmt.Sprintf("%.0f allocations for a user context with engine, emitter and dispatcher, made and closed", allocations))
+	t.Attr("figure",
+		fmt.Sprintf("%.0f allocations to create and close a user context with engine, emitter and dispatcher",
+			allocations))
 }
 
-// The time is held to its limit with AUDIT alone: make test has the race detector on, and other work beside it. Of many
-// rounds the fastest counts, which nothing else has disturbed.
-func TestARunIsQuickToBegin(t *testing.T) {
+// The limit on the time applies only with AUDIT set, because make test runs with the race detector and beside other
+// tests. The fastest of many rounds counts, because it is the round that was disturbed the least.
+func TestNew_Time(t *testing.T) {
 	t.Attr("row", "E5: time of a new run")
 	d, alice, ctx := deploy(t), chattest.User(t, "alice"), context.Background()
-	whole := fastest(func() { must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(ctx)) })
+	complete := fastest(func() { must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(ctx)) })
 	verify := verifies(t)
 	token := fastest(func() { must(t, verify()) })
-	t.Attr("figure", fmt.Sprintf("%.1f µs for a user context with engine, emitter and dispatcher, made and closed: %.1f times the check of one HS256 token",
-		float64(whole.Nanoseconds())/1000, float64(whole)/float64(token)))
-	if os.Getenv("AUDIT") != "" && whole > 20*time.Microsecond {
-		t.Errorf("it takes %v, want at most 20 µs", whole)
+	t.Attr("figure",
+		fmt.Sprintf("%.1f µs to create and close a user context with engine, emitter and dispatcher: %.1f times the check of one HS256 token",
+			float64(complete.Nanoseconds())/1000, float64(complete)/float64(token)))
+	if os.Getenv("AUDIT") != "" && complete > 20*time.Microsecond {
+		t.Errorf("it takes %v, want at most 20 µs", complete)
 	}
 }
 
-// fastest is how long something takes at best.
+// fastest returns the shortest time that do takes.
 func fastest(do func()) time.Duration {
 	const rounds, times = 200, 20
 	best := time.Hour
@@ -62,7 +66,7 @@ func fastest(do func()) time.Duration {
 	return best
 }
 
-// verifies is the check of one HS256 token, which a server does for each request anyway.
+// verifies returns the check of one HS256 token, which a server does for each request anyway.
 func verifies(tb testing.TB) func() error {
 	tb.Helper()
 	key := []byte("a secret of thirty-two characters")
@@ -75,9 +79,9 @@ func verifies(tb testing.TB) func() error {
 	}
 }
 
-// BenchmarkUserContext is what a run costs before and beside its work: a fresh user context with engine, emitter and
-// dispatcher, made, used for a run without a word, and closed; the same without using it; beside them an empty struct and
-// the verification of one HS256 token, which a server does for each request anyway.
+// BenchmarkUserContext measures the cost of a run apart from its work: a new user context with engine, emitter and
+// dispatcher, created and closed, with and without an empty run in between. For comparison it measures an empty struct
+// and the verification of one HS256 token, which a server does for each request anyway.
 //
 //	go test ./shared/usercontext -run - -bench UserContext -benchmem
 func BenchmarkUserContext(b *testing.B) {
@@ -103,13 +107,13 @@ func BenchmarkUserContext(b *testing.B) {
 			must(b, uc.Close(ctx))
 		}
 	})
-	b.Run("whole", func(b *testing.B) {
+	b.Run("complete", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			must(b, d.session(b, alice, chat.Limits{}, silent()).Context.Close(ctx))
 		}
 	})
-	b.Run("whole-with-an-empty-run", func(b *testing.B) {
+	b.Run("complete-with-empty-run", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			s := d.session(b, alice, chat.Limits{}, silent())

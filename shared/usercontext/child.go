@@ -8,24 +8,25 @@ import (
 	"carrel/shared/chat"
 )
 
-// MaxDepth is how deep children may be nested; the context that New makes has depth 0.
+// MaxDepth is the greatest depth of a child. The context that New returns has depth 0.
 const MaxDepth = 10
 
-// Child makes a context for a part of the run's work: of the same user, thread and run, under a request id of its own.
-// It shares grants, limits and figures with its parent, so that a run cannot spend more by having children, and ends
-// with it; its own end is its own. Who made it closes it; the parent's Close closes those that are left, first of all.
-// It fails with chat.ErrClosed after Close, and with chat.ErrFull beyond MaxDepth.
+// Child returns a context for a part of the run's work. The child has the same user, thread and run, and its own
+// request id. It shares grants, limits and usage with its parent, so that a run cannot use more by creating children.
+// It ends when its parent ends, but its own end does not affect the parent. The caller must close it; the parent's
+// Close first closes the children that are still open. Child fails with chat.ErrClosed after Close, and with
+// chat.ErrFull beyond MaxDepth.
 func (c *Context) Child(request string) (*Context, error) {
 	if request == "" || request == c.request {
-		return nil, fmt.Errorf("make a child of the user context: it needs a request id of its own, have %q", request)
+		return nil, fmt.Errorf("make a child of the user context: the request id %q is empty or the parent's", request)
 	}
 	if c.depth == MaxDepth {
-		return nil, fmt.Errorf("make a child of the user context: %d deep is %w", c.depth, chat.ErrFull)
+		return nil, fmt.Errorf("make a child of the user context at depth %d: %w", c.depth, chat.ErrFull)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, fmt.Errorf("make a child: the run's context is %w", chat.ErrClosed)
+		return nil, fmt.Errorf("make a child of the user context: %w", chat.ErrClosed)
 	}
 	child := &Context{
 		user: c.user, thread: c.thread, run: c.run, request: request, parent: c.request, depth: c.depth + 1,
@@ -33,16 +34,16 @@ func (c *Context) Child(request string) (*Context, error) {
 	}
 	child.ctx, child.cancel = context.WithCancelCause(c.ctx)
 	child.begin()
-	// Those that are through are forgotten here, and not by themselves: a child does not know its parent, so that
-	// nothing points in a circle.
+	// The parent removes cleaned children here. A child cannot remove itself, because it holds no pointer to its
+	// parent: the pointers of user contexts must form no cycle.
 	c.children = append(slices.DeleteFunc(c.children, (*Context).cleaned), child)
 	return child, nil
 }
 
 func (c *Context) cleaned() bool { return c.Phase() == Cleaned }
 
-// Depth is how many contexts are above this one.
+// Depth returns the number of ancestors of this context.
 func (c *Context) Depth() int { return c.depth }
 
-// Parent is the request id of the context above this one; empty if there is none.
+// Parent returns the request id of the parent, or "" if there is none.
 func (c *Context) Parent() string { return c.parent }

@@ -26,7 +26,7 @@ func child(tb testing.TB, uc *usercontext.Context, request string) *usercontext.
 	return c
 }
 
-func TestAChildIsOfTheSameRun(t *testing.T) {
+func TestChild_SameUserThreadAndRun(t *testing.T) {
 	t.Attr("row", "B1: a child keeps user, thread and run")
 	conf := config(t)
 	conf.Grants = []string{"notes", "clock", ""}
@@ -36,24 +36,25 @@ func TestAChildIsOfTheSameRun(t *testing.T) {
 	c := child(t, uc, "q2")
 	if c.User() != uc.User() || c.Thread() != uc.Thread() || c.Run() != uc.Run() || c.Limits() != uc.Limits() ||
 		!slices.Equal(c.Grants(), []string{"clock", "notes"}) || !c.Granted("clock") || c.Granted("") {
-		t.Error("a child is of another run than its parent, or may do something else")
+		t.Error("a child differs from its parent in user, thread, run, limits or grants")
 	}
-	if c.Request() != "q2" || c.Parent() != "q" || c.Depth() != 1 || uc.Depth() != 0 || uc.Parent() != "" || c.Created().IsZero() {
+	if c.Request() != "q2" || c.Parent() != "q" || c.Depth() != 1 || uc.Depth() != 0 || uc.Parent() != "" ||
+		c.Created().IsZero() {
 		t.Errorf("child %q of %q at depth %d", c.Request(), c.Parent(), c.Depth())
 	}
 	c.Grants()[0] = "everything"
 	if c.Granted("everything") || uc.Granted("everything") {
-		t.Error("the grants can be written from outside")
+		t.Error("a caller can change the grants")
 	}
 	for _, same := range []string{"", "q"} {
 		if _, err := uc.Child(same); err == nil {
-			t.Errorf("a child with the request %q", same)
+			t.Errorf("a child with the request id %q was accepted", same)
 		}
 	}
 	t.Attr("figure", fmt.Sprintf("depth %d, parent %s, grants %v", c.Depth(), c.Parent(), c.Grants()))
 }
 
-func TestDepthIsBounded(t *testing.T) {
+func TestChild_MaxDepth(t *testing.T) {
 	t.Attr("row", "B1: children are at most 10 deep")
 	uc := open(t, config(t))
 	defer uc.Close(context.Background())
@@ -67,8 +68,8 @@ func TestDepthIsBounded(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("depth %d", c.Depth()))
 }
 
-// However many children count, and at once, what they have used is the run's.
-func TestChildrenSpendTheRunsFigures(t *testing.T) {
+// The usage that many children count concurrently adds up to the usage of the run.
+func TestChild_SharedUsage(t *testing.T) {
 	uc := open(t, config(t))
 	defer uc.Close(context.Background())
 	var all sync.WaitGroup
@@ -87,22 +88,22 @@ func TestChildrenSpendTheRunsFigures(t *testing.T) {
 	}
 }
 
-func TestAChildEndsWithItsParentAndNotTheOtherWayRound(t *testing.T) {
+func TestChild_EndsWithParentOnly(t *testing.T) {
 	uc := open(t, config(t))
-	one, two := child(t, uc, "one"), child(t, uc, "two")
+	a, b := child(t, uc, "a"), child(t, uc, "b")
 	boom := errors.New("boom")
-	one.Cancel(boom)
-	if context.Cause(one.Context()) != boom || uc.Context().Err() != nil || two.Context().Err() != nil {
-		t.Error("a child's end is not its own")
+	a.Cancel(boom)
+	if context.Cause(a.Context()) != boom || uc.Context().Err() != nil || b.Context().Err() != nil {
+		t.Error("the end of a child ended its parent or its sibling, or has the wrong cause")
 	}
 	uc.Cancel(errors.New("stop"))
-	if err := context.Cause(two.Context()); err == nil || err.Error() != "stop" {
-		t.Errorf("the child goes on after its parent: %v", err)
+	if err := context.Cause(b.Context()); err == nil || err.Error() != "stop" {
+		t.Errorf("the child does not end with its parent: %v", err)
 	}
 	must(t, uc.Close(context.Background()))
 }
 
-func TestCloseClosesTheChildrenFirst(t *testing.T) {
+func TestClose_ChildrenFirst(t *testing.T) {
 	conf := config(t)
 	conf.Gauge = &usercontext.Gauge{}
 	uc := open(t, conf)
@@ -124,7 +125,7 @@ func TestCloseClosesTheChildrenFirst(t *testing.T) {
 	}
 	for _, c := range []*usercontext.Context{uc, a, b} {
 		phaseIs(t, c, usercontext.Cleaned)
-		if _, err := c.Child("late"); !errors.Is(err, chat.ErrClosed) {
+		if _, err := c.Child("after close"); !errors.Is(err, chat.ErrClosed) {
 			t.Errorf("a child after Close: %v", err)
 		}
 	}
@@ -133,9 +134,9 @@ func TestCloseClosesTheChildrenFirst(t *testing.T) {
 	}
 }
 
-// A run may have any number of children one after the other: those that are through are forgotten, and collected, while
-// their parent lives.
-func TestClosedChildrenAreForgotten(t *testing.T) {
+// A run may have any number of children one after the other. The parent drops closed children, so that they can be
+// collected while it lives.
+func TestChild_ClosedChildrenAreCollected(t *testing.T) {
 	uc := open(t, config(t))
 	var collected atomic.Int64
 	const children = 1000
@@ -144,7 +145,8 @@ func TestClosedChildrenAreForgotten(t *testing.T) {
 		runtime.AddCleanup(c, func(n *atomic.Int64) { n.Add(1) }, &collected)
 		must(t, c.Close(context.Background()))
 	}
-	for deadline := time.Now().Add(time.Minute); collected.Load() < children-1; runtime.GC() { // the last stays until the next
+	// the parent holds the last child until it creates another
+	for deadline := time.Now().Add(time.Minute); collected.Load() < children-1; runtime.GC() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d children were collected", collected.Load(), children)
 		}
@@ -152,7 +154,7 @@ func TestClosedChildrenAreForgotten(t *testing.T) {
 	must(t, uc.Close(context.Background()))
 }
 
-func TestAChildsResidueIsReported(t *testing.T) {
+func TestClose_ResidueOfChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		uc := open(t, config(t))
 		stuck := make(chan struct{})
@@ -160,19 +162,20 @@ func TestAChildsResidueIsReported(t *testing.T) {
 		cleaned := false
 		must(t, uc.OnClose("own", func(context.Context) error { cleaned = true; return nil }))
 		err := uc.Close(context.Background())
-		var left *usercontext.ResidueError
-		if !errors.As(err, &left) || left.Count() != 1 || !strings.Contains(err.Error(), `child q2: close the user context: still running: ["stubborn"]`) {
-			t.Errorf("left is %v", err)
+		var residue *usercontext.ResidueError
+		if !errors.As(err, &residue) || residue.Count() != 1 || !strings.Contains(err.Error(),
+			`child q2: close the user context: still running: ["stubborn"]`) {
+			t.Errorf("the residue is %v", err)
 		}
 		if !cleaned {
-			t.Error("the parent's clean-up was left out")
+			t.Error("the parent's clean-up was not called")
 		}
 		close(stuck)
 		synctest.Wait()
 	})
 }
 
-func TestChildrenAreMadeWhileTheParentCloses(t *testing.T) {
+func TestClose_ConcurrentChild(t *testing.T) {
 	conf := config(t)
 	conf.Gauge = &usercontext.Gauge{}
 	for range 100 {
@@ -197,6 +200,6 @@ func TestChildrenAreMadeWhileTheParentCloses(t *testing.T) {
 		racers.Wait()
 	}
 	if n := conf.Gauge.Counts(); n.Active != 0 || n.Made != n.Cleaned || n.Made < 100 {
-		t.Errorf("counted %+v: a child slipped out of its parent's Close", n)
+		t.Errorf("counted %+v: the parent's Close left a child open", n)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// closeStep is how long Close waits for the goroutines, and for each callback.
+// closeStep is the time that Close waits for the goroutines, and then for each callback.
 const closeStep = 5 * time.Second
 
 type callback struct {
@@ -19,13 +19,13 @@ type callback struct {
 	call func(context.Context) error
 }
 
-// Go starts f in a goroutine that Close waits for. f must return when its context ends; a panic in it becomes the
-// context's cancel cause. After Close it returns chat.ErrClosed and starts nothing.
+// Go starts f in a goroutine. Close waits for it. f must return when its context ends. A panic in f cancels the
+// context, with the panic as the cause. After Close, Go returns chat.ErrClosed and does not start f.
 func (c *Context) Go(name string, f func(context.Context)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return fmt.Errorf("start %s: the run's context is %w", name, chat.ErrClosed)
+		return fmt.Errorf("start %s: %w", name, chat.ErrClosed)
 	}
 	n := c.next
 	c.next++
@@ -52,26 +52,26 @@ func (c *Context) ended(n int) {
 	c.settle()
 }
 
-// OnClose has f called once by Close, in reverse order of registration, with a deadline of its own. After Close it
-// returns chat.ErrClosed.
+// OnClose registers f, which Close calls once, in reverse order of registration and with its own deadline. After Close,
+// OnClose returns chat.ErrClosed.
 func (c *Context) OnClose(name string, f func(context.Context) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return fmt.Errorf("register %s: the run's context is %w", name, chat.ErrClosed)
+		return fmt.Errorf("register %s: %w", name, chat.ErrClosed)
 	}
 	c.callbacks = append(c.callbacks, callback{name: name, call: f})
 	return nil
 }
 
-// ResidueError is what Close found left, and which clean-ups failed: each is a defect.
+// ResidueError lists the goroutines that still ran and the clean-ups that failed when Close returned. Each is a defect.
 type ResidueError struct {
-	Goroutines []string // that had not returned
-	Callbacks  []error  // what clean-ups failed with
-	Children   []error  // what closing the children said
+	Goroutines []string // the names of goroutines that had not returned
+	Callbacks  []error  // the errors of the registered clean-ups
+	Children   []error  // the errors of closing the children
 }
 
-// Count is how many pieces are left, those of children included.
+// Count returns the number of remaining goroutines and failed clean-ups, including those of children.
 func (e *ResidueError) Count() int {
 	n := len(e.Goroutines) + len(e.Callbacks)
 	for _, err := range e.Children {
@@ -83,7 +83,7 @@ func (e *ResidueError) Count() int {
 	return n
 }
 
-// Error names each piece.
+// Error names each remaining goroutine and each failed clean-up.
 func (e *ResidueError) Error() string {
 	errs := slices.Concat(e.Children, e.Callbacks)
 	if len(e.Goroutines) > 0 {
@@ -92,13 +92,13 @@ func (e *ResidueError) Error() string {
 	return errors.Join(errs...).Error()
 }
 
-// Unwrap are the errors of clean-ups and children.
+// Unwrap returns the errors of clean-ups and children.
 func (e *ResidueError) Unwrap() []error { return slices.Concat(e.Children, e.Callbacks) }
 
-// Close is the single clean-up entry: it cancels the run's work, closes the children, waits for the goroutines, calls what
-// OnClose registered, last first, and verifies that nothing remains. It is idempotent and survives panics; its error is a
-// ResidueError that names what is left. Each step has 5 s; that ctx has ended cuts none short, because a clean-up that is
-// skipped is a leak. Concurrent callers get the same error once it is through.
+// Close ends the context. It cancels the run's work, closes the children, waits for the goroutines, calls the functions
+// registered with OnClose in reverse order, and verifies that nothing remains. It is idempotent and survives panics.
+// Its error is a *ResidueError. Each step has 5 s. A ctx that has ended does not shorten a step, because a skipped
+// clean-up is a leak. Concurrent callers wait for the first call and get the same error.
 func (c *Context) Close(ctx context.Context) error {
 	children, callbacks, first := c.beginClose()
 	if !first {
@@ -110,23 +110,24 @@ func (c *Context) Close(ctx context.Context) error {
 	if c.stop != nil {
 		c.stop()
 	}
-	left := &ResidueError{}
+	residue := &ResidueError{}
 	for _, child := range slices.Backward(children) {
 		if err := child.Close(ctx); err != nil {
-			left.Children = append(left.Children, fmt.Errorf("child %s: %w", child.request, err))
+			residue.Children = append(residue.Children, fmt.Errorf("child %s: %w", child.request, err))
 		}
 	}
 	wait(c.idle)
 	for _, cb := range slices.Backward(callbacks) {
 		if err := c.call(context.WithoutCancel(ctx), cb); err != nil {
-			left.Callbacks = append(left.Callbacks, err)
+			residue.Callbacks = append(residue.Callbacks, err)
 		}
 	}
-	c.err = c.verify(left)
+	c.err = c.verify(residue)
 	return c.err
 }
 
-// beginClose refuses everything new from now on, and takes what Close has to see to.
+// beginClose marks the context as closed, so that Go, OnClose and Child fail from now on. It returns the children and
+// callbacks that Close must handle, and whether this is the first call.
 func (c *Context) beginClose() (children []*Context, callbacks []callback, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,7 +135,7 @@ func (c *Context) beginClose() (children []*Context, callbacks []callback, first
 		return nil, nil, false
 	}
 	c.closed = true
-	c.move(Failed) // if the work is not through
+	c.move(Failed) // does nothing if the work has completed
 	if len(c.running) == 0 {
 		close(c.idle)
 	}
@@ -143,7 +144,7 @@ func (c *Context) beginClose() (children []*Context, callbacks []callback, first
 	return children, callbacks, true
 }
 
-// call calls the callback in a goroutine of its own, so that one that hangs or panics keeps no other from being called.
+// call calls the callback in a separate goroutine, so that a callback that hangs or panics does not prevent the others.
 func (c *Context) call(ctx context.Context, cb callback) error {
 	ctx, cancel := context.WithTimeout(ctx, closeStep)
 	defer cancel()
@@ -152,10 +153,10 @@ func (c *Context) call(ctx context.Context, cb callback) error {
 	c.calling++
 	c.mu.Unlock()
 	go func() {
-		err := errors.New("it ended its goroutine") // stands after runtime.Goexit
+		err := errors.New("the clean-up ended its goroutine") // remains set after runtime.Goexit
 		defer func() {
 			if v := recover(); v != nil {
-				err = fmt.Errorf("it panicked: %v", v)
+				err = fmt.Errorf("the clean-up panicked: %v", v)
 			}
 			c.called()
 			result <- err
@@ -169,7 +170,7 @@ func (c *Context) call(ctx context.Context, cb callback) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("close %s: it did not return within %v", cb.name, closeStep)
+		return fmt.Errorf("close %s: the clean-up did not return within %v", cb.name, closeStep)
 	}
 }
 
@@ -181,29 +182,30 @@ func (c *Context) called() {
 }
 
 func wait(idle <-chan struct{}) {
-	late := time.NewTimer(closeStep)
-	defer late.Stop()
+	timeout := time.NewTimer(closeStep)
+	defer timeout.Stop()
 	select {
 	case <-idle:
-	case <-late.C:
+	case <-timeout.C:
 	}
 }
 
-// verify adds the goroutines that have not returned by now to what is left, and ends the context's life.
-func (c *Context) verify(left *ResidueError) error {
+// verify adds the goroutines that have not returned to the residue, and marks Close as finished. It returns nil if
+// nothing remains.
+func (c *Context) verify(residue *ResidueError) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left.Goroutines = slices.Sorted(maps.Values(c.running))
+	residue.Goroutines = slices.Sorted(maps.Values(c.running))
 	c.through = true
 	c.settle()
-	if left.Count() == 0 {
+	if residue.Count() == 0 {
 		return nil
 	}
-	return left
+	return residue
 }
 
-// settle makes the context cleaned as soon as Close is through and nothing of it runs any more: at the end of Close, or
-// when the last piece of residue is gone. The lock is held.
+// settle moves the context to Cleaned when Close has finished and none of its goroutines and clean-ups runs: at the end
+// of Close, or when the last of them returns. The caller holds the lock.
 func (c *Context) settle() {
 	if c.through && len(c.running) == 0 && c.calling == 0 {
 		c.move(Cleaned)

@@ -25,7 +25,7 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
+func TestClose_ReverseOrderAfterGoroutines(t *testing.T) {
 	t.Attr("row", "A4: clean-ups run in reverse order, after the goroutines have ended")
 	uc := open(t, config(t))
 	var mu sync.Mutex
@@ -44,16 +44,16 @@ func TestCloseCleansUpInReverseAfterTheGoroutines(t *testing.T) {
 	if want := []string{"work", "second", "first"}; !slices.Equal(order, want) {
 		t.Errorf("cleaned up in the order %v, want %v", order, want)
 	}
-	if err := uc.Go("late", func(context.Context) {}); !errors.Is(err, chat.ErrClosed) {
+	if err := uc.Go("after close", func(context.Context) {}); !errors.Is(err, chat.ErrClosed) {
 		t.Errorf("Go after Close: %v", err)
 	}
-	if err := uc.OnClose("late", func(context.Context) error { return nil }); !errors.Is(err, chat.ErrClosed) {
+	if err := uc.OnClose("after close", func(context.Context) error { return nil }); !errors.Is(err, chat.ErrClosed) {
 		t.Errorf("OnClose after Close: %v", err)
 	}
 	t.Attr("figure", fmt.Sprintf("cleaned up as %v", order))
 }
 
-func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
+func TestClose_CleanUpFails(t *testing.T) {
 	t.Attr("row", "A4: a clean-up that panics, hangs or fails does not stop the others")
 	synctest.Test(t, func(t *testing.T) {
 		uc := open(t, config(t))
@@ -67,38 +67,39 @@ func TestOneBadCleanUpKeepsNoOtherFromRunning(t *testing.T) {
 		must(t, uc.OnClose("fails", func(context.Context) error { return errors.New("no") }))
 		must(t, uc.Go("stubborn", func(context.Context) { <-stuck }))
 
-		over, cancel := context.WithCancel(context.Background())
-		cancel() // a clean-up is not cut short by a context that has ended
+		ended, cancel := context.WithCancel(context.Background())
+		cancel() // a context that has ended must not shorten a clean-up
 		start := time.Now()
-		err := uc.Close(over)
+		err := uc.Close(ended)
 		closed := time.Since(start)
 		if took := closed; took != 15*time.Second {
-			t.Errorf("Close took %v, want 5 s for each of the three that do not return", took)
+			t.Errorf("Close took %v, want 5 s for each of three functions that do not return", took)
 		}
 		if !called {
-			t.Error("the good one was not called")
+			t.Error("the good clean-up was not called")
 		}
 		for _, want := range []string{
-			"close fails: no", "close panics: it panicked: oh", "close exits: it ended", "close hangs: it did not return",
+			"close fails: no", "close panics: the clean-up panicked: oh", "close exits: the clean-up ended",
+			"close hangs: the clean-up did not return",
 			`still running: ["stubborn"]`,
 		} {
 			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("the error does not say %q: %v", want, err)
+				t.Errorf("error %[2]v, want one that holds %[1]q", want, err)
 			}
 		}
 		if strings.Contains(err.Error(), "good") {
-			t.Errorf("the error names the good one: %v", err)
+			t.Errorf("the error names the good clean-up: %v", err)
 		}
 		if again := uc.Close(context.Background()); again == nil || again.Error() != err.Error() {
-			t.Errorf("the second Close says %v", again)
+			t.Errorf("the second Close returned %v, want the same error", again)
 		}
 		close(stuck)
 		synctest.Wait()
-		t.Attr("figure", fmt.Sprintf("Close came to its end in %v beside clean-ups that hang, panic, exit and fail", closed))
+		t.Attr("figure", fmt.Sprintf("Close returned after %v, with clean-ups that hang, panic, exit and fail", closed))
 	})
 }
 
-func TestConcurrentUseAndClose(t *testing.T) {
+func TestClose_ConcurrentUse(t *testing.T) {
 	uc := open(t, config(t))
 	var mu sync.Mutex
 	started, ended, cleaned, registered := 0, 0, 0, 0
@@ -134,9 +135,9 @@ func TestConcurrentUseAndClose(t *testing.T) {
 	}
 }
 
-// Ten thousand contexts, each with a child, a goroutine and a clean-up: all of them are collected, and heap and goroutines
-// are what they were.
-func TestNothingStaysBehind(t *testing.T) {
+// Ten thousand contexts, each with a child, a goroutine and a clean-up, are all collected. The heap and the number of
+// goroutines return to their values before.
+func TestClose_NothingRemains(t *testing.T) {
 	t.Attr("row", "B6: 10,000 contexts, each with a child, a goroutine and a clean-up, leave nothing")
 	t.Attr("amount", "20000 contexts")
 	const contexts = 10_000
@@ -151,8 +152,8 @@ func TestNothingStaysBehind(t *testing.T) {
 			must(t, x.OnClose("x", func(context.Context) error { return x.Context().Err() }))
 			runtime.AddCleanup(x, func(n *atomic.Int64) { n.Add(1) }, &collected)
 		}
-		ignored := uc.Close(context.Background()) // the clean-ups fail: what failed is not kept either
-		if ignored == nil {
+		err := uc.Close(context.Background()) // the clean-ups fail, and their errors must not be kept either
+		if err == nil {
 			t.Fatal("the failed clean-ups were not reported")
 		}
 	}
@@ -162,29 +163,32 @@ func TestNothingStaysBehind(t *testing.T) {
 		once()
 	}
 	after := liveHeap()
-	for deadline := time.Now().Add(time.Minute); collected.Load() < 2*contexts || runtime.NumGoroutine() > before; runtime.GC() {
+	for deadline := time.Now().Add(time.Minute); collected.Load() < 2*contexts ||
+		runtime.NumGoroutine() > before; runtime.GC() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d contexts were collected; %d goroutines before, %d after", collected.Load(), 2*contexts, before, runtime.NumGoroutine())
+			t.Fatalf("%d of %d contexts were collected; %d goroutines before, %d after", collected.Load(), 2*contexts,
+				before, runtime.NumGoroutine())
 		}
 	}
 	if after > heap+1<<20 {
-		t.Errorf("the heap has %d bytes more", after-heap)
+		t.Errorf("the heap has grown by %d bytes", after-heap)
 	}
 	n := conf.Gauge.Counts()
 	if n != (usercontext.Counts{Made: 2 * contexts, Cleaned: 2 * contexts, Peak: 2}) {
 		t.Errorf("counted %+v", n)
 	}
-	t.Attr("figure", fmt.Sprintf("%d contexts made, %d cleaned, %d collected: heap %+d KB, goroutines %+d", n.Made, n.Cleaned, collected.Load(),
+	t.Attr("figure", fmt.Sprintf("%d contexts made, %d cleaned, %d collected: heap %+d KB, goroutines %+d", n.Made,
+		n.Cleaned, collected.Load(),
 		(int64(after)-int64(heap))/1000, runtime.NumGoroutine()-before))
 }
 
-// liveHeap is what stays after a collection.
+// liveHeap returns the size of the heap after a garbage collection.
 func liveHeap() uint64 {
 	runtime.GC()
 	return heapNow()
 }
 
-// heapNow is all that is on the heap, garbage included.
+// heapNow returns the size of the heap, including garbage.
 func heapNow() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)

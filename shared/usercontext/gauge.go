@@ -2,23 +2,23 @@ package usercontext
 
 import "sync"
 
-// Gauge counts the user contexts of one process, children included. Make one in main and give it to every Config; nil
-// counts nothing. It is safe for concurrent use.
+// Gauge counts the user contexts of one process, including children. main creates one and passes it in every Config. A
+// nil Gauge counts nothing. It is safe for concurrent use.
 type Gauge struct {
 	mu     sync.Mutex
 	counts Counts
-	taken  Counts // what Take has told of
+	taken  Counts // the counts at the last Take
 }
 
-// Counts are the user contexts of a process since its start.
+// Counts holds the numbers of user contexts of a process since it started.
 type Counts struct {
 	Made    int
-	Active  int // made and not cleaned: one of which something is left stays here until that ends
+	Active  int // created and not cleaned; a context with residue stays active until the residue ends
 	Cleaned int
-	Peak    int // the most that were active at once
+	Peak    int // the greatest value of Active
 }
 
-// Counts reads the gauge.
+// Counts returns the current counts.
 func (g *Gauge) Counts() Counts {
 	if g == nil {
 		return Counts{}
@@ -28,7 +28,8 @@ func (g *Gauge) Counts() Counts {
 	return g.counts
 }
 
-// Take reads the gauge; Made and Cleaned are those since the last Take, so that what several processes tell can be added.
+// Take returns the current counts, with Made and Cleaned since the previous Take. The values that several processes
+// report can therefore be added up.
 func (g *Gauge) Take() Counts {
 	if g == nil {
 		return Counts{}

@@ -11,25 +11,25 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrMemoryLimit is the cancel cause of a run for which the process has grown beyond Limits.MemoryBytes.
-var ErrMemoryLimit = errors.New("usercontext: the run's memory is used up")
+// ErrMemoryLimit is the cancel cause of a run during which the process has grown by more than Limits.MemoryBytes.
+var ErrMemoryLimit = errors.New("usercontext: the run has reached its memory limit")
 
 const (
 	watchEvery = 100 * time.Millisecond
-	checkEvery = 1 << 20 // bytes of output: a model that pours is seen between two ticks
+	checkEvery = 1 << 20 // bytes of output; finds a model that writes fast before the next tick of watchEvery
 )
 
-// account is what the contexts of one run share, so that a child spends what is its parent's: the figures, and the
-// memory above what the process had when the run began. It is measured by process: one environment carries one run
-// at a time, and where several runs share a process the one that is measured first ends first.
+// account holds the usage that all contexts of one run share: the counters, and the growth of the process's memory
+// since the run started. Memory is measured for the whole process, because an execution environment executes one run at
+// a time. Where several runs share a process, the run whose check comes first ends first.
 type account struct {
 	limit, base int64                   // bytes of memory
-	held        func() int64            // by the process, garbage included: Lambda counts it too
-	living      func() int64            // when garbage was last collected
+	held        func() int64            // the heap with garbage, because Lambda counts garbage too
+	living      func() int64            // the heap after the last garbage collection
 	cancel      context.CancelCauseFunc // of the whole run
 
 	mu      sync.Mutex
-	figures chat.RunStats
+	stats   chat.RunStats
 	checked int64 // OutputBytes at the last check
 }
 
@@ -39,7 +39,7 @@ func newAccount(limit int, read func() int64, cancel context.CancelCauseFunc) *a
 		a.held = func() int64 { return bytes("/memory/classes/heap/objects:bytes") }
 		a.living = func() int64 { return bytes("/gc/heap/live:bytes") }
 	}
-	a.base = a.living() // an earlier run's garbage is no room for this one
+	a.base = a.living() // without garbage of a previous run, which would raise this run's limit
 	return a
 }
 
@@ -51,8 +51,8 @@ func bytes(name string) int64 {
 
 func (a *account) count(more chat.RunStats) chat.RunStats {
 	a.mu.Lock()
-	a.figures = a.figures.Plus(more)
-	sum := a.figures
+	a.stats = a.stats.Plus(more)
+	sum := a.stats
 	due := sum.OutputBytes-a.checked >= checkEvery
 	if due {
 		a.checked = sum.OutputBytes
@@ -64,8 +64,8 @@ func (a *account) count(more chat.RunStats) chat.RunStats {
 	return sum
 }
 
-// check ends the run if the process has grown too much, garbage left out: it is collected before the verdict, which does
-// not see what was made since.
+// check cancels the run if the process has grown beyond the limit. It collects garbage first and compares the size
+// after the collection, so that garbage does not count.
 func (a *account) check() {
 	if a.held()-a.base <= a.limit {
 		return
@@ -76,7 +76,7 @@ func (a *account) check() {
 	}
 }
 
-// watch checks until the run ends: tools grow without counting anything.
+// watch calls check until the run ends, because tools can use memory without writing output.
 func (a *account) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Phase is where a user context is in its life.
+// Phase is a stage in the life of a user context.
 type Phase string
 
-// The life of a user context: initializing → active → executing → completed or failed → cleaned. One that is closed
-// before its work was through goes by failed.
+// The phases follow each other: initializing → active → executing → completed or failed → cleaned. A context that is
+// closed before its work has completed becomes failed first.
 const (
-	Initializing Phase = "initializing" // New or Child is making it; nobody else has it yet
-	Active       Phase = "active"       // what the run needs is made from it
-	Executing    Phase = "executing"    // the agent works; once in a life
-	Completed    Phase = "completed"    // the work is through
-	Failed       Phase = "failed"       // the work failed, or was never begun
-	Cleaned      Phase = "cleaned"      // closed, and nothing is left
+	Initializing Phase = "initializing" // New or Child creates it and has not returned it yet
+	Active       Phase = "active"       // engine, emitter, dispatcher and store are made from it
+	Executing    Phase = "executing"    // the agent works; happens at most once
+	Completed    Phase = "completed"    // the work has succeeded
+	Failed       Phase = "failed"       // the work failed, or was never started
+	Cleaned      Phase = "cleaned"      // closed, without residue
 )
 
-// ErrPhase is a move that the life of a user context does not have, such as a second run in one.
-var ErrPhase = errors.New("usercontext: not in this phase")
+// ErrPhase is returned for a change of phase that is not allowed, such as a second run in one context.
+var ErrPhase = errors.New("usercontext: change of phase not allowed")
 
-// next are the phases that may follow.
+// next returns the phases that may follow p.
 func (p Phase) next() []Phase {
 	switch p {
 	case "":
@@ -40,8 +40,8 @@ func (p Phase) next() []Phase {
 	return nil
 }
 
-// move is the only place that changes the phase. It reports false and changes nothing if the life of a user context has
-// no such move. The lock is held.
+// move changes the phase; no other code does. It returns false and changes nothing if the change is not allowed. The
+// caller holds the lock.
 func (c *Context) move(to Phase) bool {
 	if !slices.Contains(c.phase.next(), to) {
 		return false
@@ -56,16 +56,16 @@ func (c *Context) move(to Phase) bool {
 	return true
 }
 
-// Phase is where the context is in its life.
+// Phase returns the current phase of the context.
 func (c *Context) Phase() Phase {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.phase
 }
 
-// Execute begins the work, which a context carries once: a second time it fails with ErrPhase, after Close too. Who
-// began it calls ended when the work is through; its error says that the work failed. After Close, ended does nothing:
-// the work was cut off.
+// Execute starts the work of the context. A context executes once: a second call, or a call after Close, fails with
+// ErrPhase. The caller calls ended with the result of the work, nil for success. After Close, ended does nothing,
+// because Close has already marked the work as failed.
 func (c *Context) Execute() (ended func(error), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

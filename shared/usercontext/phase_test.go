@@ -18,26 +18,27 @@ import (
 func phaseIs(t *testing.T, uc *usercontext.Context, want usercontext.Phase) {
 	t.Helper()
 	if got := uc.Phase(); got != want {
-		t.Errorf("it is %s, want %s", got, want)
+		t.Errorf("the phase is %s, want %s", got, want)
 	}
 }
 
-func TestALife(t *testing.T) {
-	for want, failed := range map[usercontext.Phase]error{usercontext.Completed: nil, usercontext.Failed: errors.New("model")} {
+func TestPhase_WholeLife(t *testing.T) {
+	for want, failed := range map[usercontext.Phase]error{usercontext.Completed: nil,
+		usercontext.Failed: errors.New("model")} {
 		uc := open(t, config(t))
 		phaseIs(t, uc, usercontext.Active)
 		ended, err := uc.Execute()
 		must(t, err)
 		phaseIs(t, uc, usercontext.Executing)
 		if _, err := uc.Execute(); !errors.Is(err, usercontext.ErrPhase) {
-			t.Errorf("a second run at once: %v", err)
+			t.Errorf("a second run during the first: %v", err)
 		}
 		ended(failed)
 		phaseIs(t, uc, want)
 		ended(errors.New("again"))
 		phaseIs(t, uc, want)
 		if _, err := uc.Execute(); !errors.Is(err, usercontext.ErrPhase) {
-			t.Errorf("a second run afterwards: %v", err)
+			t.Errorf("a second run after the first: %v", err)
 		}
 		must(t, uc.OnClose("look", func(context.Context) error { phaseIs(t, uc, want); return nil }))
 		must(t, uc.Close(context.Background()))
@@ -48,13 +49,13 @@ func TestALife(t *testing.T) {
 	}
 }
 
-func TestWorkThatIsCutOffHasFailed(t *testing.T) {
+func TestPhase_ClosedWhileExecuting(t *testing.T) {
 	uc := open(t, config(t))
 	ended, err := uc.Execute()
 	must(t, err)
 	must(t, uc.OnClose("look", func(context.Context) error {
 		phaseIs(t, uc, usercontext.Failed)
-		ended(nil) // too late to have completed
+		ended(nil) // Close has already marked the work as failed
 		phaseIs(t, uc, usercontext.Failed)
 		return nil
 	}))
@@ -62,8 +63,8 @@ func TestWorkThatIsCutOffHasFailed(t *testing.T) {
 	phaseIs(t, uc, usercontext.Cleaned)
 }
 
-// What is left keeps a context from being clean until it is gone, whatever goes last.
-func TestResidueIsNotClean(t *testing.T) {
+// A context is not cleaned before its last residue has ended, whichever ends last.
+func TestPhase_ResidueBeforeCleaned(t *testing.T) {
 	t.Attr("row", "E1: a context with leftovers is not cleaned")
 	for _, last := range []string{"goroutine", "clean-up"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -74,51 +75,52 @@ func TestResidueIsNotClean(t *testing.T) {
 			must(t, uc.Go("stubborn", func(context.Context) { <-stuck }))
 			must(t, uc.OnClose("hangs", func(context.Context) error { <-hung; return nil }))
 			err := uc.Close(context.Background())
-			var left *usercontext.ResidueError
-			if !errors.As(err, &left) || left.Count() != 2 || !slices.Equal(left.Goroutines, []string{"stubborn"}) || len(left.Callbacks) != 1 {
-				t.Fatalf("left is %v", err)
+			var residue *usercontext.ResidueError
+			if !errors.As(err, &residue) || residue.Count() != 2 ||
+				!slices.Equal(residue.Goroutines, []string{"stubborn"}) || len(residue.Callbacks) != 1 {
+				t.Fatalf("the residue is %v", err)
 			}
 			order := []chan struct{}{stuck, hung}
 			if last == "goroutine" {
 				slices.Reverse(order)
 			}
-			for _, gone := range order {
+			for _, remaining := range order {
 				phaseIs(t, uc, usercontext.Failed)
 				if n := c.Gauge.Counts(); n.Active != 1 || n.Cleaned != 0 {
-					t.Errorf("counted as clean before the %s was gone: %+v", last, n)
+					t.Errorf("counted as cleaned before the %s had ended: %+v", last, n)
 				}
-				close(gone)
+				close(remaining)
 				synctest.Wait()
 			}
 			phaseIs(t, uc, usercontext.Cleaned)
 			if n := c.Gauge.Counts(); n != (usercontext.Counts{Made: 1, Cleaned: 1, Peak: 1}) {
-				t.Errorf("in the end %+v", n)
+				t.Errorf("after the last residue: %+v", n)
 			}
-			t.Attr("figure", fmt.Sprintf("%d pieces of residue, then %+v", left.Count(), c.Gauge.Counts()))
+			t.Attr("figure", fmt.Sprintf("%d pieces of residue, then %+v", residue.Count(), c.Gauge.Counts()))
 		})
 	}
 }
 
-func TestAGaugeTellsWhatIsNew(t *testing.T) {
+func TestGauge_Take(t *testing.T) {
 	t.Attr("row", "A5: a gauge counts contexts made, active and cleaned, and their peak")
 	c := config(t)
 	c.Gauge = &usercontext.Gauge{}
-	one, two := open(t, c), open(t, c)
-	must(t, one.Close(context.Background()))
+	a, b := open(t, c), open(t, c)
+	must(t, a.Close(context.Background()))
 	if n := c.Gauge.Take(); n != (usercontext.Counts{Made: 2, Active: 1, Cleaned: 1, Peak: 2}) {
-		t.Errorf("took %+v", n)
+		t.Errorf("first Take: %+v", n)
 	}
-	must(t, two.Close(context.Background()))
+	must(t, b.Close(context.Background()))
 	if n := c.Gauge.Take(); n != (usercontext.Counts{Cleaned: 1, Peak: 2}) {
-		t.Errorf("then %+v", n)
+		t.Errorf("second Take: %+v", n)
 	}
 	if n := (*usercontext.Gauge)(nil).Take(); n != (usercontext.Counts{}) {
-		t.Errorf("nobody's gauge: %+v", n)
+		t.Errorf("nil gauge: %+v", n)
 	}
 	t.Attr("figure", fmt.Sprintf("%+v", c.Gauge.Counts()))
 }
 
-// randomCall makes the call with this number on a context; look is called while the context executes.
+// randomCall makes the call with this number. It calls look while the context executes.
 func randomCall(uc *usercontext.Context, number int, look func()) {
 	switch number {
 	case 0:
@@ -137,8 +139,8 @@ func randomCall(uc *usercontext.Context, number int, look func()) {
 	}
 }
 
-// Whatever is called, in whatever order and at once, a life has only the moves that it may have.
-func TestNoIllegalMove(t *testing.T) {
+// Concurrent calls in any order never cause a change of phase that is not allowed.
+func TestPhase_RandomCalls(t *testing.T) {
 	t.Attr("row", "A4: any calls in any order make only legal moves between phases")
 	seed := rand.Uint64()
 	if s := os.Getenv("SEED"); s != "" {
@@ -149,22 +151,23 @@ func TestNoIllegalMove(t *testing.T) {
 	}
 	t.Logf("SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	later := map[usercontext.Phase]int{"": -1, usercontext.Initializing: 0, usercontext.Active: 1, usercontext.Executing: 2,
+	rank := map[usercontext.Phase]int{"": -1, usercontext.Initializing: 0, usercontext.Active: 1,
+		usercontext.Executing: 2,
 		usercontext.Completed: 3, usercontext.Failed: 3, usercontext.Cleaned: 4}
-	seen, lives := map[usercontext.Phase]bool{}, 300
-	for range lives {
+	seen, contexts := map[usercontext.Phase]bool{}, 300
+	for range contexts {
 		uc := open(t, config(t))
 		var mu sync.Mutex
 		var all sync.WaitGroup
-		was := usercontext.Phase("")
+		before := usercontext.Phase("")
 		look := func() {
 			mu.Lock()
 			defer mu.Unlock()
-			is := uc.Phase()
-			if later[is] < later[was] || later[is] == 3 && later[was] == 3 && is != was {
-				t.Errorf("from %s to %s", was, is)
+			now := uc.Phase()
+			if rank[now] < rank[before] || rank[now] == 3 && rank[before] == 3 && now != before {
+				t.Errorf("the phase changed from %s to %s", before, now)
 			}
-			was, seen[is] = is, true
+			before, seen[now] = now, true
 		}
 		for range 8 {
 			do := r.IntN(5)
@@ -178,10 +181,12 @@ func TestNoIllegalMove(t *testing.T) {
 		must(t, uc.Close(context.Background()))
 		look()
 	}
-	for _, p := range []usercontext.Phase{usercontext.Active, usercontext.Executing, usercontext.Completed, usercontext.Failed, usercontext.Cleaned} {
+	for _, p := range []usercontext.Phase{usercontext.Active, usercontext.Executing, usercontext.Completed,
+		usercontext.Failed, usercontext.Cleaned} {
 		if !seen[p] {
-			t.Errorf("no life was seen %s: the schedules are too tame", p)
+			t.Errorf("the phase %s before never observed: the schedules exercise too little", p)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d lives of random calls, seen in %d phases: only legal moves", lives, len(seen)))
+	t.Attr("figure", fmt.Sprintf("%d contexts under random calls, observed in %d phases: only allowed changes",
+		contexts, len(seen)))
 }

@@ -1,7 +1,8 @@
-// Package usercontext is the context of one run of one user: identity, ids, grants, limits, figures, and the single
-// clean-up entry. Each invocation builds a fresh one; engine, emitter, tool dispatcher and store are made from it and die
-// with it. What it says of the user is immutable and copied in and out. It holds no connection: a run outlives the socket
-// that asked for it, and its events go to whoever of its user watches the thread when they come.
+// Package usercontext holds the context of one run of one user: identity, ids, grants, limits, usage, and Close, the
+// only place for clean-up. Each invocation creates a new Context. Engine, emitter, tool dispatcher and store are made
+// from it and end with it. Its data about the user is immutable, and callers get copies. It holds no connection,
+// because a run outlives the socket that requested it: events are posted to the connections of the user that watch the
+// thread at that time.
 package usercontext
 
 import (
@@ -16,32 +17,33 @@ import (
 	"carrel/shared/chat"
 )
 
-// MaxRunTime is the longest time limit of a run: the function that carries it lives 15 minutes.
+// MaxRunTime is the longest time limit of a run. The Lambda function that executes the run has a time limit of 15
+// minutes.
 const MaxRunTime = 14 * time.Minute
 
-// ErrTimeLimit is the cancel cause of a run that has used up its time.
-var ErrTimeLimit = errors.New("usercontext: the run's time is over")
+// ErrTimeLimit is the cancel cause of a run that has reached its time limit.
+var ErrTimeLimit = errors.New("usercontext: the run has reached its time limit")
 
-// Config is what a user context is made from. User, Thread, Run and Request are required.
+// Config is the input of New. User, Thread, Run and Request are required.
 type Config struct {
 	User    chat.User
 	Thread  chat.ThreadID
 	Run     chat.RunID
-	Request string // of this invocation, for logs
+	Request string // the id of this invocation, for logs
 	Grants  []string
-	Limits  chat.Limits      // a limit of zero is the one of chat.DefaultLimits
-	Now     func() time.Time // nil: time.Now
-	Gauge   *Gauge           // of the process; nil: nobody counts
-	Memory  func() int64     // bytes that the process holds; nil: its heap
+	Limits  chat.Limits      // a limit of zero stands for its value in chat.DefaultLimits
+	Now     func() time.Time // time.Now if nil
+	Gauge   *Gauge           // the gauge of the process; nil counts nothing
+	Memory  func() int64     // the memory of the process in bytes; its heap if nil
 }
 
-// Context is one run's user context. All methods may be called concurrently.
+// Context is the user context of one run. It is safe for concurrent use.
 type Context struct {
 	user    chat.User
 	thread  chat.ThreadID
 	run     chat.RunID
 	request string
-	parent  string // the request of the context above
+	parent  string // the request id of the parent, or empty
 	depth   int
 	created time.Time
 	grants  map[string]bool // never changed: children share it
@@ -52,24 +54,24 @@ type Context struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	stop   context.CancelFunc // of the time limit; nil for a child, which has its parent's
+	stop   context.CancelFunc // ends the time limit; nil for a child, which has the limit of its parent
 
 	mu        sync.Mutex
 	phase     Phase
 	closed    bool // Close has begun
-	through   bool // and is through
+	through   bool // Close has finished its steps
 	children  []*Context
 	next      int
 	running   map[int]string // goroutines by number
-	idle      chan struct{}  // closed when, after Close began, none runs
+	idle      chan struct{}  // closed when Close has begun and no goroutine runs
 	callbacks []callback
 	calling   int           // callbacks that have not returned
-	done      chan struct{} // closed when Close is through
-	err       error         // what Close returned; to be read after done
+	done      chan struct{} // closed when Close returns
+	err       error         // the result of Close, valid once done is closed
 }
 
-// New makes the context of one run. It ends when ctx does, when Close is called or at the run's time limit. A zero
-// user is refused with chat.ErrNoUser. Who made it calls Close.
+// New returns the context of one run. It ends when ctx ends, when Close is called, or at the run's time limit. The zero
+// user is refused with chat.ErrNoUser. The caller must call Close.
 func New(ctx context.Context, c Config) (*Context, error) {
 	if c.User.IsZero() {
 		return nil, fmt.Errorf("make a user context: %w", chat.ErrNoUser)
@@ -80,7 +82,8 @@ func New(ctx context.Context, c Config) (*Context, error) {
 	}
 	limits := withDefaults(c.Limits)
 	if limits.RunTime < 0 || limits.RunTime > MaxRunTime {
-		return nil, fmt.Errorf("make a user context: a run's time limit is up to %v, not %v", MaxRunTime, limits.RunTime)
+		return nil, fmt.Errorf("make a user context: the time limit of a run is at most %v, not %v", MaxRunTime,
+			limits.RunTime)
 	}
 	uc := &Context{
 		user: c.User, thread: c.Thread, run: c.Run, request: c.Request,
@@ -101,7 +104,7 @@ func New(ctx context.Context, c Config) (*Context, error) {
 	return uc, uc.Go("watch the memory", uc.used.watch)
 }
 
-// begin makes the part of a context that no two share, and ends its initialization.
+// begin creates the fields that a child does not share with its parent, and ends the initialization.
 func (c *Context) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,22 +127,22 @@ func withDefaults(l chat.Limits) chat.Limits {
 	}
 }
 
-// User is whose run it is.
+// User returns the owner of the run.
 func (c *Context) User() chat.User { return c.user }
 
-// Thread is where the run belongs.
+// Thread returns the id of the thread that the run belongs to.
 func (c *Context) Thread() chat.ThreadID { return c.thread }
 
-// Run is the run.
+// Run returns the id of the run.
 func (c *Context) Run() chat.RunID { return c.run }
 
-// Request names the invocation.
+// Request returns the request id of the invocation, or of the child.
 func (c *Context) Request() string { return c.request }
 
-// Granted reports whether the user's token allowed grant when the run was admitted. The empty grant is never given.
+// Granted reports whether the user's token had this grant when the run was admitted. It is false for the empty grant.
 func (c *Context) Granted(grant string) bool { return c.grants[grant] }
 
-// Grants are those that are given, sorted: a copy.
+// Grants returns a sorted copy of the grants that the user has.
 func (c *Context) Grants() []string {
 	given := make([]string, 0, len(c.grants))
 	for g, ok := range c.grants {
@@ -151,21 +154,22 @@ func (c *Context) Grants() []string {
 	return given
 }
 
-// Limits are the run's.
+// Limits returns the limits of the run.
 func (c *Context) Limits() chat.Limits { return c.limits }
 
-// Count adds to what the run has used, all of its contexts together, and returns the sum.
+// Count adds to the usage of the run, which all of its contexts share, and returns the sum.
 func (c *Context) Count(more chat.RunStats) chat.RunStats { return c.used.count(more) }
 
-// Created is when the context was made.
+// Created returns the time at which the context was created.
 func (c *Context) Created() time.Time { return c.created }
 
-// Now is the run's clock.
+// Now returns the time by the run's clock.
 func (c *Context) Now() time.Time { return c.now() }
 
-// Context is the context.Context of the run's work: cancelled by Cancel (its cause), Close (chat.ErrClosed), the run's
-// limits (ErrTimeLimit, ErrMemoryLimit), its parent's and the context that New was given, which context.Cause tells apart.
+// Context returns the context.Context for the work of the run. context.Cause returns why it was cancelled: the cause
+// given to Cancel, chat.ErrClosed after Close, ErrTimeLimit, ErrMemoryLimit, or the cause of the parent or of the
+// context that was given to New.
 func (c *Context) Context() context.Context { return c.ctx }
 
-// Cancel stops the work of this context and its children for this cause; the first cause stands.
+// Cancel stops the work of this context and of its children. Only the first cause is kept.
 func (c *Context) Cancel(cause error) { c.cancel(cause) }

@@ -26,15 +26,15 @@ func open(tb testing.TB, c usercontext.Config) *usercontext.Context {
 	return uc
 }
 
-func TestWhatIsRefused(t *testing.T) {
+func TestNew_InvalidConfig(t *testing.T) {
 	for name, change := range map[string]func(*usercontext.Config){
-		"no user":            func(c *usercontext.Config) { c.User = chat.User{} },
-		"no thread":          func(c *usercontext.Config) { c.Thread = "" },
-		"no run":             func(c *usercontext.Config) { c.Run = "" },
-		"no request":         func(c *usercontext.Config) { c.Request = "" },
-		"too much time":      func(c *usercontext.Config) { c.Limits.RunTime = 15 * time.Minute },
-		"less than no time":  func(c *usercontext.Config) { c.Limits.RunTime = -1 },
-		"as good as allowed": nil,
+		"no user":       func(c *usercontext.Config) { c.User = chat.User{} },
+		"no thread":     func(c *usercontext.Config) { c.Thread = "" },
+		"no run":        func(c *usercontext.Config) { c.Run = "" },
+		"no request":    func(c *usercontext.Config) { c.Request = "" },
+		"too much time": func(c *usercontext.Config) { c.Limits.RunTime = 15 * time.Minute },
+		"negative time": func(c *usercontext.Config) { c.Limits.RunTime = -1 },
+		"valid":         nil,
 	} {
 		c := config(t)
 		if change != nil {
@@ -53,7 +53,7 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatItSays(t *testing.T) {
+func TestContext_Values(t *testing.T) {
 	t.Attr("row", "B1: a context returns copies of its values")
 	c := config(t)
 	c.Grants = []string{"calculator", ""}
@@ -63,28 +63,36 @@ func TestWhatItSays(t *testing.T) {
 	defer uc.Close(context.Background())
 	c.Grants[0] = "files"
 	if uc.User() != chattest.User(t, "alice") || uc.Thread() != "t" || uc.Run() != "r" || uc.Request() != "q" {
-		t.Error("another identity than it was given")
+		t.Error("the identity differs from the configuration")
 	}
 	if !uc.Granted("calculator") || uc.Granted("files") || uc.Granted("") {
-		t.Error("grants are not those that it was given, or the empty one is among them")
+		t.Error("the grants differ from the configuration, or include the empty grant")
 	}
-	if l := uc.Limits(); l.ToolCalls != 3 || l.ModelCalls != chat.DefaultLimits().ModelCalls || uc.Now() != time.UnixMilli(42) {
+	if l := uc.Limits(); l.ToolCalls != 3 || l.ModelCalls != chat.DefaultLimits().ModelCalls ||
+		uc.Now() != time.UnixMilli(42) {
 		t.Errorf("limits %+v", l)
 	}
-	t.Attr("figure", fmt.Sprintf("grants %v, and %d tool calls of its own", uc.Grants(), uc.Limits().ToolCalls))
+	t.Attr("figure", fmt.Sprintf("grants %v, and a limit of %d tool calls", uc.Grants(), uc.Limits().ToolCalls))
 }
 
-func TestWhyItEnds(t *testing.T) {
-	parentGone, stop := errors.New("parent"), errors.New("stop")
+func TestContext_CancelCause(t *testing.T) {
+	parentEnded, stop := errors.New("parent"), errors.New("stop")
 	for name, c := range map[string]struct {
 		end  func(*usercontext.Context, context.CancelCauseFunc)
 		want error
 	}{
-		"cancelled":  {func(uc *usercontext.Context, _ context.CancelCauseFunc) { uc.Cancel(stop); uc.Cancel(parentGone) }, stop},
-		"closed":     {func(uc *usercontext.Context, _ context.CancelCauseFunc) { uc.Close(context.Background()) }, chat.ErrClosed},
-		"its parent": {func(_ *usercontext.Context, parent context.CancelCauseFunc) { parent(parentGone) }, parentGone},
-		"its time":   {func(uc *usercontext.Context, _ context.CancelCauseFunc) { <-uc.Context().Done() }, usercontext.ErrTimeLimit},
-		"a panic": {func(uc *usercontext.Context, _ context.CancelCauseFunc) {
+		"cancelled": {func(uc *usercontext.Context,
+			_ context.CancelCauseFunc) {
+			uc.Cancel(stop)
+			uc.Cancel(parentEnded)
+		}, stop},
+		"closed": {func(uc *usercontext.Context, _ context.CancelCauseFunc) { uc.Close(context.Background()) },
+			chat.ErrClosed},
+		"parent ended": {func(_ *usercontext.Context, parent context.CancelCauseFunc) { parent(parentEnded) },
+			parentEnded},
+		"time limit": {func(uc *usercontext.Context, _ context.CancelCauseFunc) { <-uc.Context().Done() },
+			usercontext.ErrTimeLimit},
+		"panic": {func(uc *usercontext.Context, _ context.CancelCauseFunc) {
 			if err := uc.Go("work", func(context.Context) { panic(stop) }); err != nil {
 				panic(err)
 			}

@@ -11,21 +11,21 @@ import (
 	"carrel/shared/usercontext/walktest"
 )
 
-// allowed are what two users' runs may both hold, by what the walk calls them or by its type, with the reason.
+// allowed returns what the runs of two users may share, by path or type, with the reason.
 func allowed() map[string]string {
 	return map[string]string{
-		".Context.gauge (*usercontext.Gauge)":                    "the process's count of contexts: numbers, under a lock",
-		".Tools.tools{calculator}.spec.Schema (json.RawMessage)": "a tool's schema: never written, and copied for who asks",
-		".Tools.registry (*tool.Registry)":                       "the deployment's tools: frozen, and made anew where a run adds its own",
-		".Tools.registry.tools (map[string]tool.Tool)":           "what it holds: nobody writes to it",
-		"(*time.Location)":                                       "the machine's time zone",
-		"(*errors.errorString)":                                  "a named error, which nobody can write",
+		".Context.gauge (*usercontext.Gauge)":                    "counts of the contexts in the process, under a lock",
+		".Tools.tools{calculator}.spec.Schema (json.RawMessage)": "a tool's schema: never written, copied for callers",
+		".Tools.registry (*tool.Registry)":                       "the tools of the deployment: frozen, copied by a run",
+		".Tools.registry.tools (map[string]tool.Tool)":           "the tools in the registry: never written",
+		"(*time.Location)":                                       "the time zone of the machine",
+		"(*errors.errorString)":                                  "an error variable, which cannot be changed",
 	}
 }
 
-// Two users' runs in one warm process, with all that is made for each and after all that a run does, share nothing that can
-// be written, and nothing of one points in a circle.
-func TestTwoRunsShareNothing(t *testing.T) {
+// The runs of two users in one warm process share no memory that can be written, neither before nor after Close, and no
+// pointers of one run form a cycle. Each run has a full session and has executed.
+func TestSession_RunsOfTwoUsersShareNothing(t *testing.T) {
 	t.Attr("row", "A1: two users' runs in one process share no writable memory")
 	t.Attr("row", "E1: a run's objects form no cycle")
 	d := deploy(t)
@@ -45,45 +45,47 @@ func TestTwoRunsShareNothing(t *testing.T) {
 	}
 	afterA, afterB := walktest.From(t, alice), walktest.From(t, bob)
 	if len(a.Seen) < 40 {
-		t.Errorf("the walk saw %d things only", len(a.Seen))
+		t.Errorf("the walk found only %d objects", len(a.Seen))
 	}
 	found, used := walktest.Shared(a, b, allowed())
 	foundAfter, usedAfter := walktest.Shared(afterA, afterB, allowed())
 	for _, where := range append(found, foundAfter...) {
-		t.Errorf("both hold %s", where)
+		t.Errorf("both runs hold %s", where)
 	}
 	for where, why := range allowed() {
 		if !used[where] && !usedAfter[where] {
-			t.Errorf("%s is allowed (%s) and not shared: take it out", where, why)
+			t.Errorf("%s is allowed (%s) but not shared: remove it from the list", where, why)
 		}
 	}
 	cycles := slices.Concat(a.Cycles, b.Cycles, afterA.Cycles, afterB.Cycles)
 	for _, c := range cycles {
-		t.Errorf("a circle: %s", c)
+		t.Errorf("a cycle: %s", c)
 	}
-	t.Attr("figure", fmt.Sprintf("%d and %d things of two runs, %d shared that can be written, %d circles", len(a.Seen), len(b.Seen),
+	t.Attr("figure", fmt.Sprintf("%d and %d objects of two runs, %d writable objects shared, %d cycles", len(a.Seen),
+		len(b.Seen),
 		len(found)+len(foundAfter), len(cycles)))
 }
 
-// The walk must notice what it is for.
-func TestTheWalkNotices(t *testing.T) {
+// The walk finds shared memory and cycles.
+func TestWalk_FindsSharedMemoryAndCycles(t *testing.T) {
 	type node struct {
 		cache map[string]*int
 		next  any
 		free  chan int
 	}
-	n, both := 1, make(chan int)
-	for name, two := range map[string][2]*node{
+	n, shared := 1, make(chan int)
+	for name, pair := range map[string][2]*node{
 		"a shared map":     {{cache: map[string]*int{"x": &n}}, {cache: map[string]*int{"y": &n}}},
-		"a shared channel": {{free: both}, {next: &node{free: both}}},
+		"a shared channel": {{free: shared}, {next: &node{free: shared}}},
 	} {
-		if found, _ := walktest.Shared(walktest.From(t, two[0]), walktest.From(t, two[1]), allowed()); len(found) == 0 {
-			t.Errorf("%s was not noticed", name)
+		if found, _ := walktest.Shared(walktest.From(t, pair[0]), walktest.From(t, pair[1]),
+			allowed()); len(found) == 0 {
+			t.Errorf("%s was not found", name)
 		}
 	}
-	circle := &node{}
-	circle.next = []any{map[string]any{"back": circle}}
-	if w := walktest.From(t, circle); len(w.Cycles) == 0 {
-		t.Error("a circle was not noticed")
+	cycle := &node{}
+	cycle.next = []any{map[string]any{"back": cycle}}
+	if w := walktest.From(t, cycle); len(w.Cycles) == 0 {
+		t.Error("a cycle was not found")
 	}
 }

@@ -1,6 +1,6 @@
-// Package principal holds the type behind chat.User: the proof that a token was verified. It lies below an
-// internal folder so that the compiler keeps it from functions/, infra/ and everything else that is not part of
-// the edge; shared/arch names the few files of shared/ that may import it.
+// Package principal holds the type behind chat.User: the proof that a token was verified. It is an internal package, so
+// the compiler rejects imports from functions/ and infra/. A test in shared/arch names the few files of shared/ that
+// may import it.
 package principal
 
 import (
@@ -12,21 +12,22 @@ import (
 	"strings"
 )
 
-// maxKey is the longest escaped id in bytes. Longer ones are hashed: tenant ids and session tags end at 256.
+// maxKey is the longest escaped id in bytes. Longer ids are hashed, because a tenant id or session tag has at most 256
+// characters.
 const maxKey = 128
 
-// hashPrefix marks a hashed key. No escaped id begins with it: escape sees to that.
+// hashPrefix marks a hashed key. escape never returns a string with this prefix.
 const hashPrefix = "h="
 
-// ErrNoUser is returned where a zero User is given or would be made.
+// ErrNoUser is returned when a function is given the zero User or would return it.
 var ErrNoUser = errors.New("principal: no user")
 
-// User is one signed-in user. It is comparable, and the zero User is nobody: everything that takes a User refuses
-// it. Only the edge makes one (New, FromKey).
+// User is a signed-in user. It is comparable. The zero User stands for no user, and every function that takes a User
+// refuses it. Only the edge creates a User, with New or FromKey.
 type User struct{ key string }
 
-// New makes the User of a verified token's issuer and subject. The issuer only tells hashed (long) subjects apart:
-// a deployment trusts one issuer. An empty subject gives ErrNoUser.
+// New returns the User of a verified token. A deployment trusts only one issuer, so the issuer is a part of the key
+// only where the subject is too long and is hashed. An empty subject returns ErrNoUser.
 func New(issuer, subject string) (User, error) {
 	if subject == "" {
 		return User{}, fmt.Errorf("%w: the subject is empty", ErrNoUser)
@@ -38,8 +39,8 @@ func New(issuer, subject string) (User, error) {
 	return User{key: hashPrefix + hashed(sum[:])}, nil
 }
 
-// FromKey restores a User from a key that the edge wrote itself earlier: a tenant id, an authorizer's context, an
-// owner record. It refuses what Key cannot have returned.
+// FromKey returns the User of a key that the edge wrote earlier: to a tenant id, an authorizer's context or an owner
+// record. It returns an error for a string that Key cannot have returned.
 func FromKey(key string) (User, error) {
 	if key == "" {
 		return User{}, ErrNoUser
@@ -50,14 +51,14 @@ func FromKey(key string) (User, error) {
 	return User{key: key}, nil
 }
 
-// Key is the user's id escaped injectively into [A-Za-z0-9._=-], at most 128 bytes: what partition keys, tenant ids
-// and session tags carry. It is empty only for the zero User.
+// Key returns the user's id, escaped injectively into at most 128 bytes of [A-Za-z0-9._=-]. Partition keys, tenant ids
+// and session tags hold it. It is empty only for the zero User.
 func (u User) Key() string { return u.key }
 
-// IsZero reports whether u is nobody.
+// IsZero reports whether u is the zero User.
 func (u User) IsZero() bool { return u.key == "" }
 
-// Hash is a short one-way name of the user, for logs and metrics, where the id itself must not stand.
+// Hash returns a short one-way hash of the user, for logs and metrics, which must not hold the id itself.
 func (u User) Hash() string {
 	if u.IsZero() {
 		return "nobody"
@@ -66,15 +67,15 @@ func (u User) Hash() string {
 	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
 }
 
-// String is Hash, so that printing a User by accident discloses nothing.
+// String returns the hash, so that printing a User by accident does not disclose the id.
 func (u User) String() string { return "user:" + u.Hash() }
 
-// Format prints String for every verb: %d and %#v would print the id.
+// Format prints String for every verb. Without it, %d and %#v would print the id.
 func (u User) Format(f fmt.State, _ rune) {
-	fmt.Fprint(f, u.String()) // an error of the writer is its owner's to see
+	fmt.Fprint(f, u.String()) // the caller of fmt sees an error of its writer
 }
 
-// LogValue keeps the id out of structured logs.
+// LogValue returns the hash, which keeps the id out of structured logs.
 func (u User) LogValue() slog.Value { return slog.StringValue(u.Hash()) }
 
 func hashed(sum []byte) string {
@@ -87,8 +88,8 @@ func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// escape writes every byte that is not plain as =XX. The first h of an id that would begin like a hashed key is
-// written =68, so that the two forms cannot meet.
+// escape replaces each byte that is not plain by =XX. If the result would begin like a hashed key, it replaces the
+// first h by =68, so that an escaped id and a hashed key are never equal.
 func escape(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
@@ -104,11 +105,12 @@ func escape(id string) string {
 	return b.String()
 }
 
-// wellFormed reports whether key is an output of New: plain bytes and =XX of bytes that need it, or a hash.
+// wellFormed reports whether New can have made this key: plain bytes and =XX of all other bytes, or a hash.
 func wellFormed(key string) bool {
 	if sum, ok := strings.CutPrefix(key, hashPrefix); ok {
 		raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(sum)
-		return err == nil && len(raw) == sha256.Size && hashed(raw) == sum // decoding passes over line ends and spare bits
+		// the decoder ignores line ends and unused bits
+		return err == nil && len(raw) == sha256.Size && hashed(raw) == sum
 	}
 	var id strings.Builder
 	for i := 0; i < len(key); i++ {

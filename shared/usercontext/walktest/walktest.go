@@ -1,5 +1,5 @@
-// Package walktest finds what two values share, and what points in a circle: with it tests show that the runs of two users
-// in one process share nothing that can be written.
+// Package walktest finds the memory that two values share, and cycles of pointers. Tests use it to show that the runs
+// of two users in one process share nothing that can be written.
 package walktest
 
 import (
@@ -11,18 +11,19 @@ import (
 	"testing"
 )
 
-// Walk is everything that can be reached from a value by pointers, maps, slices and channels. What a closure holds it
-// cannot see: the clean-ups of a user context are closures, and point back to what they clean until Close drops them.
+// Walk holds everything that can be reached from a value by pointers, maps, slices and channels. It cannot see the
+// variables that a closure holds. The clean-ups of a user context are closures, which hold the objects that they clean
+// until Close drops them.
 type Walk struct {
-	Seen   map[uintptr]string // where each thing was reached first, and its type
+	Seen   map[uintptr]string // by address: the path by which it was reached first, and its type
 	Cycles []string
 
 	closed []string
 	path   []uintptr
 }
 
-// From walks from a value, which nothing must change meanwhile. It sees pointers to the closed types, written as in
-// (*store.Table), and does not look into them.
+// From returns the walk from root, which must not change during the call. It records pointers to the closed types,
+// written like (*store.Table), but does not follow them.
 func From(tb testing.TB, root any, closed ...string) *Walk {
 	tb.Helper()
 	w := &Walk{Seen: map[uintptr]string{}, closed: closed}
@@ -53,7 +54,7 @@ func (w *Walk) visit(v reflect.Value, path string) {
 
 func (w *Walk) enter(v reflect.Value, path string) {
 	if v.Kind() == reflect.Pointer && v.Type().Elem().Size() == 0 {
-		return // nothing is there; all such pointers are one
+		return // all pointers to values of size 0 may be equal
 	}
 	at := v.Pointer()
 	if slices.Contains(w.path, at) && !standard(v.Type()) {
@@ -83,7 +84,8 @@ func (w *Walk) enter(v reflect.Value, path string) {
 	w.path = w.path[:len(w.path)-1]
 }
 
-// standard are Go's own types: its contexts point to their children and back.
+// standard reports whether a type is not of this module. Contexts of the standard library point to their children and
+// back.
 func standard(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Map {
 		t = t.Elem()
@@ -91,8 +93,9 @@ func standard(t reflect.Type) bool {
 	return !strings.HasPrefix(t.PkgPath(), "carrel/")
 }
 
-// Shared are the things that both hold and may not. What they may is allowed by where it is or by its type, each with the
-// reason; used says what of that they do hold, by the same names.
+// Shared returns what both walks reached and is not allowed. allowed maps a path or a type, in parentheses, to the
+// reason why it may be shared. used holds the paths and types that both walks reached, so that a test can find stale
+// entries.
 func Shared(a, b *Walk, allowed map[string]string) (found []string, used map[string]bool) {
 	used = map[string]bool{}
 	for _, at := range slices.Sorted(maps.Keys(a.Seen)) {

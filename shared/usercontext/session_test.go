@@ -19,7 +19,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// deployment is what all runs of a process share. All of it is frozen.
+// deployment holds what all runs of a process share.
 type deployment struct {
 	tools *tool.Registry
 	gauge *usercontext.Gauge
@@ -34,7 +34,7 @@ func deploy(tb testing.TB) *deployment {
 	return &deployment{tools: tools, gauge: &usercontext.Gauge{}}
 }
 
-// session is all that is made for one run, as turn does.
+// session holds the objects that turn creates for one run.
 type session struct {
 	Context *usercontext.Context
 	Emitter *emit.Emitter
@@ -43,12 +43,12 @@ type session struct {
 	Edge    *edge
 }
 
-// edge is the log and the sockets of one user.
+// edge is a fake of the log and the connections of one user.
 type edge struct {
-	owner chat.User
-	seq   chat.Seq
-	bytes int
-	grew  func() // after each append
+	owner    chat.User
+	seq      chat.Seq
+	bytes    int
+	appended func() // called after each append
 }
 
 func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) {
@@ -57,14 +57,15 @@ func (e *edge) Append(_ context.Context, events []agui.Event) (chat.Seq, error) 
 	for _, ev := range events {
 		e.bytes += len(ev.Delta)
 	}
-	if e.grew != nil {
-		e.grew()
+	if e.appended != nil {
+		e.appended()
 	}
 	return first, nil
 }
 
 func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
-	return []chat.Connection{{ID: "c", Owner: chat.OwnerHash(e.owner.Hash()), Thread: "t", N: 1, TokenExpires: time.Now().Add(time.Hour)}}, nil
+	return []chat.Connection{{ID: "c", Owner: chat.OwnerHash(e.owner.Hash()), Thread: "t", N: 1,
+		TokenExpires: time.Now().Add(time.Hour)}}, nil
 }
 
 func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }
@@ -78,7 +79,8 @@ func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, 
 	})
 	must(tb, err)
 	s := &session{Context: uc, Edge: &edge{owner: user}}
-	s.Emitter, err = emit.New(context.Background(), emit.Config{User: uc, Epoch: "e", Log: s.Edge, Connections: s.Edge, Poster: s.Edge})
+	s.Emitter, err = emit.New(context.Background(), emit.Config{User: uc, Epoch: "e", Log: s.Edge, Connections: s.Edge,
+		Poster: s.Edge})
 	must(tb, err)
 	s.Tools, err = tool.NewDispatcher(uc, d.tools, []string{"calculator"})
 	must(tb, err)
@@ -87,7 +89,7 @@ func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, 
 	return s
 }
 
-// run carries the run to its end, up to Close.
+// run executes the run and returns its last event. The caller calls Close.
 func (s *session) run(tb testing.TB) agui.Event {
 	tb.Helper()
 	ctx := context.Background()
@@ -101,7 +103,7 @@ func (s *session) run(tb testing.TB) agui.Event {
 	return end
 }
 
-// script is a model that streams what it says, calls its tool once, and stops.
+// script is a model that streams the deltas of a function.
 type script func(yield func(engine.Delta) bool)
 
 func (s script) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
@@ -110,7 +112,7 @@ func (s script) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.Del
 	}
 }
 
-// converses uses a tool and answers.
+// converses is a model that calls a tool and then answers with its result.
 type converses struct{}
 
 func (converses) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
@@ -128,21 +130,22 @@ func (converses) Stream(_ context.Context, r engine.Request) iter.Seq2[engine.De
 	}
 }
 
-// A context is one run's: an engine that is given a used one refuses, and says nothing to anybody.
-func TestAUsedContextCarriesNoSecondRun(t *testing.T) {
+// A context carries one run. An engine that gets a used context returns an error and writes no event.
+func TestExecute_SecondRun(t *testing.T) {
 	t.Attr("row", "A1: a used context accepts no second run")
 	s := deploy(t).session(t, chattest.User(t, "alice"), chat.Limits{}, converses{})
 	s.run(t)
 	before := s.Edge.seq
-	if end, err := engine.Run(s.Context.Context(), s.Engine); !errors.Is(err, usercontext.ErrPhase) || s.Edge.seq != before {
+	if end, err := engine.Run(s.Context.Context(), s.Engine); !errors.Is(err, usercontext.ErrPhase) ||
+		s.Edge.seq != before {
 		t.Errorf("a second run ended with %+v, %v after %d events", end, err, s.Edge.seq-before)
 	}
 	phaseIs(t, s.Context, usercontext.Completed)
 	must(t, s.Context.Close(context.Background()))
-	t.Attr("figure", fmt.Sprintf("%d events of the one run, %d of a second", before, s.Edge.seq-before))
+	t.Attr("figure", fmt.Sprintf("%d events of the first run, %d of a second", before, s.Edge.seq-before))
 }
 
-// floods is a model that streams 100 MB.
+// floods returns a model that streams 100 MB.
 func floods() engine.Model {
 	piece := strings.Repeat("0123456789abcdef", 256)
 	return script(func(yield func(engine.Delta) bool) {
@@ -155,9 +158,9 @@ func floods() engine.Model {
 	})
 }
 
-// A run whose model pours 100 MB ends with a named error and does not grow the process by more than 32 MB: whichever of
-// its limits is reached first.
-func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
+// A run whose model streams 100 MB ends with the error code of the limit that it reaches first, and the process does
+// not grow by more than 32 MB.
+func TestRun_FloodingModel(t *testing.T) {
 	t.Attr("row", "A3: a model that streams 100 MB is stopped, with bounded memory")
 	d, alice := deploy(t), chattest.User(t, "alice")
 	for code, limits := range map[string]chat.Limits{
@@ -166,20 +169,21 @@ func TestAFloodEndsWithANamedErrorAndBoundedMemory(t *testing.T) {
 		engine.CodeMemory: {OutputBytes: 1 << 30, Events: 1 << 30, MemoryBytes: 8 << 20},
 	} {
 		t.Run(code, func(t *testing.T) {
-			before, most := liveHeap(), uint64(0)
+			before, peak := liveHeap(), uint64(0)
 			s := d.session(t, alice, limits, floods())
-			s.Edge.grew = func() { most = max(most, heapNow()) }
+			s.Edge.appended = func() { peak = max(peak, heapNow()) }
 			end := s.run(t)
-			s.Edge.grew()
+			s.Edge.appended()
 			phaseIs(t, s.Context, usercontext.Failed)
 			must(t, s.Context.Close(context.Background()))
 			if end.Type != agui.RunError || end.Code != code || end.Message == "" {
-				t.Errorf("it ended with %s %q %q", end.Type, end.Code, end.Message)
+				t.Errorf("the run ended with %s %q %q", end.Type, end.Code, end.Message)
 			}
-			t.Attr("figure", fmt.Sprintf("%s: %.1f MB reached the user, the heap grew by %.1f MB at most", code, float64(s.Edge.bytes)/(1<<20),
-				(float64(most)-float64(before))/(1<<20)))
-			if most > before+32<<20 {
-				t.Errorf("the heap grew by %d MB", (most-before)>>20)
+			t.Attr("figure", fmt.Sprintf("%s: %.1f MB reached the user, the heap grew by %.1f MB at most", code,
+				float64(s.Edge.bytes)/(1<<20),
+				(float64(peak)-float64(before))/(1<<20)))
+			if peak > before+32<<20 {
+				t.Errorf("the heap grew by %d MB", (peak-before)>>20)
 			}
 		})
 	}
