@@ -41,6 +41,10 @@ chat: cli-chat ## talk to the running stack from this terminal: make chat AS=ali
 ops: cli-ops ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
 	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
+.PHONY: scopes
+scopes: ## write the grants of shared/catalog into template.yaml and docs/deploying.md
+	@go run ./infra/cli/scopes
+
 .PHONY: page
 page: cli-page $(PAGE) ## serve the page of a stack that has no CloudFront on this machine (CARREL_STACK=); docs/deploying.md
 	@.carrel/bin/carrel-page $(if $(CARREL_STACK),-stack "$(CARREL_STACK)")

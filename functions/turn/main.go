@@ -13,10 +13,6 @@ import (
 	"carrel/shared/gateway"
 	"carrel/shared/model/scripted"
 	"carrel/shared/store"
-	"carrel/shared/tool"
-	"carrel/shared/tool/ask"
-	"carrel/shared/tool/calculator"
-	"carrel/shared/tool/clock"
 	"carrel/shared/usercontext"
 	"carrel/shared/usercreds"
 )
@@ -33,7 +29,7 @@ func build(env *boot.Env) *handler {
 	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
 	agents, err := agent.Samples(scripted.New(scripted.Config{}))
 	env.Check(err)
-	tools, err := builtIn(now)
+	tools, err := sharedTools(now)
 	env.Check(err)
 	return &handler{
 		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
@@ -49,21 +45,4 @@ func build(env *boot.Env) *handler {
 		after:   time.After,
 		tenancy: tenancy,
 	}
-}
-
-// builtIn are the tools of this deployment that are the same for everybody.
-func builtIn(now func() time.Time) (*tool.Registry, error) {
-	calc, err := calculator.New()
-	if err != nil {
-		return nil, err
-	}
-	watch, err := clock.New(now)
-	if err != nil {
-		return nil, err
-	}
-	question, err := ask.New()
-	if err != nil {
-		return nil, err
-	}
-	return tool.NewRegistry(calc, watch, question)
 }

@@ -83,7 +83,7 @@ func newRig(t *testing.T, model engine.Model) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools, err := builtIn(time.Now)
+	tools, err := sharedTools(time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,40 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
+	"carrel/shared/tool/ask"
+	"carrel/shared/tool/calculator"
+	"carrel/shared/tool/clock"
 	"carrel/shared/tool/notes"
 )
 
-// registry is what a run may call at all: the deployment's tools, and those that are made from its user's store.
+// sharedTools makes the tools that hold no data of a user. All runs share them. Together with userTools they are the
+// tools of shared/catalog.
+func sharedTools(now func() time.Time) (*tool.Registry, error) {
+	calculate, err1 := calculator.New()
+	tellTime, err2 := clock.New(now)
+	question, err3 := ask.New()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(calculate, tellTime, question)
+}
+
+// userTools makes the tools that work on one user's data, for one run. They reach that data through the run's store.
+func userTools(s *store.Store) ([]tool.Tool, error) {
+	return notes.New(s)
+}
+
+// registry returns all tools of a run: the shared ones, and those of the run's user.
 func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
-	own, err := notes.New(s)
+	own, err := userTools(s)
 	if err != nil {
 		return nil, err
 	}

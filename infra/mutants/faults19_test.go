@@ -68,13 +68,11 @@ func orderFaults() []fault {
 
 // Whose functions keep what they worked with last.
 const (
-	runKeepsOwn = `// dispatcher is the run's only way to the named tools. It goes on from what earlier attempts called.
-func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
+	runKeepsOwn = `func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	registry, err := t.registry(t.store)
 `
 	runKeepsAnother = `var kept *store.Store
 
-// dispatcher is the run's only way to the named tools. It goes on from what earlier attempts called.
 func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	if kept == nil {
 		kept = t.store

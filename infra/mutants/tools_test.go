@@ -97,8 +97,7 @@ func apartGuards() []guard {
 	return []guard{
 		{
 			name: "tools: made from the run's own store", file: "functions/turn/tools.go", row: "D4", test: apart,
-			from: `// registry is what a run may call at all: the deployment's tools, and those that are made from its user's store.
-func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
+			from: `func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 `, to: `var warm *store.Store
 
 func (h *handler) registry(s *store.Store) (*tool.Registry, error) {

@@ -3,6 +3,8 @@ package template_test
 import (
 	"strings"
 	"testing"
+
+	"carrel/shared/catalog"
 )
 
 // One user's runs have environments of their own, nothing tries a run again but sweep, and nothing stops the chain by
@@ -194,10 +196,11 @@ func namesIn(v any) (names []any) {
 // The machine clients are two users. Each has a secret, no browser, and no more rights than the page asks for.
 func TestProbes(t *testing.T) {
 	r := transformed(t)
+	grants := "[carrel/" + strings.Join(catalog.Scopes(), ",carrel/") + "]"
 	for _, id := range []string{"ProbeA", "ProbeB"} {
 		equal(t, r, "HasProbes", id, "Condition")
 		for path, want := range map[string]string{"GenerateSecret": "true", "AllowedOAuthFlows": "[client_credentials]", "CallbackURLs": "null",
-			"AllowedOAuthScopes": "[carrel/calculator,carrel/clock,carrel/notes,carrel/ask]", "ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]"} {
+			"AllowedOAuthScopes": grants, "ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]"} {
 			equal(t, r, want, id, "Properties", path)
 		}
 	}

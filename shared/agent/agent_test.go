@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"carrel/shared/agent"
+	"carrel/shared/catalog"
 	"carrel/shared/chat"
 	"carrel/shared/model/scripted"
 )
@@ -55,7 +56,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" || len(a.Tools) != 8 || !slices.Contains(a.Tools, "calculator") {
+	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" || !slices.Equal(a.Tools, catalog.Names()) {
 		t.Errorf("the default is %+v, %v", a, err)
 	}
 	if _, err := agent.Samples(nil); err == nil {

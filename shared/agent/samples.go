@@ -1,8 +1,11 @@
 package agent
 
-import "carrel/shared/engine"
+import (
+	"carrel/shared/catalog"
+	"carrel/shared/engine"
+)
 
-// Samples is the registry that a new deployment starts with: one agent, which may use the built-in tools.
+// Samples returns the registry that a new deployment starts with: one agent, which may use every tool of the catalog.
 func Samples(model engine.Model) (*Registry, error) {
 	return NewRegistry(Agent{
 		Name: "assistant",
@@ -11,6 +14,6 @@ func Samples(model engine.Model) (*Registry, error) {
 			"Ask the user what you have to know to go on. " +
 			"Say so when you do not know something.",
 		Model: model,
-		Tools: []string{"calculator", "clock", "ask", "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"},
+		Tools: catalog.Names(),
 	})
 }

@@ -167,6 +167,12 @@ func (r *Registry) Effects(name string) (Effects, bool) {
 	return t.effects, ok
 }
 
+// Grant returns the grant that a named tool needs, and false if the registry lacks the tool.
+func (r *Registry) Grant(name string) (string, bool) {
+	t, ok := r.tools[name]
+	return t.grant, ok
+}
+
 // With is a registry that has more tools: those of one run, which are bound to what is its user's. The registry itself
 // stays as it is. It fails as NewRegistry does.
 func (r *Registry) With(more ...Tool) (*Registry, error) {

@@ -15,10 +15,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"carrel/shared/catalog"
 )
 
-// DefaultScope is the scope of a token if the request names none.
-const DefaultScope = "openid profile calculator clock notes ask"
+// DefaultScope returns the scope of a token whose request names none: it has every grant of the catalog.
+func DefaultScope() string { return "openid profile " + strings.Join(catalog.Scopes(), " ") }
 
 // Config describes an issuer.
 type Config struct {
@@ -142,7 +144,7 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 		EndSession: issuer + "/end-session", Revocation: issuer + "/revoke", ResponseTypes: []string{"code"},
 		ResponseModes: []string{"query"},
 		GrantTypes:    []string{"authorization_code", "refresh_token"}, Subjects: []string{"public"},
-		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope), ClientAuth: []string{"none"},
+		Algorithms: []string{"ES256"}, Scopes: strings.Fields(DefaultScope()), ClientAuth: []string{"none"},
 		Challenges: []string{"S256"},
 	})
 }

@@ -243,7 +243,7 @@ func TestToken_Script(t *testing.T) {
 	s := newSite(t)
 	_, got := s.token(url.Values{"user": {"bob"}})
 	claims := s.claims(got.Access)
-	if claims["sub"] != "bob" || claims["scope"] != oidc.DefaultScope || got.Expires != 3600 || got.ID != "" {
+	if claims["sub"] != "bob" || claims["scope"] != oidc.DefaultScope() || got.Expires != 3600 || got.ID != "" {
 		t.Errorf("%+v %v", got, claims)
 	}
 	if claims["auth_time"] != float64(s.now.Unix()) {

@@ -68,7 +68,7 @@ func (i *Issuer) Mint(r Request) (string, error) {
 		r.Expires = i.config.Life
 	}
 	if r.Scope == "" {
-		r.Scope = DefaultScope
+		r.Scope = DefaultScope()
 	}
 	c := i.claims(r.User, "access", r.Expires)
 	c.Scope, c.Username = r.Scope, r.User
@@ -162,7 +162,7 @@ func (i *Issuer) mintForScript(w http.ResponseWriter, r *http.Request) {
 	}
 	scope := request.Scope
 	if scope == "" {
-		scope = DefaultScope
+		scope = DefaultScope()
 	}
 	answer(w, http.StatusOK, tokens{Access: access, Type: "Bearer", Expires: seconds, Scope: scope})
 }

@@ -65,5 +65,5 @@ func (s *Stack) opens(path string) bool {
 // pageConfig serves the addresses that the page needs.
 func (s *Stack) pageConfig(w http.ResponseWriter, r *http.Request) {
 	site.Config{WebSocket: s.endpoints.WebSocket, Issuer: s.endpoints.Issuer, ClientID: client,
-		Scope: oidc.DefaultScope}.ServeHTTP(w, r)
+		Scope: oidc.DefaultScope()}.ServeHTTP(w, r)
 }

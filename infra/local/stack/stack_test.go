@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"carrel/infra/local/dynamodb"
+	"carrel/infra/local/oidc"
 	"carrel/infra/local/stack"
 )
 
@@ -92,7 +93,7 @@ func (r *running) pages() {
 		{"assets/gone.js", "text/plain; charset=utf-8", "", "no such file", 404},
 		{"..%2f..%2ftemplate.yaml", "text/plain; charset=utf-8", "", "no such file", 404},
 		{"config.json", "application/json", "no-store", `"websocket":"` + r.Endpoints().WebSocket + `"`, 200},
-		{"config.json", "application/json", "no-store", `"scope":"openid profile calculator clock notes ask"`, 200},
+		{"config.json", "application/json", "no-store", `"scope":"` + oidc.DefaultScope() + `"`, 200},
 		{"ops", "text/html; charset=utf-8", "no-store", "ops.js", 200},
 		{"ops.js", "text/javascript; charset=utf-8", "no-store", "ops.json", 200},
 		{"ops.css", "text/css; charset=utf-8", "no-store", "color-scheme", 200},
