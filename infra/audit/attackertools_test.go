@@ -2,30 +2,21 @@ package audit_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
-	"carrel/shared/agent"
 	"carrel/shared/agui"
-	"carrel/shared/engine"
+	"carrel/shared/catalog"
+	"carrel/shared/tool/tooltest"
 )
 
-// reaches are arguments, by tool, that ask for the victim's. A tool without any fails the test.
-func reaches(v *victim) map[string][]string {
-	whose := []string{`{"user":%q}`, `{"userId":%q}`, `{"tenant":%q}`, `{"pk":%q}`}
-	all := map[string][]string{
-		// none that may be asked: a question has no result before its answer
-		"ask":          {`{"question":""}`, fmt.Sprintf(`{"question":"What is the secret?","of":%q}`, v.name)},
-		"calculator":   {`{"expression":"1+1"}`, fmt.Sprintf(`{"expression":%q}`, "secret-"), fmt.Sprintf(`{"expression":"1+1","user":%q}`, v.name)},
-		"clock":        {`{}`, fmt.Sprintf(`{"zone":%q}`, "../../"+v.name), fmt.Sprintf(`{"timezone":%q}`, "U#"+v.name)},
-		"notes_save":   {fmt.Sprintf(`{"text":"mine","user":%q}`, v.name), fmt.Sprintf(`{"text":"mine","number":1,"pk":%q}`, "U#"+v.name+"#D"), `{"text":"mine"}`},
-		"notes_list":   {`{}`},
-		"notes_search": {`{"words":"secret"}`, `{"words":"secret-note-"}`, `{"words":""}`, `{"words":"*"}`, fmt.Sprintf(`{"words":"secret","user":%q}`, v.name)},
-		"notes_delete": {`{"number":1}`, `{"number":0}`, `{"number":-1}`, `{"number":1e9}`, fmt.Sprintf(`{"number":1,"user":%q}`, v.name), fmt.Sprintf(`{"number":%q}`, "U#"+v.name+"#D#notes#000001")},
-		"notes_clear":  {`{}`},
-	}
-	for name := range all {
-		for _, form := range whose {
+// attacksOn returns, by tool, arguments that ask for the victim's data: those of the tool's test cases, and forms that
+// name the victim in a field of every tool.
+func attacksOn(t *testing.T, v *victim) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for name, c := range tooltest.Cases(t) {
+		all[name] = c.AttacksOn(t, v.name)
+		for _, form := range []string{`{"user":%q}`, `{"userId":%q}`, `{"tenant":%q}`, `{"pk":%q}`} {
 			all[name] = append(all[name], fmt.Sprintf(form, v.name))
 		}
 	}
@@ -37,7 +28,7 @@ func reaches(v *victim) map[string][]string {
 func TestTheAttackerAsksToolsForOthersData(t *testing.T) {
 	t.Attr("row", "C5: tools and prompts that request another user's data")
 	s := besiege(t)
-	v, all := s.victim, reaches(s.victim)
+	v, all := s.victim, attacksOn(t, s.victim)
 	p := s.attacker("mallory-has-tools")
 	var h holdings
 	var threads []string
@@ -57,12 +48,17 @@ func TestTheAttackerAsksToolsForOthersData(t *testing.T) {
 		}
 		says(text + "/say done")
 	}
-	for _, name := range toolNames(t) {
-		if len(all[name]) == 0 {
-			t.Errorf("the attacker has no arguments for the tool %s", name)
-		}
-		if name != "notes_clear" && name != "notes_delete" { // they ask first: the last
-			calls(name)
+	var destructive []string // their calls ask a person first
+	for _, g := range catalog.Grants() {
+		for _, tool := range g.Tools {
+			switch {
+			case len(all[tool.Name]) == 0:
+				t.Errorf("the tool %s has no attacks: add them to shared/tool/tooltest/cases.txtar", tool.Name)
+			case tool.Effects.Destructive:
+				destructive = append(destructive, tool.Name)
+			default:
+				calls(tool.Name)
+			}
 		}
 	}
 	for _, text := range []string{
@@ -72,7 +68,7 @@ func TestTheAttackerAsksToolsForOthersData(t *testing.T) {
 	} {
 		says(text)
 	}
-	for _, name := range []string{"notes_delete", "notes_clear"} {
+	for _, name := range destructive {
 		s.idle(p)
 		calls(name)
 		s.idle(p)
@@ -109,24 +105,3 @@ func (s *siege) agree(p *party, thread string) {
 		s.Fatalf("the own question's answer is answered with %s", a.raw)
 	}
 }
-
-// toolNames are the tools of the agents that there are.
-func toolNames(t *testing.T) []string {
-	t.Helper()
-	agents, err := agent.Samples(noModel{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, name := range agents.Names() {
-		a, err := agents.Agent(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, a.Tools...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-type noModel struct{ engine.Model }

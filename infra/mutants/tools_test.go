@@ -93,7 +93,7 @@ func auditedGuards() []guard {
 }
 
 func apartGuards() []guard {
-	const apart = "./functions/turn TestEveryToolHasAnIsolationCase"
+	const apart = "./functions/turn TestTools_IsolationCases"
 	return []guard{
 		{
 			name: "tools: made from the run's own store", file: "functions/turn/tools.go", row: "D4", test: apart,
@@ -108,8 +108,8 @@ func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 `,
 		},
 		{
-			name: "tools: one without an isolation case is noticed", file: "functions/turn/tools_test.go", row: "D4", test: apart,
-			from: `		"clock":        {`, to: `		"hourglass":    {`,
+			name: "tools: one without an isolation case is noticed", file: "shared/tool/tooltest/cases.txtar", row: "D4", test: apart,
+			from: "-- clock --", to: "-- hourglass --",
 		},
 		{
 			name: "tools: none can name a user", file: "shared/arch/tools_test.go", row: "D4", test: "./shared/arch TestToolsCannotNameUsers",
