@@ -109,21 +109,9 @@ func disagreement(err error) error {
 // violated records a violation: of whom, and which ids the frame named.
 func (r *request) violated(ctx context.Context, v violation, f wire.ClientFrame) {
 	about := []monitor.ID{monitor.Request(r.in.RequestID), monitor.Connection(r.in.Connection)}
-	switch f := f.(type) {
-	case *wire.Hello:
-		about = append(about, monitor.Thread(f.ThreadID))
-	case *wire.Run:
-		about = append(about, monitor.Thread(f.ThreadID), monitor.Run(f.RunID))
-	case *wire.Cancel:
-		about = append(about, monitor.Run(f.RunID))
-	case *wire.History:
-		about = append(about, monitor.Thread(f.ThreadID))
-	case *wire.Rename:
-		about = append(about, monitor.Thread(f.ThreadID))
-	case *wire.Delete:
-		about = append(about, monitor.Thread(f.ThreadID))
-	case *wire.Ping:
-		about = append(about, monitor.Thread(f.ThreadID))
+	if f != nil {
+		named := f.Named()
+		about = append(about, monitor.Thread(named.Thread), monitor.Run(named.Run))
 	}
 	r.monitor.Violation(ctx, v.guard, r.in.User, about...)
 }

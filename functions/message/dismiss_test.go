@@ -35,7 +35,7 @@ func ended() map[wire.Code]func(w window) error {
 // Every frame on a connection that was replaced or signed out is refused with the reason, closes the socket, stores nothing
 // and invokes nothing.
 func TestFrame_ConnectionWithoutRow(t *testing.T) {
-	frames := everyFrame()
+	frames := everyFrame(t)
 	frames["no frame"] = `{"type":"nothing"}`
 	refused := 0
 	for code, end := range ended() {
@@ -94,7 +94,7 @@ func TestFrame_MissingRowIsWrittenAgain(t *testing.T) {
 	for _, typ := range wire.ClientTypes() {
 		r := newRig(t)
 		w := r.unrecorded("alice", "w1=")
-		posted := w.send(strings.Replace(everyFrame()[typ], `"seq":1`, `"seq":0`, 1))
+		posted := w.send(strings.Replace(everyFrame(t)[typ], `"seq":1`, `"seq":0`, 1))
 		if again, closed := typ == wire.TypeHello || typ == wire.TypeRun, w.edge.Closed(); !again && (len(posted) > 0 || len(closed) != 1) {
 			t.Errorf("%s: posted %v and closed %v, want the socket closed alone", typ, posted, closed)
 		}

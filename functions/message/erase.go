@@ -37,7 +37,7 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 
 // erase marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
 // and sweep asks it again until nothing is left. A repeat is answered like the first, and needs no new sign-in.
-func (r *request) erase(ctx context.Context) error {
+func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 	if no := r.mayErase(); no != nil {
 		switch err := r.store.Open(ctx); {
 		case err == nil:

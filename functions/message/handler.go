@@ -145,44 +145,6 @@ func (r *request) tooLate(ctx context.Context) error {
 	return r.refuse(ctx, wire.CodeTokenExpired)
 }
 
-func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
-	switch f := f.(type) {
-	case *wire.Hello:
-		return r.hello(ctx, f)
-	case *wire.Run:
-		return r.run(ctx, f)
-	case *wire.Ping:
-		return r.ping(ctx, f)
-	}
-	if _, err := r.mine(ctx); err != nil { // which the others do as they write or read the row
-		return err
-	}
-	switch f := f.(type) {
-	case *wire.Erase:
-		return r.erase(ctx)
-	case *wire.SignOut:
-		return r.signOut(ctx, f)
-	case *wire.Threads:
-		return r.threads(ctx, f)
-	case *wire.Runs:
-		return r.runs(ctx, f)
-	}
-	if err := r.store.Open(ctx); err != nil { // as the others see when they read the desk
-		return err
-	}
-	switch f := f.(type) {
-	case *wire.Cancel:
-		return r.cancel(ctx, f)
-	case *wire.History:
-		return r.history(ctx, f)
-	case *wire.Rename:
-		return r.rename(ctx, f)
-	case *wire.Delete:
-		return r.delete(ctx, f)
-	}
-	return fmt.Errorf("no handler for %T", f)
-}
-
 // refused tells an operator of a refusal: whose it is in the log, by their hash, and how many there are as a metric. Of a
 // frame that cannot be read nothing is said but its code: what is in it is the sender's.
 func (r *request) refused(ctx context.Context, code wire.Code, more ...any) {

@@ -5,9 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"reflect"
 	"slices"
@@ -18,33 +15,22 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
+	"carrel/shared/wire/wiretest"
 )
 
-// arms are one good frame of each type of client frame, with every field that there is. Attacks are made of them, one
-// field after the other; so a new type and a new field are attacked as soon as they stand here, and
-// TestTheAttackerKnowsEveryFrame wants them here.
-func arms(own holdings) []wire.ClientFrame {
-	h := wire.Header{RequestID: "asked-by-whoever-says-it"}
+// armsValues are the values of the attacker's frames, one of each type and with every field set. Attacks change one field
+// after the other, so a new type and a new field are attacked as soon as they stand in shared/wire/wiretest.
+func armsValues(own holdings) wiretest.Values {
 	n, err := strconv.ParseInt(countsUp, 10, 64)
 	if err != nil {
 		panic(err) // it is a constant
 	}
-	thread, run, cursor := chat.ThreadID(own.thread), chat.RunID(own.run), &chat.Cursor{Epoch: chat.Epoch(own.epoch), Seq: 1}
-	return []wire.ClientFrame{
-		&wire.Hello{Header: h, N: n, ThreadID: thread, Cursor: cursor},
-		&wire.Run{Header: h, N: n, RunID: freshRun, ThreadID: thread, Agent: "assistant", WhenBusy: chat.Reject,
-			Messages: []agui.Message{{ID: own.message, Role: agui.RoleUser, Content: "/say what I say"}},
-			Resume:   []agui.Resume{{InterruptID: chat.InterruptID(own.interrupt), Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":true}`)}}},
-		&wire.Cancel{Header: h, RunID: run},
-		&wire.Threads{Header: h, Before: listCursor("T#1#", own.thread), Limit: 100},
-		&wire.History{Header: h, ThreadID: thread, Before: 1000, Limit: 100},
-		&wire.Rename{Header: h, ThreadID: thread, Title: "what I call it"},
-		&wire.Runs{Header: h, Before: listCursor("R#", own.run), Limit: 100},
-		&wire.Ping{Header: h, ThreadID: thread, Cursor: cursor},
-		&wire.Delete{Header: h, ThreadID: thread},
-		&wire.SignOut{Header: h, Everywhere: true, CancelRuns: true},
-		&wire.Erase{Header: h, Confirm: true},
-	}
+	return wiretest.Values{RequestID: "asked-by-whoever-says-it", N: n, Thread: chat.ThreadID(own.thread),
+		Epoch: chat.Epoch(own.epoch), Run: chat.RunID(own.run), NewRun: freshRun, Message: own.message,
+		Text: "/say what I say", Title: "what I call it", Agent: "assistant", WhenBusy: chat.Reject,
+		Resume: []agui.Resume{{InterruptID: chat.InterruptID(own.interrupt), Status: agui.ResumeResolved,
+			Payload: json.RawMessage(`{"approved":true}`)}},
+		ThreadsBefore: listCursor("T#1#", own.thread), RunsBefore: listCursor("R#", own.run), Before: 1000, Limit: 100}
 }
 
 // final reports whether nothing more can be asked after a frame of this type: the account or its sessions are gone.
@@ -55,88 +41,26 @@ func listCursor(prefix, id string) chat.ListCursor {
 	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(prefix + "1700000000000#" + id)))
 }
 
-// armed are the frames as they are sent, by type and in the order of arms.
+// armed are the frames as they are sent, by type. The types are in the order of the attack: those after which the attacker
+// can send nothing more come last, and before them the one that deletes the thread.
 func armed(t *testing.T, own holdings) (types []wire.Type, frames map[wire.Type][]byte) {
 	t.Helper()
-	frames = map[wire.Type][]byte{}
-	for _, f := range arms(own) {
-		b, err := wire.EncodeClient(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		decoded, bad := wire.DecodeClient(b)
-		if bad != nil {
-			t.Fatal(bad)
-		}
-		types = append(types, decoded.Request().Type)
-		frames[decoded.Request().Type] = b
-	}
-	return types, frames
+	last := []wire.Type{wire.TypeDelete, wire.TypeSignOut, wire.TypeErase}
+	types = slices.DeleteFunc(wire.ClientTypes(), func(typ wire.Type) bool { return slices.Contains(last, typ) })
+	return append(types, last...), wiretest.Encoded(t, armsValues(own))
 }
 
-// A type of client frame that shared/wire decodes and the attacker has not fails this test, and so does a field.
+// A field of a client frame that is empty in the attacker's frame fails this test. A type without a frame fails in
+// wiretest.
 func TestTheAttackerKnowsEveryFrame(t *testing.T) {
 	t.Attr("row", "C5: the attack covers every frame type")
 	own := newHoldings()
 	own.epoch = "epoch"
-	_, frames := armed(t, own)
-	decoded := decodedTypes(t)
-	for kind := range decoded {
-		if frames[kind] == nil {
-			t.Errorf("shared/wire takes frames of type %s, and the attacker has none", kind)
-		}
-	}
-	for kind := range frames {
-		if !decoded[kind] {
-			t.Errorf("the attacker has a frame of type %s, which shared/wire does not take", kind)
-		}
-	}
-	fields := 0
-	for _, f := range arms(own) {
+	frames, fields := wiretest.Frames(t, armsValues(own)), 0
+	for _, f := range frames {
 		fields += filled(t, fmt.Sprintf("%T", f), reflect.ValueOf(f))
 	}
 	t.Attr("figure", fmt.Sprintf("%d types of client frame with %d fields, all of them attacked", len(frames), fields))
-}
-
-// decodedTypes are the types that shared/wire's decoder of client frames has a case for.
-func decodedTypes(t *testing.T) map[wire.Type]bool {
-	t.Helper()
-	values, cases := map[string]string{}, []string{}
-	for _, name := range []string{"wire.go", "decode.go"} {
-		file, err := parser.ParseFile(token.NewFileSet(), "../../shared/wire/"+name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.FuncDecl:
-				return n.Name.Name == "decodeFrame"
-			case *ast.CaseClause:
-				for _, e := range n.List {
-					cases = append(cases, e.(*ast.Ident).Name)
-				}
-			case *ast.ValueSpec:
-				if len(n.Values) != 1 {
-					break
-				}
-				if l, ok := n.Values[0].(*ast.BasicLit); ok && l.Kind == token.STRING {
-					values[n.Names[0].Name] = strings.Trim(l.Value, `"`)
-				}
-			}
-			return true
-		})
-	}
-	all := map[wire.Type]bool{}
-	for _, name := range cases {
-		if values[name] == "" {
-			t.Fatalf("shared/wire decodes %s, which is no constant of wire.go", name)
-		}
-		all[wire.Type(values[name])] = true
-	}
-	if len(all) == 0 {
-		t.Fatal("shared/wire/decode.go has no decodeFrame with cases: this test must learn where the types are")
-	}
-	return all
 }
 
 // filled counts the fields of a frame, none of which may be empty: an empty one is not attacked.

@@ -54,9 +54,9 @@ func frameGuards() []guard {
 	const spare = "whoever posts an answer and has read no record reads it then"
 	return []guard{
 		{
-			name: "last hop: every frame is compared with its connection", row: "C5", file: "functions/message/handler.go", test: every,
-			from: "		return r.ping(ctx, f)\n	}\n	if _, err := r.mine(ctx); err != nil {\n		return err\n	}\n",
-			to:   "		return r.ping(ctx, f)\n	}\n",
+			name: "last hop: every frame is compared with its connection", row: "C5", file: "functions/message/dispatch.go", test: every,
+			from: "		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n",
+			to:   "",
 		},
 		{
 			name: "last hop: a frame that is none, too", file: "functions/message/handler.go", test: every,

@@ -31,7 +31,7 @@ func textGuards() []guard {
 			from: `keep := chars.Head(whole, f.most)`, to: `keep := whole[:min(len(whole), f.most)]`,
 		},
 		{
-			name: "text: a message that nobody can see is refused", file: "shared/wire/decode.go", test: "./shared/wire TestClientFrames",
+			name: "text: a message that nobody can see is refused", file: "shared/wire/run.go", test: "./shared/wire TestClientFrames",
 			from: `if o.err == nil && chars.Blank(m.Content) {`, to: `if o.err == nil && m.Content == "" {`,
 		},
 		{

@@ -50,7 +50,8 @@ func table() map[string]allowed {
 
 // testOnly are packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
-	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest", "usercontext/walktest"}
+	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest", "usercontext/walktest",
+		"wire/wiretest"}
 }
 
 // makers are the files that may import internal/principal: where a chat.User is made, and the vocabulary.

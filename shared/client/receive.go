@@ -261,11 +261,11 @@ func (v *View) refused(f *wire.Error) {
 		v.requests.cancelled(run)
 	case "threads":
 		v.requests.list, v.requests.listSent = false, false
-	case "rename", "delete", "history", "runs", "erase", "signOut":
+	case "hello", "ping", "":
 		run = ""
-		v.refusedAsked(f)
 	default:
 		run = ""
+		v.refusedAsked(f)
 	}
 	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, Field: f.Field, RetryAfterMS: f.RetryAfterMS})
 	v.answered()

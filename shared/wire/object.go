@@ -34,7 +34,7 @@ func bad(field, what string) *Error {
 	if field != "" {
 		msg = field + ": " + what
 	}
-	return &Error{Type: TypeError, Code: CodeBadFrame, Field: field, Message: msg}
+	return &Error{Kind: Kind{TypeError}, Code: CodeBadFrame, Field: field, Message: msg}
 }
 
 // readObject splits an object into its fields. On an error the object holds what was read before it, or is nil.

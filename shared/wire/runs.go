@@ -5,16 +5,21 @@ import (
 	"carrel/shared/chat"
 )
 
-// Runs asks for a page of the user's runs, newest first, ended ones included. The first page has all that have not ended.
+// Runs requests a page of the user's runs, newest first, ended ones included. The first page has all runs that have not
+// ended.
 type Runs struct {
 	Header
-	Before chat.ListCursor `json:"before,omitempty"` // the Before of the page before; absent: the top
+	Before chat.ListCursor `json:"before,omitempty"` // the Before of the previous page; absent: the first page
 	Limit  int             `json:"limit,omitempty"`  // 1–100, default 20
+}
+
+func decodeRuns(o *object, h Header) *Runs {
+	return &Runs{Header: h, Before: o.listCursor("before"), Limit: int(o.integer("limit", 1, maxLimit, optional))}
 }
 
 // RunList answers Runs.
 type RunList struct {
-	Type      Type            `json:"type"`
+	Kind
 	RequestID string          `json:"requestId,omitempty"`
 	Runs      []RunInfo       `json:"runs"`
 	More      bool            `json:"more"`
@@ -25,28 +30,21 @@ type RunList struct {
 type RunInfo struct {
 	RunID    chat.RunID     `json:"runId"`
 	ThreadID chat.ThreadID  `json:"threadId"`
-	Status   chat.RunStatus `json:"status"` // running from its admission on: never admitted
+	Status   chat.RunStatus `json:"status"` // running from the admission on: admitted is never sent
 	Agent    string         `json:"agent,omitempty"`
 	Created  int64          `json:"created"`
 	Started  int64          `json:"started,omitempty"`
 	Ended    int64          `json:"ended,omitempty"`
-	Attempts int            `json:"attempts"` // workers that took it up; 0: none yet
+	Attempts int            `json:"attempts"` // how many workers have claimed the run
 	Stats    *chat.RunStats `json:"stats,omitempty"`
 	Usage    []agui.Usage   `json:"usage,omitempty"`
 }
 
-// RunHeader says which messages of a Snapshot or a HistoryPage are a run's, when it began, who answered and what that used.
-// The first header is about the first Messages messages, the next one about those behind them.
+// RunHeader is the header of one run in a Snapshot or a HistoryPage: which messages belong to the run, when it began, the
+// agent and the usage. The first header counts the frame's first messages, the next header the messages behind those.
 type RunHeader struct {
 	RunID    chat.RunID `json:"runId"`
 	Seq      chat.Seq   `json:"seq"`      // of its RUN_STARTED
-	Messages int        `json:"messages"` // how many of the frame are its own
+	Messages int        `json:"messages"` // how many of the frame's messages belong to the run
 	agui.Header
-}
-
-// Erase deletes all that the user has, for ever. It is answered with Accepted (state erasing) once that is durable; all
-// later requests are refused with CodeErasing, and a Done without a thread follows when everything is erased.
-type Erase struct {
-	Header
-	Confirm bool `json:"confirm"` // true, or it is refused
 }

@@ -1,55 +1,49 @@
 // Package wire is the protocol carrel.v1: the JSON frames that a client and the server exchange over one WebSocket.
-// docs/protocol.md is its manual. A client's frame is decoded strictly (DecodeClient), a server's leniently
-// (DecodeServer), because a newer server may say more than an older client knows.
+// docs/protocol.md is its reference. DecodeClient is strict. DecodeServer is lenient, because a newer server may send more
+// than an older client knows.
+//
+// Start with table.go, which has a row for each frame.
 package wire
 
-import (
-	"carrel/shared/agui"
-	"carrel/shared/chat"
-)
+import "carrel/shared/chat"
 
-// Subprotocol is the WebSocket subprotocol; BearerPrefix begins the one that carries a browser's access token.
+// Subprotocol is the WebSocket subprotocol. BearerPrefix begins the subprotocol that carries a browser's access token.
 const (
 	Subprotocol  = "carrel.v1"
 	BearerPrefix = "bearer."
 )
 
-// Sizes in bytes. MaxFrame is API Gateway's: a longer inbound frame closes the socket, a longer outbound one leaves
-// as Parts.
+// Sizes in bytes, and numbers of list entries. MaxFrame is API Gateway's limit: it closes the socket on a longer frame of
+// a client, and a longer frame of the server is sent as Parts.
 const (
-	MaxFrame    = 32 << 10
-	MaxText     = 24 << 10 // one message's content; an escaped one must still fit in a frame
-	MaxMessages = 8        // new messages of one run
-	MaxAnswers  = 20       // to interrupts, of one run
-	MaxPayload  = 8 << 10  // of one answer, as JSON without white space
-	MaxMetadata = 1 << 10  // of one message, as JSON without white space
-	partData    = 22 << 10
+	MaxFrame     = 32 << 10
+	MaxText      = 24 << 10 // the content of one message; it must fit in a frame when it is escaped
+	MaxMessages  = 8        // new messages of one run
+	MaxResponses = 20       // to interrupts, in one run
+	MaxPayload   = 8 << 10  // of one response, as JSON without white space
+	MaxMetadata  = 1 << 10  // of one message, as JSON without white space
+	MaxTitle     = 200      // of a thread, in characters
 )
 
 // Type is the type field of a frame.
 type Type string
 
-// The frames of a client.
+// The types of a client's frames.
 const (
 	TypeHello   Type = "hello"
 	TypeRun     Type = "run"
 	TypeCancel  Type = "cancel"
-	TypeThreads Type = "threads" // also its answer's type
-	TypeHistory Type = "history" // also its answer's type
+	TypeThreads Type = "threads" // also the type of its answer
+	TypeHistory Type = "history" // also the type of its answer
 	TypeRename  Type = "rename"
 	TypeDelete  Type = "delete"
-	TypeRuns    Type = "runs" // also its answer's type
+	TypeRuns    Type = "runs" // also the type of its answer
 	TypeErase   Type = "erase"
 	TypeSignOut Type = "signOut"
 	TypePing    Type = "ping"
 )
 
-// ClientTypes are the frames of a client, for who must have a case for each.
-func ClientTypes() []Type {
-	return []Type{TypeHello, TypeRun, TypeCancel, TypeThreads, TypeHistory, TypeRename, TypeDelete, TypeRuns, TypeErase, TypeSignOut, TypePing}
-}
-
-// The frames of the server.
+// The types of the server's frames, beside those of the lists above.
 const (
 	TypeReady    Type = "ready"
 	TypeSnapshot Type = "snapshot"
@@ -64,232 +58,75 @@ const (
 	TypePart     Type = "part"
 )
 
-// ClientFrame is one frame of a client: a pointer to Hello, Run, Cancel, Threads, History, Rename, Delete, Runs, Erase,
-// SignOut or Ping.
-type ClientFrame interface{ Request() Header }
+// ClientFrame is one frame of a client: a pointer to a struct that embeds Header and has a row in clientTable.
+type ClientFrame interface {
+	// Request returns the frame's header.
+	Request() Header
+	// Named returns the ids in the frame.
+	Named() Named
+	setType(Type)
+}
 
-// Header is what every client frame carries.
+// Header is the part that all frames of a client have.
 type Header struct {
 	Type      Type   `json:"type"`
-	RequestID string `json:"requestId,omitempty"` // 1–128 of an id's characters; repeated in the answer and the error
+	RequestID string `json:"requestId,omitempty"` // 1–128 characters of an id; the answer or error repeats it
 }
 
 // Request returns the header itself, so that every frame that embeds one is a ClientFrame.
 func (h Header) Request() Header { return h }
 
-// Hello says which thread this connection watches and what it has of it.
-type Hello struct {
-	Header
-	N        int64         `json:"n"`                  // counts this connection's hellos and runs from 1
-	ThreadID chat.ThreadID `json:"threadId,omitempty"` // absent: the thread that the connect allocated
-	Cursor   *chat.Cursor  `json:"cursor,omitempty"`
+// Named returns nothing: a frame with ids has its own method.
+func (h Header) Named() Named { return Named{} }
+
+func (h *Header) setType(t Type) { h.Type = t }
+
+// Named holds the ids in a client's frame, empty where the frame has none. They are correlation ids inside the sender's
+// own data, never authority. Records of isolation violations contain their hashes.
+type Named struct {
+	Thread chat.ThreadID
+	Run    chat.RunID
 }
 
-// Run asks for a run. Its thread is created if the user has none of that id.
-type Run struct {
-	Header
-	N        int64          `json:"n"`
-	RunID    chat.RunID     `json:"runId"`
-	ThreadID chat.ThreadID  `json:"threadId"`
-	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content, metadata; may be none with Resume
-	Agent    string         `json:"agent,omitempty"`
-	WhenBusy chat.WhenBusy  `json:"whenBusy,omitempty"`
-	Resume   []agui.Resume  `json:"resume,omitempty"` // an answer to each of the thread's open interrupts, 1–20
+// ServerFrame is one frame of the server: a pointer to a struct that embeds Kind and has a row in serverTable.
+type ServerFrame interface{ setType(Type) }
+
+// Kind is the type of a server's frame. Encode sets it.
+type Kind struct {
+	Type Type `json:"type"`
 }
 
-// Cancel ends a run.
-type Cancel struct {
-	Header
-	RunID chat.RunID `json:"runId"`
-}
+func (k *Kind) setType(t Type) { k.Type = t }
 
-// History asks for a page of a thread's transcript, older than Before.
-type History struct {
-	Header
-	ThreadID chat.ThreadID `json:"threadId"`
-	Before   chat.Seq      `json:"before,omitempty"` // absent: the end
-	Limit    int           `json:"limit,omitempty"`  // messages, about; 1–100, default 50
-}
-
-// Ping asks whether anything was missed.
-type Ping struct {
-	Header
-	ThreadID chat.ThreadID `json:"threadId,omitempty"`
-	Cursor   *chat.Cursor  `json:"cursor,omitempty"`
-}
-
-// ServerFrame is one frame of the server: a pointer to one of the types below.
-type ServerFrame interface{ frame() Type }
-
-// Ready answers a Hello.
-type Ready struct {
-	Type         Type              `json:"type"`
-	RequestID    string            `json:"requestId,omitempty"`
-	N            int64             `json:"n"`
-	ConnectionID chat.ConnectionID `json:"connectionId"`
-	ThreadID     chat.ThreadID     `json:"threadId"`
-	Epoch        chat.Epoch        `json:"epoch,omitempty"` // absent: the thread does not exist
-	Head         chat.Seq          `json:"head"`            // the last event there is; a cursor short of it has a gap
-	Recovered    bool              `json:"recovered"`       // the cursor was usable: no snapshot follows
-	Active       *RunState         `json:"active,omitempty"`
-	Queued       []RunState        `json:"queued"`     // this thread's, in order, with their messages
-	Interrupts   []agui.Interrupt  `json:"interrupts"` // open ones, as of Head
-	Limits       Limits            `json:"limits"`
-	// ReconnectInMs is how long after this frame the client opens its next socket. It is a duration and no time of day,
-	// because a device's clock may be wrong.
-	ReconnectInMs int64 `json:"reconnectInMs"`
-}
-
-// Limits tells a client what it may send.
-type Limits struct {
-	FrameBytes  int `json:"frameBytes"`
-	TextBytes   int `json:"textBytes"`
-	Messages    int `json:"messages"`
-	Runs        int `json:"runs"`
-	Queued      int `json:"queued"`
-	Connections int `json:"connections"`
-}
-
-// RunState is one run as the desk sees it. Messages are there only for waiting runs in Ready.
-type RunState struct {
-	RunID    chat.RunID     `json:"runId"`
-	ThreadID chat.ThreadID  `json:"threadId"`
-	Status   chat.RunStatus `json:"status"`
-	Messages []agui.Message `json:"messages,omitempty"`
-}
-
-// Snapshot restates the messages of the runs that have ended; events follow from Seq + 1.
-type Snapshot struct {
-	Type       Type             `json:"type"`
-	N          int64            `json:"n"`
-	ThreadID   chat.ThreadID    `json:"threadId"`
-	Epoch      chat.Epoch       `json:"epoch"`
-	Seq        chat.Seq         `json:"seq"`
-	Messages   []agui.Message   `json:"messages"`
-	Runs       []RunHeader      `json:"runs"`       // of Messages, in order
-	Interrupts []agui.Interrupt `json:"interrupts"` // open ones, as of Seq
-	More       bool             `json:"more"`       // older messages exist: History with Before
-	Before     chat.Seq         `json:"before,omitempty"`
-}
-
-// Pong answers a Ping.
-type Pong struct {
-	Type      Type          `json:"type"`
-	RequestID string        `json:"requestId,omitempty"`
-	ThreadID  chat.ThreadID `json:"threadId,omitempty"`
-	Epoch     chat.Epoch    `json:"epoch,omitempty"`
-	Head      chat.Seq      `json:"head,omitempty"`
-	Runs      []RunState    `json:"runs"` // all of the user's, running first
-
-	Interrupted bool `json:"interrupted,omitempty"` // the thread waits for a person
-}
-
-// Events are consecutive events of one run: one log record.
-type Events struct {
-	Type     Type          `json:"type"`
-	ThreadID chat.ThreadID `json:"threadId"`
-	Epoch    chat.Epoch    `json:"epoch"`
-	Seq      chat.Seq      `json:"seq"` // of the first
-	RunID    chat.RunID    `json:"runId"`
-	Events   []agui.Event  `json:"events"`
-}
-
-// Accepted says that a run, its cancellation or an Erase is durable.
-type Accepted struct {
-	Type      Type          `json:"type"`
-	RequestID string        `json:"requestId,omitempty"`
-	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for an Erase
-	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of an unknown run
-	State     string        `json:"state"`              // running, queued; ended for a repeat of a run that has ended; erasing for an Erase
-	Position  int           `json:"position,omitempty"` // 1 is the next of the queued runs
-}
-
-// Rejected says that a run was not accepted; nothing was stored.
-type Rejected struct {
-	Type         Type             `json:"type"`
-	RequestID    string           `json:"requestId,omitempty"`
-	RunID        chat.RunID       `json:"runId"`
-	Code         Code             `json:"code"`
-	Message      string           `json:"message"`
-	Field        string           `json:"field,omitempty"`        // with CodeInterrupted: the wrong part of an answer
-	RetryAfterMS int64            `json:"retryAfterMs,omitempty"` // with CodeRateLimited
-	Interrupts   []agui.Interrupt `json:"interrupts,omitempty"`   // with CodeInterrupted: those that are open; absent: none is
-}
-
-// Ended says that a run ended that never began: it has no events.
-type Ended struct {
-	Type     Type           `json:"type"`
-	RunID    chat.RunID     `json:"runId"`
-	ThreadID chat.ThreadID  `json:"threadId"`
-	Status   chat.RunStatus `json:"status"`
-}
-
-// HistoryPage answers History, oldest message first.
-type HistoryPage struct {
-	Type      Type           `json:"type"`
-	RequestID string         `json:"requestId,omitempty"`
-	ThreadID  chat.ThreadID  `json:"threadId"`
-	Epoch     chat.Epoch     `json:"epoch,omitempty"`
-	Messages  []agui.Message `json:"messages"`
-	Runs      []RunHeader    `json:"runs"` // of Messages, in order
-	More      bool           `json:"more"`
-	Before    chat.Seq       `json:"before,omitempty"` // what to ask for next
-}
-
-// Error refuses a frame; the socket lives on.
+// Error refuses a frame. The socket stays open.
 type Error struct {
-	Type         Type   `json:"type"`
+	Kind
 	RequestID    string `json:"requestId,omitempty"`
 	Code         Code   `json:"code"`
 	Message      string `json:"message"`
-	Field        string `json:"field,omitempty"` // of the refused frame, as in messages[0].content
+	Field        string `json:"field,omitempty"` // of the refused frame, such as messages[0].content
 	RetryAfterMS int64  `json:"retryAfterMs,omitempty"`
 }
 
-// Part is a piece of a frame that is longer than MaxFrame.
-type Part struct {
-	Type Type   `json:"type"`
-	ID   string `json:"id"`
-	N    int    `json:"n"`  // from 1
-	Of   int    `json:"of"` // how many there are
-	Data []byte `json:"data"`
-}
-
-// Code is why something was refused.
+// Code is the reason for a refusal.
 type Code string
 
 // The codes of Error and Rejected.
 const (
-	CodeBadFrame     Code = "bad_frame"
-	CodeTooLarge     Code = "too_large"
-	CodeUnauthorized Code = "unauthorized"
-	CodeTokenExpired Code = "token_expired"
-	CodeReplaced     Code = "replaced"
-	CodeSignedOut    Code = "signed_out" // the session was ended, here or elsewhere
-	CodeNotFound     Code = "not_found"
-	CodeBusy         Code = "busy"
-	CodeInterrupted  Code = "interrupted"
-	CodeTooManyRuns  Code = "too_many_runs"
-	CodeRateLimited  Code = "rate_limited"
-	CodeUnknownAgent Code = "unknown_agent"
-	CodeDenied       Code = "denied"
-	// CodeReauthenticate refuses an erase: the user must have signed in within the last minutes.
-	CodeReauthenticate Code = "reauthenticate"
-	CodeErasing        Code = "erasing" // all that the user has is being erased
+	CodeBadFrame       Code = "bad_frame"
+	CodeTooLarge       Code = "too_large"
+	CodeUnauthorized   Code = "unauthorized"
+	CodeTokenExpired   Code = "token_expired"
+	CodeReplaced       Code = "replaced"
+	CodeSignedOut      Code = "signed_out" // the session was ended, on this device or another one
+	CodeNotFound       Code = "not_found"
+	CodeBusy           Code = "busy"
+	CodeInterrupted    Code = "interrupted"
+	CodeTooManyRuns    Code = "too_many_runs"
+	CodeRateLimited    Code = "rate_limited"
+	CodeUnknownAgent   Code = "unknown_agent"
+	CodeDenied         Code = "denied"
+	CodeReauthenticate Code = "reauthenticate" // of an erase: the user must have signed in within the last minutes
+	CodeErasing        Code = "erasing"        // the user's data is being erased
 	CodeInternal       Code = "internal"
 )
-
-func (*Ready) frame() Type       { return TypeReady }
-func (*Snapshot) frame() Type    { return TypeSnapshot }
-func (*Pong) frame() Type        { return TypePong }
-func (*Events) frame() Type      { return TypeEvents }
-func (*Accepted) frame() Type    { return TypeAccepted }
-func (*Rejected) frame() Type    { return TypeRejected }
-func (*Ended) frame() Type       { return TypeEnded }
-func (*Thread) frame() Type      { return TypeThread }
-func (*Done) frame() Type        { return TypeDone }
-func (*ThreadList) frame() Type  { return TypeThreads }
-func (*HistoryPage) frame() Type { return TypeHistory }
-func (*RunList) frame() Type     { return TypeRuns }
-func (*Error) frame() Type       { return TypeError }
-func (*Part) frame() Type        { return TypePart }

@@ -227,7 +227,7 @@ func TestParts(t *testing.T) {
 // TestManyInterrupts: frames with many long questions leave as parts like all others, and come back the same.
 func TestManyInterrupts(t *testing.T) {
 	var open []agui.Interrupt
-	for i := range wire.MaxAnswers {
+	for i := range wire.MaxResponses {
 		open = append(open, agui.Interrupt{ID: chat.InterruptID(string(rune('a' + i))), Reason: agui.ReasonToolCall,
 			Metadata: json.RawMessage(`{"carrel":{"arguments":"` + strings.Repeat("x", 8<<10) + `"}}`)})
 	}

@@ -1,4 +1,4 @@
-import type { AgentEvent, Message } from "./frames.ts";
+import type { AgentEvent, Message } from "./events.ts";
 import type { MessageRun } from "./headers.ts";
 import { userMessage } from "./ids.ts";
 

@@ -1,6 +1,6 @@
 import type { Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
 import { toCarrel, toStock } from "./agui-ids.ts";
-import type { Message } from "./frames.ts";
+import type { Message } from "./events.ts";
 
 /** Throws an error that names the first part of an input that Carrel has no place for: nothing is dropped silently. */
 export function refuseUncarried({ tools, context, state, forwardedProps }: RunAgentInput): void {

@@ -7,7 +7,7 @@ import { newMessages, refuseUncarried } from "./agui-input.ts";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
 import type { RunOptions } from "./contract.ts";
-import type { AgentEvent, Interrupt, Resume } from "./frames.ts";
+import type { AgentEvent, Interrupt, Resume } from "./events.ts";
 import { timedId } from "./ids.ts";
 import type { ThreadState } from "./state.ts";
 

@@ -1,5 +1,6 @@
-import type { Accepted, Done, Ended, ErrorFrame, Rejected, RunPage, ServerFrame, ThreadInfo, ThreadList } from "./frames.ts";
+import type { Accepted, Done, Ended, ErrorFrame, Rejected, RunPage, ServerFrame, ThreadInfo, ThreadList } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
+import { threadOf } from "./requests.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Views } from "./views.ts";
 
@@ -135,8 +136,9 @@ export class Answers {
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
     const of = id.startsWith("cancel.") ? { runId: id.slice(7) } : {};
     this.#views.note({ code: frame.code, message: frame.message, ...of, ...(frame.field !== undefined && { field: frame.field }) });
-    const [, threadId] = /^(?:rename\.|delete\.|runs$|erase$|signOut$)(.*)$/.exec(id) ?? [];
-    if (threadId === undefined) return this.plain(id, frame);
+    const edit = this.#out.requests.editOf(id);
+    if (!edit) return this.plain(id, frame);
+    const threadId = threadOf(edit);
     // It was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);
     this.#edited(threadId, id, frame);

@@ -1,5 +1,6 @@
 import type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, ThreadAnswers } from "./contract.ts";
-import type { HistoryPage, Message, Resume, RunPage, ServerFrame, ThreadList } from "./frames.ts";
+import type { Message, Resume } from "./events.ts";
+import type { HistoryPage, RunPage, ServerFrame, ThreadList } from "./server-frames.ts";
 import { timedId, userMessage } from "./ids.ts";
 import type { Plain } from "./requests.ts";
 import { Session } from "./session.ts";

@@ -1,6 +1,7 @@
 import { isBlank } from "./chars.ts";
-import { MAX_FRAME } from "./frames.ts";
-import type { ClientFrame, Run, ServerFrame } from "./frames.ts";
+import { MAX_FRAME } from "./protocol.ts";
+import type { ClientFrame, Run } from "./client-frames.ts";
+import type { ServerFrame } from "./server-frames.ts";
 
 /** Of an answer, in bytes. */
 const MAX_PAYLOAD = 8 * 1024;
@@ -11,26 +12,25 @@ export interface Limits {
   readonly messages: number;
 }
 
-/** What each frame needs before the view may look at it. */
-function required(type: string): Record<string, "string" | "number" | "array"> | undefined {
-  switch (type) {
-    case "ready": return { n: "number", threadId: "string", head: "number" };
-    case "snapshot": return { n: "number", threadId: "string", epoch: "string", seq: "number", messages: "array" };
-    case "pong": return {};
-    case "events": return { threadId: "string", epoch: "string", seq: "number", runId: "string", events: "array" };
-    case "accepted": return { state: "string" };
-    case "rejected": return { runId: "string", code: "string", message: "string" };
-    case "ended": return { runId: "string", threadId: "string" };
-    case "thread": return { threadId: "string", updated: "number" };
-    case "threads": return { threads: "array" };
-    case "history": return { threadId: "string", messages: "array" };
-    case "done": return {};
-    case "runs": return { runs: "array" };
-    case "error": return { code: "string", message: "string" };
-    case "part": return { id: "string", n: "number", of: "number", data: "string" };
-    default: return undefined;
-  }
-}
+type Kind = "string" | "number" | "array";
+
+/** The fields that a frame of each type must have before the client reads it. */
+const REQUIRED: { readonly [T in Exclude<ServerFrame["type"], "">]: Readonly<Record<string, Kind>> } = {
+  ready: { n: "number", threadId: "string", head: "number" },
+  snapshot: { n: "number", threadId: "string", epoch: "string", seq: "number", messages: "array" },
+  pong: {},
+  events: { threadId: "string", epoch: "string", seq: "number", runId: "string", events: "array" },
+  accepted: { state: "string" },
+  rejected: { runId: "string", code: "string", message: "string" },
+  ended: { runId: "string", threadId: "string" },
+  thread: { threadId: "string", updated: "number" },
+  threads: { threads: "array" },
+  history: { threadId: "string", messages: "array" },
+  done: {},
+  runs: { runs: "array" },
+  error: { code: "string", message: "string" },
+  part: { id: "string", n: "number", of: "number", data: "string" },
+};
 
 /**
  * Decodes a server's frame. A frame without a type is `Untyped`; what is no frame that this client knows is undefined
@@ -41,7 +41,8 @@ export function decodeServer(text: string): ServerFrame | undefined {
   if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return undefined;
   const fields = frame as Record<string, unknown>;
   if (fields.type === undefined) return { type: "" };
-  const wanted = typeof fields.type === "string" ? required(fields.type) : undefined;
+  const wanted = typeof fields.type === "string" && Object.hasOwn(REQUIRED, fields.type)
+    ? REQUIRED[fields.type as keyof typeof REQUIRED] : undefined;
   if (!wanted) return undefined;
   for (const [name, kind] of Object.entries(wanted)) {
     const value = fields[name];

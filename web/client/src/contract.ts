@@ -1,4 +1,6 @@
-import type { AgentEvent, Resume, ThreadInfo, WhenBusy } from "./frames.ts";
+import type { WhenBusy } from "./client-frames.ts";
+import type { AgentEvent, Resume } from "./events.ts";
+import type { ThreadInfo } from "./server-frames.ts";
 import type { Status } from "./port.ts";
 import type { ThreadState } from "./state.ts";
 import type { Notice } from "./views.ts";

@@ -1,4 +1,5 @@
-import type { AgentEvent, Message, Metadata, Role, RunHeader, ToolCall } from "./frames.ts";
+import type { AgentEvent, Message, Metadata, Role, ToolCall } from "./events.ts";
+import type { RunHeader } from "./server-frames.ts";
 
 /**
  * Folds the events of runs, in order, into the messages that they build. The server's Folder gives the same for every

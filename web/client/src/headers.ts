@@ -1,5 +1,6 @@
 import type { Folder } from "./fold.ts";
-import type { AgentEvent, RunHeader } from "./frames.ts";
+import type { AgentEvent } from "./events.ts";
+import type { RunHeader } from "./server-frames.ts";
 
 /** The run that a message is of, as far as it is known: the model and the usage when it has ended. */
 export type MessageRun = Omit<RunHeader, "messages">;

@@ -1,4 +1,4 @@
-import type { Message } from "./frames.ts";
+import type { Message } from "./events.ts";
 
 /** A UUID of version 7, which tells the time it was made. */
 export function timedId(now: number = Date.now()): string {

@@ -1,7 +1,7 @@
 import type { Answers } from "./answers.ts";
 import { decodeServer } from "./codec.ts";
 import type { Limits } from "./codec.ts";
-import type { Accepted, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./frames.ts";
+import type { Accepted, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
 import type { Schedule } from "./schedule.ts";

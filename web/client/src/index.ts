@@ -13,6 +13,6 @@ export { timedId } from "./ids.ts";
 export { Folder } from "./fold.ts";
 export { approve, refuse } from "./questions.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
-export type {
-  AgentEvent, Cursor, RunStats, Interrupt, Message, Metadata, Resume, Role, RunHeader, RunInfo, RunPage, RunState, ThreadInfo, ToolCall, Usage, WhenBusy,
-} from "./frames.ts";
+export type { Cursor, WhenBusy } from "./client-frames.ts";
+export type { AgentEvent, Interrupt, Message, Metadata, Resume, Role, ToolCall, Usage } from "./events.ts";
+export type { RunStats, RunHeader, RunInfo, RunPage, RunState, ThreadInfo } from "./server-frames.ts";

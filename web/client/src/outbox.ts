@@ -1,5 +1,5 @@
 import { encodeClient } from "./codec.ts";
-import type { ClientFrame, Cursor } from "./frames.ts";
+import type { ClientFrame, Cursor } from "./client-frames.ts";
 import { Requests } from "./requests.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import type { Schedule } from "./schedule.ts";

@@ -1,5 +1,5 @@
 import { decodeServer } from "./codec.ts";
-import type { Part, ServerFrame } from "./frames.ts";
+import type { Part, ServerFrame } from "./server-frames.ts";
 
 /** How long a frame's next part may take, in ms. */
 const PATIENCE = 5000;

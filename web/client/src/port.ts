@@ -1,4 +1,4 @@
-import type { ServerFrame } from "./frames.ts";
+import type { ServerFrame } from "./server-frames.ts";
 import type { OnEvent } from "./state.ts";
 
 /** What the session wants of the world. It is called from within the session's own methods. */

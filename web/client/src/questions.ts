@@ -1,4 +1,4 @@
-import type { AgentEvent, Interrupt, Resume } from "./frames.ts";
+import type { AgentEvent, Interrupt, Resume } from "./events.ts";
 
 /** Approves a call that a person was asked about: as the model wrote it, or with other arguments. */
 export function approve({ id }: Interrupt, args?: Readonly<Record<string, unknown>>): Resume {

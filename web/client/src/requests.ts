@@ -1,4 +1,5 @@
-import type { Cancel, Delete, Erase, History, Message, Rename, Resume, Run, Runs, SignOut, Threads } from "./frames.ts";
+import type { ClientFrame, Hello, Ping, Run } from "./client-frames.ts";
+import type { Message, Resume } from "./events.ts";
 import type { RunOptions } from "./contract.ts";
 import type { QueuedRun } from "./state.ts";
 
@@ -14,10 +15,19 @@ export interface PendingRun {
   frame?: Run;
 }
 
-export type Plain = (Cancel | Threads | History | Rename | Delete | Runs | Erase | SignOut) & { readonly requestId: string };
+/** A request that is answered once and is not a run. */
+export type Plain = Exclude<ClientFrame, Hello | Run | Ping> & { readonly requestId: string };
 
-/** Of those of one thread, and of those of none, only one is out at a time: API Gateway may run frames in any order. */
-export type Edit = Plain & (Rename | Delete | Runs | Erase | SignOut);
+/**
+ * Whether the requests of a type are sent one after the other, each after the answer to the last: those of one thread, and
+ * those without a thread. API Gateway may run frames in any order.
+ */
+const IN_ORDER = {
+  cancel: false, threads: false, history: false, rename: true, delete: true, runs: true, erase: true, signOut: true,
+} as const satisfies { readonly [T in Plain["type"]]: boolean };
+
+/** A request that is sent after the answer to the last one of its thread. */
+export type Edit = Extract<Plain, { readonly type: { [T in Plain["type"]]: (typeof IN_ORDER)[T] extends true ? T : never }[Plain["type"]] }>;
 
 /**
  * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
@@ -56,6 +66,11 @@ export class Requests {
   /** The edit of a thread, or of none (""), that is out or may go. */
   edit(threadId: string): Edit | undefined {
     return this.#edits.find((edit) => threadOf(edit) === threadId);
+  }
+
+  /** The request of this id that is sent in order, if there is one. */
+  editOf(requestId: string): Edit | undefined {
+    return this.#edits.find((edit) => edit.requestId === requestId);
   }
 
   addRun(run: PendingRun): void {
@@ -125,9 +140,10 @@ export class Requests {
 }
 
 function isEdit(request: Plain): request is Edit {
-  return request.type === "rename" || request.type === "delete" || request.type === "runs" || request.type === "erase" || request.type === "signOut";
+  return IN_ORDER[request.type];
 }
 
-function threadOf(edit: Edit): string {
+/** The thread of a request that is sent in order, or "". */
+export function threadOf(edit: Edit): string {
   return "threadId" in edit ? edit.threadId : "";
 }

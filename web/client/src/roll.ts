@@ -1,5 +1,5 @@
 import { decodeServer } from "./codec.ts";
-import type { ErrorFrame } from "./frames.ts";
+import type { ErrorFrame } from "./server-frames.ts";
 import { Parts } from "./parts.ts";
 
 /** How long the next socket's hello may be without an answer, in ms. */

@@ -1,7 +1,7 @@
 import { Answers } from "./answers.ts";
 import { checkRun, encodeClient } from "./codec.ts";
 import type { RunOptions, ThreadAnswers } from "./contract.ts";
-import type { Message } from "./frames.ts";
+import type { Message } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Port, Status } from "./port.ts";

@@ -1,5 +1,5 @@
 import type { CarrelOptions, Socket } from "./contract.ts";
-import { BEARER_PREFIX, SUBPROTOCOL } from "./frames.ts";
+import { BEARER_PREFIX, SUBPROTOCOL } from "./protocol.ts";
 
 /** How long a token and a socket may take together, in ms: some networks never say no. */
 const OPEN_WITHIN = 15_000;

@@ -1,5 +1,6 @@
 import type { MessageRun } from "./headers.ts";
-import type { AgentEvent, Cursor, Interrupt, Message, Resume } from "./frames.ts";
+import type { Cursor } from "./client-frames.ts";
+import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
 
 /** A run that is asked for and has no events yet. */
 export interface QueuedRun {

@@ -1,5 +1,7 @@
 import { Folder } from "./fold.ts";
-import type { AgentEvent, Cursor, Ended, Events, HistoryPage, Interrupt, Message, Pong, Ready, Resume, RunState, Snapshot } from "./frames.ts";
+import type { Cursor } from "./client-frames.ts";
+import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
+import type { Ended, Events, HistoryPage, Pong, Ready, RunState, Snapshot } from "./server-frames.ts";
 import { Headers } from "./headers.ts";
 import { Questions } from "./questions.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";

@@ -1,4 +1,4 @@
-import type { ThreadInfo, ThreadList as Page } from "./frames.ts";
+import type { ThreadInfo, ThreadList as Page } from "./server-frames.ts";
 
 /** The requests of the first page, and of the page behind the rows. */
 export const FIRST_PAGE = "threads";

@@ -1,5 +1,5 @@
 import { RefusedError } from "./contract.ts";
-import type { ServerFrame } from "./frames.ts";
+import type { ServerFrame } from "./server-frames.ts";
 
 type Waiter = { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void };
 

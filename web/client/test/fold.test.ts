@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { AgentEvent, Message } from "../src/frames.ts";
+import type { AgentEvent, Message } from "../src/events.ts";
 import { Folder } from "../src/index.ts";
 
 /** Go reads the same files, and has written what is expected. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Part, ServerFrame } from "../src/frames.ts";
+import type { Part, ServerFrame } from "../src/server-frames.ts";
 import { Parts } from "../src/parts.ts";
 import { dice } from "./model.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ThreadInfo } from "../src/frames.ts";
+import type { ThreadInfo } from "../src/server-frames.ts";
 import { FIRST_PAGE, OLDER_PAGE, ThreadList } from "../src/threadlist.ts";
 
 const row = (threadId: string, used: number, more: Partial<ThreadInfo> = {}): ThreadInfo =>

@@ -1,0 +1,71 @@
+/** The events and messages of AG-UI 1.0, as far as the client reads them. The Go side is shared/agui. */
+export type Role = "user" | "assistant" | "tool" | "reasoning";
+export type Metadata = { readonly [name: string]: unknown };
+
+export interface ToolCall {
+  readonly id: string;
+  readonly type: "function";
+  /** `arguments` is JSON text, exactly as the model wrote it. */
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+/** What an agent asks a person; the thread waits until it is answered or expires. */
+export interface Interrupt {
+  readonly id: string;
+  /** tool_call: may this tool be called? input_required: the answer's payload is what the tool asked for. */
+  readonly reason: string;
+  readonly message?: string;
+  readonly toolCallId?: string;
+  /** A JSON schema of the payload. */
+  readonly responseSchema?: unknown;
+  /** RFC 3339; then it counts as refused. */
+  readonly expiresAt?: string;
+  /** `carrel` is {runId, tool, arguments}. */
+  readonly metadata?: Metadata;
+}
+
+/** The answer to an Interrupt; cancelled refuses. */
+export interface Resume {
+  readonly interruptId: string;
+  readonly status: "resolved" | "cancelled";
+  readonly payload?: unknown;
+}
+
+export interface Message {
+  readonly id: string;
+  readonly role: Role;
+  readonly content: string;
+  readonly toolCalls?: readonly ToolCall[];
+  readonly toolCallId?: string;
+  readonly metadata?: Metadata;
+}
+
+/** One AG-UI event: the fields that its type requires are there, others are not. */
+export interface AgentEvent {
+  readonly type: string;
+  readonly timestamp?: number;
+  readonly metadata?: Metadata;
+  readonly threadId?: string;
+  readonly runId?: string;
+  readonly input?: { readonly threadId: string; readonly runId: string; readonly messages: readonly Message[]; readonly resume?: readonly Resume[] };
+  readonly outcome?: { readonly type: string; readonly interrupts?: readonly Interrupt[] };
+  readonly message?: string;
+  readonly code?: string;
+  readonly messageId?: string;
+  readonly role?: Role;
+  readonly delta?: string;
+  readonly toolCallId?: string;
+  readonly toolCallName?: string;
+  readonly parentMessageId?: string;
+  readonly content?: string;
+  /** Of RUN_FINISHED and RUN_ERROR. */
+  readonly usage?: readonly Usage[];
+}
+
+/** The tokens that one model used in a run. */
+export interface Usage {
+  readonly provider?: string;
+  readonly model?: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
