@@ -165,10 +165,15 @@ func changed(edits ...edit) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n := strings.Count(text, from); n != 1 && from != "" {
-			return nil, fmt.Errorf("it stands in %s %d times, not once:\n%s", e.file, n, from)
+		if from == "" {
+			texts[e.file] = e.to
+			continue
 		}
-		texts[e.file] = strings.Replace(text, from, e.to, 1)
+		place, err := find(text, from)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.file, err)
+		}
+		texts[e.file] = text[:place[0]] + e.to + text[place[1]:]
 	}
 	return texts, nil
 }

@@ -67,6 +67,53 @@ func goWithoutComments(text string) string {
 	}
 }
 
+// find returns where a guard stands in a file's text. Lines may be broken in other places than in the guard.
+func find(text, guard string) (place []int, err error) {
+	if i := strings.Index(text, guard); i >= 0 && strings.Count(text, guard) == 1 {
+		return []int{i, i + len(guard)}, nil
+	}
+	all := wrapped(guard).FindAllStringIndex(text, -1)
+	if len(all) != 1 {
+		return nil, fmt.Errorf("the guard stands there %d times, want once. If the code has changed, write the guard as it is now:\n%s",
+			len(all), guard)
+	}
+	return all[0], nil
+}
+
+// wrapped matches a guard whose spaces may be line breaks, whose brackets may have breaks inside, and whose strings may be
+// cut at a space and added up.
+func wrapped(guard string) *regexp.Regexp {
+	var b strings.Builder
+	for _, part := range regexp.MustCompile(`\s+|[(\[{]|[)\]}]|[^\s(){}\[\]]+`).FindAllString(strings.TrimSpace(guard), -1) {
+		switch {
+		case strings.TrimSpace(part) == "":
+			b.WriteString(`(?:\s+|\s*["` + "`" + `]\s*\+\s*["` + "`" + `]\s*)`)
+		case strings.Contains("([{", part):
+			b.WriteString(regexp.QuoteMeta(part) + `\s*`)
+		case strings.Contains(")]}", part):
+			b.WriteString(`,?\s*` + regexp.QuoteMeta(part))
+		default:
+			b.WriteString(regexp.QuoteMeta(part))
+		}
+	}
+	return regexp.MustCompile(b.String())
+}
+
+func TestFind(t *testing.T) {
+	const guard = `if err := f(a, b("one two")); err != nil {`
+	for text, want := range map[string]int{
+		"x\n" + guard + "\n": 1,
+		"if err := f(\n\ta,\n\tb(\"one \"+\n\t\t\"two\"),\n); err != nil {\n": 1,
+		guard + "\n" + guard:                         2,
+		`if err := f(a, c("one two")); err != nil {`: 0,
+	} {
+		place, err := find(text, guard)
+		if (err == nil) != (want == 1) || err == nil && !strings.HasPrefix(text[place[0]:], "if err") {
+			t.Errorf("%q: %v, %v, want %d", text, place, err, want)
+		}
+	}
+}
+
 func TestWithoutComments(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
 		"go": {"a.go", "// Package a.\npackage a\n\n// F does.\nfunc F() { // at once\n\tg(\"// no comment\") /* nor */ \n\t// alone\n\th()\n}\n\n//go:noinline\nfunc g(string) {}\n",
