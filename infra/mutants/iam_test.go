@@ -6,17 +6,17 @@ func iamGuards() []guard {
 		{
 			name: "iam: a user's requests have credentials of their own", file: "shared/usercreds/usercreds.go",
 			from: `c.Credentials = aws.NewCredentialsCache(`, to: `_ = aws.NewCredentialsCache(`,
-			test: "./shared/usercreds TestOneUsersCredentials",
+			test: "./shared/usercreds TestTables_CredentialsPerUser",
 		},
 		{
 			name: "iam: credentials that are over do not go on", file: "shared/usercreds/usercreds.go",
-			from: `if !had.HasKeys() || !p.good() {`, to: `if !had.HasKeys() {`,
-			test: "./shared/usercreds TestRenewal",
+			from: `if !old.HasKeys() || !p.valid() {`, to: `if !old.HasKeys() {`,
+			test: "./shared/usercreds TestTables_Renewal",
 		},
 		{
 			name: "iam: an STS that hangs does not hold up a run", file: "shared/usercreds/usercreds.go",
-			from: `	if p.good() {`, to: `	if p == nil {`,
-			test: "./shared/usercreds TestAnSTSThatHangs",
+			from: `	if p.valid() {`, to: `	if p == nil {`,
+			test: "./shared/usercreds TestTables_HangingSTS",
 		},
 		{
 			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit/... TestLocksStopSelfInvoke",

@@ -4,7 +4,7 @@ package mutants
 func signInGuards() []guard {
 	return []guard{
 		{
-			name: "attacker: a token for another API is none", file: "shared/token/token.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
+			name: "attacker: a token for another API is none", file: "shared/token/token.go", test: "./shared/token TestVerify_InvalidTokens",
 			from: `	if c.has("aud") {`, to: `	if c.has("aud") && !c.has("client_id") {`,
 		},
 		{
@@ -24,7 +24,7 @@ func signInGuards() []guard {
 			from: `chat.SignIn{At: iat}`, to: `chat.SignIn{At: iat, Proven: true}`,
 		},
 		{
-			name: "tokens: no sign-in after the token's issue", file: "shared/token/signin.go", test: "./shared/token TestBadTokensAreRefusedWithTheReason",
+			name: "tokens: no sign-in after the token's issue", file: "shared/token/signin.go", test: "./shared/token TestVerify_InvalidTokens",
 			from: ` || at.After(iat.Add(skew))`, to: ``,
 		},
 		{
@@ -50,32 +50,32 @@ func inPackage(prefix, pkg string, all []guard) []guard {
 // kindGuards are what tells an access token from the other tokens of its issuer.
 func kindGuards() []guard {
 	return inPackage("tokens: ", "shared/token", []guard{
-		{name: "a logout token by its header is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `case !slices.Contains([]string{"", "jwt", accessType}, typ):`, to: `case typ == "none":`},
-		{name: "TokenKind typ needs at+jwt", file: "kind.go", test: "TestOnlyAccessTokens", from: `case k == KindTyp && typ != accessType:`, to: `case k == KindTyp && typ == "none":`},
-		{name: "TokenKind token_use needs token_use", file: "kind.go", test: "TestOnlyAccessTokens", from: `(use != "" || k == KindTokenUse)`, to: `use != ""`},
-		{name: "an ID token by its token_use is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `case use != "access" && (use`, to: `case use == "none" && (use`},
-		{name: "TokenKind audience needs an aud", file: "kind.go", test: "TestOnlyAccessTokens", from: `case k == KindAudience && !c.has("aud"):`, to: `case k == KindAudience && !c.has("iss"):`},
-		{name: "a token that is bound to a key needs its proof", file: "kind.go", test: "TestOnlyAccessTokens", from: `case c.has("cnf"):`, to: `case c.has("cnf") && typ == "":`},
-		{name: "a token whose body says another kind is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `"bearer", "jwt", accessType}, strings`, to: `"bearer", "jwt", "id", "refresh", "offline", accessType}, strings`},
-		{name: "a token with an ID token's claims is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `"nonce": "an ID token", `, to: ``},
-		{name: "a token with a logout token's claim is none", file: "kind.go", test: "TestOnlyAccessTokens", from: `, "events": "a logout token"`, to: ``},
+		{name: "a logout token by its header is none", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `case !slices.Contains([]string{"", "jwt", accessType}, typ):`, to: `case typ == "none":`},
+		{name: "TokenKind typ needs at+jwt", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `case k == KindTyp && typ != accessType:`, to: `case k == KindTyp && typ == "none":`},
+		{name: "TokenKind token_use needs token_use", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `(use != "" || k == KindTokenUse)`, to: `use != ""`},
+		{name: "an ID token by its token_use is none", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `case use != "access" && (use`, to: `case use == "none" && (use`},
+		{name: "TokenKind audience needs an aud", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `case k == KindAudience && !c.has("aud"):`, to: `case k == KindAudience && !c.has("iss"):`},
+		{name: "a token that is bound to a key needs its proof", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `case c.has("cnf"):`, to: `case c.has("cnf") && typ == "":`},
+		{name: "a token whose body says another kind is none", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `"bearer", "jwt", accessType}, strings`, to: `"bearer", "jwt", "id", "refresh", "offline", accessType}, strings`},
+		{name: "a token with an ID token's claims is none", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `"nonce": "an ID token", `, to: ``},
+		{name: "a token with a logout token's claim is none", file: "kind.go", test: "TestVerify_OtherKindsOfToken", from: `"events": "a logout token",`, to: ``},
 	})
 }
 
 // accessGuards are what the claims of an access token, its key and the configuration meet.
 func accessGuards() []guard {
 	return inPackage("tokens: ", "shared/token", []guard{
-		{name: "only the compact form", file: "claims.go", test: "TestOnlyTheCompactForm", from: `if len(parts) != 3 {`, to: `if len(parts) == 0 {`},
+		{name: "only the compact form", file: "claims.go", test: "TestVerify_JSONForm", from: `if len(parts) != 3 {`, to: `if len(parts) == 0 {`},
 		{name: "a grant is a text", file: "claims.go", test: "TestUnusedClaims", from: `if entry == nil {`, to: `if entry == nil && false {`},
-		{name: "the issuer is https", file: "token.go", test: "TestConfigurationIsNamed", from: `err != nil || !private(issuer) {`, to: `err != nil || issuer.Host == "" {`},
-		{name: "the page is not the audience", file: "token.go", test: "TestConfigurationIsNamed", from: `if c.Kind == KindAudience && (`, to: `if c.Kind == "none" && (`},
-		{name: "the keys' address is https", file: "guard.go", test: "TestKeysComeOverHTTPS", from: `if !private(r.URL) {`, to: `if r.URL.Host == "" {`},
-		{name: "RSA keys have 2048 bits", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `minRSA = 2048 / 8`, to: `minRSA = 1024 / 8`},
-		{name: "a token lives for a day at most", file: "signin.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case expires.Sub(iat) > maxLife:`, to: `case expires.Sub(iat) > 99*maxLife:`},
-		{name: "no token from the future", file: "signin.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case iat.After(now.Add(skew)):`, to: `case iat.After(now.Add(99*skew)):`},
-		{name: "the subject is sub, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case subject == "":`, to: `case subject == "none":`},
-		{name: "the issuer is iss, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case issuer != v.config.Issuer:`, to: `case issuer == "none":`},
-		{name: "the expiry is exp, in small letters", file: "token.go", test: "TestBadTokensAreRefusedWithTheReason", from: `case expires.Before(now):`, to: `case expires.Before(time.Time{}):`},
+		{name: "the issuer is https", file: "token.go", test: "TestNew_WrongConfig", from: `err != nil || !private(issuer) {`, to: `err != nil || issuer.Host == "" {`},
+		{name: "the page is not the audience", file: "token.go", test: "TestNew_WrongConfig", from: `if c.Kind == KindAudience && (`, to: `if c.Kind == "none" && (`},
+		{name: "the keys' address is https", file: "guard.go", test: "TestVerify_KeysWithoutTLS", from: `if !private(r.URL) {`, to: `if r.URL.Host == "" {`},
+		{name: "RSA keys have 2048 bits", file: "token.go", test: "TestVerify_InvalidTokens", from: `minRSA = 2048 / 8`, to: `minRSA = 1024 / 8`},
+		{name: "a token lives for a day at most", file: "signin.go", test: "TestVerify_InvalidTokens", from: `case expires.Sub(iat) > maxLife:`, to: `case expires.Sub(iat) > 99*maxLife:`},
+		{name: "no token from the future", file: "signin.go", test: "TestVerify_InvalidTokens", from: `case iat.After(now.Add(skew)):`, to: `case iat.After(now.Add(99*skew)):`},
+		{name: "the subject is sub, in small letters", file: "token.go", test: "TestVerify_InvalidTokens", from: `case subject == "":`, to: `case subject == "none":`},
+		{name: "the issuer is iss, in small letters", file: "token.go", test: "TestVerify_InvalidTokens", from: `case issuer != v.config.Issuer:`, to: `case issuer == "none":`},
+		{name: "the expiry is exp, in small letters", file: "token.go", test: "TestVerify_InvalidTokens", from: `case expires.Before(now):`, to: `case expires.Before(time.Time{}):`},
 	})
 }
 

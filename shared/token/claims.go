@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// claims are the members of a token's payload, or of its header, by their exact names: encoding/json would take Sub for sub.
-// Members are decoded when they are read, so an unused member may have any type.
+// claims holds the members of a token's payload or header by their exact names. A struct would not do, because
+// encoding/json accepts Sub for sub. Members are decoded when they are read, so an unused member may have any type.
 type claims map[string]json.RawMessage
 
-// has reports whether there is such a member. A null is none.
+// has reports whether the member exists and is not null.
 func (c claims) has(name string) bool {
 	raw, ok := c[name]
 	return ok && !bytes.Equal(raw, []byte("null"))
 }
 
-// text returns a member that must be a string; "" if there is none.
+// text returns a member that must be a string, or "" if it does not exist.
 func (c claims) text(name string) (string, error) {
 	if !c.has(name) {
 		return "", nil
@@ -41,7 +41,7 @@ func (c claims) list(name string) (entries []string, single bool, err error) {
 	if json.Unmarshal(c[name], &one) == nil {
 		return []string{one}, true, nil
 	}
-	var all []*string // a null would become an empty string
+	var all []*string // pointers, because null would become an empty string
 	if err := json.Unmarshal(c[name], &all); err != nil {
 		return nil, false, fmt.Errorf("token: %s is neither a string nor a list of strings", name)
 	}
@@ -54,10 +54,10 @@ func (c claims) list(name string) (entries []string, single bool, err error) {
 	return entries, false, nil
 }
 
-// latest is the last second that a token may speak of: the year 9999.
+// latest is the last time that a token may hold, in seconds: the end of the year 9999.
 const latest = 253402300799
 
-// time returns a member that must be a number of seconds since 1970; the zero time if there is none.
+// time returns a member that must be a number of seconds since 1970, or the zero time if it does not exist.
 func (c claims) time(name string) (time.Time, error) {
 	if !c.has(name) {
 		return time.Time{}, nil
@@ -73,7 +73,7 @@ func (c claims) time(name string) (time.Time, error) {
 func header(raw string) (claims, error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
-		return nil, errors.New("token: it is not in the compact form, header.payload.signature")
+		return nil, errors.New("token: not in the compact form, header.payload.signature")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(parts[0])
 	if err != nil {

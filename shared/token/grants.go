@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// A grantsShape says how a claim with grants is read.
+// grantsShape says how to read a claim that holds grants.
 type grantsShape struct {
-	path []string // of the member
-	// words is whether a single string holds names that spaces separate. Else it is one name: issuers that write a list of
-	// one name as a string do so for roles and groups, whose names may have spaces.
+	path []string // the names of nested members
+	// words is true if a single string holds several names separated by spaces. If it is false, a single string is one
+	// name, which may hold spaces: some issuers write a list of one role or group as a string.
 	words bool
 }
 
-// grantsShapes are the claims that common issuers write grants into.
+// grantsShapes returns the claims that common issuers use for grants.
 func grantsShapes() map[string]grantsShape {
 	return map[string]grantsShape{
 		"scope":              {path: []string{"scope"}, words: true},
@@ -34,7 +34,7 @@ func grantsNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(grantsShapes())), ", ")
 }
 
-// grants returns what the configured claim grants, without the configured prefix. A claim that is not configured is not read.
+// grants returns the grants of the configured claim, without the configured prefix. It reads no other claim.
 func (config Config) grants(c claims) ([]string, error) {
 	shape := grantsShapes()[config.GrantsClaim]
 	for _, name := range shape.path[:len(shape.path)-1] {

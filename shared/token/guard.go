@@ -10,38 +10,41 @@ import (
 	"time"
 )
 
-// Between two fetches of one address at least this long passes: after a good one, and after a failed one.
+// The shortest time between two fetches of the same address: fetchPause after a success, retryPause after a failure.
 const (
 	fetchPause = 10 * time.Second
 	retryPause = time.Second
 )
 
-var errAskedLately = errors.New("the issuer was asked for its keys a moment ago and did not know this one")
+var errFetchedRecently = errors.New("the keys of the issuer were fetched a moment ago and do not include this key")
 
-// private reports whether an address can be trusted on the way: https, or on this machine.
+// private reports whether nobody can change a response of this address on its way: the address is https, or on this
+// machine.
 func private(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
-	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
+	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" &&
+		(u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
 }
 
-// keyGuard stands in front of the issuer, because anybody can send tokens with made-up key ids and each would cause a
-// fetch of the key set.
+// keyGuard limits the requests to the issuer. Without it, tokens with invented key ids, which any client can send,
+// would each cause a fetch of the key set.
 type keyGuard struct {
 	next http.RoundTripper
 	now  func() time.Time
 
 	mu   sync.Mutex
-	free map[string]time.Time // address → when it may be asked again
+	free map[string]time.Time // address → the time of the next allowed request
 }
 
-// RoundTrip refuses a request that comes too early, and one to an address without TLS, whose answer anybody on the way could forge.
+// RoundTrip refuses a request that comes too early, and a request without TLS, whose response could be forged on its
+// way.
 func (g *keyGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	url := r.URL.String()
 	if !private(r.URL) {
 		return nil, fmt.Errorf("the issuer names the address %s, which must begin with https://", url)
 	}
 	if !g.enter(url) {
-		return nil, errAskedLately
+		return nil, errFetchedRecently
 	}
 	resp, err := g.next.RoundTrip(r)
 	if err != nil || resp.StatusCode != http.StatusOK {

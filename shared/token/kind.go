@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// Kind is a rule that tells an issuer's access tokens from its other tokens, which it signs with the same keys.
+// Kind is a rule that distinguishes the access tokens of an issuer from its other tokens, which have the same keys.
 type Kind string
 
 // The kinds.
 const (
-	// KindAudience needs an aud that names the audience. The page's client id must be another: an ID token's aud names that.
+	// KindAudience requires an aud that contains the audience. The client id of the page must differ from the audience,
+	// because an ID token has the client id as its aud.
 	KindAudience Kind = "audience"
-	// KindTyp needs the header typ at+jwt (RFC 9068).
+	// KindTyp requires the header typ at+jwt (RFC 9068).
 	KindTyp Kind = "typ"
-	// KindTokenUse needs the claim token_use to be access, as Cognito writes it.
+	// KindTokenUse requires the claim token_use to be access, as in Cognito's tokens.
 	KindTokenUse Kind = "token_use"
 )
 
 // accessType is the typ of access tokens by RFC 9068, without the prefix application/.
 const accessType = "at+jwt"
 
-// access returns an error unless this is an access token that its bearer alone may use.
+// access returns an error unless this is an access token that is not bound to a key.
 func (k Kind) access(h, c claims) error {
 	typ, err := h.text("typ")
 	if err != nil {
@@ -40,11 +41,11 @@ func (k Kind) access(h, c claims) error {
 	case k == KindTyp && typ != accessType:
 		return fmt.Errorf("token: the header's typ is %q, and TokenKind typ needs at+jwt", typ)
 	case use != "access" && (use != "" || k == KindTokenUse):
-		return fmt.Errorf("token: token_use is %q, an access token is wanted", use)
+		return fmt.Errorf("token: token_use is %q, want access", use)
 	case c.has("cnf"):
-		return errors.New("token: it is bound to its sender's key (cnf), which a handshake cannot prove")
+		return errors.New("token: bound to a key of its sender (cnf), which a handshake cannot prove")
 	case k == KindAudience && !c.has("aud"):
-		return errors.New("token: it has no audience: aud is missing, and TokenKind audience needs it")
+		return errors.New("token: no audience: aud is missing, and TokenKind audience requires it")
 	}
 	if err := bodyType(c); err != nil {
 		return err
@@ -55,8 +56,8 @@ func (k Kind) access(h, c claims) error {
 	return unmarked(c)
 }
 
-// bodyType refuses the other kinds of token of an issuer that writes the kind into the claim typ, as Keycloak does: ID,
-// Refresh, Logout and the types of its action links.
+// bodyType refuses tokens whose claim typ names another kind of token. Keycloak writes the kind there: ID, Refresh,
+// Logout and the types of its action links.
 func bodyType(c claims) error {
 	typ, err := c.text("typ")
 	if err != nil {
@@ -68,11 +69,12 @@ func bodyType(c claims) error {
 	return nil
 }
 
-// unmarked refuses a token with a claim that only ID tokens and logout tokens need. It is not for tokens with the typ of
-// RFC 9068.
+// unmarked refuses a token with a claim that only ID tokens and logout tokens have. Tokens with the typ of RFC 9068
+// need not pass it.
 func unmarked(c claims) error {
 	for name, kind := range map[string]string{
-		"nonce": "an ID token", "at_hash": "an ID token", "c_hash": "an ID token", "s_hash": "an ID token", "events": "a logout token",
+		"nonce": "an ID token", "at_hash": "an ID token", "c_hash": "an ID token", "s_hash": "an ID token",
+		"events": "a logout token",
 	} {
 		if c.has(name) {
 			return fmt.Errorf("token: the claim %s marks %s", name, kind)

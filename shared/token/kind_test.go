@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"carrel/shared/token"
 )
 
-// typed is a good token with a typ in its header and other claims.
+// typed returns a valid token with this typ in its header and these changes of its claims.
 func (i *issuer) typed(t *testing.T, typ any, changes jwt.MapClaims) string {
 	t.Helper()
 	j := jwt.NewWithClaims(jwt.SigningMethodES256, i.claims(changes))
@@ -27,64 +28,67 @@ func (i *issuer) typed(t *testing.T, typ any, changes jwt.MapClaims) string {
 	return s
 }
 
-// An issuer signs all of its tokens with the same keys. Only access tokens that their bearer alone may use are accepted.
-func TestOnlyAccessTokens(t *testing.T) {
+// An issuer signs all of its tokens with the same keys. Only access tokens that are not bound to a key are accepted.
+func TestVerify_OtherKindsOfToken(t *testing.T) {
 	i := newIssuer(t)
 	api := jwt.MapClaims{"aud": "page", "client_id": nil, "token_use": nil} // as most issuers write them
 	with := func(more jwt.MapClaims) jwt.MapClaims {
-		all := jwt.MapClaims{}
-		for _, claims := range []jwt.MapClaims{api, more} {
-			for name, value := range claims {
-				all[name] = value
-			}
-		}
+		all := maps.Clone(api)
+		maps.Copy(all, more)
 		return all
 	}
+	logout := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 	for name, c := range map[string]struct {
 		kind   token.Kind
 		typ    any
 		claims jwt.MapClaims
-		reason string // "": it is accepted
+		reason string // "" if the token is accepted
 	}{
-		"typ at+jwt":                 {token.KindTyp, "at+jwt", api, ""},
-		"typ application/at+jwt":     {token.KindTyp, "application/AT+JWT", api, ""},
-		"typ JWT, where at+jwt is":   {token.KindTyp, "JWT", api, "at+jwt"},
-		"no typ, where at+jwt is":    {token.KindTyp, nil, api, "at+jwt"},
-		"typ, a list":                {token.KindAudience, []string{"at+jwt"}, api, "typ"},
-		"no typ":                     {token.KindAudience, nil, api, ""},
-		"typ JWT":                    {token.KindAudience, "JWT", api, ""},
-		"typ application/jwt":        {token.KindAudience, "application/jwt", api, ""},
-		"typ logout+jwt":             {token.KindAudience, "logout+jwt", api, "logout+jwt"},
-		"typ secevent+jwt":           {token.KindAudience, "application/secevent+jwt", api, "secevent+jwt"},
-		"typ dpop+jwt":               {token.KindTokenUse, "dpop+jwt", nil, "dpop+jwt"},
-		"Cognito's":                  {token.KindTokenUse, nil, nil, ""},
-		"no token_use, where it is":  {token.KindTokenUse, "at+jwt", api, "token_use"},
-		"token_use id":               {token.KindAudience, nil, with(jwt.MapClaims{"token_use": "id"}), "token_use"},
-		"token_use, a list":          {token.KindAudience, nil, with(jwt.MapClaims{"token_use": []string{"access"}}), "token_use"},
-		"client_id for an aud":       {token.KindAudience, nil, nil, "audience"},
-		"ID token, nonce":            {token.KindAudience, nil, with(jwt.MapClaims{"nonce": "n"}), "ID token"},
-		"ID token, at_hash":          {token.KindAudience, "JWT", with(jwt.MapClaims{"at_hash": "h"}), "ID token"},
-		"ID token, c_hash":           {token.KindTokenUse, nil, jwt.MapClaims{"c_hash": "h"}, "ID token"},
-		"nonce, but typ at+jwt":      {token.KindAudience, "at+jwt", with(jwt.MapClaims{"nonce": "n"}), ""},
-		"nonce, null":                {token.KindAudience, nil, with(jwt.MapClaims{"nonce": jwt.MapClaims(nil)}), ""},
-		"logout token, events":       {token.KindAudience, nil, with(jwt.MapClaims{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}), "logout token"},
-		"bound to a key":             {token.KindAudience, nil, with(jwt.MapClaims{"cnf": map[string]string{"jkt": "x"}}), "cnf"},
-		"bound to a key, typ at+jwt": {token.KindTyp, "at+jwt", with(jwt.MapClaims{"cnf": map[string]string{"x5t#S256": "x"}}), "cnf"},
-		"Keycloak, Bearer":           {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Bearer"}), ""},
-		"Keycloak, ID":               {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "ID"}), "claim typ"},
-		"Keycloak, Refresh":          {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Refresh"}), "claim typ"},
-		"Keycloak, Offline":          {token.KindTyp, "at+jwt", with(jwt.MapClaims{"typ": "Offline"}), "claim typ"},
-		"Keycloak, Logout":           {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Logout"}), "claim typ"},
-		"Keycloak, an action's link": {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "verify-email"}), "claim typ"},
+		"typ at+jwt":               {token.KindTyp, "at+jwt", api, ""},
+		"typ application/at+jwt":   {token.KindTyp, "application/AT+JWT", api, ""},
+		"typ JWT, at+jwt required": {token.KindTyp, "JWT", api, "at+jwt"},
+		"no typ, at+jwt required":  {token.KindTyp, nil, api, "at+jwt"},
+		"typ, a list":              {token.KindAudience, []string{"at+jwt"}, api, "typ"},
+		"no typ":                   {token.KindAudience, nil, api, ""},
+		"typ JWT":                  {token.KindAudience, "JWT", api, ""},
+		"typ application/jwt":      {token.KindAudience, "application/jwt", api, ""},
+		"typ logout+jwt":           {token.KindAudience, "logout+jwt", api, "logout+jwt"},
+		"typ secevent+jwt":         {token.KindAudience, "application/secevent+jwt", api, "secevent+jwt"},
+		"typ dpop+jwt":             {token.KindTokenUse, "dpop+jwt", nil, "dpop+jwt"},
+		"Cognito's":                {token.KindTokenUse, nil, nil, ""},
+		"no token_use, required":   {token.KindTokenUse, "at+jwt", api, "token_use"},
+		"token_use id":             {token.KindAudience, nil, with(jwt.MapClaims{"token_use": "id"}), "token_use"},
+		"token_use, a list": {token.KindAudience, nil, with(jwt.MapClaims{"token_use": []string{"access"}}),
+			"token_use"},
+		"client_id for an aud":  {token.KindAudience, nil, nil, "audience"},
+		"ID token, nonce":       {token.KindAudience, nil, with(jwt.MapClaims{"nonce": "n"}), "ID token"},
+		"ID token, at_hash":     {token.KindAudience, "JWT", with(jwt.MapClaims{"at_hash": "h"}), "ID token"},
+		"ID token, c_hash":      {token.KindTokenUse, nil, jwt.MapClaims{"c_hash": "h"}, "ID token"},
+		"nonce, but typ at+jwt": {token.KindAudience, "at+jwt", with(jwt.MapClaims{"nonce": "n"}), ""},
+		"nonce, null":           {token.KindAudience, nil, with(jwt.MapClaims{"nonce": jwt.MapClaims(nil)}), ""},
+		"logout token, events": {token.KindAudience, nil,
+			with(jwt.MapClaims{"events": logout}), "logout token"},
+		"bound to a key": {token.KindAudience, nil,
+			with(jwt.MapClaims{"cnf": map[string]string{"jkt": "x"}}), "cnf"},
+		"bound to a key, typ at+jwt": {token.KindTyp, "at+jwt",
+			with(jwt.MapClaims{"cnf": map[string]string{"x5t#S256": "x"}}), "cnf"},
+		"Keycloak, Bearer":  {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Bearer"}), ""},
+		"Keycloak, ID":      {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "ID"}), "claim typ"},
+		"Keycloak, Refresh": {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Refresh"}), "claim typ"},
+		"Keycloak, Offline": {token.KindTyp, "at+jwt", with(jwt.MapClaims{"typ": "Offline"}), "claim typ"},
+		"Keycloak, Logout":  {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "Logout"}), "claim typ"},
+		"Keycloak, an action's link": {token.KindAudience, "JWT", with(jwt.MapClaims{"typ": "verify-email"}),
+			"claim typ"},
 	} {
-		_, err := i.verifier(t, token.Config{Kind: c.kind, PageClient: "app"}).Verify(t.Context(), i.typed(t, c.typ, c.claims))
+		_, err := i.verifier(t, token.Config{Kind: c.kind, PageClient: "app"}).Verify(t.Context(),
+			i.typed(t, c.typ, c.claims))
 		if c.reason == "" && err != nil || c.reason != "" && (err == nil || !strings.Contains(err.Error(), c.reason)) {
 			t.Errorf("%s: error %v, want it to contain %q", name, err, c.reason)
 		}
 	}
 }
 
-// Grants are in the claim that is configured, in each shape that issuers write it in.
+// Grants come from the configured claim, in each form that issuers write.
 func TestGrants(t *testing.T) {
 	i := newIssuer(t)
 	both := []string{"clock", "notes"}
@@ -93,23 +97,25 @@ func TestGrants(t *testing.T) {
 		claims        jwt.MapClaims
 		want          []string
 	}{
-		"scope, a text":          {"scope", "", jwt.MapClaims{"scope": "clock notes"}, both},
-		"scope, a list":          {"scope", "", jwt.MapClaims{"scope": both}, both},
-		"scope, none":            {"scope", "", jwt.MapClaims{"scope": nil}, nil},
-		"scope, empty":           {"scope", "", jwt.MapClaims{"scope": ""}, nil},
-		"scp, a text":            {"scp", "", jwt.MapClaims{"scp": "clock notes"}, both},
-		"scp, a list":            {"scp", "", jwt.MapClaims{"scp": both}, both},
-		"permissions, a list":    {"permissions", "", jwt.MapClaims{"permissions": both}, both},
-		"permissions, a text":    {"permissions", "", jwt.MapClaims{"permissions": "clock notes"}, both},
-		"roles, a list":          {"roles", "", jwt.MapClaims{"roles": both}, both},
-		"roles, the only one":    {"roles", "", jwt.MapClaims{"roles": "no notes"}, []string{"no notes"}},
-		"groups, a list":         {"groups", "", jwt.MapClaims{"groups": both}, both},
-		"groups, the only one":   {"groups", "", jwt.MapClaims{"groups": "clock"}, []string{"clock"}},
-		"Cognito's groups":       {"cognito:groups", "", jwt.MapClaims{"cognito:groups": both}, both},
-		"Keycloak's realm roles": {"realm_access.roles", "", jwt.MapClaims{"realm_access": map[string]any{"roles": both}}, both},
-		"no realm roles":         {"realm_access.roles", "", nil, nil},
-		"a prefix":               {"scope", "carrel/", jwt.MapClaims{"scope": "openid notes carrel/clock carrel/ x/carrel/notes carrel/notes"}, both},
-		"another case":           {"scope", "", jwt.MapClaims{"scope": nil, "Scope": "clock"}, nil},
+		"scope, a text":        {"scope", "", jwt.MapClaims{"scope": "clock notes"}, both},
+		"scope, a list":        {"scope", "", jwt.MapClaims{"scope": both}, both},
+		"scope, none":          {"scope", "", jwt.MapClaims{"scope": nil}, nil},
+		"scope, empty":         {"scope", "", jwt.MapClaims{"scope": ""}, nil},
+		"scp, a text":          {"scp", "", jwt.MapClaims{"scp": "clock notes"}, both},
+		"scp, a list":          {"scp", "", jwt.MapClaims{"scp": both}, both},
+		"permissions, a list":  {"permissions", "", jwt.MapClaims{"permissions": both}, both},
+		"permissions, a text":  {"permissions", "", jwt.MapClaims{"permissions": "clock notes"}, both},
+		"roles, a list":        {"roles", "", jwt.MapClaims{"roles": both}, both},
+		"roles, the only one":  {"roles", "", jwt.MapClaims{"roles": "no notes"}, []string{"no notes"}},
+		"groups, a list":       {"groups", "", jwt.MapClaims{"groups": both}, both},
+		"groups, the only one": {"groups", "", jwt.MapClaims{"groups": "clock"}, []string{"clock"}},
+		"Cognito's groups":     {"cognito:groups", "", jwt.MapClaims{"cognito:groups": both}, both},
+		"Keycloak's realm roles": {"realm_access.roles", "",
+			jwt.MapClaims{"realm_access": map[string]any{"roles": both}}, both},
+		"no realm roles": {"realm_access.roles", "", nil, nil},
+		"a prefix": {"scope", "carrel/",
+			jwt.MapClaims{"scope": "openid notes carrel/clock carrel/ x/carrel/notes carrel/notes"}, both},
+		"another case": {"scope", "", jwt.MapClaims{"scope": nil, "Scope": "clock"}, nil},
 	} {
 		raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(c.claims))
 		got, err := i.verifier(t, token.Config{GrantsClaim: c.claim, GrantsPrefix: c.prefix}).Verify(t.Context(), raw)
@@ -119,11 +125,13 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// An unused claim of any type refuses nobody. A configured claim of an unknown type refuses the token.
+// An unused claim may have any type. A token whose configured claim has an unknown type is refused.
 func TestUnusedClaims(t *testing.T) {
 	i := newIssuer(t)
-	odd := []any{"text", "", 5, -1.5, true, []any{1, "a", nil}, map[string]any{"a": []int{1}}, []any{}, map[string]any{}}
-	names := []string{"scope", "scp", "permissions", "roles", "groups", "cognito:groups", "realm_access", "resource_access",
+	odd := []any{"text", "", 5, -1.5, true, []any{1, "a", nil}, map[string]any{"a": []int{1}}, []any{},
+		map[string]any{}}
+	names := []string{"scope", "scp", "permissions", "roles", "groups", "cognito:groups", "realm_access",
+		"resource_access",
 		"username", "azp", "sid", "jti", "acr", "amr", "act", "client_id", "version", "AUD", "Scope"}
 	for _, used := range []string{"scope", "permissions", "cognito:groups"} {
 		v := i.verifier(t, token.Config{GrantsClaim: used, Kind: token.KindTyp})
@@ -141,18 +149,21 @@ func TestUnusedClaims(t *testing.T) {
 	}
 	for _, value := range []any{5, true, map[string]any{"a": 1}, []any{"clock", 1}, []any{"clock", nil}} {
 		raw := sign(t, jwt.SigningMethodES256, "ec1", i.ec, i.claims(jwt.MapClaims{"scope": value}))
-		if got, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "scope") {
+		if got, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil ||
+			!strings.Contains(err.Error(), "scope") {
 			t.Errorf("the scope is %v: granted %q, %v; want an error that names it", value, got.Grants, err)
 		}
 	}
 }
 
-// A token in JSON's form has members that its signature does not cover.
-func TestOnlyTheCompactForm(t *testing.T) {
+// A token in the JSON serialization has members that its signature does not cover, so it is refused.
+func TestVerify_JSONForm(t *testing.T) {
 	i := newIssuer(t)
 	parts := strings.Split(i.typed(t, nil, jwt.MapClaims{"iat": time.Now().Unix()}), ".")
-	raw := `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `","header":{"typ":"at+jwt"}}`
-	if _, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "compact") {
+	raw := `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] +
+		`","header":{"typ":"at+jwt"}}`
+	if _, err := i.verifier(t, token.Config{}).Verify(t.Context(), raw); err == nil ||
+		!strings.Contains(err.Error(), "compact") {
 		t.Errorf("error %v, want it to contain compact", err)
 	}
 }

@@ -18,24 +18,26 @@ import (
 	"carrel/shared/chat"
 )
 
-// Config is what tokens must fit.
+// Config says which tokens are accepted.
 type Config struct {
-	Issuer      string   // exactly the iss claim; its discovery document names the keys. https, but on this machine
-	Audiences   []string // aud contains one of them; without an aud, as with Cognito, client_id equals one
-	Kind        Kind     // decides which tokens are access tokens
-	PageClient  string   // the page's client id, which ID tokens have as their aud; KindAudience needs it
-	GrantsClaim string   // the only source of grants: scope, scp, permissions, roles, groups, cognito:groups, realm_access.roles
-	// GrantsPrefix, if there is one, stands before each grant in the claim and is not a part of it; what is without it is
-	// no grant. Cognito writes its resource server's name so: carrel/calculator.
+	Issuer     string   // equal to the iss claim; https, except on this machine; its discovery document names the keys
+	Audiences  []string // aud must contain one of them; in a token without aud, as Cognito's, client_id must equal one
+	Kind       Kind     // decides which tokens are access tokens
+	PageClient string   // the client id of the page, which is the aud of its ID tokens; required for KindAudience
+	// GrantsClaim is the only source of grants: scope, scp, permissions, roles, groups, cognito:groups or
+	// realm_access.roles.
+	GrantsClaim string
+	// GrantsPrefix is removed from each entry of the claim. Entries without it are ignored. Cognito writes the name of
+	// its resource server before each scope: carrel/calculator.
 	GrantsPrefix string
-	Now          func() time.Time // nil: time.Now
+	Now          func() time.Time // time.Now if nil
 }
 
-// fetchTimeout bounds the discovery and each fetch of keys: a person waits for the connect meanwhile.
+// fetchTimeout bounds the discovery and each fetch of keys. The handshake waits for them.
 const fetchTimeout = 5 * time.Second
 
-// Verifier verifies tokens. It fetches the issuer's keys when they are first needed and again when a token names a key
-// that it does not know, but not often: see keyGuard. It is shared by all requests.
+// Verifier verifies tokens. It fetches the issuer's keys when it first needs them, and again when a token names a key
+// that it does not have. keyGuard limits how often it fetches. It is safe for concurrent use.
 type Verifier struct {
 	config Config
 	http   *http.Client
@@ -44,7 +46,8 @@ type Verifier struct {
 	verifier *oidc.IDTokenVerifier // nil until the first discovery succeeded
 }
 
-// New returns a verifier. It makes no request. Its error names every member of the configuration that is missing or wrong.
+// New returns a verifier. It makes no request. Its error names every member of the configuration that is missing or
+// wrong.
 func New(c Config) (*Verifier, error) {
 	if err := errors.Join(c.checkIssuer(), c.checkAudience(), c.checkGrants()); err != nil {
 		return nil, err
@@ -76,7 +79,8 @@ func (c Config) checkAudience() error {
 		errs = append(errs, fmt.Errorf("token: the kind of token is %q; it must be audience, typ or token_use", c.Kind))
 	}
 	if c.Kind == KindAudience && (c.PageClient == "" || slices.Contains(c.Audiences, c.PageClient)) {
-		errs = append(errs, errors.New("token: the kind audience needs the page's client id, which must differ from every audience"))
+		errs = append(errs,
+			errors.New("token: the kind audience needs the page's client id, which must differ from every audience"))
 	}
 	return errors.Join(errs...)
 }
@@ -88,8 +92,8 @@ func (c Config) checkGrants() error {
 	return nil
 }
 
-// Verify returns what the token says. Its error says why not, for the operator's log alone: a client learns
-// "unauthorized".
+// Verify returns the claims of an access token. Its error gives the reason of a refusal and is only for the operator's
+// log: a client gets "unauthorized".
 func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) {
 	verifier, err := v.discovered(ctx)
 	if err != nil {
@@ -113,8 +117,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (chat.Claims, error) 
 	return v.read(c)
 }
 
-// read checks the claims of an access token and returns them. The library has checked them too, but it matches their names in
-// any case; this reads exact names.
+// read checks the claims of an access token and returns them. The library has checked them too, but it ignores the case
+// of their names. read uses exact names.
 func (v *Verifier) read(c claims) (chat.Claims, error) {
 	issuer, issErr := c.text("iss")
 	subject, subErr := c.text("sub")
@@ -127,13 +131,13 @@ func (v *Verifier) read(c claims) (chat.Claims, error) {
 	now := v.config.Now()
 	switch {
 	case issuer != v.config.Issuer:
-		return chat.Claims{}, fmt.Errorf("token: it is from a different provider: iss is %q", issuer)
+		return chat.Claims{}, fmt.Errorf("token: different provider: iss is %q", issuer)
 	case subject == "":
-		return chat.Claims{}, errors.New("token: it has no subject")
+		return chat.Claims{}, errors.New("token: no subject")
 	case expires.Before(now):
-		return chat.Claims{}, errors.New("token: it has expired, or has no exp")
+		return chat.Claims{}, errors.New("token: expired, or without exp")
 	case !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(v.config.Audiences, a) }):
-		return chat.Claims{}, fmt.Errorf("token: its audience %q does not name one of %q", audience, v.config.Audiences)
+		return chat.Claims{}, fmt.Errorf("token: the audience %q contains none of %q", audience, v.config.Audiences)
 	}
 	iat, err := issued(c, now, expires)
 	if err != nil {
@@ -146,8 +150,9 @@ func (v *Verifier) read(c claims) (chat.Claims, error) {
 	return chat.Claims{Issuer: issuer, Subject: subject, Expires: expires, SignIn: signIn, Grants: grants}, nil
 }
 
-// audience is whom a token is for. A client_id says so only of a token without aud: one that the same page got for another
-// API is no way in here for who runs that.
+// audience returns the audience of a token: its aud or, in a token without aud, its client_id. The client_id of a token
+// with aud must not count, because the page may have obtained that token for another API, whose operator could use it
+// here.
 func audience(c claims) ([]string, error) {
 	if c.has("aud") {
 		aud, _, err := c.list("aud")
@@ -160,17 +165,17 @@ func audience(c claims) ([]string, error) {
 // minRSA is the size of the smallest RSA key whose signatures are accepted, in bytes.
 const minRSA = 2048 / 8
 
-// strongKey refuses a signature of an RSA key below 2048 bits: a verified RSA signature is as long as its key.
+// strongKey refuses a signature by an RSA key of less than 2048 bits. A verified RSA signature is as long as its key.
 func strongKey(h claims, raw string) error {
 	alg, err := h.text("alg")
 	signature := raw[strings.LastIndex(raw, ".")+1:]
 	if err == nil && alg == oidc.RS256 && base64.RawURLEncoding.DecodedLen(len(signature)) < minRSA {
-		return errors.New("token: it is signed with an RSA key of less than 2048 bits")
+		return errors.New("token: signed with an RSA key of less than 2048 bits")
 	}
 	return err
 }
 
-// discovered returns the verifier, discovering the issuer if no call has succeeded in that yet.
+// discovered returns the verifier of the library. It fetches the discovery document unless an earlier call succeeded.
 func (v *Verifier) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -181,10 +186,10 @@ func (v *Verifier) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error
 	defer cancel()
 	provider, err := oidc.NewProvider(ctx, v.config.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("token: discovering the issuer: %w", err)
+		return nil, fmt.Errorf("token: discover the issuer: %w", err)
 	}
 	v.verifier = provider.Verifier(&oidc.Config{
-		SkipClientIDCheck:    true, // access tokens name their audience in two ways: Verify looks itself
+		SkipClientIDCheck:    true, // access tokens name their audience in two ways, which read checks
 		SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256},
 		Now:                  v.config.Now,
 	})

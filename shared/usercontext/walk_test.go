@@ -16,7 +16,7 @@ func allowed() map[string]string {
 	return map[string]string{
 		".Context.gauge (*usercontext.Gauge)":                    "counts of the contexts in the process, under a lock",
 		".Tools.tools{calculator}.spec.Schema (json.RawMessage)": "a tool's schema: never written, copied for callers",
-		".Tools.registry (*tool.Registry)":                       "the tools of the deployment: frozen, copied by a run",
+		".Tools.registry (*tool.Registry)":                       "the deployment's tools: frozen, copied by a run",
 		".Tools.registry.tools (map[string]tool.Tool)":           "the tools in the registry: never written",
 		"(*time.Location)":                                       "the time zone of the machine",
 		"(*errors.errorString)":                                  "an error variable, which cannot be changed",

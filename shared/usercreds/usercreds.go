@@ -1,5 +1,6 @@
-// Package usercreds opens a user's part of the table with credentials that reach nothing else: those of a role that is
-// assumed for this one user, whose key is the session's tag. Were a key wrong, or a tool gone wild, IAM refuses.
+// Package usercreds opens a user's part of the table with credentials that reach nothing else. They come from a role
+// that is assumed for this user, with the user's key as the session tag. If code builds a wrong key, or a tool
+// misbehaves, IAM denies the request.
 package usercreds
 
 import (
@@ -18,15 +19,17 @@ import (
 )
 
 const (
-	session = 15 * time.Minute // the shortest that there is
-	early   = 5 * time.Minute  // before its end another is asked for: a run's requests never wait for the last moment
-	again   = 30 * time.Second // after a failure STS is asked again
-	renewal = 2 * time.Second  // in which STS must answer while there are others: a run's lease bears no more
-	tag     = "user"           // the role's policy names it
+	session = 15 * time.Minute // how long credentials are valid; the minimum of STS
+	// credentials are renewed this long before they expire, so that a run does not wait for STS
+	early = 5 * time.Minute
+	again = 30 * time.Second // the time between a failed renewal and the next
+	// the time limit of a renewal while the old credentials are valid; a longer wait could cost a run its lease
+	renewal = 2 * time.Second
+	tag     = "user" // the session tag that the policy of the role names
 )
 
-// Tables opens the table for one user after the other. Credentials are kept for as long as they are good, so that an
-// environment, which has one user's runs, asks once in ten minutes. It is safe for concurrent use.
+// Tables opens the table for one user at a time. It keeps credentials while they are valid, so that an execution
+// environment, which serves one user's runs, calls STS once in ten minutes. It is safe for concurrent use.
 type Tables struct {
 	aws   aws.Config
 	sts   *sts.Client
@@ -37,22 +40,23 @@ type Tables struct {
 	users map[chat.User]*opened
 }
 
-// opened is the table by one user's credentials.
+// opened is the table with the credentials of one user.
 type opened struct {
 	table *store.Table
 	used  time.Time
 }
 
-// New is of a function's own AWS configuration, which may assume the role with this ARN. It makes no request.
+// New returns Tables that assume the role with this ARN, using the AWS configuration c of the function. It makes no
+// request.
 func New(c aws.Config, role string, s store.Config) *Tables {
 	return &Tables{aws: c, sts: sts.NewFromConfig(c), role: role, store: s, users: map[chat.User]*opened{}}
 }
 
-// For opens one user's part. It makes no request: the first one to the table asks for credentials, and fails as that
-// does. The zero user is refused with chat.ErrNoUser.
+// For opens the part of one user. It makes no request: the first request to the table obtains the credentials, and
+// fails if STS does. The zero user is refused with chat.ErrNoUser.
 func (t *Tables) For(u chat.User) (*store.Store, error) {
 	if u.IsZero() {
-		return nil, fmt.Errorf("act for a user: %w", chat.ErrNoUser)
+		return nil, fmt.Errorf("open the table for a user: %w", chat.ErrNoUser)
 	}
 	return t.table(u).For(u)
 }
@@ -62,14 +66,14 @@ func (t *Tables) table(u chat.User) *store.Table {
 	defer t.mu.Unlock()
 	now := time.Now()
 	for other, o := range t.users {
-		if now.Sub(o.used) > session { // what it holds is over, or asked for again soon
+		if now.Sub(o.used) > session { // its credentials have expired
 			delete(t.users, other)
 		}
 	}
 	o := t.users[u]
 	if o == nil {
 		c := t.aws
-		c.Credentials = aws.NewCredentialsCache(&provider{role: t.assumed(u)}, func(o *aws.CredentialsCacheOptions) {
+		c.Credentials = aws.NewCredentialsCache(&provider{role: t.assumeRole(u)}, func(o *aws.CredentialsCacheOptions) {
 			o.ExpiryWindow = early
 		})
 		o = &opened{table: store.New(store.NewClient(c), t.store)}
@@ -79,8 +83,9 @@ func (t *Tables) table(u chat.User) *store.Table {
 	return o.table
 }
 
-// assumed asks STS. A session is named for the user's hash, which CloudTrail shows; a name ends at 64 characters.
-func (t *Tables) assumed(u chat.User) *stscreds.AssumeRoleProvider {
+// assumeRole returns the provider that assumes the role for one user. The session name, which CloudTrail shows and
+// which has at most 64 characters, holds the user's hash.
+func (t *Tables) assumeRole(u chat.User) *stscreds.AssumeRoleProvider {
 	return stscreds.NewAssumeRoleProvider(t.sts, t.role, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "user-" + u.Hash()
 		o.Duration = session
@@ -88,35 +93,39 @@ func (t *Tables) assumed(u chat.User) *stscreds.AssumeRoleProvider {
 	})
 }
 
-// provider asks for credentials, and goes on with those that it has while they are good should STS refuse, or not answer. The
-// SDK's cache calls it for one at a time.
+// provider obtains credentials from STS. If STS refuses a renewal or does not respond, it keeps the old credentials
+// while they are valid. The SDK's cache never calls it concurrently.
 type provider struct {
-	role *stscreds.AssumeRoleProvider
-	over time.Time // of the credentials that it has got last
+	role    *stscreds.AssumeRoleProvider
+	expires time.Time // the end of the newest credentials
 }
 
 // Retrieve implements aws.CredentialsProvider.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if p.good() {
-		soon, cancel := context.WithTimeout(ctx, renewal)
+	if p.valid() {
+		limited, cancel := context.WithTimeout(ctx, renewal)
 		defer cancel()
-		ctx = soon
+		ctx = limited
 	}
 	c, err := p.role.Retrieve(ctx)
 	if err != nil {
-		return c, fmt.Errorf("act for a user: %w", err)
+		return c, fmt.Errorf("obtain credentials for a user: %w", err)
 	}
-	p.over = c.Expires
+	p.expires = c.Expires
 	return c, nil
 }
 
-func (p *provider) good() bool { return time.Now().Before(p.over.Add(-again)) }
+// valid reports whether the newest credentials remain valid until the next renewal.
+func (p *provider) valid() bool { return time.Now().Before(p.expires.Add(-again)) }
 
-// HandleFailToRefresh is found by the SDK's cache through a type assertion. The cache takes early off what it returns.
-func (p *provider) HandleFailToRefresh(_ context.Context, had aws.Credentials, err error) (aws.Credentials, error) {
-	if !had.HasKeys() || !p.good() {
+// HandleFailToRefresh implements an interface of the SDK's cache, which finds it by a type assertion. It returns the
+// old credentials with a new expiry time, from which the cache subtracts early.
+func (p *provider) HandleFailToRefresh(
+	_ context.Context, old aws.Credentials, err error,
+) (aws.Credentials, error) {
+	if !old.HasKeys() || !p.valid() {
 		return aws.Credentials{}, err
 	}
-	had.Expires = time.Now().Add(early + again)
-	return had, nil
+	old.Expires = time.Now().Add(early + again)
+	return old, nil
 }

@@ -21,21 +21,22 @@ import (
 	"carrel/shared/usercreds"
 )
 
-// world answers for STS and DynamoDB, and notes what was asked.
-type world struct {
-	mu     sync.Mutex
-	stsUp  bool
-	hangs  bool // STS does
-	lasts  time.Duration
-	asked  []string // of STS: the tag and the session's name
-	signed []string // of DynamoDB: whose credentials, by access key id
+// fakeAWS is an HTTP client that responds like STS and DynamoDB, and records the requests.
+type fakeAWS struct {
+	mu       sync.Mutex
+	stsUp    bool
+	stsHangs bool
+	lifetime time.Duration // of the credentials that STS returns
+	assumed  []string      // the parameters of each request to STS
+	signed   []string      // the access key id of each request to DynamoDB
 }
 
-func (w *world) Do(r *http.Request) (*http.Response, error) {
+func (w *fakeAWS) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	answer := func(status int, body string) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+			Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 	if r.Header.Get("X-Amz-Target") != "" {
 		_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
@@ -47,30 +48,35 @@ func (w *world) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	f := r.PostForm
-	w.asked = append(w.asked, strings.Join([]string{f.Get("RoleArn"), f.Get("RoleSessionName"), f.Get("DurationSeconds"),
+	w.assumed = append(w.assumed, strings.Join([]string{f.Get("RoleArn"), f.Get("RoleSessionName"),
+		f.Get("DurationSeconds"),
 		f.Get("Tags.member.1.Key") + "=" + f.Get("Tags.member.1.Value"), f.Get("Tags.member.2.Key")}, " "))
-	if w.hangs {
+	if w.stsHangs {
 		w.mu.Unlock()
-		given, cancel := context.WithTimeout(r.Context(), 10*time.Second) // what awsenv's client gives a request
+		limited, cancel := context.WithTimeout(r.Context(), 10*time.Second) // the request timeout of awsenv's client
 		defer cancel()
-		<-given.Done()
+		<-limited.Done()
 		w.mu.Lock()
-		return nil, given.Err()
+		return nil, limited.Err()
 	}
 	if !w.stsUp {
-		return answer(403, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>`)
+		return answer(403,
+			`<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>`)
 	}
-	return answer(200, fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>of-%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
-		`<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
-		f.Get("Tags.member.1.Value"), time.Now().Add(w.lasts).UTC().Format(time.RFC3339)))
+	return answer(200,
+		fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>of-%s</AccessKeyId>`+
+			`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration>`+
+			`</Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+			f.Get("Tags.member.1.Value"), time.Now().Add(w.lifetime).UTC().Format(time.RFC3339)))
 }
 
-func tables(w *world) *usercreds.Tables {
-	return usercreds.New(aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("function", "s", "")},
+func tables(w *fakeAWS) *usercreds.Tables {
+	return usercreds.New(aws.Config{Region: "us-east-1", HTTPClient: w,
+		Credentials: credentials.NewStaticCredentialsProvider("function", "s", "")},
 		"arn:aws:iam::000000000000:role/user", store.Config{Name: "t"})
 }
 
-// read makes one request for a user.
+// read makes one request to the table for a user.
 func read(t *testing.T, ts *usercreds.Tables, subject string) error {
 	t.Helper()
 	s, err := ts.For(chattest.User(t, subject))
@@ -81,9 +87,9 @@ func read(t *testing.T, ts *usercreds.Tables, subject string) error {
 	return err
 }
 
-// Each user's requests are signed with credentials of their own, which are asked for once.
-func TestOneUsersCredentials(t *testing.T) {
-	w := &world{stsUp: true, lasts: 15 * time.Minute}
+// The requests of each user are signed with that user's credentials, which are obtained once.
+func TestTables_CredentialsPerUser(t *testing.T) {
+	w := &fakeAWS{stsUp: true, lifetime: 15 * time.Minute}
 	ts := tables(w)
 	for range 3 {
 		for _, who := range []string{"bob", "a|b"} {
@@ -95,13 +101,14 @@ func TestOneUsersCredentials(t *testing.T) {
 	if got := fmt.Sprint(w.signed); got != "[of-bob of-a=7Cb of-bob of-a=7Cb of-bob of-a=7Cb]" {
 		t.Errorf("signed %s", got)
 	}
-	if len(w.asked) != 2 {
-		t.Fatalf("STS was asked %q", w.asked)
+	if len(w.assumed) != 2 {
+		t.Fatalf("requests to STS: %q, want 2", w.assumed)
 	}
 	for n, who := range []string{"bob", "a|b"} {
 		u := chattest.User(t, who)
-		if want := "arn:aws:iam::000000000000:role/user user-" + u.Hash() + " 900 user=" + u.Key() + " "; w.asked[n] != want {
-			t.Errorf("asked %q, want %q", w.asked[n], want)
+		if want := "arn:aws:iam::000000000000:role/user user-" + u.Hash() + " 900 user=" + u.Key() +
+			" "; w.assumed[n] != want {
+			t.Errorf("request to STS %q, want %q", w.assumed[n], want)
 		}
 	}
 	if _, err := ts.For(chat.User{}); !errors.Is(err, chat.ErrNoUser) {
@@ -109,56 +116,61 @@ func TestOneUsersCredentials(t *testing.T) {
 	}
 }
 
-// Credentials are renewed early. Should STS refuse then, those that are still good go on; others do not.
-func TestRenewal(t *testing.T) {
+// Credentials are renewed before they expire. If STS refuses the renewal, valid credentials remain in use. Expired ones
+// do not.
+func TestTables_Renewal(t *testing.T) {
 	for _, c := range []struct {
-		lasts time.Duration
-		again int // how often STS is asked for three requests, after which it refuses
-		good  bool
+		lifetime time.Duration
+		assumed  int  // the number of requests to STS for three requests to the table, after which STS refuses
+		good     bool // a fourth request succeeds
 	}{
 		{15 * time.Minute, 1, true}, {4 * time.Minute, 3, true}, {10 * time.Second, 3, false},
 	} {
-		w := &world{stsUp: true, lasts: c.lasts}
+		w := &fakeAWS{stsUp: true, lifetime: c.lifetime}
 		ts := tables(w)
 		for range 3 {
 			if err := read(t, ts, "bob"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if len(w.asked) != c.again {
-			t.Errorf("lasting %s: STS was asked %d times, want %d", c.lasts, len(w.asked), c.again)
+		if len(w.assumed) != c.assumed {
+			t.Errorf("lifetime %s: %d requests to STS, want %d", c.lifetime, len(w.assumed), c.assumed)
 		}
 		w.stsUp = false
-		if err := read(t, ts, "bob"); (err == nil) != c.good || err != nil && !strings.Contains(err.Error(), "act for a user") {
-			t.Errorf("lasting %s, when STS refuses: %v", c.lasts, err)
+		if err := read(t, ts, "bob"); (err == nil) != c.good || err != nil &&
+			!strings.Contains(err.Error(), "obtain credentials for a user") {
+			t.Errorf("lifetime %s, and STS refuses: %v", c.lifetime, err)
 		}
 	}
-	w := &world{}
+	w := &fakeAWS{}
 	if err := read(t, tables(w), "bob"); err == nil || len(w.signed) > 0 {
-		t.Errorf("a first time that STS refuses: %v, and requests of %v: the function's own credentials must not stand in", err, w.signed)
+		t.Errorf("STS refuses the first request: error %v, requests signed by %v; want an error and no request", err, w.signed)
 	}
 }
 
-// While credentials are good a request waits for an STS that hangs no longer than a run's lease can bear, and not each time.
-func TestAnSTSThatHangs(t *testing.T) {
+// While credentials are valid, a request waits for an STS that hangs only for a time that a run's lease allows. The
+// next request does not wait again.
+func TestTables_HangingSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{stsUp: true, lasts: 15 * time.Minute}
+		w := &fakeAWS{stsUp: true, lifetime: 15 * time.Minute}
 		ts := tables(w)
 		if err := read(t, ts, "bob"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(11 * time.Minute)
-		w.hangs = true
-		for n, most := range []time.Duration{3 * time.Second, 0} {
+		w.stsHangs = true
+		for n, limit := range []time.Duration{3 * time.Second, 0} {
 			before := time.Now()
-			if err := read(t, ts, "bob"); err != nil || time.Since(before) >= most && most > 0 || most == 0 && time.Since(before) > 0 {
-				t.Errorf("request %d, with credentials for 4 minutes more, took %v: %v", n+1, time.Since(before), err)
+			if err := read(t, ts, "bob"); err != nil || time.Since(before) >= limit && limit > 0 || limit == 0 &&
+				time.Since(before) > 0 {
+				t.Errorf("request %d, with credentials valid for 4 more minutes, took %v: %v", n+1, time.Since(before),
+					err)
 			}
 		}
 		time.Sleep(4 * time.Minute)
 		if err := read(t, ts, "bob"); err == nil {
-			t.Error("with credentials that are over a request was made")
+			t.Error("a request was made with expired credentials")
 		}
-		time.Sleep(time.Minute) // for what still waits for STS
+		time.Sleep(time.Minute) // for goroutines that still wait for STS
 	})
 }
