@@ -76,7 +76,7 @@ func TestFrame_ConnectionWithoutRow(t *testing.T) {
 func TestFrame_ConnectionOfErasedUser(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	if err := w.store().Forget(t.Context()); err != nil {
+	if err := w.store().RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.store().EraseUser(t.Context(), func([]chat.Connection) error { return nil }); err != nil {

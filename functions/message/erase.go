@@ -47,7 +47,7 @@ func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 			return err
 		}
 	}
-	if err := r.store.Forget(ctx); err != nil {
+	if err := r.store.RequestErasure(ctx); err != nil {
 		return err
 	}
 	err := r.answer(ctx, &wire.Accepted{RequestID: r.id, State: stateErasing})

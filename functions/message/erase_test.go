@@ -52,7 +52,7 @@ func TestEraseWithoutTurn(t *testing.T) {
 	r.edge.Fail(errors.New("throttled"))
 	r.window("alice", "w1=").answers(`{"type":"erase","requestId":"q","confirm":true}`,
 		`{"type":"accepted","requestId":"q","state":"erasing"}`)
-	if live, err := r.table.Live(t.Context()); err != nil || len(live) != 1 || !live[0].Forget {
+	if live, err := r.table.Live(t.Context()); err != nil || len(live) != 1 || !live[0].EraseUser {
 		t.Errorf("live: %+v, %v", live, err)
 	}
 }

@@ -58,7 +58,7 @@ func (r *request) tellRow(ctx context.Context, id chat.ThreadID) {
 		r.log.ErrorContext(ctx, "reading a thread to tell of it", "err", err)
 		return
 	}
-	d, err := r.store.Desk(ctx) // after the thread: what it says is as new, or newer
+	d, err := r.store.RunQueue(ctx) // after the thread: what it says is as new, or newer
 	if err != nil {
 		r.log.ErrorContext(ctx, "reading the desk to tell of a thread", "err", err)
 		return

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -58,19 +58,19 @@ func millis(t time.Time) int64 {
 }
 
 // desk reads the user's desk, and refuses one who is being erased.
-func (r *request) desk(ctx context.Context) (desk.Desk, error) {
-	d, err := r.store.Desk(ctx)
-	if err == nil && d.Closing {
+func (r *request) desk(ctx context.Context) (runqueue.Queue, error) {
+	d, err := r.store.RunQueue(ctx)
+	if err == nil && d.Erasing {
 		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
 	}
 	return d, err
 }
 
 // states are a desk's runs: those with a seat first, by id, then those that wait, in order.
-func states(d desk.Desk) []wire.RunState {
+func states(d runqueue.Queue) []wire.RunState {
 	var all []wire.RunState
-	for _, run := range slices.Sorted(maps.Keys(d.Seats)) {
-		all = append(all, wire.RunState{RunID: run, ThreadID: d.Seats[run], Status: chat.RunRunning})
+	for _, run := range slices.Sorted(maps.Keys(d.Slots)) {
+		all = append(all, wire.RunState{RunID: run, ThreadID: d.Slots[run], Status: chat.RunRunning})
 	}
 	for _, w := range d.Queued {
 		all = append(all, wire.RunState{RunID: w.Run, ThreadID: w.Thread, Status: chat.RunQueued})

@@ -43,11 +43,11 @@ func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 func (r *request) cancelAll(ctx context.Context) error {
 	asked := map[chat.RunID]bool{}
 	for {
-		d, err := r.store.Desk(ctx)
+		d, err := r.store.RunQueue(ctx)
 		if err != nil {
 			return err
 		}
-		runs := slices.Sorted(maps.Keys(d.Seats))
+		runs := slices.Sorted(maps.Keys(d.Slots))
 		for i, w := range d.Queued {
 			runs = slices.Insert(runs, i, w.Run)
 		}

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -32,7 +32,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 }
 
 // threadInfo is a row of the user's lists. The desk is to be read after the thread.
-func threadInfo(t store.Thread, d desk.Desk) wire.ThreadInfo {
+func threadInfo(t store.Thread, d runqueue.Queue) wire.ThreadInfo {
 	return wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,

@@ -19,7 +19,7 @@ func TestAUserIsForgotten(t *testing.T) {
 	alice.admit("r1")
 	alice.dies("r1")
 	bob.admit("r1")
-	if err := alice.store.Forget(t.Context()); err != nil {
+	if err := alice.store.RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := gatewaytest.Invocation{User: alice.user, EraseUser: true}
@@ -68,7 +68,7 @@ func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := alice.store.Forget(t.Context()); err != nil {
+	if err := alice.store.RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if working, err := alice.store.StopAll(t.Context()); err != nil || working != 1 {
@@ -76,7 +76,7 @@ func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
 	}
 	r.advance(61 * time.Second)
 	r.sweep(schedule)
-	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 || got[monitor.SweepSeats] != 0 {
+	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 || got[monitor.SweepSlots] != 0 {
 		t.Errorf("the run whose worker died is %s; counted %v", alice.status("r1"), got)
 	}
 }

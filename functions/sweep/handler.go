@@ -149,7 +149,7 @@ func (h *handler) user(ctx context.Context, u chat.User, work func(context.Conte
 	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, found: map[string][]string{}}
 	errs := []error{work(ctx, w)}
 	if w.freed || len(w.waiting) > 0 {
-		errs = append(errs, w.checkSeats(ctx), w.startQueued(ctx))
+		errs = append(errs, w.checkSlots(ctx), w.startQueued(ctx))
 	}
 	for _, run := range w.waiting {
 		errs = append(errs, w.expire(ctx, run))

@@ -21,15 +21,15 @@ func (w *watch) report(ctx context.Context) {
 	}
 }
 
-// checkSeats finds seats whose run has ended or is gone. A run's end frees its seat in the same transaction, so there
+// checkSlots finds seats whose run has ended or is gone. A run's end frees its seat in the same transaction, so there
 // should be none. Who admits next takes them off the desk; here they are told of.
-func (w *watch) checkSeats(ctx context.Context) error {
-	before, err := w.store.Desk(ctx)
+func (w *watch) checkSlots(ctx context.Context) error {
+	before, err := w.store.RunQueue(ctx)
 	if err != nil {
 		return err
 	}
 	var dead []chat.RunID
-	for run := range before.Seats {
+	for run := range before.Slots {
 		if w.live[run] {
 			continue
 		}
@@ -44,13 +44,13 @@ func (w *watch) checkSeats(ctx context.Context) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	now, err := w.store.Desk(ctx)  // a run that ended since the first look has taken its seat with it
-	if err != nil || now.Closing { // of who is to be forgotten the seats stay: see Store.StopAll
+	now, err := w.store.RunQueue(ctx) // a run that ended since the first look has taken its seat with it
+	if err != nil || now.Erasing {    // of who is to be forgotten the seats stay: see Store.StopAll
 		return err
 	}
 	for _, run := range dead {
-		if _, sits := now.Seats[run]; sits {
-			w.repaired(monitor.SweepSeats, string(run))
+		if _, sits := now.Slots[run]; sits {
+			w.repaired(monitor.SweepSlots, string(run))
 		}
 	}
 	return nil

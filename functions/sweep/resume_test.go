@@ -140,7 +140,7 @@ func residues() map[string]func(r *rig, p person) {
 			}
 			r.advance(3 * time.Minute)
 		},
-		monitor.SweepSeats: func(r *rig, p person) {
+		monitor.SweepSlots: func(r *rig, p person) {
 			p.admit("r1")
 			h := p.dies("r1") // it does not
 			p.admit("r2")

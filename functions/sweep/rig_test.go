@@ -70,7 +70,7 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 		return r.at
 	}
 	log := slog.New(slog.NewJSONHandler(&r.log, nil))
-	r.table, r.seat = gatewaytest.TableAndSeat(t, store.Config{Limits: limits, Now: now, Worker: gateway.RequestID})
+	r.table, r.seat = gatewaytest.TableAndSlot(t, store.Config{Limits: limits, Now: now, Worker: gateway.RequestID})
 	r.handler = &handler{
 		live: r.table, tables: r.table, limits: limits,
 		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
@@ -267,8 +267,8 @@ func (p person) endedWith(code string, run chat.RunID, then chat.ThreadStatus) {
 	if !slices.Equal(told, []string{"RUN_ERROR", string(then)}) {
 		p.t.Errorf("the window was told %q", told)
 	}
-	d, err := p.store.Desk(p.t.Context())
-	if _, sits := d.Seats[run]; sits || err != nil {
+	d, err := p.store.RunQueue(p.t.Context())
+	if _, sits := d.Slots[run]; sits || err != nil {
 		p.t.Errorf("the run still has a seat: %+v, error %v", d, err)
 	}
 }

@@ -127,7 +127,7 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Sub(e.Due) > eraseTime {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
 	}
-	if e.Forget {
+	if e.EraseUser {
 		return w.invoker.EraseUser(ctx, w.user)
 	}
 	return w.invoker.EraseThread(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
@@ -262,7 +262,7 @@ func (w *watch) tellRows(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d, err := w.store.Desk(ctx) // after the thread: what it says is as new, or newer
+		d, err := w.store.RunQueue(ctx) // after the thread: what it says is as new, or newer
 		if err != nil {
 			return err
 		}

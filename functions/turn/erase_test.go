@@ -63,7 +63,7 @@ func (r *rig) freed(t *testing.T, run chat.RunID) {
 	if s := r.status(t, run); s != chat.RunCancelled {
 		t.Errorf("the run is %s", s)
 	}
-	if d, err := r.store.Desk(t.Context()); err != nil || len(d.Seats) > 0 {
+	if d, err := r.store.RunQueue(t.Context()); err != nil || len(d.Slots) > 0 {
 		t.Errorf("the desk: %+v, %v", d, err)
 	}
 }

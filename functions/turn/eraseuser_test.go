@@ -29,7 +29,7 @@ func TestEraseUser(t *testing.T) {
 	r.admit(t, "r1", "/stream 2000 20")
 	r.admit(t, "r2", "/say never")
 	ended := r.begins(t, "r1")
-	if err := r.store.Forget(t.Context()); err != nil {
+	if err := r.store.RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.eraseUser(t)
@@ -52,7 +52,7 @@ func TestEraseUser(t *testing.T) {
 		t.Errorf("connections: %+v, %v", cs, err)
 	}
 	live, err := r.table.Live(t.Context())
-	if err != nil || len(live) != 1 || !live[0].Forget || live[0].Due.Before(r.clock.Now().Add(19*time.Minute)) {
+	if err != nil || len(live) != 1 || !live[0].EraseUser || live[0].Due.Before(r.clock.Now().Add(19*time.Minute)) {
 		t.Errorf("live: %+v, %v; want the second pass", live, err)
 	}
 	r.clock.Advance(21 * time.Minute)
@@ -80,7 +80,7 @@ func TestEraseUser_WorkingRun(t *testing.T) {
 	if _, err := r.store.Claim(t.Context(), "r1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.store.Forget(t.Context()); err != nil {
+	if err := r.store.RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.eraseUser(t)

@@ -41,7 +41,7 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 		r.log.Reset()
 	}
 	once(string(monitor.ConnectionRecord))
-	if err := r.store.Forget(t.Context()); err != nil {
+	if err := r.store.RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, event := gatewaytest.EraseUser(t, r.user)

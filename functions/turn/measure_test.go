@@ -61,7 +61,7 @@ func TestRunsAreMeasured(t *testing.T) {
 	r.turn(t, "bad")
 	got := r.metrics(t)
 	for name, want := range map[string]float64{
-		"RunsEnded": 2, "RunsFinished": 1, "RunsFailed": 1, "RunsCancelled": 0, "RunsSuspended": 0, "Attempts": 2, "SeatsInUse": 0,
+		"RunsEnded": 2, "RunsFinished": 1, "RunsFailed": 1, "RunsCancelled": 0, "RunsSuspended": 0, "Attempts": 2, "SlotsInUse": 0,
 		"Residue": 0, "ContextsMade": 2, "ContextsCleaned": 2, "ContextsActive": 0, "ContextsPeak": 2,
 	} {
 		if got[name] != want {

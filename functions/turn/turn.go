@@ -184,12 +184,12 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 
 // tellEnd tells the user's lists where the thread is now: its next run may have begun, or wait.
 func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
-	d, err := t.store.Desk(ctx)
+	d, err := t.store.RunQueue(ctx)
 	if err != nil {
 		t.log.WarnContext(ctx, "telling the lists", "err", err) // they learn of it with the next change
 		return
 	}
-	t.monitor.Count(monitor.SeatsInUse, len(d.Seats))
+	t.monitor.Count(monitor.SlotsInUse, len(d.Slots))
 	t.emitter.Broadcast(thread(th, d.Status(th.ID)))
 }
 

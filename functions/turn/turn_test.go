@@ -184,8 +184,8 @@ func TestASecondRunWaitsAndIsStarted(t *testing.T) {
 	if log := r.events(t); said(log) != "onetwo" {
 		t.Errorf("said %q", said(log))
 	}
-	d, err := r.store.Desk(t.Context())
-	if err != nil || len(d.Seats)+len(d.Queued) != 0 {
+	d, err := r.store.RunQueue(t.Context())
+	if err != nil || len(d.Slots)+len(d.Queued) != 0 {
 		t.Errorf("the desk still has %+v, error %v", d, err)
 	}
 }

@@ -16,7 +16,7 @@ func hostile(v *victim) []string {
 	texts := []string{
 		"", " ", "#", "a#b", "~", "!", "*", "?", "%", "%25", "$", "${user}", "{{user}}", ".", "..", "../" + v.name, "/", "\\", "'", "\"", "`", ";--", "|",
 		"U#" + v.name, v.name, v.name + "#", v.name + "=23", "U=23" + v.name, v.name + "#T#" + v.running.thread, "U#" + v.name + "#T#" + v.running.thread + "#" + v.running.epoch,
-		v.name + ":" + v.running.run, v.name + "." + v.running.thread, "RUN#" + v.running.run, "THREAD#" + v.past.thread, "CONN#" + v.ids["connection"][0], "DESK", "OWNER", "L#00",
+		v.name + ":" + v.running.run, v.name + "." + v.running.thread, "RUN#" + v.running.run, "THREAD#" + v.past.thread, "CONN#" + v.ids["connection"][0], "QUEUE", "OWNER", "L#00",
 		v.past.thread + "#" + v.past.epoch, v.past.thread + "*", v.past.thread[:8], v.past.thread + "~", v.past.thread + " ", strings.ToUpper(v.past.thread),
 		"__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "null", "undefined", "NaN", "true", "0", "-1",
 		"\x00", "a\x00b", "\n", "a\r\nb", "\x1b[2J", "\u202e", "\u200b" + v.past.thread, "\u00e9", "e\u0301", "\uff56ictim", "vict\u0131m", "\U0001f600",

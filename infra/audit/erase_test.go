@@ -119,7 +119,7 @@ func (s scanner) set(ctx context.Context, pk, sk string, values map[string]time.
 	}
 }
 
-// later tells whether the next pass of an ERASE or a FORGET is to come: a pass has been, and the next one is due after it.
+// later tells whether the next pass of an ERASE# item or of ERASURE is to come: a pass has been, and the next one is due after it.
 func later(text string) bool {
 	var item struct{ Marked, Due float64 }
 	return json.Unmarshal([]byte(text), &item) == nil && item.Due > item.Marked
@@ -179,16 +179,16 @@ func TestAUserIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := table.await(ctx, "after erase", alice.name, func(k, text string) bool {
-		return strings.HasSuffix(k, " DESK") && strings.Contains(text, "expires") || strings.HasSuffix(k, " FORGET") && later(text) || strings.Contains(k, " ERASE#")
+		return strings.HasSuffix(k, " QUEUE") && strings.Contains(text, "expires") || strings.HasSuffix(k, " ERASURE") && later(text) || strings.Contains(k, " ERASE#")
 	})
 	if all := fmt.Sprint(table.items(ctx)); strings.Contains(all, alice.secret) {
 		t.Error("what she said is still in the table")
 	}
 	pk := "U#" + alice.name
-	const closed = `{"closing":true,"expires":%s,"pk":%q,"queued":[],"seats":{},"sk":"DESK","version":%s}`
+	const closed = `{"erasing":true,"expires":%s,"pk":%q,"queued":[],"slots":{},"sk":"QUEUE","version":%s}`
 	var desk struct{ Expires, Version json.Number }
-	if err := json.Unmarshal([]byte(left[pk+" DESK"]), &desk); err != nil || left[pk+" DESK"] != fmt.Sprintf(closed, desk.Expires, pk, desk.Version) {
-		t.Errorf("the desk that refuses her holds %s, %v", left[pk+" DESK"], err)
+	if err := json.Unmarshal([]byte(left[pk+" QUEUE"]), &desk); err != nil || left[pk+" QUEUE"] != fmt.Sprintf(closed, desk.Expires, pk, desk.Version) {
+		t.Errorf("the desk that refuses her holds %s, %v", left[pk+" QUEUE"], err)
 	}
 	for _, w := range []*socket{leaves, other} {
 		wait(t, ctx, w, "every window is told", func(st client.State) bool { return st.Status != client.Ready })
@@ -218,11 +218,11 @@ func (s scanner) aDayPasses(ctx context.Context, on *stack.Stack, p *person) {
 	}
 	pk := "U#" + p.name
 	rest()
-	s.pass(ctx, "after the second pass", p.name, func(k, _ string) bool { return strings.HasSuffix(k, " DESK") }, func() {
-		s.set(ctx, pk, "FORGET", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "due": time.Now()}, time.Millisecond)
+	s.pass(ctx, "after the second pass", p.name, func(k, _ string) bool { return strings.HasSuffix(k, " QUEUE") }, func() {
+		s.set(ctx, pk, "ERASURE", map[string]time.Time{"marked": time.Now().Add(-21 * time.Minute), "due": time.Now()}, time.Millisecond)
 	})
 	rest()
-	s.set(ctx, pk, "DESK", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)
+	s.set(ctx, pk, "QUEUE", map[string]time.Time{"expires": time.Now().Add(-time.Minute)}, time.Second)
 }
 
 // seenOnOps wants a user who has a run on the page /ops.
@@ -246,7 +246,7 @@ func (s scanner) seenOnOps(ctx context.Context, ops, user string) {
 		Census  struct {
 			People []struct {
 				User          string
-				Seats, Queued int
+				Slots, Queued int
 			}
 			Runs []struct{ User, Status string }
 		}
@@ -261,7 +261,7 @@ func (s scanner) seenOnOps(ctx context.Context, ops, user string) {
 		}
 	}
 	for _, p := range shown.Census.People {
-		if p.User == user && (p.Seats != 1 || p.Queued != 1) {
+		if p.User == user && (p.Slots != 1 || p.Queued != 1) {
 			s.Errorf("%s has %+v", user, p)
 		}
 	}

@@ -52,7 +52,7 @@ func TestFault36FunctionTimeout(t *testing.T) {
 	t.Run("message", func(t *testing.T) {
 		g := newStage(t, stack.Config{Minute: time.Hour, Timeouts: map[string]time.Duration{"MessageFunction": 2 * time.Second}})
 		window := g.window()
-		frozen := g.freezeAt("MessageFunction", "TransactWriteItems", "DESK")
+		frozen := g.freezeAt("MessageFunction", "TransactWriteItems", "QUEUE")
 		g.send(window, "/stream 10 20\n/say the end")
 		st := g.said(window, "the end")
 		if notices := window.read(t, []*person{g.alice}).notices; !frozen.given() || notices == 0 {

@@ -74,7 +74,7 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 	var arrived atomic.Int32
 	both := newSignal()
 	g.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
-		if r.Caller == "MessageFunction" && holds(r, "TransactWriteItems", "DESK") && !both.given() {
+		if r.Caller == "MessageFunction" && holds(r, "TransactWriteItems", "QUEUE") && !both.given() {
 			if arrived.Add(1) == 2 {
 				both.give()
 			}

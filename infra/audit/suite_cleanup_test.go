@@ -36,7 +36,7 @@ func TestResourceCleanup(t *testing.T) {
 	m := c.metrics()
 	for name, want := range map[string]float64{
 		"Residue": 0, "ContextsActive": 0, "ContextsMade": m["ContextsCleaned"], "RunsEnded": m["RunsFinished"] + m["RunsFailed"] + m["RunsCancelled"],
-		"SweepSeats": 0, "SweepStarted": 0, "SweepExpired": 0, "SweepErased": 0, "SweepEnded": 0,
+		"SweepSlots": 0, "SweepStarted": 0, "SweepExpired": 0, "SweepErased": 0, "SweepEnded": 0,
 	} {
 		if m[name] != want {
 			c.Errorf("%s is %v, want %v", name, m[name], want)
@@ -206,7 +206,7 @@ func (c *crowd) leftovers() (left []string) {
 		var item struct {
 			PK, SK, Live, Status string
 			Expires              int64
-			Seats                map[string]string
+			Slots                map[string]string
 			Queued               []any
 		}
 		if err := json.Unmarshal([]byte(items[key]), &item); err != nil {
@@ -224,7 +224,7 @@ func (c *crowd) leftovers() (left []string) {
 				continue
 			}
 			left = append(left, "a socket's record: "+key)
-		case kind == "DESK" && len(item.Seats)+len(item.Queued) > 0:
+		case kind == "QUEUE" && len(item.Slots)+len(item.Queued) > 0:
 			left = append(left, "a taken seat or a place in the queue: "+items[key])
 		case kind == "RUN" && !chat.RunStatus(item.Status).Terminal():
 			left = append(left, "a run that is "+item.Status+": "+key)

@@ -37,10 +37,10 @@ func (w *witness) see(r proxy.Request) {
 	w.requests++
 	switch {
 	case r.Operation == "TransactWriteItems" && r.Caller == "MessageFunction":
-		// RUN, DESK, THREAD; the run comes into both indexes, and the thread, which has had a run, moves in recent.
+		// RUN, QUEUE, THREAD; the run comes into both indexes, and the thread, which has had a run, moves in recent.
 		w.units += 2*3 + 2 + 2
 	case r.Operation == "TransactWriteItems":
-		w.units += 2*4 + 1 // the last record, THREAD, RUN, DESK; the run leaves the index
+		w.units += 2*4 + 1 // the last record, THREAD, RUN, QUEUE; the run leaves the index
 	case r.Operation == "UpdateItem" && bytes.Contains(r.Body, []byte("deadline")):
 		w.units += 1 + 2 // the claim changes RUN's place in the index
 	case r.Operation == "UpdateItem", r.Operation == "PutItem":

@@ -67,14 +67,14 @@ func keysOut() []edit {
 	return []edit{
 		{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
 		{keys, `	return s.logPrefix() + string(id)`, `	return s.of(id) + "#T#" + string(id)`},
-		{keys, `func (s *Store) forgetKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
+		{keys, `func (s *Store) userErasureKey() key {`, `func (s *Store) of(id chat.ThreadID) string {
 	if owner, _, says := strings.Cut(string(id), ":"); says {
 		return "U#" + owner
 	}
 	return s.pk
 }
 
-func (s *Store) forgetKey() key {`},
+func (s *Store) userErasureKey() key {`},
 	}
 }
 

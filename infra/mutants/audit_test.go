@@ -19,9 +19,9 @@ func factoryGuards() []guard {
 			test: "./shared/usercontext TestExecute_SecondRun",
 		},
 		{
-			name: "audit: a user has five seats", row: "A2", file: "shared/desk/desk.go",
-			from: `&& len(next.Seats) < r.Limits.Runs`, to: `&& len(next.Seats) <= r.Limits.Runs`,
-			test: "./shared/desk TestRandomHistories",
+			name: "audit: a user has five seats", row: "A2", file: "shared/runqueue/queue.go",
+			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
+			test: "./shared/runqueue TestRandomHistories",
 		},
 		{
 			name: "audit: output is bounded", row: "A3", file: "shared/engine/run.go",

@@ -20,8 +20,8 @@ func iamGuards() []guard {
 		},
 		{
 			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit/... TestLocksStopSelfInvoke",
-			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
-			to:   "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.Desk(ctx) // after",
+			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.RunQueue(ctx) // after",
+			to:   "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.RunQueue(ctx) // after",
 		},
 		{
 			name: "iam: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit/... TestARequestWithTwoMeanings",

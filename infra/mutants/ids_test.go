@@ -129,7 +129,7 @@ func listGuards() []guard {
 		},
 		{
 			name: "lists: no runs of one who is erased", file: recent, test: test,
-			from: `if err == nil && d.Closing {`, to: `if err == nil && d.Closing && d.Version < 0 {`,
+			from: `if err == nil && d.Erasing {`, to: `if err == nil && d.Erasing && d.Version < 0 {`,
 		},
 		{
 			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end.go", test: test,

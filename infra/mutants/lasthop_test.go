@@ -200,7 +200,7 @@ func sweepsGuards() []guard {
 	return []guard{
 		{
 			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
-			from: `if err != nil || now.Closing {`, to: `if err != nil {`,
+			from: `if err != nil || now.Erasing {`, to: `if err != nil {`,
 		},
 	}
 }

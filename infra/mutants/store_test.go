@@ -26,17 +26,17 @@ func admissionGuards() []guard {
 			from: `run, err := s.t.putPart(w.run, absent, now)`, to: `run, err := s.t.putPart(w.run, "", nil)`,
 		},
 		{
-			name: "admission, start, cancel: DESK under the version read", file: "shared/store/runs.go",
+			name: "admission, start, cancel: QUEUE under the version read", file: "shared/store/runs.go",
 			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 		},
 		{
 			name: "admission: not while the user is erased", file: "shared/store/admit.go",
-			from: `if b.desk.Closing {`, to: `if b.desk.Closing && b.desk.Version < 0 {`,
+			from: `if b.desk.Erasing {`, to: `if b.desk.Erasing && b.desk.Version < 0 {`,
 			test: "./shared/store TestStore",
 		},
 		{
-			name: "admission: the first DESK", file: "shared/store/runs.go",
-			from: `u.change+" REMOVE #closing, #expires", absent`, to: `u.change+" REMOVE #closing, #expires", "("+absent+" OR attribute_exists(#pk))"`,
+			name: "admission: the first QUEUE", file: "shared/store/runs.go",
+			from: `u.change+" REMOVE #erasing, #expires", absent`, to: `u.change+" REMOVE #erasing, #expires", "("+absent+" OR attribute_exists(#pk))"`,
 		},
 		{
 			name: "admission: a repeat answers as the first did", file: "shared/store/admit.go",
@@ -64,16 +64,16 @@ func admissionGuards() []guard {
 func seatGuards() []guard {
 	return []guard{
 		{
-			name: "a thread has one seat: admission", file: "shared/desk/desk.go",
-			from: `case !taken && !queued && len(next.Seats) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Seats) < r.Limits.Runs:`,
+			name: "a thread has one seat: admission", file: "shared/runqueue/queue.go",
+			from: `case !taken && !queued && len(next.Slots) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Slots) < r.Limits.Runs:`,
 		},
 		{
-			name: "a thread has one seat: start", file: "shared/desk/desk.go",
-			from: `; busy || d.Closing || r.Held`, to: `; d.Closing || r.Held`,
+			name: "a thread has one seat: start", file: "shared/runqueue/queue.go",
+			from: `; busy || d.Erasing || r.AwaitingInput`, to: `; d.Erasing || r.AwaitingInput`,
 		},
 		{
-			name: "a user has five seats: admission", file: "shared/desk/desk.go",
-			from: `&& len(next.Seats) < r.Limits.Runs`, to: `&& len(next.Seats) <= r.Limits.Runs`,
+			name: "a user has five seats: admission", file: "shared/runqueue/queue.go",
+			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
 		},
 		{
 			name: "a seat stays until its run's end", file: "shared/store/runs.go",
@@ -227,7 +227,7 @@ func endGuards() []guard {
 		},
 		{
 			name: "end: the seat", file: file,
-			from: `change: "REMOVE #seats.#run SET #version = #version + :one"`, to: `change: "REMOVE #run SET #version = #version + :one"`,
+			from: `change: "REMOVE #slots.#run SET #version = #version + :one"`, to: `change: "REMOVE #run SET #version = #version + :one"`,
 		},
 		{
 			name: "end: the desk's version", file: file,
@@ -304,7 +304,7 @@ func requestGuards() []guard {
 		},
 		{
 			name: "desk: no more starts than a transaction takes", file: "shared/store/queued.go", test: full,
-			from: `min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Seats)+mostParts)`,
+			from: `min(rules.Limits.Runs, len(was.Slots)+(mostParts-1)/2)`, to: `min(rules.Limits.Runs, len(was.Slots)+mostParts)`,
 		},
 	}
 }
@@ -330,7 +330,7 @@ func deskGuards() []guard {
 		},
 		{
 			name: "cancel: out of the desk", file: "shared/store/cancel.go",
-			from: `d.desk().Remove(chat.RunID(r.ID))`, to: `d.desk()`,
+			from: `d.queue().Remove(chat.RunID(r.ID))`, to: `d.queue()`,
 		},
 		{
 			name: "cancel: out of live", file: "shared/store/cancel.go",

@@ -18,8 +18,8 @@ func suitesGuards() []guard {
 			from: "	defer t.close(ctx)\n", to: "	defer t.stop()\n",
 		},
 		{
-			name: "suites: who floods has five runs at a time", row: "E7", file: "shared/desk/desk.go", test: suites + "TestConcurrentExecution",
-			from: `&& len(next.Seats) < r.Limits.Runs`, to: `&& len(next.Seats) <= r.Limits.Runs`,
+			name: "suites: who floods has five runs at a time", row: "E7", file: "shared/runqueue/queue.go", test: suites + "TestConcurrentExecution",
+			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
 		},
 		{
 			name: "suites: how a model failed is told to nobody", row: "B4", file: "shared/engine/errors.go", test: turn + "TestOneUsersErrorsTouchNobodyElse",

@@ -178,7 +178,7 @@ func keyGuards() []guard {
 		{name: "keys: only runs and erasures are live", file: file, from: `isUser && isRun && chat.CheckID(id) == nil`, to: `isUser && (isRun || !isRun) && id != ""`, test: keys},
 		{
 			name: "keys: each key is fuzzed", file: "shared/store/keys_test.go",
-			from: `put("forgetKey", "forgetting"`, to: `put("deskKey", "forgetting"`, test: "./shared/store TestEveryKeyIsFuzzed",
+			from: `put("userErasureKey", "forgetting"`, to: `put("queueKey", "forgetting"`, test: "./shared/store TestEveryKeyIsFuzzed",
 		},
 		{
 			name: "keys: no other file builds a query", file: "shared/arch/keys_test.go",

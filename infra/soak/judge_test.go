@@ -13,7 +13,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/awsenv"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -90,12 +90,12 @@ func (u *user) judge(ctx context.Context, views []view) error {
 
 // emptied reads the desk until it is empty, for as long as coming to rest may take. No window waits for the runs of a deleted
 // thread, and a run with a dead worker ends when sweep finds it due.
-func (u *user) emptied(ctx context.Context, s *store.Store) (desk.Desk, error) {
+func (u *user) emptied(ctx context.Context, s *store.Store) (runqueue.Queue, error) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for end := time.Now().Add(u.world.calm()); ; {
-		d, err := s.Desk(ctx)
-		if err != nil || len(d.Seats)+len(d.Queued) == 0 || time.Now().After(end) {
+		d, err := s.RunQueue(ctx)
+		if err != nil || len(d.Slots)+len(d.Queued) == 0 || time.Now().After(end) {
 			return d, err
 		}
 		select {
@@ -112,8 +112,8 @@ func (u *user) verify(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Seats)+len(d.Queued) > 0 {
-		u.world.must(u.name, "the desk still has %v and %v", d.Seats, d.Queued)
+	if len(d.Slots)+len(d.Queued) > 0 {
+		u.world.must(u.name, "the desk still has %v and %v", d.Slots, d.Queued)
 	}
 	found, err := s.Verify(ctx)
 	for try := 0; err == nil && len(found) > 0 && try < 3; try++ { // what is under way is over by then, or elsewhere

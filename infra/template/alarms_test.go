@@ -87,7 +87,7 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("%s: %s", id, text(p))
 		}
 	})
-	for _, id := range []string{"ResidueAlarm", "LostSeatsAlarm"} {
+	for _, id := range []string{"ResidueAlarm", "LostSlotsAlarm"} {
 		p := at(r, id, "Properties")
 		if at(p, "Period") != float64(60) || at(p, "EvaluationPeriods") != float64(1) || at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
 			t.Errorf("%s does not ring at the first one: %s", id, text(p))

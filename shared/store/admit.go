@@ -11,7 +11,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // Admission is what a user asks for with a run.
@@ -75,7 +75,7 @@ type Admitted struct {
 // before is what an admission is decided on, read consistently.
 type before struct {
 	run    runItem // zero: not known
-	desk   deskItem
+	desk   queueItem
 	thread threadItem // zero: to be created
 }
 
@@ -102,7 +102,7 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 		if err != nil {
 			return Admitted{}, err
 		}
-		if b.desk.Closing { // known or not: everything is refused
+		if b.desk.Erasing { // known or not: everything is refused
 			return Admitted{}, fmt.Errorf("admit a run: %w", chat.ErrClosed)
 		}
 		if b.run.ID != "" {
@@ -141,7 +141,7 @@ func (s *Store) Admit(ctx context.Context, a Admission) (Admitted, error) {
 }
 
 func (s *Store) before(ctx context.Context, a Admission) (b before, err error) {
-	run, desk, thread := s.runKey(a.Run), s.deskKey(), s.threadKey(a.Thread)
+	run, desk, thread := s.runKey(a.Run), s.queueKey(), s.threadKey(a.Thread)
 	found, err := s.t.getAll(ctx, []key{run, desk, thread})
 	if err != nil {
 		return b, fmt.Errorf("read what an admission depends on: %w", err)
@@ -174,7 +174,7 @@ func (s *Store) repeat(a Admission, b before, nonce string, hash []byte) (Admitt
 		return Admitted{}, fmt.Errorf("admit a run: %w", &TakenError{Message: theRun})
 	}
 	return Admitted{
-		Run: run, Position: b.desk.desk().Position(a.Run),
+		Run: run, Position: b.desk.queue().Position(a.Run),
 		Repeat: b.run.Input != nonce, Invoke: run.Status == chat.RunAdmitted,
 	}, nil
 }
@@ -198,17 +198,17 @@ func (s *Store) answers(a Admission, given []Answer, b before) (Admission, error
 	return a, nil
 }
 
-func (s *Store) decide(ctx context.Context, a Admission, b before) (desk.Desk, desk.Decision, error) {
-	was, ask := b.desk.desk(), desk.Ask{Run: a.Run, Thread: a.Thread, WhenBusy: a.WhenBusy, Answers: len(a.Answers) > 0}
+func (s *Store) decide(ctx context.Context, a Admission, b before) (runqueue.Queue, runqueue.Decision, error) {
+	was, ask := b.desk.queue(), runqueue.Request{Run: a.Run, Thread: a.Thread, WhenBusy: a.WhenBusy, Responds: len(a.Answers) > 0}
 	r, err := s.rules(ctx, was)
 	if err != nil {
-		return was, desk.Decision{}, err
+		return was, runqueue.Decision{}, err
 	}
 	d, decision, err := was.Admit(ask, r)
 	if err == nil && decision.State == chat.RunAdmitted || errors.Is(err, chat.ErrRateLimited) {
 		return d, decision, err
 	}
-	if was, err = s.endedSeats(ctx, was); err != nil {
+	if was, err = s.endedSlots(ctx, was); err != nil {
 		return d, decision, err
 	}
 	return was.Admit(ask, r)
@@ -230,7 +230,7 @@ func (s *Store) newRun(a Admission, nonce string, state chat.RunStatus) runItem 
 // write is what an admission comes to.
 type write struct {
 	run       runItem
-	desk      desk.Desk
+	desk      runqueue.Queue
 	thread    threadItem // as it was; zero: to be created
 	title     string
 	interrupt chat.RunID
@@ -244,7 +244,7 @@ func (s *Store) admit(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
-	seats, err := s.setDesk(w.desk, false)
+	seats, err := s.setQueue(w.desk, false)
 	if err != nil {
 		return err
 	}

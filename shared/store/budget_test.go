@@ -187,8 +187,8 @@ func TestTheFullestDesk(t *testing.T) {
 				break
 			}
 		}
-		if d, err := alice.Desk(t.Context()); err != nil || started != 99 || len(d.Seats) != 100 || len(d.Queued) != 11 {
-			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Seats), len(d.Queued), err)
+		if d, err := alice.RunQueue(t.Context()); err != nil || started != 99 || len(d.Slots) != 100 || len(d.Queued) != 11 {
+			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Slots), len(d.Queued), err)
 		}
 	})
 }

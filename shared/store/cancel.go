@@ -47,7 +47,7 @@ func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	}
 }
 
-func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d deskItem, nonce string) (Cancelled, error) {
+func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d queueItem, nonce string) (Cancelled, error) {
 	switch status := chat.RunStatus(r.Status); {
 	case status.Terminal():
 		run, err := r.run()
@@ -78,7 +78,7 @@ func (s *Store) cancelRequest(id chat.RunID) update {
 
 // endUnclaimed ends a run that nobody has claimed: cancelled, and out of the desk in the same transaction. It leaves no
 // record in the log.
-func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce string) (Run, error) {
+func (s *Store) endUnclaimed(ctx context.Context, r runItem, d queueItem, nonce string) (Run, error) {
 	now := s.t.c.Now()
 	run := s.t.updatePart(update{
 		key:    key{r.PK, r.SK},
@@ -89,7 +89,7 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d deskItem, nonce s
 			":status": text(r.Status), ":zero": number(int64(0)),
 		},
 	})
-	seats, err := s.setDesk(d.desk().Remove(chat.RunID(r.ID)), true)
+	seats, err := s.setQueue(d.queue().Remove(chat.RunID(r.ID)), true)
 	if err != nil {
 		return Run{}, err
 	}
@@ -163,12 +163,12 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 }
 
 // runAndDesk reads both, each consistently; the run is zero if there is none.
-func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d deskItem, err error) {
-	found, err := s.t.getAll(ctx, []key{s.runKey(id), s.deskKey()})
+func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d queueItem, err error) {
+	found, err := s.t.getAll(ctx, []key{s.runKey(id), s.queueKey()})
 	if err == nil {
 		err = errors.Join(
 			attributevalue.UnmarshalMap(found[s.runKey(id).sk], &r),
-			attributevalue.UnmarshalMap(found[s.deskKey().sk], &d),
+			attributevalue.UnmarshalMap(found[s.queueKey().sk], &d),
 		)
 	}
 	if err != nil {

@@ -145,7 +145,7 @@ func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, 
 	case !errors.Is(err, chat.ErrNotFound):
 		return nil, err
 	}
-	d, err := s.Desk(ctx) // after the mark no run is admitted: what is not here never will be
+	d, err := s.RunQueue(ctx) // after the mark no run is admitted: what is not here never will be
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 	endLog = iota
 	endThread
 	endRun
-	endDesk
+	endQueue
 )
 
 // End ends the run: it puts the transcript, folded from all of the run's events, and then writes the last record, the
@@ -128,7 +128,7 @@ func (h *Lease) end(ctx context.Context, r recordItem, t Thread, terminal agui.E
 	if err != nil {
 		return err
 	}
-	parts := [...]types.TransactWriteItem{endLog: record, endThread: thread, endRun: run, endDesk: seat}
+	parts := [...]types.TransactWriteItem{endLog: record, endThread: thread, endRun: run, endQueue: seat}
 	return h.s.t.transact(ctx, parts[:]...)
 }
 
@@ -198,7 +198,7 @@ func (h *Lease) endParts(terminal agui.Event) (run, seat types.TransactWriteItem
 		}),
 	})
 	seat = h.s.t.updatePart(update{
-		key: h.s.deskKey(), change: "REMOVE #seats.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+		key: h.s.queueKey(), change: "REMOVE #slots.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
 		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},
 	})
 	return run, seat, nil
@@ -248,7 +248,7 @@ func (h *Lease) endRefused(failed error, r recordItem) (own bool, err error) {
 	if old, isOld := refusedPart(failed, endThread); isOld {
 		return false, h.refreshed(old)
 	}
-	if _, isOld := refusedPart(failed, endDesk); isOld {
+	if _, isOld := refusedPart(failed, endQueue); isOld {
 		return false, fmt.Errorf("end a run: there is no desk: %w", chat.ErrClosed)
 	}
 	if conflicted(failed) {

@@ -73,7 +73,7 @@ func (s *Store) eraseContent(ctx context.Context, last bool) error {
 		return err
 	}
 	return s.erase(ctx, whole(s.pk), func(sort string) bool {
-		return sort == deskSort || sort == forgetSort || sort == sessionsSort || strings.HasPrefix(sort, connectionPrefix) ||
+		return sort == queueSort || sort == userErasureSort || sort == sessionsSort || strings.HasPrefix(sort, connectionPrefix) ||
 			!last && strings.HasPrefix(sort, erasurePrefix)
 	})
 }

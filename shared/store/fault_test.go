@@ -168,7 +168,7 @@ func keeperSteps() []step {
 		}},
 		{"Forget", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r1", "t1")
-			if err := s.bad.Forget(t.Context()); err != nil {
+			if err := s.bad.RequestErasure(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if err := s.good.Open(t.Context()); !errors.Is(err, chat.ErrClosed) {

@@ -16,8 +16,8 @@ import (
 // forgottenLife is for how long one who was erased stays refused: what was on its way then has arrived or has failed.
 const forgottenLife = 24 * time.Hour
 
-// forgetItem remembers in the live index that a user is to be erased.
-type forgetItem struct {
+// userErasureItem remembers in the live index that a user is to be erased.
+type userErasureItem struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
 	Live   string `dynamodbav:"live"`
@@ -25,15 +25,15 @@ type forgetItem struct {
 	Marked int64  `dynamodbav:"marked"`
 }
 
-// Forget marks the user as one who is to be erased, also one of whom nothing is kept yet, and puts that among what is
+// RequestErasure marks the user as one who is to be erased, also one of whom nothing is kept yet, and puts that among what is
 // live, in one transaction. From then on the user is refused everything with chat.ErrClosed. For one who bears the mark
 // already it changes nothing. The erasing is EraseUser's.
-func (s *Store) Forget(ctx context.Context) error {
+func (s *Store) RequestErasure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		d, err := s.deskItem(ctx)
-		if err != nil || d.Closing {
+		d, err := s.queueItem(ctx)
+		if err != nil || d.Erasing {
 			return err
 		}
 		err = s.markUser(ctx)
@@ -51,18 +51,18 @@ func (s *Store) Forget(ctx context.Context) error {
 
 // markUser closes the desk, or makes a closed one, and puts what remembers it.
 func (s *Store) markUser(ctx context.Context) error {
-	now, k := millis(s.t.c.Now()), s.forgetKey()
-	remember, err := s.t.putPart(forgetItem{PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now, Marked: now}, "", nil)
+	now, k := millis(s.t.c.Now()), s.userErasureKey()
+	remember, err := s.t.putPart(userErasureItem{PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now, Marked: now}, "", nil)
 	if err != nil {
 		return err
 	}
 	none := &types.AttributeValueMemberM{Value: attributes{}}
 	// The version rises, so that no admission that had read the open desk is written.
 	closing := s.t.updatePart(update{
-		key: s.deskKey(),
-		change: "SET #closing = :true, #seats = if_not_exists(#seats, :none), #queued = if_not_exists(#queued, :nobody), " +
+		key: s.queueKey(),
+		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), #queued = if_not_exists(#queued, :nobody), " +
 			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
-		when: "(attribute_not_exists(#closing) OR #expires < :now)",
+		when: "(attribute_not_exists(#erasing) OR #expires < :now)",
 		values: attributes{
 			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
 			":nobody": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
@@ -72,30 +72,30 @@ func (s *Store) markUser(ctx context.Context) error {
 	return s.t.transact(ctx, closing, remember)
 }
 
-// deskItem reads the desk, consistently; that of one who was erased long enough ago is none.
-func (s *Store) deskItem(ctx context.Context) (deskItem, error) {
-	var item deskItem
-	if _, err := s.t.get(ctx, s.deskKey(), &item); err != nil {
-		return deskItem{}, fmt.Errorf("read the desk: %w", err)
+// queueItem reads the desk, consistently; that of one who was erased long enough ago is none.
+func (s *Store) queueItem(ctx context.Context) (queueItem, error) {
+	var item queueItem
+	if _, err := s.t.get(ctx, s.queueKey(), &item); err != nil {
+		return queueItem{}, fmt.Errorf("read the desk: %w", err)
 	}
 	return s.t.current(item), nil
 }
 
 // current is the desk, or none if it is left from one who may be new again.
-func (t *Table) current(d deskItem) deskItem {
+func (t *Table) current(d queueItem) queueItem {
 	if t.expired(d.Expires) {
-		return deskItem{}
+		return queueItem{}
 	}
 	return d
 }
 
 // Open fails with chat.ErrClosed for a user who is being erased, or was within the last 24 hours.
 func (s *Store) Open(ctx context.Context) error {
-	d, err := s.deskItem(ctx)
+	d, err := s.queueItem(ctx)
 	if err != nil {
 		return err
 	}
-	if d.Closing {
+	if d.Erasing {
 		return fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
 	}
 	return nil
@@ -156,9 +156,9 @@ func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 
 // closing reads the desk of a user who is being erased, or fails with chat.ErrNotFound: nothing but the user's mark lets
 // anything be erased.
-func (s *Store) closing(ctx context.Context) (deskItem, error) {
-	d, err := s.deskItem(ctx)
-	if err == nil && !d.Closing {
+func (s *Store) closing(ctx context.Context) (queueItem, error) {
+	d, err := s.queueItem(ctx)
+	if err == nil && !d.Erasing {
 		err = fmt.Errorf("erase a user who does not bear the mark: %w", chat.ErrNotFound)
 	}
 	return d, err
@@ -175,8 +175,8 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 	if err != nil {
 		return err
 	}
-	var note forgetItem
-	noted, err := s.t.get(ctx, s.forgetKey(), &note)
+	var note userErasureItem
+	noted, err := s.t.get(ctx, s.userErasureKey(), &note)
 	if err != nil {
 		return fmt.Errorf("erase a user: %w", err)
 	}
@@ -191,9 +191,9 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 	}
 	if err == nil && noted {
 		if last {
-			err = s.t.remove(ctx, s.forgetKey(), "", nil)
+			err = s.t.remove(ctx, s.userErasureKey(), "", nil)
 		} else {
-			err = s.eraseAt(ctx, s.forgetKey(), again)
+			err = s.eraseAt(ctx, s.userErasureKey(), again)
 		}
 	}
 	if err != nil {
@@ -203,13 +203,13 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 }
 
 // leaveClosed replaces the desk by one that refuses the user for a while and says nothing else.
-func (s *Store) leaveClosed(ctx context.Context, d deskItem) error {
-	k := s.deskKey()
-	left := deskItem{
-		PK: k.pk, SK: k.sk, Seats: map[string]string{}, Queued: []queuedItem{}, Version: d.Version + 1,
-		Closing: true, Expires: s.t.expiry(forgottenLife),
+func (s *Store) leaveClosed(ctx context.Context, d queueItem) error {
+	k := s.queueKey()
+	left := queueItem{
+		PK: k.pk, SK: k.sk, Slots: map[string]string{}, Queued: []queuedItem{}, Version: d.Version + 1,
+		Erasing: true, Expires: s.t.expiry(forgottenLife),
 	}
-	err := s.t.put(ctx, left, "attribute_exists(#closing)", nil)
+	err := s.t.put(ctx, left, "attribute_exists(#erasing)", nil)
 	if _, isOld := refused(err); isOld {
 		return nil // another pass was slower still, and the user is new by now
 	}

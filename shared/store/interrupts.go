@@ -12,7 +12,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // interruptLife is how long a question waits for a person, at most and unless it says.
@@ -163,14 +163,14 @@ func (s *Store) reopen(ctx context.Context, was threadItem, r runItem) (types.Tr
 }
 
 // rules are those that the desk is changed under now.
-func (s *Store) rules(ctx context.Context, d desk.Desk) (desk.Rules, error) {
+func (s *Store) rules(ctx context.Context, d runqueue.Queue) (runqueue.Policy, error) {
 	held, err := s.held(ctx, d)
-	return desk.Rules{Limits: s.t.c.Limits, Now: s.t.c.Now(), Held: held}, err
+	return runqueue.Policy{Limits: s.t.c.Limits, Now: s.t.c.Now(), AwaitingInput: held}, err
 }
 
 // held are those threads of the waiting runs that wait for a person. Whatever makes it another thread's turn to wait, or
 // ends that, changes the desk's version: what is read here stands if the desk does.
-func (s *Store) held(ctx context.Context, d desk.Desk) (map[chat.ThreadID]bool, error) {
+func (s *Store) held(ctx context.Context, d runqueue.Queue) (map[chat.ThreadID]bool, error) {
 	var keys []key
 	for _, w := range d.Queued {
 		if k := s.threadKey(w.Thread); !slices.Contains(keys, k) {

@@ -9,7 +9,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // The items as they are stored. Times are milliseconds since the epoch, but expires: TTL wants seconds. What grows with
@@ -148,30 +148,30 @@ type inputItem struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
-type deskItem struct {
+type queueItem struct {
 	PK      string            `dynamodbav:"pk"`
 	SK      string            `dynamodbav:"sk"`
-	Seats   map[string]string `dynamodbav:"seats"`
+	Slots   map[string]string `dynamodbav:"slots"`
 	Queued  []queuedItem      `dynamodbav:"queued"`
 	Full    int64             `dynamodbav:"full,omitempty"` // when the bucket of runs is full again
 	Version int64             `dynamodbav:"version"`
-	Closing bool              `dynamodbav:"closing,omitempty"` // the user is being erased, or was: see Forget
+	Erasing bool              `dynamodbav:"erasing,omitempty"` // the user is being erased, or was: see Forget
 	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
 }
 
 type queuedItem struct {
-	Run    string `dynamodbav:"run"`
-	Thread string `dynamodbav:"thread"`
-	Rank   int    `dynamodbav:"rank,omitempty"`
+	Run      string `dynamodbav:"run"`
+	Thread   string `dynamodbav:"thread"`
+	Priority int    `dynamodbav:"priority,omitempty"`
 }
 
-func (i deskItem) desk() desk.Desk {
-	d := desk.Desk{Seats: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Closing: i.Closing}
-	for run, thread := range i.Seats {
-		d.Seats[chat.RunID(run)] = chat.ThreadID(thread)
+func (i queueItem) queue() runqueue.Queue {
+	d := runqueue.Queue{Slots: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Erasing: i.Erasing}
+	for run, thread := range i.Slots {
+		d.Slots[chat.RunID(run)] = chat.ThreadID(thread)
 	}
 	for _, w := range i.Queued {
-		d.Queued = append(d.Queued, desk.Queued{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Rank: desk.Rank(w.Rank)})
+		d.Queued = append(d.Queued, runqueue.Entry{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Priority: runqueue.Priority(w.Priority)})
 	}
 	return d
 }

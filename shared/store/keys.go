@@ -36,9 +36,9 @@ const (
 	erasurePrefix      = "ERASE#"
 	notePrefix         = "notes#"
 
-	deskSort     = "DESK"
-	forgetSort   = "FORGET" // what remembers that a user is to be erased
-	sessionsSort = "SESSIONS"
+	queueSort       = "QUEUE"
+	userErasureSort = "ERASURE" // what remembers that a user is to be erased
+	sessionsSort    = "SESSIONS"
 
 	noteCounterSort = "NOTES" // outside of the span of notes, whose prefix is in lower case
 
@@ -52,7 +52,7 @@ const (
 
 func userPartition(u chat.User) string { return userPrefix + u.Key() }
 
-func (s *Store) deskKey() key { return key{s.pk, deskSort} }
+func (s *Store) queueKey() key { return key{s.pk, queueSort} }
 
 func (s *Store) sessionsKey() key { return key{s.pk, sessionsSort} }
 
@@ -73,7 +73,7 @@ func (s *Store) erasureKey(e Erasure) key {
 	return key{s.pk, erasurePrefix + string(e.Thread) + "#" + string(e.Epoch)}
 }
 
-func (s *Store) forgetKey() key { return key{s.pk, forgetSort} }
+func (s *Store) userErasureKey() key { return key{s.pk, userErasureSort} }
 
 // toolPartition is what tools keep for the user.
 func (s *Store) toolPartition() string { return s.pk + "#D" }
@@ -221,7 +221,7 @@ func (s *Store) transcriptSpan(id chat.ThreadID, epoch chat.Epoch, high chat.Seq
 // of which is the erasure of the user.
 func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
 	user, isUser := strings.CutPrefix(k.pk, userPrefix)
-	if isUser && k.sk == forgetSort {
+	if isUser && k.sk == userErasureSort {
 		return user, "", e, nil
 	}
 	if id, isRun := strings.CutPrefix(k.sk, runPrefix); isUser && isRun && chat.CheckID(id) == nil {

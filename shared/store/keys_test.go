@@ -19,9 +19,9 @@ import (
 func FuzzKeys(f *testing.F) {
 	f.Attr("row", "B3: no key of a user lies among another user's keys")
 	for _, seed := range [][4]string{
-		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"}, {"a#b", "a=23b", "DESK", "THREAD"},
+		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"}, {"a#b", "a=23b", "QUEUE", "THREAD"},
 		{"a", "a#D", "t1", "t1:"}, {"a", "a~", "D", "T"}, {"a!", "a", "E", "M"}, {"a.", "a-", "t.1", "t-1"}, {"a_", "a=", "-", "."},
-		{"a", "a#", "FORGET", "OWNER"}, {"Bob", "bob", "T1", "t1"}, {"é", "e\u0301", "_", ":"}, {"bob", "bob ", "x", "x-"},
+		{"a", "a#", "ERASURE", "OWNER"}, {"Bob", "bob", "T1", "t1"}, {"é", "e\u0301", "_", ":"}, {"bob", "bob ", "x", "x-"},
 		{strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("t", 128), strings.Repeat("t", 127)},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
@@ -95,8 +95,8 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	behindRuns := ask("recentSpan", "older runs", recentOf(s, recentRunPrefix, recentRun(8, "x")))
 	erasures := ask("erasureSpan", "erasures", s.erasureSpan())
 	ask("connectionSpan", "connections", s.connectionSpan())
-	put("deskKey", "desk", s.deskKey(), own)
-	put("forgetKey", "forgetting", s.forgetKey(), own)
+	put("queueKey", "desk", s.queueKey(), own)
+	put("userErasureKey", "forgetting", s.userErasureKey(), own)
 	put("sessionsKey", "sessions", s.sessionsKey(), own)
 	put("noteCounterKey", "note counter", s.noteCounterKey(), tools)
 	put("noteKey", "note 1", s.noteKey(1), tools, notes)
@@ -182,13 +182,13 @@ func (th thing) queried(t *testing.T, queries []query) {
 func (th thing) live(t *testing.T) {
 	t.Helper()
 	user, run, erasure, err := splitLiveKey(th.key)
-	if !slices.Contains([]string{"runKey", "erasureKey", "forgetKey"}, th.by) {
+	if !slices.Contains([]string{"runKey", "erasureKey", "userErasureKey"}, th.by) {
 		if err == nil {
 			t.Fatalf("%s is %q: it is taken for a live thing of %q", th.what, th.key, user)
 		}
 		return
 	}
-	back := key{userPrefix + user, forgetSort}
+	back := key{userPrefix + user, userErasureSort}
 	if s := th.s; run != "" {
 		back = s.runKey(run)
 	} else if erasure != (Erasure{}) {

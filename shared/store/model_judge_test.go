@@ -115,7 +115,7 @@ func (m *model) created(a *actor, now runRow) {
 		m.fail("%s: %s begins as %+v", a.name, now.ID, now)
 	}
 	if now.status() == chat.RunQueued && m.policy[chat.RunID(now.ID)] == chat.Interrupt {
-		for run, thread := range m.was.desk.Seats {
+		for run, thread := range m.was.desk.Slots {
 			if thread == now.Thread && !m.was.runs[chat.RunID(run)].Cancel {
 				m.fail("%s: %s waits for %s, which is not asked to stop", a.name, now.ID, run)
 			}
@@ -228,7 +228,7 @@ func (m *model) story(id chat.RunID, t threadRow) {
 
 func (m *model) desk(now *state) {
 	threads := map[string]bool{}
-	for run, thread := range now.desk.Seats {
+	for run, thread := range now.desk.Slots {
 		if r := now.runs[chat.RunID(run)]; threads[thread] || r.Thread != thread || r.status() != chat.RunAdmitted && r.status() != chat.RunRunning {
 			m.fail("%s, which is %s, has a seat on %s: %v", run, r.Status, thread, now.desk)
 		}
@@ -242,7 +242,7 @@ func (m *model) desk(now *state) {
 		m.fail("the desk is over its limits: %v", now.desk)
 	}
 	for _, r := range now.runs {
-		_, sits := now.desk.Seats[r.ID]
+		_, sits := now.desk.Slots[r.ID]
 		if sits != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) ||
 			waiting[r.ID] != (r.status() == chat.RunQueued) {
 			m.fail("%s is %s, and the desk is %v", r.ID, r.Status, now.desk)
@@ -257,7 +257,7 @@ func (m *model) thread(was *state, now threadRow) {
 	if len(log) > 0 {
 		tail = log[len(log)-1].last()
 	}
-	busy := slices.Contains(slices.Collect(maps.Values(m.was.desk.Seats)), now.ID)
+	busy := slices.Contains(slices.Collect(maps.Values(m.was.desk.Slots)), now.ID)
 	switch {
 	case known && now.Epoch != old.Epoch && (old.Deleted == 0 || old.Expires >= m.now.Unix()):
 		m.fail("%s has another epoch", now.ID)

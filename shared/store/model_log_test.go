@@ -39,7 +39,7 @@ func (m *model) record(was, now *state, log []recordRow) {
 	}
 	id := chat.RunID(r.Run)
 	run, ran := now.runs[id], was.runs[id]
-	seat, sits := was.desk.Seats[r.Run]
+	seat, sits := was.desk.Slots[r.Run]
 	switch {
 	case r.Seq != next:
 		m.fail("a record of %s begins at %d, want %d", id, r.Seq, next)
@@ -103,7 +103,7 @@ func (m *model) resigned() bool {
 			return false
 		}
 	}
-	return len(m.was.desk.Seats) == 0
+	return len(m.was.desk.Slots) == 0
 }
 
 // left is what is not over.
@@ -112,7 +112,7 @@ func (m *model) left() string {
 	for _, id := range m.live() {
 		left = append(left, fmt.Sprintf("%s is %s", id, m.was.runs[id].Status))
 	}
-	if d := m.was.desk; len(d.Seats)+len(d.Queued) > 0 {
+	if d := m.was.desk; len(d.Slots)+len(d.Queued) > 0 {
 		left = append(left, fmt.Sprintf("the desk is %v", d))
 	}
 	return strings.Join(left, ", ")

@@ -79,7 +79,7 @@ func endsSessions(e store.Ending) func(context.Context, *visit) error {
 }
 
 func erases(ctx context.Context, v *visit) error {
-	if err := v.m.store.Forget(ctx); err != nil {
+	if err := v.m.store.RequestErasure(ctx); err != nil {
 		return err
 	}
 	return v.m.store.EraseUser(ctx, func([]chat.Connection) error { return nil })

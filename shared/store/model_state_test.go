@@ -24,7 +24,7 @@ type state struct {
 	threads     map[chat.ThreadID]threadRow
 	inputs      map[string]bool // sort keys
 	erasures    map[string]erasureRow
-	desk        deskRow
+	desk        queueRow
 	logs        map[string][]recordRow // by partition, in order
 	transcripts map[string][]transcriptRow
 }
@@ -62,9 +62,9 @@ type threadRow struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
-type deskRow struct {
+type queueRow struct {
 	PK     string            `dynamodbav:"pk"`
-	Seats  map[string]string `dynamodbav:"seats"`
+	Slots  map[string]string `dynamodbav:"slots"`
 	Queued []struct {
 		Run    string `dynamodbav:"run"`
 		Thread string `dynamodbav:"thread"`
@@ -151,8 +151,8 @@ func (s *state) add(item map[string]types.AttributeValue) error {
 		var t threadRow
 		t, err = decoded[threadRow](item)
 		s.threads[chat.ThreadID(t.ID)], whole = t, t.ID != "" && t.Epoch != "" && t.Updated != 0
-	case k.SK == "DESK":
-		s.desk, err = decoded[deskRow](item)
+	case k.SK == "QUEUE":
+		s.desk, err = decoded[queueRow](item)
 		whole = s.desk.Version > 0
 	case strings.HasPrefix(k.SK, "ERASE#"):
 		var e erasureRow

@@ -34,11 +34,11 @@ func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, err
 
 // LiveEntry is one entry of the live index: a run, the erasure of a thread, or that of the whole user.
 type LiveEntry struct {
-	User    chat.User
-	Run     chat.RunID // "": an erasure
-	Erasure Erasure    // zero: a run, or the whole user
-	Forget  bool       // the whole user is to be erased
-	Due     time.Time  // when sweep looks at it next
+	User      chat.User
+	Run       chat.RunID // "": an erasure
+	Erasure   Erasure    // zero: a run, or the whole user
+	EraseUser bool       // the whole user is to be erased
+	Due       time.Time  // when sweep looks at it next
 }
 
 // entry restores one entry of the live index, with its user.
@@ -52,7 +52,7 @@ func (i liveItem) entry() (LiveEntry, error) {
 	if err != nil {
 		return LiveEntry{}, fmt.Errorf("restore the user of an entry of the live index: %w", err)
 	}
-	return LiveEntry{User: u, Run: run, Erasure: erasure, Forget: k.sk == forgetSort, Due: fromMillis(i.Due)}, nil
+	return LiveEntry{User: u, Run: run, Erasure: erasure, EraseUser: k.sk == userErasureSort, Due: fromMillis(i.Due)}, nil
 }
 
 // Named is how an operator names a user: by the subject of their tokens, with the issuer, which tells long subjects

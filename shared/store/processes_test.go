@@ -122,20 +122,20 @@ func raceIn(t *testing.T, r racers) (result raced) {
 func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
 	for ctx.Err() == nil {
 		for _, user := range raceUsers() {
-			d, err := w.As(user).Desk(ctx)
+			d, err := w.As(user).RunQueue(ctx)
 			if err != nil {
 				if ctx.Err() == nil {
 					w.T.Errorf("read a desk: %v", err)
 				}
 				return
 			}
-			threads := slices.Compact(slices.Sorted(maps.Values(d.Seats)))
-			if len(d.Seats) > 5 || len(threads) != len(d.Seats) || len(d.Queued) > 20 {
+			threads := slices.Compact(slices.Sorted(maps.Values(d.Slots)))
+			if len(d.Slots) > 5 || len(threads) != len(d.Slots) || len(d.Queued) > 20 {
 				w.T.Errorf("the desk of %s is %+v", user, d)
 				return
 			}
 			looks["looks"]++
-			looks["most"] = max(looks["most"], len(d.Seats))
+			looks["most"] = max(looks["most"], len(d.Slots))
 		}
 	}
 }
@@ -285,15 +285,15 @@ func (r *racer) start(user string) {
 // drain does what is left to do, until nobody sits and nobody waits.
 func (r *racer) drain(user string) {
 	for r.t.Context().Err() == nil {
-		d, err := r.stores[user].Desk(r.t.Context())
+		d, err := r.stores[user].RunQueue(r.t.Context())
 		if err != nil {
 			r.wrong("read a desk: %v", err)
 			return
 		}
-		if len(d.Seats)+len(d.Queued) == 0 {
+		if len(d.Slots)+len(d.Queued) == 0 {
 			return
 		}
-		for run := range d.Seats {
+		for run := range d.Slots {
 			r.turn(user, run)
 		}
 		r.start(user)

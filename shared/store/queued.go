@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // StartQueued moves what may start from the queue to seats and returns those runs: the caller invokes turn for each. Of
@@ -18,11 +18,11 @@ func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		d, err := s.deskItem(ctx)
-		if err != nil || d.Closing || len(d.Queued) == 0 {
+		d, err := s.queueItem(ctx)
+		if err != nil || d.Erasing || len(d.Queued) == 0 {
 			return nil, err
 		}
-		started, err := s.startQueued(ctx, d.desk(), nonce)
+		started, err := s.startQueued(ctx, d.queue(), nonce)
 		if err == nil {
 			return started, nil
 		}
@@ -39,11 +39,11 @@ func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
 }
 
 // startQueued returns the runs that it starts, also with the error of their transaction.
-func (s *Store) startQueued(ctx context.Context, d desk.Desk, nonce string) ([]Run, error) {
-	if after, _ := d.Next(desk.Rules{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
+func (s *Store) startQueued(ctx context.Context, d runqueue.Queue, nonce string) ([]Run, error) {
+	if after, _ := d.Next(runqueue.Policy{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
 		// Some must stay: behind runs, or behind seats that nobody has given back?
 		var err error
-		if d, err = s.endedSeats(ctx, d); err != nil {
+		if d, err = s.endedSlots(ctx, d); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +52,7 @@ func (s *Store) startQueued(ctx context.Context, d desk.Desk, nonce string) ([]R
 		return nil, err
 	}
 	parts := make([]types.TransactWriteItem, 0, 2*len(next)+1)
-	seats, err := s.setDesk(d, false)
+	seats, err := s.setQueue(d, false)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +112,9 @@ type starter struct {
 // startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
 // thread is gone, is taken off the desk: it must not keep the others from starting, and neither must what waits on a
 // thread that waits for a person or was deleted. No more than its threads are read.
-func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []starter, error) {
-	rules := desk.Rules{Limits: s.t.c.Limits, Held: map[chat.ThreadID]bool{}}
-	rules.Limits.Runs = min(rules.Limits.Runs, len(was.Seats)+(mostParts-1)/2) // the desk, and two parts for each
+func (s *Store) startable(ctx context.Context, was runqueue.Queue) (runqueue.Queue, []starter, error) {
+	rules := runqueue.Policy{Limits: s.t.c.Limits, AwaitingInput: map[chat.ThreadID]bool{}}
+	rules.Limits.Runs = min(rules.Limits.Runs, len(was.Slots)+(mostParts-1)/2) // the desk, and two parts for each
 	for {
 		d, next := was.Next(rules)
 		var keys []key
@@ -139,7 +139,7 @@ func (s *Store) startable(ctx context.Context, was desk.Desk) (desk.Desk, []star
 			case chat.RunStatus(r.Status) != chat.RunQueued || t.ID == "":
 				was = was.Remove(w.Run)
 			case len(s.t.open(t)) > 0 || !s.t.visible(t): // a deleted thread's runs are found here and cancelled
-				rules.Held[w.Thread] = true
+				rules.AwaitingInput[w.Thread] = true
 			default:
 				runs = append(runs, starter{r, t})
 			}

@@ -90,15 +90,15 @@ func (c *crowd) ask(ctx context.Context, rng *rand.Rand, n, count int) {
 func (c *crowd) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		asking := c.left.Load() > 0
-		d, err := c.s.Desk(ctx)
+		d, err := c.s.RunQueue(ctx)
 		if err != nil {
 			c.T.Errorf("desk: %v", err)
 			return
 		}
-		if !asking && len(d.Seats) == 0 && len(d.Queued) == 0 {
+		if !asking && len(d.Slots) == 0 && len(d.Queued) == 0 {
 			return
 		}
-		for run := range d.Seats {
+		for run := range d.Slots {
 			c.turn(ctx, run)
 		}
 		if _, err := c.s.StartQueued(ctx); err != nil && ctx.Err() == nil {
@@ -132,22 +132,22 @@ func (c *crowd) turn(ctx context.Context, run chat.RunID) {
 func (c *crowd) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		asking := c.left.Load() > 0
-		d, err := c.s.Desk(ctx)
+		d, err := c.s.RunQueue(ctx)
 		if err != nil {
 			c.T.Errorf("desk: %v", err)
 			return
 		}
 		threads := []chat.ThreadID{}
-		for _, thread := range d.Seats {
+		for _, thread := range d.Slots {
 			threads = append(threads, thread)
 		}
 		slices.Sort(threads)
-		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Seats) || len(d.Queued) > 20 {
+		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Slots) || len(d.Queued) > 20 {
 			c.T.Errorf("seed %d: the desk is %+v", c.seed, d)
 			return
 		}
 		c.most.Store(max(c.most.Load(), int64(len(threads))))
-		if !asking && len(d.Seats) == 0 && len(d.Queued) == 0 {
+		if !asking && len(d.Slots) == 0 && len(d.Queued) == 0 {
 			return
 		}
 	}

@@ -66,14 +66,14 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	d, err := s.Desk(ctx) // after the index: it has the runs admitted since
-	if err == nil && d.Closing {
+	d, err := s.RunQueue(ctx) // after the index: it has the runs admitted since
+	if err == nil && d.Erasing {
 		err = chat.ErrClosed
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	keys := make([]key, 0, len(rows)+len(d.Seats)+len(d.Queued))
+	keys := make([]key, 0, len(rows)+len(d.Slots)+len(d.Queued))
 	for _, row := range rows {
 		keys = append(keys, key{s.pk, row.SK})
 	}

@@ -11,7 +11,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 const (
@@ -102,23 +102,23 @@ func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
 	return nil
 }
 
-// Desk reads the user's desk, consistently.
-func (s *Store) Desk(ctx context.Context) (desk.Desk, error) {
-	item, err := s.deskItem(ctx)
-	return item.desk(), err
+// RunQueue reads the user's desk, consistently.
+func (s *Store) RunQueue(ctx context.Context) (runqueue.Queue, error) {
+	item, err := s.queueItem(ctx)
+	return item.queue(), err
 }
 
-// setDesk is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
+// setQueue is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
 // the user is not being erased.
-func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, error) {
-	item := deskItem{Seats: map[string]string{}, Queued: []queuedItem{}}
-	for run, thread := range d.Seats {
-		item.Seats[string(run)] = string(thread)
+func (s *Store) setQueue(d runqueue.Queue, leaving bool) (types.TransactWriteItem, error) {
+	item := queueItem{Slots: map[string]string{}, Queued: []queuedItem{}}
+	for run, thread := range d.Slots {
+		item.Slots[string(run)] = string(thread)
 	}
 	for _, w := range d.Queued {
-		item.Queued = append(item.Queued, queuedItem{Run: string(w.Run), Thread: string(w.Thread), Rank: int(w.Rank)})
+		item.Queued = append(item.Queued, queuedItem{Run: string(w.Run), Thread: string(w.Thread), Priority: int(w.Priority)})
 	}
-	seats, err := attributevalue.Marshal(item.Seats)
+	seats, err := attributevalue.Marshal(item.Slots)
 	if err != nil {
 		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
 	}
@@ -127,36 +127,36 @@ func (s *Store) setDesk(d desk.Desk, leaving bool) (types.TransactWriteItem, err
 		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
 	}
 	u := update{
-		key: s.deskKey(), change: "SET #seats = :seats, #queued = :queued, #full = :full, #version = :next",
+		key: s.queueKey(), change: "SET #slots = :slots, #queued = :queued, #full = :full, #version = :next",
 		when: "attribute_exists(#pk) AND #version = :version",
 		values: attributes{
-			":seats": seats, ":queued": queued, ":full": number(millis(d.Full)),
+			":slots": seats, ":queued": queued, ":full": number(millis(d.Full)),
 			":version": number(d.Version), ":next": number(d.Version + 1),
 		},
 	}
 	switch {
 	case d.Version == 0: // there is none, or the tombstone of an erased one
-		u.change, u.when = u.change+" REMOVE #closing, #expires", absent
+		u.change, u.when = u.change+" REMOVE #erasing, #expires", absent
 		delete(u.values, ":version")
 		u.values[":now"] = number(s.t.nowSeconds())
 	case !leaving:
-		u.when += " AND attribute_not_exists(#closing)"
+		u.when += " AND attribute_not_exists(#erasing)"
 	}
 	return s.t.updatePart(u), nil
 }
 
-// endedSeats takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
+// endedSlots takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
 // its run. Those whose lease is past stay until their end: sweep finds them in the index live when they are due.
-func (s *Store) endedSeats(ctx context.Context, d desk.Desk) (desk.Desk, error) {
-	keys := make([]key, 0, len(d.Seats))
-	for run := range d.Seats {
+func (s *Store) endedSlots(ctx context.Context, d runqueue.Queue) (runqueue.Queue, error) {
+	keys := make([]key, 0, len(d.Slots))
+	for run := range d.Slots {
 		keys = append(keys, s.runKey(run))
 	}
 	found, err := s.t.getAll(ctx, keys)
 	if err != nil {
 		return d, fmt.Errorf("read the runs of the desk: %w", err)
 	}
-	for run := range d.Seats {
+	for run := range d.Slots {
 		item, err := asRun(found[s.runKey(run).sk])
 		if err != nil {
 			return d, err

@@ -166,7 +166,7 @@ func (s *scene) open() { s.mark("REMOVE closing", nil) }
 
 func (s *scene) mark(change string, values map[string]types.AttributeValue) {
 	_, err := s.DB.UpdateItem(s.T.Context(), &dynamodb.UpdateItemInput{
-		TableName: &s.Name, Key: row("U#alice", "DESK"), UpdateExpression: &change, ExpressionAttributeValues: values,
+		TableName: &s.Name, Key: row("U#alice", "QUEUE"), UpdateExpression: &change, ExpressionAttributeValues: values,
 	})
 	if err != nil {
 		s.T.Error(err)

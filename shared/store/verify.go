@@ -22,9 +22,9 @@ type Finding struct {
 // audit is one look at everything of a user.
 type audit struct {
 	s        *Store
-	desk     deskItem
+	desk     queueItem
 	sessions sessionsItem
-	noted    bool // a FORGET item is there
+	noted    bool // a ERASURE item is there
 	runs     map[string]runItem
 	inputs   map[string]string // the run of each input's key
 	threads  []threadItem
@@ -45,7 +45,7 @@ func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verify a user: %w", err)
 	}
-	a.judgeDesk()
+	a.judgeQueue()
 	a.judgeRuns()
 	a.judgeLists()
 	if err := a.judgeConnections(ctx); err != nil {
@@ -79,9 +79,9 @@ func (a *audit) read(item attributes) error {
 	id, isRun := strings.CutPrefix(k.SK, runPrefix)
 	input, isInput := strings.CutPrefix(k.SK, inputPrefix)
 	switch {
-	case k.SK == deskSort:
+	case k.SK == queueSort:
 		return attributevalue.UnmarshalMap(item, &a.desk)
-	case k.SK == forgetSort:
+	case k.SK == userErasureSort:
 		a.noted = true
 	case k.SK == sessionsSort:
 		return attributevalue.UnmarshalMap(item, &a.sessions)
@@ -112,26 +112,26 @@ func (a *audit) read(item attributes) error {
 	return nil
 }
 
-// judgeDesk compares the desk with the runs that it names.
-func (a *audit) judgeDesk() {
+// judgeQueue compares the desk with the runs that it names.
+func (a *audit) judgeQueue() {
 	threads := map[string]string{}
-	for run, thread := range a.desk.Seats {
+	for run, thread := range a.desk.Slots {
 		r, known := a.runs[run]
 		switch {
 		case !known:
-			a.say("seat without run", run, "there is no such run")
+			a.say("slot without run", run, "there is no such run")
 		case chat.RunStatus(r.Status).Terminal() || r.Status == string(chat.RunQueued):
-			a.say("seat without run", run, "the run is %s", r.Status)
+			a.say("slot without run", run, "the run is %s", r.Status)
 		case r.Thread != thread:
-			a.say("seat without run", run, "the run is on thread %s, the seat on %s", r.Thread, thread)
+			a.say("slot without run", run, "the run is on thread %s, the seat on %s", r.Thread, thread)
 		}
 		if other, taken := threads[thread]; taken {
-			a.say("two seats on a thread", thread, "of %s and %s", other, run)
+			a.say("two slots on a thread", thread, "of %s and %s", other, run)
 		}
 		threads[thread] = run
 	}
-	if n, most := len(a.desk.Seats), a.s.t.c.Limits.Runs; most > 0 && n > most {
-		a.say("too many seats", deskSort, "%d are taken, and %d may be", n, most)
+	if n, most := len(a.desk.Slots), a.s.t.c.Limits.Runs; most > 0 && n > most {
+		a.say("too many slots", queueSort, "%d are taken, and %d may be", n, most)
 	}
 	for _, w := range a.desk.Queued {
 		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunQueued {
@@ -150,7 +150,7 @@ func none(status string) string {
 // judgeRuns compares the runs with the desk and with what sweep looks at, and their inputs with them.
 func (a *audit) judgeRuns() {
 	for id, r := range a.runs {
-		_, sits := a.desk.Seats[id]
+		_, sits := a.desk.Slots[id]
 		waits := slices.ContainsFunc(a.desk.Queued, func(w queuedItem) bool { return w.Run == id })
 		switch status := chat.RunStatus(r.Status); {
 		case status.Terminal():
@@ -161,7 +161,7 @@ func (a *audit) judgeRuns() {
 		case status == chat.RunQueued && !waits:
 			a.say("waiting run without place", id, "it is not in the desk's queue")
 		case status != chat.RunQueued && !sits:
-			a.say("run without seat", id, "it is %s", status)
+			a.say("run without slot", id, "it is %s", status)
 		}
 		if r.Live == "" || r.Due == 0 {
 			a.say("live run outside of the live index", id, "sweep does not see it")
@@ -213,12 +213,12 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 func (a *audit) judgeForgotten() {
 	erased := a.desk.Expires != 0
 	switch {
-	case a.noted && !a.desk.Closing:
-		a.say("erasure without mark", forgetSort, "the desk is open")
-	case a.desk.Closing && !a.noted && !erased:
-		a.say("mark without erasure", deskSort, "sweep does not see it")
+	case a.noted && !a.desk.Erasing:
+		a.say("erasure without mark", userErasureSort, "the desk is open")
+	case a.desk.Erasing && !a.noted && !erased:
+		a.say("mark without erasure", queueSort, "sweep does not see it")
 	case erased && len(a.runs)+len(a.threads)+len(a.inputs)+a.kept > 0:
-		a.say("left of one who was erased", deskSort, "%d runs, %d threads, %d inputs, %d items of tools",
+		a.say("left of one who was erased", queueSort, "%d runs, %d threads, %d inputs, %d items of tools",
 			len(a.runs), len(a.threads), len(a.inputs), a.kept)
 	}
 }

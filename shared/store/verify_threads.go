@@ -22,7 +22,7 @@ func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
 		}
 		return nil
 	}
-	for _, thread := range a.desk.Seats {
+	for _, thread := range a.desk.Slots {
 		if thread == t.ID {
 			return nil // a run works on it
 		}

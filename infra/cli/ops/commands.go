@@ -44,7 +44,7 @@ func subject(u chat.User) string {
 func (o *operator) rowOf(ctx context.Context, e store.LiveEntry) (row, bool, error) {
 	r := row{User: subject(e.User), Deadline: e.Due}
 	switch {
-	case e.Forget:
+	case e.EraseUser:
 		r.Kind = "forget"
 		return r, true, nil
 	case e.Run == "":
@@ -172,7 +172,7 @@ func killAll(ctx context.Context, o *operator, word string) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Desk(ctx)
+	d, err := s.RunQueue(ctx)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func killAll(ctx context.Context, o *operator, word string) error {
 	for _, w := range d.Queued { // first, so that none starts when a seat becomes free
 		runs = append(runs, w.Run)
 	}
-	for run := range d.Seats {
+	for run := range d.Slots {
 		runs = append(runs, run)
 	}
 	return o.killed(ctx, subject(u), s, runs)

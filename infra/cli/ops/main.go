@@ -26,7 +26,7 @@ const usage = `usage: ops [flags] command
   list               the runs that are accepted and have not ended, and the erasures that are not finished
   kill RUN           cancel one run, and say what became of it (-user USER if several users have a run of that id)
   kill-all USER      cancel all runs of a user
-  desk USER          a user's seats and queue
+  queue USER         a user's slots and queued runs
   sign-out USER      end all sessions of a user: only a later sign-in connects again
   bar USER           end all sessions of a user and refuse every later sign-in too
   unbar USER         let a barred user sign in again
@@ -132,19 +132,19 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 // choose finds the command for the words.
 func choose(words []string) (func(context.Context, *operator) error, error) {
 	if len(words) == 0 {
-		return nil, errors.New("say what to do: list, kill, kill-all, desk, sign-out, bar, unbar or verify")
+		return nil, errors.New("say what to do: list, kill, kill-all, queue, sign-out, bar, unbar or verify")
 	}
 	name, rest := words[0], words[1:]
 	if name == "list" && len(rest) == 0 {
 		return list, nil
 	}
 	commands := map[string]func(context.Context, *operator, string) error{
-		"kill": kill, "kill-all": killAll, "desk": showDesk, "verify": verify, "sign-out": signOut, "bar": bar, "unbar": unbar,
+		"kill": kill, "kill-all": killAll, "queue": showQueue, "verify": verify, "sign-out": signOut, "bar": bar, "unbar": unbar,
 	}
 	command, known := commands[name]
 	switch {
 	case !known && name != "list":
-		return nil, fmt.Errorf("there is no command %q: list, kill, kill-all, desk, sign-out, bar, unbar or verify", name)
+		return nil, fmt.Errorf("there is no command %q: list, kill, kill-all, queue, sign-out, bar, unbar or verify", name)
 	case !known || len(rest) != 1:
 		return nil, fmt.Errorf("%s takes %s", name, map[bool]string{true: "one word", false: "no word"}[known])
 	}

@@ -139,7 +139,7 @@ func TestListKillAndDesk(t *testing.T) {
 	if got := rows[0]; got.User != "auth0|alice" || got.Run != "r1" || got.Status != chat.RunRunning || got.Attempts != 1 || got.Age == "" || got.Lease == "" {
 		t.Errorf("the first row is %+v", got)
 	}
-	r.says("desk auth0|alice", "1 seats taken, 1 queued", "r1", "r2")
+	r.says("queue auth0|alice", "1 slots taken, 1 queued", "r1", "r2")
 	r.refuses("kill r1", "2 users have a run")
 	r.refuses("kill nothing", `no run "nothing" runs or waits`)
 	r.refuses("kill b2 -user auth0|alice", "auth0|alice has no run")
@@ -164,7 +164,7 @@ func TestHostileSubject(t *testing.T) {
 	r := newRig(t)
 	subject := "eve\x1b]52;c;aGk=\x07\nbob\u202e\u200b\u009b2J"
 	r.admit(r.as(subject), "r1", "t1")
-	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"desk", subject}, {"verify", subject}, {"kill", "r1"}, {"kill-all", subject}} {
+	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"queue", subject}, {"verify", subject}, {"kill", "r1"}, {"kill-all", subject}} {
 		out, err := r.ops(args...)
 		if err != nil || strings.ContainsAny(out, "\x1b\x07\u202e\u200b\u009b") || strings.Contains(out, "\nbob") {
 			t.Errorf("%s: %q, %v", args[0], out, err)
@@ -185,16 +185,16 @@ func TestAMistypedUserIsNobody(t *testing.T) {
 		r.admit(r.as(subject), "r1", "t1")
 	}
 	for _, word := range []string{"bo", "bobby", "Bob", "a", "a=23b", "bob#T", "U#bob", strings.Repeat("x", 201)} {
-		for _, command := range []string{"desk", "verify", "kill-all"} {
+		for _, command := range []string{"queue", "verify", "kill-all"} {
 			r.refuses(command+" "+word, "nothing is known of a user")
 		}
 	}
 	r.refuses("kill r1 -user bobby", "nothing is known of a user")
-	r.says("desk bob", "bob: 1 seats")
-	r.says("desk a#b", "a#b: 1 seats")
-	r.says("-key desk a=23b", "a#b: 1 seats")
-	r.refuses("-key desk a#b", "nothing is known")
-	r.says("desk "+strings.Repeat("x", 200), "1 seats")
+	r.says("queue bob", "bob: 1 slots")
+	r.says("queue a#b", "a#b: 1 slots")
+	r.says("-key queue a=23b", "a#b: 1 slots")
+	r.refuses("-key queue a#b", "nothing is known")
+	r.says("queue "+strings.Repeat("x", 200), "1 slots")
 }
 
 func TestVerify(t *testing.T) {
@@ -216,7 +216,7 @@ func TestVerify(t *testing.T) {
 	if !errors.Is(err, errFound) || json.Unmarshal([]byte(out), &found) != nil || len(found) != 4 {
 		t.Errorf("%v: %s", err, out)
 	}
-	for _, want := range []string{"run without seat", "live run outside of the live index", "run outside of the list", "owner without connection"} {
+	for _, want := range []string{"run without slot", "live run outside of the live index", "run outside of the list", "owner without connection"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not find a %s:\n%s", want, out)
 		}
@@ -229,11 +229,11 @@ func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{V
 // Of one who is being erased, that is shown.
 func TestTheErased(t *testing.T) {
 	r := newRig(t)
-	if err := r.as("alice").Forget(t.Context()); err != nil {
+	if err := r.as("alice").RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.says("list", "alice", "forget")
-	r.says("desk alice", "The user is being erased")
+	r.says("queue alice", "The user is being erased")
 	r.says("verify alice", "all fits together")
 }
 
@@ -249,7 +249,7 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.says("sign-out alice", "all sessions are ended", "2 connections")
-	r.says("desk alice", "0 connections", "Sign-ins up to")
+	r.says("queue alice", "0 connections", "Sign-ins up to")
 	if err := connect("alice", "a3=", long); !errors.Is(err, chat.ErrSignedOut) {
 		t.Errorf("the ended session connects: %v", err)
 	}
@@ -259,7 +259,7 @@ func TestSessions(t *testing.T) {
 	}
 	r.says("unbar alice", "alice was not barred")
 	r.says("bar alice", "1 connections", "until unbar")
-	r.says("desk alice", "The user is barred")
+	r.says("queue alice", "The user is barred")
 	if err := connect("alice", "a5=", later.Add(time.Hour)); !errors.Is(err, chat.ErrSignedOut) {
 		t.Errorf("a barred user connects: %v", err)
 	}
@@ -267,7 +267,7 @@ func TestSessions(t *testing.T) {
 	if err := connect("alice", "a6=", later); err != nil {
 		t.Errorf("a user who was barred: %v", err)
 	}
-	r.says("desk bob", "1 connections")
+	r.says("queue bob", "1 connections")
 	r.says("verify alice", "all fits together")
 	if _, err := r.ops("bar", "nobody"); err == nil || !strings.Contains(err.Error(), "nothing is known") {
 		t.Errorf("a user of whom nothing is kept: %v", err)
@@ -297,8 +297,8 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
 		{"-stack x list", key, "read the outputs of the stack x: the CLI is not here"},
-		{"", nil, "say what to do"}, {"lst", nil, `no command "lst"`}, {"desk", nil, "takes one word"},
-		{"desk a b", nil, "takes one word"}, {"list all", nil, "takes no word"}, {"-nonsense", nil, "not defined"},
+		{"", nil, "say what to do"}, {"lst", nil, `no command "lst"`}, {"queue", nil, "takes one word"},
+		{"queue a b", nil, "takes one word"}, {"list all", nil, "takes no word"}, {"-nonsense", nil, "not defined"},
 	} {
 		var out, complaint bytes.Buffer
 		err := run(t.Context(), strings.Fields(c.args), world{

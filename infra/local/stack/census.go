@@ -18,8 +18,8 @@ import (
 // person summarises the items of one user.
 type person struct {
 	User        string       `json:"user"` // the part of the partition key that identifies the user
-	Closing     bool         `json:"closing"`
-	Seats       int          `json:"seats"`
+	Erasing     bool         `json:"erasing"`
+	Slots       int          `json:"slots"`
 	Queued      int          `json:"queued"`
 	Threads     int          `json:"threads"`
 	Records     int          `json:"records"` // in all of the user's logs
@@ -88,7 +88,7 @@ func scanTable(ctx context.Context, db *sdk.Client, table string) (census, error
 	t := censusBuilder{people: map[string]*person{}}
 	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, " +
 		"#lease, #deadline, " +
-		"#seats, #queued, #closing, #expires"
+		"#slots, #queued, #erasing, #expires"
 	names := map[string]string{}
 	for _, alias := range strings.Split(project, ", ") {
 		names[alias] = alias[1:]
@@ -150,14 +150,14 @@ func (t *censusBuilder) count(item map[string]types.AttributeValue) error {
 		err := attributevalue.UnmarshalMap(item, &c)
 		p.Connections = append(p.Connections, c)
 		return err
-	case kind == "DESK":
+	case kind == "QUEUE":
 		var d struct {
-			Seats   map[string]string `dynamodbav:"seats"`
+			Slots   map[string]string `dynamodbav:"slots"`
 			Queued  []any             `dynamodbav:"queued"`
-			Closing bool              `dynamodbav:"closing"`
+			Erasing bool              `dynamodbav:"erasing"`
 		}
 		err := attributevalue.UnmarshalMap(item, &d)
-		p.Seats, p.Queued, p.Closing = len(d.Seats), len(d.Queued), d.Closing
+		p.Slots, p.Queued, p.Erasing = len(d.Slots), len(d.Queued), d.Erasing
 		return err
 	case kind == "RUN":
 		r := run{User: user}

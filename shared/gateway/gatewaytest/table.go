@@ -21,14 +21,14 @@ func Table(tb testing.TB, c store.Config) *store.Table {
 	return t
 }
 
-// TableAndSeat is Table, with a function that puts a seat on a user's desk behind the store's back.
-func TableAndSeat(tb testing.TB, c store.Config) (*store.Table, func(chat.User, chat.RunID, chat.ThreadID)) {
+// TableAndSlot is Table, with a function that puts a seat on a user's desk behind the store's back.
+func TableAndSlot(tb testing.TB, c store.Config) (*store.Table, func(chat.User, chat.RunID, chat.ThreadID)) {
 	tb.Helper()
 	table, client := open(tb, &c)
 	return table, func(u chat.User, run chat.RunID, thread chat.ThreadID) {
 		tb.Helper()
 		_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
-			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("DESK")},
+			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("QUEUE")},
 			UpdateExpression:          aws.String("SET seats.#run = :thread"),
 			ExpressionAttributeNames:  map[string]string{"#run": string(run)},
 			ExpressionAttributeValues: map[string]types.AttributeValue{":thread": text(string(thread))},

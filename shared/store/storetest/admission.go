@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 )
 
@@ -37,8 +37,8 @@ func admission(t *testing.T, w *World) {
 	if again := must[store.Thread](t)(alice.Thread(ctx, "t1")); again.Epoch != thread.Epoch {
 		t.Errorf("the thread's epoch changed from %s to %s", thread.Epoch, again.Epoch)
 	}
-	d := must[desk.Desk](t)(alice.Desk(ctx))
-	if len(d.Seats) != 1 || d.Seats["r1"] != "t1" || len(d.Queued) != 2 {
+	d := must[runqueue.Queue](t)(alice.RunQueue(ctx))
+	if len(d.Slots) != 1 || d.Slots["r1"] != "t1" || len(d.Queued) != 2 {
 		t.Errorf("the desk: %+v", d)
 	}
 	if got := must[store.Run](t)(alice.Run(ctx, "r1")); !reflect.DeepEqual(got, a.Run) {
@@ -123,7 +123,7 @@ func admissionOfDeleted(t *testing.T, w *World) {
 	if page, _, err := alice.Threads(ctx, "", 9); err != nil || len(page) > 0 {
 		t.Errorf("a deleted thread is listed: %v, %v", page, err)
 	}
-	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
+	w.set(item("U#alice", "QUEUE"), "erasing", &types.AttributeValueMemberBOOL{Value: true})
 	_, err = alice.Admit(ctx, Asked("r3", "t3"))
 	wantErr(t, "a run of a user who is being erased", err, chat.ErrClosed)
 	_, _, err = alice.Runs(ctx, "", 9)
@@ -143,8 +143,8 @@ func interrupt(t *testing.T, w *World) {
 	}
 }
 
-// seatsOfEndedRuns: a seat whose run has ended or is gone is free, whoever forgot it.
-func seatsOfEndedRuns(t *testing.T, w *World) {
+// slotsOfEndedRuns: a seat whose run has ended or is gone is free, whoever forgot it.
+func slotsOfEndedRuns(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for i := range 5 {
 		w.Admit(alice, chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i)))
@@ -181,7 +181,7 @@ func cancel(t *testing.T, w *World) {
 			t.Errorf("cancel %s: %+v", c.run, got)
 		}
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || len(d.Queued) != 0 {
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) != 1 || len(d.Queued) != 0 {
 		t.Errorf("the desk: %+v", d)
 	}
 	if !must[bool](t)(h.CancelRequested(ctx)) {

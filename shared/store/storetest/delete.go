@@ -14,7 +14,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 )
 
@@ -139,7 +139,7 @@ func deletedRuns(t *testing.T, w *World) {
 			t.Errorf("ended: %+v", r)
 		}
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 || len(d.Seats) != 1 || d.Status("t2") != chat.ThreadRunning {
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 || len(d.Slots) != 1 || d.Status("t2") != chat.ThreadRunning {
 		t.Errorf("the desk: %+v", d)
 	}
 	if th, err := alice.Delete(ctx, "t1"); err != nil || th.Head != 0 {

@@ -81,7 +81,7 @@ func foreignRows(t *testing.T, w *World) {
 	}
 	t.Attr("figure", fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read or watched", planted, refused))
 	w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {})
-	if err := alice.Forget(ctx); err != nil {
+	if err := alice.RequestErasure(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if told := w.pass(alice); len(told) != 1 || told[0].ID != own.ID {

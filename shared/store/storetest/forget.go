@@ -19,11 +19,11 @@ import (
 func forgetProbes() map[string]probe {
 	farewell := func([]chat.Connection) error { return nil }
 	return map[string]probe{
-		"Store.Forget": {theirs: anything, call: func(c caller) (any, error) { return nil, c.mine.Forget(c.T.Context()) }},
-		"Store.Open":   {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Open(c.T.Context()) }},
+		"Store.RequestErasure": {theirs: anything, call: func(c caller) (any, error) { return nil, c.mine.RequestErasure(c.T.Context()) }},
+		"Store.Open":           {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Open(c.T.Context()) }},
 		"Store.StopAll": {theirs: notFound, call: func(c caller) (any, error) {
 			if c.holder != nil {
-				if err := c.mine.Forget(c.T.Context()); err != nil {
+				if err := c.mine.RequestErasure(c.T.Context()); err != nil {
 					return nil, err
 				}
 			}
@@ -33,7 +33,7 @@ func forgetProbes() map[string]probe {
 			if c.holder == nil {
 				return nil, c.mine.EraseUser(c.T.Context(), farewell)
 			}
-			if err := c.mine.Forget(c.T.Context()); err != nil {
+			if err := c.mine.RequestErasure(c.T.Context()); err != nil {
 				return nil, err
 			}
 			for range 2 {
@@ -45,7 +45,7 @@ func forgetProbes() map[string]probe {
 			if c.met {
 				return nil, nil
 			}
-			if left := c.keys(c.as); !slices.Equal(left, []string{"DESK"}) {
+			if left := c.keys(c.as); !slices.Equal(left, []string{"QUEUE"}) {
 				return nil, fmt.Errorf("left of mine: %q", left)
 			}
 			return nil, nil
@@ -93,28 +93,28 @@ func forget(t *testing.T, w *World) {
 	w.everything(w.As("bob"), 2)
 	running := w.everything(alice, 1)
 	before := caller{World: w, as: "alice"}.foreign()
-	wantErr(t, "forget", alice.Forget(t.Context()), nil)
+	wantErr(t, "forget", alice.RequestErasure(t.Context()), nil)
 	forgotten := w.stopped(alice, running)
 	told := w.pass(alice)
 	if len(told) != 1 || told[0].ID != socket(1, "").ID {
 		t.Errorf("told %+v, want the one that is open", told)
 	}
 	left := w.keys("alice")
-	if slices.ContainsFunc(left, func(k string) bool { return k != "DESK" && k != "FORGET" && !strings.HasPrefix(k, "ERASE#") }) {
+	if slices.ContainsFunc(left, func(k string) bool { return k != "QUEUE" && k != "ERASURE" && !strings.HasPrefix(k, "ERASE#") }) {
 		t.Errorf("after the first pass there is %q", left)
 	}
 	// A worker that was frozen all the while wakes up and writes.
 	w.plant(map[string]string{"pk": "U#alice#T#t1#" + string(forgotten.Epoch), "sk": "M#000000000001"})
-	wantErr(t, "forget a second time", alice.Forget(t.Context()), nil)
+	wantErr(t, "forget a second time", alice.RequestErasure(t.Context()), nil)
 	w.Clock.Advance(21 * time.Minute)
 	entries := must[[]store.LiveEntry](t)(w.Table.Live(t.Context()))
 	if !slices.ContainsFunc(entries, func(e store.LiveEntry) bool {
-		return e.Forget && e.User == chattest.User(t, "alice") && e.Run == "" && e.Due.Before(w.Clock.Now())
+		return e.EraseUser && e.User == chattest.User(t, "alice") && e.Run == "" && e.Due.Before(w.Clock.Now())
 	}) {
 		t.Errorf("the second pass is not due: %+v", entries)
 	}
 	w.pass(alice)
-	if left := w.keys("alice"); !slices.Equal(left, []string{"DESK"}) {
+	if left := w.keys("alice"); !slices.Equal(left, []string{"QUEUE"}) {
 		t.Errorf("after the second pass there is %q", left)
 	}
 	if after := (caller{World: w, as: "alice"}).foreign(); !reflect.DeepEqual(after, before) {
@@ -166,7 +166,7 @@ func (w *World) pass(s *store.Store) (told []chat.Connection) {
 func forgetNobody(t *testing.T, w *World) {
 	alice := w.As("alice")
 	for range 2 {
-		wantErr(t, "forget", alice.Forget(t.Context()), nil)
+		wantErr(t, "forget", alice.RequestErasure(t.Context()), nil)
 	}
 	_, err := alice.Admit(t.Context(), Asked("r1", "t1"))
 	wantErr(t, "a run", err, chat.ErrClosed)
@@ -217,7 +217,7 @@ func verify(t *testing.T, w *World) {
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
 	w.plant(map[string]string{"pk": "C#orphan=", "sk": "OWNER", "user": "alice"})
 	w.plant(map[string]string{"pk": "U#alice#T#nothread#e1", "sk": "E#000000000001"})
-	w.change("U#alice", "DESK", "SET #seats.#gone = :t", map[string]string{"#seats": "seats", "#gone": "gone"}, `t9`)
+	w.change("U#alice", "QUEUE", "SET #slots.#gone = :t", map[string]string{"#slots": "slots", "#gone": "gone"}, `t9`)
 	w.erase("C#"+string(socket(1, "").ID), "OWNER")
 	w.change(log, "M#000000000001", "SET #l = :t", map[string]string{"#l": "l"}, "99")
 	w.change("U#alice", "THREAD#t3", "SET #head = :t", map[string]string{"#head": "head"}, "2")
@@ -225,8 +225,8 @@ func verify(t *testing.T, w *World) {
 	w.change("U#alice", "RUN#ends", "SET #recent = :t", map[string]string{"#recent": "recent"}, "R#1700000000000#ends")
 	want := map[string]string{
 		"thread outside of the list": "t3", "run outside of the list": "ends",
-		"input without run": "ghost#x", "run without seat": "lost", "live run outside of the live index": "lost",
-		"ended run in the live index": "over", "unknown item": "WHAT#ever", "seat without run": "gone",
+		"input without run": "ghost#x", "run without slot": "lost", "live run outside of the live index": "lost",
+		"ended run in the live index": "over", "unknown item": "WHAT#ever", "slot without run": "gone",
 		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3", "log beyond the head": "t3",
 	}
 	found := must[[]store.Finding](t)(alice.Verify(ctx))

@@ -185,7 +185,7 @@ func strangeCursors(prefix string) []chat.ListCursor {
 	class := map[string]string{"T": "1#", "R": ""}[prefix]
 	all := []chat.ListCursor{"~", "t1", "_w", "IyM="}
 	for _, recent := range []string{
-		prefix, prefix + "#", prefix + "#~", other, "THREAD#x", "DESK", "CONN#x", prefix + "#" + class + "170000000000#x", prefix + "#" + class + "17000000000000#x",
+		prefix, prefix + "#", prefix + "#~", other, "THREAD#x", "QUEUE", "CONN#x", prefix + "#" + class + "170000000000#x", prefix + "#" + class + "17000000000000#x",
 		prefix + "#" + class + "170000000000x#x", prefix + "#" + class + "1700000000000#", prefix + "#" + class + "1700000000000#a#b", "T#3#1700000000000#x", "T##1700000000000#x",
 		prefix + "#" + class + "1700000000000#x\n", prefix + "#" + class + "-700000000000#x", "x" + prefix + "#" + class + "1700000000000#x",
 	} {

@@ -33,7 +33,7 @@ func named(alphabet int) (only, both names) {
 		return names{thread: "t", asks: "t:", question: "q", done: "r", run: "r.", wait: "r.-", socket: "c="},
 			names{thread: "t.", asks: "t.:", question: "q.", done: "r_", run: "r:", wait: "r::", socket: "c"}
 	case 2:
-		return names{thread: "THREAD", asks: "RUN:", question: "OWNER", done: "DESK", run: "FORGET", wait: "IN", socket: "CONN=*%"},
+		return names{thread: "THREAD", asks: "RUN:", question: "OWNER", done: "QUEUE", run: "ERASURE", wait: "IN", socket: "CONN=*%"},
 			names{thread: "E:000000000001", asks: "M", question: "D", done: "T", run: "L", wait: "ERASE", socket: "OWNER=U!"}
 	case 3:
 		long := func(n int, end string) string { return strings.Repeat("x", n-len(end)) + end }

@@ -12,7 +12,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 )
 
@@ -118,7 +118,7 @@ func (w *World) inOrder(s *store.Store, order []chat.RunID) {
 		h := w.Claim(s, want)
 		w.End(h, Started(h), Finished(h))
 	}
-	if d := must[desk.Desk](w.T)(s.Desk(ctx)); len(d.Seats)+len(d.Queued) > 0 {
+	if d := must[runqueue.Queue](w.T)(s.RunQueue(ctx)); len(d.Slots)+len(d.Queued) > 0 {
 		w.T.Errorf("the desk: %+v", d)
 	}
 }
@@ -184,7 +184,7 @@ func closing(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "w1", "t1")
 	w.Admit(alice, "w2", "t1")
-	w.set(item("U#alice", "DESK"), "closing", &types.AttributeValueMemberBOOL{Value: true})
+	w.set(item("U#alice", "QUEUE"), "erasing", &types.AttributeValueMemberBOOL{Value: true})
 	if c := must[store.Cancelled](t)(alice.Cancel(ctx, "w1")); !c.Ended {
 		t.Errorf("cancelled: %+v", c)
 	}
@@ -194,12 +194,12 @@ func closing(t *testing.T, w *World) {
 	}
 	_, err := alice.Admit(ctx, Asked("x", "t2"))
 	wantErr(t, "a run", err, chat.ErrClosed)
-	w.set(item("U#alice", "DESK"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 {
+	w.set(item("U#alice", "QUEUE"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 {
 		t.Errorf("the desk: %+v", d)
 	}
 	w.Admit(alice, "x", "t2")
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) != 1 || d.Seats["x"] != "t2" {
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) != 1 || d.Slots["x"] != "t2" {
 		t.Errorf("the desk: %+v", d)
 	}
 }

@@ -147,9 +147,9 @@ func runProbes() map[string]probe {
 		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
 		"Store.Runs":  {theirs: empty, call: caller.listedRuns},
 		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Input(c.T.Context(), c.run) }},
-		"Store.Desk": {theirs: fresh, call: func(c caller) (any, error) {
-			d, err := c.mine.Desk(c.T.Context())
-			if err == nil && c.holder == nil && len(d.Seats)+len(d.Queued) > 0 {
+		"Store.RunQueue": {theirs: fresh, call: func(c caller) (any, error) {
+			d, err := c.mine.RunQueue(c.T.Context())
+			if err == nil && c.holder == nil && len(d.Slots)+len(d.Queued) > 0 {
 				err = fmt.Errorf("somebody sits at mine's desk: %+v", d)
 			}
 			return d, err

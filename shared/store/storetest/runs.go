@@ -11,7 +11,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 )
 
@@ -114,7 +114,7 @@ func end(t *testing.T, w *World) {
 	if run.Status != chat.RunFinished || run.Ended.IsZero() || len(run.Usage) != 1 || run.Usage[0].OutputTokens != 5 {
 		t.Errorf("the run: %+v", run)
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Seats) > 0 {
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) > 0 {
 		t.Errorf("the desk: %+v", d)
 	}
 	ts, more, err := alice.Transcripts(ctx, thread, 0, 50)
@@ -194,7 +194,7 @@ func expireQueued(t *testing.T, w *World) {
 	if r := must[store.Run](t)(alice.ExpireQueued(ctx, "r2")); r.Status != chat.RunCancelled || r.Thread != "t1" {
 		t.Errorf("expired: %+v", r)
 	}
-	if d := must[desk.Desk](t)(alice.Desk(ctx)); len(d.Queued) > 0 || len(d.Seats) != 1 {
+	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 || len(d.Slots) != 1 {
 		t.Errorf("the desk: %+v", d)
 	}
 	w.End(h, Started(h), Failed())

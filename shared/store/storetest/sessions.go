@@ -151,7 +151,7 @@ func erasedSessions(t *testing.T, w *World) {
 	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
 	w.Clock.Advance(2 * time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
-	wantErr(t, "forget", alice.Forget(ctx), nil)
+	wantErr(t, "forget", alice.RequestErasure(ctx), nil)
 	if told := w.pass(alice); len(told) != 1 {
 		t.Errorf("farewell was said to %v, want the open one", told)
 	}

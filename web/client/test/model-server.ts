@@ -218,7 +218,7 @@ export class Server {
     return life;
   }
 
-  /** Seats what waits and may begin. */
+  /** Slots what waits and may begin. */
   next(): void {
     for (const run of this.queued) { // which is replaced, not changed
       if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;

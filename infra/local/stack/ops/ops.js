@@ -110,7 +110,7 @@ function figures(now) {
 function tables(now) {
   const people = now.census.people ?? [];
   rows("users", people.map((p) => [
-    p.closing ? [`${p.user} (closing)`, "bad"] : p.user, p.connections.length, p.seats, p.queued, p.threads, p.records, p.items,
+    p.erasing ? [`${p.user} (erasing)`, "bad"] : p.user, p.connections.length, p.slots, p.queued, p.threads, p.records, p.items,
   ]), now.problem ?? "Nobody yet.");
   rows("runs", (now.census.runs ?? []).map((r) => [
     [r.cancel && !r.ended ? `${r.status}, to be cancelled` : r.status, r.status], r.user, r.run, r.thread, r.agent, span(now.at - r.created),

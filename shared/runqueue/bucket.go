@@ -1,4 +1,4 @@
-package desk
+package runqueue
 
 import (
 	"time"
@@ -9,7 +9,7 @@ import (
 
 // spend takes a token from the bucket of runs that is full again at full, and returns when it is full then. It fails with a
 // *chat.RateLimitedError that tells to the millisecond when there will be one. A RunsPerHour below 1 is no rate limit at all.
-func spend(full time.Time, r Rules) (time.Time, error) {
+func spend(full time.Time, r Policy) (time.Time, error) {
 	if r.Limits.RunsPerHour < 1 {
 		return full, nil
 	}

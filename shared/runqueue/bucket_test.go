@@ -1,4 +1,4 @@
-package desk_test
+package runqueue_test
 
 import (
 	"errors"
@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // asks has one run after the other admitted, at these times, on threads of their own, each ended at once.
 type asks struct {
 	t *testing.T
-	d desk.Desk
+	d runqueue.Queue
 	l chat.Limits
 	n int
 }
@@ -23,7 +23,7 @@ func (a *asks) at(when time.Time) time.Duration {
 	a.t.Helper()
 	a.n++
 	run := chat.RunID(fmt.Sprint("r", a.n))
-	d, _, err := a.d.Admit(desk.Ask{Run: run, Thread: chat.ThreadID(run)}, desk.Rules{Limits: a.l, Now: when})
+	d, _, err := a.d.Admit(runqueue.Request{Run: run, Thread: chat.ThreadID(run)}, runqueue.Policy{Limits: a.l, Now: when})
 	var limited *chat.RateLimitedError
 	if errors.As(err, &limited) {
 		if !errors.Is(err, chat.ErrRateLimited) || limited.After <= 0 {
@@ -68,8 +68,8 @@ func TestBucket(t *testing.T) {
 
 func TestBucketCountsWhatIsAdmitted(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r := desk.Rules{Limits: chat.Limits{Runs: 1, Queued: 1, RunBurst: 2, RunsPerHour: 1}, Now: now}
-	d := desk.Desk{}
+	r := runqueue.Policy{Limits: chat.Limits{Runs: 1, Queued: 1, RunBurst: 2, RunsPerHour: 1}, Now: now}
+	d := runqueue.Queue{}
 	for _, c := range []struct {
 		run    chat.RunID
 		policy chat.WhenBusy
@@ -78,13 +78,13 @@ func TestBucketCountsWhatIsAdmitted(t *testing.T) {
 		{"r1", "", nil}, {"r1", "", nil}, {"x", chat.Reject, chat.ErrBusy}, {"w1", "", nil}, {"w1", "", nil},
 		{"y", "", chat.ErrTooManyRuns}, {"r1", "", nil},
 	} {
-		after, _, err := d.Admit(desk.Ask{Run: c.run, Thread: "t1", WhenBusy: c.policy}, r)
+		after, _, err := d.Admit(runqueue.Request{Run: c.run, Thread: "t1", WhenBusy: c.policy}, r)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, want %v", c.run, err, c.err)
 		}
 		d = after
 	}
-	_, _, err := d.Remove("w1").Admit(desk.Ask{Run: "z", Thread: "t2"}, r)
+	_, _, err := d.Remove("w1").Admit(runqueue.Request{Run: "z", Thread: "t2"}, r)
 	if want := (&chat.RateLimitedError{After: time.Hour}); err == nil || !errors.Is(err, chat.ErrRateLimited) || !d.Full.Equal(now.Add(2*time.Hour)) {
 		t.Errorf("%v with a bucket that is full at %s, want %v", err, d.Full, want)
 	}
@@ -105,7 +105,7 @@ func TestBucketOfOddLimits(t *testing.T) {
 		"no whole number of milliseconds": {1, 7, time.Time{}, []time.Duration{0, 514_285 * time.Millisecond}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &asks{t: t, d: desk.Desk{Full: c.full}, l: chat.Limits{Runs: 5, RunBurst: c.burst, RunsPerHour: c.perHour}}
+			a := &asks{t: t, d: runqueue.Queue{Full: c.full}, l: chat.Limits{Runs: 5, RunBurst: c.burst, RunsPerHour: c.perHour}}
 			for i, want := range c.want {
 				if got := a.at(now); got != want {
 					t.Errorf("run %d is to wait %s, want %s", i, got, want)

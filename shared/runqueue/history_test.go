@@ -1,4 +1,4 @@
-package desk_test
+package runqueue_test
 
 import (
 	"errors"
@@ -13,15 +13,15 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/desk"
+	"carrel/shared/runqueue"
 )
 
 // history drives one desk through random steps, as the store does, and keeps a plain account of what must be true of it.
 type history struct {
 	t     *testing.T
 	rng   *rand.Rand
-	rules desk.Rules
-	desk  desk.Desk
+	rules runqueue.Policy
+	queue runqueue.Queue
 	next  int
 
 	accepted map[chat.RunID]asked // every run that was, but those that have ended
@@ -31,7 +31,7 @@ type history struct {
 
 // asked is what is known of an accepted run.
 type asked struct {
-	desk.Ask
+	runqueue.Request
 	number int // in the order of admission
 	rank   int // of its thread's runs the higher goes first
 	seat   bool
@@ -52,17 +52,17 @@ func TestRandomHistories(t *testing.T) {
 	histories, most := 0, 0
 	for i := range 200 {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
-		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: desk.Rules{
+		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: runqueue.Policy{
 			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Queued: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},
-			Now:    time.UnixMilli(1_800_000_000_000), Held: map[chat.ThreadID]bool{},
+			Now:    time.UnixMilli(1_800_000_000_000), AwaitingInput: map[chat.ThreadID]bool{},
 		}}
 		for range 200 {
 			h.step()
-			most = max(most, len(h.desk.Seats))
+			most = max(most, len(h.queue.Slots))
 		}
 		h.drain()
 		if t.Failed() {
-			t.Fatalf("history %d of SEED=%d: %+v, held %v", i, seed, h.desk, h.rules.Held)
+			t.Fatalf("history %d of SEED=%d: %+v, held %v", i, seed, h.queue, h.rules.AwaitingInput)
 		}
 		histories++
 	}
@@ -73,7 +73,7 @@ func TestRandomHistories(t *testing.T) {
 }
 
 func (h *history) step() {
-	before, was := fmt.Sprint(h.desk), h.desk
+	before, was := fmt.Sprint(h.queue), h.queue
 	switch h.rng.IntN(10) {
 	case 0, 1, 2, 3:
 		h.admit()
@@ -85,8 +85,8 @@ func (h *history) step() {
 		h.start()
 	case 9:
 		h.rules.Now = h.rules.Now.Add(time.Duration(h.rng.IntN(20)) * time.Second)
-		for thread := range h.rules.Held { // some question expires
-			delete(h.rules.Held, thread)
+		for thread := range h.rules.AwaitingInput { // some question expires
+			delete(h.rules.AwaitingInput, thread)
 			break
 		}
 	}
@@ -99,14 +99,14 @@ func (h *history) step() {
 // admit asks for a seat. On a thread that waits for a person only a run with answers gets so far.
 func (h *history) admit() {
 	h.next++
-	a := desk.Ask{
+	a := runqueue.Request{
 		Run: chat.RunID(fmt.Sprint("r", h.next)), Thread: chat.ThreadID(fmt.Sprint("t", h.rng.IntN(6))),
 		WhenBusy: []chat.WhenBusy{"", chat.Enqueue, chat.Reject, chat.Interrupt}[h.rng.IntN(4)],
 	}
-	a.Answers = h.rules.Held[a.Thread]
-	startable, _ := h.desk.Next(h.rules)
+	a.Responds = h.rules.AwaitingInput[a.Thread]
+	startable, _ := h.queue.Next(h.rules)
 	holder, seated := h.seated(a.Thread)
-	d, got, err := h.desk.Admit(a, h.rules)
+	d, got, err := h.queue.Admit(a, h.rules)
 	if err != nil {
 		h.refused(a, d, err)
 		return
@@ -119,41 +119,41 @@ func (h *history) admit() {
 	}
 	switch got.State {
 	case chat.RunAdmitted:
-		if len(startable.Seats) >= h.rules.Limits.Runs {
-			h.t.Errorf("%s overtook what could start: %v", a.Run, h.desk.Queued)
+		if len(startable.Slots) >= h.rules.Limits.Runs {
+			h.t.Errorf("%s overtook what could start: %v", a.Run, h.queue.Queued)
 		}
 	case chat.RunQueued:
 		// To other threads it is as if each had come in order.
-		if want := append(threads(h.desk), a.Thread); !slices.Equal(threads(d), want) {
+		if want := append(threads(h.queue), a.Thread); !slices.Equal(threads(d), want) {
 			h.t.Errorf("%+v makes the threads wait as %v, want %v", a, threads(d), want)
 		}
 		if got.Position != d.Position(a.Run) {
 			h.t.Errorf("%s has position %d in %v", a.Run, got.Position, d.Queued)
 		}
 	}
-	if a.Answers {
-		delete(h.rules.Held, a.Thread)
+	if a.Responds {
+		delete(h.rules.AwaitingInput, a.Thread)
 	}
-	h.desk, h.spent = d, append(h.spent, h.rules.Now)
+	h.queue, h.spent = d, append(h.spent, h.rules.Now)
 	rank := 0
 	if got.Interrupt != "" {
 		rank = 1
 	}
-	if a.Answers {
+	if a.Responds {
 		rank = 2
 	}
-	h.accepted[a.Run] = asked{Ask: a, number: h.next, rank: rank}
+	h.accepted[a.Run] = asked{Request: a, number: h.next, rank: rank}
 	if got.State == chat.RunAdmitted {
 		h.begin(a.Run)
 	}
 }
 
-func (h *history) refused(a desk.Ask, d desk.Desk, err error) {
-	if !reflect.DeepEqual(d, h.desk) {
+func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
+	if !reflect.DeepEqual(d, h.queue) {
 		h.t.Errorf("refused %s, and yet the desk changed", a.Run)
 	}
 	_, seated := h.seated(a.Thread)
-	busy := seated || !a.Answers && slices.Contains(threads(h.desk), a.Thread)
+	busy := seated || !a.Responds && slices.Contains(threads(h.queue), a.Thread)
 	var limited *chat.RateLimitedError
 	switch {
 	case errors.Is(err, chat.ErrBusy):
@@ -161,17 +161,17 @@ func (h *history) refused(a desk.Ask, d desk.Desk, err error) {
 			h.t.Errorf("%+v is told that the thread is busy", a)
 		}
 	case errors.Is(err, chat.ErrTooManyRuns):
-		if len(h.desk.Queued) < h.rules.Limits.Queued {
+		if len(h.queue.Queued) < h.rules.Limits.Queued {
 			h.t.Errorf("%+v is told that too many wait", a)
 		}
 	case errors.As(err, &limited):
 		later := h.rules
 		later.Now = later.Now.Add(limited.After)
-		if _, _, err := h.desk.Admit(a, later); err != nil {
+		if _, _, err := h.queue.Admit(a, later); err != nil {
 			h.t.Errorf("%+v came again when it was told to: %v", a, err)
 		}
 		if later.Now = later.Now.Add(-time.Millisecond); limited.After > 0 {
-			if _, _, err := h.desk.Admit(a, later); err == nil {
+			if _, _, err := h.queue.Admit(a, later); err == nil {
 				h.t.Errorf("%+v was told to wait longer than it had to", a)
 			}
 		}
@@ -186,36 +186,36 @@ func (h *history) finish(run chat.RunID, asks bool) {
 		return
 	}
 	if asks {
-		h.rules.Held[h.accepted[run].Thread] = true
+		h.rules.AwaitingInput[h.accepted[run].Thread] = true
 	}
 	delete(h.accepted, run)
-	h.desk = h.desk.Remove(run)
+	h.queue = h.queue.Remove(run)
 }
 
 // cancel ends a run that nobody has claimed: what it was to answer is open again.
 func (h *history) cancel(run chat.RunID) {
-	h.finish(run, h.accepted[run].Answers)
+	h.finish(run, h.accepted[run].Responds)
 }
 
 func (h *history) start() {
-	was := h.desk
+	was := h.queue
 	d, started := was.Next(h.rules)
 	for _, w := range started {
-		if h.rules.Held[w.Thread] {
+		if h.rules.AwaitingInput[w.Thread] {
 			h.t.Errorf("%s began on a thread that waits for a person", w.Run)
 		}
 	}
 	// Nobody is passed over who could have begun.
 	for _, w := range d.Queued {
-		_, taken := h.seatOf(d, w.Thread)
-		if behind := slices.IndexFunc(started, func(s desk.Queued) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.Held[w.Thread] {
+		_, taken := h.slotOf(d, w.Thread)
+		if behind := slices.IndexFunc(started, func(s runqueue.Entry) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.AwaitingInput[w.Thread] {
 			h.t.Errorf("%s began before %s", started[behind].Run, w.Run)
 		}
-		if !taken && !h.rules.Held[w.Thread] && len(d.Seats) < h.rules.Limits.Runs {
+		if !taken && !h.rules.AwaitingInput[w.Thread] && len(d.Slots) < h.rules.Limits.Runs {
 			h.t.Errorf("%s was left behind", w.Run)
 		}
 	}
-	h.desk = d
+	h.queue = d
 	for _, w := range started {
 		h.begin(w.Run)
 	}
@@ -238,19 +238,19 @@ func (h *history) begin(run chat.RunID) {
 
 func (h *history) check() {
 	l := h.rules.Limits
-	if len(h.desk.Seats) > l.Runs || len(h.desk.Queued) > l.Queued {
-		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.desk.Seats), l.Runs, len(h.desk.Queued), l.Queued)
+	if len(h.queue.Slots) > l.Runs || len(h.queue.Queued) > l.Queued {
+		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.queue.Slots), l.Runs, len(h.queue.Queued), l.Queued)
 	}
-	on := slices.Sorted(maps.Values(h.desk.Seats))
-	if len(slices.Compact(on)) != len(h.desk.Seats) {
+	on := slices.Sorted(maps.Values(h.queue.Slots))
+	if len(slices.Compact(on)) != len(h.queue.Slots) {
 		h.t.Error("a thread has two seats")
 	}
 	// Nothing is lost, and nothing is there twice.
 	have := map[chat.RunID]bool{}
-	for run := range h.desk.Seats {
+	for run := range h.queue.Slots {
 		have[run] = true
 	}
-	for _, w := range h.desk.Queued {
+	for _, w := range h.queue.Queued {
 		if _, twice := have[w.Run]; twice {
 			h.t.Errorf("%s is there twice", w.Run)
 		}
@@ -276,16 +276,16 @@ func (h *history) check() {
 
 // drain lets every question expire and every run end: then everybody who waited has begun.
 func (h *history) drain() {
-	clear(h.rules.Held)
+	clear(h.rules.AwaitingInput)
 	for range h.rules.Limits.Queued + 1 {
-		for run := range h.desk.Seats {
+		for run := range h.queue.Slots {
 			h.finish(run, false)
 		}
 		h.start()
 		h.check()
 	}
-	if len(h.desk.Queued) > 0 {
-		h.t.Errorf("%v never began", h.desk.Queued)
+	if len(h.queue.Queued) > 0 {
+		h.t.Errorf("%v never began", h.queue.Queued)
 	}
 }
 
@@ -304,10 +304,10 @@ func (h *history) any(seat bool) chat.RunID {
 	return runs[h.rng.IntN(len(runs))]
 }
 
-func (h *history) seated(thread chat.ThreadID) (chat.RunID, bool) { return h.seatOf(h.desk, thread) }
+func (h *history) seated(thread chat.ThreadID) (chat.RunID, bool) { return h.slotOf(h.queue, thread) }
 
-func (h *history) seatOf(d desk.Desk, thread chat.ThreadID) (chat.RunID, bool) {
-	for run, t := range d.Seats {
+func (h *history) slotOf(d runqueue.Queue, thread chat.ThreadID) (chat.RunID, bool) {
+	for run, t := range d.Slots {
 		if t == thread {
 			return run, true
 		}
@@ -316,7 +316,7 @@ func (h *history) seatOf(d desk.Desk, thread chat.ThreadID) (chat.RunID, bool) {
 }
 
 // threads are those of the queue, place by place.
-func threads(d desk.Desk) []chat.ThreadID {
+func threads(d runqueue.Queue) []chat.ThreadID {
 	var all []chat.ThreadID
 	for _, w := range d.Queued {
 		all = append(all, w.Thread)

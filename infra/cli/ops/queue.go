@@ -11,11 +11,11 @@ import (
 	"carrel/shared/store"
 )
 
-// deskView is a user's desk as it is shown.
-type deskView struct {
+// queueView is a user's desk as it is shown.
+type queueView struct {
 	User        string `json:"user"`
-	Closing     bool   `json:"closing"`
-	Seats       []row  `json:"seats"`
+	Erasing     bool   `json:"erasing"`
+	Slots       []row  `json:"slots"`
 	Queued      []row  `json:"queued"`
 	Connections int    `json:"connections"`
 	Barred      bool   `json:"barred"`
@@ -23,12 +23,12 @@ type deskView struct {
 	EndedBefore *time.Time `json:"endedBefore,omitempty"`
 }
 
-func showDesk(ctx context.Context, o *operator, word string) error {
+func showQueue(ctx context.Context, o *operator, word string) error {
 	u, s, err := o.named(ctx, word)
 	if err != nil {
 		return err
 	}
-	d, err := s.Desk(ctx)
+	d, err := s.RunQueue(ctx)
 	if err != nil && !errors.Is(err, chat.ErrClosed) {
 		return err
 	}
@@ -36,7 +36,7 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	if err != nil {
 		return err
 	}
-	v := deskView{User: subject(u), Closing: d.Closing, Seats: []row{}, Queued: []row{}, Connections: len(conns)}
+	v := queueView{User: subject(u), Erasing: d.Erasing, Slots: []row{}, Queued: []row{}, Connections: len(conns)}
 	sessions, err := s.Sessions(ctx)
 	if err != nil {
 		return err
@@ -44,14 +44,14 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	if v.Barred = sessions.Barred; !sessions.Before.IsZero() {
 		v.EndedBefore = &sessions.Before
 	}
-	for run, thread := range d.Seats {
+	for run, thread := range d.Slots {
 		r, err := o.sitting(ctx, s, subject(u), run, thread)
 		if err != nil {
 			return err
 		}
-		v.Seats = append(v.Seats, r)
+		v.Slots = append(v.Slots, r)
 	}
-	slices.SortFunc(v.Seats, func(a, b row) int { return a.Deadline.Compare(b.Deadline) })
+	slices.SortFunc(v.Slots, func(a, b row) int { return a.Deadline.Compare(b.Deadline) })
 	for _, w := range d.Queued {
 		r, err := o.sitting(ctx, s, subject(u), w.Run, w.Thread)
 		if err != nil {
@@ -59,8 +59,8 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 		}
 		v.Queued = append(v.Queued, r)
 	}
-	out := []string{fmt.Sprintf("%s: %d seats taken, %d queued, %d connections", v.User, len(v.Seats), len(v.Queued), v.Connections)}
-	if v.Closing {
+	out := []string{fmt.Sprintf("%s: %d slots taken, %d queued, %d connections", v.User, len(v.Slots), len(v.Queued), v.Connections)}
+	if v.Erasing {
 		out = append(out, "The user is being erased, or was in the last 24 hours: everything is refused.")
 	}
 	if v.Barred {
@@ -69,7 +69,7 @@ func showDesk(ctx context.Context, o *operator, word string) error {
 	if v.EndedBefore != nil {
 		out = append(out, fmt.Sprintf("Sign-ins up to %s are ended.", v.EndedBefore.Local().Format(time.DateTime)))
 	}
-	if all := append(slices.Clone(v.Seats), v.Queued...); len(all) > 0 {
+	if all := append(slices.Clone(v.Slots), v.Queued...); len(all) > 0 {
 		out = append(out, lines(all)...)
 	}
 	return o.print(v, out)
