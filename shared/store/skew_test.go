@@ -160,9 +160,9 @@ func TestClosingMeanwhile(t *testing.T) {
 
 // closing marks the desk of a user who is being erased, and open takes the mark off.
 func (s *scene) closing() {
-	s.mark("SET closing = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}})
+	s.mark("SET erasing = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}})
 }
-func (s *scene) open() { s.mark("REMOVE closing", nil) }
+func (s *scene) open() { s.mark("REMOVE erasing", nil) }
 
 func (s *scene) mark(change string, values map[string]types.AttributeValue) {
 	_, err := s.DB.UpdateItem(s.T.Context(), &dynamodb.UpdateItemInput{

@@ -21,7 +21,7 @@ func Table(tb testing.TB, c store.Config) *store.Table {
 	return t
 }
 
-// TableAndSlot is Table, with a function that puts a seat on a user's desk behind the store's back.
+// TableAndSlot is Table, with a function that writes a slot into a user's run queue directly, without the store.
 func TableAndSlot(tb testing.TB, c store.Config) (*store.Table, func(chat.User, chat.RunID, chat.ThreadID)) {
 	tb.Helper()
 	table, client := open(tb, &c)
@@ -29,7 +29,7 @@ func TableAndSlot(tb testing.TB, c store.Config) (*store.Table, func(chat.User, 
 		tb.Helper()
 		_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
 			TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": text("U#" + u.Key()), "sk": text("QUEUE")},
-			UpdateExpression:          aws.String("SET seats.#run = :thread"),
+			UpdateExpression:          aws.String("SET slots.#run = :thread"),
 			ExpressionAttributeNames:  map[string]string{"#run": string(run)},
 			ExpressionAttributeValues: map[string]types.AttributeValue{":thread": text(string(thread))},
 		})
