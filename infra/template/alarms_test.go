@@ -66,7 +66,7 @@ func TestAlarms(t *testing.T) {
 	t.Attr("row", "E2: each alarm watches a metric that is written")
 	t.Attr("row", "E4: residue has an alarm")
 	r := transformed(t)
-	want := []string{"sweep SweepEnded", "sweep SweepResumed", "sweep SweepSeats", "sweep SweepStarted", "turn ContextsActive",
+	want := []string{"sweep SweepEnded", "sweep SweepResumed", "sweep SweepSlots", "sweep SweepStarted", "turn ContextsActive",
 		"turn Residue"}
 	for _, function := range reporters(t) {
 		want = append(want, function+" "+monitor.IsolationViolation)

@@ -34,7 +34,7 @@ const (
 	RunsCancelled = "RunsCancelled"
 	RunsSuspended = "RunsSuspended"
 	TimeRunning   = "TimeRunning" // from the first claim, all attempts together
-	SeatsInUse    = "SeatsInUse"  // the slots this user holds, after queued runs have been started
+	SlotsInUse    = "SlotsInUse"  // the slots this user holds, after queued runs have been started
 
 	// Recorded by each turn when its user context is closed. ContextsActive should be zero then, and ContextsMade equal
 	// to ContextsCleaned.
@@ -67,7 +67,7 @@ const (
 	SweepExpired = "SweepExpired" // runs that were queued for too long
 	SweepStarted = "SweepStarted" // runs that were still queued although a slot was free
 	SweepErased  = "SweepErased"  // erasures that were requested before and have not completed
-	SweepSeats   = "SweepSeats"   // seats whose run has ended or is gone
+	SweepSlots   = "SweepSlots"   // seats whose run has ended or is gone
 
 	NoCapacity = "NoCapacity" // runs that sweep ended because Lambda had no capacity to start them
 )
