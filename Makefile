@@ -1,9 +1,9 @@
-# `make` alone prints what there is. What is made at run time goes to .carrel/, which git ignores.
+# `make` alone lists the targets. Files that are made at run time go to .carrel/, which git ignores.
 SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Functions are built for Lambda's arm64 unless told otherwise; the local stack says GOARCH of this machine.
+# Functions are built for Lambda's arm64 unless GOARCH is set. The local stack sets GOARCH of this machine.
 GOARCH ?= arm64
 # Without the commit's name in them: a function whose code has not changed stays the same binary, and is not replaced.
 FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w'
@@ -29,7 +29,7 @@ run: ## start everything on this machine and print its address (PORT=, GATEWAY_P
 	@$(MAKE) -s --no-print-directory -j3 stack $(PAGE) $(ENGINE) $(if $(BUILT),built)
 	@exec $(STACK)
 
-# The programs for the terminal find the stack where make run was told to keep its state, or as CARREL_ENDPOINTS says.
+# The terminal programs find the stack through STATE, as make run does, or through CARREL_ENDPOINTS.
 WHERE = $(if $(CARREL_ENDPOINTS)$(STATE),-endpoints "$(or $(CARREL_ENDPOINTS),$(STATE)/endpoints.json)")
 .PHONY: cli-chat cli-ops cli-canary cli-page cli-probe
 cli-chat cli-ops cli-canary cli-page cli-probe: cli-%:
@@ -38,7 +38,7 @@ cli-chat cli-ops cli-canary cli-page cli-probe: cli-%:
 chat: cli-chat ## talk to the running stack from this terminal: make chat AS=alice (THREAD= goes on with one)
 	@.carrel/bin/carrel-chat -as "$(or $(AS),alice)" $(if $(THREAD),-thread "$(THREAD)") $(WHERE)
 
-ops: cli-ops ## what runs, of whom, and how to stop it: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
+ops: cli-ops ## list and stop runs, end sessions: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
 	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 .PHONY: scopes
@@ -84,7 +84,7 @@ deploy: ## the stack and the page to AWS (PARAMETERS="Name=value …", CARREL_ST
 	@GOARCH=$$(go env GOHOSTARCH) go build -buildvcs=false -o .carrel/bin/carrel-deploy ./infra/deploy
 	@SAM="$(SAM)" GOARCH=$(GOARCH) .carrel/bin/carrel-deploy
 
-verify-aws: $(if $(CARREL_STACK),cli-probe) ## what AWS is taken to do, on a deployed stack: make verify-aws CARREL_STACK=carrel, or URL=wss://...
+verify-aws: $(if $(CARREL_STACK),cli-probe) ## check on a deployed stack what the local stack assumes about AWS: make verify-aws CARREL_STACK=carrel, or URL=wss://...
 	@$(PROBE) $(if $(CARREL_STACK),credentials=$$(aws configure export-credentials --format env) || exit 1; eval "$$credentials"; \
 	  export AWS_REGION="$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$(aws configure get region)}}";) \
 	if [ -z "$$URL" ] || [ -z "$$TOKEN$$TOKEN_ENDPOINT" ] || [ -z "$$AWS_REGION" ] || [ -z "$$AWS_ACCESS_KEY_ID" ] || [ -z "$$AWS_SECRET_ACCESS_KEY" ]; then \
@@ -93,7 +93,7 @@ verify-aws: $(if $(CARREL_STACK),cli-probe) ## what AWS is taken to do, on a dep
 	  echo "  TOKEN=...                    an access token that it accepts, in the environment"; \
 	  echo "  TOKEN_ENDPOINT=https://...   or where POST user=fidelity answers {\"access_token\"}"; \
 	  echo "  AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"; \
-	  echo "                               of somebody who may execute-api:ManageConnections and lambda:InvokeFunction there"; \
+	  echo "                               with the rights execute-api:ManageConnections and lambda:InvokeFunction there"; \
 	  echo "  TURN_FUNCTION=...            the name of the function turn; without it, five scenarios are skipped"; \
 	  exit 1; \
 	fi; \
@@ -105,15 +105,15 @@ meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive 
 bench: $(ENGINE) ## the benchmarks of infra/bench, some minutes; docs/performance.md
 	@CARREL_BENCH=1 go test -count=1 -timeout 60m -v -run '^TestBench' -bench . -benchtime 1x ./infra/bench
 
-# The checks start stacks of their own; what they need is made first, and what cannot be is seen as not run.
+# The checks start stacks of their own. Their tools are installed first; a check whose tool is missing counts as not run.
 audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecard, in ≤ 10 min (QUICK=1, FULL=1, ROWS=C5); docs/audit.md
 	@go build -o .carrel/bin/scorecard ./infra/audit/scorecard
 	@.carrel/bin/scorecard -size $(if $(QUICK),quick,$(if $(FULL),full,normal)) -rows '$(ROWS)'
 
-clean: ## remove what was built and the local state
+clean: ## remove all builds and the local state
 	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
 
-# The local stack's own program. It has the functions' flags, so that what both use is compiled once.
+# The local stack's own program. It has the functions' flags, so that shared packages are compiled once.
 stack:
 	@mkdir -p .carrel/bin
 	@CGO_ENABLED=0 go build $(FLAGS) -o $(STACK) ./infra/local
@@ -144,8 +144,8 @@ $(PAGE): $(WEB) $(WEB_SOURCES)
 # Each layer that cannot run here says so; with CARREL_REQUIRE_ALL=1 (.ci/run) that is a failure.
 missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 
-# Those that take longest begin first. One of them waits most of its time, so one more runs than there are processors. Tests
-# that run make themselves have nothing to do with this one.
+# The longest packages begin first. Tests wait much of their time, so one more package runs than there are processors. Tests
+# that run make must not inherit this make's flags.
 GO_TEST = go test -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) -shuffle=on $(1) ./infra/audit ./shared/store ./...
 test-go: $(ENGINE)
 	@unset MAKEFLAGS MFLAGS; if command -v gcc >/dev/null || command -v cc >/dev/null; then \
@@ -199,18 +199,18 @@ MUTANTS ?= .
 model: ## the model of the store for FOR (10m): random schedules of crashes, against docs/data.md
 	@CARREL_CAMPAIGN=1 FOR=$(FOR) go test -count=1 -timeout 0 -v -run '^TestModel$$' ./shared/store
 
-races: ## RACES (10000) admissions from four processes, and what became of them
+races: ## RACES (10000) admissions from four processes, then a check of every run
 	@CARREL_CAMPAIGN=1 RACES=$(RACES) go test -count=1 -timeout 30m -v -run '^TestRaces$$' ./shared/store
 
-mutants: ## each guard of the code taken away: its test must notice (MUTANTS= a part of a name)
+mutants: ## remove each guard of the code: its test must fail (MUTANTS= a part of a name)
 	@SCHEDULES=$(or $(SCHEDULES),3000) MUTANTS='$(MUTANTS)' go test -count=1 -timeout 0 -parallel 3 -v -run '^(TestGuardsAreMissed|TestEachLockAlone)$$' ./infra/mutants
 
 .PHONY: locks
-locks: $(ENGINE) ## each of the five locks of docs/isolation.md alone, with the others taken out, and then without it
+locks: $(ENGINE) ## attack each of the five locks with the others removed, and then without it
 	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
 	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
 
-# FOR is two minutes here unless it is given. With SCHEDULES alone there are only those, without it 1,000 of them as well.
+# FOR is two minutes unless it is given. SCHEDULES alone runs only schedules; without it 1,000 of them run as well.
 .PHONY: soak
 soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 random schedules (SEED= again, SCHEDULES=)
 	@$(if $(SCHEDULES),,CARREL_CAMPAIGN=1 FOR=$(if $(filter file,$(origin FOR)),2m,$(FOR)) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./infra/soak &&) \
@@ -224,13 +224,13 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
   shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
   infra/local/lambda:FuzzTenantIDsAreLambdas infra/local/lambda:FuzzLinesAreWhatWasWritten shared/visible:FuzzText
-# All faults of docs/faults.md, each test named with its number. make test runs them too, the long ones briefly or not.
+# All faults of docs/faults.md, each test named with its number. make test runs the short ones.
 .PHONY: faults
 faults: $(ENGINE) ## each fault of docs/faults.md, whole
 	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    fault)'
 
 KILLS ?= 3
-kills: $(ENGINE) ## SIGKILL to a run's process at each of its events, KILLS (3) times, and what became of the runs
+kills: $(ENGINE) ## kill a run's process at each of its events, KILLS (3) times, and check that the run ends well
 	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
 
 FUZZTIME ?= 20s
@@ -247,7 +247,7 @@ folds: ## random event streams, folded by Go and by the npm client (COUNT=, SEED
 
 # 10,000 runs through turn in one process: heap, goroutines and contexts before and after. make test has 60 of them.
 .PHONY: warm
-warm: $(ENGINE) ## 10,000 runs in one warm process: what they leave
+warm: $(ENGINE) ## 10,000 runs in one warm process, which must leave no memory, goroutine or context
 	@CARREL_CAMPAIGN=1 CARREL_RUNS=$(or $(RUNS),10000) go test -count=1 -v -timeout 30m -run TestManyRuns ./functions/turn | grep -E 'runs in|ok|FAIL|---'
 
 fuzz-edges:
@@ -263,13 +263,13 @@ check-go:
 check-web: $(WEB)
 	@npm run check --prefix web --silent
 
-# What sam build makes, for this machine's architecture: what BUILT=1 runs.
+# The result of sam build for this machine's architecture, which BUILT=1 runs.
 built:
 	@command -v $(SAM) >/dev/null || { echo "BUILT=1 runs what the SAM CLI builds, and there is none: pip install aws-sam-cli, or make .carrel/sam/bin/sam" >&2; exit 1; }
 	@mkdir -p .carrel
 	@GOARCH=$$(go env GOHOSTARCH) $(SAM) build --parameter-overrides Architecture=$$(go env GOHOSTARCH | sed s/amd64/x86_64/) >.carrel/sam-build.log 2>&1 || { cat .carrel/sam-build.log; exit 1; }
 
-# The template itself, and what AWS's transform makes of it.
+# Lints the template, and the result of AWS's transform.
 check-template: .carrel/sam/bin/sam $(ENGINE)
 	@if [ -x $< ]; then \
 	  $< validate --lint --region us-east-1 && \

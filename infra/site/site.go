@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Index is the file of every path that is one of the page's own.
+// Index is the file that is served for every path of the page itself.
 const Index = "index.html"
 
 // Config is config.json, which the page reads first.
@@ -28,7 +28,7 @@ func (c Config) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(c) // it fails only if the client has closed the connection
 }
 
-// Files serves the built page. A path without an extension is one of the page's own: it gets index.html.
+// Files serves the built page. A path without an extension belongs to the page and gets index.html.
 type Files struct{ From fs.FS }
 
 // ServeHTTP serves one file.
@@ -45,21 +45,21 @@ func (f Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.StatusServiceUnavailable)
 		return
 	case err != nil:
-		http.Error(w, "There is no such file.", http.StatusNotFound)
+		http.Error(w, "The file does not exist.", http.StatusNotFound)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", ContentType(name))
 	h.Set("X-Content-Type-Options", "nosniff")
-	// The build names what is below assets/ for its content; all else keeps its name when it changes.
+	// Files below assets/ have a hash of their content in their names. Other files keep their names when they change.
 	h.Set("Cache-Control", "no-cache")
 	if strings.HasPrefix(name, "assets/") {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	_, _ = w.Write(content) // who does not read it has gone
+	_, _ = w.Write(content) // fails only if the client has closed the connection
 }
 
-// Name is the file that a path of the page stands for.
+// Name returns the file that is served for a path.
 func Name(urlPath string) string {
 	name := strings.TrimPrefix(path.Clean(urlPath), "/")
 	if path.Ext(name) == "" {
@@ -68,8 +68,8 @@ func Name(urlPath string) string {
 	return name
 }
 
-// ContentType is the type of a file by its extension. It does not ask the machine's own table, which differs from one
-// to the next.
+// ContentType returns the type of a file by its extension. It does not use the machine's own table, which differs between
+// machines.
 func ContentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":
