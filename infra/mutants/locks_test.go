@@ -5,15 +5,15 @@ func lockGuards() []guard {
 	const turn, gateway, lambda = "./functions/turn ", "./shared/gateway ", "./infra/local/lambda "
 	return []guard{
 		{
-			name: "lock compute: a process has one tenant", row: "B6", file: "infra/local/lambda/function.go", test: lambda + "TestAWarmGlobal",
+			name: "lock compute: a process has one tenant", row: "B6", file: "infra/local/lambda/function.go", test: lambda + "TestPerTenant_WarmMemory",
 			from: `if f.idle[i].tenant != tenant {`, to: `if f.idle[i] == nil {`,
 		},
 		{
-			name: "lock compute: no invocation without a tenant", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestSDKIsRefused",
+			name: "lock compute: no invocation without a tenant", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestInvoke_SDKErrors",
 			from: `case f.PerTenant && tenant == "":`, to: `case f.PerTenant && name == "":`,
 		},
 		{
-			name: "lock compute: no tenant where there is no isolation", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestSDKIsRefused",
+			name: "lock compute: no tenant where there is no isolation", row: "B2", file: "infra/local/lambda/api.go", test: lambda + "TestInvoke_SDKErrors",
 			from: `case !f.PerTenant && tenant != "":`, to: `case !f.PerTenant && name == "":`,
 		},
 		{

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// admit finds a function and checks what Lambda checks before it runs or queues anything.
+// admit returns the function if Lambda would accept the invocation.
 func (h *Host) admit(name, tenant string, payload []byte, limit int) (*function, error) {
 	f := h.functions[h.bareName(name)]
 	switch {
@@ -29,15 +29,16 @@ func (h *Host) admit(name, tenant string, payload []byte, limit int) (*function,
 	return f, nil
 }
 
-// bareName takes what the API takes: a name, an ARN of this Region and account, or account:function:name, each with
-// or without the version. What is not of this host stays as it is, and so is found nowhere.
+// bareName returns the function's name for every form that the API accepts: a name, an ARN of this Region and account,
+// or account:function:name, each with or without the version. Other input is returned unchanged, so no function is
+// found.
 func (h *Host) bareName(name string) string {
 	name = strings.TrimSuffix(name, ":"+version)
 	name = strings.TrimPrefix(name, h.arn(""))
 	return strings.TrimPrefix(name, h.config.Account+":function:")
 }
 
-// validTenant is Lambda's pattern ^[a-zA-Z0-9\._:\/=+\-@ ]+$ with its length; none at all is judged elsewhere.
+// validTenant reports whether an id matches Lambda's pattern ^[a-zA-Z0-9\._:\/=+\-@ ]+$ and length. It accepts "".
 func validTenant(id string) bool {
 	if len(id) > 256 {
 		return false
@@ -63,7 +64,8 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.config.Allow != nil {
 		if code, message := h.config.Allow(r, payload, h.arn(h.bareName(r.PathValue("function")))); code != "" {
-			h.log("", fmt.Sprintf("lambda: an invocation of %q is refused: %s: %s", r.PathValue("function"), code, message))
+			h.log("", fmt.Sprintf("lambda: an invocation of %q is refused: %s: %s", r.PathValue("function"), code,
+				message))
 			refuseInvoke(w, newID(), &Error{code, http.StatusForbidden, message})
 			return
 		}
@@ -82,7 +84,7 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	case "", "RequestResponse":
 		answerInvoke(w, inv.id, f.call(r.Context(), inv))
 	case "Event":
-		if err := h.spoil(f, inv); err != nil {
+		if err := h.submit(f, inv); err != nil {
 			refuseInvoke(w, inv.id, err)
 			return
 		}
@@ -90,7 +92,8 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	case "DryRun":
 		respond(w, inv.id, http.StatusNoContent, nil)
 	default:
-		refuseInvoke(w, inv.id, invalidParameter("X-Amz-Invocation-Type %q is not RequestResponse, Event or DryRun", kind))
+		refuseInvoke(w, inv.id, invalidParameter("X-Amz-Invocation-Type %q is not RequestResponse, Event or DryRun",
+			kind))
 	}
 }
 
@@ -113,21 +116,21 @@ func answerInvoke(w http.ResponseWriter, id string, out outcome) {
 	respond(w, id, http.StatusOK, out.payload)
 }
 
-// refuseInvoke writes an error in the form that SDKs read.
+// refuseInvoke writes an error in the format that the SDKs decode.
 func refuseInvoke(w http.ResponseWriter, id string, err error) {
 	refused := (*Error)(nil)
 	if !errors.As(err, &refused) {
 		refused = &Error{"ServiceException", http.StatusInternalServerError, err.Error()}
 	}
-	blame := "User"
+	kind := "User"
 	if refused.Status >= http.StatusInternalServerError {
-		blame = "Service"
+		kind = "Service"
 	}
-	body, _ := json.Marshal(struct { // strings cannot fail
+	body, _ := json.Marshal(struct { // cannot fail: all fields are strings
 		Type    string
 		Message string
 		Reason  string `json:",omitempty"`
-	}{blame, refused.Message, reason(refused)})
+	}{kind, refused.Message, reason(refused)})
 	w.Header().Set("X-Amzn-ErrorType", refused.Code)
 	respond(w, id, refused.Status, body)
 }
@@ -143,5 +146,5 @@ func respond(w http.ResponseWriter, id string, status int, body []byte) {
 	w.Header().Set("X-Amzn-RequestId", id)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller went away: nobody is left to tell
+	_, _ = w.Write(body) // a write error means that the caller has disconnected
 }

@@ -20,7 +20,7 @@ import (
 	"carrel/infra/local/lambda"
 )
 
-// client is AWS's own, as the functions use it.
+// client returns the AWS SDK's client, as the functions use it.
 func client(h *lambda.Host) *api.Client {
 	return api.New(api.Options{
 		BaseEndpoint: aws.String(h.URL()), Region: "eu-central-1", RetryMaxAttempts: 1,
@@ -36,24 +36,26 @@ func input(function, tenant, payload string) *api.InvokeInput {
 	return in
 }
 
-func TestSDKInvokes(t *testing.T) {
+func TestInvoke_SDK(t *testing.T) {
 	h := startWith(t, plain("one"), perTenant("tenants"))
 	c := client(h)
 	for _, name := range []string{
 		"one", "one:$LATEST", "123456789012:function:one",
-		"arn:aws:lambda:eu-central-1:123456789012:function:one", "arn:aws:lambda:eu-central-1:123456789012:function:one:$LATEST",
+		"arn:aws:lambda:eu-central-1:123456789012:function:one",
+		"arn:aws:lambda:eu-central-1:123456789012:function:one:$LATEST",
 	} {
 		out, err := c.Invoke(t.Context(), input(name, "", `{}`))
-		if err != nil || out.StatusCode != 200 || out.FunctionError != nil || aws.ToString(out.ExecutedVersion) != "$LATEST" {
+		if err != nil || out.StatusCode != 200 || out.FunctionError != nil ||
+			aws.ToString(out.ExecutedVersion) != "$LATEST" {
 			t.Fatalf("%s: %+v, %v", name, out, err)
 		}
 		if parse(t, out.Payload).PID == 0 {
-			t.Errorf("%s: the answer %s is not the function's", name, out.Payload)
+			t.Errorf("%s: %s is not the function's response", name, out.Payload)
 		}
 	}
 	out, err := c.Invoke(t.Context(), input("one", "", `{"Do":"fail"}`))
 	if err != nil || out.StatusCode != 200 || aws.ToString(out.FunctionError) != "Unhandled" {
-		t.Errorf("a function that fails: %+v, %v", out, err)
+		t.Errorf("a failing function: %+v, %v", out, err)
 	}
 	dry := input("tenants", "ann", `{"Do":"exit"}`)
 	dry.InvocationType = types.InvocationTypeDryRun
@@ -67,7 +69,7 @@ func TestSDKInvokes(t *testing.T) {
 	}
 }
 
-func TestSDKIsRefused(t *testing.T) {
+func TestInvoke_SDKErrors(t *testing.T) {
 	t.Attr("row", "B2: an invocation without a tenant is rejected")
 	h := startWith(t, plain("one"), perTenant("tenants"))
 	c := client(h)
@@ -86,17 +88,19 @@ func TestSDKIsRefused(t *testing.T) {
 		code   string
 		status int
 	}{
-		"unknown function":          {input("none", "", `{}`), "ResourceNotFoundException", 404},
-		"another account":           {input("arn:aws:lambda:eu-central-1:999999999999:function:one", "", `{}`), "ResourceNotFoundException", 404},
-		"unknown version":           {qualified, "ResourceNotFoundException", 404},
-		"no tenant":                 {input("tenants", "", `{}`), "InvalidParameterValueException", 400},
-		"tenant without isolation":  {input("one", "ann", `{}`), "InvalidParameterValueException", 400},
-		"tenant of other letters":   {input("tenants", "ann#1", `{}`), "InvalidParameterValueException", 400},
-		"tenant too long":           {input("tenants", strings.Repeat("a", 257), `{}`), "InvalidParameterValueException", 400},
-		"unknown type":              {odd, "InvalidParameterValueException", 400},
-		"not JSON":                  {input("one", "", `{`), "InvalidRequestContentException", 400},
-		"6 MB and a byte":           {input("one", "", quoted(6<<20+1)), "RequestTooLargeException", 413},
-		"an event of 1 MB and more": {event(quoted(1<<20 + 1)), "RequestTooLargeException", 413},
+		"unknown function": {input("none", "", `{}`), "ResourceNotFoundException", 404},
+		"another account": {input("arn:aws:lambda:eu-central-1:999999999999:function:one", "", `{}`),
+			"ResourceNotFoundException", 404},
+		"unknown version":             {qualified, "ResourceNotFoundException", 404},
+		"no tenant":                   {input("tenants", "", `{}`), "InvalidParameterValueException", 400},
+		"tenant without isolation":    {input("one", "ann", `{}`), "InvalidParameterValueException", 400},
+		"tenant with a bad character": {input("tenants", "ann#1", `{}`), "InvalidParameterValueException", 400},
+		"tenant too long": {input("tenants", strings.Repeat("a", 257), `{}`),
+			"InvalidParameterValueException", 400},
+		"unknown type":    {odd, "InvalidParameterValueException", 400},
+		"not JSON":        {input("one", "", `{`), "InvalidRequestContentException", 400},
+		"call over 6 MB":  {input("one", "", quoted(6<<20+1)), "RequestTooLargeException", 413},
+		"event over 1 MB": {event(quoted(1<<20 + 1)), "RequestTooLargeException", 413},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.Invoke(t.Context(), c2.in)
@@ -105,26 +109,28 @@ func TestSDKIsRefused(t *testing.T) {
 			if !errors.As(err, &coded) || coded.ErrorCode() != c2.code || coded.ErrorMessage() == "" {
 				t.Fatalf("error %v, want %s with a message", err, c2.code)
 			}
-			if !errors.As(err, &answered) || answered.HTTPStatusCode() != c2.status || answered.Response.Header.Get("X-Amzn-RequestId") == "" {
+			if !errors.As(err, &answered) || answered.HTTPStatusCode() != c2.status ||
+				answered.Response.Header.Get("X-Amzn-RequestId") == "" {
 				t.Errorf("error %v, want status %d and a request id", err, c2.status)
 			}
 		})
 	}
 	if _, err := c.Invoke(t.Context(), input("tenants", "A z0._:/=+-@ "+strings.Repeat("a", 243), `{}`)); err != nil {
-		t.Errorf("a tenant id of every kind of character and full length: %v", err)
+		t.Errorf("a tenant id with all allowed characters and the maximum length: %v", err)
 	}
 }
 
-func TestThrottlesAboveConcurrency(t *testing.T) {
+func TestInvoke_Throttled(t *testing.T) {
 	f := plain("one")
 	f.Concurrency = 2
 	h := startWith(t, f, plain("other"))
-	url, arrived := meeting(t, 3)
+	url, arrived := barrier(t, 3)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range 2 {
 		wg.Go(func() {
-			if _, functionError, err := h.Invoke(t.Context(), "one", []byte(meet(url))); err != nil || functionError != "" {
+			if _, functionError, err := h.Invoke(t.Context(), "one", []byte(meet(url))); err != nil ||
+				functionError != "" {
 				t.Errorf("an invocation within the limit: %s %v", functionError, err)
 			}
 		})
@@ -133,23 +139,23 @@ func TestThrottlesAboveConcurrency(t *testing.T) {
 	_, err := client(h).Invoke(t.Context(), input("one", "", `{}`))
 	var throttled *types.TooManyRequestsException
 	if !errors.As(err, &throttled) {
-		t.Errorf("the third invocation at once: %v, want TooManyRequestsException", err)
+		t.Errorf("the third concurrent invocation: %v, want TooManyRequestsException", err)
 	}
 	if err := h.InvokeAsync(t.Context(), "one", "", []byte(`{}`)); err != nil {
-		t.Errorf("an event above the limit: %v, want it to wait", err)
+		t.Errorf("an event above the limit: %v, want it queued", err)
 	}
 	invoke(t, h, "other", meet(url))
 }
 
-func TestResponseAboveTheLimit(t *testing.T) {
+func TestInvoke_ResponseSizeLimit(t *testing.T) {
 	h := startWith(t, plain("one"))
-	fail(t, h, `{"Do":"big","Size":7000000}`, "Function.ResponseSizeTooLarge")
+	wantFailure(t, h, `{"Do":"big","Size":7000000}`, "Function.ResponseSizeTooLarge")
 	if a := invoke(t, h, "one", `{"Do":"big","Size":6000000}`); len(a.Filler) != 6000000 {
-		t.Errorf("6 MB come back as %d bytes", len(a.Filler))
+		t.Errorf("6 MB were returned as %d bytes", len(a.Filler))
 	}
 }
 
-func TestTenantsShareNoProcess(t *testing.T) {
+func TestPerTenant_SeparateProcesses(t *testing.T) {
 	h := startWith(t, perTenant("tenants"))
 	c := client(h)
 	owner := map[int]string{}
@@ -157,11 +163,12 @@ func TestTenantsShareNoProcess(t *testing.T) {
 		for _, tenant := range []string{"ann", "ben", "ann@example.com"} {
 			out, err := c.Invoke(t.Context(), input("tenants", tenant, `{}`))
 			if err != nil {
-				t.Fatalf("invoking as %s: %v", tenant, err)
+				t.Fatalf("invoke as %s: %v", tenant, err)
 			}
 			a := parse(t, out.Payload)
 			if a.Tenant != tenant || a.First != tenant {
-				t.Fatalf("an invocation of %s says tenant %s, in a process that began with %s", tenant, a.Tenant, a.First)
+				t.Fatalf("an invocation of %s has tenant %s, in a process that started for %s", tenant, a.Tenant,
+					a.First)
 			}
 			if was, ok := owner[a.PID]; ok && was != tenant {
 				t.Fatalf("process %d served %s and %s", a.PID, was, tenant)
@@ -170,11 +177,11 @@ func TestTenantsShareNoProcess(t *testing.T) {
 		}
 	}
 	if len(owner) != 3 {
-		t.Errorf("three tenants had %d processes, want one each that stays warm", len(owner))
+		t.Errorf("three tenants had %d processes, want one warm process each", len(owner))
 	}
 }
 
-func TestFullHostEndsAnotherTenantsIdleEnvironment(t *testing.T) {
+func TestPerTenant_EvictsIdleEnvironment(t *testing.T) {
 	f := perTenant("tenants")
 	f.Concurrency = 2
 	h := startWith(t, f)
@@ -183,20 +190,20 @@ func TestFullHostEndsAnotherTenantsIdleEnvironment(t *testing.T) {
 	for _, tenant := range []string{"ann", "ben", "cleo"} {
 		out, err := c.Invoke(t.Context(), input("tenants", tenant, `{}`))
 		if err != nil {
-			t.Fatalf("invoking as %s: %v", tenant, err)
+			t.Fatalf("invoke as %s: %v", tenant, err)
 		}
 		pids[tenant] = parse(t, out.Payload).PID
 	}
-	eventually(t, "ann's process is gone", func() bool { return !exists(pids["ann"]) })
+	eventually(t, "ann's process has ended", func() bool { return !exists(pids["ann"]) })
 	if !exists(pids["ben"]) || !exists(pids["cleo"]) {
-		t.Error("a process ended that was used later than ann's")
+		t.Error("a process ended that was used more recently than ann's")
 	}
 }
 
-func TestRuntimeAPIRefusesCallsOutOfTurn(t *testing.T) {
+func TestRuntimeAPI_WrongState(t *testing.T) {
 	h := startWith(t, plain("one"), plain("other"))
 	environment := runtimeAPI(invoke(t, h, "one", `{}`).Env)
-	url, arrived := meeting(t, 2)
+	url, arrived := barrier(t, 2)
 	done := make(chan []byte, 1)
 	go func() {
 		body, _, _ := h.Invoke(t.Context(), "one", []byte(meet(url)))
@@ -231,11 +238,11 @@ func TestRuntimeAPIRefusesCallsOutOfTurn(t *testing.T) {
 	}
 	invoke(t, h, "other", meet(url))
 	if a := parse(t, <-done); a.Calls != 2 {
-		t.Errorf("the invocation was answered by another: %+v", a)
+		t.Errorf("the invocation got another's response: %+v", a)
 	}
 }
 
-// runtimeAPI is the path of the environment that a function saw.
+// runtimeAPI returns the path of an environment's Runtime API, from its variables.
 func runtimeAPI(env []string) string {
 	for _, variable := range env {
 		if address, ok := strings.CutPrefix(variable, "AWS_LAMBDA_RUNTIME_API="); ok {

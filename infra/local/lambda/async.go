@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// record is what a failure destination gets, as Lambda documents it.
+// record is the event for a failure destination, in Lambda's documented format.
 type record struct {
 	Version         string           `json:"version"`
 	Timestamp       string           `json:"timestamp"`
 	RequestContext  recordRequest    `json:"requestContext"`
 	RequestPayload  json.RawMessage  `json:"requestPayload"`
-	ResponseContext *responseContext `json:"responseContext,omitempty"` // nil when no try was made
+	ResponseContext *responseContext `json:"responseContext,omitempty"` // nil if there was no attempt
 	ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
 }
 
@@ -36,21 +36,22 @@ const (
 	recursionStopped = "RecursiveInvocation"
 )
 
-// enqueue takes an asynchronous event, which is late by so much on request, or too old after that time. Each has a goroutine
-// that waits for a slot: slots go to the longest waiting.
-func (h *Host) enqueue(f *function, inv *invocation, late time.Duration, expire bool) error {
+// enqueue queues an asynchronous event. Faults may delay it, or make it expire after the delay. A goroutine per event
+// waits for a slot; slots are granted in the order of waiting.
+func (h *Host) enqueue(f *function, inv *invocation, delay time.Duration, expire bool) error {
 	now := time.Now()
-	e := queued{ID: inv.id, Entry: inv.entry, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace, Runs: inv.runs, Payload: inv.payload,
+	e := storedEvent{ID: inv.id, Entry: inv.entry, Function: f.Name, Tenant: inv.tenant, Trace: inv.trace,
+		Runs: inv.runs, Payload: inv.payload,
 		Taken: now, Expires: now.Add(f.MaxEventAge)}
 	if err := h.queue.add(e); err != nil {
-		return fmt.Errorf("lambda: queueing an event for %s: %w", f.Name, err)
+		return fmt.Errorf("lambda: queue an event for %s: %w", f.Name, err)
 	}
 	if expire {
-		e.Expires = now.Add(late)
+		e.Expires = now.Add(delay)
 	}
-	if !h.own(func() {
+	if !h.spawn(func() {
 		switch {
-		case late > 0 && !h.wait(late):
+		case delay > 0 && !h.wait(delay):
 		case expire:
 			h.finish(f, inv, h.giveUp(f, inv, eventAgeExceeded, 0, outcome{}), 0)
 		default:
@@ -62,25 +63,26 @@ func (h *Host) enqueue(f *function, inv *invocation, late time.Duration, expire 
 	return nil
 }
 
-// work delivers an event and takes it from the queue, unless the host closes first.
+// work delivers an event and removes it from the queue, unless the host closes first.
 func (h *Host) work(f *function, inv *invocation, expires time.Time, tries int) {
 	h.finish(f, inv, h.deliver(f, inv, expires, tries), tries)
 }
 
-// finish takes an event that is done from the queue.
+// finish removes a completed event from the queue.
 func (h *Host) finish(f *function, inv *invocation, done bool, tries int) {
 	if !done {
 		return
 	}
 	if err := h.queue.remove(inv.entry, max(tries, f.MaxRetries+1)); err != nil {
-		h.log(f.Name, fmt.Sprintf("lambda: event %s is done and may come again: %v", inv.id, err))
+		h.log(f.Name, fmt.Sprintf("lambda: remove the completed event %s, which may be delivered again: %v", inv.id,
+			err))
 	}
 }
 
-// deliver tries an event until it is answered, its tries are used up, it is too old or loops (true), or the host closes
-// (false). tries is how many an earlier host has begun.
+// deliver attempts an event until it succeeds, its attempts are used up, it is too old, or it recurses too often. It
+// returns false if the host closes first. tries is the number of attempts that an earlier host started.
 func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries int) bool {
-	if f.loops(inv) {
+	if f.exceedsRecursion(inv) {
 		return h.giveUp(f, inv, recursionStopped, 0, outcome{})
 	}
 	last := exited(inv.id, errEndedWithHost)
@@ -96,15 +98,15 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 			return false
 		}
 		if err := h.queue.begin(inv.entry, tries+1); err != nil {
-			h.log(f.Name, fmt.Sprintf("lambda: event %s: %v", inv.id, err))
+			h.log(f.Name, fmt.Sprintf("lambda: record an attempt of event %s: %v", inv.id, err))
 		}
-		try := inv.again()
+		try := inv.retry()
 		try.event = true
 		f.place(try)
 		last = <-try.done
 		switch {
 		case errors.Is(last.err, ErrClosed):
-			h.log(f.Name, fmt.Sprintf("lambda: event %s was cut short by the end of the host", inv.id))
+			h.log(f.Name, fmt.Sprintf("lambda: event %s was interrupted: the host closed", inv.id))
 			return false
 		case last.err != nil:
 			h.log(f.Name, fmt.Sprintf("lambda: event %s is lost: %v", inv.id, last.err))
@@ -115,14 +117,14 @@ func (h *Host) deliver(f *function, inv *invocation, expires time.Time, tries in
 	}
 }
 
-// pause waits before a retry; false means that the event is too old by then, or the host closed.
+// pause waits before a retry. It returns false if the event will be too old, or the host closed.
 func (h *Host) pause(retry int, expires time.Time) bool {
 	delays := h.config.RetryDelays
 	delay := delays[min(retry, len(delays))-1]
 	return h.wait(min(delay, time.Until(expires))) && time.Now().Before(expires)
 }
 
-// wait waits; false means that the host closed.
+// wait waits for a duration. It returns false if the host closed.
 func (h *Host) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -134,7 +136,7 @@ func (h *Host) wait(d time.Duration) bool {
 	}
 }
 
-// awaitSlot takes a slot; false means that the event got too old, or the host closed.
+// awaitSlot waits for a slot. It returns false if the event became too old, or the host closed.
 func (f *function) awaitSlot(expires time.Time) bool {
 	select {
 	case f.slots <- struct{}{}:
@@ -153,9 +155,10 @@ func (f *function) awaitSlot(expires time.Time) bool {
 	}
 }
 
-// giveUp tells the failure destination, if there is one, of an event that is not tried again. It is false if it could not.
+// giveUp discards an event and sends a record to the failure destination, if there is one. It returns false if that
+// failed.
 func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int, last outcome) bool {
-	h.log(f.Name, fmt.Sprintf("lambda: event %s is given up after %d tries: %s", inv.id, tries, condition))
+	h.log(f.Name, fmt.Sprintf("lambda: event %s is discarded after %d attempts: %s", inv.id, tries, condition))
 	if f.OnFailure == "" {
 		return true
 	}
@@ -172,7 +175,7 @@ func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int,
 	payload, err := json.Marshal(r)
 	if err == nil {
 		to := h.functions[f.OnFailure]
-		err = h.spoil(to, h.newInvocation(to, "", inv.trace, payload))
+		err = h.submit(to, h.newInvocation(to, "", inv.trace, payload))
 	}
 	if err != nil {
 		h.log(f.Name, fmt.Sprintf("lambda: the failure record of event %s is lost: %v", inv.id, err))
@@ -180,7 +183,7 @@ func (h *Host) giveUp(f *function, inv *invocation, condition string, tries int,
 	return err == nil
 }
 
-// asJSON keeps an answer that is JSON and quotes one that is not.
+// asJSON returns a payload that is JSON unchanged, and any other as a JSON string.
 func asJSON(payload []byte) json.RawMessage {
 	if json.Valid(payload) {
 		return payload

@@ -14,7 +14,7 @@ import (
 	"carrel/infra/local/lambda"
 )
 
-// BenchmarkWarmInvoke is a synchronous invoke of a process that waits frozen for it, in-process and through AWS's client.
+// BenchmarkWarmInvoke measures a synchronous invocation of a frozen process, in-process and through the AWS SDK.
 func BenchmarkWarmInvoke(b *testing.B) {
 	h := startWith(b, plain("one"))
 	c := client(h)
@@ -35,7 +35,7 @@ func BenchmarkWarmInvoke(b *testing.B) {
 	})
 }
 
-// BenchmarkColdInvoke is an invoke that starts its process: each is of a tenant of its own.
+// BenchmarkColdInvoke measures an invocation that starts a process: each has its own tenant.
 func BenchmarkColdInvoke(b *testing.B) {
 	f := perTenant("tenants")
 	f.Concurrency = 4
@@ -44,7 +44,8 @@ func BenchmarkColdInvoke(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		if out, err := c.Invoke(b.Context(), input("tenants", fmt.Sprint(i), `{}`)); err != nil || out.FunctionError != nil {
+		if out, err := c.Invoke(b.Context(), input("tenants", fmt.Sprint(i), `{}`)); err != nil ||
+			out.FunctionError != nil {
 			b.Fatal(out, err)
 		}
 	}
@@ -53,7 +54,7 @@ func BenchmarkColdInvoke(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstPoll is the part of a cold start that is the process's own: from exec to its first poll.
+// BenchmarkFirstPoll measures the process's own part of a cold start: from exec to its first poll.
 func BenchmarkFirstPoll(b *testing.B) {
 	polls := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -72,20 +73,21 @@ func BenchmarkFirstPoll(b *testing.B) {
 		if err := process.Process.Kill(); err != nil {
 			b.Fatal(err)
 		}
-		_ = process.Wait() // says that it was killed
+		_ = process.Wait() // returns the error that the process was killed
 		b.StartTimer()
 	}
 }
 
-// BenchmarkColdBurst is 50 invokes at once, each in a process that starts for it.
+// BenchmarkColdBurst measures 50 concurrent invocations, each in a new process.
 func BenchmarkColdBurst(b *testing.B) {
 	for b.Loop() {
 		h := startWith(b, plain("one"))
-		url, _ := meeting(b, 50)
+		url, _ := barrier(b, 50)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if _, functionError, err := h.Invoke(b.Context(), "one", []byte(meet(url))); functionError != "" || err != nil {
+				if _, functionError, err := h.Invoke(b.Context(), "one", []byte(meet(url))); functionError != "" ||
+					err != nil {
 					b.Error(functionError, err)
 				}
 			})

@@ -10,62 +10,63 @@ import (
 	"time"
 )
 
-// environment is one execution environment: a process and what it is doing. All fields below the blank line are guarded
-// by the function's mutex, and methods that do not lock it say so.
+// environment is one execution environment: a process and its current invocation. The function's mutex guards all
+// fields below the blank line. A method that expects the caller to hold it says so.
 //
-// Its life: begin starts the process; its first poll takes the invocation that it was made for; after the answer it is
-// idle and may be assigned the next one at once, even before it polls again; a poll that finds nothing assigned freezes it.
+// Life cycle: begin starts the process. Its first poll takes the invocation for which it was created. After its
+// response the environment is idle and may be assigned the next invocation at once, even before it polls again. A poll
+// that finds no assigned invocation freezes the process.
 type environment struct {
 	id         string
 	function   *function
 	tenant     string
 	binary     string
 	generation int
-	wake       chan struct{} // tells a waiting poll that an invocation was assigned
-	gone       chan struct{} // closed when the process has ended
+	wake       chan struct{} // signals an assigned invocation to the waiting poll
+	exited     chan struct{} // closed when the process has ended
 
 	command     *exec.Cmd
-	started     bool // the process exists and is not reaped
+	started     bool // the process exists and has not been reaped
 	killed      bool
-	initialized bool // it polled once
-	retired     bool // it ends as soon as nothing was promised to it
+	initialized bool // the process has polled
+	retired     bool // ends as soon as no invocation is assigned
 	frozen      bool
 	polling     bool
-	current     *invocation   // assigned, and not answered
-	delivered   bool          // the process has got current
-	began       time.Time     // when it got it
-	born        time.Time     // when the process was started
-	init        time.Duration // from then to its first poll, until it is billed
+	current     *invocation   // assigned and not yet answered
+	delivered   bool          // the process has received current
+	deliveredAt time.Time     // when it received current
+	startedAt   time.Time     // when the process was started
+	init        time.Duration // from startedAt to the first poll; 0 once it is billed
 	deadline    *time.Timer
-	timed       *invocation // what deadline is for
+	deadlineFor *invocation // the invocation that deadline limits
 	idleTimer   *time.Timer
-	verdict     *outcome // how current ends when the process does, if that is known
+	result      *outcome // outcome of current when the process ends, if it is known already
 }
 
-// initTime is what Lambda gives a process until its first poll.
+// initTime is Lambda's limit for the time until a process's first poll.
 const initTime = 10 * time.Second
 
-// newEnvironment makes the environment for an invocation. The caller holds the function's mutex.
+// newEnvironment creates the environment for an invocation. The caller holds the function's mutex.
 func newEnvironment(f *function, inv *invocation) *environment {
 	e := &environment{
 		id: newID(), function: f, tenant: inv.tenant, binary: f.binary, generation: f.generation,
-		wake: make(chan struct{}, 1), gone: make(chan struct{}),
+		wake: make(chan struct{}, 1), exited: make(chan struct{}),
 	}
 	e.assign(inv)
 	return e
 }
 
-// begin starts the process and reports whether the host still allows that; what comes of it goes to the invocation.
+// begin starts the process. It returns false if the host is closed. Any other failure is the outcome of the invocation.
 func (e *environment) begin() bool {
 	h := e.function.host
 	h.mu.Lock()
 	h.environments[e.id] = e
 	h.mu.Unlock()
-	return h.own(e.run)
+	return h.spawn(e.run)
 }
 
-// run is the process's whole life. It keeps its thread, because the kernel takes the end of the thread that started
-// a process for the death of the parent.
+// run runs the process until it ends. It stays on its thread, because the kernel kills a process when the thread that
+// started it ends.
 func (e *environment) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -75,15 +76,15 @@ func (e *environment) run() {
 	command := e.newCommand()
 	command.Stdout, command.Stderr = lines, lines
 	f.mu.Lock()
-	e.born = time.Now()
+	e.startedAt = time.Now()
 	f.mu.Unlock()
 	if err := command.Start(); err != nil {
-		e.ended(fmt.Errorf("starting %s: %w", e.binary, err))
+		e.settle(fmt.Errorf("start %s: %w", e.binary, err))
 		return
 	}
 	f.mu.Lock()
 	e.command, e.started = command, true
-	if !e.initialized { // on a busy machine it may have polled, and even answered, by now
+	if !e.initialized { // on a busy machine the process may have polled, and even responded, by now
 		e.setDeadline(e.current, max(initTime, f.Timeout))
 	}
 	if e.frozen {
@@ -95,14 +96,14 @@ func (e *environment) run() {
 	f.mu.Unlock()
 	awaitExit(command.Process.Pid)
 	f.mu.Lock()
-	e.kill() // what it started ends with it
+	e.kill() // also kills the child's own children
 	e.started = false
 	f.mu.Unlock()
-	e.ended(command.Wait())
+	e.settle(command.Wait())
 }
 
-// ended settles what the environment leaves behind. cause is how the process ended, nil for exit status 0.
-func (e *environment) ended(cause error) {
+// settle ends the environment and its current invocation. exitErr is how the process ended, nil for exit status 0.
+func (e *environment) settle(exitErr error) {
 	f, h := e.function, e.function.host
 	h.mu.Lock()
 	delete(h.environments, e.id)
@@ -114,31 +115,31 @@ func (e *environment) ended(cause error) {
 	inv := e.current
 	work := e.work()
 	e.current = nil
-	close(e.gone)
-	verdict, again := e.verdict, e.initialized && !e.delivered
+	close(e.exited)
+	result, replay := e.result, e.initialized && !e.delivered
 	queued := f.next()
 	f.mu.Unlock()
 	h.ran(work)
-	if queued != nil { // the environment has left room for another one
+	if queued != nil { // there is room for another environment now
 		f.place(queued)
 	}
 	switch {
 	case inv == nil:
 	case closed:
 		f.finish(inv, outcome{err: ErrClosed})
-	case verdict != nil:
-		h.log(f.Name, string(verdict.payload))
-		f.finish(inv, *verdict)
-	case again: // it died between two invocations: the second never reached it
+	case result != nil:
+		h.log(f.Name, string(result.payload))
+		f.finish(inv, *result)
+	case replay: // the process ended between two invocations and never received this one
 		f.place(inv)
 	default:
-		out := exited(inv.id, cause)
+		out := exited(inv.id, exitErr)
 		h.log(f.Name, string(out.payload))
 		f.finish(inv, out)
 	}
 }
 
-// assign promises an invocation to the environment. The caller holds the mutex.
+// assign assigns an invocation to the environment. The caller holds the mutex.
 func (e *environment) assign(inv *invocation) {
 	e.current, e.delivered = inv, false
 	if e.idleTimer != nil {
@@ -151,7 +152,7 @@ func (e *environment) assign(inv *invocation) {
 	e.wake <- struct{}{}
 }
 
-// next waits for the process's next invocation and starts its deadline. ctx is that of the poll.
+// next waits for the process's next invocation and starts its deadline. ctx is the poll's.
 func (e *environment) next(ctx context.Context) (*invocation, error) {
 	f := e.function
 	f.mu.Lock()
@@ -160,7 +161,7 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 		return nil, errState
 	}
 	if !e.initialized {
-		e.init = time.Since(e.born)
+		e.init = time.Since(e.startedAt)
 	}
 	e.initialized, e.polling = true, true
 	e.clearDeadline()
@@ -177,9 +178,9 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	select {
 	case <-e.wake:
 		if err = ctx.Err(); err != nil {
-			e.wake <- struct{}{} // whoever polled is gone; what was assigned is not lost
+			e.wake <- struct{}{} // the poll was cancelled; keep the invocation for the next poll
 		}
-	case <-e.gone:
+	case <-e.exited:
 		err = errState
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -188,22 +189,22 @@ func (e *environment) next(ctx context.Context) (*invocation, error) {
 	defer f.mu.Unlock()
 	e.polling = false
 	if err == nil && e.current == nil {
-		err = errState // it was killed between the assignment and here, and what was assigned is another's by now
+		err = errState // the process was killed since the assignment, and settle has passed the invocation on
 	}
 	if err == nil {
-		e.delivered, e.began = true, time.Now()
+		e.delivered, e.deliveredAt = true, time.Now()
 		e.setDeadline(e.current, f.Timeout)
 		return e.current, nil
 	}
 	return nil, err
 }
 
-// answer ends the current invocation, whose id the process must name.
+// answer ends the current invocation, which must have this id.
 func (e *environment) answer(id string, out outcome) error {
 	f := e.function
 	f.mu.Lock()
 	inv := e.current
-	if inv == nil || !e.delivered || inv.id != id || e.verdict != nil {
+	if inv == nil || !e.delivered || inv.id != id || e.result != nil {
 		f.mu.Unlock()
 		return errState
 	}
@@ -223,7 +224,8 @@ func (e *environment) answer(id string, out outcome) error {
 	return nil
 }
 
-// failInit takes the error that the process reports instead of its first poll; it is the answer once the process ends.
+// failInit stores the error that the process reports instead of its first poll. It is the outcome once the process
+// ends.
 func (e *environment) failInit(payload []byte) error {
 	f := e.function
 	f.mu.Lock()
@@ -231,11 +233,11 @@ func (e *environment) failInit(payload []byte) error {
 	if e.initialized {
 		return errState
 	}
-	e.verdict = &outcome{payload: payload, functionError: unhandled}
+	e.result = &outcome{payload: payload, functionError: unhandled}
 	return nil
 }
 
-// retire ends an idle environment: now if it is frozen, at its next poll otherwise. The caller holds the mutex.
+// retire ends an idle environment: now if it is frozen, otherwise at its next poll. The caller holds the mutex.
 func (e *environment) retire() {
 	e.retired = true
 	e.function.unlist(e)
@@ -244,60 +246,20 @@ func (e *environment) retire() {
 	}
 }
 
-func (e *environment) expireIdle() {
-	e.function.mu.Lock()
-	defer e.function.mu.Unlock()
-	if e.current == nil {
-		e.retire()
-	}
-}
-
-// setDeadline kills the process if it has not polled again after d. The caller holds the mutex.
-func (e *environment) setDeadline(inv *invocation, d time.Duration) {
-	e.timed = inv
-	e.deadline = time.AfterFunc(d, func() { e.expire(inv, d) })
-}
-
-func (e *environment) clearDeadline() {
-	e.timed = nil
-	if e.deadline != nil {
-		e.deadline.Stop()
-	}
-}
-
-func (e *environment) expire(inv *invocation, d time.Duration) {
-	e.function.mu.Lock()
-	defer e.function.mu.Unlock()
-	if e.timed != inv {
-		return // it was stopped too late
-	}
-	if e.current == inv {
-		out := timedOut(inv.id, d)
-		e.verdict = &out
-	}
-	e.kill()
-}
-
-func (e *environment) stopTimers() {
-	e.clearDeadline()
-	if e.idleTimer != nil {
-		e.idleTimer.Stop()
-	}
-}
-
-// kill ends the process, also one that is frozen or about to start. The caller holds the mutex.
+// kill kills the process, even if it is frozen or about to start. The caller holds the mutex.
 func (e *environment) kill() {
 	e.killed, e.retired = true, true
 	e.function.unlist(e)
 	e.signal(syscall.SIGKILL)
 }
 
-// signal reaches the process and what it started, and nothing once it is reaped. The caller holds the mutex.
+// signal sends a signal to the process and its children, unless it has been reaped. The caller holds the mutex.
 func (e *environment) signal(s syscall.Signal) {
 	if !e.started {
 		return
 	}
 	if err := syscall.Kill(-e.command.Process.Pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		e.function.host.log(e.function.Name, fmt.Sprintf("lambda: sending %v to process %d: %v", s, e.command.Process.Pid, err))
+		e.function.host.log(e.function.Name,
+			fmt.Sprintf("lambda: send %v to process %d: %v", s, e.command.Process.Pid, err))
 	}
 }

@@ -10,21 +10,21 @@ import (
 
 const (
 	version = "$LATEST"
-	// unhandled is what Lambda calls every error of a function on a runtime that uses the Runtime API.
+	// unhandled is Lambda's classification of every error of a function that uses the Runtime API.
 	unhandled = "Unhandled"
 
 	maxSync     = 6 << 20
 	maxAsync    = 1 << 20
-	maxResponse = maxSync + 100 // Lambda's figure is 6291556
+	maxResponse = maxSync + 100 // Lambda's limit is 6291556
 )
 
-// errState is the answer to a process that calls the Runtime API out of turn.
+// errState is the error for a process that calls the Runtime API in the wrong state.
 var errState = errors.New("the call does not fit the state of the environment")
 
-// Error is how Lambda refuses an invoke, before the function sees it.
+// Error is Lambda's rejection of an invocation before the function receives it.
 type Error struct {
-	Code    string // as in X-Amzn-ErrorType
-	Status  int    // of the HTTP answer
+	Code    string // value of X-Amzn-ErrorType
+	Status  int    // HTTP status
 	Message string
 }
 
@@ -40,7 +40,8 @@ func throttled() *Error {
 }
 
 func recursive() *Error {
-	return &Error{"RecursiveInvocationException", http.StatusBadRequest, "Recursive loop detected: the function was invoked too often in one chain"}
+	return &Error{"RecursiveInvocationException", http.StatusBadRequest,
+		"Recursive loop detected: the function was invoked too often in one chain"}
 }
 
 func invalidParameter(format string, args ...any) *Error {
@@ -56,7 +57,7 @@ func notJSON() *Error {
 	return &Error{"InvalidRequestContentException", http.StatusBadRequest, "Could not parse request body into json"}
 }
 
-// failed is the outcome of an invocation that its function did not answer.
+// failed returns the outcome of an invocation without a response of the function.
 func failed(kind, message string) outcome {
 	payload, err := json.Marshal(struct {
 		Type    string `json:"errorType"`
@@ -66,10 +67,11 @@ func failed(kind, message string) outcome {
 }
 
 func timedOut(id string, after time.Duration) outcome {
-	return failed("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", id, after.Seconds()))
+	return failed("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", id,
+		after.Seconds()))
 }
 
-// exited is the outcome when the process ends or cannot be started; cause is nil for exit status 0.
+// exited returns the outcome if the process ended or could not be started. cause is nil for exit status 0.
 func exited(id string, cause error) outcome {
 	if cause == nil {
 		return failed("Runtime.ExitError", "RequestId: "+id+" Error: Runtime exited without providing a reason")

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Faults says what goes wrong with invocations and their processes. Its functions are called concurrently, must not
-// block and must not call the host; nil ones let everything be.
+// Faults are injected into invocations and their processes. The functions are called concurrently, must not block and
+// must not call the host. A nil function injects nothing.
 type Faults struct {
-	Event func(Event) EventFault                          // asked of each asynchronous event that was taken
-	Env   func(function, tenant string) map[string]string // more variables of a process that starts
+	Event func(Event) EventFault                          // called for each accepted asynchronous event
+	Env   func(function, tenant string) map[string]string // additional variables of a new process
 }
 
 // Event is an asynchronous event.
@@ -19,70 +19,70 @@ type Event struct {
 	Payload          []byte
 }
 
-// EventFault is what becomes of an event. The zero value is nothing.
+// EventFault is the fault of an event. The zero value is none.
 type EventFault struct {
-	Drop   bool // it is taken and never comes; the failure destination is told nothing
-	Repeat bool // it comes twice, with one id
-	Expire bool // it gets no capacity and is too old after Delay: the failure destination gets its record
-	Delay  time.Duration
+	Drop   bool          // accept the event but never deliver it, and send no failure record
+	Repeat bool          // deliver the event twice, with the same id
+	Expire bool          // treat the event as too old after Delay, as without capacity, and send a failure record
+	Delay  time.Duration // delay the delivery
 }
 
-// SetFaults has other faults, or none, from the next event and process on.
+// SetFaults replaces the faults for later events and processes. The zero Faults injects none.
 func (h *Host) SetFaults(f Faults) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.faults = f
 }
 
-func (h *Host) faultsNow() Faults {
+func (h *Host) currentFaults() Faults {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.faults
 }
 
-// spoil takes an event as its fault says.
-func (h *Host) spoil(f *function, inv *invocation) error {
-	ask := h.faultsNow().Event
-	if ask == nil {
+// submit queues an event and applies its fault.
+func (h *Host) submit(f *function, inv *invocation) error {
+	choose := h.currentFaults().Event
+	if choose == nil {
 		return h.enqueue(f, inv, 0, false)
 	}
-	fault := ask(Event{f.Name, inv.tenant, inv.payload})
+	fault := choose(Event{f.Name, inv.tenant, inv.payload})
 	if fault.Drop {
-		h.log(f.Name, fmt.Sprintf("lambda: event %s is dropped on request", inv.id))
+		h.log(f.Name, fmt.Sprintf("lambda: event %s is dropped by an injected fault", inv.id))
 		return nil
 	}
 	if fault.Expire {
-		h.log(f.Name, fmt.Sprintf("lambda: event %s gets no capacity on request", inv.id))
+		h.log(f.Name, fmt.Sprintf("lambda: event %s gets no capacity by an injected fault", inv.id))
 		return h.enqueue(f, inv, fault.Delay, true)
 	}
 	if fault.Repeat {
-		twin := inv.again() // it has the same id, as Lambda's second delivery has
-		twin.entry = newID()
-		if err := h.enqueue(f, twin, 0, false); err != nil {
+		duplicate := inv.retry() // with the same id, like Lambda's second delivery
+		duplicate.entry = newID()
+		if err := h.enqueue(f, duplicate, 0, false); err != nil {
 			return err
 		}
 	}
 	return h.enqueue(f, inv, fault.Delay, false)
 }
 
-// Kill kills (SIGKILL) the processes of a function that serve a tenant; "" is any tenant. It returns how many there were.
+// Kill kills (SIGKILL) the processes of a function that work for a tenant; "" means any. It returns their number.
 func (h *Host) Kill(function, tenant string) int {
-	return h.each(function, tenant, func(e *environment) { e.kill() })
+	return h.eachBusy(function, tenant, func(e *environment) { e.kill() })
 }
 
-// Freeze stops (SIGSTOP) the processes of a function that are at work for a tenant, as they stand; Thaw lets them go on.
-// Deadlines run on meanwhile. Both return how many there were.
+// Freeze stops (SIGSTOP) the processes of a function that work for a tenant; "" means any. Their deadlines still apply.
+// It returns their number. Thaw resumes them.
 func (h *Host) Freeze(function, tenant string) int {
-	return h.each(function, tenant, func(e *environment) { e.signal(syscall.SIGSTOP) })
+	return h.eachBusy(function, tenant, func(e *environment) { e.signal(syscall.SIGSTOP) })
 }
 
-// Thaw is the end of Freeze.
+// Thaw resumes the processes that Freeze stopped and returns their number.
 func (h *Host) Thaw(function, tenant string) int {
-	return h.each(function, tenant, func(e *environment) { e.signal(syscall.SIGCONT) })
+	return h.eachBusy(function, tenant, func(e *environment) { e.signal(syscall.SIGCONT) })
 }
 
-// each does something to the environments at work for a tenant, under the function's mutex.
-func (h *Host) each(name, tenant string, do func(*environment)) (n int) {
+// eachBusy calls do for each environment that works for the tenant, under the function's mutex.
+func (h *Host) eachBusy(name, tenant string, do func(*environment)) (n int) {
 	f := h.functions[name]
 	if f == nil {
 		return 0

@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// function is a function's pool of environments. Everything of its environments is guarded by its mutex too: what
-// happens under it is short (a signal at most).
+// function is a function with its pool of environments. Its mutex also guards all fields of its environments. It is
+// held only briefly, at most for sending a signal.
 type function struct {
 	Function
 	host *Host
-	// slots holds one element for each invocation that runs: Lambda counts invocations, not environments. A channel
-	// lets asynchronous events wait in the order they came.
+	// slots holds one element per running invocation: Lambda limits invocations, not environments. As a channel it
+	// serves asynchronous events in the order of their arrival.
 	slots chan struct{}
 
 	mu         sync.Mutex
 	binary     string
 	generation int            // counts Replace
-	live       []*environment // all whose process may exist
-	idle       []*environment // those without an invocation, longest idle first
-	queued     []*invocation  // those that wait for an environment, the oldest first
-	growing    bool           // a timer calls grow
+	live       []*environment // all environments whose process may exist
+	idle       []*environment // environments without an invocation, longest idle first
+	queued     []*invocation  // invocations that wait for an environment, oldest first
+	growing    bool           // a timer is set that calls grow
 	moved      bool           // an environment became free since that timer was set
 }
 
-// accountConcurrency is how many invocations of one function run at once where the template reserves no other number: the
-// quota of an AWS account for all its functions.
+// accountConcurrency is the default limit for concurrent invocations of a function. It is the quota of an AWS account
+// for all its functions together.
 const accountConcurrency = 1000
 
-// Lambda starts an environment for each concurrent invocation. On one machine they would share a few processors, and a
-// burst of invocations would spend those on starting processes. So a function without tenant isolation starts at most
-// poolSize environments at once; further invocations wait for one of them. If no environment becomes free for growTime, one
-// more is started: invocations that wait for each other must not wait for ever. A function with tenant isolation has no
-// such limit: its invocations last for minutes, and each user needs an environment of its own.
+// Lambda starts an environment for each concurrent invocation. On one machine these would share a few processors, and a
+// burst of invocations would spend them on starting processes. A function without tenant isolation therefore has at
+// most poolSize environments; further invocations wait. If no environment becomes free for growTime, one more is
+// started, because invocations that wait for each other would otherwise wait for ever. A function with tenant isolation
+// has no such limit: its invocations last for minutes, and each user needs its own environment.
 const growTime = 200 * time.Millisecond
 
 func poolSize() int { return 2*runtime.NumCPU() + 4 }
@@ -49,47 +49,47 @@ func newFunction(h *Host, f Function) *function {
 	return &function{Function: f, host: h, binary: f.Binary, slots: make(chan struct{}, max(0, f.Concurrency))}
 }
 
-// invocation is one try of one event.
+// invocation is one attempt to process an event.
 type invocation struct {
 	id      string
-	entry   string // its name in the queue; of a duplicate another than its id
+	entry   string // its name in the queue; differs from id for a duplicate
 	tenant  string
-	trace   string // the X-Ray header, which tells the chain of invokes that led here
-	runs    int    // how often the function has run in that chain, this time included
+	trace   string // X-Ray header, which records the chain of invocations that led here
+	runs    int    // number of runs of the function in that chain, including this one
 	payload []byte
-	subject string       // of Config.Subject, once it is placed
-	event   bool         // it was invoked asynchronously
-	done    chan outcome // gets exactly one element, and has room for it
+	subject string       // result of Config.Subject, set by place
+	event   bool         // invoked asynchronously
+	done    chan outcome // receives exactly one outcome; buffered
 }
 
-// outcome is how an invocation ended.
+// outcome is the result of an invocation.
 type outcome struct {
 	payload       []byte
 	functionError string
-	err           error // the host's own, never the function's
+	err           error // an error of the host, not of the function
 }
 
-// newInvocation makes an invocation of f; trace is the header of the invocation that asks for it, "" for none.
+// newInvocation returns an invocation of f. trace is the X-Ray header of the calling invocation, or "".
 func (h *Host) newInvocation(f *function, tenant, trace string, payload []byte) *invocation {
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
 	id := newID()
 	inv := &invocation{id: id, entry: id, tenant: tenant, payload: payload, done: make(chan outcome, 1)}
-	inv.trace, inv.runs = extend(trace, inv.id, h.arn(f.Name))
+	inv.trace, inv.runs = extendTrace(trace, inv.id, h.arn(f.Name))
 	return inv
 }
 
-// again is the same event for another try.
-func (i *invocation) again() *invocation {
+// retry returns a new attempt for the same event.
+func (i *invocation) retry() *invocation {
 	next := *i
 	next.done = make(chan outcome, 1)
 	return &next
 }
 
-// call runs an invocation if a slot is free at once and waits for its end or that of ctx.
+// call runs an invocation, if a slot is free now, and waits for its outcome or the end of ctx.
 func (f *function) call(ctx context.Context, inv *invocation) outcome {
-	if f.loops(inv) {
+	if f.exceedsRecursion(inv) {
 		return outcome{err: recursive()}
 	}
 	select {
@@ -112,7 +112,7 @@ func (f *function) finish(inv *invocation, out outcome) {
 	inv.done <- out
 }
 
-// place gives an invocation that holds a slot to an idle environment of its tenant, or to a new one.
+// place assigns an invocation that holds a slot to an idle environment of its tenant, or to a new one.
 func (f *function) place(inv *invocation) {
 	if subject := f.host.config.Subject; subject != nil {
 		inv.subject = subject(inv.payload)
@@ -133,23 +133,23 @@ func (f *function) place(inv *invocation) {
 	f.start(inv)
 }
 
-// start gives an invocation a new environment. The caller holds the mutex, and start releases it.
+// start creates an environment for an invocation. The caller holds the mutex; start releases it.
 func (f *function) start(inv *invocation) {
 	if len(f.live) >= f.Concurrency && len(f.idle) > 0 {
-		// Only other tenants' environments can be idle here. Lambda would let 2.5 times as many live and then
-		// refuse; one machine is better served by ending the one that was not used for longest.
+		// All idle environments belong to other tenants. Lambda would allow 2.5 times as many live environments and
+		// then reject invocations. On one machine it is better to end the environment that was idle for longest.
 		f.idle[0].retire()
 	}
 	e := newEnvironment(f, inv)
 	f.live = append(f.live, e)
 	f.mu.Unlock()
 	if !e.begin() {
-		e.ended(nil)
+		e.settle(nil)
 	}
 }
 
-// takeIdle removes from the idle ones the environment that may serve the tenant, and returns nil if there is none. A
-// frozen one comes before one that is still on its way from its answer to its next poll.
+// takeIdle removes and returns an idle environment of the tenant, or nil. It prefers a frozen environment to one that
+// has responded but not yet polled again.
 func (f *function) takeIdle(tenant string) *environment {
 	best := -1
 	for i := len(f.idle) - 1; i >= 0; i-- {
@@ -188,7 +188,7 @@ func (f *function) killAll() {
 	}
 }
 
-// watchQueue has grow called while invocations wait. The caller holds the mutex.
+// watchQueue sets the timer for grow while invocations are queued. The caller holds the mutex.
 func (f *function) watchQueue() {
 	if !f.growing && len(f.queued) > 0 {
 		f.growing, f.moved = true, false
@@ -196,7 +196,8 @@ func (f *function) watchQueue() {
 	}
 }
 
-// grow gives the oldest queued invocation an environment beyond the pool, unless one has become free since the timer was set.
+// grow starts an environment beyond the pool for the oldest queued invocation, unless one became free since the timer
+// was set.
 func (f *function) grow() {
 	f.mu.Lock()
 	f.growing = false
@@ -212,7 +213,7 @@ func (f *function) grow() {
 	f.start(inv)
 }
 
-// next removes the invocation that waits longest for an environment, and returns nil if none waits. The caller holds the mutex.
+// next removes and returns the oldest queued invocation, or nil. The caller holds the mutex.
 func (f *function) next() *invocation {
 	if len(f.queued) == 0 {
 		return nil
@@ -223,7 +224,7 @@ func (f *function) next() *invocation {
 	return inv
 }
 
-// unlist makes an environment one that gets no further invocation. The caller holds the mutex.
+// unlist removes an environment from the idle ones, so that it gets no further invocation. The caller holds the mutex.
 func (f *function) unlist(e *environment) { f.idle = without(f.idle, e) }
 
 func without(list []*environment, e *environment) []*environment {

@@ -19,7 +19,7 @@ import (
 	"carrel/infra/local/lambda"
 )
 
-// binaryVariable tells tests and child processes where TestMain built the function.
+// binaryVariable names the environment variable with the path of the test function, which TestMain built.
 const binaryVariable = "CARREL_TEST_FUNCTION"
 
 func TestMain(m *testing.M) {
@@ -32,15 +32,16 @@ func TestMain(m *testing.M) {
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "testfn")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "making a folder for the test function:", err)
+		fmt.Fprintln(os.Stderr, "create a folder for the test function:", err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "./internal/testfn")
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary,
+		"./internal/testfn")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the test function: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "build the test function: %v\n%s", err, out)
 		return 1
 	}
 	os.Setenv(binaryVariable, binary)
@@ -57,10 +58,10 @@ type answer struct {
 	Env          []string
 	Filler       string
 	Runs         int
-	Before       string
+	Previous     string
 }
 
-// lines collects what functions write.
+// lines collects the log lines of functions.
 type lines struct {
 	mu   sync.Mutex
 	list []string
@@ -110,12 +111,12 @@ func startWith(t testing.TB, functions ...lambda.Function) *lambda.Host {
 	return h
 }
 
-// invoke wants an answer.
+// invoke invokes a function, which must succeed, and returns its response.
 func invoke(t testing.TB, h *lambda.Host, function, event string) answer {
 	t.Helper()
 	body, functionError, err := h.Invoke(t.Context(), function, []byte(event))
 	if err != nil || functionError != "" {
-		t.Fatalf("invoking %s with %s: %q, function error %q, error %v", function, event, body, functionError, err)
+		t.Fatalf("invoke %s with %s: %q, function error %q, error %v", function, event, body, functionError, err)
 	}
 	return parse(t, body)
 }
@@ -124,52 +125,53 @@ func parse(t testing.TB, body []byte) answer {
 	t.Helper()
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		t.Fatalf("the answer %q: %v", body, err)
+		t.Fatalf("decode the response %q: %v", body, err)
 	}
 	return a
 }
 
-// fail wants a function error of the given type and returns its message.
-func fail(t testing.TB, h *lambda.Host, event, kind string) string {
+// wantFailure invokes the function "one", which must fail with this type of error, and returns the error's message.
+func wantFailure(t testing.TB, h *lambda.Host, event, kind string) string {
 	t.Helper()
 	body, functionError, err := h.Invoke(t.Context(), "one", []byte(event))
 	if err != nil || functionError != "Unhandled" {
-		t.Fatalf("invoking with %s: %q, function error %q, error %v; want an Unhandled error", event, body, functionError, err)
+		t.Fatalf("invoke with %s: %q, function error %q, error %v; want an Unhandled error", event, body, functionError,
+			err)
 	}
-	var told struct{ ErrorType, ErrorMessage string }
-	if err := json.Unmarshal(body, &told); err != nil || told.ErrorType != kind {
-		t.Fatalf("invoking with %s: %s, want errorType %s (%v)", event, body, kind, err)
+	var failure struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal(body, &failure); err != nil || failure.ErrorType != kind {
+		t.Fatalf("invoke with %s: %s, want errorType %s (%v)", event, body, kind, err)
 	}
-	return told.ErrorMessage
+	return failure.ErrorMessage
 }
 
-// eventually waits for a condition that no event tells of.
+// eventually polls until a condition is true. It serves conditions that nothing signals.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(20 * time.Second); !holds(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatalf("after 20 s it is still not so that %s", what)
+			t.Fatalf("not within 20 s: %s", what)
 		}
 	}
 }
 
 func exists(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
-// frozen reads the state of a process from the kernel.
+// frozen reports whether a process is stopped, as the kernel sees it.
 func frozen(t testing.TB, pid int) bool {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		t.Fatalf("reading the state of process %d: %v", pid, err)
+		t.Fatalf("read the state of process %d: %v", pid, err)
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(state, "T")
 }
 
-// meeting is a URL that answers once n callers are there.
-func meeting(t testing.TB, n int) (url string, arrived func() int) {
+// barrier returns a URL that responds once n callers have arrived.
+func barrier(t testing.TB, n int) (url string, arrived func() int) {
 	t.Helper()
 	var mu sync.Mutex
 	count, all := 0, make(chan struct{})

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// On a busy machine a process may have polled and answered before the host's thread that started it goes on: the limit on
-// its start is over then, and must not end it later.
-func TestProcessThatIsFasterThanItsHost(t *testing.T) {
-	h, err := Start(context.Background(), Config{Addr: "127.0.0.1:0", Functions: []Function{{Name: "one", Binary: "/bin/true"}}})
+// On a busy machine a process may have polled and responded before the host's thread that started it continues. The
+// limit for its start must not apply then.
+func TestEnvironment_RespondsBeforeStartReturns(t *testing.T) {
+	h, err := Start(context.Background(), Config{Addr: "127.0.0.1:0",
+		Functions: []Function{{Name: "one", Binary: "/bin/true"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,19 +24,21 @@ func TestProcessThatIsFasterThanItsHost(t *testing.T) {
 	f := h.functions["one"]
 	e := newEnvironment(f, h.newInvocation(f, "", "", nil))
 	e.initialized, e.current = true, nil
-	if !h.own(e.run) {
+	if !h.spawn(e.run) {
 		t.Fatal("the host is closed")
 	}
-	<-e.gone
+	<-e.exited
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if e.deadline != nil {
-		t.Error("a deadline was set for an invocation that is over")
+		t.Error("a deadline was set for an invocation that has ended")
 	}
 }
 
-func FuzzTenantIDsAreLambdas(f *testing.F) {
-	for _, id := range []string{"ann", "ann@example.com", "a b", "a\tb", "a#b", "é", "[", "`", strings.Repeat("a", 257)} {
+// FuzzValidTenant compares validTenant with Lambda's documented pattern.
+func FuzzValidTenant(f *testing.F) {
+	for _, id := range []string{"ann", "ann@example.com", "a b", "a\tb", "a#b", "é", "[", "`",
+		strings.Repeat("a", 257)} {
 		f.Add(id)
 	}
 	documented := regexp.MustCompile(`^[a-zA-Z0-9\._:\/=+\-@ ]+$`)
@@ -47,7 +50,8 @@ func FuzzTenantIDsAreLambdas(f *testing.F) {
 	})
 }
 
-func FuzzLinesAreWhatWasWritten(f *testing.F) {
+// FuzzLineWriter writes a text in pieces. The lines must add up to the text and respect the limit.
+func FuzzLineWriter(f *testing.F) {
 	f.Add("one\ntwo\n\nthree", 2)
 	f.Add(strings.Repeat("x", maxLine)+"\n"+strings.Repeat("y", 2*maxLine+1), 1000)
 	f.Fuzz(func(t *testing.T, text string, step int) {
@@ -70,21 +74,22 @@ func FuzzLinesAreWhatWasWritten(f *testing.F) {
 			}
 		}
 		if all := strings.Join(got, ""); all != strings.ReplaceAll(text, "\n", "") {
-			t.Errorf("the lines %.200q are not the text %.200q", got, text)
+			t.Errorf("the lines %.200q differ from the text %.200q", got, text)
 		}
 	})
 }
 
-// A process that was killed just when it was given an invocation gets none: whoever waited for its poll sees both.
-func TestAKilledEnvironmentIsGivenNothing(t *testing.T) {
+// A process that is killed just after an invocation was assigned to it must not receive the invocation, although its
+// poll sees both the assignment and the exit.
+func TestEnvironment_KilledWhileAssigned(t *testing.T) {
 	f := &function{Function: Function{Name: "f", Timeout: time.Minute}, host: &Host{}}
-	for range 50 { // of two things that have happened, select takes any
+	for range 50 { // select chooses at random between the two
 		e := newEnvironment(f, &invocation{id: "one"})
 		e.initialized = true
-		e.current = nil // as ended leaves it
-		close(e.gone)
+		e.current = nil // as settle leaves it
+		close(e.exited)
 		if inv, err := e.next(t.Context()); err == nil || inv != nil {
-			t.Fatalf("it was given %v, %v", inv, err)
+			t.Fatalf("the process received %v, %v", inv, err)
 		}
 	}
 }

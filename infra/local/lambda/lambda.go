@@ -1,9 +1,9 @@
 // Package lambda is the Lambda host of the local stack. It runs the built functions as real processes behind Lambda's
 // Runtime API and serves Lambda's Invoke API, both on one listener of the loopback interface.
 //
-// One process is one execution environment: it gets one invocation at a time, is stopped (SIGSTOP) between its answer
-// and the next event, as Lambda freezes it, and is killed at its deadline. With tenant isolation it serves one tenant
-// for its whole life. What is not imitated: streaming answers and extensions.
+// One process is one execution environment. It gets one invocation at a time. Like Lambda, the host freezes it
+// (SIGSTOP) between its response and the next event, and kills it at its deadline. With tenant isolation it serves one
+// tenant for its whole life. Response streaming and extensions are not implemented.
 package lambda
 
 import (
@@ -19,68 +19,70 @@ import (
 	"carrel/infra/local/loopback"
 )
 
-// Function is one function as the template says.
+// Function describes one function of the template.
 type Function struct {
-	// Name is what Invoke names. It is unique within a host.
+	// Name is the name for Invoke. It is unique within a host.
 	Name string
-	// Binary is the path of its bootstrap. A file that is in use must not be overwritten: build to another path or
-	// rename over it, then call Replace.
+	// Binary is the path of the bootstrap. A file in use must not be overwritten: build to another path or rename over
+	// it, and then call Replace.
 	Binary string
-	// Env holds the template's variables plus endpoints, Region and credentials. Nothing else of the host's own
-	// environment reaches the process. AWS_ENDPOINT_URL_LAMBDA is this host unless it is set here.
+	// Env holds the template's variables, endpoints, Region and credentials. No other variable of the host's
+	// environment reaches the process. AWS_ENDPOINT_URL_LAMBDA defaults to this host.
 	Env map[string]string
-	// MemoryMB is the memory size in MiB; 0 means 128. It decides GOMAXPROCS, hints GOMEMLIMIT, and on Linux a process
-	// that is seen above it (ten looks a second) is killed.
+	// MemoryMB is the memory size in MiB; 0 means 128. It determines GOMAXPROCS and GOMEMLIMIT. On Linux the host
+	// checks each process ten times a second and kills it if it uses more.
 	MemoryMB int
 	// Timeout bounds one invocation; 0 means 3 s.
 	Timeout time.Duration
-	// PerTenant gives each tenant environments of its own and refuses invokes without a tenant id.
+	// PerTenant gives each tenant its own environments. Invocations without a tenant id are rejected.
 	PerTenant bool
-	// Concurrency is how many invocations run at once; 0 means 1,000. More are refused as throttled.
+	// Concurrency is the maximum number of concurrent invocations; 0 means 1,000. Further ones are throttled.
 	Concurrency int
-	// MaxRetries is how often an asynchronous invoke that failed is tried again. Lambda's default of 2 is the
-	// template reader's to fill in: 0 means none.
+	// MaxRetries is the number of retries of a failed asynchronous invocation. 0 means none; the reader of the template
+	// sets Lambda's default of 2.
 	MaxRetries int
-	// MaxEventAge is how long an asynchronous event may wait for its next try; 0 means 6 h.
+	// MaxEventAge is how long an asynchronous event is retried; 0 means 6 h.
 	MaxEventAge time.Duration
-	// OnFailure names the function that gets failure records; "" means none.
+	// OnFailure names the function that receives failure records; "" means none.
 	OnFailure string
-	// AllowRecursion is RecursiveLoop: Allow. Without it a chain of invokes that comes back to the function is stopped
-	// when it has run 16 times in it: a call fails with RecursiveInvocationException, an event is given up.
+	// AllowRecursion is RecursiveLoop: Allow. Otherwise a chain of invocations that returns to the function is stopped
+	// after 16 runs of it: a call fails with RecursiveInvocationException, and an event is discarded as failed.
 	AllowRecursion bool
 }
 
-// Config says what a host runs and how.
+// Config describes a host.
 type Config struct {
-	// Addr is the address of the listener; "127.0.0.1:0" takes a free port.
+	// Addr is the address of the listener; "127.0.0.1:0" means a free port.
 	Addr      string
 	Functions []Function
-	// Log gets each line that a function writes to stdout or stderr, and what the host has to say of it. It is called
-	// from several goroutines at once, in order for one environment, and must not call the host. nil drops them.
+	// Log, if not nil, receives each line that a function writes to stdout or stderr, and the host's own messages. It
+	// is called concurrently, but in order for one environment, and must not call the host.
 	Log func(function, line string)
-	// RetryDelays are the waits before the tries of an asynchronous invoke after the first; the last one repeats.
-	// Empty means 1 and 2 minutes.
+	// RetryDelays are the delays before the retries of an asynchronous invocation; the last one repeats. Empty means 1
+	// and 2 minutes.
 	RetryDelays []time.Duration
-	// Idle is how long an environment lives without an invocation; 0 means 1 minute.
+	// Idle is how long an environment without an invocation lives; 0 means 1 minute.
 	Idle            time.Duration
 	Region, Account string
-	// Allow decides about each call of the Invoke API, for the function with this ARN. A code other than "" refuses it; nil:
-	// every call is allowed. It is called concurrently.
+	// Allow authorizes each call of the Invoke API, for the function with this ARN. It returns an error code, or "" to
+	// allow the call. nil allows all. It is called concurrently.
 	Allow func(r *http.Request, payload []byte, function string) (code, message string)
-	// Subject names what an invocation is about, from its payload, for At and Ran; nil: "". It is called concurrently.
+	// Subject returns what an invocation is about, from its payload, for Serving and Ran. nil returns "". It is called
+	// concurrently.
 	Subject func(payload []byte) string
-	// Ran is told of each invocation that reached a process, at its end; nil: nobody is. It is called concurrently and must
-	// not call the host.
+	// Ran, if not nil, is called at the end of each invocation that reached a process. It is called concurrently and
+	// must not call the host.
 	Ran func(Work)
-	// Queue is a folder for asynchronous events, which then outlive the host: one that had not begun is delivered by the
-	// next host, one that had is a failed try. "" keeps them in memory. Two hosts must not have one folder.
+	// Queue is a folder that stores asynchronous events, so that they survive the host. The next host delivers an event
+	// that had not started, and counts one that had started as a failed attempt. "" keeps events in memory. Two hosts
+	// must not share a folder.
 	Queue string
 }
 
-// ErrClosed is returned for invocations that the end of the host cut short or that come after it.
+// ErrClosed is returned for invocations that were running when the host closed, and for later ones.
 var ErrClosed = errors.New("the Lambda host is closed")
 
-// Host runs functions. Its methods may be called concurrently.
+// Host runs functions. Its methods are safe for concurrent use.
 type Host struct {
 	config    Config
 	functions map[string]*function
@@ -88,19 +90,19 @@ type Host struct {
 	url       string
 	addr      string
 	server    *loopback.Server
-	ctx       context.Context // ends when the host closes
+	ctx       context.Context // cancelled when the host closes
 	cancel    context.CancelFunc
 	unwatch   func() bool
 
 	mu           sync.RWMutex
 	closed       bool
 	faults       Faults
-	environments map[string]*environment // by id; the id is the only key to an environment's Runtime API
+	environments map[string]*environment // by id; only the environment knows its id, the key to its Runtime API
 	running      sync.WaitGroup
 }
 
-// Start listens and returns a host that starts environments when invocations ask for them. The end of ctx closes it.
-// The error names the function and field that is wrong, or the address that cannot be listened on.
+// Start starts a host. Environments start on demand. The end of ctx closes the host. An error names the function and
+// the invalid field, or the address that is not available.
 func Start(ctx context.Context, c Config) (*Host, error) {
 	if len(c.RetryDelays) == 0 {
 		c.RetryDelays = []time.Duration{time.Minute, 2 * time.Minute}
@@ -112,32 +114,33 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 		queue: queue{c.Queue}}
 	for _, f := range c.Functions {
 		if _, twice := h.functions[f.Name]; twice {
-			return nil, fmt.Errorf("lambda: function %q stands twice in the configuration", f.Name)
+			return nil, fmt.Errorf("lambda: function %q is configured twice", f.Name)
 		}
 		h.functions[f.Name] = newFunction(h, f)
 	}
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	left, err := h.queue.load()
+	leftover, err := h.queue.load()
 	if err != nil {
-		return nil, fmt.Errorf("lambda: reading the events of an earlier run: %w", err)
+		return nil, fmt.Errorf("lambda: read the events of an earlier run: %w", err)
 	}
 	listener, err := loopback.Listen(ctx, c.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("lambda: listening: %w", err)
+		return nil, fmt.Errorf("lambda: listen: %w", err)
 	}
 	h.addr = listener.Addr()
 	h.url = "http://" + h.addr
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.server = listener.Server(loopback.Config{Handler: h.routes(), Log: func(line string) { h.log("", "lambda: "+line) }})
-	h.own(func() {
+	h.server = listener.Server(loopback.Config{Handler: h.routes(),
+		Log: func(line string) { h.log("", "lambda: "+line) }})
+	h.spawn(func() {
 		if err := h.server.Serve(); err != nil {
-			h.log("", fmt.Sprintf("lambda: serving ended: %v", err))
+			h.log("", fmt.Sprintf("lambda: serve: %v", err))
 		}
 	})
-	h.own(h.watchMemory)
-	h.resume(left)
+	h.spawn(h.watchMemory)
+	h.resume(leftover)
 	h.unwatch = context.AfterFunc(ctx, h.stop)
 	return h, nil
 }
@@ -159,13 +162,15 @@ func (h *Host) check() error {
 	return nil
 }
 
-// URL is the endpoint of the Lambda API, http://127.0.0.1:port: the value of AWS_ENDPOINT_URL_LAMBDA.
+// URL returns the endpoint of the Lambda API, http://127.0.0.1:port. It is the value for AWS_ENDPOINT_URL_LAMBDA.
 func (h *Host) URL() string { return h.url }
 
-// Invoke runs a function and waits for its answer. functionError is "" when the function answered, else "Unhandled",
-// with what Lambda reports as the response. err is an *Error when the invocation was refused (no such function, tenant
-// isolation, too large, throttled), ErrClosed, or that of ctx; the end of ctx leaves the invocation running, as it does in Lambda.
-func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (response []byte, functionError string, err error) {
+// Invoke runs a function and waits for its response. If the function fails, functionError is "Unhandled" and response
+// is Lambda's error; otherwise functionError is "". err is an *Error if the invocation is rejected (unknown function,
+// tenant isolation, size, throttling), ErrClosed, or the error of ctx. As in Lambda, the end of ctx does not stop the
+// invocation.
+func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (response []byte, functionError string,
+	err error) {
 	f, err := h.admit(function, "", payload, maxSync)
 	if err != nil {
 		return nil, "", err
@@ -174,22 +179,22 @@ func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (res
 	return out.payload, out.functionError, out.err
 }
 
-// InvokeAsync queues an event and returns; tenant is "" for a function without tenant isolation. The context bounds
-// the queueing only. Events that are queued when the host closes are lost, unless there is a Queue. err is an *Error,
-// ErrClosed, or that of writing to the Queue.
+// InvokeAsync queues an event. tenant is "" for a function without tenant isolation. ctx bounds the queueing only.
+// Without Config.Queue, events that are queued when the host closes are lost. err is an *Error, ErrClosed, or an error
+// from writing to the queue.
 func (h *Host) InvokeAsync(ctx context.Context, function, tenant string, payload []byte) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("queueing an event for %s: %w", function, err)
+		return fmt.Errorf("queue an event for %s: %w", function, err)
 	}
 	f, err := h.admit(function, tenant, payload, maxAsync)
 	if err != nil {
 		return err
 	}
-	return h.spoil(f, h.newInvocation(f, tenant, "", bytes.Clone(payload)))
+	return h.submit(f, h.newInvocation(f, tenant, "", bytes.Clone(payload)))
 }
 
-// Replace makes new environments of a function use another binary. Idle environments end now, busy ones after their
-// answer. The binary may have the old path, if the file was renamed over.
+// Replace sets the binary for new environments of a function. Idle environments end now, busy ones after their
+// response. The path may be the same as before, if the file was replaced by a rename.
 func (h *Host) Replace(function, binary string) error {
 	f, ok := h.functions[function]
 	if !ok {
@@ -199,18 +204,19 @@ func (h *Host) Replace(function, binary string) error {
 	return nil
 }
 
-// Close stops everything and waits until no process and no goroutine of the host is left. It may be called twice.
+// Close stops everything and waits until no process and no goroutine of the host is left. It may be called more than
+// once.
 func (h *Host) Close() error {
 	h.unwatch()
 	h.stop()
 	h.running.Wait()
 	if err := h.server.Close(); err != nil {
-		return fmt.Errorf("lambda: closing the listener: %w", err)
+		return fmt.Errorf("lambda: close the listener: %w", err)
 	}
 	return nil
 }
 
-// stop lets nothing new begin and tells everything to end; it does not wait.
+// stop prevents new work and cancels everything that runs. It does not wait.
 func (h *Host) stop() {
 	h.mu.Lock()
 	h.closed = true
@@ -219,11 +225,11 @@ func (h *Host) stop() {
 	for _, f := range h.functions {
 		f.killAll()
 	}
-	_ = h.server.Close() // Close reports it: closing twice gives the same answer
+	_ = h.server.Close() // Host.Close returns the error: closing twice gives the same one
 }
 
-// own runs a goroutine that Close waits for; false means that the host is closed and it did not begin.
-func (h *Host) own(run func()) bool {
+// spawn starts a goroutine for which Close waits. It returns false if the host is closed.
+func (h *Host) spawn(run func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -243,10 +249,10 @@ func (h *Host) arn(function string) string {
 	return "arn:aws:lambda:" + h.config.Region + ":" + h.config.Account + ":function:" + function
 }
 
-// newID returns a random id in the shape of Lambda's request ids.
+// newID returns a random id in the format of Lambda's request ids.
 func newID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // documented never to fail
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// memoryInterval is how often the memory of running processes is looked at.
+// memoryInterval is the interval between checks of the processes' memory.
 const memoryInterval = 100 * time.Millisecond
 
-// watchMemory kills processes that use more than their function has, until the host closes.
+// watchMemory kills processes that use more memory than their function's limit, until the host closes.
 func (h *Host) watchMemory() {
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
@@ -29,14 +29,15 @@ func (h *Host) watchMemory() {
 		h.mu.RUnlock()
 		for _, e := range list {
 			if used := e.limitMemory(); used > 0 {
-				h.log(e.function.Name, fmt.Sprintf("lambda: killed, as it used %d MB of %d MB", used, e.function.MemoryMB))
+				h.log(e.function.Name, fmt.Sprintf("lambda: process killed: it used %d MB of %d MB", used,
+					e.function.MemoryMB))
 			}
 		}
 	}
 }
 
-// limitMemory kills the process if it is over its limit and returns how many MiB it used then, else 0. What is frozen
-// does not grow.
+// limitMemory kills the process if it exceeds its limit, and then returns its use in MiB; otherwise 0. A frozen process
+// is not checked, because it cannot grow.
 func (e *environment) limitMemory() int {
 	e.function.mu.Lock()
 	defer e.function.mu.Unlock()
@@ -51,7 +52,8 @@ func (e *environment) limitMemory() int {
 	return used
 }
 
-// residentMB reads a process's resident memory where the kernel tells of it (Linux); elsewhere it is 0, and no limit holds.
+// residentMB returns a process's resident memory in MiB. It returns 0 on systems without /proc, which disables the
+// limit.
 func residentMB(pid int) int {
 	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

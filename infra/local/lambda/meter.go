@@ -2,20 +2,20 @@ package lambda
 
 import "time"
 
-// Work is one invocation as it is billed.
+// Work describes one billed invocation.
 type Work struct {
 	Function string
-	Subject  string        // of Config.Subject
-	Event    bool          // it was invoked asynchronously
-	MemoryMB int           // of the function
-	Init     time.Duration // from the start of the process to its first poll, with the first invocation of an environment
-	Took     time.Duration // from then on, to the answer or the end of the process
+	Subject  string        // result of Config.Subject
+	Event    bool          // invoked asynchronously
+	MemoryMB int           // memory size of the function
+	Init     time.Duration // from the start of the process to its first poll; only in its first invocation
+	Took     time.Duration // from then to the response or the end of the process
 }
 
-// At tells which function the environment with this AWS_SESSION_TOKEN is of, and what it works on at this moment: an
-// environment has one invocation at a time. Both are empty if there is no such environment, and the subject is while it
-// starts or has nothing to do.
-func (h *Host) At(session string) (function, subject string) {
+// Serving returns the function of the environment with this AWS_SESSION_TOKEN, and the subject of its current
+// invocation. An environment has one invocation at a time. Both results are "" for an unknown token. The subject is ""
+// while the environment starts or is idle.
+func (h *Host) Serving(session string) (function, subject string) {
 	h.mu.RLock()
 	e := h.environments[session]
 	h.mu.RUnlock()
@@ -30,18 +30,19 @@ func (h *Host) At(session string) (function, subject string) {
 	return e.function.Name, subject
 }
 
-// work is what is to be billed of the invocation that ends; nil if the process never got one. The caller holds the mutex.
+// work returns the bill for the current invocation, or nil if the process never received it. The caller holds the
+// mutex.
 func (e *environment) work() *Work {
 	if e.current == nil || !e.delivered {
 		return nil
 	}
 	w := &Work{Function: e.function.Name, Subject: e.current.subject, Event: e.current.event,
-		MemoryMB: e.function.MemoryMB, Init: e.init, Took: time.Since(e.began)}
+		MemoryMB: e.function.MemoryMB, Init: e.init, Took: time.Since(e.deliveredAt)}
 	e.init = 0
 	return w
 }
 
-// ran tells of an invocation's end.
+// ran reports the end of an invocation.
 func (h *Host) ran(w *Work) {
 	if w != nil && h.config.Ran != nil {
 		h.config.Ran(*w)

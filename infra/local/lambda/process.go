@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// maxLine is how much of a line is one log event of CloudWatch.
+// maxLine is the maximum size of a log event in CloudWatch. Longer lines are split.
 const maxLine = 256 << 10
 
-// fullCPU is the memory size from which on a function has a whole processor.
+// fullCPU is the memory size in MB from which a function has a full processor.
 const fullCPU = 1770
 
-// newCommand is the environment's process, in a group of its own and with nothing of the host's environment.
+// newCommand returns the command for the process, with its own process group and without the host's environment.
 func (e *environment) newCommand() *exec.Cmd {
 	command := exec.Command(e.binary)
 	command.Dir = filepath.Dir(e.binary)
 	command.Env = e.variables()
 	command.SysProcAttr = processAttributes()
-	command.WaitDelay = time.Second // for a child that left the group and holds the pipe
+	command.WaitDelay = time.Second // limits the wait for a child that left the group and still holds the pipe
 	return command
 }
 
-// variables are what Lambda sets, the template's, and last those of Lambda that a template cannot change.
+// variables returns Lambda's variables and the template's. The last ones cannot be set by a template.
 func (e *environment) variables() []string {
 	f := e.function
 	root := filepath.Dir(e.binary)
@@ -38,9 +38,9 @@ func (e *environment) variables() []string {
 		"LAMBDA_TASK_ROOT":   root,
 		"AWS_REGION":         f.host.config.Region,
 		"AWS_DEFAULT_REGION": f.host.config.Region,
-		// Known only once the host listens, so whoever writes Env cannot give it.
+		// Set here, because the address is known only once the host listens.
 		"AWS_ENDPOINT_URL_LAMBDA": f.host.url,
-		// Lambda kills at the limit; a hint below it makes the collector work before that.
+		// Lambda kills at the limit. A lower soft limit makes the garbage collector work before that.
 		"GOMEMLIMIT": strconv.Itoa(f.MemoryMB*9/10) + "MiB",
 	}
 	if f.MemoryMB < fullCPU {
@@ -49,11 +49,12 @@ func (e *environment) variables() []string {
 	for name, value := range f.Env {
 		all[name] = value
 	}
-	if more := f.host.faultsNow().Env; more != nil {
+	if more := f.host.currentFaults().Env; more != nil {
 		maps.Copy(all, more(f.Name, e.tenant))
 	}
 	if all["AWS_ACCESS_KEY_ID"] != "" {
-		all["AWS_SESSION_TOKEN"] = e.id // as Lambda's temporary credentials have one; here it says who is at work: see At
+		// Lambda's temporary credentials have a session token too. Here it identifies the environment: see Serving.
+		all["AWS_SESSION_TOKEN"] = e.id
 	}
 	all["_HANDLER"] = "bootstrap"
 	all["AWS_LAMBDA_RUNTIME_API"] = f.host.addr + "/" + e.id
@@ -70,7 +71,7 @@ func (e *environment) variables() []string {
 	return list
 }
 
-// lineWriter hands on what is written to it line by line.
+// lineWriter splits what is written to it into lines.
 type lineWriter struct {
 	write func(line string)
 
@@ -96,7 +97,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// flush hands on a last line that had no end.
+// flush writes a last line that has no newline.
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,12 +7,13 @@ import (
 	"syscall"
 )
 
-// processAttributes make the process the leader of a group. Only Linux can have it die with the host.
+// processAttributes makes the process a group leader. Only Linux can kill it when the host ends.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// awaitExit returns when the process has ended. Here that reaps it, and leaves a moment in which its id may be another's.
+// awaitExit waits until the process has ended. Here this reaps the process, so its id can be reused before the caller
+// knows.
 func awaitExit(pid int) {
 	if process, err := os.FindProcess(pid); err == nil {
-		_, _ = process.Wait() // Wait of the command reports it
+		_, _ = process.Wait() // the command's Wait returns the error
 	}
 }

@@ -13,31 +13,31 @@ import (
 	"time"
 )
 
-// errEndedWithHost is how a try ended that an earlier host had begun.
+// errEndedWithHost is the outcome of an attempt that an earlier host had started.
 var errEndedWithHost = errors.New("the host ended while it ran")
 
-// queued is an event as it waits in a file.
-type queued struct {
+// storedEvent is an event in the queue's folder.
+type storedEvent struct {
 	ID, Entry, Function, Tenant, Trace string
 	Runs                               int
 	Payload                            json.RawMessage
 	Taken, Expires                     time.Time
 
-	tries int // begun; the file's name tells it
+	tries int // attempts started; stored in the file's name
 }
 
-// queue is a folder with one file for each event, named <entry>.<tries>; the zero queue keeps nothing. It survives the end of
-// the process, however that comes, but not that of the machine: nothing is synced.
+// queue is a folder with one file per event, named <entry>.<tries>. The zero queue stores nothing. The files survive
+// any end of the process, but not of the machine, because they are not synced.
 type queue struct{ folder string }
 
-// unfinished ends the name of a file that is being written.
-const unfinished = ".new"
+// partialSuffix marks a file that is not completely written.
+const partialSuffix = ".new"
 
 func (q queue) file(entry string, tries int) string {
 	return filepath.Join(q.folder, entry+"."+strconv.Itoa(tries))
 }
 
-func (q queue) add(e queued) error {
+func (q queue) add(e storedEvent) error {
 	if q.folder == "" {
 		return nil
 	}
@@ -46,10 +46,10 @@ func (q queue) add(e queued) error {
 		return err
 	}
 	file := q.file(e.Entry, 0)
-	return errors.Join(os.WriteFile(file+unfinished, text, 0o600), os.Rename(file+unfinished, file))
+	return errors.Join(os.WriteFile(file+partialSuffix, text, 0o600), os.Rename(file+partialSuffix, file))
 }
 
-// begin notes that a try begins: whatever ends the host, it counts.
+// begin records the start of an attempt, so that it counts even if the host ends.
 func (q queue) begin(entry string, tries int) error {
 	if q.folder == "" {
 		return nil
@@ -57,7 +57,7 @@ func (q queue) begin(entry string, tries int) error {
 	return os.Rename(q.file(entry, tries-1), q.file(entry, tries))
 }
 
-// remove forgets an event of which at most so many tries have begun.
+// remove deletes an event that has had at most this number of attempts.
 func (q queue) remove(entry string, tries int) error {
 	if q.folder == "" {
 		return nil
@@ -71,8 +71,8 @@ func (q queue) remove(entry string, tries int) error {
 	return err
 }
 
-// load reads the events that an earlier host has left, oldest first.
-func (q queue) load() ([]queued, error) {
+// load returns the events that an earlier host left, oldest first. It deletes partial files.
+func (q queue) load() ([]storedEvent, error) {
 	if q.folder == "" {
 		return nil, nil
 	}
@@ -83,11 +83,11 @@ func (q queue) load() ([]queued, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []queued
+	var all []storedEvent
 	for _, entry := range entries {
 		file := filepath.Join(q.folder, entry.Name())
-		if strings.HasSuffix(file, unfinished) {
-			if err := os.Remove(file); err != nil { // nobody was told that it was taken
+		if strings.HasSuffix(file, partialSuffix) {
+			if err := os.Remove(file); err != nil { // its event was never acknowledged
 				return nil, err
 			}
 			continue
@@ -96,29 +96,31 @@ func (q queue) load() ([]queued, error) {
 		if err != nil {
 			return nil, err
 		}
-		var e queued
+		var e storedEvent
 		if err := json.Unmarshal(text, &e); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if e.tries, err = strconv.Atoi(strings.TrimPrefix(filepath.Ext(file), ".")); err != nil {
-			return nil, fmt.Errorf("%s is no event's file", file)
+			return nil, fmt.Errorf("%s is not the file of an event", file)
 		}
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b queued) int { return a.Taken.Compare(b.Taken) })
+	slices.SortFunc(all, func(a, b storedEvent) int { return a.Taken.Compare(b.Taken) })
 	return all, nil
 }
 
-// resume goes on with events of an earlier host. One whose function is gone, or has become another kind, is dropped.
-func (h *Host) resume(left []queued) {
-	for _, e := range left {
+// resume delivers the events of an earlier host. It drops those whose function no longer accepts them.
+func (h *Host) resume(leftover []storedEvent) {
+	for _, e := range leftover {
 		f, err := h.admit(e.Function, e.Tenant, e.Payload, maxAsync)
 		if err != nil {
-			h.log(e.Function, fmt.Sprintf("lambda: event %s of an earlier run is dropped: %v", e.ID, errors.Join(err, h.queue.remove(e.Entry, e.tries))))
+			h.log(e.Function, fmt.Sprintf("lambda: drop event %s of an earlier run: %v", e.ID,
+				errors.Join(err, h.queue.remove(e.Entry, e.tries))))
 			continue
 		}
-		h.log(f.Name, fmt.Sprintf("lambda: event %s is left from an earlier run, after %d tries", e.ID, e.tries))
-		inv := &invocation{id: e.ID, entry: e.Entry, tenant: e.Tenant, trace: e.Trace, runs: e.Runs, payload: e.Payload, done: make(chan outcome, 1)}
-		h.own(func() { h.work(f, inv, e.Expires, e.tries) })
+		h.log(f.Name, fmt.Sprintf("lambda: deliver event %s of an earlier run, after %d attempts", e.ID, e.tries))
+		inv := &invocation{id: e.ID, entry: e.Entry, tenant: e.Tenant, trace: e.Trace, runs: e.Runs, payload: e.Payload,
+			done: make(chan outcome, 1)}
+		h.spawn(func() { h.work(f, inv, e.Expires, e.tries) })
 	}
 }

@@ -8,16 +8,19 @@ import (
 	"strings"
 )
 
-// maxRuns is how often a function may run in one chain of invokes. Lambda's figure is "approximately 16".
+// maxRuns is the maximum number of runs of a function in one chain of invocations. Lambda's limit is "approximately
+// 16".
 const maxRuns = 16
 
-// loops tells whether an invocation is one too many of its chain.
-func (f *function) loops(inv *invocation) bool { return !f.AllowRecursion && inv.runs > maxRuns }
+// exceedsRecursion reports whether an invocation is beyond the limit for its chain.
+func (f *function) exceedsRecursion(inv *invocation) bool {
+	return !f.AllowRecursion && inv.runs > maxRuns
+}
 
-// extend makes the trace header of an invocation from that of the one that asked for it ("": nobody did), as X-Ray shapes
-// it and the SDKs hand it on; each try of one event has the same. Its Lineage counts the runs of each function in the
-// chain; runs is the count of this one.
-func extend(from, id, arn string) (trace string, runs int) {
+// extendTrace returns the trace header of an invocation and the number of runs of its function in the chain. from is
+// the header of the calling invocation, or "". The header has X-Ray's format, and the SDKs pass it on. Its Lineage
+// counts the runs of each function. All attempts of an event have the same header.
+func extendTrace(from, id, arn string) (trace string, runs int) {
 	digits := strings.ReplaceAll(id, "-", "")
 	root, sampled, lineage := "1-"+digits[:8]+"-"+digits[8:], "0", []string(nil)
 	for part := range strings.SplitSeq(from, ";") {
@@ -46,5 +49,6 @@ func extend(from, id, arn string) (trace string, runs int) {
 	})
 	runs++
 	lineage = append(lineage, fmt.Sprintf("%s:%d", function, runs))
-	return fmt.Sprintf("Root=%s;Parent=%s;Sampled=%s;Lineage=%s", root, digits[:16], sampled, strings.Join(lineage, "|")), runs
+	return fmt.Sprintf("Root=%s;Parent=%s;Sampled=%s;Lineage=%s", root, digits[:16], sampled,
+		strings.Join(lineage, "|")), runs
 }

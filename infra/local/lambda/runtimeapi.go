@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// routes serves the Lambda API and, below each environment's id, its Runtime API.
+// routes serves the Lambda API, and the Runtime API of each environment below its id.
 func (h *Host) routes() http.Handler {
 	const runtime = "/{environment}/2018-06-01/runtime/"
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions/{function}/invocations", h.serveInvoke)
-	mux.HandleFunc("GET "+runtime+"invocation/next", h.ofEnvironment(serveNext))
-	mux.HandleFunc("POST "+runtime+"invocation/{id}/response", h.ofEnvironment(serveResponse))
-	mux.HandleFunc("POST "+runtime+"invocation/{id}/error", h.ofEnvironment(serveError))
-	mux.HandleFunc("POST "+runtime+"init/error", h.ofEnvironment(serveInitError))
+	mux.HandleFunc("GET "+runtime+"invocation/next", h.forEnvironment(serveNext))
+	mux.HandleFunc("POST "+runtime+"invocation/{id}/response", h.forEnvironment(serveResponse))
+	mux.HandleFunc("POST "+runtime+"invocation/{id}/error", h.forEnvironment(serveError))
+	mux.HandleFunc("POST "+runtime+"init/error", h.forEnvironment(serveInitError))
 	return mux
 }
 
-func (h *Host) ofEnvironment(serve func(*environment, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+func (h *Host) forEnvironment(serve func(*environment, http.ResponseWriter, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.mu.RLock()
 		e := h.environments[r.PathValue("environment")]
@@ -50,7 +50,7 @@ func serveNext(e *environment, w http.ResponseWriter, r *http.Request) {
 		header.Set("Lambda-Runtime-Aws-Tenant-Id", inv.tenant)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(inv.payload)))
-	_, _ = w.Write(inv.payload) // a process that cannot be written to is dead, and its exit is what counts
+	_, _ = w.Write(inv.payload) // a write error means that the process is dead; its exit ends the invocation
 }
 
 func serveResponse(e *environment, w http.ResponseWriter, r *http.Request) {
@@ -71,7 +71,7 @@ func serveError(e *environment, w http.ResponseWriter, r *http.Request) {
 	settle(e, w, r, outcome{payload: payload, functionError: unhandled, err: err})
 }
 
-// settle ends the invocation that the request names, unless its body broke off: then the process is on its way out.
+// settle ends the named invocation, unless the request's body was incomplete: then the process is about to end.
 func settle(e *environment, w http.ResponseWriter, r *http.Request, out outcome) {
 	if out.err != nil {
 		refuseRuntime(w, http.StatusBadRequest, "InvalidRequestBody")
@@ -99,11 +99,11 @@ func serveInitError(e *environment, w http.ResponseWriter, r *http.Request) {
 func accept(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
-	_, _ = io.WriteString(w, `{"status":"OK"}`+"\n") // as for every answer to a process: its exit is what counts
+	_, _ = io.WriteString(w, `{"status":"OK"}`+"\n") // a write error means that the process is dead
 }
 
 func refuseRuntime(w http.ResponseWriter, status int, kind string) {
-	body, _ := json.Marshal(map[string]string{"errorType": kind, "errorMessage": errState.Error()}) // strings cannot fail
+	body, _ := json.Marshal(map[string]string{"errorType": kind, "errorMessage": errState.Error()}) // cannot fail
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

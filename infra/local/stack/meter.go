@@ -58,7 +58,7 @@ func frameRun(frame []byte) string {
 // environment, it charges caller, the owner of the access key.
 func (m *meter) attribute(session, caller string) meters.For {
 	if host := m.host.Load(); host != nil {
-		if name, run := host.At(session); name != "" {
+		if name, run := host.Serving(session); name != "" {
 			return meters.For{Function: m.id(name), Run: run}
 		}
 	}

@@ -1,4 +1,4 @@
-// Command testfn is the function that the host's tests run: it does what its event says and tells of its process.
+// Command testfn is the function of the host's tests. It does what its event requests and describes its process.
 package main
 
 import (
@@ -21,33 +21,33 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
-// Event says what to do.
+// Event selects what the function does.
 type Event struct {
 	Do   string // "", meet, hang, panic, exit, fail, tick, child, grow, big, again, say
-	Said string // say: what is kept in memory for the next one
-	URL  string // meet: what to GET before the answer; again: the host
-	Size int    // big: bytes of the answer; again: how often it runs in all
+	Text string // say: the text to keep in memory for the next invocation
+	URL  string // meet: URL to GET before the response; again: address of the host
+	Size int    // big: bytes of the response; again: total number of runs
 }
 
-// Answer tells of the process.
+// Answer describes the process.
 type Answer struct {
 	PID, Child   int
-	Calls, Ticks int64 // since the process began
+	Calls, Ticks int64 // since the process started
 	Tenant       string
-	First        string // the first tenant that this process served
+	First        string // the first tenant of this process
 	ID, ARN      string
 	Left         time.Duration // until the deadline
 	Env          []string
 	Filler       string
-	Runs         int    // again: how often it ran
-	Before       string // say: what the one before said
+	Runs         int    // again: number of runs
+	Previous     string // say: the text of the previous invocation
 }
 
 type function struct {
 	calls, ticks atomic.Int64
 	first        string
 	held         []byte
-	said         string // by whoever came last: the mistake that tenant isolation stands against
+	lastText     string // of any caller: the mistake against which tenant isolation protects
 }
 
 func main() {
@@ -58,7 +58,7 @@ func main() {
 	lambda.Start((&function{}).handle)
 }
 
-// forward hands each event without a Do to a test's server.
+// forward returns a handler that sends each event to a test's server. It handles meet events as usual.
 func forward(to string) func(context.Context, json.RawMessage) error {
 	return func(_ context.Context, event json.RawMessage) error {
 		var e Event
@@ -80,7 +80,7 @@ func (f *function) handle(ctx context.Context, e Event) (Answer, error) {
 		ID: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Left: time.Until(deadline), Env: os.Environ(),
 	}
 	if e.Do == "again" {
-		return a, again(ctx, e, &a)
+		return a, recurse(ctx, e, &a)
 	}
 	err := f.do(e, &a)
 	return a, err
@@ -115,15 +115,16 @@ func (f *function) do(e Event, a *Answer) error {
 		f.held = bytes.Repeat([]byte{1}, 200<<20)
 		select {}
 	case "say":
-		a.Before, f.said = f.said, e.Said
+		a.Previous, f.lastText = f.lastText, e.Text
 	case "big":
 		a.Filler = strings.Repeat("x", e.Size)
 	}
 	return nil
 }
 
-// again has the function invoke itself, and tells how often that went well and why no further.
-func again(ctx context.Context, e Event, a *Answer) error {
+// recurse makes the function invoke itself. It reports the number of successful runs and the error that ended the
+// chain.
+func recurse(ctx context.Context, e Event, a *Answer) error {
 	if a.Runs = 1; e.Size == 1 {
 		return nil
 	}
@@ -140,11 +141,11 @@ func again(ctx context.Context, e Event, a *Answer) error {
 		a.Filler = err.Error()
 		return nil
 	}
-	var below Answer
-	if err := json.Unmarshal(out.Payload, &below); err != nil {
+	var inner Answer
+	if err := json.Unmarshal(out.Payload, &inner); err != nil {
 		return err
 	}
-	a.Runs, a.Filler = 1+below.Runs, below.Filler
+	a.Runs, a.Filler = 1+inner.Runs, inner.Filler
 	return nil
 }
 
