@@ -20,7 +20,7 @@ func factoryGuards() []guard {
 		},
 		{
 			name: "audit: a user has five seats", row: "A2", file: "shared/runqueue/queue.go",
-			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
+			from: `&& len(next.Slots) < p.Limits.Runs`, to: `&& len(next.Slots) <= p.Limits.Runs`,
 			test: "./shared/runqueue TestRandomHistories",
 		},
 		{

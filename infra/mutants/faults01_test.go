@@ -102,7 +102,7 @@ func runFaults() []fault {
 		},
 		{
 			number: 13, clause: "a user has several seats", file: "shared/runqueue/queue.go",
-			from: `case !taken && !queued && len(next.Slots) < r.Limits.Runs:`, to: `case !taken && !queued && len(next.Slots) < 1:`,
+			from: `case !taken && !queued && len(next.Slots) < p.Limits.Runs:`, to: `case !taken && !queued && len(next.Slots) < 1:`,
 			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
 		},
 		{

@@ -65,15 +65,15 @@ func seatGuards() []guard {
 	return []guard{
 		{
 			name: "a thread has one seat: admission", file: "shared/runqueue/queue.go",
-			from: `case !taken && !queued && len(next.Slots) < r.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Slots) < r.Limits.Runs:`,
+			from: `case !taken && !queued && len(next.Slots) < p.Limits.Runs:`, to: `case (!taken || taken) && !queued && len(next.Slots) < p.Limits.Runs:`,
 		},
 		{
 			name: "a thread has one seat: start", file: "shared/runqueue/queue.go",
-			from: `; busy || d.Erasing || r.AwaitingInput`, to: `; d.Erasing || r.AwaitingInput`,
+			from: `if busy || q.Erasing || p.AwaitingInput`, to: `if busy && len(after.Slots) < 0 || q.Erasing || p.AwaitingInput`,
 		},
 		{
 			name: "a user has five seats: admission", file: "shared/runqueue/queue.go",
-			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
+			from: `&& len(next.Slots) < p.Limits.Runs`, to: `&& len(next.Slots) <= p.Limits.Runs`,
 		},
 		{
 			name: "a seat stays until its run's end", file: "shared/store/runs.go",

@@ -19,7 +19,7 @@ func suitesGuards() []guard {
 		},
 		{
 			name: "suites: who floods has five runs at a time", row: "E7", file: "shared/runqueue/queue.go", test: suites + "TestConcurrentExecution",
-			from: `&& len(next.Slots) < r.Limits.Runs`, to: `&& len(next.Slots) <= r.Limits.Runs`,
+			from: `&& len(next.Slots) < p.Limits.Runs`, to: `&& len(next.Slots) <= p.Limits.Runs`,
 		},
 		{
 			name: "suites: how a model failed is told to nobody", row: "B4", file: "shared/engine/errors.go", test: turn + "TestOneUsersErrorsTouchNobodyElse",

@@ -1,18 +1,18 @@
-// Package bucket is a token bucket in one time: when the bucket is full again. It holds as many tokens less than its size
-// as it gains until then.
+// Package bucket implements a token bucket whose state is a single time: when the bucket is full again. The number of
+// missing tokens is the number that the bucket gains until then.
 package bucket
 
 import "time"
 
-// Rate is what a bucket allows: Burst tokens at once after a pause, and one more each time Token has passed. A Burst
-// below 1 is 1, because a bucket without room would refuse for ever.
+// Rate is the rate of a bucket: Burst tokens at once after a pause, and one more token each time the duration Token has
+// passed. A Burst below 1 counts as 1, because a bucket without room would never give a token.
 type Rate struct {
 	Token time.Duration
 	Burst int
 }
 
-// Take takes a token from the bucket that is full at full, and returns when it is full then. If there is no token, after
-// is the time until there is one, and the bucket stays as it is. Times are in milliseconds.
+// Take takes a token from a bucket that is full again at the time full, and returns the new time at which it is full. If
+// there is no token, after is the time until the next one, and the bucket does not change. Times are in milliseconds.
 func (r Rate) Take(full, now time.Time) (then time.Time, after time.Duration) {
 	token := max(r.Token, time.Millisecond).Truncate(time.Millisecond)
 	size := token * time.Duration(max(r.Burst, 1))
@@ -20,7 +20,7 @@ func (r Rate) Take(full, now time.Time) (then time.Time, after time.Duration) {
 	switch {
 	case full.Before(now):
 		full = now
-	case full.After(now.Add(size)): // another clock's, or of a larger bucket
+	case full.After(now.Add(size)): // written by a faster clock, or for a larger bucket
 		full = now.Add(size)
 	}
 	then = full.Add(token)

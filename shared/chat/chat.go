@@ -1,5 +1,5 @@
-// Package chat is Carrel's vocabulary: who, where and what, as types. It knows no transport, no storage and no
-// agent, and imports the standard library only. Everything else is written in these words.
+// Package chat is Carrel's vocabulary: users, threads, runs, connections and errors, as types. Every other package is
+// written in these terms. It knows no transport, no storage and no agent, and imports only the standard library.
 package chat
 
 import (
@@ -10,50 +10,51 @@ import (
 	"carrel/shared/internal/principal"
 )
 
-// User is a signed-in user: proof that a token was verified, not a string. Only the edge makes one (gateway, and
-// the one file of store that restores owners); the zero User is nobody and refused everywhere.
+// User is a signed-in user. A User proves that a token was verified: only the edge can create one (package gateway, and
+// the file of package store that restores the owner of a record). Every function rejects the zero User.
 type User = principal.User
 
-// ThreadID names one conversation inside its user's own partition. The client chooses it; it carries no authority.
+// ThreadID identifies one conversation within its user's partition. The client chooses it, and it grants no access.
 type ThreadID string
 
-// RunID names one run of an agent inside its user's own partition. A repeated RunID is the same run.
+// RunID identifies one run of an agent within its user's partition. A repeated RunID means the same run.
 type RunID string
 
-// ConnectionID is API Gateway's name of one WebSocket. It has no fixed length and contains '='.
+// ConnectionID is API Gateway's id of one WebSocket. It has no fixed length and contains '='.
 type ConnectionID string
 
-// InterruptID names one question that a run has put to a person.
+// InterruptID identifies one question that a run has asked a person.
 type InterruptID string
 
-// Epoch is the random name of one life of a thread: a thread deleted and made again has another.
+// Epoch is a random name for one life of a thread. A thread that is deleted and created again has a new epoch.
 type Epoch string
 
-// Seq numbers a thread's events 1, 2, 3, … without gap within an epoch. 0 is "before the first".
+// Seq numbers the events of a thread 1, 2, 3, … without gaps within an epoch. 0 means "before the first event".
 type Seq int64
 
-// Cursor is a position in a thread: the last event that somebody has applied.
+// Cursor is a position in a thread: the last event that a client has applied.
 type Cursor struct {
 	Epoch Epoch `json:"epoch"`
 	Seq   Seq   `json:"seq"`
 }
 
-// ListCursor is where a page of a list begins: behind the row that it was made of. Only the store reads it; "" is the top.
+// ListCursor marks the end of a page of a list; the next page begins after it. Only the store interprets it. The empty
+// cursor is the beginning of the list.
 type ListCursor string
 
-// RunStatus is where a run is in its life.
+// RunStatus is a run's state in its life cycle.
 type RunStatus string
 
-// The life of a run: waiting → admitted → running → one of the terminal four. A run that never began goes from
-// waiting or admitted to a terminal status directly.
+// The life cycle of a run: queued → admitted → running → one of four terminal statuses. A run that never starts goes
+// from queued or admitted directly to a terminal status.
 const (
-	RunQueued    RunStatus = "queued"    // in the desk's queue
-	RunAdmitted  RunStatus = "admitted"  // has a seat, nobody has claimed it yet
+	RunQueued    RunStatus = "queued"    // waits in the run queue for a slot
+	RunAdmitted  RunStatus = "admitted"  // has a slot, and no turn has claimed it yet
 	RunRunning   RunStatus = "running"   // claimed by a turn
 	RunFinished  RunStatus = "finished"  // ended with RUN_FINISHED
 	RunFailed    RunStatus = "failed"    // ended with RUN_ERROR
-	RunCancelled RunStatus = "cancelled" // ended because its user asked
-	RunSuspended RunStatus = "suspended" // ended with questions to a person; the run that brings the answers goes on
+	RunCancelled RunStatus = "cancelled" // ended because its user cancelled it
+	RunSuspended RunStatus = "suspended" // ended with open interrupts; the run that brings the responses continues its work
 )
 
 // Terminal reports whether a run of this status has ended.
@@ -61,56 +62,57 @@ func (s RunStatus) Terminal() bool {
 	return s == RunFinished || s == RunFailed || s == RunCancelled || s == RunSuspended
 }
 
-// ThreadStatus is what a thread's runs are at, as the desk has them.
+// ThreadStatus summarizes the runs of a thread, as the run queue lists them.
 type ThreadStatus string
 
 // The statuses of a thread.
 const (
-	ThreadRunning ThreadStatus = "running" // a run of it has a seat
-	ThreadQueued  ThreadStatus = "queued"  // none has, and some wait
+	ThreadRunning ThreadStatus = "running" // one of its runs has a slot
+	ThreadQueued  ThreadStatus = "queued"  // none of its runs has a slot, and at least one is queued
 	ThreadIdle    ThreadStatus = "idle"
 )
 
-// WhenBusy says what a run wants if its thread is busy.
+// WhenBusy is a run's policy for a thread that already has a run.
 type WhenBusy string
 
 // The policies of WhenBusy. Empty means Enqueue.
 const (
 	Enqueue   WhenBusy = "enqueue"   // wait for the thread, in order
-	Reject    WhenBusy = "reject"    // refuse with ErrBusy
-	Interrupt WhenBusy = "interrupt" // cancel the running one and go after it
+	Reject    WhenBusy = "reject"    // fail with ErrBusy
+	Interrupt WhenBusy = "interrupt" // cancel the running run and start after it
 )
 
-// Limits bound one user and one run of theirs.
+// Limits bound one user and each of the user's runs.
 type Limits struct {
-	Runs        int           // running runs per user, over all threads and devices
-	Queued      int           // waiting runs per user
-	Connections int           // sockets per user
+	Runs        int           // runs of one user that have a slot at the same time, over all threads and devices
+	Queued      int           // queued runs of one user
+	Connections int           // open WebSockets of one user
 	RunBurst    int           // runs that a user may start at once after a pause: the size of a token bucket
-	RunsPerHour int           // tokens that the bucket gains
-	FrameBurst  int           // frames of a user that one process takes at once after a pause
-	FrameRate   int           // frames of a user per second that one process takes in the long run
-	Attempts    int           // turns that may try one run
-	RunTime     time.Duration // one run, at most 14 minutes
+	RunsPerHour int           // tokens that the bucket gains per hour
+	FrameBurst  int           // frames of a user that one process accepts at once after a pause
+	FrameRate   int           // frames per second of a user that one process accepts in the long run
+	Attempts    int           // turns that may work on one run
+	RunTime     time.Duration // of one run, at most 14 minutes
 	ModelCalls  int           // model calls of one run
 	ToolCalls   int           // tool calls of one run
 	Events      int           // events of one run
 	OutputBytes int           // bytes of all deltas and tool results of one run
-	MemoryBytes int           // of the run's process above what it had when the run began
-	Retention   time.Duration // of a thread's events; what was said stays in its transcripts
+	MemoryBytes int           // memory of the run's process, above what it used when the run began
+	Retention   time.Duration // of a thread's events; transcripts keep the messages
 }
 
-// DefaultLimits are the limits where a deployment says nothing else.
+// DefaultLimits returns the limits that hold unless a deployment changes them.
 func DefaultLimits() Limits {
 	return Limits{
 		Runs: 5, Queued: 20, Connections: 10, RunBurst: 60, RunsPerHour: 600, Attempts: 3,
 		FrameBurst: 40, FrameRate: 3,
-		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000, OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
+		RunTime: 5 * time.Minute, ModelCalls: 25, ToolCalls: 50, Events: 10_000,
+		OutputBytes: 4 << 20, MemoryBytes: 128 << 20,
 		Retention: 7 * 24 * time.Hour,
 	}
 }
 
-// RunStats are what a run has used so far, or used. They are kept with its record.
+// RunStats counts what a run has used. The run's record stores it.
 type RunStats struct {
 	ModelCalls  int   `json:"modelCalls"`
 	ToolCalls   int   `json:"toolCalls"`
@@ -118,61 +120,62 @@ type RunStats struct {
 	OutputBytes int64 `json:"outputBytes"`
 }
 
-// Plus is the sum.
-func (f RunStats) Plus(more RunStats) RunStats {
+// Plus returns the sum of s and more.
+func (s RunStats) Plus(more RunStats) RunStats {
 	return RunStats{
-		ModelCalls: f.ModelCalls + more.ModelCalls, ToolCalls: f.ToolCalls + more.ToolCalls,
-		Events: f.Events + more.Events, OutputBytes: f.OutputBytes + more.OutputBytes,
+		ModelCalls: s.ModelCalls + more.ModelCalls, ToolCalls: s.ToolCalls + more.ToolCalls,
+		Events: s.Events + more.Events, OutputBytes: s.OutputBytes + more.OutputBytes,
 	}
 }
 
-// Claims are what a verified access token says. Only the edge turns them into a User.
+// Claims are the contents of a verified access token. Only the edge turns them into a User.
 type Claims struct {
 	Issuer  string
 	Subject string
 	Expires time.Time
 	SignIn  SignIn
-	Grants  []string // what its scopes, permissions or groups allow
+	Grants  []string // from the token's scopes, permissions or groups
 }
 
-// SignIn is when the user of a token signed in, to the second.
+// SignIn is the time at which the user of a token signed in, to the second.
 type SignIn struct {
 	At time.Time
-	// Proven is whether the token's auth_time says so. Without it At is when the token was issued, which a refresh moves.
+	// Proven is true if At comes from the token's auth_time. Otherwise At is the time at which the token was issued, which
+	// changes with each refresh.
 	Proven bool
 }
 
 // OwnerHash identifies the owner of a record. It is a one-way hash (User.Hash) and cannot be turned back into a User.
 type OwnerHash string
 
-// Connection is one WebSocket of a user as the user's own partition lists it.
+// Connection is one WebSocket of a user, as listed in the user's partition.
 type Connection struct {
 	ID           ConnectionID
-	Owner        OwnerHash // the user whom the edge wrote it for, as read from the row; "": unknown, and nothing is posted to it
+	Owner        OwnerHash // the user for whom the edge wrote the row; "" if the row names no owner: nothing is posted to it
 	Thread       ThreadID
-	N            int64  // of its last hello or run; 0 until the first hello: not yet a target for posts
-	HelloBy      string // the request that set N and Thread: the gateway's id of it
+	N            int64  // of its last hello or run; 0 until the first hello, and until then nothing is posted to it
+	HelloBy      string // the gateway's id of the request that set N and Thread
 	Connected    time.Time
-	TokenExpires time.Time // nothing is posted to it afterwards
-	SignedIn     time.Time // when its user signed in, in whole seconds; a refreshed token keeps it
-	Acked        Cursor    // what its client last said that it had applied; the epoch says of which thread
+	TokenExpires time.Time // nothing is posted to the connection after this time
+	SignedIn     time.Time // when the user signed in, in whole seconds; a refreshed token keeps it
+	Acked        Cursor    // the position that the client acknowledged last; its epoch identifies the thread
 }
 
-// Note is something that a user had kept, under a number of the user's own.
+// Note is a text that a tool stored for a user, with a number that is unique for that user.
 type Note struct {
 	ID   int
 	Text string
 	At   time.Time
 }
 
-// The kinds of refusal. They are wrapped with what was being done and mapped to the protocol's codes once, at the
-// edge. Another user's thing is ErrNotFound, like a thing that nobody has.
+// The errors that callers distinguish. They are wrapped with the operation that failed, and the edge maps them to the
+// protocol's error codes in one place. A record of another user is ErrNotFound, like a record that does not exist.
 var (
 	ErrNoUser       = principal.ErrNoUser
 	ErrNotFound     = errors.New("not found")
 	ErrBadID        = errors.New("bad id")
 	ErrBusy         = errors.New("the thread is busy")
-	ErrInterrupted  = errors.New("the thread waits for a person")
+	ErrInterrupted  = errors.New("the thread is awaiting input")
 	ErrTooManyRuns  = errors.New("too many runs")
 	ErrRateLimited  = errors.New("rate limited")
 	ErrUnknownAgent = errors.New("unknown agent")
@@ -182,41 +185,43 @@ var (
 	ErrReplaced     = errors.New("the connection was replaced by a newer one")
 	ErrSignedOut    = errors.New("the session was ended")
 
-	// ErrForeign is a record that stands with one user and belongs to another: an isolation violation. Who does not look
-	// for it sees something that is not there.
+	// ErrForeign reports an isolation violation: a record in one user's partition that belongs to another user. It wraps
+	// ErrNotFound, so callers that do not check for ErrForeign treat the record as missing.
 	ErrForeign = fmt.Errorf("%w: it is another user's", ErrNotFound)
 
-	// ErrGone is a post to a connection that no longer exists; ErrSlow one to a client that does not keep up.
+	// ErrGone is returned for a post to a connection that no longer exists, and ErrSlow for a post to a client that does
+	// not read fast enough.
 	ErrGone = errors.New("the connection is gone")
 	ErrSlow = errors.New("the connection is too slow")
 
-	// ErrNotClaimed is what a turn gets for a run that is somebody else's or over: it returns success and does nothing.
+	// ErrNotClaimed is returned when a run is leased by another worker or has ended. The turn returns success and does
+	// nothing.
 	ErrNotClaimed = errors.New("the run cannot be claimed")
 	// ErrLeaseLost is returned to a worker whose lease on a run is lost: the worker stops at once and writes nothing more.
 	ErrLeaseLost = errors.New("the lease on the run is lost")
 )
 
-// RateLimitedError is an ErrRateLimited that tells when to try again.
+// RateLimitedError is an ErrRateLimited with the time after which to retry.
 type RateLimitedError struct{ After time.Duration }
 
-// Error says when to try again.
+// Error includes the time after which to retry.
 func (e *RateLimitedError) Error() string {
 	return fmt.Sprintf("%v: try again in %v", ErrRateLimited, e.After)
 }
 
-// Unwrap makes it an ErrRateLimited.
+// Unwrap returns ErrRateLimited.
 func (e *RateLimitedError) Unwrap() error { return ErrRateLimited }
 
-// ForeignError is an ErrForeign that tells whose connection's record it is.
+// ForeignError is an ErrForeign for the row of a connection.
 type ForeignError struct{ Connection ConnectionID }
 
-// Error does not tell the connection.
+// Error does not include the connection id.
 func (e *ForeignError) Error() string { return "a connection: " + ErrForeign.Error() }
 
-// Unwrap makes it an ErrForeign.
+// Unwrap returns ErrForeign.
 func (e *ForeignError) Unwrap() error { return ErrForeign }
 
-// Foreign are the connections that an error's ForeignErrors name.
+// Foreign returns the connections of all ForeignErrors that err wraps.
 func Foreign(err error) []ConnectionID {
 	switch e := err.(type) {
 	case nil:
@@ -225,19 +230,19 @@ func Foreign(err error) []ConnectionID {
 		return []ConnectionID{e.Connection}
 	case interface{ Unwrap() []error }:
 		var all []ConnectionID
-		for _, one := range e.Unwrap() {
-			all = append(all, Foreign(one)...)
+		for _, wrapped := range e.Unwrap() {
+			all = append(all, Foreign(wrapped)...)
 		}
 		return all
 	}
 	return Foreign(errors.Unwrap(err))
 }
 
-// MaxID is the longest thread, run or message id in bytes.
+// MaxID is the maximum length of a thread, run or message id in bytes.
 const MaxID = 128
 
-// CheckID reports whether a client's id may name a thread, a run, a message or an interrupt: 1–128 of
-// [A-Za-z0-9._:-]. The error wraps ErrBadID and is written for the client.
+// CheckID reports whether an id from a client is valid for a thread, a run, a message or an interrupt: 1–128 characters
+// of [A-Za-z0-9._:-]. The error wraps ErrBadID and is written for the client.
 func CheckID(id string) error {
 	if id == "" || len(id) > MaxID {
 		return fmt.Errorf("%w: want 1 to %d characters, have %d", ErrBadID, MaxID, len(id))
@@ -246,7 +251,7 @@ func CheckID(id string) error {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == ':', c == '-':
 		default:
-			return fmt.Errorf("%w: only A-Z a-z 0-9 . _ : - may stand in it", ErrBadID)
+			return fmt.Errorf("%w: only A-Z a-z 0-9 . _ : - are allowed", ErrBadID)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ func TestCheckID(t *testing.T) {
 	}
 }
 
-func TestNewIDSortsByTime(t *testing.T) {
+func TestNewID_SortsByTime(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	last := ""
 	for i := range 1000 {
@@ -35,7 +35,7 @@ func TestNewIDSortsByTime(t *testing.T) {
 	}
 }
 
-func TestOnlyEndedRunsAreTerminal(t *testing.T) {
+func TestRunStatus_Terminal(t *testing.T) {
 	for s, want := range map[chat.RunStatus]bool{
 		chat.RunQueued: false, chat.RunAdmitted: false, chat.RunRunning: false,
 		chat.RunFinished: true, chat.RunFailed: true, chat.RunCancelled: true, chat.RunSuspended: true,

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// ServerPrefix begins the ids of the messages that the server makes, and of no others.
+// ServerPrefix is the prefix of all message ids that the server generates. Clients must not use it.
 const ServerPrefix = "carrel."
 
-// CheckMessageID reports whether a client may give a new message of a run this id: the run's id, a dot and a suffix
-// without a dot, or an id without a dot. The error wraps ErrBadID and is written for the client.
+// CheckMessageID reports whether a client may use id for a new message of a run. Valid are the run's id, a dot and a
+// suffix without a dot, and ids without a dot. The error wraps ErrBadID and is written for the client.
 func CheckMessageID(run RunID, id string) error {
 	if err := CheckID(id); err != nil {
 		return err
@@ -26,13 +26,14 @@ func CheckMessageID(run RunID, id string) error {
 	return nil
 }
 
-// IsOwnMessageID reports whether a message's id has its run's id in it: run.suffix. No other run's message has it then.
+// IsOwnMessageID reports whether a message id has the form run.suffix with the id of its own run. No message of another
+// run can have such an id.
 func IsOwnMessageID(run RunID, id string) bool {
 	suffix, own := strings.CutPrefix(id, string(run)+".")
 	return own && suffix != "" && !strings.Contains(suffix, ".")
 }
 
-// NewID makes an id that nobody has: a UUID of version 7, which tells the time it was made.
+// NewID returns a unique id: a UUID of version 7, which contains the time now.
 func NewID(now time.Time) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead

@@ -89,7 +89,7 @@ func Start(ctx context.Context, config Config) (*Client, error) {
 	return c, nil
 }
 
-// Close closes the socket and returns when every goroutine of the client has ended. Erasing twice is fine.
+// Close closes the socket and returns when every goroutine of the client has ended. Closing twice is fine.
 func (c *Client) Close() {
 	c.cancel()
 	c.all.Wait()

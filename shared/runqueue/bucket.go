@@ -7,14 +7,15 @@ import (
 	"carrel/shared/chat"
 )
 
-// spend takes a token from the bucket of runs that is full again at full, and returns when it is full then. It fails with a
-// *chat.RateLimitedError that tells to the millisecond when there will be one. A RunsPerHour below 1 is no rate limit at all.
-func spend(full time.Time, r Policy) (time.Time, error) {
-	if r.Limits.RunsPerHour < 1 {
+// spend takes a token from a user's bucket of runs. full is the time at which the bucket is full again; spend returns
+// that time after the token is taken. Without a token it fails with a *chat.RateLimitedError, whose time is exact to the
+// millisecond. A RunsPerHour below 1 means that there is no rate limit.
+func spend(full time.Time, p Policy) (time.Time, error) {
+	if p.Limits.RunsPerHour < 1 {
 		return full, nil
 	}
-	rate := bucket.Rate{Token: time.Hour / time.Duration(r.Limits.RunsPerHour), Burst: r.Limits.RunBurst}
-	full, after := rate.Take(full, r.Now)
+	rate := bucket.Rate{Token: time.Hour / time.Duration(p.Limits.RunsPerHour), Burst: p.Limits.RunBurst}
+	full, after := rate.Take(full, p.Now)
 	if after > 0 {
 		return time.Time{}, &chat.RateLimitedError{After: after}
 	}

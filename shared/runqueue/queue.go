@@ -1,6 +1,7 @@
-// Package runqueue decides who may run now: one small record per user and pure functions over it. At most five runs of a
-// user run, at most one on a thread, what cannot run yet waits in order, and a token bucket bounds how many are started.
-// It does no I/O and has no clock; store keeps the record.
+// Package runqueue decides which runs of a user may start now. A Queue holds one user's run slots and queued runs, and
+// its methods are pure functions. At most Limits.Runs runs (5 by default) have a slot, at most one per thread; other runs
+// are queued in order; a token bucket bounds how many runs a user starts. The package does no I/O and reads no clock;
+// package store keeps the record.
 package runqueue
 
 import (
@@ -12,187 +13,195 @@ import (
 	"carrel/shared/chat"
 )
 
-// Queue is one user's record. The zero Queue is an empty one with a full bucket. Its functions return a changed copy.
+// Queue is the run queue of one user. The zero Queue has no runs and a full token bucket. Methods return a changed copy.
 type Queue struct {
-	Slots   map[chat.RunID]chat.ThreadID
-	Queued  []Entry
-	Full    time.Time // when the bucket of runs is full again; past: it is full
-	Version int64     // of the stored record; store's alone
-	Erasing bool      // its user is being erased: nothing is admitted, and nothing that waits starts
+	Slots   map[chat.RunID]chat.ThreadID // runs that may work now
+	Queued  []Entry                      // runs that wait for a slot, in order
+	Full    time.Time                    // when the token bucket is full again; a time in the past means it is full
+	Version int64                        // of the stored record; only the store uses it
+	Erasing bool                         // the user is being erased: no run is admitted and no queued run starts
 }
 
-// Entry is one run in the queue.
+// Entry is one queued run.
 type Entry struct {
 	Run      chat.RunID
 	Thread   chat.ThreadID
 	Priority Priority
 }
 
-// Priority is which of a thread's waiting runs goes first: the highest, and of equals the one that came first.
+// Priority orders the queued runs of one thread: the highest priority starts first, and equal priorities start in order
+// of arrival.
 type Priority int
 
 // The priorities.
 const (
 	Normal       Priority = iota
-	Interrupting          // it interrupted the run that has the thread's seat
-	Responding            // it answers what its thread waits with: nothing else could begin
+	Interrupting          // the run interrupted the run that has the thread's slot
+	Responding            // the run responds to the thread's open interrupts; no other run of the thread could start
 )
 
-// Request is a run that asks for a seat.
+// Request is a run that requests a slot.
 type Request struct {
 	Run      chat.RunID
 	Thread   chat.ThreadID
 	WhenBusy chat.WhenBusy
-	Responds bool // the questions that its thread waits with: it goes before the thread's other waiting runs
+	Responds bool // to the open interrupts of its thread: it goes before the other queued runs of the thread
 }
 
-// Policy is what a decision depends on besides the desk.
+// Policy is what a decision depends on in addition to the queue.
 type Policy struct {
 	Limits        chat.Limits
 	Now           time.Time
-	AwaitingInput map[chat.ThreadID]bool // threads that wait for a person: what waits on them does not start
+	AwaitingInput map[chat.ThreadID]bool // threads with open interrupts: their queued runs do not start
 }
 
-// Decision is what became of a run that asked for a seat.
+// Decision is the result of Admit.
 type Decision struct {
 	State     chat.RunStatus // RunAdmitted or RunQueued
-	Position  int            // 1 is the next of the waiting; 0 if admitted
-	Interrupt chat.RunID     // with chat.Interrupt: the run on the thread that is to be cancelled
+	Position  int            // in the queue, from 1; 0 if the run is admitted
+	Interrupt chat.RunID     // the running run of the thread, to be cancelled; only with chat.Interrupt
 }
 
-// Admit gives a run a seat or a place in the queue, for one token of the bucket. A run that sits or waits already gets
-// the same decision again, for none. It fails, and costs nothing, with chat.ErrBusy (policy Reject and the thread has a
-// seat or waits), chat.ErrTooManyRuns (the queue is full), a *chat.RateLimitedError (the bucket is empty) or
-// chat.ErrClosed (its user is being erased).
+// Admit gives a run a slot or a place in the queue and spends one token of the bucket. A run that has a slot or a place
+// already gets the same decision again and spends no token. If Admit fails it changes nothing. It fails with chat.ErrBusy
+// (the policy is Reject and the thread has a running or queued run), chat.ErrTooManyRuns (the queue is full), a
+// *chat.RateLimitedError (the bucket is empty) or chat.ErrClosed (the user is being erased).
 //
-// A run never overtakes what waits and could start now: it takes a seat only if one is left after those. One that
-// interrupts waits directly behind the run that it interrupts, before what came to the thread in order; one that answers
-// goes before all that waits on its thread.
-func (d Queue) Admit(a Request, r Policy) (Queue, Decision, error) {
-	if d.Erasing {
-		return d, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
+// A run never overtakes a queued run that could start now: it takes a slot only if one is left after those runs. An
+// interrupting run is queued directly behind the run that it interrupts, before the thread's normal runs. A responding
+// run is queued before all other runs of its thread.
+func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
+	if q.Erasing {
+		return q, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
 	}
-	if _, sits := d.Slots[a.Run]; sits {
-		return d.clone(), Decision{State: chat.RunAdmitted}, nil
+	if _, admitted := q.Slots[r.Run]; admitted {
+		return q.clone(), Decision{State: chat.RunAdmitted}, nil
 	}
-	holder, seated := d.holder(a.Thread)
+	running, busy := q.running(r.Thread)
 	interrupt := chat.RunID("")
-	if a.WhenBusy == chat.Interrupt {
-		interrupt = holder
+	if r.WhenBusy == chat.Interrupt {
+		interrupt = running
 	}
-	if i := d.Position(a.Run); i > 0 {
-		return d.clone(), Decision{State: chat.RunQueued, Position: i, Interrupt: interrupt}, nil
+	if i := q.Position(r.Run); i > 0 {
+		return q.clone(), Decision{State: chat.RunQueued, Position: i, Interrupt: interrupt}, nil
 	}
-	queued := !a.Responds && slices.ContainsFunc(d.Queued, func(w Entry) bool { return w.Thread == a.Thread })
-	if a.WhenBusy == chat.Reject && (seated || queued) {
-		return d, Decision{}, fmt.Errorf("admit the run: %w", chat.ErrBusy)
+	queued := !r.Responds && slices.ContainsFunc(q.Queued, func(e Entry) bool { return e.Thread == r.Thread })
+	if r.WhenBusy == chat.Reject && (busy || queued) {
+		return q, Decision{}, fmt.Errorf("admit the run: %w", chat.ErrBusy)
 	}
-	c, decision := d.clone(), Decision{State: chat.RunAdmitted}
-	next, _ := d.Next(r)
-	switch _, taken := next.holder(a.Thread); {
-	case !taken && !queued && len(next.Slots) < r.Limits.Runs:
-		c.Slots[a.Run] = a.Thread
-	case len(d.Queued) >= r.Limits.Queued:
-		return d, Decision{}, fmt.Errorf("%w: %d wait already, and no more may", chat.ErrTooManyRuns, len(d.Queued))
+	after, decision := q.clone(), Decision{State: chat.RunAdmitted}
+	next, _ := q.Next(p)
+	switch _, taken := next.running(r.Thread); {
+	case !taken && !queued && len(next.Slots) < p.Limits.Runs:
+		after.Slots[r.Run] = r.Thread
+	case len(q.Queued) >= p.Limits.Queued:
+		return q, Decision{}, fmt.Errorf("%w: %d runs are queued already, which is the limit",
+			chat.ErrTooManyRuns, len(q.Queued))
 	default:
-		rank := Normal
-		switch {
-		case a.Responds:
-			rank = Responding
-		case interrupt != "":
-			rank = Interrupting
-		}
-		c.Queued = d.queue(Entry{Run: a.Run, Thread: a.Thread, Priority: rank})
-		decision = Decision{State: chat.RunQueued, Position: c.Position(a.Run), Interrupt: interrupt}
+		after.Queued = q.insert(Entry{Run: r.Run, Thread: r.Thread, Priority: r.priority(interrupt)})
+		decision = Decision{State: chat.RunQueued, Position: after.Position(r.Run), Interrupt: interrupt}
 	}
 	var err error
-	if c.Full, err = spend(d.Full, r); err != nil {
-		return d, Decision{}, fmt.Errorf("admit the run: %w", err)
+	if after.Full, err = spend(q.Full, p); err != nil {
+		return q, Decision{}, fmt.Errorf("admit the run: %w", err)
 	}
-	return c, decision, nil
+	return after, decision, nil
 }
 
-// queue is the waiting runs and w. It takes the place of its thread's first run of a lower rank, which takes the next
-// one's, and so on: the last of them takes the new place at the end. So to other threads it is as if w had come in order,
-// and nobody who interrupts himself again and again keeps them waiting.
-func (d Queue) queue(w Entry) []Entry {
-	q, rank := slices.Clone(d.Queued), w.Priority
-	for i, o := range q {
-		if o.Thread == w.Thread && o.Priority < rank {
-			q[i], w = w, o
+// priority returns the priority of a queued request. interrupt is the run that it interrupts, or "".
+func (r Request) priority(interrupt chat.RunID) Priority {
+	switch {
+	case r.Responds:
+		return Responding
+	case interrupt != "":
+		return Interrupting
+	}
+	return Normal
+}
+
+// insert returns the queued runs with e. The new entry takes the place of the first entry of its thread with a lower
+// priority; that entry takes the place of the next such entry, and so on; the last one moves to the end of the queue. So
+// other threads see the same order as if e had been appended, and a user who interrupts again and again does not delay
+// the other threads.
+func (q Queue) insert(e Entry) []Entry {
+	list, priority := slices.Clone(q.Queued), e.Priority
+	for i, other := range list {
+		if other.Thread == e.Thread && other.Priority < priority {
+			list[i], e = e, other
 		}
 	}
-	return append(q, w)
+	return append(list, e)
 }
 
-// Next returns what may start now, with those runs moved from the queue to seats: in order per thread, fair over
-// threads, while seats are free. The queue's order is the fairness: a thread never has two seats, and its later runs
-// stand behind everybody who came before them.
-func (d Queue) Next(r Policy) (Queue, []Entry) {
-	c := d.clone()
+// Next moves the queued runs that may start now to slots, while slots are free, and returns those runs. Runs of one
+// thread start in order. The order of the queue makes it fair over threads: a thread never has two slots, and its later
+// runs stand behind all runs of other threads that came earlier.
+func (q Queue) Next(p Policy) (Queue, []Entry) {
+	after := q.clone()
 	var started []Entry
-	c.Queued = slices.DeleteFunc(c.Queued, func(w Entry) bool {
-		if _, busy := c.holder(w.Thread); busy || d.Erasing || r.AwaitingInput[w.Thread] || len(c.Slots) >= r.Limits.Runs {
+	after.Queued = slices.DeleteFunc(after.Queued, func(e Entry) bool {
+		_, busy := after.running(e.Thread)
+		if busy || q.Erasing || p.AwaitingInput[e.Thread] || len(after.Slots) >= p.Limits.Runs {
 			return false
 		}
-		c.Slots[w.Run] = w.Thread
-		started = append(started, w)
+		after.Slots[e.Run] = e.Thread
+		started = append(started, e)
 		return true
 	})
-	return c, started
+	return after, started
 }
 
-// Remove takes a run off its seat or out of the queue: it has ended, was cancelled or has waited too long. A run that is
-// neither changes nothing. The tokens of the bucket are spent.
-func (d Queue) Remove(run chat.RunID) Queue {
-	c := d.clone()
-	delete(c.Slots, run)
-	c.Queued = slices.DeleteFunc(c.Queued, func(w Entry) bool { return w.Run == run })
-	return c
+// Remove takes a run out of its slot or out of the queue: the run has ended, was cancelled, or was queued too long. If
+// the run is in neither, Remove changes nothing. It does not refund the token.
+func (q Queue) Remove(run chat.RunID) Queue {
+	after := q.clone()
+	delete(after.Slots, run)
+	after.Queued = slices.DeleteFunc(after.Queued, func(e Entry) bool { return e.Run == run })
+	return after
 }
 
-// Position is a run's place in the queue, from 1; 0 if it does not wait.
-func (d Queue) Position(run chat.RunID) int {
-	return 1 + slices.IndexFunc(d.Queued, func(w Entry) bool { return w.Run == run })
+// Position returns a run's place in the queue, from 1, or 0 if it is not queued.
+func (q Queue) Position(run chat.RunID) int {
+	return 1 + slices.IndexFunc(q.Queued, func(e Entry) bool { return e.Run == run })
 }
 
-// Status is where a thread's runs are.
-func (d Queue) Status(thread chat.ThreadID) chat.ThreadStatus {
-	if _, seated := d.holder(thread); seated {
+// Status returns the status of a thread.
+func (q Queue) Status(thread chat.ThreadID) chat.ThreadStatus {
+	if _, busy := q.running(thread); busy {
 		return chat.ThreadRunning
 	}
-	if slices.ContainsFunc(d.Queued, func(w Entry) bool { return w.Thread == thread }) {
+	if slices.ContainsFunc(q.Queued, func(e Entry) bool { return e.Thread == thread }) {
 		return chat.ThreadQueued
 	}
 	return chat.ThreadIdle
 }
 
-// All are the runs that have a seat, in no order, and then those that wait, in order.
-func (d Queue) All() []chat.RunID {
-	all := slices.Collect(maps.Keys(d.Slots))
-	for _, w := range d.Queued {
-		all = append(all, w.Run)
+// All returns the runs with a slot, in no order, and then the queued runs, in order.
+func (q Queue) All() []chat.RunID {
+	all := slices.Collect(maps.Keys(q.Slots))
+	for _, e := range q.Queued {
+		all = append(all, e.Run)
 	}
 	return all
 }
 
-// Runs are a thread's runs: the one with a seat first, then those that wait, in order.
-func (d Queue) Runs(thread chat.ThreadID) []chat.RunID {
+// Runs returns the runs of a thread: the run with a slot first, then the queued runs, in order.
+func (q Queue) Runs(thread chat.ThreadID) []chat.RunID {
 	var runs []chat.RunID
-	if run, seated := d.holder(thread); seated {
+	if run, busy := q.running(thread); busy {
 		runs = append(runs, run)
 	}
-	for _, w := range d.Queued {
-		if w.Thread == thread {
-			runs = append(runs, w.Run)
+	for _, e := range q.Queued {
+		if e.Thread == thread {
+			runs = append(runs, e.Run)
 		}
 	}
 	return runs
 }
 
-// holder is the run that has the thread's seat.
-func (d Queue) holder(thread chat.ThreadID) (chat.RunID, bool) {
-	for run, t := range d.Slots {
+// running returns the run that has the slot of a thread.
+func (q Queue) running(thread chat.ThreadID) (chat.RunID, bool) {
+	for run, t := range q.Slots {
 		if t == thread {
 			return run, true
 		}
@@ -200,11 +209,11 @@ func (d Queue) holder(thread chat.ThreadID) (chat.RunID, bool) {
 	return "", false
 }
 
-// clone copies d; its map is never nil, so that it can be written to and stored.
-func (d Queue) clone() Queue {
-	seats := maps.Clone(d.Slots)
-	if seats == nil {
-		seats = map[chat.RunID]chat.ThreadID{}
+// clone copies q. Its map is never nil, so that it can be written to and stored.
+func (q Queue) clone() Queue {
+	slots := maps.Clone(q.Slots)
+	if slots == nil {
+		slots = map[chat.RunID]chat.ThreadID{}
 	}
-	return Queue{Slots: seats, Queued: slices.Clone(d.Queued), Full: d.Full, Version: d.Version, Erasing: d.Erasing}
+	return Queue{Slots: slots, Queued: slices.Clone(q.Queued), Full: q.Full, Version: q.Version, Erasing: q.Erasing}
 }
