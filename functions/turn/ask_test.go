@@ -16,7 +16,7 @@ import (
 )
 
 // suspended has a run that saves a note and then asks whether all may be deleted, and returns the question.
-func (r *rig) suspended(t *testing.T) agui.Interrupt {
+func (r *fixture) suspended(t *testing.T) agui.Interrupt {
 	t.Helper()
 	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
 	r.turn(t, "r1")
@@ -54,7 +54,7 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked string
-			r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
+			r := newFixture(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 			q := r.suspended(t)
 			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) || engine.InterruptAgent(q) != "assistant" {
 				t.Errorf("the question is %+v %s", q, q.Metadata)
@@ -83,7 +83,7 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 // TestEditedApproval: the tool is called with the arguments that the person changed it to. The log keeps the model's, the
 // result says what was changed, and the record of the call that a person did it.
 func TestEditedApproval(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.ask(t, "r1", "/call notes_save {\"text\":\"one\"}\n/call notes_save {\"text\":\"two\"}\n/call notes_delete {\"number\":1}\n/say done")
 	r.turn(t, "r1")
 	th, err := r.store.Thread(t.Context(), "t")
@@ -110,7 +110,7 @@ func TestEditedApproval(t *testing.T) {
 
 // What a person agreed to may have been done by a worker that died: it is not done again.
 func TestAnAnswerIsActedOnOnce(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	q := r.suspended(t)
 	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
 	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: "r2", Input: &agui.RunInput{ThreadID: "t", RunID: "r2"}}
@@ -121,7 +121,7 @@ func TestAnAnswerIsActedOnOnce(t *testing.T) {
 		t.Errorf("the tool said %q, %d notes are left", got, r.notes(t))
 	}
 
-	r = newRig(t, fast())
+	r = newFixture(t, fast())
 	q = r.suspended(t)
 	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
 	deleted := "Deleted all 1 notes."
@@ -134,7 +134,7 @@ func TestAnAnswerIsActedOnOnce(t *testing.T) {
 
 // A run that dies while one of its tools works, beside a call that a person is to be asked about, still asks.
 func TestAQuestionSurvivesItsWorker(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.suspended(t)
 	events := r.events(t)
 	at := 0
@@ -143,7 +143,7 @@ func TestAQuestionSurvivesItsWorker(t *testing.T) {
 			at = i + 1
 		}
 	}
-	r = newRig(t, fast())
+	r = newFixture(t, fast())
 	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
 	r.dies(t, "r1", events[:at])
 	r.turn(t, "r1")
@@ -160,7 +160,7 @@ func TestAQuestionSurvivesItsWorker(t *testing.T) {
 // Nobody answers: the next message goes on without the call.
 func TestAfterAQuestionHasExpired(t *testing.T) {
 	var asked string
-	r := newRig(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
+	r := newFixture(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 	r.suspended(t)
 	r.clock.Advance(25 * time.Hour)
 	r.ask(t, "r2", "/say next")
@@ -176,20 +176,20 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 	t.Attr("row", "D3: an interrupted call gets a complete set of events, however its resumed run ends")
 	paired, records := 0, 0
 	for name, c := range map[string]struct {
-		before func(*rig)
+		before func(*fixture)
 		ends   chat.RunStatus
 	}{
-		"its worker died, and it was cancelled": {func(r *rig) {
+		"its worker died, and it was cancelled": {func(r *fixture) {
 			r.dies(t, "r2", nil)
 			if _, err := r.store.Cancel(t.Context(), "r2"); err != nil {
 				t.Fatal(err)
 			}
 		}, chat.RunCancelled},
-		"its time is over": {func(r *rig) {
+		"its time is over": {func(r *fixture) {
 			r.dies(t, "r2", nil)
 			r.clock.Advance(r.limits.RunTime)
 		}, chat.RunFailed},
-		"its agent is gone": {func(r *rig) {
+		"its agent is gone": {func(r *fixture) {
 			other, err := agent.NewRegistry(agent.Agent{Name: "other", Model: fast()})
 			if err != nil {
 				t.Fatal(err)
@@ -198,7 +198,7 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 		}, chat.RunFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, fast())
+			r := newFixture(t, fast())
 			q := r.suspended(t)
 			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Agent: "assistant", Grants: []string{"notes"},
 				Answers: []store.Answer{answer(q, agui.ResumeResolved, "")}})

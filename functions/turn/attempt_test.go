@@ -18,7 +18,7 @@ import (
 const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/say three"
 
 // ask has a run admitted that may use all tools.
-func (r *rig) ask(t *testing.T, run chat.RunID, text string, answers ...store.Answer) {
+func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Answer) {
 	t.Helper()
 	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Answers: answers}
 	if text != "" {
@@ -30,7 +30,7 @@ func (r *rig) ask(t *testing.T, run chat.RunID, text string, answers ...store.An
 }
 
 // dies plays a worker that claims a run, writes these events and is not seen again; its lease passes.
-func (r *rig) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Lease {
+func (r *fixture) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Lease {
 	t.Helper()
 	h, err := r.store.Claim(t.Context(), run)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *rig) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Lea
 	return h
 }
 
-func (r *rig) notes(t *testing.T) int {
+func (r *fixture) notes(t *testing.T) int {
 	t.Helper()
 	all, err := r.store.Notes(t.Context())
 	if err != nil {
@@ -71,7 +71,7 @@ func results(events []agui.Event) map[string][]string {
 // whole is a run that nobody disturbs.
 func whole(t *testing.T) []agui.Event {
 	t.Helper()
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)
 	r.turn(t, "r1")
 	return r.events(t)
@@ -83,7 +83,7 @@ func whole(t *testing.T) []agui.Event {
 func TestARunGoesOnFromEachEvent(t *testing.T) {
 	events := whole(t)
 	for n := range len(events) {
-		r := newRig(t, fast())
+		r := newFixture(t, fast())
 		r.ask(t, "r1", twoTools)
 		r.dies(t, "r1", events[:n])
 		r.turn(t, "r1")
@@ -152,7 +152,7 @@ func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
 		at(agui.TextMessageContent, 3): "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
 	} {
 		var first string
-		r := newRig(t, peek{fast(), func(m []agui.Message) {
+		r := newFixture(t, peek{fast(), func(m []agui.Message) {
 			if first == "" {
 				first = sketch(m)
 			}
@@ -175,7 +175,7 @@ func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
 // A worker that woke up writes once more between the next one's claim and its first record. That is taken in.
 func TestAnEarlierAttemptThatWakesUp(t *testing.T) {
 	events := whole(t)
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)
 	old := r.dies(t, "r1", events[:3])
 	var woken atomic.Bool
@@ -209,7 +209,7 @@ func same(a, b agui.Event) bool {
 // A run's time goes on over its attempts, and so do its figures.
 func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
 	events := whole(t)
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)
 	r.dies(t, "r1", events[:5])
 	r.clock.Advance(r.limits.RunTime)
@@ -226,7 +226,7 @@ func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
 		"tool calls":  {func(l *chat.Limits) { l.ToolCalls = 2 }, engine.CodeToolCalls},
 		"events":      {func(l *chat.Limits) { l.Events = len(events) + 2 }, engine.CodeEvents},
 	} {
-		r := newRig(t, fast())
+		r := newFixture(t, fast())
 		c.set(&r.limits)
 		r.ask(t, "r1", twoTools)
 		r.dies(t, "r1", events[:6]) // in the arguments of the first call, which is made again

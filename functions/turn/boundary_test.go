@@ -89,7 +89,7 @@ func (c mishap) happens(t *testing.T) {
 	if model == nil {
 		model = fast()
 	}
-	r := newRig(t, model)
+	r := newFixture(t, model)
 	if c.code == engine.CodeTimeLimit {
 		r.limits.RunTime = 300 * time.Millisecond
 	}
@@ -133,7 +133,7 @@ func (c mishap) happens(t *testing.T) {
 }
 
 // give makes odd the agent's only tool.
-func (r *rig) give(t *testing.T, model engine.Model, handle func(context.Context, none) (string, error)) {
+func (r *fixture) give(t *testing.T, model engine.Model, handle func(context.Context, none) (string, error)) {
 	t.Helper()
 	odd, err := tool.Define("odd", "Is odd.", "odd", handle)
 	if err != nil {
@@ -153,7 +153,7 @@ func TestNothingIsStartedWithTooLittleLease(t *testing.T) {
 	for name, taken := range map[string]bool{"still its own": false, "taken over": true} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			r := newRig(t, peek{fast(), func([]agui.Message) { asked++ }})
+			r := newFixture(t, peek{fast(), func([]agui.Message) { asked++ }})
 			r.after = func(d time.Duration) <-chan time.Time {
 				if d == renewEvery || d == cancelEvery {
 					return nil // it stands still

@@ -23,7 +23,7 @@ import (
 
 // seat is one user's run in a process that all share.
 type seat struct {
-	*rig
+	*fixture
 	window chat.ConnectionID
 	mishap // zero: none
 	err    error
@@ -34,7 +34,7 @@ type seat struct {
 // after it, and nobody has noticed anything.
 func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
 	t.Attr("row", "B4: runs fail in every way in one process beside other users")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	names, calm := slices.Sorted(maps.Keys(mishaps())), 24
 	happened := make(chan struct{}) // all of it
@@ -52,7 +52,7 @@ func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
 		if i >= calm {
 			name, s.mishap = fmt.Sprint("agent", i-calm), mishaps()[names[i-calm]]
 		}
-		s.rig = r.beside(t, i, s.window)
+		s.fixture = r.beside(t, i, s.window)
 		s.sit(t, name, fmt.Sprint("odd", i-calm))
 		seats = append(seats, s)
 	}
@@ -74,7 +74,7 @@ func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
 		if s.judge(t) == chat.RunFailed {
 			failed++
 		}
-		if said := said(s.rig.events(t)); i < calm && said != "half whole" {
+		if said := said(s.fixture.events(t)); i < calm && said != "half whole" {
 			t.Errorf("%s was disturbed: it said %q", s.user, said)
 		}
 	}
@@ -116,10 +116,10 @@ func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Mod
 }
 
 // beside is another user in the same process, with a window of their own. What hangs is given up after a second.
-func (r *rig) beside(t *testing.T, n int, window chat.ConnectionID) *rig {
+func (r *fixture) beside(t *testing.T, n int, window chat.ConnectionID) *fixture {
 	t.Helper()
 	h := *r.handler
-	one := &rig{handler: &h, edge: r.edge, user: chattest.User(t, fmt.Sprintf("user-%02d", n)), table: r.table, log: r.log, clock: r.clock}
+	one := &fixture{handler: &h, edge: r.edge, user: chattest.User(t, fmt.Sprintf("user-%02d", n)), table: r.table, log: r.log, clock: r.clock}
 	var err error
 	if one.store, err = r.table.For(one.user); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func (s *seat) sit(t *testing.T, agent, odd string) {
 }
 
 // await waits until so many runs are left in the process.
-func (r *rig) await(t *testing.T, runs int) {
+func (r *fixture) await(t *testing.T, runs int) {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -159,7 +159,7 @@ func (r *rig) await(t *testing.T, runs int) {
 // judge wants the run to have ended once, as it is to, and its window to have seen all of it and nothing else.
 func (s *seat) judge(t *testing.T) chat.RunStatus {
 	t.Helper()
-	log := s.rig.events(t)
+	log := s.fixture.events(t)
 	ends, last := 0, log[len(log)-1]
 	for _, e := range log {
 		if e.Terminal() {

@@ -19,7 +19,7 @@ import (
 // A run whose thread is deleted while it works ends by the cancel and gives its seat back; nobody is told of its end in
 // a thread that is gone, and what waited for the seat goes on.
 func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
-	r := newRig(t, scripted.New(scripted.Config{}))
+	r := newFixture(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
 	ended := r.begins(t, "r1")
@@ -46,7 +46,7 @@ func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
 
 // A run that is claimed after its thread was deleted does no work.
 func TestADeletedThreadsRunIsOnlyEnded(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say never")
 	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestADeletedThreadsRunIsOnlyEnded(t *testing.T) {
 	}
 }
 
-func (r *rig) freed(t *testing.T, run chat.RunID) {
+func (r *fixture) freed(t *testing.T, run chat.RunID) {
 	t.Helper()
 	if s := r.status(t, run); s != chat.RunCancelled {
 		t.Errorf("the run is %s", s)
@@ -70,7 +70,7 @@ func (r *rig) freed(t *testing.T, run chat.RunID) {
 
 // Erasing cancels what was left running, starts what waited for its seat, and leaves nothing.
 func TestErase(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say secret")
 	r.turn(t, "r1")
 	th, err := r.store.Thread(t.Context(), "t")
@@ -106,7 +106,7 @@ func TestErase(t *testing.T) {
 
 // The list that a run's end leaves says that the thread's next run waits or has begun.
 func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say one")
 	r.admit(t, "r2", "/say two")
 	r.turn(t, "r1")
@@ -131,7 +131,7 @@ func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
 // The notes of a run are its user's own.
 func TestNotesInARun(t *testing.T) {
 	t.Attr("row", "D4: a run reads and writes its own user's notes")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	_, err := r.store.Admit(t.Context(), store.Admission{
 		Run: "r1", Thread: "t", Grants: []string{"notes"},
 		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "note: buy milk"}},

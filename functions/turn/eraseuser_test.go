@@ -14,7 +14,7 @@ import (
 )
 
 // eraseUser is the invocation for the rig's user.
-func (r *rig) eraseUser(t *testing.T) {
+func (r *fixture) eraseUser(t *testing.T) {
 	t.Helper()
 	ctx, event := gatewaytest.EraseUser(t, r.user)
 	if err := r.Handle(ctx, event); err != nil {
@@ -24,7 +24,7 @@ func (r *rig) eraseUser(t *testing.T) {
 
 // A user who is forgotten while a run works: it is stopped, then everything goes, then the window is told, then closed.
 func TestEraseUser(t *testing.T) {
-	r := newRig(t, scripted.New(scripted.Config{}))
+	r := newFixture(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
 	r.admit(t, "r2", "/say never")
@@ -68,7 +68,7 @@ func TestEraseUser(t *testing.T) {
 
 // A run that does not stop keeps everything as it is, and the next pass goes on; one whose worker is dead does not.
 func TestEraseUser_WorkingRun(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	waits := 0
 	r.handler.after = func(time.Duration) <-chan time.Time {
 		waits++
@@ -99,7 +99,7 @@ func TestEraseUser_WorkingRun(t *testing.T) {
 
 // Without the mark the invocation touches nothing.
 func TestEraseUser_WithoutMark(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")
 	r.turn(t, "r1")
 	r.eraseUser(t)

@@ -19,7 +19,7 @@ import (
 )
 
 // as is the rig with another user, whose window watches their thread t.
-func (r *rig) as(t *testing.T, user string) *rig {
+func (r *fixture) as(t *testing.T, user string) *fixture {
 	t.Helper()
 	other := *r
 	other.user = chattest.User(t, user)
@@ -32,10 +32,10 @@ func (r *rig) as(t *testing.T, user string) *rig {
 }
 
 // window is the connection of the user of as.
-func (r *rig) window() chat.ConnectionID { return chat.ConnectionID("w" + r.user.Hash()) }
+func (r *fixture) window() chat.ConnectionID { return chat.ConnectionID("w" + r.user.Hash()) }
 
 // asks has a run admitted with these grants and carried out, and returns its events.
-func (r *rig) asks(t *testing.T, run chat.RunID, text string, grants ...string) []agui.Event {
+func (r *fixture) asks(t *testing.T, run chat.RunID, text string, grants ...string) []agui.Event {
 	t.Helper()
 	_, err := r.store.Admit(t.Context(), store.Admission{
 		Run: run, Thread: "t", Grants: grants, Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
@@ -48,7 +48,7 @@ func (r *rig) asks(t *testing.T, run chat.RunID, text string, grants ...string) 
 }
 
 // forbid gives the deployment three tools that work, and that nobody is granted. executed counts what they do.
-func (r *rig) forbid(t *testing.T, says string) (executed *atomic.Int64) {
+func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 	t.Helper()
 	executed = new(atomic.Int64)
 	gives := func() (string, error) { executed.Add(1); return says, nil }
@@ -85,7 +85,7 @@ type line struct {
 }
 
 // decisions are the audit records in the function's log.
-func (r *rig) decisions(t *testing.T) (lines []line) {
+func (r *fixture) decisions(t *testing.T) (lines []line) {
 	t.Helper()
 	for text := range strings.Lines(r.log.String()) {
 		var l line
@@ -113,7 +113,7 @@ func outcomes(log []agui.Event) (all []tool.Outcome, ids []string) {
 }
 
 // book is what a user has of notes and of the thread t, as text.
-func (r *rig) book(t *testing.T) string {
+func (r *fixture) book(t *testing.T) string {
 	t.Helper()
 	notes, err := r.store.Notes(t.Context())
 	if err != nil {
@@ -134,7 +134,7 @@ type tally struct{ calls, denied, recorded int }
 func TestInjection(t *testing.T) {
 	t.Attr("row", "D2: no text makes a run call a tool that was not granted")
 	t.Attr("row", "D4: texts that request other users' data and tools that were not granted")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	const secret = "cerulean-7-heron"
 	executed := r.forbid(t, secret)
 	var sum tally
@@ -152,7 +152,7 @@ func TestInjection(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("decisions recorded: %d of %d calls", sum.recorded, sum.calls))
 }
 
-func (r *rig) obey(t *testing.T, i tooltest.Injection, n int, secret string, sum *tally) {
+func (r *fixture) obey(t *testing.T, i tooltest.Injection, n int, secret string, sum *tally) {
 	bob, alice := r.as(t, fmt.Sprintf("auth0|u%d#", n)), r.as(t, fmt.Sprintf("auth0|u%d", n))
 	for range 2 {
 		if _, err := bob.store.SaveNote(t.Context(), "the password is "+secret); err != nil {
@@ -197,7 +197,7 @@ func (r *rig) obey(t *testing.T, i tooltest.Injection, n int, secret string, sum
 }
 
 // silent wants nothing of the other in what alice's window is shown, no schema of what is denied, and no content in the log.
-func (r *rig) silent(t *testing.T, secret string, i tooltest.Injection) {
+func (r *fixture) silent(t *testing.T, secret string, i tooltest.Injection) {
 	t.Helper()
 	shown, err := json.Marshal(r.edge.Frames(r.window()))
 	if err != nil {

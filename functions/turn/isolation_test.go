@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,12 +57,12 @@ func catalogDifferences(r *tool.Registry, cases map[string]tooltest.Case) (wrong
 
 // isolationViolations lets each user call a tool in one process, as in a warm environment, and reports each result or
 // note in which one user's secret reached another user.
-func (r *rig) isolationViolations(t *testing.T, name string, c tooltest.Case) (wrong []string) {
+func (r *fixture) isolationViolations(t *testing.T, name string, c tooltest.Case) (wrong []string) {
 	t.Helper()
 	names := collidingNames()
 	secret := func(i int) string { return fmt.Sprintf("secret-%d-", i) }
 	fill := func(i int, text string) string { return strings.ReplaceAll(text, "$MINE", secret(i)) }
-	var users []*rig
+	var users []*fixture
 	var before []string
 	for i, user := range names {
 		u := r.as(t, user)
@@ -97,7 +100,7 @@ func (r *rig) isolationViolations(t *testing.T, name string, c tooltest.Case) (w
 }
 
 // allNotes returns the user's notes as one text.
-func (r *rig) allNotes(t *testing.T) string {
+func (r *fixture) allNotes(t *testing.T) string {
 	t.Helper()
 	all, err := r.store.Notes(t.Context())
 	if err != nil {
@@ -107,7 +110,7 @@ func (r *rig) allNotes(t *testing.T) string {
 }
 
 // call makes one call in a run of its own. The run has all tools of its user, every grant, and a person's approval.
-func (r *rig) call(t *testing.T, name, arguments string) tool.Result {
+func (r *fixture) call(t *testing.T, name, arguments string) tool.Result {
 	t.Helper()
 	registry, err := r.registry(r.store)
 	if err != nil {
@@ -131,7 +134,7 @@ func (r *rig) call(t *testing.T, name, arguments string) tool.Result {
 // their own data.
 func TestTools_IsolationCases(t *testing.T) {
 	t.Attr("row", "D4: each tool beside another user's data")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	registry, err := r.registry(r.store)
 	if err != nil {
 		t.Fatal(err)
@@ -151,13 +154,36 @@ func TestTools_IsolationCases(t *testing.T) {
 	for _, wrong := range catalogDifferences(registry, cases) {
 		t.Error(wrong)
 	}
-	for _, name := range registry.Names() {
-		for _, wrong := range newRig(t, fast()).isolationViolations(t, name, cases[name]) {
+	for name, c := range cases {
+		for _, wrong := range newFixture(t, fast()).isolationViolations(t, name, c) {
 			t.Errorf("%s: %s", name, wrong)
 		}
 	}
 	t.Attr("figure", fmt.Sprintf("%d tools, each called by %d users with colliding names and numbers",
 		len(registry.Names()), len(collidingNames())))
+}
+
+// A package below shared/tool that no run uses is an unfinished tool.
+func TestTools_UnusedPackage(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "tools.go", nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used []string
+	for _, i := range file.Imports {
+		used = append(used, strings.Trim(i.Path.Value, `"`))
+	}
+	packages, err := filepath.Glob("../../shared/tool/*/*.go")
+	if err != nil || len(packages) == 0 {
+		t.Fatalf("found no tool packages: %v", err)
+	}
+	for _, path := range packages {
+		name := filepath.Base(filepath.Dir(path))
+		if name != "tooltest" && !slices.Contains(used, "carrel/shared/tool/"+name) {
+			t.Errorf("functions/turn/tools.go does not use the tool package shared/tool/%s. "+
+				"docs/tools.md lists the edits that add a tool.", name)
+		}
+	}
 }
 
 // The suite detects a tool outside the catalog, a listed tool that no run has, a missing case, and a tool that keeps one
@@ -175,7 +201,7 @@ func TestTools_UnlistedOrLeakingTool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	if r.tools, err = r.tools.With(diary); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // user's other windows go on. So it is when the user is erased: nobody else is told or closed.
 func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	t.Attr("row", "E2: a run records a foreign connection")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	spoil := r.spoiled(t)
 	r.watch(t, "copied", "t")
 	spoil(r.user, "CONN#copied", "owner")

@@ -20,7 +20,7 @@ import (
 )
 
 // metrics are the function's so far, added up.
-func (r *rig) metrics(t *testing.T) map[string]float64 {
+func (r *fixture) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
 	sums := map[string]float64{}
 	for line := range strings.Lines(r.log.String()) {
@@ -52,7 +52,7 @@ func (r *rig) metrics(t *testing.T) map[string]float64 {
 // Runs are told by outcome, with how long they waited and took, and what they left.
 func TestRunsAreMeasured(t *testing.T) {
 	t.Attr("row", "A5: runs are counted by outcome, with their duration and residue")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	r.admit(t, "good", "/say hello")
 	r.clock.Advance(3 * time.Second)
@@ -94,7 +94,7 @@ func TestOutcomes(t *testing.T) {
 // A clean-up that fails, and a child's that does, are two pieces of residue.
 func TestResidueIsCounted(t *testing.T) {
 	t.Attr("row", "E4: a run's residue is a metric")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	r.admit(t, "r1", "/say hello")
 	held, err := r.store.Claim(t.Context(), "r1")
@@ -129,7 +129,7 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	next := 0
 	some := func(n int) {
@@ -173,7 +173,7 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 
-func (r *rig) states(t *testing.T, runs ...chat.RunID) (all []chat.RunStatus) {
+func (r *fixture) states(t *testing.T, runs ...chat.RunID) (all []chat.RunStatus) {
 	for _, run := range runs {
 		all = append(all, r.status(t, run))
 	}

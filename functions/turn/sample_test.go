@@ -14,7 +14,7 @@ import (
 func TestSamples(t *testing.T) {
 	for name, tenancy := range map[string]gateway.Tenancy{"turn": gateway.PerTenant, "turn-shared": gateway.Shared} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, fast())
+			r := newFixture(t, fast())
 			r.tenancy = tenancy
 			r.user = chattest.User(t, "alice")
 			var err error

@@ -12,7 +12,7 @@ import (
 // What a person saw of an answer before it was stopped, or before its model failed, is told to the model of the next run.
 func TestTurn_NextRunKnowsHalfAnswers(t *testing.T) {
 	var last []agui.Message
-	r := newRig(t, peek{scripted.New(scripted.Config{Pace: -1}), func(m []agui.Message) { last = m }})
+	r := newFixture(t, peek{scripted.New(scripted.Config{Pace: -1}), func(m []agui.Message) { last = m }})
 	look := make(chan time.Time)
 	r.after = func(d time.Duration) <-chan time.Time {
 		if d == cancelEvery {

@@ -14,7 +14,7 @@ import (
 )
 
 // violations are the guards that recorded one, each with the hash of the user.
-func (r *rig) violations() (found []string) {
+func (r *fixture) violations() (found []string) {
 	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, `"`+monitor.IsolationViolation+`":1`) {
 			found = append(found, line)
@@ -23,7 +23,7 @@ func (r *rig) violations() (found []string) {
 	return found
 }
 
-func (r *rig) wantViolation(t *testing.T, guard string) {
+func (r *fixture) wantViolation(t *testing.T, guard string) {
 	t.Helper()
 	found := r.violations()
 	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || !strings.Contains(found[0], `"Request":"request"`) || strings.Contains(r.log.String(), "bob") {
@@ -36,7 +36,7 @@ func (r *rig) wantViolation(t *testing.T, guard string) {
 func TestAnEventThatNamesAnotherUser(t *testing.T) {
 	t.Attr("row", "B2: an event that names a second user is rejected")
 	t.Attr("row", "E2: an invocation that names two users is recorded")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")
 	ctx, _ := gatewaytest.Turn(t, r.user, "r1")
 	if err := r.Handle(ctx, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) {
@@ -57,7 +57,7 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 // A run that says that it is another user's than the tenant's is not begun.
 func TestARunOfAnotherOwner(t *testing.T) {
 	t.Attr("row", "B2: a tenant processes no run of another owner")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	spoil := r.spoiled(t)
 	r.admit(t, "r1", "/say hello")
 	spoil(r.user, "RUN#r1", "user")

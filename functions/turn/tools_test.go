@@ -18,7 +18,7 @@ import (
 // denied one is counted.
 func TestEveryCallIsAudited(t *testing.T) {
 	t.Attr("row", "D2: the function's log holds the record of each call")
-	r := newRig(t, fast()).as(t, "auth0|alice")
+	r := newFixture(t, fast()).as(t, "auth0|alice")
 	log := r.asks(t, "r1", "/call calculator {\"expression\":\"6*7\"}\n/call notes_save {\"text\":\"hunter2\"}\n/call calculator {\"hunter2\":1}\n"+
 		"/call hunter2 {}\n/call clock {}", "calculator", "other")
 	_, ids := outcomes(log)
@@ -51,7 +51,7 @@ func TestEveryCallIsAudited(t *testing.T) {
 func TestWhoseGrantsARunHas(t *testing.T) {
 	t.Attr("row", "D2: a run has the grants of its admission")
 	t.Run("none", func(t *testing.T) {
-		r := newRig(t, fast()).as(t, "auth0|nobody")
+		r := newFixture(t, fast()).as(t, "auth0|nobody")
 		if got, _ := outcomes(r.asks(t, "r1", "/call calculator {\"expression\":\"1\"}\n/call clock {}\n/call notes_list {}")); !slices.Equal(got, []tool.Outcome{tool.Denied, tool.Denied, tool.Denied}) {
 			t.Errorf("without any grant: %v", got)
 		}
@@ -59,7 +59,7 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 	t.Run("another worker", func(t *testing.T) {
 		events := whole(t)
 		at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallEnd }) + 1
-		r := newRig(t, fast())
+		r := newFixture(t, fast())
 		_, err := r.store.Admit(t.Context(), store.Admission{Run: "r1", Thread: "t", Grants: []string{"calculator"},
 			Messages: []agui.Message{{ID: "u-r1", Role: agui.RoleUser, Content: twoTools}}})
 		if err != nil {
@@ -85,7 +85,7 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 		"an edit that needs a grant": {`{"approved":true,"arguments":{}}`, nil, tool.Denied, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, fast())
+			r := newFixture(t, fast())
 			q := r.suspended(t)
 			r.log.Reset()
 			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Grants: c.grants,
@@ -106,7 +106,7 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 	events := whole(t)
 	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallArgs }) + 1
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)
 	r.dies(t, "r1", events[:at])
 	r.turn(t, "r1")
@@ -124,7 +124,7 @@ func TestACallsLimitIsTheRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	if r.tools, err = r.tools.With(made.CallsPerRun(2)); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 func TestTextRun(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.watch(t, "elsewhere", "another")
 	r.admit(t, "r1", "/say hello there")
 	r.turn(t, "r1")
@@ -59,7 +59,7 @@ func TestTextRun(t *testing.T) {
 // TestRunStarted_NamesTheAgent: the first event names the agent also if the run asked for none, and the transcript keeps that
 // with the time and the usage.
 func TestRunStarted_NamesTheAgent(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")
 	r.turn(t, "r1")
 	log := r.events(t)
@@ -83,7 +83,7 @@ func TestRunStarted_NamesTheAgent(t *testing.T) {
 
 func TestToolRun(t *testing.T) {
 	t.Attr("row", "D3: a client sees a whole run with a tool")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "what is 12*(3+4)?")
 	r.turn(t, "r1")
 	log := r.events(t)
@@ -113,7 +113,7 @@ func (m remember) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine
 
 func TestALaterRunIsToldOfTheEarlier(t *testing.T) {
 	var asked []agui.Message
-	r := newRig(t, remember{fast(), &asked})
+	r := newFixture(t, remember{fast(), &asked})
 	r.admit(t, "r1", "/say one")
 	r.turn(t, "r1")
 	r.admit(t, "r2", "/say two")
@@ -131,7 +131,7 @@ func TestALaterRunIsToldOfTheEarlier(t *testing.T) {
 }
 
 func TestADoubleInvokeDoesNothing(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say once")
 	r.turn(t, "r1")
 	before := len(r.events(t))
@@ -143,7 +143,7 @@ func TestADoubleInvokeDoesNothing(t *testing.T) {
 }
 
 func TestTwoInvocationsAtOnceDoTheRunOnce(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say once")
 	var wg sync.WaitGroup
 	for range 3 {
@@ -156,7 +156,7 @@ func TestTwoInvocationsAtOnceDoTheRunOnce(t *testing.T) {
 }
 
 func TestAFailingModelEndsTheRun(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say half\n/fail model")
 	r.turn(t, "r1")
 	log := r.events(t)
@@ -170,7 +170,7 @@ func TestAFailingModelEndsTheRun(t *testing.T) {
 }
 
 func TestASecondRunWaitsAndIsStarted(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say one")
 	if a := r.admit(t, "r2", "/say two"); a.Invoke || a.Position != 1 {
 		t.Fatalf("the second run was admitted as %+v", a)
@@ -191,7 +191,7 @@ func TestASecondRunWaitsAndIsStarted(t *testing.T) {
 }
 
 func TestCancelInTheMiddleOfAnAnswer(t *testing.T) {
-	r := newRig(t, scripted.New(scripted.Config{}))
+	r := newFixture(t, scripted.New(scripted.Config{}))
 	look := make(chan time.Time)
 	r.after = func(d time.Duration) <-chan time.Time {
 		if d == cancelEvery {
@@ -249,7 +249,7 @@ func TestATakenOverRunIsGoneOnWithByItsNewHolder(t *testing.T) {
 
 func takeOver(t *testing.T, noticed time.Duration) {
 	model := stall{make(chan struct{})}
-	r := newRig(t, model)
+	r := newFixture(t, model)
 	tick := make(chan time.Time)
 	r.after = func(d time.Duration) <-chan time.Time {
 		switch d {
@@ -288,7 +288,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 // Lambda ends an invocation without a word: the run must have ended before.
 func TestTheInvocationsTimeIsNotUsedUp(t *testing.T) {
 	model := stall{make(chan struct{})}
-	r := newRig(t, model)
+	r := newFixture(t, model)
 	r.admit(t, "r1", "hello")
 	ctx, event := gatewaytest.Turn(t, r.user, "r1")
 	ctx, cancel := context.WithTimeout(ctx, reserve+200*time.Millisecond)
@@ -303,7 +303,7 @@ func TestTheInvocationsTimeIsNotUsedUp(t *testing.T) {
 }
 
 func TestWithoutATenantNothingIsDone(t *testing.T) {
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say no")
 	_, event := gatewaytest.Turn(t, r.user, "r1")
 	if err := r.Handle(t.Context(), event); !errors.Is(err, chat.ErrNoUser) {

@@ -20,7 +20,7 @@ func TestARunThatCannotBeReadEnds(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			events := whole(t)
-			r := newRig(t, fast())
+			r := newFixture(t, fast())
 			spoil := r.spoiled(t)
 			r.ask(t, "r1", twoTools)
 			if c.died {

@@ -30,7 +30,7 @@ func allowed() map[string]string {
 func TestTwoTurnsShareNothing(t *testing.T) {
 	t.Attr("row", "A1: two users' turns, with their stores, share no writable memory")
 	t.Attr("row", "E1: a turn's objects form no cycle")
-	r := newRig(t, fast())
+	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	type made struct {
 		User    chat.User
@@ -46,7 +46,7 @@ func TestTwoTurnsShareNothing(t *testing.T) {
 	}
 	var turns []*turn
 	for i := range 2 {
-		s := &seat{rig: r.beside(t, i, chat.ConnectionID(fmt.Sprint("window-", i)))}
+		s := &seat{fixture: r.beside(t, i, chat.ConnectionID(fmt.Sprint("window-", i)))}
 		_, err := s.store.Admit(t.Context(), store.Admission{Run: "r1", Thread: "t", Grants: []string{"calculator"},
 			Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "what is 6*7?"}}})
 		if err != nil {

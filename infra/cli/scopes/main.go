@@ -21,6 +21,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "scopes:", err)
 			os.Exit(1)
 		}
+		fmt.Println("scopes:", name, "holds the grants of shared/catalog")
 	}
 }
 
@@ -65,7 +66,6 @@ func update(root, name string, places []place) error {
 	if bytes.Equal(text, updated) {
 		return nil
 	}
-	fmt.Println("scopes: wrote", name)
 	return os.WriteFile(path, updated, 0o600) // an existing file keeps its mode
 }
 

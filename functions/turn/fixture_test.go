@@ -24,8 +24,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// rig is turn on a real table, with one user whose window watches thread t.
-type rig struct {
+// fixture is turn on a real table, with one user whose window watches thread t.
+type fixture struct {
 	*handler
 	edge  *gatewaytest.Edge
 	user  chat.User
@@ -75,9 +75,9 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-func newRig(t *testing.T, model engine.Model) *rig {
+func newFixture(t *testing.T, model engine.Model) *fixture {
 	t.Helper()
-	r := &rig{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &testClock{}}
+	r := &fixture{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &testClock{}}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
 	agents, err := agent.Samples(model)
 	if err != nil {
@@ -101,7 +101,7 @@ func newRig(t *testing.T, model engine.Model) *rig {
 }
 
 // spoiled gives the rig an empty table, and a way to break its items behind the store's back.
-func (r *rig) spoiled(t *testing.T) (spoil func(u chat.User, prefix, attribute string)) {
+func (r *fixture) spoiled(t *testing.T) (spoil func(u chat.User, prefix, attribute string)) {
 	t.Helper()
 	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
 	mine, err := table.For(r.user)
@@ -113,7 +113,7 @@ func (r *rig) spoiled(t *testing.T) (spoil func(u chat.User, prefix, attribute s
 	return spoil
 }
 
-func (r *rig) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
+func (r *fixture) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
 	t.Helper()
 	_, err := r.store.Watch(t.Context(), chat.Connection{
 		ID: id, Thread: thread, N: 1, Connected: time.Now(), TokenExpires: time.Now().Add(time.Hour),
@@ -123,7 +123,7 @@ func (r *rig) watch(t *testing.T, id chat.ConnectionID, thread chat.ThreadID) {
 	}
 }
 
-func (r *rig) admit(t *testing.T, run chat.RunID, text string) store.Admitted {
+func (r *fixture) admit(t *testing.T, run chat.RunID, text string) store.Admitted {
 	t.Helper()
 	a, err := r.store.Admit(t.Context(), store.Admission{
 		Run: run, Thread: "t", Grants: []string{"calculator"}, Title: "a title",
@@ -135,7 +135,7 @@ func (r *rig) admit(t *testing.T, run chat.RunID, text string) store.Admitted {
 	return a
 }
 
-func (r *rig) turn(t *testing.T, run chat.RunID) {
+func (r *fixture) turn(t *testing.T, run chat.RunID) {
 	t.Helper()
 	ctx, event := gatewaytest.Turn(t, r.user, run)
 	if err := r.Handle(ctx, event); err != nil {
@@ -144,7 +144,7 @@ func (r *rig) turn(t *testing.T, run chat.RunID) {
 }
 
 // begins has a run work until the window is told its first words. What is returned gets what became of it.
-func (r *rig) begins(t *testing.T, run chat.RunID) <-chan error {
+func (r *fixture) begins(t *testing.T, run chat.RunID) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
 		ctx, event := gatewaytest.Turn(t, r.user, run)
@@ -160,7 +160,7 @@ func (r *rig) begins(t *testing.T, run chat.RunID) <-chan error {
 }
 
 // log reads the thread's log and checks that it is gapless and in AG-UI's order.
-func (r *rig) events(t *testing.T) []agui.Event {
+func (r *fixture) events(t *testing.T) []agui.Event {
 	t.Helper()
 	th, err := r.store.Thread(t.Context(), "t")
 	if err != nil {
@@ -187,13 +187,13 @@ func (r *rig) events(t *testing.T) []agui.Event {
 }
 
 // seen are the events that a window was posted, which are to be the log's.
-func (r *rig) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
+func (r *fixture) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
 	t.Helper()
 	return r.seenFrom(t, id, 0)
 }
 
 // seenFrom is seen by a window that was not told of the first events.
-func (r *rig) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (events []agui.Event, threads []string) {
+func (r *fixture) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (events []agui.Event, threads []string) {
 	t.Helper()
 	for _, f := range r.edge.Frames(id) {
 		switch f := f.(type) {
@@ -209,7 +209,7 @@ func (r *rig) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (events [
 	return events, threads
 }
 
-func (r *rig) status(t *testing.T, run chat.RunID) chat.RunStatus {
+func (r *fixture) status(t *testing.T, run chat.RunID) chat.RunStatus {
 	t.Helper()
 	got, err := r.store.Run(t.Context(), run)
 	if err != nil {
