@@ -11,10 +11,10 @@ import (
 	"carrel/shared/store"
 )
 
-// A user who asked to be forgotten is erased by turn, which is asked each minute until a pass comes to the end, and
-// again after 20 minutes. A failed invocation changes nothing: the schedule asks.
-func TestAUserIsForgotten(t *testing.T) {
-	r := newRig(t)
+// A user who asked to be erased is erased by turn. Sweep invokes turn every minute until a pass completes, and again
+// after 20 minutes. A failure record changes nothing, because the schedule invokes turn again.
+func TestSweep_ErasedUser(t *testing.T) {
+	r := newFixture(t)
 	alice, bob := r.person("alice"), r.person("bob")
 	alice.admit("r1")
 	alice.dies("r1")
@@ -24,24 +24,25 @@ func TestAUserIsForgotten(t *testing.T) {
 	}
 	want := gatewaytest.Invocation{User: alice.user, EraseUser: true}
 	for _, c := range []struct {
-		what  string
-		after time.Duration
-		pass  bool // made by turn
-		asked int
+		what    string
+		after   time.Duration
+		pass    bool // turn makes an erasing pass
+		invoked int
 	}{
-		{"at once", time.Millisecond, false, 1}, {"until a pass is made", 10 * time.Second, true, 1}, {"not for a while", 18 * time.Minute, false, 0},
-		{"again", 2 * time.Minute, true, 1}, {"never more", time.Hour, false, 0},
+		{"first sweep", time.Millisecond, false, 1}, {"before a pass", 10 * time.Second, true, 1},
+		{"after the pass", 18 * time.Minute, false, 0},
+		{"second pass", 2 * time.Minute, true, 1}, {"all is erased", time.Hour, false, 0},
 	} {
 		r.advance(c.after)
 		r.sweep(schedule)
-		asked := 0
+		invoked := 0
 		for _, got := range r.edge.Invoked() {
 			if got == want {
-				asked++
+				invoked++
 			}
 		}
-		if asked != c.asked {
-			t.Errorf("%s: asked %d times, want %d", c.what, asked, c.asked)
+		if invoked != c.invoked {
+			t.Errorf("%s: turn was invoked %d times, want %d", c.what, invoked, c.invoked)
 		}
 		if c.pass {
 			if err := alice.store.EraseUser(t.Context(), func([]chat.Connection) error { return nil }); err != nil {
@@ -55,16 +56,17 @@ func TestAUserIsForgotten(t *testing.T) {
 	}
 }
 
-// The seats of runs that were cancelled because their user is to be forgotten stay: nobody will have them, and nobody who
-// operates the stack is to be told of them.
-func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
-	r := newRig(t)
+// The slots of runs that were cancelled because their user is being erased stay. They block nothing, so sweep does not
+// report them as residue.
+func TestSweep_SlotsOfErasedUser(t *testing.T) {
+	r := newFixture(t)
 	r.limits.Attempts = 1
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
 	if _, err := alice.store.Admit(t.Context(), store.Admission{
-		Run: "r2", Thread: "other", Title: "a title", Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
+		Run: "r2", Thread: "other", Title: "a title",
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,8 @@ func TestTheSeatsOfTheForgottenAreNoResidue(t *testing.T) {
 	}
 	r.advance(61 * time.Second)
 	r.sweep(schedule)
-	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 || got[monitor.SweepSlots] != 0 {
+	if got := r.counted(); alice.status("r1") != chat.RunFailed || got[monitor.SweepEnded] != 1 ||
+		got[monitor.SweepSlots] != 0 {
 		t.Errorf("the run whose worker died is %s; counted %v", alice.status("r1"), got)
 	}
 }

@@ -17,30 +17,30 @@ import (
 )
 
 const (
-	atOnce    = 16               // users at a time
-	userTime  = 20 * time.Second // one user's share of a sweep
-	startTime = 30 * time.Second // no user is started later: with userTime this fits into the function's 55 s
+	atOnce    = 16               // how many users are handled concurrently
+	userTime  = 20 * time.Second // the time limit for one user
+	startTime = 30 * time.Second // no user is started later; with userTime this is within the function's limit of 55 s
 )
 
-// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+// invoker invokes turn asynchronously. gateway.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 	EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error
 	EraseUser(ctx context.Context, u chat.User) error
 }
 
-// index is the index of what is live; store.Table is one.
+// index lists the live runs and pending erasures. store.Table implements it.
 type index interface {
 	Due(ctx context.Context) ([]store.LiveEntry, error)
 	LiveOf(ctx context.Context, of chat.OwnerHash) ([]store.LiveEntry, error)
 }
 
-// tables opens a user's part of the table, with credentials for that part alone; usercreds.Tables is one.
+// tables opens the part of one user, with credentials that reach only this part. usercreds.Tables implements it.
 type tables interface {
 	For(u chat.User) (*store.Store, error)
 }
 
-// handler looks after runs. It acts for each user through that user's own store.
+// handler repairs runs. It acts for each user through a store that reaches only that user's data.
 type handler struct {
 	live    index
 	tables  tables
@@ -52,7 +52,7 @@ type handler struct {
 	now     func() time.Time
 }
 
-// Handle is the Lambda handler.
+// Handle handles the schedule and the failure records of turn. It implements the Lambda handler.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	ev, err := gateway.ParseSweep(event)
 	if err == nil {
@@ -68,10 +68,10 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
-// scheduled looks after everything that is due, the users whose entries are oldest first. One user's failure, or an entry
-// that cannot be read, stops no other's; all of them make its error.
+// scheduled handles all due entries of the index, beginning with the users whose entries are the oldest. The failure of
+// one user, or an unreadable entry, does not prevent the others. scheduled returns all errors together.
 func (h *handler) scheduled(ctx context.Context) error {
-	begun := h.now()
+	started := h.now()
 	due, err := h.live.Due(ctx)
 	if err != nil {
 		h.log.ErrorContext(ctx, "read the live index", "err", err)
@@ -80,15 +80,18 @@ func (h *handler) scheduled(ctx context.Context) error {
 	slots, failed := make(chan struct{}, atOnce), make(chan error, len(due))
 	for _, entries := range byUser(due) {
 		slots <- struct{}{}
-		if h.now().Sub(begun) >= startTime {
+		if h.now().Sub(started) >= startTime {
 			h.log.WarnContext(ctx, "leave the remaining users to the next sweep", "entries", len(due))
 			break
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
 			user := entries[0].User
-			if err := h.user(ctx, user, func(ctx context.Context, w *watch) error { return w.entries(ctx, entries) }); err != nil {
-				h.log.ErrorContext(ctx, "look after a user's runs", "user", user, "err", err)
+			if err := h.user(ctx, user, func(ctx context.Context, w *watch) error {
+				return w.entries(ctx,
+					entries)
+			}); err != nil {
+				h.log.ErrorContext(ctx, "handle the due entries of a user", "user", user, "err", err)
 				failed <- fmt.Errorf("%s: %w", user, err)
 			}
 		})
@@ -102,11 +105,12 @@ func (h *handler) scheduled(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// failed acts on a failure record. Another user's run may have the same id: only the entries of the user whose turn
-// failed are looked at. If that user has none, nothing is left to do.
+// failed handles a failure record. Another user may have a run with the same id, so it reads only the entries of the
+// user whose turn failed. If that user has no entries, there is nothing to do.
 func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	if f.Reason != gateway.ReasonRun {
-		h.log.WarnContext(ctx, "an erasure failed") // the next sweep by the schedule asks for it again
+		// The next scheduled sweep requests the erasure again.
+		h.log.WarnContext(ctx, "an erasure failed")
 		return nil
 	}
 	own, err := h.live.LiveOf(ctx, chat.OwnerHash(f.OwnerHash))
@@ -115,30 +119,33 @@ func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	}
 	if len(own) > 0 {
 		user := own[0].User
-		if failed := h.user(ctx, user, func(ctx context.Context, w *watch) error { return w.failed(ctx, f) }); failed != nil {
-			h.log.ErrorContext(ctx, "act on a failure record", "user", user, "run", string(f.Run), "err", failed)
+		if failed := h.user(ctx, user, func(ctx context.Context, w *watch) error {
+			return w.failed(ctx,
+				f)
+		}); failed != nil {
+			h.log.ErrorContext(ctx, "handle a failure record", "user", user, "run", string(f.Run), "err", failed)
 			err = errors.Join(err, fmt.Errorf("%s: %w", user, failed))
 		}
 	}
 	return err
 }
 
-// byUser groups entries by user, in the order of each user's oldest.
+// byUser groups entries by user. The groups have the order of the first entry of each user.
 func byUser(due []store.LiveEntry) [][]store.LiveEntry {
-	place := map[chat.User]int{}
+	group := map[chat.User]int{}
 	var users [][]store.LiveEntry
 	for _, e := range due {
-		n, known := place[e.User]
+		n, known := group[e.User]
 		if !known {
 			n = len(users)
-			place[e.User], users = n, append(users, nil)
+			group[e.User], users = n, append(users, nil)
 		}
 		users[n] = append(users[n], e)
 	}
 	return users
 }
 
-// user does work for one user, starts the queued runs that may start because of it, and reports the results.
+// user does the work for one user, starts or expires the queued runs that it affects, and reports the repairs.
 func (h *handler) user(ctx context.Context, u chat.User, work func(context.Context, *watch) error) error {
 	s, err := h.tables.For(u)
 	if err != nil {
@@ -146,7 +153,7 @@ func (h *handler) user(ctx context.Context, u chat.User, work func(context.Conte
 	}
 	ctx, cancel := context.WithTimeout(ctx, userTime)
 	defer cancel()
-	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, found: map[string][]string{}}
+	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, repairs: map[string][]string{}}
 	errs := []error{work(ctx, w)}
 	if w.freed || len(w.waiting) > 0 {
 		errs = append(errs, w.checkSlots(ctx), w.startQueued(ctx))
@@ -154,12 +161,12 @@ func (h *handler) user(ctx context.Context, u chat.User, work func(context.Conte
 	for _, run := range w.waiting {
 		errs = append(errs, w.expire(ctx, run))
 	}
-	errs = append(errs, w.tellRows(ctx))
+	errs = append(errs, w.broadcastThreads(ctx))
 	w.report(ctx)
 	return errors.Join(errs...)
 }
 
-// entries looks at the user's entries that are due.
+// entries handles the due entries of the user.
 func (w *watch) entries(ctx context.Context, entries []store.LiveEntry) error {
 	var errs []error
 	for _, e := range entries {
@@ -168,7 +175,7 @@ func (w *watch) entries(ctx context.Context, entries []store.LiveEntry) error {
 			continue
 		}
 		w.live[e.Run] = true
-		errs = append(errs, w.look(ctx, e.Run))
+		errs = append(errs, w.checkRun(ctx, e.Run))
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
-// Command sweep looks after runs that are due: each minute, and at once as turn's failure destination. It asks
-// for another attempt, or ends them where none is left. It also starts what waits and has been left, because whoever
-// should have started it may have died, and says what it had to repair.
+// Command sweep repairs runs whose worker has died. It runs every minute, and at once as the failure destination of
+// turn. For each due run it requests another attempt, or ends the run if no attempt is left. It also starts queued runs
+// that another function should have started, and expires runs that were queued for too long. It reports each repair as
+// a metric and a line in the log.
 package main
 
 import (

@@ -15,17 +15,18 @@ import (
 	"carrel/shared/store"
 )
 
-// A failure record of the invocation that claimed a run proves that its worker has ended: the run goes on at once, while
-// its lease has not ended yet, or ends at once if no attempt is left.
+// A failure record of the invocation that claimed a run proves that its worker has ended. The run is resumed at once,
+// before its lease expires, or ended at once if no attempt is left.
 func TestRecord_WorkerDied(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	for n := 1; n <= r.limits.Attempts; n++ {
 		request := fmt.Sprint("invocation ", n)
 		alice.claims("r1", request)
 		r.sweep(alice.failed(request))
-		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) || n == r.limits.Attempts && len(got) > 0 {
+		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) ||
+			n == r.limits.Attempts && len(got) > 0 {
 			t.Errorf("after attempt %d: invoked %v", n, got)
 		}
 		r.advance(time.Second)
@@ -36,9 +37,10 @@ func TestRecord_WorkerDied(t *testing.T) {
 	}
 }
 
-// Records come twice, late and after lost ones. A worker that lives keeps its run, whatever record comes of another.
+// Failure records may be repeated, late or out of order. A live worker keeps its run whatever records of other
+// invocations arrive.
 func TestRecord_OfAnotherInvocation(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.claims("r1", "first")
@@ -48,8 +50,8 @@ func TestRecord_OfAnotherInvocation(t *testing.T) {
 	}
 	second := alice.claims("r1", "second")
 	for range 3 {
-		for _, late := range []string{"first", "", "before its claim"} {
-			r.sweep(alice.failed(late))
+		for _, request := range []string{"first", "", "before its claim"} {
+			r.sweep(alice.failed(request))
 		}
 		r.sweep(alice.neverRan())
 		r.sweep(schedule)
@@ -66,30 +68,31 @@ func TestRecord_OfAnotherInvocation(t *testing.T) {
 	}
 }
 
-// A duplicate of an event has its id. If it fails beside the worker that claimed the run, the worker goes on if it renews
-// its lease before another turn claims the run, and else stops: the run never has two workers.
+// A duplicate event has the same request id. If the duplicate fails while the worker that claimed the run is alive, the
+// worker continues if it renews its lease before another turn claims the run. Otherwise it stops. The run never has two
+// workers.
 func TestRecord_OfADuplicate(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
-	h := alice.dies("r1") // it does not
+	h := alice.dies("r1") // here the worker stays alive
 	r.sweep(alice.failed(worker))
 	alice.lives(h, time.Second)
 	if _, err := alice.store.Claim(t.Context(), "r1"); !errors.Is(err, chat.ErrNotClaimed) {
-		t.Errorf("the claim of the turn that was invoked: %v", err)
+		t.Errorf("the claim of the invoked turn: %v, want ErrNotClaimed", err)
 	}
 	r.sweep(alice.failed(worker))
 	second := alice.claims("r1", "second")
 	if err := h.Renew(t.Context()); !errors.Is(err, chat.ErrLeaseLost) {
-		t.Errorf("the first worker renews: %v", err)
+		t.Errorf("the first worker renews: %v, want ErrLeaseLost", err)
 	}
 	alice.ends(second)
 }
 
-// A turn that fails before it has claimed its run is not invoked again at once, but by the schedule: it would fail as fast,
-// again and again.
+// A turn that fails before it claims its run is not invoked again at once, because it might fail again just as fast.
+// The schedule invokes it.
 func TestRecord_FailedBeforeTheClaim(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
@@ -106,37 +109,38 @@ func TestRecord_FailedBeforeTheClaim(t *testing.T) {
 	}
 }
 
-// If the first turn of a run fails before its claim, the run ends at once. A run of another user with the same id stays.
-func TestAFailedTurnEndsItsRunAtOnce(t *testing.T) {
-	r := newRig(t)
+// If the first turn of a run fails before its claim, the run ends at once. Another user's run with the same id does
+// not.
+func TestRecord_FirstTurnFailed(t *testing.T) {
+	r := newFixture(t)
 	alice, bob := r.person("alice"), r.person("bob")
 	alice.admit("r1")
 	bob.admit("r1")
 	r.sweep(alice.failed("before its claim"))
 	alice.ended("r1", chat.ThreadIdle)
 	if bob.status("r1") != chat.RunAdmitted {
-		t.Error("a run was ended that is none of the failure's")
+		t.Error("the run of another user was ended")
 	}
 }
 
-// Clients choose run ids, so two users may have runs of one id. A failure record of one user's turn changes nothing of the
-// other user's run: not when the failed run has ended, not when it is left to the schedule, and not when the same invocation
-// id stands in both.
-func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
+// Clients choose run ids, so two users may have runs with the same id. A failure record of one user's turn does not
+// change the run of another user. That holds if the failed run has ended, if it is left to the schedule, and if both
+// runs have the same invocation id.
+func TestRecord_SameRunIDOfOtherUsers(t *testing.T) {
 	t.Attr("row", "B4: a failed turn ends no run with the same id of another user")
-	for what, becomes := range map[string]func(r *rig, alice person){
-		"is over":               func(_ *rig, alice person) { alice.ends(alice.dies("r1")) },
-		"is left to a schedule": func(r *rig, alice person) { alice.dies("r1"); r.advance(21 * time.Second) },
-		"was never there":       func(*rig, person) {},
+	for what, prepare := range map[string]func(r *fixture, alice person){
+		"ended run":            func(_ *fixture, alice person) { alice.ends(alice.dies("r1")) },
+		"left to the schedule": func(r *fixture, alice person) { alice.dies("r1"); r.advance(21 * time.Second) },
+		"unknown run":          func(*fixture, person) {},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r := newRig(t)
+			r := newFixture(t)
 			alice := r.person("alice")
-			if what != "was never there" {
+			if what != "unknown run" {
 				alice.admit("r1")
 			}
-			becomes(r, alice)
-			var others []person // so many that some are in the index beside her
+			prepare(r, alice)
+			var others []person // so many that some share her shard of the index
 			for n := range 60 {
 				p := r.person(fmt.Sprint("other", n))
 				p.admit("r1")
@@ -150,21 +154,24 @@ func TestAFailedTurnIsItsUsersAlone(t *testing.T) {
 			for n, p := range others {
 				want := []chat.RunStatus{chat.RunRunning, chat.RunAdmitted}[n%2]
 				run, err := p.store.Run(t.Context(), "r1")
-				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning && !run.LeaseExpires.After(r.now()) || len(got) > 0 {
-					t.Errorf("alice's turn failed, the run of %s is %s until %s, %v, and the window got %v", p.user, run.Status, run.LeaseExpires, err, got)
+				if got := r.edge.Frames(p.window); err != nil || run.Status != want || want == chat.RunRunning &&
+					!run.LeaseExpires.After(r.now()) || len(got) > 0 {
+					t.Errorf("alice's turn failed; the run of %s is %s until %s, %v, and the connection got %v", p.user,
+						run.Status, run.LeaseExpires, err, got)
 				}
 			}
-			if got := r.edge.Invoked(); slices.ContainsFunc(got, func(i gatewaytest.Invocation) bool { return i.User != alice.user }) {
+			if got := r.edge.Invoked(); slices.ContainsFunc(got,
+				func(i gatewaytest.Invocation) bool { return i.User != alice.user }) {
 				t.Errorf("invoked %v", got)
 			}
 		})
 	}
 }
 
-// Lambda gives up an event after 180 s without capacity. Its run ends, and the error says what helps. A younger run has
-// another event.
+// Lambda drops an event after 180 s without capacity. Its run ends with CodeNoCapacity. A younger run has another
+// event, so it stays.
 func TestRecord_NeverRan(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	for _, wait := range []time.Duration{time.Second, 168 * time.Second} {
@@ -183,8 +190,8 @@ func TestRecord_NeverRan(t *testing.T) {
 }
 
 // Without a failure record, sweep invokes turn once more for an unclaimed run, and ends the run at its deadline.
-func TestUnclaimedRun(t *testing.T) {
-	r := newRig(t)
+func TestSweep_UnclaimedRun(t *testing.T) {
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	for _, c := range []struct{ wait, invoked int }{{0, 0}, {59, 0}, {2, 1}, {60, 0}, {60, 0}, {18, 0}} {
@@ -204,7 +211,7 @@ func TestUnclaimedRun(t *testing.T) {
 
 // A worker may die after it has ended its run and before it has started the next.
 func TestRecord_OfAnEndedRun(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.admit("r2")
@@ -215,42 +222,43 @@ func TestRecord_OfAnEndedRun(t *testing.T) {
 	}
 }
 
-// An unreadable entry of the index stops no other entry, and a user without credentials stops no other user.
-func TestOneEntryStopsNoOther(t *testing.T) {
-	r := newRig(t)
+// An unreadable entry of the index does not prevent the handling of other entries, nor a user without credentials that
+// of other users.
+func TestSweep_UnreadableEntry(t *testing.T) {
+	r := newFixture(t)
 	alice, bob := r.person("alice"), r.person("bob")
 	for _, p := range []person{alice, bob} {
 		p.admit("r1")
 		p.dies("r1")
 	}
 	r.advance(61 * time.Second)
-	r.live, r.tables = spoiled{r.live}, closed{r.tables, alice.user}
-	if err := r.Handle(t.Context(), []byte(schedule)); !errors.Is(err, errSpoiled) || !errors.Is(err, errClosed) {
-		t.Errorf("error %v, want both", err)
+	r.live, r.tables = unreadable{r.live}, closed{r.tables, alice.user}
+	if err := r.Handle(t.Context(), []byte(schedule)); !errors.Is(err, errUnreadable) || !errors.Is(err, errClosed) {
+		t.Errorf("error %v, want both errors", err)
 	}
 	if got := r.edge.Invoked(); len(got) != 1 || got[0] != bob.turn("r1") {
 		t.Errorf("invoked %v", got)
 	}
 }
 
-var errSpoiled, errClosed = errors.New("an entry cannot be read"), errors.New("no credentials")
+var errUnreadable, errClosed = errors.New("an entry cannot be read"), errors.New("no credentials")
 
-// spoiled is an index with an entry that cannot be read; closed are tables of which one user's cannot be opened.
+// unreadable is an index with an unreadable entry. closed cannot open the part of one user.
 type (
-	spoiled struct{ index }
-	closed  struct {
+	unreadable struct{ index }
+	closed     struct {
 		tables
-		to chat.User
+		user chat.User
 	}
 )
 
-func (s spoiled) Due(ctx context.Context) ([]store.LiveEntry, error) {
+func (s unreadable) Due(ctx context.Context) ([]store.LiveEntry, error) {
 	due, err := s.index.Due(ctx)
-	return due, errors.Join(err, errSpoiled)
+	return due, errors.Join(err, errUnreadable)
 }
 
 func (c closed) For(u chat.User) (*store.Store, error) {
-	if u == c.to {
+	if u == c.user {
 		return nil, errClosed
 	}
 	return c.tables.For(u)

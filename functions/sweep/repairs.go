@@ -10,19 +10,19 @@ import (
 	"carrel/shared/monitor"
 )
 
-// repaired notes one thing that somebody else should have done.
-func (w *watch) repaired(metric, what string) { w.found[metric] = append(w.found[metric], what) }
+// repaired records one repair, such as the id of a run, under its metric.
+func (w *watch) repaired(metric, what string) { w.repairs[metric] = append(w.repairs[metric], what) }
 
-// report tells of what was repaired for the user: one metric and one line of the log for each kind.
+// report writes one metric and one line in the log for each kind of repair.
 func (w *watch) report(ctx context.Context) {
-	for _, metric := range slices.Sorted(maps.Keys(w.found)) {
-		w.monitor.Count(metric, len(w.found[metric]))
-		w.log.WarnContext(ctx, "repaired", "kind", metric, "user", w.user, "what", w.found[metric])
+	for _, metric := range slices.Sorted(maps.Keys(w.repairs)) {
+		w.monitor.Count(metric, len(w.repairs[metric]))
+		w.log.WarnContext(ctx, "repaired", "kind", metric, "user", w.user, "what", w.repairs[metric])
 	}
 }
 
-// checkSlots finds seats whose run has ended or is gone. A run's end frees its seat in the same transaction, so there
-// should be none. Who admits next takes them off the desk; here they are told of.
+// checkSlots reports slots whose run has ended or does not exist. The end of a run frees its slot in the same
+// transaction, so there should be none. The next admission removes them from the run queue.
 func (w *watch) checkSlots(ctx context.Context) error {
 	before, err := w.store.RunQueue(ctx)
 	if err != nil {
@@ -44,12 +44,14 @@ func (w *watch) checkSlots(ctx context.Context) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	now, err := w.store.RunQueue(ctx) // a run that ended since the first look has taken its seat with it
-	if err != nil || now.Erasing {    // of who is to be forgotten the seats stay: see Store.StopAll
+	// The slot of a run that has ended since the first read is free now. The slots of a user who is being erased stay:
+	// see Store.StopAll.
+	now, err := w.store.RunQueue(ctx)
+	if err != nil || now.Erasing {
 		return err
 	}
 	for _, run := range dead {
-		if _, sits := now.Slots[run]; sits {
+		if _, holdsSlot := now.Slots[run]; holdsSlot {
 			w.repaired(monitor.SweepSlots, string(run))
 		}
 	}

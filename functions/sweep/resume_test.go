@@ -15,9 +15,9 @@ import (
 	"carrel/shared/store"
 )
 
-// A run whose worker has died is turn's to go on with, as often as it has attempts, and sweep's to end then.
-func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
-	r := newRig(t)
+// A run whose worker has died is resumed by turn while attempts are left. Then sweep ends it.
+func TestSweep_ResumesDeadWorkersRun(t *testing.T) {
+	r := newFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	for n := 1; n <= r.limits.Attempts; n++ {
@@ -26,11 +26,12 @@ func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
 		}
 		r.sweep(schedule)
 		if got := r.edge.Invoked(); len(got) > 0 {
-			t.Fatalf("attempt %d, within its lease: invoked %v", n, got)
+			t.Fatalf("attempt %d, before its lease expires: invoked %v", n, got)
 		}
 		r.advance(61 * time.Second)
 		r.sweep(schedule)
-		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) || n == r.limits.Attempts && len(got) > 0 {
+		if got := r.edge.Invoked(); n < r.limits.Attempts && (len(got) != 1 || got[0] != alice.turn("r1")) ||
+			n == r.limits.Attempts && len(got) > 0 {
 			t.Errorf("after attempt %d: invoked %v", n, got)
 		}
 	}
@@ -40,9 +41,10 @@ func TestARunWhoseWorkerDiedIsResumed(t *testing.T) {
 	}
 }
 
-// A run with a dead worker ends if turn cannot be invoked. For an unclaimed run the invoke is repeated until the deadline.
-func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
-	r := newRig(t)
+// A run with a dead worker ends if turn cannot be invoked. For an unclaimed run, the invocation is repeated until the
+// deadline.
+func TestSweep_InvokeFails(t *testing.T) {
+	r := newFixture(t)
 	alice, bob := r.person("alice"), r.person("bob")
 	alice.admit("r1")
 	alice.dies("r1")
@@ -53,8 +55,9 @@ func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
 		}
 		r.advance(wait)
 		r.edge.Fail(errors.New("throttled"))
-		if err := r.Handle(t.Context(), json.RawMessage(schedule)); err == nil || !strings.Contains(err.Error(), "throttled") {
-			t.Errorf("error %v, want that turn cannot be invoked", err)
+		if err := r.Handle(t.Context(), json.RawMessage(schedule)); err == nil ||
+			!strings.Contains(err.Error(), "throttled") {
+			t.Errorf("error %v, want the error of the invocation", err)
 		}
 	}
 	alice.ended("r1", chat.ThreadIdle)
@@ -63,13 +66,13 @@ func TestARunThatCannotBeResumedIsEnded(t *testing.T) {
 	bob.endedWith(engine.CodeNoCapacity, "r1", chat.ThreadIdle)
 }
 
-// A run ends at its limit, whatever attempts are left and even if its worker goes on renewing its lease.
-func TestARunEndsAtItsLimit(t *testing.T) {
+// A run ends at its time limit, even if attempts are left and its worker keeps renewing its lease.
+func TestSweep_RunTimeLimit(t *testing.T) {
 	for _, limit := range []time.Duration{5 * time.Minute, 14 * time.Minute} {
 		t.Run(limit.String(), func(t *testing.T) {
 			limits := chat.DefaultLimits()
 			limits.RunTime = limit
-			r := newRigWith(t, limits)
+			r := newFixtureWith(t, limits)
 			alice := r.person("alice")
 			alice.admit("r1")
 			begun := r.now()
@@ -84,7 +87,7 @@ func TestARunEndsAtItsLimit(t *testing.T) {
 				}
 			}
 			if took := r.now().Sub(begun); took < limit || took > limit+2*time.Minute {
-				t.Errorf("it ended after %v", took)
+				t.Errorf("the run ended after %v", took)
 			}
 			if got := r.edge.Invoked(); len(got) > 0 {
 				t.Errorf("invoked %v", got)
@@ -94,23 +97,24 @@ func TestARunEndsAtItsLimit(t *testing.T) {
 	}
 }
 
-// residue plants one thing that was left over, and does what must come before it is found.
-func residues() map[string]func(r *rig, p person) {
-	return map[string]func(r *rig, p person){
-		monitor.SweepResumed: func(r *rig, p person) {
+// residues returns, by the metric that reports it, functions that create one kind of residue and advance the clock
+// until sweep can find it.
+func residues() map[string]func(r *fixture, p person) {
+	return map[string]func(r *fixture, p person){
+		monitor.SweepResumed: func(r *fixture, p person) {
 			p.admit("r1")
 			p.dies("r1")
 			r.advance(61 * time.Second)
 		},
-		monitor.SweepResumed + ", never claimed": func(r *rig, p person) {
+		monitor.SweepResumed + ", never claimed": func(r *fixture, p person) {
 			p.admit("r1")
 			r.advance(61 * time.Second)
 		},
-		monitor.NoCapacity: func(r *rig, p person) {
+		monitor.NoCapacity: func(r *fixture, p person) {
 			p.admit("r1")
 			r.advance(201 * time.Second)
 		},
-		monitor.SweepEnded: func(r *rig, p person) {
+		monitor.SweepEnded: func(r *fixture, p person) {
 			p.admit("r1")
 			for range r.limits.Attempts {
 				if _, err := p.store.Claim(r.t.Context(), "r1"); err != nil {
@@ -119,20 +123,20 @@ func residues() map[string]func(r *rig, p person) {
 				r.advance(61 * time.Second)
 			}
 		},
-		monitor.SweepExpired: func(r *rig, p person) {
+		monitor.SweepExpired: func(r *fixture, p person) {
 			p.admit("r1")
 			p.admit("r2")
 			r.advance(59*time.Minute + 55*time.Second)
-			p.dies("r1") // it has just begun
+			p.dies("r1") // claimed just now, so its worker counts as alive
 			r.advance(6 * time.Second)
 		},
-		monitor.SweepStarted: func(r *rig, p person) {
+		monitor.SweepStarted: func(r *fixture, p person) {
 			p.admit("r1")
 			p.admit("r2")
 			p.ends(p.dies("r1"))
 			r.advance(61 * time.Second)
 		},
-		monitor.SweepErased: func(r *rig, p person) {
+		monitor.SweepErased: func(r *fixture, p person) {
 			p.admit("r1")
 			p.ends(p.dies("r1"))
 			if _, err := p.store.Delete(r.t.Context(), "t"); err != nil {
@@ -140,12 +144,12 @@ func residues() map[string]func(r *rig, p person) {
 			}
 			r.advance(3 * time.Minute)
 		},
-		monitor.SweepSlots: func(r *rig, p person) {
+		monitor.SweepSlots: func(r *fixture, p person) {
 			p.admit("r1")
-			h := p.dies("r1") // it does not
+			h := p.dies("r1") // here the worker stays alive
 			p.admit("r2")
 			p.lives(h, 61*time.Second)
-			r.seat(p.user, "gone", "t2")
+			r.slot(p.user, "missing", "t2")
 		},
 	}
 }
@@ -157,13 +161,13 @@ func (p person) ends(h *store.Lease) {
 	}
 }
 
-// What was left over of each kind is found and told of, once, and nothing is told of a user who has none.
-func TestResidueIsFound(t *testing.T) {
+// Each kind of residue is found and reported once. Nothing is reported for a user without residue.
+func TestSweep_ReportsResidue(t *testing.T) {
 	t.Attr("row", "E1: planted residue is found and reported")
 	t.Attr("row", "E4: residue that sweep finds is a metric")
 	for what, plant := range residues() {
 		t.Run(what, func(t *testing.T) {
-			r := newRig(t)
+			r := newFixture(t)
 			alice, bob := r.person("alice"), r.person("bob")
 			plant(r, alice)
 			bob.admit("r1")
@@ -179,7 +183,8 @@ func TestResidueIsFound(t *testing.T) {
 			lines := slices.DeleteFunc(strings.Split(r.log.String(), "\n"), func(l string) bool {
 				return !strings.Contains(l, `"kind":"`+kind+`"`)
 			})
-			if len(lines) != 1 || !strings.Contains(lines[0], `"what":["`) || strings.Contains(r.log.String(), "alice") {
+			if len(lines) != 1 || !strings.Contains(lines[0], `"what":["`) ||
+				strings.Contains(r.log.String(), "alice") {
 				t.Errorf("logged %q", lines)
 			}
 		})

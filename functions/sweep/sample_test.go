@@ -14,8 +14,8 @@ func TestSamples(t *testing.T) {
 		"sweep-schedule": engine.CodeDied, "sweep-failed": engine.CodeDied, "sweep-expired": engine.CodeNoCapacity,
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			r.limits.Attempts = 1 // they end their run
+			r := newFixture(t)
+			r.limits.Attempts = 1 // so that each event ends the run
 			alice := r.person("alice")
 			alice.admit("r1")
 			r.sweep(string(gatewaytest.Sample(t, "sweep-schedule")))
@@ -23,7 +23,7 @@ func TestSamples(t *testing.T) {
 				t.Errorf("a run that is not due is %s", got)
 			}
 			if code == engine.CodeDied {
-				alice.claims("r1", "e4b46cbf-b738-44ef-a3f2-9d4b1e1b1c53") // as the record says
+				alice.claims("r1", "e4b46cbf-b738-44ef-a3f2-9d4b1e1b1c53") // the request id in the record
 			} else {
 				r.advance(2 * time.Minute)
 			}

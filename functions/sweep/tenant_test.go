@@ -11,13 +11,13 @@ import (
 	"carrel/shared/monitor"
 )
 
-// A run among one user's that says that it is another's is nobody's to end: it is recorded, and nothing is told of it.
-func TestSweepEndsNoRunOfAnotherOwner(t *testing.T) {
-	r, spoil := spoiledRig(t)
+// Sweep does not end a run in one user's partition that names another owner. It records a violation and posts nothing.
+func TestSweep_RunOfAnotherOwner(t *testing.T) {
+	r, corrupt := corruptibleFixture(t)
 	alice := r.person("alice")
 	alice.admit("r1")
 	alice.dies("r1")
-	spoil(alice.user, "RUN#r1", "user")
+	corrupt(alice.user, "RUN#r1", "user")
 	r.advance(61 * time.Second)
 	if err := r.Handle(t.Context(), json.RawMessage(schedule)); err != nil && !errors.Is(err, chat.ErrForeign) {
 		t.Fatal(err)
@@ -26,6 +26,6 @@ func TestSweepEndsNoRunOfAnotherOwner(t *testing.T) {
 		t.Errorf("%d violations were recorded, want one of the guard tenant", n)
 	}
 	if s := alice.status("r1"); s != chat.RunRunning || len(r.edge.Frames(alice.window)) > 0 {
-		t.Errorf("the run is %s, and alice's window was posted %d frames", s, len(r.edge.Frames(alice.window)))
+		t.Errorf("the run is %s, and alice's connection got %d frames", s, len(r.edge.Frames(alice.window)))
 	}
 }

@@ -13,19 +13,19 @@ import (
 	"carrel/shared/wire"
 )
 
-// A run whose input, or whose log, cannot be read any more would hold its thread for ever: it is ended, once, and what
-// waits for it goes on.
-func TestARunThatCannotBeReadIsEnded(t *testing.T) {
+// A run whose input or log has become unreadable would block its thread for ever. Sweep ends it, once, and the next
+// queued run starts.
+func TestSweep_UnreadableRun(t *testing.T) {
 	for what, c := range map[string]struct{ prefix, attribute string }{
 		"its input": {"IN#r1", "input"}, "its log": {"E#", "e"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r, spoil := spoiledRig(t)
+			r, corrupt := corruptibleFixture(t)
 			alice := r.person("alice")
 			alice.admit("r1")
 			alice.admit("r2")
 			alice.dies("r1")
-			spoil(alice.user, c.prefix, c.attribute)
+			corrupt(alice.user, c.prefix, c.attribute)
 			r.advance(61 * time.Second)
 			r.sweep(schedule)
 			if alice.status("r1") != chat.RunFailed || alice.status("r2") != chat.RunAdmitted {
@@ -37,26 +37,27 @@ func TestARunThatCannotBeReadIsEnded(t *testing.T) {
 					last = e
 				}
 			}
-			if end := last.Events[len(last.Events)-1]; last.Seq != 4 || end.Type != agui.RunError || end.Code != engine.CodeInternal || end.Message == "" {
-				t.Errorf("the window was told %+v", last)
+			if end := last.Events[len(last.Events)-1]; last.Seq != 4 || end.Type != agui.RunError ||
+				end.Code != engine.CodeInternal || end.Message == "" {
+				t.Errorf("the connection got %+v", last)
 			}
 			for _, e := range last.Events {
 				if e.Type == agui.RunStarted {
-					t.Error("the run began twice")
+					t.Error("the run has two RUN_STARTED events")
 				}
 			}
 			r.sweep(schedule)
 			if again := r.edge.Frames(alice.window); len(again) > 0 {
-				t.Errorf("the next sweep told of it again: %+v", again)
+				t.Errorf("the next sweep broadcast the end again: %+v", again)
 			}
 		})
 	}
 }
 
-// A run that sweep ends tells what it has used, and one that never wrote begins with what a person answered and has a result
-// for the call that was asked about.
-func TestWhatSweepEndsIsWhole(t *testing.T) {
-	r := newRig(t)
+// A run that sweep ends has its usage recorded. A run without records that answers an interrupt gets a RUN_STARTED
+// event with the response, and a result for the interrupted tool call.
+func TestSweep_EndedRunIsComplete(t *testing.T) {
+	r := newFixture(t)
 	r.limits.Attempts = 1
 	alice := r.person("alice")
 	alice.admit("r1")
@@ -75,12 +76,15 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asks := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{{ID: "q", ToolCallID: "c", Reason: agui.ReasonInputRequired}}}}
-	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"}, asks}); err != nil {
+	interrupt := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt,
+		Interrupts: []agui.Interrupt{{ID: "q", ToolCallID: "c", Reason: agui.ReasonInputRequired}}}}
+	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"},
+		interrupt}); err != nil {
 		t.Fatal(err)
 	}
-	answer := agui.Resume{InterruptID: "q", Status: agui.ResumeResolved, Payload: json.RawMessage(`"blue"`)}
-	if _, err := bob.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Answers: []store.Answer{{Resume: answer}}}); err != nil {
+	response := agui.Resume{InterruptID: "q", Status: agui.ResumeResolved, Payload: json.RawMessage(`"blue"`)}
+	if _, err := bob.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t",
+		Answers: []store.Answer{{Resume: response}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bob.store.Claim(t.Context(), "r2"); err != nil {
@@ -95,10 +99,11 @@ func TestWhatSweepEndsIsWhole(t *testing.T) {
 			started = slices.DeleteFunc(e.Events, func(e agui.Event) bool { return e.Type != agui.RunStarted })
 		}
 	}
-	if len(started) != 1 || len(started[0].Input.Resume) != 1 || string(started[0].Input.Resume[0].Payload) != `"blue"` {
-		t.Errorf("it began with %+v", started)
+	if len(started) != 1 || len(started[0].Input.Resume) != 1 ||
+		string(started[0].Input.Resume[0].Payload) != `"blue"` {
+		t.Errorf("the started events are %+v, want one with the response", started)
 	}
 	if len(last) != 3 || last[1].Type != agui.ToolCallResult || last[1].ToolCallID != "c" || !last[2].Terminal() {
-		t.Errorf("the call that was asked about has no result: %+v", last)
+		t.Errorf("the interrupted call has no result: %+v", last)
 	}
 }

@@ -15,24 +15,26 @@ import (
 	"carrel/shared/wire"
 )
 
-// eventAge is how long a run has been admitted when Lambda gives its event up, which is 180 s old then by Lambda's clock.
+// eventAge is the least age of an admitted run whose event Lambda has dropped. Lambda drops an event after 180 s by its
+// own clock, so eventAge allows for a difference between the clocks.
 const eventAge = 170 * time.Second
 
-// watch is one user's share of a sweep.
+// watch is the sweep of one user.
 type watch struct {
 	*handler
 	user    chat.User
 	store   *store.Store
 	live    map[chat.RunID]bool
 	waiting []store.Run
-	freed   bool                // a seat has become free here
-	rows    []chat.ThreadID     // that have changed, to be told at the end
-	found   map[string][]string // what had to be repaired, by metric
+	freed   bool                // this sweep has freed a slot
+	threads []chat.ThreadID     // changed threads, which are broadcast at the end
+	repairs map[string][]string // the repairs so far, by metric
 }
 
-// look judges one run by its record, read now: the index may lag behind. Each claim has its conditions again, so that
-// nothing is done to a run that another worker claims in between. A run that stays live is due again later.
-func (w *watch) look(ctx context.Context, id chat.RunID) error {
+// checkRun decides what to do with one run. It reads the record, because the index may be out of date. Each later claim
+// checks its conditions again, so a run that another worker claims in between is left alone. A run that stays live is
+// due again later.
+func (w *watch) checkRun(ctx context.Context, id chat.RunID) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -57,8 +59,8 @@ func (w *watch) look(ctx context.Context, id chat.RunID) error {
 	return w.store.LookAgain(ctx, run)
 }
 
-// start invokes turn once more for an unclaimed run: message may have died before its invoke, or Lambda may have lost the
-// event. If the invoke fails, the next sweep tries again, until the run's deadline.
+// start invokes turn again for an unclaimed run, because message may have died before it invoked turn, or Lambda may
+// have lost the event. If the invocation fails, the next sweep tries again, until the deadline of the run.
 func (w *watch) start(ctx context.Context, run store.Run) error {
 	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {
 		return fmt.Errorf("invoke turn for an unclaimed run: %w", err)
@@ -67,8 +69,8 @@ func (w *watch) start(ctx context.Context, run store.Run) error {
 	return w.store.LookAgain(ctx, run)
 }
 
-// resume has turn go on with a run whose worker has died, if more attempts are left. A turn too many does nothing. Where
-// none is left, or turn cannot be invoked, the run ends here.
+// resume invokes turn for another attempt at a run whose worker has died. A superfluous invocation does nothing. If no
+// attempt is left, or turn cannot be invoked, resume ends the run.
 func (w *watch) resume(ctx context.Context, run store.Run) error {
 	if run.Attempts >= w.limits.Attempts || !w.now().Before(run.Deadline) {
 		return w.end(ctx, run.ID, w.store.ClaimExpired, died)
@@ -81,13 +83,13 @@ func (w *watch) resume(ctx context.Context, run store.Run) error {
 	return w.store.LookAgain(ctx, run)
 }
 
-// failed acts on a failure record of one of the user's runs.
+// failed handles a failure record of one of the user's runs.
 //
-// If the invocation never ran, Lambda had no capacity until the event was too old. A run of that age ends. A younger run has
-// another event, and the index finds it. If the invocation failed and is the run's worker, the run goes on before its lease
-// ends. If it failed and is not the worker, it failed before its claim. Then an admitted run ends, because the next
-// invocation would fail as well, and a running run is left to its worker and to the index. If the run has ended, the worker
-// may have died before it started the user's queued runs.
+// If the invocation never ran, Lambda had no capacity until the event was too old. A run of that age ends. A younger
+// run has another event, and the index finds it. If the invocation failed and is the run's worker, the run goes on
+// before its lease ends. If it failed and is not the worker, it failed before its claim. Then an admitted run ends,
+// because the next invocation would fail as well, and a running run is left to its worker and to the index. If the run
+// has ended, the worker may have died before it started the user's queued runs.
 func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	run, err := w.store.Run(ctx, f.Run)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -109,7 +111,7 @@ func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	return nil
 }
 
-// release has a run go on whose worker has ended: the invocation that failed. It does nothing if another has claimed it.
+// release resumes a run whose worker was the failed invocation. It does nothing if another worker has claimed the run.
 func (w *watch) release(ctx context.Context, id chat.RunID, request string) error {
 	run, err := w.store.Release(ctx, id, request)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
@@ -121,8 +123,8 @@ func (w *watch) release(ctx context.Context, id chat.RunID, request string) erro
 	return w.resume(ctx, run)
 }
 
-// erase has a pass made over a deleted thread, or over a user who is to be forgotten. One that is under way already is
-// harmless.
+// erase invokes turn for an erasing pass over a deleted thread, or over a user who asked to be erased. A second pass at
+// the same time is harmless.
 func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Sub(e.Due) > eraseTime {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
@@ -133,24 +135,24 @@ func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
 	return w.invoker.EraseThread(ctx, w.user, e.Erasure.Thread, e.Erasure.Epoch)
 }
 
-// eraseTime is after the due time of an erasure. An erasure that is still there then counts as a repair.
+// eraseTime is the time that an erasure may take after it is due. An erasure that takes longer counts as a repair.
 const eraseTime = 2 * time.Minute
 
-// claim is Store.ClaimExpired or Store.ClaimUnclaimed.
+// claim is the type of Store.ClaimExpired and Store.ClaimUnclaimed.
 type claim func(context.Context, chat.RunID) (*store.Lease, error)
 
-// ending is why a run ends here.
+// ending is the reason for which sweep ends a run.
 type ending int
 
 const (
-	died       ending = iota // its worker has
-	notStarted               // Lambda had no capacity
+	died       ending = iota // the worker has died
+	notStarted               // Lambda had no capacity to start a worker
 )
 
-// end claims a run whose worker has died or never came, ends it and tells the user's windows. Whoever was faster has
-// taken care of it.
+// end claims a run whose worker has died or never started, ends the run, and broadcasts the end. It does nothing if
+// another worker has claimed or ended the run first.
 func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending) error {
-	held, err := claim(ctx, id)
+	lease, err := claim(ctx, id)
 	if errors.Is(err, chat.ErrForeign) {
 		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id), monitor.Request(gateway.RequestID(ctx)))
 		return err
@@ -161,16 +163,16 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 	if err != nil {
 		return err
 	}
-	run := held.Run()
-	if err := held.Unreadable(); err != nil {
-		w.log.ErrorContext(ctx, "the run can only be ended", "user", w.user, "run", string(id), "err", err)
+	run := lease.Run()
+	if err := lease.Unreadable(); err != nil {
+		w.log.ErrorContext(ctx, "end an unreadable run", "user", w.user, "run", string(id), "err", err)
 	}
-	started := emit.Started(held.Input().RunInput(), held.Input().Agent, w.now())
-	last := lastOf(held, started, why)
-	seq, thread, err := held.End(ctx, last)
+	started := emit.Started(lease.Input().RunInput(), lease.Input().Agent, w.now())
+	last := finalEvents(lease, started, why)
+	seq, thread, err := lease.End(ctx, last)
 	for try := 1; errors.Is(err, store.ErrStaleAttempt) && try < 3; try++ {
-		last = lastOf(held, started, why)
-		seq, thread, err = held.End(ctx, last)
+		last = finalEvents(lease, started, why)
+		seq, thread, err = lease.End(ctx, last)
 	}
 	deleted := errors.Is(err, store.ErrDeleted)
 	if errors.Is(err, chat.ErrLeaseLost) {
@@ -190,34 +192,34 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 	if deleted {
 		return nil
 	}
-	w.rows = append(w.rows, thread.ID)
-	return w.tell(ctx, &wire.Events{
+	w.threads = append(w.threads, thread.ID)
+	return w.broadcast(ctx, &wire.Events{
 		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
 	})
 }
 
-// lastOf is the last record of a run that ends here, whose figures are those that its log shows.
-func lastOf(held *store.Lease, started agui.Event, why ending) []agui.Event {
-	earlier, asked := held.PreviousEvents(), held.Input().Asked()
-	held.SetStats(agui.RunStats(earlier))
-	if held.Unreadable() != nil {
-		return emit.Unreadable(held.HasRecords(), earlier, started)
+// finalEvents returns the events of the last record of a run that sweep ends. It sets the run's usage from its log.
+func finalEvents(lease *store.Lease, started agui.Event, why ending) []agui.Event {
+	previous, asked := lease.PreviousEvents(), lease.Input().Asked()
+	lease.SetStats(agui.RunStats(previous))
+	if lease.Unreadable() != nil {
+		return emit.Unreadable(lease.HasRecords(), previous, started)
 	}
-	if why == notStarted && !held.HasRecords() {
+	if why == notStarted && !lease.HasRecords() {
 		return emit.NotStarted(asked, started)
 	}
-	return emit.Died(earlier, asked, started)
+	return emit.Died(previous, asked, started)
 }
 
-// expire ends a run that has waited for too long and could not be started now: what it waited for may have expired at
-// the same moment. One that may wait longer is due again later.
+// expire ends a run that was queued for too long. It is called after startQueued, because the run that it was queued
+// behind may have ended in this sweep. A run that may stay queued is due again later.
 func (w *watch) expire(ctx context.Context, run store.Run) error {
 	if !w.now().After(run.Deadline) {
 		return w.store.LookAgain(ctx, run)
 	}
 	ended, err := w.store.ExpireQueued(ctx, run.ID)
 	if errors.Is(err, chat.ErrNotClaimed) {
-		return w.store.LookAgain(ctx, run) // it waits for a person, or it has started or ended since
+		return w.store.LookAgain(ctx, run) // the thread is awaiting input, or the run has started or ended since
 	}
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -225,25 +227,26 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
-	w.rows = append(w.rows, run.Thread)
+	w.threads = append(w.threads, run.Thread)
 	w.repaired(monitor.SweepExpired, string(run.ID))
-	return w.tell(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
+	return w.broadcast(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
 }
 
-func (w *watch) tell(ctx context.Context, frames ...wire.ServerFrame) error {
+func (w *watch) broadcast(ctx context.Context, frames ...wire.ServerFrame) error {
 	return emit.Broadcast(ctx, emit.Recipients{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
 		Violation: func(id chat.ConnectionID) {
-			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
+			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)),
+				monitor.Connection(id))
 		},
 	}, frames...)
 }
 
-// startQueued starts what may start now; what fails is tried again in a minute.
+// startQueued starts the queued runs that have a slot now. The next sweep, in a minute, repeats what fails.
 func (w *watch) startQueued(ctx context.Context) error {
 	runs, err := w.store.StartQueued(ctx)
 	errs := []error{err}
 	for _, run := range runs {
-		if !w.freed { // whoever freed its seat before should have started it
+		if !w.freed { // the function that freed the slot should have started the run
 			w.repaired(monitor.SweepStarted, string(run.ID))
 		}
 		errs = append(errs, w.invoker.Turn(ctx, w.user, run.ID))
@@ -251,10 +254,10 @@ func (w *watch) startQueued(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// tellRows tells the user's lists where the threads are now whose runs have ended here.
-func (w *watch) tellRows(ctx context.Context) error {
+// broadcastThreads sends the state of the threads whose runs this sweep has ended to all connections of the user.
+func (w *watch) broadcastThreads(ctx context.Context) error {
 	var frames []wire.ServerFrame
-	for _, id := range w.rows {
+	for _, id := range w.threads {
 		t, err := w.store.Thread(ctx, id)
 		if errors.Is(err, chat.ErrNotFound) {
 			continue
@@ -262,7 +265,7 @@ func (w *watch) tellRows(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d, err := w.store.RunQueue(ctx) // after the thread: what it says is as new, or newer
+		d, err := w.store.RunQueue(ctx) // read after the thread, so that it is not older
 		if err != nil {
 			return err
 		}
@@ -275,5 +278,5 @@ func (w *watch) tellRows(ctx context.Context) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	return w.tell(ctx, frames...)
+	return w.broadcast(ctx, frames...)
 }

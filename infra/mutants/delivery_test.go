@@ -120,7 +120,7 @@ func limitGuards() []guard {
 			from: `h.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)`, to: `return err`,
 		},
 		{
-			name: "unreadable: a record", file: "shared/store/earlier.go", test: "./functions/sweep TestARunThatCannotBeReadIsEnded",
+			name: "unreadable: a record", file: "shared/store/earlier.go", test: "./functions/sweep TestSweep_UnreadableRun",
 			from: `h.broken = err // it has its numbers, and so the run can be ended behind it`, to: `return err`,
 		},
 		{
@@ -128,7 +128,7 @@ func limitGuards() []guard {
 			from: `if err := t.held.Unreadable(); err != nil {`, to: `if err := t.held.Unreadable(); err != nil && ctx == nil {`,
 		},
 		{
-			name: "unreadable: it begins once", file: "shared/emit/died.go", test: "./functions/sweep TestARunThatCannotBeReadIsEnded",
+			name: "unreadable: it begins once", file: "shared/emit/died.go", test: "./functions/sweep TestSweep_UnreadableRun",
 			from: `if !begun {`, to: `if len(earlier) == 0 {`,
 		},
 	}

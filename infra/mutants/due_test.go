@@ -8,7 +8,7 @@ func dueGuards() []guard {
 			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`, to: `if due-millis(now) >= -time.Hour.Milliseconds() {`,
 		},
 		{
-			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestUnclaimedRun",
+			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestSweep_UnclaimedRun",
 			from: `":due": number(millis(nextLook(r, s.t.c.Now())))`, to: `":due": number(millis(r.Due))`,
 		},
 		{
@@ -23,7 +23,7 @@ func dueGuards() []guard {
 `,
 		},
 		{
-			name: "due: a user's failure stops no other", file: "functions/sweep/handler.go", test: "./functions/sweep TestOneEntryStopsNoOther",
+			name: "due: a user's failure stops no other", file: "functions/sweep/handler.go", test: "./functions/sweep TestSweep_UnreadableEntry",
 			from: `	due, err := h.live.Due(ctx)
 	if err != nil {
 `, to: `	due, err := h.live.Due(ctx)

@@ -140,7 +140,7 @@ func violationGuards() []guard {
 			from: `e.c.Violation(id)`, to: `e.c.Report(nil)`,
 		},
 		{
-			name: "violations: what is told meets one", row: "E2", file: "shared/emit/tell.go", test: "./functions/sweep TestSweepRefusesAConnectionOfAnothers",
+			name: "violations: what is told meets one", row: "E2", file: "shared/emit/tell.go", test: "./functions/sweep TestSweep_ConnectionOfAnotherUser",
 			from: "			r.Violation(id)\n", to: "",
 		},
 		{
@@ -199,7 +199,7 @@ func canaryGuards() []guard {
 func sweepsGuards() []guard {
 	return []guard{
 		{
-			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestTheSeatsOfTheForgottenAreNoResidue",
+			name: "sweep: no alarm for the seats of the forgotten", file: "functions/sweep/repairs.go", test: "./functions/sweep TestSweep_SlotsOfErasedUser",
 			from: `if err != nil || now.Erasing {`, to: `if err != nil {`,
 		},
 	}

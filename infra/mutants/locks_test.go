@@ -33,7 +33,7 @@ func lockGuards() []guard {
 			from: `t.OwnerHash != "" && t.OwnerHash != u.Hash()`, to: `t.OwnerHash != "" && t.OwnerHash == ""`,
 		},
 		{
-			name: "lock compute: a failure is its user's", file: "shared/store/due.go", test: "./functions/sweep TestAFailedTurnIsItsUsersAlone",
+			name: "lock compute: a failure is its user's", file: "shared/store/due.go", test: "./functions/sweep TestRecord_SameRunIDOfOtherUsers",
 			from: `chat.OwnerHash(e.User.Hash()) != of`, to: `chat.OwnerHash(e.User.Hash()) == ""`,
 		},
 		{
@@ -49,7 +49,7 @@ func lockGuards() []guard {
 			from: keysOut()[0].from, to: keysOut()[0].to, also: keysOut()[1:],
 		},
 		{
-			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweepEndsNoRunOfAnotherOwner",
+			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweep_RunOfAnotherOwner",
 			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},
 	}

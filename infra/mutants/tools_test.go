@@ -173,8 +173,8 @@ func answerGuards() []guard {
 			from: `if p := uc.Phase(); p`, to: `if p := uc.Phase(); uc.Context().Err() != nil || p`,
 		},
 		{
-			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go", test: "./functions/sweep TestWhatSweepEndsIsWhole",
-			from: `emit.Died(earlier, asked, started)`, to: `emit.Died(earlier, asked[:0], started)`,
+			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweep_EndedRunIsComplete",
+			from: `emit.Died(previous, asked, started)`, to: `emit.Died(earlier, asked[:0], started)`,
 		},
 	}
 }

@@ -27,18 +27,18 @@ import (
 
 const schedule = `{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
 
-type rig struct {
+type fixture struct {
 	*handler
 	t     *testing.T
 	table *store.Table
 	edge  *gatewaytest.Edge
-	seat  func(chat.User, chat.RunID, chat.ThreadID) // put behind the store's back
+	slot  func(chat.User, chat.RunID, chat.ThreadID) // writes a slot directly into the table
 	log   lines
 	mu    sync.Mutex
-	at    time.Time
+	clock time.Time
 }
 
-// lines is a log that several users' shares of a sweep write to at once.
+// lines is a log that is safe for concurrent writes.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -56,21 +56,21 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func newRig(t *testing.T) *rig {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return newRigWith(t, chat.DefaultLimits())
+	return newFixtureWith(t, chat.DefaultLimits())
 }
 
-func newRigWith(t *testing.T, limits chat.Limits) *rig {
+func newFixtureWith(t *testing.T, limits chat.Limits) *fixture {
 	t.Helper()
-	r := &rig{t: t, edge: gatewaytest.NewEdge(t), at: time.Now()}
+	r := &fixture{t: t, edge: gatewaytest.NewEdge(t), clock: time.Now()}
 	now := func() time.Time {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return r.at
+		return r.clock
 	}
 	log := slog.New(slog.NewJSONHandler(&r.log, nil))
-	r.table, r.seat = gatewaytest.TableAndSlot(t, store.Config{Limits: limits, Now: now, Worker: gateway.RequestID})
+	r.table, r.slot = gatewaytest.TableAndSlot(t, store.Config{Limits: limits, Now: now, Worker: gateway.RequestID})
 	r.handler = &handler{
 		live: r.table, tables: r.table, limits: limits,
 		poster: r.edge, invoker: r.edge, monitor: monitor.New(&r.log, "sweep", log), log: log, now: now,
@@ -78,24 +78,26 @@ func newRigWith(t *testing.T, limits chat.Limits) *rig {
 	return r
 }
 
-// spoiledRig is a rig that gives a run one attempt, and a way to break its table's items behind the store's back.
-func spoiledRig(t *testing.T) (r *rig, spoil func(u chat.User, prefix, attribute string)) {
+// corruptibleFixture returns a fixture that gives each run one attempt, and a function that corrupts items of its table
+// directly.
+func corruptibleFixture(t *testing.T) (r *fixture, corrupt func(u chat.User, prefix, attribute string)) {
 	t.Helper()
-	r = newRig(t)
+	r = newFixture(t)
 	r.limits.Attempts = 1
-	r.table, spoil = gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now, Worker: gateway.RequestID})
+	r.table, corrupt = gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: r.now,
+		Worker: gateway.RequestID})
 	r.live, r.tables = r.table, r.table
-	return r, spoil
+	return r, corrupt
 }
 
-func (r *rig) advance(d time.Duration) {
+func (r *fixture) advance(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at = r.at.Add(d)
+	r.clock = r.clock.Add(d)
 }
 
-// counted are the sums of what was counted.
-func (r *rig) counted() map[string]int {
+// counted returns the sum of each metric.
+func (r *fixture) counted() map[string]int {
 	r.t.Helper()
 	sums := map[string]int{}
 	for line := range strings.Lines(r.log.String()) {
@@ -121,7 +123,7 @@ func (r *rig) counted() map[string]int {
 	return sums
 }
 
-func (r *rig) sweep(event string) {
+func (r *fixture) sweep(event string) {
 	r.t.Helper()
 	ctx := lambdacontext.NewContext(r.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "request"})
 	if err := r.Handle(ctx, json.RawMessage(event)); err != nil {
@@ -129,22 +131,23 @@ func (r *rig) sweep(event string) {
 	}
 }
 
-// person is a user with one window on thread t.
+// person is a user with one connection that watches thread t.
 type person struct {
-	*rig
+	*fixture
 	user   chat.User
 	store  *store.Store
 	window chat.ConnectionID
 }
 
-func (r *rig) person(name string) person {
+func (r *fixture) person(name string) person {
 	r.t.Helper()
-	p := person{rig: r, user: chattest.User(r.t, name), window: chat.ConnectionID(name + "=")}
+	p := person{fixture: r, user: chattest.User(r.t, name), window: chat.ConnectionID(name + "=")}
 	var err error
 	if p.store, err = r.tables.For(p.user); err != nil {
 		r.t.Fatal(err)
 	}
-	_, err = p.store.Watch(r.t.Context(), chat.Connection{ID: p.window, Thread: "t", N: 1, TokenExpires: r.at.Add(10 * time.Hour)})
+	_, err = p.store.Watch(r.t.Context(), chat.Connection{ID: p.window, Thread: "t", N: 1,
+		TokenExpires: r.clock.Add(10 * time.Hour)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -154,40 +157,42 @@ func (r *rig) person(name string) person {
 func (p person) admit(run chat.RunID) {
 	p.t.Helper()
 	_, err := p.store.Admit(p.t.Context(), store.Admission{
-		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser, Content: "hi"}},
+		Run: run, Thread: "t", Title: "a title", Messages: []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser,
+			Content: "hi"}},
 	})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// worker is the invocation that claims the runs of people.
+// worker is the request id of the invocation that claims runs.
 const worker = "the worker's invocation"
 
-// failed is the record of an invocation of turn that has failed at the person's run r1.
+// failed returns the failure record of an invocation of turn for run r1 of the person.
 func (p person) failed(request string) string {
 	return `{"version":"1.0","requestContext":{"requestId":"` + request + `","condition":"RetriesExhausted"},
 		"requestPayload":{"ownerHash":"` + p.user.Hash() + `","run":"r1","reason":"run"},
 		"responseContext":{"statusCode":200,"functionError":"Unhandled"}}`
 }
 
-// neverRan is the record of an event of turn, about the person's run r1, that Lambda gave up.
+// neverRan returns the record of an event for run r1 of the person that Lambda dropped without an invocation.
 func (p person) neverRan() string {
 	return `{"version":"1.0","requestContext":{"requestId":"never ran","condition":"EventAgeExceeded"},
 		"requestPayload":{"ownerHash":"` + p.user.Hash() + `","run":"r1","reason":"run"}}`
 }
 
-// claims plays a turn's claim.
+// claims claims the run like a turn with this request id.
 func (p person) claims(run chat.RunID, request string) *store.Lease {
 	p.t.Helper()
-	h, err := p.store.Claim(lambdacontext.NewContext(p.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: request}), run)
+	h, err := p.store.Claim(lambdacontext.NewContext(p.t.Context(),
+		&lambdacontext.LambdaContext{AwsRequestID: request}), run)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	return h
 }
 
-// lives plays a worker that does nothing but renew its lease for d.
+// lives advances the clock by d, while the worker renews its lease.
 func (p person) lives(h *store.Lease, d time.Duration) {
 	p.t.Helper()
 	for ; d > 0; d -= 6 * time.Second {
@@ -202,7 +207,7 @@ func (p person) turn(run chat.RunID) gatewaytest.Invocation {
 	return gatewaytest.Invocation{User: p.user, Run: run}
 }
 
-// dies plays a worker that dies in the middle of an answer, with a tool call open.
+// dies claims the run and appends an answer with an open tool call, like a worker that then dies.
 func (p person) dies(run chat.RunID) *store.Lease {
 	p.t.Helper()
 	h := p.claims(run, worker)
@@ -226,7 +231,7 @@ func (p person) status(run chat.RunID) chat.RunStatus {
 	return got.Status
 }
 
-// ended checks that the run's log is complete and ends with worker_died, and that the window got its end.
+// ended checks that the run's log is complete and ends with worker_died, and that the connection got the end.
 func (p person) ended(run chat.RunID, then chat.ThreadStatus) {
 	p.t.Helper()
 	p.endedWith(engine.CodeDied, run, then)
@@ -253,22 +258,22 @@ func (p person) endedWith(code string, run chat.RunID, then chat.ThreadStatus) {
 		}
 	}
 	if last.Type != agui.RunError || last.Code != code || last.Message == "" || p.status(run) != chat.RunFailed {
-		p.t.Errorf("the log ends with %+v, the status is %s", last, p.status(run))
+		p.t.Errorf("the log ends with %+v, and the status is %s", last, p.status(run))
 	}
-	var told []string
+	var got []string
 	for _, f := range p.edge.Frames(p.window) {
 		switch f := f.(type) {
 		case *wire.Events:
-			told = append(told, string(f.Events[len(f.Events)-1].Type))
+			got = append(got, string(f.Events[len(f.Events)-1].Type))
 		case *wire.Thread:
-			told = append(told, string(f.Status))
+			got = append(got, string(f.Status))
 		}
 	}
-	if !slices.Equal(told, []string{"RUN_ERROR", string(then)}) {
-		p.t.Errorf("the window was told %q", told)
+	if !slices.Equal(got, []string{"RUN_ERROR", string(then)}) {
+		p.t.Errorf("the connection got %q", got)
 	}
 	d, err := p.store.RunQueue(p.t.Context())
-	if _, sits := d.Slots[run]; sits || err != nil {
-		p.t.Errorf("the run still has a seat: %+v, error %v", d, err)
+	if _, holdsSlot := d.Slots[run]; holdsSlot || err != nil {
+		p.t.Errorf("the run still has a slot: %+v, error %v", d, err)
 	}
 }
