@@ -146,7 +146,7 @@ missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 
 # The longest packages begin first. Tests wait much of their time, so one more package runs than there are processors. Tests
 # that run make must not inherit this make's flags.
-GO_TEST = go test -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) -shuffle=on $(1) ./infra/audit ./shared/store ./...
+GO_TEST = go test -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) -shuffle=on $(1) ./infra/audit/faults ./infra/audit/suites ./infra/audit/attacks ./shared/store ./...
 test-go: $(ENGINE)
 	@unset MAKEFLAGS MFLAGS; if command -v gcc >/dev/null || command -v cc >/dev/null; then \
 	  $(call GO_TEST,-race); \
@@ -208,7 +208,7 @@ mutants: ## remove each guard of the code: its test must fail (MUTANTS= a part o
 .PHONY: locks
 locks: $(ENGINE) ## attack each of the five locks with the others removed, and then without it
 	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
-	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    lock)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit/locks | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes unless it is given. SCHEDULES alone runs only schedules; without it 1,000 of them run as well.
 .PHONY: soak
@@ -227,11 +227,11 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
 # All faults of docs/faults.md, each test named with its number. make test runs the short ones.
 .PHONY: faults
 faults: $(ENGINE) ## each fault of docs/faults.md, whole
-	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit | grep -E '^(---|ok|FAIL|panic|    fault)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit/faults | grep -E '^(---|ok|FAIL|panic|    fault)'
 
 KILLS ?= 3
 kills: $(ENGINE) ## kill a run's process at each of its events, KILLS (3) times, and check that the run ends well
-	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit
+	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit/faults
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges

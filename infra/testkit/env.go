@@ -268,8 +268,14 @@ func (e *Env) Eventually(what string, condition func() bool) {
 // WaitForRest waits until no process of a function works for a user; "": for any user.
 func (e *Env) WaitForRest(function, user string) {
 	e.Helper()
-	e.Eventually(function+" is at rest", func() bool {
-		return e.Host().Thaw(e.Function(function), user) == 0 // thawing a process that is not frozen has no effect
+	WaitForRest(e.T, e.Ctx, e.Stack, function, user)
+}
+
+// WaitForRest waits until no process of a function works for a user; "": for any user.
+func WaitForRest(t testing.TB, ctx context.Context, s *stack.Stack, function, user string) {
+	t.Helper()
+	Eventually(t, ctx, function+" is at rest", func() bool {
+		return s.Host().Thaw(s.Function(function), user) == 0 // thawing a process that is not frozen has no effect
 	})
 }
 

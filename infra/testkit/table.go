@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -152,6 +153,26 @@ func (log ThreadLog) Check(sent Received, runs int) error {
 		}
 	}
 	return err
+}
+
+// SetTimes sets times of an item, in this unit since 1970, as if time had passed. An item that does not exist is not made.
+func SetTimes(t testing.TB, ctx context.Context, e stack.Endpoints, pk, sk string, unit time.Duration,
+	times map[string]time.Time) {
+	t.Helper()
+	var set []string
+	names, values := map[string]string{}, map[string]types.AttributeValue{}
+	for name, at := range times {
+		set = append(set, "#"+name+" = :"+name)
+		names["#"+name] = name
+		values[":"+name] = &types.AttributeValueMemberN{Value: fmt.Sprint(at.UnixNano() / int64(unit))}
+	}
+	_, err := Operator(e).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &e.Table, Key: Key(pk, sk),
+		UpdateExpression: aws.String("SET " + strings.Join(set, ", ")), ConditionExpression: aws.String("attribute_exists(pk)"),
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values})
+	var missing *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &missing) {
+		t.Fatal(err)
+	}
 }
 
 // CountNotes counts the notes that each user has in the table.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -62,6 +63,20 @@ func moduleRoot() (string, error) {
 		dir = parent
 	}
 	return "", err
+}
+
+// Seed returns the seed of a randomised test: the environment variable SEED, or a random one. The test prints it.
+func Seed(t testing.TB) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SEED=%d repeats this test", seed)
+	return seed
 }
 
 // pollInterval is the time between two looks at a condition.

@@ -1,0 +1,234 @@
+package attacks_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carrel/infra/local/dynamodb/proxy"
+	"carrel/infra/local/meters"
+	"carrel/infra/testkit"
+	"carrel/shared/wire"
+)
+
+// response is all that somebody who asks can learn: the answer's bytes, and what the asking cost.
+type response struct {
+	answer string
+	use    meters.Use // of message; without the bytes and the seconds that it took
+	steps  []string   // the requests of DynamoDB, in order
+}
+
+// twin is an id that nobody has, as like the victim's as can be: of the same length and kind, and of the same place
+// among ids that sort by time.
+func twin(id string) string {
+	if run, n, dotted := strings.Cut(id, "."); dotted { // a message's id: its run's, and a number
+		return twin(run) + "." + n
+	}
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	random := hex.EncodeToString(b[:])
+	if strings.ToUpper(id) == id {
+		random = strings.ToUpper(random)
+	}
+	if len(id) == 36 && id[23] == '-' {
+		return id[:24] + random[:12]
+	}
+	return id[:len(id)-12] + random[:12]
+}
+
+// times are what a clock puts into an answer: milliseconds since the epoch.
+var times = regexp.MustCompile(`\b1[0-9]{12}\b`)
+
+// What is the victim's and what is nobody's cannot be told apart: for every frame type and every field that takes an
+// id, alone and all together, the answer to the victim's id and to one that nobody has is the same bytes, is made by
+// the same requests of DynamoDB in the same order, and costs the same. Only these are taken out before: what the sender
+// said itself (the ids, the request's id, n), and times.
+func TestNotYoursIsNotThere(t *testing.T) {
+	t.Attr("row", "B3: a foreign id and an absent id get the same bytes after the same requests")
+	s := newAttack(t)
+	steps := &recorder{}
+	s.DynamoDB().SetHook(steps.hook)
+	defer s.DynamoDB().SetHook(nil)
+	types, _ := encodedFrames(t, ids{thread: "t", run: "r", epoch: "e", interrupt: "i", message: "m"})
+	pairs, kinds, owns := 0, map[string]bool{}, make([]ids, len(types))
+	var all []*testkit.Raw
+	for _, kind := range types {
+		all = append(all, s.attacker("mallory-compares-"+string(kind)))
+	}
+	inParallel(all, func(p *testkit.Raw) { owns[slices.Index(all, p)] = s.own(p) })
+	for i, kind := range types {
+		// None of these takes an id. TestTheAttackerCombinesOwnAndForeign sends the victim's cursors of lists.
+		if endsSession(kind) || kind == wire.TypeThreads || kind == wire.TypeRuns {
+			continue
+		}
+		p, own := all[i], owns[i]
+		_, frames := encodedFrames(t, own)
+		twins := map[string]string{}
+		for _, frame := range [][]byte{frames[kind], plain(frames[kind])} {
+			for _, values := range named(t, s.victim, own, frame) {
+				nobodys := map[string]string{}
+				for path, id := range values {
+					if twins[id] == "" {
+						twins[id] = twin(id)
+					}
+					nobodys[path] = twins[id]
+					kinds[string(kind)+" "+path] = true
+				}
+				pairs++
+				s.same(steps, p, frame, values, nobodys)
+			}
+			if len(plain(frame)) == len(frames[kind]) {
+				break // it is plain
+			}
+		}
+	}
+	t.Attr("figure",
+		fmt.Sprintf("%d pairs of the victim's id and nobody's in %d fields that take one: same bytes, same requests",
+			pairs, len(kinds)))
+	s.verify()
+}
+
+// plain is a frame without a cursor and without answers: a run may be accepted then.
+func plain(frame []byte) []byte {
+	return regexp.MustCompile(`,"(resume|cursor)":(\[.*?\]|\{.*?\})`).ReplaceAll(frame, nil)
+}
+
+// named are the victim's ids to be put into a frame's fields of their kind: one field at a time, and all of them
+// together.
+func named(t *testing.T, v *victim, own ids, frame []byte) (all []map[string]string) {
+	t.Helper()
+	kinds := map[string][]ids{}
+	together := []map[string]string{{}, {}, {}}
+	theirs := []ids{v.history, v.interrupted, v.running}
+	for _, l := range leaves(t, frame) {
+		for i, h := range theirs {
+			id := map[string]string{own.thread: h.thread, own.run: h.run, testkit.FreshRun: h.run, own.epoch: h.epoch,
+				own.interrupt: v.interrupted.interrupt, own.message: v.ids["message"][i]}[l.text]
+			if id == "" {
+				continue
+			}
+			kinds[l.path] = theirs
+			all = append(all, map[string]string{l.path: id})
+			together[i][l.path] = id
+		}
+	}
+	if len(kinds) > 1 {
+		all = append(all, together...)
+	}
+	if len(all) == 0 {
+		t.Errorf("no id is named in %s", frame)
+	}
+	return all
+}
+
+// same asks for the victim's and for nobody's, in either order, and wants no difference.
+func (s *attack) same(steps *recorder, p *testkit.Raw, frame []byte, victims, nobodys map[string]string) {
+	s.Helper()
+	s.tried++
+	order := []map[string]string{victims, nobodys}
+	if s.tried%2 == 0 {
+		slices.Reverse(order)
+	}
+	var got []response
+	for _, values := range order {
+		got = append(got, s.response(steps, p, frame, values))
+		s.waitIdle(p) // a run that was accepted is over before the next is asked for
+	}
+	if got[0].answer != got[1].answer {
+		s.Errorf("%s: with %v the answer is\n%s\nand with %v\n%s", frame, order[0], got[0].answer, order[1],
+			got[1].answer)
+	}
+	if got[0].use != got[1].use || !slices.Equal(got[0].steps, got[1].steps) {
+		s.Errorf("%s: with %v it cost %+v by %v\nand with %v %+v by %v", frame, order[0], got[0].use, got[0].steps,
+			order[1], got[1].use, got[1].steps)
+	}
+	if len(got[0].steps) == 0 {
+		s.Errorf("%s made no request at all: this proves nothing", frame)
+	}
+}
+
+// response asks and waits until the function is done, which may be after its answer.
+func (s *attack) response(steps *recorder, p *testkit.Raw, frame []byte, values map[string]string) (r response) {
+	s.Helper()
+	if bytes.Contains(frame, []byte(testkit.FreshRun)) {
+		frame = bytes.ReplaceAll(frame, []byte(testkit.FreshRun),
+			[]byte(testkit.FreshRun+twin(values["threadId"]+strings.Repeat("0", 12))))
+	}
+	quotes := map[string]string{}
+	for _, l := range leaves(s.T, frame) { // a thread takes each message id once
+		if l.path == "messages[0].id" {
+			quotes[l.path] = quote(twin(l.text))
+		}
+	}
+	for path, id := range values {
+		quotes[path] = quote(id)
+	}
+	f := with(s.T, frame, quotes)
+	before := s.settled()
+	steps.take()
+	a := s.request(p, f)
+	after := s.settled()
+	r.use = meters.Use{Requests: after.Requests - before.Requests, ReadUnits: after.ReadUnits - before.ReadUnits,
+		WriteUnits: after.WriteUnits - before.WriteUnits,
+		Posts:      after.Posts - before.Posts, Sent: after.Sent - before.Sent, Received: after.Received - before.Received}
+	r.steps, r.answer = steps.take(), string(a.Raw)
+	for _, l := range leaves(s.T, p.Sent[len(p.Sent)-1]) {
+		if len(l.text) > 8 {
+			r.answer = strings.ReplaceAll(r.answer, l.text, "<"+l.path+">")
+		}
+	}
+	r.answer = strings.Replace(r.answer, fmt.Sprintf(`"n":%d,`, p.N), `"n":<n>,`, 1)
+	r.answer = regexp.MustCompile(`"reconnectInMs":\d+`).ReplaceAllString(r.answer,
+		`"reconnectInMs":<the rest of the socket's life>`)
+	r.answer = times.ReplaceAllString(r.answer, "<time>")
+	return r
+}
+
+// settled is what message has used once it is done with every frame that came.
+func (s *attack) settled() meters.Use {
+	s.Helper()
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
+	for {
+		u := s.Meters().Read().Functions["MessageFunction"]
+		if u.Invocations == u.Received+target.invocation {
+			return u
+		}
+		select {
+		case <-again.C:
+		case <-s.ctx.Done():
+			s.Fatalf("message has done %d of %d frames", u.Invocations, u.Received)
+		}
+	}
+}
+
+// recorder keeps the requests that message makes of DynamoDB.
+type recorder struct {
+	mu    sync.Mutex
+	steps []string
+}
+
+func (r *recorder) hook(q proxy.Request) (f proxy.Fault, after func()) {
+	if q.Caller == "MessageFunction" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.steps = append(r.steps, q.Operation)
+	}
+	return f, nil
+}
+
+// take takes what came since it was last taken.
+func (r *recorder) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	steps := r.steps
+	r.steps = nil
+	return steps
+}

@@ -1,0 +1,66 @@
+package faults_test
+
+import (
+	"carrel/infra/testkit"
+
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"carrel/infra/local/lambda"
+	"carrel/infra/local/stack"
+	"carrel/shared/client"
+)
+
+// Lambda takes a run's event and has no capacity until the event is too old. That takes 180 s; sweep's clock is ahead
+// here. The window shows that nothing was done and what helps. The thread is free again, and its next run is done.
+func TestFault48NoCapacity(t *testing.T) {
+	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
+	window, other := g.window(), g.window()
+	var expired atomic.Int32
+	g.Host().SetFaults(lambda.Faults{
+		Event: func(e lambda.Event) lambda.EventFault {
+			turn := e.Function == g.Function("TurnFunction")
+			return lambda.EventFault{Expire: turn && expired.Add(1) == 1, Delay: 2 * time.Second}
+		},
+		Env: func(function, _ string) map[string]string {
+			if function == g.Function("SweepFunction") {
+				return map[string]string{"CLOCK_SKEW": "170s"}
+			}
+			return nil
+		},
+	})
+	g.Send(window, "/say never said")
+	g.WaitFor(window, "the failure", func(st client.State) bool { return st.Failure != nil })
+	if f := window.State().Failure; f.Code != "no_capacity" || f.Message == "" {
+		t.Errorf("the window shows the failure %+v", f)
+	}
+	g.Send(window, "/say the end")
+	g.WaitForAnswer(window, "the end")
+	g.checkWindows(2, window, other, g.window())
+}
+
+// A worker is killed and its failure record is lost. A minute later, which it is here to the processes that start then,
+// the run is due: sweep finds it in the index, and another worker goes on with it.
+func TestFault49FailureRecordLost(t *testing.T) {
+	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
+	window, other := g.window(), g.window()
+	lost := testkit.NewSignal()
+	g.Host().SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault {
+		record := e.Function == g.Function("SweepFunction")
+		if record {
+			lost.Fire()
+		}
+		return lambda.EventFault{Drop: record}
+	}})
+	g.Send(window, "/say begun\n/stream 60 20\n/say the end")
+	g.WaitFor(window, "the beginning", func(st client.State) bool { return testkit.Says(st, "assistant", "begun") })
+	if n := g.Host().Kill(g.Function("TurnFunction"), ""); n != 1 {
+		t.Fatalf("%d workers were killed", n)
+	}
+	g.WaitForSignal(lost, "the failure record")
+	g.advanceClocks(61 * time.Second)
+	g.sweep()
+	g.WaitForAnswer(window, "the end")
+	g.checkWindows(1, window, other, g.window())
+}
