@@ -128,9 +128,9 @@ func TestViolationAlarms(t *testing.T) {
 		len(reporters(t))))
 }
 
-// Every guard is used by a function and has a row in the table of docs/isolation.md. The table has no other rows.
+// Every guard is used by a function and has a row in the table of docs/locks.md. The table has no other rows.
 func TestGuards_Documented(t *testing.T) {
-	_, table, _ := strings.Cut(contents(t, "../../docs/isolation.md"), "| guard | refuses |")
+	_, table, _ := strings.Cut(contents(t, "../../docs/locks.md"), "| guard | refuses |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	rows := strings.Count(table, "\n| `")
 	files, err := filepath.Glob("../../functions/*/*.go")
@@ -146,14 +146,14 @@ func TestGuards_Documented(t *testing.T) {
 	all := guards(t)
 	for name, value := range all {
 		if !strings.Contains(table, "\n| `"+value+"` |") {
-			t.Errorf("the table of guards in docs/isolation.md has no row for %s (monitor.%s)", value, name)
+			t.Errorf("the table of guards in docs/locks.md has no row for %s (monitor.%s)", value, name)
 		}
 		if !strings.Contains(code.String(), "monitor."+name) {
 			t.Errorf("no function reports the guard monitor.%s: remove it", name)
 		}
 	}
 	if rows != len(all) || rows == 0 {
-		t.Errorf("the table of guards in docs/isolation.md has %d rows for %d guards", rows, len(all))
+		t.Errorf("the table of guards in docs/locks.md has %d rows for %d guards", rows, len(all))
 	}
 }
 
