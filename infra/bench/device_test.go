@@ -23,7 +23,8 @@ const patience = 2 * time.Minute
 // ours starts the repository's own template with an empty table, until the test ends.
 func ours(t testing.TB, c stack.Config) *stack.Stack {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
+		os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
 		reason := "the DynamoDB engine is not installed: run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
 		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
 			t.Fatal(reason)
@@ -89,7 +90,8 @@ func (d *device) hello(ctx context.Context, cursor *chat.Cursor) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	d.n++
-	f, err := json.Marshal(&wire.Hello{Header: wire.Header{Type: wire.TypeHello}, N: int64(d.n), ThreadID: d.thread, Cursor: cursor})
+	f, err := json.Marshal(&wire.Hello{Header: wire.Header{Type: wire.TypeHello}, N: int64(d.n), ThreadID: d.thread,
+		Cursor: cursor})
 	if err != nil {
 		return err
 	}
@@ -109,10 +111,12 @@ func (d *device) ask(ctx context.Context, text string) (chat.RunID, error) {
 		return "", err
 	}
 	return run, d.conn.Write(ctx, websocket.MessageText, fmt.Appendf(nil,
-		`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":%q,"role":"user","content":%s}]}`, d.n, run, d.thread, run+".1", content))
+		`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":%q,"role":"user","content":%s}]}`, d.n, run,
+		d.thread, run+".1", content))
 }
 
-// turn is one run as several devices of a user see it: what it used, and how long it took from the first to the last frame.
+// turn is one run as several devices of a user see it: what it used, and how long it took from the first to the last
+// frame.
 type turn struct {
 	meters.Use
 	run  chat.RunID

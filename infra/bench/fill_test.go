@@ -58,7 +58,8 @@ func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int)
 	}
 	id := string(run) + ".a"
 	all := []agui.Event{
-		{Type: agui.RunStarted, ThreadID: thread, RunID: run, Input: &agui.RunInput{ThreadID: thread, RunID: run, Messages: asked}},
+		{Type: agui.RunStarted, ThreadID: thread, RunID: run,
+			Input: &agui.RunInput{ThreadID: thread, RunID: run, Messages: asked}},
 		{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant},
 	}
 	for i := range events - 4 {
@@ -77,7 +78,8 @@ func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int)
 			renewed = time.Now()
 		}
 	}
-	last := agui.Event{Type: agui.RunFinished, ThreadID: thread, RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}
+	last := agui.Event{Type: agui.RunFinished, ThreadID: thread, RunID: run,
+		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}
 	if _, _, err := h.End(t.Context(), []agui.Event{last}); err != nil {
 		t.Fatal(err)
 	}

@@ -12,15 +12,16 @@ import (
 	"carrel/shared/store"
 )
 
-// TestBenchGrowth measures what a turn and a resume of 100 missed events use while a thread grows to 100,000 events. The
-// newest 100 runs are alike each time, because a model is told those: what grows is what lies before them.
+// TestBenchGrowth measures what a turn and a resume of 100 missed events use while a thread grows to 100,000 events.
+// The newest 100 runs are alike each time, because a model is told those: what grows is what lies before them.
 func TestBenchGrowth(t *testing.T) {
 	needsTime(t)
 	s := ours(t, stack.Config{Parameters: generous()})
 	thread := chat.ThreadID(chat.NewID(time.Now()))
 	own := direct(t, s, "alice")
 	d := open(t, s.Endpoints(), "alice", thread)
-	fmt.Println("  events   turn: requests  write units  read units   resume: requests  read units  p50 ms  against itself")
+	fmt.Println("  events   turn: requests  write units  read units   resume: requests  read units  p50 ms  against " +
+		"itself")
 	for _, size := range []int{10, 1_000, 10_000, 100_000} {
 		th := grow(t, own, thread, size)
 		if err := d.hello(t.Context(), nil); err != nil {

@@ -24,8 +24,8 @@ const (
 	postTakes = 15 * time.Millisecond
 )
 
-// TestBenchLag measures how late deltas are at a client when a write and a post take as long as on AWS: 200 of them at 50
-// a second, each against the moment when the model would have sent it if nobody held it up.
+// TestBenchLag measures how late deltas are at a client when a write and a post take as long as on AWS: 200 of them at
+// 50 a second, each against the moment when the model would have sent it if nobody held it up.
 func TestBenchLag(t *testing.T) {
 	needsTime(t)
 	turns := map[emitter]string{carrels: build(t, carrels), naive: build(t, naive)}
@@ -51,7 +51,8 @@ func TestBenchLag(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fmt.Printf("%-7s %d devices: a delta is late by p50 %.0f p99 %.0f ms, the first %.0f ms; %d posts\n", e, devices,
+				fmt.Printf("%-7s %d devices: a delta is late by p50 %.0f p99 %.0f ms, the first %.0f ms; %d posts\n", e,
+					devices,
 					lag.at(.5), lag.at(.99), float64(lag[0].Microseconds())/1000, used.Posts)
 			}
 		}

@@ -39,7 +39,8 @@ func BenchmarkFirstEvent(b *testing.B) {
 	for b.Loop() {
 		for _, users := range []int{1, 20} {
 			report(b, fmt.Sprintf("echo-%d", users), users, func(i int) exchange { return newEcho(b, echo, i) })
-			report(b, fmt.Sprintf("first-event-%d", users), users, func(i int) exchange { return newRuns(b, carrel, i) })
+			report(b, fmt.Sprintf("first-event-%d", users), users,
+				func(i int) exchange { return newRuns(b, carrel, i) })
 		}
 	}
 }
@@ -102,7 +103,8 @@ func dial(b testing.TB, e stack.Endpoints, user string) *websocket.Conn {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Token, strings.NewReader(url.Values{"user": {user}}.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Token,
+		strings.NewReader(url.Values{"user": {user}}.Encode()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -118,7 +120,8 @@ func dial(b testing.TB, e stack.Endpoints, user string) *websocket.Conn {
 	if err := json.NewDecoder(answer.Body).Decode(&t); err != nil {
 		b.Fatal(err)
 	}
-	c, _, err := websocket.Dial(ctx, e.WebSocket, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + t.AccessToken}}})
+	c, _, err := websocket.Dial(ctx, e.WebSocket,
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + t.AccessToken}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -167,7 +170,8 @@ func newRuns(b *testing.B, e stack.Endpoints, i int) exchange {
 		defer cancel()
 		n++
 		run := fmt.Sprintf("%s.%d", thread, n)
-		frame := fmt.Sprintf(`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":"%s.1","role":"user","content":"/say hi"}]}`, n, run, thread, run)
+		frame := fmt.Sprintf(`{"type":"run","n":%d,"runId":%q,"threadId":%q,"messages":[{"id":"%s.1","role":"user",`+
+			`"content":"/say hi"}]}`, n, run, thread, run)
 		at := time.Now()
 		if err := c.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
 			return 0, err

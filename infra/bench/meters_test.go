@@ -22,7 +22,8 @@ import (
 // reference is the turn of docs/data.md: two tool calls, 200 deltas at 50 a second.
 const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
 
-// witness counts a user's requests where they pass, and knows their users by the keys in them: the meters do not look there.
+// witness counts a user's requests where they pass, and knows their users by the keys in them: the meters do not look
+// there.
 type witness struct {
 	mu       sync.Mutex
 	requests int
@@ -84,8 +85,10 @@ func TestMeters(t *testing.T) {
 			}
 		}
 		w := witnesses[i]
-		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts || u.Received != 1 || u.Invocations != 2 {
-			t.Errorf("the run of %s has used %+v; seen were %d requests, %g write units and %d frames", users[i], u.Use, w.requests, w.units, devices[i].frames)
+		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts ||
+			u.Received != 1 || u.Invocations != 2 {
+			t.Errorf("the run of %s has used %+v; seen were %d requests, %g write units and %d frames", users[i], u.Use,
+				w.requests, w.units, devices[i].frames)
 		}
 		if u.GBSeconds <= 0 || u.ReadUnits <= 0 {
 			t.Errorf("the run of %s has used %+v", users[i], u.Use)
@@ -125,10 +128,12 @@ func told(t *testing.T, s *stack.Stack, u turn) {
 	if err := json.NewDecoder(answer.Body).Decode(&read); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(read.Runs, func(r meters.Run) bool { return r.ID == string(u.run) && r.Use == u.Use }) || len(read.Runs) != 4 {
+	if !slices.ContainsFunc(read.Runs, func(r meters.Run) bool { return r.ID == string(u.run) && r.Use == u.Use }) ||
+		len(read.Runs) != 4 {
 		t.Errorf("/meters.json tells of %+v", read.Runs)
 	}
-	if c := read.Connections; c.Opened != 2 || c.Open != 2 || c.Minutes <= 0 || read.Functions["ConnectFunction"].Invocations != 2 {
+	if c := read.Connections; c.Opened != 2 || c.Open != 2 || c.Minutes <= 0 ||
+		read.Functions["ConnectFunction"].Invocations != 2 {
 		t.Errorf("/meters.json tells of connections %+v and functions %+v", c, read.Functions)
 	}
 }
@@ -138,7 +143,8 @@ func TestReferenceTurn(t *testing.T) {
 	if os.Getenv("CARREL_METERS") == "" {
 		t.Skip("make meters runs it")
 	}
-	fmt.Println("design    devices  requests  write units  read units  posts  out  in  invocations    GB-s  seconds  $ per million")
+	fmt.Println("design    devices  requests  write units  read units  posts  out  in  invocations    GB-s  seconds  " +
+		"$ per million")
 	naiveTurn := build(t, naive)
 	for _, devices := range []int{1, 3} {
 		for _, e := range []emitter{carrels, naive} {
@@ -184,6 +190,7 @@ func stated(t *testing.T, e emitter, devices int, u turn) {
 
 func row(name string, devices int, u turn) {
 	dollars := u.Dollars() + meters.MinuteDollars(float64(devices)*u.took.Minutes())
-	fmt.Printf("%-9s %7d %9d %12g %11g %6d %4d %3d %12d %7.3f %8.2f %14.1f\n", name, devices, u.Requests, u.WriteUnits, u.ReadUnits,
+	fmt.Printf("%-9s %7d %9d %12g %11g %6d %4d %3d %12d %7.3f %8.2f %14.1f\n", name, devices, u.Requests, u.WriteUnits,
+		u.ReadUnits,
 		u.Posts, u.Sent, u.Received, u.Invocations, u.GBSeconds, u.took.Seconds(), dollars*1e6)
 }

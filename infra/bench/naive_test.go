@@ -34,7 +34,8 @@ func build(t testing.TB, e emitter) string {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	args := []string{"build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", filepath.Join(folder, "bootstrap")}
+	args := []string{"build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o",
+		filepath.Join(folder, "bootstrap")}
 	if e == naive {
 		args = append(args, "-overlay", overlay(t, root, folder))
 	}
@@ -56,7 +57,8 @@ func overlay(t testing.TB, root, folder string) string {
 	}
 	replace := map[string]string{}
 	for _, f := range files {
-		if test, err := filepath.Match("*_test.go", filepath.Base(f)); err == nil && !test && filepath.Base(f) != "died.go" {
+		if test, err := filepath.Match("*_test.go", filepath.Base(f)); err == nil && !test &&
+			filepath.Base(f) != "died.go" {
 			replace[f] = ""
 		}
 	}

@@ -98,7 +98,8 @@ func (p *path) follow(ctx context.Context, d *device) error {
 // deltas a second; at most 20 of them at once. Each line is measured twice, which tells the machine's noise.
 func TestBenchPath(t *testing.T) {
 	needsTime(t)
-	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1}, {200, 1, 1}} {
+	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1},
+		{200, 1, 1}} {
 		s := ours(t, stack.Config{Parameters: generous()})
 		p := &path{durable: map[place]time.Time{}}
 		s.DynamoDB().SetHook(p.watch)
@@ -110,8 +111,10 @@ func TestBenchPath(t *testing.T) {
 			stream(t, p, people, "/stream 80 20", c.rounds)
 			twice[i] = p.took
 		}
-		fmt.Printf("%3d users with %2d devices: append to client p50 %.2f p99 %.2f ms (%d arrivals); against itself p50 %.2f× p99 %.2f×\n", c.users, c.devices,
-			twice[0].at(.5), twice[0].at(.99), len(twice[0]), twice[1].at(.5)/twice[0].at(.5), twice[1].at(.99)/twice[0].at(.99))
+		fmt.Printf("%3d users with %2d devices: append to client p50 %.2f p99 %.2f ms (%d arrivals); against itself "+
+			"p50 %.2f× p99 %.2f×\n", c.users, c.devices,
+			twice[0].at(.5), twice[0].at(.99), len(twice[0]), twice[1].at(.5)/twice[0].at(.5),
+			twice[1].at(.99)/twice[0].at(.99))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +136,8 @@ func TestBenchThroughput(t *testing.T) {
 			stream(t, p, people, fmt.Sprintf("/stream %d 0", deltas), 3)
 			rates[i] = float64(3*deltas*c.users) / time.Since(at).Seconds()
 		}
-		fmt.Printf("%3d users with %2d devices: %.0f deltas/s, at each device; against itself %.2f×\n", c.users, c.devices, rates[0], rates[1]/rates[0])
+		fmt.Printf("%3d users with %2d devices: %.0f deltas/s, at each device; against itself %.2f×\n", c.users,
+			c.devices, rates[0], rates[1]/rates[0])
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -14,8 +14,8 @@ const (
 	missed  = 1000 // events, each a record of its own
 )
 
-// TestBenchResume measures the time from a hello whose cursor is 1,000 events behind to the first missed event and to the
-// last, on an open socket; beside it reading the same records straight from the store. The three alternate, and the
+// TestBenchResume measures the time from a hello whose cursor is 1,000 events behind to the first missed event and to
+// the last, on an open socket; beside it reading the same records straight from the store. The three alternate, and the
 // subject runs twice in each round, which tells the machine's noise.
 func TestBenchResume(t *testing.T) {
 	needsTime(t)
@@ -44,7 +44,8 @@ func TestBenchResume(t *testing.T) {
 			first, again, whole, read = append(first, a), append(again, b), append(whole, all), append(read, straight)
 		}
 	}
-	fmt.Printf("resume with %d missed, first event: p50 %.2f p95 %.2f ms; all: p50 %.2f p95 %.2f ms; straight from the store: p50 %.2f p95 %.2f ms\n",
+	fmt.Printf("resume with %d missed, first event: p50 %.2f p95 %.2f ms; all: p50 %.2f p95 %.2f ms; straight from "+
+		"the store: p50 %.2f p95 %.2f ms\n",
 		missed, first.at(.5), first.at(.95), whole.at(.5), whole.at(.95), read.at(.5), read.at(.95))
 	fmt.Printf("  p95 of the first event is %.2f× that of the store; against itself %.2f× (p50 %.2f×)\n",
 		first.at(.95)/read.at(.95), again.at(.95)/first.at(.95), again.at(.5)/first.at(.5))

@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// lock is one of the five of docs/isolation.md.
+// lock is one of the five locks of docs/isolation.md.
 type lock struct {
 	name   string
-	stops  string // what it is to stop alone
+	stops  string // what the lock must stop without the others
 	attack string // the test that attacks with it
-	out    []edit // what takes the lock out
+	out    []edit // removes the lock
 }
 
-// locks are all five.
+// locks returns all five.
 func locks() []lock {
 	return []lock{
 		{
@@ -39,21 +39,27 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 		{
 			name: "last hop", stops: "a stale or forged mapping", attack: audit + " TestLockLastHop",
 			out: []edit{
-				{"shared/store/items.go", `if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`, `if i.SK != s.connectionKey(id).sk {`},
-				{"shared/store/sessions.go", `absent + " OR (#user = :me AND `, `absent + " OR ((#user = :me OR #user <> :me) AND `},
+				{"shared/store/items.go",
+					`if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`,
+					`if i.SK != s.connectionKey(id).sk {`},
+				{"shared/store/sessions.go", `absent + " OR (#user = :me AND `,
+					`absent + " OR ((#user = :me OR #user <> :me) AND `},
 				{"functions/message/connection.go", `return row, r.withoutRow(ctx)`, `return row, nil`},
-				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`, `if err == nil && owner.IsZero() {`},
+				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`,
+					`if err == nil && owner.IsZero() {`},
 			},
 		},
 		{
 			name: "IAM", stops: "a wrong key in our own code, a tool gone wild", attack: audit + " TestLockIAM",
-			out: []edit{{"infra/local/dynamodb/proxy/proxy.go", `if p.c.Allow != nil {`, `if p.c.Allow != nil && operation == "" {`}},
+			out: []edit{{"infra/local/dynamodb/proxy/proxy.go", `if p.c.Allow != nil {`,
+				`if p.c.Allow != nil && operation == "" {`}},
 		},
 		{
 			name: "compute", stops: "a leftover in memory", attack: audit + " TestLockCompute",
 			out: []edit{
 				{"infra/local/lambda/function.go", `if f.idle[i].tenant != tenant {`, `if f.idle[i] == nil {`},
-				{"shared/store/claim.go", `present + " AND #user = :me AND " + c.when`, `present + " AND :me = :me AND " + c.when`},
+				{"shared/store/claim.go", `present + " AND #user = :me AND " + c.when`,
+					`present + " AND :me = :me AND " + c.when`},
 				{"shared/store/claim.go", `case r.User != s.user.Key():`, `case r.User == "":`},
 			},
 		},
@@ -62,7 +68,7 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 
 const keys = "shared/store/keys.go"
 
-// keysOut has a thread's id say whose it is, as ids do elsewhere.
+// keysOut lets a thread's id name its owner, as ids do in other systems.
 func keysOut() []edit {
 	return []edit{
 		{keys, `return key{s.pk, threadPrefix + string(id)}`, `return key{s.of(id), threadPrefix + string(id)}`},
@@ -78,8 +84,8 @@ func (s *Store) userErasureKey() key {`},
 	}
 }
 
-// rid are the edits that take all locks but one out; "" spares none.
-func rid(spared string) (edits []edit) {
+// allBut returns the edits that remove all locks except one; "" spares none.
+func allBut(spared string) (edits []edit) {
 	for _, l := range locks() {
 		if l.name != spared {
 			edits = append(edits, l.out...)
@@ -88,10 +94,10 @@ func rid(spared string) (edits []edit) {
 	return edits
 }
 
-// TestLocksAreThere holds the edits to the code.
+// TestLocksAreThere applies the edits to the code and looks up the attacks.
 func TestLocksAreThere(t *testing.T) {
 	for _, l := range append(locks(), lock{}) {
-		if _, err := changed(rid(l.name)...); err != nil {
+		if _, err := changed(allBut(l.name)...); err != nil {
 			t.Errorf("all locks out but %q: %v", l.name, err)
 		}
 	}
@@ -103,9 +109,10 @@ func TestLocksAreThere(t *testing.T) {
 	}
 }
 
-// TestEachLockAlone attacks each lock with the four others taken out: nothing comes through. Then with that one out too: now
-// it does, so the attack is one, and the lock is what stopped it. It takes minutes; MUTANTS says which, as "lock keys". Without
-// the audit it looks as well at what the four others make of the attack when only that one is out.
+// TestEachLockAlone attacks each lock with the other four removed: nothing may come through. Then it removes that lock
+// too: now the attack must succeed, which shows that it is an attack and that the lock stopped it. The test takes
+// minutes; MUTANTS selects locks, for example "lock keys". Outside the audit it also removes that lock alone, to show
+// whether the other four stop the attack.
 func TestEachLockAlone(t *testing.T) {
 	t.Attr("row", "C5: each lock stops its attack alone")
 	t.Attr("size", "normal")
@@ -113,23 +120,23 @@ func TestEachLockAlone(t *testing.T) {
 	if which == "" && !audited {
 		t.Skip("make locks runs it")
 	}
-	wanted, err := regexp.Compile(which)
+	selected, err := regexp.Compile(which)
 	if err != nil {
 		t.Fatal(err)
 	}
 	table := []string{"lock | attack | alone, the others out | it out too | it out, the others in"}
 	for i, l := range locks() {
-		if !wanted.MatchString("lock " + l.name) {
+		if !selected.MatchString("lock " + l.name) {
 			continue
 		}
 		t.Run(l.name, func(t *testing.T) {
-			came, alone := l.attacked(t, rid(l.name))
-			if came {
-				t.Errorf("alone it does not stop %s: %s", l.stops, alone)
+			succeeded, alone := l.attacked(t, allBut(l.name))
+			if succeeded {
+				t.Errorf("alone, the lock does not stop %s: %s", l.stops, alone)
 			}
-			came, without := l.attacked(t, rid(""))
-			if !came {
-				t.Errorf("without any lock nothing comes through, so the attack is none: %s", without)
+			succeeded, without := l.attacked(t, allBut(""))
+			if !succeeded {
+				t.Errorf("without any lock the attack does not succeed, so it proves nothing: %s", without)
 			}
 			others := ""
 			if !audited {
@@ -143,7 +150,7 @@ func TestEachLockAlone(t *testing.T) {
 	t.Log(strings.Join(table, "\n"))
 }
 
-// numbersBut are the numbers of the locks but the ith.
+// numbersBut returns the numbers of all locks except the i-th.
 func numbersBut(i int) string {
 	var all []string
 	for n := range locks() {
@@ -154,9 +161,9 @@ func numbersBut(i int) string {
 	return strings.Join(all, ", ")
 }
 
-// attacked runs the attack in a program with these edits, and returns its verdict: whether anything came through, and what
-// it says.
-func (l lock) attacked(t *testing.T, edits []edit) (came bool, said string) {
+// attacked runs the attack in a program with these edits. It returns the attack's verdict: whether anything came
+// through, and the verdict's text.
+func (l lock) attacked(t *testing.T, edits []edit) (succeeded bool, verdict string) {
 	t.Helper()
 	texts, err := changed(edits...)
 	if err != nil {
@@ -170,9 +177,9 @@ func (l lock) attacked(t *testing.T, edits []edit) (came bool, said string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdict := regexp.MustCompile(`(?m): (stopped|came through): (.*)$`).FindStringSubmatch(string(out))
-	if verdict == nil || red != (verdict[1] == "came through") {
-		t.Fatalf("%s came to no verdict:\n%s", l.attack, out)
+	m := regexp.MustCompile(`(?m): (stopped|came through): (.*)$`).FindStringSubmatch(string(out))
+	if m == nil || red != (m[1] == "came through") {
+		t.Fatalf("%s printed no verdict:\n%s", l.attack, out)
 	}
-	return red, verdict[1] + ": " + verdict[2]
+	return red, m[1] + ": " + m[2]
 }

@@ -1,12 +1,10 @@
 package mutants
 
-// attackerGuards are what an attacker who speaks the protocol meets. Some are no guards that are taken away but holes that
-// are planted: keys alone keep the users of message apart, so that there is nothing to take away.
-func attackerGuards() []guard {
-	const audit = "./infra/audit/... "
-	const history = `		return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: f.ThreadID})
+// Texts of the planted holes: the answer of a history request, and code that opens the thread as the victim.
+const (
+	historyAnswer = `		return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: f.ThreadID})
 `
-	const victims = `		u, err := r.table.ForOperator(ctx, store.Named{Key: "victim"})
+	openVictimsThread = `		u, err := r.table.ForOperator(ctx, store.Named{Key: "victim"})
 		if err != nil {
 			return err
 		}
@@ -16,10 +14,17 @@ func attackerGuards() []guard {
 		}
 		t, err := theirs.Thread(ctx, f.ThreadID)
 `
+)
+
+// attackerGuards stop an attacker who speaks the protocol. Some entries plant a hole instead of removing a guard: only
+// the keys separate the users of the function message, so there is no guard to remove.
+func attackerGuards() []guard {
+	const audit = "./infra/audit/... "
 	return []guard{
 		{
-			name: "attacker: another's thread is not read", row: "C5", file: "functions/message/history.go", test: audit + "TestTheAttackerNamesTheVictimsIDsInEveryField",
-			from: history, to: victims + `		if err == nil {
+			name: "attacker: a foreign thread is not read", row: "C5", file: "functions/message/history.go",
+			test: audit + "TestTheAttackerNamesTheVictimsIDsInEveryField",
+			from: historyAnswer, to: openVictimsThread + `		if err == nil {
 			r.store = theirs
 			p, err := r.transcript(ctx, t, 0, limit)
 			if err != nil {
@@ -27,33 +32,40 @@ func attackerGuards() []guard {
 			}
 			return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: t.ID, Messages: p.messages, Runs: p.runs})
 		}
-` + history,
+` + historyAnswer,
 		},
 		{
-			name: "attacker: not yours is not there, and not forbidden", row: "B3", file: "functions/message/history.go", test: audit + "TestNotYoursIsNotThere",
-			from: history, to: victims + `		if err == nil && t.ID != "" {
+			name: "attacker: a foreign id is answered as an absent one", row: "B3",
+			file: "functions/message/history.go",
+			test: audit + "TestNotYoursIsNotThere",
+			from: historyAnswer, to: openVictimsThread + `		if err == nil && t.ID != "" {
 			return chat.ErrDenied
 		}
-` + history,
+` + historyAnswer,
 		},
 		{
-			name: "attacker: names in another case are others", row: "B3", file: "shared/store/keys.go", test: audit + "TestTheAttackerIsNamedLikeTheVictim",
+			name: "attacker: names that differ in case are different users", row: "B3", file: "shared/store/keys.go",
+			test: audit + "TestTheAttackerIsNamedLikeTheVictim",
 			from: `return userPrefix + u.Key()`, to: `return userPrefix + strings.ToLower(u.Key())`,
 		},
 		{
-			name: "attacker: a field comes once", row: "C5", file: "shared/wire/object.go", test: audit + "TestTheAttackerAddsFields",
+			name: "attacker: a repeated field is rejected", row: "C5", file: "shared/wire/object.go",
+			test: audit + "TestTheAttackerAddsFields",
 			from: `} else if twice == nil {`, to: `} else if twice != nil {`,
 		},
 		{
-			name: "attacker: two lines of a header are two tokens", row: "C5", file: "shared/gateway/authorizer.go", test: "./shared/gateway TestAuthorizerRefusesTwoLinesOfAHeader",
+			name: "attacker: a header sent twice is rejected", row: "C5", file: "shared/gateway/authorizer.go",
+			test: "./shared/gateway TestAuthorizerRefusesTwoLinesOfAHeader",
 			from: `		if max(n, names) > 1 {`, to: `		if names > 1 {`,
 		},
 		{
-			name: "attacker: what a tool repeats by is its user's", row: "D4", file: "shared/tool/dispatch.go", test: "./shared/tool TestIdempotencyKeysOfTwoUsers",
+			name: "attacker: an idempotency key contains its user", row: "D4", file: "shared/tool/dispatch.go",
+			test: "./shared/tool TestIdempotencyKeysOfTwoUsers",
 			from: `d.user.User().Hash()+":"+string(d.user.Run())`, to: `string(d.user.Run())`,
 		},
 		{
-			name: "attacker: a refusal is counted", row: "E2", file: "functions/message/handler.go", test: "./functions/message TestRefusedFramesAreCounted",
+			name: "attacker: a refusal is counted", row: "E2", file: "functions/message/handler.go",
+			test: "./functions/message TestRefusedFramesAreCounted",
 			from: `r.monitor.Count(monitor.FramesRefused, 1)`, to: `_ = monitor.FramesRefused`,
 		},
 	}

@@ -2,8 +2,8 @@ package mutants
 
 import "slices"
 
-// auditGuards are what rows of the audit (docs/audit.md) stand on, each with the cheapest of its row's checks that notices.
-// Other guards of rows stand beside what they guard, in the other lists.
+// auditGuards are guards of rows of the audit (docs/audit.md), each with the fastest of its row's checks that notices.
+// Other guards of rows are in the lists of their subjects.
 func auditGuards() []guard { return slices.Concat(factoryGuards(), engineGuards(), webSocketGuards()) }
 
 func factoryGuards() []guard {
@@ -19,13 +19,14 @@ func factoryGuards() []guard {
 			test: "./shared/usercontext TestExecute_SecondRun",
 		},
 		{
-			name: "audit: a user has five seats", row: "A2", file: "shared/runqueue/queue.go",
+			name: "audit: a user has five slots", row: "A2", file: "shared/runqueue/queue.go",
 			from: `&& len(next.Slots) < p.Limits.Runs`, to: `&& len(next.Slots) <= p.Limits.Runs`,
 			test: "./shared/runqueue TestRandomHistories",
 		},
 		{
 			name: "audit: output is bounded", row: "A3", file: "shared/engine/run.go",
-			from: `if after.OutputBytes > int64(r.limits.OutputBytes) {`, to: `if after.OutputBytes > int64(r.limits.OutputBytes) && after.Events < 0 {`,
+			from: `if after.OutputBytes > int64(r.limits.OutputBytes) {`,
+			to:   `if after.OutputBytes > int64(r.limits.OutputBytes) && after.Events < 0 {`,
 			test: "./shared/engine TestLimitsHoldOverAttempts",
 		},
 		{
@@ -45,7 +46,8 @@ func factoryGuards() []guard {
 		},
 		{
 			name: "audit: no dispatcher of a closed context", row: "A7", file: "shared/tool/dispatch.go",
-			from: `p != usercontext.Active && p != usercontext.Executing {`, to: `p != usercontext.Active && p != usercontext.Executing && r == nil {`,
+			from: `p != usercontext.Active && p != usercontext.Executing {`,
+			to:   `p != usercontext.Active && p != usercontext.Executing && r == nil {`,
 			test: "./shared/tool TestWhoGetsNoDispatcher",
 		},
 	}
@@ -54,7 +56,7 @@ func factoryGuards() []guard {
 func engineGuards() []guard {
 	return []guard{
 		{
-			name: "audit: children are ten deep at most", row: "B1", file: "shared/usercontext/child.go",
+			name: "audit: children are at most ten deep", row: "B1", file: "shared/usercontext/child.go",
 			from: `if c.depth == MaxDepth {`, to: `if c.depth == MaxDepth+1 {`,
 			test: "./shared/usercontext TestChild_MaxDepth",
 		},
@@ -69,17 +71,17 @@ func engineGuards() []guard {
 			test: "./shared/usercontext TestClose_NothingRemains",
 		},
 		{
-			name: "audit: what still runs is residue", row: "E1", file: "shared/usercontext/close.go",
+			name: "audit: a goroutine that still runs is residue", row: "E1", file: "shared/usercontext/close.go",
 			from: `if c.through && len(c.running) == 0 && c.calling == 0 {`, to: `if c.through {`,
 			test: "./shared/usercontext TestPhase_ResidueBeforeCleaned",
 		},
 		{
-			name: "audit: what a run leaves is counted", row: "E4", file: "functions/turn/measure.go",
+			name: "audit: a run's residue is counted", row: "E4", file: "functions/turn/measure.go",
 			from: `left = residue.Count()`, to: `left = 0 * residue.Count()`,
 			test: "./functions/turn TestResidueIsCounted",
 		},
 		{
-			name: "audit: a run begins without much ado", row: "E5", file: "shared/usercontext/usercontext.go",
+			name: "audit: a run begins with few allocations", row: "E5", file: "shared/usercontext/usercontext.go",
 			from: `	limits := withDefaults(c.Limits)`, to: `	limits := withDefaults(c.Limits)
 	for range 100 {
 		_ = fmt.Sprint(limits)
@@ -102,12 +104,12 @@ func webSocketGuards() []guard {
 			test: "./functions/connect TestConnect_NewThreadAndNoPostsBeforeHello",
 		},
 		{
-			name: "audit: of two hellos the later stands", row: "C2", file: "shared/store/connections.go",
+			name: "audit: the later of two hellos wins", row: "C2", file: "shared/store/connections.go",
 			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
 			test: "./functions/message TestAStaleHelloChangesNothing",
 		},
 		{
-			name: "audit: what waits for a connection is bounded", row: "C3", file: "shared/emit/outlet.go",
+			name: "audit: a connection's queue is bounded", row: "C3", file: "shared/emit/outlet.go",
 			from: `if o.size+d.size > maxQueue {`, to: `if o.size+d.size > 1000*maxQueue {`,
 			test: "./shared/emit TestAFullQueueCutsTheConnectionUntilItsNextHello",
 		},

@@ -2,7 +2,8 @@ package mutants
 
 import "slices"
 
-// deliveryGuards are the server's clauses of docs/protocol.md and the limits of docs/limits.md that delivery rests on.
+// deliveryGuards are the server's rules of docs/protocol.md and the limits of docs/limits.md on which delivery
+// depends.
 func deliveryGuards() []guard {
 	return slices.Concat(replayGuards(), postGuards(), limitGuards())
 }
@@ -11,40 +12,50 @@ func replayGuards() []guard {
 	const message = "./functions/message "
 	return []guard{
 		{
-			name: "replay: the log goes on right behind the cursor", file: "functions/message/hello.go", test: message + "TestACursorBehindWhatTTLHasDeleted",
+			name: "replay: the log continues directly after the cursor", file: "functions/message/hello.go",
+			test: message + "TestACursorBehindWhatTTLHasDeleted",
 			from: `v.usable = len(v.page) > 0 && v.page[0].Seq <= after+1`, to: `v.usable = len(v.page) > 0`,
 		},
 		{
-			name: "replay: a bound to what is replayed", file: "functions/message/hello.go", test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
+			name: "replay: the number of replayed events is bounded", file: "functions/message/hello.go",
+			test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
 			from: `case behind > 0 && behind <= maxReplay:`, to: `case behind > 0:`,
 		},
 		{
-			name: "replay: page by page to the end", file: "functions/message/replay.go", test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
+			name: "replay: page by page to the end", file: "functions/message/replay.go",
+			test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
 			from: `if page, err = r.page(ctx, v, at); err != nil {`, to: `if page = nil; err != nil {`,
 		},
 		{
-			name: "replay: no longer than one hello has time", file: "functions/message/replay.go", test: message + "TestWhatOneHelloCannotFinishTheNextOneDoes",
-			from: `!now.Before(until) || !now.Before(r.in.TokenExpires)`, to: `!now.Before(until.Add(replayTime*100)) || !now.Before(r.in.TokenExpires)`,
+			name: "replay: a replay ends with its hello's time", file: "functions/message/replay.go",
+			test: message + "TestWhatOneHelloCannotFinishTheNextOneDoes",
+			from: `!now.Before(until) || !now.Before(r.in.TokenExpires)`,
+			to:   `!now.Before(until.Add(replayTime*100)) || !now.Before(r.in.TokenExpires)`,
 		},
 		{
-			name: "replay: nothing past the token", file: "functions/message/replay.go", test: message + "TestAReplayEndsWithItsReason",
+			name: "replay: nothing after the token has expired", file: "functions/message/replay.go",
+			test: message + "TestAReplayEndsWithItsReason",
 			from: `!now.Before(until) || !now.Before(r.in.TokenExpires)`, to: `!now.Before(until)`,
 		},
 		{
-			name: "replay: none to who watches something else", file: "functions/message/replay.go", test: message + "TestAReplayEndsWithItsReason",
+			name: "replay: a connection that watches another thread gets none", file: "functions/message/replay.go",
+			test: message + "TestAReplayEndsWithItsReason",
 			from: `if row.ID == "" || row.N > f.N {`, to: `if row.ID == "" || row.N > f.N+1000 {`,
 			spare: "each post of it goes by what the connection's record says",
 		},
 		{
-			name: "replay: what cannot be read is told", file: "functions/message/replay.go", test: message + "TestALogThatCannotBeRead",
+			name: "replay: an unreadable record is reported", file: "functions/message/replay.go",
+			test: message + "TestALogThatCannotBeRead",
 			from: `if errors.Is(err, store.ErrUnreadable) {`, to: `if false {`,
 		},
 		{
-			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go", test: message + "TestClientsAcknowledge",
+			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go",
+			test: message + "TestClientsAcknowledge",
 			from: `if has.Epoch == row.Acked.Epoch && has.Seq <= row.Acked.Seq {`, to: `if false {`,
 		},
 		{
-			name: "acknowledged: never less than before", file: "shared/store/connections.go", test: "./shared/store TestStore",
+			name: "acknowledged: never less than before", file: "shared/store/connections.go",
+			test: "./shared/store TestStore",
 			from: ` OR #epoch <> :epoch OR #acked < :acked)`, to: ` OR #acked <> :acked OR #epoch <> :epoch)`,
 		},
 	}
@@ -54,40 +65,51 @@ func postGuards() []guard {
 	const emit = "./shared/emit "
 	return []guard{
 		{
-			name: "posts: what is throttled is tried again", file: "shared/emit/post.go", test: emit + "TestAThrottledConnectionIsTriedAgain",
-			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
+			name: "posts: a throttled post is retried", file: "shared/emit/post.go",
+			test: emit + "TestAThrottledConnectionIsTriedAgain",
+			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
+			to:   `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
 		},
 		{
-			name: "posts: not for ever", row: "C4", file: "shared/emit/post.go", test: emit + "TestAConnectionThatStaysThrottledIsCut",
-			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`, to: `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
+			name: "posts: retries end", row: "C4", file: "shared/emit/post.go",
+			test: emit + "TestAConnectionThatStaysThrottledIsCut",
+			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
+			to:   `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
 		},
 		{
-			name: "posts: no part of a frame past the token", row: "A6", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
+			name: "posts: no part of a frame after the token has expired", row: "A6", file: "shared/emit/outlet.go",
+			test: emit + "TestNothingIsPostedPastTheToken",
 			from: `if !e.wants(o, d) {`, to: `if o.cut {`,
 		},
 		{
-			name: "posts: nothing that waited past the token", file: "shared/emit/outlet.go", test: emit + "TestNothingIsPostedPastTheToken",
+			name: "posts: no queued frame after the token has expired", file: "shared/emit/outlet.go",
+			test: emit + "TestNothingIsPostedPastTheToken",
 			from: `if !target(o.conn, e.c.User.User(), e.c.User.Now()) {`, to: `if e.closed {`,
 			spare: "each message of it is looked at again",
 		},
 		{
-			name: "posts: no repetition past the token", file: "shared/emit/post.go", test: emit + "TestNothingIsPostedPastTheToken",
+			name: "posts: no retry after the token has expired", file: "shared/emit/post.go",
+			test: emit + "TestNothingIsPostedPastTheToken",
 			from: `if !again() {`, to: `if again(); false {`,
 		},
 		{
-			name: "posts: none of Tell past the token", file: "shared/emit/tell.go", test: emit + "TestTellHeedsTheTokenAndTriesAgain",
+			name: "posts: no broadcast after the token has expired", file: "shared/emit/tell.go",
+			test: emit + "TestTellHeedsTheTokenAndTriesAgain",
 			from: `if c := s.rows[id]; !target(c, s.User, s.Now()) || `, to: `if c := s.rows[id]; `,
 		},
 		{
-			name: "posts: none is repeated for who has closed", file: "shared/emit/post.go", test: emit + "TestCloseWaitsForNoPost",
+			name: "posts: a post to a closed connection is not retried", file: "shared/emit/post.go",
+			test: emit + "TestCloseWaitsForNoPost",
 			from: "		case <-ctx.Done():\n			return err\n", to: "",
 		},
 		{
-			name: "posts: each has its time", row: "C4", file: "shared/emit/post.go", test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
+			name: "posts: each post has a deadline", row: "C4", file: "shared/emit/post.go",
+			test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
 			from: `context.WithTimeout(e.ctx, postTime)`, to: `context.WithTimeout(e.ctx, 100*postTime)`,
 		},
 		{
-			name: "posts: the SDK leaves throttling to who posts", file: "shared/gateway/out.go", test: "./shared/gateway TestTheSDKRepeatsNoThrottledPost",
+			name: "posts: the SDK leaves throttling to the poster", file: "shared/gateway/out.go",
+			test: "./shared/gateway TestTheSDKRepeatsNoThrottledPost",
 			from: `return aws.FalseTernary`, to: `return aws.UnknownTernary`,
 		},
 	}
@@ -96,39 +118,49 @@ func postGuards() []guard {
 func limitGuards() []guard {
 	return []guard{
 		{
-			name: "sizes: a page of what was said", file: "shared/store/transcripts.go", test: "./functions/message TestAPageOfLargeMessagesIsBounded",
+			name: "sizes: a page of messages is bounded", file: "shared/store/transcripts.go",
+			test: "./functions/message TestAPageOfLargeMessagesIsBounded",
 			from: `messages < limit && size < maxPage`, to: `messages < limit`,
 		},
 		{
-			name: "sizes: a result fits in an event", file: "shared/tool/result.go", test: "./shared/tool TestAResultIsBoundedAsJSON",
+			name: "sizes: a result fits in an event", file: "shared/tool/result.go",
+			test: "./shared/tool TestAResultIsBoundedAsJSON",
 			from: `if encoded > most {`, to: `if at > most {`,
 		},
 		{
-			name: "sizes: a run asks what one frame can answer", file: "shared/engine/interrupts.go", test: "./shared/engine TestARunAsksOnlySoMuch",
+			name: "sizes: a run asks what one frame can answer", file: "shared/engine/interrupts.go",
+			test: "./shared/engine TestARunAsksOnlySoMuch",
 			from: `|| len(r.asked) == mostAsked {`, to: `{`,
 		},
 		{
-			name: "retention: what is expired is not read through", file: "shared/store/log.go", test: "./shared/store TestStore",
+			name: "retention: reading stops at an expired record", file: "shared/store/log.go",
+			test: "./shared/store TestStore",
 			from: "		if s.t.expired(r.Expires) {\n			return false, nil\n		}\n", to: "",
 		},
 		{
-			name: "retention: as the deployment says", file: "shared/store/append.go", test: "./shared/store TestStore",
+			name: "retention: the configured number of days", file: "shared/store/append.go",
+			test: "./shared/store TestStore",
 			from: `h.s.t.expiry(h.s.t.c.Limits.Retention)`, to: `h.s.t.expiry(chat.DefaultLimits().Retention)`,
 		},
 		{
-			name: "unreadable: an input", file: "shared/store/claim.go", test: "./functions/turn TestARunThatCannotBeReadEnds",
+			name: "unreadable: an input", file: "shared/store/claim.go",
+			test: "./functions/turn TestARunThatCannotBeReadEnds",
 			from: `h.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)`, to: `return err`,
 		},
 		{
-			name: "unreadable: a record", file: "shared/store/earlier.go", test: "./functions/sweep TestSweep_UnreadableRun",
+			name: "unreadable: a record", file: "shared/store/earlier.go",
+			test: "./functions/sweep TestSweep_UnreadableRun",
 			from: `h.broken = err // it has its numbers, and so the run can be ended behind it`, to: `return err`,
 		},
 		{
-			name: "unreadable: nobody goes on", file: "functions/turn/turn.go", test: "./functions/turn TestARunThatCannotBeReadEnds",
-			from: `if err := t.held.Unreadable(); err != nil {`, to: `if err := t.held.Unreadable(); err != nil && ctx == nil {`,
+			name: "unreadable: the run is not continued", file: "functions/turn/turn.go",
+			test: "./functions/turn TestARunThatCannotBeReadEnds",
+			from: `if err := t.held.Unreadable(); err != nil {`,
+			to:   `if err := t.held.Unreadable(); err != nil && ctx == nil {`,
 		},
 		{
-			name: "unreadable: it begins once", file: "shared/emit/died.go", test: "./functions/sweep TestSweep_UnreadableRun",
+			name: "unreadable: the run begins once", file: "shared/emit/died.go",
+			test: "./functions/sweep TestSweep_UnreadableRun",
 			from: `if !begun {`, to: `if len(earlier) == 0 {`,
 		},
 	}

@@ -1,3 +1,3 @@
-// Package mutants takes the system's guards away, one at a time, and looks whether the test that is to notice does: a
-// guard that nobody would miss is either not needed or not proven. It holds tests only: see TestGuardsAreMissed.
+// Package mutants removes the system's guards, one at a time, and runs the test that must notice: a guard without such
+// a test is either not needed or not proven. The package holds tests only: see TestGuardsAreMissed.
 package mutants

@@ -1,11 +1,12 @@
 package mutants
 
-// dueGuards are of the live index's order: see "Due times" in docs/data.md.
+// dueGuards keep the order of the live index: see "Due times" in docs/data.md.
 func dueGuards() []guard {
 	return []guard{
 		{
 			name: "due: the heartbeat moves it", file: "shared/store/due.go",
-			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`, to: `if due-millis(now) >= -time.Hour.Milliseconds() {`,
+			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`,
+			to:   `if due-millis(now) >= -time.Hour.Milliseconds() {`,
 		},
 		{
 			name: "due: a look moves it", file: "shared/store/due.go", test: "./functions/sweep TestSweep_UnclaimedRun",
@@ -16,14 +17,16 @@ func dueGuards() []guard {
 			from: `" AND #due < :now"`, to: `" AND #due > :now"`,
 		},
 		{
-			name: "due: an entry that cannot be read stops no other", file: "shared/store/due.go", test: "./shared/store TestStore",
+			name: "due: an entry that cannot be read stops no other", file: "shared/store/due.go",
+			test: "./shared/store TestStore",
 			from: `				unreadable = append(unreadable, err)
 				continue
 `, to: `				return nil, err
 `,
 		},
 		{
-			name: "due: a user's failure stops no other", file: "functions/sweep/handler.go", test: "./functions/sweep TestSweep_UnreadableEntry",
+			name: "due: a user's failure stops no other", file: "functions/sweep/handler.go",
+			test: "./functions/sweep TestSweep_UnreadableEntry",
 			from: `	due, err := h.live.Due(ctx)
 	if err != nil {
 `, to: `	due, err := h.live.Due(ctx)
@@ -34,7 +37,7 @@ func dueGuards() []guard {
 	}
 }
 
-// failureGuards are of what a failure record lets sweep do.
+// failureGuards limit what sweep does because of a failure record.
 func failureGuards() []guard {
 	return []guard{
 		{
@@ -44,27 +47,32 @@ func failureGuards() []guard {
 		},
 		{
 			name: "sweep: a lease is ended for its own worker", file: "shared/store/due.go",
-			from: `#status = :running AND #worker = :worker`, to: `#status = :running AND (#worker = :worker OR #worker <> :worker)`,
+			from: `#status = :running AND #worker = :worker`,
+			to:   `#status = :running AND (#worker = :worker OR #worker <> :worker)`,
 		},
 		{
-			name: "sweep: a lease is ended of what runs", file: "shared/store/due.go",
-			from: `#status = :running AND #worker = :worker`, to: `(#status = :running OR #status <> :running) AND #worker = :worker`,
+			name: "sweep: only a running run's lease is ended", file: "shared/store/due.go",
+			from: `#status = :running AND #worker = :worker`,
+			to:   `(#status = :running OR #status <> :running) AND #worker = :worker`,
 			test: "./shared/store TestStore",
 		},
 		{
-			name: "claim: it says which worker", file: "shared/store/claim.go",
+			name: "claim: it names the worker", file: "shared/store/claim.go",
 			from: `" #worker = :worker, #started`, to: `" #worker = if_not_exists(#worker, :worker), #started`,
 		},
 		{
-			name: "records: functionError says that it ran", file: "shared/gateway/gateway.go", test: "./functions/sweep TestRecord_NeverRan",
+			name: "failure records: functionError means that the function ran", file: "shared/gateway/gateway.go",
+			test: "./functions/sweep TestRecord_NeverRan",
 			from: `Invoked: e.ResponseContext.FunctionError != "",`, to: `Invoked: true,`,
 		},
 		{
-			name: "records: a young run has another event", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_NeverRan",
+			name: "failure records: a young run has another event", file: "functions/sweep/watch.go",
+			test: "./functions/sweep TestRecord_NeverRan",
 			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 0*eventAge:`,
 		},
 		{
-			name: "records: of an ended run start the queued runs", file: "functions/sweep/watch.go", test: "./functions/sweep TestRecord_OfAnEndedRun",
+			name: "failure records: one of an ended run starts the queued runs", file: "functions/sweep/watch.go",
+			test: "./functions/sweep TestRecord_OfAnEndedRun",
 			from: `	case run.Status.Terminal():
 		return w.startQueued(ctx)
 `, to: `	case run.Status.Terminal():

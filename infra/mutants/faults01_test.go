@@ -2,15 +2,15 @@ package mutants
 
 import "slices"
 
-// audit is the package of most tests of faults.
+// audit is the folder whose packages test most faults.
 const audit = "./infra/audit/..."
 
-// firstFaults are those before 25.
+// firstFaults are the faults before 25.
 func firstFaults() []fault {
 	return slices.Concat(eventFaults(), resumeFaults(), runFaults(), edgeFaults(), pastFaults(), orderFaults())
 }
 
-// eventFaults are of numbers and resumes.
+// eventFaults concern event numbers and resumes.
 func eventFaults() []fault {
 	return []fault{
 		{
@@ -47,22 +47,23 @@ func eventFaults() []fault {
 			pkg: audit, test: "TestFault04TheEndComesOnReconnect",
 		},
 		{
-			number: 5, clause: "what was applied is not applied again", file: "shared/client/thread.go",
-			from: `if f.Seq+chat.Seq(i) <= t.cursor.Seq {`, to: `if f.Seq+chat.Seq(i) < 0 {`, pkg: audit, test: "TestFault05ADoubleResumeShowsOnce",
+			number: 5, clause: "an applied event is not applied again", file: "shared/client/thread.go",
+			from: `if f.Seq+chat.Seq(i) <= t.cursor.Seq {`, to: `if f.Seq+chat.Seq(i) < 0 {`, pkg: audit,
+			test: "TestFault05ADoubleResumeShowsOnce",
 		},
 	}
 }
 
-// resumeFaults are of what comes late, or not.
+// resumeFaults concern frames that arrive late or never.
 func resumeFaults() []fault {
 	return []fault{
 		{
-			number: 6, clause: "what does not follow is held", file: "shared/client/thread.go",
+			number: 6, clause: "an event after a gap is held", file: "shared/client/thread.go",
 			from: `if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {`, to: `if f.Epoch != t.cursor.Epoch {`,
 			pkg: audit, test: "TestFault06LiveEventsWaitForTheReplay",
 		},
 		{
-			number: 7, clause: "a hello is told what runs", file: "functions/message/hello.go",
+			number: 7, clause: "the answer to a hello lists the running runs", file: "functions/message/hello.go",
 			from: `ready.Active = &s`, to: `_ = s`, pkg: audit, test: "TestFault07BeforeTheFirstToken",
 		},
 		{
@@ -72,10 +73,11 @@ func resumeFaults() []fault {
 		},
 		{
 			number: 9, clause: "a cursor counts in its own epoch only", file: "functions/message/hello.go",
-			from: `if c != nil && c.Epoch == t.Epoch {`, to: `if c != nil {`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
+			from: `if c != nil && c.Epoch == t.Epoch {`, to: `if c != nil {`, pkg: audit,
+			test: "TestFault09AnotherEpochIsToldSo",
 		},
 		{
-			number: 9, clause: "a cursor beyond the end is none", file: "functions/message/hello.go",
+			number: 9, clause: "a cursor beyond the end is ignored", file: "functions/message/hello.go",
 			from: `case behind == 0:`, to: `case behind <= 0:`, pkg: audit, test: "TestFault09AnotherEpochIsToldSo",
 		},
 		{
@@ -86,27 +88,29 @@ func resumeFaults() []fault {
 	}
 }
 
-// runFaults are of stop, reload and more than one run.
+// runFaults concern stop, reload and several runs at once.
 func runFaults() []fault {
 	return []fault{
 		{
-			number: 11, clause: "the worker looks for the wish to stop", file: "functions/turn/heartbeat.go",
-			from: `case requested:`, to: `case requested && err != nil:`, pkg: audit, test: "TestFault11StopStopsTheProducer",
+			number: 11, clause: "the worker looks for cancel requests", file: "functions/turn/heartbeat.go",
+			from: `case requested:`, to: `case requested && err != nil:`, pkg: audit,
+			test: "TestFault11StopStopsTheProducer",
 		},
 		{
-			number: 12, clause: "a post that fails is nothing to the run", file: "shared/emit/outlet.go",
+			number: 12, clause: "a failed post does not fail the run", file: "shared/emit/outlet.go",
 			from: `			e.fail(o, err)
 `, to: `			e.fail(o, err)
 			e.c.User.Cancel(err)
 `, pkg: audit, test: "TestFault12AReloadStopsNothing",
 		},
 		{
-			number: 13, clause: "a user has several seats", file: "shared/runqueue/queue.go",
-			from: `case !taken && !queued && len(next.Slots) < p.Limits.Runs:`, to: `case !taken && !queued && len(next.Slots) < 1:`,
-			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",
+			number: 13, clause: "a user has several slots", file: "shared/runqueue/queue.go",
+			from: `case !taken && !queued && len(next.Slots) < p.Limits.Runs:`,
+			to:   `case !taken && !queued && len(next.Slots) < 1:`,
+			pkg:  audit, test: "TestFault13RunsOfOneUserShareNothing",
 		},
 		{
-			number: 13, clause: "an end gives back its own seat", file: "shared/store/end.go",
+			number: 13, clause: "an end frees its own slot", file: "shared/store/end.go",
 			from: `change: "REMOVE #slots.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
 		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},`,
 			to: `change: "SET #slots = :none, #version = #version + :one", when: "attribute_exists(#pk)",
@@ -116,14 +120,15 @@ func runFaults() []fault {
 	}
 }
 
-// edgeFaults are of who somebody is, and of connections.
+// edgeFaults concern identity and connections.
 func edgeFaults() []fault {
 	return []fault{
 		{
 			number: 14, clause: "a thread's key begins with its owner", file: "shared/store/keys.go",
 			from: `func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix + string(id)} }`,
-			to:   `func (s *Store) threadKey(id chat.ThreadID) key { return key{"U#everybody", threadPrefix + string(id)} }`,
-			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
+			to: `func (s *Store) threadKey(id chat.ThreadID) key { return key{"U#everybody", threadPrefix + ` +
+				`string(id)} }`,
+			pkg: audit, test: "TestFault14ForeignIDsNameNothing",
 		},
 		{
 			number: 14, clause: "a run's key begins with its owner", file: "shared/store/keys.go",
@@ -132,7 +137,7 @@ func edgeFaults() []fault {
 			pkg:  audit, test: "TestFault14ForeignIDsNameNothing",
 		},
 		{
-			number: 15, clause: "an event without an authorizer is nobody's", file: "shared/gateway/gateway.go",
+			number: 15, clause: "an event without an authorizer has no user", file: "shared/gateway/gateway.go",
 			from: `		return fmt.Errorf("%w: there is none", chat.ErrNoUser)
 `, to: `		c = map[string]any{contextUser: "anybody", contextExpires: "4102444800",
 			contextSignedIn: "1782907140", contextSignedInBy: byIssuedAt}
@@ -140,11 +145,12 @@ func edgeFaults() []fault {
 		},
 		{
 			number: 16, clause: "a 410 is recognised", file: "shared/gateway/out.go",
-			from: `case errors.As(err, &gone), code == http.StatusGone:`, to: `case errors.As(err, &gone) && code != http.StatusGone:`,
-			pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+			from: `case errors.As(err, &gone), code == http.StatusGone:`,
+			to:   `case errors.As(err, &gone) && code != http.StatusGone:`,
+			pkg:  audit, test: "TestFault16GoneIsForgottenAlone",
 		},
 		{
-			number: 16, clause: "the connection that is gone is forgotten, and no other", file: "shared/emit/outlet.go",
+			number: 16, clause: "a closed connection is deleted, and no other", file: "shared/emit/outlet.go",
 			from: `	id := o.conn.ID
 	if errors.Is(err, chat.ErrGone) {
 `, to: `	id := o.conn.ID
@@ -158,9 +164,11 @@ func edgeFaults() []fault {
 `, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
 		},
 		{
-			number: 17, clause: "a connection that is gone is forgotten without a $disconnect", file: "shared/emit/outlet.go",
-			from: `if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {`, to: `if err := ctx.Err(); id == "" || err != nil {`,
-			pkg: audit, test: "TestFault17DisconnectNeverComes",
+			number: 17, clause: "a closed connection is deleted without a $disconnect",
+			file: "shared/emit/outlet.go",
+			from: `if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {`,
+			to:   `if err := ctx.Err(); id == "" || err != nil {`,
+			pkg:  audit, test: "TestFault17DisconnectNeverComes",
 		},
 		{
 			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/list.go",

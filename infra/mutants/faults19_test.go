@@ -1,12 +1,14 @@
 package mutants
 
-// pastFaults are of what is left behind.
+// pastFaults concern leftovers of earlier requests.
 func pastFaults() []fault {
 	return []fault{
 		{
-			number: 19, clause: "an answer that could not be posted is a failure", file: "functions/message/connection.go",
-			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {`, to: `if err != nil {`,
-			pkg: audit, test: "TestFault19AFailedPostIsNoSuccess",
+			number: 19, clause: "an answer that could not be posted is a failure",
+			file: "functions/message/connection.go",
+			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {`,
+			to:   `if err != nil {`,
+			pkg:  audit, test: "TestFault19AFailedPostIsNoSuccess",
 		},
 		{
 			number: 20, clause: "runs are listed", file: "functions/message/runs.go",
@@ -22,25 +24,25 @@ func pastFaults() []fault {
 			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
 		},
 		{
-			// The guard is net/http's: it gives a connection back when its answer was read to the end, and closes any other.
-			// What stands for its absence is a pool that hands out the answers in the order in which they come.
+			// The guard is in net/http: it returns a connection to the pool only if its response was read to the end.
+			// In its place stands a pool that hands out the responses in the order in which they arrive.
 			number: 21, clause: "an answer belongs to its request", file: "shared/awsenv/http.go",
 			from: `	return c.http.Do(r)
 }
 `, to: pooled, pkg: audit, test: "TestFault21ACancelledReadLeavesNoAnswer",
 		},
 		{
-			number: 22, clause: "what a run works with is its own user's", file: "functions/turn/tools.go",
+			number: 22, clause: "a run uses its own user's data", file: "functions/turn/tools.go",
 			from: runKeepsOwn, to: runKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
 		},
 		{
-			number: 22, clause: "what a frame is answered from is its own user's", file: "functions/message/handler.go",
+			number: 22, clause: "a frame is answered from its own user's data", file: "functions/message/handler.go",
 			from: frameKeepsOwn, to: frameKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
 		},
 	}
 }
 
-// orderFaults are of what is saved, and sent.
+// orderFaults concern the order of saving and sending.
 func orderFaults() []fault {
 	return []fault{
 		{
@@ -49,7 +51,7 @@ func orderFaults() []fault {
 			pkg: audit, test: "TestFault23SavedAndNotTold",
 		},
 		{
-			number: 23, clause: "a pong tells the last event of a run that goes on", file: "functions/message/ping.go",
+			number: 23, clause: "a pong carries the last event of a running run", file: "functions/message/ping.go",
 			from: `max(t.Head, last.Last)`, to: `max(t.Head, 0*last.Last)`,
 			pkg: audit, test: "TestFault23SavedAndNotTold",
 		},
@@ -66,7 +68,7 @@ func orderFaults() []fault {
 	}
 }
 
-// Whose functions keep what they worked with last.
+// Replacements for functions that then keep the store or connection of their previous call.
 const (
 	runKeepsOwn = `func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	registry, err := t.registry(t.store)

@@ -2,16 +2,16 @@ package mutants
 
 import "slices"
 
-// laterFaults are those from 25 on.
+// laterFaults are the faults from 25 on.
 func laterFaults() []fault {
-	all := slices.Concat(timeFaults(), storeFaults(), scaleFaults(), ownFaults())
+	all := slices.Concat(timeFaults(), storeFaults(), scaleFaults(), ownFaults(), ownerFaults())
 	for i := range all {
 		all[i].pkg = audit
 	}
 	return all
 }
 
-// timeFaults are of size and time.
+// timeFaults concern size and time.
 func timeFaults() []fault {
 	const timers = "shared/client/timers.go"
 	return []fault{
@@ -24,13 +24,15 @@ func timeFaults() []fault {
 			from: `if len(data) <= MaxFrame {`, to: `if len(data) > 0 {`, test: "TestFault26OutboundFrameOver32KB",
 		},
 		{
-			number: 27, clause: "a client refuses what is too long", file: "shared/client/view.go",
-			from: `wire.EncodeClient(longest.frame()); err != nil {`, to: `wire.EncodeClient(longest.frame()); err != nil && now.IsZero() {`,
+			number: 27, clause: "a client refuses frames that are too long", file: "shared/client/view.go",
+			from: `wire.EncodeClient(longest.frame()); err != nil {`,
+			to:   `wire.EncodeClient(longest.frame()); err != nil && now.IsZero() {`,
 			test: "TestFault27InboundMessageOver32KB",
 		},
 		{
 			number: 28, clause: "a socket is followed by the next in time", file: timers,
-			from: `add(!s.handover.IsZero() && !v.wanted,`, to: `add(!s.handover.IsZero() && v.now.IsZero(),`, test: "TestFault28TwoHourRoll",
+			from: `add(!s.handover.IsZero() && !v.wanted,`, to: `add(!s.handover.IsZero() && v.now.IsZero(),`,
+			test: "TestFault28TwoHourRoll",
 		},
 		{
 			number: 28, clause: "the next socket is open before the last one closes", file: timers,
@@ -42,70 +44,82 @@ func timeFaults() []fault {
 		},
 		{
 			number: 29, clause: "a client is never silent for ten minutes", file: timers,
-			from: `pingIdle     = 5 * time.Minute`, to: `pingIdle     = 11 * time.Minute`, test: "TestFault29TenMinutesIdle",
+			from: `pingIdle     = 5 * time.Minute`, to: `pingIdle     = 11 * time.Minute`,
+			test: "TestFault29TenMinutesIdle",
 		},
 		{
-			number: 30, clause: "nothing is posted on a token that is past", file: "shared/emit/list.go",
-			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && c.N > 0 && !now.IsZero()`, test: "TestFault30TokenExpiresOnOpenSocket",
+			number: 30, clause: "nothing is posted after the token has expired", file: "shared/emit/list.go",
+			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && c.N > 0 && !now.IsZero()`,
+			test: "TestFault30TokenExpiresOnOpenSocket",
 		},
 		{
-			number: 31, clause: "what had no answer is asked again", file: timers,
-			from: `if s := &v.socket; s.retryAt.IsZero() {`, to: `if s := &v.socket; s.retryAt.IsZero() && v.now.IsZero() {`,
+			number: 31, clause: "a request without an answer is repeated", file: timers,
+			from: `if s := &v.socket; s.retryAt.IsZero() {`,
+			to:   `if s := &v.socket; s.retryAt.IsZero() && v.now.IsZero() {`,
 			test: "TestFault31GatewayErrorFrames",
 		},
 		{
-			number: 32, clause: "a client that knows of a run asks how it stands", file: timers,
-			from: `add(quiet && !s.pinging,`, to: `add(quiet && !s.pinging && v.now.IsZero(),`, test: "TestFault32ThrottledPostsAndSlowReader",
+			number: 32, clause: "a client that knows of a run requests its state", file: timers,
+			from: `add(quiet && !s.pinging,`, to: `add(quiet && !s.pinging && v.now.IsZero(),`,
+			test: "TestFault32ThrottledPostsAndSlowReader",
 		},
 	}
 }
 
-// storeFaults are of the store, of invokes and of workers.
+// storeFaults concern the store, invocations and workers.
 func storeFaults() []fault {
 	return []fault{
 		{
-			number: 33, clause: "a write knows its own", file: "shared/store/append.go",
-			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`, test: "TestFault33StoreErrsAroundTheWrite",
+			number: 33, clause: "a write recognises its own earlier success", file: "shared/store/append.go",
+			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
+			test: "TestFault33StoreErrsAroundTheWrite",
 		},
 		{
 			number: 34, clause: "one claim at a time", file: "shared/store/claim.go",
-			from: `(#status = :running AND #lease < :clock AND`, to: `(#status = :running AND (#lease < :clock OR #lease >= :clock) AND`,
+			from: `(#status = :running AND #lease < :clock AND`,
+			to:   `(#status = :running AND (#lease < :clock OR #lease >= :clock) AND`,
 			test: "TestFault34AsyncInvokeTwice",
 		},
 		{
 			number: 35, clause: "another attempt", file: "functions/sweep/watch.go",
-			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`, test: "TestFault35WorkerKilledAtEachEvent",
+			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`,
+			test: "TestFault35WorkerKilledAtEachEvent",
 		},
 		{
-			number: 35, clause: "a claim says which invocation it is", file: "functions/turn/main.go",
-			from: `, Now: now, Worker: gateway.RequestID}`, to: `, Now: now}`, test: "TestFault35WorkerKilledAtEachEvent",
+			number: 35, clause: "a claim names its invocation", file: "functions/turn/main.go",
+			from: `, Now: now, Worker: gateway.RequestID}`, to: `, Now: now}`,
+			test: "TestFault35WorkerKilledAtEachEvent",
 		},
 		{
-			number: 36, clause: "a repeat calls the worker that nobody called", file: "shared/store/admit.go",
+			number: 36, clause: "a repeat invokes a worker that was never invoked", file: "shared/store/admit.go",
 			from: `Invoke: run.Status == chat.RunAdmitted,`, to: `Invoke: false,`, test: "TestFault36FunctionTimeout",
 		},
 		{
-			number: 36, clause: "a run whose worker was ended goes on at its failure record", file: "functions/sweep/watch.go",
-			from: `case run.Status == chat.RunRunning && f.Invoked:`, to: `case run.Status == chat.RunRunning && !f.Invoked:`,
+			number: 36, clause: "a run whose worker was killed continues at its failure record",
+			file: "functions/sweep/watch.go",
+			from: `case run.Status == chat.RunRunning && f.Invoked:`,
+			to:   `case run.Status == chat.RunRunning && !f.Invoked:`,
 			test: "TestFault36FunctionTimeout",
 		},
 		{
-			number: 37, clause: "the desk under the version read", file: "shared/store/runs.go",
-			from: `"attribute_exists(#pk) AND #version = :version"`, to: `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
+			number: 37, clause: "the run queue is written under the version read", file: "shared/store/runs.go",
+			from: `"attribute_exists(#pk) AND #version = :version"`,
+			to:   `"attribute_exists(#pk) AND (#version = :version OR #version <> :version)"`,
 			test: "TestFault37TwoTabsSending",
 		},
 	}
 }
 
-// scaleFaults are of clocks, long threads and odd users.
+// scaleFaults concern clocks, long threads and unusual users.
 func scaleFaults() []fault {
 	return []fault{
 		{
 			number: 38, clause: "a thread's time goes forward", file: "shared/store/admit.go",
-			from: `return max(millis(t.c.Now()), was+1)`, to: `return max(millis(t.c.Now()), was%2)`, test: "TestFault38ClockSkew",
+			from: `return max(millis(t.c.Now()), was+1)`, to: `return max(millis(t.c.Now()), was%2)`,
+			test: "TestFault38ClockSkew",
 		},
 		{
-			number: 39, clause: "the log is read behind the cursor", file: "functions/message/replay.go",
+			number: 39, clause: "the log is read from after the cursor", file: "functions/message/replay.go",
 			from: `	page, err := r.store.Log(`, to: `	for at := chat.Seq(0); at < after; {
 		read, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, at, logPage)
 		if err != nil || len(read) == 0 {
@@ -131,7 +145,7 @@ func scaleFaults() []fault {
 	}
 }
 
-// ownFaults are our own.
+// ownFaults are faults that the issue lists do not name.
 func ownFaults() []fault {
 	return []fault{
 		{
@@ -140,39 +154,51 @@ func ownFaults() []fault {
 		},
 		{
 			number: 42, clause: "a late hello changes nothing", file: "shared/store/connections.go",
-			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`, test: "TestFault42HellosAndCancelOvertake",
+			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
+			test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
 			number: 42, clause: "a cancel follows the answer to its run", file: "shared/client/requests.go",
-			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`, test: "TestFault42HellosAndCancelOvertake",
+			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`,
+			test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
-			number: 43, clause: "what comes of a deleted thread is not shown", file: "shared/client/receive.go",
-			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`, test: "TestFault43ThreadDeletedWhileFrozen",
+			number: 43, clause: "events of a deleted thread are not shown", file: "shared/client/receive.go",
+			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`,
+			test: "TestFault43ThreadDeletedWhileFrozen",
 		},
 		{
-			number: 44, clause: "a thread goes on behind its head", file: "shared/store/earlier.go",
+			number: 44, clause: "a thread continues after its head", file: "shared/store/earlier.go",
 			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`, test: "TestFault44IdleBeyondRetention",
 		},
+	}
+}
+
+// ownerFaults concern previous workers, odd numbers of devices, and lost records.
+func ownerFaults() []fault {
+	return []fault{
 		{
-			number: 45, clause: "a record stands where nothing stands", file: "shared/store/append.go",
-			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`, to: `h.s.t.put(ctx, r, "", nil)`,
+			number: 45, clause: "a record is written only to an empty position", file: "shared/store/append.go",
+			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
+			to:   `h.s.t.put(ctx, r, "", nil)`,
 			test: "TestFault45OldOwnerWakesUp",
 		},
 		{
 			number: 45, clause: "the old owner's record is folded in", file: "shared/store/earlier.go",
-			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`, test: "TestFault45OldOwnerWakesUp",
+			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
+			test: "TestFault45OldOwnerWakesUp",
 		},
 		{
-			number: 46, clause: "an answer takes the question away", file: "shared/store/interrupts.go",
+			number: 46, clause: "a response removes the interrupt", file: "shared/store/interrupts.go",
 			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`, test: "TestFault46TwoDevicesAnswer",
 		},
 		{
 			number: 47, clause: "a user has ten sockets", file: "shared/store/sessions.go",
-			from: `ids[:max(0, len(ids)+1-limit)]`, to: `ids[:max(0, len(ids)-limit)]`, test: "TestFault47ElevenSockets",
+			from: `ids[:max(0, len(ids)+1-limit)]`, to: `ids[:max(0, len(ids)-limit)]`,
+			test: "TestFault47ElevenSockets",
 		},
 		{
-			number: 47, clause: "who is replaced stays away", file: "shared/client/receive.go",
+			number: 47, clause: "a replaced client does not reconnect", file: "shared/client/receive.go",
 			from: `		v.socket = socket{}
 		v.status, v.wanted = Replaced, false
 		v.wishes = Wishes{Close: true}
@@ -181,12 +207,15 @@ func ownFaults() []fault {
 `, test: "TestFault47ElevenSockets",
 		},
 		{
-			number: 48, clause: "an event that never ran is old enough", file: "functions/sweep/watch.go",
-			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 9*eventAge:`, test: "TestFault48NoCapacity",
+			number: 48, clause: "an event that never ran is checked for its age", file: "functions/sweep/watch.go",
+			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 9*eventAge:`,
+			test: "TestFault48NoCapacity",
 		},
 		{
-			number: 49, clause: "a run whose worker has died is looked after when it is due", file: "functions/sweep/watch.go",
-			from: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires):`, to: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires.Add(time.Hour)):`,
+			number: 49, clause: "a run whose worker died is repaired when it is due",
+			file: "functions/sweep/watch.go",
+			from: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires):`,
+			to:   `case run.Status == chat.RunRunning && now.After(run.LeaseExpires.Add(time.Hour)):`,
 			test: "TestFault49FailureRecordLost",
 		},
 	}

@@ -1,8 +1,9 @@
 package mutants
 
-// headerGuards are the clauses of docs/protocol.md, "Run headers".
+// headerGuards are the rules of docs/protocol.md, "Run headers".
 func headerGuards() []guard {
-	const storeTest, turnTest = "./shared/store TestStore/dynoxide/TranscriptHeaders", "./functions/turn TestRunStarted_NamesTheAgent"
+	const storeTest, turnTest = "./shared/store TestStore/dynoxide/TranscriptHeaders",
+		"./functions/turn TestRunStarted_NamesTheAgent"
 	const goTest, adapterTest = "./shared/client TestScenarios", "web client/test/agui.test.ts"
 	return []guard{
 		{
@@ -10,11 +11,13 @@ func headerGuards() []guard {
 			from: `		header.Add(e)`, to: `		_ = header`,
 		},
 		{
-			name: "headers: what an earlier attempt began is stored", file: "shared/store/earlier.go", test: storeTest,
+			name: "headers: the messages of a previous attempt are stored", file: "shared/store/earlier.go",
+			test: storeTest,
 			from: `h.header.Add(e)`, to: `_ = h.header`,
 		},
 		{
-			name: "headers: the agent is named also if none was asked for", file: "functions/turn/attempt.go", test: turnTest,
+			name: "headers: the agent is named also if none was asked for", file: "functions/turn/attempt.go",
+			test: turnTest,
 			from: `name = a.Name`, to: `_ = a.Name`,
 		},
 		{
@@ -22,12 +25,14 @@ func headerGuards() []guard {
 			from: `messages = messages[n:]`, to: `messages = messages[0:]`,
 		},
 		{
-			name: "headers: a header counts its own messages (TypeScript)", file: "web/client/src/fold.ts", test: adapterTest,
+			name: "headers: a header counts its own messages (TypeScript)", file: "web/client/src/fold.ts",
+			test: adapterTest,
 			from: `    this.#run = undefined;
     for`, to: `    for`,
 		},
 		{
-			name: "headers: what a message says stays beside its run", file: "web/client/src/agui-ids.ts", test: adapterTest,
+			name: "headers: a message's metadata stays with its run", file: "web/client/src/agui-ids.ts",
+			test: adapterTest,
 			from: `metadata: { ...stock.metadata, carrel }`, to: `metadata: { carrel }`,
 		},
 	}

@@ -1,6 +1,6 @@
 package mutants
 
-// iamGuards are what lock 4 of docs/isolation.md stands on, and what shows that it stands.
+// iamGuards make up lock 4 of docs/isolation.md, and show that it works.
 func iamGuards() []guard {
 	return []guard{
 		{
@@ -9,40 +9,50 @@ func iamGuards() []guard {
 			test: "./shared/usercreds TestTables_CredentialsPerUser",
 		},
 		{
-			name: "iam: credentials that are over do not go on", file: "shared/usercreds/usercreds.go",
+			name: "iam: expired credentials are rejected", file: "shared/usercreds/usercreds.go",
 			from: `if !old.HasKeys() || !p.valid() {`, to: `if !old.HasKeys() {`,
 			test: "./shared/usercreds TestTables_Renewal",
 		},
 		{
-			name: "iam: an STS that hangs does not hold up a run", file: "shared/usercreds/usercreds.go",
+			name: "iam: an STS that hangs does not delay a run", file: "shared/usercreds/usercreds.go",
 			from: `	if p.valid() {`, to: `	if p == nil {`,
 			test: "./shared/usercreds TestTables_HangingSTS",
 		},
 		{
-			name: "iam: an invocation gives no right", file: "shared/store/delete.go", test: "./infra/audit/... TestLocksStopSelfInvoke",
-			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.RunQueue(ctx) // after",
-			to:   "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := s.RunQueue(ctx) // after",
+			name: "iam: an invocation grants no permission", file: "shared/store/delete.go",
+			test: "./infra/audit/... TestLocksStopSelfInvoke",
+			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, " +
+				"" +
+				"err\n	}\n	d, err := s.RunQueue(ctx) // after",
+			to: "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := " +
+				"s.RunQueue(ctx) // after",
 		},
 		{
-			name: "iam: what is decided about is what is done", file: "infra/local/dynamodb/access/access.go", test: "./infra/audit/... TestARequestWithTwoMeanings",
-			from: "	raw, found := o[name]\n", to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) {\n			raw, found = other, true\n		}\n	}\n",
+			name: "iam: the checked request is the executed one", file: "infra/local/dynamodb/access/access.go",
+			test: "./infra/audit/... TestARequestWithTwoMeanings",
+			from: "	raw, found := o[name]\n",
+			to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) " +
+				"{\n			raw, found = other, true\n		}\n	}\n",
 		},
 		{
-			name: "iam: no managed policy", file: "infra/local/template/policy.go", test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
+			name: "iam: no managed policy", file: "infra/local/template/policy.go",
+			test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
 			from: `len(p.texts("ManagedPolicyArns")) > 0 &&`, to: `len(p.texts("ManagedPolicyArns")) > 9 &&`,
 		},
 		{
-			name: "iam: no variable where there are none", file: "infra/local/template/policy.go", test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
+			name: "iam: no variable where there are none", file: "infra/local/template/policy.go",
+			test: "./infra/local/template TestResolve_PoliciesReadDifferentlyByAWS",
 			from: `version != "2012-10-17" &&`, to: `version == "nonsense" &&`,
 		},
 		{
-			name: "iam: no session policy", file: "infra/local/sts/assume.go", test: "./infra/local/sts TestAssumeRole_Errors",
+			name: "iam: no session policy", file: "infra/local/sts/assume.go",
+			test: "./infra/local/sts TestAssumeRole_Errors",
 			from: `if !parameter.MatchString(name) {`, to: `if !parameter.MatchString(name) && name == "" {`,
 		},
 	}
 }
 
-// decisionGuards are what the local stack's decisions stand on.
+// decisionGuards make up the local stack's IAM decisions.
 func decisionGuards() []guard {
 	return []guard{
 		{
@@ -51,7 +61,7 @@ func decisionGuards() []guard {
 			test: "./infra/local/iam TestDecide",
 		},
 		{
-			name: "iam: a variable that is not there is like nothing", file: "infra/local/iam/condition.go",
+			name: "iam: an absent variable matches nothing", file: "infra/local/iam/condition.go",
 			from: `return "", false`, to: `values = []string{"*"}`,
 			test: "./infra/local/iam TestDecide",
 		},
@@ -81,7 +91,7 @@ func decisionGuards() []guard {
 			test: "./infra/local/sts TestAssumeRole",
 		},
 		{
-			name: "iam: the table asks whether a caller may", file: "infra/local/dynamodb/proxy/proxy.go",
+			name: "iam: the table checks the caller's permission", file: "infra/local/dynamodb/proxy/proxy.go",
 			from: `if p.c.Allow != nil {`, to: `if p.c.Allow != nil && operation == "" {`,
 			test: "./infra/audit/... TestIAMMatrix", row: "B3",
 		},

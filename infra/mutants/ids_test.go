@@ -11,12 +11,15 @@ func adapterIDGuards() []guard {
 	const test = "web client/test/agui.test.ts"
 	return []guard{
 		{
-			name: "agui: nothing new runs under the id of a run that has ended", file: "web/client/src/agui.ts", test: test,
+			name: "agui: nothing new runs under the id of a run that has ended", file: "web/client/src/agui.ts",
+			test: test,
 			from: `this.client.hasEnded(runId) || interrupts`, to: `interrupts`,
 		},
 		{
-			name: "agui: an answer does not run under the id of the run that asked", file: "web/client/src/agui.ts", test: test,
-			from: `this.client.hasEnded(runId) || interrupts.some((one) => askedBy(one) === runId)`, to: `this.client.hasEnded(runId) && interrupts.length > 0`,
+			name: "agui: an answer does not run under the id of the run that asked", file: "web/client/src/agui.ts",
+			test: test,
+			from: `this.client.hasEnded(runId) || interrupts.some((one) => askedBy(one) === runId)`,
+			to:   `this.client.hasEnded(runId) && interrupts.length > 0`,
 		},
 		{
 			name: "agui: a stock client is shown its own ids, live", file: "web/client/src/agui.ts", test: test,
@@ -39,12 +42,14 @@ func adapterIDGuards() []guard {
 			from: `textOf(message) !== before.content`, to: `textOf(message) === ""`,
 		},
 		{
-			name: "agui: what cannot be carried is refused by name", file: "web/client/src/agui-input.ts", test: test,
+			name: "agui: content that cannot be carried is refused by name", file: "web/client/src/agui-input.ts",
+			test: test,
 			from: `if (!isEmpty(value)) throw`, to: `if (isEmpty(name)) throw`,
 		},
 		{
 			name: "agui: a run whose thread is left ends its promise", file: "web/client/src/agui.ts", test: test,
-			from: `this.client.state.thread?.threadId !== run.threadId) return elsewhere`, to: `run.threadId === "") return elsewhere`,
+			from: `this.client.state.thread?.threadId !== run.threadId) return elsewhere`,
+			to:   `run.threadId === "") return elsewhere`,
 		},
 	}
 }
@@ -75,19 +80,24 @@ func runIDGuards() []guard {
 		},
 		{
 			name: "admission: a repeat's own message ids are not taken", file: "shared/store/admit.go",
-			from: `if _, known := refusedPart(err, 0); known {`, to: `if _, known := refusedPart(err, 0); known && err == nil {`,
+			from: `if _, known := refusedPart(err, 0); known {`,
+			to:   `if _, known := refusedPart(err, 0); known && err == nil {`,
 			test: "./shared/store TestFault33AnswerLost",
 		},
 		{
-			name: "message ids: another run's form is refused", file: "shared/chat/id.go", test: "./shared/wire TestClientFrames",
-			from: `case strings.Contains(id, ".") && !IsOwnMessageID(run, id):`, to: `case strings.Contains(id, "..") && !IsOwnMessageID(run, id):`,
+			name: "message ids: another run's form is refused", file: "shared/chat/id.go",
+			test: "./shared/wire TestClientFrames",
+			from: `case strings.Contains(id, ".") && !IsOwnMessageID(run, id):`,
+			to:   `case strings.Contains(id, "..") && !IsOwnMessageID(run, id):`,
 		},
 		{
-			name: "message ids: those of the server are refused", file: "shared/chat/id.go", test: "./shared/wire TestClientFrames",
+			name: "message ids: those of the server are refused", file: "shared/chat/id.go",
+			test: "./shared/wire TestClientFrames",
 			from: `case strings.HasPrefix(id, ServerPrefix):`, to: `case strings.HasPrefix(id, ServerPrefix+"."):`,
 		},
 		{
-			name: "message ids: the server's begin with carrel.", file: "shared/engine/run.go", test: "./shared/engine TestIDsAreUnique",
+			name: "message ids: the server's begin with carrel.", file: "shared/engine/run.go",
+			test: "./shared/engine TestIDsAreUnique",
 			from: `return chat.ServerPrefix + r.newID()`, to: `return r.newID()`,
 		},
 	}
@@ -98,11 +108,13 @@ func listGuards() []guard {
 	return []guard{
 		{
 			name: "lists: a cursor is of this list and of a row's form", file: keys, test: test,
-			from: `if _, _, ok := splitRecent(prefix, string(high)); err != nil || !ok {`, to: `if _, _, ok := splitRecent(prefix, string(high)); err != nil && !ok {`,
+			from: `if _, _, ok := splitRecent(prefix, string(high)); err != nil || !ok {`,
+			to:   `if _, _, ok := splitRecent(prefix, string(high)); err != nil && !ok {`,
 		},
 		{
 			name: "lists: a cursor has its list's prefix", file: keys, test: test,
-			from: `rest, ok := strings.CutPrefix(recent, prefix)`, to: `rest, ok := recent[min(2, len(recent)):], len(recent) > 2`,
+			from:  `rest, ok := strings.CutPrefix(recent, prefix)`,
+			to:    `rest, ok := recent[min(2, len(recent)):], len(recent) > 2`,
 			spare: "what follows the prefix has another form in each list",
 		},
 		{
@@ -110,8 +122,10 @@ func listGuards() []guard {
 			from: `s.begin(w.thread, recent)`, to: `s.begin(w.thread, w.thread.Recent)`,
 		},
 		{
-			name: "lists: a pinned or archived thread stays so when it is used", file: "shared/store/admit.go", test: test,
-			from: `recentThread(class, max(w.run.Created, used), w.run.Thread)`, to: `recentThread(max(class, usualThread)&usualThread, max(w.run.Created, used), w.run.Thread)`,
+			name: "lists: a pinned or archived thread stays so when it is used", file: "shared/store/admit.go",
+			test: test,
+			from: `recentThread(class, max(w.run.Created, used), w.run.Thread)`,
+			to:   `recentThread(max(class, usualThread)&usualThread, max(w.run.Created, used), w.run.Thread)`,
 		},
 		{
 			name: "lists: a deleted thread leaves the index", file: "shared/store/delete.go", test: test,
@@ -128,12 +142,13 @@ func listGuards() []guard {
 			from: `if row.Recent == q.high {`, to: `if row.Recent == q.pk {`,
 		},
 		{
-			name: "lists: no runs of one who is erased", file: recent, test: test,
+			name: "lists: an erased user has no runs", file: recent, test: test,
 			from: `if err == nil && d.Erasing {`, to: `if err == nil && d.Erasing && d.Version < 0 {`,
 		},
 		{
 			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end.go", test: test,
-			from: ` AND #title = :title AND #recent = :recent",`, to: ` AND #title = :title AND (#recent = :recent OR #recent <> :recent)",`,
+			from: ` AND #title = :title AND #recent = :recent",`,
+			to:   ` AND #title = :title AND (#recent = :recent OR #recent <> :recent)",`,
 		},
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// faults is how many docs/faults.md has.
+// faults is the number of faults in docs/faults.md.
 const faults = 49
 
-// TestEveryFaultHasItsGuard holds docs/faults.md, the tests and the guards to each other: each fault has its row, the
-// row's test is there, and some guard is taken away that this test must miss.
+// TestEveryFaultHasItsGuard compares docs/faults.md, the tests and the guards: each fault has a row, the row's test
+// exists, and the test must notice the removal of some guard.
 func TestEveryFaultHasItsGuard(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs/faults.md"))
 	if err != nil {
@@ -35,10 +35,11 @@ func TestEveryFaultHasItsGuard(t *testing.T) {
 		}
 		guarded := false
 		for _, g := range faultGuards() {
-			guarded = guarded || strings.HasPrefix(g.name, fmt.Sprintf("fault %02d:", number)) && g.test == audit+" "+name
+			guarded = guarded || strings.HasPrefix(g.name, fmt.Sprintf("fault %02d:", number)) &&
+				g.test == audit+" "+name
 		}
 		if !guarded {
-			t.Errorf("fault %d: no guard is taken away for %s", number, name)
+			t.Errorf("fault %d: no guard names the test %s", number, name)
 		}
 	}
 }

@@ -2,10 +2,10 @@ package mutants
 
 import "slices"
 
-// localGuards are what keeps web pages and other users of the machine away from the local stack: docs/local.md.
+// localGuards keep web pages and other users of the machine out of the local stack: docs/local.md.
 func localGuards() []guard { return slices.Concat(pageGuards(), signedGuards()) }
 
-// pageGuards keep web pages away.
+// pageGuards keep web pages out.
 func pageGuards() []guard {
 	return []guard{
 		{
@@ -24,13 +24,14 @@ func pageGuards() []guard {
 			test: "./infra/local/stack TestListeners_WebPage",
 		},
 		{
-			name: "local: another site opens the page and the sign-in alone", file: "infra/local/stack/page.go",
+			name: "local: another site can open only the page and the sign-in", file: "infra/local/stack/page.go",
 			from: `case path == "/ops" || strings.HasPrefix(path, "/issuer/"):`, to: `case path == "":`,
 			test: "./infra/local/stack TestListeners_SignInNavigates",
 		},
 		{
 			name: "local: a head over 10,240 bytes is refused", file: "infra/local/loopback/guard.go",
-			from: `if g.c.MaxHead > 0 && headSize(r) > g.c.MaxHead {`, to: `if g.c.MaxHead < 0 && headSize(r) > g.c.MaxHead {`,
+			from: `if g.c.MaxHead > 0 && headSize(r) > g.c.MaxHead {`,
+			to:   `if g.c.MaxHead < 0 && headSize(r) > g.c.MaxHead {`,
 			test: "./infra/local/apigateway TestHandshake_HeadSizeLimit",
 		},
 		{
@@ -41,21 +42,22 @@ func pageGuards() []guard {
 	}
 }
 
-// signedGuards keep other programs and users away.
+// signedGuards keep other programs and users out.
 func signedGuards() []guard {
 	return []guard{
 		{
-			name: "local: DynamoDB answers who has signed", file: "infra/local/dynamodb/proxy/proxy.go",
+			name: "local: DynamoDB answers signed requests only", file: "infra/local/dynamodb/proxy/proxy.go",
 			from: `if p.c.Signed != nil {`, to: `if p.c.Signed == nil {`,
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},
 		{
-			name: "local: Lambda answers who has signed, and who may", file: "infra/local/lambda/api.go",
-			from: `h.arn(h.bareName(r.PathValue("function")))); code != "" {`, to: `h.arn(h.bareName(r.PathValue("function")))); code == "no" {`,
+			name: "local: Lambda answers signed and permitted requests only", file: "infra/local/lambda/api.go",
+			from: `h.arn(h.bareName(r.PathValue("function")))); code != "" {`,
+			to:   `h.arn(h.bareName(r.PathValue("function")))); code == "no" {`,
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},
 		{
-			name: "local: STS answers who has signed", file: "infra/local/sts/assume.go",
+			name: "local: STS answers signed requests only", file: "infra/local/sts/assume.go",
 			from: `if err := s.signed(r, body); err != nil {`, to: `if err := s.signed(r, body); err == nil {`,
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},
@@ -65,7 +67,7 @@ func signedGuards() []guard {
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},
 		{
-			name: "local: /ops does not tell the operator's secret", file: "infra/local/stack/ops.go",
+			name: "local: /ops does not show the operator's secret", file: "infra/local/stack/ops.go",
 			from: `s.endpoints.Public()`, to: `s.endpoints`,
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},

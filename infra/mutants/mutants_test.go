@@ -17,48 +17,50 @@ import (
 	"time"
 )
 
-// guard is a place in the code without which something that docs/ promises would be broken.
+// guard is a place in the code that keeps a promise of docs/.
 type guard struct {
-	name string // the clause, in the words of the document that it stands in
-	file string // from the module's root
-	from string // the guard; it stands in the file once
-	to   string // the file without it, which compiles
-	test string // the one that must notice, as package and name: ./shared/store TestModel; of the page: web and its file
-	row  string // of the audit, A1 to E7, that turns red without it; "": it is none of the audit's
-	// lapse is, in place of from and to, a clause that the test itself leaves out if LAPSE names it; the file stays.
+	name string // the rule that the guard keeps
+	file string // relative to the module's root
+	from string // the guard's text, which stands in the file once
+	to   string // replaces it; the file still compiles
+	// test must notice the removal: its package and name, as in ./shared/store TestModel; or "web" and a test file.
+	test string
+	row  string // of the audit, A1 to E7, that turns red without the guard, or ""
+	// lapse replaces from and to: it names a rule that the test itself omits if LAPSE names it. The file stays.
 	lapse string
-	also  []edit // what else goes with it, where a guard stands in several places
-	// spare says why the test is not to notice: another guard stands behind this one. Such a guard is tried as well, and
-	// one that is noticed is not spare.
+	also  []edit // further edits, where a guard stands in several places
+	// spare is the reason why the test does not notice: another guard does the same. A spare guard is removed too, and
+	// it is an error if the test notices.
 	spare string
 }
 
-// guards are all of them.
+// guards returns all of them.
 func guards() []guard {
 	return slices.Concat(
-		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(), lockGuards(),
+		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(),
+		lockGuards(), ownerGuards(),
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), suitesGuards(), attackerGuards(), signInGuards(),
-		idGuards(), headerGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(),
+		idGuards(), headerGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(), repeatGuards(),
 		textGuards(), localGuards(),
 		deployGuards(),
 		kindGuards(), accessGuards(), originGuards(), issuerGuards(), eraseGuards(), noteGuards(),
 	)
 }
 
-const testTime = 5 * time.Minute // of one test without one guard
+const testTime = 5 * time.Minute // for one test without one guard
 
-// TestGuardsAreThere holds the list to the code: a guard that has gone, or that stands elsewhere now, is to be found again.
-// It tells the guards of rows as a whole run would, for the audit's own tests.
+// TestGuardsAreThere compares the list with the code: each guard stands in its file, and each test exists. It reports
+// the guards of the audit's rows as a whole run would, for the scorecard's own tests.
 func TestGuardsAreThere(t *testing.T) {
 	seen, row := map[string]bool{}, regexp.MustCompile(`^[A-E][1-7]$`)
 	tests := testsOf(t, "")
 	for _, g := range guards() {
 		if seen[g.name] {
-			t.Errorf("two guards are called %q", g.name)
+			t.Errorf("two guards have the name %q", g.name)
 		}
 		seen[g.name] = true
 		if g.row != "" && !row.MatchString(g.row) {
-			t.Errorf("%s: %q is no row of the audit", g.name, g.row)
+			t.Errorf("%s: the audit has no row %q", g.name, g.row)
 		}
 		var err error
 		if g.test, err = tests.find(g.test); err != nil {
@@ -67,7 +69,7 @@ func TestGuardsAreThere(t *testing.T) {
 		}
 		g.report(t, true, "", nil)
 		if g.lapse != "" {
-			continue // its test refuses one that there is not
+			continue // the test refuses an unknown name
 		}
 		if _, err := g.without(); err != nil {
 			t.Error(err)
@@ -75,15 +77,15 @@ func TestGuardsAreThere(t *testing.T) {
 	}
 }
 
-// TestGuardsAreMissed runs each guard's test without the guard. It takes minutes: MUTANTS says which guards, as a regular
-// expression of their names, and "." all of them. MUTANTS_ROWS says which rows of the audit, which runs those alone that have
-// one.
+// TestGuardsAreMissed runs each guard's test without the guard. It takes minutes. MUTANTS selects guards by a regular
+// expression of their names; "." selects all. MUTANTS_ROWS selects guards by rows of the audit, and only guards that
+// have one.
 func TestGuardsAreMissed(t *testing.T) {
 	which, rows := os.Getenv("MUTANTS"), os.Getenv("MUTANTS_ROWS")
 	if which == "" && rows == "" {
 		t.Skip("make mutants runs it")
 	}
-	wanted, err := regexp.Compile(which)
+	selected, err := regexp.Compile(which)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,7 @@ func TestGuardsAreMissed(t *testing.T) {
 	}
 	tests := testsOf(t, "")
 	for _, g := range guards() {
-		if !wanted.MatchString(g.name) || rows != "" && (g.row == "" || g.spare != "" || !row.MatchString(g.row)) {
+		if !selected.MatchString(g.name) || rows != "" && (g.row == "" || g.spare != "" || !row.MatchString(g.row)) {
 			continue
 		}
 		t.Run(g.name, func(t *testing.T) {
@@ -102,19 +104,19 @@ func TestGuardsAreMissed(t *testing.T) {
 			if g.test, err = tests.find(g.test); err != nil {
 				t.Fatal(err)
 			}
-			red, said, err := g.try(t)
-			g.report(t, red, said, err)
+			noticed, output, err := g.try(t)
+			g.report(t, noticed, output, err)
 			switch {
 			case err != nil:
 				t.Error(err)
-			case red && g.spare != "":
-				t.Errorf("noticed, so it is not spare: %s", said)
-			case !red && g.spare == "":
-				t.Errorf("%s does not notice: %s", g.test, said)
-			case red:
-				t.Logf("noticed: %s", said)
+			case noticed && g.spare != "":
+				t.Errorf("the test notices, so the guard is not spare: %s", output)
+			case !noticed && g.spare == "":
+				t.Errorf("%s does not notice the removal: %s", g.test, output)
+			case noticed:
+				t.Logf("noticed: %s", output)
 			default:
-				t.Logf("spare: %s. %s", g.spare, said)
+				t.Logf("spare: %s. %s", g.spare, output)
 			}
 		})
 	}
@@ -144,10 +146,10 @@ const root = "../.."
 // edit is one change of one file.
 type edit struct {
 	file     string // from the module's root
-	from, to string // from stands in the file once; "": the file is a new one
+	from, to string // from stands in the file once; if it is "", the file is new
 }
 
-// changed is the text of each file, by its path from the module's root, after all edits.
+// changed returns the text of each file after all edits, by its path from the module's root.
 func changed(edits ...edit) (map[string]string, error) {
 	texts := map[string]string{}
 	for _, e := range edits {
@@ -165,9 +167,13 @@ func changed(edits ...edit) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if from == "" {
+		switch {
+		case e.from == "":
 			texts[e.file] = e.to
 			continue
+		case strings.TrimSpace(from) == "":
+			return nil, fmt.Errorf("%s: the guard is only a comment, and guards are searched without comments: %s",
+				e.file, e.from)
 		}
 		place, err := find(text, from)
 		if err != nil {
@@ -178,7 +184,7 @@ func changed(edits ...edit) (map[string]string, error) {
 	return texts, nil
 }
 
-// without are the texts of the files without the guard.
+// without returns the texts of the files without the guard.
 func (g guard) without() (map[string]string, error) {
 	first := edit{g.file, g.from, g.to}
 	if g.lapse != "" {
@@ -192,8 +198,8 @@ func (g guard) without() (map[string]string, error) {
 	return texts, nil
 }
 
-// try runs the test without the guard. What does not compile is an error and no success.
-func (g guard) try(t *testing.T) (red bool, said string, err error) {
+// try runs the guard's test without the guard. A program that does not compile is an error, not a success.
+func (g guard) try(t *testing.T) (noticed bool, output string, err error) {
 	if pkg, name, _ := strings.Cut(g.test, " "); pkg == "web" {
 		return g.tryWeb(t, name)
 	}
@@ -211,7 +217,7 @@ func (g guard) try(t *testing.T) (red bool, said string, err error) {
 // try runs a test, named by package and name, with other texts in place of files, in a process with more environment.
 func try(t *testing.T, texts map[string]string, test string, env ...string) (red bool, out []byte, err error) {
 	pkg, name, _ := strings.Cut(test, " ")
-	if pkg == "./infra/soak" { // of whose schedules some ten go in a second, of the models' some thousand
+	if pkg == "./infra/soak" { // it plays some ten schedules a second, a model some thousand
 		env = append(env, "SCHEDULES=200")
 	}
 	binary := filepath.Join(t.TempDir(), "test")
@@ -220,19 +226,21 @@ func try(t *testing.T, texts map[string]string, test string, env ...string) (red
 		return false, nil, err
 	}
 	// Linking takes most of the time, and half of that is for debuggers.
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, pkg)
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay,
+		"-o", binary, pkg)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return false, nil, fmt.Errorf("without it nothing compiles: %w\n%s", err, out)
+		return false, nil, fmt.Errorf("without the guard the program does not compile: %w\n%s", err, out)
 	}
-	// The test may know nothing of a file, which is a function's that it starts as a process.
+	// The test's package may not import the file's: the file may belong to a function that the test starts as a
+	// process.
 	owners := exec.CommandContext(t.Context(), "go", "list", "-export", "-overlay", overlay)
 	for file := range texts {
 		owners.Args = append(owners.Args, "./"+filepath.Dir(file))
 	}
 	owners.Dir = root
 	if out, err := owners.CombinedOutput(); err != nil {
-		return false, nil, fmt.Errorf("without it nothing compiles: %w\n%s", err, out)
+		return false, nil, fmt.Errorf("without the guard the program does not compile: %w\n%s", err, out)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testTime+time.Minute)
 	defer cancel()
@@ -243,7 +251,8 @@ func try(t *testing.T, texts map[string]string, test string, env ...string) (red
 	run.Env = append(append(os.Environ(), "CARREL_CAMPAIGN=1", "CARREL_REQUIRE_ALL=1", "GOFLAGS="+flags), env...)
 	out, err = run.CombinedOutput()
 	if bytes.Contains(out, []byte("starting the stack:")) {
-		return false, out, fmt.Errorf("the stack does not start: %w\n%s", cmp.Or(err, errors.New("and the test passes")), out)
+		return false, out, fmt.Errorf("the stack does not start: %w\n%s",
+			cmp.Or(err, errors.New("and the test passes")), out)
 	}
 	if err == nil && !bytes.Contains(out, []byte("--- PASS: "+name)) {
 		return false, out, fmt.Errorf("%s did not run:\n%s", test, out)
@@ -254,7 +263,7 @@ func try(t *testing.T, texts map[string]string, test string, env ...string) (red
 	return err != nil, out, nil
 }
 
-// overlay writes other texts of files, and what go build is to be told of them.
+// overlay writes files with other texts, and the overlay file for go build.
 func overlay(t *testing.T, texts map[string]string) (string, error) {
 	dir := t.TempDir()
 	replace := map[string]string{}
@@ -276,15 +285,15 @@ func overlay(t *testing.T, texts map[string]string) (string, error) {
 	return file, os.WriteFile(file, list, 0o600)
 }
 
-// summary is what the test said first, but for its seed.
+// summary returns the first lines that the test printed, without the line of its seed.
 func summary(out []byte) string {
-	var said []string
+	var lines []string
 	for _, line := range regexp.MustCompile(`(?m)^ +\w+\.go:\d+: .*$`).FindAllString(string(out), -1) {
 		_, line, _ = strings.Cut(line, ": ")
-		if len(said) == 2 || strings.Contains(strings.ToLower(line), "seed") {
+		if len(lines) == 2 || strings.Contains(strings.ToLower(line), "seed") {
 			continue
 		}
-		said = append(said, line[:min(len(line), 240)])
+		lines = append(lines, line[:min(len(line), 240)])
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(lines, "; ")
 }

@@ -1,6 +1,6 @@
 package mutants
 
-// sessionGuards are those of the limit of connections and of ended sessions.
+// sessionGuards enforce the connection limit and ended sessions.
 func sessionGuards() []guard {
 	const rows, frames = "./shared/store TestStore", "./functions/message "
 	const sessions = "shared/store/sessions.go"
@@ -21,13 +21,17 @@ func sessionGuards() []guard {
 			from: `attribute_not_exists(#out))"`, to: `(attribute_not_exists(#out) OR attribute_exists(#out)))"`,
 		},
 		{
-			name: "sessions: the limit is a condition of the write", file: sessions, test: "./shared/store TestConnect_ManyAtOnce",
+			name: "sessions: the limit is a condition of the write", file: sessions,
+			test: "./shared/store TestConnect_ManyAtOnce",
 			from: `size(#open) < :most)"`, to: `size(#open) < :most OR size(#open) >= :most)"`,
-			also: []edit{{sessions, `#open." + name + " = " + value`, `(#open." + name + " = " + value + " OR attribute_not_exists(#open." + name + "))"`}},
+			also: []edit{{sessions, `#open." + name + " = " + value`,
+				`(#open." + name + " = " + value + " OR attribute_not_exists(#open." + name + "))"`}},
 		},
 		{
-			name: "sessions: an entry that was written again stays", file: sessions, test: "./shared/store TestModelSessions_Found",
-			from: `#open." + name + " = " + value`, to: `(#open." + name + " = " + value + " OR attribute_exists(#open." + name + "))"`,
+			name: "sessions: an entry that was written again stays", file: sessions,
+			test: "./shared/store TestModelSessions_Found",
+			from: `#open." + name + " = " + value`,
+			to:   `(#open." + name + " = " + value + " OR attribute_exists(#open." + name + "))"`,
 		},
 		{
 			name: "sessions: a hello evicts no connection", file: sessions, test: rows,
@@ -36,7 +40,7 @@ func sessionGuards() []guard {
 	}
 }
 
-// endedGuards are what a session meets that was ended.
+// endedGuards refuse sessions that were ended.
 func endedGuards() []guard {
 	const rows = "./shared/store TestStore"
 	const model = "./shared/store TestModelSessions"
@@ -46,42 +50,47 @@ func endedGuards() []guard {
 		{
 			name: "sessions: an ended sign-in is refused", file: sessions, test: rows,
 			from: `case i.Barred, i.Before != 0 && signedIn <= i.Before:`, to: `case i.Barred:`,
-			also: []edit{{sessions, `(attribute_not_exists(#before) OR #before < :signed)`, `(attribute_not_exists(#before) OR #before <> :signed)`}},
+			also: []edit{{sessions, `(attribute_not_exists(#before) OR #before < :signed)`,
+				`(attribute_not_exists(#before) OR #before <> :signed)`}},
 		},
 		{
 			name: "sessions: a barred user is refused", file: sessions, test: rows,
 			from: `case i.Barred, i.Before`, to: `case i.Before`,
-			also: []edit{{sessions, `attribute_not_exists(#barred)`, `(attribute_not_exists(#barred) OR attribute_exists(#barred))`}},
+			also: []edit{{sessions, `attribute_not_exists(#barred)`,
+				`(attribute_not_exists(#barred) OR attribute_exists(#barred))`}},
 		},
 		{
 			name: "sessions: a sign-out misses no connection", file: "shared/store/signout.go", test: model,
 			from: `u.when = "size(#open) = :count"`, to: `u.when = "size(#open) >= :count"`,
 		},
 		{
-			name: "sessions: a row goes with its entry", file: sessions, test: model,
+			name: "sessions: a row is deleted with its entry", file: sessions, test: model,
 			from: `change: "REMOVE #open.#id", when`, to: `change: "SET #open.#id = #open.#id", when`,
 		},
 		{
-			name: "sessions: a row written during a removal is no orphan", file: sessions, test: model,
+			name: "sessions: a row written during a removal is kept", file: sessions, test: model,
 			from: `#owner <> :owner", values`, to: `#owner <> :owner OR #owner = :owner", values`,
 		},
 		{
-			name: "sessions: a row that is written again has room", file: sessions, test: model,
-			from: `(attribute_exists(#open.#id) OR size(#open) < :most)`, to: `(attribute_exists(#open.#id) OR size(#open) <> :most OR size(#open) = :most)`,
+			name: "sessions: a row that is written again fits the limit", file: sessions, test: model,
+			from: `(attribute_exists(#open.#id) OR size(#open) < :most)`,
+			to:   `(attribute_exists(#open.#id) OR size(#open) <> :most OR size(#open) = :most)`,
 		},
 		{
-			name: "sessions: a refused frame's socket is closed", file: "shared/emit/end.go", test: frames + "TestFrame_ConnectionWithoutRow",
+			name: "sessions: a refused frame's socket is closed", file: "shared/emit/end.go",
+			test: frames + "TestFrame_ConnectionWithoutRow",
 			from: `closed := p.Close(ctx, id); closed`, to: `closed := ctx.Err(); closed`,
 		},
 	}
 }
 
-// evictionGuards are the checks of which sockets a connect or a sign-out may close.
+// evictionGuards choose the sockets that a connect or a sign-out may close.
 func evictionGuards() []guard {
 	const rows, model = "./shared/store TestStore", "./shared/store TestModelSessions"
 	return []guard{
 		{
-			name: "sessions: a connect that fails closes no connection", file: "shared/store/connections.go", test: model,
+			name: "sessions: a connect that fails closes no connection", file: "shared/store/connections.go",
+			test: model,
 			from: `		return nil, err
 	}
 	return without(`, to: `		return o.evicted, err
@@ -89,7 +98,8 @@ func evictionGuards() []guard {
 	return without(`,
 		},
 		{
-			name: "sessions: a connect closes no socket of another user", file: "shared/store/connections.go", test: rows,
+			name: "sessions: a connect closes no socket of another user", file: "shared/store/connections.go",
+			test: rows,
 			from: `without(o.evicted, o.foreign)`, to: `without(o.evicted, nil)`,
 		},
 		{

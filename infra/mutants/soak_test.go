@@ -1,18 +1,19 @@
 package mutants
 
-// soakGuards are defects that a short soak must notice, without a test that knows of them.
+// soakGuards are defects that a short soak must notice without a test that knows of them.
 func soakGuards() []guard {
 	return []guard{
 		{
-			name: "soak: an event goes to those who watch its thread", file: "shared/emit/outlet.go",
+			name: "soak: an event goes to its thread's watchers", file: "shared/emit/outlet.go",
 			from: "		if o.conn.Thread == e.c.User.Thread() {\n			e.push(o, d)",
 			to:   "		if o.conn.Thread != \"\" {\n			e.push(o, d)",
 			test: "./infra/soak TestSchedules", spare: "the thread is looked at again before each message is posted",
 		},
 		{
-			name: "soak: every event that was taken is logged", file: "shared/emit/flush.go",
+			name: "soak: every accepted event is logged", file: "shared/emit/flush.go",
 			from: "seq, err := e.append(events)",
-			to:   "if len(events) > 2 {\n			events = events[:len(events)-1]\n		}\n		seq, err := e.append(events)",
+			to: "if len(events) > 2 {\n			events = events[:len(events)-1]\n		}\n		seq, err := " +
+				"e.append(events)",
 			test: "./infra/soak TestSoak",
 		},
 		{
@@ -21,18 +22,20 @@ func soakGuards() []guard {
 			test: "./infra/soak TestSchedules",
 		},
 		{
-			// A soak's windows find it out by their timers and are seconds late, which no soak can tell from a slow machine.
-			name: "soak: what was not answered is sent again on the next socket", file: "shared/client/requests.go",
+			// Without it a soak's windows reconnect by their timers, seconds late. A soak cannot distinguish that from
+			// a slow machine.
+			name: "soak: an unanswered request is sent again on the next socket", file: "shared/client/requests.go",
 			from: "	for _, r := range q.runs {\n		r.n = 0\n	}\n", to: "",
 			test: "./shared/client TestScenarios",
 		},
 		{
-			name: "message: a frame whose token ends while it is answered is told so", file: "functions/message/handler.go",
+			name: "message: a frame whose token expires while it is answered is reported",
+			file: "functions/message/handler.go",
 			from: "if err == nil && r.past {", to: "if err == nil && r.past && false {",
 			test: "./functions/message TestATokenEndsWhileItsFrameIsAnswered",
 		},
 		{
-			name: "soak: what was not answered is sent again", file: "shared/client/requests.go",
+			name: "soak: an unanswered request is sent again", file: "shared/client/requests.go",
 			from: "if r.n != 0 && !again {", to: "if r.ever {",
 			test: "./infra/soak TestSchedules",
 		},

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// withoutComments returns a file's text as guards are looked for in it: without comments and, if it is Go, formatted anew. So
-// an edit of a comment moves no guard. A part of a file has no file's form: it keeps its own spaces.
+// withoutComments returns a file's text without comments and, if it is Go, formatted. Guards are searched in this
+// text, so an edit of a comment moves no guard. A part of a file cannot be formatted: it keeps its spaces.
 func withoutComments(name, text string, whole bool) (string, error) {
 	switch filepath.Ext(name) {
 	case ".go":
@@ -34,12 +34,12 @@ func withoutComments(name, text string, whole bool) (string, error) {
 }
 
 var (
-	// A comment of TypeScript that stands on lines of its own, or behind code and a space. No string of the code holds either.
+	// A comment of TypeScript on lines of its own, or after code and a space. No string of the code looks like one.
 	tsComment   = regexp.MustCompile(`(?m)^[ \t]*/\*(?:[^*]|\*[^/])*\*/[ \t]*\n|^[ \t]*//[^\n]*\n|[ \t]+// [^\n]*$`)
 	yamlComment = regexp.MustCompile(`(?m)^[ \t]*#[^\n]*\n|[ \t]+# [^\n]*$`)
 )
 
-// goWithoutComments leaves out comments, with the line of one that stands alone. Directives of the compiler stay.
+// goWithoutComments removes comments; a comment that fills a line is removed with the line. Compiler directives stay.
 func goWithoutComments(text string) string {
 	files := token.NewFileSet()
 	file := files.AddFile("", files.Base(), len(text))
@@ -67,24 +67,27 @@ func goWithoutComments(text string) string {
 	}
 }
 
-// find returns where a guard stands in a file's text. Lines may be broken in other places than in the guard.
+// find returns the place of a guard in a file's text. The text may break lines elsewhere than the guard.
 func find(text, guard string) (place []int, err error) {
 	if i := strings.Index(text, guard); i >= 0 && strings.Count(text, guard) == 1 {
 		return []int{i, i + len(guard)}, nil
 	}
 	all := wrapped(guard).FindAllStringIndex(text, -1)
 	if len(all) != 1 {
-		return nil, fmt.Errorf("the guard stands there %d times, want once. If the code has changed, write the guard as it is now:\n%s",
-			len(all), guard)
+		return nil,
+			fmt.Errorf("the guard stands there %d times, want once. If the code has changed, write the guard as it "+
+				"is now:\n%s",
+				len(all), guard)
 	}
 	return all[0], nil
 }
 
-// wrapped matches a guard whose spaces may be line breaks, whose brackets may have breaks inside, and whose strings may be
-// cut at a space and added up.
+// wrapped matches a guard that may have line breaks at its spaces and inside its brackets, and whose strings may be
+// cut at a space and joined with +.
 func wrapped(guard string) *regexp.Regexp {
 	var b strings.Builder
-	for _, part := range regexp.MustCompile(`\s+|[(\[{]|[)\]}]|[^\s(){}\[\]]+`).FindAllString(strings.TrimSpace(guard), -1) {
+	for _, part := range regexp.MustCompile(`\s+|[(\[{]|[)\]}]|[^\s(){}\[\]]+`).FindAllString(strings.TrimSpace(guard),
+		-1) {
 		switch {
 		case strings.TrimSpace(part) == "":
 			b.WriteString(`(?:\s+|\s*["` + "`" + `]\s*\+\s*["` + "`" + `]\s*)`)
@@ -116,9 +119,12 @@ func TestFind(t *testing.T) {
 
 func TestWithoutComments(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
-		"go": {"a.go", "// Package a.\npackage a\n\n// F does.\nfunc F() { // at once\n\tg(\"// no comment\") /* nor */ \n\t// alone\n\th()\n}\n\n//go:noinline\nfunc g(string) {}\n",
+		"go": {"a.go",
+			"// Package a.\npackage a\n\n// F does.\nfunc F() { // at once\n\tg(\"// no comment\") /* nor */ \n\t// " +
+				"alone\n\th()\n}\n\n//go:noinline\nfunc g(string) {}\n",
 			"package a\n\nfunc F() {\n\tg(\"// no comment\")\n\th()\n}\n\n//go:noinline\nfunc g(string) {}\n"},
-		"ts":   {"a.ts", "/**\n * Does.\n */\nexport const a = 1; // one\n// alone\nconst url = \"https://a\";\n", "export const a = 1;\nconst url = \"https://a\";\n"},
+		"ts": {"a.ts", "/**\n * Does.\n */\nexport const a = 1; // one\n// alone\nconst url = \"https://a\";\n",
+			"export const a = 1;\nconst url = \"https://a\";\n"},
 		"yaml": {"a.yaml", "# all\na: 1 # one\n  # two\nb: \"#c\"\n", "a: 1\nb: \"#c\"\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,9 +43,9 @@ func testsOf(t *testing.T, folder string) tests {
 	return all
 }
 
-// find returns the package and name of a test that a guard names. A package that ends in "/..." stands for the one package
-// in or below that folder that has the test, so that a test may move between them. A test of the npm client is "web" and
-// its file.
+// find returns the package and name of a test that a guard names. A package that ends in "/..." stands for the one
+// package in or below that folder that has the test, so that a test may move between them. A test of the npm client is
+// "web" and its file.
 func (all tests) find(name string) (string, error) {
 	pkg, test, _ := strings.Cut(name, " ")
 	if pkg == "web" {
@@ -61,8 +61,10 @@ func (all tests) find(name string) (string, error) {
 		}
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("%d packages %s have a test %s, want one: if the test was renamed or moved, name it here as it is "+
-			"called now", len(found), pkg, top)
+		return "",
+			fmt.Errorf("%d packages %s have a test %s, want one: if the test was renamed or moved, name it here as "+
+				"it is "+
+				"called now", len(found), pkg, top)
 	}
 	return found[0] + " " + test, nil
 }

@@ -2,71 +2,86 @@ package mutants
 
 import "slices"
 
-// textGuards are what keeps a text whole, from the model to the person and back.
+// textGuards keep a text complete, from the model to the person and back.
 func textGuards() []guard {
 	const engine, chars = "./shared/engine ", "shared/chars/chars.go"
 	return slices.Concat(historyGuards(), []guard{
 		{
-			name: "text: no delta ends inside a character", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
+			name: "text: no delta ends inside a character", file: "shared/engine/tail.go",
+			test: engine + "TestAnswer_SplitCharacters",
 			from: `!utf8.FullRuneInString(s[at:])`, to: `!utf8.FullRuneInString(s[at:]) && at < 0`,
 		},
 		{
-			name: "text: what is no text is replaced once for all", file: "shared/engine/tail.go", test: engine + "TestAnswer_SplitCharacters",
+			name: "text: invalid text is replaced once", file: "shared/engine/tail.go",
+			test: engine + "TestAnswer_SplitCharacters",
 			from: `return string([]rune(s))`, to: `return s`,
 		},
 		{
-			name: "text: text that opens again is another message", file: "shared/engine/ask.go", test: engine + "TestAnswer_TextOpensAgain",
+			name: "text: text that opens again is another message", file: "shared/engine/ask.go",
+			test: engine + "TestAnswer_TextOpensAgain",
 			from: `a.next(a.message != "")`, to: `a.next(false)`,
 		},
 		{
-			name: "text: a call behind thinking is in another message", file: "shared/engine/ask.go", test: engine + "TestAnswer_TextOpensAgain",
+			name: "text: a call behind thinking is in another message", file: "shared/engine/ask.go",
+			test: engine + "TestAnswer_TextOpensAgain",
 			from: `a.next(a.thought)`, to: `a.next(false)`,
 		},
 		{
-			name: "text: a cut falls between clusters", file: chars, test: "./shared/tool TestResult_CutBetweenClusters",
+			name: "text: a cut falls between clusters", file: chars,
+			test: "./shared/tool TestResult_CutBetweenClusters",
 			from: `if most-at > longest {`, to: `if most > at {`,
 		},
 		{
-			name: "text: a cut of a held text looks at what was there", file: "shared/agui/bound.go", test: "./shared/agui TestFolder_CutBetweenClusters",
+			name: "text: a cut of held text considers the previous text", file: "shared/agui/bound.go",
+			test: "./shared/agui TestFolder_CutBetweenClusters",
 			from: `keep := chars.Head(whole, f.most)`, to: `keep := whole[:min(len(whole), f.most)]`,
 		},
 		{
-			name: "text: a message that nobody can see is refused", file: "shared/wire/run.go", test: "./shared/wire TestClientFrames",
+			name: "text: an invisible message is refused", file: "shared/wire/run.go",
+			test: "./shared/wire TestClientFrames",
 			from: `if o.err == nil && chars.Blank(m.Content) {`, to: `if o.err == nil && m.Content == "" {`,
 		},
 		{
-			name: "text: a message id that is there is passed over", file: "shared/agui/fold.go", test: "./shared/agui TestFolder_Rules",
+			name: "text: a message id in use is skipped", file: "shared/agui/fold.go",
+			test: "./shared/agui TestFolder_Rules",
 			from: "	if f.byID[e.MessageID] != nil {\n		return\n	}\n", to: "",
 		},
 		{
-			name: "text: a run's call is not taken for an earlier run's", file: "shared/agui/fold.go", test: "./shared/agui TestFolder_Rules",
+			name: "text: a run's call is not taken for an earlier run's", file: "shared/agui/fold.go",
+			test: "./shared/agui TestFolder_Rules",
 			from: "		clear(f.calls) // a model may name its calls the same in every run\n", to: "",
 		},
 	})
 }
 
-// historyGuards are what makes a model read what the person has read.
+// historyGuards give a model the text that the person has read.
 func historyGuards() []guard {
 	const engine = "./shared/engine "
 	return []guard{
 		{
-			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go", test: engine + "TestAnswer_TextOpensAgain",
+			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go",
+			test: engine + "TestAnswer_TextOpensAgain",
 			from: `of := answers[marks.Continues]`, to: `of := answers[marks.Stop]`,
 		},
 		{
-			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerCutOff",
-			from: `if s.marks.Incomplete && m.Role == agui.RoleAssistant {`, to: `if s.marks.Incomplete && s.marks.Again {`,
+			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go",
+			test: engine + "TestHistory_AnswerCutOff",
+			from: `if s.marks.Incomplete && m.Role == agui.RoleAssistant {`,
+			to:   `if s.marks.Incomplete && s.marks.Again {`,
 		},
 		{
-			name: "text: who stopped an answer is told", file: "shared/engine/engine.go", test: engine + "TestHistory_AnswerCutOff",
+			name: "text: the model is informed that an answer was stopped", file: "shared/engine/engine.go",
+			test: engine + "TestHistory_AnswerCutOff",
 			from: `r.closeOpen(errors.Is(end, ErrCancelled))`, to: `r.closeOpen(false)`,
 		},
 		{
-			name: "text: a half answer that is given again is not sent", file: "shared/engine/history.go", test: engine + "TestHistory_AnswerAgain",
+			name: "text: a repeated half answer is not sent", file: "shared/engine/history.go",
+			test: engine + "TestHistory_AnswerAgain",
 			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
 		},
 		{
-			name: "text: a client writes no marks", file: "shared/agui/marks.go", test: engine + "TestHistory_MetadataOfClients",
+			name: "text: a client writes no marks", file: "shared/agui/marks.go",
+			test: engine + "TestHistory_MetadataOfClients",
 			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
 		},
 	}

@@ -2,9 +2,11 @@ package mutants
 
 import "slices"
 
-// toolsGuards are what stands between a model and what it must not do: docs/tools.md.
+// toolsGuards keep a model from calls that it must not make: docs/tools.md.
 func toolsGuards() []guard {
-	return slices.Concat(callGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(), approvalGuards(), visibleGuards())
+	return slices.Concat(callGuards(), callLimitGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(),
+		approvalGuards(),
+		visibleGuards())
 }
 
 func callGuards() []guard {
@@ -17,7 +19,8 @@ func callGuards() []guard {
 		return Result{Outcome: Denied`,
 		},
 		{
-			name: "tools: the permission before the arguments", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
+			name: "tools: the permission before the arguments", file: dispatch, row: "D1",
+			test: tools + "TestOrderOfACall",
 			from: `if !d.user.Granted(t.grant) {
 		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.check(json.RawMessage(c.Arguments)) == nil {
 		return Result{Outcome: Denied`,
@@ -29,34 +32,49 @@ func callGuards() []guard {
 		},
 		{
 			name: "tools: arguments are checked", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
-			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`, to: `if err := t.check(json.RawMessage(c.Arguments)); err != nil && c.Arguments == "{" {`,
+			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
+			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && c.Arguments == "{" {`,
 		},
 		{
-			name: "tools: a panic is a result", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
+			name: "tools: a panic becomes a result", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
 			from: `if v := recover(); v != nil {`, to: `if v := error(nil); v != nil {`,
 		},
+	}
+}
+
+// callLimitGuards bound a call and end it with its run.
+func callLimitGuards() []guard {
+	const tools, dispatch = "./shared/tool ", "shared/tool/dispatch.go"
+	return []guard{
 		{
 			name: "tools: a call has its deadline", file: dispatch, row: "D1", test: tools + "TestAToolsOwnDeadline",
-			from: `context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})`, to: `context.WithTimeoutCause(ctx, callTime, callTimeError{})`,
+			from: `context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})`,
+			to:   `context.WithTimeoutCause(ctx, callTime, callTimeError{})`,
 		},
 		{
-			name: "tools: a result has its bound", file: "shared/tool/limits.go", row: "D1", test: tools + "TestOrderOfACall",
+			name: "tools: a result is bounded", file: "shared/tool/limits.go", row: "D1",
+			test: tools + "TestOrderOfACall",
 			from: `bound(text, t.limits.result)`, to: `bound(text, MaxResult)`,
 		},
 		{
-			name: "tools: a run's calls of one tool are bounded", file: dispatch, row: "D1", test: tools + "TestCallsPerRun",
+			name: "tools: a run's calls of one tool are bounded", file: dispatch, row: "D1",
+			test: tools + "TestCallsPerRun",
 			from: `return d.calls[t.spec.Name] <= t.limits.calls`, to: `return d.calls[t.spec.Name] > 0`,
 		},
 		{
-			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1", test: "./functions/turn TestACallsLimitIsTheRuns",
+			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1",
+			test: "./functions/turn TestACallsLimitIsTheRuns",
 			from: `d.CountPrevious(s.events)`, to: `d.CountPrevious(nil)`,
 		},
 		{
-			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7", test: tools + "TestWhoGetsNoDispatcher",
-			from: `p != usercontext.Active && p != usercontext.Executing {`, to: `p != usercontext.Active && p != usercontext.Executing && len(names) > 0 {`,
+			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7",
+			test: tools + "TestWhoGetsNoDispatcher",
+			from: `p != usercontext.Active && p != usercontext.Executing {`,
+			to:   `p != usercontext.Active && p != usercontext.Executing && len(names) > 0 {`,
 		},
 		{
-			name: "tools: none is called after Close", file: dispatch, row: "A7", test: tools + "TestACallOfAStoppedRunIsNotMade",
+			name: "tools: no call after Close", file: dispatch, row: "A7",
+			test: tools + "TestACallOfAStoppedRunIsNotMade",
 			from: `if ctx.Err() != nil || d.user.Context().Err() != nil {`, to: `if ctx.Err() != nil {`,
 		},
 	}
@@ -70,23 +88,28 @@ func auditedGuards() []guard {
 			from: `d.Record = t.decided`, to: `_ = t.decided`,
 		},
 		{
-			name: "tools: what is denied is counted", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
+			name: "tools: denied calls are counted", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
 			from: `if d.Outcome == tool.Denied {`, to: `if d.Outcome == tool.Unknown && d.Grant != "" {`,
 		},
 		{
-			name: "tools: a made-up name is content", file: "shared/tool/dispatch.go", row: "D2", test: turn + "TestEveryCallIsAudited",
+			name: "tools: a made-up name is content", file: "shared/tool/dispatch.go", row: "D2",
+			test: turn + "TestEveryCallIsAudited",
 			from: `Tool: t.spec.Name, Grant: t.grant, Outcome`, to: `Tool: c.Name, Grant: t.grant, Outcome`,
 		},
 		{
-			name: "tools: what is never called is recorded", file: "shared/engine/run.go", row: "D2", test: "./shared/engine TestCallsThatAreNotMadeAreRecorded",
+			name: "tools: calls that are never made are recorded", file: "shared/engine/run.go", row: "D2",
+			test: "./shared/engine TestCallsThatAreNotMadeAreRecorded",
 			from: `r.c.Tools.RecordSkipped(called(c), tool.NotCalled)`, to: `_ = called(c)`,
 		},
 		{
-			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2", test: "./functions/message TestAFrameBringsNoGrants",
-			from: `Grants: r.in.Grants, WhenBusy: f.WhenBusy,`, to: `Grants: append(r.in.Grants, "admin"), WhenBusy: f.WhenBusy,`,
+			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2",
+			test: "./functions/message TestAFrameBringsNoGrants",
+			from: `Grants: r.in.Grants, WhenBusy: f.WhenBusy,`,
+			to:   `Grants: append(r.in.Grants, "admin"), WhenBusy: f.WhenBusy,`,
 		},
 		{
-			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2", test: turn + "TestWhoseGrantsARunHas",
+			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2",
+			test: turn + "TestWhoseGrantsARunHas",
 			from: `Grants: t.held.Input().Grants, Limits`, to: `Grants: append(t.held.Input().Grants, "notes"), Limits`,
 		},
 	}
@@ -108,11 +131,14 @@ func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 `,
 		},
 		{
-			name: "tools: one without an isolation case is noticed", file: "shared/tool/tooltest/cases.txtar", row: "D4", test: apart,
+			name: "tools: a tool without an isolation case is noticed",
+			file: "shared/tool/tooltest/cases.txtar", row: "D4",
+			test: apart,
 			from: "-- clock --", to: "-- hourglass --",
 		},
 		{
-			name: "tools: none can name a user", file: "shared/arch/tools_test.go", row: "D4", test: "./shared/arch TestToolsCannotNameUsers",
+			name: "tools: a tool package cannot name a user", file: "shared/arch/tools_test.go", row: "D4",
+			test: "./shared/arch TestToolsCannotNameUsers",
 			from: `{"Note", "ErrNotFound", "ErrFull"}`, to: `{"Note", "ErrNotFound", "ErrFull", "User"}`,
 		},
 	}
@@ -122,7 +148,8 @@ func pairGuards() []guard {
 	const engine, file = "./shared/engine ", "shared/engine/run.go"
 	return []guard{
 		{
-			name: "tools: each call has its result", file: file, row: "D3", test: engine + "TestEveryOutcomePairsItsEvents",
+			name: "tools: each call has its result", file: file, row: "D3",
+			test: engine + "TestEveryOutcomePairsItsEvents",
 			from: `	for _, call := range calls {
 		result := <-waiting[0]
 		waiting = waiting[1:]
@@ -135,11 +162,13 @@ func pairGuards() []guard {
 `,
 		},
 		{
-			name: "tools: so many calls at a time", file: file, row: "D3", test: engine + "TestASlowCallHoldsUpNobody",
+			name: "tools: the number of parallel calls is limited", file: file, row: "D3", test: engine +
+				"TestASlowCallHoldsUpNobody",
 			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, atOnce*100)`,
 		},
 		{
-			name: "tools: none waits for the one before it", file: file, row: "D3", test: engine + "TestASlowCallHoldsUpNobody",
+			name: "tools: a call does not wait for the call before it", file: file, row: "D3",
+			test: engine + "TestASlowCallHoldsUpNobody",
 			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, 1)`,
 		},
 	}
@@ -149,16 +178,20 @@ func answerGuards() []guard {
 	const judge, turn = "functions/message/interrupts.go", "./functions/turn TestAnAnswersCallIsPairedWhateverHappens"
 	return []guard{
 		{
-			name: "tools: an answer has to fit its question", file: judge, test: "./functions/message TestAnAnswerHasToFitItsQuestion",
+			name: "tools: an answer has to fit its question", file: judge,
+			test: "./functions/message TestAnAnswerHasToFitItsQuestion",
 			from: `wrong != nil {`, to: `wrong != nil && wrong.Field == "" {`,
 		},
 		{
-			name: "tools: who asked goes on", file: judge, test: "./functions/message TestWhoGoesOnWithAnAnswer",
+			name: "tools: the run that requested input continues", file: judge,
+			test: "./functions/message TestWhoGoesOnWithAnAnswer",
 			from: `if a.Agent == "" {`, to: `if a.Agent == "nobody" {`,
 		},
 		{
-			name: "tools: what is asked can be answered", file: "shared/tool/dispatch.go", test: "./shared/tool TestWhatAHandlerMayAsk",
-			from: `if _, err := resolve(q.Schema); err != nil {`, to: `if _, err := resolve(q.Schema); err != nil && t.grant == "" {`,
+			name: "tools: a request for input can be answered", file: "shared/tool/dispatch.go",
+			test: "./shared/tool TestWhatAHandlerMayAsk",
+			from: `if _, err := resolve(q.Schema); err != nil {`,
+			to:   `if _, err := resolve(q.Schema); err != nil && t.grant == "" {`,
 		},
 		{
 			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", row: "D3", test: turn,
@@ -166,14 +199,17 @@ func answerGuards() []guard {
 		},
 		{
 			name: "tools: an answer's call is recorded", file: "functions/turn/turn.go", test: turn,
-			from: `tools.RecordSkipped(tool.Call{`, to: `_ = (tool.Call{`, also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`, to: `p.Call.Function.Arguments})`}},
+			from: `tools.RecordSkipped(tool.Call{`, to: `_ = (tool.Call{`,
+			also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`,
+				to: `p.Call.Function.Arguments})`}},
 		},
 		{
-			name: "tools: a stopped run records what it does not call", file: "shared/tool/dispatch.go", test: turn,
+			name: "tools: a stopped run records the calls it skips", file: "shared/tool/dispatch.go", test: turn,
 			from: `if p := uc.Phase(); p`, to: `if p := uc.Phase(); uc.Context().Err() != nil || p`,
 		},
 		{
-			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go", test: "./functions/sweep TestSweep_EndedRunIsComplete",
+			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go",
+			test: "./functions/sweep TestSweep_EndedRunIsComplete",
 			from: `emit.Died(previous, asked, started)`, to: `emit.Died(earlier, asked[:0], started)`,
 		},
 	}

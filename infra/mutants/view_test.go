@@ -2,8 +2,8 @@ package mutants
 
 import "slices"
 
-// viewGuards are the clauses of docs/protocol.md, "The exactly-once view": those of both clients in their code, and those
-// of the server in the model that drives them.
+// viewGuards are the rules of docs/protocol.md, "The exactly-once view": both clients' rules in their code, and the
+// server's rules in the model that drives the clients.
 func viewGuards() []guard {
 	all := slices.Concat(cursorGuards(), askingGuards(), socketGuards(), epochGuards(), runGuards())
 	for i := range all {
@@ -67,8 +67,9 @@ func askingGuards1() []guard {
 			from: `add(quiet && v.open.gap(),`, to: `add(false && quiet && v.open.gap(),`,
 		},
 		{
-			name: "a gap waits 250 ms after what was applied", file: "shared/client/receive.go",
-			from: "v.socket.gapPause = v.patience()\n\t\tv.socket.quiet = v.now", to: "v.socket.gapPause = v.patience()",
+			name: "a gap waits 250 ms after the last applied event", file: "shared/client/receive.go",
+			from: "v.socket.gapPause = v.patience()\n\t\tv.socket.quiet = v.now",
+			to:   "v.socket.gapPause = v.patience()",
 		},
 		{
 			name: "a gap waits while parts come", file: "shared/client/receive.go",
@@ -122,7 +123,8 @@ func askingGuards2() []guard {
 		},
 		{
 			name: "a frame without type starts the retry", file: "shared/client/receive.go",
-			from: `if errors.Is(err, wire.ErrGateway) {`, to: `if errors.Is(err, wire.ErrGateway) && v.socket.open == false {`,
+			from: `if errors.Is(err, wire.ErrGateway) {`,
+			to:   `if errors.Is(err, wire.ErrGateway) && v.socket.open == false {`,
 		},
 	}
 }
@@ -155,12 +157,13 @@ func socketGuards() []guard {
 			from: `min(least<<min(doubled, 10), retryMost)`, to: `min(least<<min(doubled, 10), 30*retryMost)`,
 		},
 		{
-			name: "what has no answer is repeated on the next socket", file: file,
+			name: "an unanswered request is repeated on the next socket", file: file,
 			from: "v.requests.unsent()\n", to: "\n",
 		},
 		{
-			name: "who was replaced stays away", file: "shared/client/receive.go",
-			from: "case wire.CodeReplaced:\n", to: "case wire.CodeReplaced:\n\t\tv.wishes.Close = true\n\t\tv.lose()\n\t\treturn\n\tcase \"never\":\n",
+			name: "a replaced client does not reconnect", file: "shared/client/receive.go",
+			from: "case wire.CodeReplaced:\n",
+			to:   "case wire.CodeReplaced:\n\t\tv.wishes.Close = true\n\t\tv.lose()\n\t\treturn\n\tcase \"never\":\n",
 		},
 		{
 			name: "a thread that is opened is asked for", file: "shared/client/view.go",
@@ -190,7 +193,7 @@ func epochGuards() []guard {
 			from: `if f.Epoch != t.cursor.Epoch || f.Seq > t.cursor.Seq+1 {`, to: `if f.Seq > t.cursor.Seq+1 {`,
 		},
 		{
-			name: "a ready drops what is held of other epochs", file: file,
+			name: "a ready drops held frames of other epochs", file: file,
 			from: `return settled`, to: `return false`,
 		},
 		{
@@ -217,7 +220,7 @@ func runGuards() []guard {
 			from: `case r == "" || r == active || t.over[r]:`, to: `case r == "" || r == active:`,
 		},
 		{
-			name: "the applied events say what runs, before ready", file: file,
+			name: "before ready, the applied events show the running run", file: file,
 			from: `active = t.speaking`, to: `active = ""`,
 		},
 		{
@@ -230,27 +233,33 @@ func runGuards() []guard {
 			spare: "a ready below the cursor, which would bring it, says nothing of questions",
 		},
 		{
-			name: "a ready below the cursor says nothing of questions", file: file,
+			name: "a ready below the cursor does not change interrupts", file: file,
 			from: `if r.Head >= t.cursor.Seq {`, to: `if r.Head >= 0 {`,
 		},
 	}
 }
 
-// lapsedGuards are the server's clauses: the model leaves each out by name.
+// lapsedGuards are the server's rules: the model omits each by its name.
 func lapsedGuards() []guard {
 	var all []guard
 	for _, clause := range []string{
-		"hello first stores the connection's thread", "hello: the thread before the transcripts", "snapshot.seq is the thread's head",
-		"hello: the desk last", "ready.interrupts are carried on over the log", "what the log no longer holds is told by a snapshot",
-		"hello and run change the row only if their n is higher", "a hello whose n is not higher is answered all the same",
-		"a run switches its connection to its thread", "a repeated runId is the same run", "a thread made again has another epoch",
+		"hello first stores the connection's thread", "hello: the thread before the transcripts",
+		"snapshot.seq is the thread's head",
+		"hello: the desk last", "ready.interrupts are carried on over the log",
+		"what the log no longer holds is told by a snapshot",
+		"hello and run change the row only if their n is higher",
+		"a hello whose n is not higher is answered all the same",
+		"a run switches its connection to its thread", "a repeated runId is the same run",
+		"a thread made again has another epoch",
 		"the emitter lists connections at the start", "the emitter lists connections once a second",
-		"the emitter lists connections after the terminal append", "the emitter posts the last record to whoever is new",
+		"the emitter lists connections after the terminal append",
+		"the emitter posts the last record to whoever is new",
 		"a connection that was cut is new again when its n has risen", "append before send", "pong: the thread's head",
 		"pong: the last log record", "pong: the desk's runs", "pong: whether the thread waits for a person",
 		"each change of a thread makes its updated higher", "the oldest connection is told replaced",
 	} {
-		all = append(all, guard{name: "view, server: " + clause, lapse: clause, file: "shared/client/view.go", test: goModel})
+		all = append(all, guard{name: "view, server: " + clause, lapse: clause, file: "shared/client/view.go",
+			test: goModel})
 	}
 	return all
 }

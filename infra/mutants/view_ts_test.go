@@ -7,15 +7,18 @@ func tsCursorGuards() []guard {
 	return []guard{
 		{
 			name: "an applied event is not applied again", file: file,
-			from: `if (last(frame) > at) this.#apply(frame, at + 1 - frame.seq);`, to: `if (last(frame) > at) this.#apply(frame, 0);`,
+			from: `if (last(frame) > at) this.#apply(frame, at + 1 - frame.seq);`,
+			to:   `if (last(frame) > at) this.#apply(frame, 0);`,
 		},
 		{
 			name: "a frame that leaves a gap is held", file: file,
-			from: `if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;`, to: `if (frame.epoch !== cursor.epoch) return true;`,
+			from: `if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;`,
+			to:   `if (frame.epoch !== cursor.epoch) return true;`,
 		},
 		{
 			name: "a frame that leaves a gap is not dropped", file: file,
-			from: `    this.#held.push({ frame, n });`, to: `    if (frame.seq <= (this.#cursor?.seq ?? 0) + 1) this.#held.push({ frame, n });`,
+			from: `    this.#held.push({ frame, n });`,
+			to:   `    if (frame.seq <= (this.#cursor?.seq ?? 0) + 1) this.#held.push({ frame, n });`,
 		},
 		{
 			name: "a cursor short of ready.head is a gap", file: file,
@@ -36,10 +39,11 @@ func tsCursorGuards() []guard {
 		},
 		{
 			name: "a run that ended is not shown again", file: file,
-			from: `return this.#ended.has(runId) || this.#answeredEnded.has(runId);`, to: `return this.#answeredEnded.has(runId) && false;`,
+			from: `return this.#ended.has(runId) || this.#answeredEnded.has(runId);`,
+			to:   `return this.#answeredEnded.has(runId) && false;`,
 		},
 		{
-			name: "the applied events say what runs, before ready", file: file,
+			name: "before ready, the applied events show the running run", file: file,
 			from: `if (this.#started && !this.#over(this.#started.runId)) return this.#started.runId;`, to: ``,
 		},
 		{
@@ -52,7 +56,7 @@ func tsCursorGuards() []guard {
 			spare: "a ready below the cursor, which would bring it, says nothing of questions",
 		},
 		{
-			name: "a ready below the cursor says nothing of questions", file: file,
+			name: "a ready below the cursor does not change interrupts", file: file,
 			from: `if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions`, to: `this.#questions`,
 		},
 	}
@@ -70,7 +74,7 @@ func tsAskingGuards1() []guard {
 			from: `if (due.has("gap") && !this.#at.asked) this.#out.hello(now);`, to: ``,
 		},
 		{
-			name: "a gap waits 250 ms after what was applied", file: file,
+			name: "a gap waits 250 ms after the last applied event", file: file,
 			from: `    this.#wait(now, this.#patience(now));`, to: ``,
 		},
 		{
@@ -165,13 +169,14 @@ func tsAskingGuards3() []guard {
 			from: `const BACKOFF_FIRST = 1_000;`, to: `const BACKOFF_FIRST = 8_000;`,
 		},
 		{
-			name: "what has no answer is repeated on the next socket", file: "web/client/src/outbox.ts",
+			name: "an unanswered request is repeated on the next socket", file: "web/client/src/outbox.ts",
 			from: `    this.#say(now, true);`, to: `    this.hello(now);`,
 			spare: "the ready sends the runs, and a pong finds the rest",
 		},
 		{
-			name: "who was replaced stays away", file: inbox,
-			from: `if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";`, to: ``,
+			name: "a replaced client does not reconnect", file: inbox,
+			from: `if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";`,
+			to:   ``,
 		},
 		{
 			name: "a thread that is opened is asked for", file: session,
@@ -185,12 +190,14 @@ func tsEpochGuards() []guard {
 	return []guard{
 		{
 			name: "a ready of a lower n is dropped", file: inbox,
-			from: "#ready(frame: Ready, now: number): void {\n    if (frame.n < this.#answeredN) return;", to: "#ready(frame: Ready, now: number): void {",
+			from: "#ready(frame: Ready, now: number): void {\n    if (frame.n < this.#answeredN) return;",
+			to:   "#ready(frame: Ready, now: number): void {",
 		},
 		{
 			name: "a snapshot of a lower n is dropped", file: inbox,
-			from: "#snapshot(frame: Snapshot, now: number): void {\n    if (frame.n < this.#answeredN) return;",
-			to:   "#snapshot(frame: Snapshot, now: number): void {", spare: "one of the cursor's epoch and beyond the cursor is right whatever asked for it",
+			from:  "#snapshot(frame: Snapshot, now: number): void {\n    if (frame.n < this.#answeredN) return;",
+			to:    "#snapshot(frame: Snapshot, now: number): void {",
+			spare: "one of the cursor's epoch and beyond the cursor is right whatever asked for it",
 		},
 		{
 			name: "a snapshot of another epoch is dropped", file: file,
@@ -199,10 +206,11 @@ func tsEpochGuards() []guard {
 		},
 		{
 			name: "a frame of another epoch is not applied", file: file,
-			from: `if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;`, to: `if (frame.seq > at + 1) return true;`,
+			from: `if (frame.epoch !== cursor.epoch || frame.seq > at + 1) return true;`,
+			to:   `if (frame.seq > at + 1) return true;`,
 		},
 		{
-			name: "a ready drops what is held of other epochs", file: file,
+			name: "a ready drops held frames of other epochs", file: file,
 			from: `this.#held = this.#held.filter((held) => !this.#past.has(held.frame.epoch));`, to: ``,
 		},
 		{

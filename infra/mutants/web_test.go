@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// tryWeb runs a test of the npm client on a copy without the guard, which must have the types that it should.
-func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err error) {
+// tryWeb runs a test of the npm client on a copy without the guard. The copy must still type-check.
+func (g guard) tryWeb(t *testing.T, test string) (noticed bool, output string, err error) {
 	dir, err := g.copyWeb(t)
 	if err != nil {
 		return false, "", err
@@ -26,8 +26,9 @@ func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err err
 		cmd.Env = append(os.Environ(), "NO_COLOR=1")
 		return cmd.CombinedOutput()
 	}
-	if out, err := bin("tsc", "--noEmit", "-p", "client", "--noUnusedLocals", "false", "--noUnusedParameters", "false"); err != nil {
-		return false, "", fmt.Errorf("%s: without it the types are wrong: %w\n%s", g.name, err, out)
+	if out, err := bin("tsc", "--noEmit", "-p", "client", "--noUnusedLocals", "false", "--noUnusedParameters",
+		"false"); err != nil {
+		return false, "", fmt.Errorf("%s: without the guard it does not type-check: %w\n%s", g.name, err, out)
 	}
 	out, err := bin("vitest", "run", test)
 	failed := regexp.MustCompile(`noticed in .*|FAIL .* > .*`).Find(out)
@@ -40,7 +41,7 @@ func (g guard) tryWeb(t *testing.T, test string) (red bool, said string, err err
 	return true, string(failed[:min(len(failed), 240)]), nil
 }
 
-// copyWeb copies the npm client with its tests to where the guard is not there; what npm has installed is used as it is.
+// copyWeb copies the npm client and its tests without the guard, and links the installed npm packages.
 func (g guard) copyWeb(t *testing.T) (string, error) {
 	texts, err := g.without()
 	if err != nil {

@@ -120,7 +120,8 @@ func (l *listener) events(f *wire.Events, raw []byte) {
 		seq := f.Seq + chat.Seq(i)
 		s := sighting{hashOf(text), f.RunID}
 		if before, is := had[seq]; is && before != s {
-			w.must(l.device.name, "event %d of thread %s was sent with two texts, of %s and %s, now %.200s", seq, f.ThreadID, before.run, s.run, text)
+			w.must(l.device.name, "event %d of thread %s was sent with two texts, of %s and %s, now %.200s", seq,
+				f.ThreadID, before.run, s.run, text)
 		}
 		had[seq] = s
 	}

@@ -20,8 +20,9 @@ import (
 
 // Of the deployment under judgment.
 const (
-	runTime   = 40 * time.Second
-	longest   = runTime + 2*time.Minute + 30*time.Second // until its deadline, and a minute more until sweep finds it due
+	runTime = 40 * time.Second
+	// until its deadline, and a minute more until sweep finds it due
+	longest   = runTime + 2*time.Minute + 30*time.Second
 	whenAgain = 2 * time.Second
 )
 
@@ -49,7 +50,8 @@ func (w *world) judge(ctx context.Context, views map[*user][]view) error {
 // store is what an operator sees of the user.
 func (u *user) store(ctx context.Context) (*store.Store, error) {
 	e := u.world.stack.Endpoints()
-	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey, "AWS_SECRET_ACCESS_KEY": e.OperatorSecret,
+	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey,
+		"AWS_SECRET_ACCESS_KEY":     e.OperatorSecret,
 		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB}
 	c, err := awsenv.Config(func(name string) string { return local[name] })
 	if err != nil {
@@ -88,8 +90,8 @@ func (u *user) judge(ctx context.Context, views []view) error {
 	return nil
 }
 
-// emptied reads the desk until it is empty, for as long as coming to rest may take. No window waits for the runs of a deleted
-// thread, and a run with a dead worker ends when sweep finds it due.
+// emptied reads the desk until it is empty, for as long as coming to rest may take. No window waits for the runs of a
+// deleted thread, and a run with a dead worker ends when sweep finds it due.
 func (u *user) emptied(ctx context.Context, s *store.Store) (runqueue.Queue, error) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
@@ -121,7 +123,10 @@ func (u *user) verify(ctx context.Context, s *store.Store) error {
 		var second []store.Finding
 		second, err = s.Verify(ctx)
 		found = slices.DeleteFunc(found, func(f store.Finding) bool {
-			return !slices.ContainsFunc(second, func(g store.Finding) bool { return f.Kind == g.Kind && f.Thing == g.Thing })
+			return !slices.ContainsFunc(second, func(g store.Finding) bool {
+				return f.Kind == g.Kind &&
+					f.Thing == g.Thing
+			})
 		})
 	}
 	for _, f := range found {
@@ -134,8 +139,8 @@ func (u *user) verify(ctx context.Context, s *store.Store) error {
 	return err
 }
 
-// log reads a thread's log, wants it whole and each run in it with one end, and wants every event that a socket was sent
-// to be in it.
+// log reads a thread's log, wants it whole and each run in it with one end, and wants every event that a socket was
+// sent to be in it.
 func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates map[chat.RunID]fate) error {
 	t, err := s.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -166,8 +171,10 @@ func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates 
 					w.must(u.name, "thread %s, event %d: %v", id, at, err)
 				}
 				u.event(id, r.Run, e, fates)
-				if text, err := json.Marshal(e); err != nil || seen[at] != (sighting{}) && seen[at] != (sighting{hashOf(text), r.Run}) {
-					w.must(u.name, "thread %s, event %d of %s was sent otherwise than it is in the log: %s, %v", id, at, r.Run, text, err)
+				if text, err := json.Marshal(e); err != nil || seen[at] != (sighting{}) &&
+					seen[at] != (sighting{hashOf(text), r.Run}) {
+					w.must(u.name, "thread %s, event %d of %s was sent otherwise than it is in the log: %s, %v", id, at,
+						r.Run, text, err)
 				}
 				delete(seen, at)
 			}
@@ -175,7 +182,8 @@ func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates 
 	}
 	w.count("events", int(at))
 	if at != t.Head || len(seen) > 0 {
-		w.must(u.name, "thread %s has %d events, its head is %d, and %d events were sent that are not there", id, at, t.Head, len(seen))
+		w.must(u.name, "thread %s has %d events, its head is %d, and %d events were sent that are not there", id, at,
+			t.Head, len(seen))
 	}
 	return nil
 }
@@ -298,7 +306,8 @@ func (u *user) compare(v view, fates map[chat.RunID]fate) {
 		id = chat.RunID(strings.TrimSuffix(m.ID, ".1"))
 		r, f := u.runs[id], fates[id]
 		if r == nil || r.text != m.Content || shown[id] {
-			w.must(v.device, "thread %s shows a question that was not asked, or twice: %s", v.thread, render([]agui.Message{m}))
+			w.must(v.device, "thread %s shows a question that was not asked, or twice: %s", v.thread,
+				render([]agui.Message{m}))
 		}
 		shown[id] = true
 		last = &said{question: m.Content, outcome: f.outcome, stopped: r != nil && r.stopped, faulty: u.faulty(r)}

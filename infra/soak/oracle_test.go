@@ -23,8 +23,10 @@ type oracle struct {
 func newOracle() oracle {
 	now := make(chan time.Time)
 	close(now)
-	o := oracle{model: scripted.New(scripted.Config{Pace: -1, After: func(time.Duration) <-chan time.Time { return now }})}
-	for _, name := range []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"} {
+	o := oracle{model: scripted.New(scripted.Config{Pace: -1,
+		After: func(time.Duration) <-chan time.Time { return now }})}
+	for _, name := range []string{"calculator", "clock", "notes_save", "notes_list", "notes_search", "notes_delete",
+		"notes_clear"} {
 		o.tools = append(o.tools, tool.Spec{Name: name})
 	}
 	return o
@@ -64,8 +66,8 @@ type said struct {
 	outcome  outcome
 	stopped  bool // somebody wished it to end: it may be cancelled anywhere
 	faulty   bool // faults were about: it may fail anywhere
-	// answered are the results, as patterns, that the call about which the run asked may have, by the runs that answer it.
-	// after is how the one of them ended that had nothing else to say: it went on in the same place.
+	// answered are the results, as patterns, that the call about which the run asked may have, by the runs that answer
+	// it. after is how the one of them ended that had nothing else to say: it went on in the same place.
 	answered     []string
 	after        outcome
 	stoppedAfter bool
@@ -151,7 +153,8 @@ func (c *checking) attempt(want answer, at int) (next int, whole bool, calls []a
 	left := c.said.messages[at:]
 	take := func() { left, at = left[1:], at+1 }
 	thought := want.thought == ""
-	if !thought && len(left) > 0 && left[0].Role == agui.RoleReasoning && strings.HasPrefix(want.thought, left[0].Content) {
+	if !thought && len(left) > 0 && left[0].Role == agui.RoleReasoning &&
+		strings.HasPrefix(want.thought, left[0].Content) {
 		thought = left[0].Content == want.thought
 		take()
 	}
@@ -187,7 +190,8 @@ func callsFit(calls []agui.ToolCall, want []agui.FunctionCall) bool {
 	}
 	for i, c := range calls {
 		last := i == len(calls)-1
-		if c.Function.Name != want[i].Name || c.Function.Arguments != want[i].Arguments && !(last && strings.HasPrefix(want[i].Arguments, c.Function.Arguments)) {
+		if c.Function.Name != want[i].Name || c.Function.Arguments != want[i].Arguments &&
+			!(last && strings.HasPrefix(want[i].Arguments, c.Function.Arguments)) {
 			return false
 		}
 	}
@@ -200,16 +204,18 @@ func asksFirst(calls []agui.ToolCall) bool {
 
 // What became of a call whose worker died, failed or was stopped.
 func broke(content string) bool {
-	for _, text := range []string{"A failure cut ", "The answer was cut off before ", "The run was stopped before ", "The run ended before this tool call had a result."} {
+	for _, text := range []string{"A failure cut ", "The answer was cut off before ", "The run was stopped before ",
+		"The run ended before this tool call had a result."} {
 		if strings.HasPrefix(content, text) {
 			return true
 		}
 	}
-	return strings.HasPrefix(content, "The tool ") && (strings.HasSuffix(content, " failed.") || strings.Contains(content, "did not answer within"))
+	return strings.HasPrefix(content, "The tool ") && (strings.HasSuffix(content, " failed.") ||
+		strings.Contains(content, "did not answer within"))
 }
 
-// mayResult reports whether a call can have this result. What notes there are depends on the order of runs: of them only
-// the form is known here, and that they are the user's own is checked with every frame.
+// mayResult reports whether a call can have this result. What notes there are depends on the order of runs: of them
+// only the form is known here, and that they are the user's own is checked with every frame.
 func (c *checking) mayResult(call agui.ToolCall, content string) bool {
 	switch call.Function.Name {
 	case "calculator":
@@ -221,14 +227,16 @@ func (c *checking) mayResult(call agui.ToolCall, content string) bool {
 	case "notes_save":
 		return regexp.MustCompile(`^Saved as note [1-9]\d*\.$|^There are too many notes already`).MatchString(content) || (c.said.stopped || c.said.faulty) && broke(content)
 	case "notes_list":
-		return regexp.MustCompile(`^There are no notes\.$|^(\d+ \(\d{4}-\d\d-\d\d\): .*\n?)+$`).MatchString(content) || (c.said.stopped || c.said.faulty) && broke(content)
+		return regexp.MustCompile(`^There are no notes\.$|^(\d+ \(\d{4}-\d\d-\d\d\): .*\n?)+$`).MatchString(content) ||
+			(c.said.stopped || c.said.faulty) && broke(content)
 	case "notes_clear":
 		for _, pattern := range c.said.answered {
 			if regexp.MustCompile(pattern).MatchString(content) {
 				return true
 			}
 		}
-		return (len(c.said.answered) > 0 || c.said.stopped || c.said.faulty) && broke(content) // it may end before it asks
+		// it may end before it asks
+		return (len(c.said.answered) > 0 || c.said.stopped || c.said.faulty) && broke(content)
 	}
 	return false
 }

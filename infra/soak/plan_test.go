@@ -19,8 +19,9 @@ const slots = 4
 // patience is how long a device waits for an answer before it does the next thing.
 const patience = 20 * time.Second
 
-// play lets a device do its steps until the ctx ends. What each step is follows from the seed, the device and the step's
-// number alone: only to what it applies (which run is the last, what is asked) may differ from one time to the next.
+// play lets a device do its steps until the ctx ends. What each step is follows from the seed, the device and the
+// step's number alone: only to what it applies (which run is the last, what is asked) may differ from one time to the
+// next.
 func (d *device) play(ctx context.Context, number uint64) {
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
@@ -131,7 +132,8 @@ func (d *device) question(dice *rand.Rand) string {
 	case kind < 55:
 		return fmt.Sprintf("%s\n/call calculator {\"expression\":\"%d*%d\"}\n/say end %s", begin, x, y, mark)
 	case kind < 62:
-		return fmt.Sprintf("%s\n/call calculator {\"expression\":\"%d*%d\"}\n/call calculator {\"expression\":\"%d*%d\"}\n/stream 10 50", begin, x, y, y, x)
+		return fmt.Sprintf("%s\n/call calculator {\"expression\":\"%d*%d\"}\n/call calculator "+
+			"{\"expression\":\"%d*%d\"}\n/stream 10 50", begin, x, y, y, x)
 	case kind < 67:
 		return "/think " + mark + " let me see" + strings.Repeat(" and see", dice.IntN(10)) + "\n" + begin
 	case kind < 70:

@@ -71,9 +71,11 @@ func TestSchedules(t *testing.T) {
 		})
 	}
 	all.Wait()
-	t.Logf("%d schedules in %v, %.1f a second", number, time.Since(began).Round(time.Millisecond), float64(number)/time.Since(began).Seconds())
+	t.Logf("%d schedules in %v, %.1f a second", number, time.Since(began).Round(time.Millisecond),
+		float64(number)/time.Since(began).Seconds())
 	done := w.report(t, again)
-	if done["schedules"] != number || number == 0 || done["runs"] < number/2 || done["frames"] < number || done["events"] < number/2 {
+	if done["schedules"] != number || number == 0 || done["runs"] < number/2 || done["frames"] < number ||
+		done["events"] < number/2 {
 		t.Errorf("%d schedules of %d, with %d runs: this proves nothing", done["schedules"], number, done["runs"])
 	}
 }

@@ -28,13 +28,18 @@ func TestTheOracleNotices(t *testing.T) {
 		fits     bool
 	}{
 		{"as it is", whole, said{outcome: success}, true},
-		{"a worker died in its text", slices.Concat([]agui.Message{{Role: agui.RoleAssistant, Content: "a m"}}, whole), said{outcome: success}, true},
-		{"a worker died in the end", []agui.Message{asks, result, with(end, "the "), end}, said{outcome: success}, true},
-		{"it was stopped, as somebody wished", []agui.Message{asks, result}, said{outcome: cancelled, stopped: true}, true},
-		{"it failed under faults", []agui.Message{{Role: agui.RoleAssistant, Content: "a m"}}, said{outcome: failed, faulty: true}, true},
+		{"a worker died in its text", slices.Concat([]agui.Message{{Role: agui.RoleAssistant, Content: "a m"}}, whole),
+			said{outcome: success}, true},
+		{"a worker died in the end", []agui.Message{asks, result, with(end, "the "), end}, said{outcome: success},
+			true},
+		{"it was stopped, as somebody wished", []agui.Message{asks, result}, said{outcome: cancelled, stopped: true},
+			true},
+		{"it failed under faults", []agui.Message{{Role: agui.RoleAssistant, Content: "a m"}},
+			said{outcome: failed, faulty: true}, true},
 		{"a delta is lost", []agui.Message{with(asks, "a ark"), result, end}, said{outcome: success}, false},
 		{"a delta is doubled", []agui.Message{asks, result, with(end, "the the end")}, said{outcome: success}, false},
-		{"a message is doubled", []agui.Message{asks, result, end, end, end, end, end, end}, said{outcome: success}, false},
+		{"a message is doubled", []agui.Message{asks, result, end, end, end, end, end, end}, said{outcome: success},
+			false},
 		{"a result is lost", []agui.Message{asks, end}, said{outcome: success}, false},
 		{"a result is another's", []agui.Message{asks, with(result, "43"), end}, said{outcome: success}, false},
 		{"the end is lost", []agui.Message{asks, result}, said{outcome: success}, false},
@@ -55,10 +60,13 @@ func TestTheListenerNotices(t *testing.T) {
 	d := &device{user: w.users[0], name: "u00.0", opened: map[chat.ThreadID]bool{"mine": true}}
 	l := &listener{device: d, user: d.user}
 	events := func(thread, delta string) []byte {
-		return fmt.Appendf(nil, `{"type":"events","threadId":%q,"epoch":"e","seq":1,"runId":"r","events":[{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":%q}]}`, thread, delta)
+		return fmt.Appendf(nil,
+			`{"type":"events","threadId":%q,"epoch":"e","seq":1,"runId":"r","events":[{"type":"TEXT_MESSAGE_CONTENT",`+
+				`"messageId":"m","delta":%q}]}`, thread, delta)
 	}
 	long, err := wire.Encode(&wire.Snapshot{ThreadID: "mine", Epoch: "e", Seq: 1,
-		Messages: []agui.Message{{ID: "m", Role: agui.RoleUser, Content: strings.Repeat("x", wire.MaxFrame) + w.users[1].mark}}}, "p")
+		Messages: []agui.Message{{ID: "m", Role: agui.RoleUser, Content: strings.Repeat("x", wire.MaxFrame) +
+			w.users[1].mark}}}, "p")
 	if err != nil || len(long) < 2 {
 		t.Fatalf("%d parts, %v", len(long), err)
 	}

@@ -159,7 +159,8 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 }
 
 func brief(s client.State) string {
-	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq, s.Behind,
+	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq,
+		s.Behind,
 		s.Active, s.Queued, s.Sending, len(s.Interrupts), s.Err)
 }
 
@@ -194,12 +195,14 @@ func (u *user) same(views []view) {
 			continue
 		}
 		if f.epoch != v.epoch || len(f.messages) != len(v.messages) {
-			u.world.must(v.device, "shows %d messages of %s, %s shows %d", len(v.messages), v.thread, f.device, len(f.messages))
+			u.world.must(v.device, "shows %d messages of %s, %s shows %d", len(v.messages), v.thread, f.device,
+				len(f.messages))
 			continue
 		}
 		for i, m := range v.messages {
 			g := f.messages[i]
-			if m.ID != g.ID || m.Role != g.Role || m.Content != g.Content || !reflect.DeepEqual(m.ToolCalls, g.ToolCalls) {
+			if m.ID != g.ID || m.Role != g.Role || m.Content != g.Content ||
+				!reflect.DeepEqual(m.ToolCalls, g.ToolCalls) {
 				u.world.must(v.device, "shows of %s, as message %d, %s, and %s shows %s", v.thread, i,
 					render([]agui.Message{m}), f.device, render([]agui.Message{g}))
 				break
@@ -208,8 +211,8 @@ func (u *user) same(views []view) {
 	}
 }
 
-// lists wants each thread in use in the device's list, idle, with a title that somebody gave it: by a rename, or by what
-// was said in it.
+// lists wants each thread in use in the device's list, idle, with a title that somebody gave it: by a rename, or by
+// what was said in it.
 func (d *device) lists(ctx context.Context) error {
 	rows, err := d.Threads(ctx)
 	if err != nil {

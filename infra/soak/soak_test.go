@@ -18,8 +18,8 @@ import (
 	"carrel/shared/campaign"
 )
 
-// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, queued runs, which sweep
-// looks at each five minutes in the end.
+// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, queued runs, which
+// sweep looks at each five minutes in the end.
 const rest = 6 * time.Minute
 
 // TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
@@ -120,9 +120,13 @@ func (w *world) report(t *testing.T, again string) map[string]int {
 	t.Logf("%s\n%s", again, b.String())
 	n := w.counted
 	did := cmp.Or(n["schedules"], n["steps"])
-	t.Attr("figure", fmt.Sprintf("%d %s in %d windows: %d runs, %d events, %d frames on %d sockets, of them %d foreign, %d gaps, %d lost, %d wrong", did,
-		map[bool]string{true: "schedules", false: "steps"}[n["schedules"] > 0], n["windows"], n["runs"], n["events"], n["frames"], n["sockets"],
-		n["foreign"], n["gaps"], n["lost"], len(w.wrong)))
+	t.Attr("figure",
+		fmt.Sprintf("%d %s in %d windows: %d runs, %d events, %d frames on %d sockets, of them %d foreign, %d gaps, "+
+			"%d lost, %d wrong", did,
+			map[bool]string{true: "schedules", false: "steps"}[n["schedules"] > 0], n["windows"], n["runs"],
+			n["events"],
+			n["frames"], n["sockets"],
+			n["foreign"], n["gaps"], n["lost"], len(w.wrong)))
 	const told, around = 8, 12
 	for _, wrong := range w.wrong[:min(told, len(w.wrong))] {
 		at := slices.Index(w.steps, wrong)
@@ -139,8 +143,10 @@ func (w *world) report(t *testing.T, again string) map[string]int {
 	if len(w.wrong) > 0 {
 		file := cmp.Or(os.Getenv("STEPS"), t.TempDir()+"/steps")
 		w.write(t, file)
-		t.Errorf("%d things are wrong. %s has the same users do the same steps in the same order on each window, and the same "+
-			"weather; which message meets which fault, and how windows interleave, is the scheduler's and may differ", len(w.wrong), again)
+		t.Errorf("%d things are wrong. %s has the same users do the same steps in the same order on each window, and "+
+			"the same "+
+			"weather; which message meets which fault, and how windows interleave, is the scheduler's and may differ",
+			len(w.wrong), again)
 	}
 	return maps.Clone(w.counted)
 }
@@ -165,8 +171,10 @@ func (w *world) write(t *testing.T, file string) {
 // start runs the repository's own template with limits that let a soak go on.
 func start(t *testing.T, seed uint64) *stack.Stack {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil && os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		reason := "the DynamoDB engine is not installed on " + runtime.GOOS + "/" + runtime.GOARCH + ": run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
+	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
+		os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		reason := "the DynamoDB engine is not installed on " + runtime.GOOS + "/" + runtime.GOARCH +
+			": run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
 		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
 			t.Fatal(reason)
 		}
@@ -176,9 +184,11 @@ func start(t *testing.T, seed uint64) *stack.Stack {
 	defer cancel()
 	state := cmp.Or(os.Getenv("STATE"), t.TempDir())
 	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: state, Seed: seed, Minute: 2 * time.Second,
-		DynamoDB: os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), RetryDelays: []time.Duration{300 * time.Millisecond, time.Second},
-		Reorder: 15 * time.Millisecond, Life: 50 * time.Second, LoseDisconnects: seed%2 == 0,
-		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000", "RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
+		DynamoDB:    os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"),
+		RetryDelays: []time.Duration{300 * time.Millisecond, time.Second},
+		Reorder:     15 * time.Millisecond, Life: 50 * time.Second, LoseDisconnects: seed%2 == 0,
+		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000",
+			"RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
 	}

@@ -66,8 +66,9 @@ func (w *weather) spell(dice *rand.Rand, n uint64) {
 		return level * share
 	}
 	c := apigateway.Chances{Seed: w.seed + n, Gone: some(.01), Throttled: some(.02), Failed: some(.02), Lost: some(.02),
-		DropIn: some(.02), RepeatIn: some(.04), DelayIn: some(.04), DropOut: some(.02), RepeatOut: some(.04), LateOut: some(.04),
-		Delay: 400 * time.Millisecond}
+		DropIn: some(.02), RepeatIn: some(.04), DelayIn: some(.04), DropOut: some(.02), RepeatOut: some(.04),
+		LateOut: some(.04),
+		Delay:   400 * time.Millisecond}
 	d := proxy.Faults{Seed: w.seed + n, Conflict: some(.03), Throttle: some(.02), Error: some(.01), Lose: some(.02)}
 	e := stack.EventChances{Repeat: some(.05), Late: some(.05), Delay: 2 * time.Second}
 	if w.harsh {

@@ -48,7 +48,8 @@ type step struct {
 func (s step) String() string { return fmt.Sprintf("%9.3fs  %-8s %s", s.at.Seconds(), s.who, s.what) }
 
 func newWorld(seed uint64, s *stack.Stack, users int) *world {
-	w := &world{seed: seed, stack: s, oracle: newOracle(), began: time.Now(), counted: map[string]int{}, came: map[chat.RunID]int{},
+	w := &world{seed: seed, stack: s, oracle: newOracle(), began: time.Now(), counted: map[string]int{},
+		came: map[chat.RunID]int{},
 		http: &http.Client{Timeout: 20 * time.Second}}
 	dice := rand.New(rand.NewPCG(seed, 77))
 	for i := range users {
@@ -294,7 +295,8 @@ func (d *device) erase(ctx context.Context, c *client.Client, id chat.ThreadID) 
 
 // token signs in at the local issuer.
 func (w *world) token(ctx context.Context, name string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.stack.Endpoints().Token, strings.NewReader(url.Values{"user": {name}}.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.stack.Endpoints().Token,
+		strings.NewReader(url.Values{"user": {name}}.Encode()))
 	if err != nil {
 		return "", err
 	}

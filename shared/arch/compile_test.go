@@ -40,7 +40,8 @@ func toolchain(t *testing.T, files []txtar.File, args ...string) (string, error)
 		t.Fatal(err)
 	}
 	// The flags are those that the local stack builds functions with: what both need is compiled once.
-	args = append([]string{args[0], "-overlay", filepath.Join(dir, "overlay.json"), "-trimpath", "-tags", "lambda.norpc"}, args[1:]...)
+	args = append([]string{args[0], "-overlay", filepath.Join(dir, "overlay.json"), "-trimpath", "-tags",
+		"lambda.norpc"}, args[1:]...)
 	command := exec.CommandContext(t.Context(), "go", args...)
 	command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	out, err := command.CombinedOutput()
@@ -112,10 +113,12 @@ func compiled(out string) map[string][]string {
 
 // TestPrincipalIsInternal has the go command judge who may import the package that makes users.
 func TestPrincipalIsInternal(t *testing.T) {
-	const makes = "package forge\n\nimport . \"carrel/shared/internal/principal\"\n\nvar bob, _ = New(\"issuer\", \"bob\")\n"
+	const makes = "package forge\n\nimport . \"carrel/shared/internal/principal\"\n\nvar bob, _ = New(\"issuer\", " +
+		"\"bob\")\n"
 	places := map[string]bool{ // that the compiler lets it; shared/arch is the one that refuses there
-		"functions/turn": false, "functions/forge": false, "infra/forge": false, "infra/local/forge": false, "web/forge": false,
-		"docs": false, "shared/tool/forge": true,
+		"functions/turn": false, "functions/forge": false, "infra/forge": false, "infra/local/forge": false,
+		"web/forge": false,
+		"docs":      false, "shared/tool/forge": true,
 	}
 	var files []txtar.File
 	args := []string{"list", "-e", "-f", "{{.ImportPath}} {{with .Error}}{{.Err}}{{end}}"}

@@ -26,22 +26,27 @@ func cutRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
 		pkg, inShared := strings.CutPrefix(f.dir(), "shared/")
-		if f.test() || inShared && under(pkg, testOnly()) || !inShared && !strings.HasPrefix(f.dir(), "functions/") || slices.Contains(cutters(), f.path) {
+		if f.test() || inShared && under(pkg, testOnly()) || !inShared && !strings.HasPrefix(f.dir(), "functions/") ||
+			slices.Contains(cutters(), f.path) {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.BasicLit:
 				if verb.MatchString(n.Value) {
-					found = append(found, fmt.Sprintf("%s: %s cuts a text wherever it falls: use chars.HeadPoints", f.at(n), n.Value))
+					found = append(found, fmt.Sprintf("%s: %s cuts a text wherever it falls: use chars.HeadPoints",
+						f.at(n), n.Value))
 				}
 			case *ast.SelectorExpr:
 				if x, ok := n.X.(*ast.Ident); ok && f.importOf(x.Name) == "unicode/utf8" && n.Sel.Name == "RuneStart" {
 					found = append(found, fmt.Sprintf("%s: utf8.RuneStart: to cut a text use chars.Head", f.at(n)))
 				}
 			case *ast.CallExpr:
-				if slice, ok := n.Fun.(*ast.ArrayType); ok && slice.Len == nil && fmt.Sprint(slice.Elt) == "rune" && !slices.Contains(runeReaders(), f.path) {
-					found = append(found, fmt.Sprintf("%s: []rune of a text: to cut one use chars.HeadPoints, to count utf8.RuneCountInString", f.at(n)))
+				if slice, ok := n.Fun.(*ast.ArrayType); ok && slice.Len == nil && fmt.Sprint(slice.Elt) == "rune" &&
+					!slices.Contains(runeReaders(), f.path) {
+					found = append(found,
+						fmt.Sprintf("%s: []rune of a text: to cut one use chars.HeadPoints, to count "+
+							"utf8.RuneCountInString", f.at(n)))
 				}
 			}
 			return true

@@ -19,7 +19,8 @@ func forbidden() (everywhere, forTests map[string]string) {
 			"runtime/cgo": "C reads and writes the memory of all users",
 			"plugin":      "what a plugin does, nobody here has read",
 		}, map[string]string{
-			"reflect": "a reflect.Value gives the address of what it holds (UnsafePointer), and a user is what stands there",
+			"reflect": "a reflect.Value gives the address of what it holds (UnsafePointer), and a user is what " +
+				"stands there",
 		}
 }
 
@@ -44,7 +45,8 @@ func escapeRule(tr tree) []string {
 			if i.Name != nil && i.Name.Name == "." {
 				say(i, "a dot import: the rules look at names with their package")
 			}
-			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && slices.ContainsFunc(strings.Split(ours, "/"), skipped) {
+			if ours, ok := strings.CutPrefix(imp, module+"/"); ok &&
+				slices.ContainsFunc(strings.Split(ours, "/"), skipped) {
 				say(i, imp+" lies where these rules do not look")
 			}
 		}
@@ -61,22 +63,27 @@ func escapeRule(tr tree) []string {
 func TestNothingGoesRoundTheTypes(t *testing.T) {
 	t.Attr("row", "B1: no unsafe, no reflection, no C")
 	enforce(t, escapeRule, map[string]string{
-		"unsafe would":              "-- functions/turn/a_test.go --\npackage main\nimport _ \"unsafe\"\n",
-		"a.go:2: unsafe: unsafe":    "-- shared/tool/a.go --\npackage tool\nimport u \"unsafe\"\nvar _ u.Pointer\n",
-		"C: C reads":                "-- infra/local/a.go --\npackage local\n// int f();\nimport \"C\"\n",
-		"plugin: what a plugin":     "-- shared/tool/b.go --\npackage tool\nimport \"plugin\"\nvar _ plugin.Plugin\n",
-		"a.go:2: reflect:":          "-- shared/agent/a.go --\npackage agent\nimport \"reflect\"\nvar _ reflect.Value\n",
-		"UnsafePointer goes round":  "-- shared/chat/a_test.go --\npackage chat\nimport \"reflect\"\nfunc f(u *User) { *(*string)(reflect.ValueOf(u).UnsafePointer()) = \"bob\" }\n",
-		"NewAt goes round":          "-- shared/chat/b_test.go --\npackage chat\nimport . \"reflect\"\nfunc f(v Value) { NewAt(v.Type(), nil) }\n",
-		"a.go:2: a dot import":      "-- functions/sweep/a.go --\npackage main\nimport . \"carrel/shared/gateway\"\nvar who = ParseTurn\n",
-		"lies where these rules do": "-- shared/tool/a.go --\npackage tool\nimport _ \"carrel/shared/tool/testdata/forge\"\n",
+		"unsafe would":           "-- functions/turn/a_test.go --\npackage main\nimport _ \"unsafe\"\n",
+		"a.go:2: unsafe: unsafe": "-- shared/tool/a.go --\npackage tool\nimport u \"unsafe\"\nvar _ u.Pointer\n",
+		"C: C reads":             "-- infra/local/a.go --\npackage local\n// int f();\nimport \"C\"\n",
+		"plugin: what a plugin":  "-- shared/tool/b.go --\npackage tool\nimport \"plugin\"\nvar _ plugin.Plugin\n",
+		"a.go:2: reflect:":       "-- shared/agent/a.go --\npackage agent\nimport \"reflect\"\nvar _ reflect.Value\n",
+		"UnsafePointer goes round": "-- shared/chat/a_test.go --\npackage chat\nimport \"reflect\"\nfunc f(u *User) " +
+			"{ *(*string)(reflect.ValueOf(u).UnsafePointer()) = \"bob\" }\n",
+		"NewAt goes round": "-- shared/chat/b_test.go --\npackage chat\nimport . \"reflect\"\nfunc f(v " +
+			"Value) { NewAt(v.Type(), nil) }\n",
+		"a.go:2: a dot import": "-- functions/sweep/a.go --\npackage main\nimport . " +
+			"\"carrel/shared/gateway\"\nvar who = ParseTurn\n",
+		"lies where these rules do": "-- shared/tool/a.go --\npackage tool\nimport _ " +
+			"\"carrel/shared/tool/testdata/forge\"\n",
 	})
 }
 
 // moduleRule keeps out of the tree what the go command builds and the other rules cannot read, and what would put other
 // code in the place of this.
 func moduleRule(tr tree) []string {
-	languages := []string{".s", ".S", ".sx", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx", ".syso"}
+	languages := []string{".s", ".S", ".sx", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F",
+		".for", ".f90", ".swig", ".swigcxx", ".syso"}
 	var found []string
 	err := fs.WalkDir(tr.fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		switch name := path.Base(p); {

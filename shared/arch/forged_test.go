@@ -41,11 +41,16 @@ func decoded() map[string]func(u *chat.User) error {
 	}
 	bob := shape{"bob", "bob"}
 	all := map[string]func(u *chat.User) error{
-		"nothing":    func(u *chat.User) error { return nil },
-		"new":        func(u *chat.User) error { *u = *new(chat.User); return nil },
-		"the fmt":    func(u *chat.User) error { _, err := fmt.Sscan("bob", u); return err },
-		"a format":   func(u *chat.User) error { _, err := fmt.Sscanf("bob", "%s", u); return err },
-		"the asn1":   func(u *chat.User) error { b, _ := asn1.Marshal(bob); _, err := asn1.Unmarshal(b, u); return err },
+		"nothing":  func(u *chat.User) error { return nil },
+		"new":      func(u *chat.User) error { *u = *new(chat.User); return nil },
+		"the fmt":  func(u *chat.User) error { _, err := fmt.Sscan("bob", u); return err },
+		"a format": func(u *chat.User) error { _, err := fmt.Sscanf("bob", "%s", u); return err },
+		"the asn1": func(u *chat.User) error {
+			b, _ := asn1.Marshal(bob)
+			_,
+				err := asn1.Unmarshal(b, u)
+			return err
+		},
 		"the binary": func(u *chat.User) error { return binary.Read(strings.NewReader("bob"), binary.BigEndian, u) },
 		"a flag": func(u *chat.User) error {
 			s := flag.NewFlagSet("", flag.ContinueOnError)
@@ -59,13 +64,15 @@ func decoded() map[string]func(u *chat.User) error {
 		},
 		"an item": func(u *chat.User) error {
 			name := &types.AttributeValueMemberS{Value: "bob"}
-			return attributevalue.UnmarshalMap(map[string]types.AttributeValue{"key": name, "Key": name, "User": name}, u)
+			return attributevalue.UnmarshalMap(map[string]types.AttributeValue{"key": name, "Key": name, "User": name},
+				u)
 		},
 		"an attribute": func(u *chat.User) error {
 			return attributevalue.Unmarshal(&types.AttributeValueMemberS{Value: "bob"}, u)
 		},
 	}
-	for _, text := range []string{`{"key":"bob"}`, `{"Key":"bob"}`, `"bob"`, `["bob"]`, `{"User":{"key":"bob"}}`, `null`} {
+	for _, text := range []string{`{"key":"bob"}`, `{"Key":"bob"}`, `"bob"`, `["bob"]`, `{"User":{"key":"bob"}}`,
+		`null`} {
 		all["JSON "+text] = func(u *chat.User) error { return fill(json.Unmarshal, text, u) }
 		all["JSON around "+text] = func(u *chat.User) error {
 			var in struct{ chat.User }
@@ -107,7 +114,8 @@ func reflected() map[string]func(u *chat.User) error {
 			return nil
 		},
 		"a type of its shape": func(u *chat.User) error {
-			same := reflect.StructOf([]reflect.StructField{{Name: "key", PkgPath: typ.PkgPath(), Type: reflect.TypeFor[string]()}})
+			same := reflect.StructOf([]reflect.StructField{{Name: "key", PkgPath: typ.PkgPath(),
+				Type: reflect.TypeFor[string]()}})
 			reflect.ValueOf(u).Elem().Set(reflect.New(same).Elem())
 			return nil
 		},
@@ -136,7 +144,8 @@ func TestForgedUsersAreNobody(t *testing.T) {
 		}
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d ways to a user that compile: each leaves nobody, whom %d functions refuse", len(forgeries()), len(takers())))
+		t.Attr("figure", fmt.Sprintf("%d ways to a user that compile: each leaves nobody, whom %d functions refuse",
+			len(forgeries()), len(takers())))
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// memoryRule holds what message keeps between frames: a map in one of its structs has a one-way hash as its key and numbers
-// as its values, so nothing of a user's is there.
+// memoryRule holds what message keeps between frames: a map in one of its structs has a one-way hash as its key and
+// numbers as its values, so nothing of a user's is there.
 func memoryRule(tr tree) []string {
 	structs := map[string]*ast.StructType{}
 	var found []string
@@ -35,8 +35,10 @@ func memoryRule(tr tree) []string {
 				return true
 			}
 			for _, field := range s.Fields.List {
-				if m, isMap := field.Type.(*ast.MapType); isMap && !(named(m.Key, "ownerHash") && numbers(structs, m.Value)) {
-					found = append(found, fmt.Sprintf("%s: a map of message holds more than a hash and numbers", f.at(field)))
+				if m, isMap := field.Type.(*ast.MapType); isMap &&
+					!(named(m.Key, "ownerHash") && numbers(structs, m.Value)) {
+					found = append(found, fmt.Sprintf("%s: a map of message holds more than a hash and numbers",
+						f.at(field)))
 				}
 			}
 			return true
@@ -56,14 +58,18 @@ func numbers(structs map[string]*ast.StructType, e ast.Expr) bool {
 	if !ok || structs[id.Name] == nil {
 		return false
 	}
-	return !slices.ContainsFunc(structs[id.Name].Fields.List, func(f *ast.Field) bool { return !named(f.Type, "int", "int64") })
+	return !slices.ContainsFunc(structs[id.Name].Fields.List,
+		func(f *ast.Field) bool { return !named(f.Type, "int", "int64") })
 }
 
 func TestMessageKeepsHashesAndNumbers(t *testing.T) {
 	enforce(t, memoryRule, map[string]string{
-		"a.go:3: a map of message":       "-- functions/message/a.go --\npackage main\ntype b struct{ n int }\ntype kept struct{ all map[string]b }\n",
-		"a.go:4: a map of message":       "-- functions/message/a.go --\npackage main\ntype b struct{ last string }\n\ntype kept struct{ all map[ownerHash]b }\n",
-		"a.go:2: a map of message holds": "-- functions/message/a.go --\npackage main\ntype kept struct{ all map[ownerHash]string }\n",
+		"a.go:3: a map of message": "-- functions/message/a.go --\npackage main\ntype b struct{ n int }\ntype " +
+			"kept struct{ all map[string]b }\n",
+		"a.go:4: a map of message": "-- functions/message/a.go --\npackage main\ntype b struct{ last string " +
+			"}\n\ntype kept struct{ all map[ownerHash]b }\n",
+		"a.go:2: a map of message holds": "-- functions/message/a.go --\npackage main\ntype kept struct{ all " +
+			"map[ownerHash]string }\n",
 	})
 	for _, f := range repository(t).files {
 		if f.path == "functions/message/frames.go" {

@@ -19,7 +19,8 @@ func fuzzRule(tr tree) []string {
 	var there, found []string
 	for _, f := range tr.files {
 		for _, d := range f.ast.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && f.test() && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Fuzz") {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test() && fn.Recv == nil &&
+				strings.HasPrefix(fn.Name.Name, "Fuzz") {
 				there = append(there, f.dir()+":"+fn.Name.Name)
 			}
 		}
@@ -39,7 +40,9 @@ func fuzzRule(tr tree) []string {
 
 func TestMakeFuzzRunsEveryTarget(t *testing.T) {
 	enforce(t, fuzzRule, map[string]string{
-		"shared/wire:FuzzNew is not run": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/fuzz_test.go --\npackage wire\nfunc FuzzNew() {}\n",
-		"there is no such target":        "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/wire.go --\npackage wire\n",
+		"shared/wire:FuzzNew is not run": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/fuzz_test.go " +
+			"--\npackage wire\nfunc FuzzNew() {}\n",
+		"there is no such target": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/wire.go " +
+			"--\npackage wire\n",
 	})
 }

@@ -30,27 +30,34 @@ func table() map[string]allowed {
 		"bucket":             {},
 		"runqueue":           {ours: []string{"bucket", "chat"}},
 		"usercontext":        {ours: []string{"chat"}},
-		"tool":               {ours: []string{"chat", "chars", "agui", "usercontext", "visible", "sametext"}, outside: []string{"github.com/google/jsonschema-go"}},
-		"catalog":            {ours: []string{"tool"}},
-		"engine":             {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
-		"agent":              {ours: []string{"chat", "engine", "catalog"}},
-		"model":              {ours: []string{"chars", "agui", "engine"}},
-		"monitor":            {ours: []string{"chat"}},
-		"client":             {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
-		"awsenv":             {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
-		"boot":               {ours: []string{"chat", "awsenv", "monitor"}, outside: []string{awsSDK + "/aws"}},
-		"store":              {ours: []string{"chat", "agui", "runqueue", "internal/principal"}, outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK + "/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
-		"usercreds":          {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK + "/credentials/stscreds", awsSDK + "/service/sts"}},
-		"gateway":            {ours: []string{"chat", "wire", "internal/principal"}, outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
-		"emit":               {ours: []string{"chat", "chars", "agui", "wire", "usercontext"}},
-		"token":              {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
-		"arch":               {},
+		"tool": {ours: []string{"chat", "chars", "agui", "usercontext", "visible", "sametext"},
+			outside: []string{"github.com/google/jsonschema-go"}},
+		"catalog": {ours: []string{"tool"}},
+		"engine":  {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
+		"agent":   {ours: []string{"chat", "engine", "catalog"}},
+		"model":   {ours: []string{"chars", "agui", "engine"}},
+		"monitor": {ours: []string{"chat"}},
+		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
+		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
+		"boot":    {ours: []string{"chat", "awsenv", "monitor"}, outside: []string{awsSDK + "/aws"}},
+		"store": {ours: []string{"chat", "agui", "runqueue", "internal/principal"},
+			outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK +
+				"/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
+		"usercreds": {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK +
+			"/credentials/stscreds", awsSDK + "/service/sts"}},
+		"gateway": {ours: []string{"chat", "wire", "internal/principal"},
+			outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK +
+				"/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
+		"emit":  {ours: []string{"chat", "chars", "agui", "wire", "usercontext"}},
+		"token": {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
+		"arch":  {},
 	}
 }
 
 // testOnly are packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
-	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest", "usercontext/walktest",
+	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest",
+		"usercontext/walktest",
 		"wire/wiretest"}
 }
 
@@ -115,7 +122,8 @@ func refused(f file, imp string) string {
 	switch {
 	case !ok:
 		return "its package is not in the table of shared/arch"
-	case ofShared && (slices.Contains(a.ours, sharedPkg) || parent(sharedPkg) == parent(pkg) && strings.Contains(pkg, "/")):
+	case ofShared && (slices.Contains(a.ours, sharedPkg) || parent(sharedPkg) == parent(pkg) &&
+		strings.Contains(pkg, "/")):
 		return ""
 	case ofShared && strings.HasPrefix(pkg, sharedPkg+"/"):
 		return "" // a sub-package may use the package that it belongs to
@@ -137,21 +145,30 @@ func functionImport(f file, imp string) string {
 
 func TestImportsPointDown(t *testing.T) {
 	enforce(t, importRule, map[string]string{
-		"shared/chat/a.go imports carrel/shared/wire":         "-- shared/chat/a.go --\npackage chat\nimport _ \"carrel/shared/wire\"\n",
-		"shared/emit/a.go imports carrel/shared/store":        "-- shared/emit/a.go --\npackage emit\nimport _ \"carrel/shared/store\"\n",
-		"is not in the table":                                 "-- shared/util/a.go --\npackage util\nimport _ \"carrel/shared/chat\"\n",
-		"only infra/ may":                                     "-- functions/turn/a.go --\npackage main\nimport _ \"carrel/infra/local/oidc\"\n",
-		"nothing is imported from functions/":                 "-- shared/wire/a.go --\npackage wire\nimport _ \"carrel/functions/turn\"\n",
-		"only tests may":                                      "-- shared/store/a.go --\npackage store\nimport _ \"carrel/shared/chat/chattest\"\n",
-		"AWS clients belong":                                  "-- functions/turn/a.go --\npackage main\nimport _ \"" + awsSDK + "/service/sts\"\n",
-		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ \"github.com/coder/websocket\"\n",
+		"shared/chat/a.go imports carrel/shared/wire": "-- shared/chat/a.go --\npackage chat\nimport _ " +
+			"\"carrel/shared/wire\"\n",
+		"shared/emit/a.go imports carrel/shared/store": "-- shared/emit/a.go --\npackage emit\nimport _ " +
+			"\"carrel/shared/store\"\n",
+		"is not in the table": "-- shared/util/a.go --\npackage util\nimport _ " +
+			"\"carrel/shared/chat\"\n",
+		"only infra/ may": "-- functions/turn/a.go --\npackage main\nimport _ " +
+			"\"carrel/infra/local/oidc\"\n",
+		"nothing is imported from functions/": "-- shared/wire/a.go --\npackage wire\nimport _ " +
+			"\"carrel/functions/turn\"\n",
+		"only tests may": "-- shared/store/a.go --\npackage store\nimport _ " +
+			"\"carrel/shared/chat/chattest\"\n",
+		"AWS clients belong": "-- functions/turn/a.go --\npackage main\nimport _ \"" +
+			awsSDK + "/service/sts\"\n",
+		"shared/agui/a.go imports github.com/coder/websocket": "-- shared/agui/a.go --\npackage agui\nimport _ " +
+			"\"github.com/coder/websocket\"\n",
 	})
 }
 
 func makerRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
-		if slices.Contains(f.imports(), module+"/shared/internal/principal") && !slices.Contains(makers(), f.path) && f.dir() != "shared/internal/principal" {
+		if slices.Contains(f.imports(), module+"/shared/internal/principal") && !slices.Contains(makers(), f.path) &&
+			f.dir() != "shared/internal/principal" {
 			found = append(found, f.path+" imports internal/principal: users are made at the edge alone")
 		}
 	}
@@ -161,8 +178,10 @@ func makerRule(tr tree) []string {
 func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
 	t.Attr("row", "B1: users are made in named files only")
 	enforce(t, makerRule, map[string]string{
-		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ \"carrel/shared/internal/principal\"\n",
-		"shared/tool/a_test.go":   "-- shared/tool/a_test.go --\npackage tool\nimport _ \"carrel/shared/internal/principal\"\n",
+		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ " +
+			"\"carrel/shared/internal/principal\"\n",
+		"shared/tool/a_test.go": "-- shared/tool/a_test.go --\npackage tool\nimport _ " +
+			"\"carrel/shared/internal/principal\"\n",
 	})
 }
 
@@ -173,7 +192,8 @@ func TestTheTableIsNotStale(t *testing.T) {
 		dirs[f.dir()] = true
 		for _, imp := range f.imports() {
 			makersSeen[f.path] = makersSeen[f.path] || strings.HasSuffix(imp, "/internal/principal")
-			for p := f.dir(); p != "." && !f.test() && !under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()); p = path.Dir(p) {
+			for p := f.dir(); p != "." && !f.test() && !under(strings.TrimPrefix(f.dir(), "shared/"),
+				testOnly()); p = path.Dir(p) {
 				imported[p+" "+imp] = true
 			}
 		}

@@ -19,7 +19,8 @@ func keyRule(tr tree) []string {
 	literal := regexp.MustCompile("[A-Za-z0-9]#[A-Z]|[A-Z]#[\"`]|[\"`]#[A-Z]")
 	var found []string
 	for _, f := range tr.files {
-		if f.test() || f.path == keyFile || !under(f.dir(), []string{"functions", "shared"}) || under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
+		if f.test() || f.path == keyFile || !under(f.dir(), []string{"functions", "shared"}) ||
+			under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
 			continue
 		}
 		k := keyLooker{file: f, builders: builders, literal: literal, said: map[int]string{}}
@@ -31,7 +32,8 @@ func keyRule(tr tree) []string {
 	return found
 }
 
-// keyBuilders are the names of keyFile that a key is made with: its functions, and the constants that are parts of keys.
+// keyBuilders are the names of keyFile that a key is made with: its functions, and the constants that are parts of
+// keys.
 func keyBuilders(tr tree) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range tr.files {
@@ -79,11 +81,13 @@ func (k keyLooker) look(n ast.Node) bool {
 			k.say(n, "an attribute of a key")
 		}
 	case *ast.CompositeLit:
-		if name, ok := n.Type.(*ast.Ident); ok && inStore && (name.Name == "span" || name.Name == "key" && !k.wasRead(n)) {
+		if name, ok := n.Type.(*ast.Ident); ok && inStore &&
+			(name.Name == "span" || name.Name == "key" && !k.wasRead(n)) {
 			k.say(n, "a "+name.Name)
 		}
 	case *ast.KeyValueExpr:
-		if name, ok := n.Key.(*ast.Ident); ok && inStore && (name.Name == "PK" || name.Name == "SK") && !k.ready(n.Value) {
+		if name, ok := n.Key.(*ast.Ident); ok && inStore && (name.Name == "PK" || name.Name == "SK") &&
+			!k.ready(n.Value) {
 			k.say(n, "an item's "+name.Name)
 		}
 	case *ast.BinaryExpr:
@@ -92,7 +96,8 @@ func (k keyLooker) look(n ast.Node) bool {
 		}
 	case *ast.CallExpr:
 		if s, ok := n.Fun.(*ast.SelectorExpr); ok && inStore && slices.ContainsFunc(n.Args, k.part) {
-			if x, ok := s.X.(*ast.Ident); s.Sel.Name == "WriteString" || ok && (x.Name == "fmt" || x.Name == "strings" && s.Sel.Name == "Join") {
+			if x, ok := s.X.(*ast.Ident); s.Sel.Name == "WriteString" || ok &&
+				(x.Name == "fmt" || x.Name == "strings" && s.Sel.Name == "Join") {
 				k.say(n, "a text of parts of a key")
 			}
 		}
@@ -144,7 +149,8 @@ func (k keyLooker) wasRead(c *ast.CompositeLit) bool {
 
 func TestKeysAreBuiltInOnePlace(t *testing.T) {
 	t.Attr("row", "B3: keys are built in one file")
-	const keys = "-- shared/store/keys.go --\npackage store\nconst runPrefix = \"RUN#\"\nfunc logPartition() string { return \"\" }\n"
+	const keys = "-- shared/store/keys.go --\npackage store\nconst runPrefix = \"RUN#\"\nfunc logPartition() string " +
+		"{ return \"\" }\n"
 	plant := func(code string) string { return keys + "-- shared/store/a.go --\npackage store\n" + code + "\n" }
 	enforce(t, keyRule, map[string]string{
 		"a.go:2: a key":                    plant(`var k = key{"x", s.pk}`),
@@ -157,7 +163,8 @@ func TestKeysAreBuiltInOnePlace(t *testing.T) {
 		"a.go:2: an item's SK":             plant(`var k = item{PK: k.pk, SK: string(id)}`),
 		"a.go:2: an attribute of a key":    plant(`var k = attributes{"pk": text(mine)}`),
 		"tool/a.go:2: a part of a key, \"": keys + "-- shared/tool/a.go --\npackage tool\nvar k = \"U#\" + user\n",
-		"turn/a.go:2: a part of a key":     keys + "-- functions/turn/a.go --\npackage main\nvar k = \"#T#\" + thread\n",
+		"turn/a.go:2: a part of a key": keys +
+			"-- functions/turn/a.go --\npackage main\nvar k = \"#T#\" + thread\n",
 	})
 	if len(keyBuilders(repository(t))) < 20 {
 		t.Errorf("%s builds nothing: the rule has lost it", keyFile)

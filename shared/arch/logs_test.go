@@ -57,7 +57,8 @@ func logLine(f file, args []ast.Expr) (found []string) {
 		return nil
 	}
 	if l, ok := args[0].(*ast.BasicLit); !ok || l.Kind != token.STRING {
-		found = append(found, f.at(args[0])+": a log message is a string literal that names the operation: make the value an attribute")
+		found = append(found,
+			f.at(args[0])+": a log message is a string literal that names the operation: make the value an attribute")
 	}
 	for i := 1; i+1 < len(args); i += 2 {
 		key, ok := args[i].(*ast.BasicLit)
@@ -70,7 +71,9 @@ func logLine(f file, args []ast.Expr) (found []string) {
 		}
 		value := args[i+1]
 		if call, ok := value.(*ast.CallExpr); ok && len(call.Args) == 0 && lastName(call.Fun) == "Error" {
-			found = append(found, fmt.Sprintf(`%s: the attribute %q is an error's text: pass the error itself, as "err"`, f.at(value), name))
+			found = append(found,
+				fmt.Sprintf(`%s: the attribute %q is an error's text: pass the error itself, as "err"`, f.at(value),
+					name))
 		} else if strings.HasPrefix(strings.ToLower(lastName(value)), "err") && name != "err" {
 			found = append(found, fmt.Sprintf(`%s: the attribute %q is an error: call it "err"`, f.at(value), name))
 		}

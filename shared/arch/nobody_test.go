@@ -32,7 +32,8 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 }
 
 func (w *wire) aws() aws.Config {
-	return aws.Config{Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("id", "s", ""),
+	return aws.Config{Region: "us-east-1", HTTPClient: w,
+		Credentials:      credentials.NewStaticCredentialsProvider("id", "s", ""),
 		RetryMaxAttempts: 1}
 }
 
@@ -49,7 +50,8 @@ func (l listed) Connections(context.Context) ([]chat.Connection, error) {
 	return nil, nil
 }
 
-// taker calls something with a user and returns what it made, if anything, and its error. What it asks goes to the wire.
+// taker calls something with a user and returns what it made, if anything, and its error. What it asks goes to the
+// wire.
 type taker func(t *testing.T, u chat.User, w *wire) (made any, err error)
 
 // takers are all exported functions of shared/ that take a user.
@@ -76,7 +78,8 @@ func takers() map[string]taker {
 		},
 		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			var g usercontext.Gauge
-			c, err := usercontext.New(t.Context(), usercontext.Config{User: u, Thread: "t1", Run: "r1", Request: "q1", Gauge: &g})
+			c, err := usercontext.New(t.Context(), usercontext.Config{User: u, Thread: "t1", Run: "r1", Request: "q1",
+				Gauge: &g})
 			if n := g.Counts(); n != (usercontext.Counts{}) {
 				t.Errorf("a context was counted: %+v", n)
 			}
@@ -119,8 +122,9 @@ func TestTheZeroUserIsRefused(t *testing.T) {
 		t.Error(problem)
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d functions take a user: %d refuse nobody and ask nothing, %d records nobody as nobody",
-			len(all), len(takers()), len(recorders())))
+		t.Attr("figure",
+			fmt.Sprintf("%d functions take a user: %d refuse nobody and ask nothing, %d records nobody as nobody",
+				len(all), len(takers()), len(recorders())))
 	}
 }
 
@@ -129,7 +133,8 @@ func uncovered(takes map[string]bool, cases map[string]taker) []string {
 	var found []string
 	for name, yes := range takes {
 		if cases[name] == nil && yes {
-			found = append(found, name+" takes a user, and nothing shows that it refuses the zero one: add it to takers")
+			found = append(found,
+				name+" takes a user, and nothing shows that it refuses the zero one: add it to takers")
 		}
 	}
 	for name := range cases {
@@ -187,7 +192,8 @@ func Test(chat.User) {}
 		}
 	}
 	slices.Sort(got)
-	want := []string{"Asks", "ByName", "Deep", "Generic", "Many", "Plain", "Pointer", "Tool.Method", "Whole", "hidden.Method"}
+	want := []string{"Asks", "ByName", "Deep", "Generic", "Many", "Plain", "Pointer", "Tool.Method", "Whole",
+		"hidden.Method"}
 	if !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
 	}

@@ -14,9 +14,12 @@ import (
 // process, reads the environment, or gives the credentials that stand there.
 func pure() []string {
 	return []string{
-		"bytes", "cmp", "context", "embed", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json",
-		"encoding/xml", "errors", "fmt", "crypto/hmac", "crypto/rand", "crypto/sha256", "crypto/sha512", "hash", "hash/crc32", "hash/fnv", "hash/maphash",
-		"html", "io", "iter", "maps", "math", "math/big", "math/bits", "math/cmplx", "math/rand/v2", "regexp", "slices", "sort", "strconv", "strings", "sync",
+		"bytes", "cmp", "context", "embed", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv",
+		"encoding/hex", "encoding/json",
+		"encoding/xml", "errors", "fmt", "crypto/hmac", "crypto/rand", "crypto/sha256", "crypto/sha512", "hash",
+		"hash/crc32", "hash/fnv", "hash/maphash",
+		"html", "io", "iter", "maps", "math", "math/big", "math/bits", "math/cmplx", "math/rand/v2", "regexp", "slices",
+		"sort", "strconv", "strings", "sync",
 		"sync/atomic", "time", "time/tzdata", "unicode", "unicode/utf16", "unicode/utf8",
 	}
 }
@@ -74,8 +77,12 @@ func pureRule(tr tree) []string {
 		may := slices.Concat(pure(), besides()[f.dir()])
 		for _, imp := range f.imports() {
 			if !strings.HasPrefix(imp, module+"/") && !slices.Contains(may, imp) {
-				found = append(found, fmt.Sprintf("%s imports %s: tools and agents compute, and get all else by an interface of their own from "+
-					"functions/turn. If %s only computes, add it to the list in shared/arch/pure_test.go", f.path, imp, imp))
+				found = append(found,
+					fmt.Sprintf("%s imports %s: tools and agents compute, and get all else by an interface of their "+
+						"own from "+
+						"functions/turn. If %s only computes, add it to the list in shared/arch/pure_test.go", f.path,
+						imp,
+						imp))
 			}
 		}
 		found = append(found, prints(f)...)
@@ -89,11 +96,13 @@ func prints(f file) (found []string) {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && f.importOf(x.Name) == "fmt" && slices.Contains(printing(), n.Sel.Name) {
-				found = append(found, fmt.Sprintf("%s: fmt.%s: the output is the log and the metrics of the function", f.at(n), n.Sel.Name))
+				found = append(found, fmt.Sprintf("%s: fmt.%s: the output is the log and the metrics of the function",
+					f.at(n), n.Sel.Name))
 			}
 		case *ast.CallExpr:
 			if x, ok := n.Fun.(*ast.Ident); ok && (x.Name == "print" || x.Name == "println") {
-				found = append(found, fmt.Sprintf("%s: %s: the output is the log and the metrics of the function", f.at(n), x.Name))
+				found = append(found, fmt.Sprintf("%s: %s: the output is the log and the metrics of the function",
+					f.at(n), x.Name))
 			}
 		}
 		return true
@@ -106,15 +115,19 @@ func TestToolsAndAgentsCompute(t *testing.T) {
 		return "-- " + dir + "/a.go --\npackage " + path.Base(dir) + "\n" + imports + "\n" + body + "\n"
 	}
 	violations := map[string]string{
-		"fmt.Println: the output":     a("shared/tool/diary", `import "fmt"`, "func f() { fmt.Println(`{\"_aws\": {}}`) }"),
+		"fmt.Println: the output": a("shared/tool/diary", `import "fmt"`,
+			"func f() { fmt.Println(`{\"_aws\": {}}`) }"),
 		"a.go:3: println: the output": a("shared/agent", "", "func f() { println(`x`) }"),
 		"shared/util/a.go imports os: tools": a("shared/util", `import "os"`, "var Open = os.Open") +
 			a("shared/agent/mine", `import "carrel/shared/util"`, "var open = util.Open"),
 		"shared/far/a.go imports syscall:": a("shared/far", `import "syscall"`, "var Kill = syscall.Kill") +
-			a("shared/near", `import "carrel/shared/far"`, "var Kill = far.Kill") + a("shared/tool/diary", `import "carrel/shared/near"`, ""),
+			a("shared/near", `import "carrel/shared/far"`, "var Kill = far.Kill") +
+			a("shared/tool/diary", `import "carrel/shared/near"`, ""),
 	}
-	for _, imp := range []string{"os", "os/exec", "os/signal", "net", "net/http", "net/url", "syscall", "unsafe", "reflect", "runtime", "runtime/debug", "plugin", "C",
-		"log", "log/slog", "io/fs", "path/filepath", "text/template", "testing", "golang.org/x/sys/unix", "github.com/aws/aws-sdk-go-v2/config"} {
+	for _, imp := range []string{"os", "os/exec", "os/signal", "net", "net/http", "net/url", "syscall", "unsafe",
+		"reflect", "runtime", "runtime/debug", "plugin", "C",
+		"log", "log/slog", "io/fs", "path/filepath", "text/template", "testing", "golang.org/x/sys/unix",
+		"github.com/aws/aws-sdk-go-v2/config"} {
 		for _, dir := range []string{"shared/tool/diary", "shared/agent", "shared/agent/mine"} {
 			violations[dir+"/a.go imports "+imp+": tools"] = a(dir, `import _ "`+imp+`"`, "")
 		}
@@ -124,7 +137,10 @@ func TestToolsAndAgentsCompute(t *testing.T) {
 	reach := reached(tr)
 	for _, dir := range slices.Sorted(maps.Keys(besides())) {
 		for _, imp := range besides()[dir] {
-			if !reach[dir] || !slices.ContainsFunc(tr.files, func(f file) bool { return f.dir() == dir && !f.test() && slices.Contains(f.imports(), imp) }) {
+			if !reach[dir] || !slices.ContainsFunc(tr.files, func(f file) bool {
+				return f.dir() == dir && !f.test() &&
+					slices.Contains(f.imports(), imp)
+			}) {
 				t.Errorf("no tool or agent reaches an import of %s by %s: take it out of the list", imp, dir)
 			}
 		}

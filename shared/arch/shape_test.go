@@ -21,11 +21,13 @@ func sizeRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
 		if n := strings.Count(f.text, "\n"); n > maxFileLines {
-			found = append(found, fmt.Sprintf("%s has %d lines, more than %d: split it by subject", f.path, n, maxFileLines))
+			found = append(found, fmt.Sprintf("%s has %d lines, more than %d: split it by subject", f.path, n,
+				maxFileLines))
 		}
 		for _, d := range f.ast.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && f.lines(fn) > maxFunctionLines {
-				found = append(found, fmt.Sprintf("%s: %s has %d lines, more than %d", f.at(fn), fn.Name.Name, f.lines(fn), maxFunctionLines))
+				found = append(found, fmt.Sprintf("%s: %s has %d lines, more than %d", f.at(fn), fn.Name.Name,
+					f.lines(fn), maxFunctionLines))
 			}
 		}
 	}
@@ -34,8 +36,9 @@ func sizeRule(tr tree) []string {
 
 func TestFunctionsAndFilesStaySmall(t *testing.T) {
 	enforce(t, sizeRule, map[string]string{
-		"f has 72 lines": "-- shared/chat/a.go --\npackage chat\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", 70) + "}\n",
-		"has 405 lines":  "-- shared/chat/a.go --\npackage chat\n" + strings.Repeat("// x\n", 404),
+		"f has 72 lines": "-- shared/chat/a.go --\npackage chat\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", 70) +
+			"}\n",
+		"has 405 lines": "-- shared/chat/a.go --\npackage chat\n" + strings.Repeat("// x\n", 404),
 	})
 }
 
@@ -78,7 +81,8 @@ func undocumented(f file, d ast.Decl) []string {
 					say(s.Name)
 				}
 			case *ast.ValueSpec:
-				if (d.Tok == token.VAR || d.Tok == token.CONST) && s.Names[0].IsExported() && d.Doc.Text() == "" && s.Doc.Text() == "" && s.Comment.Text() == "" {
+				if (d.Tok == token.VAR || d.Tok == token.CONST) && s.Names[0].IsExported() && d.Doc.Text() == "" &&
+					s.Doc.Text() == "" && s.Comment.Text() == "" {
 					say(s.Names[0])
 				}
 			}
@@ -106,8 +110,10 @@ func ofHidden(d *ast.FuncDecl) bool {
 func TestPackagesAndExportedNamesHaveComments(t *testing.T) {
 	enforce(t, commentRule, map[string]string{
 		"shared/chat: the package has no comment": "-- shared/chat/a.go --\npackage chat\n",
-		"F has no comment":                        "-- shared/chat/a.go --\n// Package chat.\npackage chat\nfunc F() {\n}\n",
-		"T has no comment":                        "-- shared/chat/a.go --\n// Package chat.\npackage chat\ntype T int\n",
+		"F has no comment": "-- shared/chat/a.go --\n// Package chat.\npackage chat\nfunc F() " +
+			"{\n}\n",
+		"T has no comment": "-- shared/chat/a.go --\n// Package chat.\npackage chat\ntype T " +
+			"int\n",
 	})
 }
 
@@ -123,7 +129,8 @@ func layoutRule(tr tree) []string {
 		if dir == "shared" {
 			found = append(found, f.path+": no Go file stands directly in shared/")
 		}
-		if name := path.Base(dir); slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "manager", "service"}, name) {
+		if name := path.Base(dir); slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types",
+			"manager", "service"}, name) {
 			found = append(found, dir+": a package is named for what it provides")
 		}
 		fn, ok := strings.CutPrefix(dir, "functions/")
@@ -140,9 +147,10 @@ func layoutRule(tr tree) []string {
 
 func TestLayout(t *testing.T) {
 	enforce(t, layoutRule, map[string]string{
-		"directly in shared/":                     "-- template.yaml --\n-- shared/a.go --\npackage shared\n",
-		"functions/extra: template.yaml does not": "-- template.yaml --\nResources:\n  TurnFunction:\n-- functions/extra/main.go --\npackage main\n",
-		"shared/util: a package is named":         "-- template.yaml --\n-- shared/util/a.go --\npackage util\n",
+		"directly in shared/": "-- template.yaml --\n-- shared/a.go --\npackage shared\n",
+		"functions/extra: template.yaml does not": "-- template.yaml --\nResources:\n  TurnFunction:\n-- " +
+			"functions/extra/main.go --\npackage main\n",
+		"shared/util: a package is named": "-- template.yaml --\n-- shared/util/a.go --\npackage util\n",
 	})
 }
 
@@ -166,6 +174,7 @@ func skipRule(tr tree) []string {
 
 func TestSkipsHaveAReason(t *testing.T) {
 	enforce(t, skipRule, map[string]string{
-		"a skip without": "-- shared/chat/a_test.go --\npackage chat\nimport \"testing\"\nfunc TestA(t *testing.T) { t.SkipNow() }\n",
+		"a skip without": "-- shared/chat/a_test.go --\npackage chat\nimport \"testing\"\nfunc TestA(t *testing.T) { " +
+			"t.SkipNow() }\n",
 	})
 }

@@ -30,7 +30,9 @@ func variableRule(tr tree) []string {
 				v := s.(*ast.ValueSpec)
 				for i, n := range v.Names {
 					if n.Name != "_" && !isError(v, i) && !embedded(g, v) {
-						found = append(found, fmt.Sprintf("%s: the package-level variable %s: state belongs to a value that somebody is given", f.at(n), n.Name))
+						found = append(found,
+							fmt.Sprintf("%s: the package-level variable %s: state belongs to a value that somebody "+
+								"is given", f.at(n), n.Name))
 					}
 				}
 			}
@@ -39,8 +41,8 @@ func variableRule(tr tree) []string {
 	return found
 }
 
-// isError reports whether the i-th variable is an error that is made there, or another's: errX or ErrX. What else has such
-// a name is state like any other.
+// isError reports whether the i-th variable is an error that is made there, or another's: errX or ErrX. What else has
+// such a name is state like any other.
 func isError(v *ast.ValueSpec, i int) bool {
 	if !regexp.MustCompile(`^[eE]rr[A-Z]`).MatchString(v.Names[i].Name) || i >= len(v.Values) {
 		return false
@@ -51,12 +53,16 @@ func isError(v *ast.ValueSpec, i int) bool {
 		made = c.Fun
 	}
 	s, ok := made.(*ast.SelectorExpr)
-	return ok && (!isCall && strings.HasPrefix(s.Sel.Name, "Err") || isCall && (s.Sel.Name == "New" || s.Sel.Name == "Errorf"))
+	return ok && (!isCall && strings.HasPrefix(s.Sel.Name, "Err") || isCall &&
+		(s.Sel.Name == "New" || s.Sel.Name == "Errorf"))
 }
 
 func embedded(g *ast.GenDecl, v *ast.ValueSpec) bool {
 	for _, c := range []*ast.CommentGroup{g.Doc, v.Doc} {
-		if c != nil && slices.ContainsFunc(c.List, func(l *ast.Comment) bool { return strings.HasPrefix(l.Text, "//go:embed ") }) {
+		if c != nil && slices.ContainsFunc(c.List, func(l *ast.Comment) bool {
+			return strings.HasPrefix(l.Text,
+				"//go:embed ")
+		}) {
 			return true
 		}
 	}
@@ -116,12 +122,16 @@ func globalRule(tr tree) []string {
 func TestNoGlobalsOfOthers(t *testing.T) {
 	t.Attr("row", "C1: no global of another package is used or changed")
 	enforce(t, globalRule, map[string]string{
-		"http.DefaultClient": "-- shared/token/a.go --\npackage token\nimport \"net/http\"\nfunc f() { _ = http.DefaultClient }\n",
-		"slog.SetDefault":    "-- functions/turn/a.go --\npackage main\nimport \"log/slog\"\nfunc f() { slog.SetDefault(nil) }\n",
-		"time.Sleep":         "-- shared/emit/a_test.go --\npackage emit\nimport \"time\"\nfunc f() { time.Sleep(1) }\n",
-		"web.DefaultClient":  "-- shared/token/a.go --\npackage token\nimport web \"net/http\"\nfunc f() { _ = web.DefaultClient }\n",
-		"dice.Seed":          "-- shared/token/a.go --\npackage token\nimport dice \"math/rand\"\nfunc f() { dice.Seed(1) }\n",
-		"context.TODO":       "-- shared/emit/a.go --\npackage emit\nimport \"context\"\nfunc f() { context.TODO() }\n",
+		"http.DefaultClient": "-- shared/token/a.go --\npackage token\nimport \"net/http\"\nfunc f() { _ = " +
+			"http.DefaultClient }\n",
+		"slog.SetDefault": "-- functions/turn/a.go --\npackage main\nimport \"log/slog\"\nfunc f() { " +
+			"slog.SetDefault(nil) }\n",
+		"time.Sleep": "-- shared/emit/a_test.go --\npackage emit\nimport \"time\"\nfunc f() { time.Sleep(1) }\n",
+		"web.DefaultClient": "-- shared/token/a.go --\npackage token\nimport web \"net/http\"\nfunc f() { _ = " +
+			"web.DefaultClient }\n",
+		"dice.Seed": "-- shared/token/a.go --\npackage token\nimport dice \"math/rand\"\nfunc f() { " +
+			"dice.Seed(1) }\n",
+		"context.TODO": "-- shared/emit/a.go --\npackage emit\nimport \"context\"\nfunc f() { context.TODO() }\n",
 	})
 }
 
@@ -153,8 +163,8 @@ func TestNothingRunsOrLinksInHiding(t *testing.T) {
 	})
 }
 
-// starts reports whether a node starts a goroutine: a go statement, time.AfterFunc, or a Go method that takes the function
-// alone, as sync.WaitGroup's does (usercontext's takes a name as well, and waits).
+// starts reports whether a node starts a goroutine: a go statement, time.AfterFunc, or a Go method that takes the
+// function alone, as sync.WaitGroup's does (usercontext's takes a name as well, and waits).
 func starts(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -178,7 +188,9 @@ func goRule(tr tree) []string {
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			if n != nil && starts(n) {
-				found = append(found, f.at(n)+": a go statement outside of the packages that own goroutines (usercontext.Go waits for them)")
+				found = append(found,
+					f.at(n)+": a go statement outside of the packages that own goroutines (usercontext.Go waits for "+
+						"them)")
 			}
 			return true
 		})
@@ -188,9 +200,11 @@ func goRule(tr tree) []string {
 
 func TestGoroutinesHaveAnOwner(t *testing.T) {
 	enforce(t, goRule, map[string]string{
-		"turn/a.go:2: a go statement":    "-- functions/turn/a.go --\npackage main\nfunc f() { go f() }\n",
-		"turn/a.go:3: a go statement":    "-- functions/turn/a.go --\npackage main\nimport \"time\"\nfunc f() { time.AfterFunc(1, f) }\n",
-		"message/a.go:4: a go statement": "-- functions/message/a.go --\npackage main\nimport \"sync\"\nvar _ sync.WaitGroup\nfunc f(g *sync.WaitGroup) { g.Go(func() {}) }\n",
+		"turn/a.go:2: a go statement": "-- functions/turn/a.go --\npackage main\nfunc f() { go f() }\n",
+		"turn/a.go:3: a go statement": "-- functions/turn/a.go --\npackage main\nimport \"time\"\nfunc f() { " +
+			"time.AfterFunc(1, f) }\n",
+		"message/a.go:4: a go statement": "-- functions/message/a.go --\npackage main\nimport \"sync\"\nvar _ " +
+			"sync.WaitGroup\nfunc f(g *sync.WaitGroup) { g.Go(func() {}) }\n",
 	})
 	tr := repository(t)
 	for _, s := range spawners() {

@@ -25,8 +25,8 @@ func ofTools(dir string) bool {
 	return ok && !under("tool/"+pkg, testOnly())
 }
 
-// toolRule keeps tools from everything that names a user: they import nothing of ours but what toolMay says, use nothing
-// else of it, and are made nowhere else.
+// toolRule keeps tools from everything that names a user: they import nothing of ours but what toolMay says, use
+// nothing else of it, and are made nowhere else.
 func toolRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
@@ -44,7 +44,9 @@ func toolRule(tr tree) []string {
 				continue
 			}
 			if _, ok := toolMay()[imp]; !ok {
-				found = append(found, fmt.Sprintf("%s imports %s: a tool is given what is its user's, by an interface of its own", f.path, imp))
+				found = append(found,
+					fmt.Sprintf("%s imports %s: a tool is given what is its user's, by an interface of its own", f.path,
+						imp))
 				continue
 			}
 			name := imp[strings.LastIndex(imp, "/")+1:]
@@ -52,7 +54,8 @@ func toolRule(tr tree) []string {
 				name = i.Name.Name
 			}
 			if name == "." {
-				found = append(found, fmt.Sprintf("%s imports all names of %s: write them with their package", f.path, imp))
+				found = append(found, fmt.Sprintf("%s imports all names of %s: write them with their package", f.path,
+					imp))
 			}
 			names[name] = imp
 		}
@@ -61,8 +64,11 @@ func toolRule(tr tree) []string {
 			if !ok {
 				return true
 			}
-			if x, ok := s.X.(*ast.Ident); ok && names[x.Name] != "" && !slices.Contains(toolMay()[names[x.Name]], s.Sel.Name) {
-				found = append(found, fmt.Sprintf("%s: a tool names %s.%s: add it to shared/arch if it names no user and leads to none", f.at(s), x.Name, s.Sel.Name))
+			if x, ok := s.X.(*ast.Ident); ok && names[x.Name] != "" &&
+				!slices.Contains(toolMay()[names[x.Name]], s.Sel.Name) {
+				found = append(found,
+					fmt.Sprintf("%s: a tool names %s.%s: add it to shared/arch if it names no user and leads to none",
+						f.at(s), x.Name, s.Sel.Name))
 			}
 			return true
 		})
@@ -100,8 +106,10 @@ func TestToolsCannotNameUsers(t *testing.T) {
 		"principal: a tool is given":     in(`_ "carrel/shared/internal/principal"`, ""),
 		"gateway: a tool is given":       in(`_ "carrel/shared/gateway"`, ""),
 		"a tool names tool.Dispatcher":   in(`"carrel/shared/tool"`, "func New(d *tool.Dispatcher) {}"),
-		"turn/a.go:3: a tool is defined": "-- functions/turn/a.go --\npackage main\nimport \"carrel/shared/tool\"\nfunc f() { tool.Define() }\n",
-		"agent/a.go:3: a tool is":        "-- shared/agent/a.go --\npackage agent\nimport t \"carrel/shared/tool\"\nvar f = t.Define\n",
+		"turn/a.go:3: a tool is defined": "-- functions/turn/a.go --\npackage main\nimport " +
+			"\"carrel/shared/tool\"\nfunc f() { tool.Define() }\n",
+		"agent/a.go:3: a tool is": "-- shared/agent/a.go --\npackage agent\nimport t " +
+			"\"carrel/shared/tool\"\nvar f = t.Define\n",
 	}
 	enforce(t, toolRule, violations)
 	seen := map[string]bool{}
@@ -122,10 +130,12 @@ func TestToolsCannotNameUsers(t *testing.T) {
 	}
 	for imp, names := range toolMay() {
 		for _, name := range names {
-			if own := imp[strings.LastIndex(imp, "/")+1:] + "." + name; !seen[own] && name != "InputError" && name != "IdempotencyKey" {
+			if own := imp[strings.LastIndex(imp, "/")+1:] + "." + name; !seen[own] && name != "InputError" &&
+				name != "IdempotencyKey" {
 				t.Errorf("tools may use %s and do not: take it off the list", own)
 			}
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d files of tools name no user; %d planted violations noticed", packages, len(violations)))
+	t.Attr("figure", fmt.Sprintf("%d files of tools name no user; %d planted violations noticed", packages,
+		len(violations)))
 }

@@ -72,7 +72,8 @@ type tree struct {
 
 // skipped reports whether nothing of ours is below a folder.
 func skipped(name string) bool {
-	return name != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" || name == "dist")
+	return name != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" ||
+		name == "dist")
 }
 
 // load walks in this process: what a child process reads, the test cache would not see.
@@ -93,7 +94,8 @@ func load(t *testing.T, fsys fs.FS) tree {
 			return err
 		}
 		f := file{path: p, text: string(text), fset: token.NewFileSet()}
-		if f.ast, err = parser.ParseFile(f.fset, p, text, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+		if f.ast, err = parser.ParseFile(f.fset, p, text,
+			parser.ParseComments|parser.SkipObjectResolution); err != nil {
 			return err
 		}
 		tr.files = append(tr.files, f)
@@ -147,6 +149,7 @@ func enforce(t *testing.T, r rule, violations map[string]string) {
 		}
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d files keep the rule, and %d planted violations of it are noticed", len(tr.files), len(violations)))
+		t.Attr("figure", fmt.Sprintf("%d files keep the rule, and %d planted violations of it are noticed",
+			len(tr.files), len(violations)))
 	}
 }

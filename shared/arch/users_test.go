@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// bearers are the types of shared/ that a chat.User is handed over in: the user's own, structs with an exported field of
-// one, and whatever is made of these. A type that hides its user is none: a *usercontext.Context is what New made.
+// bearers are the types of shared/ that a chat.User is handed over in: the user's own, structs with an exported field
+// of one, and whatever is made of these. A type that hides its user is none: a *usercontext.Context is what New made.
 func bearers(tr tree) map[string]bool {
 	found := map[string]bool{"shared/internal/principal.User": true}
 	spread(tr, found, func(f file, typ ast.Expr) bool { return bears(f, typ, found) })
@@ -48,8 +48,8 @@ func ofShared(f file) bool {
 	return ok && !f.test() && !under(pkg, testOnly())
 }
 
-// bears tells whether a value of this type can be one that has a user in it. Who has a function can ask it for a user; what
-// it takes goes the other way.
+// bears tells whether a value of this type can be one that has a user in it. Who has a function can ask it for a user;
+// what it takes goes the other way.
 func bears(f file, typ ast.Expr, known map[string]bool) bool {
 	return holds(f, typ, known, func(n *ast.FuncType) bool { return fieldsBear(f, n.Results, known) })
 }
@@ -59,7 +59,8 @@ func calls(f file, typ ast.Expr, known, found map[string]bool) bool {
 	return holds(f, typ, found, func(n *ast.FuncType) bool { return fieldsBear(f, n.Params, known) })
 }
 
-// holds tells whether a value of this type can hold one of a known type, or a function of this kind, where others see it.
+// holds tells whether a value of this type can hold one of a known type, or a function of this kind, where others see
+// it.
 func holds(f file, typ ast.Expr, known map[string]bool, kind func(*ast.FuncType) bool) bool {
 	yes := false
 	ast.Inspect(typ, func(n ast.Node) bool {
@@ -102,8 +103,8 @@ func (f file) imported(name string) string {
 	return dir
 }
 
-// handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a user
-// and whether they give one.
+// handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a
+// user and whether they give one.
 func handlers(tr tree) (takers, givers map[string]bool) {
 	takers, givers = map[string]bool{}, map[string]bool{}
 	known := bearers(tr)
@@ -155,14 +156,15 @@ func doors() map[string]door {
 	return map[string]door{
 		"shared/internal/principal.New":     makes,
 		"shared/internal/principal.FromKey": makes,
-		"shared/gateway.ParseInbound":       {only: []string{"functions/connect", "functions/disconnect", "functions/message"}},
-		"shared/gateway.ParseTurn":          {only: []string{"functions/turn"}},
-		"shared/store.Table.Owner":          {only: []string{"functions/disconnect", "functions/message"}},
-		"shared/store.Table.Live":           {only: []string{"infra/cli/ops"}},
-		"shared/store.Table.Due":            {only: []string{"functions/sweep"}},
-		"shared/store.Table.LiveOf":         {only: []string{"functions/sweep"}},
-		"shared/store.Table.ForOperator":    {only: []string{"infra/cli/ops"}},
-		"shared/usercontext.Context.User":   {anyone: "whoever has the run's context acts for this very user"},
+		"shared/gateway.ParseInbound": {only: []string{"functions/connect", "functions/disconnect",
+			"functions/message"}},
+		"shared/gateway.ParseTurn":        {only: []string{"functions/turn"}},
+		"shared/store.Table.Owner":        {only: []string{"functions/disconnect", "functions/message"}},
+		"shared/store.Table.Live":         {only: []string{"infra/cli/ops"}},
+		"shared/store.Table.Due":          {only: []string{"functions/sweep"}},
+		"shared/store.Table.LiveOf":       {only: []string{"functions/sweep"}},
+		"shared/store.Table.ForOperator":  {only: []string{"infra/cli/ops"}},
+		"shared/usercontext.Context.User": {anyone: "whoever has the run's context acts for this very user"},
 	}
 }
 
@@ -192,9 +194,12 @@ func doorRule(tr tree) []string {
 				called[c.Fun] = true
 			}
 			// What is not called may be a field of that name, as a connection's Owner is, or the function as a value.
-			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !field[s.Sel.Name] && !field[f.dir()+" "+s.Sel.Name]) {
-				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") && !slices.Contains(doors()[name].only, f.dir()) {
-					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name, strings.Join(doors()[name].only, ", ")))
+			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !field[s.Sel.Name] &&
+				!field[f.dir()+" "+s.Sel.Name]) {
+				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") &&
+					!slices.Contains(doors()[name].only, f.dir()) {
+					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name,
+						strings.Join(doors()[name].only, ", ")))
 				}
 			}
 			return true
@@ -231,18 +236,35 @@ func fieldNames(tr tree) map[string]bool {
 func TestUsersComeThroughDoors(t *testing.T) {
 	t.Attr("row", "B1: a list names each function that returns a user, and its callers")
 	const words = "-- shared/internal/principal/a.go --\npackage principal\ntype User struct{ key string }\n" +
-		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = principal.User\n"
+		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = " +
+		"principal.User\n"
 	enforce(t, doorRule, map[string]string{
-		"message/a.go:2: shared/store.Table.ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { t.ForOperator() }\n",
-		"tool/a.go:3: shared/gateway.ParseTurn":          "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/gateway\"\nvar _ = gateway.ParseTurn\n",
-		"turn/a.go:2: shared/store.Table.Live":           "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ = t.Live }\n",
-		"turn/a.go:2: shared/store.Table.Owner":          "-- shared/store/items.go --\npackage store\ntype item struct{ Owner string }\n-- functions/turn/a.go --\npackage main\nvar who = store.Table.Owner\n",
-		"shared/tool.Become gives a user":                words + "-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { panic(s) }\n",
-		"shared/gateway.Made.Who gives a user":           words + "-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All []map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
-		"shared/store.Each gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) error) {}\n",
-		"shared/store.All gives a user":                  words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype visit func(chat.User) error\nfunc All(v visit) {}\n",
-		"shared/store.Walk gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype Config struct{ Each func(chat.User) error }\n-- shared/store/b.go --\npackage store\nfunc Walk(all ...*Config) {}\n",
-		"shared/store.Open gives a user":                 words + "-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User }\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
+		"message/a.go:2: shared/store.Table.ForOperator": "-- functions/message/a.go --\npackage main\nfunc f(t T) { " +
+			"t.ForOperator() }\n",
+		"tool/a.go:3: shared/gateway.ParseTurn": "-- shared/tool/a.go --\npackage tool\nimport " +
+			"\"carrel/shared/gateway\"\nvar _ = gateway.ParseTurn\n",
+		"turn/a.go:2: shared/store.Table.Live": "-- functions/turn/a.go --\npackage main\nfunc f(t T) { _ " +
+			"= t.Live }\n",
+		"turn/a.go:2: shared/store.Table.Owner": "-- shared/store/items.go --\npackage store\ntype item " +
+			"struct{ Owner string }\n-- functions/turn/a.go --\npackage main\nvar who = store.Table.Owner\n",
+		"shared/tool.Become gives a user": words +
+			"-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { " +
+			"panic(s) }\n",
+		"shared/gateway.Made.Who gives a user": words +
+			"-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All " +
+			"[]map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
+		"shared/store.Each gives a user": words +
+			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) " +
+			"error) {}\n",
+		"shared/store.All gives a user": words +
+			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype visit func(chat.User) " +
+			"error\nfunc All(v visit) {}\n",
+		"shared/store.Walk gives a user": words +
+			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype Config struct{ Each " +
+			"func(chat.User) error }\n-- shared/store/b.go --\npackage store\nfunc Walk(all ...*Config) {}\n",
+		"shared/store.Open gives a user": words +
+			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User " +
+			"}\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
 	})
 	tr := repository(t)
 	_, givers := handlers(tr)
@@ -267,5 +289,7 @@ func TestUsersComeThroughDoors(t *testing.T) {
 	}
 	all := len(givers)
 	maps.DeleteFunc(givers, func(_ string, gives bool) bool { return !gives })
-	t.Attr("figure", fmt.Sprintf("of %d exported functions of shared/ %d give a user, each to those alone who are named", all, len(givers)))
+	t.Attr("figure",
+		fmt.Sprintf("of %d exported functions of shared/ %d give a user, each to those alone who are named", all,
+			len(givers)))
 }
