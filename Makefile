@@ -69,8 +69,8 @@ test-contract: $(ENGINE) ## the store on its engines, the local stack's fidelity
 
 # The long tests, nightly or before a release. campaign-go has the tests of these packages that make test skips.
 campaign: campaign-go test-witness audit soak folds mutants ## every long test: models, races, second engine, audit, soak, mutants (an hour and more)
-campaign-go: $(ENGINE) ## the long tests of the Go packages, one package at a time
-	@CARREL_CAMPAIGN=1 go test -count=1 -race -p 1 -timeout 30m $(CAMPAIGN_PACKAGES)
+campaign-go: $(ENGINE) ## the Go packages that have long tests, with them
+	@CARREL_CAMPAIGN=1 go test -count=1 -race -p 2 -timeout 30m $(CAMPAIGN_PACKAGES)
 CAMPAIGN_PACKAGES = $(shell git grep -l 'carrel/shared/campaign"' -- '*.go' | sed 's,/[^/]*$$,,; s,/storetest$$,,; s,^,./,' | sort -u)
 
 test-page:

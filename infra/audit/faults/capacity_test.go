@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,7 @@ func TestFault48NoCapacity(t *testing.T) {
 // A worker is killed and its failure record is lost. A minute later, which it is here to the processes that start then,
 // the run is due: sweep finds it in the index, and another worker goes on with it.
 func TestFault49FailureRecordLost(t *testing.T) {
+	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()
 	lost := testkit.NewSignal()

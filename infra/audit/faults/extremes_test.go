@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"context"
 	"errors"
@@ -96,6 +97,7 @@ func skewed(t *testing.T, skew time.Duration) {
 // reads as a thread of 1,000 events from which as much is missed. The thread's holder writes it, without a model and
 // its pace.
 func TestFault39Thread100000Events(t *testing.T) {
+	campaign.Only(t, "it writes a thread of very many events")
 	events := 5_000
 	if os.Getenv("CARREL_FAULTS") != "" {
 		events = 100_000

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 // Every event comes twice, the second while the first is at work: each run is done once.
 func TestFault34AsyncInvokeTwice(t *testing.T) {
+	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{})
 	var twice atomic.Int32
 	g.Host().SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault {

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"bufio"
 	"context"
@@ -73,6 +74,7 @@ func (p *process) kill() {
 // acknowledged run is there, continues and ends. Every event that a window showed is in the log, byte for byte. Every
 // thread can have another run.
 func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
+	campaign.Only(t, "it kills and restarts whole stacks")
 	t.Parallel()
 	testkit.NeedEngine(t)
 	if os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") != "" {

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"context"
 	"encoding/json"
@@ -40,6 +41,7 @@ type kill struct {
 // process, and ends once; its log has no gap; what is not idempotent is never done twice; and what waited behind it
 // goes on.
 func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
+	campaign.Only(t, "it kills a worker at each event of its run")
 	t.Parallel()
 	k := startKiller(t)
 	s := kit.Start(t, stack.Config{DynamoDB: k.url})

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"context"
 	"fmt"
@@ -23,6 +24,7 @@ const runsEach = 2
 // Five users have runs while DynamoDB conflicts, throttles and loses answers, frames overtake each other and no
 // $disconnect arrives. Every run ends exactly once, and no thread has a gap.
 func TestRunsUnderFaults(t *testing.T) {
+	campaign.Only(t, "it plays runs under random faults")
 	t.Parallel()
 	seed := testkit.Seed(t)
 	s := kit.Start(t, stack.Config{Seed: seed, Reorder: 20 * time.Millisecond, LoseDisconnects: true,

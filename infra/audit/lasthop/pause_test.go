@@ -2,6 +2,7 @@ package lasthop_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"fmt"
 	"strings"
@@ -20,6 +21,7 @@ import (
 func TestLiveDeliveryPausesWithoutAList(t *testing.T) {
 	t.Attr("row", "C2: without a connection list delivery pauses, and no event is lost")
 	t.Attr("size", "normal")
+	campaign.Only(t, "its lists fail for five seconds, and it compares times")
 	g := kit.Shared(t)
 	p := g.NewUser("alice")
 	w := g.Open(p, g.NewThread(p))

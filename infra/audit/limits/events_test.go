@@ -2,6 +2,7 @@ package limits_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"bytes"
 	"context"
@@ -20,6 +21,7 @@ import (
 // request and, in a snapshot, to a window that opens later. A result that does not fit into an event is cut, and states
 // its length.
 func TestTheLargestEventsArriveWhole(t *testing.T) {
+	campaign.Only(t, "it streams the largest events that there may be")
 	s := kit.Start(t, stack.Config{})
 	e := s.Endpoints()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

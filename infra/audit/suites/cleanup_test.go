@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 	"context"
 
 	"cmp"
@@ -31,6 +32,7 @@ func TestResourceCleanup(t *testing.T) {
 	t.Attr("row", "E1: nothing remains after all sessions have ended")
 	t.Attr("row", "E7: resource clean-up")
 	t.Attr("amount", "50 users")
+	campaign.Only(t, "it ends sessions in every way beside running runs")
 	e := readSize(t)
 	c := newSuite(t, e.pick(5, 10, 50), 4, stack.Config{Minute: time.Second})
 	c.forEachUser(func(_ int, p *testkit.User) error { return c.session(p) })

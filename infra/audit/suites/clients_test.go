@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"fmt"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // The functions that serve all users have fewer connections than users: no connection belongs to one user.
 func TestClientsArePooled(t *testing.T) {
 	t.Attr("row", "E6: few connections are dialled for many requests")
+	campaign.Only(t, "it compares the costs of many runs")
 	c := newSuite(t, 12, 1, stack.Config{})
 	for _, p := range c.users { // one after the other, so that warm processes serve all users
 		s, err := c.open(p, p.Threads[0])

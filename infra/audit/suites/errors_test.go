@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"fmt"
 	"slices"
@@ -50,6 +51,7 @@ func TestConcurrentExecution(t *testing.T) {
 	t.Attr("row", "B4: runs that fail leave the runs of the other users untouched")
 	t.Attr("row", "E7: concurrent execution")
 	t.Attr("amount", "50 users")
+	campaign.Only(t, "a dozen users run into eleven kinds of failure at once")
 	e := readSize(t)
 	seconds := e.pick(12, 15, 30) // of a run: a run that hangs ends then
 	c := newSuite(t, e.pick(12, 20, 50), 2,

@@ -15,6 +15,7 @@ import (
 	"carrel/infra/local/stack"
 	"carrel/infra/testkit"
 	"carrel/shared/agui"
+	"carrel/shared/campaign"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 )
@@ -41,6 +42,7 @@ func TestWebSocketIsolation(t *testing.T) {
 	t.Attr("row", "E2: no false alarm among clean events")
 	t.Attr("row", "E7: event isolation")
 	t.Attr("amount", "50 users")
+	campaign.Only(t, "devices act at random for a minute")
 	z := readSize(t)
 	s := newSuite(t, z.pick(6, 10, 50), 3, stack.Config{Parameters: map[string]string{"RunSeconds": "840",
 		"RunBurst": "1000"}})
