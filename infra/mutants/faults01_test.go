@@ -67,7 +67,7 @@ func resumeFaults() []fault {
 			from: `ready.Active = &s`, to: `_ = s`, pkg: audit, test: "TestFault07BeforeTheFirstToken",
 		},
 		{
-			number: 8, clause: "events of another thread are not shown", file: "shared/client/receive.go",
+			number: 8, clause: "events of another thread are not shown", file: "shared/client/inbox.go",
 			from: `if f.ThreadID == v.open.id && f.ThreadID != "" {`, to: `if f.ThreadID != "" {`,
 			pkg: audit, test: "TestFault08ALateSessionIsNotShown",
 		},

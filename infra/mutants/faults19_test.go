@@ -46,7 +46,7 @@ func pastFaults() []fault {
 func orderFaults() []fault {
 	return []fault{
 		{
-			number: 23, clause: "a pong's head is compared with the cursor", file: "shared/client/receive.go",
+			number: 23, clause: "a pong's head is compared with the cursor", file: "shared/client/inbox.go",
 			from: `t.head = max(t.head, min(f.Head, maxSeq))`, to: `_ = maxSeq`,
 			pkg: audit, test: "TestFault23SavedAndNotTold",
 		},

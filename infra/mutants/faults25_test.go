@@ -31,14 +31,14 @@ func timeFaults() []fault {
 		},
 		{
 			number: 28, clause: "a socket is followed by the next in time", file: timers,
-			from: `add(!s.handover.IsZero() && !v.wanted,`, to: `add(!s.handover.IsZero() && v.now.IsZero(),`,
+			from: `add(!s.handoverAt.IsZero() && !v.wanted,`, to: `add(!s.handoverAt.IsZero() && v.now.IsZero(),`,
 			test: "TestFault28TwoHourRoll",
 		},
 		{
 			number: 28, clause: "the next socket is open before the last one closes", file: timers,
-			from: `		s.handover = time.Time{}
+			from: `		s.handoverAt = time.Time{}
 		v.connect(0)
-`, to: `		v.wishes.Close = true
+`, to: `		v.actions.Close = true
 		v.lose()
 `, test: "TestFault28TwoHourRoll",
 		},
@@ -158,12 +158,12 @@ func ownFaults() []fault {
 			test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
-			number: 42, clause: "a cancel follows the answer to its run", file: "shared/client/requests.go",
+			number: 42, clause: "a cancel follows the answer to its run", file: "shared/client/outbox.go",
 			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`,
 			test: "TestFault42HellosAndCancelOvertake",
 		},
 		{
-			number: 43, clause: "events of a deleted thread are not shown", file: "shared/client/receive.go",
+			number: 43, clause: "events of a deleted thread are not shown", file: "shared/client/inbox.go",
 			from: `v.progress(!v.gone[f.ThreadID] && v.open.take(`, to: `v.progress(v.open.take(`,
 			test: "TestFault43ThreadDeletedWhileFrozen",
 		},
@@ -198,11 +198,11 @@ func ownerFaults() []fault {
 			test: "TestFault47ElevenSockets",
 		},
 		{
-			number: 47, clause: "a replaced client does not reconnect", file: "shared/client/receive.go",
+			number: 47, clause: "a replaced client does not reconnect", file: "shared/client/answers.go",
 			from: `		v.socket = socket{}
 		v.status, v.wanted = Replaced, false
-		v.wishes = Wishes{Close: true}
-`, to: `		v.wishes.Close = true
+		v.actions = Actions{Close: true}
+`, to: `		v.actions.Close = true
 		v.lose()
 `, test: "TestFault47ElevenSockets",
 		},

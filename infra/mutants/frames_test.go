@@ -35,10 +35,10 @@ func frameRateGuards() []guard {
 			from: `if max(b.full, b.pause) <= at {`, to: `if b.full <= at {`,
 		},
 		{
-			name: "frames: the Go client waits", file: "shared/client/receive.go",
+			name: "frames: the Go client waits", file: "shared/client/inbox.go",
 			test: "./shared/client TestScenarios",
 			from: `	v.waitFor(f)
-	v.wishes.Close`, to: `	v.wishes.Close`,
+	v.actions.Close`, to: `	v.actions.Close`,
 		},
 	}
 }
@@ -64,7 +64,7 @@ func repeatGuards() []guard {
 			return Cancelled{}, s.t.put(ctx, runItem{PK: s.runKey(id).pk, SK: s.runKey(id).sk, ID: string(id)}, "", nil)`,
 		},
 		{
-			name: "cancel: the Go client sends it after the run's answer", file: "shared/client/requests.go",
+			name: "cancel: the Go client sends it after the run's answer", file: "shared/client/outbox.go",
 			test: "./shared/client TestScenarios",
 			from: `if q.pending(c.id) {`, to: `if q.pending(c.id) && c.id == "" {`,
 		},

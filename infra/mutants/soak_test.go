@@ -35,7 +35,7 @@ func soakGuards() []guard {
 			test: "./functions/message TestATokenEndsWhileItsFrameIsAnswered",
 		},
 		{
-			name: "soak: an unanswered request is sent again", file: "shared/client/requests.go",
+			name: "soak: an unanswered request is sent again", file: "shared/client/outbox.go",
 			from: "if r.n != 0 && !again {", to: "if r.ever {",
 			test: "./infra/soak TestSchedules",
 		},

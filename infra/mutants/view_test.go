@@ -51,7 +51,7 @@ func cursorGuards() []guard {
 			from: `if e.Terminal() { // a snapshot`, to: `if e.Terminal() && i < 0 { // a snapshot`,
 		},
 		{
-			name: "an older row is dropped", file: "shared/client/list.go",
+			name: "an older row is dropped", file: "shared/client/threadlist.go",
 			from: `!there || r.Updated >= have.Updated`, to: `!there || r.Updated >= have.Updated || true`,
 		},
 	}
@@ -67,12 +67,12 @@ func askingGuards1() []guard {
 			from: `add(quiet && v.open.gap(),`, to: `add(false && quiet && v.open.gap(),`,
 		},
 		{
-			name: "a gap waits 250 ms after the last applied event", file: "shared/client/receive.go",
+			name: "a gap waits 250 ms after the last applied event", file: "shared/client/inbox.go",
 			from: "v.socket.gapPause = v.patience()\n\t\tv.socket.quiet = v.now",
 			to:   "v.socket.gapPause = v.patience()",
 		},
 		{
-			name: "a gap waits while parts come", file: "shared/client/receive.go",
+			name: "a gap waits while parts come", file: "shared/client/inbox.go",
 			from: "s.gapPause = max(s.gapPause, v.patience())\n\ts.quiet = v.now\n", to: "",
 		},
 		{
@@ -85,7 +85,7 @@ func askingGuards1() []guard {
 		},
 		{
 			name: "a frame whose parts stop coming is a gap", file: file,
-			from: `v.open.missing = true`, to: `v.open.missing = v.open.missing`,
+			from: `v.open.incomplete = true`, to: `v.open.incomplete = v.open.incomplete`,
 		},
 		{
 			name: "a ping every 15 s while a run is there", file: file,
@@ -106,23 +106,23 @@ func askingGuards2() []guard {
 			from: `interval := pingIdle`, to: `interval := pingBusy`,
 		},
 		{
-			name: "a pong's head beyond the cursor is a gap", file: "shared/client/receive.go",
+			name: "a pong's head beyond the cursor is a gap", file: "shared/client/inbox.go",
 			from: `t.head = max(t.head, min(f.Head, maxSeq))`, to: `t.head = max(t.head, min(0, maxSeq))`,
 		},
 		{
-			name: "a pong of another epoch or other runs means hello", file: "shared/client/receive.go",
+			name: "a pong of another epoch or other runs means hello", file: "shared/client/inbox.go",
 			from: `case f.Epoch != t.cursor.Epoch, !slices.Equal(theirs, ours):`, to: `case false:`,
 		},
 		{
 			name: "a pong's or row's interrupted that differs means hello", file: "shared/client/interrupts.go",
-			from: `|| interrupted == (len(v.open.questions()) > 0) {`, to: `|| interrupted || !interrupted {`,
+			from: `|| interrupted == (len(v.open.openInterrupts()) > 0) {`, to: `|| interrupted || !interrupted {`,
 		},
 		{
-			name: "a pong that finds a request unanswered starts the retry", file: "shared/client/receive.go",
+			name: "a pong that finds a request unanswered starts the retry", file: "shared/client/inbox.go",
 			from: `if s.pingedOut && v.requests.out() {`, to: `if false && s.pingedOut && v.requests.out() {`,
 		},
 		{
-			name: "a frame without type starts the retry", file: "shared/client/receive.go",
+			name: "a frame without type starts the retry", file: "shared/client/inbox.go",
 			from: `if errors.Is(err, wire.ErrGateway) {`,
 			to:   `if errors.Is(err, wire.ErrGateway) && v.socket.open == false {`,
 		},
@@ -161,9 +161,9 @@ func socketGuards() []guard {
 			from: "v.requests.unsent()\n", to: "\n",
 		},
 		{
-			name: "a replaced client does not reconnect", file: "shared/client/receive.go",
+			name: "a replaced client does not reconnect", file: "shared/client/answers.go",
 			from: "case wire.CodeReplaced:\n",
-			to:   "case wire.CodeReplaced:\n\t\tv.wishes.Close = true\n\t\tv.lose()\n\t\treturn\n\tcase \"never\":\n",
+			to:   "case wire.CodeReplaced:\n\t\tv.actions.Close = true\n\t\tv.lose()\n\t\treturn\n\tcase \"never\":\n",
 		},
 		{
 			name: "a thread that is opened is asked for", file: "shared/client/view.go",
@@ -176,11 +176,11 @@ func epochGuards() []guard {
 	const file = "shared/client/thread.go"
 	return []guard{
 		{
-			name: "a ready of a lower n is dropped", file: "shared/client/receive.go",
+			name: "a ready of a lower n is dropped", file: "shared/client/inbox.go",
 			from: "if f.N < s.had || f.N > s.n {\n", to: "if f.N > s.n {\n",
 		},
 		{
-			name: "a snapshot of a lower n is dropped", file: "shared/client/receive.go",
+			name: "a snapshot of a lower n is dropped", file: "shared/client/inbox.go",
 			from: "if f.N < s.had || f.N > s.n || f.ThreadID", to: "if f.N > s.n || f.ThreadID",
 			spare: "one of the cursor's epoch and beyond the cursor is right whatever asked for it",
 		},

@@ -51,13 +51,13 @@ func tsCursorGuards() []guard {
 			from: `this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);`, to: `this.#accepted = [];`,
 		},
 		{
-			name: "an answered question does not come back", file: "web/client/src/questions.ts",
+			name: "an answered question does not come back", file: "web/client/src/interrupts.ts",
 			from: `interrupts.filter(({ id }) => !this.#answered.has(id))`, to: `interrupts`,
 			spare: "a ready below the cursor, which would bring it, says nothing of questions",
 		},
 		{
 			name: "a ready below the cursor does not change interrupts", file: file,
-			from: `if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions`, to: `this.#questions`,
+			from: `if (frame.head >= (this.#cursor?.seq ?? 0)) this.#interrupts`, to: `this.#interrupts`,
 		},
 	}
 }
@@ -67,11 +67,11 @@ func tsAskingGuards() []guard {
 }
 
 func tsAskingGuards1() []guard {
-	const file, session, inbox = "web/client/src/schedule.ts", "web/client/src/session.ts", "web/client/src/inbox.ts"
+	const file, session, inbox = "web/client/src/timers.ts", "web/client/src/view.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
 			name: "a gap is asked for", file: session,
-			from: `if (due.has("gap") && !this.#at.asked) this.#out.hello(now);`, to: ``,
+			from: `if (due.has("gap") && !this.#timers.asked) this.#out.hello(now);`, to: ``,
 		},
 		{
 			name: "a gap waits 250 ms after the last applied event", file: file,
@@ -79,7 +79,7 @@ func tsAskingGuards1() []guard {
 		},
 		{
 			name: "a gap waits while parts come", file: inbox,
-			from: `this.#desk.at.parted(now);`, to: ``,
+			from: `this.#view.timers.parted(now);`, to: ``,
 		},
 		{
 			name: "the gap's pause doubles", file: file,
@@ -93,7 +93,7 @@ func tsAskingGuards1() []guard {
 		},
 		{
 			name: "no hello while one is unanswered, the tick", file: session,
-			from: `if (due.has("gap") && !this.#at.asked)`, to: `if (due.has("gap"))`,
+			from: `if (due.has("gap") && !this.#timers.asked)`, to: `if (due.has("gap"))`,
 			spare: "no timer runs then",
 		},
 		{
@@ -108,7 +108,7 @@ func tsAskingGuards1() []guard {
 }
 
 func tsAskingGuards2() []guard {
-	const file, inbox = "web/client/src/schedule.ts", "web/client/src/inbox.ts"
+	const file, inbox = "web/client/src/timers.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
 			name: "a ping every 5 min", file: file,
@@ -124,7 +124,7 @@ func tsAskingGuards2() []guard {
 		},
 		{
 			name: "a pong of another epoch or other runs means hello", file: inbox,
-			from: `else if (!this.#desk.at.asked) this.#desk.out.hello(now);`, to: ``,
+			from: `else if (!this.#view.timers.asked) this.#view.out.hello(now);`, to: ``,
 		},
 		{
 			name: "a pong's or row's interrupted that differs means hello", file: "web/client/src/answers.ts",
@@ -132,11 +132,11 @@ func tsAskingGuards2() []guard {
 		},
 		{
 			name: "a pong that finds a request unanswered starts the retry", file: inbox,
-			from: `if (lost && !this.#desk.out.requests.empty) this.#desk.at.mayNotHaveArrived(now);`, to: `void lost;`,
+			from: `if (lost && !this.#view.out.requests.empty) this.#view.timers.mayNotHaveArrived(now);`, to: `void lost;`,
 		},
 		{
 			name: "a frame without type starts the retry", file: inbox,
-			from: `case "": return this.#desk.at.mayNotHaveArrived(now);`, to: `case "": return;`,
+			from: `case "": return this.#view.timers.mayNotHaveArrived(now);`, to: `case "": return;`,
 		},
 		{
 			name: "a hello without answer for 10 s: the socket is lost", file: file,
@@ -146,7 +146,7 @@ func tsAskingGuards2() []guard {
 }
 
 func tsAskingGuards3() []guard {
-	const file, session, inbox = "web/client/src/schedule.ts", "web/client/src/session.ts", "web/client/src/inbox.ts"
+	const file, session, inbox = "web/client/src/timers.ts", "web/client/src/view.ts", "web/client/src/inbox.ts"
 	return []guard{
 		{
 			name: "a ping without answer for 10 s: the socket is lost", file: file,
@@ -175,12 +175,12 @@ func tsAskingGuards3() []guard {
 		},
 		{
 			name: "a replaced client does not reconnect", file: inbox,
-			from: `if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";`,
+			from: `if (frame.code === "replaced" && !this.#view.timers.opening) this.#view.status.status = "replaced";`,
 			to:   ``,
 		},
 		{
 			name: "a thread that is opened is asked for", file: session,
-			from: `if (this.#at.online) this.#out.hello(now);`, to: ``,
+			from: `if (this.#timers.online) this.#out.hello(now);`, to: ``,
 		},
 	}
 }

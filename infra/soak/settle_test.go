@@ -142,7 +142,7 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 	for {
 		some, cancel := context.WithTimeout(ctx, 5*time.Second)
 		s, err := d.WaitFor(some, func(s client.State) bool {
-			return s.ThreadID == id && s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Sending) == 0 &&
+			return s.ThreadID == id && s.Status == client.Ready && !s.Lagging && s.Active == "" && len(s.Sending) == 0 &&
 				(len(s.Queued) == 0 || len(s.Interrupts) > 0) // what waits behind a question waits for its answer
 		})
 		cancel()
@@ -160,7 +160,7 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 
 func brief(s client.State) string {
 	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq,
-		s.Behind,
+		s.Lagging,
 		s.Active, s.Queued, s.Sending, len(s.Interrupts), s.Err)
 }
 

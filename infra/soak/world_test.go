@@ -245,7 +245,7 @@ func (d *device) reply(open []agui.Interrupt, approve bool, text string) {
 		asked = about.Carrel.RunID
 		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: status})
 	}
-	id, err := d.Answer(answers, text)
+	id, err := d.Respond(answers, text)
 	d.sent(id, text, err, func(r *run) { r.answers, r.approves = asked, approve })
 }
 

@@ -155,7 +155,7 @@ func (d *Device) mustSend(t testing.TB, text string) {
 
 // Idle reports whether no run is active or queued, and nothing is unsent or missing.
 func Idle(st client.State) bool {
-	return st.Status == client.Ready && !st.Behind && st.Active == "" && len(st.Queued) == 0 && len(st.Sending) == 0
+	return st.Status == client.Ready && !st.Lagging && st.Active == "" && len(st.Queued) == 0 && len(st.Sending) == 0
 }
 
 // Says reports whether a message of a role contains a text.

@@ -43,7 +43,7 @@ type Client struct {
 	link    *link
 	next    *link         // open, and not in use yet
 	opened  chan struct{} // closed when the first socket is open
-	attempt int           // counts the wishes for a socket: an older attempt's outcome is void
+	attempt int           // counts the actions for a socket: an older attempt's outcome is void
 	giveUp  context.CancelFunc
 	err     error // of the last attempt
 

@@ -123,7 +123,7 @@ func wait(t *testing.T, ctx context.Context, c *client.Client, what string, want
 }
 
 func rest(s client.State) bool {
-	return s.Status == client.Ready && !s.Behind && s.Active == "" && len(s.Sending)+len(s.Queued) == 0 && s.Seq > 0
+	return s.Status == client.Ready && !s.Lagging && s.Active == "" && len(s.Sending)+len(s.Queued) == 0 && s.Seq > 0
 }
 
 // TestAnswerThroughALostSocket: a run is answered while the socket is cut twice and a reconnect refused.

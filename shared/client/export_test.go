@@ -1,4 +1,16 @@
 package client
 
-// Wanted reports whether a socket is wanted that has neither taken over nor failed: what is under way is else given up.
+import (
+	"time"
+
+	"carrel/shared/wire"
+)
+
+// Wanted reports whether the view wants a socket that has neither opened nor failed.
 func (v *View) Wanted() bool { return v.wanted }
+
+// Request sends any request that is answered once, such as a Rename.
+func (v *View) Request(now time.Time, f wire.ClientFrame) error {
+	_, err := v.ask(now, f.Named().Thread, f)
+	return err
+}

@@ -9,18 +9,17 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
-	"carrel/shared/wire"
 )
 
-// asking is what a thread is known to ask a person.
-type asking struct {
+// interrupts is what a thread is known to ask a person.
+type interrupts struct {
 	open    []agui.Interrupt
 	resumed map[chat.InterruptID]bool                // answered by a run that began: never asked again
 	answers map[chat.RunID]map[chat.InterruptID]bool // by this client's own runs
 }
 
 // follow takes what an event says of questions. A run begins only if its thread asks nothing more.
-func (a *asking) follow(e agui.Event) {
+func (a *interrupts) follow(e agui.Event) {
 	switch {
 	case e.Type == agui.RunStarted:
 		a.open = nil
@@ -39,7 +38,7 @@ func (a *asking) follow(e agui.Event) {
 }
 
 // set takes a list of the open questions. What the applied events say goes before it.
-func (a *asking) set(open []agui.Interrupt) {
+func (a *interrupts) set(open []agui.Interrupt) {
 	a.open = nil
 	for _, i := range open {
 		if !a.resumed[i.ID] {
@@ -48,16 +47,16 @@ func (a *asking) set(open []agui.Interrupt) {
 	}
 }
 
-// questions are those that nobody is known to have answered, and that no run of this client is to answer.
-func (t *thread) questions() []agui.Interrupt {
+// openInterrupts are those that nobody is known to have answered, and that no run of this client is to answer.
+func (t *thread) openInterrupts() []agui.Interrupt {
 	answered := map[chat.InterruptID]bool{}
-	for run, ids := range t.asking.answers {
+	for run, ids := range t.interrupts.answers {
 		for id := range ids {
 			answered[id] = answered[id] || !t.over[run]
 		}
 	}
 	open := []agui.Interrupt{}
-	for _, i := range t.asking.open {
+	for _, i := range t.interrupts.open {
 		if !answered[i.ID] {
 			open = append(open, i)
 		}
@@ -65,9 +64,9 @@ func (t *thread) questions() []agui.Interrupt {
 	return open
 }
 
-// Answer asks for a run in the open thread that answers its open questions, all of them, and says the text, if there
+// Respond asks for a run in the open thread that answers its open questions, all of them, and says the text, if there
 // is one. What the server would refuse as a frame is refused here.
-func (v *View) Answer(now time.Time, run chat.RunID, answers []agui.Resume, text string) error {
+func (v *View) Respond(now time.Time, run chat.RunID, answers []agui.Resume, text string) error {
 	if answers == nil {
 		answers = []agui.Resume{} // which the frame's rules refuse
 	}
@@ -78,10 +77,10 @@ func (v *View) Answer(now time.Time, run chat.RunID, answers []agui.Resume, text
 	for _, a := range answers {
 		ids[a.InterruptID] = true
 	}
-	if v.open.asking.answers == nil {
-		v.open.asking.answers = map[chat.RunID]map[chat.InterruptID]bool{}
+	if v.open.interrupts.answers == nil {
+		v.open.interrupts.answers = map[chat.RunID]map[chat.InterruptID]bool{}
 	}
-	v.open.asking.answers[run] = ids
+	v.open.interrupts.answers[run] = ids
 	return nil
 }
 
@@ -108,36 +107,18 @@ func Refuse(question agui.Interrupt) agui.Resume {
 	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeCancelled}
 }
 
-// unanswer notes that a run of this client answers nothing: it was refused, or taken back.
-func (v *View) unanswer(run chat.RunID) {
+// withdraw notes that a run of this client answers nothing: it was refused, or taken back.
+func (v *View) withdraw(run chat.RunID) {
 	for _, t := range v.threads {
-		delete(t.asking.answers, run)
+		delete(t.interrupts.answers, run)
 	}
-}
-
-// rejected takes the refusal of a run. One that the thread waits for a person says what is asked, if anything still is.
-func (v *View) rejected(f *wire.Rejected) {
-	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, Field: f.Field, RetryAfterMS: f.RetryAfterMS}
-	if f.Code == wire.CodeErasing {
-		v.eraseRefused(n)
-		return
-	}
-	t := v.threads[v.requests.thread(f.RunID)]
-	v.requests.ran(f.RunID)
-	v.requests.cancelled(f.RunID)
-	v.unanswer(f.RunID)
-	if t != nil && f.Code == wire.CodeInterrupted {
-		t.asking.set(f.Interrupts)
-	}
-	v.notice(n)
-	v.answered()
 }
 
 // compare asks for the open thread if its row or a pong says otherwise than the view whether it waits for a person: an answer
 // that never began has been taken back, or a frame was missed.
 func (v *View) compare(id chat.ThreadID, interrupted bool) {
 	s := &v.socket
-	if id != v.open.id || v.status != Ready || s.hello != 0 || interrupted == (len(v.open.questions()) > 0) {
+	if id != v.open.id || v.status != Ready || s.hello != 0 || interrupted == (len(v.open.openInterrupts()) > 0) {
 		return
 	}
 	onItsWay := func(r *pendingRun) bool { return r.thread == id && r.resume != nil }

@@ -38,7 +38,7 @@ func TestTenHours(t *testing.T) {
 		}
 		away := watch(c)
 		e.day(t.Context(), c)
-		s, err := c.WaitFor(t.Context(), func(s client.State) bool { return !s.Behind && s.Seq == chat.Seq(len(e.log)) })
+		s, err := c.WaitFor(t.Context(), func(s client.State) bool { return !s.Lagging && s.Seq == chat.Seq(len(e.log)) })
 		if err != nil {
 			t.Fatal(err)
 		}

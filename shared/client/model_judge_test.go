@@ -87,7 +87,7 @@ func (t *tab) see(before client.State) {
 	if s.Active == "" && len(s.Queued)+len(s.Sending) == 0 {
 		t.idle = t.w.now
 	}
-	if !s.Behind {
+	if !s.Lagging {
 		t.gaps, t.gapped = 0, 0
 	}
 	th := t.w.server.thread(s.ThreadID)
@@ -182,7 +182,7 @@ func (t *tab) noRuns(th *thread) {
 			t.w.fail("%s shows %s as running, and has had its end", t.name, r)
 		case l != nil && came && end.nth == l.nth && end.seq <= s.Seq:
 			t.w.fail("%s shows %s as running, is at %d, and its end came, at %d", t.name, r, s.Seq, end.seq)
-		case s.Behind || t.readyN < t.restated:
+		case s.Lagging || t.readyN < t.restated:
 		case l != nil && l.ends[r] > 0 && l.ends[r] <= s.Seq && !slices.Contains(t.sent, r):
 			t.w.fail("%s shows %s as running, whose end is at %d, and is at %d", t.name, r, l.ends[r], s.Seq)
 		}
@@ -222,7 +222,7 @@ func (w *world) appended(r *run, l *life) {
 			continue
 		}
 		row := w.server.row(t.link)
-		if !s.Behind && row != nil && row.thread == r.thread.id && t.harmed < t.helloed && !t.link.dead && s.Epoch == l.epoch {
+		if !s.Lagging && row != nil && row.thread == r.thread.id && t.harmed < t.helloed && !t.link.dead && s.Epoch == l.epoch {
 			since := t.helloed
 			limit := live
 			if !w.fair {

@@ -76,7 +76,7 @@ func (t *tab) tells(f wire.ServerFrame) {
 	case *wire.Pong:
 		if f.ThreadID == th.id && s.Epoch == f.Epoch {
 			t.head(th, f.Epoch, f.Head)
-			t.differs = !s.Behind && f.Head <= s.Seq && f.Interrupted != (len(s.Interrupts) > 0) && !t.answers()
+			t.differs = !s.Lagging && f.Head <= s.Seq && f.Interrupted != (len(s.Interrupts) > 0) && !t.answers()
 		}
 	case *wire.Events:
 		if f.ThreadID == th.id && s.Epoch == f.Epoch {
@@ -105,7 +105,7 @@ func (t *tab) knows(th *thread) {
 	if l == nil || t.w.failed != "" {
 		return
 	}
-	if told := t.heads[th.id]; told.nth == l.nth && s.Seq < told.seq && !s.Behind {
+	if told := t.heads[th.id]; told.nth == l.nth && s.Seq < told.seq && !s.Lagging {
 		t.w.fail("%s is at %d of %s, was told of %d and does not say that it is behind", t.name, s.Seq, th.id, told.seq)
 	}
 	if s.Seq > 0 && !l.events[s.Seq-1].Terminal() && s.Active != l.owner[s.Seq-1] && !t.ended[l.owner[s.Seq-1]] {
@@ -126,7 +126,7 @@ func (t *tab) knows(th *thread) {
 // asks checks that the view shows the questions that its last event asks, as long as they are open.
 func (t *tab) asks(th *thread, l *life) {
 	s := t.state
-	if s.Behind || t.refused || t.readyN < t.restated || s.Seq != l.end() || th.life != l || len(l.open) == 0 {
+	if s.Lagging || t.refused || t.readyN < t.restated || s.Seq != l.end() || th.life != l || len(l.open) == 0 {
 		return
 	}
 	if slices.ContainsFunc(l.open, func(i agui.Interrupt) bool { return t.answering[i.ID] }) {

@@ -25,7 +25,7 @@ type tab struct {
 	*judge
 }
 
-// do is any input of the view: what it wishes is done, and what it shows is judged.
+// do is any input of the view: what it actions is done, and what it shows is judged.
 func (t *tab) do(kind string, input func(now time.Time)) {
 	if t.w.failed != "" {
 		return
@@ -33,13 +33,13 @@ func (t *tab) do(kind string, input func(now time.Time)) {
 	t.kind = kind
 	before := t.state
 	input(t.time())
-	wishes := t.view.Wishes()
+	actions := t.view.Actions()
 	t.state = t.view.State()
-	if wishes.Switch {
+	if actions.Promote {
 		t.switched()
 	}
 	t.see(before)
-	t.carryOut(wishes)
+	t.carryOut(actions)
 	if t.differs {
 		t.asked("was told by a pong whether the thread asks")
 		t.differs = false
@@ -57,10 +57,10 @@ func (t *tab) do(kind string, input func(now time.Time)) {
 
 func (t *tab) time() time.Time { return time.UnixMilli(0).Add(t.w.now) }
 
-// carryOut does what the view wishes.
-func (t *tab) carryOut(w client.Wishes) {
-	if w.Greeting != nil && t.next != nil {
-		t.next.up(w.Greeting)
+// carryOut does what the view actions.
+func (t *tab) carryOut(w client.Actions) {
+	if w.Hello != nil && t.next != nil {
+		t.next.up(w.Hello)
 	}
 	for _, frame := range w.Frames {
 		if t.link != nil {
@@ -209,7 +209,7 @@ func (t *tab) send() {
 			t.must(t.view.Send(now, id, "question "+string(id)))
 		} else {
 			t.runs[id] = true
-			t.must(t.view.Answer(now, id, answers, ""))
+			t.must(t.view.Respond(now, id, answers, ""))
 		}
 	})
 }

@@ -141,7 +141,7 @@ func (t *tab) truth() {
 			queued = append(queued, r.id)
 		}
 	}
-	have := fmt.Sprint(s.Status, s.Behind, s.Epoch, s.Seq, s.Active, s.Queued, s.Sending, ids(s.Interrupts))
+	have := fmt.Sprint(s.Status, s.Lagging, s.Epoch, s.Seq, s.Active, s.Queued, s.Sending, ids(s.Interrupts))
 	want := fmt.Sprint(client.Ready, false, epoch, seq, active, queued, []chat.RunID{}, ids(open))
 	if have != want || text(s.Messages) != said {
 		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want, text(s.Messages), said)

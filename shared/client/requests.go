@@ -1,13 +1,82 @@
 package client
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
+	"strings"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
+
+// asked is a rename, a delete, a page of history or of runs, or an erase that was asked for. Of each thread only one is
+// out at a time, and one of those that concern no thread: API Gateway may run the frames of one socket in any order.
+type asked struct {
+	frame    wire.ClientFrame
+	thread   chat.ThreadID
+	sent     bool // on this socket
+	answered bool
+	page     *wire.HistoryPage // the answer to a history
+	runs     *wire.RunList     // the answer to a runs
+	refused  *wire.Error
+}
+
+func (a *asked) id() string { return a.frame.Request().RequestID }
+
+// Rename gives a thread a title. One that the server would refuse is refused here.
+func (v *View) Rename(now time.Time, id chat.ThreadID, title string) error {
+	_, err := v.ask(now, id, &wire.Rename{Header: header("rename." + string(id)), ThreadID: id, Title: title})
+	return err
+}
+
+// Delete takes a thread away. A bad id is refused.
+func (v *View) Delete(now time.Time, id chat.ThreadID) error {
+	_, err := v.ask(now, id, &wire.Delete{Header: header("delete." + string(id)), ThreadID: id})
+	return err
+}
+
+func (v *View) ask(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*asked, error) {
+	if _, err := wire.EncodeClient(f); err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	if err := v.checkErasing(); err != nil {
+		return nil, err
+	}
+	v.now = now
+	v.act()
+	a := &asked{frame: f, thread: id}
+	v.requests.asked = append(v.requests.asked, a)
+	v.settle()
+	return a, nil
+}
+
+// answer takes what was asked off, and returns it: of that thread, or, without one, of that request id. It is nil if
+// nothing like it is out.
+func (q *requests) answer(kind string, thread chat.ThreadID, id string) *asked {
+	for i, a := range q.asked {
+		if a.sent && (a.id() == id || thread != "" && a.thread == thread && strings.HasPrefix(a.id(), kind)) {
+			q.asked = slices.Delete(q.asked, i, i+1)
+			a.answered = true
+			return a
+		}
+	}
+	return nil
+}
+
+// Runs asks for a page of the user's runs: limit of them (0: the server's default) behind the Before of another page ("":
+// the newest).
+func (v *View) Runs(now time.Time, before chat.ListCursor, limit int) error {
+	_, err := v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
+	return err
+}
+
+// Erase deletes all that the user has, for ever.
+func (v *View) Erase(now time.Time) error {
+	_, err := v.ask(now, "", &wire.Erase{Header: header("erase"), Confirm: true})
+	return err
+}
 
 // requests are what was asked and has no answer yet. Each is idempotent, so each may be sent again.
 type requests struct {
@@ -113,89 +182,12 @@ func (q *requests) out() bool {
 		slices.ContainsFunc(q.asked, func(a *asked) bool { return a.sent })
 }
 
-// flush sends what may be sent and was not. With again it also repeats what has no answer. A run moves the connection
-// to its thread, so those of other threads come first and a hello brings it back.
-func (v *View) flush(again bool) {
-	s, q := &v.socket, &v.requests
-	if !s.open || v.erasing {
-		return
-	}
-	v.flushRuns(again, func(r *pendingRun) bool { return r.thread != v.open.id })
-	if s.wantHello || again && s.hello != 0 {
-		v.hello()
-	}
-	v.flushRuns(again, func(r *pendingRun) bool { return r.thread == v.open.id })
-	for _, c := range q.cancels {
-		if q.pending(c.id) {
-			continue // the server may not know the run yet, and remembers no cancel
-		}
-		if !c.sent || again {
-			c.sent = true
-			v.send(&wire.Cancel{Header: header("cancel." + string(c.id)), RunID: c.id})
-		}
-	}
-	v.flushAsked(again)
-	if q.list && (!q.listSent || again) {
-		q.listSent = true
-		v.send(&wire.Threads{Header: header("threads")})
-	}
-	if again && s.pinging {
-		v.ping()
-	}
+// SignOut ends all sessions of the user, on every device, and with cancelRuns all runs. The view is signed out then.
+func (v *View) SignOut(now time.Time, cancelRuns bool) error {
+	_, err := v.ask(now, "", signOutFrame(cancelRuns))
+	return err
 }
 
-// flushRuns sends the first run of each thread that is wanted here.
-func (v *View) flushRuns(again bool, wanted func(*pendingRun) bool) {
-	first := map[chat.ThreadID]bool{}
-	for _, r := range v.requests.runs {
-		if r.thread == "" || first[r.thread] || !wanted(r) {
-			continue
-		}
-		first[r.thread] = true
-		if r.n != 0 && !again {
-			continue
-		}
-		if r.n == 0 {
-			v.socket.n++
-			r.n, r.ever = v.socket.n, true
-			v.socket.wantHello = v.socket.wantHello || r.thread != v.open.id
-		}
-		v.send(r.frame())
-	}
-}
-
-// hello asks for the open thread from the cursor on.
-func (v *View) hello() {
-	s := &v.socket
-	s.n++
-	s.hello, s.helloSince, s.wantHello = s.n, v.now, false
-	v.send(v.helloFrame(s.n))
-}
-
-func (v *View) helloFrame(n int64) *wire.Hello {
-	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.ask()}
-}
-
-// ping asks whether anything was missed.
-func (v *View) ping() {
-	s := &v.socket
-	s.pinging, s.pingSince, s.pingBase, s.pingedOut = true, v.now, v.now, v.requests.out()
-	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.ask()})
-}
-
-func (v *View) send(f wire.ClientFrame) {
-	if data := v.encode(f); data != nil {
-		v.wishes.Frames = append(v.wishes.Frames, data)
-	}
-}
-
-// encode encodes a frame. Inputs are checked where they come in, so one that cannot be encoded is a mistake of this
-// package; it is shown, not swallowed.
-func (v *View) encode(f wire.ClientFrame) []byte {
-	data, err := wire.EncodeClient(f)
-	if err != nil {
-		v.notice(Notice{Code: wire.CodeInternal, Message: err.Error()})
-		return nil
-	}
-	return data
+func signOutFrame(cancelRuns bool) *wire.SignOut {
+	return &wire.SignOut{Header: header("signOut"), Everywhere: true, CancelRuns: cancelRuns}
 }

@@ -13,6 +13,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
+	"carrel/shared/wire"
 )
 
 // TestScenarios runs what testdata/scenarios/README.md describes: a clause of the protocol each.
@@ -51,10 +52,10 @@ type player struct {
 	view     *client.View
 	now      time.Time
 	frames   [][]byte // sent and not matched
-	greeting []byte   // the same, on the socket that was offered
-	switched bool     // to that one, and not matched
+	hello []byte   // the same, on the socket that was offered
+	promoted bool     // to that one, and not matched
 	inUse    bool     // there is a socket
-	wish     *time.Duration
+	wait     *time.Duration // before the socket that the view wants
 }
 
 func newPlayer() *player {
@@ -76,8 +77,8 @@ func (p *player) step(line string) error {
 		if p.view.Send(p.now, chat.RunID(run), text) == nil {
 			err = fmt.Errorf("it was taken")
 		}
-	case "answer":
-		err = p.answer(rest)
+	case "respond":
+		err = p.respond(rest)
 	case "runs":
 		err = p.view.Runs(p.now, chat.ListCursor(rest), 0)
 	case "erase":
@@ -93,6 +94,12 @@ func (p *player) step(line string) error {
 		err = p.view.Rename(p.now, chat.ThreadID(id), title)
 	case "delete":
 		err = p.view.Delete(p.now, chat.ThreadID(rest))
+	case "request":
+		frame, bad := wire.DecodeClient([]byte(rest))
+		if bad != nil {
+			return fmt.Errorf("no frame of a client: %s", bad.Message)
+		}
+		err = p.view.Request(p.now, frame)
 	case "wake":
 		p.view.Wake(p.now)
 	case "tick":
@@ -119,7 +126,7 @@ func (p *player) step(line string) error {
 func (p *player) connection(verb, rest string) bool {
 	switch verb {
 	case "connect":
-		if p.wish != nil {
+		if p.wait != nil {
 			return false
 		}
 		if p.inUse {
@@ -142,30 +149,30 @@ func (p *player) connection(verb, rest string) bool {
 }
 
 // answer is the step of a person who answers: a run id, the answers as JSON without spaces, and a text if there is one.
-func (p *player) answer(rest string) error {
+func (p *player) respond(rest string) error {
 	run, rest, _ := strings.Cut(rest, " ")
 	list, text, _ := strings.Cut(rest, " ")
 	var answers []agui.Resume
 	if err := json.Unmarshal([]byte(list), &answers); err != nil {
 		return err
 	}
-	return p.view.Answer(p.now, chat.RunID(run), answers, text)
+	return p.view.Respond(p.now, chat.RunID(run), answers, text)
 }
 
 func (p *player) collect() {
-	w := p.view.Wishes()
+	w := p.view.Actions()
 	if w.Close {
 		p.inUse = false
 	}
-	if w.Switch {
-		p.frames, p.switched, p.inUse = nil, true, true
+	if w.Promote {
+		p.frames, p.promoted, p.inUse = nil, true, true
 	}
 	p.frames = append(p.frames, w.Frames...)
-	if w.Greeting != nil {
-		p.greeting = w.Greeting
+	if w.Hello != nil {
+		p.hello = w.Hello
 	}
 	if w.Connect {
-		p.wish = &w.After
+		p.wait = &w.After
 	}
 }
 
@@ -181,22 +188,22 @@ func (p *player) expect(verb, rest string) error {
 	case ">!":
 		return p.quiet()
 	case ">+":
-		next := p.greeting
-		p.greeting = nil
+		next := p.hello
+		p.hello = nil
 		if next == nil {
 			return fmt.Errorf("the client has sent nothing on the next socket")
 		}
 		return contains(next, []byte(rest))
-	case "switch":
-		if !p.switched {
+	case "promote":
+		if !p.promoted {
 			return fmt.Errorf("the client still uses the old socket")
 		}
-		p.switched = false
+		p.promoted = false
 		return nil
 	case "reconnect":
 		return p.reconnect(rest)
 	case "connect":
-		return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wish)
+		return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wait)
 	case "=":
 		state, err := json.Marshal(p.view.State())
 		if err != nil {
@@ -215,11 +222,11 @@ func (p *player) quiet() error {
 }
 
 func (p *player) reconnect(rest string) error {
-	wish := p.wish
-	p.wish = nil
+	wait := p.wait
+	p.wait = nil
 	if rest == "never" {
-		if wish != nil {
-			return fmt.Errorf("it wants to, after %v", *wish)
+		if wait != nil {
+			return fmt.Errorf("it wants to, after %v", *wait)
 		}
 		return nil
 	}
@@ -227,8 +234,8 @@ func (p *player) reconnect(rest string) error {
 	if err != nil {
 		return err
 	}
-	if wish == nil || *wish != want {
-		return fmt.Errorf("want %v, it wants %v", want, wish)
+	if wait == nil || *wait != want {
+		return fmt.Errorf("want %v, it wants %v", want, wait)
 	}
 	return nil
 }
@@ -237,7 +244,7 @@ func (p *player) end() error {
 	if err := p.quiet(); err != nil {
 		return err
 	}
-	if p.switched || p.greeting != nil {
+	if p.promoted || p.hello != nil {
 		return fmt.Errorf("the client has used the next socket, and no step says so")
 	}
 	return p.reconnect("never")

@@ -25,7 +25,7 @@ func TestStorm(t *testing.T) {
 		v.Opened(start)
 		v.Receive(start, []byte(`{"type":"ready","n":1,"connectionId":"c","threadId":"t","head":0,"recovered":false,"queued":[],"interrupts":[],"limits":{},"reconnectInMs":0}`))
 		v.Lost(start)
-		away = append(away, &one{v, start.Add(v.Wishes().After)})
+		away = append(away, &one{v, start.Add(v.Actions().After)})
 	}
 	tenths, taken, attempts := map[int64]int{}, map[int64]int{}, 0
 	for now := start; len(away) > 0; now = now.Add(time.Millisecond) {
@@ -42,7 +42,7 @@ func TestStorm(t *testing.T) {
 			tenths[now.UnixMilli()/100]++
 			if taken[now.Unix()]++; taken[now.Unix()] > 500 {
 				c.view.Failed(now)
-				c.at = now.Add(c.view.Wishes().After)
+				c.at = now.Add(c.view.Actions().After)
 				still = append(still, c)
 			}
 		}

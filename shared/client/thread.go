@@ -17,25 +17,25 @@ const (
 
 // thread is what the client has of one thread: its events up to the cursor, folded, and those that wait for others.
 type thread struct {
-	id       chat.ThreadID
-	before   chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
-	cursor   chat.Cursor // Epoch "" means no cursor
-	head     chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
-	fold     agui.Folder
-	headers  headers
-	held     []heldEvents
-	dead     map[chat.Epoch]bool // epochs that a ready has replaced or refused
-	abridged bool                // a snapshot or another epoch took the place of events that were to come
-	missing  bool                // a frame in parts never became whole, or a ready could not have known the epoch
-	adopted  int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
+	id         chat.ThreadID
+	before     chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
+	cursor     chat.Cursor // Epoch "" means no cursor
+	head       chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
+	fold       agui.Folder
+	headers    headers
+	held       []heldEvents
+	dead       map[chat.Epoch]bool // epochs that a ready has replaced or refused
+	truncated  bool                // a snapshot or another epoch took the place of events that were to come
+	incomplete bool                // a frame in parts never became whole, or a ready could not have known the epoch
+	adopted    int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
 
-	over     map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
-	speaking chat.RunID          // the run whose events were applied, but not its last
-	failure  *Notice             // of the last run that began, if it failed
-	active   chat.RunID          // what the desk said last, as queued
-	queued   []chat.RunID
-	accepted []acceptance // that a ready may not have known of
-	asking   asking
+	over       map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
+	speaking   chat.RunID          // the run whose events were applied, but not its last
+	failure    *Notice             // of the last run that began, if it failed
+	active     chat.RunID          // what the desk said last, as queued
+	queued     []chat.RunID
+	accepted   []acceptance // that a ready may not have known of
+	interrupts interrupts
 }
 
 // acceptance is an answer to a run, with the connection's n when it came, as with heldEvents.
@@ -93,7 +93,7 @@ func (t *thread) apply(f *wire.Events) {
 		t.fold.Add(e)
 		t.cursor.Seq++
 		t.headers.follow(f.RunID, t.cursor.Seq, e)
-		t.asking.follow(e)
+		t.interrupts.follow(e)
 		switch e.Type {
 		case agui.RunStarted:
 			t.failure = nil
@@ -120,7 +120,7 @@ func (t *thread) end(run chat.RunID) {
 // ready takes what the server says of the thread.
 func (t *thread) ready(r *wire.Ready) {
 	if r.Epoch != t.cursor.Epoch && t.adopted >= r.N {
-		t.missing = true // the server read before the thread's first events: ask again
+		t.incomplete = true // the server read before the thread's first events: ask again
 		return
 	}
 	t.adopted = 0
@@ -131,10 +131,10 @@ func (t *thread) ready(r *wire.Ready) {
 		t.head = max(t.head, min(r.Head, maxSeq))
 	}
 	if r.Head >= t.cursor.Seq { // else the events know better
-		t.asking.set(r.Interrupts)
+		t.interrupts.set(r.Interrupts)
 	}
 	delete(t.dead, r.Epoch)
-	t.missing = false
+	t.incomplete = false
 	t.held = slices.DeleteFunc(t.held, func(f heldEvents) bool {
 		settled := f.Epoch != r.Epoch && f.asked < r.N
 		if settled {
@@ -174,10 +174,10 @@ func (t *thread) restart(epoch chat.Epoch) {
 	if t.cursor.Epoch != "" {
 		t.dead[t.cursor.Epoch] = true
 	}
-	t.abridged = epoch != "" && t.cursor.Seq > 0
+	t.truncated = epoch != "" && t.cursor.Seq > 0
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
 	t.headers = headers{}
-	t.before, t.asking.open = 0, nil
+	t.before, t.interrupts.open = 0, nil
 }
 
 // snapshot replaces the messages if it is beyond the cursor, and reports whether it was.
@@ -185,14 +185,14 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 	if s.Epoch != t.cursor.Epoch || s.Seq <= t.cursor.Seq || s.Seq > maxSeq {
 		return false
 	}
-	t.abridged = t.abridged || t.cursor.Seq > 0
+	t.truncated = t.truncated || t.cursor.Seq > 0
 	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
 		t.end(t.speaking)
 	}
 	t.fold, t.headers = restated(s.Messages, s.Runs)
 	t.failure, t.before = nil, s.Before
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
-	t.asking.set(s.Interrupts) // events that were held may have been applied since the ready told of them
+	t.interrupts.set(s.Interrupts) // events that were held may have been applied since the ready told of them
 	return true
 }
 
@@ -235,7 +235,7 @@ func (t *thread) runs() (active chat.RunID, queued []chat.RunID) {
 }
 
 // gap reports whether there are events that the client should have and has not.
-func (t *thread) gap() bool { return len(t.held) > 0 || t.cursor.Seq < t.head || t.missing }
+func (t *thread) gap() bool { return len(t.held) > 0 || t.cursor.Seq < t.head || t.incomplete }
 
 // ask is the cursor as a hello or ping says it; without an event there is none.
 func (t *thread) ask() *chat.Cursor {

@@ -36,14 +36,14 @@ type socket struct {
 	pingedOut  bool      // something had no answer when the ping went out
 	pingBase   time.Time // the next ping is due an interval after it
 	busy       bool      // was at the end of the last input
-	behind     bool      // there was a gap at the end of the last input
+	lagging    bool      // there was a gap at the end of the last input
 	quiet      time.Time // since then nothing was applied
 	gapPause   time.Duration
 	joiner     wire.Joiner
 	parts      map[string]time.Time // when the last part of each frame came
 	retryAt    time.Time            // zero: not running
 	retries    int
-	handover   time.Time // zero: none
+	handoverAt time.Time // zero: none
 	answered   bool      // a ready came
 }
 
@@ -59,7 +59,7 @@ func (v *View) Opened(now time.Time) {
 	v.now = now
 	v.socket = socket{open: true, wantHello: true}
 	v.socket.begin(now)
-	v.status, v.wanted, v.roll = Connecting, false, nil
+	v.status, v.wanted, v.handover = Connecting, false, nil
 	v.requests.unsent()
 	for _, t := range v.threads {
 		t.reconnected(0)
@@ -79,11 +79,11 @@ func (v *View) Lost(now time.Time) {
 
 // Failed tells that the attempt to open a socket has failed.
 func (v *View) Failed(now time.Time) {
-	v.now, v.wanted, v.roll = now, false, nil
+	v.now, v.wanted, v.handover = now, false, nil
 	switch {
 	case v.status == Replaced, v.status == Erasing, v.status == SignedOut:
 	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
-		v.socket.handover = v.freeAt().Add(max(backoffLeast, v.backoff()))
+		v.socket.handoverAt = v.freeAt().Add(max(backoffLeast, v.backoff()))
 	default:
 		v.status = Lost
 		v.connect(v.backoff())
@@ -99,8 +99,8 @@ func (v *View) lose() {
 	}
 	v.status = Lost
 	switch {
-	case v.roll != nil:
-		v.takeOver()
+	case v.handover != nil:
+		v.promote()
 	case !v.wanted:
 		v.connect(v.backoff())
 	}
@@ -108,8 +108,8 @@ func (v *View) lose() {
 
 // connect asks for a socket after a pause, which begins when the server takes one again.
 func (v *View) connect(after time.Duration) {
-	v.wanted, v.roll = true, nil
-	v.wishes.Connect, v.wishes.After = true, v.freeAt().Add(after).Sub(v.now)
+	v.wanted, v.handover = true, nil
+	v.actions.Connect, v.actions.After = true, v.freeAt().Add(after).Sub(v.now)
 }
 
 // waitFor keeps until when the server refuses sockets.
@@ -178,7 +178,7 @@ func (v *View) next() timer {
 		return first
 	}
 	giveUp := func() {
-		v.wishes.Close = true
+		v.actions.Close = true
 		v.lose()
 	}
 	add(s.hello != 0, s.helloSince.Add(answerWithin), giveUp)
@@ -187,7 +187,7 @@ func (v *View) next() timer {
 		add(true, at.Add(partWithin), func() {
 			s.joiner.Drop(id)
 			delete(s.parts, id)
-			v.open.missing = true
+			v.open.incomplete = true
 		})
 	}
 	add(!s.retryAt.IsZero(), s.retryAt, func() {
@@ -205,12 +205,12 @@ func (v *View) next() timer {
 		interval = pingBusy
 	}
 	add(quiet && !s.pinging, s.pingBase.Add(interval), v.ping)
-	add(!s.handover.IsZero() && !v.wanted, s.handover, func() {
-		s.handover = time.Time{}
+	add(!s.handoverAt.IsZero() && !v.wanted, s.handoverAt, func() {
+		s.handoverAt = time.Time{}
 		v.connect(0)
 	})
-	if v.roll != nil {
-		add(true, v.roll.since.Add(answerWithin), func() { v.Failed(v.now) })
+	if v.handover != nil {
+		add(true, v.handover.since.Add(answerWithin), func() { v.Failed(v.now) })
 	}
 	return first
 }
@@ -237,27 +237,18 @@ func (v *View) settle() {
 	switch {
 	case !gap:
 		s.gapPause = gapLeast
-	case !s.behind:
+	case !s.lagging:
 		s.quiet = v.now
 	}
 	if busy && !s.busy {
 		s.pingBase = v.now
 	}
-	s.behind, s.busy = gap, busy
+	s.lagging, s.busy = gap, busy
 }
 
 // retry starts the one timer that repeats what has no answer.
 func (v *View) retry() {
 	if s := &v.socket; s.retryAt.IsZero() {
 		s.retryAt = v.now.Add(v.jitter(retryLeast, s.retries))
-	}
-}
-
-// answered notes an answer to any request.
-func (v *View) answered() {
-	s := &v.socket
-	s.retries = 0
-	if s.hello == 0 && !s.pinging && !v.requests.out() {
-		s.retryAt = time.Time{}
 	}
 }

@@ -5,38 +5,23 @@ package client
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
-// Status is how a view stands to the server.
-type Status string
-
-// The statuses of a view.
-const (
-	Connecting Status = "connecting" // no ready yet on this socket
-	Ready      Status = "ready"
-	Lost       Status = "lost"      // no socket; one is wanted
-	Replaced   Status = "replaced"  // closed by the server for a newer one; none is wanted until a person acts
-	Erasing    Status = "erasing"   // all that the user has is being erased, or is; none is wanted until a person acts
-	SignedOut  Status = "signedOut" // the user's sessions were ended; none is wanted any more: the next sign-in makes another view
-)
-
-// Wishes are what a view wants done since it was asked last.
-type Wishes struct {
+// Actions are what a view wants done since it was asked last.
+type Actions struct {
 	Frames  [][]byte      // to be sent on the current socket, in order
 	Close   bool          // the current socket is given up: close it and tell the view nothing more of it
 	Connect bool          // open the next socket, after the pause, in place of one that is opened or was offered
 	After   time.Duration // before the attempt begins
 	// Greeting is to be sent on the socket that was offered. Switch: that socket is in use from now on, and the Frames are
 	// for it; close the last one.
-	Greeting []byte
-	Switch   bool
+	Hello   []byte
+	Promote bool
 }
 
 // View is what one client knows: the open thread, its runs, and what the server has not answered yet. Each input
@@ -56,8 +41,8 @@ type View struct {
 	attempt      int       // pauses since the last ready
 	refusedUntil time.Time // until then the server takes no socket
 	wanted       bool      // a socket is wanted and has neither opened nor failed
-	wishes       Wishes
-	roll         *roll         // the next socket, if it is open
+	actions      Actions
+	handover     *handover     // the next socket, if it is open
 	soonest      time.Duration // the least time from a ready to a handover
 	limits       wire.Limits   // of the last ready
 
@@ -79,10 +64,10 @@ func (v *View) newThread(id chat.ThreadID) *thread {
 	return &thread{id: id, over: v.over, dead: map[chat.Epoch]bool{}, headers: headers{}}
 }
 
-// Wishes returns what the view wants done, once.
-func (v *View) Wishes() Wishes {
-	w := v.wishes
-	v.wishes = Wishes{}
+// Actions returns what the view wants done, once.
+func (v *View) Actions() Actions {
+	w := v.actions
+	v.actions = Actions{}
 	return w
 }
 
@@ -99,7 +84,7 @@ func (v *View) Open(now time.Time, id chat.ThreadID) error {
 		}
 		v.open = v.threads[id]
 		v.socket.wantHello = true
-		v.socket.gapPause, v.socket.behind = gapLeast, false
+		v.socket.gapPause, v.socket.lagging = gapLeast, false
 	}
 	v.settle()
 	return nil
@@ -129,7 +114,7 @@ func (v *View) run(now time.Time, p *pendingRun) error {
 	}
 	v.now = now
 	v.act()
-	v.open.abridged = false
+	v.open.truncated = false
 	v.requests.runs = append(v.requests.runs, p)
 	v.settle()
 	return nil
@@ -146,7 +131,7 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	v.now = now
 	v.act()
 	if v.requests.cancel(run) {
-		v.unanswer(run)
+		v.withdraw(run)
 	}
 	v.settle()
 	return nil
@@ -183,87 +168,4 @@ func (v *View) Wake(now time.Time) {
 		v.ping()
 	}
 	v.settle()
-}
-
-// act is a person's doing: it ends the silence of a client that was replaced or whose user is being erased.
-func (v *View) act() {
-	if v.status == Replaced || v.status == Erasing {
-		v.erasing, v.erased = false, false
-		v.status, v.attempt = Lost, 0
-		v.connect(0)
-	}
-}
-
-// Notice is a refusal that a person should see.
-type Notice struct {
-	Code    wire.Code  `json:"code"`
-	Message string     `json:"message"`
-	RunID   chat.RunID `json:"runId,omitempty"`
-	Field   string     `json:"field,omitempty"` // of the refused frame that is wrong
-	// RetryAfterMS is how long to wait, of a run that was one too many.
-	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
-}
-
-func (v *View) notice(n Notice) {
-	const most = 50
-	v.notices = append(v.notices, n)
-	if len(v.notices) > most {
-		v.notices = slices.Clone(v.notices[1:])
-	}
-}
-
-// State is what a view shows. Nobody changes one.
-type State struct {
-	Status   Status         `json:"status"`
-	ThreadID chat.ThreadID  `json:"threadId"`
-	Epoch    chat.Epoch     `json:"epoch"`
-	Seq      chat.Seq       `json:"seq"`
-	Messages []agui.Message `json:"messages"`
-	Runs     map[string]Run `json:"runs"`     // by message id; without messages whose run is not known
-	Active   chat.RunID     `json:"active"`   // the running run, or ""
-	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has come; else ""
-	Queued   []chat.RunID   `json:"queued"`   // in order
-	Sending  []chat.RunID   `json:"sending"`  // this thread's, without an answer yet
-	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
-	// for a person. Those that a run of this client is on its way to answer are not among them.
-	Interrupts []agui.Interrupt `json:"interrupts"`
-	Erased     bool             `json:"erased"`            // all that the user had
-	Failure    *Notice          `json:"failure,omitempty"` // how the last run failed, if it did
-	Behind     bool             `json:"behind"`            // events are missing, or nobody knows yet whether any are
-	// Missing is how many events are known to be missing: on their way, or to be asked for.
-	Missing chat.Seq `json:"missing"`
-	// Abridged: of what happened meanwhile some steps are not shown, because the server keeps only the messages of them, or
-	// the thread began anew. It ends when the person goes on here.
-	Abridged bool              `json:"abridged"`
-	Threads  []wire.ThreadInfo `json:"threads"` // in the order of the server's list
-	Notices  []Notice          `json:"notices"` // oldest first, the last 50
-	Before   chat.Seq          `json:"-"`       // older messages exist: History with it; 0: there are none
-	Err      error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
-	Ended    bool              `json:"-"`       // the client was closed
-	listing  bool              // the list of threads was asked for and did not come yet
-}
-
-// State is what the view shows now.
-func (v *View) State() State {
-	t := v.open
-	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
-		Queued: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
-		Behind: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Missing: max(0, t.head-t.cursor.Seq), Abridged: t.abridged, Interrupts: t.questions(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
-	s.Runs = t.headers.of(&t.fold, s.Messages)
-	active, queued := t.runs()
-	s.Active, s.Queued = active, append(s.Queued, queued...)
-	if active != t.speaking {
-		s.Starting = active
-	}
-	for _, r := range v.requests.runs {
-		if r.thread == t.id {
-			s.Sending = append(s.Sending, r.id)
-		}
-	}
-	for _, row := range v.list {
-		s.Threads = append(s.Threads, row)
-	}
-	slices.SortFunc(s.Threads, byUse)
-	return s
 }

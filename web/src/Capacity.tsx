@@ -7,7 +7,7 @@ const LATE = 10_000;
 /** What a person is told while a run has a slot and nothing comes of it. */
 export function Capacity({ thread }: { readonly thread: ThreadState }) {
   // While events may be missing, the run may have begun.
-  const run = thread.behind ? undefined : thread.starting;
+  const run = thread.lagging ? undefined : thread.starting;
   return run === undefined ? null : <Late key={run} />;
 }
 

@@ -36,12 +36,12 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const ask = (text: string): string => {
     // While the agent asks, a message refuses and goes on.
     if (open.length === 0 || isBlank(text)) return client.send(text);
-    return client.answer(thread.threadId, refusals(thread.interrupts), text);
+    return client.respond(thread.threadId, refusals(thread.interrupts), text);
   };
   const answer = (answers: readonly Resume[]): void => {
     try {
       // A refusal is seen in the client's notices, and what is open then is shown anew.
-      client.settled(client.answer(thread.threadId, answers)).catch(() => {});
+      client.settled(client.respond(thread.threadId, answers)).catch(() => {});
     } catch (error) {
       onFault(said(error));
     }

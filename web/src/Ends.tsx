@@ -27,7 +27,7 @@ interface EndingProps {
 /** How the last run ended if not well, with the way to ask again. */
 export function Ending({ thread, asks, onRetry }: EndingProps) {
   const question = lastQuestion(thread);
-  const still = thread.loaded && !thread.behind && thread.active === undefined && !asks && thread.queue.length === 0;
+  const still = thread.loaded && !thread.lagging && thread.active === undefined && !asks && thread.queue.length === 0;
   // What comes after it will tell its own end.
   const over = thread.queue.length === 0;
   const missing = still ? lack(thread) : undefined;

@@ -59,12 +59,12 @@ const NOTICED = 100;
 
 /** How much of the thread is not here yet, and what of it never will be. */
 function Progress({ state: { status, thread } }: { readonly state: ClientState }) {
-  const missing = status === "ready" ? thread?.missing ?? 0 : 0;
-  if (missing < NOTICED && !thread?.abridged) return null;
+  const missing = status === "ready" ? thread?.gap ?? 0 : 0;
+  if (missing < NOTICED && !thread?.truncated) return null;
   return (
     <div className="trouble" role="status">
       {missing >= NOTICED && <p>Catching up: {missing} steps to go.</p>}
-      {thread?.abridged && <p>Some details of what happened meanwhile are no longer kept. The messages are all here.</p>}
+      {thread?.truncated && <p>Some details of what happened meanwhile are no longer kept. The messages are all here.</p>}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { isBlank } from "../client/src/chars.ts";
-import { approve, refuse } from "../client/src/questions.ts";
+import { approve, refuse } from "../client/src/interrupts.ts";
 import { textKey, visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 

@@ -3,7 +3,7 @@ import type { Message, ThreadState } from "carrel-client";
 import { Likes } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
-  ({ threadId: "t", loaded: true, behind: false, stopped: false, more: false, queue: [], interrupts: [], runs: new Map(), messages, ...more });
+  ({ threadId: "t", loaded: true, lagging: false, stopped: false, more: false, queue: [], interrupts: [], runs: new Map(), messages, ...more });
 const toLikes = (of: ThreadState) => new Likes().of(of);
 const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
 

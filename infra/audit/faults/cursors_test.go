@@ -175,7 +175,7 @@ func TestFault05ADoubleResumeShowsOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.WaitFrames(t, g.Ctx, "both hellos are answered", func() bool { return readyFrames(w) >= before+2 })
-		g.WaitFor(w, "it is back", func(s client.State) bool { return s.Status == client.Ready && !s.Behind })
+		g.WaitFor(w, "it is back", func(s client.State) bool { return s.Status == client.Ready && !s.Lagging })
 	}
 	g.WaitFor(author, "the end", over)
 	g.WaitFor(w, "the end", over)

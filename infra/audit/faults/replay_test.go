@@ -109,7 +109,7 @@ func TestFault07BeforeTheFirstToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.WaitFor(w, "it is back", func(s client.State) bool {
-		return s.Status == client.Ready && !s.Behind &&
+		return s.Status == client.Ready && !s.Lagging &&
 			readyFrames(w) > 1
 	})
 	reloaded := g.Open(alice, w.Thread)

@@ -34,10 +34,10 @@ func TestFault25ReconnectStorm(t *testing.T) {
 		v := client.NewView(random.Float64)
 		v.Opened(begin)
 		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t"}))
-		v.Wishes()
+		v.Actions()
 		v.Lost(begin)
 		for at := begin; ; {
-			w := v.Wishes()
+			w := v.Actions()
 			if !w.Connect {
 				t.Fatal("a client has given up")
 			}
@@ -195,7 +195,7 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 		v.Opened(begin)
 		v.Receive(begin, serverFrame(t, &wire.Ready{N: 1, ThreadID: "t",
 			ReconnectInMs: (48 * time.Hour).Milliseconds()}))
-		v.Wishes()
+		v.Actions()
 		last := begin
 		for now := begin; now.Sub(begin) < 24*time.Hour; {
 			at, due := v.Next()
@@ -204,7 +204,7 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 			}
 			now = at
 			v.Tick(now)
-			w := v.Wishes()
+			w := v.Actions()
 			if w.Connect || w.Close {
 				t.Fatalf("after %v the socket was given up", now.Sub(begin))
 			}

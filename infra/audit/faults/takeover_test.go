@@ -85,7 +85,7 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 	var answering sync.WaitGroup
 	for i, d := range devices {
 		answering.Go(func() {
-			if _, err := d.Answer(answers[i:i+1], ""); err != nil {
+			if _, err := d.Respond(answers[i:i+1], ""); err != nil {
 				t.Error(err)
 			}
 		})

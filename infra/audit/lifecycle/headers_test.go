@@ -50,7 +50,7 @@ func TestRunHeaders_Reload(t *testing.T) {
 	other := g.Open(bob, thread)
 	s := g.WaitFor(other, "nothing is there", func(s client.State) bool {
 		return s.Status == client.Ready &&
-			!s.Behind
+			!s.Lagging
 	})
 	if page, err := other.History(g.Ctx, 0, 99); err != nil || len(page.Runs) > 0 || len(s.Runs) > 0 {
 		t.Errorf("bob sees %+v and %+v, %v", s.Runs, page, err)

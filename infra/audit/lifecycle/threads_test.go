@@ -54,7 +54,7 @@ func approve(t *testing.T, ctx context.Context, d *testkit.Device, question, wan
 		return testkit.Idle(st) && len(st.Interrupts) == 1
 	})
 	approval := []agui.Resume{{InterruptID: st.Interrupts[0].ID, Status: agui.ResumeResolved}}
-	if _, err := d.Answer(approval, ""); err != nil {
+	if _, err := d.Respond(approval, ""); err != nil {
 		t.Fatal(err)
 	}
 	d.Wait(t, ctx, fmt.Sprintf("shows %q", want), func(st client.State) bool {

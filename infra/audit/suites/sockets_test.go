@@ -164,7 +164,7 @@ func (w *window) checkIdle(logs map[chat.ThreadID]testkit.ThreadLog) error {
 func summary(st client.State) string {
 	return fmt.Sprintf("%s %s, event %d, %d messages, behind %t, active %q, queued %q, sending %q, %v", st.Status,
 		st.ThreadID,
-		st.Seq, len(st.Messages), st.Behind, st.Active, st.Queued, st.Sending, st.Err)
+		st.Seq, len(st.Messages), st.Lagging, st.Active, st.Queued, st.Sending, st.Err)
 }
 
 // compareView compares what a window shows with the messages of the log. A window may leave out what is older than its
@@ -207,7 +207,7 @@ func (r *recorder) streamLongRun(u *testkit.User, pairs int, dice *mathrand.Rand
 			return err
 		}
 		windows[i], received[i] = w, w.expect(id, dice.IntN(events))
-		ready := func(st client.State) bool { return st.Status == client.Ready && !st.Behind }
+		ready := func(st client.State) bool { return st.Status == client.Ready && !st.Lagging }
 		if _, err := w.WaitFor(r.s.ctx, ready); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 	}
 	answers := s.answers
 	s.answers = nil
-	_, err = s.client.Answer(answers, "")
+	_, err = s.client.Respond(answers, "")
 	return err
 }
 

@@ -111,7 +111,7 @@ func (s *session) run(ctx context.Context) error {
 // idle reports whether it is the person's turn: what waits behind a question waits for that.
 func idle(s client.State) bool {
 	waits := len(s.Queued) > 0 && len(s.Interrupts) == 0
-	return s.Status == client.Ready && !s.Behind && s.Active == "" && !waits && len(s.Sending) == 0
+	return s.Status == client.Ready && !s.Lagging && s.Active == "" && !waits && len(s.Sending) == 0
 }
 
 // take does what a line says, or holds it until what came before it in a pipe is answered. It reports whether it is the
@@ -207,11 +207,11 @@ func (s *session) show(state client.State) {
 		s.failed = f.RunID
 		s.complain(*f)
 	}
-	if state.Abridged && !s.away {
+	if state.Truncated && !s.away {
 		s.printer.endLine()
 		fmt.Fprintln(s.std.err, "(some details of what happened meanwhile are no longer kept; the messages are all here)")
 	}
-	s.away = state.Abridged
+	s.away = state.Truncated
 	if state.Status == s.status {
 		return
 	}

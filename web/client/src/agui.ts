@@ -93,7 +93,7 @@ export class CarrelAgent extends AbstractAgent {
           out.next(runError(ELSEWHERE, "elsewhere"));
           return out.complete();
         }
-        if (!thread.loaded || thread.behind) return;
+        if (!thread.loaded || thread.lagging) return;
         unwatch();
         for (const message of thread.messages) if (message.role === "user") this.shownIn(thread.threadId).add(toStock(message).id);
         const running = this.client.running();
@@ -174,7 +174,7 @@ export class CarrelAgent extends AbstractAgent {
     run.check = (): void => {
       if (!out.closed && this.client.state.thread?.threadId !== run.threadId) return elsewhere(out, run, started);
       // A run that the server calls over has its events on the way only while the view is behind.
-      const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.behind);
+      const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.lagging);
       if (!out.closed && over) unseen(out, run, this.client, started);
     };
     const unwatch = this.client.subscribe(run.check);

@@ -1,8 +1,8 @@
 import type { Accepted, Done, Ended, ErrorFrame, Rejected, RunPage, ServerFrame, ThreadInfo, ThreadList } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { threadOf } from "./requests.ts";
-import type { Schedule } from "./schedule.ts";
-import type { Views } from "./views.ts";
+import type { Timers } from "./timers.ts";
+import type { ThreadViews } from "./threadviews.ts";
 
 /** Told when a request is answered, by a frame or by a refusal. */
 export type OnAnswer = (requestId: string, frame: ServerFrame) => void;
@@ -10,27 +10,27 @@ export type OnAnswer = (requestId: string, frame: ServerFrame) => void;
 /** Takes what answers a request off the list of those that are repeated. */
 export class Answers {
   readonly #out: Outbox;
-  readonly #views: Views;
-  readonly #at: Schedule;
-  readonly #told: OnAnswer;
+  readonly #views: ThreadViews;
+  readonly #timers: Timers;
+  readonly #notify: OnAnswer;
 
-  constructor(out: Outbox, views: Views, at: Schedule, told: OnAnswer) {
+  constructor(out: Outbox, views: ThreadViews, timers: Timers, notify: OnAnswer) {
     this.#out = out;
     this.#views = views;
-    this.#at = at;
-    this.#told = told;
+    this.#timers = timers;
+    this.#notify = notify;
   }
 
   /** Something came that answers: the pause before repeating is short again. */
   heard(): void {
-    this.#at.answered(this.#out.requests.empty);
+    this.#timers.answered(this.#out.requests.empty);
   }
 
   /** A pending run has its answer: the thread's next one may go. */
   run(runId: string, frame: ServerFrame, now: number): void {
     if (!this.#out.requests.settle(runId)) return;
     this.heard();
-    this.#told(`run.${runId}`, frame);
+    this.#notify(`run.${runId}`, frame);
     this.#out.cancel(runId);
     this.#out.runs(now);
   }
@@ -39,7 +39,7 @@ export class Answers {
   plain(requestId: string, frame: ServerFrame): void {
     if (!this.#out.requests.answered(requestId)) return;
     this.heard();
-    this.#told(requestId, frame);
+    this.#notify(requestId, frame);
   }
 
   /** A rename or a deletion has its answer. */
@@ -87,7 +87,7 @@ export class Answers {
   compare(ready: boolean, interrupted: boolean | undefined, now: number): void {
     const { current, open } = this.#views;
     const sending = this.#out.requests.sending(open);
-    if (!ready || !current || this.#at.asked || sending.some(({ resume }) => resume)) return;
+    if (!ready || !current || this.#timers.asked || sending.some(({ resume }) => resume)) return;
     if ((interrupted === true) !== current.state().interrupts.length > 0) this.#out.hello(now);
   }
 
@@ -127,7 +127,7 @@ export class Answers {
       : { type: "error", code: "erasing", message: "Everything that you have here is being deleted." };
     const answers = new Map<string, ServerFrame>(frame.type === "error" && frame.code === "signed_out"
       ? [["signOut", { type: "done" }]] : [["erase", { type: "accepted", state: "erasing" }]]);
-    for (const id of this.#out.requests.clear()) this.#told(id, answers.get(id) ?? refusal);
+    for (const id of this.#out.requests.clear()) this.#notify(id, answers.get(id) ?? refusal);
   }
 
   /** An error of a request, or of none. */

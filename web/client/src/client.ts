@@ -1,9 +1,9 @@
-import type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, ThreadAnswers } from "./contract.ts";
+import type { CarrelOptions, ClientEvent, ClientState, RunOptions, Socket, ThreadResponses } from "./contract.ts";
 import type { Message, Resume } from "./events.ts";
 import type { HistoryPage, RunPage, ServerFrame, ThreadList } from "./server-frames.ts";
 import { timedId, userMessage } from "./ids.ts";
 import type { Plain } from "./requests.ts";
-import { Session } from "./session.ts";
+import { View } from "./view.ts";
 import { Sockets } from "./sockets.ts";
 import type { RunningRun } from "./state.ts";
 import { FIRST_PAGE, OLDER_PAGE } from "./threadlist.ts";
@@ -20,7 +20,7 @@ const LONGEST_TIMER = 3_600_000;
 export class CarrelClient {
   readonly #options: Required<CarrelOptions>;
   readonly #sockets: Sockets;
-  readonly #session: Session;
+  readonly #view: View;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: ClientEvent) => void>();
   readonly #waiters = new Waiters();
@@ -39,15 +39,15 @@ export class CarrelClient {
     this.#sockets = new Sockets(this.#options, {
       opened: (next) => this.#do(() => this.#opened(next)),
       heard: (data, next) => this.#do(() => this.#heard(data, next)),
-      lost: () => this.#do(() => this.#session.lost(this.#now())),
+      lost: () => this.#do(() => this.#view.lost(this.#now())),
       failed: (why) => this.#do(() => this.#failed(why)),
     });
-    this.#session = new Session({
+    this.#view = new View({
       send: (text) => this.#sockets.send(text),
       connect: () => void this.#sockets.connect(),
       close: () => this.#sockets.close(),
-      greet: (text) => this.#sockets.greet(text),
-      takeOver: () => this.#sockets.takeOver(),
+      sendNext: (text) => this.#sockets.sendNext(text),
+      promote: () => this.#sockets.promote(),
       decline: () => this.#sockets.decline(),
       event: (threadId, event, runId, seq) => {
         for (const listener of this.#eventListeners) listener({ threadId, runId, seq, event });
@@ -75,9 +75,9 @@ export class CarrelClient {
 
   /** Starts, or starts again after `replaced`. */
   connect(): void {
-    if (!this.#running) this.#unwatch = watchPage(() => this.#do(() => this.#session.wake(this.#now())));
+    if (!this.#running) this.#unwatch = watchPage(() => this.#do(() => this.#view.wake(this.#now())));
     this.#running = true;
-    this.#do(() => this.#session.start(this.#now()));
+    this.#do(() => this.#view.start(this.#now()));
   }
 
   /** Ends the connection and refuses what was not answered. */
@@ -93,7 +93,7 @@ export class CarrelClient {
 
   /** Shows a thread, which need not exist yet. */
   open(threadId: string): void {
-    this.#do(() => this.#session.open(threadId, this.#now()));
+    this.#do(() => this.#view.open(threadId, this.#now()));
   }
 
   /** Opens a new thread and returns its id. It exists with its first run. */
@@ -113,8 +113,8 @@ export class CarrelClient {
    * Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. The id of
    * a message is the run's id, a dot and a number, or an id without a dot that the thread does not have.
    */
-  run(runId: string, messages: readonly Message[], answers?: ThreadAnswers, options?: RunOptions): string {
-    this.#do(() => this.#session.run(runId, messages, this.#now(), answers, options));
+  run(runId: string, messages: readonly Message[], answers?: ThreadResponses, options?: RunOptions): string {
+    this.#do(() => this.#view.run(runId, messages, this.#now(), answers, options));
     return runId;
   }
 
@@ -122,12 +122,12 @@ export class CarrelClient {
    * Answers what the agent asks in a thread, all of it, and returns the id of the run that goes on with the answers; a new
    * user message may go with them. Throws if a question of the open thread is left out, or it is too long to be sent.
    */
-  answer(threadId: string, answers: readonly Resume[], text = ""): string {
+  respond(threadId: string, responses: readonly Resume[], text = ""): string {
     const { thread } = this.state;
-    const left = thread?.threadId === threadId ? thread.interrupts.filter(({ id }) => !answers.some((a) => a.interruptId === id)) : [];
-    if (answers.length === 0 || left.length > 0) throw new Error("Answer every open question.");
+    const left = thread?.threadId === threadId ? thread.interrupts.filter(({ id }) => !responses.some((r) => r.interruptId === id)) : [];
+    if (responses.length === 0 || left.length > 0) throw new Error("Answer every open question.");
     const runId = this.#options.id();
-    return this.run(runId, text === "" ? [] : [userMessage(runId, 1, text)], { threadId, resume: answers });
+    return this.run(runId, text === "" ? [] : [userMessage(runId, 1, text)], { threadId, resume: responses });
   }
 
   /**
@@ -142,17 +142,17 @@ export class CarrelClient {
 
   /** The user messages that did not go out yet, or on a socket that is lost and may not have arrived, by thread. */
   unsent(): ReadonlyMap<string, readonly Message[]> {
-    return this.#session.unsent;
+    return this.#view.unsent;
   }
 
   /** The open thread's run that goes on, with its events so far. */
   running(): RunningRun | undefined {
-    return this.#session.view?.running;
+    return this.#view.view?.running;
   }
 
   /** Whether the end of a run of the open thread has been seen. */
   hasEnded(runId: string): boolean {
-    return this.#session.view?.hasEnded(runId) ?? false;
+    return this.#view.view?.hasEnded(runId) ?? false;
   }
 
   /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
@@ -160,7 +160,7 @@ export class CarrelClient {
     let asked = false;
     const answer = this.#waiters.of(`cancel.${runId}`);
     this.#do(() => {
-      asked = this.#session.cancel(runId, this.#now());
+      asked = this.#view.cancel(runId, this.#now());
     });
     if (asked) await answer;
     else this.#waiters.drop(`cancel.${runId}`);
@@ -173,14 +173,14 @@ export class CarrelClient {
 
   /** Gets the page behind the threads that are here into `state.threads`; undefined if there is none. */
   async olderThreads(): Promise<ThreadList | undefined> {
-    const { older } = this.#session.list;
+    const { older } = this.#view.list;
     if (older === undefined) return undefined;
     return await this.#ask({ type: "threads", requestId: OLDER_PAGE, before: older }) as ThreadList;
   }
 
   /** Gets older messages of the open thread into view; undefined if there are none. */
   async history(limit?: number): Promise<HistoryPage | undefined> {
-    const { id: threadId, before } = this.#session.view ?? {};
+    const { id: threadId, before } = this.#view.view ?? {};
     if (threadId === undefined || before === undefined) return undefined;
     return await this.#ask({ type: "history", requestId: "history", threadId, before, ...(limit !== undefined && { limit }) }) as HistoryPage;
   }
@@ -219,31 +219,31 @@ export class CarrelClient {
   /** Takes the notices away: the person has seen them. */
   dismiss(): void {
     this.#fault = undefined;
-    this.#do(() => this.#session.dismiss());
+    this.#do(() => this.#view.dismiss());
   }
 
   #ask(request: Plain): Promise<ServerFrame> {
     const answer = this.#waiters.of(request.requestId);
-    this.#do(() => this.#session.ask(request, this.#now()));
+    this.#do(() => this.#view.ask(request, this.#now()));
     return answer;
   }
 
   #opened(next: boolean): void {
     this.#fault = undefined;
-    if (next) this.#session.offered(this.#now());
-    else this.#session.connected(this.#now());
+    if (next) this.#view.offered(this.#now());
+    else this.#view.connected(this.#now());
   }
 
   #failed(why: string | undefined): void {
     this.#fault = why;
-    this.#session.refused(this.#now());
+    this.#view.refused(this.#now());
   }
 
   #heard(data: unknown, next: boolean): void {
     try {
       if (typeof data !== "string") throw new Error("a frame of the server is not text");
-      if (next) this.#session.receiveNext(data, this.#now());
-      else this.#session.receive(data, this.#now());
+      if (next) this.#view.receiveNext(data, this.#now());
+      else this.#view.receive(data, this.#now());
     } catch (error) {
       this.#fault = `Something came from the server that cannot be understood: ${error instanceof Error ? error.message : String(error)}.`;
     }
@@ -261,9 +261,9 @@ export class CarrelClient {
 
   #schedule(): void {
     clearTimeout(this.#timer);
-    const due = this.#running ? this.#session.due() : undefined;
+    const due = this.#running ? this.#view.due() : undefined;
     if (due === undefined) return;
-    this.#timer = setTimeout(() => this.#do(() => this.#session.tick(this.#now())), Math.min(Math.max(0, due - this.#now()), LONGEST_TIMER));
+    this.#timer = setTimeout(() => this.#do(() => this.#view.tick(this.#now())), Math.min(Math.max(0, due - this.#now()), LONGEST_TIMER));
   }
 
   #changed(): void {
@@ -272,7 +272,7 @@ export class CarrelClient {
   }
 
   #snapshot(): ClientState {
-    const { thread, list, notices, status, erasure } = this.#session;
+    const { thread, list, notices, status, erasure } = this.#view;
     return {
       status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.older !== undefined, notices,
       ...(thread && { thread }), ...(erasure && { erasure }), ...(this.#fault !== undefined && { fault: this.#fault }),

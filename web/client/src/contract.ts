@@ -3,7 +3,7 @@ import type { AgentEvent, Resume } from "./events.ts";
 import type { ThreadInfo } from "./server-frames.ts";
 import type { Status } from "./port.ts";
 import type { ThreadState } from "./state.ts";
-import type { Notice } from "./views.ts";
+import type { Notice } from "./threadviews.ts";
 
 /** As much of a WebSocket as the client needs. */
 export interface Socket {
@@ -28,7 +28,7 @@ export interface CarrelOptions {
 }
 
 /** Answers to all open interrupts of a thread. */
-export interface ThreadAnswers {
+export interface ThreadResponses {
   readonly threadId: string;
   readonly resume: readonly Resume[];
 }

@@ -8,7 +8,7 @@ import type { RunHeader } from "./server-frames.ts";
 export class Folder {
   #messages: Message[] = [];
   /** Where each message is. */
-  readonly #at = new Map<string, number>();
+  readonly #timers = new Map<string, number>();
   /** The message of each call that the last run began: its arguments may still come. */
   readonly #calls = new Map<string, string>();
   /** The run of each message, as far as it is known. It grows with the messages. */
@@ -89,7 +89,7 @@ export class Folder {
 
   /** Whether a call may be in the message of this id: it is an assistant's, or there is none yet. */
   #mayCall(id: string): boolean {
-    const at = this.#at.get(id);
+    const at = this.#timers.get(id);
     return at === undefined || this.#messages[at]!.role === "assistant";
   }
 
@@ -107,7 +107,7 @@ export class Folder {
   }
 
   #change(id: string, metadata: Metadata | undefined, to: (message: Message) => Message): void {
-    const at = this.#at.get(id);
+    const at = this.#timers.get(id);
     if (at !== undefined) this.#messages = this.#messages.with(at, withMetadata(to(this.#messages[at]!), metadata));
   }
 
@@ -116,21 +116,21 @@ export class Folder {
    * the results that are there. An id that is there stays as it is.
    */
   #put(message: Message): void {
-    if (this.#at.has(message.id)) return;
+    if (this.#timers.has(message.id)) return;
     let at = this.#messages.length;
     const called = message.role === "tool" ? this.#callerOf(message.toolCallId ?? "") : -1;
     if (called >= 0) {
       for (at = called + 1; this.#messages[at]?.role === "tool";) at++;
-      for (const [id, place] of this.#at) if (place >= at) this.#at.set(id, place + 1);
+      for (const [id, place] of this.#timers) if (place >= at) this.#timers.set(id, place + 1);
     }
-    this.#at.set(message.id, at);
+    this.#timers.set(message.id, at);
     if (this.#run) this.runs.set(message.id, this.#run);
     this.#messages = this.#messages.toSpliced(at, 0, message);
   }
 
   #callerOf(call: string): number {
     const caller = this.#calls.get(call);
-    return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#at.get(caller)!;
+    return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#timers.get(caller)!;
   }
 }
 

@@ -12,11 +12,11 @@ export class Headers {
   #made: { fold: Folder; messages: number; of: ReadonlyMap<string, MessageRun> } | undefined;
 
   constructor(runs?: readonly RunHeader[]) {
-    this.told(runs);
+    this.add(runs);
   }
 
   /** Takes the headers of a snapshot or of a page. */
-  told(runs: readonly RunHeader[] = []): void {
+  add(runs: readonly RunHeader[] = []): void {
     for (const { messages: _, ...run } of runs) this.#set(run);
   }
 

@@ -4,24 +4,24 @@ import type { Limits } from "./codec.ts";
 import type { Accepted, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
-import type { Schedule } from "./schedule.ts";
-import type { Standing } from "./standing.ts";
-import type { Views } from "./views.ts";
+import type { Timers } from "./timers.ts";
+import type { ConnectionStatus } from "./status.ts";
+import type { ThreadViews } from "./threadviews.ts";
 
 /** What the parts of a session share. */
-export interface Desk {
-  readonly views: Views;
-  readonly at: Schedule;
+export interface ViewParts {
+  readonly views: ThreadViews;
+  readonly timers: Timers;
   readonly out: Outbox;
   readonly answers: Answers;
-  readonly standing: Standing;
+  readonly status: ConnectionStatus;
   /** The socket in use is of no use any more. */
   readonly giveUp: (now: number) => void;
 }
 
 /** Takes what the server says on the socket in use. */
 export class Inbox {
-  readonly #desk: Desk;
+  readonly #view: ViewParts;
   readonly #parts = new Parts();
   /** The highest n of a ready or snapshot on this socket. */
   #answeredN = 0;
@@ -30,8 +30,8 @@ export class Inbox {
   /** As the last ready said; before it, what every server takes. */
   limits: Limits = { textBytes: 24 * 1024, messages: 8 };
 
-  constructor(desk: Desk) {
-    this.#desk = desk;
+  constructor(view: ViewParts) {
+    this.#view = view;
   }
 
   /** Another socket, or none: nothing of the last one's is to be completed. */
@@ -53,7 +53,7 @@ export class Inbox {
   take(text: string, now: number): void {
     const frame = decodeServer(text);
     if (frame?.type !== "part") return frame && this.#frame(frame, now);
-    this.#desk.at.parted(now);
+    this.#view.timers.parted(now);
     const whole = this.#parts.add(frame, now);
     if (whole === "bad") this.missed = true;
     else if (whole) this.#frame(whole, now);
@@ -61,27 +61,27 @@ export class Inbox {
 
   #frame(frame: ServerFrame, now: number): void {
     switch (frame.type) {
-      case "": return this.#desk.at.mayNotHaveArrived(now);
+      case "": return this.#view.timers.mayNotHaveArrived(now);
       case "part": return; // parts have no parts
       case "ready": return this.#ready(frame, now);
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
       case "pong": return this.#pong(frame, now);
-      case "accepted": return frame.state === "erasing" ? this.#eraseAccepted(frame) : this.#desk.answers.accepted(frame, now);
-      case "rejected": return frame.code === "erasing" ? this.#close(frame, now) : this.#desk.answers.refused(frame.runId, frame, now);
-      case "ended": return this.#desk.answers.ended(frame, now);
-      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#desk.answers.rows([frame], now, this.#desk.standing.status === "ready");
+      case "accepted": return frame.state === "erasing" ? this.#eraseAccepted(frame) : this.#view.answers.accepted(frame, now);
+      case "rejected": return frame.code === "erasing" ? this.#close(frame, now) : this.#view.answers.refused(frame.runId, frame, now);
+      case "ended": return this.#view.answers.ended(frame, now);
+      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#view.answers.rows([frame], now, this.#view.status.status === "ready");
       case "threads":
-        this.#desk.answers.rows(frame.threads, now, this.#desk.standing.status === "ready", frame);
-        return this.#desk.answers.plain(frame.requestId ?? "threads", frame);
+        this.#view.answers.rows(frame.threads, now, this.#view.status.status === "ready", frame);
+        return this.#view.answers.plain(frame.requestId ?? "threads", frame);
       case "done":
         if (frame.threadId === undefined) return this.#close(frame, now);
         if (frame.requestId?.startsWith("delete.")) this.#deleted(frame.threadId, now);
-        return this.#desk.answers.done(frame.threadId, frame);
-      case "runs": return this.#desk.answers.runs(frame);
+        return this.#view.answers.done(frame.threadId, frame);
+      case "runs": return this.#view.answers.runs(frame);
       case "history":
-        this.#desk.views.of(frame.threadId).history(frame);
-        return this.#desk.answers.plain(frame.requestId ?? "history", frame);
+        this.#view.views.of(frame.threadId).history(frame);
+        return this.#view.answers.plain(frame.requestId ?? "history", frame);
       case "error": return this.#error(frame, now);
     }
   }
@@ -89,99 +89,99 @@ export class Inbox {
   #ready(frame: Ready, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    this.#desk.standing.ready();
-    this.#desk.at.readied(frame.n, now, frame.reconnectInMs);
+    this.#view.status.ready();
+    this.#view.timers.readied(frame.n, now, frame.reconnectInMs);
     this.limits = { ...this.limits, ...frame.limits };
-    this.#desk.answers.heard();
-    this.#desk.views.open ??= frame.threadId;
-    if (frame.threadId !== this.#desk.views.open) return;
+    this.#view.answers.heard();
+    this.#view.views.open ??= frame.threadId;
+    if (frame.threadId !== this.#view.views.open) return;
     this.missed = false;
-    if (this.#desk.views.of(frame.threadId).ready(frame)) this.#desk.at.progress(now);
-    this.#desk.out.requests.adopt(frame.threadId);
-    for (const run of [frame.active, ...(frame.queued ?? [])]) if (run) this.#desk.answers.run(run.runId, frame, now);
-    this.#desk.answers.seen(frame, now);
-    this.#desk.out.runs(now);
+    if (this.#view.views.of(frame.threadId).ready(frame)) this.#view.timers.progress(now);
+    this.#view.out.requests.adopt(frame.threadId);
+    for (const run of [frame.active, ...(frame.queued ?? [])]) if (run) this.#view.answers.run(run.runId, frame, now);
+    this.#view.answers.seen(frame, now);
+    this.#view.out.runs(now);
   }
 
   #snapshot(frame: Snapshot, now: number): void {
     if (frame.n < this.#answeredN) return;
     this.#answeredN = frame.n;
-    if (frame.threadId === this.#desk.views.open && this.#desk.views.of(frame.threadId).snapshot(frame)) this.#desk.at.progress(now);
+    if (frame.threadId === this.#view.views.open && this.#view.views.of(frame.threadId).snapshot(frame)) this.#view.timers.progress(now);
   }
 
   #events(frame: Events, now: number): void {
-    if (frame.threadId !== this.#desk.views.open) return;
+    if (frame.threadId !== this.#view.views.open) return;
     // A worker that was frozen when its thread was deleted may not know it yet.
-    const deleted = this.#desk.views.list.isDeleted(frame.threadId);
-    if (!deleted && this.#desk.views.of(frame.threadId).events(frame, this.#desk.out.n)) this.#desk.at.progress(now);
-    this.#desk.answers.seen(frame, now);
+    const deleted = this.#view.views.list.isDeleted(frame.threadId);
+    if (!deleted && this.#view.views.of(frame.threadId).events(frame, this.#view.out.n)) this.#view.timers.progress(now);
+    this.#view.answers.seen(frame, now);
   }
 
   #pong(frame: Pong, now: number): void {
-    const lost = this.#desk.at.ponged(now);
-    this.#desk.answers.heard();
-    if (lost && !this.#desk.out.requests.empty) this.#desk.at.mayNotHaveArrived(now);
-    if (frame.threadId === undefined || frame.threadId !== this.#desk.views.open) return;
-    const view = this.#desk.views.of(frame.threadId);
-    if (!view.pong(frame)) this.#desk.answers.compare(!view.gap && this.#desk.standing.status === "ready", frame.interrupted, now);
-    else if (!this.#desk.at.asked) this.#desk.out.hello(now);
+    const lost = this.#view.timers.ponged(now);
+    this.#view.answers.heard();
+    if (lost && !this.#view.out.requests.empty) this.#view.timers.mayNotHaveArrived(now);
+    if (frame.threadId === undefined || frame.threadId !== this.#view.views.open) return;
+    const view = this.#view.views.of(frame.threadId);
+    if (!view.pong(frame)) this.#view.answers.compare(!view.gap && this.#view.status.status === "ready", frame.interrupted, now);
+    else if (!this.#view.timers.asked) this.#view.out.hello(now);
   }
 
   #error(frame: ErrorFrame, now: number): void {
     // A window that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
-    if (frame.code === "replaced" && !this.#desk.at.opening) this.#desk.standing.status = "replaced";
+    if (frame.code === "replaced" && !this.#view.timers.opening) this.#view.status.status = "replaced";
     switch (frame.code) {
       case "replaced": case "token_expired": case "unauthorized":
-        return this.#desk.giveUp(now);
+        return this.#view.giveUp(now);
       case "erasing":
         return this.#close(frame, now);
       case "signed_out":
         return this.signedOut(frame, now);
       case "internal":
-        return this.#desk.at.mayNotHaveArrived(now);
+        return this.#view.timers.mayNotHaveArrived(now);
       case "rate_limited":
         return this.#flooded(frame, now);
     }
-    this.#desk.answers.error(frame, now);
+    this.#view.answers.error(frame, now);
   }
 
   /** The user's sessions were ended, here or elsewhere: nothing more is asked with this sign-in. */
   signedOut(frame: ErrorFrame, now: number): void {
-    this.#desk.views.note({ code: frame.code, message: frame.message });
-    this.#desk.standing.status = "signedOut";
-    this.#desk.standing.erasing = false;
-    this.#desk.answers.close(frame);
-    this.#desk.giveUp(now);
+    this.#view.views.note({ code: frame.code, message: frame.message });
+    this.#view.status.status = "signedOut";
+    this.#view.status.erasing = false;
+    this.#view.answers.close(frame);
+    this.#view.giveUp(now);
   }
 
   /** The user sends too many frames: the server closes the socket, and takes no other before the time that it names. */
   #flooded({ code, message, retryAfterMs = 0 }: ErrorFrame, now: number): void {
-    this.#desk.views.note({ code, message, retryAfterMs, retryAt: now + retryAfterMs });
-    this.#desk.at.refusedFor(now, retryAfterMs);
-    this.#desk.giveUp(now);
+    this.#view.views.note({ code, message, retryAfterMs, retryAt: now + retryAfterMs });
+    this.#view.timers.refusedFor(now, retryAfterMs);
+    this.#view.giveUp(now);
   }
 
   /** A thread is gone. The open one is asked for once more, which empties it. */
   #deleted(threadId: string, now: number): void {
-    if (this.#desk.views.list.delete(threadId) && threadId === this.#desk.views.open) this.#desk.out.hello(now);
+    if (this.#view.views.list.delete(threadId) && threadId === this.#view.views.open) this.#view.out.hello(now);
   }
 
   /** An erase was accepted: everything else would be refused, so nothing more is sent. */
   #eraseAccepted(frame: Accepted): void {
-    this.#desk.standing.eraseAccepted();
+    this.#view.status.eraseAccepted();
     this.missed = false;
-    this.#desk.at.settled();
-    this.#desk.answers.close(frame);
+    this.#view.timers.settled();
+    this.#view.answers.close(frame);
   }
 
   /** All that the user has is being erased, or (done) was. */
   #close(frame: Rejected | ErrorFrame | Done, now: number): void {
     const erased = frame.type === "done";
-    if (!erased && this.#desk.standing.erasing) return; // that is known, and the done is still to come
-    if (erased) this.#desk.views.clear();
-    else this.#desk.views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
-    this.#desk.answers.close(frame);
-    this.#desk.standing.closed(erased);
-    this.#desk.giveUp(now);
+    if (!erased && this.#view.status.erasing) return; // that is known, and the done is still to come
+    if (erased) this.#view.views.clear();
+    else this.#view.views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
+    this.#view.answers.close(frame);
+    this.#view.status.closed(erased);
+    this.#view.giveUp(now);
   }
 }

@@ -2,7 +2,7 @@ import { encodeClient } from "./codec.ts";
 import type { ClientFrame, Cursor } from "./client-frames.ts";
 import { Requests } from "./requests.ts";
 import type { PendingRun, Plain } from "./requests.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Timers } from "./timers.ts";
 
 /** The open thread and how much of it is here. */
 export interface Where {
@@ -13,13 +13,13 @@ export interface Where {
 /** What a session says, and in which order: it counts this connection's hellos and runs. */
 export class Outbox {
   readonly requests = new Requests();
-  readonly #at: Schedule;
+  readonly #timers: Timers;
   readonly #put: (text: string) => void;
   readonly #where: () => Where;
   #n = 0;
 
-  constructor(at: Schedule, put: (text: string) => void, where: () => Where) {
-    this.#at = at;
+  constructor(timers: Timers, put: (text: string) => void, where: () => Where) {
+    this.#timers = timers;
     this.#put = put;
     this.#where = where;
   }
@@ -37,7 +37,7 @@ export class Outbox {
   }
 
   /** The hello of the next socket, while this one is in use. */
-  get greeting(): string {
+  get handoverHello(): string {
     return encodeClient({ type: "hello", requestId: "hello.1", n: 1, ...this.#where() });
   }
 
@@ -51,34 +51,34 @@ export class Outbox {
 
   hello(now: number): void {
     this.#n++;
-    this.#at.helloed(this.#n, now);
+    this.#timers.helloed(this.#n, now);
     this.#send({ type: "hello", requestId: `hello.${this.#n}`, n: this.#n, ...this.#where() });
   }
 
   ping(now: number): void {
-    this.#at.pinged(now, this.requests.empty);
+    this.#timers.pinged(now, this.requests.empty);
     this.#send({ type: "ping", requestId: "ping", ...this.#where() });
   }
 
   ask(request: Plain): void {
-    if (this.requests.add(request) && this.#at.online && !this.#early(request)) this.#send(request);
+    if (this.requests.add(request) && this.#timers.online && !this.#early(request)) this.#send(request);
   }
 
   /** A run has its answer: its cancel may go. */
   cancel(runId: string): void {
     const cancel = this.requests.plain.find((request) => request.type === "cancel" && request.runId === runId);
-    if (cancel && this.#at.online) this.#send(cancel);
+    if (cancel && this.#timers.online) this.#send(cancel);
   }
 
   /** An edit of the thread has its answer: the next one may go. */
   edits(threadId: string): void {
     const next = this.requests.edit(threadId);
-    if (next && this.#at.online) this.#send(next);
+    if (next && this.#timers.online) this.#send(next);
   }
 
   /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */
   runs(now: number): void {
-    if (!this.#at.online) return;
+    if (!this.#timers.online) return;
     const next = this.requests.front().filter((run) => !run.frame);
     for (const run of next) this.#run(run);
     if (next.some((run) => !this.#here(run)) && this.#where().threadId !== undefined) this.hello(now);
@@ -86,8 +86,8 @@ export class Outbox {
 
   /** Says again what has no answer. */
   repeat(now: number): void {
-    this.#say(now, this.#at.asked);
-    if (this.#at.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
+    this.#say(now, this.#timers.asked);
+    if (this.#timers.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
   }
 
   #say(now: number, hello: boolean): void {

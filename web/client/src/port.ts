@@ -10,9 +10,9 @@ export interface Port {
   /** Closes the socket in use. */
   close(): void;
   /** Sends one frame on the socket that was `offered`. */
-  greet?: (text: string) => void;
+  sendNext?: (text: string) => void;
   /** The socket that was `offered` is the one in use from now on; the last one is closed. */
-  takeOver?: () => void;
+  promote?: () => void;
   /** Closes the socket that was `offered`. */
   decline?: () => void;
   /** An event was applied to the thread. */

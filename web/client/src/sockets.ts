@@ -34,7 +34,7 @@ export class Sockets {
   }
 
   /** Sends on the next socket. */
-  greet(text: string): void {
+  sendNext(text: string): void {
     this.#next?.send(text);
   }
 
@@ -54,7 +54,7 @@ export class Sockets {
   }
 
   /** The next socket is in use from now on; the last one is closed. */
-  takeOver(): void {
+  promote(): void {
     const old = this.#inUse;
     this.#inUse = this.#next;
     this.#next = undefined;
@@ -91,7 +91,7 @@ export class Sockets {
   #opened(): void {
     clearTimeout(this.#late);
     const next = this.#inUse !== undefined;
-    if (!next) this.takeOver();
+    if (!next) this.promote();
     this.#on.opened(next);
   }
 

@@ -18,14 +18,14 @@ export interface ThreadState {
   /** The server has answered for this thread at least once. */
   readonly loaded: boolean;
   /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
-  readonly behind: boolean;
+  readonly lagging: boolean;
   /** How many events are known to be missing, and are on their way or will be asked for. */
-  readonly missing: number;
+  readonly gap: number;
   /**
    * Of what happened meanwhile some steps are not shown: the server keeps only the messages of them, or the thread began
    * anew. Gone when the person goes on here.
    */
-  readonly abridged?: boolean;
+  readonly truncated?: boolean;
   readonly cursor?: Cursor;
   readonly messages: readonly Message[];
   /** The run of each message, by the message's id; not of one whose run is not known. */

@@ -3,7 +3,7 @@ import type { Cursor } from "./client-frames.ts";
 import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
 import type { Ended, Events, HistoryPage, Pong, Ready, RunState, Snapshot } from "./server-frames.ts";
 import { Headers } from "./headers.ts";
-import { Questions } from "./questions.ts";
+import { Interrupts } from "./interrupts.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
 /**
@@ -27,8 +27,8 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   #stopped = false;
-  #abridged = false;
-  readonly #questions = new Questions();
+  #truncated = false;
+  readonly #interrupts = new Interrupts();
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
@@ -62,13 +62,13 @@ export class ThreadView {
   }
 
   /** How many events are known to be missing. */
-  get missing(): number {
+  get gapEvents(): number {
     return Math.max(0, this.#head - (this.#cursor?.seq ?? 0));
   }
 
   /** The person goes on here: what they were told of is known. */
   use(): void {
-    this.#abridged = false;
+    this.#truncated = false;
   }
 
   /** What `history` asks for next. */
@@ -119,19 +119,19 @@ export class ThreadView {
     this.#queuedByServer = frame.queued ?? [];
     this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
     // What the applied events say goes before it.
-    if (frame.head >= (this.#cursor?.seq ?? 0)) this.#questions.told(frame.interrupts);
+    if (frame.head >= (this.#cursor?.seq ?? 0)) this.#interrupts.set(frame.interrupts);
     return this.#drain();
   }
 
   /** Takes a snapshot; false if it is not beyond the cursor, or of another epoch: its `ready` was lost. */
   snapshot(frame: Snapshot): boolean {
     if (frame.epoch !== this.#cursor?.epoch || frame.seq <= this.#cursor.seq) return false;
-    if (this.#cursor.seq > 0) this.#abridged = true;
+    if (this.#cursor.seq > 0) this.#truncated = true;
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
     this.#fold = new Folder(frame.messages, frame.runs);
     this.#headers = new Headers(frame.runs);
-    this.#questions.told(frame.interrupts);
+    this.#interrupts.set(frame.interrupts);
     this.#more = frame.more;
     this.#before = frame.before;
     // It restates only runs that have ended.
@@ -153,14 +153,14 @@ export class ThreadView {
   history(frame: HistoryPage): void {
     if (frame.epoch !== undefined && frame.epoch !== this.#cursor?.epoch) return;
     this.#fold = this.#fold.prepend(frame.messages, frame.runs);
-    this.#headers.told(frame.runs);
+    this.#headers.add(frame.runs);
     this.#more = frame.more;
     this.#before = frame.before;
   }
 
   /** A run was refused because the thread asks: what is open. */
   interrupted(interrupts: readonly Interrupt[]): void {
-    this.#questions.told(interrupts);
+    this.#interrupts.set(interrupts);
   }
 
   /** Takes the answer to an own run. n is what the connection has counted to. */
@@ -198,9 +198,9 @@ export class ThreadView {
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#queued(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, behind: asked || this.gap, missing: this.missing, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
-      interrupts: this.#questions.besides([...this.#accepted, ...sending]),
-      ...(this.#abridged && { abridged: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
+      threadId: this.id, loaded: this.#loaded, lagging: asked || this.gap, gap: this.gapEvents, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
+      interrupts: this.#interrupts.openExcept([...this.#accepted, ...sending]),
+      ...(this.#truncated && { truncated: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
     };
   }
 
@@ -223,15 +223,15 @@ export class ThreadView {
 
   #queued(): QueuedRun[] {
     const active = this.#active();
-    const told = this.#queuedByServer.map((r): QueuedRun => ({ runId: r.runId, state: "queued", messages: r.messages ?? [] }));
-    const own = this.#accepted.filter((r) => r.state === "queued" && !told.some((t) => t.runId === r.runId));
-    return [...told, ...own.map(({ runId, state, messages }) => ({ runId, state, messages }))]
+    const server = this.#queuedByServer.map((r): QueuedRun => ({ runId: r.runId, state: "queued", messages: r.messages ?? [] }));
+    const own = this.#accepted.filter((r) => r.state === "queued" && !server.some((t) => t.runId === r.runId));
+    return [...server, ...own.map(({ runId, state, messages }) => ({ runId, state, messages }))]
       .filter((r) => r.runId !== active && !this.knows(r.runId));
   }
 
   #restart(epoch: string | undefined): void {
     if (this.#cursor) this.#past.add(this.#cursor.epoch);
-    this.#abridged = epoch !== undefined && this.cursor !== undefined;
+    this.#truncated = epoch !== undefined && this.cursor !== undefined;
     if (epoch) this.#past.delete(epoch);
     this.#cursor = epoch ? { epoch, seq: 0 } : undefined;
     this.#head = 0;
@@ -242,7 +242,7 @@ export class ThreadView {
     this.#started = undefined;
     this.#failure = undefined;
     this.#stopped = false;
-    this.#questions.told();
+    this.#interrupts.set();
   }
 
   /** Applies what is held and next in line; true if anything was. */
@@ -273,7 +273,7 @@ export class ThreadView {
       if (event.type === "RUN_STARTED") this.#begin(frame.runId);
       this.#fold.add(event);
       this.#headers.event(event, frame.runId, seq);
-      this.#questions.event(event);
+      this.#interrupts.event(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";

@@ -21,9 +21,9 @@ export class Waiters {
   answered(requestId: string, frame: ServerFrame): void {
     const waiters = this.#all.get(requestId) ?? [];
     // A thread's renames and pages of runs are answered one by one, anything else at once for all that asked it.
-    const told = waiters.splice(0, /^(?:rename\.|delete\.|runs$)/.test(requestId) ? 1 : waiters.length);
+    const answered = waiters.splice(0, /^(?:rename\.|delete\.|runs$)/.test(requestId) ? 1 : waiters.length);
     if (waiters.length === 0) this.#all.delete(requestId);
-    for (const { resolve, reject } of told) {
+    for (const { resolve, reject } of answered) {
       if (frame.type === "error" || frame.type === "rejected") reject(new RefusedError(frame.code, frame.message, frame.retryAfterMs));
       else resolve(frame);
     }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Session } from "../src/index.ts";
+import { View } from "../src/index.ts";
 import { dice } from "./model.ts";
 
 /** API Gateway's own limit for an account: new connections in a second. */
@@ -13,13 +13,13 @@ it("1,000 clients that lose their sockets at once come back spread out, and all 
   const inSecond = new Map<number, number>();
   const wishes: (() => void)[] = [];
   const clients = Array.from({ length: 1000 }, () => {
-    const session: Session = new Session({ send: () => {}, close: () => {}, connect: () => void wishes.push(() => attempt(session)) }, random);
+    const session: View = new View({ send: () => {}, close: () => {}, connect: () => void wishes.push(() => attempt(session)) }, random);
     session.open("t", 0);
     session.connected(0);
     session.receive(JSON.stringify({ type: "ready", n: 1, connectionId: "c", threadId: "t", head: 0, recovered: false }), 0);
     return session;
   });
-  const attempt = (session: Session): void => {
+  const attempt = (session: View): void => {
     attempts.push(now);
     const taken = inSecond.get(Math.floor(now / 1000)) ?? 0;
     inSecond.set(Math.floor(now / 1000), taken + 1);
@@ -27,7 +27,7 @@ it("1,000 clients that lose their sockets at once come back spread out, and all 
     else session.connected(now);
   };
   for (const client of clients) client.lost(0);
-  const left = (): Session[] => clients.filter((client) => !client.online);
+  const left = (): View[] => clients.filter((client) => !client.online);
   while (left().length > 0 && now < 120_000) {
     now = Math.max(now, Math.min(...left().map((client) => client.due() ?? Infinity)));
     for (const client of left()) if ((client.due() ?? Infinity) <= now) client.tick(now);

@@ -105,7 +105,7 @@ it("lives through ten hours of runs, short tokens and an issuer that fails, and 
   const truth = new Folder();
   for (const { event } of edge.log) truth.add(event);
   expect(applied).toEqual(edge.log.map((_, index) => index + 1));
-  expect(client.state.thread).toMatchObject({ behind: false, missing: 0, messages: truth.messages });
+  expect(client.state.thread).toMatchObject({ lagging: false, gap: 0, messages: truth.messages });
   // Only while there are no tokens the socket is lost, as the one in use expires.
   expect(lost).toBe(1);
   expect(edge.cut).toBe(0);

@@ -7,7 +7,7 @@ const LIVE = 3000;
 const ROUGH = 9000;
 const HEALED = 31_000;
 
-export interface Shown { threadId: string; epoch: string; seq: number; active: string; queued: string[]; sending: string[]; interrupts: string[]; behind: boolean }
+export interface Shown { threadId: string; epoch: string; seq: number; active: string; queued: string[]; sending: string[]; interrupts: string[]; lagging: boolean }
 
 /** What one tab has had, and so what it may show. */
 export class Judge extends Pace {
@@ -37,7 +37,7 @@ export class Judge extends Pace {
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.seq ? thread.cursor.epoch : "", seq: thread?.cursor?.seq ?? 0, active: thread?.active ?? "",
       queued: thread?.queue.filter(({ state }) => state === "queued").map(({ runId }) => runId) ?? [], sending: [...sending],
-      interrupts: thread?.interrupts.map(({ id }) => id) ?? [], behind: thread?.behind ?? true,
+      interrupts: thread?.interrupts.map(({ id }) => id) ?? [], lagging: thread?.lagging ?? true,
     };
   }
   get #thread(): Thread {
@@ -107,7 +107,7 @@ export class Judge extends Pace {
   see(): void {
     const { world, name, session } = this.tab;
     const s = this.shown();
-    if (!s.behind) this.openedAnother();
+    if (!s.lagging) this.openedAnother();
     if (!s.active && s.queued.length + s.sending.length === 0) this.#idle = world.now;
     this.#cursor(s);
     this.#runs(s);
@@ -151,7 +151,7 @@ export class Judge extends Pace {
       if (this.#ended.has(run)) world.fail(`${name} shows ${run} as running, and has had its end`);
       const end = this.#ends.get(run);
       if (end && end.life === life && end.seq <= s.seq) world.fail(`${name} shows ${run} as running, is at ${s.seq}, and its end came, at ${end.seq}`);
-      if (s.behind || this.#refused || this.#readyN < this.#restated || sent.includes(run)) continue;
+      if (s.lagging || this.#refused || this.#readyN < this.#restated || sent.includes(run)) continue;
       const at = life?.ends.get(run);
       if (at !== undefined && at <= s.seq) world.fail(`${name} shows ${run} as running, whose end is at ${at}, and is at ${s.seq}`);
     }
@@ -163,7 +163,7 @@ export class Judge extends Pace {
     const s = this.shown();
     if (!link || link.slow || s.threadId !== run.thread!.id || session.status !== "ready") return;
     const row = world.server.row(link);
-    if (!s.behind && row?.threadId === s.threadId && this.harmed < this.helloed && !link.dead && (s.epoch === life.epoch)) {
+    if (!s.lagging && row?.threadId === s.threadId && this.harmed < this.helloed && !link.dead && (s.epoch === life.epoch)) {
       const since = this.helloed;
       this.#expect(run, life, world.fair ? LIVE : ROUGH, () => this.harmed < since);
       if (world.fair && link.watched + 2000 < world.now && life.log.length > 2 && life.log.at(-3)!.runId !== run.id) {
@@ -213,7 +213,7 @@ export class Judge extends Pace {
       "ready", false, seq === 0 ? "" : life!.epoch, seq, world.server.active.find(own)?.id ?? "", world.server.queued.filter(own).map(({ id }) => id), [],
       life?.open.map(({ id }) => id) ?? [], life?.messages(seq) ?? [],
     ];
-    const have = [session.status, s.behind, s.epoch, s.seq, s.active, s.queued, s.sending, s.interrupts, session.thread?.messages ?? []];
+    const have = [session.status, s.lagging, s.epoch, s.seq, s.active, s.queued, s.sending, s.interrupts, session.thread?.messages ?? []];
     if (JSON.stringify(have) !== JSON.stringify(want)) world.fail(`${name} has not come to the truth of ${thread.id}: it shows ${JSON.stringify(have)}, there is ${JSON.stringify(want)}`);
   }
 
@@ -232,7 +232,7 @@ export class Judge extends Pace {
     if (f.type === "accepted" && f.state !== "ended" && f.requestId === `run.${f.runId}` && s.sending.includes(f.runId)) this.#accepts.set(f.runId, this.n);
     if (f.type === "rejected") this.#refused = true;
     if (f.threadId !== threadId) return;
-    if (f.type === "pong" && s.epoch !== "" && s.epoch === f.epoch && !s.behind && f.head <= s.seq && !s.sending.some((id) => this.answers.has(id))) {
+    if (f.type === "pong" && s.epoch !== "" && s.epoch === f.epoch && !s.lagging && f.head <= s.seq && !s.sending.some((id) => this.answers.has(id))) {
       this.differs = (f.interrupted === true) !== s.interrupts.length > 0;
     }
     if (f.type === "ready") {
@@ -254,7 +254,7 @@ export class Judge extends Pace {
     const life = thread.lives.get(s.epoch);
     if (!life) return;
     const head = this.#heads.get(thread.id);
-    if (head?.nth === life.nth && s.seq < head.seq && !s.behind) world.fail(`${name} is at ${s.seq} of ${thread.id}, was told of ${head.seq} and does not say that it is behind`);
+    if (head?.nth === life.nth && s.seq < head.seq && !s.lagging) world.fail(`${name} is at ${s.seq} of ${thread.id}, was told of ${head.seq} and does not say that it is behind`);
     const last = life.log[s.seq - 1]!;
     if (last.event.type !== "RUN_FINISHED" && s.active !== last.runId && !this.#ended.has(last.runId)) {
       world.fail(`${name} shows ${s.active || "nothing"} as running, and has had the beginning of ${last.runId}`);
@@ -271,7 +271,7 @@ export class Judge extends Pace {
   /** Checks that the view shows the questions that its last event asks, as long as they are open. */
   #asks(s: Shown, thread: Thread, life: Life): void {
     const { world, name } = this.tab;
-    if (s.behind || this.#readyN < this.#restated || s.seq !== life.log.length || thread.life !== life || thread.answers) return;
+    if (s.lagging || this.#readyN < this.#restated || s.seq !== life.log.length || thread.life !== life || thread.answers) return;
     if (life.open.some(({ id }) => this.answering.has(id)) || !life.log[s.seq - 1]!.event.outcome) return;
     for (const { id } of life.open) if (!s.interrupts.includes(id)) world.fail(`${name} does not ask ${id}, with which ${thread.id} ends`);
   }

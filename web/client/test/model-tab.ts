@@ -1,4 +1,4 @@
-import { Session } from "../src/index.ts";
+import { View } from "../src/index.ts";
 import { Judge } from "./model-judge.ts";
 import { Link } from "./model-net.ts";
 import type { Message } from "./model-net.ts";
@@ -7,7 +7,7 @@ import type { World } from "./model.ts";
 
 /** One window of the user: a real session, and the socket that it holds. */
 export class Tab {
-  readonly session: Session;
+  readonly session: View;
   link: Link | undefined;
   /** The next one, which is open and not in use yet, and what came on it. */
   #next: Link | undefined;
@@ -22,15 +22,15 @@ export class Tab {
 
   constructor(readonly world: World, readonly name: string, random: () => number) {
     this.judge = new Judge(this);
-    this.session = new Session({
+    this.session = new View({
       send: (text) => this.#send(text),
       connect: () => this.#connect(),
       close: () => this.#close(),
-      greet: (text) => {
+      sendNext: (text) => {
         world.note(`${name} > ${text}`);
         this.#next?.up(text);
       },
-      takeOver: () => this.#takeOver(),
+      promote: () => this.#promote(),
       decline: () => this.#decline(),
       event: (threadId, _, __, seq) => this.judge.applied(threadId, seq),
     }, random);
@@ -81,7 +81,7 @@ export class Tab {
   }
 
   /** The next socket is the one in use: its hello is answered, or the last one is lost. */
-  #takeOver(): void {
+  #promote(): void {
     this.link?.leave();
     this.link = this.#next;
     this.#next = undefined;

@@ -1,26 +1,26 @@
-import { Session } from "../src/index.ts";
+import { View } from "../src/index.ts";
 import type { Resume } from "../src/index.ts";
 
-/** Runs one scenario script against a Session; the format is told by the README beside the scenarios. */
+/** Runs one scenario script against a View; the format is told by the README beside the scenarios. */
 export class Scenario {
   #now = 0;
   #sent: unknown[] = [];
   #wishes: number[] = [];
-  #greeting: unknown;
-  #switched = false;
-  readonly #session = new Session({
+  #handoverHello: unknown;
+  #promoted = false;
+  readonly #view = new View({
     send: (text) => void this.#sent.push(JSON.parse(text)),
     connect: () => void this.#wishes.push(this.#now),
     close: () => {},
-    greet: (text) => { this.#greeting = JSON.parse(text); },
-    takeOver: () => {
+    sendNext: (text) => { this.#handoverHello = JSON.parse(text); },
+    promote: () => {
       this.#sent = [];
-      this.#switched = true;
+      this.#promoted = true;
     },
   }, () => 1);
 
   constructor() {
-    this.#session.start(0);
+    this.#view.start(0);
     this.#wishes = [];
   }
 
@@ -36,102 +36,103 @@ export class Scenario {
       }
     });
     if (this.#sent.length) throw new Error(`sent and not expected: ${JSON.stringify(this.#sent)}`);
-    if (this.#switched || this.#greeting) throw new Error("the next socket was used, and no step says so");
+    if (this.#promoted || this.#handoverHello) throw new Error("the next socket was used, and no step says so");
     if (this.#wish() !== undefined) throw new Error("a wish for a socket was not expected");
   }
 
   #step(verb: string, rest: string): void {
     const [first = "", ...words] = rest.split(" ");
-    const session = this.#session;
+    const view = this.#view;
     switch (verb) {
-      case "connect": return session.offered(this.#now);
-      case "lost": return session.online ? session.lost(this.#now) : session.refused(this.#now);
-      case "refused": return session.refused(this.#now);
-      case "open": return session.open(first, this.#now);
-      case "send": return session.run(first, [{ id: `${first}.1`, role: "user", content: words.join(" ") }], this.#now);
+      case "connect": return view.offered(this.#now);
+      case "lost": return view.online ? view.lost(this.#now) : view.refused(this.#now);
+      case "refused": return view.refused(this.#now);
+      case "open": return view.open(first, this.#now);
+      case "send": return view.run(first, [{ id: `${first}.1`, role: "user", content: words.join(" ") }], this.#now);
       case "too-long": return this.#tooLong(first, words.join(" "));
-      case "cancel": return void session.cancel(first, this.#now);
-      case "rename": return session.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
-      case "delete": return session.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
-      case "threads": return session.ask({ type: "threads", requestId: "threads" }, this.#now);
-      case "answer": return this.#answer(first, words);
-      case "runs": return session.ask({ type: "runs", requestId: "runs", ...(first && { before: first }) }, this.#now);
-      case "erase": return session.ask({ type: "erase", requestId: "erase", confirm: true }, this.#now);
-      case "sign-out": return session.ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(rest === "runs" && { cancelRuns: true }) }, this.#now);
-      case "wake": return session.wake(this.#now);
+      case "cancel": return void view.cancel(first, this.#now);
+      case "rename": return view.ask({ type: "rename", requestId: `rename.${first}`, threadId: first, title: words.join(" ") }, this.#now);
+      case "delete": return view.ask({ type: "delete", requestId: `delete.${first}`, threadId: first }, this.#now);
+      case "threads": return view.ask({ type: "threads", requestId: "threads" }, this.#now);
+      case "respond": return this.#respond(first, words);
+      case "request": return view.ask(JSON.parse(rest) as Parameters<View["ask"]>[0], this.#now);
+      case "runs": return view.ask({ type: "runs", requestId: "runs", ...(first && { before: first }) }, this.#now);
+      case "erase": return view.ask({ type: "erase", requestId: "erase", confirm: true }, this.#now);
+      case "sign-out": return view.ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(rest === "runs" && { cancelRuns: true }) }, this.#now);
+      case "wake": return view.wake(this.#now);
       case "tick": return this.#pass(duration(rest));
       case ">": return subset("frame", JSON.parse(rest), this.#sent.shift());
       case ">!": return equal("frames left", [], this.#sent);
-      case "<": return session.receive(rest, this.#now);
-      case "<+": return session.receiveNext(rest, this.#now);
+      case "<": return view.receive(rest, this.#now);
+      case "<+": return view.receiveNext(rest, this.#now);
       case ">+": {
-        const greeting = this.#greeting;
-        this.#greeting = undefined;
-        return subset("frame", JSON.parse(rest), greeting);
+        const handoverHello = this.#handoverHello;
+        this.#handoverHello = undefined;
+        return subset("frame", JSON.parse(rest), handoverHello);
       }
-      case "switch": {
-        const switched = this.#switched;
-        this.#switched = false;
-        return equal("the next socket is in use", true, switched);
+      case "promote": {
+        const promoted = this.#promoted;
+        this.#promoted = false;
+        return equal("the next socket is in use", true, promoted);
       }
       case "reconnect": return this.#reconnect(rest);
-      case "=": return subset("view", JSON.parse(rest), this.#view());
+      case "=": return subset("view", JSON.parse(rest), this.#shown());
       default: throw new Error(`there is no step ${verb}`);
     }
   }
 
   #tooLong(runId: string, content: string): void {
     try {
-      this.#session.run(runId, [{ id: `${runId}.1`, role: "user", content }], this.#now);
+      this.#view.run(runId, [{ id: `${runId}.1`, role: "user", content }], this.#now);
     } catch {
       return;
     }
     throw new Error("it was taken");
   }
 
-  #answer(runId: string, [json, ...words]: string[]): void {
+  #respond(runId: string, [json, ...words]: string[]): void {
     const messages = words.length ? [{ id: `${runId}.1`, role: "user" as const, content: words.join(" ") }] : [];
-    this.#session.run(runId, messages, this.#now, { threadId: this.#session.thread!.threadId, resume: JSON.parse(json!) as Resume[] });
+    this.#view.run(runId, messages, this.#now, { threadId: this.#view.thread!.threadId, resume: JSON.parse(json!) as Resume[] });
   }
 
   #pass(ms: number): void {
     const until = this.#now + ms;
-    for (let due = session(this.#session); due !== undefined && due <= until; due = session(this.#session)) {
+    for (let due = view(this.#view); due !== undefined && due <= until; due = view(this.#view)) {
       this.#now = Math.max(this.#now, due);
-      this.#session.tick(this.#now);
+      this.#view.tick(this.#now);
     }
     this.#now = until;
   }
 
   /** When the client wants its next socket: already asked for, or at a time to come. */
   #wish(): number | undefined {
-    return this.#wishes[0] ?? (this.#session.online ? undefined : this.#session.due());
+    return this.#wishes[0] ?? (this.#view.online ? undefined : this.#view.due());
   }
 
   #reconnect(rest: string): void {
     if (rest === "never") return equal("wish", undefined, this.#wish());
     if (this.#wishes.length) equal("wish", this.#now + duration(rest), this.#wishes.shift());
     else {
-      equal("wish", this.#now + duration(rest), this.#session.due());
+      equal("wish", this.#now + duration(rest), this.#view.due());
       this.#pass(duration(rest));
       this.#wishes.shift();
     }
   }
 
-  #view(): unknown {
-    const { thread, list, notices, status, sending } = this.#session;
+  #shown(): unknown {
+    const { thread, list, notices, status, sending } = this.#view;
     return {
       threadId: thread?.threadId ?? "", epoch: thread?.cursor?.epoch ?? "", seq: thread?.cursor?.seq ?? 0,
-      behind: thread?.behind ?? false, missing: thread?.missing ?? 0, abridged: thread?.abridged ?? false,
+      lagging: thread?.lagging ?? false, gap: thread?.gap ?? 0, truncated: thread?.truncated ?? false,
       messages: thread?.messages ?? [], runs: Object.fromEntries(thread?.runs ?? []), active: thread?.active ?? "", starting: thread?.starting ?? "",
       queued: thread?.queue.filter((run) => run.state === "queued").map((run) => run.runId) ?? [],
-      interrupts: thread?.interrupts ?? [], erased: this.#session.erased,
+      interrupts: thread?.interrupts ?? [], erased: this.#view.erased,
       sending, status, threads: list.rows, notices, failure: thread?.failure,
     };
   }
 }
 
-function session(of: Session): number | undefined {
+function view(of: View): number | undefined {
   return of.due();
 }
 

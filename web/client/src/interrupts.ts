@@ -11,13 +11,13 @@ export function refuse({ id }: Interrupt): Resume {
 }
 
 /** What an agent has asked in one thread and nobody has answered yet. */
-export class Questions {
+export class Interrupts {
   #open: readonly Interrupt[] = [];
   /** Answered by a run that has begun: nothing opens these again. */
   readonly #answered = new Set<string>();
 
   /** Those that none of the given runs answers. */
-  besides(runs: readonly { readonly resume?: readonly Resume[] }[]): readonly Interrupt[] {
+  openExcept(runs: readonly { readonly resume?: readonly Resume[] }[]): readonly Interrupt[] {
     const answered = new Set(runs.flatMap((run) => run.resume ?? []).map(({ interruptId }) => interruptId));
     return answered.size === 0 ? this.#open : this.#open.filter(({ id }) => !answered.has(id));
   }
@@ -27,11 +27,11 @@ export class Questions {
     if (type === "RUN_STARTED") {
       for (const { interruptId } of input?.resume ?? []) this.#answered.add(interruptId);
       this.#open = [];
-    } else if (type === "RUN_FINISHED" && outcome?.type === "interrupt") this.told(outcome.interrupts);
+    } else if (type === "RUN_FINISHED" && outcome?.type === "interrupt") this.set(outcome.interrupts);
   }
 
   /** Takes what the server says is open. */
-  told(interrupts: readonly Interrupt[] = []): void {
+  set(interrupts: readonly Interrupt[] = []): void {
     this.#open = interrupts.filter(({ id }) => !this.#answered.has(id));
   }
 }

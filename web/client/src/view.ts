@@ -1,56 +1,56 @@
 import { Answers } from "./answers.ts";
 import { checkRun, encodeClient } from "./codec.ts";
-import type { RunOptions, ThreadAnswers } from "./contract.ts";
+import type { RunOptions, ThreadResponses } from "./contract.ts";
 import type { Message } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Port, Status } from "./port.ts";
 import type { PendingRun, Plain } from "./requests.ts";
-import { Roll } from "./roll.ts";
-import { Schedule } from "./schedule.ts";
+import { Handover } from "./handover.ts";
+import { Timers } from "./timers.ts";
 import type { ThreadList } from "./threadlist.ts";
-import { Standing } from "./standing.ts";
+import { ConnectionStatus } from "./status.ts";
 import type { ThreadState } from "./state.ts";
 import type { ThreadView } from "./thread.ts";
-import { Views } from "./views.ts";
-import type { Notice } from "./views.ts";
+import { ThreadViews } from "./threadviews.ts";
+import type { Notice } from "./threadviews.ts";
 
 /**
  * The client's side of carrel.v1 as a pure state machine: sockets, frames and the time go in, frames come out of the
  * port. All times are ms since the epoch; `due` says when `tick` must be called next.
  */
-export class Session {
+export class View {
   readonly #port: Port;
-  readonly #views: Views;
-  readonly #at: Schedule;
+  readonly #views: ThreadViews;
+  readonly #timers: Timers;
   readonly #out: Outbox;
   readonly #answers: Answers;
   readonly #in: Inbox;
-  readonly #standing = new Standing();
+  readonly #status = new ConnectionStatus();
   /** The next socket, while the one in use still is. */
-  #roll: Roll | undefined;
+  #handover: Handover | undefined;
 
   /** random gives [0, 1], for jitter. */
   constructor(port: Port, random: () => number) {
     this.#port = port;
-    this.#at = new Schedule(random);
-    this.#views = new Views((...event) => port.event?.(...event));
-    this.#out = new Outbox(this.#at, (text) => port.send(text), () => this.#views.where());
-    this.#answers = new Answers(this.#out, this.#views, this.#at, (...answer) => port.answered?.(...answer));
+    this.#timers = new Timers(random);
+    this.#views = new ThreadViews((...event) => port.event?.(...event));
+    this.#out = new Outbox(this.#timers, (text) => port.send(text), () => this.#views.where());
+    this.#answers = new Answers(this.#out, this.#views, this.#timers, (...answer) => port.answered?.(...answer));
     this.#in = new Inbox({
-      views: this.#views, at: this.#at, out: this.#out, answers: this.#answers, standing: this.#standing, giveUp: (now) => this.#giveUp(now),
+      views: this.#views, timers: this.#timers, out: this.#out, answers: this.#answers, status: this.#status, giveUp: (now) => this.#giveUp(now),
     });
   }
 
-  get erasure(): "erasing" | "erased" | undefined { return this.#standing.erasure; }
-  get erased(): boolean { return this.#standing.erased; }
-  get online(): boolean { return this.#at.online; }
-  get status(): Status { return this.#standing.status; }
+  get erasure(): "erasing" | "erased" | undefined { return this.#status.erasure; }
+  get erased(): boolean { return this.#status.erased; }
+  get online(): boolean { return this.#timers.online; }
+  get status(): Status { return this.#status.status; }
   get notices(): readonly Notice[] { return this.#views.notices; }
   get list(): ThreadList { return this.#views.list; }
   /** What the open thread shows; undefined if none is known yet. */
   get thread(): ThreadState | undefined {
-    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#at.asked || this.#in.missed || this.status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#timers.asked || this.#in.missed || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
@@ -61,18 +61,18 @@ export class Session {
   get unsent(): ReadonlyMap<string, readonly Message[]> { return this.#out.requests.unsent(this.status === "ready"); }
   /** The view of the open thread. */
   get view(): ThreadView | undefined { return this.#views.current; }
-  due(): number | undefined { return this.#at.due(this.#in.due(), this.#roll?.due); }
+  due(): number | undefined { return this.#timers.due(this.#in.due(), this.#handover?.due); }
 
   /** Asks for the first socket. */
   start(now: number): void {
-    this.#at.connectAt(now);
+    this.#timers.connectAt(now);
     this.tick(now);
   }
 
   /** A socket is open and in use from now on: say hello and repeat what was not answered. */
   connected(now: number): void {
-    this.#roll = undefined;
-    this.#standing.connected();
+    this.#handover = undefined;
+    this.#status.connected();
     this.#adopt(now, 0);
     this.#out.begin(now);
     this.#watch(now);
@@ -83,65 +83,65 @@ export class Session {
    * is told by `receiveNext`.
    */
   offered(now: number): void {
-    if (!this.#at.online) return this.connected(now);
-    if (this.#standing.erasing) return this.#port.decline?.();
-    this.#roll = new Roll(this.#views.open, now, this.#views.current?.epoch);
-    this.#port.greet?.(this.#out.greeting);
+    if (!this.#timers.online) return this.connected(now);
+    if (this.#status.erasing) return this.#port.decline?.();
+    this.#handover = new Handover(this.#views.open, now, this.#views.current?.epoch);
+    this.#port.sendNext?.(this.#out.handoverHello);
   }
 
   /** Takes one text frame of the socket that was offered. Throws if it is not one. */
   receiveNext(text: string, now: number): void {
-    switch (this.#roll?.take(text, now)) {
+    switch (this.#handover?.take(text, now)) {
       case "refused": {
-        const { end } = this.#roll!;
+        const { end } = this.#handover!;
         if (end?.code === "signed_out") return this.#in.signedOut(end, now);
-        if (end) this.#at.refusedFor(now, end.retryAfterMs ?? 0);
+        if (end) this.#timers.refusedFor(now, end.retryAfterMs ?? 0);
         return this.#decline(now);
       }
-      case "answered": this.#takeOver(now);
+      case "answered": this.#promote(now);
     }
   }
 
   /** The socket in use is gone. The next one, if it is open already, takes its place. */
   lost(now: number): void {
     this.#in.anew();
-    this.#at.lost(now);
-    this.#standing.lost();
-    if (this.#standing.stays) this.#stop();
-    else if (this.#roll) this.#takeOver(now);
+    this.#timers.lost(now);
+    this.#status.lost();
+    if (this.#status.awaitsPerson) this.#stop();
+    else if (this.#handover) this.#promote(now);
   }
 
   /** An attempt to open a socket has failed; the one in use, if any, is not affected. */
   refused(now: number): void {
-    this.#roll = undefined;
-    if (this.#at.online) this.#at.renewLater(now);
-    else this.#at.refused(now);
-    if (!this.#at.online) this.#standing.lost();
-    if (this.#standing.stays) this.#stop();
+    this.#handover = undefined;
+    if (this.#timers.online) this.#timers.renewLater(now);
+    else this.#timers.refused(now);
+    if (!this.#timers.online) this.#status.lost();
+    if (this.#status.awaitsPerson) this.#stop();
   }
 
   /** The page became visible or the network returned. */
   wake(now: number): void {
-    if (this.status === "erasing" || this.#standing.signedOut || this.#standing.erasing) return;
+    if (this.status === "erasing" || this.#status.signedOut || this.#status.erasing) return;
     this.#used(now);
-    if (this.#at.online && this.#at.mayPing) this.#out.ping(now);
-    if (!this.#at.online) this.start(now);
+    if (this.#timers.online && this.#timers.mayPing) this.#out.ping(now);
+    if (!this.#timers.online) this.start(now);
   }
 
   /** Shows another thread. */
   open(threadId: string, now: number): void {
     this.#used(now);
-    if (threadId === this.#views.open || this.#standing.erasing) return;
+    if (threadId === this.#views.open || this.#status.erasing) return;
     this.#views.open = threadId;
     this.#in.missed = false;
     this.#out.requests.adopt(threadId);
-    if (this.#at.online) this.#out.hello(now);
+    if (this.#timers.online) this.#out.hello(now);
     this.#out.runs(now);
     this.#watch(now);
   }
 
   /** Asks for a run in the open thread, or in the one that it answers. Throws if it is too long to be sent. */
-  run(runId: string, messages: readonly Message[], now: number, answers?: ThreadAnswers, options?: RunOptions): void {
+  run(runId: string, messages: readonly Message[], now: number, answers?: ThreadResponses, options?: RunOptions): void {
     const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers, ...(options && { options }) };
     checkRun(run, this.#in.limits);
     encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, messages, ...answers, ...options, threadId: run.threadId ?? "" });
@@ -185,36 +185,36 @@ export class Session {
   /** Does what is due at this time. */
   tick(now: number): void {
     this.#in.expire(now);
-    if (this.#roll && this.#roll.due <= now) this.#decline(now);
+    if (this.#handover && this.#handover.due <= now) this.#decline(now);
     this.#watch(now);
-    const due = this.#at.take(now);
+    const due = this.#timers.take(now);
     if (due.has("lost")) return this.#giveUp(now);
     if (due.has("connect")) {
-      this.#roll = undefined;
+      this.#handover = undefined;
       this.#port.connect();
     }
     if (due.has("repeat")) this.#out.repeat(now);
-    if (due.has("gap") && !this.#at.asked) this.#out.hello(now);
+    if (due.has("gap") && !this.#timers.asked) this.#out.hello(now);
     if (due.has("ping")) this.#out.ping(now);
   }
 
   /** The socket in use is another one, which has counted to n. */
   #adopt(now: number, n: number): void {
-    this.#at.connected(now);
+    this.#timers.connected(now);
     this.#in.anew();
     this.#views.connected(n);
   }
 
   /** The socket that was offered is in use from now on. */
-  #takeOver(now: number): void {
-    const { threadId, at, epoch, frames } = this.#roll!;
-    this.#roll = undefined;
-    if (this.#standing.erasing) return this.#port.decline?.();
-    this.#port.takeOver?.();
-    if (this.#standing.status !== "ready") this.#standing.connected();
+  #promote(now: number): void {
+    const { threadId, at, epoch, frames } = this.#handover!;
+    this.#handover = undefined;
+    if (this.#status.erasing) return this.#port.decline?.();
+    this.#port.promote?.();
+    if (this.#status.status !== "ready") this.#status.connected();
     this.#adopt(now, 1);
     if (this.#views.current?.epoch !== epoch) this.#views.current?.learned(1);
-    this.#at.helloed(1, at);
+    this.#timers.helloed(1, at);
     this.#out.resume(now, threadId);
     for (const text of frames) this.receive(text, now);
     this.#watch(now);
@@ -228,9 +228,9 @@ export class Session {
 
   /** Nothing but a person brings a socket back. */
   #stop(): void {
-    this.#at.stop();
-    if (this.#roll) this.#port.decline?.();
-    this.#roll = undefined;
+    this.#timers.stop();
+    if (this.#handover) this.#port.decline?.();
+    this.#handover = undefined;
   }
 
   #giveUp(now: number): void {
@@ -242,19 +242,19 @@ export class Session {
   /** A person asks something. Throws if it would be refused for sure. */
   #asks(now: number): void {
     this.#used(now);
-    if (this.#standing.erasing) throw new Error("Everything that you have here is being deleted.");
-    if (this.#standing.signedOut) throw new Error("You were signed out. Sign in again.");
+    if (this.#status.erasing) throw new Error("Everything that you have here is being deleted.");
+    if (this.#status.signedOut) throw new Error("You were signed out. Sign in again.");
   }
 
   /** A person has used the client. */
   #used(now: number): void {
-    if (this.#standing.used()) this.start(now);
+    if (this.#status.used()) this.start(now);
   }
 
   /** Keeps the timers that follow from the state of the open thread. */
   #watch(now: number): void {
     const state = this.thread;
-    this.#at.busy(state !== undefined && (state.active !== undefined || state.queue.length > 0), now);
-    this.#at.gap(this.#in.missed || (this.#views.current?.gap ?? false), now);
+    this.#timers.busy(state !== undefined && (state.active !== undefined || state.queue.length > 0), now);
+    this.#timers.gap(this.#in.missed || (this.#views.current?.gap ?? false), now);
   }
 }

@@ -8,7 +8,7 @@ const ANSWER_WITHIN = 10_000;
 const MAX_FRAMES = 256;
 
 /** The next socket, which is open and said hello, while the last one is in use until it is answered. */
-export class Roll {
+export class Handover {
   /** What came on it, for when it takes over. */
   readonly frames: string[] = [];
   readonly #parts = new Parts();

@@ -56,9 +56,9 @@ describe("what an agent asks", () => {
   it("is answered by one run, all of it, and not asked again meanwhile", async () => {
     const world = await asked("i1", "i2");
     const { client, socket } = world;
-    expect(() => client.answer("t1", [yes("i1")])).toThrow("Answer every open question.");
-    expect(() => client.answer("t1", [])).toThrow("Answer every open question.");
-    const runId = client.answer("t1", [yes("i1"), { interruptId: "i2", status: "cancelled" }], "no");
+    expect(() => client.respond("t1", [yes("i1")])).toThrow("Answer every open question.");
+    expect(() => client.respond("t1", [])).toThrow("Answer every open question.");
+    const runId = client.respond("t1", [yes("i1"), { interruptId: "i2", status: "cancelled" }], "no");
     expect(socket.last("run")).toMatchObject({
       n: 2, runId, threadId: "t1", messages: [{ id: `${runId}.1`, content: "no" }], resume: [yes("i1"), { interruptId: "i2", status: "cancelled" }],
     });
@@ -70,7 +70,7 @@ describe("what an agent asks", () => {
 
   it("answers a thread that is not open, and comes back", async () => {
     const { client, socket } = await World.connected();
-    const runId = client.answer("t2", [yes("i1")]);
+    const runId = client.respond("t2", [yes("i1")]);
     expect(socket.last("run")).toMatchObject({ runId, threadId: "t2", messages: [] });
     expect(socket.last("hello")).toMatchObject({ n: 3, threadId: "t1" });
   });
@@ -78,13 +78,13 @@ describe("what an agent asks", () => {
   it("is shown anew when another device was faster", async () => {
     const world = await asked("i1");
     const { client, socket } = world;
-    const runId = client.answer("t1", [yes("i1")]);
+    const runId = client.respond("t1", [yes("i1")]);
     const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "interrupted" });
     socket.say({ type: "rejected", requestId: `run.${runId}`, runId, code: "interrupted", message: "Answered already.", interrupts: [question("i7")] });
     await refused;
     expect(open(world)).toBe("i7");
     expect(client.state.notices).toMatchObject([{ code: "interrupted", runId }]);
-    const again = client.answer("t1", [yes("i7")]);
+    const again = client.respond("t1", [yes("i7")]);
     socket.say({ type: "rejected", requestId: `run.${again}`, runId: again, code: "interrupted", message: "Answered already." });
     expect(open(world)).toBe("");
   });
@@ -92,7 +92,7 @@ describe("what an agent asks", () => {
   it("is open again when the run that answers ends before it began", async () => {
     const world = await asked("i1");
     const { client, socket } = world;
-    const runId = client.answer("t1", [yes("i1")]);
+    const runId = client.respond("t1", [yes("i1")]);
     socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "queued" });
     socket.say({ type: "ended", runId, threadId: "t1", status: "cancelled" });
     expect(open(world)).toBe("i1");

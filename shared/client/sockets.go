@@ -2,9 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"time"
@@ -146,15 +143,15 @@ func (c *Client) refuse() {
 
 // carryOut does what the view wants.
 func (c *Client) carryOut(ctx context.Context) {
-	w := c.view.Wishes()
-	if w.Switch {
+	w := c.view.Actions()
+	if w.Promote {
 		if c.link != nil {
 			c.link.finish() // politely: what was sent on it last still goes
 		}
 		c.link, c.next = c.next, nil
 	}
-	if w.Greeting != nil && c.next != nil {
-		c.next.out <- w.Greeting // the first
+	if w.Hello != nil && c.next != nil {
+		c.next.out <- w.Hello // the first
 	}
 	for _, frame := range w.Frames {
 		if c.link == nil {
@@ -225,16 +222,4 @@ func (c *Client) abandon() {
 		c.giveUp()
 		c.giveUp = nil
 	}
-}
-
-// NewID makes an id for a thread or a run: a UUID of version 7.
-func NewID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: crypto/rand ends the program instead
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(time.Now().UnixMilli()))
-	copy(b[:6], ms[2:])
-	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

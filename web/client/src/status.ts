@@ -1,7 +1,7 @@
 import type { Status } from "./port.ts";
 
 /** Where a connection stands, and whether it may come back by itself. */
-export class Standing {
+export class ConnectionStatus {
   status: Status = "connecting";
   /** An erase was accepted on this socket: nothing more is sent, and what comes is its done. */
   erasing = false;
@@ -11,7 +11,7 @@ export class Standing {
   erasure: "erasing" | "erased" | undefined;
 
   /** Nothing but a person brings the connection back. */
-  get stays(): boolean {
+  get awaitsPerson(): boolean {
     return this.status === "replaced" || this.status === "erasing" || this.signedOut;
   }
 
@@ -32,12 +32,12 @@ export class Standing {
 
   lost(): void {
     if (this.erasing) this.status = "erasing";
-    else if (!this.stays) this.status = "lost";
+    else if (!this.awaitsPerson) this.status = "lost";
   }
 
   /** A person has used the client: false if that changes nothing. */
   used(): boolean {
-    if (!this.stays || this.signedOut) return false;
+    if (!this.awaitsPerson || this.signedOut) return false;
     this.status = "lost";
     this.erasing = this.erased = false;
     return true;

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"carrel/shared/chat"
@@ -83,7 +82,7 @@ func (v *View) ready(f *wire.Ready) {
 	if !s.answered {
 		s.answered, v.status = true, Ready
 		if f.ReconnectInMs > 0 {
-			v.handOver(time.Duration(min(f.ReconnectInMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+			v.scheduleHandover(time.Duration(min(f.ReconnectInMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 		}
 	}
 	v.limits = f.Limits
@@ -149,7 +148,7 @@ func (v *View) progress(made bool) {
 // patience is twice the silence that ended now.
 func (v *View) patience() time.Duration {
 	s := &v.socket
-	if !s.behind {
+	if !s.lagging {
 		return gapLeast
 	}
 	return min(max(2*v.now.Sub(s.quiet), gapLeast), gapMost)
@@ -188,95 +187,12 @@ func (v *View) pong(f *wire.Pong) {
 	}
 }
 
-func (v *View) accepted(f *wire.Accepted) {
-	if f.State == stateErasing {
-		v.eraseAccepted(f)
-		return
-	}
-	if strings.HasPrefix(f.RequestID, "cancel.") {
-		v.requests.cancelled(f.RunID)
-		if f.State == "ended" {
-			v.ended(f.RunID)
-		}
-		v.answered()
-		return
-	}
-	first := v.requests.ran(f.RunID) // else it is known already, and maybe better
-	if t := v.threads[f.ThreadID]; t != nil && (first || f.State == "ended") {
-		t.accept(f.RunID, f.State, v.socket.n)
-	}
-	v.answered()
-}
-
-// ended notes that a run is over that has no events, or whose events are still to come.
-func (v *View) ended(run chat.RunID) {
-	v.over[run] = true
-	for _, t := range v.threads {
-		t.end(run)
-	}
-	v.requests.ran(run)
-	v.requests.cancelled(run)
-	v.answered()
-}
-
-// refused takes an error frame.
-func (v *View) refused(f *wire.Error) {
-	switch f.Code {
-	case wire.CodeInternal:
-		v.retry()
-		return
-	case wire.CodeReplaced:
-		// A client that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
-		if v.wanted {
-			v.wishes.Close = true
-			v.lose()
-			return
-		}
-		v.socket = socket{}
-		v.status, v.wanted = Replaced, false
-		v.wishes = Wishes{Close: true}
-		return
-	case wire.CodeTokenExpired, wire.CodeUnauthorized:
-		v.wishes.Close = true
-		v.lose()
-		return
-	case wire.CodeSignedOut:
-		v.signedOut(f)
-		return
-	case wire.CodeRateLimited:
-		v.flooded(f)
-		return
-	case wire.CodeErasing:
-		v.eraseRefused(Notice{Code: f.Code, Message: f.Message})
-		return
-	}
-	kind, id, _ := strings.Cut(f.RequestID, ".")
-	run := chat.RunID(id)
-	switch kind {
-	case "run":
-		v.requests.ran(run)
-		v.requests.cancelled(run)
-		v.unanswer(run)
-	case "cancel":
-		v.requests.cancelled(run)
-	case "threads":
-		v.requests.list, v.requests.listSent = false, false
-	case "hello", "ping", "":
-		run = ""
-	default:
-		run = ""
-		v.refusedAsked(f)
-	}
-	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, Field: f.Field, RetryAfterMS: f.RetryAfterMS})
-	v.answered()
-}
-
 // flooded takes the news that the user sends too many frames. The server closes the socket, and refuses the next one before
 // the time that it names. What has no answer is asked again then.
 func (v *View) flooded(f *wire.Error) {
 	v.notice(Notice{Code: f.Code, Message: f.Message, RetryAfterMS: f.RetryAfterMS})
 	v.waitFor(f)
-	v.wishes.Close = true
+	v.actions.Close = true
 	v.lose()
 }
 
@@ -290,7 +206,7 @@ func (v *View) part(f *wire.Part) {
 	switch {
 	case err != nil:
 		delete(s.parts, f.ID)
-		v.open.missing = true
+		v.open.incomplete = true
 	case whole == nil:
 		s.parts[f.ID] = v.now
 	default:

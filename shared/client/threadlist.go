@@ -4,8 +4,22 @@ import (
 	"cmp"
 	"slices"
 
+	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
+
+// deleted takes a thread's row away for good: its id is not used again. The open one is asked for once more, which
+// empties it.
+func (v *View) deleted(id chat.ThreadID) {
+	delete(v.list, id)
+	if v.gone[id] {
+		return
+	}
+	v.gone[id] = true
+	if id == v.open.id {
+		v.socket.wantHello = true
+	}
+}
 
 // row takes one row of the list of threads, unless the one that is shown is newer. A deleted one does not come back.
 func (v *View) row(r wire.ThreadInfo) {

@@ -17,7 +17,7 @@ export interface Notice {
 }
 
 /** What a session knows: the views of its threads, which of them is open, the list, and what was refused. */
-export class Views {
+export class ThreadViews {
   list = new ThreadList();
   /** The open thread; undefined until one is known. */
   open: string | undefined;

@@ -16,7 +16,7 @@ const RETRY_AFTER_MOST = 3_600_000;
 export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
 
 /** The clocks of a session: it says when what is due and knows nothing of frames. Times are ms. */
-export class Schedule {
+export class Timers {
   readonly #random: () => number;
   online = false;
   #connect: number | undefined;
@@ -160,11 +160,11 @@ export class Schedule {
     this.#attempts = 0;
     this.#heard = now;
     if (this.#stirred !== undefined) this.#stirred = now;
-    if (this.#fresh && reconnectInMs) this.#handover(now, reconnectInMs);
+    if (this.#fresh && reconnectInMs) this.#scheduleHandover(now, reconnectInMs);
     this.#fresh = false;
   }
 
-  #handover(now: number, wait: number): void {
+  #scheduleHandover(now: number, wait: number): void {
     const early = wait < this.#soonest;
     this.#connect = now + (early ? this.#soonest : wait);
     this.#soonest = early ? Math.min(HANDOVER_RARELY, this.#soonest * 2) : HANDOVER_SOONEST;

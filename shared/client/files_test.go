@@ -1,0 +1,72 @@
+package client_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// goOnly and tsOnly are the files of one client that the other has not, with the reason.
+func goOnly() map[string]string {
+	return map[string]string{"calls": "the TypeScript client has these methods in client.ts"}
+}
+
+func tsOnly() map[string]string {
+	return map[string]string{
+		"index":         "the exports of the npm package",
+		"agui":          "the AG-UI adapter, which only front ends need",
+		"agui-ids":      "the AG-UI adapter",
+		"agui-input":    "the AG-UI adapter",
+		"chars":         "in Go: shared/chars",
+		"visible":       "in Go: shared/visible",
+		"codec":         "in Go: shared/wire/codec.go",
+		"parts":         "in Go: shared/wire/parts.go",
+		"protocol":      "in Go: shared/wire/wire.go",
+		"client-frames": "in Go: shared/wire",
+		"server-frames": "in Go: shared/wire",
+		"events":        "in Go: shared/agui",
+		"fold":          "in Go: shared/agui/fold.go",
+		"contract":      "the types of the client's options and state; in Go: client.go and state.go",
+		"port":          "the view's callbacks; a Go view returns Actions instead",
+		"threadviews":   "in Go: fields of View",
+		"wake":          "events of a browser's page",
+	}
+}
+
+// TestFiles_SameNames compares the files of the two clients: a part has the same file name in both.
+func TestFiles_SameNames(t *testing.T) {
+	inGo, inTS := parts(t, "*.go"), parts(t, "../../web/client/src/*.ts")
+	compare := func(have, other map[string]bool, only map[string]string, where string) {
+		for name := range have {
+			if !other[name] && only[name] == "" {
+				t.Errorf("%s is no file of the other client: %s, or give the reason in shared/client/files_test.go", name, where)
+			}
+			if other[name] && only[name] != "" {
+				t.Errorf("%s is in both clients: take it off the list in shared/client/files_test.go", name)
+			}
+		}
+		for name := range only {
+			if !have[name] {
+				t.Errorf("there is no file %s: take it off the list in shared/client/files_test.go", name)
+			}
+		}
+	}
+	compare(inGo, inTS, goOnly(), "name its twin in web/client/src the same")
+	compare(inTS, inGo, tsOnly(), "name its twin in shared/client the same")
+}
+
+// parts returns the names of the files that match, without extension and without tests.
+func parts(t *testing.T, pattern string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files match %s: %v", pattern, err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		if name := filepath.Base(file); !strings.HasSuffix(name, "_test.go") {
+			names[strings.TrimSuffix(name, filepath.Ext(name))] = true
+		}
+	}
+	return names
+}
