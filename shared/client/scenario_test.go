@@ -51,10 +51,10 @@ func TestScenarios(t *testing.T) {
 type player struct {
 	view     *client.View
 	now      time.Time
-	frames   [][]byte // sent and not matched
-	hello []byte   // the same, on the socket that was offered
-	promoted bool     // to that one, and not matched
-	inUse    bool     // there is a socket
+	frames   [][]byte       // sent and not matched
+	hello    []byte         // the same, on the socket that was offered
+	promoted bool           // to that one, and not matched
+	inUse    bool           // there is a socket
 	wait     *time.Duration // before the socket that the view wants
 }
 
