@@ -14,25 +14,25 @@ import (
 	"carrel/shared/monitor"
 )
 
-// start is what an attempt goes on from.
+// start is the state of the run in which an attempt begins to work.
 type start struct {
-	first   []agui.Event // its first record
-	events  []agui.Event // of the run, up to and with the first record
-	said    []agui.Message
-	pending []engine.PendingCall
+	first    []agui.Event         // the events of the attempt's first record
+	events   []agui.Event         // the run's events, including the first record
+	messages []agui.Message       // the messages that these events build
+	pending  []engine.PendingCall // calls that the previous attempt began and did not finish
 }
 
-// begin writes the attempt's first record: nothing else happens until the claim stands in the log. Should an earlier
-// attempt have written once more, it is chosen anew.
+// begin writes the attempt's first record. Nothing else happens before that record is in the log. If a previous attempt
+// has written another record in the meantime, begin computes the first record again.
 func (t *turn) begin(ctx context.Context) (start, error) {
 	var s start
 	var seq chat.Seq
-	at := t.now() // of all tries: the log recognises a record that it has by its text
-	err := t.durably(ctx, "writing the first record", func(ctx context.Context) (err error) {
+	at := t.now() // the same for all tries, so that the log recognises a record that it has already by its text
+	err := t.durably(ctx, "first record", func(ctx context.Context) (err error) {
 		if s, err = t.start(at); err != nil {
 			return err
 		}
-		seq, err = t.held.Append(ctx, s.first)
+		seq, err = t.lease.Append(ctx, s.first)
 		return err
 	})
 	if err != nil {
@@ -40,40 +40,40 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 	}
 	t.emitter.Deliver(seq, s.first)
 	t.measureBegin()
-	if earlier := s.events[:len(s.events)-len(s.first)]; len(earlier) > 0 {
-		t.uc.Count(agui.RunStats(earlier))
+	if previous := s.events[:len(s.events)-len(s.first)]; len(previous) > 0 {
+		t.uc.Count(agui.RunStats(previous))
 		t.monitor.Count(monitor.RunsDied, 1)
-		t.log.WarnContext(ctx, "going on with a run whose worker died", "attempt", t.held.Run().Attempts,
-			"events", len(earlier), "pending", len(s.pending))
+		t.log.WarnContext(ctx, "continue a run whose worker died", "attempt", t.lease.Run().Attempts,
+			"events", len(previous), "pending", len(s.pending))
 	}
 	return s, nil
 }
 
-// start decides what this attempt goes on from, by what the log holds of the run.
+// start derives the attempt's starting state from the run's events in the log.
 func (t *turn) start(at time.Time) (start, error) {
-	run, earlier := t.held.Run(), t.held.PreviousEvents()
+	run, previous := t.lease.Run(), t.lease.PreviousEvents()
 	s := start{first: []agui.Event{t.started(at)}}
 	var open []string
-	if len(earlier) > 0 {
+	if len(previous) > 0 {
 		value, err := json.Marshal(struct {
 			Attempt int `json:"attempt"`
 		}{run.Attempts})
 		if err != nil {
 			return s, err
 		}
-		s.first, open = agui.CloseAttempt(earlier)
+		s.first, open = agui.CloseAttempt(previous)
 		s.first = append(s.first, agui.Event{Type: agui.Custom, Name: "carrel.attempt", Value: value})
 		for i := range s.first {
 			s.first[i].Timestamp = at.UnixMilli()
 		}
 	}
-	s.events = slices.Concat(earlier, s.first)
+	s.events = slices.Concat(previous, s.first)
 	var f agui.Folder
 	for _, e := range s.events {
 		f.Add(e)
 	}
 	messages := f.Messages()
-	s.said = engine.DropUnfinished(messages)
+	s.messages = engine.DropUnfinished(messages)
 	for _, m := range messages {
 		for _, c := range m.ToolCalls {
 			if slices.Contains(open, c.ID) {
@@ -84,41 +84,43 @@ func (t *turn) start(at time.Time) (start, error) {
 	return s, nil
 }
 
-// started is the run's first event. It names the agent that answers, also if the run asked for none.
+// started makes the run's first event. It names the agent that answers, even if the run names none.
 func (t *turn) started(at time.Time) agui.Event {
-	in := t.held.Input()
+	in := t.lease.Input()
 	name := in.Agent
-	if a, err := t.agents.Agent(name); err == nil { // else the run fails and reports it
+	if a, err := t.agents.Agent(name); err == nil { // if not, prepare reports it and the run fails
 		name = a.Name
 	}
 	return emit.Started(in.RunInput(), name, at)
 }
 
-// answered are the calls that a person was asked about in an earlier run, as far as they have no result yet.
-func (t *turn) answered(s start) ([]engine.PendingCall, error) {
-	earlier := s.events[:len(s.events)-len(s.first)]
+// resolved returns the calls that an earlier run interrupted and this run's responses decide. Calls whose result is in
+// the log already are left out.
+func (t *turn) resolved(s start) ([]engine.PendingCall, error) {
+	previous := s.events[:len(s.events)-len(s.first)]
 	var all []engine.PendingCall
-	for _, a := range t.held.Input().Answers {
+	for _, a := range t.lease.Input().Answers {
 		p, err := engine.Resolve(a.Asked, a.Resume)
 		if err != nil {
-			return nil, fmt.Errorf("go on with what a person answered: %w", err)
+			return nil, fmt.Errorf("apply a response to an interrupt: %w", err)
 		}
-		p.MayHaveRun = len(earlier) > 0
-		if !slices.ContainsFunc(earlier, func(e agui.Event) bool { return e.Type == agui.ToolCallResult && e.ToolCallID == p.Call.ID }) {
+		p.MayHaveRun = len(previous) > 0
+		hasResult := func(e agui.Event) bool { return e.Type == agui.ToolCallResult && e.ToolCallID == p.Call.ID }
+		if !slices.ContainsFunc(previous, hasResult) {
 			all = append(all, p)
 		}
 	}
 	return all, nil
 }
 
-// ready refuses to start work with too little of the lease left: then the process stood still, and the run may be
-// somebody else's by now.
+// ready returns an error if the lease is about to expire and cannot be renewed. A lease that short means that the
+// process was suspended, and that another worker may have the run by now.
 func (t *turn) ready(ctx context.Context) error {
-	if t.now().Before(t.held.Expires().Add(-leaseMargin)) {
+	if t.now().Before(t.lease.Expires().Add(-leaseMargin)) {
 		return nil
 	}
 	if err := t.renew(ctx); err != nil {
-		return fmt.Errorf("%w: its lease is nearly past and could not be renewed: %w", chat.ErrLeaseLost, err)
+		return fmt.Errorf("%w: it is about to expire and could not be renewed: %w", chat.ErrLeaseLost, err)
 	}
 	return nil
 }

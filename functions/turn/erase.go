@@ -9,8 +9,8 @@ import (
 	"carrel/shared/store"
 )
 
-// erase makes one pass over what is left of a deleted thread. What it does not come to, a later invocation does: sweep
-// asks until nothing is left. Runs of the thread that whoever deleted it did not come to cancel are cancelled here.
+// erase makes one pass over the remaining items of a deleted thread. sweep invokes turn again until no item remains.
+// erase also cancels the thread's runs that the deletion itself did not cancel.
 func (h *handler) erase(ctx context.Context, u chat.User, s *store.Store, e store.Erasure) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		within, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))

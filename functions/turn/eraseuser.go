@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	stopWait = time.Second      // between two looks at runs that were asked to stop
-	stopTime = 20 * time.Second // in which they are waited for; the next sweep asks again
+	stopWait = time.Second      // between two checks whether the cancelled runs have ended
+	stopTime = 20 * time.Second // how long one invocation waits for them; the next sweep invokes turn again
 )
 
-// eraseUser makes one pass over everything of a user who asked to be erased. What it does not come to, a later
-// invocation does: sweep asks until nothing is left.
+// eraseUser makes one pass over all items of a user who requested to be erased. sweep invokes turn again until no item
+// remains.
 func (h *handler) eraseUser(ctx context.Context, u chat.User, s *store.Store, log *slog.Logger) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		within, cancel := context.WithDeadline(ctx, deadline.Add(-reserve))
@@ -30,21 +30,21 @@ func (h *handler) eraseUser(ctx context.Context, u chat.User, s *store.Store, lo
 	}
 	stopped, err := h.stopAll(ctx, s)
 	if err == nil && stopped {
-		err = s.EraseUser(ctx, func(cs []chat.Connection) error { return h.farewell(ctx, u, s, cs) })
+		err = s.EraseUser(ctx, func(cs []chat.Connection) error { return h.closeConnections(ctx, u, s, cs) })
 	}
 	switch {
 	case errors.Is(err, chat.ErrNotFound):
-		log.InfoContext(ctx, "nothing to do", "err", err)
+		log.InfoContext(ctx, "skip the event: nothing to do", "err", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("turn: %w", err)
 	case !stopped:
-		log.WarnContext(ctx, "runs of a user who is to be erased still work")
+		log.WarnContext(ctx, "erase a user: some runs have not ended")
 	}
 	return nil
 }
 
-// stopAll cancels all runs and waits until none works any more; false: some do.
+// stopAll cancels all runs and waits until they have ended. It returns false if some still work after stopTime.
 func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 	for waited := time.Duration(0); ; waited += stopWait {
 		working, err := s.StopAll(ctx)
@@ -59,15 +59,17 @@ func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 	}
 }
 
-// farewell tells the connections that all is done and closes them. One that cannot be told is closed all the same.
-func (h *handler) farewell(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
-	told := emit.Broadcast(ctx, emit.Recipients{User: u, Connections: s, Poster: h.poster, Now: h.now,
+// closeConnections notifies the user's connections that the erasure is done, and closes them. It also closes the
+// connections that it could not notify.
+func (h *handler) closeConnections(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
+	err := emit.Broadcast(ctx, emit.Recipients{User: u, Connections: s, Poster: h.poster, Now: h.now,
 		Violation: func(id chat.ConnectionID) {
-			h.monitor.Violation(ctx, monitor.ConnectionRecord, u, monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
+			h.monitor.Violation(ctx, monitor.ConnectionRecord, u,
+				monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))
 		},
 	}, &wire.Done{})
-	if told != nil {
-		h.log.WarnContext(ctx, "telling those who are forgotten", "err", told)
+	if err != nil {
+		h.log.WarnContext(ctx, "notify the connections of an erased user", "err", err)
 	}
 	var errs []error
 	for _, c := range cs {

@@ -19,23 +19,23 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+// invoker invokes turn for a run, asynchronously. gateway.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }
 
-// poster posts to connections and closes them; gateway.Poster is one.
+// poster posts to connections and closes them. gateway.Poster implements it.
 type poster interface {
 	emit.Poster
 	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
-// tables opens a user's part of the table, with credentials for that part alone; usercreds.Tables is one.
+// tables opens one user's part of the table, with credentials that reach only that part. usercreds.Tables implements it.
 type tables interface {
 	For(u chat.User) (*store.Store, error)
 }
 
-// handler does runs. It is shared by all invocations and holds no user's anything.
+// handler executes runs. All invocations of the process share it, so it holds no user's data.
 type handler struct {
 	tables  tables
 	agents  *agent.Registry
@@ -44,15 +44,15 @@ type handler struct {
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor
-	gauge   *usercontext.Gauge // of this process
+	gauge   *usercontext.Gauge // counts the user contexts of this process
 	log     *slog.Logger
 	now     func() time.Time
 	after   func(time.Duration) <-chan time.Time
 	tenancy gateway.Tenancy
 }
 
-// Handle is the Lambda handler. An event that comes twice, or for a run that somebody else has or that is over, is
-// done with at once. An error makes the failure destination look after the run.
+// Handle is the Lambda handler. It returns nil at once for a repeated event, for a run that another worker has leased,
+// and for a run that has ended. If it returns an error, Lambda invokes the failure destination, sweep, for the run.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	request := cmp.Or(gateway.RequestID(ctx), "unknown")
 	user, ev, err := gateway.ParseTurn(ctx, event, h.tenancy)
@@ -69,35 +69,35 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	}
 	log := h.log.With("user", user, "request", request)
 	if ev.Reason == gateway.ReasonEraseThread {
-		log.InfoContext(ctx, "erasing a deleted thread")
+		log.InfoContext(ctx, "erase a deleted thread")
 		return h.erase(ctx, user, s, store.Erasure{Thread: ev.Thread, Epoch: ev.Epoch})
 	}
 	if ev.Reason == gateway.ReasonEraseUser {
-		log.InfoContext(ctx, "erasing a user")
+		log.InfoContext(ctx, "erase a user")
 		return h.eraseUser(ctx, user, s, log)
 	}
 	log = log.With("run", string(ev.Run))
-	held, err := s.Claim(ctx, ev.Run)
+	lease, err := s.Claim(ctx, ev.Run)
 	if errors.Is(err, chat.ErrForeign) {
 		h.monitor.Violation(ctx, monitor.Tenant, user, monitor.Run(ev.Run), monitor.Request(request))
 		return fmt.Errorf("turn: claim: %w", err)
 	}
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
-		log.InfoContext(ctx, "nothing to do", "err", err)
+		log.InfoContext(ctx, "skip the event: nothing to do", "err", err)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("turn: claim: %w", err)
 	}
-	t := &turn{handler: h, user: user, store: s, held: held, log: log}
+	t := &turn{handler: h, user: user, store: s, lease: lease, log: log}
 	if err := t.open(ctx, request); err != nil {
 		return fmt.Errorf("turn: %w", err)
 	}
 	defer t.close(ctx)
-	err = t.do(ctx)
+	err = t.execute(ctx)
 	if errors.Is(err, chat.ErrLeaseLost) {
-		log.WarnContext(ctx, "the claim is past", "err", err)
-		return nil // the run is somebody else's now
+		log.WarnContext(ctx, "stop the run: the lease is lost", "err", err)
+		return nil // another worker has the run now
 	}
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
@@ -105,22 +105,22 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
-// open builds the run's user context. It ends when the run's time is over, which its first attempt began, and early
-// enough for the run to be ended properly before Lambda ends the invocation.
+// open builds the run's user context. The context ends at the run's time limit, which counts from the start of the first
+// attempt. It also ends some seconds before the invocation's deadline (reserve), so that turn can still end the run.
 func (t *turn) open(ctx context.Context, request string) error {
 	left := t.limits.RunTime
-	if started := t.held.Run().Started; !started.IsZero() {
+	if started := t.lease.Run().Started; !started.IsZero() {
 		left -= t.now().Sub(started)
 	}
 	work, stop := context.WithTimeoutCause(ctx, left, usercontext.ErrTimeLimit)
 	if deadline, ok := ctx.Deadline(); ok {
-		limited, over := context.WithDeadlineCause(work, deadline.Add(-reserve), usercontext.ErrTimeLimit)
-		first := stop
-		work, stop = limited, func() { over(); first() }
+		limited, stopDeadline := context.WithDeadlineCause(work, deadline.Add(-reserve), usercontext.ErrTimeLimit)
+		stopRunTime := stop
+		work, stop = limited, func() { stopDeadline(); stopRunTime() }
 	}
 	uc, err := usercontext.New(work, usercontext.Config{
-		User: t.user, Thread: t.held.Run().Thread, Run: t.held.Run().ID, Request: request,
-		Grants: t.held.Input().Grants, Limits: t.limits, Now: t.now, Gauge: t.gauge,
+		User: t.user, Thread: t.lease.Run().Thread, Run: t.lease.Run().ID, Request: request,
+		Grants: t.lease.Input().Grants, Limits: t.limits, Now: t.now, Gauge: t.gauge,
 	})
 	if err != nil {
 		stop()
@@ -130,7 +130,7 @@ func (t *turn) open(ctx context.Context, request string) error {
 	return nil
 }
 
-// close ends the user context. What is left of the run after that is a defect, and counted.
+// close ends the user context. Goroutines or resources that remain after that are a defect, and are counted.
 func (t *turn) close(ctx context.Context) {
 	defer t.stop()
 	t.measureClose(ctx, t.uc.Close(ctx))

@@ -12,26 +12,26 @@ import (
 
 const (
 	renewEvery  = 6 * time.Second
-	renewAgain  = time.Second // after one that failed
+	renewAgain  = time.Second // after a renewal that failed
 	renewTime   = 3 * time.Second
-	leaseMargin = 5 * time.Second // no work goes on with less of the lease left
+	leaseMargin = 5 * time.Second // the work stops when less time than this is left of the lease
 	cancelEvery = 2 * time.Second
 )
 
-// startHeartbeat starts what goes on beside the run's work: renewing the lease, and looking for the user's wish to stop.
+// startHeartbeat starts two goroutines beside the run's work: one renews the lease, and one watches for a cancel request.
 func (t *turn) startHeartbeat() error {
 	if err := t.uc.Go("renew the lease", t.heartbeat); err != nil {
 		return err
 	}
-	if t.held.Run().CancelRequested {
+	if t.lease.Run().CancelRequested {
 		t.uc.Cancel(engine.ErrCancelled)
 		return nil
 	}
-	return t.uc.Go("look for a cancel", t.watchCancel)
+	return t.uc.Go("watch for a cancel request", t.watchCancel)
 }
 
-// heartbeat extends the lease until the work ends. Once the claim is past, or can no longer be held for sure, the work is
-// cancelled and nothing more is written: the run is another's to end.
+// heartbeat renews the lease until the work ends. If the lease is lost, or is about to expire and cannot be renewed, it
+// cancels the work. Nothing more is written then, because another worker ends the run.
 func (t *turn) heartbeat(ctx context.Context) {
 	wait := renewEvery
 	for {
@@ -51,9 +51,9 @@ func (t *turn) heartbeat(ctx context.Context) {
 			t.uc.Cancel(err)
 			return
 		}
-		t.log.WarnContext(ctx, "renewing the lease", "err", err)
-		if !t.now().Before(t.held.Expires().Add(-leaseMargin)) {
-			t.uc.Cancel(fmt.Errorf("%w: its lease could not be renewed: %w", chat.ErrLeaseLost, err))
+		t.log.WarnContext(ctx, "renew the lease", "err", err)
+		if !t.now().Before(t.lease.Expires().Add(-leaseMargin)) {
+			t.uc.Cancel(fmt.Errorf("%w: it could not be renewed in time: %w", chat.ErrLeaseLost, err))
 			return
 		}
 		wait = renewAgain
@@ -63,10 +63,10 @@ func (t *turn) heartbeat(ctx context.Context) {
 func (t *turn) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
-	return t.held.Renew(ctx)
+	return t.lease.Renew(ctx)
 }
 
-// watchCancel stops the work when the user has asked for it.
+// watchCancel cancels the work when the user has requested it.
 func (t *turn) watchCancel(ctx context.Context) {
 	for {
 		select {
@@ -75,7 +75,7 @@ func (t *turn) watchCancel(ctx context.Context) {
 		case <-t.after(cancelEvery):
 		}
 		read, cancel := context.WithTimeout(ctx, renewTime)
-		requested, err := t.held.CancelRequested(read)
+		requested, err := t.lease.CancelRequested(read)
 		cancel()
 		switch {
 		case requested:
@@ -85,7 +85,7 @@ func (t *turn) watchCancel(ctx context.Context) {
 			t.uc.Cancel(err)
 			return
 		case err != nil && ctx.Err() == nil:
-			t.log.WarnContext(ctx, "looking for a cancel", "err", err)
+			t.log.WarnContext(ctx, "read the cancel request", "err", err)
 		}
 	}
 }

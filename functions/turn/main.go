@@ -1,6 +1,7 @@
-// Command turn does one invocation's part of a run: claim it, build a fresh user context, let the engine work, end the
-// run, start what waits. Unless the template's parameter TenantIsolation is off, it runs in execution environments
-// that only this user's runs ever use, and the invocation's tenant id says whose.
+// Command turn is the Lambda function that executes runs. One invocation claims one run, builds a fresh user context,
+// lets the engine work, ends the run, and starts the user's queued runs. The invocation's tenant id names the user, and
+// Lambda never reuses the execution environment for another user. With the template's parameter TenantIsolation=off the
+// payload names the user, and environments are shared.
 package main
 
 import (

@@ -9,10 +9,11 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// measureBegin tells how long the user waited, once the attempt's first record is in the log. Only the first attempt's
-// wait is one for a seat and a worker; a later one waited for its predecessor's death, which RunsDied counts.
+// measureBegin records how long the user waited, after the attempt's first record is in the log. The first attempt waited
+// for a slot and a worker. A later attempt waited for its predecessor to die, which RunsDied counts, so its wait is not
+// recorded.
 func (t *turn) measureBegin() {
-	run := t.held.Run()
+	run := t.lease.Run()
 	values := []monitor.Value{monitor.N(monitor.Attempts, run.Attempts)}
 	if run.Attempts == 1 {
 		values = append(values, monitor.Took(monitor.TimeQueued, run.Started.Sub(run.Created)),
@@ -21,33 +22,35 @@ func (t *turn) measureBegin() {
 	t.monitor.Record(values...)
 }
 
-// measureEnd tells how the run ended, once that is written.
+// measureEnd records the run's outcome and duration, after the end is written.
 func (t *turn) measureEnd(last []agui.Event) {
 	t.monitor.Record(monitor.N(monitor.RunsEnded, 1), monitor.N(outcome(last), 1),
-		monitor.Took(monitor.TimeRunning, t.now().Sub(t.held.Run().Started)))
+		monitor.Took(monitor.TimeRunning, t.now().Sub(t.lease.Run().Started)))
 }
 
-// measureDelivery tells how the run's events reached its user's connections, once all posts are over.
+// measureDelivery records how the run's events reached the user's connections, after the last post.
 func (t *turn) measureDelivery() {
-	f := t.emitter.Stats()
-	t.monitor.Record(monitor.N(monitor.FramesPosted, f.Posted), monitor.N(monitor.FramesRetried, f.Retried),
-		monitor.N(monitor.FramesThrottled, f.Throttled), monitor.N(monitor.ConnectionsGone, f.Gone), monitor.N(monitor.ConnectionsCut, f.Cut),
-		monitor.N(monitor.DeliveryBehind, f.Behind), monitor.Took(monitor.TimeToDeliver, f.Lag))
+	s := t.emitter.Stats()
+	t.monitor.Record(monitor.N(monitor.FramesPosted, s.Posted), monitor.N(monitor.FramesRetried, s.Retried),
+		monitor.N(monitor.FramesThrottled, s.Throttled), monitor.N(monitor.ConnectionsGone, s.Gone),
+		monitor.N(monitor.ConnectionsCut, s.Cut), monitor.N(monitor.DeliveryBehind, s.Behind),
+		monitor.Took(monitor.TimeToDeliver, s.Lag))
 }
 
-// measureClose tells what Close of the user context left, and of the process's contexts.
+// measureClose records what remains after Close of the user context, and how many contexts the process has.
 func (t *turn) measureClose(ctx context.Context, err error) {
 	left := 0
 	if residue := (*usercontext.ResidueError)(nil); errors.As(err, &residue) {
 		left = residue.Count()
-		t.log.ErrorContext(ctx, "residue of the run", "err", err)
+		t.log.ErrorContext(ctx, "close the user context", "err", err)
 	}
 	n := t.gauge.Take()
 	t.monitor.Record(monitor.N(monitor.Residue, left), monitor.N(monitor.ContextsMade, n.Made),
-		monitor.N(monitor.ContextsCleaned, n.Cleaned), monitor.N(monitor.ContextsActive, n.Active), monitor.N(monitor.ContextsPeak, n.Peak))
+		monitor.N(monitor.ContextsCleaned, n.Cleaned), monitor.N(monitor.ContextsActive, n.Active),
+		monitor.N(monitor.ContextsPeak, n.Peak))
 }
 
-// outcome is the metric of a run that ended with these events.
+// outcome returns the metric that counts a run with these last events.
 func outcome(last []agui.Event) string {
 	e := last[len(last)-1]
 	switch {

@@ -97,11 +97,11 @@ func TestResidueIsCounted(t *testing.T) {
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	r.admit(t, "r1", "/say hello")
-	held, err := r.store.Claim(t.Context(), "r1")
+	lease, err := r.store.Claim(t.Context(), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	turn := &turn{handler: r.handler, user: r.user, store: r.store, held: held, log: r.handler.log}
+	turn := &turn{handler: r.handler, user: r.user, store: r.store, lease: lease, log: r.handler.log}
 	if err := turn.open(t.Context(), "q"); err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 	return h.tools.With(own...)
 }
 
-// dispatcher is the run's only way to the named tools. It goes on from what earlier attempts called.
+// dispatcher makes the run's dispatcher, its only way to the named tools. It counts the calls of previous attempts.
 func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	registry, err := t.registry(t.store)
 	if err != nil {
@@ -51,19 +51,20 @@ func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Record = t.decided
+	d.Record = t.recordDecision
 	d.Logf = func(format string, args ...any) {
 		t.log.WarnContext(t.uc.Context(), "call a tool", "err", fmt.Errorf(format, args...))
 	}
 	d.CountPrevious(s.events)
 	for _, e := range s.first {
-		if e.Type == agui.ToolCallResult { // a dead worker's model was cut off while it called
+		if e.Type == agui.ToolCallResult { // the answer that made this call was cut off by the worker's death
 			d.RecordSkipped(tool.Call{ID: e.ToolCallID, Name: nameOf(e.ToolCallID, s.events)}, tool.NotCalled)
 		}
 	}
 	return d, nil
 }
 
+// nameOf returns the tool of a call, or "" if the events do not start the call.
 func nameOf(call string, events []agui.Event) string {
 	for _, e := range events {
 		if e.Type == agui.ToolCallStart && e.ToolCallID == call {
@@ -73,11 +74,11 @@ func nameOf(call string, events []agui.Event) string {
 	return ""
 }
 
-// decided is the audit record of one tool call, allowed or not: a line of the log, which has the hash of the user and the
-// run, and no content.
-func (t *turn) decided(d tool.Decision) {
-	t.log.InfoContext(t.uc.Context(), "tool call", "call", d.Call, "tool", d.Tool, "grant", d.Grant, "outcome", string(d.Outcome),
-		"ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "edited", d.Edited, "cut", d.Cut)
+// recordDecision writes the audit record of one tool call, allowed or not. It is one line of the log with the hash of
+// the user and the run, and without content.
+func (t *turn) recordDecision(d tool.Decision) {
+	t.log.InfoContext(t.uc.Context(), "tool call", "call", d.Call, "tool", d.Tool, "grant", d.Grant,
+		"outcome", string(d.Outcome), "ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "edited", d.Edited, "cut", d.Cut)
 	if d.Outcome == tool.Denied {
 		t.monitor.Count(monitor.ToolCallsDenied, 1)
 	}

@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	reserve         = 10 * time.Second // of the invocation's time, to end the run in
-	historyMessages = 200              // what a model is told at most of earlier runs, about
+	reserve         = 10 * time.Second // the last part of the invocation's time, kept to end the run
+	historyMessages = 200              // about how many messages of earlier runs a model receives at most
 	writeTries      = 3
-	writeTime       = 5 * time.Second // one try of the first record or the terminal transaction
-	finishTime      = 8 * time.Second // the last posts
+	writeTime       = 5 * time.Second // for one try to write the first record or the terminal transaction
+	finishTime      = 8 * time.Second // for the last posts
 )
 
 // turn is one claimed run in one invocation.
@@ -32,20 +32,20 @@ type turn struct {
 	*handler
 	user    chat.User
 	store   *store.Store
-	held    *store.Lease
+	lease   *store.Lease
 	uc      *usercontext.Context
-	stop    context.CancelFunc // of the invocation's work time
+	stop    context.CancelFunc // ends the time in which the run may work
 	emitter *emit.Emitter
 	log     *slog.Logger
 }
 
-// do carries the run to its end. Its error is a chat.ErrLeaseLost if the run has become somebody else's.
-func (t *turn) do(ctx context.Context) error {
+// execute works on the run and ends it. It returns chat.ErrLeaseLost if another worker has taken over the run.
+func (t *turn) execute(ctx context.Context) error {
 	if err := t.startHeartbeat(); err != nil {
 		return err
 	}
 	emitter, err := emit.New(ctx, emit.Config{
-		User: t.uc, Epoch: t.held.Thread().Epoch, Log: t.held, Connections: t.store, Poster: t.poster, After: t.after,
+		User: t.uc, Epoch: t.lease.Thread().Epoch, Log: t.lease, Connections: t.store, Poster: t.poster, After: t.after,
 		Report: func(err error) { t.log.WarnContext(ctx, "emit events", "err", err) },
 		Violation: func(id chat.ConnectionID) {
 			t.monitor.Violation(ctx, monitor.ConnectionRecord, t.user, monitor.Request(t.uc.Request()),
@@ -63,20 +63,20 @@ func (t *turn) do(ctx context.Context) error {
 	return t.end(ctx, last)
 }
 
-// attempt does the run's work and returns what makes its last record.
+// attempt does the run's work and returns a function that makes the events of the run's last record.
 func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error) {
-	if t.held.Deleted() {
+	if t.lease.Deleted() {
 		return just(agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}), nil
 	}
-	if err := t.held.Unreadable(); err != nil {
-		t.log.ErrorContext(ctx, "the run can only be ended", "err", err)
+	if err := t.lease.Unreadable(); err != nil {
+		t.log.ErrorContext(ctx, "read the run", "err", err)
 		return t.unreadable(t.now()), nil
 	}
 	s, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t.emitter.Broadcast(thread(t.held.Thread(), chat.ThreadRunning))
+	t.emitter.Broadcast(thread(t.lease.Thread(), chat.ThreadRunning))
 	terminal, err := t.run(s)
 	if err != nil {
 		return nil, err
@@ -87,53 +87,62 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 	if terminal.Type == agui.RunError {
 		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
 	}
-	t.held.SetStats(t.uc.Count(chat.RunStats{}))
+	t.lease.SetStats(t.uc.Count(chat.RunStats{}))
 	return just(terminal), t.emitter.Drain(ctx)
 }
 
-// unreadable is the end of a run of which something cannot be read. It is made anew at each try: an earlier attempt may
-// have written in between.
+// unreadable ends a run whose input or log cannot be decoded. The events are computed again at each try, because a
+// previous attempt may have written a record in between.
 func (t *turn) unreadable(at time.Time) func() []agui.Event {
 	return func() []agui.Event {
-		t.held.SetStats(agui.RunStats(t.held.PreviousEvents()))
-		return emit.Unreadable(t.held.HasRecords(), t.held.PreviousEvents(), t.started(at))
+		t.lease.SetStats(agui.RunStats(t.lease.PreviousEvents()))
+		return emit.Unreadable(t.lease.HasRecords(), t.lease.PreviousEvents(), t.started(at))
 	}
 }
 
+// just returns a function that always returns the one event.
 func just(e agui.Event) func() []agui.Event { return func() []agui.Event { return []agui.Event{e} } }
 
 // run lets the agent work and returns the terminal event.
 func (t *turn) run(s start) (agui.Event, error) {
 	ctx := t.uc.Context()
-	answered, unasked := t.answered(s)
-	s.pending = append(s.pending, answered...)
-	a, unknown := t.agents.Agent(t.held.Input().Agent)
-	tools, unmade := t.dispatcher(s, a.Tools)
-	history, unread := t.history(ctx)
+	config, err := t.prepare(ctx, s)
+	if err != nil {
+		return t.fail(context.WithoutCancel(ctx), s, config, err)
+	}
+	return engine.Run(ctx, config)
+}
+
+// prepare collects what the engine needs. It returns all parts that it could make, also with an error: fail records the
+// skipped calls through the dispatcher.
+func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
+	resolved, errResponses := t.resolved(s)
+	a, errAgent := t.agents.Agent(t.lease.Input().Agent)
+	tools, errTools := t.dispatcher(s, a.Tools)
+	history, errHistory := t.history(ctx)
 	if ctx.Err() != nil {
-		unread = nil // the engine tells why the run ends
+		errHistory = nil // the engine reports why the run ends
 	}
-	if err := errors.Join(unasked, unknown, unmade, unread); err != nil {
-		return t.failed(context.WithoutCancel(ctx), s, tools, err)
-	}
-	return engine.Run(ctx, engine.Config{
-		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools, History: append(history, s.said...), Pending: s.pending,
+	return engine.Config{
+		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools,
+		History: append(history, s.messages...), Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},
-	})
+	}, errors.Join(errResponses, errAgent, errTools, errHistory)
 }
 
-// failed is the end of a run that could not begin its work. Its calls are not made, which tools records, if there is one.
-func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err error) (agui.Event, error) {
-	t.log.ErrorContext(ctx, "the run could not begin", "err", err)
-	if tools != nil {
-		for _, p := range s.pending {
-			tools.RecordSkipped(tool.Call{ID: p.Call.ID, Name: p.Call.Function.Name, Arguments: p.Call.Function.Arguments}, tool.NotCalled)
+// fail ends a run that could not be prepared. It closes the open calls and records that the pending ones are not made.
+func (t *turn) fail(ctx context.Context, s start, config engine.Config, cause error) (agui.Event, error) {
+	t.log.ErrorContext(ctx, "prepare the run", "err", cause)
+	if config.Tools != nil {
+		for _, p := range config.Pending {
+			f := p.Call.Function
+			config.Tools.RecordSkipped(tool.Call{ID: p.Call.ID, Name: f.Name, Arguments: f.Arguments}, tool.NotCalled)
 		}
 	}
-	for _, e := range agui.Close(s.events, t.held.Input().Asked()...) {
+	for _, e := range agui.Close(s.events, t.lease.Input().Asked()...) {
 		if err := t.emitter.Emit(ctx, e); err != nil {
 			return agui.Event{}, err
 		}
@@ -143,9 +152,9 @@ func (t *turn) failed(ctx context.Context, s start, tools *tool.Dispatcher, err 
 	}, t.uc.Count(chat.RunStats{})), nil
 }
 
-// history is what was said before in the thread, as far as it is told to a model.
+// history returns the most recent messages of the thread's earlier runs, oldest first.
 func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
-	th := t.held.Thread()
+	th := t.lease.Thread()
 	if th.Head == 0 {
 		return nil, nil
 	}
@@ -160,7 +169,7 @@ func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
 	return messages, nil
 }
 
-// end writes the run's end, starts what waited for it and tells the user's windows.
+// end writes the run's end, starts queued runs and notifies the user's connections.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
 	deleted := errors.Is(err, store.ErrDeleted)
@@ -170,73 +179,75 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	t.measureEnd(e.last)
 	t.startQueued(ctx)
 	if deleted {
-		return nil // whoever deleted the thread has told everybody
+		return nil // the deletion has notified the connections already
 	}
-	t.tellEnd(ctx, e.thread)
+	t.broadcastEnd(ctx, e.thread)
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
 	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
-		t.log.WarnContext(ctx, "the last posts", "err", err) // clients find what they lack
+		t.log.WarnContext(ctx, "post the last events", "err", err) // clients detect the gap and request the events
 	}
 	t.measureDelivery()
 	return nil
 }
 
-// tellEnd tells the user's lists where the thread is now: its next run may have begun, or wait.
-func (t *turn) tellEnd(ctx context.Context, th store.Thread) {
-	d, err := t.store.RunQueue(ctx)
+// broadcastEnd sends the thread's new status to the user's connections: the thread's next run may be running or queued.
+func (t *turn) broadcastEnd(ctx context.Context, th store.Thread) {
+	queue, err := t.store.RunQueue(ctx)
 	if err != nil {
-		t.log.WarnContext(ctx, "telling the lists", "err", err) // they learn of it with the next change
+		t.log.WarnContext(ctx, "broadcast the thread's status", "err", err) // the next change brings it
 		return
 	}
-	t.monitor.Count(monitor.SlotsInUse, len(d.Slots))
-	t.emitter.Broadcast(thread(th, d.Status(th.ID)))
+	t.monitor.Count(monitor.SlotsInUse, len(queue.Slots))
+	t.emitter.Broadcast(thread(th, queue.Status(th.ID)))
 }
 
-// ended is a run's last record as it was written, and its thread after it.
+// ended is a run's last record as it was written, and the thread afterwards.
 type ended struct {
 	seq    chat.Seq
 	last   []agui.Event
 	thread store.Thread
 }
 
-// writeEnd writes the terminal transaction.
+// writeEnd writes the terminal transaction: the last record, the run's status and the freed slot.
 func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended, err error) {
-	err = t.durably(ctx, "ending the run", func(ctx context.Context) (err error) {
+	err = t.durably(ctx, "end of the run", func(ctx context.Context) (err error) {
 		e.last = last()
-		e.seq, e.thread, err = t.held.End(ctx, e.last)
+		e.seq, e.thread, err = t.lease.End(ctx, e.last)
 		return err
 	})
 	return e, err
 }
 
-// durably writes, again if the failure may be a passing one.
+// durably calls write up to writeTries times. It does not repeat a write that can no longer succeed, because the lease
+// is lost, the thread is deleted or ctx has ended. what names the write in the log.
 func (t *turn) durably(ctx context.Context, what string, write func(context.Context) error) error {
 	for try := 1; ; try++ {
 		once, cancel := context.WithTimeout(ctx, writeTime)
 		err := write(once)
 		cancel()
-		if err == nil || errors.Is(err, chat.ErrLeaseLost) || errors.Is(err, store.ErrDeleted) || try == writeTries || ctx.Err() != nil {
+		final := errors.Is(err, chat.ErrLeaseLost) || errors.Is(err, store.ErrDeleted)
+		if err == nil || final || try == writeTries || ctx.Err() != nil {
 			return err
 		}
 		t.log.WarnContext(ctx, "write to the store", "write", what, "try", try, "err", err)
 	}
 }
 
-// startQueued starts what may start now. What fails here, sweep does within a minute.
+// startQueued starts the queued runs that have a free slot now. If it fails, sweep starts them within a minute.
 func (t *turn) startQueued(ctx context.Context) {
 	runs, err := t.store.StartQueued(ctx)
 	if err != nil {
-		t.log.ErrorContext(ctx, "starting what waits", "err", err)
+		t.log.ErrorContext(ctx, "start queued runs", "err", err)
 	}
 	for _, run := range runs {
 		if err := t.invoker.Turn(ctx, t.user, run.ID); err != nil {
-			t.log.ErrorContext(ctx, "invoking turn", "next", string(run.ID), "err", err)
+			t.log.ErrorContext(ctx, "invoke turn", "next", string(run.ID), "err", err)
 		}
 	}
 }
 
-// thread is what the user's lists show.
+// thread describes a thread as the user's thread lists show it.
 func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
 	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,

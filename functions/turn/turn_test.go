@@ -280,7 +280,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 	if s := r.status(t, "r1"); s != chat.RunFinished {
 		t.Errorf("status %s", s)
 	}
-	if !strings.Contains(r.log.String(), "the claim is past") {
+	if !strings.Contains(r.log.String(), "stop the run: the lease is lost") {
 		t.Errorf("the frozen worker did not notice: %s", r.log)
 	}
 }

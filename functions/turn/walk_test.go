@@ -52,22 +52,22 @@ func TestTwoTurnsShareNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := s.store.Claim(t.Context(), "r1")
+		lease, err := s.store.Claim(t.Context(), "r1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := &turn{handler: s.handler, user: s.user, store: s.store, held: held, log: r.handler.log}
+		one := &turn{handler: s.handler, user: s.user, store: s.store, lease: lease, log: r.handler.log}
 		if err := one.open(context.Background(), "q"); err != nil {
 			t.Fatal(err)
 		}
-		if err := one.do(context.Background()); err != nil {
+		if err := one.execute(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		turns = append(turns, one)
 	}
 	for _, one := range turns {
 		one.close(context.Background()) // its goroutines have ended: nothing changes any more
-		walks = append(walks, walktest.From(t, made{one.user, one.store, one.held, one.uc, one.emitter}, closed...))
+		walks = append(walks, walktest.From(t, made{one.user, one.store, one.lease, one.uc, one.emitter}, closed...))
 	}
 	found, used := walktest.Shared(walks[0], walks[1], allowed())
 	for _, where := range found {

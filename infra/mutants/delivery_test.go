@@ -155,8 +155,8 @@ func limitGuards() []guard {
 		{
 			name: "unreadable: the run is not continued", file: "functions/turn/turn.go",
 			test: "./functions/turn TestARunThatCannotBeReadEnds",
-			from: `if err := t.held.Unreadable(); err != nil {`,
-			to:   `if err := t.held.Unreadable(); err != nil && ctx == nil {`,
+			from: `if err := t.lease.Unreadable(); err != nil {`,
+			to:   `if err := t.lease.Unreadable(); err != nil && ctx == nil {`,
 		},
 		{
 			name: "unreadable: the run begins once", file: "shared/emit/died.go",

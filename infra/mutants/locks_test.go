@@ -60,7 +60,7 @@ func ownerGuards() []guard {
 		{
 			name: "lock compute: a run of another owner is noticed", row: "B2", file: "functions/turn/handler.go",
 			test: turn + "TestARunOfAnotherOwner",
-			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && lease != nil {`,
 		},
 		{
 			name: "lock keys: an id does not name its owner", row: "C5", file: keys, test: audit + " TestLockKeys",

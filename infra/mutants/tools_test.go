@@ -85,7 +85,7 @@ func auditedGuards() []guard {
 	return []guard{
 		{
 			name: "tools: the record reaches the log", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
-			from: `d.Record = t.decided`, to: `_ = t.decided`,
+			from: `d.Record = t.recordDecision`, to: `_ = t.recordDecision`,
 		},
 		{
 			name: "tools: denied calls are counted", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
@@ -110,7 +110,7 @@ func auditedGuards() []guard {
 		{
 			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2",
 			test: turn + "TestWhoseGrantsARunHas",
-			from: `Grants: t.held.Input().Grants, Limits`, to: `Grants: append(t.held.Input().Grants, "notes"), Limits`,
+			from: `Grants: t.lease.Input().Grants, Limits`, to: `Grants: append(t.lease.Input().Grants, "notes"), Limits`,
 		},
 	}
 }
@@ -195,13 +195,13 @@ func answerGuards() []guard {
 		},
 		{
 			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", row: "D3", test: turn,
-			from: `agui.Close(s.events, t.held.Input().Asked()...)`, to: `agui.Close(s.events)`,
+			from: `agui.Close(s.events, t.lease.Input().Asked()...)`, to: `agui.Close(s.events)`,
 		},
 		{
 			name: "tools: an answer's call is recorded", file: "functions/turn/turn.go", test: turn,
-			from: `tools.RecordSkipped(tool.Call{`, to: `_ = (tool.Call{`,
-			also: []edit{{file: "functions/turn/turn.go", from: `p.Call.Function.Arguments}, tool.NotCalled)`,
-				to: `p.Call.Function.Arguments})`}},
+			from: `config.Tools.RecordSkipped(tool.Call{`, to: `_ = (tool.Call{`,
+			also: []edit{{file: "functions/turn/turn.go", from: `f.Arguments}, tool.NotCalled)`,
+				to: `f.Arguments})`}},
 		},
 		{
 			name: "tools: a stopped run records the calls it skips", file: "shared/tool/dispatch.go", test: turn,

@@ -35,7 +35,7 @@ func warm(said []agui.Message) []agui.Message {
 	return said
 }
 `},
-		{file: "functions/turn/turn.go", from: "append(history, s.said...)", to: "warm(append(history, s.said...))"},
+		{file: "functions/turn/turn.go", from: "append(history, s.messages...)", to: "warm(append(history, s.messages...))"},
 	}
 }
 
