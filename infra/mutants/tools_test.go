@@ -210,7 +210,7 @@ func answerGuards() []guard {
 		{
 			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go",
 			test: "./functions/sweep TestSweep_EndedRunIsComplete",
-			from: `emit.Died(previous, asked, started)`, to: `emit.Died(earlier, asked[:0], started)`,
+			from: `emit.Died(previous, asked, started)`, to: `emit.Died(previous, asked[:0], started)`,
 		},
 	}
 }
