@@ -34,30 +34,32 @@ func (c call) writes() bool {
 	return c.op != "GetItem" && c.op != "BatchGetItem" && c.op != "Query"
 }
 
-// consistent tells whether a read sees every write before it. A query of the index cannot.
+// consistent reports whether a read sees every earlier write. A query of the index, which never can, counts as
+// consistent.
 func (c call) consistent() bool {
 	return bytes.Contains(c.body, []byte(`"ConsistentRead":true`)) || bytes.Contains(c.body, []byte(`"IndexName"`))
 }
 
-// forgetToken makes the request look like another, as it does to DynamoDB after ten minutes.
+// forgetToken changes the client token, so that the engine treats the request as a new one, as DynamoDB does after ten
+// minutes.
 func (c *call) forgetToken() {
 	c.body = regexp.MustCompile(`"ClientRequestToken":"[^"]`).ReplaceAll(c.body, []byte(`"ClientRequestToken":"~`))
 }
 
-// asking is a BatchGetItem: keys by table.
-type asking struct {
+// batchGet is the body of a BatchGetItem: keys by table.
+type batchGet struct {
 	RequestItems map[string]struct {
 		ConsistentRead bool
 		Keys           []json.RawMessage
 	}
 }
 
-// parts is the call as one for each of its keys.
+// parts returns a BatchGetItem as one call for each key, and nil for other calls.
 func (c call) parts() (parts []call, err error) {
 	if c.op != "BatchGetItem" {
 		return nil, nil
 	}
-	var all asking
+	var all batchGet
 	if err := json.Unmarshal(c.body, &all); err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (c call) parts() (parts []call, err error) {
 	return parts, nil
 }
 
-// answers are those to the parts of a BatchGetItem.
+// answers holds the responses to the parts of a BatchGetItem.
 type answers struct{ Responses map[string][]json.RawMessage }
 
 func (as *answers) add(res *http.Response) error {
@@ -104,13 +106,13 @@ func (as *answers) response(req *http.Request) (*http.Response, error) {
 	}, err
 }
 
-// request gives the transport a body that it may read after the SDK has closed it: see docs/architecture.md.
+// request gives the transport a body that it may still read after the SDK has closed its own: see shared/awsenv.
 func (c call) request(req *http.Request) *http.Request {
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
 	return req
 }
 
-// String is the operation and the keys that it names.
+// String returns the operation and its keys.
 func (c call) String() string {
 	var keys []string
 	for _, name := range []string{`"sk":{"S":"`, `":low":{"S":"`} {
@@ -126,10 +128,10 @@ func outcome(status int) string {
 	if status == http.StatusOK {
 		return ""
 	}
-	return "→ refused"
+	return "→ rejected"
 }
 
-// modelClient is a client without deadlines, because whoever is frozen is no timeout, and that repeats at once.
+// modelClient returns a client without timeouts, because a frozen process must not time out. It retries at once.
 func modelClient(url string, transport http.RoundTripper) *dynamodb.Client {
 	return dynamodb.NewFromConfig(aws.Config{
 		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: &http.Client{Transport: transport},

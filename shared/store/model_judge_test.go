@@ -12,19 +12,19 @@ import (
 	"carrel/shared/chat"
 )
 
-// judge holds what was seen of a schedule against the invariants of docs/data.md.
+// judge checks what happens in a schedule against the invariants of docs/data.md.
 type judge struct {
 	step     int
 	failed   string
 	notes    []string
-	was      *state
+	before   *state // the table after the previous write
 	accepted map[chat.RunID]bool
-	told     map[chat.RunID][]tale
-	counts   map[string]int // what happened, for the report
+	logged   map[chat.RunID][]loggedEvent // the events in the log of each run
+	counts   map[string]int               // how often each kind of event happened, for the report
 }
 
-// tale is one event of a log.
-type tale struct {
+// loggedEvent is one event of a log and the record that holds it.
+type loggedEvent struct {
 	agui.Event
 	record recordRow
 }
@@ -36,46 +36,46 @@ func (m *model) note(format string, args ...any) {
 	m.notes = append(m.notes, fmt.Sprintf("%4d  ", m.step)+fmt.Sprintf(format, args...))
 }
 
-// fail keeps the first thing that is wrong.
+// fail records the first failure of the schedule.
 func (m *model) fail(format string, args ...any) {
 	if m.failed == "" {
-		wrong := fmt.Sprintf(format, args...)
-		m.note("WRONG: %s", wrong)
-		m.failed = wrong
+		failure := fmt.Sprintf(format, args...)
+		m.note("FAILED: %s", failure)
+		m.failed = failure
 	}
 }
 
-// look reads the table after a write and judges what has changed.
+// look reads the table after a write and checks the changes.
 func (m *model) look(a *actor) {
 	now, err := readState(m.ctx, m.db, m.name)
 	if err != nil {
 		m.fail("%s: %v", a.name, err)
 		return
 	}
-	was := m.was
-	m.was = now
-	m.records(was, now)
+	before := m.before
+	m.before = now
+	m.records(before, now)
 	for _, id := range sorted(now.runs) {
-		m.run(a, was, now.runs[id])
+		m.run(a, before, now.runs[id])
 	}
-	for id := range was.runs {
+	for id := range before.runs {
 		if now.runs[id].ID == "" {
-			m.fail("the record of %s is gone", id)
+			m.fail("the record of %s was deleted", id)
 		}
 	}
-	m.desk(now)
-	m.asked(was, now)
+	m.queue(now)
+	m.asked(before, now)
 	for _, id := range sorted(now.threads) {
-		m.thread(was, now.threads[id])
+		m.thread(before, now.threads[id])
 	}
 }
 
 func sorted[K ~string, V any](all map[K]V) []K { return slices.Sorted(maps.Keys(all)) }
 
-// run judges the change of one run.
-func (m *model) run(a *actor, was *state, now runRow) {
+// run checks the change of one run.
+func (m *model) run(a *actor, before *state, now runRow) {
 	id := chat.RunID(now.ID)
-	old, known := was.runs[id]
+	old, known := before.runs[id]
 	if now == old {
 		return
 	}
@@ -84,9 +84,9 @@ func (m *model) run(a *actor, was *state, now runRow) {
 		m.created(a, now)
 		return
 	case old.status().Terminal():
-		m.fail("%s: changes %s, which has ended: %+v, now %+v", a.name, id, old, now)
+		m.fail("%s: changed %s, which has ended: %+v, now %+v", a.name, id, old, now)
 	case now.Fence < old.Fence || now.Fence > old.Fence+1:
-		m.fail("%s: the fence of %s goes from %d to %d", a.name, id, old.Fence, now.Fence)
+		m.fail("%s: the fence of %s changed from %d to %d", a.name, id, old.Fence, now.Fence)
 	case now.Fence > old.Fence:
 		m.claims(a, old, now)
 	}
@@ -97,96 +97,99 @@ func (m *model) run(a *actor, was *state, now runRow) {
 		m.released(a, old, now)
 	}
 	m.looked(a, old, now)
-	if live := now.Live != ""; live == now.status().Terminal() || live != (now.Deadline != 0) || live != (now.Due != 0) {
-		m.fail("%s: %s is %s and live %q by %d", a.name, id, now.Status, now.Live, now.Deadline)
+	if live := now.Live != ""; live == now.status().Terminal() || live != (now.Deadline != 0) ||
+		live != (now.Due != 0) {
+		m.fail("%s: %s is %s, its live attribute %q, its deadline %d", a.name, id, now.Status, now.Live, now.Deadline)
 	}
 }
 
-// stands tells whether a write of the actor has done this to a run and nobody has touched the run since.
+// stands reports whether a write of the actor did this to a run and the run has not changed since.
 func (a *actor) stands(what string, run chat.RunID) bool {
 	nonce := a.did[what+" "+string(run)]
-	return nonce != "" && a.m.was.runs[run].Nonce == nonce
+	return nonce != "" && a.m.before.runs[run].Nonce == nonce
 }
 
 func (m *model) created(a *actor, now runRow) {
 	a.did["created "+now.ID] = now.Nonce
 	asked := now.status() == chat.RunAdmitted || now.status() == chat.RunQueued
 	if now.Fence != 0 || !asked {
-		m.fail("%s: %s begins as %+v", a.name, now.ID, now)
+		m.fail("%s: %s was created as %+v", a.name, now.ID, now)
 	}
 	if now.status() == chat.RunQueued && m.policy[chat.RunID(now.ID)] == chat.Interrupt {
-		for run, thread := range m.was.desk.Slots {
-			if thread == now.Thread && !m.was.runs[chat.RunID(run)].Cancel {
-				m.fail("%s: %s waits for %s, which is not asked to stop", a.name, now.ID, run)
+		for run, thread := range m.before.queue.Slots {
+			if thread == now.Thread && !m.before.runs[chat.RunID(run)].Cancel {
+				m.fail("%s: %s is queued behind %s, which was not cancelled", a.name, now.ID, run)
 			}
 		}
 	}
-	if asked && !m.was.inputs["IN#"+now.ID+"#"+now.Input] {
+	if asked && !m.before.inputs["IN#"+now.ID+"#"+now.Input] {
 		m.fail("%s: %s has no input", a.name, now.ID)
 	}
 }
 
-// claims judges a claim: of what nobody has, or has no longer.
+// claims checks a claim. A run may be claimed if it has no worker, or if the lease of its worker has expired.
 func (m *model) claims(a *actor, old, now runRow) {
 	a.did["claimed "+now.ID] = now.Nonce
 	m.counts["claims"]++
-	past := old.status() == chat.RunRunning && old.Lease < a.now().UnixMilli()
-	if past {
+	expired := old.status() == chat.RunRunning && old.Lease < a.now().UnixMilli()
+	if expired {
 		m.counts["taken over"]++
 	}
 	admitted := old.status() == chat.RunAdmitted && (!strings.HasPrefix(a.name, "sweep") || m.unclaimed(a, old))
 	if worker := a.event.id; now.Worker != worker {
-		m.fail("%s: claims %s for %q: %+v", a.name, now.ID, worker, now)
+		m.fail("%s: claimed %s for the worker %q: %+v", a.name, now.ID, worker, now)
 	}
 	counted := int64(1)
 	if strings.HasPrefix(a.name, "sweep") {
 		counted = 0
 	}
-	if now.Attempts != old.Attempts+counted || counted > 0 && (now.Attempts > int64(m.limits.Attempts) || past && old.Deadline <= a.since.UnixMilli()) {
-		m.fail("%s: an attempt at %s too many, or not counted: %+v, now %+v", a.name, now.ID, old, now)
+	if now.Attempts != old.Attempts+counted || counted > 0 && (now.Attempts > int64(m.limits.Attempts) || expired &&
+		old.Deadline <= a.since.UnixMilli()) {
+		m.fail("%s: the attempts of %s exceed the limit or were not counted: %+v, now %+v", a.name, now.ID, old, now)
 	}
-	if now.status() != chat.RunRunning || !past && !admitted || now.Lease <= a.now().UnixMilli() && now.Lease <= old.Lease {
-		m.fail("%s: takes %s from a healthy worker: %+v, now %+v", a.name, now.ID, old, now)
+	if now.status() != chat.RunRunning || !expired && !admitted || now.Lease <= a.now().UnixMilli() &&
+		now.Lease <= old.Lease {
+		m.fail("%s: claimed %s from a live worker: %+v, now %+v", a.name, now.ID, old, now)
 	}
 }
 
-// moved judges a change of status.
+// moved checks a change of status.
 func (m *model) moved(a *actor, old, now runRow) {
 	id := chat.RunID(now.ID)
-	thread := m.was.threads[chat.ThreadID(now.Thread)]
+	thread := m.before.threads[chat.ThreadID(now.Thread)]
 	switch move := old.Status + " " + now.Status; {
 	case move == "queued admitted":
 		a.did["started "+now.ID] = now.Nonce
 		if thread.Deleted != 0 || len(m.questions(thread)) > 0 {
-			m.fail("%s: starts %s on a thread that is deleted or waits for a person: %+v", a.name, id, thread)
+			m.fail("%s: started %s on a thread that is deleted or awaiting input: %+v", a.name, id, thread)
 		}
 	case move == "admitted running":
 	case now.status() == chat.RunCancelled && old.Fence == 0:
 		a.did["cancelled "+now.ID] = now.Nonce
 		m.reopened(now, thread)
 		if strings.HasPrefix(a.name, "sweep") && old.Deadline >= m.now.UnixMilli() {
-			m.fail("%s: ends %s, which may wait still: %+v", a.name, id, old)
+			m.fail("%s: expired %s before its deadline: %+v", a.name, id, old)
 		}
 	case old.status() == chat.RunRunning && now.status().Terminal():
 		a.did["ended "+now.ID] = now.Nonce
 		m.counts["ended"]++
 		if old.Fence != now.Fence || old.Nonce != now.Nonce {
-			m.fail("%s: ends the claim of another on %s", a.name, id)
+			m.fail("%s: ended %s with the lease of another worker", a.name, id)
 		}
 		if thread.Deleted == 0 {
 			m.story(id, thread)
 		}
 		if asks := now.status() == chat.RunSuspended; thread.Deleted == 0 && asks != (thread.Asked == now.ID) {
-			m.fail("%s: %s is %s, and its thread asks %+v", a.name, id, now.Status, thread)
+			m.fail("%s: %s is %s, but its thread is %+v", a.name, id, now.Status, thread)
 		}
 	default:
-		m.fail("%s: %s goes from %s to %s", a.name, id, old.Status, now.Status)
+		m.fail("%s: %s changed from %s to %s", a.name, id, old.Status, now.Status)
 	}
 }
 
-// story judges the log and the transcript of a run that has ended.
+// story checks the log and the transcript of a run that has ended.
 func (m *model) story(id chat.RunID, t threadRow) {
-	events, run := m.told[id], m.was.runs[id]
+	events, run := m.logged[id], m.before.runs[id]
 	var f agui.Folder
 	starts, ends := 0, 0
 	for _, e := range events {
@@ -199,82 +202,85 @@ func (m *model) story(id chat.RunID, t threadRow) {
 		}
 	}
 	if starts != 1 || ends != 1 || events[0].Type != agui.RunStarted || !events[len(events)-1].Terminal() {
-		m.fail("%s has ended as %s with %d beginnings and %d ends", id, run.Status, starts, ends)
+		m.fail("%s has ended as %s with %d start events and %d end events", id, run.Status, starts, ends)
 		return
 	}
 	first, last := events[0].record.Seq, events[len(events)-1].record.last()
 	if t.Head < last {
-		m.fail("%s has ended at %d, and its thread's head is %d", id, last, t.Head)
+		m.fail("%s has ended at %d, but the head of its thread is %d", id, last, t.Head)
 	}
-	for _, tr := range m.was.transcripts[m.was.partition(t)] {
+	for _, tr := range m.before.transcripts[m.before.partition(t)] {
 		if tr.First != first {
 			continue
 		}
 		var got []agui.Message
 		err := json.Unmarshal([]byte(tr.Messages), &got)
 		for i, m := range got {
-			if strings.HasPrefix(m.ID, ".") { // kept without the run's id
+			if strings.HasPrefix(m.ID, ".") { // stored without the run id
 				got[i].ID = string(id) + m.ID
 			}
 		}
 		if err != nil || tr.Last != last || tr.Run != string(id) ||
 			!reflect.DeepEqual(got, f.Messages()) {
-			m.fail("the transcript of %s is not what its log tells: %+v", id, tr)
+			m.fail("the transcript of %s differs from its log: %+v", id, tr)
 		}
 		return
 	}
 	m.fail("%s has ended without a transcript", id)
 }
 
-func (m *model) desk(now *state) {
+// queue checks the run queue against the statuses of the runs.
+func (m *model) queue(now *state) {
 	threads := map[string]bool{}
-	for run, thread := range now.desk.Slots {
-		if r := now.runs[chat.RunID(run)]; threads[thread] || r.Thread != thread || r.status() != chat.RunAdmitted && r.status() != chat.RunRunning {
-			m.fail("%s, which is %s, has a seat on %s: %v", run, r.Status, thread, now.desk)
+	for run, thread := range now.queue.Slots {
+		if r := now.runs[chat.RunID(run)]; threads[thread] || r.Thread != thread || r.status() != chat.RunAdmitted &&
+			r.status() != chat.RunRunning {
+			m.fail("%s, which is %s, has the slot of %s: %v", run, r.Status, thread, now.queue)
 		}
 		threads[thread] = true
 	}
-	waiting := map[string]bool{}
-	for _, w := range now.desk.Queued {
-		waiting[w.Run] = true
+	queued := map[string]bool{}
+	for _, w := range now.queue.Queued {
+		queued[w.Run] = true
 	}
-	if len(threads) > m.limits.Runs || len(waiting) > m.limits.Queued || len(waiting) != len(now.desk.Queued) {
-		m.fail("the desk is over its limits: %v", now.desk)
+	if len(threads) > m.limits.Runs || len(queued) > m.limits.Queued || len(queued) != len(now.queue.Queued) {
+		m.fail("the run queue exceeds its limits: %v", now.queue)
 	}
 	for _, r := range now.runs {
-		_, sits := now.desk.Slots[r.ID]
-		if sits != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) ||
-			waiting[r.ID] != (r.status() == chat.RunQueued) {
-			m.fail("%s is %s, and the desk is %v", r.ID, r.Status, now.desk)
+		_, holdsSlot := now.queue.Slots[r.ID]
+		if holdsSlot != (r.status() == chat.RunAdmitted || r.status() == chat.RunRunning) ||
+			queued[r.ID] != (r.status() == chat.RunQueued) {
+			m.fail("%s is %s, but the run queue is %v", r.ID, r.Status, now.queue)
 		}
 	}
 }
 
-func (m *model) thread(was *state, now threadRow) {
-	old, known := was.threads[chat.ThreadID(now.ID)]
-	log := m.was.logs[m.was.partition(now)]
+func (m *model) thread(before *state, now threadRow) {
+	old, known := before.threads[chat.ThreadID(now.ID)]
+	log := m.before.logs[m.before.partition(now)]
 	tail := int64(0)
 	if len(log) > 0 {
 		tail = log[len(log)-1].last()
 	}
-	busy := slices.Contains(slices.Collect(maps.Values(m.was.desk.Slots)), now.ID)
+	busy := slices.Contains(slices.Collect(maps.Values(m.before.queue.Slots)), now.ID)
 	switch {
 	case known && now.Epoch != old.Epoch && (old.Deleted == 0 || old.Expires >= m.now.Unix()):
-		m.fail("%s has another epoch", now.ID)
+		m.fail("%s has a new epoch, but was not deleted, or its deletion mark has not expired", now.ID)
 	case known && now.Epoch == old.Epoch && old.Deleted != 0 && now != old:
-		m.fail("%s rises from the dead: %+v, now %+v", now.ID, old, now)
+		m.fail("%s was deleted and has changed: %+v, now %+v", now.ID, old, now)
 	case now.Deleted != 0:
-		m.dead(now)
+		m.deleted(now)
 	case known && now.Epoch == old.Epoch && now.Head < old.Head || now.Head > tail || !busy && now.Head != tail:
-		m.fail("the head of %s goes from %d to %d, its log ends at %d", now.ID, old.Head, now.Head, tail)
+		m.fail("the head of %s changed from %d to %d, but its log ends at %d", now.ID, old.Head, now.Head, tail)
 	}
 	if !known {
 		m.counts["threads"]++
 	}
 }
 
-func (m *model) dead(t threadRow) {
+// deleted checks the mark of a deleted thread.
+func (m *model) deleted(t threadRow) {
 	if t.Expires == 0 || t.Updated == 0 {
-		m.fail("the mark of %s does not expire: %+v", t.ID, t)
+		m.fail("the deletion mark of %s does not expire: %+v", t.ID, t)
 	}
 }

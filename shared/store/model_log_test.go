@@ -10,145 +10,145 @@ import (
 	"carrel/shared/chat"
 )
 
-// records judges the logs: gapless, by the thread's holder alone, and never changed.
-func (m *model) records(was, now *state) {
+// records checks the logs: they have no gaps, only the lease holder of the thread appends, and records never change.
+func (m *model) records(before, now *state) {
 	for _, id := range sorted(now.threads) {
 		t := now.threads[id]
 		if t.Deleted != 0 {
-			continue // what is left of it is being erased
+			continue // its log is being erased
 		}
 		part := now.partition(t)
-		log, old := now.logs[part], was.logs[part]
+		log, old := now.logs[part], before.logs[part]
 		if len(log) < len(old) || !slices.Equal(log[:len(old)], old) {
-			m.fail("records of %s have changed or are gone: %+v, now %+v", id, old, log)
+			m.fail("records of %s were changed or deleted: %+v, now %+v", id, old, log)
 			return
 		}
 		for i := len(old); i < len(log); i++ {
-			m.record(was, now, log[:i+1])
+			m.record(before, now, log[:i+1])
 		}
 	}
 }
 
-// record judges a new record, the last of a log.
-func (m *model) record(was, now *state, log []recordRow) {
+// record checks a new record, which is the last of its log.
+func (m *model) record(before, now *state, log []recordRow) {
 	r, next := log[len(log)-1], int64(1)
-	var before recordRow
+	var previous recordRow
 	if len(log) > 1 {
-		before = log[len(log)-2]
-		next = before.last() + 1
+		previous = log[len(log)-2]
+		next = previous.last() + 1
 	}
 	id := chat.RunID(r.Run)
-	run, ran := now.runs[id], was.runs[id]
-	seat, sits := was.desk.Slots[r.Run]
+	run, old := now.runs[id], before.runs[id]
+	thread, holdsSlot := before.queue.Slots[r.Run]
 	switch {
 	case r.Seq != next:
-		m.fail("a record of %s begins at %d, want %d", id, r.Seq, next)
-	case !sits || seat != run.Thread || ran.status() != chat.RunRunning:
-		m.fail("%s writes although it is %s: %+v", id, ran.Status, r)
-	case r.Fence > ran.Fence || r.Fence == ran.Fence && r.Nonce != ran.Nonce:
-		m.fail("a record of %s by nobody's claim: %+v", id, r)
-	case before.Run == r.Run && before.Fence > r.Fence:
-		m.fail("an earlier attempt of %s writes after a later one: %+v", id, r)
+		m.fail("a record of %s starts at %d, want %d", id, r.Seq, next)
+	case !holdsSlot || thread != run.Thread || old.status() != chat.RunRunning:
+		m.fail("%s appended although it is %s: %+v", id, old.Status, r)
+	case r.Fence > old.Fence || r.Fence == old.Fence && r.Nonce != old.Nonce:
+		m.fail("a record of %s has the fence or nonce of no claim: %+v", id, r)
+	case previous.Run == r.Run && previous.Fence > r.Fence:
+		m.fail("a previous attempt at %s appended after a later attempt: %+v", id, r)
 	}
-	m.tell(id, run, r)
+	m.addEvents(id, run, r)
 }
 
-// tell takes in the events of a record, each of which stands there once.
-func (m *model) tell(id chat.RunID, run runRow, r recordRow) {
+// addEvents adds the events of a record and checks that each event occurs only once in the log of its run.
+func (m *model) addEvents(id chat.RunID, run runRow, r recordRow) {
 	var events []agui.Event
 	if err := json.Unmarshal([]byte(r.Events), &events); err != nil || int64(len(events)) != r.Count {
 		m.fail("the record of %s at %d: %d events, %v", id, r.Seq, len(events), err)
 	}
 	for _, e := range events {
-		for _, o := range m.told[id] {
+		for _, o := range m.logged[id] {
 			if e.Delta != "" && e.Delta == o.Delta || o.Terminal() || e.Type == agui.RunStarted {
-				m.fail("%s tells twice, or after its end: %+v", id, e)
+				m.fail("%s has a repeated event, or one after its end: %+v", id, e)
 			}
 		}
-		m.told[id] = append(m.told[id], tale{Event: e, record: r})
+		m.logged[id] = append(m.logged[id], loggedEvent{Event: e, record: r})
 		if e.Terminal() && (!run.status().Terminal() || run.Fence != r.Fence) {
-			m.fail("%s tells its end and is %s", id, run.Status)
+			m.fail("the log of %s has its end, but the run is %s", id, run.Status)
 		}
 	}
 }
 
-// live are the runs that the index shows.
+// live returns the runs in the live index.
 func (m *model) live() (runs []chat.RunID) {
-	for _, id := range sorted(m.was.runs) {
-		if m.was.runs[id].Live != "" {
+	for _, id := range sorted(m.before.runs) {
+		if m.before.runs[id].Live != "" {
 			runs = append(runs, id)
 		}
 	}
 	return runs
 }
 
-// due are the runs that the index shows to sweep now.
+// due returns the runs that are due in the live index.
 func (m *model) due() (runs []chat.RunID) {
 	for _, id := range m.live() {
-		if m.was.runs[id].Due < m.now.UnixMilli() {
+		if m.before.runs[id].Due < m.now.UnixMilli() {
 			runs = append(runs, id)
 		}
 	}
 	return runs
 }
 
-// quiet tells whether nothing is left to do.
-func (m *model) quiet() bool { return m.left() == "" }
+// finished reports whether no run is live and the run queue is empty.
+func (m *model) finished() bool { return m.unfinished() == "" }
 
-// resigned tells whether all that is left are runs that wait for a person.
-func (m *model) resigned() bool {
+// onlyAwaitingInput reports whether all live runs are queued on threads that are awaiting input.
+func (m *model) onlyAwaitingInput() bool {
 	for _, id := range m.live() {
-		r := m.was.runs[id]
-		if r.status() != chat.RunQueued || len(m.questions(m.was.threads[chat.ThreadID(r.Thread)])) == 0 {
+		r := m.before.runs[id]
+		if r.status() != chat.RunQueued || len(m.questions(m.before.threads[chat.ThreadID(r.Thread)])) == 0 {
 			return false
 		}
 	}
-	return len(m.was.desk.Slots) == 0
+	return len(m.before.queue.Slots) == 0
 }
 
-// left is what is not over.
-func (m *model) left() string {
+// unfinished describes the live runs and the run queue, or returns "" if there are none.
+func (m *model) unfinished() string {
 	var left []string
 	for _, id := range m.live() {
-		left = append(left, fmt.Sprintf("%s is %s", id, m.was.runs[id].Status))
+		left = append(left, fmt.Sprintf("%s is %s", id, m.before.runs[id].Status))
 	}
-	if d := m.was.desk; len(d.Slots)+len(d.Queued) > 0 {
-		left = append(left, fmt.Sprintf("the desk is %v", d))
+	if d := m.before.queue; len(d.Slots)+len(d.Queued) > 0 {
+		left = append(left, fmt.Sprintf("the run queue is %v", d))
 	}
 	return strings.Join(left, ", ")
 }
 
-// final judges how everything has ended.
+// final checks the table after all work has ended.
 func (m *model) final() {
 	for id := range m.accepted {
-		if r := m.was.runs[id]; !r.status().Terminal() {
-			m.fail("%s was accepted and is %s", id, r.Status)
+		if r := m.before.runs[id]; !r.status().Terminal() {
+			m.fail("%s was accepted, but is %s", id, r.Status)
 		}
 	}
-	for part, log := range m.was.logs {
+	for part, log := range m.before.logs {
 		if len(log) > 0 && !m.alive(part) {
-			m.fail("%d records have outlived their thread: %s", len(log), part)
+			m.fail("%d records of a deleted thread remain: %s", len(log), part)
 		}
 	}
-	for part, all := range m.was.transcripts {
+	for part, all := range m.before.transcripts {
 		if !m.alive(part) {
-			m.fail("%d transcripts have outlived their thread: %s", len(all), part)
+			m.fail("%d transcripts of a deleted thread remain: %s", len(all), part)
 		}
 	}
-	for key := range m.was.erasures {
-		m.fail("%s is not finished", key)
+	for key := range m.before.erasures {
+		m.fail("the erasure %s has not completed", key)
 	}
-	for id, events := range m.told {
-		if t := m.was.threads[chat.ThreadID(m.was.runs[id].Thread)]; t.Deleted == 0 && len(events) > 0 {
+	for id, events := range m.logged {
+		if t := m.before.threads[chat.ThreadID(m.before.runs[id].Thread)]; t.Deleted == 0 && len(events) > 0 {
 			m.story(id, t)
 		}
 	}
 }
 
-// alive tells whether a log's partition is that of a thread that was not deleted.
+// alive reports whether a partition belongs to a thread that was not deleted.
 func (m *model) alive(part string) bool {
-	for _, t := range m.was.threads {
-		if m.was.partition(t) == part {
+	for _, t := range m.before.threads {
+		if m.before.partition(t) == part {
 			return t.Deleted == 0
 		}
 	}

@@ -21,7 +21,7 @@ func (m *model) questions(t threadRow) []agui.Interrupt {
 // peopleAnswer lets what a run asked be answered: by nobody, by one device or by two at once, and perhaps somebody just
 // asks something else.
 func (m *model) peopleAnswer(w *worker) {
-	t := m.was.threads[w.h.Run().Thread]
+	t := m.before.threads[w.h.Run().Thread]
 	m.counts["questions asked"]++
 	for range []int{0, 1, 2, 2, 2}[w.a.rng.IntN(5)] {
 		if m.more == 0 {
@@ -30,7 +30,8 @@ func (m *model) peopleAnswer(w *worker) {
 		m.more--
 		asked := m.newRun(chat.ThreadID(t.ID))
 		for _, q := range m.questions(t) {
-			asked.Answers = append(asked.Answers, store.Answer{Resume: agui.Resume{InterruptID: q.ID, Status: agui.ResumeResolved}})
+			asked.Answers = append(asked.Answers, store.Answer{Resume: agui.Resume{InterruptID: q.ID,
+				Status: agui.ResumeResolved}})
 		}
 		if w.a.rng.IntN(4) == 0 {
 			asked.Answers = nil
@@ -51,11 +52,11 @@ func (m *model) newRun(thread chat.ThreadID) store.Admission {
 }
 
 // asked judges what becomes of questions: who is admitted answers all of them, one run alone does, and none is lost.
-func (m *model) asked(was, now *state) {
+func (m *model) asked(before, now *state) {
 	answering := map[string]string{}
 	for _, id := range sorted(now.runs) {
-		r, t := now.runs[id], was.threads[chat.ThreadID(now.runs[id].Thread)]
-		if _, known := was.runs[id]; !known && r.Thread != "" && len(m.questions(t)) > 0 && r.Answers != t.Asked {
+		r, t := now.runs[id], before.threads[chat.ThreadID(now.runs[id].Thread)]
+		if _, known := before.runs[id]; !known && r.Thread != "" && len(m.questions(t)) > 0 && r.Answers != t.Asked {
 			m.fail("%s is admitted although its thread waits for a person: %+v", id, t)
 		}
 		if r.Answers == "" || r.status() == chat.RunCancelled && r.Fence == 0 {
@@ -67,11 +68,12 @@ func (m *model) asked(was, now *state) {
 		answering[r.Answers] = r.ID
 	}
 	for _, id := range sorted(now.threads) {
-		t, old := now.threads[id], was.threads[id]
+		t, old := now.threads[id], before.threads[id]
 		if t.Asked != "" && (t.Open == "" || answering[t.Asked] != "") || t.Asked == "" && t.Open != "" {
 			m.fail("%s is answered by %q and still asks: %+v", id, answering[t.Asked], t)
 		}
-		if old.Asked != "" && t.Deleted == 0 && t.Asked != old.Asked && answering[old.Asked] == "" && len(m.questions(old)) > 0 {
+		if old.Asked != "" && t.Deleted == 0 && t.Asked != old.Asked && answering[old.Asked] == "" &&
+			len(m.questions(old)) > 0 {
 			m.fail("what %s asked is gone, and nobody answers it: %+v, now %+v", old.Asked, old, t)
 		}
 	}
@@ -90,7 +92,7 @@ func (m *model) reopened(r runRow, t threadRow) {
 
 // answersOf judges that a run that goes on is given what it answers.
 func (m *model) answersOf(w *worker) {
-	r := m.was.runs[w.h.Run().ID]
+	r := m.before.runs[w.h.Run().ID]
 	answers := w.h.Input().Answers
 	if (r.Answers != "") != (len(answers) > 0) {
 		m.fail("%s answers what %q asked, and is given %+v", r.ID, r.Answers, answers)

@@ -13,33 +13,33 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// invoke is one event of turn. Lambda may deliver it twice: both have its id.
+// invoke is one event of turn. Lambda may deliver it twice, with the same id.
 type invoke struct {
 	run chat.RunID
 	id  string
 }
 
-// failure is one failure record of an event. Without ran, Lambda gave the event up.
+// failure is the failure record of an event. If ran is false, Lambda dropped the event without an invocation.
 type failure struct {
 	invoke
 	ran bool
 }
 
-// invoked has Lambda take an event.
+// invoked adds an event for turn.
 func (m *model) invoked(run chat.RunID) {
 	m.events++
 	m.invokes = append(m.invokes, invoke{run, fmt.Sprint("event", m.events)})
 }
 
-// died has Lambda write a failure record if the actor is a turn that has died.
+// died adds a failure record if the actor is a turn that has died.
 func (m *model) died(a *actor) {
 	if a.dead && a.event.id != "" {
 		m.failures = append(m.failures, failure{a.event, true})
 	}
 }
 
-// coming is how many events and records have not come yet.
-func (m *model) coming() int { return len(m.invokes) + len(m.erases) + len(m.failures) }
+// pending returns the number of events, erasures and failure records that are not delivered yet.
+func (m *model) pending() int { return len(m.invokes) + len(m.erases) + len(m.failures) }
 
 // deliver delivers the nth event, erasure or record: once, twice, or never.
 func (m *model) deliver(n int) {
@@ -77,11 +77,11 @@ func (m *model) deliver(n int) {
 	}
 }
 
-// recorded is what sweep does with a failure record.
+// recorded does what sweep does with a failure record.
 func recorded(a *actor, f failure) {
 	a.record = f
 	run, err := a.store.Run(a.ctx, f.run)
-	if !a.went("read a run", err, chat.ErrNotFound) {
+	if !a.succeeded("read a run", err, chat.ErrNotFound) {
 		return
 	}
 	switch {
@@ -91,18 +91,19 @@ func recorded(a *actor, f failure) {
 		end(a, f.run, a.store.ClaimUnclaimed)
 	case run.Status == chat.RunRunning && f.ran:
 		released, err := a.store.Release(a.ctx, f.run, f.id)
-		if a.went("release", err, chat.ErrNotClaimed, chat.ErrNotFound) {
+		if a.succeeded("release", err, chat.ErrNotClaimed, chat.ErrNotFound) {
 			resume(a, released)
-		} else if r := a.m.was.runs[f.run]; errors.Is(err, chat.ErrNotClaimed) && r.status() == chat.RunRunning && r.Worker == f.id {
-			a.m.fail("%s: %s was not released, and its worker has died", a.name, f.run)
+		} else if r := a.m.before.runs[f.run]; errors.Is(err, chat.ErrNotClaimed) && r.status() == chat.RunRunning &&
+			r.Worker == f.id {
+			a.m.fail("%s: %s was not released, but its worker has died", a.name, f.run)
 		}
 	}
 }
 
-// lookAfter looks at a run that is due, as sweep does.
+// lookAfter handles a due run like sweep.
 func lookAfter(a *actor, id chat.RunID) store.Run {
 	run, err := a.store.Run(a.ctx, id)
-	if !a.went("read a run", err, chat.ErrNotFound) {
+	if !a.succeeded("read a run", err, chat.ErrNotFound) {
 		return run
 	}
 	switch now := a.m.now; {
@@ -124,12 +125,13 @@ func lookAfter(a *actor, id chat.RunID) store.Run {
 }
 
 func lookAgain(a *actor, run store.Run) {
-	a.went("look again", a.store.LookAgain(a.ctx, run))
+	a.succeeded("look again", a.store.LookAgain(a.ctx, run))
 }
 
 // resume invokes turn for a run with a dead worker, or ends the run.
 func resume(a *actor, run store.Run) {
-	if run.Attempts >= a.m.limits.Attempts || !a.m.now.Before(run.Deadline) || a.rng.IntN(5) == 0 { // or the invoke fails
+	// or the invoke fails
+	if run.Attempts >= a.m.limits.Attempts || !a.m.now.Before(run.Deadline) || a.rng.IntN(5) == 0 {
 		end(a, run.ID, a.store.ClaimExpired)
 		return
 	}
@@ -137,7 +139,7 @@ func resume(a *actor, run store.Run) {
 	lookAgain(a, run)
 }
 
-// end ends a run with a dead worker or none.
+// end ends a run that has a dead worker or no worker.
 func end(a *actor, id chat.RunID, claim claim) {
 	h, err := claim(a.ctx, id)
 	if !a.claimed(id, err) {
@@ -149,8 +151,8 @@ func end(a *actor, id chat.RunID, claim claim) {
 	})
 }
 
-// looked judges when a run is due after a write: soon enough for its worker's death to be noticed in two minutes, and not
-// while its worker renews its lease.
+// looked checks when a run is due after a write. The death of a worker must be noticed within two minutes. A run whose
+// worker renews its lease must not become due.
 func (m *model) looked(a *actor, old, now runRow) {
 	latest := map[chat.RunStatus]time.Duration{
 		chat.RunAdmitted: 200 * time.Second, chat.RunRunning: time.Minute, chat.RunQueued: 5 * time.Minute,
@@ -160,21 +162,23 @@ func (m *model) looked(a *actor, old, now runRow) {
 	}
 	renewed := now.Fence == old.Fence && now.Lease > old.Lease && now.status() == chat.RunRunning
 	if renewed && now.Due < now.Lease {
-		m.fail("%s: renews its lease of %s, which is due before the lease ends: %+v", a.name, now.ID, now)
+		m.fail("%s: renewed its lease of %s, which is due before the lease ends: %+v", a.name, now.ID, now)
 	}
 }
 
-// released judges that a lease was ended: by the failure record of the invocation that has it, and with nothing else.
+// released checks the early end of a lease. Only the failure record of the invocation that holds the lease may cause
+// it, and nothing else may change.
 func (m *model) released(a *actor, old, now runRow) {
 	m.counts["released"]++
 	f := a.record
 	if !f.ran || string(f.run) != now.ID || f.id != old.Worker || now.Fence != old.Fence || now.Nonce != old.Nonce {
-		m.fail("%s: ends the lease of another worker by the record %+v: %+v, now %+v", a.name, f, old, now)
+		m.fail("%s: ended the lease of another worker because of the record %+v: %+v, now %+v", a.name, f, old, now)
 	}
 }
 
-// unclaimed reports whether an actor may end an admitted run: by a failure record, or after the deadline.
+// unclaimed reports whether an actor may end an admitted run, because of a failure record or after the deadline.
 func (m *model) unclaimed(a *actor, old runRow) bool {
 	f, admitted := a.record, time.UnixMilli(old.Deadline).Add(-200*time.Second)
-	return old.Deadline < m.now.UnixMilli() || string(f.run) == old.ID && (f.ran || m.now.Sub(admitted) >= 170*time.Second)
+	return old.Deadline < m.now.UnixMilli() || string(f.run) == old.ID &&
+		(f.ran || m.now.Sub(admitted) >= 170*time.Second)
 }

@@ -15,17 +15,17 @@ import (
 	"carrel/shared/store"
 )
 
-// model is one schedule: a table, a clock, and actors of which one at a time goes on, from one request to the next. All
-// that it decides comes from its seed, so a schedule can be repeated.
+// model is one schedule. It has a table, a clock and actors. One actor at a time executes, from one request to the
+// next. All random choices come from the seed, so a schedule can be repeated.
 type model struct {
 	seed  uint64
 	rng   *rand.Rand
 	ctx   context.Context
 	user  chat.User
-	db    *dynamodb.Client // past the scheduler
-	name  string           // of the table
-	store *store.Store     // the user's, of the actors
-	slow  *store.Store     // the same, of turns whose clock is behind
+	db    *dynamodb.Client // not scheduled
+	name  string           // the name of the table
+	store *store.Store     // the store of the actors
+	slow  *store.Store     // the store of turns whose clock is slow
 
 	limits  chat.Limits
 	rates   rates
@@ -33,37 +33,37 @@ type model struct {
 	ids     int
 	actors  []*actor
 	all     sync.WaitGroup
-	stopped chan struct{} // the actor that was let go waits again, or is over
-	calm    bool          // there are no more faults
+	stopped chan struct{} // receives when the executing actor waits with its next request, or has ended
+	calm    bool          // no more faults happen
 
-	asks     []ask                        // what people have still to do
-	invokes  []invoke                     // turns that somebody asked for and that have not come yet
-	failures []failure                    // failure records that have not come yet
-	events   int                          // that Lambda has taken
-	erases   []store.Erasure              // the same
-	more     int                          // runs that people may still ask for when they are asked something
-	policy   map[chat.RunID]chat.WhenBusy // of the runs that people ask for
+	asks     []ask                        // the remaining actions of users
+	invokes  []invoke                     // events of turn that are not delivered yet
+	failures []failure                    // failure records that are not delivered yet
+	events   int                          // the number of events so far
+	erases   []store.Erasure              // erasures that are not delivered yet
+	more     int                          // how many more runs users may send in response to interrupts
+	policy   map[chat.RunID]chat.WhenBusy // the policy of each run
 
-	judge // what was seen
+	judge // the checks
 }
 
-// rates are how often, in a thousand, a schedule does harm. They differ from schedule to schedule.
+// rates holds the probabilities of each kind of fault, in thousandths. They differ between schedules.
 type rates struct{ die, lose, freeze, twice, never, slow int }
 
-// behind is by how much a slow clock is: a lease that it gives is past at once.
+// behind is the delay of a slow clock. A lease that is given by a slow clock has expired at once.
 const behind = 2 * time.Minute
 
-// verdict is what becomes of the request that an actor waits with.
+// verdict decides the result of the request that an actor waits with.
 type verdict int
 
 const (
-	goOn       verdict = iota
-	loseAnswer         // it is done, its answer is lost, and the SDK repeats it
-	dieBefore          // the process ends and the request was not done
-	dieAfter           // the process ends and the request was done
+	proceed      verdict = iota
+	loseResponse         // the request is executed, its response is lost, and the SDK retries
+	dieBefore            // the process ends before the request is executed
+	dieAfter             // the process ends after the request is executed
 )
 
-// actor is one process: a device's request, a turn, a sweep.
+// actor is one process: a request of a device, a turn or a sweep.
 type actor struct {
 	m      *model
 	name   string
@@ -72,33 +72,34 @@ type actor struct {
 	rng    *rand.Rand
 	wake   chan verdict
 	at     string // the request that it waits with
-	writes bool   // it is a write
-	asleep int    // until this step
+	writes bool   // the request is a write
+	asleep int    // frozen until this step
 	born   time.Time
-	steps  int // its requests
+	steps  int // the number of its requests
 	dead   bool
 	over   bool
-	lost   int  // answers of the request that it waits with
-	forget bool // the engine forgets the client token of what is repeated
+	lost   int  // how many responses of the current request were lost
+	forget bool // a retry has a new client token
 	store  *store.Store
-	late   time.Duration     // its clock is behind by this
-	event  invoke            // of a turn: what it was invoked for
-	record failure           // of a sweep that was invoked by one
-	since  time.Time         // its last claim was tried
-	did    map[string]string // what its writes have done, with the run's nonce after it
+	delay  time.Duration     // how slow its clock is
+	event  invoke            // the event of a turn
+	record failure           // the failure record that invoked a sweep
+	since  time.Time         // the time of its last claim
+	did    map[string]string // the effects of its writes, with the nonce of the run afterwards
 }
 
 type actorKey struct{}
 
-// start lets a new actor come to its first request.
+// start starts a new actor, which executes up to its first request.
 func (m *model) start(name string, do func(a *actor)) {
 	a := &actor{
-		m: m, name: fmt.Sprintf("%s/%d", name, len(m.actors)), rng: rand.New(rand.NewPCG(m.seed, uint64(len(m.actors)+1))),
+		m: m, name: fmt.Sprintf("%s/%d", name, len(m.actors)),
+		rng:   rand.New(rand.NewPCG(m.seed, uint64(len(m.actors)+1))),
 		store: m.store, born: m.now, wake: make(chan verdict), did: map[string]string{},
 	}
 	if strings.HasPrefix(name, "turn ") && m.rng.IntN(1000) < m.rates.slow {
-		a.store, a.late = m.slow, behind
-		m.note("%s has a clock that is behind", a.name)
+		a.store, a.delay = m.slow, behind
+		m.note("%s has a slow clock", a.name)
 	}
 	a.ctx, a.die = context.WithCancel(context.WithValue(m.ctx, actorKey{}, a))
 	m.actors = append(m.actors, a)
@@ -109,22 +110,23 @@ func (m *model) start(name string, do func(a *actor)) {
 	<-m.stopped
 }
 
-// now is the actor's time.
-func (a *actor) now() time.Time { return a.m.now.Add(-a.late) }
+// now returns the time by the actor's clock.
+func (a *actor) now() time.Time { return a.m.now.Add(-a.delay) }
 
-// resume lets an actor do its request and come to the next.
+// resume applies a verdict to the request of an actor, which then executes up to its next request.
 func (m *model) resume(a *actor, v verdict) {
-	if v != goOn {
-		m.note("%s: %s", a.name, [...]string{loseAnswer: "its answer will be lost", dieBefore: "dies", dieAfter: "dies after the next"}[v])
+	if v != proceed {
+		m.note("%s: %s", a.name, [...]string{loseResponse: "the response will be lost", dieBefore: "dies",
+			dieAfter: "dies after the request"}[v])
 	}
 	a.wake <- v
 	<-m.stopped
 }
 
-// lifetime is Lambda's: whoever is frozen for longer never wakes up.
+// lifetime is the time limit of a Lambda invocation. An actor that is frozen for longer never wakes.
 const lifetime = 15 * time.Minute
 
-// awake are the actors that may go on.
+// awake returns the actors that have not ended and are not frozen.
 func (m *model) awake() (as []*actor) {
 	for _, a := range m.actors {
 		if !a.over && a.asleep <= m.step {
@@ -134,7 +136,7 @@ func (m *model) awake() (as []*actor) {
 	return as
 }
 
-// chaos is the part of a schedule in which everything may happen.
+// chaos runs the part of a schedule in which every kind of fault may happen.
 func (m *model) chaos(steps int) {
 	for ; m.step < steps && m.failed == ""; m.step++ {
 		m.act()
@@ -145,21 +147,22 @@ func (m *model) act() {
 	switch n := m.rng.IntN(100); {
 	case n < 8 && len(m.asks) > 0:
 		m.ask(m.rng.IntN(min(2, len(m.asks)))) // nearly in order
-	case n < 25 && m.coming() > 0:
-		m.deliver(m.rng.IntN(m.coming()))
+	case n < 25 && m.pending() > 0:
+		m.deliver(m.rng.IntN(m.pending()))
 	case n < 29:
-		m.advance([]time.Duration{time.Second, 7 * time.Second, 21 * time.Second, 32 * time.Second, 70 * time.Second, 7 * time.Minute}[m.rng.IntN(6)])
+		m.advance([]time.Duration{time.Second, 7 * time.Second, 21 * time.Second, 32 * time.Second, 70 * time.Second,
+			7 * time.Minute}[m.rng.IntN(6)])
 	case n < 32:
 		m.start("sweep", sweep)
 	default:
 		if as := m.awake(); len(as) > 0 {
-			m.go1(as[m.rng.IntN(len(as))])
+			m.stepActor(as[m.rng.IntN(len(as))])
 		}
 	}
 }
 
-// go1 lets an actor go on, or does it harm.
-func (m *model) go1(a *actor) {
+// stepActor lets an actor continue with its request, or applies a fault.
+func (m *model) stepActor(a *actor) {
 	harm := func(rate int) bool { return !m.calm && m.rng.IntN(1000) < rate }
 	switch {
 	case m.now.Sub(a.born) > lifetime:
@@ -175,18 +178,18 @@ func (m *model) go1(a *actor) {
 		m.resume(a, []verdict{dieBefore, dieAfter}[m.rng.IntN(2)])
 	case a.writes && a.lost == 0 && harm(m.rates.lose):
 		a.forget = m.rng.IntN(2) == 0
-		m.resume(a, loseAnswer)
+		m.resume(a, loseResponse)
 	default:
-		m.resume(a, goOn)
+		m.resume(a, proceed)
 	}
 }
 
 func (m *model) advance(d time.Duration) {
 	m.now = m.now.Add(d)
-	m.note("the clock goes on by %v", d)
+	m.note("the clock advances by %v", d)
 }
 
-// settle lets everything come to its end without further faults. Who is frozen wakes up before or after the sweeps.
+// settle lets all work end without further faults. Frozen actors wake before or after the sweeps.
 func (m *model) settle() {
 	m.calm = true
 	for _, a := range m.actors {
@@ -201,40 +204,40 @@ func (m *model) settle() {
 	if m.rng.IntN(2) == 0 {
 		m.wakeAll()
 	}
-	m.sweeps("the frozen asleep")
+	m.sweeps("frozen actors asleep")
 	m.wakeAll()
-	m.sweeps("all awake")
-	for _, d := range []time.Duration{65 * time.Minute, 24 * time.Hour} { // what waits behind questions
-		if m.failed == "" && m.left() != "" {
+	m.sweeps("all actors awake")
+	for _, d := range []time.Duration{65 * time.Minute, 24 * time.Hour} { // the runs that are queued behind interrupts
+		if m.failed == "" && m.unfinished() != "" {
 			m.advance(d)
 			m.sweeps("after " + d.String())
 		}
 	}
-	if m.failed == "" && m.left() != "" {
-		m.fail("after a day something is not over: %s", m.left())
+	if m.failed == "" && m.unfinished() != "" {
+		m.fail("after a day some work has not ended: %s", m.unfinished())
 	}
-	if m.failed == "" && len(m.was.erasures) > 0 {
+	if m.failed == "" && len(m.before.erasures) > 0 {
 		m.advance(21 * time.Minute)
 		m.sweeps("erasing")
 		m.sweeps("erasing")
 	}
 }
 
-// sweeps makes sweep come each minute until nothing is left to do.
+// sweeps runs sweep every minute until all work has ended.
 func (m *model) sweeps(when string) {
-	for range 8 + 6*len(m.policy) { // a run that has been queued for five minutes is looked at each five
+	for range 8 + 6*len(m.policy) { // a run that was queued for five minutes is due every five minutes
 		m.calmDown()
 		m.advance(61 * time.Second)
 		m.start("sweep", sweep)
 		m.calmDown()
-		if m.failed != "" || m.quiet() {
+		if m.failed != "" || m.finished() {
 			return
 		}
 	}
-	if m.resigned() {
+	if m.onlyAwaitingInput() {
 		return
 	}
-	m.fail("after many sweeps (%s) something is not over: %s", when, m.left())
+	m.fail("after many sweeps (%s) some work has not ended: %s", when, m.unfinished())
 }
 
 func (m *model) wakeAll() {
@@ -244,14 +247,14 @@ func (m *model) wakeAll() {
 	m.calmDown()
 }
 
-// calmDown lets whoever is awake come to the end, and delivers what is invoked.
+// calmDown lets all awake actors run to their end, and delivers all pending events.
 func (m *model) calmDown() {
 	for ; m.failed == ""; m.step++ {
 		as := m.awake()
 		switch {
 		case len(as) > 0:
-			m.go1(as[m.rng.IntN(len(as))])
-		case m.coming() > 0:
+			m.stepActor(as[m.rng.IntN(len(as))])
+		case m.pending() > 0:
 			m.deliver(0)
 		default:
 			return
@@ -259,7 +262,7 @@ func (m *model) calmDown() {
 	}
 }
 
-// end stops whoever still waits.
+// end stops the actors that still wait.
 func (m *model) end() {
 	for _, a := range m.actors {
 		for !a.over {

@@ -24,10 +24,10 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// TestModelSessions drives one user's connections through random interleavings of connects, hellos, disconnects, sign-outs,
-// bars and erasures, request by request. Answers are lost and processes die. After every write it checks the table: no
-// more rows than the limit, one entry for each row, and no row of a session that was ended. SCHEDULES is how many
-// interleavings there are; SEED repeats the one of that seed and prints its steps.
+// TestModelSessions drives one user's connections through random interleavings of connects, hellos, disconnects,
+// sign-outs, bars and erasures, request by request. Answers are lost and processes die. After every write it checks the
+// table: no more rows than the limit, one entry for each row, and no row of a session that was ended. SCHEDULES is how
+// many interleavings there are; SEED repeats the one of that seed and prints its steps.
 func TestModelSessions(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -69,15 +69,16 @@ func TestModelSessions(t *testing.T) {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			t.Logf("%8d %s", counts[what], what)
 		}
-		for _, what := range []string{"writes", "connect", "hello: replaced", "hello: signed out", "evicted", "answers lost", "deaths", "full"} {
+		for _, what := range []string{"writes", "connect", "hello: replaced", "hello: signed out", "evicted",
+			"responses lost", "deaths", "full"} {
 			if counts[what] == 0 && count >= 200 {
-				t.Errorf("no %s in %d interleavings: this proves nothing", what, count)
+				t.Errorf("no %s in %d interleavings: the test proves too little", what, count)
 			}
 		}
 	})
 }
 
-// visits are one interleaving: processes of which one at a time goes on, from one request to the next.
+// visits is one interleaving of processes. One process at a time executes, from one request to the next.
 type visits struct {
 	t       *testing.T
 	seed    uint64
@@ -86,28 +87,28 @@ type visits struct {
 	user    chat.User
 	limits  chat.Limits
 	store   *store.Store
-	db      *dynamodb.Client // past the scheduler
+	db      *dynamodb.Client // not scheduled
 	table   string
 	signIns map[chat.ConnectionID]time.Time
 	waiting []*visit
 	notes   []string
 	counts  map[string]int
 
-	was       sessionsState // the stored state after the last write
-	wasBarred bool          // the user was barred once
-	failed    bool
+	before     sessionsState // the stored state after the previous write
+	everBarred bool          // the user was barred at some time
+	failed     bool
 }
 
 // visit is one process.
 type visit struct {
 	m       *visits
 	name    string
-	own     chat.ConnectionID // that it is about
+	own     chat.ConnectionID // the connection that it acts on
 	hello   bool
 	do      func(ctx context.Context, v *visit) error
 	wake    chan verdict
-	stopped chan struct{} // it waits with a request
-	over    chan error
+	stopped chan struct{} // receives when it waits with a request
+	ended   chan error
 	die     context.CancelFunc
 	dead    bool
 	lost    int
@@ -115,12 +116,14 @@ type visit struct {
 
 func newVisits(t *testing.T, o opener, w *storetest.World, seed uint64) *visits {
 	m := &visits{
-		t: t, seed: seed, rng: mathrand.New(mathrand.NewPCG(seed, 1)), now: time.UnixMilli(1_800_000_000_000), db: w.DB, table: w.Name,
-		user: chattest.User(t, fmt.Sprint("visitor-", seed)), signIns: map[chat.ConnectionID]time.Time{}, counts: map[string]int{},
+		t: t, seed: seed, rng: mathrand.New(mathrand.NewPCG(seed, 1)), now: time.UnixMilli(1_800_000_000_000), db: w.DB,
+		table: w.Name,
+		user:  chattest.User(t, fmt.Sprint("visitor-", seed)), signIns: map[chat.ConnectionID]time.Time{},
+		counts: map[string]int{},
 	}
 	m.limits = chat.DefaultLimits()
 	m.limits.Connections = 2 + m.rng.IntN(9)
-	table := store.New(modelClient(string(o), doorway{&http.Transport{MaxIdleConnsPerHost: 4}}), store.Config{
+	table := store.New(modelClient(string(o), visitTransport{&http.Transport{MaxIdleConnsPerHost: 4}}), store.Config{
 		Name: w.Name, Limits: m.limits, Now: func() time.Time { return m.now },
 	})
 	var err error
@@ -142,10 +145,10 @@ func (m *visits) play() {
 		i := m.rng.IntN(len(m.waiting))
 		v := m.waiting[i]
 		m.waiting = slices.Delete(m.waiting, i, i+1)
-		fate := goOn
+		fate := proceed
 		switch dice := m.rng.IntN(100); {
 		case dice < 6 && v.lost < 2:
-			fate = loseAnswer
+			fate = loseResponse
 		case dice < 8:
 			fate = dieBefore
 		case dice < 10:
@@ -158,21 +161,22 @@ func (m *visits) play() {
 		v.dead = true
 		v.die()
 		v.wake <- dieBefore
-		<-v.over
+		<-v.ended
 	}
 	m.counts["interleavings"]++
 }
 
 func (m *visits) start(v *visit) {
 	if m.rng.IntN(12) == 0 {
-		m.now = m.now.Add(time.Duration(m.rng.IntN(8000)) * time.Second) // longer than a socket lives
+		// up to 8000 s, longer than the life of a socket
+		m.now = m.now.Add(time.Duration(m.rng.IntN(8000)) * time.Second)
 	}
 	m.now = m.now.Add(time.Duration(m.rng.IntN(3000)) * time.Millisecond)
 	ctx, cancel := context.WithCancel(context.WithValue(m.t.Context(), visitKey{}, v))
-	v.m, v.wake, v.stopped, v.over, v.die = m, make(chan verdict), make(chan struct{}), make(chan error), cancel
+	v.m, v.wake, v.stopped, v.ended, v.die = m, make(chan verdict), make(chan struct{}), make(chan error), cancel
 	go func() {
 		defer cancel()
-		v.over <- v.do(ctx, v)
+		v.ended <- v.do(ctx, v)
 	}()
 	m.await(v)
 }
@@ -182,17 +186,17 @@ func (m *visits) await(v *visit) {
 	select {
 	case <-v.stopped:
 		m.waiting = append(m.waiting, v)
-	case err := <-v.over:
+	case err := <-v.ended:
 		m.judgeOutcome(v, err)
 	}
 }
 
 type visitKey struct{}
 
-// doorway is the transport of the processes: each request waits until the scheduler lets it go.
-type doorway struct{ next http.RoundTripper }
+// visitTransport is the transport of the processes. Each request waits until the scheduler lets it continue.
+type visitTransport struct{ next http.RoundTripper }
 
-func (d doorway) RoundTrip(req *http.Request) (*http.Response, error) {
+func (d visitTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	v := req.Context().Value(visitKey{}).(*visit)
 	c, err := readCall(req)
 	if err != nil {
@@ -226,10 +230,10 @@ func (d doorway) RoundTrip(req *http.Request) (*http.Response, error) {
 		v.m.counts["deaths"]++
 		v.die()
 		return nil, errors.Join(context.Canceled, res.Body.Close())
-	case fate == loseAnswer && res.StatusCode == http.StatusOK:
+	case fate == loseResponse && res.StatusCode == http.StatusOK:
 		v.lost++
-		v.m.counts["answers lost"]++
-		return nil, fmt.Errorf("the answer was lost: %v", res.Body.Close())
+		v.m.counts["responses lost"]++
+		return nil, fmt.Errorf("the response was lost: %v", res.Body.Close())
 	}
 	v.lost = 0
 	return res, nil
@@ -241,10 +245,11 @@ func (m *visits) note(format string, args ...any) {
 
 func (m *visits) fail(format string, args ...any) {
 	m.failed = true
-	m.t.Errorf("%s\nagain: SEED=%d go test -v -run TestModelSessions ./shared/store\n%s", fmt.Sprintf(format, args...), m.seed, strings.Join(m.notes, "\n"))
+	m.t.Errorf("%s\nrepeat it: SEED=%d go test -v -run TestModelSessions ./shared/store\n%s",
+		fmt.Sprintf(format, args...), m.seed, strings.Join(m.notes, "\n"))
 }
 
-// TestModelSessions_Found plays the interleavings that once found a fault.
+// TestModelSessions_Found repeats the interleavings that have found a fault.
 func TestModelSessions_Found(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {

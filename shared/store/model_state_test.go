@@ -18,13 +18,13 @@ import (
 	"carrel/shared/chat"
 )
 
-// state is the whole table as it stands at one moment, in the words of docs/data.md.
+// state is the content of the table at one moment. docs/data.md describes the items.
 type state struct {
 	runs        map[chat.RunID]runRow
 	threads     map[chat.ThreadID]threadRow
 	inputs      map[string]bool // sort keys
 	erasures    map[string]erasureRow
-	desk        queueRow
+	queue       queueRow
 	logs        map[string][]recordRow // by partition, in order
 	transcripts map[string][]transcriptRow
 }
@@ -103,7 +103,7 @@ func newState() *state {
 	}
 }
 
-// readState reads the table past the scheduler.
+// readState reads the table directly, without the scheduler.
 func readState(ctx context.Context, db *dynamodb.Client, table string) (*state, error) {
 	s := newState()
 	in := &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)}
@@ -133,47 +133,48 @@ func decoded[R any](item map[string]types.AttributeValue) (row R, err error) {
 	return row, err
 }
 
-// add takes in one item. One that is not whole, or that nobody knows, has risen from the dead.
+// add adds one item. It returns an error for an incomplete or unknown item, which a late write to a deleted item
+// leaves.
 func (s *state) add(item map[string]types.AttributeValue) error {
 	k, err := decoded[struct {
 		PK string `dynamodbav:"pk"`
 		SK string `dynamodbav:"sk"`
 	}](item)
-	whole := err == nil
+	complete := err == nil
 	switch {
 	case strings.HasPrefix(k.SK, "IN#"):
 		s.inputs[k.SK] = true
 	case strings.HasPrefix(k.SK, "RUN#"):
 		var r runRow
 		r, err = decoded[runRow](item)
-		s.runs[chat.RunID(r.ID)], whole = r, r.ID != "" && r.Status != "" && r.Expires != 0
+		s.runs[chat.RunID(r.ID)], complete = r, r.ID != "" && r.Status != "" && r.Expires != 0
 	case strings.HasPrefix(k.SK, "THREAD#"):
 		var t threadRow
 		t, err = decoded[threadRow](item)
-		s.threads[chat.ThreadID(t.ID)], whole = t, t.ID != "" && t.Epoch != "" && t.Updated != 0
+		s.threads[chat.ThreadID(t.ID)], complete = t, t.ID != "" && t.Epoch != "" && t.Updated != 0
 	case k.SK == "QUEUE":
-		s.desk, err = decoded[queueRow](item)
-		whole = s.desk.Version > 0
+		s.queue, err = decoded[queueRow](item)
+		complete = s.queue.Version > 0
 	case strings.HasPrefix(k.SK, "ERASE#"):
 		var e erasureRow
 		e, err = decoded[erasureRow](item)
-		s.erasures[k.SK], whole = e, e.Live != "" && e.Marked != 0
+		s.erasures[k.SK], complete = e, e.Live != "" && e.Marked != 0
 	case strings.HasPrefix(k.SK, "E#"):
 		var r recordRow
 		r, err = decoded[recordRow](item)
-		s.logs[k.PK], whole = append(s.logs[k.PK], r), r.Seq != 0 && r.Run != ""
+		s.logs[k.PK], complete = append(s.logs[k.PK], r), r.Seq != 0 && r.Run != ""
 	case strings.HasPrefix(k.SK, "M#"):
 		var t transcriptRow
 		t, err = decoded[transcriptRow](item)
-		s.transcripts[k.PK], whole = append(s.transcripts[k.PK], t), t.First != 0
+		s.transcripts[k.PK], complete = append(s.transcripts[k.PK], t), t.First != 0
 	default:
-		whole = false
+		complete = false
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", k.SK, err)
 	}
-	if !whole {
-		return fmt.Errorf("%s is not a whole item: %v", k.SK, names(item))
+	if !complete {
+		return fmt.Errorf("%s is an incomplete item: %v", k.SK, names(item))
 	}
 	return nil
 }
@@ -186,7 +187,7 @@ func names(item map[string]types.AttributeValue) (names []string) {
 	return names
 }
 
-// questions are a thread's that have not expired.
+// questions returns the open interrupts of a thread that have not expired.
 func (t threadRow) questions(now time.Time) (open []agui.Interrupt, err error) {
 	if t.Open == "" || t.Deleted != 0 {
 		return nil, nil
@@ -207,5 +208,5 @@ func (t threadRow) questions(now time.Time) (open []agui.Interrupt, err error) {
 	return open, nil
 }
 
-// partition is that of a thread's log.
-func (s *state) partition(t threadRow) string { return s.desk.PK + "#T#" + t.ID + "#" + t.Epoch }
+// partition returns the partition of the thread's log.
+func (s *state) partition(t threadRow) string { return s.queue.PK + "#T#" + t.ID + "#" + t.Epoch }

@@ -26,9 +26,10 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// TestModel drives the store through schedules in which processes die, freeze and wake, answers and invokes are lost or
-// come twice, and people cancel, delete and ask again, and holds what it sees after each write against docs/data.md.
-// SCHEDULES is how many there are, FOR for how long at most; SEED repeats the one of that seed and tells its steps.
+// TestModel runs the store through random schedules. In a schedule processes die, freeze and wake, responses and
+// invocations are lost or repeated, and users cancel, delete and send runs again. After each write the test compares the
+// table with docs/data.md. SCHEDULES sets the number of schedules and FOR the longest duration. SEED repeats the schedule of
+// that seed and prints its steps.
 func TestModel(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -45,13 +46,13 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// proof is many schedules.
+// proof runs many schedules and adds up their counts.
 type proof struct {
 	t    *testing.T
 	url  string
 	user chat.User
 	done atomic.Int64
-	bad  atomic.Bool
+	failed atomic.Bool
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -66,9 +67,9 @@ func integer(t *testing.T, s string) int64 {
 	return n
 }
 
-// schedules makes as many as it is told to, four at a time, until one fails.
+// schedules runs the requested number of schedules, four at a time, until one fails.
 func (p *proof) schedules(seed uint64) {
-	count, most := int64(15), time.Duration(0)
+	count, limit := int64(15), time.Duration(0)
 	if campaign.Running() {
 		count = 60
 	}
@@ -80,32 +81,32 @@ func (p *proof) schedules(seed uint64) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		count, most = 1<<62, d
+		count, limit = 1<<62, d
 	}
-	began := time.Now()
+	start := time.Now()
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for n := next.Add(1); n <= count && !p.bad.Load() && (most == 0 || time.Since(began) < most); n = next.Add(1) {
+			for n := next.Add(1); n <= count && !p.failed.Load() && (limit == 0 || time.Since(start) < limit); n = next.Add(1) {
 				p.schedule(seed + uint64(n))
 			}
 		})
 	}
 	all.Wait()
-	took := time.Since(began)
+	took := time.Since(start)
 	p.t.Logf("%d schedules from seed %d in %.1f s: %.0f a second", p.done.Load(), seed, took.Seconds(), float64(p.done.Load())/took.Seconds())
 	for _, what := range slices.Sorted(maps.Keys(p.counts)) {
 		p.t.Logf("%8d %s", p.counts[what], what)
 	}
 }
 
-// schedule makes one.
+// schedule runs the schedule of one seed.
 func (p *proof) schedule(seed uint64) {
 	m, err := newModel(p.t.Context(), p, seed)
 	if err != nil {
 		p.t.Error(err)
-		p.bad.Store(true)
+		p.failed.Store(true)
 		return
 	}
 	m.script()
@@ -126,8 +127,8 @@ func (p *proof) schedule(seed uint64) {
 		p.t.Errorf("delete a table: %v", err)
 	}
 	if m.failed != "" {
-		p.bad.Store(true)
-		p.t.Errorf("%s\nschedule %d; again: SEED=%d go test -run TestModel ./shared/store\n%s", m.failed, p.done.Load(), seed, strings.Join(m.notes, "\n"))
+		p.failed.Store(true)
+		p.t.Errorf("%s\nschedule %d; repeat it: SEED=%d go test -run TestModel ./shared/store\n%s", m.failed, p.done.Load(), seed, strings.Join(m.notes, "\n"))
 	} else if os.Getenv("SEED") != "" {
 		p.t.Log(strings.Join(m.notes, "\n"))
 	}
@@ -139,7 +140,7 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 		seed: seed, rng: mathrand.New(mathrand.NewPCG(seed, 0)), ctx: ctx, user: p.user, name: "carrel-" + rand.Text(),
 		now: time.UnixMilli(1_800_000_000_000), stopped: make(chan struct{}), policy: map[chat.RunID]chat.WhenBusy{},
 	}
-	m.judge = judge{was: newState(), accepted: map[chat.RunID]bool{}, told: map[chat.RunID][]tale{}, counts: map[string]int{}}
+	m.judge = judge{before: newState(), accepted: map[chat.RunID]bool{}, logged: map[chat.RunID][]loggedEvent{}, counts: map[string]int{}}
 	m.db = modelClient(p.url, whole{transport})
 	m.limits = chat.DefaultLimits()
 	m.limits.Runs, m.limits.Queued, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)
@@ -148,9 +149,9 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),
 		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300), slow: m.rng.IntN(2) * m.rng.IntN(300),
 	}
-	table := func(late time.Duration) *store.Table {
-		return store.New(modelClient(p.url, turnstile{transport}), store.Config{
-			Name: m.name, Limits: m.limits, Now: func() time.Time { return m.now.Add(-late) },
+	table := func(delay time.Duration) *store.Table {
+		return store.New(modelClient(p.url, scheduledTransport{transport}), store.Config{
+			Name: m.name, Limits: m.limits, Now: func() time.Time { return m.now.Add(-delay) },
 			NewID:  func() string { m.ids++; return fmt.Sprint("n", m.ids) },
 			Worker: func(ctx context.Context) string { return ctx.Value(actorKey{}).(*actor).event.id },
 		})
@@ -164,7 +165,7 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 	return m, storetest.CreateTable(ctx, m.db, m.name)
 }
 
-// script is what people do in a schedule.
+// script chooses the actions of users in a schedule.
 func (m *model) script() {
 	threads := []chat.ThreadID{"t1", "t2", "t3"}[:1+m.rng.IntN(3)]
 	for range 2 + m.rng.IntN(5) {

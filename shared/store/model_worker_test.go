@@ -16,7 +16,7 @@ import (
 type worker struct {
 	a         *actor
 	h         *store.Lease
-	said      int
+	messages  int
 	cancelled bool
 }
 
@@ -39,17 +39,18 @@ func turn(a *actor, id chat.RunID) {
 		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.questions()}
 	}
 	w.end(func() []agui.Event {
-		return append(agui.Close(h.PreviousEvents()), last) // what this attempt opened it has closed
+		return append(agui.Close(h.PreviousEvents()), last) // this attempt has closed its own messages
 	})
 }
 
-// begin writes the first record, chosen anew as often as an earlier attempt writes once more.
+// begin writes the first record. It chooses the events again each time that a previous attempt has appended a record.
 func (w *worker) begin() bool {
 	for {
 		first := []agui.Event{storetest.Started(w.h)}
-		if earlier := w.h.PreviousEvents(); len(earlier) > 0 {
-			first = append(agui.Close(earlier), agui.Event{
-				Type: agui.Custom, Name: "carrel.attempt", Value: json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, w.h.Run().Fence)),
+		if previous := w.h.PreviousEvents(); len(previous) > 0 {
+			first = append(agui.Close(previous), agui.Event{
+				Type: agui.Custom, Name: "carrel.attempt",
+				Value: json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, w.h.Run().Fence)),
 			})
 		}
 		done, again := w.append(first)
@@ -59,7 +60,7 @@ func (w *worker) begin() bool {
 	}
 }
 
-// append writes one record. again: an earlier attempt wrote in between.
+// append writes one record. again is true if a previous attempt has appended a record in between.
 func (w *worker) append(events []agui.Event) (done, again bool) {
 	for {
 		seq, err := w.h.Append(w.a.ctx, events)
@@ -73,19 +74,19 @@ func (w *worker) append(events []agui.Event) (done, again bool) {
 			w.a.m.acknowledged(w, seq, events)
 			return true, false
 		}
-		return errors.Is(err, store.ErrDeleted), false // then it can only be ended
+		return errors.Is(err, store.ErrDeleted), false // the run of a deleted thread can only be ended
 	}
 }
 
-// passed judges the error of one of the holder's methods.
+// passed checks the error of a method of the lease.
 func (w *worker) passed(what string, err error) bool {
 	if errors.Is(err, chat.ErrLeaseLost) && !w.a.dead {
 		w.a.m.fenced(w)
 	}
-	return w.a.went(what, err, chat.ErrLeaseLost, store.ErrDeleted)
+	return w.a.succeeded(what, err, chat.ErrLeaseLost, store.ErrDeleted)
 }
 
-// work is some of what a turn does between its first and its last record, in any order.
+// work does a random part of the work of a turn between its first and its last record.
 func (w *worker) work() bool {
 	for range w.a.rng.IntN(5) {
 		going := true
@@ -95,7 +96,7 @@ func (w *worker) work() bool {
 		case 1:
 			var err error
 			w.cancelled, err = w.h.CancelRequested(w.a.ctx)
-			going = w.passed("look for a cancel", err)
+			going = w.passed("read the cancel request", err)
 		default:
 			going = w.say()
 		}
@@ -106,7 +107,7 @@ func (w *worker) work() bool {
 	return true
 }
 
-// say calls a model and writes what it said.
+// say calls a model and appends its message.
 func (w *worker) say() bool {
 	if w.h.Expires().Sub(w.a.now()) < 5*time.Second {
 		if !w.passed("renew", w.h.Renew(w.a.ctx)) {
@@ -116,10 +117,10 @@ func (w *worker) say() bool {
 	if w.h.Expires().Sub(w.a.now()) >= 5*time.Second {
 		w.a.m.calls(w)
 	}
-	w.said++
-	id := fmt.Sprintf("%s/%d/%d", w.h.Run().ID, w.h.Run().Fence, w.said)
-	said := storetest.Said(id, "says "+id)
-	for _, events := range [][]agui.Event{said[:1], said[1:]} {
+	w.messages++
+	id := fmt.Sprintf("%s/%d/%d", w.h.Run().ID, w.h.Run().Fence, w.messages)
+	message := storetest.Said(id, "says "+id)
+	for _, events := range [][]agui.Event{message[:1], message[1:]} {
 		if done, _ := w.append(events); !done {
 			return false
 		}
@@ -127,7 +128,7 @@ func (w *worker) say() bool {
 	return true
 }
 
-// questions are one or two, of which some expire soon.
+// questions returns one or two interrupts, some of which expire soon.
 func (w *worker) questions() (asked []agui.Interrupt) {
 	for n := range 1 + w.a.rng.IntN(2) {
 		q := agui.Interrupt{ID: chat.InterruptID(fmt.Sprintf("q/%s/%d", w.h.Run().ID, n)), Reason: "confirm"}
@@ -139,7 +140,7 @@ func (w *worker) questions() (asked []agui.Interrupt) {
 	return asked
 }
 
-// end ends the run, and starts what waited for it.
+// end ends the run and starts the queued runs.
 func (w *worker) end(last func() []agui.Event) {
 	for range 5 {
 		_, _, err := w.h.End(w.a.ctx, last())

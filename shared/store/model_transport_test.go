@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// turnstile is the transport of the actors.
-type turnstile struct{ next http.RoundTripper }
+// scheduledTransport is the transport of the actors. Each request waits until the scheduler lets it continue.
+type scheduledTransport struct{ next http.RoundTripper }
 
-func (t turnstile) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t scheduledTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := req.Context().Value(actorKey{}).(*actor)
 	c, err := readCall(req)
 	if err != nil {
@@ -19,7 +19,7 @@ func (t turnstile) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.forgetToken()
 	}
 	if !c.writes() && !c.consistent() {
-		a.m.fail("%s: reads what may be stale: %s", a.name, c.body)
+		a.m.fail("%s: makes an inconsistent read: %s", a.name, c.body)
 	}
 	if parts, err := c.parts(); err != nil || len(parts) > 1 {
 		return t.inParts(req, parts, err)
@@ -27,15 +27,15 @@ func (t turnstile) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.step(req, c)
 }
 
-// step does one request when the scheduler says so.
-func (t turnstile) step(req *http.Request, c call) (*http.Response, error) {
+// step makes one request when the scheduler lets the actor continue.
+func (t scheduledTransport) step(req *http.Request, c call) (*http.Response, error) {
 	a := req.Context().Value(actorKey{}).(*actor)
 	if a.dead {
 		return nil, context.Canceled
 	}
 	a.at, a.writes = c.String(), c.writes()
 	if a.steps++; a.steps > 250 {
-		a.m.fail("%s: comes to no end: %s", a.name, a.at)
+		a.m.fail("%s: has made 250 requests and does not end: %s", a.name, a.at)
 	}
 	a.m.stopped <- struct{}{}
 	v := <-a.wake
@@ -58,8 +58,9 @@ func (t turnstile) step(req *http.Request, c call) (*http.Response, error) {
 	return a.answered(res, v)
 }
 
-// inParts reads what is asked for in one request item by item, in any order: DynamoDB promises no more.
-func (t turnstile) inParts(req *http.Request, parts []call, err error) (*http.Response, error) {
+// inParts makes a batch request as one request for each item, in random order, because DynamoDB does not guarantee
+// more.
+func (t scheduledTransport) inParts(req *http.Request, parts []call, err error) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +79,16 @@ func (t turnstile) inParts(req *http.Request, parts []call, err error) (*http.Re
 	return all.response(req)
 }
 
+// answered returns the response to the actor, loses it, or ends the actor.
 func (a *actor) answered(res *http.Response, v verdict) (*http.Response, error) {
 	switch {
 	case v == dieAfter:
 		a.dead = true
 		a.die()
 		return nil, fmt.Errorf("%w: %v", context.Canceled, res.Body.Close())
-	case v == loseAnswer && res.StatusCode == http.StatusOK:
+	case v == loseResponse && res.StatusCode == http.StatusOK:
 		a.lost++
-		return nil, fmt.Errorf("the answer was lost: %v", res.Body.Close())
+		return nil, fmt.Errorf("the response was lost: %v", res.Body.Close())
 	}
 	a.lost = 0
 	return res, nil
