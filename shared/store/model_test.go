@@ -27,9 +27,9 @@ import (
 )
 
 // TestModel runs the store through random schedules. In a schedule processes die, freeze and wake, responses and
-// invocations are lost or repeated, and users cancel, delete and send runs again. After each write the test compares the
-// table with docs/data.md. SCHEDULES sets the number of schedules and FOR the longest duration. SEED repeats the schedule of
-// that seed and prints its steps.
+// invocations are lost or repeated, and users cancel, delete and send runs again. After each write the test compares
+// the table with docs/data.md. SCHEDULES sets the number of schedules and FOR the longest duration. SEED repeats the
+// schedule of that seed and prints its steps.
 func TestModel(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -48,10 +48,10 @@ func TestModel(t *testing.T) {
 
 // proof runs many schedules and adds up their counts.
 type proof struct {
-	t    *testing.T
-	url  string
-	user chat.User
-	done atomic.Int64
+	t      *testing.T
+	url    string
+	user   chat.User
+	done   atomic.Int64
 	failed atomic.Bool
 
 	mu     sync.Mutex
