@@ -2,22 +2,16 @@ package template_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
-	"carrel/infra/local/dynamodb"
 	"carrel/infra/local/stack"
 	"carrel/infra/template/templatetest"
-	"carrel/shared/client"
+	"carrel/infra/testkit"
 )
 
 // What sam build makes is what is deployed: it runs on the local stack as it is, with tenant isolation and without it.
@@ -33,60 +27,12 @@ func TestWhatSAMBuildsRuns(t *testing.T) {
 	}
 	for _, isolation := range []string{"on", "off"} {
 		t.Run("TenantIsolation "+isolation, func(t *testing.T) {
+			s := new(testkit.Kit).Start(t, stack.Config{Built: built, Parameters: map[string]string{"TenantIsolation": isolation}})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			s, err := stack.Start(ctx, stack.Config{
-				Root: "../..", State: t.TempDir(), Built: built, Parameters: map[string]string{"TenantIsolation": isolation},
-			})
-			if errors.Is(err, dynamodb.ErrNoEngine) {
-				templatetest.Missing(t, err.Error())
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := s.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			ask(ctx, t, s.Endpoints())
+			// The answer takes all functions but sweep.
+			alice := testkit.NewUser("alice", 1)
+			testkit.Open(t, ctx, s.Endpoints(), alice, alice.Threads[0]).Ask(t, ctx, "what is 12*(3+4)?", "84")
 		})
-	}
-}
-
-// ask asks one thing and waits for the answer, which takes all six functions but sweep.
-func ask(ctx context.Context, t *testing.T, e stack.Endpoints) {
-	t.Helper()
-	answer, err := http.PostForm(e.Token, url.Values{"user": {"alice"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var token struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&token); err != nil {
-		t.Fatal(err)
-	}
-	dialling, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	c, err := client.Dial(dialling, client.Config{URL: e.WebSocket, Token: func(context.Context) (string, error) { return token.AccessToken, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Send("what is 12*(3+4)?"); err != nil {
-		t.Fatal(err)
-	}
-	state, err := c.WaitFor(ctx, func(s client.State) bool {
-		for _, m := range s.Messages {
-			if m.Role == "assistant" && strings.Contains(m.Content, "84") {
-				return true
-			}
-		}
-		return false
-	})
-	if err != nil {
-		t.Errorf("no answer: %v; the window shows %+v", err, state)
 	}
 }

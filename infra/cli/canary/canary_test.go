@@ -17,7 +17,7 @@ import (
 
 	"carrel/infra/local/endpoints"
 	"carrel/infra/local/stack"
-	"carrel/infra/local/stack/stacktest"
+	"carrel/infra/testkit"
 	"carrel/shared/wire"
 )
 
@@ -32,7 +32,7 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 // On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
 func TestCanary(t *testing.T) {
 	t.Attr("row", "E2: on a running stack, one user fails to reach another")
-	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
+	file := new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile()
 	began := time.Now()
 	status, out, errs := canaryAt(t, "-endpoints", file)
 	t.Logf("%v\n%s%s", time.Since(began).Round(time.Millisecond), out, errs)
@@ -122,7 +122,7 @@ func root(t *testing.T) string {
 // of the name, what the other said comes through, and the exit status says so.
 func TestALeakIsNoticed(t *testing.T) {
 	t.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+leaky(t)))
-	status, out, errs := canaryAt(t, "-endpoints", stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile())
+	status, out, errs := canaryAt(t, "-endpoints", new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile())
 	t.Logf("%s%s", out, errs)
 	if status != statusLeak {
 		t.Errorf("exit status %d", status)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
-	"carrel/infra/local/stack/stacktest"
+	"carrel/infra/testkit"
 )
 
 // screen is what a chat has printed; it tells when there is more.
@@ -52,7 +52,7 @@ func (s *screen) await(ctx context.Context, t *testing.T, text string, n int) {
 
 // What somebody sees who pipes lines into a chat with the real stack, and then sits before a terminal of it.
 func TestOnTheRealStack(t *testing.T) {
-	file := stacktest.Start(t, stack.Config{Root: "../../.."}).EndpointsFile()
+	file := new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	t.Run("a pipe", func(t *testing.T) {
