@@ -13,8 +13,9 @@ import (
 	"carrel/shared/client"
 )
 
-// Lambda takes a run's event and has no capacity until the event is too old. That takes 180 s; sweep's clock is ahead
-// here. The window shows that nothing was done and what helps. The thread is free again, and its next run is done.
+// Lambda accepts a run's event and has no capacity until the event is too old. That takes 180 s, so sweep's clock is
+// ahead here. The window shows that nothing was done and what helps. The thread is free again, and its next run is
+// carried out.
 func TestFault48NoCapacity(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()
@@ -32,7 +33,7 @@ func TestFault48NoCapacity(t *testing.T) {
 		},
 	})
 	g.Send(window, "/say never said")
-	g.WaitFor(window, "the failure", func(st client.State) bool { return st.Failure != nil })
+	g.WaitFor(window, "shows the failure", func(st client.State) bool { return st.Failure != nil })
 	if f := window.State().Failure; f.Code != "no_capacity" || f.Message == "" {
 		t.Errorf("the window shows the failure %+v", f)
 	}
@@ -41,8 +42,8 @@ func TestFault48NoCapacity(t *testing.T) {
 	g.checkWindows(2, window, other, g.window())
 }
 
-// A worker is killed and its failure record is lost. A minute later, which it is here to the processes that start then,
-// the run is due: sweep finds it in the index, and another worker goes on with it.
+// A worker is killed and its failure record is lost. For processes that start then, the clock is a minute ahead and the
+// run is due. Sweep finds it in the index, and another worker continues it.
 func TestFault49FailureRecordLost(t *testing.T) {
 	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
@@ -56,7 +57,10 @@ func TestFault49FailureRecordLost(t *testing.T) {
 		return lambda.EventFault{Drop: record}
 	}})
 	g.Send(window, "/say begun\n/stream 60 20\n/say the end")
-	g.WaitFor(window, "the beginning", func(st client.State) bool { return testkit.Says(st, "assistant", "begun") })
+	g.WaitFor(window, "shows the first word", func(st client.State) bool {
+		return testkit.Says(st, "assistant",
+			"begun")
+	})
 	if n := g.Host().Kill(g.Function("TurnFunction"), ""); n != 1 {
 		t.Fatalf("%d workers were killed", n)
 	}

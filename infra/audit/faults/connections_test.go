@@ -16,7 +16,7 @@ import (
 	"carrel/shared/gateway"
 )
 
-// An event that does not say whose it is is nobody's: it is refused, does nothing, and nobody is told anything.
+// An event without a user belongs to nobody: it is refused, has no effect, and no window is sent anything.
 func TestFault15AMissingMappingIsRefused(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -26,10 +26,10 @@ func TestFault15AMissingMappingIsRefused(t *testing.T) {
 	nobody := []string{`null`, `{}`, `{"principalId":"","user":""}`,
 		`{"expires":"4102444800","signedIn":"1782907140","signedInBy":"iat","grants":"notes"}`,
 		`{"principalId":"` + alice.Name + `","expires":"4102444800","signedIn":"1782907140","signedInBy":"iat"}`}
-	for _, who := range nobody {
+	for _, context := range nobody {
 		event := func(kind, body string) []byte {
 			return fmt.Appendf(nil, `{"requestContext":{"eventType":%q,"connectionId":%q,"authorizer":%s},"body":%q}`,
-				kind, connection, who, body)
+				kind, connection, context, body)
 		}
 		frames := []string{`{"type":"history","threadId":"` + string(w.Thread) + `"}`, `{"type":"delete","threadId":"` +
 			string(w.Thread) + `"}`,
@@ -37,7 +37,7 @@ func TestFault15AMissingMappingIsRefused(t *testing.T) {
 		for _, body := range frames {
 			answer, failed, err := g.Host().Invoke(g.Ctx, g.Function("MessageFunction"), event("MESSAGE", body))
 			if err != nil || failed == "" {
-				t.Errorf("%s of %s is answered: %s, %v", body, who, answer, err)
+				t.Errorf("%s of %s is answered: %s, %v", body, context, answer, err)
 			}
 		}
 		var refusal gateway.Answer
@@ -46,13 +46,14 @@ func TestFault15AMissingMappingIsRefused(t *testing.T) {
 			err = json.Unmarshal(answer, &refusal)
 		}
 		if err != nil || failed != "" || refusal.StatusCode != http.StatusForbidden {
-			t.Errorf("a connect of %s is answered: %s %s, %v", who, answer, failed, err)
+			t.Errorf("a connect of %s is answered: %s %s, %v", context, answer, failed, err)
 		}
 	}
-	if err := g.Host().InvokeAsync(g.Ctx, g.Function("TurnFunction"), "", []byte(`{"reason":"eraseUser"}`)); err == nil {
-		t.Error("a turn of nobody is taken")
+	if err := g.Host().InvokeAsync(g.Ctx, g.Function("TurnFunction"), "",
+		[]byte(`{"reason":"eraseUser"}`)); err == nil {
+		t.Error("an event of turn without a user is accepted")
 	}
-	// Whatever was sent to the window before its next answer has reached it by then.
+	// All that was sent to the window before its next answer has reached it by then.
 	before := len(w.Messages())
 	if page, err := w.History(g.Ctx, 0, 10); err != nil || len(page.Messages) != 2 {
 		t.Errorf("alice's thread has %+v, %v", page.Messages, err)
@@ -73,8 +74,8 @@ func connectionsOf(g *testkit.Env, u *testkit.User) (ids []string) {
 	return ids
 }
 
-// A post that is answered 410 has that connection forgotten, and no other: the other window misses nothing. If it was a
-// mistake the window finds out, and is back once its person uses it.
+// A post that is answered with 410 deletes that connection and no other: the other window misses nothing. If the 410
+// was a mistake, the window notices it and is back once its user uses it.
 func TestFault16GoneIsForgottenAlone(t *testing.T) {
 	t.Attr("row", "C4: a 410 deletes that connection alone")
 	g := kit.Shared(t)
@@ -90,20 +91,21 @@ func TestFault16GoneIsForgottenAlone(t *testing.T) {
 	}})
 	g.Send(w, "/say begun\n/pace 150\n/say one two three four five six seven eight nine ten\n/say end-of-all")
 	waitForBegin(g, w)
-	g.Eventually("the connection that is gone is forgotten",
+	g.Eventually("the connection that is gone is deleted",
 		func() bool { return !slices.Contains(connectionsOf(g, alice), gone) })
 	if left := connectionsOf(g, alice); !slices.Equal(left, []string{here}) {
-		t.Errorf("the connections left are %v, want %s alone", left, here)
+		t.Errorf("the remaining connections are %v, want only %s", left, here)
 	}
-	over := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
-	g.WaitFor(w, "the end", over)
+	ended := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
+	g.WaitFor(w, "shows the end", ended)
 	if n := readyFrames(w); n != 1 {
-		t.Errorf("the other window had to ask %d times", n)
+		t.Errorf("the other window sent hello %d times", n)
 	}
 	g.SetGatewayFaults(apigateway.Faults{})
 	if err := lost.Wake(); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(lost, "the window that was forgotten is back", over)
-	t.Attr("figure", fmt.Sprintf("of two connections one was forgotten; the other had to ask %d time", readyFrames(w)))
+	g.WaitFor(lost, "shows the end", ended)
+	t.Attr("figure", fmt.Sprintf("of two connections one was deleted; the other window sent hello %d time",
+		readyFrames(w)))
 }

@@ -32,7 +32,8 @@ func runAndWait(g *testkit.Env, w *testkit.Device, text, answer string) client.S
 	return st
 }
 
-// Calls and their results that come within a millisecond each have an id of their own, so that each is shown.
+// Tool calls and their results that follow within one millisecond have distinct ids, so that a window shows each of
+// them.
 func TestFault01DistinctEventIDs(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -53,7 +54,7 @@ func TestFault01DistinctEventIDs(t *testing.T) {
 	if want := 3 * len(sums); results != want || len(ids) != want {
 		t.Errorf("the window shows %d results of %d calls, want %d", results, len(ids), want)
 	}
-	begun, close, last := map[string]bool{}, 0, int64(0)
+	seen, sameMillisecond, last := map[string]bool{}, 0, int64(0)
 	for i, e := range testkit.DecodeEvents(t, g.ReadLog(w.Thread)) {
 		switch e.Type {
 		case agui.TextMessageStart, agui.ToolCallStart, agui.ToolCallResult:
@@ -61,20 +62,20 @@ func TestFault01DistinctEventIDs(t *testing.T) {
 			continue
 		}
 		id := e.MessageID + e.ToolCallID
-		if begun[id] {
-			t.Errorf("event %d, %s, has an id that another has", i+1, e.Type)
+		if seen[id] {
+			t.Errorf("event %d, %s, has the id of another event", i+1, e.Type)
 		}
 		if e.Timestamp == last {
-			close++
+			sameMillisecond++
 		}
-		begun[id], last = true, e.Timestamp
+		seen[id], last = true, e.Timestamp
 	}
-	if close == 0 {
-		t.Error("no two events came within a millisecond: this proves nothing")
+	if sameMillisecond == 0 {
+		t.Error("no two events have the same millisecond: this proves nothing")
 	}
 }
 
-// Positions are numbers and not text: after 9 comes 10, whatever a client has seen last.
+// Sequence numbers sort as numbers and not as text: 10 follows 9, whatever cursor a client sends.
 func TestFault02CursorsAreNumbers(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -94,13 +95,13 @@ func TestFault02CursorsAreNumbers(t *testing.T) {
 		}
 		for seq := after + 1; seq <= chat.Seq(len(log)); seq++ {
 			if !bytes.Equal(h.events[seq], log[seq-1]) {
-				t.Errorf("after %d there comes as event %d: %s, want %s", after, seq, h.events[seq], log[seq-1])
+				t.Errorf("after %d event %d is sent as %s, want %s", after, seq, h.events[seq], log[seq-1])
 			}
 		}
 	}
 }
 
-// A resume brings what the live stream brought: every event, byte for byte.
+// A resume brings the same events as the live stream, byte for byte.
 func TestFault03ResumeIsTheLiveStream(t *testing.T) {
 	t.Attr("row", "C3: a resumed stream equals the live stream, byte for byte")
 	g := kit.Shared(t)
@@ -113,7 +114,7 @@ func TestFault03ResumeIsTheLiveStream(t *testing.T) {
 	kinds := map[agui.EventType]bool{}
 	for seq := chat.Seq(2); seq <= h.Head; seq++ {
 		if !bytes.Equal(live.Events[seq], h.events[seq]) {
-			t.Errorf("event %d came live as %s and is resumed as %s", seq, live.Events[seq], h.events[seq])
+			t.Errorf("event %d was sent live as %s and is resumed as %s", seq, live.Events[seq], h.events[seq])
 		}
 		for _, e := range testkit.DecodeEvents(t, []json.RawMessage{live.Events[seq]}) {
 			kinds[e.Type] = true
@@ -125,17 +126,20 @@ func TestFault03ResumeIsTheLiveStream(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d events of %d kinds, byte for byte", h.Head-1, len(kinds)))
 }
 
-// Wherever a client was cut off, the end of the run is among what its reconnect brings.
+// Wherever a client lost its socket, its reconnect brings the end of the run.
 func TestFault04TheEndComesOnReconnect(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
 	run := g.Send(w, "/say begun\n/pace 100\n/say one two three four")
-	g.WaitFor(w, "it begins", func(s client.State) bool { return testkit.Says(s, agui.RoleAssistant, "begun") })
+	g.WaitFor(w, "shows the first word", func(s client.State) bool {
+		return testkit.Says(s, agui.RoleAssistant,
+			"begun")
+	})
 	epoch := w.State().Epoch
 	w.Close()
 	other := g.Open(alice, w.Thread)
-	g.WaitFor(other, "it ends", func(s client.State) bool {
+	g.WaitFor(other, "shows the end", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			testkit.Says(s, agui.RoleAssistant, "four")
 	})
@@ -143,7 +147,7 @@ func TestFault04TheEndComesOnReconnect(t *testing.T) {
 	for after := chat.Seq(1); after < head; after++ {
 		h := l.hello(w.Thread, &chat.Cursor{Epoch: epoch, Seq: after})
 		if h.events[head] == nil {
-			t.Errorf("after %d of %d the end does not come", after, head)
+			t.Errorf("after %d of %d the end is not sent", after, head)
 			continue
 		}
 		last := testkit.DecodeEvents(t, []json.RawMessage{h.events[head]})[0]
@@ -157,28 +161,31 @@ func TestFault04TheEndComesOnReconnect(t *testing.T) {
 	}
 }
 
-// A hello that arrives twice is answered twice; the window shows what it brings once.
+// A hello that arrives twice is answered twice. The window shows the events once.
 func TestFault05ADoubleResumeShowsOnce(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)
 	author, w := g.Open(alice, thread), g.Open(alice, thread)
 	g.Send(author, "/say begun\n/pace 150\n/say one two three four five six seven eight\n/say end-of-all")
-	g.WaitFor(w, "it begins", func(s client.State) bool { return testkit.Says(s, agui.RoleAssistant, "begun") })
+	g.WaitFor(w, "shows the first word", func(s client.State) bool {
+		return testkit.Says(s, agui.RoleAssistant,
+			"begun")
+	})
 	g.SetGatewayFaults(apigateway.Faults{Inbound: func(m apigateway.Message) apigateway.MessageFault {
 		return apigateway.MessageFault{Repeat: bytes.Contains(m.Body, []byte(`"type":"hello"`))}
 	}})
-	over := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
+	ended := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
 	for range 3 {
 		before := readyFrames(w)
 		if err := w.Cut(); err != nil {
 			t.Fatal(err)
 		}
 		w.WaitFrames(t, g.Ctx, "both hellos are answered", func() bool { return readyFrames(w) >= before+2 })
-		g.WaitFor(w, "it is back", func(s client.State) bool { return s.Status == client.Ready && !s.Lagging })
+		g.WaitFor(w, "is connected again", func(s client.State) bool { return s.Status == client.Ready && !s.Lagging })
 	}
-	g.WaitFor(author, "the end", over)
-	g.WaitFor(w, "the end", over)
+	g.WaitFor(author, "shows the end", ended)
+	g.WaitFor(w, "shows the end", ended)
 	if got, want := w.State().Messages, author.State().Messages; !slices.EqualFunc(got, want, testkit.SameMessage) {
 		t.Errorf("the window that resumed shows %+v\nand the other %+v", got, want)
 	}

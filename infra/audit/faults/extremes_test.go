@@ -28,16 +28,17 @@ import (
 	"carrel/shared/wire"
 )
 
-// The processes of the functions disagree about the time. By a few seconds, which is more than Lambda's clocks do,
-// nobody notices anything. By minutes, sweep takes living workers for dead ones, so that a run may be tried again or
-// fail; but what windows show is true, each run ends once, and no thread or list stays as if it ran.
+// The clocks of the functions' processes differ. A few seconds, more than on Lambda, have no effect. With minutes,
+// sweep takes live workers for dead ones, so a run may be tried again or fail. Even then windows show the truth, each
+// run ends once, and no thread or list shows an active run afterwards.
 func TestFault38ClockSkew(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"seconds": 4 * time.Second, "minutes": 2 * time.Minute} {
-		t.Run(name, func(t *testing.T) { skewed(t, skew) })
+		t.Run(name, func(t *testing.T) { checkSkew(t, skew) })
 	}
 }
 
-func skewed(t *testing.T, skew time.Duration) {
+// checkSkew runs the test with clocks that differ by this much.
+func checkSkew(t *testing.T, skew time.Duration) {
 	g := newFaultEnv(t, stack.Config{Minute: 2 * time.Second})
 	var mu sync.Mutex
 	processes := map[string]int{}
@@ -46,7 +47,7 @@ func skewed(t *testing.T, skew time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		if processes[function]++; function == g.Function("TurnFunction") && processes[function]%2 == 1 {
-			off = -skew // the first one of each user's
+			off = -skew // the first process of each user
 		}
 		return map[string]string{"CLOCK_SKEW": off.String()}
 	}})
@@ -61,14 +62,14 @@ func skewed(t *testing.T, skew time.Duration) {
 	second := testkit.Open(t, g.Ctx, g.Endpoints(), g.alice, testkit.NewThread())
 	const runs = 3
 	for n := range runs {
-		for _, w := range []*testkit.Device{windows[0], second} { // two at once: they have processes of their own
+		for _, w := range []*testkit.Device{windows[0], second} { // two at once, in two processes
 			g.Send(w, fmt.Sprintf("/say begun\n/stream 20 20\n/say end of %d", n))
 		}
 	}
 	done := func(st client.State) bool { return testkit.Idle(st) && testkit.CountQuestions(st, "") == runs }
 	for _, w := range append(windows, second) {
-		st := g.WaitFor(w, "all runs", done)
-		g.WaitFor(w, "a list in which nothing runs", func(st client.State) bool {
+		st := g.WaitFor(w, "shows all runs", done)
+		g.WaitFor(w, "shows a list without active runs", func(st client.State) bool {
 			for _, row := range st.Threads {
 				if row.Status != chat.ThreadIdle {
 					return false
@@ -86,16 +87,17 @@ func skewed(t *testing.T, skew time.Duration) {
 	g.checkWindows(runs, second)
 	mu.Lock()
 	defer mu.Unlock()
-	t.Logf("%d processes of turn, %d ends were written in %d tries", processes[g.Function("TurnFunction")], 2*runs,
+	t.Logf("%d processes of turn, %d ends of runs were written in %d tries", processes[g.Function("TurnFunction")],
+		2*runs,
 		ends.Load())
 	if n := ends.Load(); skew < time.Minute && n > 4*runs {
-		t.Errorf("%d runs ended in %d tries: who is behind had to wait until it was later", 2*runs, n)
+		t.Errorf("%d runs ended in %d tries: processes with a late clock had to wait", 2*runs, n)
 	}
 }
 
-// A thread of 100,000 events (5,000 without make faults) resumes from any cursor, and costs what was missed: as many
-// reads as a thread of 1,000 events from which as much is missed. The thread's holder writes it, without a model and
-// its pace.
+// A thread of 100,000 events (5,000 without make faults) resumes from any cursor. The cost depends on what was missed:
+// as many reads as on a thread of 1,000 events from which as much was missed. The test writes the thread through its
+// lease, without a model.
 func TestFault39Thread100000Events(t *testing.T) {
 	campaign.Only(t, "it writes a thread of very many events")
 	events := 5_000
@@ -108,8 +110,8 @@ func TestFault39Thread100000Events(t *testing.T) {
 	for p, n := range map[*testkit.User]int{long: events, short: 1000} {
 		g.fill(p, n)
 		w := testkit.Open(t, g.Ctx, g.Endpoints(), p, p.Threads[0])
-		if st := g.WaitFor(w, "the thread", testkit.Idle); st.Seq != chat.Seq(n) {
-			t.Errorf("a new window stands at event %d of %d", st.Seq, n)
+		if st := g.WaitFor(w, "is idle", testkit.Idle); st.Seq != chat.Seq(n) {
+			t.Errorf("a new window shows event %d of %d", st.Seq, n)
 		}
 		last[p] = w.Ready(t)
 	}
@@ -130,7 +132,7 @@ func TestFault39Thread100000Events(t *testing.T) {
 				units[long], events, units[short])
 		}
 	}
-	const most = 10_000 // events that are replayed; who missed more is given what was said
+	const most = 10_000 // events that are replayed; beyond that, a snapshot is sent
 	missed, before := min(chat.Seq(events), most)-1, g.readUnits()
 	got := resume(g, long.Name, long.Threads[0], chat.Cursor{Epoch: last[long].Epoch, Seq: last[long].Head - missed})
 	units := g.readUnits() - before
@@ -146,28 +148,28 @@ func TestFault39Thread100000Events(t *testing.T) {
 	}
 }
 
-// fill gives a person a thread with one run of so many events.
+// fill gives a user a thread with one run of so many events.
 func (g *faultEnv) fill(p *testkit.User, events int) {
 	g.Helper()
 	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(g.Endpoints().DynamoDB),
 		Credentials: g.Endpoints().Operator()})
-	mine, err := store.New(db, store.Config{Name: g.Endpoints().Table,
+	own, err := store.New(db, store.Config{Name: g.Endpoints().Table,
 		Limits: chat.DefaultLimits()}).For(chattest.User(g.T, p.Name))
 	if err != nil {
 		g.Fatal(err)
 	}
 	const run = "r"
-	asked := []agui.Message{{ID: "m", Role: agui.RoleUser, Content: "a long story"}}
-	_, err = mine.Admit(g.Ctx, store.Admission{Run: run, Thread: p.Threads[0], Messages: asked, Title: "long"})
+	messages := []agui.Message{{ID: "m", Role: agui.RoleUser, Content: "a long story"}}
+	_, err = own.Admit(g.Ctx, store.Admission{Run: run, Thread: p.Threads[0], Messages: messages, Title: "long"})
 	if err != nil {
 		g.Fatal(err)
 	}
-	held, err := mine.Claim(g.Ctx, run)
+	held, err := own.Claim(g.Ctx, run)
 	if err != nil {
 		g.Fatal(err)
 	}
 	batch := []agui.Event{{Type: agui.RunStarted, ThreadID: p.Threads[0], RunID: run,
-		Input: &agui.RunInput{ThreadID: p.Threads[0], RunID: run, Messages: asked}},
+		Input: &agui.RunInput{ThreadID: p.Threads[0], RunID: run, Messages: messages}},
 		{Type: agui.TextMessageStart, MessageID: "a", Role: agui.RoleAssistant}}
 	for n := len(batch); n < events-2; n++ {
 		if batch = append(batch, agui.Event{Type: agui.TextMessageContent, MessageID: "a",
@@ -237,57 +239,57 @@ func resume(g *faultEnv, user string, thread chat.ThreadID, c chat.Cursor) (even
 	return events
 }
 
-// oddNames are user ids with each character that means something somewhere below, those that would be one if such
-// characters were lost, and two that are too long for a key and differ only at their end.
+// oddNames returns user ids with each character that has a meaning in a key or a name, ids that would result if such
+// characters were lost, and two that are too long for a key and differ only at the end.
 func oddNames() []string {
 	long := strings.Repeat("x", 299)
 	return []string{"a|b", "a#b", "a*b", "a/b", "a%b", "a b", "a😀b", "a=7Cb", "a%7Cb", "ab", "a_b", "U#ab", "../ab",
 		long + "1", long + "2"}
 }
 
-// Users with every odd character in their ids, and with ids of 300 characters, talk at once on threads of one and the
-// same id: each is alone, in the thread and among the notes, and finds all of it again.
+// Users with every odd character in their ids, and with ids of 300 characters, have runs at once on threads of the same
+// id. Each user reaches only own messages and notes, and finds all of them again.
 func TestFault40OddUserIDs(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	forger := testkit.NewForger(t, g.Stack, "alice")
-	var everybody []*testkit.User
+	var users []*testkit.User
 	for _, name := range oddNames() {
-		everybody = append(everybody, testkit.NewUser(name, 0))
+		users = append(users, testkit.NewUser(name, 0))
 	}
-	token := func(p *testkit.User) string { // tokens are the test's own: the local issuer gives none to such a user
+	token := func(p *testkit.User) string { // the test forges tokens: the local issuer refuses such names
 		return forger.Sign(jwt.SigningMethodES256, forger.Key, jwt.MapClaims{"sub": p.Name, "username": nil})
 	}
 	thread := testkit.NewThread()
-	visit := func(p *testkit.User) *testkit.Device {
+	open := func(p *testkit.User) *testkit.Device {
 		s, err := testkit.Dial(g.Ctx, g.Endpoints(), p, thread,
 			func(context.Context) (string, error) { return token(p), nil })
 		if err != nil {
 			t.Fatalf("%.20s: %v", p.Name, err)
 		}
 		t.Cleanup(s.Close)
-		g.WaitFor(s, "a window", testkit.Idle)
+		g.WaitFor(s, "is idle", testkit.Idle)
 		return s
 	}
 	windows := map[*testkit.User]*testkit.Device{}
-	for _, p := range everybody {
-		windows[p] = visit(p)
+	for _, p := range users {
+		windows[p] = open(p)
 		g.Send(windows[p], "/say this is "+p.Secret+"\n/call notes_save {\"text\":\""+p.Secret+"\"}\n/say kept")
 	}
-	for _, p := range everybody {
+	for _, p := range users {
 		g.WaitForAnswer(windows[p], "kept")
 	}
-	for _, p := range everybody {
-		again := visit(p)
-		st := g.WaitFor(again, "the thread again", func(st client.State) bool {
+	for _, p := range users {
+		again := open(p)
+		st := g.WaitFor(again, "shows the thread again", func(st client.State) bool {
 			return testkit.Says(st,
 				agui.RoleAssistant, p.Secret)
 		})
 		if n := len(st.Messages); n != len(windows[p].State().Messages) || testkit.CountQuestions(st, "") != 1 {
 			t.Errorf("%.20s finds %d messages: %+v", p.Name, n, st.Messages)
 		}
-		again.Ask(t, g.Ctx, "my notes", "1 (") // their number begins at one for each
+		again.Ask(t, g.Ctx, "my notes", "1 (") // each user's numbers begin at one
 		for _, w := range []*testkit.Device{windows[p], again} {
-			w.Received(t, everybody)
+			w.Received(t, users)
 		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 	"carrel/shared/client"
 )
 
-// Every event comes twice, the second while the first is at work: each run is done once.
+// Every asynchronous event is delivered twice, the second time while the first is being handled. Each run is carried
+// out once.
 func TestFault34AsyncInvokeTwice(t *testing.T) {
 	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{})
@@ -26,7 +27,7 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 		if e.Function == g.Function("TurnFunction") {
 			twice.Add(1)
 		}
-		return lambda.EventFault{Repeat: true, Delay: 500 * time.Millisecond} // of one of the two
+		return lambda.EventFault{Repeat: true, Delay: 500 * time.Millisecond} // for one of the two
 	}})
 	window, other := g.window(), g.window()
 	for n := range 4 {
@@ -36,7 +37,7 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 	g.checkWindows(4, window, other)
 	for _, e := range testkit.DecodeEvents(t, testkit.Logs(t, g.Ctx, g.Endpoints())[window.Thread].Raw(t)) {
 		if e.Type == agui.Custom {
-			t.Errorf("a run was begun again: %s %s", e.Name, e.Value)
+			t.Errorf("a run had a second attempt: %s %s", e.Name, e.Value)
 		}
 	}
 	kept := testkit.CountNotes(t, g.Ctx, g.Endpoints())
@@ -44,14 +45,14 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 		t.Errorf("%d notes were kept of 4", kept[g.alice.Name])
 	}
 	if twice.Load() < 4 {
-		t.Errorf("%d events came twice: that proves nothing", twice.Load())
+		t.Errorf("%d events were delivered twice: this proves nothing", twice.Load())
 	}
 }
 
-// A function is stopped until Lambda ends it at its timeout, which is scaled here.
+// A function is frozen until Lambda ends it at its timeout, which is scaled here.
 func TestFault36FunctionTimeout(t *testing.T) {
-	// The run is admitted then, and nobody was told or called. The client hears from API Gateway that something failed
-	// and asks again: it is the same run, and it is done. No sweep helps.
+	// The run was admitted, but the client got no answer and turn was not invoked. API Gateway sends the client an
+	// error, and the client repeats its request. It is the same run, and it is carried out, without a sweep.
 	t.Run("message", func(t *testing.T) {
 		g := newFaultEnv(t, stack.Config{Minute: time.Hour,
 			Timeouts: map[string]time.Duration{"MessageFunction": 2 * time.Second}})
@@ -60,16 +61,16 @@ func TestFault36FunctionTimeout(t *testing.T) {
 		g.Send(window, "/stream 10 20\n/say the end")
 		st := g.WaitForAnswer(window, "the end")
 		if notices := window.Received(t, []*testkit.User{g.alice}).GatewayErrors; !frozen.Fired() || notices == 0 {
-			t.Errorf("frozen: %v; the client was told %d times: that proves nothing", frozen.Fired(), notices)
+			t.Errorf("frozen: %v; the client was sent %d error frames: this proves nothing", frozen.Fired(), notices)
 		}
 		if n := testkit.CountQuestions(st, "/stream 10 20\n/say the end"); n != 1 {
 			t.Errorf("the window shows the question %d times", n)
 		}
 		g.checkWindows(1, window, g.window())
 	})
-	// The worker's lease runs out, and another goes on with the run.
+	// The worker's lease expires, and another worker continues the run.
 	t.Run("turn", func(t *testing.T) {
-		onlyInFull(t) // the lease's 20 s
+		onlyInFull(t) // the lease of 20 s
 		g := newFaultEnvFor(t, stack.Config{Timeouts: map[string]time.Duration{"TurnFunction": 15 * time.Second}},
 			2*time.Minute)
 		window := g.window()
@@ -77,13 +78,13 @@ func TestFault36FunctionTimeout(t *testing.T) {
 		g.Send(window, "/say begun\n/stream 20 20\n/say the end")
 		g.WaitForAnswer(window, "the end")
 		if !frozen.Fired() {
-			t.Error("no function was ended: that proves nothing")
+			t.Error("no function reached its timeout: this proves nothing")
 		}
 		g.checkWindows(1, window, g.window())
 	})
 }
 
-// Two tabs send at once, again and again: every message has its run, one after the other, and both tabs show the same.
+// Two windows send at once, repeatedly. Every message has its run, one after the other, and both windows show the same.
 func TestFault37TwoTabsSending(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	const each = 5
@@ -100,7 +101,7 @@ func TestFault37TwoTabsSending(t *testing.T) {
 	}
 	sending.Wait()
 	for _, tab := range tabs {
-		g.WaitFor(tab, "all answers", func(st client.State) bool {
+		g.WaitFor(tab, "shows all answers", func(st client.State) bool {
 			answers := 0
 			for _, m := range st.Messages {
 				if m.Role == agui.RoleAssistant && strings.HasPrefix(m.Content, "answer ") {

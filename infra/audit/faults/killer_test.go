@@ -21,26 +21,26 @@ import (
 	"carrel/shared/chat"
 )
 
-// death is when a user's worker is to be killed: at the record of the log that holds an event.
+// death is when a user's worker is killed: at the record of the log that holds an event.
 type death struct {
 	at     chat.Seq // the event
-	before bool     // the record is lost with the worker; else it was written, and the worker never learns of it
-	every  bool     // each attempt is killed at its first record, wherever that is
+	before bool     // the record is lost with the worker; otherwise it is written, and the worker gets no answer
+	every  bool     // each attempt is killed at its first record
 
 	killed chan struct{} // closed at the first kill
-	when   time.Time     // of the last kill; like what follows, to be read when the run is over
-	has    chat.Seq      // what the log held then
+	when   time.Time     // of the last kill; this and the following fields are read after the run
+	has    chat.Seq      // how many events the log had then
 	kills  int
 	fence  int64 // of the last worker that was killed
 }
 
-// killer stands between a stack and its DynamoDB. It sees the moment at which a worker writes a record, and has its
-// process killed then: so a worker can be killed at each event exactly.
+// killer is a proxy between a stack and its DynamoDB. When a worker writes a record, it kills the process, so that a
+// worker can be killed exactly at each event.
 type killer struct {
 	url    string
 	engine string
 	client http.Client
-	kill   func(user string) int // to be set before the first death; says how many processes there were
+	kill   func(user string) int // set before the first death; returns the number of processes
 
 	mu     sync.Mutex
 	deaths map[string]*death // by user
@@ -63,20 +63,20 @@ func startKiller(t *testing.T) *killer {
 			t.Error(err)
 		}
 		if err := errors.Join(k.errs...); err != nil {
-			t.Errorf("killing: %v", err)
+			t.Errorf("kill workers: %v", err)
 		}
 	})
 	return k
 }
 
-// doom has the user's worker killed.
-func (k *killer) doom(user string, d *death) {
+// setDeath makes the killer kill the user's worker.
+func (k *killer) setDeath(user string, d *death) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.deaths[user] = d
 }
 
-// ServeHTTP forwards one request, and kills who sent it.
+// ServeHTTP forwards one request, or kills its sender.
 func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -112,7 +112,7 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(answer.StatusCode)
-	_, _ = w.Write(got) // who does not read it has gone
+	_, _ = w.Write(got) // the sender may be dead
 }
 
 func (k *killer) failed(err error) {
@@ -122,7 +122,7 @@ func (k *killer) failed(err error) {
 	panic(http.ErrAbortHandler)
 }
 
-// written is a record of the log on its way.
+// written is a record of the log that is being written.
 type written struct {
 	user  string
 	seq   chat.Seq
@@ -132,7 +132,7 @@ type written struct {
 
 func (r written) last() chat.Seq { return r.seq + chat.Seq(r.count) - 1 }
 
-// due finds the record in a request, and the death that is due with it.
+// due returns the record of a request, and the death that is due with it.
 func (k *killer) due(target string, body []byte) (written, *death) {
 	_, operation, _ := strings.Cut(target, ".")
 	if operation != "PutItem" && operation != "TransactWriteItems" {
@@ -151,7 +151,7 @@ func (k *killer) due(target string, body []byte) (written, *death) {
 	return record, nil
 }
 
-// recordIn finds a record of the log in the body of a write.
+// recordIn returns the record of a log in the body of a write.
 func recordIn(body []byte) (written, bool) {
 	type item map[string]struct{ S, N string }
 	var request struct {
@@ -159,7 +159,7 @@ func recordIn(body []byte) (written, bool) {
 		TransactItems []struct{ Put struct{ Item item } }
 	}
 	if json.Unmarshal(body, &request) != nil {
-		return written{}, false // items of other kinds hold more than text and numbers
+		return written{}, false // other items have attributes of other types
 	}
 	items := []item{request.Item}
 	for _, t := range request.TransactItems {
@@ -180,7 +180,7 @@ func recordIn(body []byte) (written, bool) {
 	return written{}, false
 }
 
-// strike kills the user's worker and reports whether there was one: sweep writes too, and is left alone.
+// strike kills the user's worker and reports whether there was one. Sweep writes records too, and is not killed.
 func (k *killer) strike(r written, d *death, has chat.Seq) bool {
 	n := k.kill(r.user)
 	k.mu.Lock()

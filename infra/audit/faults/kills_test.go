@@ -22,24 +22,24 @@ import (
 	"carrel/shared/client"
 )
 
-// twoTools is a run with a tool that is not idempotent and one that is, slow enough for what the model says to be
-// written piece by piece.
+// twoTools is a run with a tool that is not idempotent and one that is, slow enough for the answer to be written piece
+// by piece.
 const twoTools = "/pace 260\n/say one\n/call notes_save {\"text\":\"kept\"}\n" +
 	"/pace 260\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/pace 260\n/say three"
 
-// kill is one run whose worker is killed, and what became of it.
+// kill is one run whose worker is killed, and its result.
 type kill struct {
 	name string
-	next bool // another run waits behind it
+	next bool // another run is queued behind it
 	death
-	socket *testkit.Device
+	device *testkit.Device
 	err    error
 }
 
-// The process that does a run is killed with SIGKILL: at four events, or with CARREL_KILLS=n (make kills) n times at
-// each event. Each run goes on in another process before its lease would end, by the failure record of the dead
-// process, and ends once; its log has no gap; what is not idempotent is never done twice; and what waited behind it
-// goes on.
+// The process of a run is killed with SIGKILL: at four events, or with CARREL_KILLS=n (make kills) n times at each
+// event. Each run continues in another process before its lease expires, because of the failure record of the dead
+// process, and ends once. Its log has no gap, a tool that is not idempotent is never called twice, and a run that was
+// queued behind it starts.
 func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
 	campaign.Only(t, "it kills a worker at each event of its run")
 	t.Parallel()
@@ -48,36 +48,36 @@ func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
 	k.kill = func(user string) int { return s.Host().Kill(s.Function("TurnFunction"), user) }
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	reference := &kill{name: "dies-never", death: death{at: 1000}}
+	reference := &kill{name: "never-killed", death: death{at: 1000}}
 	reference.run(ctx, s.Endpoints(), k)
 	if reference.err != nil {
-		t.Fatalf("a run that nobody kills: %v", reference.err)
+		t.Fatalf("a run that is not killed: %v", reference.err)
 	}
-	defer reference.socket.Close()
-	whole := testkit.DecodeEvents(t, testkit.Logs(t, ctx, s.Endpoints())[reference.socket.Thread].Raw(t))
+	defer reference.device.Close()
+	whole := testkit.DecodeEvents(t, testkit.Logs(t, ctx, s.Endpoints())[reference.device.Thread].Raw(t))
 	all := plan(t, whole)
 	var runs sync.WaitGroup
-	begun := make(chan struct{}, 4) // so many at once until their workers are dead
-	for _, one := range all {
-		begun <- struct{}{}
-		over := make(chan struct{})
+	starting := make(chan struct{}, 4) // so many runs at once until their workers are dead
+	for _, c := range all {
+		starting <- struct{}{}
+		ended := make(chan struct{})
 		runs.Go(func() {
-			defer close(over)
-			one.run(ctx, s.Endpoints(), k)
+			defer close(ended)
+			c.run(ctx, s.Endpoints(), k)
 		})
 		runs.Go(func() {
-			defer func() { <-begun }()
+			defer func() { <-starting }()
 			select {
-			case <-one.killed:
-			case <-over:
+			case <-c.killed:
+			case <-ended:
 			}
 		})
 	}
 	runs.Wait()
-	judge(t, ctx, s.Endpoints(), all, whole)
+	checkKills(t, ctx, s.Endpoints(), all, whole)
 }
 
-// plan says where to kill. Every second time the record with the event is lost, else it is written.
+// plan returns where to kill. Every second time the record with the event is lost, otherwise it is written.
 func plan(t *testing.T, whole []agui.Event) []*kill {
 	t.Helper()
 	at := func(want agui.EventType, last bool) chat.Seq {
@@ -92,7 +92,7 @@ func plan(t *testing.T, whole []agui.Event) []*kill {
 	var all []*kill
 	add := func(d death) {
 		d.killed = make(chan struct{})
-		all = append(all, &kill{name: fmt.Sprintf("dies-%03d", len(all)), death: d})
+		all = append(all, &kill{name: fmt.Sprintf("killed-%03d", len(all)), death: d})
 	}
 	if os.Getenv("CARREL_KILLS") == "" {
 		add(death{at: at(agui.TextMessageContent, false)})
@@ -115,17 +115,17 @@ func plan(t *testing.T, whole []agui.Event) []*kill {
 	return all
 }
 
-// run has the run and waits for its end.
+// run has the run carried out and waits for its end.
 func (k *kill) run(ctx context.Context, e stack.Endpoints, killer *killer) {
 	p := testkit.NewUser(k.name, 1)
 	if k.killed == nil {
 		k.killed = make(chan struct{})
 	}
-	killer.doom(k.name, &k.death)
-	if k.socket, k.err = testkit.Dial(ctx, e, p, p.Threads[0], nil); k.err != nil {
+	killer.setDeath(k.name, &k.death)
+	if k.device, k.err = testkit.Dial(ctx, e, p, p.Threads[0], nil); k.err != nil {
 		return
 	}
-	if _, k.err = k.socket.Send(twoTools); k.err != nil {
+	if _, k.err = k.device.Send(twoTools); k.err != nil {
 		return
 	}
 	if k.next {
@@ -133,20 +133,20 @@ func (k *kill) run(ctx context.Context, e stack.Endpoints, killer *killer) {
 		case <-k.killed:
 		case <-ctx.Done():
 		}
-		if _, k.err = k.socket.Send("/say the next"); k.err != nil {
+		if _, k.err = k.device.Send("/say the next"); k.err != nil {
 			return
 		}
 	}
-	st, err := k.socket.WaitFor(ctx, func(st client.State) bool {
+	st, err := k.device.WaitFor(ctx, func(st client.State) bool {
 		return testkit.Idle(st) && st.Seq > 0 && (!k.next || testkit.Says(st, agui.RoleAssistant, "the next"))
 	})
 	if err != nil {
-		k.err = fmt.Errorf("the run never ended: %w; the window shows %+v", err, st)
+		k.err = fmt.Errorf("wait for the end of the run: %w; the window shows %+v", err, st)
 	}
 }
 
-// judge looks at what became of each run, in the table itself.
-func judge(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, whole []agui.Event) {
+// checkKills checks the result of each run in the table.
+func checkKills(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, whole []agui.Event) {
 	t.Helper()
 	stored, kept := testkit.Logs(t, ctx, e), testkit.CountNotes(t, ctx, e)
 	var streams [][]json.RawMessage
@@ -156,13 +156,13 @@ func judge(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, wh
 			t.Errorf("%s, killed at %d: %v", k.name, k.at, k.err)
 			continue
 		}
-		defer k.socket.Close()
-		log := stored[k.socket.Thread]
+		defer k.device.Close()
+		log := stored[k.device.Thread]
 		runs, events := 1, testkit.DecodeEvents(t, log.Raw(t))
 		if k.next {
 			runs = 2
 		}
-		if err := log.Check(k.socket.Received(t, []*testkit.User{k.socket.User}), runs); err != nil {
+		if err := log.Check(k.device.Received(t, []*testkit.User{k.device.User}), runs); err != nil {
 			t.Errorf("%s, killed at %d: %v", k.name, k.at, err)
 			continue
 		}
@@ -178,7 +178,7 @@ func judge(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kill, wh
 	testkit.VerifyWithAGUI(t, streams)
 }
 
-// row is what became of one run, and what is wrong with it.
+// row returns a line about the result of one run, and what is wrong with it.
 func (k *kill) row(events []agui.Event, kept int, whole []agui.Event) (string, error) {
 	var wrong []error
 	last, attempts, results := events[len(events)-1], 1, map[string]string{}
@@ -200,15 +200,16 @@ func (k *kill) row(events []agui.Event, kept int, whole []agui.Event) (string, e
 	saved := strings.Fields(results["notes_save"])
 	switch {
 	case k.every && (last.Code != "worker_died" || k.kills != 3):
-		wrong = append(wrong, fmt.Errorf("killed %d times, it ended with %s", k.kills, ended))
+		wrong = append(wrong, fmt.Errorf("killed %d times, the run ended with %s", k.kills, ended))
 	case !k.every && (last.Outcome == nil || last.Outcome.Type != agui.OutcomeSuccess):
-		wrong = append(wrong, fmt.Errorf("it ended with %s", ended))
+		wrong = append(wrong, fmt.Errorf("the run ended with %s", ended))
 	}
 	if kept > 1 || slices.Contains(saved, "ok") && kept != 1 {
-		wrong = append(wrong, fmt.Errorf("the note was kept %d times, and the tool said %v", kept, saved))
+		wrong = append(wrong, fmt.Errorf("the note was kept %d times, and the tool's outcomes are %v", kept, saved))
 	}
 	if !k.every && k.kills == 0 {
-		return fmt.Sprintf("%d was not reached: the run had %d events\n", k.at, len(events)), errors.Join(wrong...)
+		return fmt.Sprintf("event %d was not reached: the run had %d events\n", k.at, len(events)),
+			errors.Join(wrong...)
 	}
 	where := "each first record"
 	if !k.every {
@@ -220,13 +221,13 @@ func (k *kill) row(events []agui.Event, kept int, whole []agui.Event) (string, e
 	}
 	took := time.UnixMilli(last.Timestamp).Sub(k.when).Round(100 * time.Millisecond)
 	if !k.every && took >= 20*time.Second {
-		wrong = append(wrong, fmt.Errorf("it ended %s after the kill: its lease was waited for", took))
+		wrong = append(wrong, fmt.Errorf("the run ended %s after the kill: another worker waited for the lease", took))
 	}
 	return fmt.Sprintf("%s | %d | %s | %d | %s | %d | %s | %v\n", where, k.has, ended, attempts,
 		results["notes_save"], kept, results["calculator"], max(took, 0)), errors.Join(wrong...)
 }
 
-// outcomeOf is how a tool's result says that the call went.
+// outcomeOf returns the outcome that a tool's result states.
 func outcomeOf(e agui.Event) string {
 	var m struct {
 		Carrel struct{ Outcome string }

@@ -24,21 +24,21 @@ func waitForBegin(g *testkit.Env, w *testkit.Device) {
 	g.WaitFor(w, "shows the begin", func(st client.State) bool { return testkit.Says(st, agui.RoleAssistant, "begun") })
 }
 
-// Stop, from another device, stops the model and not only the view: nothing more is produced, written or paid for.
+// A cancel from another device stops the model and not only the view: nothing more is produced, written or paid for.
 func TestFault11StopStopsTheProducer(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
-	run := g.Send(w, "/say begun\n/stream 20000 20") // 1,000 s of it
+	run := g.Send(w, "/say begun\n/stream 20000 20") // for 1,000 s
 	waitForBegin(g, w)
 	if err := g.Open(alice, g.NewThread(alice)).Cancel(run); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "it ends", func(s client.State) bool {
+	g.WaitFor(w, "shows the end", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			testkit.Says(s, agui.RoleAssistant, "begun")
 	})
-	g.Eventually("its process has nothing to do", func() bool {
+	g.Eventually("its process is at rest", func() bool {
 		return g.Host().Thaw(g.Function("TurnFunction"),
 			alice.Name) == 0
 	})
@@ -49,7 +49,7 @@ func TestFault11StopStopsTheProducer(t *testing.T) {
 		t.Errorf("the run ended with %s", log[len(log)-1])
 	}
 	if shown := w.State().Seq; shown != chat.Seq(len(log)) {
-		t.Errorf("the window has seen %d events, and %d were written", shown, len(log))
+		t.Errorf("the window shows %d events, and the log has %d", shown, len(log))
 	}
 	for _, u := range last.Usage {
 		if u.OutputTokens > 5000 {
@@ -58,26 +58,26 @@ func TestFault11StopStopsTheProducer(t *testing.T) {
 	}
 }
 
-// Who reloads the page while an answer is coming does not stop it: the new page shows it, and its end.
+// A reload of the page during an answer does not stop the run: the new page shows it and its end.
 func TestFault12AReloadStopsNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
-	mine := w.Connection(t)
+	own := w.Connection(t)
 	var gone atomic.Bool
 	g.SetGatewayFaults(apigateway.Faults{Post: func(m apigateway.Message) (f apigateway.PostFault) {
-		if m.Connection == mine && tells(m.Body, "two") {
-			gone.Store(true) // the worker learns of it in the middle of its run
+		if m.Connection == own && saysWord(m.Body, "two") {
+			gone.Store(true) // the worker gets a 410 in the middle of its run
 			f.Status = http.StatusGone
 		}
 		return f
 	}})
 	g.Send(w, "/say begun\n/pace 100\n/say one two three four five six seven eight\n/say end-of-all")
 	waitForBegin(g, w)
-	g.Eventually("a post meets nobody", gone.Load)
+	g.Eventually("a post is answered with 410", gone.Load)
 	w.Close()
 	reloaded := g.Open(alice, w.Thread)
-	if s := g.WaitFor(reloaded, "it is over", func(s client.State) bool {
+	if s := g.WaitFor(reloaded, "shows the end", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			s.Seq > 0
 	}); !testkit.Says(s, agui.RoleAssistant, "end-of-all") {
@@ -87,20 +87,21 @@ func TestFault12AReloadStopsNothing(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Errorf("%d runs in the log, want 1: %v", len(found), err)
 	}
-	if len(found) == 1 && bytes.Contains(bytes.Join(raws(g.ReadLog(w.Thread)), nil), []byte("carrel.attempt")) {
+	if len(found) == 1 && bytes.Contains(bytes.Join(rawBytes(g.ReadLog(w.Thread)), nil), []byte("carrel.attempt")) {
 		t.Error("the run needed more than one attempt")
 	}
 }
 
-func raws(log []json.RawMessage) (all [][]byte) {
+// rawBytes returns the bytes of events.
+func rawBytes(log []json.RawMessage) (all [][]byte) {
 	for _, e := range log {
 		all = append(all, e)
 	}
 	return all
 }
 
-// tells reports whether a message is events in which the assistant says a word.
-func tells(body []byte, word string) bool {
+// saysWord reports whether a message is an events frame in which the assistant says a word.
+func saysWord(body []byte, word string) bool {
 	f, err := wire.DecodeServer(body)
 	e, ok := f.(*wire.Events)
 	return err == nil && ok && slices.ContainsFunc(e.Events, func(e agui.Event) bool {
@@ -108,7 +109,7 @@ func tells(body []byte, word string) bool {
 	})
 }
 
-// Runs of one user in two threads go on side by side; the end of one is not the end of the other.
+// Runs of one user in two threads are active side by side. The end of one does not end the other.
 func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -117,58 +118,61 @@ func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 	waitForBegin(g, first)
 	// 8 s: a stop may take two, and a window is opened after it
 	other := g.Send(second, "/say begun\n/stream 160 20\n/say end-of-all")
-	taken := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Queued) > 0) }
-	if s := g.WaitFor(second, "the second is taken", taken); s.Active != other {
-		t.Fatalf("the second waits for the first, or for nothing: %+v", s)
+	accepted := func(s client.State) bool { return len(s.Sending) == 0 && (s.Active != "" || len(s.Queued) > 0) }
+	if s := g.WaitFor(second, "shows that the second run is accepted", accepted); s.Active != other {
+		t.Fatalf("the second run is not active: %+v", s)
 	}
 	waitForBegin(g, second)
 	if a, b := first.State(), second.State(); a.Active != one || b.Active != other {
-		t.Errorf("side by side there run %q and %q, want %s and %s", a.Active, b.Active, one, other)
+		t.Errorf("the active runs are %q and %q, want %s and %s", a.Active, b.Active, one, other)
 	}
 	if err := first.Cancel(one); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(first, "the first ends", func(s client.State) bool {
+	g.WaitFor(first, "shows the end of the first run", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			testkit.Says(s, agui.RoleAssistant, "begun")
 	})
 	if s := g.Open(alice, second.Thread).State(); s.Active != other {
-		t.Errorf("after the end of the first, a new window shows %q as running in the second thread, want %s", s.Active,
+		t.Errorf("after the end of the first, a new window shows %q as active in the second thread, want %s", s.Active,
 			other)
 	}
-	g.WaitFor(second, "the second goes on", func(s client.State) bool {
+	g.WaitFor(second, "shows the end of the second run", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			testkit.Says(s, agui.RoleAssistant, "end-of-all")
 	})
 	for _, w := range []*testkit.Device{first, second} {
-		w.Received(t, []*testkit.User{alice}) // each its own thread's events only
+		w.Received(t, []*testkit.User{alice}) // only events of its own thread
 	}
 }
 
-// A thread's and a run's id are no authority: to anybody else they name nothing.
+// The ids of a thread and a run give no rights: for any other user they name nothing.
 func TestFault14ForeignIDsNameNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice, bob := g.NewUser("alice"), g.NewUser("bob")
-	mine := g.Open(alice, g.NewThread(alice))
-	id := g.Send(mine, "/say "+alice.Secret+"\n/stream 60 20\n/say end-of-all")
-	g.WaitFor(mine, "it begins", func(s client.State) bool { return testkit.Says(s, agui.RoleAssistant, alice.Secret) })
-	theirs := g.Open(bob, mine.Thread)
-	if err := theirs.Cancel(id); err != nil {
+	own := g.Open(alice, g.NewThread(alice))
+	id := g.Send(own, "/say "+alice.Secret+"\n/stream 60 20\n/say end-of-all")
+	g.WaitFor(own, "shows the first word", func(s client.State) bool {
+		return testkit.Says(s, agui.RoleAssistant,
+			alice.Secret)
+	})
+	foreign := g.Open(bob, own.Thread)
+	if err := foreign.Cancel(id); err != nil {
 		t.Fatal(err)
 	}
-	if s := g.WaitFor(theirs, "bob is answered", testkit.Idle); len(s.Messages) > 0 || s.Epoch != "" {
-		t.Errorf("bob opened alice's thread and sees %+v; want an empty one", s)
+	if s := g.WaitFor(foreign, "is idle", testkit.Idle); len(s.Messages) > 0 || s.Epoch != "" {
+		t.Errorf("bob opened alice's thread and is shown %+v; want an empty one", s)
 	}
-	if page, err := theirs.History(g.Ctx, 0, 10); err == nil && len(page.Messages) > 0 {
+	if page, err := foreign.History(g.Ctx, 0, 10); err == nil && len(page.Messages) > 0 {
 		t.Errorf("bob reads %+v", page.Messages)
 	}
-	if err := theirs.Delete(g.Ctx, mine.Thread); err == nil {
+	if err := foreign.Delete(g.Ctx, own.Thread); err == nil {
 		t.Error("bob deletes alice's thread")
 	}
-	s := g.WaitFor(mine, "alice's run ends", func(s client.State) bool { return testkit.Idle(s) && s.Seq > 0 })
+	s := g.WaitFor(own, "shows the end of the run", func(s client.State) bool { return testkit.Idle(s) && s.Seq > 0 })
 	if !testkit.Says(s, agui.RoleAssistant, "end-of-all") {
-		t.Errorf("alice's run was disturbed: %+v", s)
+		t.Errorf("alice's run did not reach its end: %+v", s)
 	}
-	alice.Threads = nil // bob named it himself
-	theirs.Received(t, []*testkit.User{alice, bob})
+	alice.Threads = nil // bob sent the id himself
+	foreign.Received(t, []*testkit.User{alice, bob})
 }

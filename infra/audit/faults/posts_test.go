@@ -21,8 +21,8 @@ import (
 // sharedTimeout bounds a test that needs a stack of its own and has no faultEnv.
 const sharedTimeout = 90 * time.Second
 
-// Windows that went without a $disconnect keep nobody out and cost nothing for long: the first event that meets one
-// forgets it.
+// Windows that went without a $disconnect lock nobody out and soon cost nothing: the first event that is posted to such
+// a connection deletes it.
 func TestFault17DisconnectNeverComes(t *testing.T) {
 	t.Attr("row", "C4: connections that never send a disconnect")
 	g := kit.Own(t, stack.Config{LoseDisconnects: true}, sharedTimeout)
@@ -40,35 +40,35 @@ func TestFault17DisconnectNeverComes(t *testing.T) {
 	}
 	runAndWait(g, w, "/say one\n/say end-of-all", "end-of-all")
 	if n := readyFrames(w); n != 1 {
-		t.Errorf("the window had to ask %d times", n)
+		t.Errorf("the window sent hello %d times", n)
 	}
-	g.Eventually("the windows that went are forgotten",
+	g.Eventually("the connections of the closed windows are deleted",
 		func() bool { return slices.Equal(connectionsOf(g, alice), []string{here}) })
 	t.Attr("figure", fmt.Sprintf("%d of %d connections are left", len(connectionsOf(g, alice)), stale))
 }
 
-// Nothing is posted to a socket before it has said hello: inside of $connect a post would fail, and be taken for the
-// socket's end. The first that it hears is the answer to its hello.
+// Nothing is posted to a socket before its hello: a post inside of $connect would fail and would be taken for the end
+// of the socket. The first frame that it is sent is the answer to its hello.
 func TestFault18NothingIsPostedBeforeTheHello(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
-	mine := w.Connection(t)
+	own := w.Connection(t)
 	var early atomic.Int32
 	g.SetGatewayFaults(apigateway.Faults{Post: func(m apigateway.Message) (f apigateway.PostFault) {
-		if m.Connection != mine {
+		if m.Connection != own {
 			early.Add(1)
 		}
 		return f
 	}})
 	silent := testkit.OpenRaw(t, g.Ctx, g.Endpoints(), alice.Name)
 	runAndWait(g, w, "/say one\n/say end-of-all", "end-of-all")
-	g.Eventually("its process has nothing to do", func() bool {
+	g.Eventually("its process is at rest", func() bool {
 		return g.Host().Thaw(g.Function("TurnFunction"),
 			alice.Name) == 0
 	})
 	if n := early.Load(); n > 0 {
-		t.Errorf("%d posts were made to the socket that has said nothing", n)
+		t.Errorf("%d posts were made to the socket that has sent nothing", n)
 	}
 	if rows := connectionsOf(g, alice); len(rows) != 2 {
 		t.Errorf("the table has %d connections, want 2", len(rows))
@@ -79,13 +79,14 @@ func TestFault18NothingIsPostedBeforeTheHello(t *testing.T) {
 	}
 }
 
+// isReady reports whether a frame is a ready frame.
 func isReady(f wire.ServerFrame) bool {
 	_, ok := f.(*wire.Ready)
 	return ok
 }
 
-// A post that fails is not taken for done: the client learns that its request failed and repeats it on the same socket,
-// and finds the events that it was not sent.
+// A failed post is not taken for a success: the client is sent an error, repeats its request on the same socket, and
+// then gets the events that it was not sent.
 func TestFault19AFailedPostIsNoSuccess(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -94,34 +95,34 @@ func TestFault19AFailedPostIsNoSuccess(t *testing.T) {
 	var answers, events atomic.Int32
 	g.SetGatewayFaults(apigateway.Faults{Post: func(m apigateway.Message) (f apigateway.PostFault) {
 		d, err := wire.DecodeServer(m.Body)
-		if err == nil && isReady(d) && answers.Add(1) <= tries || tells(m.Body, "two") && events.Add(1) <= tries {
+		if err == nil && isReady(d) && answers.Add(1) <= tries || saysWord(m.Body, "two") && events.Add(1) <= tries {
 			f.Status = http.StatusInternalServerError
 		}
 		return f
 	}})
 	w := g.Open(alice, thread)
 	if got := w.Received(t, []*testkit.User{alice}); got.GatewayErrors == 0 {
-		t.Error("the client was not told of the failure")
+		t.Error("the client was sent no error")
 	}
 	if sockets := g.Connections(); sockets != 1 {
 		t.Errorf("the client needed %d sockets", sockets)
 	}
 	before := readyFrames(w)
 	g.Send(w, "/say begun\n/pace 120\n/say one two three four five six\n/say end-of-all")
-	g.Eventually("events could not be posted", func() bool { return events.Load() >= tries })
+	g.Eventually("posts of events have failed", func() bool { return events.Load() >= tries })
 	if err := w.Wake(); err != nil {
 		t.Fatal(err)
 	}
-	s := g.WaitFor(w, "the answer", func(s client.State) bool {
+	s := g.WaitFor(w, "shows the answer", func(s client.State) bool {
 		return testkit.Idle(s) &&
 			testkit.Says(s, agui.RoleAssistant, "end-of-all")
 	})
 	if !testkit.Says(s, agui.RoleAssistant, "one two three four five six") || readyFrames(w) == before {
-		t.Errorf("the window shows %q and has asked %d times", said(s), readyFrames(w)-before)
+		t.Errorf("the window shows %q and has sent hello %d times", answerText(s), readyFrames(w)-before)
 	}
 }
 
-// Runs can be listed and stopped from any device, by their ids alone: the running one and the one that waits.
+// Runs can be listed and cancelled from any device by their ids alone: the active run and the queued one.
 func TestFault20RunsAreListedAndStopped(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -129,7 +130,7 @@ func TestFault20RunsAreListedAndStopped(t *testing.T) {
 	want := map[chat.RunID]chat.RunStatus{g.Send(w, "/say begun\n/stream 20000 20"): chat.RunRunning}
 	waitForBegin(g, w)
 	want[g.Send(w, "/say never")] = chat.RunQueued
-	g.WaitFor(w, "the next waits", func(s client.State) bool { return len(s.Queued) == 1 && len(s.Sending) == 0 })
+	g.WaitFor(w, "shows a queued run", func(s client.State) bool { return len(s.Queued) == 1 && len(s.Sending) == 0 })
 	list, err := other.Runs(g.Ctx, "", 10)
 	if err != nil || len(list.Runs) != len(want) {
 		t.Fatalf("the other device lists %+v, %v", list.Runs, err)
@@ -142,7 +143,7 @@ func TestFault20RunsAreListedAndStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	g.WaitFor(w, "both end", testkit.Idle)
+	g.WaitFor(w, "is idle", testkit.Idle)
 	if list, err = other.Runs(g.Ctx, "", 10); err != nil || len(list.Runs) != len(want) {
 		t.Fatalf("afterwards the other device lists %+v, %v", list.Runs, err)
 	}

@@ -29,20 +29,20 @@ import (
 	"carrel/shared/store"
 )
 
-// slowTable is a DynamoDB whose every item holds its own key, and which takes its time with those of alice.
+// slowTable is a DynamoDB whose every item holds its own key, and which delays the answers about alice.
 type slowTable struct {
-	came chan struct{} // a read of alice's is here
-	go_  chan struct{} // it may be answered now
-	half atomic.Bool   // half of its answer is sent before
+	reading chan struct{} // a read about alice has arrived
+	resume  chan struct{} // it may be answered
+	half    atomic.Bool   // half of its answer is sent at once
 }
 
 func (s *slowTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var asked struct{ Key map[string]map[string]string }
-	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+	var request struct{ Key map[string]map[string]string }
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	key := asked.Key["pk"]["S"]
+	key := request.Key["pk"]["S"]
 	answer := fmt.Sprintf(`{"Item":{"pk":{"S":%q}}}`, key)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
@@ -53,19 +53,19 @@ func (s *slowTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte(answer[:from]))
 			w.(http.Flusher).Flush()
 		}
-		s.came <- struct{}{}
-		<-s.go_
+		s.reading <- struct{}{}
+		<-s.resume
 	}
-	_, _ = w.Write([]byte(answer[from:])) // whoever asked may have gone: that is the point
+	_, _ = w.Write([]byte(answer[from:])) // the reader may have cancelled
 }
 
-// A read that is given up leaves nothing for the next on a pooled connection: whatever moment alice's is cancelled at,
-// bob's is answered with bob's. This is the functions' own HTTP client and DynamoDB client against a server that holds
-// back its answers, in one process: in the functions nobody can say when a read is cancelled.
+// A cancelled read leaves nothing for the next read on a pooled connection: at whatever moment alice's read is
+// cancelled, bob's read is answered with bob's item. The test uses the functions' own HTTP client and DynamoDB client
+// in one process, against a server that delays its answers: in a function a test cannot time the cancel.
 func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 	t.Attr("row", "E6: a pooled connection returns no other request's response")
 	t.Parallel()
-	table := &slowTable{came: make(chan struct{}), go_: make(chan struct{})}
+	table := &slowTable{reading: make(chan struct{}), resume: make(chan struct{})}
 	var sockets atomic.Int32
 	server := httptest.NewUnstartedServer(table)
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -96,17 +96,17 @@ func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 	for n := range rounds {
 		table.half.Store(n%2 == 1)
 		ctx, cancel := context.WithCancel(t.Context())
-		over := make(chan error, 1)
+		done := make(chan error, 1)
 		go func() {
 			_, err := read(ctx, "alice")
-			over <- err
+			done <- err
 		}()
-		<-table.came
+		<-table.reading
 		cancel()
-		if err := <-over; !errors.Is(err, context.Canceled) {
-			t.Fatalf("alice's read, given up, ended with %v", err)
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Fatalf("alice's cancelled read ended with %v", err)
 		}
-		table.go_ <- struct{}{} // her answer comes after all
+		table.resume <- struct{}{} // her answer is sent all the same
 		for _, key := range []string{"bob", "carol"} {
 			if got, err := read(t.Context(), key); err != nil || got != key {
 				t.Fatalf("round %d: %s's read is answered with %q, %v", n, key, got, err)
@@ -116,11 +116,11 @@ func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 	if n := sockets.Load(); n >= 2*rounds {
 		t.Errorf("%d connections for %d reads: nothing was pooled, and this proves nothing", n, 3*rounds)
 	}
-	t.Attr("figure", fmt.Sprintf("%d connections for %d reads, no answer of another", sockets.Load(), 3*rounds))
+	t.Attr("figure", fmt.Sprintf("%d connections for %d reads, no foreign answer", sockets.Load(), 3*rounds))
 }
 
-// A process that did one user's run and does another's next has kept nothing. With tenant isolation there is no such
-// process, so the stack is one without it; message's processes serve everybody anyhow.
+// A process that did one user's run and does another user's next has kept nothing. With tenant isolation there is no
+// such process, so the stack is one without it. The processes of message serve all users anyway.
 func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 	t.Attr("row", "B2: a warm process keeps nothing of a user, with and without tenant isolation")
 	g := kit.Own(t, stack.Config{Parameters: map[string]string{"TenantIsolation": "off"}}, sharedTimeout)
@@ -134,7 +134,7 @@ func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 	}})
 	alice, bob := g.NewUser("alice"), g.NewUser("bob")
 	rest := func() {
-		g.Eventually("the process has nothing to do", func() bool { return g.Host().Thaw(turn, "") == 0 })
+		g.Eventually("the process is at rest", func() bool { return g.Host().Thaw(turn, "") == 0 })
 	}
 	for _, p := range []*testkit.User{alice, bob, alice} {
 		w := g.Open(p, g.NewThread(p))
@@ -163,12 +163,12 @@ func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 		w.Received(t, []*testkit.User{alice, bob})
 	}
 	if n := processes.Load(); n != 1 {
-		t.Errorf("the runs were done by %d processes: this proves nothing", n)
+		t.Errorf("%d processes carried out the runs: this proves nothing", n)
 	}
-	t.Attr("figure", fmt.Sprintf("%d process did the runs of two users", processes.Load()))
+	t.Attr("figure", fmt.Sprintf("%d process carried out the runs of two users", processes.Load()))
 }
 
-// What was saved and never arrived is missed as soon as the page asks, while the run still goes on.
+// A client notices a lost event as soon as the page requests the state, while the run is still active.
 func TestFault23SavedAndNotTold(t *testing.T) {
 	t.Attr("row", "E3: an event that was saved but not sent is fetched at the next ping")
 	g := kit.Shared(t)
@@ -177,41 +177,42 @@ func TestFault23SavedAndNotTold(t *testing.T) {
 	w := g.Open(alice, thread)
 	var dropped atomic.Bool
 	g.SetGatewayFaults(apigateway.Faults{Outbound: func(m apigateway.Message) apigateway.MessageFault {
-		drop := tells(m.Body, "unheard") && dropped.CompareAndSwap(false, true)
-		return apigateway.MessageFault{Drop: drop}
+		lost := saysWord(m.Body, "dropped") && dropped.CompareAndSwap(false, true)
+		return apigateway.MessageFault{Drop: lost}
 	}})
-	run := g.Send(w, "/say begun\n/call calculator {\"expression\":\"6*7\"}\n/say unheard\n/wait 600000")
+	run := g.Send(w, "/say begun\n/call calculator {\"expression\":\"6*7\"}\n/say dropped\n/wait 600000")
 	waitForBegin(g, w)
-	g.Eventually("it is lost on its way", dropped.Load)
+	g.Eventually("the event is dropped", dropped.Load)
 	if err := w.Wake(); err != nil {
 		t.Fatal(err)
 	}
-	s := g.WaitFor(w, "what was lost", func(s client.State) bool {
+	s := g.WaitFor(w, "shows the lost event", func(s client.State) bool {
 		return testkit.Says(s, agui.RoleAssistant,
-			"unheard") || testkit.Idle(s)
+			"dropped") || testkit.Idle(s)
 	})
 	if s.Active != run {
-		t.Errorf("it came only when the run was over")
+		t.Errorf("the event was shown only when the run had ended")
 	}
 	if err := w.Cancel(run); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "the end", testkit.Idle)
+	g.WaitFor(w, "shows the end", testkit.Idle)
 	log := g.ReadLog(thread)
 	if got := w.Received(t, []*testkit.User{alice}); len(got.Events) != len(log) ||
 		w.State().Seq != chat.Seq(len(log)) {
-		t.Errorf("the window was sent %d of %d events, and has applied %d", len(got.Events), len(log), w.State().Seq)
+		t.Errorf("the window was sent %d of %d events and has applied %d", len(got.Events), len(log), w.State().Seq)
 	}
 	t.Attr("figure", fmt.Sprintf("%d events in the log, %d applied", len(log), w.State().Seq))
 }
 
-// Nothing is shown that is not in the log: the worker dies as it writes a record, and no window has seen any of it.
+// Nothing is shown that is not in the log: the worker is killed while it writes a record, and no window has shown any
+// of it.
 func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
 	t.Attr("row", "A6: an event is saved before it is sent")
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
-	const lead = 500 * time.Millisecond // for a post that would go first to be on its way
+	const lead = 500 * time.Millisecond // enough for a post that would be made before the write
 	var killed atomic.Bool
 	g.SetTableHook(func(r proxy.Request) (proxy.Fault, func()) {
 		record, ok := recordIn(r.Body)
@@ -225,8 +226,8 @@ func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
 		return proxy.Broken, nil
 	})
 	g.Send(w, "/say lost words")
-	g.Eventually("the worker dies", killed.Load)
-	// Whatever was posted before has reached the window by the time of the answer.
+	g.Eventually("the worker is killed", killed.Load)
+	// All that was posted before has reached the window when this is answered.
 	if _, err := w.Threads(g.Ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
 	}
 	for seq, e := range got.Events {
 		if seq > chat.Seq(len(log)) {
-			t.Errorf("event %d was shown and is in no log: %s", seq, e)
+			t.Errorf("event %d was shown and is not in the log: %s", seq, e)
 		}
 	}
 	t.Attr("figure", fmt.Sprintf("%d events in the log, %d shown", len(log), len(got.Events)))

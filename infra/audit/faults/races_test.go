@@ -24,23 +24,23 @@ import (
 	"carrel/shared/wire"
 )
 
-// A device connects after the worker has listed the user's devices for the last time before the run's end, and before
-// that end stands in the log: its hello finds the run still at work, and nobody knows of it who could tell it the end.
-// It is told all the same, and does not have to ask.
+// A device connects after the worker has listed the user's connections for the last time before the end of the run, and
+// before that end is in the log. Its hello finds the run active, and the worker does not know of the device. The device
+// is sent the end all the same, without another request.
 func TestFault41DeviceBetweenLastListAndLastAppend(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	ending, connected := testkit.NewSignal(), testkit.NewSignal()
-	var over atomic.Bool
+	var ended atomic.Bool
 	g.SetTableHook(func(r proxy.Request) (proxy.Fault, func()) {
 		switch {
 		case r.Caller != "TurnFunction":
 		case requestHas(r, "TransactWriteItems", "RUN_FINISHED"):
 			ending.Fire()
 			g.hold(connected)
-			return proxy.Fine, func() { over.Store(true) }
-		case requestHas(r, "Query", "CONN#") && ending.Fired() && !over.Load():
-			return proxy.Broken, nil // no list until the end is written
+			return proxy.Fine, func() { ended.Store(true) }
+		case requestHas(r, "Query", "CONN#") && ending.Fired() && !ended.Load():
+			return proxy.Broken, nil // no list succeeds before the end is written
 		}
 		return proxy.Fine, nil
 	})
@@ -49,22 +49,22 @@ func TestFault41DeviceBetweenLastListAndLastAppend(t *testing.T) {
 	sent := g.recordInbound(nil)
 	late := g.window()
 	if st := late.State(); st.Active == "" {
-		t.Fatalf("the device came when the run was over: that proves nothing: %+v", st)
+		t.Fatalf("the run had ended when the device connected: this proves nothing: %+v", st)
 	}
 	connected.Fire()
 	g.WaitForAnswer(late, "the end")
 	if n := sent.count(late.Connection(t), "hello") + sent.count(late.Connection(t), "ping"); n != 1 {
-		t.Errorf("the device had to ask %d times", n)
+		t.Errorf("the device sent %d requests", n)
 	}
 	g.checkWindows(1, window, late)
 }
 
-// Of two hellos the later comes first: the connection stays on the thread of the later one, whose events it gets. A run
-// is stopped while it is on its way: the cancel follows its answer, and the run ends.
+// Of two hellos the later arrives first: the connection stays on the thread of the later one and is sent its events. A
+// run is cancelled before its frame is handled: the client sends the cancel after the answer, and the run ends.
 func TestFault42HellosAndCancelOvertake(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
-	held := testkit.NewSignal() // the first hello, until the second is answered
+	held := testkit.NewSignal() // holds the first hello until the second is answered
 	done := testkit.NewSignal()
 	g.SetTableHook(func(r proxy.Request) (proxy.Fault, func()) {
 		if r.Caller == "MessageFunction" && requestHas(r, "UpdateItem", "CONN#", "the-first") {
@@ -85,11 +85,11 @@ func TestFault42HellosAndCancelOvertake(t *testing.T) {
 	g.Send(window, "/stream 10 20\n/say the end")
 	g.WaitForAnswer(window, "the end")
 	if got := readRun(g, device, g.alice.Threads[0]); !strings.Contains(got, "the end") {
-		t.Errorf("the device is on the second thread and was sent %s", got)
+		t.Errorf("the device watches the second thread and was sent %s", got)
 	}
 	g.recordInbound(func(m apigateway.Message) apigateway.MessageFault {
 		if isFrame(m.Body, "run") {
-			return apigateway.MessageFault{Delay: 2 * time.Second} // a busy machine takes its time over the cancel
+			return apigateway.MessageFault{Delay: 2 * time.Second} // a busy machine may take long for the cancel
 		}
 		return apigateway.MessageFault{}
 	})
@@ -97,21 +97,21 @@ func TestFault42HellosAndCancelOvertake(t *testing.T) {
 	if err := window.Cancel(run); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(window, "neither runs nor waits", func(st client.State) bool { return testkit.Idle(st) })
-	window.WaitFrames(t, g.Ctx, "the run is accepted", func() bool { // else the run may not even have arrived
+	g.WaitFor(window, "has no active and no queued run", func(st client.State) bool { return testkit.Idle(st) })
+	window.WaitFrames(t, g.Ctx, "the run is accepted", func() bool { // or the run may not even have arrived
 		return slices.ContainsFunc(testkit.Frames[*wire.Accepted](window),
 			func(a *wire.Accepted) bool { return a.RequestID == "run."+string(run) })
 	})
 	g.SetGatewayFaults(apigateway.Faults{})
 	g.Send(window, "/say and on")
 	if st := g.WaitForAnswer(window, "and on"); testkit.Says(st, agui.RoleAssistant, "never said") {
-		t.Errorf("the cancelled run has spoken: %+v", st.Messages)
+		t.Errorf("the cancelled run has an answer: %+v", st.Messages)
 	}
-	began := 2
+	started := 2
 	if slices.ContainsFunc(testkit.Frames[*wire.Events](window), func(e *wire.Events) bool { return e.RunID == run }) {
-		began = 3 // its worker was faster than the cancel
+		started = 3 // its worker was faster than the cancel
 	}
-	g.checkWindows(began, window)
+	g.checkWindows(started, window)
 }
 
 // readRun reads until a run of a thread ends, and returns the events frames that were read.
@@ -135,16 +135,16 @@ func readRun(g *faultEnv, r *testkit.Raw, thread chat.ThreadID) string {
 	}
 }
 
-// A thread is deleted while its run's process is frozen. The thread is gone at once and everywhere; when the process
-// wakes up nothing of it rises again, and neither its lease nor its seat keeps the user from anything.
+// A thread is deleted while the process of its run is frozen. The thread is deleted at once in all windows. When the
+// process continues it writes nothing of the thread again, and neither its lease nor its slot blocks the user.
 func TestFault43ThreadDeletedWhileFrozen(t *testing.T) {
-	t.Run("before anybody saw it", func(t *testing.T) { deletedFrozen(t, "RUN_STARTED", false) })
-	t.Run("in the middle", func(t *testing.T) { deletedFrozen(t, "7 ", true) })
+	t.Run("before any window shows it", func(t *testing.T) { deleteFrozen(t, "RUN_STARTED", false) })
+	t.Run("in the middle", func(t *testing.T) { deleteFrozen(t, "7 ", true) })
 }
 
-// deletedFrozen freezes the worker when it has written a record with a text in it; seen: the windows show the run by
-// then.
-func deletedFrozen(t *testing.T, at string, seen bool) {
+// deleteFrozen deletes the thread of a worker that is frozen after it wrote a record with a text. If seen is set, the
+// windows show the run before.
+func deleteFrozen(t *testing.T, at string, seen bool) {
 	g := newFaultEnv(t, stack.Config{})
 	window, other := g.window(), g.window()
 	frozen := g.freezeAt("TurnFunction", "PutItem", "E#", at)
@@ -152,16 +152,19 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 	g.WaitForSignal(frozen, "the freeze")
 	for _, w := range []*testkit.Device{window, other} {
 		if seen {
-			g.WaitFor(w, "the run", func(st client.State) bool { return testkit.Says(st, agui.RoleAssistant, "begun") })
+			g.WaitFor(w, "shows the first word", func(st client.State) bool {
+				return testkit.Says(st,
+					agui.RoleAssistant, "begun")
+			})
 		}
 	}
 	g.advanceClocks(61 * time.Second)
 	if err := other.Delete(g.Ctx, g.alice.Threads[0]); err != nil {
 		t.Fatal(err)
 	}
-	gone := func(st client.State) bool { return len(st.Threads) == 0 && len(st.Messages) == 0 && st.Epoch == "" }
+	deleted := func(st client.State) bool { return len(st.Threads) == 0 && len(st.Messages) == 0 && st.Epoch == "" }
 	for _, w := range []*testkit.Device{window, other} {
-		g.WaitFor(w, "the thread is gone", gone)
+		g.WaitFor(w, "shows that the thread is deleted", deleted)
 	}
 	ended := testkit.NewSignal()
 	g.SetTableHook(func(r proxy.Request) (proxy.Fault, func()) {
@@ -170,10 +173,10 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 		}
 		return proxy.Fine, nil
 	})
-	g.sweep() // which has another worker look after the run, and erases
+	g.sweep() // another worker ends the run and erases the thread
 	g.WaitForSignal(ended, "the run's end")
 	if n := g.Host().Thaw(g.Function("TurnFunction"), ""); n == 0 {
-		t.Error("nobody was frozen: that proves nothing")
+		t.Error("no process was frozen: this proves nothing")
 	}
 	g.WaitForRest("TurnFunction", "")
 	fresh := g.window()
@@ -181,8 +184,8 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 		t.Errorf("the list is %+v, %v", rows, err)
 	}
 	for _, w := range []*testkit.Device{window, other, fresh} {
-		if st := w.State(); !gone(st) {
-			t.Errorf("what was deleted is shown: %+v", st)
+		if st := w.State(); !deleted(st) {
+			t.Errorf("a window shows the deleted thread: %+v", st)
 		}
 	}
 	if runs, err := fresh.Runs(g.Ctx, "", 10); err != nil || len(runs.Runs) != 1 ||
@@ -190,7 +193,7 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 		t.Errorf("runs are %+v, %v", runs, err)
 	}
 	g.Send(fresh, "/say risen")
-	g.WaitFor(fresh, "a run on it is refused", func(st client.State) bool {
+	g.WaitFor(fresh, "shows that a run on it is refused", func(st client.State) bool {
 		return len(st.Notices) > 0 &&
 			len(st.Sending) == 0
 	})
@@ -199,10 +202,9 @@ func deletedFrozen(t *testing.T, at string, seen bool) {
 	g.WaitForAnswer(next, "another thread")
 }
 
-// A thread rests for longer than its log is kept. Whoever comes back with an old cursor is told that the events are
-// gone and is given what was said; whoever comes anew sees it too, and the thread goes on where it was. The time is
-// scaled: every second record is gone, as DynamoDB's TTL removes them, and the others are past their time and still
-// there.
+// A thread is idle for longer than its log is kept. A window that returns with an old cursor is answered as not
+// recovered and gets a snapshot, as does a new window, and the thread continues at its sequence number. The time is
+// scaled: every second record is deleted, as by DynamoDB's TTL, and the others have expired and still exist.
 func TestFault44IdleBeyondRetention(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	stays := g.window()
@@ -226,23 +228,23 @@ func TestFault44IdleBeyondRetention(t *testing.T) {
 		snapshot.Type != wire.TypeSnapshot || snapshot.Seq != head || len(snapshot.Messages) < 4 {
 		t.Errorf("an old cursor is answered with %+v and %+v", ready, snapshot)
 	}
-	anew := g.window()
-	g.Send(anew, "/say three\n/say the third end")
-	g.WaitForAnswer(anew, "the third end")
-	for _, w := range []*testkit.Device{stays, anew, g.window()} {
+	fresh := g.window()
+	g.Send(fresh, "/say three\n/say the third end")
+	g.WaitForAnswer(fresh, "the third end")
+	for _, w := range []*testkit.Device{stays, fresh, g.window()} {
 		st := g.WaitForAnswer(w, "the third end")
 		for _, text := range []string{"the first end", "the second end"} {
 			if !testkit.Says(st, agui.RoleAssistant, text) {
 				t.Errorf("a window does not show %q: %+v", text, st.Messages)
 			}
 		}
-		if st.Epoch != epoch || testkit.CountQuestions(st, "") != 3 || st.Seq != anew.State().Seq {
+		if st.Epoch != epoch || testkit.CountQuestions(st, "") != 3 || st.Seq != fresh.State().Seq {
 			t.Errorf("a window shows %+v", st)
 		}
 	}
-	events := anew.Received(t, []*testkit.User{g.alice}).Events
-	if events[head+1] == nil || len(events) != int(anew.State().Seq-head) {
-		t.Errorf("the thread stood at %d and goes on with %d events to %d", head, len(events), anew.State().Seq)
+	events := fresh.Received(t, []*testkit.User{g.alice}).Events
+	if events[head+1] == nil || len(events) != int(fresh.State().Seq-head) {
+		t.Errorf("the thread was at event %d and continues with %d events to %d", head, len(events), fresh.State().Seq)
 	}
 }
 

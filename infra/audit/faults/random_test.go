@@ -18,7 +18,7 @@ import (
 	"carrel/shared/client"
 )
 
-// runsEach is how many runs each user has under faults.
+// runsEach is how many runs each user has.
 const runsEach = 2
 
 // Five users have runs while DynamoDB conflicts, throttles and loses answers, frames overtake each other and no

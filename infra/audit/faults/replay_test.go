@@ -19,15 +19,15 @@ import (
 	"carrel/shared/wire"
 )
 
-// isEvents reports whether a message is events of a thread.
+// isEvents reports whether a message is an events frame of a thread.
 func isEvents(body []byte, thread chat.ThreadID) bool {
 	f, err := wire.DecodeServer(body)
 	e, ok := f.(*wire.Events)
 	return err == nil && ok && e.ThreadID == thread
 }
 
-// said is all that the assistant has said in what a window shows.
-func said(s client.State) string {
+// answerText returns all that the assistant has said in what a window shows.
+func answerText(s client.State) string {
 	var b strings.Builder
 	for _, m := range s.Messages {
 		if m.Role == agui.RoleAssistant {
@@ -37,7 +37,7 @@ func said(s client.State) string {
 	return b.String()
 }
 
-// Live events that come before the replay has ended wait for it: a window shows nothing out of its order.
+// Live events that arrive before the replay has ended wait for it: a window shows nothing out of order.
 func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -45,7 +45,7 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 	author, w := g.Open(alice, thread), g.Open(alice, thread)
 	other := author.Connection(t)
 	var mu sync.Mutex
-	late := map[string]chat.Seq{w.Connection(t): 0} // up to where events of a connection are
+	late := map[string]chat.Seq{w.Connection(t): 0} // the last event of a connection that is delayed
 	g.SetGatewayFaults(apigateway.Faults{Outbound: func(m apigateway.Message) (f apigateway.MessageFault) {
 		events, err := wire.DecodeServer(m.Body)
 		e, is := events.(*wire.Events)
@@ -54,7 +54,7 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		// The first that the new socket gets, be it of the replay or live, and whatever else brings the same.
+		// The first events that the new socket is sent, of the replay or live, and all frames with the same events.
 		if _, known := late[m.Connection]; !known {
 			late[m.Connection] = e.Seq + chat.Seq(len(e.Events)) - 1
 		}
@@ -64,20 +64,23 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 		return f
 	}})
 	g.Send(author, "/say begun\n/pace 100\n/say "+strings.Repeat("word ", 30)+"\n/say end-of-all")
-	g.WaitFor(w, "it begins", func(s client.State) bool { return testkit.Says(s, agui.RoleAssistant, "begun") })
+	g.WaitFor(w, "shows the first word", func(s client.State) bool {
+		return testkit.Says(s, agui.RoleAssistant,
+			"begun")
+	})
 	if err := w.Cut(); err != nil {
 		t.Fatal(err)
 	}
 	var shown []string
-	over := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
-	g.WaitFor(w, "the end", func(s client.State) bool {
-		shown = append(shown, said(s))
-		return over(s)
+	ended := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
+	g.WaitFor(w, "shows the end", func(s client.State) bool {
+		shown = append(shown, answerText(s))
+		return ended(s)
 	})
-	whole := said(g.WaitFor(author, "the end", over))
+	whole := answerText(g.WaitFor(author, "shows the end", ended))
 	for _, text := range shown {
 		if !strings.HasPrefix(whole, text) {
-			t.Fatalf("the window shows %q, and what was said is %q", text, whole)
+			t.Fatalf("the window shows %q, and the answer is %q", text, whole)
 		}
 	}
 	overtaken, last := false, chat.Seq(0)
@@ -89,7 +92,7 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 	}
 }
 
-// Whoever reconnects, or reloads, before a run has said anything is shown that it is running, and then what it says.
+// A window that reconnects or reloads before a run has said anything shows that the run is active, and then its answer.
 func TestFault07BeforeTheFirstToken(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -104,41 +107,41 @@ func TestFault07BeforeTheFirstToken(t *testing.T) {
 	free := sync.OnceFunc(func() { close(begin) })
 	t.Cleanup(free)
 	run := g.Send(w, "/say hello\n/say end-of-all")
-	g.WaitFor(w, "it is accepted", func(s client.State) bool { return s.Active == run && len(s.Sending) == 0 })
+	g.WaitFor(w, "shows the accepted run", func(s client.State) bool { return s.Active == run && len(s.Sending) == 0 })
 	if err := w.Cut(); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "it is back", func(s client.State) bool {
+	g.WaitFor(w, "is connected again", func(s client.State) bool {
 		return s.Status == client.Ready && !s.Lagging &&
 			readyFrames(w) > 1
 	})
 	reloaded := g.Open(alice, w.Thread)
 	for name, s := range map[string]client.State{"reconnected": w.State(), "reloaded": reloaded.State()} {
 		if s.Active != run || s.Seq != 0 {
-			t.Errorf("the window that was %s shows %q as running and %d events; want %s, and none", name, s.Active,
+			t.Errorf("the window that was %s shows %q as active and %d events; want %s and none", name, s.Active,
 				s.Seq, run)
 		}
 	}
 	free()
 	for _, window := range []*testkit.Device{w, reloaded} {
-		g.WaitFor(window, "the answer", func(s client.State) bool {
+		g.WaitFor(window, "shows the answer", func(s client.State) bool {
 			return testkit.Idle(s) &&
 				testkit.Says(s, agui.RoleAssistant, "end-of-all")
 		})
 	}
 }
 
-// What comes late of the thread that was open before is not shown in the one that is open now.
+// Late events of the thread that was open before are not shown in the thread that is open now.
 func TestFault08ALateSessionIsNotShown(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	first, second := g.NewThread(alice), g.NewThread(alice)
 	w := g.Open(alice, first)
 	posted := make(chan struct{})
-	tell := sync.OnceFunc(func() { close(posted) })
+	posting := sync.OnceFunc(func() { close(posted) })
 	g.SetGatewayFaults(apigateway.Faults{Outbound: func(m apigateway.Message) (f apigateway.MessageFault) {
 		if isEvents(m.Body, first) {
-			tell()
+			posting()
 			f.Delay = 3 * time.Second
 		}
 		return f
@@ -147,17 +150,20 @@ func TestFault08ALateSessionIsNotShown(t *testing.T) {
 	select {
 	case <-posted:
 	case <-g.Ctx.Done():
-		t.Fatal("the run never began")
+		t.Fatal("the run never started")
 	}
 	if err := w.Open(second); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "the second is open", func(s client.State) bool { return s.ThreadID == second && testkit.Idle(s) })
-	if came(w, first) {
-		t.Fatal("the first thread's events came at once: this proves nothing")
+	g.WaitFor(w, "shows the second thread", func(s client.State) bool {
+		return s.ThreadID == second &&
+			testkit.Idle(s)
+	})
+	if wasSent(w, first) {
+		t.Fatal("the first thread's events were sent at once: this proves nothing")
 	}
-	g.WaitFor(w, "the first thread's events come late", func(client.State) bool { return came(w, first) })
-	if _, err := w.Threads(g.Ctx); err != nil { // which is answered after the window has looked at what came
+	g.WaitFor(w, "is sent the first thread's events late", func(client.State) bool { return wasSent(w, first) })
+	if _, err := w.Threads(g.Ctx); err != nil { // answered after the window has processed these events
 		t.Fatal(err)
 	}
 	if s := w.State(); len(s.Messages) != 0 || s.Epoch != "" {
@@ -171,17 +177,18 @@ func TestFault08ALateSessionIsNotShown(t *testing.T) {
 	if err := w.Open(first); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "back in the first", func(s client.State) bool {
+	g.WaitFor(w, "shows the first thread again", func(s client.State) bool {
 		return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "of-the-first")
 	})
 }
 
-// came reports whether events of a thread have reached a window.
-func came(w *testkit.Device, thread chat.ThreadID) bool {
+// wasSent reports whether a window was sent events of a thread.
+func wasSent(w *testkit.Device, thread chat.ThreadID) bool {
 	return slices.ContainsFunc(w.Messages(), func(m []byte) bool { return isEvents(m, thread) })
 }
 
-// A position in another life of the thread, or beyond its end, is said to be worth nothing, and the whole is told anew.
+// A cursor of another epoch of the thread, or beyond its end, is answered as not recovered, and the whole thread is
+// sent again.
 func TestFault09AnotherEpochIsToldSo(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -194,7 +201,7 @@ func TestFault09AnotherEpochIsToldSo(t *testing.T) {
 		h := l.hello(w.Thread, &c)
 		if h.Recovered || h.snapshot == nil || h.snapshot.Seq != s.Seq || h.snapshot.Epoch != s.Epoch ||
 			len(h.events) > 0 {
-			t.Errorf("for %+v recovered is %v, the snapshot %+v, and %d events follow", c, h.Recovered, h.snapshot,
+			t.Errorf("for %+v recovered is %v, the snapshot is %+v, and %d events follow", c, h.Recovered, h.snapshot,
 				len(h.events))
 			continue
 		}
@@ -203,35 +210,35 @@ func TestFault09AnotherEpochIsToldSo(t *testing.T) {
 		}
 	}
 	if h := l.hello(w.Thread, &chat.Cursor{Epoch: s.Epoch, Seq: s.Seq}); !h.Recovered || h.snapshot != nil {
-		t.Errorf("the true position: recovered is %v, and there is a snapshot: %+v", h.Recovered, h.snapshot)
+		t.Errorf("the correct cursor: recovered is %v, and there is a snapshot: %+v", h.Recovered, h.snapshot)
 	}
 }
 
-// A socket that takes everything and brings nothing is found out when the page asks, and replaced.
+// A client that wakes up detects a socket that accepts messages and delivers none, and replaces it.
 func TestFault10ADeadSocketIsFoundOut(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)
 	author, w := g.Open(alice, thread), g.Open(alice, thread)
-	mine := w.Connection(t)
+	own := w.Connection(t)
 	var dead atomic.Bool
 	g.SetGatewayFaults(apigateway.Faults{Post: func(m apigateway.Message) apigateway.PostFault {
-		if m.Connection == mine && bytes.Contains(m.Body, []byte("begun")) {
+		if m.Connection == own && bytes.Contains(m.Body, []byte("begun")) {
 			dead.Store(true)
 		}
-		return apigateway.PostFault{HalfOpen: m.Connection == mine && dead.Load()}
+		return apigateway.PostFault{HalfOpen: m.Connection == own && dead.Load()}
 	}})
-	over := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
+	ended := func(s client.State) bool { return testkit.Idle(s) && testkit.Says(s, agui.RoleAssistant, "end-of-all") }
 	g.Send(author, "/say begun\n/say end-of-all")
-	g.WaitFor(author, "the end", over)
-	if s := w.State(); !dead.Load() || s.Status != client.Ready || over(s) {
+	g.WaitFor(author, "shows the end", ended)
+	if s := w.State(); !dead.Load() || s.Status != client.Ready || ended(s) {
 		t.Fatalf("the socket is not dead yet: %+v", s)
 	}
 	if err := w.Wake(); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(w, "all that it missed", over)
-	if now := w.Ready(t).ConnectionID; string(now) == mine {
+	g.WaitFor(w, "shows all that it missed", ended)
+	if now := w.Ready(t).ConnectionID; string(now) == own {
 		t.Error("the window still has its dead socket")
 	}
 }

@@ -22,14 +22,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// A thousand clients lose their sockets at one moment, and for a minute the service takes none: they do not come back
-// all at once, again and again. It is the real clients' own schedule; the clock and the service are the test's.
+// A thousand clients lose their sockets at one moment, and for a minute no connect succeeds. The clients spread their
+// attempts. The schedule is the real clients'; the clock and the service belong to the test.
 func TestFault25ReconnectStorm(t *testing.T) {
 	t.Parallel()
 	const clients, down = 1000, time.Minute
 	begin := time.Unix(1_700_000_000, 0)
 	random := rand.New(rand.NewPCG(testkit.Seed(t), 0))
-	tenths := map[time.Duration]int{} // attempts, by when
+	tenths := map[time.Duration]int{} // attempts, by tenth of a second
 	for range clients {
 		v := client.NewView(random.Float64)
 		v.Opened(begin)
@@ -39,7 +39,7 @@ func TestFault25ReconnectStorm(t *testing.T) {
 		for at := begin; ; {
 			w := v.Actions()
 			if !w.Connect {
-				t.Fatal("a client has given up")
+				t.Fatal("a client has stopped trying")
 			}
 			at = at.Add(w.After)
 			tenths[at.Sub(begin).Truncate(100*time.Millisecond)]++
@@ -51,20 +51,21 @@ func TestFault25ReconnectStorm(t *testing.T) {
 	}
 	total, most := 0, 0
 	for at, n := range tenths {
-		if total += n; at >= 5*time.Second { // by then the pauses are long
+		if total += n; at >= 5*time.Second { // the pauses are long then
 			most = max(most, n)
 		}
 	}
 	t.Logf("%d attempts of %d clients in %v; at most %d in a tenth of a second after the first five seconds", total,
 		clients, down, most)
 	if most > clients/20 {
-		t.Errorf("%d of %d clients come back within one tenth of a second", most, clients)
+		t.Errorf("%d of %d clients try within one tenth of a second", most, clients)
 	}
 	if total > clients*20 {
-		t.Errorf("%d attempts: nobody needs so many in %v", total, down)
+		t.Errorf("%d attempts are too many in %v", total, down)
 	}
 }
 
+// serverFrame encodes a frame that fits into one message.
 func serverFrame(t *testing.T, f wire.ServerFrame) []byte {
 	t.Helper()
 	messages, err := wire.Encode(f, "part")
@@ -74,13 +75,13 @@ func serverFrame(t *testing.T, f wire.ServerFrame) []byte {
 	return messages[0]
 }
 
-// An answer comes in pieces that are far longer than what API Gateway carries: no message is longer than that, and
-// every window, that which comes later too, shows each byte of it.
+// An answer has pieces that are far longer than a message of API Gateway. No message is longer than the limit, and
+// every window, also one that opens later, shows each byte.
 func TestFault26OutboundFrameOver32KB(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	first := g.window()
 	g.Send(first, "/stream 3 0 60000\n/say the end")
-	told := g.WaitForAnswer(first, "the end")
+	shown := g.WaitForAnswer(first, "the end")
 	later := g.window()
 	g.checkWindows(1, first, later)
 	longest := 0
@@ -97,7 +98,7 @@ func TestFault26OutboundFrameOver32KB(t *testing.T) {
 		t.Error("nothing was sent in parts: this proves nothing")
 	}
 	size := 0
-	for _, m := range told.Messages {
+	for _, m := range shown.Messages {
 		if m.Role == agui.RoleAssistant {
 			size += len(m.Content)
 		}
@@ -107,29 +108,29 @@ func TestFault26OutboundFrameOver32KB(t *testing.T) {
 	}
 }
 
-// A text that is too long is refused before it is sent, in words that say so, and the window goes on. A client without
-// such manners loses its socket with 1009, and of what was accepted before nothing is lost.
+// A text that is too long is refused before it is sent, with an error that says so, and the window remains usable. A
+// client without this check loses its socket with 1009, and nothing that was accepted before is lost.
 func TestFault27InboundMessageOver32KB(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	sent := g.recordInbound(nil)
 	if _, err := window.Send(strings.Repeat("x", 33<<10)); err == nil ||
 		!strings.Contains(err.Error(), "send at most") {
-		t.Errorf("33 KB to send: %v; want an error that says how much may be", err)
+		t.Errorf("send 33 KB: %v; want an error that states the limit", err)
 	}
 	if n := sent.count(window.Connection(t), "run"); n != 0 || window.State().Status != client.Ready {
 		t.Errorf("%d frames were sent, and the window is %s", n, window.State().Status)
 	}
-	rude := testkit.OpenRaw(t, g.Ctx, g.Endpoints(), g.alice.Name)
-	rude.MustSend(t, g.Ctx,
+	raw := testkit.OpenRaw(t, g.Ctx, g.Endpoints(), g.alice.Name)
+	raw.MustSend(t, g.Ctx,
 		fmt.Sprintf(`{"type":"run","n":1,"runId":"before","threadId":%q,"messages":[{"id":"m","role":"user",`+
 			`"content":"/stream 20 40\n/say it was accepted"}]}`, g.alice.Threads[0]))
-	for rude.MustRead(t, g.Ctx).Type != "accepted" { // events may come before it
+	for raw.MustRead(t, g.Ctx).Type != "accepted" { // events may be sent before
 	}
-	rude.MustSend(t, g.Ctx, `{"type":"ping","requestId":"`+strings.Repeat("x", 33<<10)+`"}`)
+	raw.MustSend(t, g.Ctx, `{"type":"ping","requestId":"`+strings.Repeat("x", 33<<10)+`"}`)
 	var err error
 	for err == nil {
-		_, err = rude.Read(g.Ctx)
+		_, err = raw.Read(g.Ctx)
 	}
 	if websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
 		t.Errorf("the socket ends with %v, want 1009", err)
@@ -138,9 +139,9 @@ func TestFault27InboundMessageOver32KB(t *testing.T) {
 	g.checkWindows(1, window, g.window())
 }
 
-// A socket's time is over in the middle of a run: the next one is open before the old one closes, and the window shows
-// every event once. The two hours of a socket are scaled: its token ends a minute and a half after the connect, and a
-// client is to have its next socket a minute before that.
+// A socket reaches its maximum age in the middle of a run: the next socket is open before the old one closes, and the
+// window shows every event once. The two hours are scaled: the token ends a minute and a half after the connect, and a
+// client opens its next socket a minute before that.
 func TestFault28TwoHourRoll(t *testing.T) {
 	onlyInFull(t)
 	g := newFaultEnvFor(t, stack.Config{}, 150*time.Second)
@@ -167,7 +168,7 @@ func TestFault28TwoHourRoll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer window.Close()
-	g.WaitFor(window, "the first socket", func(st client.State) bool { return st.Status == client.Ready })
+	g.WaitFor(window, "is ready", func(st client.State) bool { return st.Status == client.Ready })
 	g.Send(window, "/stream 450 10\n/say the end") // 45 s
 	select {
 	case overlap := <-overlaps:
@@ -178,15 +179,15 @@ func TestFault28TwoHourRoll(t *testing.T) {
 		t.Fatal("the window never opened its next socket")
 	}
 	if st := window.State(); st.Active == "" {
-		t.Errorf("the run was over when the socket's time was: that proves nothing: %+v", st)
+		t.Errorf("the run had ended before the socket did: this proves nothing: %+v", st)
 	}
 	g.WaitForAnswer(window, "the end")
 	g.checkWindows(1, window)
 }
 
-// A window in which nothing happens says something at least every ten minutes, or API Gateway would close its socket;
-// and if it is closed all the same, the window comes back by itself and misses nothing. The first is the real client's
-// own schedule, over a day; in the second the ten minutes are a second.
+// A window in which nothing happens sends something at least every ten minutes, or API Gateway would close its socket.
+// If the socket is closed all the same, the window reconnects and misses nothing. The first test is the real client's
+// own schedule over a day. In the second the ten minutes are a second.
 func TestFault29TenMinutesIdle(t *testing.T) {
 	t.Run("schedule", func(t *testing.T) {
 		const idleLimit = 10 * time.Minute
@@ -200,13 +201,13 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 		for now := begin; now.Sub(begin) < 24*time.Hour; {
 			at, due := v.Next()
 			if !due {
-				t.Fatal("nothing is ever due")
+				t.Fatal("no action is ever due")
 			}
 			now = at
 			v.Tick(now)
 			w := v.Actions()
 			if w.Connect || w.Close {
-				t.Fatalf("after %v the socket was given up", now.Sub(begin))
+				t.Fatalf("the client left the socket after %v", now.Sub(begin))
 			}
 			if len(w.Frames) == 0 {
 				continue
@@ -218,16 +219,16 @@ func TestFault29TenMinutesIdle(t *testing.T) {
 			v.Receive(now, serverFrame(t, &wire.Pong{ThreadID: "t"}))
 		}
 	})
-	t.Run("closed all the same", func(t *testing.T) {
+	t.Run("closed by the gateway", func(t *testing.T) {
 		g := newFaultEnv(t, stack.Config{Idle: time.Second})
 		window := g.window()
 		first := window.Connection(t)
-		g.WaitFor(window, "the window comes back", func(st client.State) bool {
+		g.WaitFor(window, "is ready on another connection", func(st client.State) bool {
 			return st.Status == client.Ready && window.Connection(t) != first
 		})
 		other := g.window()
-		g.Send(other, "/stream 10 10\n/say missed by nobody")
-		g.WaitForAnswer(window, "missed by nobody")
+		g.Send(other, "/stream 10 10\n/say shown everywhere")
+		g.WaitForAnswer(window, "shown everywhere")
 		g.checkWindows(1, window)
 	})
 }

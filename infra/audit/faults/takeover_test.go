@@ -15,29 +15,30 @@ import (
 	"carrel/shared/wire"
 )
 
-// A worker is frozen with a record on its way. Its lease passes and another takes the run over, reads the log, and is
-// about to write its first record, when the old one's record arrives after all, and then the old one wakes up: every
-// event has one number and every number one event, and the run ends once. To the processes that start later it is a
-// minute later, so that nobody has to wait for the lease or for the time at which the run is due.
+// A worker is frozen while one of its records is being written. Its lease expires, and another worker takes the run
+// over and reads the log. Before that worker writes its first record the old record arrives, and then the old worker
+// continues. Every event has one number, every number has one event, and the run ends once. For processes that start
+// later the clock is a minute ahead, so that the test does not wait for the lease or for the time at which the run is
+// due.
 func TestFault45OldOwnerWakesUp(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window, other := g.window(), g.window()
 	frozen, reading, arrived := testkit.NewSignal(), testkit.NewSignal(), testkit.NewSignal()
-	var writes atomic.Int32 // of workers to the log, from the one on that is late
+	var writes atomic.Int32 // of workers to the log, from the frozen one on
 	g.SetTableHook(func(r proxy.Request) (proxy.Fault, func()) {
 		if r.Caller != "TurnFunction" || !requestHas(r, "PutItem", "E#") || !frozen.Fired() &&
 			!requestHas(r, "PutItem", "5 ") {
 			return proxy.Fine, nil
 		}
 		switch writes.Add(1) {
-		case 1: // the old one's
+		case 1: // of the old worker
 			if g.Host().Freeze(g.Function("TurnFunction"), "") == 0 {
-				t.Error("nobody was frozen")
+				t.Error("no process was frozen")
 			}
 			frozen.Fire()
 			g.hold(reading)
 			return proxy.Fine, arrived.Fire
-		case 2: // the new one's first, which it has chosen by what the log held
+		case 2: // the first of the new worker, which it numbered by the log that it read
 			reading.Fire()
 			g.hold(arrived)
 		}
@@ -49,22 +50,22 @@ func TestFault45OldOwnerWakesUp(t *testing.T) {
 	g.sweep()
 	g.WaitForSignal(arrived, "the late record")
 	if g.Host().Thaw(g.Function("TurnFunction"), "") == 0 {
-		t.Error("nobody was frozen: that proves nothing")
+		t.Error("no process was frozen: this proves nothing")
 	}
 	g.WaitForAnswer(window, "the end")
 	g.WaitForRest("TurnFunction", "")
 	g.checkWindows(1, window, other, g.window())
 }
 
-// Two devices answer one question at once, one with yes and one with no: one of them is taken, the other is told, and
-// what was asked about happens once or not at all, as the one that was taken says.
+// Two devices respond to one interrupt at once, one approves and one refuses. One response is taken, the other device
+// is notified, and the tool is called once or not at all, as the taken response says.
 func TestFault46TwoDevicesAnswer(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	devices := []*testkit.Device{g.window(), g.window()}
 	g.Send(devices[0], "/call notes_save {\"text\":\"kept\"}\n/call notes_clear\n/say done")
-	var question agui.Interrupt
+	var interrupt agui.Interrupt
 	for _, d := range devices {
-		question = g.WaitFor(d, "the question", func(st client.State) bool {
+		interrupt = g.WaitFor(d, "shows the interrupt", func(st client.State) bool {
 			return testkit.Idle(st) &&
 				len(st.Interrupts) == 1
 		}).Interrupts[0]
@@ -76,35 +77,35 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 			if arrived.Add(1) == 2 {
 				both.Fire()
 			}
-			g.hold(both) // neither is written before both have been decided on
+			g.hold(both) // neither is written before both have been decided
 		}
 		return proxy.Fine, nil
 	})
-	answers := []agui.Resume{{InterruptID: question.ID, Status: agui.ResumeResolved},
-		{InterruptID: question.ID, Status: agui.ResumeCancelled}}
-	var answering sync.WaitGroup
+	responses := []agui.Resume{{InterruptID: interrupt.ID, Status: agui.ResumeResolved},
+		{InterruptID: interrupt.ID, Status: agui.ResumeCancelled}}
+	var responding sync.WaitGroup
 	for i, d := range devices {
-		answering.Go(func() {
-			if _, err := d.Respond(answers[i:i+1], ""); err != nil {
+		responding.Go(func() {
+			if _, err := d.Respond(responses[i:i+1], ""); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	answering.Wait()
-	told := 0
+	responding.Wait()
+	notified := 0
 	for _, d := range devices {
 		st := g.WaitForAnswer(d, "done")
 		if len(st.Interrupts) > 0 {
-			t.Errorf("a device still asks %+v", st.Interrupts)
+			t.Errorf("a device still shows the interrupts %+v", st.Interrupts)
 		}
 		for _, n := range st.Notices {
 			if n.Code == wire.CodeInterrupted && n.Message != "" {
-				told++
+				notified++
 			}
 		}
 	}
-	if told != 1 {
-		t.Errorf("%d devices were told that another was faster", told)
+	if notified != 1 {
+		t.Errorf("%d devices were notified that another response was taken, want 1", notified)
 	}
 	g.checkWindows(2, devices...)
 	kept := testkit.CountNotes(t, g.Ctx, g.Endpoints())
@@ -115,8 +116,8 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 	}
 }
 
-// A user opens an eleventh window: the oldest is told why it goes, and stays closed instead of driving out the next;
-// the ten others get everything. When a person uses the closed one, it is the next oldest that goes.
+// A user opens an eleventh window. The oldest window is sent the reason and stays closed instead of replacing another
+// one; the ten others get everything. When the user uses the closed window, the next oldest is replaced.
 func TestFault47ElevenSockets(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	var windows []*testkit.Device
@@ -125,7 +126,7 @@ func TestFault47ElevenSockets(t *testing.T) {
 	}
 	oldest, others := windows[0], windows[1:]
 	replaced := func(st client.State) bool { return st.Status == client.Replaced }
-	g.WaitFor(oldest, "the oldest is told", replaced)
+	g.WaitFor(oldest, "shows that it was replaced", replaced)
 	g.Send(others[0], "/say begun\n/stream 20 20\n/say the end")
 	for _, w := range others {
 		g.WaitForAnswer(w, "the end")
@@ -137,7 +138,7 @@ func TestFault47ElevenSockets(t *testing.T) {
 	if _, err := oldest.Send("/say used again"); err != nil {
 		t.Fatal(err)
 	}
-	g.WaitFor(others[0], "the next oldest is told", replaced)
+	g.WaitFor(others[0], "shows that it was replaced", replaced)
 	for _, w := range append(others[1:], oldest) {
 		g.WaitForAnswer(w, "used again")
 	}
