@@ -73,7 +73,7 @@ func newMatrix(t *testing.T) *matrix {
 	for _, f := range m.template.Functions {
 		keys[f.LogicalID] = sts.Key{ID: functionKey(f.LogicalID), Secret: "secret"}
 	}
-	if m.guard, err = access.Start(m.template, access.Where{Region: "us-east-1", Account: "000000000000"},
+	if m.guard, err = access.Start(m.template, access.Location{Region: "us-east-1", Account: "000000000000"},
 		keys); err != nil {
 		t.Fatal(err)
 	}

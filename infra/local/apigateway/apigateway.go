@@ -1,6 +1,6 @@
 // Package apigateway runs one API Gateway WebSocket API on this machine, with its @connections management API on the
 // same port. Its goal is fidelity: what AWS rejects, drops, reorders or cuts off, this package rejects, drops, reorders
-// or cuts off too, so that a bug of ours shows up locally.
+// or cuts off too, so that a bug in Carrel shows up locally.
 //
 // Where AWS documents no behaviour, this package does the following:
 //

@@ -71,7 +71,7 @@ func (g *Gateway) checkRequest(r *http.Request) *refusal {
 	case len(r.RequestURI) > urlLimit:
 		return &refusal{http.StatusRequestURITooLong, "URI Too Long", errors.New("the URL is too long")}
 	case r.URL.EscapedPath() != "/"+g.c.Stage:
-		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the path is not that of the stage")}
+		return &refusal{http.StatusForbidden, "Forbidden", errors.New("the path is not the stage's")}
 	case r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") ||
 		!hasToken(r.Header, "Upgrade", "websocket"):
 		return &refusal{http.StatusUpgradeRequired, "Upgrade Required", errors.New("not a WebSocket upgrade")}

@@ -24,14 +24,14 @@ type Message struct {
 	Body       []byte
 }
 
-// PostFault is the fault of a post. The zero value is no fault.
+// PostFault is the fault of a post. The zero value means none.
 type PostFault struct {
 	Status   int  // status of the response: 410, 429 or 500; 0 for the regular one
 	After    bool // the message is sent despite the error status
 	HalfOpen bool // from now on the socket silently drops all messages in both directions, and posts succeed
 }
 
-// MessageFault is the fault of a message. The zero value is no fault.
+// MessageFault is the fault of a message. The zero value means none.
 type MessageFault struct {
 	Drop   bool
 	Repeat bool          // the message is delivered twice

@@ -84,8 +84,8 @@ func Read(file string) (Endpoints, error) {
 	if err != nil {
 		return e, fmt.Errorf("read the endpoints file: %w", err)
 	}
-	if err := json.Unmarshal(text, &e); err != nil || e.WebSocket == "" || e.Token == "" || e.DynamoDB == "" ||
-		e.Table == "" {
+	err = json.Unmarshal(text, &e)
+	if err != nil || e.WebSocket == "" || e.Token == "" || e.DynamoDB == "" || e.Table == "" {
 		return e, fmt.Errorf("%s holds no endpoints: restart the stack with make run", file)
 	}
 	return e, nil

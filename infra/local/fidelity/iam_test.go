@@ -84,7 +84,7 @@ func newIAMFixture(t *testing.T) iamFixture {
 			{LogicalID: "Stranger", Name: "stranger", Role: "arn:aws:iam::1:role/stranger",
 				Policies: []iam.Statement{{Effect: "Allow", Action: assume, Resource: []string{"*"}}}},
 		},
-		Roles: []template.Role{{LogicalID: "User", ARN: "arn:aws:iam::1:role/user", Longest: 12 * time.Hour,
+		Roles: []template.Role{{LogicalID: "User", ARN: "arn:aws:iam::1:role/user", MaxSession: 12 * time.Hour,
 			Trust: []iam.Statement{{Effect: "Allow", Principal: []string{"arn:aws:iam::1:role/writer",
 				"arn:aws:iam::1:role/idle"}, Action: assume,
 				Condition: map[string]map[string][]string{"StringLike": {"aws:RequestTag/user": {"?*"}}}}},
@@ -95,7 +95,7 @@ func newIAMFixture(t *testing.T) iamFixture {
 	for _, f := range tm.Functions {
 		keys[f.LogicalID] = localsts.Key{ID: strings.ToUpper(f.LogicalID), Secret: "secret"}
 	}
-	guard, err := access.Start(tm, access.Where{Region: "us-east-1", Account: "1"}, keys)
+	guard, err := access.Start(tm, access.Location{Region: "us-east-1", Account: "1"}, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

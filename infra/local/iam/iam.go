@@ -43,7 +43,7 @@ type statement struct {
 	conditions []condition
 }
 
-// Compile checks statements and compiles them. Its error names what is not supported.
+// Compile checks statements and compiles them. Its error names the unsupported feature.
 func Compile(statements []Statement) (*Policy, error) {
 	p := &Policy{}
 	for _, s := range statements {

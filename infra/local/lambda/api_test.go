@@ -238,7 +238,7 @@ func TestRuntimeAPI_WrongState(t *testing.T) {
 	}
 	invoke(t, h, "other", meet(url))
 	if a := parse(t, <-done); a.Calls != 2 {
-		t.Errorf("the invocation got another's response: %+v", a)
+		t.Errorf("the invocation got the response of another one: %+v", a)
 	}
 }
 

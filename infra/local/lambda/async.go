@@ -13,7 +13,7 @@ type record struct {
 	Timestamp       string           `json:"timestamp"`
 	RequestContext  recordRequest    `json:"requestContext"`
 	RequestPayload  json.RawMessage  `json:"requestPayload"`
-	ResponseContext *responseContext `json:"responseContext,omitempty"` // nil if there was no attempt
+	ResponseContext *responseContext `json:"responseContext,omitempty"` // nil without an attempt
 	ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
 }
 

@@ -169,8 +169,9 @@ func (h *Host) URL() string { return h.url }
 // is Lambda's error; otherwise functionError is "". err is an *Error if the invocation is rejected (unknown function,
 // tenant isolation, size, throttling), ErrClosed, or the error of ctx. As in Lambda, the end of ctx does not stop the
 // invocation.
-func (h *Host) Invoke(ctx context.Context, function string, payload []byte) (response []byte, functionError string,
-	err error) {
+func (h *Host) Invoke(
+	ctx context.Context, function string, payload []byte,
+) (response []byte, functionError string, err error) {
 	f, err := h.admit(function, "", payload, maxSync)
 	if err != nil {
 		return nil, "", err

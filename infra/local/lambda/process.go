@@ -71,7 +71,7 @@ func (e *environment) variables() []string {
 	return list
 }
 
-// lineWriter splits what is written to it into lines.
+// lineWriter passes its input on line by line.
 type lineWriter struct {
 	write func(line string)
 

@@ -98,7 +98,7 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ct
 // Close closes the listener and aborts running requests.
 func (s *Server) Close() error { return s.http.Close() }
 
-// Stop closes the listener, gives running requests some time to finish, and aborts those that remain.
+// Stop closes the listener, gives running requests some time to finish, and then aborts the rest.
 func (s *Server) Stop(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

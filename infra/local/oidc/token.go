@@ -220,9 +220,8 @@ func (i *Issuer) grant(w http.ResponseWriter, g grant) {
 	identity.Name, identity.Nonce, identity.AuthTime = g.user, g.nonce, g.signedIn.Unix()
 	id, idErr := i.sign("JWT", identity)
 	refreshClaims := i.claims(g.user, "refresh", refreshLife)
-	refreshClaims.ClientID, refreshClaims.Scope, refreshClaims.AuthTime, refreshClaims.Family = g.client, g.scope,
-		g.signedIn.Unix(),
-		cmp.Or(g.family, rand.Text())
+	refreshClaims.ClientID, refreshClaims.Scope = g.client, g.scope
+	refreshClaims.AuthTime, refreshClaims.Family = g.signedIn.Unix(), cmp.Or(g.family, rand.Text())
 	refresh, refreshErr := i.sign("JWT", refreshClaims)
 	if err := errors.Join(err, idErr, refreshErr); err != nil {
 		refuse(w, http.StatusInternalServerError, "server_error", err.Error())

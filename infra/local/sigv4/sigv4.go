@@ -97,8 +97,7 @@ func (v *Verifier) compare(r *http.Request, body []byte, c claim, secret string,
 	sum := sha256.Sum256(body)
 	key := aws.Credentials{AccessKeyID: c.key, SecretAccessKey: secret}
 	if err := v.signer.SignHTTP(context.WithoutCancel(r.Context()), key, resigned, hex.EncodeToString(sum[:]),
-		v.service,
-		c.region, date); err != nil {
+		v.service, c.region, date); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	ours, err := v.parse(resigned.Header.Get("Authorization"))

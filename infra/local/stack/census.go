@@ -87,8 +87,7 @@ func (c *counter) take(ctx context.Context, db *sdk.Client, table string) (censu
 func scanTable(ctx context.Context, db *sdk.Client, table string) (census, error) {
 	t := censusBuilder{people: map[string]*person{}}
 	project := "#pk, #sk, #id, #thread, #n, #connected, #agent, #status, #cancel, #attempts, #created, #ended, " +
-		"#lease, #deadline, " +
-		"#slots, #queued, #erasing, #expires"
+		"#lease, #deadline, #slots, #queued, #erasing, #expires"
 	names := map[string]string{}
 	for _, alias := range strings.Split(project, ", ") {
 		names[alias] = alias[1:]
@@ -138,11 +137,11 @@ func (t *censusBuilder) count(item map[string]types.AttributeValue) error {
 		t.people[user] = p
 	}
 	p.Items++
-	gone := k.Expires != 0 && k.Expires < time.Now().Unix()
+	expired := k.Expires != 0 && k.Expires < time.Now().Unix()
 	switch kind, _, _ := strings.Cut(k.SK, "#"); {
 	case part != "" && kind == "E":
 		p.Records++
-	case part != "" || gone:
+	case part != "" || expired:
 	case kind == "THREAD":
 		p.Threads++
 	case kind == "CONN":

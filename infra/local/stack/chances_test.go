@@ -20,8 +20,7 @@ import (
 func TestStack_RareBehaviour(t *testing.T) {
 	root, state := site(t), t.TempDir()
 	r := start(t, stack.Config{Root: root, State: state, Idle: 300 * time.Millisecond, Reorder: time.Millisecond,
-		Seed:            11,
-		LoseDisconnects: true, Minute: 50 * time.Millisecond, Faults: proxy.Faults{Lose: 0.5}})
+		Seed: 11, LoseDisconnects: true, Minute: 50 * time.Millisecond, Faults: proxy.Faults{Lose: 0.5}})
 	r.awaitNotice("set SEED=11 to repeat")
 	conn, _ := r.dial(r.token("alice"))
 	if _, _, err := conn.Read(r.ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {

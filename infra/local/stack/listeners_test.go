@@ -45,8 +45,7 @@ func TestListeners_WebPage(t *testing.T) {
 	}
 	for _, addr := range all {
 		for _, path := range []string{"/", "/config.json", "/ops", "/ops.json", "/meters.json", "/issuer/token",
-			socket.Path,
-			socket.Path + "/@connections/x", "/2015-03-31/functions/x/invocations"} {
+			socket.Path, socket.Path + "/@connections/x", "/2015-03-31/functions/x/invocations"} {
 			r.checkGuard(addr, path)
 		}
 	}

@@ -71,7 +71,7 @@ type moment struct {
 	Metrics    map[string]map[string]float64 `json:"metrics"` // by metric and function, since the stack started
 	Violations []string                      `json:"violations"`
 	Census     census                        `json:"census"`
-	Problem    string                        `json:"problem,omitempty"` // why there is no census
+	Problem    string                        `json:"problem,omitempty"` // the error of the census
 	Lines      []string                      `json:"lines"`             // log lines from number ?lines= on
 	Next       int                           `json:"next"`              // the value of ?lines= for the next request
 }

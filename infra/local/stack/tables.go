@@ -76,7 +76,7 @@ func (s *Stack) startProxy(engine string) error {
 		keys[id] = sts.Key{ID: k.id, Secret: k.secret}
 	}
 	var err error
-	if s.guard, err = access.Start(s.template, access.Where{Region: region, Account: account}, keys); err != nil {
+	if s.guard, err = access.Start(s.template, access.Location{Region: region, Account: account}, keys); err != nil {
 		return err
 	}
 	s.onClose(s.guard.STS.Close)

@@ -129,7 +129,7 @@ func (s *Service) assume(r *http.Request, body []byte) (assumption, credentials,
 				fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", caller.ARN, action, a.role)}
 		}
 	}
-	if a.duration > role.Longest {
+	if a.duration > role.MaxSession {
 		return a, credentials{},
 			invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}

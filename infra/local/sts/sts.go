@@ -38,10 +38,10 @@ func (p Principal) Context() map[string][]string {
 
 // Role is a role that can be assumed.
 type Role struct {
-	ARN     string
-	Trust   *iam.Policy
-	Policy  *iam.Policy
-	Longest time.Duration // maximum duration of a session
+	ARN        string
+	Trust      *iam.Policy
+	Policy     *iam.Policy
+	MaxSession time.Duration // maximum duration of a session
 }
 
 // ErrUnknown and ErrExpired are the errors of Authenticate.
@@ -160,7 +160,7 @@ type credentials struct {
 	expires           time.Time
 }
 
-// issue creates credentials of a principal and deletes those that expired more than an hour ago.
+// issue creates credentials of a principal and deletes credentials that expired more than an hour ago.
 func (s *Service) issue(p Principal, callerToken string, duration time.Duration) credentials {
 	c := credentials{"ASIA" + rand.Text()[:16], rand.Text(), rand.Text() + rand.Text(), s.now().Add(duration)}
 	s.mu.Lock()

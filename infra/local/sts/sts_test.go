@@ -58,7 +58,7 @@ func newFixture(t testing.TB) *fixture {
 	may := policy(t, iam.Statement{Effect: "Allow", Action: assume,
 		Resource: []string{role, "arn:aws:iam::1:role/absent"}})
 	var err error
-	if r.Service, err = sts.Start([]sts.Role{{ARN: role, Trust: trust, Policy: may, Longest: 2 * time.Hour}},
+	if r.Service, err = sts.Start([]sts.Role{{ARN: role, Trust: trust, Policy: may, MaxSession: 2 * time.Hour}},
 		r.now); err != nil {
 		t.Fatal(err)
 	}

@@ -52,8 +52,7 @@ func (r *resolver) auth(o *object) string {
 	o.require("AuthArn")
 	id := r.functionAt(o.text("AuthArn"), o.where+".AuthArn", o.line)
 	o.end("only AuthType and AuthArn are supported; remove an IdentitySource, because the authorizer receives the " +
-		"whole " +
-		"request")
+		"whole request")
 	return id
 }
 

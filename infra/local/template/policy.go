@@ -85,8 +85,8 @@ func (r *resolver) role(res *resource) Role {
 	p.ignore("Description", "Tags")
 	p.require("AssumeRolePolicyDocument")
 	arn, _ := r.value(res, false, "Arn")
-	out := Role{LogicalID: res.id, ARN: arn, Longest: time.Duration(p.number("MaxSessionDuration", 3600, 43200,
-		3600)) * time.Second}
+	maxSession := time.Duration(p.number("MaxSessionDuration", 3600, 43200, 3600)) * time.Second
+	out := Role{LogicalID: res.id, ARN: arn, MaxSession: maxSession}
 	if trust := p.object("AssumeRolePolicyDocument"); trust != nil {
 		out.Trust = r.document(trust)
 	}

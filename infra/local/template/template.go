@@ -51,11 +51,11 @@ type Function struct {
 
 // Role is one AWS::IAM::Role.
 type Role struct {
-	LogicalID string
-	ARN       string
-	Trust     []Statement // its trust policy
-	Policies  []Statement
-	Longest   time.Duration // maximum duration of a session
+	LogicalID  string
+	ARN        string
+	Trust      []Statement // its trust policy
+	Policies   []Statement
+	MaxSession time.Duration // maximum duration of a session
 }
 
 // Schedule invokes its function at a fixed rate.
@@ -83,7 +83,7 @@ type Table struct {
 	LogicalID string
 	Name      string
 	Hash      Key
-	Range     Key // without a name if there is no sort key
+	Range     Key // empty without a sort key
 	Indexes   []Index
 	TTL       string // attribute; may be empty
 }
@@ -96,7 +96,7 @@ type Index struct {
 	Name             string
 	Local            bool // the index shares the table's partitions
 	Hash             Key
-	Range            Key    // without a name if there is no sort key
+	Range            Key    // empty without a sort key
 	Projection       string // ALL, KEYS_ONLY or INCLUDE
 	NonKeyAttributes []string
 }

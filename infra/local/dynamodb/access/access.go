@@ -147,8 +147,9 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 }
 
 // batch returns one permission per table of a batch. Each holds all partition keys that the batch names in that table.
-func (s Schema) batch(operation string, body []byte, keys func(json.RawMessage) ([]object, error)) ([]iam.Request,
-	error) {
+func (s Schema) batch(
+	operation string, body []byte, keys func(json.RawMessage) ([]object, error),
+) ([]iam.Request, error) {
 	var b, tables object
 	if err := errors.Join(json.Unmarshal(body, &b), b.get("RequestItems", &tables)); err != nil {
 		return nil, fmt.Errorf("decode the batch: %w", err)

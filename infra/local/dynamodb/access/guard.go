@@ -26,13 +26,13 @@ type Guard struct {
 	lambda   *sigv4.Verifier
 }
 
-// Where holds the Region and account for ARNs.
-type Where struct{ Region, Account string }
+// Location holds the Region and account for ARNs.
+type Location struct{ Region, Account string }
 
 // Start starts STS with the template's roles and registers the access keys. keys holds the key of each function by its
 // logical id and the operator's key under OperatorKey. A function acts with its own role. Start fails if a policy uses
 // a feature that package iam does not implement.
-func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, error) {
+func Start(t *template.Template, location Location, keys map[string]sts.Key) (*Guard, error) {
 	var roles []sts.Role
 	for _, r := range t.Roles {
 		trust, err := iam.Compile(r.Trust)
@@ -40,9 +40,9 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 		if err = errors.Join(err, ownErr); err != nil {
 			return nil, fmt.Errorf("compile the policies of role %s: %w", r.LogicalID, err)
 		}
-		roles = append(roles, sts.Role{ARN: r.ARN, Trust: trust, Policy: own, Longest: r.Longest})
+		roles = append(roles, sts.Role{ARN: r.ARN, Trust: trust, Policy: own, MaxSession: r.MaxSession})
 	}
-	arn := "arn:aws:iam::" + where.Account + ":user/" + OperatorKey
+	arn := "arn:aws:iam::" + location.Account + ":user/" + OperatorKey
 	everything := []iam.Statement{{Effect: "Allow", Action: []string{"dynamodb:*"}, Resource: []string{"*"}}}
 	principals, policies := map[string]sts.Principal{OperatorKey: {Name: OperatorKey, ARN: arn, Role: arn}},
 		map[string][]iam.Statement{OperatorKey: everything}
@@ -63,12 +63,12 @@ func Start(t *template.Template, where Where, keys map[string]sts.Key) (*Guard, 
 		}
 		service.Add(keys[id], p)
 	}
-	return &Guard{service, schema(t, where), sigv4.New("dynamodb", "", service.Secret),
+	return &Guard{service, schema(t, location), sigv4.New("dynamodb", "", service.Secret),
 		sigv4.New("lambda", "", service.Secret)}, nil
 }
 
 // schema returns the schema of a template's tables.
-func schema(t *template.Template, where Where) Schema {
+func schema(t *template.Template, location Location) Schema {
 	hashes := map[[2]string]string{}
 	for _, table := range t.Tables {
 		hashes[[2]string{table.Name, ""}] = table.Hash.Name
@@ -78,7 +78,7 @@ func schema(t *template.Template, where Where) Schema {
 	}
 	return Schema{
 		ARN: func(table string) string {
-			return "arn:aws:dynamodb:" + where.Region + ":" + where.Account + ":table/" + table
+			return "arn:aws:dynamodb:" + location.Region + ":" + location.Account + ":table/" + table
 		},
 		Hash: func(table, index string) string { return hashes[[2]string{table, index}] },
 	}

@@ -16,7 +16,7 @@ func startGuard(t testing.TB, policies ...iam.Statement) (*access.Guard, error) 
 	g, err := access.Start(&template.Template{
 		Tables:    []template.Table{{Name: "T", Hash: template.Key{Name: "pk", Type: "S"}}},
 		Functions: []template.Function{{LogicalID: "F", Name: "f", Role: "arn:aws:iam::1:role/f", Policies: policies}},
-	}, access.Where{Region: "r", Account: "1"}, map[string]sts.Key{"F": {ID: "KEY", Secret: "secret"},
+	}, access.Location{Region: "r", Account: "1"}, map[string]sts.Key{"F": {ID: "KEY", Secret: "secret"},
 		access.OperatorKey: {ID: access.OperatorKey, Secret: "secret"}})
 	if err == nil {
 		t.Cleanup(func() {

@@ -26,8 +26,8 @@ type Faults struct {
 // SetFaults replaces the random faults from the next request on. It returns an error if a probability or their sum is
 // not between 0 and 1.
 func (p *Proxy) SetFaults(f Faults) error {
-	for _, share := range [...]float64{f.Conflict, f.Throttle, f.Error, f.Lose, f.Conflict + f.Throttle + f.Error +
-		f.Lose} {
+	sum := f.Conflict + f.Throttle + f.Error + f.Lose
+	for _, share := range [...]float64{f.Conflict, f.Throttle, f.Error, f.Lose, sum} {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("the faults of DynamoDB: the probabilities and their sum must be from 0 to 1: %+v", f)
 		}

@@ -149,14 +149,14 @@ func TestFaults_Seed(t *testing.T) {
 	}
 }
 
-// An index responds late, with what it contained at the time of the query. The table itself responds at once.
+// An index responds late, with its content at the time of the query. The table itself responds at once.
 func TestFaults_IndexLag(t *testing.T) {
 	const lag = 400 * time.Millisecond
 	b := start(t, proxy.Faults{Seed: 3, IndexLag: lag})
 	c, ctx := b.client(b.URL(), "A", 1), t.Context()
 	behind := false
 	for n := 0; n < 20 && !behind; n++ {
-		asked, found := time.Now(), make(chan int, 1)
+		start, found := time.Now(), make(chan int, 1)
 		go func() {
 			out, err := c.Query(ctx, &sdk.QueryInput{TableName: aws.String(table), IndexName: aws.String("kinds"),
 				KeyConditionExpression:    aws.String("kind = :k"),
@@ -172,7 +172,7 @@ func TestFaults_IndexLag(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := <-found
-		behind = got <= n && time.Since(asked) > 20*time.Millisecond
+		behind = got <= n && time.Since(start) > 20*time.Millisecond
 	}
 	if !behind {
 		t.Error("no query of an index returned stale data")

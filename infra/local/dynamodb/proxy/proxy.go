@@ -181,8 +181,8 @@ func (p *Proxy) denied(r *http.Request, operation string, body []byte) *Denial {
 		}
 	}
 	if p.c.Allow != nil {
-		return p.c.Allow(accessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token"), operation,
-			body)
+		key, token := accessKey(r.Header.Get("Authorization")), r.Header.Get("X-Amz-Security-Token")
+		return p.c.Allow(key, token, operation, body)
 	}
 	return nil
 }
