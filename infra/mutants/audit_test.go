@@ -96,7 +96,7 @@ func webSocketGuards() []guard {
 		{
 			name: "audit: package-level state is found", row: "C1", file: "shared/arch/state_test.go",
 			from: `if !ok || g.Tok != token.VAR {`, to: `if !ok || g.Tok != token.VAR || len(f.text) > 0 {`,
-			test: "./shared/arch TestNoPackageLevelState",
+			test: "./shared/arch TestState_PackageVariables",
 		},
 		{
 			name: "audit: a connection has a thread from the start", row: "C2", file: "functions/connect/connect.go",

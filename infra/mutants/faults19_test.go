@@ -81,9 +81,7 @@ func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
 	}
 	registry, err := t.registry(kept)
 `
-	frameKeepsOwn = `// Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
-// error, for which API Gateway sends a frame of its own that makes the client ask again.
-func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
+	frameKeepsOwn = `func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil {
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
@@ -92,7 +90,6 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 `
 	frameKeepsAnother = `var kept *store.Store
 
-// Handle is the Lambda handler.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil {

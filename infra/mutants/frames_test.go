@@ -61,7 +61,8 @@ func repeatGuards() []guard {
 			test: "./shared/store TestStore",
 			from: `if r.ID == "" {
 			return Cancelled{}, fmt.Errorf("cancel a run: %w", chat.ErrNotFound)`, to: `if r.ID == "" {
-			return Cancelled{}, s.t.put(ctx, runItem{PK: s.runKey(id).pk, SK: s.runKey(id).sk, ID: string(id)}, "", nil)`,
+			return Cancelled{}, s.t.put(ctx, runItem{PK: s.runKey(id).pk, SK: s.runKey(id).sk,
+				ID: string(id)}, "", nil)`,
 		},
 		{
 			name: "cancel: the Go client sends it after the run's answer", file: "shared/client/outbox.go",

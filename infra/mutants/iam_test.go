@@ -21,18 +21,28 @@ func iamGuards() []guard {
 		{
 			name: "iam: an invocation grants no permission", file: "shared/store/delete.go",
 			test: "./infra/audit/... TestLocksStopSelfInvoke",
-			from: "	case err == nil:\n		return nil, nil\n	case !errors.Is(err, chat.ErrNotFound):\n		return nil, " +
-				"" +
-				"err\n	}\n	d, err := s.RunQueue(ctx) // after",
-			to: "	case err != nil && !errors.Is(err, chat.ErrNotFound):\n		return nil, err\n	}\n	d, err := " +
-				"s.RunQueue(ctx) // after",
+			from: `	case err == nil:
+		return nil, nil
+	case !errors.Is(err, chat.ErrNotFound):
+		return nil, err
+	}
+	d, err := s.RunQueue(ctx)`,
+			to: `	case err != nil && !errors.Is(err, chat.ErrNotFound):
+		return nil, err
+	}
+	d, err := s.RunQueue(ctx)`,
 		},
 		{
 			name: "iam: the checked request is the executed one", file: "infra/local/dynamodb/access/access.go",
 			test: "./infra/audit/... TestARequestWithTwoMeanings",
 			from: "	raw, found := o[name]\n",
-			to: "	raw, found := o[name]\n	for n, other := range o {\n		if n != name && strings.EqualFold(n, name) " +
-				"{\n			raw, found = other, true\n		}\n	}\n",
+			to: `	raw, found := o[name]
+	for n, other := range o {
+		if n != name && strings.EqualFold(n, name) {
+			raw, found = other, true
+		}
+	}
+`,
 		},
 		{
 			name: "iam: no managed policy", file: "infra/local/template/policy.go",

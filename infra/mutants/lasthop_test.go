@@ -104,8 +104,11 @@ func frameGuards() []guard {
 		{
 			name: "last hop: also a hello and a run", row: "C5", file: "functions/message/connection.go", test: every,
 			from: "	row, err := r.store.Watch(ctx, c)\n",
-			to: "	row, err := r.store.Watch(ctx, c)\n	if errors.Is(err, chat.ErrForeign) {\n		row, err = c, " +
-				"nil\n	}\n",
+			to: `	row, err := r.store.Watch(ctx, c)
+	if errors.Is(err, chat.ErrForeign) {
+		row, err = c, nil
+	}
+`,
 		},
 	}
 }

@@ -22,7 +22,8 @@ func callGuards() []guard {
 			name: "tools: the permission before the arguments", file: dispatch, row: "D1",
 			test: tools + "TestOrderOfACall",
 			from: `if !d.user.Granted(t.grant) {
-		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) && t.check(json.RawMessage(c.Arguments)) == nil {
+		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) &&
+		t.check(json.RawMessage(c.Arguments)) == nil {
 		return Result{Outcome: Denied`,
 		},
 		{
@@ -138,7 +139,7 @@ func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 		},
 		{
 			name: "tools: a tool package cannot name a user", file: "shared/arch/tools_test.go", row: "D4",
-			test: "./shared/arch TestToolsCannotNameUsers",
+			test: "./shared/arch TestTools_NoUsers",
 			from: `{"Note", "ErrNotFound", "ErrFull"}`, to: `{"Note", "ErrNotFound", "ErrFull", "User"}`,
 		},
 	}

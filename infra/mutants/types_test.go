@@ -16,7 +16,7 @@ func typeGuards() []guard {
 
 // userGuards keep code from making users.
 func userGuards() []guard {
-	const cannot, nobody = "./shared/arch TestUsersCannotBeMade", "./shared/arch TestForgedUsersAreNobody"
+	const cannot, nobody = "./shared/arch TestUsers_ForgeriesDoNotCompile", "./shared/arch TestUsers_ForgeriesAtRunTime"
 	const method = "func (u User) IsZero() bool"
 	return []guard{
 		{
@@ -61,40 +61,40 @@ func makerGuards() []guard {
 		{
 			name: "types: users are made in a few files", file: "shared/arch/imports_test.go",
 			from: `&& !slices.Contains(makers(), f.path) &&`, to: `&& slices.Contains(makers(), f.path+"?") &&`,
-			test: "./shared/arch TestUsersAreMadeAtTheEdgeAlone",
+			test: "./shared/arch TestUsers_Makers",
 		},
 		{
 			name: "types: a new way to a user is found", file: "shared/arch/users_test.go",
 			from: `if _, known := doors()[name]; gives && !known {`,
 			to:   `if _, known := doors()[name]; gives && known && name == "" {`,
-			test: "./shared/arch TestUsersComeThroughDoors",
+			test: "./shared/arch TestUsers_Doors",
 		},
 		{
 			name: "types: a function that returns a user has named callers", file: "shared/arch/users_test.go",
 			from: `!slices.Contains(doors()[name].only, f.dir())`, to: `len(doors()[name].only) == 0`,
-			test: "./shared/arch TestUsersComeThroughDoors",
+			test: "./shared/arch TestUsers_Doors",
 		},
 		{
 			name: "types: a function that returns a user is not passed as a value", file: "shared/arch/users_test.go",
 			from: `ok && t.Name.IsExported() {`, to: `ok && t.Name != nil {`,
-			test: "./shared/arch TestUsersComeThroughDoors",
+			test: "./shared/arch TestUsers_Doors",
 		},
 		{
 			name: "types: a listed function may receive a user", file: "shared/arch/users_test.go",
 			from: `is(f, spec.Type) {`, to: `len(found) > 0 && is(f, spec.Type) {`,
-			test: "./shared/arch TestUsersComeThroughDoors",
+			test: "./shared/arch TestUsers_Doors",
 		},
 		{
 			name: "types: each type that carries a user is found", file: "shared/arch/users_test.go",
 			from: `yes = yes || open && holds(f, field.Type, known, kind)`, to: `yes = yes || open && len(f.text) == 0`,
-			test: "./shared/arch TestEveryTakerIsFound",
+			test: "./shared/arch TestTakers_Planted",
 		},
 	}
 }
 
 // escapeGuards keep code from bypassing the types.
 func escapeGuards() []guard {
-	const round = "./shared/arch TestNothingGoesRoundTheTypes"
+	const round = "./shared/arch TestTypes_NoBypass"
 	return []guard{
 		{
 			name: "types: no unsafe", file: "shared/arch/escape_test.go",
@@ -126,19 +126,19 @@ func escapeGuards() []guard {
 		},
 		{
 			name: "types: no assembly", file: "shared/arch/escape_test.go",
-			from: `{".s", ".S",`, to: `{".S",`, test: "./shared/arch TestTheGoCommandBuildsOnlyWhatTheRulesRead",
+			from: `{".s", ".S",`, to: `{".S",`, test: "./shared/arch TestModule_OnlyReadableFiles",
 		},
 		{
 			name: "types: no linkname", file: "shared/arch/state_test.go", row: "C1",
 			from: `strings.HasPrefix(c.Text, "//go:linkname") ||`, to: ``,
-			test: "./shared/arch TestNothingRunsOrLinksInHiding",
+			test: "./shared/arch TestState_InitAndLinkname",
 		},
 	}
 }
 
 // nobodyGuards refuse the zero User.
 func nobodyGuards() []guard {
-	const test = "./shared/arch TestTheZeroUserIsRefused"
+	const test = "./shared/arch TestTakers_ZeroUser"
 	return []guard{
 		{
 			name: "types: no store for the zero User", file: "shared/store/store.go",
@@ -225,12 +225,12 @@ func keyRuleGuards() []guard {
 		{
 			name: "keys: no other file builds a query", file: "shared/arch/keys_test.go",
 			from: `(name.Name == "span" || name.Name == "key"`, to: `(name.Name == "key"`,
-			test: "./shared/arch TestKeysAreBuiltInOnePlace",
+			test: "./shared/arch TestKeys_OneFile",
 		},
 		{
 			name: "keys: parts of keys are not concatenated elsewhere", file: "shared/arch/keys_test.go",
 			from: `(k.part(n.X) || k.part(n.Y)) {`, to: `(k.part(n.X) && k.part(n.Y)) {`,
-			test: "./shared/arch TestKeysAreBuiltInOnePlace",
+			test: "./shared/arch TestKeys_OneFile",
 		},
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// toolchain runs the go command over this module and more files that are not there. It returns what it said.
+// toolchain runs the go command over this module with extra files, and returns its output.
 func toolchain(t *testing.T, files []txtar.File, args ...string) (string, error) {
 	t.Helper()
 	dir, root := t.TempDir(), "../.."
@@ -39,7 +39,7 @@ func toolchain(t *testing.T, files []txtar.File, args ...string) (string, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The flags are those that the local stack builds functions with: what both need is compiled once.
+	// The flags are those of the local stack's builds, so that common packages are compiled once.
 	args = append([]string{args[0], "-overlay", filepath.Join(dir, "overlay.json"), "-trimpath", "-tags",
 		"lambda.norpc"}, args[1:]...)
 	command := exec.CommandContext(t.Context(), "go", args...)
@@ -48,7 +48,8 @@ func toolchain(t *testing.T, files []txtar.File, args ...string) (string, error)
 	return string(out), err
 }
 
-// maskedFiles are those that GOFLAGS replaces already, as infra/mutants does: of two -overlay flags one would win.
+// maskedFiles returns the files that GOFLAGS already replaces, as infra/mutants does: of two -overlay flags only one
+// would apply.
 func maskedFiles(t *testing.T) map[string]string {
 	t.Helper()
 	given := struct{ Replace map[string]string }{map[string]string{}}
@@ -64,8 +65,8 @@ func maskedFiles(t *testing.T) map[string]string {
 	return given.Replace
 }
 
-// TestUsersCannotBeMade has the compiler judge every forgery, and one piece of code beside them that is right.
-func TestUsersCannotBeMade(t *testing.T) {
+// TestUsers_ForgeriesDoNotCompile compiles every forgery, and one correct program.
+func TestUsers_ForgeriesDoNotCompile(t *testing.T) {
 	t.Attr("row", "B1: code that makes or smuggles a user does not compile")
 	archive, err := txtar.ParseFile("testdata/forgeries.txtar")
 	if err != nil {
@@ -73,10 +74,10 @@ func TestUsersCannotBeMade(t *testing.T) {
 	}
 	out, err := toolchain(t, archive.Files, "build", "-gcflags=-e", "./functions/forge")
 	if err == nil {
-		t.Fatal("all of it compiles")
+		t.Fatal("the forgeries compile")
 	}
 	if out, err := toolchain(t, archive.Files, "build", "./functions/right"); err != nil {
-		t.Errorf("what is right does not compile: %v\n%s", err, out)
+		t.Errorf("the correct program does not compile: %v\n%s", err, out)
 	}
 	refused, forgeries := compiled(out), 0
 	for _, f := range archive.Files {
@@ -91,7 +92,7 @@ func TestUsersCannotBeMade(t *testing.T) {
 			case forged && !regexp.MustCompile(want).MatchString(got):
 				t.Errorf("%s: %s\nis refused for another reason: %s\nwant: %s", at, code, got, want)
 			case !forged && got != "":
-				t.Errorf("%s: %s\nis refused, and is no forgery: %s", at, code, got)
+				t.Errorf("%s: %s\nis refused, but it is not marked as a forgery: %s", at, code, got)
 			case forged:
 				forgeries++
 			}
@@ -102,7 +103,7 @@ func TestUsersCannotBeMade(t *testing.T) {
 	}
 }
 
-// compiled are the compiler's errors by file and line.
+// compiled returns the compiler's errors by file and line.
 func compiled(out string) map[string][]string {
 	refused := map[string][]string{}
 	for _, m := range regexp.MustCompile(`(?m)^\S*?(\w+\.go:\d+):(?:\d+:)? (.*)$`).FindAllStringSubmatch(out, -1) {
@@ -111,11 +112,11 @@ func compiled(out string) map[string][]string {
 	return refused
 }
 
-// TestPrincipalIsInternal has the go command judge who may import the package that makes users.
-func TestPrincipalIsInternal(t *testing.T) {
+// TestPrincipal_Internal lets the go command check which packages may import the package that makes users.
+func TestPrincipal_Internal(t *testing.T) {
 	const makes = "package forge\n\nimport . \"carrel/shared/internal/principal\"\n\nvar bob, _ = New(\"issuer\", " +
 		"\"bob\")\n"
-	places := map[string]bool{ // that the compiler lets it; shared/arch is the one that refuses there
+	places := map[string]bool{ // whether the compiler allows it; where it does, a rule of shared/arch refuses
 		"functions/turn": false, "functions/forge": false, "infra/forge": false, "infra/local/forge": false,
 		"web/forge": false,
 		"docs":      false, "shared/tool/forge": true,
@@ -138,9 +139,9 @@ func TestPrincipalIsInternal(t *testing.T) {
 		line := regexp.MustCompile(`(?m)^carrel/` + dir + ` (.*)$`).FindStringSubmatch(out)
 		switch {
 		case line == nil:
-			t.Errorf("of %s the go command says nothing:\n%s", dir, out)
+			t.Errorf("the go command prints nothing about %s:\n%s", dir, out)
 		case !may && !strings.Contains(line[1], "use of internal package carrel/shared/internal/principal not allowed"):
-			t.Errorf("%s may import internal/principal: the go command says %q", dir, line[1])
+			t.Errorf("%s may import internal/principal: the go command prints %q", dir, line[1])
 		case may && line[1] != "":
 			t.Errorf("%s: %s", dir, line[1])
 		}

@@ -9,18 +9,18 @@ import (
 	"testing"
 )
 
-// cutters are the files that may look for the place to cut a text at.
+// cutters returns the files that may search a text for a place to cut.
 func cutters() []string {
 	return []string{
 		"shared/chars/chars.go",
-		"shared/engine/tail.go", // waits for the rest of a character, and cuts nothing off
+		"shared/engine/tail.go", // keeps an incomplete character for the next delta
 	}
 }
 
-// precision is a verb of fmt that cuts a text.
+// precision matches a verb of fmt that cuts a text.
 const precision = `%[-+# 0]*[0-9]*\.[0-9*]+[qsv]`
 
-// cutRule keeps the places where a text is cut in one function, which cuts none of a reader's characters in two.
+// cutRule allows one function to cut texts: it never cuts inside a character as a reader sees it.
 func cutRule(tr tree) []string {
 	verb := regexp.MustCompile(precision)
 	var found []string
@@ -34,7 +34,7 @@ func cutRule(tr tree) []string {
 			switch n := n.(type) {
 			case *ast.BasicLit:
 				if verb.MatchString(n.Value) {
-					found = append(found, fmt.Sprintf("%s: %s cuts a text wherever it falls: use chars.HeadPoints",
+					found = append(found, fmt.Sprintf("%s: %s may cut a text inside a character: use chars.HeadPoints",
 						f.at(n), n.Value))
 				}
 			case *ast.SelectorExpr:
@@ -55,7 +55,7 @@ func cutRule(tr tree) []string {
 	return found
 }
 
-// runeReaders are the files that read a text by its code points, and cut none.
+// runeReaders returns the files that read a text by code points and do not cut it.
 func runeReaders() []string {
 	return []string{"shared/model/scripted/assistant.go", "shared/tool/calculator/parse.go"}
 }
@@ -65,8 +65,8 @@ func TestCuts_OneFunction(t *testing.T) {
 		return "-- functions/x/a.go --\npackage main\nimport (\n" + imports + "\n)\n" + body + "\n"
 	}
 	enforce(t, cutRule, map[string]string{
-		"cuts a text wherever": in(`"fmt"`, "func f(s string) string { return fmt.Sprintf(`a %.40q`, s) }"),
-		"chars.Head":           in(`"unicode/utf8"`, "func f(s string) bool { return utf8.RuneStart(s[1]) }"),
-		"[]rune of a text":     in("", "func f(s string) string { return string([]rune(s)[:5]) }"),
+		"may cut a text":   in(`"fmt"`, "func f(s string) string { return fmt.Sprintf(`a %.40q`, s) }"),
+		"chars.Head":       in(`"unicode/utf8"`, "func f(s string) bool { return utf8.RuneStart(s[1]) }"),
+		"[]rune of a text": in("", "func f(s string) string { return string([]rune(s)[:5]) }"),
 	})
 }

@@ -1,4 +1,4 @@
-// Package arch is this repository's rules, as tests: what may import what, no state in packages, no goroutine without
-// an owner, sizes, comments. Each rule has a planted violation beside it that it must notice. A rule or an exception
-// that no longer fits anything fails as well.
+// Package arch holds this repository's rules as tests: which package may import which, no state in packages, no
+// goroutine without an owner, sizes, comments, logs and prose. Each rule must notice planted violations. A rule or an
+// exception that matches nothing any more fails too.
 package arch

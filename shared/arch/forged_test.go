@@ -24,7 +24,7 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// forgeries compile. Each tries to make the user it is given somebody, and may fail or panic as it likes.
+// forgeries returns code that compiles and tries to turn the given user into another one. It may fail or panic.
 func forgeries() map[string]func(u *chat.User) error {
 	all := decoded()
 	for name, f := range reflected() {
@@ -33,7 +33,7 @@ func forgeries() map[string]func(u *chat.User) error {
 	return all
 }
 
-// decoded fill a user from text or bytes that somebody outside may have written.
+// decoded returns forgeries that fill a user from text or bytes.
 func decoded() map[string]func(u *chat.User) error {
 	type shape struct {
 		Key  string
@@ -87,23 +87,32 @@ func decoded() map[string]func(u *chat.User) error {
 	return all
 }
 
-// fill keeps from staticcheck what it would say as well: a user has nothing to be filled.
+// fill hides from staticcheck that a user has no field to fill.
 func fill(decode func([]byte, any) error, text string, into any) error {
 	return decode([]byte(text), into)
 }
 
-// reflected are Go values turned into a user.
+// reflected returns forgeries that turn Go values into a user.
 func reflected() map[string]func(u *chat.User) error {
 	type own struct{ key string }
 	typ := reflect.TypeFor[chat.User]()
 	field := func(u *chat.User) reflect.Value { return reflect.ValueOf(u).Elem().Field(0) }
 	return map[string]func(u *chat.User) error{
-		"an assertion of a string":  func(u *chat.User) error { *u = any("bob").(chat.User); return nil },
-		"an assertion of its shape": func(u *chat.User) error { *u = any(struct{ key string }{"bob"}).(chat.User); return nil },
-		"its own name elsewhere":    func(u *chat.User) error { *u = any(own{"bob"}).(chat.User); return nil },
-		"reflect.New":               func(u *chat.User) error { *u = reflect.New(typ).Elem().Interface().(chat.User); return nil },
-		"reflect.Zero":              func(u *chat.User) error { *u = reflect.Zero(typ).Interface().(chat.User); return nil },
-		"its field set":             func(u *chat.User) error { field(u).SetString("bob"); return nil },
+		"an assertion of a string": func(u *chat.User) error { *u = any("bob").(chat.User); return nil },
+		"an assertion of its shape": func(u *chat.User) error {
+			*u = any(struct{ key string }{"bob"}).(chat.User)
+			return nil
+		},
+		"its own name elsewhere": func(u *chat.User) error { *u = any(own{"bob"}).(chat.User); return nil },
+		"reflect.New": func(u *chat.User) error {
+			*u = reflect.New(typ).Elem().Interface().(chat.User)
+			return nil
+		},
+		"reflect.Zero": func(u *chat.User) error {
+			*u = reflect.Zero(typ).Interface().(chat.User)
+			return nil
+		},
+		"its field set": func(u *chat.User) error { field(u).SetString("bob"); return nil },
 		"its field by name": func(u *chat.User) error {
 			reflect.ValueOf(u).Elem().FieldByName("key").Set(reflect.ValueOf("bob"))
 			return nil
@@ -126,26 +135,28 @@ func reflected() map[string]func(u *chat.User) error {
 	}
 }
 
-// TestForgedUsersAreNobody: what compiles and is no user makes none when it runs, and nobody takes what it made.
-func TestForgedUsersAreNobody(t *testing.T) {
+// TestUsers_ForgeriesAtRunTime runs every forgery that compiles: it must leave the zero User, and each function that
+// takes a user must refuse the result.
+func TestUsers_ForgeriesAtRunTime(t *testing.T) {
 	t.Attr("row", "B1: a forged user that does compile is the zero User")
 	for how, forge := range forgeries() {
 		var u chat.User
 		outcome := attempt(forge, &u)
 		if u != (chat.User{}) || !u.IsZero() || u.Key() != "" {
-			t.Errorf("%s makes %v of nobody (%v)", how, u, outcome)
+			t.Errorf("%s turns the zero User into %v (%v)", how, u, outcome)
 		}
 		for name, take := range takers() {
 			refusesNobody(t, name, take, u)
 		}
 		alice := chattest.User(t, "alice")
 		if outcome := attempt(forge, &alice); alice != chattest.User(t, "alice") && !alice.IsZero() {
-			t.Errorf("%s makes %v of alice (%v)", how, alice, outcome)
+			t.Errorf("%s turns alice into %v (%v)", how, alice, outcome)
 		}
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d ways to a user that compile: each leaves nobody, whom %d functions refuse",
-			len(forgeries()), len(takers())))
+		t.Attr("figure",
+			fmt.Sprintf("%d ways to a user that compile: each leaves the zero User, which %d functions refuse",
+				len(forgeries()), len(takers())))
 	}
 }
 
@@ -158,8 +169,9 @@ func attempt(forge func(*chat.User) error, u *chat.User) (outcome any) {
 	return forge(u)
 }
 
-// TestUsersMethods: one more method might be what some decoder looks for, or change its user.
-func TestUsersMethods(t *testing.T) {
+// TestUsers_Methods pins the methods of a user: another method might be called by a decoder, or might change the
+// user.
+func TestUsers_Methods(t *testing.T) {
 	var got []string
 	for m := range reflect.TypeFor[*chat.User]().Methods() {
 		got = append(got, m.Name)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// memoryRule holds what message keeps between frames: a map in one of its structs has a one-way hash as its key and
-// numbers as its values, so nothing of a user's is there.
+// memoryRule bounds the memory that message keeps between frames: a map in one of its structs has a one-way hash as
+// its key and numbers as its values, so it holds no user's data.
 func memoryRule(tr tree) []string {
 	structs := map[string]*ast.StructType{}
 	var found []string
@@ -62,7 +62,7 @@ func numbers(structs map[string]*ast.StructType, e ast.Expr) bool {
 		func(f *ast.Field) bool { return !named(f.Type, "int", "int64") })
 }
 
-func TestMessageKeepsHashesAndNumbers(t *testing.T) {
+func TestMessage_MemoryBetweenFrames(t *testing.T) {
 	enforce(t, memoryRule, map[string]string{
 		"a.go:3: a map of message": "-- functions/message/a.go --\npackage main\ntype b struct{ n int }\ntype " +
 			"kept struct{ all map[string]b }\n",
@@ -76,5 +76,5 @@ func TestMessageKeepsHashesAndNumbers(t *testing.T) {
 			return
 		}
 	}
-	t.Error("functions/message/frames.go is gone, of which this rule speaks")
+	t.Error("functions/message/frames.go does not exist, and this rule is about it")
 }

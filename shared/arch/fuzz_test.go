@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fuzzRule compares the fuzz targets of the tree with those that the Makefile names.
+// fuzzRule compares the fuzz targets in the code with the list in the Makefile.
 func fuzzRule(tr tree) []string {
 	text, err := fs.ReadFile(tr.fsys, "Makefile")
 	if err != nil {
@@ -27,22 +27,22 @@ func fuzzRule(tr tree) []string {
 	}
 	for _, target := range there {
 		if !slices.Contains(listed, target) {
-			found = append(found, target+" is not run by make fuzz: add it to FUZZ in the Makefile")
+			found = append(found, target+" does not run in make fuzz: add it to FUZZ in the Makefile")
 		}
 	}
 	for _, target := range listed {
 		if !slices.Contains(there, target) {
-			found = append(found, target+" is listed in the Makefile's FUZZ, and there is no such target: remove it")
+			found = append(found, target+" is listed in the Makefile's FUZZ and does not exist: remove it")
 		}
 	}
 	return found
 }
 
-func TestMakeFuzzRunsEveryTarget(t *testing.T) {
+func TestFuzz_TargetsInMakefile(t *testing.T) {
 	enforce(t, fuzzRule, map[string]string{
-		"shared/wire:FuzzNew is not run": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/fuzz_test.go " +
-			"--\npackage wire\nfunc FuzzNew() {}\n",
-		"there is no such target": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n-- shared/wire/wire.go " +
-			"--\npackage wire\n",
+		"shared/wire:FuzzNew does not run": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n" +
+			"-- shared/wire/fuzz_test.go --\npackage wire\nfunc FuzzNew() {}\n",
+		"and does not exist": "-- Makefile --\nFUZZ := shared/wire:FuzzOld\n" +
+			"-- shared/wire/wire.go --\npackage wire\n",
 	})
 }

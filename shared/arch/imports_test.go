@@ -8,16 +8,16 @@ import (
 	"testing"
 )
 
-// allowed is what a package's files (but tests) may import.
+// allowed lists the imports of a package's files; tests may import more.
 type allowed struct {
 	ours    []string // below shared/
-	outside []string // module or package paths; what is below them as well
+	outside []string // module or package paths, and everything below them
 }
 
 const awsSDK = "github.com/aws/aws-sdk-go-v2"
 
-// table is the import rule: imports point down, and edges do not import each other. An entry also speaks for the
-// packages below it that have none of their own.
+// table is the import rule: imports point down, and edges do not import each other. An entry also covers the packages
+// below it that have no entry of their own.
 func table() map[string]allowed {
 	return map[string]allowed{
 		"internal/principal": {},
@@ -54,14 +54,15 @@ func table() map[string]allowed {
 	}
 }
 
-// testOnly are packages for tests: they take a testing.TB and may import anything, and only tests import them.
+// testOnly returns the packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
 	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest",
 		"usercontext/walktest",
 		"wire/wiretest"}
 }
 
-// makers are the files that may import internal/principal: where a chat.User is made, and the vocabulary.
+// makers returns the files that may import internal/principal: the vocabulary, and the places where a chat.User is
+// made.
 func makers() []string {
 	return []string{
 		"shared/chat/chat.go",
@@ -97,7 +98,7 @@ func importRule(tr tree) []string {
 	return found
 }
 
-// refused says why a file may not import something, or "".
+// refused returns why a file may not import a path, or "".
 func refused(f file, imp string) string {
 	pkg, inShared := strings.CutPrefix(f.dir(), "shared/")
 	local, ours := strings.CutPrefix(imp, module+"/")
@@ -135,7 +136,7 @@ func refused(f file, imp string) string {
 
 func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
 
-// functionImport bounds what functions/ know of AWS: clients belong to store, gateway and usercreds.
+// functionImport keeps AWS clients out of functions/: they belong to store, gateway and usercreds.
 func functionImport(f file, imp string) string {
 	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") {
 		return "AWS clients belong to store, gateway and usercreds"
@@ -143,7 +144,7 @@ func functionImport(f file, imp string) string {
 	return ""
 }
 
-func TestImportsPointDown(t *testing.T) {
+func TestImports_Table(t *testing.T) {
 	enforce(t, importRule, map[string]string{
 		"shared/chat/a.go imports carrel/shared/wire": "-- shared/chat/a.go --\npackage chat\nimport _ " +
 			"\"carrel/shared/wire\"\n",
@@ -169,13 +170,13 @@ func makerRule(tr tree) []string {
 	for _, f := range tr.files {
 		if slices.Contains(f.imports(), module+"/shared/internal/principal") && !slices.Contains(makers(), f.path) &&
 			f.dir() != "shared/internal/principal" {
-			found = append(found, f.path+" imports internal/principal: users are made at the edge alone")
+			found = append(found, f.path+" imports internal/principal: only the edge makes users")
 		}
 	}
 	return found
 }
 
-func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
+func TestUsers_Makers(t *testing.T) {
 	t.Attr("row", "B1: users are made in named files only")
 	enforce(t, makerRule, map[string]string{
 		"shared/gateway/other.go": "-- shared/gateway/other.go --\npackage gateway\nimport _ " +
@@ -185,7 +186,7 @@ func TestUsersAreMadeAtTheEdgeAlone(t *testing.T) {
 	})
 }
 
-func TestTheTableIsNotStale(t *testing.T) {
+func TestImports_StaleEntries(t *testing.T) {
 	tr := repository(t)
 	dirs, imported, makersSeen := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range tr.files {
@@ -208,7 +209,7 @@ func TestTheTableIsNotStale(t *testing.T) {
 	}
 	for pkg, a := range table() {
 		if !dirs["shared/"+pkg] && !used(pkg, "") {
-			t.Errorf("the table speaks of shared/%s, which does not exist", pkg)
+			t.Errorf("the table lists shared/%s, which does not exist", pkg)
 		}
 		for _, o := range a.ours {
 			if !imported["shared/"+pkg+" "+module+"/shared/"+o] {
@@ -223,7 +224,7 @@ func TestTheTableIsNotStale(t *testing.T) {
 	}
 	for _, pkg := range testOnly() {
 		if !dirs["shared/"+pkg] {
-			t.Errorf("shared/%s is for tests alone and does not exist", pkg)
+			t.Errorf("shared/%s is listed for tests and does not exist", pkg)
 		}
 	}
 	for _, m := range makers() {

@@ -10,10 +10,11 @@ import (
 	"testing"
 )
 
-// keyFile is the one place that builds a key: shared/store's FuzzKeys is about what stands there, and nothing else.
+// keyFile is the only file that builds keys: FuzzKeys of shared/store covers it, and no other.
 const keyFile = "shared/store/keys.go"
 
-// keyRule refuses keys that are built elsewhere. What was read may be taken apart, and written back where it was.
+// keyRule refuses keys that are built elsewhere. Code may take apart a key that it has read, and use it again
+// unchanged.
 func keyRule(tr tree) []string {
 	builders := keyBuilders(tr)
 	literal := regexp.MustCompile("[A-Za-z0-9]#[A-Z]|[A-Z]#[\"`]|[\"`]#[A-Z]")
@@ -23,17 +24,16 @@ func keyRule(tr tree) []string {
 			under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) {
 			continue
 		}
-		k := keyLooker{file: f, builders: builders, literal: literal, said: map[int]string{}}
+		k := keyLooker{file: f, builders: builders, literal: literal, found: map[int]string{}}
 		ast.Inspect(f.ast, k.look)
-		for _, line := range slices.Sorted(maps.Keys(k.said)) {
-			found = append(found, k.said[line])
+		for _, line := range slices.Sorted(maps.Keys(k.found)) {
+			found = append(found, k.found[line])
 		}
 	}
 	return found
 }
 
-// keyBuilders are the names of keyFile that a key is made with: its functions, and the constants that are parts of
-// keys.
+// keyBuilders returns the names in keyFile that make a key: its functions, and the constants that are parts of keys.
 func keyBuilders(tr tree) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range tr.files {
@@ -58,16 +58,16 @@ func keyBuilders(tr tree) map[string]bool {
 	return names
 }
 
-// keyLooker looks at one file, and says one thing of a line.
+// keyLooker searches one file, and reports at most one violation for each line.
 type keyLooker struct {
 	file
 	builders map[string]bool
 	literal  *regexp.Regexp // of a text that is a part of a key
-	said     map[int]string
+	found    map[int]string
 }
 
 func (k keyLooker) say(n ast.Node, what string) {
-	k.said[k.fset.Position(n.Pos()).Line] = k.at(n) + ": " + what + ": keys are built in " + keyFile + " alone"
+	k.found[k.fset.Position(n.Pos()).Line] = k.at(n) + ": " + what + ": keys are built in " + keyFile + " only"
 }
 
 func (k keyLooker) look(n ast.Node) bool {
@@ -105,7 +105,7 @@ func (k keyLooker) look(n ast.Node) bool {
 	return true
 }
 
-// part tells whether an expression is a part of a key: pk, sk, or a constant of keyFile.
+// part reports whether an expression is a part of a key: pk, sk, or a constant of keyFile.
 func (k keyLooker) part(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.SelectorExpr:
@@ -120,7 +120,7 @@ func (k keyLooker) part(e ast.Expr) bool {
 	return false
 }
 
-// called tells whether a function of keyFile is called.
+// called reports whether a call is of a function of keyFile.
 func (k keyLooker) called(c *ast.CallExpr) bool {
 	switch f := c.Fun.(type) {
 	case *ast.Ident:
@@ -131,7 +131,7 @@ func (k keyLooker) called(c *ast.CallExpr) bool {
 	return false
 }
 
-// ready tells whether an item's key comes from keyFile or from an item that was read.
+// ready reports whether an item's key comes from keyFile or from an item that was read.
 func (k keyLooker) ready(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.SelectorExpr:
@@ -142,12 +142,12 @@ func (k keyLooker) ready(e ast.Expr) bool {
 	return false
 }
 
-// wasRead tells whether a key is made of what an item has for one.
+// wasRead reports whether a key is made of the key attributes of an item.
 func (k keyLooker) wasRead(c *ast.CompositeLit) bool {
 	return len(c.Elts) == 2 && k.part(c.Elts[0]) && k.part(c.Elts[1])
 }
 
-func TestKeysAreBuiltInOnePlace(t *testing.T) {
+func TestKeys_OneFile(t *testing.T) {
 	t.Attr("row", "B3: keys are built in one file")
 	const keys = "-- shared/store/keys.go --\npackage store\nconst runPrefix = \"RUN#\"\nfunc logPartition() string " +
 		"{ return \"\" }\n"
@@ -167,6 +167,6 @@ func TestKeysAreBuiltInOnePlace(t *testing.T) {
 			"-- functions/turn/a.go --\npackage main\nvar k = \"#T#\" + thread\n",
 	})
 	if len(keyBuilders(repository(t))) < 20 {
-		t.Errorf("%s builds nothing: the rule has lost it", keyFile)
+		t.Errorf("%s builds no key: was it moved?", keyFile)
 	}
 }

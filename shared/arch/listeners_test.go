@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// listenerHome is the only folder that may listen: what it serves has a guard against web pages in front.
+// listenerHome is the only folder that may listen: a guard against web pages precedes everything that it serves.
 const listenerHome = "infra/local/loopback"
 
-// listening are the names with which a program can listen or serve, by the paths of their packages.
+// listening returns the names with which a program can listen or serve, with the paths of their packages.
 func listening() map[string]bool {
 	names := map[string]bool{}
 	for _, name := range []string{"net.Listen", "net.ListenTCP", "net.ListenUnix", "net.ListenUDP", "net.ListenPacket",
@@ -47,13 +47,13 @@ func listenerRule(tr tree) []string {
 	return found
 }
 
-// testHelp reports whether a file is a test's: its package takes a testing.TB, or lies in a folder for tests.
+// testHelp reports whether a file belongs to a test: its package takes a testing.TB, or is a package for tests.
 func testHelp(f file) bool {
 	pkg, inShared := strings.CutPrefix(f.dir(), "shared/")
 	return inShared && under(pkg, testOnly())
 }
 
-func TestListenersHaveAGuard(t *testing.T) {
+func TestListeners_Guard(t *testing.T) {
 	enforce(t, listenerRule, map[string]string{
 		"infra/local/oidc/a.go:3: net.Listen": "-- infra/local/oidc/a.go --\npackage oidc\nimport \"net\"\nfunc f() " +
 			"{ _, _ = net.Listen(\"tcp\", \"127.0.0.1:0\") }\n",

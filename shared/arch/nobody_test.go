@@ -23,12 +23,12 @@ import (
 	"carrel/shared/usercreds"
 )
 
-// wire notes each request that somebody makes, and answers none.
+// wire records each request and answers none.
 type wire struct{ asked []string }
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	w.asked = append(w.asked, r.Method+" "+r.URL.String())
-	return nil, errors.New("nobody is to be asked")
+	return nil, errors.New("no request is allowed")
 }
 
 func (w *wire) aws() aws.Config {
@@ -37,7 +37,7 @@ func (w *wire) aws() aws.Config {
 		RetryMaxAttempts: 1}
 }
 
-// listed notes who lists connections.
+// listed records calls that list or remove connections.
 type listed struct{ *wire }
 
 func (l listed) RemoveConnection(context.Context, chat.ConnectionID) error {
@@ -50,11 +50,11 @@ func (l listed) Connections(context.Context) ([]chat.Connection, error) {
 	return nil, nil
 }
 
-// taker calls something with a user and returns what it made, if anything, and its error. What it asks goes to the
+// taker calls a function with a user and returns its result, if any, and its error. The function's requests go to the
 // wire.
 type taker func(t *testing.T, u chat.User, w *wire) (made any, err error)
 
-// takers are all exported functions of shared/ that take a user.
+// takers returns all exported functions of shared/ that take a user.
 func takers() map[string]taker {
 	invoker := func(w *wire) *gateway.Invoker { return gateway.NewInvoker(w.aws(), "turn", gateway.PerTenant) }
 	return map[string]taker{
@@ -88,24 +88,25 @@ func takers() map[string]taker {
 	}
 }
 
-// refusesNobody calls a taker with who is to be nobody, and says what else it did than refuse.
+// refusesNobody calls a taker with the zero User and reports every effect other than a refusal.
 func refusesNobody(t *testing.T, name string, take taker, u chat.User) {
 	t.Helper()
 	w := &wire{}
 	made, err := take(t, u, w)
 	if !errors.Is(err, chat.ErrNoUser) {
-		t.Errorf("%s takes nobody for somebody: %v, want chat.ErrNoUser", name, err)
+		t.Errorf("%s accepts the zero User: %v, want chat.ErrNoUser", name, err)
 	}
 	if made != nil && !reflect.ValueOf(made).IsZero() {
-		t.Errorf("%s made %T for nobody", name, made)
+		t.Errorf("%s made %T for the zero User", name, made)
 	}
 	if len(w.asked) > 0 {
-		t.Errorf("%s asked for nobody: %v", name, w.asked)
+		t.Errorf("%s made requests for the zero User: %v", name, w.asked)
 	}
 }
 
-// TestTheZeroUserIsRefused: each function that takes a user has a case, and refuses the zero one without effect.
-func TestTheZeroUserIsRefused(t *testing.T) {
+// TestTakers_ZeroUser calls each function that takes a user with the zero User: it must refuse it without an
+// effect.
+func TestTakers_ZeroUser(t *testing.T) {
 	t.Attr("row", "B1: each function that takes a user rejects the zero User")
 	takes, _ := handlers(repository(t))
 	all := takers()
@@ -123,7 +124,8 @@ func TestTheZeroUserIsRefused(t *testing.T) {
 	}
 	if !t.Failed() {
 		t.Attr("figure",
-			fmt.Sprintf("%d functions take a user: %d refuse nobody and ask nothing, %d records nobody as nobody",
+			fmt.Sprintf("%d functions take a user: %d refuse the zero User without a request, %d records it as the "+
+				"zero User",
 				len(all), len(takers()), len(recorders())))
 	}
 }
@@ -134,7 +136,7 @@ func uncovered(takes map[string]bool, cases map[string]taker) []string {
 	for name, yes := range takes {
 		if cases[name] == nil && yes {
 			found = append(found,
-				name+" takes a user, and nothing shows that it refuses the zero one: add it to takers")
+				name+" takes a user, and no case shows that it refuses the zero User: add it to takers")
 		}
 	}
 	for name := range cases {
@@ -146,8 +148,8 @@ func uncovered(takes map[string]bool, cases map[string]taker) []string {
 	return found
 }
 
-// TestEveryTakerIsFound plants functions that take a user in all the ways that there are.
-func TestEveryTakerIsFound(t *testing.T) {
+// TestTakers_Planted plants functions that take a user in every possible way.
+func TestTakers_Planted(t *testing.T) {
 	t.Attr("row", "B1: each function that takes a user is tried with the zero User")
 	takes, _ := handlers(planted(t, `
 -- shared/internal/principal/a.go --
@@ -198,22 +200,22 @@ func Test(chat.User) {}
 		t.Errorf("found %v, want %v", got, want)
 	}
 	missing := strings.Join(uncovered(takes, map[string]taker{"shared/tool.Not": nil}), "\n")
-	for _, want := range []string{"shared/tool.Plain takes a user, and nothing", "shared/tool.Not takes no user"} {
+	for _, want := range []string{"shared/tool.Plain takes a user, and no case", "shared/tool.Not takes no user"} {
 		if !strings.Contains(missing, want) {
-			t.Errorf("nobody says that %s: %s", want, missing)
+			t.Errorf("the comparison does not report %q: %s", want, missing)
 		}
 	}
 	t.Attr("figure", fmt.Sprintf("%d of %d planted ways to take a user were found", len(got), len(want)))
 }
 
-// recorders may be told of nobody: what they do with the user is to write down whose request it was.
+// recorders returns the functions that accept the zero User: they only record whose request it was.
 func recorders() map[string]taker {
 	return map[string]taker{
 		"shared/monitor.Monitor.Violation": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			var said strings.Builder
-			monitor.New(&said, "f", slog.New(slog.DiscardHandler)).Violation(t.Context(), "planted", u)
-			if !strings.Contains(said.String(), `"UserHash":"nobody"`) {
-				return nil, fmt.Errorf("it recorded %s", &said)
+			var output strings.Builder
+			monitor.New(&output, "f", slog.New(slog.DiscardHandler)).Violation(t.Context(), "planted", u)
+			if !strings.Contains(output.String(), `"UserHash":"nobody"`) {
+				return nil, fmt.Errorf("it recorded %s", &output)
 			}
 			return nil, nil
 		},

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// pure are the packages that tools and agents may import: they compute. None opens a file or a connection, starts a
-// process, reads the environment, or gives the credentials that stand there.
+// pure returns the packages that tools and agents may import. They compute: none opens a file or a connection, starts
+// a process, reads the environment, or reveals credentials.
 func pure() []string {
 	return []string{
 		"bytes", "cmp", "context", "embed", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv",
@@ -24,7 +24,7 @@ func pure() []string {
 	}
 }
 
-// besides is what packages of ours may import as well that tools and agents are made with. They hand on nothing of it.
+// besides returns further imports of packages that tools and agents use. These packages do not pass them on.
 func besides() map[string][]string {
 	return map[string][]string{
 		"shared/engine":             {"runtime/debug"}, // the stack of a panic, for the log
@@ -36,7 +36,7 @@ func besides() map[string][]string {
 	}
 }
 
-// printing are functions of fmt that write to the process's own output, where the log and the metrics go.
+// printing returns the functions of fmt that write to the process's own output, which holds the log and the metrics.
 func printing() []string {
 	return []string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"}
 }
@@ -46,7 +46,7 @@ func sandboxed(dir string) bool {
 	return ofTools(dir) || dir == "shared/agent" || strings.HasPrefix(dir, "shared/agent/")
 }
 
-// reached are the folders of this module's packages that tools and agents import, directly or through each other.
+// reached returns the folders of this module's packages that tools and agents import, directly or indirectly.
 func reached(tr tree) map[string]bool {
 	found := map[string]bool{}
 	for more := true; more; {
@@ -65,8 +65,8 @@ func reached(tr tree) map[string]bool {
 	return found
 }
 
-// pureRule keeps tools and agents from the machine that they run on. The packages of ours that they reach keep the rule
-// too, so that none hands on what the rule refuses.
+// pureRule keeps tools and agents away from the machine that they run on. The packages of this module that they import
+// keep the rule too, so that none passes on a refused package.
 func pureRule(tr tree) []string {
 	var found []string
 	reach := reached(tr)
@@ -78,7 +78,8 @@ func pureRule(tr tree) []string {
 		for _, imp := range f.imports() {
 			if !strings.HasPrefix(imp, module+"/") && !slices.Contains(may, imp) {
 				found = append(found,
-					fmt.Sprintf("%s imports %s: tools and agents compute, and get all else by an interface of their "+
+					fmt.Sprintf("%s imports %s: tools and agents compute, and reach all else through an interface of "+
+						"their "+
 						"own from "+
 						"functions/turn. If %s only computes, add it to the list in shared/arch/pure_test.go", f.path,
 						imp,
@@ -90,7 +91,7 @@ func pureRule(tr tree) []string {
 	return found
 }
 
-// prints are the places of a file where it writes to the process's output.
+// prints returns the places of a file that write to the process's output.
 func prints(f file) (found []string) {
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -110,7 +111,7 @@ func prints(f file) (found []string) {
 	return found
 }
 
-func TestToolsAndAgentsCompute(t *testing.T) {
+func TestTools_PureImports(t *testing.T) {
 	a := func(dir, imports, body string) string {
 		return "-- " + dir + "/a.go --\npackage " + path.Base(dir) + "\n" + imports + "\n" + body + "\n"
 	}
@@ -141,7 +142,7 @@ func TestToolsAndAgentsCompute(t *testing.T) {
 				return f.dir() == dir && !f.test() &&
 					slices.Contains(f.imports(), imp)
 			}) {
-				t.Errorf("no tool or agent reaches an import of %s by %s: take it out of the list", imp, dir)
+				t.Errorf("no tool or agent reaches an import of %s by %s: remove it from the list", imp, dir)
 			}
 		}
 	}

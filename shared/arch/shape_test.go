@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What still fits into a head.
+// Sizes up to which a reader keeps a function or a file in mind.
 const (
 	maxFunctionLines = 60
 	maxFileLines     = 400
@@ -34,7 +34,7 @@ func sizeRule(tr tree) []string {
 	return found
 }
 
-func TestFunctionsAndFilesStaySmall(t *testing.T) {
+func TestShape_Sizes(t *testing.T) {
 	enforce(t, sizeRule, map[string]string{
 		"f has 72 lines": "-- shared/chat/a.go --\npackage chat\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", 70) +
 			"}\n",
@@ -64,7 +64,7 @@ func commentRule(tr tree) []string {
 	return found
 }
 
-// undocumented names the exported names of a declaration that have no comment of their own or of their group.
+// undocumented returns the exported names of a declaration that have no comment, neither their own nor their group's.
 func undocumented(f file, d ast.Decl) []string {
 	var found []string
 	say := func(n *ast.Ident) { found = append(found, fmt.Sprintf("%s: %s has no comment", f.at(n), n.Name)) }
@@ -91,10 +91,10 @@ func undocumented(f file, d ast.Decl) []string {
 	return found
 }
 
-// short are methods whose meaning is their interface's: one line, as in Error() or Len().
+// short reports whether a method is one line, such as Error() or Len(): its interface defines its meaning.
 func short(f file, d *ast.FuncDecl) bool { return d.Recv != nil && f.lines(d) == 1 }
 
-// ofHidden are methods of types that no other package can name.
+// ofHidden reports whether a method belongs to a type that other packages cannot name.
 func ofHidden(d *ast.FuncDecl) bool {
 	if d.Recv == nil {
 		return false
@@ -107,7 +107,7 @@ func ofHidden(d *ast.FuncDecl) bool {
 	return ok && !n.IsExported()
 }
 
-func TestPackagesAndExportedNamesHaveComments(t *testing.T) {
+func TestShape_Comments(t *testing.T) {
 	enforce(t, commentRule, map[string]string{
 		"shared/chat: the package has no comment": "-- shared/chat/a.go --\npackage chat\n",
 		"F has no comment": "-- shared/chat/a.go --\n// Package chat.\npackage chat\nfunc F() " +
@@ -131,7 +131,7 @@ func layoutRule(tr tree) []string {
 		}
 		if name := path.Base(dir); slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types",
 			"manager", "service"}, name) {
-			found = append(found, dir+": a package is named for what it provides")
+			found = append(found, dir+": a package is named for its purpose")
 		}
 		fn, ok := strings.CutPrefix(dir, "functions/")
 		if !ok || seen[fn] {
@@ -145,7 +145,7 @@ func layoutRule(tr tree) []string {
 	return found
 }
 
-func TestLayout(t *testing.T) {
+func TestShape_Layout(t *testing.T) {
 	enforce(t, layoutRule, map[string]string{
 		"directly in shared/": "-- template.yaml --\n-- shared/a.go --\npackage shared\n",
 		"functions/extra: template.yaml does not": "-- template.yaml --\nResources:\n  TurnFunction:\n-- " +
@@ -172,7 +172,7 @@ func skipRule(tr tree) []string {
 	return found
 }
 
-func TestSkipsHaveAReason(t *testing.T) {
+func TestShape_SkipReasons(t *testing.T) {
 	enforce(t, skipRule, map[string]string{
 		"a skip without": "-- shared/chat/a_test.go --\npackage chat\nimport \"testing\"\nfunc TestA(t *testing.T) { " +
 			"t.SkipNow() }\n",

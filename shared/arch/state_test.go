@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// spawners may have a go statement: each owns its goroutines and waits for them.
+// spawners returns the folders that may have go statements: each waits for its own goroutines.
 func spawners() []string {
 	return []string{"shared/usercontext", "shared/emit", "shared/client", "shared/engine", "functions/sweep", "infra"}
 }
@@ -31,8 +31,8 @@ func variableRule(tr tree) []string {
 				for i, n := range v.Names {
 					if n.Name != "_" && !isError(v, i) && !embedded(g, v) {
 						found = append(found,
-							fmt.Sprintf("%s: the package-level variable %s: state belongs to a value that somebody "+
-								"is given", f.at(n), n.Name))
+							fmt.Sprintf("%s: the package-level variable %s: state belongs to a value that "+
+								"is passed on", f.at(n), n.Name))
 					}
 				}
 			}
@@ -41,8 +41,8 @@ func variableRule(tr tree) []string {
 	return found
 }
 
-// isError reports whether the i-th variable is an error that is made there, or another's: errX or ErrX. What else has
-// such a name is state like any other.
+// isError reports whether the i-th variable is an error, named errX or ErrX, that is made there or copied from another
+// package. Any other value under such a name is state.
 func isError(v *ast.ValueSpec, i int) bool {
 	if !regexp.MustCompile(`^[eE]rr[A-Z]`).MatchString(v.Names[i].Name) || i >= len(v.Values) {
 		return false
@@ -69,7 +69,7 @@ func embedded(g *ast.GenDecl, v *ast.ValueSpec) bool {
 	return false
 }
 
-func TestNoPackageLevelState(t *testing.T) {
+func TestState_PackageVariables(t *testing.T) {
 	t.Attr("row", "C1: no package-level variable")
 	enforce(t, variableRule, map[string]string{
 		"variable cache":   "-- shared/chat/a.go --\npackage chat\nvar cache = map[string]int{}\n",
@@ -80,7 +80,7 @@ func TestNoPackageLevelState(t *testing.T) {
 	})
 }
 
-// globals are other people's state, and calls that hide time or drop a context, by the paths of their packages.
+// globals returns state of other packages, and calls that ignore time or a context, with the reason.
 func globals() map[string]string {
 	return map[string]string{
 		"net/http.DefaultClient":    "make a client with deadlines",
@@ -90,12 +90,12 @@ func globals() map[string]string {
 		"net/http.Post":             "it uses http.DefaultClient",
 		"net/http.HandleFunc":       "it uses http.DefaultServeMux",
 		"net/http.ListenAndServe":   "it has no timeouts",
-		"log/slog.SetDefault":       "hand the logger on",
-		"log/slog.Default":          "hand the logger on",
+		"log/slog.SetDefault":       "pass the logger on",
+		"log/slog.Default":          "pass the logger on",
 		"context.TODO":              "take a context",
 		"log.Fatal":                 "return an error",
 		"log.Fatalf":                "return an error",
-		"time.Sleep":                "wait for what you wait for",
+		"time.Sleep":                "wait for the condition itself",
 		"time.Tick":                 "it is never stopped",
 		"math/rand.Seed":            "make a source",
 	}
@@ -104,7 +104,7 @@ func globals() map[string]string {
 func globalRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
-		bubble := slices.Contains(f.imports(), "testing/synctest") // there, a sleep moves a clock that is not real
+		bubble := slices.Contains(f.imports(), "testing/synctest") // a sleep moves a fake clock there
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok {
 				if x, ok := s.X.(*ast.Ident); ok && !(bubble && s.Sel.Name == "Sleep") {
@@ -119,7 +119,7 @@ func globalRule(tr tree) []string {
 	return found
 }
 
-func TestNoGlobalsOfOthers(t *testing.T) {
+func TestState_ForeignGlobals(t *testing.T) {
 	t.Attr("row", "C1: no global of another package is used or changed")
 	enforce(t, globalRule, map[string]string{
 		"http.DefaultClient": "-- shared/token/a.go --\npackage token\nimport \"net/http\"\nfunc f() { _ = " +
@@ -146,7 +146,7 @@ func hiddenRule(tr tree) []string {
 		for _, g := range f.ast.Comments {
 			for _, c := range g.List {
 				if strings.HasPrefix(c.Text, "//go:linkname") || strings.HasPrefix(c.Text, "//go:cgo_") {
-					found = append(found, f.at(c)+": "+strings.Fields(c.Text)[0][2:]+" goes round the types")
+					found = append(found, f.at(c)+": "+strings.Fields(c.Text)[0][2:]+" bypasses the types")
 				}
 			}
 		}
@@ -154,17 +154,17 @@ func hiddenRule(tr tree) []string {
 	return found
 }
 
-func TestNothingRunsOrLinksInHiding(t *testing.T) {
+func TestState_InitAndLinkname(t *testing.T) {
 	t.Attr("row", "C1: no init function, no linkname")
 	enforce(t, hiddenRule, map[string]string{
-		"go:linkname goes":      "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
+		"go:linkname bypasses":  "-- shared/chat/a.go --\npackage chat\n//go:linkname f runtime.f\nfunc f()\n",
 		"go:cgo_import_dynamic": "-- shared/chat/a.go --\npackage chat\n//go:cgo_import_dynamic f\nfunc f()\n",
 		"init function":         "-- shared/chat/a.go --\npackage chat\nfunc init() {}\n",
 	})
 }
 
-// starts reports whether a node starts a goroutine: a go statement, time.AfterFunc, or a Go method that takes the
-// function alone, as sync.WaitGroup's does (usercontext's takes a name as well, and waits).
+// starts reports whether a node starts a goroutine: a go statement, time.AfterFunc, or a method Go with the function
+// as its only argument, like sync.WaitGroup's. usercontext's Go takes a name as well, and waits.
 func starts(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -198,7 +198,7 @@ func goRule(tr tree) []string {
 	return found
 }
 
-func TestGoroutinesHaveAnOwner(t *testing.T) {
+func TestGoroutines_Owner(t *testing.T) {
 	enforce(t, goRule, map[string]string{
 		"turn/a.go:2: a go statement": "-- functions/turn/a.go --\npackage main\nfunc f() { go f() }\n",
 		"turn/a.go:3: a go statement": "-- functions/turn/a.go --\npackage main\nimport \"time\"\nfunc f() { " +
@@ -218,7 +218,7 @@ func TestGoroutinesHaveAnOwner(t *testing.T) {
 			}
 		}
 		if !one {
-			t.Errorf("%s may have go statements and has none: take it off the list", s)
+			t.Errorf("%s may have go statements and has none: remove it from the list", s)
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A tool's package knows of Carrel only this: what a tool is made with, and of the vocabulary what names nobody.
+// toolMay returns everything of Carrel that a tool's package may use: the parts that make a tool, and types that name
+// no user.
 func toolMay() map[string][]string {
 	return map[string][]string{
 		module + "/shared/tool":     {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
@@ -19,14 +20,14 @@ func toolMay() map[string][]string {
 	}
 }
 
-// ofTools reports whether a folder is a tool's package: one below shared/tool, but for what is for tests.
+// ofTools reports whether a folder is a tool's package: one below shared/tool, except those for tests.
 func ofTools(dir string) bool {
 	pkg, ok := strings.CutPrefix(dir, "shared/tool/")
 	return ok && !under("tool/"+pkg, testOnly())
 }
 
-// toolRule keeps tools from everything that names a user: they import nothing of ours but what toolMay says, use
-// nothing else of it, and are made nowhere else.
+// toolRule keeps tools away from everything that names a user. They import only what toolMay lists and use only its
+// names, and no other package defines a tool.
 func toolRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
@@ -45,7 +46,8 @@ func toolRule(tr tree) []string {
 			}
 			if _, ok := toolMay()[imp]; !ok {
 				found = append(found,
-					fmt.Sprintf("%s imports %s: a tool is given what is its user's, by an interface of its own", f.path,
+					fmt.Sprintf("%s imports %s: a tool receives its user's data through an interface of its own",
+						f.path,
 						imp))
 				continue
 			}
@@ -76,7 +78,8 @@ func toolRule(tr tree) []string {
 	return found
 }
 
-// definitions are the places of a file that define a tool where the rule would not see what it is made of.
+// definitions returns the places where a file outside of shared/tool defines a tool: the rule would not read what the
+// tool uses.
 func definitions(f file) (found []string) {
 	if f.dir() == "shared/tool" || !slices.Contains(f.imports(), module+"/shared/tool") {
 		return nil
@@ -90,7 +93,7 @@ func definitions(f file) (found []string) {
 	return found
 }
 
-func TestToolsCannotNameUsers(t *testing.T) {
+func TestTools_NoUsers(t *testing.T) {
 	t.Attr("row", "D4: no tool package names a user")
 	in := func(imports, body string) string {
 		return "-- shared/tool/diary/a.go --\npackage diary\nimport (\n" + imports + "\n)\n" + body + "\n"
@@ -101,10 +104,10 @@ func TestToolsCannotNameUsers(t *testing.T) {
 		"a tool names chat.Claims":       in(`"carrel/shared/chat"`, "var x chat.Claims"),
 		"a tool names chat.ConnectionID": in(`"carrel/shared/chat"`, "func f() { _ = chat.ConnectionID(`x`) }"),
 		"imports all names":              in(`. "carrel/shared/chat"`, "func New(u User) {}"),
-		"shared/store: a tool is given":  in(`"carrel/shared/store"`, "func New(t *store.Table) {}"),
-		"usercontext: a tool is given":   in(`"carrel/shared/usercontext"`, "func New(uc *usercontext.Context) {}"),
-		"principal: a tool is given":     in(`_ "carrel/shared/internal/principal"`, ""),
-		"gateway: a tool is given":       in(`_ "carrel/shared/gateway"`, ""),
+		"shared/store: a tool receives":  in(`"carrel/shared/store"`, "func New(t *store.Table) {}"),
+		"usercontext: a tool receives":   in(`"carrel/shared/usercontext"`, "func New(uc *usercontext.Context) {}"),
+		"principal: a tool receives":     in(`_ "carrel/shared/internal/principal"`, ""),
+		"gateway: a tool receives":       in(`_ "carrel/shared/gateway"`, ""),
 		"a tool names tool.Dispatcher":   in(`"carrel/shared/tool"`, "func New(d *tool.Dispatcher) {}"),
 		"turn/a.go:3: a tool is defined": "-- functions/turn/a.go --\npackage main\nimport " +
 			"\"carrel/shared/tool\"\nfunc f() { tool.Define() }\n",
@@ -132,7 +135,7 @@ func TestToolsCannotNameUsers(t *testing.T) {
 		for _, name := range names {
 			if own := imp[strings.LastIndex(imp, "/")+1:] + "." + name; !seen[own] && name != "InputError" &&
 				name != "IdempotencyKey" {
-				t.Errorf("tools may use %s and do not: take it off the list", own)
+				t.Errorf("tools may use %s and do not: remove it from the list", own)
 			}
 		}
 	}

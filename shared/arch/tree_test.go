@@ -26,12 +26,12 @@ type file struct {
 	fset *token.FileSet
 }
 
-// dir is the file's package folder, as in shared/chat.
+// dir returns the file's package folder, as in shared/chat.
 func (f file) dir() string { return path.Dir(f.path) }
 
 func (f file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// at names a place for a person.
+// at returns the place of a node for a message.
 func (f file) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", f.path, f.fset.Position(n.Pos()).Line)
 }
@@ -40,7 +40,7 @@ func (f file) lines(n ast.Node) int {
 	return f.fset.Position(n.End()).Line - f.fset.Position(n.Pos()).Line + 1
 }
 
-// imports are the file's imports, unquoted.
+// imports returns the paths that the file imports.
 func (f file) imports() []string {
 	var all []string
 	for _, i := range f.ast.Imports {
@@ -49,7 +49,7 @@ func (f file) imports() []string {
 	return all
 }
 
-// importOf is what a file imports under a name, or "".
+// importOf returns the path that a file imports under a name, or "".
 func (f file) importOf(name string) string {
 	for _, i := range f.ast.Imports {
 		imp := strings.Trim(i.Path.Value, `"`)
@@ -64,19 +64,19 @@ func (f file) importOf(name string) string {
 	return ""
 }
 
-// tree is what the rules look at.
+// tree is the part of the repository that the rules read.
 type tree struct {
 	fsys  fs.FS
 	files []file
 }
 
-// skipped reports whether nothing of ours is below a folder.
+// skipped reports whether a folder holds no code of this repository.
 func skipped(name string) bool {
 	return name != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" ||
 		name == "dist")
 }
 
-// load walks in this process: what a child process reads, the test cache would not see.
+// load reads the files in this process: the test cache does not notice files that a child process reads.
 func load(t *testing.T, fsys fs.FS) tree {
 	t.Helper()
 	tr := tree{fsys: fsys}
@@ -107,7 +107,7 @@ func load(t *testing.T, fsys fs.FS) tree {
 	return tr
 }
 
-// whole is the tree, parsed once for all rules: none changes it.
+// whole is the repository's tree, parsed once for all rules. No rule changes it.
 var (
 	parsing sync.Once
 	whole   tree
@@ -117,12 +117,12 @@ func repository(t *testing.T) tree {
 	t.Helper()
 	parsing.Do(func() { whole = load(t, os.DirFS("../..")) })
 	if len(whole.files) < 20 {
-		t.Fatalf("only %d Go files were found: the rules would prove nothing", len(whole.files))
+		t.Fatalf("only %d Go files were found, so the rules would prove nothing", len(whole.files))
 	}
 	return whole
 }
 
-// planted makes a tree from a txtar archive.
+// planted returns a tree made of a txtar archive.
 func planted(t *testing.T, archive string) tree {
 	t.Helper()
 	m := fstest.MapFS{}
@@ -132,10 +132,10 @@ func planted(t *testing.T, archive string) tree {
 	return load(t, m)
 }
 
-// rule finds what breaks it: one sentence each.
+// rule returns the violations of a tree, one sentence each.
 type rule func(tree) []string
 
-// enforce runs a rule on the repository, and then on planted violations, each of which it must notice and name.
+// enforce runs a rule on the repository, and then on planted violations. The rule must find each of them and name it.
 func enforce(t *testing.T, r rule, violations map[string]string) {
 	t.Helper()
 	tr := repository(t)

@@ -9,22 +9,22 @@ import (
 	"testing"
 )
 
-// bearers are the types of shared/ that a chat.User is handed over in: the user's own, structs with an exported field
-// of one, and whatever is made of these. A type that hides its user is none: a *usercontext.Context is what New made.
+// bearers returns the types of shared/ that carry a chat.User: the type itself, structs with an exported field of such
+// a type, and types made of these. A type that hides its user is left out: a *usercontext.Context comes from New.
 func bearers(tr tree) map[string]bool {
 	found := map[string]bool{"shared/internal/principal.User": true}
 	spread(tr, found, func(f file, typ ast.Expr) bool { return bears(f, typ, found) })
 	return found
 }
 
-// callers are the types of shared/ that are told of users: functions that take one, and what is made of such.
+// callers returns the types of shared/ that receive a user: functions with such a parameter, and types made of these.
 func callers(tr tree, known map[string]bool) map[string]bool {
 	found := map[string]bool{}
 	spread(tr, found, func(f file, typ ast.Expr) bool { return calls(f, typ, known, found) })
 	return found
 }
 
-// spread adds the types of shared/ that are as is says, until there is none more.
+// spread adds types of shared/ for which is returns true, until it finds no more.
 func spread(tr tree, found map[string]bool, is func(file, ast.Expr) bool) {
 	for before := -1; before < len(found); {
 		before = len(found)
@@ -42,31 +42,30 @@ func spread(tr tree, found map[string]bool, is func(file, ast.Expr) bool) {
 	}
 }
 
-// ofShared are the files whose functions production can call.
+// ofShared reports whether production code can call the functions of a file.
 func ofShared(f file) bool {
 	pkg, ok := strings.CutPrefix(f.dir(), "shared/")
 	return ok && !f.test() && !under(pkg, testOnly())
 }
 
-// bears tells whether a value of this type can be one that has a user in it. Who has a function can ask it for a user;
-// what it takes goes the other way.
+// bears reports whether a value of this type can contain a user. A function value counts if it returns a user; its
+// parameters do not count.
 func bears(f file, typ ast.Expr, known map[string]bool) bool {
 	return holds(f, typ, known, func(n *ast.FuncType) bool { return fieldsBear(f, n.Results, known) })
 }
 
-// calls tells whether who is given a value of this type can tell somebody of a user by it.
+// calls reports whether a value of this type can pass a user on to other code.
 func calls(f file, typ ast.Expr, known, found map[string]bool) bool {
 	return holds(f, typ, found, func(n *ast.FuncType) bool { return fieldsBear(f, n.Params, known) })
 }
 
-// holds tells whether a value of this type can hold one of a known type, or a function of this kind, where others see
-// it.
+// holds reports whether a value of this type exposes a value of a known type, or a function of this kind.
 func holds(f file, typ ast.Expr, known map[string]bool, kind func(*ast.FuncType) bool) bool {
 	yes := false
 	ast.Inspect(typ, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.InterfaceType:
-			return false // what its methods take is their own matter
+			return false // the types of its methods are checked at their declarations
 		case *ast.FuncType:
 			yes = yes || kind(n)
 			return false
@@ -89,12 +88,12 @@ func holds(f file, typ ast.Expr, known map[string]bool, kind func(*ast.FuncType)
 	return yes
 }
 
-// fieldsBear tells whether one of a function's parameters or results can be one that has a user in it.
+// fieldsBear reports whether one of a function's parameters or results can contain a user.
 func fieldsBear(f file, l *ast.FieldList, known map[string]bool) bool {
 	return l != nil && slices.ContainsFunc(l.List, func(p *ast.Field) bool { return bears(f, p.Type, known) })
 }
 
-// imported is the folder of the package of ours that a file calls so, or "".
+// imported returns the folder of the package of this module that a file imports under a name, or "".
 func (f file) imported(name string) string {
 	dir, ours := strings.CutPrefix(f.importOf(name), module+"/")
 	if !ours {
@@ -103,12 +102,12 @@ func (f file) imported(name string) string {
 	return dir
 }
 
-// handlers are the exported functions and methods of shared/, as in shared/store.Table.For, with whether they take a
-// user and whether they give one.
+// handlers returns the exported functions and methods of shared/, such as shared/store.Table.For: whether each takes a
+// user, and whether it returns or passes on one.
 func handlers(tr tree) (takers, givers map[string]bool) {
 	takers, givers = map[string]bool{}, map[string]bool{}
 	known := bearers(tr)
-	told := callers(tr, known)
+	receive := callers(tr, known)
 	for _, f := range tr.files {
 		if !ofShared(f) {
 			continue
@@ -122,14 +121,14 @@ func handlers(tr tree) (takers, givers map[string]bool) {
 			takers[name] = fieldsBear(f, fn.Type.Params, known)
 			givers[name] = fieldsBear(f, fn.Type.Results, known)
 			for _, p := range fn.Type.Params.List {
-				givers[name] = givers[name] || calls(f, p.Type, known, told)
+				givers[name] = givers[name] || calls(f, p.Type, known, receive)
 			}
 		}
 	}
 	return takers, givers
 }
 
-// receiver is "Type." of a method and "" of a function.
+// receiver returns "Type." for a method and "" for a function.
 func receiver(fn *ast.FuncDecl) string {
 	if fn.Recv == nil {
 		return ""
@@ -144,15 +143,15 @@ func receiver(fn *ast.FuncDecl) string {
 	return name
 }
 
-// door is who may call something that gives a user: folders, or why anybody.
+// door names the callers of a function that returns a user: folders, or the reason why any code may call it.
 type door struct {
 	only   []string
 	anyone string
 }
 
-// doors are all that give a user. There is no other way to one.
+// doors returns all functions that return a user. Code has no other way to a user.
 func doors() map[string]door {
-	makes := door{anyone: "users are made at the edge alone: see makers"}
+	makes := door{anyone: "only the edge makes users: see makers"}
 	return map[string]door{
 		"shared/internal/principal.New":     makes,
 		"shared/internal/principal.FromKey": makes,
@@ -164,18 +163,18 @@ func doors() map[string]door {
 		"shared/store.Table.Due":          {only: []string{"functions/sweep"}},
 		"shared/store.Table.LiveOf":       {only: []string{"functions/sweep"}},
 		"shared/store.Table.ForOperator":  {only: []string{"infra/cli/ops"}},
-		"shared/usercontext.Context.User": {anyone: "whoever has the run's context acts for this very user"},
+		"shared/usercontext.Context.User": {anyone: "code with the run's context acts for this user"},
 	}
 }
 
-// doorRule keeps each door with those who have business behind it: a tool that called gateway.ParseTurn with an event
-// of its own making would have whatever user it likes.
+// doorRule lets only the named folders call a door: a tool that called gateway.ParseTurn with its own event could act
+// as any user.
 func doorRule(tr tree) []string {
 	_, givers := handlers(tr)
 	var found []string
 	for name, gives := range givers {
 		if _, known := doors()[name]; gives && !known {
-			found = append(found, name+" gives a user, and doors of shared/arch does not say to whom")
+			found = append(found, name+" returns a user, and doors of shared/arch does not name its callers")
 		}
 	}
 	names, field := map[string]string{}, fieldNames(tr)
@@ -193,12 +192,12 @@ func doorRule(tr tree) []string {
 			if c, ok := n.(*ast.CallExpr); ok {
 				called[c.Fun] = true
 			}
-			// What is not called may be a field of that name, as a connection's Owner is, or the function as a value.
+			// A name that is not called may be a field, like a connection's Owner, or the function as a value.
 			if s, ok := n.(*ast.SelectorExpr); ok && (called[s] || !field[s.Sel.Name] &&
 				!field[f.dir()+" "+s.Sel.Name]) {
 				if name := names[s.Sel.Name]; name != "" && !strings.HasPrefix(name, f.dir()+".") &&
 					!slices.Contains(doors()[name].only, f.dir()) {
-					found = append(found, fmt.Sprintf("%s: %s gives a user, and only %s may ask it", f.at(s), name,
+					found = append(found, fmt.Sprintf("%s: %s returns a user, and only %s may call it", f.at(s), name,
 						strings.Join(doors()[name].only, ", ")))
 				}
 			}
@@ -209,7 +208,8 @@ func doorRule(tr tree) []string {
 	return found
 }
 
-// fieldNames are those of exported structs, and with their folder those of all.
+// fieldNames returns the field names of exported structs, and the field names of all structs with their folder in
+// front.
 func fieldNames(tr tree) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range tr.files {
@@ -233,7 +233,7 @@ func fieldNames(tr tree) map[string]bool {
 	return names
 }
 
-func TestUsersComeThroughDoors(t *testing.T) {
+func TestUsers_Doors(t *testing.T) {
 	t.Attr("row", "B1: a list names each function that returns a user, and its callers")
 	const words = "-- shared/internal/principal/a.go --\npackage principal\ntype User struct{ key string }\n" +
 		"-- shared/chat/a.go --\npackage chat\nimport \"carrel/shared/internal/principal\"\ntype User = " +
@@ -247,22 +247,22 @@ func TestUsersComeThroughDoors(t *testing.T) {
 			"= t.Live }\n",
 		"turn/a.go:2: shared/store.Table.Owner": "-- shared/store/items.go --\npackage store\ntype item " +
 			"struct{ Owner string }\n-- functions/turn/a.go --\npackage main\nvar who = store.Table.Owner\n",
-		"shared/tool.Become gives a user": words +
+		"shared/tool.Become returns a user": words +
 			"-- shared/tool/a.go --\npackage tool\nimport \"carrel/shared/chat\"\nfunc Become(s string) chat.User { " +
 			"panic(s) }\n",
-		"shared/gateway.Made.Who gives a user": words +
+		"shared/gateway.Made.Owner returns a user": words +
 			"-- shared/gateway/a.go --\npackage gateway\nimport u \"carrel/shared/chat\"\ntype All " +
-			"[]map[string]*u.User\ntype Made struct{}\nfunc (*Made) Who() (int, All) { panic(0) }\n",
-		"shared/store.Each gives a user": words +
+			"[]map[string]*u.User\ntype Made struct{}\nfunc (*Made) Owner() (int, All) { panic(0) }\n",
+		"shared/store.Each returns a user": words +
 			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\nfunc Each(f func(chat.User) " +
 			"error) {}\n",
-		"shared/store.All gives a user": words +
+		"shared/store.All returns a user": words +
 			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype visit func(chat.User) " +
 			"error\nfunc All(v visit) {}\n",
-		"shared/store.Walk gives a user": words +
+		"shared/store.Walk returns a user": words +
 			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype Config struct{ Each " +
 			"func(chat.User) error }\n-- shared/store/b.go --\npackage store\nfunc Walk(all ...*Config) {}\n",
-		"shared/store.Open gives a user": words +
+		"shared/store.Open returns a user": words +
 			"-- shared/store/a.go --\npackage store\nimport \"carrel/shared/chat\"\ntype entry struct{ Of chat.User " +
 			"}\ntype Entry struct{ entry }\nfunc Open() func() Entry { panic(0) }\n",
 	})
@@ -279,17 +279,17 @@ func TestUsersComeThroughDoors(t *testing.T) {
 	}
 	for name, d := range doors() {
 		if !givers[name] {
-			t.Errorf("%s does not give a user: take it off the list", name)
+			t.Errorf("%s does not return a user: remove it from the list", name)
 		}
 		for _, dir := range d.only {
 			if !called[dir+" "+name[strings.LastIndex(name, ".")+1:]] {
-				t.Errorf("%s may ask %s and does not: take it off the list", dir, name)
+				t.Errorf("%s may call %s and does not: remove it from the list", dir, name)
 			}
 		}
 	}
 	all := len(givers)
 	maps.DeleteFunc(givers, func(_ string, gives bool) bool { return !gives })
 	t.Attr("figure",
-		fmt.Sprintf("of %d exported functions of shared/ %d give a user, each to those alone who are named", all,
+		fmt.Sprintf("of %d exported functions of shared/ %d return a user, each to its named callers only", all,
 			len(givers)))
 }

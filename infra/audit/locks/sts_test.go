@@ -118,7 +118,7 @@ func thief(t *testing.T) []plantedCode {
 
 // The lock IAM does not stop this attack, and docs/isolation.md says so: turn may assume UserRole for any user, so code
 // in its process can read bob's items. The guard against such code is that tools and agents cannot import the packages
-// it needs (TestToolsAndAgentsCompute in shared/arch). A session of one user cannot request one for another user.
+// it needs (TestTools_PureImports in shared/arch). A session of one user cannot request one for another user.
 func TestLocksLeaveAssumeRole(t *testing.T) {
 	onlyInLocks(t)
 	plant(t, thief(t)...)

@@ -1,0 +1,229 @@
+package mutants
+
+func readGuards() []guard {
+	return []guard{
+		{
+			name: "first record: behind the thread's head", file: "shared/store/earlier.go",
+			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`,
+		},
+		{
+			name: "first record: a higher fence in the log stops", file: "shared/store/earlier.go",
+			from: `r.Fence > h.run.Fence ||`, to: ``,
+		},
+		{
+			name: "first record: its position is chosen again", file: "shared/store/append.go",
+			from: `if !h.wrote && there.Fence < r.Fence {`, to: `if h.wrote && there.Fence > r.Fence {`,
+		},
+		{
+			name: "reads are consistent: one item", file: "shared/store/read.go",
+			from: `TableName: &t.c.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),`,
+			to:   `TableName: &t.c.Name, Key: k.attributes(), ConsistentRead: aws.Bool(false),`,
+		},
+		{
+			name: "reads are consistent: many", file: "shared/store/read.go",
+			from: `types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}`,
+			to:   `types.KeysAndAttributes{ConsistentRead: aws.Bool(false)}`,
+		},
+		{
+			name: "reads are consistent: the log", file: "shared/store/read.go",
+			from: `TableName: &t.c.Name, ConsistentRead: aws.Bool(true), Key`,
+			to:   `TableName: &t.c.Name, ConsistentRead: aws.Bool(false), Key`,
+		},
+	}
+}
+
+func appendGuards() []guard {
+	return []guard{
+		{
+			name: "append: the position is empty", file: "shared/store/append.go",
+			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
+			to:   `h.s.t.put(ctx, r, "", nil)`,
+		},
+		{
+			name: "append: it recognises its own success", file: "shared/store/append.go",
+			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
+		},
+		{
+			name: "append: a lower fence is folded in", file: "shared/store/earlier.go",
+			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
+		},
+		{
+			name: "append: another run's record stops", file: "shared/store/earlier.go",
+			from: `if r.Run != string(h.run.ID) ||`, to: `if`,
+			spare: "the end of its own run stands before any other run's record",
+		},
+	}
+}
+
+func endGuards() []guard {
+	const file = "shared/store/end.go"
+	return []guard{
+		{
+			name: "end: the transcript is put", file: file,
+			from: `if transcript != r.last() {`, to: `if transcript > r.last() {`,
+		},
+		{
+			name: "end: the transcript is put again for another number", file: file,
+			from: `if transcript != r.last() {`, to: `if transcript == 0 {`,
+			spare: "a worker can find a foreign record there only before its own first record, and then End is " +
+				"called again",
+		},
+		{
+			name: "end: a transcript by a higher fence stays", file: file,
+			from: `"attribute_not_exists(#pk) OR #f <= :fence"`,
+			to:   `"attribute_not_exists(#pk) OR #f <= :fence OR #f > :fence"`,
+		},
+		{
+			name: "end: its record is written only to an empty position", file: file,
+			from: `h.s.t.putPart(r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
+			to:   `h.s.t.putPart(r, "", nil)`,
+		},
+		{
+			name: "end: the head", file: file,
+			from: `":head": number(t.Head)`, to: `":head": number(t.Head - 1)`,
+		},
+		{
+			name: "end: the slot", file: file,
+			from: `change: "REMOVE #slots.#run SET #version = #version + :one"`,
+			to:   `change: "REMOVE #run SET #version = #version + :one"`,
+		},
+		{
+			name: "end: the queue's version", file: file,
+			from: `attributes{":one": number(int64(1))}`, to: `attributes{":one": number(int64(0))}`,
+		},
+		{
+			name: "end: a busy queue does not block it", file: file,
+			from: `when: "attribute_exists(#pk)",`, to: `when: "attribute_exists(#pk) AND size(#queued) < :one",`,
+		},
+		{
+			name: "end: it recognises its own success", file: file,
+			from: `if run.Nonce == h.nonce && chat`, to: `if run.Nonce != h.nonce && chat`,
+		},
+		{
+			name: "end on a deleted thread: it recognises its own success", file: file,
+			from: `case r.Nonce != h.nonce || !chat`, to: `case r.Nonce == h.nonce || !chat`,
+		},
+		{
+			name: "end on a deleted thread", file: file,
+			from: `if h.deleted = t.Epoch != string(h.thread.Epoch) || !h.s.t.visible(t); !h.deleted {`,
+			to:   `if h.deleted = t.Epoch != string(h.thread.Epoch); !h.deleted {`,
+		},
+	}
+}
+
+func interruptGuards() []guard {
+	const file = "shared/store/interrupts.go"
+	return []guard{
+		{
+			name: "interrupts: a run without answers is refused", file: file,
+			from: `if len(open) == 0 && len(answers) == 0 {`, to: `if len(answers) == 0 {`,
+		},
+		{
+			name: "interrupts: every one is answered", file: file,
+			from: `case isOpen && !found:`, to: `case !isOpen && !found && len(given) > 9:`,
+		},
+		{
+			name: "interrupts: a run that has none to answer sees none", file: file,
+			from: `u.when += " AND attribute_not_exists(#asked)"`, to: `u.when += ""`,
+		},
+		{
+			name: "interrupts: they are still the ones that were read", file: file,
+			from: `u.when+" AND #asked = :asked"`, to: `u.when+" AND (#asked = :asked OR attribute_exists(#pk))"`,
+			// The model reaches it once in thousands of schedules.
+			test: "./shared/store TestAThreadIsReadBeforeItsDesk",
+		},
+		{
+			name: "interrupts: an admission takes them away", file: file,
+			from: `REMOVE #open, #asked`, to: `REMOVE #nothing`,
+		},
+		{
+			name: "interrupts: a queued run does not start", file: "shared/store/queued.go",
+			from: `case len(s.t.open(t)) > 0 ||`, to: `case`,
+		},
+		{
+			name: "interrupts: open again if the run that answers never began", file: "shared/store/cancel.go",
+			from: `if r.Answers == "" {`, to: `if r.Answers != "nobody" {`,
+		},
+		{
+			name: "interrupts: the end of the run that asks", file: "shared/store/end.go",
+			from: `if len(t.Interrupts) > 0 {`, to: `if len(t.Interrupts) > 99 {`,
+		},
+		{
+			name: "interrupts: the run that answers says which", file: "shared/store/admit.go",
+			from: `r.Answers = b.thread.Asked`, to: `r.Answers = ""`,
+		},
+	}
+}
+
+func requestGuards() []guard {
+	const full = "./shared/store TestTheFullestDesk"
+	return []guard{
+		{
+			name: "queue: no more is read than a request takes", file: "shared/store/read.go", test: full,
+			from: `slices.Chunk(keys, mostKeys)`, to: `slices.Chunk(keys, mostKeys+1+len(keys))`,
+		},
+		{
+			name: "queue: no more starts than a transaction takes", file: "shared/store/queued.go", test: full,
+			from: `min(rules.Limits.Runs, len(was.Slots)+(mostParts-1)/2)`,
+			to:   `min(rules.Limits.Runs, len(was.Slots)+mostParts)`,
+		},
+	}
+}
+
+func queueGuards() []guard {
+	return []guard{
+		{
+			name: "start: it recognises its own success", file: "shared/store/queued.go",
+			from: `if item.Nonce == nonce {`, to: `if item.Nonce != nonce {`,
+		},
+		{
+			name: "start: the run waits", file: "shared/store/queued.go",
+			from:  `#status = :queued AND #fence = :zero`,
+			to:    `(#status = :queued OR #status <> :queued) AND #fence >= :zero`,
+			spare: "ending a queued run changes the queue",
+		},
+		{
+			name: "start: not on a deleted thread", file: "shared/store/queued.go",
+			from: `|| !s.t.visible(t):`, to: `:`,
+		},
+		{
+			name: "cancel: an unclaimed run", file: "shared/store/cancel.go",
+			from: `#status = :status AND #fence = :zero`,
+			to:   `(#status = :status OR #status <> :status) AND #fence >= :zero`,
+		},
+		{
+			name: "cancel: the run leaves the queue", file: "shared/store/cancel.go",
+			from: `d.queue().Remove(chat.RunID(r.ID))`, to: `d.queue()`,
+		},
+		{
+			name: "cancel: the run leaves the live index", file: "shared/store/cancel.go",
+			from: `#ended = :ended REMOVE #live, #due, #deadline`, to: `#ended = :ended`,
+		},
+		{
+			name: "cancel: it recognises its own success", file: "shared/store/cancel.go",
+			from: `Ended: r.Nonce == nonce}`, to: `Ended: false}`,
+		},
+		{
+			name: "cancel: a run that has ended stays as it is", file: "shared/store/cancel.go",
+			from: `#status IN (:admitted, :running)`, to: `(#status IN (:admitted, :running) OR attribute_exists(#pk))`,
+		},
+		{
+			name: "expire: not before the deadline", file: "shared/store/cancel.go",
+			from: `!fromMillis(r.Deadline).Before(s.t.c.Now())`, to: `r.Deadline == 0`,
+		},
+		{
+			name: "delete: the erasure is in the live index", file: "shared/store/delete.go",
+			from: `return now, s.t.transact(ctx, mark, erasure)`,
+			to:   `_ = erasure; return now, s.t.transact(ctx, mark)`,
+		},
+		{
+			name: "erase: a second pass", file: "shared/store/erase.go",
+			from: `if begun.Before(again) {`, to: `if begun.After(again) {`,
+		},
+		{
+			name: "erase: an erased user's records are not written again", file: "shared/store/erase.go",
+			from: `change: "SET #due = :due", when: "attribute_exists(#pk)"`,
+			to:   `change: "SET #due = :due", when: "attribute_exists(#pk) OR attribute_not_exists(#pk)"`,
+		},
+	}
+}
