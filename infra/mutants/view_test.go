@@ -2,7 +2,7 @@ package mutants
 
 import "slices"
 
-// viewGuards are the rules of docs/protocol.md, "The exactly-once view": both clients' rules in their code, and the
+// viewGuards are the rules of docs/protocol.md, "Client requirements": both clients' rules in their code, and the
 // server's rules in the model that drives the clients.
 func viewGuards() []guard {
 	all := slices.Concat(cursorGuards(), askingGuards(), socketGuards(), epochGuards(), runGuards())

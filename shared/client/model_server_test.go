@@ -10,7 +10,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// The server's clauses of "The exactly-once view", each of which the model can leave out.
+// The server's rules for replay and delivery (docs/protocol.md), each of which the model can leave out.
 const (
 	lapseWatch      = "hello first stores the connection's thread"
 	lapseTranscript = "hello: the thread before the transcripts"
