@@ -99,8 +99,8 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 		if len(open.Open) == 0 {
 			no.Message = answered
 		}
-		if open.Wrong != "" {
-			no.Message, no.Field = open.Wrong, fieldOf(f, open)
+		if open.Reason != "" {
+			no.Message, no.Field = open.Reason, fieldOf(f, open)
 		}
 	}
 	return no
@@ -109,7 +109,7 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 // fieldOf is the field of the frame that holds what is wrong with an answer.
 func fieldOf(f *wire.Run, wrong *store.InterruptedError) string {
 	for i, answer := range f.Resume {
-		if answer.InterruptID == wrong.To {
+		if answer.InterruptID == wrong.Interrupt {
 			return fmt.Sprintf("resume[%d].%s", i, wrong.Field)
 		}
 	}

@@ -24,13 +24,13 @@ func (v view) questions() []agui.Interrupt {
 // judge refuses an answer that does not fit its question: the question stays open. A run that names no agent goes on with
 // the one that asked.
 func (r *request) judge(a *store.Admission) error {
-	for _, answer := range a.Answers {
-		if wrong := engine.CheckResponse(answer.Asked, answer.Resume); wrong != nil {
-			return &store.InterruptedError{Wrong: wrong.Text, To: answer.Resume.InterruptID, Field: wrong.Field}
+	for _, answer := range a.Responses {
+		if wrong := engine.CheckResponse(answer.Interrupt, answer.Resume); wrong != nil {
+			return &store.InterruptedError{Reason: wrong.Text, Interrupt: answer.Resume.InterruptID, Field: wrong.Field}
 		}
 	}
 	if a.Agent == "" {
-		a.Agent = engine.InterruptAgent(a.Answers[0].Asked)
+		a.Agent = engine.InterruptAgent(a.Responses[0].Interrupt)
 	}
 	return r.agent(a.Agent)
 }

@@ -113,7 +113,7 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 	}
 	w.answers(answering("r3", "i1", "i2"), accepted)
 	in, err := w.store().Input(t.Context(), "r3")
-	if err != nil || len(in.Answers) != 2 || in.Answers[1].Asked.ToolCallID != "c-i2" || string(in.Answers[1].Resume.Payload) != `{"approved":true}` {
+	if err != nil || len(in.Responses) != 2 || in.Responses[1].Interrupt.ToolCallID != "c-i2" || string(in.Responses[1].Resume.Payload) != `{"approved":true}` {
 		t.Errorf("admitted with %+v, error %v", in, err)
 	}
 	if g := other.hello(`{"type":"hello","n":4,"threadId":"t"}`); len(g.ready.Interrupts) != 0 || len(g.snapshot.Interrupts) != 0 {

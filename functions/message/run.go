@@ -56,7 +56,7 @@ func (r *request) admission(f *wire.Run) store.Admission {
 		a.Title = title(f.Messages[0].Content)
 	}
 	for _, answer := range f.Resume {
-		a.Answers = append(a.Answers, store.Answer{Resume: answer})
+		a.Responses = append(a.Responses, store.Response{Resume: answer})
 	}
 	return a
 }

@@ -35,8 +35,8 @@ func (r *fixture) suspended(t *testing.T) agui.Interrupt {
 	return th.Interrupts[0]
 }
 
-func answer(i agui.Interrupt, status agui.ResumeStatus, payload string) store.Answer {
-	return store.Answer{Resume: agui.Resume{InterruptID: i.ID, Status: status, Payload: json.RawMessage(payload)}}
+func answer(i agui.Interrupt, status agui.ResumeStatus, payload string) store.Response {
+	return store.Response{Resume: agui.Resume{InterruptID: i.ID, Status: status, Payload: json.RawMessage(payload)}}
 }
 
 func TestAPersonIsAskedFirst(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 			r := newFixture(t, fast())
 			q := r.suspended(t)
 			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Agent: "assistant", Grants: []string{"notes"},
-				Answers: []store.Answer{answer(q, agui.ResumeResolved, "")}})
+				Responses: []store.Response{answer(q, agui.ResumeResolved, "")}})
 			if err != nil {
 				t.Fatal(err)
 			}

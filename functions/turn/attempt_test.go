@@ -20,7 +20,7 @@ const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/cal
 // ask has a run admitted that may use all tools.
 func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Answer) {
 	t.Helper()
-	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Answers: answers}
+	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Responses: answers}
 	if text != "" {
 		a.Messages = []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}}
 	}

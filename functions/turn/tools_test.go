@@ -89,7 +89,7 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 			q := r.suspended(t)
 			r.log.Reset()
 			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Grants: c.grants,
-				Answers: []store.Answer{answer(q, agui.ResumeResolved, c.payload)}})
+				Responses: []store.Response{answer(q, agui.ResumeResolved, c.payload)}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,13 +59,13 @@ func runIDGuards() []guard {
 	return []guard{
 		{
 			name: "admission: another run of the same id is refused", file: "shared/store/admit.go", test: test,
-			from: `!bytes.Equal(b.run.Hash, hash)`, to: `len(hash) == 0 && !bytes.Equal(b.run.Hash, hash)`,
+			from: `!bytes.Equal(b.run.Hash, c.hash)`, to: `len(c.hash) == 0 && !bytes.Equal(b.run.Hash, c.hash)`,
 		},
 		{
 			name: "admission: the hash covers the answers", file: file, test: test,
 			from: `	}{a.Messages, resume, a.Agent})`, to: `	}{a.Messages, nil, a.Agent})`,
-			also: []edit{{file, `	for _, answer := range a.Answers {
-		resume = append(resume, answer.Resume)
+			also: []edit{{file, `	for _, response := range a.Responses {
+		resume = append(resume, response.Resume)
 	}
 	sent`, `	_ = resume
 	sent`}},
@@ -118,7 +118,7 @@ func listGuards() []guard {
 			spare: "what follows the prefix has another form in each list",
 		},
 		{
-			name: "lists: a thread that is used moves up", file: "shared/store/admit.go", test: test,
+			name: "lists: a thread that is used moves up", file: "shared/store/admit_write.go", test: test,
 			from: `s.begin(w.thread, recent)`, to: `s.begin(w.thread, w.thread.Recent)`,
 		},
 		{

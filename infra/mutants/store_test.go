@@ -20,10 +20,10 @@ func admissionGuards() []guard {
 	return []guard{
 		{
 			name: "admission: the input is put", file: "shared/store/admit.go",
-			from: `if err := s.putInput(ctx, a, nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
+			from: `if err := c.s.putInput(ctx, a, c.nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
 		},
 		{
-			name: "admission: RUN must not exist", file: "shared/store/admit.go",
+			name: "admission: RUN must not exist", file: "shared/store/admit_write.go",
 			from: `run, err := s.t.putPart(w.run, absent, now)`, to: `run, err := s.t.putPart(w.run, "", nil)`,
 		},
 		{
@@ -33,7 +33,7 @@ func admissionGuards() []guard {
 		},
 		{
 			name: "admission: not while the user is erased", file: "shared/store/admit.go",
-			from: `if b.desk.Erasing {`, to: `if b.desk.Erasing && b.desk.Version < 0 {`,
+			from: `if b.queue.Erasing {`, to: `if b.queue.Erasing && b.queue.Version < 0 {`,
 			test: "./shared/store TestStore",
 		},
 		{
@@ -58,7 +58,7 @@ func admissionGuards() []guard {
 			from: `if w.interrupt != "" {`, to: `if w.interrupt == "nobody" {`,
 		},
 		{
-			name: "admission, start, end: THREAD not deleted", file: "shared/store/admit.go",
+			name: "admission, start, end: THREAD not deleted", file: "shared/store/admit_write.go",
 			from: `attribute_exists(#pk) AND attribute_not_exists(#deleted) AND`, to: `attribute_exists(#pk) AND`,
 		},
 	}

@@ -72,7 +72,7 @@ type Decision struct {
 // run is queued before all other runs of its thread.
 func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 	if q.Erasing {
-		return q, Decision{}, fmt.Errorf("admit the run: the user is being erased: %w", chat.ErrClosed)
+		return q, Decision{}, fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
 	}
 	if _, admitted := q.Slots[r.Run]; admitted {
 		return q.clone(), Decision{State: chat.RunAdmitted}, nil
@@ -87,7 +87,7 @@ func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 	}
 	queued := !r.Responds && slices.ContainsFunc(q.Queued, func(e Entry) bool { return e.Thread == r.Thread })
 	if r.WhenBusy == chat.Reject && (busy || queued) {
-		return q, Decision{}, fmt.Errorf("admit the run: %w", chat.ErrBusy)
+		return q, Decision{}, chat.ErrBusy
 	}
 	after, decision := q.clone(), Decision{State: chat.RunAdmitted}
 	next, _ := q.Next(p)
@@ -103,7 +103,7 @@ func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 	}
 	var err error
 	if after.Full, err = spend(q.Full, p); err != nil {
-		return q, Decision{}, fmt.Errorf("admit the run: %w", err)
+		return q, Decision{}, err
 	}
 	return after, decision, nil
 }

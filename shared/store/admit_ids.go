@@ -12,32 +12,32 @@ import (
 	"carrel/shared/chat"
 )
 
-// RunInput is what the run was asked, as its first event tells it.
+// RunInput returns the input of the run in the form of its first event.
 func (a Admission) RunInput() agui.RunInput {
 	in := agui.RunInput{ThreadID: a.Thread, RunID: a.Run, Messages: a.Messages}
-	for _, answer := range a.Answers {
-		in.Resume = append(in.Resume, answer.Resume)
+	for _, response := range a.Responses {
+		in.Resume = append(in.Resume, response.Resume)
 	}
 	return in
 }
 
-// theRun is TakenError's Message for the run's own id.
+// theRun is the Message of a TakenError that concerns the run id.
 const theRun = -1
 
-// TakenError is a chat.ErrBadID: an id of an admission names something else already.
+// TakenError is a chat.ErrBadID: an id of the admission is in use already.
 type TakenError struct {
-	Message int // the index of the message that has the id; -1: it is the run's id
+	Message int // the index of the message with the id, or -1 for the run id
 }
 
-// Error names the thing, not the id.
+// Error says which id is in use, without the id itself.
 func (e *TakenError) Error() string {
 	if e.Message == theRun {
-		return fmt.Sprintf("%v: the run id names another run", chat.ErrBadID)
+		return fmt.Sprintf("%v: another run has the run id", chat.ErrBadID)
 	}
-	return fmt.Sprintf("%v: the id of message %d names another message of the thread", chat.ErrBadID, e.Message)
+	return fmt.Sprintf("%v: another message of the thread has the id of message %d", chat.ErrBadID, e.Message)
 }
 
-// Unwrap makes it a chat.ErrBadID.
+// Unwrap returns chat.ErrBadID.
 func (e *TakenError) Unwrap() error { return chat.ErrBadID }
 
 func (a Admission) checkIDs() error {
@@ -50,12 +50,12 @@ func (a Admission) checkIDs() error {
 	return err
 }
 
-// requestHash distinguishes a repeat of a run from another run with the same id. It covers what the client sent, before Admit fills
-// in the interrupts and a Judge chooses an agent.
+// requestHash distinguishes a repeat of a run from another run with the same id. It covers what the client sent, before
+// Admit sets the interrupts and Judge chooses an agent.
 func (a Admission) requestHash() ([]byte, error) {
 	var resume []agui.Resume
-	for _, answer := range a.Answers {
-		resume = append(resume, answer.Resume)
+	for _, response := range a.Responses {
+		resume = append(resume, response.Resume)
 	}
 	sent, err := json.Marshal(struct {
 		Messages []agui.Message
@@ -69,21 +69,22 @@ func (a Admission) requestHash() ([]byte, error) {
 	return sum[:16], nil
 }
 
-// messageIDItem says that a message of a thread has the id in its key. An id that is its run's own needs none: a run id
-// names one run.
+// messageIDItem records that a message of a thread has the id in its key. A message id that contains its run's id needs
+// no such item, because a run id names one run.
 type messageIDItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
 }
 
-// notedIDs are the parts of an admission that note message ids, and the index of each one's message.
+// notedIDs are the parts of a transaction that record message ids, with the index of the message of each part.
 type notedIDs struct {
 	parts    []types.TransactWriteItem
 	messages []int
 }
 
-// noteMessageIDs notes the ids that could be another message's too, each if the thread does not have it yet.
-func (s *Store) noteMessageIDs(w write, epoch chat.Epoch) (ids notedIDs, err error) {
+// noteMessageIDs records the message ids that another run could use too, on the condition that the thread does not have
+// them yet.
+func (s *Store) noteMessageIDs(w admissionWrite, epoch chat.Epoch) (ids notedIDs, err error) {
 	for i, m := range w.messages {
 		if chat.IsOwnMessageID(chat.RunID(w.run.ID), m.ID) {
 			continue
@@ -98,11 +99,11 @@ func (s *Store) noteMessageIDs(w write, epoch chat.Epoch) (ids notedIDs, err err
 	return ids, nil
 }
 
-// taken is the error of a transaction in which the noted ids are the parts from first on: a TakenError if one of them was
-// refused.
+// taken returns the error of a transaction whose parts from first on record the ids: a TakenError if one of them was
+// refused, else err.
 func (ids notedIDs) taken(err error, first int) error {
 	for n, message := range ids.messages {
-		if _, there := refusedPart(err, first+n); there {
+		if _, exists := refusedPart(err, first+n); exists {
 			return &TakenError{Message: message}
 		}
 	}

@@ -75,7 +75,7 @@ func (h *Lease) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, e
 // threadAfter is the thread with r as its last record, and with the questions that it ends with.
 func (h *Lease) threadAfter(r recordItem, terminal agui.Event) Thread {
 	t := h.thread
-	t.Head, t.Interrupts = r.last(), h.s.t.asked(terminal)
+	t.Head, t.Interrupts = r.last(), h.s.t.interruptsOf(terminal)
 	t.Updated = fromMillis(h.s.t.after(millis(t.Updated)))
 	return t
 }

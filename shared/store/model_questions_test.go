@@ -34,7 +34,7 @@ func (m *model) peopleAnswer(w *worker) {
 				Status: agui.ResumeResolved}})
 		}
 		if w.a.rng.IntN(4) == 0 {
-			asked.Answers = nil
+			asked.Responses = nil
 		}
 		m.asks = append(m.asks, ask{"answer " + string(asked.Run), func(a *actor) { admit(a, asked) }})
 		if w.a.rng.IntN(2) == 0 {
@@ -99,7 +99,7 @@ func (m *model) answersOf(w *worker) {
 	}
 	for _, a := range answers {
 		m.counts["answers given"]++
-		if a.Asked.ID == "" || a.Asked.ID != a.Resume.InterruptID {
+		if a.Interrupt.ID == "" || a.Interrupt.ID != a.Resume.InterruptID {
 			m.fail("%s is given an answer to another question: %+v", r.ID, a)
 		}
 	}

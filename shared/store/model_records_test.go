@@ -147,7 +147,7 @@ func end(a *actor, id chat.RunID, claim claim) {
 	}
 	w := &worker{a: a, h: h}
 	w.end(func() []agui.Event {
-		return emit.Died(h.PreviousEvents(), h.Input().Asked(), storetest.Started(h))
+		return emit.Died(h.PreviousEvents(), h.Input().AnsweredCalls(), storetest.Started(h))
 	})
 }
 

@@ -51,7 +51,7 @@ func questionSteps() []step {
 			if err != nil || a.Repeat || !a.Invoke {
 				t.Errorf("admitted: %+v, %v", a, err)
 			}
-			if in, err := s.good.Input(t.Context(), "r2"); err != nil || len(in.Answers) != 1 || in.Answers[0].Asked.ID != "q1" {
+			if in, err := s.good.Input(t.Context(), "r2"); err != nil || len(in.Responses) != 1 || in.Responses[0].Interrupt.ID != "q1" {
 				t.Errorf("its input: %+v, %v", in, err)
 			}
 			s.waitsWith()
@@ -265,7 +265,7 @@ func (s *scene) settle(won *sync.Map, q chat.InterruptID) {
 	}
 	s.waitsWith()
 	h := s.Claim(s.good, runs[0])
-	if in := h.Input().Answers; len(in) != 1 || in[0].Asked.ID != q {
+	if in := h.Input().Responses; len(in) != 1 || in[0].Interrupt.ID != q {
 		s.T.Errorf("it goes on from %+v", in)
 	}
 	s.End(h, storetest.Started(h), agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})

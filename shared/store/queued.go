@@ -43,7 +43,7 @@ func (s *Store) startQueued(ctx context.Context, d runqueue.Queue, nonce string)
 	if after, _ := d.Next(runqueue.Policy{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
 		// Some must stay: behind runs, or behind seats that nobody has given back?
 		var err error
-		if d, err = s.endedSlots(ctx, d); err != nil {
+		if d, err = s.withoutEndedRuns(ctx, d); err != nil {
 			return nil, err
 		}
 	}

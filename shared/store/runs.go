@@ -16,7 +16,7 @@ import (
 
 const (
 	claimTime = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
-	waitTime  = time.Hour           // in the queue
+	queueTime  = time.Hour           // in the queue
 	leaseTime = 20 * time.Second    // of a claim, unless renewed
 	overTime  = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
 	runLife   = 90 * 24 * time.Hour // of a run's record
@@ -145,9 +145,9 @@ func (s *Store) setQueue(d runqueue.Queue, leaving bool) (types.TransactWriteIte
 	return s.t.updatePart(u), nil
 }
 
-// endedSlots takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
+// withoutEndedRuns takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
 // its run. Those whose lease is past stay until their end: sweep finds them in the index live when they are due.
-func (s *Store) endedSlots(ctx context.Context, d runqueue.Queue) (runqueue.Queue, error) {
+func (s *Store) withoutEndedRuns(ctx context.Context, d runqueue.Queue) (runqueue.Queue, error) {
 	keys := make([]key, 0, len(d.Slots))
 	for run := range d.Slots {
 		keys = append(keys, s.runKey(run))

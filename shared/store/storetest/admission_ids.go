@@ -23,7 +23,7 @@ func admissionChanged(t *testing.T, w *World) {
 	must[store.Admitted](t)(alice.Admit(ctx, first))
 	other := func(change func(*store.Admission)) store.Admission {
 		a := first
-		a.Messages, a.Answers = slices.Clone(first.Messages), slices.Clone(first.Answers)
+		a.Messages, a.Responses = slices.Clone(first.Messages), slices.Clone(first.Responses)
 		change(&a)
 		return a
 	}
@@ -34,8 +34,8 @@ func admissionChanged(t *testing.T, w *World) {
 		"a second message": other(func(a *store.Admission) {
 			a.Messages = append(a.Messages, agui.Message{ID: "r1.2", Role: agui.RoleUser, Content: "and"})
 		}),
-		"a refusal":     other(func(a *store.Admission) { a.Answers[0].Resume.Status = agui.ResumeCancelled }),
-		"no answer":     other(func(a *store.Admission) { a.Answers = nil }),
+		"a refusal":     other(func(a *store.Admission) { a.Responses[0].Resume.Status = agui.ResumeCancelled }),
+		"no answer":     other(func(a *store.Admission) { a.Responses = nil }),
 		"another agent": other(func(a *store.Admission) { a.Agent = "another" }),
 	}
 	compare := func(when string) {

@@ -41,7 +41,7 @@ func Answering(run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) st
 	a := Asked(run, thread)
 	a.Messages = nil
 	for _, id := range ids {
-		a.Answers = append(a.Answers, store.Answer{Resume: agui.Resume{InterruptID: id, Status: agui.ResumeResolved}})
+		a.Responses = append(a.Responses, store.Response{Resume: agui.Resume{InterruptID: id, Status: agui.ResumeResolved}})
 	}
 	return a
 }
@@ -119,8 +119,8 @@ func suspended(t *testing.T, w *World) {
 	}
 	w.wantOpen(alice, "t1")
 	in := w.Claim(alice, "r3").Input()
-	if len(in.Answers) != 2 || !reflect.DeepEqual(in.Answers[0].Asked, th.Interrupts[0]) || in.Answers[1].Resume.InterruptID != "q2" {
-		t.Errorf("what the answering run goes on from: %+v", in.Answers)
+	if len(in.Responses) != 2 || !reflect.DeepEqual(in.Responses[0].Interrupt, th.Interrupts[0]) || in.Responses[1].Resume.InterruptID != "q2" {
+		t.Errorf("what the answering run goes on from: %+v", in.Responses)
 	}
 	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1"))); !a.Repeat || a.Run.Status != chat.RunRunning {
 		t.Errorf("repeated, its questions gone: %+v", a)
@@ -195,7 +195,7 @@ func questionsExpire(t *testing.T, w *World) {
 	a := Answering("r2", "t1", "q1", "q2") // q1 too late
 	must[store.Admitted](t)(alice.Admit(ctx, a))
 	h = w.Claim(alice, "r2")
-	if in := h.Input().Answers; len(in) != 2 || in[0].Resume.Status != agui.ResumeCancelled || in[1].Resume.Status != agui.ResumeResolved {
+	if in := h.Input().Responses; len(in) != 2 || in[0].Resume.Status != agui.ResumeCancelled || in[1].Resume.Status != agui.ResumeResolved {
 		t.Errorf("the answers: %+v", in)
 	}
 	w.End(h, Started(h), Asking(h, w.Clock.Now().Add(99*time.Hour), "q3"))

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"fmt"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// Admission is a user's request for a run.
+type Admission struct {
+	Run       chat.RunID
+	Thread    chat.ThreadID
+	Agent     string
+	Messages  []agui.Message
+	Grants    []string
+	WhenBusy  chat.WhenBusy
+	Title     string     // of the thread, if this run creates it
+	Responses []Response // to all of the thread's open interrupts; Admit sets the Interrupt of each
+
+	// Judge checks the Responses once their interrupts are set, and may choose the Agent. A nil Judge accepts all
+	// responses. If Judge fails, the run is refused before anything is stored; Admit sets the list of an *InterruptedError.
+	Judge func(a *Admission) error `json:"-"`
+}
+
+// Response is a person's response together with its interrupt, so that the run that continues needs no other record.
+type Response struct {
+	Interrupt agui.Interrupt `json:"interrupt"`
+	Resume    agui.Resume    `json:"resume"`
+}
+
+// AnsweredCalls returns the ids of the tool calls that the responses are about. The run produces their results.
+func (a Admission) AnsweredCalls() []string {
+	var calls []string
+	for _, response := range a.Responses {
+		if id := response.Interrupt.ToolCallID; id != "" {
+			calls = append(calls, id)
+		}
+	}
+	return calls
+}
+
+// InterruptedError is a chat.ErrInterrupted: a run does not respond to each of the thread's open interrupts, or a
+// response is invalid. It lists the open interrupts.
+type InterruptedError struct {
+	Open      []agui.Interrupt
+	Reason    string           // explains to the person why a response is invalid. It may quote the response; Error does not
+	Interrupt chat.InterruptID // whose response is invalid
+	Field     string           // of that response, such as payload.approved
+}
+
+// Error includes the number of open interrupts.
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("%v: %d interrupts are open", chat.ErrInterrupted, len(e.Open))
+}
+
+// Unwrap returns chat.ErrInterrupted.
+func (e *InterruptedError) Unwrap() error { return chat.ErrInterrupted }
+
+// Admitted is the result of an admission.
+type Admitted struct {
+	Run      Run
+	Position int  // among the queued runs, from 1; 0 if the run is not queued
+	Repeat   bool // an earlier request admitted the run
+	Invoke   bool // the run has a slot and no turn has claimed it: the caller invokes turn
+}
