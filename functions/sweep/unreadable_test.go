@@ -84,7 +84,7 @@ func TestSweep_EndedRunIsComplete(t *testing.T) {
 	}
 	response := agui.Resume{InterruptID: "q", Status: agui.ResumeResolved, Payload: json.RawMessage(`"blue"`)}
 	if _, err := bob.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t",
-		Answers: []store.Answer{{Resume: response}}}); err != nil {
+		Responses: []store.Response{{Resume: response}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bob.store.Claim(t.Context(), "r2"); err != nil {

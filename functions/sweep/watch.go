@@ -200,7 +200,7 @@ func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending)
 
 // finalEvents returns the events of the last record of a run that sweep ends. It sets the run's usage from its log.
 func finalEvents(lease *store.Lease, started agui.Event, why ending) []agui.Event {
-	previous, asked := lease.PreviousEvents(), lease.Input().Asked()
+	previous, asked := lease.PreviousEvents(), lease.Input().AnsweredCalls()
 	lease.SetStats(agui.RunStats(previous))
 	if lease.Unreadable() != nil {
 		return emit.Unreadable(lease.HasRecords(), previous, started)

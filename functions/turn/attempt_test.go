@@ -18,7 +18,7 @@ import (
 const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/say three"
 
 // ask has a run admitted that may use all tools.
-func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Answer) {
+func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Response) {
 	t.Helper()
 	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Responses: answers}
 	if text != "" {

@@ -114,7 +114,7 @@ func storeFaults() []fault {
 func scaleFaults() []fault {
 	return []fault{
 		{
-			number: 38, clause: "a thread's time goes forward", file: "shared/store/admit.go",
+			number: 38, clause: "a thread's time goes forward", file: "shared/store/admit_write.go",
 			from: `return max(millis(t.c.Now()), was+1)`, to: `return max(millis(t.c.Now()), was%2)`,
 			test: "TestFault38ClockSkew",
 		},

@@ -79,8 +79,8 @@ func runIDGuards() []guard {
 			from: `"attribute_not_exists(#pk)"`, to: `"(attribute_not_exists(#pk) OR attribute_exists(#pk))"`,
 		},
 		{
-			name: "admission: a repeat's own message ids are not taken", file: "shared/store/admit.go",
-			from: `if _, known := refusedPart(err, 0); known {`,
+			name: "admission: a repeat's own message ids are not taken", file: "shared/store/admit_write.go",
+			from: `if _, exists := refusedPart(err, admitRun); exists {`,
 			to:   `if _, known := refusedPart(err, 0); known && err == nil {`,
 			test: "./shared/store TestFault33AnswerLost",
 		},
@@ -122,7 +122,7 @@ func listGuards() []guard {
 			from: `s.begin(w.thread, recent)`, to: `s.begin(w.thread, w.thread.Recent)`,
 		},
 		{
-			name: "lists: a pinned or archived thread stays so when it is used", file: "shared/store/admit.go",
+			name: "lists: a pinned or archived thread stays so when it is used", file: "shared/store/admit_write.go",
 			test: test,
 			from: `recentThread(class, max(w.run.Created, used), w.run.Thread)`,
 			to:   `recentThread(max(class, usualThread)&usualThread, max(w.run.Created, used), w.run.Thread)`,

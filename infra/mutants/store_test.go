@@ -51,10 +51,10 @@ func admissionGuards() []guard {
 		},
 		{
 			name: "admission: it recognises its own success", file: "shared/store/admit.go",
-			from: `Repeat: b.run.Input != nonce`, to: `Repeat: true`,
+			from: `Repeat: b.run.Input != c.nonce`, to: `Repeat: true`,
 		},
 		{
-			name: "admission: the policy interrupt cancels the running run", file: "shared/store/admit.go",
+			name: "admission: the policy interrupt cancels the running run", file: "shared/store/admit_write.go",
 			from: `if w.interrupt != "" {`, to: `if w.interrupt == "nobody" {`,
 		},
 		{
