@@ -99,8 +99,8 @@ func (t *turn) started(at time.Time) agui.Event {
 func (t *turn) resolved(s start) ([]engine.PendingCall, error) {
 	previous := s.events[:len(s.events)-len(s.first)]
 	var all []engine.PendingCall
-	for _, a := range t.lease.Input().Answers {
-		p, err := engine.Resolve(a.Asked, a.Resume)
+	for _, a := range t.lease.Input().Responses {
+		p, err := engine.Resolve(a.Interrupt, a.Resume)
 		if err != nil {
 			return nil, fmt.Errorf("apply a response to an interrupt: %w", err)
 		}

@@ -142,7 +142,7 @@ func (t *turn) fail(ctx context.Context, s start, config engine.Config, cause er
 			config.Tools.RecordSkipped(tool.Call{ID: p.Call.ID, Name: f.Name, Arguments: f.Arguments}, tool.NotCalled)
 		}
 	}
-	for _, e := range agui.Close(s.events, t.lease.Input().Asked()...) {
+	for _, e := range agui.Close(s.events, t.lease.Input().AnsweredCalls()...) {
 		if err := t.emitter.Emit(ctx, e); err != nil {
 			return agui.Event{}, err
 		}

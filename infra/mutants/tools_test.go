@@ -196,7 +196,7 @@ func answerGuards() []guard {
 		},
 		{
 			name: "tools: an answer's call has its result", file: "functions/turn/turn.go", row: "D3", test: turn,
-			from: `agui.Close(s.events, t.lease.Input().Asked()...)`, to: `agui.Close(s.events)`,
+			from: `agui.Close(s.events, t.lease.Input().AnsweredCalls()...)`, to: `agui.Close(s.events)`,
 		},
 		{
 			name: "tools: an answer's call is recorded", file: "functions/turn/turn.go", test: turn,

@@ -218,7 +218,7 @@ func (s *Store) postpone(ctx context.Context, r runItem) (bool, error) {
 		values: attributes{":expires": number(deadline.Add(inputLife - queueTime).Unix())},
 	}, {
 		key: key{r.PK, r.SK}, change: "SET #deadline = :deadline",
-		when:   "attribute_exists(#pk) AND #status = :queued AND #deadline = :seen",
+		when: "attribute_exists(#pk) AND #status = :queued AND #deadline = :seen",
 		values: attributes{
 			":deadline": number(millis(deadline)), ":queued": text(chat.RunQueued), ":seen": number(r.Deadline),
 		},

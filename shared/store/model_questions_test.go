@@ -30,7 +30,7 @@ func (m *model) peopleAnswer(w *worker) {
 		m.more--
 		asked := m.newRun(chat.ThreadID(t.ID))
 		for _, q := range m.questions(t) {
-			asked.Answers = append(asked.Answers, store.Answer{Resume: agui.Resume{InterruptID: q.ID,
+			asked.Responses = append(asked.Responses, store.Response{Resume: agui.Resume{InterruptID: q.ID,
 				Status: agui.ResumeResolved}})
 		}
 		if w.a.rng.IntN(4) == 0 {

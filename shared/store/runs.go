@@ -16,7 +16,7 @@ import (
 
 const (
 	claimTime = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
-	queueTime  = time.Hour           // in the queue
+	queueTime = time.Hour           // in the queue
 	leaseTime = 20 * time.Second    // of a claim, unless renewed
 	overTime  = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
 	runLife   = 90 * 24 * time.Hour // of a run's record
