@@ -116,7 +116,7 @@ func interruptGuards() []guard {
 	return []guard{
 		{
 			name: "interrupts: a run without answers is refused", file: file,
-			from: `if len(open) == 0 && len(answers) == 0 {`, to: `if len(answers) == 0 {`,
+			from: `if len(open) == 0 && len(responses) == 0 {`, to: `if len(responses) == 0 {`,
 		},
 		{
 			name: "interrupts: every one is answered", file: file,

@@ -93,7 +93,7 @@ func (m *model) reopened(r runRow, t threadRow) {
 // answersOf judges that a run that goes on is given what it answers.
 func (m *model) answersOf(w *worker) {
 	r := m.before.runs[w.h.Run().ID]
-	answers := w.h.Input().Answers
+	answers := w.h.Input().Responses
 	if (r.Answers != "") != (len(answers) > 0) {
 		m.fail("%s answers what %q asked, and is given %+v", r.ID, r.Answers, answers)
 	}
