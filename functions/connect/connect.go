@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -20,7 +20,7 @@ import (
 
 type handler struct {
 	table   *store.Table
-	sender  emit.Closer // notifies and closes the connections that a new one replaces
+	sender  lasthop.Closer // notifies and closes the connections that a new one replaces
 	monitor *monitor.Monitor
 	now     func() time.Time
 	log     *slog.Logger
@@ -67,7 +67,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 		last[id] = wire.LastFrame(wire.CodeReplaced)
 	}
 	// The records of the replaced connections have been deleted, so Handle succeeds even if this fails.
-	if err := emit.End(ctx, h.sender, last); err != nil {
+	if err := lasthop.End(ctx, h.sender, last); err != nil {
 		h.log.WarnContext(ctx, "close replaced connections", "err", err)
 	}
 	if slices.Contains(in.Subprotocols, wire.Subprotocol) {

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
+	"carrel/shared/lasthop"
 	"carrel/shared/wire"
 )
 
@@ -22,7 +22,7 @@ func (r *request) end(ctx context.Context, why error) error {
 	if errors.Is(why, chat.ErrNotFound) { // nobody ended the connection: a lost socket makes its client connect again
 		last = nil
 	}
-	if err := emit.End(ctx, r.poster, map[chat.ConnectionID]*wire.Error{r.in.Connection: last}); err != nil {
+	if err := lasthop.End(ctx, r.poster, map[chat.ConnectionID]*wire.Error{r.in.Connection: last}); err != nil {
 		r.log.WarnContext(ctx, "end the connection of a refused frame", "err", err)
 	}
 	return nil

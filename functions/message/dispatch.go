@@ -51,7 +51,7 @@ func (r *request) dispatch(ctx context.Context, f wire.ClientFrame) error {
 		return err
 	}
 	if h.first >= connectionIsOwn {
-		if _, err := r.mine(ctx); err != nil {
+		if _, err := r.ownConnection(ctx); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"carrel/shared/bucket"
 	"carrel/shared/chat"
-	"carrel/shared/emit"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/wire"
 )
@@ -152,7 +152,7 @@ func (r *request) endOthers(ctx context.Context, wait time.Duration) {
 			last[row.ID] = &wire.Error{Code: wire.CodeRateLimited, Message: sentence(wire.CodeRateLimited), RetryAfterMS: wait.Milliseconds()}
 		}
 	}
-	if err := emit.End(ctx, r.poster, last); err != nil {
+	if err := lasthop.End(ctx, r.poster, last); err != nil {
 		r.log.WarnContext(ctx, "end the connections of a user who sends too many frames", "err", err)
 	}
 }

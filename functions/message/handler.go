@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -26,7 +26,7 @@ type invoker interface {
 // frames, by a one-way hash.
 type handler struct {
 	table   *store.Table
-	poster  emit.Closer
+	poster  lasthop.Closer
 	invoker invoker
 	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
 	limits  chat.Limits
@@ -48,11 +48,9 @@ type request struct {
 	store  *store.Store
 	log    *slog.Logger
 
-	row    chat.Connection // the connection's record as last read, if there is one
-	at     time.Time       // when that was asked for
-	thread chat.ThreadID   // what is answered is for who watches it; "": any
-	late   bool            // the token is past, and that is answered
-	past   bool            // it became so while something else was to be
+	record       lasthop.Record // the record of the connection as last read; zero: not read yet
+	watching     chat.ThreadID  // answers are posted only while the connection watches this thread; "": in any case
+	tokenExpired bool           // the token expired before an answer could be posted
 }
 
 // Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
@@ -82,10 +80,10 @@ func (r *request) serve(ctx context.Context) error {
 	f, bad := wire.DecodeClient(r.in.Body)
 	err := r.do(ctx, f, bad)
 	if v := (violation{}); errors.As(err, &v) {
-		r.violated(ctx, v, f)
+		r.recordViolation(ctx, v, f)
 		return nil // and nothing is posted
 	}
-	if e := (rowless{}); errors.As(err, &e) {
+	if e := (noConnection{}); errors.As(err, &e) {
 		return r.end(ctx, e)
 	}
 	return err
@@ -102,7 +100,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 		return r.tooLate(ctx)
 	}
 	err := r.reply(ctx, f, bad)
-	if err == nil && r.past {
+	if err == nil && r.tokenExpired {
 		return r.tooLate(ctx)
 	}
 	return err
@@ -111,7 +109,7 @@ func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) e
 // reply answers a frame, or says why it cannot be answered.
 func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
-		if _, err := r.mine(ctx); err != nil {
+		if _, err := r.ownConnection(ctx); err != nil {
 			return err
 		}
 		r.refused(ctx, bad.Code)
@@ -119,7 +117,7 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 	}
 	err := r.dispatch(ctx, f)
 	code, ok := codeOf(err)
-	if err == nil || !ok || errors.As(err, &rowless{}) {
+	if err == nil || !ok || errors.As(err, &noConnection{}) {
 		return err
 	}
 	r.refused(ctx, code, "err", err)
@@ -137,10 +135,10 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 
 // tooLate answers a frame whose connection's token is past, or became so before it could be answered.
 func (r *request) tooLate(ctx context.Context) error {
-	if _, err := r.mine(ctx); err != nil {
+	if _, err := r.ownConnection(ctx); err != nil {
 		return err
 	}
-	r.late, r.thread = true, ""
+	r.watching = ""
 	r.refused(ctx, wire.CodeTokenExpired)
 	return r.refuse(ctx, wire.CodeTokenExpired)
 }
@@ -158,11 +156,11 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 
 // tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
 func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
-	a := emit.Recipients{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
+	a := lasthop.Recipients{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
 		Violation: func(id chat.ConnectionID) {
 			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID), monitor.Connection(id))
 		}}
-	if err := emit.Broadcast(ctx, a, frames...); err != nil {
+	if err := lasthop.Broadcast(ctx, a, frames...); err != nil {
 		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
 	}
 }

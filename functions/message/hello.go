@@ -45,7 +45,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	if row.Thread != id {
 		return nil // a later hello or run has overtaken this one, and has been answered
 	}
-	r.thread = id
+	r.watching = id
 	// A client never sends an n twice. The server may: the SDK repeats a write whose answer was lost.
 	replays := row.N == f.N && row.HelloBy == r.in.RequestID
 	v, err := r.view(ctx, id, f.Cursor, replays)
@@ -74,8 +74,8 @@ func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID
 	if f.ThreadID != "" {
 		return f.ThreadID, nil
 	}
-	row, err := r.mine(ctx)
-	if errors.As(err, &rowless{}) {
+	row, err := r.ownConnection(ctx)
+	if errors.As(err, &noConnection{}) {
 		return chat.ThreadID(chat.NewID(r.now())), nil // watch writes the row again, or is told why not
 	}
 	return row.Thread, err

@@ -21,6 +21,7 @@ import (
 	"carrel/shared/agui"
 	"carrel/shared/campaign"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop"
 	"carrel/shared/store"
 	"carrel/shared/store/storetest"
 )
@@ -194,9 +195,9 @@ type slowly struct {
 
 func (s slowly) Close(ctx context.Context, id chat.ConnectionID) error { return s.edge.Close(ctx, id) }
 
-func (s slowly) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
+func (s slowly) Post(ctx context.Context, m lasthop.Message) error {
 	s.at = s.at.Add(s.takes)
-	return s.edge.Post(ctx, id, message)
+	return s.edge.Post(ctx, m)
 }
 
 // What one hello has no time for the next one brings, and nothing comes twice but what the record at the cursor has.
@@ -237,7 +238,7 @@ func (e *turning) Close(ctx context.Context, id chat.ConnectionID) error {
 	return e.edge.Close(ctx, id)
 }
 
-func (e *turning) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
+func (e *turning) Post(ctx context.Context, m lasthop.Message) error {
 	if e.fails != nil {
 		return e.fails
 	}
@@ -245,7 +246,7 @@ func (e *turning) Post(ctx context.Context, id chat.ConnectionID, message []byte
 	if e.left--; e.left == 0 {
 		defer e.do()
 	}
-	return e.edge.Post(ctx, id, message)
+	return e.edge.Post(ctx, m)
 }
 
 // erase deletes the record that begins at seq, as TTL does.

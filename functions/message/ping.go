@@ -13,7 +13,7 @@ import (
 
 // ping tells where the thread and the desk stand; the client sees for itself whether it has missed something.
 func (r *request) ping(ctx context.Context, f *wire.Ping) error {
-	row, err := r.mine(ctx)
+	row, err := r.ownConnection(ctx)
 	if err != nil {
 		return err
 	}

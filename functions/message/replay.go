@@ -52,7 +52,7 @@ func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
 			at = frame.Seq + chat.Seq(len(frame.Events)) - 1
 		}
 		if at < v.head {
-			row, err := r.mine(ctx)
+			row, err := r.ownConnection(ctx)
 			if err != nil {
 				return err
 			}

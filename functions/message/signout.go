@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
+	"carrel/shared/lasthop"
 	"carrel/shared/store"
 	"carrel/shared/wire"
 )
@@ -31,7 +31,7 @@ func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 			last[id].RequestID = r.id
 		}
 	}
-	if err := emit.End(ctx, r.poster, last); err != nil {
+	if err := lasthop.End(ctx, r.poster, last); err != nil {
 		r.log.WarnContext(ctx, "end the connections of a user who signed out", "err", err)
 	}
 	return nil

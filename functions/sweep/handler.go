@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 )
@@ -44,7 +44,7 @@ type tables interface {
 type handler struct {
 	live    index
 	tables  tables
-	poster  emit.Poster
+	poster  lasthop.Poster
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor

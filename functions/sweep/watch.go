@@ -10,6 +10,7 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -233,7 +234,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 }
 
 func (w *watch) broadcast(ctx context.Context, frames ...wire.ServerFrame) error {
-	return emit.Broadcast(ctx, emit.Recipients{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
+	return lasthop.Broadcast(ctx, lasthop.Recipients{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
 		Violation: func(id chat.ConnectionID) {
 			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)),
 				monitor.Connection(id))

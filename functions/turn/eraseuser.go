@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -62,7 +62,7 @@ func (h *handler) stopAll(ctx context.Context, s *store.Store) (bool, error) {
 // closeConnections notifies the user's connections that the erasure is done, and closes them. It also closes the
 // connections that it could not notify.
 func (h *handler) closeConnections(ctx context.Context, u chat.User, s *store.Store, cs []chat.Connection) error {
-	err := emit.Broadcast(ctx, emit.Recipients{User: u, Connections: s, Poster: h.poster, Now: h.now,
+	err := lasthop.Broadcast(ctx, lasthop.Recipients{User: u, Connections: s, Poster: h.poster, Now: h.now,
 		Violation: func(id chat.ConnectionID) {
 			h.monitor.Violation(ctx, monitor.ConnectionRecord, u,
 				monitor.Request(gateway.RequestID(ctx)), monitor.Connection(id))

@@ -11,8 +11,8 @@ import (
 
 	"carrel/shared/agent"
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
@@ -22,12 +22,6 @@ import (
 // invoker invokes turn for a run, asynchronously. gateway.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
-}
-
-// poster posts to connections and closes them. gateway.Poster implements it.
-type poster interface {
-	emit.Poster
-	Close(ctx context.Context, id chat.ConnectionID) error
 }
 
 // tables opens one user's part of the table, with credentials that reach only that part. usercreds.Tables implements it.
@@ -40,7 +34,7 @@ type handler struct {
 	tables  tables
 	agents  *agent.Registry
 	tools   *tool.Registry
-	poster  poster
+	poster  lasthop.Closer
 	invoker invoker
 	limits  chat.Limits
 	monitor *monitor.Monitor

@@ -45,10 +45,11 @@ func table() map[string]allowed {
 				"/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
 		"usercreds": {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK +
 			"/credentials/stscreds", awsSDK + "/service/sts"}},
-		"gateway": {ours: []string{"chat", "wire", "internal/principal"},
+		"lasthop": {ours: []string{"chat", "wire"}},
+		"gateway": {ours: []string{"chat", "wire", "lasthop", "internal/principal"},
 			outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK +
 				"/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
-		"emit":  {ours: []string{"chat", "chars", "agui", "wire", "usercontext"}},
+		"emit":  {ours: []string{"chat", "chars", "agui", "wire", "lasthop", "usercontext"}},
 		"token": {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
 		"arch":  {},
 	}
@@ -56,7 +57,7 @@ func table() map[string]allowed {
 
 // testOnly returns the packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
-	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "store/storetest", "tool/tooltest",
+	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "lasthop/lasthoptest", "store/storetest", "tool/tooltest",
 		"usercontext/walktest",
 		"wire/wiretest"}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"carrel/shared/chat"
-	"carrel/shared/emit"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
@@ -73,8 +73,8 @@ func takers() map[string]taker {
 		"shared/gateway.Invoker.EraseUser": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, invoker(w).EraseUser(t.Context(), u)
 		},
-		"shared/emit.Broadcast": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, emit.Broadcast(t.Context(), emit.Recipients{User: u, Connections: listed{w}})
+		"shared/lasthop.Broadcast": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, lasthop.Broadcast(t.Context(), lasthop.Recipients{User: u, Connections: listed{w}})
 		},
 		"shared/usercontext.New": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			var g usercontext.Gauge

@@ -11,7 +11,8 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
-	"carrel/shared/emit"
+	"carrel/shared/lasthop"
+	"carrel/shared/lasthop/lasthoptest"
 	"carrel/shared/wire"
 )
 
@@ -26,8 +27,8 @@ func TestEachPostIsChecked(t *testing.T) {
 	for range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			ids := []string{"a", "b", "c", "d"}
-			edge := newEdge(conn("a"), conn("b"), conn("c"))
-			edge.takes["b"] = 150 * time.Millisecond
+			edge := lasthoptest.New(conn("a"), conn("b"), conn("c"))
+			edge.Takes["b"] = 150 * time.Millisecond
 			r := newRig(t, &fakeLog{}, edge)
 			bob := chat.OwnerHash(chattest.User(t, "bob").Hash())
 			r.emit(t, opening()...)
@@ -38,36 +39,34 @@ func TestEachPostIsChecked(t *testing.T) {
 				}
 				c := conn(ids[random.IntN(len(ids))])
 				c.N = int64(n + 2)
-				edge.become(c, random.IntN(8), bob)
+				edge.Set(func() { change(edge, c, random.IntN(8), bob) })
 				changes++
 				time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
 			}
-			edge.set(func() { edge.list = nil })
+			edge.Set(func() { edge.List = nil })
 			r.end(t)
-			if err := emit.Broadcast(t.Context(), audience(t, edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
+			if err := lasthop.Broadcast(t.Context(), recipients(edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
 				t.Error(err)
 			}
-			for _, bad := range edge.bad {
+			for _, bad := range edge.Bad {
 				t.Error(bad)
 			}
 			slices.Sort(r.violations)
-			posts, oldest, foreign = posts+edge.count(), max(oldest, edge.oldest), foreign+len(slices.Compact(r.violations))
+			posts, oldest, foreign = posts+edge.Count(), max(oldest, edge.Oldest), foreign+len(slices.Compact(r.violations))
 		})
 	}
-	if posts == 0 || foreign == 0 || oldest > tolerance {
+	if posts == 0 || foreign == 0 || oldest > maxAge {
 		t.Errorf("%d posts, %d connections of another's, by lists of up to %v", posts, foreign, oldest)
 	}
 	t.Attr("figure", fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the record listed last, which was at most %v old; %d of another's refused",
 		posts, changes, oldest.Round(time.Millisecond), foreign))
 }
 
-// become has one thing of a connection, or of the lists, change.
-func (e *fakeEdge) become(c chat.Connection, change int, other chat.OwnerHash) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch change {
+// change changes one thing of a connection, or of the lists.
+func change(e *lasthoptest.Edge, c chat.Connection, what int, other chat.OwnerHash) {
+	switch what {
 	case 0:
-		delete(e.rows, c.ID)
+		delete(e.Rows, c.ID)
 		return
 	case 1:
 		c.Thread = "another"
@@ -78,9 +77,9 @@ func (e *fakeEdge) become(c chat.Connection, change int, other chat.OwnerHash) {
 	case 4:
 		c.N = 0
 	case 5:
-		e.list = func(context.Context) error { return errLost }
+		e.List = func(context.Context) error { return errLost }
 	default:
-		e.list = nil
+		e.List = nil
 	}
-	e.rows[c.ID] = c
+	e.Rows[c.ID] = c
 }

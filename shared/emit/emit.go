@@ -1,6 +1,10 @@
-// Package emit is a run's emitter: it appends events to the thread's log and then posts them to the user's own
-// connections that watch the thread. Nothing is posted before it is durable. An emitter is bound for life to one user,
-// thread and run.
+// Package emit is the emitter of a run: it appends the run's events to the log of the thread and then posts them to the
+// user's connections that watch the thread. No event is posted before it is durable. An emitter serves one user, thread and
+// run for its whole life.
+//
+// Start here: Emit queues an event (emit.go, pending.go), flush appends the queue to the log (flush.go), and deliver posts
+// each record to the subscribers (subscriber.go), which a list of the user's connections renews each second
+// (connections.go). Package lasthop checks and makes each post.
 package emit
 
 import (
@@ -13,26 +17,16 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
 
-// Log takes a run's events. Append makes them durable as one record with the next sequence numbers and returns the
-// first's. Any error but a chat.ErrLeaseLost may be tried again with the same events: the log recognises its own write.
+// Log stores a run's events. Append makes them durable as one record with the next sequence numbers and returns the
+// first of these. After any error but a chat.ErrLeaseLost the same events may be appended again: the log recognises a record
+// that it has already.
 type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
-}
-
-// Connections lists the user's own sockets, read consistently, and removes one that is gone. A list beside which there is
-// a chat.ErrForeign is good: what that names is not in it.
-type Connections interface {
-	Connections(ctx context.Context) ([]chat.Connection, error)
-	RemoveConnection(ctx context.Context, id chat.ConnectionID) error
-}
-
-// Poster posts one message to a connection: chat.ErrGone if it no longer exists, chat.ErrSlow if its buffer is full.
-type Poster interface {
-	Post(ctx context.Context, id chat.ConnectionID, message []byte) error
 }
 
 // Config is what an emitter is made from.
@@ -40,50 +34,52 @@ type Config struct {
 	User        *usercontext.Context
 	Epoch       chat.Epoch
 	Log         Log
-	Connections Connections
-	Poster      Poster
+	Connections lasthop.Connections
+	Poster      lasthop.Poster
 	After       func(time.Duration) <-chan time.Time // nil: time.After
-	Report      func(error)                          // told of failures that do not end the run; nil: nobody is
-	Violation   func(chat.ConnectionID)              // told, once each, of connections that were listed and are another's; nil: Report is
+	Report      func(error)                          // called with failures that do not end the run; nil: not called
+	// Violation is called once for each listed connection of another user; nil: Report is called instead.
+	Violation func(chat.ConnectionID)
 }
 
-// Emitter is one run's. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be called beside them.
+// Emitter is the emitter of one run. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be called
+// beside them.
 type Emitter struct {
-	c    Config
-	ctx  context.Context // ends with the invocation or with close
-	stop context.CancelFunc
-	wake chan struct{} // tells the flusher that something changed
-	kick chan struct{} // tells the lister not to wait
+	c          Config
+	ctx        context.Context // ends with the invocation or with close
+	stop       context.CancelFunc
+	wake       chan struct{} // wakes the flusher after a change
+	refreshNow chan struct{} // has the lister list without waiting
 
-	flushed  chan struct{} // closed when the flusher has ended
-	stopList chan struct{} // closed to end the lister
-	listed   chan struct{} // closed when the lister has ended
-	finish   sync.Once
-	refused  map[chat.ConnectionID]bool // connections that are another's; the lister's
+	flusherEnded chan struct{} // closed when the flusher has ended
+	stopList     chan struct{} // closed to end the lister
+	listerEnded  chan struct{} // closed when the lister has ended
+	finish       sync.Once
+	reader       lasthop.Reader // used by the lister only
 
-	mu         sync.Mutex
-	pending    pending
-	pace       pace
-	accepted   int           // events that Emit took
-	durable    int           // of those, how many the log holds
-	hurry      bool          // flush without waiting for the interval
-	draining   bool          // no event is taken any more
-	closed     bool          // nothing is posted any more
-	err        error         // why the log takes no more
-	changed    chan struct{} // closed and made anew at each change of the above that somebody may wait for
-	outlets    map[chat.ConnectionID]*outlet
-	lists      int       // that were asked for
-	inForce    int       // the last of them that came
-	listedAt   time.Time // when that was asked for
-	delivering int       // goroutines
-	last       *delivery // the last record, for who is new
-	news       *delivery // the last frame of Broadcast, for who is new
-	figures    Stats
+	mu            sync.Mutex
+	pending       pending
+	pace          pace
+	accepted      int           // events that Emit took
+	durable       int           // of the accepted events, those in the log
+	hurry         bool          // flush without waiting for the interval
+	draining      bool          // no more events are accepted
+	closed        bool          // no more messages are posted
+	err           error         // why no more events are appended
+	changed       chan struct{} // closed and replaced at each change of the fields around it that a caller may wait for
+	subscribers   map[chat.ConnectionID]*subscriber
+	lists         int       // lists that were requested
+	current       int       // the number of the current list, the newest that was read; 0: none
+	currentAt     time.Time // when the current list was requested
+	delivering    int       // goroutines that post
+	lastRecord    *delivery // for new subscribers
+	lastBroadcast *delivery // for new subscribers
+	stats         Stats
 }
 
-// New makes the emitter of one run and lists the user's connections. ctx bounds the emitter's whole life: it is the
-// invocation's and not the run's, so that a run that is cancelled can still write its end. The user context's Close
-// stops what the emitter started. A list that fails is reported and tried again; nothing is posted by one that is too old.
+// New makes the emitter of one run and lists the user's connections. ctx bounds the whole life of the emitter. It is the
+// context of the invocation and not of the run, so that a cancelled run can still write its end. Closing the user context
+// stops what the emitter started. A list that fails is reported and tried again.
 func New(ctx context.Context, c Config) (*Emitter, error) {
 	if c.After == nil {
 		c.After = time.After
@@ -95,9 +91,10 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 		c.Violation = func(chat.ConnectionID) { c.Report(&chat.ForeignError{}) }
 	}
 	e := &Emitter{
-		c: c, wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), refused: map[chat.ConnectionID]bool{},
-		flushed: make(chan struct{}), stopList: make(chan struct{}), listed: make(chan struct{}),
-		changed: make(chan struct{}), outlets: map[chat.ConnectionID]*outlet{},
+		c: c, wake: make(chan struct{}, 1), refreshNow: make(chan struct{}, 1),
+		flusherEnded: make(chan struct{}), stopList: make(chan struct{}), listerEnded: make(chan struct{}),
+		changed: make(chan struct{}), subscribers: map[chat.ConnectionID]*subscriber{},
+		reader: lasthop.Reader{User: c.User.User(), Connections: c.Connections, Now: c.User.Now, Violation: c.Violation},
 	}
 	e.ctx, e.stop = context.WithCancel(ctx)
 	if err := c.User.OnClose("emitter", e.close); err != nil {
@@ -110,10 +107,10 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 	return e, nil
 }
 
-// Emit takes the next event. Text, reasoning and argument deltas wait for the flush interval (none, then 50 → 100 →
-// 200 → 250 ms while they keep coming) and adjacent ones of one id are joined; everything else is flushed at once. It
-// blocks while more waits than a record may hold. Its error means that the log takes no more. A ctx that has ended
-// does not keep an event out that need not wait: a cancelled run closes what it opened.
+// Emit accepts the next event. Text, reasoning and argument deltas are held back for the flush interval, which is 0, 50,
+// 100, 200 and then 250 ms while they keep coming; consecutive deltas of one id are joined. All other events are flushed
+// immediately. Emit blocks while the pending events do not fit in one record. An error means that no more events can be
+// appended. If there is room, Emit accepts the event although ctx has ended, so a cancelled run can close what it opened.
 func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
 	now := e.c.User.Now()
 	if ev.Timestamp == 0 {
@@ -131,7 +128,7 @@ func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
 	return nil
 }
 
-// accept adds one event to what waits, as soon as there is room.
+// accept adds one event to the pending events, as soon as there is room.
 func (e *Emitter) accept(ctx context.Context, p sized, now time.Time) error {
 	return e.await(ctx, func() (bool, error) {
 		switch {
@@ -150,7 +147,7 @@ func (e *Emitter) accept(ctx context.Context, p sized, now time.Time) error {
 	})
 }
 
-// Sync waits until the log holds all that was emitted so far, and flushes it without waiting for the interval.
+// Sync flushes without waiting for the interval, and returns when the log holds all events that were emitted so far.
 func (e *Emitter) Sync(ctx context.Context) error {
 	target := -1
 	return e.await(ctx, func() (bool, error) {
@@ -163,8 +160,7 @@ func (e *Emitter) Sync(ctx context.Context) error {
 	})
 }
 
-// Drain flushes what waits and ends the taking of events: what follows is the terminal transaction, whose record is
-// given to Finish.
+// Drain flushes the pending events and accepts no more. The caller then writes the terminal record and gives it to Finish.
 func (e *Emitter) Drain(ctx context.Context) error {
 	return e.await(ctx, func() (bool, error) {
 		if !e.draining {
@@ -175,39 +171,40 @@ func (e *Emitter) Drain(ctx context.Context) error {
 	})
 }
 
-// Finish posts the run's last record, which is durable by now, to each connection that watches the thread, lists the
-// connections again, posts the record to whoever is new, and waits for the posts under way.
+// Finish posts the run's last record, which is durable already, to each connection that watches the thread. It lists the
+// connections once more, posts the record to new ones, and waits for the posts in progress.
 func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event) error {
-	e.record(seq, events)
+	e.queueRecord(seq, events)
 	err := e.relist(ctx)
 	if err == nil {
 		err = e.quiet(ctx)
 	}
 	e.stopListing()
 	select {
-	case <-e.listed:
+	case <-e.listerEnded:
 	case <-ctx.Done():
 		err = cmp.Or(err, fmt.Errorf("emit: finish: %w", context.Cause(ctx)))
 	}
 	return err
 }
 
-// Deliver posts a record that the caller has written before the first Emit: one that had to be chosen by what the log held.
-func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.record(seq, events) }
+// Deliver posts a record that the caller itself has appended before the first Emit, because its content depended on what
+// the log held.
+func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.queueRecord(seq, events) }
 
-// Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Who appears
-// later gets the last such frame.
+// Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Connections
+// that appear later receive the most recent such frame.
 func (e *Emitter) Broadcast(f wire.ServerFrame) {
-	d := &delivery{frame: f, size: frameSize}
+	d := &delivery{frame: lasthop.NewFrame(f), size: frameSize}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.news = d
-	for _, o := range e.outlets {
-		e.push(o, d)
+	e.lastBroadcast = d
+	for _, s := range e.subscribers {
+		e.push(s, d)
 	}
 }
 
-// await runs step under the lock until it is done, fails or the log has failed, waiting for a change in between.
+// await calls step with the lock held, and again after each change, until step is done or fails or an append has failed.
 func (e *Emitter) await(ctx context.Context, step func() (bool, error)) error {
 	for {
 		e.mu.Lock()
@@ -235,7 +232,7 @@ func (e *Emitter) signal() {
 	}
 }
 
-// announce wakes those who await a change; the lock is held.
+// announce wakes the goroutines that wait for a change; the lock is held.
 func (e *Emitter) announce() {
 	close(e.changed)
 	e.changed = make(chan struct{})
@@ -244,15 +241,15 @@ func (e *Emitter) announce() {
 // stopListing ends the lister, once.
 func (e *Emitter) stopListing() { e.finish.Do(func() { close(e.stopList) }) }
 
-// quiet waits for the posts under way.
+// quiet waits for the posts in progress.
 func (e *Emitter) quiet(ctx context.Context) error {
 	if err := e.until(ctx, func() bool { return e.delivering == 0 }); err != nil {
-		return fmt.Errorf("emit: posts are still under way: %w", err)
+		return fmt.Errorf("emit: posts are still in progress: %w", err)
 	}
 	return nil
 }
 
-// close stops everything: what waits is neither written nor posted any more.
+// close stops everything: pending events are not appended, and queued frames are not posted.
 func (e *Emitter) close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
@@ -263,7 +260,7 @@ func (e *Emitter) close(ctx context.Context) error {
 	e.mu.Unlock()
 	e.stop()
 	e.stopListing()
-	for _, ended := range []chan struct{}{e.flushed, e.listed} {
+	for _, ended := range []chan struct{}{e.flusherEnded, e.listerEnded} {
 		select {
 		case <-ended:
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/emit"
+	"carrel/shared/lasthop/lasthoptest"
 	"carrel/shared/usercontext"
 )
 
@@ -83,14 +84,14 @@ func conn(id string) chat.Connection {
 type rig struct {
 	*emit.Emitter
 	log      *fakeLog
-	edge     *fakeEdge
+	edge     *lasthoptest.Edge
 	uc       *usercontext.Context
 	reported []string
 
 	violations []chat.ConnectionID
 }
 
-func newRig(t *testing.T, log *fakeLog, edge *fakeEdge) *rig {
+func newRig(t *testing.T, log *fakeLog, edge *lasthoptest.Edge) *rig {
 	t.Helper()
 	uc, err := usercontext.New(t.Context(), usercontext.Config{
 		User: chattest.User(t, "alice"), Thread: thread, Run: run, Request: "q", Limits: chat.DefaultLimits(),
@@ -99,7 +100,7 @@ func newRig(t *testing.T, log *fakeLog, edge *fakeEdge) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{log: log, edge: edge, uc: uc}
-	edge.owner = uc.User()
+	edge.Owner = uc.User()
 	var mu sync.Mutex
 	r.Emitter, err = emit.New(t.Context(), emit.Config{
 		User: uc, Epoch: epoch, Log: log, Connections: edge, Poster: edge,

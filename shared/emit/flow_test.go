@@ -11,6 +11,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop/lasthoptest"
 	"carrel/shared/wire"
 )
 
@@ -23,7 +24,7 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 		other.Thread, silent.N = "another", 0
 		past := conn("past")
 		past.TokenExpires = time.Now()
-		r := newRig(t, &fakeLog{takes: 5 * time.Millisecond}, newEdge(a, b, other, silent, past))
+		r := newRig(t, &fakeLog{takes: 5 * time.Millisecond}, lasthoptest.New(a, b, other, silent, past))
 		r.emit(t, opening()...)
 		for i := range 200 {
 			r.emit(t, text(fmt.Sprintf("%d ", i)))
@@ -32,27 +33,27 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 		r.emit(t, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
 		r.end(t)
 		for _, id := range []chat.ConnectionID{"a", "b"} {
-			got := r.edge.events(t, id, 0)
+			got := r.edge.Events(t, id, 0)
 			if types(got) != whole || said(got) != said(r.log.all()) || !strings.HasPrefix(said(got), "0 1 2 ") || !strings.HasSuffix(said(got), "199 ") {
 				t.Errorf("%s got %s saying %q", id, types(got), said(got))
 			}
 		}
 		for _, id := range []chat.ConnectionID{"other", "silent", "past"} {
-			if n := len(r.edge.got[id]); n > 0 {
+			if n := len(r.edge.Got[id]); n > 0 {
 				t.Errorf("%s got %d frames", id, n)
 			}
 		}
 		if n := len(r.log.records); n > 24 {
 			t.Errorf("%d records for 4 s of text, want at most 24", n)
 		}
-		t.Attr("figure", fmt.Sprintf("%d records reached %d of %d connections", len(r.log.records), len(r.edge.got), len(r.edge.rows)))
+		t.Attr("figure", fmt.Sprintf("%d records reached %d of %d connections", len(r.log.records), len(r.edge.Got), len(r.edge.Rows)))
 	})
 }
 
 // The leading delta goes at once; while they keep coming, ever more seldom; after a pause at once again.
 func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, &fakeLog{}, newEdge(conn("a")))
+		r := newRig(t, &fakeLog{}, lasthoptest.New(conn("a")))
 		r.emit(t, opening()...)
 		if err := r.Sync(t.Context()); err != nil {
 			t.Fatal(err)
@@ -82,7 +83,7 @@ func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
 
 func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, &fakeLog{}, newEdge())
+		r := newRig(t, &fakeLog{}, lasthoptest.New())
 		r.emit(t, opening()...)
 		for range 3 {
 			r.emit(t, text("x"))
@@ -106,8 +107,8 @@ func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
 
 func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("slow"), conn("fast"))
-		edge.takes["slow"] = 700 * time.Millisecond
+		edge := lasthoptest.New(conn("slow"), conn("fast"))
+		edge.Takes["slow"] = 700 * time.Millisecond
 		r := newRig(t, &fakeLog{}, edge)
 		start := time.Now()
 		r.emit(t, opening()...)
@@ -118,14 +119,14 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 		if waited := time.Since(start); waited > 0 {
 			t.Errorf("the run was held up for %v", waited)
 		}
-		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
+		if got := edge.Events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
 			t.Errorf("the fast connection has %q by now", said(got))
 		}
 		r.end(t)
-		if got := edge.events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the slow connection got %q", said(got))
 		}
-		if n := len(edge.got["slow"]); n > 3 {
+		if n := len(edge.Got["slow"]); n > 3 {
 			t.Errorf("the slow connection took %d posts: what waits is to go as one", n)
 		}
 	})
@@ -135,8 +136,8 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 	t.Attr("row", "C3: a full queue closes its connection and leaves the run alone")
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("a"))
-		edge.takes["a"] = 4 * time.Second
+		edge := lasthoptest.New(conn("a"))
+		edge.Takes["a"] = 4 * time.Second
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		big := strings.Repeat("x", 200<<10)
@@ -148,27 +149,27 @@ func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 			t.Error("a queue of 2 MB was not cut")
 		}
 		time.Sleep(5 * time.Second)
-		edge.set(func() { edge.takes["a"], edge.got["a"] = 0, nil })
+		edge.Set(func() { edge.Takes["a"], edge.Got["a"] = 0, nil })
 		r.emit(t, agui.Event{Type: agui.StepStarted, StepName: "unseen"})
 		time.Sleep(2 * time.Second)
-		if n := len(edge.got["a"]); n != 0 {
+		if n := len(edge.Got["a"]); n != 0 {
 			t.Errorf("a cut connection got %d frames", n)
 		}
 		again := conn("a")
 		again.N = 2
-		edge.put(again)
+		edge.Put(again)
 		time.Sleep(2 * time.Second)
-		if got := edge.events(t, "a", 12); types(got) != "STEP_STARTED" {
+		if got := edge.Events(t, "a", 12); types(got) != "STEP_STARTED" {
 			t.Errorf("after its hello it got %q, want the last record", types(got))
 		}
 		r.end(t)
-		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.rows), len(r.reported)))
+		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.Rows), len(r.reported)))
 	})
 }
 
 func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge()
+		edge := lasthoptest.New()
 		r := newRig(t, &fakeLog{}, edge)
 		r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 		r.emit(t, opening()...)
@@ -176,17 +177,17 @@ func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.emit(t, agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
-		edge.put(conn("late"))
+		edge.Put(conn("late"))
 		time.Sleep(1100 * time.Millisecond)
-		if got := edge.events(t, "late", 2); types(got) != "TEXT_MESSAGE_END" {
+		if got := edge.Events(t, "late", 2); types(got) != "TEXT_MESSAGE_END" {
 			t.Errorf("a late connection got %q, want the last record", types(got))
 		}
-		if _, ok := edge.got["late"][0].(*wire.Thread); !ok {
-			t.Errorf("a late connection was not told the thread's state: %T", edge.got["late"][0])
+		if _, ok := edge.Got["late"][0].(*wire.Thread); !ok {
+			t.Errorf("a late connection was not told the thread's state: %T", edge.Got["late"][0])
 		}
-		edge.put(conn("last")) // fault 41: between the last list and the last append
+		edge.Put(conn("last")) // fault 41: between the last list and the last append
 		r.end(t)
-		if got := edge.events(t, "last", 3); types(got) != "RUN_FINISHED" {
+		if got := edge.Events(t, "last", 3); types(got) != "RUN_FINISHED" {
 			t.Errorf("who came before the end got %q, want the end", types(got))
 		}
 	})
@@ -195,22 +196,22 @@ func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
 	t.Attr("row", "A6: a connection that answers 410 is deleted")
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("gone"), conn("a"))
-		edge.fails["gone"] = fmt.Errorf("post: %w", chat.ErrGone)
+		edge := lasthoptest.New(conn("gone"), conn("a"))
+		edge.Fails["gone"] = fmt.Errorf("post: %w", chat.ErrGone)
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		synctest.Wait()
-		if _, there := edge.rows["gone"]; there {
+		if _, there := edge.Rows["gone"]; there {
 			t.Error("its row is still there")
 		}
 		r.end(t)
-		if edge.posts != 3 && edge.posts != 4 {
-			t.Errorf("%d posts, want one to the gone connection", edge.posts)
+		if edge.Posts != 3 && edge.Posts != 4 {
+			t.Errorf("%d posts, want one to the gone connection", edge.Posts)
 		}
-		if got := edge.events(t, "a", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" {
+		if got := edge.Events(t, "a", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" {
 			t.Errorf("the other one got %s", types(got))
 		}
-		t.Attr("figure", fmt.Sprintf("%d connections are left, %d posts in all", len(edge.rows), edge.posts))
+		t.Attr("figure", fmt.Sprintf("%d connections are left, %d posts in all", len(edge.Rows), edge.Posts))
 	})
 }
 
@@ -225,10 +226,10 @@ func TestAppendIsTriedAgain(t *testing.T) {
 				}
 				return nil
 			}}
-			r := newRig(t, log, newEdge(conn("a")))
+			r := newRig(t, log, lasthoptest.New(conn("a")))
 			r.emit(t, append(opening(), text("one "), text("two "), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})...)
 			r.end(t)
-			if got := r.edge.events(t, "a", 0); types(got) != whole || said(got) != "one two " {
+			if got := r.edge.Events(t, "a", 0); types(got) != whole || said(got) != "one two " {
 				t.Errorf("wrote %v: got %s saying %q", wrote, types(got), said(got))
 			}
 			t.Attr("figure", fmt.Sprintf("written before it failed: %v; %d events stand in the log once", wrote, len(log.all())))
@@ -243,7 +244,7 @@ func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
 	}{"fenced": {chat.ErrLeaseLost, 1}, "broken": {errLost, 5}} {
 		synctest.Test(t, func(t *testing.T) {
 			log := &fakeLog{fail: func(int, bool) error { return c.err }}
-			r := newRig(t, log, newEdge(conn("a")))
+			r := newRig(t, log, lasthoptest.New(conn("a")))
 			r.emit(t, opening()[:1]...) // the next one may come too late
 			if err := r.Sync(t.Context()); !errors.Is(err, c.err) {
 				t.Errorf("%s: Sync gives %v", name, err)
@@ -251,8 +252,8 @@ func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
 			if err := r.Emit(t.Context(), text("x")); !errors.Is(err, c.err) {
 				t.Errorf("%s: Emit gives %v", name, err)
 			}
-			if log.tries != c.tries || r.edge.posts != 0 {
-				t.Errorf("%s: %d tries and %d posts, want %d and none", name, log.tries, r.edge.posts, c.tries)
+			if log.tries != c.tries || r.edge.Posts != 0 {
+				t.Errorf("%s: %d tries and %d posts, want %d and none", name, log.tries, r.edge.Posts, c.tries)
 			}
 			r.close(t)
 		})
@@ -261,7 +262,7 @@ func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
 
 func TestACancelledRunStillWritesItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, &fakeLog{}, newEdge(conn("a")))
+		r := newRig(t, &fakeLog{}, lasthoptest.New(conn("a")))
 		r.emit(t, append(opening(), text("half"))...)
 		r.uc.Cancel(errLost)
 		ended, cancel := context.WithCancel(t.Context())
@@ -270,7 +271,7 @@ func TestACancelledRunStillWritesItsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.end(t)
-		if got := r.edge.events(t, "a", 0); types(got) != whole {
+		if got := r.edge.Events(t, "a", 0); types(got) != whole {
 			t.Errorf("got %s", types(got))
 		}
 	})

@@ -19,7 +19,7 @@ const (
 
 // flush appends what waits, one record after the other, until the emitter is drained, closed or the log fails.
 func (e *Emitter) flush() {
-	defer close(e.flushed)
+	defer close(e.flusherEnded)
 	for {
 		events, upTo := e.next()
 		if events == nil {
@@ -27,7 +27,7 @@ func (e *Emitter) flush() {
 		}
 		seq, err := e.append(events)
 		if err == nil {
-			e.record(seq, events) // before it counts as durable: Drain has it queued for everybody
+			e.queueRecord(seq, events) // before it counts as durable: Drain has it queued for everybody
 		}
 		e.mu.Lock()
 		if err != nil && e.err == nil {

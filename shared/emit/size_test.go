@@ -9,13 +9,14 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop/lasthoptest"
 	"carrel/shared/tool"
 )
 
 // What comes faster than the log takes it waits: no record grows beyond what an item may hold.
 func TestEmitBlocksWhileARecordsWorthWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, &fakeLog{takes: time.Second}, newEdge())
+		r := newRig(t, &fakeLog{takes: time.Second}, lasthoptest.New())
 		start := time.Now()
 		big := strings.Repeat("x", 100<<10)
 		for range 9 {
@@ -35,7 +36,7 @@ func TestEmitBlocksWhileARecordsWorthWaits(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, &fakeLog{takes: time.Millisecond}, newEdge(conn("a")))
+		r := newRig(t, &fakeLog{takes: time.Millisecond}, lasthoptest.New(conn("a")))
 		r.emit(t, opening()...)
 		const family = "👨‍👩‍👧‍👦"
 		long := strings.Repeat(family, 20<<10)
@@ -49,7 +50,7 @@ func TestSizes(t *testing.T) {
 			t.Error("a result that the model has whole was taken, and could only be cut")
 		}
 		r.end(t)
-		got := r.edge.events(t, "a", 0)
+		got := r.edge.Events(t, "a", 0)
 		if said(got) != long {
 			t.Error("a long delta did not arrive whole")
 		}

@@ -9,14 +9,9 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop/lasthoptest"
 	"carrel/shared/wire"
 )
-
-func (e *fakeEdge) count() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.posts
-}
 
 // words emits a word and a step after another, each of which is flushed at once, and tells how long that took.
 func (r *rig) words(t *testing.T, n int) time.Duration {
@@ -33,25 +28,25 @@ func (r *rig) words(t *testing.T, n int) time.Duration {
 func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 	t.Attr("row", "C3: posts, retries, throttles and delays are counted, and no other connection waits")
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("slow"), conn("fast"))
-		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		edge := lasthoptest.New(conn("slow"), conn("fast"))
+		edge.Fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		if took := r.words(t, 10); took > 0 {
 			t.Errorf("the run was held up for %v", took)
 		}
-		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
+		if got := edge.Events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) {
 			t.Errorf("the fast connection has %q by now", said(got))
 		}
 		time.Sleep(time.Second)
-		edge.set(func() { delete(edge.fails, "slow") })
+		edge.Set(func() { delete(edge.Fails, "slow") })
 		time.Sleep(time.Second)
 		r.end(t)
-		if got := edge.events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the throttled connection got %q", said(got))
 		}
 		f := r.Stats()
-		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.got["slow"])+len(edge.got["fast"]) {
+		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.Got["slow"])+len(edge.Got["fast"]) {
 			t.Errorf("reported %q; counted %+v", r.reported, f)
 		}
 		// The pauses are random: the last event may have come before the first try that succeeded, or not.
@@ -67,24 +62,24 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 	t.Attr("row", "C4: a connection that stays throttled is closed")
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("slow"))
-		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		edge := lasthoptest.New(conn("slow"))
+		edge.Fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		time.Sleep(4 * time.Second)
-		posts := edge.count()
+		posts := edge.Count()
 		r.words(t, 3)
 		time.Sleep(4 * time.Second)
-		if f := r.Stats(); posts != 6 || edge.count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
-			t.Errorf("%d posts and then %d; counted %+v, reported %q", posts, edge.count(), f, r.reported)
+		if f := r.Stats(); posts != 6 || edge.Count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
+			t.Errorf("%d posts and then %d; counted %+v, reported %q", posts, edge.Count(), f, r.reported)
 		}
 		again := conn("slow")
 		again.N = 2
-		edge.set(func() { edge.rows["slow"] = again; delete(edge.fails, "slow") })
+		edge.Set(func() { edge.Rows["slow"] = again; delete(edge.Fails, "slow") })
 		time.Sleep(2 * time.Second)
 		r.end(t)
-		first := edge.got["slow"][0].(*wire.Events)
-		if got := edge.events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
+		first := edge.Got["slow"][0].(*wire.Events)
+		if got := edge.Events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
 			t.Errorf("after its hello it got %s from %d", types(got), first.Seq)
 		}
 		t.Attr("figure", fmt.Sprintf("%d posts tried, then %d cut", posts, r.Stats().Cut))
@@ -96,8 +91,8 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 	t.Attr("row", "C4: a half-open connection delays no other")
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("hangs"), conn("fast"))
-		edge.takes["hangs"] = time.Hour
+		edge := lasthoptest.New(conn("hangs"), conn("fast"))
+		edge.Takes["hangs"] = time.Hour
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		if took := r.words(t, 10); took > 0 {
@@ -109,7 +104,7 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 		if took := ended; took > 5*time.Second {
 			t.Errorf("the run's end took %v", took)
 		}
-		if got := edge.events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the other connection got %q", said(got))
 		}
 		if f := r.Stats(); f.Cut != 1 || f.Retried != 0 {
@@ -122,18 +117,18 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 // An emitter that is closed waits for no post, and repeats none.
 func TestCloseWaitsForNoPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		edge := newEdge(conn("slow"), conn("hangs"))
-		edge.fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
-		edge.takes["hangs"] = time.Hour
+		edge := lasthoptest.New(conn("slow"), conn("hangs"))
+		edge.Fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
+		edge.Takes["hangs"] = time.Hour
 		r := newRig(t, &fakeLog{}, edge)
 		r.emit(t, opening()...)
 		time.Sleep(250 * time.Millisecond)
-		posts, start := edge.count(), time.Now()
+		posts, start := edge.Count(), time.Now()
 		r.close(t)
 		took := time.Since(start)
 		time.Sleep(10 * time.Second)
-		if posts < 2 || took > 0 || edge.count() != posts {
-			t.Errorf("it took %v; %d posts before and %d in all", took, posts, edge.count())
+		if posts < 2 || took > 0 || edge.Count() != posts {
+			t.Errorf("it took %v; %d posts before and %d in all", took, posts, edge.Count())
 		}
 	})
 }
@@ -147,44 +142,25 @@ func TestNothingIsPostedPastTheToken(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			expires := conn("a")
 			expires.TokenExpires = time.Now().Add(2300 * time.Millisecond) // between two lists
-			edge := newEdge(expires)
-			edge.takes["a"] = 300 * time.Millisecond
+			edge := lasthoptest.New(expires)
+			edge.Takes["a"] = 300 * time.Millisecond
 			if slow {
-				edge.fails["a"] = chat.ErrSlow
+				edge.Fails["a"] = chat.ErrSlow
 			}
 			r := newRig(t, &fakeLog{}, edge)
 			r.emit(t, opening()...)
 			r.emit(t, agui.Event{Type: agui.ToolCallResult, MessageID: "x", ToolCallID: "c", Content: &long})
 			time.Sleep(2500 * time.Millisecond)
-			posts := edge.count()
-			edge.set(func() { delete(edge.fails, "a") })
+			posts := edge.Count()
+			edge.Set(func() { delete(edge.Fails, "a") })
 			r.emit(t, agui.Event{Type: agui.StepStarted, StepName: "s"})
 			r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 			time.Sleep(3 * time.Second)
 			r.end(t)
-			if posts < 2 || posts > 8 || edge.count() != posts {
-				t.Errorf("%s: %d posts by the time it expired, and %d in all", name, posts, edge.count())
+			if posts < 2 || posts > 8 || edge.Count() != posts {
+				t.Errorf("%s: %d posts by the time it expired, and %d in all", name, posts, edge.Count())
 			}
-			t.Attr("figure", fmt.Sprintf("%s: %d posts before the token ended, %d after", name, posts, edge.count()-posts))
+			t.Attr("figure", fmt.Sprintf("%s: %d posts before the token ended, %d after", name, posts, edge.Count()-posts))
 		})
 	}
-}
-
-// Who has something to say outside of a run heeds the token as well, and tries again what was throttled.
-func TestTellHeedsTheTokenAndTriesAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		expires, slow := conn("a"), conn("slow")
-		expires.TokenExpires = time.Now().Add(time.Second)
-		edge := newEdge(expires, slow)
-		edge.takes["a"] = 700 * time.Millisecond
-		edge.fails["slow"] = chat.ErrSlow
-		time.AfterFunc(500*time.Millisecond, func() { edge.set(func() { delete(edge.fails, "slow") }) })
-		frame := &wire.Ended{RunID: run, ThreadID: thread, Status: chat.RunCancelled}
-		if err := tellThrice(t, edge, frame); err != nil {
-			t.Error(err)
-		}
-		if a, s := len(edge.got["a"]), len(edge.got["slow"]); a != 2 || s != 3 {
-			t.Errorf("posted %d frames to a token of one second at 0.7 s each, and %d to who was throttled", a, s)
-		}
-	})
 }

@@ -19,6 +19,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"carrel/shared/chat"
+	"carrel/shared/lasthop"
 )
 
 // Deadlines of one call, its retries included.
@@ -61,13 +62,16 @@ func soon(o *retry.StandardOptions) {
 	o.Retryables = append([]retry.IsErrorRetryable{throttled}, o.Retryables...)
 }
 
-// Post posts one message within five seconds. It fails with chat.ErrGone if the connection no longer exists, and with
+// Post posts one message within five seconds, and refuses the zero Message. It fails with chat.ErrGone if the connection no longer exists, and with
 // chat.ErrSlow if its buffer is full or the account is throttled.
-func (p *Poster) Post(ctx context.Context, id chat.ConnectionID, message []byte) error {
+func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
+	if m.Connection() == "" {
+		return errors.New("gateway: post a message that was not checked")
+	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	_, err := p.api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
-		ConnectionId: aws.String(string(id)), Data: message,
+		ConnectionId: aws.String(string(m.Connection())), Data: m.Body(),
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: posting: %w", kind(err))

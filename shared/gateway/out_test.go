@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
+	"carrel/shared/wire"
 )
 
 // call is one request that reached the fake AWS.
@@ -55,17 +59,47 @@ func poster(t *testing.T, stage string) *gateway.Poster {
 	return gateway.NewPoster(c, stage)
 }
 
-func TestPostReachesTheEscapedConnection(t *testing.T) {
-	stage, calls := fakeAWS(t, 200, "")
-	if err := poster(t, stage).Post(t.Context(), "a/b=", []byte("hello")); err != nil {
+// taker keeps the message that it is asked to post.
+type taker struct{ message lasthop.Message }
+
+func (p *taker) Post(_ context.Context, m lasthop.Message) error {
+	p.message = m
+	return nil
+}
+
+func (p *taker) Close(context.Context, chat.ConnectionID) error { return nil }
+
+// message returns a message that may be posted to a connection.
+func message(t *testing.T, id chat.ConnectionID) lasthop.Message {
+	t.Helper()
+	p := &taker{}
+	if err := lasthop.End(t.Context(), p, map[chat.ConnectionID]*wire.Error{id: {Code: wire.CodeReplaced}}); err != nil {
 		t.Fatal(err)
 	}
-	if c := (*calls)[0]; c.method != "POST" || c.path != "/v1/@connections/a%2Fb%3D" && c.path != "/v1/%40connections/a%2Fb%3D" || c.body != "hello" {
+	return p.message
+}
+
+func TestPost_EscapedConnection(t *testing.T) {
+	stage, calls := fakeAWS(t, 200, "")
+	m := message(t, "a/b=")
+	if err := poster(t, stage).Post(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	c := (*calls)[0]
+	if c.method != "POST" || c.path != "/v1/@connections/a%2Fb%3D" && c.path != "/v1/%40connections/a%2Fb%3D" ||
+		!strings.Contains(c.body, string(wire.CodeReplaced)) || c.body != string(m.Body()) {
 		t.Errorf("request %+v", c)
 	}
 }
 
-func TestPostTellsGoneAndSlowApart(t *testing.T) {
+func TestPost_ZeroMessage(t *testing.T) {
+	stage, calls := fakeAWS(t, 200, "")
+	if err := poster(t, stage).Post(t.Context(), lasthop.Message{}); err == nil || len(*calls) > 0 {
+		t.Errorf("error %v, %d requests", err, len(*calls))
+	}
+}
+
+func TestPost_GoneAndSlow(t *testing.T) {
 	for _, c := range []struct {
 		status    int
 		errorType string
@@ -77,12 +111,12 @@ func TestPostTellsGoneAndSlowApart(t *testing.T) {
 		{429, "", chat.ErrSlow},
 	} {
 		stage, _ := fakeAWS(t, c.status, c.errorType)
-		if err := poster(t, stage).Post(t.Context(), "c=", []byte("x")); !errors.Is(err, c.want) {
+		if err := poster(t, stage).Post(t.Context(), message(t, "c=")); !errors.Is(err, c.want) {
 			t.Errorf("%d %q: error %v, want %v", c.status, c.errorType, err, c.want)
 		}
 	}
 	stage, _ := fakeAWS(t, 403, "ForbiddenException")
-	if err := poster(t, stage).Post(t.Context(), "c=", []byte("x")); err == nil || errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
+	if err := poster(t, stage).Post(t.Context(), message(t, "c=")); err == nil || errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
 		t.Errorf("403: error %v, want one that is neither gone nor slow", err)
 	}
 }
@@ -96,7 +130,7 @@ func TestTheSDKRepeatsNoThrottledPost(t *testing.T) {
 	for status, want := range map[int]int{429: 1, 410: 1, 500: 3, 503: 3} {
 		stage, calls := fakeAWS(t, status, map[int]string{429: "LimitExceededException"}[status])
 		start := time.Now()
-		if err := gateway.NewPoster(c, stage).Post(t.Context(), "c=", []byte("x")); err == nil || len(*calls) != want {
+		if err := gateway.NewPoster(c, stage).Post(t.Context(), message(t, "c=")); err == nil || len(*calls) != want {
 			t.Errorf("%d: %d requests, want %d; error %v", status, len(*calls), want, err)
 		}
 		if took := time.Since(start); took > 4*time.Second {

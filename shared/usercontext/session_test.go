@@ -14,6 +14,7 @@ import (
 	"carrel/shared/chat/chattest"
 	"carrel/shared/emit"
 	"carrel/shared/engine"
+	"carrel/shared/lasthop"
 	"carrel/shared/tool"
 	"carrel/shared/tool/calculator"
 	"carrel/shared/usercontext"
@@ -70,7 +71,7 @@ func (e *edge) Connections(context.Context) ([]chat.Connection, error) {
 
 func (e *edge) RemoveConnection(context.Context, chat.ConnectionID) error { return nil }
 
-func (e *edge) Post(context.Context, chat.ConnectionID, []byte) error { return nil }
+func (e *edge) Post(context.Context, lasthop.Message) error { return nil }
 
 func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, m engine.Model) *session {
 	tb.Helper()

