@@ -231,8 +231,8 @@ func TestWhoseRunItIs(t *testing.T) {
 		}
 	}
 	t.Attr("figure", fmt.Sprintf("%d events that say whose they are, %d sound, %d in which two users meet", len(said), sound, met))
-	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), "TENANT_ISOLATION") {
-		t.Errorf("error %v, want one that names TENANT_ISOLATION", err)
+	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), `tenant isolation is "yes"`) {
+		t.Errorf("error %v, want one that names the value", err)
 	}
 }
 
