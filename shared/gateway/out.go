@@ -65,9 +65,6 @@ func soon(o *retry.StandardOptions) {
 // Post posts one message within five seconds, and refuses the zero Message. It fails with chat.ErrGone if the connection no longer exists, and with
 // chat.ErrSlow if its buffer is full or the account is throttled.
 func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
-	if m.Connection() == "" {
-		return errors.New("gateway: post a message that was not checked")
-	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	_, err := p.api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
