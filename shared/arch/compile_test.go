@@ -68,18 +68,36 @@ func maskedFiles(t *testing.T) map[string]string {
 // TestUsers_ForgeriesDoNotCompile compiles every forgery, and one correct program.
 func TestUsers_ForgeriesDoNotCompile(t *testing.T) {
 	t.Attr("row", "B1: code that makes or smuggles a user does not compile")
-	archive, err := txtar.ParseFile("testdata/forgeries.txtar")
+	forgeries := judgeForgeries(t, "testdata/forgeries.txtar", "forge", "right")
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d ways to make or smuggle a user: none compiles", forgeries))
+	}
+}
+
+// TestPosts_UncheckedDoNotCompile compiles code that posts messages which package lasthop did not check.
+func TestPosts_UncheckedDoNotCompile(t *testing.T) {
+	forgeries := judgeForgeries(t, "testdata/unchecked_posts.txtar", "unchecked", "checked")
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d ways to post without the check: none compiles", forgeries))
+	}
+}
+
+// judgeForgeries compiles the files of an archive. In functions/<forged> the compiler must refuse each line with ERROR, with
+// an error like that, and no other line. functions/<right> must compile. It returns the number of the refused lines.
+func judgeForgeries(t *testing.T, file, forged, right string) (forgeries int) {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := toolchain(t, archive.Files, "build", "-gcflags=-e", "./functions/forge")
+	out, err := toolchain(t, archive.Files, "build", "-gcflags=-e", "./functions/"+forged)
 	if err == nil {
 		t.Fatal("the forgeries compile")
 	}
-	if out, err := toolchain(t, archive.Files, "build", "./functions/right"); err != nil {
+	if out, err := toolchain(t, archive.Files, "build", "./functions/"+right); err != nil {
 		t.Errorf("the correct program does not compile: %v\n%s", err, out)
 	}
-	refused, forgeries := compiled(out), 0
+	refused := compiled(out)
 	for _, f := range archive.Files {
 		for n, line := range strings.Split(string(f.Data), "\n") {
 			at := fmt.Sprintf("%s:%d", path.Base(f.Name), n+1)
@@ -98,9 +116,7 @@ func TestUsers_ForgeriesDoNotCompile(t *testing.T) {
 			}
 		}
 	}
-	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d ways to make or smuggle a user: none compiles", forgeries))
-	}
+	return forgeries
 }
 
 // compiled returns the compiler's errors by file and line.
