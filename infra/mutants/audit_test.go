@@ -109,8 +109,8 @@ func webSocketGuards() []guard {
 			test: "./functions/message TestAStaleHelloChangesNothing",
 		},
 		{
-			name: "audit: a connection's queue is bounded", row: "C3", file: "shared/emit/outlet.go",
-			from: `if o.size+d.size > maxQueue {`, to: `if o.size+d.size > 1000*maxQueue {`,
+			name: "audit: a connection's queue is bounded", row: "C3", file: "shared/emit/subscriber.go",
+			from: `if s.size+d.size > maxQueue {`, to: `if s.size+d.size > 1000*maxQueue {`,
 			test: "./shared/emit TestAFullQueueCutsTheConnectionUntilItsNextHello",
 		},
 		{

@@ -65,47 +65,26 @@ func postGuards() []guard {
 	const emit = "./shared/emit "
 	return []guard{
 		{
-			name: "posts: a throttled post is retried", file: "shared/emit/post.go",
+			name: "posts: a throttled post is retried", file: "shared/lasthop/send.go",
 			test: emit + "TestAThrottledConnectionIsTriedAgain",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
 			to:   `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
 		},
 		{
-			name: "posts: retries end", row: "C4", file: "shared/emit/post.go",
+			name: "posts: retries end", row: "C4", file: "shared/lasthop/send.go",
 			test: emit + "TestAConnectionThatStaysThrottledIsCut",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
 			to:   `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
 		},
 		{
-			name: "posts: no part of a frame after the token has expired", row: "A6", file: "shared/emit/outlet.go",
-			test: emit + "TestNothingIsPostedPastTheToken",
-			from: `if !e.wants(o, d) {`, to: `if o.cut {`,
-		},
-		{
-			name: "posts: no queued frame after the token has expired", file: "shared/emit/outlet.go",
-			test: emit + "TestNothingIsPostedPastTheToken",
-			from: `if !target(o.conn, e.c.User.User(), e.c.User.Now()) {`, to: `if e.closed {`,
-			spare: "each message of it is looked at again",
-		},
-		{
-			name: "posts: no retry after the token has expired", file: "shared/emit/post.go",
-			test: emit + "TestNothingIsPostedPastTheToken",
-			from: `if !again() {`, to: `if again(); false {`,
-		},
-		{
-			name: "posts: no broadcast after the token has expired", file: "shared/emit/tell.go",
-			test: emit + "TestTellHeedsTheTokenAndTriesAgain",
-			from: `if c := s.rows[id]; !target(c, s.User, s.Now()) || `, to: `if c := s.rows[id]; `,
-		},
-		{
-			name: "posts: a post to a closed connection is not retried", file: "shared/emit/post.go",
+			name: "posts: a post to a closed connection is not retried", file: "shared/lasthop/send.go",
 			test: emit + "TestCloseWaitsForNoPost",
 			from: "		case <-ctx.Done():\n			return err\n", to: "",
 		},
 		{
-			name: "posts: each post has a deadline", row: "C4", file: "shared/emit/post.go",
+			name: "posts: each post has a deadline", row: "C4", file: "shared/lasthop/send.go",
 			test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
-			from: `context.WithTimeout(e.ctx, postTime)`, to: `context.WithTimeout(e.ctx, 100*postTime)`,
+			from: `context.WithTimeout(ctx, postTime)`, to: `context.WithTimeout(ctx, 100*postTime)`,
 		},
 		{
 			name: "posts: the SDK leaves throttling to the poster", file: "shared/gateway/out.go",

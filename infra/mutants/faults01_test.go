@@ -97,9 +97,9 @@ func runFaults() []fault {
 			test: "TestFault11StopStopsTheProducer",
 		},
 		{
-			number: 12, clause: "a failed post does not fail the run", file: "shared/emit/outlet.go",
-			from: `			e.fail(o, err)
-`, to: `			e.fail(o, err)
+			number: 12, clause: "a failed post does not fail the run", file: "shared/emit/subscriber.go",
+			from: `			e.fail(s, err)
+`, to: `			e.fail(s, err)
 			e.c.User.Cancel(err)
 `, pkg: audit, test: "TestFault12AReloadStopsNothing",
 		},
@@ -150,29 +150,26 @@ func edgeFaults() []fault {
 			pkg:  audit, test: "TestFault16GoneIsForgottenAlone",
 		},
 		{
-			number: 16, clause: "a closed connection is deleted, and no other", file: "shared/emit/outlet.go",
-			from: `	id := o.conn.ID
-	if errors.Is(err, chat.ErrGone) {
-`, to: `	id := o.conn.ID
-	for other := range e.outlets {
-		if other != id {
-			id = other
-			break
+			number: 16, clause: "a closed connection is deleted, and no other", file: "shared/emit/subscriber.go",
+			from: `RemoveConnection(ctx, s.id)`, to: `RemoveConnection(ctx, func() chat.ConnectionID {
+		for other := range e.subscribers {
+			if other != s.id {
+				return other
+			}
 		}
-	}
-	if errors.Is(err, chat.ErrGone) {
-`, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
+		return s.id
+	}())`, pkg: audit, test: "TestFault16GoneIsForgottenAlone",
 		},
 		{
 			number: 17, clause: "a closed connection is deleted without a $disconnect",
-			file: "shared/emit/outlet.go",
-			from: `if err := e.c.Connections.RemoveConnection(ctx, id); err != nil {`,
-			to:   `if err := ctx.Err(); id == "" || err != nil {`,
+			file: "shared/emit/subscriber.go",
+			from: `if err := e.c.Connections.RemoveConnection(ctx, s.id); err != nil {`,
+			to:   `if err := ctx.Err(); err != nil {`,
 			pkg:  audit, test: "TestFault17DisconnectNeverComes",
 		},
 		{
-			number: 18, clause: "a connection is a target from its hello on", file: "shared/emit/list.go",
-			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && now.Before(c.TokenExpires)`,
+			number: 18, clause: "a connection is a target from its hello on", file: "shared/lasthop/record.go",
+			from: `case c.N == 0 && !a.reply:`, to: `case c.N < 0:`,
 			pkg: audit, test: "TestFault18NothingIsPostedBeforeTheHello",
 		},
 	}

@@ -5,8 +5,8 @@ func pastFaults() []fault {
 	return []fault{
 		{
 			number: 19, clause: "an answer that could not be posted is a failure",
-			file: "functions/message/connection.go",
-			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, errMoved) {`,
+			file: "functions/message/answer.go",
+			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, lasthop.ErrRefused) {`,
 			to:   `if err != nil {`,
 			pkg:  audit, test: "TestFault19AFailedPostIsNoSuccess",
 		},
@@ -59,9 +59,9 @@ func orderFaults() []fault {
 			number: 24, clause: "saved before it is sent", file: "shared/emit/flush.go",
 			from: `		seq, err := e.append(events)
 		if err == nil {
-			e.record(seq, events) // before it counts as durable: Drain has it queued for everybody
+			e.queueRecord(seq, events) // before it counts as durable: Drain has it queued for everybody
 		}
-`, to: `		e.record(chat.Seq(e.durable)+2, events) // behind RUN_STARTED
+`, to: `		e.queueRecord(chat.Seq(e.durable)+2, events) // behind RUN_STARTED
 		_, err := e.append(events)
 `, pkg: audit, test: "TestFault24NothingIsSentBeforeItIsSaved",
 		},

@@ -48,8 +48,9 @@ func timeFaults() []fault {
 			test: "TestFault29TenMinutesIdle",
 		},
 		{
-			number: 30, clause: "nothing is posted after the token has expired", file: "shared/emit/list.go",
-			from: ` && c.N > 0 && now.Before(c.TokenExpires)`, to: ` && c.N > 0 && !now.IsZero()`,
+			number: 30, clause: "nothing is posted after the token has expired",
+			file: "shared/lasthop/record.go",
+			from: `case !now.Before(c.TokenExpires) && !a.expired:`, to: `case now.IsZero() && !a.expired:`,
 			test: "TestFault30TokenExpiresOnOpenSocket",
 		},
 		{

@@ -4,11 +4,13 @@ import "slices"
 
 // lastHopGuards make up the last hop of docs/isolation.md, and its records.
 func lastHopGuards() []guard {
-	return slices.Concat(recordGuards(), frameGuards(), ageGuards(), violationGuards(), canaryGuards(), sweepsGuards())
+	return slices.Concat(
+		recordGuards(), ruleGuards(), checkGuards(), frameGuards(), violationGuards(), canaryGuards(), sweepsGuards(),
+	)
 }
 
 func recordGuards() []guard {
-	const rows, emit = "./shared/store TestStore/dynoxide/ForeignRows", "./shared/emit "
+	const rows = "./shared/store TestStore/dynoxide/ForeignRows"
 	return []guard{
 		{
 			name: "last hop: a row was written for its user", row: "C5", file: "shared/store/items.go", test: rows,
@@ -32,32 +34,87 @@ func recordGuards() []guard {
 			from: "			all = append(all, foreign.Connection)\n			return true, nil\n",
 			to:   "			c.ID = foreign.Connection\n",
 		},
+	}
+}
+
+// ruleGuards are the clauses of the rule of package lasthop.
+func ruleGuards() []guard {
+	const rule, send = "shared/lasthop/record.go", "shared/lasthop/send.go"
+	const emit, message = "./shared/emit ", "./functions/message "
+	return []guard{
 		{
-			name: "last hop: the run's own user", row: "C5", file: "shared/emit/list.go",
+			name: "last hop: the connection is the user's", row: "C5", file: rule,
 			test: emit + "TestARowOfAnothersIsRefused",
-			from: `return c.Owner == chat.OwnerHash(u.Hash()) && !u.IsZero() && c.N > 0`,
-			to:   `return !u.IsZero() && c.N > 0`,
+			from: `u.IsZero() || c.Owner != chat.OwnerHash(u.Hash())`, to: `u.IsZero()`,
 		},
 		{
-			name: "last hop: each post is checked by its record", row: "A6", file: "shared/emit/list.go",
-			test: emit + "TestEachPostIsChecked",
-			from: `return c.Owner == chat.OwnerHash(u.Hash()) && !u.IsZero() && c.N > 0`,
-			to:   `return !u.IsZero() && c.N > 0`,
+			name: "last hop: the token is valid", row: "A6", file: rule, test: emit + "TestNothingIsPostedPastTheToken",
+			from: `case !now.Before(c.TokenExpires) && !a.expired:`, to: `case now.IsZero() && !a.expired:`,
 		},
 		{
-			name: "last hop: a long frame ends with its thread", file: "shared/emit/post.go",
-			test: emit + "TestALongFrameEndsWithItsThread",
-			from: ` && (thread == "" || thread == o.conn.Thread)`, to: ` && (thread == "" || o.conn.Thread != "")`,
+			name: "last hop: the connection watches the thread", row: "C2", file: rule,
+			test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
+			from: `case a.thread != "" && a.thread != c.Thread:`, to: `case a.thread != "" && c.Thread == "":`,
 		},
 		{
-			name: "last hop: a broadcast to all windows ignores the thread", file: "shared/emit/list.go",
+			name: "last hop: the record is fresh", row: "C2", file: send, test: emit + "TestListsThatFailOrHang",
+			from: `r.age(now) > allowed;`, to: `r.age(now) > 100*allowed;`,
+		},
+		{
+			name: "last hop: a renewed record is fresh", file: send, test: "./shared/lasthop TestSend_AgeOfTheRecord",
+			from: `now, allowed = s.Now(), MaxAge`, to: `now, allowed = s.Now(), 100*MaxAge`,
+		},
+	}
+}
+
+// checkGuards are the places where the rule is applied to a post, and what a refusal leaves behind.
+func checkGuards() []guard {
+	const send = "shared/lasthop/send.go"
+	const emit, message = "./shared/emit ", "./functions/message "
+	return []guard{
+		{
+			name: "last hop: each post is checked", row: "A6", file: send, test: emit + "TestEachPostIsChecked",
+			from: `if err := s.check(ctx, id, f.audience); err != nil {`, to: `if err := ctx.Err(); err != nil {`,
+		},
+		{
+			name: "last hop: each message of a frame is checked", file: send, test: emit + "TestALongFrameEndsWithItsThread",
+			from: `	for _, body := range bodies {
+		err := s.post(ctx, func() (Message, error) {
+`, to: `	for n, body := range bodies {
+		err := s.post(ctx, func() (Message, error) {
+			if n > 0 {
+				return Message{id, body}, nil
+			}
+`,
+		},
+		{
+			name: "last hop: each retry is checked", file: send, test: emit + "TestNothingIsPostedPastTheToken",
+			from: `	for try := 1; ; try++ {
+		m, err := checked()
+		if err != nil {
+			return err
+		}
+`, to: `	m, err := checked()
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+`,
+		},
+		{
+			name: "last hop: a broadcast to all windows ignores the thread", file: "shared/emit/connections.go",
 			test: emit + "TestWhatIsToldReachesWhoHasGoneElsewhere",
-			from: `o.leave()`, to: `o.drop()`,
+			from: `s.dropEvents()`, to: `s.drop()`,
 		},
 		{
-			name: "last hop: a broadcast of a thread reaches its watchers only", file: "shared/emit/tell.go",
-			test: emit + "TestTellReachesWhomItConcerns",
-			from: ` || s.thread != "" && s.thread != c.Thread {`, to: ` {`,
+			name: "last hop: delivery resumes with the next list", file: "shared/emit/connections.go",
+			test: emit + "TestNothingIsPostedByAnOldList",
+			from: "		return listAgain\n", to: "		return 1000 * listAgain\n",
+		},
+		{
+			name: "last hop: an answer to a closed connection deletes its records", file: "functions/message/answer.go",
+			test: message + "TestAnAnswerToNobodyLeavesNoRecords",
+			from: `r.store.Disconnect(ctx, r.in.Connection)`, to: `r.store.RemoveConnection(ctx, r.in.Connection)`,
 		},
 	}
 }
@@ -70,12 +127,12 @@ func frameGuards() []guard {
 			name: "last hop: every frame is compared with its connection", row: "C5",
 			file: "functions/message/dispatch.go",
 			test: every,
-			from: "		if _, err := r.mine(ctx); err != nil {\n			return err\n		}\n",
+			from: "		if _, err := r.ownConnection(ctx); err != nil {\n			return err\n		}\n",
 			to:   "",
 		},
 		{
 			name: "last hop: also an unreadable frame", file: "functions/message/handler.go", test: every,
-			from: "	if bad != nil {\n		if _, err := r.mine(ctx); err != nil {\n			return " +
+			from: "	if bad != nil {\n		if _, err := r.ownConnection(ctx); err != nil {\n			return " +
 				"err\n		}\n",
 			to:    "	if bad != nil {\n",
 			spare: spare,
@@ -89,73 +146,23 @@ func frameGuards() []guard {
 		},
 		{
 			name: "last hop: also a frame of an expired token", file: "functions/message/handler.go", test: every,
-			from: "tooLate(ctx context.Context) error {\n\tif _, err := r.mine(ctx); err != nil {\n\t\treturn " +
+			from: "tooLate(ctx context.Context) error {\n\tif _, err := r.ownConnection(ctx); err != nil {\n\t\treturn " +
 				"err\n\t}\n",
 			to:    "tooLate(ctx context.Context) error {\n",
 			spare: spare,
 		},
 		{
 			name: "last hop: also a ping", file: "functions/message/ping.go", test: every,
-			from: "	row, err := r.mine(ctx)\n	if err != nil {",
+			from: "	row, err := r.ownConnection(ctx)\n	if err != nil {",
 			to: "	row, err := r.store.Connection(ctx, r.in.Connection)\n	if err != nil && !errors.Is(err, " +
 				"chat.ErrNotFound) {",
 			spare: spare,
 		},
 		{
 			name: "last hop: also a hello and a run", row: "C5", file: "functions/message/connection.go", test: every,
-			from: "	row, err := r.store.Watch(ctx, c)\n",
-			to: `	row, err := r.store.Watch(ctx, c)
-	if errors.Is(err, chat.ErrForeign) {
-		row, err = c, nil
-	}
-`,
-		},
-	}
-}
-
-func ageGuards() []guard {
-	const emit, message = "./shared/emit ", "./functions/message "
-	return []guard{
-		{
-			name: "last hop: no post by an old list", row: "C2", file: "shared/emit/list.go",
-			test: emit + "TestListsThatFailOrHang",
-			from: `e.c.User.Now().Sub(e.listedAt) <= listGood && `, to: ``,
-		},
-		{
-			name: "last hop: delivery resumes with the next list", file: "shared/emit/list.go",
-			test: emit + "TestNothingIsPostedByAnOldList",
-			from: "		return listAgain\n", to: "		return 1000 * listAgain\n",
-		},
-		{
-			name: "last hop: no broadcast by an old list", file: "shared/emit/tell.go",
-			test: emit + "TestTellDoesNotGoByAnOldList",
-			from: `return r.Now().Sub(r.at) > listGood`, to: `return r.at.IsZero()`,
-		},
-		{
-			name: "last hop: no answer without a record", file: "functions/message/connection.go",
-			test: message + "TestEveryFrameMustBeOfTheConnectionsUser",
-			from: `	if err := c.current(ctx); err != nil {
-		return err
-	}
-`, to: "", spare: "every frame is compared before",
-		},
-		{
-			name: "last hop: no answer by an old record", row: "C2", file: "functions/message/connection.go",
-			test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
-			from: `if r.now().Sub(r.at) > recordGood {`, to: `if r.at.IsZero() {`,
-		},
-		{
-			name: "last hop: an answer reaches its thread's watchers only", row: "C2",
-			file: "functions/message/connection.go",
-			test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
-			from: `if r.thread != "" && r.thread != r.row.Thread {`,
-			to:   `if r.thread != "" && r.row.Thread == r.thread+"-" {`,
-		},
-		{
-			name: "last hop: an answer to a closed connection deletes its records",
-			file: "functions/message/connection.go",
-			test: message + "TestAnAnswerToNobodyLeavesNoRecords",
-			from: `r.store.Disconnect(ctx, r.in.Connection)`, to: `r.store.RemoveConnection(ctx, r.in.Connection)`,
+			from: "		c, err := r.store.Watch(ctx, c)\n",
+			to: "		given := c\n		c, err := r.store.Watch(ctx, c)\n		if errors.Is(err, chat.ErrForeign) {\n" +
+				"			c, err = given, nil\n		}\n",
 		},
 	}
 }
@@ -175,17 +182,12 @@ func violationGuards() []guard {
 		{
 			name: "violations: a frame's is recorded", row: "E2", file: "functions/message/handler.go",
 			test: "./functions/message TestEveryFrameMustBeOfTheConnectionsUser",
-			from: `r.violated(ctx, v, f)`, to: `_ = v.guard`,
+			from: `r.recordViolation(ctx, v, f)`, to: `_ = v.guard`,
 		},
 		{
-			name: "violations: a run's is recorded", row: "E2", file: "shared/emit/list.go",
+			name: "violations: a listed one is recorded", row: "E2", file: "shared/lasthop/reader.go",
 			test: "./functions/turn TestARunRefusesAConnectionOfAnothers",
-			from: `e.c.Violation(id)`, to: `e.c.Report(nil)`,
-		},
-		{
-			name: "violations: a broadcast's is recorded", row: "E2", file: "shared/emit/tell.go",
-			test: "./functions/sweep TestSweep_ConnectionOfAnotherUser",
-			from: "			r.Violation(id)\n", to: "",
+			from: `r.Violation(id)`, to: `_ = id`,
 		},
 		{
 			name: "violations: a connect's is recorded", row: "E2", file: "functions/connect/connect.go",

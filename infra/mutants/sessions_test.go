@@ -8,12 +8,12 @@ func sessionGuards() []guard {
 		{
 			name: "sessions: a frame on a connection without a row is refused", file: "functions/message/connection.go",
 			test: frames + "TestFrame_ConnectionWithoutRow",
-			from: `		return row, r.withoutRow(ctx)
-`, to: `		err = r.withoutRow(ctx)
-		if errors.As(err, &rowless{}) {
-			return row, nil
-		}
-		return row, err
+			from: `			return c, r.missing(ctx)
+`, to: `			err = r.missing(ctx)
+			if errors.As(err, &noConnection{}) {
+				return c, nil
+			}
+			return c, err
 `,
 		},
 		{
@@ -77,7 +77,7 @@ func endedGuards() []guard {
 			to:   `(attribute_exists(#open.#id) OR size(#open) <> :most OR size(#open) = :most)`,
 		},
 		{
-			name: "sessions: a refused frame's socket is closed", file: "shared/emit/end.go",
+			name: "sessions: a refused frame's socket is closed", file: "shared/lasthop/end.go",
 			test: frames + "TestFrame_ConnectionWithoutRow",
 			from: `closed := p.Close(ctx, id); closed`, to: `closed := ctx.Err(); closed`,
 		},

@@ -4,9 +4,9 @@ package mutants
 func soakGuards() []guard {
 	return []guard{
 		{
-			name: "soak: an event goes to its thread's watchers", file: "shared/emit/outlet.go",
-			from: "		if o.conn.Thread == e.c.User.Thread() {\n			e.push(o, d)",
-			to:   "		if o.conn.Thread != \"\" {\n			e.push(o, d)",
+			name: "soak: an event goes to its thread's watchers", file: "shared/emit/subscriber.go",
+			from: "		if e.watches(s) {\n			e.push(s, d)",
+			to:   "		if s.listed {\n			e.push(s, d)",
 			test: "./infra/soak TestSchedules", spare: "the thread is looked at again before each message is posted",
 		},
 		{
@@ -31,7 +31,7 @@ func soakGuards() []guard {
 		{
 			name: "message: a frame whose token expires while it is answered is reported",
 			file: "functions/message/handler.go",
-			from: "if err == nil && r.past {", to: "if err == nil && r.past && false {",
+			from: "if err == nil && r.tokenExpired {", to: "if err == nil && r.tokenExpired && false {",
 			test: "./functions/message TestATokenEndsWhileItsFrameIsAnswered",
 		},
 		{

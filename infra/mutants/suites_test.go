@@ -11,7 +11,7 @@ func suitesGuards() []guard {
 			to:   `t.log.WarnContext(ctx, "the run failed", "code", terminal.Code, "input", t.lease.Input().RunInput())`,
 		},
 		{
-			name: "suites: an event has one number", row: "E7", file: "shared/emit/outlet.go",
+			name: "suites: an event has one number", row: "E7", file: "shared/emit/subscriber.go",
 			test: suites + "TestWebSocketIsolation",
 			from: `Seq: seq, RunID: e.c.User.Run(), Events: events,`,
 			to:   `Seq: seq + 1, RunID: e.c.User.Run(), Events: events,`,

@@ -153,8 +153,8 @@ func nobodyGuards() []guard {
 			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
 		},
 		{
-			name: "types: no broadcast for the zero User", file: "shared/emit/tell.go",
-			from: `if a.User.IsZero() {`, to: `if a.User.IsZero() && a.User.Key() != "" {`, test: test,
+			name: "types: no broadcast for the zero User", file: "shared/lasthop/broadcast.go",
+			from: `if to.User.IsZero() {`, to: `if to.User.IsZero() && to.User.Key() != "" {`, test: test,
 		},
 		{
 			name: "types: no credentials for the zero User", file: "shared/usercreds/usercreds.go",
@@ -163,7 +163,7 @@ func nobodyGuards() []guard {
 		},
 		{
 			name: "types: each function that takes a user has a case", file: "shared/arch/nobody_test.go",
-			from: `"shared/emit.Broadcast": func(`, to: `"shared/emit.Broadcasts": func(`, test: test,
+			from: `"shared/lasthop.Broadcast": func(`, to: `"shared/lasthop.Broadcasts": func(`, test: test,
 		},
 	}
 }
