@@ -13,45 +13,49 @@ import (
 	"carrel/shared/tool"
 )
 
-// approval is what a person answered to the question whether a call may be made.
+// approval is a person's decision whether a call may be made.
 type approval struct {
 	approved  bool
-	arguments string // as the person edited them, JSON text; "": they stay as the model wrote them
+	arguments string // the person's edited arguments, JSON text; "" if the person did not edit them
 }
 
-// InvalidResponse is an answer that cannot be acted on. Its text is for a person and may hold a part of the answer.
+// InvalidResponse describes a response that does not fit its interrupt. The text is for a person, and may contain a part
+// of the response.
 type InvalidResponse struct {
-	Field string // within the answer, such as payload.approved
+	Field string // the field of the response that is wrong, such as payload.approved
 	Text  string
 }
 
 func (e *InvalidResponse) Error() string { return e.Field + ": " + e.Text }
 
-// The fields of an answer that an InvalidResponse names.
+// The fields of a response that an InvalidResponse names.
 const (
 	fieldPayload   = "payload"
 	fieldApproved  = "payload.approved"
 	fieldArguments = "payload.arguments"
 )
 
-// readApproval reads the only forms of an approval: no payload, {"approved": true}, {"approved": true, "arguments": {…}}
-// and {"approved": false}. Anything else is an error, because unknown input never means yes. The keys are read one by one:
-// encoding/json alone would accept a key twice or in another case.
+// readApproval decodes the payload of a response that approves or refuses a call. The only forms are no payload,
+// {"approved": true}, {"approved": true, "arguments": {…}} and {"approved": false}. Anything else is an error, because
+// unknown input must never approve. It reads the keys one by one, because encoding/json alone accepts a duplicate key and
+// a key in another case.
 func readApproval(payload json.RawMessage) (approval, *InvalidResponse) {
 	if len(payload) == 0 {
 		return approval{approved: true}, nil
 	}
 	fields, err := keysOf(payload)
 	if err != nil {
-		return approval{}, &InvalidResponse{fieldPayload, fmt.Sprintf(`the payload %v: send {"approved": true} or {"approved": false}`, err)}
+		return approval{}, &InvalidResponse{fieldPayload,
+			fmt.Sprintf(`the payload %v: send {"approved": true} or {"approved": false}`, err)}
 	}
 	for name := range fields {
 		if name != "approved" && name != "arguments" {
-			return approval{}, &InvalidResponse{fieldPayload + "." + chars.Head(name, maxName), fmt.Sprintf("%q is not a field of an approval", chars.HeadPoints(name, 40))}
+			return approval{}, &InvalidResponse{fieldPayload + "." + chars.Head(name, maxName),
+				fmt.Sprintf("%q is not a field of an approval", chars.HeadPoints(name, 40))}
 		}
 	}
 	var a approval
-	switch given := string(fields["approved"]); given {
+	switch string(fields["approved"]) {
 	case "true":
 		a.approved = true
 	case "false":
@@ -69,7 +73,7 @@ func readApproval(payload json.RawMessage) (approval, *InvalidResponse) {
 	return a, nil
 }
 
-// keysOf splits a JSON object into its fields. A key that stands twice is an error.
+// keysOf splits a JSON object into its fields. A duplicate key is an error.
 func keysOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -100,23 +104,24 @@ func keysOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// checkApproval reads the answer to a question about a call, and checks edited arguments against the tool's schema, which
-// the question carries. A question without that schema accepts no edited arguments.
-func checkApproval(question agui.Interrupt, payload json.RawMessage) (approval, *InvalidResponse) {
+// checkApproval decodes the payload of a response about a call, and checks edited arguments against the tool's schema,
+// which the interrupt carries. An interrupt without that schema accepts no edited arguments.
+func checkApproval(interrupt agui.Interrupt, payload json.RawMessage) (approval, *InvalidResponse) {
 	a, invalid := readApproval(payload)
 	if invalid != nil || a.arguments == "" {
 		return a, invalid
 	}
-	if !editable(question.ResponseSchema) {
-		return approval{}, &InvalidResponse{fieldArguments, "the arguments of this call cannot be changed: approve it as it is, or refuse it"}
+	if !editable(interrupt.ResponseSchema) {
+		return approval{}, &InvalidResponse{fieldArguments,
+			"the arguments of this call cannot be changed: approve it as it is, or refuse it"}
 	}
-	if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil {
-		return approval{}, &InvalidResponse{fieldArguments, chars.Head(err.Error(), maxWrong)}
+	if err := tool.CheckResponse(interrupt.ResponseSchema, payload); err != nil {
+		return approval{}, &InvalidResponse{fieldArguments, chars.Head(err.Error(), maxReason)}
 	}
 	return a, nil
 }
 
-// editable reports whether the schema of an answer has a place for edited arguments.
+// editable reports whether a response schema has a property for edited arguments.
 func editable(schema json.RawMessage) bool {
 	var s struct {
 		Properties map[string]json.RawMessage `json:"properties"`
@@ -124,15 +129,15 @@ func editable(schema json.RawMessage) bool {
 	return json.Unmarshal(schema, &s) == nil && len(s.Properties["arguments"]) > 0
 }
 
-// sameJSON reports whether two texts are the same JSON, whatever their white space and the order of their keys.
+// sameJSON reports whether two texts are the same JSON value, apart from white space and the order of keys.
 func sameJSON(a, b string) bool {
 	x, errX := canonical(a)
 	y, errY := canonical(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// canonical is a JSON text without white space and with its keys in order. Numbers stay as they are written: as float64 two
-// large ones would be equal.
+// canonical returns a JSON text without white space and with sorted keys. Numbers keep their spelling, because two
+// different large numbers can be equal as float64.
 func canonical(text string) ([]byte, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()

@@ -1,5 +1,5 @@
-// Package engine is the run loop: a model and tools in, AG-UI events out. It knows no AWS and no store. One Run is
-// built from one user context and used once.
+// Package engine is the run loop. It calls a model and tools, and emits AG-UI events. It does not depend on AWS or the
+// store. Start with Run.
 package engine
 
 import (
@@ -13,14 +13,14 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// Model streams one answer to a conversation. Implementations are shared by all runs and hold no user's anything;
-// concurrent calls are fine. The sequence ends after a Delta with a Stop, or with an error; when ctx ends the provider's
-// call is aborted and the sequence ends with ctx's error.
+// Model streams one answer to a conversation. All runs share it, so it holds no user's data and is safe for concurrent
+// use. The sequence ends after a Delta with a Stop, or with an error. When ctx ends, the implementation aborts the
+// provider's call and ends the sequence with ctx's error.
 type Model interface {
 	Stream(ctx context.Context, r Request) iter.Seq2[Delta, error]
 }
 
-// Request is one model call. The model must not keep or change it.
+// Request is the input of one model call. The model must not keep or change it.
 type Request struct {
 	System   string
 	Messages []agui.Message
@@ -32,58 +32,65 @@ type Delta struct {
 	Text      string      // a piece of the answer's text
 	Reasoning string      // a piece of thinking
 	ToolStart *ToolStart  // a tool call begins; its arguments follow
-	ToolArgs  string      // a piece of the last begun call's arguments, as JSON text
-	Usage     *agui.Usage // tokens used; may come once a call
-	Stop      StopReason  // the last delta
+	ToolArgs  string      // a piece of the arguments of the call that began last, as JSON text
+	Usage     *agui.Usage // tokens used; at most once in a model call
+	Stop      StopReason  // ends the answer; only in the last delta
 }
 
-// ToolStart begins a tool call. Its id is the provider's own; the run gives the call another, unique in the thread, which
-// later requests carry.
+// ToolStart begins a tool call. ID is the provider's. The run gives the call another id, which is unique in the thread, and
+// later requests carry that one.
 type ToolStart struct{ ID, Name string }
 
-// StopReason is why a model stopped.
+// StopReason says why a model stopped.
 type StopReason string
 
 // The reasons to stop.
 const (
-	StopEnd       StopReason = "end"        // it has said all
-	StopTools     StopReason = "tools"      // it waits for the results of its tool calls
-	StopMaxTokens StopReason = "max_tokens" // cut
-	StopFiltered  StopReason = "filtered"   // refused by the provider
+	StopEnd       StopReason = "end"        // the answer is complete
+	StopTools     StopReason = "tools"      // it needs the results of its tool calls
+	StopMaxTokens StopReason = "max_tokens" // the answer was cut at the token limit
+	StopFiltered  StopReason = "filtered"   // the provider refused to answer
 )
 
-// Sink takes a run's events in order. Emit may block (backpressure); its error ends the run, for the log does not take
-// any more. Sync returns once all of them are durable.
+// Sink receives a run's events in order. Emit may block (backpressure). An error of Emit ends the run, because the log
+// accepts no more events. Sync returns when all emitted events are durable.
 type Sink interface {
 	Emit(ctx context.Context, e agui.Event) error
 	Sync(ctx context.Context) error
 }
 
-// Config is one run, or one attempt at it. What the run has used is counted in the user context, where what earlier
-// attempts used is to be counted already. Logf, NewID and Ready may be nil, and so may Tools: the run has none then.
+// Config describes one run, or one attempt at it. The run's usage is counted in the user context. The caller must have
+// counted the usage of previous attempts there. Tools may be nil, and then the run has no tools. Ready, NewID and Logf
+// may be nil.
 type Config struct {
-	User    *usercontext.Context
-	Agent   string // whose run it is, for who goes on with what it asks a person
-	Model   Model
-	System  string
-	Tools   *tool.Dispatcher
-	History []agui.Message // the thread's earlier messages, this run's input and what its earlier attempts said, oldest first
-	Pending []PendingCall  // calls to begin with
+	User   *usercontext.Context
+	Agent  string // the agent's name; an interrupt carries it, so that the same agent continues
+	Model  Model
+	System string
+	Tools  *tool.Dispatcher
+	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest first.
+	History []agui.Message
+	Pending []PendingCall // calls to make before the first model call
 	Sink    Sink
-	Ready   func(ctx context.Context) error  // asked before each model call and each round of tool calls; its error ends the run as a Sink's does
-	NewID   func() string                    // ids of messages and tool calls, unique in the thread; nil: random ones
-	Logf    func(format string, args ...any) // gets the failures that a person is not told; nil: nobody
+	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error does.
+	Ready func(ctx context.Context) error
+	NewID func() string                    // makes ids of messages and tool calls, unique in the thread; default random
+	Logf  func(format string, args ...any) // receives the causes of failures, which the person does not see
 }
 
-// Run runs the loop to its end and returns the run's terminal event (RUN_FINISHED or RUN_ERROR), which it does not
-// emit: the caller writes it together with the run's status, as it has emitted RUN_STARTED. Everything opened is closed
-// before, and each tool call has its result, unless the outcome is interrupt: then a person is asked about the calls that
-// it names. No tool is called before the answer that calls it is durable, so that who goes on after this worker's death
-// knows of the call. If the History ends with a whole answer the run is finished without another. A panic of the
-// model or the sink, an exceeded limit and a failed model become a RUN_ERROR with a named code; a cancelled context (cause
-// ErrCancelled) becomes the outcome cancelled. The error is non-nil only if the sink failed (or the context's cause is
-// chat.ErrLeaseLost, or c lacks something, or its user context has carried a run before): nothing more can be written then,
-// and there is no terminal event.
+// Run runs the loop to its end and returns the run's terminal event, RUN_FINISHED or RUN_ERROR. It does not emit that
+// event, because the caller writes it together with the run's status. The caller has also emitted RUN_STARTED.
+//
+// Before Run returns, every opened message and step is closed and each tool call has its result. The exception is the
+// outcome interrupt: a person must respond to the calls that it names. A tool is called only after the answer with the
+// call is durable, so that another worker finds the call in the log if this one dies. If History ends with a complete
+// answer, Run does not call the model again.
+//
+// An exceeded limit, a failed model, and a panic of the model or the sink become a RUN_ERROR with a code. A context that
+// was cancelled with the cause ErrCancelled becomes the outcome cancelled.
+//
+// Run returns an error, and no terminal event, if nothing more can be written: the sink failed, the context's cause is
+// chat.ErrLeaseLost, c is incomplete, or the user context has carried a run before.
 func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if c.User == nil || c.Model == nil || c.Sink == nil {
 		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
@@ -98,7 +105,7 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	r := newRun(ctx, c)
 	end := r.guard(func() error { return r.loop(ctx) })
 	if errors.Is(end, ErrCancelled) {
-		executed(nil) // as was asked
+		executed(nil) // a cancel is not a failure
 	} else {
 		executed(end)
 	}
@@ -106,7 +113,7 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 		return agui.Event{}, sink
 	}
 	if end == nil {
-		for _, i := range r.asked {
+		for _, i := range r.interrupts {
 			r.open.Suspend(i.ToolCallID)
 		}
 	}

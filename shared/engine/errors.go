@@ -24,11 +24,11 @@ const (
 	CodeOutput     = "output_limit"
 	CodeMemory     = "memory_limit"
 	CodeInternal   = "internal"
-	CodeDied       = "worker_died" // written by sweep
-	CodeNoCapacity = "no_capacity" // written by sweep
+	CodeDied       = "worker_died" // only sweep writes it
+	CodeNoCapacity = "no_capacity" // only sweep writes it
 )
 
-// failure ends a run with a RUN_ERROR. Its message is for a person; its cause goes to the log only.
+// failure ends a run with a RUN_ERROR. The person sees its message. Its cause goes to the log only.
 type failure struct {
 	code, message string
 	cause         error
@@ -57,7 +57,7 @@ func modelFailed(cause error) error {
 	return &failure{code: CodeModel, message: "The model could not answer. Try again in a moment.", cause: cause}
 }
 
-// stopped is why a run whose context has ended ends.
+// stopped returns the reason why a run whose context has ended stops.
 func stopped(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	switch {
@@ -73,7 +73,7 @@ func stopped(ctx context.Context) error {
 	return &failure{code: CodeInternal, message: "The run was interrupted. Try again.", cause: cause}
 }
 
-// guard calls f and makes a panic in it a failure: it ends this run and no other.
+// guard calls f and returns a panic in it as a failure, so that a panic ends only this run.
 func (r *run) guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -86,19 +86,20 @@ func (r *run) guard(f func() error) (err error) {
 	return f()
 }
 
-// terminal makes the terminal event of a run that the loop ended with this error.
+// terminal makes the terminal event of a run whose loop ended with this error, with the run's usage.
 func (r *run) terminal(end error) agui.Event {
 	return agui.WithStats(r.ended(end), r.c.User.Count(chat.RunStats{}))
 }
 
+// ended makes the terminal event without the usage.
 func (r *run) ended(end error) agui.Event {
 	finished := agui.Event{
 		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
 	}
 	if end == nil {
-		if len(r.asked) > 0 {
-			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.interrupts()}
+		if len(r.interrupts) > 0 {
+			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.finalInterrupts()}
 		}
 		return finished
 	}

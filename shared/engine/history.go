@@ -9,85 +9,86 @@ import (
 	"carrel/shared/agui"
 )
 
-// What a model reads behind an answer that was cut off, as far as a person saw it.
+// The marks that a model reads after an answer that was cut off. The person saw the answer only up to the mark.
 const (
 	stoppedMark = "[stopped here by the person]"
 	cutMark     = "[cut off]"
 )
 
-// between is what stands between the texts of one answer, which are messages of their own, where they are one for a model.
+// between separates the texts of one answer when its messages become one message for a model.
 const between = "\n\n"
 
-// said is a message of a conversation as a model is sent it: one of the user's, or an answer, joined from all its
+// entry is one entry of a conversation as a model receives it: a user's message, or an answer that is joined from all its
 // messages, with the results of its calls.
-type said struct {
+type entry struct {
 	message agui.Message
-	results []agui.Message // one for each of the message's calls
-	marks   agui.Marks     // of the answer's messages and of the results of its calls, together
-	called  bool           // it calls a tool, if perhaps in a way that no model is sent
+	results []agui.Message // one for each call of the message
+	marks   agui.Marks     // the combined marks of the answer's messages and of its calls' results
+	called  bool           // the answer calls a tool, even if the call is left out for the model
 }
 
-// conversation reads the messages of a thread, in their order, as what was said.
-func conversation(history []agui.Message) []*said {
+// conversation groups the messages of a thread, in their order, into entries.
+func conversation(history []agui.Message) []*entry {
 	results := map[string]agui.Message{}
 	for _, m := range history {
 		if _, twice := results[m.ToolCallID]; m.Role == agui.RoleTool && !twice {
 			results[m.ToolCallID] = m
 		}
 	}
-	var all []*said
-	answers := map[string]*said{} // by the id of their first message
+	var all []*entry
+	answers := map[string]*entry{} // by the id of their first message
 	for _, m := range history {
 		marks := agui.MarksOf(m.Metadata)
-		of := answers[marks.Continues]
+		e := answers[marks.Continues]
 		switch {
-		case m.Role == agui.RoleTool, m.Role == agui.RoleReasoning && of == nil:
+		case m.Role == agui.RoleTool, m.Role == agui.RoleReasoning && e == nil:
 		case m.Role == agui.RoleReasoning:
-			of.mark(marks)
-		case of == nil:
-			of = &said{message: m}
-			of.message.Content, of.message.ToolCalls = "", nil
-			all = append(all, of)
-			answers[cmp.Or(marks.Continues, m.ID)] = of // the first may have been left out of a long transcript
-			of.add(m, marks, results)
+			e.mark(marks)
+		case e == nil:
+			e = &entry{message: m}
+			e.message.Content, e.message.ToolCalls = "", nil
+			all = append(all, e)
+			answers[cmp.Or(marks.Continues, m.ID)] = e // a long transcript may lack the first message
+			e.add(m, marks, results)
 		default:
-			of.add(m, marks, results)
+			e.add(m, marks, results)
 		}
 	}
 	return all
 }
 
-// add adds a message to what it continues. Calls are added only with their results, which follow them whatever came
-// between: a person's answer comes in a later run.
-func (s *said) add(m agui.Message, marks agui.Marks, results map[string]agui.Message) {
-	s.mark(marks)
-	if s.message.Content != "" && m.Content != "" {
-		s.message.Content += between
+// add adds a message to the entry that it continues. A call is added only together with its result, which may come later
+// in the history, because a person responds in a later run.
+func (e *entry) add(m agui.Message, marks agui.Marks, results map[string]agui.Message) {
+	e.mark(marks)
+	if e.message.Content != "" && m.Content != "" {
+		e.message.Content += between
 	}
-	s.message.Content += m.Content
+	e.message.Content += m.Content
 	for _, c := range m.ToolCalls {
-		s.called = true
+		e.called = true
 		result, ok := results[c.ID]
-		s.mark(agui.MarksOf(result.Metadata))
+		e.mark(agui.MarksOf(result.Metadata))
 		if ok && callable(c) {
-			s.message.ToolCalls = append(s.message.ToolCalls, c)
-			s.results = append(s.results, result)
+			e.message.ToolCalls = append(e.message.ToolCalls, c)
+			e.results = append(e.results, result)
 		}
 	}
 }
 
-func (s *said) mark(m agui.Marks) {
-	s.marks.Incomplete = s.marks.Incomplete || m.Incomplete
-	s.marks.Again = s.marks.Again || m.Again
-	s.marks.Stopped = s.marks.Stopped || m.Stopped
+func (e *entry) mark(m agui.Marks) {
+	e.marks.Incomplete = e.marks.Incomplete || m.Incomplete
+	e.marks.Again = e.marks.Again || m.Again
+	e.marks.Stopped = e.marks.Stopped || m.Stopped
 	if m.Stop != "" {
-		s.marks.Stop = m.Stop
+		e.marks.Stop = m.Stop
 	}
 }
 
-// forModel is the part of a thread that a model is sent: no thinking (which providers take only with their own
-// signatures), calls only with their results, and of the answers that a worker's death cut off only those that were not
-// given again. What else was cut off says so: the person has read it. It is a copy.
+// forModel returns the part of a thread that a model receives, as a copy. It leaves out reasoning, because providers
+// accept it only with their own signatures. It leaves out calls without a result, and answers that a worker's death cut
+// off and that are given again. Other answers that were cut off stay and end with a mark, because the person has read
+// them.
 func forModel(history []agui.Message) []agui.Message {
 	all := conversation(history)
 	out := make([]agui.Message, 0, len(history))
@@ -110,28 +111,28 @@ func forModel(history []agui.Message) []agui.Message {
 	return out
 }
 
-// repeated reports whether a run gives an answer again that a worker's death cut off: it has done so, or it will, if no
-// question of the user's has come since.
-func repeated(later []*said) bool {
+// repeated reports whether the run gives an answer again that a worker's death cut off, by the entries after it: the run
+// has done so, or it will, because no user message follows.
+func repeated(later []*entry) bool {
 	return len(later) == 0 || later[0].message.Role == agui.RoleAssistant
 }
 
-func (s *said) cut() string {
-	if s.marks.Stopped {
+// cut returns the mark of an answer that was cut off.
+func (e *entry) cut() string {
+	if e.marks.Stopped {
 		return stoppedMark
 	}
 	return cutMark
 }
 
-// callable reports whether the call's arguments are JSON: those of a call that was cut off may not be, and providers
-// refuse them.
+// callable reports whether the call's arguments are JSON. Arguments that were cut off may not be, and providers reject
+// them.
 func callable(c agui.ToolCall) bool {
 	return strings.TrimSpace(c.Function.Arguments) == "" || json.Valid([]byte(c.Function.Arguments))
 }
 
-// DropUnfinished are the messages of a run that goes on after its worker's death, without those of an answer that was cut off
-// at its end: it has said something, called nothing, and does not tell why it stopped. The model is not sent it, and says
-// it again.
+// DropUnfinished returns the messages of a run that continues after its worker's death, without an answer that was cut
+// off: one that has text, no call and no stop reason. The model does not receive that answer and gives it again.
 func DropUnfinished(messages []agui.Message) []agui.Message {
 	cut := map[string]bool{}
 	for _, s := range conversation(messages) {
@@ -144,8 +145,8 @@ func DropUnfinished(messages []agui.Message) []agui.Message {
 	})
 }
 
-// answered reports whether a conversation, as a model is sent it, ends with a whole answer.
-func answered(history []agui.Message) bool {
+// complete reports whether a conversation, as a model receives it, ends with a complete answer.
+func complete(history []agui.Message) bool {
 	if len(history) == 0 {
 		return false
 	}

@@ -12,39 +12,38 @@ import (
 	"carrel/shared/visible"
 )
 
-// PendingCall is a tool call that a run begins with, before it asks the model anything: one that a worker which died has
-// left of the same run, or one that a person was asked about and has answered. Its start, arguments and end are in the
-// log already; the run adds the result.
+// PendingCall is a tool call that a run makes before its first model call. Either a worker died before the call had a
+// result, or the call interrupted an earlier run and a person has responded. The call's start, arguments and end are in
+// the log already, and the run adds the result.
 type PendingCall struct {
 	Call       agui.ToolCall
-	Result     *tool.Result // what came of it, if that is known; nil: the call is made
-	Approved   bool         // a person has agreed to it
-	Edited     string       // the arguments that the person changed it to, JSON text; "": those of Call
-	MayHaveRun bool         // it may have been made before
+	Result     *tool.Result // the result if it is known; nil if the call is to be made
+	Approved   bool         // a person has approved the call
+	Edited     string       // the person's edited arguments, JSON text; "" if they are those of Call
+	MayHaveRun bool         // a worker that died may have made the call
 }
 
-// expiry is how long a person may take to answer, and most how many bytes of questions one run may end with: they are
-// kept with the thread, which every run of it reads. mostAsked is how many one frame can answer (wire).
+// The bounds of a run's interrupts. They are stored with the thread, which each of its runs reads.
 const (
-	expiry    = 24 * time.Hour
-	most      = 32 << 10
-	mostAsked = 20
+	expiry            = 24 * time.Hour // how long a person may take to respond
+	maxInterruptBytes = 32 << 10
+	maxInterrupts     = 20 // one frame can respond to so many (shared/wire)
 )
 
-// asked is an Interrupt's metadata: what is needed to make the call once the person has answered.
-type asked struct {
+// callMetadata is an Interrupt's metadata. It has everything that is needed to make the call after the response.
+type callMetadata struct {
 	Carrel struct {
 		RunID     chat.RunID `json:"runId"`
 		Tool      string     `json:"tool"`
-		Arguments string     `json:"arguments"`        // the JSON text of the model, with hidden characters as escapes
-		Edited    string     `json:"edited,omitempty"` // the arguments that a person changed them to, before the tool asked
-		Agent     string     `json:"agent,omitempty"`  // that goes on
+		Arguments string     `json:"arguments"`        // the model's JSON text, with hidden characters escaped
+		Edited    string     `json:"edited,omitempty"` // the person's edited arguments, if the call was edited before the tool requested input
+		Agent     string     `json:"agent,omitempty"`  // the agent that continues
 	} `json:"carrel"`
 }
 
-// interrupt is the question about a call, as the run's end tells it.
-func (r *run) interrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) {
-	var about asked
+// newInterrupt makes the interrupt for a call whose tool asks a question.
+func (r *run) newInterrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) {
+	var about callMetadata
 	call := p.Call
 	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
 	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, string(visible.JSON([]byte(call.Function.Arguments)))
@@ -56,139 +55,147 @@ func (r *run) interrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) 
 	}, err
 }
 
-// ask notes the question about a call, for the run's end. If the run asks too much already there is a result instead.
-func (r *run) ask(p PendingCall, q tool.Question) (*tool.Result, error) {
-	i, err := r.interrupt(p, q)
+// interrupt adds an interrupt for the call, and the run ends with it. If the run's interrupts exceed their bounds, it
+// returns the result of a refused call instead.
+func (r *run) interrupt(p PendingCall, q tool.Question) (*tool.Result, error) {
+	i, err := r.newInterrupt(p, q)
 	if err != nil {
-		return nil, fmt.Errorf("ask a person: %w", err)
+		return nil, fmt.Errorf("make an interrupt: %w", err)
 	}
-	var whole json.RawMessage // the schema with which the arguments can be edited
+	var editSchema json.RawMessage // allows edited arguments
 	if q.Reason == agui.ReasonToolCall {
-		whole, i.ResponseSchema = q.Schema, json.RawMessage(tool.PlainApproval)
+		editSchema, i.ResponseSchema = q.Schema, json.RawMessage(tool.PlainApproval)
 	}
 	size := len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
-	if r.askedBytes+size > most || len(r.asked) == mostAsked {
-		return &tool.Result{Outcome: tool.Refused, Content: "A person has to be asked about this call, and there are too many such calls at once. Make fewer."}, nil
+	if r.interruptBytes+size > maxInterruptBytes || len(r.interrupts) == maxInterrupts {
+		return &tool.Result{Outcome: tool.Refused, Content: "A person has to be asked about this call, " +
+			"and there are too many such calls at once. Make fewer."}, nil
 	}
-	r.askedBytes += size
-	r.asked, r.editable = append(r.asked, i), append(r.editable, whole)
+	r.interruptBytes += size
+	r.interrupts, r.editSchemas = append(r.interrupts, i), append(r.editSchemas, editSchema)
 	return nil, nil
 }
 
-// interrupts are the run's questions. Those about calls get the schema with which the arguments can be edited, as long as
-// there is room: a schema never takes the place of a question.
-func (r *run) interrupts() []agui.Interrupt {
-	size := r.askedBytes
-	for i, whole := range r.editable {
-		if more := len(whole) - len(r.asked[i].ResponseSchema); len(whole) > 0 && size+more <= most {
+// finalInterrupts returns the run's interrupts. Interrupts about calls get the schema that allows edited arguments, as
+// long as the bound allows it. All interrupts are counted first, so a schema never displaces an interrupt.
+func (r *run) finalInterrupts() []agui.Interrupt {
+	size := r.interruptBytes
+	for i, schema := range r.editSchemas {
+		more := len(schema) - len(r.interrupts[i].ResponseSchema)
+		if len(schema) > 0 && size+more <= maxInterruptBytes {
 			size += more
-			r.asked[i].ResponseSchema = whole
+			r.interrupts[i].ResponseSchema = schema
 		}
 	}
-	return r.asked
+	return r.interrupts
 }
 
-// Resolve is the call that a person was asked about, with the answer. An approved call is made, with the arguments that the
-// person changed it to, if any; an answer that cannot be acted on refuses it. What was asked for as input is the result.
-// The error is about an Interrupt that this package has not made.
-func Resolve(question agui.Interrupt, answer agui.Resume) (PendingCall, error) {
-	var about asked
-	if err := json.Unmarshal(question.Metadata, &about); err != nil {
-		return PendingCall{}, fmt.Errorf("read the question %q: %w", question.ID, err)
+// Resolve returns the call that an interrupt is about, as the response decides it. An approved call is to be made, with
+// the person's edited arguments if there are any. Requested input becomes the call's result. Any other response refuses
+// the call. The error means that another package made the Interrupt.
+func Resolve(interrupt agui.Interrupt, response agui.Resume) (PendingCall, error) {
+	var about callMetadata
+	if err := json.Unmarshal(interrupt.Metadata, &about); err != nil {
+		return PendingCall{}, fmt.Errorf("decode the metadata of the interrupt %q: %w", interrupt.ID, err)
 	}
-	if question.ToolCallID == "" || about.Carrel.Tool == "" {
-		return PendingCall{}, fmt.Errorf("the question %q is not about a tool call", question.ID)
+	if interrupt.ToolCallID == "" || about.Carrel.Tool == "" {
+		return PendingCall{}, fmt.Errorf("the interrupt %q is not about a tool call", interrupt.ID)
 	}
 	p := PendingCall{Call: agui.ToolCall{
-		ID: question.ToolCallID, Type: "function",
+		ID: interrupt.ToolCallID, Type: "function",
 		Function: agui.FunctionCall{Name: about.Carrel.Tool, Arguments: about.Carrel.Arguments},
 	}}
 	switch {
-	case answer.Status != agui.ResumeResolved || refuses(question, answer.Payload):
+	case response.Status != agui.ResumeResolved || refuses(interrupt, response.Payload):
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
-	case question.Reason == agui.ReasonInputRequired:
-		said := text(tool.MatchChoice(question.ResponseSchema, answer.Payload))
+	case interrupt.Reason == agui.ReasonInputRequired:
+		input := text(tool.MatchChoice(interrupt.ResponseSchema, response.Payload))
 		if p.Edited = about.Carrel.Edited; p.Edited != "" {
-			said = tool.EditedResult(p.Edited, said)
+			input = tool.EditedResult(p.Edited, input)
 		}
-		given := tool.ResponseResult(said)
-		p.Result = &given
-	case question.Reason == agui.ReasonToolCall:
-		p.approve(question, answer.Payload)
+		result := tool.ResponseResult(input)
+		p.Result = &result
+	case interrupt.Reason == agui.ReasonToolCall:
+		p.approve(interrupt, response.Payload)
 	default:
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: notUnderstood}
 	}
 	return p, nil
 }
 
-// notUnderstood is the result of a call about which a person gave an answer that is neither yes nor no.
+// notUnderstood is the result of a call if the response neither approves nor refuses it.
 const notUnderstood = "The person was asked, and the answer was not understood. The tool was not called."
 
-// approve notes that a person agreed to the call. The answer was checked when the run was admitted; it is checked again,
-// because a call must not depend on one check alone.
-func (p *PendingCall) approve(question agui.Interrupt, payload json.RawMessage) {
-	given, invalid := checkApproval(question, payload)
-	if invalid != nil || !given.approved {
+// approve marks the call as approved if the payload approves it. The payload was checked when the run was admitted. It
+// is checked again, because a call must not depend on one check alone.
+func (p *PendingCall) approve(interrupt agui.Interrupt, payload json.RawMessage) {
+	a, invalid := checkApproval(interrupt, payload)
+	if invalid != nil || !a.approved {
 		p.Result = &tool.Result{Outcome: tool.Refused, Content: notUnderstood}
 		return
 	}
 	p.Approved = true
-	if given.arguments != "" && !sameJSON(given.arguments, p.Call.Function.Arguments) {
-		p.Edited = given.arguments
+	if a.arguments != "" && !sameJSON(a.arguments, p.Call.Function.Arguments) {
+		p.Edited = a.arguments
 	}
 }
 
-// maxWrong is how many bytes are said about an answer that does not fit.
-const maxWrong = 500
+// maxReason bounds the bytes of the text that explains why a response does not fit.
+const maxReason = 500
 
-// CheckResponse explains to a person why an answer cannot be acted on, and what to do. It is nil for an answer that can.
-func CheckResponse(question agui.Interrupt, answer agui.Resume) *InvalidResponse {
-	if answer.Status != agui.ResumeResolved || refuses(question, answer.Payload) {
+// CheckResponse returns nil if a response refuses the interrupt or fits it. Otherwise it explains to the person what is
+// wrong and what to do.
+func CheckResponse(interrupt agui.Interrupt, response agui.Resume) *InvalidResponse {
+	if response.Status != agui.ResumeResolved || refuses(interrupt, response.Payload) {
 		return nil
 	}
-	invalid := unfit(question, answer.Payload)
+	invalid := checkPayload(interrupt, response.Payload)
 	if invalid == nil {
 		return nil
 	}
 	return &InvalidResponse{Field: visible.Line(invalid.Field), Text: visible.Text(fmt.Sprintf(
-		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.", question.Message, invalid.Text))}
+		"The answer to “%s” does not fit: %s. The question is still open: answer it again, or refuse it.",
+		interrupt.Message, invalid.Text))}
 }
 
-func unfit(question agui.Interrupt, payload json.RawMessage) *InvalidResponse {
-	if question.Reason != agui.ReasonInputRequired {
-		_, invalid := checkApproval(question, payload)
+// checkPayload returns why the payload of a response does not fit, or nil.
+func checkPayload(interrupt agui.Interrupt, payload json.RawMessage) *InvalidResponse {
+	if interrupt.Reason != agui.ReasonInputRequired {
+		_, invalid := checkApproval(interrupt, payload)
 		return invalid
 	}
 	if len(payload) == 0 {
 		return &InvalidResponse{fieldPayload, "the payload is missing"}
 	}
-	if err := tool.CheckResponse(question.ResponseSchema, tool.MatchChoice(question.ResponseSchema, payload)); err != nil {
-		return &InvalidResponse{fieldPayload, chars.Head(err.Error(), maxWrong)}
+	choice := tool.MatchChoice(interrupt.ResponseSchema, payload)
+	if err := tool.CheckResponse(interrupt.ResponseSchema, choice); err != nil {
+		return &InvalidResponse{fieldPayload, chars.Head(err.Error(), maxReason)}
 	}
 	return nil
 }
 
-// InterruptAgent is the agent that asks a question, and goes on with its answer; "" if the question does not say.
-func InterruptAgent(question agui.Interrupt) string {
-	var about asked
-	if json.Unmarshal(question.Metadata, &about) != nil {
+// InterruptAgent returns the agent that raised an interrupt and continues after the response. It returns "" if the
+// interrupt does not name one.
+func InterruptAgent(interrupt agui.Interrupt) string {
+	var about callMetadata
+	if json.Unmarshal(interrupt.Metadata, &about) != nil {
 		return ""
 	}
 	return about.Carrel.Agent
 }
 
-// refuses reports whether a payload is {"approved": false}, by which some clients refuse. Input that fits a schema of its
-// tool is an answer.
-func refuses(question agui.Interrupt, payload json.RawMessage) bool {
-	given, invalid := readApproval(payload)
-	if invalid != nil || given.approved {
+// refuses reports whether a payload is {"approved": false}, which some clients send instead of the status cancelled.
+// The same text does not refuse if it fits the schema of requested input.
+func refuses(interrupt agui.Interrupt, payload json.RawMessage) bool {
+	a, invalid := readApproval(payload)
+	if invalid != nil || a.approved {
 		return false
 	}
-	isInput := question.Reason == agui.ReasonInputRequired && len(question.ResponseSchema) > 0
-	return !isInput || tool.CheckResponse(question.ResponseSchema, payload) != nil
+	isInput := interrupt.Reason == agui.ReasonInputRequired && len(interrupt.ResponseSchema) > 0
+	return !isInput || tool.CheckResponse(interrupt.ResponseSchema, payload) != nil
 }
 
-// text is a payload as a model reads it: a string as it is, all else as JSON.
+// text returns a payload as a model reads it: the value of a JSON string, or else the JSON text.
 func text(payload json.RawMessage) string {
 	var s string
 	if json.Unmarshal(payload, &s) == nil {

@@ -13,25 +13,25 @@ import (
 	"carrel/shared/tool"
 )
 
-// run is the state of one run. It is for one goroutine; the tools' goroutines give their results back by channel.
+// run is the state of one run. Only one goroutine uses it. The tools' goroutines return their results by channel.
 type run struct {
 	c       Config
-	emitCtx context.Context // does not end with the run's: what was opened must be closed after a cancel
+	emitCtx context.Context // does not end with the run's context, because open messages are closed after a cancel
 	newID   func() string
 	limits  chat.Limits
 
-	open       agui.Open
-	undecided  []agui.ToolCall // that the model began and the dispatcher has not been given
-	usage      []agui.Usage
-	asked      []agui.Interrupt
-	editable   []json.RawMessage // of each question the schema with which a call's arguments can be edited, if there is one
-	askedBytes int
+	open           agui.Open
+	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
+	usage          []agui.Usage
+	interrupts     []agui.Interrupt
+	editSchemas    []json.RawMessage // for each interrupt: the response schema that allows edited arguments; may be nil
+	interruptBytes int
 }
 
 func newRun(ctx context.Context, c Config) *run {
 	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits()}
 	if r.newID == nil {
-		r.newID = func() string { return rand.Text()[:16] } // 80 bits; log records repeat them
+		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
 	}
 	for _, p := range c.Pending {
 		r.open.AddCall(p.Call.ID)
@@ -40,41 +40,41 @@ func newRun(ctx context.Context, c Config) *run {
 	return r
 }
 
-// messageID makes the id of a message. The prefix keeps it apart from all ids that clients may give.
+// messageID makes the id of a message. Clients may not use ids with its prefix, so it differs from all of theirs.
 func (r *run) messageID() string { return chat.ServerPrefix + r.newID() }
 
-// loop makes the pending calls, and then asks the model and calls the tools that it wants until it has said all, or a
-// person is to be asked. The error is a failure, a sinkError or ErrCancelled.
+// loop makes the pending calls. Then it calls the model, and the tools that the model requests, until the answer is
+// complete or the run is interrupted. The error is a failure, a sinkError or ErrCancelled.
 func (r *run) loop(ctx context.Context) error {
 	results, err := r.callTools(ctx, r.c.Pending)
-	if err != nil || len(r.asked) > 0 {
+	if err != nil || len(r.interrupts) > 0 {
 		return err
 	}
 	history := forModel(append(slices.Clone(r.c.History), results...))
-	if answered(history) {
+	if complete(history) {
 		return nil
 	}
 	for {
-		said, err := r.askModel(ctx, history)
-		if err != nil || len(said.ToolCalls) == 0 {
+		answer, err := r.askModel(ctx, history)
+		if err != nil || len(answer.ToolCalls) == 0 {
 			return err
 		}
-		calls := make([]PendingCall, len(said.ToolCalls))
-		for i, c := range said.ToolCalls {
+		calls := make([]PendingCall, len(answer.ToolCalls))
+		for i, c := range answer.ToolCalls {
 			calls[i] = PendingCall{Call: c}
 		}
 		if r.c.User.Count(chat.RunStats{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
 			return limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
 		}
 		results, err := r.callTools(ctx, calls)
-		if err != nil || len(r.asked) > 0 {
+		if err != nil || len(r.interrupts) > 0 {
 			return err
 		}
-		history = append(append(history, said), results...)
+		history = append(append(history, answer), results...)
 	}
 }
 
-// askModel makes the next model call, if the run may have one more.
+// askModel makes the next model call, unless the run has reached its limit of model calls.
 func (r *run) askModel(ctx context.Context, history []agui.Message) (agui.Message, error) {
 	if err := r.ready(ctx); err != nil {
 		return agui.Message{}, err
@@ -86,7 +86,7 @@ func (r *run) askModel(ctx context.Context, history []agui.Message) (agui.Messag
 	return r.stream(ctx, history)
 }
 
-// ready reports whether a model or a tool may be called now.
+// ready returns an error if no model or tool may be called now.
 func (r *run) ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return stopped(ctx)
@@ -100,42 +100,42 @@ func (r *run) ready(ctx context.Context) error {
 	return nil
 }
 
-// settled waits until the log holds all that was said, and reports whether tools may be called then.
-func (r *run) settled(ctx context.Context) error {
+// synced waits until all emitted events are durable, and then returns an error if no tool may be called.
+func (r *run) synced(ctx context.Context) error {
 	if err := r.c.Sink.Sync(ctx); err != nil && ctx.Err() == nil {
 		return &sinkError{cause: err}
 	}
 	return r.ready(ctx)
 }
 
-// atOnce is how many calls of one answer are made at the same time. One that does not heed its context gives its seat back
-// at its deadline.
-const atOnce = 10
+// maxParallel is how many calls of one answer run concurrently. A call that ignores its context frees its place at its
+// deadline.
+const maxParallel = 10
 
-// callTools makes the calls at once and emits their results in the order of the calls. Those that a person is to be asked
-// about have none.
+// callTools makes the calls concurrently and emits their results in the order of the calls. A call that interrupts the
+// run has no result.
 func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Message, error) {
 	if len(calls) == 0 {
 		return nil, nil
 	}
-	if err := r.settled(ctx); err != nil {
+	if err := r.synced(ctx); err != nil {
 		return nil, err
 	}
-	r.undecided = nil // these are all of them
+	r.undecided = nil // calls has all of them
 	tools, cancel := context.WithCancel(ctx)
 	waiting := make([]chan tool.Result, len(calls))
-	seats := make(chan struct{}, atOnce)
+	places := make(chan struct{}, maxParallel)
 	for i, call := range calls {
 		result := make(chan tool.Result, 1)
 		waiting[i] = result
 		go func() {
-			seats <- struct{}{}
-			came := r.callTool(tools, call)
-			<-seats
-			result <- came
+			places <- struct{}{}
+			got := r.callTool(tools, call)
+			<-places
+			result <- got
 		}()
 	}
-	defer func() { // only if emitting failed is one still waiting
+	defer func() { // calls are still running only if emitting failed
 		cancel()
 		for _, w := range waiting {
 			<-w
@@ -153,21 +153,21 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 			messages = append(messages, m)
 		}
 	}
-	if len(r.asked) > 0 && ctx.Err() != nil {
-		return nil, stopped(ctx) // nobody is asked by a run that was stopped
+	if len(r.interrupts) > 0 && ctx.Err() != nil {
+		return nil, stopped(ctx) // a stopped run asks no questions
 	}
 	return messages, nil
 }
 
-// result emits what came of a call and returns its message: the zero one if a person is to be asked.
+// result emits the result of a call and returns its message. The message is zero if the call interrupts the run.
 func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 	call := p.Call
 	if result.Outcome == tool.Asked {
-		instead, err := r.ask(p, *result.Question)
-		if err != nil || instead == nil {
+		refused, err := r.interrupt(p, *result.Question)
+		if err != nil || refused == nil {
 			return agui.Message{}, err
 		}
-		result = *instead
+		result = *refused
 		r.c.Tools.RecordSkipped(called(call), result.Outcome)
 	}
 	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
@@ -177,10 +177,12 @@ func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 	})
 }
 
+// callTool makes one call, or returns the result that it has already.
 func (r *run) callTool(ctx context.Context, p PendingCall) (result tool.Result) {
-	defer func() { // the dispatcher guards the handlers; this guards its hooks, on a goroutine of our own
+	defer func() { // the dispatcher recovers panics of handlers; this recovers panics of the dispatcher's hooks
 		if v := recover(); v != nil {
-			result = tool.Result{Outcome: tool.Panicked, Content: "The tool " + p.Call.Function.Name + " failed unexpectedly."}
+			text := "The tool " + p.Call.Function.Name + " failed unexpectedly."
+			result = tool.Result{Outcome: tool.Panicked, Content: text}
 		}
 	}()
 	call := called(p.Call)
@@ -203,7 +205,7 @@ func called(c agui.ToolCall) tool.Call {
 	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
 }
 
-// about is the metadata of a result, for clients. A good result of an unedited call has none.
+// about returns the metadata of a result, for clients. A successful result of an unedited call has none.
 func about(o tool.Outcome, edited bool) json.RawMessage {
 	marks := agui.Marks{Edited: edited}
 	if o != tool.OK {
@@ -212,8 +214,8 @@ func about(o tool.Outcome, edited bool) json.RawMessage {
 	return marks.Metadata()
 }
 
-// emit gives the sink the next event, if the run's limits allow it. Deltas are counted as they come from the model,
-// before the sink joins them.
+// emit emits the next event, unless it exceeds the run's limits. Deltas are counted as the model streams them, before
+// the sink joins them.
 func (r *run) emit(e agui.Event) error {
 	after := r.c.User.Count(chat.RunStats{}).Plus(figures(e))
 	if after.Events > r.limits.Events {
@@ -229,6 +231,7 @@ func figures(e agui.Event) chat.RunStats {
 	return chat.RunStats{Events: 1, OutputBytes: agui.OutputBytes(e)}
 }
 
+// put emits an event without checking the limits.
 func (r *run) put(e agui.Event) error {
 	if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
 		return &sinkError{cause: err}
@@ -238,13 +241,13 @@ func (r *run) put(e agui.Event) error {
 	return nil
 }
 
-// noResult is the result of a call that has none when the run ends. It may have been carried out: the run may have
-// ended at a limit between the tool's answer and its event.
+// noResult is the result of a call that has none when the run ends. The call may have been made: the run may have ended
+// at a limit after the tool returned and before its result was emitted.
 const noResult = "The run ended before this tool call had a result."
 
-// closeOpen closes what the loop left open, beyond the limits: they are about the agent's work, and this ends it. What was
-// cut off is marked, and also whether the person stopped it: the next run's model is told. It
-// fails if the sink does, also by a panic: then it takes no more. Calls that were never made are recorded as such.
+// closeOpen closes everything that the loop left open. It ignores the limits, because they bound the agent's work only.
+// It marks messages that were cut off, and whether the person stopped them, for the model of the next run. It records
+// calls that were never made. It returns a sinkError if the sink fails or panics.
 func (r *run) closeOpen(stopped bool) error {
 	err := r.guard(func() error {
 		for _, c := range r.undecided {
@@ -266,7 +269,7 @@ func (r *run) closeOpen(stopped bool) error {
 	return err
 }
 
-// count adds what a model call used to the run's usage of that model.
+// count adds a model call's usage to the run's usage of that model.
 func (r *run) count(u agui.Usage) {
 	same := func(have agui.Usage) bool { return have.Provider == u.Provider && have.Model == u.Model }
 	if i := slices.IndexFunc(r.usage, same); i >= 0 {

@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// tail holds back the first bytes of a character whose rest comes with the next delta. Models stream bytes, and JSON, in
-// which events are written, has only characters.
+// tail holds back the first bytes of a character that continues in the next delta. Models stream bytes, but events are
+// JSON, which has only whole characters.
 type tail string
 
-// add returns the whole characters of what was held back and s together. A byte that can never be part of a character
-// becomes U+FFFD, so that the log, the person, the model and the tool all have the same text.
+// add returns the whole characters of the held-back bytes and s. A byte that can never be part of a character becomes
+// U+FFFD, so that the log, the person, the model and the tool have the same text.
 func (t *tail) add(s string) string {
 	s = string(*t) + s
 	whole := len(s)
@@ -24,14 +24,15 @@ func (t *tail) add(s string) string {
 	return valid(s[:whole])
 }
 
-// rest returns what is held back as characters, at the end of a text.
+// rest returns the held-back bytes as characters. It is called at the end of a text.
 func (t *tail) rest() string {
 	s := string(*t)
 	*t = ""
 	return valid(s)
 }
 
-// valid replaces each byte that is not part of a character by U+FFFD. It does not depend on how a text is cut into deltas.
+// valid replaces each byte that is not part of a character by U+FFFD. The result does not depend on how a text is split
+// into deltas.
 func valid(s string) string {
 	if utf8.ValidString(s) {
 		return s

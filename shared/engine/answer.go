@@ -12,29 +12,29 @@ import (
 	"carrel/shared/tool"
 )
 
-// Bounds in bytes of what a model may write into one event.
+// Bounds in bytes of the model's text in one event.
 const (
 	maxDelta = 16 << 10
-	maxName  = 128 // of a tool; one that exists has 64 at most
+	maxName  = 128 // of a tool's name; a registered tool's name has at most 64
 )
 
-// answer is one model call's stream on its way to events. At most one of text, thinking and a tool call is open at a
-// time. Text that opens again is a message of its own, and so is a call behind such thinking: views keep the order. The
-// model is sent all of them as one message.
+// answer turns the stream of one model call into events. At most one of text, reasoning and a tool call is open at a time.
+// Text that opens again becomes a new message, and so does a call after reasoning that follows a message, so that views
+// keep the order. Later model calls receive all these messages as one.
 type answer struct {
 	r       *run
-	id      string   // of the first message
-	message string   // the id of the last message with text or calls; "": there is none
-	thought bool     // thinking has come since that message
-	texts   []string // of the messages
+	id      string   // the id of the first message
+	message string   // the id of the last message with text or calls; "" before the first
+	thought bool     // reasoning has followed that message
+	texts   []string // the messages' texts
 	calls   []agui.ToolCall
 	written strings.Builder // the open text, or the open call's arguments
-	tail    tail            // of what is open
-	open    *agui.Event     // a delta of what is open, without its text
-	closing []agui.Event    // what closes what is open
+	tail    tail            // the incomplete last character of the open part
+	open    *agui.Event     // a delta of the open part, without its text
+	closing []agui.Event    // the events that close the open part
 }
 
-// stream makes one model call, emits what it streams and returns the message that it makes.
+// stream makes one model call, emits its deltas as events, and returns the answer as one message.
 func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message, error) {
 	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs()}
 	a := &answer{r: r, id: r.messageID()}
@@ -66,6 +66,7 @@ func (r *run) specs() []tool.Spec {
 	return r.c.Tools.Specs()
 }
 
+// add emits one delta.
 func (a *answer) add(d Delta) error {
 	switch {
 	case d.Text != "":
@@ -121,8 +122,8 @@ func (a *answer) addReasoning(delta string) error {
 	return a.stream(a.tail.add(delta))
 }
 
-// startCall gives the call an id of ours: the model's is unique only within the run, and a client's view needs one that
-// is unique in the thread.
+// startCall begins a tool call with a new id. The model's id is unique only within the run, and a client's view needs an
+// id that is unique in the thread.
 func (a *answer) startCall(name string) error {
 	if err := a.end(""); err != nil {
 		return err
@@ -141,22 +142,23 @@ func (a *answer) startCall(name string) error {
 	return nil
 }
 
-// next is the message that text or a call goes into: another one than the last if anew, and then with a mark that binds
-// it to the first.
-func (a *answer) next(anew bool) (id string, marks agui.Marks) {
+// next returns the id of the message that text or a call belongs to. With separate it is a new message, whose marks name
+// the answer's first message.
+func (a *answer) next(separate bool) (id string, marks agui.Marks) {
 	switch {
 	case a.message == "":
 		a.message = a.id
-	case anew:
+	case separate:
 		a.message, marks.Continues = a.r.messageID(), a.id
 	}
 	a.thought = false
 	return a.message, marks
 }
 
+// isOpen reports whether the open part has deltas of this type.
 func (a *answer) isOpen(delta agui.EventType) bool { return a.open != nil && a.open.Type == delta }
 
-// begin emits what opens something, whose deltas are to be like open.
+// begin emits the opening events of a part. Its deltas are copies of open with a text.
 func (a *answer) begin(open agui.Event, opening ...agui.Event) error {
 	for _, e := range opening {
 		if err := a.r.emit(e); err != nil {
@@ -167,7 +169,7 @@ func (a *answer) begin(open agui.Event, opening ...agui.Event) error {
 	return nil
 }
 
-// stream emits a delta of what is open, in pieces if it is long: an event has to fit in a record of the log.
+// stream emits a delta of the open part. It splits a long delta, because an event has to fit into a record of the log.
 func (a *answer) stream(delta string) error {
 	a.written.WriteString(delta)
 	for delta != "" {
@@ -181,7 +183,7 @@ func (a *answer) stream(delta string) error {
 	return nil
 }
 
-// end ends what is open, if anything; if that is the answer's end, a text's end says why.
+// end closes the open part, if there is one. At the end of the answer, the end of a text carries the stop reason.
 func (a *answer) end(stop StopReason) error {
 	if a.open == nil {
 		return nil
@@ -209,7 +211,7 @@ func (a *answer) end(stop StopReason) error {
 	return nil
 }
 
-// marks of a message's end replace those of its start.
+// marks returns the marks of a message's end, which replace those of its start.
 func (a *answer) marks(id string, stop StopReason) agui.Marks {
 	m := agui.Marks{Stop: string(stop)}
 	if id != a.id {
@@ -218,32 +220,33 @@ func (a *answer) marks(id string, stop StopReason) agui.Marks {
 	return m
 }
 
-// finish ends the answer for this reason and returns its message. The calls of an answer that was cut are not made:
-// the last one's arguments are incomplete. The end of a text with which an answer ends says why: who goes on after this
-// worker's death knows by it that nothing more was to come.
+// finish ends the answer and returns its message. An answer that was cut while it called tools is a failure, because the
+// arguments of its last call are incomplete. If the answer ends with a text, the end of that text carries the stop reason.
+// A worker that continues the run after this worker's death recognises a complete answer by it.
 func (a *answer) finish(stop StopReason) (agui.Message, error) {
-	var why StopReason
+	var textStop StopReason
 	switch stop {
 	case StopEnd:
-		why = stop
+		textStop = stop
 	case StopTools:
 		if len(a.calls) == 0 {
-			return agui.Message{}, modelFailed(errors.New("it waits for tools that it has not called"))
+			return agui.Message{}, modelFailed(errors.New("the model waits for results and has called no tool"))
 		}
 	case StopMaxTokens:
 		if len(a.calls) > 0 {
-			return agui.Message{}, modelFailed(errors.New("it was cut while it called tools"))
+			return agui.Message{}, modelFailed(errors.New("the answer was cut while it called tools"))
 		}
-		why = stop
+		textStop = stop
 	case StopFiltered:
 		return agui.Message{}, &failure{
 			code: CodeModel, message: "The model's provider refused to answer this.", cause: errors.New("filtered"),
 		}
 	default:
-		return agui.Message{}, modelFailed(fmt.Errorf("its answer ended with the stop reason %q", stop))
+		return agui.Message{}, modelFailed(fmt.Errorf("the answer ended with the unknown stop reason %q", stop))
 	}
-	if err := a.end(why); err != nil {
+	if err := a.end(textStop); err != nil {
 		return agui.Message{}, err
 	}
-	return agui.Message{ID: a.id, Role: agui.RoleAssistant, Content: strings.Join(a.texts, between), ToolCalls: a.calls}, nil
+	text := strings.Join(a.texts, between)
+	return agui.Message{ID: a.id, Role: agui.RoleAssistant, Content: text, ToolCalls: a.calls}, nil
 }
