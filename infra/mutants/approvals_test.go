@@ -23,19 +23,19 @@ func approvalGuards() []guard {
 		{
 			name: "tools: only a literal true approves a call", file: engine,
 			test: "./functions/message TestWhatNeedsNotFit",
-			from: `_, invalid := checkApproval(question, payload)
+			from: `_, invalid := checkApproval(interrupt, payload)
 		return invalid`, to: `return nil`,
 		},
 		{
 			name: "tools: a call of unknown effect always requires approval", file: engine,
 			test: "./shared/engine TestApproval_WhatMeansYes",
-			from: `if invalid != nil || !given.approved {`, to: `if invalid == nil && !given.approved {`,
+			from: `if invalid != nil || !a.approved {`, to: `if invalid == nil && !a.approved {`,
 		},
 		{
 			name: "tools: edited arguments fit the tool", file: "shared/engine/approval.go",
 			test: "./shared/engine TestApproval_WhatMeansYes",
-			from: `if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil {`,
-			to:   `if err := tool.CheckResponse(question.ResponseSchema, payload); err != nil && payload == nil {`,
+			from: `if err := tool.CheckResponse(interrupt.ResponseSchema, payload); err != nil {`,
+			to:   `if err := tool.CheckResponse(interrupt.ResponseSchema, payload); err != nil && payload == nil {`,
 		},
 		{
 			name: "tools: an edited call is made as edited", file: "shared/engine/run.go",

@@ -109,7 +109,7 @@ func limitGuards() []guard {
 		{
 			name: "sizes: a run asks what one frame can answer", file: "shared/engine/interrupts.go",
 			test: "./shared/engine TestARunAsksOnlySoMuch",
-			from: `|| len(r.asked) == mostAsked {`, to: `{`,
+			from: `|| len(r.interrupts) == maxInterrupts {`, to: `{`,
 		},
 		{
 			name: "retention: reading stops at an expired record", file: "shared/store/log.go",

@@ -17,12 +17,12 @@ func textGuards() []guard {
 			from: `return string([]rune(s))`, to: `return s`,
 		},
 		{
-			name: "text: text that opens again is another message", file: "shared/engine/ask.go",
+			name: "text: text that opens again is another message", file: "shared/engine/answer.go",
 			test: engine + "TestAnswer_TextOpensAgain",
 			from: `a.next(a.message != "")`, to: `a.next(false)`,
 		},
 		{
-			name: "text: a call behind thinking is in another message", file: "shared/engine/ask.go",
+			name: "text: a call behind thinking is in another message", file: "shared/engine/answer.go",
 			test: engine + "TestAnswer_TextOpensAgain",
 			from: `a.next(a.thought)`, to: `a.next(false)`,
 		},
@@ -61,7 +61,7 @@ func historyGuards() []guard {
 		{
 			name: "text: a model is sent an answer as one message", file: "shared/engine/history.go",
 			test: engine + "TestAnswer_TextOpensAgain",
-			from: `of := answers[marks.Continues]`, to: `of := answers[marks.Stop]`,
+			from: `e := answers[marks.Continues]`, to: `e := answers[marks.Stop]`,
 		},
 		{
 			name: "text: a stopped answer says so to the model", file: "shared/engine/history.go",

@@ -165,12 +165,12 @@ func pairGuards() []guard {
 		{
 			name: "tools: the number of parallel calls is limited", file: file, row: "D3", test: engine +
 				"TestASlowCallHoldsUpNobody",
-			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, atOnce*100)`,
+			from: `places := make(chan struct{}, maxParallel)`, to: `places := make(chan struct{}, maxParallel*100)`,
 		},
 		{
 			name: "tools: a call does not wait for the call before it", file: file, row: "D3",
 			test: engine + "TestASlowCallHoldsUpNobody",
-			from: `seats := make(chan struct{}, atOnce)`, to: `seats := make(chan struct{}, 1)`,
+			from: `places := make(chan struct{}, maxParallel)`, to: `places := make(chan struct{}, 1)`,
 		},
 	}
 }
