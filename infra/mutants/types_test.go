@@ -220,7 +220,7 @@ func keyRuleGuards() []guard {
 		{
 			name: "keys: each key is fuzzed", file: "shared/store/keys_test.go",
 			from: `put("userErasureKey", "forgetting"`, to: `put("queueKey", "forgetting"`,
-			test: "./shared/store TestEveryKeyIsFuzzed",
+			test: "./shared/store TestKeys_AllAreFuzzed",
 		},
 		{
 			name: "keys: no other file builds a query", file: "shared/arch/keys_test.go",

@@ -17,7 +17,7 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// TestRequests holds the store to the budget of docs/data.md.
+// TestRequests compares the number of requests of each operation with the budget in docs/data.md.
 func TestRequests(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		s := newScene(t, o)
@@ -28,7 +28,7 @@ func TestRequests(t *testing.T) {
 				total += n
 			}
 			if total > most {
-				t.Errorf("%s took %v, which are more than %d", what, s.wire.counts, most)
+				t.Errorf("%s made the requests %v, more than %d", what, s.wire.counts, most)
 			}
 			clear(s.wire.counts)
 		}
@@ -72,8 +72,9 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-// TestRecordsAreSmall: what a record of the log adds to its events leaves room for a flush in one write unit of 1 KB.
-func TestRecordsAreSmall(t *testing.T) {
+// TestRecord_Overhead: the attributes beside the events of a record are small enough that the record of one flush fits
+// into one write unit of 1 KB.
+func TestRecord_Overhead(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		s := newScene(t, o)
 		id := "0190b5c6-7d3e-7a42-9f5e-2f1b4c8d6e70"
@@ -95,26 +96,27 @@ func TestRecordsAreSmall(t *testing.T) {
 			}
 		}
 		if size == 0 || size > 256 {
-			t.Errorf("a record adds %d bytes: %s", size, sent)
+			t.Errorf("a record adds %d bytes to its events: %s", size, sent)
 		}
 	})
 }
 
-// However long a thread is, what a model is told of it is read in two or three requests, and not much beyond what is told.
-func TestALongHistoryTakesFewRequests(t *testing.T) {
+// The history that a model gets is read in two or three requests, however long the thread is, and little more than it
+// is read.
+func TestHistory_FewRequests(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		s := newScene(t, o)
 		short, long := strings.Repeat("x", 20), strings.Repeat("x", 20_000)
 		for i, c := range []struct {
 			runs, messages int // messages of each run
 			text           string
-			requests, read int // read: runs that come back
+			requests, read int // read: the number of runs returned
 		}{
 			{1, 2, short, 1, 1}, {10, 2, short, 2, 10}, {100, 2, short, 2, 100}, {1000, 2, short, 2, 100},
 			{300, 1, short, 2, 200}, {100, 50, short, 1, 4}, {300, 2, long, 3, 27},
 		} {
 			th := store.Thread{ID: chat.ThreadID(fmt.Sprint("t", i)), Epoch: "e", Head: chat.Seq(c.runs)}
-			s.told(th, c.messages, c.text)
+			s.writeTranscripts(th, c.messages, c.text)
 			ts, _, err := s.bad.Transcripts(t.Context(), th, 0, 200)
 			total := 0
 			for _, n := range s.wire.counts {
@@ -123,14 +125,14 @@ func TestALongHistoryTakesFewRequests(t *testing.T) {
 			clear(s.wire.counts)
 			t.Logf("%d runs of %d messages of %d bytes: %d requests", c.runs, c.messages, len(c.text), total)
 			if err != nil || len(ts) != c.read || total > c.requests {
-				t.Errorf("%+v: %d runs came in %d requests, %v", c, len(ts), total, err)
+				t.Errorf("%+v: %d runs were returned in %d requests, %v", c, len(ts), total, err)
 			}
 		}
 	})
 }
 
-// told puts transcripts of one event each up to the thread's head, behind the store's back.
-func (s *scene) told(th store.Thread, messages int, text string) {
+// writeTranscripts writes transcripts of one event each up to the thread's head, directly into the table.
+func (s *scene) writeTranscripts(th store.Thread, messages int, text string) {
 	s.T.Helper()
 	all := slices.Repeat([]agui.Message{{ID: "m", Role: agui.RoleUser, Content: text}}, messages)
 	b, err := json.Marshal(all)
@@ -149,15 +151,16 @@ func (s *scene) told(th store.Thread, messages int, text string) {
 		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
 	}
 	for some := range slices.Chunk(puts, 25) {
-		out, err := s.DB.BatchWriteItem(s.T.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.Name: some}})
+		out, err := s.DB.BatchWriteItem(s.T.Context(),
+			&dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.Name: some}})
 		if err != nil || len(out.UnprocessedItems) > 0 {
-			s.T.Fatalf("%d puts are left: %v", len(out.UnprocessedItems[s.Name]), err)
+			s.T.Fatalf("%d items were not written: %v", len(out.UnprocessedItems[s.Name]), err)
 		}
 	}
 }
 
-// TestTheFullestDesk: as many runs as a deployment may let run and wait are more than DynamoDB takes in one request.
-func TestTheFullestDesk(t *testing.T) {
+// The most runs that a deployment may allow to run and to be queued are more than DynamoDB accepts in one request.
+func TestRunQueue_LargestLimits(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if o.isMoto(t) {
 			t.Log("not on moto: its transaction of 99 parts takes longer than a request may")
@@ -187,8 +190,10 @@ func TestTheFullestDesk(t *testing.T) {
 				break
 			}
 		}
-		if d, err := alice.RunQueue(t.Context()); err != nil || started != 99 || len(d.Slots) != 100 || len(d.Queued) != 11 {
-			t.Errorf("%d of 110 were started, %d have seats and %d wait, %v", started, len(d.Slots), len(d.Queued), err)
+		if d, err := alice.RunQueue(t.Context()); err != nil || started != 99 || len(d.Slots) != 100 ||
+			len(d.Queued) != 11 {
+			t.Errorf("%d of 110 runs were started, %d have slots and %d are queued, %v", started, len(d.Slots),
+				len(d.Queued), err)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// scene is a world with two doors to one table: good is straight, bad goes over the wire.
+// scene is a table with two stores for alice. good sends requests directly, and bad through a wire that applies faults.
 type scene struct {
 	*storetest.World
 	wire      *wire
@@ -20,7 +20,8 @@ type scene struct {
 }
 
 func newScene(t *testing.T, o opener) *scene {
-	w := &wire{counts: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{}, before: map[string]func(){}, forget: map[string]bool{}}
+	w := &wire{counts: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{}, before: map[string]func(){},
+		forget: map[string]bool{}}
 	world := storetest.NewWorld(t, o.client(nil))
 	return &scene{
 		World: world, wire: w, good: world.As("alice"),
@@ -28,17 +29,17 @@ func newScene(t *testing.T, o opener) *scene {
 	}
 }
 
-// slow is alice's part of the table as a worker sees it whose clock is behind.
+// slow returns alice's store with a clock that is behind.
 func (s *scene) slow(by time.Duration) *store.Store {
 	return storetest.As(s.T, store.New(s.DB, store.Config{
 		Name: s.Name, Limits: s.Limits, Now: func() time.Time { return s.Clock.Now().Add(-by) },
 	}), "alice")
 }
 
-// step is one write of a run's life, and what must be true after it however often its answer was lost.
+// step is one write in the life of a run, with checks that must hold however often the response was lost.
 type step struct {
 	name string
-	op   string // the operation that commits it
+	op   string // the operation that commits the write
 	do   func(t *testing.T, s *scene)
 }
 
@@ -56,7 +57,7 @@ func holderSteps() []step {
 				t.Errorf("admitted: %+v", a)
 			}
 		}},
-		{"Admit, waiting", transact, func(t *testing.T, s *scene) {
+		{"Admit, queued", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			if a := s.Admit(s.bad, "r1", "t1"); a.Repeat || a.Invoke || a.Position != 1 {
 				t.Errorf("admitted: %+v", a)
@@ -71,7 +72,8 @@ func holderSteps() []step {
 		{"Append", put, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r1", "t1")
 			h := s.Claim(s.bad, "r1")
-			for i, events := range [][]agui.Event{{storetest.Started(h)}, storetest.Said("a", "x"), storetest.Said("b", "x")} {
+			for i, events := range [][]agui.Event{{storetest.Started(h)}, storetest.Said("a", "x"),
+				storetest.Said("b", "x")} {
 				if seq := s.Append(h, events...); seq != chat.Seq(max(1, 3*i-1)) {
 					t.Errorf("appended at %d", seq)
 				}
@@ -107,14 +109,14 @@ func holderSteps() []step {
 
 func userSteps() []step {
 	return []step{
-		{"Admit, a noted message id", transact, func(t *testing.T, s *scene) {
+		{"Admit, a recorded message id", transact, func(t *testing.T, s *scene) {
 			asked := storetest.Asked("r1", "t1")
 			asked.Messages[0].ID = "noted"
 			if a, err := s.bad.Admit(t.Context(), asked); err != nil || a.Repeat || !a.Invoke {
 				t.Errorf("admitted: %+v, %v", a, err)
 			}
 		}},
-		{"Cancel of a waiting run", transact, func(t *testing.T, s *scene) {
+		{"Cancel of a queued run", transact, func(t *testing.T, s *scene) {
 			s.Admit(s.good, "r0", "t1")
 			s.Admit(s.good, "r1", "t1")
 			if c, err := s.bad.Cancel(t.Context(), "r1"); err != nil || !c.Ended || c.Run.Status != chat.RunCancelled {
@@ -212,7 +214,8 @@ func keeperSteps() []step {
 	}
 }
 
-// TestFault33AnswerLost: a write that succeeded and whose answer was lost is repeated by the SDK, and recognises itself.
+// If the response of a successful write is lost, the SDK retries the write, and the store recognizes its own first
+// write.
 func TestFault33AnswerLost(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for _, step := range steps() {
@@ -226,7 +229,7 @@ func TestFault33AnswerLost(t *testing.T) {
 					s.wire.lose[step.op], s.wire.forget[step.op] = 1, forget
 					step.do(t, s)
 					if s.wire.lose[step.op] > 0 {
-						t.Error("no answer was lost: this tests nothing")
+						t.Error("no response was lost: the test proves nothing")
 					}
 				})
 			}
@@ -234,7 +237,7 @@ func TestFault33AnswerLost(t *testing.T) {
 	})
 }
 
-// TestConflictsAreWaitedOut: another transaction at work on an item is no refusal.
+// If another transaction is in progress on an item, the store waits and does not fail.
 func TestConflictsAreWaitedOut(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for _, step := range steps() {
@@ -250,7 +253,7 @@ func TestConflictsAreWaitedOut(t *testing.T) {
 	})
 }
 
-// TestAppendFailedAndRepeated: all answers of an append are lost, so the caller learns of an error and repeats it.
+// If every response of an append is lost, the caller gets an error and repeats the append, which is written only once.
 func TestAppendFailedAndRepeated(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		s := newScene(t, o)
@@ -261,19 +264,19 @@ func TestAppendFailedAndRepeated(t *testing.T) {
 		ctx, stop := cancelOnLoss(t, s.wire)
 		defer stop()
 		if _, err := h.Append(ctx, events); err == nil {
-			t.Fatal("it did not fail")
+			t.Fatal("the append did not fail")
 		}
 		if seq := s.Append(h, events...); seq != 1 {
 			t.Errorf("appended at %d", seq)
 		}
 		if seq := s.Append(h, storetest.Said("a", "x")...); seq != 2 {
-			t.Errorf("the next at %d", seq)
+			t.Errorf("the next append is at %d", seq)
 		}
 	})
 }
 
-// TestSweepYields: a worker that renews, ends or claims after sweep has looked keeps its run, also one whose clock is so
-// slow that its lease is past as soon as it has it (fault 38).
+// A worker that renews, ends or claims its run after sweep has read it keeps the run. This holds even if its clock is
+// so slow that its lease has expired as soon as it is given (fault 38).
 func TestSweepYields(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for name, wake := range map[string]func(h *store.Lease) error{
@@ -287,7 +290,11 @@ func TestSweepYields(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := newScene(t, o)
 				if wake == nil {
-					wake = func(*store.Lease) error { _, err := s.slow(2*time.Minute).Claim(t.Context(), "r1"); return err }
+					wake = func(*store.Lease) error {
+						_, err := s.slow(2*time.Minute).Claim(t.Context(),
+							"r1")
+						return err
+					}
 				}
 				s.Admit(s.good, "r1", "t1")
 				h := s.Claim(s.good, "r1")
@@ -298,28 +305,28 @@ func TestSweepYields(t *testing.T) {
 					}
 				}
 				if _, err := s.bad.ClaimExpired(t.Context(), "r1"); !errors.Is(err, chat.ErrNotClaimed) {
-					t.Errorf("sweep's claim: %v", err)
+					t.Errorf("the claim of sweep: %v", err)
 				}
 			})
 		}
 	})
 }
 
-// TestAdmissionDecidesOnWhatStands: what changes between the reading and the writing of an admission is not overlooked.
+// An admission takes into account what other processes change between its reads and its write.
 func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
-		t.Run("its cancel comes before it", func(t *testing.T) {
+		t.Run("cancelled before admission", func(t *testing.T) {
 			s := newScene(t, o)
 			s.wire.before["TransactWriteItems"] = func() {
 				if _, err := s.good.Cancel(t.Context(), "r1"); !errors.Is(err, chat.ErrNotFound) {
-					t.Errorf("the cancel of a run that is not there yet: %v", err)
+					t.Errorf("the cancel of a run that does not exist yet: %v", err)
 				}
 			}
 			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunAdmitted || !a.Invoke {
 				t.Errorf("admitted: %+v", a)
 			}
 		})
-		t.Run("its thread is deleted", func(t *testing.T) {
+		t.Run("thread is deleted", func(t *testing.T) {
 			s := newScene(t, o)
 			s.Complete(s.good, "r0", "t1", "x")
 			s.wire.before["TransactWriteItems"] = func() { s.Delete("alice", "t1") }
@@ -327,7 +334,7 @@ func TestAdmissionDecidesOnWhatStands(t *testing.T) {
 				t.Errorf("admitted: %+v, %v", a, err)
 			}
 		})
-		t.Run("another comes", func(t *testing.T) {
+		t.Run("another run is admitted", func(t *testing.T) {
 			s := newScene(t, o)
 			s.wire.before["TransactWriteItems"] = func() { s.Admit(s.good, "r2", "t1") }
 			if a := s.Admit(s.bad, "r1", "t1"); a.Run.Status != chat.RunQueued || a.Position != 1 {

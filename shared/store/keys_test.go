@@ -13,15 +13,18 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// FuzzKeys: for any two users and any two ids that are taken, no two things meet in one key; all of a user's lie below the
-// user's own partition and in nobody else's; a query takes in what it is for and nothing else, of the user's other threads
-// as little as of another's; and an entry of the live index tells whose it is.
+// FuzzKeys checks the keys of two users and two ids. No two things have the same key. All keys of a user lie in the
+// user's own partitions, and none in those of another user. A query finds exactly its own things, none of other threads
+// and none of other users. An entry of the live index names its owner.
 func FuzzKeys(f *testing.F) {
 	f.Attr("row", "B3: no key of a user lies among another user's keys")
 	for _, seed := range [][4]string{
-		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"}, {"a#b", "a=23b", "QUEUE", "THREAD"},
-		{"a", "a#D", "t1", "t1:"}, {"a", "a~", "D", "T"}, {"a!", "a", "E", "M"}, {"a.", "a-", "t.1", "t-1"}, {"a_", "a=", "-", "."},
-		{"a", "a#", "ERASURE", "OWNER"}, {"Bob", "bob", "T1", "t1"}, {"é", "e\u0301", "_", ":"}, {"bob", "bob ", "x", "x-"},
+		{"bob", "bobby", "t", "t1"}, {"a", "a#T#t", "t:e", "t"}, {"a", "b", "t", "tt"}, {"h", "h=AA", "IN", "E"},
+		{"a#b", "a=23b", "QUEUE", "THREAD"},
+		{"a", "a#D", "t1", "t1:"}, {"a", "a~", "D", "T"}, {"a!", "a", "E", "M"}, {"a.", "a-", "t.1", "t-1"},
+		{"a_", "a=", "-", "."},
+		{"a", "a#", "ERASURE", "OWNER"}, {"Bob", "bob", "T1", "t1"}, {"é", "e\u0301", "_", ":"},
+		{"bob", "bob ", "x", "x-"},
 		{strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("t", 128), strings.Repeat("t", 127)},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
@@ -37,7 +40,8 @@ func FuzzKeys(f *testing.F) {
 			things, spans := furnished(s, []string{idA, idB})
 			all, queries = append(all, things...), append(queries, spans...)
 		}
-		for _, socket := range []string{subjectA, subjectB, idA, idB} { // their ids are of any length, and have no alphabet
+		// the ids of connections have any length and any characters
+		for _, socket := range []string{subjectA, subjectB, idA, idB} {
 			if checkConnectionID(chat.ConnectionID(socket)) == nil {
 				all = append(all, sockets(stores, socket)...)
 			}
@@ -45,7 +49,7 @@ func FuzzKeys(f *testing.F) {
 		owner := map[key]string{}
 		for _, th := range all {
 			if what, there := owner[th.key]; there && what != th.what {
-				t.Fatalf("%s and %s meet in %q", what, th.what, th.key)
+				t.Fatalf("%s and %s have the same key %q", what, th.what, th.key)
 			}
 			owner[th.key] = th.what
 			below(t, th, stores)
@@ -60,24 +64,24 @@ func storeOf(t *testing.T, subject string) *Store {
 	return &Store{user: u, pk: userPartition(u)}
 }
 
-// thing is something that has a key; s is nil for the owner of a connection, which is nobody's.
+// thing is an item with its key. s is nil for the owner record of a connection, which lies in no user's partition.
 type thing struct {
-	by   string // the function of keys.go that makes the key
+	by   string // the function of keys.go that builds the key
 	what string
 	s    *Store
 	key  key
-	of   []string // the queries that are to find it
-	// recent is its place in the index of lists; "": it is in none.
+	of   []string // the queries that must find it
+	// recent is its sort key in the index of lists, or "" if it is not in the index.
 	recent string
 }
 
-// query is a span that something is read or erased with.
+// query is a span of keys that is read or erased.
 type query struct {
 	by, what string
 	span     span
 }
 
-// furnished are all things of one user that have one of the ids, and all queries for them.
+// furnished returns all things of one user with one of the ids, and all queries for them.
 func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	own := s.pk + " all"
 	put := func(by, what string, k key, of ...string) {
@@ -90,8 +94,10 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 	ask("whole", "all", whole(s.pk))
 	tools, notes := ask("whole", "tools", whole(s.toolPartition())), ask("noteSpan", "notes", s.noteSpan())
 	threads, runs := ask("threadSpan", "threads", s.threadSpan()), ask("runSpan", "runs", s.runSpan())
-	listed, listedRuns := ask("recentSpan", "list of threads", recentOf(s, recentThreadPrefix, "")), ask("recentSpan", "list of runs", recentOf(s, recentRunPrefix, ""))
-	behindThreads := ask("recentSpan", "older threads", recentOf(s, recentThreadPrefix, recentThread(usualThread, 8, "x")))
+	listed, listedRuns := ask("recentSpan", "list of threads", recentOf(s, recentThreadPrefix, "")),
+		ask("recentSpan", "list of runs", recentOf(s, recentRunPrefix, ""))
+	behindThreads := ask("recentSpan", "older threads", recentOf(s, recentThreadPrefix,
+		recentThread(usualThread, 8, "x")))
 	behindRuns := ask("recentSpan", "older runs", recentOf(s, recentRunPrefix, recentRun(8, "x")))
 	erasures := ask("erasureSpan", "erasures", s.erasureSpan())
 	ask("connectionSpan", "connections", s.connectionSpan())
@@ -122,48 +128,51 @@ func furnished(s *Store, ids []string) (things []thing, queries []query) {
 				1: {{log, records}, {log, transcripts, first}}, 9: {{log, records, some}, {log, transcripts, first}},
 				10: {{log, records, some}, {log, transcripts}}, lastSeq: {{log, records}, {log, transcripts}},
 			} {
-				put("recordSort", fmt.Sprint("record ", seq, of), key{s.logPartition(th, ep), recordSort(seq)}, found[0]...)
-				put("transcriptSort", fmt.Sprint("transcript ", seq, of), key{s.logPartition(th, ep), transcriptSort(seq)}, found[1]...)
+				put("recordSort", fmt.Sprint("record ", seq, of), key{s.logPartition(th, ep), recordSort(seq)},
+					found[0]...)
+				put("transcriptSort", fmt.Sprint("transcript ", seq, of),
+					key{s.logPartition(th, ep), transcriptSort(seq)}, found[1]...)
 			}
 		}
 	}
 	return things, queries
 }
 
-// recentOf is a list's rows, or those behind one of its places.
+// recentOf returns the span of a list, or its part after a cursor.
 func recentOf(s *Store, prefix, place string) span {
 	q, err := s.recentSpan(prefix, listCursor(place))
 	if err != nil {
-		panic(err) // no cursor of ours
+		panic(err) // the test has built a wrong cursor
 	}
 	return q
 }
 
-// sockets are a connection of this id, which each of the users may have.
+// sockets returns a connection with this id for each of the users.
 func sockets(stores []*Store, id string) []thing {
 	all := []thing{{by: "ownerKey", what: "owner of " + id, key: ownerKey(chat.ConnectionID(id))}}
 	for _, s := range stores {
 		k := s.connectionKey(chat.ConnectionID(id))
-		all = append(all, thing{by: "connectionKey", what: s.pk + " connection " + id, s: s, key: k, of: []string{s.pk + " all", s.pk + " connections"}})
+		all = append(all, thing{by: "connectionKey", what: s.pk + " connection " + id, s: s, key: k,
+			of: []string{s.pk + " all", s.pk + " connections"}})
 	}
 	return all
 }
 
-// below checks that a key lies where its owner's policy reaches, and nobody else's does; likewise the scan for their logs.
+// below checks that only the policy of its owner reaches a key, and only the scan for the logs of its owner.
 func below(t *testing.T, th thing, users []*Store) {
 	t.Helper()
 	for _, u := range users {
 		mine := th.s != nil && u.pk == th.s.pk
 		if reaches := th.key.pk == u.pk || strings.HasPrefix(th.key.pk, u.pk+"#"); reaches != mine {
-			t.Fatalf("%s is %q: that it lies below %q is %v", th.what, th.key, u.pk, reaches)
+			t.Fatalf("%s has the key %q: that the policy for %q reaches it is %v", th.what, th.key, u.pk, reaches)
 		}
 		if strings.HasPrefix(th.key.pk, u.logPrefix()) && !mine {
-			t.Fatalf("%s is %q: %q takes it for a log", th.what, th.key, u.pk)
+			t.Fatalf("%s has the key %q: %q treats it as a log", th.what, th.key, u.pk)
 		}
 	}
 }
 
-// queried checks which queries find it.
+// queried checks which queries find a thing.
 func (th thing) queried(t *testing.T, queries []query) {
 	t.Helper()
 	for _, q := range queries {
@@ -173,18 +182,18 @@ func (th thing) queried(t *testing.T, queries []query) {
 		}
 		found := th.key.pk == q.span.pk && q.span.low <= place && place <= q.span.high
 		if found != slices.Contains(th.of, q.what) {
-			t.Fatalf("%s is %q: that %s finds it is %v", th.what, th.key, q.what, found)
+			t.Fatalf("%s has the key %q: that %s finds it is %v", th.what, th.key, q.what, found)
 		}
 	}
 }
 
-// live checks that the live index tells whose a run, an erasure or a forgetting is, and takes nothing else for one.
+// live checks that the live index names the owner of a run or an erasure, and treats nothing else as one.
 func (th thing) live(t *testing.T) {
 	t.Helper()
 	user, run, erasure, err := splitLiveKey(th.key)
 	if !slices.Contains([]string{"runKey", "erasureKey", "userErasureKey"}, th.by) {
 		if err == nil {
-			t.Fatalf("%s is %q: it is taken for a live thing of %q", th.what, th.key, user)
+			t.Fatalf("%s has the key %q: it is treated as a live entry of %q", th.what, th.key, user)
 		}
 		return
 	}
@@ -195,12 +204,13 @@ func (th thing) live(t *testing.T) {
 		back = s.erasureKey(erasure)
 	}
 	if err != nil || user != th.s.user.Key() || back != th.key {
-		t.Fatalf("%s is %q: it is taken for run %q, erasure %v of %q: %v", th.what, th.key, run, erasure, user, err)
+		t.Fatalf("%s has the key %q: it is read as run %q, erasure %v of %q: %v", th.what, th.key, run, erasure, user,
+			err)
 	}
 }
 
-// TestEveryKeyIsFuzzed: each function of keys.go that makes a key or a span of keys is one that FuzzKeys calls.
-func TestEveryKeyIsFuzzed(t *testing.T) {
+// FuzzKeys calls each function of keys.go that builds a key or a span of keys.
+func TestKeys_AllAreFuzzed(t *testing.T) {
 	t.Attr("row", "B3: every function that builds a key is fuzzed")
 	file, err := parser.ParseFile(token.NewFileSet(), "keys.go", nil, 0)
 	if err != nil {
@@ -208,7 +218,7 @@ func TestEveryKeyIsFuzzed(t *testing.T) {
 	}
 	s := storeOf(t, "bob")
 	things, queries := furnished(s, []string{"t1"})
-	called := map[string]bool{"beginning": true} // what the spans are made with
+	called := map[string]bool{"beginning": true} // builds the spans
 	for _, th := range append(things, sockets([]*Store{s}, "c1")...) {
 		called[th.by] = true
 	}
@@ -231,5 +241,7 @@ func TestEveryKeyIsFuzzed(t *testing.T) {
 	if makers == 0 {
 		t.Error("keys.go makes no key")
 	}
-	t.Attr("figure", fmt.Sprintf("%d functions make a key or a span of keys, all of them fuzzed: %d keys and %d queries of each user", makers, len(things), len(queries)))
+	t.Attr("figure",
+		fmt.Sprintf("%d functions build keys or spans, all fuzzed: %d keys and %d queries of each user", makers,
+			len(things), len(queries)))
 }

@@ -14,7 +14,7 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// grown is by how many bytes what is alive, and what the process has from the machine, have grown since.
+// grown returns by how many bytes the live heap and the memory of the process have grown since.
 func (m memory) grown() (alive, process int64) {
 	now := measured()
 	return now.alive - m.alive, now.process - m.process
@@ -25,22 +25,22 @@ type memory struct{ alive, process int64 }
 func measured() memory {
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
-	process := int64(s.Sys) // before the collection: with all that was garbage
+	process := int64(s.Sys) // read before the garbage collection, so with garbage
 	runtime.GC()
 	runtime.ReadMemStats(&s)
 	return memory{int64(s.HeapAlloc), process}
 }
 
-// TestAHolderStaysSmall: what a run says does not stay in its worker, however much it is: not of the attempt that says
-// it, not of one that goes on from there. CARREL_MEMORY names how many MB are said, 8 where it names none.
-func TestAHolderStaysSmall(t *testing.T) {
+// A worker does not keep the output of its run in memory, neither in the attempt that writes it nor in the next
+// attempt. CARREL_MEMORY sets the size of the output in MB; the default is 8.
+func TestLease_MemoryStaysSmall(t *testing.T) {
 	t.Attr("row", "B6: a worker keeps none of the text that its run streams")
 	said := 8
 	if n, err := strconv.Atoi(os.Getenv("CARREL_MEMORY")); err == nil {
 		said = n
 	}
 	eachEngine(t, func(t *testing.T, o opener) {
-		if !o.isMoto(t) { // which is slow, and another process
+		if !o.isMoto(t) { // moto is slow, and a separate process
 			staysSmall(t, storetest.NewWorld(t, o.client(nil)), said)
 		}
 	})
@@ -56,9 +56,10 @@ func staysSmall(t *testing.T, w *storetest.World, said int) {
 		t.Helper()
 		alive, process := before.grown()
 		grew = max(grew, alive)
-		t.Logf("%s: %.1f MB more are alive, the process has %.1f MB more", what, float64(alive)/mb, float64(process)/mb)
+		t.Logf("%s: the live heap has grown by %.1f MB, the process by %.1f MB", what, float64(alive)/mb,
+			float64(process)/mb)
 		if alive > most || process > 32*mb {
-			t.Errorf("%s: %d bytes more are alive, and the process has %d more", what, alive, process)
+			t.Errorf("%s: the live heap has grown by %d bytes, the process by %d", what, alive, process)
 		}
 	}
 	h := w.Begin(alice, "r1", "t1")
@@ -69,17 +70,20 @@ func staysSmall(t *testing.T, w *storetest.World, said int) {
 	w.Clock.Advance(time.Minute)
 	h = w.Claim(alice, "r1")
 	within("claimed again", min(int64(said)*mb*5/4, 10*mb)+2*mb)
-	if got := h.PreviousEvents(); got[0].Type != agui.RunStarted || (got[len(got)-1].Delta == " … (more was said)") != (said >= 8) {
-		t.Errorf("the second attempt has %d events, the last says %.40q", len(got), got[len(got)-1].Delta)
+	if got := h.PreviousEvents(); got[0].Type != agui.RunStarted ||
+		(got[len(got)-1].Delta == " … (more was said)") != (said >= 8) {
+		t.Errorf("the second attempt has %d previous events, the last with the text %.40q", len(got),
+			got[len(got)-1].Delta)
 	}
 	say(w, h, mb)
 	w.End(h, storetest.Failed())
 	within("ended", min(int64(said)*mb*5/4, 10*mb)+2*mb)
 	runtime.KeepAlive(h)
-	t.Attr("figure", fmt.Sprintf("%d MB said: at most %.1f MB more alive in its worker and in the next one", said, float64(grew)/mb))
+	t.Attr("figure", fmt.Sprintf("%d MB said: at most %.1f MB more alive in its worker and in the next one", said,
+		float64(grew)/mb))
 }
 
-// say appends size bytes of text as the emitter does: many deltas of one message in records of 256 KB.
+// say appends size bytes of text like the emitter: many deltas of one message, in records of 256 KB.
 func say(w *storetest.World, h *store.Lease, size int) {
 	id := fmt.Sprint("m", h.Run().Fence)
 	w.Append(h, agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})

@@ -88,14 +88,16 @@ func (p *proof) schedules(seed uint64) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for n := next.Add(1); n <= count && !p.failed.Load() && (limit == 0 || time.Since(start) < limit); n = next.Add(1) {
+			for n := next.Add(1); n <= count && !p.failed.Load() && (limit == 0 ||
+				time.Since(start) < limit); n = next.Add(1) {
 				p.schedule(seed + uint64(n))
 			}
 		})
 	}
 	all.Wait()
 	took := time.Since(start)
-	p.t.Logf("%d schedules from seed %d in %.1f s: %.0f a second", p.done.Load(), seed, took.Seconds(), float64(p.done.Load())/took.Seconds())
+	p.t.Logf("%d schedules from seed %d in %.1f s: %.0f a second", p.done.Load(), seed, took.Seconds(),
+		float64(p.done.Load())/took.Seconds())
 	for _, what := range slices.Sorted(maps.Keys(p.counts)) {
 		p.t.Logf("%8d %s", p.counts[what], what)
 	}
@@ -128,7 +130,8 @@ func (p *proof) schedule(seed uint64) {
 	}
 	if m.failed != "" {
 		p.failed.Store(true)
-		p.t.Errorf("%s\nschedule %d; repeat it: SEED=%d go test -run TestModel ./shared/store\n%s", m.failed, p.done.Load(), seed, strings.Join(m.notes, "\n"))
+		p.t.Errorf("%s\nschedule %d; repeat it: SEED=%d go test -run TestModel ./shared/store\n%s", m.failed,
+			p.done.Load(), seed, strings.Join(m.notes, "\n"))
 	} else if os.Getenv("SEED") != "" {
 		p.t.Log(strings.Join(m.notes, "\n"))
 	}
@@ -140,14 +143,17 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 		seed: seed, rng: mathrand.New(mathrand.NewPCG(seed, 0)), ctx: ctx, user: p.user, name: "carrel-" + rand.Text(),
 		now: time.UnixMilli(1_800_000_000_000), stopped: make(chan struct{}), policy: map[chat.RunID]chat.WhenBusy{},
 	}
-	m.judge = judge{before: newState(), accepted: map[chat.RunID]bool{}, logged: map[chat.RunID][]loggedEvent{}, counts: map[string]int{}}
-	m.db = modelClient(p.url, whole{transport})
+	m.judge = judge{before: newState(), accepted: map[chat.RunID]bool{}, logged: map[chat.RunID][]loggedEvent{},
+		counts: map[string]int{}}
+	m.db = modelClient(p.url, bodyCopier{transport})
 	m.limits = chat.DefaultLimits()
 	m.limits.Runs, m.limits.Queued, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)
 	m.limits.Attempts = 1 + m.rng.IntN(3)
 	m.rates = rates{
-		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300), freeze: m.rng.IntN(2) * m.rng.IntN(80),
-		twice: m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300), slow: m.rng.IntN(2) * m.rng.IntN(300),
+		die: m.rng.IntN(2) * m.rng.IntN(60), lose: m.rng.IntN(2) * m.rng.IntN(300),
+		freeze: m.rng.IntN(2) * m.rng.IntN(80),
+		twice:  m.rng.IntN(2) * m.rng.IntN(400), never: m.rng.IntN(2) * m.rng.IntN(300),
+		slow: m.rng.IntN(2) * m.rng.IntN(300),
 	}
 	table := func(delay time.Duration) *store.Table {
 		return store.New(modelClient(p.url, scheduledTransport{transport}), store.Config{

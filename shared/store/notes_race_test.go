@@ -44,7 +44,7 @@ func (s *scene) deleteNote(id int) {
 	}
 }
 
-// TestSaveNote_StalledWriter has other writers change the notes between a save's read and its write.
+// Other writers change the notes between the read and the write of a save.
 func TestSaveNote_StalledWriter(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		t.Run("notes reach the limit", func(t *testing.T) {
@@ -62,10 +62,10 @@ func TestSaveNote_StalledWriter(t *testing.T) {
 				t.Errorf("saved %+v, %v", n, err)
 			}
 			if all, err := s.good.Notes(t.Context()); err != nil || len(all) != 200 {
-				t.Errorf("there are %d notes, %v", len(all), err)
+				t.Errorf("alice has %d notes, %v, want 200", len(all), err)
 			}
 		})
-		t.Run("its number is deleted", func(t *testing.T) {
+		t.Run("the note with its number is deleted", func(t *testing.T) {
 			s := newScene(t, o)
 			s.saveNotes(4)
 			s.stall(func() { s.saveNotes(1); s.deleteNote(5) })
@@ -84,20 +84,22 @@ func TestSaveNote_StalledWriter(t *testing.T) {
 	})
 }
 
-// setNoteCount changes the counter of alice's notes alone.
+// setNoteCount changes only the counter of alice's notes.
 func (s *scene) setNoteCount(n int) {
 	s.T.Helper()
 	_, err := s.DB.UpdateItem(s.T.Context(), &dynamodb.UpdateItemInput{
 		TableName: &s.Name, Key: row("U#alice#D", "NOTES"),
 		UpdateExpression: aws.String("SET #count = :n"), ExpressionAttributeNames: map[string]string{"#count": "count"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":n": &types.AttributeValueMemberN{Value: fmt.Sprint(n)}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":n": &types.AttributeValueMemberN{Value: fmt.Sprint(n)},
+		},
 	})
 	if err != nil {
 		s.T.Error(err)
 	}
 }
 
-// TestVerify_NoteCounter reports a counter that does not match the notes.
+// Verify reports a counter that differs from the number of notes.
 func TestVerify_NoteCounter(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		s := newScene(t, o)
@@ -106,22 +108,23 @@ func TestVerify_NoteCounter(t *testing.T) {
 			t.Errorf("before: %+v, %v", found, err)
 		}
 		s.setNoteCount(1)
-		if found, err := s.good.Verify(t.Context()); err != nil || len(found) != 1 || found[0].Kind != "wrong note counter" {
+		if found, err := s.good.Verify(t.Context()); err != nil || len(found) != 1 ||
+			found[0].Kind != "wrong note counter" {
 			t.Errorf("found %+v, %v", found, err)
 		}
 	})
 }
 
-// noteModel is what a random history must leave.
+// noteModel is the expected result of a random history.
 type noteModel struct {
 	*scene
 	rng     *rand.Rand
-	last    int          // number given
+	last    int          // the last number
 	present map[int]bool // by number
 }
 
-// TestNotes_RandomInterleavings saves and deletes notes around the limit. Other writers act between a call's read and its
-// write, and answers are lost.
+// Random saves and deletes keep the number of notes near the limit. Other writers act between the read and the write of
+// a call, and responses are lost.
 func TestNotes_RandomInterleavings(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		seed := uint64(time.Now().UnixNano())
@@ -146,7 +149,7 @@ func TestNotes_RandomInterleavings(t *testing.T) {
 		}
 		for _, n := range all {
 			if !m.present[n.ID] {
-				t.Errorf("note %d is there", n.ID)
+				t.Errorf("note %d exists, but was deleted or never saved", n.ID)
 			}
 		}
 		if found, err := m.good.Verify(t.Context()); err != nil || len(found) > 0 {
@@ -171,13 +174,13 @@ func (m *noteModel) act(s *store.Store) {
 	switch {
 	case errors.Is(err, chat.ErrFull) && len(m.present) == 200:
 	case err != nil:
-		m.T.Errorf("save a note beside %d: %v", len(m.present), err)
+		m.T.Errorf("save a note with %d notes: %v", len(m.present), err)
 	case n.ID <= m.last:
-		m.T.Errorf("number %d is given again; the last was %d", n.ID, m.last)
+		m.T.Errorf("number %d was used again; the last was %d", n.ID, m.last)
 	default:
 		m.last, m.present[n.ID] = n.ID, true
 		if len(m.present) > 200 {
-			m.T.Errorf("there are %d notes", len(m.present))
+			m.T.Errorf("there are %d notes, more than 200", len(m.present))
 		}
 	}
 }

@@ -24,17 +24,17 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// racers is what a process of TestRaces is told: one of several that race on one table.
+// racers is the input of one of the processes of TestRaces.
 type racers struct {
 	URL, Table, Result string
 	Seed               uint64
-	N, Of, Races       int // this process, of how many, and how many admissions it tries
+	N, Of, Races       int // the number of this process, the number of processes, and how many admissions it tries
 }
 
-// raced is what it tells.
+// raced is the result of a process.
 type raced struct {
 	Counts map[string]int
-	First  []string // runs that it was the first to have accepted, as user/run
+	First  []string // runs of which it made the first admission, as user/run
 	Ran    []string // runs that it claimed
 	Wrong  []string
 }
@@ -43,15 +43,15 @@ func raceUsers() []string { return []string{"alice", "bob", "carol"} }
 
 const raceThreads = 7
 
-// TestRaces has four processes race through the real store for the desks of three users: admissions, of which some are
-// tried by several processes, cancels, claims, ends, and starts of what waits. Never has a desk a sixth seat, nor two on a
-// thread; each run is accepted once and runs once; and each that was accepted ends. RACES is how many admissions there are.
+// TestRaces has four processes race for the run queues of three users. They admit runs, some of them in several
+// processes, and cancel, claim, end and start runs. A run queue never has a sixth slot in use, nor two slots on one
+// thread. Each run is accepted once and executed once, and each accepted run ends. RACES sets the number of admissions.
 func TestRaces(t *testing.T) {
 	t.Attr("row", "A2: four processes admit runs through the real store at once")
 	t.Attr("amount", "10000 admissions")
-	if told := os.Getenv("CARREL_RACER"); told != "" {
+	if input := os.Getenv("CARREL_RACER"); input != "" {
 		var r racers
-		if err := json.Unmarshal([]byte(told), &r); err != nil {
+		if err := json.Unmarshal([]byte(input), &r); err != nil {
 			t.Fatal(err)
 		}
 		race(t, r)
@@ -67,13 +67,13 @@ func TestRaces(t *testing.T) {
 			races = int(integer(t, s))
 		}
 		w := storetest.NewWorld(t, o.client(nil))
-		seed, began := uint64(time.Now().UnixNano()), time.Now()
+		seed, start := uint64(time.Now().UnixNano()), time.Now()
 		t.Logf("seed %d", seed)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var watching, all sync.WaitGroup
 		looks := map[string]int{}
-		watching.Go(func() { watchDesks(ctx, w, looks) })
+		watching.Go(func() { watchQueues(ctx, w, looks) })
 		results := make([]raced, processes)
 		for n := range processes {
 			all.Go(func() {
@@ -87,23 +87,27 @@ func TestRaces(t *testing.T) {
 		stop()
 		watching.Wait()
 		raced := judgeRaces(t, w, results)
-		if raced != races-races%processes || looks["most"] != 5 && races >= 5000 { // fewer may be over before anybody has looked
-			t.Errorf("%d admissions of %d, and the desks had up to %d seats: this proves nothing", raced, races, looks["most"])
+		// fewer admissions may end before the first observation
+		if raced != races-races%processes || looks["most"] != 5 && races >= 5000 {
+			t.Errorf("%d admissions of %d, and up to %d slots in use: the test proves too little", raced, races,
+				looks["most"])
 		}
-		t.Attr("figure", fmt.Sprintf("%d admissions raced from %d processes in %.1f s; the desks were looked at %d times, with up to %d seats", raced, processes,
-			time.Since(began).Seconds(), looks["looks"], looks["most"]))
+		t.Attr("figure",
+			fmt.Sprintf("%d admissions from %d processes in %.1f s; run queues read %d times, up to %d slots in use",
+				raced, processes,
+				time.Since(start).Seconds(), looks["looks"], looks["most"]))
 	})
 }
 
 // raceIn runs one process to its end.
 func raceIn(t *testing.T, r racers) (result raced) {
-	told, err := json.Marshal(r)
+	input, err := json.Marshal(r)
 	if err != nil {
 		t.Error(err)
 		return result
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestRaces$", "-test.timeout", "20m")
-	child.Env = append(os.Environ(), "CARREL_RACER="+string(told))
+	child.Env = append(os.Environ(), "CARREL_RACER="+string(input))
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("process %d: %v\n%s", r.N, err, out)
 		return result
@@ -118,20 +122,20 @@ func raceIn(t *testing.T, r racers) (result raced) {
 	return result
 }
 
-// watchDesks looks at the desks all the while.
-func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
+// watchQueues checks the run queues until ctx ends.
+func watchQueues(ctx context.Context, w *storetest.World, looks map[string]int) {
 	for ctx.Err() == nil {
 		for _, user := range raceUsers() {
 			d, err := w.As(user).RunQueue(ctx)
 			if err != nil {
 				if ctx.Err() == nil {
-					w.T.Errorf("read a desk: %v", err)
+					w.T.Errorf("read a run queue: %v", err)
 				}
 				return
 			}
 			threads := slices.Compact(slices.Sorted(maps.Values(d.Slots)))
 			if len(d.Slots) > 5 || len(threads) != len(d.Slots) || len(d.Queued) > 20 {
-				w.T.Errorf("the desk of %s is %+v", user, d)
+				w.T.Errorf("the run queue of %s is %+v", user, d)
 				return
 			}
 			looks["looks"]++
@@ -140,7 +144,7 @@ func watchDesks(ctx context.Context, w *storetest.World, looks map[string]int) {
 	}
 }
 
-// atOnce is how many admissions a process tries at a time: all processes' together are several for each seat there is.
+// atOnce is the number of admissions that a process tries at a time. All processes together try several for each slot.
 const atOnce = 6
 
 // racer is one process.
@@ -153,12 +157,12 @@ type racer struct {
 	raced
 }
 
-// race is what a process does.
-func race(t *testing.T, told racers) {
+// race does the work of one process.
+func race(t *testing.T, input racers) {
 	limits := chat.DefaultLimits()
-	limits.RunBurst, limits.RunsPerHour = 1<<20, 1<<20 // it is the desk that is raced for
-	table := store.New(opener(told.URL).client(nil), store.Config{Name: told.Table, Limits: limits})
-	r := &racer{racers: told, t: t, stores: map[string]*store.Store{}, raced: raced{Counts: map[string]int{}}}
+	limits.RunBurst, limits.RunsPerHour = 1<<20, 1<<20 // so that only the run queue limits admissions
+	table := store.New(opener(input.URL).client(nil), store.Config{Name: input.Table, Limits: limits})
+	r := &racer{racers: input, t: t, stores: map[string]*store.Store{}, raced: raced{Counts: map[string]int{}}}
 	for _, user := range raceUsers() {
 		s, err := table.For(chattest.User(t, user))
 		if err != nil {
@@ -168,7 +172,7 @@ func race(t *testing.T, told racers) {
 	}
 	var all sync.WaitGroup
 	for g := range atOnce {
-		all.Go(func() { r.go1(rand.New(rand.NewPCG(r.Seed, uint64(r.N*atOnce+g))), (r.Races+g)/atOnce) })
+		all.Go(func() { r.admissions(rand.New(rand.NewPCG(r.Seed, uint64(r.N*atOnce+g))), (r.Races+g)/atOnce) })
 	}
 	all.Wait()
 	for _, user := range raceUsers() {
@@ -195,15 +199,16 @@ func (r *racer) wrong(format string, args ...any) {
 	r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...))
 }
 
-// go1 tries so many admissions. A run's number is one of few at any time, so that processes meet on it.
-func (r *racer) go1(rng *rand.Rand, races int) {
+// admissions tries this many admissions. At any time all processes choose run ids from a small range, so that they
+// compete for the same runs.
+func (r *racer) admissions(rng *rand.Rand, races int) {
 	for n := range races {
 		user := raceUsers()[rng.IntN(len(raceUsers()))]
 		number := n*r.Of*2 + rng.IntN(r.Of*4)
 		run, thread := chat.RunID(fmt.Sprint("r", number)), chat.ThreadID(fmt.Sprint("t", number%raceThreads))
-		asked := storetest.Asked(run, thread)
-		asked.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[rng.IntN(4)]
-		invoke := r.admit(user, asked)
+		admission := storetest.Asked(run, thread)
+		admission.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[rng.IntN(4)]
+		invoke := r.admit(user, admission)
 		if rng.IntN(8) == 0 {
 			r.cancel(user, run)
 		}
@@ -213,22 +218,22 @@ func (r *racer) go1(rng *rand.Rand, races int) {
 	}
 }
 
-func (r *racer) admit(user string, asked store.Admission) (invoke bool) {
-	got, err := r.stores[user].Admit(r.t.Context(), asked)
+func (r *racer) admit(user string, admission store.Admission) (invoke bool) {
+	got, err := r.stores[user].Admit(r.t.Context(), admission)
 	switch {
 	case errors.Is(err, chat.ErrBusy):
-		r.count("refused: busy")
+		r.count("rejected: busy")
 	case errors.Is(err, chat.ErrTooManyRuns):
-		r.count("refused: 20 wait")
+		r.count("rejected: 20 queued")
 	case err != nil:
-		r.wrong("admit %s: %v", asked.Run, err)
+		r.wrong("admit %s: %v", admission.Run, err)
 	case got.Repeat:
 		r.count("known already")
 	default:
 		r.count("accepted: " + string(got.Run.Status))
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.First = append(r.First, user+"/"+string(asked.Run))
+		r.First = append(r.First, user+"/"+string(admission.Run))
 	}
 	return err == nil && got.Invoke
 }
@@ -237,11 +242,11 @@ func (r *racer) cancel(user string, run chat.RunID) {
 	c, err := r.stores[user].Cancel(r.t.Context(), run)
 	switch {
 	case errors.Is(err, chat.ErrNotFound):
-		r.count("cancelled before they came, which does nothing")
+		r.count("cancelled before the admission, without effect")
 	case err != nil:
 		r.wrong("cancel %s: %v", run, err)
 	case c.Ended:
-		r.count("cancelled before they began")
+		r.count("cancelled before the start")
 		r.start(user)
 	}
 }
@@ -250,7 +255,7 @@ func (r *racer) turn(user string, run chat.RunID) {
 	ctx := r.t.Context()
 	h, err := r.stores[user].Claim(ctx, run)
 	if errors.Is(err, chat.ErrNotClaimed) {
-		r.count("claims refused")
+		r.count("claims rejected")
 		return
 	}
 	if err != nil {
@@ -274,7 +279,7 @@ func (r *racer) turn(user string, run chat.RunID) {
 func (r *racer) start(user string) {
 	runs, err := r.stores[user].StartQueued(r.t.Context())
 	if err != nil {
-		r.wrong("start what waits: %v", err)
+		r.wrong("start queued runs: %v", err)
 	}
 	for _, run := range runs {
 		r.count("started from the queue")
@@ -282,12 +287,12 @@ func (r *racer) start(user string) {
 	}
 }
 
-// drain does what is left to do, until nobody sits and nobody waits.
+// drain executes and starts runs until the run queue of the user is empty.
 func (r *racer) drain(user string) {
 	for r.t.Context().Err() == nil {
 		d, err := r.stores[user].RunQueue(r.t.Context())
 		if err != nil {
-			r.wrong("read a desk: %v", err)
+			r.wrong("read a run queue: %v", err)
 			return
 		}
 		if len(d.Slots)+len(d.Queued) == 0 {
@@ -300,7 +305,7 @@ func (r *racer) drain(user string) {
 	}
 }
 
-// judgeRaces returns how many admissions were answered.
+// judgeRaces checks the results of all processes and returns the number of admissions that got a result.
 func judgeRaces(t *testing.T, w *storetest.World, results []raced) (admissions int) {
 	counts, firsts, ran := map[string]int{}, map[string]int{}, map[string]int{}
 	for n, r := range results {
@@ -325,7 +330,7 @@ func judgeRaces(t *testing.T, w *storetest.World, results []raced) (admissions i
 			want = 1
 		}
 		if err != nil || !r.Status.Terminal() || times != 1 || ran[run] != want {
-			t.Errorf("%s was accepted %d times and ran %d times, and is %s, %v", run, times, ran[run], r.Status, err)
+			t.Errorf("%s was accepted %d times, executed %d times and is %s, %v", run, times, ran[run], r.Status, err)
 		}
 		counts["ended: "+string(r.Status)]++
 	}
@@ -333,18 +338,18 @@ func judgeRaces(t *testing.T, w *storetest.World, results []raced) (admissions i
 		counts["log records"] += judgeLogs(t, w.As(user), user, ran)
 	}
 	if live, err := w.Table.Live(t.Context()); err != nil || len(live) > 0 {
-		t.Errorf("still live: %v, %v", live, err)
+		t.Errorf("the live index still has %v, %v", live, err)
 	}
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%8d %s", counts[what], what)
-		if what == "known already" || strings.HasPrefix(what, "refused: ") || strings.HasPrefix(what, "accepted: ") {
+		if what == "known already" || strings.HasPrefix(what, "rejected: ") || strings.HasPrefix(what, "accepted: ") {
 			admissions += counts[what]
 		}
 	}
 	return admissions
 }
 
-// judgeLogs looks for each run that ran, once, in logs without gaps.
+// judgeLogs checks that the logs have no gaps and hold each executed run once.
 func judgeLogs(t *testing.T, s *store.Store, user string, ran map[string]int) (records int) {
 	shown := map[chat.RunID]int{}
 	for n := range raceThreads {
@@ -372,7 +377,7 @@ func judgeLogs(t *testing.T, s *store.Store, user string, ran map[string]int) (r
 	}
 	for run, times := range ran {
 		if id, ok := strings.CutPrefix(run, user+"/"); ok && (times != 1 || shown[chat.RunID(id)] != 5) {
-			t.Errorf("%s ran %d times and told %d events", run, times, shown[chat.RunID(id)])
+			t.Errorf("%s was executed %d times and has %d events", run, times, shown[chat.RunID(id)])
 		}
 	}
 	return records

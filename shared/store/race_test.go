@@ -20,19 +20,20 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// crowd is one user's many processes at once: admissions, workers, and those who start what waits.
-type crowd struct {
+// raceFixture has many goroutines work for one user at once: they admit, cancel, claim, run and start runs.
+type raceFixture struct {
 	*storetest.World
 	s        *store.Store
 	seed     uint64
-	accepted sync.Map // of run ids
-	claims   sync.Map // how often a run was claimed, as *atomic.Int64
-	left     atomic.Int64
-	most     atomic.Int64 // seats that were taken at a time, as far as was seen
+	accepted sync.Map     // by run id
+	claims   sync.Map     // the number of claims of each run, as *atomic.Int64
+	pending  atomic.Int64 // admissions that are still to be tried
+	maxSlots atomic.Int64 // the most slots that were observed in use
 }
 
-// TestRacingRuns has 200 runs of one user admitted, run, cancelled and started from many goroutines. Never has the desk a
-// sixth seat nor two on a thread, no run is claimed twice, and at the end each has ended once with a log that shows it.
+// TestRacingRuns admits, runs, cancels and starts 200 runs of one user from many goroutines. The run queue never has a
+// sixth slot in use, nor two slots on one thread. No run is claimed twice. At the end each run has ended once, with a
+// complete log.
 func TestRacingRuns(t *testing.T) {
 	t.Attr("row", "A2: goroutines admit, run, cancel and start runs at once")
 	campaign.Only(t, "200 runs race for up to a minute")
@@ -41,15 +42,15 @@ func TestRacingRuns(t *testing.T) {
 			return
 		}
 		w := storetest.NewWorld(t, o.client(nil))
-		c := &crowd{World: w, s: w.As("alice"), seed: uint64(time.Now().UnixNano())}
+		c := &raceFixture{World: w, s: w.As("alice"), seed: uint64(time.Now().UnixNano())}
 		t.Logf("seed %d", c.seed)
 		const runs, workers = 200, 8
-		c.left.Store(runs)
+		c.pending.Store(runs)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var all sync.WaitGroup
 		for n := range workers {
-			all.Go(func() { c.ask(ctx, rand.New(rand.NewPCG(c.seed, uint64(n))), n, runs/workers) })
+			all.Go(func() { c.admit(ctx, rand.New(rand.NewPCG(c.seed, uint64(n))), n, runs/workers) })
 			all.Go(func() { c.work(ctx) })
 		}
 		all.Go(func() { c.watch(ctx) })
@@ -61,8 +62,8 @@ func TestRacingRuns(t *testing.T) {
 	})
 }
 
-// ask admits count runs, some twice, and cancels some.
-func (c *crowd) ask(ctx context.Context, rng *rand.Rand, n, count int) {
+// admit admits count runs, some twice, and cancels some.
+func (c *raceFixture) admit(ctx context.Context, rng *rand.Rand, n, count int) {
 	for i := range count {
 		run := chat.RunID(fmt.Sprintf("r-%d-%d", n, i))
 		a := storetest.Asked(run, chat.ThreadID(fmt.Sprint("t", rng.IntN(7))))
@@ -82,32 +83,33 @@ func (c *crowd) ask(ctx context.Context, rng *rand.Rand, n, count int) {
 				c.T.Errorf("cancel %s: %v", run, err)
 			}
 		}
-		c.left.Add(-1)
+		c.pending.Add(-1)
 	}
 }
 
-// work claims whatever sits, runs it, and starts what waits, until nobody asks any more and the desk is empty.
-func (c *crowd) work(ctx context.Context) {
+// work claims and executes the runs that have a slot, and starts queued runs, until all admissions were tried and the
+// run queue is empty.
+func (c *raceFixture) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		asking := c.left.Load() > 0
+		admitting := c.pending.Load() > 0
 		d, err := c.s.RunQueue(ctx)
 		if err != nil {
-			c.T.Errorf("desk: %v", err)
+			c.T.Errorf("read the run queue: %v", err)
 			return
 		}
-		if !asking && len(d.Slots) == 0 && len(d.Queued) == 0 {
+		if !admitting && len(d.Slots) == 0 && len(d.Queued) == 0 {
 			return
 		}
 		for run := range d.Slots {
 			c.turn(ctx, run)
 		}
 		if _, err := c.s.StartQueued(ctx); err != nil && ctx.Err() == nil {
-			c.T.Errorf("start what waits: %v", err)
+			c.T.Errorf("start queued runs: %v", err)
 		}
 	}
 }
 
-func (c *crowd) turn(ctx context.Context, run chat.RunID) {
+func (c *raceFixture) turn(ctx context.Context, run chat.RunID) {
 	h, err := c.s.Claim(ctx, run)
 	if errors.Is(err, chat.ErrNotClaimed) {
 		return
@@ -128,13 +130,13 @@ func (c *crowd) turn(ctx context.Context, run chat.RunID) {
 	}
 }
 
-// watch looks at the desk all the while.
-func (c *crowd) watch(ctx context.Context) {
+// watch checks the run queue until the race has ended.
+func (c *raceFixture) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		asking := c.left.Load() > 0
+		admitting := c.pending.Load() > 0
 		d, err := c.s.RunQueue(ctx)
 		if err != nil {
-			c.T.Errorf("desk: %v", err)
+			c.T.Errorf("read the run queue: %v", err)
 			return
 		}
 		threads := []chat.ThreadID{}
@@ -143,19 +145,20 @@ func (c *crowd) watch(ctx context.Context) {
 		}
 		slices.Sort(threads)
 		if len(threads) > 5 || len(slices.Compact(threads)) != len(d.Slots) || len(d.Queued) > 20 {
-			c.T.Errorf("seed %d: the desk is %+v", c.seed, d)
+			c.T.Errorf("seed %d: the run queue is %+v", c.seed, d)
 			return
 		}
-		c.most.Store(max(c.most.Load(), int64(len(threads))))
-		if !asking && len(d.Slots) == 0 && len(d.Queued) == 0 {
+		c.maxSlots.Store(max(c.maxSlots.Load(), int64(len(threads))))
+		if !admitting && len(d.Slots) == 0 && len(d.Queued) == 0 {
 			return
 		}
 	}
 }
 
-func (c *crowd) judge() {
+// judge checks the logs, the runs and the live index after the race.
+func (c *raceFixture) judge() {
 	ctx, t := c.T.Context(), c.T
-	told := map[chat.RunID][]agui.EventType{}
+	logged := map[chat.RunID][]agui.EventType{}
 	for i := range 7 {
 		id := chat.ThreadID(fmt.Sprint("t", i))
 		thread, err := c.s.Thread(ctx, id)
@@ -173,7 +176,7 @@ func (c *crowd) judge() {
 			}
 			next += chat.Seq(len(r.Events))
 			for _, e := range r.Events {
-				told[r.Run] = append(told[r.Run], e.Type)
+				logged[r.Run] = append(logged[r.Run], e.Type)
 			}
 		}
 		if thread.Head != next-1 {
@@ -183,36 +186,39 @@ func (c *crowd) judge() {
 	count := 0
 	for run := range c.accepted.Range {
 		count++
-		c.judgeRun(run.(chat.RunID), told[run.(chat.RunID)])
+		c.judgeRun(run.(chat.RunID), logged[run.(chat.RunID)])
 	}
-	t.Attr("figure", fmt.Sprintf("%d of 200 runs accepted from 8 goroutines, up to %d seats; each ended once", count, c.most.Load()))
+	t.Attr("figure", fmt.Sprintf("%d of 200 runs accepted from 8 goroutines, up to %d slots in use; each ended once",
+		count, c.maxSlots.Load()))
 	if count < 100 {
-		t.Errorf("seed %d: %d runs were accepted: this proves nothing", c.seed, count)
+		t.Errorf("seed %d: only %d runs were accepted: the test proves too little", c.seed, count)
 	}
 	if live, err := c.Table.Live(ctx); err != nil || len(live) > 0 {
-		t.Errorf("seed %d: still live: %v, %v", c.seed, live, err)
+		t.Errorf("seed %d: the live index still has %v, %v", c.seed, live, err)
 	}
 }
 
-func (c *crowd) judgeRun(id chat.RunID, told []agui.EventType) {
+func (c *raceFixture) judgeRun(id chat.RunID, got []agui.EventType) {
 	run, err := c.s.Run(c.T.Context(), id)
 	if err != nil || !run.Status.Terminal() {
 		c.T.Errorf("seed %d: %s is %s, %v", c.seed, id, run.Status, err)
 	}
 	n, claimed := c.claims.Load(id)
 	if claimed != (run.Status == chat.RunFinished) || claimed && n.(*atomic.Int64).Load() != 1 {
-		c.T.Errorf("seed %d: %s is %s and was claimed: %v", c.seed, id, run.Status, n)
+		c.T.Errorf("seed %d: %s is %s, and the number of its claims is %v", c.seed, id, run.Status, n)
 	}
-	want := []agui.EventType{agui.RunStarted, agui.TextMessageStart, agui.TextMessageContent, agui.TextMessageEnd, agui.RunFinished}
+	want := []agui.EventType{agui.RunStarted, agui.TextMessageStart, agui.TextMessageContent, agui.TextMessageEnd,
+		agui.RunFinished}
 	if !claimed {
 		want = nil
 	}
-	if !slices.Equal(told, want) {
-		c.T.Errorf("seed %d: %s told %v, want %v", c.seed, id, told, want)
+	if !slices.Equal(got, want) {
+		c.T.Errorf("seed %d: the log of %s has the events %v, want %v", c.seed, id, got, want)
 	}
 }
 
-// TestRacingClaims has many workers claim one run: first when it is admitted, then when its lease is past.
+// TestRacingClaims has many workers claim one run, first when it is admitted and then when its lease has expired.
+// Exactly one claim succeeds each time.
 func TestRacingClaims(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -223,7 +229,7 @@ func TestRacingClaims(t *testing.T) {
 		w.Admit(s, "r1", "t1")
 		for fence := range int64(3) {
 			var all sync.WaitGroup
-			var holders atomic.Int64
+			var claimed atomic.Int64
 			for i := range 16 {
 				all.Go(func() {
 					claim := s.Claim
@@ -232,23 +238,23 @@ func TestRacingClaims(t *testing.T) {
 					}
 					h, err := claim(t.Context(), "r1")
 					if err == nil && h.Run().Fence == fence+1 {
-						holders.Add(1)
+						claimed.Add(1)
 					} else if !errors.Is(err, chat.ErrNotClaimed) {
-						t.Errorf("claimed %v, %v", h, err)
+						t.Errorf("claim: %v, %v", h, err)
 					}
 				})
 			}
 			all.Wait()
-			if n := holders.Load(); n != 1 {
-				t.Errorf("at fence %d there are %d holders", fence+1, n)
+			if n := claimed.Load(); n != 1 {
+				t.Errorf("fence %d was given to %d workers, want 1", fence+1, n)
 			}
 			w.Clock.Advance(time.Minute)
 		}
 	})
 }
 
-// TestRacingNotes has as many runs of a user as there may be save notes at once: each gets a number of its own, and none
-// that is more than there may be.
+// TestRacingNotes saves notes from five goroutines, as many as a user may have runs. Each note gets a different number,
+// and the limit of notes holds.
 func TestRacingNotes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -274,18 +280,19 @@ func TestRacingNotes(t *testing.T) {
 		all.Wait()
 		notes, err := s.Notes(t.Context())
 		if err != nil || full.Load() != 2 || len(notes) != 200 || notes[199].ID != 200 {
-			t.Errorf("%d were refused; the notes: %+v, %v", full.Load(), notes, err)
+			t.Errorf("%d saves were rejected; the notes are %+v, %v", full.Load(), notes, err)
 		}
 	})
 }
 
-// serializable is false for moto, which has no transactions among many callers: when it refuses one, it puts back a copy
-// of the whole table and loses what others wrote meanwhile. It is a witness of what one caller sees.
+// serializable reports whether the engine isolates concurrent transactions. moto does not: when it cancels a
+// transaction it restores a copy of the whole table, and concurrent writes are lost. moto is therefore used only for
+// tests with one caller.
 func (o opener) serializable(t *testing.T) bool {
 	t.Helper()
 	isMoto := o.isMoto(t)
 	if isMoto {
-		t.Log("no race on moto: its transactions are not isolated from each other")
+		t.Log("skipped on moto, whose transactions are not isolated from each other")
 	}
 	return !isMoto
 }

@@ -14,7 +14,7 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// bill is a transport that adds up requests and the units that the engine says they cost.
+// bill is a transport that adds up the requests and the write units that the engine reports.
 type bill struct {
 	next     http.RoundTripper
 	requests int
@@ -44,7 +44,8 @@ func (b *bill) RoundTrip(req *http.Request) (*http.Response, error) {
 		type consumed struct{ CapacityUnits float64 }
 		var one consumed
 		var many []consumed
-		if json.Unmarshal(answer.ConsumedCapacity, &many) != nil && json.Unmarshal(answer.ConsumedCapacity, &one) == nil {
+		if json.Unmarshal(answer.ConsumedCapacity, &many) != nil && json.Unmarshal(answer.ConsumedCapacity,
+			&one) == nil {
 			many = []consumed{one}
 		}
 		for _, u := range many {
@@ -55,16 +56,17 @@ func (b *bill) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// TestConnectionCosts holds the store to the table of docs/data.md, "Connections and sessions".
+// TestConnectionCosts compares the costs with the table in docs/data.md, "Connections and sessions".
 func TestConnectionCosts(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if o.isMoto(t) {
-			t.Log("not on moto: it does not say what a transaction costs")
+			t.Log("skipped on moto, which does not report the cost of a transaction")
 			return
 		}
 		b := &bill{}
 		w := storetest.NewWorld(t, o.client(nil))
-		alice := storetest.As(t, w.With(o.client(func(next http.RoundTripper) http.RoundTripper { b.next = next; return b })), "alice")
+		alice := storetest.As(t,
+			w.With(o.client(func(next http.RoundTripper) http.RoundTripper { b.next = next; return b })), "alice")
 		costs := func(what string, requests int, units float64, do func() error) {
 			t.Helper()
 			b.requests, b.units = 0, 0
@@ -73,13 +75,16 @@ func TestConnectionCosts(t *testing.T) {
 			}
 			t.Logf("%s: %d requests, %.0f write units", what, b.requests, b.units)
 			if b.requests > requests || b.units > units {
-				t.Errorf("%s: %d requests and %.0f write units, want at most %d and %.0f", what, b.requests, b.units, requests, units)
+				t.Errorf("%s: %d requests and %.0f write units, want at most %d and %.0f", what, b.requests, b.units,
+					requests, units)
 			}
 		}
 		row := func(n int) chat.Connection {
 			return chat.Connection{
-				ID: chat.ConnectionID(fmt.Sprintf("L0SM9c%02dFiAHGg=", n)), Thread: chat.ThreadID(chat.NewID(time.Now())), N: 1,
-				Connected: time.Now().Add(time.Duration(n) * time.Second), TokenExpires: time.Now().Add(time.Hour), SignedIn: time.Now(),
+				ID:     chat.ConnectionID(fmt.Sprintf("L0SM9c%02dFiAHGg=", n)),
+				Thread: chat.ThreadID(chat.NewID(time.Now())), N: 1,
+				Connected: time.Now().Add(time.Duration(n) * time.Second), TokenExpires: time.Now().Add(time.Hour),
+				SignedIn: time.Now(),
 			}
 		}
 		connect := func(n int) func() error {
@@ -96,8 +101,14 @@ func TestConnectionCosts(t *testing.T) {
 			return err
 		})
 		costs("a disconnect", 1, 6, func() error { return alice.Disconnect(t.Context(), row(10).ID) })
-		costs("a hello behind it", 3, 7, func() error { _, err := alice.Watch(t.Context(), row(10)); return err })
-		costs("a connection that a post finds gone", 1, 4, func() error { return alice.RemoveConnection(t.Context(), row(10).ID) })
-		costs("a sign-out of nine", 2, 38, func() error { _, err := alice.EndSessions(t.Context(), store.Ending{}); return err })
+		costs("a hello after the disconnect", 3, 7,
+			func() error { _, err := alice.Watch(t.Context(), row(10)); return err })
+		costs("a connection that a post finds closed", 1, 4,
+			func() error { return alice.RemoveConnection(t.Context(), row(10).ID) })
+		costs("a sign-out of nine connections", 2, 38, func() error {
+			_,
+				err := alice.EndSessions(t.Context(), store.Ending{})
+			return err
+		})
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// TestConnect_ManyAtOnce: forty connections at once all succeed, and exactly ten rows remain.
+// Forty concurrent connects all succeed, and exactly ten rows remain.
 func TestConnect_ManyAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		if !o.serializable(t) {
@@ -23,14 +23,15 @@ func TestConnect_ManyAtOnce(t *testing.T) {
 		replaced := map[chat.ConnectionID]int{}
 		for n := range count {
 			wg.Go(func() {
-				c := chat.Connection{ID: chat.ConnectionID(fmt.Sprintf("c%02d=", n)), Thread: "t1", Connected: time.UnixMilli(1_800_000_000_000 + int64(n))}
-				gone, err := w.As("alice").Connect(t.Context(), c)
+				c := chat.Connection{ID: chat.ConnectionID(fmt.Sprintf("c%02d=", n)), Thread: "t1",
+					Connected: time.UnixMilli(1_800_000_000_000 + int64(n))}
+				evicted, err := w.As("alice").Connect(t.Context(), c)
 				if err != nil {
 					t.Errorf("%s: %v", c.ID, err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				for _, id := range gone {
+				for _, id := range evicted {
 					replaced[id]++
 				}
 			})

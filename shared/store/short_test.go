@@ -10,14 +10,15 @@ import (
 
 func TestShortUsage_RoundTrip(t *testing.T) {
 	for _, usage := range [][]agui.Usage{
-		nil, {{InputTokens: 1}}, {{Provider: "p \"q\"", Model: "m, <é>", InputTokens: 70, OutputTokens: 5}, {Model: "small", OutputTokens: 1}},
+		nil, {{InputTokens: 1}}, {{Provider: "p \"q\"", Model: "m, <é>", InputTokens: 70, OutputTokens: 5},
+			{Model: "small", OutputTokens: 1}},
 	} {
 		text, err := shortText(usage)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, err := fromShort(text); err != nil || !reflect.DeepEqual(got, usage) {
-			t.Errorf("%s is read as %+v, want %+v: %v", text, got, usage, err)
+			t.Errorf("%s was read as %+v, want %+v: %v", text, got, usage, err)
 		}
 	}
 	if _, err := fromShort(`[{"model":"m"}]`); err == nil {
@@ -27,13 +28,14 @@ func TestShortUsage_RoundTrip(t *testing.T) {
 
 func TestShortID_RoundTrip(t *testing.T) {
 	for _, run := range []chat.RunID{"r1", ".r", "carrel", "a.b", "."} {
-		for _, id := range []string{"", ".", "..", ".x", "..x", "r1", "r1.", "r1.1", "r1..1", ".r.1", "a.b.1", "a.1", "carrel.X", "m", "r12.1", "..1", "...1"} {
+		for _, id := range []string{"", ".", "..", ".x", "..x", "r1", "r1.", "r1.1", "r1..1", ".r.1", "a.b.1", "a.1",
+			"carrel.X", "m", "r12.1", "..1", "...1"} {
 			if got := longID(shortID(id, run), run); got != id {
-				t.Errorf("in run %s, %q is kept as %q and read as %q", run, id, shortID(id, run), got)
+				t.Errorf("in run %s, %q is stored as %q and read as %q", run, id, shortID(id, run), got)
 			}
 		}
 	}
 	if got := shortID("r1.1", "r1"); got != ".1" {
-		t.Errorf("r1.1 is kept as %q", got)
+		t.Errorf("r1.1 is stored as %q", got)
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// eachEngine runs a test on the built-in engine and on the one that AWS_ENDPOINT_URL_DYNAMODB names. A missing built-in
-// engine is a skip, and with CARREL_REQUIRE_ALL a failure.
+// eachEngine runs a test on the built-in engine, and on the engine at AWS_ENDPOINT_URL_DYNAMODB if that is set. If the
+// built-in engine is missing the test is skipped, or fails if CARREL_REQUIRE_ALL is set.
 func eachEngine(t *testing.T, test func(t *testing.T, o opener)) {
 	t.Run("dynoxide", func(t *testing.T) {
 		e, err := engine.Start(t.Context(), engine.Config{})
@@ -42,29 +42,30 @@ func eachEngine(t *testing.T, test func(t *testing.T, o opener)) {
 	}
 }
 
-// opener makes clients of the engine at this address.
+// opener creates clients for the engine at this address.
 type opener string
 
-// client is one whose requests go through wrap; nil: straight.
+// client returns a client whose requests pass through wrap, if that is not nil.
 func (o opener) client(wrap func(http.RoundTripper) http.RoundTripper) *dynamodb.Client {
 	url := string(o)
-	var transport http.RoundTripper = whole{&http.Transport{MaxIdleConnsPerHost: 32}}
+	var transport http.RoundTripper = bodyCopier{&http.Transport{MaxIdleConnsPerHost: 32}}
 	if wrap != nil {
 		transport = wrap(transport)
 	}
 	return store.NewClient(aws.Config{
 		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: &http.Client{Transport: transport},
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		Retryer: func() aws.Retryer { // the standard one, but that it does not wait long
+		Retryer: func() aws.Retryer { // the standard retryer with a short backoff
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 5 * time.Millisecond })
 		},
 	})
 }
 
-// whole gives the transport bodies that it may read after the SDK has closed them: see docs/architecture.md.
-type whole struct{ next http.RoundTripper }
+// bodyCopier gives the transport copies of request bodies, which it may read after the SDK has closed its own: see
+// shared/awsenv.
+type bodyCopier struct{ next http.RoundTripper }
 
-func (w whole) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w bodyCopier) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		b, err := io.ReadAll(req.Body)
 		if err != nil {

@@ -14,23 +14,24 @@ import (
 	"testing"
 )
 
-// wire is a transport that counts requests by operation and, armed, does harm to the next ones.
+// wire is a transport that counts requests by operation, and applies faults to them if a test has set some.
 type wire struct {
 	next http.RoundTripper
 
 	mu     sync.Mutex
 	counts map[string]int
-	body   []byte            // of the last request
-	lose   map[string]int    // how many answers of an operation's writes that succeeded are lost
-	refuse map[string]int    // how many requests of an operation are answered with a conflict
-	before map[string]func() // called once, before an operation goes out
+	body   []byte            // the body of the last request
+	lose   map[string]int    // how many successful responses of an operation are lost
+	refuse map[string]int    // how many requests of an operation fail with a conflict
+	before map[string]func() // called once, before the next request of an operation
 	lost   func()            // called after a loss
-	forget map[string]bool   // the engine has forgotten an operation's client tokens, as it does after ten minutes
+	// the requests of an operation get new client tokens, as if the engine had dropped them after ten minutes
+	forget map[string]bool
 }
 
 func (w *wire) wrap(next http.RoundTripper) http.RoundTripper { w.next = next; return w }
 
-// take counts n down; it reports whether there was something left.
+// take decrements the count of an operation and reports whether it was positive.
 func take(n map[string]int, op string) bool {
 	n[op]--
 	return n[op] >= 0
@@ -56,7 +57,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return conflicting(req, op), nil
 	}
 	if forget {
-		body = regexp.MustCompile(`"ClientRequestToken":"[^"]*"`).ReplaceAll(body, []byte(`"ClientRequestToken":"`+rand.Text()+`"`))
+		body = regexp.MustCompile(`"ClientRequestToken":"[^"]*"`).ReplaceAll(body,
+			[]byte(`"ClientRequestToken":"`+rand.Text()+`"`))
 		req.ContentLength = int64(len(body))
 	}
 	req.Body = io.NopCloser(bytes.NewReader(body))
@@ -71,14 +73,15 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.lost()
 	}
 	if lost {
-		return nil, errors.Join(errors.New("the answer was lost"), res.Body.Close())
+		return nil, errors.Join(errors.New("the response was lost"), res.Body.Close())
 	}
 	return res, nil
 }
 
-// conflicting is DynamoDB's answer where another transaction is at work on the item.
+// conflicting returns DynamoDB's response to a conflict with another transaction on the item.
 func conflicting(req *http.Request, op string) *http.Response {
-	answer := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "ongoing"}
+	answer := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+		"message": "ongoing"}
 	if op == "TransactWriteItems" {
 		answer = map[string]any{
 			"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "cancelled",
@@ -96,7 +99,7 @@ func conflicting(req *http.Request, op string) *http.Response {
 	}
 }
 
-// cancelOnLoss is a context that ends when the wire has lost what it was to lose, before the SDK can repeat it.
+// cancelOnLoss returns a context that ends when the wire has lost a response, before the SDK can retry.
 func cancelOnLoss(t *testing.T, w *wire) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.lost = cancel

@@ -2,5 +2,5 @@ package store_test
 
 import "syscall"
 
-// dieWithParent has the kernel kill the child when this process ends, however it ends.
+// dieWithParent makes the kernel kill the child when this process ends for any reason.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

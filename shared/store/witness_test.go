@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// startTime is how long the witness may take to listen: a cold Python reads many files.
+// startTime is the time limit for the server to start. Python reads many files when they are not cached.
 const startTime = time.Minute
 
-// TestMain starts the second witness, moto's server, if CARREL_MOTO names its program, and has all tests of the store run
-// against it as well: make test-witness.
+// TestMain starts moto's server, a second DynamoDB engine, if CARREL_MOTO names its program. All tests of the store
+// then also run on it. make test-witness does this.
 func TestMain(m *testing.M) {
 	program := os.Getenv("CARREL_MOTO")
 	if program == "" {
@@ -38,19 +38,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// witness is a running server of moto's.
+// witness is a running server of moto.
 type witness struct {
 	url  string
 	proc *os.Process
-	done chan error // gets how the child ended, if it has started
+	done chan error // receives the result of the process after its end
 }
 
-// startWitness starts the server on a port that the kernel chooses, and returns when it says which that is: then it listens.
+// startWitness starts the server on a port that the kernel chooses. It returns when the server has printed its address,
+// so that it is listening.
 func startWitness(program string) (*witness, error) {
 	cmd := exec.Command(program, "--host", "127.0.0.1", "--port", "0")
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1", "NO_COLOR=1")
 	cmd.SysProcAttr = dieWithParent()
-	said, out, err := os.Pipe()
+	output, out, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +60,11 @@ func startWitness(program string) (*witness, error) {
 	if err := w.run(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
-	if err := out.Close(); err != nil { // the child has its own
+	if err := out.Close(); err != nil { // the child has its own copy
 		return nil, err
 	}
 	listening := make(chan string, 1)
-	go listen(said, listening)
+	go listen(output, listening)
 	timer := time.NewTimer(startTime)
 	defer timer.Stop()
 	select {
@@ -71,13 +72,13 @@ func startWitness(program string) (*witness, error) {
 	case <-timer.C:
 	}
 	if !strings.HasPrefix(w.url, "http://") {
-		return nil, fmt.Errorf("%s does not listen: %v; it said: %s", program, w.stop(), w.url)
+		return nil, fmt.Errorf("%s does not listen: %v; its output: %s", program, w.stop(), w.url)
 	}
 	return w, nil
 }
 
-// run starts the child and leaves a goroutine waiting for it, whose thread it keeps: the kernel ends the child with the
-// thread that started it.
+// run starts the child in a goroutine that waits for its end. The goroutine keeps its thread, because the kernel ends
+// the child when the thread that started it ends.
 func (w *witness) run(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
@@ -93,12 +94,12 @@ func (w *witness) run(cmd *exec.Cmd) error {
 	return <-started
 }
 
-// listen sends the address that the child says it listens on, or, if it ends without, all that it said. It reads until the
-// child ends: a pipe that nobody reads would stop it.
-func listen(said io.ReadCloser, listening chan<- string) {
-	defer said.Close()
+// listen sends the address that the child prints, or its whole output if it ends without an address. It reads until the
+// child ends, because a full pipe would block the child.
+func listen(output io.ReadCloser, listening chan<- string) {
+	defer output.Close()
 	text, found := "", false
-	for lines := bufio.NewScanner(said); !found && lines.Scan(); {
+	for lines := bufio.NewScanner(output); !found && lines.Scan(); {
 		text += lines.Text() + "\n"
 		var url string
 		if _, url, found = strings.Cut(lines.Text(), "Running on "); found {
@@ -106,8 +107,8 @@ func listen(said io.ReadCloser, listening chan<- string) {
 		}
 	}
 	listening <- text
-	if _, err := io.Copy(io.Discard, said); err != nil {
-		fmt.Fprintln(os.Stderr, "reading what the second witness says:", err)
+	if _, err := io.Copy(io.Discard, output); err != nil {
+		fmt.Fprintln(os.Stderr, "read the output of the second witness:", err)
 	}
 }
 
@@ -116,6 +117,6 @@ func (w *witness) stop() error {
 	if err := w.proc.Kill(); err != nil {
 		return fmt.Errorf("end moto's server: %w", err)
 	}
-	<-w.done // it was killed, and says so
+	<-w.done // always an error, because the process was killed
 	return nil
 }
