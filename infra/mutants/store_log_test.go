@@ -130,7 +130,7 @@ func interruptGuards() []guard {
 			name: "interrupts: they are still the ones that were read", file: file,
 			from: `u.when+" AND #asked = :asked"`, to: `u.when+" AND (#asked = :asked OR attribute_exists(#pk))"`,
 			// The model reaches it once in thousands of schedules.
-			test: "./shared/store TestAThreadIsReadBeforeItsDesk",
+			test: "./shared/store TestAdmit_ThreadReadBeforeQueue",
 		},
 		{
 			name: "interrupts: an admission takes them away", file: file,
@@ -156,7 +156,7 @@ func interruptGuards() []guard {
 }
 
 func requestGuards() []guard {
-	const full = "./shared/store TestTheFullestDesk"
+	const full = "./shared/store TestRunQueue_LargestLimits"
 	return []guard{
 		{
 			name: "queue: no more is read than a request takes", file: "shared/store/read.go", test: full,
