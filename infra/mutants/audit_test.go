@@ -62,7 +62,7 @@ func engineGuards() []guard {
 		},
 		{
 			name: "audit: a log is kept as long as the deployment says", row: "B5", file: "shared/store/append.go",
-			from: `h.s.t.expiry(h.s.t.c.Limits.Retention)`, to: `h.s.t.expiry(chat.DefaultLimits().Retention)`,
+			from: `l.s.t.expiry(l.s.t.c.Limits.Retention)`, to: `l.s.t.expiry(chat.DefaultLimits().Retention)`,
 			test: "./shared/store TestStore/dynoxide/Fault44Retention",
 		},
 		{

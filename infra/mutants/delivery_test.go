@@ -119,17 +119,17 @@ func limitGuards() []guard {
 		{
 			name: "retention: the configured number of days", file: "shared/store/append.go",
 			test: "./shared/store TestStore",
-			from: `h.s.t.expiry(h.s.t.c.Limits.Retention)`, to: `h.s.t.expiry(chat.DefaultLimits().Retention)`,
+			from: `l.s.t.expiry(l.s.t.c.Limits.Retention)`, to: `l.s.t.expiry(chat.DefaultLimits().Retention)`,
 		},
 		{
 			name: "unreadable: an input", file: "shared/store/claim.go",
 			test: "./functions/turn TestARunThatCannotBeReadEnds",
-			from: `h.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)`, to: `return err`,
+			from: `l.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)`, to: `return err`,
 		},
 		{
-			name: "unreadable: a record", file: "shared/store/earlier.go",
+			name: "unreadable: a record", file: "shared/store/previous.go",
 			test: "./functions/sweep TestSweep_UnreadableRun",
-			from: `h.broken = err // it has its numbers, and so the run can be ended behind it`, to: `return err`,
+			from: `l.broken = err`, to: `return err`,
 		},
 		{
 			name: "unreadable: the run is not continued", file: "functions/turn/turn.go",

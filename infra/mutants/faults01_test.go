@@ -110,9 +110,9 @@ func runFaults() []fault {
 			pkg:  audit, test: "TestFault13RunsOfOneUserShareNothing",
 		},
 		{
-			number: 13, clause: "an end frees its own slot", file: "shared/store/end.go",
+			number: 13, clause: "an end frees its own slot", file: "shared/store/end_write.go",
 			from: `change: "REMOVE #slots.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
-		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(h.run.ID)},`,
+		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(l.run.ID)},`,
 			to: `change: "SET #slots = :none, #version = #version + :one", when: "attribute_exists(#pk)",
 		values: attributes{":one": number(int64(1)), ":none": &types.AttributeValueMemberM{Value: attributes{}}},`,
 			pkg: audit, test: "TestFault13RunsOfOneUserShareNothing",

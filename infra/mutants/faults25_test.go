@@ -72,7 +72,7 @@ func storeFaults() []fault {
 	return []fault{
 		{
 			number: 33, clause: "a write recognises its own earlier success", file: "shared/store/append.go",
-			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
+			from: `existing.Nonce == r.Nonce &&`, to: `existing.Nonce != r.Nonce &&`,
 			test: "TestFault33StoreErrsAroundTheWrite",
 		},
 		{
@@ -169,8 +169,8 @@ func ownFaults() []fault {
 			test: "TestFault43ThreadDeletedWhileFrozen",
 		},
 		{
-			number: 44, clause: "a thread continues after its head", file: "shared/store/earlier.go",
-			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`, test: "TestFault44IdleBeyondRetention",
+			number: 44, clause: "a thread continues after its head", file: "shared/store/previous.go",
+			from: `l.next = l.thread.Head + 1`, to: `l.next = 1`, test: "TestFault44IdleBeyondRetention",
 		},
 	}
 }
@@ -180,13 +180,13 @@ func ownerFaults() []fault {
 	return []fault{
 		{
 			number: 45, clause: "a record is written only to an empty position", file: "shared/store/append.go",
-			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
-			to:   `h.s.t.put(ctx, r, "", nil)`,
+			from: `l.s.t.put(ctx, r, absent, attributes{":now": number(l.s.t.nowSeconds())})`,
+			to:   `l.s.t.put(ctx, r, "", nil)`,
 			test: "TestFault45OldOwnerWakesUp",
 		},
 		{
-			number: 45, clause: "the old owner's record is folded in", file: "shared/store/earlier.go",
-			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
+			number: 45, clause: "the old owner's record is folded in", file: "shared/store/previous.go",
+			from: `r.Fence == l.run.Fence && r.Nonce != l.nonce {`, to: `r.Nonce != l.nonce {`,
 			test: "TestFault45OldOwnerWakesUp",
 		},
 		{

@@ -11,9 +11,9 @@ func headerGuards() []guard {
 			from: `		header.Add(e)`, to: `		_ = header`,
 		},
 		{
-			name: "headers: the messages of a previous attempt are stored", file: "shared/store/earlier.go",
+			name: "headers: the messages of a previous attempt are stored", file: "shared/store/previous.go",
 			test: storeTest,
-			from: `h.header.Add(e)`, to: `_ = h.header`,
+			from: `l.header.Add(e)`, to: `_ = l.header`,
 		},
 		{
 			name: "headers: the agent is named also if none was asked for", file: "functions/turn/attempt.go",

@@ -3,16 +3,16 @@ package mutants
 func readGuards() []guard {
 	return []guard{
 		{
-			name: "first record: behind the thread's head", file: "shared/store/earlier.go",
-			from: `h.next = h.thread.Head + 1`, to: `h.next = 1`,
+			name: "first record: behind the thread's head", file: "shared/store/previous.go",
+			from: `l.next = l.thread.Head + 1`, to: `l.next = 1`,
 		},
 		{
-			name: "first record: a higher fence in the log stops", file: "shared/store/earlier.go",
-			from: `r.Fence > h.run.Fence ||`, to: ``,
+			name: "first record: a higher fence in the log stops", file: "shared/store/previous.go",
+			from: `r.Fence > l.run.Fence ||`, to: ``,
 		},
 		{
 			name: "first record: its position is chosen again", file: "shared/store/append.go",
-			from: `if !h.wrote && there.Fence < r.Fence {`, to: `if h.wrote && there.Fence > r.Fence {`,
+			from: `if !l.wrote && existing.Fence < r.Fence {`, to: `if l.wrote && existing.Fence > r.Fence {`,
 		},
 		{
 			name: "reads are consistent: one item", file: "shared/store/read.go",
@@ -36,20 +36,20 @@ func appendGuards() []guard {
 	return []guard{
 		{
 			name: "append: the position is empty", file: "shared/store/append.go",
-			from: `h.s.t.put(ctx, r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
-			to:   `h.s.t.put(ctx, r, "", nil)`,
+			from: `l.s.t.put(ctx, r, absent, attributes{":now": number(l.s.t.nowSeconds())})`,
+			to:   `l.s.t.put(ctx, r, "", nil)`,
 		},
 		{
 			name: "append: it recognises its own success", file: "shared/store/append.go",
-			from: `there.Nonce == r.Nonce &&`, to: `there.Nonce != r.Nonce &&`,
+			from: `existing.Nonce == r.Nonce &&`, to: `existing.Nonce != r.Nonce &&`,
 		},
 		{
-			name: "append: a lower fence is folded in", file: "shared/store/earlier.go",
-			from: `r.Fence == h.run.Fence && r.Nonce != h.nonce {`, to: `r.Nonce != h.nonce {`,
+			name: "append: a lower fence is folded in", file: "shared/store/previous.go",
+			from: `r.Fence == l.run.Fence && r.Nonce != l.nonce {`, to: `r.Nonce != l.nonce {`,
 		},
 		{
-			name: "append: another run's record stops", file: "shared/store/earlier.go",
-			from: `if r.Run != string(h.run.ID) ||`, to: `if`,
+			name: "append: another run's record stops", file: "shared/store/previous.go",
+			from: `if r.Run != string(l.run.ID) ||`, to: `if`,
 			spare: "the end of its own run stands before any other run's record",
 		},
 	}
@@ -60,11 +60,11 @@ func endGuards() []guard {
 	return []guard{
 		{
 			name: "end: the transcript is put", file: file,
-			from: `if transcript != r.last() {`, to: `if transcript > r.last() {`,
+			from: `if c.transcript != r.last() {`, to: `if c.transcript > r.last() {`,
 		},
 		{
 			name: "end: the transcript is put again for another number", file: file,
-			from: `if transcript != r.last() {`, to: `if transcript == 0 {`,
+			from: `if c.transcript != r.last() {`, to: `if c.transcript == 0 {`,
 			spare: "a worker can find a foreign record there only before its own first record, and then End is " +
 				"called again",
 		},
@@ -74,39 +74,39 @@ func endGuards() []guard {
 			to:   `"attribute_not_exists(#pk) OR #f <= :fence OR #f > :fence"`,
 		},
 		{
-			name: "end: its record is written only to an empty position", file: file,
-			from: `h.s.t.putPart(r, absent, attributes{":now": number(h.s.t.nowSeconds())})`,
-			to:   `h.s.t.putPart(r, "", nil)`,
+			name: "end: its record is written only to an empty position", file: "shared/store/end_write.go",
+			from: `l.s.t.putPart(r, absent, attributes{":now": number(l.s.t.nowSeconds())})`,
+			to:   `l.s.t.putPart(r, "", nil)`,
 		},
 		{
-			name: "end: the head", file: file,
+			name: "end: the head", file: "shared/store/end_write.go",
 			from: `":head": number(t.Head)`, to: `":head": number(t.Head - 1)`,
 		},
 		{
-			name: "end: the slot", file: file,
+			name: "end: the slot", file: "shared/store/end_write.go",
 			from: `change: "REMOVE #slots.#run SET #version = #version + :one"`,
 			to:   `change: "REMOVE #run SET #version = #version + :one"`,
 		},
 		{
-			name: "end: the queue's version", file: file,
+			name: "end: the queue's version", file: "shared/store/end_write.go",
 			from: `attributes{":one": number(int64(1))}`, to: `attributes{":one": number(int64(0))}`,
 		},
 		{
-			name: "end: a busy queue does not block it", file: file,
+			name: "end: a busy queue does not block it", file: "shared/store/end_write.go",
 			from: `when: "attribute_exists(#pk)",`, to: `when: "attribute_exists(#pk) AND size(#queued) < :one",`,
 		},
 		{
-			name: "end: it recognises its own success", file: file,
-			from: `if run.Nonce == h.nonce && chat`, to: `if run.Nonce != h.nonce && chat`,
+			name: "end: it recognises its own success", file: "shared/store/end_write.go",
+			from: `if run.Nonce == l.nonce && chat`, to: `if run.Nonce != l.nonce && chat`,
 		},
 		{
 			name: "end on a deleted thread: it recognises its own success", file: file,
-			from: `case r.Nonce != h.nonce || !chat`, to: `case r.Nonce == h.nonce || !chat`,
+			from: `case r.Nonce != l.nonce || !chat`, to: `case r.Nonce == l.nonce || !chat`,
 		},
 		{
-			name: "end on a deleted thread", file: file,
-			from: `if h.deleted = t.Epoch != string(h.thread.Epoch) || !h.s.t.visible(t); !h.deleted {`,
-			to:   `if h.deleted = t.Epoch != string(h.thread.Epoch); !h.deleted {`,
+			name: "end on a deleted thread", file: "shared/store/end_write.go",
+			from: `if l.deleted = t.Epoch != string(l.thread.Epoch) || !l.s.t.visible(t); !l.deleted {`,
+			to:   `if l.deleted = t.Epoch != string(l.thread.Epoch); !l.deleted {`,
 		},
 	}
 }
@@ -145,7 +145,7 @@ func interruptGuards() []guard {
 			from: `if r.Answers == "" {`, to: `if r.Answers != "nobody" {`,
 		},
 		{
-			name: "interrupts: the end of the run that asks", file: "shared/store/end.go",
+			name: "interrupts: the end of the run that asks", file: "shared/store/end_write.go",
 			from: `if len(t.Interrupts) > 0 {`, to: `if len(t.Interrupts) > 99 {`,
 		},
 		{

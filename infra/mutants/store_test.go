@@ -117,7 +117,7 @@ func claimGuards() []guard {
 		},
 		{
 			name: "claim: the lease is still held after reading everything", file: "shared/store/claim.go",
-			from: `_, err = h.CancelRequested(ctx)`, to: `err = nil`,
+			from: `_, err = l.CancelRequested(ctx)`, to: `err = nil`,
 		},
 	}
 }
@@ -142,19 +142,19 @@ func sweepGuards() []guard {
 			test: "./shared/store TestSweepYields",
 		},
 		{
-			name: "renew, end: under fence and nonce", file: "shared/store/claim.go",
+			name: "renew, end: under fence and nonce", file: "shared/store/lease.go",
 			from: `AND #fence = :fence AND #nonce = :nonce AND`,
 			to:   `AND (#fence = :fence OR #fence <> :fence) AND (#nonce = :nonce OR #nonce <> :nonce) AND`,
 		},
 		{
-			name: "renew, end: under the nonce", file: "shared/store/claim.go",
+			name: "renew, end: under the nonce", file: "shared/store/lease.go",
 			from: `AND #nonce = :nonce AND`, to: `AND (#nonce = :nonce OR #nonce <> :nonce) AND`,
 			spare: "each claim has another fence",
 		},
 		{
-			name: "renew, end: under the fence", file: "shared/store/claim.go",
-			from:  `const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce`,
-			to:    `const mine = "attribute_exists(#pk) AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
+			name: "renew, end: under the fence", file: "shared/store/lease.go",
+			from:  `const held = "attribute_exists(#pk) AND #fence = :fence AND #nonce`,
+			to:    `const held = "attribute_exists(#pk) AND (#fence = :fence OR #fence <> :fence) AND #nonce`,
 			spare: "each claim has another nonce",
 		},
 	}

@@ -2,10 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -13,41 +10,11 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrStaleAttempt is what the first write of a holder gets if an earlier attempt woke up and wrote once more: nothing was
-// written, Earlier holds that record now, and the first record is to be chosen anew. It cannot happen to a first
-// attempt (fence 1), nor twice to one holder unless more than one earlier attempt wakes up.
-var ErrStaleAttempt = errors.New("an earlier attempt wrote in between")
-
-// Lease is the claim on one run: the permission to write its thread. Each write carries its fence and nonce; once the
-// claim is past, every method returns chat.ErrLeaseLost. Append and End are for one goroutine at a time; Renew and
-// CancelRequested may run beside them.
-type Lease struct {
-	s       *Store
-	run     Run
-	nonce   string
-	input   Admission
-	thread  Thread
-	past    atomic.Bool  // the claim is
-	deleted bool         // the thread is: the run can only be ended
-	broken  error        // what of the run cannot be read, if anything: likewise
-	lease   atomic.Int64 // ms since the epoch
-	due     atomic.Int64 // when sweep looks at the run next, likewise
-
-	// Of the goroutine that appends.
-	figures chat.RunStats
-	folder  agui.Folder // of the whole run's events, as far as a transcript has room for them
-	header  agui.Header
-	earlier earlier
-	first   chat.Seq // of the run's events; 0: none
-	next    chat.Seq
-	wrote   bool  // a record of this claim is in the log
-	expires int64 // of the last record: later ones never expire before it
-}
-
-// Claim claims a run for a turn: one that is admitted, or running with a lease that is past and time left. The claim
-// itself counts the attempt, so that one which dies while it loads is counted too. It fails with chat.ErrNotClaimed
-// (somebody else's, over, or its time or attempts are used up: sweep's to end), chat.ErrNotFound, and chat.ErrForeign if it
-// finds another user's name in the run: a key led to the wrong place. Nothing is changed then.
+// Claim claims a run for a turn: an admitted run, or a running run whose lease has expired and whose deadline has not
+// passed. The claim itself counts the attempt, so an attempt that dies while it loads the run is counted too. Claim fails
+// with chat.ErrNotClaimed if another worker holds the lease, if the run has ended, or if its time or attempts are used up
+// (then sweep ends it); with chat.ErrNotFound; and with chat.ErrForeign if the record names another user, which means
+// that a key was wrong. On failure nothing is changed.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
@@ -67,16 +34,16 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 	})
 }
 
-// ClaimExpired claims a run whose worker is gone, to end it: one that is running with a lease that is past, or admitted
-// and not claimed by its deadline. It counts no attempt and needs none to be left. It fails with chat.ErrNotClaimed for
-// any other, and with chat.ErrNotFound. For sweep.
+// ClaimExpired claims a run whose worker has died, to end it: a running run whose lease has expired, or an admitted run
+// that no turn claimed before its deadline. It counts no attempt and needs none to be left. It fails with
+// chat.ErrNotClaimed for any other run, and with chat.ErrNotFound. Only sweep uses it.
 func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Lease, error) {
 	r, err := s.runItem(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	now := s.t.c.Now()
-	// What is read here is in the condition: whoever claims or renews in between keeps the run.
+	// The condition contains what was read, so a worker that claims or renews in between keeps the run.
 	seen := attributes{":seen": text(r.Status), ":fence": number(r.Fence), ":old": text(r.Nonce)}
 	const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "
 	switch {
@@ -88,8 +55,8 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Lease, error)
 	return nil, fmt.Errorf("claim an expired run: %w", chat.ErrNotClaimed)
 }
 
-// ClaimUnclaimed claims a run that is admitted, to end it: its turn failed before the claim, or Lambda never ran it. It
-// counts no attempt. It fails with chat.ErrNotClaimed for any other, and with chat.ErrNotFound. For sweep.
+// ClaimUnclaimed claims an admitted run, to end it: its turn failed before the claim, or Lambda never ran it. It counts
+// no attempt. It fails with chat.ErrNotClaimed for any other run, and with chat.ErrNotFound. Only sweep uses it.
 func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Lease, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
@@ -97,15 +64,16 @@ func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Lease, erro
 	return s.claim(ctx, id, claiming{when: "#status = :seen", values: attributes{":seen": text(chat.RunAdmitted)}})
 }
 
-// claiming is what sets one kind of claim apart.
+// claiming holds what differs between the kinds of claim.
 type claiming struct {
-	worker string // the invocation that claims; "": no failure record is about it
-	count  string // more to change
+	worker string // the id of the invocation that claims; "" if no failure record can name it
+	count  string // an additional change
 	when   string
 	values attributes
 }
 
-// claim takes the run if it may. The deadline counts from the first claim: no attempt gives the run more time.
+// claim claims the run if the condition holds. The deadline counts from the first claim, so later attempts do not extend
+// the run's time.
 func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, error) {
 	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
 	lease := now.Add(leaseTime)
@@ -121,8 +89,8 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 			" #deadline = if_not_exists(#started, :clock) + :time" + c.count,
 		when: present + " AND #user = :me AND " + c.when, values: values,
 	})
-	if old, isOld := refused(err); isOld {
-		item, err = old, nil // perhaps as this very call left it, its answer lost
+	if old, isRefused := refused(err); isRefused {
+		item, err = old, nil // the nonce below tells whether this call wrote it and its answer was lost
 	}
 	if err != nil {
 		return nil, fmt.Errorf("claim a run: %w", err)
@@ -138,23 +106,24 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	h := &Lease{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
-	h.lease.Store(r.Lease)
-	h.due.Store(r.Due)
-	if err := h.load(ctx, r); err != nil {
-		return nil, err // the lease ends by itself
+	l := &Lease{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
+	l.lease.Store(r.Lease)
+	l.due.Store(r.Due)
+	if err := l.load(ctx, r); err != nil {
+		return nil, err // the lease expires
 	}
-	return h, nil
+	return l, nil
 }
 
-// load reads what the holder goes on from. The claim is made: what it reads was written before or is refused.
-func (h *Lease) load(ctx context.Context, r runItem) error {
-	s := h.s
+// load reads the run's input, thread and log. It runs after the claim: other workers wrote what it reads before the
+// claim, and their later writes are refused.
+func (l *Lease) load(ctx context.Context, r runItem) error {
+	s := l.s
 	run, err := r.run()
 	if err != nil {
 		return err
 	}
-	h.run = run
+	l.run = run
 	input, thread := s.inputKey(run.ID, r.Input), s.threadKey(run.Thread)
 	found, err := s.t.getAll(ctx, []key{input, thread})
 	if err != nil {
@@ -162,124 +131,42 @@ func (h *Lease) load(ctx context.Context, r runItem) error {
 	}
 	var t threadItem
 	if err := attributevalue.UnmarshalMap(found[thread.sk], &t); err != nil {
-		return fmt.Errorf("read a claimed run's thread: %w", err)
+		return fmt.Errorf("decode a claimed run's thread: %w", err)
 	}
-	if h.deleted = t.ID == "" || !s.t.visible(t); h.deleted {
+	if l.deleted = t.ID == "" || !s.t.visible(t); l.deleted {
 		t = threadItem{ID: string(run.Thread)}
 	}
-	h.thread = s.t.thread(t)
-	h.input = Admission{Run: run.ID, Thread: run.Thread, Agent: run.Agent}
-	if item, ok := found[input.sk]; ok { // else TTL has taken it: such a run can only be ended
-		var i inputItem
-		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
-			return fmt.Errorf("read a claimed run's input: %w", err)
-		}
-		if in, err := i.admission(); err != nil {
-			h.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)
-		} else {
-			h.input = in
-		}
-	}
-	if h.deleted {
-		return nil
-	}
-	if err := h.loadLog(ctx); err != nil {
+	l.thread = s.t.thread(t)
+	if err := l.loadInput(found[input.sk]); err != nil {
 		return err
 	}
-	// If the run was taken over and ended before all this was read, then nothing at the log's end tells of it, and the
-	// next number would be free.
-	_, err = h.CancelRequested(ctx)
+	if l.deleted {
+		return nil
+	}
+	if err := l.loadLog(ctx); err != nil {
+		return err
+	}
+	// Another worker may have taken the run over and ended it before loadLog. The end of the log does not show that, and
+	// the next sequence number would be free. So the run's record is read once more.
+	_, err = l.CancelRequested(ctx)
 	return err
 }
 
-func (h *Lease) fenced(why string) error {
-	h.past.Store(true)
-	return fmt.Errorf("%w: %s", chat.ErrLeaseLost, why)
-}
-
-// live refuses whoever holds a claim that is known to be past.
-func (h *Lease) live() error {
-	if h.past.Load() {
-		return fmt.Errorf("%w: it has ended or was taken over", chat.ErrLeaseLost)
+// loadInput decodes the input item. Without one, because TTL has deleted it, the run can only be ended.
+func (l *Lease) loadInput(item attributes) error {
+	l.input = Admission{Run: l.run.ID, Thread: l.run.Thread, Agent: l.run.Agent}
+	if item == nil {
+		return nil
 	}
-	return nil
-}
-
-// Run is the run as claimed; Input what it was asked; Thread its thread, read after the claim.
-func (h *Lease) Run() Run { return h.run }
-
-// Input is what the run was asked, with the grants of its admission.
-func (h *Lease) Input() Admission { return h.input }
-
-// Thread is the run's thread as it was read after the claim.
-func (h *Lease) Thread() Thread { return h.thread }
-
-// Deleted tells whether the thread was found deleted: the run can only be ended then.
-func (h *Lease) Deleted() bool { return h.deleted }
-
-// Unreadable is an ErrUnreadable if the run's input, or a record that an earlier attempt left, cannot be read. Then the run
-// can only be ended.
-func (h *Lease) Unreadable() error { return h.broken }
-
-// HasRecords reports whether the log has a record of the run.
-func (h *Lease) HasRecords() bool { return h.first != 0 }
-
-// Expires returns when the claim ends unless renewed.
-func (h *Lease) Expires() time.Time { return fromMillis(h.lease.Load()) }
-
-// mine is the condition of every change of the run by its holder.
-const mine = "attribute_exists(#pk) AND #fence = :fence AND #nonce = :nonce AND #status = :running"
-
-func (h *Lease) mine(more attributes) attributes {
-	more[":fence"], more[":nonce"], more[":running"] = number(h.run.Fence), text(h.nonce), text(chat.RunRunning)
-	return more
-}
-
-// Renew extends the lease; every 6 s of its 20 s. It does not extend it beyond the run's deadline, after which it fails
-// with chat.ErrLeaseLost: a worker that does not come to its end has lost the run then, whatever it still does.
-func (h *Lease) Renew(ctx context.Context) error {
-	if err := h.live(); err != nil {
-		return err
+	var i inputItem
+	if err := attributevalue.UnmarshalMap(item, &i); err != nil {
+		return fmt.Errorf("decode a claimed run's input: %w", err)
 	}
-	now := h.s.t.c.Now()
-	if !now.Before(h.run.Deadline) {
-		return h.fenced("its time is over")
-	}
-	lease := min(millis(now.Add(leaseTime)), millis(h.run.Deadline))
-	u := update{
-		key: h.s.runKey(h.run.ID), change: "SET #lease = :lease", when: mine,
-		values: h.mine(attributes{":lease": number(lease)}),
-	}
-	due := h.dueAfter(now)
-	if due != h.due.Load() { // only then, because each change of the index costs two write units
-		u.change, u.values[":due"] = u.change+", #due = :due", number(due)
-	}
-	_, err := h.s.t.update(ctx, u)
-	if _, isOld := refused(err); isOld {
-		return h.fenced("the run was taken over or has ended")
-	}
+	input, err := i.admission()
 	if err != nil {
-		return fmt.Errorf("renew the lease: %w", err)
+		l.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)
+		return nil
 	}
-	h.lease.Store(lease)
-	h.due.Store(due)
+	l.input = input
 	return nil
 }
-
-// CancelRequested reads whether the user asked the run to stop.
-func (h *Lease) CancelRequested(ctx context.Context) (bool, error) {
-	if err := h.live(); err != nil {
-		return false, err
-	}
-	r, err := h.s.runItem(ctx, h.run.ID)
-	if err != nil && !errors.Is(err, chat.ErrNotFound) {
-		return false, err
-	}
-	if err != nil || r.Fence != h.run.Fence || r.Nonce != h.nonce || chat.RunStatus(r.Status) != chat.RunRunning {
-		return false, h.fenced("the run was taken over or has ended")
-	}
-	return r.Cancel, nil
-}
-
-// SetStats says what the run has used; End writes it. For the goroutine that appends.
-func (h *Lease) SetStats(f chat.RunStats) { h.figures = f }

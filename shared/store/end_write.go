@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// The parts of the terminal transaction, in order.
+const (
+	endLog = iota
+	endThread
+	endRun
+	endQueue
+)
+
+// writeEnd writes the terminal transaction. The run's fence guards it, so the condition does not include the version of
+// the run queue: a busy run queue never blocks the end of a run.
+func (l *Lease) writeEnd(ctx context.Context, r recordItem, t Thread, terminal agui.Event) error {
+	record, err := l.s.t.putPart(r, absent, attributes{":now": number(l.s.t.nowSeconds())})
+	if err != nil {
+		return fmt.Errorf("end a run: %w", err)
+	}
+	run, queue, err := l.endParts(terminal)
+	if err != nil {
+		return err
+	}
+	thread, err := l.endThread(t)
+	if err != nil {
+		return err
+	}
+	parts := [...]types.TransactWriteItem{endLog: record, endThread: thread, endRun: run, endQueue: queue}
+	return l.s.t.transact(ctx, parts[:]...)
+}
+
+// endThread changes the thread to t. The condition includes title and place in the list, because End returns both.
+func (l *Lease) endThread(t Thread) (types.TransactWriteItem, error) {
+	u := update{
+		key: l.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
+		when: standing + " AND #epoch = :epoch AND #title = :title AND #recent = :recent",
+		values: attributes{
+			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
+			":recent": text(t.recent()),
+		},
+	}
+	if len(t.Interrupts) > 0 {
+		open, err := attributevalue.Marshal(interrupts(t.Interrupts))
+		if err != nil {
+			return types.TransactWriteItem{}, fmt.Errorf("encode the interrupts of a thread: %w", err)
+		}
+		u.change += ", #open = :open, #asked = :asked"
+		u.values[":open"], u.values[":asked"] = open, text(l.run.ID)
+	}
+	return l.s.t.updatePart(u), nil
+}
+
+// endParts ends the run's record and frees its slot.
+func (l *Lease) endParts(terminal agui.Event) (run, queue types.TransactWriteItem, err error) {
+	usage, err := usageText(terminal.Usage)
+	if err != nil {
+		return run, queue, fmt.Errorf("end a run: %w", err)
+	}
+	run = l.s.t.updatePart(update{
+		key: l.s.runKey(l.run.ID), when: held,
+		change: "SET #status = :status, #ended = :ended, #usage = :usage, #stats = :stats" +
+			" REMOVE #live, #due, #deadline, #lease",
+		values: l.withHeld(attributes{
+			":status": text(statusOf(terminal)), ":ended": number(millis(l.s.t.c.Now())), ":usage": text(usage),
+			":stats": text(statsText(l.stats)),
+		}),
+	})
+	queue = l.s.t.updatePart(update{
+		key: l.s.queueKey(), change: "REMOVE #slots.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
+		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(l.run.ID)},
+	})
+	return run, queue, nil
+}
+
+// statusOf returns the status of a run that ends with a terminal event.
+func statusOf(terminal agui.Event) chat.RunStatus {
+	switch {
+	case terminal.Type == agui.RunError:
+		return chat.RunFailed
+	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeCancelled:
+		return chat.RunCancelled
+	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeInterrupt && len(terminal.Outcome.Interrupts) > 0:
+		return chat.RunSuspended
+	default:
+		return chat.RunFinished
+	}
+}
+
+// endRefused examines why the terminal transaction failed. own is true if an earlier try of this lease wrote it and the
+// answer was lost. Otherwise the caller makes another attempt, or err says why the run cannot be ended.
+func (l *Lease) endRefused(failed error, r recordItem) (own bool, err error) {
+	if old, isRefused := refusedPart(failed, endRun); isRefused {
+		run, err := asRun(old)
+		if err != nil {
+			return false, err
+		}
+		if run.Nonce == l.nonce && chat.RunStatus(run.Status).Terminal() {
+			return true, nil
+		}
+		return false, l.lose("the run was taken over or has ended")
+	}
+	if old, isRefused := refusedPart(failed, endLog); isRefused {
+		return l.recordExists(old, r)
+	}
+	if old, isRefused := refusedPart(failed, endThread); isRefused {
+		return false, l.refreshThread(old)
+	}
+	if _, isRefused := refusedPart(failed, endQueue); isRefused {
+		return false, fmt.Errorf("end a run: there is no run queue: %w", chat.ErrClosed)
+	}
+	if conflicted(failed) {
+		return false, nil
+	}
+	return false, fmt.Errorf("end a run: %w", failed)
+}
+
+// refreshThread takes over the current thread: its title or updated time has changed, or it was deleted.
+func (l *Lease) refreshThread(old attributes) error {
+	var t threadItem
+	if err := attributevalue.UnmarshalMap(old, &t); err != nil {
+		return fmt.Errorf("decode a thread: %w", err)
+	}
+	if l.deleted = t.Epoch != string(l.thread.Epoch) || !l.s.t.visible(t); !l.deleted {
+		l.thread = l.s.t.thread(t)
+	}
+	return nil
+}
