@@ -1,5 +1,4 @@
-// Package agent holds agent definitions, the frozen registry of them, and the sample agents that a new deployment
-// starts with.
+// Package agent provides agent definitions, the frozen registry of them, and the sample agents of a new deployment.
 package agent
 
 import (
@@ -11,24 +10,26 @@ import (
 	"carrel/shared/engine"
 )
 
-// Agent is one agent: which model answers, what it is told first, and which tools it may try to call (the user's
-// grants decide whether it may).
+// Agent defines one agent: the model that answers, the system prompt, and the tools that it may request. The user's grants
+// decide whether a requested call is made.
 type Agent struct {
-	Name   string // what a client asks for
+	Name   string // clients select the agent by it
 	System string
 	Model  engine.Model
 	Tools  []string
 }
 
-// Registry is the frozen set of agents of a deployment; the first is the default. It may be read concurrently.
+// Registry is the frozen set of agents of a deployment. The first agent is the default. A Registry is safe for concurrent
+// use.
 type Registry struct {
 	agents []Agent
 }
 
-// NewRegistry freezes agents. No agent, a bad name (chat.CheckID), two of one name or one without a model is an error.
+// NewRegistry freezes agents. An empty list, an invalid name (chat.CheckID), a duplicate name and an agent without a model
+// are errors.
 func NewRegistry(agents ...Agent) (*Registry, error) {
 	if len(agents) == 0 {
-		return nil, errors.New("register agents: there is none")
+		return nil, errors.New("register agents: the list is empty")
 	}
 	r := &Registry{}
 	for _, a := range agents {
@@ -39,7 +40,7 @@ func NewRegistry(agents ...Agent) (*Registry, error) {
 			return nil, fmt.Errorf("register agent %q: it has no model", a.Name)
 		}
 		if slices.Contains(r.Names(), a.Name) {
-			return nil, fmt.Errorf("register agent %q: there are two of that name", a.Name)
+			return nil, fmt.Errorf("register agent %q: the name is used twice", a.Name)
 		}
 		a.Tools = slices.Clone(a.Tools)
 		r.agents = append(r.agents, a)
@@ -47,7 +48,7 @@ func NewRegistry(agents ...Agent) (*Registry, error) {
 	return r, nil
 }
 
-// Agent returns the agent of that name, the default for "", or chat.ErrUnknownAgent.
+// Agent returns the agent of that name, or the default for "". It fails with chat.ErrUnknownAgent.
 func (r *Registry) Agent(name string) (Agent, error) {
 	for _, a := range r.agents {
 		if name == "" || a.Name == name {
@@ -58,7 +59,7 @@ func (r *Registry) Agent(name string) (Agent, error) {
 	return Agent{}, fmt.Errorf("agent %q: %w", name, chat.ErrUnknownAgent)
 }
 
-// Names are the agents' names, the default first.
+// Names returns the agents' names, the default first.
 func (r *Registry) Names() []string {
 	names := make([]string, len(r.agents))
 	for i, a := range r.agents {

@@ -17,7 +17,7 @@ import (
 	"carrel/shared/chars"
 )
 
-// safe is the largest whole number that every JSON reader keeps exactly.
+// safe is the largest whole number that every JSON decoder keeps exactly.
 const safe = 1<<53 - 1
 
 // bounded adds bounds to the whole numbers of a schema that has none. A larger number would be rejected later, or lose digits.
@@ -75,7 +75,7 @@ func copyValue(out *bytes.Buffer, dec *json.Decoder) error {
 	return err
 }
 
-// copyItems writes what an opening brace or bracket begins.
+// copyItems writes the rest of an object or array after its opening brace or bracket.
 func copyItems(out *bytes.Buffer, dec *json.Decoder, open json.Delim) error {
 	keys := map[string]bool{}
 	out.WriteString(open.String())
@@ -114,9 +114,9 @@ func copyItems(out *bytes.Buffer, dec *json.Decoder, open json.Delim) error {
 	return nil
 }
 
-// digits is a JSON number as its digits alone if it is whole and short, else as it was written.
+// digits returns a JSON number as plain digits if it is whole and short, and unchanged otherwise.
 func digits(number string) string {
-	const most = 20 // digits of the largest integer that Go has
+	const most = 20 // digits of the largest integer in Go
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	shift := 0
@@ -172,7 +172,8 @@ func explain(err error) error {
 	return err
 }
 
-// readable rewrites a message of the schema package in JSON's terms: the package writes numbers as fractions, and null as Go does.
+// readable rewrites a message of the schema package in JSON's terms. The package writes numbers as fractions, and null as
+// Go does.
 func readable(message string) string {
 	message = strings.NewReplacer("validating root: ", "", "<invalid reflect.Value>", "null").Replace(message)
 	message = regexp.MustCompile(`-?\d+/\d+ is `).ReplaceAllStringFunc(message, func(found string) string {

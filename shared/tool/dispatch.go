@@ -21,23 +21,23 @@ type callTimeError struct{}
 
 func (callTimeError) Error() string { return "tool: the call took too long" }
 
-// Dispatcher calls tools for one run. It is made from one user context and refuses after its Close. Its hooks are set
-// before the first call; they may be called concurrently.
+// Dispatcher calls tools for one run. It is made from one user context and makes no calls after the context's Close. Its
+// hooks must be set before the first call, and they may be called concurrently.
 type Dispatcher struct {
-	Record func(Decision)                   // gets every call's outcome; nil: nobody
-	Logf   func(format string, args ...any) // gets failures that are not told to the model; nil: nobody
+	Record func(Decision)                   // receives every call's outcome; may be nil
+	Logf   func(format string, args ...any) // receives failures that the model does not see; may be nil
 
 	user     *usercontext.Context
 	tools    map[string]Tool
-	registry *Registry // for the record only
+	registry *Registry // only for records of calls
 
 	mu      sync.Mutex
-	calls   map[string]int  // of each tool in this run; nil before the first
-	counted map[string]bool // by their ids
+	calls   map[string]int  // calls in this run, by tool; nil before the first
+	counted map[string]bool // counted calls, by id
 }
 
-// NewDispatcher makes the dispatcher of one run with those of the named tools that exist in the registry; a name that
-// does not is an error of the agent's definition. That of a run which is cancelled calls nothing, and records that.
+// NewDispatcher makes the dispatcher of one run with the named tools. A name that the registry lacks is an error, because
+// the agent's definition is wrong. The dispatcher of a cancelled run makes no calls, and records that.
 func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispatcher, error) {
 	if uc == nil {
 		return nil, errors.New("make a tool dispatcher: no user context")
@@ -56,7 +56,7 @@ func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispa
 	return d, nil
 }
 
-// Specs are the tools that this run may call, sorted by name: those that its grants allow.
+// Specs returns the tools that the run's grants allow, sorted by name.
 func (d *Dispatcher) Specs() []Spec {
 	specs := make([]Spec, 0, len(d.tools))
 	for _, name := range slices.Sorted(maps.Keys(d.tools)) {
@@ -67,10 +67,11 @@ func (d *Dispatcher) Specs() []Spec {
 	return specs
 }
 
-// Call makes a call that a model asked for. It always gives a result, at the latest when ctx or the run's context ends
-// or the call's time is over, also if the handler does not return: the user context's Close then waits for it. What is
-// looked at, in this order: does the tool exist, is it granted, does it take these arguments, was it called too often, is
-// a person to be asked. The first that is wrong is told, and nothing behind it. Concurrent calls are fine.
+// Call makes a call that a model requested. It always returns a result: at the latest when ctx or the run's context ends,
+// or at the call's deadline. If the handler has not returned by then, the user context's Close waits for it. The checks
+// are, in this order: the tool exists, the run's grants allow it, the arguments fit, the run may call it once more, a
+// person has approved. Checks stop at the first failure, and only that failure is reported. Call is safe for concurrent
+// use.
 func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	began := d.user.Now()
 	result := d.decide(ctx, c)
@@ -84,21 +85,23 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	return result
 }
 
-// RecordSkipped records a call that is not made because what came of it is known: a person refused it or answered it, or the run
-// ended before.
+// RecordSkipped records the outcome of a call that the dispatcher does not make: a person refused it or gave its result,
+// or the run ended first.
 func (d *Dispatcher) RecordSkipped(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
 
+// record passes the record of one call to the Record hook.
 func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
 	if d.Record == nil {
 		return
 	}
-	t := d.registry.tools[c.Name] // one that the agent does not have is named too
+	t := d.registry.tools[c.Name] // also names a tool that the registry has and the agent lacks
 	d.Record(Decision{
 		Run: d.user.Run(), Call: c.ID, Tool: t.spec.Name, Grant: t.grant, Outcome: r.Outcome, Took: took,
 		ArgumentBytes: len(c.Arguments), Edited: c.Edited, Cut: r.cut,
 	})
 }
 
+// decide makes the checks of Call, and then the call.
 func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 	t, ok := d.tools[c.Name]
 	if !ok {
@@ -118,7 +121,7 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 	case !d.count(t, c.ID):
 		return Result{Outcome: Limited, Content: fmt.Sprintf(
 			"The tool %s may be called %d times in one run, and it was. Go on without it.", c.Name, t.limits.calls)}
-	case t.asks() != "" && !c.Approved: // it was not made before either, whatever Again says
+	case t.asks() != "" && !c.Approved: // without approval the call cannot have run, whatever MayHaveRun says
 		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.asks(), Schema: approval(t.spec.Schema)})
 	case c.MayHaveRun && !t.effects.repeatable():
 		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
@@ -126,8 +129,8 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 	return d.call(ctx, t, c)
 }
 
-// CountPrevious counts the calls that earlier attempts at the run began, by the run's events: a tool's limit is the run's. It
-// comes before the first call.
+// CountPrevious counts the calls that previous attempts at the run began, because a tool's call limit is for the whole run.
+// events are the run's. It must be called before the first call.
 func (d *Dispatcher) CountPrevious(events []agui.Event) {
 	for _, e := range events {
 		if t, ok := d.tools[e.ToolCallName]; ok && e.Type == agui.ToolCallStart {
@@ -136,8 +139,8 @@ func (d *Dispatcher) CountPrevious(events []agui.Event) {
 	}
 }
 
-// count counts a call and reports whether the run may make it. One that is counted already may go on: it was let in when
-// it was.
+// count counts a call and reports whether the run may make it. A call that is counted already was within the limit then,
+// and may be made.
 func (d *Dispatcher) count(t Tool, id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -152,7 +155,7 @@ func (d *Dispatcher) count(t Tool, id string) bool {
 	return d.calls[t.spec.Name] <= t.limits.calls
 }
 
-// offer says what can be called instead.
+// offer lists the tools that the model can call instead.
 func (d *Dispatcher) offer() string {
 	var names []string
 	for _, s := range d.Specs() {
@@ -164,7 +167,7 @@ func (d *Dispatcher) offer() string {
 	return "There are: " + strings.Join(names, ", ") + "."
 }
 
-// call runs the handler in a goroutine of the user context, which outlives this call if the handler ignores its
+// call runs the handler in a goroutine of the user context. The goroutine outlives the call if the handler ignores its
 // deadline.
 func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 	ctx = context.WithValue(ctx, keyOf{}, d.user.User().Hash()+":"+string(d.user.Run())+":"+c.ID)
@@ -189,6 +192,7 @@ func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 	}
 }
 
+// handle calls the handler and turns its errors and panics into results.
 func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -200,13 +204,13 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	if err == nil {
 		return t.result(OK, text)
 	}
-	var told *Error
+	var forModel *Error
 	var input *InputError
 	switch {
 	case errors.As(err, &input):
 		return d.input(t, c, input)
-	case errors.As(err, &told):
-		return t.result(Failed, told.Text)
+	case errors.As(err, &forModel):
+		return t.result(Failed, forModel.Text)
 	case ctx.Err() != nil:
 		return d.ended(ctx, t)
 	}
@@ -214,22 +218,22 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
 }
 
-// input is the result of a call whose handler wants something of a person. A schema that no answer could be held against
-// is the tool's fault, and nobody is asked.
+// input returns the result of a call whose handler requests input from a person. An invalid response schema is a fault of
+// the tool: the call fails, and the person is not asked.
 func (d *Dispatcher) input(t Tool, c Call, e *InputError) Result {
 	q := Question{Reason: agui.ReasonInputRequired, Message: e.Message, Schema: e.Schema}
-	asked := ask(c, q)
-	if asked.Outcome != Asked || len(q.Schema) == 0 {
-		return asked
+	result := ask(c, q)
+	if result.Outcome != Asked || len(q.Schema) == 0 {
+		return result
 	}
 	if _, err := resolve(q.Schema); err != nil {
 		d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
 		return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
 	}
-	return asked
+	return result
 }
 
-// ended is the result of a call whose context ended before the handler did.
+// ended returns the result of a call whose context ended before the handler returned.
 func (d *Dispatcher) ended(ctx context.Context, t Tool) Result {
 	if errors.Is(context.Cause(ctx), callTimeError{}) {
 		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, t.limits.time)}

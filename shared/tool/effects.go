@@ -2,46 +2,47 @@ package tool
 
 import "fmt"
 
-// Effects are what a call of a tool does to what is kept outside of the run, in the words of the Model Context Protocol.
-// The zero value is a tool that only adds, and that must not be called twice for one purpose.
+// Effects declare what a call of a tool does to data outside of the run, in the terms of the Model Context Protocol. The
+// zero value describes a tool that only adds data, and whose call must not be repeated.
 type Effects struct {
-	ReadOnly    bool // it changes nothing
-	Destructive bool // it deletes or overwrites something, so a person is asked before each call
+	ReadOnly    bool // a call changes nothing
+	Destructive bool // a call deletes or overwrites data, so a person must approve each call
 	Idempotent  bool // a second call with the same IdempotencyKey does no more than the first
 }
 
-// repeatable reports whether a call that a dead worker left under way is made again.
+// repeatable reports whether a call that a worker's death cut off is made again.
 func (e Effects) repeatable() bool { return e.ReadOnly || e.Idempotent }
 
-// ReadOnly is the tool with the promise that a call of it changes nothing. So it may be called again, as an idempotent one.
+// ReadOnly returns a copy of the tool that promises that a call changes nothing. So a call may be repeated, as with an
+// idempotent tool.
 func (t Tool) ReadOnly() Tool {
 	t.effects.ReadOnly = true
 	return t
 }
 
-// Destructive is the tool with the warning that a call of it deletes or overwrites something. A person is asked before each
-// call: in the words of AskFirst, or in general ones.
+// Destructive returns a copy of the tool that declares that a call deletes or overwrites data. A person must approve each
+// call. The question is that of AskFirst, or a general one.
 func (t Tool) Destructive() Tool {
 	t.effects.Destructive = true
 	return t
 }
 
-// Idempotent is the tool with the promise that calling it again with the same IdempotencyKey does no more than calling
-// it once. A call of it that a dead worker left under way is made again, where another tool's is not: the model is told
-// then that its outcome is not known.
+// Idempotent returns a copy of the tool that promises that a second call with the same IdempotencyKey does no more than
+// the first. So a call that a worker's death cut off is repeated. Without this promise, or ReadOnly, the call is not
+// repeated, and the model reads that its outcome is unknown.
 func (t Tool) Idempotent() Tool {
 	t.effects.Idempotent = true
 	return t
 }
 
-// AskFirst is the tool with a question that a person answers before each call. It shows the call's arguments beside it.
-// Without a question only a destructive tool asks.
+// AskFirst returns a copy of the tool that asks a person this question before each call. The person also sees the call's
+// arguments.
 func (t Tool) AskFirst(question string) Tool {
 	t.question = question
 	return t
 }
 
-// asks is what a person is asked before each call; "": nothing.
+// asks returns the question to a person before each call, or "" if the tool asks none.
 func (t Tool) asks() string {
 	if t.question == "" && t.effects.Destructive {
 		return fmt.Sprintf("May %s be called? It can delete or overwrite something.", t.spec.Name)

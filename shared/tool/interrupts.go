@@ -12,9 +12,9 @@ import (
 	"carrel/shared/sametext"
 )
 
-// CheckResponse reports what is wrong with a person's answer to a question with this schema, in words that may hold a part of the
-// answer; without a schema every answer fits. An error of the schema itself is one too.
-func CheckResponse(schema, answer json.RawMessage) error {
+// CheckResponse returns an error if a person's response does not fit the schema, or if the schema itself is invalid. The
+// error text may contain a part of the response. Without a schema every response fits.
+func CheckResponse(schema, response json.RawMessage) error {
 	if len(schema) == 0 {
 		return nil
 	}
@@ -22,44 +22,44 @@ func CheckResponse(schema, answer json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if answer, err = normal(answer); err != nil {
+	if response, err = normal(response); err != nil {
 		return err
 	}
-	return validate(resolved, answer)
+	return validate(resolved, response)
 }
 
-// resolve reads the schema of an answer, which has to be an object that refers to nothing: a reference in a circle would
-// not end.
+// resolve decodes a response schema. The schema must be a JSON object without references, because a circular reference
+// would never end.
 func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(schema), []byte("{")) {
-		return nil, errors.New("the schema of an answer is no object")
+		return nil, errors.New("the response schema is not a JSON object")
 	}
 	if bytes.Contains(schema, []byte(`"$ref"`)) || bytes.Contains(schema, []byte(`"$dynamicRef"`)) {
-		return nil, errors.New("the schema of an answer has a reference: write in its place what it refers to")
+		return nil, errors.New("the response schema has a reference: replace it with the schema that it refers to")
 	}
 	var s jsonschema.Schema
 	if err := json.Unmarshal(schema, &s); err != nil {
-		return nil, fmt.Errorf("read the schema of an answer: %w", err)
+		return nil, fmt.Errorf("decode the response schema: %w", err)
 	}
 	if v := s.Schema; v != "" && !strings.Contains(v, "/2020-12/") && !strings.Contains(v, "/draft-07/") {
-		return nil, fmt.Errorf("the schema of an answer is of %q: it may be of draft 2020-12 or draft-07", v)
+		return nil, fmt.Errorf("the response schema has the version %q: use draft 2020-12 or draft-07", v)
 	}
 	resolved, err := s.Resolve(nil)
 	if err != nil {
-		return nil, fmt.Errorf("resolve the schema of an answer: %w", err)
+		return nil, fmt.Errorf("resolve the response schema: %w", err)
 	}
 	return resolved, nil
 }
 
-// MatchChoice returns the choice of a schema that looks like the answer, if there is one such choice; otherwise the answer. A
-// client may have typed é as one character where the choice has two.
-func MatchChoice(schema, answer json.RawMessage) json.RawMessage {
+// MatchChoice returns the choice of the schema's enum that looks the same as the response, if there is exactly one.
+// Otherwise it returns the response. For example, a client may send é as one character where the choice has two.
+func MatchChoice(schema, response json.RawMessage) json.RawMessage {
 	var of struct {
 		Enum []json.RawMessage `json:"enum"`
 	}
 	var text string
-	if json.Unmarshal(schema, &of) != nil || json.Unmarshal(answer, &text) != nil {
-		return answer
+	if json.Unmarshal(schema, &of) != nil || json.Unmarshal(response, &text) != nil {
+		return response
 	}
 	var alike []json.RawMessage
 	for _, choice := range of.Enum {
@@ -67,25 +67,28 @@ func MatchChoice(schema, answer json.RawMessage) json.RawMessage {
 		switch err := json.Unmarshal(choice, &one); {
 		case err != nil: // a number, say
 		case one == text:
-			return answer
+			return response
 		case sametext.Equal(one, text):
 			alike = append(alike, choice)
 		}
 	}
 	if len(alike) != 1 {
-		return answer
+		return response
 	}
 	return alike[0]
 }
 
-// PlainApproval is the JSON Schema of an answer that approves or refuses a call and changes nothing about it.
-const PlainApproval = `{"type":"object","properties":{"approved":{"type":"boolean"}},"required":["approved"],"additionalProperties":false}`
+// PlainApproval is the JSON Schema of a response that approves or refuses a call and cannot edit its arguments.
+const PlainApproval = `{"type":"object","properties":{"approved":{"type":"boolean"}},` +
+	`"required":["approved"],"additionalProperties":false}`
 
-// approval is the JSON Schema of the answer to a question about a call: {approved: boolean, arguments?: the tool's
-// schema}. A tool's schema that is too long, or that refers to something, is left out: then the arguments cannot be edited.
+// approval returns the JSON Schema of the response to an interrupt about a call: {approved: boolean, arguments?: the
+// tool's schema}. If the tool's schema is too long or has a reference, it returns PlainApproval, and the arguments cannot
+// be edited.
 func approval(arguments json.RawMessage) json.RawMessage {
 	whole := json.RawMessage(fmt.Sprintf(
-		`{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":%s},"required":["approved"],"additionalProperties":false}`, arguments))
+		`{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":%s},`+
+			`"required":["approved"],"additionalProperties":false}`, arguments))
 	if len(whole) > maxAsked {
 		return json.RawMessage(PlainApproval)
 	}
@@ -95,7 +98,8 @@ func approval(arguments json.RawMessage) json.RawMessage {
 	return whole
 }
 
-// EditedResult is the result of a call whose arguments a person changed. It begins with them, because the model wrote others.
+// EditedResult returns the result text of a call whose arguments a person edited. The text begins with these arguments,
+// because the model wrote other ones.
 func EditedResult(arguments, result string) string {
 	return fmt.Sprintf("A person changed the arguments to %s\n%s", arguments, result)
 }

@@ -24,7 +24,7 @@ func TestWhatFitsAsAnAnswer(t *testing.T) {
 		"one of them":      {`{"enum":["red","green"]}`, `"red"`, ""},
 		"none of them":     {`{"enum":["red","green"]}`, `"blue"`, "enum"},
 		"no answer":        {"{}", "", "not valid JSON"},
-		"no schema at all": {"[]", "1", "no object"},
+		"no schema at all": {"[]", "1", "not a JSON object"},
 	} {
 		err := tool.CheckResponse(json.RawMessage(c.schema), json.RawMessage(c.answer))
 		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {

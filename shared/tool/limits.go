@@ -8,7 +8,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// callTime is how long one call of a tool may take that says nothing else.
+// callTime is the default time limit of one call.
 const callTime = 30 * time.Second
 
 // limits bound the calls of one tool.
@@ -18,7 +18,7 @@ type limits struct {
 	result int           // bytes of one result, as JSON
 }
 
-// defaults are the limits of a tool that says nothing else: as many calls as the run may make, 30 seconds each, and the
+// defaults returns the limits of a tool that sets none: as many calls as the run may make, 30 seconds for each, and the
 // longest result that an event has room for.
 func defaults() limits { return limits{calls: math.MaxInt, time: callTime, result: MaxResult} }
 
@@ -34,27 +34,28 @@ func (l limits) check() error {
 	return nil
 }
 
-// CallsPerRun is the tool with a limit to how often one run may call it, all attempts at the run together. A call beyond
-// it is not made, and the model is told so. A call that is denied or has wrong arguments does not count.
+// CallsPerRun returns a copy of the tool that one run may call at most n times, in all its attempts together. A call
+// beyond the limit is not made, and the model reads that. Denied calls and calls with wrong arguments do not count.
 func (t Tool) CallsPerRun(n int) Tool {
 	t.limits.calls = n
 	return t
 }
 
-// Deadline is the tool with another limit to the time of one call: the handler's context ends then, and the call with it.
+// Deadline returns a copy of the tool with another time limit for one call. At the limit the handler's context ends, and
+// the call with it.
 func (t Tool) Deadline(d time.Duration) Tool {
 	t.limits.time = d
 	return t
 }
 
-// ResultBytes is the tool with a shorter limit to the length of one result, measured as JSON: a longer one is cut and says
-// so, as is the text of a handler's Error.
+// ResultBytes returns a copy of the tool with a lower limit to the length of one result, measured as JSON. A longer result
+// is cut and gets a marker. The same applies to the text of a handler's Error.
 func (t Tool) ResultBytes(n int) Tool {
 	t.limits.result = n
 	return t
 }
 
-// result is what a handler said, as long as it may be.
+// result makes the Result of a handler's text, and cuts it at the tool's limit.
 func (t Tool) result(o Outcome, text string) Result {
 	content, cut := bound(text, t.limits.result)
 	return Result{Outcome: o, Content: content, cut: cut}

@@ -12,10 +12,10 @@ import (
 	"carrel/shared/visible"
 )
 
-// Outcome is what became of a call.
+// Outcome classifies the end of a call.
 type Outcome string
 
-// The outcomes of a call. Each but Asked has a result that the model reads.
+// The outcomes of a call. With every outcome except Asked the call has a result that the model reads.
 const (
 	OK           Outcome = "ok"
 	Unknown      Outcome = "unknown"
@@ -24,81 +24,83 @@ const (
 	Failed       Outcome = "failed"
 	TimedOut     Outcome = "timeout"
 	Panicked     Outcome = "panic"
-	Stopped      Outcome = "stopped"         // the run ended or was cancelled meanwhile
-	Asked        Outcome = "asked"           // nothing was done: a person is to be asked, and there is no result yet
-	Refused      Outcome = "refused"         // by a person, or it could not be put to one
-	UnknownCall  Outcome = "unknown_outcome" // a worker died with the call under way
-	Limited      Outcome = "limit"           // the run has called this tool as often as it may
-	NotCalled    Outcome = "not_called"      // the model's answer was cut off, or the run ended, before the call was made
+	Stopped      Outcome = "stopped"         // the run ended or was cancelled during the call
+	Asked        Outcome = "asked"           // the call interrupts the run for a question to a person; nothing was done
+	Refused      Outcome = "refused"         // a person refused, or the question could not be shown to one
+	UnknownCall  Outcome = "unknown_outcome" // a worker died during the call
+	Limited      Outcome = "limit"           // the run has reached the tool's call limit
+	NotCalled    Outcome = "not_called"      // the answer was cut off, or the run ended, before the call was made
 )
 
-// Call is one call as the model made it. Arguments is JSON text; "" means no arguments.
+// Call is one call as the model requested it. Arguments is JSON text, or "" for no arguments.
 type Call struct {
 	ID, Name, Arguments string
 
-	Approved   bool // a person was asked and agreed
-	Edited     bool // the person replaced the model's arguments by these
-	MayHaveRun bool // it may have been made before, by a worker that died
+	Approved   bool // a person has approved the call
+	Edited     bool // Arguments are the person's, not the model's
+	MayHaveRun bool // a worker that died may have made the call
 }
 
-// Result is the end of a call: text for the model and for the person who reads along.
+// Result is the result of a call. The model and the person read its text.
 type Result struct {
 	Outcome  Outcome
 	Content  string
-	Question *Question // Asked only
+	Question *Question // only with the outcome Asked
 
-	cut bool // Content is a part of what the handler said
+	cut bool // Content is only the beginning of the handler's text
 }
 
-// ResponseResult is the result of a call that a person's answer is, cut if it is too long.
-func ResponseResult(answer string) Result {
-	content, _ := bound(answer, MaxResult)
+// ResponseResult makes the result of a call from a person's response, and cuts it if it is too long.
+func ResponseResult(response string) Result {
+	content, _ := bound(response, MaxResult)
 	return Result{Outcome: OK, Content: content}
 }
 
-// Question is what a person is to be asked.
+// Question is a question to a person. The engine turns it into an interrupt.
 type Question struct {
 	Reason  string // agui.ReasonToolCall or agui.ReasonInputRequired
 	Message string
-	Schema  json.RawMessage // of the answer; nil only for input of any kind
+	Schema  json.RawMessage // of the response; nil if any input is accepted
 }
 
-// Bounds in bytes of what a person can be asked.
+// Bounds in bytes of a question to a person.
 const (
 	maxAsked   = 8 << 10 // a call's arguments; a schema
 	maxMessage = 1000
 )
 
-// ask is the result of a call that a person is asked about, if it can be shown to one. It spells out the hidden characters of
-// the question.
+// ask returns the result of a call that needs a person's response. It spells out the question's hidden characters. A
+// question that is too long to be shown refuses the call.
 func ask(c Call, q Question) Result {
 	q.Message, q.Schema = visible.Text(q.Message), visible.JSON(q.Schema)
 	if len(c.Arguments) > maxAsked || len(q.Message) > maxMessage || len(q.Schema) > maxAsked {
 		return Result{Outcome: Refused, Content: fmt.Sprintf(
-			"A person has to be asked about a call of %s, and this one is too long to be shown. Its arguments may have %d bytes.", c.Name, maxAsked)}
+			"A person has to be asked about a call of %s, and this one is too long to be shown. "+
+				"Its arguments may have %d bytes.", c.Name, maxAsked)}
 	}
 	return Result{Outcome: Asked, Question: &q}
 }
 
-// Decision is the record of one call, allowed or not. It never holds content: also the name of a tool that there is not is
-// a text that the model made up.
+// Decision is the record of one call, allowed or not. It never contains content. So it has no name of an unknown tool,
+// because the model made that text up.
 type Decision struct {
 	Run           chat.RunID
 	Call          string // its id
-	Tool          string // "": the deployment has no such tool
-	Grant         string // that the tool needs
+	Tool          string // "" if the deployment has no such tool
+	Grant         string // the grant that the tool needs
 	Outcome       Outcome
 	Took          time.Duration
 	ArgumentBytes int
-	Edited        bool // a person changed the arguments
-	Cut           bool // its result was longer than it may be
+	Edited        bool // a person edited the arguments
+	Cut           bool // the result was cut
 }
 
-// MaxResult is the longest result of a tool in bytes, as JSON, in which a byte may become six; a longer one is cut and says
-// so. It is what an event of 256 KB has room for beside its names. What the person sees and the model reads is the same.
+// MaxResult is the longest result of a tool in bytes of JSON, in which one byte of text may become six. It is the room that
+// an event of 256 KB has beside its other fields. A longer result is cut and gets a marker, for the person and the model
+// alike.
 const MaxResult = 254 << 10
 
-// bound makes a text fit for an event: valid UTF-8, and cut at so many bytes of JSON, with a marker that tells its size.
+// bound makes a text valid UTF-8 and cuts it at so many bytes of JSON. A marker then states the full size.
 func bound(text string, most int) (bounded string, cut bool) {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	encoded := 0
@@ -112,7 +114,7 @@ func bound(text string, most int) (bounded string, cut bool) {
 	return text, false
 }
 
-// encodedLen is how many bytes encoding/json writes for a character, as log and frames have it: without escapes for HTML.
+// encodedLen returns how many bytes encoding/json writes for a character. The log and frames do not escape HTML.
 func encodedLen(c rune) int {
 	switch {
 	case c == '"', c == '\\', c == '\n', c == '\r', c == '\t':

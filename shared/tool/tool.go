@@ -1,7 +1,7 @@
-// Package tool is what agents may do: tools, the frozen registry of them, and the dispatcher that one run calls them
-// through. The dispatcher is the only way to a tool: it checks that the tool exists, that the run's grants allow it
-// and that the arguments fit its JSON Schema, bounds number, time and result, survives a panic, and has each call
-// recorded, allowed or not.
+// Package tool provides tools for agents, the frozen registry of them, and the dispatcher through which one run calls
+// them. The dispatcher is the only way to call a tool. It checks that the tool exists, that the run's grants allow it,
+// and that the arguments fit its JSON Schema. It limits the number of calls, their time and their results, recovers from
+// panics, and records every call, allowed or not.
 package tool
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// Spec is what a model is told of a tool.
+// Spec describes a tool to a model.
 type Spec struct {
 	Name        string
 	Description string
 	Schema      json.RawMessage // JSON Schema of the arguments, an object
 }
 
-// Tool is one tool. Define makes it. It is immutable.
+// Tool is one tool. It is made by Define and is immutable.
 type Tool struct {
 	spec     Spec
 	grant    string
 	effects  Effects
-	question string // what a person is asked before each call, in the tool's own words; "": none, or a general one
+	question string // the question to a person before each call; if "", only a destructive tool asks
 	limits   limits
 	check    func(args json.RawMessage) error
 	call     func(ctx context.Context, args json.RawMessage) (string, error)
 }
 
-// Define makes a tool from a handler whose argument struct In gives the JSON Schema: a field is required unless its
-// json tag says omitempty, and its jsonschema tag describes it to the model. A run may call it if its token
-// grants grant; default deny: an empty grant is refused by NewRegistry. The handler's error text is told to the model
-// only if it is an Error; any other error is logged and reported as "the tool failed".
+// Define makes a tool from a handler. The JSON Schema of the arguments is derived from the struct In: a field is required
+// unless its json tag has omitempty, and its jsonschema tag describes it to the model. A run may call the tool if its
+// token has the grant. NewRegistry rejects an empty grant, so that no tool is open to everyone by mistake. The model reads
+// the text of a handler's error only if it is an Error. Any other error is logged, and the model reads that the tool failed.
 func Define[In any](name, description, grant string, handle func(ctx context.Context, in In) (string, error)) (Tool, error) {
 	schema, err := jsonschema.For[In](nil)
 	if err != nil {
@@ -73,7 +73,7 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 	}, nil
 }
 
-// decode checks arguments against the schema and reads them. Its error is in the words of JSON.
+// decode checks arguments against the schema and decodes them. Its errors name JSON types, not Go types.
 func decode[In any](schema *jsonschema.Resolved, args json.RawMessage) (in In, err error) {
 	if args, err = normal(args); err != nil {
 		return in, err
@@ -81,7 +81,7 @@ func decode[In any](schema *jsonschema.Resolved, args json.RawMessage) (in In, e
 	if err := validate(schema, args); err != nil {
 		return in, err
 	}
-	if err := json.Unmarshal(args, &in); err != nil { // a schema does not know everything, such as the form of a time
+	if err := json.Unmarshal(args, &in); err != nil { // some types, such as a time, need more than the schema checks
 		return in, explain(err)
 	}
 	return in, nil
@@ -99,17 +99,17 @@ func validate(schema *jsonschema.Resolved, text json.RawMessage) error {
 	return nil
 }
 
-// Error is a failure that the model may read: what was wrong and what to do instead.
+// Error is a failure whose text the model reads. The text says what was wrong and what to do instead.
 type Error struct{ Text string }
 
 func (e *Error) Error() string { return e.Text }
 
-// InputError is what a handler returns that needs something of a person: the run ends with the question, and the
-// person's answer is the call's result, without the handler being called again. So a handler returns it before it does
-// anything.
+// InputError is the error that a handler returns to request input from a person. The run ends with an interrupt, and the
+// person's response becomes the call's result. The handler is not called again, so it must return the InputError before
+// it changes anything.
 type InputError struct {
 	Message string          // the question, at most 1,000 bytes
-	Schema  json.RawMessage // JSON Schema of the answer, an object without $ref, at most 8 KB; may be nil
+	Schema  json.RawMessage // JSON Schema of the response, a JSON object without $ref, at most 8 KB; may be nil
 }
 
 func (e *InputError) Error() string { return "input is required: " + e.Message }
@@ -117,51 +117,52 @@ func (e *InputError) Error() string { return "input is required: " + e.Message }
 // keyOf is the context key of the idempotency key.
 type keyOf struct{}
 
-// IdempotencyKey names the call that a handler is called for, the same whenever the call is made again: the hash of the
-// user, the run's id and the call's. A run's id is its client's to choose, so without the user another's call could have
-// the same key wherever the key is handed on to. Outside of a handler it is "".
+// IdempotencyKey returns the key of the call that a handler is called for. It is the same each time the call is repeated.
+// It consists of the user's hash, the run's id and the call's id. Clients choose the ids of runs, so without the user's
+// hash two users' calls could have the same key in an external system. Outside of a handler the key is "".
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(keyOf{}).(string)
 	return key
 }
 
-// Registry is the frozen set of tools of a deployment, shared by all runs. It holds no user's anything.
+// Registry is a frozen set of tools. All runs share the deployment's registry, so it holds no user's data.
 type Registry struct {
 	tools map[string]Tool
 }
 
-// NewRegistry freezes a set of tools. Two of one name, a bad name, an empty grant or a limit that cannot be are errors.
+// NewRegistry freezes a set of tools. A duplicate or invalid name, an empty grant, contradictory effects and a limit out
+// of range are errors.
 func NewRegistry(tools ...Tool) (*Registry, error) {
 	r := &Registry{tools: make(map[string]Tool, len(tools))}
 	for _, t := range tools {
 		name := t.spec.Name
 		if t.call == nil {
-			return nil, errors.New("register tools: one was not made by Define")
+			return nil, errors.New("register tools: a tool was not made by Define")
 		}
 		if !goodName(name) {
 			return nil, fmt.Errorf("register tool %q: a name is 1 to 64 of [A-Za-z0-9_-]", name)
 		}
 		if t.grant == "" {
-			return nil, fmt.Errorf("register tool %q: it needs a grant, or everybody could call it", name)
+			return nil, fmt.Errorf("register tool %q: it needs a grant, because every user could call it otherwise", name)
 		}
 		if t.effects.ReadOnly && t.effects.Destructive {
-			return nil, fmt.Errorf("register tool %q: it is declared read-only and destructive; a tool is one of them at most", name)
+			return nil, fmt.Errorf("register tool %q: it is declared both read-only and destructive", name)
 		}
 		if err := t.limits.check(); err != nil {
 			return nil, fmt.Errorf("register tool %q: %w", name, err)
 		}
 		if _, twice := r.tools[name]; twice {
-			return nil, fmt.Errorf("register tool %q: there are two of that name", name)
+			return nil, fmt.Errorf("register tool %q: the name is used twice", name)
 		}
 		r.tools[name] = t
 	}
 	return r, nil
 }
 
-// Names are the names of all its tools, sorted.
+// Names returns the names of all tools, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.tools)) }
 
-// Effects returns what a named tool is declared to do, and false if the registry lacks it.
+// Effects returns the declared effects of a named tool, and false if the registry lacks the tool.
 func (r *Registry) Effects(name string) (Effects, bool) {
 	t, ok := r.tools[name]
 	return t.effects, ok
@@ -173,13 +174,13 @@ func (r *Registry) Grant(name string) (string, bool) {
 	return t.grant, ok
 }
 
-// With is a registry that has more tools: those of one run, which are bound to what is its user's. The registry itself
-// stays as it is. It fails as NewRegistry does.
+// With returns a new registry with further tools, such as the tools of one run that work on its user's data. r does not
+// change. The errors are those of NewRegistry.
 func (r *Registry) With(more ...Tool) (*Registry, error) {
 	return NewRegistry(append(slices.Collect(maps.Values(r.tools)), more...)...)
 }
 
-// goodName is the rule of the model providers, who refuse a whole request for one bad name.
+// goodName checks a name by the rule of the model providers, which reject a whole request because of one bad name.
 func goodName(name string) bool {
 	for _, c := range []byte(name) {
 		switch {

@@ -10,16 +10,17 @@ import (
 	"carrel/shared/engine"
 )
 
-// calculator is the tool that the assistant knows best.
+// calculator is the name of the calculator's tool.
 const calculator = "calculator"
 
 const help = "I am Carrel's built-in demonstration: I follow rules and no language model is behind me. " +
 	"Ask me to calculate something, for example: what is 12*(3+4)? Ask what time it is in Europe/Berlin. " +
-	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. Say “ask me something” to be asked. " +
+	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. " +
+	"Say “ask me something” to be asked. " +
 	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a second), " +
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
 
-// assist answers a message that is no script.
+// assist answers a message that is not a script.
 func assist(question string, turns []turn, r engine.Request) []step {
 	if len(turns) > 0 {
 		return []step{{verb: say, text: report(turns[len(turns)-1])}}
@@ -27,12 +28,12 @@ func assist(question string, turns []turn, r engine.Request) []step {
 	if strings.EqualFold(strings.Trim(question, " \t\r\n?!."), "help") {
 		return []step{{verb: say, text: help}}
 	}
-	if name, arguments := wish(question); name != "" {
-		return grant(name, arguments, r)
+	if name, arguments := requestedTool(question); name != "" {
+		return callOffered(name, arguments, r)
 	}
 	expression := arithmetic(question)
 	if expression == "" {
-		return []step{{verb: say, text: modest(question)}}
+		return []step{{verb: say, text: disclaimer(question)}}
 	}
 	if !offered(r, calculator) {
 		return []step{{verb: say, text: fmt.Sprintf(
@@ -48,10 +49,11 @@ func assist(question string, turns []turn, r engine.Request) []step {
 	}
 }
 
-// grant calls the tool that was wished for.
-func grant(name string, arguments map[string]any, r engine.Request) []step {
+// callOffered calls a tool, or says that the user may not use it if the request does not offer it.
+func callOffered(name string, arguments map[string]any, r engine.Request) []step {
 	if !offered(r, name) {
-		return []step{{verb: say, text: fmt.Sprintf("I would use the tool %s for that, but you are not permitted to use it here.", name)}}
+		return []step{{verb: say, text: fmt.Sprintf(
+			"I would use the tool %s for that, but you are not permitted to use it here.", name)}}
 	}
 	args, err := json.Marshal(arguments)
 	if err != nil {
@@ -60,6 +62,7 @@ func grant(name string, arguments map[string]any, r engine.Request) []step {
 	return []step{{verb: call, tool: name, args: string(args)}}
 }
 
+// offered reports whether the request offers the tool to the model.
 func offered(r engine.Request, name string) bool {
 	for _, spec := range r.Tools {
 		if spec.Name == name {
@@ -69,8 +72,8 @@ func offered(r engine.Request, name string) bool {
 	return false
 }
 
-// modest says what this is and what the message was about.
-func modest(question string) string {
+// disclaimer answers a message that no rule matches: it repeats the message and says that no language model answers.
+func disclaimer(question string) string {
 	gist := strings.Join(strings.Fields(question), " ")
 	if head := chars.HeadPoints(gist, 80); head != gist {
 		gist = head + "…"
@@ -81,7 +84,7 @@ func modest(question string) string {
 		"Write help to see what else there is.", gist)
 }
 
-// calculated says what the calculator's result means: an equation, or why there is none.
+// calculated reports the calculator's result: an equation, or why there is none.
 func calculated(expression, result string) string {
 	switch {
 	case strings.HasPrefix(result, "≈"):
@@ -92,10 +95,10 @@ func calculated(expression, result string) string {
 	return fmt.Sprintf("I could not calculate %s: %s", expression, result)
 }
 
-// maxPiece is the longest piece that is looked at, in characters: the calculator takes no longer ones.
+// maxPiece is the longest piece in characters. The calculator accepts no longer ones.
 const maxPiece = 500
 
-// arithmetic finds the longest piece of a message that reads like arithmetic; "" if there is none.
+// arithmetic returns the longest piece of a message that looks like arithmetic, or "".
 func arithmetic(message string) string {
 	text := []rune(message)
 	best := ""
@@ -108,7 +111,7 @@ func arithmetic(message string) string {
 			at++
 			continue
 		}
-		apart := !touches(text, at-1, at) && !touches(text, end, end-1) // 2x, H2+O2: a piece of something else
+		apart := !touches(text, at-1, at) && !touches(text, end, end-1) // 2x and H2+O2 are not arithmetic
 		if apart && end-at <= maxPiece {
 			if piece := trim(string(text[at:end])); calculable(piece) && len(piece) > len(best) {
 				best = piece
@@ -119,8 +122,8 @@ func arithmetic(message string) string {
 	return best
 }
 
-// belongs reports whether the character may stand in arithmetic. A comma before a blank, and a point or a % that end a
-// sentence, are cut off later; what the calculator does not know (%, 1,000) it refuses better than we could.
+// belongs reports whether the character can be part of arithmetic. trim removes a point, comma or % at the end of a
+// sentence. Notations that the calculator does not know, such as 1,000, are passed on, because its error explains them best.
 func belongs(text []rune, at int) bool {
 	c := text[at]
 	if c == ',' {
@@ -129,12 +132,12 @@ func belongs(text []rune, at int) bool {
 	return isDigit(c) || strings.ContainsRune(" .+-*/^()%×÷−", c)
 }
 
-// touches reports whether a letter stands directly beside the end of a piece.
+// touches reports whether a letter is directly beside the end of a piece.
 func touches(text []rune, outside, inside int) bool {
 	return outside >= 0 && outside < len(text) && unicode.IsLetter(text[outside]) && text[inside] != ' '
 }
 
-// trim cuts off what belongs to the sentence: blanks, points, operators and parentheses without a partner.
+// trim cuts off characters of the sentence: blanks, points, operators and parentheses without a partner.
 func trim(piece string) string {
 	for {
 		before := piece
@@ -151,7 +154,7 @@ func trim(piece string) string {
 	}
 }
 
-// calculable reports whether an operator stands between two operands.
+// calculable reports whether the piece has an operator between two operands.
 func calculable(piece string) bool {
 	text := []rune(strings.ReplaceAll(piece, " ", ""))
 	for i := 1; i+1 < len(text); i++ {

@@ -10,7 +10,7 @@ import (
 	"carrel/shared/engine"
 )
 
-// player streams the steps of one model call. Once over is set nothing more may be yielded.
+// player streams the steps of one model call.
 type player struct {
 	ctx    context.Context
 	model  *Model
@@ -19,9 +19,10 @@ type player struct {
 	calls  int
 	stop   engine.StopReason
 	gap    time.Duration // before each delta
-	over   bool
+	over   bool          // nothing more may be yielded
 }
 
+// play streams steps until one of them ends the answer.
 func (p *player) play(steps []step) {
 	p.stop = engine.StopEnd
 	for _, s := range steps {
@@ -53,7 +54,7 @@ func (p *player) step(s step) {
 		p.stop = engine.StopTools
 		start := engine.ToolStart{ID: fmt.Sprintf("call_%d", p.calls), Name: s.tool}
 		if p.emit(engine.Delta{ToolStart: &start}) {
-			half := len(s.args) / 2 // in two pieces, as models do
+			half := len(s.args) / 2 // in two pieces, as models stream them
 			for _, piece := range []string{s.args[:half], s.args[half:]} {
 				if piece != "" && !p.emit(engine.Delta{ToolArgs: piece}) {
 					return
@@ -67,6 +68,7 @@ func (p *player) step(s step) {
 	}
 }
 
+// fail plays a fail directive of this kind.
 func (p *player) fail(how string) {
 	switch how {
 	case "late":
@@ -84,7 +86,7 @@ func (p *player) fail(how string) {
 	}
 }
 
-// words streams a text a word at a time, with the blanks behind each.
+// words streams a text word by word, each with the blank after it.
 func (p *player) words(text string, delta func(word string) engine.Delta) {
 	for text != "" {
 		end := len(text)
@@ -98,7 +100,7 @@ func (p *player) words(text string, delta func(word string) engine.Delta) {
 	}
 }
 
-// numbered is the n-th delta of a stream: its number, filled up to the size.
+// numbered returns the n-th delta of a stream: its number, filled up to the size.
 func numbered(n, size int) string {
 	text := fmt.Sprintf("%d ", n)
 	if len(text) < size {
@@ -107,7 +109,7 @@ func numbered(n, size int) string {
 	return text
 }
 
-// pause waits, unless the call ends first.
+// pause waits for d. It returns false if the model call has ended.
 func (p *player) pause(d time.Duration) bool {
 	if p.over {
 		return false
@@ -124,6 +126,7 @@ func (p *player) pause(d time.Duration) bool {
 	return !p.over
 }
 
+// emit yields a delta. It returns false if the model call has ended.
 func (p *player) emit(d engine.Delta) bool {
 	if p.over || p.gap > 0 && !p.pause(p.gap) {
 		return false
@@ -137,6 +140,7 @@ func (p *player) emit(d engine.Delta) bool {
 	return !p.over
 }
 
+// error ends the model call with an error.
 func (p *player) error(err error) {
 	if !p.over {
 		p.over = true

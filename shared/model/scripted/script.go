@@ -11,7 +11,7 @@ import (
 	"carrel/shared/engine"
 )
 
-// The verbs of steps, as they are written behind the slash.
+// The verbs of steps, as scripts write them after the slash.
 const (
 	say    = "say"
 	think  = "think"
@@ -24,26 +24,26 @@ const (
 	recite = "recite"
 )
 
-// Bounds of one stream directive: more than any limit of a run allows.
+// Bounds of one stream directive. They exceed every limit of a run.
 const (
 	maxDeltas = 1_000_000
 	maxSize   = 64 << 10
 )
 
-// step is one thing to do.
+// step is one directive of a script.
 type step struct {
 	verb  string
-	text  string        // said or thought; the kind of failure
-	tool  string        // called
-	args  string        // of the tool, JSON text
-	n     int           // deltas to stream
-	size  int           // of each, in bytes; 0: what comes
-	pause time.Duration // between deltas; how long to wait, before each delta with pace
+	text  string        // of say and think; or the kind of failure
+	tool  string        // of call
+	args  string        // of call, JSON text
+	n     int           // of stream: the number of deltas
+	size  int           // of stream: the bytes of each delta; 0 for no padding
+	pause time.Duration // of wait; or before each delta, with stream and pace
 }
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
 
-// parse reads a script; a complaint is what is said to who wrote one that cannot be followed.
+// parse decodes a script. complaint is the answer to a script that is invalid, and "" otherwise.
 func parse(script string) (steps []step, complaint string) {
 	for line := range strings.Lines(script) {
 		line = strings.TrimSpace(line)
@@ -58,13 +58,14 @@ func parse(script string) (steps []step, complaint string) {
 			return nil, fmt.Sprintf("I cannot follow the line %q: %v. %s", line, err, help)
 		}
 		if n := len(steps); n > 0 && steps[n-1].verb == s.verb && s.text != "" && s.verb != fail {
-			s.text = "\n" + s.text // two lines that are said stay two lines
+			s.text = "\n" + s.text // adjacent lines of text stay separate lines
 		}
 		steps = append(steps, s)
 	}
 	return steps, ""
 }
 
+// directive decodes one line of a script.
 func directive(line string) (step, error) {
 	verb, rest, _ := strings.Cut(line[1:], " ")
 	rest = strings.TrimSpace(rest)
@@ -102,6 +103,7 @@ func directive(line string) (step, error) {
 	return s, need(false, "there is no such directive")
 }
 
+// streamDirective decodes the operands of a stream directive.
 func streamDirective(rest string) (step, error) {
 	fields := strings.Fields(rest)
 	if len(fields) < 2 || len(fields) > 3 {
@@ -125,6 +127,7 @@ func streamDirective(rest string) (step, error) {
 	return s, nil
 }
 
+// need returns an error with the text unless ok.
 func need(ok bool, otherwise string) error {
 	if ok {
 		return nil
@@ -132,8 +135,8 @@ func need(ok bool, otherwise string) error {
 	return errors.New(otherwise)
 }
 
-// part is the part of a script that this model call plays: what follows the calls that were made already, up to the
-// next ones.
+// part returns the steps of a script that this model call plays: from the calls that were made already up to the next
+// calls.
 func part(steps []step, turns []turn, r engine.Request) []step {
 	for i, s := range steps {
 		switch {
@@ -155,7 +158,7 @@ func part(steps []step, turns []turn, r engine.Request) []step {
 	return []step{{verb: say, text: report(turns[len(turns)-1])}}
 }
 
-// cut cuts a script behind its first run of adjacent calls.
+// cut splits a script after its first group of adjacent calls.
 func cut(steps []step) (now, later []step) {
 	for i, s := range steps {
 		if s.verb == call && (i+1 == len(steps) || steps[i+1].verb != call) {
@@ -165,7 +168,7 @@ func cut(steps []step) (now, later []step) {
 	return steps, nil
 }
 
-// demanded are the calls that the results of tools ask for: what stands behind "/call" in a line of them, wherever.
+// demanded returns the calls that the results of tools contain: in each line, the text from "/call" on.
 func demanded(t turn) (steps []step) {
 	for _, c := range t.calls {
 		for line := range strings.Lines(t.results[c.ID]) {
@@ -179,7 +182,7 @@ func demanded(t turn) (steps []step) {
 	return steps
 }
 
-// badCall calls the first tool there is in a way that it refuses.
+// badCall calls the first offered tool with arguments that do not fit.
 func badCall(r engine.Request) step {
 	s := step{verb: call, tool: "missing", args: `{"no such argument":true}`}
 	if len(r.Tools) > 0 {
@@ -188,7 +191,7 @@ func badCall(r engine.Request) step {
 	return s
 }
 
-// recital is all that the model was given, word for word, so that a test can look at it.
+// recital returns the whole request as text, so that a test can check it.
 func recital(r engine.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "system: %s\n", r.System)
@@ -204,7 +207,7 @@ func recital(r engine.Request) string {
 	return b.String()
 }
 
-// report says what tools answered.
+// report answers with the results of the calls.
 func report(t turn) string {
 	var lines []string
 	for _, c := range t.calls {

@@ -1,24 +1,25 @@
-// Package scripted is a model provider without a model: it follows rules, uses no network and understands nothing. It
-// exists so that Carrel runs whole on one machine, and so that tests and benchmarks can have a model do exactly what
-// they need. It streams, really calls tools and answers from their results, as a model would.
+// Package scripted is a model provider without a language model. It follows rules and uses no network. With it the whole
+// of Carrel runs on one machine, and tests and benchmarks make a model do exactly what they need. It streams, calls tools
+// and answers from their results, as a model would.
 //
-// A message whose first line begins with a slash is a script, one directive a line, played in order:
+// A message whose first line begins with a slash is a script. Each line is a directive, and they are played in order:
 //
-//	/say text                 streams the text, a word at a time
-//	/think text               the same as reasoning
-//	/stream n rate [bytes]    streams n deltas, rate of them a second (0: without a pause), of this size
-//	/wait ms                  streams nothing for so long
-//	/pace ms                  does so before each delta from here to the next result of a tool
-//	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made at once
-//	/obey                     behind calls: does what their results say, "/call tool {...}" wherever it stands in a line, as a
-//	                          model that believes whatever it reads
-//	/recite                   says all that the model was given: instructions, names of tools, the conversation
-//	/fail how                 model: an error before anything else; late: one after some text; panic: a panic;
-//	                          tool: a tool call with bad arguments; cut: stops at its token limit; filtered: is refused
+//	/say text                 streams the text word by word
+//	/think text               streams the text as reasoning
+//	/stream n rate [bytes]    streams n deltas of this size, rate per second (0: without a pause)
+//	/wait ms                  pauses for this time
+//	/pace ms                  pauses before each following delta, until the next result of a tool
+//	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made concurrently
+//	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere in a
+//	                          line, as a model does that obeys every text it reads
+//	/recite                   answers with the whole request: instructions, names of tools, the conversation
+//	/fail how                 model: an error before any delta; late: an error after some text; panic: a panic;
+//	                          tool: a call with bad arguments; cut: stops at the token limit; filtered: refuses
 //
-// A line without a slash is said. What follows calls is played once their results are there; a script that ends with
-// calls says their results. Any other message gets the modest assistant of assistant.go: it has arithmetic calculated,
-// the time told and notes kept, answers "help", and else says what it is.
+// A line without a slash is like /say. The directives after calls are played when the results are there. A script that
+// ends with calls answers with their results. Any other message is answered by the assistant of assistant.go: it has
+// arithmetic calculated, tells the time and keeps notes, answers "help", and otherwise says that it is not a language
+// model.
 package scripted
 
 import (
@@ -30,13 +31,13 @@ import (
 	"carrel/shared/engine"
 )
 
-// Config is how a Model keeps time.
+// Config sets the timing of a Model.
 type Config struct {
-	Pace  time.Duration                        // between the words of a text; 0: 20 ms; negative: none
-	After func(time.Duration) <-chan time.Time // nil: time.After
+	Pace  time.Duration                        // the pause between words; default 20 ms, negative for none
+	After func(time.Duration) <-chan time.Time // default time.After
 }
 
-// Model is the provider. It is immutable and holds nothing of any user.
+// Model is the provider. It is immutable and holds no user's data.
 type Model struct {
 	pace  time.Duration
 	after func(time.Duration) <-chan time.Time
@@ -66,7 +67,7 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 	}
 }
 
-// tokens is about what a model would count: four bytes each.
+// tokens estimates the input tokens of a request: four bytes each.
 func tokens(r engine.Request) int {
 	bytes := len(r.System)
 	for _, m := range r.Messages {
@@ -75,7 +76,7 @@ func tokens(r engine.Request) int {
 	return (bytes + 3) / 4
 }
 
-// plan is what to do in this model call.
+// plan returns the steps of this model call.
 func plan(r engine.Request) []step {
 	question, turns := lastTurn(r.Messages)
 	if isScript(question) {
@@ -88,13 +89,13 @@ func plan(r engine.Request) []step {
 	return assist(question, turns, r)
 }
 
-// turn is one answer with tool calls, since the last question, and what came of them.
+// turn is one answer with tool calls after the last user message, with the results.
 type turn struct {
 	calls   []agui.ToolCall
 	results map[string]string // by call id
 }
 
-// lastTurn finds the last message of the user and the tool calls that were made for it.
+// lastTurn returns the last user message and the tool calls that were made for it.
 func lastTurn(messages []agui.Message) (question string, turns []turn) {
 	for _, m := range messages {
 		switch {

@@ -1,5 +1,5 @@
-// Package ask is the built-in tool by which an agent asks the user something that it cannot go on without: the run ends
-// with the question, and the answer is the call's result.
+// Package ask provides the built-in tool with which an agent asks the user a question. The run ends with the question, and
+// the user's answer becomes the call's result.
 package ask
 
 import (
@@ -17,7 +17,7 @@ import (
 const Name = "ask"
 
 const (
-	maxQuestion = 1000 // bytes, as long as a question may be
+	maxQuestion = 1000 // bytes; the limit of every question
 	maxChoices  = 20
 	maxChoice   = 100 // bytes
 )
@@ -47,14 +47,14 @@ func New() (tool.Tool, error) {
 		}
 		schema, err := json.Marshal(answer{Title: "Answer", Type: "string", Enum: in.Choices, MinLength: 1, MaxLength: 2000})
 		if err != nil {
-			return "", fmt.Errorf("write the schema of an answer: %w", err)
+			return "", fmt.Errorf("encode the response schema: %w", err)
 		}
 		return "", &tool.InputError{Message: in.Question, Schema: schema}
 	})
 	return t.ReadOnly(), err
 }
 
-// wrong says to the model why this cannot be asked; "": it can.
+// wrong explains to the model why the question cannot be asked. It returns "" if it can.
 func (in arguments) wrong() string {
 	if chars.Blank(in.Question) || len(in.Question) > maxQuestion {
 		return fmt.Sprintf("The question has %d bytes. Write one of 1 to %d.", len(in.Question), maxQuestion)
@@ -73,7 +73,7 @@ func (in arguments) wrong() string {
 			return fmt.Sprintf("The choice %q has %d bytes. Write each in 1 to %d.", chars.HeadPoints(c, 100), len(c), maxChoice)
 		}
 	}
-	seen := map[string]string{} // by how they look
+	seen := map[string]string{} // by their appearance
 	for _, c := range in.Choices {
 		key := sametext.Key(c)
 		if other, there := seen[key]; there && other != c {

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	exactDigits   = 1000    // significant ones, up to which a result is written whole
-	roundedDigits = 34      // of any other, as in IEEE 754 decimal128
+	exactDigits   = 1000    // a result with at most so many significant digits is written in full
+	roundedDigits = 34      // the digits of any other result, as in IEEE 754 decimal128
 	maxExponent   = 2000    // magnitude: values are below 10^2000, and zero or above 10^-2000
-	maxBits       = 1 << 17 // of a fraction's numerator and denominator: about 39,000 digits each
+	maxBits       = 1 << 17 // for a fraction's numerator and denominator: about 39,000 digits each
 	maxPower      = 1000
 )
 
-// refusal is why something is not calculated, written for who wrote the expression.
+// refusal is the reason why an expression is not calculated, written for its author.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -28,7 +28,7 @@ const (
 	errZeroZero = refusal("0^0 is not defined")
 )
 
-// apply computes with fractions, which are exact: a difference of two nearly equal numbers is right in all its digits.
+// apply computes with fractions. They are exact, so all digits of the difference of two nearly equal numbers are right.
 func apply(operator rune, x, y *big.Rat) (*big.Rat, error) {
 	z := new(big.Rat)
 	switch operator {
@@ -51,7 +51,7 @@ func apply(operator rune, x, y *big.Rat) (*big.Rat, error) {
 	return bounded(z)
 }
 
-// bounded refuses a value that is too large, too small or too long to go on with.
+// bounded refuses a value that is too large, too small or too long for further computation.
 func bounded(x *big.Rat) (*big.Rat, error) {
 	if x.Sign() != 0 && math.Abs(magnitude(x)) > maxExponent {
 		return nil, errTooLarge
@@ -62,7 +62,7 @@ func bounded(x *big.Rat) (*big.Rat, error) {
 	return x, nil
 }
 
-// magnitude is about the logarithm of x to the base 10; it is less than 1 off.
+// magnitude approximates the logarithm of x to the base 10, with an error below 1.
 func magnitude(x *big.Rat) float64 {
 	return float64(x.Num().BitLen()-x.Denom().BitLen()) * math.Log10(2)
 }
@@ -85,14 +85,14 @@ func power(x, y *big.Rat) (*big.Rat, error) {
 	}
 	num, den := x.Num(), x.Denom()
 	if n*int64(max(num.BitLen(), den.BitLen())) > 2*maxBits {
-		return nil, errTooLong // before it takes its time
+		return nil, errTooLong // checked before the slow computation
 	}
 	exponent := big.NewInt(n)
 	return bounded(new(big.Rat).SetFrac(new(big.Int).Exp(num, exponent, nil), new(big.Int).Exp(den, exponent, nil)))
 }
 
-// text writes a result: all digits if it has a finite decimal form and not too many of them, else 34 digits and that it is
-// rounded.
+// text formats a result. A result with a finite decimal form of at most exactDigits digits is written in full. Any other
+// result has 34 digits and a mark that it is rounded.
 func text(value *big.Rat) string {
 	if decimals, exact := value.FloatPrec(); exact {
 		whole := value.FloatString(decimals)
@@ -108,8 +108,8 @@ func text(value *big.Rat) string {
 	return fmt.Sprintf("≈ %s%s (rounded to %d digits)", sign, decimal(digits, exponent), roundedDigits)
 }
 
-// rounded are the first 34 digits of a positive value, half to even and without zeros at their end, and the power of ten
-// that the last one stands for.
+// rounded returns the first 34 digits of a positive value, rounded half to even and without trailing zeros, and the power
+// of ten of the last digit.
 func rounded(value *big.Rat) (digits string, exponent int) {
 	ten, least := big.NewInt(10), pow10(roundedDigits-1)
 	for exponent = int(math.Floor(magnitude(value))) - roundedDigits; ; exponent++ {
@@ -121,7 +121,7 @@ func rounded(value *big.Rat) (digits string, exponent int) {
 		}
 		mantissa, rest := num.QuoRem(num, den, new(big.Int))
 		if mantissa.Cmp(new(big.Int).Mul(least, ten)) >= 0 {
-			continue // one digit too many
+			continue // rounding has added a digit
 		}
 		if half := rest.Lsh(rest, 1).Cmp(den); half > 0 || half == 0 && mantissa.Bit(0) == 1 {
 			mantissa.Add(mantissa, big.NewInt(1))
@@ -134,9 +134,9 @@ func rounded(value *big.Rat) (digits string, exponent int) {
 
 func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// decimal writes digits of which the last stands for a power of ten: in full, or as 1.5E+60 if that is short of zeros.
+// decimal formats digits whose last one has the power of ten exponent: in full, or as 1.5E+60 if that needs fewer zeros.
 func decimal(digits string, exponent int) string {
-	point := len(digits) + exponent // digits before the point
+	point := len(digits) + exponent // the number of digits before the point
 	switch {
 	case point > roundedDigits || point < -roundedDigits:
 		mantissa := digits[:1]

@@ -1,5 +1,5 @@
-// Package calculator is the built-in tool that evaluates arithmetic exactly, in fractions. It understands + - * / ^,
-// parentheses and decimal numbers and refuses everything else, pointing at it.
+// Package calculator provides the built-in tool that evaluates arithmetic exactly, in fractions. It accepts + - * / ^,
+// parentheses and decimal numbers. For any other input it returns an error that names the position.
 package calculator
 
 import (

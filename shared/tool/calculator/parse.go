@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// Bounds of what is evaluated, so that no expression costs more than a moment.
+// Bounds of an expression, so that every evaluation is fast.
 const (
 	maxLength = 500 // characters
-	maxDepth  = 50  // parentheses, signs and powers within one another
+	maxDepth  = 50  // nested parentheses, signs and powers
 )
 
-// Evaluate evaluates an expression, exactly. A result with a finite decimal form of up to 1,000 digits is written whole; of
-// any other the first 34 significant digits are, behind "≈ ", and it says so. What cannot be computed exactly is refused. The error is written for who wrote the expression and points
-// at the position, counted in characters from 1.
+// Evaluate evaluates an expression exactly. A result with a finite decimal form of up to 1,000 digits is written in full.
+// Any other result has the first 34 significant digits after "≈ ", and says that it is rounded. An expression that cannot
+// be computed exactly is refused. The error is written for the author of the expression. It names the position, counted
+// in characters from 1.
 func Evaluate(expression string) (string, error) {
 	p := &parser{text: []rune(expression)}
 	if len(p.text) > maxLength {
@@ -33,7 +34,7 @@ func Evaluate(expression string) (string, error) {
 	return text(value), nil
 }
 
-// end is what peek returns behind the last character.
+// end is the value of peek after the last character.
 const end rune = -1
 
 // parser is a recursive descent over the grammar
@@ -51,7 +52,7 @@ type parser struct {
 	depth int
 }
 
-// peek skips blanks and returns the next character, with typographic signs as their plain ones.
+// peek skips blanks and returns the next character. It returns the plain form of a typographic sign.
 func (p *parser) peek() rune {
 	for p.at < len(p.text) && strings.ContainsRune(" \t\r\n\u00a0", p.text[p.at]) {
 		p.at++
@@ -71,7 +72,7 @@ func (p *parser) peek() rune {
 	}
 }
 
-// enter counts one level of nesting; the returned function leaves it.
+// enter enters one level of nesting. The returned function leaves it.
 func (p *parser) enter() (func(), error) {
 	if p.depth++; p.depth > maxDepth {
 		return nil, fmt.Errorf("the expression is nested too deeply at position %d, the limit is %d levels", p.at+1, maxDepth)
@@ -191,7 +192,7 @@ func (p *parser) number() (*big.Rat, error) {
 	return value, nil
 }
 
-// unexpected points at the next character.
+// unexpected returns an error that names the position of the next character.
 func (p *parser) unexpected(want string) error {
 	c := p.peek()
 	if c == end {

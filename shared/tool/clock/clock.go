@@ -1,11 +1,11 @@
-// Package clock is the built-in tool that tells the current date and time in any time zone.
+// Package clock provides the built-in tool that returns the current date and time in any time zone.
 package clock
 
 import (
 	"context"
 	"fmt"
 	"time"
-	_ "time/tzdata" // a Lambda has no time zones of its own
+	_ "time/tzdata" // Lambda's runtime has no time zone database
 
 	"carrel/shared/chars"
 	"carrel/shared/tool"
@@ -32,14 +32,15 @@ func New(now func() time.Time) (tool.Tool, error) {
 	return t.ReadOnly(), err
 }
 
-// location finds a zone by its name. "Local" is none: it is where the server happens to be.
+// location finds a time zone by its name. It rejects "Local", which is the server's zone.
 func location(name string) (*time.Location, error) {
 	if name == "Local" {
 		name = "local"
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, &tool.Error{Text: fmt.Sprintf("There is no time zone %q. Give an IANA name such as Europe/Berlin, America/New_York or UTC.", chars.HeadPoints(name, 60))}
+		return nil, &tool.Error{Text: fmt.Sprintf("There is no time zone %q. "+
+			"Give an IANA name such as Europe/Berlin, America/New_York or UTC.", chars.HeadPoints(name, 60))}
 	}
 	return zone, nil
 }

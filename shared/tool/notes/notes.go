@@ -1,6 +1,6 @@
-// Package notes is the built-in tools that keep notes for a user, durably and in the user's own partition. They are five
-// tools and not one with an action: each has a schema that names exactly its own arguments, which models fill in more
-// reliably than a choice whose other fields depend on it, and a call says by its name what it did.
+// Package notes provides the built-in tools that keep notes for a user, durably and in the user's own partition. They are
+// five tools instead of one tool with an action argument. So each schema has exactly the arguments of one action, which
+// models fill in more reliably, and the name of a call shows what it did.
 package notes
 
 import (
@@ -17,24 +17,24 @@ import (
 	"carrel/shared/tool"
 )
 
-// Grant is what a run needs for all of them.
+// Grant is the grant that a run needs for each of these tools.
 const Grant = "notes"
 
 // MaxText is the longest note in characters.
 const MaxText = 1000
 
-// Names are the tools' names.
+// Names returns the tools' names.
 func Names() []string {
 	return []string{"notes_save", "notes_list", "notes_search", "notes_delete", "notes_clear"}
 }
 
-// Book is one user's notes. Concurrent calls are fine.
+// Book stores one user's notes. It is safe for concurrent use.
 type Book interface {
-	// SaveNote keeps a text of 1 to MaxText characters under the next number, or fails with chat.ErrFull.
+	// SaveNote stores a text of 1 to MaxText characters under the next number, or fails with chat.ErrFull.
 	SaveNote(ctx context.Context, text string) (chat.Note, error)
 	// Notes returns all notes, oldest first.
 	Notes(ctx context.Context) ([]chat.Note, error)
-	// DeleteNote takes a note away, or fails with chat.ErrNotFound.
+	// DeleteNote deletes a note, or fails with chat.ErrNotFound.
 	DeleteNote(ctx context.Context, id int) error
 }
 
@@ -54,18 +54,18 @@ type deleteArguments struct {
 	Number int `json:"number" jsonschema:"the number of the note, as notes_list or notes_search shows it"`
 }
 
-// New makes the tools of one run, bound to its user's book.
+// New makes the tools of one run, which work on its user's notes.
 func New(b Book) ([]tool.Tool, error) {
 	names := Names()
-	save, err1 := tool.Define(names[0], "Keeps a note for the user until it is deleted. Call it when the user asks to note or remember something.",
-		Grant, func(ctx context.Context, in saveArguments) (string, error) { return save(ctx, b, in.Text) })
+	save, err1 := tool.Define(names[0],
+		"Keeps a note for the user until it is deleted. Call it when the user asks to note or remember something.", Grant, func(ctx context.Context, in saveArguments) (string, error) { return save(ctx, b, in.Text) })
 	list, err2 := tool.Define(names[1], "Lists all of the user's notes with their numbers, oldest first.",
 		Grant, func(ctx context.Context, _ listArguments) (string, error) { return find(ctx, b, "") })
 	search, err3 := tool.Define(names[2], "Finds those of the user's notes that contain all of some words.",
 		Grant, func(ctx context.Context, in searchArguments) (string, error) { return find(ctx, b, in.Words) })
-	remove, err4 := tool.Define(names[3], "Deletes one of the user's notes by its number. It cannot be undone; the user is asked first.",
-		Grant, func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
-	forget, err5 := tool.Define(names[4], "Deletes all of the user's notes. It cannot be undone; the user is asked first.",
+	remove, err4 := tool.Define(names[3],
+		"Deletes one of the user's notes by its number. It cannot be undone; the user is asked first.", Grant, func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
+	clearAll, err5 := tool.Define(names[4], "Deletes all of the user's notes. It cannot be undone; the user is asked first.",
 		Grant, func(ctx context.Context, _ clearArguments) (string, error) { return empty(ctx, b) })
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func New(b Book) ([]tool.Tool, error) {
 	return []tool.Tool{
 		save, list.ReadOnly(), search.ReadOnly(),
 		remove.Destructive().AskFirst("Delete this note? It cannot be undone."),
-		forget.Destructive().AskFirst("Delete all of your notes? It cannot be undone."),
+		clearAll.Destructive().AskFirst("Delete all of your notes? It cannot be undone."),
 	}, nil
 }
 
@@ -83,7 +83,8 @@ func save(ctx context.Context, b Book, text string) (string, error) {
 	case chars.Blank(text):
 		return "", &tool.Error{Text: "The note is empty. Give its text."}
 	case n > MaxText:
-		return "", &tool.Error{Text: fmt.Sprintf("The note has %d characters; at most %d can be kept. Shorten it or save it as several.", n, MaxText)}
+		return "", &tool.Error{Text: fmt.Sprintf(
+			"The note has %d characters; at most %d can be kept. Shorten it or save it as several.", n, MaxText)}
 	}
 	note, err := b.SaveNote(ctx, text)
 	if errors.Is(err, chat.ErrFull) {
@@ -95,7 +96,7 @@ func save(ctx context.Context, b Book, text string) (string, error) {
 	return fmt.Sprintf("Saved as note %d.", note.ID), nil
 }
 
-// find lists the notes that contain all of the words; without words, all.
+// find lists the notes that contain all of the words. Without words it lists all notes.
 func find(ctx context.Context, b Book, words string) (string, error) {
 	notes, err := b.Notes(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package tooltest holds, for tests, the conversations in which a model that believes whatever it reads is told to do what
-// it must not: see injections.txtar.
+// Package tooltest provides test data about tools: the isolation case and attacks of each tool (cases.txtar), and prompt
+// injections, which are conversations with a model that obeys every text it reads (injections.txtar).
 package tooltest
 
 import (
@@ -18,17 +18,17 @@ import (
 //go:embed injections.txtar
 var injections []byte
 
-// Injection is one such conversation of one user.
+// Injection is one conversation of one user with that model.
 type Injection struct {
 	Name   string
-	Stack  bool     // it needs no tools but the built-in ones
-	Grants []string // that the user's token has
-	Notes  []string // that the user has before, oldest first
-	Script string   // what the scripted model plays
-	Gets   []tool.Outcome
+	Stack  bool           // it needs only the built-in tools
+	Grants []string       // the grants of the user's token
+	Notes  []string       // the user's notes before the conversation, oldest first
+	Script string         // the script of the model
+	Gets   []tool.Outcome // the expected outcomes of the calls
 }
 
-// Other is who the model is told to reach.
+// Other is the user whose data the injected text requests.
 type Other struct{ User, Key, Thread, Run string }
 
 // Injections reads the conversations.
@@ -65,11 +65,11 @@ func (i *Injection) add(tb testing.TB, key, text string) {
 			i.Gets = append(i.Gets, tool.Outcome(o))
 		}
 	default:
-		tb.Fatalf("%s: there is no %q", i.Name, key)
+		tb.Fatalf("injections.txtar, %s: unknown field %q", i.Name, key)
 	}
 }
 
-// named puts in the characters that are written as numbers.
+// named replaces the notation {U+0000} by the character.
 func named(tb testing.TB, text string) string {
 	return regexp.MustCompile(`\{U\+[0-9A-F]{4}\}`).ReplaceAllStringFunc(text, func(s string) string {
 		n, err := strconv.ParseUint(s[3:7], 16, 32)
@@ -80,7 +80,7 @@ func named(tb testing.TB, text string) string {
 	})
 }
 
-// Against is the conversation with the other's names in it.
+// Against returns the conversation with the other user's names filled in.
 func (i Injection) Against(o Other) Injection {
 	names := strings.NewReplacer("$BOBKEY", o.Key, "$BOBTHREAD", o.Thread, "$BOBRUN", o.Run, "$BOB", o.User)
 	i.Notes, i.Script = slices.Clone(i.Notes), names.Replace(i.Script)

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// wish is what a message asks of a tool other than the calculator. What is no wish has no tool.
-func wish(message string) (tool string, arguments map[string]any) {
+// requestedTool returns the tool that a message requests, other than the calculator, with the arguments. tool is "" if the
+// message requests none.
+func requestedTool(message string) (tool string, arguments map[string]any) {
 	plain := strings.ToLower(strings.Trim(strings.Join(strings.Fields(message), " "), " .!?"))
 	first, rest, _ := strings.Cut(strings.TrimSpace(message), ":")
 	if strings.EqualFold(first, "note") && strings.TrimSpace(rest) != "" {
@@ -36,7 +37,7 @@ func wish(message string) (tool string, arguments map[string]any) {
 	return "", nil
 }
 
-// isNumber reports whether the text is a whole number as JSON has it.
+// isNumber reports whether the text is a positive whole number in JSON.
 func isNumber(text string) bool {
 	return text != "" && len(text) < 10 && text[0] != '0' && strings.Trim(text, "0123456789") == ""
 }
