@@ -8,8 +8,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// cancel asks a running run to stop; one that never began has ended here and now, and may have freed a seat. An unknown run
-// is answered like one that has ended, and nothing is stored of it.
+// cancel requests a run to stop. A run that has not begun ends immediately and may free a slot. An unknown run is answered
+// like one that has ended, and nothing is stored.
 func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	c, err := r.store.Cancel(ctx, f.RunID)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -25,19 +25,19 @@ func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 		RequestID: r.id, RunID: f.RunID, ThreadID: c.Run.Thread, State: state(c.Run.Status),
 	})
 	if c.Ended {
-		r.tell(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
-		r.tellRow(ctx, c.Run.Thread)
+		r.broadcast(ctx, &wire.Ended{RunID: f.RunID, ThreadID: c.Run.Thread, Status: c.Run.Status})
+		r.broadcastThread(ctx, c.Run.Thread)
 	}
 	return err
 }
 
-// startQueued starts what may start now. What fails here, sweep does within a minute.
+// startQueued starts the queued runs that may start now. If that fails, sweep starts them within a minute.
 func (r *request) startQueued(ctx context.Context) {
 	runs, err := r.store.StartQueued(ctx)
 	if err != nil {
-		r.log.ErrorContext(ctx, "starting what waits", "err", err)
+		r.log.ErrorContext(ctx, "start queued runs", "err", err)
 	}
 	for _, run := range runs {
-		r.invoke(ctx, run.ID)
+		r.startRun(ctx, run.ID)
 	}
 }

@@ -68,7 +68,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 		want := 1.0
 		if c.code == "" {
 			want = 0
-		} else if !strings.Contains(log, `"msg":"frame refused"`) || !strings.Contains(log, `"code":"`+c.code+`"`) ||
+		} else if !strings.Contains(log, `"msg":"refuse a frame"`) || !strings.Contains(log, `"code":"`+c.code+`"`) ||
 			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "told-in-confidence") {
 			t.Errorf("%s: the log is %s", c.body, log)
 		}

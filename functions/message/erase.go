@@ -10,18 +10,18 @@ import (
 	"carrel/shared/wire"
 )
 
-// stateErasing is of the answer to erase: the mark is durable, and done comes when everything is erased.
+// stateErasing is the state in the answer to erase: the request is durable, and done follows when everything is erased.
 const stateErasing = "erasing"
 
-// recentSignIn bounds the age of the sign-in of a user who erases everything. A session that somebody finds open is older.
+// recentSignIn is the greatest age of the sign-in of a user who erases everything. It protects a session that was left open.
 const recentSignIn = 5 * time.Minute
 
-// eraseAuth is the template's EraseAuth: what a user whose tokens have no auth_time must do to erase everything.
+// eraseAuth is the parameter EraseAuth: what a user whose tokens have no auth_time must do to erase everything.
 type eraseAuth string
 
 const (
-	eraseBySignIn  eraseAuth = "signIn"  // they cannot: no token shows that they have just signed in
-	eraseByConfirm eraseAuth = "confirm" // the frame's confirm is enough
+	eraseBySignIn  eraseAuth = "signIn"  // they cannot, because no token proves a recent sign-in
+	eraseByConfirm eraseAuth = "confirm" // the field confirm of the frame is enough
 )
 
 // parseEraseAuth reads EraseAuth. Nothing is signIn, which refuses.
@@ -35,13 +35,13 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 	return "", fmt.Errorf("%q is neither %s nor %s", text, eraseBySignIn, eraseByConfirm)
 }
 
-// erase marks the user as one who is to be erased. From then on everything that they ask for is refused; turn erases,
-// and sweep asks it again until nothing is left. A repeat is answered like the first, and needs no new sign-in.
+// erase stores that the user is to be erased. From then on all requests of the user are refused. turn erases the data, and
+// sweep invokes it again until none is left. A repeated request gets the same answer and needs no new sign-in.
 func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 	if no := r.mayErase(); no != nil {
 		switch err := r.store.Open(ctx); {
 		case err == nil:
-			r.refused(ctx, no.Code)
+			r.countRefusal(ctx, no.Code)
 			return r.answer(ctx, no)
 		case !errors.Is(err, chat.ErrClosed):
 			return err

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// codeOf maps an error to the protocol's code. It reports false for what is no refusal but a failure.
+// codeOf maps the error of a refusal to the protocol's code. It reports false for a failure.
 func codeOf(err error) (wire.Code, bool) {
 	switch {
 	case errors.Is(err, chat.ErrBadID), errors.Is(err, store.ErrBadCursor):
@@ -38,7 +38,7 @@ func codeOf(err error) (wire.Code, bool) {
 	return wire.CodeInternal, false
 }
 
-// sentence says to a person what a code means and what to do. It never tells more than the code does.
+// sentence returns the explanation of a code for the user, and what to do. It reveals no more than the code does.
 func sentence(code wire.Code) string {
 	switch code {
 	case wire.CodeBadFrame:
@@ -69,7 +69,7 @@ func sentence(code wire.Code) string {
 	return "Something went wrong here. Try again."
 }
 
-// takenID refuses a run for an id that names something else.
+// takenID is the refusal of a run with an id that is in use.
 func takenID(request string, taken *store.TakenError) *wire.Error {
 	no := &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "runId", Message: "runId: This id names another run. Use a new one."}
 	if taken.Message >= 0 {
@@ -79,7 +79,7 @@ func takenID(request string, taken *store.TakenError) *wire.Error {
 	return no
 }
 
-// badCursor refuses a list for a cursor that the list has not given.
+// badCursor is the refusal of a list with a cursor that the list did not return.
 func badCursor(request string) *wire.Error {
 	return &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "before",
 		Message: "before: This list has not returned this cursor; send the before of an answer, or leave it out."}
@@ -88,7 +88,7 @@ func badCursor(request string) *wire.Error {
 // answered says that answers came to questions that are not open.
 const answered = "This question is not open any more: it was answered elsewhere, or its time is over."
 
-// rejection refuses a run, with what the client needs to do better.
+// rejection is the refusal of a run, with the details that the client needs to correct it.
 func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 	no := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: code, Message: sentence(code)}
 	if limited := (*chat.RateLimitedError)(nil); errors.As(err, &limited) {

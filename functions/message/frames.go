@@ -13,36 +13,36 @@ import (
 	"carrel/shared/wire"
 )
 
-// What happens to a user who sends more frames than the limits allow.
+// Limits for users who send more frames than the frame rate allows.
 const (
-	maxFrameBuckets = 1000             // users whose rate one process knows
-	shedWindow      = 10 * time.Second // in which shed frames are counted
-	shedMost        = 20               // shed frames in the window that make a flood
-	floodPause      = time.Minute      // in which a user who floods opens no connection
+	maxFrameBuckets = 1000             // users whose rate one process keeps
+	shedWindow      = 10 * time.Second // the window in which shed frames are counted
+	shedMost        = 20               // this many shed frames in the window are a flood
+	floodPause      = time.Minute      // how long a user may not connect after a flood
 )
 
-// verdict is what is done with a frame.
+// verdict says how a frame is treated.
 type verdict int
 
 const (
 	served   verdict = iota
-	shed             // it ends before any request; the client repeats it
-	flooded          // it makes a flood of the user's frames
-	flooding         // it is over the limit in a flood that was noticed
+	shed             // the frame is dropped before any request; the client repeats it
+	flooded          // the frame turns the user's frames into a flood
+	flooding         // the frame is over the limit during a known flood
 )
 
-// ownerHash names a user in memory: a one-way hash, which cannot be turned back into a User.
+// ownerHash identifies a user in memory. It is a one-way hash and cannot be turned back into a User.
 type ownerHash string
 
 // frameBucket is the rate of one user's frames. It holds numbers only. Times are in milliseconds since 1970.
 type frameBucket struct {
-	full  int64 // when it is full again
-	since int64 // when the window of shed frames began
-	shed  int   // frames that were shed in it
-	pause int64 // until then each frame over the limit ends its connection
+	full  int64 // when the bucket is full again
+	since int64 // the beginning of the window of shed frames
+	shed  int   // frames shed in the window
+	pause int64 // the end of the flood; until then each frame over the limit ends its connection
 }
 
-// frameLimits keeps the rates of the users whose frames this process serves. It holds no content and no user.
+// frameLimits holds the frame rates of the users that this process serves. It holds neither content nor users.
 type frameLimits struct {
 	rate    bucket.Rate
 	mu      sync.Mutex
@@ -56,7 +56,7 @@ func newFrameLimits(l chat.Limits) *frameLimits {
 	}
 }
 
-// take counts a frame of a user and says what is done with it, and for flooded and flooding how long the user is to wait.
+// take counts a frame of a user and returns its verdict. For flooded and flooding it also returns how long the user must wait.
 func (f *frameLimits) take(u chat.User, now time.Time) (verdict, time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,7 +91,7 @@ func (b *frameBucket) over(now time.Time) verdict {
 	return flooded
 }
 
-// resume takes a flood back that could not be stored, so that the next frame over the limit stores it.
+// resume undoes a flood that could not be stored, so that the next frame over the limit stores it.
 func (f *frameLimits) resume(u chat.User, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,8 +100,8 @@ func (f *frameLimits) resume(u chat.User, now time.Time) {
 	f.buckets[ownerHash(u.Hash())] = b
 }
 
-// drop makes room for one more user: buckets that are full say nothing and go. If none is, the one that is full first goes,
-// of a user without a flood if there is one.
+// drop makes room for one more user. It removes full buckets, which carry no information. If there is none, it removes the
+// bucket that is full first, preferably of a user without a flood.
 func (f *frameLimits) drop(now time.Time) {
 	at, first := now.UnixMilli(), ownerHash("")
 	for name, b := range f.buckets {
@@ -118,12 +118,12 @@ func (f *frameLimits) drop(now time.Time) {
 	}
 }
 
-// errShed ends a frame over the limit. API Gateway tells the client that the frame may not have arrived, and the client
-// repeats what has no answer.
-var errShed = fmt.Errorf("message: a frame over the user's limit: %w", chat.ErrRateLimited)
+// errShed drops a frame over the limit. API Gateway reports to the client that the frame may not have arrived, and the
+// client repeats it.
+var errShed = fmt.Errorf("message: drop a frame over the user's limit: %w", chat.ErrRateLimited)
 
-// limited ends a frame over the limit before it is decoded.
-func (r *request) limited(ctx context.Context, v verdict, wait time.Duration) error {
+// overLimit treats a frame over the limit before it is decoded.
+func (r *request) overLimit(ctx context.Context, v verdict, wait time.Duration) error {
 	r.monitor.Count(monitor.FramesShed, 1)
 	if v == shed {
 		return errShed
@@ -136,11 +136,11 @@ func (r *request) limited(ctx context.Context, v verdict, wait time.Duration) er
 		}
 		r.endOthers(ctx, wait)
 	}
-	return r.end(ctx, &chat.RateLimitedError{After: wait})
+	return r.refuseAndClose(ctx, &chat.RateLimitedError{After: wait})
 }
 
-// endOthers notifies and closes the user's other connections: the flood may come on all of them, and other processes would
-// each have to notice it. What fails here is left to those.
+// endOthers notifies and closes the user's other connections. The flood may use all of them, and each other process would
+// have to detect it again. If a connection cannot be closed here, those processes close it.
 func (r *request) endOthers(ctx context.Context, wait time.Duration) {
 	rows, err := r.store.Connections(ctx)
 	if err != nil {

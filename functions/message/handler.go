@@ -16,21 +16,21 @@ import (
 	"carrel/shared/wire"
 )
 
-// invoker invokes turn for a run, asynchronously; gateway.Invoker is one.
+// invoker invokes turn asynchronously. gateway.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 	EraseUser(ctx context.Context, u chat.User) error
 }
 
-// handler answers the frames of clients. It is shared by all requests. Of users it holds nothing but the rates of their
-// frames, by a one-way hash.
+// handler answers the frames of clients. All requests share it. The only data of users that it holds are the rates of their
+// frames, under a one-way hash.
 type handler struct {
 	table   *store.Table
 	poster  lasthop.Closer
 	invoker invoker
-	agent   func(name string) error // chat.ErrUnknownAgent for one that does not exist; "" is the default
+	agent   func(name string) error // returns chat.ErrUnknownAgent for an unknown agent; "" is the default agent
 	limits  chat.Limits
-	jitter  func() time.Duration // how long before its two hours a connection is to be renewed: 5 to 15 minutes
+	jitter  func() time.Duration // how long before the end of its two hours a connection is renewed: 5 to 15 minutes
 	monitor *monitor.Monitor
 	log     *slog.Logger
 	now     func() time.Time
@@ -39,12 +39,12 @@ type handler struct {
 	frames    *frameLimits
 }
 
-// request is one frame of one user's connection on its way.
+// request is one frame of one connection while it is answered.
 type request struct {
 	*handler
 	in     gateway.Inbound
 	id     string // the frame's requestId
-	posted int    // messages that were
+	posted int    // messages that were posted
 	store  *store.Store
 	log    *slog.Logger
 
@@ -53,8 +53,8 @@ type request struct {
 	tokenExpired bool           // the token expired before an answer could be posted
 }
 
-// Handle is the Lambda handler. What is wrong with a frame is told in a frame; only a failure of what lies below is an
-// error, for which API Gateway sends a frame of its own that makes the client ask again.
+// Handle is the Lambda handler. A faulty frame is answered with an error frame. Handle returns an error only if the store or
+// AWS fails. API Gateway then sends its own error frame, and the client repeats the request.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil {
@@ -67,10 +67,10 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 	log := h.log.With("user", in.User, "request", in.RequestID)
 	r := &request{handler: h, in: in, store: s, log: log}
 	if v, wait := h.frames.take(in.User, h.now()); v != served {
-		return gateway.OK(""), r.limited(ctx, v, wait)
+		return gateway.OK(""), r.overLimit(ctx, v, wait)
 	}
 	if err := r.serve(ctx); err != nil {
-		log.ErrorContext(ctx, "frame failed", "err", err)
+		log.ErrorContext(ctx, "answer a frame", "err", err)
 		return gateway.Answer{}, fmt.Errorf("message: %w", err)
 	}
 	return gateway.OK(""), nil
@@ -78,41 +78,42 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.An
 
 func (r *request) serve(ctx context.Context) error {
 	f, bad := wire.DecodeClient(r.in.Body)
-	err := r.do(ctx, f, bad)
+	err := r.respond(ctx, f, bad)
 	if v := (violation{}); errors.As(err, &v) {
 		r.recordViolation(ctx, v, f)
-		return nil // and nothing is posted
+		return nil // without an answer
 	}
 	if e := (noConnection{}); errors.As(err, &e) {
-		return r.end(ctx, e)
+		return r.refuseAndClose(ctx, e)
 	}
 	return err
 }
 
-// do answers a frame, or says that its token is past: also of one that cannot be read, and if it became so meanwhile.
-func (r *request) do(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
+// respond answers a frame. If the token has expired, or expires before the answer is posted, the answer is token_expired,
+// even to a frame that cannot be decoded.
+func (r *request) respond(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
 		r.id = bad.RequestID
 	} else {
 		r.id = f.Request().RequestID
 	}
 	if !r.now().Before(r.in.TokenExpires) {
-		return r.tooLate(ctx)
+		return r.refuseExpired(ctx)
 	}
 	err := r.reply(ctx, f, bad)
 	if err == nil && r.tokenExpired {
-		return r.tooLate(ctx)
+		return r.refuseExpired(ctx)
 	}
 	return err
 }
 
-// reply answers a frame, or says why it cannot be answered.
+// reply answers a frame with its result or with the reason for its refusal.
 func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
 		if _, err := r.ownConnection(ctx); err != nil {
 			return err
 		}
-		r.refused(ctx, bad.Code)
+		r.countRefusal(ctx, bad.Code)
 		return r.answer(ctx, bad)
 	}
 	err := r.dispatch(ctx, f)
@@ -120,7 +121,7 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 	if err == nil || !ok || errors.As(err, &noConnection{}) {
 		return err
 	}
-	r.refused(ctx, code, "err", err)
+	r.countRefusal(ctx, code, "err", err)
 	if taken := (*store.TakenError)(nil); errors.As(err, &taken) {
 		return r.answer(ctx, takenID(r.id, taken))
 	}
@@ -133,20 +134,20 @@ func (r *request) reply(ctx context.Context, f wire.ClientFrame, bad *wire.Error
 	return r.refuse(ctx, code)
 }
 
-// tooLate answers a frame whose connection's token is past, or became so before it could be answered.
-func (r *request) tooLate(ctx context.Context) error {
+// refuseExpired answers a frame whose token expired before the frame could be answered.
+func (r *request) refuseExpired(ctx context.Context) error {
 	if _, err := r.ownConnection(ctx); err != nil {
 		return err
 	}
 	r.watching = ""
-	r.refused(ctx, wire.CodeTokenExpired)
+	r.countRefusal(ctx, wire.CodeTokenExpired)
 	return r.refuse(ctx, wire.CodeTokenExpired)
 }
 
-// refused tells an operator of a refusal: whose it is in the log, by their hash, and how many there are as a metric. Of a
-// frame that cannot be read nothing is said but its code: what is in it is the sender's.
-func (r *request) refused(ctx context.Context, code wire.Code, more ...any) {
-	r.log.InfoContext(ctx, "frame refused", append([]any{"code", string(code)}, more...)...)
+// countRefusal reports a refusal to the operator: in the log with the hash of the user, and as a metric. The content of a
+// frame that cannot be decoded is not logged.
+func (r *request) countRefusal(ctx context.Context, code wire.Code, more ...any) {
+	r.log.InfoContext(ctx, "refuse a frame", append([]any{"code", string(code)}, more...)...)
 	r.monitor.Count(monitor.FramesRefused, 1)
 }
 
@@ -154,20 +155,22 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 	return r.answer(ctx, &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)})
 }
 
-// tell posts frames to all of the user's connections that they concern. What fails there heals by the clients' pings.
-func (r *request) tell(ctx context.Context, frames ...wire.ServerFrame) {
+// broadcast posts frames to the user's connections that may receive them. A client that misses one recovers with its next
+// ping.
+func (r *request) broadcast(ctx context.Context, frames ...wire.ServerFrame) {
 	a := lasthop.Recipients{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
 		Violation: func(id chat.ConnectionID) {
 			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID), monitor.Connection(id))
 		}}
 	if err := lasthop.Broadcast(ctx, a, frames...); err != nil {
-		r.log.WarnContext(ctx, "telling the user's connections", "err", err)
+		r.log.WarnContext(ctx, "broadcast to the user's connections", "err", err)
 	}
 }
 
-// invoke starts a run that has a seat. A failure leaves it admitted: sweep finds it past its deadline.
-func (r *request) invoke(ctx context.Context, run chat.RunID) {
+// startRun invokes turn for a run that has a slot. If that fails, the run stays admitted, and sweep finds it after its
+// deadline.
+func (r *request) startRun(ctx context.Context, run chat.RunID) {
 	if err := r.invoker.Turn(ctx, r.in.User, run); err != nil {
-		r.log.ErrorContext(ctx, "invoking turn", "run", string(run), "err", err)
+		r.log.ErrorContext(ctx, "invoke turn", "run", string(run), "err", err)
 	}
 }

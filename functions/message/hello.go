@@ -12,27 +12,27 @@ import (
 	"carrel/shared/wire"
 )
 
-// snapshotMessages is how many messages a snapshot gives, about.
+// snapshotMessages is about how many messages a snapshot holds.
 const snapshotMessages = 50
 
-// API Gateway ends a connection after two hours; an expired token ends its use.
+// API Gateway closes a connection after two hours. A connection is useless once its token has expired.
 const (
 	connectionLife = 2 * time.Hour
 	tokenMargin    = time.Minute
 )
 
-// view is what a hello found of a thread.
+// view is the state of a thread as a hello found it.
 type view struct {
-	thread   store.Thread // no Epoch: it does not exist
-	last     store.Record // the log's
-	head     chat.Seq     // the last event there is
-	usable   bool         // the cursor is: no snapshot is needed
+	thread   store.Thread // without an Epoch: the thread does not exist
+	last     store.Record // the last record of the log
+	head     chat.Seq     // the sequence number of the last event
+	usable   bool         // the client can continue from its cursor, without a snapshot
 	snapshot *wire.Snapshot
-	from     chat.Seq       // the client is to be given what follows
-	page     []store.Record // the beginning of that
+	from     chat.Seq       // the replay begins after this event
+	page     []store.Record // the first page of the replay
 }
 
-// hello points the connection at a thread and then, so that nothing falls in between, reads what there is of it.
+// hello points the connection at a thread and then reads the thread. In this order no event can be missed in between.
 func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	id, err := r.helloThread(ctx, f)
 	if err != nil {
@@ -43,10 +43,10 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 		return err
 	}
 	if row.Thread != id {
-		return nil // a later hello or run has overtaken this one, and has been answered
+		return nil // a later hello or run was handled first, and has been answered
 	}
 	r.watching = id
-	// A client never sends an n twice. The server may: the SDK repeats a write whose answer was lost.
+	// A client never sends an n twice. The SDK may: it repeats a write whose answer was lost.
 	replays := row.N == f.N && row.HelloBy == r.in.RequestID
 	v, err := r.view(ctx, id, f.Cursor, replays)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	if err != nil {
 		return err
 	}
-	ready.ThreadID, ready.Interrupts = id, v.questions()
+	ready.ThreadID, ready.Interrupts = id, v.openInterrupts()
 	frames := []wire.ServerFrame{ready}
 	if v.snapshot != nil {
 		v.snapshot.N = f.N
@@ -69,20 +69,21 @@ func (r *request) hello(ctx context.Context, f *wire.Hello) error {
 	return r.replay(ctx, f, v)
 }
 
-// helloThread is the thread that a hello is about: without a name the one that the connection has.
+// helloThread returns the thread of a hello. A hello that names none is about the thread of its connection.
 func (r *request) helloThread(ctx context.Context, f *wire.Hello) (chat.ThreadID, error) {
 	if f.ThreadID != "" {
 		return f.ThreadID, nil
 	}
 	row, err := r.ownConnection(ctx)
 	if errors.As(err, &noConnection{}) {
-		return chat.ThreadID(chat.NewID(r.now())), nil // watch writes the row again, or is told why not
+		return chat.ThreadID(chat.NewID(r.now())), nil // watch writes the record again, or returns why it may not
 	}
 	return row.Thread, err
 }
 
-// view reads the thread, the end of its log, the log behind a cursor or else the transcripts up to the thread's head and
-// the log behind that: of the log no more than the first page. Without a replay it reads only where the thread stands.
+// view reads the thread and the end of its log. With a usable cursor it also reads the first page of the log after the
+// cursor; without one, the transcripts up to the thread's head and the first page of the log after that. If no replay
+// follows, it reads only the position of the thread.
 func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor, replays bool) (view, error) {
 	t, err := r.store.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -114,7 +115,8 @@ func (r *request) view(ctx context.Context, id chat.ThreadID, c *chat.Cursor, re
 	return v, err
 }
 
-// follow reads the log behind a cursor. The cursor is usable if the log goes on right there, and not too far.
+// follow reads the log after a cursor. The cursor is usable if the log continues directly after it, and if at most
+// maxReplay events follow.
 func (r *request) follow(ctx context.Context, v *view, after chat.Seq) (err error) {
 	switch behind := v.head - after; {
 	case behind == 0:
@@ -138,9 +140,9 @@ func (r *request) snapshot(ctx context.Context, t store.Thread) (*wire.Snapshot,
 	}, nil
 }
 
-// ready says where the thread and the desk stand; the desk is read last.
+// ready reports the position of the thread and the runs of the user. The run queue is read last.
 func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready, error) {
-	d, err := r.desk(ctx)
+	d, err := r.runQueue(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +155,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 		},
 		ReconnectInMs: r.reconnectIn().Milliseconds(),
 	}
-	for _, s := range states(d) {
+	for _, s := range runStates(d) {
 		if s.ThreadID != v.thread.ID {
 			continue
 		}
@@ -161,7 +163,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 			ready.Active = &s
 			continue
 		}
-		if s.Messages, err = r.asked(ctx, s.RunID); err != nil {
+		if s.Messages, err = r.queuedMessages(ctx, s.RunID); err != nil {
 			return nil, err
 		}
 		ready.Queued = append(ready.Queued, s)
@@ -169,19 +171,20 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 	return ready, nil
 }
 
-// asked are the messages of a waiting run, which are in no log yet.
-func (r *request) asked(ctx context.Context, run chat.RunID) ([]agui.Message, error) {
+// queuedMessages returns the messages of a queued run, which are in no log yet.
+func (r *request) queuedMessages(ctx context.Context, run chat.RunID) ([]agui.Message, error) {
 	in, err := r.store.Input(ctx, run)
 	if errors.Is(err, chat.ErrNotFound) {
-		return nil, nil // it has ended since the desk was read
+		return nil, nil // the run has ended since the run queue was read
 	}
 	if err != nil {
-		return nil, fmt.Errorf("what waits: %w", err)
+		return nil, fmt.Errorf("read the input of queued run %s: %w", run, err)
 	}
 	return in.Messages, nil
 }
 
-// reconnectIn is how long the client waits before it opens its next socket. It is above zero: zero says nothing.
+// reconnectIn returns how long the client waits before it opens its next socket. It is never zero, which would mean no
+// value.
 func (r *request) reconnectIn() time.Duration {
 	by := r.in.ConnectedAt.Add(connectionLife - r.jitter())
 	if token := r.in.TokenExpires.Add(-tokenMargin); token.Before(by) {

@@ -11,7 +11,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// history answers a page of a thread's transcript; of a thread that the user does not have, an empty one.
+// history answers with a page of a thread's transcript. For a thread that the user does not have, the page is empty.
 func (r *request) history(ctx context.Context, f *wire.History) error {
 	limit := f.Limit
 	if limit == 0 {
@@ -40,7 +40,7 @@ type transcriptPage struct {
 	before   chat.Seq         // where the next older page begins; 0: there is none
 }
 
-// transcript reads about limit messages of the runs that began below before (0: the newest).
+// transcript reads about limit messages of the runs that began before a sequence number, or of the newest runs if it is 0.
 func (r *request) transcript(ctx context.Context, t store.Thread, before chat.Seq, limit int) (transcriptPage, error) {
 	ts, more, err := r.store.Transcripts(ctx, t, before, limit)
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"carrel/shared/store"
 )
 
-// questions are the thread's open interrupts as of the last event of its log: the thread's row has those of its head,
-// and the log goes on after it. The row may be one run older than the log that was read next. A run begins only where
-// nothing is asked any more, and what it asks is said by its last event.
-func (v view) questions() []agui.Interrupt {
+// openInterrupts returns the thread's open interrupts as of the last event of its log. The row of the thread has those as of
+// its head, and it may be one run older than the log, which was read later. A run begins only if no interrupt is open, and
+// its last event holds the interrupts that it opens.
+func (v view) openInterrupts() []agui.Interrupt {
 	if v.last.Last <= v.thread.Head {
 		return v.thread.Interrupts
 	}
@@ -21,9 +21,9 @@ func (v view) questions() []agui.Interrupt {
 	return nil
 }
 
-// judge refuses an answer that does not fit its question: the question stays open. A run that names no agent goes on with
-// the one that asked.
-func (r *request) judge(a *store.Admission) error {
+// checkResponses refuses a response that does not fit its interrupt, which stays open. If the run names no agent, the agent
+// that opened the interrupt continues.
+func (r *request) checkResponses(a *store.Admission) error {
 	for _, answer := range a.Responses {
 		if wrong := engine.CheckResponse(answer.Interrupt, answer.Resume); wrong != nil {
 			return &store.InterruptedError{Reason: wrong.Text, Interrupt: answer.Resume.InterruptID, Field: wrong.Field}

@@ -141,7 +141,7 @@ func TestQuestionsFollowTheLog(t *testing.T) {
 	} {
 		c.record.Last = c.record.Seq + chat.Seq(len(c.record.Events)) - 1
 		v := view{thread: store.Thread{Head: 10, Interrupts: open}, last: c.record}
-		if got := idsOf(v.questions()); got != c.want {
+		if got := idsOf(v.openInterrupts()); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// ping tells where the thread and the desk stand; the client sees for itself whether it has missed something.
+// ping answers with the position of the thread and the runs of the user. The client compares them with its own state.
 func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 	row, err := r.ownConnection(ctx)
 	if err != nil {
@@ -33,11 +33,11 @@ func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 			pong.Epoch, pong.Head, pong.Interrupted = t.Epoch, max(t.Head, last.Last), len(t.Interrupts) > 0
 		}
 	}
-	d, err := r.desk(ctx)
+	d, err := r.runQueue(ctx)
 	if err != nil {
 		return err
 	}
-	pong.Runs = states(d)
+	pong.Runs = runStates(d)
 	if err := r.answer(ctx, pong); err != nil {
 		return err
 	}
@@ -47,11 +47,11 @@ func (r *request) ping(ctx context.Context, f *wire.Ping) error {
 	return nil
 }
 
-// acknowledge keeps what the client has applied, if that is news, and measures how far behind it is.
+// acknowledge stores the cursor of the client if it has advanced, and measures how far the client lags.
 func (r *request) acknowledge(ctx context.Context, row chat.Connection, has chat.Cursor, last store.Record) {
 	if behind := last.Last - has.Seq; behind > 0 {
 		values := []monitor.Value{monitor.N(monitor.ClientBehind, int(behind))}
-		// Of what is in the last record the time is known; reading older ones is not worth a request.
+		// The last record holds the times of its events. Older records are not worth a request.
 		if at := max(has.Seq+1-last.Seq, 0); int(at) < len(last.Events) && last.Events[at].Timestamp > 0 {
 			values = append(values, monitor.Took(monitor.TimeBehind, r.now().Sub(time.UnixMilli(last.Events[at].Timestamp))))
 		}
@@ -61,6 +61,6 @@ func (r *request) acknowledge(ctx context.Context, row chat.Connection, has chat
 		return
 	}
 	if err := r.store.Acknowledge(ctx, row.ID, has); err != nil {
-		r.log.WarnContext(ctx, "keeping what a client has", "err", err) // its next ping says it again
+		r.log.WarnContext(ctx, "acknowledge a cursor", "err", err) // the next ping sends it again
 	}
 }

@@ -8,27 +8,27 @@ import (
 	"carrel/shared/wire"
 )
 
-// rename gives a thread the user's own title and tells all of the user's windows.
+// rename sets the title of a thread and broadcasts the change.
 func (r *request) rename(ctx context.Context, f *wire.Rename) error {
 	t, err := r.store.Rename(ctx, f.ThreadID, f.Title)
 	if err != nil {
 		return err
 	}
 	err = r.answer(ctx, &wire.Done{RequestID: r.id, ThreadID: t.ID})
-	r.tellRow(ctx, t.ID)
+	r.broadcastThread(ctx, t.ID)
 	return err
 }
 
-// delete takes a thread away: it is marked, its runs are cancelled, and all of the user's windows are told. Its content
-// is erased by turn, whom sweep asks. A repeat is answered like the first.
+// delete marks a thread as deleted, cancels its runs and broadcasts the change. turn erases the content later, invoked by
+// sweep. A repeated request gets the same answer.
 func (r *request) delete(ctx context.Context, f *wire.Delete) error {
 	t, err := r.store.Delete(ctx, f.ThreadID)
 	if err != nil {
 		return err
 	}
 	cancelled, err := r.store.CancelRuns(ctx, t.ID)
-	if err != nil { // turn does it again before it erases
-		r.log.ErrorContext(ctx, "cancelling a deleted thread's runs", "err", err)
+	if err != nil { // turn cancels them again before it erases the thread
+		r.log.ErrorContext(ctx, "cancel the runs of a deleted thread", "err", err)
 	}
 	if len(cancelled) > 0 {
 		r.startQueued(ctx)
@@ -44,24 +44,24 @@ func (r *request) delete(ctx context.Context, f *wire.Delete) error {
 		ThreadID: t.ID, Status: chat.ThreadIdle, Head: t.Head, Deleted: true,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),
 	}
-	r.tell(ctx, append(frames, &wire.Thread{ThreadInfo: row})...)
+	r.broadcast(ctx, append(frames, &wire.Thread{ThreadInfo: row})...)
 	return err
 }
 
-// tellRow tells all of the user's windows how a thread stands now. What fails there heals with its next change.
-func (r *request) tellRow(ctx context.Context, id chat.ThreadID) {
+// broadcastThread broadcasts the row of a thread as it is now. A failure is repaired by the next change of the thread.
+func (r *request) broadcastThread(ctx context.Context, id chat.ThreadID) {
 	t, err := r.store.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
-		return // deleted since, and told
+		return // deleted in the meantime, which was broadcast
 	}
 	if err != nil {
-		r.log.ErrorContext(ctx, "reading a thread to tell of it", "err", err)
+		r.log.ErrorContext(ctx, "read a thread to broadcast", "err", err)
 		return
 	}
-	d, err := r.store.RunQueue(ctx) // after the thread: what it says is as new, or newer
+	d, err := r.store.RunQueue(ctx) // read after the thread, so it is at least as new
 	if err != nil {
-		r.log.ErrorContext(ctx, "reading the desk to tell of a thread", "err", err)
+		r.log.ErrorContext(ctx, "read the run queue to broadcast a thread", "err", err)
 		return
 	}
-	r.tell(ctx, &wire.Thread{ThreadInfo: threadInfo(t, d)})
+	r.broadcast(ctx, &wire.Thread{ThreadInfo: threadInfo(t, d)})
 }

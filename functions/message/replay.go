@@ -13,81 +13,100 @@ import (
 )
 
 const (
-	// maxReplay is how many events are replayed at most: as many as one run may have, so that whoever slept through any
-	// one run sees all of it. Who is further behind gets a snapshot, which costs the same however much was missed.
+	// maxReplay is the greatest number of events that are replayed. It is the most that one run may have, so a client that
+	// missed any one run sees all of it. A client that lags further gets a snapshot, which costs the same however much was
+	// missed.
 	maxReplay  = 10_000
 	logPage    = 250              // records of one request, which has 1 MB at most: the first is read before ready is sent
-	replayTime = 15 * time.Second // of one hello; what is left the client's next one asks for
+	replayTime = 15 * time.Second // of one hello; the client's next hello requests the rest
 	maxJoined  = wire.MaxFrame * 3 / 4
 )
 
-// page reads the log behind a position, as far as one request goes: nothing at its end, and nothing either where what
-// follows cannot be read.
+// page reads one page of the log after a position. It is empty at the end of the log, and where the next record cannot be
+// read.
 func (r *request) page(ctx context.Context, v view, after chat.Seq) ([]store.Record, error) {
 	if after >= v.head {
 		return nil, nil
 	}
 	page, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, after, logPage)
 	if errors.Is(err, store.ErrUnreadable) {
-		r.log.ErrorContext(ctx, "replaying a log", "err", err)
-		return nil, nil // as if retention had taken it: the client is told by a snapshot
+		r.log.ErrorContext(ctx, "replay a log", "err", err)
+		return nil, nil // like a deleted record: the client gets a snapshot
 	}
 	return page, err
 }
 
-// replay posts what the log has behind v.from, page by page up to v.head: what comes later is posted by who appends it.
-// It ends early if the connection is not reached, has asked anew, or its time is over; the client asks for what it lacks.
+// logReplay posts the log of a thread to the connection that said hello.
+type logReplay struct {
+	*request
+	hello *wire.Hello
+	view  view
+	last  chat.Seq  // the last event that was posted, or view.from
+	until time.Time // the end of replayTime
+}
+
+// replay posts the log from v.from to v.head, page by page. Later events are posted by the run that appends them. It ends
+// early if the connection cannot be reached, has said another hello, or the time is over. The client then requests what it
+// still lacks.
 func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
-	until := r.now().Add(replayTime)
-	at := v.from
+	p := &logReplay{request: r, hello: f, view: v, last: v.from, until: r.now().Add(replayTime)}
+	defer p.measure()
 	for page := v.page; len(page) > 0; {
-		for _, frame := range joined(v.thread, page) {
-			if now := r.now(); !now.Before(until) || !now.Before(r.in.TokenExpires) {
-				return r.replayed(f, v, at)
-			}
-			reached, err := r.deliver(ctx, frame)
-			if err != nil || !reached {
-				return errors.Join(err, r.replayed(f, v, at))
-			}
-			at = frame.Seq + chat.Seq(len(frame.Events)) - 1
+		reached, err := p.post(ctx, page)
+		if err != nil || !reached || p.last >= v.head {
+			return err
 		}
-		if at < v.head {
-			row, err := r.ownConnection(ctx)
-			if err != nil {
-				return err
-			}
-			if row.ID == "" || row.N > f.N {
-				break // it has gone, or asked for something else since
-			}
+		superseded, err := p.superseded(ctx)
+		if err != nil || superseded {
+			return err
 		}
-		var err error
-		if page, err = r.page(ctx, v, at); err != nil {
+		if page, err = r.page(ctx, v, p.last); err != nil {
 			return err
 		}
 	}
-	return r.replayed(f, v, at)
-}
-
-// replayed measures what a hello brought: the log from v.from to at, or a snapshot before.
-func (r *request) replayed(f *wire.Hello, v view, at chat.Seq) error {
-	var values []monitor.Value
-	switch {
-	case v.snapshot != nil:
-		values = append(values, monitor.N(monitor.Snapshots, 1))
-	case at > v.from:
-		values = append(values, monitor.N(monitor.Replays, 1), monitor.N(monitor.ReplayedEvents, int(at-v.from)))
-		if f.N > 1 && at >= v.head {
-			values = append(values, monitor.N(monitor.GapsHealed, 1))
-		}
-	default:
-		return nil
-	}
-	r.monitor.Record(append(values, monitor.N(monitor.FramesPosted, r.posted))...)
 	return nil
 }
 
-// joined makes one frame of adjacent records of a run while they surely fit in one message: a post costs far more than
-// its bytes.
+// post posts one page. It reports false if the connection could not be reached or the time is over.
+func (p *logReplay) post(ctx context.Context, page []store.Record) (reached bool, err error) {
+	for _, frame := range joined(p.view.thread, page) {
+		if now := p.now(); !now.Before(p.until) || !now.Before(p.in.TokenExpires) {
+			return false, nil
+		}
+		if reached, err := p.deliver(ctx, frame); err != nil || !reached {
+			return false, err
+		}
+		p.last = frame.Seq + chat.Seq(len(frame.Events)) - 1
+	}
+	return true, nil
+}
+
+// superseded reports whether the connection has sent a later hello or run, which is answered by itself.
+func (p *logReplay) superseded(ctx context.Context) (bool, error) {
+	c, err := p.ownConnection(ctx)
+	return c.N > p.hello.N, err
+}
+
+// measure records what the hello brought: a snapshot, or the log from view.from to the last posted event.
+func (p *logReplay) measure() {
+	events := int(p.last - p.view.from)
+	var values []monitor.Value
+	switch {
+	case p.view.snapshot != nil:
+		values = append(values, monitor.N(monitor.Snapshots, 1))
+	case events > 0:
+		values = append(values, monitor.N(monitor.Replays, 1), monitor.N(monitor.ReplayedEvents, events))
+		if p.hello.N > 1 && p.last >= p.view.head {
+			values = append(values, monitor.N(monitor.GapsHealed, 1))
+		}
+	default:
+		return
+	}
+	p.monitor.Record(append(values, monitor.N(monitor.FramesPosted, p.request.posted))...)
+}
+
+// joined makes one frame of consecutive records of a run as long as they fit in one message, because a post costs far more
+// than its bytes.
 func joined(t store.Thread, records []store.Record) []*wire.Events {
 	var all []*wire.Events
 	size := 0
@@ -107,7 +126,7 @@ func joined(t store.Thread, records []store.Record) []*wire.Events {
 	return all
 }
 
-// sizeOf is about what an event takes as JSON.
+// sizeOf returns about how many bytes an event has as JSON.
 func sizeOf(e agui.Event) int {
 	const names = 160
 	size := names + len(e.Delta) + len(e.Metadata) + len(e.Value)
@@ -115,7 +134,7 @@ func sizeOf(e agui.Event) int {
 		size += len(*e.Content)
 	}
 	if e.Input != nil {
-		size = wire.MaxFrame // goes alone
+		size = wire.MaxFrame // in a frame of its own
 	}
 	return size
 }

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// maxTitle is in characters.
+// maxTitle is the length of a title in characters.
 const maxTitle = 60
 
 // The states of Accepted.
@@ -22,7 +22,7 @@ const (
 	stateEnded   = "ended"
 )
 
-// run switches its connection to its thread, so that no event of it is missed, records the run and starts it.
+// run points the connection at the thread of the run, so that it misses no event, then stores the run and starts it.
 func (r *request) run(ctx context.Context, f *wire.Run) error {
 	if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
 		return err
@@ -35,22 +35,22 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 		return err
 	}
 	if a.Invoke {
-		r.invoke(ctx, a.Run.ID)
+		r.startRun(ctx, a.Run.ID)
 	}
 	err = r.answer(ctx, &wire.Accepted{
 		RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status), Position: a.Position,
 	})
-	if a.Run.Status == chat.RunQueued && !a.Repeat { // turn tells of one that begins
-		r.tellRow(ctx, a.Run.Thread)
+	if a.Run.Status == chat.RunQueued && !a.Repeat { // turn broadcasts a run that begins
+		r.broadcastThread(ctx, a.Run.Thread)
 	}
 	return err
 }
 
-// admission is what the store is asked for. It fills in what the answers are to.
+// admission returns the request to admit a run. The store fills in the interrupts that the responses belong to.
 func (r *request) admission(f *wire.Run) store.Admission {
 	a := store.Admission{
 		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
-		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Judge: r.judge,
+		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Judge: r.checkResponses,
 	}
 	if len(f.Messages) > 0 {
 		a.Title = title(f.Messages[0].Content)
@@ -71,8 +71,8 @@ func state(s chat.RunStatus) string {
 	return stateRunning
 }
 
-// title names a thread after the first words that were said in it: whole ones, on one line, with hidden characters spelled
-// out. A first word that is too long is cut.
+// title returns a title from the first words of a message: complete words, on one line, with hidden characters spelled out.
+// If the first word is too long, it is cut.
 func title(text string) string {
 	words, title := strings.Fields(text), ""
 	for i, word := range words {
@@ -80,7 +80,7 @@ func title(text string) string {
 		longer := strings.TrimSpace(title + " " + word)
 		n := utf8.RuneCountInString(longer)
 		if i < len(words)-1 {
-			n++ // for the sign that more was said
+			n++ // for the ellipsis
 		}
 		if n > maxTitle {
 			if title == "" {

@@ -13,10 +13,10 @@ import (
 	"carrel/shared/wire"
 )
 
-// runsPage is the default of a page of runs.
+// runsPage is the default length of a page of runs.
 const runsPage = 20
 
-// runs answers a page of the user's runs.
+// runs answers with a page of the user's runs.
 func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 	limit := f.Limit
 	if limit == 0 {
@@ -33,7 +33,7 @@ func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 	return r.answer(ctx, list)
 }
 
-// runInfo is a row of the user's runs. Of a run that was not taken up there is nothing to count.
+// runInfo returns a row of the user's list of runs. A run that was never claimed has no statistics.
 func runInfo(run store.Run) wire.RunInfo {
 	info := wire.RunInfo{
 		RunID: run.ID, ThreadID: run.Thread, Status: run.Status, Agent: run.Agent,
@@ -49,7 +49,7 @@ func runInfo(run store.Run) wire.RunInfo {
 	return info
 }
 
-// millis is 0, which is absent, for no time.
+// millis returns a time in milliseconds since 1970, and 0 for the zero time, which is then left out of the frame.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -57,8 +57,8 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// desk reads the user's desk, and refuses one who is being erased.
-func (r *request) desk(ctx context.Context) (runqueue.Queue, error) {
+// runQueue reads the run queue of the user, and fails with a chat.ErrClosed if the user is being erased.
+func (r *request) runQueue(ctx context.Context) (runqueue.Queue, error) {
 	d, err := r.store.RunQueue(ctx)
 	if err == nil && d.Erasing {
 		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
@@ -66,8 +66,8 @@ func (r *request) desk(ctx context.Context) (runqueue.Queue, error) {
 	return d, err
 }
 
-// states are a desk's runs: those with a seat first, by id, then those that wait, in order.
-func states(d runqueue.Queue) []wire.RunState {
+// runStates returns the runs of a queue: first those with a slot, by id, then the queued ones, in order.
+func runStates(d runqueue.Queue) []wire.RunState {
 	var all []wire.RunState
 	for _, run := range slices.Sorted(maps.Keys(d.Slots)) {
 		all = append(all, wire.RunState{RunID: run, ThreadID: d.Slots[run], Status: chat.RunRunning})

@@ -8,7 +8,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// pageSize is the default of lists.
+// pageSize is the default length of a list.
 const pageSize = 50
 
 func (r *request) threads(ctx context.Context, f *wire.Threads) error {
@@ -20,7 +20,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if err != nil {
 		return err
 	}
-	d, err := r.desk(ctx) // after the rows: what it says is as new as they are, or newer
+	d, err := r.runQueue(ctx) // read after the rows, so it is at least as new
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	return r.answer(ctx, list)
 }
 
-// threadInfo is a row of the user's lists. The desk is to be read after the thread.
+// threadInfo returns the row of a thread in the user's lists. The run queue must be read after the thread.
 func threadInfo(t store.Thread, d runqueue.Queue) wire.ThreadInfo {
 	return wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: d.Status(t.ID), Head: t.Head,

@@ -24,23 +24,23 @@ func replayGuards() []guard {
 		{
 			name: "replay: page by page to the end", file: "functions/message/replay.go",
 			test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
-			from: `if page, err = r.page(ctx, v, at); err != nil {`, to: `if page = nil; err != nil {`,
+			from: `if page, err = r.page(ctx, v, p.last); err != nil {`, to: `if page = nil; err != nil {`,
 		},
 		{
 			name: "replay: a replay ends with its hello's time", file: "functions/message/replay.go",
 			test: message + "TestWhatOneHelloCannotFinishTheNextOneDoes",
-			from: `!now.Before(until) || !now.Before(r.in.TokenExpires)`,
-			to:   `!now.Before(until.Add(replayTime*100)) || !now.Before(r.in.TokenExpires)`,
+			from: `!now.Before(p.until) || !now.Before(p.in.TokenExpires)`,
+			to:   `!now.Before(p.until.Add(replayTime*100)) || !now.Before(p.in.TokenExpires)`,
 		},
 		{
 			name: "replay: nothing after the token has expired", file: "functions/message/replay.go",
 			test: message + "TestAReplayEndsWithItsReason",
-			from: `!now.Before(until) || !now.Before(r.in.TokenExpires)`, to: `!now.Before(until)`,
+			from: `!now.Before(p.until) || !now.Before(p.in.TokenExpires)`, to: `!now.Before(p.until)`,
 		},
 		{
 			name: "replay: a connection that watches another thread gets none", file: "functions/message/replay.go",
 			test: message + "TestAReplayEndsWithItsReason",
-			from: `if row.ID == "" || row.N > f.N {`, to: `if row.ID == "" || row.N > f.N+1000 {`,
+			from: `return c.N > p.hello.N, err`, to: `return c.N > p.hello.N+1000, err`,
 			spare: "each post of it goes by what the connection's record says",
 		},
 		{

@@ -140,15 +140,15 @@ func frameGuards() []guard {
 		{
 			name: "last hop: no frame is handled after the token has expired", file: "functions/message/handler.go",
 			test:  "./infra/audit/... TestFault30TokenExpiresOnOpenSocket",
-			from:  "if !r.now().Before(r.in.TokenExpires) {\n\t\treturn r.tooLate",
-			to:    "if r.now().IsZero() {\n\t\treturn r.tooLate",
+			from:  "if !r.now().Before(r.in.TokenExpires) {\n\t\treturn r.refuseExpired",
+			to:    "if r.now().IsZero() {\n\t\treturn r.refuseExpired",
 			spare: "the token is looked at before each post of an answer too",
 		},
 		{
 			name: "last hop: also a frame of an expired token", file: "functions/message/handler.go", test: every,
-			from: "tooLate(ctx context.Context) error {\n\tif _, err := r.ownConnection(ctx); err != nil {\n\t\treturn " +
+			from: "refuseExpired(ctx context.Context) error {\n\tif _, err := r.ownConnection(ctx); err != nil {\n\t\treturn " +
 				"err\n\t}\n",
-			to:    "tooLate(ctx context.Context) error {\n",
+			to:    "refuseExpired(ctx context.Context) error {\n",
 			spare: spare,
 		},
 		{

@@ -157,7 +157,7 @@ func (s *attack) loggedRefusals() (frames map[string]int, connects int) {
 		switch _, ours := s.accounts[l.User]; {
 		case l.Msg == "connect refused":
 			connects++
-		case l.Msg == "frame refused" && ours:
+		case l.Msg == "refuse a frame" && ours:
 			frames[l.Code]++
 		}
 	}

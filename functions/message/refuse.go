@@ -9,17 +9,17 @@ import (
 	"carrel/shared/wire"
 )
 
-// end refuses a frame and closes its socket: of a connection without a row, and of a user who sends too many frames. A
-// connection that nobody ended is closed without an answer. The answer holds nothing of the user's: it is the one thing that is posted to a connection without a row, beside the notice
-// that ends one.
-func (r *request) end(ctx context.Context, why error) error {
+// refuseAndClose refuses a frame and closes its socket. It serves frames on a connection without a record, and users who send
+// too many frames. If the connection was never ended, it is closed without an answer. The answer is posted without a record,
+// like the notice that ends a connection, so it must hold no data of the user.
+func (r *request) refuseAndClose(ctx context.Context, why error) error {
 	code, _ := codeOf(why)
-	r.refused(ctx, code, "err", why)
+	r.countRefusal(ctx, code, "err", why)
 	last := &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)}
 	if limited := (*chat.RateLimitedError)(nil); errors.As(why, &limited) {
 		last.RetryAfterMS = max(1, limited.After.Milliseconds())
 	}
-	if errors.Is(why, chat.ErrNotFound) { // nobody ended the connection: a lost socket makes its client connect again
+	if errors.Is(why, chat.ErrNotFound) { // the connection was not ended: the client connects again when its socket closes
 		last = nil
 	}
 	if err := lasthop.End(ctx, r.poster, map[chat.ConnectionID]*wire.Error{r.in.Connection: last}); err != nil {
