@@ -44,8 +44,8 @@ func (r *request) deliver(ctx context.Context, frames ...wire.ServerFrame) (reac
 	for _, f := range frames {
 		err := sender.Send(ctx, r.in.Connection, lasthop.NewReply(f, r.watching))
 		if errors.Is(err, chat.ErrGone) {
-			// A frame that is handled after the $disconnect of its connection has written the records again. No other event
-			// removes them.
+			// A frame that is handled after the $disconnect of its connection has written the records again. No other
+			// event removes them.
 			if err := r.store.Disconnect(ctx, r.in.Connection); err != nil {
 				return false, err
 			}

@@ -18,18 +18,20 @@ import (
 func (w window) wants(id chat.InterruptID, by string) agui.Interrupt {
 	q := question(id, w.at.Add(time.Hour))
 	q.Reason, q.Message = agui.ReasonInputRequired, "Which city?"
-	q.ResponseSchema = json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}`)
+	q.ResponseSchema = json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],` +
+		`"additionalProperties":false}`)
 	q.Metadata = json.RawMessage(fmt.Sprintf(`{"carrel":{"runId":"r1","tool":"ask","arguments":"{}","agent":%q}}`, by))
 	return q
 }
 
 // resumes is a run frame with one answer, as it stands.
 func resumes(run, answer string) string {
-	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],"resume":[{"interruptId":"i1",%s}]}`, run, answer)
+	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],`+
+		`"resume":[{"interruptId":"i1",%s}]}`, run, answer)
 }
 
-// An answer that does not fit its question is refused with what is wrong; the question stays open, nothing is stored, and
-// the next answer, even under the same id, is taken.
+// An answer that does not fit its question is refused with what is wrong; the question stays open, nothing is stored,
+// and the next answer, even under the same id, is taken.
 func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
@@ -141,7 +143,8 @@ func TestWhoGoesOnWithAnAnswer(t *testing.T) {
 		run, err := w.store().Run(t.Context(), "r2")
 		in, err2 := w.store().Input(t.Context(), "r2")
 		if errors.Join(err, err2) != nil || run.Agent != c.want || in.Agent != c.want {
-			t.Errorf("%s: the run is %q's, its input %q's, %v; want %q", name, run.Agent, in.Agent, errors.Join(err, err2), c.want)
+			t.Errorf("%s: the run is %q's, its input %q's, %v; want %q", name, run.Agent, in.Agent,
+				errors.Join(err, err2), c.want)
 		}
 	}
 }

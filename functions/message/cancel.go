@@ -8,8 +8,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// cancel requests a run to stop. A run that has not begun ends immediately and may free a slot. An unknown run is answered
-// like one that has ended, and nothing is stored.
+// cancel requests a run to stop. A run that has not begun ends immediately and may free a slot. An unknown run is
+// answered like one that has ended, and nothing is stored.
 func (r *request) cancel(ctx context.Context, f *wire.Cancel) error {
 	c, err := r.store.Cancel(ctx, f.RunID)
 	if errors.Is(err, chat.ErrNotFound) {

@@ -17,8 +17,8 @@ type violation struct{ guard monitor.Guard }
 // Error names neither user.
 func (violation) Error() string { return "the connection belongs to another user" }
 
-// noConnection is the error of a frame on a connection without a record, with the reason. A record outlives its socket, so
-// a connection without one was replaced, signed out or erased. The frame is refused, and the socket is closed.
+// noConnection is the error of a frame on a connection without a record, with the reason. A record outlives its socket,
+// so a connection without one was replaced, signed out or erased. The frame is refused, and the socket is closed.
 type noConnection struct{ reason error }
 
 // Error returns the reason.
@@ -28,8 +28,8 @@ func (e noConnection) Error() string { return e.reason.Error() }
 func (e noConnection) Unwrap() error { return e.reason }
 
 // ownConnection reads the record of the connection and checks that it belongs to the user that the authorizer names. A
-// record that names no owner is compared by the owner record of the connection instead. Without a record it fails with a
-// noConnection. Every frame passes this check or that of watch before anything is answered or changed.
+// record that names no owner is compared by the owner record of the connection instead. Without a record it fails with
+// a noConnection. Every frame passes this check or that of watch before anything is answered or changed.
 func (r *request) ownConnection(ctx context.Context) (chat.Connection, error) {
 	return r.read(func() (chat.Connection, error) {
 		c, err := r.store.Connection(ctx, r.in.Connection)
@@ -66,8 +66,8 @@ func (r *request) missing(ctx context.Context) error {
 	return err
 }
 
-// watch points the connection at a thread, stores the cursor of the client, if it sent one, and returns the record. It fails
-// like ownConnection if the connection belongs to another user or was ended.
+// watch points the connection at a thread, stores the cursor of the client, if it sent one, and returns the record. It
+// fails like ownConnection if the connection belongs to another user or was ended.
 func (r *request) watch(
 	ctx context.Context, thread chat.ThreadID, n int64, applied *chat.Cursor,
 ) (chat.Connection, error) {
@@ -80,7 +80,8 @@ func (r *request) watch(
 	}
 	return r.read(func() (chat.Connection, error) {
 		c, err := r.store.Watch(ctx, c)
-		if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrSignedOut) || errors.Is(err, chat.ErrRateLimited) {
+		if errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrSignedOut) ||
+			errors.Is(err, chat.ErrRateLimited) {
 			return c, noConnection{err}
 		}
 		return c, asViolation(err)
@@ -101,7 +102,8 @@ func (r *request) read(read func() (chat.Connection, error)) (chat.Connection, e
 	return record.Connection(), nil
 }
 
-// asViolation turns an error of the store about another user's connection into a violation, and returns others unchanged.
+// asViolation turns an error of the store about another user's connection into a violation, and returns others
+// unchanged.
 func asViolation(err error) error {
 	switch {
 	case len(chat.Foreign(err)) > 0:

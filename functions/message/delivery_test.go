@@ -81,8 +81,8 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%v refusals counted of %d frames, one of which is answered", sum, sent))
 }
 
-// What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and how
-// far behind it is is measured.
+// What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and
+// how far behind it is is measured.
 func TestClientsAcknowledge(t *testing.T) {
 	t.Attr("row", "E3: acknowledged cursors are stored, and their lag measured")
 	r := newLongRig(t)
@@ -110,7 +110,8 @@ func TestClientsAcknowledge(t *testing.T) {
 	ping := func(seq int, epoch chat.Epoch) string {
 		return fmt.Sprintf(`{"type":"ping","threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, epoch, seq)
 	}
-	if got := acked("hello", hello, 2, 5); got[monitor.Replays] != 1 || got[monitor.ReplayedEvents] != 3 || got[monitor.GapsHealed] != 1 || got[monitor.FramesPosted] != 2 {
+	if got := acked("hello", hello, 2, 5); got[monitor.Replays] != 1 || got[monitor.ReplayedEvents] != 3 ||
+		got[monitor.GapsHealed] != 1 || got[monitor.FramesPosted] != 2 {
 		t.Errorf("counted %v", got)
 	}
 	r.at = r.at.Add(3 * time.Second)
@@ -124,7 +125,8 @@ func TestClientsAcknowledge(t *testing.T) {
 	if got := acked("all of it", ping(5, epoch), 5, 5); len(got) > 0 {
 		t.Errorf("nobody lags, and counted %v", got)
 	}
-	if got := acked("a stranger's hello", `{"type":"hello","n":4,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 1, 5); got[monitor.Snapshots] != 1 {
+	if got := acked("a stranger's hello", `{"type":"hello","n":4,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 1,
+		5); got[monitor.Snapshots] != 1 {
 		t.Errorf("counted %v", got)
 	}
 	t.Attr("figure", fmt.Sprintf("%d hellos and pings, each cursor as it should be", acks))
@@ -143,7 +145,8 @@ func TestLargeThingsComeWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := []agui.Event{
-		{Type: agui.RunStarted, ThreadID: "t", RunID: "r1", Input: &agui.RunInput{ThreadID: "t", RunID: "r1", Messages: h.Input().Messages}},
+		{Type: agui.RunStarted, ThreadID: "t", RunID: "r1",
+			Input: &agui.RunInput{ThreadID: "t", RunID: "r1", Messages: h.Input().Messages}},
 		{Type: agui.ToolCallResult, MessageID: "m", ToolCallID: "c", Role: agui.RoleTool, Content: &big},
 	}
 	if _, err := h.Append(t.Context(), said); err != nil {
@@ -204,7 +207,8 @@ func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
 	for before > 0 {
 		page := w.send(fmt.Sprintf(`{"type":"history","threadId":"t","before":%d}`, before))[0].(*wire.HistoryPage)
 		if len(page.Messages) > 10 || page.Before >= before {
-			t.Fatalf("a page of %d messages before %d, which goes on before %d", len(page.Messages), before, page.Before)
+			t.Fatalf("a page of %d messages before %d, which goes on before %d", len(page.Messages), before,
+				page.Before)
 		}
 		got, before = got+len(page.Messages), page.Before
 	}
@@ -216,7 +220,8 @@ func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
 // A log record that cannot be read is told like one that is no longer kept: nobody is left with a gap for ever.
 func TestALogThatCannotBeRead(t *testing.T) {
 	r := newRig(t)
-	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: r.limits, Now: func() time.Time { return r.at }})
+	table, spoil := gatewaytest.TableAndSpoiler(t,
+		store.Config{Limits: r.limits, Now: func() time.Time { return r.at }})
 	r.table = table
 	w := r.window("alice", "w1=")
 	w.send(hi)

@@ -41,7 +41,10 @@ func frameHandlers() []frameHandler {
 }
 
 func handles[F wire.ClientFrame](t wire.Type, p precondition, h func(*request, context.Context, F) error) frameHandler {
-	return frameHandler{t, p, func(r *request, ctx context.Context, f wire.ClientFrame) error { return h(r, ctx, f.(F)) }}
+	return frameHandler{t, p, func(r *request, ctx context.Context,
+		f wire.ClientFrame) error {
+		return h(r, ctx, f.(F))
+	}}
 }
 
 // dispatch calls the handler of a frame once its precondition holds.

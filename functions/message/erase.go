@@ -13,7 +13,8 @@ import (
 // stateErasing is the state in the answer to erase: the request is durable, and done follows when everything is erased.
 const stateErasing = "erasing"
 
-// recentSignIn is the greatest age of the sign-in of a user who erases everything. It protects a session that was left open.
+// recentSignIn is the greatest age of the sign-in of a user who erases everything. It protects a session that was left
+// open.
 const recentSignIn = 5 * time.Minute
 
 // eraseAuth is the parameter EraseAuth: what a user whose tokens have no auth_time must do to erase everything.
@@ -35,8 +36,8 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 	return "", fmt.Errorf("%q is neither %s nor %s", text, eraseBySignIn, eraseByConfirm)
 }
 
-// erase stores that the user is to be erased. From then on all requests of the user are refused. turn erases the data, and
-// sweep invokes it again until none is left. A repeated request gets the same answer and needs no new sign-in.
+// erase stores that the user is to be erased. From then on all requests of the user are refused. turn erases the data,
+// and sweep invokes it again until none is left. A repeated request gets the same answer and needs no new sign-in.
 func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 	if no := r.mayErase(); no != nil {
 		switch err := r.store.Open(ctx); {
@@ -68,6 +69,7 @@ func (r *request) mayErase() *wire.Error {
 	case r.eraseAuth == eraseByConfirm:
 		return nil
 	}
-	return &wire.Error{RequestID: r.id, Code: wire.CodeDenied, Message: "The sign-in service does not say when you signed in. " +
-		"The operator can allow you to delete everything all the same, with the parameter EraseAuth=confirm."}
+	return &wire.Error{RequestID: r.id, Code: wire.CodeDenied,
+		Message: "The sign-in service does not say when you signed in. " +
+			"The operator can allow you to delete everything all the same, with the parameter EraseAuth=confirm."}
 }

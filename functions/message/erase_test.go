@@ -14,8 +14,8 @@ import (
 
 const erasing = `{"type":"error","requestId":"q","code":"erasing","message":"`
 
-// EraseUser is acknowledged once the mark is durable and has turn invoked; a repeat is answered like the first. From then
-// on every other frame is refused, and only this user's.
+// EraseUser is acknowledged once the mark is durable and has turn invoked; a repeat is answered like the first. From
+// then on every other frame is refused, and only this user's.
 func TestErase(t *testing.T) {
 	r := newRig(t)
 	w, bob := r.window("alice", "w1="), r.window("bob", "w3=")
@@ -23,20 +23,26 @@ func TestErase(t *testing.T) {
 	r.edge.Invoked()
 	said := sentence("erasing")
 	for range 2 {
-		w.answers(`{"type":"erase","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"erasing"}`)
-		if got := r.edge.Invoked(); len(got) != 1 || got[0] != (gatewaytest.Invocation{User: chattest.User(t, "alice"), EraseUser: true}) {
+		w.answers(`{"type":"erase","requestId":"q","confirm":true}`,
+			`{"type":"accepted","requestId":"q","state":"erasing"}`)
+		if got := r.edge.Invoked(); len(got) != 1 || got[0] != (gatewaytest.Invocation{User: chattest.User(t, "alice"),
+			EraseUser: true}) {
 			t.Errorf("invoked %+v", got)
 		}
 	}
 	for _, frame := range []string{
-		`"type":"hello","n":9,"threadId":"t"`, `"type":"cancel","runId":"r1"`, `"type":"threads"`, `"type":"history","threadId":"t"`,
-		`"type":"rename","threadId":"t","title":"x"`, `"type":"delete","threadId":"t"`, `"type":"runs"`, `"type":"ping"`,
+		`"type":"hello","n":9,"threadId":"t"`, `"type":"cancel","runId":"r1"`, `"type":"threads"`,
+		`"type":"history","threadId":"t"`,
+		`"type":"rename","threadId":"t","title":"x"`, `"type":"delete","threadId":"t"`, `"type":"runs"`,
+		`"type":"ping"`,
 	} {
 		w.answers(`{"requestId":"q",`+frame+`}`, erasing+said+`"}`)
 	}
-	w.answers(`{"type":"run","requestId":"q1","n":10,"runId":"r9","threadId":"t","messages":[{"id":"m","role":"user","content":"hello?"}]}`,
+	w.answers(`{"type":"run","requestId":"q1","n":10,"runId":"r9","threadId":"t","messages":[{"id":"m","role":"user",`+
+		`"content":"hello?"}]}`,
 		`{"type":"rejected","requestId":"q1","runId":"r9","code":"erasing","message":"`+said+`"}`)
-	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"erasing","message":"`+said+`"}`) // which was accepted before
+	// which was accepted before
+	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"erasing","message":"`+said+`"}`)
 	if got := r.edge.Invoked(); len(got) > 0 {
 		t.Errorf("for who is erased was invoked %+v", got)
 	}
@@ -57,8 +63,8 @@ func TestEraseWithoutTurn(t *testing.T) {
 	}
 }
 
-// Erasing everything needs a token whose auth_time is recent. The time of issue proves nothing, because a refresh moves it. For
-// tokens without auth_time the operator decides.
+// Erasing everything needs a token whose auth_time is recent. The time of issue proves nothing, because a refresh moves
+// it. For tokens without auth_time the operator decides.
 func TestErase_NeedsARecentSignIn(t *testing.T) {
 	for name, c := range map[string]struct {
 		ago    time.Duration
@@ -90,7 +96,8 @@ func TestErase_NeedsARecentSignIn(t *testing.T) {
 				}
 				return
 			}
-			if !refused || string(no.Code) != c.code || no.RequestID != "q" || c.code == "denied" && !strings.Contains(no.Message, "EraseAuth=confirm") {
+			if !refused || string(no.Code) != c.code || no.RequestID != "q" || c.code == "denied" &&
+				!strings.Contains(no.Message, "EraseAuth=confirm") {
 				t.Errorf("answered with %+v, want %s", got[0], c.code)
 			}
 			if err := w.store().Open(t.Context()); err != nil || len(r.edge.Invoked()) > 0 {
@@ -104,7 +111,8 @@ func TestErase_NeedsARecentSignIn(t *testing.T) {
 func TestErase_RepeatWithAnOldSignIn(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	const erase, accepted = `{"type":"erase","requestId":"q","confirm":true}`, `{"type":"accepted","requestId":"q","state":"erasing"}`
+	const erase, accepted = `{"type":"erase","requestId":"q","confirm":true}`,
+		`{"type":"accepted","requestId":"q","state":"erasing"}`
 	w.answers(erase, accepted)
 	for _, old := range []chat.SignIn{{At: r.at.Add(-time.Hour), Proven: true}, {At: r.at.Add(-time.Hour)}} {
 		w.signIn = old

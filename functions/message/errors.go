@@ -71,7 +71,8 @@ func sentence(code wire.Code) string {
 
 // takenID is the refusal of a run with an id that is in use.
 func takenID(request string, taken *store.TakenError) *wire.Error {
-	no := &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "runId", Message: "runId: This id names another run. Use a new one."}
+	no := &wire.Error{RequestID: request, Code: wire.CodeBadFrame, Field: "runId",
+		Message: "runId: This id names another run. Use a new one."}
 	if taken.Message >= 0 {
 		no.Field = fmt.Sprintf("messages[%d].id", taken.Message)
 		no.Message = no.Field + ": Another message of this thread has this id. Use a new one."

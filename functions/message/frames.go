@@ -56,7 +56,8 @@ func newFrameLimits(l chat.Limits) *frameLimits {
 	}
 }
 
-// take counts a frame of a user and returns its verdict. For flooded and flooding it also returns how long the user must wait.
+// take counts a frame of a user and returns its verdict. For flooded and flooding it also returns how long the user
+// must wait.
 func (f *frameLimits) take(u chat.User, now time.Time) (verdict, time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,8 +101,8 @@ func (f *frameLimits) resume(u chat.User, now time.Time) {
 	f.buckets[ownerHash(u.Hash())] = b
 }
 
-// drop makes room for one more user. It removes full buckets, which carry no information. If there is none, it removes the
-// bucket that is full first, preferably of a user without a flood.
+// drop makes room for one more user. It removes full buckets, which carry no information. If there is none, it removes
+// the bucket that is full first, preferably of a user without a flood.
 func (f *frameLimits) drop(now time.Time) {
 	at, first := now.UnixMilli(), ownerHash("")
 	for name, b := range f.buckets {
@@ -139,8 +140,8 @@ func (r *request) overLimit(ctx context.Context, v verdict, wait time.Duration) 
 	return r.refuseAndClose(ctx, &chat.RateLimitedError{After: wait})
 }
 
-// endOthers notifies and closes the user's other connections. The flood may use all of them, and each other process would
-// have to detect it again. If a connection cannot be closed here, those processes close it.
+// endOthers notifies and closes the user's other connections. The flood may use all of them, and each other process
+// would have to detect it again. If a connection cannot be closed here, those processes close it.
 func (r *request) endOthers(ctx context.Context, wait time.Duration) {
 	rows, err := r.store.Connections(ctx)
 	if err != nil {
@@ -149,7 +150,8 @@ func (r *request) endOthers(ctx context.Context, wait time.Duration) {
 	last := map[chat.ConnectionID]*wire.Error{}
 	for _, row := range rows {
 		if row.ID != r.in.Connection {
-			last[row.ID] = &wire.Error{Code: wire.CodeRateLimited, Message: sentence(wire.CodeRateLimited), RetryAfterMS: wait.Milliseconds()}
+			last[row.ID] = &wire.Error{Code: wire.CodeRateLimited, Message: sentence(wire.CodeRateLimited),
+				RetryAfterMS: wait.Milliseconds()}
 		}
 	}
 	if err := lasthop.End(ctx, r.poster, last); err != nil {

@@ -20,8 +20,8 @@ func frameRig(t *testing.T) *rig {
 	return r
 }
 
-// A frame over the limit ends before any request, and Lambda reports it as failed: API Gateway then has the client repeat
-// what has no answer. Another user is not affected.
+// A frame over the limit ends before any request, and Lambda reports it as failed: API Gateway then has the client
+// repeat what has no answer. Another user is not affected.
 func TestFrames_OverLimit(t *testing.T) {
 	r := frameRig(t)
 	w, other := r.window("alice", "c1"), r.window("bob", "c2")
@@ -62,7 +62,8 @@ func TestFrames_Flood(t *testing.T) {
 			}
 		}
 		w.answers(`{"type":"ping","requestId":"q"}`,
-			`{"type":"error","code":"rate_limited","message":"Too many requests. Wait a moment and try again.","retryAfterMs":60000}`)
+			`{"type":"error","code":"rate_limited","message":"Too many requests. Wait a moment and try `+
+				`again.","retryAfterMs":60000}`)
 		if !slices.Contains(r.edge.Closed(), w.id) {
 			t.Errorf("the socket %s stays open", w.id)
 		}
@@ -73,7 +74,8 @@ func TestFrames_Flood(t *testing.T) {
 		t.Errorf("a connection in the flood gives %v, want it refused for a minute", err)
 	}
 	r.at = r.at.Add(time.Minute)
-	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: "c3", Thread: "t", Connected: r.at, SignedIn: r.at}); err != nil {
+	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: "c3", Thread: "t", Connected: r.at,
+		SignedIn: r.at}); err != nil {
 		t.Errorf("a connection after the flood gives %v", err)
 	}
 }

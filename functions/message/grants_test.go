@@ -15,7 +15,8 @@ import (
 func (w window) granted(body string, grants ...string) []wire.ServerFrame {
 	w.t.Helper()
 	_, err := w.Handle(w.t.Context(), gatewaytest.Message(w.t, gateway.Inbound{
-		User: w.user, Connection: w.id, Grants: grants, ConnectedAt: w.at, TokenExpires: w.at.Add(w.life), Body: []byte(body), RequestID: "q",
+		User: w.user, Connection: w.id, Grants: grants, ConnectedAt: w.at, TokenExpires: w.at.Add(w.life),
+		Body: []byte(body), RequestID: "q",
 	}))
 	if err != nil {
 		w.t.Fatal(err)
@@ -23,14 +24,15 @@ func (w window) granted(body string, grants ...string) []wire.ServerFrame {
 	return w.edge.Frames(w.id)
 }
 
-// A run's grants are those of the verified token, as API Gateway hands them on: nothing that a client writes adds one, and
-// the same run asked for again, with another token, keeps those that it has.
+// A run's grants are those of the verified token, as API Gateway hands them on: nothing that a client writes adds one,
+// and the same run asked for again, with another token, keeps those that it has.
 func TestAFrameBringsNoGrants(t *testing.T) {
 	t.Attr("row", "D2: a frame carries no grants")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	smuggled := []string{
-		`"grants":["admin"],`, `"Grants":["admin"],`, `"authorizer":{"grants":"admin"},`, `"tools":["notes_list"],`, `"user":"bob",`,
+		`"grants":["admin"],`, `"Grants":["admin"],`, `"authorizer":{"grants":"admin"},`, `"tools":["notes_list"],`,
+		`"user":"bob",`,
 		`"resume":[],"grants":"admin",`, `"requestContext":{"authorizer":{"grants":"admin"}},`,
 	}
 	refused := 0

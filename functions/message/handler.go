@@ -22,8 +22,8 @@ type invoker interface {
 	EraseUser(ctx context.Context, u chat.User) error
 }
 
-// handler answers the frames of clients. All requests share it. The only data of users that it holds are the rates of their
-// frames, under a one-way hash.
+// handler answers the frames of clients. All requests share it. The only data of users that it holds are the rates of
+// their frames, under a one-way hash.
 type handler struct {
 	table   *store.Table
 	poster  lasthop.Closer
@@ -53,8 +53,8 @@ type request struct {
 	tokenExpired bool           // the token expired before an answer could be posted
 }
 
-// Handle is the Lambda handler. A faulty frame is answered with an error frame. Handle returns an error only if the store or
-// AWS fails. API Gateway then sends its own error frame, and the client repeats the request.
+// Handle is the Lambda handler. A faulty frame is answered with an error frame. Handle returns an error only if the
+// store or AWS fails. API Gateway then sends its own error frame, and the client repeats the request.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if err != nil {
@@ -89,8 +89,8 @@ func (r *request) serve(ctx context.Context) error {
 	return err
 }
 
-// respond answers a frame. If the token has expired, or expires before the answer is posted, the answer is token_expired,
-// even to a frame that cannot be decoded.
+// respond answers a frame. If the token has expired, or expires before the answer is posted, the answer is
+// token_expired, even to a frame that cannot be decoded.
 func (r *request) respond(ctx context.Context, f wire.ClientFrame, bad *wire.Error) error {
 	if bad != nil {
 		r.id = bad.RequestID
@@ -144,8 +144,8 @@ func (r *request) refuseExpired(ctx context.Context) error {
 	return r.refuse(ctx, wire.CodeTokenExpired)
 }
 
-// countRefusal reports a refusal to the operator: in the log with the hash of the user, and as a metric. The content of a
-// frame that cannot be decoded is not logged.
+// countRefusal reports a refusal to the operator: in the log with the hash of the user, and as a metric. The content of
+// a frame that cannot be decoded is not logged.
 func (r *request) countRefusal(ctx context.Context, code wire.Code, more ...any) {
 	r.log.InfoContext(ctx, "refuse a frame", append([]any{"code", string(code)}, more...)...)
 	r.monitor.Count(monitor.FramesRefused, 1)
@@ -155,12 +155,13 @@ func (r *request) refuse(ctx context.Context, code wire.Code) error {
 	return r.answer(ctx, &wire.Error{RequestID: r.id, Code: code, Message: sentence(code)})
 }
 
-// broadcast posts frames to the user's connections that may receive them. A client that misses one recovers with its next
-// ping.
+// broadcast posts frames to the user's connections that may receive them. A client that misses one recovers with its
+// next ping.
 func (r *request) broadcast(ctx context.Context, frames ...wire.ServerFrame) {
 	a := lasthop.Recipients{User: r.in.User, Connections: r.store, Poster: r.poster, Now: r.now,
 		Violation: func(id chat.ConnectionID) {
-			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID), monitor.Connection(id))
+			r.monitor.Violation(ctx, monitor.ConnectionRecord, r.in.User, monitor.Request(r.in.RequestID),
+				monitor.Connection(id))
 		}}
 	if err := lasthop.Broadcast(ctx, a, frames...); err != nil {
 		r.log.WarnContext(ctx, "broadcast to the user's connections", "err", err)

@@ -54,10 +54,11 @@ func (w window) hello(body string) got {
 func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`, `{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+
-		`"head":0,"recovered":true,"queued":[],"interrupts":[],`+
-		`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"queued":20,"connections":10},`+
-		fmt.Sprintf(`"reconnectInMs":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).Sub(r.at).Milliseconds()))
+	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`,
+		`{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+
+			`"head":0,"recovered":true,"queued":[],"interrupts":[],`+
+			`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"queued":20,"connections":10},`+
+			fmt.Sprintf(`"reconnectInMs":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).Sub(r.at).Milliseconds()))
 	if g := w.hello(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":"gone","seq":7}}`); g.ready.Recovered {
 		t.Error("a cursor of a thread that is gone was recovered")
 	}
@@ -66,7 +67,8 @@ func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
 	bob := r.window("bob", "w2=")
 	bob.send(hi)
 	bob.does("r1", "for bob only", true)
-	if g := w.hello(`{"type":"hello","n":3,"threadId":"t"}`); g.ready.Epoch != "" || g.snapshot != nil || g.events != nil {
+	if g := w.hello(`{"type":"hello","n":3,"threadId":"t"}`); g.ready.Epoch != "" || g.snapshot != nil ||
+		g.events != nil {
 		t.Errorf("somebody else's thread is not an empty one: %+v", g)
 	}
 }
@@ -75,7 +77,8 @@ func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.life = 24 * time.Hour
-	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ReconnectInMs != (110*time.Minute).Milliseconds() || g.ready.ThreadID == "" {
+	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ReconnectInMs != (110*time.Minute).Milliseconds() ||
+		g.ready.ThreadID == "" {
 		t.Errorf("ready is %+v", g.ready)
 	}
 }
@@ -118,13 +121,15 @@ func TestHelloReplaysOrRestates(t *testing.T) {
 		if g.ready.Recovered != c.recovered || g.ready.Epoch != epoch || g.ready.Head != 9 {
 			t.Errorf("%s: ready %+v", name, g.ready)
 		}
-		if g.ready.Active == nil || g.ready.Active.RunID != "r2" || len(g.ready.Queued) != 1 || g.ready.Queued[0].Messages[0].Content != "hi" {
+		if g.ready.Active == nil || g.ready.Active.RunID != "r2" || len(g.ready.Queued) != 1 ||
+			g.ready.Queued[0].Messages[0].Content != "hi" {
 			t.Errorf("%s: active %+v, waiting %+v", name, g.ready.Active, g.ready.Queued)
 		}
 		if c.recovered != (g.snapshot == nil) {
 			t.Errorf("%s: snapshot %+v", name, g.snapshot)
 		}
-		if g.snapshot != nil && (g.snapshot.Seq != 5 || len(g.snapshot.Messages) != 2 || g.snapshot.N != 9 || g.snapshot.More) {
+		if g.snapshot != nil && (g.snapshot.Seq != 5 || len(g.snapshot.Messages) != 2 || g.snapshot.N != 9 ||
+			g.snapshot.More) {
 			t.Errorf("%s: snapshot %+v", name, g.snapshot)
 		}
 		if first := g.next - chat.Seq(len(g.events)); first != c.first {
@@ -164,7 +169,8 @@ func TestHelloJoinsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 150 {
-		if _, err := h.Append(t.Context(), []agui.Event{{Type: agui.StepStarted, StepName: "s"}, {Type: agui.StepFinished, StepName: "s"}}); err != nil {
+		if _, err := h.Append(t.Context(), []agui.Event{{Type: agui.StepStarted, StepName: "s"},
+			{Type: agui.StepFinished, StepName: "s"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -203,7 +209,8 @@ func TestTwoUsersOnOneConnectionAreAViolation(t *testing.T) {
 		t.Errorf("posted %d frames", len(got))
 	}
 	for i, body := range []string{
-		hi, `{"type":"ping"}`, `{"type":"runs"}`, `{"type":"threads"}`, `{"type":"history","threadId":"t"}`, `{"type":"cancel","runId":"r1"}`,
+		hi, `{"type":"ping"}`, `{"type":"runs"}`, `{"type":"threads"}`, `{"type":"history","threadId":"t"}`,
+		`{"type":"cancel","runId":"r1"}`,
 	} {
 		if got := r.window("bob", "w1=").send(body); len(got) != 0 {
 			t.Errorf("%s: posted %d frames", body, len(got))
@@ -226,7 +233,8 @@ func TestCancel(t *testing.T) {
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
 		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
-		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+2},"used":{now},"head":0}`)
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+2},`+
+			`"used":{now},"head":0}`)
 	if got := r.edge.Frames("w2="); len(got) != 3 { // the list's row when it began to wait, too
 		t.Errorf("the other window was posted %d frames, want ended and the list's rows", len(got))
 	}
@@ -243,8 +251,10 @@ func TestCancel(t *testing.T) {
 	}
 
 	// Unknown: nothing is remembered, and a run of that id begins.
-	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`, `{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
-	if got := w.send(strings.ReplaceAll(hi, "r1", "r9")); len(got) == 0 || got[0].(*wire.Accepted).State != stateQueued {
+	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`,
+		`{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
+	if got := w.send(strings.ReplaceAll(hi, "r1", "r9")); len(got) == 0 ||
+		got[0].(*wire.Accepted).State != stateQueued {
 		t.Errorf("a run whose id was cancelled before is answered with %v", got)
 	}
 }
@@ -282,8 +292,8 @@ func TestTitle(t *testing.T) {
 	}
 }
 
-// A repeated hello is not replayed twice. One that the SDK repeated, because the answer of its write was lost, is answered in
-// full: the client has had no answer to it.
+// A repeated hello is not replayed twice. One that the SDK repeated, because the answer of its write was lost, is
+// answered in full: the client has had no answer to it.
 func TestHello_Repeated(t *testing.T) {
 	r := newRig(t)
 	r.window("alice", "w0=").send(hi)

@@ -29,7 +29,8 @@ func (r *request) history(ctx context.Context, f *wire.History) error {
 		return err
 	}
 	return r.answer(ctx, &wire.HistoryPage{
-		RequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0, Before: p.before,
+		RequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0,
+		Before: p.before,
 	})
 }
 
@@ -40,7 +41,8 @@ type transcriptPage struct {
 	before   chat.Seq         // where the next older page begins; 0: there is none
 }
 
-// transcript reads about limit messages of the runs that began before a sequence number, or of the newest runs if it is 0.
+// transcript reads about limit messages of the runs that began before a sequence number, or of the newest runs if it is
+// 0.
 func (r *request) transcript(ctx context.Context, t store.Thread, before chat.Seq, limit int) (transcriptPage, error) {
 	ts, more, err := r.store.Transcripts(ctx, t, before, limit)
 	if err != nil {
@@ -49,7 +51,8 @@ func (r *request) transcript(ctx context.Context, t store.Thread, before chat.Se
 	var p transcriptPage
 	for _, run := range slices.Backward(ts) {
 		p.messages = append(p.messages, run.Messages...)
-		p.runs = append(p.runs, wire.RunHeader{RunID: run.Run, Seq: run.First, Messages: len(run.Messages), Header: run.Header})
+		p.runs = append(p.runs, wire.RunHeader{RunID: run.Run, Seq: run.First, Messages: len(run.Messages),
+			Header: run.Header})
 	}
 	if more && len(ts) > 0 {
 		p.before = ts[len(ts)-1].First

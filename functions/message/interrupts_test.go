@@ -32,7 +32,8 @@ func (w window) puts(run chat.RunID, questions ...agui.Interrupt) {
 	}
 	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
 		Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}}
-	last := agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: questions}}
+	last := agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run,
+		Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: questions}}
 	if _, _, err := h.End(w.t.Context(), []agui.Event{started, last}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -57,7 +58,8 @@ func answering(run string, ids ...string) string {
 	for _, id := range ids {
 		list = append(list, fmt.Sprintf(`{"interruptId":%q,"status":"resolved","payload":{"approved":true}}`, id))
 	}
-	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],"resume":[%s]}`, run, strings.Join(list, ","))
+	return fmt.Sprintf(`{"type":"run","requestId":"q","n":3,"runId":%q,"threadId":"t","messages":[],"resume":[%s]}`,
+		run, strings.Join(list, ","))
 }
 
 // rejected is the refusal of a run for open questions.
@@ -96,8 +98,10 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 	}
 
 	// Not answered, answered in part, answered wrongly: what is open is told, and nothing is stored.
-	for _, body := range []string{strings.ReplaceAll(hi, "r1", "r2"), answering("r2", "i1"), answering("r2", "i1", "i2", "i3")} {
-		if no := w.rejected(body); idsOf(no.Interrupts) != "i1 i2" || no.RunID != "r2" || no.Message != sentence(wire.CodeInterrupted) {
+	for _, body := range []string{strings.ReplaceAll(hi, "r1", "r2"), answering("r2", "i1"),
+		answering("r2", "i1", "i2", "i3")} {
+		if no := w.rejected(body); idsOf(no.Interrupts) != "i1 i2" || no.RunID != "r2" ||
+			no.Message != sentence(wire.CodeInterrupted) {
 			t.Errorf("%s\nwas rejected with %+v", body, no)
 		}
 	}
@@ -113,10 +117,12 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 	}
 	w.answers(answering("r3", "i1", "i2"), accepted)
 	in, err := w.store().Input(t.Context(), "r3")
-	if err != nil || len(in.Responses) != 2 || in.Responses[1].Interrupt.ToolCallID != "c-i2" || string(in.Responses[1].Resume.Payload) != `{"approved":true}` {
+	if err != nil || len(in.Responses) != 2 || in.Responses[1].Interrupt.ToolCallID != "c-i2" ||
+		string(in.Responses[1].Resume.Payload) != `{"approved":true}` {
 		t.Errorf("admitted with %+v, error %v", in, err)
 	}
-	if g := other.hello(`{"type":"hello","n":4,"threadId":"t"}`); len(g.ready.Interrupts) != 0 || len(g.snapshot.Interrupts) != 0 {
+	if g := other.hello(`{"type":"hello","n":4,"threadId":"t"}`); len(g.ready.Interrupts) != 0 ||
+		len(g.snapshot.Interrupts) != 0 {
 		t.Errorf("what is answered is listed still: %+v", g.ready.Interrupts)
 	}
 	w.does("r3", "done", true)
@@ -126,18 +132,20 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 // The row of a thread may be older than the log that is read after it: what is asked follows the log.
 func TestQuestionsFollowTheLog(t *testing.T) {
 	open := []agui.Interrupt{question("i1", time.Time{})}
-	ends := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: []agui.Interrupt{question("i2", time.Time{})}}}
+	ends := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt,
+		Interrupts: []agui.Interrupt{question("i2", time.Time{})}}}
 	begins := agui.Event{Type: agui.RunStarted}
 	for name, c := range map[string]struct {
 		record store.Record
 		want   string
 	}{
-		"nothing new":              {store.Record{}, "i1"},
-		"up to the head":           {store.Record{Seq: 8, Events: []agui.Event{begins, begins, ends}}, "i1"},
-		"a run began":              {store.Record{Seq: 11, Events: []agui.Event{begins}}, ""},
-		"a run ended, and asks":    {store.Record{Seq: 11, Events: []agui.Event{begins, ends}}, "i2"},
-		"half of it is beyond":     {store.Record{Seq: 10, Events: []agui.Event{ends, begins}}, ""},
-		"a run ended without more": {store.Record{Seq: 11, Events: []agui.Event{begins, {Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}}}, ""},
+		"nothing new":           {store.Record{}, "i1"},
+		"up to the head":        {store.Record{Seq: 8, Events: []agui.Event{begins, begins, ends}}, "i1"},
+		"a run began":           {store.Record{Seq: 11, Events: []agui.Event{begins}}, ""},
+		"a run ended, and asks": {store.Record{Seq: 11, Events: []agui.Event{begins, ends}}, "i2"},
+		"half of it is beyond":  {store.Record{Seq: 10, Events: []agui.Event{ends, begins}}, ""},
+		"a run ended without more": {store.Record{Seq: 11, Events: []agui.Event{begins,
+			{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}}}, ""},
 	} {
 		c.record.Last = c.record.Seq + chat.Seq(len(c.record.Events)) - 1
 		v := view{thread: store.Thread{Head: 10, Interrupts: open}, last: c.record}
@@ -181,7 +189,8 @@ func TestRunsArePaged(t *testing.T) {
 		}
 		pages++
 	}
-	const wrong = `{"type":"error","code":"bad_frame","message":"before: This list has not returned this cursor; send the before of an answer, or leave it out.","field":"before"}`
+	const wrong = `{"type":"error","code":"bad_frame","message":"before: This list has not returned this cursor; ` +
+		`send the before of an answer, or leave it out.","field":"before"}`
 	w.answers(fmt.Sprintf(`{"type":"threads","before":%q}`, next), wrong)
 	w.answers(`{"type":"runs","before":"r2"}`, wrong)
 	got := r.window("bob", "w2=").send(fmt.Sprintf(`{"type":"runs","before":%q}`, next))[0].(*wire.RunList)
@@ -199,9 +208,12 @@ func TestARunTooMany(t *testing.T) {
 	w := r.window("alice", "w1=")
 	w.send(hi)
 	second := strings.ReplaceAll(hi, "r1", "r2")
-	w.answers(second, `{"type":"rejected","requestId":"q1","runId":"r2","code":"rate_limited","message":"Too many requests. Wait a moment and try again.","retryAfterMs":60000}`)
+	w.answers(second,
+		`{"type":"rejected","requestId":"q1","runId":"r2","code":"rate_limited","message":"Too many requests. Wait a `+
+			`moment and try again.","retryAfterMs":60000}`)
 	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
-	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`, `{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
+	w.answers(`{"type":"cancel","requestId":"c","runId":"r9"}`,
+		`{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
 	r.at = r.at.Add(time.Minute)
 	if got := w.send(second)[0]; got.(*wire.Accepted).State != "queued" {
 		t.Errorf("after the time that was told: %+v", got)

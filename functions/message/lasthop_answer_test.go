@@ -45,7 +45,8 @@ func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
 		t.Errorf("%d posts, 3 of them before it had gone", posts)
 	}
 	if posts := after(func() {
-		if _, err := w.store().Watch(t.Context(), chat.Connection{ID: w.id, Thread: "another", N: int64(n) + 1}); err != nil {
+		another := chat.Connection{ID: w.id, Thread: "another", N: int64(n) + 1}
+		if _, err := w.store().Watch(t.Context(), another); err != nil {
 			t.Error(err)
 		}
 	}); posts != 3 {
@@ -69,7 +70,8 @@ func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
 	if got := r.violations(monitor.ConnectionOwner, w.user); got != 1 {
 		t.Errorf("%d violations", got)
 	}
-	t.Attr("figure", fmt.Sprintf("of %d posts of one replay 3 went out before its connection had gone, watched another thread or was another user's, and none after", all))
+	t.Attr("figure", fmt.Sprintf("of %d posts of one replay 3 went out before its connection had gone, watched "+
+		"another thread or was another user's, and none after", all))
 }
 
 // What is told to all windows passes over a row that is another's, and records it.
@@ -90,16 +92,18 @@ func TestTellingTheWindowsPassesOverAnothers(t *testing.T) {
 	}
 }
 
-// A frame may come behind its connection's $disconnect. It makes the connection's records again, and takes them away when
-// nobody can be answered: no user keeps a window, or an owner record, that was closed long since.
+// A frame may come behind its connection's $disconnect. It makes the connection's records again, and takes them away
+// when nobody can be answered: no user keeps a window, or an owner record, that was closed long since.
 func TestAnAnswerToNobodyLeavesNoRecords(t *testing.T) {
 	r := newRig(t)
 	r.poster = &turning{rig: r, fails: chat.ErrGone}
 	w, other := r.window("alice", "w1="), r.window("alice", "w2=")
-	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: other.id, Thread: "t", TokenExpires: r.at.Add(time.Hour)}); err != nil {
+	if _, err := w.store().Connect(t.Context(), chat.Connection{ID: other.id, Thread: "t",
+		TokenExpires: r.at.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, frame := range []string{`{"type":"hello","n":1,"threadId":"t"}`, hi, `{"type":"erase","requestId":"q"}`, `{"type":"hello","n":2,"threadId":"t"}`} {
+	for _, frame := range []string{`{"type":"hello","n":1,"threadId":"t"}`, hi, `{"type":"erase","requestId":"q"}`,
+		`{"type":"hello","n":2,"threadId":"t"}`} {
 		w.send(frame)
 		if u, err := r.table.Owner(t.Context(), w.id); !errors.Is(err, chat.ErrNotFound) {
 			t.Errorf("%s: its owner record says %v, %v", frame, u, err)

@@ -34,7 +34,8 @@ func everyFrame(t *testing.T) map[wire.Type]string {
 func (r longRig) items() map[string]string {
 	r.t.Helper()
 	all := map[string]string{}
-	pages := dynamodb.NewScanPaginator(r.db, &dynamodb.ScanInput{TableName: aws.String("carrel"), ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(r.db, &dynamodb.ScanInput{TableName: aws.String("carrel"),
+		ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(r.t.Context())
 		if err != nil {
@@ -57,14 +58,16 @@ func value(v types.AttributeValue) string { return v.(*types.AttributeValueMembe
 func (r longRig) plant(w window, into chat.User, ownerToo bool) {
 	r.t.Helper()
 	key := map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()}, "sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
+		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()},
+		"sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
 	}
 	got, err := r.db.GetItem(r.t.Context(), &dynamodb.GetItemInput{TableName: aws.String("carrel"), Key: key})
 	if err != nil || got.Item == nil {
 		r.t.Fatal(got, err)
 	}
 	got.Item["pk"] = &types.AttributeValueMemberS{Value: "U#" + into.Key()}
-	if _, err := r.db.PutItem(r.t.Context(), &dynamodb.PutItemInput{TableName: aws.String("carrel"), Item: got.Item}); err != nil {
+	if _, err := r.db.PutItem(r.t.Context(), &dynamodb.PutItemInput{TableName: aws.String("carrel"),
+		Item: got.Item}); err != nil {
 		r.t.Fatal(err)
 	}
 	if ownerToo {
@@ -97,7 +100,8 @@ func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 		switch {
 		case l.IsolationViolation > 0:
 			metrics++
-			if m := l.AWS.CloudWatchMetrics[0].Metrics; m[0].Name != monitor.IsolationViolation || m[0].StorageResolution != 1 || l.UserHash != u.Hash() {
+			if m := l.AWS.CloudWatchMetrics[0].Metrics; m[0].Name != monitor.IsolationViolation ||
+				m[0].StorageResolution != 1 || l.UserHash != u.Hash() {
 				r.t.Errorf("the metric is %s", line)
 			}
 		case l.Msg == "isolation violation":
@@ -124,9 +128,10 @@ func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 	return metrics
 }
 
-// Every type of frame of one user's on a connection that is recorded for another posts nothing, changes nothing, and is a
-// violation, which is written by the time that the function answers: so is a frame that is none, and one of a past token.
-// The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record disagree alike.
+// Every type of frame of one user's on a connection that is recorded for another posts nothing, changes nothing, and is
+// a violation, which is written by the time that the function answers: so is a frame that is none, and one of a past
+// token. The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record
+// disagree alike.
 func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
 	t.Attr("row", "C5: each frame must come from its connection's user")
 	t.Attr("row", "E2: a frame on another user's connection is recorded")
@@ -175,12 +180,14 @@ func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
 	if longest > time.Second {
 		t.Errorf("a violation was out after %v", longest)
 	}
-	t.Attr("figure", fmt.Sprintf("%d frames on another's connection, of all %d types: %d violations, nothing posted, nothing changed, the last out after %d ms",
-		refused, len(frames), refused, longest.Milliseconds()))
+	t.Attr("figure",
+		fmt.Sprintf("%d frames on another's connection, of all %d types: %d violations, nothing posted, nothing "+
+			"changed, the last out after %d ms",
+			refused, len(frames), refused, longest.Milliseconds()))
 }
 
-// A connection whose records are missing, expired or of before they said whose they are, is nobody else's: it is answered, or
-// closed, so that its client connects again.
+// A connection whose records are missing, expired or of before they said whose they are, is nobody else's: it is
+// answered, or closed, so that its client connects again.
 func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
 	t.Attr("row", "E2: a missing record is no violation")
 	r := newLongRig(t)
@@ -204,7 +211,8 @@ func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
 		for n, typ := range all {
 			w.send(fmt.Sprintf(`{"type":"hello","n":%d,"threadId":"t"}`, 10+2*n))
 			change(w)
-			if posted := w.send(strings.Replace(everyFrame(t)[typ], `"n":7`, fmt.Sprintf(`"n":%d`, 11+2*n), 1)); len(posted) == 0 && len(w.edge.Closed()) == 0 {
+			if posted := w.send(strings.Replace(everyFrame(t)[typ], `"n":7`, fmt.Sprintf(`"n":%d`, 11+2*n),
+				1)); len(posted) == 0 && len(w.edge.Closed()) == 0 {
 				t.Errorf("%s: %s was neither answered nor closed", name, typ)
 			}
 		}
@@ -219,9 +227,10 @@ func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
 // remove deletes an item past everything that knows who may.
 func (r longRig) remove(pk, sk string) {
 	r.t.Helper()
-	_, err := r.db.DeleteItem(r.t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
-	}})
+	_, err := r.db.DeleteItem(r.t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"),
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
+		}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -230,9 +239,11 @@ func (r longRig) remove(pk, sk string) {
 // unseal makes a window's row one of before rows said whose they are.
 func (r longRig) unseal(w window) {
 	r.t.Helper()
-	_, err := r.db.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()}, "sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
-	}, UpdateExpression: aws.String("REMOVE #o"), ExpressionAttributeNames: map[string]string{"#o": "owner"}})
+	_, err := r.db.UpdateItem(r.t.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("carrel"),
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key()},
+			"sk": &types.AttributeValueMemberS{Value: "CONN#" + string(w.id)},
+		}, UpdateExpression: aws.String("REMOVE #o"), ExpressionAttributeNames: map[string]string{"#o": "owner"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

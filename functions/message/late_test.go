@@ -9,8 +9,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past. So has one
-// that is refused, or cannot be read.
+// Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past. So
+// has one that is refused, or cannot be read.
 func TestATokenEndsWhileItsFrameIsAnswered(t *testing.T) {
 	r := newRig(t)
 	looks := 0

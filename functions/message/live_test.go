@@ -53,7 +53,8 @@ func TestHelloInTheMiddleOfARun(t *testing.T) {
 	for _, w := range moments {
 		w.complete(h)
 	}
-	t.Attr("figure", fmt.Sprintf("hellos of %d windows at random moments of a run of %d steps: none lacks an event", len(moments), events))
+	t.Attr("figure", fmt.Sprintf("hellos of %d windows at random moments of a run of %d steps: none lacks an event",
+		len(moments), events))
 }
 
 // emits plays turn with the real emitter and ends the run, reporting after each event.
@@ -120,7 +121,8 @@ func (w window) complete(h *store.Lease) {
 	if cursor < want && !strings.HasPrefix(seen[want], string(agui.RunFinished)) {
 		w.t.Errorf("%s has %d of %d events, and not the last one", w.id, cursor, want)
 	}
-	apply(w.send(fmt.Sprintf(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, h.Thread().Epoch, cursor)))
+	apply(w.send(fmt.Sprintf(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, h.Thread().Epoch,
+		cursor)))
 	if cursor != want {
 		w.t.Errorf("%s has %d of %d events after one more hello", w.id, cursor, want)
 	}

@@ -115,15 +115,18 @@ func (r longRig) lengthen(t *testing.T, w window, events int) chat.Seq {
 	}
 	for len(all) > 0 {
 		n := min(25, len(all))
-		_, err := r.db.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"carrel": all[:n]}})
+		_, err := r.db.BatchWriteItem(t.Context(),
+			&dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"carrel": all[:n]}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = all[n:]
 	}
 	_, err = r.db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-		TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{"pk": text("U#" + w.user.Key()), "sk": text("THREAD#t")},
-		UpdateExpression: aws.String("SET head = :head"), ExpressionAttributeValues: map[string]types.AttributeValue{":head": number(int64(at))},
+		TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{"pk": text("U#" + w.user.Key()),
+			"sk": text("THREAD#t")},
+		UpdateExpression:          aws.String("SET head = :head"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":head": number(int64(at))},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +140,8 @@ func deltas(t *testing.T, at chat.Seq) string {
 	t.Helper()
 	var events []agui.Event
 	for i := range chat.Seq(perRecord) {
-		events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: "m", Delta: fmt.Sprintf("word %d ", at+1+i), Timestamp: 1})
+		events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: "m",
+			Delta: fmt.Sprintf("word %d ", at+1+i), Timestamp: 1})
 	}
 	b, err := json.Marshal(events)
 	if err != nil {
@@ -166,9 +170,11 @@ func TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed(t *testing.T) {
 			r.meter.take()
 			g := w.hello(hello)
 			requests, size := r.meter.take()
-			if snapshot := missed > maxReplay; snapshot != (g.snapshot != nil) || g.ready.Recovered == snapshot || g.ready.Head != head {
+			if snapshot := missed > maxReplay; snapshot != (g.snapshot != nil) || g.ready.Recovered == snapshot ||
+				g.ready.Head != head {
 				t.Errorf("%d of %d missed: ready %+v, snapshot %v", missed, head, g.ready, g.snapshot != nil)
-			} else if n := len(g.events); !snapshot && (n < missed || n >= missed+perRecord || missed > 0 && g.next != head+1) {
+			} else if n := len(g.events); !snapshot && (n < missed || n >= missed+perRecord || missed > 0 &&
+				g.next != head+1) {
 				t.Errorf("%d of %d missed, and %d came, the next is %d", missed, head, n, g.next)
 			}
 			most := [2]int{6 + 2*missed/perRecord/logPage, 8_000 + 3*missed*event}
@@ -252,10 +258,11 @@ func (e *turning) Post(ctx context.Context, m lasthop.Message) error {
 // erase deletes the record that begins at seq, as TTL does.
 func (r longRig) erase(t *testing.T, w window, seq chat.Seq) {
 	t.Helper()
-	_, err := r.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"), Key: map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key() + "#T#t#" + string(w.epoch())},
-		"sk": &types.AttributeValueMemberS{Value: fmt.Sprintf("E#%012d", seq)},
-	}})
+	_, err := r.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("carrel"),
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: "U#" + w.user.Key() + "#T#t#" + string(w.epoch())},
+			"sk": &types.AttributeValueMemberS{Value: fmt.Sprintf("E#%012d", seq)},
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}

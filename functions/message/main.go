@@ -1,8 +1,9 @@
 // Command message answers one frame of a client: hello, run, cancel, threads, history, rename, delete, runs,
 // erase, signOut, ping. Each type has its own file.
 //
-// Start here: Handle decodes a frame (handler.go), dispatch chooses its handler by type (dispatch.go), ownConnection checks
-// whose connection it is (connection.go), and answer posts through package lasthop (answer.go). Command turn carries out runs.
+// Start here: Handle decodes a frame (handler.go), dispatch chooses its handler by type (dispatch.go), ownConnection
+// checks whose connection it is (connection.go), and answer posts through package lasthop (answer.go). Command turn
+// carries out runs.
 package main
 
 import (

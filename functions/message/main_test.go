@@ -31,7 +31,8 @@ func TestParseEraseAuth(t *testing.T) {
 
 func TestBuild_WrongVariables(t *testing.T) {
 	err := gatewaytest.Build(environment(), map[string]string{
-		"ENDPOINT": "wss://api.test", "TENANT_ISOLATION": "maybe", "ERASE_AUTH": "signin", "RUNS_PER_USER": "0", "CLOCK_SKEW": "soon",
+		"ENDPOINT": "wss://api.test", "TENANT_ISOLATION": "maybe", "ERASE_AUTH": "signin", "RUNS_PER_USER": "0",
+		"CLOCK_SKEW": "soon",
 	}, build)
 	for _, name := range []string{"ENDPOINT", "TENANT_ISOLATION", "ERASE_AUTH", "RUNS_PER_USER", "CLOCK_SKEW"} {
 		if err == nil || !strings.Contains(err.Error(), name) {

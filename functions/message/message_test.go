@@ -75,7 +75,8 @@ func (r *rig) window(user, id string) window {
 
 // unrecorded is a window whose connection has no row.
 func (r *rig) unrecorded(user, id string) window {
-	return window{rig: r, user: chattest.User(r.t, user), id: chat.ConnectionID(id), life: time.Hour, signIn: chat.SignIn{At: r.at, Proven: true}}
+	return window{rig: r, user: chattest.User(r.t, user), id: chat.ConnectionID(id), life: time.Hour,
+		signIn: chat.SignIn{At: r.at, Proven: true}}
 }
 
 func (w window) store() *store.Store {
@@ -139,7 +140,8 @@ func (w window) answers(body string, want ...string) {
 	}
 }
 
-const hi = `{"type":"run","requestId":"q1","n":2,"runId":"r1","threadId":"t","messages":[{"id":"r1.u1","role":"user","content":"hi"}]}`
+const hi = `{"type":"run","requestId":"q1","n":2,"runId":"r1","threadId":"t","messages":[{"id":"r1.u1","role":"user",` +
+	`"content":"hi"}]}`
 
 // does plays turn: it claims a run, writes an answer to the log and, if wanted, ends it.
 func (w window) does(run chat.RunID, answer string, end bool) {
@@ -149,7 +151,8 @@ func (w window) does(run chat.RunID, answer string, end bool) {
 		w.t.Fatal(err)
 	}
 	events := []agui.Event{
-		{Type: agui.RunStarted, ThreadID: "t", RunID: run, Timestamp: 7, Metadata: agui.Marks{Agent: "echo"}.Metadata(), Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}},
+		{Type: agui.RunStarted, ThreadID: "t", RunID: run, Timestamp: 7, Metadata: agui.Marks{Agent: "echo"}.Metadata(),
+			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}},
 		{Type: agui.TextMessageStart, MessageID: "a-" + string(run), Role: agui.RoleAssistant},
 		{Type: agui.TextMessageContent, MessageID: "a-" + string(run), Delta: answer},
 		{Type: agui.TextMessageEnd, MessageID: "a-" + string(run)},
@@ -163,8 +166,9 @@ func (w window) does(run chat.RunID, answer string, end bool) {
 	if !end {
 		return
 	}
-	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess},
-		Usage: []agui.Usage{{Model: "m-" + string(run), InputTokens: 1, OutputTokens: 2}}}}
+	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run,
+		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess},
+		Usage:   []agui.Usage{{Model: "m-" + string(run), InputTokens: 1, OutputTokens: 2}}}}
 	if _, _, err := h.End(w.t.Context(), last); err != nil {
 		w.t.Fatal(err)
 	}
@@ -203,7 +207,8 @@ func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
 	}
 	second := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"n":2`, `"n":3`)
 	w.answers(second, `{"type":"accepted","requestId":"q1","runId":"r2","threadId":"t","state":"queued","position":1}`,
-		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
+		`{"type":"thread","threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},`+
+			`"used":{now},"head":0}`)
 	if got := r.edge.Invoked(); len(got) != 0 {
 		t.Errorf("a waiting run was invoked: %v", got)
 	}
@@ -218,23 +223,30 @@ func TestRunIsRejected(t *testing.T) {
 	reject := func(old, new, code, sentence string) {
 		t.Helper()
 		body := strings.Replace(strings.ReplaceAll(hi, "r1", "r2"), old, new, 1)
-		w.answers(body, fmt.Sprintf(`{"type":"rejected","requestId":"q1","runId":"r2","code":%q,"message":%q}`, code, sentence))
+		w.answers(body, fmt.Sprintf(`{"type":"rejected","requestId":"q1","runId":"r2","code":%q,"message":%q}`, code,
+			sentence))
 	}
-	reject(`"messages"`, `"agent":"nobody","messages"`, "unknown_agent", "There is no agent of this name. Choose another one.")
-	reject(`"messages"`, `"whenBusy":"reject","messages"`, "busy", "This conversation is busy. Wait for the answer, or stop it first.")
+	reject(`"messages"`, `"agent":"nobody","messages"`, "unknown_agent",
+		"There is no agent of this name. Choose another one.")
+	reject(`"messages"`, `"whenBusy":"reject","messages"`, "busy",
+		"This conversation is busy. Wait for the answer, or stop it first.")
 	other := strings.Replace(hi, `"threadId":"t"`, `"threadId":"t2"`, 1)
-	const taken = `{"type":"error","requestId":"q1","code":"bad_frame","message":"runId: This id names another run. Use a new one.","field":"runId"}`
+	const taken = `{"type":"error","requestId":"q1","code":"bad_frame","message":"runId: This id names another run. ` +
+		`Use a new one.","field":"runId"}`
 	w.answers(other, taken)
 	w.answers(strings.Replace(hi, `"content":"hi"`, `"content":"something else"`, 1), taken)
 	w.send(`{"type":"run","n":3,"runId":"r3","threadId":"t","messages":[{"id":"m","role":"user","content":"hi"}]}`)
-	w.answers(`{"type":"run","requestId":"q1","n":4,"runId":"r4","threadId":"t","messages":[{"id":"r4.1","role":"user","content":"hi"},{"id":"m","role":"user","content":"hi"}]}`,
-		`{"type":"error","requestId":"q1","code":"bad_frame","message":"messages[1].id: Another message of this thread has this id. Use a new one.","field":"messages[1].id"}`)
+	w.answers(`{"type":"run","requestId":"q1","n":4,"runId":"r4","threadId":"t","messages":[{"id":"r4.1",`+
+		`"role":"user","content":"hi"},{"id":"m","role":"user","content":"hi"}]}`,
+		`{"type":"error","requestId":"q1","code":"bad_frame","message":"messages[1].id: Another message of this `+
+			`thread has this id. Use a new one.","field":"messages[1].id"}`)
 }
 
 func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
 	r := newRig(t)
 	r.edge.Fail(errors.New("throttled"))
-	r.window("alice", "w1=").answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
+	r.window("alice", "w1=").answers(hi,
+		`{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
 	if !strings.Contains(r.log.String(), "throttled") {
 		t.Error("the failure is not in the log")
 	}
@@ -243,7 +255,8 @@ func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
 func TestBadFramesAreTold(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
-	for _, body := range []string{"", "nonsense", `{"type":"dance"}`, `{"type":"hello","n":0}`, `{"type":"run","requestId":"q"}`, `{"type":"ping","x":1}`} {
+	for _, body := range []string{"", "nonsense", `{"type":"dance"}`, `{"type":"hello","n":0}`,
+		`{"type":"run","requestId":"q"}`, `{"type":"ping","x":1}`} {
 		got := w.send(body)
 		if len(got) != 1 {
 			t.Errorf("%s: %d frames", body, len(got))
@@ -260,7 +273,8 @@ func TestATokenThatIsPast(t *testing.T) {
 	w := r.window("alice", "w1=")
 	w.life = 0
 	w.answers(`{"type":"runs","requestId":"q7"}`,
-		`{"type":"error","requestId":"q7","code":"token_expired","message":"Your sign-in has expired. Sign in again and reconnect."}`)
+		`{"type":"error","requestId":"q7","code":"token_expired","message":"Your sign-in has expired. Sign in again `+
+			`and reconnect."}`)
 }
 
 func TestListsAndPing(t *testing.T) {
@@ -270,7 +284,8 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
 	w.answers(`{"type":"ping","requestId":"p"}`, `{"type":"pong","requestId":"p","runs":[]}`)
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","runs":[]}`)
-	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
+	w.answers(`{"type":"history","threadId":"t"}`,
+		`{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 	w.send(hi)
 	w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r2"), `"t"`, `"t"`))
 	w.answers(`{"type":"runs"}`,
@@ -281,7 +296,8 @@ func TestListsAndPing(t *testing.T) {
 	w.answers(`{"type":"ping","threadId":"t"}`, `{"type":"pong","threadId":"t","epoch":"`+epoch+`","head":4,"runs":[`+
 		`{"runId":"r1","threadId":"t","status":"running"},{"runId":"r2","threadId":"t","status":"queued"}]}`)
 	w.answers(`{"type":"threads"}`,
-		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}],"more":false}`)
+		`{"type":"threads","threads":[{"threadId":"t","title":"hi","status":"running","created":{now},`+
+			`"updated":{now+1},"used":{now},"head":0}],"more":false}`)
 }
 
 func TestHistoryIsPaged(t *testing.T) {
@@ -293,14 +309,19 @@ func TestHistoryIsPaged(t *testing.T) {
 	}
 	epoch := string(w.epoch())
 	message := func(run string) string {
-		return `{"id":"` + run + `.u1","role":"user","content":"hi"},{"id":"a-` + run + `","role":"assistant","content":"answer to ` + run + `"}`
+		return `{"id":"` + run + `.u1","role":"user","content":"hi"},{"id":"a-` + run +
+			`","role":"assistant","content":"answer to ` + run + `"}`
 	}
 	header := func(run, seq string) string {
-		return `{"runId":"` + run + `","seq":` + seq + `,"messages":2,"at":7,"agent":"echo","model":"m-` + run + `","usage":[{"model":"m-` + run + `","inputTokens":1,"outputTokens":2}]}`
+		return `{"runId":"` + run + `","seq":` + seq + `,"messages":2,"at":7,"agent":"echo","model":"m-` + run +
+			`","usage":[{"model":"m-` + run + `","inputTokens":1,"outputTokens":2}]}`
 	}
 	w.answers(`{"type":"history","threadId":"t","limit":2}`,
-		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"runs":[`+header("r3", "11")+`],"more":true,"before":11}`)
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r3")+`],"runs":[`+header("r3",
+			"11")+`],"more":true,"before":11}`)
 	w.answers(`{"type":"history","threadId":"t","limit":100,"before":11}`,
-		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+`],"runs":[`+header("r1", "1")+`,`+header("r2", "6")+`],"more":false}`)
-	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
+		`{"type":"history","threadId":"t","epoch":"`+epoch+`","messages":[`+message("r1")+`,`+message("r2")+
+			`],"runs":[`+header("r1", "1")+`,`+header("r2", "6")+`],"more":false}`)
+	r.window("bob", "w2=").answers(`{"type":"history","threadId":"t"}`,
+		`{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 }

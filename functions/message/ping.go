@@ -53,7 +53,8 @@ func (r *request) acknowledge(ctx context.Context, row chat.Connection, has chat
 		values := []monitor.Value{monitor.N(monitor.ClientBehind, int(behind))}
 		// The last record holds the times of its events. Older records are not worth a request.
 		if at := max(has.Seq+1-last.Seq, 0); int(at) < len(last.Events) && last.Events[at].Timestamp > 0 {
-			values = append(values, monitor.Took(monitor.TimeBehind, r.now().Sub(time.UnixMilli(last.Events[at].Timestamp))))
+			values = append(values, monitor.Took(monitor.TimeBehind,
+				r.now().Sub(time.UnixMilli(last.Events[at].Timestamp))))
 		}
 		r.monitor.Record(values...)
 	}

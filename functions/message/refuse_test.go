@@ -13,12 +13,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// ended are the ways in which a connection loses its row for good, and the code that each of its frames is refused with.
+// ended are the ways in which a connection loses its row for good, and the code that each of its frames is refused
+// with.
 func ended() map[wire.Code]func(w window) error {
 	return map[wire.Code]func(w window) error{
 		wire.CodeReplaced: func(w window) error {
 			for n := range 10 {
-				c := chat.Connection{ID: chat.ConnectionID(fmt.Sprintf("newer%d=", n)), Thread: "t", Connected: w.at.Add(time.Second), SignedIn: w.at}
+				c := chat.Connection{ID: chat.ConnectionID(fmt.Sprintf("newer%d=", n)), Thread: "t",
+					Connected: w.at.Add(time.Second), SignedIn: w.at}
 				if _, err := w.store().Connect(w.t.Context(), c); err != nil {
 					return err
 				}
@@ -32,8 +34,8 @@ func ended() map[wire.Code]func(w window) error {
 	}
 }
 
-// Every frame on a connection that was replaced or signed out is refused with the reason, closes the socket, stores nothing
-// and invokes nothing.
+// Every frame on a connection that was replaced or signed out is refused with the reason, closes the socket, stores
+// nothing and invokes nothing.
 func TestFrame_ConnectionWithoutRow(t *testing.T) {
 	frames := everyFrame(t)
 	frames["no frame"] = `{"type":"nothing"}`
@@ -56,7 +58,8 @@ func TestFrame_ConnectionWithoutRow(t *testing.T) {
 					t.Errorf("%s: posted %d frames, want the refusal alone", typ, len(posted))
 					continue
 				}
-				if e, isError := posted[0].(*wire.Error); !isError || e.Code != code || e.Message == "" || strings.Contains(e.Message, "\"t\"") {
+				if e, isError := posted[0].(*wire.Error); !isError || e.Code != code || e.Message == "" ||
+					strings.Contains(e.Message, "\"t\"") {
 					t.Errorf("%s: posted %+v, want %s", typ, posted[0], code)
 				}
 				if closed := w.edge.Closed(); len(closed) != 1 || closed[0] != w.id {
@@ -69,7 +72,9 @@ func TestFrame_ConnectionWithoutRow(t *testing.T) {
 			}
 		})
 	}
-	t.Attr("figure", fmt.Sprintf("%d frames of all %d types on connections that were replaced or signed out: one refusal each, nothing stored", refused, len(wire.ClientTypes())))
+	t.Attr("figure",
+		fmt.Sprintf("%d frames of all %d types on connections that were replaced or signed out: one refusal each, "+
+			"nothing stored", refused, len(wire.ClientTypes())))
 }
 
 // A connection of an erased user learns that the user is being erased, whatever it sends but a hello or a run.
@@ -82,20 +87,23 @@ func TestFrame_ConnectionOfErasedUser(t *testing.T) {
 	if err := w.store().EraseUser(t.Context(), func([]chat.Connection) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	w.answers(`{"type":"ping"}`, `{"type":"error","code":"erasing","message":"All that you have here is being erased. Nothing new is taken until that is over; come back tomorrow."}`)
+	w.answers(`{"type":"ping"}`,
+		`{"type":"error","code":"erasing","message":"All that you have here is being erased. Nothing new is taken `+
+			`until that is over; come back tomorrow."}`)
 	if closed := w.edge.Closed(); len(closed) != 1 {
 		t.Errorf("closed %v", closed)
 	}
 }
 
-// A hello and a run write a missing row again if there is room. Any other frame closes the socket without an answer: nobody
-// ended the connection, and its client connects again when its socket is lost.
+// A hello and a run write a missing row again if there is room. Any other frame closes the socket without an answer:
+// nobody ended the connection, and its client connects again when its socket is lost.
 func TestFrame_MissingRowIsWrittenAgain(t *testing.T) {
 	for _, typ := range wire.ClientTypes() {
 		r := newRig(t)
 		w := r.unrecorded("alice", "w1=")
 		posted := w.send(strings.Replace(everyFrame(t)[typ], `"seq":1`, `"seq":0`, 1))
-		if again, closed := typ == wire.TypeHello || typ == wire.TypeRun, w.edge.Closed(); !again && (len(posted) > 0 || len(closed) != 1) {
+		if again, closed := typ == wire.TypeHello || typ == wire.TypeRun, w.edge.Closed(); !again &&
+			(len(posted) > 0 || len(closed) != 1) {
 			t.Errorf("%s: posted %v and closed %v, want the socket closed alone", typ, posted, closed)
 		}
 		rows, err := w.store().Connections(t.Context())
@@ -113,7 +121,8 @@ func TestHello_EndedSession(t *testing.T) {
 	if _, err := w.store().EndSessions(t.Context(), store.Ending{SignedIn: r.at.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	w.answers(`{"type":"hello","requestId":"q","n":1}`, `{"type":"error","requestId":"q","code":"signed_out","message":"You were signed out. Sign in again."}`)
+	w.answers(`{"type":"hello","requestId":"q","n":1}`,
+		`{"type":"error","requestId":"q","code":"signed_out","message":"You were signed out. Sign in again."}`)
 	if closed := w.edge.Closed(); len(closed) != 1 || closed[0] != w.id {
 		t.Errorf("closed %v", closed)
 	}

@@ -19,8 +19,8 @@ func (r *request) rename(ctx context.Context, f *wire.Rename) error {
 	return err
 }
 
-// delete marks a thread as deleted, cancels its runs and broadcasts the change. turn erases the content later, invoked by
-// sweep. A repeated request gets the same answer.
+// delete marks a thread as deleted, cancels its runs and broadcasts the change. turn erases the content later, invoked
+// by sweep. A repeated request gets the same answer.
 func (r *request) delete(ctx context.Context, f *wire.Delete) error {
 	t, err := r.store.Delete(ctx, f.ThreadID)
 	if err != nil {

@@ -18,8 +18,10 @@ func TestRename(t *testing.T) {
 	w, other := r.window("alice", "w1="), r.window("alice", "w2=")
 	w.send(hi)
 	other.hello(`{"type":"hello","n":1,"threadId":"elsewhere"}`)
-	w.answers(`{"type":"rename","requestId":"q","threadId":"t","title":" My plan "}`, `{"type":"done","requestId":"q","threadId":"t"}`,
-		`{"type":"thread","threadId":"t","title":"My plan","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
+	w.answers(`{"type":"rename","requestId":"q","threadId":"t","title":" My plan "}`,
+		`{"type":"done","requestId":"q","threadId":"t"}`,
+		`{"type":"thread","threadId":"t","title":"My `+
+			`plan","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
 	if got := r.edge.Frames(other.id); len(got) != 1 || got[0].(*wire.Thread).Title != "My plan" {
 		t.Errorf("the other window was told %+v", got)
 	}
@@ -44,7 +46,8 @@ func TestDelete(t *testing.T) {
 	w.send(strings.ReplaceAll(hi, "r1", "r2"))
 	other.hello(`{"type":"hello","n":1,"threadId":"elsewhere"}`)
 	r.window("bob", "w3=").answers(`{"type":"delete","requestId":"q","threadId":"t"}`, noSuchThing)
-	gone := `{"type":"thread","threadId":"t","title":"","status":"idle","created":{now},"updated":{now+2},"head":0,"deleted":true}`
+	gone := `{"type":"thread","threadId":"t","title":"","status":"idle","created":{now},"updated":{now+2},"head":0,` +
+		`"deleted":true}`
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, `{"type":"done","requestId":"q","threadId":"t"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`, gone)
 	if got := r.edge.Frames(other.id); len(got) != 1 || !got[0].(*wire.Thread).Deleted {
@@ -54,16 +57,19 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the running run: %+v, %v", run, err)
 	}
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
-	w.answers(`{"type":"history","threadId":"t"}`, `{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
+	w.answers(`{"type":"history","threadId":"t"}`,
+		`{"type":"history","threadId":"t","messages":[],"runs":[],"more":false}`)
 	ready := w.hello(`{"type":"hello","n":9,"threadId":"t"}`).ready
 	if ready.Epoch != "" || ready.Head != 0 || ready.Active != nil || len(ready.Queued) > 0 {
 		t.Errorf("hello finds %+v", ready)
 	}
 	third := strings.ReplaceAll(strings.ReplaceAll(hi, "r1", "r3"), `"n":2`, `"n":10`)
-	w.answers(third, `{"type":"rejected","requestId":"q1","runId":"r3","code":"not_found","message":"There is nothing of this id."}`)
+	w.answers(third,
+		`{"type":"rejected","requestId":"q1","runId":"r3","code":"not_found","message":"There is nothing of this id."}`)
 	w.answers(`{"type":"rename","requestId":"q","threadId":"t","title":"x"}`, noSuchThing)
 	// A repeat is answered like the first.
-	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, `{"type":"done","requestId":"q","threadId":"t"}`, gone)
+	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, `{"type":"done","requestId":"q","threadId":"t"}`,
+		gone)
 	r.at = r.at.Add(25 * time.Hour)
 	w.hello(`{"type":"hello","n":11,"threadId":"t"}`)
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, noSuchThing)
@@ -127,7 +133,8 @@ func TestHistoryToTheBeginning(t *testing.T) {
 	}
 	messages, before := snapshot.Messages, snapshot.Before
 	for pages := 0; ; pages++ {
-		page := w.send(fmt.Sprintf(`{"type":"history","threadId":"t","before":%d,"limit":40}`, before))[0].(*wire.HistoryPage)
+		page := w.send(fmt.Sprintf(`{"type":"history","threadId":"t","before":%d,"limit":40}`,
+			before))[0].(*wire.HistoryPage)
 		messages, before = append(page.Messages, messages...), page.Before
 		if !page.More {
 			if pages != 3 {

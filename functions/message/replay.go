@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// maxReplay is the greatest number of events that are replayed. It is the most that one run may have, so a client that
-	// missed any one run sees all of it. A client that lags further gets a snapshot, which costs the same however much was
-	// missed.
-	maxReplay  = 10_000
-	logPage    = 250              // records of one request, which has 1 MB at most: the first is read before ready is sent
+	// maxReplay is the greatest number of events that are replayed. It is the most that one run may have, so a client
+	// that missed any one run sees all of it. A client that lags further gets a snapshot, which costs the same however
+	// much was missed.
+	maxReplay = 10_000
+	// records of one request, which has 1 MB at most: the first is read before ready is sent
+	logPage    = 250
 	replayTime = 15 * time.Second // of one hello; the client's next hello requests the rest
 	maxJoined  = wire.MaxFrame * 3 / 4
 )
 
-// page reads one page of the log after a position. It is empty at the end of the log, and where the next record cannot be
-// read.
+// page reads one page of the log after a position. It is empty at the end of the log, and where the next record cannot
+// be read.
 func (r *request) page(ctx context.Context, v view, after chat.Seq) ([]store.Record, error) {
 	if after >= v.head {
 		return nil, nil
@@ -45,9 +46,9 @@ type logReplay struct {
 	until time.Time // the end of replayTime
 }
 
-// replay posts the log from v.from to v.head, page by page. Later events are posted by the run that appends them. It ends
-// early if the connection cannot be reached, has said another hello, or the time is over. The client then requests what it
-// still lacks.
+// replay posts the log from v.from to v.head, page by page. Later events are posted by the run that appends them. It
+// ends early if the connection cannot be reached, has said another hello, or the time is over. The client then requests
+// what it still lacks.
 func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
 	p := &logReplay{request: r, hello: f, view: v, last: v.from, until: r.now().Add(replayTime)}
 	defer p.measure()
@@ -105,8 +106,8 @@ func (p *logReplay) measure() {
 	p.monitor.Record(append(values, monitor.N(monitor.FramesPosted, p.request.posted))...)
 }
 
-// joined makes one frame of consecutive records of a run as long as they fit in one message, because a post costs far more
-// than its bytes.
+// joined makes one frame of consecutive records of a run as long as they fit in one message, because a post costs far
+// more than its bytes.
 func joined(t store.Thread, records []store.Record) []*wire.Events {
 	var all []*wire.Events
 	size := 0
@@ -120,7 +121,8 @@ func joined(t store.Thread, records []store.Record) []*wire.Events {
 			size += more
 			continue
 		}
-		all = append(all, &wire.Events{ThreadID: t.ID, Epoch: t.Epoch, Seq: rec.Seq, RunID: rec.Run, Events: rec.Events})
+		all = append(all, &wire.Events{ThreadID: t.ID, Epoch: t.Epoch, Seq: rec.Seq, RunID: rec.Run,
+			Events: rec.Events})
 		size = more
 	}
 	return all

@@ -71,8 +71,8 @@ func state(s chat.RunStatus) string {
 	return stateRunning
 }
 
-// title returns a title from the first words of a message: complete words, on one line, with hidden characters spelled out.
-// If the first word is too long, it is cut.
+// title returns a title from the first words of a message: complete words, on one line, with hidden characters spelled
+// out. If the first word is too long, it is cut.
 func title(text string) string {
 	words, title := strings.Fields(text), ""
 	for i, word := range words {

@@ -37,9 +37,9 @@ func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
 	return nil
 }
 
-// cancelAll cancels every run of the user. Queued runs come first, so that none of them takes a slot that becomes free. A
-// frame that read its row before the sign-out may still admit a run, so cancelAll reads the queue again until it holds no
-// run that was not cancelled.
+// cancelAll cancels every run of the user. Queued runs come first, so that none of them takes a slot that becomes free.
+// A frame that read its row before the sign-out may still admit a run, so cancelAll reads the queue again until it
+// holds no run that was not cancelled.
 func (r *request) cancelAll(ctx context.Context) error {
 	asked := map[chat.RunID]bool{}
 	for {

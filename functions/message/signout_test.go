@@ -20,7 +20,8 @@ func TestSignOut_Everywhere(t *testing.T) {
 	r.edge.Frames(other.id)
 	w.answers(`{"type":"signOut","requestId":"q","everywhere":true}`,
 		`{"type":"error","requestId":"q","code":"signed_out","message":"You were signed out. Sign in again."}`)
-	if got := r.edge.Frames(other.id); len(got) != 1 || got[0].(*wire.Error).Code != wire.CodeSignedOut || got[0].(*wire.Error).RequestID != "" {
+	if got := r.edge.Frames(other.id); len(got) != 1 || got[0].(*wire.Error).Code != wire.CodeSignedOut ||
+		got[0].(*wire.Error).RequestID != "" {
 		t.Errorf("the other window was sent %+v", got)
 	}
 	closed := r.edge.Closed()
@@ -43,7 +44,8 @@ func TestSignOut_CancelsRuns(t *testing.T) {
 	w, bob := r.window("alice", "w1="), r.window("bob", "w3=")
 	bob.send(hi)
 	for n := range 7 {
-		w.send(strings.NewReplacer("r1", fmt.Sprintf("r%d", n), `"threadId":"t"`, fmt.Sprintf(`"threadId":"t%d"`, n), `"n":2`, fmt.Sprintf(`"n":%d`, n+2)).Replace(hi))
+		w.send(strings.NewReplacer("r1", fmt.Sprintf("r%d", n), `"threadId":"t"`, fmt.Sprintf(`"threadId":"t%d"`, n),
+			`"n":2`, fmt.Sprintf(`"n":%d`, n+2)).Replace(hi))
 	}
 	h, err := w.store().Claim(t.Context(), "r0")
 	if err != nil {
@@ -54,7 +56,8 @@ func TestSignOut_CancelsRuns(t *testing.T) {
 		t.Errorf("the running run is asked to stop: %v, %v", stop, err)
 	}
 	for n := range 6 {
-		if run, err := w.store().Run(t.Context(), chat.RunID(fmt.Sprintf("r%d", n+1))); err != nil || run.Status != chat.RunCancelled {
+		if run, err := w.store().Run(t.Context(), chat.RunID(fmt.Sprintf("r%d", n+1))); err != nil ||
+			run.Status != chat.RunCancelled {
 			t.Errorf("r%d is %+v, %v", n+1, run, err)
 		}
 	}
@@ -71,7 +74,8 @@ func TestSignOut_LaterSignIn(t *testing.T) {
 	w.send(`{"type":"signOut","requestId":"q","everywhere":true}`)
 	r.at = r.at.Add(time.Minute)
 	old, fresh := r.unrecorded("alice", "w2="), r.unrecorded("alice", "w3=")
-	if got := old.sendOf(`{"type":"hello","n":1}`, signedIn); len(got) != 1 || got[0].(*wire.Error).Code != wire.CodeSignedOut {
+	if got := old.sendOf(`{"type":"hello","n":1}`, signedIn); len(got) != 1 ||
+		got[0].(*wire.Error).Code != wire.CodeSignedOut {
 		t.Errorf("a new token of the ended session was answered %+v", got)
 	}
 	if got := fresh.sendOf(`{"type":"hello","n":1}`, r.at); len(got) != 1 || got[0].(*wire.Ready) == nil {

@@ -70,8 +70,8 @@ func (e *Emitter) update(records []lasthop.Record) {
 	}
 }
 
-// subscribe updates the subscriber of one connection from a list. A new subscriber receives the most recent broadcast, and
-// the most recent record if it watches the thread. The lock is held.
+// subscribe updates the subscriber of one connection from a list. A new subscriber receives the most recent broadcast,
+// and the most recent record if it watches the thread. The lock is held.
 func (e *Emitter) subscribe(r lasthop.Record) {
 	c := r.Connection()
 	s := e.subscribers[c.ID]

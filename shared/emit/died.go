@@ -13,7 +13,8 @@ const (
 	codeNoCapacity = "no_capacity"
 )
 
-// Started is a run's first event. It carries the question, so that the user's other devices see it, and names the agent.
+// Started is a run's first event. It carries the question, so that the user's other devices see it, and names the
+// agent.
 func Started(in agui.RunInput, agent string, now time.Time) agui.Event {
 	return agui.Event{
 		Type: agui.RunStarted, Timestamp: now.UnixMilli(), ThreadID: in.ThreadID, RunID: in.RunID, Input: &in,
@@ -36,12 +37,13 @@ func Died(earlier []agui.Event, asked []string, started agui.Event) []agui.Event
 func NotStarted(asked []string, started agui.Event) []agui.Event {
 	return failed(false, agui.Close(nil, asked...), started, agui.Event{
 		Type: agui.RunError, Code: codeNoCapacity,
-		Message: "Nothing was done, because the service is busy and could not start in time. Wait a few minutes, then ask again.",
+		Message: "Nothing was done, because the service is busy and could not start in time. Wait a few minutes, " +
+			"then ask again.",
 	})
 }
 
-// Unreadable is the last record of a run of which something that is stored cannot be read, so that nobody can go on with
-// it. begun tells whether the log has anything of it; earlier is what could be read of that.
+// Unreadable is the last record of a run of which something that is stored cannot be read, so that nobody can go on
+// with it. begun tells whether the log has anything of it; earlier is what could be read of that.
 func Unreadable(begun bool, earlier []agui.Event, started agui.Event) []agui.Event {
 	return failed(begun, agui.Close(earlier), started, agui.WithStats(agui.Event{
 		Type: agui.RunError, Code: codeInternal, Message: "What this run needs cannot be read any more. Ask again.",

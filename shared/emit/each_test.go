@@ -16,8 +16,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Whatever becomes of the user's connections under a run, and of one that is another's among them, each post goes by the
-// record that was listed last: its owner, its thread, its token, and how long ago that was.
+// Whatever becomes of the user's connections under a run, and of one that is another's among them, each post goes by
+// the record that was listed last: its owner, its thread, its token, and how long ago that was.
 func TestEachPostIsChecked(t *testing.T) {
 	t.Attr("row", "A6: each post checks owner, thread and token")
 	seed := uint64(time.Now().UnixNano())
@@ -45,21 +45,25 @@ func TestEachPostIsChecked(t *testing.T) {
 			}
 			edge.Set(func() { edge.List = nil })
 			r.end(t)
-			if err := lasthop.Broadcast(t.Context(), recipients(edge), &wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
+			if err := lasthop.Broadcast(t.Context(), recipients(edge),
+				&wire.Ended{ThreadID: thread, RunID: run}); err != nil && len(chat.Foreign(err)) > 0 {
 				t.Error(err)
 			}
 			for _, bad := range edge.Bad {
 				t.Error(bad)
 			}
 			slices.Sort(r.violations)
-			posts, oldest, foreign = posts+edge.Count(), max(oldest, edge.Oldest), foreign+len(slices.Compact(r.violations))
+			posts, oldest, foreign = posts+edge.Count(), max(oldest, edge.Oldest),
+				foreign+len(slices.Compact(r.violations))
 		})
 	}
 	if posts == 0 || foreign == 0 || oldest > maxAge {
 		t.Errorf("%d posts, %d connections of another's, by lists of up to %v", posts, foreign, oldest)
 	}
-	t.Attr("figure", fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the record listed last, which was at most %v old; %d of another's refused",
-		posts, changes, oldest.Round(time.Millisecond), foreign))
+	t.Attr("figure",
+		fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the "+
+			"record listed last, which was at most %v old; %d of another's refused",
+			posts, changes, oldest.Round(time.Millisecond), foreign))
 }
 
 // change changes one thing of a connection, or of the lists.

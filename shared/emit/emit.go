@@ -1,9 +1,9 @@
 // Package emit is the emitter of a run: it appends the run's events to the log of the thread and then posts them to the
-// user's connections that watch the thread. No event is posted before it is durable. An emitter serves one user, thread and
-// run for its whole life.
+// user's connections that watch the thread. No event is posted before it is durable. An emitter serves one user, thread
+// and run for its whole life.
 //
-// Start here: Emit queues an event (emit.go, pending.go), flush appends the queue to the log (flush.go), and deliver posts
-// each record to the subscribers (subscriber.go), which a list of the user's connections renews each second
+// Start here: Emit queues an event (emit.go, pending.go), flush appends the queue to the log (flush.go), and deliver
+// posts each record to the subscribers (subscriber.go), which a list of the user's connections renews each second
 // (connections.go). Package lasthop checks and makes each post.
 package emit
 
@@ -23,8 +23,8 @@ import (
 )
 
 // Log stores a run's events. Append makes them durable as one record with the next sequence numbers and returns the
-// first of these. After any error but a chat.ErrLeaseLost the same events may be appended again: the log recognises a record
-// that it has already.
+// first of these. After any error but a chat.ErrLeaseLost the same events may be appended again: the log recognises a
+// record that it has already.
 type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
 }
@@ -42,8 +42,8 @@ type Config struct {
 	Violation func(chat.ConnectionID)
 }
 
-// Emitter is the emitter of one run. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be called
-// beside them.
+// Emitter is the emitter of one run. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be
+// called beside them.
 type Emitter struct {
 	c          Config
 	ctx        context.Context // ends with the invocation or with close
@@ -77,9 +77,9 @@ type Emitter struct {
 	stats         Stats
 }
 
-// New makes the emitter of one run and lists the user's connections. ctx bounds the whole life of the emitter. It is the
-// context of the invocation and not of the run, so that a cancelled run can still write its end. Closing the user context
-// stops what the emitter started. A list that fails is reported and tried again.
+// New makes the emitter of one run and lists the user's connections. ctx bounds the whole life of the emitter. It is
+// the context of the invocation and not of the run, so that a cancelled run can still write its end. Closing the user
+// context stops what the emitter started. A list that fails is reported and tried again.
 func New(ctx context.Context, c Config) (*Emitter, error) {
 	if c.After == nil {
 		c.After = time.After
@@ -94,7 +94,8 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 		c: c, wake: make(chan struct{}, 1), refreshNow: make(chan struct{}, 1),
 		flusherEnded: make(chan struct{}), stopList: make(chan struct{}), listerEnded: make(chan struct{}),
 		changed: make(chan struct{}), subscribers: map[chat.ConnectionID]*subscriber{},
-		reader: lasthop.Reader{User: c.User.User(), Connections: c.Connections, Now: c.User.Now, Violation: c.Violation},
+		reader: lasthop.Reader{User: c.User.User(), Connections: c.Connections, Now: c.User.Now,
+			Violation: c.Violation},
 	}
 	e.ctx, e.stop = context.WithCancel(ctx)
 	if err := c.User.OnClose("emitter", e.close); err != nil {
@@ -107,10 +108,11 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 	return e, nil
 }
 
-// Emit accepts the next event. Text, reasoning and argument deltas are held back for the flush interval, which is 0, 50,
-// 100, 200 and then 250 ms while they keep coming; consecutive deltas of one id are joined. All other events are flushed
-// immediately. Emit blocks while the pending events do not fit in one record. An error means that no more events can be
-// appended. If there is room, Emit accepts the event although ctx has ended, so a cancelled run can close what it opened.
+// Emit accepts the next event. Text, reasoning and argument deltas are held back for the flush interval, which is 0,
+// 50, 100, 200 and then 250 ms while they keep coming; consecutive deltas of one id are joined. All other events are
+// flushed immediately. Emit blocks while the pending events do not fit in one record. An error means that no more
+// events can be appended. If there is room, Emit accepts the event although ctx has ended, so a cancelled run can close
+// what it opened.
 func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
 	now := e.c.User.Now()
 	if ev.Timestamp == 0 {
@@ -160,7 +162,8 @@ func (e *Emitter) Sync(ctx context.Context) error {
 	})
 }
 
-// Drain flushes the pending events and accepts no more. The caller then writes the terminal record and gives it to Finish.
+// Drain flushes the pending events and accepts no more. The caller then writes the terminal record and gives it to
+// Finish.
 func (e *Emitter) Drain(ctx context.Context) error {
 	return e.await(ctx, func() (bool, error) {
 		if !e.draining {
@@ -171,8 +174,8 @@ func (e *Emitter) Drain(ctx context.Context) error {
 	})
 }
 
-// Finish posts the run's last record, which is durable already, to each connection that watches the thread. It lists the
-// connections once more, posts the record to new ones, and waits for the posts in progress.
+// Finish posts the run's last record, which is durable already, to each connection that watches the thread. It lists
+// the connections once more, posts the record to new ones, and waits for the posts in progress.
 func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event) error {
 	e.queueRecord(seq, events)
 	err := e.relist(ctx)
@@ -188,8 +191,8 @@ func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event)
 	return err
 }
 
-// Deliver posts a record that the caller itself has appended before the first Emit, because its content depended on what
-// the log held.
+// Deliver posts a record that the caller itself has appended before the first Emit, because its content depended on
+// what the log held.
 func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.queueRecord(seq, events) }
 
 // Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Connections
@@ -204,7 +207,8 @@ func (e *Emitter) Broadcast(f wire.ServerFrame) {
 	}
 }
 
-// await calls step with the lock held, and again after each change, until step is done or fails or an append has failed.
+// await calls step with the lock held, and again after each change, until step is done or fails or an append has
+// failed.
 func (e *Emitter) await(ctx context.Context, step func() (bool, error)) error {
 	for {
 		e.mu.Lock()

@@ -151,7 +151,8 @@ func text(delta string) agui.Event {
 }
 
 func opening() []agui.Event {
-	return []agui.Event{{Type: agui.RunStarted, ThreadID: thread, RunID: run}, {Type: agui.TextMessageStart, MessageID: "m", Role: agui.RoleAssistant}}
+	return []agui.Event{{Type: agui.RunStarted, ThreadID: thread, RunID: run},
+		{Type: agui.TextMessageStart, MessageID: "m", Role: agui.RoleAssistant}}
 }
 
 func said(events []agui.Event) string {

@@ -34,7 +34,8 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 		r.end(t)
 		for _, id := range []chat.ConnectionID{"a", "b"} {
 			got := r.edge.Events(t, id, 0)
-			if types(got) != whole || said(got) != said(r.log.all()) || !strings.HasPrefix(said(got), "0 1 2 ") || !strings.HasSuffix(said(got), "199 ") {
+			if types(got) != whole || said(got) != said(r.log.all()) || !strings.HasPrefix(said(got), "0 1 2 ") ||
+				!strings.HasSuffix(said(got), "199 ") {
 				t.Errorf("%s got %s saying %q", id, types(got), said(got))
 			}
 		}
@@ -46,7 +47,8 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 		if n := len(r.log.records); n > 24 {
 			t.Errorf("%d records for 4 s of text, want at most 24", n)
 		}
-		t.Attr("figure", fmt.Sprintf("%d records reached %d of %d connections", len(r.log.records), len(r.edge.Got), len(r.edge.Rows)))
+		t.Attr("figure", fmt.Sprintf("%d records reached %d of %d connections", len(r.log.records), len(r.edge.Got),
+			len(r.edge.Rows)))
 	})
 }
 
@@ -74,7 +76,8 @@ func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
 		for _, rec := range r.log.records[before:] {
 			at = append(at, rec.at.Sub(start).Milliseconds())
 		}
-		if got, want := fmt.Sprint(at), fmt.Sprint([]int64{0, 50, 150, 350, 600, 850, 1100, resumed, resumed + 50}); got != want {
+		if got, want := fmt.Sprint(at), fmt.Sprint([]int64{0, 50, 150, 350, 600, 850, 1100, resumed, resumed +
+			50}); got != want {
 			t.Errorf("flushes at %s ms, want %s", got, want)
 		}
 		r.end(t)
@@ -99,7 +102,8 @@ func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
 		}
 		last := r.log.records[len(r.log.records)-1].events
 		if types(last) != "TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END" || len(last) != 2 || said(last) != "xx" {
-			t.Errorf("the last record is %s saying %q, want the two deltas joined before their end", types(last), said(last))
+			t.Errorf("the last record is %s saying %q, want the two deltas joined before their end", types(last),
+				said(last))
 		}
 		r.close(t)
 	})
@@ -113,7 +117,8 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 		start := time.Now()
 		r.emit(t, opening()...)
 		for range 10 {
-			r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"}, agui.Event{Type: agui.StepFinished, StepName: "s"})
+			r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"},
+				agui.Event{Type: agui.StepFinished, StepName: "s"})
 			synctest.Wait()
 		}
 		if waited := time.Since(start); waited > 0 {
@@ -123,7 +128,8 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 			t.Errorf("the fast connection has %q by now", said(got))
 		}
 		r.end(t)
-		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) ||
+			types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the slow connection got %q", said(got))
 		}
 		if n := len(edge.Got["slow"]); n > 3 {
@@ -163,7 +169,8 @@ func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 			t.Errorf("after its hello it got %q, want the last record", types(got))
 		}
 		r.end(t)
-		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.Rows), len(r.reported)))
+		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.Rows),
+			len(r.reported)))
 	})
 }
 
@@ -227,12 +234,14 @@ func TestAppendIsTriedAgain(t *testing.T) {
 				return nil
 			}}
 			r := newRig(t, log, lasthoptest.New(conn("a")))
-			r.emit(t, append(opening(), text("one "), text("two "), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})...)
+			r.emit(t, append(opening(), text("one "), text("two "),
+				agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})...)
 			r.end(t)
 			if got := r.edge.Events(t, "a", 0); types(got) != whole || said(got) != "one two " {
 				t.Errorf("wrote %v: got %s saying %q", wrote, types(got), said(got))
 			}
-			t.Attr("figure", fmt.Sprintf("written before it failed: %v; %d events stand in the log once", wrote, len(log.all())))
+			t.Attr("figure", fmt.Sprintf("written before it failed: %v; %d events stand in the log once", wrote,
+				len(log.all())))
 		})
 	}
 }

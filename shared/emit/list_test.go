@@ -53,10 +53,14 @@ func TestNothingIsPostedByAnOldList(t *testing.T) {
 		resumed := edge.Count() - stood
 		r.end(t)
 		if paused > maxAge || resumed == 0 || edge.Oldest > maxAge {
-			t.Errorf("delivery stood still after %v and went on with %d posts; the oldest list that was posted by had %v", paused, resumed, edge.Oldest)
+			t.Errorf("delivery stood still after %v and went on with %d posts; the oldest list that was posted by "+
+				"had %v", paused, resumed, edge.Oldest)
 		}
-		t.Attr("figure", fmt.Sprintf("the list of connections fails for 10 s: live delivery stands still after %v and goes on within 0.3 s of the first list that comes", paused))
-		if got := edge.Events(t, "stays", 0); types(got[len(got)-1:]) != "RUN_FINISHED" || chat.Seq(len(got)) != chat.Seq(len(r.log.all())) {
+		t.Attr("figure",
+			fmt.Sprintf("the list of connections fails for 10 s: live delivery stands still after %v and goes on "+
+				"within 0.3 s of the first list that comes", paused))
+		if got := edge.Events(t, "stays", 0); types(got[len(got)-1:]) != "RUN_FINISHED" ||
+			chat.Seq(len(got)) != chat.Seq(len(r.log.all())) {
 			t.Errorf("who stayed got %d events of %d", len(got), len(r.log.all()))
 		}
 		for _, id := range []chat.ConnectionID{"leaves", "switches"} {
@@ -117,11 +121,13 @@ func TestListsThatFailOrHang(t *testing.T) {
 	if oldest > maxAge {
 		t.Errorf("a post went by a list of %v before", oldest)
 	}
-	t.Attr("figure", fmt.Sprintf("%d posts while lists fail and hang at random: the oldest list that one went by was %v old", posts, oldest))
+	t.Attr("figure",
+		fmt.Sprintf("%d posts while lists fail and hang at random: the oldest list that one went by was %v old", posts,
+			oldest))
 }
 
-// A row that is another's is not posted to, whoever reads it so: it is a violation, told once. The user's own go on, and one
-// that does not say whose it is gets nothing and is no violation.
+// A row that is another's is not posted to, whoever reads it so: it is a violation, told once. The user's own go on,
+// and one that does not say whose it is gets nothing and is no violation.
 func TestARowOfAnothersIsRefused(t *testing.T) {
 	t.Attr("row", "C5: a run posts to no connection of another user")
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +144,8 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		if slices.Sort(r.violations); !slices.Equal(r.violations, []chat.ConnectionID{"copied", "theirs"}) {
 			t.Errorf("violations of %v", r.violations)
 		}
-		if got := edge.Events(t, "mine", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" || len(edge.Got["theirs"]) > 0 {
+		if got := edge.Events(t, "mine", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" ||
+			len(edge.Got["theirs"]) > 0 {
 			t.Errorf("mine got %s, theirs %d frames", types(got), len(edge.Got["theirs"]))
 		}
 		to := recipients(edge)
@@ -152,9 +159,11 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 		if err := lasthop.Broadcast(t.Context(), recipients(edge)); !errors.Is(err, chat.ErrForeign) {
 			t.Errorf("without a func for violations, a broadcast returns %v", err)
 		}
-		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there", len(r.violations), len(edge.Got["theirs"])))
+		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there",
+			len(r.violations), len(edge.Got["theirs"])))
 		if len(edge.Got["mine"]) != before+1 || len(edge.Got["theirs"]) > 0 {
-			t.Errorf("the broadcast posted %d frames to mine and %d to theirs", len(edge.Got["mine"])-before, len(edge.Got["theirs"]))
+			t.Errorf("the broadcast posted %d frames to mine and %d to theirs", len(edge.Got["mine"])-before,
+				len(edge.Got["theirs"]))
 		}
 	})
 }
@@ -196,7 +205,8 @@ func TestALongFrameEndsWithItsThread(t *testing.T) {
 	})
 }
 
-// What is told to all windows, and waits for one, reaches it on whatever thread it is by then; the events that waited do not.
+// What is told to all windows, and waits for one, reaches it on whatever thread it is by then; the events that waited
+// do not.
 func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("a"))

@@ -42,8 +42,9 @@ func TestSizes(t *testing.T) {
 		long := strings.Repeat(family, 20<<10)
 		r.emit(t, text(long), agui.Event{Type: agui.TextMessageEnd, MessageID: "m"})
 		longest := tool.ResponseResult(strings.Repeat("\x00", 1<<20)).Content
-		result := agui.Event{Type: agui.ToolCallResult, MessageID: strings.Repeat("m", 128), ToolCallID: strings.Repeat("c", 128),
-			Content: &longest, Metadata: agui.Marks{Edited: true, Outcome: string(tool.BadArguments)}.Metadata()}
+		result := agui.Event{Type: agui.ToolCallResult, MessageID: strings.Repeat("m", 128),
+			ToolCallID: strings.Repeat("c", 128),
+			Content:    &longest, Metadata: agui.Marks{Edited: true, Outcome: string(tool.BadArguments)}.Metadata()}
 		r.emit(t, result)
 		result.Content = &long
 		if err := r.Emit(t.Context(), result); err == nil {

@@ -18,7 +18,8 @@ func (r *rig) words(t *testing.T, n int) time.Duration {
 	t.Helper()
 	start := time.Now()
 	for range n {
-		r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"}, agui.Event{Type: agui.StepFinished, StepName: "s"})
+		r.emit(t, text("word "), agui.Event{Type: agui.StepStarted, StepName: "s"},
+			agui.Event{Type: agui.StepFinished, StepName: "s"})
 		synctest.Wait()
 	}
 	return time.Since(start)
@@ -42,19 +43,23 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 		edge.Set(func() { delete(edge.Fails, "slow") })
 		time.Sleep(time.Second)
 		r.end(t)
-		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "slow", 0); said(got) != strings.Repeat("word ", 10) ||
+			types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the throttled connection got %q", said(got))
 		}
 		f := r.Stats()
-		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 || f.Posted != len(edge.Got["slow"])+len(edge.Got["fast"]) {
+		if len(r.reported) > 0 || f.Throttled < 3 || f.Retried != f.Throttled || f.Cut+f.Gone != 0 ||
+			f.Posted != len(edge.Got["slow"])+len(edge.Got["fast"]) {
 			t.Errorf("reported %q; counted %+v", r.reported, f)
 		}
 		// The pauses are random: the last event may have come before the first try that succeeded, or not.
 		if f.Lag < time.Second || f.Lag > 3*time.Second || f.Behind < 32 || f.Behind > 33 {
 			t.Errorf("the slowest was %v and %d events behind, want 1 to 3 s and 32 or 33", f.Lag, f.Behind)
 		}
-		t.Attr("figure", fmt.Sprintf("%d frames posted on 2 connections, %d posts throttled and %d tried again; the slowest was %v and %d events behind", f.Posted,
-			f.Throttled, f.Retried, f.Lag.Round(time.Millisecond), f.Behind))
+		t.Attr("figure",
+			fmt.Sprintf("%d frames posted on 2 connections, %d posts throttled and %d tried again; the slowest was "+
+				"%v and %d events behind", f.Posted,
+				f.Throttled, f.Retried, f.Lag.Round(time.Millisecond), f.Behind))
 	})
 }
 
@@ -70,7 +75,8 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 		posts := edge.Count()
 		r.words(t, 3)
 		time.Sleep(4 * time.Second)
-		if f := r.Stats(); posts != 6 || edge.Count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 || len(r.reported) != 1 {
+		if f := r.Stats(); posts != 6 || edge.Count() != posts || f.Cut != 1 || f.Throttled != 6 || f.Retried != 5 ||
+			len(r.reported) != 1 {
 			t.Errorf("%d posts and then %d; counted %+v, reported %q", posts, edge.Count(), f, r.reported)
 		}
 		again := conn("slow")
@@ -79,15 +85,16 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		r.end(t)
 		first := edge.Got["slow"][0].(*wire.Events)
-		if got := edge.Events(t, "slow", first.Seq-1); first.Seq < 9 || types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
+		if got := edge.Events(t, "slow", first.Seq-1); first.Seq < 9 ||
+			types(got[len(got)-2:]) != "STEP_FINISHED RUN_FINISHED" {
 			t.Errorf("after its hello it got %s from %d", types(got), first.Seq)
 		}
 		t.Attr("figure", fmt.Sprintf("%d posts tried, then %d cut", posts, r.Stats().Cut))
 	})
 }
 
-// A half-open socket takes a post and never answers: it costs nobody but itself anything, and the end of the run no more
-// than the time of one post.
+// A half-open socket takes a post and never answers: it costs nobody but itself anything, and the end of the run no
+// more than the time of one post.
 func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 	t.Attr("row", "C4: a half-open connection delays no other")
 	synctest.Test(t, func(t *testing.T) {
@@ -104,7 +111,8 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 		if took := ended; took > 5*time.Second {
 			t.Errorf("the run's end took %v", took)
 		}
-		if got := edge.Events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) || types(got[len(got)-1:]) != "RUN_FINISHED" {
+		if got := edge.Events(t, "fast", 0); said(got) != strings.Repeat("word ", 10) ||
+			types(got[len(got)-1:]) != "RUN_FINISHED" {
 			t.Errorf("the other connection got %q", said(got))
 		}
 		if f := r.Stats(); f.Cut != 1 || f.Retried != 0 {
@@ -133,8 +141,8 @@ func TestCloseWaitsForNoPost(t *testing.T) {
 	})
 }
 
-// Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame, nor
-// the repetition of what was throttled.
+// Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame,
+// nor the repetition of what was throttled.
 func TestNothingIsPostedPastTheToken(t *testing.T) {
 	t.Attr("row", "A6: nothing is posted after a token has expired")
 	long := strings.Repeat("x", 200<<10)
@@ -160,7 +168,8 @@ func TestNothingIsPostedPastTheToken(t *testing.T) {
 			if posts < 2 || posts > 8 || edge.Count() != posts {
 				t.Errorf("%s: %d posts by the time it expired, and %d in all", name, posts, edge.Count())
 			}
-			t.Attr("figure", fmt.Sprintf("%s: %d posts before the token ended, %d after", name, posts, edge.Count()-posts))
+			t.Attr("figure", fmt.Sprintf("%s: %d posts before the token ended, %d after", name, posts,
+				edge.Count()-posts))
 		})
 	}
 }

@@ -9,13 +9,14 @@ import (
 
 // Stats counts what an emitter has done so far.
 type Stats struct {
-	Posted    int           // messages that connections took
-	Retried   int           // posts that were repeated because they had been throttled
-	Throttled int           // posts that were throttled
-	Gone      int           // connections that no longer existed when they were posted to
-	Cut       int           // connections that failed or could not keep up
-	Lag       time.Duration // the longest that a connection which watches the thread waited for a record, its post included
-	Behind    int           // the most events that one of them waited for
+	Posted    int // messages that connections took
+	Retried   int // posts that were repeated because they had been throttled
+	Throttled int // posts that were throttled
+	Gone      int // connections that no longer existed when they were posted to
+	Cut       int // connections that failed or could not keep up
+	// the longest that a connection which watches the thread waited for a record, its post included
+	Lag    time.Duration
+	Behind int // the most events that one of them waited for
 }
 
 // Stats returns what the emitter has done so far. Any goroutine may call it.

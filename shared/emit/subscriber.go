@@ -103,7 +103,8 @@ func (e *Emitter) push(s *subscriber, d *delivery) {
 // drop empties the queue.
 func (s *subscriber) drop() { s.queue, s.size, s.events = nil, 0, 0 }
 
-// dropEvents drops the queued events, whose thread the connection no longer watches. Broadcasts to all connections stay.
+// dropEvents drops the queued events, whose thread the connection no longer watches. Broadcasts to all connections
+// stay.
 func (s *subscriber) dropEvents() {
 	s.queue = slices.DeleteFunc(s.queue, func(d queued) bool { return d.frame.Thread() != "" })
 	s.size, s.events = len(s.queue)*frameSize, 0
@@ -113,7 +114,8 @@ func (s *subscriber) dropEvents() {
 func (e *Emitter) deliver(s *subscriber) {
 	defer e.delivered()
 	sender := &lasthop.Sender{
-		User: e.c.User.User(), Source: records{e}, Poster: e.c.Poster, Now: e.c.User.Now, After: e.c.After, Tried: e.tried,
+		User: e.c.User.User(), Source: records{e}, Poster: e.c.Poster, Now: e.c.User.Now, After: e.c.After,
+		Tried: e.tried,
 	}
 	for {
 		d := e.pull(s)
@@ -175,8 +177,8 @@ func merge(queue []queued) (queued, int) {
 	return joined, n
 }
 
-// fail cuts a connection after a post that failed, and removes its record if the connection no longer exists. No event is
-// lost: the client finds the gap and requests the log.
+// fail cuts a connection after a post that failed, and removes its record if the connection no longer exists. No event
+// is lost: the client finds the gap and requests the log.
 func (e *Emitter) fail(s *subscriber, err error) {
 	gone := errors.Is(err, chat.ErrGone)
 	e.mu.Lock()

@@ -52,7 +52,8 @@ type Authorizer struct {
 const originHeader = "Origin"
 
 // Handle is the Lambda handler. Whatever is wrong with the token, the client learns ErrUnauthorized and the log why.
-func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse, error) {
+func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse,
+	error) {
 	answer, err := a.answer(ctx, event)
 	if err != nil {
 		a.Log.WarnContext(ctx, "connect refused", "err", err)
@@ -61,7 +62,8 @@ func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.
 	return answer, nil
 }
 
-func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r events.APIGatewayCustomAuthorizerResponse, err error) {
+func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r events.APIGatewayCustomAuthorizerResponse,
+	err error) {
 	var e struct {
 		MethodArn string              `json:"methodArn"`
 		Headers   map[string]string   `json:"headers"`
@@ -91,8 +93,9 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 	}
 	r.PrincipalID = u.Key()
 	r.PolicyDocument = events.APIGatewayCustomAuthorizerPolicy{
-		Version:   "2012-10-17",
-		Statement: []events.IAMPolicyStatement{{Action: []string{"execute-api:Invoke"}, Effect: "Allow", Resource: []string{e.MethodArn}}},
+		Version: "2012-10-17",
+		Statement: []events.IAMPolicyStatement{{Action: []string{"execute-api:Invoke"}, Effect: "Allow",
+			Resource: []string{e.MethodArn}}},
 	}
 	r.Context = map[string]any{
 		contextUser:       u.Key(),
@@ -111,8 +114,8 @@ func signedInBy(s chat.SignIn) string {
 	return byIssuedAt
 }
 
-// joined are grants in one text, which ParseInbound takes apart again. One with white space in it would become two others: it
-// is none.
+// joined are grants in one text, which ParseInbound takes apart again. One with white space in it would become two
+// others: it is none.
 func joined(grants []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
 		return strings.ContainsFunc(g, unicode.IsSpace)
@@ -140,8 +143,8 @@ func bearer(headers map[string]string) (string, error) {
 	return found[0], nil
 }
 
-// once refuses two lines of a header that decides about the connect: an event's headers have only the last of them, and a
-// proxy in between may have judged another.
+// once refuses two lines of a header that decides about the connect: an event's headers have only the last of them, and
+// a proxy in between may have judged another.
 func once(headers map[string]string, lines map[string][]string) error {
 	for _, name := range []string{"Authorization", "Sec-WebSocket-Protocol", originHeader} {
 		n, names := 0, 0

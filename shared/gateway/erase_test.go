@@ -20,7 +20,8 @@ func TestEraseUser(t *testing.T) {
 	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonEraseUser}) {
 		t.Errorf("user %v, event %+v, error %v", u, e, err)
 	}
-	if ev, err := gateway.ParseSweep(json.RawMessage(`{"requestPayload":{"reason":"eraseUser"}}`)); err != nil || ev.Failed.Reason != gateway.ReasonEraseUser {
+	if ev, err := gateway.ParseSweep(json.RawMessage(`{"requestPayload":{"reason":"eraseUser"}}`)); err != nil ||
+		ev.Failed.Reason != gateway.ReasonEraseUser {
 		t.Errorf("failure record %+v, %v", ev, err)
 	}
 	if err := new(gateway.Invoker).EraseUser(t.Context(), chat.User{}); !errors.Is(err, chat.ErrNoUser) {

@@ -92,7 +92,8 @@ func signIn(c map[string]any) (chat.SignIn, error) {
 	}
 	by, _ := c[contextSignedInBy].(string)
 	if by != byAuthTime && by != byIssuedAt {
-		return chat.SignIn{}, fmt.Errorf("%w: %s is %q, not %s or %s", chat.ErrNoUser, contextSignedInBy, by, byAuthTime, byIssuedAt)
+		return chat.SignIn{}, fmt.Errorf("%w: %s is %q, not %s or %s", chat.ErrNoUser, contextSignedInBy, by,
+			byAuthTime, byIssuedAt)
 	}
 	return chat.SignIn{At: at, Proven: by == byAuthTime}, nil
 }
@@ -110,7 +111,8 @@ func seconds(c map[string]any, name string) (time.Time, error) {
 // Answer is what a function returns to API Gateway for a WebSocket event.
 type Answer = events.APIGatewayProxyResponse
 
-// OK answers an event with 200. For a CONNECT, subprotocol is the chosen one, which the browser insists on; "" for none.
+// OK answers an event with 200. For a CONNECT, subprotocol is the chosen one, which the browser insists on; "" for
+// none.
 func OK(subprotocol string) Answer {
 	a := Answer{StatusCode: 200}
 	if subprotocol != "" {
@@ -129,8 +131,8 @@ func RequestID(ctx context.Context) string {
 
 // TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
 type TurnEvent struct {
-	// OwnerHash is the hash of the user. The failure record of an event repeats the event, but not the tenant id: without this
-	// nobody could tell whose turn failed.
+	// OwnerHash is the hash of the user. The failure record of an event repeats the event, but not the tenant id:
+	// without this nobody could tell whose turn failed.
 	OwnerHash string        `json:"ownerHash,omitempty"`
 	Run       chat.RunID    `json:"run,omitempty"`
 	Reason    Reason        `json:"reason"`
@@ -156,13 +158,13 @@ const (
 	// PerTenant is Lambda's tenant isolation: the tenant id of the invocation is the one source, and an event that
 	// names a user is refused.
 	PerTenant Tenancy = iota
-	// Shared is without it: the event names the user. Who may invoke turn may say either, so this trusts nobody more; but
-	// one user's runs may find what another's left in memory.
+	// Shared is without it: the event names the user. Who may invoke turn may say either, so this trusts nobody more;
+	// but one user's runs may find what another's left in memory.
 	Shared
 )
 
-// ParseTenancy reads the template's parameter TenantIsolation. Nothing is PerTenant: where that is wrong, Lambda refuses
-// the invocation.
+// ParseTenancy reads the template's parameter TenantIsolation. Nothing is PerTenant: where that is wrong, Lambda
+// refuses the invocation.
 func ParseTenancy(isolation string) (Tenancy, error) {
 	switch isolation {
 	case "", "on":
@@ -193,8 +195,8 @@ func (e *TwoUsersError) Error() string {
 // Unwrap makes it a chat.ErrNoUser.
 func (e *TwoUsersError) Unwrap() error { return chat.ErrNoUser }
 
-// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser, and with a
-// *TwoUsersError if two meet in it.
+// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser, and with
+// a *TwoUsersError if two meet in it.
 func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (chat.User, TurnEvent, error) {
 	t, err := decodeTurn(event)
 	if err != nil {
@@ -214,8 +216,9 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w", &TwoUsersError{u})
 	}
 	if other != "" {
-		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: the user stands where TENANT_ISOLATION says that it does not",
-			chat.ErrNoUser)
+		return chat.User{}, t.TurnEvent,
+			fmt.Errorf("gateway: %w: the user stands where TENANT_ISOLATION says that it does not",
+				chat.ErrNoUser)
 	}
 	if err != nil {
 		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: whose run it is: %w", chat.ErrNoUser, err)
@@ -252,9 +255,10 @@ type SweepEvent struct {
 // FailedTurn is the failure record of an event of turn, which Lambda does not try again.
 type FailedTurn struct {
 	TurnEvent
-	Request string // the id of the invocation, which all tries and duplicates of the event have; "": the record has none
-	// Invoked reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was no
-	// capacity until the event was too old.
+	// the id of the invocation, which all tries and duplicates of the event have; "": the record has none
+	Request string
+	// Invoked reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was
+	// no capacity until the event was too old.
 	Invoked bool
 }
 

@@ -28,7 +28,8 @@ func verifyAlice(_ context.Context, token string) (chat.Claims, error) {
 	if token != "good" {
 		return chat.Claims{}, errors.New("bad signature")
 	}
-	return chat.Claims{Issuer: chattest.Issuer, Subject: "auth0|alice", Expires: expires, SignIn: signIn, Grants: []string{"calculator", "notes"}}, nil
+	return chat.Claims{Issuer: chattest.Issuer, Subject: "auth0|alice", Expires: expires, SignIn: signIn,
+		Grants: []string{"calculator", "notes"}}, nil
 }
 
 func authorize(t *testing.T, headers map[string]string) (map[string]any, string, error) {
@@ -39,7 +40,8 @@ func authorize(t *testing.T, headers map[string]string) (map[string]any, string,
 		t.Fatal(err)
 	}
 	a := gateway.Authorizer{Verify: verifyAlice, Origins: pages, Log: slog.New(slog.NewTextHandler(&log, nil))}
-	event, err := json.Marshal(map[string]any{"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:a/v1/$connect", "headers": headers})
+	event, err := json.Marshal(map[string]any{"type": "REQUEST", "methodArn": "arn:aws:execute-api:r:1:a/v1/$connect",
+		"headers": headers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,8 @@ func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
 		said["principalId"] = said["user"]
 		event, err := json.Marshal(map[string]any{
 			"headers": headers, "body": `{"type":"ping"}`,
-			"requestContext": map[string]any{"connectionId": "abc=", "connectedAt": 1_700_000_000_123, "requestId": "r1", "authorizer": said},
+			"requestContext": map[string]any{"connectionId": "abc=", "connectedAt": 1_700_000_000_123,
+				"requestId": "r1", "authorizer": said},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -69,8 +72,10 @@ func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if in.User != chattest.User(t, "auth0|alice") || in.Connection != "abc=" || !in.TokenExpires.Equal(expires) || in.SignIn != signIn ||
-			!slices.Equal(in.Grants, []string{"calculator", "notes"}) || string(in.Body) != `{"type":"ping"}` || in.ConnectedAt.UnixMilli() != 1_700_000_000_123 {
+		if in.User != chattest.User(t, "auth0|alice") || in.Connection != "abc=" || !in.TokenExpires.Equal(expires) ||
+			in.SignIn != signIn ||
+			!slices.Equal(in.Grants, []string{"calculator", "notes"}) || string(in.Body) != `{"type":"ping"}` ||
+			in.ConnectedAt.UnixMilli() != 1_700_000_000_123 {
 			t.Errorf("%s: read %+v", name, in)
 		}
 	}
@@ -81,10 +86,11 @@ func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
 		headers map[string]string
 		reason  string
 	}{
-		"nothing":    {nil, "no token"},
-		"bad token":  {map[string]string{"Authorization": "Bearer bad"}, "bad signature"},
-		"no bearer":  {map[string]string{"Sec-WebSocket-Protocol": "carrel.v1"}, "no token"},
-		"two tokens": {map[string]string{"Authorization": "Bearer good", "Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}, "more than one"},
+		"nothing":   {nil, "no token"},
+		"bad token": {map[string]string{"Authorization": "Bearer bad"}, "bad signature"},
+		"no bearer": {map[string]string{"Sec-WebSocket-Protocol": "carrel.v1"}, "no token"},
+		"two tokens": {map[string]string{"Authorization": "Bearer good",
+			"Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}, "more than one"},
 	} {
 		_, log, err := authorize(t, c.headers)
 		if err == nil || err.Error() != "Unauthorized" {
@@ -101,7 +107,8 @@ func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
 	if _, log, err := authorize(t, map[string]string{"authorization": "bearer good"}); err != nil {
 		t.Errorf("in small letters: %v, %s", err, log)
 	}
-	if _, _, err := authorize(t, map[string]string{"Authorization": "BEARER bad", "Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}); err == nil {
+	if _, _, err := authorize(t, map[string]string{"Authorization": "BEARER bad",
+		"Sec-WebSocket-Protocol": "carrel.v1, bearer.good"}); err == nil {
 		t.Error("of two tokens the good one was taken, and a proxy in between may have judged the other")
 	}
 }
@@ -109,14 +116,16 @@ func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
 // A grant is what the token says whole: no white space in one makes two of it.
 func TestNoGrantComesOfAnothersWords(t *testing.T) {
 	verify := func(context.Context, string) (chat.Claims, error) {
-		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, SignIn: signIn, Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
+		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, SignIn: signIn,
+			Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
 	}
 	a := gateway.Authorizer{Verify: verify, Log: slog.New(slog.DiscardHandler)}
 	answer, err := a.Handle(t.Context(), json.RawMessage(`{"headers":{"Authorization":"Bearer x"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := json.Marshal(map[string]any{"requestContext": map[string]any{"connectionId": "c=", "authorizer": answer.Context}})
+	event, err := json.Marshal(map[string]any{"requestContext": map[string]any{"connectionId": "c=",
+		"authorizer": answer.Context}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +140,12 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
 	refused := 0
 	for _, lines := range []string{
-		`"Authorization":["Bearer bad","Bearer good"]`, `"authorization":["Bearer good"],"Authorization":["Bearer good"]`,
+		`"Authorization":["Bearer bad","Bearer good"]`,
+		`"authorization":["Bearer good"],"Authorization":["Bearer good"]`,
 		`"Authorization":["Bearer good"],"Sec-WebSocket-Protocol":["carrel.v1","bearer.bad"]`,
 	} {
-		event := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{` + lines + `}}`
+		event := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer ` +
+			`good"},"multiValueHeaders":{` + lines + `}}`
 		if _, err := a.Handle(t.Context(), json.RawMessage(event)); !errors.Is(err, gateway.ErrUnauthorized) {
 			t.Errorf("%s: %v", lines, err)
 			continue
@@ -142,7 +153,8 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 		refused++
 	}
 	t.Attr("figure", fmt.Sprintf("%d handshakes with two lines of a header refused", refused))
-	one := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer good"},"multiValueHeaders":{"Authorization":["Bearer good"]}}`
+	one := `{"methodArn":"arn:aws:execute-api:r:1:a/v1/$connect","headers":{"Authorization":"Bearer ` +
+		`good"},"multiValueHeaders":{"Authorization":["Bearer good"]}}`
 	if _, err := a.Handle(t.Context(), json.RawMessage(one)); err != nil {
 		t.Errorf("one line: %v", err)
 	}
@@ -150,7 +162,8 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 
 func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 	const signedIn = `"signedIn":"1899990000","signedInBy":"auth_time"`
-	sound := `{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000",` + signedIn + `}}}`
+	sound := `{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000",` + signedIn +
+		`}}}`
 	if in, err := gateway.ParseInbound(json.RawMessage(sound)); err != nil || in.User != chattest.User(t, "alice") {
 		t.Fatalf("the one that all others differ from: %+v, %v", in, err)
 	}
@@ -168,7 +181,8 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 		"sign-in, no time":  `{"user":"alice","expires":"1900000000","signedIn":"soon","signedInBy":"iat"}`,
 		"sign-in in 1970":   `{"user":"alice","expires":"1900000000","signedIn":"0","signedInBy":"iat"}`,
 	} {
-		in, err := gateway.ParseInbound(json.RawMessage(`{"requestContext":{"connectionId":"c=","authorizer":` + authorizer + `}}`))
+		in, err := gateway.ParseInbound(json.RawMessage(`{"requestContext":{"connectionId":"c=","authorizer":` +
+			authorizer + `}}`))
 		if !errors.Is(err, chat.ErrNoUser) || !in.User.IsZero() {
 			t.Errorf("%s: user %v, error %v, want nobody and ErrNoUser", name, in.User, err)
 		}
@@ -230,8 +244,10 @@ func TestWhoseRunItIs(t *testing.T) {
 			t.Errorf("%s: error %v, want one of two users: %q", name, err, c.met)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d events that say whose they are, %d sound, %d in which two users meet", len(said), sound, met))
-	if _, err := gateway.ParseTenancy("yes"); err == nil || !strings.Contains(err.Error(), `tenant isolation is "yes"`) {
+	t.Attr("figure", fmt.Sprintf("%d events that say whose they are, %d sound, %d in which two users meet", len(said),
+		sound, met))
+	if _, err := gateway.ParseTenancy("yes"); err == nil ||
+		!strings.Contains(err.Error(), `tenant isolation is "yes"`) {
 		t.Errorf("error %v, want one that names the value", err)
 	}
 }
@@ -239,32 +255,42 @@ func TestWhoseRunItIs(t *testing.T) {
 func TestTurnsEvent(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
-	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseThread","thread":"t1","epoch":"e1"}`), gateway.PerTenant)
-	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonEraseThread, Thread: "t1", Epoch: "e1"}) {
+	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseThread","thread":"t1","epoch":"e1"}`),
+		gateway.PerTenant)
+	if err != nil || u != alice || e != (gateway.TurnEvent{Reason: gateway.ReasonEraseThread, Thread: "t1",
+		Epoch: "e1"}) {
 		t.Errorf("user %v, event %+v, error %v", u, e, err)
 	}
 	for _, bad := range []string{
-		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"eraseThread"}`, `{"reason":"eraseThread","thread":"t1","epoch":"a#b"}`,
+		`{"run":"r1"}`, `{"run":"a b","reason":"run"}`, `[]`, `{"reason":"eraseThread"}`,
+		`{"reason":"eraseThread","thread":"t1","epoch":"a#b"}`,
 	} {
 		if _, _, err := gateway.ParseTurn(ctx, json.RawMessage(bad), gateway.PerTenant); err == nil {
 			t.Errorf("%s was read", bad)
 		}
 	}
-	if _, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`), gateway.Shared); !errors.Is(err, chat.ErrNoUser) {
+	if _, _, err := gateway.ParseTurn(t.Context(), json.RawMessage(`{"run":"r1","reason":"run","user":"alice"}`),
+		gateway.Shared); !errors.Is(err, chat.ErrNoUser) {
 		t.Errorf("not by Lambda: error %v, want ErrNoUser", err)
 	}
 }
 
 func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
-	e, err := gateway.ParseSweep(json.RawMessage(`{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`))
+	e,
+		err := gateway.ParseSweep(json.RawMessage(`{"version":"0","source":"aws.events","detail-type":"Scheduled ` +
+		`Event","detail":{}}`))
 	if err != nil || e.Failed != nil {
 		t.Errorf("schedule: %+v, %v", e, err)
 	}
-	e, err = gateway.ParseSweep(json.RawMessage(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"run":"r7","reason":"run"}}`))
+	e,
+		err = gateway.ParseSweep(json.RawMessage(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},` +
+		`"requestPayload":{"run":"r7","reason":"run"}}`))
 	if err != nil || e.Failed == nil || e.Failed.Run != "r7" || e.Failed.Invoked {
 		t.Errorf("failure record: %+v, %v", e, err)
 	}
-	e, err = gateway.ParseSweep(json.RawMessage(`{"requestContext":{"requestId":"i"},"requestPayload":{"run":"r7","reason":"run"},"responseContext":{"functionError":"Unhandled"}}`))
+	e,
+		err = gateway.ParseSweep(json.RawMessage(`{"requestContext":{"requestId":"i"},"requestPayload":{"run":"r7",` +
+		`"reason":"run"},"responseContext":{"functionError":"Unhandled"}}`))
 	if err != nil || e.Failed == nil || e.Failed.Request != "i" || !e.Failed.Invoked {
 		t.Errorf("failure record of an invocation that failed: %+v, %v", e, err)
 	}
@@ -274,8 +300,10 @@ func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
 }
 
 func FuzzParseInbound(f *testing.F) {
-	f.Add([]byte(`{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000","signedIn":"1899990000","signedInBy":"iat"}},"body":"x"}`))
-	f.Add([]byte(fmt.Sprintf(`{"requestContext":{"connectionId":"c","authorizer":{"user":%q,"expires":"1","signedIn":"1","signedInBy":"iat"}}}`, strings.Repeat("=", 99))))
+	f.Add([]byte(`{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000",` +
+		`"signedIn":"1899990000","signedInBy":"iat"}},"body":"x"}`))
+	f.Add([]byte(fmt.Sprintf(`{"requestContext":{"connectionId":"c","authorizer":{"user":%q,"expires":"1",`+
+		`"signedIn":"1","signedInBy":"iat"}}}`, strings.Repeat("=", 99))))
 	f.Fuzz(func(t *testing.T, event []byte) {
 		in, err := gateway.ParseInbound(event)
 		if err == nil && (in.User.IsZero() || in.Connection == "") {

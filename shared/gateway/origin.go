@@ -27,8 +27,8 @@ func ParseOrigins(text string) ([]Origin, error) {
 	return all, nil
 }
 
-// parseOrigin reads one origin. An opaque one, which a browser writes as null, is an error, as is anything beside the three
-// parts of an origin.
+// parseOrigin reads one origin. An opaque one, which a browser writes as null, is an error, as is anything beside the
+// three parts of an origin.
 func parseOrigin(text string) (Origin, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -47,8 +47,8 @@ func parseOrigin(text string) (Origin, error) {
 	return Origin{scheme, host, port}, nil
 }
 
-// allowed refuses a handshake from a page of another origin. Browsers always send an Origin, and pages cannot change it.
-// Other clients send none. So a stolen token opens no socket from an attacker's page.
+// allowed refuses a handshake from a page of another origin. Browsers always send an Origin, and pages cannot change
+// it. Other clients send none. So a stolen token opens no socket from an attacker's page.
 func (a *Authorizer) allowed(headers map[string]string) error {
 	text, sent := header(headers, originHeader)
 	if !sent {

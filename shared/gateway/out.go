@@ -62,8 +62,8 @@ func soon(o *retry.StandardOptions) {
 	o.Retryables = append([]retry.IsErrorRetryable{throttled}, o.Retryables...)
 }
 
-// Post posts one message within five seconds, and refuses the zero Message. It fails with chat.ErrGone if the connection no longer exists, and with
-// chat.ErrSlow if its buffer is full or the account is throttled.
+// Post posts one message within five seconds, and refuses the zero Message. It fails with chat.ErrGone if the
+// connection no longer exists, and with chat.ErrSlow if its buffer is full or the account is throttled.
 func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -80,7 +80,8 @@ func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
 func (p *Poster) Close(ctx context.Context, id chat.ConnectionID) error {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
-	_, err := p.api.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: aws.String(string(id))})
+	_, err := p.api.DeleteConnection(ctx,
+		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: aws.String(string(id))})
 	if err = kind(err); err != nil && !errors.Is(err, chat.ErrGone) {
 		return fmt.Errorf("gateway: closing a connection: %w", err)
 	}

@@ -30,7 +30,8 @@ func fakeAWS(t *testing.T, status int, errorType string) (stage string, calls *[
 		if err != nil {
 			t.Error(err)
 		}
-		*calls = append(*calls, call{r.Method, r.URL.EscapedPath(), string(body), r.Header.Get("X-Amz-Tenant-Id"), r.Header.Get("X-Amz-Invocation-Type")})
+		*calls = append(*calls, call{r.Method, r.URL.EscapedPath(), string(body), r.Header.Get("X-Amz-Tenant-Id"),
+			r.Header.Get("X-Amz-Invocation-Type")})
 		if errorType != "" {
 			w.Header().Set("X-Amzn-ErrorType", errorType)
 		}
@@ -45,7 +46,8 @@ func environment(extra map[string]string) awsenv.Getenv {
 		if v, ok := extra[name]; ok {
 			return v
 		}
-		return map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}[name]
+		return map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
+			"AWS_SECRET_ACCESS_KEY": "secret"}[name]
 	}
 }
 
@@ -73,7 +75,8 @@ func (p *taker) Close(context.Context, chat.ConnectionID) error { return nil }
 func message(t *testing.T, id chat.ConnectionID) lasthop.Message {
 	t.Helper()
 	p := &taker{}
-	if err := lasthop.End(t.Context(), p, map[chat.ConnectionID]*wire.Error{id: {Code: wire.CodeReplaced}}); err != nil {
+	if err := lasthop.End(t.Context(), p,
+		map[chat.ConnectionID]*wire.Error{id: {Code: wire.CodeReplaced}}); err != nil {
 		t.Fatal(err)
 	}
 	return p.message
@@ -116,7 +119,8 @@ func TestPost_GoneAndSlow(t *testing.T) {
 		}
 	}
 	stage, _ := fakeAWS(t, 403, "ForbiddenException")
-	if err := poster(t, stage).Post(t.Context(), message(t, "c=")); err == nil || errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) {
+	if err := poster(t, stage).Post(t.Context(), message(t, "c=")); err == nil || errors.Is(err, chat.ErrGone) ||
+		errors.Is(err, chat.ErrSlow) {
 		t.Errorf("403: error %v, want one that is neither gone nor slow", err)
 	}
 }
@@ -157,19 +161,22 @@ func TestTurnIsInvokedForItsUser(t *testing.T) {
 	if err := i.Turn(t.Context(), alice, "r1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run"}` {
+	if got := (*calls)[0]; got.tenant != alice.Key() || got.kind != "Event" ||
+		got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run"}` {
 		t.Errorf("request %+v", got)
 	}
 	if err := gateway.NewInvoker(c, "turn", gateway.Shared).Turn(t.Context(), alice, "r1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[1]; got.tenant != "" || got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
+	if got := (*calls)[1]; got.tenant != "" ||
+		got.body != `{"ownerHash":"`+alice.Hash()+`","run":"r1","reason":"run","user":"`+alice.Key()+`"}` {
 		t.Errorf("without tenant isolation: request %+v", got)
 	}
 	if err := i.EraseThread(t.Context(), alice, "t1", "e1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := (*calls)[2]; got.tenant != alice.Key() || got.kind != "Event" || got.body != `{"ownerHash":"`+alice.Hash()+`","reason":"eraseThread","thread":"t1","epoch":"e1"}` {
+	if got := (*calls)[2]; got.tenant != alice.Key() || got.kind != "Event" ||
+		got.body != `{"ownerHash":"`+alice.Hash()+`","reason":"eraseThread","thread":"t1","epoch":"e1"}` {
 		t.Errorf("request %+v", got)
 	}
 	if err := i.EraseThread(t.Context(), chat.User{}, "t1", "e1"); !errors.Is(err, chat.ErrNoUser) {

@@ -19,8 +19,9 @@ type Recipients struct {
 	User        chat.User
 	Connections Connections
 	Poster      Poster
-	Now         func() time.Time        // nil: time.Now
-	Violation   func(chat.ConnectionID) // called once for each listed connection of another user; nil: Broadcast returns a chat.ErrForeign
+	Now         func() time.Time // nil: time.Now
+	// called once for each listed connection of another user; nil: Broadcast returns a chat.ErrForeign
+	Violation func(chat.ConnectionID)
 }
 
 // Broadcast lists the user's connections and posts the frames to each, in order: Events and Ended to those that watch

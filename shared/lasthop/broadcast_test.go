@@ -44,7 +44,8 @@ func noBad(t *testing.T, edge *lasthoptest.Edge) {
 	}
 }
 
-// Each connection receives the frames that concern it. A connection that no longer exists, fails or is slow affects no other.
+// Each connection receives the frames that concern it. A connection that no longer exists, fails or is slow affects no
+// other.
 func TestBroadcast_Recipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		elsewhere, silent := conn("elsewhere"), conn("silent")

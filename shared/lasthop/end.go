@@ -10,8 +10,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// End posts the last frame of each connection, if there is one, and closes the connection. It posts without a record, which
-// may be deleted already. Therefore it takes errors alone, and they must hold nothing of the user's. It ends all
+// End posts the last frame of each connection, if there is one, and closes the connection. It posts without a record,
+// which may be deleted already. Therefore it takes errors alone, and they must hold nothing of the user's. It ends all
 // connections at once, so a slow connection delays no other. A connection that no longer exists is no error. If a post
 // fails, the connection is closed all the same, and the error is returned.
 func End(ctx context.Context, p Closer, last map[chat.ConnectionID]*wire.Error) error {

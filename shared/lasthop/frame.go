@@ -38,8 +38,8 @@ func NewFrame(f wire.ServerFrame) *Frame {
 	return &Frame{frame: f, audience: audience{thread: thread}}
 }
 
-// NewReply returns a frame that answers a frame of a connection. If thread is set, the connection receives it only while it
-// watches that thread. The error token_expired is the one reply that is posted although the token has expired.
+// NewReply returns a frame that answers a frame of a connection. If thread is set, the connection receives it only
+// while it watches that thread. The error token_expired is the one reply that is posted although the token has expired.
 func NewReply(f wire.ServerFrame, thread chat.ThreadID) *Frame {
 	e, isError := f.(*wire.Error)
 	expired := isError && e.Code == wire.CodeTokenExpired

@@ -1,10 +1,11 @@
-// Package lasthop posts messages to the connections of one user. It owns the last rule of isolation: a message is posted
-// only by a fresh record of its connection, which says that the connection belongs to this user, watches the thread that
-// the message is about, and has a valid token. The check runs before each message and before each retry of one.
+// Package lasthop posts messages to the connections of one user. It owns the last rule of isolation: a message is
+// posted only by a fresh record of its connection, which says that the connection belongs to this user, watches the
+// thread that the message is about, and has a valid token. The check runs before each message and before each retry of
+// one.
 //
 // Its three users are the emitter of a run (shared/emit), broadcasts to all connections of a user (Broadcast) and the
-// answers of functions/message. No other code can post, because a Poster takes a Message, and only this package makes one.
-// End is the one exception to the rule: it notifies and closes connections whose records may already be deleted.
+// answers of functions/message. No other code can post, because a Poster takes a Message, and only this package makes
+// one. End is the one exception to the rule: it notifies and closes connections whose records may already be deleted.
 package lasthop
 
 import (
@@ -16,8 +17,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// Every record is read again after Interval, and no message is posted by a record older than MaxAge. The difference is the
-// time that the next read may take. Age counts from the moment at which the read was requested.
+// Every record is read again after Interval, and no message is posted by a record older than MaxAge. The difference is
+// the time that the next read may take. Age counts from the moment at which the read was requested.
 const (
 	Interval = time.Second
 	MaxAge   = Interval + 250*time.Millisecond
@@ -27,8 +28,8 @@ const (
 const removeTime = 3 * time.Second
 
 var (
-	// ErrRefused is returned for a message that the connection may not receive: the connection is not this user's, is no
-	// longer listed, has not said hello, or watches another thread.
+	// ErrRefused is returned for a message that the connection may not receive: the connection is not this user's, is
+	// no longer listed, has not said hello, or watches another thread.
 	ErrRefused = errors.New("the connection may not receive this message")
 
 	// ErrTokenExpired is the ErrRefused of a connection whose token has expired.
@@ -38,8 +39,8 @@ var (
 	errStale = errors.New("the record of the connection is too old to post by")
 )
 
-// Message is one encoded message that passed the check, with the connection that may receive it. Only this package makes
-// one, so a Poster cannot be asked to post a message that was not checked. The zero Message has no connection.
+// Message is one encoded message that passed the check, with the connection that may receive it. Only this package
+// makes one, so a Poster cannot be asked to post a message that was not checked. The zero Message has no connection.
 type Message struct {
 	to   chat.ConnectionID
 	body []byte

@@ -20,8 +20,8 @@ type Reader struct {
 }
 
 // Read lists the user's connections within MaxAge: a later answer would be too old to post by. It reports each listed
-// connection of another user, which is an isolation violation. A record that names no owner is no violation. The check of
-// a Sender refuses both.
+// connection of another user, which is an isolation violation. A record that names no owner is no violation. The check
+// of a Sender refuses both.
 func (r *Reader) Read(ctx context.Context) ([]Record, error) {
 	readAt := r.Now()
 	limited, cancel := context.WithTimeout(ctx, MaxAge)
@@ -43,8 +43,8 @@ func (r *Reader) Read(ctx context.Context) ([]Record, error) {
 	return records, nil
 }
 
-// Eligible reports whether a connection may receive the frames that are sent to all connections of the user. It does not
-// look at the age of the record.
+// Eligible reports whether a connection may receive the frames that are sent to all connections of the user. It does
+// not look at the age of the record.
 func (r *Reader) Eligible(record Record) bool {
 	return record.check(r.User, audience{}, r.Now()) == nil
 }

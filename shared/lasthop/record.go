@@ -13,7 +13,8 @@ type Record struct {
 	readAt     time.Time
 }
 
-// Read calls read, which reads or writes the record of a connection, and stamps the result with the time before the call.
+// Read calls read, which reads or writes the record of a connection, and stamps the result with the time before the
+// call.
 func Read(now func() time.Time, read func() (chat.Connection, error)) (Record, error) {
 	readAt := now()
 	c, err := read()
@@ -29,8 +30,8 @@ func (r Record) Connection() chat.Connection { return r.connection }
 // age returns the time since the read of the record was requested.
 func (r Record) age(now time.Time) time.Duration { return now.Sub(r.readAt) }
 
-// check is the rule of the last hop, but for the age of the record: it returns nil if the connection may receive a message
-// for this audience, and otherwise an ErrRefused.
+// check is the rule of the last hop, but for the age of the record: it returns nil if the connection may receive a
+// message for this audience, and otherwise an ErrRefused.
 func (r Record) check(u chat.User, a audience, now time.Time) error {
 	c := r.connection
 	switch {

@@ -9,8 +9,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// A throttled post is tried again after pauses of 0.1 s, 0.2 s … 1.6 s, of which a random part of up to one half is left
-// out: 3 s in all. The client may be on a slow link, or the account at its limit.
+// A throttled post is tried again after pauses of 0.1 s, 0.2 s … 1.6 s, of which a random part of up to one half is
+// left out: 3 s in all. The client may be on a slow link, or the account at its limit.
 const (
 	postTime  = 5 * time.Second // for one try
 	slowTries = 6
@@ -20,8 +20,8 @@ const (
 // renewTries is how often a record is renewed for one post, if the reads take longer than MaxAge.
 const renewTries = 3
 
-// Source holds the newest records of the connections of one user. Its methods return an ErrRefused for a connection that
-// has no record or may not receive anything.
+// Source holds the newest records of the connections of one user. Its methods return an ErrRefused for a connection
+// that has no record or may not receive anything.
 type Source interface {
 	// Latest returns the newest known record of a connection, without a request.
 	Latest(id chat.ConnectionID) (Record, error)
@@ -39,9 +39,9 @@ type Sender struct {
 	Tried  func(try int, err error)             // called after each try of a post; nil: not called
 }
 
-// Send posts a frame to a connection, one message after the other, and waits for the posts. It stops at the first message
-// that fails: with an ErrRefused if the check refuses the message, and otherwise with the error of the Poster, which is a
-// chat.ErrSlow only if the post was still throttled after 3 s.
+// Send posts a frame to a connection, one message after the other, and waits for the posts. It stops at the first
+// message that fails: with an ErrRefused if the check refuses the message, and otherwise with the error of the Poster,
+// which is a chat.ErrSlow only if the post was still throttled after 3 s.
 func (s *Sender) Send(ctx context.Context, id chat.ConnectionID, f *Frame) error {
 	bodies, err := f.encoded()
 	if err != nil {
@@ -83,8 +83,8 @@ func (s *Sender) check(ctx context.Context, id chat.ConnectionID, a audience) er
 	return r.check(s.User, a, now)
 }
 
-// post posts one message and repeats the post while it is throttled. Before each try it calls checked, which returns the
-// message or the reason why it must not be posted.
+// post posts one message and repeats the post while it is throttled. Before each try it calls checked, which returns
+// the message or the reason why it must not be posted.
 func (s *Sender) post(ctx context.Context, checked func() (Message, error)) error {
 	after := s.After
 	if after == nil {

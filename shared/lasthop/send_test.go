@@ -96,9 +96,10 @@ func TestSend_Rule(t *testing.T) {
 		allowed []string
 		want    error // of the others
 	}{
-		"own connection":     {func(*chat.Connection) {}, alice, slices.Collect(maps.Keys(kinds())), nil},
-		"another user":       {func(*chat.Connection) {}, bob, nil, lasthop.ErrRefused},
-		"zero user":          {func(c *chat.Connection) { c.Owner = chat.OwnerHash(chat.User{}.Hash()) }, chat.User{}, nil, lasthop.ErrRefused},
+		"own connection": {func(*chat.Connection) {}, alice, slices.Collect(maps.Keys(kinds())), nil},
+		"another user":   {func(*chat.Connection) {}, bob, nil, lasthop.ErrRefused},
+		"zero user": {func(c *chat.Connection) { c.Owner = chat.OwnerHash(chat.User{}.Hash()) }, chat.User{},
+			nil, lasthop.ErrRefused},
 		"no owner":           {func(c *chat.Connection) { c.Owner = "" }, alice, nil, lasthop.ErrRefused},
 		"no owner, no user":  {func(c *chat.Connection) { c.Owner = "" }, chat.User{}, nil, lasthop.ErrRefused},
 		"another connection": {func(c *chat.Connection) { c.ID = "b" }, alice, nil, lasthop.ErrRefused},
@@ -147,7 +148,8 @@ func TestSend_AgeOfTheRecord(t *testing.T) {
 				src.takes = c.takes
 			}
 			p, err := send(t, src, lasthop.NewFrame(&wire.Thread{}), alice)
-			if len(p.to) != c.posts || src.renewals != c.renewals || (err == nil) != (c.posts == 1) || errors.Is(err, lasthop.ErrRefused) {
+			if len(p.to) != c.posts || src.renewals != c.renewals || (err == nil) != (c.posts == 1) ||
+				errors.Is(err, lasthop.ErrRefused) {
 				t.Errorf("%s: %d posts after %d renewals, %v", name, len(p.to), src.renewals, err)
 			}
 		})
@@ -157,7 +159,8 @@ func TestSend_AgeOfTheRecord(t *testing.T) {
 // Each message of a long frame, and each retry, is checked by a record that is fresh at that time.
 func TestSend_ChangeInTheMiddle(t *testing.T) {
 	alice := chattest.User(t, "alice")
-	long := &wire.Events{ThreadID: thread, Events: []agui.Event{{Type: agui.TextMessageContent, Delta: strings.Repeat("x", 200<<10)}}}
+	long := &wire.Events{ThreadID: thread, Events: []agui.Event{{Type: agui.TextMessageContent,
+		Delta: strings.Repeat("x", 200<<10)}}}
 	for name, change := range map[string]func(*chat.Connection){
 		"another user":   func(c *chat.Connection) { c.Owner = "bob" },
 		"another thread": func(c *chat.Connection) { c.Thread = "another" },
@@ -188,7 +191,8 @@ func TestSend_ChangeInTheMiddle(t *testing.T) {
 // A renewal that fails is the error of the post.
 func TestSend_FailedRenewal(t *testing.T) {
 	src := &source{connection: own(t), err: errLost}
-	if p, err := send(t, src, lasthop.NewFrame(&wire.Thread{}), chattest.User(t, "alice")); !errors.Is(err, errLost) || len(p.to) > 0 {
+	if p, err := send(t, src, lasthop.NewFrame(&wire.Thread{}), chattest.User(t, "alice")); !errors.Is(err, errLost) ||
+		len(p.to) > 0 {
 		t.Errorf("%d posts, %v", len(p.to), err)
 	}
 }
@@ -203,7 +207,8 @@ func TestSend_Throttled(t *testing.T) {
 		start := time.Now()
 		err := s.Send(t.Context(), "a", lasthop.NewFrame(&wire.Thread{}))
 		took := time.Since(start)
-		if !errors.Is(err, chat.ErrSlow) || !slices.Equal(tries, []int{1, 2, 3, 4, 5, 6}) || took < 1500*time.Millisecond || took > 3200*time.Millisecond {
+		if !errors.Is(err, chat.ErrSlow) || !slices.Equal(tries, []int{1, 2, 3, 4, 5, 6}) ||
+			took < 1500*time.Millisecond || took > 3200*time.Millisecond {
 			t.Errorf("tries %v in %v, %v", tries, took, err)
 		}
 	})
@@ -214,7 +219,8 @@ func TestEnd_FailedPost(t *testing.T) {
 	p := &closer{posts: posts{err: errLost}}
 	err := lasthop.End(t.Context(), p, map[chat.ConnectionID]*wire.Error{"a": {Code: wire.CodeReplaced}, "b": nil})
 	slices.Sort(p.closed)
-	if !errors.Is(err, errLost) || !slices.Equal(p.to, []chat.ConnectionID{"a"}) || !slices.Equal(p.closed, []chat.ConnectionID{"a", "b"}) {
+	if !errors.Is(err, errLost) || !slices.Equal(p.to, []chat.ConnectionID{"a"}) ||
+		!slices.Equal(p.closed, []chat.ConnectionID{"a", "b"}) {
 		t.Errorf("posted to %v, closed %v, %v", p.to, p.closed, err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"carrel/shared/boot"
 )
 
-// Configured checks the build of a function, which requires all of these variables. With all of them it must succeed. If
-// one of them is missing, its error must name that variable, and if all are missing, its error must name every one.
+// Configured checks the build of a function, which requires all of these variables. With all of them it must succeed.
+// If one of them is missing, its error must name that variable, and if all are missing, its error must name every one.
 func Configured[H any](tb testing.TB, required map[string]string, build func(*boot.Env) H) {
 	tb.Helper()
 	if err := Build(required, nil, build); err != nil {
@@ -18,7 +18,8 @@ func Configured[H any](tb testing.TB, required map[string]string, build func(*bo
 	all := map[string]string{}
 	for name := range required {
 		all[name] = ""
-		if err := Build(required, map[string]string{name: ""}, build); err == nil || !strings.Contains(err.Error(), name) {
+		if err := Build(required, map[string]string{name: ""}, build); err == nil ||
+			!strings.Contains(err.Error(), name) {
 			tb.Errorf("without %s: error %v, want one that names it", name, err)
 		}
 	}

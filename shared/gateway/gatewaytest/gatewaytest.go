@@ -19,7 +19,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Message is the event of a message on a connection. A sign-in that is not set is an hour before the token expires, by iat.
+// Message is the event of a message on a connection. A sign-in that is not set is an hour before the token expires, by
+// iat.
 func Message(tb testing.TB, in gateway.Inbound) json.RawMessage {
 	tb.Helper()
 	signedIn, by := in.SignIn.At, "iat"

@@ -48,7 +48,8 @@ func TableAndSpoiler(tb testing.TB, c store.Config) (*store.Table, func(u chat.U
 		tb.Helper()
 		out, err := client.Scan(tb.Context(), &awsdynamodb.ScanInput{
 			TableName: &c.Name, FilterExpression: aws.String("begins_with(pk, :pk) AND begins_with(sk, :sk)"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": text("U#" + u.Key()), ":sk": text(prefix)},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": text("U#" + u.Key()),
+				":sk": text(prefix)},
 		})
 		if err != nil || len(out.Items) == 0 {
 			tb.Fatalf("%d items to spoil, %v", len(out.Items), err)
@@ -56,7 +57,8 @@ func TableAndSpoiler(tb testing.TB, c store.Config) (*store.Table, func(u chat.U
 		for _, item := range out.Items {
 			_, err := client.UpdateItem(tb.Context(), &awsdynamodb.UpdateItemInput{
 				TableName: &c.Name, Key: map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]},
-				UpdateExpression: aws.String("SET #a = :a"), ExpressionAttributeNames: map[string]string{"#a": attribute},
+				UpdateExpression:          aws.String("SET #a = :a"),
+				ExpressionAttributeNames:  map[string]string{"#a": attribute},
 				ExpressionAttributeValues: map[string]types.AttributeValue{":a": text("{")},
 			})
 			if err != nil {

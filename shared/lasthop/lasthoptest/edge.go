@@ -15,8 +15,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Edge is the list of a user's connections and the way to them. It checks each post against the list that was read last.
-// Its exported fields are changed and read with Set, or before and after the test.
+// Edge is the list of a user's connections and the way to them. It checks each post against the list that was read
+// last. Its exported fields are changed and read with Set, or before and after the test.
 type Edge struct {
 	mu sync.Mutex
 
@@ -153,8 +153,8 @@ func (e *Edge) receive(id chat.ConnectionID, body []byte) error {
 	return nil
 }
 
-// check compares a post with the record of its connection that was listed last. At the moment of a list, the record of the
-// list before is allowed too.
+// check compares a post with the record of its connection that was listed last. At the moment of a list, the record of
+// the list before is allowed too.
 func (e *Edge) check(id chat.ConnectionID, body []byte) {
 	reason := e.refused(e.last[id], body)
 	if reason != "" && time.Now().Equal(e.answered) {
@@ -177,8 +177,8 @@ func (e *Edge) refused(c chat.Connection, body []byte) string {
 	return ""
 }
 
-// Events returns the events that a connection received after a sequence number, in the order of arrival. It fails the test
-// if an event is missing or repeated, or if a post broke a rule.
+// Events returns the events that a connection received after a sequence number, in the order of arrival. It fails the
+// test if an event is missing or repeated, or if a post broke a rule.
 func (e *Edge) Events(tb testing.TB, id chat.ConnectionID, after chat.Seq) []agui.Event {
 	tb.Helper()
 	e.mu.Lock()
