@@ -67,7 +67,7 @@ const (
 	SweepExpired = "SweepExpired" // runs that were queued for too long
 	SweepStarted = "SweepStarted" // runs that were still queued although a slot was free
 	SweepErased  = "SweepErased"  // erasures that were requested before and have not completed
-	SweepSlots   = "SweepSlots"   // seats whose run has ended or is gone
+	SweepSlots   = "SweepSlots"   // slots whose run has ended or does not exist
 
 	NoCapacity = "NoCapacity" // runs that sweep ended because Lambda had no capacity to start them
 )

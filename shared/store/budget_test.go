@@ -52,7 +52,7 @@ func TestRequests(t *testing.T) {
 		if _, err := s.bad.StartQueued(t.Context()); err != nil {
 			t.Error(err)
 		}
-		spent("a start of what waits", 3)
+		spent("a start of queued runs", 3)
 		if page, next, err := s.bad.Runs(t.Context(), "", 1); err != nil || next == "" || len(page) != 1 {
 			t.Errorf("listed %+v, %q, %v", page, next, err)
 		}

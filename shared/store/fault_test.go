@@ -43,7 +43,9 @@ type step struct {
 	do   func(t *testing.T, s *scene)
 }
 
-func steps() []step { return slices.Concat(holderSteps(), userSteps(), keeperSteps(), questionSteps()) }
+func steps() []step {
+	return slices.Concat(holderSteps(), userSteps(), keeperSteps(), interruptSteps())
+}
 
 const (
 	put      = "PutItem"

@@ -64,7 +64,7 @@ func (m *model) look(a *actor) {
 		}
 	}
 	m.queue(now)
-	m.asked(before, now)
+	m.interrupts(before, now)
 	for _, id := range sorted(now.threads) {
 		m.thread(before, now.threads[id])
 	}
@@ -160,7 +160,7 @@ func (m *model) moved(a *actor, old, now runRow) {
 	switch move := old.Status + " " + now.Status; {
 	case move == "queued admitted":
 		a.did["started "+now.ID] = now.Nonce
-		if thread.Deleted != 0 || len(m.questions(thread)) > 0 {
+		if thread.Deleted != 0 || len(m.openInterrupts(thread)) > 0 {
 			m.fail("%s: started %s on a thread that is deleted or awaiting input: %+v", a.name, id, thread)
 		}
 	case move == "admitted running":

@@ -99,7 +99,7 @@ func (m *model) finished() bool { return m.unfinished() == "" }
 func (m *model) onlyAwaitingInput() bool {
 	for _, id := range m.live() {
 		r := m.before.runs[id]
-		if r.status() != chat.RunQueued || len(m.questions(m.before.threads[chat.ThreadID(r.Thread)])) == 0 {
+		if r.status() != chat.RunQueued || len(m.openInterrupts(m.before.threads[chat.ThreadID(r.Thread)])) == 0 {
 			return false
 		}
 	}

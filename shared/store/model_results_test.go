@@ -48,7 +48,7 @@ func (m *model) ended(w *worker) {
 		m.fail("%s: the end was acknowledged, but the run is %+v", w.a.name, r)
 	}
 	if r.status() == chat.RunSuspended {
-		m.peopleAnswer(w)
+		m.respond(w)
 	}
 }
 

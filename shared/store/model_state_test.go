@@ -187,8 +187,8 @@ func names(item map[string]types.AttributeValue) (names []string) {
 	return names
 }
 
-// questions returns the open interrupts of a thread that have not expired.
-func (t threadRow) questions(now time.Time) (open []agui.Interrupt, err error) {
+// openInterrupts returns the interrupts of a thread that have not expired.
+func (t threadRow) openInterrupts(now time.Time) (open []agui.Interrupt, err error) {
 	if t.Open == "" || t.Deleted != 0 {
 		return nil, nil
 	}

@@ -30,13 +30,13 @@ func turn(a *actor, id chat.RunID) {
 	if !h.Deleted() && !w.begin() || !w.work() {
 		return
 	}
-	a.m.answersOf(w)
+	a.m.responsesOf(w)
 	last := storetest.Finished(h)
 	switch {
 	case w.cancelled || h.Deleted():
 		last.Outcome.Type = agui.OutcomeCancelled
 	case a.m.more > 0 && a.rng.IntN(3) > 0:
-		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.questions()}
+		last.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: w.interrupts()}
 	}
 	w.end(func() []agui.Event {
 		return append(agui.Close(h.PreviousEvents()), last) // this attempt has closed its own messages
@@ -128,8 +128,8 @@ func (w *worker) say() bool {
 	return true
 }
 
-// questions returns one or two interrupts, some of which expire soon.
-func (w *worker) questions() (asked []agui.Interrupt) {
+// interrupts returns one or two interrupts, some of which expire soon.
+func (w *worker) interrupts() (asked []agui.Interrupt) {
 	for n := range 1 + w.a.rng.IntN(2) {
 		q := agui.Interrupt{ID: chat.InterruptID(fmt.Sprintf("q/%s/%d", w.h.Run().ID, n)), Reason: "confirm"}
 		if w.a.rng.IntN(3) == 0 {

@@ -100,7 +100,7 @@ func TestAdmit_ThreadReadBeforeQueue(t *testing.T) {
 		}
 		t.Run("another run responds", func(t *testing.T) {
 			s := newScene(t, o)
-			s.asking()
+			s.interrupt()
 			skewed := withChange(s, func() {
 				if _, err := s.good.Admit(t.Context(), storetest.Answering("r2", "t1", "q1")); err != nil {
 					t.Error(err)
@@ -118,7 +118,7 @@ func TestAdmit_ThreadReadBeforeQueue(t *testing.T) {
 		})
 		t.Run("another run responds and interrupts again", func(t *testing.T) {
 			s := newScene(t, o)
-			s.asking()
+			s.interrupt()
 			skewed := withChange(s, func() {
 				if _, err := s.good.Admit(t.Context(), storetest.Answering("r2", "t1", "q1")); err != nil {
 					t.Error(err)
