@@ -12,7 +12,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// listener gets every message of every socket of one client, before the client does.
+// listener receives every message of every socket of one client, before the client does.
 type listener struct {
 	device *device
 	user   *user
@@ -21,8 +21,8 @@ type listener struct {
 	joiner wire.Joiner
 }
 
-// hear looks at one message: nothing of anybody else may stand in it, and what it says of runs is noted.
-func (l *listener) hear(m []byte) {
+// receive checks that a message contains nothing of another user, and records the runs that it mentions.
+func (l *listener) receive(m []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.user.world
@@ -33,13 +33,13 @@ func (l *listener) hear(m []byte) {
 		w.count("parts", 1)
 		whole, err := l.joiner.Add(p)
 		if err != nil || whole == nil {
-			return // a part that came twice; what it held is asked for again
+			return // a repeated part; the client requests its content again
 		}
 		l.scan(whole)
 		m = whole
 		f, err = wire.DecodeServer(whole)
 		if err != nil {
-			w.must(l.device.name, "the parts make no frame: %v", err)
+			w.fail(l.device.name, "decode the joined parts: %v", err)
 			return
 		}
 	}
@@ -48,7 +48,7 @@ func (l *listener) hear(m []byte) {
 		return
 	}
 	if err != nil {
-		w.must(l.device.name, "was sent %.200q: %v", m, err)
+		w.fail(l.device.name, "received %.200q: %v", m, err)
 		return
 	}
 	l.user.mu.Lock()
@@ -56,17 +56,17 @@ func (l *listener) hear(m []byte) {
 	l.note(f, m)
 }
 
-// scan looks for other users' marks.
+// scan searches a message for other users' marks.
 func (l *listener) scan(m []byte) {
 	for _, other := range l.user.world.users {
 		if other != l.user && bytes.Contains(m, []byte(other.mark)) {
 			l.user.world.count("foreign", 1)
-			l.user.world.must(l.device.name, "was sent something of %s: %.300s", other.name, m)
+			l.user.world.fail(l.device.name, "received text of %s: %.300s", other.name, m)
 		}
 	}
 }
 
-// note takes what a frame says; the user's mutex is held.
+// note records a frame. The caller holds the user's mutex.
 func (l *listener) note(f wire.ServerFrame, raw []byte) {
 	u, w := l.user, l.user.world
 	switch f := f.(type) {
@@ -74,13 +74,13 @@ func (l *listener) note(f wire.ServerFrame, raw []byte) {
 		l.events(f, raw)
 	case *wire.Accepted:
 		if strings.HasPrefix(f.RequestID, "run.") {
-			u.known(f.RunID).accepted = true
+			u.runOf(f.RunID).accepted = true
 		}
 	case *wire.Rejected:
 		w.count("refused: "+string(f.Code), 1)
-		u.known(f.RunID).refused = f.Code
+		u.runOf(f.RunID).refused = f.Code
 	case *wire.Ended:
-		u.known(f.RunID)
+		u.runOf(f.RunID)
 	case *wire.Ready:
 		if f.Recovered {
 			w.count("resumes", 1)
@@ -90,27 +90,27 @@ func (l *listener) note(f wire.ServerFrame, raw []byte) {
 	case *wire.Error:
 		w.count("error: "+string(f.Code), 1)
 		if id, is := strings.CutPrefix(f.RequestID, "run."); is && f.Code != wire.CodeInternal {
-			u.known(chat.RunID(id)).refused = f.Code
+			u.runOf(chat.RunID(id)).refused = f.Code
 		}
 	}
 }
 
-// events notes events: of a thread that this device has opened, and each with one text only.
+// events checks that this device has opened the events' thread, and that each event has one text only.
 func (l *listener) events(f *wire.Events, raw []byte) {
 	u, w := l.user, l.user.world
 	if !l.device.opened[f.ThreadID] {
-		w.must(l.device.name, "was sent events of the thread %s, which it never opened", f.ThreadID)
+		w.fail(l.device.name, "received events of the thread %s, which it never opened", f.ThreadID)
 	}
 	var texts struct {
 		Events []json.RawMessage `json:"events"`
 	}
 	if err := json.Unmarshal(raw, &texts); err != nil {
-		w.must(l.device.name, "events: %v", err)
+		w.fail(l.device.name, "events: %v", err)
 		return
 	}
 	w.count("events received", len(texts.Events))
-	u.known(f.RunID).began = true
-	t := u.topic(f.ThreadID)
+	u.runOf(f.RunID).began = true
+	t := u.threadOf(f.ThreadID)
 	had := t.epochs[f.Epoch]
 	if had == nil {
 		had = map[chat.Seq]sighting{}
@@ -120,7 +120,7 @@ func (l *listener) events(f *wire.Events, raw []byte) {
 		seq := f.Seq + chat.Seq(i)
 		s := sighting{hashOf(text), f.RunID}
 		if before, is := had[seq]; is && before != s {
-			w.must(l.device.name, "event %d of thread %s was sent with two texts, of %s and %s, now %.200s", seq,
+			w.fail(l.device.name, "event %d of thread %s was received with two texts, of %s and %s, now %.200s", seq,
 				f.ThreadID, before.run, s.run, text)
 		}
 		had[seq] = s

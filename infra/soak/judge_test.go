@@ -18,16 +18,16 @@ import (
 	"carrel/shared/wire"
 )
 
-// Of the deployment under judgment.
+// Limits of the tested deployment.
 const (
 	runTime = 40 * time.Second
-	// until its deadline, and a minute more until sweep finds it due
+	// longest is the time until a run's deadline, and a minute more until sweep finds it due.
 	longest   = runTime + 2*time.Minute + 30*time.Second
 	whenAgain = 2 * time.Second
 )
 
-// fate is how a run went, as the log tells.
-type fate struct {
+// loggedRun is a run as the log shows it.
+type loggedRun struct {
 	run     chat.RunID
 	thread  chat.ThreadID
 	outcome outcome
@@ -37,7 +37,7 @@ type fate struct {
 	to      int64
 }
 
-// judge compares what every device shows, and what is in the table, with what was sent.
+// judge compares the views of all devices, and the table, with the requests.
 func (w *world) judge(ctx context.Context, views map[*user][]view) error {
 	for _, u := range w.users {
 		if err := u.judge(ctx, views[u]); err != nil {
@@ -47,7 +47,7 @@ func (w *world) judge(ctx context.Context, views map[*user][]view) error {
 	return nil
 }
 
-// store is what an operator sees of the user.
+// store returns the user's store with an operator's credentials.
 func (u *user) store(ctx context.Context) (*store.Store, error) {
 	e := u.world.stack.Endpoints()
 	local := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey,
@@ -58,11 +58,11 @@ func (u *user) store(ctx context.Context) (*store.Store, error) {
 		return nil, err
 	}
 	table := store.New(store.NewClient(c), store.Config{Name: e.Table})
-	who, err := table.ForOperator(ctx, store.Named{Issuer: e.Issuer, Subject: u.name})
+	owner, err := table.ForOperator(ctx, store.Named{Issuer: e.Issuer, Subject: u.name})
 	if err != nil {
 		return nil, err
 	}
-	return table.For(who)
+	return table.For(owner)
 }
 
 func (u *user) judge(ctx context.Context, views []view) error {
@@ -73,9 +73,9 @@ func (u *user) judge(ctx context.Context, views []view) error {
 	if err := u.verify(ctx, s); err != nil {
 		return err
 	}
-	fates := map[chat.RunID]fate{}
+	logged := map[chat.RunID]loggedRun{}
 	for _, id := range u.live() {
-		if err := u.log(ctx, s, id, fates); err != nil {
+		if err := u.log(ctx, s, id, logged); err != nil {
 			return err
 		}
 	}
@@ -83,19 +83,19 @@ func (u *user) judge(ctx context.Context, views []view) error {
 	defer u.mu.Unlock()
 	for i, v := range views {
 		if i == 0 || views[i-1].thread != v.thread { // the others show the same
-			u.compare(v, fates)
+			u.compare(v, logged)
 		}
 	}
-	u.account(fates)
+	u.checkRuns(logged)
 	return nil
 }
 
-// emptied reads the desk until it is empty, for as long as coming to rest may take. No window waits for the runs of a
-// deleted thread, and a run with a dead worker ends when sweep finds it due.
-func (u *user) emptied(ctx context.Context, s *store.Store) (runqueue.Queue, error) {
+// waitForEmptyQueue reads the run queue until it is empty, at most for the settle time. No window waits for the runs
+// of a deleted thread, and a run with a dead worker ends only when sweep finds it due.
+func (u *user) waitForEmptyQueue(ctx context.Context, s *store.Store) (runqueue.Queue, error) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
-	for end := time.Now().Add(u.world.calm()); ; {
+	for end := time.Now().Add(u.world.settleTime()); ; {
 		d, err := s.RunQueue(ctx)
 		if err != nil || len(d.Slots)+len(d.Queued) == 0 || time.Now().After(end) {
 			return d, err
@@ -108,17 +108,18 @@ func (u *user) emptied(ctx context.Context, s *store.Store) (runqueue.Queue, err
 	}
 }
 
-// verify wants the desk empty, and nothing in the table that does not fit.
+// verify checks that the run queue is empty and that the table is consistent.
 func (u *user) verify(ctx context.Context, s *store.Store) error {
-	d, err := u.emptied(ctx, s)
+	d, err := u.waitForEmptyQueue(ctx, s)
 	if err != nil {
 		return err
 	}
 	if len(d.Slots)+len(d.Queued) > 0 {
-		u.world.must(u.name, "the desk still has %v and %v", d.Slots, d.Queued)
+		u.world.fail(u.name, "the run queue still has %v and %v", d.Slots, d.Queued)
 	}
 	found, err := s.Verify(ctx)
-	for try := 0; err == nil && len(found) > 0 && try < 3; try++ { // what is under way is over by then, or elsewhere
+	// an operation in progress ends, or moves on, by then
+	for try := 0; err == nil && len(found) > 0 && try < 3; try++ {
 		pause(ctx, whenAgain)
 		var second []store.Finding
 		second, err = s.Verify(ctx)
@@ -130,18 +131,17 @@ func (u *user) verify(ctx context.Context, s *store.Store) error {
 		})
 	}
 	for _, f := range found {
-		if f.Kind == "input without run" { // of an admission that was refused or broke off; it expires
+		if f.Kind == "input without run" { // left by an admission that was refused or failed; it expires
 			u.world.count("inputs left to expire", 1)
 			continue
 		}
-		u.world.must(u.name, "verify finds %s: %s %s", f.Kind, f.Thing, f.Detail)
+		u.world.fail(u.name, "verify finds %s: %s %s", f.Kind, f.Thing, f.Detail)
 	}
 	return err
 }
 
-// log reads a thread's log, wants it whole and each run in it with one end, and wants every event that a socket was
-// sent to be in it.
-func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates map[chat.RunID]fate) error {
+// log checks a thread's log: it has no gap, each run in it ends once, and it holds every event that a socket received.
+func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, logged map[chat.RunID]loggedRun) error {
 	t, err := s.Thread(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -163,17 +163,18 @@ func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates 
 		for _, r := range records {
 			if r.Seq != at+1 {
 				w.count("gaps", 1)
-				w.must(u.name, "thread %s: record %d follows event %d", id, r.Seq, at)
+				w.fail(u.name, "thread %s: record %d follows event %d", id, r.Seq, at)
 			}
 			for i, e := range r.Events {
 				at = r.Seq + chat.Seq(i)
 				if err := order.Check(e); err != nil {
-					w.must(u.name, "thread %s, event %d: %v", id, at, err)
+					w.fail(u.name, "thread %s, event %d: %v", id, at, err)
 				}
-				u.event(id, r.Run, e, fates)
+				u.event(id, r.Run, e, logged)
 				if text, err := json.Marshal(e); err != nil || seen[at] != (sighting{}) &&
 					seen[at] != (sighting{hashOf(text), r.Run}) {
-					w.must(u.name, "thread %s, event %d of %s was sent otherwise than it is in the log: %s, %v", id, at,
+					w.fail(u.name, "thread %s, event %d of %s was sent with another text than the log has: %s, %v", id,
+						at,
 						r.Run, text, err)
 				}
 				delete(seen, at)
@@ -182,7 +183,7 @@ func (u *user) log(ctx context.Context, s *store.Store, id chat.ThreadID, fates 
 	}
 	w.count("events", int(at))
 	if at != t.Head || len(seen) > 0 {
-		w.must(u.name, "thread %s has %d events, its head is %d, and %d events were sent that are not there", id, at,
+		w.fail(u.name, "thread %s has %d events, its head is %d, and %d events were sent that are not there", id, at,
 			t.Head, len(seen))
 	}
 	return nil
@@ -192,9 +193,9 @@ func (u *user) seen(id chat.ThreadID, epoch chat.Epoch) map[chat.Seq]sighting {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	all := map[chat.Seq]sighting{}
-	for e, events := range u.topic(id).epochs {
+	for e, events := range u.threadOf(id).epochs {
 		if e != epoch {
-			u.world.must(u.name, "thread %s was shown with the epochs %s and %s", id, e, epoch)
+			u.world.fail(u.name, "thread %s was shown with the epochs %s and %s", id, e, epoch)
 			continue
 		}
 		for seq, s := range events {
@@ -204,12 +205,12 @@ func (u *user) seen(id chat.ThreadID, epoch chat.Epoch) map[chat.Seq]sighting {
 	return all
 }
 
-// event notes what an event says of its run's fate.
-func (u *user) event(id chat.ThreadID, run chat.RunID, e agui.Event, fates map[chat.RunID]fate) {
-	f := fates[run]
+// event records the start and the end of a run.
+func (u *user) event(id chat.ThreadID, run chat.RunID, e agui.Event, logged map[chat.RunID]loggedRun) {
+	f := logged[run]
 	f.run, f.thread = run, id
 	if f.ends > 0 {
-		u.world.must(u.name, "run %s has ended and says %s", run, e.Type)
+		u.world.fail(u.name, "run %s has ended and emits %s", run, e.Type)
 	}
 	if e.Type == agui.RunStarted {
 		f.from = e.Timestamp
@@ -221,82 +222,82 @@ func (u *user) event(id chat.ThreadID, run chat.RunID, e agui.Event, fates map[c
 			f.outcome = outcome(e.Outcome.Type)
 		}
 	}
-	fates[run] = f
+	logged[run] = f
 }
 
-// account wants each run to have become what it must: accepted ones ended once, refused ones never began.
-func (u *user) account(fates map[chat.RunID]fate) {
+// checkRuns checks that accepted runs ended once and refused runs never began.
+func (u *user) checkRuns(logged map[chat.RunID]loggedRun) {
 	w := u.world
-	for id, f := range fates {
+	for id, f := range logged {
 		r := u.runs[id]
 		if r == nil || r.device == nil {
-			w.must(u.name, "run %s is in the log and nobody asked for it", id)
+			w.fail(u.name, "run %s is in the log and was never requested", id)
 		}
 		if f.ends != 1 {
-			w.must(u.name, "run %s has %d ends", id, f.ends)
+			w.fail(u.name, "run %s has %d ends", id, f.ends)
 		}
 		if took := time.Duration(f.to-f.from) * time.Millisecond; took > longest {
-			w.must(u.name, "run %s took %v, more than %v", id, took, longest)
+			w.fail(u.name, "run %s took %v, more than %v", id, took, longest)
 		}
 		w.count("outcome: "+strings.TrimSpace(string(f.outcome)+" "+f.code), 1)
 	}
 	for id, r := range u.runs {
-		f, there := fates[id]
-		gone := r.device != nil && u.topic(r.thread).delete
+		f, there := logged[id]
+		gone := r.device != nil && u.threadOf(r.thread).delete
 		switch {
 		case r.device == nil:
-			w.must(u.name, "was told of a run %s that nobody asked for", id)
+			w.fail(u.name, "received a frame of run %s, which was never requested", id)
 		case gone:
 			w.count("outcome: deleted with its thread", 1)
-		case there && r.refused != "" && !r.accepted && w.came[id] < 2:
-			w.must(u.name, "run %s was refused (%s) and has begun all the same, %+v", id, r.refused, f)
+		case there && r.refused != "" && !r.accepted && w.arrivals[id] < 2:
+			w.fail(u.name, "run %s was refused (%s) and began nevertheless, %+v", id, r.refused, f)
 		case there:
 		case r.refused != "" && !r.accepted:
 			w.count("outcome: refused", 1)
-			u.maybe(r)
+			u.checkRefusal(r)
 		case r.stopped:
 			w.count("outcome: cancelled before it began", 1)
 		case r.began:
-			w.must(u.name, "run %s was shown and is not in the log", id)
+			w.fail(u.name, "run %s was shown and is not in the log", id)
 		case r.accepted || r.sent:
 			w.count("lost", 1)
-			w.must(u.name, "run %s on %s, accepted %t, is lost: %q", id, r.thread, r.accepted, clip(r.text))
+			w.fail(u.name, "run %s on %s, accepted %t, is lost: %q", id, r.thread, r.accepted, clip(r.text))
 		default:
 			w.count("outcome: never arrived from a window that was closed", 1)
 		}
 	}
 }
 
-// maybe wants a refusal to have a reason.
-func (u *user) maybe(r *run) {
+// checkRefusal checks that a refusal has a valid reason.
+func (u *user) checkRefusal(r *run) {
 	switch r.refused {
 	case wire.CodeTooManyRuns, wire.CodeInterrupted:
 	case wire.CodeNotFound:
-		u.world.must(u.name, "run %s on %s, which nobody has deleted, was refused as not_found", r.id, r.thread)
+		u.world.fail(u.name, "run %s on %s, which was not deleted, was refused as not_found", r.id, r.thread)
 	default:
-		u.world.must(u.name, "run %s was refused: %s", r.id, r.refused)
+		u.world.fail(u.name, "run %s was refused: %s", r.id, r.refused)
 	}
 }
 
-// compare compares what a thread shows with what its questions lead to.
-func (u *user) compare(v view, fates map[chat.RunID]fate) {
+// compare compares the messages of a thread with the expected answers to its questions.
+func (u *user) compare(v view, logged map[chat.RunID]loggedRun) {
 	w := u.world
-	var last *said
+	var last *transcript
 	var id chat.RunID
 	shown := map[chat.RunID]bool{}
 	check := func() {
 		if last == nil {
 			return
 		}
-		u.answersTo(id, last, fates)
+		u.answersTo(id, last, logged)
 		if err := w.oracle.check(*last); err != nil {
-			w.must(v.device, "thread %s, run %s: %v", v.thread, id, err)
+			w.fail(v.device, "thread %s, run %s: %v", v.thread, id, err)
 		}
 	}
 	for _, m := range v.messages {
 		if m.Role != agui.RoleUser {
 			if last == nil {
-				w.must(v.device, "thread %s begins with %s", v.thread, render([]agui.Message{m}))
+				w.fail(v.device, "thread %s begins with %s", v.thread, render([]agui.Message{m}))
 				continue
 			}
 			last.messages = append(last.messages, m)
@@ -304,32 +305,32 @@ func (u *user) compare(v view, fates map[chat.RunID]fate) {
 		}
 		check()
 		id = chat.RunID(strings.TrimSuffix(m.ID, ".1"))
-		r, f := u.runs[id], fates[id]
+		r, f := u.runs[id], logged[id]
 		if r == nil || r.text != m.Content || shown[id] {
-			w.must(v.device, "thread %s shows a question that was not asked, or twice: %s", v.thread,
+			w.fail(v.device, "thread %s shows a question that was not sent, or shows it twice: %s", v.thread,
 				render([]agui.Message{m}))
 		}
 		shown[id] = true
-		last = &said{question: m.Content, outcome: f.outcome, stopped: r != nil && r.stopped, faulty: u.faulty(r)}
+		last = &transcript{question: m.Content, outcome: f.outcome, stopped: r != nil && r.stopped, faulty: u.faulty(r)}
 	}
 	check()
-	for id, f := range fates {
+	for id, f := range logged {
 		if f.thread == v.thread && u.runs[id] != nil && u.runs[id].text != "" && !shown[id] {
 			w.count("lost", 1)
-			w.must(v.device, "thread %s does not show run %s: %q", v.thread, id, u.runs[id].text)
+			w.fail(v.device, "thread %s does not show run %s: %q", v.thread, id, u.runs[id].text)
 		}
 	}
 }
 
-// faulty reports whether faults were about when a run did its work.
+// faulty reports whether faults could strike while a run worked.
 func (u *user) faulty(r *run) bool {
-	return u.world.chaos && r != nil && !strings.Contains(r.text, "last words")
+	return u.world.faultsOn && r != nil && !strings.Contains(r.text, "last words")
 }
 
-// answersTo adds what the runs that answer a run's question make of it.
-func (u *user) answersTo(id chat.RunID, s *said, fates map[chat.RunID]fate) {
+// answersTo adds the results of the runs that respond to a run's interrupt.
+func (u *user) answersTo(id chat.RunID, s *transcript, logged map[chat.RunID]loggedRun) {
 	for _, r := range u.runs {
-		f, began := fates[r.id]
+		f, began := logged[r.id]
 		if r.answers != id || !began {
 			continue
 		}

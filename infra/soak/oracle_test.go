@@ -14,7 +14,8 @@ import (
 	"carrel/shared/tool"
 )
 
-// oracle says what a run must say. It knows the question, and the scripted model, which is deterministic; nothing else.
+// oracle derives the expected answer of a run from its question and the scripted model, which is deterministic. It
+// knows nothing else.
 type oracle struct {
 	model *scripted.Model
 	tools []tool.Spec
@@ -36,7 +37,7 @@ func newOracle() oracle {
 type answer struct {
 	thought, text string
 	calls         []agui.FunctionCall
-	failed        bool // the model fails behind it
+	failed        bool // the model fails after it
 }
 
 func (o oracle) ask(history []agui.Message) (a answer) {
@@ -59,98 +60,100 @@ func (o oracle) ask(history []agui.Message) (a answer) {
 	return a
 }
 
-// said is a run as a client shows it, and how it ended.
-type said struct {
+// transcript is a run as a client shows it, with its outcome.
+type transcript struct {
 	question string
-	messages []agui.Message // behind the question
+	messages []agui.Message // after the question
 	outcome  outcome
-	stopped  bool // somebody wished it to end: it may be cancelled anywhere
-	faulty   bool // faults were about: it may fail anywhere
-	// answered are the results, as patterns, that the call about which the run asked may have, by the runs that answer
-	// it. after is how the one of them ended that had nothing else to say: it went on in the same place.
+	stopped  bool // its cancellation was requested, so it may be cancelled anywhere
+	faulty   bool // faults were possible, so it may fail anywhere
+	// answered holds patterns of the results that an interrupted call may get from the runs that respond to it. after
+	// is the outcome of a responding run without a text of its own: it continues in the same place.
 	answered     []string
 	after        outcome
 	stoppedAfter bool
 }
 
-// outcome is how a run ended, in one word.
+// outcome is the way in which a run ended.
 type outcome string
 
 const (
-	success   outcome = "success"
-	asks      outcome = "interrupt"
-	cancelled outcome = "cancelled"
-	failed    outcome = "error"
+	success     outcome = "success"
+	interrupted outcome = "interrupt"
+	cancelled   outcome = "cancelled"
+	failed      outcome = "error"
 )
 
-// check says what a run should not have said, or nil.
-func (o oracle) check(s said) error {
+// check returns an error if a run's messages do not follow from its question.
+func (o oracle) check(s transcript) error {
 	history := []agui.Message{{ID: "q", Role: agui.RoleUser, Content: s.question}}
-	c := &checking{oracle: o, said: s}
+	c := &checking{oracle: o, transcript: s}
 	if c.from(history, 0, 0) {
 		return nil
 	}
-	return fmt.Errorf("%q ended with %s and is answered by %s\nas far as %d messages it fits; there the model says %+v",
+	return fmt.Errorf("%q ended with %s, and its answer is %s\nThe first %d messages fit; then the model returns %+v",
 		clip(s.question), s.outcome, render(s.messages), c.best, c.wanted)
 }
 
-// checking looks for a way in which the messages can have come about.
+// checking searches for an explanation of the messages.
 type checking struct {
 	oracle
-	said   said
-	best   int
-	wanted answer
+	transcript transcript
+	best       int
+	wanted     answer
 }
 
-// most is how often a run may have begun an answer anew.
+// most is the largest number of times that a run may have restarted an answer.
 const most = 4
 
-// from reports whether the messages from at on can follow a history.
+// from reports whether the messages from position at can follow a history.
 func (c *checking) from(history []agui.Message, at, broken int) bool {
 	want := c.ask(history)
 	if at >= c.best {
 		c.best, c.wanted = at, want
 	}
 	next, whole, calls := c.attempt(want, at)
-	if whole && want.failed && next == len(c.said.messages) {
-		return c.said.outcome == failed || c.excused()
+	if whole && want.failed && next == len(c.transcript.messages) {
+		return c.transcript.outcome == failed || c.excused()
 	}
 	whole = whole && !want.failed // a worker may have died just before it would have failed
-	if whole && len(want.calls) == 0 && next == len(c.said.messages) && (c.said.outcome == success || c.excused()) {
+	if whole && len(want.calls) == 0 && next == len(c.transcript.messages) &&
+		(c.transcript.outcome == success || c.excused()) {
 		return true
 	}
 	if whole && len(want.calls) > 0 {
-		said := c.said.messages[at:next]
-		i := slices.IndexFunc(said, func(m agui.Message) bool { return len(m.ToolCalls) > 0 })
-		switch results := len(said) - 1 - i; {
-		case results == 0 && asksFirst(calls):
-			return next == len(c.said.messages) && (c.said.outcome == asks || c.excused())
-		case results == len(calls) && asksFirst(calls):
-			if c.said.after == "" {
-				return next == len(c.said.messages) // answered in words, and what they led to is the answering run's
+		transcript := c.transcript.messages[at:next]
+		i := slices.IndexFunc(transcript, func(m agui.Message) bool { return len(m.ToolCalls) > 0 })
+		switch results := len(transcript) - 1 - i; {
+		case results == 0 && needsApproval(calls):
+			return next == len(c.transcript.messages) && (c.transcript.outcome == interrupted || c.excused())
+		case results == len(calls) && needsApproval(calls):
+			if c.transcript.after == "" {
+				return next == len(c.transcript.messages) // the responding run has its own text, and so its own answer
 			}
-			later := &checking{oracle: c.oracle, said: c.said}
-			later.said.outcome, later.said.stopped = c.said.after, c.said.stoppedAfter
-			return later.from(append(slices.Clone(history), said[i:]...), next, broken)
+			later := &checking{oracle: c.oracle, transcript: c.transcript}
+			later.transcript.outcome, later.transcript.stopped = c.transcript.after, c.transcript.stoppedAfter
+			return later.from(append(slices.Clone(history), transcript[i:]...), next, broken)
 		case results == len(calls):
-			if c.from(append(slices.Clone(history), said[i:]...), next, broken) {
+			if c.from(append(slices.Clone(history), transcript[i:]...), next, broken) {
 				return true
 			}
 		}
 	}
-	if next == len(c.said.messages) {
+	if next == len(c.transcript.messages) {
 		return c.excused()
 	}
-	return next > at && broken < most && c.from(history, next, broken+1) // a worker died, another said it again
+	return next > at && broken < most && c.from(history, next, broken+1) // a worker died, and the next one repeated it
 }
 
 func (c *checking) excused() bool {
-	return c.said.stopped && c.said.outcome == cancelled || c.said.faulty && c.said.outcome == failed
+	return c.transcript.stopped && c.transcript.outcome == cancelled || c.transcript.faulty &&
+		c.transcript.outcome == failed
 }
 
-// attempt takes as many messages from at on as one attempt at an answer can have made.
+// attempt consumes the messages from position at that one attempt at an answer can have made.
 func (c *checking) attempt(want answer, at int) (next int, whole bool, calls []agui.ToolCall) {
-	left := c.said.messages[at:]
+	left := c.transcript.messages[at:]
 	take := func() { left, at = left[1:], at+1 }
 	thought := want.thought == ""
 	if !thought && len(left) > 0 && left[0].Role == agui.RoleReasoning &&
@@ -183,7 +186,7 @@ func (c *checking) attempt(want answer, at int) (next int, whole bool, calls []a
 	return at, whole, m.ToolCalls
 }
 
-// callsFit reports whether calls are the wanted ones, the last perhaps cut off.
+// callsFit reports whether calls are the expected ones; the last may be cut off.
 func callsFit(calls []agui.ToolCall, want []agui.FunctionCall) bool {
 	if len(calls) > len(want) {
 		return false
@@ -198,12 +201,12 @@ func callsFit(calls []agui.ToolCall, want []agui.FunctionCall) bool {
 	return true
 }
 
-func asksFirst(calls []agui.ToolCall) bool {
+func needsApproval(calls []agui.ToolCall) bool {
 	return len(calls) == 1 && calls[0].Function.Name == "notes_clear"
 }
 
-// What became of a call whose worker died, failed or was stopped.
-func broke(content string) bool {
+// cutOff reports whether a result belongs to a call whose worker died, failed or was stopped.
+func cutOff(content string) bool {
 	for _, text := range []string{"A failure cut ", "The answer was cut off before ", "The run was stopped before ",
 		"The run ended before this tool call had a result."} {
 		if strings.HasPrefix(content, text) {
@@ -214,34 +217,35 @@ func broke(content string) bool {
 		strings.Contains(content, "did not answer within"))
 }
 
-// mayResult reports whether a call can have this result. What notes there are depends on the order of runs: of them
-// only the form is known here, and that they are the user's own is checked with every frame.
+// mayResult reports whether a call can have this result. The notes depend on the order of runs, so only their form is
+// checked here; the listener checks in every frame that they are the user's own.
 func (c *checking) mayResult(call agui.ToolCall, content string) bool {
+	broken := (c.transcript.stopped || c.transcript.faulty) && cutOff(content)
+	matches := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(content) }
 	switch call.Function.Name {
 	case "calculator":
 		var x, y int
 		if _, err := fmt.Sscanf(call.Function.Arguments, `{"expression":"%d*%d"}`, &x, &y); err != nil {
 			return false
 		}
-		return content == fmt.Sprint(x*y) || (c.said.stopped || c.said.faulty) && broke(content)
+		return content == fmt.Sprint(x*y) || broken
 	case "notes_save":
-		return regexp.MustCompile(`^Saved as note [1-9]\d*\.$|^There are too many notes already`).MatchString(content) || (c.said.stopped || c.said.faulty) && broke(content)
+		return matches(`^Saved as note [1-9]\d*\.$|^There are too many notes already`) || broken
 	case "notes_list":
-		return regexp.MustCompile(`^There are no notes\.$|^(\d+ \(\d{4}-\d\d-\d\d\): .*\n?)+$`).MatchString(content) ||
-			(c.said.stopped || c.said.faulty) && broke(content)
+		return matches(`^There are no notes\.$|^(\d+ \(\d{4}-\d\d-\d\d\): .*\n?)+$`) || broken
 	case "notes_clear":
-		for _, pattern := range c.said.answered {
-			if regexp.MustCompile(pattern).MatchString(content) {
+		for _, pattern := range c.transcript.answered {
+			if matches(pattern) {
 				return true
 			}
 		}
-		// it may end before it asks
-		return (len(c.said.answered) > 0 || c.said.stopped || c.said.faulty) && broke(content)
+		// the run may end before it asks
+		return len(c.transcript.answered) > 0 && cutOff(content) || broken
 	}
 	return false
 }
 
-// render is what messages say, for a person.
+// render formats messages for a failure report.
 func render(messages []agui.Message) string {
 	var b strings.Builder
 	for _, m := range messages {

@@ -15,34 +15,35 @@ import (
 	"carrel/shared/chat"
 )
 
-// sides is how many users have their schedules at a time.
-const sides = 16
+// sideBySide is the number of users that play schedules at a time.
+const sideBySide = 16
 
-// TestSchedules has users connect, say hello, run, switch and disconnect in random orders and at random moments, many
-// schedules at a time, while API Gateway hands frames on in any order. On each thread every window must show every run,
-// whole and once, and no frame may reach a window that it is not for. make soak has 1,000 schedules.
+// TestSchedules lets users connect, say hello, run, switch and disconnect in random orders and at random moments, with
+// many schedules at a time, while API Gateway delivers frames in any order. On each thread every window must show
+// every run completely and once, and no frame may reach a window that does not watch its thread. make soak plays 1,000
+// schedules.
 func TestSchedules(t *testing.T) {
 	t.Attr("row", "C2: random schedules over the whole stack")
 	t.Attr("amount", "1000 schedules")
 	number, seed := 24, uint64(5)
-	if told := os.Getenv("SCHEDULES"); told != "" {
+	if value := os.Getenv("SCHEDULES"); value != "" {
 		var err error
-		if number, err = strconv.Atoi(told); err != nil {
+		if number, err = strconv.Atoi(value); err != nil {
 			t.Fatal(err)
 		}
 		seed = uint64(time.Now().UnixNano())
 	}
-	if told := os.Getenv("SEED"); told != "" {
+	if value := os.Getenv("SEED"); value != "" {
 		var err error
-		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+		if seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			t.Fatal(err)
 		}
 	}
 	again := fmt.Sprintf("SEED=%d make soak SCHEDULES=%d", seed, number)
 	s := start(t, seed)
-	w := newWorld(seed, s, min(sides, number))
-	weather := &weather{world: w}
-	weather.clear()
+	w := newWorld(seed, s, min(sideBySide, number))
+	faults := &injector{world: w}
+	faults.clear()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second+time.Duration(number)*time.Second)
 	defer cancel()
 	w.stop = cancel
@@ -51,14 +52,14 @@ func TestSchedules(t *testing.T) {
 	var all sync.WaitGroup
 	for _, u := range w.users {
 		all.Go(func() {
-			fates := map[chat.RunID]fate{}
+			logged := map[chat.RunID]loggedRun{}
 			for {
 				n := next.Add(1)
 				if n > int64(number) || ctx.Err() != nil {
 					break
 				}
-				if err := u.schedule(ctx, n, fates); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
-					w.must(u.name, "schedule %d: %v", n, err)
+				if err := u.schedule(ctx, n, logged); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+					w.fail(u.name, "schedule %d: %v", n, err)
 				} else if err == nil {
 					w.count("schedules", 1)
 				}
@@ -66,7 +67,7 @@ func TestSchedules(t *testing.T) {
 			if ctx.Err() == nil {
 				u.mu.Lock()
 				defer u.mu.Unlock()
-				u.account(fates)
+				u.checkRuns(logged)
 			}
 		})
 	}
@@ -76,14 +77,14 @@ func TestSchedules(t *testing.T) {
 	done := w.report(t, again)
 	if done["schedules"] != number || number == 0 || done["runs"] < number/2 || done["frames"] < number ||
 		done["events"] < number/2 {
-		t.Errorf("%d schedules of %d, with %d runs: this proves nothing", done["schedules"], number, done["runs"])
+		t.Errorf("%d schedules of %d, with %d runs, prove nothing", done["schedules"], number, done["runs"])
 	}
 }
 
-// schedule does one schedule, and judges its threads.
-func (u *user) schedule(ctx context.Context, n int64, fates map[chat.RunID]fate) error {
-	dice := rand.New(rand.NewPCG(u.world.seed, uint64(n)))
-	threads := make([]chat.ThreadID, 1+dice.IntN(3))
+// schedule plays one schedule and judges its threads.
+func (u *user) schedule(ctx context.Context, n int64, logged map[chat.RunID]loggedRun) error {
+	random := rand.New(rand.NewPCG(u.world.seed, uint64(n)))
+	threads := make([]chat.ThreadID, 1+random.IntN(3))
 	for i := range threads {
 		threads[i] = chat.ThreadID(fmt.Sprintf("schedule-%d.%d", n, i))
 	}
@@ -93,12 +94,12 @@ func (u *user) schedule(ctx context.Context, n int64, fates map[chat.RunID]fate)
 			d.Close()
 		}
 	}()
-	for i := range 4 + dice.IntN(10) {
-		pause(ctx, time.Duration(dice.IntN(3)*dice.IntN(30))*time.Millisecond)
-		what, which, id := dice.IntN(10), dice.IntN(1<<20), threads[dice.IntN(len(threads))]
+	for i := range 4 + random.IntN(10) {
+		pause(ctx, time.Duration(random.IntN(3)*random.IntN(30))*time.Millisecond)
+		what, which, id := random.IntN(10), random.IntN(1<<20), threads[random.IntN(len(threads))]
 		if len(windows) == 0 || what == 0 && len(windows) < 3 {
 			d := &device{user: u, name: fmt.Sprintf("%s.%d", u.name, len(windows))}
-			u.world.did(d.name, "schedule %d: connect to %s", n, id)
+			u.world.record(d.name, "schedule %d: connect to %s", n, id)
 			if err := d.connect(ctx, id); err != nil {
 				return err
 			}
@@ -111,12 +112,12 @@ func (u *user) schedule(ctx context.Context, n int64, fates map[chat.RunID]fate)
 			return err
 		}
 	}
-	return u.whole(ctx, windows, threads, fates)
+	return u.checkAll(ctx, windows, threads, logged)
 }
 
-// act does one thing of a schedule.
+// act does one action of a schedule.
 func (d *device) act(ctx context.Context, n int64, what int, id chat.ThreadID) error {
-	say := func(doing string) { d.user.world.did(d.name, "schedule %d: %s", n, doing) }
+	say := func(doing string) { d.user.world.record(d.name, "schedule %d: %s", n, doing) }
 	switch {
 	case what < 5:
 		d.send(fmt.Sprintf("/say %s run %d of schedule %d\n/stream 6 100", d.user.mark, d.at, n))
@@ -134,9 +135,10 @@ func (d *device) act(ctx context.Context, n int64, what int, id chat.ThreadID) e
 	return nil
 }
 
-// whole waits until the threads are quiet, and judges what a new window and each of the old ones show of them.
-func (u *user) whole(ctx context.Context, windows []*device, threads []chat.ThreadID, fates map[chat.RunID]fate) error {
-	for range 2 { // what a window had no answer to may begin only in the first round
+// checkAll waits until the threads are quiet, and judges the views of a new window and of each old one.
+func (u *user) checkAll(ctx context.Context, windows []*device, threads []chat.ThreadID,
+	logged map[chat.RunID]loggedRun) error {
+	for range 2 { // a request without an answer may take effect in the first round
 		for _, d := range windows {
 			for _, id := range threads {
 				if err := d.rest(ctx, id); err != nil {
@@ -150,7 +152,7 @@ func (u *user) whole(ctx context.Context, windows []*device, threads []chat.Thre
 		return err
 	}
 	defer fresh.Close()
-	s, err := u.store(ctx) // now that a connection of theirs is kept, if nothing else is
+	s, err := u.store(ctx) // the user exists now: at least a connection is recorded
 	if err != nil {
 		return err
 	}
@@ -166,16 +168,16 @@ func (u *user) whole(ctx context.Context, windows []*device, threads []chat.Thre
 			}
 			views = append(views, v)
 		}
-		if err := u.log(ctx, s, id, fates); err != nil {
+		if err := u.log(ctx, s, id, logged); err != nil {
 			return err
 		}
 	}
-	u.same(views)
+	u.checkSame(views)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i, v := range views {
 		if i == 0 || views[i-1].thread != v.thread {
-			u.compare(v, fates)
+			u.compare(v, logged)
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// view is what a device shows of a thread in the end.
+// view is a thread as a device shows it in the end.
 type view struct {
 	device   string
 	thread   chat.ThreadID
@@ -25,8 +25,8 @@ type view struct {
 	messages []agui.Message
 }
 
-// settle waits until everything has ended on a good day, has every thread run once more, and returns what every device
-// shows of every thread in use.
+// settle waits without faults until all runs have ended, starts one more run on every thread, and returns every
+// device's view of every thread in use.
 func (w *world) settle(ctx context.Context) map[*user][]view {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -35,7 +35,7 @@ func (w *world) settle(ctx context.Context) map[*user][]view {
 		all.Go(func() {
 			shown, err := u.settle(ctx)
 			if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
-				w.must(u.name, "does not come to rest: %v", err)
+				w.fail(u.name, "is not quiet: %v", err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -48,10 +48,10 @@ func (w *world) settle(ctx context.Context) map[*user][]view {
 
 func (u *user) settle(ctx context.Context) ([]view, error) {
 	first := u.devices[0]
-	for _, t := range u.unsure() {
+	for _, t := range u.unconfirmedDeletes() {
 		first.erase(ctx, first.Client, t)
 	}
-	// What a window has no answer to yet may begin only now: first all of them come to rest.
+	// A request without an answer may take effect only now, so wait for all windows first.
 	for _, d := range u.devices {
 		for _, id := range u.live() {
 			if err := d.rest(ctx, id); err != nil {
@@ -80,22 +80,22 @@ func (u *user) settle(ctx context.Context) ([]view, error) {
 				return views, err
 			}
 			if want = max(want, v.seq); v.seq != want {
-				u.world.must(d.name, "shows thread %s up to event %d, another device up to %d", id, v.seq, want)
+				u.world.fail(d.name, "shows thread %s up to event %d, another device up to %d", id, v.seq, want)
 			}
 			views = append(views, v)
 		}
 	}
-	u.same(views)
+	u.checkSame(views)
 	for _, d := range u.devices {
-		if err := d.lists(ctx); err != nil {
+		if err := d.checkList(ctx); err != nil {
 			return views, err
 		}
 	}
-	return views, u.empties(ctx)
+	return views, u.checkDeleted(ctx)
 }
 
-// unsure are the threads that were to be deleted, and nobody was told that they are.
-func (u *user) unsure() (ids []chat.ThreadID) {
+// unconfirmedDeletes returns the threads whose deletion was requested and not confirmed.
+func (u *user) unconfirmedDeletes() (ids []chat.ThreadID) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for id, t := range u.threads {
@@ -107,24 +107,24 @@ func (u *user) unsure() (ids []chat.ThreadID) {
 	return ids
 }
 
-// calm is how long a thread may take to become quiet: with faults about, leases may have to pass first.
-func (w *world) calm() time.Duration {
-	if w.chaos {
+// settleTime is the longest time until a thread is quiet: after faults, leases may have to expire first.
+func (w *world) settleTime() time.Duration {
+	if w.faultsOn {
 		return rest
 	}
-	return 90 * time.Second // a run that is started and not invoked is due after a minute
+	return 90 * time.Second // a started run without an invocation is due after a minute
 }
 
-// rest opens a thread and waits until nothing runs, waits, is unsent or is asked in it. Questions are refused.
+// rest opens a thread and waits until it has no running, queued or unsent run and no interrupt. It declines interrupts.
 func (d *device) rest(ctx context.Context, id chat.ThreadID) error {
 	if err := d.show(id); err != nil {
 		return err
 	}
-	_ = d.Wake() // a closed client is told below
+	_ = d.Wake() // a closed client is reported below
 	for {
 		s, err := d.quiet(ctx, id)
 		if err != nil {
-			return fmt.Errorf("%s: thread %s: %w: it shows %s", d.name, id, err, brief(s))
+			return fmt.Errorf("%s: thread %s: %w: it shows %s", d.name, id, err, summary(s))
 		}
 		if len(s.Interrupts) == 0 {
 			return nil
@@ -133,24 +133,26 @@ func (d *device) rest(ctx context.Context, id chat.ThreadID) error {
 	}
 }
 
-// errRestless is a thread that was to be quiet long ago: something is never answered, or never ends.
-var errRestless = errors.New("it does not become quiet")
+// errNotQuiet reports a thread that is not quiet in time: a request has no answer, or a run does not end.
+var errNotQuiet = errors.New("the thread is not quiet")
 
-// quiet waits until the thread is quiet, and asks now and then whether anything was missed, as a person who looks.
+// quiet waits until the thread is quiet. Every five seconds it wakes the client, as a person who looks at the page
+// does.
 func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, error) {
-	began, most := time.Now(), d.user.world.calm()
+	began, most := time.Now(), d.user.world.settleTime()
 	for {
 		some, cancel := context.WithTimeout(ctx, 5*time.Second)
 		s, err := d.WaitFor(some, func(s client.State) bool {
-			return s.ThreadID == id && s.Status == client.Ready && !s.Lagging && s.Active == "" && len(s.Sending) == 0 &&
-				(len(s.Queued) == 0 || len(s.Interrupts) > 0) // what waits behind a question waits for its answer
+			return s.ThreadID == id && s.Status == client.Ready && !s.Lagging && s.Active == "" &&
+				len(s.Sending) == 0 &&
+				(len(s.Queued) == 0 || len(s.Interrupts) > 0) // runs behind an interrupt wait for its response
 		})
 		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, client.ErrClosed) {
 			return s, err
 		}
 		if time.Since(began) > most {
-			return s, fmt.Errorf("%w in %v", errRestless, most)
+			return s, fmt.Errorf("%w in %v", errNotQuiet, most)
 		}
 		if err := d.Wake(); err != nil {
 			return s, err
@@ -158,13 +160,13 @@ func (d *device) quiet(ctx context.Context, id chat.ThreadID) (client.State, err
 	}
 }
 
-func brief(s client.State) string {
-	return fmt.Sprintf("%s, event %d, behind %t, active %q, waiting %q, sending %q, %d questions, %v", s.Status, s.Seq,
+func summary(s client.State) string {
+	return fmt.Sprintf("%s, event %d, lagging %t, active %q, queued %q, sending %q, %d interrupts, %v", s.Status, s.Seq,
 		s.Lagging,
 		s.Active, s.Queued, s.Sending, len(s.Interrupts), s.Err)
 }
 
-// view takes what the device shows now, with what is older than its snapshot.
+// view returns the messages that the device shows now, with the pages before its snapshot.
 func (d *device) view(ctx context.Context) (view, error) {
 	s := d.State()
 	v := view{d.name, s.ThreadID, s.Epoch, s.Seq, s.Messages}
@@ -172,12 +174,12 @@ func (d *device) view(ctx context.Context) (view, error) {
 	for before := s.Before; before > 0; {
 		page, err := d.History(ctx, before, 100)
 		if err != nil {
-			return v, fmt.Errorf("%s: the older messages of %s: %w", d.name, s.ThreadID, err)
+			return v, fmt.Errorf("%s: read older messages of %s: %w", d.name, s.ThreadID, err)
 		}
 		v.messages = append(slices.Clone(page.Messages), v.messages...)
 		before = page.Before
 	}
-	if older { // the call of a result may be in a page that came later
+	if older { // the call of a result may be in a later page
 		var f agui.Folder
 		f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: v.messages}})
 		v.messages = f.Messages()
@@ -186,7 +188,7 @@ func (d *device) view(ctx context.Context) (view, error) {
 }
 
 // same wants all devices to show the same of each thread.
-func (u *user) same(views []view) {
+func (u *user) checkSame(views []view) {
 	first := map[chat.ThreadID]view{}
 	for _, v := range views {
 		f, is := first[v.thread]
@@ -195,7 +197,7 @@ func (u *user) same(views []view) {
 			continue
 		}
 		if f.epoch != v.epoch || len(f.messages) != len(v.messages) {
-			u.world.must(v.device, "shows %d messages of %s, %s shows %d", len(v.messages), v.thread, f.device,
+			u.world.fail(v.device, "shows %d messages of %s, %s shows %d", len(v.messages), v.thread, f.device,
 				len(f.messages))
 			continue
 		}
@@ -203,7 +205,7 @@ func (u *user) same(views []view) {
 			g := f.messages[i]
 			if m.ID != g.ID || m.Role != g.Role || m.Content != g.Content ||
 				!reflect.DeepEqual(m.ToolCalls, g.ToolCalls) {
-				u.world.must(v.device, "shows of %s, as message %d, %s, and %s shows %s", v.thread, i,
+				u.world.fail(v.device, "shows of %s, as message %d, %s, and %s shows %s", v.thread, i,
 					render([]agui.Message{m}), f.device, render([]agui.Message{g}))
 				break
 			}
@@ -211,12 +213,12 @@ func (u *user) same(views []view) {
 	}
 }
 
-// lists wants each thread in use in the device's list, idle, with a title that somebody gave it: by a rename, or by
-// what was said in it.
-func (d *device) lists(ctx context.Context) error {
+// checkList checks that the device lists each thread in use as idle, with a title from a rename or from its first
+// text.
+func (d *device) checkList(ctx context.Context) error {
 	rows, err := d.Threads(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: its list: %w", d.name, err)
+		return fmt.Errorf("%s: list threads: %w", d.name, err)
 	}
 	u := d.user
 	listed := map[chat.ThreadID]wire.ThreadInfo{}
@@ -227,28 +229,28 @@ func (d *device) lists(ctx context.Context) error {
 	defer u.mu.Unlock()
 	for _, id := range u.slots {
 		row, is := listed[id]
-		titled := slices.Contains(u.topic(id).titles, row.Title)
+		titled := slices.Contains(u.threadOf(id).titles, row.Title)
 		for _, r := range u.runs {
 			words := strings.Join(strings.Fields(r.text), " ")
 			titled = titled || r.thread == id && strings.HasPrefix(words, strings.TrimSuffix(row.Title, "…"))
 		}
 		if !is || !titled || row.Status != chat.ThreadIdle {
-			u.world.must(d.name, "lists thread %s as %+v (%t)", id, row, is)
+			u.world.fail(d.name, "lists thread %s as %+v (%t)", id, row, is)
 		}
 		delete(listed, id)
 	}
 	for id := range listed {
-		if t := u.topic(id); t.deleted {
+		if t := u.threadOf(id); t.deleted {
 			u.world.count("rows of deleted threads that a window still lists", 1)
 		} else if !t.delete {
-			u.world.must(d.name, "lists thread %s, which nobody has used", id)
+			u.world.fail(d.name, "lists thread %s, which no device has used", id)
 		}
 	}
 	return nil
 }
 
-// empties wants the deleted threads to show nothing.
-func (u *user) empties(ctx context.Context) error {
+// checkDeleted checks that deleted threads show nothing.
+func (u *user) checkDeleted(ctx context.Context) error {
 	d := u.devices[len(u.devices)-1]
 	u.mu.Lock()
 	var gone []chat.ThreadID
@@ -264,7 +266,7 @@ func (u *user) empties(ctx context.Context) error {
 			return err
 		}
 		if s := d.State(); s.Epoch != "" || len(s.Messages) > 0 {
-			u.world.must(d.name, "shows %d messages of %s, which was deleted", len(s.Messages), id)
+			u.world.fail(d.name, "shows %d messages of %s, which was deleted", len(s.Messages), id)
 		}
 	}
 	return nil

@@ -18,44 +18,44 @@ import (
 	"carrel/shared/campaign"
 )
 
-// rest is how long everything may take to come to rest on a good day: leases that are past, sweeps, queued runs, which
-// sweep looks at each five minutes in the end.
+// rest is the longest time until everything is quiet without new faults: leases expire, sweep runs, and sweep checks
+// queued runs every five minutes at the latest.
 const rest = 6 * time.Minute
 
-// TestSoak is a short soak, of a seed that stays: it proves that soaks work. make soak is a long one of a new seed.
+// TestSoak is a short soak with a fixed seed: it proves that soaks work. make soak runs a long one with a new seed.
 func TestSoak(t *testing.T) {
 	campaign.Only(t, "it plays a whole stack for half a minute")
-	lasts, users, devices, harsh := 4*time.Second, 3, 2, false
+	lasts, users, devices, severe := 4*time.Second, 3, 2, false
 	seed := uint64(5)
-	if told := os.Getenv("FOR"); told != "" {
+	if value := os.Getenv("FOR"); value != "" {
 		var err error
-		if lasts, err = time.ParseDuration(told); err != nil {
+		if lasts, err = time.ParseDuration(value); err != nil {
 			t.Fatal(err)
 		}
-		users, devices, harsh, seed = 6, 3, true, uint64(time.Now().UnixNano())
+		users, devices, severe, seed = 6, 3, true, uint64(time.Now().UnixNano())
 	}
-	if told := os.Getenv("SEED"); told != "" {
+	if value := os.Getenv("SEED"); value != "" {
 		var err error
-		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+		if seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			t.Fatal(err)
 		}
 	}
 	again := fmt.Sprintf("SEED=%d make soak FOR=%s", seed, lasts)
-	t.Logf("%d users with %d windows each, for %s; %s does it again", users, devices, lasts, again)
+	t.Logf("%d users with %d windows each, for %s; %s repeats it", users, devices, lasts, again)
 	s := start(t, seed)
 	w := newWorld(seed, s, users)
-	w.chaos = true
+	w.faultsOn = true
 	ctx, cancel := context.WithTimeout(t.Context(), lasts+rest)
 	defer cancel()
 	w.stop = cancel
-	w.run(ctx, t, devices, &weather{world: w, harsh: harsh}, lasts)
+	w.run(ctx, t, devices, &injector{world: w, severe: severe}, lasts)
 	w.report(t, again)
 }
 
-// run has the users do things for so long, and judges.
-func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *weather, lasts time.Duration) {
+// run lets the users work for a duration, and judges the result.
+func (w *world) run(ctx context.Context, t *testing.T, devices int, faults *injector, lasts time.Duration) {
 	t.Helper()
-	weather.clear() // and from now on runs are counted as they come in
+	faults.clear() // from now on it counts the runs that arrive
 	for _, u := range w.users {
 		for i := range devices {
 			d := &device{user: u, name: fmt.Sprintf("%s.%d", u.name, i)}
@@ -74,21 +74,21 @@ func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *wea
 			all.Go(func() { d.play(wild, uint64(i*100+j)) })
 		}
 	}
-	all.Go(func() { weather.blow(wild) })
+	all.Go(func() { faults.run(wild) })
 	all.Wait()
 	for _, u := range w.users {
 		for _, d := range u.devices {
-			if d.Ended() { // a reload was under way when the time was over
+			if d.Ended() { // a reload was in progress when the time ended
 				if err := d.connect(ctx, u.slot(0)); err != nil && ctx.Err() == nil {
 					t.Fatal(err)
 				}
 			}
 		}
 	}
-	w.did("all", "the end begins")
+	w.record("all", "the end begins")
 	views := w.settle(ctx)
 	if ctx.Err() != nil {
-		return // something is wrong already
+		return // a failure ended the soak
 	}
 	if err := w.judge(t.Context(), views); err != nil {
 		t.Error(err)
@@ -98,7 +98,7 @@ func (w *world) run(ctx context.Context, t *testing.T, devices int, weather *wea
 // Ended reports whether the device has no client.
 func (d *device) Ended() bool { return d.State().Ended }
 
-// report prints the table, which it returns, and, if anything is wrong, what was done around it.
+// report prints and returns the table. For each failure it prints the steps before it.
 func (w *world) report(t *testing.T, again string) map[string]int {
 	t.Helper()
 	w.mu.Lock()
@@ -127,25 +127,25 @@ func (w *world) report(t *testing.T, again string) map[string]int {
 			n["events"],
 			n["frames"], n["sockets"],
 			n["foreign"], n["gaps"], n["lost"], len(w.wrong)))
-	const told, around = 8, 12
-	for _, wrong := range w.wrong[:min(told, len(w.wrong))] {
+	const most, around = 8, 12
+	for _, wrong := range w.wrong[:min(most, len(w.wrong))] {
 		at := slices.Index(w.steps, wrong)
 		user, _, _ := strings.Cut(wrong.who, ".")
 		var lines []string
 		for i := at; i >= 0 && len(lines) < around; i-- {
-			if s := w.steps[i]; strings.HasPrefix(s.who, user) || s.who == "weather" && i > at-200 {
+			if s := w.steps[i]; strings.HasPrefix(s.who, user) || s.who == "faults" && i > at-200 {
 				lines = append(lines, clipStep(s))
 			}
 		}
 		slices.Reverse(lines)
-		t.Errorf("%s\nwhat went before:\n%s", wrong, strings.Join(lines, "\n"))
+		t.Errorf("%s\nsteps before it:\n%s", wrong, strings.Join(lines, "\n"))
 	}
 	if len(w.wrong) > 0 {
 		file := cmp.Or(os.Getenv("STEPS"), t.TempDir()+"/steps")
 		w.write(t, file)
-		t.Errorf("%d things are wrong. %s has the same users do the same steps in the same order on each window, and "+
-			"the same "+
-			"weather; which message meets which fault, and how windows interleave, is the scheduler's and may differ",
+		t.Errorf("%d failures. %s repeats the steps of each window in the same order, and the same "+
+			"faults. The scheduler decides which message meets which fault and how windows interleave, so that may "+
+			"differ",
 			len(w.wrong), again)
 	}
 	return maps.Clone(w.counted)
@@ -156,7 +156,7 @@ func clipStep(s step) string {
 	return line[:min(len(line), 260)]
 }
 
-// write writes all steps, for who looks for a cause.
+// write writes all steps to a file, to search for a cause.
 func (w *world) write(t *testing.T, file string) {
 	t.Helper()
 	var b strings.Builder
@@ -168,7 +168,7 @@ func (w *world) write(t *testing.T, file string) {
 	}
 }
 
-// start runs the repository's own template with limits that let a soak go on.
+// start runs the repository's own template with limits that a soak does not reach.
 func start(t *testing.T, seed uint64) *stack.Stack {
 	t.Helper()
 	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
@@ -190,11 +190,11 @@ func start(t *testing.T, seed uint64) *stack.Stack {
 		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000",
 			"RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
 	if err != nil {
-		t.Fatalf("starting the stack: %v", err)
+		t.Fatalf("start the stack: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("stopping the stack: %v", err)
+			t.Errorf("stop the stack: %v", err)
 		}
 	})
 	return s

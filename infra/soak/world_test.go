@@ -20,25 +20,25 @@ import (
 	"carrel/shared/wire"
 )
 
-// world is all users, and what is known of what they did.
+// world holds all users and the record of their actions.
 type world struct {
-	seed   uint64
-	stack  *stack.Stack
-	users  []*user
-	oracle oracle
-	chaos  bool               // faults may strike: runs may fail
-	stop   context.CancelFunc // ends it all once something is wrong: what was done last is near the cause then
-	began  time.Time
-	http   *http.Client
+	seed     uint64
+	stack    *stack.Stack
+	users    []*user
+	oracle   oracle
+	faultsOn bool               // faults may strike, so runs may fail
+	stop     context.CancelFunc // ends the soak at the first failure, so that the last steps are near the cause
+	began    time.Time
+	http     *http.Client
 
-	mu      sync.Mutex
-	steps   []step
-	wrong   []step // what must not be
-	counted map[string]int
-	came    map[chat.RunID]int // how often a run's frame got past the gateway
+	mu       sync.Mutex
+	steps    []step
+	wrong    []step // failures
+	counted  map[string]int
+	arrivals map[chat.RunID]int // how often a run's frame passed the gateway
 }
 
-// step is one thing that was done, or found, and when.
+// step is an action or an observation, with its time.
 type step struct {
 	at   time.Duration
 	who  string
@@ -49,13 +49,13 @@ func (s step) String() string { return fmt.Sprintf("%9.3fs  %-8s %s", s.at.Secon
 
 func newWorld(seed uint64, s *stack.Stack, users int) *world {
 	w := &world{seed: seed, stack: s, oracle: newOracle(), began: time.Now(), counted: map[string]int{},
-		came: map[chat.RunID]int{},
-		http: &http.Client{Timeout: 20 * time.Second}}
-	dice := rand.New(rand.NewPCG(seed, 77))
+		arrivals: map[chat.RunID]int{},
+		http:     &http.Client{Timeout: 20 * time.Second}}
+	random := rand.New(rand.NewPCG(seed, 77))
 	for i := range users {
 		mark := make([]byte, 14)
 		for j := range mark {
-			mark[j] = byte('a' + dice.IntN(26))
+			mark[j] = byte('a' + random.IntN(26))
 		}
 		w.users = append(w.users, &user{world: w, name: fmt.Sprintf("u%02d", i), mark: "mark" + string(mark),
 			runs: map[chat.RunID]*run{}, threads: map[chat.ThreadID]*thread{}})
@@ -63,14 +63,14 @@ func newWorld(seed uint64, s *stack.Stack, users int) *world {
 	return w
 }
 
-func (w *world) did(who, format string, args ...any) {
+func (w *world) record(who, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.steps = append(w.steps, step{time.Since(w.began), who, fmt.Sprintf(format, args...)})
 }
 
-// must notes something that must not be.
-func (w *world) must(who, format string, args ...any) {
+// fail records a failure.
+func (w *world) fail(who, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := step{time.Since(w.began), who, "WRONG: " + fmt.Sprintf(format, args...)}
@@ -86,7 +86,7 @@ func (w *world) count(what string, n int) {
 	w.counted[what] += n
 }
 
-// user is one made-up user. The mark stands in all that they say, and in nothing of anybody else.
+// user is a made-up user. The user's mark is in every text that the user sends, and in no other user's text.
 type user struct {
 	world      *world
 	name, mark string
@@ -94,44 +94,44 @@ type user struct {
 
 	mu      sync.Mutex
 	runs    map[chat.RunID]*run
-	order   []chat.RunID // as they were sent
+	order   []chat.RunID // in the order of sending
 	threads map[chat.ThreadID]*thread
-	slots   []chat.ThreadID // the threads that are in use
+	slots   []chat.ThreadID // the threads in use
 }
 
-// run is what is known of one run from what was sent and what was answered.
+// run holds the facts about a run that follow from requests and their answers.
 type run struct {
 	id       chat.RunID
 	thread   chat.ThreadID
-	text     string // "": it only answers
+	text     string // "": it only responds to interrupts
 	device   *device
-	client   int // the device's, that sent it
+	client   int // the number of the device's client that sent it
 	sent     bool
 	accepted bool
 	refused  wire.Code
-	began    bool // an event of it was seen
-	stopped  bool // somebody wished it to end
+	began    bool // an event of it was received
+	stopped  bool // its cancellation was requested
 	answers  chat.RunID
 	approves bool
 }
 
-// thread is what is known of one thread of a user.
+// thread holds the facts about a thread that follow from requests and their answers.
 type thread struct {
 	id      chat.ThreadID
-	titles  []string // that were asked for
-	delete  bool     // somebody wished it gone
-	deleted bool     // and was told that it is
+	titles  []string // requested by renames
+	delete  bool     // its deletion was requested
+	deleted bool     // the deletion was confirmed
 	epochs  map[chat.Epoch]map[chat.Seq]sighting
 }
 
-// sighting is one event as a socket was sent it.
+// sighting is one event as a socket received it.
 type sighting struct {
 	hash uint64
 	run  chat.RunID
 }
 
-// known gives the note of a run, which may come before who sends it has noted it.
-func (u *user) known(id chat.RunID) *run {
+// runOf returns the record of a run. A frame may mention the run before its sender has recorded it.
+func (u *user) runOf(id chat.RunID) *run {
 	r := u.runs[id]
 	if r == nil {
 		r = &run{id: id}
@@ -140,8 +140,8 @@ func (u *user) known(id chat.RunID) *run {
 	return r
 }
 
-// topic gives the note of a thread.
-func (u *user) topic(id chat.ThreadID) *thread {
+// threadOf returns the record of a thread.
+func (u *user) threadOf(id chat.ThreadID) *thread {
 	t := u.threads[id]
 	if t == nil {
 		t = &thread{id: id, epochs: map[chat.Epoch]map[chat.Seq]sighting{}}
@@ -150,11 +150,11 @@ func (u *user) topic(id chat.ThreadID) *thread {
 	return t
 }
 
-// device is one window of a user: a client, and after a reload the next one.
+// device is one window of a user: a client, replaced by the next one after a reload.
 type device struct {
 	user *user
 	name string
-	n    int // of the client, from 1
+	n    int // the number of the client, from 1
 
 	*client.Client
 	opened map[chat.ThreadID]bool
@@ -171,7 +171,7 @@ func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
 	l := &listener{device: d, user: d.user}
 	w := d.user.world
 	for {
-		c, err := client.Dial(ctx, client.Config{URL: w.stack.Endpoints().WebSocket, Thread: id, OnFrame: l.hear,
+		c, err := client.Dial(ctx, client.Config{URL: w.stack.Endpoints().WebSocket, Thread: id, OnFrame: l.receive,
 			Token: func(ctx context.Context) (string, error) {
 				w.count("sockets", 1)
 				return w.token(ctx, d.user.name)
@@ -181,7 +181,7 @@ func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
 			w.count("windows", 1)
 			return nil
 		}
-		w.did(d.name, "cannot connect: %v", err)
+		w.record(d.name, "cannot connect: %v", err)
 		if ctx.Err() != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
 	}
 }
 
-// leave closes the client. What it has no answer to may have happened or not.
+// leave closes the client. A request without an answer may or may not have taken effect.
 func (d *device) leave() {
 	d.Close()
 	d.user.mu.Lock()
@@ -201,7 +201,7 @@ func (d *device) leave() {
 	}
 }
 
-// send asks for a run and notes it.
+// send requests a run and records it.
 func (d *device) send(text string) {
 	id, err := d.Send(text)
 	d.sent(id, text, err, nil)
@@ -210,23 +210,23 @@ func (d *device) send(text string) {
 func (d *device) sent(id chat.RunID, text string, err error, about func(*run)) {
 	u := d.user
 	if err != nil {
-		u.world.must(d.name, "the client refuses %q: %v", clip(text), err)
+		u.world.fail(d.name, "the client rejects %q: %v", clip(text), err)
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	r := u.known(id)
+	r := u.runOf(id)
 	r.thread, r.text, r.device, r.client, r.sent = d.open, text, d, d.n, true
 	if about != nil {
 		about(r)
 	}
-	u.topic(d.open)
+	u.threadOf(d.open)
 	u.order = append(u.order, id)
-	u.world.did(d.name, "run %s on %s: %q", id, d.open, clip(text))
+	u.world.record(d.name, "run %s on %s: %q", id, d.open, clip(text))
 	u.world.count("runs", 1)
 }
 
-// reply answers all open questions.
+// reply responds to all open interrupts.
 func (d *device) reply(open []agui.Interrupt, approve bool, text string) {
 	status, asked := agui.ResumeCancelled, chat.RunID("")
 	if approve {
@@ -240,7 +240,7 @@ func (d *device) reply(open []agui.Interrupt, approve bool, text string) {
 			} `json:"carrel"`
 		}
 		if err := json.Unmarshal(i.Metadata, &about); err != nil {
-			d.user.world.must(d.name, "a question without its run: %s", i.Metadata)
+			d.user.world.fail(d.name, "an interrupt without its run: %s", i.Metadata)
 		}
 		asked = about.Carrel.RunID
 		answers = append(answers, agui.Resume{InterruptID: i.ID, Status: status})
@@ -252,11 +252,11 @@ func (d *device) reply(open []agui.Interrupt, approve bool, text string) {
 // stop cancels a run.
 func (d *device) stop(id chat.RunID) {
 	d.user.mu.Lock()
-	d.user.known(id).stopped = true
+	d.user.runOf(id).stopped = true
 	d.user.mu.Unlock()
-	d.user.world.did(d.name, "cancel %s", id)
+	d.user.world.record(d.name, "cancel %s", id)
 	if err := d.Cancel(id); err != nil {
-		d.user.world.must(d.name, "the client cannot cancel: %v", err)
+		d.user.world.fail(d.name, "the client cannot cancel: %v", err)
 	}
 }
 
@@ -269,11 +269,11 @@ func (d *device) show(id chat.ThreadID) error {
 	return d.Open(id)
 }
 
-// erase deletes a thread by one of the device's clients.
+// erase deletes a thread with one of the device's clients.
 func (d *device) erase(ctx context.Context, c *client.Client, id chat.ThreadID) {
 	u := d.user
 	u.mu.Lock()
-	t := u.topic(id)
+	t := u.threadOf(id)
 	t.delete = true
 	for _, r := range u.runs {
 		if r.thread == id {
@@ -288,9 +288,9 @@ func (d *device) erase(ctx context.Context, c *client.Client, id chat.ThreadID) 
 		t.deleted = t.deleted || err == nil
 		u.mu.Unlock()
 	} else if ctx.Err() == nil && !errors.Is(err, client.ErrClosed) {
-		u.world.must(d.name, "delete %s: %v", id, err)
+		u.world.fail(d.name, "delete %s: %v", id, err)
 	}
-	u.world.did(d.name, "delete %s: %v", id, err)
+	u.world.record(d.name, "delete %s: %v", id, err)
 }
 
 // token signs in at the local issuer.
@@ -312,7 +312,7 @@ func (w *world) token(ctx context.Context, name string) (string, error) {
 	return t.AccessToken, json.NewDecoder(answer.Body).Decode(&t)
 }
 
-// pause waits, unless the ctx ends.
+// pause waits for a duration, or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

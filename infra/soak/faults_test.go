@@ -15,51 +15,51 @@ import (
 	"carrel/shared/wire"
 )
 
-// weather is what goes wrong. Each spell of it follows from the seed and its number.
-type weather struct {
+// injector injects faults. The faults of each period follow from the seed and the period's number.
+type injector struct {
 	*world
-	harsh bool // also what takes longer than seconds to heal: killed and frozen workers, dead sockets, lost events
+	severe bool // also faults that take minutes to heal: killed and frozen workers, dead sockets, lost events
 
-	thaws sync.WaitGroup
-	mu    sync.Mutex
-	dice  *rand.Rand // of events
+	thawing sync.WaitGroup
+	mu      sync.Mutex
+	random  *rand.Rand // for faults of events
 }
 
-// blow makes weather until the ctx ends, and then a good day.
-func (w *weather) blow(ctx context.Context) {
+// run injects faults until the context ends, and then ends all faults.
+func (w *injector) run(ctx context.Context) {
 	for n := uint64(1); ctx.Err() == nil; n++ {
-		dice := rand.New(rand.NewPCG(w.seed, n<<20))
-		w.spell(dice, n)
-		end := time.Now().Add(time.Duration(1+dice.IntN(4)) * time.Second)
+		random := rand.New(rand.NewPCG(w.seed, n<<20))
+		w.setChances(random, n)
+		end := time.Now().Add(time.Duration(1+random.IntN(4)) * time.Second)
 		for ctx.Err() == nil && time.Now().Before(end) {
-			pause(ctx, time.Duration(100+dice.IntN(900))*time.Millisecond)
-			w.strike(ctx, dice)
+			pause(ctx, time.Duration(100+random.IntN(900))*time.Millisecond)
+			w.disturb(ctx, random)
 		}
 	}
-	w.thaws.Wait()
+	w.thawing.Wait()
 	w.clear()
 }
 
 // clear ends all faults.
-func (w *weather) clear() {
+func (w *injector) clear() {
 	g := w.stack.Gateway()
 	g.SetFaults(apigateway.Faults{Inbound: w.incoming(nil)})
 	if err := w.stack.DynamoDB().SetFaults(proxy.Faults{}); err != nil {
-		w.must("weather", "%v", err)
+		w.fail("faults", "%v", err)
 	}
 	w.stack.DynamoDB().SetHook(nil)
 	w.stack.Host().SetFaults(lambda.Faults{})
 	for _, f := range []string{"TurnFunction", "MessageFunction", "SweepFunction", "ConnectFunction"} {
 		w.stack.Host().Thaw(w.stack.Function(f), "")
 	}
-	w.did("weather", "clear")
+	w.record("faults", "clear")
 }
 
-// spell sets the chances of the next seconds: none, all a little, or some kinds much.
-func (w *weather) spell(dice *rand.Rand, n uint64) {
-	level := []float64{0, 1, 1, 3}[dice.IntN(4)]
-	some := func(share float64) float64 { // each kind is off in half of the spells
-		on := dice.IntN(2) == 0
+// setChances sets the probabilities of faults for the next seconds: none, low, or high for some kinds.
+func (w *injector) setChances(random *rand.Rand, n uint64) {
+	level := []float64{0, 1, 1, 3}[random.IntN(4)]
+	some := func(share float64) float64 { // each kind is off in half of the periods
+		on := random.IntN(2) == 0
 		if !on {
 			return 0
 		}
@@ -71,27 +71,27 @@ func (w *weather) spell(dice *rand.Rand, n uint64) {
 		Delay:   400 * time.Millisecond}
 	d := proxy.Faults{Seed: w.seed + n, Conflict: some(.03), Throttle: some(.02), Error: some(.01), Lose: some(.02)}
 	e := stack.EventChances{Repeat: some(.05), Late: some(.05), Delay: 2 * time.Second}
-	if w.harsh {
+	if w.severe {
 		c.HalfOpen, e.Drop, e.Expire, d.IndexLag = some(.003), some(.02), some(.02), time.Second
 	}
 	faults, err := c.Faults()
 	if err != nil {
-		w.must("weather", "%v", err)
+		w.fail("faults", "%v", err)
 	}
 	w.stack.Gateway().SetFaults(w.counting(faults))
 	if err := w.stack.DynamoDB().SetFaults(d); err != nil {
-		w.must("weather", "%v", err)
+		w.fail("faults", "%v", err)
 	}
 	w.mu.Lock()
-	w.dice = rand.New(rand.NewPCG(w.seed, n<<20+1))
+	w.random = rand.New(rand.NewPCG(w.seed, n<<20+1))
 	w.mu.Unlock()
 	w.stack.Host().SetFaults(lambda.Faults{Event: func(lambda.Event) lambda.EventFault { return w.event(e) }})
-	w.did("weather", "spell %d of level %.0f: %+v %+v %+v", n, level, c, d, e)
+	w.record("faults", "period %d, level %.0f: %+v %+v %+v", n, level, c, d, e)
 }
 
-func (w *weather) event(c stack.EventChances) lambda.EventFault {
+func (w *injector) event(c stack.EventChances) lambda.EventFault {
 	w.mu.Lock()
-	x, delay := w.dice.Float64(), w.dice.Float64()
+	x, delay := w.random.Float64(), w.random.Float64()
 	w.mu.Unlock()
 	switch {
 	case x < c.Repeat:
@@ -110,8 +110,8 @@ func (w *weather) event(c stack.EventChances) lambda.EventFault {
 	return lambda.EventFault{}
 }
 
-// counting counts what the faults of the gateway do.
-func (w *weather) counting(f apigateway.Faults) apigateway.Faults {
+// counting counts the faults that the gateway injects.
+func (w *injector) counting(f apigateway.Faults) apigateway.Faults {
 	return apigateway.Faults{
 		Post: func(m apigateway.Message) apigateway.PostFault {
 			p := f.Post(m)
@@ -131,11 +131,11 @@ func (w *weather) counting(f apigateway.Faults) apigateway.Faults {
 			return p
 		},
 		Inbound:  w.incoming(f.Inbound),
-		Outbound: func(m apigateway.Message) apigateway.MessageFault { return w.counted("out", f.Outbound(m)) },
+		Outbound: func(m apigateway.Message) apigateway.MessageFault { return w.countFault("out", f.Outbound(m)) },
 	}
 }
 
-func (w *weather) counted(way string, f apigateway.MessageFault) apigateway.MessageFault {
+func (w *injector) countFault(way string, f apigateway.MessageFault) apigateway.MessageFault {
 	switch {
 	case f.Drop:
 		w.count("fault: frame "+way+" dropped", 1)
@@ -147,44 +147,47 @@ func (w *weather) counted(way string, f apigateway.MessageFault) apigateway.Mess
 	return f
 }
 
-// incoming notes the runs that are asked for: one that comes twice may be refused and accepted.
-func (w *weather) incoming(next func(apigateway.Message) apigateway.MessageFault) func(apigateway.Message) apigateway.MessageFault {
+// messageFault decides on the fault of one message.
+type messageFault = func(apigateway.Message) apigateway.MessageFault
+
+// incoming counts the requests of each run: a run that is requested twice may be both refused and accepted.
+func (w *injector) incoming(next messageFault) messageFault {
 	return func(m apigateway.Message) apigateway.MessageFault {
 		var f apigateway.MessageFault
 		if next != nil {
-			f = w.counted("in", next(m))
+			f = w.countFault("in", next(m))
 		}
 		if !bytes.Contains(m.Body, []byte(`"type":"run"`)) {
 			return f
 		}
 		if frame, err := wire.DecodeClient(m.Body); err == nil && !f.Drop {
 			if r, is := frame.(*wire.Run); is {
-				w.arrived(r, f.Repeat)
+				w.countArrival(r, f.Repeat)
 			}
 		}
 		return f
 	}
 }
 
-func (w *weather) arrived(f *wire.Run, twice bool) {
+func (w *injector) countArrival(f *wire.Run, twice bool) {
 	w.world.mu.Lock()
 	defer w.world.mu.Unlock()
-	w.came[f.RunID]++
+	w.arrivals[f.RunID]++
 	if twice {
-		w.came[f.RunID]++
+		w.arrivals[f.RunID]++
 	}
 }
 
-// strike does one thing to one process or socket.
-func (w *weather) strike(ctx context.Context, dice *rand.Rand) {
-	what, victim := dice.IntN(100), w.users[dice.IntN(len(w.users))]
-	long := time.Duration(dice.IntN(25000)) * time.Millisecond
-	which := dice.IntN(1 << 20)
+// disturb kills, freezes or cuts one process or socket.
+func (w *injector) disturb(ctx context.Context, random *rand.Rand) {
+	what, victim := random.IntN(100), w.users[random.IntN(len(w.users))]
+	long := time.Duration(random.IntN(25000)) * time.Millisecond
+	which := random.IntN(1 << 20)
 	turn, message := w.stack.Function("TurnFunction"), w.stack.Function("MessageFunction")
 	host := w.stack.Host()
 	hit := func(kind string, n int) {
 		if n > 0 {
-			w.did("weather", "%s (%s): %d", kind, victim.name, n)
+			w.record("faults", "%s (%s): %d", kind, victim.name, n)
 			w.count("fault: "+kind, n)
 		}
 	}
@@ -203,23 +206,23 @@ func (w *weather) strike(ctx context.Context, dice *rand.Rand) {
 		hit("message frozen", host.Freeze(message, ""))
 		pause(ctx, long/20)
 		host.Thaw(message, "")
-	case what < 48 && w.harsh:
+	case what < 48 && w.severe:
 		hit("turn killed", host.Kill(turn, victim.name))
-	case what < 52 && w.harsh:
+	case what < 52 && w.severe:
 		hit("turn frozen", host.Freeze(turn, victim.name))
-		w.thaws.Go(func() {
+		w.thawing.Go(func() {
 			pause(ctx, long)
 			host.Thaw(turn, victim.name)
 		})
-	case what < 56 && w.harsh:
+	case what < 56 && w.severe:
 		hit("sweep killed", host.Kill(w.stack.Function("SweepFunction"), ""))
-	case what < 62 && w.harsh:
-		w.doom(victim, 1+which%30, which%2 == 0)
+	case what < 62 && w.severe:
+		w.killAtRequest(victim, 1+which%30, which%2 == 0)
 	}
 }
 
-// doom has a user's worker killed at the n-th request of the store from now on, before or after its effect.
-func (w *weather) doom(victim *user, n int, before bool) {
+// killAtRequest kills a user's worker at its n-th request to the store from now on, before or after the effect.
+func (w *injector) killAtRequest(victim *user, n int, before bool) {
 	mark := []byte(`"U#` + victim.name)
 	var mu sync.Mutex
 	left := n
@@ -233,7 +236,7 @@ func (w *weather) doom(victim *user, n int, before bool) {
 		mu.Unlock()
 		kill := func() {
 			if k := w.stack.Host().Kill(w.stack.Function("TurnFunction"), victim.name); k > 0 {
-				w.did("weather", "turn of %s killed at request %d of the store", victim.name, n)
+				w.record("faults", "turn of %s killed at request %d of the store", victim.name, n)
 				w.count("fault: turn killed at a request", k)
 			}
 		}
