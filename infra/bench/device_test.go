@@ -17,10 +17,10 @@ import (
 	"carrel/shared/wire"
 )
 
-// patience bounds every wait: only a deadlock or a dead machine takes so long.
+// patience bounds every wait: only a deadlock or a dead machine takes that long.
 const patience = 2 * time.Minute
 
-// ours starts the repository's own template with an empty table, until the test ends.
+// ours starts the repository's own template with an empty table until the test ends.
 func ours(t testing.TB, c stack.Config) *stack.Stack {
 	t.Helper()
 	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
@@ -46,7 +46,7 @@ func ours(t testing.TB, c stack.Config) *stack.Stack {
 	return s
 }
 
-// device is one socket of one user on one thread. It is for one goroutine at a time.
+// device is one socket of one user on one thread. Only one goroutine at a time may use it.
 type device struct {
 	conn   *websocket.Conn
 	thread chat.ThreadID
@@ -55,7 +55,7 @@ type device struct {
 	ended  bool // the last one held the end of a run
 }
 
-// await reads until a frame holds one of the words, and says which.
+// await reads until a frame contains one of the words, and returns that word.
 func (d *device) await(ctx context.Context, words ...string) (string, error) {
 	for {
 		_, m, err := d.conn.Read(ctx)
@@ -75,7 +75,7 @@ func (d *device) await(ctx context.Context, words ...string) (string, error) {
 	}
 }
 
-// open connects a device of a user and has it watch a thread.
+// open connects a device of a user and lets it watch a thread.
 func open(t testing.TB, e stack.Endpoints, user string, thread chat.ThreadID) *device {
 	t.Helper()
 	d := &device{conn: dial(t, e, user), thread: thread}
@@ -85,7 +85,7 @@ func open(t testing.TB, e stack.Endpoints, user string, thread chat.ThreadID) *d
 	return d
 }
 
-// hello says hello with a cursor, if there is one, and returns when ready is there.
+// hello sends a hello with a cursor, if there is one, and returns after ready.
 func (d *device) hello(ctx context.Context, cursor *chat.Cursor) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -115,15 +115,15 @@ func (d *device) ask(ctx context.Context, text string) (chat.RunID, error) {
 		d.thread, run+".1", content))
 }
 
-// turn is one run as several devices of a user see it: what it used, and how long it took from the first to the last
-// frame.
+// turn is one run with several devices: its usage, and the time from the first to the last frame.
 type turn struct {
 	meters.Use
 	run  chat.RunID
 	took time.Duration
 }
 
-// play has the first device ask for a run, and returns when all devices have seen its end and its functions are done.
+// play starts a run from the first device, and returns when all devices have received its end and its functions have
+// returned.
 func play(t testing.TB, s *stack.Stack, text string, devices ...*device) turn {
 	t.Helper()
 	u, err := try(t.Context(), s, text, devices...)
@@ -152,7 +152,7 @@ func try(ctx context.Context, s *stack.Stack, text string, devices ...*device) (
 	return turn{used, run, took}, err
 }
 
-// settled returns what a run has used once both of its invocations are over: message's and turn's.
+// settled returns a run's usage after both of its invocations, message's and turn's, have ended.
 func settled(ctx context.Context, s *stack.Stack, run chat.RunID) (meters.Use, error) {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -164,7 +164,7 @@ func settled(ctx context.Context, s *stack.Stack, run chat.RunID) (meters.Use, e
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return u, fmt.Errorf("run %s has used %+v and does not end: %w", run, u, ctx.Err())
+			return u, fmt.Errorf("run %s with usage %+v does not end: %w", run, u, ctx.Err())
 		}
 	}
 }

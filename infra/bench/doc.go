@@ -1,3 +1,3 @@
-// Package bench measures Carrel on the local stack. It holds benchmarks only; each figure stands beside a peer's from
-// the same run, because machines are noisy.
+// Package bench measures Carrel on the local stack. It holds benchmarks only. Because machines are noisy, each figure
+// is compared with another figure from the same run.
 package bench

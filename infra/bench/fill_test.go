@@ -16,12 +16,12 @@ import (
 	"carrel/shared/store"
 )
 
-// generous are a template's parameters under which one user starts any number of runs, and sends any number of frames.
+// generous returns template parameters that let one user start any number of runs and send any number of frames.
 func generous() map[string]string {
 	return map[string]string{"RunBurst": "100000", "RunsPerHour": "100000", "FrameBurst": "1000000"}
 }
 
-// needsTime skips what make bench runs.
+// needsTime skips benchmarks outside of make bench.
 func needsTime(t *testing.T) {
 	t.Helper()
 	if os.Getenv("CARREL_BENCH") == "" {
@@ -29,7 +29,7 @@ func needsTime(t *testing.T) {
 	}
 }
 
-// direct opens a user's part of a stack's table without any function, through the same proxy.
+// direct opens a user's part of a stack's table without a function, through the stack's proxy.
 func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 	t.Helper()
 	limits := chat.DefaultLimits()
@@ -43,7 +43,7 @@ func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 	return own
 }
 
-// fill adds one run to a thread, whose log grows by so many events; each record has per of them.
+// fill adds one run to a thread, with this number of events in its log, per of them in each record.
 func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int) {
 	t.Helper()
 	run := chat.RunID(chat.NewID(time.Now()))
@@ -85,10 +85,10 @@ func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int)
 	}
 }
 
-// times are measured times.
+// times holds measured times.
 type times []time.Duration
 
-// at is a quantile in milliseconds; 0 of nothing.
+// at returns a quantile in milliseconds, or 0 if there are no times.
 func (d times) at(q float64) float64 {
 	if len(d) == 0 {
 		return 0

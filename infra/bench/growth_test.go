@@ -12,8 +12,8 @@ import (
 	"carrel/shared/store"
 )
 
-// TestBenchGrowth measures what a turn and a resume of 100 missed events use while a thread grows to 100,000 events.
-// The newest 100 runs are alike each time, because a model is told those: what grows is what lies before them.
+// TestBenchGrowth measures the usage of a turn and of a resume of 100 missed events while a thread grows to 100,000
+// events. The newest 100 runs are always alike, because a model reads them; only the part before them grows.
 func TestBenchGrowth(t *testing.T) {
 	needsTime(t)
 	s := ours(t, stack.Config{Parameters: generous()})
@@ -42,7 +42,7 @@ func TestBenchGrowth(t *testing.T) {
 	}
 }
 
-// grow fills a thread up to a size: long runs, and then 100 short ones.
+// grow fills a thread up to a size: long runs, then 100 short ones.
 func grow(t testing.TB, own *store.Store, thread chat.ThreadID, size int) store.Thread {
 	t.Helper()
 	const long, short, shorts = 1000, 10, 100
@@ -67,7 +67,7 @@ func grow(t testing.TB, own *store.Store, thread chat.ThreadID, size int) store.
 	return th
 }
 
-// using is what message uses while do is done, once its invocation is over.
+// using returns message's usage during do, after its invocation has ended.
 func using(t testing.TB, s *stack.Stack, do func()) meters.Use {
 	t.Helper()
 	of := func() meters.Use { return s.Meters().Read().Functions["MessageFunction"] }

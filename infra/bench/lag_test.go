@@ -18,14 +18,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// What AWS is taken to need, for the lag alone: a write and a post.
+// Assumed times of a write and a post on AWS, for the lag only.
 const (
 	putTakes  = 5 * time.Millisecond
 	postTakes = 15 * time.Millisecond
 )
 
-// TestBenchLag measures how late deltas are at a client when a write and a post take as long as on AWS: 200 of them at
-// 50 a second, each against the moment when the model would have sent it if nobody held it up.
+// TestBenchLag measures the delay of deltas at a client when a write and a post take as long as on AWS: 200 deltas at
+// 50 a second, each compared with the moment at which an undelayed model would have sent it.
 func TestBenchLag(t *testing.T) {
 	needsTime(t)
 	turns := map[emitter]string{carrels: build(t, carrels), naive: build(t, naive)}
@@ -51,7 +51,7 @@ func TestBenchLag(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fmt.Printf("%-7s %d devices: a delta is late by p50 %.0f p99 %.0f ms, the first %.0f ms; %d posts\n", e,
+				fmt.Printf("%-7s %d devices: delay of a delta p50 %.0f p99 %.0f ms, the first %.0f ms; %d posts\n", e,
 					devices,
 					lag.at(.5), lag.at(.99), float64(lag[0].Microseconds())/1000, used.Posts)
 			}
@@ -59,7 +59,7 @@ func TestBenchLag(t *testing.T) {
 	}
 }
 
-// slow makes the writes of turn and all posts take as long as on AWS.
+// slow lets the writes of turn and all posts take as long as on AWS.
 func slow(t testing.TB, s *stack.Stack) {
 	t.Helper()
 	wait := func(r *http.Request, d time.Duration) {
@@ -100,7 +100,7 @@ func slow(t testing.TB, s *stack.Stack) {
 	}})
 }
 
-// lags reads a run's stream and tells how late each delta came. The text's first event tells when the stream began.
+// lags reads a run's stream and returns the delay of each delta. The text's first event marks the start of the stream.
 func lags(t testing.TB, d *device) times {
 	t.Helper()
 	var began time.Time
@@ -133,7 +133,7 @@ func lags(t testing.TB, d *device) times {
 				}
 			case ev.Terminal():
 				if len(late) != 200 {
-					t.Fatalf("%d deltas came", len(late))
+					t.Fatalf("%d deltas arrived", len(late))
 				}
 				return late
 			}

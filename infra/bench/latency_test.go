@@ -20,20 +20,20 @@ import (
 	"carrel/shared/chat"
 )
 
-// The load is paced, so that what is measured is latency and not a queue: so many exchanges of each kind, and one begun
-// each period, whoever's it is.
+// The load is paced, so that the benchmark measures latency and not a queue: this number of exchanges of each kind, and
+// one started in each period over all users.
 const (
 	exchanges = 300
 	period    = 20 * time.Millisecond
 )
 
 // BenchmarkFirstEvent measures the time from a run frame to the run's first events, through API Gateway, message, the
-// table, the asynchronous invoke and turn, for one user and for twenty at once; beside it an echo through the same
-// gateway and a function that does nothing else. Everything is warm.
+// table, the asynchronous invocation and turn, for one user and for twenty at once. For comparison it measures an echo
+// through the same gateway and a function that does nothing else. Everything is warm.
 //
 //	go test ./infra/bench -run - -bench FirstEvent -benchtime 1x
 func BenchmarkFirstEvent(b *testing.B) {
-	// One user starts more runs here than a person may.
+	// One user starts more runs here than the default limits allow.
 	carrel := start(b, "../..", generous())
 	echo := start(b, "../local/stack/testdata/site", nil)
 	for b.Loop() {
@@ -61,7 +61,7 @@ func start(b *testing.B, root string, parameters map[string]string) stack.Endpoi
 	return s.Endpoints()
 }
 
-// exchange sends something and returns how long the first answer took; it returns once all is quiet again.
+// exchange sends a request and returns the time to the first answer, after all is quiet again.
 type exchange func() (time.Duration, error)
 
 func report(b *testing.B, name string, users int, make func(i int) exchange) {
@@ -130,7 +130,7 @@ func dial(b testing.TB, e stack.Endpoints, user string) *websocket.Conn {
 	return c
 }
 
-// await reads until a message holds one of the words, and says which.
+// await reads until a message contains one of the words, and returns that word.
 func await(ctx context.Context, c *websocket.Conn, words ...string) (string, error) {
 	for {
 		_, m, err := c.Read(ctx)

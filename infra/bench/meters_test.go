@@ -19,10 +19,10 @@ import (
 	"carrel/shared/chat"
 )
 
-// reference is the turn of docs/data.md: two tool calls, 200 deltas at 50 a second.
+// reference is the turn of docs/performance.md: two tool calls, and 200 deltas at 50 a second.
 const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
 
-// witness counts a user's requests where they pass, and knows their users by the keys in them: the meters do not look
+// witness counts a user's requests at the proxy and recognises the user by the keys in them: the meters do not look
 // there.
 type witness struct {
 	mu       sync.Mutex
@@ -30,15 +30,15 @@ type witness struct {
 	units    float64
 }
 
-// see counts a request; what it writes is below 1 KB everywhere, so each item is a unit, two in a transaction, and each
-// entry of the index that goes or comes is one more.
+// see counts a request. All items are below 1 KB, so each written item is one unit, or two in a transaction, and each
+// index entry that is added or removed is one more.
 func (w *witness) see(r proxy.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.requests++
 	switch {
 	case r.Operation == "TransactWriteItems" && r.Caller == "MessageFunction":
-		// RUN, QUEUE, THREAD; the run comes into both indexes, and the thread, which has had a run, moves in recent.
+		// RUN, QUEUE, THREAD; the run is added to both indexes, and the thread, which has had a run, moves in recent.
 		w.units += 2*3 + 2 + 2
 	case r.Operation == "TransactWriteItems":
 		w.units += 2*4 + 1 // the last record, THREAD, RUN, QUEUE; the run leaves the index
@@ -49,8 +49,8 @@ func (w *witness) see(r proxy.Request) {
 	}
 }
 
-// TestMeters: the meters count the runs of two users who run at once exactly and each to its own, and a naive emitter
-// costs more for the same run.
+// TestMeters compares the meters with an independent count of the runs of two users who run at once. A naive emitter
+// must cost more for the same run.
 func TestMeters(t *testing.T) {
 	s := ours(t, stack.Config{})
 	users := []string{"alice", "bob"}
@@ -87,15 +87,16 @@ func TestMeters(t *testing.T) {
 		w := witnesses[i]
 		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts ||
 			u.Received != 1 || u.Invocations != 2 {
-			t.Errorf("the run of %s has used %+v; seen were %d requests, %g write units and %d frames", users[i], u.Use,
+			t.Errorf("the run of %s has usage %+v, and the proxy counted %d requests, %g write units and %d frames",
+				users[i], u.Use,
 				w.requests, w.units, devices[i].frames)
 		}
 		if u.GBSeconds <= 0 || u.ReadUnits <= 0 {
-			t.Errorf("the run of %s has used %+v", users[i], u.Use)
+			t.Errorf("the run of %s has usage %+v", users[i], u.Use)
 		}
 	}
 	s.DynamoDB().SetHook(nil)
-	told(t, s, used[0])
+	reported(t, s, used[0])
 
 	const stream = "/stream 50 500"
 	less := play(t, s, stream, devices[0])
@@ -106,12 +107,12 @@ func TestMeters(t *testing.T) {
 	}
 }
 
-// told looks whether the log and /meters.json tell what a run has used.
-func told(t *testing.T, s *stack.Stack, u turn) {
+// reported checks that the log and /meters.json report a run's usage.
+func reported(t *testing.T, s *stack.Stack, u turn) {
 	t.Helper()
 	log, err := os.ReadFile(s.Log())
 	if err != nil || !bytes.Contains(log, fmt.Appendf(nil, "meters: run %s: ", u.run)) {
-		t.Errorf("the log tells nothing of run %s (%v)", u.run, err)
+		t.Errorf("the log does not report run %s (%v)", u.run, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -130,15 +131,15 @@ func told(t *testing.T, s *stack.Stack, u turn) {
 	}
 	if !slices.ContainsFunc(read.Runs, func(r meters.Run) bool { return r.ID == string(u.run) && r.Use == u.Use }) ||
 		len(read.Runs) != 4 {
-		t.Errorf("/meters.json tells of %+v", read.Runs)
+		t.Errorf("/meters.json reports %+v", read.Runs)
 	}
 	if c := read.Connections; c.Opened != 2 || c.Open != 2 || c.Minutes <= 0 ||
 		read.Functions["ConnectFunction"].Invocations != 2 {
-		t.Errorf("/meters.json tells of connections %+v and functions %+v", c, read.Functions)
+		t.Errorf("/meters.json reports connections %+v and functions %+v", c, read.Functions)
 	}
 }
 
-// TestReferenceTurn prints what the reference turn uses, beside the naive design and the budget: make meters.
+// TestReferenceTurn prints the usage of the reference turn, beside the naive design and the budget: make meters.
 func TestReferenceTurn(t *testing.T) {
 	if os.Getenv("CARREL_METERS") == "" {
 		t.Skip("make meters runs it")
@@ -167,7 +168,7 @@ func TestReferenceTurn(t *testing.T) {
 	fmt.Println("budget          3        50           50                  78")
 }
 
-// stated compares a turn with what docs/performance.md says of it. On a busy machine a turn has a flush or two more.
+// stated compares a turn with docs/performance.md. On a busy machine a turn has one or two more flushes.
 func stated(t *testing.T, e emitter, devices int, u turn) {
 	t.Helper()
 	if e == naive {
@@ -183,7 +184,7 @@ func stated(t *testing.T, e emitter, devices int, u turn) {
 		t.Fatalf("docs/performance.md has no row of Carrel with %d devices: %v", devices, err)
 	}
 	if more, extra := u.Requests-requests, int(u.WriteUnits)-writes; more < 0 || more > 2 || extra < 0 || extra > 2 {
-		t.Errorf("docs/performance.md says %d requests and %d write units for %d devices, where %d and %g are used",
+		t.Errorf("docs/performance.md states %d requests, %d write units for %d devices; the turn used %d and %g",
 			requests, writes, devices, u.Requests, u.WriteUnits)
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"carrel/infra/local/stack"
 )
 
-// emitter is which emitter turn is built with.
+// emitter names the emitter that turn is built with.
 type emitter string
 
 const (
 	carrels emitter = "carrel"
-	naive   emitter = "naive" // that of infra/bench/naive
+	naive   emitter = "naive" // infra/bench/naive
 )
 
-// use has the later runs of a stack emit with what build has built.
+// use makes the later runs of a stack use a binary of build.
 func use(t testing.TB, s *stack.Stack, binary string) {
 	t.Helper()
 	if err := s.Host().Replace("carrel-TurnFunction", binary); err != nil {
@@ -26,7 +26,7 @@ func use(t testing.TB, s *stack.Stack, binary string) {
 	}
 }
 
-// build builds turn with one of the emitters, as make does. Nothing else of it differs.
+// build builds turn with one of the emitters, as make does. Nothing else differs.
 func build(t testing.TB, e emitter) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -43,12 +43,12 @@ func build(t testing.TB, e emitter) string {
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("building turn with the emitter %s: %v\n%s", e, err, out)
+		t.Fatalf("build turn with the emitter %s: %v\n%s", e, err, out)
 	}
 	return filepath.Join(folder, "bootstrap")
 }
 
-// overlay puts the naive emitter in the place of shared/emit. What a run's end is made of (died.go) stays.
+// overlay replaces shared/emit by the naive emitter. The file that ends runs (died.go) stays.
 func overlay(t testing.TB, root, folder string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "shared/emit/*.go"))

@@ -16,23 +16,23 @@ import (
 	"carrel/shared/wire"
 )
 
-// atOnce is how many users have a run at the same time at most: more would measure a queue for two processors.
+// atOnce is the largest number of users with a run at the same time: more would measure a queue for two processors.
 const atOnce = 20
 
-// place is an event of a thread.
+// place identifies an event of a thread.
 type place struct {
 	thread string
 	seq    chat.Seq
 }
 
-// path knows when each record was durable, and what came to the devices.
+// path records when each record was durable, and when it arrived at the devices.
 type path struct {
 	mu      sync.Mutex
 	durable map[place]time.Time
 	took    times
 }
 
-// watch notes when the table has taken each record.
+// watch records the time at which the table has stored each record.
 func (p *path) watch(r proxy.Request) (proxy.Fault, func()) {
 	if r.Operation != "PutItem" {
 		return proxy.Fine, nil
@@ -56,7 +56,7 @@ func (p *path) watch(r proxy.Request) (proxy.Fault, func()) {
 	}
 }
 
-// arrived notes a frame at a device: each record that is in it took its time.
+// arrived records a frame at a device, with the time since each of its records was durable.
 func (p *path) arrived(e *wire.Events, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,8 +94,8 @@ func (p *path) follow(ctx context.Context, d *device) error {
 	}
 }
 
-// TestBenchPath measures the time from the moment when a record is durable to its arrival at a device. Users stream 20
-// deltas a second; at most 20 of them at once. Each line is measured twice, which tells the machine's noise.
+// TestBenchPath measures the time from the moment at which a record is durable to its arrival at a device. Users
+// stream 20 deltas a second, at most 20 users at once. Each line is measured twice, which shows the machine's noise.
 func TestBenchPath(t *testing.T) {
 	needsTime(t)
 	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1},
@@ -121,7 +121,7 @@ func TestBenchPath(t *testing.T) {
 	}
 }
 
-// TestBenchThroughput has users stream as fast as the model goes.
+// TestBenchThroughput lets users stream as fast as the model can.
 func TestBenchThroughput(t *testing.T) {
 	needsTime(t)
 	const deltas = 9000
@@ -157,7 +157,7 @@ func crowd(t testing.TB, s *stack.Stack, users, devices int) [][]*device {
 	return all
 }
 
-// stream has each user play a script so many times, atOnce of them at once.
+// stream lets each user play a script this number of times, atOnce users at a time.
 func stream(t testing.TB, p *path, people [][]*device, script string, rounds int) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -177,7 +177,7 @@ func stream(t testing.TB, p *path, people [][]*device, script string, rounds int
 	all.Wait()
 }
 
-// play has one user play a script, on all devices.
+// play lets one user play a script on all devices.
 func (p *path) play(ctx context.Context, devices []*device, script string) error {
 	if _, err := devices[0].ask(ctx, script); err != nil {
 		return err

@@ -14,9 +14,9 @@ const (
 	missed  = 1000 // events, each a record of its own
 )
 
-// TestBenchResume measures the time from a hello whose cursor is 1,000 events behind to the first missed event and to
-// the last, on an open socket; beside it reading the same records straight from the store. The three alternate, and the
-// subject runs twice in each round, which tells the machine's noise.
+// TestBenchResume measures the time from a hello whose cursor is 1,000 events behind to the first and the last missed
+// event, on an open socket. For comparison it reads the same records directly from the store. The measurements
+// alternate, and the resume runs twice in each round, which shows the machine's noise.
 func TestBenchResume(t *testing.T) {
 	needsTime(t)
 	s := ours(t, stack.Config{Parameters: generous()})
@@ -44,14 +44,14 @@ func TestBenchResume(t *testing.T) {
 			first, again, whole, read = append(first, a), append(again, b), append(whole, all), append(read, straight)
 		}
 	}
-	fmt.Printf("resume with %d missed, first event: p50 %.2f p95 %.2f ms; all: p50 %.2f p95 %.2f ms; straight from "+
+	fmt.Printf("resume with %d missed, first event: p50 %.2f p95 %.2f ms; all: p50 %.2f p95 %.2f ms; directly from "+
 		"the store: p50 %.2f p95 %.2f ms\n",
 		missed, first.at(.5), first.at(.95), whole.at(.5), whole.at(.95), read.at(.5), read.at(.95))
-	fmt.Printf("  p95 of the first event is %.2f× that of the store; against itself %.2f× (p50 %.2f×)\n",
+	fmt.Printf("  p95 of the first event is %.2f× the store's; against itself %.2f× (p50 %.2f×)\n",
 		first.at(.95)/read.at(.95), again.at(.95)/first.at(.95), again.at(.5)/first.at(.5))
 }
 
-// resume says hello and returns how long the first events and the last one took.
+// resume sends a hello and returns the time to the first events and to the last one.
 func resume(t testing.TB, d *device, from chat.Cursor) (first, all time.Duration) {
 	t.Helper()
 	at := time.Now()

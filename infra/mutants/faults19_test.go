@@ -6,9 +6,10 @@ func pastFaults() []fault {
 		{
 			number: 19, clause: "an answer that could not be posted is a failure",
 			file: "functions/message/answer.go",
-			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, lasthop.ErrRefused) {`,
-			to:   `if err != nil {`,
-			pkg:  audit, test: "TestFault19AFailedPostIsNoSuccess",
+			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, ` +
+				`lasthop.ErrRefused) {`,
+			to:  `if err != nil {`,
+			pkg: audit, test: "TestFault19AFailedPostIsNoSuccess",
 		},
 		{
 			number: 20, clause: "runs are listed", file: "functions/message/runs.go",

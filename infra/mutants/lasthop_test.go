@@ -77,7 +77,8 @@ func checkGuards() []guard {
 			from: `if err := s.check(ctx, id, f.audience); err != nil {`, to: `if err := ctx.Err(); err != nil {`,
 		},
 		{
-			name: "last hop: each message of a frame is checked", file: send, test: emit + "TestALongFrameEndsWithItsThread",
+			name: "last hop: each message of a frame is checked", file: send,
+			test: emit + "TestALongFrameEndsWithItsThread",
 			from: `	for _, body := range bodies {
 		err := s.post(ctx, func() (Message, error) {
 `, to: `	for n, body := range bodies {
@@ -161,7 +162,8 @@ func frameGuards() []guard {
 		{
 			name: "last hop: also a hello and a run", row: "C5", file: "functions/message/connection.go", test: every,
 			from: "		c, err := r.store.Watch(ctx, c)\n",
-			to: "		given := c\n		c, err := r.store.Watch(ctx, c)\n		if errors.Is(err, chat.ErrForeign) {\n" +
+			to: "		given := c\n		c, err := r.store.Watch(ctx, c)\n		if errors.Is(err, chat.ErrForeign) " +
+				"{\n" +
 				"			c, err = given, nil\n		}\n",
 		},
 	}

@@ -111,7 +111,8 @@ func auditedGuards() []guard {
 		{
 			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2",
 			test: turn + "TestWhoseGrantsARunHas",
-			from: `Grants: t.lease.Input().Grants, Limits`, to: `Grants: append(t.lease.Input().Grants, "notes"), Limits`,
+			from: `Grants: t.lease.Input().Grants, Limits`,
+			to:   `Grants: append(t.lease.Input().Grants, "notes"), Limits`,
 		},
 	}
 }

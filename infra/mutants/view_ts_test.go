@@ -132,7 +132,8 @@ func tsAskingGuards2() []guard {
 		},
 		{
 			name: "a pong that finds a request unanswered starts the retry", file: inbox,
-			from: `if (lost && !this.#view.out.requests.empty) this.#view.timers.mayNotHaveArrived(now);`, to: `void lost;`,
+			from: `if (lost && !this.#view.out.requests.empty) this.#view.timers.mayNotHaveArrived(now);`,
+			to:   `void lost;`,
 		},
 		{
 			name: "a frame without type starts the retry", file: inbox,

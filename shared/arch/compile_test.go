@@ -82,8 +82,9 @@ func TestPosts_UncheckedDoNotCompile(t *testing.T) {
 	}
 }
 
-// judgeForgeries compiles the files of an archive. In functions/<forged> the compiler must refuse each line with ERROR, with
-// an error like that, and no other line. functions/<right> must compile. It returns the number of the refused lines.
+// judgeForgeries compiles the files of an archive. In functions/<forged> the compiler must refuse each line with ERROR,
+// with an error like that, and no other line. functions/<right> must compile. It returns the number of the refused
+// lines.
 func judgeForgeries(t *testing.T, file, forged, right string) (forgeries int) {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)

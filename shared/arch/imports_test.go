@@ -57,7 +57,8 @@ func table() map[string]allowed {
 
 // testOnly returns the packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
-	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "lasthop/lasthoptest", "store/storetest", "tool/tooltest",
+	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "lasthop/lasthoptest", "store/storetest",
+		"tool/tooltest",
 		"usercontext/walktest",
 		"wire/wiretest"}
 }

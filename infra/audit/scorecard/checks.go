@@ -110,7 +110,7 @@ func declaredIn(pkg, path string, text []byte, all map[string][]check) error {
 			place, shows, found := strings.Cut(value, ": ")
 			id, subtest, _ := strings.Cut(place, " ")
 			if !found || fn.Recv != nil || !isTest(fn.Name.Name) {
-				return fmt.Errorf("%s: %s declares the row %q: only a test can, as \"A1: what it shows\"",
+				return fmt.Errorf("%s: %s declares the row %q: only a test can, in the form \"A1: text\"",
 					files.Position(fn.Pos()), fn.Name.Name, value)
 			}
 			c.test, c.shows = strings.TrimSuffix(fn.Name.Name+"/"+subtest, "/"), shows

@@ -27,7 +27,7 @@ func TestRows_Table(t *testing.T) {
 		seen := map[string]bool{}
 		for _, c := range r.checks {
 			if seen[c.pkg+c.test] || c.shows == "" {
-				t.Errorf("%s declares row %s twice, or without saying what it shows", c.test, r.id)
+				t.Errorf("%s declares row %s twice, or without a text", c.test, r.id)
 			}
 			seen[c.pkg+c.test] = true
 		}
@@ -41,9 +41,9 @@ func TestRows_Table(t *testing.T) {
 	}
 }
 
-// TestRows_Declarations compares the tests that declare a row with the number in rows.txt, so that no check is lost when a
-// test is moved or rewritten. Each check must report its work as a figure or as subtests: the audit would only show after
-// minutes that it reports neither.
+// TestRows_Declarations compares the tests that declare a row with the number in rows.txt, so that no check is lost
+// when a test is moved or rewritten. Each check must report its work as a figure or as subtests: the audit would only
+// show after minutes that it reports neither.
 func TestRows_Declarations(t *testing.T) {
 	all, err := rows(moduleRoot)
 	if err != nil {
@@ -62,16 +62,18 @@ func TestRows_Declarations(t *testing.T) {
 				t.Errorf(`%s: %s reports none of its work: add t.Attr("figure", …) or subtests`, c.pkg, name)
 			}
 			for part := range strings.SplitSeq(subtest, "/") {
-				grep := exec.CommandContext(t.Context(), "git", "-C", moduleRoot, "grep", "-qF", strconv.Quote(part), "--", c.pkg)
+				grep := exec.CommandContext(t.Context(), "git", "-C", moduleRoot, "grep", "-qF", strconv.Quote(part),
+					"--", c.pkg)
 				if err := grep.Run(); err != nil && part != "" {
-					t.Errorf("%s declares row %s for its subtest %s, but %s does not contain the string %q: was the subtest renamed?",
+					t.Errorf("%s declares row %s for its subtest %s, but %s does not contain the string %q: was the "+
+						"subtest renamed?",
 						name, r.id, subtest, c.pkg, part)
 				}
 			}
 		}
 		if len(r.checks) != r.count {
-			t.Errorf("%d tests declare row %s, and rows.txt gives it %d. If a test has lost its t.Attr(\"row\", \"%s: what it "+
-				"shows\"), put it back. If the row has a new check, raise the number.\nDeclared: %v",
+			t.Errorf("%d tests declare row %s, and rows.txt gives it %d. If a test has lost its t.Attr(\"row\", \"%s: "+
+				"…\"), put it back. If the row has a new check, raise the number.\nDeclared: %v",
 				len(r.checks), r.id, r.count, r.id, names)
 		}
 	}
@@ -99,8 +101,8 @@ func functions(t *testing.T, pkg string) map[string][]*ast.FuncDecl {
 	return all
 }
 
-// reports is true if a function sets a figure, runs subtests, or calls a function of its package that does. eachEngine of
-// shared/store does not count: it runs a subtest for each engine, which is no case.
+// reports is true if a function sets a figure, runs subtests, or calls a function of its package that does. eachEngine
+// of shared/store does not count: its subtests are engines and not cases.
 func reports(all map[string][]*ast.FuncDecl, name string, seen map[string]bool) bool {
 	if seen[name] || name == "eachEngine" {
 		return false
@@ -127,15 +129,16 @@ func reports(all map[string][]*ast.FuncDecl, name string, seen map[string]bool) 
 	})
 }
 
-// TestRows_Guards compares the guards of infra/mutants with the rows: each guard's test must declare the guard's row, and
-// each row must have a guard. The audit itself would show it only after minutes.
+// TestRows_Guards compares the guards of infra/mutants with the rows: each guard's test must declare the guard's row,
+// and each row must have a guard. The audit itself would show it only after minutes.
 func TestRows_Guards(t *testing.T) {
 	all, err := rows(moduleRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const list = "TestGuardsAreThere"
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-json", "-run", "^"+list+"$", "carrel/infra/mutants").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-json", "-run", "^"+list+"$",
+		"carrel/infra/mutants").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -150,14 +153,14 @@ func TestRows_Guards(t *testing.T) {
 		guards[m.Row]++
 		i := slices.IndexFunc(all, func(r row) bool { return r.id == m.Row })
 		if i < 0 {
-			t.Errorf("guard %q: there is no row %s", m.Guard, m.Row)
+			t.Errorf("guard %q names the row %s, which does not exist", m.Guard, m.Row)
 		} else if why := m.proves(all[i].checks); why != "" {
 			t.Errorf("row %s, guard %q: %s", m.Row, m.Guard, why)
 		}
 	}
 	for _, r := range all {
 		if guards[r.id] == 0 {
-			t.Errorf("no guard names row %s: a row that cannot go red is no row", r.id)
+			t.Errorf("no guard names row %s, so nothing shows that its checks can fail", r.id)
 		}
 	}
 }

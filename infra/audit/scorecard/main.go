@@ -1,6 +1,7 @@
-// Program scorecard is the isolation audit. It runs the tests that declare the rows A1 to E7, then runs the cheapest of them
-// again with each guard of a row removed, and writes the results as a scorecard: to the terminal, and as Markdown, HTML and
-// JSON to .carrel/audit. The exit status is 1 if any row failed or was not run. docs/audit.md explains how to read it.
+// Program scorecard is the isolation audit. It runs the tests that declare the rows A1 to E7, then runs the cheapest of
+// them again with each guard of a row removed, and writes the results as a scorecard: to the terminal, and as Markdown,
+// HTML and JSON to .carrel/audit. The exit status is 1 if any row failed or was not run. docs/audit.md explains how to
+// read it.
 package main
 
 import (
@@ -58,7 +59,7 @@ func configure(args []string, log io.Writer) (*audit, error) {
 		return nil, err
 	}
 	if a.size != quick && a.size != normal && a.size != full || f.NArg() > 0 {
-		return nil, fmt.Errorf("size %q, arguments %q: the size is quick, normal or full, and there are no arguments",
+		return nil, fmt.Errorf("size %q, arguments %q: want quick, normal or full, and no arguments",
 			a.size, f.Args())
 	}
 	var err error

@@ -27,7 +27,8 @@ func (r *report) write(dir string, out io.Writer) error {
 	}
 	// What tests print may contain Markdown's own characters.
 	escape := strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;", ">", "&gt;").Replace
-	text, err := texttemplate.New("page.md.tmpl").Funcs(texttemplate.FuncMap{"text": escape}).ParseFS(pages, "page.md.tmpl")
+	text, err := texttemplate.New("page.md.tmpl").Funcs(texttemplate.FuncMap{"text": escape}).ParseFS(pages,
+		"page.md.tmpl")
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,8 @@ func (r *report) write(dir string, out io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string][]byte{"audit.json": data, "audit.md": markdown.Bytes(), "audit.html": page.Bytes()} {
+	for name, text := range map[string][]byte{"audit.json": data, "audit.md": markdown.Bytes(),
+		"audit.html": page.Bytes()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}

@@ -164,7 +164,8 @@ func (r *results) outcome(c check) outcome {
 	case len(out.Figures) == 0:
 		out.Verdict, out.Why = failed, "it reports none of its work: no figure, no subtest"
 	case !slices.ContainsFunc(out.Figures, large):
-		out.Verdict, out.Why = failed, fmt.Sprintf("its row requires %s, and it did %s", c.amount, strings.Join(out.Figures, "; "))
+		out.Verdict, out.Why = failed, fmt.Sprintf("its row requires %s, and it did %s", c.amount,
+			strings.Join(out.Figures, "; "))
 	}
 	return out
 }
@@ -206,9 +207,10 @@ func (m removal) proves(checks []check) string {
 	return ""
 }
 
-// addRemovals adds the row's removals as one more check: a row that cannot go red is no row.
+// addRemovals adds the row's removals as one more check: they show that the row's checks can fail.
 func (l *line) addRemovals(r row, all []removal, broken string) {
-	out := outcome{Package: mutantsPackage, Test: removalTest, Shows: "without its guards the row goes red", Verdict: passed}
+	out := outcome{Package: mutantsPackage, Test: removalTest, Shows: "without its guards the row goes red",
+		Verdict: passed}
 	noticed := 0
 	for _, m := range all {
 		if m.Row != r.id {
@@ -226,7 +228,7 @@ func (l *line) addRemovals(r row, all []removal, broken string) {
 	case broken != "":
 		out.Verdict, out.Why = notRun, broken
 	case len(l.Removals) == 0:
-		out.Verdict, out.Why = notRun, "no guard names this row: a row that cannot go red is no row"
+		out.Verdict, out.Why = notRun, "no guard names this row, so nothing shows that its checks can fail"
 	}
 	out.Figures = []string{fmt.Sprintf("%d of %s noticed", noticed, plural(len(l.Removals), "removal"))}
 	l.add(out)
@@ -235,11 +237,13 @@ func (l *line) addRemovals(r row, all []removal, broken string) {
 // describe adds when and where the audit ran.
 func (r *report) describe(ctx context.Context, a *audit, began time.Time) {
 	r.Began, r.Seconds = began.UTC().Truncate(time.Second), time.Since(began).Seconds()
-	commit, err := exec.CommandContext(ctx, "git", "-C", a.root, "describe", "--always", "--dirty", "--abbrev=12").Output()
+	commit, err := exec.CommandContext(ctx, "git", "-C", a.root, "describe", "--always", "--dirty",
+		"--abbrev=12").Output()
 	if r.Commit = strings.TrimSpace(string(commit)); err != nil {
 		r.Commit = "unknown"
 	}
-	r.Machine = fmt.Sprintf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, plural(runtime.NumCPU(), "processor"))
+	r.Machine = fmt.Sprintf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		plural(runtime.NumCPU(), "processor"))
 	if a.race {
 		r.Machine += ", race detector"
 	}

@@ -65,8 +65,8 @@ func (r *results) add(p process, out []byte, err error) {
 	}
 }
 
-// end explains a process that failed. If no test of it failed, something around them did, for example a stack that did not
-// stop: then none of them has passed.
+// end explains a process that failed. If no test of it failed, something around them did, for example a stack that did
+// not stop: then none of them has passed.
 func (r *results) end(p process, err error, text, loose string) {
 	var own []*result
 	for _, test := range p.tests {
@@ -115,7 +115,7 @@ func (r *results) verdict(c check) (verdict, string) {
 		if why := r.broken[c.pkg]; why != "" {
 			return notRun, why
 		}
-		return notRun, "there is no test " + c.test + " in " + c.pkg
+		return notRun, c.pkg + " has no test " + c.test
 	}
 	for _, t := range seen {
 		switch _, test, _ := strings.Cut(t.name, " "); t.status {

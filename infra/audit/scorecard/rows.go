@@ -31,7 +31,8 @@ func components() []component {
 	}
 }
 
-// rowsText holds the rows in order: a line "A1 3: claim" with the number of the row's checks, then what the row requires.
+// rowsText holds the rows in order: a line "A1 3: claim" with the number of the row's checks, then what the row
+// requires.
 //
 //go:embed rows.txt
 var rowsText string

@@ -18,7 +18,7 @@ import (
 const (
 	mutantsPackage = "./infra/mutants"
 	userContext    = "./shared/usercontext" // measures time, so it runs alone
-	toolPackage    = "./shared/tool"        // row A7 claims that there is no race, so it runs with the race detector
+	toolPackage    = "./shared/tool"        // row A7 claims freedom from races, so it runs with the race detector
 )
 
 // removalTest removes guards and runs one test without each.

@@ -23,7 +23,8 @@ func good() check { return check{pkg: planted, test: "TestGood", shows: "a good 
 func newAudit(t *testing.T, z size, rows ...row) (*audit, *strings.Builder) {
 	t.Helper()
 	out := &strings.Builder{}
-	return &audit{rows: rows, size: z, only: regexp.MustCompile(""), root: moduleRoot, dir: t.TempDir(), out: out, log: io.Discard}, out
+	return &audit{rows: rows, size: z, only: regexp.MustCompile(""), root: moduleRoot, dir: t.TempDir(), out: out,
+		log: io.Discard}, out
 }
 
 // written returns an audit's scorecard as data, and as a person sees it on the page and on the terminal.
@@ -55,14 +56,16 @@ func has(t *testing.T, text string, want ...string) {
 func TestAudit_AllPass(t *testing.T) {
 	a, out := newAudit(t, quick,
 		row{id: "A1", claim: "one", checks: []check{good(), {pkg: planted, test: "TestCases", shows: "cases"}}},
-		row{id: "C5", claim: "two", checks: []check{good(), {pkg: planted, test: "TestScaled", shows: "a number", amount: "1000"},
+		row{id: "C5", claim: "two", checks: []check{good(),
+			{pkg: planted, test: "TestScaled", shows: "a number", amount: "1000"},
 			{pkg: planted, test: "TestBad", shows: "left out", slow: true}}})
 	status := a.run(t.Context())
 	r, text := written(t, a, out)
 	if status != 0 || r.Failed != 0 || r.Overall != 100 || len(r.Components) != 2 || r.Passed != 4 || r.Of != 4 {
 		t.Fatalf("status %d, %+v", status, r)
 	}
-	if got := r.Components[0].Rows[0].Checks; got[0].Figures[0] != "0 of 3 things, size quick" || got[1].Figures[0] != "2 cases" {
+	if got := r.Components[0].Rows[0].Checks; got[0].Figures[0] != "0 of 3 things, size quick" ||
+		got[1].Figures[0] != "2 cases" {
 		t.Errorf("figures: %+v", got)
 	}
 	has(t, text, "All rows pass", "This size removes no guards", "40 things", "planted TestBad")
@@ -79,15 +82,16 @@ func TestAudit_ChecksThatDoNotPass(t *testing.T) {
 		"TestSkipped":     {planted, notRun, "no engine here"},
 		"TestPartSkipped": {planted, notRun, "skipped: TestPartSkipped/not"},
 		"TestSilent":      {planted, failed, "it reports none of its work"},
-		"TestNobodyWrote": {planted, notRun, "there is no test TestNobodyWrote"},
-		"TestCases/c":     {planted, notRun, "there is no test TestCases/c"},
+		"TestNobodyWrote": {planted, notRun, "has no test TestNobodyWrote"},
+		"TestCases/c":     {planted, notRun, "has no test TestCases/c"},
 		"TestPanics":      {broken, failed, "it failed"},
 		"TestLater":       {broken, notRun, "its tests ended with exit status 1: panic: boom"},
 		"TestIsFine":      {after, notRun, "TestIsFine broke off: its tests ended with exit status 1"},
 		"TestOfNobody":    {"./infra/audit/scorecard/testdata/nowhere", notRun, "directory not found"},
 	}
 	red := func(name string) row {
-		return row{id: "B2", claim: "all", checks: []check{good(), {pkg: cases[name].pkg, test: name, shows: "a bad check"}}}
+		return row{id: "B2", claim: "all", checks: []check{good(),
+			{pkg: cases[name].pkg, test: name, shows: "a bad check"}}}
 	}
 	var all []row
 	for name := range cases {
@@ -173,14 +177,16 @@ func TestAudit_Removals(t *testing.T) {
 		silent     bool   // one more removal fails without a report
 		why        string // "": the row passes
 	}{
-		"noticed":                     {removals: []removal{noticed, other}},
-		"another row's is not":        {removals: []removal{noticed, otherMissed}},
-		"none":                        {why: "a row that cannot go red is no row"},
-		"another row's":               {removals: []removal{other}, why: "a row that cannot go red is no row"},
-		"not noticed":                 {removals: []removal{noticed, missed}, why: "no test failed"},
-		"noticed by no check of C5":   {removals: []removal{elsewhere}, why: "TestOther does not declare this row"},
-		"removals broke off":          {removals: []removal{noticed}, unfinished: true, why: "the removals did not finish"},
-		"one failed without a report": {removals: []removal{noticed}, silent: true, why: "a removal failed without a report"},
+		"noticed":                   {removals: []removal{noticed, other}},
+		"another row's is not":      {removals: []removal{noticed, otherMissed}},
+		"none":                      {why: "so nothing shows that its checks can fail"},
+		"another row's":             {removals: []removal{other}, why: "so nothing shows that its checks can fail"},
+		"not noticed":               {removals: []removal{noticed, missed}, why: "no test failed"},
+		"noticed by no check of C5": {removals: []removal{elsewhere}, why: "TestOther does not declare this row"},
+		"removals broke off": {removals: []removal{noticed}, unfinished: true,
+			why: "the removals did not finish"},
+		"one failed without a report": {removals: []removal{noticed}, silent: true,
+			why: "a removal failed without a report"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := noResults()
@@ -189,7 +195,8 @@ func TestAudit_Removals(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				res.of(mutantsPackage + " " + removalTest + "/" + string(rune('a'+i))).attrs["removal"] = []string{string(text)}
+				res.of(mutantsPackage + " " + removalTest + "/" +
+					string(rune('a'+i))).attrs["removal"] = []string{string(text)}
 			}
 			if c.silent {
 				res.of(mutantsPackage + " " + removalTest + "/silent").status = "fail"
@@ -202,7 +209,8 @@ func TestAudit_Removals(t *testing.T) {
 			a, out := newAudit(t, normal, row{id: "C5", claim: "nothing foreign", checks: []check{good()}})
 			status := a.report(t.Context(), res, time.Now())
 			r, text := written(t, a, out)
-			if passed := c.why == ""; passed != r.Components[0].Rows[0].Passed || passed != (status == 0) || passed != (r.Overall == 100) {
+			if passed := c.why == ""; passed != r.Components[0].Rows[0].Passed || passed != (status == 0) ||
+				passed != (r.Overall == 100) {
 				t.Errorf("status %d: %+v", status, r)
 			}
 			has(t, text, c.why)

@@ -1,21 +1,22 @@
-// Package emit is the naive peer of shared/emit, for the bench alone: `go build -overlay` puts it in that package's place
-// when the bench builds turn a second time. No other code imports it, and no build that is deployed knows of it.
+// Package emit is the naive counterpart of shared/emit, for the bench only: `go build -overlay` puts it in place of
+// that package when the bench builds turn a second time. No other code imports it, and no deployed build contains it.
 //
 // It does what AWS's own samples do: one post for each token to each connection, inside the model's stream.
 //
 //   - aws-samples/bedrock-chat, backend/app/websocket.py: each token that the model streams is one post_to_connection.
 //   - aws-samples/serverless-patterns, apigw-websocket-api-bedrock-streaming-rust-cdk: one post for each record of
-//     ConverseStream, whatever it is.
+//     ConverseStream, of any kind.
 //   - aws-samples/aws-genai-llm-chatbot, functions/outgoing-message-handler (before it went to AppSync): one post for
 //     each token, after a topic and a queue.
-//   - aws-samples/simple-websockets-chat-app, sendmessage/app.js: one post for each connection of everybody, all at once
-//     and waited for; the table of connections is scanned for each message; a connection that answers 410 is deleted.
+//   - aws-samples/simple-websockets-chat-app, sendmessage/app.js: one post for each connection of all users, all at
+//     once, and it waits for them; the table of connections is scanned for each message; a connection that answers 410
+//     is deleted.
 //
-// None of them can give a client what it missed: they write the answer once, at its end, or never. To stand beside Carrel
-// the naive design needs the log, so each event is written as one record before it is posted: the write for each token.
-// Where it could be worse, it is not: the write is one put and no transaction, connections are queried once a run
-// and not scanned for each event, posts to several connections go side by side, and lists of threads are told nothing.
-// All else of a run (admission, claim, heartbeat, end) is Carrel's in both.
+// None of them can send a client the events that it missed: they write the answer once, at its end, or never. To be
+// comparable with Carrel the naive design needs the log, so each event is written as one record before it is posted:
+// the write for each token. It is not worse than necessary: the write is one put and no transaction, connections are
+// queried once a run and not scanned for each event, posts to several connections run in parallel, and thread lists get
+// no updates. Everything else of a run (admission, claim, heartbeat, end) is Carrel's in both.
 package emit
 
 import (
@@ -35,12 +36,12 @@ import (
 // callTime bounds one write or post.
 const callTime = 5 * time.Second
 
-// Log is that of the package it replaces.
+// Log is the type of the package that this one replaces.
 type Log interface {
 	Append(ctx context.Context, events []agui.Event) (chat.Seq, error)
 }
 
-// Config is that of the package it replaces.
+// Config is the type of the package that this one replaces.
 type Config struct {
 	User        *usercontext.Context
 	Epoch       chat.Epoch
@@ -106,7 +107,7 @@ func (e *Emitter) Finish(_ context.Context, seq chat.Seq, events []agui.Event) e
 	return nil
 }
 
-// Broadcast does nothing: the samples have no lists of threads.
+// Broadcast does nothing: the samples have no thread lists.
 func (e *Emitter) Broadcast(wire.ServerFrame) {}
 
 // post posts to all connections at once and waits for the slowest.
@@ -134,7 +135,8 @@ func (e *Emitter) send(sender *lasthop.Sender, id chat.ConnectionID, f *lasthop.
 	}
 }
 
-// known is the list of the run's beginning. It passes the check of the last hop, because it claims to be read at each post.
+// known is the list that was read at the beginning of the run. It passes the check of the last hop, because it claims
+// to be read at each post.
 type known []chat.Connection
 
 // Latest implements lasthop.Source.
@@ -154,12 +156,12 @@ func (k known) Renew(_ context.Context, id chat.ConnectionID) (lasthop.Record, e
 	return k.Latest(id)
 }
 
-// Stats is what turn measures of an emitter. The naive one measures nothing.
+// Stats holds the figures that turn records of an emitter. The naive emitter records none.
 type Stats struct {
 	Posted, Retried, Throttled, Gone, Cut int
 	Lag                                   time.Duration
 	Behind                                int
 }
 
-// Stats are none.
+// Stats returns no figures.
 func (e *Emitter) Stats() Stats { return Stats{} }
