@@ -1,5 +1,5 @@
-// Package agui is the vocabulary of what an agent does: the events and messages of AG-UI 1.0, as far as Carrel
-// produces and reads them, a checker of their order, and the fold of events into messages.
+// Package agui provides the events and messages of AG-UI 1.0 that Carrel produces and reads. It also checks the order of
+// events (Order), folds events into messages (Folder), and closes what a run left open (Open).
 package agui
 
 import (
@@ -11,7 +11,7 @@ import (
 // EventType is the type field of an event.
 type EventType string
 
-// The event types that Carrel produces. The *_CHUNK forms, shared state and activities are not among them.
+// The event types that Carrel produces. It does not produce the *_CHUNK forms, shared state and activities.
 const (
 	RunStarted              EventType = "RUN_STARTED"
 	RunFinished             EventType = "RUN_FINISHED"
@@ -33,8 +33,8 @@ const (
 	Custom                  EventType = "CUSTOM"
 )
 
-// Event is one AG-UI event: a flat union in which the fields that its Type requires are set and all others are
-// zero. An Event that somebody else may hold is never changed.
+// Event is one AG-UI event. It is a flat union: the fields that its Type requires are set and all others are zero. An
+// Event must not be changed once it has been passed on.
 type Event struct {
 	Type      EventType       `json:"type"`
 	Timestamp int64           `json:"timestamp,omitempty"` // ms since the epoch; the emitter sets it
@@ -65,7 +65,7 @@ type Event struct {
 // Terminal reports whether e ends its run.
 func (e Event) Terminal() bool { return e.Type == RunFinished || e.Type == RunError }
 
-// Role is who a message is from.
+// Role names the author of a message.
 type Role string
 
 // The roles of messages.
@@ -76,8 +76,7 @@ const (
 	RoleReasoning Role = "reasoning"
 )
 
-// Message is one message of a thread's transcript. Content is text; the parts form of user messages is refused
-// at the edge.
+// Message is one message of a thread's transcript. Content is text. The edge rejects user messages in the form of parts.
 type Message struct {
 	ID         string          `json:"id"`
 	Role       Role            `json:"role"`
@@ -87,20 +86,20 @@ type Message struct {
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
-// ToolCall is one call that an assistant message makes.
+// ToolCall is one tool call of an assistant message.
 type ToolCall struct {
 	ID       string       `json:"id"`
 	Type     string       `json:"type"` // always "function"
 	Function FunctionCall `json:"function"`
 }
 
-// FunctionCall names the tool and carries its arguments as JSON text, exactly as the model wrote them.
+// FunctionCall names the tool and has its arguments as JSON text, exactly as the model wrote them.
 type FunctionCall struct {
 	Name      string `json:"name"`
 	Arguments string `json:"arguments"`
 }
 
-// RunInput is what a run was asked: AG-UI's RunAgentInput with the members that Carrel accepts.
+// RunInput is the input of a run: AG-UI's RunAgentInput with the members that Carrel accepts.
 type RunInput struct {
 	ThreadID chat.ThreadID `json:"threadId"`
 	RunID    chat.RunID    `json:"runId"`
@@ -108,10 +107,10 @@ type RunInput struct {
 	Resume   []Resume      `json:"resume,omitempty"`
 }
 
-// Outcome is how a run finished.
+// Outcome says how a run finished.
 type Outcome struct {
 	Type       OutcomeType `json:"type"`
-	Interrupts []Interrupt `json:"interrupts,omitempty"` // OutcomeInterrupt: one or more
+	Interrupts []Interrupt `json:"interrupts,omitempty"` // one or more, only with OutcomeInterrupt
 }
 
 // OutcomeType is success, cancelled or interrupt.
@@ -121,27 +120,28 @@ type OutcomeType string
 const (
 	OutcomeSuccess   OutcomeType = "success"
 	OutcomeCancelled OutcomeType = "cancelled"
-	OutcomeInterrupt OutcomeType = "interrupt" // a person is asked; a later run brings the answers
+	OutcomeInterrupt OutcomeType = "interrupt" // a person must respond, which starts a later run
 )
 
-// Interrupt is one question that a run ended with. A run with a Resume for each of the thread's open ones goes on.
+// Interrupt is one question to a person with which a run ended. A run with a Resume for each open interrupt of the thread
+// continues.
 type Interrupt struct {
 	ID             chat.InterruptID `json:"id"`
-	Reason         string           `json:"reason"` // of the InterruptReasons
+	Reason         string           `json:"reason"` // ReasonToolCall or ReasonInputRequired
 	Message        string           `json:"message,omitempty"`
 	ToolCallID     string           `json:"toolCallId,omitempty"`
 	ResponseSchema json.RawMessage  `json:"responseSchema,omitempty"`
-	ExpiresAt      string           `json:"expiresAt,omitempty"` // RFC 3339; then it counts as refused
+	ExpiresAt      string           `json:"expiresAt,omitempty"` // RFC 3339; an expired interrupt counts as refused
 	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments, agent}
 }
 
 // The reasons of an Interrupt.
 const (
-	ReasonToolCall      = "tool_call"      // may this tool be called with these arguments?
-	ReasonInputRequired = "input_required" // the payload of the answer is what the tool asked for
+	ReasonToolCall      = "tool_call"      // asks whether the tool may be called with these arguments
+	ReasonInputRequired = "input_required" // requests input for a tool, which is the payload of the response
 )
 
-// Resume is a person's answer to one Interrupt.
+// Resume is a person's response to one Interrupt.
 type Resume struct {
 	InterruptID chat.InterruptID `json:"interruptId"`
 	Status      ResumeStatus     `json:"status"`
@@ -151,13 +151,13 @@ type Resume struct {
 // ResumeStatus is resolved or cancelled.
 type ResumeStatus string
 
-// The answers to an Interrupt.
+// The statuses of a response.
 const (
 	ResumeResolved  ResumeStatus = "resolved"
 	ResumeCancelled ResumeStatus = "cancelled" // the person refuses
 )
 
-// Usage is what one model used in a run, in tokens.
+// Usage counts the tokens that one model used in a run.
 type Usage struct {
 	Provider     string `json:"provider,omitempty"`
 	Model        string `json:"model,omitempty"`

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	frame    = 256 // what a message or a call takes beside its text, about
-	leastCut = 256 // bytes that are held of each text, before whole messages are left out
+	frame    = 256 // about the bytes of a message or a call beside its text
+	leastCut = 256 // texts are cut down to so many bytes before whole messages are dropped
 )
 
-// beginning is the beginning of a text, and how many bytes were left out behind it.
+// beginning is the beginning of a text, with the number of bytes that were cut off after it.
 type beginning struct {
 	text strings.Builder
 	more int
 }
 
-// write adds to a text as far as there is room.
+// write adds to a text, as far as the bounds allow.
 func (f *Folder) write(b *beginning, s string) {
 	if b.more > 0 {
 		b.more += len(s)
@@ -36,8 +36,8 @@ func (f *Folder) write(b *beginning, s string) {
 	}
 }
 
-// shrink makes room: it halves what is held of a text, down to leastCut, and then leaves out messages. It reports false
-// if there is nothing to be left out.
+// shrink frees memory. It halves the bound of each text, down to leastCut, and after that it drops messages. It returns
+// false if it cannot free any more.
 func (f *Folder) shrink() bool {
 	if f.most == 0 {
 		f.most = f.MaxBytes
@@ -55,6 +55,7 @@ func (f *Folder) shrink() bool {
 	return true
 }
 
+// cut shortens a text to the bound of one text.
 func (f *Folder) cut(b *beginning) {
 	whole := b.text.String()
 	keep := chars.Head(whole, f.most)
@@ -63,12 +64,12 @@ func (f *Folder) cut(b *beginning) {
 	}
 	b.more += len(whole) - len(keep)
 	f.held -= len(whole) - len(keep)
-	b.text = strings.Builder{} // the longer one is given back
+	b.text = strings.Builder{} // frees the longer buffer
 	b.text.WriteString(keep)
 }
 
-// Drop leaves out the older half of the messages that are not the user's, calls with their results; one message in their
-// place tells how many they were. It reports false if there are not enough.
+// Drop drops the older half of the messages that are not the user's, calls together with their results. One message in
+// their place states how many were dropped. It returns false if there are fewer than two messages to drop.
 func (f *Folder) Drop() bool {
 	others := 0
 	for _, m := range f.messages {
@@ -92,7 +93,7 @@ func (f *Folder) Drop() bool {
 		}
 		if m != f.mark {
 			drop--
-			f.forget(m)
+			f.remove(m)
 		}
 	}
 	if f.mark == nil {
@@ -105,7 +106,8 @@ func (f *Folder) Drop() bool {
 	return true
 }
 
-func (f *Folder) forget(m *folding) {
+// remove takes a message out of the indexes and the byte count.
+func (f *Folder) remove(m *folding) {
 	f.gone++
 	f.held -= frame + m.content.text.Len()
 	maps.DeleteFunc(f.byID, func(_ string, other *folding) bool { return other == m })
@@ -117,7 +119,7 @@ func (f *Folder) forget(m *folding) {
 	}
 }
 
-// Clone is an independent copy.
+// Clone returns an independent copy.
 func (f *Folder) Clone() *Folder {
 	c := *f
 	c.messages, c.byID, c.calls = make([]*folding, len(f.messages)), map[string]*folding{}, map[string]*foldingCall{}
@@ -147,8 +149,9 @@ func (b *beginning) from(other *beginning) {
 	b.text.WriteString(other.text.String())
 }
 
-// Truncated are the messages so far with at most so many bytes of each text, oldest first, as a copy; 0: with what is
-// held. What is left out is told behind each text. Arguments are replaced whole: they are JSON text and must stay it.
+// Truncated returns a copy of the messages so far, oldest first, with at most most bytes of each text. 0 means no
+// further cut. A mark after each text states how much is missing. Arguments that are cut are replaced as a whole, because
+// they must stay valid JSON.
 func (f *Folder) Truncated(most int) []Message {
 	messages := make([]Message, len(f.messages))
 	for i, m := range f.messages {

@@ -1,13 +1,13 @@
 package agui
 
-// Deferrable reports whether e may wait for the emitter's flush interval: the deltas of text, reasoning and arguments.
-// Everything else is flushed at once.
+// Deferrable reports whether e is a delta of text, reasoning or arguments. The emitter may hold a delta until its next
+// flush. It flushes every other event at once.
 func Deferrable(e Event) bool {
 	return e.Type == TextMessageContent || e.Type == ReasoningMessageContent || e.Type == ToolCallArgs
 }
 
-// Join joins two adjacent deltas of one type and id to one event that builds the same, with the first's timestamp.
-// It reports false, and returns a, for events that do not join. Neither event is changed.
+// Join joins two adjacent deltas of the same type and id into one event that builds the same messages, with the timestamp
+// of a. For other events it returns a and false. It changes neither event.
 func Join(a, b Event) (Event, bool) {
 	same := a.Type == b.Type && a.MessageID == b.MessageID && a.ToolCallID == b.ToolCallID
 	if !Deferrable(a) || !same || len(a.Metadata) > 0 || len(b.Metadata) > 0 {

@@ -8,29 +8,29 @@ import (
 	"carrel/shared/chat"
 )
 
-// Folder folds the events of runs, in order, into the messages that they build: the transcript of a run, and a
-// client's view of a thread. The npm client's Folder gives the same for every stream, also one that no run makes:
-// testdata/folds has the rules, one each. An event that names a message or a call that does not exist is passed over. It
-// is for one goroutine. The zero Folder is ready, and holds everything.
+// Folder folds the events of runs, in order, into the messages that they build. Transcripts of runs and a client's view of
+// a thread are made by it. The npm client's Folder gives the same result for every stream, even for one that no run can
+// produce: each file of testdata/folds is one rule. An event that names an unknown message or call has no effect. A
+// Folder must not be used concurrently. The zero Folder is ready to use and has no bound.
 type Folder struct {
-	// MaxBytes bounds the bytes that are held. What does not fit is left out, with a mark that tells how much: of the longest
-	// texts first, then whole messages, but the user's. 0: no bound. It is set before the first Add.
+	// MaxBytes bounds the bytes that are held; 0 means no bound. Beyond it, the longest texts are cut first, and then
+	// messages other than the user's are dropped. A mark states how much is missing. It must be set before the first Add.
 	MaxBytes int
 
-	most     int        // bytes of one text that are held; 0: all
-	held     int        // bytes
-	gone     int        // messages that were left out
-	mark     *folding   // stands for them
-	run      chat.RunID // of the last RUN_STARTED
+	most     int        // the bound of one text in bytes; 0 for none
+	held     int        // the bytes that are held
+	gone     int        // the number of dropped messages
+	mark     *folding   // the message in their place
+	run      chat.RunID // the run of the last RUN_STARTED
 	messages []*folding
 	byID     map[string]*folding
-	calls    map[string]*foldingCall // that the last run began: their arguments may still come
+	calls    map[string]*foldingCall // the calls of the last run, whose arguments may be incomplete
 }
 
-// folding is a message while events still build it. It is held by pointer: a strings.Builder must not be copied.
+// folding is a message under construction. It is used by pointer, because a strings.Builder must not be copied.
 type folding struct {
 	message Message
-	run     chat.RunID // that the message is of; "": it is not known
+	run     chat.RunID // the run of the message; "" if unknown
 	content beginning
 	calls   []*foldingCall
 }
@@ -40,13 +40,13 @@ type foldingCall struct {
 	arguments beginning
 }
 
-// Add folds one event in. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) change nothing. The user's own
-// messages come from RUN_STARTED's input, once per id.
+// Add folds in one event. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) have no effect. The user's messages
+// are taken from RUN_STARTED's input, once per id.
 func (f *Folder) Add(e Event) {
 	switch e.Type {
 	case RunStarted:
 		f.run = e.RunID
-		clear(f.calls) // a model may name its calls the same in every run
+		clear(f.calls) // a model may use the same call ids in every run
 		f.input(e.Input)
 	case TextMessageStart, ReasoningMessageStart:
 		f.start(e)
@@ -70,7 +70,7 @@ func (f *Folder) Add(e Event) {
 	}
 }
 
-// Runs are the runs of Messages, one for each; "" where the run is not known.
+// Runs returns the run of each message of Messages, or "" where the run is unknown.
 func (f *Folder) Runs() []chat.RunID {
 	runs := make([]chat.RunID, len(f.messages))
 	for i, m := range f.messages {
@@ -79,7 +79,7 @@ func (f *Folder) Runs() []chat.RunID {
 	return runs
 }
 
-// Messages are the messages so far, oldest first, as a copy. It is never nil.
+// Messages returns a copy of the messages so far, oldest first. It is never nil.
 func (f *Folder) Messages() []Message { return f.Truncated(0) }
 
 func (f *Folder) input(in *RunInput) {
@@ -91,8 +91,8 @@ func (f *Folder) input(in *RunInput) {
 			continue
 		}
 		at := len(f.messages)
-		if m.Role == RoleTool { // a snapshot's, whose call an earlier run made
-			at = f.behind(m.ToolCallID)
+		if m.Role == RoleTool { // from a snapshot; an earlier run made its call
+			at = f.resultIndex(m.ToolCallID)
 		}
 		folded := f.insert(at, m)
 		for _, c := range m.ToolCalls {
@@ -116,8 +116,8 @@ func (f *Folder) start(e Event) {
 	m.merge(e.Metadata)
 }
 
-// startCall puts the call into the assistant message that the event names, or else into one with the call's id. If there
-// is none, it is made.
+// startCall adds the call to the assistant message that the event names, or else to the message with the call's id. It
+// makes the message if there is none.
 func (f *Folder) startCall(e Event) {
 	if f.calls[e.ToolCallID] != nil {
 		return
@@ -140,7 +140,7 @@ func (f *Folder) startCall(e Event) {
 	f.calls[e.ToolCallID] = f.addCall(m, e.ToolCallID, e.ToolCallName)
 }
 
-// mayCall reports whether a call may be in the message of this id: it is an assistant's, or there is none yet.
+// mayCall reports whether the message of this id can have a call: it is an assistant's, or does not exist yet.
 func (f *Folder) mayCall(id string) bool {
 	m := f.byID[id]
 	return m == nil || m.message.Role == RoleAssistant
@@ -153,8 +153,8 @@ func (f *Folder) addCall(m *folding, id, name string) *foldingCall {
 	return c
 }
 
-// result puts the tool's message behind the message that made the call and the results that are there already: models
-// refuse a conversation in which a call is not followed by its result.
+// result inserts the tool's message after the message that made the call, and after the results that are there already.
+// Model providers reject a conversation in which a call is not followed by its result.
 func (f *Folder) result(e Event) {
 	if f.byID[e.MessageID] != nil {
 		return
@@ -163,12 +163,12 @@ func (f *Folder) result(e Event) {
 	if e.Content != nil {
 		m.Content = *e.Content
 	}
-	f.insert(f.behind(e.ToolCallID), m).merge(e.Metadata)
+	f.insert(f.resultIndex(e.ToolCallID), m).merge(e.Metadata)
 }
 
-// behind is where the result of a call belongs; the end if the call is not known. Of two calls of one id it is that of the
-// last run, or else the later one's.
-func (f *Folder) behind(call string) int {
+// resultIndex returns the index at which the result of a call is inserted: the end if the call is unknown. If two calls
+// have the id, it uses the last run's call, or else the later call.
+func (f *Folder) resultIndex(call string) int {
 	made := func(c *foldingCall) bool { return c.id == call }
 	if c := f.calls[call]; c != nil {
 		made = func(other *foldingCall) bool { return other == c }
@@ -196,11 +196,11 @@ func (f *Folder) insert(at int, m Message) *folding {
 	return folded
 }
 
-// merge lays the keys of an event's metadata over the message's. A key's value is replaced as a whole.
+// merge sets the keys of an event's metadata in the message's metadata. It replaces a key's value as a whole.
 func (m *folding) merge(metadata json.RawMessage) {
 	var add map[string]json.RawMessage
 	if len(metadata) == 0 || json.Unmarshal(metadata, &add) != nil || add == nil {
-		return // absent, or no object: nothing that a client could show
+		return // absent, or not an object
 	}
 	var have map[string]json.RawMessage
 	if len(m.message.Metadata) == 0 || json.Unmarshal(m.message.Metadata, &have) != nil || have == nil {

@@ -2,13 +2,14 @@ package agui
 
 import "slices"
 
-// Header says when a run began, who answered and what that used. The server's transcripts and a client's view derive it
-// from the run's events by Add, so that a reload shows what was shown live. The zero Header knows nothing yet.
+// Header describes a run: when it began, which agent and model answered, and the tokens used. The server's transcripts and
+// a client's view derive it from the run's events by Add, so that a reload shows the same as the live view. The zero Header
+// is ready to use.
 type Header struct {
 	At    int64   `json:"at,omitempty"`    // the timestamp of RUN_STARTED
-	Agent string  `json:"agent,omitempty"` // that answers, as RUN_STARTED says
-	Model string  `json:"model,omitempty"` // the first that the usage names
-	Usage []Usage `json:"usage,omitempty"` // of the terminal event
+	Agent string  `json:"agent,omitempty"` // the agent that answers, from RUN_STARTED
+	Model string  `json:"model,omitempty"` // the first model that the usage names
+	Usage []Usage `json:"usage,omitempty"` // from the terminal event
 }
 
 // Add takes the next event of the run.
@@ -21,7 +22,7 @@ func (h *Header) Add(e Event) {
 	}
 }
 
-// SetUsage sets what the run used, and with it the model.
+// SetUsage sets the run's usage, and the model that it names.
 func (h *Header) SetUsage(usage []Usage) {
 	h.Usage, h.Model = usage, ""
 	if i := slices.IndexFunc(usage, func(u Usage) bool { return u.Model != "" }); i >= 0 {

@@ -2,21 +2,21 @@ package agui
 
 import "encoding/json"
 
-// Marks are what Carrel says of a message beside its text, and of a run on its RUN_STARTED, as metadata.carrel.
+// Marks are Carrel's own fields in the metadata of events and messages (metadata.carrel).
 type Marks struct {
 	Incomplete bool   `json:"incomplete,omitempty"` // the message was cut off before its end
-	Again      bool   `json:"again,omitempty"`      // a worker died; the next attempt at the run asks for the answer again
+	Again      bool   `json:"again,omitempty"`      // a worker died, and the next attempt requests the answer again
 	Stopped    bool   `json:"stopped,omitempty"`    // the person stopped the run
 	Stop       string `json:"stop,omitempty"`       // why the model stopped, on the last message of an answer
 	Edited     bool   `json:"edited,omitempty"`     // a person changed the arguments of a tool call, on its result
-	Outcome    string `json:"outcome,omitempty"`    // what became of a tool call that did not succeed, on its result
-	// Continues is the id of the first message of this answer, on its later ones: each time text opens again, it is a new
-	// message, so that text and thinking stay in their order.
+	Outcome    string `json:"outcome,omitempty"`    // the outcome of a tool call that did not succeed, on its result
+	// Continues is the id of the answer's first message, on its later messages. An answer has several messages because text
+	// that opens again is a new message, so that text and reasoning keep their order.
 	Continues string `json:"continues,omitempty"`
 	Agent     string `json:"agent,omitempty"` // the agent that answers, on RUN_STARTED
 }
 
-// Metadata returns m as the metadata of an event; nil if m says nothing.
+// Metadata returns m as the metadata of an event, or nil if m is zero.
 func (m Marks) Metadata() json.RawMessage {
 	if m == (Marks{}) {
 		return nil
@@ -30,8 +30,8 @@ func (m Marks) Metadata() json.RawMessage {
 	return b
 }
 
-// MarksOf reads the marks in an event's or a message's metadata. Metadata of another shape has none. The member's name is
-// exact: encoding/json would also read Carrel, which a client may write.
+// MarksOf decodes the marks in the metadata of an event or message. Metadata of another shape has none. The member's name
+// must match exactly: encoding/json alone would also accept "Carrel", which a client may send.
 func MarksOf(metadata json.RawMessage) Marks {
 	var members map[string]json.RawMessage
 	var m Marks

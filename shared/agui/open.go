@@ -2,12 +2,13 @@ package agui
 
 import "slices"
 
-// Open keeps what a run has opened and not closed. Whoever ends a run closes it, so that clients accept the end and
-// every tool call has a result. The zero Open is at the start of a run. It is for one goroutine.
+// Open tracks the messages, calls and steps that a run has opened and not closed. The code that ends a run emits the events
+// of Close first, so that clients accept the end and every tool call has a result. The zero Open is at the start of a run.
+// It must not be used concurrently.
 type Open struct {
 	open  []opened
 	calls []string          // calls without a result, in order of their start
-	first map[opened]string // what an open message continues; its end says so too, because it replaces the start's metadata
+	first map[opened]string // Continues of open messages; their end repeats it, because it replaces the start's metadata
 }
 
 // Add takes the run's next event.
@@ -38,18 +39,18 @@ func (o *Open) Add(e Event) {
 	}
 }
 
-// AddCall notes a call that began before what Add was given, and whose result is to come.
+// AddCall adds a call that began before the first event of Add and has no result yet.
 func (o *Open) AddCall(call string) { o.calls = append(o.calls, call) }
 
-// Suspend takes a call from those that want a result in this run: a person is asked, and another run brings it.
+// Suspend removes a call that needs no result in this run: it interrupts the run, and a later run has the result.
 func (o *Open) Suspend(call string) {
 	o.calls = slices.DeleteFunc(o.calls, func(id string) bool { return id == call })
 }
 
-// Close returns the events that close all that is open, innermost first, and gives each call without a result this one.
-// Messages that were open get these marks and Incomplete, and so does the result of a call whose arguments were not
-// complete: it was not made. Nothing is open afterwards. The results' message ids follow from their calls', so that
-// closing twice says the same.
+// Close returns the events that close everything that is open, innermost first, and afterwards nothing is open. Each call
+// without a result gets this one. A call whose arguments were incomplete was not made, and its result says that. Open
+// messages, and the results of calls with incomplete arguments, get these marks and Incomplete. The message ids of results
+// are derived from the calls' ids, so closing twice gives the same events.
 func (o *Open) Close(result string, marks Marks) []Event {
 	marks.Incomplete = true
 	begun := o.begun()
@@ -65,7 +66,7 @@ func (o *Open) Close(result string, marks Marks) []Event {
 	return append(events, steps...)
 }
 
-// begun are the calls whose arguments are not complete.
+// begun returns the calls whose arguments are incomplete.
 func (o *Open) begun() (ids []string) {
 	for _, w := range o.open {
 		if w.kind == kindCall {
@@ -75,8 +76,8 @@ func (o *Open) begun() (ids []string) {
 	return ids
 }
 
-// close closes all but the calls without a result. A step may span calls, whose results come before its end: steps are
-// apart.
+// close returns the events that close everything but the calls without a result. It returns the ends of steps apart,
+// because a step may contain calls, whose results come before the step's end.
 func (o *Open) close(marks Marks) (events, steps []Event) {
 	for _, w := range slices.Backward(o.open) {
 		marks.Continues = o.first[w]
@@ -96,6 +97,7 @@ func (o *Open) close(marks Marks) (events, steps []Event) {
 	return events, steps
 }
 
+// resultOf makes the result event of a call.
 func resultOf(call, content string) Event {
 	return Event{Type: ToolCallResult, MessageID: call + ".result", ToolCallID: call, Role: RoleTool, Content: &content}
 }
@@ -107,6 +109,7 @@ const UnknownOutcome = "A failure cut this tool call off before its result was r
 // notCalled is the result of a call in an answer that was cut off.
 const notCalled = "The answer was cut off before this tool call was made. It was not carried out."
 
+// notMade makes the result event of a call that was not made, because its answer was cut off.
 func notMade(call string, marks Marks) Event {
 	e := resultOf(call, notCalled)
 	marks.Outcome = "not_called"
@@ -114,12 +117,12 @@ func notMade(call string, marks Marks) Event {
 	return e
 }
 
-// Close returns the events that close what a dead run's events left open. They go before its RUN_ERROR. The
-// results of its tool calls say that their outcome is unknown, and so do those of the calls that it was to bring because a
-// person was asked about them in an earlier run.
-func Close(events []Event, asked ...string) []Event {
+// Close returns the events that close what a dead run's events left open. They precede its RUN_ERROR. The results of its
+// open calls say that their outcome is unknown. interrupted are calls of an earlier run whose results this run had to
+// bring, after a person responded. They get such a result too.
+func Close(events []Event, interrupted ...string) []Event {
 	o := leftOpen(events)
-	for _, id := range asked {
+	for _, id := range interrupted {
 		if !slices.ContainsFunc(events, func(e Event) bool { return e.Type == ToolCallResult && e.ToolCallID == id }) {
 			o.AddCall(id)
 		}
@@ -127,9 +130,9 @@ func Close(events []Event, asked ...string) []Event {
 	return o.Close(UnknownOutcome, Marks{})
 }
 
-// CloseAttempt returns the events that close what a dead worker left open of a run that goes on, and the ids of the
-// calls that it may have been making. Calls are made only once the whole answer that wants them is in the log. So if the
-// answer was cut off none of its calls was made: they get results that say so, marked Incomplete like the rest of it.
+// CloseAttempt returns the events that close what a dead worker left open of a run that continues, and the ids of the calls
+// that the worker may have made. Calls are made only after their whole answer is in the log. So if the answer was cut off,
+// none of its calls was made: they get results that say so, marked Incomplete like the rest of the answer.
 func CloseAttempt(events []Event) (closing []Event, pending []string) {
 	o := leftOpen(events)
 	cut := slices.ContainsFunc(o.open, func(w opened) bool { return w.kind != kindStep })
@@ -144,6 +147,7 @@ func CloseAttempt(events []Event) (closing []Event, pending []string) {
 	return append(closing, steps...), nil
 }
 
+// leftOpen returns what the events of a run left open.
 func leftOpen(events []Event) (o Open) {
 	for _, e := range events {
 		o.Add(e)

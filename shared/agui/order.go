@@ -7,35 +7,38 @@ import (
 	"strings"
 )
 
-// ErrOrder is what every error of Order wraps.
+// ErrOrder is wrapped by every error of Order.
 var ErrOrder = errors.New("agui: event out of order")
 
-// Order checks that a stream of events obeys AG-UI's order rules, as its npm client does (which aborts a run that
-// breaks one): RUN_STARTED or RUN_ERROR first, START before CONTENT and END of an id, everything closed before
-// RUN_FINISHED, one run after the other, nothing after a terminal event but the next RUN_STARTED (or a RUN_ERROR after
-// a RUN_FINISHED). Beyond that client it wants what Carrel promises of tool calls: one result each, behind the call's
-// end, before RUN_FINISHED or, if that asks a person about the call, in a later run. The result of a call that the stream
-// has not shown is taken: the stream may have begun after it. The zero Order is at the start of a stream. It is for one
-// goroutine.
+// Order checks that a stream of events obeys AG-UI's rules of order. AG-UI's npm client aborts a run that breaks one:
+//
+//   - A stream begins with RUN_STARTED or RUN_ERROR, and one run follows the other.
+//   - The START of an id precedes its CONTENT and END, and everything is closed before RUN_FINISHED.
+//   - After a terminal event only the next RUN_STARTED may follow, or a RUN_ERROR after a RUN_FINISHED.
+//
+// Order also checks what Carrel promises of tool calls. Each call has one result, after the call's end and before
+// RUN_FINISHED. If RUN_FINISHED has an interrupt for the call, the result is in a later run. A result whose call is not in
+// the stream is accepted, because the stream may have begun later. The zero Order is at the start of a stream. It must not
+// be used concurrently.
 type Order struct {
 	last  EventType // RUN_STARTED, or the terminal event that ended the last run; "" before the first
 	open  []opened
 	calls map[string]callState
 }
 
-// callState is where a call is that the stream has shown.
+// callState is the state of a call of the stream.
 type callState int
 
 const (
-	callMade     callState = iota + 1 // in this run, and has no result
-	callAsked                         // in an earlier run, which asked a person
-	callAnswered                      // it has its result, or its run failed
+	callMade        callState = iota + 1 // made in this run, without a result
+	callInterrupted                      // made in an earlier run, which it interrupted
+	callClosed                           // has its result, or its run failed
 )
 
-// opened is something that must be closed. The kind keeps ids of messages, calls and steps apart.
+// opened identifies something that must be closed. The kind distinguishes the ids of messages, calls and steps.
 type opened struct{ kind, id string }
 
-// What an event of Carrel can open, as it is called in errors.
+// The kinds of things that an event can open, as errors name them.
 const (
 	kindText      = "text message"
 	kindCall      = "tool call"
@@ -44,7 +47,8 @@ const (
 	kindStep      = "step"
 )
 
-// Check takes the next event and returns an error that names the rule it breaks; the event is then not counted.
+// Check takes the next event. If the event breaks a rule, Check returns an error that names the rule, and ignores the
+// event.
 func (o *Order) Check(e Event) error {
 	if err := o.run(e.Type); err != nil {
 		return err
@@ -57,7 +61,7 @@ func (o *Order) Check(e Event) error {
 	switch e.Type {
 	case RunStarted, RunError:
 		o.last, o.open = e.Type, nil
-		o.forget()
+		o.closeCalls()
 	case RunFinished:
 		if len(o.open) > 0 {
 			return refuse(e.Type, "still open: "+list(o.open))
@@ -84,7 +88,7 @@ func (o *Order) Check(e Event) error {
 	return nil
 }
 
-// call checks the rules about a call's result, and notes calls and results.
+// call checks the rules about results of calls, and records calls and results.
 func (o *Order) call(e Event) error {
 	id := e.ToolCallID
 	switch e.Type {
@@ -92,49 +96,49 @@ func (o *Order) call(e Event) error {
 		if o.calls == nil {
 			o.calls = map[string]callState{}
 		}
-		if !slices.Contains(o.open, opened{kindCall, id}) { // else Check refuses it
+		if !slices.Contains(o.open, opened{kindCall, id}) { // otherwise Check rejects it
 			o.calls[id] = callMade
 		}
 	case ToolCallResult:
 		if slices.Contains(o.open, opened{kindCall, id}) {
 			return refuse(e.Type, fmt.Sprintf("tool call %q has not ended", id))
 		}
-		if o.calls[id] == callAnswered {
+		if o.calls[id] == callClosed {
 			return refuse(e.Type, fmt.Sprintf("tool call %q has a result", id))
 		}
 		if o.calls[id] != 0 {
-			o.calls[id] = callAnswered
+			o.calls[id] = callClosed
 		}
 	}
 	return nil
 }
 
-// finish checks that each call of the run has a result or a question, and notes the questions.
+// finish checks that each call of the run has a result or an interrupt, and records the interrupts.
 func (o *Order) finish(e Event) error {
-	asked := map[string]bool{}
+	interrupted := map[string]bool{}
 	if e.Outcome != nil && e.Outcome.Type == OutcomeInterrupt {
 		for _, i := range e.Outcome.Interrupts {
-			asked[i.ToolCallID] = true
+			interrupted[i.ToolCallID] = true
 		}
 	}
 	for id, state := range o.calls {
-		if state == callMade && !asked[id] {
+		if state == callMade && !interrupted[id] {
 			return refuse(e.Type, fmt.Sprintf("tool call %q has no result", id))
 		}
 	}
-	for id := range asked {
+	for id := range interrupted {
 		if o.calls[id] == callMade {
-			o.calls[id] = callAsked
+			o.calls[id] = callInterrupted
 		}
 	}
 	return nil
 }
 
-// forget drops the calls of a run that failed: they get no result any more.
-func (o *Order) forget() {
+// closeCalls closes the calls of a run that failed, because they get no result any more.
+func (o *Order) closeCalls() {
 	for id, state := range o.calls {
 		if state == callMade {
-			o.calls[id] = callAnswered
+			o.calls[id] = callClosed
 		}
 	}
 }
@@ -156,6 +160,7 @@ func (o *Order) run(t EventType) error {
 
 func (w opened) String() string { return fmt.Sprintf("%s %q", w.kind, w.id) }
 
+// refuse makes the error about an event of this type.
 func refuse(t EventType, why string) error { return fmt.Errorf("%w: %s: %s", ErrOrder, t, why) }
 
 func list(open []opened) string {
@@ -166,7 +171,7 @@ func list(open []opened) string {
 	return strings.Join(names, ", ")
 }
 
-// kind is what an event of this type opens, continues or closes; "" if nothing.
+// kind returns the kind of thing that an event of this type opens, continues or closes, or "".
 func kind(t EventType) string {
 	switch t {
 	case TextMessageStart, TextMessageContent, TextMessageEnd:
@@ -183,7 +188,7 @@ func kind(t EventType) string {
 	return ""
 }
 
-// openID is the id under which e opens, continues or closes something.
+// openID returns the id of the thing that e opens, continues or closes.
 func (e Event) openID() string {
 	switch kind(e.Type) {
 	case kindCall:

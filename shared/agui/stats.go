@@ -7,8 +7,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// RunStats returns what a run has used at least, as its events show it: of model calls those that said something or called a
-// tool. Deltas that were joined are one event.
+// RunStats returns a lower bound of a run's usage, derived from its events. A model call counts if it gave text or a tool
+// call. Joined deltas count as one event.
 func RunStats(events []Event) chat.RunStats {
 	var f chat.RunStats
 	answers, first := map[string]bool{}, map[string]string{}
@@ -33,7 +33,7 @@ func RunStats(events []Event) chat.RunStats {
 	return f
 }
 
-// OutputBytes is how much of a run's output e is: its delta, or a tool's result.
+// OutputBytes returns how many bytes e adds to the run's output: those of its delta or of a tool's result.
 func OutputBytes(e Event) int64 {
 	if e.Content != nil {
 		return int64(len(*e.Content))
@@ -41,7 +41,7 @@ func OutputBytes(e Event) int64 {
 	return int64(len(e.Delta))
 }
 
-// WithStats is a terminal event that tells what its run has used, as metadata.carrel.stats.
+// WithStats returns a copy of a terminal event with the run's usage in metadata.carrel.stats.
 func WithStats(e Event, f chat.RunStats) Event {
 	var m struct {
 		Carrel struct {
@@ -49,7 +49,7 @@ func WithStats(e Event, f chat.RunStats) Event {
 		} `json:"carrel"`
 	}
 	m.Carrel.Stats = f
-	if b, err := json.Marshal(m); err == nil { // numbers: it cannot fail
+	if b, err := json.Marshal(m); err == nil { // cannot fail: only numbers
 		e.Metadata = b
 	}
 	return e

@@ -1,5 +1,5 @@
-// Package chars measures and cuts texts in what a reader takes for characters: grapheme clusters, such as a letter with
-// its combining marks, a flag, or a family emoji.
+// Package chars measures and cuts texts by grapheme clusters. A grapheme cluster is one character to a reader, such as a
+// letter with its combining marks, a flag, or a family emoji.
 package chars
 
 import (
@@ -10,11 +10,11 @@ import (
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
 
-// longest is the most bytes of a cluster that Head keeps together. A text may have one of any length.
+// longest is the length of the longest cluster, in bytes, that Head does not split. Clusters have no maximum length.
 const longest = 256
 
-// Head returns the longest beginning of s, of at most so many bytes, that ends between two grapheme clusters. Only a
-// cluster of more than 256 bytes is cut, and then between two code points.
+// Head returns the longest beginning of s that has at most most bytes and ends between two grapheme clusters. It splits
+// only a cluster of more than 256 bytes, and then between two code points.
 func Head(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -34,7 +34,7 @@ func Head(s string, most int) string {
 	return s[:at]
 }
 
-// HeadPoints is Head with a number of code points, which is how Carrel's limits of titles and JSON Schema count.
+// HeadPoints is Head with a bound in code points, in which Carrel's limit of titles and JSON Schema count.
 func HeadPoints(s string, most int) string {
 	for at := range s {
 		if most == 0 {
@@ -45,8 +45,8 @@ func HeadPoints(s string, most int) string {
 	return s
 }
 
-// boundary is the last place at or before most that certainly is between two clusters: between two ASCII characters,
-// unless they are a line end. Without one it is the beginning.
+// boundary returns the last index at or before most that is certainly between two clusters: between two ASCII characters
+// that are not a line end. If there is none, it returns 0.
 func boundary(s string, most int) int {
 	for at := most; at > 0; at-- {
 		if s[at] < utf8.RuneSelf && s[at-1] < utf8.RuneSelf && s[at] != '\n' {
@@ -56,16 +56,16 @@ func boundary(s string, most int) int {
 	return 0
 }
 
-// Blank reports whether a reader sees nothing of s: it has only white space, control characters, and characters that
-// Unicode gives no appearance. Model providers refuse such a message, with every later request of its thread.
+// Blank reports whether s shows nothing to a reader: it has only white space, control characters, and characters without
+// an appearance in Unicode. Model providers reject such a message, and every later request of its thread.
 func Blank(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return !unicode.IsSpace(c) && !unicode.Is(unicode.Cc, c) && !ignorable(c)
 	})
 }
 
-// ignorable reports whether c has Unicode's property Default_Ignorable_Code_Point, as it is derived in
-// DerivedCoreProperties.txt.
+// ignorable reports whether c has Unicode's property Default_Ignorable_Code_Point, as DerivedCoreProperties.txt derives
+// it.
 func ignorable(c rune) bool {
 	if unicode.In(c, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 		return true
