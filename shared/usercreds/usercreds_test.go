@@ -144,7 +144,7 @@ func TestTables_Renewal(t *testing.T) {
 	}
 	w := &fakeAWS{}
 	if err := read(t, tables(w), "bob"); err == nil || len(w.signed) > 0 {
-		t.Errorf("STS refuses the first request: error %v, requests signed by %v; want an error and no request", err, w.signed)
+		t.Errorf("STS refuses the first request: error %v, requests of %v; want an error, no request", err, w.signed)
 	}
 }
 
