@@ -87,7 +87,7 @@ func (h *handler) scheduled(ctx context.Context) error {
 		all.Go(func() {
 			defer func() { <-slots }()
 			user := entries[0].User
-			if err := h.user(ctx, user, func(ctx context.Context, w *watch) error {
+			if err := h.user(ctx, user, func(ctx context.Context, w *userSweep) error {
 				return w.entries(ctx,
 					entries)
 			}); err != nil {
@@ -119,7 +119,7 @@ func (h *handler) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	}
 	if len(own) > 0 {
 		user := own[0].User
-		if failed := h.user(ctx, user, func(ctx context.Context, w *watch) error {
+		if failed := h.user(ctx, user, func(ctx context.Context, w *userSweep) error {
 			return w.failed(ctx,
 				f)
 		}); failed != nil {
@@ -146,19 +146,19 @@ func byUser(due []store.LiveEntry) [][]store.LiveEntry {
 }
 
 // user does the work for one user, starts or expires the queued runs that it affects, and reports the repairs.
-func (h *handler) user(ctx context.Context, u chat.User, work func(context.Context, *watch) error) error {
+func (h *handler) user(ctx context.Context, u chat.User, work func(context.Context, *userSweep) error) error {
 	s, err := h.tables.For(u)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, userTime)
 	defer cancel()
-	w := &watch{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, repairs: map[string][]string{}}
+	w := &userSweep{handler: h, user: u, store: s, live: map[chat.RunID]bool{}, repairs: map[string][]string{}}
 	errs := []error{work(ctx, w)}
-	if w.freed || len(w.waiting) > 0 {
+	if w.freed || len(w.queued) > 0 {
 		errs = append(errs, w.checkSlots(ctx), w.startQueued(ctx))
 	}
-	for _, run := range w.waiting {
+	for _, run := range w.queued {
 		errs = append(errs, w.expire(ctx, run))
 	}
 	errs = append(errs, w.broadcastThreads(ctx))
@@ -167,7 +167,7 @@ func (h *handler) user(ctx context.Context, u chat.User, work func(context.Conte
 }
 
 // entries handles the due entries of the user.
-func (w *watch) entries(ctx context.Context, entries []store.LiveEntry) error {
+func (w *userSweep) entries(ctx context.Context, entries []store.LiveEntry) error {
 	var errs []error
 	for _, e := range entries {
 		if e.Run == "" {

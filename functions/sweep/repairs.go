@@ -11,10 +11,12 @@ import (
 )
 
 // repaired records one repair, such as the id of a run, under its metric.
-func (w *watch) repaired(metric, what string) { w.repairs[metric] = append(w.repairs[metric], what) }
+func (w *userSweep) repaired(metric, what string) {
+	w.repairs[metric] = append(w.repairs[metric], what)
+}
 
 // report writes one metric and one line in the log for each kind of repair.
-func (w *watch) report(ctx context.Context) {
+func (w *userSweep) report(ctx context.Context) {
 	for _, metric := range slices.Sorted(maps.Keys(w.repairs)) {
 		w.monitor.Count(metric, len(w.repairs[metric]))
 		w.log.WarnContext(ctx, "repaired", "kind", metric, "user", w.user, "what", w.repairs[metric])
@@ -23,7 +25,7 @@ func (w *watch) report(ctx context.Context) {
 
 // checkSlots reports slots whose run has ended or does not exist. The end of a run frees its slot in the same
 // transaction, so there should be none. The next admission removes them from the run queue.
-func (w *watch) checkSlots(ctx context.Context) error {
+func (w *userSweep) checkSlots(ctx context.Context) error {
 	before, err := w.store.RunQueue(ctx)
 	if err != nil {
 		return err

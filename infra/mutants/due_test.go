@@ -66,12 +66,12 @@ func failureGuards() []guard {
 			from: `Invoked: e.ResponseContext.FunctionError != "",`, to: `Invoked: true,`,
 		},
 		{
-			name: "failure records: a young run has another event", file: "functions/sweep/watch.go",
+			name: "failure records: a young run has another event", file: "functions/sweep/user.go",
 			test: "./functions/sweep TestRecord_NeverRan",
 			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 0*eventAge:`,
 		},
 		{
-			name: "failure records: one of an ended run starts the queued runs", file: "functions/sweep/watch.go",
+			name: "failure records: one of an ended run starts the queued runs", file: "functions/sweep/user.go",
 			test: "./functions/sweep TestRecord_OfAnEndedRun",
 			from: `	case run.Status.Terminal():
 		return w.startQueued(ctx)

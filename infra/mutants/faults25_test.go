@@ -82,7 +82,7 @@ func storeFaults() []fault {
 			test: "TestFault34AsyncInvokeTwice",
 		},
 		{
-			number: 35, clause: "another attempt", file: "functions/sweep/watch.go",
+			number: 35, clause: "another attempt", file: "functions/sweep/user.go",
 			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`,
 			test: "TestFault35WorkerKilledAtEachEvent",
 		},
@@ -97,7 +97,7 @@ func storeFaults() []fault {
 		},
 		{
 			number: 36, clause: "a run whose worker was killed continues at its failure record",
-			file: "functions/sweep/watch.go",
+			file: "functions/sweep/user.go",
 			from: `case run.Status == chat.RunRunning && f.Invoked:`,
 			to:   `case run.Status == chat.RunRunning && !f.Invoked:`,
 			test: "TestFault36FunctionTimeout",
@@ -208,13 +208,13 @@ func ownerFaults() []fault {
 `, test: "TestFault47ElevenSockets",
 		},
 		{
-			number: 48, clause: "an event that never ran is checked for its age", file: "functions/sweep/watch.go",
+			number: 48, clause: "an event that never ran is checked for its age", file: "functions/sweep/user.go",
 			from: `run.Unclaimed(w.now()) >= eventAge:`, to: `run.Unclaimed(w.now()) >= 9*eventAge:`,
 			test: "TestFault48NoCapacity",
 		},
 		{
 			number: 49, clause: "a run whose worker died is repaired when it is due",
-			file: "functions/sweep/watch.go",
+			file: "functions/sweep/user.go",
 			from: `case run.Status == chat.RunRunning && now.After(run.LeaseExpires):`,
 			to:   `case run.Status == chat.RunRunning && now.After(run.LeaseExpires.Add(time.Hour)):`,
 			test: "TestFault49FailureRecordLost",

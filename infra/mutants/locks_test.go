@@ -67,7 +67,7 @@ func ownerGuards() []guard {
 			from: keysOut()[0].from, to: keysOut()[0].to, also: keysOut()[1:],
 		},
 		{
-			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/watch.go",
+			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/user.go",
 			test: "./functions/sweep TestSweep_RunOfAnotherOwner",
 			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
 		},

@@ -210,7 +210,7 @@ func answerGuards() []guard {
 			from: `if p := uc.Phase(); p`, to: `if p := uc.Phase(); uc.Context().Err() != nil || p`,
 		},
 		{
-			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/watch.go",
+			name: "tools: an answer's call has its result from sweep too", file: "functions/sweep/user.go",
 			test: "./functions/sweep TestSweep_EndedRunIsComplete",
 			from: `emit.Died(previous, asked, started)`, to: `emit.Died(previous, asked[:0], started)`,
 		},

@@ -20,13 +20,13 @@ import (
 // own clock, so eventAge allows for a difference between the clocks.
 const eventAge = 170 * time.Second
 
-// watch is the sweep of one user.
-type watch struct {
+// userSweep is the part of a sweep that handles one user.
+type userSweep struct {
 	*handler
 	user    chat.User
 	store   *store.Store
-	live    map[chat.RunID]bool
-	waiting []store.Run
+	live    map[chat.RunID]bool // the runs with a due entry
+	queued  []store.Run
 	freed   bool                // this sweep has freed a slot
 	threads []chat.ThreadID     // changed threads, which are broadcast at the end
 	repairs map[string][]string // the repairs so far, by metric
@@ -35,7 +35,7 @@ type watch struct {
 // checkRun decides what to do with one run. It reads the record, because the index may be out of date. Each later claim
 // checks its conditions again, so a run that another worker claims in between is left alone. A run that stays live is
 // due again later.
-func (w *watch) checkRun(ctx context.Context, id chat.RunID) error {
+func (w *userSweep) checkRun(ctx context.Context, id chat.RunID) error {
 	run, err := w.store.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -48,7 +48,7 @@ func (w *watch) checkRun(ctx context.Context, id chat.RunID) error {
 	case run.Status.Terminal() || run.Due.After(now):
 		return nil
 	case run.Status == chat.RunQueued:
-		w.waiting = append(w.waiting, run)
+		w.queued = append(w.queued, run)
 		return nil
 	case run.Status == chat.RunAdmitted && now.After(run.Deadline):
 		return w.end(ctx, run.ID, w.store.ClaimExpired, notStarted)
@@ -62,7 +62,7 @@ func (w *watch) checkRun(ctx context.Context, id chat.RunID) error {
 
 // start invokes turn again for an unclaimed run, because message may have died before it invoked turn, or Lambda may
 // have lost the event. If the invocation fails, the next sweep tries again, until the deadline of the run.
-func (w *watch) start(ctx context.Context, run store.Run) error {
+func (w *userSweep) start(ctx context.Context, run store.Run) error {
 	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {
 		return fmt.Errorf("invoke turn for an unclaimed run: %w", err)
 	}
@@ -72,7 +72,7 @@ func (w *watch) start(ctx context.Context, run store.Run) error {
 
 // resume invokes turn for another attempt at a run whose worker has died. A superfluous invocation does nothing. If no
 // attempt is left, or turn cannot be invoked, resume ends the run.
-func (w *watch) resume(ctx context.Context, run store.Run) error {
+func (w *userSweep) resume(ctx context.Context, run store.Run) error {
 	if run.Attempts >= w.limits.Attempts || !w.now().Before(run.Deadline) {
 		return w.end(ctx, run.ID, w.store.ClaimExpired, died)
 	}
@@ -86,12 +86,14 @@ func (w *watch) resume(ctx context.Context, run store.Run) error {
 
 // failed handles a failure record of one of the user's runs.
 //
-// If the invocation never ran, Lambda had no capacity until the event was too old. A run of that age ends. A younger
-// run has another event, and the index finds it. If the invocation failed and is the run's worker, the run goes on
-// before its lease ends. If it failed and is not the worker, it failed before its claim. Then an admitted run ends,
-// because the next invocation would fail as well, and a running run is left to its worker and to the index. If the run
-// has ended, the worker may have died before it started the user's queued runs.
-func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
+//   - The run has ended: its worker may have died before it started the user's queued runs, so failed starts them.
+//   - The run is admitted, and the invocation failed: it failed before its claim. The run ends, because the next
+//     invocation would fail too.
+//   - The run is admitted, and the event was dropped: Lambda had no capacity. A run as old as such an event ends. A
+//     younger run has another event, and the index finds it if that event is lost.
+//   - The run is running, and the invocation failed: if the invocation is its worker, the run is resumed before its lease
+//     expires. If it is not, it failed before its claim, and the run is left to its worker and to the index.
+func (w *userSweep) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	run, err := w.store.Run(ctx, f.Run)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -113,7 +115,7 @@ func (w *watch) failed(ctx context.Context, f *gateway.FailedTurn) error {
 }
 
 // release resumes a run whose worker was the failed invocation. It does nothing if another worker has claimed the run.
-func (w *watch) release(ctx context.Context, id chat.RunID, request string) error {
+func (w *userSweep) release(ctx context.Context, id chat.RunID, request string) error {
 	run, err := w.store.Release(ctx, id, request)
 	if errors.Is(err, chat.ErrNotClaimed) || errors.Is(err, chat.ErrNotFound) {
 		return nil
@@ -126,7 +128,7 @@ func (w *watch) release(ctx context.Context, id chat.RunID, request string) erro
 
 // erase invokes turn for an erasing pass over a deleted thread, or over a user who asked to be erased. A second pass at
 // the same time is harmless.
-func (w *watch) erase(ctx context.Context, e store.LiveEntry) error {
+func (w *userSweep) erase(ctx context.Context, e store.LiveEntry) error {
 	if w.now().Sub(e.Due) > eraseTime {
 		w.repaired(monitor.SweepErased, string(e.Erasure.Thread))
 	}
@@ -152,7 +154,7 @@ const (
 
 // end claims a run whose worker has died or never started, ends the run, and broadcasts the end. It does nothing if
 // another worker has claimed or ended the run first.
-func (w *watch) end(ctx context.Context, id chat.RunID, claim claim, why ending) error {
+func (w *userSweep) end(ctx context.Context, id chat.RunID, claim claim, why ending) error {
 	lease, err := claim(ctx, id)
 	if errors.Is(err, chat.ErrForeign) {
 		w.monitor.Violation(ctx, monitor.Tenant, w.user, monitor.Run(id), monitor.Request(gateway.RequestID(ctx)))
@@ -214,7 +216,7 @@ func finalEvents(lease *store.Lease, started agui.Event, why ending) []agui.Even
 
 // expire ends a run that was queued for too long. It is called after startQueued, because the run that it was queued
 // behind may have ended in this sweep. A run that may stay queued is due again later.
-func (w *watch) expire(ctx context.Context, run store.Run) error {
+func (w *userSweep) expire(ctx context.Context, run store.Run) error {
 	if !w.now().After(run.Deadline) {
 		return w.store.LookAgain(ctx, run)
 	}
@@ -233,7 +235,7 @@ func (w *watch) expire(ctx context.Context, run store.Run) error {
 	return w.broadcast(ctx, &wire.Ended{RunID: run.ID, ThreadID: run.Thread, Status: ended.Status})
 }
 
-func (w *watch) broadcast(ctx context.Context, frames ...wire.ServerFrame) error {
+func (w *userSweep) broadcast(ctx context.Context, frames ...wire.ServerFrame) error {
 	return lasthop.Broadcast(ctx, lasthop.Recipients{User: w.user, Connections: w.store, Poster: w.poster, Now: w.now,
 		Violation: func(id chat.ConnectionID) {
 			w.monitor.Violation(ctx, monitor.ConnectionRecord, w.user, monitor.Request(gateway.RequestID(ctx)),
@@ -243,7 +245,7 @@ func (w *watch) broadcast(ctx context.Context, frames ...wire.ServerFrame) error
 }
 
 // startQueued starts the queued runs that have a slot now. The next sweep, in a minute, repeats what fails.
-func (w *watch) startQueued(ctx context.Context) error {
+func (w *userSweep) startQueued(ctx context.Context) error {
 	runs, err := w.store.StartQueued(ctx)
 	errs := []error{err}
 	for _, run := range runs {
@@ -256,7 +258,7 @@ func (w *watch) startQueued(ctx context.Context) error {
 }
 
 // broadcastThreads sends the state of the threads whose runs this sweep has ended to all connections of the user.
-func (w *watch) broadcastThreads(ctx context.Context) error {
+func (w *userSweep) broadcastThreads(ctx context.Context) error {
 	var frames []wire.ServerFrame
 	for _, id := range w.threads {
 		t, err := w.store.Thread(ctx, id)
