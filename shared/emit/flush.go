@@ -10,14 +10,15 @@ import (
 	"carrel/shared/chat"
 )
 
-// How long one append may take, and how often one is tried before the run is given up.
+// Limits of one append, and how often it is tried before the run is given up.
 const (
 	appendTime  = 5 * time.Second
 	appendTries = 5
 	appendDelay = 100 * time.Millisecond // doubling
 )
 
-// flush appends what waits, one record after the other, until the emitter is drained, closed or the log fails.
+// flush appends the pending events, one record after the other, until the emitter is drained or closed or an append
+// fails.
 func (e *Emitter) flush() {
 	defer close(e.flusherEnded)
 	for {
@@ -27,7 +28,7 @@ func (e *Emitter) flush() {
 		}
 		seq, err := e.append(events)
 		if err == nil {
-			e.queueRecord(seq, events) // before it counts as durable: Drain has it queued for everybody
+			e.queueRecord(seq, events) // before it counts as durable, so Drain returns only once it is queued for all subscribers
 		}
 		e.mu.Lock()
 		if err != nil && e.err == nil {
@@ -44,8 +45,8 @@ func (e *Emitter) flush() {
 	}
 }
 
-// next waits until a flush is due and takes its events, and returns how many were emitted up to its end. It returns
-// nil when there is nothing more to come.
+// next waits until a flush is due. It returns the events to append, and how many events were accepted up to and
+// including them. It returns nil when no more events will come.
 func (e *Emitter) next() ([]agui.Event, int) {
 	for {
 		events, upTo, wait, over := e.due()
@@ -71,7 +72,8 @@ func (e *Emitter) next() ([]agui.Event, int) {
 	}
 }
 
-// due takes what waits if it may go now; otherwise wait says when that is, if anything waits.
+// due returns the pending events if they may be flushed now. Otherwise wait is the time until they may; it is 0 if
+// there are none.
 func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -88,16 +90,16 @@ func (e *Emitter) due() (events []agui.Event, upTo int, wait time.Duration, over
 	events = e.pending.events
 	e.pace.flush(now, e.pending)
 	e.pending, e.hurry = pending{}, false
-	e.announce() // there is room again
+	e.announce() // there is room for more events
 	return events, e.accepted, 0, false
 }
 
-// append writes one record, again if the failure may be a passing one.
+// append writes one record, and repeats the write after a failure that may be transient.
 func (e *Emitter) append(events []agui.Event) (chat.Seq, error) {
 	delay := appendDelay
 	for try := 1; ; try++ {
 		if cause := context.Cause(e.c.User.Context()); errors.Is(cause, chat.ErrLeaseLost) {
-			return 0, fmt.Errorf("emit: %w", cause) // whoever saw it first: nothing more is written
+			return 0, fmt.Errorf("emit: %w", cause) // another goroutine noticed first that the lease is lost
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, appendTime)
 		seq, err := e.c.Log.Append(ctx, events)

@@ -14,10 +14,10 @@ import (
 const (
 	maxEvent  = 256 << 10
 	maxRecord = 300 << 10
-	maxDelta  = 32 << 10 // of one delta's text, which JSON may write up to six times as long
+	maxDelta  = 32 << 10 // of the text of one delta, which JSON may lengthen to six times as much
 )
 
-// sized is an event and what it takes at most as JSON.
+// sized is an event with the size of its JSON.
 type sized struct {
 	event agui.Event
 	size  int
@@ -26,15 +26,15 @@ type sized struct {
 func measure(ev agui.Event) (sized, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // as the log and the frames write it
+	enc.SetEscapeHTML(false) // like the log and the frames
 	if err := enc.Encode(ev); err != nil {
-		return sized{}, fmt.Errorf("emit: %s: %w", ev.Type, err)
+		return sized{}, fmt.Errorf("emit: encode %s: %w", ev.Type, err)
 	}
 	return sized{ev, b.Len()}, nil
 }
 
-// fit makes an event as small as a record needs it: a long delta becomes several. Anything else that is too large is
-// refused: what is stored and shown is what the model reads, so a tool's result is cut before (tool.MaxResult).
+// fit splits a long delta, so that each piece fits in a record. Any other event that is too large is refused. The
+// stored and shown content must be what the model reads, so the result of a tool is cut earlier (tool.MaxResult).
 func fit(ev agui.Event) ([]sized, error) {
 	if agui.Deferrable(ev) && len(ev.Delta) > maxDelta {
 		return split(ev)
@@ -44,7 +44,7 @@ func fit(ev agui.Event) ([]sized, error) {
 		return nil, err
 	}
 	if s.size > maxEvent {
-		err = fmt.Errorf("emit: %s of %d bytes; an event may have %d", ev.Type, s.size, maxEvent)
+		err = fmt.Errorf("emit: a %s has %d bytes; an event may have %d", ev.Type, s.size, maxEvent)
 	}
 	return []sized{s}, err
 }
@@ -62,18 +62,18 @@ func split(ev agui.Event) ([]sized, error) {
 	return pieces, nil
 }
 
-// pending is what waits for the next flush: never more than one record may hold.
+// pending holds the events until the next flush. It never holds more than fits in one record.
 type pending struct {
 	events []agui.Event
 	size   int
-	urgent bool // something waits that is not a delta
-	deltas bool // a delta waits
+	urgent bool // an event is pending that is not a delta
+	deltas bool // a delta is pending
 }
 
-// room reports whether p fits beside what waits.
+// room reports whether p fits beside the pending events.
 func (w *pending) room(p sized) bool { return w.size == 0 || w.size+p.size <= maxRecord }
 
-// add takes an event, joining a delta to the one before it if both are pieces of the same thing.
+// add adds an event. If it and the last pending event are deltas of the same message or call, it joins them.
 func (w *pending) add(p sized) {
 	w.size += p.size
 	if agui.Deferrable(p.event) {
@@ -90,14 +90,15 @@ func (w *pending) add(p sized) {
 	w.events = append(w.events, p.event)
 }
 
-// pace is when deltas may be flushed: the first at once, then ever more seldom while they keep coming.
+// pace says when deltas may be flushed: the first immediately, and the next ones at growing intervals while they keep
+// coming.
 type pace struct {
 	step      int
 	flushed   time.Time // the last flush
 	lastDelta time.Time
 }
 
-// pause without a delta makes the next one a first one again.
+// pause is the time without deltas after which the next one is flushed immediately again.
 const pause = 250 * time.Millisecond
 
 func (p *pace) delta(now time.Time) {
@@ -107,10 +108,10 @@ func (p *pace) delta(now time.Time) {
 	p.lastDelta = now
 }
 
-// due is when the deltas that wait are to be flushed.
+// due returns when the pending deltas are to be flushed.
 func (p *pace) due() time.Time { return p.flushed.Add(interval(p.step)) }
 
-// flush notes a flush of w. One that held something else than deltas has interrupted their stream.
+// flush records a flush of w. If w held another event than deltas, the stream of deltas was interrupted.
 func (p *pace) flush(now time.Time, w pending) {
 	p.flushed = now
 	if w.deltas {

@@ -18,12 +18,12 @@ import (
 	"carrel/shared/wire"
 )
 
-// The names in the authorizer's context. It holds at most 8 KB, and only strings, numbers and bools.
+// The keys of the authorizer's context. It holds at most 8 KB, and only strings, numbers and bools.
 const (
 	contextUser       = "user"
 	contextExpires    = "expires"
 	contextSignedIn   = "signedIn"
-	contextSignedInBy = "signedInBy" // which claim contextSignedIn is: one of the next two
+	contextSignedInBy = "signedInBy" // the claim that contextSignedIn was read from: one of the next two
 	contextGrants     = "grants"
 	maxGrants         = 4 << 10
 )
@@ -34,24 +34,25 @@ const (
 	byIssuedAt = "iat"
 )
 
-// ErrUnauthorized makes API Gateway refuse the socket with 401: it looks for this very word.
+// ErrUnauthorized makes API Gateway refuse the socket with 401. API Gateway requires exactly this word.
 var ErrUnauthorized = errors.New("Unauthorized")
 
-// Verify verifies an access token; its error says why not. token.Verifier's method is one.
+// Verify verifies an access token. Its error is the reason of the refusal. token.Verifier has a method of this type.
 type Verify func(ctx context.Context, token string) (chat.Claims, error)
 
-// Authorizer answers API Gateway's REQUEST authorizer event, which comes once per socket. The token is the subprotocol
-// "bearer.<token>" or the Authorization header, never the query string, which gets logged. What it says of the user is
-// in requestContext.authorizer of every later event of the connection.
+// Authorizer answers API Gateway's REQUEST authorizer event, which comes once per socket. The token is in the
+// subprotocol "bearer.<token>" or in the Authorization header. It is never in the query string, which is logged. API
+// Gateway adds the answer's context to every later event of the connection, as requestContext.authorizer.
 type Authorizer struct {
 	Verify  Verify
-	Origins []Origin // of the pages that may connect; a terminal sends none
+	Origins []Origin // the origins of the pages that may connect; terminal clients send no origin
 	Log     *slog.Logger
 }
 
 const originHeader = "Origin"
 
-// Handle is the Lambda handler. Whatever is wrong with the token, the client learns ErrUnauthorized and the log why.
+// Handle is the Lambda handler. Whatever is wrong with the token, the client receives ErrUnauthorized, and the log has
+// the reason.
 func (a *Authorizer) Handle(ctx context.Context, event json.RawMessage) (events.APIGatewayCustomAuthorizerResponse,
 	error) {
 	answer, err := a.answer(ctx, event)
@@ -70,7 +71,7 @@ func (a *Authorizer) answer(ctx context.Context, event json.RawMessage) (r event
 		Lines     map[string][]string `json:"multiValueHeaders"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
-		return r, fmt.Errorf("decoding the event: %w", err)
+		return r, fmt.Errorf("decode the event: %w", err)
 	}
 	if err := errors.Join(once(e.Headers, e.Lines), a.allowed(e.Headers)); err != nil {
 		return r, err
@@ -114,15 +115,16 @@ func signedInBy(s chat.SignIn) string {
 	return byIssuedAt
 }
 
-// joined are grants in one text, which ParseInbound takes apart again. One with white space in it would become two
-// others: it is none.
+// joined joins grants to one text, which ParseInbound splits again. A grant with white space would become two grants,
+// so it is left out.
 func joined(grants []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
 		return strings.ContainsFunc(g, unicode.IsSpace)
 	}), " ")
 }
 
-// bearer finds the one token of a connect. Two of them are refused: a proxy in between may have judged the other.
+// bearer finds the one token of a connect. Two tokens are refused, because a proxy in between may have checked the
+// other one.
 func bearer(headers map[string]string) (string, error) {
 	var found []string
 	for _, p := range subprotocols(headers) {
@@ -143,8 +145,8 @@ func bearer(headers map[string]string) (string, error) {
 	return found[0], nil
 }
 
-// once refuses two lines of a header that decides about the connect: an event's headers have only the last of them, and
-// a proxy in between may have judged another.
+// once refuses two lines of a header that decides about the connect. The event's headers have only the last of them,
+// and a proxy in between may have checked the other one.
 func once(headers map[string]string, lines map[string][]string) error {
 	for _, name := range []string{"Authorization", "Sec-WebSocket-Protocol", originHeader} {
 		n, names := 0, 0
@@ -159,13 +161,13 @@ func once(headers map[string]string, lines map[string][]string) error {
 			}
 		}
 		if max(n, names) > 1 {
-			return fmt.Errorf("more than one of a kind: the header %s came %d times", name, max(n, names))
+			return fmt.Errorf("the header %s was sent %d times", name, max(n, names))
 		}
 	}
 	return nil
 }
 
-// subprotocols are those that the client offered, in its order.
+// subprotocols returns the subprotocols that the client offered, in its order.
 func subprotocols(headers map[string]string) []string {
 	var all []string
 	offered, _ := header(headers, "Sec-WebSocket-Protocol")
@@ -177,7 +179,7 @@ func subprotocols(headers map[string]string) []string {
 	return all
 }
 
-// header reads a header whose name may come in any case, and reports whether it was sent.
+// header returns a header, whose name may be in any case, and whether it was sent.
 func header(headers map[string]string, name string) (string, bool) {
 	for k, v := range headers {
 		if strings.EqualFold(k, name) {

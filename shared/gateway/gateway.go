@@ -1,5 +1,6 @@
-// Package gateway is the edge: API Gateway's and Lambda's events in, as a User and a frame's bytes; posts and
-// invocations out. It and store's owner file are the only places that turn something from outside into a chat.User.
+// Package gateway connects the functions to API Gateway and Lambda. It parses their events into a User and the bytes of a
+// frame, posts to connections and invokes functions. It and shared/store/owner.go are the only places that make a
+// chat.User from outside data.
 package gateway
 
 import (
@@ -18,7 +19,7 @@ import (
 	"carrel/shared/internal/principal"
 )
 
-// Inbound is one event of a connection, with what its authorizer said at the connect.
+// Inbound is one event of a connection, with what the authorizer found at the connect.
 type Inbound struct {
 	User         chat.User
 	Connection   chat.ConnectionID
@@ -26,17 +27,17 @@ type Inbound struct {
 	TokenExpires time.Time
 	SignIn       chat.SignIn
 	ConnectedAt  time.Time
-	Body         []byte   // of a MESSAGE
-	Subprotocols []string // that a CONNECT offered
+	Body         []byte   // only of a MESSAGE
+	Subprotocols []string // offered by a CONNECT
 	RequestID    string
 }
 
-// ParseInbound reads a CONNECT, MESSAGE or DISCONNECT event. Without a sound authorizer's context it fails with
-// chat.ErrNoUser; the connection's id is set all the same, if there is one: a DISCONNECT may lack the context.
+// ParseInbound reads a CONNECT, MESSAGE or DISCONNECT event. If the context of the authorizer is missing or invalid, it
+// fails with chat.ErrNoUser, and still returns the id of the connection: a DISCONNECT may lack the context.
 func ParseInbound(event json.RawMessage) (Inbound, error) {
 	var e events.APIGatewayWebsocketProxyRequest
 	if err := json.Unmarshal(event, &e); err != nil {
-		return Inbound{}, fmt.Errorf("gateway: decoding the event: %w", err)
+		return Inbound{}, fmt.Errorf("gateway: decode the event: %w", err)
 	}
 	in := Inbound{
 		Connection:   chat.ConnectionID(e.RequestContext.ConnectionID),
@@ -52,12 +53,12 @@ func ParseInbound(event json.RawMessage) (Inbound, error) {
 		return in, errors.New("gateway: a binary message reached the function; the API must refuse it")
 	}
 	if err := in.identify(e.RequestContext.Authorizer); err != nil {
-		return in, fmt.Errorf("gateway: the authorizer's context: %w", err)
+		return in, fmt.Errorf("gateway: read the authorizer's context: %w", err)
 	}
 	return in, nil
 }
 
-// identify reads what Authorizer put into its answer's context. Values may come back as strings.
+// identify reads the context that Authorizer put into its answer. API Gateway may return its values as strings.
 func (in *Inbound) identify(authorizer any) error {
 	c, ok := authorizer.(map[string]any)
 	if !ok {
@@ -84,7 +85,7 @@ func (in *Inbound) identify(authorizer any) error {
 	return nil
 }
 
-// signIn reads when the user signed in and which claim says so.
+// signIn reads when the user signed in, and which claim proves it.
 func signIn(c map[string]any) (chat.SignIn, error) {
 	at, err := seconds(c, contextSignedIn)
 	if err != nil {
@@ -98,7 +99,7 @@ func signIn(c map[string]any) (chat.SignIn, error) {
 	return chat.SignIn{At: at, Proven: by == byAuthTime}, nil
 }
 
-// seconds reads a time: seconds since 1970, as text.
+// seconds reads a time from a text in seconds since 1970.
 func seconds(c map[string]any, name string) (time.Time, error) {
 	text, _ := c[name].(string)
 	n, err := strconv.ParseInt(text, 10, 64)
@@ -108,11 +109,10 @@ func seconds(c map[string]any, name string) (time.Time, error) {
 	return time.Unix(n, 0), nil
 }
 
-// Answer is what a function returns to API Gateway for a WebSocket event.
+// Answer is the answer of a function to API Gateway for a WebSocket event.
 type Answer = events.APIGatewayProxyResponse
 
-// OK answers an event with 200. For a CONNECT, subprotocol is the chosen one, which the browser insists on; "" for
-// none.
+// OK answers an event with 200. For a CONNECT, subprotocol is the chosen one, which browsers require; "" for none.
 func OK(subprotocol string) Answer {
 	a := Answer{StatusCode: 200}
 	if subprotocol != "" {
@@ -121,7 +121,7 @@ func OK(subprotocol string) Answer {
 	return a
 }
 
-// RequestID is the id of the Lambda invocation that ctx is of; "" if it is of none.
+// RequestID returns the id of the Lambda invocation of ctx, and "" if ctx has none.
 func RequestID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.AwsRequestID
@@ -129,42 +129,42 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// TurnEvent is what is asked of turn. The user is not in it: Tenancy says where that stands.
+// TurnEvent is the event that invokes turn. It does not hold the user: see Tenancy.
 type TurnEvent struct {
-	// OwnerHash is the hash of the user. The failure record of an event repeats the event, but not the tenant id:
-	// without this nobody could tell whose turn failed.
+	// OwnerHash is the hash of the user. The failure record of an event repeats the event but not its tenant id, so the
+	// hash is the only sign of whose turn failed.
 	OwnerHash string        `json:"ownerHash,omitempty"`
 	Run       chat.RunID    `json:"run,omitempty"`
 	Reason    Reason        `json:"reason"`
-	Thread    chat.ThreadID `json:"thread,omitempty"` // to be erased
-	Epoch     chat.Epoch    `json:"epoch,omitempty"`  // of that thread
+	Thread    chat.ThreadID `json:"thread,omitempty"` // the thread to erase
+	Epoch     chat.Epoch    `json:"epoch,omitempty"`  // the epoch of that thread
 }
 
-// Reason is why turn is invoked.
+// Reason says why turn is invoked.
 type Reason string
 
 // The reasons.
 const (
-	ReasonRun         Reason = "run"         // to do a run, or what is left of it
-	ReasonEraseThread Reason = "eraseThread" // to erase what is left of a deleted thread
-	// ReasonEraseUser is to erase everything of a user who asked for it.
+	ReasonRun         Reason = "run"         // do a run, or continue it
+	ReasonEraseThread Reason = "eraseThread" // erase the rest of a deleted thread
+	// ReasonEraseUser requests the erasure of all data of a user.
 	ReasonEraseUser Reason = "eraseUser"
 )
 
-// Tenancy says where turn learns whose run it does. The zero Tenancy is PerTenant.
+// Tenancy says where turn learns the user of an invocation. The zero Tenancy is PerTenant.
 type Tenancy int
 
 const (
-	// PerTenant is Lambda's tenant isolation: the tenant id of the invocation is the one source, and an event that
-	// names a user is refused.
+	// PerTenant uses Lambda's tenant isolation: the tenant id of the invocation is the only source of the user, and an
+	// event that names a user is refused.
 	PerTenant Tenancy = iota
-	// Shared is without it: the event names the user. Who may invoke turn may say either, so this trusts nobody more;
-	// but one user's runs may find what another's left in memory.
+	// Shared uses no tenant isolation: the event names the user. A caller that may invoke turn could name any tenant as
+	// well, so this trusts no caller more. But a run may find data that another user's run left in memory.
 	Shared
 )
 
-// ParseTenancy reads the template's parameter TenantIsolation. Nothing is PerTenant: where that is wrong, Lambda
-// refuses the invocation.
+// ParseTenancy reads the parameter TenantIsolation. An empty value is PerTenant: if that is wrong, Lambda refuses the
+// invocation.
 func ParseTenancy(isolation string) (Tenancy, error) {
 	switch isolation {
 	case "", "on":
@@ -175,28 +175,28 @@ func ParseTenancy(isolation string) (Tenancy, error) {
 	return PerTenant, fmt.Errorf("the tenant isolation is %q; it must be on or off", isolation)
 }
 
-// turnPayload is the event as it is sent. Its user is the edge's own: nobody else reads it.
+// turnPayload is the event as it is sent. Only this package reads its user.
 type turnPayload struct {
 	TurnEvent
 	User string `json:"user,omitempty"`
 }
 
-// TwoUsersError is an event of turn that names another user than the one whose it is: an isolation violation. It is a
-// chat.ErrNoUser too.
+// TwoUsersError is the error of an event of turn that names another user than its tenant. It is an isolation violation,
+// and wraps chat.ErrNoUser.
 type TwoUsersError struct {
-	User chat.User // whose it is, for the record alone
+	User chat.User // the user of the invocation, for the record of the violation only
 }
 
-// Error names neither.
+// Error names neither user.
 func (e *TwoUsersError) Error() string {
 	return "the event names another user than the one whose run it is to do"
 }
 
-// Unwrap makes it a chat.ErrNoUser.
+// Unwrap returns chat.ErrNoUser.
 func (e *TwoUsersError) Unwrap() error { return chat.ErrNoUser }
 
-// ParseTurn reads turn's event and whose run it is: see Tenancy. Without a user it fails with chat.ErrNoUser, and with
-// a *TwoUsersError if two meet in it.
+// ParseTurn reads the event of turn and its user: see Tenancy. Without a user it fails with chat.ErrNoUser, and with a
+// *TwoUsersError if the event names two users.
 func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (chat.User, TurnEvent, error) {
 	t, err := decodeTurn(event)
 	if err != nil {
@@ -217,11 +217,11 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 	}
 	if other != "" {
 		return chat.User{}, t.TurnEvent,
-			fmt.Errorf("gateway: %w: the user stands where TENANT_ISOLATION says that it does not",
+			fmt.Errorf("gateway: %w: the event names the user in the place that TENANT_ISOLATION excludes",
 				chat.ErrNoUser)
 	}
 	if err != nil {
-		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: whose run it is: %w", chat.ErrNoUser, err)
+		return chat.User{}, t.TurnEvent, fmt.Errorf("gateway: %w: read the user: %w", chat.ErrNoUser, err)
 	}
 	return u, t.TurnEvent, nil
 }
@@ -229,7 +229,7 @@ func ParseTurn(ctx context.Context, event json.RawMessage, tenancy Tenancy) (cha
 func decodeTurn(event json.RawMessage) (turnPayload, error) {
 	var t turnPayload
 	if err := json.Unmarshal(event, &t); err != nil {
-		return t, fmt.Errorf("gateway: decoding turn's event: %w", err)
+		return t, fmt.Errorf("gateway: decode turn's event: %w", err)
 	}
 	var err error
 	switch t.Reason {
@@ -242,23 +242,23 @@ func decodeTurn(event json.RawMessage) (turnPayload, error) {
 		return t, fmt.Errorf("gateway: turn's event has the unknown reason %q", t.Reason)
 	}
 	if err != nil {
-		return t, fmt.Errorf("gateway: what turn's event names: %w", err)
+		return t, fmt.Errorf("gateway: check the ids in turn's event: %w", err)
 	}
 	return t, nil
 }
 
-// SweepEvent is why sweep was invoked.
+// SweepEvent says why sweep was invoked.
 type SweepEvent struct {
-	Failed *FailedTurn // nil: the schedule
+	Failed *FailedTurn // nil: a scheduled event
 }
 
-// FailedTurn is the failure record of an event of turn, which Lambda does not try again.
+// FailedTurn is the failure record of an event of turn. Lambda does not try the event again.
 type FailedTurn struct {
 	TurnEvent
-	// the id of the invocation, which all tries and duplicates of the event have; "": the record has none
+	// the id of the invocation, shared by all tries and duplicates of the event; "": the record has none
 	Request string
-	// Invoked reports whether the function was invoked, and failed. If it is false, Lambda gave the event up: there was
-	// no capacity until the event was too old.
+	// Invoked reports whether the function was invoked and failed. If it is false, Lambda discarded the event, because it
+	// had no capacity until the event was too old.
 	Invoked bool
 }
 
@@ -275,7 +275,7 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 		} `json:"responseContext"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
-		return SweepEvent{}, fmt.Errorf("gateway: decoding sweep's event: %w", err)
+		return SweepEvent{}, fmt.Errorf("gateway: decode sweep's event: %w", err)
 	}
 	switch {
 	case e.RequestPayload != nil:
@@ -286,5 +286,5 @@ func ParseSweep(event json.RawMessage) (SweepEvent, error) {
 	case e.DetailType == "Scheduled Event":
 		return SweepEvent{}, nil
 	}
-	return SweepEvent{}, errors.New("gateway: sweep's event is neither a schedule's nor a failure record")
+	return SweepEvent{}, errors.New("gateway: sweep's event is neither a scheduled event nor a failure record")
 }

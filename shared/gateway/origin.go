@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// Origin is the web origin of a page: scheme, host and port (RFC 6454). Two that are equal are the same origin.
+// Origin is the web origin of a page: scheme, host and port (RFC 6454). Equal values are the same origin.
 type Origin struct{ scheme, host, port string }
 
-// ParseOrigins reads a list of origins, such as https://chat.example.com, that spaces separate. There must be one.
+// ParseOrigins reads a list of origins, such as https://chat.example.com, separated by spaces. An empty list is an
+// error.
 func ParseOrigins(text string) ([]Origin, error) {
 	var all []Origin
 	for _, one := range strings.Fields(text) {
@@ -27,8 +28,8 @@ func ParseOrigins(text string) ([]Origin, error) {
 	return all, nil
 }
 
-// parseOrigin reads one origin. An opaque one, which a browser writes as null, is an error, as is anything beside the
-// three parts of an origin.
+// parseOrigin reads one origin. An opaque origin, which a browser sends as null, is an error, and so is any text
+// besides the three parts of an origin.
 func parseOrigin(text string) (Origin, error) {
 	u, err := url.Parse(text)
 	if err != nil {

@@ -22,19 +22,20 @@ import (
 	"carrel/shared/lasthop"
 )
 
-// Deadlines of one call, its retries included.
+// The time limits of one call, including its retries.
 const (
 	postTimeout   = 5 * time.Second
 	invokeTimeout = 5 * time.Second
 )
 
-// Poster posts to connections through the management API. It holds no identity and is shared by all requests.
+// Poster posts to connections through the management API of API Gateway. It holds no identity, and all requests share
+// it.
 type Poster struct {
 	api *apigatewaymanagementapi.Client
 }
 
-// NewPoster makes a poster for the API's stage, https://…/<stage>. The standard endpoint variable of the service, if it
-// is set, goes before.
+// NewPoster makes a poster for the stage of the API, https://…/<stage>. The SDK's endpoint variable of the service
+// takes precedence.
 func NewPoster(c aws.Config, stage string) *Poster {
 	return &Poster{apigatewaymanagementapi.NewFromConfig(c, func(o *apigatewaymanagementapi.Options) {
 		if o.BaseEndpoint == nil {
@@ -46,8 +47,8 @@ func NewPoster(c aws.Config, stage string) *Poster {
 	})}
 }
 
-// soon has the SDK repeat what failed on the way, soon, and nothing that was throttled: whoever posts knows better
-// whether to wait for a slow client. No connection's failures use up the repetitions of another's.
+// soon has the SDK retry transport failures after short pauses. It does not retry throttled posts, because the caller
+// knows better whether to wait for a slow client. The failures of one connection do not reduce the retries of another.
 func soon(o *retry.StandardOptions) {
 	o.MaxAttempts, o.RateLimiter = 3, ratelimit.None
 	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
@@ -62,8 +63,8 @@ func soon(o *retry.StandardOptions) {
 	o.Retryables = append([]retry.IsErrorRetryable{throttled}, o.Retryables...)
 }
 
-// Post posts one message within five seconds, and refuses the zero Message. It fails with chat.ErrGone if the
-// connection no longer exists, and with chat.ErrSlow if its buffer is full or the account is throttled.
+// Post posts one message within five seconds. It fails with chat.ErrGone if the connection no longer exists, and with
+// chat.ErrSlow if its buffer is full or the account is throttled. The zero Message is an error.
 func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -71,25 +72,25 @@ func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
 		ConnectionId: aws.String(string(m.Connection())), Data: m.Body(),
 	})
 	if err != nil {
-		return fmt.Errorf("gateway: posting: %w", kind(err))
+		return fmt.Errorf("gateway: post: %w", kind(err))
 	}
 	return nil
 }
 
-// Close closes a connection. One that is gone already is fine.
+// Close closes a connection. It is no error if the connection no longer exists.
 func (p *Poster) Close(ctx context.Context, id chat.ConnectionID) error {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	_, err := p.api.DeleteConnection(ctx,
 		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: aws.String(string(id))})
 	if err = kind(err); err != nil && !errors.Is(err, chat.ErrGone) {
-		return fmt.Errorf("gateway: closing a connection: %w", err)
+		return fmt.Errorf("gateway: close a connection: %w", err)
 	}
 	return nil
 }
 
-// kind adds the vocabulary's error to the service's. The status counts as well as the type: an answer without its
-// X-Amzn-ErrorType decodes as an unknown error.
+// kind wraps an error of the service in the matching error of package chat. It looks at the status too, because an
+// answer without X-Amzn-ErrorType is decoded as an unknown error.
 func kind(err error) error {
 	var (
 		gone   *apitypes.GoneException
@@ -111,37 +112,37 @@ func kind(err error) error {
 	return err
 }
 
-// Invoker invokes turn. It holds no identity and is shared by all requests.
+// Invoker invokes turn. It holds no identity, and all requests share it.
 type Invoker struct {
 	api      *lambda.Client
 	function string
 	tenancy  Tenancy
 }
 
-// NewInvoker makes an invoker of turn, whose name or ARN is given.
+// NewInvoker makes an invoker of turn, from its name or ARN.
 func NewInvoker(c aws.Config, function string, tenancy Tenancy) *Invoker {
 	return &Invoker{lambda.NewFromConfig(c), function, tenancy}
 }
 
-// Turn has a run of this user done. With PerTenant the user's key is the invocation's tenant id, so that it runs in an
-// execution environment of the user's own. Once it returns nil Lambda has queued the event.
+// Turn requests a run of this user. With PerTenant the user's key is the tenant id of the invocation, so the run gets
+// an execution environment of this user. If Turn returns nil, Lambda has queued the event.
 func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error {
 	return i.invoke(ctx, u, TurnEvent{Run: run, Reason: ReasonRun})
 }
 
-// EraseThread has what is left of a deleted thread of this user erased, as Turn has a run done.
+// EraseThread requests the erasure of the rest of a deleted thread of this user, as Turn requests a run.
 func (i *Invoker) EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
 	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonEraseThread})
 }
 
-// EraseUser has everything of this user erased who asked for it, as Turn has a run done.
+// EraseUser requests the erasure of all data of this user, as Turn requests a run.
 func (i *Invoker) EraseUser(ctx context.Context, u chat.User) error {
 	return i.invoke(ctx, u, TurnEvent{Reason: ReasonEraseUser})
 }
 
 func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 	if u.IsZero() {
-		return fmt.Errorf("gateway: invoking turn: %w", chat.ErrNoUser)
+		return fmt.Errorf("gateway: invoke turn: %w", chat.ErrNoUser)
 	}
 	in := &lambda.InvokeInput{FunctionName: aws.String(i.function), InvocationType: lambdatypes.InvocationTypeEvent}
 	e.OwnerHash = u.Hash()
@@ -154,13 +155,13 @@ func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
 	var err error
 	in.Payload, err = json.Marshal(event)
 	if err != nil {
-		return fmt.Errorf("gateway: encoding turn's event: %w", err)
+		return fmt.Errorf("gateway: encode turn's event: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 	defer cancel()
 	_, err = i.api.Invoke(ctx, in)
 	if err != nil {
-		return fmt.Errorf("gateway: invoking turn: %w", err)
+		return fmt.Errorf("gateway: invoke turn: %w", err)
 	}
 	return nil
 }
