@@ -18,10 +18,10 @@ func pastFaults() []fault {
 		},
 		{
 			number: 20, clause: "runs are stopped by their ids", file: "shared/store/cancel.go",
-			from: `item, err := s.t.update(ctx, s.cancelRequest(id))`,
+			from: `item, err := s.t.update(ctx, s.cancelRequest(chat.RunID(r.ID)))`,
 			to: `_ = s.cancelRequest
-		return Cancelled{Run: Run{ID: id, Status: chat.RunRunning}}, nil
-		item, err := s.t.update(ctx, s.cancelRequest(id))`,
+		return Cancelled{Run: Run{ID: chat.RunID(r.ID), Status: chat.RunRunning}}, nil
+		item, err := s.t.update(ctx, s.cancelRequest(chat.RunID(r.ID)))`,
 			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
 		},
 		{

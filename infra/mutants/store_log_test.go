@@ -164,8 +164,8 @@ func requestGuards() []guard {
 		},
 		{
 			name: "queue: no more starts than a transaction takes", file: "shared/store/queued.go", test: full,
-			from: `min(rules.Limits.Runs, len(was.Slots)+(mostParts-1)/2)`,
-			to:   `min(rules.Limits.Runs, len(was.Slots)+mostParts)`,
+			from: `min(policy.Limits.Runs, len(q.Slots)+(mostParts-1)/2)`,
+			to:   `min(policy.Limits.Runs, len(q.Slots)+mostParts)`,
 		},
 	}
 }
@@ -193,7 +193,7 @@ func queueGuards() []guard {
 		},
 		{
 			name: "cancel: the run leaves the queue", file: "shared/store/cancel.go",
-			from: `d.queue().Remove(chat.RunID(r.ID))`, to: `d.queue()`,
+			from: `queue.queue().Remove(chat.RunID(r.ID))`, to: `queue.queue()`,
 		},
 		{
 			name: "cancel: the run leaves the live index", file: "shared/store/cancel.go",

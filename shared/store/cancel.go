@@ -11,14 +11,15 @@ import (
 	"carrel/shared/chat"
 )
 
-// Cancelled says what Cancel did.
+// Cancelled is the result of Cancel.
 type Cancelled struct {
-	Run   Run  // as it is now
-	Ended bool // it was waiting, or admitted and not claimed, and has ended without events: its watchers are to be told
+	Run   Run  // after the call
+	Ended bool // the run was queued or unclaimed and has ended without events: the caller notifies its watchers
 }
 
-// Cancel asks a running run to stop, and ends one that never began. A run that has ended stays as it is. Of an unknown run,
-// which is chat.ErrNotFound, it stores nothing. A run that ended here may have freed a seat: StartQueued is the caller's.
+// Cancel requests that a running run stop, and ends a run that no turn has claimed. It does not change a run that has
+// ended. For an unknown run it fails with chat.ErrNotFound and stores nothing. If Cancel ended the run, a slot may be
+// free, and the caller calls StartQueued.
 func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	if err := checkID("run", id); err != nil {
 		return Cancelled{}, err
@@ -27,18 +28,18 @@ func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		r, d, err := s.runAndDesk(ctx, id)
+		r, queue, err := s.runAndQueue(ctx, id)
 		if err != nil {
 			return Cancelled{}, err
 		}
 		if r.ID == "" {
 			return Cancelled{}, fmt.Errorf("cancel a run: %w", chat.ErrNotFound)
 		}
-		done, err := s.cancelOnce(ctx, id, r, d, nonce)
+		done, err := s.cancelOnce(ctx, r, queue, nonce)
 		if err == nil {
 			return done, nil
 		}
-		if _, isOld := refused(err); !isOld && !anyRefused(err) {
+		if _, isRefused := refused(err); !isRefused && !anyRefused(err) {
 			return Cancelled{}, fmt.Errorf("cancel a run: %w", err)
 		}
 		if waited := pause(ctx, n); waited != nil {
@@ -47,38 +48,40 @@ func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	}
 }
 
-func (s *Store) cancelOnce(ctx context.Context, id chat.RunID, r runItem, d queueItem, nonce string) (Cancelled, error) {
+// cancelOnce makes one attempt to cancel a run.
+func (s *Store) cancelOnce(ctx context.Context, r runItem, queue queueItem, nonce string) (Cancelled, error) {
 	switch status := chat.RunStatus(r.Status); {
 	case status.Terminal():
 		run, err := r.run()
-		return Cancelled{Run: run, Ended: r.Nonce == nonce}, err // own nonce: this call ended it, and the answer was lost
+		return Cancelled{Run: run, Ended: r.Nonce == nonce}, err // with this nonce: an earlier attempt of this call ended it
 	case status == chat.RunRunning:
-		item, err := s.t.update(ctx, s.cancelRequest(id))
+		item, err := s.t.update(ctx, s.cancelRequest(chat.RunID(r.ID)))
 		if err != nil {
 			return Cancelled{}, err
 		}
 		run, err := runOf(item)
 		return Cancelled{Run: run}, err
-	default: // waiting, or admitted and not claimed
-		run, err := s.endUnclaimed(ctx, r, d, nonce)
+	default: // queued, or admitted and not claimed
+		run, err := s.endUnclaimed(ctx, r, queue, nonce)
 		return Cancelled{Run: run, Ended: err == nil}, err
 	}
 }
 
-// cancelRequest asks a run that has not ended to stop.
+// cancelRequest stores the request that a run with a slot stop.
 func (s *Store) cancelRequest(id chat.RunID) update {
 	return update{
 		key: s.runKey(id), change: "SET #cancel = :true",
 		when: "attribute_exists(#pk) AND #status IN (:admitted, :running)",
 		values: attributes{
-			":true": &types.AttributeValueMemberBOOL{Value: true}, ":admitted": text(chat.RunAdmitted), ":running": text(chat.RunRunning),
+			":true":     &types.AttributeValueMemberBOOL{Value: true},
+			":admitted": text(chat.RunAdmitted), ":running": text(chat.RunRunning),
 		},
 	}
 }
 
-// endUnclaimed ends a run that nobody has claimed: cancelled, and out of the desk in the same transaction. It leaves no
-// record in the log.
-func (s *Store) endUnclaimed(ctx context.Context, r runItem, d queueItem, nonce string) (Run, error) {
+// endUnclaimed ends a run that no turn has claimed: one transaction sets the status cancelled and removes the run from the
+// run queue. It writes no record to the log.
+func (s *Store) endUnclaimed(ctx context.Context, r runItem, queue queueItem, nonce string) (Run, error) {
 	now := s.t.c.Now()
 	run := s.t.updatePart(update{
 		key:    key{r.PK, r.SK},
@@ -89,7 +92,7 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d queueItem, nonce 
 			":status": text(r.Status), ":zero": number(int64(0)),
 		},
 	})
-	seats, err := s.setQueue(d.queue().Remove(chat.RunID(r.ID)), true)
+	left, err := s.setQueue(queue.queue().Remove(chat.RunID(r.ID)), true)
 	if err != nil {
 		return Run{}, err
 	}
@@ -97,15 +100,15 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, d queueItem, nonce 
 	if err != nil {
 		return Run{}, err
 	}
-	if err := s.t.transact(ctx, append(thread, run, seats)...); err != nil {
+	if err := s.t.transact(ctx, append(thread, run, left)...); err != nil {
 		return Run{}, err
 	}
 	r.Status, r.Ended = string(chat.RunCancelled), millis(now)
 	return r.run()
 }
 
-// threadWithout is the change of a run's thread when the run ends that nobody has claimed: newer, and what it was to
-// answer is open again. None if the thread was deleted.
+// threadWithout changes the thread of a run that ends unclaimed: it raises the updated time, and the interrupts to which
+// the run would have responded are open again. If the thread was deleted there is no change.
 func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactWriteItem, error) {
 	var t threadItem
 	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(r.Thread)), &t); err != nil {
@@ -121,9 +124,9 @@ func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactW
 	return []types.TransactWriteItem{part}, err
 }
 
-// ExpireQueued ends a run that has waited beyond its deadline: cancelled, out of the queue. It fails with
-// chat.ErrNotClaimed if the run does not wait or may still, and with chat.ErrNotFound. One that waits behind questions
-// may: until an hour after they expire, which is its deadline from then on. For sweep.
+// ExpireQueued ends a queued run whose deadline has passed: its status becomes cancelled, and it leaves the queue. A run
+// behind open interrupts is not ended: its deadline moves to an hour after they expire. ExpireQueued fails with
+// chat.ErrNotClaimed if the run is not queued or may stay queued, and with chat.ErrNotFound. Only sweep uses it.
 func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	if err := checkID("run", id); err != nil {
 		return Run{}, err
@@ -132,13 +135,13 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		r, d, err := s.runAndDesk(ctx, id)
+		r, queue, err := s.runAndQueue(ctx, id)
 		switch {
 		case err != nil:
 			return Run{}, err
 		case r.ID == "":
 			return Run{}, fmt.Errorf("expire a queued run: %w", chat.ErrNotFound)
-		case r.Nonce == nonce: // ours, and its answer was lost
+		case r.Nonce == nonce: // an earlier attempt of this call ended it, and the answer was lost
 			return r.run()
 		case chat.RunStatus(r.Status) != chat.RunQueued || !fromMillis(r.Deadline).Before(s.t.c.Now()):
 			return Run{}, fmt.Errorf("expire a queued run: %w", chat.ErrNotClaimed)
@@ -147,9 +150,9 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 		case err != nil:
 			return Run{}, err
 		case postponed:
-			return Run{}, fmt.Errorf("expire a queued run: it waits for a person: %w", chat.ErrNotClaimed)
+			return Run{}, fmt.Errorf("expire a queued run: its thread is awaiting input: %w", chat.ErrNotClaimed)
 		}
-		run, err := s.endUnclaimed(ctx, r, d, nonce)
+		run, err := s.endUnclaimed(ctx, r, queue, nonce)
 		if err == nil {
 			return run, nil
 		}
@@ -162,22 +165,22 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	}
 }
 
-// runAndDesk reads both, each consistently; the run is zero if there is none.
-func (s *Store) runAndDesk(ctx context.Context, id chat.RunID) (r runItem, d queueItem, err error) {
+// runAndQueue reads a run and the run queue, each consistently. The run is zero if it does not exist.
+func (s *Store) runAndQueue(ctx context.Context, id chat.RunID) (r runItem, queue queueItem, err error) {
 	found, err := s.t.getAll(ctx, []key{s.runKey(id), s.queueKey()})
 	if err == nil {
 		err = errors.Join(
 			attributevalue.UnmarshalMap(found[s.runKey(id).sk], &r),
-			attributevalue.UnmarshalMap(found[s.queueKey().sk], &d),
+			attributevalue.UnmarshalMap(found[s.queueKey().sk], &queue),
 		)
 	}
 	if err != nil {
-		return r, d, fmt.Errorf("read a run and the desk: %w", err)
+		return r, queue, fmt.Errorf("read a run and the run queue: %w", err)
 	}
 	if s.t.expired(r.Expires) {
 		r = runItem{}
 	}
-	return r, s.t.current(d), nil
+	return r, s.t.current(queue), nil
 }
 
 func runOf(item attributes) (Run, error) {

@@ -12,14 +12,14 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// The items as they are stored. Times are milliseconds since the epoch, but expires: TTL wants seconds. What grows with
-// what people say is JSON text.
+// The items as they are stored. Times are milliseconds since the epoch, except expires: TTL requires seconds. Content
+// whose size depends on the conversation is JSON text.
 
 type ownerItem struct {
 	PK      string `dynamodbav:"pk"`
 	SK      string `dynamodbav:"sk"`
 	User    string `dynamodbav:"user"`
-	Out     string `dynamodbav:"out,omitempty"` // why the connection was ended: see reason
+	Out     string `dynamodbav:"out,omitempty"` // why the connection was ended: see type reason
 	Expires int64  `dynamodbav:"expires"`
 }
 
@@ -27,24 +27,27 @@ type connectionItem struct {
 	PK           string `dynamodbav:"pk"`
 	SK           string `dynamodbav:"sk"`
 	ID           string `dynamodbav:"id"`
-	Owner        string `dynamodbav:"owner,omitempty"` // the seal; "": a row of before there was one
+	Owner        string `dynamodbav:"owner,omitempty"` // the seal; "" in a row that was written before rows had seals
 	Thread       string `dynamodbav:"thread"`
 	N            int64  `dynamodbav:"n"`
 	HelloBy      string `dynamodbav:"helloBy,omitempty"`
 	Connected    int64  `dynamodbav:"connected"`
 	TokenExpires int64  `dynamodbav:"token"`
 	SignedIn     int64  `dynamodbav:"signed,omitempty"` // seconds
-	Acked        int64  `dynamodbav:"acked,omitempty"`  // what its client said that it had applied
-	Epoch        string `dynamodbav:"epoch,omitempty"`  // of which that is
+	Acked        int64  `dynamodbav:"acked,omitempty"`  // the position that its client acknowledged
+	Epoch        string `dynamodbav:"epoch,omitempty"`  // of Acked
 	Expires      int64  `dynamodbav:"expires"`
 }
 
-// connection is a row as a Connection of the user, and the only way from one to the other: a row that was written for
-// another user, or for another connection, is a chat.ForeignError. One without a seal is nobody's to post to.
+// connection converts a row into a Connection of the user. No other function does. A row that was written for another user
+// or another connection is a chat.ForeignError. The Connection of a row without a seal has no owner, so nothing is posted
+// to it.
 func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	id := chat.ConnectionID(i.ID)
 	if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {
-		return chat.Connection{}, &chat.ForeignError{Connection: chat.ConnectionID(strings.TrimPrefix(i.SK, connectionPrefix))}
+		return chat.Connection{}, &chat.ForeignError{
+			Connection: chat.ConnectionID(strings.TrimPrefix(i.SK, connectionPrefix)),
+		}
 	}
 	c := chat.Connection{
 		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N, HelloBy: i.HelloBy,
@@ -57,8 +60,9 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	return c, nil
 }
 
-// seal says of a connection's row for whom and for which connection it was written, so that a copy that stands elsewhere,
-// by a wrong key or a wrong hand, is noticed. Who acts for a user alone can compare it: no other record is needed.
+// seal returns a hash of the user and the connection for which a row was written. A row that was copied to another place,
+// by a wrong key or by hand, has the wrong seal. Code that can read only one user's partition can check the seal, because
+// the check needs no other record.
 func (s *Store) seal(id chat.ConnectionID) string {
 	sum := sha256.Sum256([]byte("carrel connection " + s.user.Key() + "\x00" + string(id)))
 	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
@@ -73,14 +77,14 @@ type threadItem struct {
 	Title   string     `dynamodbav:"title"`
 	Created int64      `dynamodbav:"created"`
 	Updated int64      `dynamodbav:"updated"`
-	Recent  string     `dynamodbav:"recent,omitempty"`  // its place in the list: see recentThread; gone with the mark
-	Open    interrupts `dynamodbav:"open,omitempty"`    // what waits for a person, expired ones too
-	Asked   string     `dynamodbav:"asked,omitempty"`   // the run that asked it: the condition that it is still there
-	Deleted int64      `dynamodbav:"deleted,omitempty"` // the mark: invisible from then on
-	Expires int64      `dynamodbav:"expires,omitempty"` // only with the mark
+	Recent  string     `dynamodbav:"recent,omitempty"`  // sort key in the list: see recentThread; removed from a deleted thread
+	Open    interrupts `dynamodbav:"open,omitempty"`    // open interrupts, including expired ones
+	Asked   string     `dynamodbav:"asked,omitempty"`   // the run that opened the interrupts; conditions compare it
+	Deleted int64      `dynamodbav:"deleted,omitempty"` // when the thread was deleted; it is invisible from then on
+	Expires int64      `dynamodbav:"expires,omitempty"` // only of a deleted thread
 }
 
-// thread lacks the questions: Table.thread knows which are open.
+// thread leaves out the interrupts: Table.thread adds those that are open.
 func (i threadItem) thread() Thread {
 	class, used := splitRecentThread(i.Recent)
 	return Thread{
@@ -93,18 +97,18 @@ func (i threadItem) thread() Thread {
 type runItem struct {
 	PK       string `dynamodbav:"pk"`
 	SK       string `dynamodbav:"sk"`
-	User     string `dynamodbav:"user"` // whose it is, once more: a claim looks whether the key says the same
+	User     string `dynamodbav:"user"` // the owner, as in the key: a claim compares the two
 	ID       string `dynamodbav:"id"`
 	Thread   string `dynamodbav:"thread"`
 	Agent    string `dynamodbav:"agent,omitempty"`
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`
-	Nonce    string `dynamodbav:"nonce"`                 // of the last writer that took the run: admission, claim, cancel
-	Answers  string `dynamodbav:"answers,omitempty"`     // the run whose questions it answers
-	Input    string `dynamodbav:"input"`                 // nonce of the input item that it was admitted with
-	Hash     []byte `dynamodbav:"requestHash,omitempty"` // of what was asked: see requestHash
+	Nonce    string `dynamodbav:"nonce"`                 // of the last writer that changed the status: admission, claim or cancel
+	Answers  string `dynamodbav:"answers,omitempty"`     // the run to whose interrupts it responds
+	Input    string `dynamodbav:"input"`                 // nonce of its input item
+	Hash     []byte `dynamodbav:"requestHash,omitempty"` // of the request: see requestHash
 	Lease    int64  `dynamodbav:"lease,omitempty"`
-	Worker   string `dynamodbav:"worker,omitempty"` // the invocation that claimed it last
+	Worker   string `dynamodbav:"worker,omitempty"` // the invocation that claimed the run last
 	Cancel   bool   `dynamodbav:"cancel,omitempty"`
 	Created  int64  `dynamodbav:"created"`
 	Started  int64  `dynamodbav:"started,omitempty"`
@@ -112,10 +116,10 @@ type runItem struct {
 	Ended    int64  `dynamodbav:"ended,omitempty"`
 	Usage    string `dynamodbav:"usage,omitempty"`
 	Stats    string `dynamodbav:"stats,omitempty"`    // see statsText
-	Recent   string `dynamodbav:"recent,omitempty"`   // its place in the list: see recentRun
-	Live     string `dynamodbav:"live,omitempty"`     // the index's partition; gone when the run has ended
-	Due      int64  `dynamodbav:"due,omitempty"`      // the index's order: when sweep looks at the run next
-	Deadline int64  `dynamodbav:"deadline,omitempty"` // by when it is to be claimed, or ended
+	Recent   string `dynamodbav:"recent,omitempty"`   // sort key in the list: see recentRun
+	Live     string `dynamodbav:"live,omitempty"`     // partition of the index; removed when the run ends
+	Due      int64  `dynamodbav:"due,omitempty"`      // sort key of the index: when sweep examines the run next
+	Deadline int64  `dynamodbav:"deadline,omitempty"` // by this time the run must be claimed, or ended
 	Expires  int64  `dynamodbav:"expires"`
 }
 
@@ -129,13 +133,13 @@ func (i runItem) run() (Run, error) {
 	}
 	if i.Usage != "" {
 		if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {
-			return Run{}, fmt.Errorf("read a run's usage: %w", err)
+			return Run{}, fmt.Errorf("decode the usage of a run: %w", err)
 		}
 	}
 	if i.Stats != "" {
 		f := &r.Stats
 		if _, err := fmt.Sscan(i.Stats, &f.ModelCalls, &f.ToolCalls, &f.Events, &f.OutputBytes); err != nil {
-			return Run{}, fmt.Errorf("read a run's figures: %w", err)
+			return Run{}, fmt.Errorf("decode the stats of a run: %w", err)
 		}
 	}
 	return r, nil
@@ -153,10 +157,10 @@ type queueItem struct {
 	SK      string            `dynamodbav:"sk"`
 	Slots   map[string]string `dynamodbav:"slots"`
 	Queued  []queuedItem      `dynamodbav:"queued"`
-	Full    int64             `dynamodbav:"full,omitempty"` // when the bucket of runs is full again
+	Full    int64             `dynamodbav:"full,omitempty"` // when the token bucket of runs is full again
 	Version int64             `dynamodbav:"version"`
-	Erasing bool              `dynamodbav:"erasing,omitempty"` // the user is being erased, or was: see Forget
-	Expires int64             `dynamodbav:"expires,omitempty"` // only of one who was erased
+	Erasing bool              `dynamodbav:"erasing,omitempty"` // the user is being erased, or was: see RequestErasure
+	Expires int64             `dynamodbav:"expires,omitempty"` // only after the user was erased
 }
 
 type queuedItem struct {
@@ -166,17 +170,21 @@ type queuedItem struct {
 }
 
 func (i queueItem) queue() runqueue.Queue {
-	d := runqueue.Queue{Slots: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Erasing: i.Erasing}
+	q := runqueue.Queue{
+		Slots: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Erasing: i.Erasing,
+	}
 	for run, thread := range i.Slots {
-		d.Slots[chat.RunID(run)] = chat.ThreadID(thread)
+		q.Slots[chat.RunID(run)] = chat.ThreadID(thread)
 	}
-	for _, w := range i.Queued {
-		d.Queued = append(d.Queued, runqueue.Entry{Run: chat.RunID(w.Run), Thread: chat.ThreadID(w.Thread), Priority: runqueue.Priority(w.Priority)})
+	for _, e := range i.Queued {
+		q.Queued = append(q.Queued, runqueue.Entry{
+			Run: chat.RunID(e.Run), Thread: chat.ThreadID(e.Thread), Priority: runqueue.Priority(e.Priority),
+		})
 	}
-	return d
+	return q
 }
 
-// recordItem has short names: a record is to stay within one write unit (1 KB, names included).
+// recordItem has short attribute names, so that most records fit into one write unit (1 KB, names included).
 type recordItem struct {
 	PK      string `dynamodbav:"pk"`
 	SK      string `dynamodbav:"sk"`
@@ -195,7 +203,7 @@ func (i recordItem) record() (Record, error) {
 	r := Record{Seq: chat.Seq(i.Seq), Last: i.last(), Run: chat.RunID(i.Run)}
 	if err := json.Unmarshal([]byte(i.Events), &r.Events); err != nil {
 		r.Events = nil
-		return r, fmt.Errorf("the log record at %d: %w: %w", i.Seq, ErrUnreadable, err)
+		return r, fmt.Errorf("decode the log record at %d: %w: %w", i.Seq, ErrUnreadable, err)
 	}
 	return r, nil
 }
@@ -216,21 +224,21 @@ type transcriptItem struct {
 func (i transcriptItem) transcript() (Transcript, error) {
 	t := Transcript{First: chat.Seq(i.First), Last: chat.Seq(i.Last), Run: chat.RunID(i.Run)}
 	if err := json.Unmarshal([]byte(i.Messages), &t.Messages); err != nil {
-		return Transcript{}, fmt.Errorf("read the transcript at %d: %w", i.First, err)
+		return Transcript{}, fmt.Errorf("decode the transcript at %d: %w", i.First, err)
 	}
 	for n := range t.Messages {
 		t.Messages[n].ID = longID(t.Messages[n].ID, t.Run)
 	}
 	usage, err := fromShort(i.Usage)
 	if err != nil {
-		return Transcript{}, fmt.Errorf("read the usage in the transcript at %d: %w", i.First, err)
+		return Transcript{}, fmt.Errorf("decode the usage in the transcript at %d: %w", i.First, err)
 	}
 	t.Header.At, t.Header.Agent = i.At, i.Agent
 	t.Header.SetUsage(usage)
 	return t, nil
 }
 
-// liveItem is what the index projects.
+// liveItem holds the attributes that the index live projects.
 type liveItem struct {
 	PK  string `dynamodbav:"pk"`
 	SK  string `dynamodbav:"sk"`
@@ -245,7 +253,7 @@ func usageText(u []agui.Usage) (string, error) {
 	return string(text), err
 }
 
-// statsText is short: with a record's other attributes it is to stay within one write unit.
+// statsText encodes the stats as a short text, so that the run's record fits into one write unit.
 func statsText(f chat.RunStats) string {
 	return fmt.Sprint(f.ModelCalls, " ", f.ToolCalls, " ", f.Events, " ", f.OutputBytes)
 }

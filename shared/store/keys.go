@@ -10,11 +10,11 @@ import (
 	"carrel/shared/chat"
 )
 
-// This file is the only place that builds a key. Every partition key begins with its owner but the connection-owner
-// record's. The separator '#' stands in no user key, no id of a client (checkID) and no epoch of ours, so that no two
-// things meet in one key.
+// This file is the only place that builds keys. Every partition key begins with its owner, except the key of a
+// connection's owner record. The separator '#' cannot occur in a user key, in an id from a client (checkID) or in an
+// epoch, so no two records can have the same key.
 
-// key is where an item is.
+// key is the primary key of an item.
 type key struct{ pk, sk string }
 
 func (k key) attributes() attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
@@ -30,21 +30,21 @@ const (
 	transcriptPrefix = "M#"
 	messageIDPrefix  = "I#"
 
-	recentIndex        = "recent" // also the attribute that it is sorted by
+	recentIndex        = "recent" // the name of the index and of its sort key
 	recentThreadPrefix = "T#"
 	recentRunPrefix    = "R#"
 	erasurePrefix      = "ERASE#"
 	notePrefix         = "notes#"
 
 	queueSort       = "QUEUE"
-	userErasureSort = "ERASURE" // what remembers that a user is to be erased
+	userErasureSort = "ERASURE" // the request to erase the user
 	sessionsSort    = "SESSIONS"
 
-	noteCounterSort = "NOTES" // outside of the span of notes, whose prefix is in lower case
+	noteCounterSort = "NOTES" // outside the span of the notes, whose prefix is in lower case
 
-	// belowAll and aboveAll stand around all sort keys.
+	// belowAll and aboveAll enclose all sort keys.
 	belowAll = "!"
-	// aboveAll sorts behind every id and number that may follow a prefix.
+	// aboveAll sorts after every id and number that may follow a prefix.
 	aboveAll = "~"
 
 	liveShards = 16
@@ -64,7 +64,7 @@ func (s *Store) threadKey(id chat.ThreadID) key { return key{s.pk, threadPrefix 
 
 func (s *Store) runKey(id chat.RunID) key { return key{s.pk, runPrefix + string(id)} }
 
-// inputKey is not among the runs' keys: a list of runs would read, and pay for, all that was asked.
+// inputKey has its own prefix. Below the prefix of the runs, a list of runs would read the inputs too and pay for them.
 func (s *Store) inputKey(id chat.RunID, nonce string) key {
 	return key{s.pk, inputPrefix + string(id) + "#" + nonce}
 }
@@ -75,38 +75,38 @@ func (s *Store) erasureKey(e Erasure) key {
 
 func (s *Store) userErasureKey() key { return key{s.pk, userErasureSort} }
 
-// toolPartition is what tools keep for the user.
+// toolPartition is the partition of the data that tools store for the user.
 func (s *Store) toolPartition() string { return s.pk + "#D" }
 
-// noteKey is in the partition of what tools keep.
+// noteKey is in the partition of the tools.
 func (s *Store) noteKey(id int) key {
 	return key{s.toolPartition(), fmt.Sprintf("%s%06d", notePrefix, id)}
 }
 
-// noteCounterKey is beside the user's notes.
+// noteCounterKey is in the same partition as the user's notes.
 func (s *Store) noteCounterKey() key { return key{s.toolPartition(), noteCounterSort} }
 
 func (s *Store) logPartition(id chat.ThreadID, epoch chat.Epoch) string {
 	return s.logPrefix() + string(id) + "#" + string(epoch)
 }
 
-// messageIDKey is where a thread notes that one of its messages has this id.
+// messageIDKey is the key of the item that records that a message of the thread has this id.
 func (s *Store) messageIDKey(id chat.ThreadID, epoch chat.Epoch, message string) key {
 	return key{s.logPartition(id, epoch), messageIDPrefix + message}
 }
 
-// logPrefix is how the partitions of all of the user's logs begin, and of nobody else's.
+// logPrefix is the common prefix of the partitions of the user's logs. No log of another user has it.
 func (s *Store) logPrefix() string { return s.pk + "#T#" }
 
-// recordSort and transcriptSort are padded, so that text sorts as the numbers do.
+// recordSort and transcriptSort pad the number, so that the text sorts like the number.
 func recordSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", recordPrefix, seq) }
 
 func transcriptSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", transcriptPrefix, seq) }
 
 func ownerKey(id chat.ConnectionID) key { return key{ownerPrefix + string(id), "OWNER"} }
 
-// liveShard is the partition of the live index that has every entry of one user. A failure record names the user by hash
-// only, and this way one query finds the user's entries.
+// liveShard returns the partition of the live index that holds all entries of one user. A failure record names its user by
+// hash only, so one query finds the user's entries.
 func liveShard(of chat.OwnerHash) string {
 	h := fnv.New32a()
 	h.Write([]byte(of)) // a hash.Hash never fails
@@ -117,15 +117,15 @@ func (s *Store) liveShard() string { return liveShard(chat.OwnerHash(s.user.Hash
 
 func shardName(n int) string { return fmt.Sprintf("L#%02d", n) }
 
-// condition is what the keys of a span's items have: its index's if it has one, else the table's.
+// condition is the key condition of the span, on its index if it has one, else on the table.
 func (q span) condition() string {
 	return "#pk = :pk AND #" + cmp.Or(q.index, "sk") + " BETWEEN :low AND :high"
 }
 
-// whole is all of a partition.
+// whole is the span of a whole partition.
 func whole(pk string) span { return span{pk: pk, low: belowAll, high: aboveAll} }
 
-// beginning is all of a partition whose sort keys begin so.
+// beginning is the span of the items of a partition whose sort keys begin with prefix.
 func beginning(pk, prefix string) span { return span{pk: pk, low: prefix, high: prefix + aboveAll} }
 
 func (s *Store) connectionSpan() span { return beginning(s.pk, connectionPrefix) }
@@ -134,22 +134,22 @@ func (s *Store) threadSpan() span { return beginning(s.pk, threadPrefix) }
 
 func (s *Store) runSpan() span { return beginning(s.pk, runPrefix) }
 
-// threadClass is the first order of a list of threads.
+// threadClass is the first criterion by which a list of threads is sorted.
 type threadClass byte
 
-// The classes of threads, the last of which comes first.
+// The classes of threads. Lists show the highest class first.
 const (
 	archivedThread threadClass = '0'
 	usualThread    threadClass = '1'
 	pinnedThread   threadClass = '2'
 )
 
-// recentThread is a thread's place in its user's list: by class, then by last use in milliseconds, then by id.
+// recentThread is a thread's sort key in the list of threads: class, then last use in milliseconds, then id.
 func recentThread(class threadClass, used int64, id string) string {
 	return fmt.Sprintf("%s%c#%013d#%s", recentThreadPrefix, class, used, id)
 }
 
-// splitRecentThread takes a thread's place apart; a thread without one is a usual one that was never used.
+// splitRecentThread splits a thread's sort key in the list. A thread without one is a usual thread that was never used.
 func splitRecentThread(recent string) (class threadClass, used int64) {
 	class, used, ok := splitRecent(recentThreadPrefix, recent)
 	if !ok {
@@ -158,7 +158,7 @@ func splitRecentThread(recent string) (class threadClass, used int64) {
 	return class, used
 }
 
-// splitRecent takes a place in the list of this prefix apart. ok is false for all that no list has made.
+// splitRecent splits a sort key of the list with this prefix. ok is false for a text that is not such a sort key.
 func splitRecent(prefix, recent string) (class threadClass, millis int64, ok bool) {
 	rest, ok := strings.CutPrefix(recent, prefix)
 	if ok && prefix == recentThreadPrefix {
@@ -178,13 +178,13 @@ func splitRecent(prefix, recent string) (class threadClass, millis int64, ok boo
 	return class, millis, true
 }
 
-// recentRun is a run's place in its user's list: by when it was admitted, then by id.
+// recentRun is a run's sort key in the list of runs: time of admission, then id.
 func recentRun(created int64, id string) string {
 	return fmt.Sprintf("%s%013d#%s", recentRunPrefix, created, id)
 }
 
-// recentSpan is a list's rows in the index, and those behind a cursor, which it must have made: of a list with another
-// prefix it makes others. It fails with ErrBadCursor.
+// recentSpan is the span of a list's rows in the index, or of the rows after a cursor. It fails with ErrBadCursor for a
+// cursor that the list with this prefix cannot have returned.
 func (s *Store) recentSpan(prefix string, before chat.ListCursor) (span, error) {
 	q := beginning(s.pk, prefix)
 	q.index = recentIndex
@@ -199,7 +199,7 @@ func (s *Store) recentSpan(prefix string, before chat.ListCursor) (span, error) 
 	return q, nil
 }
 
-// listCursor is a row's place as clients get it.
+// listCursor returns a row's sort key in the form that clients receive.
 func listCursor(recent string) chat.ListCursor {
 	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(recent)))
 }
@@ -208,7 +208,8 @@ func (s *Store) erasureSpan() span { return beginning(s.pk, erasurePrefix) }
 
 func (s *Store) noteSpan() span { return beginning(s.toolPartition(), notePrefix) }
 
-// recordSpan is a log's records that begin from low to high, transcriptSpan its transcripts that begin at high or earlier.
+// recordSpan is the span of a log's records whose first sequence number is from low to high, and transcriptSpan that of
+// its transcripts that begin at high or earlier.
 func (s *Store) recordSpan(id chat.ThreadID, epoch chat.Epoch, low, high chat.Seq) span {
 	return span{pk: s.logPartition(id, epoch), low: recordSort(low), high: recordSort(high)}
 }
@@ -217,8 +218,8 @@ func (s *Store) transcriptSpan(id chat.ThreadID, epoch chat.Epoch, high chat.Seq
 	return span{pk: s.logPartition(id, epoch), low: transcriptSort(0), high: transcriptSort(high)}
 }
 
-// splitLiveKey takes the key of an item of the live index apart: the key of its user, and the run or the erasure, neither
-// of which is the erasure of the user.
+// splitLiveKey splits the key of an entry of the live index into its user's key and the run or the erasure of a thread.
+// The erasure of a whole user has neither.
 func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
 	user, isUser := strings.CutPrefix(k.pk, userPrefix)
 	if isUser && k.sk == userErasureSort {
@@ -231,12 +232,13 @@ func splitLiveKey(k key) (user string, run chat.RunID, e Erasure, err error) {
 	thread, epoch, _ := strings.Cut(id, "#")
 	e = Erasure{chat.ThreadID(thread), chat.Epoch(epoch)}
 	if !isUser || !isErasure || checkLog(e.Thread, e.Epoch) != nil {
-		return "", "", e, fmt.Errorf("an entry of the live index is neither a run's nor an erasure's (sort key of %d bytes)", len(k.sk))
+		return "", "", e, fmt.Errorf("an entry of the live index is neither a run nor an erasure (sort key of %d bytes)",
+			len(k.sk))
 	}
 	return user, "", e, nil
 }
 
-// checkID keeps what could leave its place in a key out of keys. what names the thing, for the error.
+// checkID rejects an id that could change the structure of a key. what names the kind of id, for the error.
 func checkID[ID ~string](what string, id ID) error {
 	if err := chat.CheckID(string(id)); err != nil {
 		return fmt.Errorf("%s id: %w", what, err)
@@ -244,8 +246,8 @@ func checkID[ID ~string](what string, id ID) error {
 	return nil
 }
 
-// checkConnectionID is checkID for API Gateway's ids, which contain '=': printable characters but '#', below aboveAll, or
-// a list of connections would end before them.
+// checkConnectionID is checkID for API Gateway's ids, which contain '='. It accepts printable characters except '#', below
+// aboveAll: a list of connections ends at aboveAll.
 func checkConnectionID(id chat.ConnectionID) error {
 	outside := func(c rune) bool { return c < '!' || c >= '~' || c == '#' }
 	if id == "" || len(id) > chat.MaxID || strings.ContainsFunc(string(id), outside) {

@@ -11,57 +11,58 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// StartQueued moves what may start from the queue to seats and returns those runs: the caller invokes turn for each. Of
-// more than a transaction takes, the others start with the next call: sweep's, within a minute.
+// StartQueued moves the queued runs that may start now to slots and returns them. The caller invokes turn for each. If
+// more runs may start than fit into one transaction, the next call starts the others; sweep calls StartQueued within a
+// minute.
 func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		d, err := s.queueItem(ctx)
-		if err != nil || d.Erasing || len(d.Queued) == 0 {
+		item, err := s.queueItem(ctx)
+		if err != nil || item.Erasing || len(item.Queued) == 0 {
 			return nil, err
 		}
-		started, err := s.startQueued(ctx, d.queue(), nonce)
+		started, err := s.startQueued(ctx, item.queue(), nonce)
 		if err == nil {
 			return started, nil
 		}
 		if !anyRefused(err) {
-			return nil, fmt.Errorf("start what waits: %w", err)
+			return nil, fmt.Errorf("start queued runs: %w", err)
 		}
 		if own, err := s.startedBy(ctx, started, nonce); err != nil || len(own) > 0 {
 			return own, err
 		}
 		if waited := pause(ctx, n); waited != nil {
-			return nil, fmt.Errorf("start what waits: %w", waited)
+			return nil, fmt.Errorf("start queued runs: %w", waited)
 		}
 	}
 }
 
-// startQueued returns the runs that it starts, also with the error of their transaction.
-func (s *Store) startQueued(ctx context.Context, d runqueue.Queue, nonce string) ([]Run, error) {
-	if after, _ := d.Next(runqueue.Policy{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
-		// Some must stay: behind runs, or behind seats that nobody has given back?
+// startQueued makes one attempt. It returns the runs that it starts, also together with the error of their transaction.
+func (s *Store) startQueued(ctx context.Context, q runqueue.Queue, nonce string) ([]Run, error) {
+	if after, _ := q.Next(runqueue.Policy{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
+		// Some runs stay queued. Perhaps a run that has ended still has a slot.
 		var err error
-		if d, err = s.withoutEndedRuns(ctx, d); err != nil {
+		if q, err = s.withoutEndedRuns(ctx, q); err != nil {
 			return nil, err
 		}
 	}
-	d, next, err := s.startable(ctx, d)
+	q, next, err := s.startable(ctx, q)
 	if err != nil || len(next) == 0 {
 		return nil, err
 	}
 	parts := make([]types.TransactWriteItem, 0, 2*len(next)+1)
-	seats, err := s.setQueue(d, false)
+	queue, err := s.setQueue(q, false)
 	if err != nil {
 		return nil, err
 	}
-	parts = append(parts, seats)
+	parts = append(parts, queue)
 	now := s.t.c.Now()
 	started := make([]Run, 0, len(next))
-	for _, w := range next {
-		r := w.run
-		parts = append(parts, s.begin(w.thread, ""), s.t.updatePart(update{
+	for _, n := range next {
+		r := n.run
+		parts = append(parts, s.begin(n.thread, ""), s.t.updatePart(update{
 			key: key{r.PK, r.SK}, change: "SET #status = :admitted, #deadline = :deadline, #due = :due, #nonce = :nonce",
 			when: "attribute_exists(#pk) AND #status = :queued AND #fence = :zero",
 			values: attributes{
@@ -80,7 +81,7 @@ func (s *Store) startQueued(ctx context.Context, d runqueue.Queue, nonce string)
 	return started, s.t.transact(ctx, parts...)
 }
 
-// startedBy are those of the runs that this very call started, its answer lost.
+// startedBy returns those of the runs that the call with this nonce started; the answer to its transaction was lost.
 func (s *Store) startedBy(ctx context.Context, runs []Run, nonce string) ([]Run, error) {
 	keys := make([]key, 0, len(runs))
 	for _, r := range runs {
@@ -88,7 +89,7 @@ func (s *Store) startedBy(ctx context.Context, runs []Run, nonce string) ([]Run,
 	}
 	found, err := s.t.getAll(ctx, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read what was started: %w", err)
+		return nil, fmt.Errorf("read the runs that may have been started: %w", err)
 	}
 	var own []Run
 	for _, r := range runs {
@@ -103,49 +104,50 @@ func (s *Store) startedBy(ctx context.Context, runs []Run, nonce string) ([]Run,
 	return own, nil
 }
 
-// starter is a run that waits, and its thread.
+// starter is a queued run that may start, with its thread.
 type starter struct {
 	run    runItem
 	thread threadItem
 }
 
-// startable is the desk with what starts now moved to seats, and those runs. What does not wait any more, or whose
-// thread is gone, is taken off the desk: it must not keep the others from starting, and neither must what waits on a
-// thread that waits for a person or was deleted. No more than its threads are read.
-func (s *Store) startable(ctx context.Context, was runqueue.Queue) (runqueue.Queue, []starter, error) {
-	rules := runqueue.Policy{Limits: s.t.c.Limits, AwaitingInput: map[chat.ThreadID]bool{}}
-	rules.Limits.Runs = min(rules.Limits.Runs, len(was.Slots)+(mostParts-1)/2) // the desk, and two parts for each
+// startable returns the run queue after the start of the runs that may start now, and those runs. It removes entries whose
+// run is not queued any more or whose thread does not exist, and skips entries whose thread has open interrupts or was
+// deleted: neither may keep other runs from starting. It reads only the runs and threads that could start.
+func (s *Store) startable(ctx context.Context, q runqueue.Queue) (runqueue.Queue, []starter, error) {
+	policy := runqueue.Policy{Limits: s.t.c.Limits, AwaitingInput: map[chat.ThreadID]bool{}}
+	// A transaction has one part for the run queue and two for each run.
+	policy.Limits.Runs = min(policy.Limits.Runs, len(q.Slots)+(mostParts-1)/2)
 	for {
-		d, next := was.Next(rules)
+		after, next := q.Next(policy)
 		var keys []key
-		for _, w := range next { // of different threads
-			keys = append(keys, s.runKey(w.Run), s.threadKey(w.Thread))
+		for _, e := range next { // of different threads
+			keys = append(keys, s.runKey(e.Run), s.threadKey(e.Thread))
 		}
 		found, err := s.t.getAll(ctx, keys)
 		if err != nil {
-			return d, nil, fmt.Errorf("read what waits: %w", err)
+			return after, nil, fmt.Errorf("read the queued runs and their threads: %w", err)
 		}
 		runs := make([]starter, 0, len(next))
-		for _, w := range next {
-			r, err := asRun(found[s.runKey(w.Run).sk])
+		for _, e := range next {
+			r, err := asRun(found[s.runKey(e.Run).sk])
 			if err != nil {
-				return d, nil, err
+				return after, nil, err
 			}
 			var t threadItem
-			if err := attributevalue.UnmarshalMap(found[s.threadKey(w.Thread).sk], &t); err != nil {
-				return d, nil, fmt.Errorf("read a thread: %w", err)
+			if err := attributevalue.UnmarshalMap(found[s.threadKey(e.Thread).sk], &t); err != nil {
+				return after, nil, fmt.Errorf("decode a thread: %w", err)
 			}
 			switch {
 			case chat.RunStatus(r.Status) != chat.RunQueued || t.ID == "":
-				was = was.Remove(w.Run)
-			case len(s.t.open(t)) > 0 || !s.t.visible(t): // a deleted thread's runs are found here and cancelled
-				rules.AwaitingInput[w.Thread] = true
+				q = q.Remove(e.Run)
+			case len(s.t.open(t)) > 0 || !s.t.visible(t): // CancelRuns cancels the runs of a deleted thread
+				policy.AwaitingInput[e.Thread] = true
 			default:
 				runs = append(runs, starter{r, t})
 			}
 		}
 		if len(runs) == len(next) {
-			return d, runs, nil
+			return after, runs, nil
 		}
 	}
 }

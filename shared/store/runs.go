@@ -15,33 +15,33 @@ import (
 )
 
 const (
-	claimTime = 200 * time.Second   // from admission to the claim; Lambda gives turn's event up after 180 s
-	queueTime = time.Hour           // in the queue
-	leaseTime = 20 * time.Second    // of a claim, unless renewed
-	overTime  = 60 * time.Second    // beyond a run's limit, until sweep looks at it whatever its lease
+	claimTime = 200 * time.Second   // maximum from the admission to the claim; Lambda drops turn's event after 180 s
+	queueTime = time.Hour           // maximum in the queue
+	leaseTime = 20 * time.Second    // from a claim or a renewal to the end of the lease
+	overTime  = 60 * time.Second    // from the run's time limit to its deadline, after which no lease can be renewed
 	runLife   = 90 * 24 * time.Hour // of a run's record
-	inputLife = 2 * time.Hour       // longer than a run can wait and run; its log and transcript hold the question
+	inputLife = 2 * time.Hour       // longer than a run can be queued and run; the log and the transcript keep the messages
 )
 
-// Run is one run's record.
+// Run is the record of a run.
 type Run struct {
 	ID              chat.RunID
 	Thread          chat.ThreadID
 	Agent           string
 	Status          chat.RunStatus
-	Fence           int64 // how often it was claimed
+	Fence           int64 // number of claims
 	LeaseExpires    time.Time
 	CancelRequested bool
 	Created, Ended  time.Time
-	Started         time.Time // first claim; zero: not yet
-	Attempts        int       // claims by turn
-	Deadline        time.Time // by when it is to be claimed, or ended
-	Due             time.Time // when sweep looks at it next
+	Started         time.Time // time of the first claim; zero if there was none
+	Attempts        int       // number of claims by turn
+	Deadline        time.Time // by this time the run must be claimed, or ended
+	Due             time.Time // when sweep examines the run next
 	Usage           []agui.Usage
 	Stats           chat.RunStats
 }
 
-// Run reads a run's record, or chat.ErrNotFound.
+// Run reads the record of a run. It fails with chat.ErrNotFound.
 func (s *Store) Run(ctx context.Context, id chat.RunID) (Run, error) {
 	item, err := s.runItem(ctx, id)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
 	return item, nil
 }
 
-// Input reads what a run was asked and the grants of its admission. It is there for as long as the run may need it.
+// Input reads the input of a run, with the grants of its admission. The input is kept for as long as the run may need it.
 func (s *Store) Input(ctx context.Context, id chat.RunID) (Admission, error) {
 	run, err := s.runItem(ctx, id)
 	if err != nil {
@@ -90,52 +90,54 @@ func (i inputItem) admission() (a Admission, err error) {
 }
 
 func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
-	asked, err := json.Marshal(a)
+	input, err := json.Marshal(a)
 	if err != nil {
-		return fmt.Errorf("write a run's input: %w", err)
+		return fmt.Errorf("store a run's input: %w", err)
 	}
 	k := s.inputKey(a.Run, nonce)
-	item := inputItem{PK: k.pk, SK: k.sk, Input: string(asked), Expires: s.t.expiry(inputLife)}
+	item := inputItem{PK: k.pk, SK: k.sk, Input: string(input), Expires: s.t.expiry(inputLife)}
 	if err := s.t.put(ctx, item, "", nil); err != nil {
-		return fmt.Errorf("write a run's input: %w", err)
+		return fmt.Errorf("store a run's input: %w", err)
 	}
 	return nil
 }
 
-// RunQueue reads the user's desk, consistently.
+// RunQueue reads the user's run queue, consistently.
 func (s *Store) RunQueue(ctx context.Context) (runqueue.Queue, error) {
 	item, err := s.queueItem(ctx)
 	return item.queue(), err
 }
 
-// setQueue is the change of the desk to d if it still has d's version and, unless leaving says that runs only leave it,
-// the user is not being erased.
-func (s *Store) setQueue(d runqueue.Queue, leaving bool) (types.TransactWriteItem, error) {
+// setQueue changes the stored run queue to q, on the condition that it still has q's version. Unless leaving is true,
+// which means that the change only removes runs, another condition is that the user is not being erased.
+func (s *Store) setQueue(q runqueue.Queue, leaving bool) (types.TransactWriteItem, error) {
 	item := queueItem{Slots: map[string]string{}, Queued: []queuedItem{}}
-	for run, thread := range d.Slots {
+	for run, thread := range q.Slots {
 		item.Slots[string(run)] = string(thread)
 	}
-	for _, w := range d.Queued {
-		item.Queued = append(item.Queued, queuedItem{Run: string(w.Run), Thread: string(w.Thread), Priority: int(w.Priority)})
+	for _, e := range q.Queued {
+		item.Queued = append(item.Queued, queuedItem{
+			Run: string(e.Run), Thread: string(e.Thread), Priority: int(e.Priority),
+		})
 	}
-	seats, err := attributevalue.Marshal(item.Slots)
+	slots, err := attributevalue.Marshal(item.Slots)
 	if err != nil {
-		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
+		return types.TransactWriteItem{}, fmt.Errorf("encode the run queue: %w", err)
 	}
 	queued, err := attributevalue.Marshal(item.Queued)
 	if err != nil {
-		return types.TransactWriteItem{}, fmt.Errorf("write the desk: %w", err)
+		return types.TransactWriteItem{}, fmt.Errorf("encode the run queue: %w", err)
 	}
 	u := update{
 		key: s.queueKey(), change: "SET #slots = :slots, #queued = :queued, #full = :full, #version = :next",
 		when: "attribute_exists(#pk) AND #version = :version",
 		values: attributes{
-			":slots": seats, ":queued": queued, ":full": number(millis(d.Full)),
-			":version": number(d.Version), ":next": number(d.Version + 1),
+			":slots": slots, ":queued": queued, ":full": number(millis(q.Full)),
+			":version": number(q.Version), ":next": number(q.Version + 1),
 		},
 	}
 	switch {
-	case d.Version == 0: // there is none, or the tombstone of an erased one
+	case q.Version == 0: // there is no item, or the item of a user whose erasure has ended
 		u.change, u.when = u.change+" REMOVE #erasing, #expires", absent
 		delete(u.values, ":version")
 		u.values[":now"] = number(s.t.nowSeconds())
@@ -145,30 +147,30 @@ func (s *Store) setQueue(d runqueue.Queue, leaving bool) (types.TransactWriteIte
 	return s.t.updatePart(u), nil
 }
 
-// withoutEndedRuns takes the runs off the desk that sit there although they have ended or are gone, so that no seat outlives
-// its run. Those whose lease is past stay until their end: sweep finds them in the index live when they are due.
-func (s *Store) withoutEndedRuns(ctx context.Context, d runqueue.Queue) (runqueue.Queue, error) {
-	keys := make([]key, 0, len(d.Slots))
-	for run := range d.Slots {
+// withoutEndedRuns frees the slots of runs that have ended or do not exist, so that no slot outlives its run. Runs whose
+// lease has expired keep their slots until they end: sweep finds them in the index live when they are due.
+func (s *Store) withoutEndedRuns(ctx context.Context, q runqueue.Queue) (runqueue.Queue, error) {
+	keys := make([]key, 0, len(q.Slots))
+	for run := range q.Slots {
 		keys = append(keys, s.runKey(run))
 	}
 	found, err := s.t.getAll(ctx, keys)
 	if err != nil {
-		return d, fmt.Errorf("read the runs of the desk: %w", err)
+		return q, fmt.Errorf("read the runs with a slot: %w", err)
 	}
-	for run := range d.Slots {
+	for run := range q.Slots {
 		item, err := asRun(found[s.runKey(run).sk])
 		if err != nil {
-			return d, err
+			return q, err
 		}
 		if item.ID == "" || s.t.expired(item.Expires) || chat.RunStatus(item.Status).Terminal() {
-			d = d.Remove(run)
+			q = q.Remove(run)
 		}
 	}
-	return d, nil
+	return q, nil
 }
 
-// asRun reads a RUN item; without one it is the zero item.
+// asRun decodes a RUN item. Without an item it returns the zero item.
 func asRun(item attributes) (r runItem, err error) {
 	if err := attributevalue.UnmarshalMap(item, &r); err != nil {
 		return r, fmt.Errorf("read a run: %w", err)

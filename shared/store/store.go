@@ -1,7 +1,8 @@
-// Package store keeps everything that Carrel remembers in one DynamoDB table. Table.For(user) is the only door to a
-// user's data: no method behind it takes a user, so another user's data has no name in the program. keys.go is the
-// only place that builds a key. Every conditional write recognises itself, because the SDK repeats a write whose answer
-// was lost.
+// Package store keeps all of Carrel's data in one DynamoDB table. Table.For(user) is the only way to a user's data. The
+// methods of a Store take no user, so a program cannot express access to the data of another user. Only keys.go builds
+// keys. The SDK repeats a write whose answer was lost, so every conditional write recognises its own earlier success.
+//
+// Start with admit.go (a run is requested), claim.go and lease.go (a worker takes it), append.go (its events) and end.go.
 package store
 
 import (
@@ -20,43 +21,43 @@ import (
 )
 
 const (
-	// requestTime bounds one request with the SDK's repetitions, patience a method that begins again after conflicts.
+	// requestTime bounds one request including the SDK's retries. patience bounds a method that retries after conflicts.
 	requestTime = 5 * time.Second
 	patience    = 10 * time.Second
 )
 
-// Config is what a Table is made from.
+// Config configures a Table.
 type Config struct {
-	Name   string           // of the table
-	Limits chat.Limits      // of every user
+	Name   string           // the name of the table
+	Limits chat.Limits      // for every user
 	Now    func() time.Time // nil: time.Now
-	NewID  func() string    // nonces and epochs; nil: random ones
+	NewID  func() string    // returns nonces and epochs; nil: random values
 
-	// Worker returns the id of the invocation that claims a run, which a failure record names too; nil: none is stored.
+	// Worker returns the id of the invocation that claims a run. A failure record contains the same id. nil stores no id.
 	Worker func(context.Context) string
 }
 
-// Table is the table. It holds no user's anything and is shared by all requests.
+// Table is the table. It holds no data of a user, and all requests share it.
 type Table struct {
 	db *dynamodb.Client
 	c  Config
 }
 
-// NewClient makes the client of the table from a function's AWS configuration. Each of its requests has a deadline of
-// its own.
+// NewClient returns a client for the table from a function's AWS configuration. Each of its requests has its own
+// deadline.
 func NewClient(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
-		if cfg.Retryer == nil { // the options have the SDK's own by now
-			o.Retryer = retry.NewStandard(soon)
+		if cfg.Retryer == nil { // o.Retryer is the SDK's default here
+			o.Retryer = retry.NewStandard(retryFast)
 		}
 		o.APIOptions = append(o.APIOptions, withDeadline)
 	})
 }
 
-// soon has what was throttled or failed on the way tried five times within about two seconds: the SDK's own pauses are
-// longer than a request has time, and its three tries fewer than a partition needs that has to be split.
-func soon(o *retry.StandardOptions) {
+// retryFast retries a throttled or failed request up to five times within about two seconds. The SDK's default pauses are
+// longer than requestTime allows, and its three tries are too few while DynamoDB splits a partition.
+func retryFast(o *retry.StandardOptions) {
 	o.MaxAttempts = 5
 	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
 		return mrand.N(50 * time.Millisecond << min(attempt, 5)), nil
@@ -73,7 +74,7 @@ func withDeadline(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// New opens the table. It makes no request.
+// New returns the table. It makes no request.
 func New(db *dynamodb.Client, c Config) *Table {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -82,19 +83,19 @@ func New(db *dynamodb.Client, c Config) *Table {
 		c.Limits.Retention = chat.DefaultLimits().Retention
 	}
 	if c.NewID == nil {
-		c.NewID = func() string { return rand.Text()[:16] } // 80 bits; longer ones cost units in every log record
+		c.NewID = func() string { return rand.Text()[:16] } // 80 bits; longer ids would cost write units in each log record
 	}
 	return &Table{db: db, c: c}
 }
 
-// Store is one user's part of the table. All of its methods are safe for concurrent use.
+// Store gives access to one user's part of the table. Its methods are safe for concurrent use.
 type Store struct {
 	t    *Table
 	user chat.User
-	pk   string // of the user's own items
+	pk   string // the partition of the user's items
 }
 
-// For opens one user's part. The zero user is refused with chat.ErrNoUser.
+// For returns the Store of a user. It fails with chat.ErrNoUser for the zero User.
 func (t *Table) For(u chat.User) (*Store, error) {
 	if u.IsZero() {
 		return nil, fmt.Errorf("open a user's part of the table: %w", chat.ErrNoUser)
@@ -102,13 +103,13 @@ func (t *Table) For(u chat.User) (*Store, error) {
 	return &Store{t: t, user: u, pk: userPartition(u)}, nil
 }
 
-// nowSeconds is the clock as TTL counts it.
+// nowSeconds returns the current time in seconds, as TTL counts it.
 func (t *Table) nowSeconds() int64 { return t.c.Now().Unix() }
 
-// expiry is the TTL of an item that may go after d.
+// expiry returns the TTL value of an item that may be deleted after d.
 func (t *Table) expiry(d time.Duration) int64 { return t.c.Now().Add(d).Unix() + 1 }
 
-// expired tells whether an item is to be treated as gone: TTL deletes days late.
+// expired reports whether an item must be treated as deleted: DynamoDB's TTL deletes up to days late.
 func (t *Table) expired(expires int64) bool { return expires != 0 && expires < t.nowSeconds() }
 
 func millis(t time.Time) int64 {
