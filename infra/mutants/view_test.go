@@ -225,7 +225,7 @@ func runGuards() []guard {
 		},
 		{
 			name: "a late ready does not undo an accepted", file: file,
-			from: `return a.asked < r.N })`, to: `return a.asked >= 0 })`,
+			from: `return a.n < r.N })`, to: `return a.n >= 0 })`,
 		},
 		{
 			name: "an answered question does not come back", file: "shared/client/interrupts.go",

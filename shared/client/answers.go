@@ -33,8 +33,8 @@ func (v *View) page(f *wire.HistoryPage) {
 	}
 }
 
-// refusedAsked takes a refusal. A thread that there is none of has no row.
-func (v *View) refusedAsked(f *wire.Error) {
+// callRefused takes a refusal. A thread that there is none of has no row.
+func (v *View) callRefused(f *wire.Error) {
 	a := v.requests.answer("", "", f.RequestID)
 	if a == nil {
 		return
@@ -148,7 +148,7 @@ func (v *View) refused(f *wire.Error) {
 		run = ""
 	default:
 		run = ""
-		v.refusedAsked(f)
+		v.callRefused(f)
 	}
 	v.notice(Notice{Code: f.Code, Message: f.Message, RunID: run, Field: f.Field, RetryAfterMS: f.RetryAfterMS})
 	v.answered()

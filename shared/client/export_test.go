@@ -11,6 +11,6 @@ func (v *View) Wanted() bool { return v.wanted }
 
 // Request sends any request that is answered once, such as a Rename.
 func (v *View) Request(now time.Time, f wire.ClientFrame) error {
-	_, err := v.ask(now, f.Named().Thread, f)
+	_, err := v.call(now, f.Named().Thread, f)
 	return err
 }

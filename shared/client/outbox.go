@@ -7,10 +7,10 @@ import (
 	"carrel/shared/wire"
 )
 
-// flushAsked sends the first of each thread.
-func (v *View) flushAsked(again bool) {
+// flushCalls sends the first of each thread.
+func (v *View) flushCalls(again bool) {
 	first := map[chat.ThreadID]bool{}
-	for _, a := range v.requests.asked {
+	for _, a := range v.requests.calls {
 		if !first[a.thread] && (!a.sent || again) {
 			a.sent = true
 			v.send(a.frame)
@@ -40,7 +40,7 @@ func (v *View) flush(again bool) {
 			v.send(&wire.Cancel{Header: header("cancel." + string(c.id)), RunID: c.id})
 		}
 	}
-	v.flushAsked(again)
+	v.flushCalls(again)
 	if q.list && (!q.listSent || again) {
 		q.listSent = true
 		v.send(&wire.Threads{Header: header("threads")})
@@ -79,14 +79,14 @@ func (v *View) hello() {
 }
 
 func (v *View) helloFrame(n int64) *wire.Hello {
-	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.ask()}
+	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.sentCursor()}
 }
 
 // ping asks whether anything was missed.
 func (v *View) ping() {
 	s := &v.socket
 	s.pinging, s.pingSince, s.pingBase, s.pingedOut = true, v.now, v.now, v.requests.out()
-	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.ask()})
+	v.send(&wire.Ping{Header: header("ping"), ThreadID: v.open.id, Cursor: v.open.sentCursor()})
 }
 
 func (v *View) send(f wire.ClientFrame) {

@@ -13,7 +13,7 @@ import (
 
 // asked is a rename, a delete, a page of history or of runs, or an erase that was asked for. Of each thread only one is
 // out at a time, and one of those that concern no thread: API Gateway may run the frames of one socket in any order.
-type asked struct {
+type call struct {
 	frame    wire.ClientFrame
 	thread   chat.ThreadID
 	sent     bool // on this socket
@@ -23,21 +23,9 @@ type asked struct {
 	refused  *wire.Error
 }
 
-func (a *asked) id() string { return a.frame.Request().RequestID }
+func (a *call) id() string { return a.frame.Request().RequestID }
 
-// Rename gives a thread a title. One that the server would refuse is refused here.
-func (v *View) Rename(now time.Time, id chat.ThreadID, title string) error {
-	_, err := v.ask(now, id, &wire.Rename{Header: header("rename." + string(id)), ThreadID: id, Title: title})
-	return err
-}
-
-// Delete takes a thread away. A bad id is refused.
-func (v *View) Delete(now time.Time, id chat.ThreadID) error {
-	_, err := v.ask(now, id, &wire.Delete{Header: header("delete." + string(id)), ThreadID: id})
-	return err
-}
-
-func (v *View) ask(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*asked, error) {
+func (v *View) call(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*call, error) {
 	if _, err := wire.EncodeClient(f); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -46,18 +34,18 @@ func (v *View) ask(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*asked,
 	}
 	v.now = now
 	v.act()
-	a := &asked{frame: f, thread: id}
-	v.requests.asked = append(v.requests.asked, a)
+	a := &call{frame: f, thread: id}
+	v.requests.calls = append(v.requests.calls, a)
 	v.settle()
 	return a, nil
 }
 
 // answer takes what was asked off, and returns it: of that thread, or, without one, of that request id. It is nil if
 // nothing like it is out.
-func (q *requests) answer(kind string, thread chat.ThreadID, id string) *asked {
-	for i, a := range q.asked {
+func (q *requests) answer(kind string, thread chat.ThreadID, id string) *call {
+	for i, a := range q.calls {
 		if a.sent && (a.id() == id || thread != "" && a.thread == thread && strings.HasPrefix(a.id(), kind)) {
-			q.asked = slices.Delete(q.asked, i, i+1)
+			q.calls = slices.Delete(q.calls, i, i+1)
 			a.answered = true
 			return a
 		}
@@ -65,24 +53,11 @@ func (q *requests) answer(kind string, thread chat.ThreadID, id string) *asked {
 	return nil
 }
 
-// Runs asks for a page of the user's runs: limit of them (0: the server's default) behind the Before of another page ("":
-// the newest).
-func (v *View) Runs(now time.Time, before chat.ListCursor, limit int) error {
-	_, err := v.ask(now, "", &wire.Runs{Header: header("runs"), Before: before, Limit: limit})
-	return err
-}
-
-// Erase deletes all that the user has, for ever.
-func (v *View) Erase(now time.Time) error {
-	_, err := v.ask(now, "", &wire.Erase{Header: header("erase"), Confirm: true})
-	return err
-}
-
 // requests are what was asked and has no answer yet. Each is idempotent, so each may be sent again.
 type requests struct {
 	runs     []*pendingRun // in the order of their sending; of a thread only the first is out
 	cancels  []*pendingCancel
-	asked    []*asked
+	calls    []*call
 	list     bool
 	listSent bool
 	listed   map[chat.ThreadID]int64 // the rows that were there when the list was asked for, and their updated
@@ -126,7 +101,7 @@ func (q *requests) unsent() {
 	for _, c := range q.cancels {
 		c.sent = false
 	}
-	for _, a := range q.asked {
+	for _, a := range q.calls {
 		a.sent = false
 	}
 	q.listSent = false
@@ -179,15 +154,5 @@ func (q *requests) cancelled(run chat.RunID) bool {
 func (q *requests) out() bool {
 	return q.listSent || slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.n != 0 }) ||
 		slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.sent }) ||
-		slices.ContainsFunc(q.asked, func(a *asked) bool { return a.sent })
-}
-
-// SignOut ends all sessions of the user, on every device, and with cancelRuns all runs. The view is signed out then.
-func (v *View) SignOut(now time.Time, cancelRuns bool) error {
-	_, err := v.ask(now, "", signOutFrame(cancelRuns))
-	return err
-}
-
-func signOutFrame(cancelRuns bool) *wire.SignOut {
-	return &wire.SignOut{Header: header("signOut"), Everywhere: true, CancelRuns: cancelRuns}
+		slices.ContainsFunc(q.calls, func(a *call) bool { return a.sent })
 }

@@ -56,7 +56,7 @@ func (v *View) close(status Status, n Notice) {
 
 // dropRequests refuses what has no answer.
 func (v *View) dropRequests(n Notice) {
-	for _, a := range v.requests.asked {
+	for _, a := range v.requests.calls {
 		a.answered, a.refused = true, &wire.Error{Code: n.Code, Message: n.Message}
 	}
 	for _, r := range v.requests.runs {

@@ -42,27 +42,27 @@ type thread struct {
 type acceptance struct {
 	run   chat.RunID
 	state string
-	asked int64
+	n     int64
 }
 
 // heldEvents is a frame that does not follow the cursor. asked is the connection's n when it came: a hello with a
 // higher n was sent after it, so that hello's ready knows of its epoch.
 type heldEvents struct {
 	*wire.Events
-	asked int64
+	n int64
 }
 
 // take applies a frame, or holds it, or drops it, and reports whether an event was applied.
-func (t *thread) take(f *wire.Events, asked int64) bool {
+func (t *thread) take(f *wire.Events, n int64) bool {
 	if f.Epoch == "" || f.Seq < 1 || f.Seq > maxSeq || len(f.Events) == 0 || t.dead[f.Epoch] {
 		return false
 	}
 	if t.cursor.Epoch == "" && f.Seq == 1 {
 		// The thread's first events: nothing can be before them, so there is nothing to ask.
-		t.cursor.Epoch, t.adopted = f.Epoch, asked
+		t.cursor.Epoch, t.adopted = f.Epoch, n
 	}
 	if len(t.held) < maxHeld {
-		t.held = append(t.held, heldEvents{f, asked})
+		t.held = append(t.held, heldEvents{f, n})
 	}
 	return t.drain()
 }
@@ -136,7 +136,7 @@ func (t *thread) ready(r *wire.Ready) {
 	delete(t.dead, r.Epoch)
 	t.incomplete = false
 	t.held = slices.DeleteFunc(t.held, func(f heldEvents) bool {
-		settled := f.Epoch != r.Epoch && f.asked < r.N
+		settled := f.Epoch != r.Epoch && f.n < r.N
 		if settled {
 			t.dead[f.Epoch] = true
 		}
@@ -149,7 +149,7 @@ func (t *thread) ready(r *wire.Ready) {
 	for _, w := range r.Queued {
 		t.queued = append(t.queued, w.RunID)
 	}
-	t.accepted = slices.DeleteFunc(t.accepted, func(a acceptance) bool { return a.asked < r.N })
+	t.accepted = slices.DeleteFunc(t.accepted, func(a acceptance) bool { return a.n < r.N })
 	for _, a := range t.accepted {
 		if a.run != t.active && !slices.Contains(t.queued, a.run) {
 			t.place(a.run, a.state)
@@ -162,10 +162,10 @@ func (t *thread) ready(r *wire.Ready) {
 func (t *thread) reconnected(n int64) {
 	t.adopted = min(t.adopted, n)
 	for i := range t.accepted {
-		t.accepted[i].asked = n
+		t.accepted[i].n = n
 	}
 	for i := range t.held {
-		t.held[i].asked = n
+		t.held[i].n = n
 	}
 }
 
@@ -197,8 +197,8 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 }
 
 // accept takes an answer to a run: where it stands now.
-func (t *thread) accept(run chat.RunID, state string, asked int64) {
-	t.accepted = append(t.accepted, acceptance{run, state, asked})
+func (t *thread) accept(run chat.RunID, state string, n int64) {
+	t.accepted = append(t.accepted, acceptance{run, state, n})
 	t.place(run, state)
 }
 
@@ -238,7 +238,7 @@ func (t *thread) runs() (active chat.RunID, queued []chat.RunID) {
 func (t *thread) gap() bool { return len(t.held) > 0 || t.cursor.Seq < t.head || t.incomplete }
 
 // ask is the cursor as a hello or ping says it; without an event there is none.
-func (t *thread) ask() *chat.Cursor {
+func (t *thread) sentCursor() *chat.Cursor {
 	if t.cursor.Epoch == "" || t.cursor.Seq == 0 {
 		return nil
 	}

@@ -5,14 +5,20 @@ import (
 	"fmt"
 	"time"
 
+	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
-// ask asks and waits until it is answered. A refusal is a *Refused.
-func (c *Client) ask(ctx context.Context, f func(*View, time.Time) (*asked, error)) (*asked, error) {
-	var a *asked
+// send sends a call about a thread ("": none) and waits for its answer.
+func (c *Client) send(ctx context.Context, id chat.ThreadID, f wire.ClientFrame) (*call, error) {
+	return c.call(ctx, func(v *View, now time.Time) (*call, error) { return v.call(now, id, f) })
+}
+
+// call makes a call in the loop and waits for its answer. The error is a *Refused if the server has refused the call.
+func (c *Client) call(ctx context.Context, begin func(*View, time.Time) (*call, error)) (*call, error) {
+	var a *call
 	err := c.do(func(v *View, now time.Time) (err error) {
-		a, err = f(v, now)
+		a, err = begin(v, now)
 		return err
 	})
 	if err != nil {
@@ -39,7 +45,7 @@ func (c *Client) ask(ctx context.Context, f func(*View, time.Time) (*asked, erro
 	return a, nil
 }
 
-// Refused is the server's refusal of a request. Its message is written for a person.
+// Refused is the error of a request that the server has refused. Its message is written for a person.
 type Refused struct {
 	Code    wire.Code
 	Message string

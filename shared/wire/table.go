@@ -2,6 +2,36 @@ package wire
 
 import "fmt"
 
+// The types of a client's frames.
+const (
+	TypeHello   Type = "hello"
+	TypeRun     Type = "run"
+	TypeCancel  Type = "cancel"
+	TypeThreads Type = "threads" // also the type of its answer
+	TypeHistory Type = "history" // also the type of its answer
+	TypeRename  Type = "rename"
+	TypeDelete  Type = "delete"
+	TypeRuns    Type = "runs" // also the type of its answer
+	TypeErase   Type = "erase"
+	TypeSignOut Type = "signOut"
+	TypePing    Type = "ping"
+)
+
+// The types of the server's frames, beside those of the lists above.
+const (
+	TypeReady    Type = "ready"
+	TypeSnapshot Type = "snapshot"
+	TypePong     Type = "pong"
+	TypeEvents   Type = "events"
+	TypeAccepted Type = "accepted"
+	TypeRejected Type = "rejected"
+	TypeEnded    Type = "ended"
+	TypeThread   Type = "thread"
+	TypeDone     Type = "done"
+	TypeError    Type = "error"
+	TypePart     Type = "part"
+)
+
 // clientRow is one frame of a client in the table: how it is decoded, and how its type is set.
 type clientRow struct {
 	typ    Type

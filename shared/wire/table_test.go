@@ -17,7 +17,7 @@ import (
 	"carrel/shared/wire/wiretest"
 )
 
-// TestTable_EveryTypeHasARow compares the constants of wire.go with the tables.
+// TestTable_EveryTypeHasARow compares the constants of table.go with the tables.
 func TestTable_EveryTypeHasARow(t *testing.T) {
 	rows := append(wire.ClientTypes(), wire.ServerTypes()...)
 	constants := typeConstants(t)
@@ -28,15 +28,15 @@ func TestTable_EveryTypeHasARow(t *testing.T) {
 	}
 	for _, typ := range rows {
 		if !slices.Contains(slices.Collect(maps.Values(constants)), typ) {
-			t.Errorf("the type %q of shared/wire/table.go has no constant in wire.go", typ)
+			t.Errorf("the type %q has a row in shared/wire/table.go and no constant", typ)
 		}
 	}
 }
 
-// typeConstants returns the constants of type Type in wire.go, by name.
+// typeConstants returns the constants of type Type in table.go, by name.
 func typeConstants(t *testing.T) map[string]wire.Type {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "wire.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "table.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,36 +28,6 @@ const (
 // Type is the type field of a frame.
 type Type string
 
-// The types of a client's frames.
-const (
-	TypeHello   Type = "hello"
-	TypeRun     Type = "run"
-	TypeCancel  Type = "cancel"
-	TypeThreads Type = "threads" // also the type of its answer
-	TypeHistory Type = "history" // also the type of its answer
-	TypeRename  Type = "rename"
-	TypeDelete  Type = "delete"
-	TypeRuns    Type = "runs" // also the type of its answer
-	TypeErase   Type = "erase"
-	TypeSignOut Type = "signOut"
-	TypePing    Type = "ping"
-)
-
-// The types of the server's frames, beside those of the lists above.
-const (
-	TypeReady    Type = "ready"
-	TypeSnapshot Type = "snapshot"
-	TypePong     Type = "pong"
-	TypeEvents   Type = "events"
-	TypeAccepted Type = "accepted"
-	TypeRejected Type = "rejected"
-	TypeEnded    Type = "ended"
-	TypeThread   Type = "thread"
-	TypeDone     Type = "done"
-	TypeError    Type = "error"
-	TypePart     Type = "part"
-)
-
 // ClientFrame is one frame of a client: a pointer to a struct that embeds Header and has a row in clientTable.
 type ClientFrame interface {
 	// Request returns the frame's header.
