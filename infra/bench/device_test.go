@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"carrel/infra/local/meters"
 	"carrel/infra/local/stack"
+	"carrel/infra/testkit"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
@@ -20,30 +20,10 @@ import (
 // patience bounds every wait: only a deadlock or a dead machine takes that long.
 const patience = 2 * time.Minute
 
-// ours starts the repository's own template with an empty table until the test ends.
-func ours(t testing.TB, c stack.Config) *stack.Stack {
+// startStack starts the repository's own template with an empty table until the test ends.
+func startStack(t testing.TB, c stack.Config) *stack.Stack {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
-		os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		reason := "the DynamoDB engine is not installed: run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
-		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	c.Root, c.State, c.DynamoDB = "../..", t.TempDir(), os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	s, err := stack.Start(ctx, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return new(testkit.Kit).Start(t, c)
 }
 
 // device is one socket of one user on one thread. Only one goroutine at a time may use it.
@@ -153,18 +133,13 @@ func try(ctx context.Context, s *stack.Stack, text string, devices ...*device) (
 }
 
 // settled returns a run's usage after both of its invocations, message's and turn's, have ended.
-func settled(ctx context.Context, s *stack.Stack, run chat.RunID) (meters.Use, error) {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for {
-		u := s.Meters().Run(string(run))
-		if u.Invocations >= 2 {
-			return u, nil
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return u, fmt.Errorf("run %s with usage %+v does not end: %w", run, u, ctx.Err())
-		}
+func settled(ctx context.Context, s *stack.Stack, run chat.RunID) (used meters.Use, err error) {
+	err = testkit.Poll(ctx, func() bool {
+		used = s.Meters().Run(string(run))
+		return used.Invocations >= 2
+	})
+	if err != nil {
+		return used, fmt.Errorf("run %s with usage %+v does not end: %w", run, used, err)
 	}
+	return used, nil
 }

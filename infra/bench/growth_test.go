@@ -8,6 +8,7 @@ import (
 
 	"carrel/infra/local/meters"
 	"carrel/infra/local/stack"
+	"carrel/infra/testkit"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 )
@@ -16,7 +17,7 @@ import (
 // events. The newest 100 runs are always alike, because a model reads them; only the part before them grows.
 func TestBenchGrowth(t *testing.T) {
 	needsTime(t)
-	s := ours(t, stack.Config{Parameters: generous()})
+	s := startStack(t, stack.Config{Parameters: generous()})
 	thread := chat.ThreadID(chat.NewID(time.Now()))
 	own := direct(t, s, "alice")
 	d := open(t, s.Endpoints(), "alice", thread)
@@ -70,22 +71,16 @@ func grow(t testing.TB, own *store.Store, thread chat.ThreadID, size int) store.
 // using returns message's usage during do, after its invocation has ended.
 func using(t testing.TB, s *stack.Stack, do func()) meters.Use {
 	t.Helper()
-	of := func() meters.Use { return s.Meters().Read().Functions["MessageFunction"] }
-	before := of()
+	usage := func() meters.Use { return s.Meters().Read().Functions["MessageFunction"] }
+	before := usage()
 	do()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for {
-		if now := of(); now.Invocations > before.Invocations {
-			return meters.Use{Requests: now.Requests - before.Requests, ReadUnits: now.ReadUnits - before.ReadUnits,
-				WriteUnits: now.WriteUnits - before.WriteUnits, Posts: now.Posts - before.Posts}
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			t.Fatal("message's invocation does not end")
-		}
-	}
+	var now meters.Use
+	testkit.Eventually(t, ctx, "message's invocation ends", func() bool {
+		now = usage()
+		return now.Invocations > before.Invocations
+	})
+	return meters.Use{Requests: now.Requests - before.Requests, ReadUnits: now.ReadUnits - before.ReadUnits,
+		WriteUnits: now.WriteUnits - before.WriteUnits, Posts: now.Posts - before.Posts}
 }

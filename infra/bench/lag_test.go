@@ -30,7 +30,7 @@ func TestBenchLag(t *testing.T) {
 	needsTime(t)
 	turns := map[emitter]string{carrels: build(t, carrels), naive: build(t, naive)}
 	for _, devices := range []int{1, 3} {
-		s := ours(t, stack.Config{})
+		s := startStack(t, stack.Config{})
 		slow(t, s)
 		all := crowd(t, s, 1, devices)[0]
 		for range 2 {

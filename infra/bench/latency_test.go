@@ -3,13 +3,10 @@ package bench_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"carrel/infra/local/stack"
+	"carrel/infra/testkit"
 	"carrel/shared/chat"
 )
 
@@ -34,7 +32,7 @@ const (
 //	go test ./infra/bench -run - -bench FirstEvent -benchtime 1x
 func BenchmarkFirstEvent(b *testing.B) {
 	// One user starts more runs here than the default limits allow.
-	carrel := start(b, "../..", generous())
+	carrel := start(b, "", generous())
 	echo := start(b, "../local/stack/testdata/site", nil)
 	for b.Loop() {
 		for _, users := range []int{1, 20} {
@@ -47,18 +45,8 @@ func BenchmarkFirstEvent(b *testing.B) {
 
 func start(b *testing.B, root string, parameters map[string]string) stack.Endpoints {
 	b.Helper()
-	s, err := stack.Start(b.Context(), stack.Config{
-		Root: root, State: b.TempDir(), Builds: "../../.carrel/bench/" + filepath.Base(root), Parameters: parameters,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	return s.Endpoints()
+	builds := testkit.Path(b, filepath.Join(".carrel/bench", filepath.Base(root)))
+	return new(testkit.Kit).Start(b, stack.Config{Root: root, Builds: builds, Parameters: parameters}).Endpoints()
 }
 
 // exchange sends a request and returns the time to the first answer, after all is quiet again.
@@ -101,33 +89,14 @@ func report(b *testing.B, name string, users int, make func(i int) exchange) {
 
 func dial(b testing.TB, e stack.Endpoints, user string) *websocket.Conn {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Token,
-		strings.NewReader(url.Values{"user": {user}}.Encode()))
+	token := testkit.Token(b, b.Context(), e, user, time.Hour)
+	r, _, err := testkit.DialRawWith(b.Context(), e, user,
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := new(http.Client).Do(r)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var t struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&t); err != nil {
-		b.Fatal(err)
-	}
-	c, _, err := websocket.Dial(ctx, e.WebSocket,
-		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + t.AccessToken}}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c.SetReadLimit(1 << 20)
-	b.Cleanup(func() { c.CloseNow() })
-	return c
+	b.Cleanup(func() { _ = r.Conn.CloseNow() }) // it may be closed already
+	return r.Conn
 }
 
 // await reads until a message contains one of the words, and returns that word.

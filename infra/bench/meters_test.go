@@ -52,7 +52,7 @@ func (w *witness) see(r proxy.Request) {
 // TestMeters compares the meters with an independent count of the runs of two users who run at once. A naive emitter
 // must cost more for the same run.
 func TestMeters(t *testing.T) {
-	s := ours(t, stack.Config{})
+	s := startStack(t, stack.Config{})
 	users := []string{"alice", "bob"}
 	devices, witnesses, used := make([]*device, 2), []*witness{{}, {}}, make([]turn, 2)
 	for i, user := range users {
@@ -149,7 +149,7 @@ func TestReferenceTurn(t *testing.T) {
 	naiveTurn := build(t, naive)
 	for _, devices := range []int{1, 3} {
 		for _, e := range []emitter{carrels, naive} {
-			s := ours(t, stack.Config{})
+			s := startStack(t, stack.Config{})
 			if e == naive {
 				use(t, s, naiveTurn)
 			}

@@ -100,7 +100,7 @@ func TestBenchPath(t *testing.T) {
 	needsTime(t)
 	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1},
 		{200, 1, 1}} {
-		s := ours(t, stack.Config{Parameters: generous()})
+		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{durable: map[place]time.Time{}}
 		s.DynamoDB().SetHook(p.watch)
 		people := crowd(t, s, c.users, c.devices)
@@ -126,7 +126,7 @@ func TestBenchThroughput(t *testing.T) {
 	needsTime(t)
 	const deltas = 9000
 	for _, c := range []struct{ users, devices int }{{1, 1}, {1, 3}, {1, 10}, {20, 1}} {
-		s := ours(t, stack.Config{Parameters: generous()})
+		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{}
 		people := crowd(t, s, c.users, c.devices)
 		stream(t, p, people, "/stream 2 20", 1)

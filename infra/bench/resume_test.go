@@ -19,7 +19,7 @@ const (
 // alternate, and the resume runs twice in each round, which shows the machine's noise.
 func TestBenchResume(t *testing.T) {
 	needsTime(t)
-	s := ours(t, stack.Config{Parameters: generous()})
+	s := startStack(t, stack.Config{Parameters: generous()})
 	thread := chat.ThreadID(chat.NewID(time.Now()))
 	own := direct(t, s, "alice")
 	fill(t, own, thread, 10, 1)

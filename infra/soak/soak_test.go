@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +14,9 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/infra/testkit"
 	"carrel/shared/campaign"
+	"carrel/shared/chat"
 )
 
 // rest is the longest time until everything is quiet without new faults: leases expire, sweep runs, and sweep checks
@@ -171,31 +172,9 @@ func (w *world) write(t *testing.T, file string) {
 // start runs the repository's own template with limits that a soak does not reach.
 func start(t *testing.T, seed uint64) *stack.Stack {
 	t.Helper()
-	if _, err := os.Stat("../local/dynamodb/node_modules/@dynoxide"); err != nil &&
-		os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
-		reason := "the DynamoDB engine is not installed on " + runtime.GOOS + "/" + runtime.GOARCH +
-			": run make test, or set AWS_ENDPOINT_URL_DYNAMODB"
-		if os.Getenv("CARREL_REQUIRE_ALL") != "" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	state := cmp.Or(os.Getenv("STATE"), t.TempDir())
-	s, err := stack.Start(ctx, stack.Config{Root: "../..", State: state, Seed: seed, Minute: 2 * time.Second,
-		DynamoDB:    os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"),
+	return new(testkit.Kit).Start(t, stack.Config{State: os.Getenv("STATE"), Seed: seed, Minute: 2 * time.Second,
 		RetryDelays: []time.Duration{300 * time.Millisecond, time.Second},
 		Reorder:     15 * time.Millisecond, Life: 50 * time.Second, LoseDisconnects: seed%2 == 0,
 		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000",
-			"RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
-	if err != nil {
-		t.Fatalf("start the stack: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("stop the stack: %v", err)
-		}
-	})
-	return s
+			"FrameBurst": strconv.Itoa(chat.DefaultLimits().FrameBurst), "RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
 }

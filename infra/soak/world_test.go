@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/infra/testkit"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/client"
@@ -29,7 +28,6 @@ type world struct {
 	faultsOn bool               // faults may strike, so runs may fail
 	stop     context.CancelFunc // ends the soak at the first failure, so that the last steps are near the cause
 	began    time.Time
-	http     *http.Client
 
 	mu       sync.Mutex
 	steps    []step
@@ -49,8 +47,7 @@ func (s step) String() string { return fmt.Sprintf("%9.3fs  %-8s %s", s.at.Secon
 
 func newWorld(seed uint64, s *stack.Stack, users int) *world {
 	w := &world{seed: seed, stack: s, oracle: newOracle(), began: time.Now(), counted: map[string]int{},
-		arrivals: map[chat.RunID]int{},
-		http:     &http.Client{Timeout: 20 * time.Second}}
+		arrivals: map[chat.RunID]int{}}
 	random := rand.New(rand.NewPCG(seed, 77))
 	for i := range users {
 		mark := make([]byte, 14)
@@ -174,7 +171,7 @@ func (d *device) connect(ctx context.Context, id chat.ThreadID) error {
 		c, err := client.Dial(ctx, client.Config{URL: w.stack.Endpoints().WebSocket, Thread: id, OnFrame: l.receive,
 			Token: func(ctx context.Context) (string, error) {
 				w.count("sockets", 1)
-				return w.token(ctx, d.user.name)
+				return testkit.SignIn(ctx, w.stack.Endpoints(), url.Values{"user": {d.user.name}})
 			}})
 		if err == nil {
 			d.Client = c
@@ -291,25 +288,6 @@ func (d *device) erase(ctx context.Context, c *client.Client, id chat.ThreadID) 
 		u.world.fail(d.name, "delete %s: %v", id, err)
 	}
 	u.world.record(d.name, "delete %s: %v", id, err)
-}
-
-// token signs in at the local issuer.
-func (w *world) token(ctx context.Context, name string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.stack.Endpoints().Token,
-		strings.NewReader(url.Values{"user": {name}}.Encode()))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := w.http.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	var t struct {
-		AccessToken string `json:"access_token"`
-	}
-	return t.AccessToken, json.NewDecoder(answer.Body).Decode(&t)
 }
 
 // pause waits for a duration, or until the context ends.

@@ -19,7 +19,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// User is a made-up user. The secret stands in all that a test has the user say, and in nothing of anybody else.
+// User is a made-up user. All that the user says in a test contains the secret, and nothing that another user says does.
 type User struct {
 	Name, Secret string
 	Threads      []chat.ThreadID
@@ -79,7 +79,7 @@ func Open(t testing.TB, ctx context.Context, e stack.Endpoints, u *User, thread 
 	return d
 }
 
-// Record keeps a message as one that was sent to the device.
+// Record keeps a message of the server.
 func (d *Device) Record(m []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -208,7 +208,7 @@ func (d *Device) Connection(t testing.TB) string {
 	return string(d.Ready(t).ConnectionID)
 }
 
-// Containing counts the messages that were sent to the device, and those that contain a text, joined parts included.
+// Containing counts the messages that contain a text, joined parts included, of all messages that were sent to the device.
 func (d *Device) Containing(text string) (n, of int) {
 	var joiner wire.Joiner
 	messages := d.Messages()

@@ -35,7 +35,7 @@ type Env struct {
 	mu          sync.Mutex
 	users       []*User
 	threads     []chat.ThreadID // of the users
-	connections map[string]bool // those that have carried a thread of the users
+	connections map[string]bool // ids of the connections that have carried a thread of the users
 	gateway     apigateway.Faults
 	table       proxy.Hook
 }
@@ -165,7 +165,7 @@ func (s *sharedStack) hook(r proxy.Request) (f proxy.Fault, after func()) {
 	return hook(r)
 }
 
-// carries reports whether a message is on a connection of the Env's users: one that has carried a thread of theirs.
+// carries reports whether the connection of a message has carried a thread of the Env's users.
 func (e *Env) carries(m apigateway.Message) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

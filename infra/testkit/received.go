@@ -12,14 +12,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// Received is what was sent to a device. The events are kept by sequence number, as the bytes that they were sent in,
-// so that an event which was sent twice is one event.
+// Received holds the events that were sent to a device, by sequence number, as the bytes that they were sent in. An event
+// that was sent twice is kept once.
 type Received struct {
 	Events        map[chat.Seq]json.RawMessage
 	Frames        int
 	Foreign       int      // frames with a secret or a thread of another user
 	GatewayErrors int      // frames of API Gateway's own: a function failed
-	Problems      []string // what must not be sent to this device
+	Problems      []string // messages that must not be sent to this device
 
 	epoch chat.Epoch
 }

@@ -19,7 +19,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// Operator returns a client of the table with the rights of an operator, who may read and change all of it.
+// Operator returns a client of the table with the rights of an operator, which cover the whole table.
 func Operator(e stack.Endpoints) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(e.DynamoDB),
 		Credentials: e.Operator()})

@@ -79,17 +79,20 @@ func Seed(t testing.TB) uint64 {
 	return seed
 }
 
-// pollInterval is the time between two looks at a condition.
-const pollInterval = 20 * time.Millisecond
+// A poll looks again after minPoll, and after twice as long each time, up to maxPoll.
+const (
+	minPoll = 2 * time.Millisecond
+	maxPoll = 50 * time.Millisecond
+)
 
 // Poll checks a condition until it holds. It returns the error of ctx if ctx ends first.
 func Poll(ctx context.Context, condition func() bool) error {
-	again := time.NewTicker(pollInterval)
-	defer again.Stop()
-	for !condition() {
+	for interval := minPoll; !condition(); interval = min(2*interval, maxPoll) {
+		again := time.NewTimer(interval)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
+			again.Stop()
 			return ctx.Err()
 		}
 	}

@@ -130,7 +130,8 @@ func (s *attack) join(p *testkit.Raw) *testkit.Raw {
 	return p
 }
 
-// request sends a frame and returns its answer. Only the test's own goroutine, or one that it waits for, may call it.
+// request sends a frame and returns its answer. Only the test's own goroutine, or a goroutine that it waits for, may
+// call it.
 func (s *attack) request(p *testkit.Raw, frame []byte) testkit.Answer {
 	s.Helper()
 	s.countTry()
@@ -197,8 +198,8 @@ func inParallel[V any](all []V, work func(V)) {
 	working.Wait()
 }
 
-// ofAttacker reports whether an item belongs to an account that ever attacked; all others belong to somebody else. Long
-// names are hashed, and only attackers have long names.
+// ofAttacker reports whether an item belongs to an account that ever attacked. Long names are hashed, and only
+// attackers have long names.
 func ofAttacker(key, text string) bool {
 	pk, _, _ := strings.Cut(key, " ")
 	parts := strings.Split(pk, "#")

@@ -20,8 +20,8 @@ import (
 	"carrel/shared/wire/wiretest"
 )
 
-// frameValues returns the values of the attacker's frames, one of each type and with every field set. Attacks change one
-// field after the other, so a new type and a new field are attacked as soon as they stand in shared/wire/wiretest.
+// frameValues returns the values of the attacker's frames, one of each type and with every field set. Attacks change
+// one field after the other, so a new type and a new field are attacked as soon as they stand in shared/wire/wiretest.
 func frameValues(own ids) wiretest.Values {
 	n, err := strconv.ParseInt(testkit.NextN, 10, 64)
 	if err != nil {
@@ -44,8 +44,8 @@ func listCursor(prefix, id string) chat.ListCursor {
 	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(prefix + "1700000000000#" + id)))
 }
 
-// encodedFrames returns the frames as they are sent, by type. The types are in the order of an attack: those after which the
-// attacker can send nothing more come last, and before them the one that deletes the thread.
+// encodedFrames returns the frames as they are sent, by type. The types are in the order of an attack: those after
+// which the attacker can send nothing more come last, and before them the one that deletes the thread.
 func encodedFrames(t *testing.T, own ids) (types []wire.Type, frames map[wire.Type][]byte) {
 	t.Helper()
 	last := []wire.Type{wire.TypeDelete, wire.TypeSignOut, wire.TypeErase}

@@ -218,7 +218,7 @@ func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
 }
 
 // Users whose names begin like the victim's name, look like it, or look like a key of the victim, are other users.
-// Other claims of a token than its subject change nobody's identity.
+// Other claims of a token than its subject change no user's identity.
 func TestTheAttackerIsNamedLikeTheVictim(t *testing.T) {
 	t.Attr("row", "B3: users with nearly equal names, over sockets")
 	s := newAttack(t)

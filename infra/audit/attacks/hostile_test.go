@@ -11,9 +11,9 @@ import (
 	"carrel/shared/chat"
 )
 
-// hostile are values, as JSON, in the place of an id: with separators and wildcards, that look like parts of keys,
-// names that prototypes have, control characters, letters that look like others, long ones, and what is no text at all.
-func hostile(v *victim) []string {
+// hostileIDs returns values, as JSON, that are sent instead of an id: separators and wildcards, parts of keys, names of
+// JavaScript prototypes, control characters, look-alike letters, long texts, and values of other types.
+func hostileIDs(v *victim) []string {
 	texts := []string{
 		"", " ", "#", "a#b", "~", "!", "*", "?", "%", "%25", "$", "${user}", "{{user}}", ".", "..", "../" + v.name, "/",
 		"\\", "'", "\"", "`", ";--", "|",
@@ -37,7 +37,8 @@ func hostile(v *victim) []string {
 	return all
 }
 
-// Hostile ids in every place where an id may stand: what is no id is refused by name, what is one is nobody's.
+// The attacker sends hostile values in every field that takes an id. An invalid id is refused with the name of the
+// field, and a valid one names nothing.
 func TestTheAttackerSendsHostileIDs(t *testing.T) {
 	t.Attr("row", "C5: ids with separators and wildcards")
 	s := newAttack(t)
@@ -47,7 +48,7 @@ func TestTheAttackerSendsHostileIDs(t *testing.T) {
 	}
 	own := s.own(all[0])
 	types, frames := encodedFrames(t, own)
-	values, every := hostile(s.victim), max(1, 3/scale(1)) // each value in each third place, or in all of them
+	values, every := hostileIDs(s.victim), max(1, 3/scale(1)) // each value in each third place, or in all of them
 	inParallel(all, func(p *testkit.Raw) {
 		for i, kind := range types {
 			if i%len(all) != slices.Index(all, p) || endsSession(kind) {
@@ -69,13 +70,14 @@ func TestTheAttackerSendsHostileIDs(t *testing.T) {
 	s.verify()
 }
 
-// isID tells whether a text of a frame is an id.
+// isID reports whether a string of a frame is an id.
 func isID(l leaf) bool {
 	return !slices.Contains([]string{"title", "whenBusy"}, l.path) && !strings.HasSuffix(l.path, ".role") &&
 		!strings.HasSuffix(l.path, ".content") &&
 		!strings.HasSuffix(l.path, ".status")
 }
 
+// checkBadID sends a frame. An invalid id in it must be refused with the path of the field.
 func (s *attack) checkBadID(p *testkit.Raw, frame []byte, path, value string) {
 	s.Helper()
 	a := s.request(p, frame)
@@ -88,8 +90,8 @@ func (s *attack) checkBadID(p *testkit.Raw, frame []byte, path, value string) {
 	}
 }
 
-// Fields that are none of a frame's, which name the victim; keys that come twice, first or last the victim's; keys in
-// other cases: all of them are refused, in every frame and wherever objects stand in one.
+// The attacker adds fields that name the victim, keys that stand twice with the victim's value first or last, and keys
+// in another case. All of them are refused, in every frame and in every nested object.
 func TestTheAttackerAddsFields(t *testing.T) {
 	t.Attr("row", "C5: fields that no frame has")
 	s := newAttack(t)
@@ -128,13 +130,14 @@ func TestTheAttackerAddsFields(t *testing.T) {
 	s.verify()
 }
 
-// withField is a frame with a field more.
+// withField returns a frame with another field.
 func withField(t *testing.T, frame []byte, name, value string) []byte {
 	t.Helper()
 	return fmt.Appendf(nil, `%s,%s:%s}`, frame[:len(frame)-1], quote(name), value)
 }
 
-// twice are a frame's texts a second time, before and behind, under the same key and under ones of other case.
+// duplicateKeys returns a frame with each of its string fields a second time, at the begin and at the end, under the
+// same key and under keys of another case.
 func duplicateKeys(t *testing.T, frame []byte, v *victim) (all [][]byte) {
 	t.Helper()
 	for _, l := range leaves(t, frame) {

@@ -10,11 +10,11 @@ import (
 	"carrel/shared/wire"
 )
 
-// most is how many of the victim's ids of one kind are tried in each field.
+// mostIDs is how many of the victim's ids of one kind are tried in each field.
 const mostIDs = 4
 
-// Each id that the victim has, of whatever kind, in every field of every frame, from accounts that have things of their
-// own: the answer holds nothing that the account did not say itself.
+// The attacker sends each id of the victim, of every kind, in every field of every frame, from accounts with data of
+// their own. The answers contain nothing that the account did not send itself.
 func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
 	t.Attr("row", "C5: the victim's ids in each field of each frame")
 	s := newAttack(t)
@@ -70,7 +70,7 @@ func TestTheAttackerErases(t *testing.T) {
 	s.verify()
 }
 
-// A sign-out that names the victim's things ends the sender's own sessions only.
+// A sign-out that names the victim's ids ends only the sender's own sessions.
 func TestTheAttackerSignsOut(t *testing.T) {
 	s := newAttack(t)
 	p := s.attacker("mallory-signs-out")
@@ -93,33 +93,33 @@ func TestTheAttackerSignsOut(t *testing.T) {
 		a.Code != "signed_out" || a.RequestID != id {
 		t.Errorf("the sign-out is answered with %s", a.Raw)
 	}
-	// a frame sent before the close would be refused, and nobody would hear that
+	// A frame that is sent before the close would be refused, and the refusal would not be received.
 	if a, err := p.ReadAnswer(s.ctx); err == nil {
 		t.Errorf("after the sign-out the socket stays open, and is sent %s", a.Raw)
 	}
 	s.verify()
 }
 
-// What is the victim's together with what is the attacker's own: the own thread and the victim's run, the victim's
-// thread and an own run, the answer to the victim's question alone and beside that to an own one, cursors of one log on
-// the other. What comes of it is the attacker's own, or a refusal.
+// The attacker combines own ids with the victim's: the own thread and the victim's run, the victim's thread and an own
+// run, a response to the victim's interrupt alone and beside one to an own interrupt, and cursors of one log on the
+// other thread. The result is the attacker's own data or a refusal.
 func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
 	t.Attr("row", "C5: own and foreign ids together")
 	s := newAttack(t)
 	p := s.attacker("mallory-combines")
 	own, v := s.own(p), s.victim
-	asked := ids{thread: own.thread, run: newIDs().run}
-	s.request(p, asked.runFrame("/call notes_clear"))
+	question := ids{thread: own.thread, run: newIDs().run}
+	s.request(p, question.runFrame("/call notes_clear"))
 	s.waitIdle(p)
 	ready := s.request(p, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q}`, testkit.NextN, own.thread))
 	if len(ready.Interrupts) != 1 {
-		t.Fatalf("the attacker has no question of its own: %s", ready.Raw)
+		t.Fatalf("the attacker has no interrupt of its own: %s", ready.Raw)
 	}
-	mine := string(ready.Interrupts[0].ID)
+	ownInterrupt := string(ready.Interrupts[0].ID)
 	frames := combinedCursors(own, v)
 	for _, thread := range []string{own.thread, v.interrupted.thread, v.running.thread} {
 		for _, run := range []string{v.interrupted.run, v.running.run, v.queued, testkit.FreshRun} {
-			for _, resume := range [][]string{{v.interrupted.interrupt}, {v.interrupted.interrupt, mine}, nil} {
+			for _, resume := range [][]string{{v.interrupted.interrupt}, {v.interrupted.interrupt, ownInterrupt}, nil} {
 				frames = append(frames, runWithResponses(t, thread, run, resume))
 			}
 		}
@@ -127,7 +127,7 @@ func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
 	for _, f := range frames {
 		a := s.request(p, f)
 		if strings.Contains(string(f), v.interrupted.interrupt) && a.Type != "rejected" && a.Code != "bad_frame" {
-			t.Errorf("%s, an answer to the victim's question, is answered with %s", f, a.Raw)
+			t.Errorf("%s, a response to the victim's interrupt, is answered with %s", f, a.Raw)
 		}
 	}
 	for _, run := range v.ids["run"] {
@@ -136,7 +136,7 @@ func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
 	s.verify()
 }
 
-// combinedCursors are hellos, pings and pages with places in one log and the name of another.
+// combinedCursors returns hellos, pings and requests for pages with a position in one log and the id of another thread.
 func combinedCursors(own ids, v *victim) (frames [][]byte) {
 	for _, thread := range []string{own.thread, v.history.thread, v.interrupted.thread, v.running.thread} {
 		for _, epoch := range []string{own.epoch, v.history.epoch, v.interrupted.epoch, v.running.epoch} {
@@ -156,56 +156,53 @@ func combinedCursors(own ids, v *victim) (frames [][]byte) {
 	return frames
 }
 
-// runWithResponses is a run with answers, or with a message if there are none.
+// runWithResponses returns a run with responses to interrupts, or with a message if there are none.
 func runWithResponses(t *testing.T, thread, run string, interrupts []string) []byte {
 	t.Helper()
 	frame := map[string]any{"type": "run", "n": json.Number(testkit.NextN), "runId": run, "threadId": thread,
 		"whenBusy": "reject", "messages": []any{}}
-	var answers []any
+	var responses []any
 	for _, id := range interrupts {
-		answers = append(answers, map[string]any{"interruptId": id, "status": "resolved",
+		responses = append(responses, map[string]any{"interruptId": id, "status": "resolved",
 			"payload": map[string]any{"approved": true}})
 	}
-	if frame["resume"] = answers; len(answers) == 0 {
+	if frame["resume"] = responses; len(responses) == 0 {
 		delete(frame, "resume")
 		frame["messages"] = []any{map[string]any{"id": run + ".1", "role": "user", "content": "/say mine"}}
 	}
 	return encode(t, frame)
 }
 
-// A run with the very id of one of the victim's, on a thread of the very id of theirs, is another run on another
-// thread: both go on side by side, and cancelling the one leaves the other alone.
+// A run with the id of the victim's run, on a thread with the id of the victim's thread, is another run on another
+// thread. Both are active side by side, and cancelling the one does not affect the other.
 func TestTheAttackersRunOfTheSameIDIsAnother(t *testing.T) {
 	t.Attr("row", "C5: a run with the id of the victim's run")
 	s := newAttack(t)
 	p, v := s.attacker("mallory-same-id"), s.victim
-	p2 := s.attacker("mallory-same-id")
+	other := s.attacker("mallory-same-id")
 	twin := ids{thread: v.running.thread, run: v.running.run}
 	if a := s.request(p, twin.runFrame("/say mine begins\n/stream 100000 10")); a.Type != "accepted" ||
 		a.State != "running" {
 		t.Fatalf("a run of the victim's id is answered with %s", a.Raw)
 	}
-	s.request(p2, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q}`, testkit.NextN, twin.thread))
-	if err := p.ReadUntil(s.ctx, func(raw []byte) bool {
-		return strings.Contains(string(raw),
-			"TEXT_MESSAGE_CONTENT")
-	}); err != nil {
+	s.request(other, fmt.Appendf(nil, `{"type":"hello","n":%s,"threadId":%q}`, testkit.NextN, twin.thread))
+	if err := p.ReadUntil(s.ctx, hasContent); err != nil {
 		t.Fatal(err)
 	}
-	if a := s.request(p2, fmt.Appendf(nil, `{"type":"cancel","runId":%q}`, twin.run)); a.Type != "accepted" {
+	if a := s.request(other, fmt.Appendf(nil, `{"type":"cancel","runId":%q}`, twin.run)); a.Type != "accepted" {
 		t.Errorf("the own run's cancel is answered with %s", a.Raw)
 	}
 	if err := readRunEnd(s.ctx, p, twin.run); err != nil {
-		t.Fatalf("the own run does not end: %v", err)
+		t.Fatalf("wait for the end of the own run: %v", err)
 	}
-	listens := v.sockets[len(v.sockets)-1]
-	v.request(t, s.ctx, listens, []byte(`{"type":"ping"}`), "pong") // what came before it is read
-	for goesOn := false; !goesOn; {
-		raw, err := listens.Read(s.ctx)
+	victimSocket := v.sockets[len(v.sockets)-1]
+	v.request(t, s.ctx, victimSocket, []byte(`{"type":"ping"}`), "pong") // reads all frames that were sent before
+	for streaming := false; !streaming; {
+		raw, err := victimSocket.Read(s.ctx)
 		if err != nil {
-			t.Fatalf("the victim's run does not go on: %v", err)
+			t.Fatalf("read the next event of the victim's run: %v", err)
 		}
-		goesOn = strings.Contains(string(raw), "TEXT_MESSAGE_CONTENT")
+		streaming = hasContent(raw)
 	}
 	s.verify()
 }

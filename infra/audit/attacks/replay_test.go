@@ -7,7 +7,6 @@ import (
 	"maps"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -16,9 +15,9 @@ import (
 	"carrel/shared/wire"
 )
 
-// All that the victim ever sent, byte by byte and socket by socket, on the sockets of an attacker: it makes the
-// attacker threads of their own, and nothing more. And a socket of one's own is worth nothing once its token is past:
-// every frame that was good on it is refused, and nothing is done.
+// The attacker replays all frames that the victim ever sent, byte by byte and socket by socket. They make threads of
+// the attacker and have no other effect. On a socket of the attacker whose token has expired every valid frame is
+// refused and has no effect.
 func TestTheAttackerReplaysFrames(t *testing.T) {
 	t.Attr("row", "C5: replayed frames, also after the token has expired")
 	s := newAttack(t)
@@ -27,7 +26,7 @@ func TestTheAttackerReplaysFrames(t *testing.T) {
 		p := s.attacker("mallory-replays")
 		seen := map[string]bool{}
 		for _, frame := range recorded.Sent {
-			if seen[string(frame)] { // what the tests ask again and again
+			if seen[string(frame)] { // the tests repeat these
 				continue
 			}
 			seen[string(frame)] = true
@@ -37,33 +36,27 @@ func TestTheAttackerReplaysFrames(t *testing.T) {
 			}
 			replayed++
 		}
-		// A calculation that is asked for again has the same result again: that one is no theft.
+		// The replayed calculation has the same result, which is not a leak.
 		for _, secret := range s.victim.secrets {
 			if !strings.HasPrefix(secret, "secret-") {
 				p.Sent = append(p.Sent, []byte(secret))
 			}
 		}
 	}
-	s.expires(s.join(target.expiring))
+	s.checkExpired(s.join(target.expiring))
 	t.Attr("figure", fmt.Sprintf("%d recorded frames of the victim replayed", replayed))
 	s.verify()
 }
 
-// expires waits until a socket's token is past, and says every frame twice.
-func (s *attack) expires(p *testkit.Raw) {
+// checkExpired waits until the token of a socket has expired, and sends every frame twice.
+func (s *attack) checkExpired(p *testkit.Raw) {
 	s.Helper()
 	own := s.own(s.attacker(p.User))
 	types, frames := encodedFrames(s.T, own)
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for s.request(p, []byte(`{"type":"ping"}`)).Code != "token_expired" {
-		select {
-		case <-again.C:
-		case <-s.ctx.Done():
-			s.Fatal("the token does not expire")
-		}
-	}
-	ours := func() map[string]string {
+	testkit.Eventually(s.T, s.ctx, "the token has expired", func() bool {
+		return s.request(p, []byte(`{"type":"ping"}`)).Code == "token_expired"
+	})
+	ownItems := func() map[string]string {
 		items := testkit.Items(s.T, s.ctx, s.Endpoints())
 		maps.DeleteFunc(items, func(key, _ string) bool {
 			return !strings.HasPrefix(key,
@@ -71,7 +64,7 @@ func (s *attack) expires(p *testkit.Raw) {
 		})
 		return items
 	}
-	before := ours()
+	before := ownItems()
 	for _, kind := range types {
 		for range 2 {
 			if a := s.request(p, frames[kind]); a.Type != "error" || a.Code != "token_expired" {
@@ -79,13 +72,13 @@ func (s *attack) expires(p *testkit.Raw) {
 			}
 		}
 	}
-	if after := ours(); !maps.Equal(after, before) {
-		s.Errorf("behind its expiry the account's items were\n%v\nand are\n%v", before, after)
+	if after := ownItems(); !maps.Equal(after, before) {
+		s.Errorf("after the expiry the account's items were\n%v\nand are\n%v", before, after)
 	}
 }
 
-// Frames of the server, sent by a client, and the names of API Gateway's own routes are refused like any other type
-// that there is not; a binary message costs the sender the socket.
+// Frames of the server that a client sends, and the names of API Gateway's routes, are refused like any unknown type. A
+// binary message closes the sender's socket.
 func TestTheAttackerNamesTheGatewaysRoutes(t *testing.T) {
 	t.Attr("row", "C5: frames named like API Gateway's routes, and frames of the server")
 	s := newAttack(t)
@@ -105,7 +98,7 @@ func TestTheAttackerNamesTheGatewaysRoutes(t *testing.T) {
 		frame := fmt.Appendf(nil, `{"type":%q,"threadId":%q,"connectionId":%q}`, kind, s.victim.running.thread,
 			s.victim.ids["connection"][0])
 		if a := s.request(p, frame); a.Code != "bad_frame" || a.Field != "type" {
-			t.Errorf("%s, which is the server's, is answered with %s", frame, a.Raw)
+			t.Errorf("%s, a frame of the server, is answered with %s", frame, a.Raw)
 		}
 	}
 	s.countTry()

@@ -15,9 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 )
 
-// A stolen connection id is of no use without the right to post: without a signature, with one of a key that nobody
-// has, and with one by a wrong secret, the API refuses to read, post and close, and the victim's socket hears nothing
-// of it.
+// A stolen connection id has no use without the right to post. Without a signature, with a signature of an unknown key,
+// and with one by a wrong secret, the API refuses to read, post and close, and the victim's socket is sent nothing.
 func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
 	t.Attr("row", "C5: a stolen connection id")
 	s := newAttack(t)
@@ -27,7 +26,8 @@ func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			for _, header := range []http.Header{nil, {"Authorization": {"Bearer x"}},
 				{"Authorization": {"AWS4-HMAC-SHA256 " +
-					"Credential=AKIDEXAMPLE/20260101/us-east-1/execute-api/aws4_request, SignedHeaders=host, Signature=00"}}} {
+					"Credential=AKIDEXAMPLE/20260101/us-east-1/execute-api/aws4_request, SignedHeaders=host, " +
+					"Signature=00"}}} {
 				if status := s.manage(method, management+"/@connections/"+strings.ReplaceAll(id, "=", "%3D"),
 					header); status != http.StatusForbidden {
 					t.Errorf("%s of the victim's connection with %v is answered with %d", method, header, status)
@@ -57,7 +57,7 @@ func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
 
 const forgedPost = `{"type":"error","code":"internal","message":"forgedPost by mallory"}`
 
-// manage calls @connections, and returns the status.
+// manage calls @connections and returns the status.
 func (s *attack) manage(method, url string, header http.Header) int {
 	s.Helper()
 	s.countTry()
@@ -78,21 +78,21 @@ func (s *attack) manage(method, url string, header http.Header) int {
 	return answer.StatusCode
 }
 
-// checkNotReceived wants all of the victim's sockets to live, and none to have heard a text.
+// checkNotReceived checks that all of the victim's sockets are open and that none was sent a text.
 func (s *attack) checkNotReceived(text string) {
 	s.Helper()
 	for i, p := range s.victim.sockets {
 		s.victim.request(s.T, s.ctx, p, []byte(`{"type":"ping"}`), "pong")
 		for _, m := range p.Received {
 			if bytes.Contains(m, []byte(text)) {
-				s.Errorf("the victim's socket %d heard %s", i, m)
+				s.Errorf("the victim's socket %d was sent %s", i, m)
 			}
 		}
 	}
 }
 
-// Should an event ever come with the victim's connection and the attacker as its user, which no client can bring about,
-// every frame is refused by the guard, nothing is posted to the victim, and each is recorded as a violation.
+// An event arrives with the victim's connection and the attacker as its user, which no client can cause. The guard
+// refuses every frame, nothing is posted to the victim, and each event is recorded as a violation.
 func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
 	t.Attr("row", "C5: an event on another user's connection")
 	s := newAttack(t)
@@ -116,8 +116,8 @@ func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
 			}
 		}
 		if answer, failed := s.invoke("MessageFunction", "MESSAGE", connection, name,
-			`{"type":"nonsense","requestId":"asked-by-whoever-says-it"}`); failed != "" {
-			t.Errorf("a frame that is none fails: %s", answer)
+			`{"type":"nonsense","requestId":"request-of-the-sender"}`); failed != "" {
+			t.Errorf("a malformed frame fails: %s", answer)
 		}
 		s.violations++
 		if answer, failed := s.invoke("DisconnectFunction", "DISCONNECT", connection, name, ""); failed != "" {
@@ -127,6 +127,6 @@ func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
 	}
 	t.Attr("figure", fmt.Sprintf("%v events of an attacker on the victim's connections, as many violations recorded",
 		s.violations))
-	s.checkNotReceived("asked-by-whoever-says-it")
+	s.checkNotReceived("request-of-the-sender")
 	s.verify()
 }

@@ -11,8 +11,8 @@ import (
 	"carrel/shared/tool/tooltest"
 )
 
-// attacksOn returns, by tool, arguments that try to reach the victim's data: those of the tool's test cases, and forms that
-// name the victim in a field of every tool.
+// attacksOn returns, by tool, arguments that try to reach the victim's data: those of the tool's test cases, and forms
+// that name the victim in a field of every tool.
 func attacksOn(t *testing.T, v *victim) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"carrel/infra/local/dynamodb/proxy"
 	"carrel/infra/local/meters"
@@ -18,14 +17,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// response is all that somebody who asks can learn: the answer's bytes, and what the asking cost.
+// response is all that the sender can learn: the bytes of the answer, and what the request cost.
 type response struct {
 	answer string
-	use    meters.Use // of message; without the bytes and the seconds that it took
+	use    meters.Use // of message, without bytes and seconds
 	steps  []string   // the requests of DynamoDB, in order
 }
 
-// twin is an id that nobody has, as like the victim's as can be: of the same length and kind, and of the same place
+// twin returns an id that does not exist and is like the victim's: of the same length and kind, and at the same place
 // among ids that sort by time.
 func twin(id string) string {
 	if run, n, dotted := strings.Cut(id, "."); dotted { // a message's id: its run's, and a number
@@ -43,17 +42,17 @@ func twin(id string) string {
 	return id[:len(id)-12] + random[:12]
 }
 
-// times are what a clock puts into an answer: milliseconds since the epoch.
+// times match the times in an answer: milliseconds since 1970.
 var times = regexp.MustCompile(`\b1[0-9]{12}\b`)
 
-// What is the victim's and what is nobody's cannot be told apart: for every frame type and every field that takes an
-// id, alone and all together, the answer to the victim's id and to one that nobody has is the same bytes, is made by
-// the same requests of DynamoDB in the same order, and costs the same. Only these are taken out before: what the sender
-// said itself (the ids, the request's id, n), and times.
+// The attacker cannot distinguish an id of the victim from one that does not exist. For every frame type and every
+// field that takes an id, alone and all together, the answers are the same bytes, are made by the same requests of
+// DynamoDB in the same order, and cost the same. Two things are removed before the comparison: what the sender sent
+// itself (the ids, the request's id, n), and times.
 func TestNotYoursIsNotThere(t *testing.T) {
 	t.Attr("row", "B3: a foreign id and an absent id get the same bytes after the same requests")
 	s := newAttack(t)
-	steps := &recorder{}
+	steps := &requestRecorder{}
 	s.DynamoDB().SetHook(steps.hook)
 	defer s.DynamoDB().SetHook(nil)
 	types, _ := encodedFrames(t, ids{thread: "t", run: "r", epoch: "e", interrupt: "i", message: "m"})
@@ -64,7 +63,7 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	}
 	inParallel(all, func(p *testkit.Raw) { owns[slices.Index(all, p)] = s.own(p) })
 	for i, kind := range types {
-		// None of these takes an id. TestTheAttackerCombinesOwnAndForeign sends the victim's cursors of lists.
+		// None of these takes an id. TestTheAttackerCombinesOwnAndForeign sends the victim's list cursors.
 		if endsSession(kind) || kind == wire.TypeThreads || kind == wire.TypeRuns {
 			continue
 		}
@@ -73,48 +72,49 @@ func TestNotYoursIsNotThere(t *testing.T) {
 		twins := map[string]string{}
 		for _, frame := range [][]byte{frames[kind], plain(frames[kind])} {
 			for _, values := range named(t, s.victim, own, frame) {
-				nobodys := map[string]string{}
+				unknown := map[string]string{}
 				for path, id := range values {
 					if twins[id] == "" {
 						twins[id] = twin(id)
 					}
-					nobodys[path] = twins[id]
+					unknown[path] = twins[id]
 					kinds[string(kind)+" "+path] = true
 				}
 				pairs++
-				s.same(steps, p, frame, values, nobodys)
+				s.compare(steps, p, frame, values, unknown)
 			}
 			if len(plain(frame)) == len(frames[kind]) {
-				break // it is plain
+				break // the frame has neither
 			}
 		}
 	}
 	t.Attr("figure",
-		fmt.Sprintf("%d pairs of the victim's id and nobody's in %d fields that take one: same bytes, same requests",
+		fmt.Sprintf("%d pairs of the victim's id and an unknown one in %d fields that take ids: same bytes, same "+
+			"requests",
 			pairs, len(kinds)))
 	s.verify()
 }
 
-// plain is a frame without a cursor and without answers: a run may be accepted then.
+// plain returns a frame without a cursor and without responses, so that a run may be accepted.
 func plain(frame []byte) []byte {
 	return regexp.MustCompile(`,"(resume|cursor)":(\[.*?\]|\{.*?\})`).ReplaceAll(frame, nil)
 }
 
-// named are the victim's ids to be put into a frame's fields of their kind: one field at a time, and all of them
+// named returns the victim's ids to be put into the fields of a frame, by path: one field at a time, and all of them
 // together.
 func named(t *testing.T, v *victim, own ids, frame []byte) (all []map[string]string) {
 	t.Helper()
 	kinds := map[string][]ids{}
 	together := []map[string]string{{}, {}, {}}
-	theirs := []ids{v.history, v.interrupted, v.running}
+	victims := []ids{v.history, v.interrupted, v.running}
 	for _, l := range leaves(t, frame) {
-		for i, h := range theirs {
+		for i, h := range victims {
 			id := map[string]string{own.thread: h.thread, own.run: h.run, testkit.FreshRun: h.run, own.epoch: h.epoch,
 				own.interrupt: v.interrupted.interrupt, own.message: v.ids["message"][i]}[l.text]
 			if id == "" {
 				continue
 			}
-			kinds[l.path] = theirs
+			kinds[l.path] = victims
 			all = append(all, map[string]string{l.path: id})
 			together[i][l.path] = id
 		}
@@ -123,46 +123,47 @@ func named(t *testing.T, v *victim, own ids, frame []byte) (all []map[string]str
 		all = append(all, together...)
 	}
 	if len(all) == 0 {
-		t.Errorf("no id is named in %s", frame)
+		t.Errorf("%s has no field for an id", frame)
 	}
 	return all
 }
 
-// same asks for the victim's and for nobody's, in either order, and wants no difference.
-func (s *attack) same(steps *recorder, p *testkit.Raw, frame []byte, victims, nobodys map[string]string) {
+// compare sends the frame with the victim's ids and with unknown ones, in either order. There must be no difference.
+func (s *attack) compare(steps *requestRecorder, p *testkit.Raw, frame []byte, foreign, unknown map[string]string) {
 	s.Helper()
 	s.tried++
-	order := []map[string]string{victims, nobodys}
+	order := []map[string]string{foreign, unknown}
 	if s.tried%2 == 0 {
 		slices.Reverse(order)
 	}
 	var got []response
 	for _, values := range order {
 		got = append(got, s.response(steps, p, frame, values))
-		s.waitIdle(p) // a run that was accepted is over before the next is asked for
+		s.waitIdle(p) // an accepted run has ended before the next request
 	}
 	if got[0].answer != got[1].answer {
 		s.Errorf("%s: with %v the answer is\n%s\nand with %v\n%s", frame, order[0], got[0].answer, order[1],
 			got[1].answer)
 	}
 	if got[0].use != got[1].use || !slices.Equal(got[0].steps, got[1].steps) {
-		s.Errorf("%s: with %v it cost %+v by %v\nand with %v %+v by %v", frame, order[0], got[0].use, got[0].steps,
+		s.Errorf("%s: with %v the request cost %+v by %v\nand with %v %+v by %v", frame, order[0], got[0].use,
+			got[0].steps,
 			order[1], got[1].use, got[1].steps)
 	}
 	if len(got[0].steps) == 0 {
-		s.Errorf("%s made no request at all: this proves nothing", frame)
+		s.Errorf("%s made no request of DynamoDB: this proves nothing", frame)
 	}
 }
 
 // response asks and waits until the function is done, which may be after its answer.
-func (s *attack) response(steps *recorder, p *testkit.Raw, frame []byte, values map[string]string) (r response) {
+func (s *attack) response(steps *requestRecorder, p *testkit.Raw, frame []byte, values map[string]string) (r response) {
 	s.Helper()
 	if bytes.Contains(frame, []byte(testkit.FreshRun)) {
 		frame = bytes.ReplaceAll(frame, []byte(testkit.FreshRun),
 			[]byte(testkit.FreshRun+twin(values["threadId"]+strings.Repeat("0", 12))))
 	}
 	quotes := map[string]string{}
-	for _, l := range leaves(s.T, frame) { // a thread takes each message id once
+	for _, l := range leaves(s.T, frame) { // a thread accepts each message id once
 		if l.path == "messages[0].id" {
 			quotes[l.path] = quote(twin(l.text))
 		}
@@ -177,7 +178,8 @@ func (s *attack) response(steps *recorder, p *testkit.Raw, frame []byte, values 
 	after := s.settled()
 	r.use = meters.Use{Requests: after.Requests - before.Requests, ReadUnits: after.ReadUnits - before.ReadUnits,
 		WriteUnits: after.WriteUnits - before.WriteUnits,
-		Posts:      after.Posts - before.Posts, Sent: after.Sent - before.Sent, Received: after.Received - before.Received}
+		Posts:      after.Posts - before.Posts, Sent: after.Sent - before.Sent,
+		Received: after.Received - before.Received}
 	r.steps, r.answer = steps.take(), string(a.Raw)
 	for _, l := range leaves(s.T, p.Sent[len(p.Sent)-1]) {
 		if len(l.text) > 8 {
@@ -186,36 +188,28 @@ func (s *attack) response(steps *recorder, p *testkit.Raw, frame []byte, values 
 	}
 	r.answer = strings.Replace(r.answer, fmt.Sprintf(`"n":%d,`, p.N), `"n":<n>,`, 1)
 	r.answer = regexp.MustCompile(`"reconnectInMs":\d+`).ReplaceAllString(r.answer,
-		`"reconnectInMs":<the rest of the socket's life>`)
+		`"reconnectInMs":<rest of the life of the socket>`)
 	r.answer = times.ReplaceAllString(r.answer, "<time>")
 	return r
 }
 
-// settled is what message has used once it is done with every frame that came.
-func (s *attack) settled() meters.Use {
+// settled returns the usage of message after it has handled every frame.
+func (s *attack) settled() (u meters.Use) {
 	s.Helper()
-	again := time.NewTicker(2 * time.Millisecond)
-	defer again.Stop()
-	for {
-		u := s.Meters().Read().Functions["MessageFunction"]
-		if u.Invocations == u.Received+target.invocation {
-			return u
-		}
-		select {
-		case <-again.C:
-		case <-s.ctx.Done():
-			s.Fatalf("message has done %d of %d frames", u.Invocations, u.Received)
-		}
-	}
+	testkit.Eventually(s.T, s.ctx, "message has handled every frame", func() bool {
+		u = s.Meters().Read().Functions["MessageFunction"]
+		return u.Invocations == u.Received+target.invocation
+	})
+	return u
 }
 
-// recorder keeps the requests that message makes of DynamoDB.
-type recorder struct {
+// requestRecorder keeps the requests that message makes of DynamoDB.
+type requestRecorder struct {
 	mu    sync.Mutex
 	steps []string
 }
 
-func (r *recorder) hook(q proxy.Request) (f proxy.Fault, after func()) {
+func (r *requestRecorder) hook(q proxy.Request) (f proxy.Fault, after func()) {
 	if q.Caller == "MessageFunction" {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -224,8 +218,8 @@ func (r *recorder) hook(q proxy.Request) (f proxy.Fault, after func()) {
 	return f, nil
 }
 
-// take takes what came since it was last taken.
-func (r *recorder) take() []string {
+// take returns the requests since it was last called.
+func (r *requestRecorder) take() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	steps := r.steps

@@ -14,7 +14,7 @@ import (
 	"carrel/shared/monitor"
 )
 
-// verify ends an attack. Nothing of the victim may have been sent to an attacker, nothing of anybody else may have
+// verify ends an attack. Nothing of the victim may have been sent to an attacker, no item of another user may have
 // changed, and every refusal must have been counted.
 func (s *attack) verify() {
 	s.Helper()

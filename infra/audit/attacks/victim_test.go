@@ -49,7 +49,7 @@ func (h ids) runFrame(texts ...string) []byte {
 // secret and no id of the victim may stand in a frame to an attacker, unless the attacker sent it first.
 type victim struct {
 	name    string
-	secrets []string            // what was said, titles, a tool's result
+	secrets []string            // messages, titles, a tool's result
 	ids     map[string][]string // by kind: thread, run, connection, interrupt, epoch, message, key
 
 	history     ids    // a thread with several pages of history
@@ -101,7 +101,7 @@ func newVictim(t *testing.T, ctx context.Context, e stack.Endpoints) *victim {
 // hasContent reports whether a frame has a piece of an answer.
 func hasContent(frame []byte) bool { return bytes.Contains(frame, []byte("TEXT_MESSAGE_CONTENT")) }
 
-// fillHistory makes a thread whose history has several pages, and the result of a calculation that nobody else makes.
+// fillHistory makes a thread whose history has several pages, and the result of a calculation that is unique.
 func (v *victim) fillHistory(t *testing.T, ctx context.Context, p *testkit.Raw) {
 	t.Helper()
 	for range 7 {
@@ -205,7 +205,8 @@ func (v *victim) transcripts(t *testing.T, ctx context.Context) (pages [][]byte)
 	return pages
 }
 
-// view returns all that the victim can request and that does not change by itself, as the bytes that are sent.
+// view returns all that the victim can request and that does not change while the run is active, as the bytes that are
+// sent.
 func (v *victim) view(t *testing.T, ctx context.Context) (all []string) {
 	t.Helper()
 	for frame, want := range map[string]string{`{"type":"threads","limit":100}`: "threads",
@@ -219,7 +220,7 @@ func (v *victim) view(t *testing.T, ctx context.Context) (all []string) {
 	return all
 }
 
-// secretsAndIDs returns all that must not reach anybody else.
+// secretsAndIDs returns all that no other user may be sent.
 func (v *victim) secretsAndIDs() []string {
 	all := slices.Clone(v.secrets)
 	for kind, ids := range v.ids {

@@ -16,7 +16,7 @@ import (
 	"carrel/shared/gateway"
 )
 
-// An event without a user belongs to nobody: it is refused, has no effect, and no window is sent anything.
+// An event without a user is refused, has no effect, and no window is sent anything.
 func TestFault15AMissingMappingIsRefused(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -91,7 +91,7 @@ func TestFault16GoneIsForgottenAlone(t *testing.T) {
 	}})
 	g.Send(w, "/say begun\n/pace 150\n/say one two three four five six seven eight nine ten\n/say end-of-all")
 	waitForBegin(g, w)
-	g.Eventually("the connection that is gone is deleted",
+	g.Eventually("the connection with the 410 is deleted",
 		func() bool { return !slices.Contains(connectionsOf(g, alice), gone) })
 	if left := connectionsOf(g, alice); !slices.Equal(left, []string{here}) {
 		t.Errorf("the remaining connections are %v, want only %s", left, here)

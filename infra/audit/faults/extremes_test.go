@@ -95,9 +95,9 @@ func checkSkew(t *testing.T, skew time.Duration) {
 	}
 }
 
-// A thread of 100,000 events (5,000 without make faults) resumes from any cursor. The cost depends on what was missed:
-// as many reads as on a thread of 1,000 events from which as much was missed. The test writes the thread through its
-// lease, without a model.
+// A thread of 100,000 events (5,000 without make faults) resumes from any cursor. The cost depends on the number of
+// missed events: as many reads as on a thread of 1,000 events from which as many were missed. The test writes the
+// thread through its lease, without a model.
 func TestFault39Thread100000Events(t *testing.T) {
 	campaign.Only(t, "it writes a thread of very many events")
 	events := 5_000

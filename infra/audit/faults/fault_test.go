@@ -60,8 +60,9 @@ func (g *faultEnv) window() *testkit.Device {
 	return g.Open(g.alice, g.alice.Threads[0])
 }
 
-// checkWindows waits until the windows on a thread show all of it. The windows must show the same, what was sent to
-// each must be in the log, the log must have no gap, and so many runs must each have started once and ended once.
+// checkWindows waits until the windows on a thread show all of it. The windows must show the same, each event that was
+// sent to one must be in the log, the log must have no gap, and so many runs must each have started once and ended
+// once.
 func (g *faultEnv) checkWindows(runs int, windows ...*testkit.Device) {
 	g.Helper()
 	all := testkit.Logs(g.T, g.Ctx, g.Endpoints())

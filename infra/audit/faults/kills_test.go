@@ -22,8 +22,8 @@ import (
 	"carrel/shared/client"
 )
 
-// twoTools is a run with a tool that is not idempotent and one that is, slow enough for the answer to be written piece
-// by piece.
+// twoTools is a run with a non-idempotent and an idempotent tool, slow enough for the answer to be written piece by
+// piece.
 const twoTools = "/pace 260\n/say one\n/call notes_save {\"text\":\"kept\"}\n" +
 	"/pace 260\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/pace 260\n/say three"
 
@@ -178,7 +178,7 @@ func checkKills(t *testing.T, ctx context.Context, e stack.Endpoints, all []*kil
 	testkit.VerifyWithAGUI(t, streams)
 }
 
-// row returns a line about the result of one run, and what is wrong with it.
+// row returns a line about the result of one run, and its faults.
 func (k *kill) row(events []agui.Event, kept int, whole []agui.Event) (string, error) {
 	var wrong []error
 	last, attempts, results := events[len(events)-1], 1, map[string]string{}

@@ -21,8 +21,8 @@ import (
 // sharedTimeout bounds a test that needs a stack of its own and has no faultEnv.
 const sharedTimeout = 90 * time.Second
 
-// Windows that went without a $disconnect lock nobody out and soon cost nothing: the first event that is posted to such
-// a connection deletes it.
+// Windows that went without a $disconnect block no other window and soon cost nothing: the first event that is posted
+// to such a connection deletes it.
 func TestFault17DisconnectNeverComes(t *testing.T) {
 	t.Attr("row", "C4: connections that never send a disconnect")
 	g := kit.Own(t, stack.Config{LoseDisconnects: true}, sharedTimeout)

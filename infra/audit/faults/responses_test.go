@@ -18,7 +18,7 @@ import (
 )
 
 // A token expires while its socket is open. From then on the socket is sent nothing of its user, and every request is
-// answered with token_expired. A client fetches a fresh token by itself, and its user notices nothing.
+// answered with token_expired. A client fetches a fresh token, and its user notices nothing.
 func TestFault30TokenExpiresOnOpenSocket(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	old, _, err := testkit.DialRaw(g.Ctx, g.Endpoints(), g.alice.Name,

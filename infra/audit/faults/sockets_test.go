@@ -76,7 +76,7 @@ func serverFrame(t *testing.T, f wire.ServerFrame) []byte {
 }
 
 // An answer has pieces that are far longer than a message of API Gateway. No message is longer than the limit, and
-// every window, also one that opens later, shows each byte.
+// every window, also a later one, shows each byte.
 func TestFault26OutboundFrameOver32KB(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	first := g.window()

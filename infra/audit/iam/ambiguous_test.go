@@ -19,9 +19,9 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// ambiguous are requests that could be read as ones for bob's item, T his table, and that are of alice's, or of
-// nobody's.
-func ambiguous() [][2]string {
+// ambiguousRequests returns requests that could be read as requests for bob's item, and that are for alice's item or
+// for none. T stands for the table.
+func ambiguousRequests() [][2]string {
 	const alice, bob = `{"pk":{"S":"U#alice"},"sk":{"S":"x"}}`, `{"pk":{"S":"U#bob"},"sk":{"S":"x"}}`
 	var all [][2]string
 	for operation, bodies := range map[string]string{
@@ -63,8 +63,8 @@ func ambiguous() [][2]string {
 	return all
 }
 
-// TestARequestWithTwoMeanings: what is decided about is what the engine does. A tool gone wild need not speak through
-// the SDK.
+// The guard decides about the same request that the engine carries out. The requests are sent without the SDK, as
+// broken code could send them.
 func TestARequestWithTwoMeanings(t *testing.T) {
 	t.Attr("row", "B3: requests that bypass the SDK and can be parsed in two ways")
 	m := newMatrix(t)
@@ -85,8 +85,8 @@ func TestARequestWithTwoMeanings(t *testing.T) {
 		`{"TableName":"`+table+`","Item":{"pk":{"S":"U#bob"},"sk":{"S":"x"}}}`); status != http.StatusOK {
 		t.Fatalf("bob's own item: %d %s", status, answer)
 	}
-	asked := ambiguous()
-	for _, c := range asked {
+	requests := ambiguousRequests()
+	for _, c := range requests {
 		if _, err := m.db().PutItem(t.Context(), &sdk.PutItemInput{TableName: &table, Item: row}); err != nil {
 			t.Fatal(err)
 		}
@@ -99,10 +99,10 @@ func TestARequestWithTwoMeanings(t *testing.T) {
 			t.Errorf("%s %s as bob: %d %s; alice's item is %v", c[0], c[1], status, answer, now.Item)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d requests of bob's with a second meaning: none reached alice's item", len(asked)))
+	t.Attr("figure", fmt.Sprintf("%d requests of bob with a second meaning: none reached alice's item", len(requests)))
 }
 
-// raw asks as bob, without the SDK, and returns the answer.
+// raw sends a request as bob, without the SDK, and returns the response.
 func (m *matrix) raw(operation, body string) (int, string) {
 	m.Helper()
 	bob, err := m.as("bob").Retrieve(m.Context())

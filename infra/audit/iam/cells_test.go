@@ -15,8 +15,8 @@ import (
 	"carrel/shared/store/storetest"
 )
 
-// callers tells which functions call a method of the store: connect, disconnect, message with their own roles, U for
-// turn and sweep as the user's role, S for sweep with its own, O for operators.
+// callers returns which functions call a method of the store: C, D and M for connect, disconnect and message with their
+// own roles, U for turn and sweep with the user's role, S for sweep with its own role, O for operators.
 func callers() map[string]string {
 	return map[string]string{
 		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.Due": "S", "Table.LiveOf": "S",
@@ -42,46 +42,45 @@ func callers() map[string]string {
 	}
 }
 
-// beyond are methods that reach what is not below a user's key: owner records, the index, a scan, names that are
-// nearly the user's. The user's role may call none of them, for its own user neither.
-func beyond() []string {
+// beyondUser returns methods that reach items outside of the user's partitions: owner records, the index, a scan,
+// partitions with similar names. The user's role may call none of them, not even for its own user.
+func beyondUser() []string {
 	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify",
 		"Store.Orphans", "Table.Owner", "Table.Live", "Table.ForOperator",
 		"Table.Due", "Table.LiveOf", "Store.Threads", "Store.Runs"}
 }
 
-// readsLive reports whether a method reads the index live, which sweep may do by its own role.
+// readsLive reports whether a method reads the index live, which sweep may do with its own role.
 func readsLive(method string) bool {
 	return method == "Table.Live" || method == "Table.Due" || method == "Table.LiveOf"
 }
 
-// roles are whose policies the letters of callers stand for.
+// roles returns the role of each letter of callers.
 func roles() map[rune]string {
 	return map[rune]string{'C': "ConnectFunction", 'D': "DisconnectFunction", 'M': "MessageFunction",
 		'S': "SweepFunction", 'U': "UserRole"}
 }
 
-// cells counts what was decided.
+// cells counts the decisions.
 type cells struct {
 	allowed, denied map[string]int             // by column
-	actions         map[string]map[string]bool // that were asked for, by role
+	actions         map[string]map[string]bool // that were requested, by role
 }
 
-// TestIAMMatrix is lock 4 alone: the program's own keys are taken for granted, and each method of the store is called
-// for bob with credentials of somebody else's. The template's policies decide, in force before a real table. MATRIX=1
-// does so beside more neighbours.
+// This is lock 4 alone. Each method of the store is called for bob with the right keys and with foreign credentials.
+// The template's policies decide, in force before a real table. With MATRIX=1 there are more users with similar names.
 func TestIAMMatrix(t *testing.T) {
 	t.Attr("row", "B3: each store method with another user's credentials, under the template's policies")
 	if problems := storetest.Uncovered(callers()); len(problems) > 0 {
-		t.Fatalf("callers, here, does not know who calls what: %q", problems)
+		t.Fatalf("the map callers is incomplete: %q", problems)
 	}
-	neighbours := map[string][]string{"bob": {"bobby", "bo"}}
+	similarNames := map[string][]string{"bob": {"bobby", "bo"}}
 	if os.Getenv("MATRIX") != "" {
-		neighbours["a"] = []string{"a#b", "a=23b"}
-		neighbours["a#b"] = []string{"a", "a#b#c"}
+		similarNames["a"] = []string{"a#b", "a=23b"}
+		similarNames["a#b"] = []string{"a", "a#b#c"}
 	}
 	c := cells{map[string]int{}, map[string]int{}, map[string]map[string]bool{}}
-	for as, colliding := range neighbours {
+	for as, colliding := range similarNames {
 		m := newMatrix(t)
 		c.fill(m, as, colliding)
 		c.unused(m)
@@ -97,12 +96,12 @@ func TestIAMMatrix(t *testing.T) {
 		t.Errorf("%d allowed and %d denied: this proves nothing", allowed, denied)
 	}
 	t.Attr("figure",
-		fmt.Sprintf("%d methods, %d columns of who asks for what: %d calls and requests allowed, %d denied, each as "+
+		fmt.Sprintf("%d methods, %d columns of credentials: %d calls and requests allowed, %d denied, each as "+
 			"it should be", len(callers()), len(columns),
 			allowed, denied))
 }
 
-// fill calls each method for as with all credentials.
+// fill calls each method for a user with all credentials.
 func (c *cells) fill(m *matrix, as string, colliding []string) {
 	others := map[string]aws.CredentialsProvider{"as another user": m.as("alice"),
 		"without a user, as turn":      static(functionKey("TurnFunction")),
@@ -114,26 +113,27 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 	own := m.as(as)
 	storetest.Methods(m.T, m.db(), m.template.Tables[0].Name, as, func(method string, call func() error) {
 		for column, credentials := range others {
-			asked, err := m.with(credentials, call)
+			requested, err := m.with(credentials, call)
 			switch {
-			case len(asked) == 0: // it asks the table for nothing
-			case err == nil && readsLive(method) && strings.HasSuffix(column, "sweep"): // all that it may by itself
+			case len(requested) == 0: // it makes no request of the table
+			// its only right with its own role
+			case err == nil && readsLive(method) && strings.HasSuffix(column, "sweep"):
 				c.allowed[column]++
 			case isDenied(err):
 				c.denied[column]++
 			default:
-				m.Errorf("%s %s: %v after %d requests", method, column, err, len(asked))
+				m.Errorf("%s %s: %v after %d requests", method, column, err, len(requested))
 			}
 		}
-		asked, err := m.with(own, call)
+		requested, err := m.with(own, call)
 		switch {
-		case slices.Contains(beyond(), method):
+		case slices.Contains(beyondUser(), method):
 			if !isDenied(err) {
 				m.Errorf("%s as the user: %v, want a denial", method, err)
 			}
 			c.denied["as the user"]++
-			asked, err = m.with(m.now, call)
-		case len(asked) > 0:
+			requested, err = m.with(m.now, call)
+		case len(requested) > 0:
 			c.allowed["as the user"]++
 		}
 		if err != nil {
@@ -141,18 +141,18 @@ func (c *cells) fill(m *matrix, as string, colliding []string) {
 		}
 		for column, credentials := range others {
 			if !readsLive(method) {
-				c.foreign(m, column, credentials, asked)
+				c.foreign(m, column, credentials, requested)
 			}
 		}
-		c.keyless(m, own, asked)
-		c.decide(m, method, asked)
+		c.keyless(m, own, requested)
+		c.decide(m, method, requested)
 	})
 }
 
-// foreign asks about each request of a method by itself: a call with foreign credentials ends at its first one.
-func (c *cells) foreign(m *matrix, column string, credentials aws.CredentialsProvider, asked []iam.Request) {
+// foreign decides about each single request of a method: a call with foreign credentials ends at its first request.
+func (c *cells) foreign(m *matrix, column string, credentials aws.CredentialsProvider, requested []iam.Request) {
 	who := m.who(credentials)
-	for _, r := range asked {
+	for _, r := range requested {
 		if access.Decide(who, r) == nil {
 			m.Errorf("%s: %s on %s of %q is allowed", column, r.Action, r.Resource, r.Context[access.LeadingKeys])
 		}
@@ -160,10 +160,10 @@ func (c *cells) foreign(m *matrix, column string, credentials aws.CredentialsPro
 	}
 }
 
-// keyless asks whether the user may do the same without naming a partition.
-func (c *cells) keyless(m *matrix, own aws.CredentialsProvider, asked []iam.Request) {
+// keyless decides about the same requests of the user without the name of a partition.
+func (c *cells) keyless(m *matrix, own aws.CredentialsProvider, requested []iam.Request) {
 	who := m.who(own)
-	for _, r := range asked {
+	for _, r := range requested {
 		r.Context = map[string][]string{}
 		if access.Decide(who, r) == nil {
 			m.Errorf("as the user, without a key: %s on %s is allowed", r.Action, r.Resource)
@@ -172,19 +172,19 @@ func (c *cells) keyless(m *matrix, own aws.CredentialsProvider, asked []iam.Requ
 	}
 }
 
-// decide asks the policies of each function that calls a method whether they allow what it asked for.
-func (c *cells) decide(m *matrix, method string, asked []iam.Request) {
+// decide checks that the policies of each function that calls a method allow its requests.
+func (c *cells) decide(m *matrix, method string, requested []iam.Request) {
 	for letter, role := range roles() {
 		if !strings.ContainsRune(callers()[method], letter) {
 			continue
 		}
-		for _, r := range asked {
+		for _, r := range requested {
 			if c.actions[role] == nil {
 				c.actions[role] = map[string]bool{}
 			}
 			c.actions[role][r.Action] = true
 			if letter == 'U' {
-				continue // the call itself has shown it
+				continue // the call has shown it
 			}
 			p, err := m.guard.STS.Authenticate(functionKey(role), "")
 			if err != nil {
@@ -199,7 +199,7 @@ func (c *cells) decide(m *matrix, method string, asked []iam.Request) {
 	}
 }
 
-// unused looks for actions that are granted and that no method asks for.
+// unused reports actions that are granted and that no method requests.
 func (c *cells) unused(m *matrix) {
 	granted := map[string][]iam.Statement{}
 	for _, f := range m.template.Functions {
@@ -212,7 +212,7 @@ func (c *cells) unused(m *matrix) {
 		for _, s := range statements {
 			for _, action := range s.Action {
 				if strings.HasPrefix(action, "dynamodb:") && !c.actions[role][action] {
-					m.Errorf("%s may %s, and nothing that it calls asks for it", role, action)
+					m.Errorf("%s may %s, and no method that it calls requests this", role, action)
 				}
 			}
 		}

@@ -28,19 +28,19 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// matrix is the template's own policies, in force before a real table.
+// matrix has the template's own policies in force before a real table.
 type matrix struct {
 	*testing.T
 	guard    *access.Guard
 	template *template.Template
 	proxy    *proxy.Proxy
 
-	mu    sync.Mutex
-	now   aws.CredentialsProvider
-	asked []iam.Request // since it was emptied
+	mu        sync.Mutex
+	now       aws.CredentialsProvider
+	requested []iam.Request // since it was last cleared
 }
 
-// Retrieve hands out the credentials of the moment.
+// Retrieve returns the current credentials.
 func (m *matrix) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	m.mu.Lock()
 	now := m.now
@@ -48,7 +48,7 @@ func (m *matrix) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return now.Retrieve(ctx)
 }
 
-// functionKey is a function's access key id here.
+// functionKey returns the access key id of a function.
 func functionKey(logicalID string) string { return "KEY-" + logicalID }
 
 func static(key string) aws.CredentialsProvider {
@@ -98,22 +98,22 @@ func newMatrix(t *testing.T) *matrix {
 	return m
 }
 
-// allow is the guard's, with a look at what is asked for.
+// allow is the guard, and records the requests.
 func (m *matrix) allow(id, token, operation string, body []byte) *proxy.Denial {
-	asked, _ := m.guard.Permissions(operation, body) // what cannot be told of is refused below
+	requested, _ := m.guard.Permissions(operation, body) // a request that cannot be decided about is refused below
 	m.mu.Lock()
-	m.asked = append(m.asked, asked...)
+	m.requested = append(m.requested, requested...)
 	m.mu.Unlock()
 	return m.guard.Allow(id, token, operation, body)
 }
 
-// db is the table's client, with the credentials of the moment.
+// db returns the table's client with the current credentials.
 func (m *matrix) db() *sdk.Client {
 	return sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: aws.String(m.proxy.URL()), Credentials: m,
 		HTTPClient: &http.Client{Timeout: 30 * time.Second}})
 }
 
-// as are credentials of the user's role for a subject, handed out to turn.
+// as returns credentials of the user's role for a subject, as turn requests them.
 func (m *matrix) as(subject string) aws.CredentialsProvider {
 	m.Helper()
 	client := awssts.New(awssts.Options{Region: "us-east-1", BaseEndpoint: aws.String(m.guard.STS.URL()),
@@ -130,7 +130,7 @@ func (m *matrix) as(subject string) aws.CredentialsProvider {
 	return credentials.StaticCredentialsProvider{Value: c}
 }
 
-// who has these credentials.
+// who returns the principal with these credentials.
 func (m *matrix) who(p aws.CredentialsProvider) sts.Principal {
 	m.Helper()
 	of, err := p.Retrieve(m.Context())
@@ -144,17 +144,17 @@ func (m *matrix) who(p aws.CredentialsProvider) sts.Principal {
 	return who
 }
 
-// with calls with other credentials, and returns what was asked for.
+// with runs a call with other credentials, and returns its requests.
 func (m *matrix) with(p aws.CredentialsProvider, call func() error) ([]iam.Request, error) {
 	m.mu.Lock()
 	before := m.now
-	m.now, m.asked = p, nil
+	m.now, m.requested = p, nil
 	m.mu.Unlock()
 	err := call()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = before
-	return m.asked, err
+	return m.requested, err
 }
 
 func isDenied(err error) bool {

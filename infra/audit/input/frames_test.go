@@ -22,7 +22,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// The sender of bad input is told what is wrong with it, and that socket and all others go on.
+// The sender of bad input is sent an error that names the fault, and that socket and all others stay open.
 func TestBadInput(t *testing.T) {
 	t.Attr("row", "C5: bad tokens (audience, issuer, key, kind, time, form), foreign origins, malformed input")
 	s := kit.Start(t, stack.Config{})
@@ -102,7 +102,7 @@ func badFrameCases() []badFrame {
 		{"id with a zero byte", `{"type":"history","threadId":"a\u0000"}`, "bad_frame", "threadId"},
 		{"bad request id", `{"type":"ping","requestId":"a b"}`, "bad_frame", "requestId"},
 		{"no messages", `{"type":"run","n":1,"runId":"r","threadId":"t","messages":[]}`, "bad_frame", "messages"},
-		{"another's role", strings.Replace(runFrame(`"x"`), `"user"`, `"system"`, 1), "bad_frame", "messages[0].role"},
+		{"the role system", strings.Replace(runFrame(`"x"`), `"user"`, `"system"`, 1), "bad_frame", "messages[0].role"},
 		{"empty text", runFrame(`""`), "bad_frame", "messages[0].content"},
 		{"over-long text", runFrame(`"` + strings.Repeat("x", wire.MaxText+1) + `"`), "too_large",
 			"messages[0].content"},
@@ -125,7 +125,7 @@ func badFrameCases() []badFrame {
 	}
 }
 
-// badFrames sends malformed frames: each is answered with what is wrong with it.
+// badFrames sends malformed frames. Each is answered with an error that names the fault.
 func (f *fixture) badFrames(t *testing.T) {
 	r := f.open(t, "alice")
 	for _, c := range badFrameCases() {
@@ -196,24 +196,27 @@ func configuration(t *testing.T) {
 			env[name] = cmp.Or(env[name], "some")
 		}
 		binary := built(t, function)
-		t.Run(function+" with all", func(t *testing.T) { // what it lacks then is Lambda
-			refuses(t, binary, env, "AWS_LAMBDA_RUNTIME_API")
+		t.Run(function+" with all", func(t *testing.T) { // only Lambda is missing then
+			checkRefuses(t, binary, env, "AWS_LAMBDA_RUNTIME_API")
 		})
 		for _, name := range names {
 			without := maps.Clone(env)
 			delete(without, name)
-			t.Run(function+" without "+name, func(t *testing.T) { refuses(t, binary, without, name) })
+			t.Run(function+" without "+name, func(t *testing.T) { checkRefuses(t, binary, without, name) })
 			if slices.Contains([]string{"ISSUER", "ENDPOINT", "TOKEN_KIND", "GRANTS_CLAIM", "ORIGINS", "USER_ROLE"},
 				name) {
 				wrong := maps.Clone(env)
 				wrong[name] = "nonsense"
-				t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })
+				t.Run(function+" with a wrong "+name, func(t *testing.T) { checkRefuses(t, binary, wrong, name) })
 			}
 		}
 		if function != "Authorize" {
-			wrong := maps.Clone(env) // which only tests set
+			wrong := maps.Clone(env) // only tests set this
 			wrong["CLOCK_SKEW"] = "6m"
-			t.Run(function+" with a wrong CLOCK_SKEW", func(t *testing.T) { refuses(t, binary, wrong, "CLOCK_SKEW") })
+			t.Run(function+" with a wrong CLOCK_SKEW", func(t *testing.T) {
+				checkRefuses(t, binary, wrong,
+					"CLOCK_SKEW")
+			})
 		}
 		if !slices.Contains([]string{"Message", "Turn", "Sweep"}, function) {
 			continue
@@ -224,15 +227,15 @@ func configuration(t *testing.T) {
 			optional = append(optional, "ERASE_AUTH", "FRAME_BURST", "FRAMES_PER_SECOND")
 		}
 		for _, name := range optional {
-			wrong := maps.Clone(env) // which it may lack: it has its default then
+			wrong := maps.Clone(env) // optional, with a default
 			wrong[name] = "0"
-			t.Run(function+" with a wrong "+name, func(t *testing.T) { refuses(t, binary, wrong, name) })
+			t.Run(function+" with a wrong "+name, func(t *testing.T) { checkRefuses(t, binary, wrong, name) })
 		}
 	}
 }
 
-// refuses checks that a function ends at once and says which variable is to blame.
-func refuses(t *testing.T, binary string, env map[string]string, blame string) {
+// checkRefuses checks that a function exits at once and names the variable.
+func checkRefuses(t *testing.T, binary string, env map[string]string, variable string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -241,16 +244,16 @@ func refuses(t *testing.T, binary string, env map[string]string, blame string) {
 	for name, value := range env {
 		c.Env = append(c.Env, name+"="+value)
 	}
-	said, err := c.CombinedOutput()
+	output, err := c.CombinedOutput()
 	if _, exited := err.(*exec.ExitError); !exited || ctx.Err() != nil {
-		t.Fatalf("it did not exit with an error: %v, %s", err, said)
+		t.Fatalf("the function did not exit with an error: %v, %s", err, output)
 	}
-	if !strings.Contains(string(said), blame) {
-		t.Errorf("it does not name %s: %s", blame, said)
+	if !strings.Contains(string(output), variable) {
+		t.Errorf("the error does not name %s: %s", variable, output)
 	}
 }
 
-// built is a function's binary in the folder where the stack builds.
+// built returns a function's binary in the folder where the stack builds.
 func built(t *testing.T, function string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", ".carrel", "functions", function+"Function", "bootstrap"))

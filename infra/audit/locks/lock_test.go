@@ -105,8 +105,8 @@ func onlyInLocks(t *testing.T) {
 	}
 }
 
-// report reports the result of an attack in the words that TestEachLockAlone reads: what came through, or how it was
-// stopped.
+// report reports the result of an attack in the words that TestEachLockAlone reads. leaked describes the leak; "":
+// there was none.
 func report(t *testing.T, leaked, stopped string) {
 	t.Helper()
 	if leaked != "" {

@@ -172,7 +172,7 @@ func TestLocksStopSelfInvoke(t *testing.T) {
 		leaked = fmt.Sprintf("%d of %d messages to alice contain bob's note", n, of)
 	}
 	if n, _ := bob.Containing(bob.User.Secret); n < 2 {
-		leaked += " bob's note is gone"
+		leaked += " bob's note was deleted"
 	}
 	if n, _ := bob.Containing(`"type":"success"`); n < 3 {
 		leaked += " bob's run did not succeed"

@@ -27,7 +27,7 @@ import (
 )
 
 // The sessions of all users end in every possible way: runs finish, fail, are cancelled while active and while queued,
-// lose their worker and their thread; sockets are closed, cut and dropped. Only what was said is left afterwards.
+// lose their worker and their thread; sockets are closed, cut and dropped. Only the transcripts are left afterwards.
 func TestResourceCleanup(t *testing.T) {
 	t.Attr("row", "E1: nothing remains after all sessions have ended")
 	t.Attr("row", "E7: resource clean-up")
@@ -148,9 +148,8 @@ func (c *suite) cancelBoth(s *testkit.Device) error {
 	return s.WaitUntil(c.ctx, "is stopped", testkit.Idle)
 }
 
-// settle waits until nothing is left, and returns what is left all the same. A worker may have written to a deleted
-// thread before it noticed the deletion. The second pass of the erasure, 20 minutes later, deletes this; it is made due
-// now.
+// settle waits until nothing is left, and returns the leftovers. A worker may have written to a deleted thread before
+// it noticed the deletion. The second pass of the erasure, 20 minutes later, deletes this; it is made due now.
 func (c *suite) settle() []string {
 	c.Helper()
 	if left := c.waitForLeftovers(func(thing string) bool {
@@ -170,7 +169,7 @@ func (c *suite) settle() []string {
 	return append(left, c.findings()...)
 }
 
-// waitForLeftovers waits until only what may stay is left, and returns what else is left after a minute.
+// waitForLeftovers waits until only permitted leftovers exist, and returns the others after a minute.
 func (c *suite) waitForLeftovers(stays func(thing string) bool) (left []string) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)

@@ -30,7 +30,7 @@ func TestClientsArePooled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 5 { // a page that becomes visible requests what it has missed
+			for range 5 { // as a page that becomes visible
 				if err := s.Wake(); err != nil {
 					t.Fatal(err)
 				}

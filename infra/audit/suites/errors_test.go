@@ -223,7 +223,7 @@ func (c *suite) checkLogs(windows [][]*testkit.Device, f *flood) {
 	c.metrics()
 	c.figure("%d users, %d runs, each ended once; %d failed as intended", len(c.users), ends, failed)
 	c.figure("%d runs of others at the same time: all finished with their complete answers", untouched)
-	c.figure("up to %d users at one moment; at most %d active runs of one user, who started %d on %d devices", users,
+	c.figure("up to %d users at one moment; at most %d active runs of one user with %d runs on %d devices", users,
 		most, floodRuns, len(f.devices))
 }
 

@@ -79,7 +79,7 @@ type window struct {
 	opened   map[chat.ThreadID]bool
 }
 
-// receivedThread is what was sent to a window of one thread.
+// receivedThread records the events of one thread that were sent to a window.
 type receivedThread struct {
 	got      []bool // by sequence number, from 1
 	count    int
@@ -268,7 +268,7 @@ func (r *recorder) problem(format string, args ...any) {
 	r.s.stop()
 }
 
-// record records an event, or compares it with what was sent before with this number.
+// record records an event, or compares it with the event that was sent before with this number.
 func (t *threadHashes) record(epoch chat.Epoch, seq chat.Seq, hash uint64) (isNew, same bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -283,8 +283,8 @@ func (t *threadHashes) record(epoch chat.Epoch, seq chat.Seq, hash uint64) (isNe
 	return had == 0, t.epoch == epoch && (had == 0 || had == hash)
 }
 
-// foreignSecret returns a secret in a message that is not the owner's, or "". A secret that the end of the message cuts
-// off counts as far as it goes.
+// foreignSecret returns a secret in a message that is not the owner's, or "". If the end of the message cuts a secret
+// off, its beginning counts.
 func foreignSecret(m []byte, own string) string {
 	for {
 		at := bytes.Index(m, []byte("secret-"))

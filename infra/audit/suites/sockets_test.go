@@ -167,8 +167,8 @@ func summary(st client.State) string {
 		st.Seq, len(st.Messages), st.Lagging, st.Active, st.Queued, st.Sending, st.Err)
 }
 
-// compareView compares what a window shows with the messages of the log. A window may leave out what is older than its
-// page.
+// compareView compares the messages of a window with the messages of the log. A window may leave out messages older
+// than its page.
 func compareView(st client.State, log []agui.Event) error {
 	var f agui.Folder
 	for _, e := range log {
@@ -246,7 +246,7 @@ func (r *recorder) streamLongRun(u *testkit.User, pairs int, dice *mathrand.Rand
 	return nil
 }
 
-// compareWithLogs compares what was sent with the logs as they stand under their owners' keys. It returns how many
+// compareWithLogs compares the sent events with the logs as they stand under their owners' keys. It returns how many
 // events the logs have.
 func (r *recorder) compareWithLogs() (n int) {
 	s := r.s

@@ -51,8 +51,8 @@ func (a toolUsers) run(u *testkit.User, text string, grants ...string) *testkit.
 	return d
 }
 
-// loggedCalls returns the outcomes of tool calls in the stack's log, by call. A call with several records, or with one
-// of nobody, has an outcome that says so.
+// loggedCalls returns the outcomes of tool calls in the stack's log, by call. A call with several records, or with a
+// record that names no user, has an outcome that says so.
 func loggedCalls(t *testing.T, s *stack.Stack) map[string]tool.Outcome {
 	t.Helper()
 	all := map[string]tool.Outcome{}
@@ -66,7 +66,7 @@ func loggedCalls(t *testing.T, s *stack.Stack) map[string]tool.Outcome {
 			continue
 		}
 		if _, twice := all[l.Call]; twice || l.User == "" || l.Run == "" {
-			l.Outcome = "more than one record, or of nobody: " + l.Outcome
+			l.Outcome = "several records, or one without a user: " + l.Outcome
 		}
 		all[l.Call] = l.Outcome
 	}

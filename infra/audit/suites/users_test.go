@@ -16,7 +16,7 @@ import (
 	"carrel/shared/client"
 )
 
-// kinds returns the places where a user's secret is put. The last one is what a model was given of the others.
+// kinds returns the places where a user's secret is put. The last one is the model's input.
 func kinds() []string {
 	return []string{"message", "argument", "note", "error", "unfinished", "history"}
 }
@@ -44,8 +44,8 @@ func secretScripts(u *testkit.User) []string {
 
 // Many users at once, each with several threads and windows, put their secrets everywhere: into messages, into tools'
 // arguments, results and errors, into runs that fail, and into the history that later runs are given. Each secret is
-// found where it belongs and nowhere else: in no byte of anybody else's sockets, in no log, in nothing that anybody
-// else's model was given, and in the table only under its owner's key.
+// found where it belongs and nowhere else: in no byte of a foreign socket, in no log, in no input of a foreign run's
+// model, and in the table only under its owner's key.
 func TestMultiUserIsolation(t *testing.T) {
 	t.Attr("row", "B2: users' secret markers appear in no other user's frames, logs or records")
 	t.Attr("row", "E7: multi-user isolation")
@@ -94,7 +94,7 @@ func (c *suite) sendSecrets(n int, first, second *testkit.Device) error {
 		if err != nil {
 			return err
 		}
-		for _, kind := range kinds() { // the model recites what it was given
+		for _, kind := range kinds() { // the model recites its input
 			recited := slices.ContainsFunc(s.State().Messages, func(m agui.Message) bool {
 				return m.Role == agui.RoleAssistant && strings.HasPrefix(m.Content, "system: ") &&
 					strings.Contains(m.Content, secretIn(s.User, kind))
