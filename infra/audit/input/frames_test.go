@@ -256,7 +256,7 @@ func checkRefuses(t *testing.T, binary string, env map[string]string, variable s
 // built returns a function's binary in the folder where the stack builds.
 func built(t *testing.T, function string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", ".carrel", "functions", function+"Function", "bootstrap"))
+	path, err := filepath.Abs(filepath.Join("..", "..", "..", ".carrel", "functions", function+"Function", "bootstrap"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func badTokenCases(t *testing.T, e stack.Endpoints, f *testkit.Forger, user stri
 		{"issued in an hour", f.Sign(jwt.SigningMethodES256, f.Key,
 			jwt.MapClaims{"iat": time.Now().Add(time.Hour).Unix(), "exp": time.Now().Add(2 * time.Hour).Unix()}),
 			"iat is in the future"},
-		{"good for two days", f.With("exp", time.Now().Add(48*time.Hour).Unix()), "it lives 48h"},
+		{"good for two days", f.With("exp", time.Now().Add(48*time.Hour).Unix()), "valid for 48h"},
 		{"signed in after its issue", f.With("auth_time", time.Now().Add(time.Hour).Unix()), "auth_time"},
 		{"no time of the sign-in", f.With("auth_time", true), "auth_time"},
 		{"a scope of a wrong type", f.With("scope", []any{"notes", 1}), "scope"},

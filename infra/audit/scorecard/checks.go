@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,7 +110,7 @@ func declaredIn(pkg, path string, text []byte, all map[string][]check) error {
 		for _, value := range attrs["row"] {
 			place, shows, found := strings.Cut(value, ": ")
 			id, subtest, _ := strings.Cut(place, " ")
-			if !found || fn.Recv != nil || !isTest(fn.Name.Name) {
+			if !found || fn.Recv != nil || !regexp.MustCompile(`^(Test|Fuzz)`).MatchString(fn.Name.Name) {
 				return fmt.Errorf("%s: %s declares the row %q: only a test can, in the form \"A1: text\"",
 					files.Position(fn.Pos()), fn.Name.Name, value)
 			}
@@ -118,10 +119,6 @@ func declaredIn(pkg, path string, text []byte, all map[string][]check) error {
 		}
 	}
 	return nil
-}
-
-func isTest(name string) bool {
-	return strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz")
 }
 
 // attrsOf returns the attributes that a function sets to constants, by key.

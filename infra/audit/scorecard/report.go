@@ -237,11 +237,9 @@ func (l *line) addRemovals(r row, all []removal, broken string) {
 // describe adds when and where the audit ran.
 func (r *report) describe(ctx context.Context, a *audit, began time.Time) {
 	r.Began, r.Seconds = began.UTC().Truncate(time.Second), time.Since(began).Seconds()
-	commit, err := exec.CommandContext(ctx, "git", "-C", a.root, "describe", "--always", "--dirty",
-		"--abbrev=12").Output()
-	if r.Commit = strings.TrimSpace(string(commit)); err != nil {
-		r.Commit = "unknown"
-	}
+	git := exec.CommandContext(ctx, "git", "-C", a.root, "describe", "--always", "--dirty", "--abbrev=12")
+	commit, _ := git.Output() // without git there is no commit to show
+	r.Commit = strings.TrimSpace(string(commit))
 	r.Machine = fmt.Sprintf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH,
 		plural(runtime.NumCPU(), "processor"))
 	if a.race {
