@@ -18,7 +18,8 @@ import (
 // suspended has a run that saves a note and then asks whether all may be deleted, and returns the question.
 func (r *fixture) suspended(t *testing.T) agui.Interrupt {
 	t.Helper()
-	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
+	r.ask(t, "r1",
+		"/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
 	r.turn(t, "r1")
 	log := r.events(t)
 	last := log[len(log)-1]
@@ -29,7 +30,8 @@ func (r *fixture) suspended(t *testing.T) agui.Interrupt {
 		t.Errorf("the other calls have the results %q", got)
 	}
 	th, err := r.store.Thread(t.Context(), "t")
-	if err != nil || len(th.Interrupts) != 1 || th.Interrupts[0].ID != last.Outcome.Interrupts[0].ID || r.status(t, "r1") != chat.RunSuspended {
+	if err != nil || len(th.Interrupts) != 1 || th.Interrupts[0].ID != last.Outcome.Interrupts[0].ID ||
+		r.status(t, "r1") != chat.RunSuspended {
 		t.Errorf("the thread asks %+v, %v; the run is %s", th.Interrupts, err, r.status(t, "r1"))
 	}
 	return th.Interrupts[0]
@@ -46,17 +48,22 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 		says    string
 		left    int
 	}{
-		"agreed":             {agui.ResumeResolved, "", "Deleted all 1 notes.", 0},
-		"agreed in so many":  {agui.ResumeResolved, `{"approved":true}`, "Deleted all 1 notes.", 0},
-		"refused":            {agui.ResumeCancelled, "", "The person was asked and refused. The tool was not called.", 1},
-		"not understood":     {agui.ResumeResolved, `{"accepted":true}`, "The person was asked, and the answer was not understood. The tool was not called.", 1},
-		"refused in so many": {agui.ResumeResolved, `{"approved":false}`, "The person was asked and refused. The tool was not called.", 1},
+		"agreed":            {agui.ResumeResolved, "", "Deleted all 1 notes.", 0},
+		"agreed in so many": {agui.ResumeResolved, `{"approved":true}`, "Deleted all 1 notes.", 0},
+		"refused": {agui.ResumeCancelled, "", "The person was asked and refused. The tool was not called.",
+			1},
+		"not understood": {agui.ResumeResolved, `{"accepted":true}`,
+			"The person was asked, and the answer was not understood. The tool was not called.", 1},
+		"refused in so many": {agui.ResumeResolved, `{"approved":false}`,
+			"The person was asked and refused. The tool was not called.", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked string
 			r := newFixture(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 			q := r.suspended(t)
-			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") || !strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) || engine.InterruptAgent(q) != "assistant" {
+			if q.Reason != agui.ReasonToolCall || !strings.Contains(q.Message, "Delete all") ||
+				!strings.Contains(string(q.Metadata), `"tool":"notes_clear","arguments":"{}"`) ||
+				engine.InterruptAgent(q) != "assistant" {
 				t.Errorf("the question is %+v %s", q, q.Metadata)
 			}
 			r.ask(t, "r2", "", answer(q, c.status, c.payload))
@@ -72,7 +79,8 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 				t.Errorf("the model was told\n%s\nwant\n%s", asked, want)
 			}
 			for _, e := range log {
-				if e.Type == agui.RunStarted && e.RunID == "r2" && (len(e.Input.Resume) != 1 || e.Input.Resume[0].InterruptID != q.ID) {
+				if e.Type == agui.RunStarted && e.RunID == "r2" &&
+					(len(e.Input.Resume) != 1 || e.Input.Resume[0].InterruptID != q.ID) {
 					t.Errorf("the run began with %+v", e.Input)
 				}
 			}
@@ -80,11 +88,13 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 	}
 }
 
-// TestEditedApproval: the tool is called with the arguments that the person changed it to. The log keeps the model's, the
-// result says what was changed, and the record of the call that a person did it.
+// TestEditedApproval: the tool is called with the arguments that the person changed it to. The log keeps the model's,
+// the result says what was changed, and the record of the call that a person did it.
 func TestEditedApproval(t *testing.T) {
 	r := newFixture(t, fast())
-	r.ask(t, "r1", "/call notes_save {\"text\":\"one\"}\n/call notes_save {\"text\":\"two\"}\n/call notes_delete {\"number\":1}\n/say done")
+	r.ask(t, "r1",
+		"/call notes_save {\"text\":\"one\"}\n/call notes_save {\"text\":\"two\"}\n/call notes_delete "+
+			"{\"number\":1}\n/say done")
 	r.turn(t, "r1")
 	th, err := r.store.Thread(t.Context(), "t")
 	if err != nil || len(th.Interrupts) != 1 {
@@ -94,7 +104,8 @@ func TestEditedApproval(t *testing.T) {
 	r.ask(t, "r2", "", answer(th.Interrupts[0], agui.ResumeResolved, `{"approved":true,"arguments":{"number":2}}`))
 	r.turn(t, "r2")
 	got := results(r.events(t))["notes_delete"]
-	if len(got) != 1 || got[0] != "A person changed the arguments to {\"number\":2}\nDeleted note 2." || r.notes(t) != 1 {
+	if len(got) != 1 || got[0] != "A person changed the arguments to {\"number\":2}\nDeleted note 2." ||
+		r.notes(t) != 1 {
 		t.Errorf("the tool said %q, %d notes are left", got, r.notes(t))
 	}
 	args := ""
@@ -103,7 +114,8 @@ func TestEditedApproval(t *testing.T) {
 			args += e.Delta
 		}
 	}
-	if args != `{"number":1}` || !strings.Contains(r.log.String(), `"edited":true`) || strings.Contains(r.log.String(), "number") {
+	if args != `{"number":1}` || !strings.Contains(r.log.String(), `"edited":true`) ||
+		strings.Contains(r.log.String(), "number") {
 		t.Errorf("the log of the thread has the arguments %s; that of turn is\n%s", args, r.log)
 	}
 }
@@ -113,7 +125,8 @@ func TestAnAnswerIsActedOnOnce(t *testing.T) {
 	r := newFixture(t, fast())
 	q := r.suspended(t)
 	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
-	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: "r2", Input: &agui.RunInput{ThreadID: "t", RunID: "r2"}}
+	started := agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: "r2",
+		Input: &agui.RunInput{ThreadID: "t", RunID: "r2"}}
 	r.dies(t, "r2", []agui.Event{started})
 	r.turn(t, "r2")
 	log := r.events(t)
@@ -125,9 +138,11 @@ func TestAnAnswerIsActedOnOnce(t *testing.T) {
 	q = r.suspended(t)
 	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
 	deleted := "Deleted all 1 notes."
-	r.dies(t, "r2", []agui.Event{started, {Type: agui.ToolCallResult, MessageID: "m", ToolCallID: q.ToolCallID, Role: agui.RoleTool, Content: &deleted}})
+	r.dies(t, "r2", []agui.Event{started, {Type: agui.ToolCallResult, MessageID: "m", ToolCallID: q.ToolCallID,
+		Role: agui.RoleTool, Content: &deleted}})
 	r.turn(t, "r2")
-	if got := results(r.events(t))["notes_clear"]; len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != chat.RunFinished {
+	if got := results(r.events(t))["notes_clear"]; len(got) != 1 || r.notes(t) != 1 ||
+		r.status(t, "r2") != chat.RunFinished {
 		t.Errorf("with the result in the log the tool said %q, %d notes are left", got, r.notes(t))
 	}
 }
@@ -144,15 +159,18 @@ func TestAQuestionSurvivesItsWorker(t *testing.T) {
 		}
 	}
 	r = newFixture(t, fast())
-	r.ask(t, "r1", "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
+	r.ask(t, "r1",
+		"/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"1+1\"}\n/call notes_clear\n/say done")
 	r.dies(t, "r1", events[:at])
 	r.turn(t, "r1")
 	log := r.events(t)
 	got := results(log)
-	if last := log[len(log)-1]; last.Outcome == nil || last.Outcome.Type != agui.OutcomeInterrupt || r.status(t, "r1") != chat.RunSuspended {
+	if last := log[len(log)-1]; last.Outcome == nil || last.Outcome.Type != agui.OutcomeInterrupt ||
+		r.status(t, "r1") != chat.RunSuspended {
 		t.Errorf("the run ended with %+v", last)
 	}
-	if len(got["notes_clear"]) != 0 || got["calculator"][0] != "2" || !strings.Contains(got["notes_save"][0], "not known") || r.notes(t) != 0 {
+	if len(got["notes_clear"]) != 0 || got["calculator"][0] != "2" ||
+		!strings.Contains(got["notes_save"][0], "not known") || r.notes(t) != 0 {
 		t.Errorf("the tools said %q", got)
 	}
 }
@@ -165,7 +183,8 @@ func TestAfterAQuestionHasExpired(t *testing.T) {
 	r.clock.Advance(25 * time.Hour)
 	r.ask(t, "r2", "/say next")
 	r.turn(t, "r2")
-	if want := "user assistant:+2 tool:Saved as note 1. tool:2 user"; asked != want || r.status(t, "r2") != chat.RunFinished {
+	if want := "user assistant:+2 tool:Saved as note 1. tool:2 user"; asked != want ||
+		r.status(t, "r2") != chat.RunFinished {
 		t.Errorf("the model was told\n%s\nwant\n%s\nthe run is %s", asked, want, r.status(t, "r2"))
 	}
 }
@@ -200,7 +219,8 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newFixture(t, fast())
 			q := r.suspended(t)
-			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Agent: "assistant", Grants: []string{"notes"},
+			_, err := r.store.Admit(t.Context(), store.Admission{Run: "r2", Thread: "t", Agent: "assistant",
+				Grants:    []string{"notes"},
 				Responses: []store.Response{answer(q, agui.ResumeResolved, "")}})
 			if err != nil {
 				t.Fatal(err)
@@ -210,14 +230,17 @@ func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
 			r.turn(t, "r2")
 			got := results(r.events(t))["notes_clear"]
 			if len(got) != 1 || r.notes(t) != 1 || r.status(t, "r2") != c.ends {
-				t.Errorf("the call has the results %q, %d notes are left, the run is %s", got, r.notes(t), r.status(t, "r2"))
+				t.Errorf("the call has the results %q, %d notes are left, the run is %s", got, r.notes(t),
+					r.status(t, "r2"))
 			}
 			lines := r.decisions(t)
-			if len(lines) != 1 || lines[0].Call != q.ToolCallID || lines[0].Tool != "notes_clear" || lines[0].Outcome != tool.NotCalled {
+			if len(lines) != 1 || lines[0].Call != q.ToolCallID || lines[0].Tool != "notes_clear" ||
+				lines[0].Outcome != tool.NotCalled {
 				t.Errorf("recorded %+v", lines)
 			}
 			paired, records = paired+len(got), records+len(lines)
 		})
 	}
-	t.Attr("figure", fmt.Sprintf("3 answering runs that ended before their work: %d results, %d records", paired, records))
+	t.Attr("figure", fmt.Sprintf("3 answering runs that ended before their work: %d results, %d records", paired,
+		records))
 }

@@ -15,7 +15,8 @@ import (
 	"carrel/shared/store"
 )
 
-const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator {\"expression\":\"6*7\"}\n/say three"
+const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator " +
+	"{\"expression\":\"6*7\"}\n/say three"
 
 // ask has a run admitted that may use all tools.
 func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Response) {
@@ -77,8 +78,8 @@ func whole(t *testing.T) []agui.Event {
 	return r.events(t)
 }
 
-// A worker may have died behind each event of a run. Whatever it left, the run goes on and ends once, in order and with a
-// result for each call (the checker of order sees to that), says each thing, and does not save the note once more
+// A worker may have died behind each event of a run. Whatever it left, the run goes on and ends once, in order and with
+// a result for each call (the checker of order sees to that), says each thing, and does not save the note once more
 // where the first worker may have.
 func TestARunGoesOnFromEachEvent(t *testing.T) {
 	events := whole(t)
@@ -89,7 +90,8 @@ func TestARunGoesOnFromEachEvent(t *testing.T) {
 		r.turn(t, "r1")
 		log := r.events(t)
 		last := log[len(log)-1]
-		if last.Type != agui.RunFinished || last.Outcome.Type != agui.OutcomeSuccess || r.status(t, "r1") != chat.RunFinished {
+		if last.Type != agui.RunFinished || last.Outcome.Type != agui.OutcomeSuccess ||
+			r.status(t, "r1") != chat.RunFinished {
 			t.Errorf("died behind %d events: the run ended with %+v", n, last)
 		}
 		for _, word := range []string{"one", "two", "three"} {
@@ -104,13 +106,15 @@ func TestARunGoesOnFromEachEvent(t *testing.T) {
 		saved := strings.Join(got["notes_save"], " ")
 		made := strings.Contains(strings.Join(typesOf(events[:n]), " "), "TOOL_CALL_END")
 		if want := map[bool]int{false: 1, true: 0}[made]; r.notes(t) != want {
-			t.Errorf("died behind %d events: %d notes were saved by the second worker, want %d; the tool said %q", n, r.notes(t), want, saved)
+			t.Errorf("died behind %d events: %d notes were saved by the second worker, want %d; the tool said %q", n,
+				r.notes(t), want, saved)
 		}
 		if !slices.Contains(got["calculator"], "42") {
 			t.Errorf("died behind %d events: the calculator said %q", n, got["calculator"])
 		}
 		attempts := slices.DeleteFunc(slices.Clone(log), func(e agui.Event) bool { return e.Type != agui.Custom })
-		if n > 0 && (len(attempts) != 1 || attempts[0].Name != "carrel.attempt" || string(attempts[0].Value) != `{"attempt":2}`) {
+		if n > 0 && (len(attempts) != 1 || attempts[0].Name != "carrel.attempt" ||
+			string(attempts[0].Value) != `{"attempt":2}`) {
 			t.Errorf("died behind %d events: the second attempt began with %+v", n, attempts)
 		}
 		if seen, _ := r.seenFrom(t, "window", n); types(seen) != types(log[n:]) {
@@ -145,7 +149,9 @@ func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
 		at(agui.TextMessageContent, 1): "user",
 		at(agui.TextMessageEnd, 1):     "user",
 		at(agui.ToolCallArgs, 1):       "user",
-		at(agui.ToolCallEnd, 1):        "user assistant:one+1 tool:A failure cut this tool call off before its result was recorded. It is not known whether it was carried out.",
+		at(agui.ToolCallEnd,
+			1): "user assistant:one+1 tool:A failure cut this tool call off before its result was recorded. " +
+			"It is not known whether it was carried out.",
 		at(agui.ToolCallResult, 1):     "user assistant:one+1 tool:Saved as note 1.",
 		at(agui.TextMessageContent, 2): "user assistant:one+1 tool:Saved as note 1.",
 		at(agui.ToolCallEnd, 2):        "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
@@ -237,7 +243,8 @@ func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
 			t.Errorf("with a limit of %s over both attempts the run ended with %+v", limit, last)
 		}
 		run, err := r.store.Run(t.Context(), "r1")
-		if err != nil || run.Attempts != 2 || run.Stats.ModelCalls < 2 || !strings.Contains(string(last.Metadata), figures(t, run.Stats)) {
+		if err != nil || run.Attempts != 2 || run.Stats.ModelCalls < 2 ||
+			!strings.Contains(string(last.Metadata), figures(t, run.Stats)) {
 			t.Errorf("%s: the run's record says %+v, %v, and its end %s", limit, run.Stats, err, last.Metadata)
 		}
 	}

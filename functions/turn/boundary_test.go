@@ -50,28 +50,54 @@ func mishaps() map[string]mishap {
 		return "/say half\n/call " + name + " " + arguments + "\n/say whole"
 	}
 	return map[string]mishap{
-		"the model panics":         {model: streams(func(context.Context, func(engine.Delta, error) bool) { panic("boom") }), code: engine.CodeInternal},
-		"the model panics at once": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] { panic("boom") }), code: engine.CodeInternal},
-		"the model gives nil":      {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] { return nil }), code: engine.CodeInternal},
-		"the model gives no delta": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta, error] {
+		"the model panics": {model: streams(func(context.Context,
+			func(engine.Delta, error) bool) {
+			panic("boom")
+		}), code: engine.CodeInternal},
+		"the model panics at once": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta,
+			error] {
+			panic("boom")
+		}), code: engine.CodeInternal},
+		"the model gives nil": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta,
+			error] {
+			return nil
+		}), code: engine.CodeInternal},
+		"the model gives no delta": {model: modelFunc(func(context.Context, engine.Request) iter.Seq2[engine.Delta,
+			error] {
 			return func(func(engine.Delta, error) bool) {}
 		}), code: engine.CodeModel},
-		"the model just ends":  {model: streams(func(context.Context, func(engine.Delta, error) bool) {}), code: engine.CodeModel},
-		"the model fails":      {model: streams(func(_ context.Context, y func(engine.Delta, error) bool) { y(engine.Delta{}, errors.New("secret")) }), code: engine.CodeModel},
-		"the model hangs":      {model: streams(func(ctx context.Context, _ func(engine.Delta, error) bool) { <-ctx.Done() }), code: engine.CodeTimeLimit},
-		"a tool panics":        {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { panic("boom") }},
-		"a tool gives nothing": {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { return "", nil }},
-		"a tool asks what cannot be answered": {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) {
-			return "", &tool.InputError{Message: "Which?", Schema: []byte(`{"type":`)}
-		}},
-		"a tool fails":              {text: calls("odd", "{}"), tool: func(context.Context, none) (string, error) { return "", errors.New("secret") }},
-		"a tool hangs":              {text: calls("odd", "{}"), tool: func(ctx context.Context, _ none) (string, error) { <-ctx.Done(); return "", ctx.Err() }, code: engine.CodeTimeLimit},
-		"a tool that is not there":  {text: calls("nobody", "{}")},
-		"arguments that are poison": {text: calls("odd", `{"\u0000":[[[[`), tool: func(context.Context, none) (string, error) { return "no", nil }},
-		"text that is poison":       {text: "/say half \xff\xfe\x00 \u202e ]]> {\"a\": 'b' \\u0000 whole"},
-		"a lot of text":             {text: "/say half whole " + strings.Repeat("ä", 50_000)},
-		"no text":                   {text: " "},
-		"an agent that is gone":     {agent: "gone", text: "/say half", code: engine.CodeInternal},
+		"the model just ends": {model: streams(func(context.Context, func(engine.Delta, error) bool) {}),
+			code: engine.CodeModel},
+		"the model fails": {model: streams(func(_ context.Context, y func(engine.Delta,
+			error) bool) {
+			y(engine.Delta{}, errors.New("secret"))
+		}), code: engine.CodeModel},
+		"the model hangs": {model: streams(func(ctx context.Context,
+			_ func(engine.Delta, error) bool) {
+			<-ctx.Done()
+		}), code: engine.CodeTimeLimit},
+		"a tool panics": {text: calls("odd", "{}"),
+			tool: func(context.Context, none) (string, error) { panic("boom") }},
+		"a tool gives nothing": {text: calls("odd", "{}"),
+			tool: func(context.Context, none) (string, error) { return "", nil }},
+		"a tool asks what cannot be answered": {text: calls("odd", "{}"),
+			tool: func(context.Context, none) (string, error) {
+				return "", &tool.InputError{Message: "Which?", Schema: []byte(`{"type":`)}
+			}},
+		"a tool fails": {text: calls("odd", "{}"),
+			tool: func(context.Context, none) (string, error) { return "", errors.New("secret") }},
+		"a tool hangs": {text: calls("odd", "{}"), tool: func(ctx context.Context, _ none) (string,
+			error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}, code: engine.CodeTimeLimit},
+		"a tool that is not there": {text: calls("nobody", "{}")},
+		"arguments that are poison": {text: calls("odd", `{"\u0000":[[[[`),
+			tool: func(context.Context, none) (string, error) { return "no", nil }},
+		"text that is poison":   {text: "/say half \xff\xfe\x00 \u202e ]]> {\"a\": 'b' \\u0000 whole"},
+		"a lot of text":         {text: "/say half whole " + strings.Repeat("ä", 50_000)},
+		"no text":               {text: " "},
+		"an agent that is gone": {agent: "gone", text: "/say half", code: engine.CodeInternal},
 	}
 }
 
@@ -112,7 +138,8 @@ func (c mishap) happens(t *testing.T) {
 		}
 	}
 	last, run := log[len(log)-1], r.status(t, "r1")
-	if ends != 1 || last.Code != c.code || run != map[bool]chat.RunStatus{true: chat.RunFinished, false: chat.RunFailed}[c.code == ""] {
+	if ends != 1 || last.Code != c.code || run != map[bool]chat.RunStatus{true: chat.RunFinished,
+		false: chat.RunFailed}[c.code == ""] {
 		t.Errorf("%d ends, the last %+v; the run is %s\n%s", ends, last, run, r.log)
 	}
 	if strings.Contains(r.log.String(), "residue") || strings.Contains(last.Message, "secret") {
@@ -142,7 +169,8 @@ func (r *fixture) give(t *testing.T, model engine.Model, handle func(context.Con
 	if r.tools, err = r.tools.With(odd); err != nil {
 		t.Fatal(err)
 	}
-	if r.agents, err = agent.NewRegistry(agent.Agent{Name: "assistant", Model: model, Tools: []string{"odd"}}); err != nil {
+	if r.agents, err = agent.NewRegistry(agent.Agent{Name: "assistant", Model: model,
+		Tools: []string{"odd"}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -29,22 +29,23 @@ type seat struct {
 	err    error
 }
 
-// One process carries many users' runs at once, as it never does where each has a process of their own. Models and tools of
-// some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then, say the rest
-// after it, and nobody has noticed anything.
+// One process carries many users' runs at once, as it never does where each has a process of their own. Models and
+// tools of some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then,
+// say the rest after it, and nobody has noticed anything.
 func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
 	t.Attr("row", "B4: runs fail in every way in one process beside other users")
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	names, calm := slices.Sorted(maps.Keys(mishaps())), 24
 	happened := make(chan struct{}) // all of it
-	r.agents, r.tools = crowdOf(t, r.tools, names, streams(func(ctx context.Context, yield func(engine.Delta, error) bool) {
-		select {
-		case <-happened:
-		case <-ctx.Done():
-		}
-		_ = yield(engine.Delta{Text: " whole"}, nil) && yield(engine.Delta{Stop: engine.StopEnd}, nil)
-	}))
+	r.agents, r.tools = crowdOf(t, r.tools, names,
+		streams(func(ctx context.Context, yield func(engine.Delta, error) bool) {
+			select {
+			case <-happened:
+			case <-ctx.Done():
+			}
+			_ = yield(engine.Delta{Text: " whole"}, nil) && yield(engine.Delta{Stop: engine.StopEnd}, nil)
+		}))
 	var seats []*seat
 	for i := range calm + len(names) {
 		s := &seat{window: chat.ConnectionID(fmt.Sprint("window-", i))}
@@ -79,11 +80,14 @@ func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
 		}
 	}
 	counts := r.gauge.Counts()
-	if counts.Active != 0 || counts.Made != counts.Cleaned || counts.Peak < calm || strings.Contains(r.log.String(), "residue") {
+	if counts.Active != 0 || counts.Made != counts.Cleaned || counts.Peak < calm ||
+		strings.Contains(r.log.String(), "residue") {
 		t.Errorf("contexts %+v; the log %.2000s", counts, r.log)
 	}
-	t.Attr("figure", fmt.Sprintf("%d users in one process, up to %d runs at once: %d mishaps of %d kinds, %d runs failed, %d others whole", len(seats),
-		counts.Peak, len(names), len(names), failed, calm))
+	t.Attr("figure",
+		fmt.Sprintf("%d users in one process, up to %d runs at once: %d mishaps of %d kinds, %d runs failed, %d "+
+			"others whole", len(seats),
+			counts.Peak, len(names), len(names), failed, calm))
 }
 
 // crowdOf are the agents and tools of the calm and of each mishap.
@@ -119,7 +123,8 @@ func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Mod
 func (r *fixture) beside(t *testing.T, n int, window chat.ConnectionID) *fixture {
 	t.Helper()
 	h := *r.handler
-	one := &fixture{handler: &h, edge: r.edge, user: chattest.User(t, fmt.Sprintf("user-%02d", n)), table: r.table, log: r.log, clock: r.clock}
+	one := &fixture{handler: &h, edge: r.edge, user: chattest.User(t, fmt.Sprintf("user-%02d", n)), table: r.table,
+		log: r.log, clock: r.clock}
 	var err error
 	if one.store, err = r.table.For(one.user); err != nil {
 		t.Fatal(err)
@@ -138,7 +143,8 @@ func (s *seat) sit(t *testing.T, agent, odd string) {
 		agent = s.agent
 	}
 	_, err := s.store.Admit(t.Context(), store.Admission{Run: "r1", Thread: "t", Agent: agent, Grants: []string{"odd"},
-		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: strings.ReplaceAll(s.text, "/call odd", "/call "+odd)}}})
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser,
+			Content: strings.ReplaceAll(s.text, "/call odd", "/call "+odd)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +155,8 @@ func (r *fixture) await(t *testing.T, runs int) {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for until := time.Now().Add(time.Minute); r.gauge.Counts().Made < runs || r.gauge.Counts().Active != runs; <-look.C {
+	for until := time.Now().Add(time.Minute); r.gauge.Counts().Made < runs ||
+		r.gauge.Counts().Active != runs; <-look.C {
 		if time.Now().After(until) {
 			t.Fatalf("%d runs were to go on, and there are %+v", runs, r.gauge.Counts())
 		}

@@ -123,7 +123,8 @@ func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
 			rows = append(rows, row.ThreadInfo)
 		}
 	}
-	if len(rows) != 2 || rows[1].Status != chat.ThreadIdle || rows[1].Title != "renamed" || rows[1].Updated <= rows[0].Updated {
+	if len(rows) != 2 || rows[1].Status != chat.ThreadIdle || rows[1].Title != "renamed" ||
+		rows[1].Updated <= rows[0].Updated {
 		t.Errorf("the list was told %+v", rows)
 	}
 }

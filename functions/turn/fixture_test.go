@@ -77,7 +77,8 @@ func (b *lockedBuffer) String() string {
 
 func newFixture(t *testing.T, model engine.Model) *fixture {
 	t.Helper()
-	r := &fixture{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{}, clock: &testClock{}}
+	r := &fixture{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{},
+		clock: &testClock{}}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
 	agents, err := agent.Samples(model)
 	if err != nil {
@@ -268,5 +269,6 @@ func sketch(messages []agui.Message) string {
 // tellsText tells whether a frame has text that was said: then it is in the log.
 func tellsText(f wire.ServerFrame) bool {
 	events, ok := f.(*wire.Events)
-	return ok && slices.ContainsFunc(events.Events, func(e agui.Event) bool { return e.Type == agui.TextMessageContent })
+	return ok && slices.ContainsFunc(events.Events,
+		func(e agui.Event) bool { return e.Type == agui.TextMessageContent })
 }

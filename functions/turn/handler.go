@@ -24,7 +24,8 @@ type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }
 
-// tables opens one user's part of the table, with credentials that reach only that part. usercreds.Tables implements it.
+// tables opens one user's part of the table, with credentials that reach only that part. usercreds.Tables implements
+// it.
 type tables interface {
 	For(u chat.User) (*store.Store, error)
 }
@@ -99,8 +100,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
-// open builds the run's user context. The context ends at the run's time limit, which counts from the start of the first
-// attempt. It also ends some seconds before the invocation's deadline (reserve), so that turn can still end the run.
+// open builds the run's user context. The context ends at the run's time limit, which counts from the start of the
+// first attempt. It also ends some seconds before the invocation's deadline (reserve), so that turn can still end the
+// run.
 func (t *turn) open(ctx context.Context, request string) error {
 	left := t.limits.RunTime
 	if started := t.lease.Run().Started; !started.IsZero() {

@@ -18,7 +18,8 @@ const (
 	cancelEvery = 2 * time.Second
 )
 
-// startHeartbeat starts two goroutines beside the run's work: one renews the lease, and one watches for a cancel request.
+// startHeartbeat starts two goroutines beside the run's work: one renews the lease, and one watches for a cancel
+// request.
 func (t *turn) startHeartbeat() error {
 	if err := t.uc.Go("renew the lease", t.heartbeat); err != nil {
 		return err

@@ -38,7 +38,8 @@ func (r *fixture) window() chat.ConnectionID { return chat.ConnectionID("w" + r.
 func (r *fixture) asks(t *testing.T, run chat.RunID, text string, grants ...string) []agui.Event {
 	t.Helper()
 	_, err := r.store.Admit(t.Context(), store.Admission{
-		Run: run, Thread: "t", Grants: grants, Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
+		Run: run, Thread: "t", Grants: grants, Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser,
+			Content: text}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,8 @@ func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 	}) (string, error) {
 		return gives()
 	})
-	export, err2 := tool.Define("notes_export", "Exports all notes.", "notes:all", func(context.Context, struct{}) (string, error) { return gives() })
+	export, err2 := tool.Define("notes_export", "Exports all notes.", "notes:all",
+		func(context.Context, struct{}) (string, error) { return gives() })
 	shell, err3 := tool.Define("shell", "Runs a command.", "operator", func(_ context.Context, _ struct {
 		Command string `json:"command"`
 	}) (string, error) {
@@ -148,7 +150,8 @@ func TestInjection(t *testing.T) {
 	if executed.Load() != 0 {
 		t.Errorf("%d denied tools were executed", executed.Load())
 	}
-	t.Attr("figure", fmt.Sprintf("denied tools executed: %d of %d denied calls, in %d conversations", executed.Load(), sum.denied, len(all)))
+	t.Attr("figure", fmt.Sprintf("denied tools executed: %d of %d denied calls, in %d conversations", executed.Load(),
+		sum.denied, len(all)))
 	t.Attr("figure", fmt.Sprintf("decisions recorded: %d of %d calls", sum.recorded, sum.calls))
 }
 
@@ -196,7 +199,8 @@ func (r *fixture) obey(t *testing.T, i tooltest.Injection, n int, secret string,
 	alice.silent(t, secret, i)
 }
 
-// silent wants nothing of the other in what alice's window is shown, no schema of what is denied, and no content in the log.
+// silent wants nothing of the other in what alice's window is shown, no schema of what is denied, and no content in the
+// log.
 func (r *fixture) silent(t *testing.T, secret string, i tooltest.Injection) {
 	t.Helper()
 	shown, err := json.Marshal(r.edge.Frames(r.window()))

@@ -31,9 +31,11 @@ func catalogDifferences(r *tool.Registry, cases map[string]tooltest.Case) (wrong
 			effects, _ := r.Effects(listed.Name)
 			switch {
 			case !made:
-				report("shared/catalog lists the tool %s, but no run has it: make it in functions/turn/tools.go", listed.Name)
+				report("shared/catalog lists the tool %s, but no run has it: make it in functions/turn/tools.go",
+					listed.Name)
 			case grant != g.Name:
-				report("the tool %s needs the grant %q, but shared/catalog lists it under %q", listed.Name, grant, g.Name)
+				report("the tool %s needs the grant %q, but shared/catalog lists it under %q", listed.Name, grant,
+					g.Name)
 			case effects != listed.Effects:
 				report("the tool %s declares %+v, but shared/catalog lists %+v", listed.Name, effects, listed.Effects)
 			}
@@ -84,10 +86,12 @@ func (r *fixture) isolationViolations(t *testing.T, name string, c tooltest.Case
 		for j, other := range users {
 			now := other.allNotes(t)
 			if j != i && (strings.Contains(got.Content, secret(j)) || strings.Contains(now, secret(i))) {
-				wrong = append(wrong, fmt.Sprintf("data of %s and %s was mixed: %s; %s", names[i], names[j], got.Content, now))
+				wrong = append(wrong, fmt.Sprintf("data of %s and %s was mixed: %s; %s", names[i], names[j],
+					got.Content, now))
 			}
 			if j > i && now != before[j] {
-				wrong = append(wrong, fmt.Sprintf("a call of %s changed the notes of %s to %s", names[i], names[j], now))
+				wrong = append(wrong, fmt.Sprintf("a call of %s changed the notes of %s to %s", names[i], names[j],
+					now))
 			}
 		}
 	}
@@ -186,8 +190,8 @@ func TestTools_UnusedPackage(t *testing.T) {
 	}
 }
 
-// The suite detects a tool outside the catalog, a listed tool that no run has, a missing case, and a tool that keeps one
-// user's text for the next user.
+// The suite detects a tool outside the catalog, a listed tool that no run has, a missing case, and a tool that keeps
+// one user's text for the next user.
 func TestTools_UnlistedOrLeakingTool(t *testing.T) {
 	t.Attr("row", "D4: a tool that mixes users is detected")
 	last := "nothing"

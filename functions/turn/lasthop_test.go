@@ -9,8 +9,8 @@ import (
 	"carrel/shared/monitor"
 )
 
-// A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and the
-// user's other windows go on. So it is when the user is erased: nobody else is told or closed.
+// A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and
+// the user's other windows go on. So it is when the user is erased: nobody else is told or closed.
 func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 	t.Attr("row", "E2: a run records a foreign connection")
 	r := newFixture(t, fast())
@@ -23,18 +23,21 @@ func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
 		t.Errorf("the user's own window saw %d events of %d", len(got), len(r.events(t)))
 	}
 	got := r.edge.Frames("copied")
-	t.Attr("figure", fmt.Sprintf("%d frames posted to a connection of another's by a run, %d violation", len(got), strings.Count(r.log.String(), `"IsolationViolation":1`)))
+	t.Attr("figure", fmt.Sprintf("%d frames posted to a connection of another's by a run, %d violation", len(got),
+		strings.Count(r.log.String(), `"IsolationViolation":1`)))
 	if len(got) > 0 {
 		t.Errorf("a connection that was written for another was posted %d frames", len(got))
 	}
 	once := func(guard string) {
 		t.Helper()
 		log := r.log.String()
-		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) || !strings.Contains(log, `"Request":"request"`) {
+		if n := strings.Count(log, `"IsolationViolation":1`); n != 1 || !strings.Contains(log, `"Guard":"`+guard+`"`) ||
+			!strings.Contains(log, `"Request":"request"`) {
 			t.Errorf("%d violations: %s", n, log)
 		}
 		for line := range strings.Lines(log) {
-			if strings.Contains(line, "iolation") && (strings.Contains(line, "a word") || strings.Contains(line, "copied") || strings.Contains(line, "alice")) {
+			if strings.Contains(line, "iolation") && (strings.Contains(line, "a word") ||
+				strings.Contains(line, "copied") || strings.Contains(line, "alice")) {
 				t.Errorf("the record says too much: %s", line)
 			}
 		}

@@ -9,9 +9,9 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// measureBegin records how long the user waited, after the attempt's first record is in the log. The first attempt waited
-// for a slot and a worker. A later attempt waited for its predecessor to die, which RunsDied counts, so its wait is not
-// recorded.
+// measureBegin records how long the user waited, after the attempt's first record is in the log. The first attempt
+// waited for a slot and a worker. A later attempt waited for its predecessor to die, which RunsDied counts, so its wait
+// is not recorded.
 func (t *turn) measureBegin() {
 	run := t.lease.Run()
 	values := []monitor.Value{monitor.N(monitor.Attempts, run.Attempts)}

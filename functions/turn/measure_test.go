@@ -39,7 +39,8 @@ func (r *fixture) metrics(t *testing.T) map[string]float64 {
 		for _, d := range named.AWS.CloudWatchMetrics {
 			for _, m := range d.Metrics {
 				v, ok := values[m.Name].(float64)
-				if want := map[bool]string{true: "Milliseconds", false: "Count"}[strings.HasPrefix(m.Name, "Time")]; !ok || m.Unit != want {
+				if want := map[bool]string{true: "Milliseconds",
+					false: "Count"}[strings.HasPrefix(m.Name, "Time")]; !ok || m.Unit != want {
 					t.Errorf("%s is %v %s", m.Name, values[m.Name], m.Unit)
 				}
 				sums[m.Name] += v
@@ -61,20 +62,23 @@ func TestRunsAreMeasured(t *testing.T) {
 	r.turn(t, "bad")
 	got := r.metrics(t)
 	for name, want := range map[string]float64{
-		"RunsEnded": 2, "RunsFinished": 1, "RunsFailed": 1, "RunsCancelled": 0, "RunsSuspended": 0, "Attempts": 2, "SlotsInUse": 0,
-		"Residue": 0, "ContextsMade": 2, "ContextsCleaned": 2, "ContextsActive": 0, "ContextsPeak": 2,
+		"RunsEnded": 2, "RunsFinished": 1, "RunsFailed": 1, "RunsCancelled": 0, "RunsSuspended": 0, "Attempts": 2,
+		"SlotsInUse": 0,
+		"Residue":    0, "ContextsMade": 2, "ContextsCleaned": 2, "ContextsActive": 0, "ContextsPeak": 2,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
 	}
-	if got["TimeQueued"] < 3000 || got["TimeToFirstEvent"] < got["TimeQueued"] || got["TimeRunning"] <= 0 || got["TimeRunning"] > 60_000 {
+	if got["TimeQueued"] < 3000 || got["TimeToFirstEvent"] < got["TimeQueued"] || got["TimeRunning"] <= 0 ||
+		got["TimeRunning"] > 60_000 {
 		t.Errorf("times %v", got)
 	}
 	if t.Failed() {
 		t.Log(r.log)
 	}
-	t.Attr("figure", fmt.Sprintf("%v runs ended: %v finished, %v failed; %v contexts made, %v cleaned", got["RunsEnded"], got["RunsFinished"], got["RunsFailed"], got["ContextsMade"], got["ContextsCleaned"]))
+	t.Attr("figure", fmt.Sprintf("%v runs ended: %v finished, %v failed; %v contexts made, %v cleaned",
+		got["RunsEnded"], got["RunsFinished"], got["RunsFailed"], got["ContextsMade"], got["ContextsCleaned"]))
 }
 
 func TestOutcomes(t *testing.T) {
@@ -136,7 +140,8 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 		for range n {
 			next++
 			run, thread := chat.RunID(fmt.Sprint("r", next)), chat.ThreadID(fmt.Sprint("t", next))
-			_, err := r.store.Admit(t.Context(), store.Admission{Run: run, Thread: thread, Grants: []string{"calculator"}, Title: "a title",
+			_, err := r.store.Admit(t.Context(), store.Admission{Run: run, Thread: thread,
+				Grants: []string{"calculator"}, Title: "a title",
 				Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "what is 12*(3+4)?"}}})
 			if err != nil {
 				t.Fatal(err)
@@ -156,9 +161,11 @@ func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
 	some(runs - next)
 	took := time.Since(start)
 	after, left := settled(goroutines + connections)
-	t.Logf("%d runs in %v: heap %.2f MiB before, %.2f after; goroutines %d before, %d after; contexts %+v", runs, took.Round(time.Millisecond),
+	t.Logf("%d runs in %v: heap %.2f MiB before, %.2f after; goroutines %d before, %d after; contexts %+v", runs,
+		took.Round(time.Millisecond),
 		mib(before), mib(after), goroutines, left, r.gauge.Counts())
-	t.Attr("figure", fmt.Sprintf("%d runs in one process: heap %+.2f MB, goroutines %+d, %d contexts made, %d cleaned", runs, mib(after)-mib(before),
+	t.Attr("figure", fmt.Sprintf("%d runs in one process: heap %+.2f MB, goroutines %+d, %d contexts made, %d cleaned",
+		runs, mib(after)-mib(before),
 		left-goroutines, r.gauge.Counts().Made, r.gauge.Counts().Cleaned))
 	if after > before+2<<20 || left > goroutines+connections {
 		t.Error("the process has not come back to where it was")
@@ -182,7 +189,8 @@ func (r *fixture) states(t *testing.T, runs ...chat.RunID) (all []chat.RunStatus
 
 // settled is the live heap and the goroutines, as soon as there are no more than these.
 func settled(goroutines int) (uint64, int) {
-	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > goroutines &&
+		time.Now().Before(deadline); {
 		runtime.GC()
 	}
 	runtime.GC()

@@ -9,7 +9,8 @@ import (
 	"carrel/shared/model/scripted"
 )
 
-// What a person saw of an answer before it was stopped, or before its model failed, is told to the model of the next run.
+// What a person saw of an answer before it was stopped, or before its model failed, is told to the model of the next
+// run.
 func TestTurn_NextRunKnowsHalfAnswers(t *testing.T) {
 	var last []agui.Message
 	r := newFixture(t, peek{scripted.New(scripted.Config{Pace: -1}), func(m []agui.Message) { last = m }})

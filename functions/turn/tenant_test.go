@@ -26,8 +26,11 @@ func (r *fixture) violations() (found []string) {
 func (r *fixture) wantViolation(t *testing.T, guard string) {
 	t.Helper()
 	found := r.violations()
-	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0], r.user.Hash()) || !strings.Contains(found[0], `"Request":"request"`) || strings.Contains(r.log.String(), "bob") {
-		t.Errorf("violations %q, want one of the guard %s, of %s, with the request and without a name", found, guard, r.user.Hash())
+	if len(found) != 1 || !strings.Contains(found[0], `"Guard":"`+guard+`"`) || !strings.Contains(found[0],
+		r.user.Hash()) || !strings.Contains(found[0], `"Request":"request"`) ||
+		strings.Contains(r.log.String(), "bob") {
+		t.Errorf("violations %q, want one of the guard %s, of %s, with the request and without a name", found, guard,
+			r.user.Hash())
 	}
 }
 
@@ -46,10 +49,12 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
 		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
 	}
-	t.Attr("figure", fmt.Sprintf("1 event that names another user: %d violation recorded, the run still %s", len(r.violations()), r.status(t, "r1")))
+	t.Attr("figure", fmt.Sprintf("1 event that names another user: %d violation recorded, the run still %s",
+		len(r.violations()), r.status(t, "r1")))
 	r.log.Reset()
 	nobody := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{})
-	if err := r.Handle(nobody, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) || len(r.violations()) > 0 {
+	if err := r.Handle(nobody, []byte(`{"run":"r1","reason":"run","user":"bob"}`)); !errors.Is(err, chat.ErrNoUser) ||
+		len(r.violations()) > 0 {
 		t.Errorf("without a tenant id: error %v, violations %q; no two users met", err, r.violations())
 	}
 }
@@ -69,5 +74,6 @@ func TestARunOfAnotherOwner(t *testing.T) {
 	if s := r.status(t, "r1"); s != chat.RunAdmitted || len(r.edge.Frames("window")) > 0 {
 		t.Errorf("the run is %s, its window was posted %d frames", s, len(r.edge.Frames("window")))
 	}
-	t.Attr("figure", fmt.Sprintf("1 run that says that it is another's: %d violation recorded, the run still %s", len(r.violations()), r.status(t, "r1")))
+	t.Attr("figure", fmt.Sprintf("1 run that says that it is another's: %d violation recorded, the run still %s",
+		len(r.violations()), r.status(t, "r1")))
 }

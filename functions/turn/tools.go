@@ -78,7 +78,8 @@ func nameOf(call string, events []agui.Event) string {
 // the user and the run, and without content.
 func (t *turn) recordDecision(d tool.Decision) {
 	t.log.InfoContext(t.uc.Context(), "tool call", "call", d.Call, "tool", d.Tool, "grant", d.Grant,
-		"outcome", string(d.Outcome), "ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "edited", d.Edited, "cut", d.Cut)
+		"outcome", string(d.Outcome), "ms", d.Took.Milliseconds(), "argumentBytes", d.ArgumentBytes, "edited", d.Edited,
+		"cut", d.Cut)
 	if d.Outcome == tool.Denied {
 		t.monitor.Count(monitor.ToolCallsDenied, 1)
 	}

@@ -19,8 +19,10 @@ import (
 func TestEveryCallIsAudited(t *testing.T) {
 	t.Attr("row", "D2: the function's log holds the record of each call")
 	r := newFixture(t, fast()).as(t, "auth0|alice")
-	log := r.asks(t, "r1", "/call calculator {\"expression\":\"6*7\"}\n/call notes_save {\"text\":\"hunter2\"}\n/call calculator {\"hunter2\":1}\n"+
-		"/call hunter2 {}\n/call clock {}", "calculator", "other")
+	log := r.asks(t, "r1",
+		"/call calculator {\"expression\":\"6*7\"}\n/call notes_save {\"text\":\"hunter2\"}\n/call calculator "+
+			"{\"hunter2\":1}\n"+
+			"/call hunter2 {}\n/call clock {}", "calculator", "other")
 	_, ids := outcomes(log)
 	want := []line{
 		{Tool: "calculator", Grant: "calculator", Outcome: tool.OK, ArgumentBytes: 20},
@@ -46,13 +48,15 @@ func TestEveryCallIsAudited(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls, %d decisions recorded, without content", len(ids), len(got)))
 }
 
-// Whose grants a run has: those of the token of the socket that asked for it, as of its admission. A run that goes on in
-// another worker has the same ones; a run that answers a question is a run of its own, with its own socket's.
+// Whose grants a run has: those of the token of the socket that asked for it, as of its admission. A run that goes on
+// in another worker has the same ones; a run that answers a question is a run of its own, with its own socket's.
 func TestWhoseGrantsARunHas(t *testing.T) {
 	t.Attr("row", "D2: a run has the grants of its admission")
 	t.Run("none", func(t *testing.T) {
 		r := newFixture(t, fast()).as(t, "auth0|nobody")
-		if got, _ := outcomes(r.asks(t, "r1", "/call calculator {\"expression\":\"1\"}\n/call clock {}\n/call notes_list {}")); !slices.Equal(got, []tool.Outcome{tool.Denied, tool.Denied, tool.Denied}) {
+		if got, _ := outcomes(r.asks(t, "r1",
+			"/call calculator {\"expression\":\"1\"}\n/call clock {}\n/call notes_list {}")); !slices.Equal(got,
+			[]tool.Outcome{tool.Denied, tool.Denied, tool.Denied}) {
 			t.Errorf("without any grant: %v", got)
 		}
 	})
@@ -67,11 +71,13 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 		}
 		r.dies(t, "r1", events[:at])
 		r.turn(t, "r1")
-		if got, _ := outcomes(r.events(t)); !slices.Equal(got, []tool.Outcome{tool.Denied, tool.OK}) || r.notes(t) != 0 {
+		if got, _ := outcomes(r.events(t)); !slices.Equal(got, []tool.Outcome{tool.Denied, tool.OK}) ||
+			r.notes(t) != 0 {
 			t.Errorf("the second worker's calls got %v, %d notes were saved", got, r.notes(t))
 		}
 	})
-	named := `{"approved":true,"grants":["notes"],"tool":"notes_save"}` // an answer names no grant: it is not understood
+	// an answer names no grant: it is not understood
+	named := `{"approved":true,"grants":["notes"],"tool":"notes_save"}`
 	for name, c := range map[string]struct {
 		payload string
 		grants  []string
@@ -95,7 +101,8 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 			}
 			r.turn(t, "r2")
 			lines := r.decisions(t)
-			if len(lines) != 1 || lines[0].Outcome != c.want || lines[0].Tool != "notes_clear" || lines[0].Run != "r2" || r.notes(t) != c.left {
+			if len(lines) != 1 || lines[0].Outcome != c.want || lines[0].Tool != "notes_clear" ||
+				lines[0].Run != "r2" || r.notes(t) != c.left {
 				t.Errorf("recorded %+v, %d notes are left; want %s, %d left", lines, r.notes(t), c.want, c.left)
 			}
 		})
@@ -112,7 +119,8 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 	r.turn(t, "r1")
 	_, ids := outcomes(r.events(t))
 	lines := r.decisions(t)
-	if len(lines) != len(ids) || len(lines) == 0 || lines[0].Call != ids[0] || lines[0].Tool != "notes_save" || lines[0].Outcome != tool.NotCalled {
+	if len(lines) != len(ids) || len(lines) == 0 || lines[0].Call != ids[0] || lines[0].Tool != "notes_save" ||
+		lines[0].Outcome != tool.NotCalled {
 		t.Errorf("recorded %+v of the calls %v", lines, ids)
 	}
 }
@@ -120,7 +128,8 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 // How often a run may call a tool is counted over all attempts at it.
 func TestACallsLimitIsTheRuns(t *testing.T) {
 	t.Attr("row", "D1: calls of a tool are limited over all attempts of a run")
-	made, err := tool.Define("diary", "Keeps a diary.", "calculator", func(context.Context, struct{}) (string, error) { return "", nil })
+	made, err := tool.Define("diary", "Keeps a diary.", "calculator",
+		func(context.Context, struct{}) (string, error) { return "", nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,5 +161,6 @@ func TestACallsLimitIsTheRuns(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("of a run whose worker died behind the first, the calls got %v", got)
 	}
-	t.Attr("figure", fmt.Sprintf("a limit of 2: %v without, and %v with a worker that died behind the first", undisturbed, got))
+	t.Attr("figure", fmt.Sprintf("a limit of 2: %v without, and %v with a worker that died behind the first",
+		undisturbed, got))
 }

@@ -56,8 +56,8 @@ func TestTextRun(t *testing.T) {
 	}
 }
 
-// TestRunStarted_NamesTheAgent: the first event names the agent also if the run asked for none, and the transcript keeps that
-// with the time and the usage.
+// TestRunStarted_NamesTheAgent: the first event names the agent also if the run asked for none, and the transcript
+// keeps that with the time and the usage.
 func TestRunStarted_NamesTheAgent(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")
@@ -97,7 +97,8 @@ func TestToolRun(t *testing.T) {
 	if types(events) != types(log) {
 		t.Errorf("the window saw %s", types(events))
 	}
-	t.Attr("figure", fmt.Sprintf("%d events of a run with a tool in the log, %d in its user's window", len(log), len(events)))
+	t.Attr("figure", fmt.Sprintf("%d events of a run with a tool in the log, %d in its user's window", len(log),
+		len(events)))
 }
 
 // remember is a model that keeps what it was asked.
@@ -242,7 +243,8 @@ func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.De
 
 // A worker whose claim was taken over writes nothing more, and who claims a run that another began goes on with it.
 func TestATakenOverRunIsGoneOnWithByItsNewHolder(t *testing.T) {
-	for name, noticed := range map[string]time.Duration{"by renewing": renewEvery, "by looking for a cancel": cancelEvery} {
+	for name, noticed := range map[string]time.Duration{"by renewing": renewEvery,
+		"by looking for a cancel": cancelEvery} {
 		t.Run(name, func(t *testing.T) { takeOver(t, noticed) })
 	}
 }

@@ -16,7 +16,8 @@ func TestARunThatCannotBeReadEnds(t *testing.T) {
 		died              bool // an attempt before
 		seq               chat.Seq
 	}{
-		"its input": {"IN#r1", "input", false, 1}, "its input, later": {"IN#r1", "input", true, 4}, "its log": {"E#", "e", true, 4},
+		"its input": {"IN#r1", "input", false, 1}, "its input, later": {"IN#r1", "input", true, 4},
+		"its log": {"E#", "e", true, 4},
 	} {
 		t.Run(what, func(t *testing.T) {
 			events := whole(t)

@@ -14,10 +14,12 @@ import (
 	"carrel/shared/usercontext/walktest"
 )
 
-// allowed are what two users' turns may both hold, by type, with the reason. Nothing of theirs is in them: the walk ends there.
+// allowed are what two users' turns may both hold, by type, with the reason. Nothing of theirs is in them: the walk
+// ends there.
 func allowed() map[string]string {
 	return map[string]string{
-		"(*store.Table)":        "the table's client and name, made once, which no method changes; on AWS each user has one, by credentials of their own",
+		"(*store.Table)": "the table's client and name, made once, which no method changes; on AWS each user " +
+			"has one, by credentials of their own",
 		"(*gatewaytest.Edge)":   "what posts and invokes; here it also keeps what was posted, for the tests",
 		"(*usercontext.Gauge)":  "the process's count of contexts: numbers, under a lock",
 		"(*time.Location)":      "the machine's time zone",
@@ -25,8 +27,8 @@ func allowed() map[string]string {
 	}
 }
 
-// What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written, after
-// all that a run does.
+// What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written,
+// after all that a run does.
 func TestTwoTurnsShareNothing(t *testing.T) {
 	t.Attr("row", "A1: two users' turns, with their stores, share no writable memory")
 	t.Attr("row", "E1: a turn's objects form no cycle")
@@ -82,6 +84,7 @@ func TestTwoTurnsShareNothing(t *testing.T) {
 	for _, c := range cycles {
 		t.Errorf("a circle: %s", c)
 	}
-	t.Attr("figure", fmt.Sprintf("%d and %d things of two users' turns in one process, %d shared that can be written, %d circles",
-		len(walks[0].Seen), len(walks[1].Seen), len(found), len(cycles)))
+	t.Attr("figure",
+		fmt.Sprintf("%d and %d things of two users' turns in one process, %d shared that can be written, %d circles",
+			len(walks[0].Seen), len(walks[1].Seen), len(found), len(cycles)))
 }

@@ -10,8 +10,8 @@ import (
 	"carrel/shared/engine"
 )
 
-// Agent defines one agent: the model that answers, the system prompt, and the tools that it may request. The user's grants
-// decide whether a requested call is made.
+// Agent defines one agent: the model that answers, the system prompt, and the tools that it may request. The user's
+// grants decide whether a requested call is made.
 type Agent struct {
 	Name   string // clients select the agent by it
 	System string
@@ -19,14 +19,14 @@ type Agent struct {
 	Tools  []string
 }
 
-// Registry is the frozen set of agents of a deployment. The first agent is the default. A Registry is safe for concurrent
-// use.
+// Registry is the frozen set of agents of a deployment. The first agent is the default. A Registry is safe for
+// concurrent use.
 type Registry struct {
 	agents []Agent
 }
 
-// NewRegistry freezes agents. An empty list, an invalid name (chat.CheckID), a duplicate name and an agent without a model
-// are errors.
+// NewRegistry freezes agents. An empty list, an invalid name (chat.CheckID), a duplicate name and an agent without a
+// model are errors.
 func NewRegistry(agents ...Agent) (*Registry, error) {
 	if len(agents) == 0 {
 		return nil, errors.New("register agents: the list is empty")

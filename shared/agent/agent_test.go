@@ -14,7 +14,8 @@ import (
 func TestRegistry(t *testing.T) {
 	model := scripted.New(scripted.Config{})
 	tools := []string{"calculator"}
-	r, err := agent.NewRegistry(agent.Agent{Name: "first", Model: model, Tools: tools}, agent.Agent{Name: "second", Model: model})
+	r, err := agent.NewRegistry(agent.Agent{Name: "first", Model: model, Tools: tools},
+		agent.Agent{Name: "second", Model: model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,8 @@ func TestWhatIsNoRegistry(t *testing.T) {
 	model := scripted.New(scripted.Config{})
 	fine := agent.Agent{Name: "a", Model: model}
 	for name, agents := range map[string][]agent.Agent{
-		"none": nil, "no name": {{Model: model}}, "bad name": {{Name: "a b", Model: model}}, "no model": {{Name: "a"}}, "twice": {fine, fine},
+		"none": nil, "no name": {{Model: model}}, "bad name": {{Name: "a b", Model: model}}, "no model": {{Name: "a"}},
+		"twice": {fine, fine},
 	} {
 		if _, err := agent.NewRegistry(agents...); err == nil {
 			t.Errorf("%s: registered", name)
@@ -56,7 +58,8 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" || !slices.Equal(a.Tools, catalog.Names()) {
+	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" ||
+		!slices.Equal(a.Tools, catalog.Names()) {
 		t.Errorf("the default is %+v, %v", a, err)
 	}
 	if _, err := agent.Samples(nil); err == nil {

@@ -7,8 +7,8 @@ import (
 	"carrel/shared/engine"
 )
 
-// CheckName returns chat.ErrUnknownAgent if no agent of Samples has the name. The name "" is valid and selects the default.
-// The function message calls it for each run, and links no model by it.
+// CheckName returns chat.ErrUnknownAgent if no agent of Samples has the name. The name "" is valid and selects the
+// default. The function message calls it for each run, and links no model by it.
 func CheckName(name string) error {
 	r, err := Samples(noModel{})
 	if err == nil {

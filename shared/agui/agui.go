@@ -1,5 +1,5 @@
-// Package agui provides the events and messages of AG-UI 1.0 that Carrel produces and reads. It also checks the order of
-// events (Order), folds events into messages (Folder), and closes what a run left open (Open).
+// Package agui provides the events and messages of AG-UI 1.0 that Carrel produces and reads. It also checks the order
+// of events (Order), folds events into messages (Folder), and closes what a run left open (Open).
 package agui
 
 import (
@@ -76,7 +76,8 @@ const (
 	RoleReasoning Role = "reasoning"
 )
 
-// Message is one message of a thread's transcript. Content is text. The edge rejects user messages in the form of parts.
+// Message is one message of a thread's transcript. Content is text. The edge rejects user messages in the form of
+// parts.
 type Message struct {
 	ID         string          `json:"id"`
 	Role       Role            `json:"role"`
@@ -123,8 +124,8 @@ const (
 	OutcomeInterrupt OutcomeType = "interrupt" // a person must respond, which starts a later run
 )
 
-// Interrupt is one question to a person with which a run ended. A run with a Resume for each open interrupt of the thread
-// continues.
+// Interrupt is one question to a person with which a run ended. A run with a Resume for each open interrupt of the
+// thread continues.
 type Interrupt struct {
 	ID             chat.InterruptID `json:"id"`
 	Reason         string           `json:"reason"` // ReasonToolCall or ReasonInputRequired

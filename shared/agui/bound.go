@@ -150,8 +150,8 @@ func (b *beginning) from(other *beginning) {
 }
 
 // Truncated returns a copy of the messages so far, oldest first, with at most most bytes of each text. 0 means no
-// further cut. A mark after each text states how much is missing. Arguments that are cut are replaced as a whole, because
-// they must stay valid JSON.
+// further cut. A mark after each text states how much is missing. Arguments that are cut are replaced as a whole,
+// because they must stay valid JSON.
 func (f *Folder) Truncated(most int) []Message {
 	messages := make([]Message, len(f.messages))
 	for i, m := range f.messages {
@@ -166,7 +166,8 @@ func (f *Folder) Truncated(most int) []Message {
 			if more > 0 {
 				text = fmt.Sprintf(`{"cut":"%d bytes"}`, len(text)+more)
 			}
-			out.ToolCalls = append(out.ToolCalls, ToolCall{ID: c.id, Type: "function", Function: FunctionCall{Name: c.name, Arguments: text}})
+			out.ToolCalls = append(out.ToolCalls, ToolCall{ID: c.id, Type: "function",
+				Function: FunctionCall{Name: c.name, Arguments: text}})
 		}
 		messages[i] = out
 	}

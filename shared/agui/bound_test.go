@@ -24,7 +24,8 @@ func size(messages []agui.Message) (n int) {
 // A text of any length takes no more than the room, whatever it is cut into, and tells what is missing.
 func TestALongTextIsCut(t *testing.T) {
 	f := agui.Folder{MaxBytes: 10_000}
-	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "question"}}}})
+	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
+		Role: agui.RoleUser, Content: "question"}}}})
 	f.Add(agui.Event{Type: agui.TextMessageStart, MessageID: "m"})
 	f.Add(agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc", ParentMessageID: "m"})
 	for range 30_000 {
@@ -37,7 +38,8 @@ func TestALongTextIsCut(t *testing.T) {
 		t.Fatalf("folded to %+v", got)
 	}
 	text, mark, cut := strings.Cut(got[1].Content, " … ")
-	if want := fmt.Sprintf("(%d bytes more)", 6*30_000-len(text)); !cut || mark != want || strings.Trim(text, "é🎈") != "" || len(text) < 2000 || len(text) > 10_000 {
+	if want := fmt.Sprintf("(%d bytes more)", 6*30_000-len(text)); !cut || mark != want ||
+		strings.Trim(text, "é🎈") != "" || len(text) < 2000 || len(text) > 10_000 {
 		t.Errorf("%d bytes are left, and %q", len(text), mark)
 	}
 	if got := got[1].ToolCalls[0].Function.Arguments; got != `{"cut":"90000 bytes"}` {
@@ -66,7 +68,8 @@ func TestFolder_CutBetweenClusters(t *testing.T) {
 
 func TestManyMessagesMakeRoom(t *testing.T) {
 	f := agui.Folder{MaxBytes: 20_000}
-	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "question"}}}})
+	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
+		Role: agui.RoleUser, Content: "question"}}}})
 	const calls = 5000
 	for n := range calls {
 		id := fmt.Sprint("m", n)

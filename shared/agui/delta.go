@@ -6,8 +6,8 @@ func Deferrable(e Event) bool {
 	return e.Type == TextMessageContent || e.Type == ReasoningMessageContent || e.Type == ToolCallArgs
 }
 
-// Join joins two adjacent deltas of the same type and id into one event that builds the same messages, with the timestamp
-// of a. For other events it returns a and false. It changes neither event.
+// Join joins two adjacent deltas of the same type and id into one event that builds the same messages, with the
+// timestamp of a. For other events it returns a and false. It changes neither event.
 func Join(a, b Event) (Event, bool) {
 	same := a.Type == b.Type && a.MessageID == b.MessageID && a.ToolCallID == b.ToolCallID
 	if !Deferrable(a) || !same || len(a.Metadata) > 0 || len(b.Metadata) > 0 {

@@ -38,7 +38,8 @@ func TestJoin(t *testing.T) {
 	other.MessageID = "n"
 	thought.Type = agui.ReasoningMessageContent
 	tagged.Metadata = json.RawMessage(`{}`)
-	for name, c := range map[string]agui.Event{"another message": other, "another type": thought, "with metadata": tagged} {
+	for name, c := range map[string]agui.Event{"another message": other, "another type": thought,
+		"with metadata": tagged} {
 		if got, ok := agui.Join(a, c); ok || got.Delta != "a" {
 			t.Errorf("%s: joined to %+v", name, got)
 		}
@@ -50,7 +51,8 @@ func TestJoin(t *testing.T) {
 	if _, ok := agui.Join(end, end); ok {
 		t.Error("joined two ends")
 	}
-	one, two := agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "{"}, agui.Event{Type: agui.ToolCallArgs, ToolCallID: "d", Delta: "}"}
+	one, two := agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "{"},
+		agui.Event{Type: agui.ToolCallArgs, ToolCallID: "d", Delta: "}"}
 	if _, ok := agui.Join(one, two); ok {
 		t.Error("joined the arguments of two calls")
 	}
@@ -58,7 +60,8 @@ func TestJoin(t *testing.T) {
 
 func TestOnlyDeltasWait(t *testing.T) {
 	for _, e := range everything() {
-		want := e.Type == agui.TextMessageContent || e.Type == agui.ReasoningMessageContent || e.Type == agui.ToolCallArgs
+		want := e.Type == agui.TextMessageContent || e.Type == agui.ReasoningMessageContent ||
+			e.Type == agui.ToolCallArgs
 		if agui.Deferrable(e) != want {
 			t.Errorf("%s: waits is %v", e.Type, !want)
 		}

@@ -8,13 +8,14 @@ import (
 	"carrel/shared/chat"
 )
 
-// Folder folds the events of runs, in order, into the messages that they build. Transcripts of runs and a client's view of
-// a thread are made by it. The npm client's Folder gives the same result for every stream, even for one that no run can
-// produce: each file of testdata/folds is one rule. An event that names an unknown message or call has no effect. A
+// Folder folds the events of runs, in order, into the messages that they build. Transcripts of runs and a client's view
+// of a thread are made by it. The npm client's Folder gives the same result for every stream, even for one that no run
+// can produce: each file of testdata/folds is one rule. An event that names an unknown message or call has no effect. A
 // Folder must not be used concurrently. The zero Folder is ready to use and has no bound.
 type Folder struct {
 	// MaxBytes bounds the bytes that are held; 0 means no bound. Beyond it, the longest texts are cut first, and then
-	// messages other than the user's are dropped. A mark states how much is missing. It must be set before the first Add.
+	// messages other than the user's are dropped. A mark states how much is missing. It must be set before the first
+	// Add.
 	MaxBytes int
 
 	most     int        // the bound of one text in bytes; 0 for none
@@ -40,8 +41,8 @@ type foldingCall struct {
 	arguments beginning
 }
 
-// Add folds in one event. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) have no effect. The user's messages
-// are taken from RUN_STARTED's input, once per id.
+// Add folds in one event. Events that build no message (RUN_FINISHED, STEP_*, CUSTOM) have no effect. The user's
+// messages are taken from RUN_STARTED's input, once per id.
 func (f *Folder) Add(e Event) {
 	switch e.Type {
 	case RunStarted:

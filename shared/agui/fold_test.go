@@ -24,7 +24,8 @@ func aRun() []agui.Event {
 		{Type: agui.ReasoningMessageContent, MessageID: "think", Delta: "sums"},
 		{Type: agui.ReasoningMessageEnd, MessageID: "think"},
 		{Type: agui.ReasoningEnd, MessageID: "think"},
-		{Type: agui.TextMessageStart, MessageID: "a1", Role: agui.RoleAssistant, Metadata: json.RawMessage(`{"a":1,"b":1}`)},
+		{Type: agui.TextMessageStart, MessageID: "a1", Role: agui.RoleAssistant,
+			Metadata: json.RawMessage(`{"a":1,"b":1}`)},
 		{Type: agui.TextMessageContent, MessageID: "a1", Delta: "Let me "},
 		{Type: agui.TextMessageContent, MessageID: "a1", Delta: "see."},
 		{Type: agui.TextMessageEnd, MessageID: "a1", Metadata: json.RawMessage(`{"b":2,"c":{"d":[]}}`)},
@@ -62,7 +63,8 @@ func TestARunFoldsToWhatAClientShows(t *testing.T) {
 	want := []agui.Message{
 		{ID: "u1", Role: agui.RoleUser, Content: "2+2 and 3+3?"},
 		{ID: "think", Role: agui.RoleReasoning, Content: "two sums"},
-		{ID: "a1", Role: agui.RoleAssistant, Content: "Let me see.", Metadata: json.RawMessage(`{"a":1,"b":2,"c":{"d":[]}}`),
+		{ID: "a1", Role: agui.RoleAssistant, Content: "Let me see.",
+			Metadata:  json.RawMessage(`{"a":1,"b":2,"c":{"d":[]}}`),
 			ToolCalls: []agui.ToolCall{call("c1", "calculator", `{"expression":"2+2"}`), call("c2", "clock", "")}},
 		{ID: "r1", Role: agui.RoleTool, ToolCallID: "c1", Content: "4"},
 		{ID: "r2", Role: agui.RoleTool, ToolCallID: "c2"},
@@ -84,13 +86,15 @@ func TestAMessageOfTheUserIsShownOnce(t *testing.T) {
 }
 
 func TestWhereAToolCallGoes(t *testing.T) {
-	user := agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u", Role: agui.RoleUser}}}}
+	user := agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
+		Role: agui.RoleUser}}}}
 	for _, c := range []struct{ name, parent, want string }{
 		{"a message that is not there yet", "p", "p"},
 		{"no parent", "", "c"},
 		{"a parent that is no assistant", "u", "c"},
 	} {
-		got := fold(user, agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "x", ParentMessageID: c.parent})
+		got := fold(user, agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "x",
+			ParentMessageID: c.parent})
 		if len(got) != 2 || got[1].ID != c.want || got[1].Role != agui.RoleAssistant || len(got[1].ToolCalls) != 1 {
 			t.Errorf("%s: %+v", c.name, got)
 		}

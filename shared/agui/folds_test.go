@@ -156,30 +156,37 @@ func events(rng *rand.Rand) []json.RawMessage {
 		return one("x", "é", "e", "\u0301", "👨‍👩‍👧", "🇩🇪", "\u2028", "\"\\", "\x00", "ﬁ", "")
 	}
 	metadata := func() string {
-		return one("", "", "", `,"metadata":{"k":1}`, `,"metadata":{"k":{"n":[1]},"l":"é"}`, `,"metadata":null`, `,"metadata":[1]`, `,"metadata":"s"`)
+		return one("", "", "", `,"metadata":{"k":1}`, `,"metadata":{"k":{"n":[1]},"l":"é"}`, `,"metadata":null`,
+			`,"metadata":[1]`, `,"metadata":"s"`)
 	}
 	message := func() string {
 		role, calls := one("user", "user", "assistant", "tool", "reasoning"), ""
 		if role == "assistant" && rng.IntN(2) == 0 {
-			calls = fmt.Sprintf(`,"toolCalls":[{"id":%q,"type":"function","function":{"name":"n","arguments":"{"}}]`, id())
+			calls = fmt.Sprintf(`,"toolCalls":[{"id":%q,"type":"function","function":{"name":"n","arguments":"{"}}]`,
+				id())
 		}
 		if role == "tool" {
 			calls = fmt.Sprintf(`,"toolCallId":%q`, id())
 		}
 		return fmt.Sprintf(`{"id":%q,"role":%q,"content":%s%s%s}`, id(), role, quoted(text()), calls, metadata())
 	}
-	all := []json.RawMessage{json.RawMessage(`{"type":"RUN_STARTED","input":{"threadId":"t","runId":"r","messages":[{"id":"u","role":"user","content":"hi"}]}}`)}
+	all := []json.RawMessage{json.RawMessage(`{"type":"RUN_STARTED","input":{"threadId":"t","runId":"r",` +
+		`"messages":[{"id":"u","role":"user","content":"hi"}]}}`)}
 	for range 3 + rng.IntN(25) {
 		var e string
-		switch kind := one("TEXT_MESSAGE", "TEXT_MESSAGE", "REASONING_MESSAGE", "TOOL_CALL", "TOOL_CALL", "RESULT", "RUN_STARTED", "RUN_FINISHED"); kind {
+		switch kind := one("TEXT_MESSAGE", "TEXT_MESSAGE", "REASONING_MESSAGE", "TOOL_CALL", "TOOL_CALL", "RESULT",
+			"RUN_STARTED", "RUN_FINISHED"); kind {
 		case "TEXT_MESSAGE", "REASONING_MESSAGE":
-			e = fmt.Sprintf(`{"type":"%s_%s","messageId":%q,"delta":%s,"role":%q%s}`, kind, one("START", "CONTENT", "CONTENT", "END"), id(), quoted(text()),
+			e = fmt.Sprintf(`{"type":"%s_%s","messageId":%q,"delta":%s,"role":%q%s}`, kind,
+				one("START", "CONTENT", "CONTENT", "END"), id(), quoted(text()),
 				one("assistant", "user", ""), metadata())
 		case "TOOL_CALL":
-			e = fmt.Sprintf(`{"type":"TOOL_CALL_%s","toolCallId":%q,"toolCallName":%q,"parentMessageId":%q,"delta":%s%s}`,
+			e = fmt.Sprintf(`{"type":"TOOL_CALL_%s","toolCallId":%q,"toolCallName":%q,"parentMessageId":%q,`+
+				`"delta":%s%s}`,
 				one("START", "ARGS", "ARGS", "END"), id(), one("n", "m"), id(), quoted(text()), metadata())
 		case "RESULT":
-			e = fmt.Sprintf(`{"type":"TOOL_CALL_RESULT","messageId":%q,"toolCallId":%q,"content":%s%s}`, one("r1", "r2", id()), id(),
+			e = fmt.Sprintf(`{"type":"TOOL_CALL_RESULT","messageId":%q,"toolCallId":%q,"content":%s%s}`,
+				one("r1", "r2", id()), id(),
 				one("null", quoted(text())), metadata())
 		case "RUN_STARTED":
 			e = `{"type":"RUN_STARTED","input":{"threadId":"t","runId":"r","messages":[` +

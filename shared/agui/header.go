@@ -2,9 +2,9 @@ package agui
 
 import "slices"
 
-// Header describes a run: when it began, which agent and model answered, and the tokens used. The server's transcripts and
-// a client's view derive it from the run's events by Add, so that a reload shows the same as the live view. The zero Header
-// is ready to use.
+// Header describes a run: when it began, which agent and model answered, and the tokens used. The server's transcripts
+// and a client's view derive it from the run's events by Add, so that a reload shows the same as the live view. The
+// zero Header is ready to use.
 type Header struct {
 	At    int64   `json:"at,omitempty"`    // the timestamp of RUN_STARTED
 	Agent string  `json:"agent,omitempty"` // the agent that answers, from RUN_STARTED

@@ -10,8 +10,8 @@ type Marks struct {
 	Stop       string `json:"stop,omitempty"`       // why the model stopped, on the last message of an answer
 	Edited     bool   `json:"edited,omitempty"`     // a person changed the arguments of a tool call, on its result
 	Outcome    string `json:"outcome,omitempty"`    // the outcome of a tool call that did not succeed, on its result
-	// Continues is the id of the answer's first message, on its later messages. An answer has several messages because text
-	// that opens again is a new message, so that text and reasoning keep their order.
+	// Continues is the id of the answer's first message, on its later messages. An answer has several messages because
+	// text that opens again is a new message, so that text and reasoning keep their order.
 	Continues string `json:"continues,omitempty"`
 	Agent     string `json:"agent,omitempty"` // the agent that answers, on RUN_STARTED
 }
@@ -30,8 +30,8 @@ func (m Marks) Metadata() json.RawMessage {
 	return b
 }
 
-// MarksOf decodes the marks in the metadata of an event or message. Metadata of another shape has none. The member's name
-// must match exactly: encoding/json alone would also accept "Carrel", which a client may send.
+// MarksOf decodes the marks in the metadata of an event or message. Metadata of another shape has none. The member's
+// name must match exactly: encoding/json alone would also accept "Carrel", which a client may send.
 func MarksOf(metadata json.RawMessage) Marks {
 	var members map[string]json.RawMessage
 	var m Marks

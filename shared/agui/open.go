@@ -2,13 +2,14 @@ package agui
 
 import "slices"
 
-// Open tracks the messages, calls and steps that a run has opened and not closed. The code that ends a run emits the events
-// of Close first, so that clients accept the end and every tool call has a result. The zero Open is at the start of a run.
-// It must not be used concurrently.
+// Open tracks the messages, calls and steps that a run has opened and not closed. The code that ends a run emits the
+// events of Close first, so that clients accept the end and every tool call has a result. The zero Open is at the start
+// of a run. It must not be used concurrently.
 type Open struct {
 	open  []opened
-	calls []string          // calls without a result, in order of their start
-	first map[opened]string // Continues of open messages; their end repeats it, because it replaces the start's metadata
+	calls []string // calls without a result, in order of their start
+	// Continues of open messages; their end repeats it, because it replaces the start's metadata
+	first map[opened]string
 }
 
 // Add takes the run's next event.
@@ -47,10 +48,10 @@ func (o *Open) Suspend(call string) {
 	o.calls = slices.DeleteFunc(o.calls, func(id string) bool { return id == call })
 }
 
-// Close returns the events that close everything that is open, innermost first, and afterwards nothing is open. Each call
-// without a result gets this one. A call whose arguments were incomplete was not made, and its result says that. Open
-// messages, and the results of calls with incomplete arguments, get these marks and Incomplete. The message ids of results
-// are derived from the calls' ids, so closing twice gives the same events.
+// Close returns the events that close everything that is open, innermost first, and afterwards nothing is open. Each
+// call without a result gets this one. A call whose arguments were incomplete was not made, and its result says that.
+// Open messages, and the results of calls with incomplete arguments, get these marks and Incomplete. The message ids of
+// results are derived from the calls' ids, so closing twice gives the same events.
 func (o *Open) Close(result string, marks Marks) []Event {
 	marks.Incomplete = true
 	begun := o.begun()
@@ -117,9 +118,9 @@ func notMade(call string, marks Marks) Event {
 	return e
 }
 
-// Close returns the events that close what a dead run's events left open. They precede its RUN_ERROR. The results of its
-// open calls say that their outcome is unknown. interrupted are calls of an earlier run whose results this run had to
-// bring, after a person responded. They get such a result too.
+// Close returns the events that close what a dead run's events left open. They precede its RUN_ERROR. The results of
+// its open calls say that their outcome is unknown. interrupted are calls of an earlier run whose results this run had
+// to bring, after a person responded. They get such a result too.
 func Close(events []Event, interrupted ...string) []Event {
 	o := leftOpen(events)
 	for _, id := range interrupted {
@@ -130,9 +131,9 @@ func Close(events []Event, interrupted ...string) []Event {
 	return o.Close(UnknownOutcome, Marks{})
 }
 
-// CloseAttempt returns the events that close what a dead worker left open of a run that continues, and the ids of the calls
-// that the worker may have made. Calls are made only after their whole answer is in the log. So if the answer was cut off,
-// none of its calls was made: they get results that say so, marked Incomplete like the rest of the answer.
+// CloseAttempt returns the events that close what a dead worker left open of a run that continues, and the ids of the
+// calls that the worker may have made. Calls are made only after their whole answer is in the log. So if the answer was
+// cut off, none of its calls was made: they get results that say so, marked Incomplete like the rest of the answer.
 func CloseAttempt(events []Event) (closing []Event, pending []string) {
 	o := leftOpen(events)
 	cut := slices.ContainsFunc(o.open, func(w opened) bool { return w.kind != kindStep })

@@ -17,9 +17,9 @@ var ErrOrder = errors.New("agui: event out of order")
 //   - After a terminal event only the next RUN_STARTED may follow, or a RUN_ERROR after a RUN_FINISHED.
 //
 // Order also checks what Carrel promises of tool calls. Each call has one result, after the call's end and before
-// RUN_FINISHED. If RUN_FINISHED has an interrupt for the call, the result is in a later run. A result whose call is not in
-// the stream is accepted, because the stream may have begun later. The zero Order is at the start of a stream. It must not
-// be used concurrently.
+// RUN_FINISHED. If RUN_FINISHED has an interrupt for the call, the result is in a later run. A result whose call is not
+// in the stream is accepted, because the stream may have begun later. The zero Order is at the start of a stream. It
+// must not be used concurrently.
 type Order struct {
 	last  EventType // RUN_STARTED, or the terminal event that ended the last run; "" before the first
 	open  []opened

@@ -7,8 +7,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// RunStats returns a lower bound of a run's usage, derived from its events. A model call counts if it gave text or a tool
-// call. Joined deltas count as one event.
+// RunStats returns a lower bound of a run's usage, derived from its events. A model call counts if it gave text or a
+// tool call. Joined deltas count as one event.
 func RunStats(events []Event) chat.RunStats {
 	var f chat.RunStats
 	answers, first := map[string]bool{}, map[string]string{}

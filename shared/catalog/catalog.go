@@ -1,7 +1,7 @@
-// Package catalog is the one list of this deployment's tools: their names, the grants that they need, and their effects.
-// The default agent, the scopes of the local issuer and the isolation tests are made from it. template.yaml is written
-// from it (`make scopes`). Tests compare it with the tools that functions/turn makes. docs/tools.md explains how to add
-// a tool.
+// Package catalog is the one list of this deployment's tools: their names, the grants that they need, and their
+// effects. The default agent, the scopes of the local issuer and the isolation tests are made from it. template.yaml is
+// written from it (`make scopes`). Tests compare it with the tools that functions/turn makes. docs/tools.md explains
+// how to add a tool.
 package catalog
 
 import "carrel/shared/tool"

@@ -1,5 +1,5 @@
-// Package chars measures and cuts texts by grapheme clusters. A grapheme cluster is one character to a reader, such as a
-// letter with its combining marks, a flag, or a family emoji.
+// Package chars measures and cuts texts by grapheme clusters. A grapheme cluster is one character to a reader, such as
+// a letter with its combining marks, a flag, or a family emoji.
 package chars
 
 import (
@@ -45,8 +45,8 @@ func HeadPoints(s string, most int) string {
 	return s
 }
 
-// boundary returns the last index at or before most that is certainly between two clusters: between two ASCII characters
-// that are not a line end. If there is none, it returns 0.
+// boundary returns the last index at or before most that is certainly between two clusters: between two ASCII
+// characters that are not a line end. If there is none, it returns 0.
 func boundary(s string, most int) int {
 	for at := most; at > 0; at-- {
 		if s[at] < utf8.RuneSelf && s[at-1] < utf8.RuneSelf && s[at] != '\n' {
@@ -56,8 +56,8 @@ func boundary(s string, most int) int {
 	return 0
 }
 
-// Blank reports whether s shows nothing to a reader: it has only white space, control characters, and characters without
-// an appearance in Unicode. Model providers reject such a message, and every later request of its thread.
+// Blank reports whether s shows nothing to a reader: it has only white space, control characters, and characters
+// without an appearance in Unicode. Model providers reject such a message, and every later request of its thread.
 func Blank(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return !unicode.IsSpace(c) && !unicode.Is(unicode.Cc, c) && !ignorable(c)
@@ -72,5 +72,6 @@ func ignorable(c rune) bool {
 	}
 	annotation := c >= 0xfff9 && c <= 0xfffb
 	hieroglyph := c >= 0x13430 && c <= 0x13440
-	return unicode.Is(unicode.Cf, c) && !annotation && !hieroglyph && !unicode.Is(unicode.Prepended_Concatenation_Mark, c)
+	return unicode.Is(unicode.Cf, c) && !annotation && !hieroglyph &&
+		!unicode.Is(unicode.Prepended_Concatenation_Mark, c)
 }

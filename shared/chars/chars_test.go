@@ -66,7 +66,8 @@ func TestHead_Random(t *testing.T) {
 	}
 	t.Logf("SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	parts := []string{"a", "b ", "\r", "\n", "é", e, family, flag, "🇩", "\u200d", "👍🏽", "한", "ᄒ", "ᅡ", "ᆫ", "क्षि", "\u0600", "\ufe0f", "漢字"}
+	parts := []string{"a", "b ", "\r", "\n", "é", e, family, flag, "🇩", "\u200d", "👍🏽", "한", "ᄒ", "ᅡ", "ᆫ", "क्षि",
+		"\u0600", "\ufe0f", "漢字"}
 	for range 300 {
 		var b strings.Builder
 		for range 1 + rng.IntN(12) {
@@ -104,7 +105,8 @@ func TestHead_Long(t *testing.T) {
 
 func TestBlank(t *testing.T) {
 	for _, blank := range []string{
-		"", " ", "\r\n\t", "\u00a0", "\u3000", "\u2028\u2029", "\u0085", "\u200b", "\ufeff", "\u2060", "\u00ad", "\u200d", "\ufe0f",
+		"", " ", "\r\n\t", "\u00a0", "\u3000", "\u2028\u2029", "\u0085", "\u200b", "\ufeff", "\u2060", "\u00ad",
+		"\u200d", "\ufe0f",
 		"\u3164", "\u115f", "\u180e", "\U000e0041", "\u202e", "\x00", "\x1b",
 	} {
 		if !chars.Blank(blank) || !chars.Blank(" "+blank+"\n") {
@@ -114,7 +116,8 @@ func TestBlank(t *testing.T) {
 			t.Errorf("%+q with a letter is blank", blank)
 		}
 	}
-	for _, seen := range []string{".", "\u0301", "\u0600", "\ufff9", "\U00013430", "\ufffd", "🇩", "\u2800", fmt.Sprint(0)} {
+	for _, seen := range []string{".", "\u0301", "\u0600", "\ufff9", "\U00013430", "\ufffd", "🇩", "\u2800",
+		fmt.Sprint(0)} {
 		if chars.Blank(seen) {
 			t.Errorf("%+q is blank", seen)
 		}

@@ -18,9 +18,9 @@ const (
 	maxName  = 128 // of a tool's name; a registered tool's name has at most 64
 )
 
-// answer turns the stream of one model call into events. At most one of text, reasoning and a tool call is open at a time.
-// Text that opens again becomes a new message, and so does a call after reasoning that follows a message, so that views
-// keep the order. Later model calls receive all these messages as one.
+// answer turns the stream of one model call into events. At most one of text, reasoning and a tool call is open at a
+// time. Text that opens again becomes a new message, and so does a call after reasoning that follows a message, so that
+// views keep the order. Later model calls receive all these messages as one.
 type answer struct {
 	r       *run
 	id      string   // the id of the first message
@@ -92,7 +92,8 @@ func (a *answer) addText(delta string) error {
 			return err
 		}
 		id, marks := a.next(a.message != "")
-		start := agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant, Metadata: marks.Metadata()}
+		start := agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant,
+			Metadata: marks.Metadata()}
 		if err := a.begin(agui.Event{Type: agui.TextMessageContent, MessageID: id}, start); err != nil {
 			return err
 		}
@@ -113,17 +114,19 @@ func (a *answer) addReasoning(delta string) error {
 		}
 		err := a.begin(agui.Event{Type: agui.ReasoningMessageContent, MessageID: id},
 			agui.Event{Type: agui.ReasoningStart, MessageID: id},
-			agui.Event{Type: agui.ReasoningMessageStart, MessageID: id, Role: agui.RoleReasoning, Metadata: marks.Metadata()})
+			agui.Event{Type: agui.ReasoningMessageStart, MessageID: id, Role: agui.RoleReasoning,
+				Metadata: marks.Metadata()})
 		if err != nil {
 			return err
 		}
-		a.closing = []agui.Event{{Type: agui.ReasoningMessageEnd, MessageID: id}, {Type: agui.ReasoningEnd, MessageID: id}}
+		a.closing = []agui.Event{{Type: agui.ReasoningMessageEnd, MessageID: id},
+			{Type: agui.ReasoningEnd, MessageID: id}}
 	}
 	return a.stream(a.tail.add(delta))
 }
 
-// startCall begins a tool call with a new id. The model's id is unique only within the run, and a client's view needs an
-// id that is unique in the thread.
+// startCall begins a tool call with a new id. The model's id is unique only within the run, and a client's view needs
+// an id that is unique in the thread.
 func (a *answer) startCall(name string) error {
 	if err := a.end(""); err != nil {
 		return err
@@ -133,7 +136,8 @@ func (a *answer) startCall(name string) error {
 	a.calls, a.r.undecided = append(a.calls, call), append(a.r.undecided, call)
 	parent, marks := a.next(a.thought)
 	err := a.begin(agui.Event{Type: agui.ToolCallArgs, ToolCallID: call.ID}, agui.Event{
-		Type: agui.ToolCallStart, ToolCallID: call.ID, ToolCallName: name, ParentMessageID: parent, Metadata: marks.Metadata(),
+		Type: agui.ToolCallStart, ToolCallID: call.ID, ToolCallName: name, ParentMessageID: parent,
+		Metadata: marks.Metadata(),
 	})
 	if err != nil {
 		return err
@@ -142,8 +146,8 @@ func (a *answer) startCall(name string) error {
 	return nil
 }
 
-// next returns the id of the message that text or a call belongs to. With separate it is a new message, whose marks name
-// the answer's first message.
+// next returns the id of the message that text or a call belongs to. With separate it is a new message, whose marks
+// name the answer's first message.
 func (a *answer) next(separate bool) (id string, marks agui.Marks) {
 	switch {
 	case a.message == "":
@@ -220,9 +224,9 @@ func (a *answer) marks(id string, stop StopReason) agui.Marks {
 	return m
 }
 
-// finish ends the answer and returns its message. An answer that was cut while it called tools is a failure, because the
-// arguments of its last call are incomplete. If the answer ends with a text, the end of that text carries the stop reason.
-// A worker that continues the run after this worker's death recognises a complete answer by it.
+// finish ends the answer and returns its message. An answer that was cut while it called tools is a failure, because
+// the arguments of its last call are incomplete. If the answer ends with a text, the end of that text carries the stop
+// reason. A worker that continues the run after this worker's death recognises a complete answer by it.
 func (a *answer) finish(stop StopReason) (agui.Message, error) {
 	var textStop StopReason
 	switch stop {

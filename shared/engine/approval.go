@@ -19,8 +19,8 @@ type approval struct {
 	arguments string // the person's edited arguments, JSON text; "" if the person did not edit them
 }
 
-// InvalidResponse describes a response that does not fit its interrupt. The text is for a person, and may contain a part
-// of the response.
+// InvalidResponse describes a response that does not fit its interrupt. The text is for a person, and may contain a
+// part of the response.
 type InvalidResponse struct {
 	Field string // the field of the response that is wrong, such as payload.approved
 	Text  string
@@ -36,9 +36,9 @@ const (
 )
 
 // readApproval decodes the payload of a response that approves or refuses a call. The only forms are no payload,
-// {"approved": true}, {"approved": true, "arguments": {…}} and {"approved": false}. Anything else is an error, because
-// unknown input must never approve. It reads the keys one by one, because encoding/json alone accepts a duplicate key and
-// a key in another case.
+// {"approved": true}, {"approved": true, "arguments": {…}} and {"approved": false}. Anything else is an error,
+// because unknown input must never approve. It reads the keys one by one, because encoding/json alone accepts a duplicate key
+// and a key in another case.
 func readApproval(payload json.RawMessage) (approval, *InvalidResponse) {
 	if len(payload) == 0 {
 		return approval{approved: true}, nil

@@ -17,7 +17,8 @@ import (
 func question(t *testing.T, arguments string) agui.Interrupt {
 	t.Helper()
 	var keys []string
-	f := setUp(t, says([]engine.Delta{start("other"), args(arguments), stop(engine.StopTools)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+	f := setUp(t, says([]engine.Delta{start("other"), args(arguments), stop(engine.StopTools)}), chat.Limits{},
+		made(t, &keys).AskFirst("Really?"))
 	end := f.runAsking()
 	if end.Outcome == nil || len(end.Outcome.Interrupts) != 1 {
 		t.Fatalf("ended with %+v", end)
@@ -85,7 +86,8 @@ func TestApproval_WhatMeansYes(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	for payload, c := range readings() {
 		wrong := engine.CheckResponse(q, resolved(payload))
-		if (wrong == nil) != (c.field == "") || wrong != nil && (wrong.Field != c.field || !strings.Contains(wrong.Text, "still open")) {
+		if (wrong == nil) != (c.field == "") || wrong != nil &&
+			(wrong.Field != c.field || !strings.Contains(wrong.Text, "still open")) {
 			t.Errorf("%s: rejected with %+v, want the field %q", payload, wrong, c.field)
 		}
 		p, err := engine.Resolve(q, resolved(payload))
@@ -114,8 +116,8 @@ func needs(t *testing.T) tool.Tool {
 	return made
 }
 
-// TestApproval_Edited: arguments that a person changed are those that the tool is called with, and the result says so. The
-// call stays as the model wrote it.
+// TestApproval_Edited: arguments that a person changed are those that the tool is called with, and the result says so.
+// The call stays as the model wrote it.
 func TestApproval_Edited(t *testing.T) {
 	q := question(t, `{"say": "x"}`)
 	same, err := engine.Resolve(q, resolved(`{"approved":true,"arguments":{ "say" :"x"}}`))
@@ -154,13 +156,15 @@ func TestApproval_Edited(t *testing.T) {
 		t.Fatalf("an edited call that needs input asks %+v", asked)
 	}
 	then, err := engine.Resolve(asked[0], resolved(`"red"`))
-	if err != nil || then.Result == nil || then.Result.Content != "A person changed the arguments to {\"say\":\"y\"}\nred" {
+	if err != nil || then.Result == nil ||
+		then.Result.Content != "A person changed the arguments to {\"say\":\"y\"}\nred" {
 		t.Errorf("its result is %+v, %v", then.Result, err)
 	}
 
 	q.ResponseSchema = json.RawMessage(tool.PlainApproval) // as of a tool whose schema is too long
 	answer := resolved(`{"approved":true,"arguments":{"say":"y"}}`)
-	if wrong := engine.CheckResponse(q, answer); wrong == nil || wrong.Field != "payload.arguments" || !strings.Contains(wrong.Text, "cannot be changed") {
+	if wrong := engine.CheckResponse(q, answer); wrong == nil || wrong.Field != "payload.arguments" ||
+		!strings.Contains(wrong.Text, "cannot be changed") {
 		t.Errorf("arguments that cannot be edited were rejected with %+v", wrong)
 	}
 	if p, err := engine.Resolve(q, answer); err != nil || p.Approved {
@@ -185,7 +189,8 @@ func TestQuestion_HidesNothing(t *testing.T) {
 		t.Errorf("the call is made with %q, %v", p.Call.Function.Arguments, err)
 	}
 	q.Message = "Really?\x1b[2J"
-	if wrong := engine.CheckResponse(q, resolved(`{"a\u202e":1}`)); wrong == nil || wrong.Field != "payload.a[U+202E]" || strings.ContainsAny(wrong.Text, "\x1b\u202e") {
+	if wrong := engine.CheckResponse(q, resolved(`{"a\u202e":1}`)); wrong == nil ||
+		wrong.Field != "payload.a[U+202E]" || strings.ContainsAny(wrong.Text, "\x1b\u202e") {
 		t.Errorf("an answer is rejected with %+q", wrong)
 	}
 }
@@ -207,14 +212,16 @@ func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
 		}
 	}
 	if len(end.Outcome.Interrupts) != 4 || editable == 0 || editable == 4 || size > 32<<10 {
-		t.Errorf("asked %d questions of %d bytes, of which %d can be edited", len(end.Outcome.Interrupts), size, editable)
+		t.Errorf("asked %d questions of %d bytes, of which %d can be edited", len(end.Outcome.Interrupts), size,
+			editable)
 	}
 }
 
 // TestAnswer_LooksLikeAChoice: an answer that looks like a choice is that choice, however it was typed.
 func TestAnswer_LooksLikeAChoice(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
-	q.Reason, q.ResponseSchema = agui.ReasonInputRequired, json.RawMessage(`{"type":"string","enum":["Zoe\u0308","Bob",7,"a","a\u200b"]}`)
+	q.Reason, q.ResponseSchema = agui.ReasonInputRequired,
+		json.RawMessage(`{"type":"string","enum":["Zoe\u0308","Bob",7,"a","a\u200b"]}`)
 	for payload, want := range map[string]string{
 		`"Zo\u00eb"`: "Zoe\u0308", `"Bob"`: "Bob", `" Bob\u200b "`: "Bob", `"a"`: "a", `"a\u200b"`: "a\u200b",
 		`"a\u2060"`: "", `"bob"`: "", `"Zoe"`: "", `"7"`: "", // like two, and like none
@@ -223,7 +230,8 @@ func TestAnswer_LooksLikeAChoice(t *testing.T) {
 		if (wrong == nil) != (want != "") {
 			t.Errorf("%s was rejected with %+v, want %q", payload, wrong, want)
 		}
-		if p, err := engine.Resolve(q, resolved(payload)); want != "" && (err != nil || p.Result == nil || p.Result.Content != want) {
+		if p, err := engine.Resolve(q, resolved(payload)); want != "" &&
+			(err != nil || p.Result == nil || p.Result.Content != want) {
 			t.Errorf("%s became %+v, %v; want %q", payload, p.Result, err, want)
 		}
 	}

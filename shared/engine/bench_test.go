@@ -31,7 +31,8 @@ func BenchmarkRun(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Model: says(deltas), Sink: nowhere{}}); err != nil {
+		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Model: says(deltas),
+			Sink: nowhere{}}); err != nil {
 			b.Fatal(err)
 		}
 		if err := uc.Close(context.Background()); err != nil {

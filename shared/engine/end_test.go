@@ -47,24 +47,31 @@ func TestAFailureEndsTheRunInOrder(t *testing.T) {
 		limits chat.Limits
 		code   string
 	}{
-		"the model fails at once":         {then(fails), chat.Limits{}, engine.CodeModel},
-		"the model fails in a text":       {then(fails, text("a")), chat.Limits{}, engine.CodeModel},
-		"the model fails in a thought":    {then(fails, reasoning("a")), chat.Limits{}, engine.CodeModel},
-		"the model fails in a call":       {then(fails, half...), chat.Limits{}, engine.CodeModel},
-		"the model panics":                {then(panics, half...), chat.Limits{}, engine.CodeInternal},
-		"the model just ends":             {then(ends, half...), chat.Limits{}, engine.CodeModel},
-		"an unknown stop":                 {says([]engine.Delta{stop("tired")}), chat.Limits{}, engine.CodeModel},
-		"waits for no tools":              {says([]engine.Delta{text("a"), stop(engine.StopTools)}), chat.Limits{}, engine.CodeModel},
-		"arguments without a call":        {says([]engine.Delta{text("a"), args("{}")}), chat.Limits{}, engine.CodeModel},
-		"cut in a call":                   {says(append(half, stop(engine.StopMaxTokens))), chat.Limits{}, engine.CodeModel},
-		"refused by the provider":         {says([]engine.Delta{text("a"), stop(engine.StopFiltered)}), chat.Limits{}, engine.CodeModel},
-		"too many model calls":            {says(forever), chat.Limits{ModelCalls: 3}, engine.CodeModelCalls},
-		"too many tool calls":             {says(forever), chat.Limits{ToolCalls: 3}, engine.CodeToolCalls},
-		"too many events":                 {says(forever), chat.Limits{Events: 9}, engine.CodeEvents},
-		"too many bytes of text":          {long, chat.Limits{OutputBytes: 1000}, engine.CodeOutput},
-		"too many bytes of a result":      {says(sixty, []engine.Delta{stop(engine.StopEnd)}), chat.Limits{OutputBytes: 100}, engine.CodeOutput},
-		"too many bytes of arguments":     {says([]engine.Delta{start("echo"), args(strings.Repeat("x", 200))}), chat.Limits{OutputBytes: 100}, engine.CodeOutput},
-		"the limits of one run are whole": {says([]engine.Delta{text("a"), stop(engine.StopEnd)}), chat.Limits{Events: 3, ModelCalls: 1, OutputBytes: 1}, ""},
+		"the model fails at once":      {then(fails), chat.Limits{}, engine.CodeModel},
+		"the model fails in a text":    {then(fails, text("a")), chat.Limits{}, engine.CodeModel},
+		"the model fails in a thought": {then(fails, reasoning("a")), chat.Limits{}, engine.CodeModel},
+		"the model fails in a call":    {then(fails, half...), chat.Limits{}, engine.CodeModel},
+		"the model panics":             {then(panics, half...), chat.Limits{}, engine.CodeInternal},
+		"the model just ends":          {then(ends, half...), chat.Limits{}, engine.CodeModel},
+		"an unknown stop":              {says([]engine.Delta{stop("tired")}), chat.Limits{}, engine.CodeModel},
+		"waits for no tools": {says([]engine.Delta{text("a"), stop(engine.StopTools)}), chat.Limits{},
+			engine.CodeModel},
+		"arguments without a call": {says([]engine.Delta{text("a"), args("{}")}), chat.Limits{},
+			engine.CodeModel},
+		"cut in a call": {says(append(half, stop(engine.StopMaxTokens))), chat.Limits{},
+			engine.CodeModel},
+		"refused by the provider": {says([]engine.Delta{text("a"), stop(engine.StopFiltered)}), chat.Limits{},
+			engine.CodeModel},
+		"too many model calls":   {says(forever), chat.Limits{ModelCalls: 3}, engine.CodeModelCalls},
+		"too many tool calls":    {says(forever), chat.Limits{ToolCalls: 3}, engine.CodeToolCalls},
+		"too many events":        {says(forever), chat.Limits{Events: 9}, engine.CodeEvents},
+		"too many bytes of text": {long, chat.Limits{OutputBytes: 1000}, engine.CodeOutput},
+		"too many bytes of a result": {says(sixty, []engine.Delta{stop(engine.StopEnd)}),
+			chat.Limits{OutputBytes: 100}, engine.CodeOutput},
+		"too many bytes of arguments": {says([]engine.Delta{start("echo"), args(strings.Repeat("x", 200))}),
+			chat.Limits{OutputBytes: 100}, engine.CodeOutput},
+		"the limits of one run are whole": {says([]engine.Delta{text("a"), stop(engine.StopEnd)}),
+			chat.Limits{Events: 3, ModelCalls: 1, OutputBytes: 1}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t, c.model, c.limits)
@@ -102,7 +109,8 @@ func TestHowARunIsStopped(t *testing.T) {
 		"in a thought": func() *model { return then(hangs, reasoning("a")) },
 		"in arguments": func() *model { return then(hangs, start("echo"), args(`{"s`)) },
 		"in a tool": func() *model {
-			return says([]engine.Delta{start("other"), args(`{"say":""}`), start("echo"), args(`{"say":"b"}`), stop(engine.StopTools)})
+			return says([]engine.Delta{start("other"), args(`{"say":""}`), start("echo"), args(`{"say":"b"}`),
+				stop(engine.StopTools)})
 		},
 		"between deltas": func() *model {
 			return then(func(ctx context.Context, yield func(engine.Delta, error) bool) {
@@ -129,7 +137,8 @@ func TestHowARunIsStopped(t *testing.T) {
 					time.AfterFunc(time.Second, func() { f.uc.Cancel(c.cause) })
 				}
 				end := f.run()
-				if c.outcome != "" && (end.Type != agui.RunFinished || end.Outcome.Type != c.outcome) || end.Code != c.code {
+				if c.outcome != "" && (end.Type != agui.RunFinished || end.Outcome.Type != c.outcome) ||
+					end.Code != c.code {
 					t.Errorf("%s stops it %s: ended with %+v", who, where, end)
 				}
 				if got := f.types(); strings.Contains(got, "heed") {
@@ -141,7 +150,8 @@ func TestHowARunIsStopped(t *testing.T) {
 			})
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d places to be stopped in, by %d causes, each under its own name", len(models), len(causes)))
+	t.Attr("figure", fmt.Sprintf("%d places to be stopped in, by %d causes, each under its own name", len(models),
+		len(causes)))
 }
 
 func TestTheCallersContextStopsItToo(t *testing.T) {
@@ -166,7 +176,8 @@ func TestAFencedRunWritesNothingMore(t *testing.T) {
 		return nil
 	}
 	end, err := engine.Run(f.uc.Context(), f.config)
-	if !errors.Is(err, chat.ErrLeaseLost) || end.Type != "" || !strings.HasSuffix(f.types(), "TEXT_MESSAGE_CONTENT a\n") {
+	if !errors.Is(err, chat.ErrLeaseLost) || end.Type != "" ||
+		!strings.HasSuffix(f.types(), "TEXT_MESSAGE_CONTENT a\n") {
 		t.Errorf("ended with %+v, %v\n%s", end, err, f.types())
 	}
 }
@@ -175,7 +186,8 @@ func TestASinkThatFailsEndsTheRunWithoutATerminalEvent(t *testing.T) {
 	kinds := []agui.EventType{agui.TextMessageStart, agui.TextMessageContent, agui.TextMessageEnd, agui.ToolCallStart,
 		agui.ToolCallEnd, agui.ToolCallResult}
 	for _, kind := range kinds {
-		f := setUp(t, says([]engine.Delta{text("a"), start("echo"), start("echo"), stop(engine.StopTools)}), chat.Limits{})
+		f := setUp(t, says([]engine.Delta{text("a"), start("echo"), start("echo"), stop(engine.StopTools)}),
+			chat.Limits{})
 		refused, after := false, 0
 		f.sink.fail = func(e agui.Event) error {
 			if refused {

@@ -37,8 +37,8 @@ type Delta struct {
 	Stop      StopReason  // ends the answer; only in the last delta
 }
 
-// ToolStart begins a tool call. ID is the provider's. The run gives the call another id, which is unique in the thread, and
-// later requests carry that one.
+// ToolStart begins a tool call. ID is the provider's. The run gives the call another id, which is unique in the thread,
+// and later requests carry that one.
 type ToolStart struct{ ID, Name string }
 
 // StopReason says why a model stopped.
@@ -68,11 +68,13 @@ type Config struct {
 	Model  Model
 	System string
 	Tools  *tool.Dispatcher
-	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest first.
+	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest
+	// first.
 	History []agui.Message
 	Pending []PendingCall // calls to make before the first model call
 	Sink    Sink
-	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error does.
+	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error
+	// does.
 	Ready func(ctx context.Context) error
 	NewID func() string                    // makes ids of messages and tool calls, unique in the thread; default random
 	Logf  func(format string, args ...any) // receives the causes of failures, which the person does not see
@@ -86,8 +88,8 @@ type Config struct {
 // call is durable, so that another worker finds the call in the log if this one dies. If History ends with a complete
 // answer, Run does not call the model again.
 //
-// An exceeded limit, a failed model, and a panic of the model or the sink become a RUN_ERROR with a code. A context that
-// was cancelled with the cause ErrCancelled becomes the outcome cancelled.
+// An exceeded limit, a failed model, and a panic of the model or the sink become a RUN_ERROR with a code. A context
+// that was cancelled with the cause ErrCancelled becomes the outcome cancelled.
 //
 // Run returns an error, and no terminal event, if nothing more can be written: the sink failed, the context's cause is
 // chat.ErrLeaseLost, c is incomplete, or the user context has carried a run before.

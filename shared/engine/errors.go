@@ -66,9 +66,11 @@ func stopped(ctx context.Context) error {
 	case errors.Is(cause, chat.ErrLeaseLost):
 		return &sinkError{cause: cause}
 	case errors.Is(cause, usercontext.ErrTimeLimit):
-		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.", cause: cause}
+		return &failure{code: CodeTimeLimit, message: "The run was ended because it reached its time limit.",
+			cause: cause}
 	case errors.Is(cause, usercontext.ErrMemoryLimit):
-		return &failure{code: CodeMemory, message: "The run was ended because it took more memory than it may.", cause: cause}
+		return &failure{code: CodeMemory, message: "The run was ended because it took more memory than it may.",
+			cause: cause}
 	}
 	return &failure{code: CodeInternal, message: "The run was interrupted. Try again.", cause: cause}
 }

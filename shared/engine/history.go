@@ -18,8 +18,8 @@ const (
 // between separates the texts of one answer when its messages become one message for a model.
 const between = "\n\n"
 
-// entry is one entry of a conversation as a model receives it: a user's message, or an answer that is joined from all its
-// messages, with the results of its calls.
+// entry is one entry of a conversation as a model receives it: a user's message, or an answer that is joined from all
+// its messages, with the results of its calls.
 type entry struct {
 	message agui.Message
 	results []agui.Message // one for each call of the message
@@ -57,8 +57,8 @@ func conversation(history []agui.Message) []*entry {
 	return all
 }
 
-// add adds a message to the entry that it continues. A call is added only together with its result, which may come later
-// in the history, because a person responds in a later run.
+// add adds a message to the entry that it continues. A call is added only together with its result, which may come
+// later in the history, because a person responds in a later run.
 func (e *entry) add(m agui.Message, marks agui.Marks, results map[string]agui.Message) {
 	e.mark(marks)
 	if e.message.Content != "" && m.Content != "" {
@@ -111,8 +111,8 @@ func forModel(history []agui.Message) []agui.Message {
 	return out
 }
 
-// repeated reports whether the run gives an answer again that a worker's death cut off, by the entries after it: the run
-// has done so, or it will, because no user message follows.
+// repeated reports whether the run gives an answer again that a worker's death cut off, by the entries after it: the
+// run has done so, or it will, because no user message follows.
 func repeated(later []*entry) bool {
 	return len(later) == 0 || later[0].message.Role == agui.RoleAssistant
 }

@@ -35,9 +35,10 @@ type callMetadata struct {
 	Carrel struct {
 		RunID     chat.RunID `json:"runId"`
 		Tool      string     `json:"tool"`
-		Arguments string     `json:"arguments"`        // the model's JSON text, with hidden characters escaped
-		Edited    string     `json:"edited,omitempty"` // the person's edited arguments, if the call was edited before the tool requested input
-		Agent     string     `json:"agent,omitempty"`  // the agent that continues
+		Arguments string     `json:"arguments"` // the model's JSON text, with hidden characters escaped
+		// the person's edited arguments, if the call was edited before the tool requested input
+		Edited string `json:"edited,omitempty"`
+		Agent  string `json:"agent,omitempty"` // the agent that continues
 	} `json:"carrel"`
 }
 
@@ -46,12 +47,14 @@ func (r *run) newInterrupt(p PendingCall, q tool.Question) (agui.Interrupt, erro
 	var about callMetadata
 	call := p.Call
 	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
-	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name, string(visible.JSON([]byte(call.Function.Arguments)))
+	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name,
+		string(visible.JSON([]byte(call.Function.Arguments)))
 	about.Carrel.Edited = p.Edited
 	metadata, err := json.Marshal(about)
 	return agui.Interrupt{
-		ID: chat.InterruptID(r.newID()), Reason: q.Reason, Message: q.Message, ToolCallID: call.ID, ResponseSchema: q.Schema,
-		ExpiresAt: r.c.User.Now().Add(expiry).UTC().Format(time.RFC3339), Metadata: metadata,
+		ID: chat.InterruptID(r.newID()), Reason: q.Reason, Message: q.Message, ToolCallID: call.ID,
+		ResponseSchema: q.Schema,
+		ExpiresAt:      r.c.User.Now().Add(expiry).UTC().Format(time.RFC3339), Metadata: metadata,
 	}, err
 }
 
@@ -107,7 +110,8 @@ func Resolve(interrupt agui.Interrupt, response agui.Resume) (PendingCall, error
 	}}
 	switch {
 	case response.Status != agui.ResumeResolved || refuses(interrupt, response.Payload):
-		p.Result = &tool.Result{Outcome: tool.Refused, Content: "The person was asked and refused. The tool was not called."}
+		p.Result = &tool.Result{Outcome: tool.Refused,
+			Content: "The person was asked and refused. The tool was not called."}
 	case interrupt.Reason == agui.ReasonInputRequired:
 		input := text(tool.MatchChoice(interrupt.ResponseSchema, response.Payload))
 		if p.Edited = about.Carrel.Edited; p.Edited != "" {

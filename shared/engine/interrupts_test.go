@@ -32,7 +32,8 @@ func made(t *testing.T, keys *[]string) tool.Tool {
 }
 
 func other(id, say string) agui.ToolCall {
-	return agui.ToolCall{ID: id, Type: "function", Function: agui.FunctionCall{Name: "other", Arguments: `{"say":"` + say + `"}`}}
+	return agui.ToolCall{ID: id, Type: "function", Function: agui.FunctionCall{Name: "other", Arguments: `{"say":"` +
+		say + `"}`}}
 }
 
 func done() *model { return says([]engine.Delta{text("done"), stop(engine.StopEnd)}) }
@@ -67,7 +68,8 @@ func TestCallsThatWereUnderWay(t *testing.T) {
 			}
 			m := done()
 			f := setUp(t, m, chat.Limits{}, tool)
-			f.config.History = append(f.config.History, agui.Message{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{other("c1", "x")}})
+			f.config.History = append(f.config.History, agui.Message{ID: "a", Role: agui.RoleAssistant,
+				ToolCalls: []agui.ToolCall{other("c1", "x")}})
 			f.config.Pending = []engine.PendingCall{{Call: other("c1", "x"), MayHaveRun: true}}
 			end := f.run()
 			want, wantKeys := "c1: "+agui.UnknownOutcome, []string(nil)
@@ -91,12 +93,14 @@ func TestAnsweredCalls(t *testing.T) {
 	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	f.config.History = []agui.Message{
 		{ID: "u0", Role: agui.RoleUser, Content: "do both"},
-		{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{other("c1", "x"), other("c2", "y"), other("c3", "z")}},
+		{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{other("c1", "x"), other("c2", "y"),
+			other("c3", "z")}},
 		{ID: "t2", Role: agui.RoleTool, ToolCallID: "c2", Content: "known"},
 		{ID: "u1", Role: agui.RoleUser, Content: "and go on"},
 	}
 	refused := tool.Result{Outcome: tool.Refused, Content: "no"}
-	f.config.Pending = []engine.PendingCall{{Call: other("c3", "z"), Result: &refused}, {Call: other("c1", "x"), Approved: true}}
+	f.config.Pending = []engine.PendingCall{{Call: other("c3", "z"), Result: &refused},
+		{Call: other("c1", "x"), Approved: true}}
 	f.run()
 	if f.results() != "c3: no; c1: did x" || len(keys) != 1 {
 		t.Errorf("%s; called with %q", f.results(), keys)
@@ -138,12 +142,14 @@ func TestARunEndsWithItsQuestions(t *testing.T) {
 	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	end := f.runAsking()
 	if end.Type != agui.RunFinished || end.Outcome.Type != agui.OutcomeInterrupt || len(end.Outcome.Interrupts) != 2 ||
-		len(keys) != 0 || len(m.asked) != 1 || !strings.HasSuffix(f.results(), ": echo b") || strings.Contains(f.results(), ";") {
+		len(keys) != 0 || len(m.asked) != 1 || !strings.HasSuffix(f.results(), ": echo b") ||
+		strings.Contains(f.results(), ";") {
 		t.Fatalf("ended with %+v; %s; called %q", end, f.results(), keys)
 	}
 	first := end.Outcome.Interrupts[0]
 	expires, err := time.Parse(time.RFC3339, first.ExpiresAt)
-	if err != nil || time.Until(expires) > 24*time.Hour || time.Until(expires) < 23*time.Hour || first.Message != "Really?" ||
+	if err != nil || time.Until(expires) > 24*time.Hour || time.Until(expires) < 23*time.Hour ||
+		first.Message != "Really?" ||
 		first.Reason != agui.ReasonToolCall || first.ID == end.Outcome.Interrupts[1].ID {
 		t.Errorf("asked %+v", first)
 	}
@@ -152,12 +158,14 @@ func TestARunEndsWithItsQuestions(t *testing.T) {
 		want   engine.PendingCall
 	}{
 		{agui.Resume{Status: agui.ResumeResolved}, engine.PendingCall{Approved: true}},
-		{agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":false}`)}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
+		{agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(`{"approved":false}`)},
+			engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
 		{agui.Resume{Status: agui.ResumeCancelled}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
 		{agui.Resume{}, engine.PendingCall{Result: &tool.Result{Outcome: tool.Refused}}},
 	} {
 		p, err := engine.Resolve(first, c.answer)
-		if err != nil || p.Approved != c.want.Approved || (p.Result == nil) != (c.want.Result == nil) || p.Call.ID != first.ToolCallID ||
+		if err != nil || p.Approved != c.want.Approved || (p.Result == nil) != (c.want.Result == nil) ||
+			p.Call.ID != first.ToolCallID ||
 			p.Call.Function != (agui.FunctionCall{Name: "other", Arguments: `{"say":"x"}`}) {
 			t.Errorf("%+v: %+v, %v", c.answer, p, err)
 		}
@@ -176,20 +184,24 @@ func TestAToolMayAskForInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}), chat.Limits{}, wants)
+	f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}), chat.Limits{},
+		wants)
 	f.config.Agent = "painter"
 	end := f.runAsking()
 	if end.Outcome == nil || len(end.Outcome.Interrupts) != 1 {
 		t.Fatalf("ended with %+v", end)
 	}
 	q := end.Outcome.Interrupts[0]
-	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" || string(q.ResponseSchema) != string(schema) || engine.InterruptAgent(q) != "painter" {
+	if q.Reason != agui.ReasonInputRequired || q.Message != "Which color?" ||
+		string(q.ResponseSchema) != string(schema) || engine.InterruptAgent(q) != "painter" {
 		t.Errorf("asked %+v %s", q, q.Metadata)
 	}
-	for payload, wrong := range map[string]string{`"red"`: "", `3`: `want "string"`, "": "payload is missing", `{"approved":false}`: "",
+	for payload, wrong := range map[string]string{`"red"`: "", `3`: `want "string"`, "": "payload is missing",
+		`{"approved":false}`:                     "",
 		`["` + strings.Repeat("red", 300) + `"]`: "The question is still open"} {
 		got := ""
-		if w := engine.CheckResponse(q, agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}); w != nil {
+		if w := engine.CheckResponse(q, agui.Resume{Status: agui.ResumeResolved,
+			Payload: json.RawMessage(payload)}); w != nil {
 			got = w.Text
 		}
 		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) || len(got) > 700 {
@@ -213,7 +225,8 @@ func TestARunAsksOnlySoMuch(t *testing.T) {
 	var keys []string
 	f := setUp(t, says(append(deltas, stop(engine.StopTools))), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	end := f.runAsking()
-	if n := len(end.Outcome.Interrupts); n != 4 || strings.Count(f.results(), "too many such calls") != 4 || len(keys) != 0 {
+	if n := len(end.Outcome.Interrupts); n != 4 || strings.Count(f.results(), "too many such calls") != 4 ||
+		len(keys) != 0 {
 		t.Errorf("asked %d questions; %s", n, f.results())
 	}
 	deltas = nil
@@ -221,19 +234,23 @@ func TestARunAsksOnlySoMuch(t *testing.T) {
 		deltas = append(deltas, start("other"), args(`{"say":"x"}`))
 	}
 	f = setUp(t, says(append(deltas, stop(engine.StopTools))), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
-	if end := f.runAsking(); len(end.Outcome.Interrupts) != 20 || strings.Count(f.results(), "too many such calls") != 2 {
+	if end := f.runAsking(); len(end.Outcome.Interrupts) != 20 ||
+		strings.Count(f.results(), "too many such calls") != 2 {
 		t.Errorf("asked %d small questions; %s", len(end.Outcome.Interrupts), f.results())
 	}
-	f = setUp(t, says([]engine.Delta{start("other"), args(`{"say":"` + strings.Repeat("x", 8<<10) + `"}`), stop(engine.StopTools)},
+	f = setUp(t, says([]engine.Delta{start("other"), args(`{"say":"` + strings.Repeat("x", 8<<10) + `"}`),
+		stop(engine.StopTools)},
 		[]engine.Delta{stop(engine.StopEnd)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
-	if end := f.run(); end.Outcome.Type != agui.OutcomeSuccess || !strings.Contains(f.results(), "too long to be shown") || len(keys) != 0 {
+	if end := f.run(); end.Outcome.Type != agui.OutcomeSuccess ||
+		!strings.Contains(f.results(), "too long to be shown") || len(keys) != 0 {
 		t.Errorf("ended with %+v; %s", end, f.results())
 	}
 }
 
 // After a cancel no model and no tool is called, and nobody is asked anything.
 func TestAfterACancelNothingStarts(t *testing.T) {
-	for _, when := range []agui.EventType{agui.RunStarted, agui.TextMessageContent, agui.ToolCallEnd, agui.ToolCallResult} {
+	for _, when := range []agui.EventType{agui.RunStarted, agui.TextMessageContent, agui.ToolCallEnd,
+		agui.ToolCallResult} {
 		var keys []string
 		m := asking()
 		f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
@@ -253,8 +270,10 @@ func TestAfterACancelNothingStarts(t *testing.T) {
 		}
 		end := f.run() // each call has a result
 		want := map[bool]int{true: 0, false: 1}[when == agui.RunStarted]
-		if end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled || len(keys) != want || len(m.asked) != want {
-			t.Errorf("cancelled at %s: ended with %+v; %d model calls; tools called with %q", when, end, len(m.asked), keys)
+		if end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled || len(keys) != want ||
+			len(m.asked) != want {
+			t.Errorf("cancelled at %s: ended with %+v; %d model calls; tools called with %q", when, end, len(m.asked),
+				keys)
 		}
 		if when == agui.RunStarted && f.results() != "c0: The run ended before this tool call had a result." {
 			t.Errorf("cancelled at once: %s", f.results())
@@ -271,7 +290,8 @@ func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
 		"not durable": {sync: boom{}}, "not ready": {ready: fmt.Errorf("past: %w", chat.ErrLeaseLost)}, "fine": {},
 	} {
 		var keys []string
-		f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}, []engine.Delta{stop(engine.StopEnd)}),
+		f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)},
+			[]engine.Delta{stop(engine.StopEnd)}),
 			chat.Limits{}, made(t, &keys))
 		asked := 0
 		f.config.Ready = func(context.Context) error {
@@ -288,7 +308,8 @@ func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
 		}
 		_, err := engine.Run(f.ctx, f.config)
 		failed := errors.Join(c.sync, c.ready)
-		if (failed == nil) != (err == nil) || len(keys) != map[bool]int{true: 1}[failed == nil] || failed != nil && !errors.Is(err, cmp.Or(c.sync, c.ready)) {
+		if (failed == nil) != (err == nil) || len(keys) != map[bool]int{true: 1}[failed == nil] || failed != nil &&
+			!errors.Is(err, cmp.Or(c.sync, c.ready)) {
 			t.Errorf("%s: %v, called %q", name, err, keys)
 		}
 		f.uc.Close(context.Background())
@@ -303,7 +324,8 @@ func TestLimitsHoldOverAttempts(t *testing.T) {
 		return says([]engine.Delta{start("echo"), args(`{"say":"again"}`), stop(engine.StopTools)})
 	}
 	for code, limits := range map[string]chat.Limits{
-		engine.CodeModelCalls: {ModelCalls: 4}, engine.CodeToolCalls: {ToolCalls: 5}, engine.CodeEvents: {Events: 18}, engine.CodeOutput: {OutputBytes: 150},
+		engine.CodeModelCalls: {ModelCalls: 4}, engine.CodeToolCalls: {ToolCalls: 5}, engine.CodeEvents: {Events: 18},
+		engine.CodeOutput: {OutputBytes: 150},
 	} {
 		m := forever()
 		f := setUp(t, m, limits)
@@ -319,10 +341,12 @@ func TestLimitsHoldOverAttempts(t *testing.T) {
 		if err := json.Unmarshal(end.Metadata, &told); err != nil || told.Carrel.Stats != sum {
 			t.Errorf("%s: the end tells %s, used were %+v", code, end.Metadata, sum)
 		}
-		if want := agui.RunStats(f.sink.events[1:]); sum.Events != want.Events+10 || sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
+		if want := agui.RunStats(f.sink.events[1:]); sum.Events != want.Events+10 ||
+			sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
 			t.Errorf("%s: counted %+v, and the events show %+v", code, sum, want)
 		}
-		t.Attr("figure", fmt.Sprintf("%s: ended after %d events and %d bytes of output", code, sum.Events, sum.OutputBytes))
+		t.Attr("figure", fmt.Sprintf("%s: ended after %d events and %d bytes of output", code, sum.Events,
+			sum.OutputBytes))
 	}
 }
 

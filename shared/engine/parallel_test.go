@@ -62,8 +62,12 @@ func (f *fixture) tools(release <-chan struct{}) *decisions {
 		"panics": func(context.Context, input) (string, error) { panic("no") },
 		"asks":   func(context.Context, input) (string, error) { f.t.Error("nobody agreed"); return "", nil },
 		"wants":  func(context.Context, input) (string, error) { return "", &tool.InputError{Message: "Which?"} },
-		"never":  func(context.Context, input) (string, error) { f.t.Error("it was called often enough"); return "", nil },
-		"long":   func(context.Context, input) (string, error) { return strings.Repeat("x", 1000), nil },
+		"never": func(context.Context, input) (string, error) {
+			f.t.Error("it was called often enough")
+			return "",
+				nil
+		},
+		"long": func(context.Context, input) (string, error) { return strings.Repeat("x", 1000), nil },
 	}
 	var made []tool.Tool
 	for name, handle := range handlers {
@@ -167,8 +171,8 @@ func (f *fixture) pairs(all []wanted) (ids []string) {
 	return ids
 }
 
-// Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the others
-// (the sink checks the order), and its record.
+// Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the
+// others (the sink checks the order), and its record.
 func TestEveryOutcomePairsItsEvents(t *testing.T) {
 	t.Attr("row", "D3: each outcome emits a complete set of call events")
 	var calls, recorded int
@@ -177,7 +181,8 @@ func TestEveryOutcomePairsItsEvents(t *testing.T) {
 		release := make(chan struct{})
 		kept := f.tools(release)
 		end, err := engine.Run(f.ctx, f.config)
-		if err != nil || end.Outcome == nil || end.Outcome.Type != agui.OutcomeInterrupt || len(end.Outcome.Interrupts) != 2 {
+		if err != nil || end.Outcome == nil || end.Outcome.Type != agui.OutcomeInterrupt ||
+			len(end.Outcome.Interrupts) != 2 {
 			t.Fatalf("ended with %+v, %v", end, err)
 		}
 		if err := f.sink.order.Check(end); err != nil {
@@ -204,20 +209,23 @@ func TestEveryOutcomePairsItsEvents(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls of one answer in all outcomes: each paired, %d recorded", calls, recorded))
 }
 
-// A run that is stopped in the middle gives the calls that are under way a result each, and those that wait for them too.
+// A run that is stopped in the middle gives the calls that are under way a result each, and those that wait for them
+// too.
 func TestCallsAtOnceAreStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []wanted
 		for range 15 {
 			all = append(all, wanted{"slow", fine, tool.Stopped})
 		}
-		all = append(all, wanted{"secret", fine, tool.Denied}, wanted{"stuck", fine, tool.Stopped}, wanted{"asks", fine, tool.NotCalled})
+		all = append(all, wanted{"secret", fine, tool.Denied}, wanted{"stuck", fine, tool.Stopped},
+			wanted{"asks", fine, tool.NotCalled})
 		f := setUp(t, says(callsOf(all)), chat.Limits{})
 		release := make(chan struct{})
 		kept := f.tools(release)
 		time.AfterFunc(time.Second, func() { f.uc.Cancel(engine.ErrCancelled) })
 		end, err := engine.Run(f.ctx, f.config)
-		if err != nil || end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled || time.Since(kept.since) > time.Second {
+		if err != nil || end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled ||
+			time.Since(kept.since) > time.Second {
 			t.Fatalf("ended with %+v, %v after %v", end, err, time.Since(kept.since))
 		}
 		if err := f.sink.order.Check(end); err != nil {
@@ -270,7 +278,8 @@ func TestASlowCallHoldsUpNobody(t *testing.T) {
 		f.run()
 		made = len(f.pairs(all))
 		if got := kept.at[len(kept.at)-2]; len(kept.at) != len(all) || got != 4*time.Second {
-			t.Errorf("the last quick one of %d was through after %v, want 4 s: 36 of a second each, 9 at a time beside the slow one", len(kept.at), got)
+			t.Errorf("the last quick one of %d was through after %v, want 4 s: 36 of a second each, 9 at a time "+
+				"beside the slow one", len(kept.at), got)
 		}
 	})
 	if most != 10 {
@@ -290,11 +299,16 @@ func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
 		pending []engine.PendingCall
 		want    string
 	}{
-		"too many":   {says(callsOf([]wanted{{"echo", fine, ""}, {"secret", fine, ""}})), chat.Limits{ToolCalls: 1}, nil, "echo not_called 11, secret not_called 11"},
-		"cut off":    {says([]engine.Delta{start("echo"), args(fine), start("told"), args(`{"s`), stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo not_called 11, told not_called 0"},
-		"made up":    {says([]engine.Delta{start("my secret"), stop(engine.StopFiltered)}), chat.Limits{}, nil, " not_called 0"},
-		"refused":    {done(), chat.Limits{}, []engine.PendingCall{{Call: agui.ToolCall{ID: "c", Function: agui.FunctionCall{Name: "echo", Arguments: fine}}, Result: &known}}, "echo refused 11"},
-		"made after": {says(callsOf([]wanted{{"echo", fine, ""}}), []engine.Delta{start("told"), stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo ok 11, told not_called 0"},
+		"too many": {says(callsOf([]wanted{{"echo", fine, ""}, {"secret", fine, ""}})), chat.Limits{ToolCalls: 1},
+			nil, "echo not_called 11, secret not_called 11"},
+		"cut off": {says([]engine.Delta{start("echo"), args(fine), start("told"), args(`{"s`),
+			stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo not_called 11, told not_called 0"},
+		"made up": {says([]engine.Delta{start("my secret"), stop(engine.StopFiltered)}), chat.Limits{}, nil,
+			" not_called 0"},
+		"refused": {done(), chat.Limits{}, []engine.PendingCall{{Call: agui.ToolCall{ID: "c",
+			Function: agui.FunctionCall{Name: "echo", Arguments: fine}}, Result: &known}}, "echo refused 11"},
+		"made after": {says(callsOf([]wanted{{"echo", fine, ""}}), []engine.Delta{start("told"),
+			stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo ok 11, told not_called 0"},
 	} {
 		f := setUp(t, c.model, c.limits)
 		f.config.Pending = c.pending

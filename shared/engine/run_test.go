@@ -17,7 +17,8 @@ import (
 
 func TestARunWithThinkingToolsAndAnAnswer(t *testing.T) {
 	m := says(
-		[]engine.Delta{reasoning("hm"), reasoning("m"), text("Let "), text("me."), start("echo"), args(`{"say":`), args(`"a"}`),
+		[]engine.Delta{reasoning("hm"), reasoning("m"), text("Let "), text("me."), start("echo"), args(`{"say":`),
+			args(`"a"}`),
 			start("echo"), args(`{"say":"b"}`), {}, used("big", 5, 6), stop(engine.StopTools)},
 		[]engine.Delta{text("Done."), used("big", 1, 1), used("small", 2, 0), stop(engine.StopEnd)},
 	)
@@ -51,7 +52,8 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 		t.Errorf("emitted\n%s\nwant\n%s", got, want)
 	}
 	usage := []agui.Usage{{Model: "big", InputTokens: 6, OutputTokens: 7}, {Model: "small", InputTokens: 2}}
-	if end.Type != agui.RunFinished || end.Outcome.Type != agui.OutcomeSuccess || end.RunID != "r" || end.ThreadID != "t" ||
+	if end.Type != agui.RunFinished || end.Outcome.Type != agui.OutcomeSuccess || end.RunID != "r" ||
+		end.ThreadID != "t" ||
 		!reflect.DeepEqual(end.Usage, usage) {
 		t.Errorf("ended with %+v", end)
 	}
@@ -60,7 +62,8 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 	if second.System != "be brief" || len(second.Tools) != 1 || second.Tools[0].Name != "echo" {
 		t.Errorf("the model was asked with %+v", second)
 	}
-	said := slices.DeleteFunc(transcript[:len(transcript)-1], func(m agui.Message) bool { return m.Role == agui.RoleReasoning })
+	said := slices.DeleteFunc(transcript[:len(transcript)-1],
+		func(m agui.Message) bool { return m.Role == agui.RoleReasoning })
 	for i := range said {
 		said[i].Metadata = nil
 	}
@@ -73,7 +76,8 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 func TestIDsAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 {
-		f := setUp(t, says([]engine.Delta{reasoning("x"), start("echo"), start("echo"), reasoning("y"), stop(engine.StopTools)},
+		f := setUp(t, says([]engine.Delta{reasoning("x"), start("echo"), start("echo"), reasoning("y"),
+			stop(engine.StopTools)},
 			[]engine.Delta{text("z"), stop(engine.StopEnd)}), chat.Limits{})
 		f.run()
 		for _, m := range f.messages() {
@@ -107,7 +111,8 @@ func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := says([]engine.Delta{start("other"), args(`{"say":""}`), start("echo"), args(`{"say":"b"}`), stop(engine.StopTools)},
+	m := says([]engine.Delta{start("other"), args(`{"say":""}`), start("echo"), args(`{"say":"b"}`),
+		stop(engine.StopTools)},
 		[]engine.Delta{stop(engine.StopEnd)})
 	f := setUp(t, m, chat.Limits{}, slow)
 	f.config.Tools.Record = func(d tool.Decision) {
@@ -120,7 +125,8 @@ func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
 	if !strings.HasSuffix(got, "TOOL_CALL_RESULT slow\nTOOL_CALL_RESULT echo b\n") {
 		t.Errorf("emitted\n%s", got)
 	}
-	t.Attr("figure", fmt.Sprintf("%d calls that ended in the other order, their results in that of the calls", strings.Count(got, "TOOL_CALL_RESULT")))
+	t.Attr("figure", fmt.Sprintf("%d calls that ended in the other order, their results in that of the calls",
+		strings.Count(got, "TOOL_CALL_RESULT")))
 }
 
 func TestABadCallIsAResultAndTheRunGoesOn(t *testing.T) {
@@ -145,7 +151,8 @@ func TestABadCallIsAResultAndTheRunGoesOn(t *testing.T) {
 }
 
 func TestARunWithoutTools(t *testing.T) {
-	f := setUp(t, says([]engine.Delta{start("echo"), stop(engine.StopTools)}, []engine.Delta{stop(engine.StopEnd)}), chat.Limits{})
+	f := setUp(t, says([]engine.Delta{start("echo"), stop(engine.StopTools)}, []engine.Delta{stop(engine.StopEnd)}),
+		chat.Limits{})
 	f.config.Tools = nil
 	if end := f.run(); end.Type != agui.RunFinished || !strings.Contains(f.types(), `There is no tool "echo"`) {
 		t.Errorf("ended with %+v\n%s", end, f.types())
@@ -154,7 +161,8 @@ func TestARunWithoutTools(t *testing.T) {
 
 func TestACutAnswerSaysSo(t *testing.T) {
 	f := setUp(t, says([]engine.Delta{text("so"), stop(engine.StopMaxTokens)}), chat.Limits{})
-	if end := f.run(); end.Outcome == nil || !strings.Contains(f.types(), `TEXT_MESSAGE_END{"carrel":{"stop":"max_tokens"}}`) {
+	if end := f.run(); end.Outcome == nil || !strings.Contains(f.types(),
+		`TEXT_MESSAGE_END{"carrel":{"stop":"max_tokens"}}`) {
 		t.Errorf("ended with %+v\n%s", end, f.types())
 	}
 }
@@ -166,7 +174,8 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 	history := []agui.Message{
 		{ID: "u1", Role: agui.RoleUser, Content: "one"},
 		{ID: "t1", Role: agui.RoleReasoning, Content: "thought"},
-		{ID: "a1", Role: agui.RoleAssistant, Content: "half", Metadata: agui.Marks{Incomplete: true, Again: true}.Metadata(), ToolCalls: []agui.ToolCall{call("c0")}},
+		{ID: "a1", Role: agui.RoleAssistant, Content: "half", Metadata: agui.Marks{Incomplete: true,
+			Again: true}.Metadata(), ToolCalls: []agui.ToolCall{call("c0")}},
 		{ID: "r0", Role: agui.RoleTool, ToolCallID: "c0", Content: "of a message that is not sent"},
 		{ID: "a2", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{call("c1"), call("c2")}},
 		{ID: "r1", Role: agui.RoleTool, ToolCallID: "c1", Content: "1"},
@@ -182,7 +191,8 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 	for _, m := range m.asked[0].Messages {
 		got = append(got, m.ID)
 	}
-	if want := []string{"u1", "a2", "r1", "a4", "u2"}; !slices.Equal(got, want) || len(m.asked[0].Messages[1].ToolCalls) != 1 {
+	if want := []string{"u1", "a2", "r1", "a4", "u2"}; !slices.Equal(got, want) ||
+		len(m.asked[0].Messages[1].ToolCalls) != 1 {
 		t.Errorf("sent %v, want %v, the call without result left out", got, want)
 	}
 	if len(history[4].ToolCalls) != 2 {
@@ -194,7 +204,8 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 func TestWhatIsLongIsStreamedInPieces(t *testing.T) {
 	long := strings.Repeat("xä", 50_000)
 	arguments := `{"say":"` + long[:90_000] + `"}`
-	m := says([]engine.Delta{reasoning(long), text(long), start(strings.Repeat("n", 10_000)), start("echo"), args(arguments),
+	m := says([]engine.Delta{reasoning(long), text(long), start(strings.Repeat("n", 10_000)), start("echo"),
+		args(arguments),
 		stop(engine.StopTools)}, []engine.Delta{text(strings.Repeat("\x80", 40_000)), stop(engine.StopEnd)})
 	f := setUp(t, m, chat.Limits{})
 	if end := f.run(); end.Type != agui.RunFinished {

@@ -25,8 +25,8 @@ func cuts(s string) (all [][]string) {
 	return all
 }
 
-// A model's deltas may end inside a character. No event does, and events, log and tool have the same text. Bytes that are
-// no text become U+FFFD, the same number of them however they were cut.
+// A model's deltas may end inside a character. No event does, and events, log and tool have the same text. Bytes that
+// are no text become U+FFFD, the same number of them however they were cut.
 func TestAnswer_SplitCharacters(t *testing.T) {
 	given := make(chan string, 1)
 	keeps, err := tool.Define("other", "", "all", func(_ context.Context, in input) (string, error) {
@@ -37,7 +37,8 @@ func TestAnswer_SplitCharacters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for written, want := range map[string]string{
-		"aé€👍": "aé€👍", "a\xe2\x82": "a\ufffd\ufffd", "\xffé\xc3": "\ufffdé\ufffd", "\xf0\x9f\x91a": "\ufffd\ufffd\ufffda",
+		"aé€👍": "aé€👍", "a\xe2\x82": "a\ufffd\ufffd", "\xffé\xc3": "\ufffdé\ufffd",
+		"\xf0\x9f\x91a": "\ufffd\ufffd\ufffda",
 		"\xed\xa0\xbdz": "\ufffd\ufffd\ufffdz", "\xa9é": "\ufffdé",
 	} {
 		for _, pieces := range cuts(written) {
@@ -64,7 +65,8 @@ func TestAnswer_SplitCharacters(t *testing.T) {
 				said[e.Type] += e.Delta
 			}
 			for kind, want := range map[agui.EventType]string{
-				agui.ReasoningMessageContent: want, agui.TextMessageContent: want, agui.ToolCallArgs: `{"say":"` + want + `"}`,
+				agui.ReasoningMessageContent: want, agui.TextMessageContent: want, agui.ToolCallArgs: `{"say":"` +
+					want + `"}`,
 			} {
 				if said[kind] != want {
 					t.Errorf("%q: %s says %q, want %q", pieces, kind, said[kind], want)
@@ -98,8 +100,10 @@ func lines(messages []agui.Message) string {
 // Text that opens again is another message, so that no view shows it before the thinking or the call that it followed.
 // The model is sent one message, now and in the next run, and the run counts one model call.
 func TestAnswer_TextOpensAgain(t *testing.T) {
-	m := says([]engine.Delta{text("one"), reasoning("hm"), text("two"), start("echo"), args(`{"say":"1"}`), text("three"),
-		reasoning("so"), start("echo"), args(`{"say":"2"}`), start("echo"), args(`{"say":"3"}`), stop(engine.StopTools)},
+	m := says([]engine.Delta{text("one"), reasoning("hm"), text("two"), start("echo"), args(`{"say":"1"}`),
+		text("three"),
+		reasoning("so"), start("echo"), args(`{"say":"2"}`), start("echo"), args(`{"say":"3"}`),
+		stop(engine.StopTools)},
 		[]engine.Delta{text("Done."), reasoning("?"), text("Really."), stop(engine.StopEnd)})
 	f := setUp(t, m, chat.Limits{})
 	f.run()
@@ -133,16 +137,19 @@ E tool "echo 3"
 	}
 	next := says([]engine.Delta{stop(engine.StopEnd)})
 	n := setUp(t, next, chat.Limits{})
-	n.config.History = append(append(n.config.History, f.messages()...), agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
+	n.config.History = append(append(n.config.History, f.messages()...),
+		agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
 	n.run()
 	short := says([]engine.Delta{stop(engine.StopEnd)})
 	s := setUp(t, short, chat.Limits{})
-	s.config.History = append(f.messages()[1:], agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"}) // a transcript without its beginning
+	// a transcript without its beginning
+	s.config.History = append(f.messages()[1:], agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
 	s.run()
 	if got := short.asked[0].Messages; len(got) != 6 || got[0].Content != "two\n\nthree" || len(got[0].ToolCalls) != 3 {
 		t.Errorf("without the answer's beginning the model was sent\n%s", lines(got))
 	}
-	if got, want := lines(next.asked[0].Messages), sent+"F assistant \"Done.\\n\\nReally.\"\nG user \"next\"\n"; got != want {
+	if got, want := lines(next.asked[0].Messages),
+		sent+"F assistant \"Done.\\n\\nReally.\"\nG user \"next\"\n"; got != want {
 		t.Errorf("the next run's model was sent\n%s\nwant\n%s", got, want)
 	}
 }
@@ -153,12 +160,16 @@ func TestHistory_AnswerCutOff(t *testing.T) {
 		deltas        []engine.Delta
 		stopped, died string // what the model of the next run is sent
 	}{
-		"in a text":          {[]engine.Delta{text("half")}, `"half [stopped here by the person]"`, `"half [cut off]"`},
-		"in thinking behind": {[]engine.Delta{text("half"), reasoning("hm")}, `"half [stopped here by the person]"`, `"half [cut off]"`},
-		"in the second text": {[]engine.Delta{text("a"), reasoning("b"), text("c")}, `"a\n\nc [stopped here by the person]"`, `"a\n\nc [cut off]"`},
-		"in thinking":        {[]engine.Delta{reasoning("hm")}, "", ""},
-		"in arguments":       {[]engine.Delta{text("a"), start("echo"), args(`{"s`)}, `"a [stopped here by the person]"`, `"a [cut off]"`},
-		"in the first call":  {[]engine.Delta{start("echo"), args(`{"s`)}, `"[stopped here by the person]"`, `"[cut off]"`},
+		"in a text": {[]engine.Delta{text("half")}, `"half [stopped here by the person]"`, `"half [cut off]"`},
+		"in thinking behind": {[]engine.Delta{text("half"), reasoning("hm")}, `"half [stopped here by the person]"`,
+			`"half [cut off]"`},
+		"in the second text": {[]engine.Delta{text("a"), reasoning("b"), text("c")},
+			`"a\n\nc [stopped here by the person]"`, `"a\n\nc [cut off]"`},
+		"in thinking": {[]engine.Delta{reasoning("hm")}, "", ""},
+		"in arguments": {[]engine.Delta{text("a"), start("echo"), args(`{"s`)},
+			`"a [stopped here by the person]"`, `"a [cut off]"`},
+		"in the first call": {[]engine.Delta{start("echo"), args(`{"s`)}, `"[stopped here by the person]"`,
+			`"[cut off]"`},
 	} {
 		for _, cause := range []error{engine.ErrCancelled, nil} { // nil: the time limit
 			synctest.Test(t, func(t *testing.T) {
@@ -169,7 +180,8 @@ func TestHistory_AnswerCutOff(t *testing.T) {
 				f.run()
 				next := says([]engine.Delta{stop(engine.StopEnd)})
 				n := setUp(t, next, chat.Limits{})
-				n.config.History = append(append(n.config.History, f.messages()...), agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
+				n.config.History = append(append(n.config.History, f.messages()...),
+					agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
 				n.run()
 				want, answer := "A user \"hello\"\n", c.died
 				if cause != nil {
@@ -191,8 +203,10 @@ func TestHistory_AnswerCutOff(t *testing.T) {
 // A worker's death cuts an answer off too. The next attempt gives it again; only if there was none, the half answer is
 // what the person saw.
 func TestHistory_AnswerAgain(t *testing.T) {
-	half := agui.Message{ID: "a", Role: agui.RoleAssistant, Content: "half", Metadata: agui.Marks{Incomplete: true, Again: true}.Metadata()}
-	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole", Metadata: agui.Marks{Stop: "end"}.Metadata()}
+	half := agui.Message{ID: "a", Role: agui.RoleAssistant, Content: "half",
+		Metadata: agui.Marks{Incomplete: true, Again: true}.Metadata()}
+	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole",
+		Metadata: agui.Marks{Stop: "end"}.Metadata()}
 	next := agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"}
 	for want, history := range map[string][]agui.Message{
 		"A user \"hello\"\n": {half},
@@ -209,10 +223,13 @@ func TestHistory_AnswerAgain(t *testing.T) {
 	}
 }
 
-// What a client writes beside a message is no mark of the server's, in whatever case its name is: the model is sent the message.
+// What a client writes beside a message is no mark of the server's, in whatever case its name is: the model is sent the
+// message.
 func TestHistory_MetadataOfClients(t *testing.T) {
-	said := agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next", Metadata: []byte(`{"Carrel":{"again":true,"continues":"b"}}`)}
-	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole", Metadata: agui.Marks{Stop: "end"}.Metadata()}
+	said := agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next",
+		Metadata: []byte(`{"Carrel":{"again":true,"continues":"b"}}`)}
+	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole",
+		Metadata: agui.Marks{Stop: "end"}.Metadata()}
 	m := says([]engine.Delta{stop(engine.StopEnd)})
 	f := setUp(t, m, chat.Limits{})
 	f.config.History = append(f.config.History, whole, said)

@@ -20,7 +20,8 @@ import (
 // safe is the largest whole number that every JSON decoder keeps exactly.
 const safe = 1<<53 - 1
 
-// bounded adds bounds to the whole numbers of a schema that has none. A larger number would be rejected later, or lose digits.
+// bounded adds bounds to the whole numbers of a schema that has none. A larger number would be rejected later, or lose
+// digits.
 func bounded(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -41,8 +42,8 @@ func bounded(s *jsonschema.Schema) {
 	}
 }
 
-// normal rewrites a JSON value so that Go accepts the same integers as JSON Schema: 1 for 1.0, 100 for 1e2. A duplicate key is
-// an error, because people and programs disagree about which one counts.
+// normal rewrites a JSON value so that Go accepts the same integers as JSON Schema: 1 for 1.0, 100 for 1e2. A duplicate
+// key is an error, because people and programs disagree about which one counts.
 func normal(text json.RawMessage) (json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -172,8 +173,8 @@ func explain(err error) error {
 	return err
 }
 
-// readable rewrites a message of the schema package in JSON's terms. The package writes numbers as fractions, and null as
-// Go does.
+// readable rewrites a message of the schema package in JSON's terms. The package writes numbers as fractions, and null
+// as Go does.
 func readable(message string) string {
 	message = strings.NewReplacer("validating root: ", "", "<invalid reflect.Value>", "null").Replace(message)
 	message = regexp.MustCompile(`-?\d+/\d+ is `).ReplaceAllStringFunc(message, func(found string) string {

@@ -21,17 +21,20 @@ func TestArguments_SchemaAndGoAgree(t *testing.T) {
 		"a whole number, both":            {`{"item":"b","count":-0.25E2}`, tool.OK, "-25 b"},
 		"a fraction by its exponent":      {`{"item":"b","count":25e-1}`, tool.BadArguments, `want "integer"`},
 		"more than JSON keeps exactly":    {`{"item":"b","count":9007199254740993}`, tool.BadArguments, `maximum`},
-		"more than anything":              {`{"item":"b","count":1e999}`, tool.BadArguments, "the number 1e999 is out of range"},
-		"a tiny one":                      {`{"item":"b","count":1e-999999999999}`, tool.BadArguments, `integer`},
-		"a key twice":                     {`{"item":"b","count":1,"count":2}`, tool.BadArguments, `the field "count" stands twice`},
-		"ten characters of four bytes":    {`{"item":"🎈🎈🎈🎈🎈🎈🎈🎈🎈🎈","count":1}`, tool.OK, "1 🎈"},
-		"a number that is null":           {`{"item":"b","count":null}`, tool.BadArguments, `null has type "null"`},
-		"a null":                          {`null`, tool.BadArguments, `null has type "null"`},
-		"a list that is null":             {`{"item":"b","count":1,"notes":null}`, tool.OK, "1 b"},
-		"white space":                     {" {\n\"item\" : \"b\",\t\"count\":1 } ", tool.OK, "1 b"},
+		"more than anything": {`{"item":"b","count":1e999}`, tool.BadArguments,
+			"the number 1e999 is out of range"},
+		"a tiny one": {`{"item":"b","count":1e-999999999999}`, tool.BadArguments, `integer`},
+		"a key twice": {`{"item":"b","count":1,"count":2}`, tool.BadArguments,
+			`the field "count" stands twice`},
+		"ten characters of four bytes": {`{"item":"🎈🎈🎈🎈🎈🎈🎈🎈🎈🎈","count":1}`, tool.OK, "1 🎈"},
+		"a number that is null":        {`{"item":"b","count":null}`, tool.BadArguments, `null has type "null"`},
+		"a null":                       {`null`, tool.BadArguments, `null has type "null"`},
+		"a list that is null":          {`{"item":"b","count":1,"notes":null}`, tool.OK, "1 b"},
+		"white space":                  {" {\n\"item\" : \"b\",\t\"count\":1 } ", tool.OK, "1 b"},
 	} {
 		uc := contextOf(t, "order")
-		got := dispatcher(t, uc, define(t, "order", echo)).Call(uc.Context(), tool.Call{ID: "c", Name: "order", Arguments: c.arguments})
+		got := dispatcher(t, uc, define(t, "order", echo)).Call(uc.Context(),
+			tool.Call{ID: "c", Name: "order", Arguments: c.arguments})
 		uc.Close(context.Background())
 		if got.Outcome != c.want || !strings.Contains(got.Content, c.says) {
 			t.Errorf("%s: %+v, want %s with %q", name, got, c.want, c.says)
@@ -50,7 +53,10 @@ func TestArguments_Time(t *testing.T) {
 		At    time.Time `json:"at"`
 		Small float32   `json:"small,omitempty"`
 	}
-	at, err := tool.Define("order", "", "order", func(_ context.Context, in in) (string, error) { return in.At.Format(time.RFC3339), nil })
+	at, err := tool.Define("order", "", "order", func(_ context.Context, in in) (string,
+		error) {
+		return in.At.Format(time.RFC3339), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

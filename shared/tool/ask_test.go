@@ -25,24 +25,29 @@ func TestAPersonIsAskedLast(t *testing.T) {
 		call tool.Call
 		want tool.Outcome
 	}{
-		"may be made":         {tool.Call{Name: "order", Arguments: good}, tool.Asked},
-		"agreed to":           {tool.Call{Name: "order", Arguments: good, Approved: true}, tool.OK},
-		"agreed to, again":    {tool.Call{Name: "order", Arguments: good, Approved: true, MayHaveRun: true}, tool.UnknownCall},
-		"again, not asked":    {tool.Call{Name: "order", Arguments: good, MayHaveRun: true}, tool.Asked},
-		"bad arguments":       {tool.Call{Name: "order", Arguments: `{}`}, tool.BadArguments},
-		"bad, though agreed":  {tool.Call{Name: "order", Arguments: `{}`, Approved: true}, tool.BadArguments},
-		"not granted":         {tool.Call{Name: "other", Arguments: good}, tool.Denied},
-		"no such tool":        {tool.Call{Name: "nothing", Arguments: good, Approved: true}, tool.Unknown},
-		"too long to be seen": {tool.Call{Name: "order", Arguments: `{"item":"` + strings.Repeat("x", 8<<10) + `","count":1}`}, tool.Refused},
+		"may be made": {tool.Call{Name: "order", Arguments: good}, tool.Asked},
+		"agreed to":   {tool.Call{Name: "order", Arguments: good, Approved: true}, tool.OK},
+		"agreed to, again": {tool.Call{Name: "order", Arguments: good, Approved: true, MayHaveRun: true},
+			tool.UnknownCall},
+		"again, not asked":   {tool.Call{Name: "order", Arguments: good, MayHaveRun: true}, tool.Asked},
+		"bad arguments":      {tool.Call{Name: "order", Arguments: `{}`}, tool.BadArguments},
+		"bad, though agreed": {tool.Call{Name: "order", Arguments: `{}`, Approved: true}, tool.BadArguments},
+		"not granted":        {tool.Call{Name: "other", Arguments: good}, tool.Denied},
+		"no such tool":       {tool.Call{Name: "nothing", Arguments: good, Approved: true}, tool.Unknown},
+		"too long to be seen": {tool.Call{Name: "order", Arguments: `{"item":"` + strings.Repeat("x", 8<<10) +
+			`","count":1}`}, tool.Refused},
 	} {
 		called = 0
 		uc := contextOf(t, "order")
-		d := dispatcher(t, uc, define(t, "order", count).AskFirst("Order it?"), define(t, "other", count).AskFirst("Really?"))
+		d := dispatcher(t, uc, define(t, "order", count).AskFirst("Order it?"),
+			define(t, "other", count).AskFirst("Really?"))
 		got := d.Call(uc.Context(), c.call)
-		if got.Outcome != c.want || (called == 1) != (c.want == tool.OK) || (got.Content == "") != (c.want == tool.Asked) {
+		if got.Outcome != c.want || (called == 1) != (c.want == tool.OK) ||
+			(got.Content == "") != (c.want == tool.Asked) {
 			t.Errorf("%s: %+v, called %d times", name, got, called)
 		}
-		if c.want == tool.Asked && (got.Question == nil || got.Question.Message != "Order it?" || got.Question.Reason != agui.ReasonToolCall) {
+		if c.want == tool.Asked && (got.Question == nil || got.Question.Message != "Order it?" ||
+			got.Question.Reason != agui.ReasonToolCall) {
 			t.Errorf("%s: asked %+v", name, got.Question)
 		}
 		uc.Close(context.Background())
@@ -59,7 +64,8 @@ func TestWhatAToolIsDeclaredDoesNotChangeIt(t *testing.T) {
 	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}); got.Outcome != tool.OK {
 		t.Errorf("a plain tool: %+v", got)
 	}
-	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good, MayHaveRun: true}); got.Outcome != tool.UnknownCall || !strings.Contains(got.Content, "not known") {
+	if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good,
+		MayHaveRun: true}); got.Outcome != tool.UnknownCall || !strings.Contains(got.Content, "not known") {
 		t.Errorf("a plain tool, again: %+v", got)
 	}
 }
@@ -75,7 +81,8 @@ func TestIdempotencyKey(t *testing.T) {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, again)
 		for _, id := range []string{"c1", "c2"} {
-			if got := d.Call(uc.Context(), tool.Call{ID: id, Name: "order", Arguments: good, MayHaveRun: true}); got.Outcome != tool.OK {
+			if got := d.Call(uc.Context(), tool.Call{ID: id, Name: "order", Arguments: good,
+				MayHaveRun: true}); got.Outcome != tool.OK {
 				t.Errorf("%s: %+v", id, got)
 			}
 		}
@@ -107,7 +114,8 @@ func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := dispatcher(t, uc, again).Call(uc.Context(), tool.Call{ID: "c", Name: "order", Arguments: good}); got.Outcome != tool.OK {
+		if got := dispatcher(t, uc, again).Call(uc.Context(),
+			tool.Call{ID: "c", Name: "order", Arguments: good}); got.Outcome != tool.OK {
 			t.Errorf("%s: %+v", user, got)
 		}
 		if err := uc.Close(context.Background()); err != nil {
@@ -132,15 +140,19 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 		"a long schema": {tool.InputError{Message: "Which?", Schema: make(json.RawMessage, 8<<10+1)}, tool.Refused},
 		"no JSON":       {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":`)}, tool.Failed},
 		"null":          {tool.InputError{Message: "Which?", Schema: json.RawMessage(`null`)}, tool.Failed},
-		"no schema":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":"text","pattern":"("}`)}, tool.Failed},
-		"another day":   {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"http://json-schema.org/draft-04/schema#"}`)}, tool.Failed},
-		"its draft":     {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema"}`)}, tool.Asked},
-		"a circle":      {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$ref":"#"}`)}, tool.Failed},
+		"no schema": {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"type":"text","pattern":"("}`)},
+			tool.Failed},
+		"another day": {tool.InputError{Message: "Which?",
+			Schema: json.RawMessage(`{"$schema":"http://json-schema.org/draft-04/schema#"}`)}, tool.Failed},
+		"its draft": {tool.InputError{Message: "Which?",
+			Schema: json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema"}`)}, tool.Asked},
+		"a circle": {tool.InputError{Message: "Which?", Schema: json.RawMessage(`{"$ref":"#"}`)}, tool.Failed},
 	} {
 		uc := contextOf(t, "order")
 		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { return "", &c.input }))
 		if got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}); got.Outcome != c.want ||
-			c.want == tool.Asked && (got.Question.Reason != agui.ReasonInputRequired || got.Question.Message != "Which?") {
+			c.want == tool.Asked && (got.Question.Reason != agui.ReasonInputRequired ||
+				got.Question.Message != "Which?") {
 			t.Errorf("%s: %+v", name, got)
 		}
 		uc.Close(context.Background())
@@ -150,16 +162,18 @@ func TestWhatAHandlerMayAsk(t *testing.T) {
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { return "", hides }))
 	got := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good})
-	if got.Question == nil || got.Question.Message != "Which[U+200B]?" || string(got.Question.Schema) != `{"enum":["a\u202e"]}` {
+	if got.Question == nil || got.Question.Message != "Which[U+200B]?" ||
+		string(got.Question.Schema) != `{"enum":["a\u202e"]}` {
 		t.Errorf("what hides something is asked as %+v", got.Question)
 	}
-	if got := tool.ResponseResult(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 || !strings.Contains(got.Content, "[cut") {
+	if got := tool.ResponseResult(strings.Repeat("x", tool.MaxResult+1)); len(got.Content) > tool.MaxResult+100 ||
+		!strings.Contains(got.Content, "[cut") {
 		t.Errorf("a long answer became %d bytes", len(got.Content))
 	}
 }
 
-// TestDestructive: a destructive tool asks a person by default, in its own words or in general ones. One that only reads
-// is called again after its worker died.
+// TestDestructive: a destructive tool asks a person by default, in its own words or in general ones. One that only
+// reads is called again after its worker died.
 func TestDestructive(t *testing.T) {
 	plain := define(t, "order", func(context.Context, order) (string, error) { return "done", nil })
 	for name, c := range map[string]struct {
@@ -168,7 +182,8 @@ func TestDestructive(t *testing.T) {
 		want tool.Outcome
 		says string
 	}{
-		"destructive":             {plain.Destructive(), tool.Call{}, tool.Asked, "May order be called? It can delete or overwrite something."},
+		"destructive": {plain.Destructive(), tool.Call{}, tool.Asked,
+			"May order be called? It can delete or overwrite something."},
 		"in its own words":        {plain.AskFirst("Order it?").Destructive(), tool.Call{}, tool.Asked, "Order it?"},
 		"without words":           {plain.Destructive().AskFirst(""), tool.Call{}, tool.Asked, "May order be called?"},
 		"destructive, idempotent": {plain.Destructive().Idempotent(), tool.Call{}, tool.Asked, "May order be called?"},

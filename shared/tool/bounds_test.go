@@ -25,7 +25,8 @@ func TestAResultIsBounded(t *testing.T) {
 		t.Errorf("a result of just the limit has %d bytes", len(whole.Content))
 	}
 	cut := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":"","count":150001}`})
-	if want := strings.Repeat("ä", 130048) + "\n[cut: the result has 300002 bytes, these are the first 260096]"; cut.Content != want {
+	if want := strings.Repeat("ä", 130048) +
+		"\n[cut: the result has 300002 bytes, these are the first 260096]"; cut.Content != want {
 		t.Errorf("cut to %d bytes, ends in %q", len(cut.Content), cut.Content[len(cut.Content)-80:])
 	}
 }
@@ -42,7 +43,8 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 		enc := json.NewEncoder(&data)
 		enc.SetEscapeHTML(false)
 		err := enc.Encode(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content)
-		if err != nil || data.Len() > 255<<10 || data.Len() < 250<<10 || !strings.Contains(data.String(), "[cut: the result has") {
+		if err != nil || data.Len() > 255<<10 || data.Len() < 250<<10 ||
+			!strings.Contains(data.String(), "[cut: the result has") {
 			t.Errorf("%q: %d bytes of JSON, %v", piece, data.Len(), err)
 		}
 		if err := uc.Close(context.Background()); err != nil {
@@ -54,7 +56,8 @@ func TestAResultIsBoundedAsJSON(t *testing.T) {
 	d := dispatcher(t, uc, define(t, "order", echo))
 	long := strings.Repeat("x", 1<<20)
 	longest := 0
-	for _, got := range []tool.Result{d.Call(uc.Context(), tool.Call{Name: long, Arguments: good}), d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":["` + long + `"],"count":1}`})} {
+	for _, got := range []tool.Result{d.Call(uc.Context(), tool.Call{Name: long, Arguments: good}),
+		d.Call(uc.Context(), tool.Call{Name: "order", Arguments: `{"item":["` + long + `"],"count":1}`})} {
 		longest = max(longest, len(got.Content))
 		if len(got.Content) > 261_000 {
 			t.Errorf("%s: %d bytes", got.Outcome, len(got.Content))
@@ -71,8 +74,10 @@ func TestResult_CutBetweenClusters(t *testing.T) {
 			d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
 				return strings.Repeat("x", shift) + strings.Repeat(cluster, 200), nil
 			}).ResultBytes(100))
-			head, _, cut := strings.Cut(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content, "\n[cut: ")
-			if !cut || strings.ReplaceAll(strings.TrimLeft(head, "x"), cluster, "") != "" || len(head) <= 100-len(cluster) {
+			head, _, cut := strings.Cut(d.Call(uc.Context(), tool.Call{Name: "order", Arguments: good}).Content,
+				"\n[cut: ")
+			if !cut || strings.ReplaceAll(strings.TrimLeft(head, "x"), cluster, "") != "" ||
+				len(head) <= 100-len(cluster) {
 				t.Errorf("%+q behind %d: cut to %+q", cluster, shift, head)
 			}
 			if err := uc.Close(context.Background()); err != nil {
@@ -92,10 +97,13 @@ func TestACallEndsWhenItMust(t *testing.T) {
 			after time.Duration
 			want  tool.Outcome
 		}{
-			"its time":     {nil, 30 * time.Second, tool.TimedOut},
-			"run cancel":   {func(uc *usercontext.Context, _ context.CancelFunc) { uc.Cancel(cancelled) }, time.Second, tool.Stopped},
-			"call cancel":  {func(_ *usercontext.Context, stop context.CancelFunc) { stop() }, time.Second, tool.Stopped},
-			"run is ended": {func(uc *usercontext.Context, _ context.CancelFunc) { go uc.Close(context.Background()) }, time.Second, tool.Stopped},
+			"its time": {nil, 30 * time.Second, tool.TimedOut},
+			"run cancel": {func(uc *usercontext.Context, _ context.CancelFunc) { uc.Cancel(cancelled) }, time.Second,
+				tool.Stopped},
+			"call cancel": {func(_ *usercontext.Context, stop context.CancelFunc) { stop() }, time.Second,
+				tool.Stopped},
+			"run is ended": {func(uc *usercontext.Context, _ context.CancelFunc) { go uc.Close(context.Background()) },
+				time.Second, tool.Stopped},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				uc := contextOf(t, "order")
@@ -123,7 +131,8 @@ func TestACallEndsWhenItMust(t *testing.T) {
 				if err := uc.Close(context.Background()); err != nil {
 					t.Errorf("%s (heeds: %v): %v", name, heeds, err)
 				}
-				if got := d.Call(context.Background(), tool.Call{Name: "order", Arguments: good}); got.Outcome != tool.Stopped {
+				if got := d.Call(context.Background(), tool.Call{Name: "order",
+					Arguments: good}); got.Outcome != tool.Stopped {
 					t.Errorf("%s: a call after Close: %+v", name, got)
 				}
 			})
@@ -136,7 +145,11 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 	t.Attr("row", "A7: a stopped run calls no tool")
 	made := false
 	uc := contextOf(t, "order")
-	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { made = true; return "", nil }))
+	d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
+		made = true
+		return "",
+			nil
+	}))
 	uc.Cancel(errors.New("stopped"))
 	got := d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
 	if err := uc.Close(context.Background()); err != nil {
@@ -154,7 +167,11 @@ func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		uc := contextOf(t, "order")
 		release := make(chan struct{})
-		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) { <-release; return "", nil }))
+		d := dispatcher(t, uc, define(t, "order", func(context.Context, order) (string, error) {
+			<-release
+			return "",
+				nil
+		}))
 		d.Call(context.Background(), tool.Call{Name: "order", Arguments: good})
 		if said = uc.Close(context.Background()); said == nil || !strings.Contains(said.Error(), "tool order") {
 			t.Errorf("Close says %v", said)

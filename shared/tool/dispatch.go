@@ -21,8 +21,8 @@ type callTimeError struct{}
 
 func (callTimeError) Error() string { return "tool: the call took too long" }
 
-// Dispatcher calls tools for one run. It is made from one user context and makes no calls after the context's Close. Its
-// hooks must be set before the first call, and they may be called concurrently.
+// Dispatcher calls tools for one run. It is made from one user context and makes no calls after the context's Close.
+// Its hooks must be set before the first call, and they may be called concurrently.
 type Dispatcher struct {
 	Record func(Decision)                   // receives every call's outcome; may be nil
 	Logf   func(format string, args ...any) // receives failures that the model does not see; may be nil
@@ -36,8 +36,8 @@ type Dispatcher struct {
 	counted map[string]bool // counted calls, by id
 }
 
-// NewDispatcher makes the dispatcher of one run with the named tools. A name that the registry lacks is an error, because
-// the agent's definition is wrong. The dispatcher of a cancelled run makes no calls, and records that.
+// NewDispatcher makes the dispatcher of one run with the named tools. A name that the registry lacks is an error,
+// because the agent's definition is wrong. The dispatcher of a cancelled run makes no calls, and records that.
 func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispatcher, error) {
 	if uc == nil {
 		return nil, errors.New("make a tool dispatcher: no user context")
@@ -67,11 +67,11 @@ func (d *Dispatcher) Specs() []Spec {
 	return specs
 }
 
-// Call makes a call that a model requested. It always returns a result: at the latest when ctx or the run's context ends,
-// or at the call's deadline. If the handler has not returned by then, the user context's Close waits for it. The checks
-// are, in this order: the tool exists, the run's grants allow it, the arguments fit, the run may call it once more, a
-// person has approved. Checks stop at the first failure, and only that failure is reported. Call is safe for concurrent
-// use.
+// Call makes a call that a model requested. It always returns a result: at the latest when ctx or the run's context
+// ends, or at the call's deadline. If the handler has not returned by then, the user context's Close waits for it. The
+// checks are, in this order: the tool exists, the run's grants allow it, the arguments fit, the run may call it once
+// more, a person has approved. Checks stop at the first failure, and only that failure is reported. Call is safe for
+// concurrent use.
 func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	began := d.user.Now()
 	result := d.decide(ctx, c)
@@ -85,8 +85,8 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 	return result
 }
 
-// RecordSkipped records the outcome of a call that the dispatcher does not make: a person refused it or gave its result,
-// or the run ended first.
+// RecordSkipped records the outcome of a call that the dispatcher does not make: a person refused it or gave its
+// result, or the run ended first.
 func (d *Dispatcher) RecordSkipped(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
 
 // record passes the record of one call to the Record hook.
@@ -108,14 +108,16 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 		return Result{Outcome: Unknown, Content: fmt.Sprintf("There is no tool %q. %s", c.Name, d.offer())}
 	}
 	if !d.user.Granted(t.grant) {
-		return Result{Outcome: Denied, Content: fmt.Sprintf("This user is not permitted to use the tool %q. %s", c.Name, d.offer())}
+		return Result{Outcome: Denied, Content: fmt.Sprintf("This user is not permitted to use the tool %q. %s", c.Name,
+			d.offer())}
 	}
 	if strings.TrimSpace(c.Arguments) == "" {
 		c.Arguments = "{}"
 	}
 	if err := t.check(json.RawMessage(c.Arguments)); err != nil {
 		return Result{Outcome: BadArguments, Content: fmt.Sprintf(
-			"The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s", c.Name, err, t.spec.Schema)}
+			"The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s", c.Name, err,
+			t.spec.Schema)}
 	}
 	switch {
 	case !d.count(t, c.ID):
@@ -129,8 +131,8 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 	return d.call(ctx, t, c)
 }
 
-// CountPrevious counts the calls that previous attempts at the run began, because a tool's call limit is for the whole run.
-// events are the run's. It must be called before the first call.
+// CountPrevious counts the calls that previous attempts at the run began, because a tool's call limit is for the whole
+// run. events are the run's. It must be called before the first call.
 func (d *Dispatcher) CountPrevious(events []agui.Event) {
 	for _, e := range events {
 		if t, ok := d.tools[e.ToolCallName]; ok && e.Type == agui.ToolCallStart {
@@ -139,8 +141,8 @@ func (d *Dispatcher) CountPrevious(events []agui.Event) {
 	}
 }
 
-// count counts a call and reports whether the run may make it. A call that is counted already was within the limit then,
-// and may be made.
+// count counts a call and reports whether the run may make it. A call that is counted already was within the limit
+// then, and may be made.
 func (d *Dispatcher) count(t Tool, id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -218,8 +220,8 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
 }
 
-// input returns the result of a call whose handler requests input from a person. An invalid response schema is a fault of
-// the tool: the call fails, and the person is not asked.
+// input returns the result of a call whose handler requests input from a person. An invalid response schema is a fault
+// of the tool: the call fails, and the person is not asked.
 func (d *Dispatcher) input(t Tool, c Call, e *InputError) Result {
 	q := Question{Reason: agui.ReasonInputRequired, Message: e.Message, Schema: e.Schema}
 	result := ask(c, q)
@@ -236,9 +238,11 @@ func (d *Dispatcher) input(t Tool, c Call, e *InputError) Result {
 // ended returns the result of a call whose context ended before the handler returned.
 func (d *Dispatcher) ended(ctx context.Context, t Tool) Result {
 	if errors.Is(context.Cause(ctx), callTimeError{}) {
-		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name, t.limits.time)}
+		return Result{Outcome: TimedOut, Content: fmt.Sprintf("The tool %s did not answer within %v.", t.spec.Name,
+			t.limits.time)}
 	}
-	return Result{Outcome: Stopped, Content: fmt.Sprintf("The run was stopped before the tool %s answered.", t.spec.Name)}
+	return Result{Outcome: Stopped, Content: fmt.Sprintf("The run was stopped before the tool %s answered.",
+		t.spec.Name)}
 }
 
 func (d *Dispatcher) logf(format string, args ...any) {

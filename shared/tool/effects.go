@@ -2,8 +2,8 @@ package tool
 
 import "fmt"
 
-// Effects declare what a call of a tool does to data outside of the run, in the terms of the Model Context Protocol. The
-// zero value describes a tool that only adds data, and whose call must not be repeated.
+// Effects declare what a call of a tool does to data outside of the run, in the terms of the Model Context Protocol.
+// The zero value describes a tool that only adds data, and whose call must not be repeated.
 type Effects struct {
 	ReadOnly    bool // a call changes nothing
 	Destructive bool // a call deletes or overwrites data, so a person must approve each call
@@ -20,8 +20,8 @@ func (t Tool) ReadOnly() Tool {
 	return t
 }
 
-// Destructive returns a copy of the tool that declares that a call deletes or overwrites data. A person must approve each
-// call. The question is that of AskFirst, or a general one.
+// Destructive returns a copy of the tool that declares that a call deletes or overwrites data. A person must approve
+// each call. The question is that of AskFirst, or a general one.
 func (t Tool) Destructive() Tool {
 	t.effects.Destructive = true
 	return t
@@ -35,8 +35,8 @@ func (t Tool) Idempotent() Tool {
 	return t
 }
 
-// AskFirst returns a copy of the tool that asks a person this question before each call. The person also sees the call's
-// arguments.
+// AskFirst returns a copy of the tool that asks a person this question before each call. The person also sees the
+// call's arguments.
 func (t Tool) AskFirst(question string) Tool {
 	t.question = question
 	return t

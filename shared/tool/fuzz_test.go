@@ -27,23 +27,30 @@ type row struct {
 	Note string `json:"note,omitempty"`
 }
 
-// FuzzArguments: whatever a model writes for arguments, the call is refused with a reason, or the handler gets a value that
-// is of the schema: it names no field that is not there, lacks none, and, written down, is taken again as the same value.
+// FuzzArguments: whatever a model writes for arguments, the call is refused with a reason, or the handler gets a value
+// that is of the schema: it names no field that is not there, lacks none, and, written down, is taken again as the same
+// value.
 func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
-		`{"text":"a","count":1}`, ` {"count":-1e0,"text":"\ud800"} `, `{"text":"a","count":1,"amount":1e308,"yes":false,"tags":[]}`,
-		`{"text":"","count":127,"rows":[{"x":1,"note":"n"},{"x":2}],"place":{"x":3},"words":{"":1,"a":2}}`, `{"text":"a","count":128}`,
-		`{"text":"a","count":1,"rows":null,"place":null,"words":null}`, `{"text":"a","count":"1","count":1}`, `{"Text":"a","count":1}`,
-		`{"text":"a","count":1,"place":{"note":"n"},"place":{"x":1}}`, `{"text":"a","count":1,"rows":[{"x":1,"note":"n"}],"rows":[{"x":2}]}`,
-		``, `null`, `[]`, `{`, `{"text":"a","count":1}{}`, `{"text":"a","count":0.1e1}`, `{"text":"a","count":1,"words":{"a":65536}}`,
+		`{"text":"a","count":1}`, ` {"count":-1e0,"text":"\ud800"} `,
+		`{"text":"a","count":1,"amount":1e308,"yes":false,"tags":[]}`,
+		`{"text":"","count":127,"rows":[{"x":1,"note":"n"},{"x":2}],"place":{"x":3},"words":{"":1,"a":2}}`,
+		`{"text":"a","count":128}`,
+		`{"text":"a","count":1,"rows":null,"place":null,"words":null}`, `{"text":"a","count":"1","count":1}`,
+		`{"Text":"a","count":1}`,
+		`{"text":"a","count":1,"place":{"note":"n"},"place":{"x":1}}`,
+		`{"text":"a","count":1,"rows":[{"x":1,"note":"n"}],"rows":[{"x":2}]}`,
+		``, `null`, `[]`, `{`, `{"text":"a","count":1}{}`, `{"text":"a","count":0.1e1}`,
+		`{"text":"a","count":1,"words":{"a":65536}}`,
 	} {
 		f.Add(s)
 	}
 	var got *everything
-	made, err := tool.Define("order", "Takes everything.", "order", func(_ context.Context, in everything) (string, error) {
-		got = &in
-		return "taken", nil
-	})
+	made, err := tool.Define("order", "Takes everything.", "order",
+		func(_ context.Context, in everything) (string, error) {
+			got = &in
+			return "taken", nil
+		})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -64,7 +71,8 @@ func FuzzArguments(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s gave %+v: %v", arguments, first, err)
 			}
-			if r := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: string(again)}); r.Outcome != tool.OK || !reflect.DeepEqual(lean(first), lean(got)) {
+			if r := d.Call(uc.Context(), tool.Call{Name: "order", Arguments: string(again)}); r.Outcome != tool.OK ||
+				!reflect.DeepEqual(lean(first), lean(got)) {
 				t.Fatalf("%s was taken as %s, which is %+v, and as %+v", arguments, again, r, got)
 			}
 		default:

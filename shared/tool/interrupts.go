@@ -12,8 +12,8 @@ import (
 	"carrel/shared/sametext"
 )
 
-// CheckResponse returns an error if a person's response does not fit the schema, or if the schema itself is invalid. The
-// error text may contain a part of the response. Without a schema every response fits.
+// CheckResponse returns an error if a person's response does not fit the schema, or if the schema itself is invalid.
+// The error text may contain a part of the response. Without a schema every response fits.
 func CheckResponse(schema, response json.RawMessage) error {
 	if len(schema) == 0 {
 		return nil
@@ -83,8 +83,8 @@ const PlainApproval = `{"type":"object","properties":{"approved":{"type":"boolea
 	`"required":["approved"],"additionalProperties":false}`
 
 // approval returns the JSON Schema of the response to an interrupt about a call: {approved: boolean, arguments?: the
-// tool's schema}. If the tool's schema is too long or has a reference, it returns PlainApproval, and the arguments cannot
-// be edited.
+// tool's schema}. If the tool's schema is too long or has a reference, it returns PlainApproval, and the arguments
+// cannot be edited.
 func approval(arguments json.RawMessage) json.RawMessage {
 	whole := json.RawMessage(fmt.Sprintf(
 		`{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":%s},`+

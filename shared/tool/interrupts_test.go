@@ -9,7 +9,8 @@ import (
 )
 
 func TestWhatFitsAsAnAnswer(t *testing.T) {
-	city := `{"type":"object","properties":{"city":{"type":"string","minLength":1},"days":{"type":"integer"}},"required":["city"],"additionalProperties":false}`
+	city := `{"type":"object","properties":{"city":{"type":"string","minLength":1},"days":{"type":"integer"}},` +
+		`"required":["city"],"additionalProperties":false}`
 	for name, c := range map[string]struct{ schema, answer, wrong string }{
 		"no schema":        {"", `{"any":["thing"]}`, ""},
 		"any":              {"{}", "false", ""},

@@ -41,15 +41,15 @@ func (t Tool) CallsPerRun(n int) Tool {
 	return t
 }
 
-// Deadline returns a copy of the tool with another time limit for one call. At the limit the handler's context ends, and
-// the call with it.
+// Deadline returns a copy of the tool with another time limit for one call. At the limit the handler's context ends,
+// and the call with it.
 func (t Tool) Deadline(d time.Duration) Tool {
 	t.limits.time = d
 	return t
 }
 
-// ResultBytes returns a copy of the tool with a lower limit to the length of one result, measured as JSON. A longer result
-// is cut and gets a marker. The same applies to the text of a handler's Error.
+// ResultBytes returns a copy of the tool with a lower limit to the length of one result, measured as JSON. A longer
+// result is cut and gets a marker. The same applies to the text of a handler's Error.
 func (t Tool) ResultBytes(n int) Tool {
 	t.limits.result = n
 	return t

@@ -95,9 +95,9 @@ type Decision struct {
 	Cut           bool // the result was cut
 }
 
-// MaxResult is the longest result of a tool in bytes of JSON, in which one byte of text may become six. It is the room that
-// an event of 256 KB has beside its other fields. A longer result is cut and gets a marker, for the person and the model
-// alike.
+// MaxResult is the longest result of a tool in bytes of JSON, in which one byte of text may become six. It is the room
+// that an event of 256 KB has beside its other fields. A longer result is cut and gets a marker, for the person and the
+// model alike.
 const MaxResult = 254 << 10
 
 // bound makes a text valid UTF-8 and cuts it at so many bytes of JSON. A marker then states the full size.
@@ -108,7 +108,8 @@ func bound(text string, most int) (bounded string, cut bool) {
 		encoded += encodedLen(c)
 		if encoded > most {
 			head := chars.Head(text, at)
-			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", head, len(text), len(head)), true
+			return fmt.Sprintf("%s\n[cut: the result has %d bytes, these are the first %d]", head, len(text),
+				len(head)), true
 		}
 	}
 	return text, false

@@ -1,7 +1,7 @@
 // Package tool provides tools for agents, the frozen registry of them, and the dispatcher through which one run calls
 // them. The dispatcher is the only way to call a tool. It checks that the tool exists, that the run's grants allow it,
-// and that the arguments fit its JSON Schema. It limits the number of calls, their time and their results, recovers from
-// panics, and records every call, allowed or not.
+// and that the arguments fit its JSON Schema. It limits the number of calls, their time and their results, recovers
+// from panics, and records every call, allowed or not.
 package tool
 
 import (
@@ -34,11 +34,13 @@ type Tool struct {
 	call     func(ctx context.Context, args json.RawMessage) (string, error)
 }
 
-// Define makes a tool from a handler. The JSON Schema of the arguments is derived from the struct In: a field is required
-// unless its json tag has omitempty, and its jsonschema tag describes it to the model. A run may call the tool if its
-// token has the grant. NewRegistry rejects an empty grant, so that no tool is open to everyone by mistake. The model reads
-// the text of a handler's error only if it is an Error. Any other error is logged, and the model reads that the tool failed.
-func Define[In any](name, description, grant string, handle func(ctx context.Context, in In) (string, error)) (Tool, error) {
+// Define makes a tool from a handler. The JSON Schema of the arguments is derived from the struct In: a field is
+// required unless its json tag has omitempty, and its jsonschema tag describes it to the model. A run may call the tool
+// if its token has the grant. NewRegistry rejects an empty grant, so that no tool is open to everyone by mistake. The
+// model reads the text of a handler's error only if it is an Error. Any other error is logged, and the model reads that
+// the tool failed.
+func Define[In any](name, description, grant string, handle func(ctx context.Context, in In) (string, error)) (Tool,
+	error) {
 	schema, err := jsonschema.For[In](nil)
 	if err != nil {
 		return Tool{}, fmt.Errorf("define tool %s: infer the schema: %w", name, err)
@@ -104,9 +106,9 @@ type Error struct{ Text string }
 
 func (e *Error) Error() string { return e.Text }
 
-// InputError is the error that a handler returns to request input from a person. The run ends with an interrupt, and the
-// person's response becomes the call's result. The handler is not called again, so it must return the InputError before
-// it changes anything.
+// InputError is the error that a handler returns to request input from a person. The run ends with an interrupt, and
+// the person's response becomes the call's result. The handler is not called again, so it must return the InputError
+// before it changes anything.
 type InputError struct {
 	Message string          // the question, at most 1,000 bytes
 	Schema  json.RawMessage // JSON Schema of the response, a JSON object without $ref, at most 8 KB; may be nil
@@ -117,9 +119,9 @@ func (e *InputError) Error() string { return "input is required: " + e.Message }
 // keyOf is the context key of the idempotency key.
 type keyOf struct{}
 
-// IdempotencyKey returns the key of the call that a handler is called for. It is the same each time the call is repeated.
-// It consists of the user's hash, the run's id and the call's id. Clients choose the ids of runs, so without the user's
-// hash two users' calls could have the same key in an external system. Outside of a handler the key is "".
+// IdempotencyKey returns the key of the call that a handler is called for. It is the same each time the call is
+// repeated. It consists of the user's hash, the run's id and the call's id. Clients choose the ids of runs, so without
+// the user's hash two users' calls could have the same key in an external system. Outside of a handler the key is "".
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(keyOf{}).(string)
 	return key
@@ -130,8 +132,8 @@ type Registry struct {
 	tools map[string]Tool
 }
 
-// NewRegistry freezes a set of tools. A duplicate or invalid name, an empty grant, contradictory effects and a limit out
-// of range are errors.
+// NewRegistry freezes a set of tools. A duplicate or invalid name, an empty grant, contradictory effects and a limit
+// out of range are errors.
 func NewRegistry(tools ...Tool) (*Registry, error) {
 	r := &Registry{tools: make(map[string]Tool, len(tools))}
 	for _, t := range tools {
@@ -143,7 +145,8 @@ func NewRegistry(tools ...Tool) (*Registry, error) {
 			return nil, fmt.Errorf("register tool %q: a name is 1 to 64 of [A-Za-z0-9_-]", name)
 		}
 		if t.grant == "" {
-			return nil, fmt.Errorf("register tool %q: it needs a grant, because every user could call it otherwise", name)
+			return nil, fmt.Errorf("register tool %q: it needs a grant, because every user could call it otherwise",
+				name)
 		}
 		if t.effects.ReadOnly && t.effects.Destructive {
 			return nil, fmt.Errorf("register tool %q: it is declared both read-only and destructive", name)

@@ -85,7 +85,8 @@ func TestWhatBecomesOfACall(t *testing.T) {
 		{"other case", "order", `{"Item":"b","count":1}`, echo, tool.BadArguments, `Item`},
 		{"wrong type", "order", `{"item":3,"count":1}`, echo, tool.BadArguments, `want "string"`},
 		{"fraction", "order", `{"item":"b","count":1.5}`, echo, tool.BadArguments, `want "integer"`},
-		{"too large a number", "order", `{"item":"b","count":1e300}`, echo, tool.BadArguments, `maximum: 1e+300 is greater than 9007199254740991. Send`},
+		{"too large a number", "order", `{"item":"b","count":1e300}`, echo, tool.BadArguments,
+			`maximum: 1e+300 is greater than 9007199254740991. Send`},
 		{"null", "order", `{"item":null,"count":1}`, echo, tool.BadArguments, `want "string"`},
 		{"no object", "order", `[]`, echo, tool.BadArguments, `want "object"`},
 		{"no JSON", "order", `{"item":`, echo, tool.BadArguments, `not valid JSON`},
@@ -98,7 +99,8 @@ func TestWhatBecomesOfACall(t *testing.T) {
 		}, tool.Failed, "The tool order failed."},
 		{"panic", "order", good, func(context.Context, order) (string, error) { panic("password=hunter2") },
 			tool.Panicked, "The tool order failed unexpectedly."},
-		{"bad text", "order", good, func(context.Context, order) (string, error) { return "a\xffb", nil }, tool.OK, "a\uFFFDb"},
+		{"bad text", "order", good, func(context.Context, order) (string, error) { return "a\xffb", nil }, tool.OK,
+			"a\uFFFDb"},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,7 +112,8 @@ func TestWhatBecomesOfACall(t *testing.T) {
 			d.Record = func(decision tool.Decision) { decisions = append(decisions, decision) }
 			d.Logf = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
 			got := d.Call(uc.Context(), tool.Call{ID: "c1", Name: c.tool, Arguments: c.arguments})
-			if got.Outcome != c.want || !strings.Contains(got.Content, c.says) || strings.Contains(got.Content, "hunter2") {
+			if got.Outcome != c.want || !strings.Contains(got.Content, c.says) ||
+				strings.Contains(got.Content, "hunter2") {
 				t.Errorf("have %+v, want %s with %q", got, c.want, c.says)
 			}
 			if c.want == tool.BadArguments && !strings.Contains(got.Content, `"properties"`) {
@@ -145,7 +148,8 @@ func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "third", echo), define(t, "other", echo), define(t, "order", echo))
 	specs := d.Specs()
-	if len(specs) != 2 || specs[0].Name != "order" || specs[1].Name != "third" || specs[0].Description != "Orders things." {
+	if len(specs) != 2 || specs[0].Name != "order" || specs[1].Name != "third" ||
+		specs[0].Description != "Orders things." {
 		t.Fatalf("offered %+v", specs)
 	}
 	var schema struct {
@@ -153,7 +157,8 @@ func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
 		Required   []string
 		Properties map[string]struct{ Description string }
 	}
-	if err := json.Unmarshal(specs[0].Schema, &schema); err != nil || schema.Type != "object" || len(schema.Required) != 2 ||
+	if err := json.Unmarshal(specs[0].Schema, &schema); err != nil || schema.Type != "object" ||
+		len(schema.Required) != 2 ||
 		schema.Properties["item"].Description != "what to order" {
 		t.Errorf("schema %s: %v", specs[0].Schema, err)
 	}
@@ -172,16 +177,23 @@ func TestWhatCannotBeATool(t *testing.T) {
 	}
 	for name, tools := range map[string][]tool.Tool{
 		"no grant": {free}, "twice": {fine, fine}, "not defined": {{}},
-		"bad name": {define(t, "a b", echo)}, "no name": {define(t, "", echo)}, "long name": {define(t, strings.Repeat("x", 65), echo)},
+		"bad name": {define(t, "a b", echo)}, "no name": {define(t, "", echo)},
+		"long name": {define(t, strings.Repeat("x", 65), echo)},
 	} {
 		if _, err := tool.NewRegistry(tools...); err == nil {
 			t.Errorf("%s: registered", name)
 		}
 	}
-	if _, err := tool.Define("x", "", "x", func(context.Context, string) (string, error) { return "", nil }); err == nil {
+	if _, err := tool.Define("x", "", "x", func(context.Context, string) (string, error) {
+		return "",
+			nil
+	}); err == nil {
 		t.Error("arguments that are no struct were taken")
 	}
-	if _, err := tool.Define("x", "", "x", func(context.Context, struct{ C chan int }) (string, error) { return "", nil }); err == nil {
+	if _, err := tool.Define("x", "", "x", func(context.Context, struct{ C chan int }) (string, error) {
+		return "",
+			nil
+	}); err == nil {
 		t.Error("arguments without a schema were taken")
 	}
 }
@@ -215,7 +227,8 @@ func TestWhoGetsNoDispatcher(t *testing.T) {
 		t.Fatal(err)
 	}
 	uc := contextOf(t)
-	if _, err := tool.NewDispatcher(uc, registry, []string{"order", "missing"}); err == nil || !strings.Contains(err.Error(), "missing") {
+	if _, err := tool.NewDispatcher(uc, registry, []string{"order", "missing"}); err == nil ||
+		!strings.Contains(err.Error(), "missing") {
 		t.Errorf("an agent with a tool that does not exist: %v", err)
 	}
 	uc.Close(context.Background())
@@ -252,7 +265,8 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 			for _, name := range []string{"order", "other"} {
 				calls.Add(1)
 				want := tool.Result{Outcome: tool.OK, Content: fmt.Sprintf("%d book", i)}
-				got := d.Call(uc.Context(), tool.Call{Name: name, Arguments: fmt.Sprintf(`{"item":"book","count":%d}`, i)})
+				got := d.Call(uc.Context(), tool.Call{Name: name,
+					Arguments: fmt.Sprintf(`{"item":"book","count":%d}`, i)})
 				if name == grant && got != want || name != grant && got.Outcome != tool.Denied {
 					t.Errorf("run %d with grant %s calls %s: %+v", i, grant, name, got)
 				}
@@ -260,7 +274,8 @@ func TestAThousandDispatchersAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	t.Attr("figure", fmt.Sprintf("%d dispatchers at once, each of its own user context: %d calls", made.Load(), calls.Load()))
+	t.Attr("figure", fmt.Sprintf("%d dispatchers at once, each of its own user context: %d calls", made.Load(),
+		calls.Load()))
 }
 
 func BenchmarkDispatcher(b *testing.B) {

@@ -13,8 +13,8 @@ func in(c rune, spans []span) bool {
 	return false
 }
 
-// hidden are the characters that are invisible or reorder their neighbours: the control characters except line feed and tab,
-// Default_Ignorable_Code_Point, the line and paragraph separators, and the interlinear annotations.
+// hidden are the characters that are invisible or reorder their neighbours: the control characters except line feed and
+// tab, Default_Ignorable_Code_Point, the line and paragraph separators, and the interlinear annotations.
 func hidden() []span {
 	return []span{
 		{0x00, 0x08}, {0x0B, 0x1F}, {0x7F, 0x9F}, {0xAD, 0xAD}, {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160},
@@ -27,14 +27,15 @@ func hidden() []span {
 // pictures are the symbols and emoji that joiners and the text and emoji styles act on.
 func pictures() []span {
 	return []span{
-		{0xA9, 0xA9}, {0xAE, 0xAE}, {0x203C, 0x203C}, {0x2049, 0x2049}, {0x2122, 0x2122}, {0x2139, 0x2139}, {0x2190, 0x21FF},
+		{0xA9, 0xA9}, {0xAE, 0xAE}, {0x203C, 0x203C}, {0x2049, 0x2049}, {0x2122, 0x2122}, {0x2139, 0x2139},
+		{0x2190, 0x21FF},
 		{0x2300, 0x23FF}, {0x24C2, 0x24C2}, {0x25A0, 0x27BF}, {0x2934, 0x2935}, {0x2B00, 0x2BFF}, {0x3030, 0x3030},
 		{0x303D, 0x303D}, {0x3297, 0x3297}, {0x3299, 0x3299}, {0x1F000, 0x1F3FA}, {0x1F400, 0x1FAFF},
 	}
 }
 
-// joining are the letters and vowel signs whose form depends on their neighbours: Arabic, Syriac, N'Ko, Mandaic, Mongolian,
-// Phags-pa, Manichaean, Hanifi Rohingya and Adlam.
+// joining are the letters and vowel signs whose form depends on their neighbours: Arabic, Syriac, N'Ko, Mandaic,
+// Mongolian, Phags-pa, Manichaean, Hanifi Rohingya and Adlam.
 func joining() []span {
 	return []span{
 		{0x0620, 0x065F}, {0x066E, 0x06D3}, {0x06D5, 0x06DC}, {0x06DF, 0x06E8}, {0x06EA, 0x06EF}, {0x06FA, 0x06FF},

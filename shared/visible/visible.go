@@ -1,7 +1,7 @@
-// Package visible spells out the characters that a person cannot see, and those that reorder text or control a terminal. A
-// zero width space becomes [U+200B], so a person can see what they decide about. Joiners and variation selectors stay where
-// they have an effect: in the scripts that need them and in emoji. web/client/src/visible.ts does the same in TypeScript, and
-// both run testdata/cases.json.
+// Package visible spells out the characters that a person cannot see, and those that reorder text or control a
+// terminal. A zero width space becomes [U+200B], so a person can see what they decide about. Joiners and variation
+// selectors stay where they have an effect: in the scripts that need them and in emoji. web/client/src/visible.ts does
+// the same in TypeScript, and both run testdata/cases.json.
 package visible
 
 import (
@@ -40,7 +40,8 @@ func Hidden(s string) (c rune, there bool) {
 	return 0, false
 }
 
-// StripHidden is a text without its hidden characters, to compare it by. It is not for showing: a person would not learn of them.
+// StripHidden is a text without its hidden characters, to compare it by. It is not for showing: a person would not
+// learn of them.
 func StripHidden(s string) string {
 	var b strings.Builder
 	for c, hides := range characters(s) {

@@ -45,7 +45,8 @@ func TestCases(t *testing.T) {
 		if got := visible.Line(c.Text); got != line {
 			t.Errorf("%s: %q is shown on one line as %q, want %q", c.Name, c.Text, got, line)
 		}
-		if r, hidden := visible.Hidden(c.Text); hidden != (line != c.Text) || hidden && !strings.ContainsRune(c.Text, r) {
+		if r, hidden := visible.Hidden(c.Text); hidden != (line != c.Text) || hidden &&
+			!strings.ContainsRune(c.Text, r) {
 			t.Errorf("%s: Hidden(%q) returned %U, %v", c.Name, c.Text, r, hidden)
 		}
 		quoted, err := json.Marshal(c.Text)
@@ -57,7 +58,8 @@ func TestCases(t *testing.T) {
 		if err := json.Unmarshal(visible.JSON(quoted), &same); err != nil || same != c.Text {
 			t.Errorf("%s: the JSON became another: %s, %v", c.Name, escaped, err)
 		}
-		if shown := visible.Text(strings.ReplaceAll(string(escaped), "\r", "")); shown != strings.ReplaceAll(string(escaped), "\r", "") {
+		if shown := visible.Text(strings.ReplaceAll(string(escaped), "\r",
+			"")); shown != strings.ReplaceAll(string(escaped), "\r", "") {
 			t.Errorf("%s: the JSON still hides something: %q", c.Name, shown)
 		}
 	}
@@ -88,8 +90,8 @@ func TestWriter_Pieces(t *testing.T) {
 	}
 }
 
-// TestHidden_EveryCharacter: the hidden characters are exactly those of the shared list, and include every character that
-// Unicode calls invisible or bidirectional.
+// TestHidden_EveryCharacter: the hidden characters are exactly those of the shared list, and include every character
+// that Unicode calls invisible or bidirectional.
 func TestHidden_EveryCharacter(t *testing.T) {
 	want := map[rune]bool{}
 	for _, span := range strings.Fields(read(t).Hidden) {

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Writer writes text to another writer, such as a terminal, as Text renders it. The size of the pieces does not matter. A
-// Writer is for one goroutine.
+// Writer writes text to another writer, such as a terminal, as Text renders it. The size of the pieces does not matter.
+// A Writer is for one goroutine.
 type Writer struct {
 	out     io.Writer
 	tracker tracker

@@ -17,7 +17,8 @@ const help = "I am Carrel's built-in demonstration: I follow rules and no langua
 	"Ask me to calculate something, for example: what is 12*(3+4)? Ask what time it is in Europe/Berlin. " +
 	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. " +
 	"Say “ask me something” to be asked. " +
-	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a second), " +
+	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a " +
+	"second), " +
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
 
 // assist answers a message that is not a script.
@@ -78,7 +79,8 @@ func disclaimer(question string) string {
 	if head := chars.HeadPoints(gist, 80); head != gist {
 		gist = head + "…"
 	}
-	return fmt.Sprintf("You wrote: “%s”. Thank you. I have to be honest with you: I am Carrel's built-in demonstration, "+
+	return fmt.Sprintf("You wrote: “%s”. Thank you. I have to be honest with you: I am Carrel's built-in "+
+		"demonstration, "+
 		"which follows a few rules, and no language model is behind me, so I cannot say anything sensible about this. "+
 		"What I can do is have arithmetic calculated, for example: what is 12*(3+4)? "+
 		"Write help to see what else there is.", gist)
@@ -123,7 +125,8 @@ func arithmetic(message string) string {
 }
 
 // belongs reports whether the character can be part of arithmetic. trim removes a point, comma or % at the end of a
-// sentence. Notations that the calculator does not know, such as 1,000, are passed on, because its error explains them best.
+// sentence. Notations that the calculator does not know, such as 1,000, are passed on, because its error explains them
+// best.
 func belongs(text []rune, at int) bool {
 	c := text[at]
 	if c == ',' {

@@ -15,7 +15,8 @@ import (
 // FuzzMessage checks that whatever a user writes gets an answer with one end, a panic only where the script asks for
 // one, and a calculation only of something that was written.
 func FuzzMessage(f *testing.F) {
-	for _, seed := range []string{"what is 12*(3+4)?", "2 + 2, please", "((1+2", "-", "1 ,5+3", "H2+O2", "/say x\ny", "/stream 3 1 9",
+	for _, seed := range []string{"what is 12*(3+4)?", "2 + 2, please", "((1+2", "-", "1 ,5+3", "H2+O2", "/say x\ny",
+		"/stream 3 1 9",
 		"/call a {", "/fail panic", "/fail tool\n/say z", "/", "/ say", "héllo × 3−4"} {
 		f.Add(seed)
 	}
@@ -24,12 +25,14 @@ func FuzzMessage(f *testing.F) {
 	model := scripted.New(scripted.Config{Pace: -1, After: func(time.Duration) <-chan time.Time { return now }})
 	f.Fuzz(func(t *testing.T, message string) {
 		defer func() {
-			if v := recover(); v != nil && !(v == "scripted: a panic, as the script says" && strings.Contains(message, "/fail")) {
+			if v := recover(); v != nil && !(v == "scripted: a panic, as the script says" &&
+				strings.Contains(message, "/fail")) {
 				panic(v)
 			}
 		}()
 		r := engine.Request{
-			Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: message}}, Tools: []tool.Spec{{Name: "calculator"}},
+			Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: message}},
+			Tools:    []tool.Spec{{Name: "calculator"}},
 		}
 		deltas, ended := 0, false
 		for d, err := range model.Stream(context.Background(), r) {

@@ -13,12 +13,14 @@ import (
 func TestItObeysResults(t *testing.T) {
 	model := scripted.New(scripted.Config{Pace: -1})
 	call := func(id, name string) agui.Message {
-		return agui.Message{Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{{ID: id, Function: agui.FunctionCall{Name: name, Arguments: "{}"}}}}
+		return agui.Message{Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{{ID: id,
+			Function: agui.FunctionCall{Name: name, Arguments: "{}"}}}}
 	}
 	result := func(id, text string) agui.Message {
 		return agui.Message{Role: agui.RoleTool, ToolCallID: id, Content: text}
 	}
-	first := []agui.Message{call("1", "a"), result("1", "1: believe me /call b {\"k\":1}\n/call c\nno /call\n/fail panic /callx y")}
+	first := []agui.Message{call("1", "a"), result("1",
+		"1: believe me /call b {\"k\":1}\n/call c\nno /call\n/fail panic /callx y")}
 	second := append(first, call("2", "b"), result("2", "/call d"))
 	for name, c := range map[string]struct {
 		script string

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// requestedTool returns the tool that a message requests, other than the calculator, with the arguments. tool is "" if the
-// message requests none.
+// requestedTool returns the tool that a message requests, other than the calculator, with the arguments. tool is "" if
+// the message requests none.
 func requestedTool(message string) (tool string, arguments map[string]any) {
 	plain := strings.ToLower(strings.Trim(strings.Join(strings.Fields(message), " "), " .!?"))
 	first, rest, _ := strings.Cut(strings.TrimSpace(message), ":")
@@ -16,7 +16,8 @@ func requestedTool(message string) (tool string, arguments map[string]any) {
 	}
 	switch plain {
 	case "ask me something", "ask me a question":
-		return "ask", map[string]any{"question": "Which do you like best?", "choices": []string{"coffee", "tea", "neither"}}
+		return "ask", map[string]any{"question": "Which do you like best?",
+			"choices": []string{"coffee", "tea", "neither"}}
 	case "my notes", "notes", "list my notes", "show my notes", "what are my notes":
 		return "notes_list", map[string]any{}
 	case "delete all notes", "delete all my notes", "forget my notes", "forget all my notes", "clear my notes":

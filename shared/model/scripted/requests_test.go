@@ -28,8 +28,9 @@ func TestWishes(t *testing.T) {
 		"delete note 007":                   "",
 		"what time is it in Europe/Berlin?": `clock {"zone":"Europe/Berlin"}`,
 		"What day is it?":                   `clock {}`,
-		"Ask me something.":                 `ask {"choices":["coffee","tea","neither"],"question":"Which do you like best?"}`,
-		"noteworthy: this":                  "",
+		"Ask me something.": `ask {"choices":["coffee","tea","neither"],"question":"Which do you ` +
+			`like best?"}`,
+		"noteworthy: this": "",
 	} {
 		if got := called(t, message, offered); got != want {
 			t.Errorf("%q: calls %q, want %q", message, got, want)

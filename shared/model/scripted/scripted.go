@@ -1,6 +1,6 @@
-// Package scripted is a model provider without a language model. It follows rules and uses no network. With it the whole
-// of Carrel runs on one machine, and tests and benchmarks make a model do exactly what they need. It streams, calls tools
-// and answers from their results, as a model would.
+// Package scripted is a model provider without a language model. It follows rules and uses no network. With it the
+// whole of Carrel runs on one machine, and tests and benchmarks make a model do exactly what they need. It streams,
+// calls tools and answers from their results, as a model would.
 //
 // A message whose first line begins with a slash is a script. Each line is a directive, and they are played in order:
 //
@@ -10,8 +10,8 @@
 //	/wait ms                  pauses for this time
 //	/pace ms                  pauses before each following delta, until the next result of a tool
 //	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made concurrently
-//	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere in a
-//	                          line, as a model does that obeys every text it reads
+//	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
+//	                          in a line, as a model does that obeys every text it reads
 //	/recite                   answers with the whole request: instructions, names of tools, the conversation
 //	/fail how                 model: an error before any delta; late: an error after some text; panic: a panic;
 //	                          tool: a call with bad arguments; cut: stops at the token limit; filtered: refuses

@@ -142,7 +142,8 @@ func TestWhatAPersonSees(t *testing.T) {
 		{"/think deep\n/say high", "reasoning: deep\nassistant: high"},
 		{"/stream 3 100", "assistant: 1 2 3 "},
 		{"/stream 2 0 6", "assistant: ....1 ....2 "},
-		{"/say a\n/call calculator {\"expression\":\"2+2\"}\n/call calculator {\"expression\":\"3+3\"}\n/say b\n/call missing",
+		{"/say a\n/call calculator {\"expression\":\"2+2\"}\n/call calculator {\"expression\":\"3+3\"}\n/say " +
+			"b\n/call missing",
 			"call: calculator{\"expression\":\"3+3\"}\ntool: 4\ntool: 6\nassistant: b\ncall: missing{}\n" +
 				"tool: There is no tool \"missing\". There are: calculator.\nassistant: missing: There is no tool"},
 		{`/call calculator {"expression":"2+2"}`, "tool: 4\nassistant: 2+2 = 4"},
@@ -170,7 +171,8 @@ func TestWhatAPersonSees(t *testing.T) {
 func TestALaterQuestionIsAnsweredForItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := talk(t, "2+2", "hello", "what is 3*3?", "/call calculator {\"expression\":\"1+1\"}\n/say end")
-		for _, want := range []string{"2+2 = 4\nuser: hello\nassistant: You wrote", "assistant: 3*3 = 9\nuser", "tool: 2\nassistant: end"} {
+		for _, want := range []string{"2+2 = 4\nuser: hello\nassistant: You wrote", "assistant: 3*3 = 9\nuser",
+			"tool: 2\nassistant: end"} {
 			if !strings.Contains(c.said(), want) {
 				t.Errorf("want %q in\n%s", want, c.said())
 			}
@@ -183,7 +185,8 @@ func TestAUserWithoutTheGrantIsToldSo(t *testing.T) {
 		c := &conversation{sink: sink{t: t}}
 		c.ask("2+2")
 		c.ask(`/call calculator {"expression":"2+2"}`)
-		for _, want := range []string{"you are not permitted to use the calculator here", "tool: This user is not permitted"} {
+		for _, want := range []string{"you are not permitted to use the calculator here",
+			"tool: This user is not permitted"} {
 			if !strings.Contains(c.said(), want) {
 				t.Errorf("want %q in\n%s", want, c.said())
 			}
@@ -222,7 +225,8 @@ func TestPace(t *testing.T) {
 		if took := time.Since(start); deltas < 30 || deltas > 99 || took != time.Duration(deltas)*20*time.Millisecond {
 			t.Errorf("%d deltas in %v", deltas, took)
 		}
-		if len(end.Usage) != 1 || end.Usage[0].Provider != "carrel" || end.Usage[0].InputTokens == 0 || end.Usage[0].OutputTokens < deltas {
+		if len(end.Usage) != 1 || end.Usage[0].Provider != "carrel" || end.Usage[0].InputTokens == 0 ||
+			end.Usage[0].OutputTokens < deltas {
 			t.Errorf("used %+v", end.Usage)
 		}
 		start = time.Now()
@@ -236,12 +240,14 @@ func TestPace(t *testing.T) {
 }
 
 func TestItStopsWhenItsCallEnds(t *testing.T) {
-	for _, script := range []string{"/stream 200 50", "/stream 1 50\n/wait 4000", "hello", "/stream 1 50\n/wait 1000\n/fail panic"} {
+	for _, script := range []string{"/stream 200 50", "/stream 1 50\n/wait 4000", "hello",
+		"/stream 1 50\n/wait 1000\n/fail panic"} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			c := &conversation{sink: sink{t: t}, cancel: 510 * time.Millisecond}
 			end := c.ask(script)
-			if took := time.Since(start); took != c.cancel || end.Outcome == nil || end.Outcome.Type != agui.OutcomeCancelled {
+			if took := time.Since(start); took != c.cancel || end.Outcome == nil ||
+				end.Outcome.Type != agui.OutcomeCancelled {
 				t.Errorf("%q ended after %v with %+v", script, took, end)
 			}
 		})
@@ -269,7 +275,8 @@ func TestItReportsItsContextsError(t *testing.T) {
 func TestRecite(t *testing.T) {
 	c, _ := talk(t, "/say hello\n/call calculator {\"expression\":\"6*7\"}", "/recite")
 	last := c.folder.Messages()[len(c.folder.Messages())-1].Content
-	for _, line := range []string{"system: You are", "offered: calculator\n", "user: /say hello\n", "assistant: hello\n",
+	for _, line := range []string{"system: You are", "offered: calculator\n", "user: /say hello\n",
+		"assistant: hello\n",
 		`calls: calculator {"expression":"6*7"}`, "tool: 42\n", "user: /recite\n"} {
 		if !strings.Contains(last, line) {
 			t.Errorf("%q is missing in\n%s", line, last)

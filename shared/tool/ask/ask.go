@@ -1,5 +1,5 @@
-// Package ask provides the built-in tool with which an agent asks the user a question. The run ends with the question, and
-// the user's answer becomes the call's result.
+// Package ask provides the built-in tool with which an agent asks the user a question. The run ends with the question,
+// and the user's answer becomes the call's result.
 package ask
 
 import (
@@ -22,8 +22,8 @@ const (
 	maxChoice   = 100 // bytes
 )
 
-const description = "Asks the user a question and waits for the answer. Call it only if you cannot go on without knowing, " +
-	"and offer choices if there are few answers."
+const description = "Asks the user a question and waits for the answer. " +
+	"Call it only if you cannot go on without knowing, and offer choices if there are few answers."
 
 type arguments struct {
 	Question string   `json:"question" jsonschema:"the question, in the user's language, at most 1000 bytes"`
@@ -45,7 +45,9 @@ func New() (tool.Tool, error) {
 		if wrong := in.wrong(); wrong != "" {
 			return "", &tool.Error{Text: wrong}
 		}
-		schema, err := json.Marshal(answer{Title: "Answer", Type: "string", Enum: in.Choices, MinLength: 1, MaxLength: 2000})
+		schema, err := json.Marshal(answer{
+			Title: "Answer", Type: "string", Enum: in.Choices, MinLength: 1, MaxLength: 2000,
+		})
 		if err != nil {
 			return "", fmt.Errorf("encode the response schema: %w", err)
 		}
@@ -64,13 +66,14 @@ func (in arguments) wrong() string {
 	}
 	for _, text := range append([]string{in.Question}, in.Choices...) {
 		if c, there := visible.Hidden(text); there {
-			return fmt.Sprintf("The question or a choice has the character U+%04X, which a person cannot see or which breaks the line. "+
-				"Write plain text, on one line.", c)
+			return fmt.Sprintf("The question or a choice has the character U+%04X, "+
+				"which a person cannot see or which breaks the line. Write plain text, on one line.", c)
 		}
 	}
 	for _, c := range in.Choices {
 		if chars.Blank(c) || len(c) > maxChoice {
-			return fmt.Sprintf("The choice %q has %d bytes. Write each in 1 to %d.", chars.HeadPoints(c, 100), len(c), maxChoice)
+			return fmt.Sprintf("The choice %q has %d bytes. Write each in 1 to %d.",
+				chars.HeadPoints(c, 100), len(c), maxChoice)
 		}
 	}
 	seen := map[string]string{} // by their appearance

@@ -91,8 +91,8 @@ func power(x, y *big.Rat) (*big.Rat, error) {
 	return bounded(new(big.Rat).SetFrac(new(big.Int).Exp(num, exponent, nil), new(big.Int).Exp(den, exponent, nil)))
 }
 
-// text formats a result. A result with a finite decimal form of at most exactDigits digits is written in full. Any other
-// result has 34 digits and a mark that it is rounded.
+// text formats a result. A result with a finite decimal form of at most exactDigits digits is written in full. Any
+// other result has 34 digits and a mark that it is rounded.
 func text(value *big.Rat) string {
 	if decimals, exact := value.FloatPrec(); exact {
 		whole := value.FloatString(decimals)
@@ -108,8 +108,8 @@ func text(value *big.Rat) string {
 	return fmt.Sprintf("≈ %s%s (rounded to %d digits)", sign, decimal(digits, exponent), roundedDigits)
 }
 
-// rounded returns the first 34 digits of a positive value, rounded half to even and without trailing zeros, and the power
-// of ten of the last digit.
+// rounded returns the first 34 digits of a positive value, rounded half to even and without trailing zeros, and the
+// power of ten of the last digit.
 func rounded(value *big.Rat) (digits string, exponent int) {
 	ten, least := big.NewInt(10), pow10(roundedDigits-1)
 	for exponent = int(math.Floor(magnitude(value))) - roundedDigits; ; exponent++ {
@@ -134,7 +134,8 @@ func rounded(value *big.Rat) (digits string, exponent int) {
 
 func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// decimal formats digits whose last one has the power of ten exponent: in full, or as 1.5E+60 if that needs fewer zeros.
+// decimal formats digits whose last one has the power of ten exponent: in full, or as 1.5E+60 if that needs fewer
+// zeros.
 func decimal(digits string, exponent int) string {
 	point := len(digits) + exponent // the number of digits before the point
 	switch {

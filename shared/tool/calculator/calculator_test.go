@@ -60,7 +60,8 @@ func TestEvaluate(t *testing.T) {
 		}
 	}
 	got, _ := calculator.Evaluate("1.1^900")
-	if want := new(big.Int).Exp(big.NewInt(11), big.NewInt(900), nil).String(); strings.Replace(got, ".", "", 1) != want {
+	if want := new(big.Int).Exp(big.NewInt(11), big.NewInt(900), nil).String(); strings.Replace(got, ".", "",
+		1) != want {
 		t.Errorf("1.1^900 = %s, want the digits %s", got, want)
 	}
 }

@@ -115,7 +115,8 @@ func TestEvaluate_Random(t *testing.T) {
 		switch {
 		case err != nil:
 			refused++
-			if want != nil && want.Num().BitLen() < 3000 && want.Denom().BitLen() < 3000 && strings.Contains(err.Error(), "exactly") {
+			if want != nil && want.Num().BitLen() < 3000 && want.Denom().BitLen() < 3000 &&
+				strings.Contains(err.Error(), "exactly") {
 				t.Errorf("SEED=%d: %s is refused: %v", seed, written, err)
 			}
 		case want == nil:
@@ -128,7 +129,8 @@ func TestEvaluate_Random(t *testing.T) {
 		}
 	}
 	if exact == 0 || rounded == 0 || refused == 0 {
-		t.Errorf("SEED=%d: %d exact, %d rounded, %d refused: the test looks at less than it should", seed, exact, rounded, refused)
+		t.Errorf("SEED=%d: %d exact, %d rounded, %d refused: the test looks at less than it should", seed, exact,
+			rounded, refused)
 	}
 	t.Logf("SEED=%d: %d exact, %d rounded, %d refused", seed, exact, rounded, refused)
 }

@@ -12,10 +12,10 @@ const (
 	maxDepth  = 50  // nested parentheses, signs and powers
 )
 
-// Evaluate evaluates an expression exactly. A result with a finite decimal form of up to 1,000 digits is written in full.
-// Any other result has the first 34 significant digits after "≈ ", and says that it is rounded. An expression that cannot
-// be computed exactly is refused. The error is written for the author of the expression. It names the position, counted
-// in characters from 1.
+// Evaluate evaluates an expression exactly. A result with a finite decimal form of up to 1,000 digits is written in
+// full. Any other result has the first 34 significant digits after "≈ ", and says that it is rounded. An expression
+// that cannot be computed exactly is refused. The error is written for the author of the expression. It names the
+// position, counted in characters from 1.
 func Evaluate(expression string) (string, error) {
 	p := &parser{text: []rune(expression)}
 	if len(p.text) > maxLength {
@@ -75,7 +75,8 @@ func (p *parser) peek() rune {
 // enter enters one level of nesting. The returned function leaves it.
 func (p *parser) enter() (func(), error) {
 	if p.depth++; p.depth > maxDepth {
-		return nil, fmt.Errorf("the expression is nested too deeply at position %d, the limit is %d levels", p.at+1, maxDepth)
+		return nil, fmt.Errorf("the expression is nested too deeply at position %d, the limit is %d levels", p.at+1,
+			maxDepth)
 	}
 	return func() { p.depth-- }, nil
 }

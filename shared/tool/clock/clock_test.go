@@ -38,7 +38,8 @@ func TestClock(t *testing.T) {
 		`{"zone":"Europe/Berlin"}`:  "Thursday, 2 July 2026, 00:30:15 CEST (+02:00)",
 		`{"zone":"Asia/Kathmandu"}`: "Thursday, 2 July 2026, 04:15:15 +0545 (+05:45)",
 	} {
-		if got := d.Call(t.Context(), tool.Call{Name: clock.Name, Arguments: arguments}); got.Outcome != tool.OK || got.Content != want {
+		if got := d.Call(t.Context(), tool.Call{Name: clock.Name, Arguments: arguments}); got.Outcome != tool.OK ||
+			got.Content != want {
 			t.Errorf("%s: %+v, want %q", arguments, got, want)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package notes provides the built-in tools that keep notes for a user, durably and in the user's own partition. They are
-// five tools instead of one tool with an action argument. So each schema has exactly the arguments of one action, which
+// Package notes provides the built-in tools that keep notes for a user, durably and in the user's own partition. They
+// are five tools instead of one tool with an action argument. So each schema has exactly the arguments of one action, which
 // models fill in more reliably, and the name of a call shows what it did.
 package notes
 
@@ -58,15 +58,20 @@ type deleteArguments struct {
 func New(b Book) ([]tool.Tool, error) {
 	names := Names()
 	save, err1 := tool.Define(names[0],
-		"Keeps a note for the user until it is deleted. Call it when the user asks to note or remember something.", Grant, func(ctx context.Context, in saveArguments) (string, error) { return save(ctx, b, in.Text) })
-	list, err2 := tool.Define(names[1], "Lists all of the user's notes with their numbers, oldest first.",
-		Grant, func(ctx context.Context, _ listArguments) (string, error) { return find(ctx, b, "") })
-	search, err3 := tool.Define(names[2], "Finds those of the user's notes that contain all of some words.",
-		Grant, func(ctx context.Context, in searchArguments) (string, error) { return find(ctx, b, in.Words) })
+		"Keeps a note for the user until it is deleted. Call it when the user asks to note or remember something.", Grant,
+		func(ctx context.Context, in saveArguments) (string, error) { return save(ctx, b, in.Text) })
+	list, err2 := tool.Define(names[1],
+		"Lists all of the user's notes with their numbers, oldest first.", Grant,
+		func(ctx context.Context, _ listArguments) (string, error) { return find(ctx, b, "") })
+	search, err3 := tool.Define(names[2],
+		"Finds those of the user's notes that contain all of some words.", Grant,
+		func(ctx context.Context, in searchArguments) (string, error) { return find(ctx, b, in.Words) })
 	remove, err4 := tool.Define(names[3],
-		"Deletes one of the user's notes by its number. It cannot be undone; the user is asked first.", Grant, func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
-	clearAll, err5 := tool.Define(names[4], "Deletes all of the user's notes. It cannot be undone; the user is asked first.",
-		Grant, func(ctx context.Context, _ clearArguments) (string, error) { return empty(ctx, b) })
+		"Deletes one of the user's notes by its number. It cannot be undone; the user is asked first.", Grant,
+		func(ctx context.Context, in deleteArguments) (string, error) { return remove(ctx, b, in.Number) })
+	clearAll, err5 := tool.Define(names[4],
+		"Deletes all of the user's notes. It cannot be undone; the user is asked first.", Grant,
+		func(ctx context.Context, _ clearArguments) (string, error) { return empty(ctx, b) })
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}

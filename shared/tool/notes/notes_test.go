@@ -100,7 +100,8 @@ func TestNotes(t *testing.T) {
 		{"notes_save", `{"text":"` + strings.Repeat("ä", notes.MaxText+1) + `"}`, tool.Failed,
 			"The note has 1001 characters; at most 1000 can be kept. Shorten it or save it as several."},
 		{"notes_save", `{"text":"x"}`, tool.OK, "Saved as note 4."},
-		{"notes_save", `{"text":"x"}`, tool.Failed, "There are too many notes already. Ask the user which ones to delete first."},
+		{"notes_save", `{"text":"x"}`, tool.Failed,
+			"There are too many notes already. Ask the user which ones to delete first."},
 	} {
 		got := d.Call(t.Context(), tool.Call{Name: c.tool, Arguments: c.arguments, Approved: true})
 		if got.Outcome != c.outcome || c.want != "" && got.Content != c.want {
@@ -115,7 +116,8 @@ func TestNotesNeedTheirGrant(t *testing.T) {
 		t.Errorf("offered: %+v", d.Specs())
 	}
 	for _, name := range notes.Names() {
-		if got := d.Call(t.Context(), tool.Call{Name: name, Arguments: `{"text":"x","words":"x","number":1}`}); got.Outcome != tool.Denied {
+		if got := d.Call(t.Context(), tool.Call{Name: name,
+			Arguments: `{"text":"x","words":"x","number":1}`}); got.Outcome != tool.Denied {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -127,7 +129,8 @@ func TestNotesAreDeletedOnlyWhenAPersonAgrees(t *testing.T) {
 	d := dispatcher(t, b, notes.Grant)
 	for _, number := range []string{"1", "2"} { // deleting one by one asks too
 		got := d.Call(t.Context(), tool.Call{Name: "notes_delete", Arguments: `{"number":` + number + `}`})
-		if got.Outcome != tool.Asked || got.Question.Message != "Delete this note? It cannot be undone." || len(b.notes) != 2 {
+		if got.Outcome != tool.Asked || got.Question.Message != "Delete this note? It cannot be undone." ||
+			len(b.notes) != 2 {
 			t.Errorf("note %s without a yes: %+v, %d notes are left", number, got, len(b.notes))
 		}
 	}

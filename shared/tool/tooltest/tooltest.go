@@ -1,5 +1,5 @@
-// Package tooltest provides test data about tools: the isolation case and attacks of each tool (cases.txtar), and prompt
-// injections, which are conversations with a model that obeys every text it reads (injections.txtar).
+// Package tooltest provides test data about tools: the isolation case and attacks of each tool (cases.txtar), and
+// prompt injections, which are conversations with a model that obeys every text it reads (injections.txtar).
 package tooltest
 
 import (
