@@ -292,7 +292,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		want string
 	}{
 		{"-endpoints " + filepath.Join(dir, "none") + " list", nil, "start it with make run"},
-		{"-endpoints " + broken + " list", nil, "names no stack"},
+		{"-endpoints " + broken + " list", nil, "holds no endpoints"},
 		{"-endpoints " + killed + " list", nil, "is not running: start it with make run"},
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
