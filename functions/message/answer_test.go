@@ -32,7 +32,7 @@ func resumes(run, answer string) string {
 
 // An answer that does not fit its question is refused with what is wrong; the question stays open, nothing is stored,
 // and the next answer, even under the same id, is taken.
-func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
+func TestRun_ResponseMustFitInterrupt(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -68,7 +68,7 @@ func TestAnAnswerHasToFitItsQuestion(t *testing.T) {
 
 // What needs no answer that fits: a refusal. A yes that is none is no yes, and neither is anything else that is not
 // understood: it is rejected with its field, nothing is stored and the question stays open.
-func TestWhatNeedsNotFit(t *testing.T) {
+func TestRun_ResponsesThatNeedNotFit(t *testing.T) {
 	for answer, field := range map[string]string{
 		`"status":"cancelled"`:                                           "",
 		`"status":"cancelled","payload":5`:                               "",
@@ -106,7 +106,7 @@ func TestWhatNeedsNotFit(t *testing.T) {
 }
 
 // A run that answers goes on with the agent that asked, unless it names one.
-func TestWhoGoesOnWithAnAnswer(t *testing.T) {
+func TestRun_AgentOfResponse(t *testing.T) {
 	bern := `"status":"resolved","payload":{"city":"Bern"}`
 	for name, c := range map[string]struct {
 		asker, named, want string

@@ -44,7 +44,7 @@ func (r *rig) counted() map[string]float64 {
 
 // Every frame that is refused is counted, and the log says which user, by a hash, and which code; what was in it is not
 // there. One that is answered is not counted.
-func TestRefusedFramesAreCounted(t *testing.T) {
+func TestFrame_RefusalsAreCounted(t *testing.T) {
 	t.Attr("row", "E2: a rejected frame is counted")
 	r := newRig(t)
 	late := r.window("alice", "w2=")
@@ -83,7 +83,7 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 
 // What a client has applied is kept with its connection, by hellos at no cost and by pings only when it is news, and
 // how far behind it is is measured.
-func TestClientsAcknowledge(t *testing.T) {
+func TestPing_Acknowledges(t *testing.T) {
 	t.Attr("row", "E3: acknowledged cursors are stored, and their lag measured")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
@@ -134,7 +134,7 @@ func TestClientsAcknowledge(t *testing.T) {
 
 // Whatever is large comes in messages of at most 32 KB, which the edge sees to, and is whole: the events of a run, the
 // snapshot and the history of them, and what waits.
-func TestLargeThingsComeWhole(t *testing.T) {
+func TestHello_LargeFrames(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	question := strings.Repeat("ä", 12<<10) // 24 KB
@@ -189,7 +189,7 @@ func text(t *testing.T, e agui.Event) string {
 }
 
 // A page of what was said ends at 1 MB, and the next one goes on where it ended.
-func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
+func TestHistory_LargeMessages(t *testing.T) {
 	campaign.Only(t, "it writes several megabytes of messages")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
@@ -218,7 +218,7 @@ func TestAPageOfLargeMessagesIsBounded(t *testing.T) {
 }
 
 // A log record that cannot be read is told like one that is no longer kept: nobody is left with a gap for ever.
-func TestALogThatCannotBeRead(t *testing.T) {
+func TestHello_UnreadableLog(t *testing.T) {
 	r := newRig(t)
 	table, spoil := gatewaytest.TableAndSpoiler(t,
 		store.Config{Limits: r.limits, Now: func() time.Time { return r.at }})
@@ -244,7 +244,7 @@ func TestALogThatCannotBeRead(t *testing.T) {
 }
 
 // A replay ends where its connection has gone elsewhere, its token is past, or nobody takes it.
-func TestAReplayEndsWithItsReason(t *testing.T) {
+func TestReplay_EndsEarly(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -277,7 +277,7 @@ func TestAReplayEndsWithItsReason(t *testing.T) {
 }
 
 // What TTL has deleted is told as well as what it is yet to delete.
-func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
+func TestHello_CursorBeforeDeletedRecords(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -295,7 +295,7 @@ func TestACursorBehindWhatTTLHasDeleted(t *testing.T) {
 }
 
 // A hello costs the requests that docs/protocol.md says.
-func TestWhatAHelloCosts(t *testing.T) {
+func TestHello_Requests(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	costs := func(what, hello string, want int) {

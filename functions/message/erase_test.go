@@ -53,7 +53,7 @@ func TestErase(t *testing.T) {
 }
 
 // When turn cannot be invoked, the mark stands and sweep asks.
-func TestEraseWithoutTurn(t *testing.T) {
+func TestErase_WithoutTurn(t *testing.T) {
 	r := newRig(t)
 	r.edge.Fail(errors.New("throttled"))
 	r.window("alice", "w1=").answers(`{"type":"erase","requestId":"q","confirm":true}`,

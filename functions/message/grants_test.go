@@ -26,7 +26,7 @@ func (w window) granted(body string, grants ...string) []wire.ServerFrame {
 
 // A run's grants are those of the verified token, as API Gateway hands them on: nothing that a client writes adds one,
 // and the same run asked for again, with another token, keeps those that it has.
-func TestAFrameBringsNoGrants(t *testing.T) {
+func TestRun_GrantsInFrameAreIgnored(t *testing.T) {
 	t.Attr("row", "D2: a frame carries no grants")
 	r := newRig(t)
 	w := r.window("alice", "w1=")

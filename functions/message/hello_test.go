@@ -51,7 +51,7 @@ func (w window) hello(body string) got {
 	return g
 }
 
-func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
+func TestHello_UnknownThread(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`,
@@ -73,7 +73,7 @@ func TestHelloToAThreadThatDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
+func TestHello_ReconnectTime(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.life = 24 * time.Hour
@@ -83,7 +83,7 @@ func TestHelloReconnectsBeforeTwoHours(t *testing.T) {
 	}
 }
 
-func TestHelloWithoutAThreadIsAboutTheConnections(t *testing.T) {
+func TestHello_WithoutThread(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	if g := w.hello(`{"type":"hello","n":1}`); g.ready.ThreadID != "own" {
@@ -91,7 +91,7 @@ func TestHelloWithoutAThreadIsAboutTheConnections(t *testing.T) {
 	}
 }
 
-func TestHelloReplaysOrRestates(t *testing.T) {
+func TestHello_ReplayOrSnapshot(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -139,7 +139,7 @@ func TestHelloReplaysOrRestates(t *testing.T) {
 }
 
 // What the log no longer keeps is restated, and told as such.
-func TestHelloAfterTheLogsRetention(t *testing.T) {
+func TestHello_AfterRetention(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -157,7 +157,7 @@ func TestHelloAfterTheLogsRetention(t *testing.T) {
 }
 
 // A long replay leaves as few frames as fit.
-func TestHelloJoinsRecords(t *testing.T) {
+func TestHello_JoinsRecords(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -184,7 +184,7 @@ func TestHelloJoinsRecords(t *testing.T) {
 }
 
 // Of frames that API Gateway runs in another order, the one with the highest n stands.
-func TestAStaleHelloChangesNothing(t *testing.T) {
+func TestHello_Stale(t *testing.T) {
 	t.Attr("row", "C2: a hello that arrives late changes nothing")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
@@ -202,7 +202,7 @@ func TestAStaleHelloChangesNothing(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("on %s with n %d after two late hellos", row.Thread, row.N))
 }
 
-func TestTwoUsersOnOneConnectionAreAViolation(t *testing.T) {
+func TestFrame_TwoUsersOnOneConnection(t *testing.T) {
 	r := newRig(t)
 	r.window("alice", "w1=").hello(`{"type":"hello","n":1,"threadId":"t"}`)
 	if got := r.window("bob", "w1=").send(`{"type":"hello","n":2,"threadId":"t"}`); len(got) != 0 {
@@ -260,7 +260,7 @@ func TestCancel(t *testing.T) {
 }
 
 // A run that nobody has claimed holds its thread's seat: its cancel starts the next.
-func TestCancelStartsWhatWaited(t *testing.T) {
+func TestCancel_StartsQueuedRun(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)

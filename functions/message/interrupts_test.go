@@ -75,7 +75,7 @@ func (w window) rejected(body string) *wire.Rejected {
 	return nil
 }
 
-func TestAThreadThatWaitsForAPerson(t *testing.T) {
+func TestRun_ThreadAwaitsInput(t *testing.T) {
 	r := newRig(t)
 	w, other, bob := r.window("alice", "w1="), r.window("alice", "w2="), r.window("bob", "w3=")
 	w.send(hi)
@@ -130,7 +130,7 @@ func TestAThreadThatWaitsForAPerson(t *testing.T) {
 }
 
 // The row of a thread may be older than the log that is read after it: what is asked follows the log.
-func TestQuestionsFollowTheLog(t *testing.T) {
+func TestHello_InterruptsFollowLog(t *testing.T) {
 	open := []agui.Interrupt{question("i1", time.Time{})}
 	ends := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt,
 		Interrupts: []agui.Interrupt{question("i2", time.Time{})}}}
@@ -155,7 +155,7 @@ func TestQuestionsFollowTheLog(t *testing.T) {
 	}
 }
 
-func TestRunsArePaged(t *testing.T) {
+func TestRuns_Pages(t *testing.T) {
 	t.Attr("row", "B5: a user's runs are listed page by page")
 	r := newRig(t)
 	w := r.window("alice", "w1=")
@@ -200,7 +200,7 @@ func TestRunsArePaged(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d pages right; somebody else sees %d runs", pages, len(got.Runs)))
 }
 
-func TestARunTooMany(t *testing.T) {
+func TestRun_TooManyRuns(t *testing.T) {
 	r := newRig(t)
 	l := chat.DefaultLimits()
 	l.RunBurst, l.RunsPerHour = 1, 60

@@ -13,7 +13,7 @@ import (
 
 // An answer that takes its time goes by a record that was read within the last second: it ends where that is another's,
 // which is a violation, or gone, or about another thread.
-func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
+func TestAnswer_RecordChangesDuringReplay(t *testing.T) {
 	t.Attr("row", "C2: a long answer follows its connection's record")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
@@ -75,7 +75,7 @@ func TestALongAnswerGoesByTheRecordOfTheLastSecond(t *testing.T) {
 }
 
 // What is told to all windows passes over a row that is another's, and records it.
-func TestTellingTheWindowsPassesOverAnothers(t *testing.T) {
+func TestBroadcast_ConnectionOfAnotherUser(t *testing.T) {
 	r := newLongRig(t)
 	alice, bob := r.window("alice", "w1="), r.window("bob", "w2=")
 	alice.send(hi)
@@ -94,7 +94,7 @@ func TestTellingTheWindowsPassesOverAnothers(t *testing.T) {
 
 // A frame may come behind its connection's $disconnect. It makes the connection's records again, and takes them away
 // when nobody can be answered: no user keeps a window, or an owner record, that was closed long since.
-func TestAnAnswerToNobodyLeavesNoRecords(t *testing.T) {
+func TestAnswer_GoneConnectionLeavesNoRecords(t *testing.T) {
 	r := newRig(t)
 	r.poster = &turning{rig: r, fails: chat.ErrGone}
 	w, other := r.window("alice", "w1="), r.window("alice", "w2=")

@@ -132,7 +132,7 @@ func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 // a violation, which is written by the time that the function answers: so is a frame that is none, and one of a past
 // token. The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record
 // disagree alike.
-func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
+func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 	t.Attr("row", "C5: each frame must come from its connection's user")
 	t.Attr("row", "E2: a frame on another user's connection is recorded")
 	r := newLongRig(t)
@@ -188,7 +188,7 @@ func TestEveryFrameMustBeOfTheConnectionsUser(t *testing.T) {
 
 // A connection whose records are missing, expired or of before they said whose they are, is nobody else's: it is
 // answered, or closed, so that its client connects again.
-func TestARecordThatIsMissingIsNoViolation(t *testing.T) {
+func TestFrame_MissingRecordIsNoViolation(t *testing.T) {
 	t.Attr("row", "E2: a missing record is no violation")
 	r := newLongRig(t)
 	all := wire.ClientTypes()

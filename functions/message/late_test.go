@@ -11,7 +11,7 @@ import (
 
 // Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past. So
 // has one that is refused, or cannot be read.
-func TestATokenEndsWhileItsFrameIsAnswered(t *testing.T) {
+func TestFrame_TokenExpiresDuringAnswer(t *testing.T) {
 	r := newRig(t)
 	looks := 0
 	r.handler.now = func() time.Time {

@@ -18,7 +18,7 @@ import (
 
 // Windows that say hello at any moment of a run, while its emitter posts, lack nothing that one more hello does not
 // bring, and no window that has said hello misses the last event.
-func TestHelloInTheMiddleOfARun(t *testing.T) {
+func TestHello_DuringRun(t *testing.T) {
 	t.Attr("row", "C2: a hello at each moment of a run")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -155,7 +155,7 @@ func cursor(w window, at chat.Seq) string {
 }
 
 // A thread costs what is missed of it, however long it is.
-func TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed(t *testing.T) {
+func TestHello_CostOfLongThread(t *testing.T) {
 	campaign.Only(t, "it writes a log of many thousand records")
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
@@ -207,7 +207,7 @@ func (s slowly) Post(ctx context.Context, m lasthop.Message) error {
 }
 
 // What one hello has no time for the next one brings, and nothing comes twice but what the record at the cursor has.
-func TestWhatOneHelloCannotFinishTheNextOneDoes(t *testing.T) {
+func TestHello_ReplayTimeIsOver(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)

@@ -184,7 +184,7 @@ func (w window) epoch() chat.Epoch {
 	return th.Epoch
 }
 
-func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
+func TestRun_Accepted(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
@@ -216,7 +216,7 @@ func TestRunIsAdmittedInvokedAndAccepted(t *testing.T) {
 	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"ended"}`)
 }
 
-func TestRunIsRejected(t *testing.T) {
+func TestRun_Rejected(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.send(hi)
@@ -242,7 +242,7 @@ func TestRunIsRejected(t *testing.T) {
 			`thread has this id. Use a new one.","field":"messages[1].id"}`)
 }
 
-func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
+func TestRun_InvokeFails(t *testing.T) {
 	r := newRig(t)
 	r.edge.Fail(errors.New("throttled"))
 	r.window("alice", "w1=").answers(hi,
@@ -252,7 +252,7 @@ func TestInvokeThatFailsIsAcceptedAllTheSame(t *testing.T) {
 	}
 }
 
-func TestBadFramesAreTold(t *testing.T) {
+func TestFrame_BadFrame(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	for _, body := range []string{"", "nonsense", `{"type":"dance"}`, `{"type":"hello","n":0}`,
@@ -268,7 +268,7 @@ func TestBadFramesAreTold(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsPast(t *testing.T) {
+func TestFrame_ExpiredToken(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.life = 0
@@ -277,7 +277,7 @@ func TestATokenThatIsPast(t *testing.T) {
 			`and reconnect."}`)
 }
 
-func TestListsAndPing(t *testing.T) {
+func TestFrame_ListsAndPing(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	w.answers(`{"type":"runs"}`, `{"type":"runs","runs":[],"more":false}`)
@@ -300,7 +300,7 @@ func TestListsAndPing(t *testing.T) {
 			`"updated":{now+1},"used":{now},"head":0}],"more":false}`)
 }
 
-func TestHistoryIsPaged(t *testing.T) {
+func TestHistory_Pages(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	for _, run := range []string{"r1", "r2", "r3"} {

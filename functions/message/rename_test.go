@@ -76,7 +76,7 @@ func TestDelete(t *testing.T) {
 }
 
 // The list is paged to its end: 120 threads, each once, the one used last first, whatever the order of their ids.
-func TestThreadsArePaged(t *testing.T) {
+func TestThreads_Pages(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	const all = 120
@@ -116,7 +116,7 @@ func TestThreadsArePaged(t *testing.T) {
 }
 
 // A thread of 200 messages is read to its beginning, by the snapshot's cursor and then by the pages'.
-func TestHistoryToTheBeginning(t *testing.T) {
+func TestHistory_ToTheBeginning(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
 	const runs = 100

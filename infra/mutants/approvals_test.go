@@ -22,7 +22,7 @@ func approvalGuards() []guard {
 		},
 		{
 			name: "tools: only a literal true approves a call", file: engine,
-			test: "./functions/message TestWhatNeedsNotFit",
+			test: "./functions/message TestRun_ResponsesThatNeedNotFit",
 			from: `_, invalid := checkApproval(interrupt, payload)
 		return invalid`, to: `return nil`,
 		},

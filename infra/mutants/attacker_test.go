@@ -55,7 +55,7 @@ func attackerGuards() []guard {
 		},
 		{
 			name: "attacker: a header sent twice is rejected", row: "C5", file: "shared/gateway/authorizer.go",
-			test: "./shared/gateway TestAuthorizerRefusesTwoLinesOfAHeader",
+			test: "./shared/gateway TestAuthorizer_RepeatedHeader",
 			from: `		if max(n, names) > 1 {`, to: `		if names > 1 {`,
 		},
 		{
@@ -65,7 +65,7 @@ func attackerGuards() []guard {
 		},
 		{
 			name: "attacker: a refusal is counted", row: "E2", file: "functions/message/handler.go",
-			test: "./functions/message TestRefusedFramesAreCounted",
+			test: "./functions/message TestFrame_RefusalsAreCounted",
 			from: `r.monitor.Count(monitor.FramesRefused, 1)`, to: `_ = monitor.FramesRefused`,
 		},
 	}

@@ -106,17 +106,17 @@ func webSocketGuards() []guard {
 		{
 			name: "audit: the later of two hellos wins", row: "C2", file: "shared/store/connections.go",
 			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
-			test: "./functions/message TestAStaleHelloChangesNothing",
+			test: "./functions/message TestHello_Stale",
 		},
 		{
 			name: "audit: a connection's queue is bounded", row: "C3", file: "shared/emit/subscriber.go",
 			from: `if s.size+d.size > maxQueue {`, to: `if s.size+d.size > 1000*maxQueue {`,
-			test: "./shared/emit TestAFullQueueCutsTheConnectionUntilItsNextHello",
+			test: "./shared/emit TestEmitter_FullQueue",
 		},
 		{
 			name: "audit: a failed append is repeated", row: "C3", file: "shared/emit/flush.go",
 			from: `|| try == appendTries ||`, to: `|| try <= appendTries ||`,
-			test: "./shared/emit TestAppendIsTriedAgain",
+			test: "./shared/emit TestEmit_FailedAppend",
 		},
 	}
 }

@@ -13,44 +13,44 @@ func replayGuards() []guard {
 	return []guard{
 		{
 			name: "replay: the log continues directly after the cursor", file: "functions/message/hello.go",
-			test: message + "TestACursorBehindWhatTTLHasDeleted",
+			test: message + "TestHello_CursorBeforeDeletedRecords",
 			from: `v.usable = len(v.page) > 0 && v.page[0].Seq <= after+1`, to: `v.usable = len(v.page) > 0`,
 		},
 		{
 			name: "replay: the number of replayed events is bounded", file: "functions/message/hello.go",
-			test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
+			test: message + "TestHello_CostOfLongThread",
 			from: `case behind > 0 && behind <= maxReplay:`, to: `case behind > 0:`,
 		},
 		{
 			name: "replay: page by page to the end", file: "functions/message/replay.go",
-			test: message + "TestAVeryLongThreadResumesAtTheCostOfWhatIsMissed",
+			test: message + "TestHello_CostOfLongThread",
 			from: `if page, err = r.page(ctx, v, p.last); err != nil {`, to: `if page = nil; err != nil {`,
 		},
 		{
 			name: "replay: a replay ends with its hello's time", file: "functions/message/replay.go",
-			test: message + "TestWhatOneHelloCannotFinishTheNextOneDoes",
+			test: message + "TestHello_ReplayTimeIsOver",
 			from: `!now.Before(p.until) || !now.Before(p.in.TokenExpires)`,
 			to:   `!now.Before(p.until.Add(replayTime*100)) || !now.Before(p.in.TokenExpires)`,
 		},
 		{
 			name: "replay: nothing after the token has expired", file: "functions/message/replay.go",
-			test: message + "TestAReplayEndsWithItsReason",
+			test: message + "TestReplay_EndsEarly",
 			from: `!now.Before(p.until) || !now.Before(p.in.TokenExpires)`, to: `!now.Before(p.until)`,
 		},
 		{
 			name: "replay: a connection that watches another thread gets none", file: "functions/message/replay.go",
-			test: message + "TestAReplayEndsWithItsReason",
+			test: message + "TestReplay_EndsEarly",
 			from: `return c.N > p.hello.N, err`, to: `return c.N > p.hello.N+1000, err`,
 			spare: "each post of it goes by what the connection's record says",
 		},
 		{
 			name: "replay: an unreadable record is reported", file: "functions/message/replay.go",
-			test: message + "TestALogThatCannotBeRead",
+			test: message + "TestHello_UnreadableLog",
 			from: `if errors.Is(err, store.ErrUnreadable) {`, to: `if false {`,
 		},
 		{
 			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go",
-			test: message + "TestClientsAcknowledge",
+			test: message + "TestPing_Acknowledges",
 			from: `if has.Epoch == row.Acked.Epoch && has.Seq <= row.Acked.Seq {`, to: `if false {`,
 		},
 		{
@@ -66,29 +66,29 @@ func postGuards() []guard {
 	return []guard{
 		{
 			name: "posts: a throttled post is retried", file: "shared/lasthop/send.go",
-			test: emit + "TestAThrottledConnectionIsTriedAgain",
+			test: emit + "TestEmitter_ThrottledConnection",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
 			to:   `if !errors.Is(err, chat.ErrSlow) || try > 0 {`,
 		},
 		{
 			name: "posts: retries end", row: "C4", file: "shared/lasthop/send.go",
-			test: emit + "TestAConnectionThatStaysThrottledIsCut",
+			test: emit + "TestEmitter_ConnectionStaysThrottled",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,
 			to:   `if !errors.Is(err, chat.ErrSlow) || try == 60*slowTries {`,
 		},
 		{
 			name: "posts: a post to a closed connection is not retried", file: "shared/lasthop/send.go",
-			test: emit + "TestCloseWaitsForNoPost",
+			test: emit + "TestClose_PostInProgress",
 			from: "		case <-ctx.Done():\n			return err\n", to: "",
 		},
 		{
 			name: "posts: each post has a deadline", row: "C4", file: "shared/lasthop/send.go",
-			test: emit + "TestAHalfOpenConnectionHoldsUpNobody",
+			test: emit + "TestEmitter_HalfOpenConnection",
 			from: `context.WithTimeout(ctx, postTime)`, to: `context.WithTimeout(ctx, 100*postTime)`,
 		},
 		{
 			name: "posts: the SDK leaves throttling to the poster", file: "shared/gateway/out.go",
-			test: "./shared/gateway TestTheSDKRepeatsNoThrottledPost",
+			test: "./shared/gateway TestPost_SDKRetries",
 			from: `return aws.FalseTernary`, to: `return aws.UnknownTernary`,
 		},
 	}
@@ -98,7 +98,7 @@ func limitGuards() []guard {
 	return []guard{
 		{
 			name: "sizes: a page of messages is bounded", file: "shared/store/transcripts.go",
-			test: "./functions/message TestAPageOfLargeMessagesIsBounded",
+			test: "./functions/message TestHistory_LargeMessages",
 			from: `messages < limit && size < maxPage`, to: `messages < limit`,
 		},
 		{

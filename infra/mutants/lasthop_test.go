@@ -44,20 +44,20 @@ func ruleGuards() []guard {
 	return []guard{
 		{
 			name: "last hop: the connection is the user's", row: "C5", file: rule,
-			test: emit + "TestARowOfAnothersIsRefused",
+			test: emit + "TestEmitter_ForeignConnection",
 			from: `u.IsZero() || c.Owner != chat.OwnerHash(u.Hash())`, to: `u.IsZero()`,
 		},
 		{
-			name: "last hop: the token is valid", row: "A6", file: rule, test: emit + "TestNothingIsPostedPastTheToken",
+			name: "last hop: the token is valid", row: "A6", file: rule, test: emit + "TestEmitter_ExpiredToken",
 			from: `case !now.Before(c.TokenExpires) && !a.expired:`, to: `case now.IsZero() && !a.expired:`,
 		},
 		{
 			name: "last hop: the connection watches the thread", row: "C2", file: rule,
-			test: message + "TestALongAnswerGoesByTheRecordOfTheLastSecond",
+			test: message + "TestAnswer_RecordChangesDuringReplay",
 			from: `case a.thread != "" && a.thread != c.Thread:`, to: `case a.thread != "" && c.Thread == "":`,
 		},
 		{
-			name: "last hop: the record is fresh", row: "C2", file: send, test: emit + "TestListsThatFailOrHang",
+			name: "last hop: the record is fresh", row: "C2", file: send, test: emit + "TestEmitter_ListsFailOrHang",
 			from: `r.age(now) > allowed;`, to: `r.age(now) > 100*allowed;`,
 		},
 		{
@@ -73,12 +73,12 @@ func checkGuards() []guard {
 	const emit, message = "./shared/emit ", "./functions/message "
 	return []guard{
 		{
-			name: "last hop: each post is checked", row: "A6", file: send, test: emit + "TestEachPostIsChecked",
+			name: "last hop: each post is checked", row: "A6", file: send, test: emit + "TestEmitter_EachPostIsChecked",
 			from: `if err := s.check(ctx, id, f.audience); err != nil {`, to: `if err := ctx.Err(); err != nil {`,
 		},
 		{
 			name: "last hop: each message of a frame is checked", file: send,
-			test: emit + "TestALongFrameEndsWithItsThread",
+			test: emit + "TestEmitter_ThreadChangesDuringLongFrame",
 			from: `	for _, body := range bodies {
 		err := s.post(ctx, func() (Message, error) {
 `, to: `	for n, body := range bodies {
@@ -89,7 +89,7 @@ func checkGuards() []guard {
 `,
 		},
 		{
-			name: "last hop: each retry is checked", file: send, test: emit + "TestNothingIsPostedPastTheToken",
+			name: "last hop: each retry is checked", file: send, test: emit + "TestEmitter_ExpiredToken",
 			from: `	for try := 1; ; try++ {
 		m, err := checked()
 		if err != nil {
@@ -104,24 +104,24 @@ func checkGuards() []guard {
 		},
 		{
 			name: "last hop: a broadcast to all windows ignores the thread", file: "shared/emit/connections.go",
-			test: emit + "TestWhatIsToldReachesWhoHasGoneElsewhere",
+			test: emit + "TestEmitter_BroadcastAfterThreadChange",
 			from: `s.dropEvents()`, to: `s.drop()`,
 		},
 		{
 			name: "last hop: delivery resumes with the next list", file: "shared/emit/connections.go",
-			test: emit + "TestNothingIsPostedByAnOldList",
+			test: emit + "TestEmitter_OldList",
 			from: "		return listAgain\n", to: "		return 1000 * listAgain\n",
 		},
 		{
 			name: "last hop: an answer to a closed connection deletes its records", file: "functions/message/answer.go",
-			test: message + "TestAnAnswerToNobodyLeavesNoRecords",
+			test: message + "TestAnswer_GoneConnectionLeavesNoRecords",
 			from: `r.store.Disconnect(ctx, r.in.Connection)`, to: `r.store.RemoveConnection(ctx, r.in.Connection)`,
 		},
 	}
 }
 
 func frameGuards() []guard {
-	const every = "./functions/message TestEveryFrameMustBeOfTheConnectionsUser"
+	const every = "./functions/message TestFrame_ConnectionOfAnotherUser"
 	const spare = "a poster that has not read a record reads it before it posts"
 	return []guard{
 		{
@@ -183,7 +183,7 @@ func violationGuards() []guard {
 		},
 		{
 			name: "violations: a frame's is recorded", row: "E2", file: "functions/message/handler.go",
-			test: "./functions/message TestEveryFrameMustBeOfTheConnectionsUser",
+			test: "./functions/message TestFrame_ConnectionOfAnotherUser",
 			from: `r.recordViolation(ctx, v, f)`, to: `_ = v.guard`,
 		},
 		{
@@ -204,7 +204,7 @@ func violationGuards() []guard {
 		},
 		{
 			name: "violations: a missing record is not recorded", row: "E2", file: "functions/message/connection.go",
-			test: "./functions/message TestARecordThatIsMissingIsNoViolation",
+			test: "./functions/message TestFrame_MissingRecordIsNoViolation",
 			from: `if err == nil && owner != r.in.User {`,
 			to:   `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
 		},

@@ -34,7 +34,7 @@ func ownerGuards() []guard {
 	return []guard{
 		{
 			name: "lock compute: the event names no user", row: "B2", file: "shared/gateway/gateway.go",
-			test: gateway + "TestWhoseRunItIs",
+			test: gateway + "TestParseTurn_User",
 			from: "	if other != \"\" {\n", to: "	if other != \"\" && err != nil {\n",
 		},
 		{
@@ -44,7 +44,7 @@ func ownerGuards() []guard {
 		},
 		{
 			name: "lock compute: an event of another owner is noticed", file: "shared/gateway/gateway.go",
-			test: gateway + "TestWhoseRunItIs",
+			test: gateway + "TestParseTurn_User",
 			from: `t.OwnerHash != "" && t.OwnerHash != u.Hash()`, to: `t.OwnerHash != "" && t.OwnerHash == ""`,
 		},
 		{

@@ -32,7 +32,7 @@ func soakGuards() []guard {
 			name: "message: a frame whose token expires while it is answered is reported",
 			file: "functions/message/handler.go",
 			from: "if err == nil && r.tokenExpired {", to: "if err == nil && r.tokenExpired && false {",
-			test: "./functions/message TestATokenEndsWhileItsFrameIsAnswered",
+			test: "./functions/message TestFrame_TokenExpiresDuringAnswer",
 		},
 		{
 			name: "soak: an unanswered request is sent again", file: "shared/client/outbox.go",

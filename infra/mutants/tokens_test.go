@@ -10,12 +10,12 @@ func signInGuards() []guard {
 		},
 		{
 			name: "attacker: the scheme of a token ignores case", file: "shared/gateway/authorizer.go",
-			test: "./shared/gateway TestTheSchemeIsBearerInAnyCase",
+			test: "./shared/gateway TestAuthorizer_BearerInAnyCase",
 			from: `strings.EqualFold(scheme, "Bearer")`, to: `scheme == "Bearer"`,
 		},
 		{
 			name: "attacker: a grant is one word", file: "shared/gateway/authorizer.go",
-			test: "./shared/gateway TestNoGrantComesOfAnothersWords",
+			test: "./shared/gateway TestAuthorizer_GrantWithSpaces",
 			from: `strings.ContainsFunc(g, unicode.IsSpace)`, to: `strings.ContainsFunc(g, unicode.IsControl)`,
 		},
 		{
@@ -35,12 +35,12 @@ func signInGuards() []guard {
 		},
 		{
 			name: "tokens: an event says which claim is the sign-in", file: "shared/gateway/gateway.go",
-			test: "./shared/gateway TestInboundWithoutASoundUserIsRefused",
+			test: "./shared/gateway TestParseInbound_InvalidUser",
 			from: `if by != byAuthTime && by != byIssuedAt {`, to: `if by == "none" {`,
 		},
 		{
 			name: "tokens: an event without a sign-in is rejected", file: "shared/gateway/gateway.go",
-			test: "./shared/gateway TestInboundWithoutASoundUserIsRefused",
+			test: "./shared/gateway TestParseInbound_InvalidUser",
 			from: `if err != nil || n <= 0 {`, to: `if err != nil && name == contextExpires {`,
 		},
 	}
@@ -119,7 +119,7 @@ func originGuards() []guard {
 `},
 		{name: "an origin is whole", file: "origin.go", test: "TestOrigin",
 			from: `if strings.ToLower(text) != scheme+"://"+strings.ToLower(u.Host) {`, to: `if text == "" {`},
-		{name: "two lines of it are refused", file: "authorizer.go", test: "TestTwoOriginsAreRefused",
+		{name: "two lines of it are refused", file: "authorizer.go", test: "TestAuthorizer_TwoOrigins",
 			from: `"Sec-WebSocket-Protocol", originHeader} {`, to: `"Sec-WebSocket-Protocol"} {`},
 		{name: "two cases of it are refused", file: "authorizer.go", test: "TestOrigin", from: `max(n, names) > 1`,
 			to: `n > 1`},

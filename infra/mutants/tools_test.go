@@ -104,7 +104,7 @@ func auditedGuards() []guard {
 		},
 		{
 			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2",
-			test: "./functions/message TestAFrameBringsNoGrants",
+			test: "./functions/message TestRun_GrantsInFrameAreIgnored",
 			from: `Grants: r.in.Grants, WhenBusy: f.WhenBusy,`,
 			to:   `Grants: append(r.in.Grants, "admin"), WhenBusy: f.WhenBusy,`,
 		},
@@ -181,12 +181,12 @@ func answerGuards() []guard {
 	return []guard{
 		{
 			name: "tools: an answer has to fit its question", file: judge,
-			test: "./functions/message TestAnAnswerHasToFitItsQuestion",
+			test: "./functions/message TestRun_ResponseMustFitInterrupt",
 			from: `wrong != nil {`, to: `wrong != nil && wrong.Field == "" {`,
 		},
 		{
 			name: "tools: the run that requested input continues", file: judge,
-			test: "./functions/message TestWhoGoesOnWithAnAnswer",
+			test: "./functions/message TestRun_AgentOfResponse",
 			from: `if a.Agent == "" {`, to: `if a.Agent == "nobody" {`,
 		},
 		{

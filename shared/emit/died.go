@@ -33,7 +33,7 @@ func Died(earlier []agui.Event, interrupted []string, started agui.Event) []agui
 }
 
 // NotStarted returns all events of a run that never got a worker, because Lambda had no capacity. It closes the tool
-// calls in responses, whose results the run was to bring.
+// calls in interrupted, whose results the run was to bring.
 func NotStarted(interrupted []string, started agui.Event) []agui.Event {
 	return failed(false, agui.Close(nil, interrupted...), started, agui.Event{
 		Type: agui.RunError, Code: codeNoCapacity,

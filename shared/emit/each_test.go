@@ -18,7 +18,7 @@ import (
 
 // Whatever becomes of the user's connections under a run, and of one that is another's among them, each post goes by
 // the record that was listed last: its owner, its thread, its token, and how long ago that was.
-func TestEachPostIsChecked(t *testing.T) {
+func TestEmitter_EachPostIsChecked(t *testing.T) {
 	t.Attr("row", "A6: each post checks owner, thread and token")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

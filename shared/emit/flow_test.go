@@ -17,7 +17,7 @@ import (
 
 const whole = "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END RUN_FINISHED"
 
-func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
+func TestEmitter_WatchersReceiveTheLog(t *testing.T) {
 	t.Attr("row", "A6: each watcher receives exactly the events of the log")
 	synctest.Test(t, func(t *testing.T) {
 		a, b, other, silent := conn("a"), conn("b"), conn("other"), conn("silent")
@@ -53,7 +53,7 @@ func TestEveryWatcherSeesWhatTheLogHas(t *testing.T) {
 }
 
 // The leading delta goes at once; while they keep coming, ever more seldom; after a pause at once again.
-func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
+func TestEmit_FlushIntervals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &fakeLog{}, lasthoptest.New(conn("a")))
 		r.emit(t, opening()...)
@@ -84,7 +84,7 @@ func TestDeltasAreFlushedMoreAndMoreSeldom(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
+func TestEmit_OtherEventFlushesDeltas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &fakeLog{}, lasthoptest.New())
 		r.emit(t, opening()...)
@@ -109,7 +109,7 @@ func TestWhatIsNoDeltaTakesWhatWaitsAlong(t *testing.T) {
 	})
 }
 
-func TestASlowConnectionHoldsUpNobody(t *testing.T) {
+func TestEmitter_SlowConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("slow"), conn("fast"))
 		edge.Takes["slow"] = 700 * time.Millisecond
@@ -139,7 +139,7 @@ func TestASlowConnectionHoldsUpNobody(t *testing.T) {
 }
 
 // Whoever cannot keep up is cut off, not the run; a new hello (a higher n) brings it back.
-func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
+func TestEmitter_FullQueue(t *testing.T) {
 	t.Attr("row", "C3: a full queue closes its connection and leaves the run alone")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("a"))
@@ -174,7 +174,7 @@ func TestAFullQueueCutsTheConnectionUntilItsNextHello(t *testing.T) {
 	})
 }
 
-func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
+func TestEmitter_LateConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New()
 		r := newRig(t, &fakeLog{}, edge)
@@ -200,7 +200,7 @@ func TestWhoComesLaterGetsTheLastRecord(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
+func TestEmitter_GoneConnection(t *testing.T) {
 	t.Attr("row", "A6: a connection that answers 410 is deleted")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("gone"), conn("a"))
@@ -223,7 +223,7 @@ func TestAConnectionThatIsGoneIsForgotten(t *testing.T) {
 }
 
 // Whether a failed append wrote or not, the same events are tried again and stand in the log once.
-func TestAppendIsTriedAgain(t *testing.T) {
+func TestEmit_FailedAppend(t *testing.T) {
 	t.Attr("row", "C3: a failed append is retried and stored once")
 	for _, wrote := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestAppendIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
+func TestEmit_LogRefusesAppends(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
 		tries int
@@ -269,7 +269,7 @@ func TestALogThatTakesNoMoreEndsTheEmitter(t *testing.T) {
 	}
 }
 
-func TestACancelledRunStillWritesItsEnd(t *testing.T) {
+func TestEmit_CancelledRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &fakeLog{}, lasthoptest.New(conn("a")))
 		r.emit(t, append(opening(), text("half"))...)

@@ -24,7 +24,7 @@ const maxAge = 1250 * time.Millisecond
 
 // Nothing is posted by a list that is too old. While there is no newer one live delivery stands still; what was queued
 // goes on by the next list, to those who are still there.
-func TestNothingIsPostedByAnOldList(t *testing.T) {
+func TestEmitter_OldList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("stays"), conn("leaves"), conn("switches"))
 		r := newRig(t, &fakeLog{}, edge)
@@ -72,7 +72,7 @@ func TestNothingIsPostedByAnOldList(t *testing.T) {
 }
 
 // Whatever becomes of the lists, none is posted by that is too old, and who stays sees everything in the end.
-func TestListsThatFailOrHang(t *testing.T) {
+func TestEmitter_ListsFailOrHang(t *testing.T) {
 	t.Attr("row", "C2: no post relies on a connection list requested over 1.25 s ago (1 s between lists, 0.25 s for "+
 		"one)")
 	seed := uint64(time.Now().UnixNano())
@@ -128,7 +128,7 @@ func TestListsThatFailOrHang(t *testing.T) {
 
 // A row that is another's is not posted to, whoever reads it so: it is a violation, told once. The user's own go on,
 // and one that does not say whose it is gets nothing and is no violation.
-func TestARowOfAnothersIsRefused(t *testing.T) {
+func TestEmitter_ForeignConnection(t *testing.T) {
 	t.Attr("row", "C5: a run posts to no connection of another user")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("mine"), conn("theirs"), conn("silent"))
@@ -169,7 +169,7 @@ func TestARowOfAnothersIsRefused(t *testing.T) {
 }
 
 // What a row without an owner gets: nothing, and nobody is alarmed.
-func TestARowThatDoesNotSayWhoseItIs(t *testing.T) {
+func TestEmitter_RecordWithoutOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("old"))
 		r := newRig(t, &fakeLog{}, edge)
@@ -184,7 +184,7 @@ func TestARowThatDoesNotSayWhoseItIs(t *testing.T) {
 }
 
 // A long frame stops in the middle when its connection has gone to another thread.
-func TestALongFrameEndsWithItsThread(t *testing.T) {
+func TestEmitter_ThreadChangesDuringLongFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("a"))
 		edge.Takes["a"] = 300 * time.Millisecond
@@ -207,7 +207,7 @@ func TestALongFrameEndsWithItsThread(t *testing.T) {
 
 // What is told to all windows, and waits for one, reaches it on whatever thread it is by then; the events that waited
 // do not.
-func TestWhatIsToldReachesWhoHasGoneElsewhere(t *testing.T) {
+func TestEmitter_BroadcastAfterThreadChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("a"))
 		edge.Takes["a"] = 1500 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 )
 
 // What comes faster than the log takes it waits: no record grows beyond what an item may hold.
-func TestEmitBlocksWhileARecordsWorthWaits(t *testing.T) {
+func TestEmit_BlocksWhenRecordIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &fakeLog{takes: time.Second}, lasthoptest.New())
 		start := time.Now()

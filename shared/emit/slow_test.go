@@ -26,7 +26,7 @@ func (r *rig) words(t *testing.T, n int) time.Duration {
 }
 
 // A window that is throttled for a while misses nothing and is not cut; the others and the run do not wait for it.
-func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
+func TestEmitter_ThrottledConnection(t *testing.T) {
 	t.Attr("row", "C3: posts, retries, throttles and delays are counted, and no other connection waits")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("slow"), conn("fast"))
@@ -64,7 +64,7 @@ func TestAThrottledConnectionIsTriedAgain(t *testing.T) {
 }
 
 // One that is throttled for good is cut after 3 s, is not posted to any more, and comes back with its next hello.
-func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
+func TestEmitter_ConnectionStaysThrottled(t *testing.T) {
 	t.Attr("row", "C4: a connection that stays throttled is closed")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("slow"))
@@ -95,7 +95,7 @@ func TestAConnectionThatStaysThrottledIsCut(t *testing.T) {
 
 // A half-open socket takes a post and never answers: it costs nobody but itself anything, and the end of the run no
 // more than the time of one post.
-func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
+func TestEmitter_HalfOpenConnection(t *testing.T) {
 	t.Attr("row", "C4: a half-open connection delays no other")
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("hangs"), conn("fast"))
@@ -123,7 +123,7 @@ func TestAHalfOpenConnectionHoldsUpNobody(t *testing.T) {
 }
 
 // An emitter that is closed waits for no post, and repeats none.
-func TestCloseWaitsForNoPost(t *testing.T) {
+func TestClose_PostInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("slow"), conn("hangs"))
 		edge.Fails["slow"] = fmt.Errorf("post: %w", chat.ErrSlow)
@@ -143,7 +143,7 @@ func TestCloseWaitsForNoPost(t *testing.T) {
 
 // Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame,
 // nor the repetition of what was throttled.
-func TestNothingIsPostedPastTheToken(t *testing.T) {
+func TestEmitter_ExpiredToken(t *testing.T) {
 	t.Attr("row", "A6: nothing is posted after a token has expired")
 	long := strings.Repeat("x", 200<<10)
 	for name, slow := range map[string]bool{"in the middle of a long frame": false, "while it is throttled": true} {

@@ -50,7 +50,7 @@ func authorize(t *testing.T, headers map[string]string) (map[string]any, string,
 }
 
 // The whole way round: what the authorizer says is what every later event of the connection is read as.
-func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
+func TestAuthorizer_ContextRoundTrip(t *testing.T) {
 	for name, headers := range map[string]map[string]string{
 		"subprotocol": {"sec-websocket-protocol": "carrel.v1, bearer.good"},
 		"header":      {"Authorization": "Bearer good"},
@@ -81,7 +81,7 @@ func TestAuthorizerContextComesBackAsTheUser(t *testing.T) {
 	}
 }
 
-func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
+func TestAuthorizer_RefusalsAreLogged(t *testing.T) {
 	for name, c := range map[string]struct {
 		headers map[string]string
 		reason  string
@@ -103,7 +103,7 @@ func TestAuthorizerRefusesAndLogsWhy(t *testing.T) {
 }
 
 // A scheme is one in any case (RFC 9110): as another would judge it.
-func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
+func TestAuthorizer_BearerInAnyCase(t *testing.T) {
 	if _, log, err := authorize(t, map[string]string{"authorization": "bearer good"}); err != nil {
 		t.Errorf("in small letters: %v, %s", err, log)
 	}
@@ -114,7 +114,7 @@ func TestTheSchemeIsBearerInAnyCase(t *testing.T) {
 }
 
 // A grant is what the token says whole: no white space in one makes two of it.
-func TestNoGrantComesOfAnothersWords(t *testing.T) {
+func TestAuthorizer_GrantWithSpaces(t *testing.T) {
 	verify := func(context.Context, string) (chat.Claims, error) {
 		return chat.Claims{Issuer: chattest.Issuer, Subject: "alice", Expires: expires, SignIn: signIn,
 			Grants: []string{"no notes", "clock", "", "a\tcalculator", "web\u2003admin"}}, nil
@@ -135,7 +135,7 @@ func TestNoGrantComesOfAnothersWords(t *testing.T) {
 }
 
 // Two lines of one header are two tokens too: of those an event's headers have the last.
-func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
+func TestAuthorizer_RepeatedHeader(t *testing.T) {
 	t.Attr("row", "C5: a token header sent twice is rejected")
 	a := gateway.Authorizer{Verify: verifyAlice, Log: slog.New(slog.DiscardHandler)}
 	refused := 0
@@ -160,7 +160,7 @@ func TestAuthorizerRefusesTwoLinesOfAHeader(t *testing.T) {
 	}
 }
 
-func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
+func TestParseInbound_InvalidUser(t *testing.T) {
 	const signedIn = `"signedIn":"1899990000","signedInBy":"auth_time"`
 	sound := `{"requestContext":{"connectionId":"c=","authorizer":{"user":"alice","expires":"1900000000",` + signedIn +
 		`}}}`
@@ -196,7 +196,7 @@ func TestInboundWithoutASoundUserIsRefused(t *testing.T) {
 }
 
 // Whose run it is stands in one place, which the deployment chooses, and in no other.
-func TestWhoseRunItIs(t *testing.T) {
+func TestParseTurn_User(t *testing.T) {
 	t.Attr("row", "B2: one function decides whose run an event names")
 	alice := chattest.User(t, "alice")
 	const plain, named = `{"run":"r1","reason":"run"}`, `{"run":"r1","reason":"run","user":"alice"}`
@@ -252,7 +252,7 @@ func TestWhoseRunItIs(t *testing.T) {
 	}
 }
 
-func TestTurnsEvent(t *testing.T) {
+func TestParseTurn_Event(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})
 	u, e, err := gateway.ParseTurn(ctx, json.RawMessage(`{"reason":"eraseThread","thread":"t1","epoch":"e1"}`),
@@ -275,7 +275,7 @@ func TestTurnsEvent(t *testing.T) {
 	}
 }
 
-func TestSweepTellsAScheduleFromAFailure(t *testing.T) {
+func TestParseSweep_ScheduleAndFailure(t *testing.T) {
 	e,
 		err := gateway.ParseSweep(json.RawMessage(`{"version":"0","source":"aws.events","detail-type":"Scheduled ` +
 		`Event","detail":{}}`))

@@ -40,7 +40,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-func TestTwoOriginsAreRefused(t *testing.T) {
+func TestAuthorizer_TwoOrigins(t *testing.T) {
 	pages, err := gateway.ParseOrigins("https://page.test")
 	if err != nil {
 		t.Fatal(err)

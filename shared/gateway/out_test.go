@@ -126,7 +126,7 @@ func TestPost_GoneAndSlow(t *testing.T) {
 }
 
 // Whoever posts decides whether a slow client is worth waiting for; what fails on the way is repeated, soon.
-func TestTheSDKRepeatsNoThrottledPost(t *testing.T) {
+func TestPost_SDKRetries(t *testing.T) {
 	c, err := awsenv.Config(environment(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -143,14 +143,14 @@ func TestTheSDKRepeatsNoThrottledPost(t *testing.T) {
 	}
 }
 
-func TestClosingAConnectionThatIsGoneIsFine(t *testing.T) {
+func TestClose_GoneConnection(t *testing.T) {
 	stage, calls := fakeAWS(t, 410, "GoneException")
 	if err := poster(t, stage).Close(t.Context(), "c="); err != nil || (*calls)[0].method != "DELETE" {
 		t.Errorf("error %v, request %+v", err, *calls)
 	}
 }
 
-func TestTurnIsInvokedForItsUser(t *testing.T) {
+func TestInvoker_TenantIsUser(t *testing.T) {
 	url, calls := fakeAWS(t, 202, "")
 	t.Setenv("AWS_ENDPOINT_URL_LAMBDA", url) // the SDK itself looks whether it is set
 	c, err := awsenv.Config(environment(map[string]string{"AWS_ENDPOINT_URL_LAMBDA": url}))
