@@ -38,12 +38,12 @@ it("answers a question with a tool call, its arguments and its result", async ()
   await alice.quiet();
   expect(await alice.answers.last().textContent()).toContain("84");
   await alice.threads.filter({ hasText: "12*(3+4)" }).first().waitFor();
-  // What came over the socket passes AG-UI's own checks.
+  // The received events pass AG-UI's own checks.
   expect(alice.streams).toHaveLength(1);
   expect((await verify(alice.streams)).events).toBeGreaterThan(8);
 });
 
-it("says below an answer who gave it, and the same after a reload", async () => {
+it("shows the agent below an answer, also after a reload", async () => {
   const alice = await open("alice");
   await alice.send("/say who are you");
   await alice.quiet();
@@ -65,7 +65,7 @@ it("shows text while it streams", async () => {
   await alice.says("3 ", upTo(100));
 });
 
-it("shows two users only their own", async () => {
+it("shows two users only their own threads", async () => {
   const [alice, bob] = [await open("alice"), await open("bob")];
   await Promise.all([alice.send("/say the secret of alice"), bob.send("/say the secret of bob")]);
   await Promise.all([alice.questions.first().waitFor(), bob.questions.first().waitFor()]);
@@ -74,13 +74,13 @@ it("shows two users only their own", async () => {
   for (const [window, other] of [[alice, "secret of bob"], [bob, "secret of alice"]] as const) {
     expect(await window.page.locator("body").textContent()).not.toContain(other);
   }
-  // The address of a thread is no key to it.
+  // The address of a thread gives another user no access to it.
   const curious = await open("bob", alice.hash);
   await curious.page.getByText("Ask something.").waitFor();
   expect(await curious.page.locator("body").textContent()).not.toContain("secret of alice");
 });
 
-it("shows a run in the other window of its user, as it goes", async () => {
+it("shows a running answer in the user's other window", async () => {
   const first = await open("alice");
   const second = await open("alice", first.hash);
   await first.send("/stream 100 50");
@@ -92,7 +92,7 @@ it("shows a run in the other window of its user, as it goes", async () => {
   await first.answers.getByText("heard in both").waitFor();
 });
 
-it("loses and doubles nothing when it is reloaded in the middle of a run", async () => {
+it("neither loses nor repeats text when it is reloaded during a run", async () => {
   const alice = await open("alice");
   await alice.send("/stream 200 50");
   await alice.answer("20 ");
@@ -108,7 +108,7 @@ it("loses and doubles nothing when it is reloaded in the middle of a run", async
   await alice.says("20 ", upTo(200));
 });
 
-it("stops a run, and queues what is sent meanwhile", async () => {
+it("stops a run, and queues a message that is sent during it", async () => {
   const alice = await open("alice");
   await alice.send("/stream 1000 20");
   await alice.answer("3 ");
@@ -123,7 +123,7 @@ it("stops a run, and queues what is sent meanwhile", async () => {
   expect(await verify(alice.streams)).toMatchObject({ streams: 1 });
 });
 
-it("goes on where it was when the socket is cut", async () => {
+it("continues an answer after its socket is cut", async () => {
   const cuts: (() => Promise<void>)[] = [];
   await context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
@@ -141,7 +141,7 @@ it("goes on where it was when the socket is cut", async () => {
   await alice.says("10 ", upTo(150));
 });
 
-it("goes on living while ten thousand events come at once", async () => {
+it("stays responsive when ten thousand events arrive at once", async () => {
   let say = (_frame: object): void => {};
   await context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
@@ -168,7 +168,7 @@ it("goes on living while ten thousand events come at once", async () => {
   await alice.says("3 the", upTo(10_002).slice(2));
 });
 
-it("shows the rest of the page when a thread holds what cannot be shown", async () => {
+it("shows the rest of the page when a thread cannot be shown", async () => {
   let say = (_frame: object): void => {};
   await context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
@@ -186,7 +186,7 @@ it("shows the rest of the page when a thread holds what cannot be shown", async 
   await alice.answers.getByText("all is well").waitFor();
 });
 
-it("shows what is said as text, and fits a narrow screen in light and dark", async () => {
+it("shows messages as text, and fits a narrow screen in light and dark", async () => {
   const alice = await open("alice");
   await alice.page.setViewportSize({ width: 390, height: 800 });
   await alice.page.emulateMedia({ colorScheme: "dark" });
@@ -198,9 +198,9 @@ it("shows what is said as text, and fits a narrow screen in light and dark", asy
   await alice.page.getByText("Ask something.").waitFor();
 });
 
-it("says why a text is refused, and gives it back", async () => {
+it("shows why a text is refused, and returns it to the composer", async () => {
   const alice = await open("alice");
-  for (const length of [25 * 1024, 40 * 1024]) { // over what the server takes; over what a frame takes
+  for (const length of [25 * 1024, 40 * 1024]) { // above the server's limit; above the limit of a frame
     const text = "x".repeat(length);
     await alice.send(text);
     const alert = alice.page.getByRole("alert");

@@ -45,7 +45,7 @@ async function asked(window: Window): Promise<void> {
   await window.quiet();
 }
 
-it("asks before what cannot be undone, and goes on when it may", async () => {
+it("asks before a destructive call, and continues after an approval", async () => {
   const alice = await open();
   await asked(alice);
   await expect.poll(() => alice.focused()).toBe("The agent asks before it goes on");
@@ -55,7 +55,7 @@ it("asks before what cannot be undone, and goes on when it may", async () => {
   await alice.page.setViewportSize({ width: 390, height: 800 });
   await alice.fit();
   await alice.page.setViewportSize({ width: 1100, height: 750 });
-  // It waits for as long as it takes, and in every window.
+  // The question stays open, in every window.
   await alice.page.reload();
   await card(alice).getByRole("button", { name: "Allow" }).focus();
   await alice.page.keyboard.press("Enter");
@@ -68,7 +68,7 @@ it("asks before what cannot be undone, and goes on when it may", async () => {
   expect(await verify(alice.streams)).toMatchObject({ streams: 1 });
 });
 
-it("takes a refusal, and a message for one", async () => {
+it("takes a refusal, and treats a message as one", async () => {
   const alice = await open();
   await asked(alice);
   await card(alice).getByRole("button", { name: "Refuse" }).click();
@@ -85,7 +85,7 @@ it("takes a refusal, and a message for one", async () => {
   expect(await card(alice).count()).toBe(0);
 });
 
-it("lets the faster of two windows answer, and tells the other", async () => {
+it("lets the faster of two windows answer, and informs the other", async () => {
   let late = false;
   const held: (() => void)[] = [];
   const first = await open();
@@ -139,7 +139,7 @@ it("lists the runs, and stops one", async () => {
   await alice.page.getByText("Stopped.").waitFor();
 });
 
-it("keeps a message that comes too soon, and tells the seconds", async () => {
+it("keeps a message that comes too soon, and shows the seconds to wait", async () => {
   let limited = true;
   await context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
@@ -170,8 +170,8 @@ it("deletes everything of a user, after asking twice, in all windows", async () 
   await second.answers.getByText("not for long").waitFor();
   await first.composer.fill("a draft");
   await first.page.getByRole("button", { name: "Your runs" }).click();
-  await first.page.getByRole("button", { name: "Delete everything of mine" }).click();
-  const dialog = first.page.getByRole("dialog", { name: "Delete everything of mine" });
+  await first.page.getByRole("button", { name: "Delete all my data" }).click();
+  const dialog = first.page.getByRole("dialog", { name: "Delete all my data" });
   await first.fit();
   await dialog.getByRole("button", { name: "Delete everything" }).click();
   await dialog.getByRole("alert").getByText("Nothing was deleted.").waitFor();
@@ -189,7 +189,7 @@ it("deletes everything of a user, after asking twice, in all windows", async () 
   await second.page.getByText("24 hours").waitFor();
 });
 
-it("makes a form of a schema, sends what was given, and keeps what was refused", async () => {
+it("makes a form from a schema, sends the values, and keeps refused ones", async () => {
   const question = {
     id: "i1", reason: "input_required", toolCallId: "c1", message: "Which room? \u202eesreveR", expiresAt: new Date(Date.now() + 86_400_000).toISOString(),
     metadata: { carrel: { runId: "r", tool: "book", arguments: "{}" } },
@@ -254,7 +254,7 @@ it("makes a form of a schema, sends what was given, and keeps what was refused",
   ]);
 });
 
-it("puts an agent's own question, and goes on with the answer", async () => {
+it("shows an agent's own question, and continues with the answer", async () => {
   const alice = await open();
   await alice.send('/call ask {"question":"Which color?","choices":["red","green"]}\n/say thanks');
   await card(alice).getByText("Which color?", { exact: true }).waitFor();
@@ -266,7 +266,7 @@ it("puts an agent's own question, and goes on with the answer", async () => {
   expect(await card(alice).count()).toBe(0);
 });
 
-it("makes a call with the arguments that a person changed", async () => {
+it("makes a call with the arguments that a person edited", async () => {
   const alice = await open();
   await alice.send('/call notes_save {"text":"keep me"}\n/call notes_save {"text":"drop me"}\n/call notes_delete {"number":1}\n/say done');
   await card(alice).getByText("Delete this note? It cannot be undone.", { exact: true }).waitFor();

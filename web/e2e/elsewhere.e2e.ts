@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Browser, Page } from "playwright-core";
 import { browser, stack, Window } from "./windows.ts";
 
-// Pages of other sites in this machine's browser, and what they reach of the stack: nothing. See docs/local.md.
+// Pages of other sites in this machine's browser reach nothing of the stack. See docs/local.md.
 
 /** A name that leads to this machine, as DNS rebinding makes it. */
 const EVIL = "evil.test";
@@ -38,7 +38,7 @@ function addresses(): readonly string[] {
   ];
 }
 
-it("answers no page whose host name was led here", async () => {
+it("refuses a page whose host name resolves to this machine", async () => {
   for (const address of addresses()) {
     const led = new URL(address);
     led.hostname = EVIL;
@@ -46,7 +46,7 @@ it("answers no page whose host name was led here", async () => {
   }
 });
 
-it("answers no script of another site", async () => {
+it("refuses scripts of another site", async () => {
   await elsewhere();
   const statuses: number[] = [];
   page.on("response", (response) => statuses.push(response.status()));
@@ -67,7 +67,7 @@ it("answers no script of another site", async () => {
   expect(await opened).toBe(false);
 });
 
-it("lets a link of another site open the page, and not what operators see", async () => {
+it("lets a link of another site open the page, but not the operators' page", async () => {
   for (const [address, status] of [[stack().page, 200], [stack().ops, 403]] as const) {
     await elsewhere();
     await page.setContent(`<a href="${address}">a link</a>`);

@@ -39,7 +39,7 @@ const hostile = [
   "<style>body{display:none}</style><base href=//example.com/><form action=//example.com><input name=q></form>",
 ];
 
-it("runs nothing that a hostile model says, and loads nothing", async () => {
+it("runs and loads nothing from a hostile model's text", async () => {
   const asked: string[] = [];
   context.on("request", (request) => asked.push(request.url()));
   const alice = await open();
@@ -58,7 +58,7 @@ it("runs nothing that a hostile model says, and loads nothing", async () => {
   await alice.fit();
 });
 
-it("stays quick and in its place, whatever the shape of what is said", async () => {
+it("stays fast and in its layout with texts of any shape", async () => {
   const alice = await open();
   await alice.page.setViewportSize({ width: 390, height: 800 });
   const shapes = [">".repeat(10_000), "[".repeat(10_000), "- ".repeat(50), "*_".repeat(5_000), "x".repeat(20_000), "`x".repeat(5_000), "a|".repeat(5_000)];
@@ -87,7 +87,7 @@ it("shows Markdown, and copies an answer and a block of code", async () => {
   await alice.fit();
 });
 
-it("begins with examples, by keyboard", async () => {
+it("offers example questions, by keyboard", async () => {
   const alice = await open();
   await alice.page.getByText("Your threads will be listed here.").waitFor();
   await expect.poll(() => alice.focused()).toBe("Message");
@@ -107,7 +107,7 @@ it("begins with examples, by keyboard", async () => {
   expect(await alice.focused()).toBe("Message");
 });
 
-it("names a run that failed or was stopped, and asks again", async () => {
+it("shows that a run failed or was stopped, and sends it again", async () => {
   const alice = await open();
   await alice.send("/fail model");
   const failure = alice.page.getByRole("alert").filter({ hasText: "The run failed" });
@@ -127,7 +127,7 @@ it("names a run that failed or was stopped, and asks again", async () => {
   await alice.page.getByText("before the answer was complete").waitFor();
 });
 
-it("keeps what was written, by thread, over a reload", async () => {
+it("keeps drafts by thread over a reload", async () => {
   const alice = await open();
   const first = alice.hash;
   await alice.composer.fill("for the first");
@@ -145,7 +145,7 @@ it("keeps what was written, by thread, over a reload", async () => {
   expect(await alice.composer.inputValue()).toBe("");
 });
 
-it("says that there is no connection, and sends what was written when there is", async () => {
+it("shows that it is offline, and sends written messages once it is online", async () => {
   let cut = (): void => {};
   let gone = false;
   await context.routeWebSocket(/./, (socket) => {
@@ -169,7 +169,7 @@ it("says that there is no connection, and sends what was written when there is",
   await alice.answers.getByText("after all").waitFor();
 });
 
-it("keeps what was written when the sign-in expires, and takes it up after the next", async () => {
+it("keeps drafts when the sign-in expires, and restores them after the next one", async () => {
   let cut = (): void => {};
   await context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
@@ -197,7 +197,7 @@ it("keeps what was written when the sign-in expires, and takes it up after the n
   await expect.poll(() => alice.composer.inputValue()).toBe("not yet sent");
 });
 
-it("has the list of threads in a drawer on a phone", async () => {
+it("shows the list of threads in a drawer on a phone", async () => {
   const alice = await open();
   await alice.page.setViewportSize({ width: 390, height: 800 });
   await alice.send(`/say ${"a longer text than the window is wide ".repeat(5)}`);
@@ -230,9 +230,9 @@ it("finds threads by their titles, and opens one by keyboard", async () => {
   await alice.page.getByText("No title has this.").waitFor();
 });
 
-it("fetches earlier messages, and keeps in place what is read", async () => {
+it("fetches earlier messages, and keeps the scroll position", async () => {
   const alice = await open();
-  // Each of these runs is 14 messages, and the page gets about 50 of those that have ended.
+  // Each of these runs has 14 messages, and the page receives about 50 messages of ended runs.
   const calls = Array.from({ length: 10 }, (_, i) => `/call calculator {"expression":"${i}+1"}`).join("\n");
   for (let n = 1; n <= 6; n++) {
     await alice.send(`/say round ${n} begins\n${calls}\n/say round ${n} ends`);
@@ -242,7 +242,7 @@ it("fetches earlier messages, and keeps in place what is read", async () => {
   await alice.page.reload();
   await alice.answers.getByText("round 6 ends").waitFor();
   expect(await alice.answers.getByText("round 1 begins").count()).toBe(0);
-  // Not click(): it scrolls to the button first, which fetches them too and takes the button away.
+  // click() would scroll to the button first, which also fetches the messages and removes the button.
   await alice.page.getByRole("button", { name: "Earlier messages" }).dispatchEvent("click");
   await alice.answers.getByText("round 1 begins").waitFor();
   await expect.poll(() => alice.page.evaluate(() => document.querySelector(".viewport")!.scrollTop)).toBeGreaterThan(100);
@@ -276,15 +276,15 @@ it("renames a thread in all windows, by keyboard", async () => {
 it("deletes a thread in all windows, after asking", async () => {
   const name = somebody();
   const first = await open(name);
-  await first.send("/say the one that stays");
+  await first.send("/say the kept thread");
   await first.threads.filter({ hasText: "stays" }).waitFor();
   await first.quiet();
   await first.page.getByRole("button", { name: "New thread" }).click();
-  await first.send("/say the one that goes");
+  await first.send("/say the deleted thread");
   await first.threads.filter({ hasText: "goes" }).waitFor();
   await first.quiet();
   const second = await open(name, first.hash);
-  await second.answers.getByText("the one that goes").waitFor();
+  await second.answers.getByText("the deleted thread").waitFor();
   const ask = async (): Promise<void> => {
     await first.threads.filter({ hasText: "goes" }).getByRole("button", { name: /^Actions for/ }).click();
     await first.page.getByRole("menuitem", { name: "Delete" }).click();
@@ -306,7 +306,7 @@ it("deletes a thread in all windows, after asking", async () => {
   expect(await second.threads.count()).toBe(1);
 });
 
-it("is fit before anybody is signed in", async () => {
+it("has no accessibility fault before the sign-in", async () => {
   const page = await context.newPage();
   await page.goto(stack().page);
   await page.getByRole("button", { name: "Sign in", exact: true }).waitFor();

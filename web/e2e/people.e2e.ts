@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
 import { browser, stack, Window } from "./windows.ts";
 
-// One window, two people: of who has left, who comes next finds nothing, and nothing goes out in the wrong name.
+// One window, two people: the second finds nothing of the first, and nothing is sent in the wrong name.
 
 let chrome: Browser;
 let context: BrowserContext;
@@ -23,7 +23,7 @@ afterEach(async () => Promise.all(chrome.contexts().map((one) => one.close())));
 /** Another browser. */
 async function browserContext(): Promise<BrowserContext> {
   const made = await chrome.newContext();
-  // The page's real sockets, within reach: one that a test took over would keep the page from being brought back.
+  // The page's real sockets: a socket that the test replaces would keep the browser from restoring the page.
   await made.addInitScript(() => {
     const sockets: WebSocket[] = [];
     const Real = WebSocket;
@@ -103,12 +103,12 @@ async function readable({ page }: Window): Promise<string> {
 
 async function back(window: Window, pages: number): Promise<void> {
   await window.page.evaluate((n) => setTimeout(() => history.go(-n)), pages);
-  // It was brought back as it was left, and began anew at once.
+  // The browser restored the page as it was left, and the page reloaded at once.
   await window.page.waitForFunction(() => performance.getEntriesByType("navigation").some((entry) => (entry as PerformanceNavigationTiming).type === "reload"));
   await window.connected();
 }
 
-it("says nothing in the name of who signs in next, and shows them nothing", async () => {
+it("sends nothing in the next person's name, and shows them nothing", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const window = await Window.of(context, alice);
   await window.send("/say the secret of alice");
@@ -122,13 +122,13 @@ it("says nothing in the name of who signs in next, and shows them nothing", asyn
   const frames = sent(window);
   await window.page.getByRole("button", { name: "Sign in again" }).click();
   await window.page.getByRole("textbox", { name: "Or any other name" }).waitFor();
-  expect(await window.page.evaluate(() => localStorage.length)).toBe(0); // the local issuer's page is of the same origin
+  expect(await window.page.evaluate(() => localStorage.length)).toBe(0); // the local issuer's page has the same origin
   await window.signIn(bob);
   await window.connected();
   expect(window.hash).not.toBe(hers);
   for (const trace of [alice, "alice", hers.slice(4)]) expect(await readable(window)).not.toContain(trace);
   expect(frames.join()).not.toContain(hers.slice(4));
-  // Before the issuer's page stands the one that alice left.
+  // In the history, the page that alice left comes before the issuer's page.
   await back(window, 2);
   await window.page.getByText(bob).waitFor();
   for (const trace of [alice, "of alice", "by alice"]) expect(await readable(window)).not.toContain(trace);
@@ -138,7 +138,7 @@ it("says nothing in the name of who signs in next, and shows them nothing", asyn
   expect(await window.threads.count()).toBe(1);
 });
 
-it("keeps nothing of who has signed out", async () => {
+it("keeps nothing of a person who signed out", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const window = await Window.of(context, alice);
   await window.send("/say the secret of alice");
@@ -148,21 +148,21 @@ it("keeps nothing of who has signed out", async () => {
   await window.send("/say written by alice without a connection");
   await window.questions.getByText("Sending").waitFor();
   await window.composer.fill("a draft of alice");
-  expect(await silently(window)).toMatch(/[?&]code=/); // the issuer knows who this is
+  expect(await silently(window)).toMatch(/[?&]code=/); // the issuer still has a session
   await window.page.getByRole("button", { name: "Sign out" }).click();
   const enter = window.page.getByRole("button", { name: "Sign in", exact: true });
   await enter.waitFor();
   expect(await readable(window)).not.toContain("alice");
   expect(await window.page.evaluate(() => sessionStorage.length + localStorage.length)).toBe(0);
   expect(window.page.url()).toBe(stack().page);
-  expect(await silently(window)).toContain("error=login_required"); // and asks who comes next
+  expect(await silently(window)).toContain("error=login_required"); // the next person must sign in
   await enter.click();
   await window.signIn(bob);
   await window.connected();
   expect(await readable(window)).not.toContain("alice");
 });
 
-it("takes who left back to where they were, with all that was not sent", async () => {
+it("returns the same person to their page with all unsent messages", async () => {
   const alice = somebody();
   const window = await Window.of(context, alice);
   const first = window.hash;
@@ -182,7 +182,7 @@ it("takes who left back to where they were, with all that was not sent", async (
   await expect.poll(() => window.composer.inputValue()).toBe("/say to the first thread");
 });
 
-it("says that a run waits for capacity, and what helps if there is none", async () => {
+it("shows that a run waits for capacity, and what to do if it gets none", async () => {
   await context.clock.install();
   let say = (_frame: object): void => {};
   let run: { threadId: string; runId: string } | undefined;
@@ -211,7 +211,7 @@ it("says that a run waits for capacity, and what helps if there is none", async 
   expect(await waiting.count()).toBe(0);
 });
 
-it("keeps nothing of who was deleted elsewhere, even what could not be sent any more", async () => {
+it("keeps nothing of a user who was deleted elsewhere, not even unsent messages", async () => {
   await context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((text) => {
@@ -221,14 +221,14 @@ it("keeps nothing of who was deleted elsewhere, even what could not be sent any 
     });
   });
   const window = await Window.of(context, somebody());
-  // In a window that nobody sees, too.
+  // In a hidden window, too.
   await window.page.evaluate(() => Object.defineProperty(document, "hidden", { get: () => true }));
   await window.send("words of alice");
   await window.page.getByRole("heading", { name: "Everything is being deleted" }).waitFor();
   expect(await readable(window)).not.toContain("words of alice");
 });
 
-it("deletes everything only for who has just signed in", async () => {
+it("deletes everything only after a recent sign-in", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const heading = /^Everything is (being )?deleted/;
   for (const next of [bob, alice]) {
@@ -236,8 +236,8 @@ it("deletes everything only for who has just signed in", async () => {
     const { page } = window;
     await age(window, alice);
     await page.getByRole("button", { name: "Your runs" }).click();
-    await page.getByRole("button", { name: "Delete everything of mine" }).click();
-    await page.getByText("Backups keep what is deleted for up to 35 days.").waitFor();
+    await page.getByRole("button", { name: "Delete all my data" }).click();
+    await page.getByText("Backups keep deleted data for up to 35 days.").waitFor();
     await deleteEverything(window);
     await page.getByRole("alert").getByText("Sign in again first").first().waitFor();
     await window.fit();
@@ -245,7 +245,7 @@ it("deletes everything only for who has just signed in", async () => {
     await page.waitForURL(/[?&]prompt=login(&.*)?&max_age=0|[?&]max_age=0(&.*)?&prompt=login/);
     await window.signIn(next);
     await window.connected();
-    if (next === bob) { // who is not asked for what alice wanted
+    if (next === bob) { // bob must not be asked to confirm alice's erasure
       expect(await page.getByRole("dialog").count()).toBe(0);
       continue;
     }

@@ -35,7 +35,7 @@ async function everywhere({ page }: Window, runsToo: boolean): Promise<void> {
   await dialog.getByRole("button", { name: "Sign out everywhere" }).click();
 }
 
-it("signs out every device, which stays out until its person signs in again", async () => {
+it("signs out every device until its person signs in again", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const [here, there] = await Promise.all([chrome.newContext(), chrome.newContext()]);
   const first = await Window.of(here, alice);
@@ -72,7 +72,7 @@ it("stops all runs on request", async () => {
   await window.quiet();
 });
 
-it("signs out the other tabs of the same person in this browser, and no other person's", async () => {
+it("signs out the same person's other tabs in this browser, and no other person", async () => {
   const [alice, bob] = [somebody(), somebody()];
   const context = await chrome.newContext();
   const first = await Window.of(context, alice);

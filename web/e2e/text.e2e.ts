@@ -18,7 +18,7 @@ afterEach(async () => context.close());
 
 const open = (): Promise<Window> => Window.of(context, `t${run}${++people}`);
 
-it("keeps text, thinking, text and a call of one answer in their order: live, after a reload, and for the model", async () => {
+it("keeps the order of text, thinking and calls in one answer: live, after a reload, and for the model", async () => {
   const alice = await open();
   await alice.send('/say First.\n/think Hm.\n/say Second.\n/call calculator {"expression":"6*7"}\n/say Third.');
   await alice.answers.filter({ hasText: "Third." }).waitFor();
@@ -35,7 +35,7 @@ it("keeps text, thinking, text and a call of one answer in their order: live, af
   expect(await alice.answers.last().textContent()).toMatch(/assistant: First\.\s+Second\.\s+calls: calculator .*\s+tool: 42\s+assistant: Third\./);
 });
 
-it("sends nothing that nobody can see, and says so", async () => {
+it("refuses to send an invisible text, and says so", async () => {
   const alice = await open();
   for (const blank of ["\u3000", "\u200b\u2060"]) {
     await alice.send(blank);
@@ -47,7 +47,7 @@ it("sends nothing that nobody can see, and says so", async () => {
   expect(await alice.questions.count()).toBe(1);
 });
 
-it("says how long a title may be, and cuts none", async () => {
+it("shows the maximum length of a title, and cuts none", async () => {
   const alice = await open();
   await alice.send("/say hello");
   await alice.quiet();

@@ -30,7 +30,7 @@ export async function browser(...more: string[]): Promise<Browser> {
   if (!executablePath) throw new Error("there is no Chromium: install it or name it in CHROMIUM");
   return chromium.launch({
     executablePath,
-    // As a person's browser does it: a page that was left comes back as it was.
+    // As a person's browser does: it restores a page as it was left.
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
     args: [
       "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -58,7 +58,7 @@ export class Window {
 
   private constructor(readonly page: Page) {
     page.on("pageerror", (error) => this.#faults.push(error.message));
-    // What the page's own policy forbade, and what a hostile text would do first.
+    // Violations of the page's own policy, and the first action of a hostile text.
     page.on("console", (message) => {
       if (/content.security.policy|trusted ?type/i.test(message.text())) this.#faults.push(message.text());
     });

@@ -23,7 +23,7 @@ interface Props {
   readonly drafts: Drafts;
 }
 
-/** The page of somebody who is signed in. */
+/** The page of a signed-in person. */
 export function App({ client, signIn, person, drafts }: Props) {
   const state = useClientState(client);
   const [fault, setFault] = useState<string>();
@@ -54,12 +54,12 @@ export function App({ client, signIn, person, drafts }: Props) {
     };
   }, [client]);
 
-  // What happened to threads while there was no connection is told by the list alone.
+  // Only the list shows changes to threads that happened while the client was offline.
   useEffect(() => {
     if (state.status === "ready") client.threads().catch((error: unknown) => setFault(said(error)));
   }, [client, state.status]);
 
-  // What has not reached the server would be gone with this page.
+  // Unsent messages would be lost with this page.
   useEffect(() => {
     const keep = (): void => {
       if (leaving.current || client.state.erasure) return drafts.clear();
@@ -80,7 +80,7 @@ export function App({ client, signIn, person, drafts }: Props) {
     setLeft(true);
   }), [client, signIn]);
 
-  // The sign-in is of no use any more, and nothing of the person's stays in this window.
+  // The sign-in is no longer valid, and this window keeps no data of the person.
   useEffect(() => {
     if (!ended) return;
     leaving.current = true;

@@ -22,10 +22,10 @@ interface Props {
   readonly onFault: (fault: string) => void;
 }
 
-/** So close to the top, in pixels, older messages are fetched. */
+/** Older messages are fetched at this distance from the top, in pixels. */
 const NEAR_TOP = 80;
 
-/** One thread and its composer. What is shown comes from the client's view alone, so other windows' runs appear too. */
+/** One thread and its composer. It shows only the client's view, so runs of other windows appear too. */
 export function Conversation({ client, thread, drafts, phone, onFault }: Props) {
   const [likes] = useState(() => new Likes());
   const messages = useMemo(() => likes.of(thread), [likes, thread]);
@@ -34,13 +34,13 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
   const open = thread.interrupts;
   const ask = (text: string): string => {
-    // While the agent asks, a message refuses and goes on.
+    // While a question is open, a message refuses it and continues.
     if (open.length === 0 || isBlank(text)) return client.send(text);
     return client.respond(thread.threadId, refusals(thread.interrupts), text);
   };
   const answer = (answers: readonly Resume[]): void => {
     try {
-      // A refusal is seen in the client's notices, and what is open then is shown anew.
+      // The client's notices show a refusal, and the questions that are still open appear again.
       client.settled(client.respond(thread.threadId, answers)).catch(() => {});
     } catch (error) {
       onFault(said(error));
@@ -48,9 +48,9 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
     focusComposer();
   };
   const send = (text: string): void => {
-    // What was not taken is not lost: it is back in the composer, unless something else stands there by now.
+    // A refused text returns to the composer, unless the composer already has another text.
     const giveBack = (): void => {
-      if (client.state.erasure) return; // of somebody who was deleted nothing is kept
+      if (client.state.erasure) return; // nothing of a deleted user is kept
       if (drafts.get(thread.threadId) === "") drafts.put(thread.threadId, text);
       const { composer } = runtime.thread;
       if (composer.getState().text === "") composer.setText(text);
@@ -115,7 +115,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
   );
 }
 
-/** Fetches older messages, by the button or by scrolling up, and keeps in place what is being read. */
+/** Fetches older messages, by the button or by scrolling up, and keeps the scroll position. */
 function useOlder(client: CarrelClient, thread: ThreadState, onFault: (fault: string) => void) {
   const [fetching, fetch] = useState(false);
   const asked = useRef(false);
@@ -138,7 +138,7 @@ function useOlder(client: CarrelClient, thread: ThreadState, onFault: (fault: st
   return { fetching, older, scrolled };
 }
 
-/** Scrolls by as much as was put before the message that was the first; returns what ends that. */
+/** Scrolls by the height that is inserted above the first message. Returns a function that stops it. */
 function keepInPlace(view: HTMLElement): () => void {
   let id: string | undefined;
   let top = 0;

@@ -2,7 +2,7 @@ import type { ThreadState } from "carrel-client";
 import { Capacity } from "./Capacity.tsx";
 import { lack, lastQuestion } from "./messages.ts";
 
-/** Questions that any agent can do something with; the built-in demonstration too. */
+/** Example questions that every agent, also the built-in one, can answer. */
 const EXAMPLES = ["What is 12*(3+4)?", "What is 365*24*60*60?", "Help"];
 
 /** A thread without messages. */
@@ -24,11 +24,11 @@ interface EndingProps {
   readonly onRetry: (text: string) => void;
 }
 
-/** How the last run ended if not well, with the way to ask again. */
+/** Shows how the last run failed, with a button that sends the message again. */
 export function Ending({ thread, asks, onRetry }: EndingProps) {
   const question = lastQuestion(thread);
   const still = thread.loaded && !thread.lagging && thread.active === undefined && !asks && thread.queue.length === 0;
-  // What comes after it will tell its own end.
+  // A later run shows its own end.
   const over = thread.queue.length === 0;
   const missing = still ? lack(thread) : undefined;
   const retry = still && question !== undefined && <button onClick={() => onRetry(question)}>Try again</button>;

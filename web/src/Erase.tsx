@@ -5,18 +5,18 @@ import type { CarrelClient, ClientState } from "carrel-client";
 import { said } from "./said.ts";
 import type { Goal } from "./signin.ts";
 
-/** What must be typed. */
+/** The word that must be typed. */
 const WORDS = "delete everything";
 
 interface EraseProps {
   readonly client: CarrelClient;
-  /** The person comes from the new sign-in that this dialog asked for. */
+  /** Whether the person returns from the new sign-in that this dialog requested. */
   readonly again: boolean;
   readonly onSignIn: (goal: Goal) => void;
   readonly onClose: () => void;
 }
 
-/** Asks twice before all that the user has is deleted, and for a new sign-in if the last one is not recent. */
+/** Asks twice before it deletes everything of the user, and requests a new sign-in if the last one is not recent. */
 export function Erase({ client, again, onSignIn, onClose }: EraseProps) {
   const [typed, type] = useState("");
   const [fault, setFault] = useState<string>();
@@ -31,7 +31,7 @@ export function Erase({ client, again, onSignIn, onClose }: EraseProps) {
       return setFault(`Nothing was deleted. Type “${WORDS}” to confirm.`);
     }
     setBusy(true);
-    // The page shows the rest by the state of the client.
+    // From here on the page shows the client's state.
     client.erase().catch((error: unknown) => {
       setBusy(false);
       setOld(error instanceof RefusedError && error.code === "reauthenticate");
@@ -39,11 +39,11 @@ export function Erase({ client, again, onSignIn, onClose }: EraseProps) {
     });
   };
   return (
-    <dialog ref={dialog} aria-label="Delete everything of mine" onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
+    <dialog ref={dialog} aria-label="Delete all my data" onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
       <form onSubmit={erase}>
         <p>All your threads, messages and runs are deleted, in every window and on every device. What runs is stopped. This cannot be undone.</p>
         <p>
-          Backups keep what is deleted for up to 35 days. Logs keep a code for you and the times of your runs, without any text,
+          Backups keep deleted data for up to 35 days. Logs keep a code for you and the times of your runs, without any text,
           usually for 30 days. Your account at the sign-in service stays.
         </p>
         {again && <p role="status">You have signed in again. Nothing is deleted yet: confirm within five minutes.</p>}
@@ -68,7 +68,7 @@ interface GoneProps {
   readonly onSignOut: () => void;
 }
 
-/** What a user sees who has asked to be forgotten. */
+/** Shows the progress of the erasure to its user. */
 export function Gone({ client, state, onSignOut }: GoneProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
@@ -78,7 +78,7 @@ export function Gone({ client, state, onSignOut }: GoneProps) {
       <h1 ref={heading} tabIndex={-1}>{erased ? "Everything is deleted" : "Everything is being deleted"}</h1>
       <p role="status">
         {erased
-          ? "Nothing of yours is left here: no thread, no message, no run. For the next 24 hours this account cannot be used here."
+          ? "All your data is deleted: threads, messages and runs. For the next 24 hours this account cannot be used here."
           : "Your threads, messages and runs are being deleted. Nothing can stop that, and it goes on if you leave; it takes about a minute. This account cannot be used here for 24 hours."}
       </p>
       {!erased && <button onClick={() => client.connect()}>Look again</button>}

@@ -44,7 +44,7 @@ export function Runs({ client, state, onOpen, onSignOut, onErase, onClose }: Pro
       {known?.rows.length === 0 && <p className="caption">You have had no runs in the last 90 days.</p>}
       {known?.before !== undefined && <button className="older" disabled={asking} onClick={older}>{asking ? "Fetching older runs" : "Older runs"}</button>}
       <button className="everywhere" onClick={() => leave(onSignOut)}>Sign out everywhere</button>
-      <button className="erase" onClick={() => leave(onErase)}>Delete everything of mine</button>
+      <button className="erase" onClick={() => leave(onErase)}>Delete all my data</button>
     </dialog>
   );
 }

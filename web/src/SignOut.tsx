@@ -13,7 +13,7 @@ export function SignOutEverywhere({ client, onClose }: { readonly client: Carrel
   const signOut = (event: SyntheticEvent): void => {
     event.preventDefault();
     setBusy(true);
-    // The page shows the rest by the state of the client.
+    // From here on the page shows the client's state.
     client.signOut(runsToo).catch((error: unknown) => {
       setBusy(false);
       setFault(`You are still signed in: ${said(error)}`);

@@ -2,7 +2,7 @@ import type { CarrelClient, ClientState } from "carrel-client";
 import { focusComposer } from "./phone.ts";
 import { Wait } from "./Wait.tsx";
 
-/** Where the connection stands, told when it changes. */
+/** The state of the connection, announced when it changes. */
 export function Connection({ state }: { readonly state: ClientState }) {
   return (
     <span role="status" aria-label="Connection" className={`status ${state.status}`}>
@@ -30,7 +30,7 @@ interface Props {
   readonly onSignIn: () => void;
 }
 
-/** What stands in the way, and what to do about it. */
+/** The reason why the client cannot connect, with the remedy. */
 export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: Props) {
   const until = state.notices.findLast(({ retryAt }) => retryAt !== undefined)?.retryAt;
   const refused = [...state.notices.map((notice) => notice.message), fault].filter((text) => text !== undefined);
@@ -54,10 +54,10 @@ export function Troubles({ client, state, fault, signedOut, onSeen, onSignIn }: 
   );
 }
 
-/** So many steps are caught up with before anybody sees that it takes time. */
+/** With more missing steps than this, the page shows its progress. */
 const NOTICED = 100;
 
-/** How much of the thread is not here yet, and what of it never will be. */
+/** Shows how much of the thread is still loading, and which part is no longer stored. */
 function Progress({ state: { status, thread } }: { readonly state: ClientState }) {
   const missing = status === "ready" ? thread?.gap ?? 0 : 0;
   if (missing < NOTICED && !thread?.truncated) return null;
@@ -69,7 +69,7 @@ function Progress({ state: { status, thread } }: { readonly state: ClientState }
   );
 }
 
-/** Why there is no connection. */
+/** The reason why the client is offline. */
 function Hindrance({ client, state, signedOut, onSignIn }: Omit<Props, "fault" | "onSeen">) {
   if (signedOut) {
     return (
@@ -90,7 +90,7 @@ function Hindrance({ client, state, signedOut, onSignIn }: Omit<Props, "fault" |
   if (state.status === "lost" || (state.fault !== undefined && state.status !== "ready")) {
     return (
       <div className="trouble" role="status">
-        <p>{state.fault ?? "There is no connection."} Reconnecting by itself. What you send now is sent when there is one again. If this lasts, sign in again.</p>
+        <p>{state.fault ?? "You are offline."} Reconnecting by itself. What you send now is sent when there is one again. If this lasts, sign in again.</p>
         <button onClick={() => client.connect()}>Try now</button>
         <button onClick={onSignIn}>Sign in again</button>
       </div>

@@ -13,10 +13,10 @@ interface Props {
   readonly onDeleted: (threadId: string) => void;
 }
 
-/** The longest title that the server takes, in characters. */
+/** The longest title that the server accepts, in characters. */
 const LONGEST_TITLE = 200;
 
-/** A thread of the list, with what can be done with it. */
+/** A thread of the list, with its actions. */
 export function ThreadRow({ client, row, title, open, onOpen, onDeleted }: Props) {
   const [mode, go] = useState<"menu" | "rename" | "delete">();
   const more = useRef<HTMLButtonElement>(null);
@@ -25,7 +25,7 @@ export function ThreadRow({ client, row, title, open, onOpen, onDeleted }: Props
     refocus.current = true;
     go(undefined);
   };
-  // The button may be there only once the form that stood in its place has gone.
+  // The button may not exist before the form in its place is removed.
   useEffect(() => {
     if (mode || !refocus.current) return;
     refocus.current = false;
@@ -78,7 +78,7 @@ function Menu({ title, onRename, onDelete, onBack, onAway }: MenuProps) {
   };
   const blur = (event: SyntheticEvent<HTMLDivElement, FocusEvent>): void => {
     const to = event.nativeEvent.relatedTarget as Node | null;
-    // Its own button closes it by itself.
+    // Its own button closes it.
     if (to && !menu.current?.contains(to) && !menu.current?.parentElement?.contains(to)) onAway();
   };
   return (
@@ -140,7 +140,7 @@ function Delete({ client, row, title, onBack, onDone }: DeleteProps) {
     setBusy(true);
     client.delete(row.threadId).then(() => {
       done.current = true;
-      // Nothing outside of an open dialog can have the focus.
+      // Elements outside of an open dialog cannot have the focus.
       dialog.current?.close();
       onDone();
     }, (error: unknown) => {

@@ -14,7 +14,7 @@ interface Props {
   readonly onFault: (fault: string) => void;
 }
 
-/** The user's threads, the one used last first, with a search by title over those that are here. */
+/** The user's threads, last used first, with a search by title over the loaded ones. */
 export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault }: Props) {
   const [wanted, want] = useState("");
   const [asking, ask] = useState(false);
@@ -27,7 +27,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
     client.olderThreads().catch((error: unknown) => onFault(said(error))).finally(() => ask(false));
   };
   const deleted = (threadId: string): void => {
-    // The focus goes to the row that takes the place, or to the one before, or to what is always there.
+    // The focus moves to the next row, or the previous one, or else to the button that always exists.
     const at = found.findIndex((row) => row.threadId === threadId);
     const next = found[at + 1] ?? found[at - 1];
     const button = next && list.current?.querySelector<HTMLElement>(`[data-thread="${next.threadId}"]`);
@@ -52,7 +52,7 @@ export function Threads({ client, state, openId, onOpen, onNew, onRuns, onFault 
   );
 }
 
-/** A text to search by: any case, however it is composed. */
+/** Normalises a text for the search: letter case and Unicode composition do not matter. */
 function folded(text: string): string {
   return textKey(text.toLocaleLowerCase());
 }

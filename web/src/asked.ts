@@ -3,17 +3,17 @@ import { approve, refuse } from "../client/src/interrupts.ts";
 import { textKey, visibleLine, visibleText } from "../client/src/visible.ts";
 import type { Interrupt, Resume } from "carrel-client";
 
-/** One field of the answer that a tool asks for. */
+/** One field of the response that a tool requests. */
 export interface Field {
-  /** The property; empty if the whole answer is this one value. */
+  /** The property; empty if the whole response is this one value. */
   readonly name: string;
   readonly label: string;
   readonly hint?: string;
   readonly kind: "text" | "number" | "integer" | "choice" | "json";
-  /** What may be chosen: how it is shown, and what it stands for. */
+  /** The choices: the shown text and the value of each. */
   readonly choices: readonly (readonly [shown: string, value: unknown])[];
   readonly required: boolean;
-  /** Of a text, in characters. */
+  /** The limits of a text, in characters. */
   readonly longest?: number;
 }
 
@@ -21,7 +21,7 @@ export { approve, refuse, textKey, visibleLine, visibleText as plainly };
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** What a tool that asks may say of itself. */
+/** The metadata of an interrupt. */
 export interface Asked {
   readonly tool?: string;
   readonly args?: string;
@@ -35,18 +35,18 @@ export function askedOf({ metadata }: Interrupt): Asked {
   };
 }
 
-/** Whether the answer is a yes or a no, and not something to write. */
+/** Whether the response is a yes or a no, without a form. */
 export function isDecision({ reason }: Interrupt): boolean {
   return reason !== "input_required";
 }
 
-/** The schema of the arguments that a person may change; undefined if there is nothing to change, or it may not be. */
+/** The schema of the arguments that a person may edit; undefined if none may be edited. */
 export function argumentsOf({ reason, responseSchema }: Interrupt): unknown {
   const { arguments: schema } = record(record(responseSchema).properties);
   return reason === "tool_call" && Object.keys(record(record(schema).properties)).length > 0 ? schema : undefined;
 }
 
-/** A form for the arguments of a call, filled in with those that the model wrote. */
+/** A form for the arguments of a call, filled in with the model's arguments. */
 export function editorOf(asked: Interrupt): Editor {
   const { arguments: args } = record(asked.metadata?.carrel);
   const text = typeof args === "string" ? args : "{}";
@@ -55,7 +55,7 @@ export function editorOf(asked: Interrupt): Editor {
     const given = record(json("Arguments", text));
     const fields = fieldsOf(argumentsOf(asked));
     const written = new Map(fields.filter(({ name }) => given[name] !== undefined).map((one) => [one.name, entry(one, given[one.name])]));
-    // A form that could not give the same arguments back would change what the person did not touch.
+    // A form that cannot return the same arguments would change values that the person did not edit.
     const same = JSON.stringify(sorted(payloadOf(fields, written))) === JSON.stringify(sorted(given));
     return same && fields[0]!.name !== "" && visibleText(text) === text && !/\\u/.test(text) ? { fields, written } : whole;
   } catch {
@@ -63,19 +63,19 @@ export function editorOf(asked: Interrupt): Editor {
   }
 }
 
-/** The answer that approves a call with the arguments that a person entered. */
+/** The response that approves a call with the arguments that a person entered. */
 export function approvalOf(asked: Interrupt, entered: unknown): Resume {
   if (typeof entered !== "object" || entered === null || Array.isArray(entered)) throw new Error("The arguments must be a JSON object, in braces.");
   return approve(asked, entered as Record<string, unknown>);
 }
 
-/** Fields with what stands in them at first. */
+/** Fields with their initial values. */
 export interface Editor {
   readonly fields: readonly Field[];
   readonly written: ReadonlyMap<string, string>;
 }
 
-/** A value as a person would enter it into a field. */
+/** A value as a person would type it into a field. */
 function entry({ kind, choices }: Field, given: unknown): string {
   if (kind === "choice") return choices.find(([, value]) => value === given)?.[0] ?? "";
   return String(given);
@@ -88,7 +88,7 @@ function sorted(value: unknown): unknown {
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, held]) => [name, sorted(held)]);
 }
 
-/** The fields of a schema: one for each plain property, or one for all if it is no plain object. */
+/** The fields of a schema: one for each plain property, or a single field if the schema is not a plain object. */
 export function fieldsOf(schema: unknown): readonly Field[] {
   const { type, properties, required } = record(schema);
   const named = Object.entries(record(properties));
@@ -99,8 +99,8 @@ export function fieldsOf(schema: unknown): readonly Field[] {
 }
 
 /**
- * Makes the answer's payload from the text of each field. The values arrive exactly as entered; otherwise this throws a sentence
- * for the person. An empty field is left out.
+ * Makes the response's payload from the text of each field. A value that would not arrive exactly as entered throws an error
+ * with a sentence for the person. An empty field is left out.
  */
 export function payloadOf(fields: readonly Field[], written: ReadonlyMap<string, string>): unknown {
   const values = fields.map((one) => [one.name, value(one, written.get(one.name) ?? "")] as const);
@@ -108,7 +108,7 @@ export function payloadOf(fields: readonly Field[], written: ReadonlyMap<string,
   return Object.fromEntries(values.filter(([, given]) => given !== undefined));
 }
 
-/** The answers of somebody who refuses all of it. */
+/** The responses that refuse every interrupt. */
 export function refusals(interrupts: readonly Interrupt[]): Resume[] {
   return interrupts.map(refuse);
 }
@@ -128,7 +128,7 @@ function field(name: string, schema: unknown, required: boolean): Field {
   return { ...base, kind: open || type === "string" ? "text" : "json" };
 }
 
-/** Choices as they are shown: no two look the same, and none is empty. */
+/** The shown texts of the choices: no two look the same, and none is empty. */
 function told(choices: readonly unknown[]): (readonly [string, unknown])[] {
   const seen = new Set<string>();
   return choices.map((value) => {
@@ -168,21 +168,21 @@ function value({ kind, label, required, choices, longest = Infinity }: Field, te
   }
 }
 
-/** A number as JSON writes it, without white space around it. NaN for all else, such as 007, 0x10 and 1,5. */
+/** Parses a number in JSON's syntax, without white space. NaN for anything else, such as 007, 0x10 and 1,5. */
 const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 function number(text: string): number {
   return NUMBER.test(text.trim()) ? Number(text) : NaN;
 }
 
-/** The number that stands there, or an error if it would arrive as another. */
+/** The number in the text, or an error if it would arrive as another number. */
 function exactly(label: string, text: string): number {
   const given = Number(text);
   if (decimal(text.trim()) !== decimal(String(given))) throw new Error(`“${label}” has more digits than can be sent exactly.`);
   return given;
 }
 
-/** The value of a number as text: its digits without zeros around them, and their place. */
+/** The value of a number as text: its significant digits and its exponent. */
 function decimal(text: string): string {
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = NUMBER.exec(text) ?? [];
   const all = (whole + fraction).replace(/^0+/, "");

@@ -1,15 +1,15 @@
-/** Of all drafts, whoever wrote them. */
+/** Begins the key of every draft, of every user. */
 const ALL = "carrel.draft.";
 
 /**
- * What a person has written and not sent, by thread. It lives as long as the window does, so that a reload or another
- * sign-in loses none of it, and it is one user's: those of anybody else are gone once the next one has signed in.
+ * The unsent text of a user, by thread. Drafts live as long as the window, so a reload or a new sign-in of the same user
+ * loses none. They belong to one user: when another user signs in, they are removed.
  */
 export class Drafts {
   readonly #prefix: string;
 
   constructor(user: string) {
-    // Encoded: a thread's id may hold a dot or a colon, and no user's keys may begin as another's.
+    // The user's id is encoded, so that no user's keys begin like those of another user.
     this.#prefix = `${ALL}${encodeURIComponent(user)}/`;
     this.#drop((key) => !key.startsWith(this.#prefix));
   }
@@ -23,11 +23,11 @@ export class Drafts {
       if (text === "") sessionStorage.removeItem(this.#prefix + threadId);
       else sessionStorage.setItem(this.#prefix + threadId, text);
     } catch {
-      // The browser's storage is full: the text is in the composer still, and only a reload would lose it.
+      // The browser's storage is full. The text stays in the composer, and only a reload would lose it.
     }
   }
 
-  /** Forgets all of them: the user leaves. */
+  /** Removes all drafts, when the user signs out. */
   clear(): void {
     this.#drop(() => true);
   }

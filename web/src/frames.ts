@@ -1,7 +1,7 @@
 import { useCallback, useSyncExternalStore } from "react";
 import type { CarrelClient, ClientState } from "carrel-client";
 
-/** The client's state, looked at once per frame of the screen at most: a replay comes in hundreds of pieces at once. */
+/** The client's state, read at most once per frame of the screen, because a replay arrives in hundreds of pieces at once. */
 export function useClientState(client: CarrelClient): ClientState {
   const subscribe = useCallback((changed: () => void): (() => void) => {
     let frame: number | undefined;
@@ -10,7 +10,7 @@ export function useClientState(client: CarrelClient): ClientState {
       changed();
     };
     const unsubscribe = client.subscribe(() => {
-      // A page that nobody sees has no frames.
+      // The browser draws no frames for a hidden page.
       if (document.hidden) changed();
       else frame ??= requestAnimationFrame(show);
     });

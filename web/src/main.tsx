@@ -8,11 +8,11 @@ import "./style.css";
 
 const root = createRoot(document.getElementById("root")!);
 
-// A browser keeps pages that are left and brings them back as they were, by when somebody else may have signed in.
+// A browser restores pages as they were left, and another person may have signed in since.
 window.addEventListener("pagehide", () => { document.documentElement.hidden = true; });
 window.addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); });
 
-/** Shows who is signed in their page, and everybody else the way in. */
+/** Shows a signed-in person their page, and everyone else the sign-in. */
 async function start(): Promise<void> {
   const config = await loadConfig();
   const signIn = new SignIn(config);

@@ -3,24 +3,24 @@ import type { Message, MessageRun, QueuedRun, ThreadState } from "carrel-client"
 
 type Part = Exclude<ThreadMessageLike["content"], string>[number];
 
-/** How a message stands, for its caption. */
+/** The state of a message, for its caption. */
 export interface Standing {
   readonly state?: QueuedRun["state"];
   readonly runId?: string;
   readonly incomplete?: boolean;
-  /** The model's answer reached the longest length that it may have. */
+  /** The model's answer reached the maximum length. */
   readonly cut?: boolean;
-  /** Of the last message of a run that is over: when it began, who answered, and with which model. */
+  /** For the last message of an ended run: its start, its agent and its model. */
   readonly run?: MessageRun;
 }
 
 interface Result {
   readonly content: string;
-  /** What became of a call that did not succeed. */
+  /** The outcome of a call that did not succeed. */
   readonly outcome?: string;
 }
 
-/** The last that was made of a message, and the results and the run that went into it. */
+/** The last converted form of a message, with the results and the run that it was made from. */
 interface Made {
   readonly like: ThreadMessageLike;
   readonly results: readonly (Result | undefined)[];
@@ -28,8 +28,8 @@ interface Made {
 }
 
 /**
- * Turns the view of a thread into what assistant-ui shows: tool results go into their calls, queued runs to the end. What
- * has not changed stays the same object, or each word of an answer would have the whole conversation made anew.
+ * Converts the view of a thread into assistant-ui's messages: tool results go into their calls, queued runs to the end.
+ * Unchanged messages stay the same objects. Otherwise each word of an answer would render the whole conversation again.
  */
 export class Likes {
   readonly #made = new WeakMap<Message, Made>();
@@ -95,19 +95,19 @@ function resultOf(message: Message): Result {
   return { content: message.content, ...(typeof outcome === "string" && { outcome }) };
 }
 
-/** What a thread that stands still lacks at its end, as far as the messages tell: runs leave no other trace. */
+/** How the last run of an idle thread failed, as far as its messages show it. */
 export function lack({ messages }: ThreadState): "answer" | "rest" | undefined {
   const last = messages.at(-1);
   if (last?.role === "user") return "answer";
   return last && ours(last).incomplete === true ? "rest" : undefined;
 }
 
-/** What the user wrote last. */
+/** The user's last text. */
 export function lastQuestion({ messages }: ThreadState): string | undefined {
   return messages.findLast((message) => message.role === "user")?.content;
 }
 
-/** What Carrel says of a message beside its text. */
+/** Carrel's metadata of a message. */
 function ours({ metadata }: Message): Readonly<Record<string, unknown>> {
   const all = metadata?.carrel;
   return typeof all === "object" && all !== null ? all as Record<string, unknown> : {};

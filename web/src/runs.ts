@@ -1,16 +1,16 @@
 import type { RunStats, RunInfo, RunPage } from "carrel-client";
 
-/** The rows that are here, newest first, and where the page behind them begins; without it there is none. */
+/** The loaded rows, newest first, and the cursor of the next page; undefined after the last page. */
 export interface Rows {
   readonly rows: readonly RunInfo[];
   readonly before?: string;
 }
 
-/** Puts a page into the rows. asked is the cursor that it was asked with; none: it is the first page. */
+/** Adds a page to the rows. asked is the cursor of its request; undefined for the first page. */
 export function putPage(known: Rows | undefined, { runs, before }: RunPage, asked?: string): Rows {
   if (known && asked !== undefined) {
     const merged = merge(known.rows, runs);
-    // If a first page has arrived since and left a gap, the rows of the gap are fetched first.
+    // If a newer first page left a gap, the rows of the gap are fetched first.
     return known.before === asked ? { rows: merged, ...(before !== undefined && { before }) } : { ...known, rows: merged };
   }
   if (known && before !== undefined && joins(known.rows, runs)) return { ...known, rows: merge(known.rows, runs) };
@@ -23,8 +23,8 @@ function merge(known: readonly RunInfo[], runs: readonly RunInfo[]): readonly Ru
 }
 
 /**
- * Whether a first page reaches rows that are known, so that none lies between it and those behind it. It has all runs that
- * have not ended, so a known one that it lacks has ended, and the known rows are not true any more.
+ * Whether a first page reaches known rows, so that no row is missing between them. The first page has all runs that have not
+ * ended. So a known running row that it lacks has ended, and the known rows are out of date.
  */
 function joins(known: readonly RunInfo[], runs: readonly RunInfo[]): boolean {
   const there = new Set(runs.map(({ runId }) => runId));
@@ -50,7 +50,7 @@ export function statusWord({ status }: RunInfo): string {
   }
 }
 
-/** How long it ran, or runs; nothing for a run that has not begun. */
+/** The duration so far; undefined for a run that has not begun. */
 export function ranFor({ started, ended }: RunInfo, now: number): string | undefined {
   return started === undefined ? undefined : duration((ended ?? Math.max(now, started)) - started);
 }
@@ -63,7 +63,7 @@ export function duration(ms: number): string {
   return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** What it used, in words. */
+/** The usage of a run, in words. */
 export function used({ modelCalls, toolCalls, events, outputBytes }: RunStats): string {
   return [count(modelCalls, "model call"), count(toolCalls, "tool call"), count(events, "event"), bytes(outputBytes)].join(", ");
 }

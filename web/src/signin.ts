@@ -1,6 +1,6 @@
 import { ErrorResponse, UserManager, WebStorageStateStore } from "oidc-client-ts";
 
-/** What the page server says of the deployment. */
+/** The page server's description of the deployment. */
 export interface Config {
   readonly websocket: string;
   readonly issuer: string;
@@ -18,13 +18,13 @@ export async function loadConfig(): Promise<Config> {
   return config as Config;
 }
 
-/** Who is signed in. */
+/** The person who is signed in. */
 export interface Person {
   readonly id: string;
   readonly name: string;
 }
 
-/** Tabs of one browser tell each other here who has signed out. Two tabs may be two users. */
+/** Tabs of one browser announce a sign-out on this channel, with the user. Two tabs may have two users. */
 const CHANNEL = "carrel";
 interface Notice {
   readonly signedOut: string;
@@ -32,19 +32,19 @@ interface Notice {
 /** How long a sign-out waits for the issuer to revoke a token, in ms. */
 const REVOKE_WITHIN = 3_000;
 
-/** What comes back from the issuer with its answer: where the page was, and whose it was. */
+/** The state that travels through the issuer and back: the page's address, its user, and the goal. */
 interface Left {
   readonly at: string;
   readonly whose?: string;
   readonly goal?: Goal;
 }
 
-/** What the page goes on with after a new sign-in that it asked for. */
+/** The task that the page continues after a new sign-in that it requested. */
 export type Goal = "erase";
 
 /**
- * Sign-in by authorization code with PKCE. A window has its own, so two windows can be two users; one page is one
- * person's for as long as it lives.
+ * Sign-in by authorization code with PKCE. Each window signs in for itself, so two windows can have two users. A page
+ * keeps its user for its whole life.
  */
 export class SignIn {
   readonly #users: UserManager;
@@ -52,9 +52,9 @@ export class SignIn {
   readonly #client: string;
   #person: string | undefined;
   #channel: BroadcastChannel | undefined;
-  /** The sign-in is over, and only a person can make another. */
+  /** The sign-in has ended, and only a person can make another. */
   over = false;
-  /** What the person left for a new sign-in to do. Nothing if somebody else came back. */
+  /** The task to continue after a new sign-in. Undefined if another person signed in. */
   goal: Goal | undefined;
 
   constructor(config: Config) {
@@ -62,19 +62,19 @@ export class SignIn {
     this.#users = new UserManager({
       authority: config.issuer, client_id: config.clientId, scope: config.scope, redirect_uri: this.#here,
       automaticSilentRenew: false, requestTimeoutInSeconds: 10,
-      // Nothing that another window, or who uses this browser next, could find.
+      // Session storage: other windows and the browser's next user cannot read it.
       userStore: new WebStorageStateStore({ store: sessionStorage }), stateStore: new WebStorageStateStore({ store: sessionStorage }),
     });
   }
 
-  /** Takes what the issuer sent back, if it did; returns who it is, or nothing if nobody is signed in. */
+  /** Handles the issuer's answer in the address, if there is one. Returns the person, or undefined without a sign-in. */
   async finish(): Promise<Person | undefined> {
     const query = new URLSearchParams(location.search);
     if (query.has("state") && (query.has("code") || query.has("error"))) {
       try {
         const user = await this.#users.signinCallback();
         const { at = "", whose, goal } = (user?.state ?? {}) as Partial<Left>;
-        // Somebody else than who left does not begin where that one was.
+        // Another person than the one who left begins on the start page.
         history.replaceState(null, "", whose === undefined || whose === user?.profile.sub ? `/${at}` : "/");
         if (whose !== undefined && whose === user?.profile.sub) this.goal = goal;
       } catch (error) {
@@ -89,7 +89,7 @@ export class SignIn {
     return { id: sub, name: preferred_username ?? name ?? sub };
   }
 
-  /** Leaves for the issuer's page, and comes back to where the page is now. */
+  /** Redirects to the issuer, which returns to the current address of the page. */
   async start(): Promise<void> {
     await this.#users.signinRedirect({ state: this.#left() });
   }
@@ -106,16 +106,16 @@ export class SignIn {
     await this.#users.signinRedirect({ max_age: 0, prompt: "login", state: this.#left(goal) });
   }
 
-  /** An access token of the page's own person that is good for another minute at least. */
+  /** Returns an access token of the page's own person that is valid for at least another minute. */
   token = async (): Promise<string> => {
     let user = await this.#users.getUser();
-    // A browser may bring a page back in whose window somebody else has signed in since.
+    // A browser may restore a page after another person has signed in in its window.
     if (user && user.profile.sub !== this.#person) user = null;
     if (!this.over && user && (user.expires_in ?? Infinity) < 60 && user.refresh_token) {
       try {
         user = await this.#users.signinSilent();
       } catch (error) {
-        // A token that is good for some seconds is used while it is. What the issuer has refused it will not give later.
+        // A token that is still valid is used until it expires. A refusal of the issuer is final.
         if (user?.expired && !(error instanceof ErrorResponse)) throw new Error("the sign-in service cannot be reached", { cause: error });
       }
     }
@@ -124,27 +124,27 @@ export class SignIn {
     return user.access_token;
   };
 
-  /** Calls the listener when the page's person signs out in another tab of this browser; returns what ends that. */
+  /** Calls the listener when the page's person signs out in another tab of this browser. Returns a function that stops it. */
   onSignedOut(listener: () => void): () => void {
     const channel = this.#channel = new BroadcastChannel(CHANNEL);
     channel.onmessage = ({ data }) => {
       if (this.#person !== undefined && (data as Partial<Notice> | null)?.signedOut === this.#person) listener();
     };
     const close = (): void => channel.close();
-    window.addEventListener("pagehide", close, { once: true }); // an open one keeps a browser from bringing the page back
+    window.addEventListener("pagehide", close, { once: true }); // an open channel keeps the browser from restoring the page
     return close;
   }
 
-  /** Drops the tokens of the page's person. The issuer is asked to revoke the refresh token. */
+  /** Removes the tokens of the page's person, and asks the issuer to revoke the refresh token. */
   async end(): Promise<void> {
     this.over = true;
     const user = await this.#users.getUser();
-    if (!user || user.profile.sub !== this.#person) return; // somebody else has signed in in this window since
+    if (!user || user.profile.sub !== this.#person) return; // another person has signed in in this window since
     await this.#revoke();
     await this.#users.removeUser();
   }
 
-  /** A failure is ignored: some issuers cannot revoke, and nobody stays signed in for that. */
+  /** Ignores a failure: some issuers cannot revoke, and the sign-out must succeed without it. */
   async #revoke(): Promise<void> {
     const revoked = this.#users.revokeTokens(["refresh_token"]).catch(() => {});
     await Promise.race([revoked, new Promise((done) => setTimeout(done, REVOKE_WITHIN))]);

@@ -3,7 +3,7 @@ import { approvalOf, argumentsOf, askedOf, editorOf, fieldsOf, isDecision, paylo
 
 const written = (of: Record<string, string>): ReadonlyMap<string, string> => new Map(Object.entries(of));
 
-describe("what is asked", () => {
+describe("an interrupt", () => {
   it("is named with its tool and arguments, whatever form they have", () => {
     const of = (carrel: unknown) => askedOf({ id: "i", reason: "tool_call", metadata: { carrel } });
     expect(of({ tool: "notes_delete", arguments: { id: 3 } })).toEqual({ tool: "notes_delete", args: '{\n  "id": 3\n}' });
@@ -11,14 +11,14 @@ describe("what is asked", () => {
     for (const odd of [undefined, null, "text", [1], { tool: 7 }]) expect(of(odd)).toEqual({});
   });
 
-  it("spells out what would deceive who decides", () => {
+  it("spells out characters that would deceive the person", () => {
     const carrel = { tool: "notes\u202e_clear", arguments: '{"to":"alice\u202emoc.live","code":"a\u200bb\u{e0041}"}' };
     expect(askedOf({ id: "i", reason: "tool_call", metadata: { carrel } })).toEqual({
       tool: "notes[U+202E]_clear", args: '{"to":"alice[U+202E]moc.live","code":"a[U+200B]b[U+E0041]"}',
     });
   });
 
-  it("is a decision if nothing is to be written", () => {
+  it("is a decision if it needs no form", () => {
     expect(isDecision({ id: "i", reason: "tool_call" })).toBe(true);
     expect(isDecision({ id: "i", reason: "confirmation" })).toBe(true);
     expect(isDecision({ id: "i", reason: "input_required" })).toBe(false);
@@ -51,7 +51,7 @@ describe("a form", () => {
     }
   });
 
-  it("offers choices that are no texts, and sends what they stand for", () => {
+  it("offers choices that are not texts, and sends their values", () => {
     const fields = fieldsOf({ type: "object", properties: { beds: { type: "integer", enum: [1, 2] }, late: { type: "boolean" } } });
     expect(fields.map(({ choices }) => choices.map(([shown]) => shown))).toEqual([["1", "2"], ["yes", "no"]]);
     expect(payloadOf(fields, written({ beds: "2", late: "no" }))).toEqual({ beds: 2, late: false });
@@ -78,7 +78,7 @@ describe("a form", () => {
   });
 });
 
-describe("what is entered arrives as entered, or is refused", () => {
+describe("a value arrives as entered, or is refused", () => {
   const one = (schema: unknown, text: string): unknown => payloadOf(fieldsOf(schema), written({ "": text }));
 
   it.each([
@@ -107,7 +107,7 @@ describe("what is entered arrives as entered, or is refused", () => {
     expect(() => payloadOf(optional, written({ note: "  " }))).toThrow("“note” has only spaces.");
   });
 
-  it("a choice among such as look the same", () => {
+  it("a choice among texts that look the same", () => {
     const fields = fieldsOf({ type: "object", properties: { of: { enum: ["1", 1, "", true, "true", "Zoë", "Zoe\u0308", "a\u200b", "a"] } } });
     const shown = fields[0]!.choices.map(([text]) => text);
     expect(shown).toEqual(['"1"', "1", '""', "true", '"true"', '"Zoë"', '"Zoe\u0308" (2)', "a[U+200B]", "a"]);
@@ -115,7 +115,7 @@ describe("what is entered arrives as entered, or is refused", () => {
     expect(() => payloadOf(fields, written({ of: "gone" }))).toThrow("Choose “of”.");
   });
 
-  it("JSON with each key once, and with what schemas of several types take", () => {
+  it("JSON with each key once, for schemas of several types", () => {
     expect(one({ anyOf: [{ type: "number" }, { type: "null" }] }, "5")).toBe(5);
     expect(one({ type: "array" }, '{"a:b":"1:2","__proto__":[{}]}')).toEqual(JSON.parse('{"a:b":"1:2","__proto__":[{}]}'));
     expect(() => one({ type: "array" }, '{"a":1,"b":{"c":1,"c":2}}')).toThrow("“Answer” has a key twice.");

@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.unstubAllGlobals());
 
-it("gives a page the tokens of its own person alone, whoever signs in in its window", async () => {
+it("gives a page only its own person's tokens after another sign-in in its window", async () => {
   signedIn("alice");
   const alices = new SignIn(config);
   expect(await alices.finish()).toMatchObject({ id: "alice" });
@@ -40,10 +40,10 @@ it("gives a page the tokens of its own person alone, whoever signs in in its win
   expect(await bobs.token()).toBe("token of bob");
 });
 
-it("keeps drafts for who wrote them, and forgets them once somebody else is there", () => {
+it("keeps drafts for their author, and removes them when another person signs in", () => {
   new Drafts("alice").put("t.1", "hers");
   expect(new Drafts("alice").get("t.1")).toBe("hers");
-  // One name and thread put together are not another's.
+  // The keys of two users never coincide.
   const other = new Drafts("alice.t");
   expect(other.get("1")).toBe("");
   other.put("2", "other");

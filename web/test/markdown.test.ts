@@ -17,7 +17,7 @@ describe("hostile shapes", () => {
   };
   it.each(Object.entries(shapes))("%s", (_, shape) => {
     expect(shown(`${shape}\nand after`)).toContain("and after");
-  }, 30_000); // a hundred times what they take; one that is read in quadratic time takes longer
+  }, 30_000); // a hundred times the expected duration; quadratic parsing takes longer
 });
 
 it("reads what people and models write", () => {
@@ -67,7 +67,7 @@ describe("shows where a link leads", () => {
     }
   });
 
-  it("keeps a text that turns direction to itself", () => {
+  it("isolates text that changes direction", () => {
     expect(shown("[א](https://evil.example)")).toContain('<bdi>א</bdi> <span class="place">(<bdi dir="ltr">evil.example</bdi>)</span>');
   });
 });

@@ -19,7 +19,7 @@ it("puts a result into the call of its own run, though another run's call has th
   expect(likes[2]!.content[0]).not.toHaveProperty("result");
 });
 
-it("shows queued runs below, with what stands in their way", () => {
+it("shows queued runs below, with the reason why they wait", () => {
   const likes = toLikes(thread([{ id: "a", role: "user", content: "first" }], {
     queue: [{ runId: "r", state: "queued", messages: [{ id: "b", role: "user", content: "second" }] }],
   }));
@@ -31,7 +31,7 @@ it("says that an answer was cut off", () => {
   expect(likes).toMatchObject([{ metadata: { custom: { incomplete: true } } }]);
 });
 
-it("makes only that anew which has changed", () => {
+it("converts only changed messages again", () => {
   const likes = new Likes();
   const question: Message = { id: "a", role: "user", content: "q" };
   const asks: Message = { id: "b", role: "assistant", content: "", toolCalls: [call("c1", "calculator")] };
@@ -45,7 +45,7 @@ it("makes only that anew which has changed", () => {
   expect(likes.of(thread([question, asks, { ...result, content: "2" }]))[1]!.content).toMatchObject([{ result: "2" }]);
 });
 
-it("says below the last message of a run when it began and who answered, once the run is over", () => {
+it("shows start and agent below the last message of an ended run", () => {
   const likes = new Likes();
   const messages: Message[] = [
     { id: "q", role: "user", content: "q" }, { id: "a", role: "assistant", content: "first" }, { id: "b", role: "assistant", content: "second" },

@@ -20,20 +20,20 @@ describe("the list of runs", () => {
     expect(putPage(both, page(undefined)).rows).toEqual([]);
   });
 
-  it("shows a run that goes on in its place, and not as running once the first page lacks it", () => {
+  it("keeps a continued run in its place, and not as running once the first page lacks it", () => {
     const first = putPage(undefined, page("c8", run("r9"), run("r8"), run("r1", "running")));
     expect(ids(first)).toBe("r9 r8 r1");
     expect(ids(putPage(first, page("c3", run("r4"), run("r3")), "c8"))).toBe("r9 r8 r4 r3 r1");
     expect(ids(putPage(first, page("c8", run("r9"), run("r8"))))).toBe("r9 r8");
   });
 
-  it("can stop what lives, and calls each status by a word", () => {
+  it("can stop live runs, and names each status", () => {
     expect(["queued", "admitted", "running"].map((status) => isLive(run("r", status)))).toEqual([true, true, true]);
     expect(["finished", "failed", "cancelled", "suspended"].map((status) => [isLive(run("r", status)), statusWord(run("r", status))]))
       .toEqual([[false, "Finished"], [false, "Failed"], [false, "Stopped"], [false, "Asked you"]]);
   });
 
-  it("tells times and figures", () => {
+  it("shows times and usage", () => {
     expect([1234, 59_900, 61_000, 3_660_000].map(duration)).toEqual(["1.2 s", "59 s", "1 min 1 s", "1 h 1 min"]);
     expect(ranFor({ ...run("r"), started: 1000, ended: 3000 }, 9000)).toBe("2.0 s");
     expect(ranFor({ ...run("r"), started: 1000 }, 500)).toBe("0.0 s");
