@@ -99,8 +99,8 @@ export class SignIn {
   }
 
   /**
-   * Leaves for the issuer's page, which must ask the person anew: its own session may be the one that was ended, or too old
-   * for the goal. Both parameters mean that, and some issuers know only one of them.
+   * Redirects to the issuer, which must ask the person to sign in again: its own session may have been ended, or may be
+   * too old for the goal. Both parameters request this, and some issuers support only one of them.
    */
   async anew(goal?: Goal): Promise<void> {
     await this.#users.signinRedirect({ max_age: 0, prompt: "login", state: this.#left(goal) });
