@@ -214,39 +214,39 @@ func violationGuards() []guard {
 func canaryGuards() []guard {
 	return []guard{
 		{
-			name: "canary: frames between two tries are searched", file: "infra/cli/canary/try.go",
-			test: "./infra/cli/canary TestWhatIsNoAnswer",
-			from: `	defer c.search(typ)`, to: `	c.searched = len(c.one.since(0))
+			name: "canary: frames between two attempts are searched", file: "infra/cli/canary/try.go",
+			test: "./infra/cli/canary TestAsk_LostByAPIGateway",
+			from: `	defer c.search(typ)`, to: `	c.searched = len(c.attacker.since(0))
 	defer c.search(typ)`,
 		},
 		{
 			name: "canary: a request that is lost each time has no answer", file: "infra/cli/canary/person.go",
-			test: "./infra/cli/canary TestWhatIsNoAnswer",
+			test: "./infra/cli/canary TestAsk_LostByAPIGateway",
 			from: `if err != nil || !m.lost {`, to: `if err != nil || !m.lost || try == mostTries {`,
 		},
 		{
 			name: "canary: the victim sends while the attacker watches", file: "infra/cli/canary/state.go",
-			test: "./infra/cli/canary TestALeakIsNoticed",
-			from: `"/say "+c.secret("what the other said while the one watched")`, to: `"/say nothing"`,
+			test: "./infra/cli/canary TestCanary_PlantedLeak",
+			from: `"/say "+c.secret("the victim's words while the attacker watched")`, to: `"/say nothing"`,
 		},
 		{
 			name: "canary: it receives the frames", file: "infra/cli/canary/try.go",
-			test: "./infra/cli/canary TestALeakIsNoticed",
-			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.one == nil {`,
+			test: "./infra/cli/canary TestCanary_PlantedLeak",
+			from: `if contains(m.raw, text) {`, to: `if contains(m.raw, text) && c.attacker == nil {`,
 		},
 		{
 			name: "canary: it compares also without a run's end", file: "infra/cli/canary/state.go",
-			test: "./infra/cli/canary TestAnEndThatDoesNotCome",
+			test: "./infra/cli/canary TestSettle_MissingEnd",
 			from: `if lookErr == nil {`, to: `if lookErr == nil && err == nil {`,
 		},
 		{
 			name: "canary: late frames are searched", file: "infra/cli/canary/try.go",
-			test: "./infra/cli/canary TestWhatComesLateIsSearched",
-			from: `came := c.one.since(c.searched)`, to: `came := c.one.since(len(c.one.since(0)))`,
+			test: "./infra/cli/canary TestSearch_LateMessage",
+			from: `received := c.attacker.since(c.searched)`, to: `received := c.attacker.since(len(c.attacker.since(0)))`,
 		},
 		{
 			name: "canary: a stack with another address is not the local one", file: "infra/cli/canary/main.go",
-			test: "./infra/cli/canary TestWhatKeepsItFromRunning",
+			test: "./infra/cli/canary TestCanary_CannotRun",
 			from: `if flags.NArg() > 0 {`, to: `if flags.NArg() > 9 {`,
 		},
 		{

@@ -133,6 +133,7 @@ it("continues an answer after its socket is cut", async () => {
   await alice.send("/stream 150 50");
   await alice.answer("10 ");
   await cuts.at(-1)!();
+  await expect.poll(() => cuts.length).toBe(2); // the page has connected again
   await alice.answer("40 ");
   await cuts.at(-1)!();
   await alice.answer("150 ");

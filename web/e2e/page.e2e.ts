@@ -277,16 +277,16 @@ it("deletes a thread in all windows, after asking", async () => {
   const name = somebody();
   const first = await open(name);
   await first.send("/say the kept thread");
-  await first.threads.filter({ hasText: "stays" }).waitFor();
+  await first.threads.filter({ hasText: "kept thread" }).waitFor();
   await first.quiet();
   await first.page.getByRole("button", { name: "New thread" }).click();
   await first.send("/say the deleted thread");
-  await first.threads.filter({ hasText: "goes" }).waitFor();
+  await first.threads.filter({ hasText: "deleted thread" }).waitFor();
   await first.quiet();
   const second = await open(name, first.hash);
   await second.answers.getByText("the deleted thread").waitFor();
   const ask = async (): Promise<void> => {
-    await first.threads.filter({ hasText: "goes" }).getByRole("button", { name: /^Actions for/ }).click();
+    await first.threads.filter({ hasText: "deleted thread" }).getByRole("button", { name: /^Actions for/ }).click();
     await first.page.getByRole("menuitem", { name: "Delete" }).click();
   };
   await ask();
@@ -296,13 +296,13 @@ it("deletes a thread in all windows, after asking", async () => {
   await expect.poll(() => first.focused()).toMatch(/^Actions for/);
   await ask();
   await first.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  for (const window of [first, second]) await window.threads.filter({ hasText: "goes" }).waitFor({ state: "detached" });
+  for (const window of [first, second]) await window.threads.filter({ hasText: "deleted thread" }).waitFor({ state: "detached" });
   await first.page.getByText("Ask something.").waitFor();
   await expect.poll(() => first.focused()).toBe("Message");
   await second.page.getByText("This thread was deleted.").waitFor();
   await second.fit();
   await second.page.reload();
-  await second.threads.filter({ hasText: "stays" }).waitFor();
+  await second.threads.filter({ hasText: "kept thread" }).waitFor();
   expect(await second.threads.count()).toBe(1);
 });
 

@@ -12,13 +12,13 @@ import (
 	"carrel/shared/wire"
 )
 
-// attempt is one try with a frame, about things of the other's or of nobody's.
+// attempt is a frame about the victim's ids or about absent ones.
 type attempt struct {
-	frame func(t things, n int64) map[string]any
-	alike bool // the two answers must be the same, but for the things' names
+	frame func(t ids, n int64) map[string]any
+	alike bool // the two answers must be equal except for the ids
 }
 
-// attempts are the tries of one type; none if it has no case.
+// attempts returns the attempts of one type; none if the type has no case.
 func attempts(typ wire.Type, own string, erase bool) []attempt {
 	frame := func(fields ...any) map[string]any {
 		f := map[string]any{"type": typ}
@@ -28,10 +28,10 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 		return f
 	}
 	eachThread := func(fields ...any) (all []attempt) {
-		for _, thread := range []func(things) chat.ThreadID{
-			func(t things) chat.ThreadID { return t.said }, func(t things) chat.ThreadID { return t.asks }, func(t things) chat.ThreadID { return t.live },
+		for _, thread := range []func(ids) chat.ThreadID{
+			func(t ids) chat.ThreadID { return t.said }, func(t ids) chat.ThreadID { return t.asks }, func(t ids) chat.ThreadID { return t.live },
 		} {
-			all = append(all, attempt{func(t things, _ int64) map[string]any {
+			all = append(all, attempt{func(t ids, _ int64) map[string]any {
 				return frame(append([]any{"threadId", thread(t)}, fields...)...)
 			}, true})
 		}
@@ -40,13 +40,13 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 	switch typ {
 	case wire.TypeHello:
 		return []attempt{
-			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.said) }, true},
-			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.said, "cursor", cursor(t)) }, true},
-			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.asks) }, true},
-			{func(t things, n int64) map[string]any { return frame("n", n, "threadId", t.live) }, true},
+			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.said) }, true},
+			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.said, "cursor", cursor(t)) }, true},
+			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.asks) }, true},
+			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.live) }, true},
 		}
 	case wire.TypePing:
-		return append(eachThread(), attempt{func(t things, _ int64) map[string]any { return frame("threadId", t.said, "cursor", cursor(t)) }, true})
+		return append(eachThread(), attempt{func(t ids, _ int64) map[string]any { return frame("threadId", t.said, "cursor", cursor(t)) }, true})
 	case wire.TypeHistory:
 		return append(eachThread(), eachThread("before", 1000)...)
 	case wire.TypeRename:
@@ -55,9 +55,9 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 		return eachThread()
 	case wire.TypeCancel:
 		return []attempt{
-			{func(t things, _ int64) map[string]any { return frame("runId", t.liveRun) }, true},
-			{func(t things, _ int64) map[string]any { return frame("runId", t.saidRun) }, true},
-			{func(t things, _ int64) map[string]any { return frame("runId", t.asksRun) }, true},
+			{func(t ids, _ int64) map[string]any { return frame("runId", t.liveRun) }, true},
+			{func(t ids, _ int64) map[string]any { return frame("runId", t.saidRun) }, true},
+			{func(t ids, _ int64) map[string]any { return frame("runId", t.asksRun) }, true},
 		}
 	case wire.TypeThreads, wire.TypeRuns:
 		return listAttempts(frame, typ)
@@ -69,39 +69,40 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 	return lastAttempts(typ, frame, erase)
 }
 
-// lastAttempts are those of frames that name nobody. Confirmed, they would end the one's account, or its session.
+// lastAttempts returns the attempts with frames that name no id. With a confirmation they would end the attacker's session or
+// erase the attacker.
 func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, erase bool) []attempt {
 	switch typ {
 	case wire.TypeSignOut:
-		return []attempt{{func(things, int64) map[string]any { return frame("everywhere", false) }, true}}
+		return []attempt{{func(ids, int64) map[string]any { return frame("everywhere", false) }, true}}
 	case wire.TypeErase:
-		return []attempt{{func(things, int64) map[string]any { return frame("confirm", erase) }, false}}
+		return []attempt{{func(ids, int64) map[string]any { return frame("confirm", erase) }, false}}
 	}
 	return nil
 }
 
-// listAttempts are pages from the top, and behind a row of the other's or of nobody's.
+// listAttempts returns requests for the first page, and for the page after a row of the victim or an absent one.
 func listAttempts(frame func(fields ...any) map[string]any, typ wire.Type) []attempt {
-	top := func(things, int64) map[string]any { return frame() }
-	if typ == wire.TypeRuns { // of the one's own cancels, with their names
-		return []attempt{{top, false}, {func(t things, _ int64) map[string]any {
+	top := func(ids, int64) map[string]any { return frame() }
+	if typ == wire.TypeRuns { // the attacker's own runs are in it
+		return []attempt{{top, false}, {func(t ids, _ int64) map[string]any {
 			return frame("before", listCursor("R#", string(t.saidRun)), "limit", 100)
 		}, false}}
 	}
-	return []attempt{{top, true}, {func(t things, _ int64) map[string]any {
+	return []attempt{{top, true}, {func(t ids, _ int64) map[string]any {
 		return frame("before", listCursor("T#1#", string(t.said)), "limit", 100)
 	}, true}}
 }
 
-// listCursor is a cursor of a list as the server makes it of a row with this id.
+// listCursor makes a list cursor as the server does, for a row with this id.
 func listCursor(prefix, id string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(prefix + "9999999999999#" + id))
 }
 
-func cursor(t things) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }
+func cursor(t ids) map[string]any { return map[string]any{"epoch": t.epoch, "seq": 0} }
 
 func answerAttempts(frame func(fields ...any) map[string]any) []attempt {
-	return []attempt{{func(t things, n int64) map[string]any {
+	return []attempt{{func(t ids, n int64) map[string]any {
 		answer := map[string]any{"interruptId": t.question, "status": "resolved", "payload": map[string]any{"approved": true}}
 		return frame("type", wire.TypeRun, "n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{}, "resume", []any{answer})
 	}, true}}
@@ -110,10 +111,10 @@ func answerAttempts(frame func(fields ...any) map[string]any) []attempt {
 func runAttempts(frame func(fields ...any) map[string]any, own string) []attempt {
 	said := []map[string]any{{"id": client.NewID(), "role": "user", "content": "/say " + own}}
 	return []attempt{
-		{func(t things, n int64) map[string]any {
+		{func(t ids, n int64) map[string]any {
 			return frame("n", n, "runId", t.saidRun, "threadId", t.said, "messages", said)
 		}, true},
-		{func(t things, n int64) map[string]any {
+		{func(t ids, n int64) map[string]any {
 			return frame("n", n, "runId", client.NewID(), "threadId", t.live, "messages", said, "whenBusy", "interrupt")
 		}, true},
 	}
@@ -121,8 +122,8 @@ func runAttempts(frame func(fields ...any) map[string]any, own string) []attempt
 
 func contains(raw []byte, text string) bool { return text != "" && bytes.Contains(raw, []byte(text)) }
 
-// shape is an answer without what differs between any two: the names of the things, numbers and times of the moment.
-func shape(raw []byte, t things) string {
+// shape returns an answer without the ids, numbers and times that differ between any two answers.
+func shape(raw []byte, t ids) string {
 	var fields map[string]any
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return "no JSON"

@@ -29,7 +29,7 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 	return status, o.String(), e.String()
 }
 
-// On a stack that keeps its users apart nothing comes through, and there is a line for each type of frame.
+// On a stack that isolates its users nothing leaks, and the report has a line for each type of frame.
 func TestCanary(t *testing.T) {
 	t.Attr("row", "E2: on a running stack, one user fails to reach another")
 	file := new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile()
@@ -40,21 +40,21 @@ func TestCanary(t *testing.T) {
 		t.Errorf("exit status %d, %s", status, errs)
 	}
 	for _, typ := range wire.ClientTypes() {
-		if len(attempts(typ, "", true)) == 0 || !strings.Contains(out, string(typ)+strings.Repeat(" ", 9-len(typ))+"nothing came through (tries: ") {
+		if len(attempts(typ, "", true)) == 0 || !strings.Contains(out, string(typ)+strings.Repeat(" ", 9-len(typ))+"no leak (attempts: ") {
 			t.Errorf("%s was not tried", typ)
 		}
 	}
-	for _, line := range []string{"resume   nothing came through (tries: 1)", "then     nothing came through (tries: 1)"} {
+	for _, line := range []string{"resume   no leak (attempts: 1)", "then     no leak (attempts: 1)"} {
 		if !strings.Contains(out, line) {
-			t.Errorf("it does not say %q", line)
+			t.Errorf("the output lacks %q", line)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d types of frames, one user trying to reach another: %d of them came through", len(wire.ClientTypes()), strings.Count(out, "LEAK")))
+	t.Attr("figure", fmt.Sprintf("%d types of frames from an attacker: %d leaks", len(wire.ClientTypes()), strings.Count(out, "LEAK")))
 }
 
-// leaky makes the function message keep, by the thread's name alone, the pages of history that it answers and which
-// connections watch, and a run post to all that watch a thread of its name. What is kept is beside the processes: of those
-// there may be two, and then the one who tries need not meet the one that knows something.
+// leaky plants a leak: the function message keeps pages of history and watching connections by the thread's id alone, and a
+// run posts to all connections that watch a thread of its id. The leak keeps its data in files, because two processes of
+// message may run and the attacker may reach the other one.
 func leaky(t *testing.T) (overlay string) {
 	t.Helper()
 	pages, watchers := t.TempDir()+"/", t.TempDir()+"/"
@@ -118,31 +118,30 @@ func root(t *testing.T) string {
 	return root
 }
 
-// On a stack whose function message keeps something of one user for the next, and whose runs post to whoever watches a thread
-// of the name, what the other said comes through, and the exit status says so.
-func TestALeakIsNoticed(t *testing.T) {
+// On a stack with planted leaks the canary reports them, and its exit status is 1.
+func TestCanary_PlantedLeak(t *testing.T) {
 	t.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+leaky(t)))
 	status, out, errs := canaryAt(t, "-endpoints", new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile())
 	t.Logf("%s%s", out, errs)
 	if status != statusLeak {
 		t.Errorf("exit status %d", status)
 	}
-	for _, leak := range []string{"history  LEAK: the other's words came through", "then     LEAK: what the other said while the one watched came through"} {
+	for _, leak := range []string{"history  LEAK: the victim's words leaked", "then     LEAK: the victim's words while the attacker watched leaked"} {
 		if !strings.Contains(out, leak) {
-			t.Errorf("it does not say %q", leak)
+			t.Errorf("the output lacks %q", leak)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d leaks told of a stack that keeps histories and watchers by name", strings.Count(out, "LEAK")))
+	t.Attr("figure", fmt.Sprintf("%d leaks found on a stack that keeps histories and watchers by thread id", strings.Count(out, "LEAK")))
 	for line := range strings.Lines(out + errs) {
 		if strings.Contains(line, "canary-") {
-			t.Errorf("it shows what came through: %s", line)
+			t.Errorf("it shows leaked data: %s", line)
 		}
 	}
 }
 
-// A frame that API Gateway loses each time was not answered: neither is that a good sign, nor are two such answers alike. And
-// what comes to the one between two tries is looked through as well.
-func TestWhatIsNoAnswer(t *testing.T) {
+// A frame that API Gateway loses each time has no answer. The canary then fails, also if two such errors are equal. Messages
+// between two attempts are searched as well.
+func TestAsk_LostByAPIGateway(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 		if err != nil {
@@ -165,41 +164,41 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	p, err := connect(t.Context(), "the one", server.URL, "token")
+	p, err := connect(t.Context(), "the attacker", server.URL, "token")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.close()
-	c := &canary{one: p, theirs: newThings(), nobodys: newThings(), secrets: map[string]string{"theirs": "a word"}, report: report{}}
+	c := &canary{attacker: p, existing: newIDs(), absent: newIDs(), secrets: map[string]string{"theirs": "a word"}, report: report{}}
 	err = c.attempt(t.Context(), wire.TypePing, attempts(wire.TypePing, "", false)[0])
 	if err == nil || !strings.Contains(err.Error(), "3 times") || len(c.report.of(wire.TypePing).leaks) != 1 {
 		t.Errorf("%v, and found %v", err, c.report.leaks())
 	}
 	if _, err := p.ask(t.Context(), map[string]any{"type": wire.TypePing}); err == nil {
-		t.Error("what API Gateway has lost was answered")
+		t.Error("a frame that API Gateway lost counts as answered")
 	}
 	err = c.attempt(t.Context(), wire.TypeCancel, attempts(wire.TypeCancel, "", false)[0])
 	if err == nil || len(c.report.of(wire.TypeCancel).leaks) != 1 {
-		t.Errorf("what came between two tries was not looked through: %v, and found %v", err, c.report.leaks())
+		t.Errorf("a message between two attempts was not searched: %v, and found %v", err, c.report.leaks())
 	}
 }
 
-// What keeps it from being run is said, and is not taken for a good sign.
-func TestWhatKeepsItFromRunning(t *testing.T) {
+// The canary reports the reason why it cannot run, and its exit status is 2.
+func TestCanary_CannotRun(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "endpoints.json")
 	for want, args := range map[string][]string{
 		"make run":            {"-endpoints", missing},
 		"TOKEN_A and TOKEN_B": {"-url", "wss://somewhere.invalid/v1"},
 		"flag provided":       {"-nothing"},
-		"named by -url":       {"-endpoints", missing, "wss://somewhere.invalid/v1"},
+		"with -url":           {"-endpoints", missing, "wss://somewhere.invalid/v1"},
 	} {
 		if status, _, errs := canaryAt(t, args...); status != statusNotRun || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit status %d, %q", args, status, errs)
 		}
 	}
 	killed := filepath.Join(t.TempDir(), "endpoints.json")
-	nobody := "http://127.0.0.1:1"
-	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody, Table: "x"}).Write(killed); err != nil {
+	closed := "http://127.0.0.1:1"
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: closed, DynamoDB: closed, Table: "x"}).Write(killed); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, errs := canaryAt(t, "-endpoints", killed); status != statusNotRun || !strings.Contains(errs, "start it with make run") {

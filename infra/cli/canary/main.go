@@ -1,5 +1,5 @@
-// Command canary is two users of a running stack, local or deployed, of whom one tries to reach the other by every type
-// of frame: make canary. Its exit status is 0 if nothing came through, 1 if anything did, and 2 if it could not be run.
+// Command canary acts as two users of a running stack, local or deployed: an attacker who tries to reach a victim with every
+// type of frame (make canary). Its exit status is 0 if nothing leaked, 1 if anything did, and 2 if it could not finish.
 package main
 
 import (
@@ -35,30 +35,30 @@ func main() {
 	os.Exit(status)
 }
 
-// world is what is around the command.
+// world holds the command's environment variables and outputs.
 type world struct {
 	getenv   func(string) string
 	out, err io.Writer
 }
 
-// place is the stack that is asked, and as whom.
+// place is the stack under test, with the tokens of both users.
 type place struct {
 	url    string
-	tokens [2]string // of the one who tries, and of the other
-	erase  bool      // the one who tries is made up, and may be erased
+	tokens [2]string // of the attacker and of the victim
+	erase  bool      // the attacker is a made-up user and may be erased
 }
 
 func run(ctx context.Context, args []string, w world) int {
 	flags := flag.NewFlagSet("canary", flag.ContinueOnError)
 	flags.SetOutput(w.err)
-	to := flags.String("url", "", "the WebSocket of a deployed stack, its output WebSocket (default: the local stack that runs)")
-	file := flags.String("endpoints", endpoints.Default, "where the running local stack says where it is")
-	patience := flags.Duration("for", 3*time.Minute, "how long all of it may take")
+	to := flags.String("url", "", "the output WebSocket of a deployed stack (default: the running local stack)")
+	file := flags.String("endpoints", endpoints.Default, "the file in which the running local stack lists its endpoints")
+	patience := flags.Duration("for", 3*time.Minute, "the time limit of the whole run")
 	if err := flags.Parse(args); err != nil {
 		return statusNotRun
 	}
-	if flags.NArg() > 0 { // which may be a stack's address: the one that was not meant must not be found clean
-		fmt.Fprintf(w.err, "canary: it takes flags only, not %q: a deployed stack is named by -url\n", flags.Arg(0))
+	if flags.NArg() > 0 { // it may be a stack's address, and the canary must not report on another stack
+		fmt.Fprintf(w.err, "canary: unexpected argument %q: name a deployed stack with -url\n", flags.Arg(0))
 		return statusNotRun
 	}
 	ctx, cancel := context.WithTimeout(ctx, *patience)
@@ -74,11 +74,11 @@ func run(ctx context.Context, args []string, w world) int {
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(w.err, "canary: it could not be run to its end, and so what it says is not all:", visible.Text(err.Error()))
+		fmt.Fprintln(w.err, "canary: could not finish, so this report is incomplete:", visible.Text(err.Error()))
 	}
 	switch {
-	case len(r.leaks()) > 0: // whatever else went wrong
-		fmt.Fprintf(w.err, "canary: %d of the tries came through\n", len(r.leaks()))
+	case len(r.leaks()) > 0: // also after an error
+		fmt.Fprintf(w.err, "canary: %d leaks\n", len(r.leaks()))
 		return statusLeak
 	case err != nil:
 		return statusNotRun
@@ -86,14 +86,14 @@ func run(ctx context.Context, args []string, w world) int {
 	return statusClean
 }
 
-// find is where the stack is and who the two are.
+// find returns the stack under test and the tokens of both users.
 func find(ctx context.Context, to, file string, getenv func(string) string) (place, error) {
 	p := place{url: to, tokens: [2]string{getenv("TOKEN_A"), getenv("TOKEN_B")}}
 	endpoint, users := getenv("TOKEN_ENDPOINT"), [2]string{"canary-a", "canary-b"}
 	if to == "" {
 		local, err := endpoints.Read(file)
 		if err != nil {
-			return p, fmt.Errorf("%w, or name a deployed one by URL, its output WebSocket", err)
+			return p, fmt.Errorf("%w, or name a deployed stack with URL, its output WebSocket", err)
 		}
 		p, endpoint = place{url: local.WebSocket, erase: true}, local.Token
 		mark := client.NewID()
@@ -104,8 +104,9 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 			continue
 		}
 		if endpoint == "" {
-			return p, errors.New("who the two users are is not said: set TOKEN_A and TOKEN_B to access tokens that the stack " +
-				"accepts, of two users who are nobody's, or TOKEN_ENDPOINT to where POST user=canary-a answers {\"access_token\"}")
+			return p, errors.New("the tokens of the two users are missing: set TOKEN_A and TOKEN_B to access tokens that the stack " +
+				"accepts, of two users without a person, or set TOKEN_ENDPOINT to the address that answers " +
+				"POST user=canary-a with {\"access_token\"}")
 		}
 		var err error
 		if p.tokens[i], err = endpoints.SignIn(ctx, endpoint, user); err != nil {
@@ -116,12 +117,12 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 		}
 	}
 	if subject(p.tokens[0]) == subject(p.tokens[1]) {
-		return p, errors.New("both tokens are of one user: the two must be two")
+		return p, errors.New("both tokens are of one user: the canary needs two")
 	}
 	return p, nil
 }
 
-// subject is whose token it says that it is; what cannot be read is whose the token itself is.
+// subject returns the subject that a token claims, without verification. For an unreadable token it returns the token.
 func subject(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

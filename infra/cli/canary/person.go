@@ -16,19 +16,19 @@ import (
 	"carrel/shared/wire"
 )
 
-// patience is how long one answer is waited for; a cold start is in it.
+// patience is the time to wait for one answer, a cold start included.
 const patience = 20 * time.Second
 
-// mostTries is how often one frame is sent.
+// mostTries is how often a frame is sent at most.
 const mostTries = 3
 
-// person is one user on one socket, with every message that ever came.
+// person is a user on one socket, with every received message.
 type person struct {
 	name   string
 	socket *websocket.Conn
-	ended  chan struct{} // closed when nothing more comes
+	ended  chan struct{} // closed when the reader has ended
 	n      int64         // of hellos and runs
-	ends   time.Duration // how long the end of a run is waited for
+	ends   time.Duration // the time to wait for the end of a run
 
 	mu       sync.Mutex
 	messages []message
@@ -36,14 +36,14 @@ type person struct {
 	changed  chan struct{}
 }
 
-// message is one frame as it came, its parts joined; frame is nil if it is none that is known.
+// message is a received frame, with its parts joined. frame is nil for an unknown type.
 type message struct {
 	raw   []byte
 	frame wire.ServerFrame
-	lost  bool // API Gateway's own: what was asked may not have arrived
+	lost  bool // API Gateway's own error: the request may not have arrived
 }
 
-// connect opens a user's socket, as a browser does.
+// connect opens a user's socket as a browser does.
 func connect(ctx context.Context, name, url, token string) (*person, error) {
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -53,7 +53,7 @@ func connect(ctx context.Context, name, url, token string) (*person, error) {
 		if response != nil {
 			status = response.Status
 		}
-		return nil, fmt.Errorf("%s cannot connect (%s; is the token still good?): %w", name, status, err)
+		return nil, fmt.Errorf("%s cannot connect (%s; is the token still valid?): %w", name, status, err)
 	}
 	socket.SetReadLimit(1 << 20)
 	p := &person{name: name, socket: socket, ends: patience, ended: make(chan struct{}), changed: make(chan struct{})}
@@ -91,7 +91,7 @@ func (p *person) read(ctx context.Context) {
 	}
 }
 
-// whole joins parts; a part that is not the last is nothing yet.
+// whole joins parts. It returns an empty message for a part that is not the last.
 func whole(joiner *wire.Joiner, raw []byte) (message, error) {
 	frame, err := wire.DecodeServer(raw)
 	if part, ok := frame.(*wire.Part); ok {
@@ -102,20 +102,20 @@ func whole(joiner *wire.Joiner, raw []byte) (message, error) {
 	}
 	lost := errors.Is(err, wire.ErrGateway)
 	if lost || errors.Is(err, wire.ErrUnknownType) {
-		return message{raw: raw, lost: lost}, nil // it is looked through all the same
+		return message{raw: raw, lost: lost}, nil // it is searched all the same
 	}
 	return message{raw: raw, frame: frame}, err
 }
 
-// since are the messages that came after the first n.
+// since returns the messages after the first n.
 func (p *person) since(n int) []message {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.messages[min(n, len(p.messages)):len(p.messages):len(p.messages)]
 }
 
-// await waits until one of the messages after the first n is as wanted.
-func (p *person) await(ctx context.Context, n int, what string, wanted func(message) bool) (message, error) {
+// await waits for a message after the first n that meets the condition.
+func (p *person) await(ctx context.Context, n int, what string, matches func(message) bool) (message, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -123,7 +123,7 @@ func (p *person) await(ctx context.Context, n int, what string, wanted func(mess
 		changed, failed := p.changed, p.failed
 		p.mu.Unlock()
 		for _, m := range p.since(n) {
-			if wanted(m) {
+			if matches(m) {
 				return m, nil
 			}
 		}
@@ -138,8 +138,8 @@ func (p *person) await(ctx context.Context, n int, what string, wanted func(mess
 	}
 }
 
-// ask sends a frame's fields and waits for its answer, whatever that is. A frame that API Gateway has lost is sent again, and
-// one that it loses each time has no answer.
+// ask sends a frame and returns its answer, also an error. It sends a frame that API Gateway has lost again, up to mostTries
+// times, and then fails.
 func (p *person) ask(ctx context.Context, fields map[string]any) (message, error) {
 	id := client.NewID()
 	fields["requestId"] = id
@@ -159,7 +159,7 @@ func (p *person) ask(ctx context.Context, fields map[string]any) (message, error
 			return m, err
 		}
 		if try == mostTries {
-			return message{}, fmt.Errorf("%s sent %s %d times, and was told each time: %s", p.name, fields["type"], try, m.raw)
+			return message{}, fmt.Errorf("%s sent %s %d times and received each time: %s", p.name, fields["type"], try, m.raw)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (p *person) next() int64 {
 	return p.n
 }
 
-// says has a run say a text on a thread; it does not wait for its end.
+// says starts a run that says a text on a thread. It does not wait for the end of the run.
 func (p *person) says(ctx context.Context, thread chat.ThreadID, run chat.RunID, text string) error {
 	m, err := p.ask(ctx, map[string]any{"type": wire.TypeRun, "n": p.next(), "runId": run, "threadId": thread,
 		"messages": []map[string]any{{"id": string(run) + ".1", "role": "user", "content": text}}})

@@ -7,13 +7,13 @@ import (
 	"carrel/shared/wire"
 )
 
-// afterwards stands for a type where what came through is of no one try.
+// afterwards stands in place of a type for leaks that belong to no single attempt.
 const afterwards wire.Type = "then"
 
-// answers stands for a run that answers the other's question. There is none if no tool asks: then it is not tried.
+// answers stands in place of a type for a run that answers the victim's question. It is not tried if no tool asks.
 const answers wire.Type = "resume"
 
-// report is what came of the tries, by type.
+// report counts attempts and leaks by type.
 type report map[wire.Type]*tally
 
 type tally struct {
@@ -30,14 +30,14 @@ func (r report) of(typ wire.Type) *tally {
 
 func (r report) tried(typ wire.Type) { r.of(typ).tries++ }
 
-// leak notes what came through, once.
+// leak records a leak once.
 func (r report) leak(typ wire.Type, what string) {
 	if t := r.of(typ); !slices.Contains(t.leaks, what) {
 		t.leaks = append(t.leaks, what)
 	}
 }
 
-// leaks are all that came through.
+// leaks returns all leaks.
 func (r report) leaks() (all []string) {
 	for _, t := range r {
 		all = append(all, t.leaks...)
@@ -45,7 +45,7 @@ func (r report) leaks() (all []string) {
 	return all
 }
 
-// lines are for a person: one a type, and one for each thing that came through.
+// lines returns the report for a person: one line for each type, and one for each leak.
 func (r report) lines() (all []string) {
 	for _, typ := range append(order(), answers, afterwards) {
 		t := r.of(typ)
@@ -57,7 +57,7 @@ func (r report) lines() (all []string) {
 		case t.tries == 0:
 			all = append(all, fmt.Sprintf("%-8s was not tried", typ))
 		default:
-			all = append(all, fmt.Sprintf("%-8s nothing came through (tries: %d)", typ, t.tries))
+			all = append(all, fmt.Sprintf("%-8s no leak (attempts: %d)", typ, t.tries))
 		}
 	}
 	return all

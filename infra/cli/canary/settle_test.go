@@ -16,10 +16,10 @@ import (
 	"carrel/shared/wire"
 )
 
-// little is as much of a stack as the end of a go asks for. It never tells of the end of a run.
+// little is a server with as much of a stack as settle needs. It never reports the end of a run.
 type little struct {
-	things things
-	taken  atomic.Bool // the one has deleted what the other has
+	ids   ids
+	taken atomic.Bool // the attacker has deleted the victim's threads
 }
 
 func (l *little) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -67,29 +67,29 @@ func (l *little) answer(typ wire.Type, id string, thread chat.ThreadID) wire.Ser
 	case wire.TypeRuns:
 		list := &wire.RunList{RequestID: id}
 		if there {
-			list.Runs = []wire.RunInfo{{RunID: l.things.liveRun, Status: chat.RunRunning}}
+			list.Runs = []wire.RunInfo{{RunID: l.ids.liveRun, Status: chat.RunRunning}}
 		}
 		return list
 	}
 	return &wire.Done{RequestID: id, ThreadID: thread}
 }
 
-// Who deletes another's threads ends the other's run unheard. That is a leak, and no go that could not be run to its end;
-// where nothing was taken, it is such a go.
-func TestAnEndThatDoesNotCome(t *testing.T) {
+// If the attacker deletes the victim's threads, the victim's run never reports its end. That is a leak. Without a deletion, a
+// missing end is an error of the canary.
+func TestSettle_MissingEnd(t *testing.T) {
 	for _, taken := range []bool{true, false} {
-		l := &little{things: newThings()}
+		l := &little{ids: newIDs()}
 		server := httptest.NewServer(l)
 		defer server.Close()
-		c := &canary{theirs: l.things, nobodys: newThings(), own: "canary of the one", report: report{}}
+		c := &canary{existing: l.ids, absent: newIDs(), own: "canary of the attacker", report: report{}}
 		var err error
-		for _, p := range []**person{&c.one, &c.other} {
-			if *p, err = connect(t.Context(), "somebody", server.URL, "token"); err != nil {
+		for _, p := range []**person{&c.attacker, &c.victim} {
+			if *p, err = connect(t.Context(), "user", server.URL, "token"); err != nil {
 				t.Fatal(err)
 			}
 			defer (*p).close()
 		}
-		c.other.ends = time.Millisecond
+		c.victim.ends = time.Millisecond
 		before, err := c.look(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -97,23 +97,23 @@ func TestAnEndThatDoesNotCome(t *testing.T) {
 		l.taken.Store(taken)
 		err = c.settle(t.Context(), before, true)
 		if err == nil || !strings.Contains(err.Error(), "the end of a run") {
-			t.Errorf("the end did not come, and it says %v", err)
+			t.Errorf("the end of the run is missing, and the error is %v", err)
 		}
-		if found := strings.Join(c.report.leaks(), "; "); strings.Contains(found, "what was said on the thread that was talked on has changed") != taken ||
-			strings.Contains(found, "taken away") != taken || !taken && found != "" {
+		if found := strings.Join(c.report.leaks(), "; "); strings.Contains(found, "the history of the thread with messages has changed") != taken ||
+			strings.Contains(found, "or deleted") != taken || !taken && found != "" {
 			t.Errorf("taken: %v; found: %s", taken, found)
 		}
 	}
 }
 
-// What comes between two tries is looked through as well.
-func TestWhatComesLateIsSearched(t *testing.T) {
-	c := &canary{one: &person{}, secrets: map[string]string{"secret": "a word"}, report: report{}}
+// Messages between two attempts are searched as well.
+func TestSearch_LateMessage(t *testing.T) {
+	c := &canary{attacker: &person{}, secrets: map[string]string{"secret": "a word"}, report: report{}}
 	c.search(wire.TypeHello)
-	c.one.messages = append(c.one.messages, message{raw: []byte("late: secret")})
+	c.attacker.messages = append(c.attacker.messages, message{raw: []byte("late: secret")})
 	c.search(wire.TypePing)
 	c.search(wire.TypeRun)
-	if found := strings.Join(c.report[wire.TypePing].leaks, "; "); found != "a word came through" || len(c.report.leaks()) != 1 {
+	if found := strings.Join(c.report[wire.TypePing].leaks, "; "); found != "a word leaked" || len(c.report.leaks()) != 1 {
 		t.Errorf("found %q of %v", found, c.report)
 	}
 }

@@ -11,48 +11,48 @@ import (
 	"carrel/shared/wire"
 )
 
-// state is what the other has, as far as nothing of it should change: texts by what they are.
+// state holds the victim's data that must not change, as JSON, by description.
 type state map[string]string
 
-// look asks, as the other, for what the other has.
+// look reads the victim's data as the victim.
 func (c *canary) look(ctx context.Context) (state, error) {
-	s, t := state{}, c.theirs
+	s, t := state{}, c.existing
 	for _, thread := range []chat.ThreadID{t.said, t.asks} {
-		m, err := c.other.ask(ctx, map[string]any{"type": wire.TypeHistory, "threadId": thread})
+		m, err := c.victim.ask(ctx, map[string]any{"type": wire.TypeHistory, "threadId": thread})
 		if err != nil {
 			return nil, err
 		}
 		page, ok := m.frame.(*wire.HistoryPage)
 		if !ok {
-			return nil, fmt.Errorf("the other asked for a history and was told %s", m.raw)
+			return nil, fmt.Errorf("the victim asked for a history and received %s", m.raw)
 		}
 		page.RequestID = ""
-		s["what was said on the thread "+name(thread, t)] = text(page)
-		ready, err := c.hello(ctx, c.other, thread)
+		s["the history of the thread "+name(thread, t)] = text(page)
+		ready, err := c.hello(ctx, c.victim, thread)
 		if err != nil {
 			return nil, err
 		}
 		s["the position of the thread "+name(thread, t)] = text([]any{ready.Epoch, ready.Head, ready.Interrupts})
 	}
-	m, err := c.other.ask(ctx, map[string]any{"type": wire.TypeThreads, "limit": 100})
+	m, err := c.victim.ask(ctx, map[string]any{"type": wire.TypeThreads, "limit": 100})
 	if err != nil {
 		return nil, err
 	}
 	list, ok := m.frame.(*wire.ThreadList)
 	if !ok {
-		return nil, fmt.Errorf("the other asked for the threads and was told %s", m.raw)
+		return nil, fmt.Errorf("the victim asked for the threads and received %s", m.raw)
 	}
 	for _, row := range list.Threads {
 		if row.ThreadID == t.said || row.ThreadID == t.asks {
 			s["the row of the thread "+name(row.ThreadID, t)] = text(row)
 		}
 	}
-	if m, err = c.other.ask(ctx, map[string]any{"type": wire.TypeRuns, "limit": 100}); err != nil {
+	if m, err = c.victim.ask(ctx, map[string]any{"type": wire.TypeRuns, "limit": 100}); err != nil {
 		return nil, err
 	}
 	runs, ok := m.frame.(*wire.RunList)
 	if !ok {
-		return nil, fmt.Errorf("the other asked for the runs and was told %s", m.raw)
+		return nil, fmt.Errorf("the victim asked for the runs and received %s", m.raw)
 	}
 	for _, run := range runs.Runs {
 		switch run.RunID {
@@ -65,14 +65,14 @@ func (c *canary) look(ctx context.Context) (state, error) {
 	return s, nil
 }
 
-func name(id chat.ThreadID, t things) string {
+func name(id chat.ThreadID, t ids) string {
 	if id == t.asks {
-		return "that asks"
+		return "awaiting input"
 	}
-	return "that was talked on"
+	return "with messages"
 }
 
-// text is a value as JSON; what the protocol has always has one.
+// text returns a value as JSON. Values of the protocol always have one.
 func text(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -81,15 +81,14 @@ func text(v any) string {
 	return string(b)
 }
 
-// settle waits for the end of what the other says, and has it say more, while the one watches a thread of that name; has the
-// one be forgotten; and then compares what the other has with what it was, whatever of this failed: it may have failed
-// because of a leak.
+// settle lets the victim finish and say more while the attacker watches a thread of the same id, has the attacker erased,
+// and compares the victim's data with its earlier state. It compares also after an error, which may be caused by a leak.
 func (c *canary) settle(ctx context.Context, before state, erase bool) error {
 	c.report.tried(afterwards)
 	err := c.watched(ctx)
 	c.search(afterwards)
 	if !erase {
-		err = errors.Join(err, c.clear(ctx, c.one))
+		err = errors.Join(err, c.clear(ctx, c.attacker))
 	}
 	for _, t := range attempts(wire.TypeErase, c.own, erase) {
 		err = errors.Join(err, c.attempt(ctx, wire.TypeErase, t))
@@ -98,44 +97,44 @@ func (c *canary) settle(ctx context.Context, before state, erase bool) error {
 	if lookErr == nil {
 		c.compare(before, after)
 	}
-	return errors.Join(err, lookErr, c.clear(ctx, c.other))
+	return errors.Join(err, lookErr, c.clear(ctx, c.victim))
 }
 
-// compare notes what has become of the other's things.
+// compare reports changes of the victim's data.
 func (c *canary) compare(before, after state) {
 	c.search(afterwards)
-	for _, m := range c.other.since(0) {
+	for _, m := range c.victim.since(0) {
 		if contains(m.raw, c.own) {
-			c.report.leak(afterwards, "what the one says came to the other")
+			c.report.leak(afterwards, "the victim received the attacker's text")
 		}
 	}
 	if status := after["the live run"]; status == "" || status == string(chat.RunCancelled) {
-		c.report.leak(wire.TypeCancel, "the other's run was cancelled or taken away")
+		c.report.leak(wire.TypeCancel, "the victim's run was cancelled or deleted")
 	}
 	for what, was := range before {
 		if after[what] != was {
-			c.report.leak(afterwards, "of the other's, "+what+" has changed")
+			c.report.leak(afterwards, "of the victim, "+what+" has changed")
 		}
 	}
 }
 
-// watched has the other speak while the one watches: what it began before may have ended by now.
+// watched has the victim speak while the attacker watches: the live run may have ended before.
 func (c *canary) watched(ctx context.Context) error {
-	if err := c.other.runEnded(ctx, c.theirs.liveRun); err != nil {
+	if err := c.victim.runEnded(ctx, c.existing.liveRun); err != nil {
 		return err
 	}
 	run := chat.RunID(client.NewID())
-	if err := c.other.says(ctx, c.theirs.live, run, "/say "+c.secret("what the other said while the one watched")); err != nil {
+	if err := c.victim.says(ctx, c.existing.live, run, "/say "+c.secret("the victim's words while the attacker watched")); err != nil {
 		return err
 	}
-	return c.other.runEnded(ctx, run)
+	return c.victim.runEnded(ctx, run)
 }
 
-// clear takes away what one of them has of this, so that the next go begins as this one did.
+// clear deletes the threads of one user, so that the next canary begins with none.
 func (c *canary) clear(ctx context.Context, p *person) error {
-	for _, thread := range []chat.ThreadID{c.theirs.said, c.theirs.asks, c.theirs.live, c.nobodys.said, c.nobodys.live, c.hidden} {
-		if p == c.one && thread == c.hidden {
-			continue // which it is not to name
+	for _, thread := range []chat.ThreadID{c.existing.said, c.existing.asks, c.existing.live, c.absent.said, c.absent.live, c.hidden} {
+		if p == c.attacker && thread == c.hidden {
+			continue // the attacker must not name it
 		}
 		if _, err := p.ask(ctx, map[string]any{"type": wire.TypeDelete, "threadId": thread}); err != nil {
 			return err
