@@ -19,7 +19,7 @@ func watched(t *testing.T, resources object) (all []string) {
 	add := func(id string, m any) {
 		function, _ := at(list(at(m, "Dimensions"))[0], "Value", "Ref").(string)
 		if at(m, "Namespace") != "Carrel" || at(list(at(m, "Dimensions"))[0], "Name") != "Function" || function == "" {
-			t.Errorf("%s looks at %s, which nobody writes", id, text(m))
+			t.Errorf("%s watches %s, which no function writes", id, text(m))
 		}
 		all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(function, "Function")), " ", at(m, "MetricName")))
 	}
@@ -96,7 +96,7 @@ func TestAlarms(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d metrics are watched by alarms, each of which is written", len(got)))
 }
 
-// Who admits, works and sweeps is told of the same limits, and a run ends before its function does.
+// message, turn and sweep get the same limits, and a run ends before its function does.
 func TestLimits(t *testing.T) {
 	t.Attr("row", "A3: all functions have the same limits, and a run ends before its function times out")
 	r, limits, functions := transformed(t), 0, 0

@@ -14,8 +14,8 @@ import (
 	"carrel/infra/testkit"
 )
 
-// What sam build makes is what is deployed: it runs on the local stack as it is, with tenant isolation and without it.
-func TestWhatSAMBuildsRuns(t *testing.T) {
+// The result of sam build is deployed. It runs unchanged on the local stack, with tenant isolation and without it.
+func TestBuilt_Runs(t *testing.T) {
 	sam := filepath.Join(templatetest.Tools(t), "sam")
 	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	built := filepath.Join(t.TempDir(), "build")

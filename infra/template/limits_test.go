@@ -12,9 +12,9 @@ import (
 	"carrel/shared/chat"
 )
 
-// A deployment that nobody gives other limits has those that the audit asks for, and so has what knows no deployment; a run
-// cannot be given more than 14 minutes.
-func TestTheLimitsOfARun(t *testing.T) {
+// The template's default limits are those of the audit and of chat.DefaultLimits. A run
+// may take at most 14 minutes.
+func TestLimits_OfRun(t *testing.T) {
 	t.Attr("row", "A3: the default limits, and 14 minutes as the longest run")
 	l := chat.DefaultLimits()
 	if l.Runs != 5 || l.RunTime != 5*time.Minute || l.ModelCalls > 25 || l.ToolCalls > 50 || l.Events > 10_000 ||

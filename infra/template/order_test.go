@@ -50,7 +50,7 @@ func TestOrderOfPairs(t *testing.T) {
 }
 
 // A resource that only exists under a condition is waited for by a reference inside of !If. DependsOn is for a resource
-// that exists whenever the one that waits does.
+// that exists whenever the waiting resource does.
 func TestOrderOfConditionalResources(t *testing.T) {
 	resources := transformed(t)
 	conditional := 0

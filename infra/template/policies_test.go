@@ -61,13 +61,13 @@ func short(resource string) string {
 		"/@connections/*}", "/@connections/*").Replace(resource)
 }
 
-// Each function may do what it does, and nothing else. The store's calls: connect reads the
+// Each function has exactly the rights that it uses. The store's calls: connect reads the
 // user's sessions, writes a connection, its owner and its entry, and removes the oldest; disconnect reads the owner and removes
 // all three; message reads and writes threads
 // and runs, in transactions (which need the permission of each action in them). turn and sweep do so as the user's role,
-// which also erases what is left of a deleted thread, or of a user, whose connections turn closes. That each of the
+// which also erases deleted threads and users. turn closes a user's connections. That each of the
 // table's actions is used, and by whom, is shown by infra/audit's matrix.
-func TestWhatEachFunctionMayDo(t *testing.T) {
+func TestPolicies_EachFunction(t *testing.T) {
 	table := []string{
 		"dynamodb:BatchGetItem Table", "dynamodb:DeleteItem Table", "dynamodb:GetItem Table",
 		"dynamodb:PutItem Table", "dynamodb:Query Table", "dynamodb:UpdateItem Table",
@@ -96,7 +96,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 }
 
 // The user's role is for turn and sweep, with the user in the session's tag, and reaches what begins with that user.
-func TestTheUsersRole(t *testing.T) {
+func TestPolicies_UserRole(t *testing.T) {
 	resources := transformed(t)
 	equal(t, resources, "{Statement:[{Action:[sts:AssumeRole,sts:TagSession],Condition:{ForAllValues:StringEquals:{aws:TagKeys:[user]},"+
 		"StringLike:{aws:RequestTag/user:?*}},Effect:Allow,Principal:{AWS:[{Fn::GetAtt:[TurnFunctionRole,Arn]},"+
@@ -113,9 +113,9 @@ func TestTheUsersRole(t *testing.T) {
 	}
 }
 
-// A * stands where a resource has no name yet, and nowhere else: connections (IAM cannot tell whose one is), the page's
+// A * stands only where a resource has no name yet: connections (IAM cannot distinguish their users), the page's
 // files, and in the refusal of calls without TLS.
-func TestWildcards(t *testing.T) {
+func TestPolicies_Wildcards(t *testing.T) {
 	allowed := []string{
 		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/POST/@connections/*}",
 		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/DELETE/@connections/*}",
@@ -135,7 +135,7 @@ func TestWildcards(t *testing.T) {
 					for _, value := range list(v[key]) {
 						said := fmt.Sprintf("%v %s", v["Effect"], text(value))
 						if strings.Contains(said, "*") && !slices.Contains(allowed, said) {
-							t.Errorf("%s: %s: say what is meant, or state here why not", id, said)
+							t.Errorf("%s: %s: name the resource, or state the reason for the * here", id, said)
 						}
 						used[said] = true
 					}
@@ -156,9 +156,9 @@ func TestWildcards(t *testing.T) {
 	}
 }
 
-// Beside the roles above, API Gateway invokes what its routes are for, and the schedule sweep: nobody else has turn done for a
-// tenant of their choice, or message think that somebody is signed in.
-func TestWhoElseMayInvoke(t *testing.T) {
+// Besides the roles above, API Gateway may invoke the functions of its routes, and the schedule sweep. No other principal may invoke turn for a
+// tenant of its choice, or message with a forged user.
+func TestPolicies_Invokers(t *testing.T) {
 	got := map[string]string{}
 	each(t, transformed(t), "AWS::Lambda::Permission", func(_ string, r any) {
 		function := ""

@@ -7,8 +7,8 @@ import (
 	"carrel/shared/catalog"
 )
 
-// One user's runs have environments of their own, nothing tries a run again but sweep, and nothing stops the chain by
-// which a run starts the next.
+// Each user's runs have environments of their own, only sweep retries a run, and Lambda does not stop the chain in which a run
+// starts the next.
 func TestTurn(t *testing.T) {
 	r := transformed(t)
 	equal(t, r, "{Fn::If:[Isolated,{TenantIsolationMode:PER_TENANT},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "TenancyConfig")
@@ -67,7 +67,7 @@ func TestLogs(t *testing.T) {
 	})
 }
 
-// The API's log tells what happened and not who: the sign-in token is in a header, and the user in the authorizer's context.
+// The API's log does not identify users: the token is in a header, and the user in the authorizer's context.
 func TestAccessLogs(t *testing.T) {
 	r := transformed(t)
 	settings := at(r, "ApiStage", "Properties", "AccessLogSettings", "Fn::If").([]any)
@@ -83,8 +83,8 @@ func TestAccessLogs(t *testing.T) {
 	equal(t, r, "{ThrottlingBurstLimit:{Ref:RequestBurst},ThrottlingRateLimit:{Ref:RequestRate}}", "ApiStage", "Properties", "DefaultRouteSettings")
 }
 
-// Data outlives mistakes: the table and the pool stay when the stack goes, and any second can be gone back to.
-func TestWhatIsKept(t *testing.T) {
+// The table and the pool stay when the stack is deleted, and the table can be restored to any second.
+func TestRetention(t *testing.T) {
 	r := transformed(t)
 	for _, id := range []string{"Table", "Users"} {
 		equal(t, r, "RetainExceptOnCreate", id, "DeletionPolicy")
@@ -100,7 +100,7 @@ func TestWhatIsKept(t *testing.T) {
 	equal(t, r, "{AttributeName:expires,Enabled:true}", "Table", "Properties", "TimeToLiveSpecification")
 }
 
-// Who has an issuer gets no pool; the pool's client keeps no secret and sends people to the page alone.
+// With an issuer of one's own there is no pool. The pool's client has no secret and redirects only to the page.
 func TestSignIn(t *testing.T) {
 	r := transformed(t)
 	for id, resource := range r {

@@ -8,7 +8,7 @@ import (
 )
 
 // A sample that no function's test takes may be wrong.
-func TestEverySampleIsFedToItsHandler(t *testing.T) {
+func TestSamples_EachHandler(t *testing.T) {
 	samples, err := filepath.Glob("../events/*.json")
 	if err != nil || len(samples) < 7 {
 		t.Fatalf("%d samples, %v", len(samples), err)

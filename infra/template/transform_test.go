@@ -107,7 +107,7 @@ func references(v any, found func(id string)) {
 }
 
 // What waits for itself cannot be made. (cfn-lint finds this too; it looks at one resource's part of a circle at a time.)
-func TestNothingWaitsForItself(t *testing.T) {
+func TestOrder_NoCycle(t *testing.T) {
 	resources := transformed(t)
 	after := func(id string) (ids []string) {
 		found := func(to string) {

@@ -24,7 +24,7 @@ import (
 )
 
 // fakeStack is as much of a stack as a chat needs: a token endpoint and a socket that answers each run by adding, with a
-// tool call, or by failing if it is told to "fail".
+// tool call, or by failing if the text is "fail".
 type fakeStack struct {
 	*httptest.Server
 	heads map[chat.ThreadID]chat.Seq
@@ -40,7 +40,7 @@ func newStackWith(t *testing.T, title string) (endpointsFile string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("user") == "nobody" {
-			http.Error(w, "there is no such user", http.StatusBadRequest)
+			http.Error(w, "the user does not exist", http.StatusBadRequest)
 			return
 		}
 		fmt.Fprintf(w, `{"access_token": "for-%s", "token_type": "Bearer", "expires_in": 3600}`, r.FormValue("user"))
@@ -156,7 +156,7 @@ func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
 		s.events(f, append(events, last)...)}
 }
 
-// resume is a run that says what was answered.
+// resume makes a run that repeats the responses.
 func (s *fakeStack) resume(f *wire.Run) []wire.ServerFrame {
 	events := []agui.Event{{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Resume: f.Resume}}}
 	for _, a := range f.Resume {
@@ -204,7 +204,7 @@ func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
 	return out
 }
 
-// TestPipe is what somebody sees who pipes lines into a chat.
+// TestPipe checks the output of a chat whose lines come from a pipe.
 func TestPipe(t *testing.T) {
 	answer := "Let me see.\ncalculator({\"expression\":\"2+2\"}) → 4\nIt is 4.\n"
 	old := "> before?\nlong ago\n"
@@ -218,30 +218,30 @@ func TestPipe(t *testing.T) {
 		"nothing":       {},
 		"a transcript":  {args: []string{"-thread", "old"}, out: old},
 		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
-		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not everything was answered"},
-		"a bad command": {in: "/nope\n", err: "there is no /nope; there are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To say it to the agent write //nope\n", bad: "not everything was answered"},
-		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "what came then was not read: "},
+		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not all lines were answered"},
+		"a bad command": {in: "/nope\n", err: "unknown command /nope; the commands are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To send it to the agent write //nope\n", bad: "not all lines were answered"},
+		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "the rest of the input was not read: "},
 		"quit":          {in: "/quit\nwhat is 2+2?\n"},
 		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
 		"a yes":         {in: "ask delete\ny\nwhat is 2+2?\n", out: "? May I? delete({})\ndelete({}) → resolved\n" + answer},
 		"a no":          {in: "ask delete\nno\n", out: "? May I? delete({})\ndelete({}) → cancelled\n"},
 		"a perhaps": {in: "ask delete\nperhaps\nYes\n", out: "? May I? delete({})\ndelete({}) → resolved\n",
-			err: "this conversation waits for your decision: answer y or n\n", bad: "not everything was answered"},
+			err: "this conversation awaits your decision: answer y or n\n", bad: "not all lines were answered"},
 		"two questions of an agent": {in: "ask delete city\ny\nBern\n",
 			out: "? May I? delete({})\n? Which city?\ndelete({}) → resolved\ncity({}) → resolved \"Bern\"\n"},
 		"a question refused": {in: "ask city\n/refuse\n/refuse\n", out: "? Which city?\ncity({}) → cancelled\n",
-			err: "nothing is asked here\n", bad: "not everything was answered"},
+			err: "no question is open here\n", bad: "not all lines were answered"},
 		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
 		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
-			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not everything was answered"},
+			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not all lines were answered"},
 		"a trick":     {in: "ask trick\nred\n", out: "? Which [U+001B][2Jtrick?\ntrick({}) → resolved \"red\"\n"},
 		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
-		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation waits for your decision: make chat THREAD="},
+		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation awaits your decision: make chat THREAD="},
 		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
-		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not everything was answered"},
+		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not all lines were answered"},
 		"runs": {in: "/runs\n/runs more\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs more)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
 			"TIME", time.UnixMilli(1).Format(time.DateTime))},
-		"nothing to see": {in: "/open 1\n", err: "say /threads first, then a number of that list\n", bad: "not everything was answered"},
+		"nothing to see": {in: "/open 1\n", err: "use /threads first, then a number of that list\n", bad: "not all lines were answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := newStack(t)
@@ -273,7 +273,7 @@ func TestAnswers(t *testing.T) {
 		"arguments, no JSON":  {"ask pay\n/edit to Bob\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
 		"arguments, a list":   {"ask pay\n/edit [1]\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
 		"arguments not to be": {"ask delete\n/edit {}\nn\n", "delete({}) → cancelled", "the arguments of this call cannot be changed: answer y or n\n"},
-		"nothing to edit":     {"/edit {}\n", "", "nothing is asked here\n"},
+		"nothing to edit":     {"/edit {}\n", "", "no question is open here\n"},
 		"spaces":              {"ask city\n  Bern \n", `city({}) → resolved "  Bern "`, ""},
 		"a slash":             {"ask city\n//Bern\n", `city({}) → resolved "/Bern"`, ""},
 		"zeros":               {"ask city\n007\n", `city({}) → resolved "007"`, ""},
@@ -315,19 +315,19 @@ func TestHostileTitle(t *testing.T) {
 }
 
 // Ctrl-C ends a pipe, and its exit status does not say that all is well.
-func TestCtrlCInAPipe(t *testing.T) {
+func TestPipe_CtrlC(t *testing.T) {
 	in, lines := io.Pipe()
 	defer lines.Close()
 	interrupts := make(chan os.Signal, 1)
 	interrupts <- os.Interrupt
 	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: in, out: io.Discard, err: io.Discard, interrupts: interrupts})
-	if err == nil || !strings.Contains(err.Error(), "stopped before all was answered") {
+	if err == nil || !strings.Contains(err.Error(), "stopped before all lines were answered") {
 		t.Errorf("it ended with %v", err)
 	}
 }
 
-// TestCannotStart: each error says what to do or who refused.
-func TestCannotStart(t *testing.T) {
+// TestChat_CannotStart: each error says what to do or who refused.
+func TestChat_CannotStart(t *testing.T) {
 	file := newStack(t)
 	killed := filepath.Join(t.TempDir(), "endpoints.json")
 	nobody := "http://127.0.0.1:1"
@@ -335,12 +335,12 @@ func TestCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		"start it with make run": {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
-		"make chat AS=alice":     {"-endpoints", file},
-		"there is no such user":  {"-as", "nobody", "-endpoints", file},
-		"401":                    {"-as", "mallory", "-endpoints", file},
-		"holds no endpoints":     {"-as", "alice", "-endpoints", empty(t)},
-		"stack is not running":   {"-as", "alice", "-endpoints", killed},
+		"start it with make run":  {"-as", "alice", "-endpoints", filepath.Join(t.TempDir(), "endpoints.json")},
+		"make chat AS=alice":      {"-endpoints", file},
+		"the user does not exist": {"-as", "nobody", "-endpoints", file},
+		"401":                     {"-as", "mallory", "-endpoints", file},
+		"holds no endpoints":      {"-as", "alice", "-endpoints", empty(t)},
+		"stack is not running":    {"-as", "alice", "-endpoints", killed},
 	} {
 		err := run(t.Context(), append(args, "-connect", "2s"), stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {

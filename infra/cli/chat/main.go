@@ -1,6 +1,6 @@
-// Command chat is Carrel in a terminal, for one of the local stack's made-up users: make chat AS=alice. It streams
-// what the agent says and shows its tool calls; Ctrl-C stops what runs, and quits if nothing does. In a pipe it sends
-// each line once the last is answered, prints the answers and exits.
+// Command chat is a chat in the terminal, as one of the local stack's made-up users (make chat AS=alice). It streams the agent's
+// text and shows its tool calls. Ctrl-C stops the running run, and quits if there is none. In a pipe it sends each line after
+// the answer to the line before, prints the answers and exits.
 package main
 
 import (
@@ -42,17 +42,18 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// stdio is where a chat reads and writes.
+// stdio holds the input and outputs of a chat.
 type stdio struct {
 	in         io.Reader
 	out, err   io.Writer
 	interrupts <-chan os.Signal // Ctrl-C
-	terminal   bool             // it prompts, and takes the next line at once
-	colour     bool             // thinking is shown, dimmed
+	terminal   bool             // it prints a prompt, and accepts a line before the last answer
+	colour     bool             // reasoning is shown, dimmed
 }
 
-// lines reads until the end of the input; why it ended early, failed says once they are closed. Nothing can end a read of a
-// terminal, so nobody waits for its goroutine: it ends with the process, or once its line finds the ctx ended.
+// lines reads lines until the end of the input. After the channel is closed, failed returns the reason of an early end. A read
+// from a terminal cannot be interrupted, so nothing waits for the goroutine. It ends with the process, or when it has read a
+// line after the end of ctx.
 func (std stdio) lines(ctx context.Context) (_ <-chan string, failed func() error) {
 	lines := make(chan string)
 	var err error
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string, std stdio) error {
 	flags.SetOutput(std.err)
 	as := flags.String("as", "", "the user's name, such as alice")
 	thread := flags.String("thread", "", "the thread to open (default: a new one)")
-	file := flags.String("endpoints", endpoints.Default, "where the running stack says where it is")
+	file := flags.String("endpoints", endpoints.Default, "the file in which the running stack lists its endpoints")
 	wait := flags.Duration("wait", 10*time.Minute, "how long to wait for the answers after the end of a piped input")
 	patience := flags.Duration("connect", 10*time.Second, "how long to try to connect")
 	switch err := flags.Parse(args); {
@@ -87,7 +88,7 @@ func run(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	if *as == "" || flags.NArg() > 0 {
-		return errors.New("say who you are: make chat AS=alice, or -as alice")
+		return errors.New("name the user: make chat AS=alice, or -as alice")
 	}
 	where, err := endpoints.Read(*file)
 	if err != nil {

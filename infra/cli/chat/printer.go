@@ -9,17 +9,17 @@ import (
 	"carrel/shared/visible"
 )
 
-// printer prints a view that grows, once each: text as it comes, a tool call when its result is there.
+// printer prints the new parts of a growing view: text as it streams, a tool call once it has its result.
 type printer struct {
 	out    *visible.Writer
 	colour bool
 	thread chat.ThreadID
 	shown  map[string]int  // message id → bytes printed
-	own    map[string]bool // messages that were typed here: the terminal shows them already
-	open   string          // the message whose line is not ended
+	own    map[string]bool // messages that were typed here, which the terminal already shows
+	open   string          // the message whose line is not complete
 }
 
-// reset begins another thread.
+// reset prepares the printer for another thread.
 func (p *printer) reset() {
 	p.endLine()
 	p.shown = map[string]int{}
@@ -60,7 +60,7 @@ func (p *printer) show(s client.State) {
 	}
 }
 
-// line prints a message that is there as a whole.
+// line prints a complete message.
 func (p *printer) line(id, text string) {
 	if p.shown[id] > 0 {
 		return
@@ -70,7 +70,7 @@ func (p *printer) line(id, text string) {
 	p.shown[id] = len(text)
 }
 
-// text prints what is new of a message that grows.
+// text prints the new part of a growing message.
 func (p *printer) text(m agui.Message) {
 	from := p.shown[m.ID]
 	if from >= len(m.Content) {

@@ -17,7 +17,7 @@ import (
 
 const runsPage = 20
 
-// question is the first open one that has no answer here yet, or nil. Answers to what is not asked any more are dropped.
+// question returns the first open interrupt without a response here, or nil. It drops responses to closed interrupts.
 func (s *session) question(state client.State) *agui.Interrupt {
 	open := func(id chat.InterruptID) bool {
 		return slices.ContainsFunc(state.Interrupts, func(i agui.Interrupt) bool { return i.ID == id })
@@ -31,14 +31,14 @@ func (s *session) question(state client.State) *agui.Interrupt {
 	return nil
 }
 
-// put prints the question that is to be answered next, once.
+// put prints the next open question once.
 func (s *session) put(state client.State) {
 	q := s.question(state)
 	if q == nil || q.ID == s.putID {
 		return
 	}
 	s.putID = q.ID
-	fmt.Fprintln(s.std.out, "? "+told(*q))
+	fmt.Fprintln(s.std.out, "? "+describe(*q))
 	if s.asked = false; !s.std.terminal {
 		return
 	}
@@ -51,8 +51,8 @@ func (s *session) put(state client.State) {
 	}
 }
 
-// told is a question as a person reads it.
-func told(q agui.Interrupt) string {
+// describe returns a question as text for a person.
+func describe(q agui.Interrupt) string {
 	var about struct {
 		Carrel struct {
 			Tool      string          `json:"tool"`
@@ -80,7 +80,7 @@ func told(q agui.Interrupt) string {
 	return visible.Line(said)
 }
 
-// reply is what a person says to a question. Once all are answered the run that goes on is asked for.
+// reply handles a person's response to a question. After the last one it requests the run that continues.
 func (s *session) reply(q agui.Interrupt, line string) error {
 	a := client.Approve(q)
 	verb, rest, _ := strings.Cut(line, " ")
@@ -95,7 +95,7 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 	case said == "n" || said == "no":
 		a = client.Refuse(q)
 	case said != "y" && said != "yes":
-		err = errors.New("this conversation waits for your decision: answer y or n")
+		err = errors.New("this conversation awaits your decision: answer y or n")
 	}
 	if err != nil {
 		return err
@@ -111,18 +111,18 @@ func (s *session) reply(q agui.Interrupt, line string) error {
 	return err
 }
 
-// listRuns prints a page of the user's runs, newest first, or ("more") the page behind the one that was printed last.
+// listRuns prints the first page of the user's runs, newest first. With "more" it prints the next page.
 func (s *session) listRuns(ctx context.Context, which string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	before := chat.ListCursor("")
 	switch which = strings.TrimSpace(which); {
 	case which == "more" && s.olderRuns == "":
-		return errors.New("there are no older runs behind those that were listed last")
+		return errors.New("no older runs are left")
 	case which == "more":
 		before = s.olderRuns
 	case which != "":
-		return errors.New("say /runs, or /runs more for older ones")
+		return errors.New("use /runs, or /runs more for older ones")
 	}
 	page, err := s.client.Runs(ctx, before, runsPage)
 	if err != nil {

@@ -17,30 +17,30 @@ import (
 
 var errQuit = errors.New("quit")
 
-// session is one chat: lines go in, what the view shows comes out.
+// session is one chat: it reads lines and prints the changes of the view.
 type session struct {
 	client    *client.Client
 	std       stdio
 	out       *visible.Writer // std.out
 	wait      time.Duration
 	printer   printer
-	rows      []wire.ThreadInfo // as /threads printed them last
-	olderRuns chat.ListCursor   // behind those that /runs printed last; "": there are none
-	notices   int               // of them were printed
+	rows      []wire.ThreadInfo // the last output of /threads
+	olderRuns chat.ListCursor   // the cursor of the next page of /runs; "" after the last page
+	notices   int               // how many notices were printed
 	status    client.Status
-	away      bool       // that something is abridged was printed
-	failed    chat.RunID // whose failure was printed
-	asked     bool       // the prompt stands there
-	refused   bool       // something was refused or failed: a pipe then ends with an error
-	held      *string    // a piped line that waits for the answers to those before it
-	stopped   bool       // Ctrl-C has stopped what runs: once more quits
+	away      bool       // the message about truncated details was printed
+	failed    chat.RunID // the run whose failure was printed
+	asked     bool       // the prompt is printed
+	refused   bool       // a request was refused or failed; a pipe then ends with an error
+	held      *string    // a piped line that waits for earlier answers
+	stopped   bool       // Ctrl-C has stopped the run; the next one quits
 	older     older
-	putID     chat.InterruptID // the question that was printed last
-	answers   []agui.Resume    // to the open questions, until all are answered
-	unread    error            // why the input was not read to its end
+	putID     chat.InterruptID // the last printed question
+	answers   []agui.Resume    // responses so far to the open questions
+	unread    error            // the error that ended the input
 }
 
-// older is how far back the history of a thread was read.
+// older is the position up to which the history of a thread was read.
 type older struct {
 	thread chat.ThreadID
 	before chat.Seq
@@ -54,7 +54,7 @@ func newSession(c *client.Client, std stdio, wait time.Duration) *session {
 	return &session{client: c, std: std, wait: wait, out: out, printer: printer{out: out, colour: std.colour, own: map[string]bool{}}}
 }
 
-// run goes on until /quit, Ctrl-C while nothing runs, the end of the ctx or, in a pipe, the last answer.
+// run lasts until /quit, Ctrl-C without a running run, the end of ctx or, in a pipe, the last answer.
 func (s *session) run(ctx context.Context) error {
 	lines, failed := s.std.lines(ctx)
 	ended := false
@@ -64,7 +64,7 @@ func (s *session) run(ctx context.Context) error {
 		state := s.client.State()
 		s.show(state)
 		if state.Status == client.Erasing {
-			return errors.New("everything that you have here is being erased, or was: nothing is taken until tomorrow")
+			return errors.New("all your data is being erased, or was erased: this account can be used again tomorrow")
 		}
 		if state.Status == client.SignedOut {
 			return errors.New("you were signed out, here or on another device: start again to sign in")
@@ -108,14 +108,13 @@ func (s *session) run(ctx context.Context) error {
 	}
 }
 
-// idle reports whether it is the person's turn: what waits behind a question waits for that.
+// idle reports whether it is the person's turn. Runs that are queued behind a question do not count.
 func idle(s client.State) bool {
 	waits := len(s.Queued) > 0 && len(s.Interrupts) == 0
 	return s.Status == client.Ready && !s.Lagging && s.Active == "" && !waits && len(s.Sending) == 0
 }
 
-// take does what a line says, or holds it until what came before it in a pipe is answered. It reports whether it is the
-// end.
+// take carries out a line. In a pipe it holds the line until earlier lines are answered. It reports whether the chat ends.
 func (s *session) take(ctx context.Context, line string) bool {
 	if command := strings.TrimSpace(line); !s.std.terminal && command != "/stop" && command != "/quit" {
 		state := s.client.State()
@@ -123,7 +122,7 @@ func (s *session) take(ctx context.Context, line string) bool {
 			s.held = &line
 			return false
 		}
-		s.show(state) // what came since the last look, such as the question that the line answers
+		s.show(state) // show first, because the line may answer a question that is new
 		s.printer.endLine()
 		s.put(state)
 	}
@@ -133,7 +132,7 @@ func (s *session) take(ctx context.Context, line string) bool {
 	switch {
 	case errors.Is(err, errQuit):
 		return true
-	case errors.As(err, &told): // it comes as a notice too
+	case errors.As(err, &told): // a notice reports it too
 		s.refused = true
 	case err != nil:
 		s.refused = true
@@ -142,14 +141,14 @@ func (s *session) take(ctx context.Context, line string) bool {
 	return false
 }
 
-// interrupt is Ctrl-C: it stops what runs. It reports whether the chat goes on.
+// interrupt handles Ctrl-C: it stops the running run. It reports whether the chat continues.
 func (s *session) interrupt(state client.State) bool {
 	s.printer.endLine()
 	if idle(state) || s.stopped || s.stop() != nil {
 		return false
 	}
 	s.stopped = true
-	fmt.Fprintln(s.std.err, "(stopping; Ctrl-C once more quits)")
+	fmt.Fprintln(s.std.err, "(stopping; press Ctrl-C again to quit)")
 	return true
 }
 
@@ -160,28 +159,28 @@ func orElse(err, other error) error {
 	return other
 }
 
-// leave is an end from outside. Of a pipe something is left then.
+// leave handles an end from outside. A pipe then has unanswered lines.
 func (s *session) leave(state client.State) error {
 	s.printer.endLine()
 	if !s.std.terminal {
-		return errors.New("stopped before all was answered")
+		return errors.New("stopped before all lines were answered")
 	}
 	return s.verdict(state)
 }
 
-// verdict is the end of the input.
+// verdict returns the result at the end of the input.
 func (s *session) verdict(state client.State) error {
 	switch {
 	case s.unread != nil:
-		return fmt.Errorf("what came then was not read: %w", s.unread)
+		return fmt.Errorf("the rest of the input was not read: %w", s.unread)
 	case s.std.terminal:
 		if s.asked {
-			fmt.Fprintln(s.std.out) // so that the shell's prompt begins a line
+			fmt.Fprintln(s.std.out) // the shell's prompt then begins on a new line
 		}
 	case len(state.Interrupts) > 0:
-		return fmt.Errorf("the run is suspended: this conversation waits for your decision: make chat THREAD=%s, and AS as before", state.ThreadID)
+		return fmt.Errorf("the run is suspended: this conversation awaits your decision: make chat THREAD=%s, and AS as before", state.ThreadID)
 	case s.refused:
-		return errors.New("not everything was answered")
+		return errors.New("not all lines were answered")
 	}
 	return nil
 }
@@ -193,7 +192,7 @@ func (s *session) prompt() {
 	}
 }
 
-// show prints what is new in the state.
+// show prints the changes of the state.
 func (s *session) show(state client.State) {
 	s.printer.show(state)
 	if len(state.Notices) < s.notices {
@@ -209,7 +208,7 @@ func (s *session) show(state client.State) {
 	}
 	if state.Truncated && !s.away {
 		s.printer.endLine()
-		fmt.Fprintln(s.std.err, "(some details of what happened meanwhile are no longer kept; the messages are all here)")
+		fmt.Fprintln(s.std.err, "(some details are no longer stored; all messages are complete)")
 	}
 	s.away = state.Truncated
 	if state.Status == s.status {
@@ -220,7 +219,7 @@ func (s *session) show(state client.State) {
 		s.printer.endLine()
 		fmt.Fprintln(s.std.err, "(connection lost, reconnecting…)")
 	case state.Status == client.Replaced:
-		fmt.Fprintln(s.std.err, "(replaced by a newer window; write something to come back)")
+		fmt.Fprintln(s.std.err, "(replaced by a newer window; write something to reconnect)")
 	case state.Status == client.Ready && s.status == client.Lost:
 		fmt.Fprintln(s.std.err, "(connected again)")
 	}
@@ -241,7 +240,7 @@ func (s *session) complain(n client.Notice) {
 
 const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit"
 
-// do is one line of input: a command, an answer or a message. An answer goes as it was written, with its spaces.
+// do carries out one line: a command, a response or a message. A response is sent as written, with its spaces.
 func (s *session) do(ctx context.Context, written string) error {
 	line, answer := strings.TrimSpace(written), written
 	verb, arg, _ := strings.Cut(line, " ")
@@ -276,20 +275,20 @@ func (s *session) do(ctx context.Context, written string) error {
 	case verb == "/refuse", verb == "/edit":
 		answer = line
 	case strings.HasPrefix(verb, "/"):
-		return fmt.Errorf("there is no %s; there are %s. To say it to the agent write /%[1]s", verb, commands)
+		return fmt.Errorf("unknown command %s; the commands are %s. To send it to the agent write /%[1]s", verb, commands)
 	}
 	if q := s.question(s.client.State()); q != nil {
 		return s.reply(*q, answer)
 	}
 	if verb == "/refuse" || verb == "/edit" {
-		return errors.New("nothing is asked here")
+		return errors.New("no question is open here")
 	}
 	run, err := s.client.Send(line)
 	s.printer.own[string(run)+".1"] = true
 	return err
 }
 
-// stop cancels what this thread has: the running run, what waits and what is on its way.
+// stop cancels all runs of this thread: running, queued and unacknowledged ones.
 func (s *session) stop() error {
 	state := s.client.State()
 	runs := append(append([]chat.RunID{}, state.Sending...), state.Queued...)
@@ -297,7 +296,7 @@ func (s *session) stop() error {
 		runs = append(runs, state.Active)
 	}
 	if len(runs) == 0 {
-		return errors.New("nothing runs here")
+		return errors.New("no run is running here")
 	}
 	for _, r := range runs {
 		if err := s.client.Cancel(r); err != nil {

@@ -15,7 +15,7 @@ import (
 	"carrel/infra/testkit"
 )
 
-// screen is what a chat has printed; it tells when there is more.
+// screen holds the output of a chat and notifies about new output.
 type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -32,7 +32,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.text.Write(p)
 }
 
-// await waits until what was printed contains a text, n times.
+// await waits until the output contains a text n times.
 func (s *screen) await(ctx context.Context, t *testing.T, text string, n int) {
 	t.Helper()
 	for {
@@ -50,8 +50,8 @@ func (s *screen) await(ctx context.Context, t *testing.T, text string, n int) {
 	}
 }
 
-// What somebody sees who pipes lines into a chat with the real stack, and then sits before a terminal of it.
-func TestOnTheRealStack(t *testing.T) {
+// The output of a chat with the real stack, from a pipe and then in a terminal.
+func TestChat_RealStack(t *testing.T) {
 	file := new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
@@ -143,7 +143,7 @@ func terminal(ctx context.Context, t *testing.T, file string) {
 	types("//stream 5000 20")
 	out.await(ctx, t, "1 2 3 ", 1)
 	press()
-	errs.await(ctx, t, "(stopping; Ctrl-C once more quits)", 1)
+	errs.await(ctx, t, "(stopping; press Ctrl-C again to quit)", 1)
 	out.await(ctx, t, "> ", 3) // it has stopped, and the chat goes on
 	types("/rename Streams")
 	out.await(ctx, t, "> ", 4)

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	askTime     = 15 * time.Second // for the answer to a command
-	historyPage = 20               // messages of one /history, about
+	askTime     = 15 * time.Second // the time to wait for the answer to a command
+	historyPage = 20               // about this many messages per /history
 )
 
-// row is the thread of a number in the list that was printed last.
+// row returns the thread with this number in the last printed list.
 func (s *session) row(number string) (chat.ThreadID, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if err != nil || n < 1 || n > len(s.rows) {
-		return "", errors.New("say /threads first, then a number of that list")
+		return "", errors.New("use /threads first, then a number of that list")
 	}
 	return s.rows[n-1].ThreadID, nil
 }
@@ -53,7 +53,7 @@ func (s *session) listThreads(ctx context.Context) error {
 
 func (s *session) rename(ctx context.Context, title string) error {
 	if title = strings.TrimSpace(title); chars.Blank(title) {
-		return errors.New("say /rename and the thread's new title")
+		return errors.New("use /rename with the thread's new title")
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -63,7 +63,7 @@ func (s *session) rename(ctx context.Context, title string) error {
 	return nil
 }
 
-// delete takes a thread away: the open one, or one of the list. In place of the open one a new one is opened.
+// delete deletes the open thread, or one of the list. After the open one it opens a new thread.
 func (s *session) delete(ctx context.Context, number string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -85,7 +85,7 @@ func (s *session) delete(ctx context.Context, number string) error {
 	return s.open(chat.ThreadID(client.NewID()))
 }
 
-// history prints what was said before what is shown, a page at a time.
+// history prints the page of messages before the printed ones.
 func (s *session) history(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -105,6 +105,6 @@ func (s *session) history(ctx context.Context) error {
 	past := printer{out: s.out, own: map[string]bool{}}
 	past.show(client.State{ThreadID: state.ThreadID, Messages: page.Messages})
 	past.endLine()
-	fmt.Fprintln(s.std.out, "(older than what is above)")
+	fmt.Fprintln(s.std.out, "(these messages are older than the ones above)")
 	return nil
 }

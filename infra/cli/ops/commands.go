@@ -17,7 +17,7 @@ import (
 	"carrel/shared/visible"
 )
 
-// row is one run, or one erasure, as it is shown.
+// row is one run or one erasure in the output.
 type row struct {
 	Kind     string         `json:"kind"` // run, erasure or forget
 	User     string         `json:"user"`
@@ -27,11 +27,11 @@ type row struct {
 	Age      string         `json:"age,omitempty"`
 	Attempts int            `json:"attempts,omitempty"`
 	Cancel   bool           `json:"cancelRequested,omitempty"`
-	Lease    string         `json:"lease,omitempty"` // until it ends; negative: past
+	Lease    string         `json:"lease,omitempty"` // until it expires; negative after that
 	Deadline time.Time      `json:"deadline"`
 }
 
-// subject is a user's id as their tokens have it: the key, unescaped. One that is hashed stays as it is.
+// subject returns the user's id of their tokens: the unescaped key. A hashed key stays as it is.
 func subject(u chat.User) string {
 	key := u.Key()
 	if id, err := url.PathUnescape(strings.ReplaceAll(key, "=", "%")); err == nil && !strings.HasPrefix(key, "h=") {
@@ -40,7 +40,7 @@ func subject(u chat.User) string {
 	return key
 }
 
-// rowOf reads one entry's run; false: the index lags behind, and the run has ended.
+// rowOf reads the run of one entry. It returns false if the run has ended and the index is not up to date.
 func (o *operator) rowOf(ctx context.Context, e store.LiveEntry) (row, bool, error) {
 	r := row{User: subject(e.User), Deadline: e.Due}
 	switch {
@@ -77,7 +77,7 @@ func (o *operator) runRow(user string, run store.Run) row {
 }
 
 func list(ctx context.Context, o *operator) error {
-	live, unread := o.place.table.Live(ctx) // what can be read is shown, whatever else cannot
+	live, unread := o.place.table.Live(ctx) // rows that can be read are shown, also after an error
 	rows := []row{}
 	for _, e := range live {
 		r, there, err := o.rowOf(ctx, e)
@@ -94,10 +94,10 @@ func list(ctx context.Context, o *operator) error {
 	return errors.Join(o.print(rows, lines(rows)), unread)
 }
 
-// lines is a table of rows.
+// lines formats rows as a table.
 func lines(rows []row) []string {
 	if len(rows) == 0 {
-		return []string{"Nothing runs and nothing waits."}
+		return []string{"No run is running or queued."}
 	}
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
@@ -116,7 +116,7 @@ func lines(rows []row) []string {
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
-// verdict is what became of a run that was to be killed.
+// verdict is the result of a kill.
 type verdict struct {
 	User   string         `json:"user"`
 	Run    chat.RunID     `json:"run"`
@@ -145,7 +145,7 @@ func kill(ctx context.Context, o *operator, word string) error {
 	return o.killed(ctx, subject(u), s, []chat.RunID{id})
 }
 
-// owner finds whose live run it is.
+// owner finds the user of a live run.
 func (o *operator) owner(ctx context.Context, id chat.RunID) (chat.User, *store.Store, error) {
 	live, unread := o.place.table.Live(ctx)
 	var of []chat.User
@@ -159,12 +159,12 @@ func (o *operator) owner(ctx context.Context, id chat.RunID) (chat.User, *store.
 		if unread != nil {
 			return chat.User{}, nil, unread
 		}
-		return chat.User{}, nil, fmt.Errorf("no run %q runs or waits: list shows those that do, and -user USER looks at one that has ended", id)
+		return chat.User{}, nil, fmt.Errorf("no run %q is running or queued: list shows all such runs, and -user USER finds an ended run", id)
 	case 1:
 		s, err := o.place.table.For(of[0])
 		return of[0], s, err
 	}
-	return chat.User{}, nil, fmt.Errorf("%d users have a run %q: say whose with -user", len(of), id)
+	return chat.User{}, nil, fmt.Errorf("%d users have a run %q: name the user with -user", len(of), id)
 }
 
 func killAll(ctx context.Context, o *operator, word string) error {
@@ -177,7 +177,7 @@ func killAll(ctx context.Context, o *operator, word string) error {
 		return err
 	}
 	var runs []chat.RunID
-	for _, w := range d.Queued { // first, so that none starts when a seat becomes free
+	for _, w := range d.Queued { // first, so that none of them starts when a slot becomes free
 		runs = append(runs, w.Run)
 	}
 	for run := range d.Slots {
@@ -186,7 +186,7 @@ func killAll(ctx context.Context, o *operator, word string) error {
 	return o.killed(ctx, subject(u), s, runs)
 }
 
-// killed cancels runs, waits for a while for those that work, and tells what became of each.
+// killed cancels runs, waits for running ones, and reports the result of each.
 func (o *operator) killed(ctx context.Context, user string, s *store.Store, runs []chat.RunID) error {
 	verdicts, said := []verdict{}, []string{}
 	pending := map[chat.RunID]bool{}
@@ -214,25 +214,25 @@ func (o *operator) killed(ctx context.Context, user string, s *store.Store, runs
 		verdicts, said = append(verdicts, v), append(said, fmt.Sprintf("%s of %s: %s", id, user, v.Said))
 	}
 	if len(runs) == 0 {
-		said = []string{user + " has no run that runs or waits."}
+		said = []string{user + " has no running or queued run."}
 	}
 	return o.print(verdicts, said)
 }
 
-// fate says what became of a run.
+// fate describes the result of a kill.
 func fate(was chat.RunStatus, run store.Run) string {
 	switch {
 	case was.Terminal():
 		return fmt.Sprintf("it had ended before: %s", was)
 	case run.Status.Terminal() && was != chat.RunRunning:
-		return fmt.Sprintf("it had not begun, and is %s now; what waits starts within a minute", run.Status)
+		return fmt.Sprintf("it had not begun, and is %s now; queued runs start within a minute", run.Status)
 	case run.Status.Terminal():
 		return fmt.Sprintf("it ran, and is %s now", run.Status)
 	}
-	return fmt.Sprintf("it is asked to stop and is %s still; if its worker is dead, sweep ends it within two minutes", run.Status)
+	return fmt.Sprintf("its cancel was requested, and it is still %s; if its worker is dead, sweep ends it within two minutes", run.Status)
 }
 
-// await looks twice a second until none of the runs works or the time is over.
+// await polls twice a second until none of the runs is running, or until the wait time has passed.
 func (o *operator) await(ctx context.Context, s *store.Store, pending map[chat.RunID]bool) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

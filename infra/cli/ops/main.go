@@ -1,5 +1,5 @@
-// Command ops is for those who run Carrel: it lists what runs, stops it, shows a user's desk and verifies what is kept
-// of a user. It reads the table itself, of the local stack or with AWS credentials: make ops ARGS="list".
+// Command ops is for operators (make ops ARGS="list"). It lists and stops runs, shows a user's run queue, ends sessions and
+// verifies a user's stored data. It reads the table directly, of the local stack or with AWS credentials.
 package main
 
 import (
@@ -38,8 +38,8 @@ has them under.
 
 `
 
-// errFound is what verify ends with if it found something, which it has printed.
-var errFound = errors.New("something does not fit")
+// errFound is returned by verify after it has printed a finding.
+var errFound = errors.New("verify found inconsistent data")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,7 +55,7 @@ func main() {
 	os.Exit(1)
 }
 
-// world is what is around the command.
+// world holds the command's environment variables and outputs.
 type world struct {
 	getenv   func(string) string
 	out, err io.Writer
@@ -70,7 +70,7 @@ type options struct {
 	wait                            time.Duration
 }
 
-// operator is one command at work.
+// operator is one execution of a command.
 type operator struct {
 	options
 	place
@@ -83,15 +83,15 @@ func run(ctx context.Context, args []string, w world) error {
 	flags := flag.NewFlagSet("ops", flag.ContinueOnError)
 	flags.SetOutput(w.err)
 	flags.Usage = func() { fmt.Fprint(w.err, usage); flags.PrintDefaults() }
-	flags.StringVar(&o.endpoints, "endpoints", endpoints.Default, "where the running local stack says where it is")
+	flags.StringVar(&o.endpoints, "endpoints", endpoints.Default, "the file in which the running local stack lists its endpoints")
 	flags.StringVar(&o.stack, "stack", "", "a deployed stack's name: its outputs name the table (needs the AWS CLI)")
 	flags.StringVar(&o.table, "table", "", "the table of a deployed stack")
-	flags.StringVar(&o.issuer, "issuer", "", "the issuer of the tokens (needed for ids of over 128 bytes alone)")
-	flags.StringVar(&o.user, "user", "", "of kill: whose run")
-	flags.BoolVar(&o.key, "key", false, "users are named by the key that the table has them under")
+	flags.StringVar(&o.issuer, "issuer", "", "the issuer of the tokens (only needed for user ids of over 128 bytes)")
+	flags.StringVar(&o.user, "user", "", "for kill: the user of the run")
+	flags.BoolVar(&o.key, "key", false, "users are named by their key in the table")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.BoolVar(&o.scan, "scan", false, "of verify: read the whole table for what nothing names")
-	flags.DurationVar(&o.wait, "wait", 10*time.Second, "of kill and kill-all: how long to wait for the end of what runs")
+	flags.BoolVar(&o.scan, "scan", false, "for verify: also read the whole table, for items that no other item names")
+	flags.DurationVar(&o.wait, "wait", 10*time.Second, "for kill and kill-all: how long to wait for the end of running runs")
 	words, err := parse(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -115,7 +115,7 @@ func run(ctx context.Context, args []string, w world) error {
 	return err
 }
 
-// parse takes flags before, between and behind the words.
+// parse accepts flags before, between and after the words.
 func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -132,7 +132,7 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 // choose finds the command for the words.
 func choose(words []string) (func(context.Context, *operator) error, error) {
 	if len(words) == 0 {
-		return nil, errors.New("say what to do: list, kill, kill-all, queue, sign-out, bar, unbar or verify")
+		return nil, errors.New("name a command: list, kill, kill-all, queue, sign-out, bar, unbar or verify")
 	}
 	name, rest := words[0], words[1:]
 	if name == "list" && len(rest) == 0 {
@@ -144,14 +144,14 @@ func choose(words []string) (func(context.Context, *operator) error, error) {
 	command, known := commands[name]
 	switch {
 	case !known && name != "list":
-		return nil, fmt.Errorf("there is no command %q: list, kill, kill-all, queue, sign-out, bar, unbar or verify", name)
+		return nil, fmt.Errorf("unknown command %q: use list, kill, kill-all, queue, sign-out, bar, unbar or verify", name)
 	case !known || len(rest) != 1:
 		return nil, fmt.Errorf("%s takes %s", name, map[bool]string{true: "one word", false: "no word"}[known])
 	}
 	return func(ctx context.Context, o *operator) error { return command(ctx, o, rest[0]) }, nil
 }
 
-// named opens the part of a user whom the operator names.
+// named opens the store of the user that the operator names.
 func (o *operator) named(ctx context.Context, word string) (chat.User, *store.Store, error) {
 	n := store.Named{Issuer: o.place.issuer, Subject: word}
 	if o.key {
@@ -168,8 +168,8 @@ func (o *operator) named(ctx context.Context, word string) (chat.User, *store.St
 	return u, s, err
 }
 
-// print writes a value as JSON, or the lines. A user's id is a text of their own: nothing in it hides from the operator,
-// breaks a line or commands the terminal.
+// print writes a value as JSON, or the lines. A user chooses their own id, so it is escaped: it cannot hide text, break a line
+// or send commands to the terminal.
 func (o *operator) print(v any, lines []string) error {
 	if o.json {
 		text, err := json.MarshalIndent(v, "", "  ")

@@ -60,7 +60,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// ops runs the command and returns what it prints.
+// ops runs the command and returns its output.
 func (r *rig) ops(args ...string) (string, error) {
 	r.t.Helper()
 	var out, complaint bytes.Buffer
@@ -90,7 +90,7 @@ func (r *rig) refuses(args, why string) {
 	r.t.Helper()
 	out, err := r.ops(strings.Fields(args)...)
 	if err == nil || !strings.Contains(err.Error(), why) {
-		r.t.Errorf("%s: error %v, want one that says %q; it printed\n%s", args, err, why, out)
+		r.t.Errorf("%s: error %v, want one with %q; it printed\n%s", args, err, why, out)
 	}
 }
 
@@ -121,9 +121,9 @@ func (r *rig) status(s *store.Store, run chat.RunID) chat.RunStatus {
 	return got.Status
 }
 
-func TestListKillAndDesk(t *testing.T) {
+func TestOps_ListKillQueue(t *testing.T) {
 	r := newRig(t)
-	r.says("list", "Nothing runs")
+	r.says("list", "No run is running")
 	alice, bob := r.as("auth0|alice"), r.as("bob")
 	r.admit(alice, "r1", "t1")
 	h := r.claim(alice, "r1")
@@ -141,10 +141,10 @@ func TestListKillAndDesk(t *testing.T) {
 	}
 	r.says("queue auth0|alice", "1 slots taken, 1 queued", "r1", "r2")
 	r.refuses("kill r1", "2 users have a run")
-	r.refuses("kill nothing", `no run "nothing" runs or waits`)
+	r.refuses("kill nothing", `no run "nothing" is running or queued`)
 	r.refuses("kill b2 -user auth0|alice", "auth0|alice has no run")
 	r.says("kill b2", "b2 of bob: it had not begun, and is cancelled now")
-	r.says("kill r1 -user auth0|alice", "it is asked to stop and is running still")
+	r.says("kill r1 -user auth0|alice", "its cancel was requested, and it is still running")
 	if _, _, err := h.End(t.Context(), []agui.Event{{
 		Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled},
 	}}); err != nil {
@@ -152,9 +152,9 @@ func TestListKillAndDesk(t *testing.T) {
 	}
 	r.says("kill r1 -user auth0|alice", "it had ended before: cancelled")
 	r.says("kill-all auth0|alice", "r2 of auth0|alice: it had not begun")
-	r.says("kill-all auth0|alice", "auth0|alice has no run that runs or waits")
+	r.says("kill-all auth0|alice", "auth0|alice has no running or queued run")
 	if s := r.status(bob, "r1"); s != chat.RunAdmitted {
-		t.Errorf("bob's run, which nobody killed, is %s", s)
+		t.Errorf("bob's run, which was not killed, is %s", s)
 	}
 }
 
@@ -178,8 +178,8 @@ func TestHostileSubject(t *testing.T) {
 	r.says("list", "eve[U+001B]]52;c;aGk=[U+0007][U+000A]bob[U+202E][U+200B][U+009B]2J")
 }
 
-// A user who is mistyped is nobody, however near the name comes to somebody's.
-func TestAMistypedUserIsNobody(t *testing.T) {
+// A mistyped user is unknown, however similar the name is to a real one.
+func TestNamed_MistypedUser(t *testing.T) {
 	r := newRig(t)
 	for _, subject := range []string{"bob", "a#b", strings.Repeat("x", 200)} {
 		r.admit(r.as(subject), "r1", "t1")
@@ -202,7 +202,7 @@ func TestVerify(t *testing.T) {
 	r := newRig(t)
 	alice := r.as("alice")
 	r.admit(alice, "r1", "t1")
-	r.says("verify alice -scan", "all fits together")
+	r.says("verify alice -scan", "all data is consistent")
 	for _, item := range []map[string]types.AttributeValue{
 		{"pk": text("U#alice"), "sk": text("RUN#lost"), "id": text("lost"), "status": text("running"), "thread": text("t9")},
 		{"pk": text("C#orphan="), "sk": text("OWNER"), "user": text("alice")},
@@ -227,14 +227,14 @@ func TestVerify(t *testing.T) {
 func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
 
 // Of one who is being erased, that is shown.
-func TestTheErased(t *testing.T) {
+func TestVerify_ErasedUser(t *testing.T) {
 	r := newRig(t)
 	if err := r.as("alice").RequestErasure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.says("list", "alice", "forget")
 	r.says("queue alice", "The user is being erased")
-	r.says("verify alice", "all fits together")
+	r.says("verify alice", "all data is consistent")
 }
 
 // An operator ends a user's sessions, bars the user and lets them in again; others go on.
@@ -268,13 +268,13 @@ func TestSessions(t *testing.T) {
 		t.Errorf("a user who was barred: %v", err)
 	}
 	r.says("queue bob", "1 connections")
-	r.says("verify alice", "all fits together")
+	r.says("verify alice", "all data is consistent")
 	if _, err := r.ops("bar", "nobody"); err == nil || !strings.Contains(err.Error(), "nothing is known") {
 		t.Errorf("a user of whom nothing is kept: %v", err)
 	}
 }
 
-func TestWhatIsMissingIsSaid(t *testing.T) {
+func TestOps_MissingInput(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")
 	if err := os.WriteFile(broken, []byte(`{"dynamodb": "http://127.0.0.1:1"}`), 0o644); err != nil {
@@ -297,7 +297,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		{"-table x list", nil, "no Region is chosen"},
 		{"-table x list", only("AWS_REGION"), "there are no AWS credentials"},
 		{"-stack x list", key, "read the outputs of the stack x: the CLI is not here"},
-		{"", nil, "say what to do"}, {"lst", nil, `no command "lst"`}, {"queue", nil, "takes one word"},
+		{"", nil, "name a command"}, {"lst", nil, `unknown command "lst"`}, {"queue", nil, "takes one word"},
 		{"queue a b", nil, "takes one word"}, {"list all", nil, "takes no word"}, {"-nonsense", nil, "not defined"},
 	} {
 		var out, complaint bytes.Buffer
@@ -308,13 +308,13 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 			},
 		})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: error %v, want one that says %q", c.args, err, c.want)
+			t.Errorf("%q: error %v, want one with %q", c.args, err, c.want)
 		}
 	}
 }
 
 // With AWS the stack's outputs name the table, and the CLI's configuration gives the credentials.
-func TestADeployedStackIsFound(t *testing.T) {
+func TestPlace_DeployedStack(t *testing.T) {
 	var asked []string
 	w := world{getenv: func(string) string { return "" }, run: func(_ context.Context, name string, args ...string) ([]byte, error) {
 		line := name + " " + strings.Join(args, " ")
@@ -338,7 +338,7 @@ func TestADeployedStackIsFound(t *testing.T) {
 }
 
 // A long wait is not waited for when nothing works any more.
-func TestKillWaitsForTheEnd(t *testing.T) {
+func TestKill_WaitsForEnd(t *testing.T) {
 	r := newRig(t)
 	alice := r.as("alice")
 	r.admit(alice, "r1", "t1")

@@ -11,7 +11,7 @@ import (
 	"carrel/shared/store"
 )
 
-// queueView is a user's desk as it is shown.
+// queueView is a user's run queue in the output.
 type queueView struct {
 	User        string `json:"user"`
 	Erasing     bool   `json:"erasing"`
@@ -61,7 +61,7 @@ func showQueue(ctx context.Context, o *operator, word string) error {
 	}
 	out := []string{fmt.Sprintf("%s: %d slots taken, %d queued, %d connections", v.User, len(v.Slots), len(v.Queued), v.Connections)}
 	if v.Erasing {
-		out = append(out, "The user is being erased, or was in the last 24 hours: everything is refused.")
+		out = append(out, "The user is being erased, or was erased in the last 24 hours. All requests are refused.")
 	}
 	if v.Barred {
 		out = append(out, "The user is barred: every sign-in is refused.")
@@ -75,7 +75,7 @@ func showQueue(ctx context.Context, o *operator, word string) error {
 	return o.print(v, out)
 }
 
-// sitting is the run of a seat or of a place in the queue; one that is not there is shown as missing.
+// sitting returns the row of a run that the run queue names. A run without a record is shown as missing.
 func (o *operator) sitting(ctx context.Context, s *store.Store, user string, id chat.RunID, thread chat.ThreadID) (row, error) {
 	run, err := s.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
@@ -87,8 +87,8 @@ func (o *operator) sitting(ctx context.Context, s *store.Store, user string, id 
 	return o.runRow(user, run), nil
 }
 
-// again is after which verify looks a second time: what was under way at the first look is over by then, or is found at
-// another place.
+// again is the pause before verify's second look. Data that was in transition at the first look is consistent by then, or the
+// finding differs.
 const again = 2 * time.Second
 
 func verify(ctx context.Context, o *operator, word string) error {
@@ -116,9 +116,9 @@ func verify(ctx context.Context, o *operator, word string) error {
 			return !slices.ContainsFunc(second, func(g store.Finding) bool { return f.Kind == g.Kind && f.Thing == g.Thing })
 		})
 	}
-	out := []string{subject(u) + ": all fits together."}
+	out := []string{subject(u) + ": all data is consistent."}
 	if len(found) > 0 {
-		out = []string{fmt.Sprintf("%s: %d things do not fit:", subject(u), len(found))}
+		out = []string{fmt.Sprintf("%s: %d findings:", subject(u), len(found))}
 	}
 	for _, f := range found {
 		out = append(out, fmt.Sprintf("  %s: %s %s", f.Kind, f.Thing, f.Detail))
