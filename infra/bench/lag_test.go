@@ -32,7 +32,7 @@ func TestBenchLag(t *testing.T) {
 	for _, devices := range []int{1, 3} {
 		s := startStack(t, stack.Config{})
 		slow(t, s)
-		all := crowd(t, s, 1, devices)[0]
+		all := connectUsers(t, s, 1, devices)[0]
 		for range 2 {
 			for _, e := range []emitter{carrels, naive} {
 				use(t, s, turns[e])

@@ -22,17 +22,17 @@ import (
 // reference is the turn of docs/performance.md: two tool calls, and 200 deltas at 50 a second.
 const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
 
-// witness counts a user's requests at the proxy and recognises the user by the keys in them: the meters do not look
+// proxyCounter counts a user's requests at the proxy and recognises the user by the keys in them: the meters do not look
 // there.
-type witness struct {
+type proxyCounter struct {
 	mu       sync.Mutex
 	requests int
 	units    float64
 }
 
-// see counts a request. All items are below 1 KB, so each written item is one unit, or two in a transaction, and each
+// count counts a request. All items are below 1 KB, so each written item is one unit, or two in a transaction, and each
 // index entry that is added or removed is one more.
-func (w *witness) see(r proxy.Request) {
+func (w *proxyCounter) count(r proxy.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.requests++
@@ -54,7 +54,7 @@ func (w *witness) see(r proxy.Request) {
 func TestMeters(t *testing.T) {
 	s := startStack(t, stack.Config{})
 	users := []string{"alice", "bob"}
-	devices, witnesses, used := make([]*device, 2), []*witness{{}, {}}, make([]turn, 2)
+	devices, witnesses, used := make([]*device, 2), []*proxyCounter{{}, {}}, make([]turn, 2)
 	for i, user := range users {
 		devices[i] = open(t, s.Endpoints(), user, chat.ThreadID(chat.NewID(time.Now())))
 		play(t, s, "/say hello", devices[i])
@@ -63,7 +63,7 @@ func TestMeters(t *testing.T) {
 	s.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
 		for i, user := range users {
 			if bytes.Contains(r.Body, []byte("U#"+user)) && r.Caller != "SweepFunction" {
-				witnesses[i].see(r)
+				witnesses[i].count(r)
 			}
 		}
 		return proxy.Fine, nil

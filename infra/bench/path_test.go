@@ -103,7 +103,7 @@ func TestBenchPath(t *testing.T) {
 		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{durable: map[place]time.Time{}}
 		s.DynamoDB().SetHook(p.watch)
-		people := crowd(t, s, c.users, c.devices)
+		people := connectUsers(t, s, c.users, c.devices)
 		stream(t, p, people, "/stream 2 20", 1) // starts processes
 		var twice [2]times
 		for i := range twice {
@@ -128,7 +128,7 @@ func TestBenchThroughput(t *testing.T) {
 	for _, c := range []struct{ users, devices int }{{1, 1}, {1, 3}, {1, 10}, {20, 1}} {
 		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{}
-		people := crowd(t, s, c.users, c.devices)
+		people := connectUsers(t, s, c.users, c.devices)
 		stream(t, p, people, "/stream 2 20", 1)
 		var rates [2]float64
 		for i := range rates {
@@ -144,8 +144,8 @@ func TestBenchThroughput(t *testing.T) {
 	}
 }
 
-// crowd connects users with their devices; each user has a thread.
-func crowd(t testing.TB, s *stack.Stack, users, devices int) [][]*device {
+// connectUsers connects users with their devices; each user has a thread.
+func connectUsers(t testing.TB, s *stack.Stack, users, devices int) [][]*device {
 	t.Helper()
 	all := make([][]*device, users)
 	for i := range all {

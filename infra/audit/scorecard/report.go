@@ -83,7 +83,11 @@ func (a *audit) judge(res *results) *report {
 				continue
 			}
 			l := a.judgeRow(row, res)
-			if a.size != quick {
+			switch {
+			case a.size == quick:
+			case !a.only.MatchString(row.id):
+				l.addRemovals(row, nil, "its row was not selected")
+			default:
 				l.addRemovals(row, removals, broken)
 			}
 			for _, m := range l.Removals {
