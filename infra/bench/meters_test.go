@@ -54,7 +54,7 @@ func (w *proxyCounter) count(r proxy.Request) {
 func TestMeters(t *testing.T) {
 	s := startStack(t, stack.Config{})
 	users := []string{"alice", "bob"}
-	devices, witnesses, used := make([]*device, 2), []*proxyCounter{{}, {}}, make([]turn, 2)
+	devices, counters, used := make([]*device, 2), []*proxyCounter{{}, {}}, make([]turn, 2)
 	for i, user := range users {
 		devices[i] = open(t, s.Endpoints(), user, chat.ThreadID(chat.NewID(time.Now())))
 		play(t, s, "/say hello", devices[i])
@@ -63,7 +63,7 @@ func TestMeters(t *testing.T) {
 	s.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
 		for i, user := range users {
 			if bytes.Contains(r.Body, []byte("U#"+user)) && r.Caller != "SweepFunction" {
-				witnesses[i].count(r)
+				counters[i].count(r)
 			}
 		}
 		return proxy.Fine, nil
@@ -84,7 +84,7 @@ func TestMeters(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w := witnesses[i]
+		w := counters[i]
 		if u.Requests != w.requests || u.WriteUnits != w.units || u.Posts != devices[i].frames || u.Sent != u.Posts ||
 			u.Received != 1 || u.Invocations != 2 {
 			t.Errorf("the run of %s has usage %+v, and the proxy counted %d requests, %g write units and %d frames",
