@@ -8,7 +8,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// done takes the answer to a rename or a delete; without a thread everything is erased.
+// done handles the answer to a rename or a delete. Without a thread it reports that everything of the user is erased.
 func (v *View) done(f *wire.Done) {
 	if f.ThreadID == "" {
 		v.eraseDone()
@@ -25,7 +25,7 @@ func (v *View) done(f *wire.Done) {
 	v.answered()
 }
 
-// page takes the answer to a history.
+// page handles the answer to a history.
 func (v *View) page(f *wire.HistoryPage) {
 	if a := v.requests.answer("history", f.ThreadID, f.RequestID); a != nil {
 		a.page = f
@@ -33,7 +33,7 @@ func (v *View) page(f *wire.HistoryPage) {
 	}
 }
 
-// callRefused takes a refusal. A thread that there is none of has no row.
+// callRefused handles the refusal of a call. A thread that the server does not know has no row.
 func (v *View) callRefused(f *wire.Error) {
 	a := v.requests.answer("", "", f.RequestID)
 	if a == nil {
@@ -45,7 +45,7 @@ func (v *View) callRefused(f *wire.Error) {
 	}
 }
 
-// runList takes the answer to a runs.
+// runList handles the answer to a runs.
 func (v *View) runList(f *wire.RunList) {
 	if a := v.requests.answer("runs", "", f.RequestID); a != nil {
 		a.runs = f
@@ -53,7 +53,7 @@ func (v *View) runList(f *wire.RunList) {
 	}
 }
 
-// rejected takes the refusal of a run. One that the thread waits for a person says what is asked, if anything still is.
+// rejected handles the refusal of a run. With the code interrupted, its list replaces the thread's open interrupts.
 func (v *View) rejected(f *wire.Rejected) {
 	n := Notice{Code: f.Code, Message: f.Message, RunID: f.RunID, Field: f.Field, RetryAfterMS: f.RetryAfterMS}
 	if f.Code == wire.CodeErasing {
@@ -71,6 +71,7 @@ func (v *View) rejected(f *wire.Rejected) {
 	v.answered()
 }
 
+// accepted handles the answer to a run, a cancel or an erase.
 func (v *View) accepted(f *wire.Accepted) {
 	if f.State == stateErasing {
 		v.eraseAccepted(f)
@@ -84,14 +85,14 @@ func (v *View) accepted(f *wire.Accepted) {
 		v.answered()
 		return
 	}
-	first := v.requests.ran(f.RunID) // else it is known already, and maybe better
+	first := v.requests.ran(f.RunID) // a later answer may be out of date
 	if t := v.threads[f.ThreadID]; t != nil && (first || f.State == "ended") {
 		t.accept(f.RunID, f.State, v.socket.n)
 	}
 	v.answered()
 }
 
-// ended notes that a run is over that has no events, or whose events are still to come.
+// ended records the end of a run, which has no events or whose last events have not arrived yet.
 func (v *View) ended(run chat.RunID) {
 	v.over[run] = true
 	for _, t := range v.threads {
@@ -102,14 +103,14 @@ func (v *View) ended(run chat.RunID) {
 	v.answered()
 }
 
-// refused takes an error frame.
+// refused handles an error frame.
 func (v *View) refused(f *wire.Error) {
 	switch f.Code {
 	case wire.CodeInternal:
 		v.retry()
 		return
 	case wire.CodeReplaced:
-		// A client that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
+		// During a handover the client has an eleventh connection, and the oldest one may be its own.
 		if v.wanted {
 			v.actions.Close = true
 			v.lose()
@@ -154,7 +155,7 @@ func (v *View) refused(f *wire.Error) {
 	v.answered()
 }
 
-// answered notes an answer to any request.
+// answered resets the retry timer after any answer.
 func (v *View) answered() {
 	s := &v.socket
 	s.retries = 0

@@ -20,28 +20,28 @@ var ErrClosed = errors.New("client: closed")
 type Config struct {
 	URL    string                                // of the WebSocket: ws:// or wss://
 	Token  func(context.Context) (string, error) // an access token, fresh for each socket
-	Thread chat.ThreadID                         // to open first; "" takes the one that the connect allocates
-	// Transport opens the sockets; nil: one of the client's own. Close closes its idle connections.
+	Thread chat.ThreadID                         // the first open thread; "" is the thread that the connect allocates
+	// Transport opens the sockets; nil: the client's own. Close closes its idle connections.
 	Transport *http.Transport
-	// OnFrame, if set, gets every message of every socket before the view does, one call at a time. It must not call
-	// the Client.
+	// OnFrame, if set, is called with each message of each socket before the view handles it, one call at a time. It must
+	// not call the Client.
 	OnFrame func([]byte)
 }
 
-// Client is a View on WebSockets: it opens them, again when they are lost, and keeps the view's time. Its methods may
-// be called from any goroutine.
+// Client runs a View on WebSockets: it opens sockets, replaces lost ones, and runs the view's timers. Its methods are
+// safe for concurrent use.
 type Client struct {
 	config Config
 	http   *http.Transport
 	cancel context.CancelFunc
 	all    sync.WaitGroup
-	inputs chan func(now time.Time) // run by the loop, which alone touches what follows them here
-	looks  chan func()              // the same for what only reads: it wakes nobody
+	inputs chan func(now time.Time) // run by the loop; only the loop uses the fields of the next group
+	looks  chan func()              // reads of the state, also run by the loop; they wake no waiter
 	done   chan struct{}            // closed when the loop has ended
 
 	view    *View
 	link    *link
-	next    *link         // open, and not in use yet
+	next    *link         // the next socket: open and not yet in use
 	opened  chan struct{} // closed when the first socket is open
 	attempt int           // counts the actions for a socket: an older attempt's outcome is void
 	giveUp  context.CancelFunc
@@ -53,8 +53,8 @@ type Client struct {
 	frames  sync.Mutex    // held during OnFrame
 }
 
-// Dial starts a client and returns once its first socket is open. It tries until the ctx ends, which bounds that alone;
-// then the error tells why the last attempt failed. Close ends the client.
+// Dial starts a client and returns when its first socket is open. It tries until ctx ends; the error then includes that
+// of the last attempt. ctx does not bound the client's life: Close ends the client.
 func Dial(ctx context.Context, config Config) (*Client, error) {
 	c, err := Start(ctx, config)
 	if err != nil {
@@ -69,8 +69,8 @@ func Dial(ctx context.Context, config Config) (*Client, error) {
 	}
 }
 
-// Start starts a client, which opens sockets until Close ends it. Of the ctx it takes the values alone. As long as no
-// socket opens the State's Err tells why.
+// Start starts a client, which opens sockets until Close. It uses only the values of ctx. Until a socket opens,
+// State.Err has the error of the last attempt.
 func Start(ctx context.Context, config Config) (*Client, error) {
 	transport := config.Transport
 	if transport == nil {
@@ -96,7 +96,7 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// loop owns the view.
+// loop runs the view until the client is closed.
 func (c *Client) loop(ctx context.Context) {
 	defer close(c.done)
 	c.view.Start(time.Now())
@@ -104,7 +104,7 @@ func (c *Client) loop(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		c.carryOut(ctx)
-		c.tell()
+		c.notify()
 		if at, due := c.view.Next(); due {
 			timer.Reset(time.Until(at))
 		} else {
@@ -116,7 +116,8 @@ func (c *Client) loop(ctx context.Context) {
 	}
 }
 
-// step takes in what comes next, or reports that the client is closed. Whoever looks in between is answered.
+// step handles the next input, and returns false when the client is closed. It also runs reads of the state, which are
+// no inputs.
 func (c *Client) step(ctx context.Context, due <-chan time.Time) bool {
 	for {
 		select {
@@ -138,22 +139,22 @@ func (c *Client) step(ctx context.Context, due <-chan time.Time) bool {
 	}
 }
 
-// tell wakes those who wait for a change.
-func (c *Client) tell() {
+// notify wakes the callers that wait for a change.
+func (c *Client) notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// Changes returns a channel that is closed after the next input: look at State once it is.
+// Changes returns a channel that is closed after the next input. Read State then.
 func (c *Client) Changes() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.changed
 }
 
-// post hands an input to the loop, and reports whether it was taken.
+// post passes an input to the loop, and reports whether the loop has taken it.
 func (c *Client) post(in func(now time.Time)) bool {
 	select {
 	case c.inputs <- in:
@@ -174,7 +175,7 @@ func (c *Client) do(f func(v *View, now time.Time) error) error {
 	return err
 }
 
-// look runs f in the loop, for what only reads, and waits for it.
+// look runs a read of the state in the loop and waits for it.
 func (c *Client) look(f func()) error {
 	ran := make(chan struct{})
 	select {
@@ -186,19 +187,19 @@ func (c *Client) look(f func()) error {
 	}
 }
 
-// State is what the client shows now. Of a closed one it is what it showed last.
+// State returns the current state, or the last one of a closed client.
 func (c *Client) State() State {
 	var s State
 	ended := c.look(func() { s = c.view.State(); s.Err = c.err }) != nil
-	if ended { // the loop is over: nobody else touches the view
+	if ended { // the loop has ended, so the view is not in use
 		s = c.view.State()
 		s.Err, s.Ended = c.err, true
 	}
 	return s
 }
 
-// WaitFor waits until the state is as wanted and returns it. If the ctx ends or the client is closed before, the error
-// says so and the state is the last one.
+// WaitFor waits until the state satisfies the condition, and returns it. When ctx ends or the client is closed first,
+// it returns the last state and an error.
 func (c *Client) WaitFor(ctx context.Context, wanted func(State) bool) (State, error) {
 	for {
 		changed := c.Changes()
@@ -223,8 +224,8 @@ func (c *Client) Open(id chat.ThreadID) error {
 	return c.do(func(v *View, now time.Time) error { return v.Open(now, id) })
 }
 
-// Send asks for a run in the open thread and returns its id at once; the answer shows in the state: the run leaves
-// Sending.
+// Send requests a run in the open thread and returns its id at once. When the run leaves State.Sending, the server has
+// answered it.
 func (c *Client) Send(text string) (chat.RunID, error) {
 	id := chat.RunID(NewID())
 	return id, c.do(func(v *View, now time.Time) error { return v.Send(now, id, text) })
@@ -235,7 +236,7 @@ func (c *Client) Cancel(id chat.RunID) error {
 	return c.do(func(v *View, now time.Time) error { return v.Cancel(now, id) })
 }
 
-// Threads asks for the user's newest threads and waits for the answer.
+// Threads requests the user's newest threads and waits for the answer.
 func (c *Client) Threads(ctx context.Context) ([]wire.ThreadInfo, error) {
 	if err := c.do(func(v *View, now time.Time) error { v.Threads(now); return nil }); err != nil {
 		return nil, err
@@ -244,12 +245,12 @@ func (c *Client) Threads(ctx context.Context) ([]wire.ThreadInfo, error) {
 	return s.Threads, err
 }
 
-// Wake asks at once whether anything was missed.
+// Wake checks at once whether events were missed.
 func (c *Client) Wake() error {
 	return c.do(func(v *View, now time.Time) error { v.Wake(now); return nil })
 }
 
-// Cut ends the current socket without a word, as a network does. It is there for tests.
+// Cut ends the current socket without a close frame, as a network failure does. It is for tests.
 func (c *Client) Cut() error {
 	return c.do(func(*View, time.Time) error {
 		if c.link != nil {

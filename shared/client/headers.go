@@ -6,7 +6,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// Run is the run that a message is of, as far as it is known: the model and the usage when it has ended.
+// Run is the run of a message. The model and the usage are known when the run has ended.
 type Run struct {
 	RunID chat.RunID `json:"runId"`
 	Seq   chat.Seq   `json:"seq"` // of its RUN_STARTED
@@ -16,7 +16,7 @@ type Run struct {
 // headers are the runs of a thread whose messages the client has.
 type headers map[chat.RunID]Run
 
-// follow takes the next event of a run.
+// follow applies the next event of a run.
 func (h headers) follow(id chat.RunID, seq chat.Seq, e agui.Event) {
 	run := h[id]
 	if e.Type == agui.RunStarted {
@@ -28,7 +28,7 @@ func (h headers) follow(id chat.RunID, seq chat.Seq, e agui.Event) {
 	}
 }
 
-// of returns the run of each message that f holds, by the message's id.
+// of returns the run of each of the folder's messages, by the message's id.
 func (h headers) of(f *agui.Folder, messages []agui.Message) map[string]Run {
 	all := make(map[string]Run, len(messages))
 	for i, id := range f.Runs() {

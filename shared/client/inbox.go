@@ -10,8 +10,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Receive takes one message of the current socket. What is no frame of the protocol is passed over; one of API
-// Gateway's own means that a request may not have arrived.
+// Receive handles one message of the current socket. It ignores unknown messages. A message of API Gateway itself means
+// that a request may not have arrived.
 func (v *View) Receive(now time.Time, message []byte) {
 	v.now = now
 	if !v.socket.open {
@@ -68,12 +68,12 @@ func (v *View) ready(f *wire.Ready) {
 	if f.N < s.had || f.N > s.n {
 		return
 	}
-	v.attempt = 0 // the server answers, whichever thread it answers for
+	v.attempt = 0 // the server answers, for whichever thread
 	if v.open.id == "" && f.ThreadID != "" {
 		v.name(f.ThreadID)
 	}
 	if f.ThreadID != v.open.id {
-		return // of a thread that was open before
+		return // of a previously open thread
 	}
 	s.had = f.N
 	if f.N >= s.hello {
@@ -98,7 +98,7 @@ func (v *View) ready(f *wire.Ready) {
 	v.answered()
 }
 
-// name gives the open thread the id that the connect allocated, and the runs that wait for it.
+// name gives the open thread, and the runs that were sent to it, the id that the connect allocated.
 func (v *View) name(id chat.ThreadID) {
 	v.open.id = id
 	v.threads[id] = v.open
@@ -123,10 +123,10 @@ func (v *View) snapshot(f *wire.Snapshot) {
 
 func (v *View) events(f *wire.Events) {
 	if f.ThreadID == v.open.id && f.ThreadID != "" {
-		// A worker that was frozen when its thread was deleted may not know it yet.
+		// A worker that was frozen when its thread was deleted may still send events.
 		v.progress(!v.gone[f.ThreadID] && v.open.take(f, v.socket.n))
 	}
-	// The run is known to the server, whatever became of its accepted. A frame that is only held says so too.
+	// The server knows the run, even if its accepted was lost. That is so for a held frame too.
 	answered := v.requests.ran(f.RunID)
 	if v.over[f.RunID] {
 		answered = v.requests.cancelled(f.RunID) || answered
@@ -136,8 +136,8 @@ func (v *View) events(f *wire.Events) {
 	}
 }
 
-// progress sets the gap's timer back after something was applied. What comes slowly is waited for longer, or each pause
-// in a long replay would ask for another.
+// progress restarts the gap timer after something was applied. The pause grows with the silence before it, so that slow
+// pages of a long replay are not requested again.
 func (v *View) progress(made bool) {
 	if made {
 		v.socket.gapPause = v.patience()
@@ -145,7 +145,7 @@ func (v *View) progress(made bool) {
 	}
 }
 
-// patience is twice the silence that ended now.
+// patience returns twice the silence that ends now, within the bounds of the gap timer.
 func (v *View) patience() time.Duration {
 	s := &v.socket
 	if !s.lagging {
@@ -158,7 +158,7 @@ func (v *View) pong(f *wire.Pong) {
 	s, t := &v.socket, v.open
 	s.pinging, s.pingBase = false, v.now
 	v.answered()
-	if s.pingedOut && v.requests.out() { // the answer to what was asked before the ping is late: it was lost
+	if s.pingedOut && v.requests.out() { // a request from before the ping still has no answer: it was lost
 		v.retry()
 	}
 	if f.ThreadID != t.id || t.id == "" {
@@ -187,8 +187,8 @@ func (v *View) pong(f *wire.Pong) {
 	}
 }
 
-// flooded takes the news that the user sends too many frames. The server closes the socket, and refuses the next one before
-// the time that it names. What has no answer is asked again then.
+// flooded handles the error that the user sends too many frames. The server closes the socket and refuses the next one
+// until the time in the error. The next socket then repeats the requests without an answer.
 func (v *View) flooded(f *wire.Error) {
 	v.notice(Notice{Code: f.Code, Message: f.Message, RetryAfterMS: f.RetryAfterMS})
 	v.waitFor(f)
@@ -196,8 +196,8 @@ func (v *View) flooded(f *wire.Error) {
 	v.lose()
 }
 
-// part takes a piece of a long frame, and the frame once it is whole. One that does not fit is dropped with what came
-// before it: what the frame held is then missing.
+// part handles a piece of a long frame, and the frame once it is whole. A part that does not fit discards the frame,
+// which leaves a gap.
 func (v *View) part(f *wire.Part) {
 	s := &v.socket
 	s.gapPause = max(s.gapPause, v.patience())

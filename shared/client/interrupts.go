@@ -11,14 +11,15 @@ import (
 	"carrel/shared/chat"
 )
 
-// interrupts is what a thread is known to ask a person.
+// interrupts holds the interrupts of one thread, as far as the client knows them.
 type interrupts struct {
 	open    []agui.Interrupt
-	resumed map[chat.InterruptID]bool                // answered by a run that began: never asked again
-	answers map[chat.RunID]map[chat.InterruptID]bool // by this client's own runs
+	resumed map[chat.InterruptID]bool                // closed by a run that has begun: they never open again
+	answers map[chat.RunID]map[chat.InterruptID]bool // responses of this client's own runs
 }
 
-// follow takes what an event says of questions. A run begins only if its thread asks nothing more.
+// follow applies an event. RUN_STARTED closes all open interrupts: a run begins only in a thread without open
+// interrupts.
 func (a *interrupts) follow(e agui.Event) {
 	switch {
 	case e.Type == agui.RunStarted:
@@ -37,7 +38,7 @@ func (a *interrupts) follow(e agui.Event) {
 	}
 }
 
-// set takes a list of the open questions. What the applied events say goes before it.
+// set replaces the open interrupts, except those that an applied event has closed.
 func (a *interrupts) set(open []agui.Interrupt) {
 	a.open = nil
 	for _, i := range open {
@@ -47,7 +48,7 @@ func (a *interrupts) set(open []agui.Interrupt) {
 	}
 }
 
-// openInterrupts are those that nobody is known to have answered, and that no run of this client is to answer.
+// openInterrupts returns the open interrupts without those to which a run of this client responds.
 func (t *thread) openInterrupts() []agui.Interrupt {
 	answered := map[chat.InterruptID]bool{}
 	for run, ids := range t.interrupts.answers {
@@ -64,17 +65,17 @@ func (t *thread) openInterrupts() []agui.Interrupt {
 	return open
 }
 
-// Respond asks for a run in the open thread that answers its open questions, all of them, and says the text, if there
-// is one. What the server would refuse as a frame is refused here.
-func (v *View) Respond(now time.Time, run chat.RunID, answers []agui.Resume, text string) error {
-	if answers == nil {
-		answers = []agui.Resume{} // which the frame's rules refuse
+// Respond requests a run in the open thread that responds to all of its open interrupts and, if text is not empty,
+// sends the text. It refuses a frame that the server would refuse.
+func (v *View) Respond(now time.Time, run chat.RunID, responses []agui.Resume, text string) error {
+	if responses == nil {
+		responses = []agui.Resume{} // an empty list is refused
 	}
-	if err := v.run(now, &pendingRun{id: run, thread: v.open.id, text: text, resume: answers}); err != nil {
+	if err := v.run(now, &pendingRun{id: run, thread: v.open.id, text: text, resume: responses}); err != nil {
 		return err
 	}
 	ids := map[chat.InterruptID]bool{}
-	for _, a := range answers {
+	for _, a := range responses {
 		ids[a.InterruptID] = true
 	}
 	if v.open.interrupts.answers == nil {
@@ -84,14 +85,14 @@ func (v *View) Respond(now time.Time, run chat.RunID, answers []agui.Resume, tex
 	return nil
 }
 
-// Approve is the answer that has a call made, as the model wrote it.
-func Approve(question agui.Interrupt) agui.Resume {
-	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeResolved}
+// Approve returns the response that approves a call as the model wrote it.
+func Approve(interrupt agui.Interrupt) agui.Resume {
+	return agui.Resume{InterruptID: interrupt.ID, Status: agui.ResumeResolved}
 }
 
-// ApproveWith is the answer that has a call made with other arguments, a JSON object. A question whose ResponseSchema has no
-// place for arguments does not accept them.
-func ApproveWith(question agui.Interrupt, arguments json.RawMessage) (agui.Resume, error) {
+// ApproveWith returns the response that approves a call with other arguments, a JSON object. The server rejects it if
+// the interrupt's ResponseSchema has no member arguments.
+func ApproveWith(interrupt agui.Interrupt, arguments json.RawMessage) (agui.Resume, error) {
 	payload, err := json.Marshal(struct {
 		Approved  bool            `json:"approved"`
 		Arguments json.RawMessage `json:"arguments"`
@@ -99,30 +100,30 @@ func ApproveWith(question agui.Interrupt, arguments json.RawMessage) (agui.Resum
 	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(arguments), []byte("{")) {
 		return agui.Resume{}, errors.New("client: the arguments are not a JSON object")
 	}
-	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeResolved, Payload: payload}, nil
+	return agui.Resume{InterruptID: interrupt.ID, Status: agui.ResumeResolved, Payload: payload}, nil
 }
 
-// Refuse is the answer that a call is not to be made, or that a question is not answered.
-func Refuse(question agui.Interrupt) agui.Resume {
-	return agui.Resume{InterruptID: question.ID, Status: agui.ResumeCancelled}
+// Refuse returns the response that refuses a call or an input.
+func Refuse(interrupt agui.Interrupt) agui.Resume {
+	return agui.Resume{InterruptID: interrupt.ID, Status: agui.ResumeCancelled}
 }
 
-// withdraw notes that a run of this client answers nothing: it was refused, or taken back.
+// withdraw shows the interrupts again to which a run of this client has responded: the run was refused, or taken back.
 func (v *View) withdraw(run chat.RunID) {
 	for _, t := range v.threads {
 		delete(t.interrupts.answers, run)
 	}
 }
 
-// compare asks for the open thread if its row or a pong says otherwise than the view whether it waits for a person: an answer
-// that never began has been taken back, or a frame was missed.
+// compare sends a hello if a row or pong of the open thread and the view disagree on whether interrupts are open: a
+// response was taken back before its run began, or a frame was missed.
 func (v *View) compare(id chat.ThreadID, interrupted bool) {
 	s := &v.socket
 	if id != v.open.id || v.status != Ready || s.hello != 0 || interrupted == (len(v.open.openInterrupts()) > 0) {
 		return
 	}
-	onItsWay := func(r *pendingRun) bool { return r.thread == id && r.resume != nil }
-	if !slices.ContainsFunc(v.requests.runs, onItsWay) { // else they differ until that is answered
+	responds := func(r *pendingRun) bool { return r.thread == id && r.resume != nil }
+	if !slices.ContainsFunc(v.requests.runs, responds) { // until the server answers it, they may differ
 		s.wantHello = true
 	}
 }

@@ -16,7 +16,7 @@ const (
 	dialWithin  = 15 * time.Second
 	writeWithin = 10 * time.Second
 	readLimit   = 256 << 10 // API Gateway's messages end at 128 KB
-	maxQueue    = 256       // frames that wait to be written
+	maxQueue    = 256       // queued frames of one socket
 )
 
 // link is one socket. Its writer and reader end when it is cut or finished.
@@ -42,14 +42,14 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		return nil, fmt.Errorf("client: open a socket: %w", err)
 	}
 	if conn.Subprotocol() != wire.Subprotocol {
-		_ = conn.CloseNow() // whether it works or not: there is nothing to say on it
+		_ = conn.CloseNow() // its error does not matter: the socket is not used
 		return nil, fmt.Errorf("client: open a socket: the server does not speak %s", wire.Subprotocol)
 	}
 	conn.SetReadLimit(readLimit)
 	return &link{conn: conn, out: make(chan []byte, maxQueue)}, nil
 }
 
-// adopt takes a socket that has opened: the one in use if there is none, else the next.
+// adopt takes over a socket that has opened: as the one in use, or as the next one if there is one in use.
 func (c *Client) adopt(ctx context.Context, l *link, now time.Time) {
 	c.err = nil
 	c.all.Go(func() { l.write(ctx) })
@@ -64,8 +64,8 @@ func (c *Client) adopt(ctx context.Context, l *link, now time.Time) {
 	c.view.Opened(now)
 }
 
-// read hands the socket's messages to the view. It has no deadline of its own: the view's pings tell a dead socket,
-// and whoever gives the socket up ends the read.
+// read passes the socket's messages to the view. It has no deadline: the view's pings detect a dead socket, and closing
+// the socket ends the read.
 func (c *Client) read(l *link) {
 	for {
 		_, data, err := l.conn.Read(context.Background())
@@ -89,6 +89,7 @@ func (c *Client) read(l *link) {
 	}
 }
 
+// lost reports to the view that a socket has failed.
 func (c *Client) lost(l *link, now time.Time, err error) {
 	switch l {
 	case c.link:
@@ -102,7 +103,7 @@ func (c *Client) lost(l *link, now time.Time, err error) {
 	}
 }
 
-// write sends what is queued, and ends the socket politely when the queue is closed.
+// write sends the queued frames. It closes the socket with a close frame when the queue is closed.
 func (l *link) write(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	for data := range l.out {
@@ -113,17 +114,17 @@ func (l *link) write(ctx context.Context) {
 			l.cut()
 		}
 	}
-	// The socket may be gone already; there is nobody left to be told.
+	// Its error does not matter: the socket may have failed already.
 	_ = l.conn.Close(websocket.StatusNormalClosure, "")
 }
 
-// finish sends what is queued and then closes. The loop calls it once and sends nothing afterwards.
+// finish closes the socket after the queued frames are sent. The loop calls it once and sends nothing afterwards.
 func (l *link) finish() { close(l.out) }
 
-// cut ends the socket now. That it was gone before is fine.
+// cut closes the socket at once. A socket that is closed already is no error.
 func (l *link) cut() { _ = l.conn.CloseNow() }
 
-// leave ends the current socket for good.
+// leave closes the current socket at once.
 func (c *Client) leave() {
 	if c.link != nil {
 		c.link.cut()
@@ -132,7 +133,7 @@ func (c *Client) leave() {
 	}
 }
 
-// refuse ends the socket that is not in use yet, if there is one.
+// refuse closes the next socket, if there is one.
 func (c *Client) refuse() {
 	if c.next != nil {
 		c.next.cut()
@@ -141,12 +142,12 @@ func (c *Client) refuse() {
 	}
 }
 
-// carryOut does what the view wants.
+// carryOut performs the view's actions.
 func (c *Client) carryOut(ctx context.Context) {
 	w := c.view.Actions()
 	if w.Promote {
 		if c.link != nil {
-			c.link.finish() // politely: what was sent on it last still goes
+			c.link.finish() // its queued frames are still sent
 		}
 		c.link, c.next = c.next, nil
 	}
@@ -155,12 +156,12 @@ func (c *Client) carryOut(ctx context.Context) {
 	}
 	for _, frame := range w.Frames {
 		if c.link == nil {
-			break // they were for a socket that is gone; the next one gets them anew
+			break // the socket is lost; the view sends them again on the next one
 		}
 		select {
 		case c.link.out <- frame:
 		default:
-			c.link.cut() // it takes nothing any more; the reader reports it lost
+			c.link.cut() // its queue is full; the reader then reports it as lost
 		}
 	}
 	if w.Close {
@@ -173,7 +174,7 @@ func (c *Client) carryOut(ctx context.Context) {
 	}
 }
 
-// connect opens the next socket after a pause, in place of any attempt before.
+// connect opens the next socket after a pause. It replaces an attempt that is under way.
 func (c *Client) connect(ctx context.Context, after time.Duration) {
 	c.abandon()
 	ctx, c.giveUp = context.WithCancel(ctx)
@@ -214,7 +215,7 @@ func discard(l *link) {
 	}
 }
 
-// abandon voids the attempt that is under way, if there is one.
+// abandon cancels the attempt that is under way, if there is one.
 func (c *Client) abandon() {
 	c.attempt++
 	c.refuse()
