@@ -42,8 +42,8 @@ func (v *View) Delete(now time.Time, id chat.ThreadID) error {
 	return err
 }
 
-// Runs requests a page of the user's runs: limit of them (0: the server's default), from the Before of another page ("":
-// the newest).
+// Runs requests a page of the user's runs: limit of them (0: the server's default), from the Before of another page
+// ("": the newest).
 func (v *View) Runs(now time.Time, before chat.ListCursor, limit int) error {
 	_, err := v.call(now, "", runsFrame(before, limit))
 	return err
@@ -74,8 +74,8 @@ func (c *Client) Delete(ctx context.Context, id chat.ThreadID) error {
 	return err
 }
 
-// History requests about limit messages of the open thread, of runs that began before the sequence number before (0: the
-// newest messages), and waits for the answer. The page's Before is the one to continue with.
+// History requests about limit messages of the open thread, of runs that began before the sequence number before (0:
+// the newest messages), and waits for the answer. The page's Before is the one to continue with.
 func (c *Client) History(ctx context.Context, before chat.Seq, limit int) (wire.HistoryPage, error) {
 	a, err := c.call(ctx, func(v *View, now time.Time) (*call, error) {
 		id := v.open.id
@@ -90,15 +90,15 @@ func (c *Client) History(ctx context.Context, before chat.Seq, limit int) (wire.
 	return *a.page, nil
 }
 
-// Respond requests a run in the open thread that responds to all of its open interrupts and, if text is not empty, sends the
-// text. It returns the run's id at once. When the run leaves Sending, the server has answered it.
+// Respond requests a run in the open thread that responds to all of its open interrupts and, if text is not empty,
+// sends the text. It returns the run's id at once. When the run leaves Sending, the server has answered it.
 func (c *Client) Respond(responses []agui.Resume, text string) (chat.RunID, error) {
 	id := chat.RunID(NewID())
 	return id, c.do(func(v *View, now time.Time) error { return v.Respond(now, id, responses, text) })
 }
 
-// Runs requests a page of the user's runs, newest first, and waits for the answer: limit of them (0: the server's default),
-// from the Before of another page ("": the newest).
+// Runs requests a page of the user's runs, newest first, and waits for the answer: limit of them (0: the server's
+// default), from the Before of another page ("": the newest).
 func (c *Client) Runs(ctx context.Context, before chat.ListCursor, limit int) (wire.RunList, error) {
 	a, err := c.send(ctx, "", runsFrame(before, limit))
 	if err != nil {
@@ -107,8 +107,8 @@ func (c *Client) Runs(ctx context.Context, before chat.ListCursor, limit int) (w
 	return *a.runs, nil
 }
 
-// Erase deletes everything of the user, for ever, and waits until that is durable. State.Erased is true when everything is
-// deleted.
+// Erase deletes everything of the user, for ever, and waits until that is durable. State.Erased is true when everything
+// is deleted.
 func (c *Client) Erase(ctx context.Context) error {
 	_, err := c.send(ctx, "", eraseFrame())
 	return err

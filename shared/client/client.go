@@ -23,8 +23,8 @@ type Config struct {
 	Thread chat.ThreadID                         // the first open thread; "" is the thread that the connect allocates
 	// Transport opens the sockets; nil: the client's own. Close closes its idle connections.
 	Transport *http.Transport
-	// OnFrame, if set, is called with each message of each socket before the view handles it, one call at a time. It must
-	// not call the Client.
+	// OnFrame, if set, is called with each message of each socket before the view handles it, one call at a time. It
+	// must not call the Client.
 	OnFrame func([]byte)
 }
 

@@ -21,9 +21,9 @@ type handover struct {
 	end    *wire.Error // signed_out or rate_limited, if the server sent one of these
 }
 
-// Offered reports that the next socket is open. Without a socket in use it is like Opened. Otherwise the socket in use stays
-// so until the hello of the next one, Actions.Hello, is answered. Call ReceiveNext for the messages of the next socket, and
-// Failed when it is lost.
+// Offered reports that the next socket is open. Without a socket in use it is like Opened. Otherwise the socket in use
+// stays so until the hello of the next one, Actions.Hello, is answered. Call ReceiveNext for the messages of the next
+// socket, and Failed when it is lost.
 func (v *View) Offered(now time.Time) {
 	if !v.socket.open {
 		v.Opened(now)
@@ -122,8 +122,8 @@ func (s *socket) begin(now time.Time) {
 	s.gapPause, s.parts, s.pingBase, s.quiet = gapLeast, map[string]time.Time{}, now, now
 }
 
-// scheduleHandover sets the time of the next handover. It lengthens a wait that is too short, and doubles the lengthened
-// wait each time, so that a server with a wrong clock cannot cause an endless sequence of sockets.
+// scheduleHandover sets the time of the next handover. It lengthens a wait that is too short, and doubles the
+// lengthened wait each time, so that a server with a wrong clock cannot cause an endless sequence of sockets.
 func (v *View) scheduleHandover(in time.Duration) {
 	least := max(v.soonest, handoverMin)
 	if in < least {

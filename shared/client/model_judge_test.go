@@ -243,7 +243,8 @@ func (w *world) appended(r *run, l *life) {
 	}
 }
 
-// expect checks later that the tab is at least as far as the log is now, if it still holds the thread and nothing struck it.
+// expect checks later that the tab is at least as far as the log is now, if it still holds the thread and nothing
+// struck it.
 func (t *tab) expect(r *run, l *life, within time.Duration, counts func() bool) {
 	w, to, opening, link := t.w, l.end(), t.opening, t.link
 	w.at(w.now+within, func() {

@@ -57,8 +57,8 @@ func (l *link) leave() {
 	}
 }
 
-// up is a frame of the client. API Gateway may run the frames of one socket in any order; a function that fails has done
-// its work or not.
+// up is a frame of the client. API Gateway may run the frames of one socket in any order; a function that fails has
+// done its work or not.
 func (l *link) up(data []byte) {
 	t, w := l.tab, l.tab.w
 	f, bad := wire.DecodeClient(data)

@@ -14,8 +14,8 @@ import (
 )
 
 // TestModel plays random schedules of the model that testdata/scenarios/README.md describes. SCHEDULES is how many
-// there are; SEED repeats the one of that seed and tells its steps; LAPSE leaves out a clause of the server; COUNT goes on
-// after a schedule that failed, and counts those.
+// there are; SEED repeats the one of that seed and tells its steps; LAPSE leaves out a clause of the server; COUNT goes
+// on after a schedule that failed, and counts those.
 func TestModel(t *testing.T) {
 	seed, count := uint64(time.Now().UnixNano()), 60
 	if s := os.Getenv("SCHEDULES"); s != "" {

@@ -7,7 +7,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// flushCalls sends the first of each thread.
+// flushCalls sends the first call of each thread. With again it also repeats unanswered ones.
 func (v *View) flushCalls(again bool) {
 	first := map[chat.ThreadID]bool{}
 	for _, a := range v.requests.calls {
@@ -19,8 +19,8 @@ func (v *View) flushCalls(again bool) {
 	}
 }
 
-// flush sends what may be sent and was not. With again it also repeats what has no answer. A run moves the connection
-// to its thread, so those of other threads come first and a hello brings it back.
+// flush sends all requests that may be sent now. With again it also repeats those without an answer. A run of another
+// thread moves the connection to that thread, so these runs go first and a hello of the open thread follows.
 func (v *View) flush(again bool) {
 	s, q := &v.socket, &v.requests
 	if !s.open || v.erasing {
@@ -33,7 +33,7 @@ func (v *View) flush(again bool) {
 	v.flushRuns(again, func(r *pendingRun) bool { return r.thread == v.open.id })
 	for _, c := range q.cancels {
 		if q.pending(c.id) {
-			continue // the server may not know the run yet, and remembers no cancel
+			continue // the server may not know the run yet, and would not remember the cancel
 		}
 		if !c.sent || again {
 			c.sent = true
@@ -50,11 +50,11 @@ func (v *View) flush(again bool) {
 	}
 }
 
-// flushRuns sends the first run of each thread that is wanted here.
-func (v *View) flushRuns(again bool, wanted func(*pendingRun) bool) {
+// flushRuns sends the first run of each thread among those that selected accepts.
+func (v *View) flushRuns(again bool, selected func(*pendingRun) bool) {
 	first := map[chat.ThreadID]bool{}
 	for _, r := range v.requests.runs {
-		if r.thread == "" || first[r.thread] || !wanted(r) {
+		if r.thread == "" || first[r.thread] || !selected(r) {
 			continue
 		}
 		first[r.thread] = true
@@ -70,7 +70,7 @@ func (v *View) flushRuns(again bool, wanted func(*pendingRun) bool) {
 	}
 }
 
-// hello asks for the open thread from the cursor on.
+// hello requests the events of the open thread after the cursor.
 func (v *View) hello() {
 	s := &v.socket
 	s.n++
@@ -82,7 +82,7 @@ func (v *View) helloFrame(n int64) *wire.Hello {
 	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.sentCursor()}
 }
 
-// ping asks whether anything was missed.
+// ping asks the server whether events were missed.
 func (v *View) ping() {
 	s := &v.socket
 	s.pinging, s.pingSince, s.pingBase, s.pingedOut = true, v.now, v.now, v.requests.out()
@@ -95,8 +95,7 @@ func (v *View) send(f wire.ClientFrame) {
 	}
 }
 
-// encode encodes a frame. Inputs are checked where they come in, so one that cannot be encoded is a mistake of this
-// package; it is shown, not swallowed.
+// encode encodes a frame. The inputs are checked on entry, so an error is a bug of this package; it becomes a notice.
 func (v *View) encode(f wire.ClientFrame) []byte {
 	data, err := wire.EncodeClient(f)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"carrel/shared/wire"
 )
 
-// asked is a rename, a delete, a page of history or of runs, or an erase that was asked for. Of each thread only one is
-// out at a time, and one of those that concern no thread: API Gateway may run the frames of one socket in any order.
+// call is a request that is answered once: a rename, a delete, a page of history or of runs, an erase or a sign-out. Of
+// each thread only one call is sent at a time, and of the calls without a thread too, because API Gateway may run the
+// frames of one socket in any order.
 type call struct {
 	frame    wire.ClientFrame
 	thread   chat.ThreadID
@@ -25,6 +26,7 @@ type call struct {
 
 func (a *call) id() string { return a.frame.Request().RequestID }
 
+// call queues a call about a thread ("": none), unless the server would refuse it.
 func (v *View) call(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*call, error) {
 	if _, err := wire.EncodeClient(f); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
@@ -40,8 +42,8 @@ func (v *View) call(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*call,
 	return a, nil
 }
 
-// answer takes what was asked off, and returns it: of that thread, or, without one, of that request id. It is nil if
-// nothing like it is out.
+// answer removes the answered call and returns it. It matches the thread and the kind, or else the request id. It
+// returns nil if no such call was sent.
 func (q *requests) answer(kind string, thread chat.ThreadID, id string) *call {
 	for i, a := range q.calls {
 		if a.sent && (a.id() == id || thread != "" && a.thread == thread && strings.HasPrefix(a.id(), kind)) {
@@ -53,25 +55,27 @@ func (q *requests) answer(kind string, thread chat.ThreadID, id string) *call {
 	return nil
 }
 
-// requests are what was asked and has no answer yet. Each is idempotent, so each may be sent again.
+// requests holds the requests without an answer. Each is idempotent, so each may be repeated.
 type requests struct {
-	runs     []*pendingRun // in the order of their sending; of a thread only the first is out
+	runs     []*pendingRun // in the order of sending; only the first of each thread is sent
 	cancels  []*pendingCancel
 	calls    []*call
 	list     bool
 	listSent bool
-	listed   map[chat.ThreadID]int64 // the rows that were there when the list was asked for, and their updated
+	listed   map[chat.ThreadID]int64 // the rows at the time of the request, and their updated
 }
 
+// pendingRun is a run without an answer.
 type pendingRun struct {
 	id     chat.RunID
 	thread chat.ThreadID // "" until a ready names it
-	text   string        // "": it only answers
-	resume []agui.Resume // answers to the thread's open questions
+	text   string        // "": it only responds to interrupts
+	resume []agui.Resume // responses to the thread's open interrupts
 	n      int64         // on this socket; 0 if not sent on it
-	ever   bool          // sent on any socket: the server may know of it
+	ever   bool          // sent on some socket: the server may know the run
 }
 
+// pendingCancel is a cancel without an answer.
 type pendingCancel struct {
 	id   chat.RunID
 	sent bool // on this socket
@@ -85,7 +89,7 @@ func (p *pendingRun) frame() *wire.Run {
 	return f
 }
 
-// header names a request; a name that would be too long is left out.
+// header returns the header for a request id, or an empty one if the id would be too long.
 func header(requestID string) wire.Header {
 	if len(requestID) > chat.MaxID {
 		return wire.Header{}
@@ -93,7 +97,7 @@ func header(requestID string) wire.Header {
 	return wire.Header{RequestID: requestID}
 }
 
-// unsent forgets what went out on a socket that is no more.
+// unsent marks all requests as not sent: the socket is a new one.
 func (q *requests) unsent() {
 	for _, r := range q.runs {
 		r.n = 0
@@ -107,7 +111,7 @@ func (q *requests) unsent() {
 	q.listSent = false
 }
 
-// cancel notes that a run shall stop, and reports whether it was not sent: the server never learns of it then.
+// cancel records that a run shall stop. It returns true if the run was never sent: then it is only removed.
 func (q *requests) cancel(run chat.RunID) bool {
 	for i, r := range q.runs {
 		if r.id == run && !r.ever {
@@ -121,7 +125,7 @@ func (q *requests) cancel(run chat.RunID) bool {
 	return false
 }
 
-// thread is that of a run that has no answer yet, or "".
+// thread returns the thread of an unanswered run, or "".
 func (q *requests) thread(run chat.RunID) chat.ThreadID {
 	for _, r := range q.runs {
 		if r.id == run {
@@ -136,21 +140,21 @@ func (q *requests) pending(run chat.RunID) bool {
 	return slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.id == run })
 }
 
-// ran takes a run off that was answered, and reports whether it was there.
+// ran removes an answered run, and reports whether it was there.
 func (q *requests) ran(run chat.RunID) bool {
 	had := len(q.runs)
 	q.runs = slices.DeleteFunc(q.runs, func(r *pendingRun) bool { return r.id == run && r.ever })
 	return len(q.runs) < had
 }
 
-// cancelled takes a cancel off that was answered, and reports whether it was there.
+// cancelled removes an answered cancel, and reports whether it was there.
 func (q *requests) cancelled(run chat.RunID) bool {
 	had := len(q.cancels)
 	q.cancels = slices.DeleteFunc(q.cancels, func(c *pendingCancel) bool { return c.id == run })
 	return len(q.cancels) < had
 }
 
-// out reports whether anything was sent on this socket that has no answer.
+// out reports whether a request was sent on this socket and has no answer.
 func (q *requests) out() bool {
 	return q.listSent || slices.ContainsFunc(q.runs, func(r *pendingRun) bool { return r.n != 0 }) ||
 		slices.ContainsFunc(q.cancels, func(c *pendingCancel) bool { return c.sent }) ||

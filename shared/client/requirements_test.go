@@ -19,8 +19,8 @@ func uncited() map[string]string {
 	}
 }
 
-// TestRequirements_Cited compares the numbered requirements of docs/protocol.md with the numbers that the scenarios cite in
-// the line "Requirements: C1, C2" of their comment.
+// TestRequirements_Cited compares the numbered requirements of docs/protocol.md with the numbers that the scenarios
+// cite in the line "Requirements: C1, C2" of their comment.
 func TestRequirements_Cited(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {

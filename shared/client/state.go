@@ -8,13 +8,13 @@ import (
 	"carrel/shared/wire"
 )
 
-// Notice is a refusal that a person should see.
+// Notice is a refusal to show to a person.
 type Notice struct {
 	Code    wire.Code  `json:"code"`
 	Message string     `json:"message"`
 	RunID   chat.RunID `json:"runId,omitempty"`
 	Field   string     `json:"field,omitempty"` // of the refused frame that is wrong
-	// RetryAfterMS is how long to wait, of a run that was one too many.
+	// RetryAfterMS is the time to wait, with wire.CodeRateLimited.
 	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }
 
@@ -26,38 +26,38 @@ func (v *View) notice(n Notice) {
 	}
 }
 
-// State is what a view shows. Nobody changes one.
+// State is the content of a view at one time. It is never changed.
 type State struct {
 	Status   Status         `json:"status"`
 	ThreadID chat.ThreadID  `json:"threadId"`
 	Epoch    chat.Epoch     `json:"epoch"`
 	Seq      chat.Seq       `json:"seq"`
 	Messages []agui.Message `json:"messages"`
-	Runs     map[string]Run `json:"runs"`     // by message id; without messages whose run is not known
+	Runs     map[string]Run `json:"runs"`     // by message id; messages of an unknown run are absent
 	Active   chat.RunID     `json:"active"`   // the running run, or ""
-	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has come; else ""
+	Starting chat.RunID     `json:"starting"` // that run, as long as no event of it has arrived; else ""
 	Queued   []chat.RunID   `json:"queued"`   // in order
-	Sending  []chat.RunID   `json:"sending"`  // this thread's, without an answer yet
-	// Interrupts are the questions of the thread that nobody has answered, as far as the client knows: the thread waits
-	// for a person. Those that a run of this client is on its way to answer are not among them.
+	Sending  []chat.RunID   `json:"sending"`  // this thread's, without an answer
+	// Interrupts are the thread's open interrupts, without those to which an unanswered run of this client responds.
+	// With any the thread awaits input from a person.
 	Interrupts []agui.Interrupt `json:"interrupts"`
-	Erased     bool             `json:"erased"`            // all that the user had
-	Failure    *Notice          `json:"failure,omitempty"` // how the last run failed, if it did
-	Lagging    bool             `json:"lagging"`           // events are missing, or nobody knows yet whether any are
-	// Missing is how many events are known to be missing: on their way, or to be asked for.
+	Erased     bool             `json:"erased"`            // everything of the user is erased
+	Failure    *Notice          `json:"failure,omitempty"` // the failure of the last run
+	Lagging    bool             `json:"lagging"`           // events are missing or may be
+	// Gap is the number of events that are known to be missing.
 	Gap chat.Seq `json:"gap"`
-	// Truncated: of what happened meanwhile some steps are not shown, because the server keeps only the messages of them, or
-	// the thread began anew. It ends when the person goes on here.
+	// Truncated: events are missing for good, because the server keeps only their messages, or the thread has a new
+	// epoch. It ends when the person sends something in the thread.
 	Truncated bool              `json:"truncated"`
 	Threads   []wire.ThreadInfo `json:"threads"` // in the order of the server's list
 	Notices   []Notice          `json:"notices"` // oldest first, the last 50
-	Before    chat.Seq          `json:"-"`       // older messages exist: History with it; 0: there are none
-	Err       error             `json:"-"`       // why the last socket was lost or could not be opened; nil once one opens
+	Before    chat.Seq          `json:"-"`       // of the request for older messages; 0: there are none
+	Err       error             `json:"-"`       // of the last socket or attempt; nil once a socket opens
 	Ended     bool              `json:"-"`       // the client was closed
-	listing   bool              // the list of threads was asked for and did not come yet
+	listing   bool              // the list of threads is requested
 }
 
-// State is what the view shows now.
+// State returns the current content of the view.
 func (v *View) State() State {
 	t := v.open
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),

@@ -10,7 +10,8 @@ const stateErasing = "erasing"
 
 const beingErased = "All that you have here is being erased."
 
-// eraseAccepted takes the answer to an erase: from now on the server refuses everything, so nothing more is sent.
+// eraseAccepted handles the answer to an erase. The server refuses everything from then on, so the view sends nothing
+// more.
 func (v *View) eraseAccepted(f *wire.Accepted) {
 	v.requests.answer("erase", "", f.RequestID)
 	v.erasing, v.wanted, v.handover = true, false, nil
@@ -18,7 +19,7 @@ func (v *View) eraseAccepted(f *wire.Accepted) {
 	v.answered()
 }
 
-// checkErasing refuses what would be sent while an erase is under way, or after the sessions were ended.
+// checkErasing refuses a request that the server would refuse: during an erase, or after the sessions were ended.
 func (v *View) checkErasing() error {
 	if v.status == SignedOut {
 		return &Refused{Code: wire.CodeSignedOut, Message: wire.LastFrame(wire.CodeSignedOut).Message}
@@ -29,7 +30,7 @@ func (v *View) checkErasing() error {
 	return nil
 }
 
-// eraseDone takes the news that everything is erased.
+// eraseDone handles the done of an erase: everything is erased.
 func (v *View) eraseDone() {
 	v.erased = true
 	v.list = map[chat.ThreadID]wire.ThreadInfo{}
@@ -38,15 +39,15 @@ func (v *View) eraseDone() {
 	v.close(Erasing, Notice{Code: wire.CodeErasing, Message: "All that you had here is erased."})
 }
 
-// eraseRefused takes a refusal because all is being erased.
+// eraseRefused handles a refusal because everything is being erased.
 func (v *View) eraseRefused(n Notice) {
-	if !v.erasing { // else it is known, and the done still to come
+	if !v.erasing { // else the done is still to come
 		v.notice(n)
 		v.close(Erasing, n)
 	}
 }
 
-// close gives the socket up for good, or until a person acts.
+// close ends the connection for good, or until a person acts.
 func (v *View) close(status Status, n Notice) {
 	v.dropRequests(n)
 	v.socket = socket{}
@@ -54,7 +55,7 @@ func (v *View) close(status Status, n Notice) {
 	v.actions = Actions{Close: true}
 }
 
-// dropRequests refuses what has no answer.
+// dropRequests refuses all requests without an answer.
 func (v *View) dropRequests(n Notice) {
 	for _, a := range v.requests.calls {
 		a.answered, a.refused = true, &wire.Error{Code: n.Code, Message: n.Message}
@@ -66,8 +67,8 @@ func (v *View) dropRequests(n Notice) {
 	v.socket.wantHello = false
 }
 
-// signedOut takes the news that the sessions were ended. A sign-out that was asked for here has its answer so, and all else
-// will have none.
+// signedOut handles the end of the user's sessions. It answers a signOut of this client; all other requests stay
+// unanswered.
 func (v *View) signedOut(f *wire.Error) {
 	n := Notice{Code: f.Code, Message: f.Message}
 	v.requests.answer("signOut", "", "signOut")
@@ -76,20 +77,21 @@ func (v *View) signedOut(f *wire.Error) {
 	v.close(SignedOut, n)
 }
 
-// Status is how a view stands to the server.
+// Status is the state of a view's connection.
 type Status string
 
 // The statuses of a view.
 const (
 	Connecting Status = "connecting" // no ready yet on this socket
 	Ready      Status = "ready"
-	Lost       Status = "lost"      // no socket; one is wanted
-	Replaced   Status = "replaced"  // closed by the server for a newer one; none is wanted until a person acts
-	Erasing    Status = "erasing"   // all that the user has is being erased, or is; none is wanted until a person acts
-	SignedOut  Status = "signedOut" // the user's sessions were ended; none is wanted any more: the next sign-in makes another view
+	Lost       Status = "lost"      // no socket; the view wants one
+	Replaced   Status = "replaced"  // the server closed it for a newer connection; no socket until a person acts
+	Erasing    Status = "erasing"   // the user is being erased, or is erased; no socket until a person acts
+	SignedOut  Status = "signedOut" // the sessions were ended: the next sign-in makes another view
 )
 
-// act is a person's doing: it ends the silence of a client that was replaced or whose user is being erased.
+// act runs before each act of a person. A client that was replaced, or whose user was being erased, connects again
+// then.
 func (v *View) act() {
 	if v.status == Replaced || v.status == Erasing {
 		v.erasing, v.erased = false, false

@@ -9,56 +9,56 @@ import (
 	"carrel/shared/wire"
 )
 
-// What one thread holds at most. What does not fit is asked for again.
+// Bounds of one thread. The client requests frames that do not fit again.
 const (
 	maxHeld = 4096
-	maxSeq  = 1 << 53 // beyond it no server counts; adding to it must not overflow
+	maxSeq  = 1 << 53 // no server counts further, and additions to it cannot overflow
 )
 
-// thread is what the client has of one thread: its events up to the cursor, folded, and those that wait for others.
+// thread is the client's state of one thread: the fold of its events up to the cursor, and held frames.
 type thread struct {
 	id         chat.ThreadID
-	before     chat.Seq    // where the messages begin that are older than the snapshot's; 0: none are
+	before     chat.Seq    // of the request for messages older than the snapshot's; 0: there are none
 	cursor     chat.Cursor // Epoch "" means no cursor
-	head       chat.Seq    // the furthest that a ready or pong spoke of, in the cursor's epoch
+	head       chat.Seq    // the highest of a ready or pong, in the cursor's epoch
 	fold       agui.Folder
 	headers    headers
 	held       []heldEvents
 	dead       map[chat.Epoch]bool // epochs that a ready has replaced or refused
-	truncated  bool                // a snapshot or another epoch took the place of events that were to come
-	incomplete bool                // a frame in parts never became whole, or a ready could not have known the epoch
-	adopted    int64               // the connection's n when the epoch was taken from a first frame; 0 once a ready knew of it
+	truncated  bool                // a snapshot or another epoch has replaced events
+	incomplete bool                // a frame in parts was discarded, or a ready was too old to know the epoch
+	adopted    int64               // the connection's n when a first frame gave the epoch; 0 once a ready has it
 
-	over       map[chat.RunID]bool // shared with the view: runs that have ended, which nothing shows as running again
-	speaking   chat.RunID          // the run whose events were applied, but not its last
+	over       map[chat.RunID]bool // shared with the view: runs that have ended
+	speaking   chat.RunID          // the run that has begun and not ended, by its applied events
 	failure    *Notice             // of the last run that began, if it failed
-	active     chat.RunID          // what the desk said last, as queued
+	active     chat.RunID          // of the last ready, like queued
 	queued     []chat.RunID
-	accepted   []acceptance // that a ready may not have known of
+	accepted   []acceptance // newer than the last ready, perhaps
 	interrupts interrupts
 }
 
-// acceptance is an answer to a run, with the connection's n when it came, as with heldEvents.
+// acceptance is an accepted run, with the connection's n at the arrival of its answer, as in heldEvents.
 type acceptance struct {
 	run   chat.RunID
 	state string
 	n     int64
 }
 
-// heldEvents is a frame that does not follow the cursor. asked is the connection's n when it came: a hello with a
-// higher n was sent after it, so that hello's ready knows of its epoch.
+// heldEvents is a frame that does not follow the cursor. n is the connection's n when it arrived. A hello with a higher
+// n was sent after it, so the ready of that hello knows the frame's epoch.
 type heldEvents struct {
 	*wire.Events
 	n int64
 }
 
-// take applies a frame, or holds it, or drops it, and reports whether an event was applied.
+// take applies, holds or drops a frame, and reports whether it applied an event.
 func (t *thread) take(f *wire.Events, n int64) bool {
 	if f.Epoch == "" || f.Seq < 1 || f.Seq > maxSeq || len(f.Events) == 0 || t.dead[f.Epoch] {
 		return false
 	}
 	if t.cursor.Epoch == "" && f.Seq == 1 {
-		// The thread's first events: nothing can be before them, so there is nothing to ask.
+		// The thread's first events: none are before them.
 		t.cursor.Epoch, t.adopted = f.Epoch, n
 	}
 	if len(t.held) < maxHeld {
@@ -67,7 +67,7 @@ func (t *thread) take(f *wire.Events, n int64) bool {
 	return t.drain()
 }
 
-// drain applies what is held and follows the cursor, and reports whether there was any.
+// drain applies the held frames that follow the cursor, and reports whether there were any.
 func (t *thread) drain() bool {
 	slices.SortStableFunc(t.held, func(a, b heldEvents) int { return cmp.Compare(a.Seq, b.Seq) })
 	from := t.cursor.Seq
@@ -81,11 +81,11 @@ func (t *thread) drain() bool {
 	return t.cursor.Seq > from
 }
 
-// apply folds in those events of f that are beyond the cursor; f begins at most one beyond it.
+// apply folds the events of f that are beyond the cursor. f begins at most one event beyond it.
 func (t *thread) apply(f *wire.Events) {
 	for i, e := range f.Events {
 		if f.Seq+chat.Seq(i) <= t.cursor.Seq {
-			if e.Terminal() { // a snapshot restates its run without a name
+			if e.Terminal() { // a snapshot has restated its run without the run id
 				t.end(f.RunID)
 			}
 			continue
@@ -109,7 +109,7 @@ func (t *thread) apply(f *wire.Events) {
 	}
 }
 
-// end notes that a run is over.
+// end records the end of a run.
 func (t *thread) end(run chat.RunID) {
 	t.over[run] = true
 	if t.speaking == run {
@@ -117,10 +117,10 @@ func (t *thread) end(run chat.RunID) {
 	}
 }
 
-// ready takes what the server says of the thread.
+// ready applies the server's state of the thread.
 func (t *thread) ready(r *wire.Ready) {
 	if r.Epoch != t.cursor.Epoch && t.adopted >= r.N {
-		t.incomplete = true // the server read before the thread's first events: ask again
+		t.incomplete = true // the server has read before the thread's first events: one more hello
 		return
 	}
 	t.adopted = 0
@@ -130,7 +130,7 @@ func (t *thread) ready(r *wire.Ready) {
 	if r.Epoch != "" {
 		t.head = max(t.head, min(r.Head, maxSeq))
 	}
-	if r.Head >= t.cursor.Seq { // else the events know better
+	if r.Head >= t.cursor.Seq { // else the applied events are newer
 		t.interrupts.set(r.Interrupts)
 	}
 	delete(t.dead, r.Epoch)
@@ -157,8 +157,8 @@ func (t *thread) ready(r *wire.Ready) {
 	}
 }
 
-// reconnected begins to count anew. The hello of the next socket may be older than what came on the last one, if it said
-// one meanwhile (n).
+// reconnected resets the counters for a new socket, on which n hellos were sent before. The answer to such a hello may
+// be older than frames of the last socket.
 func (t *thread) reconnected(n int64) {
 	t.adopted = min(t.adopted, n)
 	for i := range t.accepted {
@@ -169,7 +169,7 @@ func (t *thread) reconnected(n int64) {
 	}
 }
 
-// restart empties the view for another life of the thread.
+// restart empties the view for another epoch of the thread.
 func (t *thread) restart(epoch chat.Epoch) {
 	if t.cursor.Epoch != "" {
 		t.dead[t.cursor.Epoch] = true
@@ -186,17 +186,17 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 		return false
 	}
 	t.truncated = t.truncated || t.cursor.Seq > 0
-	if t.speaking != "" { // a snapshot's head is the end of a run: all before it has ended
+	if t.speaking != "" { // a snapshot ends with a run, so all earlier runs have ended
 		t.end(t.speaking)
 	}
 	t.fold, t.headers = restated(s.Messages, s.Runs)
 	t.failure, t.before = nil, s.Before
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
-	t.interrupts.set(s.Interrupts) // events that were held may have been applied since the ready told of them
+	t.interrupts.set(s.Interrupts) // held events may have been applied since the ready
 	return true
 }
 
-// accept takes an answer to a run: where it stands now.
+// accept records an accepted run and its state.
 func (t *thread) accept(run chat.RunID, state string, n int64) {
 	t.accepted = append(t.accepted, acceptance{run, state, n})
 	t.place(run, state)
@@ -204,7 +204,7 @@ func (t *thread) accept(run chat.RunID, state string, n int64) {
 
 func (t *thread) place(run chat.RunID, state string) {
 	if state == "queued" && slices.Contains(t.queued, run) {
-		return // where the desk said
+		return // keep its place in the queue
 	}
 	t.queued = slices.DeleteFunc(t.queued, func(r chat.RunID) bool { return r == run })
 	switch state {
@@ -219,7 +219,7 @@ func (t *thread) place(run chat.RunID, state string) {
 	}
 }
 
-// runs are what is shown as running and as queued. What the applied events say goes before what the desk said.
+// runs returns the running and the queued runs. Applied events take precedence over the last ready.
 func (t *thread) runs() (active chat.RunID, queued []chat.RunID) {
 	active = t.speaking
 	for _, r := range append([]chat.RunID{t.active}, t.queued...) {
@@ -234,10 +234,10 @@ func (t *thread) runs() (active chat.RunID, queued []chat.RunID) {
 	return active, queued
 }
 
-// gap reports whether there are events that the client should have and has not.
+// gap reports whether events are missing.
 func (t *thread) gap() bool { return len(t.held) > 0 || t.cursor.Seq < t.head || t.incomplete }
 
-// ask is the cursor as a hello or ping says it; without an event there is none.
+// sentCursor returns the cursor of a hello or ping; nil without an applied event.
 func (t *thread) sentCursor() *chat.Cursor {
 	if t.cursor.Epoch == "" || t.cursor.Seq == 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// deleted takes a thread's row away for good: its id is not used again. The open one is asked for once more, which
-// empties it.
+// deleted removes a thread's row for good: its id is not used again. For the open thread it also sends a hello, whose
+// ready empties the view.
 func (v *View) deleted(id chat.ThreadID) {
 	delete(v.list, id)
 	if v.gone[id] {
@@ -21,7 +21,7 @@ func (v *View) deleted(id chat.ThreadID) {
 	}
 }
 
-// row takes one row of the list of threads, unless the one that is shown is newer. A deleted one does not come back.
+// row applies one row of the list, unless the row shown is newer or the thread is deleted.
 func (v *View) row(r wire.ThreadInfo) {
 	if r.Deleted {
 		v.deleted(r.ThreadID)
@@ -35,8 +35,8 @@ func (v *View) row(r wire.ThreadInfo) {
 	}
 }
 
-// rows takes the first page of the list. A row that was there when it was asked for, belongs into it and is not in it has
-// gone.
+// rows applies the first page of the list. It removes the rows that were known at the time of the request, belong in
+// the page and are not in it.
 func (v *View) rows(f *wire.ThreadList) {
 	belongs := func(wire.ThreadInfo) bool { return true }
 	if n := len(f.Threads); f.More && n > 0 {
@@ -55,7 +55,7 @@ func (v *View) rows(f *wire.ThreadList) {
 	v.answered()
 }
 
-// byUse is the order of lists: pinned threads first and archived ones last, and of each the one used last first.
+// byUse orders lists: pinned threads first and archived ones last, and each group by last use, newest first.
 func byUse(a, b wire.ThreadInfo) int {
 	return cmp.Or(class(b)-class(a), cmp.Compare(b.Used, a.Used), cmp.Compare(b.ThreadID, a.ThreadID))
 }

@@ -10,8 +10,8 @@ import (
 const (
 	gapLeast     = 250 * time.Millisecond
 	gapMost      = 5 * time.Second
-	answerWithin = 10 * time.Second // a hello or ping without answer for so long means a lost socket
-	partWithin   = 5 * time.Second  // a frame in parts that gets no part for so long is given up
+	answerWithin = 10 * time.Second // a hello or ping without an answer for so long means a lost socket
+	partWithin   = 5 * time.Second  // a frame in parts is discarded without a further part for so long
 	pingBusy     = 15 * time.Second
 	pingIdle     = 5 * time.Minute
 	retryLeast   = 500 * time.Millisecond
@@ -20,10 +20,10 @@ const (
 	handoverMin  = 30 * time.Second
 	handoverRare = time.Hour
 
-	retryAfterMost = time.Hour // a server's wrong clock must not keep a client away for ever
+	retryAfterMost = time.Hour // a server with a wrong clock must not lock a client out for ever
 )
 
-// socket is the state of one connection; a new socket begins with a new one.
+// socket is the state of one connection.
 type socket struct {
 	open       bool
 	n          int64 // of the last hello or run
@@ -33,28 +33,28 @@ type socket struct {
 	helloSince time.Time
 	pinging    bool
 	pingSince  time.Time
-	pingedOut  bool      // something had no answer when the ping went out
+	pingedOut  bool      // a request had no answer when the ping was sent
 	pingBase   time.Time // the next ping is due an interval after it
-	busy       bool      // was at the end of the last input
-	lagging    bool      // there was a gap at the end of the last input
-	quiet      time.Time // since then nothing was applied
+	busy       bool      // at the end of the last input
+	lagging    bool      // a gap existed at the end of the last input
+	quiet      time.Time // the time of the last progress
 	gapPause   time.Duration
 	joiner     wire.Joiner
-	parts      map[string]time.Time // when the last part of each frame came
+	parts      map[string]time.Time // the time of each incomplete frame's last part
 	retryAt    time.Time            // zero: not running
 	retries    int
 	handoverAt time.Time // zero: none
-	answered   bool      // a ready came
+	answered   bool      // a ready has arrived
 }
 
-// Start asks for the first socket.
+// Start requests the first socket.
 func (v *View) Start(now time.Time) {
 	v.now = now
 	v.connect(0)
 }
 
-// Opened tells that a socket is open and in use from now on: the first, or the one that was wanted. If there is an open
-// one, it is replaced; close it, and tell the view nothing more of it.
+// Opened reports that a socket is open and in use from now on. It replaces an open socket, which the caller closes; the
+// caller passes nothing of that socket to the view any more.
 func (v *View) Opened(now time.Time) {
 	v.now = now
 	v.socket = socket{open: true, wantHello: true}
@@ -67,7 +67,7 @@ func (v *View) Opened(now time.Time) {
 	v.settle()
 }
 
-// Lost tells that the current socket is gone, or, if there is none, that the attempt to open one has failed.
+// Lost reports that the current socket is lost, or, without one, that the attempt to open one has failed.
 func (v *View) Lost(now time.Time) {
 	v.now = now
 	if v.socket.open {
@@ -77,12 +77,12 @@ func (v *View) Lost(now time.Time) {
 	v.Failed(now)
 }
 
-// Failed tells that the attempt to open a socket has failed.
+// Failed reports that the attempt to open a socket has failed, or that the next socket is lost.
 func (v *View) Failed(now time.Time) {
 	v.now, v.wanted, v.handover = now, false, nil
 	switch {
 	case v.status == Replaced, v.status == Erasing, v.status == SignedOut:
-	case v.socket.open: // a handover: the old one still works, and who cannot have a token must not be hurried
+	case v.socket.open: // the old one still works, and a failing source of tokens must not be called too often
 		v.socket.handoverAt = v.freeAt().Add(max(backoffLeast, v.backoff()))
 	default:
 		v.status = Lost
@@ -90,7 +90,8 @@ func (v *View) Failed(now time.Time) {
 	}
 }
 
-// lose gives the socket up. If the next one is open already it takes over, and if it is on its way no other is wanted.
+// lose ends the use of the current socket. It promotes the next socket if that is open, and otherwise requests one if
+// none is being opened.
 func (v *View) lose() {
 	v.socket = socket{}
 	if v.erasing {
@@ -106,18 +107,18 @@ func (v *View) lose() {
 	}
 }
 
-// connect asks for a socket after a pause, which begins when the server takes one again.
+// connect requests a socket after a pause, which begins when the server accepts sockets again.
 func (v *View) connect(after time.Duration) {
 	v.wanted, v.handover = true, nil
 	v.actions.Connect, v.actions.After = true, v.freeAt().Add(after).Sub(v.now)
 }
 
-// waitFor keeps until when the server refuses sockets.
+// waitFor stores the time until which the server refuses sockets.
 func (v *View) waitFor(f *wire.Error) {
 	v.refusedUntil = v.now.Add(time.Duration(min(f.RetryAfterMS, retryAfterMost.Milliseconds())) * time.Millisecond)
 }
 
-// freeAt is when the server takes a socket again.
+// freeAt returns the time from which the server accepts sockets.
 func (v *View) freeAt() time.Time {
 	if v.refusedUntil.After(v.now) {
 		return v.refusedUntil
@@ -125,14 +126,14 @@ func (v *View) freeAt() time.Time {
 	return v.now
 }
 
-// backoff is the pause before the next attempt: full jitter from the first one on, because who loses a socket is rarely
-// alone in it.
+// backoff returns the pause before the next attempt. It has full jitter from the first attempt on, because usually many
+// clients lose their sockets at once.
 func (v *View) backoff() time.Duration {
 	v.attempt++
 	return v.jitter(backoffLeast, v.attempt-1)
 }
 
-// jitter is a random part of least doubled so many times, at most retryMost.
+// jitter returns a random part of least doubled so many times, at most retryMost.
 func (v *View) jitter(least time.Duration, doubled int) time.Duration {
 	d := min(least<<min(doubled, 10), retryMost)
 	return time.Duration(v.random() * float64(d))
@@ -143,13 +144,13 @@ type timer struct {
 	fire func()
 }
 
-// Next returns when Tick has something to do, false if nothing is due ever.
+// Next returns the time at which Tick is due, and false if no timer runs.
 func (v *View) Next() (time.Time, bool) {
 	t := v.next()
 	return t.at, t.fire != nil
 }
 
-// Tick lets the timers fire that are due, in order, each at its own time.
+// Tick fires the timers that are due, in order, each at its own time.
 func (v *View) Tick(now time.Time) {
 	for {
 		t := v.next()
@@ -165,7 +166,7 @@ func (v *View) Tick(now time.Time) {
 	v.now = now
 }
 
-// next is the timer that is due first.
+// next returns the timer that is due first.
 func (v *View) next() timer {
 	s := &v.socket
 	var first timer
@@ -215,7 +216,7 @@ func (v *View) next() timer {
 	return first
 }
 
-// busy reports whether a run of the open thread is active, queued or on its way.
+// busy reports whether a run of the open thread is running, queued or being sent.
 func (v *View) busy() bool {
 	active, queued := v.open.runs()
 	if active != "" || len(queued) > 0 {
@@ -229,7 +230,7 @@ func (v *View) busy() bool {
 	return false
 }
 
-// settle ends each input: it sends what may be sent now, and notes when a gap or the first run came.
+// settle ends each input: it sends the requests that may be sent, and starts the timers of a new gap or a first run.
 func (v *View) settle() {
 	s := &v.socket
 	v.flush(false)
@@ -246,7 +247,7 @@ func (v *View) settle() {
 	s.lagging, s.busy = gap, busy
 }
 
-// retry starts the one timer that repeats what has no answer.
+// retry starts the timer that repeats the requests without an answer.
 func (v *View) retry() {
 	if s := &v.socket; s.retryAt.IsZero() {
 		s.retryAt = v.now.Add(v.jitter(retryLeast, s.retries))

@@ -12,46 +12,44 @@ import (
 	"carrel/shared/wire"
 )
 
-// Actions are what a view wants done since it was asked last.
+// Actions are the actions that a view requests of its caller since the last call of View.Actions.
 type Actions struct {
 	Frames  [][]byte      // to be sent on the current socket, in order
-	Close   bool          // the current socket is given up: close it and tell the view nothing more of it
-	Connect bool          // open the next socket, after the pause, in place of one that is opened or was offered
+	Close   bool          // close the current socket, and pass nothing of it to the view any more
+	Connect bool          // open the next socket after the pause; it replaces one that is being opened or was offered
 	After   time.Duration // before the attempt begins
-	// Greeting is to be sent on the socket that was offered. Switch: that socket is in use from now on, and the Frames are
-	// for it; close the last one.
-	Hello   []byte
-	Promote bool
+	Hello   []byte        // to be sent on the next socket, which was offered
+	Promote bool          // use the next socket from now on, also for Frames, and close the last one
 }
 
-// View is what one client knows: the open thread, its runs, and what the server has not answered yet. Each input
-// takes the time, which must not go back. It is for one goroutine.
+// View is the client's state: the open thread, its runs, and the requests without an answer. Each input has the time,
+// which must not go back. It is for one goroutine.
 type View struct {
 	now          time.Time
 	random       func() float64
 	threads      map[chat.ThreadID]*thread
-	open         *thread // the open one; its id is "" until a ready names it
+	open         *thread // the open thread; its id is "" until a ready names it
 	over         map[chat.RunID]bool
 	list         map[chat.ThreadID]wire.ThreadInfo
-	gone         map[chat.ThreadID]bool // threads that were deleted
+	gone         map[chat.ThreadID]bool // deleted threads
 	notices      []Notice
 	requests     requests
 	socket       socket
 	status       Status
 	attempt      int       // pauses since the last ready
-	refusedUntil time.Time // until then the server takes no socket
-	wanted       bool      // a socket is wanted and has neither opened nor failed
+	refusedUntil time.Time // the server refuses sockets until then
+	wanted       bool      // a socket was requested and has neither opened nor failed
 	actions      Actions
 	handover     *handover     // the next socket, if it is open
-	soonest      time.Duration // the least time from a ready to a handover
+	soonest      time.Duration // the shortest time from a ready to a handover
 	limits       wire.Limits   // of the last ready
 
-	erasing bool // an erase was accepted: nothing more is sent, and what comes is its done
-	erased  bool // it came
+	erasing bool // an erase was accepted: the view sends nothing and waits for the done
+	erased  bool // the done has arrived
 }
 
-// NewView makes a view without a socket: Opened tells it of the first one. The random source, of numbers in [0, 1),
-// spreads its retries.
+// NewView makes a view without a socket; call Opened for the first one. random returns numbers in [0, 1), which spread
+// the retries.
 func NewView(random func() float64) *View {
 	v := &View{random: random, status: Connecting, threads: map[chat.ThreadID]*thread{},
 		over: map[chat.RunID]bool{}, list: map[chat.ThreadID]wire.ThreadInfo{},
@@ -64,14 +62,14 @@ func (v *View) newThread(id chat.ThreadID) *thread {
 	return &thread{id: id, over: v.over, dead: map[chat.Epoch]bool{}, headers: headers{}}
 }
 
-// Actions returns what the view wants done, once.
+// Actions returns the requested actions, once.
 func (v *View) Actions() Actions {
 	w := v.actions
 	v.actions = Actions{}
 	return w
 }
 
-// Open opens a thread: the one that the view shows from now on. A bad id is refused.
+// Open opens the thread that the view shows from now on. It refuses a bad id.
 func (v *View) Open(now time.Time, id chat.ThreadID) error {
 	if err := chat.CheckID(string(id)); err != nil {
 		return fmt.Errorf("client: open a thread: %w", err)
@@ -90,13 +88,13 @@ func (v *View) Open(now time.Time, id chat.ThreadID) error {
 	return nil
 }
 
-// Send asks for a run in the open thread with one new message, whose id is the run's with ".1" behind it. A bad id or
-// a text that the server would refuse is refused here.
+// Send requests a run in the open thread with one new message, whose id is the run's with ".1" appended. It refuses a
+// bad id and a text that the server would refuse.
 func (v *View) Send(now time.Time, run chat.RunID, text string) error {
 	return v.run(now, &pendingRun{id: run, thread: v.open.id, text: text})
 }
 
-// run asks for a run, unless the server would refuse its frame.
+// run requests a run, unless the server would refuse its frame.
 func (v *View) run(now time.Time, p *pendingRun) error {
 	if err := v.checkErasing(); err != nil {
 		return err
@@ -120,7 +118,7 @@ func (v *View) run(now time.Time, p *pendingRun) error {
 	return nil
 }
 
-// Cancel stops a run: a running, a queued or one that was not sent yet. A bad id is refused.
+// Cancel stops a run: a running one, a queued one, or one that was not sent yet. It refuses a bad id.
 func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	if err := chat.CheckID(string(run)); err != nil {
 		return fmt.Errorf("client: cancel a run: %w", err)
@@ -137,7 +135,7 @@ func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	return nil
 }
 
-// Threads asks for the newest threads of the user.
+// Threads requests the newest threads of the user.
 func (v *View) Threads(now time.Time) {
 	if v.status == SignedOut {
 		return
@@ -153,11 +151,11 @@ func (v *View) Threads(now time.Time) {
 	v.settle()
 }
 
-// Wake asks at once whether anything was missed: the page became visible, or the network returned.
+// Wake checks at once whether events were missed: the page has become visible, or the network has returned.
 func (v *View) Wake(now time.Time) {
 	v.now = now
 	if v.status == Erasing || v.status == SignedOut {
-		return // it would be refused
+		return // the server would refuse it
 	}
 	v.act()
 	switch s := &v.socket; {

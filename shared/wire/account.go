@@ -1,7 +1,7 @@
 package wire
 
-// Erase deletes everything of the user, for ever. An Accepted with the state erasing answers it once that is durable. The
-// server refuses all later requests with CodeErasing, and sends a Done without a thread when everything is erased.
+// Erase deletes everything of the user, for ever. An Accepted with the state erasing answers it once that is durable.
+// The server refuses all later requests with CodeErasing, and sends a Done without a thread when everything is erased.
 type Erase struct {
 	Header
 	Confirm bool `json:"confirm"` // must be true
@@ -11,8 +11,8 @@ func decodeErase(o *object, h Header) *Erase {
 	return &Erase{Header: h, Confirm: o.confirmed("confirm", "everything is erased for ever.")}
 }
 
-// SignOut ends all sessions of the user, on every device. The server sends each connection an Error with CodeSignedOut and
-// closes it; for the sender that is the answer. Only a later sign-in can connect again.
+// SignOut ends all sessions of the user, on every device. The server sends each connection an Error with CodeSignedOut
+// and closes it; for the sender that is the answer. Only a later sign-in can connect again.
 type SignOut struct {
 	Header
 	Everywhere bool `json:"everywhere"`           // must be true

@@ -30,9 +30,9 @@ func EncodeClient(f ClientFrame) ([]byte, error) {
 	return data, nil
 }
 
-// DecodeClient decodes one frame of a client strictly. It refuses an unknown type, a missing or additional field, a wrong
-// type of a field, a bad id and a text that is too long. Its *Error (bad_frame or too_large) names the field and is ready
-// to be sent; it has the frame's requestId if that could be read.
+// DecodeClient decodes one frame of a client strictly. It refuses an unknown type, a missing or additional field, a
+// wrong type of a field, a bad id and a text that is too long. Its *Error (bad_frame or too_large) names the field and
+// is ready to be sent; it has the frame's requestId if that could be read.
 func DecodeClient(data []byte) (ClientFrame, *Error) {
 	if len(data) > MaxFrame {
 		return nil, &Error{Kind: Kind{TypeError}, Code: CodeTooLarge,
@@ -73,9 +73,9 @@ func decodeFrame(o *object) ClientFrame {
 	return nil
 }
 
-// Encode encodes a server's frame as the WebSocket messages that carry it: one, or Parts if it is over MaxFrame. It sets
-// the frame's type and replaces nil lists by empty ones: absent means absent, never null. The id names the parts; it must
-// be unique on its connection.
+// Encode encodes a server's frame as the WebSocket messages that carry it: one, or Parts if it is over MaxFrame. It
+// sets the frame's type and replaces nil lists by empty ones: absent means absent, never null. The id names the parts;
+// it must be unique on its connection.
 func Encode(f ServerFrame, id string) ([][]byte, error) {
 	t, typed, err := typedServer(f)
 	if err != nil {
@@ -91,8 +91,9 @@ func Encode(f ServerFrame, id string) ([][]byte, error) {
 	return split(data, id)
 }
 
-// DecodeServer decodes one message of the server into a pointer to one of its frames. It returns ErrGateway for a message
-// without a type, which API Gateway has sent itself, and ErrUnknownType for an unknown type. A client passes over both.
+// DecodeServer decodes one message of the server into a pointer to one of its frames. It returns ErrGateway for a
+// message without a type, which API Gateway has sent itself, and ErrUnknownType for an unknown type. A client passes
+// over both.
 func DecodeServer(data []byte) (ServerFrame, error) {
 	if b := bytes.TrimLeft(data, " \t\r\n"); len(b) == 0 || b[0] != '{' {
 		return nil, errors.New("wire: decode a server's frame: not a JSON object")

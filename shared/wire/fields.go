@@ -58,8 +58,8 @@ func (o *object) compact(name string, max int) json.RawMessage {
 	return b.Bytes()
 }
 
-// metadata reads the object that a client keeps with a message for the user's own devices. It refuses the member carrel,
-// which only the server writes.
+// metadata reads the object that a client keeps with a message for the user's own devices. It refuses the member
+// carrel, which only the server writes.
 func (o *object) metadata(name string) json.RawMessage {
 	in := o.object(name)
 	if in == nil {

@@ -35,8 +35,8 @@ type Ready struct {
 	Queued       []RunState        `json:"queued"`     // this thread's, in order, with their messages
 	Interrupts   []agui.Interrupt  `json:"interrupts"` // the open ones, as of Head
 	Limits       Limits            `json:"limits"`
-	// ReconnectInMs is the time from this frame until the client opens its next socket. It is a duration and not a time of
-	// day, because a device's clock may be wrong.
+	// ReconnectInMs is the time from this frame until the client opens its next socket. It is a duration and not a time
+	// of day, because a device's clock may be wrong.
 	ReconnectInMs int64 `json:"reconnectInMs"`
 }
 

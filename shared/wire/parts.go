@@ -53,8 +53,8 @@ type Joiner struct {
 	bytes int // of all parts that are held
 }
 
-// Add adds one part. It returns the bytes of the whole frame with the frame's last part, and else nil. A part that does not
-// fit the earlier parts of the same id is an error, and Add then drops those parts too.
+// Add adds one part. It returns the bytes of the whole frame with the frame's last part, and else nil. A part that does
+// not fit the earlier parts of the same id is an error, and Add then drops those parts too.
 func (j *Joiner) Add(p *Part) ([]byte, error) {
 	held, begun := j.parts[p.ID]
 	if err := j.check(p, held, begun); err != nil {

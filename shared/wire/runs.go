@@ -40,8 +40,9 @@ type RunInfo struct {
 	Usage    []agui.Usage   `json:"usage,omitempty"`
 }
 
-// RunHeader is the header of one run in a Snapshot or a HistoryPage: which messages belong to the run, when it began, the
-// agent and the usage. The first header counts the frame's first messages, the next header the messages behind those.
+// RunHeader is the header of one run in a Snapshot or a HistoryPage: which messages belong to the run, when it began,
+// the agent and the usage. The first header counts the frame's first messages, the next header the messages behind
+// those.
 type RunHeader struct {
 	RunID    chat.RunID `json:"runId"`
 	Seq      chat.Seq   `json:"seq"`      // of its RUN_STARTED

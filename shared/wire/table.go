@@ -46,8 +46,8 @@ type serverRow struct {
 	typed func(ServerFrame) ServerFrame // a copy of the frame with its type set and no nil list; nil for another Go type
 }
 
-// clientTable has a row for each frame of a client. Encoding, decoding, ClientTypes and the examples of package wiretest
-// follow it; so do the handlers of functions/message and the attacks, whose tests name the row that they lack.
+// clientTable has a row for each frame of a client. Encoding, decoding, ClientTypes and the examples of package
+// wiretest follow it; so do the handlers of functions/message and the attacks, whose tests name the row that they lack.
 func clientTable() []clientRow {
 	return []clientRow{
 		clientFrame(TypeHello, decodeHello),
@@ -64,8 +64,8 @@ func clientTable() []clientRow {
 	}
 }
 
-// serverTable has a row for each frame of the server. The function of a row replaces the frame's nil lists by empty ones:
-// absent means absent, never null.
+// serverTable has a row for each frame of the server. The function of a row replaces the frame's nil lists by empty
+// ones: absent means absent, never null.
 func serverTable() []serverRow {
 	return []serverRow{
 		serverFrame(TypeReady, func(f *Ready) { f.Queued, f.Interrupts = list(f.Queued), list(f.Interrupts) }),

@@ -54,8 +54,8 @@ func typeConstants(t *testing.T) map[string]wire.Type {
 	return constants
 }
 
-// TestTable_EveryTypeIsTested wants, for each type, a scenario in testdata, a row in docs/protocol.md, and the type in the
-// TypeScript client's frames.
+// TestTable_EveryTypeIsTested wants, for each type, a scenario in testdata, a row in docs/protocol.md, and the type in
+// the TypeScript client's frames.
 func TestTable_EveryTypeIsTested(t *testing.T) {
 	docs, frames := read(t, "../../docs/protocol.md"), typeScript(t)
 	for folder, types := range map[string][]wire.Type{"client": wire.ClientTypes(), "server": wire.ServerTypes()} {

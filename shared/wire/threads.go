@@ -11,8 +11,8 @@ import (
 	"carrel/shared/visible"
 )
 
-// Threads requests a page of the user's threads: pinned ones first and archived ones last, and each of these groups in the
-// order of last use.
+// Threads requests a page of the user's threads: pinned ones first and archived ones last, and each of these groups in
+// the order of last use.
 type Threads struct {
 	Header
 	Before chat.ListCursor `json:"before,omitempty"` // the Before of the previous page; absent: the first page
@@ -116,8 +116,8 @@ func (o *object) title(name string) string {
 	return s
 }
 
-// Delete deletes a thread. The thread is invisible at once, its runs are cancelled, and its content is erased soon after.
-// Done answers it, and answers a repeat within 24 hours too.
+// Delete deletes a thread. The thread is invisible at once, its runs are cancelled, and its content is erased soon
+// after. Done answers it, and answers a repeat within 24 hours too.
 type Delete struct {
 	Header
 	ThreadID chat.ThreadID `json:"threadId"`
@@ -130,8 +130,8 @@ func decodeDelete(o *object, h Header) *Delete {
 	return &Delete{Header: h, ThreadID: chat.ThreadID(o.id("threadId", required))}
 }
 
-// Done answers Rename and Delete: the change is durable. A Done without a thread goes to all of a user's connections after
-// an Erase: everything of the user is erased, and the server closes the connections next.
+// Done answers Rename and Delete: the change is durable. A Done without a thread goes to all of a user's connections
+// after an Erase: everything of the user is erased, and the server closes the connections next.
 type Done struct {
 	Kind
 	RequestID string        `json:"requestId,omitempty"`

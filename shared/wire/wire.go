@@ -1,6 +1,6 @@
 // Package wire is the protocol carrel.v1: the JSON frames that a client and the server exchange over one WebSocket.
-// docs/protocol.md is its reference. DecodeClient is strict. DecodeServer is lenient, because a newer server may send more
-// than an older client knows.
+// docs/protocol.md is its reference. DecodeClient is strict. DecodeServer is lenient, because a newer server may send
+// more than an older client knows.
 //
 // Start with table.go, which has a row for each frame.
 package wire
@@ -13,8 +13,8 @@ const (
 	BearerPrefix = "bearer."
 )
 
-// Sizes in bytes, and numbers of list entries. MaxFrame is API Gateway's limit: it closes the socket on a longer frame of
-// a client, and a longer frame of the server is sent as Parts.
+// Sizes in bytes, and numbers of list entries. MaxFrame is API Gateway's limit: it closes the socket on a longer frame
+// of a client, and a longer frame of the server is sent as Parts.
 const (
 	MaxFrame     = 32 << 10
 	MaxText      = 24 << 10 // the content of one message; it must fit in a frame when it is escaped

@@ -1,6 +1,6 @@
 // Package wiretest makes one valid frame of each type that a client may send. The attacks of infra/audit, the isolation
-// tests of functions/message and the fuzz seeds of shared/wire are all made of these frames, so a new type is attacked as
-// soon as it has a frame here.
+// tests of functions/message and the fuzz seeds of shared/wire are all made of these frames, so a new type is attacked
+// as soon as it has a frame here.
 package wiretest
 
 import (
@@ -31,8 +31,8 @@ type Values struct {
 	Limit         int
 }
 
-// Frames returns one frame of each type in the order of wire.ClientTypes. It fails the test if a type has no frame, or if
-// the server would refuse one.
+// Frames returns one frame of each type in the order of wire.ClientTypes. It fails the test if a type has no frame, or
+// if the server would refuse one.
 func Frames(tb testing.TB, v Values) []wire.ClientFrame {
 	tb.Helper()
 	byType := map[wire.Type]wire.ClientFrame{}
