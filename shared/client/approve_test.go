@@ -18,7 +18,8 @@ func TestApprove(t *testing.T) {
 		t.Errorf("refused with %+v", got)
 	}
 	got, err := client.ApproveWith(q, json.RawMessage(` {"id": 12345678901234567890}`))
-	if err != nil || got.Status != agui.ResumeResolved || string(got.Payload) != `{"approved":true,"arguments":{"id":12345678901234567890}}` {
+	if err != nil || got.Status != agui.ResumeResolved ||
+		string(got.Payload) != `{"approved":true,"arguments":{"id":12345678901234567890}}` {
 		t.Errorf("approved with other arguments: %+v %s, %v", got, got.Payload, err)
 	}
 	for _, arguments := range []string{"", "[]", "null", "{", `"{}"`} {

@@ -113,7 +113,8 @@ func (s *server) dial(t *testing.T, onFrame func([]byte)) (*client.Client, conte
 	return c, ctx
 }
 
-func wait(t *testing.T, ctx context.Context, c *client.Client, what string, wanted func(client.State) bool) client.State {
+func wait(t *testing.T, ctx context.Context, c *client.Client, what string,
+	wanted func(client.State) bool) client.State {
 	t.Helper()
 	s, err := c.WaitFor(ctx, wanted)
 	if err != nil {
@@ -212,7 +213,8 @@ func TestBadInput(t *testing.T) {
 	if _, err := c.Send(""); err == nil {
 		t.Error("an empty text was sent")
 	}
-	if _, err := c.Send(strings.Repeat("x", wire.MaxText+1)); err == nil || !strings.Contains(err.Error(), "messages[0].content") {
+	if _, err := c.Send(strings.Repeat("x", wire.MaxText+1)); err == nil ||
+		!strings.Contains(err.Error(), "messages[0].content") {
 		t.Errorf("a text that is too long: %v", err)
 	}
 	if err := c.Open("no/slash"); !errors.Is(err, chat.ErrBadID) {

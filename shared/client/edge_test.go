@@ -132,7 +132,8 @@ func (e *edge) take(ctx context.Context, conn *websocket.Conn, data []byte) {
 			return
 		}
 		c.answered = true
-		ready := &wire.Ready{N: f.N, ThreadID: "t", Head: chat.Seq(len(e.log)), Recovered: f.Cursor != nil, ReconnectInMs: e.next(c)}
+		ready := &wire.Ready{N: f.N, ThreadID: "t", Head: chat.Seq(len(e.log)), Recovered: f.Cursor != nil,
+			ReconnectInMs: e.next(c)}
 		if len(e.log) > 0 {
 			ready.Epoch = "e"
 		}

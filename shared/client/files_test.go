@@ -39,7 +39,8 @@ func TestFiles_SameNames(t *testing.T) {
 	compare := func(have, other map[string]bool, only map[string]string, where string) {
 		for name := range have {
 			if !other[name] && only[name] == "" {
-				t.Errorf("%s is no file of the other client: %s, or give the reason in shared/client/files_test.go", name, where)
+				t.Errorf("%s is no file of the other client: %s, or give the reason in shared/client/files_test.go",
+					name, where)
 			}
 			if other[name] && only[name] != "" {
 				t.Errorf("%s is in both clients: take it off the list in shared/client/files_test.go", name)

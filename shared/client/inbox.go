@@ -82,7 +82,8 @@ func (v *View) ready(f *wire.Ready) {
 	if !s.answered {
 		s.answered, v.status = true, Ready
 		if f.ReconnectInMs > 0 {
-			v.scheduleHandover(time.Duration(min(f.ReconnectInMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+			v.scheduleHandover(time.Duration(min(f.ReconnectInMs,
+				math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 		}
 	}
 	v.limits = f.Limits

@@ -40,7 +40,8 @@ type model struct {
 }
 
 func newModel(rnd *rand.Rand) *model {
-	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{}, taken: map[chat.RunID][]agui.Interrupt{},
+	return &model{rnd: rnd, known: map[chat.RunID]*wire.Run{}, over: map[chat.RunID]bool{},
+		taken:     map[chat.RunID][]agui.Interrupt{},
 		snapshots: map[string]chat.Seq{}}
 }
 
@@ -89,7 +90,8 @@ func (m *model) handle(data []byte) {
 		m.serve(f)
 	}
 	if fails {
-		m.toClient = append(m.toClient, []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`))
+		m.toClient = append(m.toClient,
+			[]byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`))
 	}
 }
 
@@ -108,7 +110,8 @@ func (m *model) serve(f wire.ClientFrame) {
 		}
 		m.run(f)
 	case *wire.Ping:
-		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs(), Interrupted: len(m.open) > 0})
+		m.post(&wire.Pong{ThreadID: f.ThreadID, Epoch: m.epoch, Head: m.head(), Runs: m.runs(),
+			Interrupted: len(m.open) > 0})
 	case *wire.Cancel:
 		m.cancel(f)
 	}
@@ -129,7 +132,8 @@ func (m *model) runs() []wire.RunState {
 
 func (m *model) hello(f *wire.Hello) {
 	usable := f.Cursor != nil && f.Cursor.Epoch == m.epoch && f.Cursor.Seq <= m.head()
-	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable, Interrupts: m.open}
+	r := &wire.Ready{N: f.N, ConnectionID: "c", ThreadID: "t", Epoch: m.epoch, Head: m.head(), Recovered: usable,
+		Interrupts: m.open}
 	for _, s := range m.runs() {
 		if s.Status == chat.RunRunning {
 			r.Active = &s
@@ -146,7 +150,8 @@ func (m *model) hello(f *wire.Hello) {
 		from = f.Cursor.Seq
 	} else {
 		from = m.ended
-		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended]), Interrupts: m.open})
+		m.post(&wire.Snapshot{N: f.N, ThreadID: "t", Epoch: m.epoch, Seq: m.ended, Messages: fold(m.events[:m.ended]),
+			Interrupts: m.open})
 	}
 	m.replay(from)
 }
@@ -164,7 +169,8 @@ func (m *model) replay(from chat.Seq) {
 }
 
 func (m *model) record(from, to chat.Seq) *wire.Events {
-	return &wire.Events{ThreadID: "t", Epoch: m.epoch, Seq: from + 1, RunID: m.owner[from], Events: slices.Clone(m.events[from:to])}
+	return &wire.Events{ThreadID: "t", Epoch: m.epoch, Seq: from + 1, RunID: m.owner[from],
+		Events: slices.Clone(m.events[from:to])}
 }
 
 func (m *model) run(f *wire.Run) {
@@ -177,7 +183,8 @@ func (m *model) run(f *wire.Run) {
 	}
 	if m.known[f.RunID] == nil && !m.over[f.RunID] {
 		if !m.answered(f) {
-			m.post(&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted, Message: "Answer.", Interrupts: m.open})
+			m.post(&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted,
+				Message: "Answer.", Interrupts: m.open})
 			return
 		}
 		m.known[f.RunID] = f
@@ -246,7 +253,8 @@ func (m *model) work() {
 			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
 	case said < 12:
 		for range 1 + m.rnd.IntN(3) {
-			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(len(m.events), " ")})
+			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id,
+				Delta: fmt.Sprint(len(m.events), " ")})
 		}
 	default:
 		outcome := &agui.Outcome{Type: agui.OutcomeSuccess}
@@ -254,7 +262,8 @@ func (m *model) work() {
 			outcome.Type = agui.OutcomeInterrupt
 			for range 1 + m.rnd.IntN(2) {
 				m.asks++
-				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", m.asks))})
+				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i",
+					m.asks))})
 			}
 		}
 		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},

@@ -32,13 +32,17 @@ func TestTenHours(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		c, err := client.Dial(t.Context(), client.Config{URL: "ws://edge", Thread: "t", Token: e.token, Transport: &http.Transport{DialContext: e.dial}})
+		c, err := client.Dial(t.Context(), client.Config{URL: "ws://edge", Thread: "t", Token: e.token,
+			Transport: &http.Transport{DialContext: e.dial}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		away := watch(c)
 		e.day(t.Context(), c)
-		s, err := c.WaitFor(t.Context(), func(s client.State) bool { return !s.Lagging && s.Seq == chat.Seq(len(e.log)) })
+		s, err := c.WaitFor(t.Context(), func(s client.State) bool {
+			return !s.Lagging &&
+				s.Seq == chat.Seq(len(e.log))
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +54,8 @@ func TestTenHours(t *testing.T) {
 			t.Errorf("the client was without a socket %d times; only the half hour without tokens explains one", lost)
 		}
 		if e.cut != 0 || e.rolls < 10 || e.most > 2 {
-			t.Errorf("%d sockets were ended by the gateway, %d opened while another was in use, %d at once", e.cut, e.rolls, e.most)
+			t.Errorf("%d sockets were ended by the gateway, %d opened while another was in use, %d at once", e.cut,
+				e.rolls, e.most)
 		}
 		if e.tokens > 600 {
 			t.Errorf("%d tokens were asked for", e.tokens)
@@ -103,7 +108,8 @@ func (e *edge) day(ctx context.Context, c *client.Client) {
 		}
 		e.say(ctx, agui.Event{Type: agui.TextMessageEnd, RunID: run, MessageID: m})
 		e.set("")
-		e.say(ctx, agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
+		e.say(ctx, agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run,
+			Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
 		if i == 10 {
 			time.Sleep(time.Hour)
 		}

@@ -138,7 +138,8 @@ func (r *reading) answer() {
 	if r.gone {
 		return
 	}
-	ready := &wire.Ready{RequestID: r.f.RequestID, N: r.f.N, ConnectionID: "c", ThreadID: id, Recovered: r.usable, Head: max(r.head, r.to)}
+	ready := &wire.Ready{RequestID: r.f.RequestID, N: r.f.N, ConnectionID: "c", ThreadID: id, Recovered: r.usable,
+		Head: max(r.head, r.to)}
 	for _, s := range r.desk {
 		switch {
 		case s.ThreadID != id:
@@ -158,7 +159,8 @@ func (r *reading) answer() {
 			ready.Interrupts = carried(r.open, l.events[r.head:r.to])
 		}
 		if !r.usable {
-			s := &wire.Snapshot{N: r.f.N, ThreadID: id, Epoch: l.epoch, Seq: r.head, Messages: fold(l.events[:min(r.upTo, l.end())]), Interrupts: r.open}
+			s := &wire.Snapshot{N: r.f.N, ThreadID: id, Epoch: l.epoch, Seq: r.head,
+				Messages: fold(l.events[:min(r.upTo, l.end())]), Interrupts: r.open}
 			if b.lapsed(lapseSnapshot) {
 				s.Seq = r.to
 			}
@@ -197,7 +199,8 @@ func (l *life) records(id chat.ThreadID, from, to chat.Seq) []wire.ServerFrame {
 }
 
 func (l *life) record(id chat.ThreadID, from, to chat.Seq) *wire.Events {
-	return &wire.Events{ThreadID: id, Epoch: l.epoch, Seq: from + 1, RunID: l.owner[from], Events: slices.Clone(l.events[from:to])}
+	return &wire.Events{ThreadID: id, Epoch: l.epoch, Seq: from + 1, RunID: l.owner[from],
+		Events: slices.Clone(l.events[from:to])}
 }
 
 func (c *call) ping(f *wire.Ping) {

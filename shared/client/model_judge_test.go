@@ -72,7 +72,8 @@ type cursor struct {
 }
 
 func newJudge() *judge {
-	return &judge{cursors: map[chat.ThreadID]cursor{}, ended: map[chat.RunID]bool{}, answered: map[chat.InterruptID]bool{},
+	return &judge{cursors: map[chat.ThreadID]cursor{}, ended: map[chat.RunID]bool{},
+		answered: map[chat.InterruptID]bool{},
 		versions: map[chat.ThreadID]int64{}, ends: map[chat.RunID]finish{}, laws: newLaws()}
 }
 
@@ -145,7 +146,8 @@ func (t *tab) cursor(th *thread) {
 	t.applied(t.w.now)
 	t.cursors[th.id] = now
 	if have := text(s.Messages); have != l.at(s.Seq) {
-		t.w.fail("%s shows of %s up to %s %d\n%s\nand the log says\n%s", t.name, th.id, s.Epoch, s.Seq, have, l.at(s.Seq))
+		t.w.fail("%s shows of %s up to %s %d\n%s\nand the log says\n%s", t.name, th.id, s.Epoch, s.Seq, have,
+			l.at(s.Seq))
 	}
 	from := was.seq
 	if was.nth != l.nth {
@@ -222,7 +224,8 @@ func (w *world) appended(r *run, l *life) {
 			continue
 		}
 		row := w.server.row(t.link)
-		if !s.Lagging && row != nil && row.thread == r.thread.id && t.harmed < t.helloed && !t.link.dead && s.Epoch == l.epoch {
+		if !s.Lagging && row != nil && row.thread == r.thread.id && t.harmed < t.helloed && !t.link.dead &&
+			s.Epoch == l.epoch {
 			since := t.helloed
 			limit := live
 			if !w.fair {
@@ -234,7 +237,8 @@ func (w *world) appended(r *run, l *life) {
 			}
 		}
 		if since := t.helloed; w.fair && t.out != 0 && t.harmed < since && !t.link.dead {
-			t.expect(r, l, live, func() bool { return t.harmed < since }) // by its replay or live: nothing falls in between
+			t.expect(r, l, live,
+				func() bool { return t.harmed < since }) // by its replay or live: nothing falls in between
 		}
 		if w.fair && (s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
 			at := w.now
@@ -249,11 +253,13 @@ func (t *tab) expect(r *run, l *life, within time.Duration, counts func() bool) 
 	w, to, opening, link := t.w, l.end(), t.opening, t.link
 	w.at(w.now+within, func() {
 		s := t.state
-		if s.ThreadID != r.thread.id || t.opening != opening || r.thread.life != l || !counts() || t.link != link && within != healed || s.Status == client.Replaced {
+		if s.ThreadID != r.thread.id || t.opening != opening || r.thread.life != l || !counts() || t.link != link &&
+			within != healed || s.Status == client.Replaced {
 			return
 		}
 		if s.Epoch != l.epoch || s.Seq < to {
-			w.fail("%s is at %s %d of %s, %v after %s %d was appended", t.name, s.Epoch, s.Seq, r.thread.id, within, l.epoch, to)
+			w.fail("%s is at %s %d of %s, %v after %s %d was appended", t.name, s.Epoch, s.Seq, r.thread.id, within,
+				l.epoch, to)
 		}
 	})
 }

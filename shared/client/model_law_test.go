@@ -28,8 +28,9 @@ type laws struct {
 }
 
 func newLaws() laws {
-	return laws{heads: map[chat.ThreadID]cursor{}, accepts: map[chat.RunID]int64{}, answering: map[chat.InterruptID]bool{},
-		runs: map[chat.RunID]bool{}}
+	return laws{heads: map[chat.ThreadID]cursor{}, accepts: map[chat.RunID]int64{},
+		answering: map[chat.InterruptID]bool{},
+		runs:      map[chat.RunID]bool{}}
 }
 
 // answers reports whether answers are on their way.
@@ -84,7 +85,8 @@ func (t *tab) tells(f wire.ServerFrame) {
 		}
 	case *wire.Accepted:
 		t.ended[f.RunID] = t.ended[f.RunID] || f.State == "ended"
-		if r := t.w.server.runs[f.RunID]; f.State != "ended" && r != nil && r.frame != nil && r.frame.RequestID == f.RequestID && slices.Contains(s.Sending, f.RunID) {
+		if r := t.w.server.runs[f.RunID]; f.State != "ended" && r != nil && r.frame != nil &&
+			r.frame.RequestID == f.RequestID && slices.Contains(s.Sending, f.RunID) {
 			t.accepts[f.RunID] = t.n
 		}
 	}
@@ -148,7 +150,8 @@ func (t *tab) pieced(m message, j *joining) {
 	const give, ask = 5 * time.Second, 5300 * time.Millisecond
 	w, link, opening, at := t.w, t.link, t.opening, t.w.now
 	w.at(at+give+ask, func() {
-		still := t.parts[m.post] == j && j.at == at && t.progress <= at+give && len(t.parts) < 8 && !link.slow && t.link == link && t.opening == opening && t.state.Status == client.Ready
+		still := t.parts[m.post] == j && j.at == at && t.progress <= at+give && len(t.parts) < 8 && !link.slow &&
+			t.link == link && t.opening == opening && t.state.Status == client.Ready
 		if still && t.out == 0 && t.helloed < at+give && t.answer < at+give {
 			w.fail("%s has never got the rest of a frame, and does not ask for it", t.name)
 		}
@@ -158,12 +161,14 @@ func (t *tab) pieced(m message, j *joining) {
 // unanswered looks soon whether what had no answer is repeated, after a frame that says that it may not have arrived.
 func (t *tab) unanswered() {
 	w, link, at, out := t.w, t.link, t.w.now, t.out
-	if t.state.Status == client.Connecting || t.unsure+time.Minute > at && t.unsure > 0 || out == 0 && len(t.state.Sending) == 0 {
+	if t.state.Status == client.Connecting || t.unsure+time.Minute > at && t.unsure > 0 || out == 0 &&
+		len(t.state.Sending) == 0 {
 		return
 	}
 	sending := slices.Clone(t.state.Sending)
 	w.at(at+600*time.Millisecond, func() {
-		waits := out != 0 && t.out == out || len(sending) > 0 && slices.Contains(t.state.Sending, sending[0]) && slices.Equal(sending, t.state.Sending)
+		waits := out != 0 && t.out == out || len(sending) > 0 && slices.Contains(t.state.Sending, sending[0]) &&
+			slices.Equal(sending, t.state.Sending)
 		if t.link == link && waits && t.said < at && t.answer < at {
 			w.fail("%s has not repeated what may not have arrived", t.name)
 		}

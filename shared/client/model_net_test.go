@@ -88,7 +88,8 @@ func (l *link) up(data []byte) {
 			c.serve(f)
 		}
 		if !w.chance(20) {
-			l.arrive(message{data: []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`), of: 1})
+			l.arrive(message{data: []byte(`{"message": "Internal server error", "connectionId":"c", "requestId":"q"}`),
+				of: 1})
 		}
 	})
 }

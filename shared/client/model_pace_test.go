@@ -103,7 +103,8 @@ func (t *tab) account(f wire.ClientFrame) {
 		t.pings.count(now)
 	}
 	if t.hellos.n > mostHellos || t.pings.n > mostPings || t.connects.n > mostConnects {
-		w.fail("storm: %s has said %d hellos, %d pings and connected %d times in a minute", t.name, t.hellos.n, t.pings.n, t.connects.n)
+		w.fail("storm: %s has said %d hellos, %d pings and connected %d times in a minute", t.name, t.hellos.n,
+			t.pings.n, t.connects.n)
 	}
 }
 

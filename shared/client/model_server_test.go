@@ -39,7 +39,8 @@ const (
 
 // lapses are all of them.
 func lapses() []string {
-	return []string{lapseWatch, lapseTranscript, lapseSnapshot, lapseDesk, lapseCarried, lapseRetention, lapseHigher, lapseNames,
+	return []string{lapseWatch, lapseTranscript, lapseSnapshot, lapseDesk, lapseCarried, lapseRetention, lapseHigher,
+		lapseNames,
 		lapseRunWatches, lapseSame, lapseEpoch, lapseStart, lapseTimer, lapseEnd, lapseLast, lapseRisen, lapseAppend, lapsePongHead,
 		lapsePongLog, lapsePongRuns, lapsePongAsks, lapseUpdated, lapseReplaced}
 }
@@ -224,7 +225,8 @@ func (b *backend) states() []wire.RunState {
 		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunRunning})
 	}
 	for _, r := range b.queued {
-		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunQueued, Messages: r.frame.Messages})
+		all = append(all, wire.RunState{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunQueued,
+			Messages: r.frame.Messages})
 	}
 	return all
 }
@@ -239,11 +241,13 @@ func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 		b.work(r)
 	}
 	if r == nil && t.deleted {
-		return &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeNotFound, Message: "It was deleted."}
+		return &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeNotFound,
+			Message: "It was deleted."}
 	}
 	if r == nil {
 		if t.life != nil && !answers(t.life.open, f.Resume) || t.life == nil && f.Resume != nil {
-			rejected := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted, Message: "It asks."}
+			rejected := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted,
+				Message: "It asks."}
 			if t.life != nil {
 				rejected.Interrupts = t.life.open
 			}
@@ -265,7 +269,8 @@ func (b *backend) take(t *thread, f *wire.Run) *run {
 	if t.life == nil {
 		b.make(t)
 	}
-	r := &run{id: f.RunID, thread: t, life: t.life, frame: f, taken: t.life.open, length: 1 + b.w.rnd.IntN(10), pause: 400 * time.Millisecond}
+	r := &run{id: f.RunID, thread: t, life: t.life, frame: f, taken: t.life.open, length: 1 + b.w.rnd.IntN(10),
+		pause: 400 * time.Millisecond}
 	if b.w.often(b.w.traits.slowRuns) {
 		r.pause = 8 * time.Second
 	}

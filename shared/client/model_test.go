@@ -69,7 +69,8 @@ func replay(seed uint64, lapse string) string {
 		why += "\n" + w.steplist()
 	} else if n := len(w.told); n > 0 {
 		w.told = w.told[max(0, n-60):]
-		why += fmt.Sprintf("\nits last steps:\n%s\nSEED=%d go test -run 'TestModel$' ./shared/client tells all", w.steplist(), seed)
+		why += fmt.Sprintf("\nits last steps:\n%s\nSEED=%d go test -run 'TestModel$' ./shared/client tells all",
+			w.steplist(), seed)
 	}
 	return why
 }
@@ -102,7 +103,8 @@ func (w *world) settle() {
 func (w *world) known(since time.Duration) {
 	for _, t := range w.tabs {
 		s := t.state
-		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow && (s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
+		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow &&
+			(s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
 			t.truth()
 		}
 	}
@@ -144,7 +146,8 @@ func (t *tab) truth() {
 	have := fmt.Sprint(s.Status, s.Lagging, s.Epoch, s.Seq, s.Active, s.Queued, s.Sending, ids(s.Interrupts))
 	want := fmt.Sprint(client.Ready, false, epoch, seq, active, queued, []chat.RunID{}, ids(open))
 	if have != want || text(s.Messages) != said {
-		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want, text(s.Messages), said)
+		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want,
+			text(s.Messages), said)
 	}
 }
 
@@ -190,7 +193,8 @@ func (w *world) lists() {
 		}
 		for _, th := range w.server.threads {
 			want := w.server.info(th)
-			if have, there := shown[th.id]; there && (th.life == nil || have != want.Title) || !there && !th.deleted && th.life != nil {
+			if have, there := shown[th.id]; there && (th.life == nil || have != want.Title) || !there && !th.deleted &&
+				th.life != nil {
 				w.fail("%s lists %q, and there is %+v", t.name, have, want)
 			}
 		}

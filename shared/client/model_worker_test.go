@@ -78,7 +78,8 @@ func (w *worker) step() {
 		r.said++
 		var events []agui.Event
 		for range 1 + w.b.w.rnd.IntN(3) {
-			events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: fmt.Sprint(r.thread.id, ".", int(r.life.end())+len(events), " ")})
+			events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: id,
+				Delta: fmt.Sprint(r.thread.id, ".", int(r.life.end())+len(events), " ")})
 		}
 		w.append(events...)
 	default:
@@ -94,7 +95,8 @@ func (w *worker) outcome() *agui.Outcome {
 		o.Type = agui.OutcomeInterrupt
 		for range 1 + w.b.w.rnd.IntN(2) {
 			w.b.asks++
-			o.Interrupts = append(o.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", w.b.asks)), Reason: agui.ReasonToolCall})
+			o.Interrupts = append(o.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", w.b.asks)),
+				Reason: agui.ReasonToolCall})
 		}
 	}
 	return o

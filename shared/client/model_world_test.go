@@ -60,8 +60,10 @@ func newWorld(seed uint64) *world {
 		of   *int
 		most int
 	}{
-		{&t.lost, 20}, {&t.late, 40}, {&t.twice, 20}, {&t.broken, 15}, {&t.parts, 60}, {&t.functions, 25}, {&t.deaths, 6},
-		{&t.cuts, 12}, {&t.halves, 12}, {&t.outages, 5}, {&t.rolls, 50}, {&t.deletes, 8}, {&t.retention, 10}, {&t.switches, 40},
+		{&t.lost, 20}, {&t.late, 40}, {&t.twice, 20}, {&t.broken, 15}, {&t.parts, 60}, {&t.functions, 25}, {&t.deaths,
+			6},
+		{&t.cuts, 12}, {&t.halves, 12}, {&t.outages, 5}, {&t.rolls, 50}, {&t.deletes, 8}, {&t.retention,
+			10}, {&t.switches, 40},
 		{&t.cancels, 15}, {&t.slow, 50}, {&t.slowRuns, 40}, {&t.questions, 50}, {&t.disorder, 60},
 	} {
 		if w.rnd.IntN(2) == 0 {

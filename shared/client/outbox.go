@@ -79,7 +79,8 @@ func (v *View) hello() {
 }
 
 func (v *View) helloFrame(n int64) *wire.Hello {
-	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id, Cursor: v.open.sentCursor()}
+	return &wire.Hello{Header: header("hello." + strconv.FormatInt(n, 10)), N: n, ThreadID: v.open.id,
+		Cursor: v.open.sentCursor()}
 }
 
 // ping asks the server whether events were missed.

@@ -56,7 +56,8 @@ func TestRequirements_Cited(t *testing.T) {
 	}
 	for _, number := range slices.Sorted(maps.Keys(exists)) {
 		if !cited[number] && uncited()[number] == "" {
-			t.Errorf("no scenario cites %s: write one, or give the reason in shared/client/requirements_test.go", number)
+			t.Errorf("no scenario cites %s: write one, or give the reason in shared/client/requirements_test.go",
+				number)
 		}
 		if cited[number] && uncited()[number] != "" {
 			t.Errorf("a scenario cites %s: take it off the list in shared/client/requirements_test.go", number)

@@ -63,7 +63,8 @@ func (v *View) State() State {
 	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Queued: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Lagging: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Gap: max(0, t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
+		Gap: max(0,
+			t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
 	s.Runs = t.headers.of(&t.fold, s.Messages)
 	active, queued := t.runs()
 	s.Active, s.Queued = active, append(s.Queued, queued...)

@@ -23,7 +23,8 @@ func TestStorm(t *testing.T) {
 	for range 1000 {
 		v := client.NewView(rnd.Float64)
 		v.Opened(start)
-		v.Receive(start, []byte(`{"type":"ready","n":1,"connectionId":"c","threadId":"t","head":0,"recovered":false,"queued":[],"interrupts":[],"limits":{},"reconnectInMs":0}`))
+		v.Receive(start,
+			[]byte(`{"type":"ready","n":1,"connectionId":"c","threadId":"t","head":0,"recovered":false,"queued":[],"interrupts":[],"limits":{},"reconnectInMs":0}`))
 		v.Lost(start)
 		away = append(away, &one{v, start.Add(v.Actions().After)})
 	}

@@ -69,7 +69,8 @@ func decodeFrame(o *object) ClientFrame {
 			return f
 		}
 	}
-	o.fail("type", fmt.Sprintf("There is no frame of type %q; the protocol's reference lists them.", clip(string(h.Type))))
+	o.fail("type", fmt.Sprintf("There is no frame of type %q; the protocol's reference lists them.",
+		clip(string(h.Type))))
 	return nil
 }
 

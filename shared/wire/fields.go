@@ -37,7 +37,8 @@ func (o *object) cursor(name string) *chat.Cursor {
 	if in == nil {
 		return nil
 	}
-	c := &chat.Cursor{Epoch: chat.Epoch(in.id("epoch", required)), Seq: chat.Seq(in.integer("seq", 0, maxSeq, required))}
+	c := &chat.Cursor{Epoch: chat.Epoch(in.id("epoch", required)), Seq: chat.Seq(in.integer("seq", 0, maxSeq,
+		required))}
 	in.end()
 	o.adopt(in)
 	return c

@@ -95,7 +95,8 @@ func FuzzDecodeServer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if twice, err := wire.Encode(again, "x"); err != nil || !bytes.Equal(bytes.Join(twice, nil), bytes.Join(messages, nil)) {
+		if twice, err := wire.Encode(again, "x"); err != nil || !bytes.Equal(bytes.Join(twice, nil),
+			bytes.Join(messages, nil)) {
 			t.Fatalf("%s is encoded otherwise the second time: %v", whole, err)
 		}
 	})

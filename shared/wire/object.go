@@ -181,7 +181,8 @@ func (o *object) integer(name string, least, most int64, p presence) int64 {
 	}
 	n, err := strconv.ParseInt(string(bytes.TrimSpace(raw)), 10, 64)
 	if err != nil || n < least || n > most {
-		o.fail(name, "It must be a whole number from "+strconv.FormatInt(least, 10)+" to "+strconv.FormatInt(most, 10)+".")
+		o.fail(name, "It must be a whole number from "+strconv.FormatInt(least, 10)+" to "+strconv.FormatInt(most,
+			10)+".")
 		return 0
 	}
 	return n

@@ -31,7 +31,8 @@ func split(data []byte, id string) ([][]byte, error) {
 	}
 	p := Part{Kind: Kind{TypePart}, ID: id, Of: (len(data) + partData - 1) / partData}
 	if p.Of > maxParts {
-		return nil, fmt.Errorf("wire: a frame of %d bytes is too long: at most %d fit in parts", len(data), maxParts*partData)
+		return nil, fmt.Errorf("wire: a frame of %d bytes is too long: at most %d fit in parts", len(data),
+			maxParts*partData)
 	}
 	out := make([][]byte, 0, p.Of)
 	for len(data) > 0 {

@@ -118,6 +118,7 @@ func TestNamed_EveryID(t *testing.T) {
 
 // example returns values for frames of each type.
 func example() wiretest.Values {
-	return wiretest.Values{RequestID: "q", N: 2, Thread: "t", Epoch: "e", Run: "r", NewRun: "r2", Message: "m", Text: "\u00e9",
+	return wiretest.Values{RequestID: "q", N: 2, Thread: "t", Epoch: "e", Run: "r", NewRun: "r2", Message: "m",
+		Text:  "\u00e9",
 		Title: "a plan", Agent: "a", WhenBusy: chat.Reject, ThreadsBefore: "dA", RunsBefore: "cg", Before: 7, Limit: 3}
 }

@@ -110,8 +110,9 @@ func (o *object) title(name string) string {
 	case n > MaxTitle:
 		o.fail(name, fmt.Sprintf("The title is %d characters long; send at most %d.", n, MaxTitle))
 	case hides:
-		o.fail(name, fmt.Sprintf("The title has the character U+%04X, which cannot be seen or does not stay in its line; "+
-			"leave it out.", unseen))
+		o.fail(name,
+			fmt.Sprintf("The title has the character U+%04X, which cannot be seen or does not stay in its line; "+
+				"leave it out.", unseen))
 	}
 	return s
 }

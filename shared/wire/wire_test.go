@@ -139,7 +139,8 @@ func TestLongPayload(t *testing.T) {
 	run := func(payload string) []byte {
 		return []byte(`{"type":"run","n":1,"runId":"r","threadId":"t","messages":[],"resume":[{"interruptId":"i","status":"resolved","payload":` + payload + `}]}`)
 	}
-	if _, bad := wire.DecodeClient(run(`"` + strings.Repeat("x", wire.MaxPayload-2) + `"` + strings.Repeat(" ", 100))); bad != nil {
+	if _, bad := wire.DecodeClient(run(`"` + strings.Repeat("x", wire.MaxPayload-2) + `"` + strings.Repeat(" ",
+		100))); bad != nil {
 		t.Errorf("the longest payload: %+v", bad)
 	}
 	_, bad := wire.DecodeClient(run(`"` + strings.Repeat("x", wire.MaxPayload-1) + `"`))
@@ -157,8 +158,9 @@ func TestEncodeClientRefusesWhatTheServerWould(t *testing.T) {
 		"no confirm": &wire.Erase{},
 		"one device": &wire.SignOut{},
 		"no title":   &wire.Rename{ThreadID: "t"},
-		"role":       &wire.Run{N: 1, RunID: "r", ThreadID: "t", Messages: []agui.Message{{ID: "m", Role: "tool", Content: "x"}}},
-		"nil":        nil,
+		"role": &wire.Run{N: 1, RunID: "r", ThreadID: "t", Messages: []agui.Message{{ID: "m", Role: "tool",
+			Content: "x"}}},
+		"nil": nil,
 	} {
 		if out, err := wire.EncodeClient(f); err == nil {
 			t.Errorf("%s: encoded as %s", name, out)
@@ -170,7 +172,8 @@ func TestEncodeClientRefusesWhatTheServerWould(t *testing.T) {
 func TestEmptyLists(t *testing.T) {
 	in := &agui.RunInput{ThreadID: "t", RunID: "r"}
 	events := []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r", Input: in}}
-	for _, f := range []wire.ServerFrame{&wire.Ready{}, &wire.Snapshot{}, &wire.Pong{}, &wire.Events{}, &wire.ThreadList{},
+	for _, f := range []wire.ServerFrame{&wire.Ready{}, &wire.Snapshot{}, &wire.Pong{}, &wire.Events{},
+		&wire.ThreadList{},
 		&wire.HistoryPage{}, &wire.RunList{}, &wire.Part{}, &wire.Events{Events: events}} {
 		if out := encodeOne(t, f); strings.Contains(out, "null") {
 			t.Errorf("%T has a null: %s", f, out)
@@ -283,7 +286,8 @@ func TestJoinerRefuses(t *testing.T) {
 		"too long":    {part("a", 1, 2, strings.Repeat("x", wire.MaxFrame))},
 		"another of":  {part("a", 1, 2, "x"), part("a", 2, 3, "x")},
 		"other data":  {part("a", 1, 2, "x"), part("a", 1, 2, "y")},
-		"too many": {part("a", 1, 2, "x"), part("b", 1, 2, "x"), part("c", 1, 2, "x"), part("d", 1, 2, "x"), part("e", 1, 2, "x"),
+		"too many": {part("a", 1, 2, "x"), part("b", 1, 2, "x"), part("c", 1, 2, "x"), part("d", 1, 2, "x"),
+			part("e", 1, 2, "x"),
 			part("f", 1, 2, "x"), part("g", 1, 2, "x"), part("h", 1, 2, "x"), part("i", 1, 2, "x")},
 	} {
 		var j wire.Joiner
