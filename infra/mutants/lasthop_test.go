@@ -29,7 +29,7 @@ func recordGuards() []guard {
 		},
 		{
 			name: "last hop: an erasure closes no foreign connection", row: "C5",
-			file: "shared/store/forget.go",
+			file: "shared/store/erase_user.go",
 			test: rows,
 			from: "			all = append(all, foreign.Connection)\n			return true, nil\n",
 			to:   "			c.ID = foreign.Connection\n",

@@ -11,8 +11,9 @@ type Rate struct {
 	Burst int
 }
 
-// Take takes a token from a bucket that is full again at the time full, and returns the new time at which it is full. If
-// there is no token, after is the time until the next one, and the bucket does not change. Times are in milliseconds.
+// Take takes a token from a bucket that is full again at the time full, and returns the new time at which it is full.
+// If there is no token, after is the time until the next one, and the bucket does not change. Times are in
+// milliseconds.
 func (r Rate) Take(full, now time.Time) (then time.Time, after time.Duration) {
 	token := max(r.Token, time.Millisecond).Truncate(time.Millisecond)
 	size := token * time.Duration(max(r.Burst, 1))

@@ -54,7 +54,7 @@ const (
 	RunFinished  RunStatus = "finished"  // ended with RUN_FINISHED
 	RunFailed    RunStatus = "failed"    // ended with RUN_ERROR
 	RunCancelled RunStatus = "cancelled" // ended because its user cancelled it
-	RunSuspended RunStatus = "suspended" // ended with open interrupts; the run that brings the responses continues its work
+	RunSuspended RunStatus = "suspended" // ended with open interrupts; a later run continues
 )
 
 // Terminal reports whether a run of this status has ended.
@@ -140,8 +140,8 @@ type Claims struct {
 // SignIn is the time at which the user of a token signed in, to the second.
 type SignIn struct {
 	At time.Time
-	// Proven is true if At comes from the token's auth_time. Otherwise At is the time at which the token was issued, which
-	// changes with each refresh.
+	// Proven is true if At comes from the token's auth_time. Otherwise At is the time at which the token was issued,
+	// which changes with each refresh.
 	Proven bool
 }
 
@@ -151,7 +151,7 @@ type OwnerHash string
 // Connection is one WebSocket of a user, as listed in the user's partition.
 type Connection struct {
 	ID           ConnectionID
-	Owner        OwnerHash // the user for whom the edge wrote the row; "" if the row names no owner: nothing is posted to it
+	Owner        OwnerHash // of the row; "" if the row names none: nothing is posted to it
 	Thread       ThreadID
 	N            int64  // of its last hello or run; 0 until the first hello, and until then nothing is posted to it
 	HelloBy      string // the gateway's id of the request that set N and Thread
@@ -185,19 +185,20 @@ var (
 	ErrReplaced     = errors.New("the connection was replaced by a newer one")
 	ErrSignedOut    = errors.New("the session was ended")
 
-	// ErrForeign reports an isolation violation: a record in one user's partition that belongs to another user. It wraps
-	// ErrNotFound, so callers that do not check for ErrForeign treat the record as missing.
+	// ErrForeign reports an isolation violation: a record in one user's partition that belongs to another user. It
+	// wraps ErrNotFound, so callers that do not check for ErrForeign treat the record as missing.
 	ErrForeign = fmt.Errorf("%w: it is another user's", ErrNotFound)
 
-	// ErrGone is returned for a post to a connection that no longer exists, and ErrSlow for a post to a client that does
-	// not read fast enough.
+	// ErrGone is returned for a post to a connection that no longer exists, and ErrSlow for a post to a client that
+	// does not read fast enough.
 	ErrGone = errors.New("the connection is gone")
 	ErrSlow = errors.New("the connection is too slow")
 
 	// ErrNotClaimed is returned when a run is leased by another worker or has ended. The turn returns success and does
 	// nothing.
 	ErrNotClaimed = errors.New("the run cannot be claimed")
-	// ErrLeaseLost is returned to a worker whose lease on a run is lost: the worker stops at once and writes nothing more.
+	// ErrLeaseLost is returned to a worker whose lease on a run is lost: the worker stops at once and writes nothing
+	// more.
 	ErrLeaseLost = errors.New("the lease on the run is lost")
 )
 

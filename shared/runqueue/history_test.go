@@ -16,7 +16,8 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// history drives one desk through random steps, as the store does, and keeps a plain account of what must be true of it.
+// history drives one desk through random steps, as the store does, and keeps a plain account of what must be true of
+// it.
 type history struct {
 	t     *testing.T
 	rng   *rand.Rand

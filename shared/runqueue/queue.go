@@ -1,7 +1,7 @@
 // Package runqueue decides which runs of a user may start now. A Queue holds one user's run slots and queued runs, and
-// its methods are pure functions. At most Limits.Runs runs (5 by default) have a slot, at most one per thread; other runs
-// are queued in order; a token bucket bounds how many runs a user starts. The package does no I/O and reads no clock;
-// package store keeps the record.
+// its methods are pure functions. At most Limits.Runs runs (5 by default) have a slot, at most one per thread; other
+// runs are queued in order; a token bucket bounds how many runs a user starts. The package does no I/O and reads no
+// clock; package store keeps the record.
 package runqueue
 
 import (
@@ -13,7 +13,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// Queue is the run queue of one user. The zero Queue has no runs and a full token bucket. Methods return a changed copy.
+// Queue is the run queue of one user. The zero Queue has no runs and a full token bucket. Methods return a changed
+// copy.
 type Queue struct {
 	Slots   map[chat.RunID]chat.ThreadID // runs that may work now
 	Queued  []Entry                      // runs that wait for a slot, in order
@@ -62,10 +63,10 @@ type Decision struct {
 	Interrupt chat.RunID     // the running run of the thread, to be cancelled; only with chat.Interrupt
 }
 
-// Admit gives a run a slot or a place in the queue and spends one token of the bucket. A run that has a slot or a place
-// already gets the same decision again and spends no token. If Admit fails it changes nothing. It fails with chat.ErrBusy
-// (the policy is Reject and the thread has a running or queued run), chat.ErrTooManyRuns (the queue is full), a
-// *chat.RateLimitedError (the bucket is empty) or chat.ErrClosed (the user is being erased).
+// Admit gives a run a slot or a place in the queue and spends one token of the bucket. A run that has a slot or a
+// place already gets the same decision again and spends no token. If Admit fails it changes nothing. It fails with
+// chat.ErrBusy (the policy is Reject and the thread has a running or queued run), chat.ErrTooManyRuns (the queue is
+// full), a *chat.RateLimitedError (the bucket is empty) or chat.ErrClosed (the user is being erased).
 //
 // A run never overtakes a queued run that could start now: it takes a slot only if one is left after those runs. An
 // interrupting run is queued directly behind the run that it interrupts, before the thread's normal runs. A responding
@@ -120,9 +121,9 @@ func (r Request) priority(interrupt chat.RunID) Priority {
 }
 
 // insert returns the queued runs with e. The new entry takes the place of the first entry of its thread with a lower
-// priority; that entry takes the place of the next such entry, and so on; the last one moves to the end of the queue. So
-// other threads see the same order as if e had been appended, and a user who interrupts again and again does not delay
-// the other threads.
+// priority; that entry takes the place of the next such entry, and so on; the last one moves to the end of the queue.
+// So other threads see the same order as if e had been appended, and a user who interrupts again and again does not
+// delay the other threads.
 func (q Queue) insert(e Entry) []Entry {
 	list, priority := slices.Clone(q.Queued), e.Priority
 	for i, other := range list {

@@ -19,7 +19,8 @@ type Admission struct {
 	Responses []Response // to all of the thread's open interrupts; Admit sets the Interrupt of each
 
 	// Judge checks the Responses once their interrupts are set, and may choose the Agent. A nil Judge accepts all
-	// responses. If Judge fails, the run is refused before anything is stored; Admit sets the list of an *InterruptedError.
+	// responses. If Judge fails, the run is refused before anything is stored; Admit sets the list of an
+	// *InterruptedError.
 	Judge func(a *Admission) error `json:"-"`
 }
 
@@ -44,7 +45,7 @@ func (a Admission) AnsweredCalls() []string {
 // response is invalid. It lists the open interrupts.
 type InterruptedError struct {
 	Open      []agui.Interrupt
-	Reason    string           // explains to the person why a response is invalid. It may quote the response; Error does not
+	Reason    string           // for the person: why a response is invalid. It may quote it; Error does not
 	Interrupt chat.InterruptID // whose response is invalid
 	Field     string           // of that response, such as payload.approved
 }

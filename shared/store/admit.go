@@ -12,14 +12,14 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// Admit records a run and gives it a slot or a place in the queue, in one transaction that also creates the thread if it
-// does not exist. A repeat of the same run returns the result of the first request.
+// Admit records a run and gives it a slot or a place in the queue, in one transaction that also creates the thread if
+// it does not exist. A repeat of the same run returns the result of the first request.
 //
 // Admit fails with chat.ErrBusy, chat.ErrTooManyRuns or a *chat.RateLimitedError as runqueue.Queue.Admit does; with
 // chat.ErrBadID for a run id that another request or thread uses; with chat.ErrNotFound for a deleted thread; with
-// chat.ErrClosed for a user who is being erased; and with an *InterruptedError if the responses do not match the thread's
-// open interrupts. If two runs respond to the same interrupts, one succeeds; the other fails with the interrupts that are
-// open then, if any.
+// chat.ErrClosed for a user who is being erased; and with an *InterruptedError if the responses do not match the
+// thread's open interrupts. If two runs respond to the same interrupts, one succeeds; the other fails with the
+// interrupts that are open then, if any.
 func (s *Store) Admit(ctx context.Context, a Admission) (admitted Admitted, err error) {
 	if err := a.checkIDs(); err != nil {
 		return Admitted{}, err

@@ -76,8 +76,8 @@ func (s *Store) threadPart(w admissionWrite) (types.TransactWriteItem, chat.Epoc
 	return part, chat.Epoch(epoch), err
 }
 
-// touch raises a thread's updated time, if the thread is not deleted. Every change of the run queue does so: of two rows
-// of a thread that a client has received, the row with the higher Updated is newer.
+// touch raises a thread's updated time, if the thread is not deleted. Every change of the run queue does so: of two
+// rows of a thread that a client has received, the row with the higher Updated is newer.
 func (s *Store) touch(t threadItem) types.TransactWriteItem {
 	return s.t.updatePart(update{
 		key: key{t.PK, t.SK}, change: "SET #updated = :updated", when: standing,

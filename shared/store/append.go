@@ -17,10 +17,10 @@ import (
 // several records at once.
 const maxRecord = 300 << 10
 
-// Append writes events to the log as one record and returns the sequence number of the first event. A failed call may be
-// repeated with the same events: Append recognises a record that the failed call wrote. It fails with chat.ErrLeaseLost,
-// after which the worker must do nothing more for the run. Only the first record of a later attempt may fail with
-// ErrStaleAttempt.
+// Append writes events to the log as one record and returns the sequence number of the first event. A failed call may
+// be repeated with the same events: Append recognises a record that the failed call wrote. It fails with
+// chat.ErrLeaseLost, after which the worker must do nothing more for the run. Only the first record of a later attempt
+// may fail with ErrStaleAttempt.
 func (l *Lease) Append(ctx context.Context, events []agui.Event) (chat.Seq, error) {
 	if err := l.checkHeld(); err != nil {
 		return 0, err
@@ -77,9 +77,9 @@ func (l *Lease) record(events []agui.Event) (recordItem, error) {
 	}, nil
 }
 
-// recordExists examines the record that has the sequence number of r already. own is true if it is r itself, written by
-// an earlier try whose answer was lost. Otherwise recordExists folds the record, and the caller tries the next number, or
-// err says why the worker must stop.
+// recordExists examines the record that has the sequence number of r already. own is true if it is r itself, written
+// by an earlier try whose answer was lost. Otherwise recordExists folds the record, and the caller tries the next
+// number, or err says why the worker must stop.
 func (l *Lease) recordExists(old attributes, r recordItem) (own bool, err error) {
 	var existing recordItem
 	if err := attributevalue.UnmarshalMap(old, &existing); err != nil {

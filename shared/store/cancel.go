@@ -53,7 +53,8 @@ func (s *Store) cancelOnce(ctx context.Context, r runItem, queue queueItem, nonc
 	switch status := chat.RunStatus(r.Status); {
 	case status.Terminal():
 		run, err := r.run()
-		return Cancelled{Run: run, Ended: r.Nonce == nonce}, err // with this nonce: an earlier attempt of this call ended it
+		// With this nonce, an earlier attempt of this call ended it.
+		return Cancelled{Run: run, Ended: r.Nonce == nonce}, err
 	case status == chat.RunRunning:
 		item, err := s.t.update(ctx, s.cancelRequest(chat.RunID(r.ID)))
 		if err != nil {
@@ -79,8 +80,8 @@ func (s *Store) cancelRequest(id chat.RunID) update {
 	}
 }
 
-// endUnclaimed ends a run that no turn has claimed: one transaction sets the status cancelled and removes the run from the
-// run queue. It writes no record to the log.
+// endUnclaimed ends a run that no turn has claimed: one transaction sets the status cancelled and removes the run from
+// the run queue. It writes no record to the log.
 func (s *Store) endUnclaimed(ctx context.Context, r runItem, queue queueItem, nonce string) (Run, error) {
 	now := s.t.c.Now()
 	run := s.t.updatePart(update{
@@ -107,8 +108,8 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, queue queueItem, no
 	return r.run()
 }
 
-// threadWithout changes the thread of a run that ends unclaimed: it raises the updated time, and the interrupts to which
-// the run would have responded are open again. If the thread was deleted there is no change.
+// threadWithout changes the thread of a run that ends unclaimed: it raises the updated time, and the interrupts to
+// which the run would have responded are open again. If the thread was deleted there is no change.
 func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactWriteItem, error) {
 	var t threadItem
 	if _, err := s.t.get(ctx, s.threadKey(chat.ThreadID(r.Thread)), &t); err != nil {
@@ -124,8 +125,8 @@ func (s *Store) threadWithout(ctx context.Context, r runItem) ([]types.TransactW
 	return []types.TransactWriteItem{part}, err
 }
 
-// ExpireQueued ends a queued run whose deadline has passed: its status becomes cancelled, and it leaves the queue. A run
-// behind open interrupts is not ended: its deadline moves to an hour after they expire. ExpireQueued fails with
+// ExpireQueued ends a queued run whose deadline has passed: its status becomes cancelled, and it leaves the queue. A
+// run behind open interrupts is not ended: its deadline moves to an hour after they expire. ExpireQueued fails with
 // chat.ErrNotClaimed if the run is not queued or may stay queued, and with chat.ErrNotFound. Only sweep uses it.
 func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	if err := checkID("run", id); err != nil {

@@ -11,10 +11,10 @@ import (
 )
 
 // Claim claims a run for a turn: an admitted run, or a running run whose lease has expired and whose deadline has not
-// passed. The claim itself counts the attempt, so an attempt that dies while it loads the run is counted too. Claim fails
-// with chat.ErrNotClaimed if another worker holds the lease, if the run has ended, or if its time or attempts are used up
-// (then sweep ends it); with chat.ErrNotFound; and with chat.ErrForeign if the record names another user, which means
-// that a key was wrong. On failure nothing is changed.
+// passed. The claim itself counts the attempt, so an attempt that dies while it loads the run is counted too. Claim
+// fails with chat.ErrNotClaimed if another worker holds the lease, if the run has ended, or if its time or attempts
+// are used up (then sweep ends it); with chat.ErrNotFound; and with chat.ErrForeign if the record names another user,
+// which means that a key was wrong. On failure nothing is changed.
 func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 	if err := checkID("run", id); err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ type claiming struct {
 	values attributes
 }
 
-// claim claims the run if the condition holds. The deadline counts from the first claim, so later attempts do not extend
-// the run's time.
+// claim claims the run if the condition holds. The deadline counts from the first claim, so later attempts do not
+// extend the run's time.
 func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, error) {
 	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
 	lease := now.Add(leaseTime)
@@ -146,8 +146,8 @@ func (l *Lease) load(ctx context.Context, r runItem) error {
 	if err := l.loadLog(ctx); err != nil {
 		return err
 	}
-	// Another worker may have taken the run over and ended it before loadLog. The end of the log does not show that, and
-	// the next sequence number would be free. So the run's record is read once more.
+	// Another worker may have taken the run over and ended it before loadLog. The end of the log does not show that,
+	// and the next sequence number would be free. So the run's record is read once more.
 	_, err = l.CancelRequested(ctx)
 	return err
 }

@@ -11,14 +11,16 @@ import (
 	"carrel/shared/chat"
 )
 
-// connectionLife is how long a connection's rows stay: the two hours of a socket and some minutes.
+// connectionLife is how long the rows of a connection are kept: the two hours of a WebSocket and some minutes.
 const connectionLife = 2*time.Hour + 10*time.Minute
 
-// Connect records a new connection. If the user has as many as the limit allows, the oldest is removed in the same
-// transaction and returned: the caller notifies and closes it. It fails with chat.ErrForeign for a connection of another
-// user, with chat.ErrSignedOut for a session that was ended, with chat.ErrReplaced for a connection that was replaced
-// before, and with a *chat.RateLimitedError while new connections are refused. Then it writes nothing and returns no
-// connection. It never returns a connection whose owner record names another user.
+// Connect records a new connection. If the user has as many connections as the limit allows, the oldest is removed in
+// the same transaction and returned; the caller notifies and closes it. Connect never returns a connection whose owner
+// record names another user.
+//
+// Connect fails with chat.ErrForeign for a connection of another user, with chat.ErrSignedOut for a session that was
+// ended, with chat.ErrReplaced for a connection that was replaced before, and with a *chat.RateLimitedError while new
+// connections are refused. Then it writes nothing and returns no connection.
 func (s *Store) Connect(ctx context.Context, c chat.Connection) (replaced []chat.ConnectionID, err error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return nil, err
@@ -37,14 +39,15 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 	}
 	k := s.connectionKey(c.ID)
 	return connectionItem{
-		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, HelloBy: c.HelloBy, Connected: millis(c.Connected),
-		TokenExpires: millis(c.TokenExpires), SignedIn: seconds(c.SignedIn), Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
+		PK: k.pk, SK: k.sk, ID: string(c.ID), Owner: s.seal(c.ID), Thread: string(c.Thread), N: c.N, HelloBy: c.HelloBy,
+		Connected: millis(c.Connected), TokenExpires: millis(c.TokenExpires), SignedIn: seconds(c.SignedIn),
+		Acked: int64(c.Acked.Seq), Epoch: string(c.Acked.Epoch),
 		Expires: s.t.expiry(connectionLife),
 	}
 }
 
-// Connection reads one of the user's connections, or chat.ErrNotFound; of a row that was written for another it is the
-// chat.ErrForeign.
+// Connection reads one of the user's connections. It fails with chat.ErrNotFound, or with chat.ErrForeign for a row
+// that was written for another user.
 func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Connection, error) {
 	if err := checkConnectionID(id); err != nil {
 		return chat.Connection{}, err
@@ -64,8 +67,8 @@ func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Conn
 	return c, nil
 }
 
-// Connections lists the user's connections, consistently. Rows that were written for another are left out, and named by
-// chat.ForeignErrors: then the list is good all the same.
+// Connections lists the user's connections, consistently. It leaves out rows that were written for another user and
+// returns a chat.ForeignError for each; then the list is valid all the same.
 func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 	var all []chat.Connection
 	var foreign []error
@@ -95,11 +98,13 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 	return all, nil
 }
 
-// Watch points a connection at a thread if c.N is higher than the stored n, and returns the row as it is then. The change
-// is this call's if the row has its N and HelloBy: the SDK may have repeated a write whose answer was lost. What c acknowledges, if anything, is kept
-// with it, in the same write. A row of another owner, or written for one, gives chat.ErrForeign. A row of before there
-// were seals gets its own. A missing row is written again from c, under the conditions of Connect; but no other connection
-// is removed for it: if the limit is reached, Watch fails with chat.ErrReplaced.
+// Watch points a connection at a thread if c.N is higher than the stored N, and returns the row after the call. The
+// row was changed by this call if it has the N and HelloBy of c: the SDK may have repeated a write whose answer was
+// lost. The position that c acknowledges, if any, is stored in the same write.
+//
+// Watch fails with chat.ErrForeign for a row of another owner. It adds the seal to a row from before rows had seals.
+// It writes a missing row again, under the conditions of Connect, but it removes no other connection for it: if the
+// limit is reached, Watch fails with chat.ErrReplaced.
 func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return chat.Connection{}, err
@@ -119,12 +124,17 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 	return s.watched(row)
 }
 
-// pointAt changes what a connection watches and returns its row as it is then; without one it is zero, or expired.
+// pointAt changes the thread that a connection watches and returns the row. Without a row the result is zero or
+// expired.
 func (s *Store) pointAt(ctx context.Context, c chat.Connection) (row connectionItem, err error) {
 	u := update{
-		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #by = :by, #owner = :owner", names: map[string]string{"#by": "helloBy"},
-		when:   present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
-		values: attributes{":thread": text(c.Thread), ":n": number(c.N), ":by": text(c.HelloBy), ":owner": text(s.seal(c.ID)), ":now": number(s.t.nowSeconds())},
+		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #by = :by, #owner = :owner",
+		names: map[string]string{"#by": "helloBy"},
+		when:  present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
+		values: attributes{
+			":thread": text(c.Thread), ":n": number(c.N), ":by": text(c.HelloBy), ":owner": text(s.seal(c.ID)),
+			":now": number(s.t.nowSeconds()),
+		},
 	}
 	if c.Acked.Epoch != "" {
 		u.change += ", #acked = :acked, #epoch = :epoch"
@@ -147,8 +157,8 @@ func (s *Store) watched(row connectionItem) (chat.Connection, error) {
 	return c, nil
 }
 
-// Acknowledge keeps what a connection's client says that it has applied, if it is more than what was kept, and otherwise
-// nothing: pings may come in any order. A connection that is not there is fine.
+// Acknowledge keeps what a connection's client says that it has applied, if it is more than what was kept, and
+// otherwise nothing: pings may come in any order. A connection that is not there is fine.
 func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cursor) error {
 	if err := errors.Join(checkConnectionID(id), checkID("epoch", c.Epoch)); err != nil {
 		return err
@@ -159,7 +169,7 @@ func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cu
 		values: attributes{":acked": number(c.Seq), ":epoch": text(c.Epoch), ":now": number(s.t.nowSeconds())},
 	})
 	if _, isOld := refused(err); err != nil && !isOld {
-		return fmt.Errorf("keep what a client has: %w", err)
+		return fmt.Errorf("store an acknowledgement: %w", err)
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	deletedLife = 24 * time.Hour // for which a deleted thread's id cannot be used again
-	// eraseAgain is after a thread's mark: no run that was on its way then is alive any more.
+	deletedLife = 24 * time.Hour // how long the id of a deleted thread cannot be used again
+	// eraseAgain is the time from the deletion to the second pass: no run that was working then is alive any more.
 	eraseAgain = 20 * time.Minute
 )
 
-// Erasure names what is left of a deleted thread.
+// Erasure identifies the log and transcripts of a deleted thread.
 type Erasure struct {
 	Thread chat.ThreadID
 	Epoch  chat.Epoch
@@ -31,7 +31,7 @@ type erasureItem struct {
 	Marked int64  `dynamodbav:"marked"`
 }
 
-// Rename gives a thread a title, for ever, and returns the thread as it is then, or chat.ErrNotFound.
+// Rename sets the title of a thread and returns the thread. It fails with chat.ErrNotFound.
 func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thread, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -50,7 +50,7 @@ func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thr
 		})
 		old, isOld := refused(err)
 		if isOld {
-			item, err = old, nil // perhaps as this very call left it, its answer lost
+			item, err = old, nil // perhaps written by this call, whose answer was lost
 		}
 		if err != nil {
 			return Thread{}, fmt.Errorf("rename a thread: %w", err)
@@ -68,7 +68,7 @@ func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thr
 	}
 }
 
-// threadItem reads a thread, one with the mark of a deleted one too, or fails with chat.ErrNotFound.
+// threadItem reads a thread, also a deleted one. It fails with chat.ErrNotFound.
 func (s *Store) threadItem(ctx context.Context, id chat.ThreadID) (threadItem, error) {
 	var item threadItem
 	if err := checkID("thread", id); err != nil {
@@ -84,9 +84,9 @@ func (s *Store) threadItem(ctx context.Context, id chat.ThreadID) (threadItem, e
 	return item, nil
 }
 
-// Delete marks a thread as deleted, which makes it invisible at once and its id unusable for 24 hours, and puts its
-// erasure among what is live, all in one transaction. Its runs are the caller's to cancel (CancelRuns). It returns the
-// thread with its last Updated and without a title; for one that bears the mark already too. It fails with
+// Delete marks a thread as deleted and stores its erasure in the live index, in one transaction. The mark makes the
+// thread invisible at once and its id unusable for 24 hours. The caller cancels the thread's runs (CancelRuns). Delete
+// returns the thread with its last Updated and without a title, also if it was deleted before. It fails with
 // chat.ErrNotFound.
 func (s *Store) Delete(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -112,7 +112,7 @@ func (s *Store) Delete(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	}
 }
 
-// mark writes the mark and the erasure of a thread.
+// mark writes the deleted mark and the erasure item of a thread.
 func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	now := was
 	now.Deleted, now.Expires = millis(s.t.c.Now()), s.t.expiry(deletedLife)
@@ -126,8 +126,9 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 		return now, err
 	}
 	mark := s.t.updatePart(update{
-		key:    key{was.PK, was.SK},
-		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title REMOVE #open, #asked, #recent", when: standing,
+		key: key{was.PK, was.SK},
+		change: "SET #deleted = :deleted, #expires = :expires, #updated = :updated, #title = :title" +
+			" REMOVE #open, #asked, #recent", when: standing,
 		values: attributes{
 			":deleted": number(now.Deleted), ":expires": number(now.Expires), ":updated": number(now.Updated),
 			":title": text(""),
@@ -136,8 +137,8 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 	return now, s.t.transact(ctx, mark, erasure)
 }
 
-// CancelRuns cancels all runs of a deleted thread, waiting ones too. Of any other thread it leaves them alone. What it
-// ended here may have freed seats: StartQueued is the caller's.
+// CancelRuns cancels all runs of a deleted thread, including queued ones. For any other thread it does nothing. Ended
+// runs may have freed slots, so the caller calls StartQueued.
 func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, error) {
 	switch _, err := s.Thread(ctx, id); {
 	case err == nil:
@@ -145,14 +146,14 @@ func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, 
 	case !errors.Is(err, chat.ErrNotFound):
 		return nil, err
 	}
-	d, err := s.RunQueue(ctx) // after the mark no run is admitted: what is not here never will be
+	d, err := s.RunQueue(ctx) // after the mark no run of the thread is admitted
 	if err != nil {
 		return nil, err
 	}
 	var all []Cancelled
 	for _, run := range d.Runs(id) {
 		c, err := s.Cancel(ctx, run)
-		if errors.Is(err, chat.ErrNotFound) { // its seat outlives it
+		if errors.Is(err, chat.ErrNotFound) { // its slot outlives it
 			continue
 		}
 		if err != nil {

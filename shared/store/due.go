@@ -14,23 +14,23 @@ import (
 	"carrel/shared/chat"
 )
 
-// The live index is ordered by due: the time at which sweep looks at an entry next. So sweep reads only the entries that
-// need it. docs/data.md has the table of due times.
+// The live index is ordered by due: the time at which sweep looks at an entry next. So sweep reads only the entries
+// that need it. docs/data.md has the table of due times.
 const (
-	lookTime     = time.Minute      // from an admission, a claim or a look to the next look
+	lookTime     = time.Minute      // from an admission, a claim or an examination by sweep to the next examination
 	patientTime  = 5 * time.Minute  // from one look to the next, once a run has been queued for as long
 	moveDueBelow = 20 * time.Second // the heartbeat moves a due time that is nearer than this
 )
 
-// Live returns every entry of the live index, of all users, oldest first: runs that are accepted and have not ended, and
-// erasures that are not finished. Entries that it cannot read are in the error; the others are returned beside it. The
-// index lags behind, so each entry must be checked against its item. For operators.
+// Live returns every entry of the live index, of all users, oldest first: runs that are accepted and have not ended,
+// and erasures that are not finished. Entries that it cannot read are in the error; the others are returned beside it.
+// The index lags behind, so each entry must be checked against its item. For operators.
 func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
 	return t.shards(ctx, "", nil)
 }
 
-// Due returns the entries of the live index that are due, oldest first. Entries and shards that it cannot read are in the
-// error; the others are returned beside it. For sweep.
+// Due returns the entries of the live index that are due, oldest first. Entries and shards that it cannot read are in
+// the error; the others are returned beside it. For sweep.
 func (t *Table) Due(ctx context.Context) ([]LiveEntry, error) {
 	return t.shards(ctx, " AND #due < :now", attributes{":now": number(millis(t.c.Now()))})
 }
@@ -52,8 +52,8 @@ func (t *Table) shards(ctx context.Context, when string, values attributes) (ent
 	return entries, err
 }
 
-// shard reads the entries of one shard that meet the condition, oldest first. It returns the readable entries together with
-// the errors of the others.
+// shard reads the entries of one shard that meet the condition, oldest first. It returns the readable entries together
+// with the errors of the others.
 func (t *Table) shard(ctx context.Context, name, when string, values attributes) (entries []LiveEntry, err error) {
 	condition := "#live = :shard" + when
 	in := &dynamodb.QueryInput{
@@ -88,18 +88,18 @@ func (t *Table) shard(ctx context.Context, name, when string, values attributes)
 	}
 }
 
-// dueAfter is when sweep is to look at the run next, if its worker lives at now: as before while that is far enough ahead.
-// A look beyond the run's deadline would come late.
-func (h *Lease) dueAfter(now time.Time) int64 {
-	due := h.due.Load()
+// dueAfter returns when sweep examines the run next if its worker is alive now. The due time stays while it is far
+// enough ahead. It is never after the run's deadline.
+func (l *Lease) dueAfter(now time.Time) int64 {
+	due := l.due.Load()
 	if due-millis(now) >= moveDueBelow.Milliseconds() {
 		return due
 	}
-	return max(due, min(millis(now.Add(lookTime)), millis(h.run.Deadline)))
+	return max(due, min(millis(now.Add(lookTime)), millis(l.run.Deadline)))
 }
 
-// LookAgain sets when sweep looks at a run next, unless the run has changed since r was read. For sweep, after each look
-// that leaves a run live.
+// LookAgain sets when sweep examines a run next, unless the run has changed since r was read. Sweep calls it each time
+// it examines a run and leaves it live.
 func (s *Store) LookAgain(ctx context.Context, r Run) error {
 	if err := checkID("run", r.ID); err != nil {
 		return err
@@ -116,16 +116,17 @@ func (s *Store) LookAgain(ctx context.Context, r Run) error {
 		return nil // the change that came first has set its own due time
 	}
 	if err != nil {
-		return fmt.Errorf("set when a run is looked at next: %w", err)
+		return fmt.Errorf("set the due time of a run: %w", err)
 	}
 	return nil
 }
 
-// nextLook is when a run that was looked at now is due again: at its deadline at the latest, if that is ahead.
+// nextLook returns when a run that was examined now is due again: at its deadline at the latest, if that is in the
+// future.
 func nextLook(r Run, now time.Time) time.Time {
 	next := now.Add(lookTime)
 	switch {
-	case r.Status == chat.RunAdmitted: // turn was asked for once more; then the run ends
+	case r.Status == chat.RunAdmitted: // sweep has invoked turn once more; at the deadline the run ends
 		next = r.Deadline
 	case r.Status == chat.RunQueued && now.Sub(r.Created) >= patientTime:
 		next = now.Add(patientTime)
@@ -139,12 +140,12 @@ func nextLook(r Run, now time.Time) time.Time {
 	return next
 }
 
-// Unclaimed is for how long a run that is admitted has waited for its claim at now.
+// Unclaimed returns how long an admitted run has been waiting for its claim.
 func (r Run) Unclaimed(now time.Time) time.Duration { return now.Sub(r.Deadline.Add(-claimTime)) }
 
-// Release ends the lease of a run whose worker has died: of the invocation that claimed the run last. It returns the run
-// as it is then. It fails with chat.ErrNotClaimed if another invocation claimed the run, if the run is not running, and
-// with chat.ErrNotFound. For sweep, which knows from a failure record that this invocation has ended.
+// Release ends the lease of a run that the invocation worker claimed last and returns the run. It fails with
+// chat.ErrNotClaimed if another invocation claimed the run or if the run is not running, and with chat.ErrNotFound.
+// Sweep calls it when a failure record says that the invocation has ended.
 func (s *Store) Release(ctx context.Context, id chat.RunID, worker string) (Run, error) {
 	if err := checkID("run", id); err != nil {
 		return Run{}, err
@@ -156,8 +157,8 @@ func (s *Store) Release(ctx context.Context, id chat.RunID, worker string) (Run,
 		key: s.runKey(id), change: "SET #lease = :over, #due = :due",
 		when: present + " AND #status = :running AND #worker = :worker",
 		values: attributes{
-			":over": number(int64(0)), ":due": number(millis(s.t.c.Now().Add(lookTime))), ":running": text(chat.RunRunning),
-			":worker": text(worker), ":now": number(s.t.nowSeconds()),
+			":over": number(int64(0)), ":due": number(millis(s.t.c.Now().Add(lookTime))),
+			":running": text(chat.RunRunning), ":worker": text(worker), ":now": number(s.t.nowSeconds()),
 		},
 	})
 	if old, isOld := refused(err); isOld {

@@ -9,17 +9,17 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrDeleted is returned by Append and End if the run's thread was deleted. After End the run has ended all the same, and
-// nothing is sent about it.
+// ErrDeleted is returned by Append and End if the run's thread was deleted. After End the run has ended all the same,
+// and nothing is sent about it.
 var ErrDeleted = errors.New("its thread was deleted")
 
-// End ends the run. It stores the transcript, which it folds from the events of all attempts. Then one transaction writes
-// the last record, the thread's head, the run's status and the free slot; with the outcome interrupt also the thread's
-// open interrupts. last must end with a terminal event, which determines the run's status.
+// End ends the run. It stores the transcript, which it folds from the events of all attempts. Then one transaction
+// writes the last record, the thread's head, the run's status and the free slot; with the outcome interrupt also the
+// thread's open interrupts. last must end with a terminal event, which determines the run's status.
 //
-// End returns the sequence number of the first event of last, and the thread after the write. It fails as Append does. If
-// the thread was deleted, the run ends without a record in the thread, and the error is ErrDeleted. The caller then calls
-// StartQueued.
+// End returns the sequence number of the first event of last, and the thread after the write. It fails as Append does.
+// If the thread was deleted, the run ends without a record in the thread, and the error is ErrDeleted. The caller then
+// calls StartQueued.
 func (l *Lease) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
 	if err := l.checkHeld(); err != nil {
 		return 0, Thread{}, err

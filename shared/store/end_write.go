@@ -44,8 +44,8 @@ func (l *Lease) endThread(t Thread) (types.TransactWriteItem, error) {
 		key: l.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
 		when: standing + " AND #epoch = :epoch AND #title = :title AND #recent = :recent",
 		values: attributes{
-			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch), ":title": text(t.Title),
-			":recent": text(t.recent()),
+			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch),
+			":title": text(t.Title), ":recent": text(t.recent()),
 		},
 	}
 	if len(t.Interrupts) > 0 {
@@ -83,12 +83,13 @@ func (l *Lease) endParts(terminal agui.Event) (run, queue types.TransactWriteIte
 
 // statusOf returns the status of a run that ends with a terminal event.
 func statusOf(terminal agui.Event) chat.RunStatus {
+	outcome := terminal.Outcome
 	switch {
 	case terminal.Type == agui.RunError:
 		return chat.RunFailed
-	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeCancelled:
+	case outcome != nil && outcome.Type == agui.OutcomeCancelled:
 		return chat.RunCancelled
-	case terminal.Outcome != nil && terminal.Outcome.Type == agui.OutcomeInterrupt && len(terminal.Outcome.Interrupts) > 0:
+	case outcome != nil && outcome.Type == agui.OutcomeInterrupt && len(outcome.Interrupts) > 0:
 		return chat.RunSuspended
 	default:
 		return chat.RunFinished

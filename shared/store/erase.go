@@ -13,13 +13,13 @@ import (
 	"carrel/shared/chat"
 )
 
-// eraseBatch is what DynamoDB deletes or puts in one request at most.
+// eraseBatch is the maximum number of deletes and puts in one DynamoDB request.
 const eraseBatch = 25
 
-// Erase makes one pass over what is left of a deleted thread, its log and its transcripts, batch by batch until there is
-// nothing or the ctx ends: what it has deleted then stays deleted. The first pass that comes to the end is followed by
-// one 20 minutes after the thread's mark, when nothing can write any more, and that by none. Without an erasure among what
-// is live it does nothing: only a thread's mark puts one there.
+// Erase makes one pass over the log and the transcripts of a deleted thread. It deletes them batch by batch until none
+// are left or ctx ends; a later pass continues. The first complete pass schedules a second one for 20 minutes after
+// the deletion, when no worker can write to the thread any more; the second complete pass is the last. Without an
+// erasure item, which only Delete writes, Erase does nothing.
 func (s *Store) Erase(ctx context.Context, e Erasure) error {
 	if err := checkLog(e.Thread, e.Epoch); err != nil {
 		return err
@@ -49,20 +49,20 @@ func (s *Store) Erase(ctx context.Context, e Erasure) error {
 	return nil
 }
 
-// eraseAt notes when the next pass is due.
+// eraseAt schedules the next pass.
 func (s *Store) eraseAt(ctx context.Context, k key, at time.Time) error {
 	_, err := s.t.update(ctx, update{
 		key: k, change: "SET #due = :due", when: "attribute_exists(#pk)",
 		values: attributes{":due": number(millis(at))},
 	})
 	if _, isOld := refused(err); isOld {
-		return nil // another has made the last pass
+		return nil // another worker has made the last pass
 	}
 	return err
 }
 
-// eraseContent deletes all that a user has but the desk, the connections, their sessions and, unless it is the last pass, the names of
-// the threads. Those go after their logs, which nothing else names.
+// eraseContent deletes all items of a user except the run queue, the connections, the sessions and, unless it is the
+// last pass, the names of the threads. The names are deleted after the logs, because nothing else refers to the logs.
 func (s *Store) eraseContent(ctx context.Context, last bool) error {
 	for _, named := range []span{s.erasureSpan(), s.threadSpan()} {
 		if err := s.eraseLogs(ctx, named, last); err != nil {
@@ -73,13 +73,15 @@ func (s *Store) eraseContent(ctx context.Context, last bool) error {
 		return err
 	}
 	return s.erase(ctx, whole(s.pk), func(sort string) bool {
-		return sort == queueSort || sort == userErasureSort || sort == sessionsSort || strings.HasPrefix(sort, connectionPrefix) ||
+		return sort == queueSort || sort == userErasureSort || sort == sessionsSort ||
+			strings.HasPrefix(sort, connectionPrefix) ||
 			!last && strings.HasPrefix(sort, erasurePrefix)
 	})
 }
 
-// eraseLogs deletes the logs and transcripts of the threads that items name. Unless it is the last pass, it then puts a
-// name for each, as a deleted thread has one already; but this one no sweep looks after by itself.
+// eraseLogs deletes the logs and transcripts of the threads that the items of q name. Unless it is the last pass, it
+// then stores the name of each thread as an erasure item, as a deleted thread has one already. This item is not in the
+// live index, so sweep does not process it.
 func (s *Store) eraseLogs(ctx context.Context, q span, last bool) error {
 	var names batch
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
@@ -90,7 +92,9 @@ func (s *Store) eraseLogs(ctx context.Context, q span, last bool) error {
 		if err != nil || last || !again {
 			return true, err
 		}
-		return true, names.add(ctx, s.t, types.WriteRequest{PutRequest: &types.PutRequest{Item: s.erasureKey(e).attributes()}})
+		return true, names.add(ctx, s.t, types.WriteRequest{
+			PutRequest: &types.PutRequest{Item: s.erasureKey(e).attributes()},
+		})
 	})
 	if err != nil {
 		return err
@@ -98,7 +102,8 @@ func (s *Store) eraseLogs(ctx context.Context, q span, last bool) error {
 	return names.write(ctx, s.t)
 }
 
-// namedLog is the log that a THREAD or an ERASE item names, and whether nothing else does once that THREAD is gone.
+// namedLog returns the log that a THREAD or an ERASE item names. again is true if no other item will name the log once
+// the THREAD item is deleted.
 func namedLog(item attributes) (e Erasure, again bool, err error) {
 	var t threadItem
 	if err := attributevalue.UnmarshalMap(item, &t); err != nil {
@@ -111,9 +116,9 @@ func namedLog(item attributes) (e Erasure, again bool, err error) {
 	return e, false, err
 }
 
-// erase deletes a span's items, but those that are kept; nil keeps none.
+// erase deletes the items of a span, except those for which kept returns true. A nil kept keeps none.
 func (s *Store) erase(ctx context.Context, q span, kept func(sort string) bool) error {
-	var gone batch
+	var deletes batch
 	q.keys = true
 	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var k struct {
@@ -126,15 +131,17 @@ func (s *Store) erase(ctx context.Context, q span, kept func(sort string) bool) 
 		if kept != nil && kept(k.SK) {
 			return true, nil
 		}
-		return true, gone.add(ctx, s.t, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: key{k.PK, k.SK}.attributes()}})
+		return true, deletes.add(ctx, s.t, types.WriteRequest{
+			DeleteRequest: &types.DeleteRequest{Key: key{k.PK, k.SK}.attributes()},
+		})
 	})
 	if err != nil {
 		return err
 	}
-	return gone.write(ctx, s.t)
+	return deletes.write(ctx, s.t)
 }
 
-// batch gathers deletes and puts until they fill a request.
+// batch collects deletes and puts until they fill a request.
 type batch []types.WriteRequest
 
 func (b *batch) add(ctx context.Context, t *Table, r types.WriteRequest) error {
@@ -144,7 +151,7 @@ func (b *batch) add(ctx context.Context, t *Table, r types.WriteRequest) error {
 	return b.write(ctx, t)
 }
 
-// write makes what is gathered.
+// write sends the collected requests.
 func (b *batch) write(ctx context.Context, t *Table) error {
 	if len(*b) == 0 {
 		return nil

@@ -113,8 +113,8 @@ func (t *Table) matchResponses(item threadItem, responses []Response) ([]Respons
 }
 
 // begin changes the thread of a run that is admitted or starts: it raises the updated time and removes the interrupts.
-// Its conditions: the thread is not deleted, and its interrupts are those that were read. recent is the thread's new place
-// in the list; "" leaves it where it is.
+// Its conditions: the thread is not deleted, and its interrupts are those that were read. recent is the thread's new
+// place in the list; "" leaves it where it is.
 func (s *Store) begin(t threadItem, recent string) types.TransactWriteItem {
 	u := update{
 		key: key{t.PK, t.SK}, change: "SET #updated = :updated", when: standing,

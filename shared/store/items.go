@@ -39,9 +39,9 @@ type connectionItem struct {
 	Expires      int64  `dynamodbav:"expires"`
 }
 
-// connection converts a row into a Connection of the user. No other function does. A row that was written for another user
-// or another connection is a chat.ForeignError. The Connection of a row without a seal has no owner, so nothing is posted
-// to it.
+// connection converts a row into a Connection of the user. No other function does. A row that was written for another
+// user or another connection is a chat.ForeignError. The Connection of a row without a seal has no owner, so nothing
+// is posted to it.
 func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	id := chat.ConnectionID(i.ID)
 	if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {
@@ -60,9 +60,9 @@ func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	return c, nil
 }
 
-// seal returns a hash of the user and the connection for which a row was written. A row that was copied to another place,
-// by a wrong key or by hand, has the wrong seal. Code that can read only one user's partition can check the seal, because
-// the check needs no other record.
+// seal returns a hash of the user and the connection for which a row was written. A row that was copied to another
+// place, by a wrong key or by hand, has the wrong seal. Code that can read only one user's partition can check the
+// seal, because the check needs no other record.
 func (s *Store) seal(id chat.ConnectionID) string {
 	sum := sha256.Sum256([]byte("carrel connection " + s.user.Key() + "\x00" + string(id)))
 	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])

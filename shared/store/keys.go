@@ -105,8 +105,8 @@ func transcriptSort(seq chat.Seq) string { return fmt.Sprintf("%s%012d", transcr
 
 func ownerKey(id chat.ConnectionID) key { return key{ownerPrefix + string(id), "OWNER"} }
 
-// liveShard returns the partition of the live index that holds all entries of one user. A failure record names its user by
-// hash only, so one query finds the user's entries.
+// liveShard returns the partition of the live index that holds all entries of one user. A failure record names its
+// user by hash only, so one query finds the user's entries.
 func liveShard(of chat.OwnerHash) string {
 	h := fnv.New32a()
 	h.Write([]byte(of)) // a hash.Hash never fails
@@ -246,8 +246,8 @@ func checkID[ID ~string](what string, id ID) error {
 	return nil
 }
 
-// checkConnectionID is checkID for API Gateway's ids, which contain '='. It accepts printable characters except '#', below
-// aboveAll: a list of connections ends at aboveAll.
+// checkConnectionID is checkID for API Gateway's ids, which contain '='. It accepts printable characters except '#',
+// below aboveAll: a list of connections ends at aboveAll.
 func checkConnectionID(id chat.ConnectionID) error {
 	outside := func(c rune) bool { return c < '!' || c >= '~' || c == '#' }
 	if id == "" || len(id) > chat.MaxID || strings.ContainsFunc(string(id), outside) {

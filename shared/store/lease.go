@@ -17,9 +17,9 @@ import (
 // previous attempt wakes up.
 var ErrStaleAttempt = errors.New("a previous attempt wrote in between")
 
-// Lease is the claim of a worker on one run: the permission to write to the run's thread. Each write carries the lease's
-// fence and nonce. Once the lease is lost, every method returns chat.ErrLeaseLost. Append and End are for one goroutine
-// at a time; Renew and CancelRequested may run beside them.
+// Lease is the claim of a worker on one run: the permission to write to the run's thread. Each write carries the
+// lease's fence and nonce. Once the lease is lost, every method returns chat.ErrLeaseLost. Append and End are for one
+// goroutine at a time; Renew and CancelRequested may run beside them.
 type Lease struct {
 	s       *Store
 	run     Run
@@ -69,8 +69,8 @@ func (l *Lease) Thread() Thread { return l.thread }
 // Deleted reports whether the thread is deleted. Then the run can only be ended.
 func (l *Lease) Deleted() bool { return l.deleted }
 
-// Unreadable returns an ErrUnreadable if the run's input, or a record of a previous attempt, cannot be decoded. Then the
-// run can only be ended.
+// Unreadable returns an ErrUnreadable if the run's input, or a record of a previous attempt, cannot be decoded. Then
+// the run can only be ended.
 func (l *Lease) Unreadable() error { return l.broken }
 
 // HasRecords reports whether the log has a record of the run.

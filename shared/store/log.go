@@ -11,21 +11,24 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrUnreadable is a log record, or a run's input, whose text is no JSON of ours: who meets it goes on without.
+// ErrUnreadable is returned for a log record or a run's input whose JSON text cannot be decoded. Callers continue
+// without it.
 var ErrUnreadable = errors.New("it cannot be read")
 
-// Record is one record of a thread's log: the events of one flush.
+// Record is one record of a thread's log. It holds the events of one flush.
 type Record struct {
 	Seq, Last chat.Seq // of the first and of the last event
 	Run       chat.RunID
 	Events    []agui.Event
 }
 
-// Log reads the records after a position, consistently and in order: at most limit, and no more than one request gives:
-// 1 MB. A position inside a record gives that record whole. A first record that begins beyond after + 1, or none though
-// the log goes on, says that retention has taken what follows the position. It stops before a record that cannot be read; if that is
-// the first one, it fails with ErrUnreadable.
-func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq, limit int) ([]Record, error) {
+// Log reads the records after a position, consistently and in order. It returns at most limit records and at most what
+// one request returns, which is 1 MB. A position inside a record returns that whole record. If the first record begins
+// beyond after + 1, or there is none although the log continues, retention has deleted the events after the position.
+// Log stops before a record that cannot be decoded; if that is the first one, it fails with ErrUnreadable.
+func (s *Store) Log(
+	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq, limit int,
+) ([]Record, error) {
 	if err := checkLog(thread, epoch); err != nil {
 		return nil, err
 	}
@@ -47,7 +50,7 @@ func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch,
 	for _, i := range items[:min(len(items), max(limit, 1))] {
 		r, err := i.record()
 		if err != nil && len(records) > 0 {
-			return records, nil // whoever asks for what follows meets it
+			return records, nil // a request for the following records returns the error
 		}
 		if err != nil {
 			return nil, err
@@ -57,8 +60,8 @@ func (s *Store) Log(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch,
 	return records, nil
 }
 
-// Last is the last record of a thread's log, read consistently: the zero Record for an empty one. Of one that cannot be
-// read it returns all but the events, and ErrUnreadable.
+// Last returns the last record of a thread's log, read consistently, or the zero Record if the log is empty. For a
+// record that cannot be decoded it returns the record without its events, and ErrUnreadable.
 func (s *Store) Last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch) (Record, error) {
 	if err := checkLog(thread, epoch); err != nil {
 		return Record{}, err
@@ -70,16 +73,18 @@ func (s *Store) Last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch
 	return tail.record()
 }
 
-// lastSeq is above every sequence number and has the digits of one.
+// lastSeq is greater than every sequence number and has the same number of digits.
 const lastSeq chat.Seq = 999_999_999_999
 
 func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
 	return errors.Join(checkID("thread", thread), checkID("epoch", epoch))
 }
 
-// records are at most limit that begin at from or later, of one request. Where the first has expired there are none:
-// those that retention is about to take are not read through.
-func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int) ([]recordItem, error) {
+// records returns at most limit records that begin at from or later, from one request. If the first one has expired it
+// returns none, so that records which TTL has not deleted yet cost no more requests.
+func (s *Store) records(
+	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int,
+) ([]recordItem, error) {
 	var items []recordItem
 	q := s.recordSpan(thread, epoch, from, lastSeq)
 	q.page, q.once = limit, true
@@ -100,7 +105,7 @@ func (s *Store) records(ctx context.Context, thread chat.ThreadID, epoch chat.Ep
 	return items, nil
 }
 
-// eachRecord calls f with a span's records, in order, until it returns false.
+// eachRecord calls f with the records of a span, in order, until f returns false.
 func (t *Table) eachRecord(ctx context.Context, q span, f func(recordItem) (more bool, err error)) error {
 	_, err := t.each(ctx, q, func(item attributes) (bool, error) {
 		var r recordItem
@@ -118,8 +123,11 @@ func (t *Table) eachRecord(ctx context.Context, q span, f func(recordItem) (more
 	return nil
 }
 
-// recordBefore is the last record that begins at seq or earlier. An expired one is none: those before it are older.
-func (s *Store) recordBefore(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, seq chat.Seq) (r recordItem, found bool, err error) {
+// recordBefore returns the last record that begins at seq or earlier. If it has expired, found is false, because the
+// records before it are older.
+func (s *Store) recordBefore(
+	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, seq chat.Seq,
+) (r recordItem, found bool, err error) {
 	q := s.recordSpan(thread, epoch, 0, seq)
 	q.descending, q.page = true, 1
 	_, err = s.t.each(ctx, q, func(item attributes) (bool, error) {

@@ -9,13 +9,13 @@ import (
 	"carrel/shared/chat"
 )
 
-// maxNotes is how many notes a user may have.
+// maxNotes is the maximum number of notes of a user.
 const maxNotes = 200
 
 // lastNote is the highest number of a note.
 const lastNote = 999_999
 
-// maxNote is the longest note in bytes.
+// maxNote is the maximum length of a note in bytes.
 const maxNote = 4 << 10
 
 type noteItem struct {
@@ -39,8 +39,8 @@ type noteCounterItem struct {
 	Last  int    `dynamodbav:"last"`  // the highest number ever given; it never decreases
 }
 
-// SaveNote keeps a note for the user, under a number that no note has had before. It fails with chat.ErrFull for a user
-// who has 200, and for a text that is empty or longer than 4 KB.
+// SaveNote stores a note for the user, under a number that no note has had before. It fails with chat.ErrFull for a
+// user who has 200 notes, and for a text that is empty or longer than 4 KB.
 func (s *Store) SaveNote(ctx context.Context, body string) (chat.Note, error) {
 	if body == "" || len(body) > maxNote {
 		return chat.Note{}, fmt.Errorf("save a note of %d bytes: want 1 to %d", len(body), maxNote)
@@ -78,8 +78,8 @@ func (s *Store) SaveNote(ctx context.Context, body string) (chat.Note, error) {
 	}
 }
 
-// noteSaved reports whether an earlier attempt saved the item and its answer was lost. The counter must be read first: an
-// attempt that it has overtaken can no longer succeed, so its note exists by now or never will.
+// noteSaved reports whether an earlier attempt saved the item and its answer was lost. The counter must be read first:
+// if the counter has reached the number of an attempt, that attempt has either succeeded or can no longer succeed.
 func (s *Store) noteSaved(ctx context.Context, item noteItem, counter noteCounterItem) (bool, error) {
 	if item.ID == 0 || counter.Last < item.ID {
 		return false, nil
@@ -91,7 +91,8 @@ func (s *Store) noteSaved(ctx context.Context, item noteItem, counter noteCounte
 	return there.Nonce == item.Nonce, nil
 }
 
-// putNote writes the note and moves the counter to its number, if no other save has moved it and there is room.
+// putNote writes the note and sets the counter to its number, on the condition that no other save has changed the
+// counter and that there is room.
 func (s *Store) putNote(ctx context.Context, item noteItem) error {
 	counter := update{
 		key: s.noteCounterKey(), change: "SET #last = :id, #count = :one", when: "attribute_not_exists(#pk)",
@@ -110,7 +111,7 @@ func (s *Store) putNote(ctx context.Context, item noteItem) error {
 	return s.t.transact(ctx, s.t.updatePart(counter), note)
 }
 
-// Notes are the user's notes, oldest first.
+// Notes returns the user's notes, oldest first.
 func (s *Store) Notes(ctx context.Context) ([]chat.Note, error) {
 	var notes []chat.Note
 	_, err := s.t.each(ctx, s.noteSpan(), func(item attributes) (bool, error) {
@@ -127,7 +128,7 @@ func (s *Store) Notes(ctx context.Context) ([]chat.Note, error) {
 	return notes, nil
 }
 
-// DeleteNote takes a note away, or fails with chat.ErrNotFound. Of two concurrent deletes of a note both may succeed.
+// DeleteNote deletes a note. It fails with chat.ErrNotFound. Two concurrent deletes of a note may both succeed.
 func (s *Store) DeleteNote(ctx context.Context, id int) error {
 	missing := fmt.Errorf("note %d: %w", id, chat.ErrNotFound)
 	if id < 1 || id > lastNote {

@@ -9,10 +9,11 @@ import (
 	"carrel/shared/internal/principal"
 )
 
-// This file is the one place behind the edge where a chat.User is made: from records that the edge wrote.
+// This file is the only place behind the edge that creates a chat.User: from records that the edge wrote.
 
-// Owner restores the user whom the edge wrote for a connection, or chat.ErrNotFound. Only disconnect, whose event may
-// lack the authorizer's context, and the check of one that has it, read it.
+// Owner restores the user whom the edge recorded for a connection. It fails with chat.ErrNotFound. Only function
+// disconnect uses it: its event may lack the authorizer's context, and it compares the context with the owner if there
+// is one.
 func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, error) {
 	if err := checkConnectionID(id); err != nil {
 		return chat.User{}, err
@@ -35,10 +36,10 @@ func (t *Table) Owner(ctx context.Context, id chat.ConnectionID) (chat.User, err
 // LiveEntry is one entry of the live index: a run, the erasure of a thread, or that of the whole user.
 type LiveEntry struct {
 	User      chat.User
-	Run       chat.RunID // "": an erasure
-	Erasure   Erasure    // zero: a run, or the whole user
-	EraseUser bool       // the whole user is to be erased
-	Due       time.Time  // when sweep looks at it next
+	Run       chat.RunID // "" for an erasure
+	Erasure   Erasure    // of a thread; zero for a run and for the erasure of the user
+	EraseUser bool       // the entry is the erasure of the user
+	Due       time.Time  // when sweep examines the entry next
 }
 
 // entry restores one entry of the live index, with its user.
@@ -52,22 +53,24 @@ func (i liveItem) entry() (LiveEntry, error) {
 	if err != nil {
 		return LiveEntry{}, fmt.Errorf("restore the user of an entry of the live index: %w", err)
 	}
-	return LiveEntry{User: u, Run: run, Erasure: erasure, EraseUser: k.sk == userErasureSort, Due: fromMillis(i.Due)}, nil
+	return LiveEntry{
+		User: u, Run: run, Erasure: erasure, EraseUser: k.sk == userErasureSort, Due: fromMillis(i.Due),
+	}, nil
 }
 
-// Named is how an operator names a user: by the subject of their tokens, with the issuer, which tells long subjects
-// apart; or by the key that the table has them under.
+// Named is how an operator identifies a user: by the issuer and the subject of the user's tokens, or by the user's key
+// in the table.
 type Named struct{ Issuer, Subject, Key string }
 
-// ForOperator is the user whom an operator names, or chat.ErrNotFound if nothing is kept of such a user: a name that is
-// mistyped is nobody's. For infra/cli/ops alone.
+// ForOperator returns the user whom an operator identifies. It fails with chat.ErrNotFound if the table has no data of
+// that user, so that a mistyped name is noticed. Only infra/cli/ops uses it.
 func (t *Table) ForOperator(ctx context.Context, n Named) (chat.User, error) {
 	u, err := principal.FromKey(n.Key)
 	if n.Key == "" {
 		u, err = principal.New(n.Issuer, n.Subject)
 	}
 	if err != nil {
-		return chat.User{}, fmt.Errorf("the user of that name: %w: %w", chat.ErrNotFound, err)
+		return chat.User{}, fmt.Errorf("find the user: %w: %w", chat.ErrNotFound, err)
 	}
 	known := false
 	q := whole(userPartition(u))
@@ -80,7 +83,7 @@ func (t *Table) ForOperator(ctx context.Context, n Named) (chat.User, error) {
 		err = chat.ErrNotFound
 	}
 	if err != nil {
-		return chat.User{}, fmt.Errorf("the user of that name: %w", err)
+		return chat.User{}, fmt.Errorf("find the user: %w", err)
 	}
 	return u, nil
 }

@@ -42,8 +42,8 @@ func (p *previousEvents) add(events []agui.Event) {
 // first attempt. If there are very many events, later texts are cut short.
 func (l *Lease) PreviousEvents() []agui.Event { return slices.Clone(l.previous.events) }
 
-// loadLog sets the next sequence number to max(the thread's head, the last log record) + 1 and loads the records after the
-// head. The head is where the last run ended, so these records are from previous attempts of this run.
+// loadLog sets the next sequence number to max(the thread's head, the last log record) + 1 and loads the records after
+// the head. The head is where the last run ended, so these records are from previous attempts of this run.
 func (l *Lease) loadLog(ctx context.Context) error {
 	tail, found, err := l.s.recordBefore(ctx, l.thread.ID, l.thread.Epoch, lastSeq)
 	if err != nil {
@@ -61,8 +61,8 @@ func (l *Lease) loadLog(ctx context.Context) error {
 	return l.s.t.eachRecord(ctx, q, func(r recordItem) (bool, error) { return true, l.fold(r) })
 }
 
-// fold adds a record from a previous attempt of this run. If the record is from a later claim or another run, the lease is
-// lost.
+// fold adds a record from a previous attempt of this run. If the record is from a later claim or another run, the
+// lease is lost.
 func (l *Lease) fold(r recordItem) error {
 	if r.Run != string(l.run.ID) || r.Fence > l.run.Fence || r.Fence == l.run.Fence && r.Nonce != l.nonce {
 		return l.lose("the log holds the record of another claim")

@@ -110,9 +110,9 @@ type starter struct {
 	thread threadItem
 }
 
-// startable returns the run queue after the start of the runs that may start now, and those runs. It removes entries whose
-// run is not queued any more or whose thread does not exist, and skips entries whose thread has open interrupts or was
-// deleted: neither may keep other runs from starting. It reads only the runs and threads that could start.
+// startable returns the run queue after the start of the runs that may start now, and those runs. It removes entries
+// whose run is not queued any more or whose thread does not exist, and skips entries whose thread has open interrupts
+// or was deleted: neither may keep other runs from starting. It reads only the runs and threads that could start.
 func (s *Store) startable(ctx context.Context, q runqueue.Queue) (runqueue.Queue, []starter, error) {
 	policy := runqueue.Policy{Limits: s.t.c.Limits, AwaitingInput: map[chat.ThreadID]bool{}}
 	// A transaction has one part for the run queue and two for each run.

@@ -20,14 +20,15 @@ func number[N ~int64](v N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: fmt.Sprint(int64(v))}
 }
 
-// absent is "must not exist" and present its opposite for items that expire: TTL deletes days late. Both want :now in
-// seconds.
+// absent is the condition "must not exist", and present its opposite, for items that expire: TTL deletes up to days
+// late. Both use the value :now in seconds.
 const (
 	absent  = "(attribute_not_exists(#pk) OR #expires < :now)"
 	present = "(attribute_exists(#pk) AND #expires >= :now)"
 )
 
-// names declares the attribute names of expressions, in which every name is written #name: many are reserved words.
+// names returns the attribute names of expressions. Expressions write every name as #name, because many are reserved
+// words.
 func names(expressions ...string) map[string]string {
 	ns := map[string]string{}
 	for _, e := range expressions {
@@ -53,11 +54,11 @@ func (t *Table) get(ctx context.Context, k key, item any) (found bool, err error
 	return true, attributevalue.UnmarshalMap(out.Item, item)
 }
 
-// mostKeys is how many items DynamoDB gives in one request at most, and mostParts how many it writes in a transaction.
+// mostKeys is the maximum number of items in one DynamoDB batch read, and mostParts that of parts in one transaction.
 const mostKeys, mostParts = 100, 100
 
-// getAll reads items, each consistently but not at one moment, and returns those that are there by their sort key. They
-// are all of one partition.
+// getAll reads items of one partition and returns those that exist, by sort key. Each item is read consistently, but
+// the items are not read at the same moment.
 func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, error) {
 	found := map[string]attributes{}
 	for some := range slices.Chunk(keys, mostKeys) {
@@ -102,16 +103,16 @@ func (t *Table) getSome(ctx context.Context, keys []key, found map[string]attrib
 // span is one query over a partition: sort keys from low to high, both inclusive.
 type span struct {
 	pk, low, high string
-	index         string // whose order it is, and the attribute of it; "": the table's sort keys
+	index         string // name and sort key of the index; "" means the table itself
 	descending    bool
-	page          int        // items of one request; 0: as many as fit
-	next          func() int // those of each further one; nil: as many
-	keys          bool       // only these are wanted
-	once          bool       // one request is enough
+	page          int        // items of one request; 0 means as many as fit
+	next          func() int // returns the number for each further request; nil means the same number
+	keys          bool       // read only the keys
+	once          bool       // make only one request
 }
 
-// each calls f with the span's items, in order, reading consistently page by page, until f returns false. It returns
-// whether it came to the span's end.
+// each calls f with the items of the span, in order, until f returns false. It reads consistently, page by page. end is
+// true if it reached the end of the span.
 func (t *Table) each(ctx context.Context, q span, f func(attributes) (more bool, err error)) (end bool, err error) {
 	condition := q.condition()
 	in := &dynamodb.QueryInput{

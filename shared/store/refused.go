@@ -19,11 +19,11 @@ func pause(ctx context.Context, n int) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("conflicts without end: %w", context.Cause(ctx))
+		return fmt.Errorf("conflicts with other writes until the deadline: %w", context.Cause(ctx))
 	}
 }
 
-// refused tells whether a single conditional write was refused, with the item that was there.
+// refused reports whether a single conditional write was refused by its condition, and returns the existing item.
 func refused(err error) (attributes, bool) {
 	if e := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &e) {
 		return e.Item, true
@@ -31,7 +31,7 @@ func refused(err error) (attributes, bool) {
 	return nil, false
 }
 
-// conflicted tells whether a request failed only because another was at work on an item: it may be sent again.
+// conflicted reports whether a request failed only because of a concurrent write to an item. Then it may be repeated.
 func conflicted(err error) bool {
 	var conflict *types.TransactionConflictException
 	var progress *types.TransactionInProgressException
@@ -49,7 +49,7 @@ func conflicted(err error) bool {
 	return len(reasons) > 0
 }
 
-// reasonsOf are why a transaction was cancelled, one for each of its parts; nil for any other error.
+// reasonsOf returns why a transaction was cancelled, one reason for each part, or nil for any other error.
 func reasonsOf(err error) []types.CancellationReason {
 	if e := (*types.TransactionCanceledException)(nil); errors.As(err, &e) {
 		return e.CancellationReasons
@@ -57,7 +57,7 @@ func reasonsOf(err error) []types.CancellationReason {
 	return nil
 }
 
-// refusedPart tells whether the transaction's nth part was refused by its condition, with the item that was there.
+// refusedPart reports whether the condition of the transaction's nth part refused it, and returns the existing item.
 func refusedPart(err error, n int) (attributes, bool) {
 	reasons := reasonsOf(err)
 	if n >= len(reasons) || aws.ToString(reasons[n].Code) != "ConditionalCheckFailed" {
@@ -66,8 +66,8 @@ func refusedPart(err error, n int) (attributes, bool) {
 	return reasons[n].Item, true
 }
 
-// anyRefused tells whether a transaction was refused by a condition or by another at work: what it was made from is
-// to be read again.
+// anyRefused reports whether a condition or a concurrent write refused a transaction. Then the caller reads the records
+// again and makes another attempt.
 func anyRefused(err error) bool {
 	for n := range reasonsOf(err) {
 		if _, ok := refusedPart(err, n); ok {

@@ -20,7 +20,7 @@ const (
 	leaseTime = 20 * time.Second    // from a claim or a renewal to the end of the lease
 	overTime  = 60 * time.Second    // from the run's time limit to its deadline, after which no lease can be renewed
 	runLife   = 90 * 24 * time.Hour // of a run's record
-	inputLife = 2 * time.Hour       // longer than a run can be queued and run; the log and the transcript keep the messages
+	inputLife = 2 * time.Hour       // longer than a run is queued and runs; its log keeps the messages
 )
 
 // Run is the record of a run.
@@ -65,7 +65,8 @@ func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
 	return item, nil
 }
 
-// Input reads the input of a run, with the grants of its admission. The input is kept for as long as the run may need it.
+// Input reads the input of a run, with the grants of its admission. The input is kept for as long as the run may need
+// it.
 func (s *Store) Input(ctx context.Context, id chat.RunID) (Admission, error) {
 	run, err := s.runItem(ctx, id)
 	if err != nil {
@@ -147,8 +148,8 @@ func (s *Store) setQueue(q runqueue.Queue, leaving bool) (types.TransactWriteIte
 	return s.t.updatePart(u), nil
 }
 
-// withoutEndedRuns frees the slots of runs that have ended or do not exist, so that no slot outlives its run. Runs whose
-// lease has expired keep their slots until they end: sweep finds them in the index live when they are due.
+// withoutEndedRuns frees the slots of runs that have ended or do not exist, so that no slot outlives its run. Runs
+// whose lease has expired keep their slots until they end: sweep finds them in the index live when they are due.
 func (s *Store) withoutEndedRuns(ctx context.Context, q runqueue.Queue) (runqueue.Queue, error) {
 	keys := make([]key, 0, len(q.Slots))
 	for run := range q.Slots {

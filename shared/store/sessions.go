@@ -16,8 +16,9 @@ import (
 	"carrel/shared/chat"
 )
 
-// This file keeps the limit of connections. Each user has one item SESSIONS, which holds an entry for each connection row.
-// A row and its entry are written and removed in one transaction, so no interleaving leaves a row without an entry.
+// This file keeps the limit of connections. Each user has one item SESSIONS, which holds an entry for each connection
+// row. A row and its entry are written and removed in one transaction, so no interleaving leaves a row without an
+// entry.
 
 // sessionsItem records the open connections of a user and which sessions were ended.
 type sessionsItem struct {
@@ -46,7 +47,7 @@ func (r reason) err() error {
 	return chat.ErrReplaced
 }
 
-// opening is one connection that is to be recorded.
+// opening is the attempt to record one connection.
 type opening struct {
 	row     connectionItem
 	evicts  bool                // connect alone removes another connection for it
@@ -54,7 +55,8 @@ type opening struct {
 	foreign []chat.ConnectionID // of those, the ones whose owner record names another user: it is left alone
 }
 
-// again calls try until it succeeds or fails for another reason than a concurrent write, for as long as a method's patience.
+// again calls try until it succeeds or fails for another reason than a concurrent write, for as long as a method's
+// patience.
 func (s *Store) again(ctx context.Context, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -90,8 +92,8 @@ func (i sessionsItem) admits(signedIn int64, now time.Time) error {
 	return nil
 }
 
-// room chooses what goes for one more entry: nothing below the limit; then entries whose socket API Gateway has ended long
-// ago; then, if that is not enough, the oldest. oldest is empty for an entry that exists already.
+// room chooses what goes for one more entry: nothing below the limit; then entries whose socket API Gateway has ended
+// long ago; then, if that is not enough, the oldest. oldest is empty for an entry that exists already.
 func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest []string) {
 	if _, known := i.Open[id]; known || len(i.Open) < limit {
 		return nil, nil
@@ -171,8 +173,8 @@ func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactW
 		when, attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
 }
 
-// entryPart adds a connection's entry to SESSIONS and removes the entries of gone. Its condition repeats the limit and the
-// check of the sign-in, because SESSIONS may have changed since it was read.
+// entryPart adds a connection's entry to SESSIONS and removes the entries of gone. Its condition repeats the limit and
+// the check of the sign-in, because SESSIONS may have changed since it was read.
 func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) types.TransactWriteItem {
 	u := update{
 		key: s.sessionsKey(), names: map[string]string{},
@@ -205,9 +207,12 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 // nth names the nth of several connections in an expression.
 func nth(what string, n int) string { return fmt.Sprintf("#%s%c%c", what, 'a'+n/26, 'a'+n%26) }
 
-// oust writes parts, and with them a reason into the owner records of connections that end. One that names another user is
-// left out: a later attempt does not touch it.
-func (s *Store) oust(ctx context.Context, parts []types.TransactWriteItem, ended []chat.ConnectionID, why reason, foreign *[]chat.ConnectionID) error {
+// oust writes parts, and with them a reason into the owner records of connections that end. One that names another
+// user is left out: a later attempt does not touch it.
+func (s *Store) oust(
+	ctx context.Context, parts []types.TransactWriteItem, ended []chat.ConnectionID, why reason,
+	foreign *[]chat.ConnectionID,
+) error {
 	first := len(parts)
 	own := without(ended, *foreign)
 	for _, id := range own {
@@ -239,9 +244,9 @@ func asIDs(ids []string) []chat.ConnectionID {
 	return all
 }
 
-// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its owner
-// record, which is not below the user's key, stays until Disconnect or its time to live, because
-// sessions that act for a user cannot reach it.
+// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its
+// owner record, which is not below the user's key, stays until Disconnect or its time to live, because sessions that
+// act for a user cannot reach it.
 func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
@@ -249,13 +254,14 @@ func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) erro
 	return s.again(ctx, "remove a connection", func(ctx context.Context) error { return s.close(ctx, id) })
 }
 
-// Disconnect forgets a connection and its owner record. One that is not there is fine.
+// Disconnect removes a connection and its owner record. It succeeds if there is none.
 func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
 	}
 	owner := s.t.deletePart(update{
-		key: ownerKey(id), when: "attribute_not_exists(#pk) OR #user = :me", values: attributes{":me": text(s.user.Key())},
+		key: ownerKey(id), when: "attribute_not_exists(#pk) OR #user = :me",
+		values: attributes{":me": text(s.user.Key())},
 	})
 	return s.again(ctx, "remove a connection", func(ctx context.Context) error {
 		err := s.close(ctx, id, owner)
@@ -270,7 +276,8 @@ func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
 func (s *Store) close(ctx context.Context, id chat.ConnectionID, owner ...types.TransactWriteItem) error {
 	parts := append([]types.TransactWriteItem{s.t.deletePart(update{key: s.connectionKey(id)})}, owner...)
 	entry := s.t.updatePart(update{
-		key: s.sessionsKey(), change: "REMOVE #open.#id", when: "attribute_exists(#open.#id)", names: map[string]string{"#id": string(id)},
+		key: s.sessionsKey(), change: "REMOVE #open.#id", when: "attribute_exists(#open.#id)",
+		names: map[string]string{"#id": string(id)},
 	})
 	err := s.t.transact(ctx, append(slices.Clone(parts), entry)...)
 	if _, none := refusedPart(err, len(parts)); none { // the connection was replaced, or its user was signed out
@@ -280,10 +287,11 @@ func (s *Store) close(ctx context.Context, id chat.ConnectionID, owner ...types.
 	return err
 }
 
-// orphanRow is a row without an entry, which only a defect leaves. One that was written for this connection has an entry, so
-// it is not an orphan: it was written since the entry was looked for.
+// orphanRow is a row without an entry, which only a defect leaves. One that was written for this connection has an
+// entry, so it is not an orphan: it was written since the entry was looked for.
 func (s *Store) orphanRow(id chat.ConnectionID) update {
 	return update{
-		key: s.connectionKey(id), when: "attribute_not_exists(#owner) OR #owner <> :owner", values: attributes{":owner": text(s.seal(id))},
+		key: s.connectionKey(id), when: "attribute_not_exists(#owner) OR #owner <> :owner",
+		values: attributes{":owner": text(s.seal(id))},
 	}
 }

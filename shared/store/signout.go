@@ -12,18 +12,19 @@ import (
 	"carrel/shared/chat"
 )
 
-// erasedSessionsLife is how long ended sessions are remembered of a user who was erased: longer than a refresh token lives.
+// erasedSessionsLife is how long the ended sessions of an erased user are stored: longer than the life of a refresh
+// token.
 const erasedSessionsLife = 31 * 24 * time.Hour
 
 // Ending is a request to end all sessions of a user.
 type Ending struct {
-	SignedIn time.Time // of the session that asks, if one does: it ends too, even if the issuer's clock is ahead
+	SignedIn time.Time // of the requesting session, if there is one: it ends too, even if the issuer's clock is ahead
 	Bar      bool      // refuse new sessions until Unbar
 }
 
-// EndSessions ends every session of the user: sign-ins up to now are refused from here on, and all connections are removed
-// in the same transaction and returned. The caller notifies and closes them. A connection whose owner record names another
-// user is not returned.
+// EndSessions ends every session of the user: sign-ins up to now are refused from here on, and all connections are
+// removed in the same transaction and returned. The caller notifies and closes them. A connection whose owner record
+// names another user is not returned.
 func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID, error) {
 	ended := map[chat.ConnectionID]bool{} // by any attempt: the answer to a successful one may be lost
 	var foreign []chat.ConnectionID
@@ -83,14 +84,15 @@ func (s *Store) unchanged(item sessionsItem) update {
 	return u
 }
 
-// RefuseConnections refuses every new connection of the user until then. A longer refusal stays as it is. Connections that
-// are open go on.
+// RefuseConnections refuses every new connection of the user until the given time. It does not shorten a longer
+// refusal. Open connections stay open.
 func (s *Store) RefuseConnections(ctx context.Context, until time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	k := s.sessionsKey()
 	longer := update{
-		key: k, change: "SET #until = :until", when: "attribute_exists(#pk) AND (attribute_not_exists(#until) OR #until < :until)",
+		key: k, change: "SET #until = :until",
+		when:   "attribute_exists(#pk) AND (attribute_not_exists(#until) OR #until < :until)",
 		values: attributes{":until": number(millis(until))},
 	}
 	_, err := s.t.update(ctx, longer)
@@ -107,19 +109,19 @@ func (s *Store) RefuseConnections(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-// Sessions says which sign-ins of a user are refused.
+// Sessions describes which sign-ins of a user are refused.
 type Sessions struct {
-	Before time.Time // sign-ins at or before it are ended; zero: none are
+	Before time.Time // sign-ins at or before it are refused; zero refuses none
 	Barred bool      // every sign-in is refused
 }
 
-// Sessions reads which sign-ins of the user are refused. For operators.
+// Sessions reads which sign-ins of the user are refused. Operators use it.
 func (s *Store) Sessions(ctx context.Context) (Sessions, error) {
 	item, err := s.sessionsItem(ctx)
 	return Sessions{Before: fromSeconds(item.Before), Barred: item.Barred}, err
 }
 
-// Unbar lets a user sign in again whom EndSessions barred. For any other it changes nothing.
+// Unbar lets a user whom EndSessions barred sign in again. For any other user it changes nothing.
 func (s *Store) Unbar(ctx context.Context) error {
 	return s.again(ctx, "unbar a user", func(ctx context.Context) error {
 		item, err := s.sessionsItem(ctx)
@@ -137,9 +139,10 @@ func (s *Store) Unbar(ctx context.Context) error {
 	})
 }
 
-// Lost returns why a connection of the user's has no row, always as an error: chat.ErrForeign, the reason that its owner
-// record holds, chat.ErrClosed for a user who is being erased, and otherwise chat.ErrNotFound: nobody ended the connection, so
-// its client may connect again.
+// Lost returns why a connection of the user has no row. The result is always an error: chat.ErrForeign, the reason
+// that the connection's owner record holds, chat.ErrClosed for a user who is being erased, and otherwise
+// chat.ErrNotFound. After chat.ErrNotFound, which means that the connection was not ended on purpose, its client may
+// connect again.
 func (s *Store) Lost(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err

@@ -2,7 +2,8 @@
 // methods of a Store take no user, so a program cannot express access to the data of another user. Only keys.go builds
 // keys. The SDK repeats a write whose answer was lost, so every conditional write recognises its own earlier success.
 //
-// Start with admit.go (a run is requested), claim.go and lease.go (a worker takes it), append.go (its events) and end.go.
+// Start with admit.go (a run is requested), claim.go and lease.go (a worker takes it), append.go (its events) and
+// end.go.
 package store
 
 import (
@@ -21,7 +22,8 @@ import (
 )
 
 const (
-	// requestTime bounds one request including the SDK's retries. patience bounds a method that retries after conflicts.
+	// requestTime bounds one request including the SDK's retries. patience bounds a method that retries after
+	// conflicts.
 	requestTime = 5 * time.Second
 	patience    = 10 * time.Second
 )
@@ -33,7 +35,8 @@ type Config struct {
 	Now    func() time.Time // nil: time.Now
 	NewID  func() string    // returns nonces and epochs; nil: random values
 
-	// Worker returns the id of the invocation that claims a run. A failure record contains the same id. nil stores no id.
+	// Worker returns the id of the invocation that claims a run. A failure record contains the same id. nil stores no
+	// id.
 	Worker func(context.Context) string
 }
 
@@ -55,8 +58,8 @@ func NewClient(cfg aws.Config) *dynamodb.Client {
 	})
 }
 
-// retryFast retries a throttled or failed request up to five times within about two seconds. The SDK's default pauses are
-// longer than requestTime allows, and its three tries are too few while DynamoDB splits a partition.
+// retryFast retries a throttled or failed request up to five times within about two seconds. The SDK's default pauses
+// are longer than requestTime allows, and its three tries are too few while DynamoDB splits a partition.
 func retryFast(o *retry.StandardOptions) {
 	o.MaxAttempts = 5
 	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
@@ -82,8 +85,8 @@ func New(db *dynamodb.Client, c Config) *Table {
 	if c.Limits.Retention == 0 {
 		c.Limits.Retention = chat.DefaultLimits().Retention
 	}
-	if c.NewID == nil {
-		c.NewID = func() string { return rand.Text()[:16] } // 80 bits; longer ids would cost write units in each log record
+	if c.NewID == nil { // 80 bits; longer ids would cost write units in each log record
+		c.NewID = func() string { return rand.Text()[:16] }
 	}
 	return &Table{db: db, c: c}
 }

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// Transcript is the messages of one run that has ended.
+// Transcript holds the messages of one run that has ended.
 type Transcript struct {
 	First, Last chat.Seq // the run's events
 	Run         chat.RunID
@@ -21,15 +21,17 @@ type Transcript struct {
 }
 
 const (
-	// maxTranscript bounds a transcript's JSON text in bytes: an item ends at 400 KB.
+	// maxTranscript is the maximum size of a transcript's JSON text in bytes: DynamoDB limits an item to 400 KB.
 	maxTranscript = 380 << 10
-	// maxPage is how much text a page of transcripts has before it ends.
+	// maxPage is the size of the text in bytes after which a page of transcripts ends.
 	maxPage = 1 << 20
 )
 
-// Transcripts reads the transcripts that begin below before (0: no bound) and end at or below head, newest first, until
-// they hold limit messages or 1 MB, or a little more; more tells whether older ones exist.
-func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limit int) (ts []Transcript, more bool, err error) {
+// Transcripts reads the transcripts that begin below before (0 means no bound) and end at or below the thread's head,
+// newest first, until they hold limit messages or 1 MB, or slightly more. more is true if older transcripts exist.
+func (s *Store) Transcripts(
+	ctx context.Context, t Thread, before chat.Seq, limit int,
+) (ts []Transcript, more bool, err error) {
 	if err := checkLog(t.ID, t.Epoch); err != nil {
 		return nil, false, err
 	}
@@ -40,8 +42,8 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	q := s.transcriptSpan(t.ID, t.Epoch, high)
 	q.descending, q.page = true, 10
 	messages, size := 0, 0
-	// As many more as are wanted if they are like those before, so that a long thread costs a request more, and not one for
-	// each ten of its runs, and what nobody wants is not read.
+	// Each further request reads as many transcripts as are still needed if they are like those before. So a long
+	// thread costs one more request, not one for each ten of its runs, and no unneeded transcripts are read.
 	q.next = func() int {
 		if messages == 0 {
 			return q.page
@@ -53,7 +55,7 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 		if err := attributevalue.UnmarshalMap(item, &i); err != nil {
 			return false, err
 		}
-		if chat.Seq(i.Last) > t.Head { // its run has not ended: it does not count yet
+		if chat.Seq(i.Last) > t.Head { // its run has not ended, so the transcript is ignored
 			return true, nil
 		}
 		tr, err := i.transcript()
@@ -68,12 +70,12 @@ func (s *Store) Transcripts(ctx context.Context, t Thread, before chat.Seq, limi
 	if err != nil {
 		return nil, false, fmt.Errorf("read transcripts: %w", err)
 	}
-	// Every run that ended has one and the first of a thread begins at 1: nothing is older than that.
+	// Each run that ended has a transcript, and the first one of a thread begins at 1.
 	return ts, !end && len(ts) > 0 && ts[len(ts)-1].First > 1, nil
 }
 
-// transcriptText is the folder's messages as JSON text that fits in an item: where it does not, the longest contents are
-// cut, and then whole messages left out, with a mark that tells how much is missing.
+// transcriptText returns the folder's messages as JSON text that fits into an item. If the text is too long, the
+// longest contents are truncated first, and then whole messages are left out. A marker says how much is missing.
 func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
 	for most := 0; ; {
 		messages := f.Truncated(most)
@@ -82,7 +84,7 @@ func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
 		}
 		b, err := json.Marshal(messages)
 		if err != nil {
-			return "", fmt.Errorf("write a transcript: %w", err)
+			return "", fmt.Errorf("encode a transcript: %w", err)
 		}
 		switch {
 		case len(b) <= maxTranscript:
@@ -92,13 +94,13 @@ func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
 		case most > 256:
 			most /= 2
 		case !f.Drop():
-			return "", fmt.Errorf("write a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
+			return "", fmt.Errorf("encode a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
 		}
 	}
 }
 
-// shortID is a message's id as its run's transcript keeps it: without the run's id, which both clients begin their ids with
-// and which the item has already.
+// shortID returns a message id as the transcript stores it: without the run's id, with which the clients begin their
+// ids and which the item contains already.
 func shortID(id string, run chat.RunID) string {
 	rest, own := strings.CutPrefix(id, string(run)+".")
 	switch {
@@ -122,26 +124,26 @@ func longID(id string, run chat.RunID) string {
 	return string(run) + id
 }
 
-// shortUsage is a Usage as a transcript keeps it: a list without names. The names
-// alone would take 50 bytes, which is much beside the write unit of 1 KB that most items fill. The fields are those of
-// agui.Usage: with another field there the conversion does not compile.
+// shortUsage is a Usage as a transcript stores it: a list without names. The names would take 50 bytes, a large part of
+// the write unit of 1 KB that most items fill. The fields are those of agui.Usage: if a field is added there, the
+// conversion does not compile.
 type shortUsage struct {
 	Provider, Model           string
 	InputTokens, OutputTokens int
 }
 
-// MarshalJSON writes the list.
+// MarshalJSON encodes the list.
 func (u shortUsage) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]any{u.Provider, u.Model, u.InputTokens, u.OutputTokens})
 }
 
-// UnmarshalJSON reads the list.
+// UnmarshalJSON decodes the list.
 func (u *shortUsage) UnmarshalJSON(data []byte) error {
 	list := []any{&u.Provider, &u.Model, &u.InputTokens, &u.OutputTokens}
 	return json.Unmarshal(data, &list)
 }
 
-// shortText is what a run used as a transcript's text; "" is nothing.
+// shortText returns the usage of a run as the transcript stores it, or "" if there is none.
 func shortText(usage []agui.Usage) (string, error) {
 	if len(usage) == 0 {
 		return "", nil
@@ -152,12 +154,12 @@ func shortText(usage []agui.Usage) (string, error) {
 	}
 	b, err := json.Marshal(short)
 	if err != nil {
-		return "", fmt.Errorf("write a transcript's usage: %w", err)
+		return "", fmt.Errorf("encode a transcript's usage: %w", err)
 	}
 	return string(b), nil
 }
 
-// fromShort reads what shortText wrote.
+// fromShort decodes a text of shortText.
 func fromShort(text string) ([]agui.Usage, error) {
 	if text == "" {
 		return nil, nil

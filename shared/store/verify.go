@@ -174,7 +174,8 @@ func (a *audit) judgeRuns() {
 	}
 }
 
-// judgeSession compares a connection with the sessions: each row has an entry, and no row is of a session that was ended.
+// judgeSession compares a connection with the sessions: each row has an entry, and no row is of a session that was
+// ended.
 func (a *audit) judgeSession(c connectionItem) {
 	if _, open := a.sessions.Open[c.ID]; !open {
 		a.say("connection without entry", c.ID, "the limit of connections does not count it")

@@ -13,10 +13,11 @@ import (
 	"carrel/shared/chat"
 )
 
-// forgottenLife is for how long one who was erased stays refused: what was on its way then has arrived or has failed.
-const forgottenLife = 24 * time.Hour
+// erasedLife is how long a user is refused after the erasure. Requests that were in flight have arrived or failed by
+// then.
+const erasedLife = 24 * time.Hour
 
-// userErasureItem remembers in the live index that a user is to be erased.
+// userErasureItem is the request to erase a user. It is in the live index.
 type userErasureItem struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
@@ -25,15 +26,15 @@ type userErasureItem struct {
 	Marked int64  `dynamodbav:"marked"`
 }
 
-// RequestErasure marks the user as one who is to be erased, also one of whom nothing is kept yet, and puts that among what is
-// live, in one transaction. From then on the user is refused everything with chat.ErrClosed. For one who bears the mark
-// already it changes nothing. The erasing is EraseUser's.
+// RequestErasure marks the user for erasure and stores the request in the live index, in one transaction. It also works
+// for a user without data. From then on every request of the user fails with chat.ErrClosed. If the user is marked
+// already, it changes nothing. EraseUser erases the data.
 func (s *Store) RequestErasure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		d, err := s.queueItem(ctx)
-		if err != nil || d.Erasing {
+		queue, err := s.queueItem(ctx)
+		if err != nil || queue.Erasing {
 			return err
 		}
 		err = s.markUser(ctx)
@@ -41,27 +42,28 @@ func (s *Store) RequestErasure(ctx context.Context) error {
 			return nil
 		}
 		if !anyRefused(err) {
-			return fmt.Errorf("forget a user: %w", err)
+			return fmt.Errorf("request the erasure of a user: %w", err)
 		}
 		if waited := pause(ctx, n); waited != nil {
-			return fmt.Errorf("forget a user: %w", waited)
+			return fmt.Errorf("request the erasure of a user: %w", waited)
 		}
 	}
 }
 
-// markUser closes the desk, or makes a closed one, and puts what remembers it.
+// markUser marks the run queue as erasing, creates it if there is none, and stores the request.
 func (s *Store) markUser(ctx context.Context) error {
 	now, k := millis(s.t.c.Now()), s.userErasureKey()
-	remember, err := s.t.putPart(userErasureItem{PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now, Marked: now}, "", nil)
+	item := userErasureItem{PK: k.pk, SK: k.sk, Live: s.liveShard(), Due: now, Marked: now}
+	request, err := s.t.putPart(item, "", nil)
 	if err != nil {
 		return err
 	}
 	none := &types.AttributeValueMemberM{Value: attributes{}}
-	// The version rises, so that no admission that had read the open desk is written.
-	closing := s.t.updatePart(update{
+	// The version rises, so that no admission is written that read the run queue before.
+	mark := s.t.updatePart(update{
 		key: s.queueKey(),
-		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), #queued = if_not_exists(#queued, :nobody), " +
-			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
+		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), " +
+			"#queued = if_not_exists(#queued, :nobody), #version = if_not_exists(#version, :zero) + :one REMOVE #expires",
 		when: "(attribute_not_exists(#erasing) OR #expires < :now)",
 		values: attributes{
 			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
@@ -69,43 +71,43 @@ func (s *Store) markUser(ctx context.Context) error {
 			":zero":   number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
 		},
 	})
-	return s.t.transact(ctx, closing, remember)
+	return s.t.transact(ctx, mark, request)
 }
 
-// queueItem reads the desk, consistently; that of one who was erased long enough ago is none.
+// queueItem reads the run queue, consistently. It returns the zero item once the refusal of an erased user has ended.
 func (s *Store) queueItem(ctx context.Context) (queueItem, error) {
 	var item queueItem
 	if _, err := s.t.get(ctx, s.queueKey(), &item); err != nil {
-		return queueItem{}, fmt.Errorf("read the desk: %w", err)
+		return queueItem{}, fmt.Errorf("read the run queue: %w", err)
 	}
 	return s.t.current(item), nil
 }
 
-// current is the desk, or none if it is left from one who may be new again.
-func (t *Table) current(d queueItem) queueItem {
-	if t.expired(d.Expires) {
+// current returns the run queue, or the zero item if it is left from an erasure that ended long enough ago.
+func (t *Table) current(item queueItem) queueItem {
+	if t.expired(item.Expires) {
 		return queueItem{}
 	}
-	return d
+	return item
 }
 
-// Open fails with chat.ErrClosed for a user who is being erased, or was within the last 24 hours.
+// Open fails with chat.ErrClosed if the user is being erased or was erased within the last 24 hours.
 func (s *Store) Open(ctx context.Context) error {
-	d, err := s.queueItem(ctx)
+	queue, err := s.queueItem(ctx)
 	if err != nil {
 		return err
 	}
-	if d.Erasing {
+	if queue.Erasing {
 		return fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
 	}
 	return nil
 }
 
-// StopAll cancels every run of a user who is being erased: those that nobody has claimed end at once, and it returns how
-// many are at work still. One whose lease is past is not: its worker is dead, or will find its claim gone. Of any other
-// user it leaves all runs alone, and fails with chat.ErrNotFound.
+// StopAll cancels every run of a user who is being erased. Unclaimed runs end at once. It returns the number of runs
+// that are still working; a run whose lease has expired does not count, because its worker is dead or will find the
+// lease lost. For any other user it changes nothing and fails with chat.ErrNotFound.
 func (s *Store) StopAll(ctx context.Context) (working int, err error) {
-	if _, err := s.closing(ctx); err != nil {
+	if _, err := s.erasingQueue(ctx); err != nil {
 		return 0, err
 	}
 	var left []runItem
@@ -132,7 +134,8 @@ func (s *Store) StopAll(ctx context.Context) (working int, err error) {
 	return working, nil
 }
 
-// stop cancels one run. Its seat stays: nobody will have it. One that was claimed since it was read works, or has ended.
+// stop cancels one run. It leaves the slot, because no other run of the user will need it. A run that was claimed
+// since it was read is working or has ended.
 func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 	u := s.cancelRequest(chat.RunID(r.ID))
 	running := chat.RunStatus(r.Status) == chat.RunRunning
@@ -154,42 +157,44 @@ func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 	return running && !fromMillis(r.Lease).Before(s.t.c.Now()), err
 }
 
-// closing reads the desk of a user who is being erased, or fails with chat.ErrNotFound: nothing but the user's mark lets
-// anything be erased.
-func (s *Store) closing(ctx context.Context) (queueItem, error) {
-	d, err := s.queueItem(ctx)
-	if err == nil && !d.Erasing {
-		err = fmt.Errorf("erase a user who does not bear the mark: %w", chat.ErrNotFound)
+// erasingQueue reads the run queue of a user who is being erased. It fails with chat.ErrNotFound for any other user:
+// nothing is erased without the mark.
+func (s *Store) erasingQueue(ctx context.Context) (queueItem, error) {
+	queue, err := s.queueItem(ctx)
+	if err == nil && !queue.Erasing {
+		err = fmt.Errorf("the user is not marked for erasure: %w", chat.ErrNotFound)
 	}
-	return d, err
+	return queue, err
 }
 
-// EraseUser makes one pass over everything that is kept of a user who bears the mark and whose runs have ended (StopAll):
-// what it has deleted stays deleted, and what it did not come to the next pass does. When all but the connections is
-// gone it calls farewell with them, to tell and to close, then removes them too. What is left is a desk that refuses the
-// user for 24 hours more, and for 20 minutes after the mark the names of the threads, without content: then another pass
-// looks whether a worker that did not know has written to one. It fails with chat.ErrNotFound without the mark.
+// EraseUser makes one pass over the data of a user who is marked for erasure and whose runs have ended (StopAll). A
+// pass that is interrupted keeps what it has done, and the next pass continues. When everything but the connections is
+// deleted, EraseUser calls farewell, which notifies and closes the connections, and then removes them too.
+//
+// Two things stay: a run queue that refuses the user for 24 hours, and the names of the threads, without content,
+// until 20 minutes after the mark. Then another pass deletes what a worker that did not know of the erasure has
+// written to those threads. EraseUser fails with chat.ErrNotFound without the mark.
 func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) error) error {
 	begun := s.t.c.Now()
-	d, err := s.closing(ctx)
+	queue, err := s.erasingQueue(ctx)
 	if err != nil {
 		return err
 	}
-	var note userErasureItem
-	noted, err := s.t.get(ctx, s.userErasureKey(), &note)
+	var request userErasureItem
+	found, err := s.t.get(ctx, s.userErasureKey(), &request)
 	if err != nil {
 		return fmt.Errorf("erase a user: %w", err)
 	}
-	again := fromMillis(note.Marked).Add(eraseAgain)
-	last := !noted || !begun.Before(again)
+	again := fromMillis(request.Marked).Add(eraseAgain)
+	last := !found || !begun.Before(again)
 	err = s.eraseContent(ctx, last)
 	if err == nil {
 		err = s.eraseConnections(ctx, farewell)
 	}
 	if err == nil {
-		err = s.leaveClosed(ctx, d)
+		err = s.refuseErased(ctx, queue)
 	}
-	if err == nil && noted {
+	if err == nil && found {
 		if last {
 			err = s.t.remove(ctx, s.userErasureKey(), "", nil)
 		} else {
@@ -202,22 +207,22 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 	return nil
 }
 
-// leaveClosed replaces the desk by one that refuses the user for a while and says nothing else.
-func (s *Store) leaveClosed(ctx context.Context, d queueItem) error {
+// refuseErased replaces the run queue by an empty one that refuses the user for a while.
+func (s *Store) refuseErased(ctx context.Context, queue queueItem) error {
 	k := s.queueKey()
 	left := queueItem{
-		PK: k.pk, SK: k.sk, Slots: map[string]string{}, Queued: []queuedItem{}, Version: d.Version + 1,
-		Erasing: true, Expires: s.t.expiry(forgottenLife),
+		PK: k.pk, SK: k.sk, Slots: map[string]string{}, Queued: []queuedItem{}, Version: queue.Version + 1,
+		Erasing: true, Expires: s.t.expiry(erasedLife),
 	}
 	err := s.t.put(ctx, left, "attribute_exists(#erasing)", nil)
 	if _, isOld := refused(err); isOld {
-		return nil // another pass was slower still, and the user is new by now
+		return nil // this pass was slow: the refusal has ended, and the user has returned
 	}
 	return err
 }
 
-// eraseConnections calls farewell with the connections and removes them, expired ones too. Of SESSIONS it leaves which
-// sign-ins are refused.
+// eraseConnections calls farewell with the connections and removes them, including expired ones. It keeps the part of
+// SESSIONS that says which sign-ins are refused.
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
 	notified := map[chat.ConnectionID]bool{}
 	return s.again(ctx, "erase the connections", func(ctx context.Context) error {
@@ -240,7 +245,7 @@ func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Conne
 	})
 }
 
-// allConnections reads every row: the connections of the user that have not expired, and the ids of all rows.
+// allConnections returns the connections of the user that have not expired, and the ids of all rows.
 func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, all []chat.ConnectionID, err error) {
 	_, err = s.t.each(ctx, s.connectionSpan(), func(item attributes) (bool, error) {
 		var row connectionItem
@@ -248,7 +253,8 @@ func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, al
 			return false, err
 		}
 		c, err := s.connection(row)
-		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) { // its row is erased; no connection is notified or closed
+		// The row is erased, and no connection is notified or closed.
+		if foreign := (*chat.ForeignError)(nil); errors.As(err, &foreign) {
 			all = append(all, foreign.Connection)
 			return true, nil
 		}
@@ -261,7 +267,8 @@ func (s *Store) allConnections(ctx context.Context) (there []chat.Connection, al
 	return there, all, err
 }
 
-// dropConnections removes rows and all entries of SESSIONS, if no entry has changed since it was read.
+// dropConnections removes the rows and all entries of SESSIONS, on the condition that no entry has changed since it was
+// read.
 func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows []chat.ConnectionID) error {
 	for _, id := range rows {
 		if _, known := sessions.Open[string(id)]; known {
@@ -269,7 +276,8 @@ func (s *Store) dropConnections(ctx context.Context, sessions sessionsItem, rows
 		}
 		orphan := s.orphanRow(id)
 		err := s.t.remove(ctx, orphan.key, orphan.when, orphan.values)
-		if _, written := refused(err); err != nil && !written { // a row that was written since has an entry, and the next attempt removes both
+		// A row that was written since has an entry, and the next attempt removes both.
+		if _, written := refused(err); err != nil && !written {
 			return err
 		}
 	}
