@@ -41,7 +41,7 @@ func answer(i agui.Interrupt, status agui.ResumeStatus, payload string) store.Re
 	return store.Response{Resume: agui.Resume{InterruptID: i.ID, Status: status, Payload: json.RawMessage(payload)}}
 }
 
-func TestAPersonIsAskedFirst(t *testing.T) {
+func TestInterrupt_ApprovalBeforeCall(t *testing.T) {
 	for name, c := range map[string]struct {
 		status  agui.ResumeStatus
 		payload string
@@ -88,9 +88,9 @@ func TestAPersonIsAskedFirst(t *testing.T) {
 	}
 }
 
-// TestEditedApproval: the tool is called with the arguments that the person changed it to. The log keeps the model's,
+// TestInterrupt_EditedArguments: the tool is called with the arguments that the person changed it to. The log keeps the model's,
 // the result says what was changed, and the record of the call that a person did it.
-func TestEditedApproval(t *testing.T) {
+func TestInterrupt_EditedArguments(t *testing.T) {
 	r := newFixture(t, fast())
 	r.ask(t, "r1",
 		"/call notes_save {\"text\":\"one\"}\n/call notes_save {\"text\":\"two\"}\n/call notes_delete "+
@@ -121,7 +121,7 @@ func TestEditedApproval(t *testing.T) {
 }
 
 // What a person agreed to may have been done by a worker that died: it is not done again.
-func TestAnAnswerIsActedOnOnce(t *testing.T) {
+func TestResponse_AppliedOnce(t *testing.T) {
 	r := newFixture(t, fast())
 	q := r.suspended(t)
 	r.ask(t, "r2", "", answer(q, agui.ResumeResolved, ""))
@@ -148,7 +148,7 @@ func TestAnAnswerIsActedOnOnce(t *testing.T) {
 }
 
 // A run that dies while one of its tools works, beside a call that a person is to be asked about, still asks.
-func TestAQuestionSurvivesItsWorker(t *testing.T) {
+func TestInterrupt_WorkerDies(t *testing.T) {
 	r := newFixture(t, fast())
 	r.suspended(t)
 	events := r.events(t)
@@ -176,7 +176,7 @@ func TestAQuestionSurvivesItsWorker(t *testing.T) {
 }
 
 // Nobody answers: the next message goes on without the call.
-func TestAfterAQuestionHasExpired(t *testing.T) {
+func TestInterrupt_Expired(t *testing.T) {
 	var asked string
 	r := newFixture(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
 	r.suspended(t)
@@ -191,7 +191,7 @@ func TestAfterAQuestionHasExpired(t *testing.T) {
 
 // A call that a person was asked about has its result in the run that brings the answer, and a line in the log of what
 // came of it, also if that run ends before its work begins.
-func TestAnAnswersCallIsPairedWhateverHappens(t *testing.T) {
+func TestResponse_CallHasResultInEveryCase(t *testing.T) {
 	t.Attr("row", "D3: an interrupted call gets a complete set of events, however its resumed run ends")
 	paired, records := 0, 0
 	for name, c := range map[string]struct {

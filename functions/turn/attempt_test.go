@@ -81,7 +81,7 @@ func whole(t *testing.T) []agui.Event {
 // A worker may have died behind each event of a run. Whatever it left, the run goes on and ends once, in order and with
 // a result for each call (the checker of order sees to that), says each thing, and does not save the note once more
 // where the first worker may have.
-func TestARunGoesOnFromEachEvent(t *testing.T) {
+func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 	events := whole(t)
 	for n := range len(events) {
 		r := newFixture(t, fast())
@@ -132,7 +132,7 @@ func typesOf(events []agui.Event) []string {
 }
 
 // The model is told what was finished, and nothing of what was cut off, in this run and in the next.
-func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
+func TestAttempt_HistoryOfDeadAttempt(t *testing.T) {
 	events := whole(t)
 	at := func(want agui.EventType, nth int) int { // behind the nth event of that type
 		for i, e := range events {
@@ -179,7 +179,7 @@ func TestWhatTheModelIsToldOfADeadAttempt(t *testing.T) {
 }
 
 // A worker that woke up writes once more between the next one's claim and its first record. That is taken in.
-func TestAnEarlierAttemptThatWakesUp(t *testing.T) {
+func TestAttempt_PreviousWorkerResumes(t *testing.T) {
 	events := whole(t)
 	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)
@@ -213,7 +213,7 @@ func same(a, b agui.Event) bool {
 }
 
 // A run's time goes on over its attempts, and so do its figures.
-func TestALaterAttemptHasWhatIsLeft(t *testing.T) {
+func TestAttempt_RemainingLimits(t *testing.T) {
 	events := whole(t)
 	r := newFixture(t, fast())
 	r.ask(t, "r1", twoTools)

@@ -103,7 +103,7 @@ func mishaps() map[string]mishap {
 
 // Whatever goes wrong in a run stays in it: it ends with exactly one terminal event, its seat is free, and the next run
 // of its thread goes as if nothing had been.
-func TestWhateverHappensARunEndsOnce(t *testing.T) {
+func TestTurn_EndsOnceInEveryCase(t *testing.T) {
 	t.Attr("row", "B4: whatever fails, a run ends once and its thread continues")
 	for name, c := range mishaps() {
 		t.Run(name, c.happens)
@@ -177,7 +177,7 @@ func (r *fixture) give(t *testing.T, model engine.Model, handle func(context.Con
 
 // A process that stood still for most of its lease starts nothing before the lease is renewed, and nothing at all when
 // the run is somebody else's by then.
-func TestNothingIsStartedWithTooLittleLease(t *testing.T) {
+func TestTurn_LeaseAboutToExpire(t *testing.T) {
 	for name, taken := range map[string]bool{"still its own": false, "taken over": true} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0

@@ -32,7 +32,7 @@ type seat struct {
 // One process carries many users' runs at once, as it never does where each has a process of their own. Models and
 // tools of some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then,
 // say the rest after it, and nobody has noticed anything.
-func TestOneUsersErrorsTouchNobodyElse(t *testing.T) {
+func TestTurn_ErrorsOfOneUser(t *testing.T) {
 	t.Attr("row", "B4: runs fail in every way in one process beside other users")
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}

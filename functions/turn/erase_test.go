@@ -18,7 +18,7 @@ import (
 
 // A run whose thread is deleted while it works ends by the cancel and gives its seat back; nobody is told of its end in
 // a thread that is gone, and what waited for the seat goes on.
-func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
+func TestErase_WorkingRun(t *testing.T) {
 	r := newFixture(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 	r.admit(t, "r1", "/stream 2000 20")
@@ -45,7 +45,7 @@ func TestAThreadIsDeletedWhileItsRunWorks(t *testing.T) {
 }
 
 // A run that is claimed after its thread was deleted does no work.
-func TestADeletedThreadsRunIsOnlyEnded(t *testing.T) {
+func TestErase_RunClaimedAfterDeletion(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say never")
 	if _, err := r.store.Delete(t.Context(), "t"); err != nil {
@@ -105,7 +105,7 @@ func TestErase(t *testing.T) {
 }
 
 // The list that a run's end leaves says that the thread's next run waits or has begun.
-func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
+func TestEnd_StatusOfNextRun(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say one")
 	r.admit(t, "r2", "/say two")
@@ -130,7 +130,7 @@ func TestTheEndOfARunTellsOfTheNext(t *testing.T) {
 }
 
 // The notes of a run are its user's own.
-func TestNotesInARun(t *testing.T) {
+func TestNotes_OwnUserOnly(t *testing.T) {
 	t.Attr("row", "D4: a run reads and writes its own user's notes")
 	r := newFixture(t, fast())
 	_, err := r.store.Admit(t.Context(), store.Admission{

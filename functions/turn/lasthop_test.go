@@ -11,7 +11,7 @@ import (
 
 // A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and
 // the user's other windows go on. So it is when the user is erased: nobody else is told or closed.
-func TestARunRefusesAConnectionOfAnothers(t *testing.T) {
+func TestLastHop_ForeignConnection(t *testing.T) {
 	t.Attr("row", "E2: a run records a foreign connection")
 	r := newFixture(t, fast())
 	spoil := r.spoiled(t)

@@ -51,7 +51,7 @@ func (r *fixture) metrics(t *testing.T) map[string]float64 {
 }
 
 // Runs are told by outcome, with how long they waited and took, and what they left.
-func TestRunsAreMeasured(t *testing.T) {
+func TestMetrics_Runs(t *testing.T) {
 	t.Attr("row", "A5: runs are counted by outcome, with their duration and residue")
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
@@ -81,7 +81,7 @@ func TestRunsAreMeasured(t *testing.T) {
 		got["RunsEnded"], got["RunsFinished"], got["RunsFailed"], got["ContextsMade"], got["ContextsCleaned"]))
 }
 
-func TestOutcomes(t *testing.T) {
+func TestMetrics_Outcomes(t *testing.T) {
 	finished := func(o agui.OutcomeType) agui.Event {
 		return agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: o}}
 	}
@@ -96,7 +96,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 // A clean-up that fails, and a child's that does, are two pieces of residue.
-func TestResidueIsCounted(t *testing.T) {
+func TestMetrics_Residue(t *testing.T) {
 	t.Attr("row", "E4: a run's residue is a metric")
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
@@ -127,7 +127,7 @@ func TestResidueIsCounted(t *testing.T) {
 }
 
 // Many runs in one warm process leave it as it was. CARREL_RUNS says how many: make warm has 10,000 of them.
-func TestManyRunsLeaveTheProcessAsItWas(t *testing.T) {
+func TestTurn_ManyRunsLeaveNoResidue(t *testing.T) {
 	t.Attr("row", "B6: whole runs leave a warm process as it was")
 	runs, err := strconv.Atoi(cmp.Or(os.Getenv("CARREL_RUNS"), "60"))
 	if err != nil {

@@ -36,7 +36,7 @@ func (r *fixture) wantViolation(t *testing.T, guard string) {
 
 // The tenant id of the invocation is the one source of the user: an event that names another is refused, counted and
 // changes nothing.
-func TestAnEventThatNamesAnotherUser(t *testing.T) {
+func TestTenant_EventNamesAnotherUser(t *testing.T) {
 	t.Attr("row", "B2: an event that names a second user is rejected")
 	t.Attr("row", "E2: an invocation that names two users is recorded")
 	r := newFixture(t, fast())
@@ -60,7 +60,7 @@ func TestAnEventThatNamesAnotherUser(t *testing.T) {
 }
 
 // A run that says that it is another user's than the tenant's is not begun.
-func TestARunOfAnotherOwner(t *testing.T) {
+func TestTenant_RunOfAnotherOwner(t *testing.T) {
 	t.Attr("row", "B2: a tenant processes no run of another owner")
 	r := newFixture(t, fast())
 	spoil := r.spoiled(t)

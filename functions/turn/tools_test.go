@@ -16,7 +16,7 @@ import (
 
 // A call has one line in the function's log, allowed or not, with who, which, what was asked and what came of it; and a
 // denied one is counted.
-func TestEveryCallIsAudited(t *testing.T) {
+func TestTools_AuditRecords(t *testing.T) {
 	t.Attr("row", "D2: the function's log holds the record of each call")
 	r := newFixture(t, fast()).as(t, "auth0|alice")
 	log := r.asks(t, "r1",
@@ -50,7 +50,7 @@ func TestEveryCallIsAudited(t *testing.T) {
 
 // Whose grants a run has: those of the token of the socket that asked for it, as of its admission. A run that goes on
 // in another worker has the same ones; a run that answers a question is a run of its own, with its own socket's.
-func TestWhoseGrantsARunHas(t *testing.T) {
+func TestTools_GrantsOfARun(t *testing.T) {
 	t.Attr("row", "D2: a run has the grants of its admission")
 	t.Run("none", func(t *testing.T) {
 		r := newFixture(t, fast()).as(t, "auth0|nobody")
@@ -110,7 +110,7 @@ func TestWhoseGrantsARunHas(t *testing.T) {
 }
 
 // What a dead worker's model had begun to call is recorded by the next one, and what the dead one called counts.
-func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
+func TestTools_RecordsOfDeadAttempt(t *testing.T) {
 	events := whole(t)
 	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallArgs }) + 1
 	r := newFixture(t, fast())
@@ -126,7 +126,7 @@ func TestAnAttemptsCallsAreRecordedByTheNext(t *testing.T) {
 }
 
 // How often a run may call a tool is counted over all attempts at it.
-func TestACallsLimitIsTheRuns(t *testing.T) {
+func TestTools_CallLimitOverAttempts(t *testing.T) {
 	t.Attr("row", "D1: calls of a tool are limited over all attempts of a run")
 	made, err := tool.Define("diary", "Keeps a diary.", "calculator",
 		func(context.Context, struct{}) (string, error) { return "", nil })

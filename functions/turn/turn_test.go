@@ -21,7 +21,7 @@ import (
 	"carrel/shared/wire"
 )
 
-func TestTextRun(t *testing.T) {
+func TestTurn_TextRun(t *testing.T) {
 	r := newFixture(t, fast())
 	r.watch(t, "elsewhere", "another")
 	r.admit(t, "r1", "/say hello there")
@@ -81,7 +81,7 @@ func TestRunStarted_NamesTheAgent(t *testing.T) {
 	}
 }
 
-func TestToolRun(t *testing.T) {
+func TestTurn_ToolRun(t *testing.T) {
 	t.Attr("row", "D3: a client sees a whole run with a tool")
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "what is 12*(3+4)?")
@@ -112,7 +112,7 @@ func (m remember) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine
 	return m.Model.Stream(ctx, r)
 }
 
-func TestALaterRunIsToldOfTheEarlier(t *testing.T) {
+func TestTurn_HistoryOfEarlierRuns(t *testing.T) {
 	var asked []agui.Message
 	r := newFixture(t, remember{fast(), &asked})
 	r.admit(t, "r1", "/say one")
@@ -131,7 +131,7 @@ func TestALaterRunIsToldOfTheEarlier(t *testing.T) {
 	r.events(t)
 }
 
-func TestADoubleInvokeDoesNothing(t *testing.T) {
+func TestTurn_RepeatedInvocation(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say once")
 	r.turn(t, "r1")
@@ -143,7 +143,7 @@ func TestADoubleInvokeDoesNothing(t *testing.T) {
 	}
 }
 
-func TestTwoInvocationsAtOnceDoTheRunOnce(t *testing.T) {
+func TestTurn_ConcurrentInvocations(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say once")
 	var wg sync.WaitGroup
@@ -156,7 +156,7 @@ func TestTwoInvocationsAtOnceDoTheRunOnce(t *testing.T) {
 	}
 }
 
-func TestAFailingModelEndsTheRun(t *testing.T) {
+func TestTurn_FailingModel(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say half\n/fail model")
 	r.turn(t, "r1")
@@ -170,7 +170,7 @@ func TestAFailingModelEndsTheRun(t *testing.T) {
 	}
 }
 
-func TestASecondRunWaitsAndIsStarted(t *testing.T) {
+func TestTurn_QueuedRunIsStarted(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say one")
 	if a := r.admit(t, "r2", "/say two"); a.Invoke || a.Position != 1 {
@@ -191,7 +191,7 @@ func TestASecondRunWaitsAndIsStarted(t *testing.T) {
 	}
 }
 
-func TestCancelInTheMiddleOfAnAnswer(t *testing.T) {
+func TestTurn_CancelDuringAnswer(t *testing.T) {
 	r := newFixture(t, scripted.New(scripted.Config{}))
 	look := make(chan time.Time)
 	r.after = func(d time.Duration) <-chan time.Time {
@@ -242,7 +242,7 @@ func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.De
 }
 
 // A worker whose claim was taken over writes nothing more, and who claims a run that another began goes on with it.
-func TestATakenOverRunIsGoneOnWithByItsNewHolder(t *testing.T) {
+func TestTurn_LeaseTakenOver(t *testing.T) {
 	for name, noticed := range map[string]time.Duration{"by renewing": renewEvery,
 		"by looking for a cancel": cancelEvery} {
 		t.Run(name, func(t *testing.T) { takeOver(t, noticed) })
@@ -288,7 +288,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 }
 
 // Lambda ends an invocation without a word: the run must have ended before.
-func TestTheInvocationsTimeIsNotUsedUp(t *testing.T) {
+func TestTurn_EndsBeforeInvocationDeadline(t *testing.T) {
 	model := stall{make(chan struct{})}
 	r := newFixture(t, model)
 	r.admit(t, "r1", "hello")
@@ -304,7 +304,7 @@ func TestTheInvocationsTimeIsNotUsedUp(t *testing.T) {
 	}
 }
 
-func TestWithoutATenantNothingIsDone(t *testing.T) {
+func TestTenant_Missing(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say no")
 	_, event := gatewaytest.Turn(t, r.user, "r1")

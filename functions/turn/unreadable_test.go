@@ -10,7 +10,7 @@ import (
 )
 
 // A run whose input or log cannot be read is ended by the turn that claims it, and the thread goes on.
-func TestARunThatCannotBeReadEnds(t *testing.T) {
+func TestTurn_UnreadableRun(t *testing.T) {
 	for what, c := range map[string]struct {
 		prefix, attribute string
 		died              bool // an attempt before

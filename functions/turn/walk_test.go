@@ -29,7 +29,7 @@ func allowed() map[string]string {
 
 // What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written,
 // after all that a run does.
-func TestTwoTurnsShareNothing(t *testing.T) {
+func TestTurn_TwoUsersShareNothing(t *testing.T) {
 	t.Attr("row", "A1: two users' turns, with their stores, share no writable memory")
 	t.Attr("row", "E1: a turn's objects form no cycle")
 	r := newFixture(t, fast())

@@ -28,12 +28,12 @@ func approvalGuards() []guard {
 		},
 		{
 			name: "tools: a call of unknown effect always requires approval", file: engine,
-			test: "./shared/engine TestApproval_WhatMeansYes",
+			test: "./shared/engine TestApproval_Forms",
 			from: `if invalid != nil || !a.approved {`, to: `if invalid == nil && !a.approved {`,
 		},
 		{
 			name: "tools: edited arguments fit the tool", file: "shared/engine/approval.go",
-			test: "./shared/engine TestApproval_WhatMeansYes",
+			test: "./shared/engine TestApproval_Forms",
 			from: `if err := tool.CheckResponse(interrupt.ResponseSchema, payload); err != nil {`,
 			to:   `if err := tool.CheckResponse(interrupt.ResponseSchema, payload); err != nil && payload == nil {`,
 		},
@@ -51,12 +51,12 @@ func visibleGuards() []guard {
 	return []guard{
 		{
 			name: "tools: a question hides nothing", file: "shared/tool/result.go",
-			test: "./shared/tool TestWhatAHandlerMayAsk",
+			test: "./shared/tool TestInputError_Bounds",
 			from: `q.Message, q.Schema = visible.Text(q.Message), visible.JSON(q.Schema)`, to: `_ = visible.Text`,
 		},
 		{
 			name: "tools: the arguments of a question hide nothing", file: engine,
-			test: "./shared/engine TestQuestion_HidesNothing",
+			test: "./shared/engine TestInterrupt_HiddenCharacters",
 			from: `string(visible.JSON([]byte(call.Function.Arguments)))`, to: `call.Function.Arguments`,
 		},
 		{
@@ -95,7 +95,7 @@ func visibleGuards() []guard {
 		},
 		{
 			name: "tools: an answer that looks like two choices is rejected", file: "shared/tool/interrupts.go",
-			test: "./shared/engine TestAnswer_LooksLikeAChoice",
+			test: "./shared/engine TestResponse_LooksLikeAChoice",
 			from: `if len(alike) != 1 {`, to: `if len(alike) < 1 {`,
 		},
 	}

@@ -60,7 +60,7 @@ func attackerGuards() []guard {
 		},
 		{
 			name: "attacker: an idempotency key contains its user", row: "D4", file: "shared/tool/dispatch.go",
-			test: "./shared/tool TestIdempotencyKeysOfTwoUsers",
+			test: "./shared/tool TestIdempotencyKey_TwoUsers",
 			from: `d.user.User().Hash()+":"+string(d.user.Run())`, to: `string(d.user.Run())`,
 		},
 		{

@@ -27,7 +27,7 @@ func factoryGuards() []guard {
 			name: "audit: output is bounded", row: "A3", file: "shared/engine/run.go",
 			from: `if after.OutputBytes > int64(r.limits.OutputBytes) {`,
 			to:   `if after.OutputBytes > int64(r.limits.OutputBytes) && after.Events < 0 {`,
-			test: "./shared/engine TestLimitsHoldOverAttempts",
+			test: "./shared/engine TestRun_LimitsOverAttempts",
 		},
 		{
 			name: "audit: clean-ups run in reverse", row: "A4", file: "shared/usercontext/close.go",
@@ -42,13 +42,13 @@ func factoryGuards() []guard {
 		{
 			name: "audit: runs are counted by outcome", row: "A5", file: "functions/turn/measure.go",
 			from: `monitor.N(outcome(last), 1)`, to: `monitor.N(monitor.RunsFinished, 1)`,
-			test: "./functions/turn TestRunsAreMeasured",
+			test: "./functions/turn TestMetrics_Runs",
 		},
 		{
 			name: "audit: no dispatcher of a closed context", row: "A7", file: "shared/tool/dispatch.go",
 			from: `p != usercontext.Active && p != usercontext.Executing {`,
 			to:   `p != usercontext.Active && p != usercontext.Executing && r == nil {`,
-			test: "./shared/tool TestWhoGetsNoDispatcher",
+			test: "./shared/tool TestNewDispatcher_Refused",
 		},
 	}
 }
@@ -78,7 +78,7 @@ func engineGuards() []guard {
 		{
 			name: "audit: a run's residue is counted", row: "E4", file: "functions/turn/measure.go",
 			from: `left = residue.Count()`, to: `left = 0 * residue.Count()`,
-			test: "./functions/turn TestResidueIsCounted",
+			test: "./functions/turn TestMetrics_Residue",
 		},
 		{
 			name: "audit: a run begins with few allocations", row: "E5", file: "shared/usercontext/usercontext.go",

@@ -103,12 +103,12 @@ func limitGuards() []guard {
 		},
 		{
 			name: "sizes: a result fits in an event", file: "shared/tool/result.go",
-			test: "./shared/tool TestAResultIsBoundedAsJSON",
+			test: "./shared/tool TestResult_BoundedAsJSON",
 			from: `if encoded > most {`, to: `if at > most {`,
 		},
 		{
 			name: "sizes: a run asks what one frame can answer", file: "shared/engine/interrupts.go",
-			test: "./shared/engine TestARunAsksOnlySoMuch",
+			test: "./shared/engine TestRun_InterruptBounds",
 			from: `|| len(r.interrupts) == maxInterrupts {`, to: `{`,
 		},
 		{
@@ -123,7 +123,7 @@ func limitGuards() []guard {
 		},
 		{
 			name: "unreadable: an input", file: "shared/store/claim.go",
-			test: "./functions/turn TestARunThatCannotBeReadEnds",
+			test: "./functions/turn TestTurn_UnreadableRun",
 			from: `l.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)`, to: `return err`,
 		},
 		{
@@ -133,7 +133,7 @@ func limitGuards() []guard {
 		},
 		{
 			name: "unreadable: the run is not continued", file: "functions/turn/turn.go",
-			test: "./functions/turn TestARunThatCannotBeReadEnds",
+			test: "./functions/turn TestTurn_UnreadableRun",
 			from: `if err := t.lease.Unreadable(); err != nil {`,
 			to:   `if err := t.lease.Unreadable(); err != nil && ctx == nil {`,
 		},

@@ -97,7 +97,7 @@ func runIDGuards() []guard {
 		},
 		{
 			name: "message ids: the server's begin with carrel.", file: "shared/engine/run.go",
-			test: "./shared/engine TestIDsAreUnique",
+			test: "./shared/engine TestRun_UniqueIDs",
 			from: `return chat.ServerPrefix + r.newID()`, to: `return r.newID()`,
 		},
 	}

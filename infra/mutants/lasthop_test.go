@@ -188,7 +188,7 @@ func violationGuards() []guard {
 		},
 		{
 			name: "violations: a listed one is recorded", row: "E2", file: "shared/lasthop/reader.go",
-			test: "./functions/turn TestARunRefusesAConnectionOfAnothers",
+			test: "./functions/turn TestLastHop_ForeignConnection",
 			from: `r.Violation(id)`, to: `_ = id`,
 		},
 		{

@@ -39,7 +39,7 @@ func ownerGuards() []guard {
 		},
 		{
 			name: "lock compute: two users in one event are noticed", row: "B2", file: "shared/gateway/gateway.go",
-			test: turn + "TestAnEventThatNamesAnotherUser",
+			test: turn + "TestTenant_EventNamesAnotherUser",
 			from: `(bad == nil && second != u ||`, to: `(bad == nil && second == u ||`,
 		},
 		{
@@ -54,12 +54,12 @@ func ownerGuards() []guard {
 		},
 		{
 			name: "lock compute: a run has its tenant as owner", row: "B2", file: "shared/store/claim.go",
-			test: turn + "TestARunOfAnotherOwner",
+			test: turn + "TestTenant_RunOfAnotherOwner",
 			from: `present + " AND #user = :me AND " + c.when`, to: `present + " AND :me = :me AND " + c.when`,
 		},
 		{
 			name: "lock compute: a run of another owner is noticed", row: "B2", file: "functions/turn/handler.go",
-			test: turn + "TestARunOfAnotherOwner",
+			test: turn + "TestTenant_RunOfAnotherOwner",
 			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && lease != nil {`,
 		},
 		{

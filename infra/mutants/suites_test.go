@@ -28,7 +28,7 @@ func suitesGuards() []guard {
 		},
 		{
 			name: "suites: a model's error text reaches no client", row: "B4", file: "shared/engine/errors.go",
-			test: turn + "TestOneUsersErrorsTouchNobodyElse",
+			test: turn + "TestTurn_ErrorsOfOneUser",
 			from: `message: "The model could not answer. Try again in a moment.", cause: cause}`,
 			to:   `message: cause.Error(), cause: cause}`,
 		},

@@ -20,24 +20,24 @@ func callGuards() []guard {
 		},
 		{
 			name: "tools: the permission before the arguments", file: dispatch, row: "D1",
-			test: tools + "TestOrderOfACall",
+			test: tools + "TestCall_OrderOfChecks",
 			from: `if !d.user.Granted(t.grant) {
 		return Result{Outcome: Denied`, to: `if !d.user.Granted(t.grant) &&
 		t.check(json.RawMessage(c.Arguments)) == nil {
 		return Result{Outcome: Denied`,
 		},
 		{
-			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestOrderOfACall",
+			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestCall_OrderOfChecks",
 			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
 			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && d.count(t, c.ID) {`,
 		},
 		{
-			name: "tools: arguments are checked", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
+			name: "tools: arguments are checked", file: dispatch, row: "D1", test: tools + "TestCall_Outcomes",
 			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
 			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && c.Arguments == "{" {`,
 		},
 		{
-			name: "tools: a panic becomes a result", file: dispatch, row: "D1", test: tools + "TestWhatBecomesOfACall",
+			name: "tools: a panic becomes a result", file: dispatch, row: "D1", test: tools + "TestCall_Outcomes",
 			from: `if v := recover(); v != nil {`, to: `if v := error(nil); v != nil {`,
 		},
 	}
@@ -48,13 +48,13 @@ func callLimitGuards() []guard {
 	const tools, dispatch = "./shared/tool ", "shared/tool/dispatch.go"
 	return []guard{
 		{
-			name: "tools: a call has its deadline", file: dispatch, row: "D1", test: tools + "TestAToolsOwnDeadline",
+			name: "tools: a call has its deadline", file: dispatch, row: "D1", test: tools + "TestDeadline",
 			from: `context.WithTimeoutCause(ctx, t.limits.time, callTimeError{})`,
 			to:   `context.WithTimeoutCause(ctx, callTime, callTimeError{})`,
 		},
 		{
 			name: "tools: a result is bounded", file: "shared/tool/limits.go", row: "D1",
-			test: tools + "TestOrderOfACall",
+			test: tools + "TestCall_OrderOfChecks",
 			from: `bound(text, t.limits.result)`, to: `bound(text, MaxResult)`,
 		},
 		{
@@ -64,18 +64,18 @@ func callLimitGuards() []guard {
 		},
 		{
 			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1",
-			test: "./functions/turn TestACallsLimitIsTheRuns",
+			test: "./functions/turn TestTools_CallLimitOverAttempts",
 			from: `d.CountPrevious(s.events)`, to: `d.CountPrevious(nil)`,
 		},
 		{
 			name: "tools: a dispatcher is of an open context", file: dispatch, row: "A7",
-			test: tools + "TestWhoGetsNoDispatcher",
+			test: tools + "TestNewDispatcher_Refused",
 			from: `p != usercontext.Active && p != usercontext.Executing {`,
 			to:   `p != usercontext.Active && p != usercontext.Executing && len(names) > 0 {`,
 		},
 		{
 			name: "tools: no call after Close", file: dispatch, row: "A7",
-			test: tools + "TestACallOfAStoppedRunIsNotMade",
+			test: tools + "TestCall_StoppedRun",
 			from: `if ctx.Err() != nil || d.user.Context().Err() != nil {`, to: `if ctx.Err() != nil {`,
 		},
 	}
@@ -85,21 +85,21 @@ func auditedGuards() []guard {
 	const turn, file = "./functions/turn ", "functions/turn/tools.go"
 	return []guard{
 		{
-			name: "tools: the record reaches the log", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
+			name: "tools: the record reaches the log", file: file, row: "D2", test: turn + "TestTools_AuditRecords",
 			from: `d.Record = t.recordDecision`, to: `_ = t.recordDecision`,
 		},
 		{
-			name: "tools: denied calls are counted", file: file, row: "D2", test: turn + "TestEveryCallIsAudited",
+			name: "tools: denied calls are counted", file: file, row: "D2", test: turn + "TestTools_AuditRecords",
 			from: `if d.Outcome == tool.Denied {`, to: `if d.Outcome == tool.Unknown && d.Grant != "" {`,
 		},
 		{
 			name: "tools: a made-up name is content", file: "shared/tool/dispatch.go", row: "D2",
-			test: turn + "TestEveryCallIsAudited",
+			test: turn + "TestTools_AuditRecords",
 			from: `Tool: t.spec.Name, Grant: t.grant, Outcome`, to: `Tool: c.Name, Grant: t.grant, Outcome`,
 		},
 		{
 			name: "tools: calls that are never made are recorded", file: "shared/engine/run.go", row: "D2",
-			test: "./shared/engine TestCallsThatAreNotMadeAreRecorded",
+			test: "./shared/engine TestRun_SkippedCallsAreRecorded",
 			from: `r.c.Tools.RecordSkipped(called(c), tool.NotCalled)`, to: `_ = called(c)`,
 		},
 		{
@@ -110,7 +110,7 @@ func auditedGuards() []guard {
 		},
 		{
 			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2",
-			test: turn + "TestWhoseGrantsARunHas",
+			test: turn + "TestTools_GrantsOfARun",
 			from: `Grants: t.lease.Input().Grants, Limits`,
 			to:   `Grants: append(t.lease.Input().Grants, "notes"), Limits`,
 		},
@@ -151,7 +151,7 @@ func pairGuards() []guard {
 	return []guard{
 		{
 			name: "tools: each call has its result", file: file, row: "D3",
-			test: engine + "TestEveryOutcomePairsItsEvents",
+			test: engine + "TestRun_EveryOutcomeHasAResult",
 			from: `	for _, call := range calls {
 		result := <-waiting[0]
 		waiting = waiting[1:]
@@ -165,19 +165,19 @@ func pairGuards() []guard {
 		},
 		{
 			name: "tools: the number of parallel calls is limited", file: file, row: "D3", test: engine +
-				"TestASlowCallHoldsUpNobody",
+				"TestRun_SlowCall",
 			from: `places := make(chan struct{}, maxParallel)`, to: `places := make(chan struct{}, maxParallel*100)`,
 		},
 		{
 			name: "tools: a call does not wait for the call before it", file: file, row: "D3",
-			test: engine + "TestASlowCallHoldsUpNobody",
+			test: engine + "TestRun_SlowCall",
 			from: `places := make(chan struct{}, maxParallel)`, to: `places := make(chan struct{}, 1)`,
 		},
 	}
 }
 
 func answerGuards() []guard {
-	const judge, turn = "functions/message/interrupts.go", "./functions/turn TestAnAnswersCallIsPairedWhateverHappens"
+	const judge, turn = "functions/message/interrupts.go", "./functions/turn TestResponse_CallHasResultInEveryCase"
 	return []guard{
 		{
 			name: "tools: an answer has to fit its question", file: judge,
@@ -191,7 +191,7 @@ func answerGuards() []guard {
 		},
 		{
 			name: "tools: a request for input can be answered", file: "shared/tool/dispatch.go",
-			test: "./shared/tool TestWhatAHandlerMayAsk",
+			test: "./shared/tool TestInputError_Bounds",
 			from: `if _, err := resolve(q.Schema); err != nil {`,
 			to:   `if _, err := resolve(q.Schema); err != nil && t.grant == "" {`,
 		},

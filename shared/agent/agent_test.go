@@ -40,7 +40,7 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRegistry(t *testing.T) {
+func TestNewRegistry_Invalid(t *testing.T) {
 	model := scripted.New(scripted.Config{})
 	fine := agent.Agent{Name: "a", Model: model}
 	for name, agents := range map[string][]agent.Agent{

@@ -22,7 +22,7 @@ func size(messages []agui.Message) (n int) {
 }
 
 // A text of any length takes no more than the room, whatever it is cut into, and tells what is missing.
-func TestALongTextIsCut(t *testing.T) {
+func TestFolder_LongText(t *testing.T) {
 	f := agui.Folder{MaxBytes: 10_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
 		Role: agui.RoleUser, Content: "question"}}}})
@@ -66,7 +66,7 @@ func TestFolder_CutBetweenClusters(t *testing.T) {
 	}
 }
 
-func TestManyMessagesMakeRoom(t *testing.T) {
+func TestFolder_ManyMessages(t *testing.T) {
 	f := agui.Folder{MaxBytes: 20_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
 		Role: agui.RoleUser, Content: "question"}}}})
@@ -99,7 +99,7 @@ func TestManyMessagesMakeRoom(t *testing.T) {
 }
 
 // Within its room a folder holds everything, and a clone goes on for itself.
-func TestAClonedFolderGoesOnForItself(t *testing.T) {
+func TestFolder_Clone(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -141,7 +141,7 @@ func anyEvent(rng *rand.Rand) agui.Event {
 }
 
 // Whatever comes, no more than the room is held, about.
-func TestRoomBoundsWhatIsHeld(t *testing.T) {
+func TestFolder_MaxBytes(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

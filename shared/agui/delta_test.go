@@ -8,7 +8,7 @@ import (
 	"carrel/shared/agui"
 )
 
-func TestJoinedDeltasBuildTheSame(t *testing.T) {
+func TestJoin_SameMessages(t *testing.T) {
 	var joined []agui.Event
 	for _, e := range aRun() {
 		e.Timestamp = int64(len(joined) + 1)
@@ -58,7 +58,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-func TestOnlyDeltasWait(t *testing.T) {
+func TestDeferrable(t *testing.T) {
 	for _, e := range everything() {
 		want := e.Type == agui.TextMessageContent || e.Type == agui.ReasoningMessageContent ||
 			e.Type == agui.ToolCallArgs

@@ -59,7 +59,7 @@ func call(id, name, arguments string) agui.ToolCall {
 	return agui.ToolCall{ID: id, Type: "function", Function: agui.FunctionCall{Name: name, Arguments: arguments}}
 }
 
-func TestARunFoldsToWhatAClientShows(t *testing.T) {
+func TestFolder_WholeRun(t *testing.T) {
 	want := []agui.Message{
 		{ID: "u1", Role: agui.RoleUser, Content: "2+2 and 3+3?"},
 		{ID: "think", Role: agui.RoleReasoning, Content: "two sums"},
@@ -75,7 +75,7 @@ func TestARunFoldsToWhatAClientShows(t *testing.T) {
 	}
 }
 
-func TestAMessageOfTheUserIsShownOnce(t *testing.T) {
+func TestFolder_UserMessageOnce(t *testing.T) {
 	again := agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{
 		{ID: "u1", Role: agui.RoleUser, Content: "again"}, {ID: "u2", Role: agui.RoleUser, Content: "more"},
 	}}}
@@ -85,7 +85,7 @@ func TestAMessageOfTheUserIsShownOnce(t *testing.T) {
 	}
 }
 
-func TestWhereAToolCallGoes(t *testing.T) {
+func TestFolder_ParentOfToolCall(t *testing.T) {
 	user := agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
 		Role: agui.RoleUser}}}}
 	for _, c := range []struct{ name, parent, want string }{
@@ -101,7 +101,7 @@ func TestWhereAToolCallGoes(t *testing.T) {
 	}
 }
 
-func TestTextAfterACallStaysInItsMessage(t *testing.T) {
+func TestFolder_TextAfterCall(t *testing.T) {
 	got := fold(
 		agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "x", ParentMessageID: "a"},
 		agui.Event{Type: agui.TextMessageStart, MessageID: "b", Role: agui.RoleAssistant},
@@ -116,7 +116,7 @@ func TestTextAfterACallStaysInItsMessage(t *testing.T) {
 
 // A snapshot tells the messages of each run after the other: what a person agreed to has its result in the run that
 // answers. A view that took the events as they came shows it behind the call.
-func TestASnapshotsResultStandsBehindItsCall(t *testing.T) {
+func TestFolder_ResultInSnapshot(t *testing.T) {
 	call := []agui.ToolCall{{ID: "c", Type: "function", Function: agui.FunctionCall{Name: "x", Arguments: "{}"}}}
 	got := fold(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{
 		{ID: "a", Role: agui.RoleAssistant, ToolCalls: call},
@@ -133,7 +133,7 @@ func TestASnapshotsResultStandsBehindItsCall(t *testing.T) {
 	}
 }
 
-func TestEventsOfUnknownThingsChangeNothing(t *testing.T) {
+func TestFolder_UnknownIDs(t *testing.T) {
 	got := fold(
 		agui.Event{Type: agui.TextMessageContent, MessageID: "no", Delta: "x"},
 		agui.Event{Type: agui.TextMessageEnd, MessageID: "no", Metadata: json.RawMessage(`{}`)},
@@ -145,7 +145,7 @@ func TestEventsOfUnknownThingsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestMessagesAreACopy(t *testing.T) {
+func TestFolder_MessagesAreACopy(t *testing.T) {
 	var f agui.Folder
 	for _, e := range aRun() {
 		f.Add(e)

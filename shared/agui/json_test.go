@@ -23,7 +23,7 @@ func everything() []agui.Event {
 	return append(full, agui.Close(aRun()[:17])...)
 }
 
-func TestEveryEventIsEncodedWithoutNullAndComesBack(t *testing.T) {
+func TestEvent_RoundTripWithoutNull(t *testing.T) {
 	for _, e := range everything() {
 		data, err := json.Marshal(e)
 		if err != nil {
@@ -48,7 +48,7 @@ func TestEveryEventIsEncodedWithoutNullAndComesBack(t *testing.T) {
 	}
 }
 
-func TestTokensOfZeroAreSaid(t *testing.T) {
+func TestUsage_ZeroTokens(t *testing.T) {
 	data, err := json.Marshal(agui.Usage{Model: "m"})
 	if want := `{"model":"m","inputTokens":0,"outputTokens":0}`; err != nil || string(data) != want {
 		t.Errorf("have %s, want %s", data, want)

@@ -92,7 +92,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestARefusedEventIsNotCounted(t *testing.T) {
+func TestOrder_RefusedEvent(t *testing.T) {
 	var o agui.Order
 	for _, e := range brief("RUN_STARTED TEXT_MESSAGE_START:a") {
 		if err := o.Check(e); err != nil {
@@ -111,7 +111,7 @@ func TestARefusedEventIsNotCounted(t *testing.T) {
 
 // A run may die after each of its events. Closed, it must end in order, each call must have exactly one result and
 // each message that was cut must say so.
-func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
+func TestClose_RunThatDiedAnywhere(t *testing.T) {
 	whole := aRun()
 	for n := 1; n < len(whole); n++ {
 		dead := whole[:n]
@@ -158,7 +158,7 @@ func TestCloseEndsARunThatDiedAnywhere(t *testing.T) {
 
 // A worker may die after each of a run's events. What the next attempt writes first must leave nothing open but the
 // calls that may have been under way, and it must be sure which those are.
-func TestCloseAttemptKnowsWhatMayHaveBeenDone(t *testing.T) {
+func TestCloseAttempt_PendingCalls(t *testing.T) {
 	whole := aRun()
 	for n := 1; n < len(whole); n++ {
 		dead := whole[:n]
@@ -195,7 +195,7 @@ func TestCloseAttemptKnowsWhatMayHaveBeenDone(t *testing.T) {
 	}
 }
 
-func TestOpenCallsOfOtherRuns(t *testing.T) {
+func TestOpen_CallsOfOtherRuns(t *testing.T) {
 	var o agui.Open
 	o.AddCall("earlier")
 	o.AddCall("another")

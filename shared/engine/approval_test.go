@@ -80,9 +80,9 @@ func readings() map[string]reading {
 	}
 }
 
-// TestApproval_WhatMeansYes: no payload and {"approved": true} approve a call. Every other shape is rejected with its
+// TestApproval_Forms: no payload and {"approved": true} approve a call. Every other shape is rejected with its
 // field, and does not make the call even if it were admitted.
-func TestApproval_WhatMeansYes(t *testing.T) {
+func TestApproval_Forms(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	for payload, c := range readings() {
 		wrong := engine.CheckResponse(q, resolved(payload))
@@ -172,8 +172,8 @@ func TestApproval_Edited(t *testing.T) {
 	}
 }
 
-// TestQuestion_HidesNothing: what a question shows has no character that a person cannot see, and stays the same JSON.
-func TestQuestion_HidesNothing(t *testing.T) {
+// TestInterrupt_HiddenCharacters: what a question shows has no character that a person cannot see, and stays the same JSON.
+func TestInterrupt_HiddenCharacters(t *testing.T) {
 	q := question(t, "{\"say\":\"pay \u202eBob\u200b \U000E0141 نمی\u200cدانم\"}")
 	want := `{"say":"pay \u202eBob\u200b \udb40\udd41 ` + "نمی\u200cدانم" + `"}`
 	var about struct {
@@ -195,8 +195,8 @@ func TestQuestion_HidesNothing(t *testing.T) {
 	}
 }
 
-// TestApproval_SchemaYieldsToQuestions: the schemas by which arguments can be edited take no question's place.
-func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
+// TestInterrupt_SchemaYieldsToInterrupts: the schemas by which arguments can be edited take no question's place.
+func TestInterrupt_SchemaYieldsToInterrupts(t *testing.T) {
 	var deltas []engine.Delta
 	for i := range 4 {
 		deltas = append(deltas, start("other"), args(fmt.Sprintf(`{"say":"%d%s"}`, i, strings.Repeat("x", 7905))))
@@ -217,8 +217,8 @@ func TestApproval_SchemaYieldsToQuestions(t *testing.T) {
 	}
 }
 
-// TestAnswer_LooksLikeAChoice: an answer that looks like a choice is that choice, however it was typed.
-func TestAnswer_LooksLikeAChoice(t *testing.T) {
+// TestResponse_LooksLikeAChoice: an answer that looks like a choice is that choice, however it was typed.
+func TestResponse_LooksLikeAChoice(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	q.Reason, q.ResponseSchema = agui.ReasonInputRequired,
 		json.RawMessage(`{"type":"string","enum":["Zoe\u0308","Bob",7,"a","a\u200b"]}`)

@@ -37,7 +37,7 @@ func hangs(ctx context.Context, yield func(engine.Delta, error) bool) {
 	yield(engine.Delta{}, ctx.Err())
 }
 
-func TestAFailureEndsTheRunInOrder(t *testing.T) {
+func TestRun_Failures(t *testing.T) {
 	half := []engine.Delta{reasoning("x"), start("echo"), args(`{"say`)}
 	forever := []engine.Delta{start("echo"), args(`{"say":"again"}`), stop(engine.StopTools)}
 	sixty := []engine.Delta{start("echo"), args(`{"say":"` + strings.Repeat("x", 60) + `"}`), stop(engine.StopTools)}
@@ -95,7 +95,7 @@ func TestAFailureEndsTheRunInOrder(t *testing.T) {
 	}
 }
 
-func TestHowARunIsStopped(t *testing.T) {
+func TestRun_StopCauses(t *testing.T) {
 	t.Attr("row", "A3: each limit ends a run with its own error code")
 	stuck, err := tool.Define("other", "", "all", func(ctx context.Context, _ input) (string, error) {
 		<-ctx.Done()
@@ -154,7 +154,7 @@ func TestHowARunIsStopped(t *testing.T) {
 		len(causes)))
 }
 
-func TestTheCallersContextStopsItToo(t *testing.T) {
+func TestRun_CallersContextEnds(t *testing.T) {
 	for _, m := range []*model{then(hangs, text("a")), says([]engine.Delta{stop(engine.StopEnd)})} {
 		f := setUp(t, m, chat.Limits{})
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -166,7 +166,7 @@ func TestTheCallersContextStopsItToo(t *testing.T) {
 	}
 }
 
-func TestAFencedRunWritesNothingMore(t *testing.T) {
+func TestRun_LeaseLost(t *testing.T) {
 	m := then(hangs, text("a"))
 	f := setUp(t, m, chat.Limits{})
 	f.sink.fail = func(e agui.Event) error {
@@ -182,7 +182,7 @@ func TestAFencedRunWritesNothingMore(t *testing.T) {
 	}
 }
 
-func TestASinkThatFailsEndsTheRunWithoutATerminalEvent(t *testing.T) {
+func TestRun_FailingSink(t *testing.T) {
 	kinds := []agui.EventType{agui.TextMessageStart, agui.TextMessageContent, agui.TextMessageEnd, agui.ToolCallStart,
 		agui.ToolCallEnd, agui.ToolCallResult}
 	for _, kind := range kinds {
@@ -211,7 +211,7 @@ func TestASinkThatFailsEndsTheRunWithoutATerminalEvent(t *testing.T) {
 	}
 }
 
-func TestAPanicOfTheSink(t *testing.T) {
+func TestRun_PanickingSink(t *testing.T) {
 	f := setUp(t, says([]engine.Delta{text("a"), text("b"), stop(engine.StopEnd)}), chat.Limits{})
 	once := true
 	f.sink.fail = func(e agui.Event) error {

@@ -58,7 +58,7 @@ func sent(r engine.Request) string {
 }
 
 // What was under way when a worker died is made again only by a tool that is idempotent, under the same key.
-func TestCallsThatWereUnderWay(t *testing.T) {
+func TestPendingCall_PreviousAttempt(t *testing.T) {
 	for name, idempotent := range map[string]bool{"idempotent": true, "not idempotent": false} {
 		t.Run(name, func(t *testing.T) {
 			var keys []string
@@ -87,7 +87,7 @@ func TestCallsThatWereUnderWay(t *testing.T) {
 }
 
 // A person's answer is acted on, wherever the call was made in the thread.
-func TestAnsweredCalls(t *testing.T) {
+func TestResolve(t *testing.T) {
 	var keys []string
 	m := done()
 	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
@@ -136,7 +136,7 @@ func (f *fixture) runAsking() agui.Event {
 	return end
 }
 
-func TestARunEndsWithItsQuestions(t *testing.T) {
+func TestRun_EndsWithInterrupts(t *testing.T) {
 	var keys []string
 	m := asking()
 	f := setUp(t, m, chat.Limits{}, made(t, &keys).AskFirst("Really?"))
@@ -176,7 +176,7 @@ func TestARunEndsWithItsQuestions(t *testing.T) {
 }
 
 // A handler that asks for input is not called again: what the person says is the result.
-func TestAToolMayAskForInput(t *testing.T) {
+func TestRun_ToolRequestsInput(t *testing.T) {
 	schema := json.RawMessage(`{"type":"string"}`)
 	wants, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
 		return "", fmt.Errorf("wrapped: %w", &tool.InputError{Message: "Which color?", Schema: schema})
@@ -217,7 +217,7 @@ func TestAToolMayAskForInput(t *testing.T) {
 }
 
 // Questions are kept with the thread, so that there is a bound to them.
-func TestARunAsksOnlySoMuch(t *testing.T) {
+func TestRun_InterruptBounds(t *testing.T) {
 	var deltas []engine.Delta
 	for range 8 {
 		deltas = append(deltas, start("other"), args(`{"say":"`+strings.Repeat("x", 7000)+`"}`))
@@ -248,7 +248,7 @@ func TestARunAsksOnlySoMuch(t *testing.T) {
 }
 
 // After a cancel no model and no tool is called, and nobody is asked anything.
-func TestAfterACancelNothingStarts(t *testing.T) {
+func TestRun_NothingStartsAfterCancel(t *testing.T) {
 	for _, when := range []agui.EventType{agui.RunStarted, agui.TextMessageContent, agui.ToolCallEnd,
 		agui.ToolCallResult} {
 		var keys []string
@@ -285,7 +285,7 @@ func TestAfterACancelNothingStarts(t *testing.T) {
 }
 
 // No tool is called before the log holds the call, or before it is said that work may start.
-func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
+func TestRun_CallIsDurableFirst(t *testing.T) {
 	for name, c := range map[string]struct{ sync, ready error }{
 		"not durable": {sync: boom{}}, "not ready": {ready: fmt.Errorf("past: %w", chat.ErrLeaseLost)}, "fine": {},
 	} {
@@ -317,7 +317,7 @@ func TestAToolWaitsForItsCallToBeDurable(t *testing.T) {
 }
 
 // What earlier attempts used counts, and the end tells the sum.
-func TestLimitsHoldOverAttempts(t *testing.T) {
+func TestRun_LimitsOverAttempts(t *testing.T) {
 	t.Attr("row", "A3: a later attempt gets only what earlier attempts left of the limits")
 	earlier := chat.RunStats{ModelCalls: 2, ToolCalls: 3, Events: 10, OutputBytes: 100}
 	forever := func() *model {
@@ -351,7 +351,7 @@ func TestLimitsHoldOverAttempts(t *testing.T) {
 }
 
 // A run that died when it had said all is finished without another word.
-func TestAWholeAnswerIsNotAskedForAgain(t *testing.T) {
+func TestRun_CompleteAnswerInHistory(t *testing.T) {
 	m := done()
 	f := setUp(t, m, chat.Limits{})
 	f.run()

@@ -173,7 +173,7 @@ func (f *fixture) pairs(all []wanted) (ids []string) {
 
 // Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the
 // others (the sink checks the order), and its record.
-func TestEveryOutcomePairsItsEvents(t *testing.T) {
+func TestRun_EveryOutcomeHasAResult(t *testing.T) {
 	t.Attr("row", "D3: each outcome emits a complete set of call events")
 	var calls, recorded int
 	synctest.Test(t, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestEveryOutcomePairsItsEvents(t *testing.T) {
 
 // A run that is stopped in the middle gives the calls that are under way a result each, and those that wait for them
 // too.
-func TestCallsAtOnceAreStopped(t *testing.T) {
+func TestRun_StopDuringParallelCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []wanted
 		for range 15 {
@@ -248,7 +248,7 @@ func TestCallsAtOnceAreStopped(t *testing.T) {
 }
 
 // A slow call holds up nobody but itself, and so many at most are made at the same time.
-func TestASlowCallHoldsUpNobody(t *testing.T) {
+func TestRun_SlowCall(t *testing.T) {
 	t.Attr("row", "D3: calls run in parallel up to a limit, and none waits for a slow one")
 	var most, made int
 	synctest.Test(t, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestASlowCallHoldsUpNobody(t *testing.T) {
 }
 
 // What is never called is recorded too: beyond the run's limit, cut off in its arguments, or known before.
-func TestCallsThatAreNotMadeAreRecorded(t *testing.T) {
+func TestRun_SkippedCallsAreRecorded(t *testing.T) {
 	t.Attr("row", "D2: calls that were never made are recorded too")
 	calls := 0
 	known := tool.Result{Outcome: tool.Refused, Content: "no"}

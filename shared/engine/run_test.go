@@ -15,7 +15,7 @@ import (
 	"carrel/shared/tool"
 )
 
-func TestARunWithThinkingToolsAndAnAnswer(t *testing.T) {
+func TestRun_ReasoningToolsAndAnswer(t *testing.T) {
 	m := says(
 		[]engine.Delta{reasoning("hm"), reasoning("m"), text("Let "), text("me."), start("echo"), args(`{"say":`),
 			args(`"a"}`),
@@ -73,7 +73,7 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 }
 
 // The model calls both of its tools by one id. A client's view needs ids that are unique in the thread.
-func TestIDsAreUnique(t *testing.T) {
+func TestRun_UniqueIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 {
 		f := setUp(t, says([]engine.Delta{reasoning("x"), start("echo"), start("echo"), reasoning("y"),
@@ -101,7 +101,7 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
-func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
+func TestRun_OrderOfResults(t *testing.T) {
 	t.Attr("row", "D3: parallel calls return their results in order")
 	second := make(chan struct{})
 	slow, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
@@ -129,7 +129,7 @@ func TestResultsComeInTheOrderOfTheCalls(t *testing.T) {
 		strings.Count(got, "TOOL_CALL_RESULT")))
 }
 
-func TestABadCallIsAResultAndTheRunGoesOn(t *testing.T) {
+func TestRun_BadCall(t *testing.T) {
 	for _, c := range []struct{ name, args, want string }{
 		{"nothing", `{}`, `{"carrel":{"outcome":"unknown"}}`},
 		{"echo", `{"say":1}`, `{"carrel":{"outcome":"bad_arguments"}}`},
@@ -150,7 +150,7 @@ func TestABadCallIsAResultAndTheRunGoesOn(t *testing.T) {
 	}
 }
 
-func TestARunWithoutTools(t *testing.T) {
+func TestRun_WithoutTools(t *testing.T) {
 	f := setUp(t, says([]engine.Delta{start("echo"), stop(engine.StopTools)}, []engine.Delta{stop(engine.StopEnd)}),
 		chat.Limits{})
 	f.config.Tools = nil
@@ -159,7 +159,7 @@ func TestARunWithoutTools(t *testing.T) {
 	}
 }
 
-func TestACutAnswerSaysSo(t *testing.T) {
+func TestRun_CutAnswer(t *testing.T) {
 	f := setUp(t, says([]engine.Delta{text("so"), stop(engine.StopMaxTokens)}), chat.Limits{})
 	if end := f.run(); end.Outcome == nil || !strings.Contains(f.types(),
 		`TEXT_MESSAGE_END{"carrel":{"stop":"max_tokens"}}`) {
@@ -167,7 +167,7 @@ func TestACutAnswerSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
+func TestHistory_ForModel(t *testing.T) {
 	call := func(id string) agui.ToolCall {
 		return agui.ToolCall{ID: id, Type: "function", Function: agui.FunctionCall{Name: "echo", Arguments: "{}"}}
 	}
@@ -201,7 +201,7 @@ func TestTheModelIsSentAConversationItCanTake(t *testing.T) {
 }
 
 // An event has to fit in a record of the log, whatever the model sends at once.
-func TestWhatIsLongIsStreamedInPieces(t *testing.T) {
+func TestAnswer_LongDelta(t *testing.T) {
 	long := strings.Repeat("xä", 50_000)
 	arguments := `{"say":"` + long[:90_000] + `"}`
 	m := says([]engine.Delta{reasoning(long), text(long), start(strings.Repeat("n", 10_000)), start("echo"),
@@ -222,7 +222,7 @@ func TestWhatIsLongIsStreamedInPieces(t *testing.T) {
 	}
 }
 
-func TestWhatARunNeeds(t *testing.T) {
+func TestRun_IncompleteConfig(t *testing.T) {
 	if _, err := engine.Run(context.Background(), engine.Config{}); err == nil {
 		t.Error("ran without user, model and sink")
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Whether a call may be made at all is looked at before a person is asked.
-func TestAPersonIsAskedLast(t *testing.T) {
+func TestCall_QuestionIsTheLastCheck(t *testing.T) {
 	called := 0
 	count := func(_ context.Context, in order) (string, error) {
 		called++
@@ -54,7 +54,7 @@ func TestAPersonIsAskedLast(t *testing.T) {
 	}
 }
 
-func TestWhatAToolIsDeclaredDoesNotChangeIt(t *testing.T) {
+func TestTool_BuildersReturnCopies(t *testing.T) {
 	plain := define(t, "order", echo)
 	plain.AskFirst("Order it?")
 	plain.Idempotent()
@@ -99,7 +99,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 // Somebody else's run of the same id, with a call of the same id, has another key: where it is handed on to, one user's
 // call is never taken for a repetition of another's.
-func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
+func TestIdempotencyKey_TwoUsers(t *testing.T) {
 	t.Attr("row", "D4: a call's idempotency key contains its user")
 	keys := map[string]bool{}
 	again := define(t, "order", func(ctx context.Context, _ order) (string, error) {
@@ -130,7 +130,7 @@ func TestIdempotencyKeysOfTwoUsers(t *testing.T) {
 }
 
 // A question that cannot be shown is none.
-func TestWhatAHandlerMayAsk(t *testing.T) {
+func TestInputError_Bounds(t *testing.T) {
 	for name, c := range map[string]struct {
 		input tool.InputError
 		want  tool.Outcome

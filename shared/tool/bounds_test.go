@@ -14,7 +14,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-func TestAResultIsBounded(t *testing.T) {
+func TestResult_Bounded(t *testing.T) {
 	uc := contextOf(t, "order")
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", func(_ context.Context, in order) (string, error) {
@@ -32,7 +32,7 @@ func TestAResultIsBounded(t *testing.T) {
 }
 
 // A result must fit in an event whatever it consists of: an event is at most 256 KB of JSON.
-func TestAResultIsBoundedAsJSON(t *testing.T) {
+func TestResult_BoundedAsJSON(t *testing.T) {
 	t.Attr("row", "D1: a result's size is bounded, counted as JSON")
 	for _, piece := range []string{"<", "\x00", "\u2028", `"`, "\n", "ä", "𝄞"} {
 		uc := contextOf(t, "order")
@@ -87,7 +87,7 @@ func TestResult_CutBetweenClusters(t *testing.T) {
 	}
 }
 
-func TestACallEndsWhenItMust(t *testing.T) {
+func TestCall_EndsWithContextOrDeadline(t *testing.T) {
 	t.Attr("row", "D1: a call ends at its deadline or when its run is stopped")
 	cancelled := errors.New("cancelled")
 	ended := 0
@@ -141,7 +141,7 @@ func TestACallEndsWhenItMust(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d ways to end, with handlers that heed their context and such that do not", ended))
 }
 
-func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
+func TestCall_StoppedRun(t *testing.T) {
 	t.Attr("row", "A7: a stopped run calls no tool")
 	made := false
 	uc := contextOf(t, "order")
@@ -161,7 +161,7 @@ func TestACallOfAStoppedRunIsNotMade(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("the call got %q, the handler was called: %v", got.Outcome, made))
 }
 
-func TestAHandlerThatStaysIsNamedByClose(t *testing.T) {
+func TestClose_NamesRemainingHandler(t *testing.T) {
 	t.Attr("row", "A7: Close names a tool handler that does not return")
 	var said error
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Without the grant, spelled as it is, a tool is neither shown nor called.
-func TestDefaultDeny(t *testing.T) {
+func TestDispatcher_DefaultDeny(t *testing.T) {
 	t.Attr("row", "D2: a tool that is not granted is denied")
 	called, denied := 0, 0
 	handle := func(context.Context, order) (string, error) { called++; return "", nil }
@@ -40,7 +40,7 @@ func TestDefaultDeny(t *testing.T) {
 }
 
 // Whatever comes of a call, it has one record, which says so.
-func TestEveryCallIsDecided(t *testing.T) {
+func TestDispatcher_RecordsEveryCall(t *testing.T) {
 	t.Attr("row", "D2: every decision is recorded")
 	fails := func(err error) func(context.Context, order) (string, error) {
 		return func(context.Context, order) (string, error) { return "", err }

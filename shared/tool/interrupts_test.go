@@ -8,7 +8,7 @@ import (
 	"carrel/shared/tool"
 )
 
-func TestWhatFitsAsAnAnswer(t *testing.T) {
+func TestCheckResponse(t *testing.T) {
 	city := `{"type":"object","properties":{"city":{"type":"string","minLength":1},"days":{"type":"integer"}},` +
 		`"required":["city"],"additionalProperties":false}`
 	for name, c := range map[string]struct{ schema, answer, wrong string }{

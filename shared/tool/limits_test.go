@@ -18,7 +18,7 @@ import (
 
 // A call that is wrong in several ways is told the first of them, in the order that Call documents, and nothing of what
 // comes behind: not the schema of a tool that is not granted, no question about a call that cannot be made.
-func TestOrderOfACall(t *testing.T) {
+func TestCall_OrderOfChecks(t *testing.T) {
 	t.Attr("row", "D1: the steps of a call run in order")
 	made, tried := 0, 0
 	once := define(t, "order", func(ctx context.Context, in order) (string, error) {
@@ -117,7 +117,7 @@ func TestCallsPerRun(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d of %d calls at once were let through, in 3 runs with 3, 1 and 0 calls left", allowed, tried))
 }
 
-func TestAToolsOwnDeadline(t *testing.T) {
+func TestDeadline(t *testing.T) {
 	t.Attr("row", "D1: a tool has a deadline of its own")
 	var took []time.Duration
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestAToolsOwnDeadline(t *testing.T) {
 }
 
 // The builders give another tool and leave the one that they are called on.
-func TestLimitsAreOfTheToolThatHasThem(t *testing.T) {
+func TestLimits_BuildersReturnCopies(t *testing.T) {
 	plain := define(t, "order", func(_ context.Context, in order) (string, error) { return in.Item, nil })
 	plain.CallsPerRun(1).Deadline(1).ResultBytes(1)
 	uc := contextOf(t, "order")
@@ -153,7 +153,7 @@ func TestLimitsAreOfTheToolThatHasThem(t *testing.T) {
 	}
 }
 
-func TestLimitsThatCannotBe(t *testing.T) {
+func TestLimits_OutOfRange(t *testing.T) {
 	plain := define(t, "order", echo)
 	for name, c := range map[string]struct {
 		tool tool.Tool
@@ -175,7 +175,7 @@ func TestLimitsThatCannotBe(t *testing.T) {
 }
 
 // What is not called is recorded too, without what it says.
-func TestNote(t *testing.T) {
+func TestRecordSkipped(t *testing.T) {
 	uc := contextOf(t, "order")
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", echo))

@@ -66,7 +66,7 @@ func dispatcher(tb testing.TB, uc *usercontext.Context, tools ...tool.Tool) *too
 
 const good = `{"item":"book","count":2}`
 
-func TestWhatBecomesOfACall(t *testing.T) {
+func TestCall_Outcomes(t *testing.T) {
 	t.Attr("row", "D1: each outcome of a call")
 	tests := []struct {
 		name, tool, arguments string
@@ -142,7 +142,7 @@ func recorded(t *testing.T, decisions []tool.Decision, name string, outcome tool
 	}
 }
 
-func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
+func TestSpecs(t *testing.T) {
 	t.Attr("row", "D2: a model is shown exactly the tools that its run may call")
 	uc := contextOf(t, "third", "order")
 	defer uc.Close(context.Background())
@@ -169,7 +169,7 @@ func TestSpecsAreWhatTheRunMayCall(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeATool(t *testing.T) {
+func TestDefine_Invalid(t *testing.T) {
 	fine := define(t, "order", echo)
 	free, err := tool.Define("free", "", "", echo)
 	if err != nil {
@@ -199,7 +199,7 @@ func TestWhatCannotBeATool(t *testing.T) {
 }
 
 // A run's own tools go into a registry of its own.
-func TestWithMoreTools(t *testing.T) {
+func TestRegistry_With(t *testing.T) {
 	frozen, err := tool.NewRegistry(define(t, "a", echo))
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestWithMoreTools(t *testing.T) {
 	}
 }
 
-func TestWhoGetsNoDispatcher(t *testing.T) {
+func TestNewDispatcher_Refused(t *testing.T) {
 	t.Attr("row", "A7: a dispatcher needs a live context")
 	registry, err := tool.NewRegistry(define(t, "order", echo))
 	if err != nil {
@@ -242,7 +242,7 @@ func TestWhoGetsNoDispatcher(t *testing.T) {
 	}
 }
 
-func TestAThousandDispatchersAtOnce(t *testing.T) {
+func TestDispatcher_ThousandAtOnce(t *testing.T) {
 	t.Attr("row", "A7: 1,000 dispatchers made at once each serve their own user")
 	t.Attr("amount", "1000 dispatchers")
 	registry, err := tool.NewRegistry(define(t, "order", echo), define(t, "other", echo))

@@ -10,7 +10,7 @@ import (
 )
 
 // What results demand is done only where the script says that it obeys, and only as often.
-func TestItObeysResults(t *testing.T) {
+func TestObey(t *testing.T) {
 	model := scripted.New(scripted.Config{Pace: -1})
 	call := func(id, name string) agui.Message {
 		return agui.Message{Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{{ID: id,

@@ -13,7 +13,7 @@ import (
 )
 
 // What the assistant makes of a message: the tool that it calls, with its arguments.
-func TestWishes(t *testing.T) {
+func TestRequestedTool(t *testing.T) {
 	offered := []string{"ask", "clock", "notes_clear", "notes_delete", "notes_list", "notes_save", "notes_search"}
 	for message, want := range map[string]string{
 		"note: Buy milk: 2 l":               `notes_save {"text":"Buy milk: 2 l"}`,

@@ -122,7 +122,7 @@ func talk(t *testing.T, questions ...string) (*conversation, agui.Event) {
 	return c, end
 }
 
-func TestWhatAPersonSees(t *testing.T) {
+func TestConversation(t *testing.T) {
 	for _, c := range []struct{ question, want string }{
 		{"what is 12*(3+4)?", "assistant: Let me calculate 12*(3+4) for you.\n" +
 			`call: calculator{"expression":"12*(3+4)"}` + "\ntool: 84\nassistant: 12*(3+4) = 84"},
@@ -168,7 +168,7 @@ func TestWhatAPersonSees(t *testing.T) {
 	}
 }
 
-func TestALaterQuestionIsAnsweredForItself(t *testing.T) {
+func TestStream_LaterQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := talk(t, "2+2", "hello", "what is 3*3?", "/call calculator {\"expression\":\"1+1\"}\n/say end")
 		for _, want := range []string{"2+2 = 4\nuser: hello\nassistant: You wrote", "assistant: 3*3 = 9\nuser",
@@ -180,7 +180,7 @@ func TestALaterQuestionIsAnsweredForItself(t *testing.T) {
 	})
 }
 
-func TestAUserWithoutTheGrantIsToldSo(t *testing.T) {
+func TestStream_ToolNotOffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &conversation{sink: sink{t: t}}
 		c.ask("2+2")
@@ -194,7 +194,7 @@ func TestAUserWithoutTheGrantIsToldSo(t *testing.T) {
 	})
 }
 
-func TestHowItFails(t *testing.T) {
+func TestFail(t *testing.T) {
 	for how, want := range map[string]string{
 		"model": engine.CodeModel, "late": engine.CodeModel, "panic": engine.CodeInternal, "filtered": engine.CodeModel,
 		"tool": "", "cut": "",
@@ -239,7 +239,7 @@ func TestPace(t *testing.T) {
 	})
 }
 
-func TestItStopsWhenItsCallEnds(t *testing.T) {
+func TestStream_StopsWithItsContext(t *testing.T) {
 	for _, script := range []string{"/stream 200 50", "/stream 1 50\n/wait 4000", "hello",
 		"/stream 1 50\n/wait 1000\n/fail panic"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -254,7 +254,7 @@ func TestItStopsWhenItsCallEnds(t *testing.T) {
 	}
 }
 
-func TestItReportsItsContextsError(t *testing.T) {
+func TestStream_ContextError(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	n := 0

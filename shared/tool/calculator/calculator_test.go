@@ -66,7 +66,7 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-func TestRefusalsPointAtTheirCause(t *testing.T) {
+func TestEvaluate_RefusalNamesPosition(t *testing.T) {
 	for _, c := range []struct{ expression, want string }{
 		{"", "the expression is empty"},
 		{" \n", "the expression is empty"},
@@ -110,7 +110,7 @@ func TestRefusalsPointAtTheirCause(t *testing.T) {
 	}
 }
 
-func TestAsATool(t *testing.T) {
+func TestNew(t *testing.T) {
 	made, err := calculator.New()
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,7 @@ func TestEvaluate_Random(t *testing.T) {
 }
 
 // An expression of the longest length takes no more than a moment, whatever stands in it.
-func TestEvaluate_TakesAMoment(t *testing.T) {
+func TestEvaluate_Duration(t *testing.T) {
 	for _, c := range []string{
 		strings.Repeat("(1/7)^1000+(1/11)^999+(1/13)^998+", 14) + "1",
 		strings.Repeat("1.123456789^1000*0.890123^1000*", 16) + "1",

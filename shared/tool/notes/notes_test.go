@@ -110,7 +110,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-func TestNotesNeedTheirGrant(t *testing.T) {
+func TestNotes_WithoutGrant(t *testing.T) {
 	d := dispatcher(t, &book{}, "clock")
 	if len(d.Specs()) > 0 {
 		t.Errorf("offered: %+v", d.Specs())
@@ -124,7 +124,7 @@ func TestNotesNeedTheirGrant(t *testing.T) {
 }
 
 // What cannot be undone is done only once a person has agreed.
-func TestNotesAreDeletedOnlyWhenAPersonAgrees(t *testing.T) {
+func TestNotes_DeleteNeedsApproval(t *testing.T) {
 	b := &book{notes: []chat.Note{{ID: 1, Text: "a"}, {ID: 2, Text: "b"}}}
 	d := dispatcher(t, b, notes.Grant)
 	for _, number := range []string{"1", "2"} { // deleting one by one asks too
