@@ -30,8 +30,8 @@ func resumes(run, answer string) string {
 		`"resume":[{"interruptId":"i1",%s}]}`, run, answer)
 }
 
-// An answer that does not fit its question is refused with what is wrong; the question stays open, nothing is stored,
-// and the next answer, even under the same id, is taken.
+// A response that does not fit its interrupt is refused with the reason. The interrupt stays open and nothing is stored
+// or started.
 func TestRun_ResponseMustFitInterrupt(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")
@@ -59,15 +59,14 @@ func TestRun_ResponseMustFitInterrupt(t *testing.T) {
 		t.Errorf("after wrong answers %q is open", idsOf(g.ready.Interrupts))
 	}
 	if strings.Contains(r.log.String(), "hunter2") {
-		t.Errorf("the log tells what was answered: %s", &r.log)
+		t.Errorf("the log holds the response: %s", &r.log)
 	}
 	w.answers(resumes("r2", `"status":"resolved","payload":{"city":"Bern"}`),
 		`{"type":"accepted","requestId":"q","runId":"r2","threadId":"t","state":"running"}`)
 	t.Attr("figure", fmt.Sprintf("%d answers that do not fit were refused, and the question stayed open", len(wrong)))
 }
 
-// What needs no answer that fits: a refusal. A yes that is none is no yes, and neither is anything else that is not
-// understood: it is rejected with its field, nothing is stored and the question stays open.
+// A refusal needs no response that fits. An approval with another value than yes is treated as a refusal.
 func TestRun_ResponsesThatNeedNotFit(t *testing.T) {
 	for answer, field := range map[string]string{
 		`"status":"cancelled"`:                                           "",

@@ -42,8 +42,7 @@ func (r *rig) counted() map[string]float64 {
 	return sums
 }
 
-// Every frame that is refused is counted, and the log says which user, by a hash, and which code; what was in it is not
-// there. One that is answered is not counted.
+// Each refused frame is counted. The log has the hash of the user and the code, and not the content of the frame.
 func TestFrame_RefusalsAreCounted(t *testing.T) {
 	t.Attr("row", "E2: a rejected frame is counted")
 	r := newRig(t)
@@ -158,7 +157,7 @@ func TestHello_LargeFrames(t *testing.T) {
 	}
 	g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`)
 	if len(g.ready.Queued) != 5 || g.ready.Queued[4].Messages[0].Content != question {
-		t.Errorf("ready tells of %d runs that wait", len(g.ready.Queued))
+		t.Errorf("ready lists %d queued runs", len(g.ready.Queued))
 	}
 	if !slices.EqualFunc(g.events, said, func(a, b agui.Event) bool { return text(t, a) == text(t, b) }) {
 		t.Errorf("%d events came, not as they were", len(g.events))
@@ -188,7 +187,7 @@ func text(t *testing.T, e agui.Event) string {
 	return string(b)
 }
 
-// A page of what was said ends at 1 MB, and the next one goes on where it ended.
+// A page of messages ends at 1 MB, and the next page continues there.
 func TestHistory_LargeMessages(t *testing.T) {
 	campaign.Only(t, "it writes several megabytes of messages")
 	r := newRig(t)
@@ -217,7 +216,7 @@ func TestHistory_LargeMessages(t *testing.T) {
 	}
 }
 
-// A log record that cannot be read is told like one that is no longer kept: nobody is left with a gap for ever.
+// A log record that cannot be read is treated like a deleted one, so no client keeps a gap forever.
 func TestHello_UnreadableLog(t *testing.T) {
 	r := newRig(t)
 	table, spoil := gatewaytest.TableAndSpoiler(t,
@@ -243,7 +242,7 @@ func TestHello_UnreadableLog(t *testing.T) {
 	}
 }
 
-// A replay ends where its connection has gone elsewhere, its token is past, or nobody takes it.
+// A replay ends when the connection watches another thread, its token has expired, or it no longer exists.
 func TestReplay_EndsEarly(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")
@@ -261,7 +260,7 @@ func TestReplay_EndsEarly(t *testing.T) {
 	all := after(-1, nil)
 	w.life = 5 * time.Second
 	if n := after(5, func() { r.at = r.at.Add(6 * time.Second) }); n != 5 {
-		t.Errorf("%d posts, 5 of them before the token was past", n)
+		t.Errorf("%d posts, 5 of them before the token expired", n)
 	}
 	w.life = time.Hour
 	if n := after(5, func() { r.poster.(*turning).fails = chat.ErrGone }); n != 5 {
@@ -276,7 +275,7 @@ func TestReplay_EndsEarly(t *testing.T) {
 	}
 }
 
-// What TTL has deleted is told as well as what it is yet to delete.
+// Records that TTL has deleted, and expired records that it has not deleted yet, are treated alike.
 func TestHello_CursorBeforeDeletedRecords(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")

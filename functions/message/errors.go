@@ -107,7 +107,7 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 	return no
 }
 
-// fieldOf is the field of the frame that holds what is wrong with an answer.
+// fieldOf returns the field of the frame that holds the faulty response.
 func fieldOf(f *wire.Run, wrong *store.InterruptedError) string {
 	for i, answer := range f.Resume {
 		if answer.InterruptID == wrong.Interrupt {

@@ -28,7 +28,7 @@ const (
 	served   verdict = iota
 	shed             // the frame is dropped before any request; the client repeats it
 	flooded          // the frame turns the user's frames into a flood
-	flooding         // the frame is over the limit during a known flood
+	flooding         // the frame exceeds the limit during a known flood
 )
 
 // ownerHash identifies a user in memory. It is a one-way hash and cannot be turned back into a User.

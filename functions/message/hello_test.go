@@ -60,7 +60,7 @@ func TestHello_UnknownThread(t *testing.T) {
 			`"limits":{"frameBytes":32768,"textBytes":24576,"messages":8,"runs":5,"queued":20,"connections":10},`+
 			fmt.Sprintf(`"reconnectInMs":%d}`, r.at.Truncate(time.Second).Add(59*time.Minute).Sub(r.at).Milliseconds()))
 	if g := w.hello(`{"type":"hello","n":2,"threadId":"t","cursor":{"epoch":"gone","seq":7}}`); g.ready.Recovered {
-		t.Error("a cursor of a thread that is gone was recovered")
+		t.Error("the cursor of a deleted thread was recovered")
 	}
 	w.answers(`{"type":"threads"}`, `{"type":"threads","threads":[],"more":false}`)
 
@@ -138,7 +138,7 @@ func TestHello_ReplayOrSnapshot(t *testing.T) {
 	}
 }
 
-// What the log no longer keeps is restated, and told as such.
+// Events that the log no longer keeps come as a snapshot, and ready says so.
 func TestHello_AfterRetention(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")

@@ -106,14 +106,14 @@ func TestRun_ThreadAwaitsInput(t *testing.T) {
 		}
 	}
 	if no := bob.rejected(answering("r2", "i1", "i2")); len(no.Interrupts) != 0 || no.Message != answered {
-		t.Errorf("somebody else was told %+v", no)
+		t.Errorf("another user received %+v", no)
 	}
 
 	// Of two that answer one wins, and its repeat is answered like the first frame.
 	accepted := `{"type":"accepted","requestId":"q","runId":"r3","threadId":"t","state":"running"}`
 	w.answers(answering("r3", "i1", "i2"), accepted)
 	if no := other.rejected(answering("r4", "i1", "i2")); len(no.Interrupts) != 0 || no.Message != answered {
-		t.Errorf("who lost was told %+v", no)
+		t.Errorf("the second response was answered %+v", no)
 	}
 	w.answers(answering("r3", "i1", "i2"), accepted)
 	in, err := w.store().Input(t.Context(), "r3")
@@ -123,13 +123,13 @@ func TestRun_ThreadAwaitsInput(t *testing.T) {
 	}
 	if g := other.hello(`{"type":"hello","n":4,"threadId":"t"}`); len(g.ready.Interrupts) != 0 ||
 		len(g.snapshot.Interrupts) != 0 {
-		t.Errorf("what is answered is listed still: %+v", g.ready.Interrupts)
+		t.Errorf("an answered interrupt is still listed: %+v", g.ready.Interrupts)
 	}
 	w.does("r3", "done", true)
 	w.answers(answering("r3", "i1", "i2"), strings.ReplaceAll(accepted, "running", "ended"))
 }
 
-// The row of a thread may be older than the log that is read after it: what is asked follows the log.
+// The row of a thread may be older than the log that is read after it. The open interrupts are those of the log.
 func TestHello_InterruptsFollowLog(t *testing.T) {
 	open := []agui.Interrupt{question("i1", time.Time{})}
 	ends := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt,
@@ -195,7 +195,7 @@ func TestRuns_Pages(t *testing.T) {
 	w.answers(`{"type":"runs","before":"r2"}`, wrong)
 	got := r.window("bob", "w2=").send(fmt.Sprintf(`{"type":"runs","before":%q}`, next))[0].(*wire.RunList)
 	if len(got.Runs) != 0 || got.More {
-		t.Errorf("somebody else's runs are %+v", got)
+		t.Errorf("the other user's runs are %+v", got)
 	}
 	t.Attr("figure", fmt.Sprintf("%d pages right; somebody else sees %d runs", pages, len(got.Runs)))
 }
@@ -216,6 +216,6 @@ func TestRun_TooManyRuns(t *testing.T) {
 		`{"type":"accepted","requestId":"c","runId":"r9","state":"ended"}`)
 	r.at = r.at.Add(time.Minute)
 	if got := w.send(second)[0]; got.(*wire.Accepted).State != "queued" {
-		t.Errorf("after the time that was told: %+v", got)
+		t.Errorf("after the returned time: %+v", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"carrel/shared/monitor"
 )
 
-// An answer that takes its time goes by a record that was read within the last second: it ends where that is another's,
-// which is a violation, or gone, or about another thread.
+// A long answer is checked by a record that was read within the last second. It ends when the record belongs to another
+// user, which is a violation, is deleted, or watches another thread.
 func TestAnswer_RecordChangesDuringReplay(t *testing.T) {
 	t.Attr("row", "C2: a long answer follows its connection's record")
 	r := newLongRig(t)
@@ -39,7 +39,7 @@ func TestAnswer_RecordChangesDuringReplay(t *testing.T) {
 	}
 	all := after(func() {})
 	if all < 10 {
-		t.Fatalf("%d posts are no long answer", all)
+		t.Fatalf("%d posts are not a long answer", all)
 	}
 	if posts := after(remove); posts != 3 {
 		t.Errorf("%d posts, 3 of them before it had gone", posts)
@@ -74,7 +74,7 @@ func TestAnswer_RecordChangesDuringReplay(t *testing.T) {
 		"another thread or was another user's, and none after", all))
 }
 
-// What is told to all windows passes over a row that is another's, and records it.
+// A broadcast leaves out a listed connection of another user, and records the violation.
 func TestBroadcast_ConnectionOfAnotherUser(t *testing.T) {
 	r := newLongRig(t)
 	alice, bob := r.window("alice", "w1="), r.window("bob", "w2=")
@@ -85,15 +85,15 @@ func TestBroadcast_ConnectionOfAnotherUser(t *testing.T) {
 	r.log.Reset()
 	alice.send(`{"type":"rename","threadId":"t","title":"for alice only"}`)
 	if got := r.edge.Frames("w2="); len(got) > 0 {
-		t.Errorf("bob was told %+v", got)
+		t.Errorf("bob received %+v", got)
 	}
 	if got := r.violations(monitor.ConnectionRecord, alice.user); got != 1 {
 		t.Errorf("%d violations", got)
 	}
 }
 
-// A frame may come behind its connection's $disconnect. It makes the connection's records again, and takes them away
-// when nobody can be answered: no user keeps a window, or an owner record, that was closed long since.
+// A frame may be handled after the $disconnect of its connection. It writes the records of the connection again, and
+// deletes them when the answer cannot be posted.
 func TestAnswer_GoneConnectionLeavesNoRecords(t *testing.T) {
 	r := newRig(t)
 	r.poster = &turning{rig: r, fails: chat.ErrGone}

@@ -128,10 +128,10 @@ func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 	return metrics
 }
 
-// Every type of frame of one user's on a connection that is recorded for another posts nothing, changes nothing, and is
-// a violation, which is written by the time that the function answers: so is a frame that is none, and one of a past
-// token. The connection's row among alice's own, a copy of it among bob's, and that copy without an owner record
-// disagree alike.
+// A frame of one user on a connection that is recorded for another posts nothing, changes nothing, and is a violation,
+// which is written before the function returns. This holds for every type of frame, for a frame that cannot be decoded,
+// and for an expired token. The cases are: the row is among alice's own, a copy of it is among bob's, and that copy has
+// no owner record.
 func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 	t.Attr("row", "C5: each frame must come from its connection's user")
 	t.Attr("row", "E2: a frame on another user's connection is recorded")
@@ -186,8 +186,8 @@ func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 			refused, len(frames), refused, longest.Milliseconds()))
 }
 
-// A connection whose records are missing, expired or of before they said whose they are, is nobody else's: it is
-// answered, or closed, so that its client connects again.
+// A connection whose records are missing, expired or without an owner belongs to no other user. Its frame is answered,
+// or it is closed so that its client connects again.
 func TestFrame_MissingRecordIsNoViolation(t *testing.T) {
 	t.Attr("row", "E2: a missing record is no violation")
 	r := newLongRig(t)

@@ -154,7 +154,7 @@ func cursor(w window, at chat.Seq) string {
 	return fmt.Sprintf(`{"type":"hello","n":9,"threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, w.epoch(), at)
 }
 
-// A thread costs what is missed of it, however long it is.
+// A resume costs as much as the client missed, however long the thread is.
 func TestHello_CostOfLongThread(t *testing.T) {
 	campaign.Only(t, "it writes a log of many thousand records")
 	r := newLongRig(t)
@@ -206,7 +206,7 @@ func (s slowly) Post(ctx context.Context, m lasthop.Message) error {
 	return s.edge.Post(ctx, m)
 }
 
-// What one hello has no time for the next one brings, and nothing comes twice but what the record at the cursor has.
+// The next hello brings what one hello had no time for. Only the record at the cursor comes twice.
 func TestHello_ReplayTimeIsOver(t *testing.T) {
 	r := newLongRig(t)
 	w := r.window("alice", "w1=")

@@ -23,7 +23,7 @@ func TestRename(t *testing.T) {
 		`{"type":"thread","threadId":"t","title":"My `+
 			`plan","status":"running","created":{now},"updated":{now+1},"used":{now},"head":0}`)
 	if got := r.edge.Frames(other.id); len(got) != 1 || got[0].(*wire.Thread).Title != "My plan" {
-		t.Errorf("the other window was told %+v", got)
+		t.Errorf("the other window received %+v", got)
 	}
 	w.does("r1", "hello", true)
 	w.send(strings.ReplaceAll(hi, "r1", "r2"))
@@ -51,7 +51,7 @@ func TestDelete(t *testing.T) {
 	w.answers(`{"type":"delete","requestId":"q","threadId":"t"}`, `{"type":"done","requestId":"q","threadId":"t"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`, gone)
 	if got := r.edge.Frames(other.id); len(got) != 1 || !got[0].(*wire.Thread).Deleted {
-		t.Errorf("the other window was told %+v", got)
+		t.Errorf("the other window received %+v", got)
 	}
 	if run, err := w.store().Run(t.Context(), "r1"); err != nil || !run.CancelRequested {
 		t.Errorf("the running run: %+v, %v", run, err)

@@ -47,8 +47,8 @@ type logReplay struct {
 }
 
 // replay posts the log from v.from to v.head, page by page. Later events are posted by the run that appends them. It
-// ends early if the connection cannot be reached, has said another hello, or the time is over. The client then requests
-// what it still lacks.
+// ends early if the connection cannot be reached, has said another hello, or replayTime has passed. The client then
+// requests the rest.
 func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
 	p := &logReplay{request: r, hello: f, view: v, last: v.from, until: r.now().Add(replayTime)}
 	defer p.measure()
@@ -68,7 +68,7 @@ func (r *request) replay(ctx context.Context, f *wire.Hello, v view) error {
 	return nil
 }
 
-// post posts one page. It reports false if the connection could not be reached or the time is over.
+// post posts one page. It reports false if the connection could not be reached or replayTime has passed.
 func (p *logReplay) post(ctx context.Context, page []store.Record) (reached bool, err error) {
 	for _, frame := range joined(p.view.thread, page) {
 		if now := p.now(); !now.Before(p.until) || !now.Before(p.in.TokenExpires) {
@@ -82,7 +82,7 @@ func (p *logReplay) post(ctx context.Context, page []store.Record) (reached bool
 	return true, nil
 }
 
-// superseded reports whether the connection has sent a later hello or run, which is answered by itself.
+// superseded reports whether the connection has sent a later hello or run, which has an answer of its own.
 func (p *logReplay) superseded(ctx context.Context) (bool, error) {
 	c, err := p.ownConnection(ctx)
 	return c.N > p.hello.N, err

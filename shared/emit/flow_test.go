@@ -133,12 +133,12 @@ func TestEmitter_SlowConnection(t *testing.T) {
 			t.Errorf("the slow connection got %q", said(got))
 		}
 		if n := len(edge.Got["slow"]); n > 3 {
-			t.Errorf("the slow connection took %d posts: what waits is to go as one", n)
+			t.Errorf("the slow connection took %d posts: queued records must be joined", n)
 		}
 	})
 }
 
-// Whoever cannot keep up is cut off, not the run; a new hello (a higher n) brings it back.
+// A connection that cannot keep up is cut, and the run continues. A new hello (with a higher n) restores it.
 func TestEmitter_FullQueue(t *testing.T) {
 	t.Attr("row", "C3: a full queue closes its connection and leaves the run alone")
 	synctest.Test(t, func(t *testing.T) {
@@ -190,12 +190,12 @@ func TestEmitter_LateConnection(t *testing.T) {
 			t.Errorf("a late connection got %q, want the last record", types(got))
 		}
 		if _, ok := edge.Got["late"][0].(*wire.Thread); !ok {
-			t.Errorf("a late connection was not told the thread's state: %T", edge.Got["late"][0])
+			t.Errorf("a late connection received no row of the thread: %T", edge.Got["late"][0])
 		}
 		edge.Put(conn("last")) // fault 41: between the last list and the last append
 		r.end(t)
 		if got := edge.Events(t, "last", 3); types(got) != "RUN_FINISHED" {
-			t.Errorf("who came before the end got %q, want the end", types(got))
+			t.Errorf("the connection that came before the end got %q, want the end", types(got))
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/gateway"
 )
 
-// EraseUser names nobody but by the invocation's tenant, and both ends agree on what it is.
+// The event that erases a user names the user only by the tenant of the invocation. Invoker and ParseTurn agree on it.
 func TestEraseUser(t *testing.T) {
 	alice := chattest.User(t, "alice")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{TenantID: alice.Key()})

@@ -125,7 +125,7 @@ func TestPost_GoneAndSlow(t *testing.T) {
 	}
 }
 
-// Whoever posts decides whether a slow client is worth waiting for; what fails on the way is repeated, soon.
+// The SDK retries transport failures, and leaves the retry of throttled posts to the caller.
 func TestPost_SDKRetries(t *testing.T) {
 	c, err := awsenv.Config(environment(nil))
 	if err != nil {

@@ -25,7 +25,7 @@ type audience struct {
 	expired bool          // the frame says that the token has expired, so the token may be
 }
 
-// NewFrame returns a frame that the server sends by itself. Events and Ended are for the connections that watch their
+// NewFrame returns a frame that is not an answer. Events and Ended are for the connections that watch their
 // thread, every other frame is for all connections of the user.
 func NewFrame(f wire.ServerFrame) *Frame {
 	var thread chat.ThreadID

@@ -20,8 +20,8 @@ type Reader struct {
 }
 
 // Read lists the user's connections within MaxAge: a later answer would be too old to post by. It reports each listed
-// connection of another user, which is an isolation violation. A record that names no owner is no violation. The check
-// of a Sender refuses both.
+// connection of another user, which is an isolation violation. A record without an owner is not reported. The check of
+// a Sender refuses both.
 func (r *Reader) Read(ctx context.Context) ([]Record, error) {
 	readAt := r.Now()
 	limited, cancel := context.WithTimeout(ctx, MaxAge)

@@ -22,8 +22,8 @@ import (
 // maxAge is how old a list may be when a post begins: 1 s between two lists, and 0.25 s for the next list.
 const maxAge = 1250 * time.Millisecond
 
-// Nothing is posted by a list that is too old. While there is no newer one live delivery stands still; what was queued
-// goes on by the next list, to those who are still there.
+// Nothing is posted by a list that is too old. Live delivery pauses until there is a newer list. Then the queued events
+// go to the connections that are still listed.
 func TestEmitter_OldList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("stays"), conn("leaves"), conn("switches"))
@@ -61,7 +61,7 @@ func TestEmitter_OldList(t *testing.T) {
 				"within 0.3 s of the first list that comes", paused))
 		if got := edge.Events(t, "stays", 0); types(got[len(got)-1:]) != "RUN_FINISHED" ||
 			chat.Seq(len(got)) != chat.Seq(len(r.log.all())) {
-			t.Errorf("who stayed got %d events of %d", len(got), len(r.log.all()))
+			t.Errorf("the listed connection got %d events of %d", len(got), len(r.log.all()))
 		}
 		for _, id := range []chat.ConnectionID{"leaves", "switches"} {
 			if n := len(edge.Events(t, id, 0)); n == 0 || n >= len(r.log.all())/2 {
@@ -71,7 +71,8 @@ func TestEmitter_OldList(t *testing.T) {
 	})
 }
 
-// Whatever becomes of the lists, none is posted by that is too old, and who stays sees everything in the end.
+// While lists fail and hang at random, no post relies on a list that is too old, and listed connections receive all
+// events in the end.
 func TestEmitter_ListsFailOrHang(t *testing.T) {
 	t.Attr("row", "C2: no post relies on a connection list requested over 1.25 s ago (1 s between lists, 0.25 s for "+
 		"one)")
@@ -90,7 +91,7 @@ func TestEmitter_ListsFailOrHang(t *testing.T) {
 			edge.List = func(ctx context.Context) error {
 				n++
 				switch p := plan[n%len(plan)]; {
-				case n == 1: // who is not known from the start gets the last record, and asks for the log
+				case n == 1: // a connection that appears later gets the last record only
 				case p < 3:
 					return errLost
 				case p < 5: // it hangs
@@ -126,8 +127,8 @@ func TestEmitter_ListsFailOrHang(t *testing.T) {
 			oldest))
 }
 
-// A row that is another's is not posted to, whoever reads it so: it is a violation, told once. The user's own go on,
-// and one that does not say whose it is gets nothing and is no violation.
+// A listed connection of another user receives nothing and is reported once, by runs and broadcasts. The user's own
+// connections receive everything. A record without an owner receives nothing and is no violation.
 func TestEmitter_ForeignConnection(t *testing.T) {
 	t.Attr("row", "C5: a run posts to no connection of another user")
 	synctest.Test(t, func(t *testing.T) {
@@ -168,7 +169,7 @@ func TestEmitter_ForeignConnection(t *testing.T) {
 	})
 }
 
-// What a row without an owner gets: nothing, and nobody is alarmed.
+// A record without an owner receives nothing, and is no violation.
 func TestEmitter_RecordWithoutOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("old"))
@@ -205,8 +206,7 @@ func TestEmitter_ThreadChangesDuringLongFrame(t *testing.T) {
 	})
 }
 
-// What is told to all windows, and waits for one, reaches it on whatever thread it is by then; the events that waited
-// do not.
+// A queued broadcast reaches a connection that has changed to another thread. Queued events do not.
 func TestEmitter_BroadcastAfterThreadChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New(conn("a"))

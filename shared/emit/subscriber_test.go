@@ -13,7 +13,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// words emits a word and a step after another, each of which is flushed at once, and tells how long that took.
+// words emits a word and a step n times, each of which is flushed immediately, and returns how long that took.
 func (r *rig) words(t *testing.T, n int) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -93,8 +93,8 @@ func TestEmitter_ConnectionStaysThrottled(t *testing.T) {
 	})
 }
 
-// A half-open socket takes a post and never answers: it costs nobody but itself anything, and the end of the run no
-// more than the time of one post.
+// A half-open socket takes a post and never answers. It delays no other connection, and the end of the run by the time
+// of one post at most.
 func TestEmitter_HalfOpenConnection(t *testing.T) {
 	t.Attr("row", "C4: a half-open connection delays no other")
 	synctest.Test(t, func(t *testing.T) {
@@ -141,8 +141,8 @@ func TestClose_PostInProgress(t *testing.T) {
 	})
 }
 
-// Nothing is posted past a token's expiry: neither what is emitted then, nor what waited, nor the rest of a long frame,
-// nor the repetition of what was throttled.
+// Nothing is posted after a token has expired: no new event, no queued event, no later part of a long frame, and no
+// retry.
 func TestEmitter_ExpiredToken(t *testing.T) {
 	t.Attr("row", "A6: nothing is posted after a token has expired")
 	long := strings.Repeat("x", 200<<10)

@@ -9,8 +9,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Whenever its token ends, also while it is answered, a frame has one answer: its own, or that the token is past. So
-// has one that is refused, or cannot be read.
+// Whenever the token expires, even during the answer, a frame gets exactly one answer: its own or token_expired. This
+// holds for refused and undecodable frames too.
 func TestFrame_TokenExpiresDuringAnswer(t *testing.T) {
 	r := newRig(t)
 	looks := 0

@@ -16,8 +16,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Whatever becomes of the user's connections under a run, and of one that is another's among them, each post goes by
-// the record that was listed last: its owner, its thread, its token, and how long ago that was.
+// While the records of the user's connections change at random, each post agrees with the record that was listed last:
+// its owner, thread, token and age.
 func TestEmitter_EachPostIsChecked(t *testing.T) {
 	t.Attr("row", "A6: each post checks owner, thread and token")
 	seed := uint64(time.Now().UnixNano())
@@ -58,11 +58,11 @@ func TestEmitter_EachPostIsChecked(t *testing.T) {
 		})
 	}
 	if posts == 0 || foreign == 0 || oldest > maxAge {
-		t.Errorf("%d posts, %d connections of another's, by lists of up to %v", posts, foreign, oldest)
+		t.Errorf("%d posts, %d foreign connections, by lists of up to %v", posts, foreign, oldest)
 	}
 	t.Attr("figure",
 		fmt.Sprintf("%d posts while %d times a record lost its owner, thread, token or place: none against the "+
-			"record listed last, which was at most %v old; %d of another's refused",
+			"record listed last, which was at most %v old; %d foreign connections refused",
 			posts, changes, oldest.Round(time.Millisecond), foreign))
 }
 
