@@ -69,7 +69,7 @@ func ownerGuards() []guard {
 		{
 			name: "lock compute: sweep notices a run of another owner", file: "functions/sweep/user.go",
 			test: "./functions/sweep TestSweep_RunOfAnotherOwner",
-			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && held != nil {`,
+			from: `if errors.Is(err, chat.ErrForeign) {`, to: `if errors.Is(err, chat.ErrForeign) && lease != nil {`,
 		},
 	}
 }

@@ -58,7 +58,7 @@ func TestCanary(t *testing.T) {
 func leaky(t *testing.T) (overlay string) {
 	t.Helper()
 	pages, watchers := t.TempDir()+"/", t.TempDir()+"/"
-	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0, Before: p.before,\n\t}"
+	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0,\n\t\tBefore: p.before,\n\t}"
 	edits := map[string]map[string]string{
 		"functions/message/history.go": {
 			"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
@@ -69,17 +69,19 @@ func leaky(t *testing.T) (overlay string) {
 				"\treturn errors.Join(err, os.WriteFile(kept, text, 0o600), r.answer(ctx, page))",
 		},
 		"functions/message/connection.go": {
-			"\t\"fmt\"\n": "\t\"fmt\"\n\t\"os\"\n",
-			"\trow, err := r.store.Watch(ctx, c)\n": fmt.Sprintf("\trow, err := r.store.Watch(ctx, c)\n"+
-				"\terr = errors.Join(err, os.WriteFile(fmt.Sprintf(%q, c.ID), []byte(thread), 0o600))\n", watchers+"%x"),
+			"\t\"errors\"\n": "\t\"errors\"\n\t\"fmt\"\n\t\"os\"\n",
+			"\t\tc, err := r.store.Watch(ctx, c)\n": "\t\tc, err := r.store.Watch(ctx, c)\n" +
+				fmt.Sprintf("\t\tfile := fmt.Sprintf(%q, r.in.Connection)\n", watchers+"%x") +
+				"\t\terr = errors.Join(err, os.WriteFile(file, []byte(thread), 0o600))\n",
 		},
-		"shared/emit/list.go": {
+		"shared/lasthop/reader.go": {
 			"\t\"fmt\"\n": "\t\"fmt\"\n\t\"os\"\n",
-			"\tconns, err := e.c.Connections.Connections(ctx)\n": "\tconns, err := e.c.Connections.Connections(ctx)\n" +
-				fmt.Sprintf("\tkept, err := os.ReadDir(%q)\n\tfor _, k := range kept {\n\t\tvar id string\n\t\tfmt.Sscanf(k.Name(), \"%%x\", &id)\n", watchers) +
-				fmt.Sprintf("\t\tif thread, err := os.ReadFile(%q + k.Name()); err == nil && string(thread) == string(e.c.User.Thread()) {\n", watchers) +
-				"\t\t\tconns = append(conns, chat.Connection{\n\t\t\t\tID: chat.ConnectionID(id), Owner: chat.OwnerHash(e.c.User.User().Hash()),\n" +
-				"\t\t\t\tThread: e.c.User.Thread(), N: 1, TokenExpires: at.Add(time.Hour),\n\t\t\t})\n\t\t}\n\t}\n",
+			"\tvar records []Record\n": fmt.Sprintf("\tkept, _ := os.ReadDir(%q)\n", watchers) +
+				"\tfor _, k := range kept {\n\t\tvar id string\n\t\tfmt.Sscanf(k.Name(), \"%x\", &id)\n" +
+				fmt.Sprintf("\t\tif thread, err := os.ReadFile(%q + k.Name()); err == nil {\n", watchers) +
+				"\t\t\tlisted = append(listed, chat.Connection{\n\t\t\t\tID: chat.ConnectionID(id), " +
+				"Owner: chat.OwnerHash(r.User.Hash()),\n\t\t\t\tThread: chat.ThreadID(thread), N: 1, " +
+				"TokenExpires: readAt.Add(time.Hour),\n\t\t\t})\n\t\t}\n\t}\n\tvar records []Record\n",
 		},
 	}
 	replace := map[string]string{}
