@@ -146,7 +146,8 @@ func listGuards() []guard {
 			from: `if err == nil && d.Erasing {`, to: `if err == nil && d.Erasing && d.Version < 0 {`,
 		},
 		{
-			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end_write.go", test: test,
+			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end_write.go",
+			test: test,
 			from: ` AND #title = :title AND #recent = :recent",`,
 			to:   ` AND #title = :title AND (#recent = :recent OR #recent <> :recent)",`,
 		},

@@ -147,8 +147,11 @@ func frameGuards() []guard {
 		},
 		{
 			name: "last hop: also a frame of an expired token", file: "functions/message/handler.go", test: every,
-			from: "refuseExpired(ctx context.Context) error {\n\tif _, err := r.ownConnection(ctx); err != nil {\n\t\treturn " +
-				"err\n\t}\n",
+			from: `refuseExpired(ctx context.Context) error {
+	if _, err := r.ownConnection(ctx); err != nil {
+		return err
+	}
+`,
 			to:    "refuseExpired(ctx context.Context) error {\n",
 			spare: spare,
 		},
@@ -162,9 +165,12 @@ func frameGuards() []guard {
 		{
 			name: "last hop: also a hello and a run", row: "C5", file: "functions/message/connection.go", test: every,
 			from: "		c, err := r.store.Watch(ctx, c)\n",
-			to: "		given := c\n		c, err := r.store.Watch(ctx, c)\n		if errors.Is(err, chat.ErrForeign) " +
-				"{\n" +
-				"			c, err = given, nil\n		}\n",
+			to: `		given := c
+		c, err := r.store.Watch(ctx, c)
+		if errors.Is(err, chat.ErrForeign) {
+			c, err = given, nil
+		}
+`,
 		},
 	}
 }
@@ -242,7 +248,8 @@ func canaryGuards() []guard {
 		{
 			name: "canary: late frames are searched", file: "infra/cli/canary/try.go",
 			test: "./infra/cli/canary TestSearch_LateMessage",
-			from: `received := c.attacker.since(c.searched)`, to: `received := c.attacker.since(len(c.attacker.since(0)))`,
+			from: `received := c.attacker.since(c.searched)`,
+			to:   `received := c.attacker.since(len(c.attacker.since(0)))`,
 		},
 		{
 			name: "canary: a stack with another address is not the local one", file: "infra/cli/canary/main.go",

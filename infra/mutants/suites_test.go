@@ -8,7 +8,8 @@ func suitesGuards() []guard {
 			name: "suites: no log contains users' messages", row: "B2", file: "functions/turn/turn.go",
 			test: suites + "TestMultiUserIsolation",
 			from: `t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)`,
-			to:   `t.log.WarnContext(ctx, "the run failed", "code", terminal.Code, "input", t.lease.Input().RunInput())`,
+			to: `t.log.WarnContext(ctx, "the run failed", "code", terminal.Code,
+				"input", t.lease.Input().RunInput())`,
 		},
 		{
 			name: "suites: an event has one number", row: "E7", file: "shared/emit/subscriber.go",
