@@ -91,8 +91,8 @@ func (w *userSweep) resume(ctx context.Context, run store.Run) error {
 //     invocation would fail too.
 //   - The run is admitted, and the event was dropped: Lambda had no capacity. A run as old as such an event ends. A
 //     younger run has another event, and the index finds it if that event is lost.
-//   - The run is running, and the invocation failed: if the invocation is its worker, the run is resumed before its lease
-//     expires. If it is not, it failed before its claim, and the run is left to its worker and to the index.
+//   - The run is running, and the invocation failed: if the invocation is its worker, the run is resumed before its
+//     lease expires. If it is not, it failed before its claim, and the run is left to its worker and to the index.
 func (w *userSweep) failed(ctx context.Context, f *gateway.FailedTurn) error {
 	run, err := w.store.Run(ctx, f.Run)
 	if errors.Is(err, chat.ErrNotFound) {
