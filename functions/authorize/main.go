@@ -6,16 +6,13 @@ package main
 import (
 	"strings"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
 	"carrel/shared/token"
 )
 
 func main() {
-	h := boot.Handler("authorize", build)
-	lambda.Start(h.Handle)
+	boot.Start("authorize", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *gateway.Authorizer {

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/boot"
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
@@ -12,8 +10,7 @@ import (
 )
 
 func main() {
-	h := boot.Handler("connect", build)
-	lambda.Start(h.Handle)
+	boot.Start("connect", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *handler {

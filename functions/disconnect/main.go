@@ -3,16 +3,13 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/boot"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 )
 
 func main() {
-	h := boot.Handler("disconnect", build)
-	lambda.Start(h.Handle)
+	boot.Start("disconnect", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *handler {

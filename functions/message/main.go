@@ -10,8 +10,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/agent"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
@@ -19,8 +17,7 @@ import (
 )
 
 func main() {
-	h := boot.Handler("message", build)
-	lambda.Start(h.Handle)
+	boot.Start("message", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *handler {

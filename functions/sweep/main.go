@@ -5,8 +5,6 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
 	"carrel/shared/store"
@@ -14,8 +12,7 @@ import (
 )
 
 func main() {
-	h := boot.Handler("sweep", build)
-	lambda.Start(h.Handle)
+	boot.Start("sweep", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *handler {

@@ -7,8 +7,6 @@ package main
 import (
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"carrel/shared/agent"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
@@ -19,8 +17,7 @@ import (
 )
 
 func main() {
-	h := boot.Handler("turn", build)
-	lambda.Start(h.Handle)
+	boot.Start("turn", func(env *boot.Env) any { return build(env).Handle })
 }
 
 func build(env *boot.Env) *handler {

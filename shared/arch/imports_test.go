@@ -39,7 +39,7 @@ func table() map[string]allowed {
 		"monitor": {ours: []string{"chat"}},
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
-		"boot":    {ours: []string{"chat", "awsenv", "monitor"}, outside: []string{awsSDK + "/aws"}},
+		"boot":    {ours: []string{"chat", "awsenv", "monitor"}, outside: []string{awsSDK + "/aws", "github.com/aws/aws-lambda-go"}},
 		"store": {ours: []string{"chat", "agui", "runqueue", "internal/principal"},
 			outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK +
 				"/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},

@@ -12,11 +12,12 @@ import (
 func env(m map[string]string) awsenv.Getenv { return func(name string) string { return m[name] } }
 
 // read returns what one method of Env reads from these variables.
-func read[T any](variables map[string]string, method func(*boot.Env) T) (T, error) {
-	return boot.Build("function", env(variables), method)
+func read[T any](variables map[string]string, method func(*boot.Env) T) (value T, err error) {
+	err = boot.Check("function", env(variables), func(e *boot.Env) { value = method(e) })
+	return value, err
 }
 
-func TestBuild_EveryErrorAtOnce(t *testing.T) {
+func TestCheck_EveryErrorAtOnce(t *testing.T) {
 	_, err := read(map[string]string{"ENDPOINT": "nonsense", "RUNS_PER_USER": "0", "CLOCK_SKEW": "soon", "GOOD": "x"},
 		func(e *boot.Env) string {
 			e.RequireURL("ENDPOINT")
@@ -39,7 +40,7 @@ func TestBuild_EveryErrorAtOnce(t *testing.T) {
 	}
 }
 
-func TestCheck_SecondErrorAboutAVariable(t *testing.T) {
+func TestEnvCheck_SecondErrorAboutAVariable(t *testing.T) {
 	_, err := read(nil, func(e *boot.Env) string {
 		e.Require("A")
 		e.Check(errors.New("follows from A"), "A", "B")

@@ -35,6 +35,5 @@ func Configured[H any](tb testing.TB, required map[string]string, build func(*bo
 func Build[H any](variables, changes map[string]string, build func(*boot.Env) H) error {
 	set := maps.Clone(variables)
 	maps.Copy(set, changes)
-	_, err := boot.Build("function", func(name string) string { return set[name] }, build)
-	return err
+	return boot.Check("function", func(name string) string { return set[name] }, func(env *boot.Env) { build(env) })
 }
