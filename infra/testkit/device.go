@@ -19,7 +19,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// User is a made-up user. All that the user says in a test contains the secret, and nothing that another user says does.
+// User is a made-up user. All that the user says in a test contains the secret, and nothing that another user says
+// does.
 type User struct {
 	Name, Secret string
 	Threads      []chat.ThreadID
@@ -208,7 +209,8 @@ func (d *Device) Connection(t testing.TB) string {
 	return string(d.Ready(t).ConnectionID)
 }
 
-// Containing counts the messages that contain a text, joined parts included, of all messages that were sent to the device.
+// Containing counts the messages that contain a text, joined parts included, of all messages that were sent to the
+// device.
 func (d *Device) Containing(text string) (n, of int) {
 	var joiner wire.Joiner
 	messages := d.Messages()

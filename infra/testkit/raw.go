@@ -42,7 +42,8 @@ type Raw struct {
 	joiner wire.Joiner
 }
 
-// DialRaw opens a socket with a token. It returns the status of the response to the handshake, 0 if there was no response.
+// DialRaw opens a socket with a token. It returns the status of the response to the handshake, 0 if there was no
+// response.
 func DialRaw(ctx context.Context, e stack.Endpoints, user, token string) (r *Raw, status int, err error) {
 	return DialRawWith(ctx, e, user, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol, wire.BearerPrefix +
 		token}})

@@ -12,8 +12,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// Received holds the events that were sent to a device, by sequence number, as the bytes that they were sent in. An event
-// that was sent twice is kept once.
+// Received holds the events that were sent to a device, by sequence number, as the bytes that they were sent in. An
+// event that was sent twice is kept once.
 type Received struct {
 	Events        map[chat.Seq]json.RawMessage
 	Frames        int

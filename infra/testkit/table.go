@@ -155,7 +155,8 @@ func (log ThreadLog) Check(sent Received, runs int) error {
 	return err
 }
 
-// SetTimes sets times of an item, in this unit since 1970, as if time had passed. An item that does not exist is not made.
+// SetTimes sets times of an item, in this unit since 1970, as if time had passed. An item that does not exist is not
+// made.
 func SetTimes(t testing.TB, ctx context.Context, e stack.Endpoints, pk, sk string, unit time.Duration,
 	times map[string]time.Time) {
 	t.Helper()
@@ -167,7 +168,8 @@ func SetTimes(t testing.TB, ctx context.Context, e stack.Endpoints, pk, sk strin
 		values[":"+name] = &types.AttributeValueMemberN{Value: fmt.Sprint(at.UnixNano() / int64(unit))}
 	}
 	_, err := Operator(e).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &e.Table, Key: Key(pk, sk),
-		UpdateExpression: aws.String("SET " + strings.Join(set, ", ")), ConditionExpression: aws.String("attribute_exists(pk)"),
+		UpdateExpression:         aws.String("SET " + strings.Join(set, ", ")),
+		ConditionExpression:      aws.String("attribute_exists(pk)"),
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values})
 	var missing *types.ConditionalCheckFailedException
 	if err != nil && !errors.As(err, &missing) {

@@ -263,8 +263,9 @@ func (g *faultEnv) expireLogs() (n int) {
 			return err
 		}
 		_, err = db.UpdateItem(g.Ctx, &dynamodb.UpdateItemInput{TableName: table, Key: key,
-			UpdateExpression:          aws.String("SET expires = :past"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":past": &types.AttributeValueMemberN{Value: "1"}}})
+			UpdateExpression: aws.String("SET expires = :past"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":past": &types.AttributeValueMemberN{Value: "1"}}})
 		return err
 	})
 	if err != nil {

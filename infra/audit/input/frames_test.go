@@ -256,10 +256,7 @@ func checkRefuses(t *testing.T, binary string, env map[string]string, variable s
 // built returns a function's binary in the folder where the stack builds.
 func built(t *testing.T, function string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "..", ".carrel", "functions", function+"Function", "bootstrap"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.Path(t, filepath.Join(".carrel", "functions", function+"Function", "bootstrap"))
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("the stack built no %s for %s: %v", function, runtime.GOARCH, err)
 	}

@@ -262,7 +262,8 @@ func (c *suite) leftovers() (left []string) {
 // $disconnect is best effort. DynamoDB deletes their records by their time to live.
 func (c *suite) lostDisconnects() (sockets []string) {
 	c.Helper()
-	for _, found := range regexp.MustCompile(`\$disconnect of (\S+): function \S+ failed: .*TooManyRequests`).FindAllStringSubmatch(testkit.Log(c.T, c.Stack), -1) {
+	throttled := regexp.MustCompile(`\$disconnect of (\S+): function \S+ failed: .*TooManyRequests`)
+	for _, found := range throttled.FindAllStringSubmatch(testkit.Log(c.T, c.Stack), -1) {
 		sockets = append(sockets, found[1])
 	}
 	return sockets
