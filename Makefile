@@ -208,7 +208,7 @@ mutants: ## remove each guard of the code: its test must fail (MUTANTS= a part o
 .PHONY: locks
 locks: $(ENGINE) ## attack each of the five locks with the others removed, and then without it
 	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
-	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestAWarmGlobal' ./infra/audit/locks | grep -E '^(---|ok|FAIL|panic|    lock)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestWarmGlobal' ./infra/audit/locks | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes unless it is given. SCHEDULES alone runs only schedules; without it 1,000 of them run as well.
 .PHONY: soak
@@ -231,7 +231,7 @@ faults: $(ENGINE) ## each fault of docs/faults.md, whole
 
 KILLS ?= 3
 kills: $(ENGINE) ## kill a run's process at each of its events, KILLS (3) times, and check that the run ends well
-	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35WorkerKilledAtEachEvent ./infra/audit/faults
+	@CARREL_CAMPAIGN=1 CARREL_KILLS=$(KILLS) go test -count=1 -timeout 20m -v -run TestFault35_WorkerKilledAtEachEvent ./infra/audit/faults
 
 FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-edges

@@ -23,7 +23,7 @@ func attackerGuards() []guard {
 	return []guard{
 		{
 			name: "attacker: a foreign thread is not read", row: "C5", file: "functions/message/history.go",
-			test: audit + "TestTheAttackerNamesTheVictimsIDsInEveryField",
+			test: audit + "TestAttack_VictimsIDsInEveryField",
 			from: historyAnswer, to: openVictimsThread + `		if err == nil {
 			r.store = theirs
 			p, err := r.transcript(ctx, t, 0, limit)
@@ -37,7 +37,7 @@ func attackerGuards() []guard {
 		{
 			name: "attacker: a foreign id is answered as an absent one", row: "B3",
 			file: "functions/message/history.go",
-			test: audit + "TestNotYoursIsNotThere",
+			test: audit + "TestAttack_ForeignIDLooksUnknown",
 			from: historyAnswer, to: openVictimsThread + `		if err == nil && t.ID != "" {
 			return chat.ErrDenied
 		}
@@ -45,12 +45,12 @@ func attackerGuards() []guard {
 		},
 		{
 			name: "attacker: names that differ in case are different users", row: "B3", file: "shared/store/keys.go",
-			test: audit + "TestTheAttackerIsNamedLikeTheVictim",
+			test: audit + "TestAttack_SimilarName",
 			from: `return userPrefix + u.Key()`, to: `return userPrefix + strings.ToLower(u.Key())`,
 		},
 		{
 			name: "attacker: a repeated field is rejected", row: "C5", file: "shared/wire/object.go",
-			test: audit + "TestTheAttackerAddsFields",
+			test: audit + "TestAttack_ExtraFields",
 			from: `} else if twice == nil {`, to: `} else if twice != nil {`,
 		},
 		{

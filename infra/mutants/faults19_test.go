@@ -9,12 +9,12 @@ func pastFaults() []fault {
 			from: `if errors.Is(err, chat.ErrGone) || errors.Is(err, chat.ErrSlow) || errors.Is(err, ` +
 				`lasthop.ErrRefused) {`,
 			to:  `if err != nil {`,
-			pkg: audit, test: "TestFault19AFailedPostIsNoSuccess",
+			pkg: audit, test: "TestFault19_AFailedPostIsNoSuccess",
 		},
 		{
 			number: 20, clause: "runs are listed", file: "functions/message/runs.go",
 			from: `for _, run := range page {`, to: `for _, run := range page[:0] {`,
-			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
+			pkg: audit, test: "TestFault20_RunsAreListedAndStopped",
 		},
 		{
 			number: 20, clause: "runs are stopped by their ids", file: "shared/store/cancel.go",
@@ -22,7 +22,7 @@ func pastFaults() []fault {
 			to: `_ = s.cancelRequest
 		return Cancelled{Run: Run{ID: chat.RunID(r.ID), Status: chat.RunRunning}}, nil
 		item, err := s.t.update(ctx, s.cancelRequest(chat.RunID(r.ID)))`,
-			pkg: audit, test: "TestFault20RunsAreListedAndStopped",
+			pkg: audit, test: "TestFault20_RunsAreListedAndStopped",
 		},
 		{
 			// The guard is in net/http: it returns a connection to the pool only if its response was read to the end.
@@ -30,15 +30,15 @@ func pastFaults() []fault {
 			number: 21, clause: "an answer belongs to its request", file: "shared/awsenv/http.go",
 			from: `	return c.http.Do(r)
 }
-`, to: pooled, pkg: audit, test: "TestFault21ACancelledReadLeavesNoAnswer",
+`, to: pooled, pkg: audit, test: "TestFault21_ACancelledReadLeavesNoAnswer",
 		},
 		{
 			number: 22, clause: "a run uses its own user's data", file: "functions/turn/tools.go",
-			from: runKeepsOwn, to: runKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
+			from: runKeepsOwn, to: runKeepsAnother, pkg: audit, test: "TestFault22_AWarmProcessKeepsNobody",
 		},
 		{
 			number: 22, clause: "a frame is answered from its own user's data", file: "functions/message/handler.go",
-			from: frameKeepsOwn, to: frameKeepsAnother, pkg: audit, test: "TestFault22AWarmProcessKeepsNobody",
+			from: frameKeepsOwn, to: frameKeepsAnother, pkg: audit, test: "TestFault22_AWarmProcessKeepsNobody",
 		},
 	}
 }
@@ -49,12 +49,12 @@ func orderFaults() []fault {
 		{
 			number: 23, clause: "a pong's head is compared with the cursor", file: "shared/client/inbox.go",
 			from: `t.head = max(t.head, min(f.Head, maxSeq))`, to: `_ = maxSeq`,
-			pkg: audit, test: "TestFault23SavedAndNotTold",
+			pkg: audit, test: "TestFault23_SavedAndNotTold",
 		},
 		{
 			number: 23, clause: "a pong carries the last event of a running run", file: "functions/message/ping.go",
 			from: `max(t.Head, last.Last)`, to: `max(t.Head, 0*last.Last)`,
-			pkg: audit, test: "TestFault23SavedAndNotTold",
+			pkg: audit, test: "TestFault23_SavedAndNotTold",
 		},
 		{
 			number: 24, clause: "saved before it is sent", file: "shared/emit/flush.go",
@@ -64,7 +64,7 @@ func orderFaults() []fault {
 		}
 `, to: `		e.queueRecord(chat.Seq(e.durable)+2, events) // behind RUN_STARTED
 		_, err := e.append(events)
-`, pkg: audit, test: "TestFault24NothingIsSentBeforeItIsSaved",
+`, pkg: audit, test: "TestFault24_NothingIsSentBeforeItIsSaved",
 		},
 	}
 }

@@ -34,7 +34,7 @@ func iamGuards() []guard {
 		},
 		{
 			name: "iam: the checked request is the executed one", file: "infra/local/dynamodb/access/access.go",
-			test: "./infra/audit/... TestARequestWithTwoMeanings",
+			test: "./infra/audit/... TestIAM_AmbiguousRequest",
 			from: "	raw, found := o[name]\n",
 			to: `	raw, found := o[name]
 	for n, other := range o {

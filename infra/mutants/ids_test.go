@@ -82,7 +82,7 @@ func runIDGuards() []guard {
 			name: "admission: a repeat's own message ids are not taken", file: "shared/store/admit_write.go",
 			from: `if _, exists := refusedPart(err, admitRun); exists {`,
 			to:   `if _, known := refusedPart(err, 0); known && err == nil {`,
-			test: "./shared/store TestFault33AnswerLost",
+			test: "./shared/store TestFault33_AnswerLost",
 		},
 		{
 			name: "message ids: another run's form is refused", file: "shared/chat/id.go",

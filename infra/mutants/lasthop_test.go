@@ -140,7 +140,7 @@ func frameGuards() []guard {
 		},
 		{
 			name: "last hop: no frame is handled after the token has expired", file: "functions/message/handler.go",
-			test:  "./infra/audit/... TestFault30TokenExpiresOnOpenSocket",
+			test:  "./infra/audit/... TestFault30_TokenExpiresOnOpenSocket",
 			from:  "if !r.now().Before(r.in.TokenExpires) {\n\t\treturn r.refuseExpired",
 			to:    "if r.now().IsZero() {\n\t\treturn r.refuseExpired",
 			spare: "the token is looked at before each post of an answer too",

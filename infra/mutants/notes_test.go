@@ -3,7 +3,7 @@ package mutants
 // noteGuards keep the number of notes below its limit and give each number to one note.
 func noteGuards() []guard {
 	const file, interleaved = "shared/store/notes.go", "./shared/store TestSaveNote_StalledWriter"
-	const random, lost = "./shared/store TestNotes_RandomInterleavings", "./shared/store TestFault33AnswerLost"
+	const random, lost = "./shared/store TestNotes_RandomInterleavings", "./shared/store TestFault33_AnswerLost"
 	return []guard{
 		{
 			name: "notes: a save moves the counter that it read", file: file, test: interleaved,

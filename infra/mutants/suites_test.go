@@ -35,7 +35,7 @@ func suitesGuards() []guard {
 		},
 		{
 			name: "suites: connections are kept", row: "E6", file: "shared/awsenv/http.go",
-			test: suites + "TestClientsArePooled",
+			test: suites + "TestClients_Pooled",
 			from: `MaxIdleConnsPerHost: 64,`, to: `DisableKeepAlives:   true,`,
 		},
 	}

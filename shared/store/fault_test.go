@@ -218,7 +218,7 @@ func keeperSteps() []step {
 
 // If the response of a successful write is lost, the SDK retries the write, and the store recognizes its own first
 // write.
-func TestFault33AnswerLost(t *testing.T) {
+func TestFault33_AnswerLost(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		for _, step := range steps() {
 			for _, forget := range []bool{false, true} {

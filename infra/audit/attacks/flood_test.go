@@ -27,7 +27,7 @@ const atOnce = 4
 // The attacker floods the stack with malformed and oversized messages from several sockets at once. Every malformed
 // message is refused, an oversized message closes the sender's socket, and another user's conversation is complete in
 // the end.
-func TestTheAttackerFloods(t *testing.T) {
+func TestAttack_Flood(t *testing.T) {
 	t.Attr("row", "C5: floods beside a conversation")
 	s := newAttack(t)
 	seed := testkit.Seed(t)

@@ -55,7 +55,7 @@ func encodedFrames(t *testing.T, own ids) (types []wire.Type, frames map[wire.Ty
 
 // A field of a client frame that is empty in the attacker's frame fails this test. A type without a frame fails in
 // wiretest.
-func TestTheAttackerKnowsEveryFrame(t *testing.T) {
+func TestAttack_CoversEveryFrame(t *testing.T) {
 	t.Attr("row", "C5: the attack covers every frame type")
 	own := newIDs()
 	own.epoch = "epoch"

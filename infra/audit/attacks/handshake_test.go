@@ -132,7 +132,7 @@ func handshakeCases(own, forged, victim string) []handshakeCase {
 
 // The attacker puts another identity into a handshake in every place. Two tokens, in any places and order, are refused.
 // Names beside the token are ignored. An accepted socket belongs to the subject of the token.
-func TestTheAttackerSmugglesAtTheDoor(t *testing.T) {
+func TestAttack_TwoIdentitiesInHandshake(t *testing.T) {
 	t.Attr("row", "C5: two identities in one handshake")
 	s := newAttack(t)
 	const name = "mallory-handshakes"
@@ -157,7 +157,7 @@ func TestTheAttackerSmugglesAtTheDoor(t *testing.T) {
 // The attacker sends tokens in the victim's name that the issuer did not sign: with a key or the address of a key in
 // the token itself, with no algorithm, or with an empty signature. Each is refused, and no address in a token is ever
 // requested. The more common forgeries are in infra/audit/input.
-func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
+func TestAttack_ForgedToken(t *testing.T) {
 	t.Attr("row", "C5: forged tokens")
 	s := newAttack(t)
 	f := testkit.NewForger(t, s.Stack, "mallory-forges")
@@ -219,7 +219,7 @@ func TestTheAttackerForgesTheVictimsToken(t *testing.T) {
 
 // Users whose names begin like the victim's name, look like it, or look like a key of the victim, are other users.
 // Other claims of a token than its subject change no user's identity.
-func TestTheAttackerIsNamedLikeTheVictim(t *testing.T) {
+func TestAttack_SimilarName(t *testing.T) {
 	t.Attr("row", "B3: users with nearly equal names, over sockets")
 	s := newAttack(t)
 	v := s.victim

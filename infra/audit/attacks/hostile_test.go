@@ -39,7 +39,7 @@ func hostileIDs(v *victim) []string {
 
 // The attacker sends hostile values in every field that takes an id. An invalid id is refused with the name of the
 // field, and a valid one names nothing.
-func TestTheAttackerSendsHostileIDs(t *testing.T) {
+func TestAttack_HostileIDs(t *testing.T) {
 	t.Attr("row", "C5: ids with separators and wildcards")
 	s := newAttack(t)
 	var all []*testkit.Raw
@@ -92,7 +92,7 @@ func (s *attack) checkBadID(p *testkit.Raw, frame []byte, path, value string) {
 
 // The attacker adds fields that name the victim, keys that stand twice with the victim's value first or last, and keys
 // in another case. All of them are refused, in every frame and in every nested object.
-func TestTheAttackerAddsFields(t *testing.T) {
+func TestAttack_ExtraFields(t *testing.T) {
 	t.Attr("row", "C5: fields that no frame has")
 	s := newAttack(t)
 	var all []*testkit.Raw

@@ -15,7 +15,7 @@ const mostIDs = 4
 
 // The attacker sends each id of the victim, of every kind, in every field of every frame, from accounts with data of
 // their own. The answers contain nothing that the account did not send itself.
-func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
+func TestAttack_VictimsIDsInEveryField(t *testing.T) {
 	t.Attr("row", "C5: the victim's ids in each field of each frame")
 	s := newAttack(t)
 	kinds := []string{"thread", "run", "connection", "interrupt", "epoch", "message", "key"}
@@ -44,7 +44,7 @@ func TestTheAttackerNamesTheVictimsIDsInEveryField(t *testing.T) {
 }
 
 // An erase frame that names the victim's ids erases only its sender.
-func TestTheAttackerErases(t *testing.T) {
+func TestAttack_Erase(t *testing.T) {
 	t.Attr("row", "C5: an erasure that names the victim's threads erases the attacker alone")
 	s := newAttack(t)
 	p := s.attacker("mallory-erases")
@@ -71,7 +71,7 @@ func TestTheAttackerErases(t *testing.T) {
 }
 
 // A sign-out that names the victim's ids ends only the sender's own sessions.
-func TestTheAttackerSignsOut(t *testing.T) {
+func TestAttack_SignOut(t *testing.T) {
 	s := newAttack(t)
 	p := s.attacker("mallory-signs-out")
 	own := s.own(p)
@@ -103,7 +103,7 @@ func TestTheAttackerSignsOut(t *testing.T) {
 // The attacker combines own ids with the victim's: the own thread and the victim's run, the victim's thread and an own
 // run, a response to the victim's interrupt alone and beside one to an own interrupt, and cursors of one log on the
 // other thread. The result is the attacker's own data or a refusal.
-func TestTheAttackerCombinesOwnAndForeign(t *testing.T) {
+func TestAttack_OwnAndForeignIDs(t *testing.T) {
 	t.Attr("row", "C5: own and foreign ids together")
 	s := newAttack(t)
 	p := s.attacker("mallory-combines")
@@ -175,7 +175,7 @@ func runWithResponses(t *testing.T, thread, run string, interrupts []string) []b
 
 // A run with the id of the victim's run, on a thread with the id of the victim's thread, is another run on another
 // thread. Both are active side by side, and cancelling the one does not affect the other.
-func TestTheAttackersRunOfTheSameIDIsAnother(t *testing.T) {
+func TestAttack_RunWithSameID(t *testing.T) {
 	t.Attr("row", "C5: a run with the id of the victim's run")
 	s := newAttack(t)
 	p, v := s.attacker("mallory-same-id"), s.victim

@@ -18,7 +18,7 @@ import (
 // The attacker replays all frames that the victim ever sent, byte by byte and socket by socket. They make threads of
 // the attacker and have no other effect. On a socket of the attacker whose token has expired every valid frame is
 // refused and has no effect.
-func TestTheAttackerReplaysFrames(t *testing.T) {
+func TestAttack_ReplayedFrames(t *testing.T) {
 	t.Attr("row", "C5: replayed frames, also after the token has expired")
 	s := newAttack(t)
 	replayed := 0
@@ -79,7 +79,7 @@ func (s *attack) checkExpired(p *testkit.Raw) {
 
 // Frames of the server that a client sends, and the names of API Gateway's routes, are refused like any unknown type. A
 // binary message closes the sender's socket.
-func TestTheAttackerNamesTheGatewaysRoutes(t *testing.T) {
+func TestAttack_GatewayRoutes(t *testing.T) {
 	t.Attr("row", "C5: frames named like API Gateway's routes, and frames of the server")
 	s := newAttack(t)
 	p := s.attacker("mallory-routes")

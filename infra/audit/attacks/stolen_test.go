@@ -17,7 +17,7 @@ import (
 
 // A stolen connection id has no use without the right to post. Without a signature, with a signature of an unknown key,
 // and with one by a wrong secret, the API refuses to read, post and close, and the victim's socket is sent nothing.
-func TestTheAttackerHasAStolenConnectionID(t *testing.T) {
+func TestAttack_StolenConnectionID(t *testing.T) {
 	t.Attr("row", "C5: a stolen connection id")
 	s := newAttack(t)
 	s.checkAlone(s.attacker("mallory-steals"), "an own socket")
@@ -93,7 +93,7 @@ func (s *attack) checkNotReceived(text string) {
 
 // An event arrives with the victim's connection and the attacker as its user, which no client can cause. The guard
 // refuses every frame, nothing is posted to the victim, and each event is recorded as a violation.
-func TestTheAttackerOnTheVictimsConnection(t *testing.T) {
+func TestAttack_OnVictimsConnection(t *testing.T) {
 	t.Attr("row", "C5: an event on another user's connection")
 	s := newAttack(t)
 	const name = "mallory-on-it"

@@ -27,7 +27,7 @@ func attacksOn(t *testing.T, v *victim) map[string][]string {
 
 // The attacker calls every tool with arguments that name the victim, and requests the victim's data in words. A tool
 // reaches only the notes of the user of its run, and no argument can name another user.
-func TestTheAttackerAsksToolsForOthersData(t *testing.T) {
+func TestAttack_ToolsForForeignData(t *testing.T) {
 	t.Attr("row", "C5: tools and prompts that request another user's data")
 	s := newAttack(t)
 	v, all := s.victim, attacksOn(t, s.victim)

@@ -49,7 +49,7 @@ var times = regexp.MustCompile(`\b1[0-9]{12}\b`)
 // field that takes an id, alone and all together, the answers are the same bytes, are made by the same requests of
 // DynamoDB in the same order, and cost the same. Two things are removed before the comparison: what the sender sent
 // itself (the ids, the request's id, n), and times.
-func TestNotYoursIsNotThere(t *testing.T) {
+func TestAttack_ForeignIDLooksUnknown(t *testing.T) {
 	t.Attr("row", "B3: a foreign id and an absent id get the same bytes after the same requests")
 	s := newAttack(t)
 	steps := &requestRecorder{}
@@ -63,7 +63,7 @@ func TestNotYoursIsNotThere(t *testing.T) {
 	}
 	inParallel(all, func(p *testkit.Raw) { owns[slices.Index(all, p)] = s.own(p) })
 	for i, kind := range types {
-		// None of these takes an id. TestTheAttackerCombinesOwnAndForeign sends the victim's list cursors.
+		// None of these takes an id. TestAttack_OwnAndForeignIDs sends the victim's list cursors.
 		if endsSession(kind) || kind == wire.TypeThreads || kind == wire.TypeRuns {
 			continue
 		}

@@ -22,7 +22,7 @@ func text(t *testing.T, file string) string {
 }
 
 // A number that a page states about code or another page is correct.
-func TestNumbersInTheDocs(t *testing.T) {
+func TestDocs_Numbers(t *testing.T) {
 	count := func(file, pattern string) int {
 		return len(regexp.MustCompile(pattern).FindAllString(text(t, file), -1))
 	}
@@ -44,7 +44,7 @@ func TestNumbersInTheDocs(t *testing.T) {
 }
 
 // The README's table of dependencies lists the direct dependencies of go.mod.
-func TestDependenciesInTheReadme(t *testing.T) {
+func TestDocs_Dependencies(t *testing.T) {
 	_, after, _ := strings.Cut(text(t, "README.md"), "## Direct dependencies")
 	table, _, _ := strings.Cut(after, "\nThe page:")
 	var named []string
@@ -77,7 +77,7 @@ func TestDependenciesInTheReadme(t *testing.T) {
 }
 
 // Tests and files that the docs name exist.
-func TestNamesInTheDocs(t *testing.T) {
+func TestDocs_Names(t *testing.T) {
 	list, err := exec.CommandContext(t.Context(), "git", "-C", testkit.Path(t, "."), "grep", "-hoE",
 		`^func (Test|Fuzz|Benchmark)[A-Za-z0-9_]*`, "--", "*_test.go").Output()
 	if err != nil {

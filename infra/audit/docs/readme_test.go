@@ -17,7 +17,7 @@ import (
 
 // The commands of the README work as a newcomer types them: make run, the address in a browser, make chat in a pipe,
 // Ctrl-C.
-func TestTheFrontPagesCommands(t *testing.T) {
+func TestReadme_Commands(t *testing.T) {
 	testkit.NeedEngine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

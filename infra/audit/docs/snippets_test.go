@@ -43,7 +43,7 @@ func pages(t *testing.T) (blocks []block, inline map[string]string) {
 }
 
 // Every Go program in the docs compiles, every piece of JSON is JSON, and every command exists.
-func TestWhatTheDocsShowWorks(t *testing.T) {
+func TestDocs_Snippets(t *testing.T) {
 	blocks, inline := pages(t)
 	commands := 0
 	for _, b := range blocks {

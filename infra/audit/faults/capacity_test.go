@@ -16,7 +16,7 @@ import (
 // Lambda accepts a run's event and has no capacity until the event is too old. That takes 180 s, so sweep's clock is
 // ahead here. The window shows that nothing was done and what helps. The thread is free again, and its next run is
 // carried out.
-func TestFault48NoCapacity(t *testing.T) {
+func TestFault48_NoCapacity(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()
 	var expired atomic.Int32
@@ -44,7 +44,7 @@ func TestFault48NoCapacity(t *testing.T) {
 
 // A worker is killed and its failure record is lost. For processes that start then, the clock is a minute ahead and the
 // run is due. Sweep finds it in the index, and another worker continues it.
-func TestFault49FailureRecordLost(t *testing.T) {
+func TestFault49_FailureRecordLost(t *testing.T) {
 	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()

@@ -17,7 +17,7 @@ import (
 )
 
 // An event without a user is refused, has no effect, and no window is sent anything.
-func TestFault15AMissingMappingIsRefused(t *testing.T) {
+func TestFault15_AMissingMappingIsRefused(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -76,7 +76,7 @@ func connectionsOf(g *testkit.Env, u *testkit.User) (ids []string) {
 
 // A post that is answered with 410 deletes that connection and no other: the other window misses nothing. If the 410
 // was a mistake, the window notices it and is back once its user uses it.
-func TestFault16GoneIsForgottenAlone(t *testing.T) {
+func TestFault16_GoneIsForgottenAlone(t *testing.T) {
 	t.Attr("row", "C4: a 410 deletes that connection alone")
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")

@@ -34,7 +34,7 @@ func runAndWait(g *testkit.Env, w *testkit.Device, text, answer string) client.S
 
 // Tool calls and their results that follow within one millisecond have distinct ids, so that a window shows each of
 // them.
-func TestFault01DistinctEventIDs(t *testing.T) {
+func TestFault01_DistinctEventIDs(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -76,7 +76,7 @@ func TestFault01DistinctEventIDs(t *testing.T) {
 }
 
 // Sequence numbers sort as numbers and not as text: 10 follows 9, whatever cursor a client sends.
-func TestFault02CursorsAreNumbers(t *testing.T) {
+func TestFault02_CursorsAreNumbers(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -102,7 +102,7 @@ func TestFault02CursorsAreNumbers(t *testing.T) {
 }
 
 // A resume brings the same events as the live stream, byte for byte.
-func TestFault03ResumeIsTheLiveStream(t *testing.T) {
+func TestFault03_ResumeIsTheLiveStream(t *testing.T) {
 	t.Attr("row", "C3: a resumed stream equals the live stream, byte for byte")
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -127,7 +127,7 @@ func TestFault03ResumeIsTheLiveStream(t *testing.T) {
 }
 
 // Wherever a client lost its socket, its reconnect brings the end of the run.
-func TestFault04TheEndComesOnReconnect(t *testing.T) {
+func TestFault04_TheEndComesOnReconnect(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -162,7 +162,7 @@ func TestFault04TheEndComesOnReconnect(t *testing.T) {
 }
 
 // A hello that arrives twice is answered twice. The window shows the events once.
-func TestFault05ADoubleResumeShowsOnce(t *testing.T) {
+func TestFault05_ADoubleResumeShowsOnce(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)

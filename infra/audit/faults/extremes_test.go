@@ -31,7 +31,7 @@ import (
 // The clocks of the functions' processes differ. A few seconds, more than on Lambda, have no effect. With minutes,
 // sweep takes live workers for dead ones, so a run may be tried again or fail. Even then windows show the truth, each
 // run ends once, and no thread or list shows an active run afterwards.
-func TestFault38ClockSkew(t *testing.T) {
+func TestFault38_ClockSkew(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"seconds": 4 * time.Second, "minutes": 2 * time.Minute} {
 		t.Run(name, func(t *testing.T) { checkSkew(t, skew) })
 	}
@@ -98,7 +98,7 @@ func checkSkew(t *testing.T, skew time.Duration) {
 // A thread of 100,000 events (5,000 without make faults) resumes from any cursor. The cost depends on the number of
 // missed events: as many reads as on a thread of 1,000 events from which as many were missed. The test writes the
 // thread through its lease, without a model.
-func TestFault39Thread100000Events(t *testing.T) {
+func TestFault39_Thread100000Events(t *testing.T) {
 	campaign.Only(t, "it writes a thread of very many events")
 	events := 5_000
 	if os.Getenv("CARREL_FAULTS") != "" {
@@ -249,7 +249,7 @@ func oddNames() []string {
 
 // Users with every odd character in their ids, and with ids of 300 characters, have runs at once on threads of the same
 // id. Each user reaches only own messages and notes, and finds all of them again.
-func TestFault40OddUserIDs(t *testing.T) {
+func TestFault40_OddUserIDs(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	forger := testkit.NewForger(t, g.Stack, "alice")
 	var users []*testkit.User

@@ -19,7 +19,7 @@ import (
 
 // Every asynchronous event is delivered twice, the second time while the first is being handled. Each run is carried
 // out once.
-func TestFault34AsyncInvokeTwice(t *testing.T) {
+func TestFault34_AsyncInvokeTwice(t *testing.T) {
 	campaign.Only(t, "it waits for leases to expire")
 	g := newFaultEnv(t, stack.Config{})
 	var twice atomic.Int32
@@ -50,7 +50,7 @@ func TestFault34AsyncInvokeTwice(t *testing.T) {
 }
 
 // A function is frozen until Lambda ends it at its timeout, which is scaled here.
-func TestFault36FunctionTimeout(t *testing.T) {
+func TestFault36_FunctionTimeout(t *testing.T) {
 	// The run was admitted, but the client got no answer and turn was not invoked. API Gateway sends the client an
 	// error, and the client repeats its request. It is the same run, and it is carried out, without a sweep.
 	t.Run("message", func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestFault36FunctionTimeout(t *testing.T) {
 }
 
 // Two windows send at once, repeatedly. Every message has its run, one after the other, and both windows show the same.
-func TestFault37TwoTabsSending(t *testing.T) {
+func TestFault37_TwoTabsSending(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	const each = 5
 	tabs := []*testkit.Device{g.window(), g.window()}

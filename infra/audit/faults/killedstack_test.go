@@ -73,7 +73,7 @@ func (p *process) kill() {
 // The whole stack is killed with SIGKILL under the load of real runs and starts again with its state. Every
 // acknowledged run is there, continues and ends. Every event that a window showed is in the log, byte for byte. Every
 // thread can have another run.
-func TestKilledStackKeepsWhatItAcknowledged(t *testing.T) {
+func TestStack_Killed(t *testing.T) {
 	campaign.Only(t, "it kills and restarts whole stacks")
 	t.Parallel()
 	testkit.NeedEngine(t)

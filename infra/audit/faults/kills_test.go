@@ -40,7 +40,7 @@ type kill struct {
 // event. Each run continues in another process before its lease expires, because of the failure record of the dead
 // process, and ends once. Its log has no gap, a tool that is not idempotent is never called twice, and a run that was
 // queued behind it starts.
-func TestFault35WorkerKilledAtEachEvent(t *testing.T) {
+func TestFault35_WorkerKilledAtEachEvent(t *testing.T) {
 	campaign.Only(t, "it kills a worker at each event of its run")
 	t.Parallel()
 	k := startKiller(t)

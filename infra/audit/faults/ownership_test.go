@@ -25,7 +25,7 @@ func waitForBegin(g *testkit.Env, w *testkit.Device) {
 }
 
 // A cancel from another device stops the model and not only the view: nothing more is produced, written or paid for.
-func TestFault11StopStopsTheProducer(t *testing.T) {
+func TestFault11_StopStopsTheProducer(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -59,7 +59,7 @@ func TestFault11StopStopsTheProducer(t *testing.T) {
 }
 
 // A reload of the page during an answer does not stop the run: the new page shows it and its end.
-func TestFault12AReloadStopsNothing(t *testing.T) {
+func TestFault12_AReloadStopsNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -110,7 +110,7 @@ func saysWord(body []byte, word string) bool {
 }
 
 // Runs of one user in two threads are active side by side. The end of one does not end the other.
-func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
+func TestFault13_RunsOfOneUserShareNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	first, second := g.Open(alice, g.NewThread(alice)), g.Open(alice, g.NewThread(alice))
@@ -147,7 +147,7 @@ func TestFault13RunsOfOneUserShareNothing(t *testing.T) {
 }
 
 // The ids of a thread and a run give no rights: for any other user they name nothing.
-func TestFault14ForeignIDsNameNothing(t *testing.T) {
+func TestFault14_ForeignIDsNameNothing(t *testing.T) {
 	g := kit.Shared(t)
 	alice, bob := g.NewUser("alice"), g.NewUser("bob")
 	own := g.Open(alice, g.NewThread(alice))

@@ -23,7 +23,7 @@ const sharedTimeout = 90 * time.Second
 
 // Windows that went without a $disconnect block no other window and soon cost nothing: the first event that is posted
 // to such a connection deletes it.
-func TestFault17DisconnectNeverComes(t *testing.T) {
+func TestFault17_DisconnectNeverComes(t *testing.T) {
 	t.Attr("row", "C4: connections that never send a disconnect")
 	g := kit.Own(t, stack.Config{LoseDisconnects: true}, sharedTimeout)
 	alice := g.NewUser("alice")
@@ -49,7 +49,7 @@ func TestFault17DisconnectNeverComes(t *testing.T) {
 
 // Nothing is posted to a socket before its hello: a post inside of $connect would fail and would be taken for the end
 // of the socket. The first frame that it is sent is the answer to its hello.
-func TestFault18NothingIsPostedBeforeTheHello(t *testing.T) {
+func TestFault18_NothingIsPostedBeforeTheHello(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -87,7 +87,7 @@ func isReady(f wire.ServerFrame) bool {
 
 // A failed post is not taken for a success: the client is sent an error, repeats its request on the same socket, and
 // then gets the events that it was not sent.
-func TestFault19AFailedPostIsNoSuccess(t *testing.T) {
+func TestFault19_AFailedPostIsNoSuccess(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)
@@ -123,7 +123,7 @@ func TestFault19AFailedPostIsNoSuccess(t *testing.T) {
 }
 
 // Runs can be listed and cancelled from any device by their ids alone: the active run and the queued one.
-func TestFault20RunsAreListedAndStopped(t *testing.T) {
+func TestFault20_RunsAreListedAndStopped(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w, other := g.Open(alice, g.NewThread(alice)), g.Open(alice, g.NewThread(alice))

@@ -63,7 +63,7 @@ func (s *slowTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A cancelled read leaves nothing for the next read on a pooled connection: at whatever moment alice's read is
 // cancelled, bob's read is answered with bob's item. The test uses the functions' own HTTP client and DynamoDB client
 // in one process, against a server that delays its answers: in a function a test cannot time the cancel.
-func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
+func TestFault21_ACancelledReadLeavesNoAnswer(t *testing.T) {
 	t.Attr("row", "E6: a pooled connection returns no other request's response")
 	t.Parallel()
 	table := &slowTable{reading: make(chan struct{}), resume: make(chan struct{})}
@@ -122,7 +122,7 @@ func TestFault21ACancelledReadLeavesNoAnswer(t *testing.T) {
 
 // A process that did one user's run and does another user's next has kept nothing. With tenant isolation there is no
 // such process, so the stack is one without it. The processes of message serve all users anyway.
-func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
+func TestFault22_AWarmProcessKeepsNobody(t *testing.T) {
 	t.Attr("row", "B2: a warm process keeps nothing of a user, with and without tenant isolation")
 	g := kit.Own(t, stack.Config{Parameters: map[string]string{"TenantIsolation": "off"}}, sharedTimeout)
 	turn := g.Function("TurnFunction")
@@ -170,7 +170,7 @@ func TestFault22AWarmProcessKeepsNobody(t *testing.T) {
 }
 
 // A client notices a lost event as soon as the page requests the state, while the run is still active.
-func TestFault23SavedAndNotTold(t *testing.T) {
+func TestFault23_SavedAndNotTold(t *testing.T) {
 	t.Attr("row", "E3: an event that was saved but not sent is fetched at the next ping")
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
@@ -208,7 +208,7 @@ func TestFault23SavedAndNotTold(t *testing.T) {
 
 // Nothing is shown that is not in the log: the worker is killed while it writes a record, and no window has shown any
 // of it.
-func TestFault24NothingIsSentBeforeItIsSaved(t *testing.T) {
+func TestFault24_NothingIsSentBeforeItIsSaved(t *testing.T) {
 	t.Attr("row", "A6: an event is saved before it is sent")
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")

@@ -27,7 +27,7 @@ import (
 // A device connects after the worker has listed the user's connections for the last time before the end of the run, and
 // before that end is in the log. Its hello finds the run active, and the worker does not know of the device. The device
 // is sent the end all the same, without another request.
-func TestFault41DeviceBetweenLastListAndLastAppend(t *testing.T) {
+func TestFault41_DeviceBetweenLastListAndLastAppend(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	ending, connected := testkit.NewSignal(), testkit.NewSignal()
@@ -61,7 +61,7 @@ func TestFault41DeviceBetweenLastListAndLastAppend(t *testing.T) {
 
 // Of two hellos the later arrives first: the connection stays on the thread of the later one and is sent its events. A
 // run is cancelled before its frame is handled: the client sends the cancel after the answer, and the run ends.
-func TestFault42HellosAndCancelOvertake(t *testing.T) {
+func TestFault42_HellosAndCancelOvertake(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	held := testkit.NewSignal() // holds the first hello until the second is answered
@@ -137,7 +137,7 @@ func readRun(g *faultEnv, r *testkit.Raw, thread chat.ThreadID) string {
 
 // A thread is deleted while the process of its run is frozen. The thread is deleted at once in all windows. When the
 // process continues it writes nothing of the thread again, and neither its lease nor its slot blocks the user.
-func TestFault43ThreadDeletedWhileFrozen(t *testing.T) {
+func TestFault43_ThreadDeletedWhileFrozen(t *testing.T) {
 	t.Run("before any window shows it", func(t *testing.T) { deleteFrozen(t, "RUN_STARTED", false) })
 	t.Run("in the middle", func(t *testing.T) { deleteFrozen(t, "7 ", true) })
 }
@@ -205,7 +205,7 @@ func deleteFrozen(t *testing.T, at string, seen bool) {
 // A thread is idle for longer than its log is kept. A window that returns with an old cursor is answered as not
 // recovered and gets a snapshot, as does a new window, and the thread continues at its sequence number. The time is
 // scaled: every second record is deleted, as by DynamoDB's TTL, and the others have expired and still exist.
-func TestFault44IdleBeyondRetention(t *testing.T) {
+func TestFault44_IdleBeyondRetention(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	stays := g.window()
 	g.Send(stays, "/say one\n/stream 20 20\n/say the first end")

@@ -23,7 +23,7 @@ const runsEach = 2
 
 // Five users have runs while DynamoDB conflicts, throttles and loses answers, frames overtake each other and no
 // $disconnect arrives. Every run ends exactly once, and no thread has a gap.
-func TestRunsUnderFaults(t *testing.T) {
+func TestRuns_RandomFaults(t *testing.T) {
 	campaign.Only(t, "it plays runs under random faults")
 	t.Parallel()
 	seed := testkit.Seed(t)

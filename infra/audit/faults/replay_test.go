@@ -38,7 +38,7 @@ func answerText(s client.State) string {
 }
 
 // Live events that arrive before the replay has ended wait for it: a window shows nothing out of order.
-func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
+func TestFault06_LiveEventsWaitForTheReplay(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)
@@ -93,7 +93,7 @@ func TestFault06LiveEventsWaitForTheReplay(t *testing.T) {
 }
 
 // A window that reconnects or reloads before a run has said anything shows that the run is active, and then its answer.
-func TestFault07BeforeTheFirstToken(t *testing.T) {
+func TestFault07_BeforeTheFirstToken(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -132,7 +132,7 @@ func TestFault07BeforeTheFirstToken(t *testing.T) {
 }
 
 // Late events of the thread that was open before are not shown in the thread that is open now.
-func TestFault08ALateSessionIsNotShown(t *testing.T) {
+func TestFault08_ALateSessionIsNotShown(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	first, second := g.NewThread(alice), g.NewThread(alice)
@@ -189,7 +189,7 @@ func wasSent(w *testkit.Device, thread chat.ThreadID) bool {
 
 // A cursor of another epoch of the thread, or beyond its end, is answered as not recovered, and the whole thread is
 // sent again.
-func TestFault09AnotherEpochIsToldSo(t *testing.T) {
+func TestFault09_AnotherEpochIsToldSo(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	w := g.Open(alice, g.NewThread(alice))
@@ -215,7 +215,7 @@ func TestFault09AnotherEpochIsToldSo(t *testing.T) {
 }
 
 // A client that wakes up detects a socket that accepts messages and delivers none, and replaces it.
-func TestFault10ADeadSocketIsFoundOut(t *testing.T) {
+func TestFault10_ADeadSocketIsFoundOut(t *testing.T) {
 	g := kit.Shared(t)
 	alice := g.NewUser("alice")
 	thread := g.NewThread(alice)

@@ -19,7 +19,7 @@ import (
 
 // A token expires while its socket is open. From then on the socket is sent nothing of its user, and every request is
 // answered with token_expired. A client fetches a fresh token, and its user notices nothing.
-func TestFault30TokenExpiresOnOpenSocket(t *testing.T) {
+func TestFault30_TokenExpiresOnOpenSocket(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	old, _, err := testkit.DialRaw(g.Ctx, g.Endpoints(), g.alice.Name,
 		testkit.Token(t, g.Ctx, g.Endpoints(), g.alice.Name, 3*time.Second))
@@ -66,7 +66,7 @@ func TestFault30TokenExpiresOnOpenSocket(t *testing.T) {
 
 // The function that answers clients fails during an answer. API Gateway sends error frames of its own, the stream stays
 // complete, and requests of this time are answered once the function works again, each once.
-func TestFault31GatewayErrorFrames(t *testing.T) {
+func TestFault31_GatewayErrorFrames(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	g.Send(window, "/say begun\n/stream 100 20\n/say the end")
@@ -94,7 +94,7 @@ func TestFault31GatewayErrorFrames(t *testing.T) {
 
 // Posts to one window are throttled until its run has ended, and another socket reads nothing at all. The run and the
 // third window are not affected, and the throttled window shows everything soon after.
-func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
+func TestFault32_ThrottledPostsAndSlowReader(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	throttled, healthy := g.window(), g.window()
 	unread := testkit.OpenRaw(t, g.Ctx, g.Endpoints(), g.alice.Name)
@@ -129,7 +129,7 @@ func TestFault32ThrottledPostsAndSlowReader(t *testing.T) {
 
 // Every sixth write fails after it was made, and every sixth before. Each message has one run, each event stands in the
 // log once, and each tool has had its effect once.
-func TestFault33StoreErrsAroundTheWrite(t *testing.T) {
+func TestFault33_StoreErrsAroundTheWrite(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	var mu sync.Mutex

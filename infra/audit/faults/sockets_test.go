@@ -24,7 +24,7 @@ import (
 
 // A thousand clients lose their sockets at one moment, and for a minute no connect succeeds. The clients spread their
 // attempts. The schedule is the real clients'; the clock and the service belong to the test.
-func TestFault25ReconnectStorm(t *testing.T) {
+func TestFault25_ReconnectStorm(t *testing.T) {
 	t.Parallel()
 	const clients, down = 1000, time.Minute
 	begin := time.Unix(1_700_000_000, 0)
@@ -77,7 +77,7 @@ func serverFrame(t *testing.T, f wire.ServerFrame) []byte {
 
 // An answer has pieces that are far longer than a message of API Gateway. No message is longer than the limit, and
 // every window, also a later one, shows each byte.
-func TestFault26OutboundFrameOver32KB(t *testing.T) {
+func TestFault26_OutboundFrameOver32KB(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	first := g.window()
 	g.Send(first, "/stream 3 0 60000\n/say the end")
@@ -110,7 +110,7 @@ func TestFault26OutboundFrameOver32KB(t *testing.T) {
 
 // A text that is too long is refused before it is sent, with an error that says so, and the window remains usable. A
 // client without this check loses its socket with 1009, and nothing that was accepted before is lost.
-func TestFault27InboundMessageOver32KB(t *testing.T) {
+func TestFault27_InboundMessageOver32KB(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window := g.window()
 	sent := g.recordInbound(nil)
@@ -142,7 +142,7 @@ func TestFault27InboundMessageOver32KB(t *testing.T) {
 // A socket reaches its maximum age in the middle of a run: the next socket is open before the old one closes, and the
 // window shows every event once. The two hours are scaled: the token ends a minute and a half after the connect, and a
 // client opens its next socket a minute before that.
-func TestFault28TwoHourRoll(t *testing.T) {
+func TestFault28_TwoHourRoll(t *testing.T) {
 	onlyInFull(t)
 	g := newFaultEnvFor(t, stack.Config{}, 150*time.Second)
 	overlaps := make(chan bool, 8)
@@ -188,7 +188,7 @@ func TestFault28TwoHourRoll(t *testing.T) {
 // A window in which nothing happens sends something at least every ten minutes, or API Gateway would close its socket.
 // If the socket is closed all the same, the window reconnects and misses nothing. The first test is the real client's
 // own schedule over a day. In the second the ten minutes are a second.
-func TestFault29TenMinutesIdle(t *testing.T) {
+func TestFault29_TenMinutesIdle(t *testing.T) {
 	t.Run("schedule", func(t *testing.T) {
 		const idleLimit = 10 * time.Minute
 		begin := time.Unix(1_700_000_000, 0)

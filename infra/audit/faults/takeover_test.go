@@ -20,7 +20,7 @@ import (
 // continues. Every event has one number, every number has one event, and the run ends once. For processes that start
 // later the clock is a minute ahead, so that the test does not wait for the lease or for the time at which the run is
 // due.
-func TestFault45OldOwnerWakesUp(t *testing.T) {
+func TestFault45_OldOwnerWakesUp(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	window, other := g.window(), g.window()
 	frozen, reading, arrived := testkit.NewSignal(), testkit.NewSignal(), testkit.NewSignal()
@@ -59,7 +59,7 @@ func TestFault45OldOwnerWakesUp(t *testing.T) {
 
 // Two devices respond to one interrupt at once, one approves and one refuses. One response is taken, the other device
 // is notified, and the tool is called once or not at all, as the taken response says.
-func TestFault46TwoDevicesAnswer(t *testing.T) {
+func TestFault46_TwoDevicesAnswer(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	devices := []*testkit.Device{g.window(), g.window()}
 	g.Send(devices[0], "/call notes_save {\"text\":\"kept\"}\n/call notes_clear\n/say done")
@@ -118,7 +118,7 @@ func TestFault46TwoDevicesAnswer(t *testing.T) {
 
 // A user opens an eleventh window. The oldest window is sent the reason and stays closed instead of replacing another
 // one; the ten others get everything. When the user uses the closed window, the next oldest is replaced.
-func TestFault47ElevenSockets(t *testing.T) {
+func TestFault47_ElevenSockets(t *testing.T) {
 	g := newFaultEnv(t, stack.Config{})
 	var windows []*testkit.Device
 	for range 11 {

@@ -65,7 +65,7 @@ func ambiguousRequests() [][2]string {
 
 // The guard decides about the same request that the engine carries out. The requests are sent without the SDK, as
 // broken code could send them.
-func TestARequestWithTwoMeanings(t *testing.T) {
+func TestIAM_AmbiguousRequest(t *testing.T) {
 	t.Attr("row", "B3: requests that bypass the SDK and can be parsed in two ways")
 	m := newMatrix(t)
 	table := m.template.Tables[0].Name

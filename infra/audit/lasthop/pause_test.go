@@ -18,7 +18,7 @@ import (
 
 // A run cannot list its user's connections for some seconds while it streams. Live delivery pauses, since a run posts
 // by a list for at most 1.25 s after it requested the list. It continues with the next list, and no event is lost.
-func TestLiveDeliveryPausesWithoutAList(t *testing.T) {
+func TestDelivery_NoConnectionList(t *testing.T) {
 	t.Attr("row", "C2: without a connection list delivery pauses, and no event is lost")
 	t.Attr("size", "normal")
 	campaign.Only(t, "its lists fail for five seconds, and it compares times")

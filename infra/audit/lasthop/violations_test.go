@@ -28,7 +28,7 @@ func violations(o testkit.Ops) int { return int(o.Totals()["IsolationViolation"]
 
 // Ordinary use counts no violation: windows, more of them than a user may have, switches of threads, lost sockets, lost
 // $disconnects, reconnects, cancels, renames, deletions, and an erased user.
-func TestOrdinaryLifeIsNoViolation(t *testing.T) {
+func TestViolations_OrdinaryUse(t *testing.T) {
 	t.Attr("row", "E2: ordinary use raises no false alarm")
 	s := kit.Start(t, stack.Config{Reorder: 5 * time.Millisecond, LoseDisconnects: true, Seed: 7})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -161,7 +161,7 @@ func (v tampered) set(key map[string]types.AttributeValue, name string, value ty
 // The record of one user's connection is wrong: for a run, which lists the connections each second, for a client's
 // frame, and for the end of a socket. Nothing is posted. Each is a violation, which /ops shows within ten seconds even
 // on a busy machine. The figure says how soon it was.
-func TestEachViolationIsCounted(t *testing.T) {
+func TestViolations_Counted(t *testing.T) {
 	t.Attr("row", "E2: each guard's refusal is counted")
 	s := kit.Start(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

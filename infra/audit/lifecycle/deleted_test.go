@@ -12,7 +12,7 @@ import (
 )
 
 // Nothing that was said is left in the log of a deleted thread.
-func TestADeletedThreadIsErased(t *testing.T) {
+func TestThread_DeletedLogErased(t *testing.T) {
 	s := kit.Start(t, stack.Config{Minute: time.Second})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -67,7 +67,7 @@ func openSettled(t *testing.T, ctx context.Context, e stack.Endpoints, u *testki
 
 // A user erases the own account while one run is active and another is queued. All runs end, no item of the user is
 // left in the table, every window is notified and then closed, and no item of another user changes.
-func TestAUserIsForgotten(t *testing.T) {
+func TestUser_Erased(t *testing.T) {
 	s := kit.Start(t, stack.Config{Minute: time.Second})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 // A user signs out everywhere on one device. Another device, which renews its token silently, is signed out too and
 // stays signed out, however often it renews the token. A later sign-in of the same user connects. Another user is not
 // affected.
-func TestSignOut_RenewedTokenStaysOut(t *testing.T) {
+func TestSignOut_RenewedToken(t *testing.T) {
 	g := kit.Shared(t)
 	p, bystander := g.NewUser("alice"), g.NewUser("bob")
 	signedIn := time.Now().Add(-time.Minute)

@@ -18,7 +18,7 @@ import (
 )
 
 // Two users' notes are separate over the whole stack: each user lists, searches and deletes only own notes.
-func TestNotesNeverMeet(t *testing.T) {
+func TestNotes_TwoUsers(t *testing.T) {
 	t.Attr("row", "D4: two users' notes over the whole stack")
 	e := kit.Start(t, stack.Config{}).Endpoints()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -64,7 +64,7 @@ func approve(t *testing.T, ctx context.Context, d *testkit.Device, question, wan
 
 // A reloaded window shows the active run and the queued runs with their texts, in their order, and a correct list of
 // threads. A rename or a deletion in one window is shown in the other.
-func TestEveryWindowsListIsTrue(t *testing.T) {
+func TestThreads_ListInEveryWindow(t *testing.T) {
 	e := kit.Start(t, stack.Config{}).Endpoints()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

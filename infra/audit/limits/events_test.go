@@ -20,7 +20,7 @@ import (
 // The largest events cross the whole stack byte for byte, in messages of at most 32 KB: to the window that sent the
 // request and, in a snapshot, to a window that opens later. A result that does not fit into an event is cut, and states
 // its length.
-func TestTheLargestEventsArriveWhole(t *testing.T) {
+func TestEvents_Largest(t *testing.T) {
 	campaign.Only(t, "it streams the largest events that there may be")
 	s := kit.Start(t, stack.Config{})
 	e := s.Endpoints()

@@ -41,7 +41,7 @@ func limitedFrames() map[string]string {
 // One user sends thousands of frames a second, and opens a new socket for each that is closed. Another user's pings are
 // all answered, in the median within twice the time of before. UNLIMITED=1 shows what happens without the limit.
 // It compares two times, so it needs a machine that does nothing else.
-func TestFlood_AnotherUsersPings(t *testing.T) {
+func TestFlood_OtherUsersPings(t *testing.T) {
 	if os.Getenv("CARREL_FLOOD") == "" {
 		t.Skip("CARREL_FLOOD=1 runs it")
 	}
@@ -162,7 +162,7 @@ func (f *frameFlood) use(ctx context.Context, conn *websocket.Conn) {
 }
 
 // A user who floods loses all sockets and cannot open another one. Another user is not affected.
-func TestFlood_IsEnded(t *testing.T) {
+func TestFlood_Ended(t *testing.T) {
 	s := kit.Start(t, stack.Config{Parameters: limitedFrames()})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -201,7 +201,7 @@ func TestFlood_IsEnded(t *testing.T) {
 }
 
 // A user with ten windows reloads all of them twice at once, and queues twenty runs. No frame of this user is shed.
-func TestFlood_HeavyUserIsNone(t *testing.T) {
+func TestFlood_HeavyUser(t *testing.T) {
 	s := kit.Start(t, stack.Config{Parameters: limitedFrames()})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

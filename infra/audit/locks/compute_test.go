@@ -71,7 +71,7 @@ func TestLockCompute(t *testing.T) {
 
 // The same program leaks when it is deployed with TenantIsolation=off. Without lock 5 only the code keeps users apart
 // in memory.
-func TestAWarmGlobalLeaksWithoutTenantIsolation(t *testing.T) {
+func TestWarmGlobal_NoTenantIsolation(t *testing.T) {
 	onlyInLocks(t)
 	plant(t, warmGlobal()...)
 	foreign, of := leak(t, stack.Config{Parameters: map[string]string{"TenantIsolation": "off"}})

@@ -88,7 +88,7 @@ func (p plantedCode) text(t *testing.T, o overlay, real string) string {
 }
 
 // The code into which the attacks are planted still exists.
-func TestAttacksAreThere(t *testing.T) {
+func TestPlant_CodeFits(t *testing.T) {
 	for name, program := range map[string][]plantedCode{
 		"STS": thief(t), "types": forgeries()[0].program(), "IAM": append(wildTool(t), wrongKey(t)),
 		"compute": warmGlobal(),

@@ -15,7 +15,7 @@ import (
 
 // The functions make their clients once per process and keep the connections, so many requests share few connections.
 // The functions that serve all users have fewer connections than users: no connection belongs to one user.
-func TestClientsArePooled(t *testing.T) {
+func TestClients_Pooled(t *testing.T) {
 	t.Attr("row", "E6: few connections are dialled for many requests")
 	campaign.Only(t, "it compares the costs of many runs")
 	c := newSuite(t, 12, 1, stack.Config{})

@@ -136,7 +136,7 @@ func (a toolUsers) inject(i tooltest.Injection, name string, other *testkit.User
 // Over the whole stack, users whose tokens grant only some tools have a model that obeys everything it reads. A tool
 // that the token does not grant is denied, nothing of the other user is sent, and each call is in turn's log. With
 // AUDIT set, all conversations are carried out.
-func TestToolsOverTheWholeStack(t *testing.T) {
+func TestTools_Injections(t *testing.T) {
 	t.Attr("row", "D4: the tools over the whole stack, with tokens of fewer grants")
 	s := kit.Start(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)

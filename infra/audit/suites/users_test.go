@@ -206,7 +206,7 @@ func (c *suite) checkTable() {
 }
 
 // A secret is found in base64 at any offset.
-func TestASecretIsFoundInBase64(t *testing.T) {
+func TestInBase64_AnyOffset(t *testing.T) {
 	for before := range 7 {
 		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("{", before) + "secret-of-alice"))
 		if !slices.ContainsFunc(inBase64("secret-"), func(form string) bool { return strings.Contains(text, form) }) {
