@@ -1,4 +1,4 @@
-// Package client is the Go client of the protocol carrel.v1. View is the exactly-once view of docs/protocol.md as a
+// Package client is the Go client of the protocol carrel.v1. View meets the client requirements of docs/protocol.md as a
 // pure state machine: no I/O, no goroutine, no clock. Client moves its frames over a WebSocket. The scenarios in
 // testdata say what a view does, one clause each; the TypeScript client runs the same ones.
 package client
